@@ -118,7 +118,6 @@ class Person(NamedTuple):
 
 
 def results_revision(db: sqlite3.Connection) -> int:
-    """A number that grows whenever results are stored."""
     return int(db.execute("SELECT revision FROM results_state").fetchone()[0])
 
 

@@ -497,7 +497,6 @@ class Frame(DrawnOnce[ScreenResultType]):
             self.view.take_focus()
 
     def on_side_panel_exchange_chosen(self, event: SidePanel.ExchangeChosen) -> None:
-        """A request of the log was chosen."""
         event.stop()
         self.chrome.panel.show_exchange(event.number)
 
@@ -564,12 +563,10 @@ class Frame(DrawnOnce[ScreenResultType]):
         self.chrome.status = self.chrome.status._replace(is_remark=True)
 
     async def on_hint_bar_chosen(self, event: HintBar.Chosen) -> None:
-        """A hint was clicked."""
         event.stop()
         await self.run_by_name(event.action_id)
 
     def on_side_panel_tab_chosen(self, event: SidePanel.TabChosen) -> None:
-        """The name of a tab was clicked."""
         event.stop()
         self.chrome.panel.choose(event.tab)
 

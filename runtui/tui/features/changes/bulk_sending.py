@@ -70,7 +70,6 @@ class BulkProgress:
 
     @property
     def rows(self) -> list[ResultRow]:
-        """One for each change."""
         return [
             ResultRow(
                 self.saves.get(save.number, save),
@@ -88,7 +87,6 @@ class BulkProgress:
 
     @property
     def is_action(self) -> bool:
-        """Whether it carries out actions of the service."""
         return self.bulk.saves[0].action is not None
 
     @property
@@ -117,7 +115,6 @@ class ResultsView(ActionView[None]):
 
     @property
     def row(self) -> ResultRow | None:
-        """The change under the cursor."""
         return self.list.table.row_under_cursor()
 
     @property

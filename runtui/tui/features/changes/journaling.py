@@ -61,12 +61,10 @@ class JournalView(ActionView[None]):
 
     @property
     def table(self) -> LineTable[EntryRow, int]:
-        """The entries."""
         return self.list.table
 
     @property
     def entry(self) -> Entry | None:
-        """The entry under the cursor."""
         row = self.table.row_under_cursor()
         return row.entry if row is not None else None
 
