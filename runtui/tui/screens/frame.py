@@ -65,7 +65,7 @@ from runtui.tui.widgets.row_list import RowList
 from runtui.tui.widgets.search_bar import SearchBar
 from runtui.tui.widgets.side_panel import SidePanel
 from runtui.tui.widgets.tenant_strip import TenantStrip, TenantTrouble
-from runtui.tui.words import entry_words, sign_in_words
+from runtui.tui.words import sign_in_words, write_words
 
 Answered = Callable[[ScreenResultType | None], None] | Callable[[ScreenResultType | None], Awaitable[None]]
 """What is called with the answer to a question; with None when nothing was chosen."""
@@ -193,7 +193,7 @@ class Chrome:
             is_demo=self.sandbox is not None,
             has_shell=shell_waits(),
             profiles=len(self.profiles or ()),
-            why_read_only=entry_words.why_read_only(workspace),
+            why_read_only=write_words.why_read_only(workspace),
             has_run=run_id is not None,
             saving=run_id is not None and workspace.saves.of_run(run_id) is not None,
             changes=len(draft.changes()) if draft is not None else 0,
