@@ -102,7 +102,6 @@ class Exchange:
 
     @property
     def client_request_id(self) -> str:
-        """The GUID that this request was sent under."""
         return self.request_header("client-request-id")
 
     @property

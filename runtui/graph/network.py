@@ -154,7 +154,6 @@ class BoundedBody:
 
     @property
     def data(self) -> bytes:
-        """What was read so far, unpacked."""
         return bytes(self._data)
 
     def feed(self, chunk: bytes) -> None:

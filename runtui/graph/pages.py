@@ -132,7 +132,6 @@ def as_received(body: dict[str, Any], exchange: Exchange) -> dict[str, Any]:
 
 
 def object_of(exchange: Exchange) -> dict[str, Any]:
-    """The JSON object that a page is."""
     body, fault = read_answer(exchange, writing=False)
     if body is None or fault is not None:
         raise GraphError(fault or mismatch(exchange, "The answer is empty.", writing=False), exchange)

@@ -77,7 +77,6 @@ class ResultsClient:
         return self._results(task_results_path(workflow_id, run_id), "list task results", pace)
 
     def of_users(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
-        """What became of each user of a run, page by page."""
         return self._results(user_results_path(workflow_id, run_id), "list user results", pace)
 
     def of_user(self, workflow_id: str, subject_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:

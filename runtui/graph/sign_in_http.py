@@ -86,7 +86,6 @@ class SignInHttp:
         return self._send("POST", url, options)
 
     def close(self) -> None:
-        """Close every connection."""
         self._client.close()
 
     def _address(self, url: str) -> str:

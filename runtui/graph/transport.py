@@ -110,7 +110,6 @@ class _Progress:
             self.sent = True
 
     def failure(self, kind: FailureKind, what: str) -> Failure:
-        """A Failure at this point."""
         return Failure(kind, "maybe" if self.sent else "no", redact(what))
 
 

@@ -29,6 +29,5 @@ class Announcer(Generic[T]):
         return unsubscribe
 
     def announce(self, news: T) -> None:
-        """Tell every listener."""
         for listener in tuple(self._listeners):
             listener(news)

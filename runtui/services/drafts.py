@@ -84,7 +84,6 @@ class Drafts:
                 self.fault = JournalError(self._path, f"the draft of {row['run_id']} cannot be read ({error})")
 
     def get(self, run_id: str) -> Draft | None:
-        """The draft of a run."""
         kept = self._kept.get(run_id)
         return kept.draft if kept is not None else None
 
@@ -108,7 +107,6 @@ class Drafts:
             self._write_later(draft.run_id, kept)
 
     def drop(self, run_id: str) -> None:
-        """Forget the draft of a run."""
         if self._kept.pop(run_id, None) is not None:
             self._write_later(run_id, None)
 

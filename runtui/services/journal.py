@@ -129,7 +129,6 @@ class Entry(Intent):
 
     @property
     def report(self) -> Report:
-        """What is known of it, for people."""
         return Report(
             number=self.number,
             outcome=self.outcome,
@@ -304,7 +303,6 @@ class Journal:
     # Reading
 
     def entry(self, number: int) -> Entry | None:
-        """One entry."""
         return next(iter(self._select("number = ?", (number,))), None)
 
     def entries(self, *, root: str | None = None, before: int | None = None, limit: int = 1_000) -> list[Entry]:
@@ -335,7 +333,6 @@ class Journal:
     # Other tables of the file
 
     def rows(self, query: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
-        """Rows of another table of the file."""
         with self._using() as db:
             return db.rows(query, values)
 

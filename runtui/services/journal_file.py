@@ -389,7 +389,6 @@ class SessionLock:
         return True
 
     def close(self) -> None:
-        """End the session."""
         self._path.unlink(missing_ok=True)
         os.close(self._lock)
 

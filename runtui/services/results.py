@@ -339,7 +339,6 @@ def _batches(runs: Sequence[UnreadRun]) -> Iterator[Sequence[UnreadRun]]:
 
 
 def runs_of_cause(query: RunQuery, cause: Cause) -> RunQuery:
-    """The runs of a cause among those of a query."""
     text, term = "", f"cause:{cause.key}"
     if query.filter is not None:
         text = f"({query.filter.text}) " if isinstance(query.filter.tree, AnyOf) else f"{query.filter.text} "

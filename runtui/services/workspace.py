@@ -121,7 +121,6 @@ class Workspace:
 
     @cached_property
     def saves(self) -> SaveQueue:
-        """The write path."""
         from runtui.services.writing.drive import WriteContext
         from runtui.services.writing.saves import SaveQueue
 
@@ -140,7 +139,6 @@ class Workspace:
 
     @cached_property
     def reconciler(self) -> Reconciler:
-        """What finds out the outcome of unknown changes."""
         from runtui.services.writing.reconcile import Reconciler
 
         reconciler = Reconciler(self.client, self.journal, self.store, self.root)
@@ -150,7 +148,6 @@ class Workspace:
 
     @cached_property
     def results(self) -> ResultReader:
-        """What runs did for their users."""
         from runtui.services.results import ResultReader
 
         results = ResultReader(self.client.results, self.client, self.store)

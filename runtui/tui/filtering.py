@@ -163,7 +163,6 @@ def _last_comma(text: str, at: int, cursor: int) -> int:
 
 
 def _end(text: str, cursor: int, *, quoted: bool) -> int:
-    """Where the part at the cursor ends."""
     if quoted:
         closing = text.find('"', cursor)
         return len(text) if closing < 0 else closing + 1
@@ -204,7 +203,6 @@ class CellFilter(NamedTuple, Generic[RowT]):
         return {column.key: column.show(row, now).text.casefold() for column in self.columns}
 
     def finds(self, cells: Mapping[str, str]) -> bool:
-        """Whether a row with these `cells` is wanted."""
         return all(_holds(word, cells) for word in self.words)
 
 
@@ -229,7 +227,6 @@ def cell_filter(columns: Sequence[Column[Any]]) -> Callable[[str], CellFilter[An
 
 
 def cell_filter_help(columns: Sequence[Column[Any]]) -> str:
-    """The language in one line."""
     return f"text  {'  '.join(f'{column.title}:…' for column in columns)}  !not"
 
 

@@ -120,7 +120,6 @@ class InputLexer:
         return ESCAPE_SECONDS if _typed_start(self._held) else SEQUENCE_SECONDS
 
     def feed(self, data: bytes) -> Iterator[Piece]:
-        """Take the next bytes."""
         data, self._held = self._held + data, b""
         if self._paste is None and _is_flood(data):
             self._begin_paste()

@@ -240,12 +240,10 @@ class _Encoder:
         self._blank = DEFAULT_PEN
 
     def move(self, y: int, x: int) -> None:
-        """Bring the cursor to a cell."""
         self.sent.append(cursor_to(y, x, self.y, self.x))
         self.y, self.x = y, x
 
     def take(self, pen: Pen) -> None:
-        """Switch to `pen`."""
         self.sent.append(sgr(self.pen, pen))
         self.pen, self._blank = pen, blank_pen(pen)
 

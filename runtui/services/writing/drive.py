@@ -80,7 +80,6 @@ class RunWriter(Protocol):
 
 
 def update_of(intent: Intent) -> RunUpdate:
-    """What is sent for a change of properties."""
     return RunUpdate(intent.workflow_id, intent.run_id, intent.body, intent.client_request_id, intent.if_match)
 
 
@@ -114,7 +113,6 @@ class WriteDriver:
 
     @property
     def root(self) -> str:
-        """The Graph root that is written to."""
         return self._context.root
 
     async def run(self, save: Save) -> None:

@@ -46,7 +46,6 @@ class FollowedRun(NamedTuple):
 
     @property
     def status(self) -> str:
-        """Its status, as the list says it."""
         return status_word(str(self.run.get(STATUS) or ""))
 
     @property

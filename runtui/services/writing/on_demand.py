@@ -111,7 +111,6 @@ def _claim(run: Mapping[str, Any], intent: Intent) -> _Claim:
 
 
 def _wanted(intent: Intent) -> frozenset[str]:
-    """The ids of the users that an action was sent for."""
     subjects = intent.sent.get("subjects")
     found = subjects if isinstance(subjects, list) else ()
     return frozenset(str(user.get("id")).casefold() for user in found if isinstance(user, dict))

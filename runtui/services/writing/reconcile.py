@@ -247,7 +247,6 @@ class Reconciler:
         return answer
 
     async def _judge(self, entry: Entry, reading: Answer) -> Entry:
-        """An entry after its run was read back."""
         if entry.outcome is not Outcome.UNKNOWN:
             return entry
         others = await asyncio.to_thread(self._journal.of_run, entry.root, entry.run_id)

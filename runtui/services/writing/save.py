@@ -81,12 +81,10 @@ class Save:
 
     @property
     def action(self) -> ServiceAction | None:
-        """The action that it carries out; None for a PATCH."""
         return self.operation if isinstance(self.operation, ServiceAction) else None
 
     @property
     def active(self) -> bool:
-        """Whether it is still on its way."""
         return self.step is not Step.ENDED
 
     @property
@@ -114,7 +112,6 @@ class Save:
 
     @property
     def report(self) -> Report:
-        """How it ended, for people."""
         fault = self.fault if not self.stopped else None
         return Report(
             number=self.entry,

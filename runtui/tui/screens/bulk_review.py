@@ -56,7 +56,6 @@ class NumberReviewView(ActionView[str]):
         self.screen.set_focus(self._input)
 
     def show_in(self, panel: Panel) -> None:
-        """The first request."""
         panel.show_draft(self._sheet.review.operation)
 
     @on(Input.Changed, "#review-number")

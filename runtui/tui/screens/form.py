@@ -22,7 +22,7 @@ from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.text import content, in_lines, middle, plain
 from runtui.tui.widgets.field_form import FieldForm
-from runtui.tui.words import draft_words
+from runtui.tui.words import write_words
 
 _HELP_LINES: Final = 2
 """The lines below the fields: warnings stand first there, and the rest gives way."""
@@ -199,7 +199,7 @@ class FormView(ActionView[None]):
         if draft is not before or disputed != self._disputed:
             self._disputed = disputed
             self.editor.replace_draft(draft)
-            if words := draft_words.caught_up(before, draft, disputed):
+            if words := write_words.run_has_changed(before, draft, disputed):
                 self.frame.set_status(words, "warning" if disputed else "information")
 
     def title(self) -> Content:

@@ -65,7 +65,7 @@ from runtui.tui.widgets.row_list import RowList
 from runtui.tui.widgets.search_bar import SearchBar
 from runtui.tui.widgets.side_panel import SidePanel
 from runtui.tui.widgets.tenant_strip import TenantStrip, TenantTrouble
-from runtui.tui.words import entry_words, sign_in_words
+from runtui.tui.words import sign_in_words, write_words
 
 Answered = Callable[[ScreenResultType | None], None] | Callable[[ScreenResultType | None], Awaitable[None]]
 """What is called with the answer to a question; with None when nothing was chosen."""
@@ -193,7 +193,7 @@ class Chrome:
             is_demo=self.sandbox is not None,
             has_shell=shell_waits(),
             profiles=len(self.profiles or ()),
-            why_read_only=entry_words.why_read_only(workspace),
+            why_read_only=write_words.why_read_only(workspace),
             has_run=run_id is not None,
             saving=run_id is not None and workspace.saves.of_run(run_id) is not None,
             changes=len(draft.changes()) if draft is not None else 0,
@@ -497,7 +497,6 @@ class Frame(DrawnOnce[ScreenResultType]):
             self.view.take_focus()
 
     def on_side_panel_exchange_chosen(self, event: SidePanel.ExchangeChosen) -> None:
-        """A request of the log was chosen."""
         event.stop()
         self.chrome.panel.show_exchange(event.number)
 
@@ -564,12 +563,10 @@ class Frame(DrawnOnce[ScreenResultType]):
         self.chrome.status = self.chrome.status._replace(is_remark=True)
 
     async def on_hint_bar_chosen(self, event: HintBar.Chosen) -> None:
-        """A hint was clicked."""
         event.stop()
         await self.run_by_name(event.action_id)
 
     def on_side_panel_tab_chosen(self, event: SidePanel.TabChosen) -> None:
-        """The name of a tab was clicked."""
         event.stop()
         self.chrome.panel.choose(event.tab)
 

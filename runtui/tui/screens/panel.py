@@ -129,7 +129,6 @@ class Panel:
         self.bring_forward(tab)
 
     def step(self, by: int) -> None:
-        """To the next or the previous tab."""
         self.choose(TABS[(TABS.index(self.tab) + by) % len(TABS)])
 
     def bring_forward(self, tab: Tab) -> None:

@@ -136,7 +136,6 @@ class ReviewView(ActionView[str]):
         self.screen.set_focus(self.query_one("#review-no", Button))
 
     def show_in(self, panel: Panel) -> None:
-        """The whole request."""
         panel.show_draft(self._sheet.review.operation)
 
     @on(Button.Pressed, "#review-yes")
@@ -158,7 +157,6 @@ class ReviewView(ActionView[str]):
 
     @on(Button.Pressed, "#review-no")
     def action_reject(self) -> None:
-        """Send nothing."""
         self.frame.dismiss()
 
     def action_leave_question(self) -> None:

@@ -275,7 +275,6 @@ class HintBar(Widget):
         return Content("").join(parts) if parts else Content("")
 
     def on_click(self, event: events.Click) -> None:
-        """Ask for what the hint under the mouse stands for."""
         event.stop()
         if (action_id := event.style.meta.get(_HINT)) is not None:
             self.post_message(self.Chosen(action_id))

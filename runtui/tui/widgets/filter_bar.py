@@ -277,7 +277,6 @@ class FilterBar(InputBar):
 
     @property
     def _room(self) -> int:
-        """The cells of a line."""
         return max(20, self._box.content_size.width)
 
     def _count(self, slot: Slot) -> None:

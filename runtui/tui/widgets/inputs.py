@@ -60,7 +60,6 @@ class WhyLine(Widget):
 
     @property
     def text(self) -> str:
-        """What was typed, in one line."""
         return " ".join(self.query_one(LineInput).value.split())
 
     @property

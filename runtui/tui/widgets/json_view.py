@@ -108,7 +108,6 @@ class JsonView(ScrollView, can_focus=True):
         self._measure()
 
     def on_resize(self) -> None:
-        """Lay the text out for the width as it is now."""
         asked, columns = self._asked, self._columns(self._asked.changed)
         if columns != asked.columns:
             is_shown = self._document.text is asked.text
@@ -160,7 +159,6 @@ class JsonView(ScrollView, can_focus=True):
 
     @property
     def line_count(self) -> int:
-        """Lines laid out so far, header included."""
         return len(self._header) + len(self._document)
 
     # Search

@@ -164,7 +164,6 @@ class SidePanel(Pane):
         self._show_title()
 
     def on_resize(self) -> None:
-        """Wrap the facts to the new width."""
         self._draw(keep_place=True)
 
     def show(self, tab: Tab, page: Page, *, keep_place: bool = False) -> None:
@@ -248,7 +247,6 @@ class SidePanel(Pane):
         self.search.step(-1)
 
     def on_click(self, event: events.Click) -> None:
-        """Ask for the tab whose name is under the mouse."""
         if (tab := event.style.meta.get(_TAB)) is not None:
             event.stop()
             self.post_message(self.TabChosen(tab))

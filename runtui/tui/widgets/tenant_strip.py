@@ -56,7 +56,6 @@ class TenantStrip(Widget):
     """What is said."""
 
     def render(self) -> RenderResult:
-        """Draw as much as fits."""
         parts = self._parts()
         line, at = Content(strip_text(parts)), 0
         for part in parts:
@@ -65,7 +64,6 @@ class TenantStrip(Widget):
         return line
 
     def on_click(self, event: events.Click) -> None:
-        """Ask for what is behind the part under the mouse."""
         part = part_at(self._parts(), event.x - _PADDING)
         if part is not None and self.trouble.counts:
             self.post_message(self.Chosen(part.filter))

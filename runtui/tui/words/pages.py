@@ -40,7 +40,7 @@ from runtui.services.journal_query import damage_sentence, outcome_word
 from runtui.services.store import StoredRun
 from runtui.services.writing.save import Save, Step
 from runtui.tui.widgets.side_panel import About, Fact, Page
-from runtui.tui.words import action_words, triage_words
+from runtui.tui.words import triage_words, write_words
 
 TOLD_CHANGES: Final = 2
 """Changed properties that the status line tells; the Request tab tells all."""
@@ -136,7 +136,7 @@ def save_words(save: Save) -> str:
     """
     told, changes = save.report, save.operation.changes()
     if save.action is not None:
-        return action_words.ended(save)
+        return write_words.action_ended(save)
     if save.outcome is Outcome.DONE:
         return report.sentences(told.heading, "" if save.ignored else short_change(changes), *told.reasons())
     kept = "The draft is kept." if save.undoes is None else ""
@@ -144,7 +144,7 @@ def save_words(save: Save) -> str:
     if save.outcome is Outcome.UNKNOWN:
         return report.sentences(told.heading, *told.reasons(), kept, checked_again(), hint)
     if save.fault is not None and save.fault.title == NOT_OFFERED.title and not save.stopped:
-        return report.sentences(told.heading, *told.reasons(), action_words.instead(changes), kept, told.message)
+        return report.sentences(told.heading, *told.reasons(), write_words.action_instead(changes), kept, told.message)
     if save.conflicts and save.undoes is None:
         hint = f"{key_of('edit')} on the run resolves the conflict."
     return report.sentences(told.heading, *told.reasons(), hint, kept, told.message)

@@ -36,7 +36,7 @@ from runtui.tui.features.opening import Opening
 from runtui.tui.features.triage.overviewing import Overviewing
 from runtui.tui.features.triage.tracing import PeopleView
 from runtui.tui.screens.questions import Choice, Picker
-from runtui.tui.words import action_words, triage_words
+from runtui.tui.words import triage_words, write_words
 
 ENDS: Final[tuple[TaskEnd, ...]] = ("completed", "failed")
 
@@ -104,8 +104,8 @@ class Acting(Feature):
             if (bulk := await self._bulk_editing.draw_up(make)) is None:
                 return
             action = bulk.action or make("", "")
-            lacks = action_words.lacks(self._workspace.sign_in, action.name)
-            refusal = action_words.refusal(self._workspace, action) or (
+            lacks = write_words.lacks_permission(self._workspace.sign_in, action.name)
+            refusal = write_words.action_refusal(self._workspace, action) or (
                 "" if bulk.drafts else f"none of them: {bulk.left_out_words()}."
             )
             about = " ".join(filter(None, (lacks, *bulk.notes)))
@@ -151,8 +151,8 @@ class Acting(Feature):
     def _choice(
         self, action: ServiceAction, received: Mapping[str, Any], users: Sequence[UserRow] = ()
     ) -> Choice[_Step]:
-        refusal = action_words.refusal(self._workspace, action, received)
-        lacks = action_words.lacks(self._workspace.sign_in, action.name)
+        refusal = write_words.action_refusal(self._workspace, action, received)
+        lacks = write_words.lacks_permission(self._workspace.sign_in, action.name)
         about = " ".join(filter(None, (lacks, *consequences(action, received))))
         return _choice(partial(self._review, action, received, users), action.words, about, refusal)
 
@@ -161,8 +161,8 @@ class Acting(Feature):
     async def _review(
         self, action: ServiceAction, received: Mapping[str, Any], users: Sequence[Person | UserRow] = ()
     ) -> None:
-        lacks = action_words.lacks(self._workspace.sign_in, action.name)
-        hint = " ".join(filter(None, (lacks, action_words.in_doubt(self._workspace, action))))
+        lacks = write_words.lacks_permission(self._workspace.sign_in, action.name)
+        hint = " ".join(filter(None, (lacks, write_words.action_in_doubt(self._workspace, action))))
         people = [("user", triage_words.person_in_full(user)) for user in users]
         await self._editing.review(action, hint=hint, notes=[*consequences(action, received)], people=people)
 
@@ -195,7 +195,7 @@ class Acting(Feature):
 
     async def _show_preview(self, workflow_id: str) -> None:
         answer = await self._workspace.client.preview_task_failures(workflow_id)
-        words, is_good = action_words.previewed(answer)
+        words, is_good = write_words.preview_result(answer)
         self._chrome.panel.open()
         self._chrome.panel.show_exchange(answer.exchange.number)
         self._chrome.set_status(words, "success" if is_good else "warning")

@@ -27,7 +27,7 @@ from runtui.tui.keys import awaited
 from runtui.tui.screens.form import DraftEditor
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
-from runtui.tui.words import draft_words, sign_in_words
+from runtui.tui.words import sign_in_words, write_words
 
 
 class BulkFormView(ActionView[None]):
@@ -97,12 +97,12 @@ class BulkFormView(ActionView[None]):
         draft = self.draft
         if draft is None:
             return
-        question = draft_words.drop_question(draft, key_of("discard"))
+        question = write_words.discard_question(draft, key_of("discard"))
         if not self.frame.chrome.has_confirmed(question, lambda: self.draft is draft):
             return
         self.editor.draft = None
         self.frame.dismiss()
-        self.frame.chrome.set_status(draft_words.dropped(draft))
+        self.frame.chrome.set_status(write_words.draft_discarded(draft))
 
     def action_changed_only(self) -> None:
         """Say what is sent: here there is no choice."""

@@ -47,7 +47,7 @@ from runtui.tui.screens.runs import Throttle
 from runtui.tui.text import content
 from runtui.tui.widgets.chrome import Severity
 from runtui.tui.widgets.read_list import ReadList
-from runtui.tui.words import bulk_words, entry_words, sign_in_words
+from runtui.tui.words import sign_in_words, write_words
 
 
 @dataclass(slots=True)
@@ -70,7 +70,6 @@ class BulkProgress:
 
     @property
     def rows(self) -> list[ResultRow]:
-        """One for each change."""
         return [
             ResultRow(
                 self.saves.get(save.number, save),
@@ -88,7 +87,6 @@ class BulkProgress:
 
     @property
     def is_action(self) -> bool:
-        """Whether it carries out actions of the service."""
         return self.bulk.saves[0].action is not None
 
     @property
@@ -117,7 +115,6 @@ class ResultsView(ActionView[None]):
 
     @property
     def row(self) -> ResultRow | None:
-        """The change under the cursor."""
         return self.list.table.row_under_cursor()
 
     @property
@@ -145,7 +142,7 @@ class ResultsView(ActionView[None]):
         progress = self.progress
         if progress is None:
             return Content()
-        counted = bulk_words.counted(self.outcomes)
+        counted = write_words.bulk_counts(self.outcomes)
         if self.list.filter_text:
             counted = f"{self.list.table.total} shown, {counted}"
         parts = [self.list.title(counted, self.list.filter_text)]
@@ -277,7 +274,7 @@ class BulkSending(Feature):
         run_ids = [draft.run_id for draft in bulk.drafts]
         runs = await self.in_thread(lambda: marked_runs(self._workspace, run_ids))
         progress.workflows = {run.run_id: run.workflow_name for run in runs or ()}
-        progress.words = await asyncio.to_thread(bulk_words.what, bulk)
+        progress.words = await asyncio.to_thread(write_words.bulk_summary, bulk)
         await self._show(progress)
 
     # The results
@@ -332,10 +329,10 @@ class BulkSending(Feature):
             good = set(outcomes) == {Outcome.DONE}
             severity: Severity = "success" if good else "warning"
             facts = {"is_undo": progress.is_undo, "is_action": progress.is_action, "is_in_sight": is_in_sight}
-            self._chrome.set_status(bulk_words.ended(outcomes, **facts), severity)
+            self._chrome.set_status(write_words.bulk_ended(outcomes, **facts), severity)
         elif (save := bulk.held_by) is not None and save is not progress.asked_about:
             progress.asked_about = save
-            words = bulk_words.held(save, outcomes[None], is_in_sight=is_in_sight)
+            words = write_words.bulk_held(save, outcomes[None], is_in_sight=is_in_sight)
             self._chrome.set_status(words, "warning", lambda: bulk.held_by is save)
             if is_in_sight and self._chrome.is_in_front(self.view):
                 await self.action_stop_bulk()
@@ -366,7 +363,7 @@ class BulkSending(Feature):
             Choice(False, f"Stop: send nothing to the other {runs_word(left)}"),
             Choice(True, "Go on: refusals of this kind hold nothing any more"),
         ]
-        about = bulk_words.held_question(save, left)
+        about = write_words.held_question(save, left)
         await self._chrome.ask(Picker("held", Content("Go on after a refusal?"), choices, about=about), decided)
 
     async def action_open_result(self) -> None:
@@ -433,15 +430,15 @@ class BulkSending(Feature):
                 self.aside(export(form), awaited("export"))
 
         async def export(form: RecordFormat) -> None:
-            records = [bulk_words.result_object(row) for row in rows]
+            records = [write_words.result_object(row) for row in rows]
             folder = self._workspace.journal.path.parent
             lines = record_lines(records, form, tuple(records[0]))
             path = await self.in_thread(lambda: write_export(folder, f"results.{form}", lines))
             if path is not None:
-                self._chrome.set_status(entry_words.exported(path, len(rows)), "success")
+                self._chrome.set_status(write_words.export_written(path, len(rows)), "success")
 
         if rows:
-            choices = [Choice(form, entry_words.FORMATS[form]) for form in RESULT_FORMATS]
+            choices = [Choice(form, write_words.FORMATS[form]) for form in RESULT_FORMATS]
             await self._chrome.ask(Picker("export", Content("Export the results"), choices), chosen)
 
 

@@ -34,7 +34,7 @@ from runtui.tui.screens.review import ReviewView, review_of
 from runtui.tui.text import content, fit, middle, plain
 from runtui.tui.widgets.chrome import Severity
 from runtui.tui.widgets.inputs import ChoiceList
-from runtui.tui.words import draft_words, pages, sign_in_words
+from runtui.tui.words import pages, sign_in_words, write_words
 
 _WORDS: Final[Mapping[Side, str]] = {"ours": "yours", "theirs": "theirs"}
 _TITLES: Final = ("property", "as opened", "theirs", "yours", "chosen")
@@ -211,7 +211,9 @@ class Editing(Feature):
             return
         left, hint = self._workspace.drafts.get(run_id), self._hint()
         if left is not None and (conflicts := left.conflicts(stored.raw)):
-            words = draft_words.moved(self._workspace.drafts.changed_at(run_id), datetime.now().astimezone(), conflicts)
+            words = write_words.draft_in_conflict(
+                self._workspace.drafts.changed_at(run_id), datetime.now().astimezone(), conflicts
+            )
             await self._resolve(left, stored.raw)
             self._chrome.front.set_status(f"{words} {hint}".strip(), "warning")
             return
@@ -228,8 +230,8 @@ class Editing(Feature):
             return Draft(run_id, stored.workflow_id, stored.raw, self._workspace.settings.body_mode), ""
         draft = left if left.received == stored.raw else left.rebased(stored.raw)
         if not draft.edits:
-            return draft, draft_words.overtaken()
-        return draft, draft_words.reopened(drafts.changed_at(run_id), datetime.now().astimezone())
+            return draft, write_words.nothing_left_to_send()
+        return draft, write_words.draft_reopened(drafts.changed_at(run_id), datetime.now().astimezone())
 
     async def _show_form(self, draft: Draft) -> None:
         await self._chrome.prepare(self.place)
@@ -436,7 +438,7 @@ class Editing(Feature):
         The question is void once the screen or what was typed is another one.
         """
         drafts = self._workspace.drafts
-        question = draft_words.drop_question(draft, key_of(action_id))
+        question = write_words.discard_question(draft, key_of(action_id))
 
         def holds() -> bool:
             kept = drafts.get(draft.run_id)
@@ -447,7 +449,7 @@ class Editing(Feature):
         drafts.drop(draft.run_id)
         self._chrome.go_back_to(self._runs.frame)
         self._runs.table.flags_changed(draft.run_id)
-        self._chrome.set_status(draft_words.dropped(draft))
+        self._chrome.set_status(write_words.draft_discarded(draft))
 
     def tell_drafts_failed(self, fault: RuntuiError) -> None:
         """What is typed stays in memory alone."""
@@ -460,13 +462,15 @@ class Editing(Feature):
         if drafts.fault is not None:
             self.tell_drafts_failed(drafts.fault)
         elif (count := len(drafts)) and not self._chrome.status.text:
-            self._chrome.set_status(draft_words.kept(count), holds=lambda: len(drafts) == count)
+            self._chrome.set_status(write_words.drafts_found(count), holds=lambda: len(drafts) == count)
 
     def tell_of_unlisted_drafts(self) -> None:
         """When the list is whole: there are drafts that no row leads to."""
         count = self._count_unlisted()
         if count:
-            self._chrome.set_status(draft_words.unlisted(count), "warning", lambda: self._count_unlisted() == count)
+            self._chrome.set_status(
+                write_words.drafts_unlisted(count), "warning", lambda: self._count_unlisted() == count
+            )
 
     def _count_unlisted(self) -> int:
         workspace = self._workspace

@@ -38,7 +38,7 @@ from runtui.tui.widgets.chrome import Severity
 from runtui.tui.widgets.filter_bar import FilterBar
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import RowList
-from runtui.tui.words import draft_words, entry_words, pages
+from runtui.tui.words import pages, write_words
 
 
 class JournalView(ActionView[None]):
@@ -61,12 +61,10 @@ class JournalView(ActionView[None]):
 
     @property
     def table(self) -> LineTable[EntryRow, int]:
-        """The entries."""
         return self.list.table
 
     @property
     def entry(self) -> Entry | None:
-        """The entry under the cursor."""
         row = self.table.row_under_cursor()
         return row.entry if row is not None else None
 
@@ -114,7 +112,7 @@ class JournalView(ActionView[None]):
             self.table.move_to(0)
         # The journal is read whole pages at a time: from its first row on, the cursor belongs to its entry.
         self.table.row_under_cursor(hold=True)
-        self.list.say("" if self.entries else self.list.not_found() if query.text else entry_words.nothing_sent())
+        self.list.say("" if self.entries else self.list.not_found() if query.text else write_words.journal_is_empty())
 
     def title(self) -> Content:
         counted = f"{len(self.entries)}{'+' if self.older is not None else ''}"
@@ -225,7 +223,7 @@ class Journaling(Feature):
     async def _look(self, number: int) -> None:
         entry = await self._workspace.reconciler.check(number)
         if entry is not None and not entry.is_settled:
-            self._chrome.set_status(entry_words.still_open(entry), "warning", lambda: self._is_at(entry.number))
+            self._chrome.set_status(write_words.still_unsettled(entry), "warning", lambda: self._is_at(entry.number))
 
     async def action_decide(self) -> None:
         if (entry := self.view.entry) is None:
@@ -236,9 +234,9 @@ class Journaling(Feature):
                 self.aside(self._workspace.reconciler.decide(entry.number, outcome), awaited("settle an entry"))
 
         choices: list[Choice[Outcome | None]] = [Choice(None, "Unknown: leave it as it is")]
-        choices += [Choice(outcome, line) for outcome, line in entry_words.DECISIONS.items()]
+        choices += [Choice(outcome, line) for outcome, line in write_words.DECISIONS.items()]
         title = Content.assemble(("What became of ", "bold"), (f"#{entry.number}", "bold"), ("?", "bold"))
-        about = entry_words.decision(entry)
+        about = write_words.decision_question(entry)
         await self._chrome.ask(Picker("decide", title, choices, about=about), decided)
 
     def _is_at(self, number: int) -> bool:
@@ -269,7 +267,7 @@ class Journaling(Feature):
         if drafts.fault is not None or not earlier:
             self._editing.tell_of_drafts()
         else:
-            words = (entry_words.found_at_start(earlier), draft_words.kept(len(drafts)))
+            words = (write_words.changes_found(earlier), write_words.drafts_found(len(drafts)))
             self._chrome.set_status(" ".join(filter(None, words)), "warning" if reconciler.unsettled else "information")
 
     def _tell_trouble(self, trouble: RuntuiError) -> None:
@@ -286,9 +284,9 @@ class Journaling(Feature):
 
     async def _undo_last(self, run_id: str) -> None:
         entries = await asyncio.to_thread(self._workspace.journal.of_run, self._workspace.root, run_id)
-        entry = entry_words.undoable(entries)
+        entry = write_words.change_to_undo(entries)
         if entry is None:
-            self._chrome.set_status(entry_words.nothing_to_undo(entries), "warning")
+            self._chrome.set_status(write_words.nothing_to_undo(entries), "warning")
             return
         view = self._chrome.front.view
         await self._undo(entry, "undo", lambda: self._chrome.is_in_front(view) and view.run_id == run_id)
@@ -367,7 +365,7 @@ class Journaling(Feature):
         query = self.view.shown
         found = f"What the filter finds: {query.text}" if query.text else "Every entry"
         about = f"{found}, of {'all roots' if query.root is None else query.root}."
-        choices = [Choice(form, words) for form, words in entry_words.FORMATS.items()]
+        choices = [Choice(form, words) for form, words in write_words.FORMATS.items()]
 
         def chosen(form: ExportFormat | None) -> None:
             if form is not None:
@@ -377,4 +375,4 @@ class Journaling(Feature):
 
     async def _export(self, query: EntryQuery, form: ExportFormat) -> None:
         path, count = await asyncio.to_thread(query.write, form)
-        self._chrome.set_status(entry_words.exported(path, count), "success")
+        self._chrome.set_status(write_words.export_written(path, count), "success")

@@ -12,7 +12,7 @@ from runtui.domain.report import Outcome
 from runtui.domain.triage.service_actions import ActionName, cancel
 from runtui.graph.faults import NOT_OFFERED
 from runtui.services.writing.save import Save, Step
-from runtui.tui.words import action_words
+from runtui.tui.words import write_words
 from runtui.tui.words.pages import save_words
 from tests.unit.entries import an_entry
 from tests.unit.fake_writer import RUN, answered, fault
@@ -33,9 +33,9 @@ from tests.unit.saves_bench import draft
 def test_a_permission_that_the_token_lacks_is_named(name: ActionName, permissions: Any, lacking: str) -> None:
     """One that it does not tell of is not."""
     sign_in: Any = SimpleNamespace(state=SimpleNamespace(permissions=permissions))
-    said = action_words.lacks(sign_in, name)
+    said = write_words.lacks_permission(sign_in, name)
     assert said == (f"The token lacks {lacking}; the service will probably refuse." if lacking else "")
-    assert action_words.lacks(None, name) == ""
+    assert write_words.lacks_permission(None, name) == ""
 
 
 @pytest.mark.parametrize(
@@ -49,16 +49,19 @@ def test_a_permission_that_the_token_lacks_is_named(name: ActionName, permission
     ],
 )
 def test_the_action_that_does_what_a_change_was_to_do_is_named(texts: dict[str, str], words: str) -> None:
-    assert action_words.instead(draft(RUN, **texts).changes()).startswith(f"a on the run {words}")
+    assert write_words.action_instead(draft(RUN, **texts).changes()).startswith(f"a on the run {words}")
 
 
 def test_a_preview_tells_the_first_failures_and_how_many_there_are() -> None:
     tasks = [{"name": f"Task {n}", "failureReason": "No manager."} for n in range(3)]
-    assert action_words.previewed(answered({"value": tasks})) == (
+    assert write_words.preview_result(answered({"value": tasks})) == (
         "Preview: 3 tasks would fail. Task 0: No manager.; Task 1: No manager.",
         False,
     )
-    assert action_words.previewed(answered({"value": []})) == ("Preview: the service expects no task to fail.", True)
+    assert write_words.preview_result(answered({"value": []})) == (
+        "Preview: the service expects no task to fail.",
+        True,
+    )
 
 
 def test_where_a_change_is_not_offered_the_action_stands_before_what_the_status_line_may_cut() -> None:
@@ -74,7 +77,7 @@ def test_before_an_action_the_one_whose_outcome_is_unknown_is_named() -> None:
     action = cancel("w1", "R-1")
     unknown = an_entry(4, run_id="r-1", method="POST", url="http://127.0.0.1/beta/workflows/w1/cancelProcessing")
     workspace: Any = SimpleNamespace(reconciler=SimpleNamespace(unsettled={"r-1": unknown}))
-    assert action_words.in_doubt(workspace, action) == (
+    assert write_words.action_in_doubt(workspace, action) == (
         "#4 is unknown: it may have been carried out, or still be, and this one would be the second."
     )
-    assert action_words.in_doubt(workspace, cancel("w1", "r-2")) == ""
+    assert write_words.action_in_doubt(workspace, cancel("w1", "r-2")) == ""

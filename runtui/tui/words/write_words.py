@@ -1,0 +1,346 @@
+"""What the screen says of changes: drafts, the journal's entries, the service's own actions, changes to many runs.
+
+Invariant: pure words from values, in the vocabulary of `domain.report`; keys are named from the action registry.
+Unknown is never counted as done or as not done, and what an action needs is said before it is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from runtui.auth.clouds import why_not_offered
+from runtui.domain.bulk_draft import BulkDraft, runs_word
+from runtui.domain.draft import Change, Conflict, Draft
+from runtui.domain.properties import EDITABLE
+from runtui.domain.report import Outcome, sentences
+from runtui.domain.rows import short_id
+from runtui.domain.text import count_words, visible
+from runtui.domain.times import clock_text
+from runtui.domain.triage.service_actions import (
+    CANCELABLE,
+    CANCELED,
+    PERMISSIONS,
+    STATUS,
+    ActionName,
+    ServiceAction,
+    why_not,
+)
+from runtui.graph.client import Answer
+from runtui.graph.root import run_key
+from runtui.keys.actions import key_of
+from runtui.services.journal import Entry
+from runtui.services.journal_query import ExportFormat
+from runtui.services.workspace import Workspace
+from runtui.services.writing.save import Save
+from runtui.tui.resources import ResultRow
+
+if TYPE_CHECKING:
+    from runtui.auth.signin import SignIn
+
+# Drafts
+
+
+def draft_reopened(changed_at: datetime, now: datetime) -> str:
+    return (
+        f"Your draft of {clock_text(changed_at, now)}; {key_of('revert')} reverts a field, "
+        f"{key_of('discard')} discards the draft."
+    )
+
+
+def draft_in_conflict(changed_at: datetime, now: datetime, conflicts: Sequence[Conflict]) -> str:
+    """The run changed since the draft was begun."""
+    names = ", ".join(conflict.field.name for conflict in conflicts)
+    return (
+        f"The run changed under your draft of {clock_text(changed_at, now)} ({names}). Nothing was written; "
+        f"{key_of('ours')} keeps your value, {key_of('theirs')} takes theirs."
+    )
+
+
+def run_has_changed(before: Draft, draft: Draft, disputed: Sequence[Conflict]) -> str:
+    """The run was read while its form was open: what changed, and what of that a person has to decide."""
+    moved = [
+        f"{field.name} {before.received_text(field) or 'empty'} → {draft.received_text(field) or 'empty'}"
+        for field in EDITABLE
+        if field.name not in before.edits and not field.same(*(d.received.get(field.name) for d in (before, draft)))
+    ]
+    words = []
+    if disputed:
+        names = ", ".join(conflict.field.name for conflict in disputed)
+        words.append(f"Changed on the server while you edit: {names}. {key_of('review')} resolves the conflict.")
+    if moved:
+        words.append(f"The run has changed since it was listed: {', '.join(moved)}.")
+    if before.edits and not draft.edits:
+        words.append(nothing_left_to_send())
+    return " ".join(words)
+
+
+def nothing_left_to_send() -> str:
+    """Every edit of a draft has come true on the server."""
+    return "The run already has every value of your draft; there is nothing to send."
+
+
+def drafts_found(count: int) -> str:
+    """How many drafts were found at the start; empty when there are none."""
+    if not count:
+        return ""
+    words = "drafts; ~ marks their runs" if count > 1 else "draft; ~ marks its run"
+    return f"{count} {words}, {key_of('edit')} opens it."
+
+
+def drafts_unlisted(count: int) -> str:
+    """Drafts that no row stands for; empty when there is none."""
+    if not count:
+        return ""
+    words = "drafts are of runs" if count > 1 else "draft is of a run"
+    return f"{count} {words} that the server no longer lists; kept until the run is listed again."
+
+
+def discard_question(draft: Draft, key: str) -> str:
+    """Before a draft is discarded: what would be lost, and the key that does it."""
+    return f"Press {key} again to discard the draft: {typed_text(draft)}."
+
+
+def draft_discarded(draft: Draft) -> str:
+    """After it: what would have to be typed again."""
+    return f"Draft discarded: {typed_text(draft)}."
+
+
+def typed_text(draft: Draft) -> str:
+    return ", ".join(f"{name} {edit.text or 'empty'}" for name, edit in draft.edits.items()) or "nothing typed"
+
+
+# The journal
+
+FORMATS: Final[Mapping[ExportFormat, str]] = {
+    "jsonl": "JSON lines: every property as it is, for programs",
+    "csv": "CSV: for a spreadsheet",
+    "md": "Markdown: to read, for a ticket",
+}
+
+
+def journal_is_empty() -> str:
+    """Why the journal is empty, and what fills it."""
+    keys = f"{key_of('edit')} edits a run; {key_of('act')} cancels or reprocesses it"
+    return f"Nothing was sent yet. In the list, {keys}."
+
+
+def changes_found(entries: Collection[Entry]) -> str:
+    """How the changes ended that earlier sessions left open; empty when there are none."""
+    if not entries:
+        return ""
+    done = sum(entry.outcome is Outcome.DONE for entry in entries)
+    unknown = sum(not entry.is_settled for entry in entries)
+    parts = [f"{done} done, seen on read-back"] if done else []
+    parts += [f"{unknown} unknown"] if unknown else []
+    changes = count_words(len(entries), "change")
+    return f"{changes} of an earlier session: {'; '.join(parts)}. {key_of('journal')} shows the journal."
+
+
+def still_unsettled(entry: Entry) -> str:
+    """After a check that settled nothing."""
+    if entry.outcome is None:
+        return f"#{entry.number} is still in progress."
+    return (
+        f"#{entry.number} is still unknown: the run does not prove the change, or could not be read. "
+        f"It may still arrive; if you know better, {key_of('decide')} records it."
+    )
+
+
+DECISIONS: Final[dict[Outcome, str]] = {
+    Outcome.DONE: "Done: the service applied the change",
+    Outcome.NOT_DONE: "Not done: the service did not apply the change",
+}
+"""What a person can record of an unknown change."""
+
+
+def decision_question(entry: Entry) -> str:
+    """Before a person decides what became of an unknown change."""
+    changes = ", ".join(entry.change_words())
+    return f"{changes}. Your answer is recorded in the journal and cannot be changed."
+
+
+def change_to_undo(entries: Sequence[Entry]) -> Entry | None:
+    """The change that undo starts with, of the entries of a run, newest first; None when there is none.
+
+    An action of the service is no change. One that is not known to be done blocks those before it. An undo is not
+    undone here, so that the same key goes on to the change before.
+    """
+    for entry in entries:
+        if entry.outcome is Outcome.NOT_DONE or entry.undone_by is not None or entry.action:
+            continue
+        if entry.outcome is not Outcome.DONE or entry.undoes is None:
+            return entry
+    return None
+
+
+def nothing_to_undo(entries: Collection[Entry]) -> str:
+    if any(entry.undone_by is not None for entry in entries):
+        return f"All your changes to this run are undone; {key_of('journal')} shows them."
+    return "You have not changed this run."
+
+
+def export_written(path: Path, count: int) -> str:
+    return f"{count_words(count, 'entry', 'entries')} written to {path}"
+
+
+def why_read_only(workspace: Workspace) -> str | None:
+    """Why nothing may be changed now, and what allows it again; None when changes are allowed."""
+    why = workspace.why_read_only()
+    return (
+        why
+        if why is None or workspace.settings.read_only
+        else f"{why.rstrip('.')}; {key_of('read_only')} allows changes."
+    )
+
+
+def read_only_toggled(why: str | None, saves: int) -> str:
+    """Changes are refused now, or allowed; `saves` are in progress and are not stopped by it."""
+    if why is None:
+        return "Changes are allowed."
+    left = f" {count_words(saves, 'change')} in progress will still be sent." if saves else ""
+    return f"{why}{left}"
+
+
+# The service's own actions
+
+TOLD_FAILURES: Final = 2
+"""Tasks that would fail and are told in the status line; the Response tab tells all."""
+
+
+def action_refusal(workspace: Workspace, action: ServiceAction, received: Mapping[str, Any] | None = None) -> str:
+    """Why an action cannot be sent now, as a sentence; empty when it can. What it is about, as received, is asked where
+    it is given.
+    """
+    if (why := why_read_only(workspace)) is not None:
+        return why
+    if workspace.saves.of_run(action.run_id) is not None:
+        return "A change or an action is in progress here; wait for the response."
+    return why_not_offered(workspace.root, action.name) or (why_not(action, received) if received is not None else "")
+
+
+def lacks_permission(sign_in: SignIn | None, name: ActionName) -> str:
+    """A warning that the token has no permission for an action; empty when it has or does not tell."""
+    permissions = sign_in.state.permissions if sign_in is not None else None
+    if permissions is None or not permissions.isdisjoint(PERMISSIONS[name]):
+        return ""
+    return f"The token lacks {PERMISSIONS[name][0]}; the service will probably refuse."
+
+
+def action_in_doubt(workspace: Workspace, action: ServiceAction) -> str:
+    """A warning that an earlier action or change may still be carried out; empty where none is unknown."""
+    entry = workspace.reconciler.unsettled.get(run_key(action.run_id))
+    if entry is None:
+        return ""
+    twice = ", and this one would be the second" if entry.action == action.name else ""
+    return f"#{entry.number} is unknown: it may have been carried out, or still be{twice}."
+
+
+def preview_result(answer: Answer) -> tuple[str, bool]:
+    """What the service says of a workflow's tasks, and whether that is good."""
+    if answer.fault is not None:
+        return sentences(answer.fault.title, answer.fault.message), False
+    found = answer.entity.get("value") if answer.entity is not None else None
+    tasks = [task for task in found if isinstance(task, dict)] if isinstance(found, list) else []
+    if not tasks:
+        return "Preview: the service expects no task to fail.", True
+    said = "; ".join(f"{task.get('name')}: {task.get('failureReason')}" for task in tasks[:TOLD_FAILURES])
+    return f"Preview: {count_words(len(tasks), 'task')} would fail. {said}", False
+
+
+def action_ended(save: Save) -> str:
+    """How an action ended, for the status line: what was asked for, or why not and what comes next."""
+    told, hint = save.report, save.fault.hint if save.fault is not None and not save.stopped else ""
+    what = save.action.words if save.action is not None else ""
+    if save.outcome is Outcome.DONE:
+        made = f"New run {short_id(save.new_run)} is followed; {key_of('new_run')} goes there" if save.new_run else ""
+        return sentences(f"{told.heading}: {what}", *told.reasons(), made)
+    if save.outcome is Outcome.UNKNOWN:
+        again = f"It is not sent again: runtui looks at what the service shows; {key_of('journal')} shows the journal."
+        return sentences(f"{told.heading}: {what}", *told.reasons(), again, told.message)
+    return sentences(f"{told.heading}: {what}", *told.reasons(), told.message, hint)
+
+
+def action_instead(changes: Sequence[Change]) -> str:
+    """Which action does what a person wanted, where the service takes no change of a run."""
+    key = key_of("act")
+    wanted = {change.field.name: change.after for change in changes}
+    before = next((change.before for change in changes if change.field.name == STATUS), None)
+    if wanted.get(STATUS) in CANCELED and before in CANCELABLE:
+        return f"{key} on the run cancels it."
+    failures = wanted.get("failedUsersCount"), wanted.get("failedTasksCount")
+    if wanted.get(STATUS) in ("queued", "inProgress") or 0 in failures:
+        return f"{key} on the run processes it again."
+    return f"{key} on the run shows what the service offers: cancel, reprocess and more."
+
+
+# Changes to many runs
+
+ENDED: Final = (Outcome.DONE, Outcome.NOT_DONE, Outcome.UNKNOWN)
+
+
+def bulk_summary(bulk: BulkDraft) -> str:
+    """What is changed, or carried out, in a few words."""
+    if bulk.action is not None:
+        return bulk.action.words
+    changes = [(name, after) for name, _, after in bulk.changes()]
+    names = ", ".join(name for name, _ in changes)
+    if bulk.undoes:
+        return f"undo of {names}"
+    return f"{names} → {changes[0][1]}" if len(changes) == 1 else names
+
+
+def bulk_counts(outcomes: Mapping[Outcome | None, int]) -> str:
+    """How far the changes have come: "31 of 40, 2 not done"."""
+    total = sum(outcomes.values())
+    ended = total - outcomes.get(None, 0)
+    bad = [f"{count} {outcome.value}" for outcome in ENDED[1:] if (count := outcomes.get(outcome, 0))]
+    return ", ".join([f"{ended} of {total}" if ended < total else f"{total}", *bad])
+
+
+def bulk_ended(outcomes: Mapping[Outcome | None, int], *, is_undo: bool, is_action: bool, is_in_sight: bool) -> str:
+    """All changes have ended: one sentence for them."""
+    total = sum(outcomes.values())
+    what = "undo" if is_undo else "action" if is_action else "change"
+    parts = [f"{count} {outcome.value}" for outcome in ENDED if (count := outcomes.get(outcome, 0))]
+    hint = "" if is_in_sight else f" {key_of('bulk')} shows them."
+    return f"{total} {what}{'' if total == 1 else 's'}: {', '.join(parts)}.{hint}"
+
+
+def bulk_held(save: Save, left: int, *, is_in_sight: bool) -> str:
+    """A refusal holds the rest."""
+    hint = f"{key_of('stop_bulk')} asks whether to go on." if is_in_sight else f"{key_of('bulk')} shows them."
+    return f"{_bulk_refusal(save)} The other {runs_word(left)} wait. {hint}"
+
+
+def held_question(save: Save, left: int) -> str:
+    """Before a person decides what becomes of the rest."""
+    return f"{_bulk_refusal(save)} The other {runs_word(left)} may meet the same."
+
+
+def _bulk_refusal(save: Save) -> str:
+    title = save.fault.title if save.fault is not None else "A change was refused"
+    name = visible(save.intent.workflow_name) if save.intent is not None else ""
+    return f"{title} ({f'{name}, ' if name else ''}run {short_id(save.run_id)})."
+
+
+def result_object(row: ResultRow) -> dict[str, Any]:
+    """A change as a JSON object, for a file."""
+    save = row.save
+    sent = save.sent
+    return {
+        "runId": save.run_id,
+        "workflow": row.workflow_name,
+        "workflowId": save.operation.workflow_id,
+        "outcome": row.outcome.value if row.outcome is not None else None,
+        "reason": row.reason,
+        "number": save.entry,
+        "after": {change.field.name: change.after for change in save.operation.changes()},
+        "status": sent.status if sent is not None else None,
+        "clientRequestId": save.intent.client_request_id if save.intent is not None else "",
+        "undoes": save.undoes,
+        "action": save.action.name if save.action is not None else None,
+        "newRun": save.new_run or None,
+    }
