@@ -27,8 +27,8 @@ _ENTER: Final = "\x1b[?1049h\x1b[H\x1b[2J"
 _HIDE_CURSOR: Final = "\x1b[?25l"
 _LEAVE: Final = "\x1b[?25h\x1b[?1049l"
 _READ_BYTES: Final = 4096  # as many as a terminal's buffer holds
-_INPUT, _LOCAL = 0, 3
-"""The places of the input and local modes in what `termios.tcgetattr` returns."""
+_INPUT, _LOCAL, _KEYS = 0, 3, 6
+"""The places of the input modes, the local ones and the keys that are signals in what `termios.tcgetattr` returns."""
 
 
 def require_terminal(environ: Mapping[str, str] = os.environ, streams: tuple[TextIO | None, ...] | None = None) -> None:
@@ -106,17 +106,22 @@ class Takeover:
         """The screen has done what was typed before it was there."""
         self.is_ahead = False
 
+    def lend_keys(self) -> None:
+        """Set the keyboard's modes as they were found, until the screen sets its own again: while the process is
+        stopped, as not every shell sets those that it needs."""
+        if self._modes is not None:
+            termios.tcsetattr(sys.stdin.fileno(), termios.TCSANOW, self._modes)
+
     def give_back(self) -> None:
         """Restore what was taken and is not restored yet."""
-        modes, self._modes = self._modes, None
         has_screen, self._has_screen = self._has_screen, False
         try:
             if has_screen:
                 write(_LEAVE)
-            if modes is not None:
-                termios.tcsetattr(sys.stdin.fileno(), termios.TCSANOW, modes)
+            self.lend_keys()
         except (OSError, termios.error):  # the terminal itself may be what is gone
             pass
+        self._modes = None
 
 
 TAKEOVER: Final = Takeover()
@@ -144,7 +149,8 @@ def read_keys() -> bytes:
 def _take_keys() -> list[Any]:
     """Read keys as they are pressed: no echo, no line editing, enter is not ctrl+j, ctrl+s does not stop output.
 
-    ctrl+c stays a signal, as there is no screen yet to handle it.
+    ctrl+c stays a signal, as there is no screen yet to handle it; ctrl+z waits for the screen, which gives the terminal
+    back before it stops.
 
     Returns:
         The modes before.
@@ -153,6 +159,7 @@ def _take_keys() -> list[Any]:
     before, modes = termios.tcgetattr(keyboard), termios.tcgetattr(keyboard)
     modes[_INPUT] &= ~(termios.IXON | termios.IXOFF | termios.ICRNL | termios.INLCR | termios.IGNCR)
     modes[_LOCAL] &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN)
+    modes[_KEYS][termios.VSUSP] = os.fpathconf(keyboard, "PC_VDISABLE").to_bytes(1, "little")
     termios.tcsetattr(keyboard, termios.TCSANOW, modes)
     return before
 

@@ -59,6 +59,8 @@ class ActionContext:
     why_no_sign_in: str | None = None
     """Why no person signs in here; None when one does."""
     is_signed_in: bool = False
+    is_signed_out: bool = False
+    """A person has to sign in."""
     is_signing_in: bool = False
     """A sign-in is in progress."""
     is_searching: bool = False
@@ -174,7 +176,7 @@ REASONS: Final[Mapping[Need, Reason]] = {
     ),
     "account": lambda now: now.why_no_sign_in,
     "signed in": lambda now: None if now.is_signed_in else "Nobody is signed in.",
-    "signed out": lambda now: "Somebody is signed in." if now.is_signed_in else now.why_no_sign_in,
+    "signed out": lambda now: None if now.is_signed_out else "Nobody has to sign in.",
     "no sign-in": _may_sign_in,
     "code": lambda now: None if now.is_signing_in else "There is no code or address to copy yet.",
     "search": lambda now: None if now.is_searching else f"Nothing is searched for; {key_of('search')} searches.",

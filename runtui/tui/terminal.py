@@ -17,8 +17,9 @@ import os
 import select
 import signal
 import sys
+import termios
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -249,6 +250,8 @@ class TerminalDriver(LinuxDriver):
         if self._has_terminal:
             self.suspend_application_mode()
             self._comes_back = True
+            with suppress(termios.error):  # the terminal itself may be what is gone
+                TAKEOVER.lend_keys()
         os.kill(os.getpid(), signal.SIGSTOP)
 
     def _go_on(self) -> None:

@@ -107,6 +107,28 @@ def test_the_last_list_stands_before_anything_is_loaded(tmp_path: Path, ending: 
             assert (b"blocked" in terminal.received.rpartition(LEAVE_SCREEN)[2]) is (ending == "error")
 
 
+def test_ctrl_z_at_the_first_rows_gives_a_plain_shell_its_terminal(tmp_path: Path) -> None:
+    with sandbox() as root:
+        with runtui(tmp_path, "--root", root) as terminal:
+            terminal.wait_for("30 runs.*as of")
+            terminal.press("q")
+            assert terminal.wait_for_exit() == 0
+        job = f"{' '.join(RUNTUI)} --root {root}"
+        shell = f"set -m; {job}; echo the shell has it; read answer; fg; echo it ended"
+        env = {"PYTHONPATH": CHECKOUT, "RUNTUI_STATE": str(tmp_path), "RUNTUI_TOKEN": canary.TOKEN}
+        with PtyProbe(["sh", "-c", shell], columns=120, rows=30, env=env) as terminal:
+            terminal.wait_for("[✗■] (failed|quarantined) ")
+            terminal.press("ctrl+z")
+            terminal.wait_for("the shell has it")
+            shown = terminal.received.partition(b"the shell has it")[0]
+            assert shown.count(ENTER_SCREEN) == shown.count(LEAVE_SCREEN) == 1
+            terminal.press("enter")
+            terminal.wait_for("30 runs.*as of")
+            terminal.press("q")
+            assert terminal.wait_for_exit() == 0
+        assert b"it ended" in terminal.received
+
+
 def test_a_server_that_does_not_start_leaves_a_sentence_on_a_restored_terminal(tmp_path: Path) -> None:
     script = (
         "import runtui.demo as demo, sys; from runtui.cli import main; "

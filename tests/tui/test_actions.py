@@ -112,8 +112,7 @@ def test_reasons_are_sentences() -> None:
 
 def hinted(*scopes: Scope, typing: bool = False, **facts: Any) -> str:
     """What a hint line says where these scopes have the keys."""
-    now = ActionContext(**{"is_signed_in": True, **facts})
-    return " ".join(action.id for action, _ in hints(in_scopes(*scopes), now, typing=typing))
+    return " ".join(action.id for action, _ in hints(in_scopes(*scopes), ActionContext(**facts), typing=typing))
 
 
 def test_a_hint_line_names_five_actions_that_apply_now_and_the_help() -> None:
@@ -124,8 +123,7 @@ def test_a_hint_line_names_five_actions_that_apply_now_and_the_help() -> None:
     assert hinted(*runs, **on_a_run, is_demo=True) == "edit open_run filter causes simulate help"
     assert hinted(*runs, **on_a_run, why_read_only="A profile.") == "open_run filter causes next_problem copy help"
     assert hinted(*runs, has_list=True) == "filter causes problems journal overview help"
-    assert hinted(*runs, has_list=True, is_signed_in=False).startswith("sign_in filter"), "the way on"
-    assert not hinted(*runs, is_signed_in=False, why_no_sign_in="A token by hand.").startswith("sign_in")
+    assert hinted(*runs, has_list=True, is_signed_out=True).startswith("sign_in filter"), "the way on"
     causes: tuple[Scope, ...] = ("causes", *VIEWS["causes"], "app")
     assert hinted(*causes, has_list=True, has_row=True) == "cause_runs filter leave_place copy mark help"
     assert hinted(*causes, has_list=True) == "filter leave_place journal overview sort help"

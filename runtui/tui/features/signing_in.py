@@ -293,11 +293,14 @@ class SigningIn(Feature):
         self.stop_asking()
 
     def extend(self, context: ActionContext) -> ActionContext:
+        why_not = sign_in_words.why_nobody(self._sign_in, is_demo=self._chrome.sandbox is not None)
+        is_signed_in = self._sign_in is not None and self._sign_in.state.account is not None
         return replace(
             context,
-            why_no_sign_in=sign_in_words.why_nobody(self._sign_in, is_demo=self._chrome.sandbox is not None),
+            why_no_sign_in=why_not,
             is_signing_in=self._attempt is not None,
-            is_signed_in=self._sign_in is not None and self._sign_in.state.account is not None,
+            is_signed_in=is_signed_in,
+            is_signed_out=why_not is None and not is_signed_in,
         )
 
     # Who is signed in
