@@ -9,7 +9,7 @@ import signal
 import sqlite3
 from collections.abc import Generator, Iterator
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -52,17 +52,30 @@ def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Have the collector walk over what the tests leave, and seldom: not over every module and test, again and again.
-
-    The garbage of some four screens is let lie, which is less memory than the modules take.
-    """
+    """Keep the collector from walking over every module and test, again and again."""
     gc.disable()
     found = yield
+    walk()
+    gc.enable()
+    gc.set_threshold(20 * MUCH)
+    return found
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_logfinish() -> None:
+    """Have the collector walk between two tests, when a screen is garbage, and not in the middle of one."""
+    if gc.get_count()[0] > MUCH:
+        walk()
+
+
+def walk() -> None:
+    """Free the garbage. What is alive between two tests stays, and is not walked over again."""
     gc.collect()
     gc.freeze()
-    gc.enable()
-    gc.set_threshold(500_000, 1, 1)
-    return found
+
+
+MUCH: Final = 100_000
+"""Objects, of one or two screens: few enough to be in the processor's cache still, which halves the walk."""
 
 
 @pytest.hookimpl(wrapper=True)

@@ -72,7 +72,10 @@ draw_frame = Compositor.render_update
 def leave_for_later(
     self: Compositor, full: bool = False, screen_stack: list[Screen[Any]] | None = None, simplify: bool = False
 ) -> Any:
-    """Draw a whole picture, or else nothing yet: a frame is drawn once a test's keys have led to a screen at rest."""
+    """Draw a whole picture, or else nothing: a test looks at far fewer frames than its keys lead to.
+
+    What a test sees (`text`) is drawn for it, and what stands at its end is drawn as a frame.
+    """
     if full:
         return draw_frame(self, full, screen_stack, simplify)
     visible_screen_stack.set(screen_stack or [])
@@ -117,21 +120,16 @@ class Session:
             elif not ready:
                 return True
 
-    def _draw(self) -> bool:
-        """Draw what has changed since the last frame; whether that was anything."""
-        if not self.app.screen_stack or not self.app.screen._compositor._dirty_regions:
-            return False
-        draw_frame(self.app.screen._compositor, screen_stack=self.app._background_screens)
-        return True
+    def draw(self) -> None:
+        """Draw what has changed since the last frame."""
+        if self.app.screen_stack and self.app.screen._compositor._dirty_regions:
+            draw_frame(self.app.screen._compositor, screen_stack=self.app._background_screens)
 
     async def _pause(self, delay: float | None = None) -> None:
         await self._rested()
-        while self._draw():
-            await self._rested()
         if delay is not None:
             await asyncio.sleep(delay)
         self.app.screen._on_timer_update()
-        self._draw()
 
     @property
     def app(self) -> RuntuiApp:
@@ -226,7 +224,7 @@ class Session:
         self.app.chrome.set_status(text)
 
     async def press(self, *keys: str) -> None:
-        """Press keys one by one, each time waiting until all has followed; what the last one led to is drawn."""
+        """Press keys one by one, each time waiting until all has followed."""
         for key in keys:
             self.app.post_message(events.Key(key, key_to_character(key)))
             await self._rested()
@@ -342,6 +340,7 @@ def open_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
                     if not ahead:
                         session.runs.table.row_under_cursor(hold=True)  # as it is once the other places are there
                 yield session
+                session.draw()
                 assert not app.keys.restless, "keys waited in vain"
                 assert not canary.holds_canary(f"{session.text()}{app.clipboard}{workspace.exchanges}".encode())
                 app.workers.cancel_all()  # as Textual does before it takes the screens away, but not for its pilot

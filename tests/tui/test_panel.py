@@ -155,6 +155,7 @@ async def test_only_the_lines_that_differ_are_drawn_while_typing(
         await session.press(*["down"] * 6)
         await session.type("1")
         view = session.panel.query_one("#panel-page", JsonView)
+        session.draw()
         drawn: list[int] = []
         monkeypatch.setattr(view, "refresh_line", drawn.append)
         await session.type("2")

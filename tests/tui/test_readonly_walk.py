@@ -83,4 +83,5 @@ async def take(session: Session, seed: int, steps: int, *, begins: bool) -> None
             await session.type(what)
         elif begins or what != "ctrl+r":
             await session.press(what)
+        session.draw()
         assert session.app.return_code is None, what

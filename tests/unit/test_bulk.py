@@ -105,7 +105,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[BulkBench]:
     finally:
         bench.journal.close()
         bench.store.close()
-    gc.collect()
+    gc.collect(0)
     assert not failed, "a defect may end with the right outcome"
 
 
