@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
+from unittest.mock import patch
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -25,6 +26,7 @@ from tests.contract.authority_server import serve_authority
 from tests.contract.loopback import loopback
 from tests.contract.msal_apps import DAEMON, DAEMON_ID
 from tests.contract.scripted_authority import ScriptedAuthority
+from tests.forked import Forked
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 RUNTUI: Final = (sys.executable, "-m", "runtui")
@@ -121,9 +123,10 @@ class Place:
         self, *command: str, stdin: int = asyncio.subprocess.DEVNULL, **environ: str
     ) -> AsyncIterator[asyncio.subprocess.Process]:
         pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(
-            *command, env=self.environ | environ, stdin=stdin, stdout=pipe, stderr=pipe, cwd=self._folder
-        )
+        with patch("subprocess.Popen", Forked):
+            process = await asyncio.create_subprocess_exec(
+                *command, env=self.environ | environ, stdin=stdin, stdout=pipe, stderr=pipe, cwd=self._folder
+            )
         try:
             yield process
         finally:

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from runtui.domain.text import visible
-from tests import canary
+from tests import canary, forked
+from tests.forked import Forked
 
 CHECKOUT = str(Path(__file__).resolve().parents[2])
 RUNTUI = (sys.executable, "-m", "runtui")
@@ -22,9 +23,7 @@ RUNTUI = (sys.executable, "-m", "runtui")
 
 @pytest.fixture(scope="module")
 def root() -> Iterator[str]:
-    with subprocess.Popen(
-        [*RUNTUI, "sandbox", "--runs", "40", "--hostile"], stdout=subprocess.PIPE, cwd=CHECKOUT
-    ) as server:
+    with Forked([*RUNTUI, "sandbox", "--runs", "40", "--hostile"], stdout=subprocess.PIPE, cwd=CHECKOUT) as server:
         assert server.stdout is not None
         yield json.loads(server.stdout.readline())["root"]
         server.terminate()
@@ -34,7 +33,7 @@ def listed(tmp_path: Path, *arguments: str, token: str | None = canary.TOKEN) ->
     env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "RUNTUI_STATE": str(tmp_path), "LANG": "C.UTF-8"}
     if token is not None:
         env["RUNTUI_TOKEN"] = token
-    return subprocess.run([*RUNTUI, "list", *arguments], env=env, cwd=CHECKOUT, capture_output=True, check=False)
+    return forked.run(*RUNTUI, "list", *arguments, env=env, cwd=CHECKOUT)
 
 
 def test_a_table_holds_a_line_a_run_and_nothing_that_acts_on_a_terminal(tmp_path: Path, root: str) -> None:

@@ -27,6 +27,7 @@ import pyte
 from pyte.screens import Char
 
 from tests import canary
+from tests.forked import CAN_FORK, Forked
 
 KEYS: Final[Mapping[str, str]] = {
     "up": "\x1b[A", "down": "\x1b[B", "right": "\x1b[C", "left": "\x1b[D",
@@ -61,6 +62,7 @@ class PtyProbe:
         env: Changes to an environment that holds PATH, HOME, a state folder of its own, a UTF-8 locale, TERM and
             COLORTERM; None removes one.
         timeout: Seconds after which a wait fails.
+        is_forked: The program begins with runtui loaded: for all that is not about its start.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class PtyProbe:
         rows: int = 24,
         env: Mapping[str, str | None] | None = None,
         timeout: float = 30.0,
+        is_forked: bool = False,
     ) -> None:
         self.timeout = timeout
         self.received = bytearray()
@@ -90,9 +93,10 @@ class PtyProbe:
             "PATH": os.environ.get("PATH", os.defpath), "HOME": os.environ.get("HOME", "/"), "LANG": "C.UTF-8",
             "TERM": "xterm-256color", "COLORTERM": "truecolor", **(env or {}),
         }  # fmt: skip
-        self.process = subprocess.Popen(
-            [*_TAKE_TERMINAL, *command],
-            stdin=program_side, stdout=program_side, stderr=program_side,
+        is_forked = is_forked and CAN_FORK
+        self.process: subprocess.Popen[bytes] = (Forked if is_forked else subprocess.Popen)(
+            [*command] if is_forked else [*_TAKE_TERMINAL, *command],
+            stdin=program_side, stdout=program_side, stderr=program_side, start_new_session=is_forked,
             env={name: value for name, value in wanted.items() if value is not None},
         )  # fmt: skip
         os.close(program_side)

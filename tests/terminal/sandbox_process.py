@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.forked import Forked
+
 CHECKOUT = str(Path(__file__).resolve().parents[2])
 
 
@@ -34,13 +36,12 @@ class SandboxProcess:
 
 @contextmanager
 def sandbox_process(
-    scenario: str = "none", env: Mapping[str, str] | None = None, runs: int = 30
+    scenario: str = "none", env: Mapping[str, str] | None = None, runs: int = 30, *, is_forked: bool = False
 ) -> Iterator[SandboxProcess]:
-    """Start a sandbox, and end it."""
+    """Start a sandbox, and end it; forked where nobody measures it or asks for its command line."""
     command = [sys.executable, "-m", "runtui", "sandbox", "--runs", str(runs), "--scenario", scenario]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=CHECKOUT, env=env, text=True
-    ) as process:
+    start: type[subprocess.Popen[str]] = Forked if is_forked else subprocess.Popen
+    with start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=CHECKOUT, env=env, text=True) as process:
         try:
             yield SandboxProcess(process)
         finally:

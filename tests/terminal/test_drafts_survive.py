@@ -10,23 +10,23 @@ from tests.terminal.test_session import runtui, sandbox
 
 def test_what_is_typed_is_offered_at_the_next_start(tmp_path: Path) -> None:
     with sandbox() as root:
-        with runtui(tmp_path, "--root", root) as terminal:
+        with runtui(tmp_path, "--root", root, is_forked=True) as terminal:
             terminal.wait_for("30 runs.*as of")
             terminal.press("G", "e")
             terminal.wait_for("(?m)^(╭─)? Edit ")
             type_of_users(terminal, "7 of them")
             terminal.process.kill()
             terminal.wait_for_exit()
-        with runtui(tmp_path, "--root", root) as terminal:
+        with runtui(tmp_path, "--root", root, is_forked=True) as terminal:
             find_the_draft(terminal, "7 of them")
             type_of_users(terminal, "8 of them, I think")
             terminal.hang_up()
             terminal.wait_for_exit()
-        with runtui(tmp_path, "--root", root) as terminal:
+        with runtui(tmp_path, "--root", root, is_forked=True) as terminal:
             find_the_draft(terminal, "8 of them, I think")
             type_of_users(terminal, "9 in all")
             leave(terminal)
-        with runtui(tmp_path, "--root", root) as terminal:
+        with runtui(tmp_path, "--root", root, is_forked=True) as terminal:
             find_the_draft(terminal, "9 in all")
             leave(terminal)
 

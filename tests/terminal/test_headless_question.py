@@ -16,6 +16,7 @@ import pytest
 from runtui.services.journal import Journal
 from runtui.services.workspace import JOURNAL_FILE
 from runtui.settings import store_path
+from tests import forked
 from tests.terminal.pty_probe import PtyProbe
 from tests.terminal.sandbox_process import CHECKOUT, SandboxProcess, sandbox_process
 
@@ -25,7 +26,7 @@ WIDE = 160
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[SandboxProcess]:
-    with sandbox_process() as server:
+    with sandbox_process(is_forked=True) as server:
         yield server
 
 
@@ -48,10 +49,7 @@ def environment(state: Path) -> dict[str, str]:
 
 def run(state: Path, *arguments: str, under: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     """A command without a terminal, run by another one."""
-    return subprocess.run(
-        [*under, *RUNTUI, *arguments], env=environment(state), capture_output=True, text=True, check=False,
-        stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    return forked.run(*under, *RUNTUI, *arguments, env=environment(state), text=True)
 
 
 def change(run_id: str, server: SandboxProcess) -> tuple[str, ...]:
@@ -59,7 +57,9 @@ def change(run_id: str, server: SandboxProcess) -> tuple[str, ...]:
 
 
 def updating(state: Path, run_id: str, server: SandboxProcess, *arguments: str) -> PtyProbe:
-    return PtyProbe((*RUNTUI, *change(run_id, server), *arguments), columns=WIDE, env=environment(state))
+    return PtyProbe(
+        (*RUNTUI, *change(run_id, server), *arguments), columns=WIDE, env=environment(state), is_forked=True
+    )
 
 
 def outcomes(state: Path) -> list[str | None]:
@@ -107,7 +107,7 @@ def test_what_was_only_seen_on_read_back_is_undone_after_a_second_yes(
     changed = run(tmp_path, *change(next(runs), server), "--yes")
     assert changed.stdout == "#1 done, seen on read-back.\n"
     for keys, code, words in ((("enter",), 1, "Not confirmed. Nothing was sent."), (("y", "enter"), 0, "done")):
-        with PtyProbe((*RUNTUI, "undo", "1"), columns=WIDE, env=environment(tmp_path)) as terminal:
+        with PtyProbe((*RUNTUI, "undo", "1"), columns=WIDE, env=environment(tmp_path), is_forked=True) as terminal:
             terminal.wait_for("somebody else may have made the same change")
             terminal.wait_for(r"Undo it anyway\? \[y/N\]")
             terminal.press(*keys)

@@ -35,9 +35,8 @@ ODD_INPUT = {
 
 def demo(state: Path, env: dict[str, str] | None = None, *, scenario: str = "none") -> PtyProbe:
     command = (sys.executable, "-m", "runtui", "demo", "--runs", "30", "--scenario", scenario)
-    return PtyProbe(
-        command, env={"PYTHONPATH": CHECKOUT, "RUNTUI_STATE": str(state), **(env or {})}, columns=120, rows=40
-    )
+    variables = {"PYTHONPATH": CHECKOUT, "RUNTUI_STATE": str(state), **(env or {})}
+    return PtyProbe(command, env=variables, columns=120, rows=40, is_forked=True)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +119,7 @@ def test_the_size_is_the_terminals_whatever_the_environment_claims(tmp_path: Pat
 
 def test_keys_that_are_not_acted_on_yet_stay_in_the_terminal(tmp_path: Path) -> None:
     command = (sys.executable, "-m", "tests.terminal.leaving_app", str(tmp_path))
-    with PtyProbe(command, env={"PYTHONPATH": CHECKOUT}) as terminal:
+    with PtyProbe(command, env={"PYTHONPATH": CHECKOUT}, is_forked=True) as terminal:
         terminal.wait_for("ready")
         terminal.press("b")
         taken = terminal.send_what_fits(b"\x1b[B" * 100_000)

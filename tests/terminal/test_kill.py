@@ -237,7 +237,7 @@ class Court:
         return ended, await asyncio.to_thread(self._at_screen, run_id, seconds)
 
     def _at_screen(self, run_id: str, seconds: float) -> int:
-        with runtui(self._folder, "--root", self._root) as terminal:
+        with runtui(self._folder, "--root", self._root, is_forked=True) as terminal:
             terminal.wait_for("runs.*as of")
             terminal.press("/")
             terminal.type(f"id:{run_id[-12:]}")

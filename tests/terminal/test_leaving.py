@@ -18,7 +18,7 @@ LEAVE_ALTERNATE_SCREEN = b"\x1b[?1049l"
 
 def probe(folder: Path, *before: str) -> PtyProbe:
     command = [*before, sys.executable, "-m", "tests.terminal.leaving_app", str(folder)]
-    return PtyProbe(command, columns=100, env={"PYTHONPATH": str(ROOT)}, timeout=20)
+    return PtyProbe(command, columns=100, env={"PYTHONPATH": str(ROOT)}, timeout=20, is_forked=not before)
 
 
 @pytest.mark.parametrize("keys", ["c", "w", "t", "i?"])

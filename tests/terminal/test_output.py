@@ -86,7 +86,7 @@ def differences_at_rest(terminal: PtyProbe, shadow: Shadow) -> list[str]:
 def demo(tmp_path: Path, shadow: Path, **variables: str) -> PtyProbe:
     command = [sys.executable, "-m", "tests.terminal.shadowed_demo", str(shadow), str(tmp_path)]
     environment = {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path), **variables}
-    return PtyProbe(command, columns=100, rows=30, env=environment)
+    return PtyProbe(command, columns=100, rows=30, env=environment, is_forked=True)
 
 
 def walk(tmp_path: Path, *, seed: int, presses: int) -> None:

@@ -18,7 +18,7 @@ def opened(folder: Path, root: str, second: str = "") -> PtyProbe:
         f'[profiles.lab]\nroot = "{root}"\ntenant = "Laboratory"\n{second}'
     )
     env = {"PYTHONPATH": CHECKOUT, "RUNTUI_STATE": str(folder / "state"), "RUNTUI_CONFIG": str(config)}
-    return PtyProbe(RUNTUI, columns=80, rows=24, env=env | {"RUNTUI_TOKEN": canary.TOKEN})
+    return PtyProbe(RUNTUI, columns=80, rows=24, env=env | {"RUNTUI_TOKEN": canary.TOKEN}, is_forked=True)
 
 
 def test_the_shell_is_not_seen_between_two_profiles(tmp_path: Path) -> None:

@@ -21,15 +21,15 @@ TEXTUAL_STARTS = b"\x1b[?2004h"
 """Pastes in brackets: Textual asks for them before it draws anything, the first paint does not."""
 
 
-def runtui(state: Path, *arguments: str, columns: int = 120, rows: int = 30) -> PtyProbe:
+def runtui(state: Path, *arguments: str, columns: int = 120, rows: int = 30, is_forked: bool = False) -> PtyProbe:
     env = {"PYTHONPATH": CHECKOUT, "RUNTUI_STATE": str(state), "RUNTUI_TOKEN": canary.TOKEN}
-    return PtyProbe((*RUNTUI, *arguments), columns=columns, rows=rows, env=env)
+    return PtyProbe((*RUNTUI, *arguments), columns=columns, rows=rows, env=env, is_forked=is_forked)
 
 
 @contextmanager
 def sandbox() -> Iterator[str]:
     """A sandbox server of its own; its root."""
-    with sandbox_process() as server:
+    with sandbox_process(is_forked=True) as server:
         yield server.root
 
 

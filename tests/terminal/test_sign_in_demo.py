@@ -29,7 +29,7 @@ def approve(address: str, code: str) -> None:
 
 def test_a_demo_rehearses_a_sign_in_and_one_in_the_middle_of_a_save(tmp_path: Path) -> None:
     arguments = ("demo", "--sign-in", "--runs", "30", "--scenario", "sign-in-revoked")
-    with runtui(tmp_path, *arguments, columns=80, rows=24) as terminal:
+    with runtui(tmp_path, *arguments, columns=80, rows=24, is_forked=True) as terminal:
         terminal.wait_for("Device code: type a short code")
         assert "SANDBOX: sign-in-revoked" in terminal.lines[0]
         terminal.press("enter")
@@ -62,7 +62,7 @@ def test_a_demo_rehearses_a_sign_in_and_one_in_the_middle_of_a_save(tmp_path: Pa
 
 
 def test_a_scenario_of_the_sign_in_needs_one(tmp_path: Path) -> None:
-    with runtui(tmp_path, "demo", "--runs", "3", columns=80, rows=24) as terminal:
+    with runtui(tmp_path, "demo", "--runs", "3", columns=80, rows=24, is_forked=True) as terminal:
         terminal.wait_for("M simulate")
         terminal.press("M")
         terminal.wait_for("Simulate a fault")

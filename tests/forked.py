@@ -1,0 +1,187 @@
+"""Processes that begin with everything loaded: what `python -m MODULE` does, for a third of the time.
+
+One process of each worker loads runtui, and forks for every order. What comes out is what a shell would have started,
+but for the order in which modules are loaded and the words that `ps` shows. What a start is (the first rows, keys in
+the first second, arguments without a secret) is proved on processes that start as a person starts them.
+
+Linux alone hands the child of one process to another; elsewhere every process starts in full.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import fcntl
+import gc
+import inspect
+import json
+import os
+import pkgutil
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import termios
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from platform import system
+from typing import Any, Final
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+CAN_FORK: Final = system() == "Linux"
+LONGEST_ORDER: Final = 200_000
+"""Bytes: a packet of a Unix socket holds a little more."""
+
+SET_CHILD_SUBREAPER: Final = 36
+"""PR_SET_CHILD_SUBREAPER of prctl(2): this process becomes the parent of what its descendants leave behind."""
+
+
+class Forked(subprocess.Popen[Any]):
+    """A process like that of `subprocess.Popen`; if its command is a module for this Python, it is forked."""
+
+    def _execute_child(self, *values: Any) -> None:
+        in_full = super()._execute_child  # type: ignore[misc]
+        given = inspect.signature(in_full).bind(*values).arguments
+        command = [os.fspath(word) for word in given["args"]]
+        if not CAN_FORK or command[:2] != [sys.executable, "-m"]:
+            in_full(*values)
+            return
+        order = {
+            "arguments": command[2:],
+            "folder": os.fspath(given["cwd"] or Path.cwd()),
+            "environ": dict(os.environ if given["env"] is None else given["env"]),
+            "is_leader": given["start_new_session"],
+        }
+        pipes = [given[name] for name in ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")]
+        inherited = enumerate((pipes[0], pipes[3], pipes[5]))
+        self.pid = self._fork(order, [number if pipe == -1 else pipe for number, pipe in inherited])
+        self._child_created = True
+        self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
+
+    def _fork(self, order: dict[str, Any], streams: list[int]) -> int:
+        """Have a process forked that gets these descriptors as its standard streams; its pid, of a child of ours."""
+        line, prctl, _ = forker()
+        prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        try:
+            socket.send_fds(line, [json.dumps(order).encode()], streams)
+            return int(line.recv(32))
+        finally:
+            prctl(SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+
+
+class Offspring(Forked):
+    """A process that a forked one starts, such as the sandbox of the demo: it has everything loaded as well."""
+
+    def _fork(self, order: dict[str, Any], streams: list[int]) -> int:
+        pid = os.fork()
+        if not pid:
+            try:
+                become(streams, **order)
+            finally:
+                end_at_once()
+                os._exit(1)
+        return pid
+
+
+def run(*command: str, **how: Any) -> subprocess.CompletedProcess[Any]:
+    """Run a command to its end with nothing to read, and keep what it prints."""
+    with Forked(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **how) as process:
+        out, err = process.communicate()
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+@cache
+def forker() -> tuple[socket.socket, Any, subprocess.Popen[bytes]]:
+    """The line to the process that forks, `prctl`, and that process; it ends with this one."""
+    line, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with other:
+        environ = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
+        command = (sys.executable, "-m", "tests.forked", str(other.fileno()))
+        no_input = subprocess.DEVNULL
+        process = subprocess.Popen(command, stdin=no_input, cwd=ROOT, env=environ, pass_fds=[other.fileno()])
+    return line, ctypes.CDLL(None).prctl, process
+
+
+# The other side: one process that forks, and its children
+
+
+def main() -> None:
+    """Load runtui, then fork for every order; in the child, do what it says and end as any other process does."""
+    atexit.register(end_at_once)
+    load()
+    line = socket.socket(fileno=int(sys.argv[1]))
+    while True:
+        order, streams, _, _ = socket.recv_fds(line, LONGEST_ORDER, 3)
+        if not order:
+            return
+        told, tell = os.pipe()
+        between = os.fork()
+        if not between:
+            # Whose parent is gone is the child of whoever gave the order.
+            child = os.fork()
+            if not child:
+                line.close()
+                become(streams, **json.loads(order))
+                return
+            os.write(tell, str(child).encode())
+            os._exit(0)
+        os.waitpid(between, 0)
+        line.send(os.read(told, 32))
+        for descriptor in (told, tell, *streams):
+            os.close(descriptor)
+
+
+def load() -> None:
+    """Import all of runtui, and what it imports when it needs it."""
+    import runtui
+    from runtui.graph.network import load_httpx
+
+    load_httpx()
+    for module in pkgutil.walk_packages(runtui.__path__, "runtui."):
+        if not module.name.endswith("__main__"):
+            import_module(module.name)
+    import_module("uvicorn.protocols.http.h11_impl")
+    gc.collect()
+    gc.freeze()
+
+
+def become(streams: list[int], *, arguments: list[str], folder: str, environ: dict[str, str], is_leader: bool) -> None:
+    """Run a module as the main program, with these streams, folder and environment."""
+    for number, descriptor in enumerate(streams):
+        os.dup2(descriptor, number)
+    os.closerange(3, max(streams) + 32)
+    if is_leader:
+        os.setsid()
+        if os.isatty(0):
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in a job in the background it is ignored
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environ)
+    sys.stdout.reconfigure(line_buffering=os.isatty(1))  # type: ignore[union-attr]
+    subprocess.Popen = Offspring  # type: ignore[misc]
+    sys.argv = arguments
+    try:
+        runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        if isinstance(end.code, int):
+            exit_codes.append(end.code)
+        raise
+
+
+exit_codes: Final[list[int]] = []
+"""Of this process, as soon as it is known."""
+
+
+def end_at_once() -> None:
+    """End where nothing is left to do but to take every module apart."""
+    if exit_codes:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(exit_codes[-1])
+
+
+if __name__ == "__main__":
+    main()
