@@ -79,14 +79,17 @@ def answers_of(exchange: Exchange, root: str, items: Sequence[BatchItem]) -> Ite
 def as_item(exchange: Exchange, root: str, item: BatchItem) -> Exchange:
     """An exchange that says of one item what a batch says of all: it was refused as a whole, or broke off."""
     kept = [pair for pair in exchange.response_headers if not exchange.echoes_id or pair[0].lower() != _ID_HEADER]
-    return replace(
-        exchange,
-        method=item.method,
-        response_headers=tuple(kept),
-        url=redact(root + item.path),
-        request_headers=item.headers,
-        request_body=None if item.body is None else hide_secrets(item.body),
-    )
+    return replace(exchange, response_headers=tuple(kept), **_asked(root, item))
+
+
+def _asked(root: str, item: BatchItem) -> dict[str, Any]:
+    """What an exchange says of an item before it is answered."""
+    return {
+        "method": item.method,
+        "url": redact(root + item.path),
+        "request_headers": item.headers,
+        "request_body": None if item.body is None else hide_secrets(item.body),
+    }
 
 
 def unanswered(batch: Exchange, root: str, item: BatchItem) -> Exchange:
@@ -129,7 +132,8 @@ def _answer(
     body = _bytes(shown)
     unredacted = body if received is shown else _bytes(received)
     return replace(
-        as_item(batch, root, item),
+        batch,
+        **_asked(root, item),
         status=status,
         reason=next((known.phrase for known in HTTPStatus if known == status), ""),
         response_headers=tuple(

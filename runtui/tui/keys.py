@@ -22,7 +22,6 @@ from time import monotonic
 from typing import Any, Final, TypeGuard
 
 from textual import events
-from textual._queue import Queue
 from textual.app import App
 from textual.message import Message
 from textual.message_pump import MessagePump
@@ -103,6 +102,8 @@ class KeyQueue:
         self._is_closed = False
         self._is_watched = False
         """Whether it is looked again soon whether all has taken effect."""
+        self._busy: object = None
+        """What was found busy by the look before: as long as it is, there is no need to look at all the others."""
 
     def __len__(self) -> int:
         """How many events are not routed yet."""
@@ -174,8 +175,10 @@ class KeyQueue:
 
     def _watch(self) -> None:
         """Tell once all has taken effect, for as long as work waits for that."""
-        if not self._is_closed and not self._waiting and not self._outstanding() - self.restless:
-            self._foreground.answered()
+        if not self._is_closed and not self._waiting and not _is_busy(self._busy):
+            self._busy = next(iter(self._outstanding() - self.restless), None)
+            if self._busy is None:
+                self._foreground.answered()
         self._is_watched = self._foreground.is_waited_for and not self._is_closed
         if self._is_watched:
             asyncio.get_running_loop().call_later(WATCH_SECONDS, self._watch)
@@ -239,20 +242,25 @@ def _is_due(screen: Any) -> bool:
     return screen._layout_required or screen._scroll_required or bool(screen._callbacks)
 
 
-def _busy(pumps: Iterable[MessagePump]) -> set[object]:
-    """Those of some pumps that handle a message, or have one.
+def _busy(pumps: Iterable[Any]) -> set[object]:
+    """Those of some message pumps that handle a message, or have one.
 
     One that is still being mounted is left out: whatever waits for it is busy itself.
     """
-    return {pump for pump in pumps if _is_busy(pump)}
+    # One expression without calls: each key asks it of all pumps, more than once.
+    return {
+        pump
+        for pump in pumps
+        if pump._running
+        and pump._is_mounted
+        and (
+            pump._next_callbacks
+            or pump._pending_message is not None
+            or (queue := pump._message_queue).values
+            or not queue.ready_event._waiters
+        )
+    }
 
 
 def _is_busy(pump: object) -> bool:
-    return isinstance(pump, MessagePump) and pump._running and pump._is_mounted and not _waits(pump)
-
-
-def _waits(pump: MessagePump) -> bool:
-    """Whether a pump waits for a message, and has none."""
-    queue: Queue[Message | None] = pump._message_queue
-    is_waited_for: object = getattr(queue.ready_event, "_waiters")  # noqa: B009 - typeshed does not know it
-    return bool(is_waited_for) and queue.empty() and pump._pending_message is None and not pump._next_callbacks
+    return isinstance(pump, MessagePump) and bool(_busy((pump,)))

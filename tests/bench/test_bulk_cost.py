@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import random
 import time
 import tracemalloc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -39,19 +40,28 @@ LATENCY = 0.05
 MOST_OF_LATENCY = 1.5
 MOST_BYTES = 30 * 1024 * 1024
 MOST_OF_IDLE = 1.5
+"""For half of the keys; where others use the machine, the latest are late for what comes to be due meanwhile."""
+
 MOST_MILLISECONDS = 20.0
 """A key that is answered within 50 feels immediate."""
 
 MOST_PIECE_MILLISECONDS = 5.0
 
-KEYS = 60
+BLOCKS = 6
+BETWEEN_KEYS = (0.033, 0.066)
+"""Seconds: a key that is held down comes 30 times a second. Even pauses would meet what is drawn at even times."""
 
 
 class LateWire(httpx.AsyncBaseTransport):
-    """One workflow and its runs, each answer after the same time."""
+    """One workflow and its runs, each answer after the same time. It takes next to none to write one."""
 
     def __init__(self) -> None:
-        self.runs = {f"run-{n}": {**a_run(n % 60), "id": f"run-{n}"} for n in range(RUNS)}
+        self._statuses = {f"run-{n}": str(a_run(n % 60)["processingStatus"]) for n in range(RUNS)}
+        self._around = {
+            run_id: json.dumps({**a_run(n % 60), "id": run_id, "processingStatus": "|"}).split("|")
+            for n, run_id in enumerate(self._statuses)
+        }
+        """What stands in a run before its status and after it."""
         self.requests = self.most_at_once = self._at_once = 0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -61,27 +71,27 @@ class LateWire(httpx.AsyncBaseTransport):
         await asyncio.sleep(LATENCY)
         self._at_once -= 1
         headers = {"content-type": "application/json", "client-request-id": request.headers["client-request-id"]}
-        content = json.dumps(self._answer(request)).encode()
-        return httpx.Response(200, headers=headers, stream=httpx.ByteStream(content))
+        return httpx.Response(200, headers=headers, stream=httpx.ByteStream(self._answer(request).encode()))
 
-    def _answer(self, request: httpx.Request) -> dict[str, Any]:
+    def _answer(self, request: httpx.Request) -> str:
         path = request.url.path
         if path.endswith("/$batch"):
-            return {"responses": [self._item(item) for item in json.loads(request.content)["requests"]]}
+            return f'{{"responses": [{", ".join(map(self._item, json.loads(request.content)["requests"]))}]}}'
         if path.endswith("/runs"):
-            return {"value": list(self.runs.values())}
-        return {"value": [{"id": "w1", "displayName": "Onboard"}] if path.endswith("/workflows") else []}
+            return f'{{"value": [{", ".join(map(self._run, self._statuses))}]}}'
+        return json.dumps({"value": [{"id": "w1", "displayName": "Onboard"}] if path.endswith("/workflows") else []})
 
-    def _item(self, item: dict[str, Any]) -> dict[str, Any]:
-        run = self.runs.get(item["url"].rpartition("/")[2])
-        if run is None:
-            return {"id": item["id"], "status": 200, "body": {"value": []}}
-        run |= {name: value for name, value in item.get("body", {}).items() if name != "@odata.type"}
-        headers = {
-            "Content-Type": "application/json",
-            "client-request-id": item["headers"].get("client-request-id", ""),
-        }
-        return {"id": item["id"], "status": 200, "headers": headers, "body": run}
+    def _item(self, item: dict[str, Any]) -> str:
+        run_id, body = item["url"].rpartition("/")[2], '{"value": []}'
+        if run_id in self._statuses:
+            self._statuses[run_id] = item.get("body", {}).get("processingStatus", self._statuses[run_id])
+            body = self._run(run_id)
+        echoed = f'"client-request-id": "{item["headers"].get("client-request-id", "")}"'
+        headers = f'{{"Content-Type": "application/json", {echoed}}}'
+        return f'{{"id": "{item["id"]}", "status": 200, "headers": {headers}, "body": {body}}}'
+
+    def _run(self, run_id: str) -> str:
+        return self._statuses[run_id].join(self._around[run_id])
 
 
 @asynccontextmanager
@@ -162,44 +172,60 @@ async def test_many_changes_take_little_memory(tmp_path: Path) -> None:
     assert peak < MOST_BYTES
 
 
+def figures(keys: Sequence[tuple[float, float]]) -> list[list[float]]:
+    """Each of two measures of some keys, in its order."""
+    return [sorted(key[measure] for key in keys) for measure in (0, 1)]
+
+
+def queued() -> float:
+    """Seconds that this thread has waited for a processor that others use (Linux, `Documentation/scheduler`)."""
+    return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+
+
 async def test_a_cursor_key_is_answered_at_once_while_many_changes_go_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A machine that others use takes longer over a key than work waits for one.
     monkeypatch.setattr(foreground, "MOST_SECONDS", 1.0)
+    pauses = random.Random(len("bulk"))
     async with session(tmp_path) as (workspace, _):
         app = RuntuiApp(workspace)
         async with app.run_test(size=(120, 40)) as pilot:
             screen = Session(pilot, workspace, None)
             await screen.until(lambda: "Onboard" in screen.text() and app.preparation.is_followed_up)
+            table = screen.runs.table
 
-            async def costs() -> tuple[list[float], list[float]]:
+            async def press(key: str) -> tuple[float, float]:
                 """Milliseconds from a key until the cursor is on another run: by the clock, and of CPU on the loop."""
-                table = screen.runs.table
-                waited, computed = list[float](), list[float]()
-                for _ in range(KEYS):
-                    # A run that is another one now may stand elsewhere, at an end of the list too.
-                    key, before = "j" if table.cursor < RUNS // 2 else "k", table.cursor
-                    began, worked = time.perf_counter(), time.thread_time()
-                    app.post_message(events.Key(key, key))
-                    while table.cursor == before:  # noqa: ASYNC110 - an event would be one more turn of the loop
-                        await asyncio.sleep(0)
-                    waited.append((time.perf_counter() - began) * 1000)
-                    computed.append((time.thread_time() - worked) * 1000)
-                    await asyncio.sleep(0.02)
-                return sorted(waited), sorted(computed)
+                await asyncio.sleep(pauses.uniform(*BETWEEN_KEYS))
+                before, began, worked = table.cursor_id, time.perf_counter() - queued(), time.thread_time()
+                app.post_message(events.Key(key, key))
+                while table.cursor_id == before:  # noqa: ASYNC110 - an event would be one more turn of the loop
+                    await asyncio.sleep(0)
+                return (time.perf_counter() - queued() - began) * 1000, (time.thread_time() - worked) * 1000
 
+            async def block() -> list[tuple[float, float]]:
+                """The same keys, from the same place in the list."""
+                table.move_to(RUNS // 2)
+                return [await press(key) for key in "jjjjkjjkkj" * 2]
+
+            idle, busy, left = list[tuple[float, float]](), list[tuple[float, float]](), []
             await change_all(workspace, "completed")  # what is done for the first time
-            idle = await costs()
-            workspace.saves.submit_many(drafts(workspace, "canceled"))
-            busy = await costs()
-            left = len(workspace.saves.active())
-            assert await workspace.saves.drain(120) == 0
-    middle, late = KEYS // 2, int(KEYS * 0.95)
-    for what, before, meanwhile in zip(("by the clock", "of CPU on the loop"), idle, busy, strict=True):
+            await block()
+            for number in range(BLOCKS):
+                idle += await block()
+                workspace.saves.submit_many(drafts(workspace, ("canceled", "completed")[number % 2]))
+                busy += await block()
+                left.append(len(workspace.saves.active()))
+                assert await workspace.saves.drain(120) == 0
+                await asyncio.sleep(0.5)  # what follows from them is drawn
+    middle, late = len(idle) // 2, int(len(idle) * 0.95)
+    print(f"\n{left} changes were left")
+    for what, before, during in zip(("by the clock", "of CPU on the loop"), figures(idle), figures(busy), strict=True):
         print(
-            f"\na cursor key, ms {what}: {before[middle]:.1f} idle, {meanwhile[middle]:.1f} while changes go out; "
-            f"p95 {before[late]:.1f}, {meanwhile[late]:.1f}; {left} were left"
+            f"a cursor key, ms {what}: {before[middle]:.1f} idle, {during[middle]:.1f} while changes go out; "
+            f"p95 {before[late]:.1f}, {during[late]:.1f} ({during[late] / before[late]:.2f}x)"
         )
-    assert busy[1][middle] <= MOST_OF_IDLE * idle[1][middle]
-    assert busy[1][late] <= MOST_MILLISECONDS
+    assert min(left) > 0
+    assert during[middle] <= MOST_OF_IDLE * before[middle]
+    assert during[late] <= MOST_MILLISECONDS

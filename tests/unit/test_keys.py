@@ -26,7 +26,7 @@ from tests.keys import drained
     ("owner", "names"),
     [
         (Widget(), ["_message_queue", "_pending_message", "_next_callbacks", "_running", "_is_mounted"]),
-        (Queue[int](), ["ready_event", "empty"]),
+        (Queue[int](), ["ready_event", "values"]),
         (Queue[int]().ready_event, ["_waiters"]),
         (App[None](), ["_registry", "_dom_ready"]),
         (App[None]().animator, ["_animations"]),

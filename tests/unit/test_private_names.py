@@ -24,7 +24,6 @@ RUNTUI: Final = Path(__file__).parents[2] / "runtui"
 LIBRARIES: Final = {"textual", "rich", "msal", "httpx", "uvicorn", "starlette"}
 
 MODULES: Final[dict[str, set[str]]] = {
-    "tui/keys.py": {"textual._queue.Queue"},
     "tui/output.py": {
         "textual._compositor.ChopsUpdate",
         "textual._compositor.LayoutUpdate",
@@ -47,6 +46,7 @@ ATTRIBUTES: Final[dict[str, set[str]]] = {
         "_registry",
         "_running",
         "_scroll_required",
+        "_waiters",
     },
     "tui/output.py": {"_display", "_queue"},
     "tui/terminal.py": {"_background_screens", "_compositor", "_refresh_layout"},

@@ -7,6 +7,7 @@ stop it.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Final
 
 MOST_SECONDS: Final = 0.03
@@ -26,6 +27,7 @@ class Foreground:
 
     def __init__(self) -> None:
         self._touched_at = self._until = self._asked_at = float("-inf")
+        self._after_next: list[Callable[[], object]] = []
 
     def touch(self) -> None:
         """A person has typed something. The wait for what was typed before becomes no longer by that."""
@@ -36,6 +38,13 @@ class Foreground:
     def answered(self) -> None:
         """All that was typed has taken effect."""
         self._until = float("-inf")
+        after_next, self._after_next = self._after_next, []
+        for call in after_next:
+            call()
+
+    def call_after_next(self, call: Callable[[], object]) -> None:
+        """Call when what is typed next has taken effect: there is the most time then until something more is typed."""
+        self._after_next.append(call)
 
     def was_touched(self, seconds: float) -> bool:
         """Whether a person has typed something in the last `seconds`."""
@@ -49,7 +58,7 @@ class Foreground:
     @property
     def is_asked(self) -> bool:
         """Whether there is work that has to know when what was typed is answered."""
-        return time.monotonic() < self._asked_at + _LATELY_SECONDS
+        return bool(self._after_next) or time.monotonic() < self._asked_at + _LATELY_SECONDS
 
     async def let_pass(self) -> None:
         """Between two pieces of work on the event loop: have everything else that is ready done first."""

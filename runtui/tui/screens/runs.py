@@ -62,7 +62,7 @@ MOST_PUT_OFF: Final = 7
 class Throttle:
     """Runs `call` when asked: at once, then at most once in `RELOAD_SECONDS`, the last time after the last request.
 
-    While a person types it waits for a pause between two keys, up to two seconds.
+    While a person types it waits for a pause between two keys, up to two seconds, and then for the effect of a key.
     """
 
     def __init__(self, owner: MessagePump, foreground: Foreground, call: Callable[[], object]) -> None:
@@ -87,12 +87,20 @@ class Throttle:
         self._resting = None
         if not self._is_due:
             return
-        if self._put_off < MOST_PUT_OFF and self._foreground.was_touched(RELOAD_SECONDS):
+        if self._put_off <= MOST_PUT_OFF and self._foreground.was_touched(RELOAD_SECONDS):
             self._put_off += 1
             self._rest()
+            if self._put_off > MOST_PUT_OFF:
+                self._foreground.call_after_next(partial(self._owner.call_next, self._call_due))
             return
-        self._put_off, self._is_due = 0, False
-        self.ask()
+        self._call_due()
+
+    def _call_due(self) -> None:
+        if self._is_due:
+            if self._resting is not None:
+                self._resting.stop()
+            self._put_off, self._is_due, self._resting = 0, False, None
+            self.ask()
 
 
 class Narrowing(NamedTuple):

@@ -1,0 +1,108 @@
+"""How often a list that keeps changing is drawn, and when, while a person types."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+from textual.message_pump import MessagePump
+
+from runtui.services.writing.foreground import Foreground
+from runtui.tui.screens.runs import MOST_PUT_OFF, RELOAD_SECONDS, Throttle
+
+
+class Owner:
+    """A pump with one timer, which a test lets run out."""
+
+    def __init__(self) -> None:
+        self._due: Callable[[], object] | None = None
+
+    def set_timer(self, seconds: float, call: Callable[[], object]) -> Owner:
+        assert (seconds, self._due) == (RELOAD_SECONDS, None), "one at a time"
+        self._due = call
+        return self
+
+    def stop(self) -> None:
+        self._due = None
+
+    def call_next(self, call: Callable[[], object]) -> None:
+        call()
+
+    def run_out(self) -> None:
+        """Let the time of the timer pass."""
+        due, self._due = self._due, None
+        assert due is not None
+        due()
+
+
+class Desk:
+    """A throttle, its pump, and somebody who types."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._now = 100.0
+        monkeypatch.setattr(time, "monotonic", lambda: self._now)
+        self.owner, self.foreground, self.drawn = Owner(), Foreground(), 0
+        self.throttle = Throttle(cast(MessagePump, cast(Any, self.owner)), self.foreground, self._draw)
+
+    def _draw(self) -> None:
+        self.drawn += 1
+
+    def pass_by(self, *, typing: bool = False) -> None:
+        """Until the timer runs out; somebody types meanwhile, or nobody."""
+        self._now += RELOAD_SECONDS
+        if typing:
+            self.foreground.touch()
+        self.owner.run_out()
+
+
+@pytest.fixture
+def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
+    return Desk(monkeypatch)
+
+
+def test_the_first_is_drawn_at_once_and_the_others_together(desk: Desk) -> None:
+    for _ in range(5):
+        desk.throttle.ask()
+    assert desk.drawn == 1
+    desk.pass_by()
+    assert desk.drawn == 2
+    desk.pass_by()
+    assert desk.drawn == 2, "nothing was asked for since"
+
+
+def test_while_somebody_types_it_is_put_off_and_drawn_after_the_effect_of_a_key(desk: Desk) -> None:
+    desk.throttle.ask()
+    desk.throttle.ask()
+    for _ in range(MOST_PUT_OFF):
+        desk.pass_by(typing=True)
+        desk.foreground.answered()
+    assert desk.drawn == 1, "it waits for a pause"
+    desk.pass_by(typing=True)
+    assert desk.drawn == 1, "and not at any moment: the next key may be on its way"
+    assert desk.foreground.is_asked, "somebody has to tell"
+    desk.foreground.answered()
+    assert desk.drawn == 2
+    desk.foreground.answered()
+    desk.pass_by()
+    assert desk.drawn == 2, "once"
+
+
+def test_a_key_that_is_never_answered_puts_it_off_no_longer(desk: Desk) -> None:
+    desk.throttle.ask()
+    desk.throttle.ask()
+    for _ in range(MOST_PUT_OFF + 2):
+        assert desk.drawn == 1
+        desk.pass_by(typing=True)
+    assert desk.drawn == 2
+    desk.foreground.answered()
+    assert desk.drawn == 2
+
+
+def test_a_pause_in_typing_is_enough(desk: Desk) -> None:
+    desk.throttle.ask()
+    desk.throttle.ask()
+    desk.pass_by(typing=True)
+    desk.pass_by()
+    assert desk.drawn == 2
