@@ -14,7 +14,9 @@ import pytest
 
 from runtui.cli import main
 from runtui.domain.times import format_ticks, now_ticks
+from runtui.domain.triage.memory import LONGEST_NOTE, RunTriage
 from runtui.services.store import Store
+from runtui.services.triage.shift import read_shift, shift_lines
 from runtui.settings import store_path
 
 Out = pytest.CaptureFixture[str]
@@ -64,6 +66,11 @@ def test_what_is_said_is_exported_and_taken_over_by_the_next_shift(triage: Run, 
     assert (code, out, said) == (0, "", "Taken over: 2 of 2 runs; what is newer here stays.\n")
     assert records(triage, "theirs") == mine
     assert triage("import", "-", folder="theirs", typed=exported)[2].startswith("Taken over: 0 of 2 runs")
+
+
+def test_whatever_is_exported_can_be_imported() -> None:
+    long = RunTriage("r" * 4_000, 7, "handled", 0, "s" * 300, 1, 2, 3, 1, "é" * LONGEST_NOTE, "w" * 300, now_ticks())
+    assert read_shift(shift_lines([long], ROOT), ROOT) == [long]
 
 
 def test_the_newest_wins_for_each_run(triage: Run) -> None:

@@ -7,6 +7,7 @@ import json
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -188,6 +189,28 @@ def test_a_refusal_ends_it_and_what_cannot_be_used_is_refused_at_once(commands: 
     with pytest.raises(UsageError, match="no program"):
         watched(commands, program="no-such-program-here x")
     assert capsys.readouterr().out == ""
+
+
+def test_a_defect_of_the_listing_ends_it_and_is_told(commands: Commands, capsys: Out) -> None:
+    async def fails(_script: Script) -> None:
+        asyncio.get_running_loop().call_later(10, signal.raise_signal, signal.SIGTERM)  # a watch that goes on for ever
+        raise ZeroDivisionError
+
+    with pytest.raises(RuntuiError, match="The runs are read no longer") as broken:
+        watched(commands, after(1, fails), watch_only=True)
+    assert "A defect of runtui ended it (ZeroDivisionError)." in str(broken.value)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_full_disk_is_told_with_the_cure_and_nothing_is_taken_for_told(commands: Commands) -> None:
+    with closing(ToldRuns(commands.server().settings, "status:failed")) as told:
+        told._db.execute("PRAGMA max_page_count = 1")  # as many as there are at least
+        with pytest.raises(RuntuiError, match="The watch cannot be remembered") as full:
+            told.begin({f"run-{number}": "w1" for number in range(1_000)})
+        assert "is full" in full.value.message
+        assert full.value.hint == "Free disk space and try again."
+        assert not told.has_begun
+        assert told.new_among({"run-1": "w1"}) == ["run-1"]
 
 
 def test_only_one_watches_with_a_filter(commands: Commands, capsys: Out) -> None:

@@ -246,7 +246,7 @@ def test_a_row_that_is_none_of_ours_is_left_out(
     memory.mark(["r1", "r2"], "handled", "lee")
     damaged = f"UPDATE triage SET {damage}, stamp = 99 WHERE run_id = :run_id"
     journal.execute(damaged, [{"run_id": "r1"}])
-    memory.follow()
+    assert (memory.follow(), memory.follow()) == (True, False), "what is left out is not written again at each look"
     assert found(store, "triage:handled") == ["r2"]
     memory.mark(["r1", "r2"], "handled", "lee")
     memory.note(["r1"], "as it should be", "lee")

@@ -23,6 +23,7 @@ from runtui.services.triage.projection import (
     FINGERPRINT,
     Stamped,
     fingerprint,
+    fingerprint_of,
     put_triage,
     replace_triage,
     with_triage,
@@ -70,9 +71,13 @@ class TriageMemory:
         """Take over what the journal has by now, where the mirror is another; whether it was."""
         (there,) = self._journal.rows(f"{FINGERPRINT} WHERE server = ?", (self._server,))
         with self._store.reading() as db:
-            is_same = fingerprint(db) == tuple(there)
+            mirrored = fingerprint(db)
+        if mirrored == tuple(there):
+            return False
+        recorded = self._recorded()
+        is_same = mirrored == fingerprint_of(recorded)  # the others are none of ours
         if not is_same:
-            self._mirror(replace_triage, self._recorded())
+            self._mirror(replace_triage, recorded)
         return not is_same
 
     def rows(self, run_ids: Iterable[str]) -> list[RunRow]:

@@ -71,3 +71,7 @@ def with_triage(db: sqlite3.Connection, rows: Sequence[RunRow]) -> list[RunRow]:
 def fingerprint(db: sqlite3.Connection) -> Fingerprint:
     runs, stamps, newest = db.execute(FINGERPRINT).fetchone()
     return runs, stamps, newest
+
+
+def fingerprint_of(rows: Collection[Stamped]) -> Fingerprint:
+    return len(rows), sum(stamp for _, stamp in rows), max((known.changed for known, _ in rows), default=0)

@@ -1,7 +1,7 @@
 """The change of shift: what is remembered of the runs of a server as JSON lines, and such lines read back.
 
 Invariant: a file is taken as a whole or not at all; what is wrong in it is told by the number of its line. Nothing of a
-file is trusted: texts are bounded and redacted, and no moment lies in the future, so that nothing wins for ever.
+file is trusted: lines are bounded, texts redacted, and no moment lies in the future, so that nothing wins for ever.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class _Strict(BaseModel):
 class _Was(_Strict):
     """The run as it was when it was handled or snoozed."""
 
-    status: Annotated[_Line, Field(max_length=200)]
+    status: _Line
     failed_users: _Ticks | None
     failed_tasks: _Ticks | None
     updated_at: str | None
@@ -58,12 +58,12 @@ class _Remembered(_Strict):
     """One line."""
 
     root: Annotated[str, Field(max_length=2_000)]
-    run_id: Annotated[str, Field(min_length=1, max_length=1_000)]
+    run_id: Annotated[str, Field(min_length=1)]
     state: Literal["handled", "snoozed"] | None = None
     until: str | None = None
     was: _Was | None = None
     note: Annotated[_Line, Field(max_length=LONGEST_NOTE)] = ""
-    who: Annotated[_Line, Field(max_length=200)] = ""
+    who: _Line = ""
     changed_at: str | None = None
     seen_at: str | None = None
 

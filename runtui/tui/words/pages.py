@@ -147,7 +147,7 @@ def save_words(save: Save) -> str:
         return report.sentences(told.heading, *told.reasons(), write_words.action_instead(changes), kept, told.message)
     if save.conflicts and save.undoes is None:
         hint = f"{key_of('edit')} on the run resolves the conflict."
-    return report.sentences(told.heading, *told.reasons(), hint, kept, told.message)
+    return report.sentences(told.heading, *told.reasons(), kept, hint, told.message)
 
 
 def checked_again() -> str:
