@@ -11,7 +11,7 @@ import gc
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -27,6 +27,7 @@ from runtui.services.workspace import SandboxControl, Workspace
 from runtui.settings import Settings
 
 if TYPE_CHECKING:
+    from runtui.prelude.preview import Preview
     from runtui.profiles import Profiles
     from runtui.tui.keys import TypedAhead
 
@@ -106,12 +107,12 @@ async def _one(
         workspace = Workspace(settings, spec.store_file, token, wire=spec.wire)
         has_rows = _paint(workspace, sandbox)
         gc.disable()  # what is loaded and built until the first rows stand is no garbage
-        if has_rows:
-            with nullcontext() if typed_ahead else _previewing(workspace, sandbox):
+        with _previewing(workspace, sandbox, moves=has_rows, reads=not typed_ahead) as preview:
+            if has_rows:
                 workspace.connect(await spec.root() if spec.root else settings.root)
                 await _load_screen()
-        else:
-            await _read_while_loading(spec, workspace, sandbox)
+            else:
+                await _read_while_loading(spec, workspace, sandbox, preview)
         from runtui.tui import app as screen
         from runtui.tui.features.leaving import Leaving
         from runtui.tui.features.wiring import Stages
@@ -184,30 +185,33 @@ async def _load_screen() -> None:
 
 
 @contextmanager
-def _previewing(workspace: Workspace, sandbox: SandboxControl | None) -> Iterator[None]:
-    """Answer keys that move the cursor on the first rows."""
+def _previewing(workspace: Workspace, sandbox: SandboxControl | None, *, moves: bool, reads: bool) -> Iterator[Preview]:
+    """Answer the first keys on the first rows; none where earlier keys still wait for the screen."""
     from runtui.prelude.preview import Preview
 
     columns, lines = terminal_size()
     paint = FirstPaint(workspace.settings, columns, lines, sandbox)
-    preview = Preview(paint, workspace.store, workspace.preferences.kept)
+    preview = Preview(paint, workspace.store, workspace.preferences.kept, moves=moves)
     loop, keyboard = asyncio.get_running_loop(), sys.stdin.fileno()
 
     def read() -> None:
         data = read_keys()
-        if not data or not preview.feed(data):
+        preview.feed(data)
+        if not data or preview.is_over:
             loop.remove_reader(keyboard)
 
-    if columns >= LEAST_CELLS[0] and lines >= LEAST_CELLS[1]:
+    if reads and columns >= LEAST_CELLS[0] and lines >= LEAST_CELLS[1]:
         loop.add_reader(keyboard, read)
     try:
-        yield
+        yield preview
     finally:
         loop.remove_reader(keyboard)
         TAKEOVER.typed = preview.typed
 
 
-async def _read_while_loading(spec: SessionSpec, workspace: Workspace, sandbox: SandboxControl | None) -> None:
+async def _read_while_loading(
+    spec: SessionSpec, workspace: Workspace, sandbox: SandboxControl | None, preview: Preview
+) -> None:
     """Load what reads the server, then the screen while it starts and answers; show the first rows as soon as there
     are some."""
     from runtui.graph.network import load_httpx
@@ -217,7 +221,7 @@ async def _read_while_loading(spec: SessionSpec, workspace: Workspace, sandbox: 
 
     def show() -> None:
         nonlocal has_rows
-        has_rows = has_rows or _paint(workspace, sandbox)
+        has_rows = has_rows or preview.shows_help or _paint(workspace, sandbox)
 
     async def load_rest() -> None:
         await loading
@@ -232,7 +236,8 @@ async def _read_while_loading(spec: SessionSpec, workspace: Workspace, sandbox: 
     workspace.refresh.start()
     await loading_rest
     end()
-    _paint(workspace, sandbox)
+    if not preview.shows_help:
+        _paint(workspace, sandbox)
 
 
 def _begin(workspace: Workspace) -> None:

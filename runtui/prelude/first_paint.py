@@ -10,13 +10,24 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 
-from runtui.domain.columns import GAP, GUTTER, Arrangement, Layout, Role, coloured, is_framed, list_width, pane_width
+from runtui.domain.columns import (
+    GAP,
+    GUTTER,
+    Arrangement,
+    Layout,
+    Role,
+    RowT,
+    coloured,
+    is_framed,
+    list_width,
+    pane_width,
+)
 from runtui.domain.plots import STRIP_DAYS, STRIP_LINES, strip_text, tenant_counts, tenant_strip
 from runtui.domain.rows import RunRow
 from runtui.domain.text import cell_width, fit_cells, visible
 from runtui.domain.times import now_ticks
 from runtui.domain.views import ListSettings, order_title, view_of
-from runtui.keys.actions import view_keys
+from runtui.keys.actions import VIEWS, view_keys
 from runtui.services.preferences import KeptChoices
 from runtui.services.store import EVERY_RUN, MANY_RUNS, RunQuery, Store, cells_of
 from runtui.services.workspace import SandboxControl, sandbox_badge
@@ -66,15 +77,33 @@ class FirstPaint:
         query = query_of(settings, now)
         arrangement = Arrangement(settings.run_columns, cells_of(store), bool(settings.columns))
         layout = arrangement.layout(list_width(self._columns, self._height))
-        lines = [self._header()]
-        if self._height >= STRIP_LINES:
-            lines.append(self._strip(store) if total else "")
         title = _title(kept, str(total) if query.filter is None else _count(store, query, total)) if total else ""
         listed = [self._titles(layout)]
         for number, row in enumerate(store.window(query, top, self.rows), top):
             listed.append(self._under_cursor(layout, row, now) if number == cursor else self._row(layout, row, now))
         if len(listed) == 1:
             listed += ["", "" if total else "  Reading the runs…"]
+        return self._around(title, listed, store)
+
+    def help(self, store: Store) -> list[str]:
+        """All lines of the terminal, with the help as it opens over the list."""
+        from runtui.keys.help import HELP_COLUMNS, LINES_BELOW, help_rows
+
+        rows = help_rows(("runs", *VIEWS["runs"], "app"))
+        needs = [(column.key, max(len(column.show(row, 0).text) for row in rows)) for column in HELP_COLUMNS]
+        layout = Arrangement(HELP_COLUMNS, tuple(needs)).layout(list_width(self._columns, self._height))
+        shown = rows[: self.rows + 1 - LINES_BELOW]  # it has no titles
+        under_cursor = shown[1]  # the first line is a heading
+        listed = [
+            self._under_cursor(layout, row, 0) if row is under_cursor else self._row(layout, row, 0) for row in shown
+        ]
+        return self._around("Help", [*listed, f" {under_cursor.whole}", ""], store)
+
+    def _around(self, title: str, listed: Sequence[str], store: Store) -> list[str]:
+        """All lines of the terminal, with a list and its title."""
+        lines = [self._header()]
+        if self._height >= STRIP_LINES:
+            lines.append(self._strip(store) if store.count(EVERY_RUN) else "")
         lines += self._framed(title, listed) if self._has_frame else [f" {title}", *listed]
         return [*lines, *[""] * (self._height - len(lines))]
 
@@ -103,7 +132,7 @@ class FirstPaint:
     def _titles(self, layout: Layout[RunRow]) -> str:
         return " " * GUTTER + " ".join(fit_cells(column.title, width, column.align) for column, width in layout)
 
-    def _row(self, layout: Layout[RunRow], row: RunRow, now: int) -> str:
+    def _row(self, layout: Layout[RowT], row: RowT, now: int) -> str:
         parts = [" " * GUTTER]
         for column, width in layout:
             content = column.show(row, now)
@@ -111,7 +140,7 @@ class FirstPaint:
             parts += [self._coloured(text, content.role), " " * GAP]
         return "".join(parts)
 
-    def _under_cursor(self, layout: Layout[RunRow], row: RunRow, now: int) -> str:
+    def _under_cursor(self, layout: Layout[RowT], row: RowT, now: int) -> str:
         cells = (fit_cells(visible(column.show(row, now).text), width, column.align) for column, width in layout)
         line = fit_cells(" " * GUTTER + (" " * GAP).join(cells), list_width(self._columns, self._height))
         return f"\x1b[7m{line}\x1b[0m"

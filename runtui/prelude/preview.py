@@ -1,7 +1,7 @@
-"""Keys that move the cursor, answered on the first rows while the screen is loaded.
+"""Keys that move the cursor or open the help, answered on the first rows while the screen is loaded.
 
 Invariant: the screen ends up as if there were no preview: all that was read is handed on to it, in order. A preview
-ends at the first key that does something else.
+ends with the help, or at the first key that does something else.
 """
 
 from __future__ import annotations
@@ -11,12 +11,16 @@ from functools import cached_property
 from typing import Final
 
 from runtui.domain.times import now_ticks
-from runtui.keys.actions import in_scopes
+from runtui.keys.actions import ACTION_BY_ID, Action, in_scopes
+from runtui.keys.names import is_text, key_text
 from runtui.prelude.first_paint import FirstPaint, query_of
 from runtui.prelude.snapshot import placed
 from runtui.prelude.terminal import write
 from runtui.services.preferences import KeptChoices
 from runtui.services.store import EVERY_RUN, MANY_RUNS, Store
+
+_HELP: Final = "help"
+"""The id of the action that opens the help."""
 
 _SEQUENCES: Final[Mapping[str, tuple[bytes, ...]]] = {
     "up": (b"\x1b[A", b"\x1bOA"),
@@ -25,6 +29,8 @@ _SEQUENCES: Final[Mapping[str, tuple[bytes, ...]]] = {
     "end": (b"\x1b[F", b"\x1bOF", b"\x1b[4~", b"\x1b[8~"),
     "pageup": (b"\x1b[5~",),
     "pagedown": (b"\x1b[6~",),
+    "space": (b" ",),
+    "f1": (b"\x1bOP", b"\x1b[11~", b"\x1b[[A"),
 }
 """What terminals send for keys that are no characters."""
 
@@ -36,46 +42,52 @@ class Preview:
         paint: What drew them.
         store: Where they are.
         kept: Filter, order and columns of the list.
+        moves: Whether the cursor is moved: not on rows that others may come between.
     """
 
-    def __init__(self, paint: FirstPaint, store: Store, kept: KeptChoices) -> None:
+    def __init__(self, paint: FirstPaint, store: Store, kept: KeptChoices, *, moves: bool = True) -> None:
         self._paint, self._store, self._kept = paint, store, kept
         self._shown: Sequence[str] = ()
         self._top = self._cursor = 0
         is_soon_counted = not kept.runs.filter or store.count(EVERY_RUN) < MANY_RUNS
-        self._moves = _moves() if is_soon_counted else {}
-        self._typed = b""
+        moving = _keys_of(*in_scopes("table")) if moves and is_soon_counted else {}
+        self._does = moving | _keys_of(ACTION_BY_ID[_HELP])
+        self.is_over = False
+        """Whether the next key is for the screen alone."""
+        self.shows_help = False
+        self.typed = b""
+        """All that was read: what is acted on, and what is not."""
         self._acted_on = 0
 
     @cached_property
     def _total(self) -> int:
         return self._store.count(query_of(self._kept.runs, now_ticks()))
 
-    @property
-    def typed(self) -> bytes:
-        """All that was read: what is acted on, and what is not."""
-        return self._typed
-
-    def feed(self, data: bytes) -> bool:
-        """Act on what was typed; whether the next key can be acted on too."""
-        self._typed += data
+    def feed(self, data: bytes) -> None:
+        """Act on what was typed, as far as it can be acted on here."""
+        self.typed += data
         acted_on = self._acted_on
-        goes_on = self._act()
+        self._act()
         if acted_on < self._acted_on:
+            if self.shows_help:
+                write(placed(self._paint.help(self._store)))
+                return
             before = self._shown or self._paint.lines(self._store, self._kept)
             self._shown = self._paint.lines(self._store, self._kept, self._top, self._cursor)
             write(placed(self._shown, before))
-        return goes_on
 
-    def _act(self) -> bool:
-        """Act on all keys that move the cursor; whether what comes next may be another one."""
-        while rest := self._typed[self._acted_on :]:
-            known = next((sequence for sequence in self._moves if rest.startswith(sequence)), None)
+    def _act(self) -> None:
+        """Act on all keys that can be acted on."""
+        while not self.is_over and (rest := self.typed[self._acted_on :]):
+            known = next((sequence for sequence in self._does if rest.startswith(sequence)), None)
             if known is None:
-                return any(sequence.startswith(rest) for sequence in self._moves)
+                self.is_over = not any(sequence.startswith(rest) for sequence in self._does)
+                return
             self._acted_on += len(known)
-            self._move(self._moves[known])
-        return True
+            if self._does[known] == _HELP:
+                self.is_over = self.shows_help = True
+            else:
+                self._move(self._does[known])
 
     def _move(self, action: str) -> None:
         """Put the cursor where `LineTable` puts it."""
@@ -92,11 +104,11 @@ class Preview:
         self._top = max(self._cursor - self._paint.rows + 1, min(self._top, self._cursor))
 
 
-def _moves() -> dict[bytes, str]:
-    """The actions that move the cursor, by what a terminal sends for their keys."""
+def _keys_of(*actions: Action) -> dict[bytes, str]:
+    """The ids of some actions, by what a terminal sends for their keys."""
     return {
         sequence: action.id
-        for action in in_scopes("table")
+        for action in actions
         for key in action.keys
-        for sequence in _SEQUENCES.get(key, (key.encode(),) if len(key) == 1 else ())
+        for sequence in _SEQUENCES.get(key, (key_text(key).encode(),) if is_text(key) else ())
     }

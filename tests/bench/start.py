@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from tests.bench.commands import TOKEN, run
+from tests.bench.commands import TOKEN
 from tests.bench.stalls import FIRST_SECONDS, LONG_MILLISECONDS
 from tests.bench.stock_app import ANSWER, READY
 from tests.bench.table import Pairs, Row
@@ -23,6 +23,7 @@ from tests.terminal.sandbox_process import sandbox_process
 ROW_OF_A_RUN = r"[✗■] (failed|quarantined) "
 ROW_UNDER_CURSOR = b"\x1b[7m"
 HELP = r"─ Help "
+PROBLEMS = r"─ Problems "
 PASS = "python -c pass"
 BARE = "bare Textual app"
 STALLS = (sys.executable, "-m", "tests.bench.stalls")
@@ -52,9 +53,10 @@ def until(pattern: str, command: Command, env: Env, *keys: str) -> float:
 
 
 def wall_of_pass() -> float:
-    began = perf_counter()
-    run(("python", "-c", "pass"))
-    return (perf_counter() - began) * 1000
+    """Milliseconds from the start to the end, on a terminal too."""
+    with Stopwatch((sys.executable, "-c", "pass")) as terminal:
+        terminal.wait_for_exit()
+        return (perf_counter() - terminal.started) * 1000
 
 
 def stored_rows() -> Pairs:
@@ -64,6 +66,14 @@ def stored_rows() -> Pairs:
 
 
 def stored_first_key() -> Pairs:
+    """A key that the screen itself has to answer: it filters the list."""
+    with with_stored_rows() as (command, env):
+        while True:
+            yield until(PROBLEMS, command, env, "x"), bare_first_key()
+
+
+def stored_help() -> Pairs:
+    """The help opens before the screen stands."""
     with with_stored_rows() as (command, env):
         while True:
             yield until(HELP, command, env, "?"), bare_first_key()
@@ -94,6 +104,11 @@ def demo_rows() -> Pairs:
 
 
 def demo_first_key() -> Pairs:
+    while True:
+        yield until(PROBLEMS, (*RUNTUI, "demo"), {}, "x"), bare_first_key()
+
+
+def demo_help() -> Pairs:
     while True:
         yield until(HELP, (*RUNTUI, "demo"), {}, "?"), bare_first_key()
 
@@ -132,9 +147,11 @@ def of_the_start(figure: Callable[[Stopwatch], float]) -> Callable[[], Pairs]:
 ROWS = (
     Row("list in the store: rows on the screen", "ms wall", PASS, 3, stored_rows, rounds=9),
     Row("list in the store: first cursor key answered", "ms wall", BARE, 1.2, stored_first_move, rounds=9),
-    Row("list in the store: first key answered", "ms wall", BARE, 1.2, stored_first_key, rounds=9),
+    Row("list in the store: help opened", "ms wall", BARE, 1.2, stored_help, rounds=9),
+    Row("list in the store: first other key answered", "ms wall", BARE, 1.2, stored_first_key, rounds=9),
     Row("demo: rows on the screen", "ms wall", BARE, 1.2, demo_rows, rounds=9),
-    Row("demo: first key answered", "ms wall", BARE, 1.6, demo_first_key, rounds=9),
+    Row("demo: help opened", "ms wall", BARE, 1.6, demo_help, rounds=9),
+    Row("demo: first other key answered", "ms wall", BARE, 1.6, demo_first_key, rounds=9),
     Row("longest stall of the loop in the first 3 s", "ms", "the longest that is short", 1, stalls, rounds=3),
     Row("CPU of the whole start", "ms", BARE, 2, of_the_start(lambda terminal: terminal.cpu_milliseconds)),
     Row("peak memory with 240 runs", "MiB", BARE, 1.6, of_the_start(lambda terminal: terminal.peak_mebibytes)),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from runtui.keys.actions import ACTIONS
-from tests.terminal.test_session import ENTER_SCREEN, runtui, sandbox
+from tests.terminal.test_session import ENTER_SCREEN, TEXTUAL_STARTS, runtui, sandbox
 from tests.tui.keyboard import sent
 
 LEAVING = {"q", "f10", "ctrl+q"}
@@ -46,6 +46,16 @@ def test_enter_pressed_early_is_enter(tmp_path: Path) -> None:
         terminal.wait_for("(?m)^│?  [✓✗●◌■!] ")
         terminal.press("j", "enter")
         terminal.wait_for("Users of .*  [1-9]")
+
+
+def test_the_help_opens_before_the_screen_stands(tmp_path: Path) -> None:
+    with runtui(tmp_path, "demo", "--runs", "20") as terminal:
+        terminal.press("?")
+        terminal.wait_for("20 runs.*as of")
+        assert b"Help" in terminal.received.partition(TEXTUAL_STARTS)[0]
+        assert "Help" in terminal.text
+        terminal.press("?", "q")
+        assert terminal.wait_for_exit() == 0
 
 
 def test_ctrl_q_pressed_early_leaves(tmp_path: Path) -> None:

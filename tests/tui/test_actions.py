@@ -11,6 +11,7 @@ from textual import events
 from textual.widgets import Input, Static
 
 from runtui.keys.actions import ACTIONS, VIEWS, Action, Scope, in_scopes, remap
+from runtui.keys.help import help_rows
 from runtui.keys.keymap import read_keys
 from runtui.keys.names import key_text
 from runtui.services.store import RunQuery
@@ -20,7 +21,7 @@ from runtui.tui.features.changes.bulk_sending import ResultsView
 from runtui.tui.features.changes.editing import ConflictView
 from runtui.tui.features.changes.journaling import JournalView
 from runtui.tui.features.copying import SelectionPage
-from runtui.tui.features.helping import HelpView, help_rows
+from runtui.tui.features.helping import HelpView
 from runtui.tui.features.signing_in import SignInView
 from runtui.tui.features.triage.explaining import CausesView
 from runtui.tui.features.triage.overviewing import OverviewView

@@ -13,6 +13,7 @@ from runtui.domain.views import ListSettings
 from runtui.prelude.first_paint import FirstPaint
 from runtui.prelude.preview import Preview
 from runtui.tui.terminal import InputParser
+from runtui.tui.widgets.line_table import LineTable
 from tests.tui.conftest import Opener, Session
 
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
@@ -72,6 +73,7 @@ async def draws_over(
             assert re.sub("[^╭╮╰╯]", " ", shown[line - 1]) == re.sub("[^╭╮╰╯]", " ", painted[line])
 
 
+LINE = re.compile(r"\x1b\[(\d+);1H\x1b\[2K([^\x1b]*(?:\x1b\[\d+G[^\x1b]*)*)")
 UNDER_CURSOR = re.compile(r"\x1b\[(\d+);1H\x1b\[2K│?\x1b\[7m([^\x1b]*)")
 UP, DOWN, PAGE_UP, PAGE_DOWN, HOME, END = b"\x1b[A", b"\x1bOB", b"\x1b[5~", b"\x1b[6~", b"\x1b[H", b"\x1b[4~"
 MOVES = [
@@ -105,7 +107,9 @@ async def test_a_preview_moves_the_cursor_as_the_screen_does(
         for reads in MOVES:
             preview = Preview(FirstPaint(workspace.settings, *size), workspace.store, workspace.preferences.kept)
             written.clear()
-            assert all(preview.feed(data) for data in reads)
+            for data in reads:
+                preview.feed(data)
+            assert not preview.is_over
             assert preview.typed == b"".join(reads)
             await session.press("g", *pressed(b"".join(reads)))
             line, shown = UNDER_CURSOR.findall("".join(written))[-1]
@@ -130,5 +134,32 @@ async def test_a_preview_ends_at_the_first_other_key_and_hands_everything_on(
             [b"\x1b[B\x1b[1;5B"],
         ):
             preview = Preview(FirstPaint(workspace.settings, 80, 24), workspace.store, workspace.preferences.kept)
-            assert not [preview.feed(data) for data in reads][-1]
+            for data in reads:
+                preview.feed(data)
+            assert preview.is_over
             assert preview.typed == b"".join(reads)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (201, 50)])
+async def test_the_help_opens_over_its_preview(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    written: list[str] = []
+    monkeypatch.setattr("runtui.prelude.preview.write", written.append)
+    async with open_session(size=size, runs=60) as session:
+        workspace = session.workspace
+        preview = Preview(FirstPaint(workspace.settings, *size), workspace.store, workspace.preferences.kept)
+        preview.feed(b"j?k")
+        assert preview.is_over
+        assert preview.typed == b"j?k"
+        await session.press("g", "j", "question_mark")
+        await session.until(lambda: session.view == "help")
+        painted = {int(line): placed(text) for line, text in LINE.findall(_COLOUR.sub("", "".join(written)))}
+        shown = session.text().split("\n")
+        left = pane_width(size[0])
+        first = session.app.screen.query_one(LineTable).region.y + 1
+        lines = [line for line in painted if line >= first and painted[line].strip(" │╰╯─")]
+        assert len(lines) > size[1] / 2
+        for line in lines:
+            assert set_cell_size(shown[line - 1], left) == set_cell_size(painted[line], left), line
+        assert "\x1b[7m" in written[-1]

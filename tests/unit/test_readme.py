@@ -19,6 +19,7 @@ from runtui.cli.commands import COMMANDS
 from runtui.errors import ExitCode
 from runtui.headless.welcome import CONFIG, REGISTRATION
 from runtui.keys.actions import SCOPE_TITLES, in_scopes
+from runtui.keys.help import FILTER_HELP
 from runtui.keys.keymap import read_keys
 from runtui.keys.names import key_text
 from runtui.options import GROUP_TITLES, OPTIONS, Option
@@ -27,7 +28,6 @@ from runtui.sandbox.scenarios import SCENARIOS
 from runtui.services.journal_query import ENTRY_FILTER_HELP, EXPORTS
 from runtui.services.workspace import JOURNAL_FILE
 from runtui.settings import store_path
-from runtui.tui.features.helping import FILTER_HELP
 from runtui.tui.themes import THEMES
 
 ROOT: Final = Path(__file__).parents[2]
