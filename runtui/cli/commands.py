@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from runtui.options import OPTION_BY_NAME, OPTIONS, Option, OptionGroup
 
-_MOST_RUNS: Final = 500_000
+_MOST_RUNS: Final = 1_000_000
 _LONGEST_INTERVAL: Final = 86_400
 
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from runtui.domain.columns import Needs
 from runtui.domain.rows import ABSENT, RunRow, cells_needed, storable, stored_id
@@ -121,6 +121,31 @@ class StoredRun(NamedTuple):
     workflow_name: str
 
 
+class _SeenRows:
+    """The rows that the pages of a listing had so far, a byte each."""
+
+    def __init__(self) -> None:
+        self._listing = 0
+        self._marks = bytearray()
+
+    def of(self, listing: int) -> Self:
+        """Those of a listing; a later one begins anew."""
+        if listing > self._listing:
+            self._listing, self._marks = listing, bytearray()
+        return self
+
+    def __contains__(self, row: object) -> bool:
+        return isinstance(row, int) and row < len(self._marks) and self._marks[row] == 1
+
+    def add(self, rows: Collection[int]) -> list[int]:
+        """The rows that were not there yet."""
+        self._marks.extend(bytes(max(0, max(rows, default=0) + 1 - len(self._marks))))
+        new = [row for row in sorted(rows) if not self._marks[row]]
+        for row in new:
+            self._marks[row] = 1
+        return new
+
+
 class Store:
     """The runs of one Graph root."""
 
@@ -143,8 +168,7 @@ class Store:
         self.changed: Announcer[frozenset[str] | None] = Announcer()
         """The ids of the runs that changed; None for many."""
         self._listing = 0
-        self._seen: dict[tuple[str, int], set[int]] = {}
-        """The rows that the pages of a listing of a workflow had so far."""
+        self._seen = _SeenRows()
         self._answered: dict[str, int] = {}
         """The runs stored by `put_run`, each with the listing that was under way."""
         self.doubted: set[str] = set()
@@ -204,15 +228,11 @@ class Store:
             except RuntuiError as error:
                 refused = error
         with self.writing() as (db, changes):
-            for key in [key for key in self._seen if key[0] == workflow_id and key[1] < listing]:
-                del self._seen[key]
             answered = {run_id for run_id, during in self._answered.items() if during >= listing}
             while self._wanted_orders:
                 add_order(db, self._wanted_orders.pop())  # while they are few
             rows = put_runs(db, changes, workflow_id, sound, self.foreground, answered=answered)
-            seen = self._seen.setdefault((workflow_id, listing), set())
-            met = sorted(rows - seen)
-            seen |= rows
+            met = self._seen.of(listing).add(rows)
         if refused is not None:
             raise refused
         return met
@@ -227,12 +247,12 @@ class Store:
         with self.writing() as (db, changes):
             rows = put_runs(db, changes, workflow_id, received, self.foreground)
             self._answered |= dict.fromkeys(received, self._listing)
-            self._seen.setdefault((workflow_id, self._listing), set()).update(rows)
+            self._seen.of(self._listing).add(rows)
 
     def finish_listing(self, workflow_id: str, listing: int) -> None:
         """Remove the runs of a workflow that no page of this listing had: they are gone on the server."""
         with self.writing() as (db, changes):
-            delete_runs(db, changes, storable(workflow_id), kept=self._seen.pop((workflow_id, listing), ()))
+            delete_runs(db, changes, storable(workflow_id), kept=self._seen.of(listing))
 
     def complete_orders(self, sorts: Iterable[str] | None = None) -> None:
         """Make some orders of the list quick, or every one (None), after a listing has stored the runs. A matter for a
@@ -437,7 +457,7 @@ class Store:
             self._writer = open_again(self._path, lost, self._files)
             self._files = files_at(self._path)
             self._missing_orders = set(missing_orders(self._writer))
-            self._findings, self._seen, self._answered = Findings(), {}, {}
+            self._findings, self._seen, self._answered = Findings(), _SeenRows(), {}
 
     @contextmanager
     def writing(self) -> Iterator[tuple[sqlite3.Connection, ChangedRuns]]:

@@ -12,7 +12,7 @@ import json
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from contextlib import suppress
 from json import JSONDecodeError
 from pathlib import Path
@@ -398,7 +398,7 @@ def _last_updated(run: Mapping[str, Any]) -> int:
     return int(index_run(run, "")[_LAST_UPDATED])
 
 
-def delete_runs(db: sqlite3.Connection, changes: ChangedRuns, workflow_id: str, *, kept: Collection[int] = ()) -> None:
+def delete_runs(db: sqlite3.Connection, changes: ChangedRuns, workflow_id: str, *, kept: Container[int] = ()) -> None:
     found = db.execute("SELECT rowid FROM run WHERE workflow_id = ?", (workflow_id,))
     gone = [(rowid,) for (rowid,) in found if rowid not in kept]
     counts: Counter[str] = Counter()

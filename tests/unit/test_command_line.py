@@ -103,7 +103,7 @@ def test_a_value_that_makes_no_sense_names_its_flag(capsys: pytest.CaptureFixtur
     for arguments, words in (
         (["undo", "abc"], "CHANGE: a change is named by its number, such as 12 or #12, not 'abc'"),
         (["sandbox", "--port", "x"], "--port: the port must be between 0 and 65535"),
-        (["demo", "--runs", "1e3"], "--runs: the number of runs must be between 0 and 500000"),
+        (["demo", "--runs", "1e3"], "--runs: the number of runs must be between 0 and 1000000"),
     ):
         with pytest.raises(SystemExit) as ended:
             main(arguments)
