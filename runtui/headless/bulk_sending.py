@@ -22,13 +22,7 @@ from runtui.domain.report import Outcome, Report, sentences, wait_sentence
 from runtui.domain.text import visible
 from runtui.domain.triage.service_actions import Operation
 from runtui.errors import ExitCode
-from runtui.headless.changes import (
-    EXIT_CODES,
-    ChangeOptions,
-    message_of,
-    nothing_sent_if_cancelled,
-    result_object,
-)
+from runtui.headless.changes import EXIT_CODES, ChangeOptions, message_of, nothing_sent_if_cancelled, result_object
 from runtui.headless.console import (
     PassingLine,
     answer_to,

@@ -22,13 +22,7 @@ from runtui.domain.rows import RunRow, status_look
 from runtui.domain.text import visible
 from runtui.domain.times import ago, duration_text, local_text, now_ticks, parse_ticks, since
 from runtui.domain.triage.memory import RunTriage
-from runtui.domain.triage.run_users import (
-    TaskRow,
-    UserRow,
-    user_rows,
-    users_named,
-    why_no_users,
-)
+from runtui.domain.triage.run_users import TaskRow, UserRow, user_rows, users_named, why_no_users
 from runtui.domain.triage.standing import comeback, standing, triage_facts, triage_record
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.graph.pages import GraphError

@@ -19,14 +19,7 @@ from runtui.graph.root import server_key
 from runtui.redact import redact
 from runtui.services.journal import Journal
 from runtui.services.store import RunQuery, Store, following, row_of
-from runtui.services.triage.projection import (
-    FINGERPRINT,
-    Stamped,
-    fingerprint,
-    put_triage,
-    replace_triage,
-    with_triage,
-)
+from runtui.services.triage.projection import FINGERPRINT, Stamped, fingerprint, put_triage, replace_triage, with_triage
 
 # The SQL below is put together from the names of columns; every id and value is a parameter.
 # ruff: noqa: S608
