@@ -75,14 +75,7 @@ def _act_on(
 ) -> int:
     """Carry out an action on one run, or on several as `update` takes them; the exit code.
 
-    Args:
-        session: On which server.
-        run_ids: The ids of the runs.
-        make: The action, from the id of the workflow and the id of the run.
-        filter_text: The runs that match, in place of ids.
-        workflow_id: The id of their workflow; None: find it.
-        follow: Whether the run that it makes or stops is followed to its end.
-        how: The fields of `ChangeOptions`.
+    With `follow` the run that it makes or stops is followed to its end; `how` are the fields of `ChangeOptions`.
     """
     options = ChangeOptions(**how)
     if is_one(run_ids, filter_text):
@@ -168,15 +161,9 @@ async def _act_on_workflow(
 def resume_task(
     session: SessionSpec, run_id: str, *, end: TaskEnd, task: str = "", workflow_id: str | None = None, **how: Any
 ) -> int:
-    """Answer for the custom task extension that a task of a run waits for; the exit code.
+    """Answer for the custom task extension that a task of a run waits for; the exit code. See `cancel_runs`.
 
-    Args:
-        session: On which server.
-        run_id: The id of the run.
-        end: How the task ends.
-        task: The id of the task's result; empty for the only one that waits.
-        workflow_id: The id of its workflow; None: find it.
-        how: The fields of `ChangeOptions`.
+    `task` is the id of the task's result; empty for the only one that waits.
     """
     options = ChangeOptions(**how)
 

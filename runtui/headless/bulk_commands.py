@@ -57,13 +57,9 @@ def update(
 ) -> int:
     """Change properties of some runs; the exit code. A run named alone is a matter of `changes.update_run`.
 
-    Args:
-        session: On which server.
-        run_ids: The ids of the runs; "-" stands for those on standard input, one a line.
-        assignments: `name=value`, each value as it would be typed into the form.
-        filter_text: The runs that match, in place of ids.
-        workflow_id: The id of the workflow of all of them; None: find it.
-        how: The fields of `ChangeOptions`.
+    The runs are those of the ids, where "-" stands for those on standard input, one a line, or those that match a
+    filter; `workflow_id` is that of all of them, None: find it. An assignment is `name=value`, the value as it would be
+    typed into the form; `how` are the fields of `ChangeOptions`.
 
     Raises:
         RuntuiError: the arguments cannot be used, nobody can confirm, or nothing can be read. Nothing was sent.
@@ -236,13 +232,7 @@ def undo(
 
 
 def undo_batch(session: SessionSpec, entry: Entry, options: ChangeOptions, *, seen_on_read_back: bool = False) -> int:
-    """Undo the changes that were sent with one; the exit code.
-
-    Args:
-        session: On which server.
-        entry: One of them.
-        options: How.
-        seen_on_read_back: With `options.yes`, also those that may be someone else's (`doubt_of`).
+    """Undo the changes that were sent with an entry; the exit code. `seen_on_read_back` as for `changes.undo_entry`.
 
     Raises:
         RuntuiError: it belongs to no bulk change, nobody can confirm, or nothing can be read. Nothing was sent.

@@ -42,11 +42,7 @@ _WORKFLOW_CELLS = 30
 async def send_many(workspace: Workspace, bulk: BulkDraft, names: Mapping[str, str], options: ChangeOptions) -> int:
     """Review, confirm and send some drafts, and print what became of each; the exit code of the worst.
 
-    Args:
-        workspace: The services.
-        bulk: The drafts, and the runs that get none.
-        names: By run id, the name of the workflow.
-        options: How.
+    `names` are those of the workflows, by run id.
 
     Raises:
         UsageError: the session is read-only.

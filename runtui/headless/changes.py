@@ -87,14 +87,7 @@ def update_run(
     workflow_id: str | None = None,
     **how: Any,
 ) -> int:
-    """Change properties of a run; the exit code.
-
-    Args:
-        session: On which server.
-        run_id: The id of the run.
-        assignments: `name=value`, each value as it would be typed into the form.
-        workflow_id: The id of its workflow; None: find it.
-        how: The fields of `ChangeOptions`.
+    """Change properties of a run; the exit code. The arguments are those of `bulk_commands.update`.
 
     Raises:
         RuntuiError: an assignment cannot be used, nobody can confirm, or the run cannot be read. Nothing was sent.
@@ -196,11 +189,7 @@ def entry_to_undo(state_folder: Path, number: int, root: str | None) -> Entry:
 def undo_entry(session: SessionSpec, number: int, options: ChangeOptions, *, seen_on_read_back: bool = False) -> int:
     """Undo the change of a journal entry; the exit code.
 
-    Args:
-        session: On which server.
-        number: The number of the entry.
-        options: How.
-        seen_on_read_back: Also undo a change that may be someone else's (`doubt_of`) without asking.
+    With `seen_on_read_back` a change that may be someone else's (`doubt_of`) is undone without asking.
 
     Raises:
         RuntuiError: it cannot or must not be undone, nobody can confirm, or the run cannot be read. Nothing was sent.

@@ -55,18 +55,12 @@ def list_runs(
 ) -> int:
     """Read all runs of all workflows and print those that match the filter; the exit code.
 
-    JSON lines for which nobody asks an order or a limit are printed as the runs are read, page by page. A workflow
-    that cannot be read is named, its runs are left out from there on, and the exit code is NOT_DONE.
+    JSON lines for which nobody asks an order or a limit are printed as the runs are read, page by page. A workflow that
+    cannot be read is named, its runs are left out from there on, and the exit code is NOT_DONE.
 
-    Args:
-        session: Where they are.
-        filter_text: In the filter language; empty for all.
-        columns: The names of the columns, with commas; empty for the usual ones, and for each record as received.
-        sort: A column, with ":asc" or ":desc" for a direction of its own; empty for the order of the screen, or for
-            none, as above.
-        limit: The most runs; None for all.
-        full: Whether all runs are read again, also those that have not changed since the last listing.
-        output: The form.
+    `columns` are names with commas, empty for the usual ones, and for each record as received. `sort` is a column, with
+    ":asc" or ":desc" for a direction of its own; empty for the order of the screen, or for none, as above. With `full`
+    all runs are read again, also those that have not changed since the last listing.
 
     Raises:
         RuntuiError: filter, columns or order cannot be used, or nothing could be read; nothing is printed then.

@@ -81,17 +81,12 @@ def watch(
     program: str | None,
     program_seconds: int,
 ) -> int:
-    """Print the runs that match, then each that begins to, until a signal or `count` runs; the exit code.
+    """Print the runs that match, then each that begins to, until a signal or `count` runs (None: any number); the exit
+    code.
 
-    Args:
-        session: Where they are.
-        filter_text: In the filter language; empty for all runs.
-        interval: Seconds between two listings; None for those of the session, or the default where it has none.
-        watch_only: Whether what matches at the first start is not printed.
-        from_start: Whether what an earlier watch printed is forgotten.
-        count: How many runs to print at most; None for any number.
-        program: What to run for each, with its arguments, as a shell splits them; None for nothing.
-        program_seconds: How long one run of it may take.
+    `interval` are the seconds between two listings; None for those of the session, or the default where it has none.
+    With `watch_only` what matches at the first start is not printed; `from_start` forgets what an earlier watch
+    printed. The `program`, with its arguments as a shell splits them, runs for each run, for so many seconds at most.
 
     Raises:
         RuntuiError: filter or command cannot be used, the same watch runs already, or the service refuses.
