@@ -20,7 +20,7 @@ from runtui.domain.properties import PROPERTIES
 from runtui.domain.rows import RUN_COLUMNS, RunRow
 from runtui.domain.times import now_ticks
 from runtui.errors import ExitCode, UsageError
-from runtui.headless.console import narrate, run_command, told_filter
+from runtui.headless.console import command, narrate, told_filter
 from runtui.headless.output import column_lines, print_lines, standard_output
 from runtui.headless.session import connected, list_all
 from runtui.options import nearest_words
@@ -43,7 +43,8 @@ Run = TypeVar("Run", RunRow, RunText)
 CSV_COLUMNS: Final = ("id", "workflow", "workflowId", *(item.name for item in PROPERTIES if item.key != "id"))
 
 
-def list_runs(
+@command
+async def list_runs(
     session: SessionSpec,
     *,
     filter_text: str,
@@ -69,7 +70,15 @@ def list_runs(
     query = RunQuery(told_filter(filter_text), *_order(sort))
     in_any_order = output == "jsonl" and limit is None and not sort.strip()
     listing = _Listing(query, chosen, limit, full, output, in_any_order)
-    return run_command(_list(session, listing))
+    async with connected(session) as workspace:
+        if listing.in_any_order:
+            missing = await _print_as_read(workspace, listing)
+        else:
+            missing = await list_all(workspace, full=listing.full, sort=listing.query.sort)
+            _print_in_order(workspace.store, listing, {workflow.workflow_id for workflow in missing})
+    for workflow in missing:
+        narrate(f"runtui: The list is incomplete. {workflow}")
+    return ExitCode.NOT_DONE if missing else ExitCode.DONE
 
 
 class _Listing(NamedTuple):
@@ -109,18 +118,6 @@ def _column(name: str) -> Column[RunRow]:
             "No such column", f"{name.strip()!r} is no column of the list.{meant}", f"Columns: {', '.join(keys)}."
         )
     return column if column.key != "id" else column._replace(show=lambda row, _: ListCell(row.id, "muted"))
-
-
-async def _list(session: SessionSpec, listing: _Listing) -> int:
-    async with connected(session) as workspace:
-        if listing.in_any_order:
-            missing = await _print_as_read(workspace, listing)
-        else:
-            missing = await list_all(workspace, full=listing.full, sort=listing.query.sort)
-            _print_in_order(workspace.store, listing, {workflow.workflow_id for workflow in missing})
-    for workflow in missing:
-        narrate(f"runtui: The list is incomplete. {workflow}")
-    return ExitCode.NOT_DONE if missing else ExitCode.DONE
 
 
 async def _print_as_read(workspace: Workspace, listing: _Listing) -> Sequence[UnreadWorkflow]:
