@@ -125,15 +125,9 @@ class SandboxProcess:
 
 
 def demo(line: CommandLine, *, runs: int, seed: int, hostile: bool, scenario: str, sign_in: bool) -> int:
-    """Open the terminal UI on a new sandbox; its data is gone afterwards. The exit code.
+    """Open the terminal UI on a new sandbox, whose data is gone afterwards; the exit code.
 
-    Args:
-        line: The session options; of config.toml only the keys count.
-        runs: How many runs the sandbox has.
-        seed: Another seed gives other runs.
-        hostile: Names and values attack terminals.
-        scenario: The name of the scenario to start with.
-        sign_in: Require people to sign in, as a real tenant does.
+    Of config.toml only the keys count; the rest is as for the sandbox's `server.main`.
 
     Raises:
         UsageError: an option or a key of config.toml cannot be used, or the scenario needs a sign-in.

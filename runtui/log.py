@@ -87,10 +87,7 @@ class _LogHandler(logging.Handler):
 
 
 def write_crash_report(error: BaseException, folder: Path) -> Path:
-    """Write a report without private values: versions and the redacted traceback, no locals.
-
-    Returns:
-        The new file, 0600.
+    """Write a new file, 0600, without private values: versions and the redacted traceback, no locals.
 
     Raises:
         OSError: it cannot be written.

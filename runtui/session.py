@@ -65,12 +65,7 @@ def open_screen(line: CommandLine) -> int:
 
 
 def open_session(spec: SessionSpec, sandbox: SandboxControl | None = None, profiles: Profiles | None = None) -> int:
-    """Run the terminal UI until the person quits; the exit code.
-
-    Args:
-        spec: The first session.
-        sandbox: The demo's sandbox; None on a real server.
-        profiles: The profiles to switch to.
+    """Run the terminal UI until the person quits; the exit code. Without a `sandbox` it is on a real server.
 
     Raises:
         RuntuiError: there is no terminal, no store or no server.

@@ -17,13 +17,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from runtui.auth.errors import SignInError
-from runtui.private_files import (
-    explanation,
-    locked_file,
-    open_private,
-    private_folder,
-    replace_private,
-)
+from runtui.private_files import explanation, locked_file, open_private, private_folder, replace_private
 from runtui.redact import register_secret
 
 Tokens: TypeAlias = dict[str, Any]

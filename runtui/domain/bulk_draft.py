@@ -16,14 +16,7 @@ from typing import Any, Final, NamedTuple
 from runtui.domain.draft import MISSING, Draft, Edit, value_word
 from runtui.domain.properties import EDITABLE, Property
 from runtui.domain.text import count_words
-from runtui.domain.triage.service_actions import (
-    STATUS,
-    USER_COUNTS,
-    Operation,
-    ServiceAction,
-    consequences,
-    why_not,
-)
+from runtui.domain.triage.service_actions import STATUS, USER_COUNTS, Operation, ServiceAction, consequences, why_not
 
 TOLD_VALUES: Final = 3
 """Values of one property that are told with how many runs have them; the others are counted together."""

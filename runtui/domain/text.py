@@ -51,15 +51,11 @@ _DOTTED_CIRCLE: Final = "\u25cc"  # what a mark without a letter is drawn on, as
 
 
 def visible(text: object, *, newlines: bool = False) -> str:
-    """Say `text` in characters that only ever show themselves.
+    """Say `text` in characters that only ever show themselves, and in line feeds where it is shown as several lines.
 
-    Args:
-        text: Anything; None is the empty string, any other value is taken as `str` says it.
-        newlines: Keep line feeds, for text that is shown as several lines.
-
-    Returns:
-        C0 controls and DEL as their pictures (U+2400 to U+2421), other unsafe characters as `⟨U+202E⟩`, runs of
-        combining marks cut at COMBINING_LIMIT with the number left out. Applying it twice changes nothing.
+    None is the empty string, any other value is taken as `str` says it. C0 controls and DEL become their pictures
+    (U+2400 to U+2421), other unsafe characters `⟨U+202E⟩`; runs of combining marks are cut at COMBINING_LIMIT with the
+    number left out. Applying it twice changes nothing.
     """
     raw = _as_str(text)
     if raw.isascii() and raw.isprintable():

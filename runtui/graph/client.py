@@ -26,15 +26,7 @@ from runtui.domain.triage.service_actions import (
     ServiceAction,
 )
 from runtui.errors import RuntuiError, UsageError
-from runtui.graph.batch import (
-    BATCH_PATH,
-    BatchItem,
-    Headers,
-    answers_of,
-    as_throttled,
-    batch_of,
-    unanswered,
-)
+from runtui.graph.batch import BATCH_PATH, BatchItem, Headers, answers_of, as_throttled, batch_of, unanswered
 from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault, fault_of, mismatch, read_answer
 from runtui.graph.pages import (

@@ -12,15 +12,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from runtui.graph.batch import (
-    BATCH_PATH,
-    MOST_BATCHED,
-    BatchItem,
-    answers_of,
-    as_throttled,
-    batch_of,
-    is_batch_refused,
-)
+from runtui.graph.batch import BATCH_PATH, MOST_BATCHED, BatchItem, answers_of, as_throttled, batch_of, is_batch_refused
 from runtui.graph.exchange import Exchange, FailureKind
 from runtui.graph.pages import CollectionPage, GraphError, PageReader, object_of
 from runtui.graph.paths import run_path, segment, task_results_path, user_results_path, workflow_path

@@ -38,7 +38,7 @@ from runtui.headless.changes import (
     sent,
     settle_earlier,
 )
-from runtui.headless.console import narrate, run_command
+from runtui.headless.console import command, narrate
 from runtui.headless.session import connected, find_run, pace, read_run
 from runtui.options import nearest_words
 from runtui.services.triage.people import find_user
@@ -75,24 +75,18 @@ def _act_on(
 ) -> int:
     """Carry out an action on one run, or on several as `update` takes them; the exit code.
 
-    Args:
-        session: On which server.
-        run_ids: The ids of the runs.
-        make: The action, from the id of the workflow and the id of the run.
-        filter_text: The runs that match, in place of ids.
-        workflow_id: The id of their workflow; None: find it.
-        follow: Whether the run that it makes or stops is followed to its end.
-        how: The fields of `ChangeOptions`.
+    With `follow` the run that it makes or stops is followed to its end; `how` are the fields of `ChangeOptions`.
     """
     options = ChangeOptions(**how)
     if is_one(run_ids, filter_text):
-        return run_command(_act_on_run(session, run_ids[0], workflow_id, make, options, follow=follow))
+        return _act_on_run(session, run_ids[0], workflow_id, make, options, follow=follow)
     if follow:
         raise UsageError("Nothing was sent", "--follow follows one run.", "Omit it, or name one run by its id.")
     draw_up = partial(actions_of, make, busy=())
     return send_to(session, run_ids, draw_up, options, filter_text=filter_text, workflow_id=workflow_id)
 
 
+@command
 async def _act_on_run(
     session: SessionSpec,
     run_id: str,
@@ -137,7 +131,7 @@ async def _act(
 
 def activate(session: SessionSpec, workflow: str, *, users: Sequence[str], **how: Any) -> int:
     """Run a workflow on demand; the exit code. `users` are ids or sign-in names. See `cancel_runs`."""
-    return run_command(_act_on_workflow(session, workflow, users, run_on_demand, ChangeOptions(**how)))
+    return _act_on_workflow(session, workflow, users, run_on_demand, ChangeOptions(**how))
 
 
 def free_workflow(session: SessionSpec, workflow: str, **how: Any) -> int:
@@ -146,9 +140,10 @@ def free_workflow(session: SessionSpec, workflow: str, **how: Any) -> int:
     def make(workflow_id: str, _people: Sequence[str]) -> ServiceAction:
         return clear_quarantine(workflow_id)
 
-    return run_command(_act_on_workflow(session, workflow, (), make, ChangeOptions(**how)))
+    return _act_on_workflow(session, workflow, (), make, ChangeOptions(**how))
 
 
+@command
 async def _act_on_workflow(
     session: SessionSpec,
     wanted: str,
@@ -165,31 +160,22 @@ async def _act_on_workflow(
         return await _act(workspace, make(found["id"], people), found, options)
 
 
-def resume_task(
+@command
+async def resume_task(
     session: SessionSpec, run_id: str, *, end: TaskEnd, task: str = "", workflow_id: str | None = None, **how: Any
 ) -> int:
-    """Answer for the custom task extension that a task of a run waits for; the exit code.
+    """Answer for the custom task extension that a task of a run waits for; the exit code. See `cancel_runs`.
 
-    Args:
-        session: On which server.
-        run_id: The id of the run.
-        end: How the task ends.
-        task: The id of the task's result; empty for the only one that waits.
-        workflow_id: The id of its workflow; None: find it.
-        how: The fields of `ChangeOptions`.
+    `task` is the id of the task's result; empty for the only one that waits.
     """
     options = ChangeOptions(**how)
-
-    async def resumed() -> int:
-        check_consent(session.settings, options)
-        async with connected(session) as workspace:
-            with nothing_sent_if_cancelled():
-                of_workflow, of_run = await find_run(workspace, run_id, workflow_id)
-                found = await _waiting_task(workspace, of_workflow, of_run, task)
-            action = resume(of_workflow, of_run, found.id, end)
-            return await _act(workspace, action, found.received, options)
-
-    return run_command(resumed())
+    check_consent(session.settings, options)
+    async with connected(session) as workspace:
+        with nothing_sent_if_cancelled():
+            of_workflow, of_run = await find_run(workspace, run_id, workflow_id)
+            found = await _waiting_task(workspace, of_workflow, of_run, task)
+        action = resume(of_workflow, of_run, found.id, end)
+        return await _act(workspace, action, found.received, options)
 
 
 async def _waiting_task(workspace: Workspace, workflow_id: str, run_id: str, wanted: str) -> TaskResult:
@@ -208,25 +194,22 @@ async def _waiting_task(workspace: Workspace, workflow_id: str, run_id: str, wan
     raise UsageError("Nothing was sent", what, "Name one with --task ID." if lines else "")
 
 
-def preview(session: SessionSpec, workflow: str, *, as_json: bool = False) -> int:
+@command
+async def preview(session: SessionSpec, workflow: str, *, as_json: bool = False) -> int:
     """Print which tasks of a workflow would fail as it stands; the exit code."""
-
-    async def previewed() -> int:
-        async with connected(session) as workspace:
-            found = await _workflow(workspace, workflow)
-            answer = await workspace.client.preview_task_failures(found["id"])
-            if answer.entity is None:
-                fault = answer.fault
-                what = f"{fault.title}. {fault.message}" if fault is not None else "The response is empty."
-                raise RuntuiError("The failures cannot be previewed", what, fault.hint if fault is not None else "")
-            tasks = answer.entity.get("value")
-            for task in tasks if isinstance(tasks, list) else ():
-                print(json.dumps(task) if as_json else visible(f"{task.get('name')}: {task.get('failureReason')}"))
-            if not tasks:
-                narrate("The service expects no task to fail.")
-            return ExitCode.DONE
-
-    return run_command(previewed())
+    async with connected(session) as workspace:
+        found = await _workflow(workspace, workflow)
+        answer = await workspace.client.preview_task_failures(found["id"])
+        if answer.entity is None:
+            fault = answer.fault
+            what = f"{fault.title}. {fault.message}" if fault is not None else "The response is empty."
+            raise RuntuiError("The failures cannot be previewed", what, fault.hint if fault is not None else "")
+        tasks = answer.entity.get("value")
+        for task in tasks if isinstance(tasks, list) else ():
+            print(json.dumps(task) if as_json else visible(f"{task.get('name')}: {task.get('failureReason')}"))
+        if not tasks:
+            narrate("The service expects no task to fail.")
+        return ExitCode.DONE
 
 
 async def _workflow(workspace: Workspace, wanted: str) -> dict[str, Any]:

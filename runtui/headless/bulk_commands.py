@@ -26,7 +26,7 @@ from runtui.graph.root import run_key
 from runtui.headless import changes
 from runtui.headless.bulk_sending import send_many
 from runtui.headless.changes import ChangeOptions
-from runtui.headless.console import narrate, run_command, told_filter
+from runtui.headless.console import command, narrate, told_filter
 from runtui.headless.session import connected, list_all, read_runs, stored_run
 from runtui.services.journal import Entry
 from runtui.services.store import RunQuery, stored_runs
@@ -57,13 +57,9 @@ def update(
 ) -> int:
     """Change properties of some runs; the exit code. A run named alone is a matter of `changes.update_run`.
 
-    Args:
-        session: On which server.
-        run_ids: The ids of the runs; "-" stands for those on standard input, one a line.
-        assignments: `name=value`, each value as it would be typed into the form.
-        filter_text: The runs that match, in place of ids.
-        workflow_id: The id of the workflow of all of them; None: find it.
-        how: The fields of `ChangeOptions`.
+    The runs are those of the ids, where "-" stands for those on standard input, one a line, or those that match a
+    filter; `workflow_id` is that of all of them, None: find it. An assignment is `name=value`, the value as it would be
+    typed into the form; `how` are the fields of `ChangeOptions`.
 
     Raises:
         RuntuiError: the arguments cannot be used, nobody can confirm, or nothing can be read. Nothing was sent.
@@ -106,7 +102,7 @@ def send_to(
     _check_which(run_ids, filter_text)
     changes.check_consent(session.settings, options)
     wanted = _filter(filter_text) if filter_text is not None else _with_standard_input(run_ids)
-    return run_command(_send_to(session, wanted, workflow_id, draw_up, options))
+    return _send_to(session, wanted, workflow_id, draw_up, options)
 
 
 def _filter(text: str) -> Filter:
@@ -130,6 +126,7 @@ def _with_standard_input(run_ids: Sequence[str]) -> list[str]:
     return list(ids.values())
 
 
+@command
 async def _send_to(
     session: SessionSpec,
     wanted: Filter | Sequence[str],
@@ -235,14 +232,11 @@ def undo(
     return undo_batch(session, entry, options, seen_on_read_back=seen_on_read_back)
 
 
-def undo_batch(session: SessionSpec, entry: Entry, options: ChangeOptions, *, seen_on_read_back: bool = False) -> int:
-    """Undo the changes that were sent with one; the exit code.
-
-    Args:
-        session: On which server.
-        entry: One of them.
-        options: How.
-        seen_on_read_back: With `options.yes`, also those that may be someone else's (`doubt_of`).
+@command
+async def undo_batch(
+    session: SessionSpec, entry: Entry, options: ChangeOptions, *, seen_on_read_back: bool = False
+) -> int:
+    """Undo the changes that were sent with an entry; the exit code. `seen_on_read_back` as for `changes.undo_entry`.
 
     Raises:
         RuntuiError: it belongs to no bulk change, nobody can confirm, or nothing can be read. Nothing was sent.
@@ -250,10 +244,7 @@ def undo_batch(session: SessionSpec, entry: Entry, options: ChangeOptions, *, se
     if not entry.batch:
         raise UsageError(f"#{entry.number} was sent alone", "It belongs to no bulk change.", "Omit --batch to undo it.")
     changes.check_consent(session.settings, options)
-    return run_command(_undo(session, entry.batch, options, with_doubtful=seen_on_read_back or not options.yes))
-
-
-async def _undo(session: SessionSpec, batch: str, options: ChangeOptions, *, with_doubtful: bool) -> int:
+    batch, with_doubtful = entry.batch, seen_on_read_back or not options.yes
     async with connected(session) as workspace:
         journal = workspace.journal
         with changes.nothing_sent_if_cancelled():

@@ -22,13 +22,7 @@ from runtui.domain.report import Outcome, Report, sentences, wait_sentence
 from runtui.domain.text import visible
 from runtui.domain.triage.service_actions import Operation
 from runtui.errors import ExitCode
-from runtui.headless.changes import (
-    EXIT_CODES,
-    ChangeOptions,
-    message_of,
-    nothing_sent_if_cancelled,
-    result_object,
-)
+from runtui.headless.changes import EXIT_CODES, ChangeOptions, message_of, nothing_sent_if_cancelled, result_object
 from runtui.headless.console import (
     PassingLine,
     answer_to,
@@ -48,11 +42,7 @@ _WORKFLOW_CELLS = 30
 async def send_many(workspace: Workspace, bulk: BulkDraft, names: Mapping[str, str], options: ChangeOptions) -> int:
     """Review, confirm and send some drafts, and print what became of each; the exit code of the worst.
 
-    Args:
-        workspace: The services.
-        bulk: The drafts, and the runs that get none.
-        names: By run id, the name of the workflow.
-        options: How.
+    `names` are those of the workflows, by run id.
 
     Raises:
         UsageError: the session is read-only.

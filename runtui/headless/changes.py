@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,12 +30,12 @@ from runtui.graph.root import run_key, same_server
 from runtui.headless.console import (
     PassingLine,
     can_ask,
+    command,
     confirmed,
     count_seconds,
     keep_exit_code,
     narrate,
     print_result,
-    run_command,
 )
 from runtui.headless.journal import journal_in, no_such_entry
 from runtui.headless.session import connected, find_run, pace, run_and_answer
@@ -79,7 +79,8 @@ class ChangeOptions:
         return " ".join(self.why.split())
 
 
-def update_run(
+@command
+async def update_run(
     session: SessionSpec,
     run_id: str,
     assignments: Sequence[str],
@@ -87,14 +88,7 @@ def update_run(
     workflow_id: str | None = None,
     **how: Any,
 ) -> int:
-    """Change properties of a run; the exit code.
-
-    Args:
-        session: On which server.
-        run_id: The id of the run.
-        assignments: `name=value`, each value as it would be typed into the form.
-        workflow_id: The id of its workflow; None: find it.
-        how: The fields of `ChangeOptions`.
+    """Change properties of a run; the exit code. The arguments are those of `bulk_commands.update`.
 
     Raises:
         RuntuiError: an assignment cannot be used, nobody can confirm, or the run cannot be read. Nothing was sent.
@@ -103,13 +97,19 @@ def update_run(
     texts = read_assignments(assignments, now)
     options = ChangeOptions(**how)
     check_consent(session.settings, options)
-
-    def type_in(draft: Draft) -> Draft:
+    async with connected(session) as workspace:
+        with nothing_sent_if_cancelled():
+            await settle_earlier(workspace, options, run_id)
+            workflow_id, run_id = await find_run(workspace, run_id, workflow_id)
+            if options.yes:
+                narrate(f"{Step.READING.value}…")
+            received, answer = await run_and_answer(workspace, workflow_id, run_id)
+        # The id as the service spells it, so that the journal has one spelling.
+        draft = Draft(received["id"], workflow_id, received, workspace.settings.body_mode)
         for name, text in texts.items():
             draft = draft.typed(name, text, now)
-        return draft
-
-    return run_command(_update(session, run_id, workflow_id, type_in, options))
+        # Where nobody is asked, nothing comes between this reading and the request.
+        return await carry_out(workspace, draft, options, fresh=answer if options.yes else None)
 
 
 def read_assignments(assignments: Sequence[str], now: int) -> dict[str, str]:
@@ -152,26 +152,6 @@ def _unknown(name: str) -> str:
     return f"{name!r} is not a property that can be changed.{meant} Possible: {', '.join(EDITABLE_BY_NAME)}."
 
 
-async def _update(
-    session: SessionSpec,
-    run_id: str,
-    workflow_id: str | None,
-    type_in: Callable[[Draft], Draft],
-    options: ChangeOptions,
-) -> int:
-    async with connected(session) as workspace:
-        with nothing_sent_if_cancelled():
-            await settle_earlier(workspace, options, run_id)
-            workflow_id, run_id = await find_run(workspace, run_id, workflow_id)
-            if options.yes:
-                narrate(f"{Step.READING.value}…")
-            received, answer = await run_and_answer(workspace, workflow_id, run_id)
-        # The id as the service spells it, so that the journal has one spelling.
-        draft = type_in(Draft(received["id"], workflow_id, received, workspace.settings.body_mode))
-        # Where nobody is asked, nothing comes between this reading and the request.
-        return await carry_out(workspace, draft, options, fresh=answer if options.yes else None)
-
-
 def entry_to_undo(state_folder: Path, number: int, root: str | None) -> Entry:
     """Read a journal entry; where `root` is given, the entry must be of that server.
 
@@ -193,23 +173,18 @@ def entry_to_undo(state_folder: Path, number: int, root: str | None) -> Entry:
     return entry
 
 
-def undo_entry(session: SessionSpec, number: int, options: ChangeOptions, *, seen_on_read_back: bool = False) -> int:
+@command
+async def undo_entry(
+    session: SessionSpec, number: int, options: ChangeOptions, *, seen_on_read_back: bool = False
+) -> int:
     """Undo the change of a journal entry; the exit code.
 
-    Args:
-        session: On which server.
-        number: The number of the entry.
-        options: How.
-        seen_on_read_back: Also undo a change that may be someone else's (`doubt_of`) without asking.
+    With `seen_on_read_back` a change that may be someone else's (`doubt_of`) is undone without asking.
 
     Raises:
         RuntuiError: it cannot or must not be undone, nobody can confirm, or the run cannot be read. Nothing was sent.
     """
     check_consent(session.settings, options)
-    return run_command(_undo(session, number, options, seen_on_read_back))
-
-
-async def _undo(session: SessionSpec, number: int, options: ChangeOptions, seen_on_read_back: bool) -> int:
     async with connected(session) as workspace:
         with nothing_sent_if_cancelled():
             entry = await asyncio.to_thread(workspace.journal.entry, number)

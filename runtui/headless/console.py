@@ -11,28 +11,35 @@ import os
 import signal
 import sys
 import termios
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final, ParamSpec
 
 from runtui.domain.text import cell_width, visible
 
 if TYPE_CHECKING:
     from runtui.domain.filter_tree import Filter
 
+Asked = ParamSpec("Asked")
+
 _STDIN: Final = 0
 """The descriptor: Python has no object for a standard input that the shell closed."""
 
 
-def run_command(command: Coroutine[Any, Any, int]) -> int:
-    """Run a command and return its exit code; ctrl+c after the end of the command does not change it."""
+def command(work: Callable[Asked, Coroutine[Any, Any, int]]) -> Callable[Asked, int]:
+    """A command on an event loop of its own; ctrl+c after its end does not change its exit code."""
 
-    async def to_the_end() -> int:
-        code = await command
-        await keep_exit_code()
-        return code
+    @wraps(work)
+    def run(*args: Asked.args, **how: Asked.kwargs) -> int:
+        async def to_the_end() -> int:
+            code = await work(*args, **how)
+            await keep_exit_code()
+            return code
 
-    return asyncio.run(to_the_end())
+        return asyncio.run(to_the_end())
+
+    return run
 
 
 async def keep_exit_code() -> None:

@@ -20,7 +20,7 @@ from runtui.domain.properties import PROPERTIES
 from runtui.domain.rows import RUN_COLUMNS, RunRow
 from runtui.domain.times import now_ticks
 from runtui.errors import ExitCode, UsageError
-from runtui.headless.console import narrate, run_command, told_filter
+from runtui.headless.console import command, narrate, told_filter
 from runtui.headless.output import column_lines, print_lines, standard_output
 from runtui.headless.session import connected, list_all
 from runtui.options import nearest_words
@@ -43,7 +43,8 @@ Run = TypeVar("Run", RunRow, RunText)
 CSV_COLUMNS: Final = ("id", "workflow", "workflowId", *(item.name for item in PROPERTIES if item.key != "id"))
 
 
-def list_runs(
+@command
+async def list_runs(
     session: SessionSpec,
     *,
     filter_text: str,
@@ -55,18 +56,12 @@ def list_runs(
 ) -> int:
     """Read all runs of all workflows and print those that match the filter; the exit code.
 
-    JSON lines for which nobody asks an order or a limit are printed as the runs are read, page by page. A workflow
-    that cannot be read is named, its runs are left out from there on, and the exit code is NOT_DONE.
+    JSON lines for which nobody asks an order or a limit are printed as the runs are read, page by page. A workflow that
+    cannot be read is named, its runs are left out from there on, and the exit code is NOT_DONE.
 
-    Args:
-        session: Where they are.
-        filter_text: In the filter language; empty for all.
-        columns: The names of the columns, with commas; empty for the usual ones, and for each record as received.
-        sort: A column, with ":asc" or ":desc" for a direction of its own; empty for the order of the screen, or for
-            none, as above.
-        limit: The most runs; None for all.
-        full: Whether all runs are read again, also those that have not changed since the last listing.
-        output: The form.
+    `columns` are names with commas, empty for the usual ones, and for each record as received. `sort` is a column, with
+    ":asc" or ":desc" for a direction of its own; empty for the order of the screen, or for none, as above. With `full`
+    all runs are read again, also those that have not changed since the last listing.
 
     Raises:
         RuntuiError: filter, columns or order cannot be used, or nothing could be read; nothing is printed then.
@@ -75,7 +70,15 @@ def list_runs(
     query = RunQuery(told_filter(filter_text), *_order(sort))
     in_any_order = output == "jsonl" and limit is None and not sort.strip()
     listing = _Listing(query, chosen, limit, full, output, in_any_order)
-    return run_command(_list(session, listing))
+    async with connected(session) as workspace:
+        if listing.in_any_order:
+            missing = await _print_as_read(workspace, listing)
+        else:
+            missing = await list_all(workspace, full=listing.full, sort=listing.query.sort)
+            _print_in_order(workspace.store, listing, {workflow.workflow_id for workflow in missing})
+    for workflow in missing:
+        narrate(f"runtui: The list is incomplete. {workflow}")
+    return ExitCode.NOT_DONE if missing else ExitCode.DONE
 
 
 class _Listing(NamedTuple):
@@ -115,18 +118,6 @@ def _column(name: str) -> Column[RunRow]:
             "No such column", f"{name.strip()!r} is no column of the list.{meant}", f"Columns: {', '.join(keys)}."
         )
     return column if column.key != "id" else column._replace(show=lambda row, _: ListCell(row.id, "muted"))
-
-
-async def _list(session: SessionSpec, listing: _Listing) -> int:
-    async with connected(session) as workspace:
-        if listing.in_any_order:
-            missing = await _print_as_read(workspace, listing)
-        else:
-            missing = await list_all(workspace, full=listing.full, sort=listing.query.sort)
-            _print_in_order(workspace.store, listing, {workflow.workflow_id for workflow in missing})
-    for workflow in missing:
-        narrate(f"runtui: The list is incomplete. {workflow}")
-    return ExitCode.NOT_DONE if missing else ExitCode.DONE
 
 
 async def _print_as_read(workspace: Workspace, listing: _Listing) -> Sequence[UnreadWorkflow]:

@@ -23,7 +23,7 @@ from runtui.command_line import CommandLine, SessionSpec, token_source
 from runtui.domain.report import length_words
 from runtui.domain.text import visible
 from runtui.errors import ExitCode, FieldError, RuntuiError, UsageError
-from runtui.headless.console import PassingLine, count_seconds, narrate, run_command, typed_lines
+from runtui.headless.console import PassingLine, command, count_seconds, narrate, typed_lines
 from runtui.headless.welcome import REGISTRATION
 from runtui.profiles import names_server
 from runtui.settings import Settings, SignInSettings
@@ -58,25 +58,53 @@ def login(line: CommandLine, *, no_browser: bool = False) -> int:
     if method.method == "token":
         what = f"The token comes from {method.token_file}, which another program keeps fresh."
         raise UsageError("There is nothing to sign in to", what, "runtui whoami shows whose token it is.")
-    return run_command(_login(settings, no_browser))
+    return _login(settings, no_browser)
 
 
-def logout(session: SessionSpec) -> int:
+@command
+async def logout(session: SessionSpec) -> int:
     """Delete the tokens kept on this machine and print whose they were; the exit code.
 
     Raises:
         RuntuiError: they cannot be deleted.
     """
-    return run_command(_logout(session.settings))
+    settings = session.settings
+    async with _opened(settings) as sign_in:
+        if not sign_in.is_person:
+            print("Nothing is kept on this machine.")
+            narrate(next_step(settings))
+            return ExitCode.DONE
+        try:
+            accounts = await sign_in.sign_out()
+        except SignInError as error:
+            raise with_next_step(error) from None
+    if not accounts:
+        print("Nobody was signed in.")
+        return ExitCode.DONE
+    for account in accounts:
+        print(visible(f"Deleted the tokens of {account}."))
+    narrate("The browser is still signed in; sign out there as well if others use it.")
+    return ExitCode.DONE
 
 
-def whoami(session: SessionSpec, *, as_json: bool) -> int:
+@command
+async def whoami(session: SessionSpec, *, as_json: bool) -> int:
     """Print who is signed in, from what is kept on this machine: no server is asked. The exit code.
 
     Raises:
         RuntuiError: nobody is signed in.
     """
-    return run_command(_whoami(session.settings, as_json))
+    settings = session.settings
+    async with _opened(settings) as sign_in:
+        state = await sign_in.load()
+        scopes = () if sign_in.settings.method == "token" else sign_in.scopes
+    if state.trouble is not None:
+        raise with_next_step(state.trouble, settings)
+    print(identity_json(settings, state, scopes) if as_json else "\n".join(identity_lines(settings, state, scopes)))
+    is_expired = sign_in.settings.method == "token" and state.expires_at and state.expires_at <= datetime.now(UTC)
+    if is_expired:
+        narrate(f"This token has expired. {next_step(settings)}")
+    return ExitCode.NOT_DONE if is_expired else ExitCode.DONE
 
 
 @asynccontextmanager
@@ -89,6 +117,7 @@ async def _opened(settings: Settings) -> AsyncIterator[SignIn]:
         await source.aclose()
 
 
+@command
 async def _login(settings: Settings, no_browser: bool) -> int:
     async with _opened(settings) as sign_in:
         if sign_in.is_person and sign_in.settings.token_cache == "memory":  # noqa: S105 - a place
@@ -192,38 +221,6 @@ def _open_page(url: str) -> None:
 
     if not webbrowser.open(url):
         narrate("The browser could not be opened.")
-
-
-async def _logout(settings: Settings) -> int:
-    async with _opened(settings) as sign_in:
-        if not sign_in.is_person:
-            print("Nothing is kept on this machine.")
-            narrate(next_step(settings))
-            return ExitCode.DONE
-        try:
-            accounts = await sign_in.sign_out()
-        except SignInError as error:
-            raise with_next_step(error) from None
-    if not accounts:
-        print("Nobody was signed in.")
-        return ExitCode.DONE
-    for account in accounts:
-        print(visible(f"Deleted the tokens of {account}."))
-    narrate("The browser is still signed in; sign out there as well if others use it.")
-    return ExitCode.DONE
-
-
-async def _whoami(settings: Settings, as_json: bool) -> int:
-    async with _opened(settings) as sign_in:
-        state = await sign_in.load()
-        scopes = () if sign_in.settings.method == "token" else sign_in.scopes
-    if state.trouble is not None:
-        raise with_next_step(state.trouble, settings)
-    print(identity_json(settings, state, scopes) if as_json else "\n".join(identity_lines(settings, state, scopes)))
-    is_expired = sign_in.settings.method == "token" and state.expires_at and state.expires_at <= datetime.now(UTC)
-    if is_expired:
-        narrate(f"This token has expired. {next_step(settings)}")
-    return ExitCode.NOT_DONE if is_expired else ExitCode.DONE
 
 
 # Who is signed in, and the next step. The claims of a token are hints, not proof.

@@ -64,13 +64,9 @@ class FirstPaint:
         """How many rows the list shows."""
 
     def lines(self, store: Store, kept: KeptChoices, top: int = 0, cursor: int | None = None) -> list[str]:
-        """All lines of the terminal, with the first rows, or that they are being read.
+        """All lines of the terminal, with the rows from the number `top` on, or that they are being read.
 
-        Args:
-            store: Where they are.
-            kept: Filter, order, columns and views of the last session.
-            top: The number of the row that the list begins with.
-            cursor: The number of the row under the cursor; None: none shows it yet.
+        `cursor` is the number of the row under the cursor; None: none shows it yet.
         """
         settings = kept.runs
         total, now = store.count(EVERY_RUN), now_ticks()

@@ -150,10 +150,7 @@ def _take_keys() -> list[Any]:
     """Read keys as they are pressed: no echo, no line editing, enter is not ctrl+j, ctrl+s does not stop output.
 
     ctrl+c stays a signal, as there is no screen yet to handle it; ctrl+z waits for the screen, which gives the terminal
-    back before it stops.
-
-    Returns:
-        The modes before.
+    back before it stops. Returns the modes before.
     """
     keyboard = sys.stdin.fileno()
     before, modes = termios.tcgetattr(keyboard), termios.tcgetattr(keyboard)

@@ -35,14 +35,7 @@ from runtui.sandbox.entities import (
     Row,
 )
 from runtui.sandbox.query import CollectionQuery, Condition, SortKey
-from runtui.sandbox.tenant.activations import (
-    Choice,
-    answered,
-    cause_left,
-    reprocessing,
-    started_by_hand,
-    task_flaws,
-)
+from runtui.sandbox.tenant.activations import Choice, answered, cause_left, reprocessing, started_by_hand, task_flaws
 from runtui.sandbox.tenant.people import People, Person
 from runtui.sandbox.tenant.runs import (
     RunPlan,

@@ -154,14 +154,9 @@ class EntryQuery:
     """A filter; ENTRY_FILTER_HELP says how it is typed."""
 
     def page(self, before: int | None, wanted: int) -> tuple[list[Entry], int | None]:
-        """Some entries, newest first, and where the next page begins.
+        """At least `wanted` entries with numbers below `before` (None: the newest), newest first.
 
-        Args:
-            before: Only those with a smaller number; None: from the newest.
-            wanted: At least so many, where there are so many.
-
-        Returns:
-            The entries, and the `before` of the next page; None when nothing is older.
+        With them the `before` of the next page; None when nothing is older.
 
         Raises:
             RuntuiError: the filter cannot be understood, or the journal cannot be read.

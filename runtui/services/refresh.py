@@ -25,13 +25,7 @@ from runtui.graph.pages import CollectionPage, GraphError
 from runtui.graph.retry import Backoff, Pace, Wait, back_off, concerns_all
 from runtui.services.announcer import Announcer
 from runtui.services.store import Store
-from runtui.services.store_file import (
-    KnownListing,
-    KnownListings,
-    known_listings,
-    put_filter_refused,
-    put_listing,
-)
+from runtui.services.store_file import KnownListing, KnownListings, known_listings, put_filter_refused, put_listing
 
 _logger: Final = logging.getLogger("runtui.refresh")
 

@@ -160,12 +160,10 @@ def put_results(
 
 
 def put_part(db: sqlite3.Connection, run_row: int, tasks: Received, users: Received, part: int | None) -> int:
-    """Keep some of a run's results aside until the last of them is there; `part` is None for the first.
+    """Keep some of a run's results aside until the last of them is there.
 
-    They stand under the negative number of the run's row, which only who opens the run looks at.
-
-    Returns:
-        What names them in the next call.
+    Returned is what names them in the next call, as its `part`; None for the first. They stand under the negative
+    number of the run's row, which only who opens the run looks at.
     """
     if part is None:
         _delete(db, [-run_row])

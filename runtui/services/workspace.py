@@ -66,14 +66,7 @@ class Workspace:
         *,
         wire: Wire | None = None,
     ) -> None:
-        """Open the store.
-
-        Args:
-            settings: This session's choices.
-            store_file: The SQLite file of the runs; journal and drafts are in `journal.db` beside it.
-            token: Gives the bearer token of a request.
-            wire: What carries the requests in place of the network.
-        """
+        """Open the store, with `journal.db` beside it; a `wire` carries requests in place of the network."""
         self.settings = settings
         self._wire = wire
         self.foreground = Foreground()

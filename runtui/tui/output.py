@@ -161,12 +161,9 @@ class FramePainter:
         self._screen.forget()
 
     def show(self, update: LayoutUpdate | ChopsUpdate, colors: ColorSystem, cursor: tuple[int, int]) -> None:
-        """Take over what changed and send it, now or when the terminal is ready for it.
+        """Take over what Textual's compositor drew and send it, now or when the terminal is ready for it.
 
-        Args:
-            update: What Textual's compositor drew.
-            colors: What the terminal can show.
-            cursor: Line and column where the terminal's cursor rests.
+        The terminal's cursor rests at this line and column.
         """
         put = self._screen.put
         for y, left, strip in strips_of(update):

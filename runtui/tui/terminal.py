@@ -58,16 +58,11 @@ _LIGHT_BACKGROUNDS: Final = {"7", *map(str, range(9, 16))}
 
 
 def starting_theme(environ: Mapping[str, str] = os.environ, chosen: str | None = None, kept: str = "") -> str:
-    """Name the theme to start with: the chosen one, else what this terminal can show.
+    """Name the theme to start with: the `chosen` one (or `dark`, `light`), else what this terminal can show.
 
     NO_COLOR and sixteen colours lead to the ansi themes, which use the terminal's own palette and half the bytes;
-    COLORFGBG, where a terminal sets it, tells a light background from a dark one.
-
-    Args:
-        environ: The environment.
-        chosen: A theme's name, `dark`, `light`, or None.
-        kept: The theme of the last session: without a chosen one it is shown again, as dark or light where this
-            terminal has fewer colours. Empty for none.
+    COLORFGBG, where a terminal sets it, tells a light background from a dark one. `kept` is the theme of the last
+    session: without a chosen one it is shown again, as dark or light where this terminal has fewer colours.
 
     Raises:
         RuntuiError: `chosen` is no theme.

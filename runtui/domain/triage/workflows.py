@@ -17,15 +17,7 @@ from typing import Any, Final, NamedTuple
 from runtui.domain.columns import ESSENTIAL, GAP, GREATEST_FIRST, GUTTER, NOTHING, Column, ListCell, Role
 from runtui.domain.plots import heat_cell
 from runtui.domain.text import count_words, visible
-from runtui.domain.times import (
-    MAX_TICKS,
-    TICKS_PER_SECOND,
-    ago,
-    format_ticks,
-    moment_text,
-    now_ticks,
-    since,
-)
+from runtui.domain.times import MAX_TICKS, TICKS_PER_SECOND, ago, format_ticks, moment_text, now_ticks, since
 from runtui.domain.triage.received import (
     ReceivedProperty,
     flag_in,

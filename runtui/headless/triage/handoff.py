@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 from runtui.command_line import SessionSpec
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.graph.root import same_server
-from runtui.headless.console import narrate, run_command, told_filter
+from runtui.headless.console import command, narrate, told_filter
 from runtui.headless.session import connected, find_run, list_all, read_run
 from runtui.headless.triage.lists import named_causes, read_results
 from runtui.private_files import explanation
@@ -31,7 +31,8 @@ from runtui.services.store import RunQuery
 from runtui.services.workspace import Workspace
 
 
-def hand_over(
+@command
+async def hand_over(
     session: SessionSpec,
     subject: str,
     *,
@@ -53,24 +54,20 @@ def hand_over(
     if bool(subject) is (cause_number is not None):
         raise UsageError("One thing is handed over", "", "Name a run, a change such as '#12', or --cause N.")
     query = RunQuery(told_filter(filter_text))
-
-    async def written() -> int:
-        async with connected(session) as workspace:
-            if cause_number is not None:
-                handoff, trouble = await _handoff_of_cause(workspace, cause_number, query)
-            else:
-                handoff, trouble = await _handoff_of_run(workspace, subject, workflow_id)
-        handoff = reduced(handoff) if reduce_people else handoff
-        text = handoff_json(handoff) if output == "json" else handoff_markdown(handoff)
-        if file is None:
-            print(text.rstrip("\n"))
+    async with connected(session) as workspace:
+        if cause_number is not None:
+            handoff, trouble = await _handoff_of_cause(workspace, cause_number, query)
         else:
-            _write(text, file)
-        for line in trouble:
-            narrate(f"runtui: {line}")
-        return ExitCode.NOT_DONE if trouble else ExitCode.DONE
-
-    return run_command(written())
+            handoff, trouble = await _handoff_of_run(workspace, subject, workflow_id)
+    handoff = reduced(handoff) if reduce_people else handoff
+    text = handoff_json(handoff) if output == "json" else handoff_markdown(handoff)
+    if file is None:
+        print(text.rstrip("\n"))
+    else:
+        _write(text, file)
+    for line in trouble:
+        narrate(f"runtui: {line}")
+    return ExitCode.NOT_DONE if trouble else ExitCode.DONE
 
 
 _Trouble: TypeAlias = list[str]

@@ -25,7 +25,7 @@ from runtui.domain.triage.workflows import (
     worst_first,
 )
 from runtui.errors import ExitCode, RuntuiError
-from runtui.headless.console import PassingLine, is_animated, narrate, run_command, told_filter
+from runtui.headless.console import PassingLine, command, is_animated, narrate, told_filter
 from runtui.headless.output import column_lines, print_lines, standard_output
 from runtui.headless.session import connected, list_all
 from runtui.services.refresh import UnreadWorkflow
@@ -43,7 +43,8 @@ _MOST_NAMED: Final = 5
 """People that are named where more than one was meant."""
 
 
-def list_causes(session: SessionSpec, *, filter_text: str, output: _OutputFormat) -> int:
+@command
+async def list_causes(session: SessionSpec, *, filter_text: str, output: _OutputFormat) -> int:
     """Read what failed in the runs that match the filter, and print one line for each cause; the exit code.
 
     It is NOT_DONE where some runs or results could not be read; what was read is printed.
@@ -52,10 +53,6 @@ def list_causes(session: SessionSpec, *, filter_text: str, output: _OutputFormat
         RuntuiError: the filter cannot be used, or nothing could be read; nothing is printed then.
     """
     query = RunQuery(told_filter(filter_text))
-    return run_command(_causes(session, query, output))
-
-
-async def _causes(session: SessionSpec, query: RunQuery, output: _OutputFormat) -> int:
     async with connected(session) as workspace:
         missing = await list_all(workspace)
         progress = await read_results(workspace, query)
@@ -110,7 +107,8 @@ async def named_causes(workspace: Workspace, query: RunQuery) -> list[Cause]:
     return workspace.results.causes(query)
 
 
-def list_workflows(session: SessionSpec, *, output: _OutputFormat) -> int:
+@command
+async def list_workflows(session: SessionSpec, *, output: _OutputFormat) -> int:
     """Read all workflows with their runs, and print one line for each, what needs a person first; the exit code.
 
     It is NOT_DONE where the runs of some could not be read: those count fewer runs than there are.
@@ -118,10 +116,6 @@ def list_workflows(session: SessionSpec, *, output: _OutputFormat) -> int:
     Raises:
         RuntuiError: nothing could be read; nothing is printed then.
     """
-    return run_command(_workflows(session, output))
-
-
-async def _workflows(session: SessionSpec, output: _OutputFormat) -> int:
     async with connected(session) as workspace:
         missing = await list_all(workspace)
         now = now_ticks()
@@ -130,7 +124,8 @@ async def _workflows(session: SessionSpec, output: _OutputFormat) -> int:
     return _exit_code(missing)
 
 
-def show_person(session: SessionSpec, name: str, *, output: _OutputFormat) -> int:
+@command
+async def show_person(session: SessionSpec, name: str, *, output: _OutputFormat) -> int:
     """Read what all workflows did for a person and print one line for each task, the newest first; the exit code.
 
     It is NOT_DONE where some workflows or results could not be read; what was read is printed.
@@ -138,10 +133,6 @@ def show_person(session: SessionSpec, name: str, *, output: _OutputFormat) -> in
     Raises:
         RuntuiError: nobody, or more than one person, goes by that name, or nothing could be read.
     """
-    return run_command(_person(session, name, output))
-
-
-async def _person(session: SessionSpec, name: str, output: _OutputFormat) -> int:
     async with connected(session) as workspace:
         missing = await list_all(workspace)
         person = await _find(workspace, name)

@@ -22,18 +22,12 @@ from runtui.domain.rows import RunRow, status_look
 from runtui.domain.text import visible
 from runtui.domain.times import ago, duration_text, local_text, now_ticks, parse_ticks, since
 from runtui.domain.triage.memory import RunTriage
-from runtui.domain.triage.run_users import (
-    TaskRow,
-    UserRow,
-    user_rows,
-    users_named,
-    why_no_users,
-)
+from runtui.domain.triage.run_users import TaskRow, UserRow, user_rows, users_named, why_no_users
 from runtui.domain.triage.standing import comeback, standing, triage_facts, triage_record
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.graph.pages import GraphError
 from runtui.headless.changes import changed
-from runtui.headless.console import narrate, run_command
+from runtui.headless.console import command, narrate
 from runtui.headless.output import aligned
 from runtui.headless.session import connected, find_run, pace, read_run
 from runtui.services.journal import Entry
@@ -66,7 +60,8 @@ class RunReport:
     """The run with what is remembered of it; None where that cannot be read."""
 
 
-def show_run(
+@command
+async def show_run(
     session: SessionSpec, run_id: str, *, as_json: bool, workflow_id: str | None = None, user: str | None = None
 ) -> int:
     """Print one run, or what it did for one user; the exit code, which is NOT_DONE where results cannot be read.
@@ -75,11 +70,7 @@ def show_run(
         RuntuiError: the run cannot be found or read, or no user or several have that name; nothing is printed then.
     """
     if user is not None:
-        return run_command(_show_user(session, run_id, workflow_id, user, as_json))
-    return run_command(_show(session, run_id, workflow_id, as_json))
-
-
-async def _show(session: SessionSpec, run_id: str, workflow_id: str | None, as_json: bool) -> int:
+        return await _show_user(session, run_id, workflow_id, user, as_json)
     async with connected(session) as workspace:
         workflow_id, run_id = await find_run(workspace, run_id, workflow_id)
         report = await _report(workspace, run_id, workflow_id)

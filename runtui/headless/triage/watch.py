@@ -27,7 +27,7 @@ from runtui.domain.text import visible
 from runtui.domain.times import now_ticks
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.graph.pages import GraphError
-from runtui.headless.console import narrate, run_command, told_filter
+from runtui.headless.console import command, narrate, told_filter
 from runtui.headless.runs import run_record, stored_rows
 from runtui.headless.session import connected
 from runtui.options import default_of
@@ -70,7 +70,8 @@ class _Order:
         return RunQuery(parse_filter(self.filter_text, now_ticks()), "started", descending=False)
 
 
-def watch(
+@command
+async def watch(
     session: SessionSpec,
     *,
     filter_text: str,
@@ -81,17 +82,11 @@ def watch(
     program: str | None,
     program_seconds: int,
 ) -> int:
-    """Print the runs that match, then each that begins to, until a signal or `count` runs; the exit code.
+    """Print the runs that match, then each that begins to, until a signal or so many runs; the exit code.
 
-    Args:
-        session: Where they are.
-        filter_text: In the filter language; empty for all runs.
-        interval: Seconds between two listings; None for those of the session, or the default where it has none.
-        watch_only: Whether what matches at the first start is not printed.
-        from_start: Whether what an earlier watch printed is forgotten.
-        count: How many runs to print at most; None for any number.
-        program: What to run for each, with its arguments, as a shell splits them; None for nothing.
-        program_seconds: How long one run of it may take.
+    `interval` are the seconds between two listings; None for those of the session, or the default where it has none.
+    With `watch_only` what matches at the first start is not printed; `from_start` forgets what an earlier watch
+    printed. The `program`, with its arguments as a shell splits them, runs for each run, for so many seconds at most.
 
     Raises:
         RuntuiError: filter or command cannot be used, the same watch runs already, or the service refuses.
@@ -100,7 +95,14 @@ def watch(
     order = _Order(filter_text, watch_only, from_start, count, chosen)
     told_filter(filter_text)
     seconds = interval or session.settings.refresh_seconds or default_of("refresh")
-    return run_command(_watch(replace(session, settings=replace(session.settings, refresh_seconds=seconds)), order))
+    session = replace(session, settings=replace(session.settings, refresh_seconds=seconds))
+    _end_by_signals()
+    with suppress(asyncio.CancelledError), closing(ToldRuns(session.settings, order.filter_text)) as told:
+        if order.from_start:
+            told.forget()
+        async with connected(session) as workspace:
+            await _follow(workspace, order, told)
+    return ExitCode.DONE
 
 
 def _command(text: str, seconds: float) -> WatchedCommand:
@@ -112,16 +114,6 @@ def _command(text: str, seconds: float) -> WatchedCommand:
         hint = "Give a program and its arguments; for a shell, `sh -c '…'`."
         raise UsageError("The command cannot be used", f"--exec: there is no program {text!r}.", hint)
     return WatchedCommand(tuple(words), seconds)
-
-
-async def _watch(session: SessionSpec, order: _Order) -> int:
-    _end_by_signals()
-    with suppress(asyncio.CancelledError), closing(ToldRuns(session.settings, order.filter_text)) as told:
-        if order.from_start:
-            told.forget()
-        async with connected(session) as workspace:
-            await _follow(workspace, order, told)
-    return ExitCode.DONE
 
 
 def _end_by_signals() -> None:

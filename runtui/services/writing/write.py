@@ -26,15 +26,7 @@ from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault, mismatch, perhaps_repeated, refused_action, unconfirmed
 from runtui.graph.retry import Retry, asked_wait, retry_of, wait_of
 from runtui.services.journal import Entry, Intent
-from runtui.services.writing.proof import (
-    CAUSED_BY_A_COPY,
-    NO_PROOF,
-    UPDATED,
-    bears_out,
-    new_runs,
-    shows_some,
-    verdict,
-)
+from runtui.services.writing.proof import CAUSED_BY_A_COPY, NO_PROOF, UPDATED, bears_out, new_runs, shows_some, verdict
 from runtui.services.writing.save import Save, Step
 
 _logger: Final = logging.getLogger("runtui.write")

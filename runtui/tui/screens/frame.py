@@ -157,10 +157,6 @@ class Chrome:
         """Open a question over what is in sight, or close it where it is open already.
 
         Awaited inside an action, it has the keys before the next one is routed.
-
-        Args:
-            view: The question.
-            answered: Called with its answer.
         """
         for screen in self.app.screen_stack:
             if isinstance(screen, Frame) and screen.view.name == view.name and view.name:

@@ -143,13 +143,10 @@ class Panel:
     # The run under the cursor
 
     def follow(self, run_id: str, state: object = None, finds: Callable[[str], bool] | None = None) -> None:
-        """The cursor is on this run.
+        """The cursor is on this run, which is read again once its `state` is another one.
 
-        Args:
-            run_id: Its id.
-            state: Equal as long as the run is to be shown as it was; another one has it read again.
-            finds: Whether a run can still be listed. The cursor leaves one that cannot by itself: what a change brought
-                forward is not taken back then.
+        Where `finds` says that the run before can be listed no longer, the cursor left it by itself: what a change
+        brought forward is then not taken back.
         """
         is_other, before = run_id != self._wanted.run_id, self._wanted.run_id
         self._wanted, self._is_following = _Followed(run_id, state), True

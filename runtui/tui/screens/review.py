@@ -174,13 +174,8 @@ def review_of(
 ) -> Review:
     """What is asked about one draft, or one action of the service.
 
-    Args:
-        operation: What would be sent.
-        target: Where it would go, as pairs of a name and a value.
-        undoes: The entry of the journal that it takes back.
-        hint: What speaks against it.
-        notes: What follows from an action, in sentences.
-        requires_why: Whether nothing is sent without a reason.
+    `target` is where it would go, as pairs of a name and a value; `undoes` the entry of the journal that it takes back;
+    `hint` what speaks against it; `notes` what follows from an action, in sentences.
     """
     if isinstance(operation, ServiceAction):
         question = content(f"Review: {operation.words}?")

@@ -27,16 +27,7 @@ from runtui.services.store import EVERY_RUN, FIRST_ROWS, RunQuery, RunRows, cell
 from runtui.services.workspace import Workspace
 from runtui.services.writing.foreground import Foreground
 from runtui.tui.keys import awaited
-from runtui.tui.resources import (
-    DRAFT_KEPT,
-    OUTCOME_UNKNOWN,
-    RUNS,
-    SAVING,
-    WATCHED,
-    RowFlag,
-    run_filter,
-    triage_flag,
-)
+from runtui.tui.resources import DRAFT_KEPT, OUTCOME_UNKNOWN, RUNS, SAVING, WATCHED, RowFlag, run_filter, triage_flag
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.text import content

@@ -124,12 +124,9 @@ class JsonView(ScrollView, can_focus=True):
     ) -> None:
         """Show `text` instead of what is shown now: as JSON when it is valid JSON, else as its lines.
 
-        Args:
-            text: What to show, as received.
-            header: Lines above it, already safe (see runtui.tui.text) and no wider than the view.
-            changed: Properties of the outermost object that carry a sign; without any there is no column for it.
-            keep_place: Stay scrolled where the reader is, as far as the new text reaches.
-            expected: The cells that a line will have, for as long as the view has no size.
+        The lines of the `header` are safe already (see runtui.tui.text) and no wider than the view. Properties of the
+        outermost object that are `changed` carry a sign; without any there is no column for it. `keep_place` stays
+        scrolled where the reader is. A line is `expected` to have so many cells for as long as the view has no size.
         """
         self._expected = expected
         marked = frozenset(changed)

@@ -18,16 +18,7 @@ from runtui.domain.properties import PROPERTIES
 from runtui.domain.report import Outcome
 from runtui.domain.results import TaskResult, subjects_line
 from runtui.domain.rows import RunRow, short_id, status_look
-from runtui.domain.times import (
-    ago,
-    clock_text,
-    duration_text,
-    moment_text,
-    now_ticks,
-    since,
-    ticks_of,
-    to_datetime,
-)
+from runtui.domain.times import ago, clock_text, duration_text, moment_text, now_ticks, since, ticks_of, to_datetime
 from runtui.domain.triage.checks import why_doubtful
 from runtui.domain.triage.run_users import TaskRow, held_words, waiting_words
 from runtui.domain.triage.service_actions import Operation, ServiceAction

@@ -15,13 +15,7 @@ from typing import Final
 
 from textual.content import Content
 
-from runtui.domain.bulk_draft import (
-    BulkDraft,
-    MarkedRun,
-    actions_of,
-    bulk_of,
-    runs_word,
-)
+from runtui.domain.bulk_draft import BulkDraft, MarkedRun, actions_of, bulk_of, runs_word
 from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
 from runtui.domain.triage.service_actions import Operation, ServiceAction

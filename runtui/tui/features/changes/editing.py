@@ -314,12 +314,8 @@ class Editing(Feature):
     ) -> None:
         """Ask whether to send a draft or an action.
 
-        Args:
-            draft: What would be sent.
-            undoes: The entry of the journal that it takes back.
-            hint: What speaks against it; None: what speaks against a change of a run.
-            notes: What follows from it, in sentences.
-            people: For whom it is, as pairs of what they are and who.
+        The arguments are those of `review_of`, but `hint` may be None: what speaks against a change of a run. `people`
+        are those for whom it is, as pairs of what they are and who.
         """
 
         def answered(why: str | None) -> None:
