@@ -48,8 +48,8 @@ ATTRIBUTES: Final[dict[str, set[str]]] = {
         "_scroll_required",
         "_waiters",
     },
-    "tui/output.py": {"_display", "_queue"},
-    "tui/terminal.py": {"_background_screens", "_compositor", "_refresh_layout"},
+    "tui/output.py": {"_compositor_refresh", "_display", "_queue"},
+    "tui/terminal.py": {"_background_screens", "_compositor", "_compositor_refresh", "_refresh_layout"},
 }
 """The private attributes of other objects."""
 
