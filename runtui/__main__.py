@@ -1,6 +1,7 @@
 """Where the program begins; `python -m runtui` is the same as `runtui`.
 
-Invariant: the version is told, and the last list is shown, without loading the command line.
+Invariant: the version is told, the last list is shown, and the server of a demo is begun, without loading the command
+line.
 """
 
 import gc
@@ -15,6 +16,10 @@ def main() -> int:
         print(f"runtui {__version__}")
         return 0
     try:
+        if sys.argv[1:2] == ["demo"]:
+            from runtui.demo import loading_sandbox
+
+            loading_sandbox()
         if sys.argv[1:2] and not sys.argv[1].startswith("-"):
             from runtui.cli import main
 

@@ -12,16 +12,17 @@ import subprocess
 import sys
 import tempfile
 import threading
-from dataclasses import replace
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from runtui.errors import RuntuiError, UsageError
-from runtui.settings import Settings, SignInSettings
 
 if TYPE_CHECKING:
     from runtui.auth.tokens import TokenSource
     from runtui.command_line import CommandLine
+    from runtui.settings import Settings, SignInSettings
 
 _BEARER: Final = "any-token-will-do"
 """Long enough to be redacted: the scenario of an echo shows what would happen to a real token."""
@@ -42,21 +43,29 @@ class SandboxProcess:
     one, and `authority` the address of its sign-in, if it has one.
     """
 
-    def __init__(self, *, runs: int, seed: int, hostile: bool, scenario: str = "none", sign_in: bool = False) -> None:
+    def __init__(self) -> None:
+        """Start to load the server, which then waits for its tenant."""
         self.scenarios: dict[str, str] = {}
-        self.scenario = scenario
+        self.scenario = "none"
         self.authority = ""
         self._turn = threading.Lock()
-        tenant = {"runs": runs, "seed": seed, "hostile": hostile, "scenario": scenario, "sign_in": sign_in}
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `stop`
-        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", "runtui.sandbox.server", json.dumps(tenant)],
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "runtui.sandbox.server"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             start_new_session=True,
             env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
         )
+
+    def serve(self, *, runs: int, seed: int, hostile: bool, scenario: str = "none", sign_in: bool = False) -> None:
+        """Have it serve a tenant, see `sandbox.server.main`."""
+        self.scenario = scenario
+        tenant = {"runs": runs, "seed": seed, "hostile": hostile, "scenario": scenario, "sign_in": sign_in}
+        assert self._process.stdin is not None  # noqa: S101 - a pipe was asked for
+        with suppress(OSError):  # it has ended: `root` tells why
+            os.write(self._process.stdin.fileno(), json.dumps(tenant).encode() + b"\n")
 
     async def root(self) -> str:
         """The Graph root, once the server accepts requests.
@@ -124,6 +133,12 @@ class SandboxProcess:
         self._errors.close()
 
 
+@cache
+def loading_sandbox() -> SandboxProcess:
+    """The sandbox of this process: it is loaded from the first call on, as early as a demo is known to be wanted."""
+    return SandboxProcess()
+
+
 def demo(line: CommandLine, *, runs: int, seed: int, hostile: bool, scenario: str, sign_in: bool) -> int:
     """Open the terminal UI on a new sandbox, whose data is gone afterwards; the exit code.
 
@@ -136,8 +151,9 @@ def demo(line: CommandLine, *, runs: int, seed: int, hostile: bool, scenario: st
         from runtui.sandbox.scenarios import check_sign_in, scenario_named
 
         check_sign_in(scenario_named(scenario), has_sign_in=sign_in)
-    sandbox = SandboxProcess(runs=runs, seed=seed, hostile=hostile, scenario=scenario, sign_in=sign_in)
+    sandbox = loading_sandbox()
     try:
+        sandbox.serve(runs=runs, seed=seed, hostile=hostile, scenario=scenario, sign_in=sign_in)
         from runtui.command_line import SessionSpec
         from runtui.config import read_config
         from runtui.keys.actions import remap
@@ -149,6 +165,8 @@ def demo(line: CommandLine, *, runs: int, seed: int, hostile: bool, scenario: st
 
         with tempfile.TemporaryDirectory(prefix="runtui-demo-") as folder:
             if sign_in:
+                from dataclasses import replace
+
                 settings = replace(settings, sign_in=_sign_in_settings(settings))
             token = _token(settings, sandbox)
             spec = SessionSpec(settings=settings, store=Path(folder) / "runs.db", token=token, root=sandbox.root)
@@ -161,6 +179,7 @@ def _sign_in_settings(settings: Settings) -> SignInSettings:
     """The sandbox's sign-in: a device code, and tokens that do not outlive the demo."""
     from runtui.sandbox.authority.directory import DEMO_APPLICATION, Directory
     from runtui.sandbox.authority.service import AUTHORITY_BASE
+    from runtui.settings import SignInSettings
 
     return SignInSettings(
         method="device-code",

@@ -222,7 +222,11 @@ async def _read_while_loading(
         await loading
         await _load_screen()
 
-    loading = asyncio.create_task(asyncio.to_thread(load_httpx))
+    def load() -> None:
+        load_httpx()
+        workspace.load()
+
+    loading = asyncio.create_task(asyncio.to_thread(load))
     loading_rest = asyncio.create_task(load_rest())
     root = await spec.root() if spec.root else workspace.settings.root
     await loading

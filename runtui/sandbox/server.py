@@ -250,5 +250,15 @@ def _lines_of_input() -> Iterator[str]:
         pass  # it cannot be read any more: as good as its end
 
 
-if __name__ == "__main__":  # for a demo, which waits for it: the command line would have to be loaded first
-    raise SystemExit(main(port=0, until_stdin_closes=True, **json.loads(sys.argv[1])))
+def _serve_demo() -> int:
+    """Serve the tenant that a line of standard input describes, as JSON; none comes where no demo is opened."""
+    line = b""
+    while not line.endswith(b"\n"):  # byte by byte: what follows is for `_read_commands`
+        if not (byte := os.read(_STDIN, 1)):
+            return ExitCode.DONE
+        line += byte
+    return main(port=0, until_stdin_closes=True, **json.loads(line))
+
+
+if __name__ == "__main__":
+    raise SystemExit(_serve_demo())

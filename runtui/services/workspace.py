@@ -82,6 +82,14 @@ class Workspace:
         self._ends = AsyncExitStack()
         """Ends what was connected, the newest first."""
 
+    @staticmethod
+    def load() -> None:
+        """Import what `connect` needs, which takes longer than to connect: in a thread, while a server starts."""
+        import runtui.graph.client
+        import runtui.services.drafts
+        import runtui.services.refresh
+        import runtui.services.triage.memory  # noqa: F401
+
     def connect(self, root: str) -> None:
         """Build client and listing for a root; what else a session needs of it is built when it is asked for.
 

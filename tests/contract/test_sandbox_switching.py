@@ -29,8 +29,9 @@ def test_the_sandbox_of_a_demo_gets_no_secret(monkeypatch: pytest.MonkeyPatch) -
     for name in SECRET_VARIABLES:
         monkeypatch.setenv(name, canary.SECRET)
     monkeypatch.setenv("SOME_OTHER_PROGRAMS_PASSWORD", canary.SECRET)
-    process = SandboxProcess(runs=0, seed=7, hostile=False)
+    process = SandboxProcess()
     try:
+        process.serve(runs=0, seed=7, hostile=False)
         assert asyncio.run(process.root()), "it starts with what it gets"
         given = Path(f"/proc/{process._process.pid}/environ").read_bytes().split(b"\0")
     finally:
@@ -42,8 +43,9 @@ def test_the_sandbox_of_a_demo_gets_no_secret(monkeypatch: pytest.MonkeyPatch) -
 
 
 async def test_a_demo_switches_its_sandbox_while_it_runs() -> None:
-    process = SandboxProcess(runs=20, seed=7, hostile=False, scenario="403")
+    process = SandboxProcess()
     try:
+        process.serve(runs=20, seed=7, hostile=False, scenario="403")
         root = await process.root()
         assert (process.scenario, process.scenarios) == ("403", summaries())
 
