@@ -50,7 +50,7 @@ def under(session: Session, name: str) -> str:
 async def go_to(session: Session, name: str) -> None:
     """Give a field the keys, the cursor behind its text."""
     await session.go_to(name)
-    if session.form.takes_letters:
+    if session.form.line is not None:
         await session.press("end")
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from textual.widgets import Button
-
 from runtui.domain.draft import value_word
+from runtui.tui.screens.review import ReviewSheet
 from tests.tui.conftest import Opener, Session
 from tests.tui.wires import Graph
 
@@ -37,8 +36,8 @@ async def test_it_says_what_goes_where_and_rests_on_no(open_session: Opener) -> 
         for words in ("PATCH http://127.0.0.1:1/beta/workflowBase/runs/", "Contoso", row.workflow_name[:20]):
             assert words in text
         assert f"{change.before}  →  {change.after}" in text
-        assert isinstance(session.app.focused, Button)
-        assert session.app.focused.id == "review-no"
+        assert session.find(ReviewSheet).has_focus
+        assert session.find(ReviewSheet).spot == "no"
         await session.press("enter")
         await session.until(lambda: session.view == "edit")
         assert writes(session) == []
@@ -62,7 +61,7 @@ async def test_the_button_that_sends_is_reached_by_tab(open_session: Opener) -> 
     async with open_session() as session:
         await to_the_review(session)
         await session.press("tab")
-        assert session.app.focused is session.find("#review-yes")
+        assert session.find(ReviewSheet).spot == "yes"
         await session.press("enter", "enter")
         await session.until(lambda: writes(session) and not session.workspace.saves.active())
         assert len(writes(session)) == 1
@@ -174,7 +173,7 @@ async def test_escape_leaves_the_reason_before_the_question(open_session: Opener
         await to_the_review(session)
         await session.press("m", "escape")
         assert session.view == "review"
-        assert isinstance(session.app.focused, Button)
+        assert session.find(ReviewSheet).spot == "no"
         await session.press("escape")
         assert session.view == "edit"
         assert writes(session) == []

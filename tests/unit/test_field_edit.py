@@ -8,13 +8,12 @@ from rich.style import Style
 from runtui.domain.properties import PROCESSING_STATUS
 from runtui.tui.widgets.field_edit import ChoiceMenu, EditLook, LineEdit
 
-LOOK = EditLook(Style(bold=True), Style(underline=True), Style(reverse=True))
+LOOK = EditLook(Style(bold=True), Style(underline=True), Style(reverse=True), Style(dim=True))
 
 
 def line_after(text: str, *keys: str) -> LineEdit:
     """A line with the cursor behind its text, after some keys; what is no name of a key is typed."""
-    line = LineEdit()
-    line.show(text)
+    line = LineEdit(text)
     line.press("end")
     for key in keys:
         if len(key) == 1:
@@ -106,12 +105,12 @@ def test_a_menu_has_the_value_as_received_and_goes_round() -> None:
     menu.move("down")
     assert menu.value == "pausedByPolicy"
     for letter in "quar":
-        menu.type(letter)
+        menu.insert(letter)
     assert menu.value == "quarantined"
-    menu.type("x")
+    menu.insert("x")
     assert menu.value == "quarantined", "what no value has moves nothing"
     for letter in "once":
-        menu.type(letter)
+        menu.insert(letter)
     assert menu.value == "quarantined", "a word of a meaning finds it too"
     assert {
         line.index(PROCESSING_STATUS.meaning(value)) for value, line in zip(menu.values, menu.lines, strict=True)

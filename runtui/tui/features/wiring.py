@@ -87,7 +87,7 @@ class Preparation:
         if not self.is_prepared:
             for place in chrome.places:
                 await rest()
-                await chrome.prepare(place)
+                await chrome.prepare(place, draws=True)
             await rest()
             await self._fill_form(self._wired[Editing], rest)
             # The first rows stand where they belong: from here on the cursor belongs to its run.

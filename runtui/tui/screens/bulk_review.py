@@ -9,18 +9,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from textual import on
 from textual.app import ComposeResult
 from textual.content import Content
-from textual.widgets import Input, Static
 
 from runtui.domain.bulk_draft import MOST_BY_KEY, BulkDraft, runs_word
 from runtui.keys.actions import key_of
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
-from runtui.tui.screens.review import Review, ReviewSheet, ReviewView, change_lines, notes_of, target_lines
+from runtui.tui.screens.review import (
+    Review,
+    ReviewSheet,
+    ReviewView,
+    change_lines,
+    notes_of,
+    target_lines,
+)
 from runtui.tui.text import content
-from runtui.tui.widgets.inputs import LineInput
 
 TOLD_BODIES: Final = 3
 """Requests whose bodies are shown."""
@@ -32,51 +36,42 @@ class NumberReviewView(ActionView[str]):
     """
 
     scope = "question"
-    DEFAULT_CSS = """
-    NumberReviewView { height: 1fr; }
-    NumberReviewView #review-number-label { width: auto; }
-    NumberReviewView #review-number { width: 12; }
-    """
 
-    def __init__(self, review: Review, count: int) -> None:
+    def __init__(self, count: int) -> None:
         super().__init__(name="bulk-review")
-        self._number = str(count)
-        self._input = LineInput(id="review-number")
-        label = Static(Content(f"Type {self._number} to send: "), id="review-number-label", markup=False)
-        self._sheet = ReviewSheet(self, review, "tab", label, self._input)
+        self.sheet = ReviewSheet(self, "tab", str(count))
+        self._count = count
 
     def compose(self) -> ComposeResult:
-        yield self._sheet
+        yield self.sheet
 
     def title(self) -> Content:
-        return self._sheet.review.question
+        return self.sheet.review.question
 
     def take_focus(self) -> None:
         """The number is typed."""
-        self.screen.set_focus(self._input)
+        self.sheet.rest()
 
     def show_in(self, panel: Panel) -> None:
-        panel.show_draft(self._sheet.review.operation)
+        if self.sheet.review.operation is not None:
+            panel.show_draft(self.sheet.review.operation)
 
-    @on(Input.Changed, "#review-number")
-    def _typed(self, event: Input.Changed) -> None:
+    def on_review_sheet_number_typed(self, event: ReviewSheet.NumberTyped) -> None:
         event.stop()
-        if event.value.strip() == self._number:
-            self._sheet.send()
+        self.sheet.send()
 
-    @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
+    def on_review_sheet_entered(self, event: ReviewSheet.Entered) -> None:
         """From the reason on to the number; where that stands, send."""
         event.stop()
-        if self._input.value.strip() == self._number:
-            self._sheet.send()
-        elif self._sheet.why.has_keys:
+        if self.sheet.has_number:
+            self.sheet.send()
+        elif event.spot == "why":
             self.take_focus()
         else:
-            self.frame.set_status(f"Type {self._number} to send; {key_of('leave_question')} goes back.")
+            self.frame.set_status(f"Type {self._count} to send; {key_of('leave_question')} goes back.")
 
     def action_leave_question(self) -> None:
-        self._sheet.leave()
+        self.sheet.leave()
 
 
 def bulk_review(
@@ -95,7 +90,10 @@ def bulk_review(
     against = (*([hint] if hint else []), *bulk.doubts, *bulk.warnings())
     notes = notes_of(first, against, bulk.notes, "the reports")
     review = Review(question, first, _facts(bulk, target), notes, requires_why)
-    return NumberReviewView(review, count) if count > MOST_BY_KEY else ReviewView(review, is_bulk=True)
+    view: NumberReviewView | ReviewView
+    view = NumberReviewView(count) if count > MOST_BY_KEY else ReviewView(is_bulk=True)
+    view.sheet.ask(review)
+    return view
 
 
 def _facts(bulk: BulkDraft, target: Sequence[tuple[str, str]]) -> Content:

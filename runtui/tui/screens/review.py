@@ -8,15 +8,19 @@ is reached by scrolling.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, Literal, NamedTuple
 
-from textual import on
+from rich.segment import Segment
+from rich.style import Style
+from textual import events, on
+from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.widget import Widget
-from textual.widgets import Button, Input, Static
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.strip import Strip
+from textual.visual import Visual
 
 from runtui.domain.draft import Draft, value_word
 from runtui.domain.triage.service_actions import Operation, ServiceAction
@@ -24,7 +28,7 @@ from runtui.keys.actions import key_of
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.text import content
-from runtui.tui.widgets.inputs import WhyLine
+from runtui.tui.widgets.field_edit import EditLook, EditsLines, LineEdit
 
 WHY_FIRST: Final = "This profile requires a reason: type one in the line above the answers."
 
@@ -33,8 +37,8 @@ class Review(NamedTuple):
     """What is asked."""
 
     question: Content
-    operation: Operation
-    """What would be sent, or the first of it."""
+    operation: Operation | None
+    """What would be sent, or the first of it; None while nothing is asked."""
     facts: Content
     """The change, and where it would go."""
     notes: Content
@@ -43,124 +47,299 @@ class Review(NamedTuple):
     """Whether nothing is sent without a reason."""
 
 
-class ReviewSheet(Widget):
-    """Shows a review, with a line for the reason and the answers below it.
+NO_REVIEW: Final = Review(Content(), None, Content(), Content())
+"""What a sheet shows that was never asked."""
+
+Spot = Literal["why", "number", "no", "yes"]
+"""What can have the keys in a review: a line to type into, or an answer."""
+
+_LEAST_FACTS: Final = 3
+"""The lines that the notes leave to the change."""
+
+_NUMBER: Final = 12
+_ANSWER: Final = 16
+"""Cells of the number that is typed, and of an answer."""
+
+
+class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
+    """Shows a review, with a line for the reason and the answers below it; one of these has the keys.
 
     Args:
         view: Asks, and is answered with the reason.
-        review: What it asks.
         why_key: The key that leads to the line for the reason.
-        answers: What answers.
+        number: What has to be typed to send; empty where there are two answers to choose from.
     """
 
+    ALLOW_SELECT = False
     BINDINGS = [
         Binding("up", "scroll_facts(-1)", "scroll up"),
         Binding("down", "scroll_facts(1)", "scroll down"),
+        Binding("tab", "walk(1)", show=False),
+        Binding("shift+tab", "walk(-1)", show=False),
+        Binding("enter", "enter", show=False),
+        *EditsLines.BINDINGS,
     ]
-    DEFAULT_CSS = """
-    ReviewSheet { layout: vertical; height: 1fr; }
-    ReviewSheet VerticalScroll { height: 1fr; min-height: 3; padding: 0 1; scrollbar-size-vertical: 1; }
-    ReviewSheet #review-notes { height: auto; padding: 0 1; }
-    ReviewSheet > Horizontal { height: 1; padding: 0 1; }
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        f"review-sheet--{name}"
+        for name in ("line", "selection", "cursor", "placeholder", "answer", "answer-focus", "more")
+    }
     """
+    | Class | Description |
+    | :- | :- |
+    | `review-sheet--line` | A line to type into. |
+    | `review-sheet--selection`, `review-sheet--cursor` | What is typed over next. |
+    | `review-sheet--placeholder` | What stands in a line without a text. |
+    | `review-sheet--answer`, `review-sheet--answer-focus` | An answer, and the one that enter gives. |
+    | `review-sheet--more` | How many facts are below. |
+    """
+    DEFAULT_CSS = "ReviewSheet { height: 1fr; }"
 
-    def __init__(self, view: ActionView[str], review: Review, why_key: str, *answers: Widget) -> None:
+    class Entered(Message):
+        """Enter was pressed, or an answer was clicked."""
+
+        def __init__(self, spot: Spot) -> None:
+            super().__init__()
+            self.spot = spot
+
+    class NumberTyped(Message):
+        """What has to be typed to send stands there."""
+
+    def __init__(self, view: ActionView[str], why_key: str, number: str = "") -> None:
         super().__init__()
-        self.review = review
-        self.why = WhyLine(why_key, is_required=review.requires_why)
-        self._view, self._answers = view, answers
+        self._view = view
+        self.review = NO_REVIEW
+        self.why = LineEdit()
+        self.number = LineEdit()
+        self._why_label = f"why ({why_key}): "
+        self._wanted = number
+        self._spots: tuple[Spot, ...] = ("why", "number") if number else ("why", "no", "yes")
+        self.spot: Spot = self._spots[1]
+        """What has the keys."""
+        self._top = 0
+        """The first line of the facts in sight."""
+        self._drawn: list[Strip] = []
 
-    def compose(self) -> ComposeResult:
-        with VerticalScroll(can_focus=False):
-            yield Static(self.review.facts, id="review-facts", markup=False)
-        yield Static(self.review.notes, id="review-notes", markup=False)
-        yield self.why
-        yield Horizontal(*self._answers)
+    def ask(self, review: Review) -> None:
+        """Show another review; nothing is typed yet, and the keys are where nothing is sent."""
+        self.review = review
+        self.why, self.number = LineEdit(), LineEdit()
+        self._top, self.spot = 0, self._spots[1]
+        self.draw()
+
+    @property
+    def _reason(self) -> str:
+        """What was typed, in one line."""
+        return " ".join(self.why.text.split())
+
+    @property
+    def _lacks_reason(self) -> bool:
+        """Whether a reason has to be typed first."""
+        return self.review.requires_why and not self._reason
+
+    @property
+    def has_number(self) -> bool:
+        return bool(self._wanted) and self.number.text.strip() == self._wanted
+
+    def go_to(self, spot: Spot) -> None:
+        """Give the keys to the reason, the number or an answer."""
+        self.spot = spot
+        self.draw()
+        self.post_message(ActionView.Changed())
+
+    def rest(self) -> None:
+        """Give the keys to where nothing is sent."""
+        self.go_to(self._spots[1])
+        self.screen.set_focus(self)
 
     def send(self) -> None:
         """Answer with the reason; where one is required and there is none, go to its line."""
-        if self.why.is_lacking:
-            self._view.frame.set_status(WHY_FIRST, "warning", lambda: self.why.is_lacking)
-            self.why.take_focus()
+        if self._lacks_reason:
+            self._view.frame.set_status(WHY_FIRST, "warning", lambda: self._lacks_reason)
+            self.go_to("why")
         else:
-            self._view.frame.dismiss(self.why.text)
+            self._view.frame.dismiss(self._reason)
 
     def leave(self) -> None:
         """One step back: from the reason to the answers, then send nothing."""
-        if self.why.has_keys:
-            self._view.take_focus()
+        if self.spot == "why":
+            self.rest()
         else:
             self._view.frame.dismiss()
 
+    # Keys and mouse
+
+    @property
+    def line(self) -> LineEdit | None:
+        return self.why if self.spot == "why" else self.number if self.spot == "number" else None
+
+    def edited(self) -> None:
+        self.draw()
+        self.post_message(ActionView.Changed())
+        if self.spot == "number" and self.has_number:
+            self.post_message(self.NumberTyped())
+
+    def action_walk(self, step: int) -> None:
+        """Go on to the next of them; past the last answer, to the next widget."""
+        at = self._spots.index(self.spot) + step
+        if not self._wanted and not 0 <= at < len(self._spots):
+            raise SkipAction
+        self.go_to(self._spots[at % len(self._spots)])
+
+    def action_enter(self) -> None:
+        self.post_message(self.Entered(self.spot))
+
     def action_scroll_facts(self, lines: int) -> None:
-        self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
+        self._top += lines
+        self.draw()
+
+    def watch_has_focus(self, _has_focus: bool) -> None:
+        """Match no styles anew: none depend on who has the keys."""
+
+    @on(events.MouseScrollDown)
+    @on(events.MouseScrollUp)
+    def _wheel_turned(self, event: events.MouseScrollDown | events.MouseScrollUp) -> None:
+        self.action_scroll_facts(1 if isinstance(event, events.MouseScrollDown) else -1)
+
+    def on_click(self, event: events.Click) -> None:
+        """Give the answer under the mouse, or the keys to the line there."""
+        spot = event.style.meta.get("spot")
+        if spot in ("no", "yes"):
+            self.post_message(self.Entered(spot))
+        elif spot is not None:
+            self.go_to(spot)
+
+    # Drawing
+
+    @on(events.Focus)
+    @on(events.Blur)
+    @on(events.Resize)
+    def _looks_otherwise(self) -> None:
+        self.draw()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self.draw()
+
+    def render_line(self, y: int) -> Strip:
+        return self._drawn[y] if y < len(self._drawn) else Strip.blank(self.size.width, self.visual_style.rich_style)
+
+    def draw(self) -> None:
+        """Lay the lines out anew, and repaint those that are others."""
+        if self.size:
+            before, self._drawn = self._drawn, self._lines(self.size)
+            for y, strip in enumerate(self._drawn):
+                if before[y : y + 1] != [strip]:
+                    self.refresh(Region(0, y, self.size.width, 1))
+
+    def _lines(self, size: Size) -> list[Strip]:
+        """The facts from the top, as many as there is room for; the rest from the bottom."""
+        width = max(1, size.width - 2)
+        facts, notes = self._wrapped(self.review.facts, width), self._wrapped(self.review.notes, width)
+        notes = notes[: max(1, size.height - _LEAST_FACTS - 2)]
+        room = max(0, size.height - len(notes) - 2)
+        self._top = max(0, min(self._top, len(facts) - room))
+        below = len(facts) - room - self._top
+        blank = Strip.blank(size.width, self.visual_style.rich_style)
+        seen = facts[self._top : self._top + room]
+        return [*seen, *[blank] * (room - len(seen)), *notes, self._why_line(width), self._answers(width, below)]
+
+    def _wrapped(self, text: Content, width: int) -> list[Strip]:
+        style = self.visual_style
+        edge = Strip.blank(1, style.rich_style)
+        return [Strip.join([edge, strip, edge]) for strip in Visual.to_strips(self, text, width, None, style)]
+
+    def _why_line(self, width: int) -> Strip:
+        needed = "required by this profile" if self.review.requires_why else "optional"
+        return self._typed_line(self._why_label, self.why, "why", width, f"a sentence for the journal, {needed}")
+
+    def _typed_line(self, label: str, edit: LineEdit, spot: Spot, width: int, placeholder: str = "") -> Strip:
+        style, has_keys = self.visual_style.rich_style, self.spot == spot and self.has_focus
+        room = max(1, width - len(label))
+        marks = (self._style(name, partial=True) for name in ("selection", "cursor", "placeholder"))
+        strip = edit.strip(room, EditLook(self._style("line"), *marks), has_keys=has_keys, placeholder=placeholder)
+        line = Strip.join([Strip([Segment(f" {label}", style)]), strip, Strip([Segment(" ", style)])])
+        return line.apply_meta({"spot": spot})
+
+    def _answers(self, width: int, below: int) -> Strip:
+        more = f"↓ {below} more" if below > 0 else ""
+        if self._wanted:
+            label = f"Type {self._wanted} to send: "
+            first = self._typed_line(label, self.number, "number", len(label) + _NUMBER)
+        else:
+            blank = Strip([Segment("  ", self.visual_style.rich_style)])
+            first = Strip.join([blank.crop(0, 1), self._answer("no"), blank, self._answer("yes"), blank])
+        room = max(0, width + 1 - first.cell_length)
+        return Strip.join([first, Strip([Segment(f"{more:>{room}} ", self._style("more"))])])
+
+    def _answer(self, spot: Spot) -> Strip:
+        words = f"No, back ({key_of('reject')})" if spot == "no" else f"Send ({key_of('send')})"
+        style = self._style("answer-focus" if spot == self.spot and self.has_focus else "answer")
+        return Strip([Segment(f"{words:^{_ANSWER}}", style)]).apply_meta({"spot": spot})
+
+    def _style(self, name: str, *, partial: bool = False) -> Style:
+        return self.get_component_rich_style(f"review-sheet--{name}", partial=partial)
 
 
 class ReviewView(ActionView[str]):
     """Asks for one key; the answer is the reason, empty where none was typed.
 
     Args:
-        review: What it asks.
         is_bulk: Whether it is about many runs: keys then act on none of them.
     """
 
     scope = "review"
-    DEFAULT_CSS = """
-    ReviewView { height: 1fr; }
-    ReviewView Button { margin: 0 2 0 0; }
-    """
 
-    def __init__(self, review: Review, *, is_bulk: bool = False) -> None:
+    def __init__(self, *, is_bulk: bool = False) -> None:
         super().__init__(name="bulk-review" if is_bulk else None)
-        self._operation = None if is_bulk else review.operation
-        no = Button(Content(f"No, back ({key_of('reject')})"), id="review-no", compact=True)
-        yes = Button(Content(f"Send ({key_of('send')})"), id="review-yes", compact=True)
-        self._sheet = ReviewSheet(self, review, key_of("why"), no, yes)
+        self.sheet = ReviewSheet(self, key_of("why"))
+        self._is_bulk = is_bulk
 
     @property
     def draft(self) -> Draft | None:
-        return self._operation if isinstance(self._operation, Draft) else None
+        operation = self.sheet.review.operation
+        return operation if isinstance(operation, Draft) and not self._is_bulk else None
 
     @property
     def run_id(self) -> str | None:
-        return self._operation.run_id if self._operation is not None else None
+        operation = self.sheet.review.operation
+        return operation.run_id if operation is not None and not self._is_bulk else None
 
     def compose(self) -> ComposeResult:
-        yield self._sheet
+        yield self.sheet
 
     def title(self) -> Content:
-        return self._sheet.review.question
+        return self.sheet.review.question
 
     def take_focus(self) -> None:
         """The focus rests on *no*."""
-        self.screen.set_focus(self.query_one("#review-no", Button))
+        self.sheet.rest()
 
     def show_in(self, panel: Panel) -> None:
-        panel.show_draft(self._sheet.review.operation)
+        if self.sheet.review.operation is not None:
+            panel.show_draft(self.sheet.review.operation)
 
-    @on(Button.Pressed, "#review-yes")
-    async def _pressed(self) -> None:
-        await self.frame.action_perform("send")
+    async def on_review_sheet_entered(self, event: ReviewSheet.Entered) -> None:
+        """Give the answer; from the reason, go back to the answers."""
+        event.stop()
+        if event.spot == "yes":
+            await self.frame.action_perform("send")
+        elif event.spot == "no":
+            self.action_reject()
+        else:
+            self.take_focus()
 
     def action_send(self) -> None:
         """Send it, with the reason where one is required."""
-        self._sheet.send()
+        self.sheet.send()
 
     def action_why(self) -> None:
-        self._sheet.why.take_focus()
-
-    @on(Input.Submitted)
-    def _why_typed(self, event: Input.Submitted) -> None:
-        """Back to the question."""
-        event.stop()
-        self.take_focus()
-
-    @on(Button.Pressed, "#review-no")
-    def action_reject(self) -> None:
-        self.frame.dismiss()
+        self.sheet.go_to("why")
 
     def action_leave_question(self) -> None:
-        self._sheet.leave()
+        self.sheet.leave()
+
+    def action_reject(self) -> None:
+        self.frame.dismiss()
 
 
 def review_of(

@@ -1,4 +1,4 @@
-"""What the field with the keys is edited with, drawn by the form: a line of text, or the values to choose from.
+"""What a widget edits that draws its lines itself: a line of text, or the values of an enumeration to choose from.
 
 Invariant: the cursor of a line and the other end of its selection stand between 0 and the length of the text, and no
 key leads between a letter and a mark that combines with it; keys are those of Textual's `Input`. The value as received
@@ -15,7 +15,11 @@ from typing import Final, NamedTuple
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
+from textual import events
+from textual.actions import SkipAction
+from textual.binding import Binding
 from textual.strip import Strip
+from textual.widget import Widget
 
 from runtui.domain.properties import OpenEnum
 from runtui.tui.text import fit, plain
@@ -66,19 +70,23 @@ LINE_EDIT_KEYS: Final = (*_MOVES, *_SELECTIONS, *_DELETIONS, _SELECT_ALL)
 """Every key that `LineEdit.press` acts on."""
 
 
+_CLIPBOARD: Final = ("ctrl+x", "ctrl+c", "super+c", "ctrl+v")
+
+
 class EditLook(NamedTuple):
-    """The styles of a line that has the keys; those of selection and cursor go over the one of the text."""
+    """The styles of a line; the others go over the one of the text."""
 
     text: Style
     selection: Style
     cursor: Style
+    placeholder: Style
 
 
 class LineEdit:
     """The text, and where keys act on it."""
 
-    def __init__(self) -> None:
-        self.text = ""
+    def __init__(self, text: str = "") -> None:
+        self.text = plain(text)
         self.cursor = 0
         self.anchor = 0
         """The other end of the selection; the cursor itself where nothing is selected."""
@@ -111,9 +119,8 @@ class LineEdit:
         """The same with a text from elsewhere: its lines joined by blanks, every character visible."""
         self.insert(plain(" ".join(text.split())))
 
-    def press(self, key: str) -> bool:
-        """Act on a key of LINE_EDIT_KEYS; whether the text is another one now."""
-        before = self.text
+    def press(self, key: str) -> None:
+        """Act on a key of LINE_EDIT_KEYS."""
         if key in _DELETIONS:
             if not self.selected:
                 self.anchor = self._place(_DELETIONS[key])
@@ -127,7 +134,6 @@ class LineEdit:
             lets_go = start != end and key in ("left", "right")
             self.cursor = (start if key == "left" else end) if lets_go else self._place(_MOVES[key])
             self.anchor = self.cursor
-        return self.text != before
 
     def _place(self, name: str) -> int:
         """Where a move from the cursor ends."""
@@ -164,8 +170,13 @@ class LineEdit:
         self._left = max(cell - width + 1, min(self._left, cell))
         return cell - self._left
 
-    def strip(self, width: int, look: EditLook) -> Strip:
-        """What a window of `width` cells shows."""
+    def strip(self, width: int, look: EditLook, *, has_keys: bool = True, placeholder: str = "") -> Strip:
+        """What a window of `width` cells shows; without the keys it is the start of the text."""
+        if placeholder and not self.text:
+            strip = Strip([Segment(fit(placeholder, width), look.text + look.placeholder)])
+            return Strip.join([strip.crop(0, 1).apply_style(look.cursor), strip.crop(1)]) if has_keys else strip
+        if not has_keys:
+            return Strip([Segment(self.text, look.text)]).adjust_cell_length(width, look.text)
         self.cursor_cell(width)
         end = self.cursor + 1
         while end < len(self.text) and not cell_len(self.text[end]):
@@ -214,8 +225,10 @@ class ChoiceMenu:
         steps |= {"pageup": max(0, self.cursor - _PAGE), "pagedown": min(last, self.cursor + _PAGE)}
         self.cursor = steps[key]
 
-    def type(self, letter: str) -> None:
+    def insert(self, letter: str) -> None:
         """Go to the first line that has what was typed; where none has, begin anew with the last letter."""
+        if not f"{self._typed}{letter}".strip():
+            return
         for typed in (f"{self._typed}{letter}".casefold(), letter.casefold()):
             found = [at for at, line in enumerate(self.lines) if typed in line.casefold()]
             if found:
@@ -228,3 +241,58 @@ def choice_lines(values: tuple[str, ...], choices: OpenEnum, nothing: tuple[str,
     """Some values of an enumeration, each with its meaning in the same column; `nothing` is said for no value."""
     width = max(cell_len(plain(value or nothing[0])) for value in values)
     return [f"{fit(value or nothing[0], width)}  {choices.meaning(value) if value else nothing[1]}" for value in values]
+
+
+class EditsLines(Widget):
+    """A widget that gives the keys of an input to what it edits."""
+
+    BINDINGS = [Binding(key, f"edit('{key}')", show=False) for key in (*LINE_EDIT_KEYS, *_CLIPBOARD)]
+
+    @property
+    def line(self) -> LineEdit | ChoiceMenu | None:
+        """What is edited; None where letters mean something else."""
+        raise NotImplementedError
+
+    def edited(self) -> None:
+        """Something was typed, or deleted."""
+        raise NotImplementedError
+
+    def draw(self) -> None:
+        """Draw what is another one, such as where the cursor stands."""
+        raise NotImplementedError
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:  # noqa: ARG002 - Textual's
+        return character is not None and character.isprintable() and self.line is not None
+
+    def on_key(self, event: events.Key) -> None:
+        """Take a letter in."""
+        if self.line is not None and event.is_printable and event.character:
+            self.line.insert(event.character)
+            self.edited()
+            event.stop()
+            event.prevent_default()
+
+    def on_paste(self, event: events.Paste) -> None:
+        event.stop()
+        if isinstance(self.line, LineEdit):
+            self.line.paste(event.text)
+            self.edited()
+
+    def action_edit(self, key: str) -> None:
+        """Follow a key of an input, or leave it to what is around."""
+        line = self.line
+        if not isinstance(line, LineEdit) or (key in _CLIPBOARD and key != "ctrl+v" and not line.selected):
+            raise SkipAction
+        before = line.text
+        if key == "ctrl+v":
+            line.paste(self.app.clipboard)
+        elif key in _CLIPBOARD:
+            self.app.copy_to_clipboard(line.selected)
+            if key == "ctrl+x":
+                line.insert("")
+        else:
+            line.press(key)
+        if line.text != before:
+            self.edited()
+        else:
+            self.draw()

@@ -23,19 +23,19 @@ from textual.strip import Strip
 from runtui.domain.draft import Draft
 from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME, Property
 from runtui.tui.text import plain
-from runtui.tui.widgets.field_edit import LINE_EDIT_KEYS, ChoiceMenu, LineEdit
+from runtui.tui.widgets.field_edit import ChoiceMenu, EditsLines, LineEdit
 from runtui.tui.widgets.form_painter import FormLine, FormPainter, Keyed, ShownDraft, left_of_fields, width_of
 
 _WALK: Final = ("up", "down", "tab", "shift+tab", "enter", "escape", "space", "home", "end", "pageup", "pagedown")
-_CLIPBOARD: Final = ("ctrl+x", "ctrl+c", "super+c", "ctrl+v")
 
 
-class FieldForm(ScrollView, can_focus=True, inherit_bindings=False):
+class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
     """All fields of a draft, in groups; keys go to one of them."""
 
     ALLOW_SELECT = False
     BINDINGS = [
-        Binding(key, f"press('{key}')", show=False) for key in dict.fromkeys((*_WALK, *LINE_EDIT_KEYS, *_CLIPBOARD))
+        *(Binding(key, f"press('{key}')", show=False) for key in _WALK),
+        *EditsLines.BINDINGS,
     ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"field-form--{name}"
@@ -114,7 +114,7 @@ class FieldForm(ScrollView, can_focus=True, inherit_bindings=False):
     def show(self, draft: Draft, now: Mapping[str, Any]) -> None:
         """Show a draft that says what was typed; `now` is the run on the server, empty while unread."""
         self.shown = ShownDraft(draft, now, self.shown.mixed if self.shown is not None else {})
-        self._draw()
+        self.draw()
         if self.has_focus:
             self._keep_in_sight()
 
@@ -124,7 +124,7 @@ class FieldForm(ScrollView, can_focus=True, inherit_bindings=False):
         self.field = EDITABLE_BY_NAME[name]
         if self.field.choices is None and self.shown is not None:
             self.edit.show(self.shown.draft.text(self.field))
-        self._draw()
+        self.draw()
         self._keep_in_sight()
         self.post_message(self.Entered())
 
@@ -136,57 +136,33 @@ class FieldForm(ScrollView, can_focus=True, inherit_bindings=False):
     # Keys
 
     @property
-    def takes_letters(self) -> bool:
-        """Whether a letter is text here."""
-        return self.field.choices is None or self.menu is not None
+    def line(self) -> LineEdit | ChoiceMenu | None:
+        return self.menu or (self.edit if self.field.choices is None else None)
 
-    def check_consume_key(self, key: str, character: str | None) -> bool:  # noqa: ARG002 - Textual's
-        return character is not None and character.isprintable() and self.takes_letters
-
-    def on_key(self, event: events.Key) -> None:
-        """Take a letter in."""
-        if not (event.is_printable and event.character and self.takes_letters):
-            return
-        if self.menu is not None:
-            if event.key == "space":
-                return
-            self.menu.type(event.character)
-            self._draw()
-            self._keep_in_sight()
+    def edited(self) -> None:
+        """Report the text; it is drawn with what follows from it."""
+        if self.menu is None:
+            self.post_message(self.Edited(self.field, self.edit.text))
         else:
-            self.edit.insert(event.character)
-            self._edited()
-        event.stop()
-        event.prevent_default()
-
-    def on_paste(self, event: events.Paste) -> None:
-        event.stop()
-        if self.field.choices is None:
-            self.edit.paste(event.text)
-            self._edited()
+            self.draw()
+            self._keep_in_sight()
 
     def action_press(self, key: str) -> None:
-        """Follow a key, or leave it to what is around."""
+        """Follow a key that goes to another field, or is for a dropdown."""
         if self.menu is not None:
             self._press_in_menu(key)
         elif key in ("tab", "shift+tab"):
             self._walk(1 if key == "tab" else -1, leaves=True)
         elif key in ("up", "down"):
             self._walk(1 if key == "down" else -1)
-        elif self.field.choices is not None:
-            if key not in ("enter", "space"):
-                raise SkipAction
+        elif self.field.choices is not None and key in ("enter", "space"):
             self._open_menu()
         elif key == "enter":
             self._walk(1)
-        elif key in _CLIPBOARD:
-            self._use_clipboard(key)
-        elif key not in LINE_EDIT_KEYS:
-            raise SkipAction
-        elif self.edit.press(key):
-            self._edited()
+        elif key in ("home", "end"):
+            self.action_edit(key)
         else:
-            self._draw()
+            raise SkipAction
 
     def _walk(self, step: int, *, leaves: bool = False) -> None:
         """Go to another field: round at the ends, or on to the next widget."""
@@ -196,22 +172,6 @@ class FieldForm(ScrollView, can_focus=True, inherit_bindings=False):
             raise SkipAction
         self.enter(EDITABLE[at % len(EDITABLE)].name)
 
-    def _use_clipboard(self, key: str) -> None:
-        if key == "ctrl+v":
-            self.edit.paste(self.app.clipboard)
-            self._edited()
-        elif not self.edit.selected:
-            raise SkipAction
-        else:
-            self.app.copy_to_clipboard(self.edit.selected)
-            if key == "ctrl+x":
-                self.edit.insert("")
-                self._edited()
-
-    def _edited(self) -> None:
-        """Report the text; it is drawn with what follows from it."""
-        self.post_message(self.Edited(self.field, self.edit.text))
-
     def _press_in_menu(self, key: str) -> None:
         assert self.menu is not None  # noqa: S101 - asked before
         if key in ("enter", "space"):
@@ -220,10 +180,10 @@ class FieldForm(ScrollView, can_focus=True, inherit_bindings=False):
             self._walk(1 if key == "tab" else -1)
         elif key == "escape":
             self._close_menu()
-            self._draw()
-        elif key in _WALK:
+            self.draw()
+        else:
             self.menu.move(key)
-            self._draw()
+            self.draw()
             self._keep_in_sight()
 
     def _open_menu(self) -> None:
@@ -231,7 +191,7 @@ class FieldForm(ScrollView, can_focus=True, inherit_bindings=False):
         if shown is not None and field.choices is not None:
             values = shown.draft.received_text(field), shown.draft.text(field)
             self.menu = ChoiceMenu(field.choices, *values, shown.nothing(field))
-            self._draw()
+            self.draw()
             self._keep_in_sight()
 
     def _choose(self, line: int) -> None:
@@ -239,7 +199,7 @@ class FieldForm(ScrollView, can_focus=True, inherit_bindings=False):
         assert self.menu is not None  # noqa: S101 - asked before
         self.post_message(self.Edited(self.field, self.menu.values[line]))
         self._close_menu()
-        self._draw()
+        self.draw()
 
     def _close_menu(self) -> None:
         if self.menu is not None:
@@ -257,13 +217,13 @@ class FieldForm(ScrollView, can_focus=True, inherit_bindings=False):
             self.field = EDITABLE[self._enters_at]
             self._enters_at = None
         if event.from_app_focus:
-            self._draw()
+            self.draw()
         else:
             self.enter(self.field.name)
 
     def on_blur(self) -> None:
         self._close_menu()
-        self._draw()
+        self.draw()
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
         """Go to a field, or take a value of the menu."""
@@ -283,13 +243,13 @@ class FieldForm(ScrollView, can_focus=True, inherit_bindings=False):
             self.edit.point(event.x - left_of_fields(self._width))
             self._is_selecting = True
             self.capture_mouse()
-        self._draw()
+        self.draw()
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
         """Select up to where the mouse is drawn."""
         if self._is_selecting:
             self.edit.point(event.x - left_of_fields(self._width), selects=True)
-            self._draw()
+            self.draw()
 
     def on_mouse_up(self) -> None:
         if self._is_selecting:
@@ -303,29 +263,33 @@ class FieldForm(ScrollView, can_focus=True, inherit_bindings=False):
         return self.scrollable_content_region.width
 
     def on_resize(self) -> None:
-        self._draw()
+        self.draw()
         self._keep_in_sight()
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._painter.forget()
-        self._draw()
+        self.draw()
 
     def render_line(self, y: int) -> Strip:
         at = y + self.scroll_offset.y
         strip = self.lines[at].strip if at < len(self.lines) else Strip([])
         return strip.adjust_cell_length(self._width, self.visual_style.rich_style)
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
         """Lay the lines out anew, and repaint those that are others."""
         if not self._width or self.shown is None:
             return
+        keyed = Keyed(self.field, self.edit, self.menu, self.has_focus)
         before, width = self.lines, self._width
-        self.lines = self._laid_out(self.shown)
+        self.lines = list(self._painter.lines(self.shown, keyed, width))
         if len(before) != len(self.lines):
-            self._tell_height()
-            if self._width != width:  # the scrollbar has come or gone
-                self.lines = self._laid_out(self.shown)
+            self.virtual_size = Size(0, len(self.lines))
+            self.show_vertical_scrollbar = len(self.lines) > self.content_size.height
+            if self.show_vertical_scrollbar:  # Textual 8.2.8 brings it up to date within a layout only
+                self.vertical_scrollbar.window_virtual_size = len(self.lines)
+            if self._width != width:  # it has come or gone
+                self.lines = list(self._painter.lines(self.shown, keyed, self._width))
         for at in range(max(len(before), len(self.lines))):
             if before[at : at + 1] != self.lines[at : at + 1]:
                 self.refresh_line(at)
@@ -334,23 +298,12 @@ class FieldForm(ScrollView, can_focus=True, inherit_bindings=False):
             cell = self.edit.cursor_cell(own.width) if self.field.choices is None else 0
             self.app.cursor_position = own.offset + Offset(cell, 0)
 
-    def _laid_out(self, shown: ShownDraft) -> list[FormLine]:
-        keyed = Keyed(self.field, self.edit, self.menu, self.has_focus)
-        return list(self._painter.lines(shown, keyed, self._width))
-
     def region_of(self, name: str) -> Region:
         """The cells of a field's text on the screen; above or below the form where it is scrolled out of sight."""
         field, (x, y, _, _) = EDITABLE_BY_NAME[name], self.content_region
         line = next((at for at, line in enumerate(self.lines) if line.field is field), 0)
         left, width = left_of_fields(self._width), width_of(field, self._width)
         return Region(x + left, y + line - self.scroll_offset.y, width, 1)
-
-    def _tell_height(self) -> None:
-        """Bring the scrollbar up to date, which Textual 8.2.8 does within a layout only."""
-        self.virtual_size = Size(0, len(self.lines))
-        self.show_vertical_scrollbar = len(self.lines) > self.content_size.height
-        if self.show_vertical_scrollbar:
-            self.vertical_scrollbar.window_virtual_size = len(self.lines)
 
     def _keep_in_sight(self) -> None:
         """Scroll no further than needed to the field with the keys, what stands under it, and its group's name."""

@@ -19,7 +19,7 @@ from textual.widget import Widget
 from runtui.domain.draft import Draft
 from runtui.domain.properties import EDITABLE, Property
 from runtui.domain.times import ago, now_ticks, parse_ticks, since
-from runtui.tui.text import content, fit, plain
+from runtui.tui.text import content, fit
 from runtui.tui.widgets.field_edit import ChoiceMenu, EditLook, LineEdit, choice_lines
 
 MIXED: Final = "(mixed)"
@@ -126,16 +126,12 @@ class FormPainter:
             line = choice_lines((chosen, *field.choices.names), field.choices, shown.nothing(field))[0]
             arrow = " ▲" if field is keyed.field and keyed.menu is not None else " ▼"
             return Strip([Segment(fit(line, width - 2), look), Segment(arrow, look + self._mark("placeholder"))])
-        text = keyed.edit.text if has_keys else plain(shown.draft.text(field))
         if is_wrong:
             look += self._mark("invalid")
-        if not text and field.name in shown.mixed:
-            strip = Strip([Segment(fit(MIXED, width), look + self._mark("placeholder"))])
-            first = strip.crop(0, 1).apply_style(self._mark("cursor")) if has_keys else strip.crop(0, 1)
-            return Strip.join([first, strip.crop(1)])
-        if has_keys:
-            return keyed.edit.strip(width, EditLook(look, self._mark("selection"), self._mark("cursor")))
-        return Strip([Segment(text, look)]).adjust_cell_length(width, look)
+        marks = (self._mark(name) for name in ("selection", "cursor", "placeholder"))
+        edit = keyed.edit if has_keys else LineEdit(shown.draft.text(field))
+        placeholder = MIXED if field.name in shown.mixed else ""
+        return edit.strip(width, EditLook(look, *marks), has_keys=has_keys, placeholder=placeholder)
 
     def _menu(self, menu: ChoiceMenu, field: Property, width: int) -> Iterator[FormLine]:
         """The values, under their field or as far left of it as their meanings need."""

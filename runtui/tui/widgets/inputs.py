@@ -10,13 +10,11 @@ from typing import ClassVar, Final
 
 from rich.style import Style
 from textual import events
-from textual.app import ComposeResult
-from textual.content import Content
 from textual.geometry import Size
 from textual.reactive import Reactive
 from textual.strip import Strip
 from textual.widget import Widget
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import Input, OptionList
 
 from runtui.keys.actions import Scope
 from runtui.tui.actions import bindings
@@ -38,41 +36,6 @@ class LineInput(Input):
         event.stop()
         event.prevent_default()
         self.replace(plain(" ".join(event.text.split())), *self.selection)
-
-
-class WhyLine(Widget):
-    """One line for the reason of a change; `how` leads into it."""
-
-    DEFAULT_CSS = """
-    WhyLine { layout: horizontal; height: 1; padding: 0 1; }
-    WhyLine Static { width: auto; }
-    WhyLine LineInput { width: 1fr; }
-    """
-
-    def __init__(self, how: str, *, is_required: bool) -> None:
-        super().__init__()
-        self._how, self._is_required = how, is_required
-
-    def compose(self) -> ComposeResult:
-        needed = "required by this profile" if self._is_required else "optional"
-        yield Static(Content(f"why ({self._how}): "), markup=False)
-        yield LineInput(placeholder=f"a sentence for the journal, {needed}", id="why")
-
-    @property
-    def text(self) -> str:
-        return " ".join(self.query_one(LineInput).value.split())
-
-    @property
-    def is_lacking(self) -> bool:
-        """Whether it has to be typed first."""
-        return self._is_required and not self.text
-
-    @property
-    def has_keys(self) -> bool:
-        return self.query_one(LineInput).has_focus
-
-    def take_focus(self) -> None:
-        self.screen.set_focus(self.query_one(LineInput))
 
 
 class InputBar(Widget):
