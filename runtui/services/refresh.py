@@ -137,6 +137,14 @@ class _Listing:
     known: KnownListings = field(default_factory=lambda: KnownListings({}, None))
     missing: list[UnreadWorkflow] = field(default_factory=list)
     fault: RuntuiError | None = None
+    was_full: bool = False
+    """Whether all runs of some workflow were read."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether all there is was read, and the service can tell what changes from now on."""
+        can_tell = self.now is not None and self.known.filter_refused is None
+        return can_tell and not self.missing and self.fault is None
 
 
 class Refresh:
@@ -160,6 +168,8 @@ class Refresh:
         """How many listings in a row read nothing."""
         self._last_page_at = 0.0
         """In the loop's time, when the last page came."""
+        self._next_is_short = False
+        """Whether the last listing read all runs of some workflow, and the next one asks for changes alone."""
         self.is_broken = False
         """Whether nothing is listed any more, by a defect; `progress` has the fault."""
         self.progress = Progress()
@@ -223,6 +233,7 @@ class Refresh:
             await asyncio.to_thread(self._store.complete_orders, sorts)
         except RuntuiError as error:
             listing.fault = error
+        self._next_is_short = listing.was_full and listing.is_known
         read_nothing = listing.fault is not None or len(listing.missing) == len(listing.names) > 0
         self._failures = self._failures + 1 if read_nothing else 0
         _logger.info(
@@ -293,6 +304,7 @@ class Refresh:
 
     async def _read_all(self, workflow_id: str, listing: _Listing, pace: Pace) -> None:
         """Store all runs of a workflow, and no others."""
+        listing.was_full = True
         await self._read_pages(workflow_id, None, listing, pace)
         await asyncio.to_thread(self._store.finish_listing, workflow_id, listing.number)
         if listing.now is not None:
@@ -340,7 +352,7 @@ class Refresh:
             began = loop.time()
             await self.list_once()
             # Waiting for a workflow that fails, while all others are there, makes the rest no longer.
-            took = self._last_page_at - began
+            took = 0.0 if self._next_is_short else self._last_page_at - began
             rest = rest_seconds(self._interval, took, self._failures)
             _logger.info("next listing in %.0f s", rest)
             await self._rest_until(loop.time() + rest)

@@ -257,7 +257,8 @@ class Store:
     def complete_orders(self, sorts: Iterable[str] | None = None) -> None:
         """Make some orders of the list quick, or every one (None), after a listing has stored the runs. A matter for a
         thread."""
-        for key in self._missing_orders.copy() if sorts is None else self._missing_orders.intersection(sorts):
+        missing = self._missing_orders.copy() if sorts is None else self._missing_orders.intersection(sorts)
+        for key in sorted(missing, key=lambda key: key not in self._wanted_orders):
             with self.writing() as (db, _):
                 add_order(db, key)
             self._missing_orders.discard(key)

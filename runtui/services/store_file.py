@@ -41,13 +41,7 @@ from runtui.services.writing.foreground import Foreground
 VERSION: Final = 2
 """Of the tables below: raise it with every change that neither the columns nor the indexes of `run` show."""
 
-_WITHOUT_RESULTS: Final = 1
-"""The version that had no results, and knew the runs of a workflow but not their days: both are added to it."""
-
-_WORKFLOW_INDEX: Final = (
-    "DROP INDEX IF EXISTS run_by_workflow_id",
-    "CREATE INDEX run_by_workflow_id ON run (workflow_id, recency, severity, failed_users)",
-)
+_WORKFLOW_INDEX: Final = "CREATE INDEX run_by_workflow_id ON run (workflow_id, recency, severity, failed_users)"
 """The runs of a workflow by day, with all that is counted of them."""
 
 ACTIVE: Final = f"severity IN ({', '.join(map(str, ACTIVE_SEVERITIES))})"
@@ -200,14 +194,9 @@ def _open_private(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA temp_store = FILE")
         db.execute("BEGIN IMMEDIATE")
         version = db.execute("PRAGMA user_version").fetchone()[0]
-        has_runs = version in (VERSION, _WITHOUT_RESULTS) and _has_our_runs(db)
         # In a file of another version the names are taken: an SQL error, so that the file is set aside.
-        for statement in () if has_runs else _schema():
+        for statement in () if version == VERSION and _has_our_runs(db) else _schema():
             db.execute(statement)
-        if version != VERSION or not has_runs:
-            for statement in (*RESULT_TABLES, *_WORKFLOW_INDEX):
-                db.execute(statement)
-            db.execute(f"PRAGMA user_version = {VERSION}")
         for statement in (TRIAGE_TABLE, *_LISTING_TABLES, _ACTIVE_INDEX):
             db.execute(statement)
         db.execute("SELECT revision FROM state").fetchone()
@@ -257,7 +246,7 @@ def _set_aside(path: Path) -> None:
 
 
 def _schema() -> tuple[str, ...]:
-    """The tables of runs. The rows are apart from the JSON they come from, so that walking over them reads little."""
+    """A file of this version. Rows of runs are apart from their JSON, so that walking over them reads little."""
     columns = ", ".join(f"{name} NOT NULL" for name in RUN_TABLE[1:])
     return (
         f"CREATE TABLE run (rowid INTEGER PRIMARY KEY, {columns}, UNIQUE (id))",
@@ -266,6 +255,9 @@ def _schema() -> tuple[str, ...]:
         "CREATE TABLE status_count (status TEXT PRIMARY KEY, runs INTEGER NOT NULL) WITHOUT ROWID",
         "CREATE TABLE state (revision INTEGER NOT NULL)",
         "INSERT INTO state VALUES (0)",
+        *RESULT_TABLES,
+        _WORKFLOW_INDEX,
+        f"PRAGMA user_version = {VERSION}",
     )
 
 

@@ -171,6 +171,21 @@ async def test_a_workflow_that_fails_makes_nobody_back_off_and_a_service_that_fa
     assert [failures for _, failures in rests] == [1, 2]
 
 
+async def test_after_all_runs_were_read_nobody_waits_long_for_what_changes(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = FakeGraph(joiner=[[run("a")]])
+    graph.clock = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
+    rests = await rests_of(Refresh(graph, store, interval=NEVER), 2, monkeypatch)
+    assert [took > 0 for took, _ in rests] == [False, True], "it is the changes that are read again and again"
+    graph.pages["leaver"], graph.workflow_ids = [graph_error()], ["joiner", "leaver"]
+    rests = await rests_of(Refresh(graph, store, interval=NEVER), 2, monkeypatch)
+    assert all(took > 0 for took, _ in rests), "what failed is read in full again"
+    graph.clock = None
+    rests = await rests_of(Refresh(graph, store, interval=NEVER), 2, monkeypatch)
+    assert all(took > 0 for took, _ in rests)
+
+
 async def test_trouble_with_the_workflows_takes_nothing_away(store: Store) -> None:
     graph = FakeGraph(joiner=[[run("a")]])
     refresh = Refresh(graph, store, interval=NEVER)

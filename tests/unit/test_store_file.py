@@ -120,68 +120,6 @@ def test_a_file_that_is_not_ours_is_set_aside_and_begun_anew(path: Path, make: C
     assert path.with_name(path.name + ".aside").read_bytes() == before
 
 
-VERSION_1 = """
-CREATE TABLE run (rowid INTEGER PRIMARY KEY, workflow_name NOT NULL, workflow_key NOT NULL, id NOT NULL,
-    id_key NOT NULL, workflow_id NOT NULL, status NOT NULL, status_key NOT NULL, severity NOT NULL,
-    execution_type NOT NULL, type_key NOT NULL, scheduled NOT NULL, started NOT NULL, completed NOT NULL,
-    last_updated NOT NULL, failed_tasks NOT NULL, failed_users NOT NULL, successful_users NOT NULL,
-    total_users NOT NULL, total_tasks NOT NULL, unprocessed_tasks NOT NULL, recency NOT NULL, touched NOT NULL,
-    UNIQUE (id));
-CREATE TABLE body (rowid INTEGER PRIMARY KEY, raw TEXT NOT NULL);
-CREATE TABLE workflow (id TEXT PRIMARY KEY, name TEXT NOT NULL, raw TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE status_count (status TEXT PRIMARY KEY, runs INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE state (revision INTEGER NOT NULL);
-INSERT INTO state VALUES (7);
-CREATE INDEX run_by_workflow_id ON run (workflow_id);
-CREATE INDEX run_by_status ON run (severity, recency);
-CREATE INDEX run_by_workflow ON run (workflow_key, recency DESC);
-CREATE INDEX run_by_started ON run (recency);
-CREATE INDEX run_by_users ON run (total_users, recency);
-CREATE INDEX run_by_failedUsers ON run (failed_users, recency);
-CREATE INDEX run_by_failedTasks ON run (failed_tasks, recency);
-CREATE INDEX run_by_type ON run (type_key, recency DESC);
-CREATE INDEX run_by_scheduled ON run (scheduled, recency);
-CREATE INDEX run_by_completed ON run (completed, recency);
-CREATE INDEX run_by_updated ON run (last_updated, recency);
-INSERT INTO run VALUES (1, 'Onboard', 'onboard', 'r0', 'r0', 'w1', 'failed', 'failed', 8, 'onDemand', 'ondemand',
-    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 2, 4);
-INSERT INTO body VALUES (1, '{"id": "r0"}');
-INSERT INTO workflow VALUES ('w1', 'Onboard', '{"id": "w1", "displayName": "Onboard"}');
-INSERT INTO status_count VALUES ('failed', 1);
-PRAGMA user_version = 1;
-"""
-"""The first file there was, with a run in it."""
-
-
-def test_a_file_of_the_first_version_keeps_its_runs(path: Path) -> None:
-    path.parent.mkdir()
-    path.parent.chmod(0o700)
-    with sqlite3.connect(path) as db:
-        db.executescript(VERSION_1)
-    db.close()
-    path.chmod(0o600)
-    store = Store(path)
-    row = next(row for row in store.window(EVERY_RUN, 0, 99) if row.id == "r0")
-    assert [row.number(key) for key in ("scheduled", "failedTasks", "users", "tasks", "unprocessed")] == [
-        1,
-        5,
-        8,
-        9,
-        10,
-    ]
-    put_one(store)
-    assert sorted(ids(store)) == ["r0", "r1"]
-    assert [run.run_id for run in store.unread_runs(EVERY_RUN, 0, 9).runs] == ["r0"]
-    for _ in range(2):
-        store.put_results("r0", store.as_of("r0"), [{"id": "t", "processingStatus": "failed"}], [])
-        assert [cause.runs for cause in store.causes(EVERY_RUN)] == [1]
-        store.close()
-        store = Store(path)
-    store.close()
-    assert not path.with_name(path.name + ".aside").exists()
-
-
 def test_an_empty_file_becomes_a_store(path: Path) -> None:
     path.parent.mkdir()
     path.touch()
