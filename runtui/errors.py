@@ -28,9 +28,14 @@ class RuntuiError(Exception):
         self.message = message
         self.hint = hint
 
-    def __str__(self) -> str:
+    @property
+    def summary(self) -> str:
+        """Title and message, without the hint."""
         title = self.title if self.title.endswith("?") else f"{self.title}."
-        return " ".join(part for part in (title, self.message, self.hint) if part)
+        return f"{title} {self.message}".rstrip()
+
+    def __str__(self) -> str:
+        return f"{self.summary} {self.hint}".rstrip()
 
 
 class UsageError(RuntuiError):

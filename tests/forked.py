@@ -38,6 +38,10 @@ SET_CHILD_SUBREAPER: Final = 36
 """PR_SET_CHILD_SUBREAPER of prctl(2): this process becomes the parent of what its descendants leave behind."""
 
 
+_Popen: Final = subprocess.Popen
+"""As it was: a test may put `Forked` in its place before the first process is forked."""
+
+
 class Forked(subprocess.Popen[Any]):
     """A process like that of `subprocess.Popen`; if its command is a module for this Python, it is forked."""
 
@@ -100,7 +104,7 @@ def forker() -> tuple[socket.socket, Any, subprocess.Popen[bytes]]:
         environ = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
         command = (sys.executable, "-m", "tests.forked", str(other.fileno()))
         no_input = subprocess.DEVNULL
-        process = subprocess.Popen(command, stdin=no_input, cwd=ROOT, env=environ, pass_fds=[other.fileno()])
+        process = _Popen(command, stdin=no_input, cwd=ROOT, env=environ, pass_fds=[other.fileno()])
     return line, ctypes.CDLL(None).prctl, process
 
 

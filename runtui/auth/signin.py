@@ -165,7 +165,7 @@ class SignIn:
         if self.ask_person is None or not trouble.needs_person:
             return False
         try:
-            came = await self.ask_person(f"{trouble.title}. {trouble.message}".strip())
+            came = await self.ask_person(trouble.summary)
         except RuntuiError:
             return False  # the person saw why
         return came and self._token is not None

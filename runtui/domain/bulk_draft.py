@@ -88,7 +88,7 @@ class BulkDraft:
         """What informs and never blocks, each sentence once, with how many runs it is about unless it is all."""
         found = Counter(sentence for draft in self.drafts for sentence in draft.warnings())
         for sentence, count in found.items():
-            yield sentence if count == len(self.drafts) else f"{sentence} ({runs_word(count)})"
+            yield sentence if count == len(self.drafts) else f"{sentence} ({count_words(count, 'run')})"
 
     def left_out_words(self) -> str:
         """How many runs are left out, and why; empty when none is."""
@@ -188,11 +188,6 @@ def by_count(values: Counter[str]) -> str:
         left = values.total() - sum(count for _, count in values.most_common(TOLD_VALUES))
         told.append(f"{left} with {count_words(others, 'other value')}")
     return ", ".join(told)
-
-
-def runs_word(count: int) -> str:
-    """A number of runs in words."""
-    return count_words(count, "run")
 
 
 def _once(run_ids: Iterable[str]) -> Iterable[str]:

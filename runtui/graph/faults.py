@@ -44,6 +44,11 @@ class Fault:
     request_id: str
     client_request_id: str
 
+    @property
+    def summary(self) -> str:
+        """Title and message, without the hint."""
+        return f"{self.title}. {self.message}"
+
 
 class FaultText(NamedTuple):
     """The words of one kind of fault. `message` speaks when the server says nothing itself."""

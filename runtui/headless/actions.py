@@ -28,7 +28,7 @@ from runtui.domain.triage.service_actions import (
     why_not,
 )
 from runtui.domain.triage.workflows import Workflow
-from runtui.errors import ExitCode, RuntuiError, UsageError
+from runtui.errors import ExitCode, UsageError
 from runtui.headless.bulk_commands import is_one, send_to
 from runtui.headless.changes import (
     EXIT_CODES,
@@ -39,7 +39,7 @@ from runtui.headless.changes import (
     settle_earlier,
 )
 from runtui.headless.console import command, narrate
-from runtui.headless.session import connected, find_run, pace, read_run
+from runtui.headless.session import connected, failed_read, find_run, pace, read_run
 from runtui.options import nearest_words
 from runtui.services.triage.people import find_user
 from runtui.services.workspace import Workspace
@@ -201,9 +201,7 @@ async def preview(session: SessionSpec, workflow: str, *, as_json: bool = False)
         found = await _workflow(workspace, workflow)
         answer = await workspace.client.preview_task_failures(found["id"])
         if answer.entity is None:
-            fault = answer.fault
-            what = f"{fault.title}. {fault.message}" if fault is not None else "The response is empty."
-            raise RuntuiError("The failures cannot be previewed", what, fault.hint if fault is not None else "")
+            raise failed_read("The failures cannot be previewed", answer)
         tasks = answer.entity.get("value")
         for task in tasks if isinstance(tasks, list) else ():
             print(json.dumps(task) if as_json else visible(f"{task.get('name')}: {task.get('failureReason')}"))

@@ -207,7 +207,7 @@ async def _read(workspace: Workspace, runs: Sequence[MarkedRun]) -> _Found:
 def _unread(answer: Answer) -> LeftOut:
     if answer.exchange.status == 404:
         return GONE
-    why = f"{answer.fault.title}. {answer.fault.message}" if answer.fault is not None else "The response is empty."
+    why = answer.fault.summary if answer.fault is not None else "The response is empty."
     return LeftOut("that cannot be read", f"The run cannot be read. {why}")
 
 

@@ -16,10 +16,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from math import ceil
 
-from runtui.domain.bulk_draft import MOST_BY_KEY, SAME_ALREADY, BulkDraft, runs_word
+from runtui.domain.bulk_draft import MOST_BY_KEY, SAME_ALREADY, BulkDraft
 from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome, Report, sentences, wait_sentence
-from runtui.domain.text import visible
+from runtui.domain.text import count_words, visible
 from runtui.domain.triage.service_actions import Operation
 from runtui.errors import ExitCode
 from runtui.headless.changes import EXIT_CODES, ChangeOptions, message_of, nothing_sent_if_cancelled, result_object
@@ -72,7 +72,7 @@ def _review(workspace: Workspace, bulk: BulkDraft) -> Iterator[str]:
         first = bulk.drafts[0]
         method, url = workspace.client.target(first)
         is_undo = any(number is not None for number in bulk.undoes)
-        yield f"{'undoes' if is_undo else 'changes':9} {runs_word(len(bulk.drafts))}"
+        yield f"{'undoes' if is_undo else 'changes':9} {count_words(len(bulk.drafts), 'run')}"
         yield f"{'tenant':9} {workspace.settings.tenant}"
         yield f"{'requests':9} {len(bulk.drafts)}, the first: {method} {url}"
     changed = list(bulk.changes())
@@ -203,7 +203,7 @@ class _Follower:
         """After a refusal that others may meet as well: go on, or stop."""
         self._progress.clear()
         title = save.fault.title if save.fault is not None else "A change was refused"
-        narrate(f"{title} (run {save.run_id}). {runs_word(self._left)} may meet the same.")
+        narrate(f"{title} (run {save.run_id}). {count_words(self._left, 'run')} may meet the same.")
         goes_on = False
         if self._can_ask:
             self._question = asyncio.create_task(confirmed("Go on?"))
@@ -230,4 +230,4 @@ class _Follower:
         outcomes, total = self._lines.outcomes, self._lines.outcomes.total()
         counted = ", ".join(f"{outcomes[outcome]} {outcome.value}" for outcome in EXIT_CODES if outcomes[outcome])
         unsent = f" {self._lines.unsent} stopped before they were sent." if self._lines.unsent else ""
-        return f"{total} run{'' if total == 1 else 's'}: {counted}.{unsent}"
+        return f"{count_words(total, 'run')}: {counted}.{unsent}"

@@ -21,7 +21,7 @@ from runtui.command_line import SessionSpec
 from runtui.domain.draft import MISSING, Change, Draft, value_word
 from runtui.domain.properties import EDITABLE_BY_NAME
 from runtui.domain.report import Outcome, Report, length_words, sentences, wait_sentence
-from runtui.domain.text import visible
+from runtui.domain.text import count_words, visible
 from runtui.domain.times import now_ticks
 from runtui.domain.triage.service_actions import Operation, ServiceAction
 from runtui.errors import ExitCode, FieldError, UsageError
@@ -343,7 +343,7 @@ def _review(draft: Operation, facts: Sequence[tuple[str, str]], notes: Sequence[
     for change in draft.changes():
         yield f"  {change.field.name:{width}}  {value_word(change.before)} → {value_word(change.after)}"
     if extra := len(draft.body()) - 1 - len(draft.changes()):
-        yield f"Also sends {extra} unchanged required {'property' if extra == 1 else 'properties'}."
+        yield f"Also sends {count_words(extra, 'unchanged required property', 'unchanged required properties')}."
     yield from (f"! {sentence}" for sentence in draft.warnings())
 
 

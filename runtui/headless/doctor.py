@@ -135,7 +135,7 @@ def _choices(line: CommandLine) -> tuple[list[Finding], Settings | None]:
             return [*findings, _no_server(config)], None
         return findings, settings_of(choices)
     except RuntuiError as error:
-        return [*findings, problem("options", f"{error.title}. {error.message}", error.hint or "Correct it.")], None
+        return [*findings, problem("options", error.summary, error.hint or "Correct it.")], None
 
 
 def _given(config: Config, choices: Choices) -> Finding:
@@ -366,7 +366,7 @@ async def sign_in(
             return list(_token_findings(token, settings)), token
         return await _held(source, settings, offline=offline)
     except RuntuiError as error:
-        return [problem("sign-in", f"{error.title}. {error.message}", error.hint or _SIGN_IN)], ""
+        return [problem("sign-in", error.summary, error.hint or _SIGN_IN)], ""
 
 
 async def _held(source: object, settings: Settings, *, offline: bool) -> tuple[list[Finding], str]:
@@ -437,7 +437,7 @@ async def server(settings: Settings, token: str, wire: Wire | None = None) -> As
         if not token:
             yield warning("read", "Skipped: there is no token.", _SIGN_IN)
         elif fault is not None:
-            yield problem("read", f"{fault.title}. {fault.message}", fault.hint or "Ask the server's administrator.")
+            yield problem("read", fault.summary, fault.hint or "Ask the server's administrator.")
         else:
             yield ok("read", "The workflows can be listed.")
         yield await _change(client, settings, has_token=bool(token))

@@ -17,7 +17,6 @@ from runtui.domain.report import length_words, wait_sentence
 from runtui.errors import RuntuiError
 from runtui.graph.batch import MOST_BATCHED
 from runtui.graph.client import Answer
-from runtui.graph.faults import Fault
 from runtui.graph.retry import LONGEST_WAIT, Backoff, Pace, Wait
 from runtui.graph.root import run_key
 from runtui.headless.console import keep_exit_code, narrate
@@ -80,7 +79,7 @@ async def _signed_in(token: object, settings: Settings) -> AsyncIterator[None]:
                 raise
             # The server's message explains its refusal; this one says what to do.
             cure = with_next_step(trouble, settings)
-            raise RuntuiError(error.title, f"{cure.title}. {cure.message}", cure.hint) from error
+            raise RuntuiError(error.title, cure.summary, cure.hint) from error
         if (trouble := token.state.needs_person) is not None:
             narrate(*str(with_next_step(trouble, settings)).splitlines())
     finally:
@@ -169,7 +168,7 @@ async def run_and_answer(workspace: Workspace, workflow_id: str, run_id: str) ->
     answer = await workspace.client.run(workflow_id, run_id, pace=pace())
     if answer.entity is not None:
         return answer.entity, answer
-    raise _error_of("The run cannot be read", answer.fault)
+    raise failed_read("The run cannot be read", answer)
 
 
 async def read_runs(workspace: Workspace, runs: Sequence[tuple[str, str]]) -> list[Answer]:
@@ -197,8 +196,8 @@ async def read_runs(workspace: Workspace, runs: Sequence[tuple[str, str]]) -> li
     return [answer for part in await asyncio.gather(*map(read, parts)) for answer in part]
 
 
-def _error_of(title: str, fault: Fault | None) -> RuntuiError:
-    """A failed request as the error that ends a command."""
-    if fault is None:
+def failed_read(title: str, answer: Answer) -> RuntuiError:
+    """An answer without what was asked for, as the error that ends a command."""
+    if answer.fault is None:
         return RuntuiError(title, "The response is empty.")
-    return RuntuiError(title, f"{fault.title}. {fault.message}", fault.hint)
+    return RuntuiError(title, answer.fault.summary, answer.fault.hint)

@@ -97,7 +97,7 @@ class Progress:
         title = f"The runs of {', '.join(named)}{f' and {more} more' if more else ''} could not be read"
         fault = self.missing[0].fault
         if {missing.fault.title for missing in self.missing} == {fault.title}:
-            return RuntuiError(title, f"{fault.title}. {fault.message}", fault.hint)
+            return RuntuiError(title, fault.summary, fault.hint)
         reasons = (f"{missing.name}: {missing.fault.title}." for missing in self.missing[:MOST_NAMED])
         return RuntuiError(title, " ".join(reasons))
 

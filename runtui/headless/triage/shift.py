@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from runtui.command_line import CommandLine
-from runtui.domain.bulk_draft import runs_word
+from runtui.domain.text import count_words
 from runtui.domain.times import moment_text, now_ticks
 from runtui.domain.triage.memory import LONGEST_NOTE, NEVER, TriageState, snooze_end
 from runtui.errors import ExitCode, RuntuiError, UsageError
@@ -48,7 +48,7 @@ def import_triage(line: CommandLine, file: str) -> int:
     with _memory_of(line) as (memory, root):
         received = read_shift(_lines(file), root)
         taken = memory.take(received)
-    narrate(f"Taken over: {taken} of {runs_word(len(received))}; what is newer here stays.")
+    narrate(f"Taken over: {taken} of {count_words(len(received), 'run')}; what is newer here stays.")
     return ExitCode.DONE
 
 
@@ -90,7 +90,7 @@ def _mark(
         memory.mark(run_ids, state, "", until=until)
         if note is not None:
             memory.note(run_ids, note, "")
-    narrate(f"{words}: {runs_word(len(known))}.")
+    narrate(f"{words}: {count_words(len(known), 'run')}.")
     return ExitCode.DONE
 
 

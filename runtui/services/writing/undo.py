@@ -86,7 +86,7 @@ def drafts_to_undo(
             try:
                 found.append((undo_of(entry, runs[run_id], "changed"), entry))
             except UndoError as error:
-                left_out[run_id] = LeftOut("that cannot be undone", f"{error.title}. {error.message}")
+                left_out[run_id] = LeftOut("that cannot be undone", error.summary)
     doubtful = sum(bool(doubt_of(entry)) for _, entry in found)
     was = "was" if doubtful == 1 else "were"
     doubts = (f"{doubtful} {was} only seen on read-back: somebody else may have made the same change.",)

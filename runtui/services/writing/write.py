@@ -333,7 +333,7 @@ def known_by_of(save: Save) -> KnownBy:
 
 def words_of(save: Save) -> str:
     """What went wrong, for the journal; empty when nothing did."""
-    return f"{save.fault.title}. {save.fault.message}" if save.fault is not None else ""
+    return save.fault.summary if save.fault is not None else ""
 
 
 def _properties(entity: Mapping[str, Any]) -> set[str]:

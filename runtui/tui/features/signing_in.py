@@ -384,7 +384,7 @@ class SigningIn(Feature):
         if self._sign_in is None:
             return
         needed = self._sign_in.state.needs_person
-        why = self._why if self._asked is not None else f"{needed.title}. {needed.message}" if needed else ""
+        why = self._why if self._asked is not None else needed.summary if needed else ""
         self.view.open(self._sign_in, why=why, trouble=trouble, demo=self.demo_authority)
         self._chrome.refresh()
         # What came into sight can have the keys once it is laid out.

@@ -12,7 +12,8 @@ from typing import Final
 from textual.app import ComposeResult
 from textual.content import Content
 
-from runtui.domain.bulk_draft import MOST_BY_KEY, BulkDraft, runs_word
+from runtui.domain.bulk_draft import MOST_BY_KEY, BulkDraft
+from runtui.domain.text import count_words
 from runtui.keys.actions import key_of
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
@@ -82,11 +83,11 @@ def bulk_review(
     """
     count, first = len(bulk.drafts), bulk.drafts[0]
     if bulk.action is not None:
-        question = content(f"Review: {bulk.action.words} · {runs_word(count)}?")
+        question = content(f"Review: {bulk.action.words} · {count_words(count, 'run')}?")
     else:
         is_undo = any(number is not None for number in bulk.undoes)
         words = "Undo the changes to" if is_undo else "Review: send this change to"
-        question = Content(f"{words} {runs_word(count)}?")
+        question = Content(f"{words} {count_words(count, 'run')}?")
     against = (*([hint] if hint else []), *bulk.doubts, *bulk.warnings())
     notes = notes_of(first, against, bulk.notes, "the reports")
     review = Review(question, first, _facts(bulk, target), notes, requires_why)

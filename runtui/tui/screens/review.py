@@ -23,6 +23,7 @@ from textual.strip import Strip
 from textual.visual import Visual
 
 from runtui.domain.draft import Draft, value_word
+from runtui.domain.text import count_words
 from runtui.domain.triage.service_actions import Operation, ServiceAction
 from runtui.keys.actions import key_of
 from runtui.tui.screens.frame import ActionView
@@ -365,8 +366,8 @@ def review_of(
         changes = [(each.field.name, value_word(each.before), value_word(each.after)) for each in operation.changes()]
         facts = [*change_lines(changes), Content(""), *target_lines(target)]
         if extra := len(operation.body()) - 1 - len(changes):
-            several = "property" if extra == 1 else "properties"
-            facts.append(Content(f"Also sends {extra} unchanged required {several}; the Request tab has the body."))
+            several = count_words(extra, "unchanged required property", "unchanged required properties")
+            facts.append(Content(f"Also sends {several}; the Request tab has the body."))
     against = (*([hint] if hint else []), *operation.warnings())
     said = notes_of(operation, against, notes)
     return Review(question, operation, Content("\n").join(facts), said, requires_why)

@@ -21,6 +21,7 @@ from textual.style import Style
 from textual.widget import Widget
 from textual.widgets import Static
 
+from runtui.domain.text import count_words
 from runtui.domain.times import second_text
 from runtui.keys.actions import ACTION_BY_ID, Action
 from runtui.services.refresh import Progress
@@ -106,7 +107,7 @@ def headline(
 ) -> Headline:
     """The headline: tenant, badges, the number of runs, and the age of the list."""
     counts = [f"{unknown} unknown"] if unknown else []
-    counts += [f"{runs} run{'' if runs == 1 else 's'}"]
+    counts += [count_words(runs, "run")]
     badges = (sandbox_badge(sandbox),) * settings.is_sandbox + ("READ-ONLY",) * read_only
     if progress.waiting_until is not None:
         state = f"waiting until {second_text(progress.waiting_until)}"

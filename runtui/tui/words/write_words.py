@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from runtui.auth.clouds import why_not_offered
-from runtui.domain.bulk_draft import BulkDraft, runs_word
+from runtui.domain.bulk_draft import BulkDraft
 from runtui.domain.draft import Change, Conflict, Draft
 from runtui.domain.properties import EDITABLE
 from runtui.domain.report import Outcome, sentences
@@ -306,18 +306,18 @@ def bulk_ended(outcomes: Mapping[Outcome | None, int], *, is_undo: bool, is_acti
     what = "undo" if is_undo else "action" if is_action else "change"
     parts = [f"{count} {outcome.value}" for outcome in ENDED if (count := outcomes.get(outcome, 0))]
     hint = "" if is_in_sight else f" {key_of('bulk')} shows them."
-    return f"{total} {what}{'' if total == 1 else 's'}: {', '.join(parts)}.{hint}"
+    return f"{count_words(total, what)}: {', '.join(parts)}.{hint}"
 
 
 def bulk_held(save: Save, left: int, *, is_in_sight: bool) -> str:
     """A refusal holds the rest."""
     hint = f"{key_of('stop_bulk')} asks whether to go on." if is_in_sight else f"{key_of('bulk')} shows them."
-    return f"{_bulk_refusal(save)} The other {runs_word(left)} wait. {hint}"
+    return f"{_bulk_refusal(save)} The other {count_words(left, 'run')} wait. {hint}"
 
 
 def held_question(save: Save, left: int) -> str:
     """Before a person decides what becomes of the rest."""
-    return f"{_bulk_refusal(save)} The other {runs_word(left)} may meet the same."
+    return f"{_bulk_refusal(save)} The other {count_words(left, 'run')} may meet the same."
 
 
 def _bulk_refusal(save: Save) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from textual.content import Content
 
-from runtui.domain.bulk_draft import runs_word
+from runtui.domain.text import count_words
 from runtui.domain.triage.run_users import TaskRow, UserRow
 from runtui.domain.triage.service_actions import (
     SCOPES,
@@ -64,7 +64,7 @@ class Acting(Feature):
         """Ask which action is wanted for the marked runs, else for the run at hand or the task under the cursor."""
         if marks := self._bulk_editing.marks:
             if choices := [choice async for choice in self._for_marks()]:
-                await self._choose(runs_word(len(marks)), choices)
+                await self._choose(count_words(len(marks), "run"), choices)
             return
         if (run_id := self._chrome.hold_run()) is None:
             self._chrome.front.set_status("There is no run under the cursor.", "warning")

@@ -15,8 +15,9 @@ from functools import partial
 from textual.app import ComposeResult
 from textual.content import Content
 
-from runtui.domain.bulk_draft import BulkDraft, MarkedRun, actions_of, drafts_of, mixed_values, model_of, runs_word
+from runtui.domain.bulk_draft import BulkDraft, MarkedRun, actions_of, drafts_of, mixed_values, model_of
 from runtui.domain.draft import Draft, Edit
+from runtui.domain.text import count_words
 from runtui.domain.triage.service_actions import Operation, ServiceAction
 from runtui.keys.actions import key_of
 from runtui.tui.actions import ActionContext
@@ -68,7 +69,7 @@ class BulkFormView(ActionView[None]):
         """How many runs, what changed, and what is wrong."""
         if self.draft is None:
             return Content()
-        return Content.assemble((f"Edit {runs_word(len(self.runs))}", "bold"), self.editor.counts)
+        return Content.assemble((f"Edit {count_words(len(self.runs), 'run')}", "bold"), self.editor.counts)
 
     def show_in(self, panel: Panel) -> None:
         """The request for the first run that would change, else for the first run."""
@@ -179,7 +180,7 @@ class BulkEditing(Feature):
             return
         if not runs:
             are = "is" if len(marks) == 1 else "are"
-            words = f"The {runs_word(len(marks))} that you marked {are} no longer in the list."
+            words = f"The {count_words(len(marks), 'run')} that you marked {are} no longer in the list."
             self._chrome.set_status(words, "warning")
             return
         self._marked = marks

@@ -15,9 +15,10 @@ from typing import Final
 
 from textual.content import Content
 
-from runtui.domain.bulk_draft import BulkDraft, MarkedRun, actions_of, bulk_of, runs_word
+from runtui.domain.bulk_draft import BulkDraft, MarkedRun, actions_of, bulk_of
 from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
+from runtui.domain.text import count_words
 from runtui.domain.triage.service_actions import Operation, ServiceAction
 from runtui.errors import UsageError
 from runtui.services.journal import Entry
@@ -354,7 +355,7 @@ class BulkSending(Feature):
 
         choices: list[Choice[bool | None]] = [
             Choice(None, "Decide later: nothing is sent meanwhile"),
-            Choice(False, f"Stop: send nothing to the other {runs_word(left)}"),
+            Choice(False, f"Stop: send nothing to the other {count_words(left, 'run')}"),
             Choice(True, "Go on: refusals of this kind hold nothing any more"),
         ]
         about = write_words.held_question(save, left)

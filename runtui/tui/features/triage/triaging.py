@@ -15,7 +15,6 @@ from typing import Final, NamedTuple
 
 from textual.content import Content
 
-from runtui.domain.bulk_draft import runs_word
 from runtui.domain.filters import all_of
 from runtui.domain.text import count_words
 from runtui.domain.times import moment_text, now_ticks
@@ -175,7 +174,7 @@ class Triaging(Feature):
     def _named(self, run_ids: Sequence[str]) -> str:
         """One run by its workflow, several by their number."""
         stored = self._workspace.store.get(run_ids[0]) if len(run_ids) == 1 else None
-        return stored.workflow_name if stored is not None else runs_word(len(run_ids))
+        return stored.workflow_name if stored is not None else count_words(len(run_ids), "run")
 
     @property
     def _who(self) -> str:
