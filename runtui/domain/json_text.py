@@ -219,7 +219,7 @@ class Document:
 
     def _breaks(self, start: int, depth: int, length: int) -> Iterator[int]:
         """Where each line of an item begins in it: after a blank, where there is one that does not leave a line half
-        empty, or behind which all the rest fits into the next one."""
+        empty, or behind which all the rest fits into the next one; else after a part of an id or of an address."""
         yield 0
         room = max(1, self.columns - self._indented(depth, goes_on=False))
         if length * (1 if self._width is len else _WIDEST) <= room:
@@ -230,6 +230,8 @@ class Document:
             blank = whole.rfind(" ", at, end) + 1
             if blank and (blank - at > (end - at) // 2 or self._width(whole[blank : blank + room + 1]) <= room):
                 end = blank
+            elif (part := max(whole.rfind(sign, at, end) for sign in "-_/") + 1) - at > (end - at) // 2:
+                end = part
             yield end
             at = end
 

@@ -125,12 +125,12 @@ def test_what_is_longer_than_a_line_is_whole_in_the_next_ones(value: object, col
     assert "".join(shown).replace(" ", "") == "".join(whole).replace(" ", "")
 
 
-def test_a_long_value_goes_on_further_in_and_words_stay_whole() -> None:
+def test_a_long_value_goes_on_further_in_and_words_and_parts_of_ids_stay_whole() -> None:
     body = {"id": "6513270e-a1e4-4e31-9c6c-c5e6b4386393", "reason": "It did not call back in time."}
     document = Document(json.dumps({"value": [body]}), 34).lay_out()
     assert [document.line(number) for number in range(3, 8)] == [
-        '      "id": "6513270e-a1e4-4e31-9c',
-        '        6c-c5e6b4386393",',
+        '      "id": "6513270e-a1e4-4e31-',
+        '        9c6c-c5e6b4386393",',
         '      "reason": "It did not call ',
         '        back in time."',
         "    }",
