@@ -20,6 +20,9 @@ from runtui.cli import main
 FIRST_SECONDS: Final = 3.0
 LONG_MILLISECONDS: Final = 50.0
 
+STEP: Final = 0.001
+"""Seconds: the longest that a loop waits at a time in `processor_of_its_own`."""
+
 
 def name_of(handle: Handle) -> str:
     """What a handle runs: a task by its name and its coroutine, else a function."""
@@ -45,6 +48,31 @@ def each_piece(note: Callable[[float, str], object]) -> Iterator[None]:
         yield
     finally:
         setattr(Handle, "_run", run)  # noqa: B010 - typeshed binds it
+
+
+@contextmanager
+def processor_of_its_own() -> Iterator[None]:
+    """Meanwhile, have the time of the running event loop stand still while others have the processor.
+
+    What is due at a time, such as an answer, then comes between the same steps on a machine that is busy as on one that
+    is not.
+    """
+    loop: Any = asyncio.get_running_loop()
+    began, worked, waited = loop.time(), time.thread_time(), 0.0
+    time_of, select = loop.time, loop._selector.select
+
+    def wait(seconds: float | None) -> Any:
+        nonlocal waited
+        at_most, from_now = STEP if seconds is None else min(seconds, STEP), time.perf_counter()
+        events = select(at_most)
+        waited += min(max(at_most, 0.0), time.perf_counter() - from_now)
+        return events
+
+    loop.time, loop._selector.select = lambda: began + waited + time.thread_time() - worked, wait
+    try:
+        yield
+    finally:
+        loop.time, loop._selector.select = time_of, select
 
 
 def write_long_ones(file: Path) -> Callable[[float, str], None]:
