@@ -104,8 +104,8 @@ async def _one(
         gc.disable()  # what is loaded and built until the first rows stand is no garbage
         with _previewing(workspace, sandbox, moves=has_rows, reads=not typed_ahead) as preview:
             if has_rows:
-                workspace.connect(await spec.root() if spec.root else settings.root)
                 await _load_screen()
+                workspace.connect(await spec.root() if spec.root else settings.root)
             else:
                 await _read_while_loading(spec, workspace, sandbox, preview)
         from runtui.tui import app as screen

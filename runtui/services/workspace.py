@@ -84,7 +84,7 @@ class Workspace:
 
     @staticmethod
     def load() -> None:
-        """Import what `connect` needs, which takes longer than to connect: in a thread, while a server starts."""
+        """Import what `connect` needs, which takes longer than to connect: in a thread, while there is else to do."""
         import runtui.graph.client
         import runtui.services.drafts
         import runtui.services.refresh

@@ -90,6 +90,7 @@ class Preparation:
                 await chrome.prepare(place, draws=True)
             await rest()
             await self._fill_form(self._wired[Editing], rest)
+            await rest()
             # The first rows stand where they belong: from here on the cursor belongs to its run.
             self._wired.runs.table.row_under_cursor(hold=True)
             stages.prepared()
