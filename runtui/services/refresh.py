@@ -227,6 +227,8 @@ class Refresh:
         listing = _Listing(self._store.next_listing(), Backoff(self._tell_wait, longest=self._longest_wait))
         try:
             await self._list_workflows(listing)
+            if listing.known.by_workflow:  # most of what is to be sorted is there
+                await asyncio.to_thread(self._store.complete_orders, sorts)
             if full:
                 self._store.doubted.update(listing.names)
             await self._list_all_runs(listing, failed_before)

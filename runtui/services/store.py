@@ -258,9 +258,11 @@ class Store:
         """Make some orders of the list quick, or every one (None), after a listing has stored the runs. A matter for a
         thread."""
         missing = self._missing_orders.copy() if sorts is None else self._missing_orders.intersection(sorts)
-        for key in sorted(missing, key=lambda key: key not in self._wanted_orders):
+        while missing:
+            key = next(iter(missing & self._wanted_orders or missing))
             with self.writing() as (db, _):
                 add_order(db, key)
+            missing.discard(key)
             self._missing_orders.discard(key)
 
     def put_results(

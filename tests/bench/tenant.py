@@ -120,6 +120,22 @@ def insert(db: sqlite3.Connection, text: str) -> float:
     return (time.process_time() - began) * 1000
 
 
+def megabytes_written() -> float:
+    """What this process has written to files so far."""
+    counters = dict(line.split(": ") for line in Path("/proc/self/io").read_text("ascii").splitlines())
+    return int(counters["wchar"]) / 1e6
+
+
+def written() -> Pairs:
+    """What is written to list runs that come in no order, beside the file that they are in afterwards."""
+    while True:
+        with TemporaryDirectory() as folder:
+            path, before = Path(folder) / "runs.db", megabytes_written()
+            with closing(Store(path)) as store:
+                fill(store, Tenant.runs)
+            yield megabytes_written() - before, path.stat().st_size / 1e6
+
+
 @contextmanager
 def tenant(runs: int) -> Iterator[tuple[Store, Path]]:
     """A store with so many runs."""
@@ -204,6 +220,7 @@ def memory() -> Pairs:
 
 ROWS = (
     Row("a run into the store", "µs", "json.loads and INSERT", 4, listing, rounds=1),
+    Row("written for runs in no order", "MB", "the file", 2.5, written, rounds=1),
     Row("refresh, nothing changed", "ms", "the same, 1,000 runs", 1.5, refreshed),
     Row("sort by the slowest column, middle", "ms", "page down", 4, sorted_by_the_slowest_column),
     Row("filter: first rows", "ms", "a moment", 1, first_rows_of_a_filter),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ import pytest
 from runtui.domain.times import parse_ticks
 from runtui.services.refresh import FULL_EVERY, OVERLAP, REFUSED_FOR, Refresh, changes_since
 from runtui.services.store import EVERY_RUN, Store, cells_of
-from runtui.services.store_file import KnownListing, known_listings
+from runtui.services.store_file import KnownListing, known_listings, missing_orders
 from tests.unit.fake_lister import NEVER, FakeGraph, graph_error, ids, refused, run
 
 START = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
@@ -126,6 +127,23 @@ async def test_a_doubt_and_a_person_have_all_runs_read_until_they_are(court: Cou
     assert await court.listing(30) == FULL
     assert ids(court.store) == {"a", "b"}
     assert all(since for _, since in await court.listing(30))
+
+
+async def test_a_known_list_is_quick_in_every_order_while_its_changes_are_read(tmp_path: Path) -> None:
+    with closing(Store(tmp_path / "runs.db")) as store:
+        court = Court(store)
+        await court.listing(sorts={"status"})  # as `runtui list` does
+        with store.reading() as db:
+            assert "users" in missing_orders(db)
+        court.graph.gate.clear()
+        while not court.graph.at_gate.empty():
+            court.graph.at_gate.get_nowait()
+        reading = asyncio.create_task(court.listing(30, again=True))
+        await court.graph.at_gate.get()
+        with store.reading() as db:
+            assert missing_orders(db) == []
+        court.graph.gate.set()
+        assert await reading == CHANGES
 
 
 @pytest.mark.parametrize("other", ["'{'", "'[1]'", "'5'", "5", "x'ff'"])
