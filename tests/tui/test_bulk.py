@@ -20,6 +20,7 @@ from runtui.tui.resources import RESULTS
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
 from tests.tui.test_faults import graph_error, status_of
+from tests.tui.test_panel import panel_text
 from tests.tui.wires import Graph, a_run
 
 MANY = 40
@@ -157,6 +158,11 @@ async def test_what_ends_at_once_is_told(open_session: Opener, monkeypatch: pyte
         everything_ended.set()
         await ended(session)
         assert "5 changes: 5 done." in status_of(session)
+        assert "done (200 OK)" in panel_text(session), "a change brings its response forward"
+        await type_keys(session, ["u", "y"], "slowly")
+        await ended(session)
+        await session.until(lambda: "5 undos: 5 done." in status_of(session))
+        assert "done (200 OK)" in panel_text(session)
 
 
 async def test_what_each_met_is_told_and_what_failed_is_tried_again(open_session: Opener) -> None:

@@ -223,6 +223,8 @@ class Panel:
         is_same = known.run_id == self._pages.get("run", Page()).about.run_id
         self._show("run", page, keep_place=is_same)
         self._news_shown = news
+        if known.stored is None:
+            self._reading = None  # a listing may bring it at any moment, as it was
 
     def _known(self, run_id: str) -> pages.KnownRun:
         """What is on this machine about a run; what cannot be read is said in the page. It reads files."""

@@ -227,7 +227,7 @@ class KnownRun:
 
     run_id: str
     stored: StoredRun | None
-    """None: it is not in the list."""
+    """None: nothing of it is kept on this machine, or nothing that can be read."""
     workflow: Mapping[str, Any] | None = None
     """Its workflow as received."""
     tasks: Sequence[TaskResult] | None = None
@@ -245,7 +245,8 @@ class KnownRun:
 def run_page(known: KnownRun, now: int) -> Page:
     """A run at `now` (ticks): why it failed, what a person did about it, its times, and the object as received."""
     if known.stored is None:
-        gone = Fact(known.note, "$text-warning") if known.note else Fact("This run is not in the list.", "$text-muted")
+        again = f"This run is not in the list, or cannot be read there; {key_of('refresh')} reads the list again."
+        gone = Fact(known.note, "$text-warning") if known.note else Fact(again, "$text-muted")
         return Page((gone,), about=About(known.run_id, short_id(known.run_id)))
     run = known.stored.raw
     values = {item.key: item.read(run) for item in PROPERTIES}

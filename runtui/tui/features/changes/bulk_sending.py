@@ -131,6 +131,7 @@ class ResultsView(ActionView[None]):
         if self.progress is not None:
             self.outcomes = self.progress.outcomes
             self.list.put(self.progress.rows)
+            self.on_line_table_cursor_moved()
             self.post_message(self.Changed())
 
     def title(self) -> Content:
@@ -151,7 +152,7 @@ class ResultsView(ActionView[None]):
             panel.follow(row.save.run_id, row.outcome)
 
     def on_line_table_cursor_moved(self) -> None:
-        """Another change: the panel shows its response."""
+        """Another change, or the same one has gone on: the panel shows its response."""
         panel, row = self.frame.chrome.panel, self.row
         if row is not None and panel.tab == "response" and self.frame in self.app.screen_stack:
             panel.show_save(row.save)
@@ -271,6 +272,9 @@ class BulkSending(Feature):
         progress.workflows = {run.run_id: run.workflow_name for run in runs or ()}
         progress.words = await asyncio.to_thread(write_words.bulk_summary, bulk)
         await self._show(progress)
+        self.view.show_in(self._chrome.panel)  # it is another run's: its tab comes forward once it is there
+        self._chrome.panel.bring_forward("response")
+        self.view.on_line_table_cursor_moved()
 
     # The results
 
