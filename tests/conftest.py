@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, settings
 
 from tests.canary import leaks
 
-# A deadline would measure what else the machine is doing.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A deadline would measure what else the machine is doing. Every run draws other values: few of them at a time.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=50)
+settings.register_profile("long", settings.get_profile("any machine"), max_examples=2_000)
 settings.load_profile("any machine")
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from rich.cells import cell_len
 from textual import events
 from textual.widgets import Input, Static
 
-from runtui.keys.actions import ACTIONS, VIEWS, Action, Scope, in_scopes, remap
+from runtui.keys.actions import ACTIONS, VIEWS, Scope, in_scopes, remap
 from runtui.keys.help import help_rows
 from runtui.keys.keymap import read_keys
 from runtui.keys.names import key_text
@@ -86,15 +85,16 @@ def test_the_help_is_there_before_the_features_that_take_long_to_load() -> None:
     assert "Helping" in [kind.__name__ for kind in FEATURES[:3]]
 
 
-@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.id)
-def test_every_action_has_a_method_a_key_and_a_line_of_help(action: Action) -> None:
-    homes, call = HOMES[action.scope], (action.call or action.id).partition("(")[0]
-    if call.startswith("app."):
-        homes, call = (RuntuiApp,), call.removeprefix("app.")
-    assert [home for home in homes if callable(getattr(home, f"action_{call}", None))], f"nobody has action_{call}"
-    assert action.keys
-    assert action.help.endswith(".")
-    assert any(row.action_id == action.id and row.words == action.help for row in help_rows(()))
+def test_every_action_has_a_method_a_key_and_a_line_of_help() -> None:
+    helped = {(row.action_id, row.words) for row in help_rows(())}
+    for action in ACTIONS:
+        homes, call = HOMES[action.scope], (action.call or action.id).partition("(")[0]
+        if call.startswith("app."):
+            homes, call = (RuntuiApp,), call.removeprefix("app.")
+        assert [home for home in homes if callable(getattr(home, f"action_{call}", None))], f"nobody has action_{call}"
+        assert action.keys, action
+        assert action.help.endswith("."), action
+        assert (action.id, action.help) in helped
 
 
 def contexts() -> Iterator[ActionContext]:

@@ -11,7 +11,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import pytest
 from textual._animator import Animator
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
@@ -106,14 +105,13 @@ def private_attributes(tree: ast.Module) -> Iterator[str]:
             yield node.attr
 
 
-@pytest.mark.parametrize("path", sources(), ids=name_of)
-def test_private_names_are_used_where_they_are_listed(path: Path) -> None:
-    tree = ast.parse(path.read_text("utf-8"))
-    assert set(private_imports(tree)) == MODULES.get(name_of(path), set())
-    if path.parent.name in {"tui", "screens", "features", "widgets", "auth"}:
-        known = ATTRIBUTES.get(name_of(path), set()) | OURS.get(name_of(path), set())
-        assert set(private_attributes(tree)) <= known
-        assert ATTRIBUTES.get(name_of(path), set()) <= set(private_attributes(tree))
+def test_private_names_are_used_where_they_are_listed() -> None:
+    for path in sources():
+        name, tree = name_of(path), ast.parse(path.read_text("utf-8"))
+        assert set(private_imports(tree)) == MODULES.get(name, set()), name
+        if path.parent.name in {"tui", "screens", "features", "widgets", "auth"}:
+            used, listed = set(private_attributes(tree)), ATTRIBUTES.get(name, set())
+            assert listed <= used <= listed | OURS.get(name, set()), name
 
 
 def classes_of_the_face() -> Iterator[type]:
@@ -154,19 +152,19 @@ def tree_of(kind: type) -> ast.Module:
     return ast.parse(inspect.cleandoc("\n" + inspect.getsource(kind)))
 
 
-@pytest.mark.parametrize("kind", tuple(classes_of_the_face()), ids=lambda kind: kind.__name__)
-def test_no_class_takes_a_private_name_of_textual(kind: type) -> None:
+def test_no_class_takes_a_private_name_of_textual() -> None:
     """Neither on purpose, nor by giving something of its own the same name."""
-    path = name_of(Path(inspect.getfile(kind)))
-    found = inherited(kind) - ATTRIBUTES.get(path, set())
-    assert found <= INHERITED.get(path, set())
+    for kind in classes_of_the_face():
+        path = name_of(Path(inspect.getfile(kind)))
+        found = inherited(kind) - ATTRIBUTES.get(path, set())
+        assert found <= INHERITED.get(path, set()), kind
 
 
 def has(owner: Any, name: str) -> bool:
     return hasattr(owner, name) or any(name in assigned(base) for base in owner.__mro__ if base is not object)
 
 
-@pytest.mark.parametrize("owner_and_name", [
+PRIVATE_NAMES: Final = (
     *((App, name) for name in ("_registry", "_dom_ready", *sorted(INHERITED["tui/output.py"]))),
     *((App, name) for name in ("_close_messages_no_wait", "_exception", "_fatal_error", "_get_screen")),
     *((LinuxDriver, name) for name in ("_app", "_debug", "_get_terminal_size", "_loop", "_mouse", "_run_input_thread")),
@@ -174,13 +172,15 @@ def has(owner: Any, name: str) -> bool:
     *((MessagePump, name) for name in ("_message_queue", "_pending_message", "_next_callbacks", "_running")),
     (MessagePump, "_is_mounted"),
     (Animator, "_animations"),
-], ids=lambda pair: f"{pair[0].__name__}.{pair[1]}")  # fmt: skip
-def test_each_private_name_still_exists(owner_and_name: tuple[type, str]) -> None:
-    owner, name = owner_and_name
-    assert has(owner, name)
+)  # fmt: skip
+"""A class of Textual, and a private name of it that is used here or replaced."""
 
 
-@pytest.mark.parametrize("whole", sorted(name for names in MODULES.values() for name in names))
-def test_each_private_module_still_exists(whole: str) -> None:
-    module, _, name = whole.rpartition(".")
-    assert hasattr(importlib.import_module(module), name)
+def test_each_private_name_still_exists() -> None:
+    assert [(owner, name) for owner, name in PRIVATE_NAMES if not has(owner, name)] == []
+
+
+def test_each_private_module_still_exists() -> None:
+    for whole in {name for names in MODULES.values() for name in names}:
+        module, _, name = whole.rpartition(".")
+        assert hasattr(importlib.import_module(module), name), whole
