@@ -74,7 +74,7 @@ def leave_for_later(
 ) -> Any:
     """Draw a whole picture, or else nothing: a test looks at far fewer frames than its keys lead to.
 
-    What a test sees (`text`) is drawn for it, and what stands at its end is drawn as a frame.
+    What a test sees (`text`) is drawn for it, and so is what stands at its end.
     """
     if full:
         return draw_frame(self, full, screen_stack, simplify)
@@ -340,7 +340,6 @@ def open_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
                     if not ahead:
                         session.runs.table.row_under_cursor(hold=True)  # as it is once the other places are there
                 yield session
-                session.draw()
                 assert not app.keys.restless, "keys waited in vain"
                 assert not canary.holds_canary(f"{session.text()}{app.clipboard}{workspace.exchanges}".encode())
                 app.workers.cancel_all()  # as Textual does before it takes the screens away, but not for its pilot
