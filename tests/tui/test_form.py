@@ -423,3 +423,14 @@ async def test_a_surface_is_made_of_few_widgets(open_session: Opener) -> None:
             await session.press(key)
             counts[session.view] = len(session.front.query("*"))
     assert counts == {"runs": 17, "edit": 15, "help": 18}
+
+
+async def test_hints_name_keys_that_are_no_text_while_a_dropdown_is_searched(open_session: Opener) -> None:
+    async with open_session() as session:
+        await open_run(session)
+        hints = [session.text().splitlines()[-1]]
+        for key in ("enter", "escape"):
+            await session.press(key)
+            hints.append(session.text().splitlines()[-1])
+        assert ["? help" in line for line in hints] == [True, False, True]
+        assert "F1 help" in hints[1]

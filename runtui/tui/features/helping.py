@@ -96,7 +96,10 @@ class Helping(Feature):
         await self._chrome.ask(HelpView(self._chrome.front.scopes_of_keys), self._run)
 
     async def action_palette(self) -> None:
-        await self._chrome.app.push_screen(Palette(self._chrome.front), self._run)
+        palette = Palette(self._chrome.front)
+        async with self._chrome.mounting:
+            await self._chrome.app.mount_ahead(palette)
+        await self._chrome.app.push_screen(palette, self._run)
 
     async def _run(self, action_id: str | None) -> None:
         if action_id is not None:

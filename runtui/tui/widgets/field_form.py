@@ -73,7 +73,7 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
             self.text = text
 
     class Entered(Message):
-        """Another field has the keys."""
+        """Another field has the keys, or a dropdown of it has opened or closed."""
 
     class MenuClosed(Message):
         """Nothing is being chosen any more."""
@@ -191,6 +191,7 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
         if shown is not None and field.choices is not None:
             values = shown.draft.received_text(field), shown.draft.text(field)
             self.menu = ChoiceMenu(field.choices, *values, shown.nothing(field))
+            self.post_message(self.Entered())
             self.draw()
             self._keep_in_sight()
 
@@ -205,6 +206,7 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
         if self.menu is not None:
             self.menu = None
             self.post_message(self.MenuClosed())
+            self.post_message(self.Entered())
 
     # Focus and mouse
 
