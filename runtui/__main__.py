@@ -16,7 +16,7 @@ def main() -> int:
         print(f"runtui {__version__}")
         return 0
     try:
-        if sys.argv[1:2] == ["demo"]:
+        if sys.argv[1:2] == ["demo"] and not {"-h", "--help"}.intersection(sys.argv):
             from runtui.demo import loading_sandbox
 
             loading_sandbox()

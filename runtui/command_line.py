@@ -40,11 +40,12 @@ class SessionSpec:
     root: Callable[[], Awaitable[str]] | None = None
     """Gives the Graph root once the server is ready; None: the root of the settings."""
     store: Path | None = None
-    """The SQLite file of the runs; None: that of the root."""
+    """The SQLite file of the runs; None: that of root and tenant."""
 
     @property
     def store_file(self) -> Path:
-        return self.store or store_path(self.settings.state_folder, self.settings.root)
+        settings = self.settings
+        return self.store or store_path(settings.state_folder, settings.root, tenant_known(settings))
 
 
 class CommandLine(NamedTuple):
@@ -127,6 +128,16 @@ class CommandLine(NamedTuple):
                 return None  # the command itself reports what is wrong with the file
         path: Path | None = choices.get(LOG.name)
         return path
+
+
+def tenant_known(settings: Settings, environ: Mapping[str, str] = os.environ) -> str:
+    """Whose runs a session reads, as far as that is known before anything is asked: who signs in where, or for whom the
+    token in RUNTUI_TOKEN is. Empty where neither tells."""
+    if settings.sign_in is None:
+        from runtui.auth.claims import read_claims
+
+        return "" if settings.is_sandbox else read_claims(environ.get("RUNTUI_TOKEN", "")).tenant_id
+    return f"{settings.sign_in.tenant_id} {settings.sign_in.username}".strip()
 
 
 def token_source(settings: Settings, environ: Mapping[str, str] = os.environ) -> TokenSource:

@@ -99,8 +99,12 @@ def _xdg_folder(environ: Mapping[str, str], variable: str, below_home: str) -> P
     return (base if base.is_absolute() else home_folder() / below_home) / "runtui"
 
 
-def store_path(folder: Path, root: str) -> Path:
-    """One file per Graph root, so that runs of two tenants are never in one list."""
+def store_path(folder: Path, root: str, tenant: str = "") -> Path:
+    """One file per Graph root and tenant, so that runs of two tenants are never in one list.
+
+    All tenants of a cloud have the same root; `tenant` tells them apart where it is known before anything is asked.
+    """
     from hashlib import sha256
 
-    return folder / f"runs-{sha256(root.encode()).hexdigest()[:16]}.db"
+    key = f"{root} {tenant.lower()}" if tenant else root
+    return folder / f"runs-{sha256(key.encode()).hexdigest()[:16]}.db"

@@ -98,8 +98,18 @@ def _digest(arguments: Sequence[str]) -> str:
     }
     file = os.environ.get("RUNTUI_CONFIG")
     path = _folder(file, "XDG_CONFIG_HOME", ".config") + ("" if file else "/config.toml")
-    depends_on = (__version__, list(arguments), sorted(chosen.items()), path, _config(path))
+    depends_on = (__version__, list(arguments), sorted(chosen.items()), path, _config(path), _tenant_of_token())
     return sha256(ascii(depends_on).encode()).hexdigest()[:16]
+
+
+def _tenant_of_token() -> str:
+    """The tenant that RUNTUI_TOKEN is for; empty for a token that does not tell, and without one."""
+    token = os.environ.get("RUNTUI_TOKEN", "")
+    if "." not in token:
+        return ""
+    from runtui.auth.claims import read_claims
+
+    return read_claims(token).tenant_id
 
 
 def _config(path: str) -> bytes:

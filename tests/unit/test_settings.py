@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import FrozenInstanceError
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from runtui.command_line import SessionSpec
 from runtui.errors import ExitCode, UsageError
 from runtui.options import PATCH_PATH, read_path
-from runtui.settings import Settings, config_path, state_folder, store_path
+from runtui.settings import Settings, SignInSettings, config_path, state_folder, store_path
+from tests.unit.test_tokens import jwt
 
 
 @pytest.fixture
@@ -80,6 +83,30 @@ def test_two_roots_never_share_a_store() -> None:
     assert len(paths) == len(roots)
     assert store_path(Path("/s"), roots[0]) == store_path(Path("/s"), roots[0])
     assert all(path.parent == Path("/s") for path in paths), "a root is no part of a path"
+
+
+def test_two_tenants_of_one_root_never_share_a_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    def store_of(sign_in: SignInSettings | None = None, **changes: Any) -> Path:
+        root = "https://graph.microsoft.com/beta"
+        settings = Settings(root=root, tenant="", sign_in=sign_in, state_folder=Path("/s"), **changes)
+        return SessionSpec(settings=settings).store_file
+
+    def signed_in(tenant_id: str, username: str = "") -> SignInSettings:
+        place = "https://login.microsoftonline.com"
+        return SignInSettings(
+            method="device-code", tenant_id=tenant_id, client_id="c", authority=place, username=username
+        )
+
+    contoso = store_of(signed_in("contoso.example"))
+    assert store_of(signed_in("Contoso.example"), profile="another", read_only=True) == contoso
+    paths = [contoso, store_of(signed_in("fabrikam.example"))]
+    paths += [store_of(signed_in("organizations", name)) for name in ("ada@contoso.example", "ada@fabrikam.example")]
+    for tenant in ("", "c1", "f1"):
+        monkeypatch.setenv("RUNTUI_TOKEN", jwt({"tid": tenant, "exp": len(paths)}))
+        paths.append(store_of())
+    assert len(set(paths)) == len(paths)
+    monkeypatch.setenv("RUNTUI_TOKEN", jwt({"tid": "f1", "exp": 99}))
+    assert store_of() == paths[-1], "the next token for the same tenant"
 
 
 def test_a_session_writes_where_the_api_page_says_and_cannot_change_its_mind() -> None:

@@ -12,6 +12,7 @@ from runtui.prelude import snapshot
 from runtui.prelude.snapshot import SNAPSHOT, placed
 from runtui.prelude.terminal import TAKEOVER
 from runtui.settings import config_path, state_folder
+from tests.unit.test_tokens import jwt
 
 ROWS = [" runtui  Contoso", "  \x1b[31m✗ failed\x1b[0m  Onboard pre-hire", ""]
 Starts = Callable[..., str]
@@ -92,6 +93,12 @@ def test_another_config_is_another_command_from_the_moment_it_was_read(start: St
 def test_a_new_token_is_the_same_command(start: Starts) -> None:
     kept(start, RUNTUI_TOKEN="one", RUNTUI_CLIENT_SECRET="one")
     assert start(RUNTUI_TOKEN="two") == placed(ROWS)
+
+
+def test_a_token_for_another_tenant_is_another_command(start: Starts) -> None:
+    kept(start, RUNTUI_TOKEN=jwt({"tid": "contoso", "exp": 1}))
+    assert start(RUNTUI_TOKEN=jwt({"tid": "contoso", "exp": 2})) == placed(ROWS)
+    assert start(RUNTUI_TOKEN=jwt({"tid": "fabrikam", "exp": 2})) == ""
 
 
 @pytest.mark.parametrize(

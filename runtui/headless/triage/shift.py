@@ -23,7 +23,6 @@ from runtui.private_files import explanation
 from runtui.services.store import Store
 from runtui.services.triage.memory import TriageMemory
 from runtui.services.triage.shift import LONGEST_LINE, read_shift, shift_lines
-from runtui.settings import store_path
 
 _STANDARD_INPUT: Final = "-"
 
@@ -97,9 +96,10 @@ def _mark(
 @contextmanager
 def _memory_of(line: CommandLine) -> Iterator[tuple[TriageMemory, str]]:
     """The memory of the chosen server, up to date, and its root."""
-    settings = line.settings()
+    session = line.session()
+    settings = session.settings
     with journal_in(settings.state_folder) as journal:
-        store = Store(store_path(settings.state_folder, settings.root))
+        store = Store(session.store_file)
         try:
             memory = TriageMemory(journal, store, settings.root)
             memory.follow()
