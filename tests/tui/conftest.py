@@ -83,9 +83,10 @@ def leave_for_later(
 
 
 @pytest.fixture(autouse=True)
-def no_multiplexer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Copy to the terminal, wherever the tests run."""
-    for name in ("TMUX", "STY"):
+def a_terminal_of_256_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw for it and copy to it, wherever the tests run."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for name in ("TMUX", "STY", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
 
 
