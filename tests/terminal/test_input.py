@@ -60,7 +60,7 @@ def test_odd_input_does_not_abandon_a_save(tmp_path: Path) -> None:
     with demo(tmp_path, scenario="slow") as terminal:
         terminal.wait_for("e edit")
         terminal.press("x", "e", "enter")
-        terminal.wait_for("a placeholder")
+        terminal.wait_for("the first task has begun")
         terminal.type("queued")
         terminal.press("enter")
         terminal.wait_for('"processingStatus": "queued"')

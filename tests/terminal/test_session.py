@@ -180,7 +180,7 @@ def test_the_main_job_against_a_server_started_by_hand(tmp_path: Path, columns: 
         terminal.wait_for("30 runs.*as of")
         # Typed ahead, as on a slow line: the keys after `e` are for the form, those after `enter` for its dropdown.
         terminal.press("x", "e", "enter")
-        terminal.wait_for("a placeholder")
+        terminal.wait_for("the first task has begun")
         terminal.type("queued")
         terminal.press("enter")
         terminal.wait_for('"processingStatus": "queued"')

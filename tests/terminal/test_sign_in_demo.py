@@ -42,7 +42,7 @@ def test_a_demo_rehearses_a_sign_in_and_one_in_the_middle_of_a_save(tmp_path: Pa
         terminal.wait_for("Signed in as lee.admin@contoso.example")
         terminal.wait_for(r"as of \d\d:\d\d")
         terminal.press("e", "enter")
-        terminal.wait_for("a placeholder")
+        terminal.wait_for("the first task has begun")
         terminal.type("canceled")
         terminal.press("enter")
         terminal.wait_for('"processingStatus": "canceled"')
