@@ -135,7 +135,8 @@ class SandboxProcess:
 
 @cache
 def loading_sandbox() -> SandboxProcess:
-    """The sandbox of this process: it is loaded from the first call on, as early as a demo is known to be wanted."""
+    """The sandbox of this process until its demo ends; it is loaded from the first call on, as early as a demo is known
+    to be wanted."""
     return SandboxProcess()
 
 
@@ -172,6 +173,7 @@ def demo(line: CommandLine, *, runs: int, seed: int, hostile: bool, scenario: st
             spec = SessionSpec(settings=settings, store=Path(folder) / "runs.db", token=token, root=sandbox.root)
             return open_session(spec, sandbox)
     finally:
+        loading_sandbox.cache_clear()
         sandbox.stop()
 
 

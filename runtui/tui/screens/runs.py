@@ -82,11 +82,12 @@ class Throttle:
             self._put_off += 1
             self._rest()
             if self._put_off > MOST_PUT_OFF:
-                self._foreground.call_after_next(partial(self._owner.call_next, self._call_due))
+                self._foreground.call_after_next(partial(self._owner.call_next, self.call_due))
             return
-        self._call_due()
+        self.call_due()
 
-    def _call_due(self) -> None:
+    def call_due(self) -> None:
+        """Call now what was asked for and put off, if anything."""
         if self._is_due:
             if self._resting is not None:
                 self._resting.stop()

@@ -178,7 +178,7 @@ class BulkSending(Feature):
         self._changes: dict[str, BulkProgress] = {}
         """By batch: those that have not ended, and the last one."""
         self._is_due = False
-        self._drawing = Throttle(self._runs, self._workspace.foreground, self._draw)
+        self.drawing = Throttle(self._runs, self._workspace.foreground, self._draw)
 
     def start(self) -> None:
         saves, reconciler = self._workspace.saves, self._workspace.reconciler
@@ -296,12 +296,12 @@ class BulkSending(Feature):
 
     async def _follow(self, _news: None) -> None:
         """Some changes went on."""
-        self._drawing.ask()
+        self.drawing.ask()
 
     def _draw(self) -> None:
         self._is_due = False
         self._runs.table.tick()
-        if self.place in self._chrome.app.screen_stack:
+        if self.view.is_attached and self.place in self._chrome.app.screen_stack:  # the app may be on its way out
             self.view.reload()
         self._chrome.refresh()
 
@@ -309,13 +309,13 @@ class BulkSending(Feature):
         """What was unknown is known."""
         if (progress := self._changes.get(entry.batch)) is not None and entry.is_settled:
             progress.settled[entry.run_id] = entry
-            self._drawing.ask()
+            self.drawing.ask()
 
     def note_followed(self, save: Save, found: FollowedRun) -> None:
         """The run that an action has made, or stops, was read."""
         if (progress := self._changes.get(save.batch)) is not None:
             progress.followed[save.run_id] = found
-            self._drawing.ask()
+            self.drawing.ask()
 
     async def _bulk_changed(self, bulk: Bulk) -> None:
         """All have ended, or a refusal holds the rest."""
@@ -355,7 +355,7 @@ class BulkSending(Feature):
         def decided(goes_on: bool | None) -> None:
             if bulk.held_by is save and goes_on is not None:
                 (bulk.go_on if goes_on else bulk.stop)()
-                self._drawing.ask()
+                self.drawing.ask()
 
         choices: list[Choice[bool | None]] = [
             Choice(None, "Decide later: nothing is sent meanwhile"),
