@@ -23,6 +23,8 @@ import socket
 import subprocess
 import sys
 import termios
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -39,7 +41,7 @@ SET_CHILD_SUBREAPER: Final = 36
 
 
 _Popen: Final = subprocess.Popen
-"""As it was: a test may put `Forked` in its place before the first process is forked."""
+"""As it was: `forking` may have put `Forked` in its place before the first process is forked."""
 
 
 class Forked(subprocess.Popen[Any]):
@@ -87,6 +89,22 @@ class Offspring(Forked):
                 end_at_once()
                 os._exit(1)
         return pid
+
+
+_forking: Final[list[None]] = []
+
+
+@contextmanager
+def forking() -> Iterator[None]:
+    """Have asyncio fork the processes that are started meanwhile; several may be started at once."""
+    _forking.append(None)
+    subprocess.Popen = Forked  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        _forking.pop()
+        if not _forking:
+            subprocess.Popen = _Popen  # type: ignore[misc]
 
 
 def run(*command: str, **how: Any) -> subprocess.CompletedProcess[Any]:

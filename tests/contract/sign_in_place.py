@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
-from unittest.mock import patch
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -26,7 +25,7 @@ from tests.contract.authority_server import serve_authority
 from tests.contract.loopback import loopback
 from tests.contract.msal_apps import DAEMON, DAEMON_ID
 from tests.contract.scripted_authority import ScriptedAuthority
-from tests.forked import Forked
+from tests.forked import forking
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 RUNTUI: Final = (sys.executable, "-m", "runtui")
@@ -123,7 +122,7 @@ class Place:
         self, *command: str, stdin: int = asyncio.subprocess.DEVNULL, **environ: str
     ) -> AsyncIterator[asyncio.subprocess.Process]:
         pipe = asyncio.subprocess.PIPE
-        with patch("subprocess.Popen", Forked):
+        with forking():
             process = await asyncio.create_subprocess_exec(
                 *command, env=self.environ | environ, stdin=stdin, stdout=pipe, stderr=pipe, cwd=self._folder
             )

@@ -38,7 +38,7 @@ from runtui.services.writing import reconcile, saves  # noqa: F401 - loaded befo
 from runtui.services.writing.save import Save, Step
 from runtui.settings import Settings, store_path
 from tests import canary
-from tests.forked import Forked
+from tests.forked import forking
 from tests.unit.intents import intent
 
 T = TypeVar("T")
@@ -125,7 +125,7 @@ class Writers:
 async def writers(folder: Path) -> AsyncIterator[Writers]:
     """Writers on a state folder; all are gone at the end."""
     command = (sys.executable, "-m", "tests.contract.writer_process")
-    with patch("subprocess.Popen", Forked):
+    with forking():
         process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdin=PIPE, stdout=PIPE)
     started = Writers(process, folder)
     listening = asyncio.create_task(started.listen())
