@@ -123,7 +123,7 @@ class FormPainter:
         look = self._style("field-focus" if has_keys else "field")
         if field.choices is not None:
             chosen = shown.draft.text(field)
-            line = choice_lines((chosen, *field.choices.names), field.choices, shown.nothing(field))[0]
+            (line,) = choice_lines((chosen,), field.choices, shown.nothing(field))
             arrow = " ▲" if field is keyed.field and keyed.menu is not None else " ▼"
             return Strip([Segment(fit(line, width - 2), look), Segment(arrow, look + self._mark("placeholder"))])
         if is_wrong:
