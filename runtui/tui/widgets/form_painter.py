@@ -122,10 +122,12 @@ class FormPainter:
         has_keys = field is keyed.field and keyed.has_focus
         look = self._style("field-focus" if has_keys else "field")
         if field.choices is not None:
-            chosen = shown.draft.text(field)
-            (line,) = choice_lines((chosen,), field.choices, shown.nothing(field))
-            arrow = " ▲" if field is keyed.field and keyed.menu is not None else " ▼"
-            return Strip([Segment(fit(line, width - 2), look), Segment(arrow, look + self._mark("placeholder"))])
+            (line,) = choice_lines((shown.draft.text(field),), field.choices, shown.nothing(field))
+            is_open = field is keyed.field and keyed.menu is not None
+            if has_keys and not is_open:  # there is no letter for a cursor to stand on
+                return Strip([Segment(f"{fit(line, width - 2)} ▼", self._style("choice-cursor"))])
+            arrow = (" ▲" if is_open else " ▼", look + self._mark("placeholder"))
+            return Strip([Segment(fit(line, width - 2), look), Segment(*arrow)])
         if is_wrong:
             look += self._mark("invalid")
         marks = (self._mark(name) for name in ("selection", "cursor", "placeholder"))
