@@ -87,17 +87,17 @@ class Preparation:
         if not self.is_prepared:
             for place in chrome.places:
                 await rest()
-                await chrome.prepare(place, draws=True)
+                await chrome.prepare(place)
             await rest()
             await self._fill_form(self._wired[Editing], rest)
-            await rest()
             # The first rows stand where they belong: from here on the cursor belongs to its run.
             self._wired.runs.table.row_under_cursor(hold=True)
             stages.prepared()
             self.is_prepared = True
 
     async def _fill_form(self, editing: Editing, rest: Callable[[], Awaitable[None]]) -> None:
-        """Fill the form with the run under the cursor, and draw it: to open it then is as quick as the second time."""
+        """Fill the form with the run under the cursor, and draw it and the review: to open them then is as quick as the
+        second time. What is drawn takes a megabyte or two a screen, so no more of them are."""
         chrome, run_id = self._wired.chrome, self._wired.runs.run_id
         stored = chrome.workspace.store.get(run_id) if run_id is not None else None
         if run_id is None or stored is None or editing.form.draft is not None:
@@ -105,7 +105,9 @@ class Preparation:
         draft = Draft(run_id, stored.workflow_id, stored.raw, chrome.workspace.settings.body_mode)
         editing.form.open(draft, stored.workflow_name)
         await rest()
-        await chrome.app.mount_ahead(editing.place, draws=True)
+        for place in (editing.place, editing.review_place):
+            await chrome.app.mount_ahead(place, draws=True)
+            await rest()
 
 
 def _prepare_editing() -> None:

@@ -139,11 +139,11 @@ class Chrome:
             self.places.append(place)
         return place
 
-    async def prepare(self, place: Frame[Any], *, draws: bool = False) -> None:
-        """Mount a place that is kept, unless it is mounted; with `draws` it is drawn, too."""
+    async def prepare(self, place: Frame[Any]) -> None:
+        """Mount a place that is kept, unless it is mounted."""
         async with self.mounting:
             if not place.is_mounted:
-                await self.app.mount_ahead(place, draws=draws)
+                await self.app.mount_ahead(place)
 
     async def open(self, place: Frame[Any], answered: Answered[Any] | None = None) -> None:
         """Bring a place into sight: what was opened over it is closed; where it is not open, it is opened over all."""

@@ -190,7 +190,7 @@ class Editing(Feature):
         self.place = self._chrome.place(self.form)
         """The form's screen; it stays mounted."""
         self._review = ReviewView()
-        self._review_place = self._chrome.place(self._review)
+        self.review_place = self._chrome.place(self._review)
         self._waiting = features[Waiting]
         self._last_sent = ""
         """The run whose change was confirmed last."""
@@ -342,12 +342,12 @@ class Editing(Feature):
             notes=notes,
             requires_why=self._workspace.settings.require_why,
         )
-        if self._review_place in self._chrome.app.screen_stack:
-            self._chrome.go_back_to(self._review_place)
-            self._review_place.dismiss()
-        await self._chrome.prepare(self._review_place)
+        if self.review_place in self._chrome.app.screen_stack:
+            self._chrome.go_back_to(self.review_place)
+            self.review_place.dismiss()
+        await self._chrome.prepare(self.review_place)
         self._review.sheet.ask(review)
-        await self._chrome.open(self._review_place, answered)
+        await self._chrome.open(self.review_place, answered)
         self._chrome.set_status("")
         self._chrome.panel.bring_forward("request")
 
