@@ -84,14 +84,21 @@ class Workspace:
 
     @staticmethod
     def load() -> None:
-        """Import what `connect` needs, which takes longer than to connect: in a thread, while there is else to do."""
+        """Import what `reach` needs, which takes longer than to connect: in a thread, while there is else to do."""
         import runtui.graph.client
-        import runtui.services.drafts
-        import runtui.services.refresh
-        import runtui.services.triage.memory  # noqa: F401
+        import runtui.services.refresh  # noqa: F401
 
     def connect(self, root: str) -> None:
-        """Build client and listing for a root; what else a session needs of it is built when it is asked for.
+        """Build all that a session needs of a root; some of it is built when it is asked for.
+
+        Raises:
+            UsageError: when the root is none that may be used.
+        """
+        self.reach(root)
+        self.recall()
+
+    def reach(self, root: str) -> None:
+        """Build client and listing for a root, without a look at the disk.
 
         Raises:
             UsageError: when the root is none that may be used.
@@ -99,7 +106,6 @@ class Workspace:
         from runtui.graph.client import GraphClient
         from runtui.graph.transport import Transport
         from runtui.services.refresh import Refresh
-        from runtui.services.triage.memory import TriageMemory
 
         settings = self.settings
         transport = Transport(
@@ -113,11 +119,16 @@ class Workspace:
         self._ends.push_async_callback(transport.aclose)
         self.client = GraphClient(transport, patch_path=settings.patch_path, page_size=settings.page_size)
         self.root = transport.root
+        self.refresh = Refresh(self.client, self.store, interval=settings.refresh_seconds)
+        self._ends.push_async_callback(self.refresh.stop)
+
+    def recall(self) -> None:
+        """Read what earlier sessions left for the root. In a new folder it waits for the disk: in any thread."""
+        from runtui.services.triage.memory import TriageMemory
+
         self.drafts.load(self.root)
         # They are read first, from the same file: what they found broken is the journal.
         self.journal.set_aside = self.journal.set_aside or self.drafts.set_aside
-        self.refresh = Refresh(self.client, self.store, interval=settings.refresh_seconds)
-        self._ends.push_async_callback(self.refresh.stop)
         self.triage = TriageMemory(self.journal, self.store, self.root)
 
     @cached_property

@@ -69,7 +69,7 @@ NOT_LOADED: Final[dict[str, set[str]]] = {
     "runtui.tui.app": EVERYTHING - FACE - STORE,
     "runtui.prelude.first_paint": EVERYTHING - STORE,
     "runtui.session": EVERYTHING - STORE,
-    "runtui.sandbox.server": FACE | WIRE | SIGN_IN,
+    "runtui.sandbox.server": FACE | WIRE | SIGN_IN | {"click", "multiprocessing", "odata_query"},
 }
 """For a module: the top-level packages that importing it, alone and first, must not load."""
 
