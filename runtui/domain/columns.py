@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
+from runtui.domain.times import distance
+
 RowT = TypeVar("RowT")
 
 Align = Literal["left", "right"]
@@ -94,6 +96,15 @@ class ListCell(NamedTuple):
 DASH: Final = "–"
 NOTHING: Final = ListCell(DASH, "muted")
 """The cell of a value that is not there."""
+
+
+def text_cell(text: str, role: Role = "text") -> ListCell:
+    return ListCell(text, role) if text else NOTHING
+
+
+def age_cell(ticks: int | None, now: int, role: Role = "text") -> ListCell:
+    """How long ago something was that the service recorded."""
+    return NOTHING if ticks is None else ListCell(distance(ticks, now, is_recorded=True), role)
 
 
 GREATEST_FIRST: Final = ("-value",)
