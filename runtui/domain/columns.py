@@ -242,7 +242,6 @@ class Arrangement(NamedTuple, Generic[RowT]):
     """How far they are scrolled to the right, in columns; the flexible one stays. None where a list does not scroll."""
 
     def layout(self, width: int) -> Layout[RowT]:
-        """The columns of a list that takes so many cells."""
         return list_layout(self.columns, width, self.needs, is_chosen=self.is_chosen, first=self.first or 0)
 
     def column_at(self, x: int, width: int) -> Column[RowT] | None:
@@ -255,7 +254,6 @@ class Arrangement(NamedTuple, Generic[RowT]):
         return None
 
     def hidden(self, width: int) -> int:
-        """How many columns there are beyond the last one in sight."""
         return len(self.columns) - (self.first or 0) - len(self.layout(width))
 
     def scrolled(self, by: int, width: int) -> Arrangement[RowT]:

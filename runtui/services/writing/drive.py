@@ -163,7 +163,6 @@ class WriteDriver:
         return replies
 
     async def _act(self, effect: Read | Send, action: ServiceAction) -> Answer:
-        """Send an action, or read what it is about."""
         if isinstance(effect, Send):
             return await self._client.act(action, client_request_id=effect.intent.client_request_id)
         intent = effect.save.intent if effect.save.step is Step.SETTLING else None
