@@ -57,12 +57,7 @@ class Workspace:
     """The Graph root as the journal names it."""
 
     def __init__(
-        self,
-        settings: Settings,
-        store_file: Path,
-        token: Callable[[], Awaitable[str]],
-        *,
-        wire: Wire | None = None,
+        self, settings: Settings, store_file: Path, token: Callable[[], Awaitable[str]], *, wire: Wire | None = None
     ) -> None:
         """Open the store, with `journal.db` beside it; a `wire` carries requests in place of the network."""
         self.settings = settings
@@ -91,7 +86,7 @@ class Workspace:
         import runtui.services.triage.memory  # noqa: F401
 
     async def load_triage(self) -> TriageMemory:
-        """Build `triage`, and the journal and the drafts, which threads use as well; the loop does not wait for loading."""
+        """Have `triage`, and with it what threads use as well: journal and drafts. It is loaded beside the loop."""
         if "triage" not in vars(self):
             await asyncio.to_thread(self.load)
         return self.triage
