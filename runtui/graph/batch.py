@@ -118,11 +118,7 @@ def _items(body: Any) -> dict[str, Mapping[str, Any]]:
 
 
 def _answer(
-    batch: Exchange,
-    root: str,
-    item: BatchItem,
-    shown: Mapping[str, Any] | None,
-    received: Mapping[str, Any] | None,
+    batch: Exchange, root: str, item: BatchItem, shown: Mapping[str, Any] | None, received: Mapping[str, Any] | None
 ) -> Exchange | None:
     status = shown.get("status") if shown is not None else None
     if shown is None or received is None or type(status) is not int or status not in range(100, 600):

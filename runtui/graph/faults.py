@@ -166,10 +166,7 @@ _BY_FAILURE: dict[FailureKind, tuple[str, str]] = {
         "The token goes to the configured root only. If a server sent this link, tell its administrator.",
     ),
     FailureKind.TOKEN: ("There is no usable token", "Sign in again, or put a fresh token into RUNTUI_TOKEN."),
-    FailureKind.HEADER: (
-        "The request cannot be sent",
-        "If a server supplied the value, tell its administrator.",
-    ),
+    FailureKind.HEADER: ("The request cannot be sent", "If a server supplied the value, tell its administrator."),
     FailureKind.SETUP: (
         "The connection cannot be set up",
         "Check ca-file and proxy, or the variables SSL_CERT_FILE, HTTPS_PROXY, ALL_PROXY and NO_PROXY.",

@@ -195,12 +195,7 @@ def asked_wait(exchange: Exchange, now: datetime) -> float | None:
 
 
 def wait_of(
-    exchange: Exchange,
-    attempt: int,
-    now: datetime,
-    *,
-    longest: float = LONGEST_WAIT,
-    chance: random.Random = _CHANCE,
+    exchange: Exchange, attempt: int, now: datetime, *, longest: float = LONGEST_WAIT, chance: random.Random = _CHANCE
 ) -> float:
     """The seconds to wait after the `attempt`-th try (from 1), which ended as `exchange`, before the next one.
 

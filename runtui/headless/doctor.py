@@ -167,10 +167,7 @@ def _short(config: Config, choices: Choices, option: str) -> str:
 
 
 async def _network(settings: Settings, *, offline: bool, environ: Mapping[str, str] = os.environ) -> list[Finding]:
-    findings = [
-        await asyncio.to_thread(trust, settings, environ),
-        await asyncio.to_thread(proxy, settings),
-    ]
+    findings = [await asyncio.to_thread(trust, settings, environ), await asyncio.to_thread(proxy, settings)]
     signed_in, token = await sign_in(settings, offline=offline, environ=environ)
     findings += signed_in
     if offline:

@@ -182,11 +182,7 @@ async def _accompanied(
 
 
 async def _show_code(code: DeviceCode) -> None:
-    narrate(
-        f"Open       {code.verification_uri}",
-        f"and enter  {code.user_code}",
-        f"{who_asks()} {BEWARE_CODE}",
-    )
+    narrate(f"Open       {code.verification_uri}", f"and enter  {code.user_code}", f"{who_asks()} {BEWARE_CODE}")
     line = PassingLine()
     try:
         while (left := (code.expires_at - datetime.now(UTC)).total_seconds()) > 0:

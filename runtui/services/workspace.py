@@ -59,12 +59,7 @@ class Workspace:
     """What people remember of the runs."""
 
     def __init__(
-        self,
-        settings: Settings,
-        store_file: Path,
-        token: Callable[[], Awaitable[str]],
-        *,
-        wire: Wire | None = None,
+        self, settings: Settings, store_file: Path, token: Callable[[], Awaitable[str]], *, wire: Wire | None = None
     ) -> None:
         """Open the store, with `journal.db` beside it; a `wire` carries requests in place of the network."""
         self.settings = settings

@@ -42,10 +42,7 @@ FINGERPRINT: Final = "SELECT count(*), coalesce(sum(stamp), 0), coalesce(max(cha
 
 
 def put_triage(db: sqlite3.Connection, rows: Iterable[Stamped]) -> None:
-    db.executemany(
-        _PUT,
-        [(*known, stamp, severity(known.was_status), known.note.casefold()) for known, stamp in rows],
-    )
+    db.executemany(_PUT, [(*known, stamp, severity(known.was_status), known.note.casefold()) for known, stamp in rows])
 
 
 def replace_triage(db: sqlite3.Connection, rows: Iterable[Stamped]) -> None:

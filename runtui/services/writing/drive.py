@@ -98,12 +98,7 @@ class WriteDriver:
     """Drives `write`, one save a call; `announce` is told of every step."""
 
     def __init__(
-        self,
-        client: RunWriter,
-        store: Store,
-        journal: Journal,
-        context: WriteContext,
-        announce: Callable[[Save], None],
+        self, client: RunWriter, store: Store, journal: Journal, context: WriteContext, announce: Callable[[Save], None]
     ) -> None:
         self._client = client
         self._store = store
