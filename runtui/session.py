@@ -245,10 +245,10 @@ async def _read_while_loading(
     loading_rest = asyncio.create_task(load_rest())
     root = await spec.root() if spec.root else workspace.settings.root
     await loading
-    workspace.reach(root)
+    workspace.connect(root)
     end = workspace.store.changed.subscribe(lambda _ids: loop.call_soon_threadsafe(show))
     workspace.refresh.start()
-    await asyncio.gather(loading_rest, asyncio.to_thread(workspace.recall))
+    await loading_rest
     end()
 
 

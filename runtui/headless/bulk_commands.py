@@ -211,14 +211,7 @@ def _unread(answer: Answer) -> LeftOut:
     return LeftOut("that cannot be read", f"The run cannot be read. {why}")
 
 
-def undo(
-    line: CommandLine,
-    number: int,
-    *,
-    batch: bool = False,
-    seen_on_read_back: bool = False,
-    **how: Any,
-) -> int:
+def undo(line: CommandLine, number: int, *, batch: bool = False, seen_on_read_back: bool = False, **how: Any) -> int:
     """Undo a change, or with `batch` all changes that were sent with it; the exit code. `how` as in `update`.
 
     Raises:

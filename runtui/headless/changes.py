@@ -81,12 +81,7 @@ class ChangeOptions:
 
 @command
 async def update_run(
-    session: SessionSpec,
-    run_id: str,
-    assignments: Sequence[str],
-    *,
-    workflow_id: str | None = None,
-    **how: Any,
+    session: SessionSpec, run_id: str, assignments: Sequence[str], *, workflow_id: str | None = None, **how: Any
 ) -> int:
     """Change properties of a run; the exit code. The arguments are those of `bulk_commands.update`.
 
