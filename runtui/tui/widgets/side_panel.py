@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from rich.cells import cell_len
 from textual import events
@@ -22,13 +22,15 @@ from textual.widgets.option_list import Option
 from runtui.domain.columns import panel_width
 from runtui.domain.rows import short_id
 from runtui.domain.times import second_text
-from runtui.graph.exchange import Exchange, FailureKind
 from runtui.tui.actions import bindings
 from runtui.tui.text import content, fit, middle, plain, wrapped
 from runtui.tui.widgets.chrome import Pane, PaneTitle
 from runtui.tui.widgets.inputs import PagedList
 from runtui.tui.widgets.json_view import JsonView
 from runtui.tui.widgets.search_bar import CURRENT_MATCH, MATCH, Match, Searchable, SearchBar, places
+
+if TYPE_CHECKING:
+    from runtui.graph.exchange import Exchange
 
 Tab = Literal["run", "request", "response", "log"]
 TABS: Final[tuple[Tab, ...]] = ("run", "request", "response", "log")
@@ -308,6 +310,8 @@ class SidePanel(Pane):
 
 
 def _summary(exchange: Exchange) -> str:
+    from runtui.graph.exchange import FailureKind
+
     is_given_up = exchange.failure is not None and exchange.failure.kind is FailureKind.CANCELLED
     answer = str(exchange.status or ("given up" if is_given_up else "no answer"))
     seconds = f"{exchange.seconds * 1000:.0f} ms" if exchange.seconds is not None else ""
