@@ -9,8 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from runtui.errors import UsageError
@@ -21,8 +20,7 @@ _DEMO_DOMAIN: Final = ".test"
 _HOST: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|[0-9a-f:.]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Cloud:
+class Cloud(NamedTuple):
     """A cloud: `graph` is the origin of its Graph, `authority` its sign-in service, `portal` its Entra admin center.
 
     The admin centers are those that "Microsoft Entra FAQ" names for allow lists; `environment` is what
@@ -45,44 +43,26 @@ class Cloud:
         return authority == self.authority or authority in self.older_authorities
 
 
-CLOUD_BY_NAME: Final[Mapping[str, Cloud]] = {
-    cloud.name: cloud
-    for cloud in (
-        Cloud(
-            "global",
-            "Global",
-            "https://graph.microsoft.com",
-            "https://login.microsoftonline.com",
-            "https://entra.microsoft.com",
-            "Global",
-        ),
-        Cloud(
-            "usgov",
-            "US Government L4",
-            "https://graph.microsoft.us",
-            "https://login.microsoftonline.us",
-            "https://entra.microsoft.us",
-            "USGov",
-        ),
-        Cloud(
-            "dod",
-            "US Government L5 (DoD)",
-            "https://dod-graph.microsoft.us",
-            "https://login.microsoftonline.us",
-            "https://entra.microsoft.us",
-            "USGovDoD",
-        ),
-        Cloud(
-            "china",
-            "China (21Vianet)",
-            "https://microsoftgraph.chinacloudapi.cn",
-            "https://login.partner.microsoftonline.cn",
-            "https://entra.microsoftonline.cn",
-            "China",
-            ("https://login.chinacloudapi.cn",),
-        ),
-    )
-}
+_CLOUDS: Final = (
+    Cloud(
+        "global", "Global", "https://graph.microsoft.com", "https://login.microsoftonline.com",
+        "https://entra.microsoft.com", "Global",
+    ),
+    Cloud(
+        "usgov", "US Government L4", "https://graph.microsoft.us", "https://login.microsoftonline.us",
+        "https://entra.microsoft.us", "USGov",
+    ),
+    Cloud(
+        "dod", "US Government L5 (DoD)", "https://dod-graph.microsoft.us", "https://login.microsoftonline.us",
+        "https://entra.microsoft.us", "USGovDoD",
+    ),
+    Cloud(
+        "china", "China (21Vianet)", "https://microsoftgraph.chinacloudapi.cn",
+        "https://login.partner.microsoftonline.cn", "https://entra.microsoftonline.cn", "China",
+        ("https://login.chinacloudapi.cn",),
+    ),
+)  # fmt: skip
+CLOUD_BY_NAME: Final[Mapping[str, Cloud]] = {cloud.name: cloud for cloud in _CLOUDS}
 
 
 def is_loopback(host: str) -> bool:

@@ -100,9 +100,7 @@ _CHANGE: Final = (
 _FOLLOW: Final = Argument("--follow", action="store_true", help="follow the run to its end")
 _WORKFLOW: Final = Argument("workflow", metavar="WORKFLOW", help="the id or the name of the workflow")
 _KEEP_GOING: Final = Argument(
-    "--keep-going",
-    action="store_true",
-    help="of many changes: go on after a refusal that others may meet as well",
+    "--keep-going", action="store_true", help="of many changes: go on after a refusal that others may meet as well"
 )
 _RUNS: Final = Argument("run_ids", metavar="RUN", nargs="+", help="the ids of the runs")
 _NOTE: Final = Argument("--note", metavar="TEXT", help="a note to them; an empty one removes it")

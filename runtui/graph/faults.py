@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from http import HTTPStatus
 from itertools import islice
 from typing import Any, NamedTuple
@@ -26,8 +25,7 @@ MOST_DETAILS = 50
 """Details of an error that are worth showing; the body holds the rest."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """What went wrong with one request: `title` in a few words, `message` in sentences, `hint` as the next step.
 
     `code` is Graph's own error code ("" when it gave none). `details` are (target, message) pairs; a target names the
@@ -166,10 +164,7 @@ _BY_FAILURE: dict[FailureKind, tuple[str, str]] = {
         "The token goes to the configured root only. If a server sent this link, tell its administrator.",
     ),
     FailureKind.TOKEN: ("There is no usable token", "Sign in again, or put a fresh token into RUNTUI_TOKEN."),
-    FailureKind.HEADER: (
-        "The request cannot be sent",
-        "If a server supplied the value, tell its administrator.",
-    ),
+    FailureKind.HEADER: ("The request cannot be sent", "If a server supplied the value, tell its administrator."),
     FailureKind.SETUP: (
         "The connection cannot be set up",
         "Check ca-file and proxy, or the variables SSL_CERT_FILE, HTTPS_PROXY, ALL_PROXY and NO_PROXY.",
@@ -202,7 +197,6 @@ _TITLE_TAG = re.compile(r"<title[^>]*>(.{1,200}?)</title>", re.IGNORECASE | re.D
 
 
 def fault_of(exchange: Exchange, *, writing: bool) -> Fault | None:
-    """What went wrong with `exchange`, or None when it succeeded."""
     return read_answer(exchange, writing=writing)[1]
 
 
@@ -243,19 +237,19 @@ def refused_action(fault: Fault, action: ServiceAction) -> Fault:
     """The refusal of an action, in its own words: what it needs, or that the service has none such."""
     if fault.title == NOT_OFFERED.title:
         message = f"It does not know {action.name}. Nothing is wrong with the run."
-        return replace(fault, title="This service does not offer this action", message=message, hint="Check the root.")
+        return fault._replace(title="This service does not offer this action", message=message, hint="Check the root.")
     if fault.status == HTTPStatus.FORBIDDEN:
         least, *others = PERMISSIONS[action.name]
         more = f" (or {', '.join(others)})" if others else ""
         hint = f"{action.name} needs {least}{more}; people also need the role Lifecycle Workflows Administrator."
-        return replace(fault, hint=hint)
+        return fault._replace(hint=hint)
     return fault
 
 
 def perhaps_repeated(fault: Fault) -> Fault:
     """The refusal of a write that a gateway may have sent twice: what became of the first copy is not known."""
     message = f"{fault.message} A gateway that sends a change twice gets this answer to the second one."
-    return replace(fault, message=message, outcome=Outcome.UNKNOWN)
+    return fault._replace(message=message, outcome=Outcome.UNKNOWN)
 
 
 def _unproved(writing: bool) -> Outcome:
@@ -310,7 +304,6 @@ def _is_graphs_own(error: dict[str, Any] | None) -> bool:
 
 
 def _is_no_request(status: int, error: dict[str, Any] | None) -> bool:
-    """Whether the service says that it has no such request at all."""
     said = _text(error.get("message")) if error else ""
     return status == 405 or (status in (400, 404) and "not found for the segment" in said.lower())
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from runtui.domain.report import Outcome
 from runtui.errors import ExitCode, RuntuiError
@@ -35,12 +35,15 @@ def prefer(*preferences: str) -> Headers:
     return (("Prefer", ", ".join(preferences)),)
 
 
-@dataclass(frozen=True, slots=True)
-class CollectionPage:
+class CollectionPage(NamedTuple):
     """One page of a collection, each item with a non-empty `id`, and the exchange that brought it."""
 
     items: tuple[dict[str, Any], ...]
     exchange: Exchange
+
+
+async def all_items(pages: AsyncIterator[CollectionPage]) -> list[dict[str, Any]]:
+    return [item async for page in pages for item in page.items]
 
 
 class GraphError(RuntuiError):
@@ -139,7 +142,6 @@ def object_of(exchange: Exchange) -> dict[str, Any]:
 
 
 def _page(exchange: Exchange) -> tuple[dict[str, Any], tuple[dict[str, Any], ...]]:
-    """A page, and its items."""
     body = object_of(exchange)
     items = body.get("value")
     if not isinstance(items, list):

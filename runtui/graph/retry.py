@@ -23,10 +23,9 @@ import logging
 import random
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 from runtui.domain.report import Outcome
 from runtui.graph.exchange import Exchange, FailureKind, http_date
@@ -77,8 +76,7 @@ class Retry(Enum):
     FRESH_READ = "a fresh reading of what is to be changed"
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """A wait before a request is sent again."""
 
     exchange: Exchange
@@ -116,7 +114,6 @@ class Backoff:
         self._ends[who] = max(end, self._ends.get(who, 0.0))
 
     async def over(self, who: Pace) -> None:
-        """Wait until neither `who` nor all of them have to wait."""
         loop = asyncio.get_running_loop()
         while waiting := [key for key in (who, None) if key in self._ends]:
             await asyncio.sleep(max(self._ends[key] for key in waiting) - loop.time())
@@ -138,7 +135,6 @@ class Pace:
         self._failed_before = failed_before
 
     async def ready(self) -> None:
-        """Wait until the next request may be sent."""
         await self._backoff.over(self)
 
     def retry(self, exchange: Exchange, tries: int) -> bool:
@@ -195,12 +191,7 @@ def asked_wait(exchange: Exchange, now: datetime) -> float | None:
 
 
 def wait_of(
-    exchange: Exchange,
-    attempt: int,
-    now: datetime,
-    *,
-    longest: float = LONGEST_WAIT,
-    chance: random.Random = _CHANCE,
+    exchange: Exchange, attempt: int, now: datetime, *, longest: float = LONGEST_WAIT, chance: random.Random = _CHANCE
 ) -> float:
     """The seconds to wait after the `attempt`-th try (from 1), which ended as `exchange`, before the next one.
 

@@ -123,6 +123,22 @@ async def test_many_changes_go_out_in_batches_and_each_is_recorded(bench: BulkBe
     assert stored.raw["processingStatus"] == "canceled"
 
 
+async def test_a_token_that_ends_is_renewed_for_each_that_was_refused_by_it(bench: BulkBench) -> None:
+    refused_by_it: set[str] = set()
+
+    def write(run_id: str) -> Answer:
+        if run_id not in refused_by_it:
+            refused_by_it.add(run_id)
+            return refused(401)
+        FakeGraph.apply(bench.graph, run_id, bench.graph.bodies[-1])
+        return answered(bench.graph.runs[run_id], method="PATCH")
+
+    bench.graph.on_write, bench.graph.renewals = write, MANY
+    bench.graph.apply = lambda _run_id, _body: None  # type: ignore[method-assign, assignment]
+    await bench.all_ended(drafts())
+    assert len(bench.canceled()) == MANY
+
+
 @pytest.mark.parametrize("status", [429, 401, 412])
 async def test_what_one_of_them_meets_holds_up_no_other(status: int, bench: BulkBench) -> None:
     bench.graph.runs["run-3"]["processingStatus"] = "completed"  # somebody else's change
@@ -131,7 +147,7 @@ async def test_what_one_of_them_meets_holds_up_no_other(status: int, bench: Bulk
         {**bench.graph.runs[asked], "@odata.etag": f'W/"{len(bench.graph.calls)}"'}
     )
     answer = refused(status, wait="0")
-    answer = replace(answer, exchange=replace(answer.exchange, request_headers=(("If-Match", 'W/"1"'),)))
+    answer = answer._replace(exchange=replace(answer.exchange, request_headers=(("If-Match", 'W/"1"'),)))
     bench.answer_one("run-5", answer)
     await bench.all_ended(drafts(), holds=True)
     assert bench.ended["run-3"].conflicts
@@ -214,7 +230,7 @@ async def test_a_refusal_that_was_accepted_holds_nothing_more_and_another_one_do
             return answered(bench.graph.runs[asked], method="PATCH")
         answer = refused(403)
         assert answer.fault is not None
-        return replace(answer, fault=replace(answer.fault, title=titles[asked]))
+        return answer._replace(fault=answer.fault._replace(title=titles[asked]))
 
     def go_on(bulk: Bulk) -> None:
         if bulk.held_by is not None:
@@ -513,5 +529,5 @@ async def test_one_run_in_two_spellings_is_refused_and_waits_for_nothing(bench: 
     """Its second change would wait for the first one, which begins with the second."""
     (draft,) = drafts(1)
     with pytest.raises(UsageError, match="in different spellings of its id"):
-        bench.saves.submit_many([draft, replace(draft, run_id="RUN-0")])
+        bench.saves.submit_many([draft, draft._replace(run_id="RUN-0")])
     assert bench.saves.active() == ()

@@ -71,13 +71,7 @@ def snooze(line: CommandLine, run_ids: Sequence[str], *, until: str, note: str |
 
 
 def _mark(
-    line: CommandLine,
-    run_ids: Sequence[str],
-    state: TriageState,
-    words: str,
-    *,
-    note: str | None,
-    until: int = NEVER,
+    line: CommandLine, run_ids: Sequence[str], state: TriageState, words: str, *, note: str | None, until: int = NEVER
 ) -> int:
     if note is not None and len(note) > LONGEST_NOTE:
         raise UsageError("The note is too long", f"It has at most {LONGEST_NOTE} characters.")

@@ -118,8 +118,7 @@ AADSTS: Final = {
         "correct cloud.",
     ),
     500011: AadstsError(
-        "invalid_resource",
-        "The resource principal named {resource} was not found in the tenant named {tenant}.",
+        "invalid_resource", "The resource principal named {resource} was not found in the tenant named {tenant}."
     ),
     500112: AadstsError(
         "invalid_grant",
@@ -127,12 +126,10 @@ AADSTS: Final = {
         "code.",
     ),
     501481: AadstsError(
-        "invalid_grant",
-        "The Code_Verifier does not match the code_challenge supplied in the authorization request.",
+        "invalid_grant", "The Code_Verifier does not match the code_challenge supplied in the authorization request."
     ),
     700016: AadstsError(
-        "unauthorized_client",
-        "Application with identifier '{client_id}' was not found in the directory '{tenant}'.",
+        "unauthorized_client", "Application with identifier '{client_id}' was not found in the directory '{tenant}'."
     ),
     700025: AadstsError(
         "invalid_client",
@@ -158,5 +155,4 @@ AADSTS: Final = {
 
 
 def aadsts(number: int, **facts: object) -> OAuthError:
-    """The error with that number of `AADSTS`, its braces filled from `facts`."""
     return AADSTS[number].response(number, claims="", **facts)

@@ -7,8 +7,7 @@ and READ-ONLY badges are never dropped, however narrow the screen; counts give w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from rich.cells import cell_len
 from textual import events
@@ -24,15 +23,16 @@ from textual.widgets import Static
 from runtui.domain.text import count_words
 from runtui.domain.times import second_text
 from runtui.keys.actions import ACTION_BY_ID, Action
-from runtui.services.refresh import Progress
 from runtui.services.workspace import SandboxControl, sandbox_badge
 from runtui.settings import Settings
 from runtui.tui.actions import ActionContext, hints, why_not
 from runtui.tui.text import ELLIPSIS, content, fit, in_lines, plain
 
+if TYPE_CHECKING:
+    from runtui.services.refresh import Progress
 
-@dataclass(frozen=True, slots=True)
-class Headline:
+
+class Headline(NamedTuple):
     """The facts of the first line."""
 
     tenant: str = ""
@@ -98,7 +98,7 @@ class HeaderLine(Widget):
 def headline(
     settings: Settings,
     runs: int,
-    progress: Progress,
+    progress: Progress | None,
     sandbox: SandboxControl | None = None,
     *,
     read_only: bool = False,
@@ -109,15 +109,17 @@ def headline(
     counts = [f"{unknown} unknown"] if unknown else []
     counts += [count_words(runs, "run")]
     badges = (sandbox_badge(sandbox),) * settings.is_sandbox + ("READ-ONLY",) * read_only
-    if progress.waiting_until is not None:
+    if progress is None:
+        state = ""
+    elif progress.waiting_until is not None:
         state = f"waiting until {second_text(progress.waiting_until)}"
     elif progress.finished_at is not None:
         state = f"as of {second_text(progress.finished_at)}"
     else:
         state = "reading…" if progress.listing else ""
-    if progress.complaint is not None:
+    if progress is not None and progress.complaint is not None:
         state = f"{state} incomplete".strip()
-    if progress.paused:
+    if progress is not None and progress.paused:
         state = f"{state} paused".strip()
     return Headline(settings.tenant, badges, tuple(counts), state, who)
 
@@ -214,7 +216,7 @@ class StatusLine(Static):
         self.update(in_lines(self._said, self._width, _STATUS_LINES))
 
 
-_OPENS_PANEL: Final = replace(ACTION_BY_ID["next_tab"], label="panel")
+_OPENS_PANEL: Final = ACTION_BY_ID["next_tab"]._replace(label="panel")
 """What the key of the next tab does while the panel is out of sight."""
 _OPENS_PANEL_AT: Final = 2
 """Its place among the hints: after what is done with the row."""
