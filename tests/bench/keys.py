@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from tests.bench.table import Pairs, Row
-from tests.bench.terminal import FOLLOWED_SECONDS, RUNTUI, STOCK, Stopwatch, bytes_of_change
+from tests.bench.terminal import DELAY_SECONDS, FOLLOWED_SECONDS, RUNTUI, STOCK, Stopwatch, bytes_of_change
 
 CURSOR_KEY = "cursor key in a DataTable"
 CHANGED_CELLS = "the cells that change"
@@ -97,6 +97,20 @@ def many_runs() -> Pairs:
                 yield many_cost.milliseconds, few_cost.milliseconds
 
 
+def held_on_a_slow_line() -> Pairs:
+    """A key held at 30 a second over 256 kbit/s, 40 ms each way, beside the round trip."""
+    with list_of(1_000) as ours:
+        for key in ("down", "up") * 100:
+            yield ours.lag_of_held(key), 2 * DELAY_SECONDS * 1000
+
+
+def held_beside_stock() -> Pairs:
+    """The same beside a DataTable."""
+    with list_of(1_000) as ours, stock_table(1_000) as stock:
+        for key in ("down", "up") * 100:
+            yield ours.lag_of_held(key), stock.lag_of_held(key)
+
+
 def resized() -> Pairs:
     """The bytes after the terminal's window changed, beside the cells of the new screen."""
     with list_of(240) as ours:
@@ -128,4 +142,6 @@ ROWS = (
     Row("idle for 10 s", "B", "nothing", 1, idle(), rounds=1),
     Row("idle for 10 s, palette open", "B", "nothing", 1, idle("ctrl+p"), rounds=1),
     Row("cursor key at 100,000 runs", "ms wall", "at 1,000", 1.2, many_runs, rounds=40),
+    Row("key held, slow line", "ms wall", "round trip", 1.5, held_on_a_slow_line),
+    Row("key held, slow line, beside a peer", "ms wall", "DataTable", 0.1, held_beside_stock),
 )  # fmt: skip

@@ -25,6 +25,13 @@ BURST_SECONDS = 0.05
 FOLLOWED_SECONDS = 0.6
 """Without a byte for so long, the panel has followed too."""
 
+DELAY_SECONDS = 0.04
+BYTES_PER_SECOND = 256_000 / 8
+"""A slow line: each way, and from the program to the person."""
+
+HELD_KEYS, HELD_SECONDS = 45, 1 / 30
+"""How often a key that is held comes, and after how long again."""
+
 
 @dataclass(frozen=True)
 class KeyCost:
@@ -48,11 +55,14 @@ class Stopwatch(PtyProbe):
     ) -> None:
         self.last_byte = time.perf_counter()
         self.started = time.perf_counter()
+        self.line_is_free = 0.0
+        """When the last byte is out of the slow line that the program may be on."""
         super().__init__(command, columns=columns, rows=rows, env={**COMPILED, **(env or {})}, timeout=timeout)
 
     def _draw(self, text: str) -> None:
         """Note when it came: what the emulated screen then takes to draw it is not the program's time."""
         self.last_byte = time.perf_counter()
+        self.line_is_free = max(self.line_is_free, self.last_byte) + len(text.encode()) / BYTES_PER_SECOND
         super()._draw(text)
 
     @property
@@ -79,6 +89,23 @@ class Stopwatch(PtyProbe):
         self.wait_for_bytes(before)
         self.wait_until_quiet(BURST_SECONDS)
         return KeyCost(len(self.received) - before, max(0.0, self.last_byte - pressed) * 1000)
+
+    def lag_of_held(self, key: str) -> float:
+        """Hold a key over the slow line: milliseconds from its last press until all that it drew by itself is there.
+
+        Whatever the program writes is taken at once, as a server's buffers take it; the line behind them is reckoned.
+        """
+        self.wait_until_quiet(FOLLOWED_SECONDS)
+        due = time.perf_counter()
+        for _ in range(HELD_KEYS):
+            while (left := due - time.perf_counter()) > 0:
+                self._pump(left)
+            reached, before = time.perf_counter(), len(self.received)
+            self.press(key)
+            due += HELD_SECONDS
+        self.wait_for_bytes(before)
+        self.wait_until_quiet(BURST_SECONDS)
+        return (self.line_is_free - reached + 2 * DELAY_SECONDS) * 1000
 
     def cpu_of(self, key: str) -> float:
         """Press a key and wait until all that follows from it is there: the CPU time, in milliseconds."""
