@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _BEARER: Final = "any-token-will-do"
 """Long enough to be redacted: the scenario of an echo shows what would happen to a real token."""
 
+_SERVER: Final = "from runtui.sandbox.server import serve_demo; raise SystemExit(serve_demo())"
 
 ENVIRONMENT: Final = (
     *("PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH"),
@@ -51,7 +52,7 @@ class SandboxProcess:
         self._turn = threading.Lock()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `stop`
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "runtui.sandbox.server"],
+            [sys.executable, "-c", _SERVER],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

@@ -257,7 +257,7 @@ def _lines_of_input() -> Iterator[str]:
         pass  # it cannot be read any more: as good as its end
 
 
-def _serve_demo() -> int:
+def serve_demo() -> int:
     """Serve the tenant that a line of standard input describes, as JSON; none comes where no demo is opened."""
     line = b""
     while not line.endswith(b"\n"):  # byte by byte: what follows is for `_read_commands`
@@ -265,7 +265,3 @@ def _serve_demo() -> int:
             return ExitCode.DONE
         line += byte
     return main(port=0, until_stdin_closes=True, **json.loads(line))
-
-
-if __name__ == "__main__":
-    raise SystemExit(_serve_demo())
