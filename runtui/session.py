@@ -214,8 +214,8 @@ def _previewing(workspace: Workspace, sandbox: SandboxControl | None, *, moves: 
 
 
 async def _read_while_loading(spec: SessionSpec, workspace: Workspace, preview: Preview) -> None:
-    """Load what reads the server, show its first rows, then load the screen while it answers. Once the list is full, a
-    key that only the screen can answer comes before the rest of the rows."""
+    """Load what reads the server, show its first rows, then load the screen while it answers. A key that only the
+    screen can answer waits for a full list alone: the rest of the rows comes after it."""
     from runtui.graph.network import load_httpx
 
     loop = asyncio.get_running_loop()
@@ -224,16 +224,18 @@ async def _read_while_loading(spec: SessionSpec, workspace: Workspace, preview: 
 
     def show() -> None:
         nonlocal painting
-        if painting is None:
+        if painting is None and not (is_full.is_set() and preview.is_over):
             painting = loop.call_later(_PAINTS_APART if is_full.is_set() else _PAGES_TOGETHER, paint)
 
     def paint() -> None:
         nonlocal painting
         painting = None
-        if preview.show() >= terminal_size()[1]:
+        if (rows := preview.show()) >= terminal_size()[1]:
             is_full.set()
             if preview.is_over:
                 workspace.refresh.hold()
+        elif rows:
+            workspace.refresh.start()  # with the next pages it may be full
 
     async def load_rest() -> None:
         await loading
@@ -252,6 +254,8 @@ async def _read_while_loading(spec: SessionSpec, workspace: Workspace, preview: 
     workspace.connect(root)
     end = workspace.store.changed.subscribe(lambda _ids: loop.call_soon_threadsafe(show))
     workspace.refresh.start()
+    if preview.is_over:
+        workspace.refresh.hold()
     await loading_rest
     end()
     if painting is not None:

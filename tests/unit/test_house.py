@@ -135,6 +135,12 @@ def test_a_listing_with_a_token_loads_neither_keys_nor_sign_in_nor_journal() -> 
     assert {"runtui.keys.actions", "runtui.auth.signin", "runtui.services.journal"}.isdisjoint(ran.stdout.split())
 
 
+def test_a_sandbox_without_a_sign_in_loads_none() -> None:
+    code = "import sys; from runtui.sandbox.app import create_app as c; c(runs=3); print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not [name for name in ran.stdout.split() if name.startswith("runtui.sandbox.authority")]
+
+
 @pytest.mark.parametrize(("source", "forbidden"), CONTRACTS)
 def test_import_linter_forbids_the_same_inside_functions(source: str, forbidden: str) -> None:
     assert any(
