@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from math import ceil
 from pathlib import Path
 from typing import Any, Final
@@ -39,6 +38,7 @@ from runtui.headless.console import (
 )
 from runtui.headless.journal import journal_in, no_such_entry
 from runtui.headless.session import connected, find_run, pace, run_and_answer
+from runtui.options import nearest_words
 from runtui.services.journal import Entry
 from runtui.services.journal_query import damage_sentence
 from runtui.services.store import workflow_name_of
@@ -141,9 +141,7 @@ def _problems(name: str, text: str, now: int) -> Iterator[str]:
 
 
 def _unknown(name: str) -> str:
-    by_small = {known.lower(): known for known in EDITABLE_BY_NAME}
-    near = get_close_matches(name.lower(), by_small, 1, 0.5)
-    meant = f" Did you mean {by_small[near[0]]}?" if near else ""
+    meant = nearest_words(name, EDITABLE_BY_NAME)
     return f"{name!r} is not a property that can be changed.{meant} Possible: {', '.join(EDITABLE_BY_NAME)}."
 
 
