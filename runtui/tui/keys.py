@@ -27,6 +27,7 @@ from textual.message import Message
 from textual.message_pump import MessagePump
 from textual.widget import Widget
 
+from runtui.prelude.terminal import TAKEOVER
 from runtui.services.writing.foreground import Foreground
 
 LOOKS_AT_ONCE: Final = 200
@@ -134,9 +135,10 @@ class KeyQueue:
         """Wait until everything taken in has taken effect, and is drawn."""
         while True:
             await self.settled()
-            if (due := self._routed_at + FRAME_SECONDS - monotonic()) <= 0:
+            due = self._routed_at + FRAME_SECONDS - monotonic()
+            if due <= 0 and not TAKEOVER.is_ahead:
                 return
-            await asyncio.sleep(due)
+            await asyncio.sleep(max(due, PAUSE_SECONDS))
 
     def start(self) -> None:
         """Begin to route what waits."""

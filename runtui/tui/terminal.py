@@ -40,7 +40,6 @@ from textual.worker import WorkerFailed
 
 from runtui.domain.text import visible
 from runtui.errors import ExitCode, RuntuiError
-from runtui.log import crash_sentence
 from runtui.prelude.terminal import TAKEOVER, terminal_size
 from runtui.tui.input import ControlSequence, InputLexer, Pasted, Piece, Typed
 from runtui.tui.themes import ANSI_DARK, ANSI_LIGHT, DARK, LIGHT, THEMES
@@ -444,6 +443,8 @@ class TerminalApp(App[int]):
 
     def end_without_input(self, error: Exception) -> None:
         """End after an error in the thread that reads the terminal: no key arrives any more."""
+        from runtui.log import crash_sentence
+
         self.crash = crash_sentence(error, self._crash_folder)
         self.end_unattended()
 
@@ -453,6 +454,8 @@ class TerminalApp(App[int]):
         if isinstance(error, WorkerFailed):
             error = error.error
         if self.crash is None:
+            from runtui.log import crash_sentence
+
             is_told = isinstance(error, RuntuiError)  # such as a damaged store: it says itself what to do
             self.crash = f"runtui: {visible(error)}" if is_told else crash_sentence(error, self._crash_folder)
         self._close_messages_no_wait()

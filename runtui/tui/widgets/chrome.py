@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from rich.cells import cell_len
 from textual import events
@@ -24,11 +24,13 @@ from textual.widgets import Static
 from runtui.domain.text import count_words
 from runtui.domain.times import second_text
 from runtui.keys.actions import ACTION_BY_ID, Action
-from runtui.services.refresh import Progress
 from runtui.services.workspace import SandboxControl, sandbox_badge
 from runtui.settings import Settings
 from runtui.tui.actions import ActionContext, hints, why_not
 from runtui.tui.text import ELLIPSIS, content, fit, in_lines, plain
+
+if TYPE_CHECKING:
+    from runtui.services.refresh import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class HeaderLine(Widget):
 def headline(
     settings: Settings,
     runs: int,
-    progress: Progress,
+    progress: Progress | None,
     sandbox: SandboxControl | None = None,
     *,
     read_only: bool = False,
@@ -109,15 +111,17 @@ def headline(
     counts = [f"{unknown} unknown"] if unknown else []
     counts += [count_words(runs, "run")]
     badges = (sandbox_badge(sandbox),) * settings.is_sandbox + ("READ-ONLY",) * read_only
-    if progress.waiting_until is not None:
+    if progress is None:
+        state = ""
+    elif progress.waiting_until is not None:
         state = f"waiting until {second_text(progress.waiting_until)}"
     elif progress.finished_at is not None:
         state = f"as of {second_text(progress.finished_at)}"
     else:
         state = "reading…" if progress.listing else ""
-    if progress.complaint is not None:
+    if progress is not None and progress.complaint is not None:
         state = f"{state} incomplete".strip()
-    if progress.paused:
+    if progress is not None and progress.paused:
         state = f"{state} paused".strip()
     return Headline(settings.tenant, badges, tuple(counts), state, who)
 
