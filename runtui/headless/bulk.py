@@ -115,11 +115,7 @@ def send_to(
     filter_text: str | None = None,
     workflow_id: str | None = None,
 ) -> int:
-    """Review and send what is drawn up for some runs, as `update` takes them; the exit code.
-
-    Raises:
-        RuntuiError: the arguments cannot be used, nobody can confirm, or nothing can be read. Nothing was sent.
-    """
+    """Review and send what is drawn up for some runs, as `update` takes them; the exit code. Raises as `update`."""
     _check_which(run_ids, filter_text)
     changes.check_consent(session.settings, options)
     wanted = _filter(filter_text) if filter_text is not None else _with_standard_input(run_ids)
@@ -250,11 +246,7 @@ def undo(line: CommandLine, number: int, *, batch: bool = False, seen_on_read_ba
 async def undo_batch(
     session: SessionSpec, entry: Entry, options: ChangeOptions, *, seen_on_read_back: bool = False
 ) -> int:
-    """Undo the changes that were sent with an entry; the exit code. `seen_on_read_back` as for `changes.undo_entry`.
-
-    Raises:
-        RuntuiError: it belongs to no bulk change, nobody can confirm, or nothing can be read. Nothing was sent.
-    """
+    """Undo the changes that were sent with an entry; the exit code. `seen_on_read_back` as for `changes.undo_entry`."""
     if not entry.batch:
         raise UsageError(f"#{entry.number} was sent alone", "It belongs to no bulk change.", "Omit --batch to undo it.")
     changes.check_consent(session.settings, options)
