@@ -33,6 +33,7 @@ from runtui.services import store_results
 from runtui.services.announcer import Announcer
 from runtui.services.store_counts import Totals, failures_by_day, histories, totals, workflows
 from runtui.services.store_file import (
+    HISTORIES,
     ChangedRuns,
     StoreError,
     add_order,
@@ -387,6 +388,7 @@ class Store:
 
     def histories(self, days: int, now: int | None = None) -> list[WorkflowHistory]:
         """Every workflow with its last `days` days, by name. A matter for a thread."""
+        self.complete_orders({HISTORIES})
         with self.reading() as db:
             return histories(db, days, now_ticks() if now is None else now)
 

@@ -44,6 +44,7 @@ VERSION: Final = 2
 _WORKFLOW_INDEX: Final = "CREATE INDEX IF NOT EXISTS run_of_workflow ON run (workflow_id)"
 """The runs of a workflow as they came. New ones stand last, so that a page of them writes few pages of the file."""
 
+HISTORIES: Final = "histories"
 _HISTORY_INDEX: Final = "CREATE INDEX run_by_workflow_id ON run (workflow_id, recency, severity, failed_users)"
 """The runs of a workflow by day, with all that is counted of them."""
 
@@ -288,7 +289,7 @@ def _indexes() -> Iterator[tuple[str, str]]:
             yield column.key, f"CREATE INDEX run_by_{column.key} ON run ({fields})"
 
 
-_INDEXES: Final = dict(_indexes()) | {"histories": _HISTORY_INDEX}
+_INDEXES: Final = dict(_indexes()) | {HISTORIES: _HISTORY_INDEX}
 """They come once the runs are there, or when a list is sorted so: to make an index of a million runs costs a third of
 what it costs to carry it along while they come."""
 

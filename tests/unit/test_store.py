@@ -18,7 +18,7 @@ from runtui.domain.rows import RUN_COLUMNS, STUCK_AFTER
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, parse_ticks
 from runtui.errors import RuntuiError
 from runtui.services.store import RunQuery, Store
-from runtui.services.store_counts import failures_by_day, totals
+from runtui.services.store_counts import failures_by_day, histories, totals
 from runtui.services.store_file import add_order
 from runtui.services.store_query import BrokenOffError, Findings, rows_of, texts, walk
 
@@ -336,6 +336,15 @@ def test_what_the_first_lines_of_the_screen_count_reads_no_run(store: Store, pat
     for count in (lambda db: totals(db, NOW), lambda db: failures_by_day(db, 1, NOW)):
         *_, of_runs = plans(path, count)
         assert of_runs.startswith("SEARCH run USING COVERING INDEX")
+
+
+def test_a_day_of_a_workflow_reads_no_run_also_where_a_listing_has_not_ended(store: Store, path: Path) -> None:
+    put(store, a_run(1))
+    store.histories(1, NOW)
+    steps = plans(path, lambda db: histories(db, 1, NOW))
+    days = [step for step in steps if "run_by_workflow_id (workflow_id=? AND recency>? AND recency<?)" in step]
+    assert days
+    assert all("USING COVERING INDEX" in step for step in days)
 
 
 @pytest.mark.parametrize("descending", [True, False])
