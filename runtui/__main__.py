@@ -34,6 +34,7 @@ def _screen() -> int:
     from runtui.prelude.snapshot import SNAPSHOT
     from runtui.prelude.terminal import TAKEOVER
 
+    gc.disable()  # until the screen stands: what is loaded is no garbage
     try:
         SNAPSHOT.show()
         from runtui.cli import main
