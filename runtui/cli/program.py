@@ -190,7 +190,6 @@ class _Parser(_SuggestingParser):
         self._is_filled = False
 
     def fill(self) -> None:
-        """Add the arguments of the command, once."""
         if not self._is_filled:
             self._is_filled = True
             _fill(self, self._command)

@@ -44,7 +44,6 @@ class BatchItem(NamedTuple):
 
 
 def batch_of(items: Iterable[BatchItem]) -> str:
-    """The body that asks for some requests, in their order."""
     return f'{{"requests": [{", ".join(_request(number, item) for number, item in enumerate(items))}]}}'
 
 

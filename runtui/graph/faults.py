@@ -199,7 +199,6 @@ _TITLE_TAG = re.compile(r"<title[^>]*>(.{1,200}?)</title>", re.IGNORECASE | re.D
 
 
 def fault_of(exchange: Exchange, *, writing: bool) -> Fault | None:
-    """What went wrong with `exchange`, or None when it succeeded."""
     return read_answer(exchange, writing=writing)[1]
 
 
@@ -307,7 +306,6 @@ def _is_graphs_own(error: dict[str, Any] | None) -> bool:
 
 
 def _is_no_request(status: int, error: dict[str, Any] | None) -> bool:
-    """Whether the service says that it has no such request at all."""
     said = _text(error.get("message")) if error else ""
     return status == 405 or (status in (400, 404) and "not found for the segment" in said.lower())
 

@@ -116,7 +116,6 @@ class Backoff:
         self._ends[who] = max(end, self._ends.get(who, 0.0))
 
     async def over(self, who: Pace) -> None:
-        """Wait until neither `who` nor all of them have to wait."""
         loop = asyncio.get_running_loop()
         while waiting := [key for key in (who, None) if key in self._ends]:
             await asyncio.sleep(max(self._ends[key] for key in waiting) - loop.time())
@@ -138,7 +137,6 @@ class Pace:
         self._failed_before = failed_before
 
     async def ready(self) -> None:
-        """Wait until the next request may be sent."""
         await self._backoff.over(self)
 
     def retry(self, exchange: Exchange, tries: int) -> bool:

@@ -128,12 +128,10 @@ def run_key(run_id: str) -> str:
 
 
 def same_server(root: str, other: str) -> bool:
-    """Whether two roots are names of one server."""
     return server_key(root) == server_key(other)
 
 
 def same_run(run_id: str, other: str) -> bool:
-    """Whether two ids of one server name the same run."""
     return run_key(run_id) == run_key(other)
 
 

@@ -109,7 +109,6 @@ class _Lines:
         return int(found[-1] if found else ExitCode.DONE)
 
     def print_requests(self, workspace: Workspace, bulk: BulkDraft) -> None:
-        """What would be sent."""
         for draft in bulk.drafts:
             method, url = workspace.client.target(draft)
             if self._as_json:
@@ -124,7 +123,6 @@ class _Lines:
             self._print(Draft(run_id, "", {}), outcome, why.sentence)
 
     def print_end(self, save: Save) -> None:
-        """How a change ended."""
         outcome = save.outcome or Outcome.UNKNOWN
         self.unsent += save.stopped and save.sent is None
         self._print(save.operation, outcome, message_of(save), save)

@@ -450,7 +450,6 @@ async def _one_read(client: GraphClient) -> tuple[Exchange, RuntuiError | None]:
 
 
 def clock(exchange: Exchange) -> Finding:
-    """How far the clocks differ, by the Date header of a response."""
     seconds = exchange.clock_ahead
     if seconds is None:
         return warning("clock", "The server sends no time.", "Check the clock yourself: date -u.")

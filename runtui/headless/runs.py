@@ -154,7 +154,6 @@ def _print_in_order(store: Store, listing: _Listing, left_out: Container[str]) -
 
 
 def stored_rows(store: Store, query: RunQuery) -> Iterator[RunRow]:
-    """All rows of a query, in its order."""
     for start in range(0, store.count(query), BATCH):
         yield from store.window(query, start, BATCH)
 

@@ -355,7 +355,6 @@ def parse_query(options: Mapping[str, str], max_page_size: int | None, entity: E
 
 
 def refuse_unknown(options: Mapping[str, str], supported: frozenset[str]) -> None:
-    """Refuse system query options (those with a $) other than the supported ones."""
     for name in options:
         if name.startswith("$") and name not in supported:
             raise bad_request(f"The query option '{name}' is not supported here.")

@@ -228,7 +228,6 @@ def _page(request: Request, collection: Collection) -> Response:
 
 
 def _count(request: Request, collection: Collection) -> Response:
-    """How many entities there are, as plain text."""
     options = options_of(request)
     searches = {"$search"} if collection.entity.searchable else set()
     refuse_unknown(options, frozenset({"$filter", *searches}))
@@ -275,7 +274,6 @@ def _narrowed(values: dict[str, Any], select: tuple[str, ...], type_name: str) -
 
 
 def read_routes() -> Iterator[Route]:
-    """Every read of the service, but for functions."""
     one, run = WORKFLOW_PATH, RUN_PATH
     yield from reading(f"/{ROOT}/workflows", workflows)
     yield from reading(f"{one}/runs", of_workflow(RUN, "runs"), runs)

@@ -216,7 +216,6 @@ class Workspace:
 
     @property
     def read_only(self) -> bool:
-        """Whether changes are refused now."""
         return self.settings.read_only or self._read_only_since is not None
 
     def why_read_only(self) -> str | None:

@@ -155,5 +155,4 @@ AADSTS: Final = {
 
 
 def aadsts(number: int, **facts: object) -> OAuthError:
-    """The error with that number of `AADSTS`, its braces filled from `facts`."""
     return AADSTS[number].response(number, claims="", **facts)

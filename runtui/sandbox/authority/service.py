@@ -247,7 +247,6 @@ def _message(status: int, title: str, text: str) -> AuthorityResponse:
 
 
 def _sign_in_form(request: AuthorizationRequest, key: str, users: Iterable[User]) -> str:
-    """Ask whether an application may sign in; `key` names the request in the answer."""
     hidden = f'<input type="hidden" name="visit" value="{escape(key)}">'
     return f'<p>It requests: {escape(request.scope)}</p><form method="post">{hidden}{_choice(users)}</form>'
 

@@ -51,7 +51,6 @@ def replace_triage(db: sqlite3.Connection, rows: Iterable[Stamped]) -> None:
 
 
 def triage_of(db: sqlite3.Connection, run_ids: Collection[str]) -> dict[str, RunTriage]:
-    """What is remembered of some runs; those without anything are left out."""
     ids, found = list(run_ids), {}
     for start in range(0, len(ids), _AT_ONCE):
         part = ids[start : start + _AT_ONCE]

@@ -57,7 +57,6 @@ from runtui.tui.widgets.chrome import (
     for_good,
     headline,
 )
-from runtui.tui.widgets.inputs import InputBar
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import RowList
 from runtui.tui.widgets.side_panel import SidePanel
@@ -464,10 +463,10 @@ class Frame(DrawnOnce[ScreenResultType]):
     @property
     def scopes_of_keys(self) -> tuple[Scope, ...]:
         """Whose keys are for what has the focus, the nearest first."""
-        around = self.focused.ancestors if self.focused is not None else ()
-        typed = next((node for node in around if isinstance(node, InputBar)), None)
-        if typed is not None:
-            return (typed.scope, "app")
+        around = self.focused.ancestors_with_self if self.focused is not None else ()
+        inner: Scope | None = next((scope for node in around if (scope := getattr(node, "scope", None))), None)
+        if inner is not None and inner != self.view.scope:  # a box to type into, or an open dropdown
+            return (inner, "app")
         return (*self._panel_scopes, "app") if self.has_keys_in_panel else (*self._own_scopes, "app")
 
     def give_room(self) -> None:
@@ -546,7 +545,7 @@ class Frame(DrawnOnce[ScreenResultType]):
         own = next((key for key in self.active_bindings.values() if key.binding.id == action.name), None)
         if action.scope in self.scopes:
             await self.action_perform(action_id)
-        elif own is not None and action.is_alone:
+        elif own is not None and (action.is_alone or action.scope in self.scopes_of_keys):
             await self.app.run_action(own.binding.action, own.node)
         else:
             self._remark(place_of(action), "warning")
