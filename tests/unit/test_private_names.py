@@ -59,6 +59,8 @@ INHERITED: Final[dict[str, set[str]]] = {
         "_background_screens",
         "_close_messages_no_wait",
         "_debug",
+        "_disable_notifications",
+        "_disable_tooltips",
         "_driver",
         "_exception",
         "_fatal_error",
