@@ -81,12 +81,10 @@ def _call(command: Command, given: dict[str, Any]) -> int:
     own = {name: value for name, value in given.items() if name not in OPTION_BY_NAME and name != "profile"}
     _check_texts(own.values())
     module, _, function = command.run.partition(":")
-    collects = gc.isenabled()
-    gc.disable()  # what is imported is no garbage
+    gc.disable()
     run = getattr(import_module(module), function)
     gc.freeze()
-    if collects:
-        gc.enable()
+    gc.enable()
     code: int = ExitCode.DONE
     try:
         code = run(*_first_argument(command, given), **own)

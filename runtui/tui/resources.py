@@ -62,6 +62,10 @@ UNDER_A_MARK: Final = frozenset(ROW_FLAGS[ROW_FLAGS.index(MARKED) + 1 :])
 """What a mark hides."""
 
 
+READING: Final = "Reading…"
+"""Said in the place of rows while they are read: until then nobody knows how many there are."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReadRows(Generic[RowT, RowId]):
     """Rows that were read already."""

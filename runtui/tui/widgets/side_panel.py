@@ -7,9 +7,7 @@ the body scrolls under it.
 
 from __future__ import annotations
 
-import re
-import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
@@ -25,7 +23,7 @@ from runtui.domain.columns import panel_width
 from runtui.domain.rows import short_id
 from runtui.domain.times import second_text
 from runtui.tui.actions import bindings
-from runtui.tui.text import content, fit, middle, plain
+from runtui.tui.text import content, fit, middle, plain, wrapped
 from runtui.tui.widgets.chrome import Pane, PaneTitle
 from runtui.tui.widgets.inputs import PagedList
 from runtui.tui.widgets.json_view import JsonView
@@ -302,30 +300,13 @@ class SidePanel(Pane):
             return
         self._drawn = (self.tab, width)
         page = self._pages[self.tab]
-        header = [line for fact in page.facts for line in _wrapped(fact, max(20, width - 2))]
+        header = [line for fact in page.facts for line in wrapped(content(fact.text, fact.style), max(20, width - 2))]
         if header and page.body:
             header.append(Content(""))
         self._page.show_text(
             page.body, header=header, changed=page.changed, keep_place=keep_place, expected=max(0, width - 2)
         )
         self.search.look_again()
-
-
-_BEFORE_THE_VALUE: Final = re.compile(r" *(?:[·→] |\w+(?: \w+)? {2,}(?=\S))?")
-"""The blanks before a fact, and its bullet or its label, which two blanks follow."""
-
-
-def _wrapped(fact: Fact, width: int) -> Sequence[Content]:
-    """A fact in lines of so many cells, all as far in as what follows its bullet or label."""
-    text = plain(fact.text)
-    before = _BEFORE_THE_VALUE.match(text)
-    head = before[0] if before is not None and cell_len(before[0]) <= width // 2 else ""
-    start, words = cell_len(head), text.removeprefix(head)
-    if cell_len(words) == len(words):
-        filled = textwrap.wrap(words, width - start, break_on_hyphens=False) or [""]
-    else:
-        filled = [line.plain.rstrip() for line in content(words).wrap(width - start, overflow="fold")]
-    return [content((" " * start if number else head) + line, fact.style) for number, line in enumerate(filled)]
 
 
 def _summary(exchange: Exchange) -> str:
