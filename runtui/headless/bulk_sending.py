@@ -32,6 +32,7 @@ from runtui.headless.console import (
     narrate,
     print_result,
 )
+from runtui.headless.session import stored_run
 from runtui.services.workspace import Workspace
 from runtui.services.writing.bulk import Bulk
 from runtui.services.writing.save import Save, Step
@@ -56,7 +57,7 @@ async def send_many(workspace: Workspace, bulk: BulkDraft, names: Mapping[str, s
         if bulk.drafts and not options.yes and not await _is_confirmed(len(bulk.drafts)):
             narrate("Not confirmed. Nothing was sent.")
             return ExitCode.NOT_DONE
-    lines.print_left_out(bulk)
+    lines.print_left_out(workspace, bulk)
     if bulk.drafts:
         sent = workspace.saves.submit_many(
             bulk.drafts, undoes=bulk.undoes, holds=not options.keep_going, why=options.reason
@@ -116,11 +117,12 @@ class _Lines:
             else:
                 print(f"{method} {visible(url)}\n{draft.body_text()}")
 
-    def print_left_out(self, bulk: BulkDraft) -> None:
+    def print_left_out(self, workspace: Workspace, bulk: BulkDraft) -> None:
         """What becomes of the runs that nothing is sent to."""
         for run_id, why in bulk.left_out.items():
             outcome = Outcome.DONE if why is SAME_ALREADY else Outcome.NOT_DONE
-            self._print(Draft(run_id, "", {}), outcome, why.sentence)
+            stored = stored_run(workspace, run_id)
+            self._print(Draft(run_id, stored.workflow_id if stored is not None else "", {}), outcome, why.sentence)
 
     def print_end(self, save: Save) -> None:
         outcome = save.outcome or Outcome.UNKNOWN
