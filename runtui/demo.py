@@ -6,6 +6,7 @@ when its standard input closes, however this process ended.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -14,7 +15,6 @@ import tempfile
 import threading
 from contextlib import suppress
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from runtui.errors import RuntuiError, UsageError
@@ -153,8 +153,11 @@ def demo(line: CommandLine, *, runs: int, seed: int, hostile: bool, scenario: st
 
         check_sign_in(scenario_named(scenario), has_sign_in=sign_in)
     sandbox = loading_sandbox()
+    gc.disable()  # what is loaded until the first rows stand is no garbage
     try:
         sandbox.serve(runs=runs, seed=seed, hostile=hostile, scenario=scenario, sign_in=sign_in)
+        from pathlib import Path
+
         from runtui.command_line import SessionSpec
         from runtui.config import read_config
         from runtui.keys.actions import remap

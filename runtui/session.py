@@ -34,6 +34,12 @@ if TYPE_CHECKING:
 _GIVES_WAY_AFTER: Final = 0.0005
 """Seconds for which one thread may keep another from running; ten times as long by default."""
 
+_ROWS_COME_FIRST: Final = 0.1
+"""Seconds for which the screen waits for the first rows: loaded beside it, they take three times as long."""
+
+_PAINTS_APART: Final = 0.1
+"""The least seconds from one paint to the next while the screen is loaded: it draws all that came meanwhile."""
+
 
 class Ended(NamedTuple):
     """How a screen ended."""
@@ -100,7 +106,7 @@ async def _one(
     try:
         TAKEOVER.take()
         workspace = Workspace(settings, spec.store_file, token, wire=spec.wire)
-        has_rows = _paint(workspace, sandbox)
+        has_rows = _paint(workspace, sandbox) > 0
         gc.disable()  # what is loaded and built until the first rows stand is no garbage
         with _previewing(workspace, sandbox, moves=has_rows, reads=not typed_ahead) as preview:
             if has_rows:
@@ -138,11 +144,11 @@ async def _one(
             await _end_sign_in(token)
 
 
-def _paint(workspace: Workspace, sandbox: SandboxControl | None) -> bool:
-    """Draw the first rows, or that they are being read; return whether there were any."""
+def _paint(workspace: Workspace, sandbox: SandboxControl | None) -> int:
+    """Draw the first rows, or that they are being read; return how many runs there are."""
     paint = FirstPaint(workspace.settings, *terminal_size(), sandbox)
     write(placed(paint.lines(workspace.store, workspace.preferences.kept)))
-    return workspace.store.count(EVERY_RUN) > 0
+    return workspace.store.count(EVERY_RUN)
 
 
 def _keep_snapshot(workspace: Workspace, columns: int, lines: int) -> None:
@@ -207,19 +213,28 @@ def _previewing(workspace: Workspace, sandbox: SandboxControl | None, *, moves: 
 async def _read_while_loading(
     spec: SessionSpec, workspace: Workspace, sandbox: SandboxControl | None, preview: Preview
 ) -> None:
-    """Load what reads the server, then the screen while it starts and answers; show the first rows as soon as there
-    are some."""
+    """Load what reads the server, show its first rows, then load the screen while it answers. Once the list is full, a
+    key that only the screen can answer comes before the rest of the rows."""
     from runtui.graph.network import load_httpx
 
     loop = asyncio.get_running_loop()
-    has_rows = False
+    is_full = asyncio.Event()
+    next_paint = 0.0
 
     def show() -> None:
-        nonlocal has_rows
-        has_rows = has_rows or preview.shows_help or _paint(workspace, sandbox)
+        nonlocal next_paint
+        if loop.time() < next_paint:
+            return
+        if preview.shows_help or _paint(workspace, sandbox) >= terminal_size()[1]:
+            next_paint = loop.time() + _PAINTS_APART
+            is_full.set()
+            if preview.is_over:
+                workspace.refresh.hold()
 
     async def load_rest() -> None:
         await loading
+        with suppress(TimeoutError):
+            await asyncio.wait_for(is_full.wait(), _ROWS_COME_FIRST)
         await _load_screen()
 
     def load() -> None:
@@ -235,8 +250,6 @@ async def _read_while_loading(
     workspace.refresh.start()
     await loading_rest
     end()
-    if not preview.shows_help:
-        _paint(workspace, sandbox)
 
 
 def _begin(workspace: Workspace) -> None:

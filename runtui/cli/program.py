@@ -81,7 +81,7 @@ def _call(command: Command, given: dict[str, Any]) -> int:
     own = {name: value for name, value in given.items() if name not in OPTION_BY_NAME and name != "profile"}
     _check_texts(own.values())
     module, _, function = command.run.partition(":")
-    gc.disable()  # what is imported is no garbage
+    gc.disable()
     run = getattr(import_module(module), function)
     gc.freeze()
     gc.enable()

@@ -17,18 +17,16 @@ import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from io import FileIO
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
-import uvicorn
-import uvicorn.server
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.sandbox.app import create_app
@@ -37,6 +35,15 @@ from runtui.sandbox.scenarios import summaries
 
 if TYPE_CHECKING:
     from runtui.sandbox.authority.service import Authority
+
+# uvicorn imports its command line, made of click and of processes (20 ms), for these names alone.
+sys.modules["uvicorn.main"] = SimpleNamespace(Server=None, main=None, run=None)  # type: ignore[assignment]
+try:
+    from uvicorn.config import Config
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+    from uvicorn.server import Server
+finally:
+    del sys.modules["uvicorn.main"]
 
 HOST: Final = "127.0.0.1"
 AUTHORITY_PATH: Final = "/authority"
@@ -85,8 +92,8 @@ def main(
     return ExitCode.DONE
 
 
-def server_config(app: ASGIApp) -> uvicorn.Config:
-    return uvicorn.Config(
+def server_config(app: ASGIApp) -> Config:
+    return Config(
         app,
         http=BreakableProtocol,
         ws="none",
@@ -177,7 +184,7 @@ class BreakableProtocol(H11Protocol):
                 pass
 
 
-class _Server(uvicorn.Server):
+class _Server(Server):
     """uvicorn's server: prints where it is, switches scenarios, and exits with 0 when it is told to stop."""
 
     def __init__(self, graph: Starlette, authority: Authority | None, until_stdin_closes: bool) -> None:

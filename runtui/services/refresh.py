@@ -14,7 +14,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -70,8 +70,7 @@ class UnreadWorkflow(NamedTuple):
         return f"The runs of {self.name} could not be read: {self.fault}"
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """What there is to say about the listing."""
 
     listing: bool = False
@@ -163,6 +162,8 @@ class Refresh:
         """Whether it is to be one in full."""
         self._nudge = asyncio.Event()
         """Ends a rest early, so that it looks at what has changed."""
+        self._may_go_on = asyncio.Event()
+        self._may_go_on.set()
         self._task: asyncio.Task[None] | None = None
         self._failures = 0
         """How many listings in a row read nothing."""
@@ -179,9 +180,14 @@ class Refresh:
 
     def start(self) -> None:
         """List now, and go on listing."""
+        self._may_go_on.set()
         if self._task is None:
             self._task = asyncio.create_task(self._go_on(), name="refresh")
             self._task.add_done_callback(self._ended)
+
+    def hold(self) -> None:
+        """Ask for no more runs until `start`: somebody waits for something else."""
+        self._may_go_on.clear()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """Tell of a defect that ends the listing: a list that nobody reads any more must not look like one."""
@@ -338,6 +344,7 @@ class Refresh:
                     self.up_to_date.announce(UpToDate(workflow_id, rows))
             self._last_page_at = asyncio.get_running_loop().time()
             self._say(runs_read=self.progress.runs_read + len(page.items))
+            await self._may_go_on.wait()
 
     async def _keep(self, put: Callable[..., None], *what: Any) -> None:
         """Keep something about listings for the next one."""
@@ -375,7 +382,7 @@ class Refresh:
         self._say(waiting_until=wait and wait.until)
 
     def _say(self, **facts: Any) -> None:
-        self.progress = replace(self.progress, **facts)
+        self.progress = self.progress._replace(**facts)
         self.changed.announce(self.progress)
 
 

@@ -186,6 +186,8 @@ def _open_private(path: Path) -> sqlite3.Connection:
     private_database(path)
     db = _connect(path)
     try:
+        if not path.stat().st_size:  # of a new file nothing can be lost
+            db.execute("PRAGMA synchronous = OFF")
         db.execute("PRAGMA journal_mode = WAL")
         # A listing changes the same pages of the indexes again and again: copied seldom, a quarter less is written.
         db.execute("PRAGMA wal_autocheckpoint = 8000")

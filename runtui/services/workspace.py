@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -81,14 +82,13 @@ class Workspace:
     def load() -> None:
         """Import what reads the server, which takes longer than to build it: in a thread, while there is else to do."""
         import runtui.graph.client
-        import runtui.services.drafts
-        import runtui.services.refresh
-        import runtui.services.triage.memory  # noqa: F401
+        import runtui.services.refresh  # noqa: F401
 
     async def load_triage(self) -> TriageMemory:
         """Have `triage`, and with it what threads use as well: journal and drafts. It is loaded beside the loop."""
         if "triage" not in vars(self):
-            await asyncio.to_thread(self.load)
+            for module in ("triage.memory", "drafts"):
+                await asyncio.to_thread(import_module, f"runtui.services.{module}")
         return self.triage
 
     def connect(self, root: str) -> None:
