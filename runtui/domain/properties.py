@@ -14,6 +14,7 @@ workflow history".
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -230,6 +231,8 @@ def same_value(left: object, right: object) -> bool:
 def _adapter(kind: PropertyKind) -> TypeAdapter[str] | TypeAdapter[int]:
     from typing import Annotated
 
+    # A plugin could change what is judged; to look for one reads the metadata of every installed package.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from pydantic import AfterValidator, Field, StrictInt, StrictStr, TypeAdapter
 
     def is_moment(text: str) -> str:
