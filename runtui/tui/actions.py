@@ -7,8 +7,7 @@ feature has an `action_<id>` for each action of `runtui.keys.actions`.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from textual.binding import Binding, BindingType, Keymap
 
@@ -19,8 +18,7 @@ from runtui.services.journal_query import damage_sentence
 from runtui.services.writing.undo import why_not as why_no_undo
 
 
-@dataclass(frozen=True, slots=True)
-class ActionContext:
+class ActionContext(NamedTuple):
     """What decides whether an action can run now."""
 
     why_read_only: str | None = None

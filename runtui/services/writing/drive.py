@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final, ParamSpec, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, ParamSpec, Protocol, TypeVar
 from uuid import uuid4
 
 from runtui.domain.report import Outcome
@@ -83,8 +82,7 @@ def update_of(intent: Intent) -> RunUpdate:
     return RunUpdate(intent.workflow_id, intent.run_id, intent.body, intent.client_request_id, intent.if_match)
 
 
-@dataclass(frozen=True, slots=True)
-class WriteContext:
+class WriteContext(NamedTuple):
     """Who writes, and where."""
 
     root: str
@@ -197,8 +195,7 @@ class WriteDriver:
             pass  # said by `unrecorded`
         finally:
             self.end(
-                replace(
-                    save,
+                save._replace(
                     step=Step.ENDED,
                     outcome=outcome,
                     resumes_at=None,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 from rich.cells import cell_len
@@ -60,16 +59,14 @@ NOTHING_NAMED: Final = About()
 """For a page that is about no run."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """A line above a body: a text of any length, and its style."""
 
     text: str
     style: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """What one tab shows."""
 
     facts: tuple[Fact, ...] = ()
