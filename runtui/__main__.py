@@ -15,6 +15,7 @@ def main() -> int:
     if sys.argv[1:] == ["--version"]:
         print(f"runtui {__version__}")
         return 0
+    gc.disable()  # what is loaded is no garbage
     try:
         if sys.argv[1:2] == ["demo"] and not {"-h", "--help"}.intersection(sys.argv):
             from runtui.demo import loading_sandbox

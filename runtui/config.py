@@ -85,7 +85,6 @@ class Choices(NamedTuple):
     values: Mapping[str, Chosen]
 
     def get(self, name: str) -> Any:
-        """The value of an option by its name, or its default."""
         chosen = self.values.get(name)
         return default_of(name) if chosen is None else chosen.value
 

@@ -34,6 +34,15 @@ if TYPE_CHECKING:
 _GIVES_WAY_AFTER: Final = 0.0005
 """Seconds for which one thread may keep another from running; ten times as long by default."""
 
+_ROWS_COME_FIRST: Final = 0.1
+"""Seconds for which the screen waits for the first rows: loaded beside it, they take three times as long."""
+
+_PAGES_TOGETHER: Final = 0.005
+"""Seconds for which a paint waits for pages that were asked for at the same time."""
+
+_PAINTS_APART: Final = 0.1
+"""Seconds from what comes while the screen is loaded to its paint: the screen draws it too."""
+
 
 class Ended(NamedTuple):
     """How a screen ended."""
@@ -107,7 +116,7 @@ async def _one(
                 await _load_screen()
                 workspace.connect(await spec.root() if spec.root else settings.root)
             else:
-                await _read_while_loading(spec, workspace, sandbox, preview)
+                await _read_while_loading(spec, workspace, preview)
         from runtui.tui import app as screen
         from runtui.tui.features.leaving import Leaving
         from runtui.tui.features.wiring import Stages
@@ -204,22 +213,34 @@ def _previewing(workspace: Workspace, sandbox: SandboxControl | None, *, moves: 
         TAKEOVER.typed = preview.typed
 
 
-async def _read_while_loading(
-    spec: SessionSpec, workspace: Workspace, sandbox: SandboxControl | None, preview: Preview
-) -> None:
-    """Load what reads the server, then the screen while it starts and answers; show the first rows as soon as there
-    are some."""
+async def _read_while_loading(spec: SessionSpec, workspace: Workspace, preview: Preview) -> None:
+    """Load what reads the server, show its first rows, then load the screen while it answers. A key that only the
+    screen can answer waits for a full list alone: the rest of the rows comes after it."""
     from runtui.graph.network import load_httpx
 
     loop = asyncio.get_running_loop()
-    has_rows = False
+    is_full = asyncio.Event()
+    painting: asyncio.TimerHandle | None = None
 
     def show() -> None:
-        nonlocal has_rows
-        has_rows = has_rows or preview.shows_help or _paint(workspace, sandbox)
+        nonlocal painting
+        if painting is None and not (is_full.is_set() and preview.is_over):
+            painting = loop.call_later(_PAINTS_APART if is_full.is_set() else _PAGES_TOGETHER, paint)
+
+    def paint() -> None:
+        nonlocal painting
+        painting = None
+        if (rows := preview.show()) >= terminal_size()[1]:
+            is_full.set()
+            if preview.is_over:
+                workspace.refresh.hold()
+        elif rows:
+            workspace.refresh.start()  # with the next pages it may be full
 
     async def load_rest() -> None:
         await loading
+        with suppress(TimeoutError):
+            await asyncio.wait_for(is_full.wait(), _ROWS_COME_FIRST)
         await _load_screen()
 
     def load() -> None:
@@ -233,10 +254,12 @@ async def _read_while_loading(
     workspace.connect(root)
     end = workspace.store.changed.subscribe(lambda _ids: loop.call_soon_threadsafe(show))
     workspace.refresh.start()
+    if preview.is_over:
+        workspace.refresh.hold()
     await loading_rest
     end()
-    if not preview.shows_help:
-        _paint(workspace, sandbox)
+    if painting is not None:
+        painting.cancel()
 
 
 def _begin(workspace: Workspace) -> None:

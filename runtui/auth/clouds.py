@@ -43,44 +43,26 @@ class Cloud(NamedTuple):
         return authority == self.authority or authority in self.older_authorities
 
 
-CLOUD_BY_NAME: Final[Mapping[str, Cloud]] = {
-    cloud.name: cloud
-    for cloud in (
-        Cloud(
-            "global",
-            "Global",
-            "https://graph.microsoft.com",
-            "https://login.microsoftonline.com",
-            "https://entra.microsoft.com",
-            "Global",
-        ),
-        Cloud(
-            "usgov",
-            "US Government L4",
-            "https://graph.microsoft.us",
-            "https://login.microsoftonline.us",
-            "https://entra.microsoft.us",
-            "USGov",
-        ),
-        Cloud(
-            "dod",
-            "US Government L5 (DoD)",
-            "https://dod-graph.microsoft.us",
-            "https://login.microsoftonline.us",
-            "https://entra.microsoft.us",
-            "USGovDoD",
-        ),
-        Cloud(
-            "china",
-            "China (21Vianet)",
-            "https://microsoftgraph.chinacloudapi.cn",
-            "https://login.partner.microsoftonline.cn",
-            "https://entra.microsoftonline.cn",
-            "China",
-            ("https://login.chinacloudapi.cn",),
-        ),
-    )
-}
+_CLOUDS: Final = (
+    Cloud(
+        "global", "Global", "https://graph.microsoft.com", "https://login.microsoftonline.com",
+        "https://entra.microsoft.com", "Global",
+    ),
+    Cloud(
+        "usgov", "US Government L4", "https://graph.microsoft.us", "https://login.microsoftonline.us",
+        "https://entra.microsoft.us", "USGov",
+    ),
+    Cloud(
+        "dod", "US Government L5 (DoD)", "https://dod-graph.microsoft.us", "https://login.microsoftonline.us",
+        "https://entra.microsoft.us", "USGovDoD",
+    ),
+    Cloud(
+        "china", "China (21Vianet)", "https://microsoftgraph.chinacloudapi.cn",
+        "https://login.partner.microsoftonline.cn", "https://entra.microsoftonline.cn", "China",
+        ("https://login.chinacloudapi.cn",),
+    ),
+)  # fmt: skip
+CLOUD_BY_NAME: Final[Mapping[str, Cloud]] = {cloud.name: cloud for cloud in _CLOUDS}
 
 
 def is_loopback(host: str) -> bool:

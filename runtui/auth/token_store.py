@@ -252,7 +252,6 @@ def staging_cache() -> Any:
 
 
 def _register_tokens(answer: object) -> None:
-    """Have the tokens in a token response redacted wherever they are shown."""
     if isinstance(answer, Mapping):
         for name in _TOKEN_FIELDS:
             if isinstance(token := answer.get(name), str):

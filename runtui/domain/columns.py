@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
+from runtui.domain.times import distance
+
 RowT = TypeVar("RowT")
 
 Align = Literal["left", "right"]
@@ -94,6 +96,15 @@ class ListCell(NamedTuple):
 DASH: Final = "–"
 NOTHING: Final = ListCell(DASH, "muted")
 """The cell of a value that is not there."""
+
+
+def text_cell(text: str, role: Role = "text") -> ListCell:
+    return ListCell(text, role) if text else NOTHING
+
+
+def age_cell(ticks: int | None, now: int, role: Role = "text") -> ListCell:
+    """How long ago something was that the service recorded."""
+    return NOTHING if ticks is None else ListCell(distance(ticks, now, is_recorded=True), role)
 
 
 GREATEST_FIRST: Final = ("-value",)
@@ -231,7 +242,6 @@ class Arrangement(NamedTuple, Generic[RowT]):
     """How far they are scrolled to the right, in columns; the flexible one stays. None where a list does not scroll."""
 
     def layout(self, width: int) -> Layout[RowT]:
-        """The columns of a list that takes so many cells."""
         return list_layout(self.columns, width, self.needs, is_chosen=self.is_chosen, first=self.first or 0)
 
     def column_at(self, x: int, width: int) -> Column[RowT] | None:
@@ -244,7 +254,6 @@ class Arrangement(NamedTuple, Generic[RowT]):
         return None
 
     def hidden(self, width: int) -> int:
-        """How many columns there are beyond the last one in sight."""
         return len(self.columns) - (self.first or 0) - len(self.layout(width))
 
     def scrolled(self, by: int, width: int) -> Arrangement[RowT]:

@@ -72,13 +72,7 @@ def tenant_counts(by_status: Mapping[str, int], stuck: int) -> tuple[TenantCount
     """
     looks = STATUS_LOOKS.values()
     counts = [
-        TenantCount(
-            look.glyph,
-            look.word,
-            look.role,
-            f"status:{look.name}",
-            by_status.get(look.name, 0),
-        )
+        TenantCount(look.glyph, look.word, look.role, f"status:{look.name}", by_status.get(look.name, 0))
         for look in looks
         if look.is_problem
     ]

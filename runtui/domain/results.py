@@ -45,7 +45,6 @@ class _Result:
 
     @property
     def subject_id(self) -> str:
-        """The id of whom or what it is about; empty when there is none."""
         return text_in(_subject(self.received), "id")
 
     @property
@@ -222,5 +221,4 @@ def _subject_name(subject: Mapping[str, Any], known: str) -> str:
 
 
 def _kind(subject: Mapping[str, Any]) -> str:
-    """What a subject is, in words; empty where it does not say."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type_in(subject).removesuffix("WorkflowSubject")).lower()

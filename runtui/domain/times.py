@@ -187,11 +187,7 @@ def distance(ticks: int, now: int, *, is_recorded: bool) -> str:
     if is_recorded and 0 < ticks - now <= _CLOCK_SKEW:
         return "now"
     length = abs(now - ticks)
-    for unit, size, limit in (
-        ("s", TICKS_PER_SECOND, _MINUTE),
-        ("m", _MINUTE, _HOUR),
-        ("h", _HOUR, 2 * _DAY),
-    ):
+    for unit, size, limit in (("s", TICKS_PER_SECOND, _MINUTE), ("m", _MINUTE, _HOUR), ("h", _HOUR, 2 * _DAY)):
         if length < limit:
             amount = f"{length // size}{unit}"
             break

@@ -63,7 +63,6 @@ BUILT_IN_VIEWS: Final = (
 
 
 def all_views(own: Sequence[View]) -> tuple[View, ...]:
-    """The views in the order of their digits."""
     return (*BUILT_IN_VIEWS, *own)
 
 

@@ -44,7 +44,6 @@ class BatchItem(NamedTuple):
 
 
 def batch_of(items: Iterable[BatchItem]) -> str:
-    """The body that asks for some requests, in their order."""
     return f'{{"requests": [{", ".join(_request(number, item) for number, item in enumerate(items))}]}}'
 
 
@@ -118,11 +117,7 @@ def _items(body: Any) -> dict[str, Mapping[str, Any]]:
 
 
 def _answer(
-    batch: Exchange,
-    root: str,
-    item: BatchItem,
-    shown: Mapping[str, Any] | None,
-    received: Mapping[str, Any] | None,
+    batch: Exchange, root: str, item: BatchItem, shown: Mapping[str, Any] | None, received: Mapping[str, Any] | None
 ) -> Exchange | None:
     status = shown.get("status") if shown is not None else None
     if shown is None or received is None or type(status) is not int or status not in range(100, 600):

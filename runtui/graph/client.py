@@ -34,6 +34,7 @@ from runtui.graph.pages import (
     CollectionPage,
     GraphError,
     PageReader,
+    all_items,
     as_received,
     object_of,
     prefer,
@@ -126,7 +127,6 @@ class GraphClient:
         """Whether the root has a `$batch`: until it refuses one."""
 
     def workflows(self, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
-        """All workflows, page by page; GraphError when the listing cannot go on."""
         return self._reader.pages(WORKFLOWS_PATH, "list workflows", pace)
 
     def runs(
@@ -202,8 +202,7 @@ class GraphClient:
         if action.name == "activate":
             return answer._replace(entity=entity | await self._recent_runs(exchange, action.workflow_id, before))
         try:
-            pages = self._reader.pages(f"{path}/{REPROCESSED}", "list reprocessed runs", None)
-            made = [run async for page in pages for run in page.items]
+            made = await all_items(self._reader.pages(f"{path}/{REPROCESSED}", "list reprocessed runs", None))
             return answer._replace(entity=entity | {REPROCESSED: made})
         except GraphError as error:
             return Answer(error.exchange, None, error.fault)
@@ -221,8 +220,7 @@ class GraphClient:
         if not as_of:
             return {}
         try:
-            pages = self.runs(workflow_id, begun=parse_ticks(as_of) - SHORTLY_BEFORE)
-            listed = [run async for page in pages for run in page.items]
+            listed = await all_items(self.runs(workflow_id, begun=parse_ticks(as_of) - SHORTLY_BEFORE))
         except (RuntuiError, ValueError):
             return {}
         runs = [run for run in listed if run.get("workflowExecutionType") == "onDemand"]
@@ -233,7 +231,7 @@ class GraphClient:
 
     async def _subject_ids(self, workflow_id: str, run_id: str) -> list[str] | None:
         try:
-            results = [item async for page in self.results.of_users(workflow_id, run_id) for item in page.items]
+            results = await all_items(self.results.of_users(workflow_id, run_id))
             return [str(item["subject"]["id"]) for item in results]
         except (RuntuiError, LookupError, TypeError):
             return None

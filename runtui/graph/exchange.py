@@ -164,7 +164,6 @@ class Exchange:
         return self.response_body.decode("utf-8-sig", "replace")
 
     def request_header(self, name: str) -> str:
-        """The first value of a request header; empty when it is absent."""
         return _header(self.request_headers, name)
 
     def response_header(self, name: str) -> str:

@@ -164,10 +164,7 @@ _BY_FAILURE: dict[FailureKind, tuple[str, str]] = {
         "The token goes to the configured root only. If a server sent this link, tell its administrator.",
     ),
     FailureKind.TOKEN: ("There is no usable token", "Sign in again, or put a fresh token into RUNTUI_TOKEN."),
-    FailureKind.HEADER: (
-        "The request cannot be sent",
-        "If a server supplied the value, tell its administrator.",
-    ),
+    FailureKind.HEADER: ("The request cannot be sent", "If a server supplied the value, tell its administrator."),
     FailureKind.SETUP: (
         "The connection cannot be set up",
         "Check ca-file and proxy, or the variables SSL_CERT_FILE, HTTPS_PROXY, ALL_PROXY and NO_PROXY.",
@@ -200,7 +197,6 @@ _TITLE_TAG = re.compile(r"<title[^>]*>(.{1,200}?)</title>", re.IGNORECASE | re.D
 
 
 def fault_of(exchange: Exchange, *, writing: bool) -> Fault | None:
-    """What went wrong with `exchange`, or None when it succeeded."""
     return read_answer(exchange, writing=writing)[1]
 
 
@@ -308,7 +304,6 @@ def _is_graphs_own(error: dict[str, Any] | None) -> bool:
 
 
 def _is_no_request(status: int, error: dict[str, Any] | None) -> bool:
-    """Whether the service says that it has no such request at all."""
     said = _text(error.get("message")) if error else ""
     return status == 405 or (status in (400, 404) and "not found for the segment" in said.lower())
 

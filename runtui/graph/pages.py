@@ -42,6 +42,10 @@ class CollectionPage(NamedTuple):
     exchange: Exchange
 
 
+async def all_items(pages: AsyncIterator[CollectionPage]) -> list[dict[str, Any]]:
+    return [item async for page in pages for item in page.items]
+
+
 class GraphError(RuntuiError):
     """A listing that cannot go on: the fault, and the exchange it shows in."""
 
@@ -138,7 +142,6 @@ def object_of(exchange: Exchange) -> dict[str, Any]:
 
 
 def _page(exchange: Exchange) -> tuple[dict[str, Any], tuple[dict[str, Any], ...]]:
-    """A page, and its items."""
     body = object_of(exchange)
     items = body.get("value")
     if not isinstance(items, list):

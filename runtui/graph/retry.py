@@ -114,7 +114,6 @@ class Backoff:
         self._ends[who] = max(end, self._ends.get(who, 0.0))
 
     async def over(self, who: Pace) -> None:
-        """Wait until neither `who` nor all of them have to wait."""
         loop = asyncio.get_running_loop()
         while waiting := [key for key in (who, None) if key in self._ends]:
             await asyncio.sleep(max(self._ends[key] for key in waiting) - loop.time())
@@ -136,7 +135,6 @@ class Pace:
         self._failed_before = failed_before
 
     async def ready(self) -> None:
-        """Wait until the next request may be sent."""
         await self._backoff.over(self)
 
     def retry(self, exchange: Exchange, tries: int) -> bool:
@@ -193,12 +191,7 @@ def asked_wait(exchange: Exchange, now: datetime) -> float | None:
 
 
 def wait_of(
-    exchange: Exchange,
-    attempt: int,
-    now: datetime,
-    *,
-    longest: float = LONGEST_WAIT,
-    chance: random.Random = _CHANCE,
+    exchange: Exchange, attempt: int, now: datetime, *, longest: float = LONGEST_WAIT, chance: random.Random = _CHANCE
 ) -> float:
     """The seconds to wait after the `attempt`-th try (from 1), which ended as `exchange`, before the next one.
 

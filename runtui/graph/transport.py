@@ -104,7 +104,6 @@ class _Progress:
     body: BoundedBody | None = None
 
     async def trace(self, event: str, _info: object) -> None:
-        """Told by the connection of each of its steps."""
         if event.endswith(".send_request_headers.started"):
             self.sent = True
 

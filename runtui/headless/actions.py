@@ -29,7 +29,8 @@ from runtui.domain.triage.service_actions import (
 )
 from runtui.domain.triage.workflows import Workflow
 from runtui.errors import ExitCode, UsageError
-from runtui.headless.bulk_commands import is_one, send_to
+from runtui.graph.pages import all_items
+from runtui.headless.bulk import is_one, send_to
 from runtui.headless.changes import (
     EXIT_CODES,
     ChangeOptions,
@@ -137,10 +138,7 @@ def activate(session: SessionSpec, workflow: str, *, users: Sequence[str], **how
 def free_workflow(session: SessionSpec, workflow: str, **how: Any) -> int:
     """Clear the quarantine of a workflow; the exit code. See `cancel_runs`."""
 
-    def make(workflow_id: str, _people: Sequence[str]) -> ServiceAction:
-        return clear_quarantine(workflow_id)
-
-    return _act_on_workflow(session, workflow, (), make, ChangeOptions(**how))
+    return _act_on_workflow(session, workflow, (), lambda found, _people: clear_quarantine(found), ChangeOptions(**how))
 
 
 @command
@@ -184,9 +182,8 @@ async def _waiting_task(workspace: Workspace, workflow_id: str, run_id: str, wan
     Raises:
         UsageError: none waits, or several do and none was named.
     """
-    pages = workspace.client.results.of_tasks(workflow_id, run_id, pace=pace())
-    tasks = [TaskResult(item) async for page in pages for item in page.items]
-    found = [task for task in tasks if (task.id == wanted if wanted else task.is_waiting)]
+    tasks = await all_items(workspace.client.results.of_tasks(workflow_id, run_id, pace=pace()))
+    found = [task for task in map(TaskResult, tasks) if (task.id == wanted if wanted else task.is_waiting)]
     if len(found) == 1:
         return found[0]
     lines = [f"{task.id}  {task.task_name}, {task.subject_name}" for task in found]
@@ -216,8 +213,7 @@ async def _workflow(workspace: Workspace, wanted: str) -> dict[str, Any]:
     Raises:
         RuntuiError: there is none, or several have that name, or they cannot be read.
     """
-    pages = workspace.client.workflows(pace=pace())
-    workflows = [item async for page in pages for item in page.items]
+    workflows = await all_items(workspace.client.workflows(pace=pace()))
     found = [item for item in workflows if wanted in (item["id"], Workflow(item).name)]
     if len(found) == 1:
         return found[0]

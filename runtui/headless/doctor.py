@@ -167,10 +167,7 @@ def _short(config: Config, choices: Choices, option: str) -> str:
 
 
 async def _network(settings: Settings, *, offline: bool, environ: Mapping[str, str] = os.environ) -> list[Finding]:
-    findings = [
-        await asyncio.to_thread(trust, settings, environ),
-        await asyncio.to_thread(proxy, settings),
-    ]
+    findings = [await asyncio.to_thread(trust, settings, environ), await asyncio.to_thread(proxy, settings)]
     signed_in, token = await sign_in(settings, offline=offline, environ=environ)
     findings += signed_in
     if offline:
@@ -453,7 +450,6 @@ async def _one_read(client: GraphClient) -> tuple[Exchange, RuntuiError | None]:
 
 
 def clock(exchange: Exchange) -> Finding:
-    """How far the clocks differ, by the Date header of a response."""
     seconds = exchange.clock_ahead
     if seconds is None:
         return warning("clock", "The server sends no time.", "Check the clock yourself: date -u.")

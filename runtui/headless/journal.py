@@ -23,9 +23,9 @@ from runtui.private_files import logs_kept
 from runtui.services.journal import Entry, Journal
 from runtui.services.journal_file import broken_journal
 from runtui.services.journal_query import (
+    EntryQuery,
     ExportFormat,
     damage_sentence,
-    entry_filter,
     entry_object,
     export,
     outcome_word,
@@ -33,17 +33,15 @@ from runtui.services.journal_query import (
 from runtui.services.workspace import JOURNAL_FILE
 from runtui.settings import state_folder
 
-ALL: Final = -1
-"""No limit, in SQLite."""
-
 _COLUMNS: Final[tuple[Column[Entry], ...]] = (
     Column("number", "#", 3, 1, lambda entry, _: ListCell(str(entry.number))),
     Column("opened", "opened", 19, 3, lambda entry, _: ListCell(_clock(entry))),
     Column("outcome", "outcome", 8, 1, lambda entry, _: ListCell(outcome_word(entry))),
     Column("workflow", "workflow", 12, 4, lambda entry, _: ListCell(entry.workflow_name), grows_to=24),
-    Column("change", "change", 20, 2, lambda entry, _: ListCell(_change(entry)), flexible=True),
+    Column("change", "change", 20, 2,
+           lambda entry, _: ListCell(entry.damage or ", ".join(entry.change_words())), flexible=True),
     Column("run", "run", 21, 5, lambda entry, _: ListCell(entry.run_id, "muted"), grows_to=80),
-)
+)  # fmt: skip
 
 JournalFormat: TypeAlias = Literal["table"] | ExportFormat
 
@@ -64,11 +62,9 @@ def print_journal(folder: Path, *, root: str | None, filter_text: str, limit: in
     Raises:
         RuntuiError: the filter cannot be used, or the journal cannot be read.
     """
-    wanted = entry_filter(filter_text)
     with journal_in(folder) as journal:
-        entries = journal.entries(root=root, limit=ALL)
+        found = list(islice(EntryQuery(journal, root, filter_text), limit))
         is_whole = journal.set_aside is None
-    found = list(islice(filter(wanted, entries), limit))
     if output == "table":
         lines = column_lines(_COLUMNS, lambda: found, now_ticks(), standard_output(), is_chosen=False)
     else:
@@ -110,10 +106,6 @@ def journal_in(folder: Path) -> Iterator[Journal]:
 
 def no_such_entry(number: int) -> RuntuiError:
     return UsageError("There is no such change", f"The journal has no #{number}.", "runtui journal lists them.")
-
-
-def _change(entry: Entry) -> str:
-    return entry.damage or ", ".join(entry.change_words())
 
 
 def _clock(entry: Entry) -> str:

@@ -35,7 +35,6 @@ Shown = TypeVar("Shown", DeviceCode, BrowserPage)
 
 
 def nothing_to_sign_in_with(why: str) -> UsageError:
-    """The error of a sign-in without an app registration; `why` is a sentence."""
     needs = "Signing in needs a tenant-id and a client-id, from a profile or from --tenant-id and --client-id."
     hint = f"Take them from an app registration like this one; `runtui` shows every step:\n{REGISTRATION}"
     return UsageError("There is nothing to sign in with", f"{why} {needs}", hint)
@@ -182,11 +181,7 @@ async def _accompanied(
 
 
 async def _show_code(code: DeviceCode) -> None:
-    narrate(
-        f"Open       {code.verification_uri}",
-        f"and enter  {code.user_code}",
-        f"{who_asks()} {BEWARE_CODE}",
-    )
+    narrate(f"Open       {code.verification_uri}", f"and enter  {code.user_code}", f"{who_asks()} {BEWARE_CODE}")
     line = PassingLine()
     try:
         while (left := (code.expires_at - datetime.now(UTC)).total_seconds()) > 0:
@@ -271,7 +266,6 @@ def identity_lines(settings: Settings, state: SignInState, scopes: Sequence[str]
 
 
 def short_scopes(scopes: Sequence[str]) -> list[str]:
-    """Scopes without their resource."""
     return [scope.rpartition("/")[2] for scope in scopes]
 
 

@@ -19,7 +19,7 @@ _logger: Final = logging.getLogger("runtui.keys")
 Scope = Literal[
     "app", "table", "rows", "row", "wide", "run", "runs", "users", "tasks", "causes", "people", "person", "edit",
     "conflict", "review", "journal", "filter", "picker", "columns", "sign_in", "help", "panel", "text", "search",
-    "overview", "results", "copies", "page", "line", "opened", "question",
+    "overview", "results", "copies", "page", "line", "opened", "question", "values",
 ]  # fmt: skip
 
 SCOPE_TITLES: Final[dict[Scope, str]] = {
@@ -37,6 +37,7 @@ SCOPE_TITLES: Final[dict[Scope, str]] = {
     "person": "One person",
     "filter": "Filter box",
     "edit": "Form",
+    "values": "Dropdown of the form",
     "conflict": "Conflict",
     "review": "Review",
     "results": "Results of a bulk change",
@@ -78,7 +79,7 @@ VIEWS: Final[dict[Scope, tuple[Scope, ...]]] = {
 }
 """The scope of each view of a frame, and those that it has in common with others."""
 
-TYPING: Final[frozenset[Scope]] = frozenset({"edit", "filter", "search", "people", "line"})
+TYPING: Final[frozenset[Scope]] = frozenset({"edit", "values", "filter", "search", "people", "line"})
 """The scopes in which an input has the focus: a letter there is text."""
 
 _WITHOUT_LINES: Final = TYPING | {"review", "question"}
@@ -93,6 +94,7 @@ PLACES: Final[tuple[frozenset[Scope], ...]] = (
     frozenset({"filter"}),
     frozenset({"search"}),
     frozenset({"page"}),
+    frozenset({"values"}),
 )
 """The scopes whose keys work at the same time."""
 
@@ -288,6 +290,12 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("revert", "edit", ("f8",), "revert field", "Revert this field.", 50, "change"),
     Action("discard", "edit", ("shift+f8",), "discard", "Discard the draft (press twice).", needs="change"),
     Action("leave", "edit", "back", "back", "Go back to the list; the draft is kept.", 80),
+    Action(
+        "choose_value", "values", "choose", "choose", "Choose the value under the cursor.", 90, call="press('enter')"
+    ),
+    Action(
+        "close_values", "values", "back", "keep", "Close the dropdown; the value stays.", 80, call="press('escape')"
+    ),
     # A draft whose run has changed
     Action(
         "merge",

@@ -22,7 +22,7 @@ from runtui.sandbox.batch import post_batch
 from runtui.sandbox.database import Database
 from runtui.sandbox.errors import GraphError, method_not_allowed, unknown_segment
 from runtui.sandbox.exchange import Pause, SandboxState, fault_response, graph_envelope, graph_headers, token_guard
-from runtui.sandbox.reads import function_routes, read_routes
+from runtui.sandbox.reads import WORKFLOW_PATH, function_routes, read_routes
 from runtui.sandbox.requests import PathReader, canonical_paths
 from runtui.sandbox.scenarios import ScenarioSwitch, simulation
 from runtui.sandbox.tenant.seed import DEFAULT_RUNS, HOSTILE_TEXTS, hostile_plans, hostile_workflows, plan_runs
@@ -34,13 +34,11 @@ if TYPE_CHECKING:
 
 _PREFIXES: Final = ("/beta", "/v1.0")
 
-_RUN: Final = "/identityGovernance/lifecycleWorkflows/workflows/{workflow_id}/runs/{key}"
-
 ROUTES: Final = (
     *function_routes(),
     *read_routes(),
     *action_routes(),
-    Route(_RUN, update_run, methods=["PATCH"]),
+    Route(f"{WORKFLOW_PATH}/runs/{{key}}", update_run, methods=["PATCH"]),
     Route("/workflowBase/runs/{key}", update_run, methods=["PATCH"]),
     Route("/$batch", post_batch, methods=["POST"]),
 )

@@ -15,7 +15,6 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
@@ -114,10 +113,9 @@ def _order(items: Mapping[str, _BatchItem]) -> TopologicalSorter[str]:
 async def _answer(request: Request, item: _BatchItem) -> dict[str, Any]:
     body = b"" if item.body is None else json.dumps(item.body).encode()
     held = await hold_response(request.app, _scope(request, item), receive_once(body, request.receive))
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in held.headers}
-    answer: dict[str, Any] = {"id": item.id, "status": held.status, "headers": headers}
+    answer: dict[str, Any] = {"id": item.id, "status": held.status_code, "headers": dict(held.headers)}
     if held.body:
-        is_json = Headers(raw=held.headers).get("content-type", "").startswith("application/json")
+        is_json = held.headers.get("content-type", "").startswith("application/json")
         answer["body"] = json.loads(held.body) if is_json else base64.b64encode(held.body).decode()
     return answer
 

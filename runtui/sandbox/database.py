@@ -340,7 +340,6 @@ class Database:
         self._sql.execute(f"UPDATE run SET {settings} WHERE id = ?", (*values.values(), run_id))
 
     def _insert(self, entity: EntityType, entities: Iterable[Mapping[str, Any]]) -> int:
-        """Insert entities; how many they were."""
         places = ", ".join("?" * len(entity.columns))
         insert = f'INSERT INTO "{entity.name}" VALUES ({places})'
         return self._sql.executemany(insert, map(entity.record, entities)).rowcount

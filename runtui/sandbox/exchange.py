@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runtui.domain.times import TICKS_PER_SECOND, UNIX_EPOCH_TICKS
@@ -81,7 +81,7 @@ def token_guard(app: ASGIApp, authority: Authority) -> ASGIApp:
         writes = scope["method"] not in _READING and not scope["path"].endswith("/$batch")
         action = scope["path"].rpartition("/")[2].rpartition(".")[2] if scope["method"] == "POST" else ""
         verdict = authority.verify(bearer_token(Headers(scope=scope)), write=writes, action=action)
-        let_in = fault_response(Request(scope), verdict) if isinstance(verdict, GraphError) else app
+        let_in = app if verdict is None else fault_response(Request(scope), verdict)
         await let_in(scope, receive, send)
 
     return answer
@@ -150,33 +150,24 @@ class SandboxState:
                 self.authority.revoke(user)
 
 
-class HeldResponse(NamedTuple):
+class HeldResponse(Response):
     """A response of the app, held back."""
 
-    status: int
-    headers: list[tuple[bytes, bytes]]
     body: bytes
 
     @property
     def is_success(self) -> bool:
-        return 200 <= self.status < 300
+        return 200 <= self.status_code < 300
+
+    def changed(self, body: bytes, status: int | None = None) -> HeldResponse:
+        """The response with another body, or none, and the length of that."""
+        told = {"content-length", "content-type"} if status == 204 else {"content-length"}
+        headers = {name: value for name, value in self.headers.items() if name not in told}
+        return HeldResponse(body, status or self.status_code, headers)
 
     def with_properties(self, **properties: Any) -> HeldResponse:
         """The response with other properties in its JSON; one without a body as it is."""
-        if not self.body:
-            return self
-        return self._replace(body=json.dumps({**json.loads(self.body), **properties}).encode())
-
-    def start(self) -> Message:
-        """The message with status and headers; Content-Length is that of the body."""
-        message: Message = {"type": "http.response.start", "status": self.status, "headers": list(self.headers)}
-        headers = MutableHeaders(scope=message)
-        if self.status == 204:
-            del headers["content-length"]
-            del headers["content-type"]
-        else:
-            headers["content-length"] = str(len(self.body))
-        return message
+        return self.changed(json.dumps({**json.loads(self.body), **properties}).encode()) if self.body else self
 
 
 class Exchange(Request):
@@ -207,9 +198,8 @@ class Exchange(Request):
     async def hold(self) -> HeldResponse:
         return await hold_response(self.graph, self.scope, self.receive)
 
-    async def respond(self, response: HeldResponse) -> None:
-        await self.send(response.start())
-        await self.send(_body(response.body))
+    async def respond(self, response: Response) -> None:
+        await response(self.scope, self.receive, self.send)
 
     async def rewrite(self, change: Callable[[HeldResponse], HeldResponse]) -> None:
         """Let Graph carry the request out, and send another response if that succeeded."""
@@ -225,36 +215,26 @@ class Exchange(Request):
     async def respond_page(self, status: int, title: str) -> None:
         """Answer with a web page of a proxy or a gateway, without a header of Graph's."""
         page = f"<!DOCTYPE html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
-        await HTMLResponse(page, status)(self.scope, self.receive, self.send)
+        await self.respond(HTMLResponse(page, status))
 
     async def cut(self, response: HeldResponse) -> NoReturn:
         """Send half of a response, nothing of one without a body, and end the connection."""
         if response.body:
-            await self.send(response.start())
-            await self.send(_body(response.body[: len(response.body) // 2], more_body=True))
+            start = {"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers}
+            half = response.body[: len(response.body) // 2]
+            await self.send(start)
+            await self.send({"type": "http.response.body", "body": half, "more_body": True})
         raise ConnectionAbortedError("The scenario ends the connection in the middle of a response.")
 
     async def drip(self, response: HeldResponse, seconds: float) -> None:
         """Send one byte after the other, with a pause of so many seconds, until the client has gone."""
 
-        async def send_bytes() -> None:
-            await self.send(response.start())
+        async def slowly() -> AsyncIterator[bytes]:
             for byte in response.body:
-                await self.send(_body(bytes([byte]), more_body=True))
+                yield bytes([byte])
                 await self.sandbox.pause(seconds)
-            await self.send(_body(b""))
 
-        async def disconnected() -> None:
-            while (await self.receive())["type"] != "http.disconnect":
-                pass
-
-        tasks = [asyncio.create_task(send_bytes()), asyncio.create_task(disconnected())]
-        try:
-            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            ended.pop().result()
-        finally:
-            for task in tasks:
-                task.cancel()
+        await self.respond(StreamingResponse(slowly(), response.status_code, response.headers))
 
 
 async def hold_response(app: ASGIApp, scope: Scope, receive: Receive) -> HeldResponse:
@@ -268,8 +248,4 @@ async def hold_response(app: ASGIApp, scope: Scope, receive: Receive) -> HeldRes
             chunks.append(message.get("body", b""))
 
     await app(scope, receive, take)
-    return HeldResponse(start["status"], start["headers"], b"".join(chunks))
-
-
-def _body(data: bytes, *, more_body: bool = False) -> Message:
-    return {"type": "http.response.body", "body": data, "more_body": more_body}
+    return HeldResponse(b"".join(chunks), start["status"], Headers(raw=start["headers"]))

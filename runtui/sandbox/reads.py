@@ -50,6 +50,8 @@ from runtui.sandbox.tenant.people import DEFAULT_USER_PROPERTIES, Person
 from runtui.sandbox.tenant.tasks import TaskDefinition
 
 ROOT: Final = "identityGovernance/lifecycleWorkflows"
+WORKFLOW_PATH: Final = f"/{ROOT}/workflows/{{workflow_id}}"
+RUN_PATH: Final = f"{WORKFLOW_PATH}/runs/{{run_id}}"
 
 
 class Collection(NamedTuple):
@@ -226,7 +228,6 @@ def _page(request: Request, collection: Collection) -> Response:
 
 
 def _count(request: Request, collection: Collection) -> Response:
-    """How many entities there are, as plain text."""
     options = options_of(request)
     searches = {"$search"} if collection.entity.searchable else set()
     refuse_unknown(options, frozenset({"$filter", *searches}))
@@ -273,11 +274,8 @@ def _narrowed(values: dict[str, Any], select: tuple[str, ...], type_name: str) -
 
 
 def read_routes() -> Iterator[Route]:
-    """Every read of the service, but for functions."""
-    every = f"/{ROOT}/workflows"
-    one = f"{every}/{{workflow_id}}"
-    run = f"{one}/runs/{{run_id}}"
-    yield from reading(every, workflows)
+    one, run = WORKFLOW_PATH, RUN_PATH
+    yield from reading(f"/{ROOT}/workflows", workflows)
     yield from reading(f"{one}/runs", of_workflow(RUN, "runs"), runs)
     yield from reading(f"{one}/tasks", of_workflow(TASK, "tasks"))
     yield from reading(f"{one}/tasks/{{task_id}}/taskProcessingResults", of_task(TASK_RESULT, "taskProcessingResults"))
@@ -316,14 +314,6 @@ def _sum(column: str) -> str:
     return f"coalesce(sum({column}), 0)"
 
 
-_RUN_SUMMARY: Final = {
-    "failedRuns": _how_many(_FAILED),
-    "failedTasks": _sum("failedTasksCount"),
-    "successfulRuns": _how_many(_COMPLETED),
-    "totalRuns": "count(*)",
-    "totalTasks": _sum("totalTasksCount"),
-    "totalUsers": _sum("totalUsersCount"),
-}
 _USER_SUMMARY: Final = {
     "failedTasks": _sum("failedTasksCount"),
     "failedUsers": _how_many(_FAILED),
@@ -350,6 +340,10 @@ _EVERYTHING: Final = {
     "failedTasks": _sum("failedTasksCount"),
     "successfulTasks": _sum("totalTasksCount - failedTasksCount - totalUnprocessedTasksCount"),
     "totalTasks": _sum("totalTasksCount"),
+}
+_RUN_SUMMARY: Final = {
+    name: _EVERYTHING[name]
+    for name in ("failedRuns", "failedTasks", "successfulRuns", "totalRuns", "totalTasks", "totalUsers")
 }
 
 
@@ -420,23 +414,21 @@ def _collection(request: Request, type_name: str, value: list[dict[str, Any]]) -
     return {"@odata.context": context_of(request, f"Collection({NAMESPACE}.{type_name})"), "value": value}
 
 
-_WORKFLOW: Final = f"/{ROOT}/workflows/{{workflow_id}}"
-_RUN: Final = _WORKFLOW + "/runs/{run_id}"
 _REPORTS: Final = _summary(of_workflow(TASK_REPORT, "taskReports"), _TASK_REPORT_SUMMARY, "taskReportSummary")
 
 FUNCTIONS: Final[tuple[tuple[str, str, Function], ...]] = (
-    (f"{_WORKFLOW}/runs", "summary", _summary(of_workflow(RUN, "runs"), _RUN_SUMMARY, "runSummary")),
+    (f"{WORKFLOW_PATH}/runs", "summary", _summary(of_workflow(RUN, "runs"), _RUN_SUMMARY, "runSummary")),
     (
-        f"{_WORKFLOW}/userProcessingResults",
+        f"{WORKFLOW_PATH}/userProcessingResults",
         "summary",
         _summary(of_workflow(USER_RESULT, "userProcessingResults"), _USER_SUMMARY, "userSummary"),
     ),
     (
-        f"{_RUN}/userProcessingResults",
+        f"{RUN_PATH}/userProcessingResults",
         "summary",
         _summary(of_run(USER_RESULT, "userProcessingResults"), _USER_SUMMARY, "userSummary"),
     ),
-    (f"{_WORKFLOW}/taskReports", "summary", _REPORTS),
+    (f"{WORKFLOW_PATH}/taskReports", "summary", _REPORTS),
     (
         f"/{ROOT}/insights",
         "workflowsProcessedSummary",

@@ -40,8 +40,6 @@ BIG_BODY_BYTES: Final = 2_000_000
 _SOON_SECONDS: Final = 3
 _NOTE: Final = "(note)"
 _HISTORY_LINE: Final = "What a service may add to a response, at length. " * 4
-_ONE_RUN: Final = re.compile(r".*/runs/[^/$(]+")
-_RESULTS: Final = re.compile(r".*/(\w+ProcessingResults|taskReports)(/.*)?")
 
 _POLL_SECONDS: Final = 2
 _POLLS: Final = 4
@@ -192,7 +190,7 @@ async def _echo_token(exchange: Exchange) -> None:
         body = json.loads(response.body)
         for item in body.get("value", [body]):
             item["note"] = _NOTE
-        return response._replace(body=json.dumps(body).replace(_NOTE, f"Read with {escaped}.").encode())
+        return response.changed(json.dumps(body).replace(_NOTE, f"Read with {escaped}.").encode())
 
     await exchange.rewrite(with_notes)
 
@@ -200,32 +198,14 @@ async def _echo_token(exchange: Exchange) -> None:
 # The table.
 
 
-class Requests(Enum):
-    """Which requests a scenario acts on."""
-
-    WRITES = auto()
-    """Every PATCH and every action."""
-    UPDATES = auto()
-    """Every PATCH."""
-    ONE_RUN = auto()
-    """What reads or writes one run."""
-    READS = auto()
-    """Every GET."""
-    RESULTS = auto()
-    """What reads the results of runs."""
-    ALL = auto()
-
-    def include(self, method: str, path: str) -> bool:
-        if self is Requests.ONE_RUN:
-            return _ONE_RUN.fullmatch(path) is not None
-        if self is Requests.RESULTS:
-            return _RESULTS.fullmatch(path) is not None
-        if self is Requests.READS:
-            return method == "GET"
-        if self is Requests.UPDATES:
-            return method == "PATCH"
-        # A batch itself changes nothing: each of its items comes through here by itself.
-        return self is Requests.ALL or (method in {"PATCH", "POST"} and not path.endswith("/$batch"))
+# Which requests a scenario acts on: patterns of method and path. A batch itself changes nothing: each of its items
+# comes through here by itself.
+_ALL: Final = re.compile(r".*", re.DOTALL)
+_READS: Final = re.compile(r"GET .*", re.DOTALL)
+_WRITES: Final = re.compile(r"(?:PATCH|POST) (?!.*/\$batch$).*", re.DOTALL)
+_UPDATES: Final = re.compile(r"PATCH .*", re.DOTALL)
+_ONE_RUN: Final = re.compile(r"\w+ .*/runs/[^/$(]+")
+_RESULTS: Final = re.compile(r"\w+ .*/(?:\w+ProcessingResults|taskReports)(?:/.*)?")
 
 
 class Codes(Enum):
@@ -245,7 +225,7 @@ class Scenario:
     """What a person sees, in a sentence."""
     action: Action | None = None
     """What happens to a request."""
-    requests: Requests = Requests.WRITES
+    requests: re.Pattern[str] = _WRITES
     times: int | None = None
     """How often it happens; None for always."""
     counts_paths: bool = False
@@ -263,8 +243,14 @@ class Scenario:
 
 def _twice(name: str, summary: str, action: Action) -> Scenario:
     """Refuse whatever is asked twice, then let it through: patience gets the job done."""
-    return Scenario(name, summary, action, requests=Requests.ALL, times=2, counts_paths=True)
+    return Scenario(name, summary, action, requests=_ALL, times=2, counts_paths=True)
 
+
+_FORBIDDEN: Final = _refuse(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
+_ECHO: Final = _refuse(
+    400, "BadRequest", "The request cannot be understood. It said: Authorization: {authorization}",
+    x_ms_request_authorization="{authorization}",
+)  # fmt: skip
 
 SCENARIOS: Final = (
     Scenario("none", "Everything works."),
@@ -274,102 +260,42 @@ SCENARIOS: Final = (
     _twice("429-absurd", "429 twice per request: retry after 115 days.", _throttle(Retry_After="9999999")),
     _twice("503", "503 twice per request: no Retry-After.", _unavailable()),
     _twice("503-retry-after", "503 twice per request: retry after 2 seconds.", _unavailable(Retry_After="2")),
-    Scenario(
-        "504",
-        "Changes are applied; a gateway answers with a page (504).",
-        _web_page(504, "504 Gateway Time-out", is_applied=True),
-    ),
+    Scenario("504", "Changes are applied; a gateway answers with a page (504).",
+             _web_page(504, "504 Gateway Time-out", is_applied=True)),
     Scenario("slow", f"Each change takes {SLOW_SECONDS:g} seconds.", _delay),
-    Scenario("slow-reads", f"Each read takes {READ_SECONDS:g} seconds.", _delay_answer, requests=Requests.READS),
+    Scenario("slow-reads", f"Each read takes {READ_SECONDS:g} seconds.", _delay_answer, requests=_READS),
     Scenario("slow-drip", "Changes are applied; the response takes minutes.", _drip),
     Scenario("reset-before", "The connection is reset before a change is applied.", _reset_before),
     Scenario("reset-after", "The connection is reset after a change is applied.", _reset_after),
     Scenario("half-body", "Changes are applied; the response breaks off.", _cut),
     Scenario("wrong-id", "Changes are applied; the response is of another run.", _wrong_id),
-    Scenario(
-        "html-200",
-        "A network's sign-in page swallows each change (200).",
-        _web_page(200, "Sign in to the network", is_applied=False),
-    ),
-    Scenario(
-        "204",
-        "Changes are applied; the response is empty (204).",
-        _rewrite(lambda response: response._replace(status=204, body=b"")),
-    ),
-    Scenario(
-        "202",
-        "Changes are applied; the response only accepts them (202).",
-        _rewrite(lambda response: response._replace(status=202, body=b"")),
-    ),
+    Scenario("html-200", "A network's sign-in page swallows each change (200).",
+             _web_page(200, "Sign in to the network", is_applied=False)),
+    Scenario("204", "Changes are applied; the response is empty (204).",
+             _rewrite(lambda response: response.changed(b"", 204))),
+    Scenario("202", "Changes are applied; the response only accepts them (202).",
+             _rewrite(lambda response: response.changed(b"", 202))),
     Scenario("etag", "With ETags: a change to an outdated run is refused (412).", has_etags=True),
-    Scenario(
-        "412",
-        "With ETags: somebody edits each run before you do (412).",
-        _edit_meanwhile,
-        times=1,
-        counts_paths=True,
-        has_etags=True,
-    ),
-    Scenario(
-        "colleague",
-        "Without ETags: somebody edits each run while you do.",
-        _edit_meanwhile,
-        requests=Requests.ONE_RUN,
-        times=1,
-        counts_paths=True,
-    ),
+    Scenario("412", "With ETags: somebody edits each run before you do (412).", _edit_meanwhile,
+             times=1, counts_paths=True, has_etags=True),
+    Scenario("colleague", "Without ETags: somebody edits each run while you do.", _edit_meanwhile,
+             requests=_ONE_RUN, times=1, counts_paths=True),
     Scenario("401-once", "The first change is refused: token revoked (401).", _revoked, times=1),
     Scenario("401-always", "Every change is refused: token revoked (401).", _revoked),
-    Scenario(
-        "403",
-        "You can read, but not change anything (403).",
-        _refuse(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation."),
-    ),
-    Scenario(
-        "403-results",
-        "You can list runs, but not read their results (403).",
-        _refuse(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation."),
-        requests=Requests.RESULTS,
-    ),
-    Scenario(
-        "segment",
-        "Changes of a run are not offered, as in the published Graph (400).",
-        _have_no_route,
-        requests=Requests.UPDATES,
-    ),
-    Scenario(
-        "unknown-enum",
-        "Newer than runtui: enum members, properties and an id.",
-        has_newer_members=True,
-    ),
+    Scenario("403", "You can read, but not change anything (403).", _FORBIDDEN),
+    Scenario("403-results", "You can list runs, but not read their results (403).", _FORBIDDEN, requests=_RESULTS),
+    Scenario("segment", "Changes of a run are not offered, as in the published Graph (400).", _have_no_route,
+             requests=_UPDATES),
+    Scenario("unknown-enum", "Newer than runtui: enum members, properties and an id.", has_newer_members=True),
     Scenario("big-body", "Each change is answered with 2 MB of JSON.", _rewrite(_at_length)),
     Scenario("ignored", "One property of each change is ignored (200).", _ignore_a_property),
-    Scenario(
-        "echo",
-        "Your token comes back in errors (400) and in each run.",
-        _refuse(
-            400,
-            "BadRequest",
-            "The request cannot be understood. It said: Authorization: {authorization}",
-            x_ms_request_authorization="{authorization}",
-        ),
-        otherwise=_echo_token,
-    ),
+    Scenario("echo", "Your token comes back in errors (400) and in each run.", _ECHO, otherwise=_echo_token),
     Scenario("sign-in-refused", "With --sign-in: every code is declined.", codes=Codes.DECLINED, needs_sign_in=True),
-    Scenario(
-        "sign-in-expired",
-        f"With --sign-in: every code expires after {SHORT_CODE_SECONDS} seconds.",
-        codes=Codes.EXPIRED,
-        needs_sign_in=True,
-    ),
-    Scenario(
-        "sign-in-revoked",
-        "With --sign-in: the first change revokes your sign-in.",
-        _revoke_sign_ins,
-        times=1,
-        needs_sign_in=True,
-    ),
-)
+    Scenario("sign-in-expired", f"With --sign-in: every code expires after {SHORT_CODE_SECONDS} seconds.",
+             codes=Codes.EXPIRED, needs_sign_in=True),
+    Scenario("sign-in-revoked", "With --sign-in: the first change revokes your sign-in.", _revoke_sign_ins,
+             times=1, needs_sign_in=True),
+)  # fmt: skip
 
 _BY_NAME: Final = {scenario.name: scenario for scenario in SCENARIOS}
 
@@ -430,7 +356,7 @@ class ScenarioSwitch:
     def action(self, method: str, path: str) -> Action | None:
         """What happens to a request, which is counted; None for nothing."""
         scenario = self.current
-        if scenario.action is not None and scenario.requests.include(method, path):
+        if scenario.action is not None and scenario.requests.fullmatch(f"{method} {path}"):
             key = (method, path) if scenario.counts_paths else ("", "")
             self._acted[key] += 1
             if scenario.times is None or self._acted[key] <= scenario.times:
@@ -439,11 +365,11 @@ class ScenarioSwitch:
 
     def _decide_codes(self, codes: Codes) -> None:
         """Let the sandbox decide about codes as if somebody had typed them in on another device."""
+        if self.sandbox.authority is None:
+            return
         from runtui.sandbox.authority.directory import DEMO_ADMIN
         from runtui.sandbox.authority.grants import DEVICE_CODE_SECONDS, Autopilot
 
-        if self.sandbox.authority is None:
-            return
         devices = self.sandbox.authority.devices
         devices.interval = _POLL_SECONDS
         devices.lifetime = SHORT_CODE_SECONDS if codes is Codes.EXPIRED else DEVICE_CODE_SECONDS

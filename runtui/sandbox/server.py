@@ -17,18 +17,17 @@ import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from io import FileIO
+from select import select
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
-import uvicorn
-import uvicorn.server
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.sandbox.app import create_app
@@ -37,6 +36,15 @@ from runtui.sandbox.scenarios import summaries
 
 if TYPE_CHECKING:
     from runtui.sandbox.authority.service import Authority
+
+# uvicorn imports its command line, made of click and of processes (20 ms), for these names alone.
+sys.modules["uvicorn.main"] = SimpleNamespace(Server=None, main=None, run=None)  # type: ignore[assignment]
+try:
+    from uvicorn.config import Config
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+    from uvicorn.server import Server
+finally:
+    del sys.modules["uvicorn.main"]
 
 HOST: Final = "127.0.0.1"
 AUTHORITY_PATH: Final = "/authority"
@@ -85,8 +93,8 @@ def main(
     return ExitCode.DONE
 
 
-def server_config(app: ASGIApp) -> uvicorn.Config:
-    return uvicorn.Config(
+def server_config(app: ASGIApp) -> Config:
+    return Config(
         app,
         http=BreakableProtocol,
         ws="none",
@@ -177,7 +185,7 @@ class BreakableProtocol(H11Protocol):
                 pass
 
 
-class _Server(uvicorn.Server):
+class _Server(Server):
     """uvicorn's server: prints where it is, switches scenarios, and exits with 0 when it is told to stop."""
 
     def __init__(self, graph: Starlette, authority: Authority | None, until_stdin_closes: bool) -> None:
@@ -251,13 +259,24 @@ def _lines_of_input() -> Iterator[str]:
 
 
 def _serve_demo() -> int:
-    """Serve the tenant that a line of standard input describes, as JSON; none comes where no demo is opened."""
+    """Serve the tenant that a line of standard input describes, as JSON; none comes where no demo is opened.
+
+    The folder that the line names is removed once nobody is left who could.
+    """
     line = b""
     while not line.endswith(b"\n"):  # byte by byte: what follows is for `_read_commands`
         if not (byte := os.read(_STDIN, 1)):
             return ExitCode.DONE
         line += byte
-    return main(port=0, until_stdin_closes=True, **json.loads(line))
+    asked = json.loads(line)
+    folder = asked.pop("folder")
+    try:
+        return main(port=0, until_stdin_closes=True, **asked)
+    finally:
+        if select([_STDIN], [], [], 0)[0] and not os.read(_STDIN, 1):
+            from shutil import rmtree
+
+            rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

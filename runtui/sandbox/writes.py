@@ -22,7 +22,8 @@ from runtui.sandbox.exchange import GraphResponse
 from runtui.sandbox.query import refuse_unknown
 from runtui.sandbox.reads import (
     NAMESPACE,
-    ROOT,
+    RUN_PATH,
+    WORKFLOW_PATH,
     Collection,
     Finder,
     annotations_of,
@@ -322,16 +323,14 @@ class BoundAction(NamedTuple):
     carry_out: Callable[[Request, _Bound, _Arguments], _Done]
 
 
-_WORKFLOW: Final = f"/{ROOT}/workflows/{{workflow_id}}"
-_RUN: Final = _WORKFLOW + "/runs/{run_id}"
 _RESULTS: Final = "taskProcessingResults"
 _USER_RESULTS: Final = "userProcessingResults"
-_ON_WORKFLOW: Final = ((_WORKFLOW, workflows),)
+_ON_WORKFLOW: Final = ((WORKFLOW_PATH, workflows),)
 _ON_TASK_RESULT: Final = (
-    (f"{_WORKFLOW}/tasks/{{task_id}}/{_RESULTS}/{{key}}", of_task(TASK_RESULT, _RESULTS)),
-    (f"{_RUN}/{_RESULTS}/{{key}}", of_run(TASK_RESULT, _RESULTS)),
+    (f"{WORKFLOW_PATH}/tasks/{{task_id}}/{_RESULTS}/{{key}}", of_task(TASK_RESULT, _RESULTS)),
+    (f"{RUN_PATH}/{_RESULTS}/{{key}}", of_run(TASK_RESULT, _RESULTS)),
     (
-        f"{_RUN}/{_USER_RESULTS}/{{result_id}}/{_RESULTS}/{{key}}",
+        f"{RUN_PATH}/{_USER_RESULTS}/{{result_id}}/{_RESULTS}/{{key}}",
         of_result(of_run(USER_RESULT, _USER_RESULTS), TASK_RESULT, _RESULTS),
     ),
 )

@@ -350,7 +350,6 @@ class Journal:
                 return changed
 
     def close(self) -> None:
-        """Close the file and end the session."""
         with self._lock:
             self._let_go()
             session, self._session = self._session, None
@@ -414,7 +413,6 @@ class Journal:
             self._last = last
 
     def _let_go(self) -> None:
-        """Close the file; it is opened again by the next call."""
         db, self._db, self._last = self._db, None, None
         if db is not None:
             self.set_aside = db.let_go() or self.set_aside
@@ -425,7 +423,6 @@ class Journal:
         return self._session
 
     def _row_of(self, intent: Intent) -> dict[str, Any]:
-        """An intent as it is kept: redacted."""
         self._foreground.let_pass_in_thread()
         plain = {name: redact_values(getattr(intent, name)) for name in Intent.__dataclass_fields__}
         plain |= {name: json.dumps(plain[name]) for name in ("before", "after")}
@@ -451,7 +448,6 @@ _SELECT: Final = """
 
 
 def _update(settlement: Settlement) -> tuple[str, dict[str, Any]]:
-    """The statement that writes an outcome, and its values."""
     facts: dict[str, Any] = {"outcome": settlement.outcome.value, "known_by": settlement.known_by}
     facts |= {"ended_at": _now(), "words": redact(settlement.words)}
     facts |= {"new_run": settlement.new_run} if settlement.new_run else {}

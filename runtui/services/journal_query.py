@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 from runtui.domain.draft import MISSING, value_word
-from runtui.domain.times import interpret, now_ticks, parse_ticks
+from runtui.domain.times import interpret, now_ticks, parse_ticks, ticks_of
 from runtui.errors import RuntuiError, UsageError
 from runtui.options import nearest_words
 from runtui.private_files import create_private, explanation, private_folder
@@ -106,7 +106,7 @@ def _question(word: str, name: str, value: str, now: int) -> EntryCondition:
         return _outcome(value.casefold())
     limit = _time(word, value, now)
     is_since = key == "since"
-    return lambda entry: not entry.damage and (_opened(entry) >= limit) is is_since
+    return lambda entry: not entry.damage and (ticks_of(entry.opened_at) >= limit) is is_since
 
 
 def _outcome(value: str) -> EntryCondition:
@@ -121,10 +121,6 @@ def _time(word: str, value: str, now: int) -> int:
         return parse_ticks(interpret(value, now))
     except ValueError as error:
         raise UsageError(_NOT_UNDERSTOOD, f"{word}: {error}", f"Possible: {ENTRY_FILTER_HELP}.") from None
-
-
-def _opened(entry: Entry) -> int:
-    return parse_ticks(entry.opened_at.isoformat())
 
 
 def _texts(entry: Entry) -> tuple[str, ...]:
@@ -208,12 +204,21 @@ def write_export(state_folder: Path, name: str, lines: Iterable[str]) -> Path:
     path = folder / f"{stem}-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.{suffix}"
     try:
         private_folder(folder)
-        with os.fdopen(create_private(path), "w", encoding="utf-8", newline="") as file:
-            file.writelines(f"{line}\n" for line in lines)
+        write_private(path, lines)
     except OSError as error:
         what, cure = explanation(path, error, "Free disk space and try again.")
         raise RuntuiError("The export cannot be written", what, cure) from error
     return path
+
+
+def write_private(path: Path, lines: Iterable[str]) -> None:
+    """Write lines to a new file (0600).
+
+    Raises:
+        OSError: it cannot be created, or is there already.
+    """
+    with os.fdopen(create_private(path), "w", encoding="utf-8", errors="replace", newline="") as file:
+        file.writelines(f"{line}\n" for line in lines)
 
 
 def _iso(moment: datetime | None) -> str | None:

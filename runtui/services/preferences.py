@@ -84,7 +84,6 @@ class Preferences:
         self._writer.submit(self._write)
 
     def close(self) -> None:
-        """Write what is not written yet."""
         with self._turn:
             self._closing.set()
         if self._writer is not None:

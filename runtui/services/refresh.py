@@ -162,6 +162,8 @@ class Refresh:
         """Whether it is to be one in full."""
         self._nudge = asyncio.Event()
         """Ends a rest early, so that it looks at what has changed."""
+        self._may_go_on = asyncio.Event()
+        self._may_go_on.set()
         self._task: asyncio.Task[None] | None = None
         self._failures = 0
         """How many listings in a row read nothing."""
@@ -178,9 +180,14 @@ class Refresh:
 
     def start(self) -> None:
         """List now, and go on listing."""
+        self._may_go_on.set()
         if self._task is None:
             self._task = asyncio.create_task(self._go_on(), name="refresh")
             self._task.add_done_callback(self._ended)
+
+    def hold(self) -> None:
+        """Ask for no more runs until `start`: somebody waits for something else."""
+        self._may_go_on.clear()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """Tell of a defect that ends the listing: a list that nobody reads any more must not look like one."""
@@ -337,6 +344,7 @@ class Refresh:
                     self.up_to_date.announce(UpToDate(workflow_id, rows))
             self._last_page_at = asyncio.get_running_loop().time()
             self._say(runs_read=self.progress.runs_read + len(page.items))
+            await self._may_go_on.wait()
 
     async def _keep(self, put: Callable[..., None], *what: Any) -> None:
         """Keep something about listings for the next one."""

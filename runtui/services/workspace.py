@@ -1,19 +1,23 @@
 """All services of one session on one Graph root, wired together.
 
-Invariant: opening a workspace touches only the disk; the network is first used by `connect`.
+Invariant: opening a workspace opens the store, and nothing else; whatever more a session needs is loaded and built when
+it is first asked for, and what was never asked for has nothing to tell. All of it is built on the event loop.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from runtui.errors import RuntuiError
+from runtui.graph.root import parse_root
 from runtui.private_files import logs_kept
 from runtui.services.announcer import Announcer
 from runtui.services.preferences import Preferences
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
     from runtui.graph.transport import Wire
     from runtui.services.drafts import Drafts
     from runtui.services.journal import Entry, Journal
-    from runtui.services.refresh import Refresh
+    from runtui.services.refresh import Progress, Refresh
     from runtui.services.results import ResultReader
     from runtui.services.triage.memory import TriageMemory
     from runtui.services.writing.reconcile import Reconciler
@@ -47,24 +51,14 @@ KEPT_EXCHANGES: Final = 200
 class Workspace:
     """The store, the wire, the listing, the reading of results and the write path of one session.
 
-    The root and what asks it are there once `connect` was called.
+    What asks the server can be had once `connect` was called.
     """
 
     root: str
     """The Graph root as the journal names it."""
-    client: GraphClient
-    refresh: Refresh
-    """The listing."""
-    triage: TriageMemory
-    """What people remember of the runs."""
 
     def __init__(
-        self,
-        settings: Settings,
-        store_file: Path,
-        token: Callable[[], Awaitable[str]],
-        *,
-        wire: Wire | None = None,
+        self, settings: Settings, store_file: Path, token: Callable[[], Awaitable[str]], *, wire: Wire | None = None
     ) -> None:
         """Open the store, with `journal.db` beside it; a `wire` carries requests in place of the network."""
         self.settings = settings
@@ -78,32 +72,41 @@ class Workspace:
         """When a person made it read-only (local time)."""
         self.exchanges: deque[Exchange] = deque(maxlen=KEPT_EXCHANGES)
         self.exchanged: Announcer[Exchange] = Announcer()
+        self.progressed: Announcer[Progress] = Announcer()
+        """Of the listing."""
         self._token = token
         self._ends = AsyncExitStack()
-        """Ends what was connected, the newest first."""
+        """Ends what was built, the newest first."""
 
     @staticmethod
     def load() -> None:
-        """Import what `connect` needs, which takes longer than to connect: in a thread, while there is else to do."""
+        """Import what reads the server, which takes longer than to build it: in a thread, while there is else to do."""
         import runtui.graph.client
-        import runtui.services.drafts
-        import runtui.services.refresh
-        import runtui.services.triage.memory  # noqa: F401
+        import runtui.services.refresh  # noqa: F401
+
+    async def load_triage(self) -> TriageMemory:
+        """Have `triage`, and with it what threads use as well: journal and drafts. It is loaded beside the loop."""
+        if "triage" not in vars(self):
+            for module in ("triage.memory", "drafts"):
+                await asyncio.to_thread(import_module, f"runtui.services.{module}")
+        return self.triage
 
     def connect(self, root: str) -> None:
-        """Build client and listing for a root; what else a session needs of it is built when it is asked for.
+        """Say which root is asked.
 
         Raises:
             UsageError: when the root is none that may be used.
         """
+        self.root = parse_root(root)
+
+    @cached_property
+    def client(self) -> GraphClient:
         from runtui.graph.client import GraphClient
         from runtui.graph.transport import Transport
-        from runtui.services.refresh import Refresh
-        from runtui.services.triage.memory import TriageMemory
 
         settings = self.settings
         transport = Transport(
-            root,
+            self.root,
             token=self._token,
             ca_file=settings.ca_file,
             proxy=settings.proxy,
@@ -111,14 +114,29 @@ class Workspace:
             wire=self._wire,
         )
         self._ends.push_async_callback(transport.aclose)
-        self.client = GraphClient(transport, patch_path=settings.patch_path, page_size=settings.page_size)
-        self.root = transport.root
-        self.drafts.load(self.root)
-        # They are read first, from the same file: what they found broken is the journal.
-        self.journal.set_aside = self.journal.set_aside or self.drafts.set_aside
-        self.refresh = Refresh(self.client, self.store, interval=settings.refresh_seconds)
-        self._ends.push_async_callback(self.refresh.stop)
-        self.triage = TriageMemory(self.journal, self.store, self.root)
+        return GraphClient(transport, patch_path=settings.patch_path, page_size=settings.page_size)
+
+    @cached_property
+    def refresh(self) -> Refresh:
+        """The listing."""
+        from runtui.services.refresh import Refresh
+
+        refresh = Refresh(self.client, self.store, interval=self.settings.refresh_seconds)
+        refresh.changed.subscribe(self.progressed.announce)
+        self._ends.push_async_callback(refresh.stop)
+        return refresh
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far the listing has come; None before it has begun."""
+        return self.refresh.progress if "refresh" in vars(self) else None
+
+    @cached_property
+    def triage(self) -> TriageMemory:
+        """What people remember of the runs."""
+        from runtui.services.triage.memory import TriageMemory
+
+        return TriageMemory(self.journal, self.store, self.root)
 
     @cached_property
     def saves(self) -> SaveQueue:
@@ -138,6 +156,10 @@ class Workspace:
         self._ends.push_async_callback(saves.abandon)
         return saves
 
+    def save_of(self, run_id: str) -> Save | None:
+        """The change of a run that is in progress."""
+        return self.saves.of_run(run_id) if "saves" in vars(self) else None
+
     @cached_property
     def reconciler(self) -> Reconciler:
         from runtui.services.writing.reconcile import Reconciler
@@ -146,6 +168,11 @@ class Workspace:
         reconciler.changed.subscribe(self._follow_entry)
         self._ends.push_async_callback(reconciler.stop)
         return reconciler
+
+    @property
+    def unsettled(self) -> Mapping[str, Entry]:
+        """The changes whose outcome is not known, by the key of their run, as far as they were looked for."""
+        return self.reconciler.unsettled if "reconciler" in vars(self) else {}
 
     @cached_property
     def results(self) -> ResultReader:
@@ -157,17 +184,26 @@ class Workspace:
 
     @cached_property
     def journal(self) -> Journal:
-        """What was sent; loaded after the first rows are in sight."""
+        """What was sent."""
         from runtui.services.journal import Journal
 
-        return Journal(self._journal_file, self.foreground)
+        journal = Journal(self._journal_file, self.foreground)
+        # Drafts are read first, from the same file: what they found broken is the journal.
+        journal.set_aside = self.drafts.set_aside
+        return journal
 
     @cached_property
     def drafts(self) -> Drafts:
-        """What was typed and not sent; loaded after the first rows are in sight."""
+        """What was typed and not sent."""
         from runtui.services.drafts import Drafts
 
-        return Drafts(self._journal_file)
+        drafts = Drafts(self._journal_file)
+        drafts.load(self.root)
+        return drafts
+
+    def has_draft(self, run_id: str) -> bool:
+        """Whether a change of the run was typed and not sent, as far as drafts were read."""
+        return "drafts" in vars(self) and run_id in self.drafts
 
     @property
     def sign_in(self) -> SignIn | None:
@@ -180,7 +216,6 @@ class Workspace:
 
     @property
     def read_only(self) -> bool:
-        """Whether changes are refused now."""
         return self.settings.read_only or self._read_only_since is not None
 
     def why_read_only(self) -> str | None:
@@ -234,9 +269,11 @@ class Workspace:
         """Stop listing and close what is open. Call `saves.drain()` first: saves still pending are abandoned."""
         await self._ends.aclose()
         self.preferences.close()
-        with logs_kept(self._store_file, self.journal.path):
-            self.drafts.close()
-            self.journal.close()
+        with logs_kept(self._store_file, self._journal_file):
+            if "drafts" in vars(self):
+                self.drafts.close()
+            if "journal" in vars(self):
+                self.journal.close()
             self.store.close()
 
 

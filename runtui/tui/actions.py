@@ -7,15 +7,15 @@ feature has an `action_<id>` for each action of `runtui.keys.actions`.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from textual.binding import Binding, BindingType, Keymap
 
-from runtui.domain.report import Outcome
 from runtui.keys.actions import Action, Need, Scope, in_scopes, key_of, remapped
-from runtui.services.journal import Entry
-from runtui.services.journal_query import damage_sentence
-from runtui.services.writing.undo import why_not as why_no_undo
+
+if TYPE_CHECKING:
+    from runtui.domain.report import Outcome
+    from runtui.services.journal import Entry
 
 
 class ActionContext(NamedTuple):
@@ -110,6 +110,8 @@ def _needs_entry(now: ActionContext) -> str | None:
 
 def _needs_own_entry(now: ActionContext) -> str | None:
     if now.entry is not None and now.entry.damage:
+        from runtui.services.journal_query import damage_sentence
+
         return damage_sentence(now.entry)
     if now.is_elsewhere:
         return "This change was made on another server; start runtui on that one."
@@ -118,10 +120,16 @@ def _needs_own_entry(now: ActionContext) -> str | None:
 
 def _may_undo(now: ActionContext) -> str | None:
     why = _may_write(now) or _needs_own_entry(now)
-    return why if why is not None or now.entry is None else why_no_undo(now.entry)
+    if why is not None or now.entry is None:
+        return why
+    from runtui.services.writing.undo import why_not as why_no_undo
+
+    return why_no_undo(now.entry)
 
 
 def _needs_unknown(now: ActionContext) -> str | None:
+    from runtui.domain.report import Outcome
+
     why = _needs_own_entry(now)
     if why is not None or now.entry is None or now.entry.outcome is Outcome.UNKNOWN:
         return why
@@ -134,12 +142,16 @@ def _may_check(now: ActionContext) -> str | None:
 
 
 def _may_retry(now: ActionContext) -> str | None:
+    from runtui.domain.report import Outcome
+
     return _may_write(now) or (None if Outcome.NOT_DONE in now.outcomes else "There is no change that was not done.")
 
 
 def _may_undo_bulk(now: ActionContext) -> str | None:
     if now.is_action:
         return "An action cannot be undone."
+    from runtui.domain.report import Outcome
+
     return _may_write(now) or (None if Outcome.DONE in now.outcomes else "There is no change that was done.")
 
 

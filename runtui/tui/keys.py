@@ -27,6 +27,7 @@ from textual.message import Message
 from textual.message_pump import MessagePump
 from textual.widget import Widget
 
+from runtui.prelude.terminal import TAKEOVER
 from runtui.services.writing.foreground import Foreground
 
 LOOKS_AT_ONCE: Final = 200
@@ -132,6 +133,8 @@ class KeyQueue:
 
     async def rest(self) -> None:
         """Wait until everything taken in has taken effect, and is drawn."""
+        while TAKEOVER.is_ahead:  # noqa: ASYNC110 - whoever draws it at last is part of Textual
+            await asyncio.sleep(FRAME_SECONDS)
         while True:
             await self.settled()
             if (due := self._routed_at + FRAME_SECONDS - monotonic()) <= 0:

@@ -40,7 +40,6 @@ from textual.worker import WorkerFailed
 
 from runtui.domain.text import visible
 from runtui.errors import ExitCode, RuntuiError
-from runtui.log import crash_sentence
 from runtui.prelude.terminal import TAKEOVER, terminal_size
 from runtui.tui.input import ControlSequence, InputLexer, Pasted, Piece, Typed
 from runtui.tui.themes import ANSI_DARK, ANSI_LIGHT, DARK, LIGHT, THEMES
@@ -364,6 +363,7 @@ class TerminalApp(App[int]):
         super().__init__(driver_class=TerminalDriver, css_path=list(css_path))
         # An instance attribute, as Textual's own is: a class attribute would be hidden by it.
         self.animation_level = "none"
+        self._disable_notifications = self._disable_tooltips = True  # each screen would mount a widget for either
         self.console.size = terminal_size()  # Rich believes LINES and COLUMNS
         self.takes_over = takes_over
         """Whether the first entry into the alternate screen is left out."""
@@ -444,6 +444,8 @@ class TerminalApp(App[int]):
 
     def end_without_input(self, error: Exception) -> None:
         """End after an error in the thread that reads the terminal: no key arrives any more."""
+        from runtui.log import crash_sentence
+
         self.crash = crash_sentence(error, self._crash_folder)
         self.end_unattended()
 
@@ -453,6 +455,8 @@ class TerminalApp(App[int]):
         if isinstance(error, WorkerFailed):
             error = error.error
         if self.crash is None:
+            from runtui.log import crash_sentence
+
             is_told = isinstance(error, RuntuiError)  # such as a damaged store: it says itself what to do
             self.crash = f"runtui: {visible(error)}" if is_told else crash_sentence(error, self._crash_folder)
         self._close_messages_no_wait()

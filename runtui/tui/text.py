@@ -7,6 +7,7 @@ as visible marks; `ControlFilter` removes whatever got past them from every segm
 
 from __future__ import annotations
 
+import re
 from typing import Final, Literal
 
 from rich.cells import cell_len, set_cell_size, split_graphemes, split_text
@@ -117,6 +118,34 @@ def _without_unsafe(text: str) -> str:
     """Return `text` in the same number of cells: what took none is gone, what took some is U+FFFD."""
     replaced = UNSAFE.sub(lambda match: _REPLACEMENT * cell_len(match[0]), text)
     return set_cell_size(replaced, cell_len(text))
+
+
+_BEFORE_THE_VALUE: Final = re.compile(r" *(?:[·→] |\w+(?: \w+)? {2,}(?=\S))?")
+"""The blanks before a fact, and its bullet or its label, which two blanks follow."""
+_WORD_ENDS: Final = r"\s+|(?<=[\u2e80-\uffdf])(?=[\u2e80-\uffdf])"
+_ADDRESS_ENDS: Final = _WORD_ENDS + r"|(?<=[^/\s]/)(?=[^/\s])|(?<=\S)(?=[?&]\S)|(?<=_)"
+"""Where a line may end: after blanks, and between East Asian characters; in an address also between its parts, and
+between those of a run's id. They are compiled for the first such line: that takes as long as all the rest here.
+"""
+
+
+def wrapped(line: Content, width: int) -> list[Content]:
+    """A line in lines of so many cells, all as far in as what follows its bullet or label; an address goes on in the
+    next line with one of its parts, two cells in at least.
+    """
+    text = line.plain
+    is_address, before = "://" in text, _BEFORE_THE_VALUE.match(text)
+    head = cell_len(before[0]) if before is not None and cell_len(before[0]) <= width // 2 else 0
+    indent = max(head, 2 * is_address)
+    cuts, start, fits = list[int](), 0, 0
+    ends = (found.end() for found in re.compile(_ADDRESS_ENDS if is_address else _WORD_ENDS).finditer(text, head))
+    for end in (*ends, len(text)):
+        while cell_len(text[start:end].rstrip()) > (room := width - indent * bool(cuts)):
+            start = fits = fits if fits > start else start + max(1, len(split_text(text[start:end], room)[0]))
+            cuts.append(start)
+        fits = end
+    first, *rest = line.divide(cuts)
+    return [first.rstrip(), *(Content(" " * indent) + piece.rstrip() for piece in rest)]
 
 
 def in_lines(text: Content, width: int, most: int) -> Content:

@@ -18,8 +18,8 @@ from starlette.applications import Starlette
 from runtui.command_line import SessionSpec
 from runtui.domain.report import Outcome
 from runtui.errors import ExitCode, UsageError
-from runtui.headless import bulk_sending as sending
-from runtui.headless.bulk_commands import undo_batch, update
+from runtui.headless import bulk as sending
+from runtui.headless.bulk import undo_batch, update
 from runtui.headless.changes import ChangeOptions
 from runtui.settings import Settings
 from tests.contract.headless_commands import ROOT, Commands, token

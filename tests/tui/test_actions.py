@@ -35,6 +35,7 @@ from runtui.tui.screens.review import ReviewView
 from runtui.tui.screens.run import TasksView, UsersView
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.themes import THEMES
+from runtui.tui.widgets.field_form import FieldForm
 from runtui.tui.widgets.filter_bar import FilterBar
 from runtui.tui.widgets.json_view import JsonView
 from runtui.tui.widgets.line_table import LineTable
@@ -59,6 +60,7 @@ HOMES: dict[Scope, tuple[type, ...]] = {
     "person": (PersonView, *FEATURES),
     "filter": (FilterBar,),
     "edit": (FormView, *FEATURES),
+    "values": (FieldForm,),
     "conflict": (ConflictView, *FEATURES),
     "review": (ReviewView,),
     "results": (ResultsView, *FEATURES),

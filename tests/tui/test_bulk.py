@@ -16,7 +16,7 @@ from runtui.domain.columns import list_layout
 from runtui.services.workspace import Workspace
 from runtui.tui.features import feature
 from runtui.tui.features.changes import bulk_sending
-from runtui.tui.resources import RESULTS
+from runtui.tui.features.changes.lists import RESULTS
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
 from tests.tui.test_faults import graph_error, status_of

@@ -238,13 +238,26 @@ async def test_the_dropdown_is_worked_by_keys_and_by_typing(open_session: Opener
 async def test_every_meaning_of_a_dropdown_is_whole_on_a_small_screen(open_session: Opener) -> None:
     async with open_session(size=(80, 24)) as session:
         await open_run(session, processingStatus="failed")
-        await session.press("enter", "end")
-        for meaning in ("all tasks failed for all users", "held back: too many users at once"):
-            assert meaning in session.text()
+        await session.press("enter")
+        choices = EDITABLE_BY_NAME["processingStatus"].choices
+        assert choices is not None
+        for value in choices.names:
+            assert choices.meaning(value) in session.text()
+        assert "out of sight" not in session.text()
+
+
+async def test_a_dropdown_says_how_many_values_are_out_of_sight(open_session: Opener) -> None:
+    async with open_session(size=(80, 24)) as session:
+        await open_run(session, processingStatus="pausedByPolicy")
+        await session.press("enter")
+        assert "1 value out of sight." in session.text()
+        for key, value in (("end", "unknownFutureValue"), ("home", "pausedByPolicy")):
+            await session.press(key)
+            assert f"{value}  " in session.text()
 
 
 async def test_the_scrollbar_that_an_open_dropdown_needs_covers_nothing(open_session: Opener) -> None:
-    async with open_session(size=(100, 30)) as session:
+    async with open_session(size=(100, 26)) as session:
         await open_run(session, processingStatus="failed")
         assert not session.form.show_vertical_scrollbar
         assert "▼" in session.text()
@@ -434,3 +447,9 @@ async def test_hints_name_keys_that_are_no_text_while_a_dropdown_is_searched(ope
             hints.append(session.text().splitlines()[-1])
         assert ["? help" in line for line in hints] == [True, False, True]
         assert "F1 help" in hints[1]
+        assert "enter choose  esc keep" in hints[1]
+        assert "esc back" not in hints[1]
+        for action_id in ("close_values", "choose_value"):
+            await session.press("enter")
+            await session.front.run_by_name(action_id)  # as a click on its hint does
+            assert session.form.menu is None

@@ -16,7 +16,7 @@ from runtui.domain.times import now_ticks, ticks_of
 from runtui.services.journal import Entry, Intent, Journal
 from runtui.services.journal_query import PAGE
 from runtui.tui.features.changes.journaling import JournalView
-from runtui.tui.resources import JOURNAL, EntryRow, entry_rows
+from runtui.tui.features.changes.lists import JOURNAL, EntryRow, entry_rows
 from runtui.tui.text import fit
 from runtui.tui.widgets.row_list import needs_of
 from tests.tui.conftest import ROOT, Opener, Session

@@ -132,6 +132,14 @@ async def test_it_follows_the_store_and_says_in_the_panel_what_holds_a_workflow_
         assert "[b]Too many[/b]␛[2J" in words
 
 
+async def test_no_count_is_told_before_it_is_known(open_session: Opener) -> None:
+    async with open_session() as session:
+        view = overview(session)
+        assert view.title().plain == "Workflows  reading…"
+        await opened(session)
+        assert view.title().plain == f"Workflows  {len(view.list.rows)}"
+
+
 async def test_without_a_workflow_it_says_so(open_session: Opener) -> None:
     async with open_session(size=(80, 24)) as session:
         session.workspace.store.keep_workflows([])

@@ -9,8 +9,9 @@ from textual.widget import Widget
 from textual.widgets import OptionList
 
 from runtui.graph.exchange import Exchange, Failure, FailureKind
+from runtui.tui.text import content, wrapped
 from runtui.tui.widgets.json_view import JsonView
-from runtui.tui.widgets.side_panel import Fact, _summary, _wrapped
+from runtui.tui.widgets.side_panel import _summary
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_review import to_the_review
 from tests.tui.wires import Graph, reply
@@ -190,7 +191,20 @@ def test_the_log_tells_what_was_given_up_from_what_failed(kind: FailureKind | No
         ("  ✗ a reason that goes on", ["  ✗ a reason that goes", "  on"]),
         ("説明  入社手続き東京オフィス", ["説明  入社手続き東京オ", "      フィス"]),
         ("", [""]),
+        ("PATCH http://a.b/beta/workflowBase/runs/1", ["PATCH http://a.b/beta/", "  workflowBase/runs/1"]),
+        ("GET http://a.b/c/runs?$top=5&$skip=10", ["GET http://a.b/c/runs", "  ?$top=5&$skip=10"]),
+        (
+            "request   PATCH http://a.b/runs/0123456789_012345678901234",
+            [
+                "request   PATCH",
+                "          http://a.b/",
+                "          runs/",
+                "          0123456789_",
+                "          012345678901",
+                "          234",
+            ],
+        ),
     ],
 )
 def test_a_fact_goes_on_below_what_follows_its_label(text: str, lines: list[str]) -> None:
-    assert [line.plain for line in _wrapped(Fact(text), 22)] == lines
+    assert [line.plain for line in wrapped(content(text), 22)] == lines

@@ -123,6 +123,22 @@ async def test_many_changes_go_out_in_batches_and_each_is_recorded(bench: BulkBe
     assert stored.raw["processingStatus"] == "canceled"
 
 
+async def test_a_token_that_ends_is_renewed_for_each_that_was_refused_by_it(bench: BulkBench) -> None:
+    refused_by_it: set[str] = set()
+
+    def write(run_id: str) -> Answer:
+        if run_id not in refused_by_it:
+            refused_by_it.add(run_id)
+            return refused(401)
+        FakeGraph.apply(bench.graph, run_id, bench.graph.bodies[-1])
+        return answered(bench.graph.runs[run_id], method="PATCH")
+
+    bench.graph.on_write, bench.graph.renewals = write, MANY
+    bench.graph.apply = lambda _run_id, _body: None  # type: ignore[method-assign, assignment]
+    await bench.all_ended(drafts())
+    assert len(bench.canceled()) == MANY
+
+
 @pytest.mark.parametrize("status", [429, 401, 412])
 async def test_what_one_of_them_meets_holds_up_no_other(status: int, bench: BulkBench) -> None:
     bench.graph.runs["run-3"]["processingStatus"] = "completed"  # somebody else's change

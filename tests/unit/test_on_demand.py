@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtui.domain.report import Outcome
+from runtui.domain.times import TICKS_PER_SECOND
 from runtui.domain.triage.service_actions import AS_OF, RECENT_RUNS, SUBJECT_IDS
 from runtui.graph.client import Answer
 from runtui.services.journal import Entry, damaged_entry
@@ -24,6 +25,7 @@ from tests.unit.fake_writer import exchange
 SENT: Final = datetime(2026, 11, 20, 12, 0, 7, tzinfo=UTC)
 """By the service's clock."""
 URL: Final = "http://127.0.0.1/beta/workflows/w1/activate"
+WINDOW_SECONDS: Final = WINDOW / TICKS_PER_SECOND
 
 
 def body(*users: str) -> str:
@@ -72,7 +74,7 @@ def proved(entry: Entry, shown: Answer, *others: Entry) -> list[str]:
         run("r1", "U1", "U2"),  # ids are the same in every case
         run("r1", processingStatus="completed"),
         run("r1", after=-1),  # `Date` counts whole seconds
-        run("r1", after=WINDOW.total_seconds()),
+        run("r1", after=WINDOW_SECONDS),
     ],
 )
 def test_the_only_new_run_of_exactly_these_users_proves_the_action(started: dict[str, Any]) -> None:
@@ -84,7 +86,7 @@ def test_the_only_new_run_of_exactly_these_users_proves_the_action(started: dict
     [
         run("r0"),  # it was there before
         run("r1", after=-1.1),
-        run("r1", after=WINDOW.total_seconds() + 0.1),
+        run("r1", after=WINDOW_SECONDS + 0.1),
         run("r1", "u1"),
         run("r1", "u1", processingStatus="completed"),
         run("r1", "u1", "u3"),
@@ -117,7 +119,7 @@ def test_what_is_not_known_to_be_its_run_proves_nothing(started: dict[str, Any])
         run("r2", subjectIds=[], totalUsersCount=...),
         run("r2", totalUsersCount=0),
         run("r2", after=-1, subjectIds=None),
-        run("r2", after=WINDOW.total_seconds(), subjectIds=None),
+        run("r2", after=WINDOW_SECONDS, subjectIds=None),
         run("r2", scheduledDateTime=None),
     ],
 )
@@ -227,7 +229,7 @@ def test_what_others_start_is_never_taken_for_ours(
 ) -> None:
     """Unless they start exactly the same at the same moment, and ours was lost: nothing tells these two apart."""
     runs = [run(f"r{number}", *users, after=after) for number, (after, users) in enumerate(theirs, 1)]
-    alike = [after for after, users in theirs if users == {"u1", "u2"} and -1 <= after <= WINDOW.total_seconds()]
+    alike = [after for after, users in theirs if users == {"u1", "u2"} and -1 <= after <= WINDOW_SECONDS]
     if is_applied:
         runs.append(run("ours"))
     for item, is_seen in zip(runs, seen, strict=False):

@@ -298,6 +298,23 @@ async def test_the_end_of_a_pause_lists_at_once_when_a_listing_is_due(store: Sto
     await refresh.stop()
 
 
+async def test_a_listing_that_is_held_goes_on_when_it_is_started_again(store: Store) -> None:
+    names = [f"w{number}" for number in range(2 * CONCURRENT_WORKFLOWS)]
+    graph = FakeGraph(**{name: [[run(f"run of {name}")]] for name in names})
+    refresh = Refresh(graph, store, interval=NEVER)
+    ends = watch(refresh)
+    refresh.start()
+    refresh.hold()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await ends.get()
+    assert graph.at_gate.qsize() == CONCURRENT_WORKFLOWS, "those that were asked for already"
+    refresh.start()
+    await next_end(ends)
+    assert (graph.listings, len(ids(store))) == (1, len(names))
+    await refresh.stop()
+
+
 async def test_stopping_ends_a_listing_under_way(store: Store) -> None:
     graph = FakeGraph(joiner=[[run("a")]])
     graph.gate.clear()

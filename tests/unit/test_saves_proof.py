@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -268,7 +268,7 @@ async def broken_off(bench: Bench, monkeypatch: pytest.MonkeyPatch, target: obje
 async def test_leaving_while_the_intent_is_recorded_leaves_no_open_entry(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save = await broken_off(bench, monkeypatch, bench.journal, "open")
+    save = await broken_off(bench, monkeypatch, bench.journal, "open_many")
     assert (save.outcome, save.unrecorded, bench.writes) == (Outcome.NOT_DONE, False, 0)
     assert bench.outcomes() == [(Outcome.NOT_DONE, "", None)]
 
@@ -279,11 +279,11 @@ async def test_leaving_while_the_intent_cannot_be_recorded_is_no_defect(
     reported: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.append(context))
 
-    def fail(_intent: Intent) -> int:
+    def fail(_intents: Sequence[Intent]) -> list[int]:
         raise JournalError(bench.journal.path, "database or disk is full")
 
-    monkeypatch.setattr(bench.journal, "open", fail)
-    save = await broken_off(bench, monkeypatch, bench.journal, "open")
+    monkeypatch.setattr(bench.journal, "open_many", fail)
+    save = await broken_off(bench, monkeypatch, bench.journal, "open_many")
     gc.collect()
     assert (save.outcome, bench.writes, reported) == (Outcome.NOT_DONE, 0, [])
 
@@ -291,7 +291,7 @@ async def test_leaving_while_the_intent_cannot_be_recorded_is_no_defect(
 async def test_leaving_while_the_outcome_is_recorded_says_what_was_recorded(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save = await broken_off(bench, monkeypatch, bench.journal, "settle")
+    save = await broken_off(bench, monkeypatch, bench.journal, "settle_many")
     assert save.outcome is Outcome.DONE
     assert bench.outcomes() == [(Outcome.DONE, "answer", None)]
 

@@ -7,13 +7,16 @@ import sqlite3
 import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from runtui.services.store import EVERY_RUN, RunQuery, Store, StoreError
 from runtui.services.store_file import VERSION
 from runtui.services.store_query import RunText, texts
+from tests.conftest import connect_in_earnest
 
 
 @pytest.fixture
@@ -126,6 +129,21 @@ def test_an_empty_file_becomes_a_store(path: Path) -> None:
     store = Store(path)
     assert ids(store) == []
     store.close()
+
+
+def test_nobody_waits_for_the_disk_where_a_file_is_new(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[int] = []
+
+    class Watched(sqlite3.Connection):
+        def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+            if sql in ("PRAGMA journal_mode = WAL", "COMMIT"):
+                waited.append(super().execute("PRAGMA synchronous").fetchone()[0])
+            return super().execute(sql, *values)
+
+    monkeypatch.setattr(sqlite3, "connect", partial(connect_in_earnest, factory=Watched))
+    for _ in range(2):
+        Store(path).close()
+    assert waited == [0, 0, 1, 1]
 
 
 @pytest.mark.parametrize("wrong", ["folder", "below a file"])

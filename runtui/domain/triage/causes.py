@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
-from runtui.domain.columns import GREATEST_FIRST, NOTHING, Column, ListCell, Role
+from runtui.domain.columns import GREATEST_FIRST, Column, ListCell, Role, age_cell
 from runtui.domain.plots import bar
 from runtui.domain.results import Cause, fold_reason
-from runtui.domain.times import distance, format_ticks
+from runtui.domain.times import format_ticks
 from runtui.domain.triage.checks import checklist_of
 
 BAR_CELLS: Final = 6
@@ -37,11 +37,10 @@ def _count(name: str, width: int, count: Callable[[CauseRow], int], role: Role) 
 
 
 def _age(key: str, title: str, priority: int, moment: Callable[[CauseRow], int | None]) -> Column[CauseRow]:
-    def show(row: CauseRow, now: int) -> ListCell:
-        ticks = moment(row)
-        return NOTHING if ticks is None else ListCell(distance(ticks, now, is_recorded=True), "muted")
-
-    return Column(key, title, 5, priority, show, GREATEST_FIRST, "right", value=lambda row: moment(row) or 0)
+    return Column(
+        key, title, 5, priority, lambda row, now: age_cell(moment(row), now, "muted"), GREATEST_FIRST, "right",
+        value=lambda row: moment(row) or 0,
+    )  # fmt: skip
 
 
 def _in_short(reason: str) -> str:
@@ -55,16 +54,13 @@ CAUSE_COLUMNS: Final[tuple[Column[CauseRow], ...]] = (
     _count("runs", 4, lambda row: row.cause.runs, "number"),
     _count("users", 5, lambda row: row.cause.users, "alert"),
     Column(
-        "share",
-        "",
-        BAR_CELLS,
-        6,
+        "share", "", BAR_CELLS, 6,
         lambda row, _: ListCell(bar(row.cause.users, row.most_users, BAR_CELLS), "status-failed"),
     ),
     _age("last", "last", 5, lambda row: row.cause.last),
     _age("since", "since", 7, lambda row: row.cause.first),
     Column("workflows", "workflows", 24, 8, lambda row, _: ListCell(", ".join(row.cause.workflows), "muted")),
-)
+)  # fmt: skip
 """All columns, in the order in which they stand."""
 
 CAUSE_PROPERTIES: Final = ("task", "reason", "runs", "users", "since", "last", "workflows", "check")

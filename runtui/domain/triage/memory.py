@@ -23,12 +23,7 @@ LONGEST_NOTE: Final = 500
 UNTIL_CHANGE: Final = "change"
 """What is typed for a snooze that ends when the run changes."""
 
-SNOOZES: Final = {
-    "1h": "1 hour",
-    "4h": "4 hours",
-    "tomorrow 09:00": "tomorrow 09:00",
-    UNTIL_CHANGE: "until it changes",
-}
+SNOOZES: Final = {"1h": "1 hour", "4h": "4 hours", "tomorrow 09:00": "tomorrow 09:00", UNTIL_CHANGE: "until it changes"}
 """The usual snoozes: as they are typed, and in words."""
 
 _LENGTH: Final = re.compile(r"\d+[smhdw].*")

@@ -34,7 +34,6 @@ def flag_in(received: Mapping[str, Any], name: str) -> bool | None:
 
 
 def ticks_in(received: Mapping[str, Any], name: str) -> int | None:
-    """A DateTimeOffset in ticks."""
     try:
         return parse_ticks(text_in(received, name))
     except ValueError:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from runtui.domain.columns import GREATEST_FIRST, NOTHING, Column, ListCell
+from runtui.domain.columns import GREATEST_FIRST, NOTHING, Column, ListCell, age_cell, text_cell
 from runtui.domain.results import TaskResult, UserResult
 from runtui.domain.rows import ABSENT, STUCK_AFTER, severity, short_id, status_look, status_word
 from runtui.domain.times import TICKS_PER_SECOND, ago, distance, duration_text
@@ -214,10 +214,6 @@ def _status(status: str) -> ListCell:
     return ListCell(f"{look.glyph} {status_word(status)}", look.role)
 
 
-def _cell(text: str) -> ListCell:
-    return ListCell(text) if text else NOTHING
-
-
 def _user(row: UserRow, _now: int) -> ListCell:
     """The name; an id is cut in its middle."""
     return ListCell(short_id(row.id) if row.name == row.id else row.name)
@@ -238,20 +234,16 @@ USER_COLUMNS: Final[tuple[Column[UserRow], ...]] = (
         grows_to=24, value=lambda row: severity(row.status),
     ),
     Column("user", "user", 14, 2, _user, grows_to=28),
-    Column("reason", "reason", 24, 3, lambda row, now: _cell(row.why(now)), flexible=True),
-    Column("task", "task", 16, 5, lambda row, _: _cell(row.trouble.task_name if row.trouble else ""), grows_to=27),
+    Column("reason", "reason", 24, 3, lambda row, now: text_cell(row.why(now)), flexible=True),
+    Column("task", "task", 16, 5, lambda row, _: text_cell(row.trouble.task_name if row.trouble else ""), grows_to=27),
     Column("tasks", "tasks", 5, 6, _tasks, align="right", grows_to=9),
     Column(
-        "ended", "ended", 5, 7, lambda row, now: _age(row.ended, now), GREATEST_FIRST, "right",
+        "ended", "ended", 5, 7, lambda row, now: age_cell(row.ended, now), GREATEST_FIRST, "right",
         value=lambda row: row.ended or ABSENT,
     ),
-    Column("upn", "upn", 16, 8, lambda row, _: _cell(row.user_principal_name), grows_to=40),
+    Column("upn", "upn", 16, 8, lambda row, _: text_cell(row.user_principal_name), grows_to=40),
 )  # fmt: skip
 """What a list of users shows, the most important first."""
-
-
-def _age(ticks: int | None, now: int) -> ListCell:
-    return NOTHING if ticks is None else ListCell(distance(ticks, now, is_recorded=True))
 
 
 def _took(task: TaskResult) -> ListCell:
@@ -268,9 +260,9 @@ TASK_COLUMNS: Final[tuple[Column[TaskRow], ...]] = (
         grows_to=24, value=lambda row: severity(row.result.status),
     ),
     Column("task", "task", 16, 3, lambda row, _: ListCell(row.result.task_name), grows_to=34),
-    Column("reason", "reason", 18, 4, lambda row, now: _cell(row.said(now)), flexible=True),
+    Column("reason", "reason", 18, 4, lambda row, now: text_cell(row.said(now)), flexible=True),
     Column(
-        "started", "started", 7, 5, lambda row, now: _age(row.result.started, now), GREATEST_FIRST, "right",
+        "started", "started", 7, 5, lambda row, now: age_cell(row.result.started, now), GREATEST_FIRST, "right",
         value=lambda row: row.result.started or ABSENT,
     ),
     Column("took", "took", 8, 6, lambda row, _: _took(row.result)),
@@ -305,10 +297,6 @@ def newest_first(tasks: Iterable[PersonResult]) -> list[PersonResult]:
     return sorted(tasks, key=lambda task: (task.moment, task.result.sequence or 0), reverse=True)
 
 
-def _when(task: PersonResult, now: int) -> ListCell:
-    return ListCell(distance(task.moment, now, is_recorded=True), "muted") if task.moment else NOTHING
-
-
 def _person_status(task: PersonResult, _now: int) -> ListCell:
     if why_doubtful(task.result):
         return ListCell("? completed", "status-unknown")
@@ -317,12 +305,15 @@ def _person_status(task: PersonResult, _now: int) -> ListCell:
 
 
 PERSON_COLUMNS: Final[tuple[Column[PersonResult], ...]] = (
-    Column("when", "when", 5, 3, _when, GREATEST_FIRST, "right", value=lambda task: task.moment),
+    Column(
+        "when", "when", 5, 3, lambda task, now: age_cell(task.moment or None, now, "muted"), GREATEST_FIRST, "right",
+        value=lambda task: task.moment,
+    ),
     Column("status", "status", 12, 1, _person_status),
     Column("workflow", "workflow", 13, 4, lambda task, _: ListCell(task.workflow_name), grows_to=28),
     Column("task", "task", 16, 2, lambda task, _: ListCell(task.result.task_name), grows_to=32),
     Column("reason", "reason", 18, 1, lambda task, now: ListCell(task.row.said(now)), flexible=True),
-)
+)  # fmt: skip
 """What a list of the tasks of one person shows."""
 
 PERSON_PROPERTIES: Final = (

@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from runtui.domain.columns import ESSENTIAL, GAP, GREATEST_FIRST, GUTTER, NOTHING, Column, ListCell, Role
+from runtui.domain.columns import ESSENTIAL, GAP, GREATEST_FIRST, GUTTER, NOTHING, Column, ListCell, Role, text_cell
 from runtui.domain.plots import heat_cell
 from runtui.domain.text import count_words, visible
 from runtui.domain.times import MAX_TICKS, TICKS_PER_SECOND, ago, format_ticks, moment_text, now_ticks, since
@@ -279,23 +279,13 @@ def _next_run(row: WorkflowHistory, now: int) -> ListCell:
     return ListCell(ago(moment, now), "alert" if row.workflow.schedule(now) is OVERDUE else "text")
 
 
-def _success(row: WorkflowHistory, _now: int) -> ListCell:
-    rate = row.success_rate
-    return NOTHING if rate is None else ListCell(f"{rate} %", "number")
+def _counted(number: int | None, unit: str = "") -> ListCell:
+    return NOTHING if number is None else ListCell(f"{number}{unit}", "number")
 
 
 def _failed_users(row: WorkflowHistory, _now: int) -> ListCell:
     failed = row.total.failed_users
     return ListCell(str(failed), "alert" if failed else "muted")
-
-
-def _version(row: WorkflowHistory, _now: int) -> ListCell:
-    version = row.workflow.version
-    return NOTHING if version is None else ListCell(str(version), "number")
-
-
-def _category(row: WorkflowHistory, _now: int) -> ListCell:
-    return ListCell(row.workflow.category, "muted") if row.workflow.category else NOTHING
 
 
 def _known(number: int | None) -> int:
@@ -307,12 +297,18 @@ WORKFLOW_COLUMNS: Final[tuple[Column[WorkflowHistory], ...]] = (
     Column("schedule", "schedule", 12, 1, _state, value=lambda row: row.workflow.schedule(now_ticks()).rank),
     Column("workflow", "workflow", 14, 2, lambda row, _: ListCell(row.workflow.name), flexible=True),
     Column("last", "last run", 8, 7, _last_run, GREATEST_FIRST, value=lambda row: row.last_run or 0),
-    Column("success", "success", 7, 8, _success, align="right", value=lambda row: _known(row.success_rate)),
+    Column(
+        "success", "success", 7, 8, lambda row, _: _counted(row.success_rate, " %"), align="right",
+        value=lambda row: _known(row.success_rate),
+    ),
     Column("failed", "✗ users", 7, 9, _failed_users, GREATEST_FIRST, "right", value=lambda row: row.total.failed_users),
     Column("next", "next run", 8, 10, _next_run, value=lambda row: _known(row.workflow.next_run)),
-    Column("category", "category", 8, 11, _category),
-    Column("version", "version", 7, 12, _version, GREATEST_FIRST, "right", value=lambda row: row.workflow.version or 0),
-)
+    Column("category", "category", 8, 11, lambda row, _: text_cell(row.workflow.category, "muted")),
+    Column(
+        "version", "version", 7, 12, lambda row, _: _counted(row.workflow.version), GREATEST_FIRST, "right",
+        value=lambda row: row.workflow.version or 0,
+    ),
+)  # fmt: skip
 """The columns of the overview but for its heat map, by which rows are neither ordered nor found."""
 
 _BEFORE_THE_MAP: Final = 2

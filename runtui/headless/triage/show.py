@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,12 +20,13 @@ from runtui.domain.report import sentences
 from runtui.domain.results import TaskResult, UserResult, subjects_line
 from runtui.domain.rows import RunRow, status_look
 from runtui.domain.text import visible
-from runtui.domain.times import ago, duration_text, local_text, now_ticks, parse_ticks, since
+from runtui.domain.times import ago, duration_text, local_text, now_ticks, since
 from runtui.domain.triage.memory import RunTriage
+from runtui.domain.triage.received import ticks_in
 from runtui.domain.triage.run_users import TaskRow, UserRow, user_rows, users_named, why_no_users
 from runtui.domain.triage.standing import comeback, standing, triage_facts, triage_record
 from runtui.errors import ExitCode, RuntuiError, UsageError
-from runtui.graph.pages import GraphError
+from runtui.graph.pages import GraphError, all_items
 from runtui.headless.changes import changed
 from runtui.headless.console import command, narrate
 from runtui.headless.output import aligned
@@ -109,15 +110,13 @@ def _remembered(workspace: Workspace, workflow_id: str, run: Mapping[str, Any]) 
         return None
 
 
-async def _failed_tasks(workspace: Workspace, run_id: str, workflow_id: str) -> list[Mapping[str, Any]] | None:
-    failed: list[Mapping[str, Any]] = []
+async def _failed_tasks(workspace: Workspace, run_id: str, workflow_id: str) -> Sequence[Mapping[str, Any]] | None:
     try:
-        async for page in workspace.client.results.of_tasks(workflow_id, run_id, pace=pace()):
-            failed += [item for item in page.items if item.get("processingStatus") == "failed"]
+        tasks = await all_items(workspace.client.results.of_tasks(workflow_id, run_id, pace=pace()))
     except GraphError as error:
         narrate(f"The results of its tasks could not be read. {error}")
         return None
-    return failed
+    return [task for task in tasks if task.get("processingStatus") == "failed"]
 
 
 def _changes(workspace: Workspace, run_id: str) -> list[Entry]:
@@ -152,10 +151,10 @@ def _lines(report: RunReport, now: int) -> Iterator[str]:
     yield f"{'run':27} {report.run.get('id')}"
     yield f"{'workflow':27} {report.workflow or report.workflow_id}"
     for field in EDITABLE:
-        value = report.run.get(field.name)
+        ticks = field.read(report.run) if field.kind == "datetime" else None
         distance = since if field.is_recorded else ago
-        when = _when(value, now, distance) if field.kind == "datetime" and isinstance(value, str) else ""
-        yield f"{field.name:27} {value_word(value)}{when}"
+        when = f"  ({local_text(ticks)}, {distance(ticks, now)})" if isinstance(ticks, int) else ""
+        yield f"{field.name:27} {value_word(report.run.get(field.name))}{when}"
     if took := _took(report.run):
         yield f"{'took':27} {took}"
     if report.row is not None:
@@ -169,23 +168,12 @@ def _lines(report: RunReport, now: int) -> Iterator[str]:
         yield f"Changed by you: {sentences(entry.report.heading, ', '.join(entry.change_words()))}"
 
 
-def _when(value: str, now: int, distance: Callable[[int, int], str]) -> str:
-    try:
-        ticks = parse_ticks(value)
-    except ValueError:
-        return ""
-    return f"  ({local_text(ticks)}, {distance(ticks, now)})"
-
-
 def _took(run: Mapping[str, Any]) -> str:
-    try:
-        return duration_text(parse_ticks(run["completedDateTime"]) - parse_ticks(run["startedDateTime"]))
-    except (KeyError, TypeError, ValueError):
-        return ""
+    began, ended = ticks_in(run, "startedDateTime"), ticks_in(run, "completedDateTime")
+    return "" if began is None or ended is None else duration_text(ended - began)
 
 
 def _failures(failed: Sequence[Mapping[str, Any]] | None) -> Iterator[str]:
-    """Each reason once, the most frequent first, then the subjects."""
     if not failed:
         yield "The results of its tasks are unknown." if failed is None else "No task failed."
         return
@@ -226,17 +214,9 @@ async def _show_user(session: SessionSpec, run_id: str, workflow_id: str | None,
 
 async def _users(workspace: Workspace, workflow_id: str, run_id: str) -> list[UserRow]:
     client, steady = workspace.client, pace()
-    users = [
-        UserResult(item)
-        async for page in client.results.of_users(workflow_id, run_id, pace=steady)
-        for item in page.items
-    ]  # fmt: skip
-    tasks = [
-        TaskResult(item)
-        async for page in client.results.of_tasks(workflow_id, run_id, pace=steady)
-        for item in page.items
-    ]  # fmt: skip
-    return user_rows(users, tasks)
+    users = await all_items(client.results.of_users(workflow_id, run_id, pace=steady))
+    tasks = await all_items(client.results.of_tasks(workflow_id, run_id, pace=steady))
+    return user_rows(map(UserResult, users), map(TaskResult, tasks))
 
 
 def _the_one(rows: Sequence[UserRow], user: str) -> UserRow:

@@ -28,7 +28,7 @@ from runtui.sandbox.authority.grants import (
     AuthorizationResponse,
     DeviceCodes,
 )
-from runtui.sandbox.authority.tokens import Identity, Issuer
+from runtui.sandbox.authority.tokens import Issuer
 from runtui.sandbox.errors import GraphError
 
 AUTHORITY_BASE: Final = "https://login.fake.test"
@@ -131,7 +131,7 @@ class Authority:
             return self.issuer.refresh(form.get("refresh_token", ""), application, scope, claims)
         raise aadsts(7000216 if grant == "client_credentials" else 70003, grant=grant)
 
-    def verify(self, access_token: str, *, write: bool = False, action: str = "") -> GraphError | Identity:
+    def verify(self, access_token: str, *, write: bool = False, action: str = "") -> GraphError | None:
         return self.issuer.verify(access_token, write=write, action=action)
 
     def revoke(self, principal: Principal) -> str:
@@ -247,7 +247,6 @@ def _message(status: int, title: str, text: str) -> AuthorityResponse:
 
 
 def _sign_in_form(request: AuthorizationRequest, key: str, users: Iterable[User]) -> str:
-    """Ask whether an application may sign in; `key` names the request in the answer."""
     hidden = f'<input type="hidden" name="visit" value="{escape(key)}">'
     return f'<p>It requests: {escape(request.scope)}</p><form method="post">{hidden}{_choice(users)}</form>'
 

@@ -96,7 +96,6 @@ def reprocessing(plan: RunPlan, choice: Choice, people: People, now: int, scope:
 
 
 def _unsuccessful(plan: RunPlan, work: Work) -> Iterator[int]:
-    """The places of the tasks that failed for a person, or were not processed."""
     for index, (place, task) in enumerate(plan.tasks):
         cause = work.turn.cause
         if index >= work.turn.tasks_done or (cause is not None and cause.task.id == task.id):

@@ -87,9 +87,7 @@ POOL_DRY: Final = Cause(
     cures=1,
 )
 NO_MANAGER: Final = Cause(
-    GENERATE_TAP,
-    "The Temporary Access Pass for '{upn}' was not sent: the user has no manager to send it to.",
-    cures=2,
+    GENERATE_TAP, "The Temporary Access Pass for '{upn}' was not sent: the user has no manager to send it to.", cures=2
 )
 OTHER_METHOD: Final = Cause(
     GENERATE_TAP,
@@ -138,8 +136,7 @@ NO_MAILBOX: Final = Cause(
     cures=2,
 )
 PRIVILEGED: Final = Cause(
-    DELETE_USER,
-    "Insufficient privileges to delete user {user}: the user holds the directory role '{role}'.",
+    DELETE_USER, "Insufficient privileges to delete user {user}: the user holds the directory role '{role}'."
 )
 ALREADY_DELETED: Final = Cause(
     DELETE_USER,

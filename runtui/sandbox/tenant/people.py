@@ -111,12 +111,6 @@ class Person(NamedTuple):
             "preferredLanguage": None if self.is_guest else language,
             "surname": self.surname,
             "userPrincipalName": self.user_principal_name,
-            **self._more,
-        }
-
-    @property
-    def _more(self) -> dict[str, Any]:
-        return {
             "accountEnabled": True,
             "companyName": None if self.is_guest else "Contoso",
             "department": None if self.is_guest else self.job[1],

@@ -138,7 +138,6 @@ class RunPlan(NamedTuple):
 
     @property
     def tasks(self) -> tuple[tuple[int, TaskDefinition], ...]:
-        """Its tasks in order, each with its place in the workflow."""
         every = tuple(enumerate(self.workflow.tasks))
         return tuple(every[place] for place in self.only) or every
 
@@ -150,7 +149,6 @@ class RunPlan(NamedTuple):
         return ticks - ticks % self.precision
 
     def failed_among(self, done: int) -> int:
-        """How many of its first `done` users fail."""
         return done * self.failing // self.users
 
     def fails(self, user: int) -> bool:
@@ -289,7 +287,6 @@ def _status_at(plan: RunPlan, now: int) -> str:
 
 
 def _is_answered(plan: RunPlan) -> bool:
-    """Whether every user of a run that waits for answers has one."""
     return len(plan.callbacks) == plan.users - (plan.stops_after or 0) > 0
 
 
@@ -459,7 +456,6 @@ def task_reports(plan: RunPlan, _people: People, now: int) -> Iterator[dict[str,
 
 
 def _report_status(run_status: str, successful: int, failed: int) -> str:
-    """The status of one task over all users of a run."""
     if run_status not in ("completed", "completedWithErrors", "failed") or not failed:
         return run_status if run_status in ("inProgress", "canceling", "canceled") else "completed"
     return "completedWithErrors" if successful else "failed"
@@ -481,7 +477,6 @@ def waits_for_callback(plan: RunPlan, turn: Turn, now: int) -> bool:
 
 
 def _logic_app(task: TaskDefinition) -> str:
-    """The Logic App that a task calls; empty where it calls none."""
     return next((_LOGIC_APPS[value] for _, value in task.arguments if value in _LOGIC_APPS), "")
 
 

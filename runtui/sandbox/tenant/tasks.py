@@ -138,41 +138,23 @@ def calling(extension: Extension) -> TaskDefinition:
     return CUSTOM_EXTENSION._replace(arguments=((CUSTOM_EXTENSION.arguments[0][0], extension.id),))
 
 
-TASK_DEFINITIONS: Final = (
-    SEND_WELCOME,
-    SEND_REMINDER,
-    GENERATE_TAP,
-    ENABLE_ACCOUNT,
-    ASSIGN_LICENSES,
-    REQUEST_ACCESS_PACKAGE,
-    ADD_TO_GROUPS,
-    ADD_TO_TEAMS,
-    NOTIFY_MOVE,
-    REMOVE_FROM_GROUPS,
-    CUSTOM_EXTENSION,
-    DISABLE_ACCOUNT,
-    REMOVE_ALL_GROUPS,
-    REMOVE_ALL_TEAMS,
-    REMOVE_ALL_LICENSES,
-    REVOKE_TOKENS,
-    DELETE_USER,
-    EMAIL_BEFORE_LAST_DAY,
-    EMAIL_ON_LAST_DAY,
-    EMAIL_AFTER_LAST_DAY,
-)
+TASK_DEFINITIONS: Final = tuple(item for item in tuple(globals().values()) if isinstance(item, TaskDefinition))
+"""All of the above."""
 
 
 def definition_state(task: TaskDefinition) -> dict[str, Any]:
     """A built-in task, for `entities.TASK_DEFINITION.record`."""
     parameters = [{"name": name, "values": [], "valueType": "string"} for name, _ in task.arguments]
+    return {"id": task.id, **_described(task), "parameters": json.dumps(parameters), "version": 1}
+
+
+def _described(task: TaskDefinition) -> dict[str, Any]:
+    """What a task of a workflow has from its definition."""
     return {
-        "id": task.id,
         "category": task.category,
         "continueOnError": task.continues_on_error,
         "description": task.description,
         "displayName": task.display_name,
-        "parameters": json.dumps(parameters),
-        "version": 1,
     }
 
 
@@ -188,10 +170,7 @@ def task_state(workflow_id: str, index: int, task: TaskDefinition) -> Mapping[st
     return {
         "id": guid(workflow_id, "task", index),
         "workflowId": workflow_id,
-        "category": task.category,
-        "continueOnError": task.continues_on_error,
-        "description": task.description,
-        "displayName": task.display_name,
+        **_described(task),
         "executionSequence": index + 1,
         "isEnabled": True,
         "taskDefinitionId": task.id,

@@ -300,7 +300,6 @@ def quarantine_details(quarantine: Quarantine | None, now: int) -> dict[str, Any
 
 
 def workflow_tasks(workflow: Workflow) -> Iterator[Mapping[str, Any]]:
-    """The tasks of a workflow in order, for `entities.TASK.record`."""
     for index, task in enumerate(workflow.tasks):
         yield task_state(workflow.id, index, task)
 

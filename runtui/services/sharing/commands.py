@@ -16,6 +16,7 @@ from urllib.parse import quote, urlsplit
 from runtui.auth.clouds import Cloud
 from runtui.domain.text import visible
 from runtui.graph.exchange import Exchange
+from runtui.graph.paths import segment
 from runtui.redact import redact, redact_values
 
 TOKEN_VARIABLE: Final = "$TOKEN"  # noqa: S105 - the name of a variable
@@ -97,7 +98,7 @@ def portal_link(cloud: Cloud, workflow_id: str) -> str:
     """The workflow in the Microsoft Entra admin center. Of a run there is no link that anybody documents: it is listed
     under *Workflow history* there."""
     blade = "#view/Microsoft_AAD_LifecycleManagement/DetailedWorkflowMenuBlade/~/overview/workflowId"
-    return f"{cloud.portal}/{blade}/{quote(redact(workflow_id), safe='', errors='replace')}"
+    return f"{cloud.portal}/{blade}/{segment(redact(workflow_id))}"
 
 
 def _powershell_text(text: str) -> str:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote
 
 from runtui import __version__
 from runtui.auth.clouds import cloud_of_root
@@ -26,6 +25,7 @@ from runtui.domain.triage.standing import NOTE, triage_facts
 from runtui.domain.triage.workflows import Workflow
 from runtui.errors import RuntuiError
 from runtui.graph.exchange import Exchange
+from runtui.graph.paths import segment
 from runtui.redact import redact_values
 from runtui.services.journal import Entry
 from runtui.services.journal_query import entry_object
@@ -133,8 +133,7 @@ def handoff_of_run(workspace: Workspace, run_id: str, origin: Origin) -> Handoff
 
 def requests_about(workspace: Workspace, run_id: str) -> list[Exchange]:
     """The requests of this session that name a run in their address, newest first."""
-    segment = quote(run_id, safe="", errors="replace")
-    return [exchange for exchange in tuple(workspace.exchanges) if segment in exchange.url]
+    return [exchange for exchange in tuple(workspace.exchanges) if segment(run_id) in exchange.url]
 
 
 def handoff_of_cause(workspace: Workspace, cause: Cause, query: RunQuery, origin: Origin) -> Handoff:
@@ -257,7 +256,6 @@ def handoff_json(handoff: Handoff) -> str:
 
 
 def handoff_markdown(handoff: Handoff) -> str:
-    """A hand-over for a person, to be pasted into a ticket."""
     return "\n".join(_lines(_record(handoff))) + "\n"
 
 

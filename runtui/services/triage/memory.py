@@ -123,7 +123,6 @@ class TriageMemory:
         self._write(_NOTE, [RunTriage(storable(name), note=text, who=who, changed=now_ticks()) for name in run_ids])
 
     def all(self) -> Iterator[RunTriage]:
-        """All that is remembered, as the journal has it."""
         return (known for known, _ in self._recorded())
 
     def take(self, received: Sequence[RunTriage]) -> int:

@@ -42,10 +42,7 @@ FINGERPRINT: Final = "SELECT count(*), coalesce(sum(stamp), 0), coalesce(max(cha
 
 
 def put_triage(db: sqlite3.Connection, rows: Iterable[Stamped]) -> None:
-    db.executemany(
-        _PUT,
-        [(*known, stamp, severity(known.was_status), known.note.casefold()) for known, stamp in rows],
-    )
+    db.executemany(_PUT, [(*known, stamp, severity(known.was_status), known.note.casefold()) for known, stamp in rows])
 
 
 def replace_triage(db: sqlite3.Connection, rows: Iterable[Stamped]) -> None:
@@ -54,7 +51,6 @@ def replace_triage(db: sqlite3.Connection, rows: Iterable[Stamped]) -> None:
 
 
 def triage_of(db: sqlite3.Connection, run_ids: Collection[str]) -> dict[str, RunTriage]:
-    """What is remembered of some runs; those without anything are left out."""
     ids, found = list(run_ids), {}
     for start in range(0, len(ids), _AT_ONCE):
         part = ids[start : start + _AT_ONCE]

@@ -14,17 +14,16 @@ from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
 from runtui.graph.batch import MOST_BATCHED
-from runtui.graph.client import Answer, RunUpdate
 from runtui.graph.faults import Fault
 from runtui.graph.retry import THROTTLING
 from runtui.services.announcer import Announcer
-from runtui.services.journal import Intent, RunBusyError, Settlement
-from runtui.services.writing.drive import RunWriter, WriteDriver, update_of, whatever_happens
+from runtui.services.journal import Intent, RunBusyError
+from runtui.services.writing.drive import WriteDriver
 from runtui.services.writing.foreground import PIECE_SECONDS, Foreground
 from runtui.services.writing.save import Save, Step
 from runtui.services.writing.write import (
@@ -62,16 +61,6 @@ _AT_ONCE: Final = 2 * MOST_BATCHED
 """Changes that are recorded by one commit."""
 
 
-class BulkWriter(RunWriter, Protocol):
-    """The part of the Graph client that many saves need."""
-
-    async def read_runs(self, runs: Sequence[tuple[str, str]]) -> Iterable[Answer]:
-        """Read some runs, each as `run` does; an answer is taken apart when it is asked for."""
-
-    async def update_runs(self, updates: Sequence[RunUpdate]) -> Iterable[Answer]:
-        """Change some runs, each as `update_run` does; an answer is taken apart when it is asked for."""
-
-
 @dataclass(slots=True)
 class _Item:
     """One save on its way."""
@@ -91,7 +80,6 @@ class Bulk:
 
     def __init__(
         self,
-        client: BulkWriter,
         driver: WriteDriver,
         batch: str,
         saves: Sequence[Save],
@@ -101,7 +89,6 @@ class Bulk:
     ) -> None:
         self.batch = batch
         self.saves = saves
-        self._client = client
         self._driver = driver
         self._holds = holds
         self._foreground = foreground
@@ -218,7 +205,7 @@ class Bulk:
                 continue
             for item in group:
                 self._announce(item.effect.save)
-            replies = await self._carry_out(group)
+            replies = await self._driver.carry_out([item.effect for item in group])
             await self._take_in_all(map(self._answered, group, replies))
             await self._foreground.let_pass()
         self._news.set()
@@ -258,40 +245,6 @@ class Bulk:
                     waiting.remove(item)
                 return group
         return []
-
-    async def _carry_out(self, group: list[_Item]) -> Iterable[object]:
-        """The replies to what a group asks for; a RuntuiError is to be thrown."""
-        try:
-            return await self._replies([item.effect for item in group])
-        except RuntuiError as error:
-            return [error] * len(group)
-
-    async def _replies(self, effects: list[Any]) -> Iterable[object]:
-        """The replies to effects of one kind.
-
-        Raises:
-            RuntuiError: none of them can be carried out.
-        """
-        driver, saves = self._driver, [effect.save for effect in effects]
-        replies: Iterable[object]
-        match effects[0]:
-            case Read() if saves[0].action is None:
-                replies = await self._client.read_runs([(save.operation.workflow_id, save.run_id) for save in saves])
-            case Send() if saves[0].action is None:
-                replies = await self._client.update_runs([update_of(effect.intent) for effect in effects])
-            case Identify():
-                replies = await driver.senders(saves)
-            case Record():
-                replies = await whatever_happens(driver.journal.open_many, [effect.intent for effect in effects])
-            case Settle():
-                settlements = [_settlement(effect) for effect in effects]
-                replies = await whatever_happens(driver.journal.settle_many, settlements)
-            case StoreRun():
-                observed = [(effect.save.operation, effect.entity) for effect in effects]
-                replies = await asyncio.to_thread(driver.store_runs, observed)
-            case _:
-                replies = [await driver.carry_out(effect) for effect in effects]
-        return replies
 
     def _advance(self, item: _Item, reply: object) -> bool:
         """Have a change go on with its reply; whether it asks for something more."""
@@ -385,14 +338,3 @@ def _may_be_repeated(fault: Fault | None) -> bool:
 def _is_gone(save: Save) -> bool:
     """Whether the run was not there to be read: of others that says nothing."""
     return save.exchange is not None and save.exchange.status in (404, 410)
-
-
-def _settlement(effect: Settle) -> Settlement:
-    return Settlement(
-        effect.intent.client_request_id,
-        effect.outcome,
-        effect.known_by,
-        effect.save.exchange,
-        effect.words,
-        effect.save.new_run,
-    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, ParamSpec, Protocol, TypeVar
 from uuid import uuid4
@@ -28,7 +28,7 @@ from runtui.errors import RuntuiError
 from runtui.graph.client import Answer, RunUpdate
 from runtui.graph.exchange import Exchange
 from runtui.graph.retry import Pace
-from runtui.services.journal import Intent, Journal
+from runtui.services.journal import Intent, Journal, Settlement
 from runtui.services.journal_file import JournalError
 from runtui.services.store import Store, workflow_names_of, workflow_of
 from runtui.services.writing.save import Save, Step
@@ -57,13 +57,16 @@ _T = TypeVar("_T")
 
 
 class RunWriter(Protocol):
-    """The part of the Graph client that a save needs. An answer holds an entity, a fault, or neither (no body)."""
+    """The part of the Graph client that saves need. An answer holds an entity, a fault, or neither (no body)."""
 
     async def run(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> Answer:
         """Read one run, as often as the pace says; without one, once."""
 
-    async def update_run(self, update: RunUpdate) -> Answer:
-        """PATCH one run, once."""
+    async def read_runs(self, runs: Sequence[tuple[str, str]]) -> Iterable[Answer]:
+        """Read some runs, each as `run` does; an answer is taken apart when it is asked for."""
+
+    async def update_runs(self, updates: Sequence[RunUpdate]) -> Iterable[Answer]:
+        """PATCH some runs, each once; an answer is taken apart when it is asked for."""
 
     async def renew_token(self, exchange: Exchange) -> bool:
         """After a 401: whether there is another token to try with."""
@@ -75,11 +78,7 @@ class RunWriter(Protocol):
         """Read what an action is about, once; `before` is what was kept before it was sent, None: it was not yet."""
 
     def target(self, operation: Operation) -> tuple[str, str]:
-        """The method and the address of `update_run` or `act`."""
-
-
-def update_of(intent: Intent) -> RunUpdate:
-    return RunUpdate(intent.workflow_id, intent.run_id, intent.body, intent.client_request_id, intent.if_match)
+        """The method and the address of an update of a run or `act`."""
 
 
 class WriteContext(NamedTuple):
@@ -96,12 +95,7 @@ class WriteDriver:
     """Drives `write`, one save a call; `announce` is told of every step."""
 
     def __init__(
-        self,
-        client: RunWriter,
-        store: Store,
-        journal: Journal,
-        context: WriteContext,
-        announce: Callable[[Save], None],
+        self, client: RunWriter, store: Store, journal: Journal, context: WriteContext, announce: Callable[[Save], None]
     ) -> None:
         self._client = client
         self._store = store
@@ -122,60 +116,55 @@ class WriteDriver:
                 if effect.save != save:
                     save = effect.save
                     self.announce(save)
-                try:
-                    reply = await self.carry_out(effect)
-                except RuntuiError as error:
-                    effect = writing.throw(error)
-                else:
-                    effect = writing.send(reply)
+                (reply,) = await self.carry_out([effect])
+                effect = writing.throw(reply) if isinstance(reply, RuntuiError) else writing.send(reply)
         except StopIteration as end:
             self.end(end.value)
 
-    async def carry_out(self, effect: Effect[Any]) -> object:
-        """Do one thing; the reply to the protocol.
+    async def carry_out(self, effects: Sequence[Effect[Any]]) -> Iterable[object]:
+        """The replies to some effects of one kind, in their order; a RuntuiError is to be thrown. What reads or sends
+        an action comes alone."""
+        saves = [effect.save for effect in effects]
+        intents = [effect.intent for effect in effects if isinstance(effect, Record | Send)]
+        replies: Iterable[object]
+        try:
+            match effects[0]:
+                case (Read() | Send()) as effect if (action := effect.save.action) is not None:
+                    replies = [await self._act(effect, action)]
+                case Read():
+                    runs = [(save.operation.workflow_id, save.run_id) for save in saves]
+                    replies = await self._client.read_runs(runs)
+                case Identify():
+                    replies = await self.senders(saves)
+                case Record():
+                    replies = await whatever_happens(self.journal.open_many, intents)
+                case Send():
+                    replies = await self._client.update_runs(list(map(_update_of, intents)))
+                case Recall():
+                    replies = [await asyncio.to_thread(self._recorded, save) for save in saves]
+                case Settle():
+                    settlements = [_settlement(effect) for effect in effects if isinstance(effect, Settle)]
+                    replies = await whatever_happens(self.journal.settle_many, settlements)
+                case StoreRun():
+                    observed = [(it.save.operation, it.entity) for it in effects if isinstance(it, StoreRun)]
+                    replies = await asyncio.to_thread(self._store_runs, observed)
+                case RenewToken():
+                    refused = [effect.exchange for effect in effects if isinstance(effect, RenewToken)]
+                    replies = [await self._client.renew_token(exchange) for exchange in refused]
+                case Pause(_, seconds):
+                    await asyncio.sleep(seconds)
+                    replies = [None]
+                case unknown:
+                    raise TypeError(unknown)
+        except RuntuiError as error:
+            replies = [error] * len(effects)
+        return replies
 
-        Raises:
-            RuntuiError: it cannot be done, for a reason that the protocol is told.
-        """
-        save, operation = effect.save, effect.save.operation
-        reply: object = None
-        match effect:
-            case Read():
-                reply = await self._read(save)
-            case Identify():
-                (reply,) = await self.senders([save])
-            case Record(_, intent):
-                reply = await whatever_happens(self.journal.open, intent)
-            case Send(_, intent):
-                reply = await self._send(operation, intent)
-            case Recall():
-                reply = await asyncio.to_thread(self._recorded, save)
-            case Settle(_, intent, outcome, known_by, words):
-                settle, request_id = self.journal.settle, intent.client_request_id
-                reply = await whatever_happens(
-                    settle, request_id, outcome, known_by, exchange=save.exchange, words=words, new_run=save.new_run
-                )
-            case StoreRun(_, entity):
-                (reply,) = await asyncio.to_thread(self.store_runs, [(operation, entity)])
-            case RenewToken(_, exchange):
-                reply = await self._client.renew_token(exchange)
-            case Pause(_, seconds):
-                await asyncio.sleep(seconds)
-            case _:
-                raise TypeError(effect)
-        return reply
-
-    async def _read(self, save: Save) -> Answer:
-        operation = save.operation
-        if isinstance(operation, ServiceAction):
-            intent = save.intent if save.step is Step.SETTLING else None
-            return await self._client.observe(operation, before=intent.before if intent is not None else None)
-        return await self._client.run(operation.workflow_id, operation.run_id)
-
-    async def _send(self, operation: Operation, intent: Intent) -> Answer:
-        if isinstance(operation, ServiceAction):
-            return await self._client.act(operation, client_request_id=intent.client_request_id)
-        return await self._client.update_run(update_of(intent))
+    async def _act(self, effect: Read | Send, action: ServiceAction) -> Answer:
+        if isinstance(effect, Send):
+            return await self._client.act(action, client_request_id=effect.intent.client_request_id)
+        intent = effect.save.intent if effect.save.step is Step.SETTLING else None
+        return await self._client.observe(action, before=intent.before if intent is not None else None)
 
     def break_off(self, save: Save) -> None:
         """End a save whose task was cancelled or failed, with no more than what is known."""
@@ -223,7 +212,7 @@ class WriteDriver:
         except JournalError:
             return None
 
-    def store_runs(self, observed: Sequence[tuple[Operation, Mapping[str, Any]]]) -> list[bool]:
+    def _store_runs(self, observed: Sequence[tuple[Operation, Mapping[str, Any]]]) -> list[bool]:
         """Of each thing that was read, whether it could be stored: a full disk must not hide what became of a write. A
         matter for a thread."""
         try:
@@ -238,6 +227,17 @@ class WriteDriver:
         outcome = ended.outcome or Outcome.UNKNOWN
         _logger.info("change #%s of run %s: %s (%s)", ended.entry or "none", ended.run_id, outcome.value, why)
         self.announce(ended)
+
+
+def _update_of(intent: Intent) -> RunUpdate:
+    return RunUpdate(intent.workflow_id, intent.run_id, intent.body, intent.client_request_id, intent.if_match)
+
+
+def _settlement(effect: Settle) -> Settlement:
+    save = effect.save
+    return Settlement(
+        effect.intent.client_request_id, effect.outcome, effect.known_by, save.exchange, effect.words, save.new_run
+    )
 
 
 def store_observed(store: Store, observed: Sequence[tuple[Operation, Mapping[str, Any]]]) -> None:

@@ -47,12 +47,10 @@ class Foreground:
         self._after_next.append(call)
 
     def was_touched(self, seconds: float) -> bool:
-        """Whether a person has typed something in the last `seconds`."""
         return time.monotonic() < self._touched_at + seconds
 
     @property
     def is_waited_for(self) -> bool:
-        """Whether a person waits for what was typed to take effect."""
         return time.monotonic() < self._until
 
     @property

@@ -9,20 +9,20 @@ too, or another action of this journal may have started that one, nothing is pro
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from runtui.domain.report import Outcome
-from runtui.domain.times import parse_ticks, to_datetime
+from runtui.domain.times import TICKS_PER_SECOND
+from runtui.domain.triage.received import ticks_in
 from runtui.domain.triage.service_actions import AS_OF, RECENT_RUNS, STATUS, SUBJECT_IDS, UNDER_WAY
 
 if TYPE_CHECKING:
     from runtui.services.journal import Entry, Intent
 
-WINDOW: Final = timedelta(minutes=2)
+WINDOW: Final = 120 * TICKS_PER_SECOND
 """How long after it was sent an action may still start its run: one that begins later was rather started again."""
 
-TOLERANCE: Final = timedelta(seconds=1)
+TOLERANCE: Final = TICKS_PER_SECOND
 """`Date` counts whole seconds."""
 
 _Claim = Literal["", "may be", "is", "late"]
@@ -58,8 +58,8 @@ class StartedRuns(NamedTuple):
         if self.undecided:
             return f"Run {self.undecided[0]} is new, but not all of its users are known yet."
         if self.late:
-            minutes = f"{WINDOW.total_seconds() / 60:.0f} minutes"
-            return f"Run {self.late[0]} is of these users, but began more than {minutes} after this action was sent."
+            length = f"{WINDOW // TICKS_PER_SECOND // 60} minutes"
+            return f"Run {self.late[0]} is of these users, but began more than {length} after this action was sent."
         return "The service shows no new run of these users so far."
 
 
@@ -98,7 +98,7 @@ def _claim(run: Mapping[str, Any], intent: Intent) -> _Claim:
     """What a run is to an action that was sent with something to compare it with."""
     if run["id"] in intent.before.get(RECENT_RUNS, ()) or run.get("workflowExecutionType") != "onDemand":
         return ""
-    began, sent = _moment(run.get("scheduledDateTime")), _moment(intent.before[AS_OF])
+    began, sent = ticks_in(run, "scheduledDateTime"), ticks_in(intent.before, AS_OF)
     wanted, users, total = _wanted(intent), _users_of(run), run.get("totalUsersCount")
     if began is None or sent is None or not wanted:
         return "may be"
@@ -120,10 +120,3 @@ def _users_of(run: Mapping[str, Any]) -> frozenset[str] | None:
     """The ids of the users of a run, as far as they are known; None where they were not read."""
     found = run.get(SUBJECT_IDS)
     return None if found is None else frozenset(str(user).casefold() for user in found)
-
-
-def _moment(text: object) -> datetime | None:
-    try:
-        return to_datetime(parse_ticks(str(text)), UTC)
-    except (ValueError, OverflowError):
-        return None

@@ -25,13 +25,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runtui.domain.draft import MISSING
 from runtui.domain.properties import EDITABLE_BY_NAME
 from runtui.domain.report import Outcome
-from runtui.domain.times import parse_ticks, to_datetime
+from runtui.domain.times import TICKS_PER_SECOND, ticks_of
+from runtui.domain.triage.received import ticks_in
 from runtui.domain.triage.service_actions import CANCELED, REPROCESSED, STATUS
 from runtui.domain.triage.workflows import Workflow
 from runtui.graph.client import Answer, etag_of
@@ -46,7 +46,7 @@ CAUSED_BY_A_COPY: Final = frozenset({409, 412})
 UPDATED: Final = "lastUpdatedDateTime"
 """When a run was last changed, by the service's clock."""
 
-CLOCK_TOLERANCE: Final = timedelta(seconds=1)
+CLOCK_TOLERANCE: Final = TICKS_PER_SECOND
 """`Date` counts whole seconds, `lastUpdatedDateTime` may do so too, and two machines of a service differ a little."""
 
 
@@ -208,13 +208,9 @@ def _updated_before_sent(entry: Entry, reading: Answer, entity: Mapping[str, Any
 
     A service that leaves `lastUpdatedDateTime` alone when a run is changed says nothing by it.
     """
-    before, now = entry.before.get(UPDATED, MISSING), entity.get(UPDATED)
-    ahead = reading.exchange.clock_ahead
-    if before is MISSING or UPDATED in entry.after or holds(entity, UPDATED, before) or ahead is None:
+    before, updated, ahead = entry.before.get(UPDATED, MISSING), ticks_in(entity, UPDATED), reading.exchange.clock_ahead
+    is_same = before is MISSING or UPDATED in entry.after or holds(entity, UPDATED, before)
+    if is_same or updated is None or ahead is None:
         return ""
-    try:
-        updated = to_datetime(parse_ticks(str(now)), UTC)
-        sent = entry.opened_at + timedelta(seconds=ahead)
-        return str(now) if updated + CLOCK_TOLERANCE < sent else ""
-    except (ValueError, OverflowError):
-        return ""
+    sent = ticks_of(entry.opened_at) + int(ahead * TICKS_PER_SECOND)
+    return str(entity[UPDATED]) if updated + CLOCK_TOLERANCE < sent else ""

@@ -7,8 +7,8 @@ happens to one save is in `writing`; here is who may begin, who waits for whom, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
@@ -21,17 +21,10 @@ from runtui.graph.root import run_key
 from runtui.services.announcer import Announcer
 from runtui.services.journal import Journal
 from runtui.services.store import Store
-from runtui.services.writing.bulk import Bulk, BulkWriter
-from runtui.services.writing.drive import WriteContext, WriteDriver
+from runtui.services.writing.bulk import Bulk
+from runtui.services.writing.drive import RunWriter, WriteContext, WriteDriver
 from runtui.services.writing.foreground import Foreground
 from runtui.services.writing.save import Save
-
-
-class ReadOnly(Protocol):
-    """Says whether writing is refused at this moment."""
-
-    def __call__(self) -> str | None:
-        """Why nothing may be written; None when it may."""
 
 
 class SaveQueue:
@@ -44,16 +37,15 @@ class SaveQueue:
 
     def __init__(
         self,
-        client: BulkWriter,
+        client: RunWriter,
         store: Store,
         journal: Journal,
         context: WriteContext,
         *,
-        refusal: ReadOnly = lambda: None,
+        refusal: Callable[[], str | None] = lambda: None,
         requires_why: bool = False,
         foreground: Foreground | None = None,
     ) -> None:
-        self._client = client
         self._driver = WriteDriver(client, store, journal, context, self._announce)
         self._refusal = refusal
         self._requires_why = requires_why
@@ -107,7 +99,7 @@ class SaveQueue:
         batch = uuid4().hex
         numbers = undoes or [None] * len(drafts)
         saves = [self._begin(draft, number, batch, why) for draft, number in zip(drafts, numbers, strict=True)]
-        bulk = Bulk(self._client, self._driver, batch, saves, holds=holds, foreground=self._foreground)
+        bulk = Bulk(self._driver, batch, saves, holds=holds, foreground=self._foreground)
         self._begin_task(saves[0].number, self._carry_out_many(bulk), f"bulk {batch}")
         return bulk
 

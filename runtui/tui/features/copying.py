@@ -44,13 +44,13 @@ from runtui.services.sharing.handoff import (
 from runtui.tui.actions import bindings
 from runtui.tui.features.changes.bulk_sending import ResultsView
 from runtui.tui.features.changes.journaling import JournalView
+from runtui.tui.features.changes.lists import ResultRow
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.features.signing_in import SignInView
 from runtui.tui.features.triage.explaining import CausesView
 from runtui.tui.features.triage.overviewing import OverviewView
 from runtui.tui.features.triage.tracing import PersonView
 from runtui.tui.keys import awaited
-from runtui.tui.resources import ResultRow
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.questions import Picker
 from runtui.tui.screens.run import TasksView, UsersView

@@ -14,10 +14,8 @@ from textual.widgets import Static
 
 from runtui.keys.actions import Scope
 from runtui.keys.help import HELP_COLUMNS, LINES_BELOW, HelpRow, help_rows
-from runtui.services.journal_query import ENTRY_FILTER_HELP
 from runtui.tui.features.feature import Feature
 from runtui.tui.filtering import cell_filter
-from runtui.tui.palette import Palette
 from runtui.tui.resources import ROW_FLAGS, Resource
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.text import content
@@ -60,6 +58,8 @@ class HelpView(ActionView[str]):
 
     def on_mount(self) -> None:
         self.list.table.tell_line = self._show_about
+        from runtui.services.journal_query import ENTRY_FILTER_HELP
+
         self.list.put(help_rows(self._here, ENTRY_FILTER_HELP, ROW_FLAGS))
         self.list.table.move_to(1)  # the first heading is no line to choose
         self.list.table.scroll_to(y=0, animate=False, force=True, immediate=True)
@@ -96,6 +96,8 @@ class Helping(Feature):
         await self._chrome.ask(HelpView(self._chrome.front.scopes_of_keys), self._run)
 
     async def action_palette(self) -> None:
+        from runtui.tui.palette import Palette
+
         palette = Palette(self._chrome.front)
         async with self._chrome.mounting:
             await self._chrome.app.mount_ahead(palette)

@@ -7,14 +7,15 @@ mean. Drafts are on disk.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from runtui.domain.report import Outcome
 from runtui.domain.text import count_words
 from runtui.keys.actions import key_of
-from runtui.services.writing.save import Save
 from runtui.settings import Settings
 from runtui.tui.features.feature import Feature, Features
+
+if TYPE_CHECKING:
+    from runtui.services.writing.save import Save
 
 QUIT_SECONDS: Final = 10.0
 """How long quitting waits for saves on their way; after that the person is told and may quit all the same."""
@@ -50,6 +51,8 @@ class Leaving(Feature):
 
     async def _leave_after_saves(self) -> None:
         """Leave when the saves on their way are done; stay when one is not, so that the person sees why."""
+        from runtui.domain.report import Outcome
+
         saves = self._workspace.saves
         seen: list[Save] = []
         unsubscribe = saves.changed.subscribe(seen.append)

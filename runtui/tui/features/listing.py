@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from runtui.domain.rows import status_look
 from runtui.domain.text import visible
 from runtui.domain.times import second_text
 from runtui.errors import RuntuiError
 from runtui.keys.actions import key_of
-from runtui.services.refresh import Progress
 from runtui.services.store import Store
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.resources import RUNS
 from runtui.tui.screens.runs import READING_RUNS
+
+if TYPE_CHECKING:
+    from runtui.services.refresh import Progress
 
 MOST_WATCHED: Final = 100
 """Each of them is looked up when the store changes."""
@@ -40,13 +42,16 @@ class Listing(Feature):
     def start(self) -> None:
         self.hear(self._workspace.store.changed.subscribe, lambda _ids: self._runs.drawing.ask(), only_newest=True)
         self.hear(self._workspace.store.changed.subscribe, self._tell_of_ends)
-        self.hear(self._workspace.refresh.changed.subscribe, self._listing_changed, only_newest=True)
+        self.hear(self._workspace.progressed.subscribe, self._listing_changed, only_newest=True)
         self.hear(self._workspace.exchanged.subscribe, self._chrome.panel.exchange_ended, only_newest=True)
         self._chrome.show_runs = self._show_runs
 
     def show_stored(self) -> None:
         self._runs.reload()
-        self._listing_changed(self._workspace.refresh.progress)
+        if (progress := self._workspace.progress) is not None:
+            self._listing_changed(progress)
+        else:
+            self._chrome.show_headline()
 
     def _listing_changed(self, progress: Progress) -> None:
         self._chrome.show_headline()

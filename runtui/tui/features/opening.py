@@ -22,7 +22,8 @@ from runtui.services.store import workflow_of
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.features.panes import Panes
 from runtui.tui.keys import awaited
-from runtui.tui.screens.run import READING, TasksView, UsersView
+from runtui.tui.resources import READING
+from runtui.tui.screens.run import TasksView, UsersView
 from runtui.tui.screens.runs import RELOAD_SECONDS
 
 REST: Final = 4

@@ -17,7 +17,6 @@ from runtui.tui.features.leaving import Leaving
 from runtui.tui.screens.questions import Choice, Picker, marked_lines
 from runtui.tui.text import content
 from runtui.tui.themes import THEMES
-from runtui.tui.words import write_words
 
 
 class Switching(Feature):
@@ -76,6 +75,8 @@ class Switching(Feature):
         """Toggle read-only; a session that began read-only stays so."""
         workspace = self._workspace
         workspace.toggle_read_only()
+        from runtui.tui.words import write_words
+
         words = write_words.read_only_toggled(write_words.why_read_only(workspace), len(workspace.saves.active()))
         now = workspace.read_only
         self._chrome.set_status(words, "warning" if now else "information", lambda: workspace.read_only == now)

@@ -13,8 +13,6 @@ from importlib import import_module
 from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runtui.domain.draft import Draft
-from runtui.domain.properties import EDITABLE
 from runtui.tui import features
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.features.listing import Listing
@@ -75,6 +73,10 @@ class Preparation:
         yet, then mount its places.
         """
         chrome = self._wired.chrome
+        await rest()
+        if chrome.workspace.progress is not None:  # it was begun before the screen, and may be held for the first keys
+            chrome.workspace.refresh.start()
+        await chrome.workspace.load_triage()
         for _ in self._wired:
             await rest()
         from runtui.tui.features.changes.editing import Editing
@@ -98,6 +100,8 @@ class Preparation:
     async def _fill_form(self, editing: Editing, rest: Callable[[], Awaitable[None]]) -> None:
         """Fill the form with the run under the cursor, and draw it and the review: to open them then is as quick as the
         second time. What is drawn takes a megabyte or two a screen, so no more of them are."""
+        from runtui.domain.draft import Draft
+
         chrome, run_id = self._wired.chrome, self._wired.runs.run_id
         stored = chrome.workspace.store.get(run_id) if run_id is not None else None
         if run_id is None or stored is None or editing.form.draft is not None:
@@ -112,5 +116,7 @@ class Preparation:
 
 def _prepare_editing() -> None:
     """Load what the first edit needs."""
+    from runtui.domain.properties import EDITABLE
+
     for field in EDITABLE:
         field.problem(0)

@@ -16,7 +16,9 @@ from textual.widget import Widget
 
 from runtui.domain.draft import BodyMode, Conflict, Draft, caught_up
 from runtui.domain.properties import EDITABLE
+from runtui.domain.text import count_words
 from runtui.domain.times import ago, moment_text, now_ticks, parse_ticks
+from runtui.keys.actions import Scope
 from runtui.services.drafts import Drafts
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
@@ -36,7 +38,7 @@ class HelpLines(Widget):
     text: reactive[Content] = reactive(Content())
 
     def render(self) -> Content:
-        return in_lines(self.text, max(1, self.content_size.width), _HELP_LINES)
+        return in_lines(self.text, max(1, self.content_size.width), self.size.height)
 
 
 class DraftEditor(Widget):
@@ -63,6 +65,11 @@ class DraftEditor(Widget):
     def compose(self) -> ComposeResult:
         yield self.form
         yield self._help
+
+    @property
+    def scope(self) -> Scope | None:
+        """Whose actions have the keys while a dropdown is open."""
+        return "values" if self.form.menu is not None else None
 
     @property
     def counts(self) -> str:
@@ -120,8 +127,14 @@ class DraftEditor(Widget):
         self.post_message(ActionView.Changed())
 
     def _show_help(self) -> None:
-        draft, field = self.draft, self.form.field
+        draft, field, menu = self.draft, self.form.field, self.form.menu
         if draft is None:
+            return
+        self._help.styles.height = _HELP_LINES if menu is None else 1  # each value has its meaning beside it
+        if menu is not None:
+            hidden = len(menu.lines) - (self.size.height - 2)
+            more = f" {count_words(hidden, 'value')} out of sight." if hidden > 0 else ""
+            self._help.text = Content(f"Type to find a value.{more}")
             return
         reading = moment_reading(draft.text(field), now_ticks()) if field.kind == "datetime" else ""
         edit = draft.edits.get(field.name)

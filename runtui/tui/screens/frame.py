@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from inspect import isawaitable
 from itertools import chain
-from typing import Any, ClassVar, Final, Generic, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NamedTuple
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -26,7 +26,6 @@ from textual.widget import Widget
 from textual.widgets import OptionList
 
 from runtui.domain.columns import FRAMED_LINES, WIDE
-from runtui.domain.draft import Draft
 from runtui.domain.plots import STRIP_DAYS, STRIP_LINES, tenant_counts
 from runtui.keys.actions import (
     ACTION_BY_ID,
@@ -40,7 +39,6 @@ from runtui.keys.actions import (
     view_keys,
     with_key,
 )
-from runtui.profiles import Profiles
 from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.tui.actions import ActionContext, bindings, why_not
@@ -58,14 +56,17 @@ from runtui.tui.widgets.chrome import (
     StatusLine,
     for_good,
     headline,
+    surface,
 )
-from runtui.tui.widgets.inputs import InputBar
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import RowList
-from runtui.tui.widgets.search_bar import SearchBar
 from runtui.tui.widgets.side_panel import SidePanel
 from runtui.tui.widgets.tenant_strip import TenantStrip, TenantTrouble
-from runtui.tui.words import sign_in_words, write_words
+
+if TYPE_CHECKING:
+    from runtui.domain.draft import Draft
+    from runtui.profiles import Profiles
+    from runtui.tui.widgets.search_bar import SearchBar
 
 Answered = Callable[[ScreenResultType | None], None] | Callable[[ScreenResultType | None], Awaitable[None]]
 """What is called with the answer to a question; with None when nothing was chosen."""
@@ -189,9 +190,9 @@ class Chrome:
             is_demo=self.sandbox is not None,
             has_shell=shell_waits(),
             profiles=len(self.profiles or ()),
-            why_read_only=write_words.why_read_only(workspace),
+            why_read_only=self._why_read_only(),
             has_run=run_id is not None,
-            saving=run_id is not None and workspace.saves.of_run(run_id) is not None,
+            saving=run_id is not None and workspace.save_of(run_id) is not None,
             changes=len(draft.changes()) if draft is not None else 0,
             errors=len(draft.errors()) if draft is not None else 0,
             marked_runs=marks if view.changes_marked else 0,
@@ -202,6 +203,13 @@ class Chrome:
         for extend in self.extensions:
             context = extend(context)
         return context
+
+    def _why_read_only(self) -> str | None:
+        if not self.workspace.read_only:
+            return None
+        from runtui.tui.words.write_words import why_read_only
+
+        return why_read_only(self.workspace)
 
     def set_status(self, text: str, severity: Severity = "information", holds: Holds = for_good) -> None:
         """Put a sentence into the status line, where it stands as long as it holds; an empty one takes no line."""
@@ -225,15 +233,19 @@ class Chrome:
 
     def show_headline(self) -> None:
         """Draw the first line as things stand."""
-        workspace = self.workspace
+        workspace, who = self.workspace, ""
+        if (sign_in := workspace.sign_in) is not None:
+            from runtui.tui.words import sign_in_words
+
+            who = sign_in_words.who(sign_in.state, datetime.now(UTC))
         self.headline = headline(
             workspace.settings,
             workspace.store.count(EVERY_RUN),
-            workspace.refresh.progress,
+            workspace.progress,
             self.sandbox,
             read_only=workspace.read_only,
-            unknown=len(workspace.reconciler.unsettled),
-            who=sign_in_words.who(workspace.sign_in.state if workspace.sign_in else None, datetime.now(UTC)),
+            unknown=len(workspace.unsettled),
+            who=who,
         )
         self.refresh()
 
@@ -256,6 +268,12 @@ async def _nothing_to_show(_filter: str) -> None:
     """There is no list yet."""
 
 
+@surface
+class Body(Horizontal):
+    """Both panes."""
+
+
+@surface
 class ActionView(Widget, Generic[ScreenResultType]):
     """What a frame holds at the left: a widget with a scope of actions, and an answer where it asks something."""
 
@@ -349,6 +367,7 @@ class ActionView(Widget, Generic[ScreenResultType]):
         self.frame.dismiss()
 
 
+@surface
 class Frame(DrawnOnce[ScreenResultType]):
     """One view in the frame: a place, or a question with an answer.
 
@@ -382,7 +401,7 @@ class Frame(DrawnOnce[ScreenResultType]):
         """The lines, and the two panes between them."""
         yield self._header
         yield self._strip
-        yield Horizontal(self._left, self.panel, id="body")
+        yield Body(self._left, self.panel, id="body")
         yield self._status
         yield self._hints
 
@@ -452,10 +471,10 @@ class Frame(DrawnOnce[ScreenResultType]):
     @property
     def scopes_of_keys(self) -> tuple[Scope, ...]:
         """Whose keys are for what has the focus, the nearest first."""
-        around = self.focused.ancestors if self.focused is not None else ()
-        typed = next((node for node in around if isinstance(node, InputBar)), None)
-        if typed is not None:
-            return (typed.scope, "app")
+        around = self.focused.ancestors_with_self if self.focused is not None else ()
+        inner: Scope | None = next((scope for node in around if (scope := getattr(node, "scope", None))), None)
+        if inner is not None and inner != self.view.scope:  # a box to type into, or an open dropdown
+            return (inner, "app")
         return (*self._panel_scopes, "app") if self.has_keys_in_panel else (*self._own_scopes, "app")
 
     def give_room(self) -> None:
@@ -534,7 +553,7 @@ class Frame(DrawnOnce[ScreenResultType]):
         own = next((key for key in self.active_bindings.values() if key.binding.id == action.name), None)
         if action.scope in self.scopes:
             await self.action_perform(action_id)
-        elif own is not None and action.is_alone:
+        elif own is not None and (action.is_alone or action.scope in self.scopes_of_keys):
             await self.app.run_action(own.binding.action, own.node)
         else:
             self._remark(place_of(action), "warning")

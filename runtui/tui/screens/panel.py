@@ -15,23 +15,24 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from textual.app import App
 from textual.worker import Worker
 
 from runtui.domain.times import now_ticks
-from runtui.domain.triage.service_actions import Operation
 from runtui.errors import RuntuiError
-from runtui.graph.exchange import Exchange
-from runtui.graph.faults import fault_of
-from runtui.services.journal import Entry
 from runtui.services.store import workflow_name_of, workflow_of
 from runtui.services.workspace import Workspace
-from runtui.services.writing.save import Save
 from runtui.tui.text import plain
 from runtui.tui.widgets.side_panel import NOTHING_NAMED, NOTHING_SENT, TABS, About, Page, SidePanel, Tab
-from runtui.tui.words import pages
+
+if TYPE_CHECKING:
+    from runtui.domain.triage.service_actions import Operation
+    from runtui.graph.exchange import Exchange
+    from runtui.services.journal import Entry
+    from runtui.services.writing.save import Save
+    from runtui.tui.words import pages
 
 REST_SECONDS: Final = 0.1
 """How long the cursor rests on a row before the panel shows its run."""
@@ -114,6 +115,8 @@ class Panel:
         page = self._pages.get(self.tab, Page())
         wanted = self._wanted.run_id
         if self.tab == "run" and wanted and page.about.run_id != wanted:
+            from runtui.tui.words import pages
+
             page = pages.run_page(self._known(wanted), now_ticks())
         facts = "\n".join(plain(fact.text, newlines=True) for fact in page.facts)
         return "\n\n".join(filter(None, (facts, plain(page.body, newlines=True))))
@@ -193,6 +196,7 @@ class Panel:
     async def _follow(self, run_id: str) -> None:
         """Show a run once the cursor rests on it."""
         await asyncio.sleep(REST_SECONDS)
+        await self._workspace.load_triage()
         news = self._news
         known = await asyncio.to_thread(self._known, run_id)
         if not known.is_reading:
@@ -213,11 +217,14 @@ class Panel:
         run_id = self._wanted.run_id
         is_current = self._pages.get("run", Page()).about.run_id == run_id and not self.is_outdated
         if self.tab == "run" and self._is_following and run_id and not is_current:
+            await self._workspace.load_triage()
             news = self._news
             await self._show_run(await asyncio.to_thread(self._known, run_id), news)
 
     async def _show_run(self, known: pages.KnownRun, news: int) -> None:
         """Show what is known of a run; many thousand tasks are counted beside the event loop."""
+        from runtui.tui.words import pages
+
         page = await asyncio.to_thread(pages.run_page, known, now_ticks())
         is_same = known.run_id == self._pages.get("run", Page()).about.run_id
         self._show("run", page, keep_place=is_same)
@@ -227,12 +234,16 @@ class Panel:
 
     def _known(self, run_id: str) -> pages.KnownRun:
         """What is on this machine about a run; what cannot be read is said in the page. It reads files."""
+        from runtui.tui.words import pages
+
         try:
             return self._stored(run_id)
         except RuntuiError as error:
             return pages.KnownRun(run_id=run_id, stored=None, note=str(error))
 
     def _stored(self, run_id: str) -> pages.KnownRun:
+        from runtui.tui.words import pages
+
         workspace = self._workspace
         stored, results = workspace.store.get(run_id), workspace.store.results_of(run_id)
         known = pages.KnownRun(
@@ -264,6 +275,8 @@ class Panel:
 
     def show_draft(self, draft: Operation) -> None:
         """The request that a draft or an action would make, live; its run counts as the one under the cursor."""
+        from runtui.tui.words import pages
+
         self._told = None
         self.follow(draft.run_id)
         page = pages.request_page(draft, *self._workspace.client.target(draft))
@@ -271,6 +284,8 @@ class Panel:
 
     def show_save(self, save: Save) -> None:
         """A save on its way, or its end."""
+        from runtui.tui.words import pages
+
         self._save_shown, self._told = save.number, None
         page = pages.save_page(save, datetime.now(UTC))
         self._show("response", page._replace(about=self._about(save.run_id, save.operation.workflow_id)))
@@ -282,6 +297,8 @@ class Panel:
 
     def show_entry(self, entry: Entry | None) -> None:
         """An entry of the journal: what was sent, and what came back; None: there is no entry under the cursor."""
+        from runtui.tui.words import pages
+
         self._save_shown, self._told = None, entry
         if entry is None:
             self._show("request", NOTHING_SENT["request"])
@@ -293,6 +310,9 @@ class Panel:
 
     def show_exchange(self, number: int) -> None:
         """One request of the log as it was sent, and its answer with what it means."""
+        from runtui.graph.faults import fault_of
+        from runtui.tui.words import pages
+
         for exchange in self._workspace.exchanges:
             if exchange.number == number:
                 fault = fault_of(exchange, writing=exchange.method != "GET")
@@ -309,6 +329,8 @@ class Panel:
 
     def _about(self, run_id: str, workflow_id: str) -> About:
         """A run by its workflow's name and its id."""
+        from runtui.tui.words import pages
+
         if self._changed_run.run_id != run_id:
             name = workflow_name_of(self._workspace.store, run_id, workflow_id)
             self._changed_run = pages.about_run(run_id, name)

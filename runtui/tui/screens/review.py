@@ -28,7 +28,7 @@ from runtui.domain.triage.service_actions import Operation, ServiceAction
 from runtui.keys.actions import key_of
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
-from runtui.tui.text import content
+from runtui.tui.text import content, wrapped
 from runtui.tui.widgets.field_edit import EditLook, EditsLines, LineEdit
 
 WHY_FIRST: Final = "This profile requires a reason: type one in the line above the answers."
@@ -245,6 +245,7 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
         return [*seen, *[blank] * (room - len(seen)), *notes, self._why_line(width), self._answers(width, below)]
 
     def _wrapped(self, text: Content, width: int) -> list[Strip]:
+        text = Content("\n").join(piece for line in text.split("\n") for piece in wrapped(line, width))
         style = self.visual_style
         edge = Strip.blank(1, style.rich_style)
         return [Strip.join([edge, strip, edge]) for strip in Visual.to_strips(self, text, width, None, style)]

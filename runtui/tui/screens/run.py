@@ -15,13 +15,11 @@ from runtui.domain.columns import LONGEST
 from runtui.domain.results import TaskResult
 from runtui.domain.times import now_ticks
 from runtui.domain.triage.run_users import TASK_COLUMNS, USER_COLUMNS, TaskRow, UserRow
-from runtui.tui.resources import Resource, in_memory
+from runtui.tui.resources import READING, Resource, in_memory
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.widgets.read_list import ReadList
 from runtui.tui.words.pages import task_page
-
-READING: Final = "Reading…"
 
 _ROOM_FOR_REASONS: Final = {"reason": LONGEST, "task": 27}
 """What the users of a run with failures need for them, so that no column moves when the reasons come."""

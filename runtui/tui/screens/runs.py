@@ -34,7 +34,6 @@ from runtui.tui.text import content
 from runtui.tui.widgets.filter_bar import FilterBar, History
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import RowList
-from runtui.tui.words.pages import NO_RUN
 
 _COUNTING: Final = awaited("counting")
 _COUNTING_THE_REST: Final = "counting the rest"
@@ -167,6 +166,8 @@ class RunsView(ActionView[None]):
 
     def show_in(self, panel: Panel) -> None:
         if (row := self.row) is None:
+            from runtui.tui.words.pages import NO_RUN
+
             panel.show_page(NO_RUN)
         else:
             panel.follow(row.id, (row, self._flag(row)), self.table.finds)
@@ -201,11 +202,11 @@ class RunsView(ActionView[None]):
     def _flag(self, row: RunRow) -> RowFlag | None:
         """What becomes of a change of the run, that its end is told, or what a person did about it; else None."""
         workspace = self._workspace
-        if workspace.saves.of_run(row.id) is not None:
+        if workspace.save_of(row.id) is not None:
             return SAVING
-        if run_key(row.id) in workspace.reconciler.unsettled:
+        if run_key(row.id) in workspace.unsettled:
             return OUTCOME_UNKNOWN
-        if row.id in workspace.drafts:
+        if workspace.has_draft(row.id):
             return DRAFT_KEPT
         return WATCHED if row.id in self.watched else triage_flag(row)
 
@@ -282,7 +283,7 @@ class RunsView(ActionView[None]):
 
         async def count(*, keep: bool) -> None:
             try:
-                await asyncio.to_thread(rows.store.count, rows.query, is_over.is_set)
+                await asyncio.to_thread(rows.find, is_over.is_set)
             finally:
                 is_over.set()
             self._draw(rows, keep_line=keep)

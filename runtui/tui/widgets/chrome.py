@@ -7,15 +7,17 @@ and READ-ONLY badges are never dropped, however narrow the screen; counts give w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from rich.cells import cell_len
 from textual import events
 from textual.app import RenderResult
 from textual.containers import Vertical
 from textual.content import Content
+from textual.geometry import Region
 from textual.message import Message
 from textual.reactive import reactive
+from textual.strip import Strip
 from textual.style import Style
 from textual.widget import Widget
 from textual.widgets import Static
@@ -23,11 +25,16 @@ from textual.widgets import Static
 from runtui.domain.text import count_words
 from runtui.domain.times import second_text
 from runtui.keys.actions import ACTION_BY_ID, Action
-from runtui.services.refresh import Progress
 from runtui.services.workspace import SandboxControl, sandbox_badge
 from runtui.settings import Settings
 from runtui.tui.actions import ActionContext, hints, why_not
 from runtui.tui.text import ELLIPSIS, content, fit, in_lines, plain
+
+if TYPE_CHECKING:
+    from runtui.services.refresh import Progress
+
+
+WidgetT = TypeVar("WidgetT", bound=Widget)
 
 
 class Headline(NamedTuple):
@@ -96,7 +103,7 @@ class HeaderLine(Widget):
 def headline(
     settings: Settings,
     runs: int,
-    progress: Progress,
+    progress: Progress | None,
     sandbox: SandboxControl | None = None,
     *,
     read_only: bool = False,
@@ -107,15 +114,17 @@ def headline(
     counts = [f"{unknown} unknown"] if unknown else []
     counts += [count_words(runs, "run")]
     badges = (sandbox_badge(sandbox),) * settings.is_sandbox + ("READ-ONLY",) * read_only
-    if progress.waiting_until is not None:
+    if progress is None:
+        state = ""
+    elif progress.waiting_until is not None:
         state = f"waiting until {second_text(progress.waiting_until)}"
     elif progress.finished_at is not None:
         state = f"as of {second_text(progress.finished_at)}"
     else:
         state = "reading…" if progress.listing else ""
-    if progress.complaint is not None:
+    if progress is not None and progress.complaint is not None:
         state = f"{state} incomplete".strip()
-    if progress.paused:
+    if progress is not None and progress.paused:
         state = f"{state} paused".strip()
     return Headline(settings.tenant, badges, tuple(counts), state, who)
 
@@ -138,6 +147,23 @@ class PaneTitle(Static):
         return is_other
 
 
+def surface(container: type[WidgetT]) -> type[WidgetT]:
+    """Have one line of a container drawn for all: but for a frame around them they are alike, and blank."""
+    draw = container.render_lines
+
+    def render_lines(self: WidgetT, crop: Region) -> list[Strip]:
+        def drawn(y: int) -> Strip:
+            return draw(self, Region(crop.x, y, crop.width, 1))[0]
+
+        first, last = max(crop.y, self.gutter.top), min(crop.bottom, self.outer_size.height - self.gutter.bottom)
+        inside = drawn(first) if first < last else None
+        return [inside if inside is not None and first <= y < last else drawn(y) for y in crop.line_range]
+
+    container.render_lines = render_lines  # type: ignore[assignment,method-assign]
+    return container
+
+
+@surface
 class Pane(Vertical):
     """One half of the body: its title stands in the frame where there is one, else in a line of its own.
 

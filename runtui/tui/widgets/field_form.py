@@ -22,11 +22,12 @@ from textual.strip import Strip
 
 from runtui.domain.draft import Draft
 from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME, Property
+from runtui.tui.actions import bindings
 from runtui.tui.text import plain
 from runtui.tui.widgets.field_edit import ChoiceMenu, EditsLines, LineEdit
 from runtui.tui.widgets.form_painter import FormLine, FormPainter, Keyed, ShownDraft, left_of_fields, width_of
 
-_WALK: Final = ("up", "down", "tab", "shift+tab", "enter", "escape", "space", "home", "end", "pageup", "pagedown")
+_WALK: Final = ("up", "down", "tab", "shift+tab", "enter", "space", "home", "end", "pageup", "pagedown")
 
 
 class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
@@ -34,6 +35,7 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
 
     ALLOW_SELECT = False
     BINDINGS = [
+        *bindings("values"),
         *(Binding(key, f"press('{key}')", show=False) for key in _WALK),
         *EditsLines.BINDINGS,
     ]
@@ -308,17 +310,22 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
         return Region(x + left, y + line - self.scroll_offset.y, width, 1)
 
     def _keep_in_sight(self) -> None:
-        """Scroll no further than needed to the field with the keys, what stands under it, and its group's name."""
+        """Scroll no further than needed to the field with the keys, what stands under it, and its group's name.
+
+        Of a dropdown, as many values as there is room for are in sight, the one under the cursor among them.
+        """
         own = [at for at, line in enumerate(self.lines) if line.field is self.field]
         if not own:
             return
-        first, last = own[0], own[-1]
+        first, last, height = own[0], own[-1], max(1, self.scrollable_content_region.height)
         if self.menu is not None:
-            last = first + 1 + self.menu.cursor
+            cursor = first + 1 + self.menu.cursor
+            last = max(cursor, first + min(len(self.menu.lines), height - 1))
+            if cursor == last:  # the field itself may have to give way
+                first = max(first, cursor - height + 1)
         elif first and self.lines[first - 1].field is None:
             first -= 1
-        top, height = self.scroll_offset.y, max(1, self.scrollable_content_region.height)
-        self._scroll_to_line(min(max(top, last - height + 1), first if self.menu is None else last))
+        self._scroll_to_line(min(max(self.scroll_offset.y, last - height + 1), first))
 
     def _scroll_to_line(self, top: int) -> None:
         top = max(0, min(top, len(self.lines) - self.scrollable_content_region.height))

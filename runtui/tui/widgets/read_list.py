@@ -13,7 +13,7 @@ from textual.content import Content
 from runtui.domain.columns import Arrangement, Column, Order, RowT, in_order, natural_order
 from runtui.domain.times import now_ticks
 from runtui.tui.filtering import CellFilter, ValueCount, cell_filter, count_cells
-from runtui.tui.resources import ReadRows, Resource, RowFlag, RowId
+from runtui.tui.resources import READING, ReadRows, Resource, RowFlag, RowId
 from runtui.tui.widgets.filter_bar import FilterBar
 from runtui.tui.widgets.line_table import no_flag
 from runtui.tui.widgets.row_list import RowList
@@ -48,7 +48,7 @@ class ReadList(RowList[RowT, RowId]):
         first = next((column for column in resource.columns if column.key == sort), None)
         self.order = self._first_order = natural_order(first) if first is not None else Order()
         self.sort_by = self._sort_by
-        self._empty_words = resource.empty
+        self._empty_words = READING
 
     def put(self, rows: Sequence[RowT], empty: str | None = None) -> None:
         """Show rows; cursor, marks, filter and order stay. Where there are none, `empty` is said, else what the
@@ -87,6 +87,8 @@ class ReadList(RowList[RowT, RowId]):
     def heading(self, of: str = "", progress: str = "") -> Content:
         """The title of a place that shows this list; `progress` is how far the rows were read."""
         counted = f"{self.table.total} of {len(self.rows)}" if self.filter_text else f"{len(self.rows)}"
+        if not self.rows and self._empty_words == READING:
+            counted, progress = progress or READING.lower(), ""
         return self.title(f"{counted}, {progress}" if progress else counted, self.filter_text, of)
 
     def clear(self) -> bool:

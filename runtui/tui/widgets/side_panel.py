@@ -7,10 +7,8 @@ the body scrolls under it.
 
 from __future__ import annotations
 
-import re
-import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, Literal, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from rich.cells import cell_len
 from textual import events
@@ -23,13 +21,15 @@ from textual.widgets.option_list import Option
 from runtui.domain.columns import panel_width
 from runtui.domain.rows import short_id
 from runtui.domain.times import second_text
-from runtui.graph.exchange import Exchange, FailureKind
 from runtui.tui.actions import bindings
-from runtui.tui.text import content, fit, middle, plain
+from runtui.tui.text import content, fit, middle, plain, wrapped
 from runtui.tui.widgets.chrome import Pane, PaneTitle
 from runtui.tui.widgets.inputs import PagedList
 from runtui.tui.widgets.json_view import JsonView
 from runtui.tui.widgets.search_bar import CURRENT_MATCH, MATCH, Match, Searchable, SearchBar, places
+
+if TYPE_CHECKING:
+    from runtui.graph.exchange import Exchange
 
 Tab = Literal["run", "request", "response", "log"]
 TABS: Final[tuple[Tab, ...]] = ("run", "request", "response", "log")
@@ -297,7 +297,7 @@ class SidePanel(Pane):
             return
         self._drawn = (self.tab, width)
         page = self._pages[self.tab]
-        header = [line for fact in page.facts for line in _wrapped(fact, max(20, width - 2))]
+        header = [line for fact in page.facts for line in wrapped(content(fact.text, fact.style), max(20, width - 2))]
         if header and page.body:
             header.append(Content(""))
         self._page.show_text(
@@ -306,24 +306,9 @@ class SidePanel(Pane):
         self.search.look_again()
 
 
-_BEFORE_THE_VALUE: Final = re.compile(r" *(?:[·→] |\w+(?: \w+)? {2,}(?=\S))?")
-"""The blanks before a fact, and its bullet or its label, which two blanks follow."""
-
-
-def _wrapped(fact: Fact, width: int) -> Sequence[Content]:
-    """A fact in lines of so many cells, all as far in as what follows its bullet or label."""
-    text = plain(fact.text)
-    before = _BEFORE_THE_VALUE.match(text)
-    head = before[0] if before is not None and cell_len(before[0]) <= width // 2 else ""
-    start, words = cell_len(head), text.removeprefix(head)
-    if cell_len(words) == len(words):
-        filled = textwrap.wrap(words, width - start, break_on_hyphens=False) or [""]
-    else:
-        filled = [line.plain.rstrip() for line in content(words).wrap(width - start, overflow="fold")]
-    return [content((" " * start if number else head) + line, fact.style) for number, line in enumerate(filled)]
-
-
 def _summary(exchange: Exchange) -> str:
+    from runtui.graph.exchange import FailureKind
+
     is_given_up = exchange.failure is not None and exchange.failure.kind is FailureKind.CANCELLED
     answer = str(exchange.status or ("given up" if is_given_up else "no answer"))
     seconds = f"{exchange.seconds * 1000:.0f} ms" if exchange.seconds is not None else ""

@@ -23,6 +23,7 @@ from runtui.domain.triage.workflows import WorkflowDay, WorkflowHistory
 from runtui.keys.actions import key_of
 from runtui.services.results import ReadingProgress
 from runtui.services.store import Person
+from runtui.tui.resources import READING
 from runtui.tui.text import fit, plain
 from runtui.tui.widgets.side_panel import About, Fact, Page
 
@@ -182,14 +183,14 @@ def why_no_tasks(reading: PersonReading) -> str:
     if reading.fault is not None and reading.is_offered:
         missing = reading.total - reading.read
         return f"{missing} of {reading.total} workflows could not be read. {reading.fault}"
-    return "Reading…" if reading.read < reading.total else NO_RUN_OF_USER
+    return READING if reading.read < reading.total else NO_RUN_OF_USER
 
 
 def why_no_tasks_in_runs(progress: ReadingProgress) -> str:
     """The same, where the results of runs alone tell."""
     if progress.fault is not None:
         return f"Not every run could be read. {progress.fault}"
-    return "Reading…" if progress.reading else NO_RUN_OF_USER
+    return READING if progress.reading else NO_RUN_OF_USER
 
 
 # Workflows

@@ -35,10 +35,10 @@ from runtui.services.journal import Entry
 from runtui.services.journal_query import ExportFormat
 from runtui.services.workspace import Workspace
 from runtui.services.writing.save import Save
-from runtui.tui.resources import ResultRow
 
 if TYPE_CHECKING:
     from runtui.auth.signin import SignIn
+    from runtui.tui.features.changes.lists import ResultRow
 
 # Drafts
 

@@ -31,9 +31,9 @@ from runtui.services.writing.follow import FollowedRun
 from runtui.services.writing.save import Save
 from runtui.services.writing.undo import drafts_to_undo
 from runtui.tui.actions import ActionContext
+from runtui.tui.features.changes.lists import RESULTS, ResultRow
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import awaited
-from runtui.tui.resources import RESULTS, ResultRow
 from runtui.tui.screens.bulk_review import bulk_review
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel

@@ -27,9 +27,9 @@ from runtui.services.writing.undo import UndoError, doubt_of, draft_to_undo, und
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.changes.bulk_sending import BulkSending
 from runtui.tui.features.changes.editing import Editing
+from runtui.tui.features.changes.lists import JOURNAL, NEWEST_FIRST, EntryRow, entry_rows
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import awaited
-from runtui.tui.resources import JOURNAL, NEWEST_FIRST, EntryRow, entry_rows
 from runtui.tui.screens.frame import ActionView, Frame
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.questions import Choice, Picker

@@ -29,7 +29,7 @@ from runtui.services.workspace import Workspace
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.features.opening import Opening
 from runtui.tui.keys import awaited
-from runtui.tui.resources import Resource, in_memory
+from runtui.tui.resources import READING, Resource, in_memory
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.text import content
@@ -152,7 +152,7 @@ class PersonView(ActionView[None]):
     def open(self, person: Person) -> None:
         """Begin with another person, or stay with the one that is open."""
         if self.person is None or person.id != self.person.id:
-            self.list.begin("Reading…")
+            self.list.begin(READING)
         self.person = person
 
     def show(self, person: Person, tasks: Iterable[PersonResult], reading: str = "", empty: str | None = None) -> None:
@@ -165,8 +165,8 @@ class PersonView(ActionView[None]):
             self.post_message(self.Changed())
 
     def title(self) -> Content:
-        title = self.list.heading(triage_words.person_name(self.person) if self.person is not None else "")
-        return Content.assemble(title, content(f"  {self._reading}" if self._reading else ""))
+        name = triage_words.person_name(self.person) if self.person is not None else ""
+        return self.list.heading(name, self._reading)
 
     def show_in(self, panel: Panel) -> None:
         row, name = self.row, triage_words.person_name(self.person) if self.person is not None else ""
@@ -227,7 +227,7 @@ class Tracing(Feature):
 
     async def _begin(self, person: Person) -> None:
         """Show what the store has, since the next key may act on it, and read the rest."""
-        await self._show_stored(person, "reading…", "Reading…")
+        await self._show_stored(person, "reading…", READING)
         self.aside(self._read(person), _READING, exclusive=True)
 
     async def _show_stored(self, person: Person, reading: str, empty: str) -> None:
