@@ -296,7 +296,7 @@ async def send_many(workspace: Workspace, bulk: BulkDraft, names: Mapping[str, s
         if bulk.drafts and not options.yes and not await _is_confirmed(len(bulk.drafts)):
             narrate("Not confirmed. Nothing was sent.")
             return ExitCode.NOT_DONE
-    lines.print_left_out(bulk)
+    lines.print_left_out(workspace, bulk)
     if bulk.drafts:
         sent = workspace.saves.submit_many(
             bulk.drafts, undoes=bulk.undoes, holds=not options.keep_going, why=options.reason
@@ -352,11 +352,12 @@ class _Lines:
         for draft in bulk.drafts:
             changes.print_request(draft, *workspace.client.target(draft), as_json=self._as_json, runId=draft.run_id)
 
-    def print_left_out(self, bulk: BulkDraft) -> None:
+    def print_left_out(self, workspace: Workspace, bulk: BulkDraft) -> None:
         """What becomes of the runs that nothing is sent to."""
         for run_id, why in bulk.left_out.items():
             outcome = Outcome.DONE if why is SAME_ALREADY else Outcome.NOT_DONE
-            self._print(Draft(run_id, "", {}), outcome, why.sentence)
+            stored = stored_run(workspace, run_id)
+            self._print(Draft(run_id, stored.workflow_id if stored is not None else "", {}), outcome, why.sentence)
 
     def print_end(self, save: Save) -> None:
         outcome = save.outcome or Outcome.UNKNOWN

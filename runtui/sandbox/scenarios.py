@@ -365,11 +365,11 @@ class ScenarioSwitch:
 
     def _decide_codes(self, codes: Codes) -> None:
         """Let the sandbox decide about codes as if somebody had typed them in on another device."""
+        if self.sandbox.authority is None:
+            return
         from runtui.sandbox.authority.directory import DEMO_ADMIN
         from runtui.sandbox.authority.grants import DEVICE_CODE_SECONDS, Autopilot
 
-        if self.sandbox.authority is None:
-            return
         devices = self.sandbox.authority.devices
         devices.interval = _POLL_SECONDS
         devices.lifetime = SHORT_CODE_SECONDS if codes is Codes.EXPIRED else DEVICE_CODE_SECONDS
