@@ -10,12 +10,11 @@ import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from math import ceil
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from runtui.command_line import SessionSpec
 from runtui.domain.draft import MISSING, Change, Draft, value_word
@@ -58,8 +57,7 @@ NULL: Final = "null"
 """Clears a property, as `NAME=` does."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeOptions:
+class ChangeOptions(NamedTuple):
     """How a command makes a change: the arguments that all such commands have."""
 
     dry_run: bool = False

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -254,7 +253,7 @@ def test_a_busy_service_is_asked_again_before_anything_is_written(
                 return await refusing(left.pop(), **{"retry-after": "0"})(request, NotImplemented)
             return await commands.line.handle_async_request(request)
 
-    server = replace(commands.server(), wire=Busy())
+    server = commands.server()._replace(wire=Busy())
     named = workflow_id if is_named else None
     assert update_run(server, run_id, ["failedTasksCount=3"], yes=True, workflow_id=named) == 0
     assert words in capsys.readouterr().err
