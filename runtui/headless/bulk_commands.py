@@ -247,15 +247,12 @@ async def undo_batch(
             entries = [entry for entry in sent if entry.outcome is not Outcome.NOT_DONE]
             doubtful = [] if with_doubtful else [entry for entry in entries if doubt_of(entry)]
             clear = [entry for entry in entries if entry not in doubtful]
-            found = await _read(workspace, [_run_of(entry) for entry in clear])
+            runs = [MarkedRun(entry.run_id, entry.workflow_id, entry.workflow_name, {}) for entry in clear]
+            found = await _read(workspace, runs)
         bulk = drafts_to_undo(clear, {run.run_id: run.received for run in found.runs})
         bulk = _with_left_out(bulk, found.left_out, doubtful)
         names = {entry.run_id: entry.workflow_name for entry in entries}
         return await send_many(workspace, bulk, names, options)
-
-
-def _run_of(entry: Entry) -> MarkedRun:
-    return MarkedRun(entry.run_id, entry.workflow_id, entry.workflow_name, {})
 
 
 def _with_left_out(bulk: BulkDraft, unread: Mapping[str, LeftOut], doubtful: Iterable[Entry]) -> BulkDraft:

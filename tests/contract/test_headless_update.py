@@ -15,7 +15,7 @@ from runtui.auth.tokens import StaticToken
 from runtui.command_line import SessionSpec
 from runtui.domain.report import Outcome
 from runtui.errors import ExitCode, RuntuiError, UsageError
-from runtui.headless import changes
+from runtui.headless import changes, session
 from runtui.headless.changes import entry_to_undo, update_run
 from runtui.services.workspace import Workspace
 from tests import canary
@@ -229,7 +229,7 @@ def test_ctrl_c_in_a_wait_that_the_service_asks_for_is_not_done(
         if any("rying again in 1m 30s" in line for line in lines):
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(changes, "narrate", interrupt)
+    monkeypatch.setattr(session, "narrate", interrupt)
     run_id, _ = commands.a_run()
     commands.line.bend = refusing(429, **{"retry-after": "90"})
     assert commands.update(run_id, "failedTasksCount=3") == ExitCode.NOT_DONE
