@@ -8,7 +8,7 @@ are matched are casefolded. What follows from a result (its cause, its subject) 
 from __future__ import annotations
 
 import json
-import secrets
+import os
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
@@ -167,7 +167,7 @@ def put_part(db: sqlite3.Connection, run_row: int, tasks: Received, users: Recei
     """
     if part is None:
         _delete(db, [-run_row])
-        part = secrets.randbits(62)
+        part = int.from_bytes(os.urandom(7), "big")
         db.execute("INSERT INTO reading VALUES (?, ?)", (-run_row, part))
     if _is_under_way(db, run_row, part):
         _add(db, -run_row, tasks, users)
