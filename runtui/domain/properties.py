@@ -3,7 +3,8 @@
 Invariant: a `Property` never changes a value. `read` says what a received value means to us, `parse` turns typed text
 into a JSON value or refuses it with a sentence, `problem` says why a JSON value may not be sent. Which properties may
 be written, and which are Required: the API page "Update run" (Microsoft Graph beta). Types and bounds: OData 4.01.
-pydantic judges the values to be sent; it is imported at the first check, so that listing runs does not wait for it.
+pydantic judges the values to be sent; it is imported for the first that is no mere string, so that neither a list nor
+a change of status waits for it.
 
 The enumerations are open as Graph's evolvable enums are: a value we do not know is kept, shown and sent back as
 received; it is only never offered as a choice of ours. Members and their order: the service metadata
@@ -169,15 +170,16 @@ class Property:
 
     def problem(self, value: object) -> str | None:
         """Why this JSON value may not be written, in one sentence; None when it may."""
-        from pydantic import ValidationError
-
         if value is None:
             return f"{self.name} is required and cannot be null." if self.required else None
-        try:
-            _adapter(self.kind).validate_python(value)
-        except ValidationError as error:
-            first = error.errors()[0]
-            return _sentence(first["type"], first["msg"], value)
+        if not (self.is_text and isinstance(value, str)):
+            from pydantic import ValidationError
+
+            try:
+                _adapter(self.kind).validate_python(value)
+            except ValidationError as error:
+                first = error.errors()[0]
+                return _sentence(first["type"], first["msg"], value)
         if self.choices is not None and not self.choices.is_known(str(value)):
             return f"{_json_word(value)} is not a {self.choices.name}. Possible: {', '.join(self.choices.names)}."
         return None
