@@ -147,7 +147,7 @@ def _with_standard_input(run_ids: Sequence[str]) -> list[str]:
 @command
 async def _send_to(
     session: SessionSpec,
-    wanted: Filter | Sequence[str],
+    wanted: Filter | list[str],
     workflow_id: str | None,
     draw_up: Callable[[Sequence[MarkedRun]], BulkDraft],
     options: ChangeOptions,
@@ -156,7 +156,7 @@ async def _send_to(
         with changes.nothing_sent_if_cancelled():
             found = await (
                 _named(workspace, wanted, workflow_id, options)
-                if isinstance(wanted, Sequence)
+                if isinstance(wanted, list)
                 else _filtered(workspace, wanted, options)
             )
         bulk = draw_up(found.runs)
