@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -28,8 +27,7 @@ _OF_A_DEMO: Final[tuple[OptionGroup, ...]] = ("writing", "screen", "log")
 """The options that make sense for a server that is chosen already."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionSpec:
+class SessionSpec(NamedTuple):
     """The settings of a session, and what replaces the token source, network or root that they name."""
 
     settings: Settings

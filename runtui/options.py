@@ -322,8 +322,9 @@ def default_of(name: str) -> Any:
 
 
 def nearest_words(name: str, names: Iterable[str]) -> str:
-    """` Did you mean …?`, or nothing."""
+    """` Did you mean …?`, or nothing; in any case of the letters."""
     import difflib
 
-    found = difflib.get_close_matches(name.replace("_", "-"), list(names), 1, 0.5)
-    return f" Did you mean {found[0]}?" if found else ""
+    by_folded = {known.casefold(): known for known in names}
+    found = difflib.get_close_matches(name.replace("_", "-").casefold(), by_folded, 1, 0.5)
+    return f" Did you mean {by_folded[found[0]]}?" if found else ""

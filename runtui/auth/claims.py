@@ -10,9 +10,8 @@ import base64
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 READ_PERMISSION: Final = "LifecycleWorkflows.Read.All"
 WRITE_PERMISSION: Final = "LifecycleWorkflows.ReadWrite.All"
@@ -30,8 +29,7 @@ _CLAIMS: Final = re.compile(r"\bclaims\s*=\s*\"([A-Za-z0-9+/_=-]*)\"", re.IGNORE
 _INSUFFICIENT: Final = re.compile(r"\berror\s*=\s*\"?insufficient_claims\b", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claims:
+class Claims(NamedTuple):
     """The claims of a token. Texts are printable; empty and None stand for a claim that is missing."""
 
     account: str = ""

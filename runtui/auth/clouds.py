@@ -9,8 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from runtui.errors import UsageError
@@ -21,8 +20,7 @@ _DEMO_DOMAIN: Final = ".test"
 _HOST: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|[0-9a-f:.]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Cloud:
+class Cloud(NamedTuple):
     """A cloud: `graph` is the origin of its Graph, `authority` its sign-in service, `portal` its Entra admin center.
 
     The admin centers are those that "Microsoft Entra FAQ" names for allow lists; `environment` is what

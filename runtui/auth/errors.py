@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from runtui.auth.claims import WRITE_PERMISSION
 from runtui.errors import RuntuiError
@@ -50,8 +49,7 @@ class SignInError(RuntuiError):
         """Seconds that the service asks to wait (`Retry-After`); 0 when it does not say."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
+class _Words(NamedTuple):
     title: str
     message: str
     hint: str

@@ -71,7 +71,9 @@ def _format(*names: str) -> Argument:
     return Argument("-o", "--format", dest="output", choices=names, default=names[0], help=words)
 
 
-_NO_SCENARIO: Final = "none"
+def _filter(words: str) -> Argument:
+    return Argument("--filter", dest="filter_text", default="", metavar="TEXT", help=words)
+
 
 _LOG: Final = _options("log")
 _SERVER: Final = _options("server", "sign-in")
@@ -81,10 +83,10 @@ _WRITING: Final = (*_SERVER, *_options("writing"), *_LOG)
 _EVERY: Final = OPTIONS
 
 _JSON: Final = Argument("--json", dest="as_json", action="store_true", help="print JSON")
-_RUN: Final = (
-    Argument("run_id", metavar="RUN", help="the id of the run"),
-    Argument("--workflow", dest="workflow_id", metavar="ID", help="the id of its workflow (default: find it)"),
-)
+_RECORDS: Final = _format("table", "json", "jsonl", "csv")
+_WORKFLOW_ID: Final = Argument("--workflow", dest="workflow_id", metavar="ID",
+                               help="the id of its workflow (default: find it)")  # fmt: skip
+_RUN: Final = (Argument("run_id", metavar="RUN", help="the id of the run"), _WORKFLOW_ID)
 _WHICH: Final = (
     Argument("run_ids", metavar="RUN", nargs="*", help="the ids of the runs; - reads them from standard input"),
     Argument("--filter", dest="filter_text", metavar="TEXT",
@@ -109,7 +111,7 @@ _SANDBOX: Final = (
              help="how many runs the sandbox has (default: 240)"),
     Argument("--seed", type=int, default=7, metavar="S", help="another seed gives other data (default: 7)"),
     Argument("--hostile", action="store_true", help="names and values that attack a terminal"),
-    Argument("--scenario", default=_NO_SCENARIO, metavar="NAME",
+    Argument("--scenario", default="none", metavar="NAME",
              help="the fault to simulate, see below (default: none)"),
     # Kept apart from the session option "sign-in" by its underscore.
     Argument("--sign-in", dest="sign_in", action="store_true", help="the sandbox requires people to sign in"),
@@ -128,14 +130,13 @@ COMMANDS: Final = (
         name="list", help="list runs",
         run="runtui.headless.runs:list_runs", takes="session", options=_READING,
         arguments=(
-            Argument("--filter", dest="filter_text", default="", metavar="TEXT",
-                     help="such as status:failed or is:problem"),
+            _filter("such as status:failed or is:problem"),
             Argument("--columns", default="", metavar="A,B", help="which columns, such as status,workflow,id"),
             Argument("--sort", default="", metavar="COLUMN", help="a column, such as users or users:asc"
                      " (default: the most urgent first, then the newest; jsonl without --limit: as they are read)"),
             Argument("--limit", type=_whole_number("the limit"), metavar="N", help="only the first N (default: all)"),
             Argument("--full", action="store_true", help="read all runs again, also those that have not changed"),
-            _format("table", "json", "jsonl", "csv"),
+            _RECORDS,
         ),
     ),
     Command(
@@ -151,9 +152,8 @@ COMMANDS: Final = (
         name="causes", help="list why tasks failed, grouped by task and reason over all runs",
         run="runtui.headless.triage.lists:list_causes", takes="session", options=_READING,
         arguments=(
-            Argument("--filter", dest="filter_text", default="", metavar="TEXT",
-                     help="only runs such as status:failed or is:problem"),
-            _format("table", "json", "jsonl", "csv"),
+            _filter("only runs such as status:failed or is:problem"),
+            _RECORDS,
         ),
     ),
     Command(
@@ -161,20 +161,19 @@ COMMANDS: Final = (
         run="runtui.headless.triage.lists:show_person", takes="session", options=_READING,
         arguments=(
             Argument("name", metavar="NAME", help="a name, sign-in name (user principal name) or id"),
-            _format("table", "json", "jsonl", "csv"),
+            _RECORDS,
         ),
     ),
     Command(
         name="workflows", help="list workflows with their schedule, what holds them back and how their runs went",
         run="runtui.headless.triage.lists:list_workflows", takes="session", options=_READING,
-        arguments=(_format("table", "json", "jsonl", "csv"),),
+        arguments=(_RECORDS,),
     ),
     Command(
         name="watch", help="print one JSON line for each run that matches, then for each that begins to",
         run="runtui.headless.triage.watch:watch", takes="session", options=_READING,
         arguments=(
-            Argument("--filter", dest="filter_text", default="", metavar="TEXT",
-                     help="such as status:failed or is:problem (default: all runs)"),
+            _filter("such as status:failed or is:problem (default: all runs)"),
             Argument("--interval", type=_whole_number("the interval", _LONGEST_INTERVAL, least=1), metavar="SECONDS",
                      help="seconds between two listings (default: refresh of the profile, else 30)"),
             Argument("--watch-only", action="store_true", help="print no run that matches at the first start"),
@@ -197,11 +196,10 @@ COMMANDS: Final = (
         arguments=(
             Argument("subject", metavar="RUN", nargs="?", default="",
                      help="the id of the run, or the number of a change to it, such as '#12'"),
-            Argument("--workflow", dest="workflow_id", metavar="ID", help="the id of its workflow (default: find it)"),
+            _WORKFLOW_ID,
             Argument("--cause", dest="cause_number", type=_whole_number("the number of a cause"), metavar="N",
                      help="the cause in line N of `runtui causes`, in place of a run"),
-            Argument("--filter", dest="filter_text", default="", metavar="TEXT",
-                     help="with --cause: only runs such as status:failed, as for `runtui causes`"),
+            _filter("with --cause: only runs such as status:failed, as for `runtui causes`"),
             Argument("--reduce-people", action="store_true", help="initials and ids in place of names and addresses"),
             Argument("--file", type=Path, metavar="FILE", help="write a new file, for you alone (default: print)"),
             _format("md", "json"),
@@ -279,8 +277,7 @@ COMMANDS: Final = (
         run="runtui.headless.journal:journal", takes="line", options=_READING,
         arguments=(
             Argument("number", type=_entry_number, nargs="?", metavar="CHANGE", help="show this change in full"),
-            Argument("--filter", dest="filter_text", default="", metavar="TEXT",
-                     help='such as "outcome:unknown since:-24h"'),
+            _filter('such as "outcome:unknown since:-24h"'),
             Argument("--limit", type=_whole_number("the limit"), metavar="N", help="only the newest N (default: all)"),
             _format("table", "json", "jsonl", "csv", "md"),
         ),

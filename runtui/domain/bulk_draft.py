@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -47,8 +46,7 @@ class MarkedRun(NamedTuple):
     received: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class BulkDraft:
+class BulkDraft(NamedTuple):
     """The drafts or actions of one bulk change, each of another run, and the runs that get none."""
 
     drafts: tuple[Operation, ...]

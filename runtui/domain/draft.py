@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
@@ -66,15 +65,14 @@ class Conflict(NamedTuple):
     ours: object
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """A run as opened (`received`, Graph's JSON object) and the edits over it."""
 
     run_id: str
     workflow_id: str
     received: Mapping[str, Any]
     mode: BodyMode = "full"
-    edits: Mapping[str, Edit] = field(default_factory=lambda: MappingProxyType({}))
+    edits: Mapping[str, Edit] = MappingProxyType({})
 
     def typed(self, name: str, text: str, now: int) -> Draft:
         """The draft after `text` was typed into a field; `now` (ticks) is what "-2h" counts from.
@@ -91,7 +89,7 @@ class Draft:
                 edit = Edit(text, error=str(error))
             if edit.error is not None or not same_value(edit.value, self.received.get(name)):
                 edits[name] = edit
-        return replace(self, edits=MappingProxyType(edits))
+        return self._replace(edits=MappingProxyType(edits))
 
     def with_values(self, values: Mapping[str, str | int | None]) -> Draft:
         """The draft with exactly these JSON values in some fields; one that was received takes an edit back."""
@@ -99,13 +97,13 @@ class Draft:
         for name, value in values.items():
             if not same_value(value, self.received.get(name)):
                 edits[name] = Edit(EDITABLE_BY_NAME[name].text(value), value)
-        return replace(self, edits=MappingProxyType(edits))
+        return self._replace(edits=MappingProxyType(edits))
 
     def reverted(self, name: str) -> Draft:
-        return replace(self, edits=MappingProxyType({k: v for k, v in self.edits.items() if k != name}))
+        return self._replace(edits=MappingProxyType({k: v for k, v in self.edits.items() if k != name}))
 
     def with_mode(self, mode: BodyMode) -> Draft:
-        return replace(self, mode=mode)
+        return self._replace(mode=mode)
 
     def received_text(self, item: Property) -> str:
         return item.text(self.received.get(item.name))
@@ -171,14 +169,14 @@ class Draft:
             for name, edit in self.edits.items()
             if edit.error is not None or not same_value(edit.value, fresh.get(name))
         }
-        return replace(self, received=fresh, edits=MappingProxyType(edits))
+        return self._replace(received=fresh, edits=MappingProxyType(edits))
 
     def revealed(self, received: Mapping[str, Any]) -> Draft:
         """The draft with the true value where a secret is hidden in one, for sending it back, or without it where that
         is not known; `received` is the run as it is now, with nothing hidden."""
         hidden = {name for name, value in self.received.items() if _hides(value)}
         kept = {name: value for name, value in self.received.items() if name not in hidden}
-        return replace(self, received={**kept, **{name: received[name] for name in hidden.intersection(received)}})
+        return self._replace(received={**kept, **{name: received[name] for name in hidden.intersection(received)}})
 
     def warnings(self) -> tuple[str, ...]:
         """Sentences that inform and never block: real counters need not add up."""

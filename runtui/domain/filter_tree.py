@@ -11,7 +11,7 @@ Conditions are never NULL, so that NOT is their opposite.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 from runtui.domain.properties import PROCESSING_STATUS, PROPERTIES, OpenEnum, Property
 from runtui.domain.rows import ABSENT, ACTIVE_SEVERITIES, PROBLEM_SEVERITIES, SEVERITY, STATUS_LOOKS, STUCK_AFTER
@@ -26,8 +26,7 @@ Sql: TypeAlias = tuple[str, tuple[Any, ...]]
 """A condition on the table `run` of the store, and its parameters."""
 
 
-@dataclass(frozen=True, slots=True)
-class FilterField:
+class FilterField(NamedTuple):
     """What stands before an operator."""
 
     name: str

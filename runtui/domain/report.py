@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from runtui.domain.draft import MISSING, Conflict, value_word
 from runtui.domain.times import TICKS_PER_SECOND, duration_text
@@ -32,8 +31,7 @@ _HOW_KNOWN: Final[Mapping[KnownBy, str]] = {"read-back": ", seen on read-back", 
 UNRECORDED: Final = "The outcome could not be written to the journal, which calls it unknown."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(NamedTuple):
     """What is known of one change: of a save, or of an entry of the journal."""
 
     number: int | None = None

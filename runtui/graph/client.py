@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
@@ -69,8 +68,7 @@ SHORTLY_BEFORE: Final = 60 * TICKS_PER_SECOND
 _ETAG = re.compile(r"[!-~]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What came of one request: the entity, a fault, or neither when a write was answered without a body."""
 
     exchange: Exchange
@@ -202,10 +200,10 @@ class GraphClient:
         # Only what is read here stands under these names: a server may send something of its own under them.
         entity = {name: value for name, value in answer.entity.items() if name not in READ_BESIDES}
         if action.name == "activate":
-            return replace(answer, entity=entity | await self._recent_runs(exchange, action.workflow_id, before))
+            return answer._replace(entity=entity | await self._recent_runs(exchange, action.workflow_id, before))
         try:
             made = await all_items(self._reader.pages(f"{path}/{REPROCESSED}", "list reprocessed runs", None))
-            return replace(answer, entity=entity | {REPROCESSED: made})
+            return answer._replace(entity=entity | {REPROCESSED: made})
         except GraphError as error:
             return Answer(error.exchange, None, error.fault)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from http import HTTPStatus
 from itertools import islice
 from typing import Any, NamedTuple
@@ -26,8 +25,7 @@ MOST_DETAILS = 50
 """Details of an error that are worth showing; the body holds the rest."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """What went wrong with one request: `title` in a few words, `message` in sentences, `hint` as the next step.
 
     `code` is Graph's own error code ("" when it gave none). `details` are (target, message) pairs; a target names the
@@ -239,19 +237,19 @@ def refused_action(fault: Fault, action: ServiceAction) -> Fault:
     """The refusal of an action, in its own words: what it needs, or that the service has none such."""
     if fault.title == NOT_OFFERED.title:
         message = f"It does not know {action.name}. Nothing is wrong with the run."
-        return replace(fault, title="This service does not offer this action", message=message, hint="Check the root.")
+        return fault._replace(title="This service does not offer this action", message=message, hint="Check the root.")
     if fault.status == HTTPStatus.FORBIDDEN:
         least, *others = PERMISSIONS[action.name]
         more = f" (or {', '.join(others)})" if others else ""
         hint = f"{action.name} needs {least}{more}; people also need the role Lifecycle Workflows Administrator."
-        return replace(fault, hint=hint)
+        return fault._replace(hint=hint)
     return fault
 
 
 def perhaps_repeated(fault: Fault) -> Fault:
     """The refusal of a write that a gateway may have sent twice: what became of the first copy is not known."""
     message = f"{fault.message} A gateway that sends a change twice gets this answer to the second one."
-    return replace(fault, message=message, outcome=Outcome.UNKNOWN)
+    return fault._replace(message=message, outcome=Outcome.UNKNOWN)
 
 
 def _unproved(writing: bool) -> Outcome:

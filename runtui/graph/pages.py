@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from runtui.domain.report import Outcome
 from runtui.errors import ExitCode, RuntuiError
@@ -35,8 +35,7 @@ def prefer(*preferences: str) -> Headers:
     return (("Prefer", ", ".join(preferences)),)
 
 
-@dataclass(frozen=True, slots=True)
-class CollectionPage:
+class CollectionPage(NamedTuple):
     """One page of a collection, each item with a non-empty `id`, and the exchange that brought it."""
 
     items: tuple[dict[str, Any], ...]

@@ -23,10 +23,9 @@ import logging
 import random
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 from runtui.domain.report import Outcome
 from runtui.graph.exchange import Exchange, FailureKind, http_date
@@ -77,8 +76,7 @@ class Retry(Enum):
     FRESH_READ = "a fresh reading of what is to be changed"
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """A wait before a request is sent again."""
 
     exchange: Exchange

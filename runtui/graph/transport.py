@@ -88,8 +88,7 @@ class _Clients(NamedTuple):
     """Opens a connection for each request and closes it behind the answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Renewal:
+class _Renewal(NamedTuple):
     """How the last renewal of the token ended, and the last request that was begun before it."""
 
     succeeded: bool = False

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -142,7 +141,7 @@ async def _send_to(
                 else _named(workspace, wanted, workflow_id, options)
             )
         bulk = draw_up(found.runs)
-        bulk = replace(bulk, left_out={**found.left_out, **bulk.left_out})
+        bulk = bulk._replace(left_out={**found.left_out, **bulk.left_out})
         names = {run.run_id: run.workflow_name for run in found.runs}
         code = await send_many(workspace, bulk, names, options)
     return code if found.is_whole else max(code, ExitCode.NOT_DONE)
@@ -248,15 +247,12 @@ async def undo_batch(
             entries = [entry for entry in sent if entry.outcome is not Outcome.NOT_DONE]
             doubtful = [] if with_doubtful else [entry for entry in entries if doubt_of(entry)]
             clear = [entry for entry in entries if entry not in doubtful]
-            found = await _read(workspace, [_run_of(entry) for entry in clear])
+            runs = [MarkedRun(entry.run_id, entry.workflow_id, entry.workflow_name, {}) for entry in clear]
+            found = await _read(workspace, runs)
         bulk = drafts_to_undo(clear, {run.run_id: run.received for run in found.runs})
         bulk = _with_left_out(bulk, found.left_out, doubtful)
         names = {entry.run_id: entry.workflow_name for entry in entries}
         return await send_many(workspace, bulk, names, options)
-
-
-def _run_of(entry: Entry) -> MarkedRun:
-    return MarkedRun(entry.run_id, entry.workflow_id, entry.workflow_name, {})
 
 
 def _with_left_out(bulk: BulkDraft, unread: Mapping[str, LeftOut], doubtful: Iterable[Entry]) -> BulkDraft:
@@ -264,4 +260,4 @@ def _with_left_out(bulk: BulkDraft, unread: Mapping[str, LeftOut], doubtful: Ite
         entry.run_id: LeftOut("only seen on read-back", f"{doubt_of(entry)} Add --seen-on-read-back to undo it anyway.")
         for entry in doubtful
     }
-    return replace(bulk, left_out={**bulk.left_out, **unread, **doubts})
+    return bulk._replace(left_out={**bulk.left_out, **unread, **doubts})

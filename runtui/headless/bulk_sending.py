@@ -14,15 +14,21 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from math import ceil
 
 from runtui.domain.bulk_draft import MOST_BY_KEY, SAME_ALREADY, BulkDraft
 from runtui.domain.draft import Draft
-from runtui.domain.report import Outcome, Report, sentences, wait_sentence
+from runtui.domain.report import Outcome, Report, sentences
 from runtui.domain.text import count_words, visible
 from runtui.domain.triage.service_actions import Operation
 from runtui.errors import ExitCode
-from runtui.headless.changes import EXIT_CODES, ChangeOptions, message_of, nothing_sent_if_cancelled, result_object
+from runtui.headless.changes import (
+    EXIT_CODES,
+    ChangeOptions,
+    message_of,
+    nothing_sent_if_cancelled,
+    print_request,
+    result_object,
+)
 from runtui.headless.console import (
     PassingLine,
     answer_to,
@@ -32,6 +38,7 @@ from runtui.headless.console import (
     narrate,
     print_result,
 )
+from runtui.headless.session import narrate_wait
 from runtui.services.workspace import Workspace
 from runtui.services.writing.bulk import Bulk
 from runtui.services.writing.save import Save, Step
@@ -110,11 +117,7 @@ class _Lines:
 
     def print_requests(self, workspace: Workspace, bulk: BulkDraft) -> None:
         for draft in bulk.drafts:
-            method, url = workspace.client.target(draft)
-            if self._as_json:
-                print(json.dumps({"runId": draft.run_id, "method": method, "url": url, "body": draft.body()}))
-            else:
-                print(f"{method} {visible(url)}\n{draft.body_text()}")
+            print_request(draft, *workspace.client.target(draft), as_json=self._as_json, runId=draft.run_id)
 
     def print_left_out(self, bulk: BulkDraft) -> None:
         """What becomes of the runs that nothing is sent to."""
@@ -193,9 +196,8 @@ class _Follower:
         if save.resumes_at is None or save.exchange is None or save.resumes_at <= self._waits_until:
             return
         self._waits_until = save.resumes_at
-        seconds = ceil((save.resumes_at - datetime.now(UTC)).total_seconds())
         self._progress.clear()
-        narrate(wait_sentence(seconds, save.exchange.status, save.asked_seconds))
+        narrate_wait(save.resumes_at, save.exchange, save.asked_seconds)
 
     async def _decide(self, save: Save) -> None:
         """After a refusal that others may meet as well: go on, or stop."""

@@ -10,17 +10,14 @@ import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from difflib import get_close_matches
-from math import ceil
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from runtui.command_line import SessionSpec
 from runtui.domain.draft import MISSING, Change, Draft, value_word
 from runtui.domain.properties import EDITABLE_BY_NAME
-from runtui.domain.report import Outcome, Report, length_words, sentences, wait_sentence
+from runtui.domain.report import Outcome, Report, length_words, sentences
 from runtui.domain.text import count_words, visible
 from runtui.domain.times import now_ticks
 from runtui.domain.triage.service_actions import Operation, ServiceAction
@@ -38,7 +35,8 @@ from runtui.headless.console import (
     print_result,
 )
 from runtui.headless.journal import journal_in, no_such_entry
-from runtui.headless.session import connected, find_run, pace, run_and_answer
+from runtui.headless.session import connected, find_run, narrate_wait, pace, run_and_answer
+from runtui.options import nearest_words
 from runtui.services.journal import Entry
 from runtui.services.journal_query import damage_sentence
 from runtui.services.store import workflow_name_of
@@ -58,8 +56,7 @@ NULL: Final = "null"
 """Clears a property, as `NAME=` does."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeOptions:
+class ChangeOptions(NamedTuple):
     """How a command makes a change: the arguments that all such commands have."""
 
     dry_run: bool = False
@@ -141,9 +138,7 @@ def _problems(name: str, text: str, now: int) -> Iterator[str]:
 
 
 def _unknown(name: str) -> str:
-    by_small = {known.lower(): known for known in EDITABLE_BY_NAME}
-    near = get_close_matches(name.lower(), by_small, 1, 0.5)
-    meant = f" Did you mean {by_small[near[0]]}?" if near else ""
+    meant = nearest_words(name, EDITABLE_BY_NAME)
     return f"{name!r} is not a property that can be changed.{meant} Possible: {', '.join(EDITABLE_BY_NAME)}."
 
 
@@ -297,7 +292,7 @@ async def sent(
             facts.append(("undoes", f"#{undoes}"))
         narrate(*_review(operation, facts, notes))
         if options.dry_run:
-            _print_request(operation, method, url, options)
+            print_request(operation, method, url, as_json=options.as_json)
             return ExitCode.DONE
         question = "Send this change?" if isinstance(operation, Draft) else "Send this action?"
         if not options.yes and not await confirmed(question):
@@ -307,10 +302,11 @@ async def sent(
     return save
 
 
-def _print_request(operation: Operation, method: str, url: str, options: ChangeOptions) -> None:
+def print_request(operation: Operation, method: str, url: str, *, as_json: bool, **ids: str) -> None:
+    """Print what would be sent; as JSON with `ids`."""
     body = operation.body_text()
-    if options.as_json:
-        print(json.dumps({"method": method, "url": url, "body": json.loads(body) if body else None}))
+    if as_json:
+        print(json.dumps({**ids, "method": method, "url": url, "body": json.loads(body) if body else None}))
     else:
         print("\n".join(filter(None, (f"{method} {visible(url)}", body))))
 
@@ -416,9 +412,7 @@ class _Follower:
         if self.save is None or save.step is not self.save.step:
             self._line.clear()
             if save.step is Step.PAUSED and save.exchange is not None and save.resumes_at is not None:
-                # Rounded up, so that it never shows less than the server asks for.
-                seconds = ceil((save.resumes_at - datetime.now(UTC)).total_seconds())
-                narrate(wait_sentence(seconds, save.exchange.status, save.asked_seconds))
+                narrate_wait(save.resumes_at, save.exchange, save.asked_seconds)
             elif save.step not in (Step.WAITING, Step.ENDED):
                 narrate(f"{save.step.value}…")
         self.save = save

@@ -23,18 +23,15 @@ from runtui.private_files import logs_kept
 from runtui.services.journal import Entry, Journal
 from runtui.services.journal_file import broken_journal
 from runtui.services.journal_query import (
+    EntryQuery,
     ExportFormat,
     damage_sentence,
-    entry_filter,
     entry_object,
     export,
     outcome_word,
 )
 from runtui.services.workspace import JOURNAL_FILE
 from runtui.settings import state_folder
-
-ALL: Final = -1
-"""No limit, in SQLite."""
 
 _COLUMNS: Final[tuple[Column[Entry], ...]] = (
     Column("number", "#", 3, 1, lambda entry, _: ListCell(str(entry.number))),
@@ -64,11 +61,9 @@ def print_journal(folder: Path, *, root: str | None, filter_text: str, limit: in
     Raises:
         RuntuiError: the filter cannot be used, or the journal cannot be read.
     """
-    wanted = entry_filter(filter_text)
     with journal_in(folder) as journal:
-        entries = journal.entries(root=root, limit=ALL)
+        found = list(islice(EntryQuery(journal, root, filter_text), limit))
         is_whole = journal.set_aside is None
-    found = list(islice(filter(wanted, entries), limit))
     if output == "table":
         lines = column_lines(_COLUMNS, lambda: found, now_ticks(), standard_output(), is_chosen=False)
     else:

@@ -168,20 +168,11 @@ def _records(runs: Iterable[RunText], columns: Sequence[Column[RunRow]], output:
     """The lines of a file of runs: of each what was asked for, or all of it, as received."""
     if columns:
         keys = [column.key for column in columns]
-        return record_lines(({key: _value(key, run) for key in keys} for run in map(_loaded, runs)), output, keys)
+        return record_lines((_chosen(run, keys) for run in runs), output, keys)
     if output == "csv":
-        return record_lines(map(_flat_record, map(_loaded, runs)), output, CSV_COLUMNS)
+        return record_lines(map(_flat_record, runs), output, CSV_COLUMNS)
     lines = map(_record_text, runs)
     return array_lines(lines) if output == "json" else lines
-
-
-class _Loaded(NamedTuple):
-    id: str
-    run: StoredRun
-
-
-def _loaded(run: RunText) -> _Loaded:
-    return _Loaded(run.id, StoredRun(json.loads(run.raw), run.workflow_id, run.workflow_name))
 
 
 def _record_text(run: RunText) -> str:
@@ -194,10 +185,12 @@ def _quoted(text: str) -> str:
     return json.dumps(text)
 
 
-def _value(key: str, loaded: _Loaded) -> Any:
-    """What a run was received with in a column."""
-    names, run = {item.key: item.name for item in PROPERTIES}, loaded.run
-    return {"workflow": run.workflow_name, "id": loaded.id}.get(key, run.raw.get(names.get(key, "")))
+def _chosen(run: RunText, keys: Iterable[str]) -> dict[str, Any]:
+    """What a run was received with in some columns."""
+    received = json.loads(run.raw)
+    values = {item.key: received.get(item.name) for item in PROPERTIES}
+    values |= {"workflow": run.workflow_name, "id": run.id}
+    return {key: values[key] for key in keys}
 
 
 def run_record(run: StoredRun) -> dict[str, Any]:
@@ -205,6 +198,5 @@ def run_record(run: StoredRun) -> dict[str, Any]:
     return {"workflowId": run.workflow_id, "workflow": run.workflow_name, "run": run.raw}
 
 
-def _flat_record(loaded: _Loaded) -> dict[str, Any]:
-    run_id, run = loaded
-    return {**run.raw, "id": run_id, "workflow": run.workflow_name, "workflowId": run.workflow_id}
+def _flat_record(run: RunText) -> dict[str, Any]:
+    return {**json.loads(run.raw), "id": run.id, "workflow": run.workflow_name, "workflowId": run.workflow_id}

@@ -17,6 +17,7 @@ from runtui.domain.report import length_words, wait_sentence
 from runtui.errors import RuntuiError
 from runtui.graph.batch import MOST_BATCHED
 from runtui.graph.client import Answer
+from runtui.graph.exchange import Exchange
 from runtui.graph.retry import LONGEST_WAIT, Backoff, Pace, Wait
 from runtui.graph.root import run_key
 from runtui.headless.console import keep_exit_code, narrate
@@ -121,12 +122,18 @@ async def list_all(
 
 def pace() -> Pace:
     """When to send and repeat the GETs of a command; each wait is narrated."""
-    return Pace(Backoff(_narrate_wait, longest=LONGEST_WAIT))
+    return Pace(Backoff(_tell, longest=LONGEST_WAIT))
 
 
-def _narrate_wait(wait: Wait | None) -> None:
+def _tell(wait: Wait | None) -> None:
     if wait is not None:
-        narrate(wait_sentence(wait.seconds, wait.exchange.status, wait.asked_seconds))
+        narrate_wait(wait.until, wait.exchange, wait.asked_seconds)
+
+
+def narrate_wait(until: datetime, exchange: Exchange, asked_seconds: float | None) -> None:
+    """Say why nothing is sent until then, rounded up: it never shows less than the server asks for."""
+    seconds = ceil((until - datetime.now(UTC)).total_seconds())
+    narrate(wait_sentence(seconds, exchange.status, asked_seconds))
 
 
 async def find_run(workspace: Workspace, run_id: str, workflow_id: str | None) -> tuple[str, str]:
@@ -173,7 +180,7 @@ async def run_and_answer(workspace: Workspace, workflow_id: str, run_id: str) ->
 
 async def read_runs(workspace: Workspace, runs: Sequence[tuple[str, str]]) -> list[Answer]:
     """Read some runs (workflow id, run id), many with one request; waits as long as the service asks for."""
-    shared = Backoff(_narrate_wait, longest=LONGEST_WAIT)
+    shared = Backoff(_tell, longest=LONGEST_WAIT)
     gate = asyncio.Semaphore(_READS_AT_ONCE)
 
     async def read(part: Sequence[tuple[str, str]]) -> list[Answer]:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from runtui.domain.views import BUILT_IN_VIEWS, MOST_VIEWS
 from runtui.keys.names import is_text, key_text
@@ -126,8 +125,7 @@ MEANINGS: Final[Mapping[str, tuple[str, ...]]] = {
 """What actions of several scopes mean, and the default keys of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(NamedTuple):
     """One thing a person can do."""
 
     id: str

@@ -81,7 +81,7 @@ def token_guard(app: ASGIApp, authority: Authority) -> ASGIApp:
         writes = scope["method"] not in _READING and not scope["path"].endswith("/$batch")
         action = scope["path"].rpartition("/")[2].rpartition(".")[2] if scope["method"] == "POST" else ""
         verdict = authority.verify(bearer_token(Headers(scope=scope)), write=writes, action=action)
-        let_in = fault_response(Request(scope), verdict) if isinstance(verdict, GraphError) else app
+        let_in = app if verdict is None else fault_response(Request(scope), verdict)
         await let_in(scope, receive, send)
 
     return answer

@@ -204,12 +204,21 @@ def write_export(state_folder: Path, name: str, lines: Iterable[str]) -> Path:
     path = folder / f"{stem}-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.{suffix}"
     try:
         private_folder(folder)
-        with os.fdopen(create_private(path), "w", encoding="utf-8", newline="") as file:
-            file.writelines(f"{line}\n" for line in lines)
+        write_private(path, lines)
     except OSError as error:
         what, cure = explanation(path, error, "Free disk space and try again.")
         raise RuntuiError("The export cannot be written", what, cure) from error
     return path
+
+
+def write_private(path: Path, lines: Iterable[str]) -> None:
+    """Write lines to a new file (0600).
+
+    Raises:
+        OSError: it cannot be created, or is there already.
+    """
+    with os.fdopen(create_private(path), "w", encoding="utf-8", errors="replace", newline="") as file:
+        file.writelines(f"{line}\n" for line in lines)
 
 
 def _iso(moment: datetime | None) -> str | None:

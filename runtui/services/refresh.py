@@ -14,7 +14,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -70,8 +70,7 @@ class UnreadWorkflow(NamedTuple):
         return f"The runs of {self.name} could not be read: {self.fault}"
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """What there is to say about the listing."""
 
     listing: bool = False
@@ -383,7 +382,7 @@ class Refresh:
         self._say(waiting_until=wait and wait.until)
 
     def _say(self, **facts: Any) -> None:
-        self.progress = replace(self.progress, **facts)
+        self.progress = self.progress._replace(**facts)
         self.changed.announce(self.progress)
 
 

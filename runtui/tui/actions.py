@@ -7,8 +7,7 @@ feature has an `action_<id>` for each action of `runtui.keys.actions`.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from textual.binding import Binding, BindingType, Keymap
 
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from runtui.services.journal import Entry
 
 
-@dataclass(frozen=True, slots=True)
-class ActionContext:
+class ActionContext(NamedTuple):
     """What decides whether an action can run now."""
 
     why_read_only: str | None = None

@@ -18,7 +18,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Generic, NamedTuple, TypeAlias
 
 from runtui.domain.columns import Column, RowT
@@ -48,8 +47,7 @@ _GREATER_THAN: Final = frozenset({"count", "datetime"})
 """The kinds of fields of which one rarely asks for a single value."""
 
 
-@dataclass(frozen=True, slots=True)
-class FieldHelp:
+class FieldHelp(NamedTuple):
     """A field as it is offered."""
 
     name: str

@@ -83,8 +83,7 @@ class ReadRows(Generic[RowT, RowId]):
         return next((line for line, row in enumerate(self.rows) if self.id_of(row) == row_id), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Resource(Generic[RowT, RowId]):
+class Resource(NamedTuple, Generic[RowT, RowId]):
     """One kind of rows, as every list of them shows it."""
 
     title: str

@@ -17,7 +17,7 @@ from runtui.sandbox.authority.directory import (
     READ_ALL,
     WRITE_ALL,
 )
-from runtui.sandbox.authority.tokens import Identity, to_base64url
+from runtui.sandbox.authority.tokens import to_base64url
 from runtui.sandbox.errors import GraphError
 from tests.contract.entra_programs import ConfidentialApplication, FederatedCredential
 from tests.contract.scripted_authority import MemoryHttp, ScriptedAuthority
@@ -76,7 +76,7 @@ def claims_of(token: str) -> Any:
     return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
 
 
-def refusal(verdict: Identity | GraphError) -> GraphError:
+def refusal(verdict: GraphError | None) -> GraphError:
     assert isinstance(verdict, GraphError)
     return verdict
 

@@ -18,7 +18,7 @@ from runtui.sandbox.authority.directory import DEMO_ADMIN, Principal, User
 from runtui.sandbox.authority.errors import OAuthError
 from runtui.sandbox.authority.grants import AuthorizationResponse, Autopilot
 from runtui.sandbox.authority.service import TOKEN, Authority, AuthorityResponse, route
-from runtui.sandbox.authority.tokens import Grant, Identity
+from runtui.sandbox.authority.tokens import Grant
 from runtui.sandbox.errors import GraphError
 from tests.contract.entra_programs import ConfidentialApplication, aadsts, authenticate
 
@@ -96,7 +96,7 @@ class ScriptedAuthority(Authority):
             Grant(application, application, now, now), scopes, form.get("claims", "")
         )
 
-    def verify(self, access_token: str, *, write: bool = False, action: str = "") -> GraphError | Identity:
+    def verify(self, access_token: str, *, write: bool = False, action: str = "") -> GraphError | None:
         with self._lock:
             return super().verify(access_token, write=write, action=action)
 

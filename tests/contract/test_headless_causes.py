@@ -6,7 +6,6 @@ import asyncio
 import csv
 import io
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +73,7 @@ def test_table_lines_and_csv_tell_the_same_causes(commands: Commands, capsys: Ou
 
 
 def test_results_that_may_not_be_read_are_named_and_the_exit_code_says_so(commands: Commands, capsys: Out) -> None:
-    server = replace(commands.server(), wire=WithoutBatch(commands))
+    server = commands.server()._replace(wire=WithoutBatch(commands))
     assert list_causes(server, filter_text="", output="json") == ExitCode.NOT_DONE
     out, err = capsys.readouterr()
     assert json.loads(out) == []
@@ -132,7 +131,7 @@ def test_nobody_and_more_than_one_person_are_refused(commands: Commands, capsys:
 
 def test_where_the_server_does_not_answer_for_one_person_the_runs_tell(commands: Commands, capsys: Out) -> None:
     user_id = failed_user(commands, capsys)
-    server = replace(commands.server(), wire=Refusing(commands, "/userProcessingResults", 400))
+    server = commands.server()._replace(wire=Refusing(commands, "/userProcessingResults", 400))
     assert show_person(server, user_id, output="json") == ExitCode.DONE
     assert any(task["status"] == "failed" for task in json.loads(capsys.readouterr().out))
 

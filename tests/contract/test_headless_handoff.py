@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +140,7 @@ def test_what_cannot_be_meant_is_refused(commands: Commands) -> None:
 
 def test_results_that_cannot_be_read_are_named_in_it_and_by_the_exit_code(commands: Commands, capsys: Out) -> None:
     run_id, workflow_id = commands.a_run("failed")
-    server = replace(commands.server(), wire=WithoutBatch(commands))
+    server = commands.server()._replace(wire=WithoutBatch(commands))
     code = hand_over(
         server, run_id, workflow_id=workflow_id, cause_number=None, filter_text="", reduce_people=False, file=None,
         output="md",

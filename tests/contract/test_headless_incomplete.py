@@ -7,7 +7,6 @@ import json
 import sqlite3
 from collections import Counter
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +72,7 @@ def test_a_workflow_that_cannot_be_read_is_named_and_the_rest_is_printed(
     rest = {run["run"]["id"] for run in runs if run["workflowId"] != workflow_id}
     name = next(run["workflow"] for run in runs if run["run"]["id"] == run_id)
     wire = Refusing(commands, f"{workflow_id}/runs", status)
-    code, out, err = listed(replace(commands.server(), wire=wire), capsys)
+    code, out, err = listed(commands.server()._replace(wire=wire), capsys)
     assert code == ExitCode.NOT_DONE
     assert ids(out) == rest, "what an earlier listing left of the workflow is not shown as today's"
     assert f"runtui: The list is incomplete. The runs of {name} could not be read: {why}." in err
@@ -82,7 +81,7 @@ def test_a_workflow_that_cannot_be_read_is_named_and_the_rest_is_printed(
 
 def test_the_rest_is_printed_in_every_format(commands: Commands, capsys: Out) -> None:
     _, workflow_id = commands.a_run()
-    server = replace(commands.server(), wire=Refusing(commands, f"{workflow_id}/runs", 404))
+    server = commands.server()._replace(wire=Refusing(commands, f"{workflow_id}/runs", 404))
     rest = ids(listed(server, capsys)[1])
     assert rest
     for output in ("table", "json", "csv"):
@@ -99,7 +98,7 @@ def test_the_rest_is_printed_in_every_format(commands: Commands, capsys: Out) ->
 
 def test_json_lines_are_printed_page_by_page_each_run_once(commands: Commands, capsys: Out) -> None:
     server = commands.server(page_size=3)
-    first_pages = ids(listed(replace(server, wire=Refusing(commands, "/runs?$skiptoken", 403)), capsys)[1])
+    first_pages = ids(listed(server._replace(wire=Refusing(commands, "/runs?$skiptoken", 403)), capsys)[1])
     code, out, _ = listed(server, capsys)
     assert code == ExitCode.DONE
     assert len(out.splitlines()) == len(ids(out)) == len(listed(server, capsys, "csv")[1].splitlines()) - 1
@@ -129,14 +128,14 @@ def test_a_server_that_fails_for_a_while_is_asked_again(
     status: int, times: int, commands: Commands, capsys: Out
 ) -> None:
     wire = Refusing(commands, "/workflows", status, times)
-    code, out, err = listed(replace(commands.server(), wire=wire), capsys)
+    code, out, err = listed(commands.server()._replace(wire=wire), capsys)
     assert (code, wire.left) == (ExitCode.DONE, 0)
     assert ids(out)
     assert "Waiting for the service: next request in 0s." in err
 
 
 def test_a_list_of_workflows_that_cannot_be_read_prints_no_data(commands: Commands, capsys: Out) -> None:
-    server = replace(commands.server(), wire=Refusing(commands, "/workflows", 500))
+    server = commands.server()._replace(wire=Refusing(commands, "/workflows", 500))
     with pytest.raises(RuntuiError, match="The runs could not be read"):
         listed(server, capsys)
     assert capsys.readouterr().out == ""
@@ -147,7 +146,7 @@ def test_a_run_and_its_results_are_asked_for_again(status: int, words: str, comm
     run_id, workflow_id = commands.a_run("failed")
     for part in (f"/runs/{run_id}", "Results"):
         wire = Refusing(commands, part, status, MOST_REPEATS)
-        server = replace(commands.server(), wire=wire)
+        server = commands.server()._replace(wire=wire)
         assert show_run(server, run_id, as_json=True, workflow_id=workflow_id) == ExitCode.DONE
         captured = capsys.readouterr()
         assert json.loads(captured.out)["failedTasks"]
@@ -157,7 +156,7 @@ def test_a_run_and_its_results_are_asked_for_again(status: int, words: str, comm
 
 def test_a_run_that_is_not_found_names_the_workflows_that_could_not_be_looked_through(commands: Commands) -> None:
     run_id, workflow_id = commands.a_run()
-    server = replace(commands.server(), wire=Refusing(commands, f"{workflow_id}/runs", 403))
+    server = commands.server()._replace(wire=Refusing(commands, f"{workflow_id}/runs", 403))
     with pytest.raises(RuntuiError, match="There is no such run") as caught:
         show_run(server, run_id, as_json=True)
     assert "could not be read: Access denied." in str(caught.value)

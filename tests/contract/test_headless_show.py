@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -98,7 +97,7 @@ def test_results_that_cannot_be_read_are_told_and_the_exit_code_says_so(commands
             return await commands.line.handle_async_request(request)
 
     run_id, workflow_id = commands.a_run("failed")
-    server = replace(commands.server(), wire=WithoutResults())
+    server = commands.server()._replace(wire=WithoutResults())
     assert show_run(server, run_id, as_json=True, workflow_id=workflow_id) == ExitCode.NOT_DONE
     captured = capsys.readouterr()
     assert json.loads(captured.out)["failedTasks"] is None

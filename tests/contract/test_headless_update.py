@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -16,7 +15,7 @@ from runtui.auth.tokens import StaticToken
 from runtui.command_line import SessionSpec
 from runtui.domain.report import Outcome
 from runtui.errors import ExitCode, RuntuiError, UsageError
-from runtui.headless import changes
+from runtui.headless import changes, session
 from runtui.headless.changes import entry_to_undo, update_run
 from runtui.services.workspace import Workspace
 from tests import canary
@@ -230,7 +229,7 @@ def test_ctrl_c_in_a_wait_that_the_service_asks_for_is_not_done(
         if any("rying again in 1m 30s" in line for line in lines):
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(changes, "narrate", interrupt)
+    monkeypatch.setattr(session, "narrate", interrupt)
     run_id, _ = commands.a_run()
     commands.line.bend = refusing(429, **{"retry-after": "90"})
     assert commands.update(run_id, "failedTasksCount=3") == ExitCode.NOT_DONE
@@ -254,7 +253,7 @@ def test_a_busy_service_is_asked_again_before_anything_is_written(
                 return await refusing(left.pop(), **{"retry-after": "0"})(request, NotImplemented)
             return await commands.line.handle_async_request(request)
 
-    server = replace(commands.server(), wire=Busy())
+    server = commands.server()._replace(wire=Busy())
     named = workflow_id if is_named else None
     assert update_run(server, run_id, ["failedTasksCount=3"], yes=True, workflow_id=named) == 0
     assert words in capsys.readouterr().err

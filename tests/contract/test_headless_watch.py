@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +118,7 @@ def watched(commands: Commands, *steps: Step, **choices: Any) -> int:
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(ToldRuns, "keep", counted)
-        return watch(replace(commands.server(), wire=script), **facts | choices)
+        return watch(commands.server()._replace(wire=script), **facts | choices)
 
 
 def printed(capsys: Out) -> list[str]:

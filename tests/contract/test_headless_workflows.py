@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,7 +45,7 @@ def test_a_table_and_csv_have_a_line_a_workflow_what_needs_a_person_first(comman
 
 
 def test_runs_that_cannot_be_read_are_named_and_the_exit_code_says_so(commands: Commands, capsys: Out) -> None:
-    server = replace(commands.server(), wire=Refusing(commands, "/runs", 403))
+    server = commands.server()._replace(wire=Refusing(commands, "/runs", 403))
     assert list_workflows(server, output="jsonl") == ExitCode.NOT_DONE
     captured = capsys.readouterr()
     assert all(json.loads(line)["runs"] == 0 for line in captured.out.splitlines())

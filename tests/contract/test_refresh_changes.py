@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +109,7 @@ def test_a_command_reads_what_changed_since_another_one_unless_it_is_told_to_rea
     sandbox_app: Starlette, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wire = Counted(sandbox_app)
-    server = replace(Commands(sandbox_app, tmp_path).server(), wire=wire)
+    server = Commands(sandbox_app, tmp_path).server()._replace(wire=wire)
     how: dict[str, Any] = {"filter_text": "", "columns": "", "sort": "", "limit": None, "output": "jsonl"}
     asked = []
     printed = []

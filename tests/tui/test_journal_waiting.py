@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -105,6 +104,6 @@ def test_a_wait_longer_than_runtui_waits_is_told_as_asked() -> None:
     assert pages.wait_sentence(save, now) == (
         "The service asks to wait 1h 00m; trying again in 5m 00s. w stops waiting."
     )
-    save = replace(save, asked_seconds=None)
+    save = save._replace(asked_seconds=None)
     assert pages.wait_sentence(save, now).startswith("The service is busy; trying again in 5m")
     assert "trying again now." in pages.wait_sentence(save, now + timedelta(hours=1))

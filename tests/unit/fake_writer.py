@@ -92,7 +92,7 @@ class FakeGraph:
             if if_match is None:
                 return answer
             sent = (*answer.exchange.request_headers, ("If-Match", if_match))
-            return replace(answer, exchange=replace(answer.exchange, request_headers=sent))
+            return answer._replace(exchange=replace(answer.exchange, request_headers=sent))
         finally:
             self.under_way[run_id] -= 1
 

@@ -33,7 +33,7 @@ def refused(
     """An answer of that status, and what it says of the write."""
     headers = (("Retry-After", wait),) if wait is not None else ()
     sent = replace(exchange(method), status=status, response_headers=headers)
-    return Answer(sent, None, replace(fault(outcome), status=status, code=code))
+    return Answer(sent, None, fault(outcome)._replace(status=status, code=code))
 
 
 class Bench:

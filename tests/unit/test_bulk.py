@@ -147,7 +147,7 @@ async def test_what_one_of_them_meets_holds_up_no_other(status: int, bench: Bulk
         {**bench.graph.runs[asked], "@odata.etag": f'W/"{len(bench.graph.calls)}"'}
     )
     answer = refused(status, wait="0")
-    answer = replace(answer, exchange=replace(answer.exchange, request_headers=(("If-Match", 'W/"1"'),)))
+    answer = answer._replace(exchange=replace(answer.exchange, request_headers=(("If-Match", 'W/"1"'),)))
     bench.answer_one("run-5", answer)
     await bench.all_ended(drafts(), holds=True)
     assert bench.ended["run-3"].conflicts
@@ -230,7 +230,7 @@ async def test_a_refusal_that_was_accepted_holds_nothing_more_and_another_one_do
             return answered(bench.graph.runs[asked], method="PATCH")
         answer = refused(403)
         assert answer.fault is not None
-        return replace(answer, fault=replace(answer.fault, title=titles[asked]))
+        return answer._replace(fault=answer.fault._replace(title=titles[asked]))
 
     def go_on(bulk: Bulk) -> None:
         if bulk.held_by is not None:
@@ -529,5 +529,5 @@ async def test_one_run_in_two_spellings_is_refused_and_waits_for_nothing(bench: 
     """Its second change would wait for the first one, which begins with the second."""
     (draft,) = drafts(1)
     with pytest.raises(UsageError, match="in different spellings of its id"):
-        bench.saves.submit_many([draft, replace(draft, run_id="RUN-0")])
+        bench.saves.submit_many([draft, draft._replace(run_id="RUN-0")])
     assert bench.saves.active() == ()

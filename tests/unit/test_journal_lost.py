@@ -8,7 +8,6 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -370,7 +369,7 @@ def test_all_drafts_go_into_the_file_that_is_there(path: Path) -> None:
     drafts = Drafts(path)
     drafts.load(ROOT)
     drafts.keep(draft())
-    drafts.keep(replace(draft(), run_id="r2"))
+    drafts.keep(draft()._replace(run_id="r2"))
     drafts.flush()
     deleted_with_all_beside_it(path)
     drafts.keep(draft(processingStatus="queued"))

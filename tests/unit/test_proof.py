@@ -68,7 +68,7 @@ def test_a_run_without_all_the_values_proves_nothing_and_there_is_nothing_to_say
 
 
 def test_an_answer_without_a_run_proves_nothing() -> None:
-    assert verdict(change(), replace(reading(), entity=None), []) == (False, "")
+    assert verdict(change(), reading()._replace(entity=None), []) == (False, "")
 
 
 def test_null_has_to_be_read_to_be_a_proof() -> None:
@@ -130,9 +130,9 @@ def test_when_it_was_last_updated_says_nothing_without_something_to_compare_it_w
 def test_the_moment_of_sending_is_taken_by_the_services_clock_when_the_run_is_read_hours_later() -> None:
     later = timedelta(hours=5)
     read = reading(SENT + AHEAD + later, **{UPDATED: moment(-10)})
-    read = replace(read, exchange=replace(read.exchange, started_at=SENT + later))
+    read = read._replace(exchange=replace(read.exchange, started_at=SENT + later))
     assert not verdict(change(), read, []).is_proof
-    assert verdict(change(), replace(read, entity={**(read.entity or {}), UPDATED: moment(10)}), []).is_proof
+    assert verdict(change(), read._replace(entity={**(read.entity or {}), UPDATED: moment(10)}), []).is_proof
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_a_change_is_never_proved_by_values_that_are_not_there_or_not_new(
     before: dict[str, Any], after: dict[str, Any], now: dict[str, Any]
 ) -> None:
     entry = change(before=before, after=after, body="{}")
-    found = verdict(entry, replace(reading(), entity=now), [])
+    found = verdict(entry, reading()._replace(entity=now), [])
     new = {name for name in after if name not in before or before[name] != after[name]}
     assert found.is_proof == (after.items() <= now.items() and bool(new))
     assert shows(after, now) == (after.items() <= now.items())

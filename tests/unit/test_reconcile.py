@@ -370,7 +370,7 @@ async def test_an_old_change_of_a_run_that_is_gone_is_looked_at_once(
     session.record()
     session.ahead = OLD
     gone = answered(outcome=Outcome.NOT_DONE)
-    graph.on_read = lambda _run_id: replace(gone, exchange=replace(gone.exchange, status=status))
+    graph.on_read = lambda _run_id: gone._replace(exchange=replace(gone.exchange, status=status))
     for _ in range(2):
         await session.reconciler.check_all()
     assert graph.calls == ["GET r1"] * looks
@@ -383,7 +383,7 @@ async def test_a_service_that_would_refuse_them_all_is_not_asked_about_all(
     for count in range(5 * CONCURRENT_READS):
         session.record(run_id=f"r{count}")
     refused = answered(outcome=Outcome.NOT_DONE)
-    refused = replace(refused, exchange=replace(refused.exchange, status=status))
+    refused = refused._replace(exchange=replace(refused.exchange, status=status))
     graph.on_read = lambda _run_id: refused
     await session.reconciler.check_all()
     assert 1 <= len(graph.calls) <= CONCURRENT_READS
@@ -393,7 +393,7 @@ async def test_answers_after_a_refusal_for_all_do_not_take_it_back(session: Sess
     for count in range(5 * CONCURRENT_READS):
         session.record(run_id=f"r{count}")
     gone = answered(outcome=Outcome.NOT_DONE)
-    throttled = replace(gone, exchange=replace(gone.exchange, status=429))
+    throttled = gone._replace(exchange=replace(gone.exchange, status=429))
     usual, all_asked, is_told = graph.run, asyncio.Event(), asyncio.Event()
 
     async def first_of_some(workflow_id: str, run_id: str, *, pace: Pace | None = None) -> Answer:

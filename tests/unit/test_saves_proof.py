@@ -37,7 +37,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 def named(answer: Answer, *, by: str = "mine") -> Answer:
     """The answer to a request that was sent as "mine", and that names this one."""
     sent, named = (("client-request-id", "mine"),), (("client-request-id", by),) if by else ()
-    return replace(answer, exchange=replace(answer.exchange, request_headers=sent, response_headers=named))
+    return answer._replace(exchange=replace(answer.exchange, request_headers=sent, response_headers=named))
 
 
 def reads(bench: Bench, *, first: dict[str, Any] = RUN, by: tuple[str, ...] = ("", "")) -> None:

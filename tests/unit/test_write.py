@@ -161,7 +161,7 @@ def test_what_cannot_be_settled_or_stored_is_said_and_hides_nothing() -> None:
 def test_an_answer_that_names_no_request_proves_nothing_where_the_reading_named_its_own() -> None:
     def named(answer: Answer) -> Answer:
         headers = (("client-request-id", "a"),)
-        return replace(answer, exchange=replace(answer.exchange, request_headers=headers, response_headers=headers))
+        return answer._replace(exchange=replace(answer.exchange, request_headers=headers, response_headers=headers))
 
     effects, ended = play({Read: [named(answered(RUN)), answered(None, outcome=Outcome.NOT_DONE)]})
     assert ended.outcome is Outcome.UNKNOWN
@@ -204,7 +204,7 @@ def test_each_detail_of_a_refusal_is_told() -> None:
     details = (("failedTasksCount", "It is larger than the total."), ("", "Ask an administrator."))
     answer = refused(400)
     assert answer.fault is not None
-    _, ended = play({Send: [replace(answer, fault=replace(answer.fault, details=details))]})
+    _, ended = play({Send: [answer._replace(fault=answer.fault._replace(details=details))]})
     told = message_of(ended)
     assert "failedTasksCount: It is larger than the total. Ask an administrator." in told
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -66,7 +65,7 @@ def test_a_preview_tells_the_first_failures_and_how_many_there_are() -> None:
 
 def test_where_a_change_is_not_offered_the_action_stands_before_what_the_status_line_may_cut() -> None:
     some = draft(RUN, processingStatus="canceled")
-    refused = replace(fault(Outcome.NOT_DONE), title=NOT_OFFERED.title, message="It does not know this request.")
+    refused = fault(Outcome.NOT_DONE)._replace(title=NOT_OFFERED.title, message="It does not know this request.")
     save = Save(1, some, step=Step.ENDED, outcome=Outcome.NOT_DONE, fault=refused)
     assert save_words(save).startswith(
         "Not done. This service does not offer this change. a on the run cancels it. The draft is kept."

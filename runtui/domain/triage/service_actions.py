@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -92,15 +91,14 @@ SCOPES: Final[Mapping[str, ReprocessScope]] = {
 """By the name that a command line gives them."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceAction:
+class ServiceAction(NamedTuple):
     """One POST of an action."""
 
     name: ActionName
     workflow_id: str
     run_id: str
     """The run that it is about; the id of the workflow where it is about that."""
-    parameters: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    parameters: Mapping[str, Any] = MappingProxyType({})
     """The JSON object to send; empty for an action without parameters."""
     task_result_id: str = ""
     """The taskProcessingResult that it is about; empty where it is about a run or a workflow."""

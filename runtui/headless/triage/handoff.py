@@ -16,8 +16,8 @@ from runtui.headless.console import command, narrate, told_filter
 from runtui.headless.session import connected, find_run, list_all, read_run
 from runtui.headless.triage.lists import named_causes, read_results
 from runtui.private_files import explanation
+from runtui.services.journal_query import write_private
 from runtui.services.results import runs_of_cause
-from runtui.services.sharing.clipboard import write_private
 from runtui.services.sharing.handoff import (
     Handoff,
     handoff_json,
@@ -60,9 +60,9 @@ async def hand_over(
         else:
             handoff, trouble = await _handoff_of_run(workspace, subject, workflow_id)
     handoff = reduced(handoff) if reduce_people else handoff
-    text = handoff_json(handoff) if output == "json" else handoff_markdown(handoff)
+    text = (handoff_json(handoff) if output == "json" else handoff_markdown(handoff)).rstrip("\n")
     if file is None:
-        print(text.rstrip("\n"))
+        print(text)
     else:
         _write(text, file)
     for line in trouble:
@@ -122,7 +122,7 @@ async def _handoff_of_cause(workspace: Workspace, number: int, query: RunQuery) 
 
 def _write(text: str, file: Path) -> None:
     try:
-        write_private(text, file)
+        write_private(file, [text])
     except OSError as error:
         what, cure = explanation(file, error, "Name another file; none is overwritten.")
         raise RuntuiError("The hand-over cannot be written", what, cure) from error

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final
 
 from runtui.command_line import SessionSpec
 from runtui.domain.columns import Column, ListCell, RowT
@@ -27,15 +27,14 @@ from runtui.domain.triage.workflows import (
 from runtui.errors import ExitCode, RuntuiError
 from runtui.headless.console import PassingLine, command, is_animated, narrate, told_filter
 from runtui.headless.output import column_lines, print_lines, standard_output
+from runtui.headless.runs import OutputFormat
 from runtui.headless.session import connected, list_all
 from runtui.services.refresh import UnreadWorkflow
 from runtui.services.results import ReadingProgress
-from runtui.services.sharing.formats import RecordFormat, record_lines
+from runtui.services.sharing.formats import record_lines
 from runtui.services.store import EVERY_RUN, Person, RunQuery
 from runtui.services.triage.people import find_user, read_person
 from runtui.services.workspace import Workspace
-
-_OutputFormat: TypeAlias = Literal["table"] | RecordFormat
 
 _RUN: Final[Column[PersonResult]] = Column("run", "run", 21, 9, lambda task, _: ListCell(task.run_id, "muted"))
 
@@ -44,7 +43,7 @@ _MOST_NAMED: Final = 5
 
 
 @command
-async def list_causes(session: SessionSpec, *, filter_text: str, output: _OutputFormat) -> int:
+async def list_causes(session: SessionSpec, *, filter_text: str, output: OutputFormat) -> int:
     """Read what failed in the runs that match the filter, and print one line for each cause; the exit code.
 
     It is NOT_DONE where some runs or results could not be read; what was read is printed.
@@ -67,7 +66,7 @@ def _print(
     columns: Sequence[Column[RowT]],
     record: Callable[[RowT], Mapping[str, Any]],
     properties: Sequence[str],
-    output: _OutputFormat,
+    output: OutputFormat,
 ) -> None:
     """Print rows as a table, or a record of each; a line of CSV has these properties of it."""
     if output == "table":
@@ -108,7 +107,7 @@ async def named_causes(workspace: Workspace, query: RunQuery) -> list[Cause]:
 
 
 @command
-async def list_workflows(session: SessionSpec, *, output: _OutputFormat) -> int:
+async def list_workflows(session: SessionSpec, *, output: OutputFormat) -> int:
     """Read all workflows with their runs, and print one line for each, what needs a person first; the exit code.
 
     It is NOT_DONE where the runs of some could not be read: those count fewer runs than there are.
@@ -125,7 +124,7 @@ async def list_workflows(session: SessionSpec, *, output: _OutputFormat) -> int:
 
 
 @command
-async def show_person(session: SessionSpec, name: str, *, output: _OutputFormat) -> int:
+async def show_person(session: SessionSpec, name: str, *, output: OutputFormat) -> int:
     """Read what all workflows did for a person and print one line for each task, the newest first; the exit code.
 
     It is NOT_DONE where some workflows or results could not be read; what was read is printed.

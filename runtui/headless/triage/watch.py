@@ -95,7 +95,7 @@ async def watch(
     order = _Order(filter_text, watch_only, from_start, count, chosen)
     told_filter(filter_text)
     seconds = interval or session.settings.refresh_seconds or default_of("refresh")
-    session = replace(session, settings=replace(session.settings, refresh_seconds=seconds))
+    session = session._replace(settings=replace(session.settings, refresh_seconds=seconds))
     _end_by_signals()
     with suppress(asyncio.CancelledError), closing(ToldRuns(session.settings, order.filter_text)) as told:
         if order.from_start:

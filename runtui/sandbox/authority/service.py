@@ -28,7 +28,7 @@ from runtui.sandbox.authority.grants import (
     AuthorizationResponse,
     DeviceCodes,
 )
-from runtui.sandbox.authority.tokens import Identity, Issuer
+from runtui.sandbox.authority.tokens import Issuer
 from runtui.sandbox.errors import GraphError
 
 AUTHORITY_BASE: Final = "https://login.fake.test"
@@ -131,7 +131,7 @@ class Authority:
             return self.issuer.refresh(form.get("refresh_token", ""), application, scope, claims)
         raise aadsts(7000216 if grant == "client_credentials" else 70003, grant=grant)
 
-    def verify(self, access_token: str, *, write: bool = False, action: str = "") -> GraphError | Identity:
+    def verify(self, access_token: str, *, write: bool = False, action: str = "") -> GraphError | None:
         return self.issuer.verify(access_token, write=write, action=action)
 
     def revoke(self, principal: Principal) -> str:

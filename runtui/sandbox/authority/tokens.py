@@ -28,16 +28,6 @@ _ADMINISTRATORS_ROLE: Final = "59d46f88-662b-457b-bceb-5c3809e5908f"
 _ALGORITHM: Final = "HS256"
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who a Graph request comes from: the user, or the application where there is none."""
-
-    object_id: str
-    name: str
-    client_id: str
-    permissions: frozenset[str]
-
-
 @dataclass(slots=True)
 class Grant:
     """A sign-in, which lives on in its refresh tokens. Times are in ticks."""
@@ -123,9 +113,9 @@ class Issuer:
         self._unrevoked[principal.object_id].clear()
         return self._wanted_claims(principal.object_id)
 
-    def verify(self, token: str, *, write: bool = False, action: str = "") -> GraphError | Identity:
-        """Graph's verdict on an access token: who sent it, or why it is refused (401 or 403). Never raises. A request
-        that changes anything is a `write`; `action` is its name if it is one.
+    def verify(self, token: str, *, write: bool = False, action: str = "") -> GraphError | None:
+        """Graph's verdict on an access token: why it is refused (401 or 403), or None. Never raises. A request that
+        changes anything is a `write`; `action` is its name if it is one.
         """
         claims = self._read(token)
         if isinstance(claims, GraphError):
@@ -139,8 +129,7 @@ class Issuer:
         permissions = frozenset(claims.get("roles") or claims.get("scp", "").split())
         if permissions.isdisjoint(WRITERS.get(action, {WRITE_ALL}) if write else READERS):
             return GraphError(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
-        name = claims.get("upn") or claims["app_displayname"]
-        return Identity(claims["oid"], name, claims["appid"], permissions)
+        return None
 
     def access_token_response(
         self, grant: Grant, scopes: Scopes, claims: str, *, is_fresh: bool = False

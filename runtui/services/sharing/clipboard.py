@@ -14,13 +14,12 @@ import os
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from runtui.private_files import create_private, explanation, private_folder
+from runtui.errors import RuntuiError
 from runtui.redact import redact
-from runtui.services.journal_query import EXPORTS
+from runtui.services.journal_query import write_export
 
 MOST_ENCODED: Final = 74_994
 """Characters of base64 in one OSC 52: beyond that xterm and others drop it (100,000 bytes with what is around it)."""
@@ -67,24 +66,11 @@ async def hand_over(
 
 def into_file(text: str, folder: Path, ending: str = "txt") -> HandedOver:
     """Write a text to a new private file in a state folder."""
-    path = folder / EXPORTS / f"copied-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.{ending}"
     try:
-        private_folder(path.parent)
-        write_private(redact(text), path)
-    except OSError as error:
-        what, cure = explanation(path, error, "Free disk space and try again.")
-        return HandedOver(f"not written. {what} {cure}", is_done=False)
+        path = write_export(folder, f"copied.{ending}", [redact(text).removesuffix("\n")])
+    except RuntuiError as error:
+        return HandedOver(f"not written. {error.message} {error.hint}", is_done=False)
     return HandedOver(f"written to {path}")
-
-
-def write_private(text: str, path: Path) -> None:
-    """Write a text to a new file (0600).
-
-    Raises:
-        OSError: it cannot be created, or is there already.
-    """
-    with os.fdopen(create_private(path), "w", encoding="utf-8", errors="replace", newline="") as file:
-        file.write(text if text.endswith("\n") else f"{text}\n")
 
 
 def _has_osc52(environ: Mapping[str, str]) -> bool:

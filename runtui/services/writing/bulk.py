@@ -11,7 +11,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Coroutine, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final
@@ -125,7 +125,7 @@ class Bulk:
             for pause in tuple(self._pauses):
                 pause.cancel()
             for item in self._ready[Send]:
-                item.save = replace(item.save, step=Step.WAITING)  # it is recorded, and nothing of it was sent
+                item.save = item.save._replace(step=Step.WAITING)  # it is recorded, and nothing of it was sent
             left = (*(item.save for item in self._items.values()), *self.saves[self._begun :])
             self._items.clear()
             for save in left:
@@ -269,7 +269,7 @@ class Bulk:
         if self.is_stopped and isinstance(item.effect, Send):
             self._record_as_stopped(item, item.effect.intent)
         elif self.is_stopped and isinstance(item.effect, Record):
-            item.save = replace(item.save, intent=None, step=Step.WAITING)
+            item.save = item.save._replace(intent=None, step=Step.WAITING)
             self._break_off(item)
         elif self.is_stopped and item.save.may_be_stopped:
             self._break_off(item)
@@ -296,13 +296,13 @@ class Bulk:
     def _record_as_stopped(self, item: _Item, intent: Intent) -> None:
         """The journal has a change that is not sent: it is to know that."""
         item.is_stopped = True
-        item.save = replace(item.save, step=Step.WAITING)
+        item.save = item.save._replace(step=Step.WAITING)
         item.effect = Settle(item.save, intent, Outcome.NOT_DONE, "", "It was stopped before it was sent.")
         self._ready[Settle].append(item)
 
     def _end_stopped(self, item: _Item, *, unrecorded: bool) -> None:
         del self._items[item.save.number]
-        ended = replace(item.save, step=Step.ENDED, outcome=Outcome.NOT_DONE, stopped=True, unrecorded=unrecorded)
+        ended = item.save._replace(step=Step.ENDED, outcome=Outcome.NOT_DONE, stopped=True, unrecorded=unrecorded)
         self._driver.end(ended)
 
     def _mind(self, save: Save) -> None:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final, ParamSpec, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, ParamSpec, Protocol, TypeVar
 from uuid import uuid4
 
 from runtui.domain.report import Outcome
@@ -82,8 +81,7 @@ class RunWriter(Protocol):
         """The method and the address of an update of a run or `act`."""
 
 
-@dataclass(frozen=True, slots=True)
-class WriteContext:
+class WriteContext(NamedTuple):
     """Who writes, and where."""
 
     root: str
@@ -186,8 +184,7 @@ class WriteDriver:
             pass  # said by `unrecorded`
         finally:
             self.end(
-                replace(
-                    save,
+                save._replace(
                     step=Step.ENDED,
                     outcome=outcome,
                     resumes_at=None,

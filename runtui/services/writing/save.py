@@ -6,9 +6,9 @@ is not done.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from typing import NamedTuple
 
 from runtui.domain.draft import Conflict
 from runtui.domain.report import KnownBy, Outcome, Report
@@ -31,8 +31,7 @@ class Step(Enum):
     ENDED = "ended"
 
 
-@dataclass(frozen=True, slots=True)
-class Save:
+class Save(NamedTuple):
     """One change on its way."""
 
     number: int

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
@@ -139,7 +139,7 @@ def write(save: Save, now: Callable[[], datetime]) -> Writing:
 
 def _attempt(save: Save, attempt: int, now: Callable[[], datetime]) -> Writing:
     """Once from the fresh read on; the save as it ended, or to begin anew with."""
-    save, read = replace(save, step=Step.READING, fresh=None), save.fresh
+    save, read = save._replace(step=Step.READING, fresh=None), save.fresh
     fresh = read or (yield from Read(save))
     if fresh.entity is None:
         again = yield from _again(save, fresh, attempt, Outcome.NOT_DONE, now)
@@ -151,18 +151,18 @@ def _attempt(save: Save, attempt: int, now: Callable[[], datetime]) -> Writing:
         return _ended(save, Outcome.NOT_DONE, exchange=fresh.exchange, row_is_stale=not is_stored, **objection)
     try:
         intent = _intent(save, fresh, (yield from Identify(save)))
-        save = replace(save, intent=intent, exchange=None, fault=None, step=Step.RECORDING)
+        save = save._replace(intent=intent, exchange=None, fault=None, step=Step.RECORDING)
         number = yield from Record(save, intent)
     except RuntuiError as error:
         return _ended(save, Outcome.NOT_DONE, fault=_refusal(error))
-    save = replace(save, entry=number, step=Step.SENDING)
+    save = save._replace(entry=number, step=Step.SENDING)
     answer = _checked((yield from Send(save, intent)), fresh.exchange)
     save, entity = yield from _find_out(_answered(save, intent, answer), intent, answer, fresh)
     outcome = save.outcome_if_stopped
     try:
         yield from Settle(save, intent, outcome, known_by_of(save), words_of(save))
     except RuntuiError:
-        save = replace(save, unrecorded=True)
+        save = save._replace(unrecorded=True)
     if again := (yield from _again(save, answer, attempt, outcome, now)):
         return again
     is_stored = entity is not None and (yield from StoreRun(save, entity))
@@ -189,8 +189,7 @@ def _again(
             moment = now()
             seconds, asked = wait_of(exchange, attempt, moment), asked_wait(exchange, moment) or 0.0
             yield from Pause(
-                replace(
-                    save,
+                save._replace(
                     resumes_at=moment + timedelta(seconds=seconds),
                     asked_seconds=asked if asked > seconds else None,
                     exchange=exchange,
@@ -198,9 +197,9 @@ def _again(
                 ),
                 seconds,
             )
-            return replace(save, exchange=None, fault=None)
+            return save._replace(exchange=None, fault=None)
         case Retry.NEW_TOKEN if (yield from RenewToken(save, exchange)):
-            return replace(save, has_new_token=True)
+            return save._replace(has_new_token=True)
         case Retry.FRESH_READ:
             return save
     return None
@@ -237,7 +236,7 @@ def _checked(answer: Answer, read: Exchange) -> Answer:
     if answer.fault is None and read.echoes_id and not answer.exchange.echoes_id:
         # A gateway may hand over what was meant for somebody else; the run itself shows what is true.
         what = "It does not name this request, as the answer before it did."
-        return replace(answer, entity=None, fault=mismatch(answer.exchange, what, writing=True))
+        return answer._replace(entity=None, fault=mismatch(answer.exchange, what, writing=True))
     return answer
 
 
@@ -251,7 +250,7 @@ def _answered(save: Save, intent: Intent, answer: Answer) -> Save:
     is_shown = answer.entity is not None and shows_some(intent, answer.entity)
     is_proved = fault is None and (is_shown or save.action is not None)
     known_by: KnownBy = "answer" if is_proved else ""
-    return replace(save, exchange=answer.exchange, fault=fault, known_by=known_by, step=Step.SETTLING)
+    return save._replace(exchange=answer.exchange, fault=fault, known_by=known_by, step=Step.SETTLING)
 
 
 def _find_out(
@@ -272,8 +271,8 @@ def _find_out(
         return proved, entity
     if entity is not None:
         known_by: KnownBy = "answer" if shows_some(intent, entity) else ""
-        return replace(save, known_by=known_by, ignored=ignored_of(save.operation, entity)), entity
-    return save if save.known_by else replace(save, fault=unconfirmed(answer.exchange)), entity
+        return save._replace(known_by=known_by, ignored=ignored_of(save.operation, entity)), entity
+    return save if save.known_by else save._replace(fault=unconfirmed(answer.exchange)), entity
 
 
 def _find_out_of_action(
@@ -288,7 +287,7 @@ def _find_out_of_action(
     # A run on demand does not say whose it is: one that an answer makes known could be a colleague's.
     is_told = save.fault is None and (intent.action != "activate" or save.known_by == "read-back")
     made = new_runs(intent, reading.entity) if is_told else []
-    return replace(save, new_run=made[0] if len(made) == 1 else ""), reading.entity
+    return save._replace(new_run=made[0] if len(made) == 1 else ""), reading.entity
 
 
 def _read_back(save: Save, fresh: Answer) -> Generator[Effect[Any], Any, Answer | None]:
@@ -302,17 +301,17 @@ def _read_back(save: Save, fresh: Answer) -> Generator[Effect[Any], Any, Answer 
 def _proved(save: Save, fault: Fault, intent: Intent, answer: Answer, reading: Answer) -> Writing:
     """The save after a reading that alone can tell what became of it."""
     if fault.status in CAUSED_BY_A_COPY and bears_out(intent, fault.status, reading):
-        return replace(save, fault=answer.fault)
+        return save._replace(fault=answer.fault)
     recorded = yield from Recall(save)
     found = NO_PROOF if recorded is None else verdict(recorded.entry, reading, recorded.others)
     _logger.info("change #%s, read back: %s", save.entry, "done" if found.is_proof else found.why or "no proof")
     if found.is_proof:
-        return replace(save, fault=None, known_by="read-back")
-    return replace(save, fault=replace(fault, message=f"{fault.message} {found.why}".strip()))
+        return save._replace(fault=None, known_by="read-back")
+    return save._replace(fault=fault._replace(message=f"{fault.message} {found.why}".strip()))
 
 
 def _ended(save: Save, outcome: Outcome, **facts: Any) -> Save:
-    return replace(save, step=Step.ENDED, outcome=outcome, resumes_at=None, **facts)
+    return save._replace(step=Step.ENDED, outcome=outcome, resumes_at=None, **facts)
 
 
 def ignored_of(operation: Operation, entity: Mapping[str, Any]) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -295,8 +294,7 @@ class SigningIn(Feature):
     def extend(self, context: ActionContext) -> ActionContext:
         why_not = sign_in_words.why_nobody(self._sign_in, is_demo=self._chrome.sandbox is not None)
         is_signed_in = self._sign_in is not None and self._sign_in.state.account is not None
-        return replace(
-            context,
+        return context._replace(
             why_no_sign_in=why_not,
             is_signing_in=self._attempt is not None,
             is_signed_in=is_signed_in,

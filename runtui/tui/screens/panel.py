@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -257,11 +256,11 @@ class Panel:
         if stored is None:
             return known
         row = next(iter(workspace.triage.rows([run_id])), None)
-        known = replace(known, workflow=workflow_of(workspace.store, stored.workflow_id), row=row)
+        known = known._replace(workflow=workflow_of(workspace.store, stored.workflow_id), row=row)
         try:
-            return replace(known, entries=workspace.journal.of_run(workspace.root, run_id))
+            return known._replace(entries=workspace.journal.of_run(workspace.root, run_id))
         except RuntuiError as error:
-            return replace(known, note=str(error))
+            return known._replace(note=str(error))
 
     async def _read_results(self, known: pages.KnownRun) -> pages.KnownRun:
         """What the tasks of a run did, read now; what cannot be read is said in the page."""
@@ -269,8 +268,8 @@ class Panel:
         try:
             await self._workspace.results.read_run(workflow_id, known.run_id)
         except RuntuiError as error:
-            return replace(known, is_reading=False, note=f"What its tasks did could not be read: {error}")
-        return replace(await asyncio.to_thread(self._known, known.run_id), is_reading=False)
+            return known._replace(is_reading=False, note=f"What its tasks did could not be read: {error}")
+        return (await asyncio.to_thread(self._known, known.run_id))._replace(is_reading=False)
 
     # A change
 
@@ -281,7 +280,7 @@ class Panel:
         self._told = None
         self.follow(draft.run_id)
         page = pages.request_page(draft, *self._workspace.client.target(draft))
-        self._show("request", replace(page, about=self._about(draft.run_id, draft.workflow_id)), keep_place=True)
+        self._show("request", page._replace(about=self._about(draft.run_id, draft.workflow_id)), keep_place=True)
 
     def show_save(self, save: Save) -> None:
         """A save on its way, or its end."""
@@ -289,7 +288,7 @@ class Panel:
 
         self._save_shown, self._told = save.number, None
         page = pages.save_page(save, datetime.now(UTC))
-        self._show("response", replace(page, about=self._about(save.run_id, save.operation.workflow_id)))
+        self._show("response", page._replace(about=self._about(save.run_id, save.operation.workflow_id)))
 
     def follow_save(self, save: Save) -> None:
         """Time has passed for a save; where something else is shown by now, that stays."""
@@ -306,8 +305,8 @@ class Panel:
             self._show("response", NOTHING_SENT["response"])
             return
         about = pages.about_entry(entry)
-        self._show("request", replace(pages.entry_request_page(entry), about=about))
-        self._show("response", replace(pages.entry_response_page(entry), about=about))
+        self._show("request", pages.entry_request_page(entry)._replace(about=about))
+        self._show("response", pages.entry_response_page(entry)._replace(about=about))
 
     def show_exchange(self, number: int) -> None:
         """One request of the log as it was sent, and its answer with what it means."""
@@ -319,8 +318,8 @@ class Panel:
                 fault = fault_of(exchange, writing=exchange.method != "GET")
                 about = About(words=exchange.purpose)
                 self._save_shown, self._told = None, exchange
-                self._show("request", replace(pages.sent_page(exchange), about=about))
-                self._show("response", replace(pages.exchange_page(exchange, fault), about=about))
+                self._show("request", pages.sent_page(exchange)._replace(about=about))
+                self._show("response", pages.exchange_page(exchange, fault)._replace(about=about))
                 self.choose("response")
 
     def exchange_ended(self, _news: object = None) -> None:

@@ -7,8 +7,7 @@ and READ-ONLY badges are never dropped, however narrow the screen; counts give w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from rich.cells import cell_len
 from textual import events
@@ -33,8 +32,7 @@ if TYPE_CHECKING:
     from runtui.services.refresh import Progress
 
 
-@dataclass(frozen=True, slots=True)
-class Headline:
+class Headline(NamedTuple):
     """The facts of the first line."""
 
     tenant: str = ""
@@ -218,7 +216,7 @@ class StatusLine(Static):
         self.update(in_lines(self._said, self._width, _STATUS_LINES))
 
 
-_OPENS_PANEL: Final = replace(ACTION_BY_ID["next_tab"], label="panel")
+_OPENS_PANEL: Final = ACTION_BY_ID["next_tab"]._replace(label="panel")
 """What the key of the next tab does while the panel is out of sight."""
 _OPENS_PANEL_AT: Final = 2
 """Its place among the hints: after what is done with the row."""

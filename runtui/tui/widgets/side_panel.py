@@ -8,7 +8,6 @@ the body scrolls under it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from rich.cells import cell_len
@@ -60,16 +59,14 @@ NOTHING_NAMED: Final = About()
 """For a page that is about no run."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """A line above a body: a text of any length, and its style."""
 
     text: str
     style: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """What one tab shows."""
 
     facts: tuple[Fact, ...] = ()

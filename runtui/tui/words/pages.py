@@ -8,9 +8,8 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from runtui.domain import report
 from runtui.domain.draft import Change, value_word
@@ -221,8 +220,7 @@ def foreign_page(entry: Entry) -> Page:
     return Page((Fact(words, "$text-muted"),), about=about_entry(entry))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownRun:
+class KnownRun(NamedTuple):
     """What is known of the run under the cursor."""
 
     run_id: str

@@ -7,7 +7,6 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
@@ -278,7 +277,7 @@ async def test_an_address_outside_the_root_is_given_no_byte(path: str, trial: Tr
 @pytest.mark.parametrize("bad_id", ["", "..", "a/b", "a\\b", "a\r\nb", "%2e%2e", "a?b"])
 @covers(13)
 async def test_an_id_that_could_change_the_address_is_sent_nowhere(bad_id: str, trial: Trial) -> None:
-    draft = replace(trial.draft(), run_id=bad_id)
+    draft = trial.draft()._replace(run_id=bad_id)
     await trial.judge(await trial.save(draft), NOT_DONE, patches=0, entries=())
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 
 from textual.app import ComposeResult
@@ -131,7 +130,7 @@ class BulkEditing(Feature):
 
     def extend(self, context: ActionContext) -> ActionContext:
         is_in_front = self._chrome.front.view is self.form
-        return replace(context, marked_runs=len(self._marked)) if is_in_front else context
+        return context._replace(marked_runs=len(self._marked)) if is_in_front else context
 
     @property
     def marks(self) -> frozenset[str]:

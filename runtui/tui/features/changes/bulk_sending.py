@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -202,7 +202,7 @@ class BulkSending(Feature):
         progress = self.view.progress if self._chrome.front.view is self.view else None
         outcomes = frozenset(self.view.outcomes) if progress is not None else frozenset()
         is_action = progress is not None and progress.is_action
-        return replace(context, has_bulk=bool(self._changes), outcomes=outcomes, is_action=is_action)
+        return context._replace(has_bulk=bool(self._changes), outcomes=outcomes, is_action=is_action)
 
     # The review
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import Final
 
 from textual.content import Content
@@ -68,7 +67,7 @@ class Following(Feature):
     def extend(self, context: ActionContext) -> ActionContext:
         view, row = self._chrome.front.view, self._overview.row
         at_hand = row.workflow.id if view is self._overview and row is not None else view.run_id or ""
-        return replace(context, has_new_run=run_key(at_hand) in self._made)
+        return context._replace(has_new_run=run_key(at_hand) in self._made)
 
     # F: to the run that an action has made
 

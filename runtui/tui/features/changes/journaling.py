@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from sys import maxsize
 from typing import Any
@@ -180,7 +179,7 @@ class Journaling(Feature):
         entry = self.view.entry if self._chrome.front.view is self.view else None
         is_elsewhere = entry is not None and not same_server(entry.root, self._workspace.root)
         has_own_change = run_id is not None and run_key(run_id) in self._changed
-        return replace(context, entry=entry, is_elsewhere=is_elsewhere, has_own_change=has_own_change)
+        return context._replace(entry=entry, is_elsewhere=is_elsewhere, has_own_change=has_own_change)
 
     # The journal
 

@@ -5,7 +5,6 @@ Invariant: a clock runs only while one waits, and what was said meanwhile is lef
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -31,7 +30,7 @@ class Waiting(Feature):
         """The last sentence; once another one stands there, it is left alone."""
 
     def extend(self, context: ActionContext) -> ActionContext:
-        return replace(context, waiting=bool(self._waiting()))
+        return context._replace(waiting=bool(self._waiting()))
 
     def _waiting(self) -> tuple[Save, ...]:
         """Those that wait, the one under the cursor first."""
