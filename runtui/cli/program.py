@@ -204,10 +204,7 @@ class _Parser(_SuggestingParser):
 
 
 def command_parser(first: str = "") -> argparse.ArgumentParser:
-    """The parser of the whole command line; what it parses has the `Command` under "command".
-
-    Where `first`, its first argument, names a command, no other one has a parser.
-    """
+    """The parser of all commands, or of the one that is called `first`; what it parses has the `Command` as "command"."""
     parser = _SuggestingParser(
         prog="runtui",
         usage="runtui [-h] [--version] [options] [COMMAND ...]",
