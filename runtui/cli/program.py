@@ -204,7 +204,7 @@ class _Parser(_SuggestingParser):
 
 
 def command_parser(first: str = "") -> argparse.ArgumentParser:
-    """The parser of all commands, or of the one that is called `first`; what it parses has the `Command` as "command"."""
+    """The parser of all commands, or of the one called `first`; what it parses has the `Command` under "command"."""
     parser = _SuggestingParser(
         prog="runtui",
         usage="runtui [-h] [--version] [options] [COMMAND ...]",
