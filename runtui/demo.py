@@ -1,7 +1,7 @@
 """`runtui demo`: the sandbox as a separate process, and the terminal UI on it.
 
 Invariant: the sandbox starts before anything else of the session is imported, and never outlives the screen: it ends
-when its standard input closes, however this process ended.
+when its standard input closes, however this process ended, and leaves nothing of the demo on the disk.
 """
 
 from __future__ import annotations
@@ -59,13 +59,13 @@ class SandboxProcess:
             env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
         )
 
-    def serve(self, *, runs: int, seed: int, hostile: bool, scenario: str = "none", sign_in: bool = False) -> None:
-        """Have it serve a tenant, see `sandbox.server.main`."""
+    def serve(self, folder: str, *, scenario: str = "none", **tenant: Any) -> None:
+        """Have it serve a tenant, see `sandbox.server.main`, and remove a folder should this process be killed."""
         self.scenario = scenario
-        tenant = {"runs": runs, "seed": seed, "hostile": hostile, "scenario": scenario, "sign_in": sign_in}
+        asked = {"folder": folder, "scenario": scenario, **tenant}
         assert self._process.stdin is not None  # noqa: S101 - a pipe was asked for
         with suppress(OSError):  # it has ended: `root` tells why
-            os.write(self._process.stdin.fileno(), json.dumps(tenant).encode() + b"\n")
+            os.write(self._process.stdin.fileno(), json.dumps(asked).encode() + b"\n")
 
     async def root(self) -> str:
         """The Graph root, once the server accepts requests.
@@ -155,19 +155,18 @@ def demo(line: CommandLine, *, runs: int, seed: int, hostile: bool, scenario: st
     sandbox = loading_sandbox()
     gc.disable()  # what is loaded until the first rows stand is no garbage
     try:
-        sandbox.serve(runs=runs, seed=seed, hostile=hostile, scenario=scenario, sign_in=sign_in)
-        from pathlib import Path
-
-        from runtui.command_line import SessionSpec
-        from runtui.config import read_config
-        from runtui.keys.actions import remap
-        from runtui.session import open_session
-        from runtui.settings import config_path
-
-        remap(read_config(config_path()).checked_keys())
-        settings = line.demo_settings()
-
         with tempfile.TemporaryDirectory(prefix="runtui-demo-") as folder:
+            sandbox.serve(folder, runs=runs, seed=seed, hostile=hostile, scenario=scenario, sign_in=sign_in)
+            from pathlib import Path
+
+            from runtui.command_line import SessionSpec
+            from runtui.config import read_config
+            from runtui.keys.actions import remap
+            from runtui.session import open_session
+            from runtui.settings import config_path
+
+            remap(read_config(config_path()).checked_keys())
+            settings = line.demo_settings()
             if sign_in:
                 from dataclasses import replace
 

@@ -37,8 +37,11 @@ _GIVES_WAY_AFTER: Final = 0.0005
 _ROWS_COME_FIRST: Final = 0.1
 """Seconds for which the screen waits for the first rows: loaded beside it, they take three times as long."""
 
+_PAGES_TOGETHER: Final = 0.005
+"""Seconds for which a paint waits for pages that were asked for at the same time."""
+
 _PAINTS_APART: Final = 0.1
-"""The least seconds from one paint to the next while the screen is loaded: it draws all that came meanwhile."""
+"""Seconds from what comes while the screen is loaded to its paint: the screen draws it too."""
 
 
 class Ended(NamedTuple):
@@ -106,14 +109,14 @@ async def _one(
     try:
         TAKEOVER.take()
         workspace = Workspace(settings, spec.store_file, token, wire=spec.wire)
-        has_rows = _paint(workspace, sandbox) > 0
+        has_rows = _paint(workspace, sandbox)
         gc.disable()  # what is loaded and built until the first rows stand is no garbage
         with _previewing(workspace, sandbox, moves=has_rows, reads=not typed_ahead) as preview:
             if has_rows:
                 await _load_screen()
                 workspace.connect(await spec.root() if spec.root else settings.root)
             else:
-                await _read_while_loading(spec, workspace, sandbox, preview)
+                await _read_while_loading(spec, workspace, preview)
         from runtui.tui import app as screen
         from runtui.tui.features.leaving import Leaving
         from runtui.tui.features.wiring import Stages
@@ -144,11 +147,11 @@ async def _one(
             await _end_sign_in(token)
 
 
-def _paint(workspace: Workspace, sandbox: SandboxControl | None) -> int:
-    """Draw the first rows, or that they are being read; return how many runs there are."""
+def _paint(workspace: Workspace, sandbox: SandboxControl | None) -> bool:
+    """Draw the first rows, or that they are being read; return whether there were any."""
     paint = FirstPaint(workspace.settings, *terminal_size(), sandbox)
     write(placed(paint.lines(workspace.store, workspace.preferences.kept)))
-    return workspace.store.count(EVERY_RUN)
+    return workspace.store.count(EVERY_RUN) > 0
 
 
 def _keep_snapshot(workspace: Workspace, columns: int, lines: int) -> None:
@@ -210,26 +213,29 @@ def _previewing(workspace: Workspace, sandbox: SandboxControl | None, *, moves: 
         TAKEOVER.typed = preview.typed
 
 
-async def _read_while_loading(
-    spec: SessionSpec, workspace: Workspace, sandbox: SandboxControl | None, preview: Preview
-) -> None:
-    """Load what reads the server, show its first rows, then load the screen while it answers. Once the list is full, a
-    key that only the screen can answer comes before the rest of the rows."""
+async def _read_while_loading(spec: SessionSpec, workspace: Workspace, preview: Preview) -> None:
+    """Load what reads the server, show its first rows, then load the screen while it answers. A key that only the
+    screen can answer waits for a full list alone: the rest of the rows comes after it."""
     from runtui.graph.network import load_httpx
 
     loop = asyncio.get_running_loop()
     is_full = asyncio.Event()
-    next_paint = 0.0
+    painting: asyncio.TimerHandle | None = None
 
     def show() -> None:
-        nonlocal next_paint
-        if loop.time() < next_paint:
-            return
-        if preview.shows_help or _paint(workspace, sandbox) >= terminal_size()[1]:
-            next_paint = loop.time() + _PAINTS_APART
+        nonlocal painting
+        if painting is None and not (is_full.is_set() and preview.is_over):
+            painting = loop.call_later(_PAINTS_APART if is_full.is_set() else _PAGES_TOGETHER, paint)
+
+    def paint() -> None:
+        nonlocal painting
+        painting = None
+        if (rows := preview.show()) >= terminal_size()[1]:
             is_full.set()
             if preview.is_over:
                 workspace.refresh.hold()
+        elif rows:
+            workspace.refresh.start()  # with the next pages it may be full
 
     async def load_rest() -> None:
         await loading
@@ -248,8 +254,12 @@ async def _read_while_loading(
     workspace.connect(root)
     end = workspace.store.changed.subscribe(lambda _ids: loop.call_soon_threadsafe(show))
     workspace.refresh.start()
+    if preview.is_over:
+        workspace.refresh.hold()
     await loading_rest
     end()
+    if painting is not None:
+        painting.cancel()
 
 
 def _begin(workspace: Workspace) -> None:

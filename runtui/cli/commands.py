@@ -207,7 +207,7 @@ COMMANDS: Final = (
     ),
     Command(
         name="update", help="change properties of one run, or of many",
-        run="runtui.headless.bulk_commands:update", takes="session", options=_WRITING,
+        run="runtui.headless.bulk:update", takes="session", options=_WRITING,
         arguments=(
             *_WHICH,
             Argument("--set", dest="assignments", action="extend", nargs="+", required=True, metavar="NAME=VALUE",
@@ -217,7 +217,7 @@ COMMANDS: Final = (
     ),
     Command(
         name="undo", help="undo a change, or all that were sent with it",
-        run="runtui.headless.bulk_commands:undo", takes="line", options=_WRITING,
+        run="runtui.headless.bulk:undo", takes="line", options=_WRITING,
         arguments=(
             Argument("number", type=_entry_number, metavar="CHANGE", help="its number in the journal"),
             Argument("--batch", action="store_true", help="undo every change of the bulk change that it belongs to"),

@@ -187,8 +187,7 @@ class Draft(NamedTuple):
             *_untouched(self, body),
             *_sentinels(body),
             *_report_only(values, changed),
-            *_order_of_times(values, changed),
-            *_sums(values, changed),
+            *_contradictions(values, changed),
         )
 
 
@@ -225,18 +224,19 @@ def _report_only(values: Mapping[str, Any], changed: AbstractSet[str]) -> Iterat
         yield "To stop a run, the service offers cancelProcessing on the workflow."
 
 
-def _order_of_times(values: Mapping[str, Any], changed: AbstractSet[str]) -> Iterator[str]:
-    names = ("startedDateTime", "completedDateTime")
-    ticks = [moment for name in names if isinstance(moment := EDITABLE_BY_NAME[name].read(values), int)]
-    if len(ticks) == len(names) and not changed.isdisjoint(names) and ticks[1] < ticks[0]:
+def _contradictions(values: Mapping[str, Any], changed: AbstractSet[str]) -> Iterator[str]:
+    """What the changed values say against each other, where all of them are known."""
+
+    def known(*names: str) -> list[int]:
+        numbers = [found for name in names if isinstance(found := EDITABLE_BY_NAME[name].read(values), int)]
+        return numbers if len(numbers) == len(names) and not changed.isdisjoint(names) else []
+
+    times = known("startedDateTime", "completedDateTime")
+    if times and times[1] < times[0]:
         yield "The run would be completed before it started."
-
-
-def _sums(values: Mapping[str, Any], changed: AbstractSet[str]) -> Iterator[str]:
-    names = ("totalUsersCount", "successfulUsersCount", "failedUsersCount")
-    counts = [count for name in names if isinstance(count := EDITABLE_BY_NAME[name].read(values), int)]
-    if len(counts) == len(names) and not changed.isdisjoint(names) and counts[1] + counts[2] > counts[0]:
-        total, good, bad = counts
+    users = known("totalUsersCount", "successfulUsersCount", "failedUsersCount")
+    if users and users[1] + users[2] > users[0]:
+        total, good, bad = users
         yield f"{good} successful and {bad} failed users are more than the total of {total}."
 
 

@@ -182,12 +182,9 @@ def is_stuck(row: RunRow, now: int) -> bool:
     return status_look(row.status).is_active and touched < now - STUCK_AFTER
 
 
-_LONGEST_ID: Final = 21
-
-
 def short_id(run_id: str) -> str:
     """An id in at most 21 characters. Ids of one workflow share their head, so each part keeps more of its tail."""
-    if len(run_id) <= _LONGEST_ID:
+    if len(run_id) <= 21:
         return run_id
     head, _, tail = run_id.partition("_")
     if len(head) > 11 and len(tail) > 9 and "_" not in tail:

@@ -13,10 +13,6 @@ from runtui.domain.triage.service_actions import ServiceAction
 
 WORKFLOWS_PATH: Final = "/identityGovernance/lifecycleWorkflows/workflows"
 
-_EXTENSIONS_PATH: Final = "/identityGovernance/lifecycleWorkflows/customTaskExtensions"
-
-_USER_PROPERTIES: Final = "id,displayName,userPrincipalName,onPremisesSyncEnabled"
-
 
 def segment(text: str) -> str:
     """An id as one segment of a path."""
@@ -53,11 +49,11 @@ def user_results_path(workflow_id: str, run_id: str) -> str:
 
 def user_path(name: str) -> str:
     """A user of the directory, with the properties that are shown."""
-    return f"/users/{segment(name)}?$select={_USER_PROPERTIES}"
+    return f"/users/{segment(name)}?$select=id,displayName,userPrincipalName,onPremisesSyncEnabled"
 
 
 def extension_path(extension_id: str) -> str:
-    return f"{_EXTENSIONS_PATH}/{segment(extension_id)}"
+    return f"/identityGovernance/lifecycleWorkflows/customTaskExtensions/{segment(extension_id)}"
 
 
 def object_path(action: ServiceAction) -> str:

@@ -36,7 +36,6 @@ _DISGUISED = re.compile(r"%(?:25)*(?:2e|2f|5c|3f|23|0[0-9a-f]|1[0-9a-f]|7f)", re
 _RELATIVE = re.compile(r"(?![A-Za-z][A-Za-z0-9+.-]*:)[!-\[\]-~]+")
 
 _VERSION = re.compile(r"/(?:beta|v[0-9]+(?:\.[0-9]+)?)$")
-_THIS_MACHINE = "localhost"
 
 _EXAMPLE = "Give it like https://graph.microsoft.com/beta or http://127.0.0.1:8080/beta."
 
@@ -137,7 +136,7 @@ def same_run(run_id: str, other: str) -> bool:
 
 def _host_key(host: str) -> str:
     if is_loopback(host):
-        return _THIS_MACHINE
+        return "localhost"
     try:
         return ipaddress.ip_address(host).compressed
     except ValueError:

@@ -30,7 +30,7 @@ from runtui.domain.triage.service_actions import (
 from runtui.domain.triage.workflows import Workflow
 from runtui.errors import ExitCode, UsageError
 from runtui.graph.pages import all_items
-from runtui.headless.bulk_commands import is_one, send_to
+from runtui.headless.bulk import is_one, send_to
 from runtui.headless.changes import (
     EXIT_CODES,
     ChangeOptions,

@@ -80,7 +80,7 @@ class ChangeOptions(NamedTuple):
 async def update_run(
     session: SessionSpec, run_id: str, assignments: Sequence[str], *, workflow_id: str | None = None, **how: Any
 ) -> int:
-    """Change properties of a run; the exit code. The arguments are those of `bulk_commands.update`.
+    """Change properties of a run; the exit code. The arguments are those of `bulk.update`.
 
     Raises:
         RuntuiError: an assignment cannot be used, nobody can confirm, or the run cannot be read. Nothing was sent.

@@ -38,9 +38,10 @@ _COLUMNS: Final[tuple[Column[Entry], ...]] = (
     Column("opened", "opened", 19, 3, lambda entry, _: ListCell(_clock(entry))),
     Column("outcome", "outcome", 8, 1, lambda entry, _: ListCell(outcome_word(entry))),
     Column("workflow", "workflow", 12, 4, lambda entry, _: ListCell(entry.workflow_name), grows_to=24),
-    Column("change", "change", 20, 2, lambda entry, _: ListCell(_change(entry)), flexible=True),
+    Column("change", "change", 20, 2,
+           lambda entry, _: ListCell(entry.damage or ", ".join(entry.change_words())), flexible=True),
     Column("run", "run", 21, 5, lambda entry, _: ListCell(entry.run_id, "muted"), grows_to=80),
-)
+)  # fmt: skip
 
 JournalFormat: TypeAlias = Literal["table"] | ExportFormat
 
@@ -105,10 +106,6 @@ def journal_in(folder: Path) -> Iterator[Journal]:
 
 def no_such_entry(number: int) -> RuntuiError:
     return UsageError("There is no such change", f"The journal has no #{number}.", "runtui journal lists them.")
-
-
-def _change(entry: Entry) -> str:
-    return entry.damage or ", ".join(entry.change_words())
 
 
 def _clock(entry: Entry) -> str:

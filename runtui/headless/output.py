@@ -14,7 +14,6 @@ from typing import Any, Final, NamedTuple
 from runtui.domain.columns import GAP, GUTTER, Arrangement, Column, RowT, coloured
 from runtui.domain.text import cell_width, fit_cells, visible
 
-_GAP: Final = "  "
 _LEAST: Final = 4
 """Cells of a column that is cut, however narrow the terminal is."""
 
@@ -98,4 +97,4 @@ def aligned(rows: Iterable[Sequence[object]]) -> Iterator[str]:
     widths = [max(sum(map(cell_width, cell)) for cell in column) for column in columns]
     for row in texts:
         padded = (fit_cells(cell, width) for cell, width in zip(row, widths, strict=False))
-        yield (row[0] if len(row) == 1 else _GAP.join(padded)).rstrip()
+        yield (row[0] if len(row) == 1 else "  ".join(padded)).rstrip()

@@ -111,7 +111,9 @@ async def list_all(
         narrate(str(error))  # filters then tell what was remembered before
     unsubscribe = workspace.refresh.changed.subscribe(narrate_wait)
     try:
-        await workspace.refresh.list_once(full=full, sorts={EVERY_RUN.sort, sort})
+        # The next screen opens in the order that a person chose there last.
+        kept = workspace.preferences.kept.runs.sort
+        await workspace.refresh.list_once(full=full, sorts={EVERY_RUN.sort, kept, sort})
     finally:
         unsubscribe()
     progress = workspace.refresh.progress

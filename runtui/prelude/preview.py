@@ -63,6 +63,14 @@ class Preview:
     def _total(self) -> int:
         return self._store.count(query_of(self._kept.runs, now_ticks()))
 
+    def show(self) -> int:
+        """Draw the rows that the store has by now, but over the help; return how many there are."""
+        total = self._store.count(EVERY_RUN)
+        if total and not self.shows_help:
+            before, self._shown = self._shown, self._paint.lines(self._store, self._kept)
+            write(placed(self._shown, before))
+        return total
+
     def feed(self, data: bytes) -> None:
         """Act on what was typed, as far as it can be acted on here."""
         self.typed += data

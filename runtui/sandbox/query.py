@@ -64,7 +64,7 @@ SortKey = tuple[Any, ...]
 """The values of the sort columns in one row."""
 
 _ENUM_TYPE: Final = re.compile(r"('(?:[^']|'')*')|\bmicrosoft\.graph\.(?:\w+\.)?\w+(?=')", re.ASCII)
-"""A text in quotes, to be kept, or the name of a type in front of one."""
+"""A text in quotes, to be kept, or the name of a type in front of one, to be left out: `type'member'`."""
 
 _SEARCH_TERM: Final = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^\s"]+))')
 _OPTIONS: Final = frozenset({"$filter", "$orderby", "$select", "$expand", "$count", "$top", "$skiptoken"})
@@ -101,16 +101,11 @@ def parse_filter(text: str, entity: EntityType) -> Condition:
     if len(text) > _MAX_FILTER:
         raise bad_request(f"The $filter is longer than {_MAX_FILTER} characters.")
     try:
-        tree = ODataParser().parse(ODataLexer().tokenize(_without_enum_types(text)))
+        tree = ODataParser().parse(ODataLexer().tokenize(_ENUM_TYPE.sub(lambda match: match[1] or "", text)))
     except (ODataException, AttributeError, NotImplementedError) as error:
         # The last two: the parser's own way of failing on three named parameters and on deep navigation paths.
         raise bad_request(f"Invalid filter clause: {error}") from error
     return _Translator(entity).condition(tree)
-
-
-def _without_enum_types(text: str) -> str:
-    """A `$filter` whose enum members are quoted alone: `type'member'` is `'member'`."""
-    return _ENUM_TYPE.sub(lambda match: match[1] or "", text)
 
 
 class _Translator:

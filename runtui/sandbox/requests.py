@@ -26,7 +26,6 @@ from runtui.sandbox.query import MAX_PAGE_SIZE
 _SYSTEM_OPTIONS: Final = frozenset(
     {"filter", "orderby", "select", "expand", "count", "top", "skip", "search", "skiptoken", "format", "apply"}
 )
-_BETA: Final = "/beta"
 _PAGE_SIZE: Final = re.compile(r"(?:odata\.)?maxpagesize=(\d{1,9})", re.ASCII)
 
 
@@ -52,7 +51,7 @@ def database_of(request: Request) -> Database:
 
 def options_of(request: Request) -> dict[str, str]:
     """The query options by name, system ones with their `$` and in small letters."""
-    is_beta = request.scope["root_path"].endswith(_BETA)
+    is_beta = request.scope["root_path"].endswith("/beta")
     options: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
         known = name.removeprefix("$").lower()

@@ -246,6 +246,12 @@ def _twice(name: str, summary: str, action: Action) -> Scenario:
     return Scenario(name, summary, action, requests=_ALL, times=2, counts_paths=True)
 
 
+_FORBIDDEN: Final = _refuse(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
+_ECHO: Final = _refuse(
+    400, "BadRequest", "The request cannot be understood. It said: Authorization: {authorization}",
+    x_ms_request_authorization="{authorization}",
+)  # fmt: skip
+
 SCENARIOS: Final = (
     Scenario("none", "Everything works."),
     _twice("429-seconds", "429 twice per request: retry after 2 seconds.", _throttle(Retry_After="2")),
@@ -254,11 +260,8 @@ SCENARIOS: Final = (
     _twice("429-absurd", "429 twice per request: retry after 115 days.", _throttle(Retry_After="9999999")),
     _twice("503", "503 twice per request: no Retry-After.", _unavailable()),
     _twice("503-retry-after", "503 twice per request: retry after 2 seconds.", _unavailable(Retry_After="2")),
-    Scenario(
-        "504",
-        "Changes are applied; a gateway answers with a page (504).",
-        _web_page(504, "504 Gateway Time-out", is_applied=True),
-    ),
+    Scenario("504", "Changes are applied; a gateway answers with a page (504).",
+             _web_page(504, "504 Gateway Time-out", is_applied=True)),
     Scenario("slow", f"Each change takes {SLOW_SECONDS:g} seconds.", _delay),
     Scenario("slow-reads", f"Each read takes {READ_SECONDS:g} seconds.", _delay_answer, requests=_READS),
     Scenario("slow-drip", "Changes are applied; the response takes minutes.", _drip),
@@ -266,86 +269,33 @@ SCENARIOS: Final = (
     Scenario("reset-after", "The connection is reset after a change is applied.", _reset_after),
     Scenario("half-body", "Changes are applied; the response breaks off.", _cut),
     Scenario("wrong-id", "Changes are applied; the response is of another run.", _wrong_id),
-    Scenario(
-        "html-200",
-        "A network's sign-in page swallows each change (200).",
-        _web_page(200, "Sign in to the network", is_applied=False),
-    ),
-    Scenario(
-        "204",
-        "Changes are applied; the response is empty (204).",
-        _rewrite(lambda response: response.changed(b"", 204)),
-    ),
-    Scenario(
-        "202",
-        "Changes are applied; the response only accepts them (202).",
-        _rewrite(lambda response: response.changed(b"", 202)),
-    ),
+    Scenario("html-200", "A network's sign-in page swallows each change (200).",
+             _web_page(200, "Sign in to the network", is_applied=False)),
+    Scenario("204", "Changes are applied; the response is empty (204).",
+             _rewrite(lambda response: response.changed(b"", 204))),
+    Scenario("202", "Changes are applied; the response only accepts them (202).",
+             _rewrite(lambda response: response.changed(b"", 202))),
     Scenario("etag", "With ETags: a change to an outdated run is refused (412).", has_etags=True),
-    Scenario(
-        "412",
-        "With ETags: somebody edits each run before you do (412).",
-        _edit_meanwhile,
-        times=1,
-        counts_paths=True,
-        has_etags=True,
-    ),
-    Scenario(
-        "colleague",
-        "Without ETags: somebody edits each run while you do.",
-        _edit_meanwhile,
-        requests=_ONE_RUN,
-        times=1,
-        counts_paths=True,
-    ),
+    Scenario("412", "With ETags: somebody edits each run before you do (412).", _edit_meanwhile,
+             times=1, counts_paths=True, has_etags=True),
+    Scenario("colleague", "Without ETags: somebody edits each run while you do.", _edit_meanwhile,
+             requests=_ONE_RUN, times=1, counts_paths=True),
     Scenario("401-once", "The first change is refused: token revoked (401).", _revoked, times=1),
     Scenario("401-always", "Every change is refused: token revoked (401).", _revoked),
-    Scenario(
-        "403",
-        "You can read, but not change anything (403).",
-        _refuse(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation."),
-    ),
-    Scenario(
-        "403-results",
-        "You can list runs, but not read their results (403).",
-        _refuse(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation."),
-        requests=_RESULTS,
-    ),
-    Scenario(
-        "segment",
-        "Changes of a run are not offered, as in the published Graph (400).",
-        _have_no_route,
-        requests=_UPDATES,
-    ),
+    Scenario("403", "You can read, but not change anything (403).", _FORBIDDEN),
+    Scenario("403-results", "You can list runs, but not read their results (403).", _FORBIDDEN, requests=_RESULTS),
+    Scenario("segment", "Changes of a run are not offered, as in the published Graph (400).", _have_no_route,
+             requests=_UPDATES),
     Scenario("unknown-enum", "Newer than runtui: enum members, properties and an id.", has_newer_members=True),
     Scenario("big-body", "Each change is answered with 2 MB of JSON.", _rewrite(_at_length)),
     Scenario("ignored", "One property of each change is ignored (200).", _ignore_a_property),
-    Scenario(
-        "echo",
-        "Your token comes back in errors (400) and in each run.",
-        _refuse(
-            400,
-            "BadRequest",
-            "The request cannot be understood. It said: Authorization: {authorization}",
-            x_ms_request_authorization="{authorization}",
-        ),
-        otherwise=_echo_token,
-    ),
+    Scenario("echo", "Your token comes back in errors (400) and in each run.", _ECHO, otherwise=_echo_token),
     Scenario("sign-in-refused", "With --sign-in: every code is declined.", codes=Codes.DECLINED, needs_sign_in=True),
-    Scenario(
-        "sign-in-expired",
-        f"With --sign-in: every code expires after {SHORT_CODE_SECONDS} seconds.",
-        codes=Codes.EXPIRED,
-        needs_sign_in=True,
-    ),
-    Scenario(
-        "sign-in-revoked",
-        "With --sign-in: the first change revokes your sign-in.",
-        _revoke_sign_ins,
-        times=1,
-        needs_sign_in=True,
-    ),
-)
+    Scenario("sign-in-expired", f"With --sign-in: every code expires after {SHORT_CODE_SECONDS} seconds.",
+             codes=Codes.EXPIRED, needs_sign_in=True),
+    Scenario("sign-in-revoked", "With --sign-in: the first change revokes your sign-in.", _revoke_sign_ins,
+             times=1, needs_sign_in=True),
+)  # fmt: skip
 
 _BY_NAME: Final = {scenario.name: scenario for scenario in SCENARIOS}
 
@@ -415,11 +365,11 @@ class ScenarioSwitch:
 
     def _decide_codes(self, codes: Codes) -> None:
         """Let the sandbox decide about codes as if somebody had typed them in on another device."""
+        if self.sandbox.authority is None:
+            return
         from runtui.sandbox.authority.directory import DEMO_ADMIN
         from runtui.sandbox.authority.grants import DEVICE_CODE_SECONDS, Autopilot
 
-        if self.sandbox.authority is None:
-            return
         devices = self.sandbox.authority.devices
         devices.interval = _POLL_SECONDS
         devices.lifetime = SHORT_CODE_SECONDS if codes is Codes.EXPIRED else DEVICE_CODE_SECONDS

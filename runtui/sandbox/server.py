@@ -17,6 +17,7 @@ import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from io import FileIO
+from select import select
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
@@ -258,13 +259,24 @@ def _lines_of_input() -> Iterator[str]:
 
 
 def _serve_demo() -> int:
-    """Serve the tenant that a line of standard input describes, as JSON; none comes where no demo is opened."""
+    """Serve the tenant that a line of standard input describes, as JSON; none comes where no demo is opened.
+
+    The folder that the line names is removed once nobody is left who could.
+    """
     line = b""
     while not line.endswith(b"\n"):  # byte by byte: what follows is for `_read_commands`
         if not (byte := os.read(_STDIN, 1)):
             return ExitCode.DONE
         line += byte
-    return main(port=0, until_stdin_closes=True, **json.loads(line))
+    asked = json.loads(line)
+    folder = asked.pop("folder")
+    try:
+        return main(port=0, until_stdin_closes=True, **asked)
+    finally:
+        if select([_STDIN], [], [], 0)[0] and not os.read(_STDIN, 1):
+            from shutil import rmtree
+
+            rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

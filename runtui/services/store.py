@@ -146,6 +146,20 @@ class _SeenRows:
         return new
 
 
+class _Turn:
+    """A lock that goes to whoever waits next: who lets go of a plain one and wants it again is quicker than they."""
+
+    def __init__(self) -> None:
+        self._held, self.next = threading.Lock(), threading.Lock()
+
+    def __enter__(self) -> None:
+        with self.next:
+            self._held.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._held.release()
+
+
 class Store:
     """The runs of one Graph root."""
 
@@ -160,7 +174,7 @@ class Store:
         self._writer = open_writer(path)
         self._files: FileIds | None = files_at(path)
         """The files that are open; None once they are closed."""
-        self._turn = threading.Lock()
+        self._turn = _Turn()
         self._readers: list[sqlite3.Connection] = []
         self._in_use: dict[int, threading.Lock] = {}
         """By connection: held while a thread reads through it."""
@@ -174,7 +188,8 @@ class Store:
         self.doubted: set[str] = set()
         """The workflows of which not all runs may be there as they are: the next listing reads all of them."""
         self._findings = Findings()
-        self._missing_orders = set(missing_orders(self._writer))
+        self.missing_orders = set(missing_orders(self._writer))
+        """The columns in whose order the runs are not yet: a first window in it takes a look at every run."""
         self._wanted_orders: set[str] = set()
         """Those of them that a list is sorted by."""
 
@@ -229,8 +244,9 @@ class Store:
                 refused = error
         with self.writing() as (db, changes):
             answered = {run_id for run_id, during in self._answered.items() if during >= listing}
-            while self._wanted_orders:
-                add_order(db, self._wanted_orders.pop())  # while they are few
+            while self._wanted_orders:  # while they are few
+                add_order(db, key := self._wanted_orders.pop())
+                self.missing_orders.discard(key)
             rows = put_runs(db, changes, workflow_id, sound, self.foreground, answered=answered)
             met = self._seen.of(listing).add(rows)
         if refused is not None:
@@ -257,13 +273,13 @@ class Store:
     def complete_orders(self, sorts: Iterable[str] | None = None) -> None:
         """Make some orders of the list quick, or every one (None), after a listing has stored the runs. A matter for a
         thread."""
-        missing = self._missing_orders.copy() if sorts is None else self._missing_orders.intersection(sorts)
+        missing = self.missing_orders.copy() if sorts is None else self.missing_orders.intersection(sorts)
         while missing:
             key = next(iter(missing & self._wanted_orders or missing))
             with self.writing() as (db, _):
                 add_order(db, key)
             missing.discard(key)
-            self._missing_orders.discard(key)
+            self.missing_orders.discard(key)
 
     def put_results(
         self, run_id: str, as_of: int, tasks: Received, users: Received, *, part: int | None = None
@@ -298,7 +314,7 @@ class Store:
     def window(self, query: RunQuery, start: int, count: int) -> list[RunRow]:
         """The rows `start` to `start + count` of a query; fewer at its end. Quickest after a `count` of that query."""
         start, count = max(0, start), max(0, count)
-        if query.sort in self._missing_orders:
+        if query.sort in self.missing_orders:
             self._wanted_orders.add(query.sort)
         with self.reading() as db:
             found = self._findings.kept(query, _revision_for(db, query))
@@ -459,7 +475,7 @@ class Store:
             self._readers.append(lost := self._writer)
             self._writer = open_again(self._path, lost, self._files)
             self._files = files_at(self._path)
-            self._missing_orders = set(missing_orders(self._writer))
+            self.missing_orders = set(missing_orders(self._writer))
             self._findings, self._seen, self._answered = Findings(), _SeenRows(), {}
 
     @contextmanager
@@ -530,12 +546,22 @@ class RunRows:
 
     @property
     def is_slow_to_count(self) -> bool:
-        """Whether counting them is a matter for a thread; otherwise it takes a few milliseconds at most."""
-        return self.query.filter is not None and self.store.count(EVERY_RUN) >= MANY_RUNS
+        """Whether finding them is a matter for a thread; otherwise it takes a few milliseconds at most."""
+        is_at_hand = self.query.filter is None and self.query.sort not in self.store.missing_orders
+        return not is_at_hand and self.store.count(EVERY_RUN) >= MANY_RUNS
 
     def count_first(self) -> int:
         """How many of the first are there in a moment, for `total`. A matter for a thread."""
-        return self.store.count_first(self.query, FIRST_ROWS, FIRST_SECONDS)
+        return self.store.count_first(self.query, FIRST_ROWS, FIRST_SECONDS) if self.query.filter is not None else 0
+
+    def find(self, is_over: Callable[[], bool]) -> None:
+        """Have them in their order and counted. A matter for a thread.
+
+        Raises:
+            BrokenOffError: it was over before.
+        """
+        self.store.complete_orders({self.query.sort})
+        self.store.count(self.query, is_over)
 
     def count(self) -> int:
         return self.store.count(self.query) if self.total is None else self.total

@@ -41,7 +41,10 @@ from runtui.services.writing.foreground import Foreground
 VERSION: Final = 2
 """Of the tables below: raise it with every change that neither the columns nor the indexes of `run` show."""
 
-_WORKFLOW_INDEX: Final = "CREATE INDEX run_by_workflow_id ON run (workflow_id, recency, severity, failed_users)"
+_WORKFLOW_INDEX: Final = "CREATE INDEX IF NOT EXISTS run_of_workflow ON run (workflow_id)"
+"""The runs of a workflow as they came. New ones stand last, so that a page of them writes few pages of the file."""
+
+_HISTORY_INDEX: Final = "CREATE INDEX run_by_workflow_id ON run (workflow_id, recency, severity, failed_users)"
 """The runs of a workflow by day, with all that is counted of them."""
 
 ACTIVE: Final = f"severity IN ({', '.join(map(str, ACTIVE_SEVERITIES))})"
@@ -61,6 +64,13 @@ RUN_TABLE: Final = ("rowid", "workflow_name", "workflow_key", *INDEXED)
 
 MANY: Final = 100
 """More changed runs than this are announced as "many", without their ids."""
+
+_WRITING_KIB: Final = -2_000
+"""What a writer keeps of the file in memory (as SQLite writes KiB): its default."""
+
+_SORTING_KIB: Final = -8_000
+"""The same while an index is made. SQLite merges 16 sorted parts of this size in one go; what more parts hold is
+written twice."""
 
 _RUNS_IN_A_GO: Final = 32
 """Runs taken apart between two looks at the foreground: below a millisecond; a look costs as much as a run."""
@@ -199,7 +209,7 @@ def _open_private(path: Path) -> sqlite3.Connection:
         # In a file of another version the names are taken: an SQL error, so that the file is set aside.
         for statement in () if version == VERSION and _has_our_runs(db) else _schema():
             db.execute(statement)
-        for statement in (TRIAGE_TABLE, *_LISTING_TABLES, _ACTIVE_INDEX):
+        for statement in (TRIAGE_TABLE, *_LISTING_TABLES, _WORKFLOW_INDEX, _ACTIVE_INDEX):
             db.execute(statement)
         db.execute("SELECT revision FROM state").fetchone()
         db.execute("SELECT revision FROM results_state").fetchone()
@@ -218,7 +228,7 @@ def _has_our_runs(db: sqlite3.Connection) -> bool:
 
 def _orders(db: sqlite3.Connection) -> set[str]:
     """The indexes for orders of the list that a file has."""
-    sql = "SELECT sql FROM sqlite_master WHERE name GLOB 'run_by_*' AND name <> 'run_by_workflow_id'"
+    sql = "SELECT sql FROM sqlite_master WHERE name GLOB 'run_by_*'"
     return {statement for (statement,) in db.execute(sql)}
 
 
@@ -231,7 +241,11 @@ def missing_orders(db: sqlite3.Connection) -> list[str]:
 def add_order(db: sqlite3.Connection, key: str) -> None:
     """Make the index of a column, if it is not there."""
     if key in missing_orders(db):
-        db.execute(_INDEXES[key])
+        db.execute(f"PRAGMA cache_size = {_SORTING_KIB}")
+        try:
+            db.execute(_INDEXES[key])
+        finally:
+            db.execute(f"PRAGMA cache_size = {_WRITING_KIB}")
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -258,7 +272,6 @@ def _schema() -> tuple[str, ...]:
         "CREATE TABLE state (revision INTEGER NOT NULL)",
         "INSERT INTO state VALUES (0)",
         *RESULT_TABLES,
-        _WORKFLOW_INDEX,
         f"PRAGMA user_version = {VERSION}",
     )
 
@@ -275,7 +288,7 @@ def _indexes() -> Iterator[tuple[str, str]]:
             yield column.key, f"CREATE INDEX run_by_{column.key} ON run ({fields})"
 
 
-_INDEXES: Final = dict(_indexes())
+_INDEXES: Final = dict(_indexes()) | {"histories": _HISTORY_INDEX}
 """They come once the runs are there, or when a list is sorted so: to make an index of a million runs costs a third of
 what it costs to carry it along while they come."""
 

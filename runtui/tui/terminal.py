@@ -363,6 +363,7 @@ class TerminalApp(App[int]):
         super().__init__(driver_class=TerminalDriver, css_path=list(css_path))
         # An instance attribute, as Textual's own is: a class attribute would be hidden by it.
         self.animation_level = "none"
+        self._disable_notifications = self._disable_tooltips = True  # each screen would mount a widget for either
         self.console.size = terminal_size()  # Rich believes LINES and COLUMNS
         self.takes_over = takes_over
         """Whether the first entry into the alternate screen is left out."""

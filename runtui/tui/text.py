@@ -142,10 +142,10 @@ def _without_unsafe(text: str) -> str:
 
 _BEFORE_THE_VALUE: Final = re.compile(r" *(?:[·→] |\w+(?: \w+)? {2,}(?=\S))?")
 """The blanks before a fact, and its bullet or its label, which two blanks follow."""
-_WORD_ENDS: Final = re.compile(r"\s+|(?<=[\u2e80-\uffdf])(?=[\u2e80-\uffdf])")
-_ADDRESS_ENDS: Final = re.compile(_WORD_ENDS.pattern + r"|(?<=[^/\s]/)(?=[^/\s])|(?<=\S)(?=[?&]\S)|(?<=_)")
+_WORD_ENDS: Final = r"\s+|(?<=[\u2e80-\uffdf])(?=[\u2e80-\uffdf])"
+_ADDRESS_ENDS: Final = _WORD_ENDS + r"|(?<=[^/\s]/)(?=[^/\s])|(?<=\S)(?=[?&]\S)|(?<=_)"
 """Where a line may end: after blanks, and between East Asian characters; in an address also between its parts, and
-between those of a run's id.
+between those of a run's id. They are compiled for the first such line: that takes as long as all the rest here.
 """
 
 
@@ -158,7 +158,7 @@ def wrapped(line: Content, width: int) -> list[Content]:
     head = cell_len(before[0]) if before is not None and cell_len(before[0]) <= width // 2 else 0
     indent = max(head, 2 * is_address)
     cuts, start, fits = list[int](), 0, 0
-    ends = (found.end() for found in (_ADDRESS_ENDS if is_address else _WORD_ENDS).finditer(text, head))
+    ends = (found.end() for found in re.compile(_ADDRESS_ENDS if is_address else _WORD_ENDS).finditer(text, head))
     for end in (*ends, len(text)):
         while cell_len(text[start:end].rstrip()) > (room := width - indent * bool(cuts)):
             start = fits = fits if fits > start else start + max(1, len(split_text(text[start:end], room)[0]))

@@ -31,7 +31,7 @@ def test_the_sandbox_of_a_demo_gets_no_secret(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("SOME_OTHER_PROGRAMS_PASSWORD", canary.SECRET)
     process = SandboxProcess()
     try:
-        process.serve(runs=0, seed=7, hostile=False)
+        process.serve("", runs=0, seed=7, hostile=False)
         assert asyncio.run(process.root()), "it starts with what it gets"
         given = Path(f"/proc/{process._process.pid}/environ").read_bytes().split(b"\0")
     finally:
@@ -42,10 +42,25 @@ def test_the_sandbox_of_a_demo_gets_no_secret(monkeypatch: pytest.MonkeyPatch) -
     assert not canary.holds_canary(b"\n".join(given))
 
 
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_what_a_killed_demo_leaves_on_the_disk_is_removed(is_killed: bool, tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    (folder / "runs.db").touch()
+    process = SandboxProcess()
+    process.serve(str(folder), runs=0, seed=7, hostile=False)
+    asyncio.run(process.root())
+    if not is_killed:
+        process._process.terminate()  # the demo goes on, and removes it itself
+        process._process.wait(PATIENCE)
+    process.stop()
+    assert folder.exists() is not is_killed
+
+
 async def test_a_demo_switches_its_sandbox_while_it_runs() -> None:
     process = SandboxProcess()
     try:
-        process.serve(runs=20, seed=7, hostile=False, scenario="403")
+        process.serve("", runs=20, seed=7, hostile=False, scenario="403")
         root = await process.root()
         assert (process.scenario, process.scenarios) == ("403", summaries())
 

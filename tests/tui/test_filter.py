@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 from textual import events
 from textual.widgets import Input
 
+from runtui.domain.columns import Order
 from runtui.domain.times import now_ticks, parse_duration
 from runtui.services import store as store_module
 from runtui.services.store import FIRST_ROWS, RunQuery, Store
@@ -84,6 +85,33 @@ async def test_among_many_runs_the_first_are_there_before_they_are_counted(
         assert (table.cursor_id, table.cursor) == (run_id, 2)
         everything = session.workspace.store.totals().by_status
         assert f"{240 - everything['failed']} of 240" in session.text()
+
+
+async def test_among_many_runs_no_key_waits_for_an_order_that_is_made(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_end, complete = threading.Event(), Store.complete_orders
+
+    def slowly(store: Store, sorts: Iterable[str] | None = None) -> None:
+        may_end.wait()
+        complete(store, sorts)
+
+    async with open_session(size=(100, 24)) as session:
+        store, table = session.workspace.store, session.runs.table
+        with store.writing() as (db, _):
+            db.execute("DROP INDEX run_by_users")
+        store.missing_orders.add("users")
+        monkeypatch.setattr(store_module, "MANY_RUNS", 1)
+        monkeypatch.setattr(Store, "complete_orders", slowly)
+        session.runs.list.sort_by(Order("users", True))
+        await session.press("j", "j")
+        assert (table.cursor, session.runs.shown.sort) == (2, "status"), "the rows stay until the others are there"
+        run_id = table.cursor_id
+        may_end.set()
+        await session.until(lambda: session.runs.shown.sort == "users")
+        users = [row.number("users") or 0 for row in store.window(session.runs.shown, 0, 20)]
+        assert users == sorted(users, reverse=True)
+        assert (table.cursor_id, "users" in store.missing_orders) == (run_id, False)
 
 
 async def test_a_wrong_filter_says_where_and_leaves_the_list_as_it_was(open_session: Opener) -> None:

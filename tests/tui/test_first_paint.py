@@ -140,6 +140,23 @@ async def test_a_preview_ends_at_the_first_other_key_and_hands_everything_on(
             assert preview.typed == b"".join(reads)
 
 
+async def test_what_comes_is_drawn_once_and_never_over_the_help(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_session(size=(80, 24), runs=60) as session:
+        workspace = session.workspace
+        written: list[str] = []
+        monkeypatch.setattr("runtui.prelude.preview.write", written.append)
+        preview = Preview(FirstPaint(workspace.settings, 80, 24), workspace.store, workspace.preferences.kept)
+        assert [preview.show(), preview.show()] == [60, 60]
+        preview.feed(b"?")
+        preview.show()
+    rows, nothing, the_help = written
+    assert "failed" in rows
+    assert nothing == ""
+    assert "Help" in the_help
+
+
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (201, 50)])
 async def test_the_help_opens_over_its_preview(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]

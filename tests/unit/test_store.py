@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from runtui.domain.times import TICKS_PER_SECOND, format_ticks, parse_ticks
 from runtui.errors import RuntuiError
 from runtui.services.store import RunQuery, Store
 from runtui.services.store_counts import failures_by_day, totals
+from runtui.services.store_file import add_order
 from runtui.services.store_query import BrokenOffError, Findings, rows_of, texts, walk
 
 NOW = parse_ticks("2026-11-20T12:00:00Z")
@@ -375,6 +377,41 @@ def test_an_order_that_a_person_looks_at_is_quick_before_the_listing_ends(store:
     assert plans(path, lambda db: walk(db, query, 0, 10))[-1].startswith("USE TEMP B-TREE")
     put(store, a_run(2))
     assert plans(path, lambda db: walk(db, query, 0, 10)) == ["SCAN run USING INDEX run_by_users"]
+
+
+def test_a_waiting_writer_comes_before_the_next_order_is_made(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    put(store, a_run(1))
+    with ThreadPoolExecutor(1) as other:
+
+        def noting(db: sqlite3.Connection, key: str) -> None:
+            if not made:
+                other.submit(store.put_run, "w1", a_run(2)).add_done_callback(lambda _: made.append("the writer"))
+                deadline = monotonic() + 10
+                while not store._turn.next.locked() and monotonic() < deadline:
+                    pass
+            made.append(key)
+            add_order(db, key)
+
+        monkeypatch.setattr("runtui.services.store.add_order", noting)
+        store.complete_orders()
+    assert made.index("the writer") <= 2, "it waits for one order, and another may begin before it is told"
+    assert len(made) > len(RUN_COLUMNS)
+
+
+def test_runs_in_no_order_write_as_little_of_the_file_as_those_in_order(tmp_path: Path) -> None:
+    """A page of runs is added behind what is there: all that it changes is in the log until it is copied."""
+    written = []
+    for step in (1, 1_237):
+        path = tmp_path / f"{step}.db"
+        with closing(Store(path)) as store:
+            for start in range(0, 4_000, 200):
+                numbers = (number * step % 4_000 for number in range(start, start + 200))
+                page = [a_run(number) | {"id": f"r{place:05}"} for place, number in enumerate(numbers, start)]
+                put(store, *page)
+            written.append(path.with_name(f"{step}.db-wal").stat().st_size)
+    in_order, in_no_order = written
+    assert in_no_order < 1.05 * in_order
 
 
 FILTERS = ("status:failed", "-status:failed", "is:problem", "r1", "users>3", "no-such-thing", "triage:unhandled")

@@ -24,8 +24,6 @@ from runtui.services.store import Store
 from runtui.services.triage.memory import TriageMemory
 from runtui.services.triage.shift import LONGEST_LINE, read_shift, shift_lines
 
-_STANDARD_INPUT: Final = "-"
-
 _MOST_BYTES: Final = 4 * LONGEST_LINE + 2
 """What is read of a line: enough to see that it is too long."""
 
@@ -104,7 +102,7 @@ def _memory_of(line: CommandLine) -> Iterator[tuple[TriageMemory, str]]:
 
 def _lines(file: str) -> Iterator[str]:
     try:
-        with nullcontext(sys.stdin.buffer) if file == _STANDARD_INPUT else Path(file).open("rb") as opened:
+        with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as opened:
             while line := opened.readline(_MOST_BYTES):
                 is_whole = line.endswith(b"\n") or len(line) < _MOST_BYTES
                 yield line.decode(errors="strict" if is_whole else "replace")

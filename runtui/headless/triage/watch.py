@@ -43,8 +43,6 @@ RUN_ID_VARIABLE: Final = "RUNTUI_RUN_ID"
 _STDERR: Final = 2
 """Where a command's output goes: standard output is ours."""
 
-_BUSY: Final = "The service asks to wait; the listing goes on as soon as it may."
-
 
 @dataclass(frozen=True, slots=True)
 class WatchedCommand:
@@ -145,7 +143,7 @@ async def _follow(workspace: Workspace, order: _Order, told: ToldRuns) -> None:
 
     def follow(progress: Progress) -> None:
         if progress.waiting_until is not None:
-            trouble.tell(_BUSY)
+            trouble.tell("The service asks to wait; the listing goes on as soon as it may.")
         elif not progress.listing:
             listed.set()
 

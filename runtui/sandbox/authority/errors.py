@@ -72,85 +72,59 @@ class AadstsError(NamedTuple):
 
 
 AADSTS: Final = {
-    50011: AadstsError(
-        "invalid_request",
+    50011: AadstsError("invalid_request",
         "The redirect URI '{redirect_uri}' specified in the request does not match the redirect URIs configured for "
-        "the application '{client_id}'.",
-    ),
+        "the application '{client_id}'."),
     50034: AadstsError("invalid_grant", "The user account does not exist in the {tenant} directory."),
-    50173: AadstsError(
-        "invalid_grant",
+    50173: AadstsError("invalid_grant",
         "The provided grant has expired due to it being revoked, a fresh auth token is needed. The user might have "
         "changed or reset their password. The grant was issued on '{issued}' and the TokensValidFrom date (before "
         "which tokens are not valid) for this user is '{valid_from}'.",
-        "bad_token",
-    ),
-    54005: AadstsError(
-        "invalid_grant", "OAuth2 Authorization code was already redeemed, please retry with a new valid code."
-    ),
-    65001: AadstsError(
-        "invalid_grant",
+        "bad_token"),
+    54005: AadstsError("invalid_grant",
+        "OAuth2 Authorization code was already redeemed, please retry with a new valid code."),
+    65001: AadstsError("invalid_grant",
         "The user or administrator has not consented to use the application with ID '{client_id}' named '{name}'. Send "
         "an interactive authorization request for this user and resource.",
-        "consent_required",
-    ),
+        "consent_required"),
     65004: AadstsError("access_denied", "User declined to consent to access the app."),
     70003: AadstsError("unsupported_grant_type", "The app requested an unsupported grant type '{grant}'."),
-    70008: AadstsError(
-        "invalid_grant",
+    70008: AadstsError("invalid_grant",
         "The provided authorization code or refresh token has expired due to inactivity. Send a new interactive "
-        "authorization request for this user and resource.",
-    ),
-    70011: AadstsError(
-        "invalid_scope", "The provided request must include a 'scope' input parameter. '{scope}' is invalid."
-    ),
-    70016: AadstsError(
-        "authorization_pending", "OAuth 2.0 device flow error. Authorization is pending. Continue polling."
-    ),
+        "authorization request for this user and resource."),
+    70011: AadstsError("invalid_scope",
+        "The provided request must include a 'scope' input parameter. '{scope}' is invalid."),
+    70016: AadstsError("authorization_pending",
+        "OAuth 2.0 device flow error. Authorization is pending. Continue polling."),
     70018: AadstsError("bad_verification_code", "Invalid verification code."),
-    70020: AadstsError(
-        "expired_token",
-        "The provided value for the input parameter 'device_code' is not valid. This device code has expired.",
-    ),
-    90002: AadstsError(
-        "invalid_request",
+    70020: AadstsError("expired_token",
+        "The provided value for the input parameter 'device_code' is not valid. This device code has expired."),
+    90002: AadstsError("invalid_request",
         "Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing into the "
-        "correct cloud.",
-    ),
-    500011: AadstsError(
-        "invalid_resource", "The resource principal named {resource} was not found in the tenant named {tenant}."
-    ),
-    500112: AadstsError(
-        "invalid_grant",
+        "correct cloud."),
+    500011: AadstsError("invalid_resource",
+        "The resource principal named {resource} was not found in the tenant named {tenant}."),
+    500112: AadstsError("invalid_grant",
         "The reply address '{redirect_uri}' does not match the reply address provided when requesting Authorization "
-        "code.",
-    ),
-    501481: AadstsError(
-        "invalid_grant", "The Code_Verifier does not match the code_challenge supplied in the authorization request."
-    ),
-    700016: AadstsError(
-        "unauthorized_client", "Application with identifier '{client_id}' was not found in the directory '{tenant}'."
-    ),
-    700025: AadstsError(
-        "invalid_client",
+        "code."),
+    501481: AadstsError("invalid_grant",
+        "The Code_Verifier does not match the code_challenge supplied in the authorization request."),
+    700016: AadstsError("unauthorized_client",
+        "Application with identifier '{client_id}' was not found in the directory '{tenant}'."),
+    700025: AadstsError("invalid_client",
         "Client is public so neither 'client_assertion' nor 'client_secret' should be presented.",
-        status=401,
-    ),
-    700082: AadstsError(
-        "invalid_grant",
+        status=401),
+    700082: AadstsError("invalid_grant",
         "The refresh token has expired due to inactivity. The token was issued on {issued} and was inactive for "
         "{idle}.",
-        "bad_token",
-    ),
+        "bad_token"),
     900144: AadstsError("invalid_request", "The request body must contain the following parameter: '{parameter}'."),
-    7000216: AadstsError(
-        "invalid_client",
+    7000216: AadstsError("invalid_client",
         "'client_assertion', 'client_secret' or 'request' is required for the 'client_credentials' grant type.",
-        status=401,
-    ),
+        status=401),
     9002313: AadstsError("invalid_grant", "Invalid request. Request is malformed or invalid."),
     9002325: AadstsError("invalid_request", "Proof Key for Code Exchange (S256) is required for this client."),
-}
+}  # fmt: skip
 """The errors that this authority raises, by number."""
 
 

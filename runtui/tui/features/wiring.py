@@ -74,6 +74,8 @@ class Preparation:
         """
         chrome = self._wired.chrome
         await rest()
+        if chrome.workspace.progress is not None:  # it was begun before the screen, and may be held for the first keys
+            chrome.workspace.refresh.start()
         await chrome.workspace.load_triage()
         for _ in self._wired:
             await rest()

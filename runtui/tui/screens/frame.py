@@ -56,6 +56,7 @@ from runtui.tui.widgets.chrome import (
     StatusLine,
     for_good,
     headline,
+    surface,
 )
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import RowList
@@ -267,6 +268,12 @@ async def _nothing_to_show(_filter: str) -> None:
     """There is no list yet."""
 
 
+@surface
+class Body(Horizontal):
+    """Both panes."""
+
+
+@surface
 class ActionView(Widget, Generic[ScreenResultType]):
     """What a frame holds at the left: a widget with a scope of actions, and an answer where it asks something."""
 
@@ -360,6 +367,7 @@ class ActionView(Widget, Generic[ScreenResultType]):
         self.frame.dismiss()
 
 
+@surface
 class Frame(DrawnOnce[ScreenResultType]):
     """One view in the frame: a place, or a question with an answer.
 
@@ -393,7 +401,7 @@ class Frame(DrawnOnce[ScreenResultType]):
         """The lines, and the two panes between them."""
         yield self._header
         yield self._strip
-        yield Horizontal(self._left, self.panel, id="body")
+        yield Body(self._left, self.panel, id="body")
         yield self._status
         yield self._hints
 

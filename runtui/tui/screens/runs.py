@@ -283,7 +283,7 @@ class RunsView(ActionView[None]):
 
         async def count(*, keep: bool) -> None:
             try:
-                await asyncio.to_thread(rows.store.count, rows.query, is_over.is_set)
+                await asyncio.to_thread(rows.find, is_over.is_set)
             finally:
                 is_over.set()
             self._draw(rows, keep_line=keep)
