@@ -390,15 +390,15 @@ class Frame(DrawnOnce[ScreenResultType]):
         super().__init__(classes=f"{of_width} {of_height}")
         self.chrome = chrome
         self.view = view
+
+    def compose(self) -> ComposeResult:
+        """The lines, and the two panes between them: made here, for most places are never opened."""
         self._header = HeaderLine(id="header")
         self._strip = TenantStrip(id="strip")
-        self._left = Pane(view, id="left")
+        self._left = Pane(self.view, id="left")
         self.panel = SidePanel(id="panel")
         self._status = StatusLine(id="status")
         self._hints = HintBar(id="hints")
-
-    def compose(self) -> ComposeResult:
-        """The lines, and the two panes between them."""
         yield self._header
         yield self._strip
         yield Body(self._left, self.panel, id="body")
