@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from runtui.domain.filter_tree import AnyOf
 from runtui.domain.filters import parse_filter
@@ -45,8 +45,7 @@ CONCURRENT_BATCHES: Final = 3
 """Requests for results under way at once, beside those of a listing."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadingProgress:
+class ReadingProgress(NamedTuple):
     """What there is to say about the reading of results."""
 
     reading: bool = False
@@ -327,7 +326,7 @@ class ResultReader:
         self._say(unreadable=self.progress.unreadable + runs, fault=self.progress.fault or error)
 
     def _say(self, **facts: Any) -> None:
-        self.progress = replace(self.progress, **facts)
+        self.progress = self.progress._replace(**facts)
         self.changed.announce(self.progress)
 
 
