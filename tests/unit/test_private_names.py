@@ -51,7 +51,7 @@ ATTRIBUTES: Final[dict[str, set[str]]] = {
         "_waiters",
     },
     "tui/output.py": {"_compositor_refresh", "_display", "_queue"},
-    "tui/terminal.py": {"_background_screens", "_compositor", "_compositor_refresh", "_refresh_layout"},
+    "tui/terminal.py": {"_background_screens", "_compositor_refresh", "_refresh_layout"},
 }
 """The private attributes of other objects."""
 

@@ -112,7 +112,7 @@ class Chrome:
         self.owners: Iterable[object] = ()
         """Who may have an action beside the screen in front; whoever asks the next one has it built."""
         self.places: list[Frame[Any]] = []
-        """The screens that stay, to be mounted before they are opened."""
+        """The screens to be mounted before they are opened."""
         self.headline = Headline()
         self.trouble = TenantTrouble()
         self.show_runs: Callable[[str], Awaitable[None]] = _nothing_to_show
@@ -132,11 +132,11 @@ class Chrome:
         """Whether keys go to the frame of a view."""
         return self.app.screen is self.front and self.front.view is view
 
-    def place(self, view: ActionView[Any], *, is_seldom: bool = False) -> Frame[Any]:
-        """The screen of a view that stays mounted; one that is opened seldom is not mounted before it is opened."""
+    def place(self, view: ActionView[Any], *, ahead: bool = False) -> Frame[Any]:
+        """The screen of a view that stays mounted once it was opened; `ahead`, for half a megabyte, before that."""
         place = Frame[Any](self, view)
         self.app.install_screen(place, view.name or view.scope)
-        if not is_seldom:
+        if ahead:
             self.places.append(place)
         return place
 
@@ -390,15 +390,15 @@ class Frame(DrawnOnce[ScreenResultType]):
         super().__init__(classes=f"{of_width} {of_height}")
         self.chrome = chrome
         self.view = view
+
+    def compose(self) -> ComposeResult:
+        """The lines, and the two panes between them: made here, for most places are never opened."""
         self._header = HeaderLine(id="header")
         self._strip = TenantStrip(id="strip")
-        self._left = Pane(view, id="left")
+        self._left = Pane(self.view, id="left")
         self.panel = SidePanel(id="panel")
         self._status = StatusLine(id="status")
         self._hints = HintBar(id="hints")
-
-    def compose(self) -> ComposeResult:
-        """The lines, and the two panes between them."""
         yield self._header
         yield self._strip
         yield Body(self._left, self.panel, id="body")
