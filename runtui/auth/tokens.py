@@ -19,8 +19,6 @@ from runtui.errors import UsageError
 from runtui.redact import SHORTEST_SECRET, can_be_hidden, register_secret
 from runtui.settings import SignInSettings
 
-_TOKEN: Final = re.compile(r"[!-~]+")
-
 _LARGEST_FILE: Final = 65_536
 """Bytes of a token file that are read."""
 
@@ -113,7 +111,7 @@ def _bare_token(value: str, hint: str) -> str:
     token = re.sub(r"(?i)\Abearer(?:\s+|$)", "", value.strip())
     if not token:
         _refuse("It is empty.", hint)
-    if not _TOKEN.fullmatch(token):
+    if not re.fullmatch(r"[!-~]+", token):
         _refuse("A bearer token is one word of visible ASCII characters.", hint)
     if not can_be_hidden(token):
         _refuse(
