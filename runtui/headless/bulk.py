@@ -18,12 +18,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtui.command_line import CommandLine, SessionSpec
 from runtui.domain.bulk_draft import GONE, MOST_BY_KEY, SAME_ALREADY, BulkDraft, LeftOut, MarkedRun, drafts_of
 from runtui.domain.draft import Draft, Edit
-from runtui.domain.filter_tree import Filter
 from runtui.domain.properties import EDITABLE_BY_NAME
 from runtui.domain.report import Outcome, Report, sentences
 from runtui.domain.text import count_words, visible
@@ -53,6 +52,9 @@ from runtui.services.writing.bulk import Bulk
 from runtui.services.writing.save import Save, Step
 from runtui.services.writing.undo import doubt_of, drafts_to_undo
 from runtui.settings import state_folder
+
+if TYPE_CHECKING:
+    from runtui.domain.filter_tree import Filter
 
 STANDARD_INPUT = "-"
 
@@ -145,7 +147,7 @@ def _with_standard_input(run_ids: Sequence[str]) -> list[str]:
 @command
 async def _send_to(
     session: SessionSpec,
-    wanted: Filter | Sequence[str],
+    wanted: Filter | list[str],
     workflow_id: str | None,
     draw_up: Callable[[Sequence[MarkedRun]], BulkDraft],
     options: ChangeOptions,
@@ -153,9 +155,9 @@ async def _send_to(
     async with connected(session) as workspace:
         with changes.nothing_sent_if_cancelled():
             found = await (
-                _filtered(workspace, wanted, options)
-                if isinstance(wanted, Filter)
-                else _named(workspace, wanted, workflow_id, options)
+                _named(workspace, wanted, workflow_id, options)
+                if isinstance(wanted, list)
+                else _filtered(workspace, wanted, options)
             )
         bulk = draw_up(found.runs)
         bulk = bulk._replace(left_out={**found.left_out, **bulk.left_out})

@@ -8,6 +8,8 @@ as visible marks; `ControlFilter` removes whatever got past them from every segm
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from functools import cache
 from typing import Final, Literal
 
 from rich.cells import cell_len, set_cell_size, split_graphemes, split_text
@@ -91,7 +93,25 @@ class ControlFilter(LineFilter):
 
 
 CONTROL_FILTER: Final = ControlFilter()
-"""The instance for `App.get_line_filters`; Textual caches filtered lines by filter, so there is one."""
+
+
+class AllFilters(LineFilter):
+    """Several filters, one after the other, as one: Textual keeps a line for each that it has passed."""
+
+    def __init__(self, filters: Sequence[LineFilter]) -> None:
+        super().__init__()
+        self._filters = filters
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        for each in self._filters:
+            segments = each.apply(segments, background)
+        return segments
+
+
+@cache
+def as_one_filter(*filters: LineFilter) -> LineFilter:
+    """The filters as one, the same each time: Textual finds what it has kept by the filter."""
+    return AllFilters(filters)
 
 
 def _is_harmless(segment: Segment) -> bool:
