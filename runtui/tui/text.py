@@ -144,9 +144,8 @@ _BEFORE_THE_VALUE: Final = re.compile(r" *(?:[·→] |\w+(?: \w+)? {2,}(?=\S))?"
 """The blanks before a fact, and its bullet or its label, which two blanks follow."""
 _WORD_ENDS: Final = r"\s+|(?<=[\u2e80-\uffdf])(?=[\u2e80-\uffdf])"
 _ADDRESS_ENDS: Final = _WORD_ENDS + r"|(?<=[^/\s]/)(?=[^/\s])|(?<=\S)(?=[?&]\S)|(?<=_)"
-"""Where a line may end: after blanks, and between East Asian characters; in an address also between its parts, and
-between those of a run's id. They are compiled for the first such line: that takes as long as all the rest here.
-"""
+"""Where a line may end: after blanks, between East Asian characters; in an address also after its parts. They are
+compiled for the first such line: that takes as long as all the rest here."""
 
 
 def wrapped(line: Content, width: int) -> list[Content]:

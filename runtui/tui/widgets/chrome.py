@@ -100,6 +100,11 @@ class HeaderLine(Widget):
             counts.pop()
 
 
+def is_counted(runs: int, progress: Progress | None) -> bool:
+    """Whether it is known how many runs there are: some are in the store, or they were listed."""
+    return runs > 0 or (progress is not None and progress.finished_at is not None)
+
+
 def headline(
     settings: Settings,
     runs: int,
@@ -112,7 +117,7 @@ def headline(
 ) -> Headline:
     """The headline: tenant, badges, the number of runs, and the age of the list."""
     counts = [f"{unknown} unknown"] if unknown else []
-    counts += [count_words(runs, "run")]
+    counts += [count_words(runs, "run")] if is_counted(runs, progress) else []
     badges = (sandbox_badge(sandbox),) * settings.is_sandbox + ("READ-ONLY",) * read_only
     if progress is None:
         state = ""
