@@ -28,11 +28,9 @@ from runtui.options import (
 
 TOP_LEVEL: Final = ("default-profile", "keys", "profiles")
 PROFILE_VARIABLE: Final = "RUNTUI_PROFILE"
-_HEADER: Final = re.compile(r"\s*\[\s*profiles\s*\.\s*(?P<name>\"[^\"]*\"|'[^']*'|[\w-]+)\s*\]")
+_NAME: Final = r"(\"[^\"]*\"|'[^']*'|[\w-]+)"
 _KEYS: Final = "[keys]"
 """The section of `lines` for the keys of actions; no profile has such a name."""
-_KEYS_HEADER: Final = re.compile(r"\s*\[\s*keys\s*\]")
-_KEY: Final = re.compile(r"\s*(?P<key>\"[^\"]*\"|'[^']*'|[\w-]+)\s*=")
 
 
 class Chosen(NamedTuple):
@@ -265,11 +263,11 @@ def _lines(text: str) -> dict[tuple[str, str], int]:
     places: dict[tuple[str, str], int] = {}
     section = ""
     for number, line in enumerate(text.splitlines(), 1):
-        if header := _HEADER.match(line):
-            section = header["name"].strip("\"'")
-        elif _KEYS_HEADER.match(line):
+        if header := re.match(rf"\s*\[\s*profiles\s*\.\s*{_NAME}\s*\]", line):
+            section = header[1].strip("\"'")
+        elif re.match(r"\s*\[\s*keys\s*\]", line):
             section = _KEYS
             places.setdefault(("", "keys"), number)
-        elif key := _KEY.match(line):
-            places.setdefault((section, key["key"].strip("\"'")), number)
+        elif key := re.match(rf"\s*{_NAME}\s*=", line):
+            places.setdefault((section, key[1].strip("\"'")), number)
     return places

@@ -161,18 +161,14 @@ def read_proxy(value: object) -> str:
     found = _PROXY.fullmatch(text)
     if found is None:
         raise ValueError("It must be an address such as http://proxy.example:8080.")
-    _check_port(found["port"])
+    if (port := found["port"]) is not None and not 0 < int(port) < 65_536:
+        raise ValueError(f"There is no port {port}.")
     if found["scheme"].startswith("socks"):
         from importlib.util import find_spec
 
         if find_spec("socksio") is None:
             raise ValueError("A SOCKS proxy needs one more package: pip install socksio, or install runtui[socks].")
     return text
-
-
-def _check_port(port: str | None) -> None:
-    if port is not None and not 0 < int(port) < 65_536:
-        raise ValueError(f"There is no port {port}.")
 
 
 def read_path(text: str) -> Path:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from runtui.auth.errors import SignInError, not_signed_in
 
@@ -17,8 +17,7 @@ _EXPIRES_SOON_SECONDS = 300
 """A token with less left is renewed before it is used, as MSAL does."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class Account(NamedTuple):
     """An account that is signed in. Foreign text."""
 
     username: str
@@ -53,8 +52,7 @@ class AccessToken:
         return None if self.expires_at is None else datetime.fromtimestamp(self.expires_at, UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class SignedIn:
+class SignedIn(NamedTuple):
     """An account and its token; None where there is none."""
 
     account: Account | None

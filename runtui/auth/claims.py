@@ -25,9 +25,6 @@ _LONGEST_LABEL: Final = 256
 _LONGEST_CHALLENGE: Final = 16_384
 """Characters of a challenge that are read."""
 
-_CLAIMS: Final = re.compile(r"\bclaims\s*=\s*\"([A-Za-z0-9+/_=-]*)\"", re.IGNORECASE)
-_INSUFFICIENT: Final = re.compile(r"\berror\s*=\s*\"?insufficient_claims\b", re.IGNORECASE)
-
 
 class Claims(NamedTuple):
     """The claims of a token. Texts are printable; empty and None stand for a claim that is missing."""
@@ -60,8 +57,8 @@ def wanted_claims(challenge: str) -> str:
     `challenge` may hold several schemes and challenges, as servers send them.
     """
     challenge = challenge[:_LONGEST_CHALLENGE]
-    found = _CLAIMS.search(challenge)
-    if found is None or not _INSUFFICIENT.search(challenge):
+    found = re.search(r'(?i)\bclaims\s*=\s*"([A-Za-z0-9+/_=-]*)"', challenge)
+    if found is None or not re.search(r'(?i)\berror\s*=\s*"?insufficient_claims\b', challenge):
         return ""
     encoded = found[1].rstrip("=").replace("-", "+").replace("_", "/")
     try:

@@ -17,9 +17,6 @@ from runtui.redact import redact
 _LONGEST: Final = 600
 """Characters of foreign text that are kept."""
 
-_CODE: Final = re.compile(r"\bAADSTS([0-9]{4,8})\b")
-_TAIL: Final = re.compile(r"\s*\b(?:Trace ID|Correlation ID|Timestamp):.*", re.DOTALL)
-
 
 class SignInError(RuntuiError):
     """A sign-in failed or has ended. All foreign text in it is redacted."""
@@ -203,7 +200,7 @@ def from_oauth_error(
     words = by_code or _BY_SUBERROR.get(suberror) or by_method or _BY_ERROR.get(error)
     if words is None:
         words = _Words(f"The sign-in service refused: {error or 'no reason given'}", "", "Ask an administrator.")
-    headline = _TAIL.sub("", description).strip()
+    headline = re.sub(r"(?s)\s*\b(?:Trace ID|Correlation ID|Timestamp):.*", "", description).strip()
     message = " ".join(part for part in (words.message, f"It says: {headline}" if headline else "") if part)
     hint = words.hint
     if words in (_CONSENT, _UNKNOWN):
@@ -240,7 +237,7 @@ def _redacted(answer: Mapping[str, Any], name: str) -> str:
 def _codes(answer: Mapping[str, Any], description: str) -> list[int]:
     given = answer.get("error_codes")
     codes = [code for code in given if isinstance(code, int)] if isinstance(given, list) else []
-    return codes + [int(code) for code in _CODE.findall(description)]
+    return codes + [int(code) for code in re.findall(r"\bAADSTS([0-9]{4,8})\b", description)]
 
 
 def _reference(answer: Mapping[str, Any], description: str) -> Iterator[str]:

@@ -19,11 +19,6 @@ from runtui.errors import UsageError
 from runtui.redact import SHORTEST_SECRET, can_be_hidden, register_secret
 from runtui.settings import SignInSettings
 
-_TOKEN: Final = re.compile(r"[!-~]+")
-_SCHEME: Final = re.compile(r"\Abearer(?:\s+|$)", re.IGNORECASE)
-_PRIVATE_KEY: Final = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL)
-_CERTIFICATE: Final = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
-
 _LARGEST_FILE: Final = 65_536
 """Bytes of a token file that are read."""
 
@@ -113,10 +108,10 @@ def _bare_token(value: str, hint: str) -> str:
         UsageError: it is empty, holds a blank or a control character (it would corrupt the header), or is a short word
             or number (it could not be told from ordinary data).
     """
-    token = _SCHEME.sub("", value.strip())
+    token = re.sub(r"(?i)\Abearer(?:\s+|$)", "", value.strip())
     if not token:
         _refuse("It is empty.", hint)
-    if not _TOKEN.fullmatch(token):
+    if not re.fullmatch(r"[!-~]+", token):
         _refuse("A bearer token is one word of visible ASCII characters.", hint)
     if not can_be_hidden(token):
         _refuse(
@@ -174,7 +169,8 @@ def _certificate(settings: SignInSettings, environ: Mapping[str, str]) -> dict[s
     if path.suffix.lower() in (".pfx", ".p12"):
         return {"private_key_pfx_path": str(path), "public_certificate": True, "passphrase": password}
     pem = _read_text(path, "The certificate")
-    key, public = _PRIVATE_KEY.search(pem), _CERTIFICATE.findall(pem)
+    key = re.search(r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", pem)
+    public = re.findall(r"(?s)-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", pem)
     if key is None or not public:
         raise bad_certificate(path)
     try:

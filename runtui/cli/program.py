@@ -12,7 +12,7 @@ import gc
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,7 +35,8 @@ _OUTPUT_FAILURES: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, er
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the process's exit code."""
     _open_streams()
-    given = vars(command_parser().parse_args(arguments))
+    arguments = sys.argv[1:] if arguments is None else arguments
+    given = vars(_without_command(arguments) or command_parser(*arguments[:1]).parse_args(arguments))
     from runtui.log import crash_sentence, strays_reported
 
     command: Command = given.pop("command")
@@ -202,8 +203,8 @@ class _Parser(_SuggestingParser):
         return super().format_help() + (_scenario_list() if self._command.lists_scenarios else "")
 
 
-def command_parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line; what it parses has the `Command` under "command"."""
+def command_parser(first: str = "") -> argparse.ArgumentParser:
+    """The parser of all commands, or of the one called `first`; what it parses has the `Command` under "command"."""
     parser = _SuggestingParser(
         prog="runtui",
         usage="runtui [-h] [--version] [options] [COMMAND ...]",
@@ -212,8 +213,23 @@ def command_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"runtui {__version__}")
     _fill(parser, TUI)
-    _add_commands(parser, COMMANDS, "COMMAND")
+    _add_commands(parser, [command for command in COMMANDS if command.name == first] or COMMANDS, "COMMAND")
     return parser
+
+
+def _without_command(arguments: Sequence[str]) -> argparse.Namespace | None:
+    """What a command line of options alone says, as `command_parser` reads it; None for any other, and for a wrong one.
+
+    The terminal UI starts without the parsers of all the commands.
+    """
+    if arguments and not arguments[0].startswith("-"):
+        return None
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    _fill(parser, TUI)
+    with suppress(argparse.ArgumentError):
+        given, others = parser.parse_known_args(arguments)
+        return given if not others else None
+    return None
 
 
 def _add_commands(parser: argparse.ArgumentParser, commands: Sequence[Command], metavar: str) -> None:

@@ -10,7 +10,6 @@ Conditions are never NULL, so that NOT is their opposite.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 from runtui.domain.properties import PROCESSING_STATUS, PROPERTIES, OpenEnum, Property
@@ -102,8 +101,7 @@ FILTER_FIELDS: Final = (
 """Every property, and what is worked out of several."""
 
 
-@dataclass(frozen=True, slots=True)
-class HasText:
+class HasText(NamedTuple):
     """Plain text: part of the workflow's name, the run's id, status or type, whatever the case."""
 
     text: str
@@ -113,8 +111,7 @@ class HasText:
         return f"({' OR '.join(f'instr({name}, ?)' for name in columns)})", (self.text.casefold(),) * len(columns)
 
 
-@dataclass(frozen=True, slots=True)
-class IsOneOf:
+class IsOneOf(NamedTuple):
     """An enumeration is one of these: a known name exactly, anything else as the beginning of a name. "" is: none."""
 
     field: FilterField
@@ -135,8 +132,7 @@ class IsOneOf:
         return f"({' OR '.join(conditions)})", tuple(keys)
 
 
-@dataclass(frozen=True, slots=True)
-class TextIs:
+class TextIs(NamedTuple):
     """A text has this in it, or (`whole`) is this, whatever the case."""
 
     field: FilterField
@@ -148,8 +144,7 @@ class TextIs:
         return sql, (self.text.casefold(),)
 
 
-@dataclass(frozen=True, slots=True)
-class InResults:
+class InResults(NamedTuple):
     """A result of the run has this in it, or (`whole`) is this, whatever the case."""
 
     field: FilterField
@@ -161,8 +156,7 @@ class InResults:
         return f"run.rowid IN ({rows})", (self.text.casefold(),)
 
 
-@dataclass(frozen=True, slots=True)
-class CountIs:
+class CountIs(NamedTuple):
     """A count compares to a number; a run without that count never does."""
 
     field: FilterField
@@ -173,8 +167,7 @@ class CountIs:
         return f"({self.field.sql} {self.operator} ? AND {self.field.sql} > {ABSENT})", (self.value,)
 
 
-@dataclass(frozen=True, slots=True)
-class TimeIs:
+class TimeIs(NamedTuple):
     """A time compares to a stretch of time, `first` up to but without `end` (ticks): a day, a minute, one tick.
 
     "After" a day is after its end. A run without that time never compares.
@@ -199,8 +192,7 @@ class TimeIs:
         return f"({sql} AND {self.field.present or column} > {ABSENT})", values
 
 
-@dataclass(frozen=True, slots=True)
-class Absent:
+class Absent(NamedTuple):
     """A count or a time is not there."""
 
     field: FilterField
@@ -209,8 +201,7 @@ class Absent:
         return f"{self.field.present or self.field.sql} = {ABSENT}", ()
 
 
-@dataclass(frozen=True, slots=True)
-class IsFlag:
+class IsFlag(NamedTuple):
     """A run has a flag; `now` (ticks) decides what is stuck, and which snooze has ended."""
 
     flag: Flag
@@ -220,8 +211,7 @@ class IsFlag:
         return (_triage if self.flag in TRIAGE_FLAGS else _is)(self.flag, self.now)
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(NamedTuple):
     """The part does not hold."""
 
     part: Node
@@ -231,8 +221,7 @@ class Not:
         return f"NOT {sql}", values
 
 
-@dataclass(frozen=True, slots=True)
-class AllOf:
+class AllOf(NamedTuple):
     """Every part holds."""
 
     parts: tuple[Node, ...]
@@ -241,8 +230,7 @@ class AllOf:
         return _join(" AND ", self.parts)
 
 
-@dataclass(frozen=True, slots=True)
-class AnyOf:
+class AnyOf(NamedTuple):
     """At least one part holds."""
 
     parts: tuple[Node, ...]
@@ -252,10 +240,10 @@ class AnyOf:
 
 
 Node: TypeAlias = HasText | IsOneOf | TextIs | InResults | CountIs | TimeIs | Absent | IsFlag | Not | AllOf | AnyOf
+"""As tuples, nodes of two kinds may be equal: two filters are told apart by their text, which a tree is read from."""
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(NamedTuple):
     """A filter as typed, and what it means."""
 
     text: str

@@ -19,7 +19,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import timedelta, tzinfo
-from difflib import get_close_matches
 from typing import Final, NamedTuple, cast
 
 from runtui.domain.filter_tree import (
@@ -303,5 +302,7 @@ def _stretch(text: str, now: int, zone: tzinfo | None) -> tuple[int, int]:
 
 def _nearest(typed: str, names: list[str]) -> str | None:
     folded = {name.casefold(): name for name in names}
+    from difflib import get_close_matches
+
     near = get_close_matches(typed.casefold(), list(folded), n=1, cutoff=0.6)
     return folded[near[0]] if near else None

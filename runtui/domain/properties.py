@@ -3,7 +3,8 @@
 Invariant: a `Property` never changes a value. `read` says what a received value means to us, `parse` turns typed text
 into a JSON value or refuses it with a sentence, `problem` says why a JSON value may not be sent. Which properties may
 be written, and which are Required: the API page "Update run" (Microsoft Graph beta). Types and bounds: OData 4.01.
-pydantic judges the values to be sent; it is imported at the first check, so that listing runs does not wait for it.
+pydantic's core judges the values to be sent. It is imported at the first check: listing runs needs none of it; models
+and type adapters, which take three times as much memory, are not needed for single values.
 
 The enumerations are open as Graph's evolvable enums are: a value we do not know is kept, shown and sent back as
 received; it is only never offered as a choice of ours. Members and their order: the service metadata
@@ -25,7 +26,7 @@ from runtui.domain.times import interpret, parse_ticks
 from runtui.errors import FieldError
 
 if TYPE_CHECKING:
-    from pydantic import TypeAdapter
+    from pydantic_core import SchemaValidator
 
 INT32_MAX: Final = 2_147_483_647
 INT32_MIN: Final = -2_147_483_648
@@ -168,14 +169,14 @@ class Property:
 
     def problem(self, value: object) -> str | None:
         """Why this JSON value may not be written, in one sentence; None when it may."""
-        from pydantic import ValidationError
+        from pydantic_core import ValidationError
 
         if value is None:
             return f"{self.name} is required and cannot be null." if self.required else None
         try:
-            _adapter(self.kind).validate_python(value)
+            _validator(self.kind).validate_python(value)
         except ValidationError as error:
-            first = error.errors()[0]
+            first = error.errors(include_url=False)[0]  # for its version a URL would load pydantic
             return _sentence(first["type"], first["msg"], value)
         if self.choices is not None and not self.choices.is_known(str(value)):
             return f"{_json_word(value)} is not a {self.choices.name}. Possible: {', '.join(self.choices.names)}."
@@ -227,20 +228,14 @@ def same_value(left: object, right: object) -> bool:
 
 
 @cache
-def _adapter(kind: PropertyKind) -> TypeAdapter[str] | TypeAdapter[int]:
-    from typing import Annotated
+def _validator(kind: PropertyKind) -> SchemaValidator:
+    from pydantic_core import SchemaValidator
+    from pydantic_core.core_schema import int_schema, no_info_after_validator_function, str_schema
 
-    from pydantic import AfterValidator, Field, StrictInt, StrictStr, TypeAdapter
-
-    def is_moment(text: str) -> str:
-        parse_ticks(text)
-        return text
-
+    text = str_schema(strict=True)
     if kind == "count":
-        return TypeAdapter(Annotated[StrictInt, Field(ge=0, le=INT32_MAX)])
-    if kind == "datetime":
-        return TypeAdapter(Annotated[StrictStr, AfterValidator(is_moment)])
-    return TypeAdapter(StrictStr)
+        return SchemaValidator(int_schema(strict=True, ge=0, le=INT32_MAX))
+    return SchemaValidator(no_info_after_validator_function(parse_ticks, text) if kind == "datetime" else text)
 
 
 def _sentence(error_type: str, message: str, value: object) -> str:

@@ -73,6 +73,23 @@ def view_of(settings: ListSettings, own: Sequence[View]) -> View | None:
     return next(iter(exact or views if settings.filter else exact), None)
 
 
+def problems_toggled(settings: ListSettings) -> ListSettings:
+    """Only the runs with problems, or all runs where it is those already."""
+    return settings._replace(filter="" if settings.filter == PROBLEMS else PROBLEMS)
+
+
+def view_toggled(settings: ListSettings, own: Sequence[View], number: int) -> ListSettings:
+    """The view of a number, counted from 1, or all runs where it is shown already.
+
+    Raises:
+        IndexError: there is no such view.
+    """
+    view = all_views(own)[number - 1]
+    if view == view_of(settings, own):
+        return settings._replace(filter="")
+    return view.settings._replace(columns=view.settings.columns or settings.columns)
+
+
 _KINDS: Final = {item.key: item.kind for item in PROPERTIES}
 _ORDERS: Final = {
     "count": ("most first", "fewest first"),

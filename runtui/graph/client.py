@@ -151,15 +151,15 @@ class GraphClient:
 
     async def peek(self, workflow_id: str, run_id: str) -> Answer:
         """One run, as it is now, asked once and with the token at hand: nobody is made to sign in for it."""
-        path, headers = run_path(workflow_id, run_id), prefer(ALL_ENUM_MEMBERS)
-        exchange = await self._transport.send("GET", path, purpose="read run", headers=headers)
-        return _about(run_id, exchange, writing=False)
+        return _about(run_id, await self._glance(run_path(workflow_id, run_id), "read run"), writing=False)
 
     async def custom_task_extension(self, extension_id: str) -> dict[str, Any] | None:
         """A custom task extension, asked for once and with the token at hand; None where it cannot be read."""
-        path, headers = extension_path(extension_id), prefer(ALL_ENUM_MEMBERS)
-        exchange = await self._transport.send("GET", path, purpose="read custom task extension", headers=headers)
+        exchange = await self._glance(extension_path(extension_id), "read custom task extension")
         return read_answer(exchange, writing=False)[0]
+
+    async def _glance(self, path: str, purpose: str) -> Exchange:
+        return await self._transport.send("GET", path, purpose=purpose, headers=prefer(ALL_ENUM_MEMBERS))
 
     async def update_run(self, update: RunUpdate) -> Answer:
         """Change one run, with one request over a connection of its own; the entity is None when the server answers

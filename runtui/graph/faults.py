@@ -193,8 +193,6 @@ _BY_FAILURE: dict[FailureKind, tuple[str, str]] = {
 # word of Graph's.
 _NOT_A_REFUSAL = frozenset({407, 408, 424, 499})
 
-_TITLE_TAG = re.compile(r"<title[^>]*>(.{1,200}?)</title>", re.IGNORECASE | re.DOTALL)
-
 
 def fault_of(exchange: Exchange, *, writing: bool) -> Fault | None:
     return read_answer(exchange, writing=writing)[1]
@@ -325,7 +323,7 @@ def _what_it_is(exchange: Exchange) -> str:
     text = exchange.body_text
     kind = exchange.content_type or "of no stated type"
     if "html" in kind or text.lstrip()[:1] == "<":
-        found = _TITLE_TAG.search(text[:20_000])
+        found = re.search(r"(?is)<title[^>]*>(.{1,200}?)</title>", text[:20_000])
         title = f' titled "{" ".join(found[1].split())}"' if found else ""
         return f"The server answered {exchange.status} with a web page{title}, not with Graph's JSON."
     return f"The server answered {exchange.status} with a body that is not Graph's JSON ({kind})."

@@ -21,8 +21,6 @@ from runtui.graph.root import root_is_loopback
 
 _CHOSEN = "proxy (--proxy, RUNTUI_PROXY, or the profile)"
 
-_GZIP_WINDOW_BITS = 31
-
 
 def load_httpx() -> None:
     """Import httpx without its command line, and with the event loop support that its first request would load.
@@ -147,7 +145,7 @@ class BoundedBody:
         if encoding not in ("", "identity", "gzip", "x-gzip"):
             raise BodyError(FailureKind.ENCODING, f"The answer is packed as {encoding!r}, which was not asked for.")
         self._limit = limit
-        self._unpacker = zlib.decompressobj(_GZIP_WINDOW_BITS) if "gzip" in encoding else None
+        self._unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16) if "gzip" in encoding else None
         self._data = bytearray()
         self.truncated = False
 

@@ -46,12 +46,6 @@ MAX_CONNECTIONS = 16
 CONNECT_SECONDS = 10.0
 """The part of a request's time that may pass before a connection stands."""
 
-# RFC 6750: a token is visible ASCII. Anything else would end the header, and httpx would print the token in its error.
-_TOKEN = re.compile(r"[!-~]+")
-
-# What a header may hold, so that it says what was meant and ends where it should: printable ASCII, no blank at an end.
-_HEADER_VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
-
 _SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
 
 
@@ -307,7 +301,8 @@ class Transport:
             token = await self._token()
         except RuntuiError as error:
             raise _RequestEndedError(Failure(FailureKind.TOKEN, "no", redact(error.message or error.title))) from None
-        if not _TOKEN.fullmatch(token):
+        # RFC 6750: visible ASCII. Anything else would end the header, and httpx would print the token in its error.
+        if not re.fullmatch(r"[!-~]+", token):
             what = "The token is empty." if not token else "The token holds characters that no token can have."
             raise _RequestEndedError(Failure(FailureKind.TOKEN, "no", what))
         register_secret(token)
@@ -349,7 +344,8 @@ class Transport:
 
 def _check_headers(headers: Iterable[tuple[str, str]]) -> None:
     for name, value in headers:
-        if not _HEADER_VALUE.fullmatch(value):
+        # It says what was meant and ends where it should: printable ASCII, no blank at an end.
+        if not re.fullmatch(r"[!-~](?:[ -~]*[!-~])?", value):
             what = "would hold characters that no header can carry" if value else "is empty"
             raise _RequestEndedError(Failure(FailureKind.HEADER, "no", f"The header {name} {what}."))
 

@@ -18,12 +18,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtui.command_line import CommandLine, SessionSpec
 from runtui.domain.bulk_draft import GONE, MOST_BY_KEY, SAME_ALREADY, BulkDraft, LeftOut, MarkedRun, drafts_of
 from runtui.domain.draft import Draft, Edit
-from runtui.domain.filter_tree import Filter
 from runtui.domain.properties import EDITABLE_BY_NAME
 from runtui.domain.report import Outcome, Report, sentences
 from runtui.domain.text import count_words, visible
@@ -53,6 +52,9 @@ from runtui.services.writing.bulk import Bulk
 from runtui.services.writing.save import Save, Step
 from runtui.services.writing.undo import doubt_of, drafts_to_undo
 from runtui.settings import state_folder
+
+if TYPE_CHECKING:
+    from runtui.domain.filter_tree import Filter
 
 STANDARD_INPUT = "-"
 
@@ -145,7 +147,7 @@ def _with_standard_input(run_ids: Sequence[str]) -> list[str]:
 @command
 async def _send_to(
     session: SessionSpec,
-    wanted: Filter | Sequence[str],
+    wanted: Filter | list[str],
     workflow_id: str | None,
     draw_up: Callable[[Sequence[MarkedRun]], BulkDraft],
     options: ChangeOptions,
@@ -153,9 +155,9 @@ async def _send_to(
     async with connected(session) as workspace:
         with changes.nothing_sent_if_cancelled():
             found = await (
-                _filtered(workspace, wanted, options)
-                if isinstance(wanted, Filter)
-                else _named(workspace, wanted, workflow_id, options)
+                _named(workspace, wanted, workflow_id, options)
+                if isinstance(wanted, list)
+                else _filtered(workspace, wanted, options)
             )
         bulk = draw_up(found.runs)
         bulk = bulk._replace(left_out={**found.left_out, **bulk.left_out})
@@ -296,7 +298,7 @@ async def send_many(workspace: Workspace, bulk: BulkDraft, names: Mapping[str, s
         if bulk.drafts and not options.yes and not await _is_confirmed(len(bulk.drafts)):
             narrate("Not confirmed. Nothing was sent.")
             return ExitCode.NOT_DONE
-    lines.print_left_out(bulk)
+    lines.print_left_out(workspace, bulk)
     if bulk.drafts:
         sent = workspace.saves.submit_many(
             bulk.drafts, undoes=bulk.undoes, holds=not options.keep_going, why=options.reason
@@ -352,11 +354,12 @@ class _Lines:
         for draft in bulk.drafts:
             changes.print_request(draft, *workspace.client.target(draft), as_json=self._as_json, runId=draft.run_id)
 
-    def print_left_out(self, bulk: BulkDraft) -> None:
+    def print_left_out(self, workspace: Workspace, bulk: BulkDraft) -> None:
         """What becomes of the runs that nothing is sent to."""
         for run_id, why in bulk.left_out.items():
             outcome = Outcome.DONE if why is SAME_ALREADY else Outcome.NOT_DONE
-            self._print(Draft(run_id, "", {}), outcome, why.sentence)
+            stored = stored_run(workspace, run_id)
+            self._print(Draft(run_id, stored.workflow_id if stored is not None else "", {}), outcome, why.sentence)
 
     def print_end(self, save: Save) -> None:
         outcome = save.outcome or Outcome.UNKNOWN

@@ -293,9 +293,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action(
         "choose_value", "values", "choose", "choose", "Choose the value under the cursor.", 90, call="press('enter')"
     ),
-    Action(
-        "close_values", "values", "back", "keep", "Close the dropdown; the value stays.", 80, call="press('escape')"
-    ),
+    Action("close_values", "values", "back", "keep", "Close the dropdown unchanged.", 80, call="press('escape')"),
     # A draft whose run has changed
     Action(
         "merge",

@@ -1,4 +1,4 @@
-"""Keys that move the cursor or open the help, answered on the first rows while the screen is loaded.
+"""Keys that move the cursor, show a view or open the help, answered on the first rows while the screen is loaded.
 
 Invariant: the screen ends up as if there were no preview: all that was read is handed on to it, in order. A preview
 ends with the help, or at the first key that does something else.
@@ -7,20 +7,22 @@ ends with the help, or at the first key that does something else.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Final
 
 from runtui.domain.times import now_ticks
+from runtui.domain.views import MOST_VIEWS, all_views, problems_toggled, view_toggled
 from runtui.keys.actions import ACTION_BY_ID, Action, in_scopes
 from runtui.keys.names import is_text, key_text
 from runtui.prelude.first_paint import FirstPaint, query_of
 from runtui.prelude.snapshot import placed
 from runtui.prelude.terminal import write
 from runtui.services.preferences import KeptChoices
-from runtui.services.store import EVERY_RUN, MANY_RUNS, Store
+from runtui.services.store import EVERY_RUN, MANY_RUNS, RunRows, Store
 
 _HELP: Final = "help"
-"""The id of the action that opens the help."""
+_PROBLEMS: Final = "problems"
+_VIEWS: Final = {f"view_{number}": number for number in range(1, MOST_VIEWS + 1)}
+"""The ids of the actions that open the help or show other runs; of those of views, their numbers."""
 
 _SEQUENCES: Final[Mapping[str, tuple[bytes, ...]]] = {
     "up": (b"\x1b[A", b"\x1bOA"),
@@ -49,9 +51,10 @@ class Preview:
         self._paint, self._store, self._kept = paint, store, kept
         self._shown: Sequence[str] = ()
         self._top = self._cursor = 0
-        is_soon_counted = not kept.runs.filter or store.count(EVERY_RUN) < MANY_RUNS
-        moving = _keys_of(*in_scopes("table")) if moves and is_soon_counted else {}
-        self._does = moving | _keys_of(ACTION_BY_ID[_HELP])
+        is_soon_counted = store.count(EVERY_RUN) < MANY_RUNS
+        moving = in_scopes("table") if moves and (is_soon_counted or not kept.runs.filter) else ()
+        viewing = (_PROBLEMS, *_VIEWS) if moves and is_soon_counted else ()
+        self._does = _keys_of(*moving, *(ACTION_BY_ID[action] for action in (*viewing, _HELP)))
         self.is_over = False
         """Whether the next key is for the screen alone."""
         self.shows_help = False
@@ -59,9 +62,10 @@ class Preview:
         """All that was read: what is acted on, and what is not."""
         self._acted_on = 0
 
-    @cached_property
-    def _total(self) -> int:
-        return self._store.count(query_of(self._kept.runs, now_ticks()))
+    @property
+    def _rows(self) -> RunRows:
+        """Those of the list as it is shown."""
+        return RunRows(self._store, query_of(self._kept.runs, now_ticks()))
 
     def show(self) -> int:
         """Draw the rows that the store has by now, but over the help; return how many there are."""
@@ -74,13 +78,13 @@ class Preview:
     def feed(self, data: bytes) -> None:
         """Act on what was typed, as far as it can be acted on here."""
         self.typed += data
-        acted_on = self._acted_on
+        acted_on, first_kept = self._acted_on, self._kept
         self._act()
         if acted_on < self._acted_on:
             if self.shows_help:
                 write(placed(self._paint.help(self._store)))
                 return
-            before = self._shown or self._paint.lines(self._store, self._kept)
+            before = self._shown or self._paint.lines(self._store, first_kept)
             self._shown = self._paint.lines(self._store, self._kept, self._top, self._cursor)
             write(placed(self._shown, before))
 
@@ -91,14 +95,35 @@ class Preview:
             if known is None:
                 self.is_over = not any(sequence.startswith(rest) for sequence in self._does)
                 return
-            self._acted_on += len(known)
-            if self._does[known] == _HELP:
+            action = self._does[known]
+            if action == _HELP:
                 self.is_over = self.shows_help = True
-            else:
-                self._move(self._does[known])
+            elif action != _PROBLEMS and action not in _VIEWS:
+                self._move(action)
+            elif not self._show_view(_VIEWS.get(action)):
+                self.is_over = True
+                return
+            self._acted_on += len(known)
+
+    def _show_view(self, number: int | None) -> bool:
+        """Show a view, None for the problems, with the cursor on the row that it was on; whether there is a row."""
+        settings, own = self._kept.runs, self._kept.views
+        if number is not None and number > len(all_views(own)):
+            return False
+        under_cursor = self._rows.window(self._cursor, 1)
+        wanted = problems_toggled(settings) if number is None else view_toggled(settings, own, number)
+        rows = RunRows(self._store, query_of(wanted, now_ticks()))
+        is_understood = (rows.query.filter is None) == (not wanted.filter)
+        if not (is_understood and (total := rows.count())):
+            return False
+        self._kept = self._kept._replace(runs=wanted)
+        self._cursor = (rows.position(under_cursor[0].id) if under_cursor else None) or 0
+        self._top = max(0, min(self._cursor - self._paint.rows // 2, total - self._paint.rows))
+        return True
 
     def _move(self, action: str) -> None:
         """Put the cursor where `LineTable` puts it."""
+        total = self._rows.count()
         page = max(1, self._paint.rows - 1)
         lines = {
             "cursor_up": self._cursor - 1,
@@ -106,9 +131,9 @@ class Preview:
             "page_up": self._cursor - page,
             "page_down": self._cursor + page,
             "first_row": 0,
-            "last_row": self._total - 1,
+            "last_row": total - 1,
         }
-        self._cursor = max(0, min(lines[action], self._total - 1))
+        self._cursor = max(0, min(lines[action], total - 1))
         self._top = max(self._cursor - self._paint.rows + 1, min(self._top, self._cursor))
 
 

@@ -143,8 +143,7 @@ def create_authority_app(authority: Authority) -> Starlette:
         headers = dict(request.headers)
         if headers.get("origin") == f"{request.url.scheme}://{headers.get('host')}":
             headers["origin"] = authority.base
-        response = authority.handle(request.method, f"/{request.path_params['path']}", headers, form)
-        return Response(response.body, response.status, headers=dict(response.headers))
+        return authority.handle(request.method, f"/{request.path_params['path']}", headers, form)
 
     return Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])
 

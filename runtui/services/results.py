@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from runtui.domain.filter_tree import AnyOf
 from runtui.domain.filters import parse_filter
@@ -24,7 +24,7 @@ from runtui.domain.triage.run_users import Extension, extension_of
 from runtui.errors import RuntuiError
 from runtui.graph.pages import GraphError
 from runtui.graph.results import RUNS_IN_BATCH, ReadResults
-from runtui.graph.retry import Backoff, Pace, Wait, concerns_all
+from runtui.graph.retry import Backoff, Pace, concerns_all
 from runtui.services.announcer import Announcer
 from runtui.services.store import RunQuery, Store, UnreadRun
 
@@ -45,8 +45,7 @@ CONCURRENT_BATCHES: Final = 3
 """Requests for results under way at once, beside those of a listing."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadingProgress:
+class ReadingProgress(NamedTuple):
     """What there is to say about the reading of results."""
 
     reading: bool = False
@@ -282,8 +281,8 @@ class ResultReader:
 
     async def _read_runs(self, unread: Sequence[UnreadRun]) -> None:
         """Some batches at a time, over one back-off."""
-        backoff = Backoff(self._tell_wait)
-        batches = _batches(unread)
+        backoff = Backoff(lambda wait: self._say(waiting_until=wait and wait.until))
+        batches = (unread[start : start + RUNS_IN_BATCH] for start in range(0, len(unread), RUNS_IN_BATCH))
 
         async def work() -> None:
             for batch in batches:
@@ -326,16 +325,9 @@ class ResultReader:
             raise _ReadingOverError(error) from error
         self._say(unreadable=self.progress.unreadable + runs, fault=self.progress.fault or error)
 
-    def _tell_wait(self, wait: Wait | None) -> None:
-        self._say(waiting_until=wait and wait.until)
-
     def _say(self, **facts: Any) -> None:
-        self.progress = replace(self.progress, **facts)
+        self.progress = self.progress._replace(**facts)
         self.changed.announce(self.progress)
-
-
-def _batches(runs: Sequence[UnreadRun]) -> Iterator[Sequence[UnreadRun]]:
-    return (runs[start : start + RUNS_IN_BATCH] for start in range(0, len(runs), RUNS_IN_BATCH))
 
 
 def runs_of_cause(query: RunQuery, cause: Cause) -> RunQuery:

@@ -8,16 +8,16 @@ are matched are casefolded. What follows from a result (its cause, its subject) 
 from __future__ import annotations
 
 import json
-import secrets
+import os
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
 
-from runtui.domain.filter_tree import IsFlag, Sql
 from runtui.domain.results import Cause, TaskResult, UserResult
 from runtui.domain.rows import ABSENT, storable
 
 if TYPE_CHECKING:
+    from runtui.domain.filter_tree import Sql
     from runtui.domain.triage.run_users import PersonResult
 
 # The SQL below is put together from conditions that `domain.filters` builds; whatever comes from a person or a server
@@ -167,7 +167,7 @@ def put_part(db: sqlite3.Connection, run_row: int, tasks: Received, users: Recei
     """
     if part is None:
         _delete(db, [-run_row])
-        part = secrets.randbits(62)
+        part = int.from_bytes(os.urandom(7), "big")
         db.execute("INSERT INTO reading VALUES (?, ?)", (-run_row, part))
     if _is_under_way(db, run_row, part):
         _add(db, -run_row, tasks, users)
@@ -261,6 +261,8 @@ def unread_runs(db: sqlite3.Connection, where: Sql, now: int, most: int) -> Unre
 
     `now` (ticks) decides what is stuck. A run that goes on with failed tasks is a problem too.
     """
+    from runtui.domain.filter_tree import IsFlag
+
     problem, values = IsFlag("problem", now).where()
     where_problem = f"{where[0]} AND ({problem} OR failed_tasks > 0)"
     is_read = "coalesce((SELECT as_of = last_updated FROM reading WHERE run_row = run.rowid), 0)"

@@ -34,7 +34,7 @@ from runtui.tui.output import DifferentialOutput
 from runtui.tui.screens.frame import PREPARE, Chrome, Frame
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.terminal import TerminalApp, starting_theme, tell_the_shell
-from runtui.tui.text import CONTROL_FILTER, content
+from runtui.tui.text import CONTROL_FILTER, as_one_filter, content
 from runtui.tui.widgets.chrome import StatusLine
 
 SHEETS: Final = ("base", "list", "form", "panel")
@@ -192,7 +192,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """The second wall: nothing that acts on a terminal is painted, whatever drew it."""
-        return [*super().get_line_filters(), CONTROL_FILTER]
+        return (as_one_filter(*super().get_line_filters(), CONTROL_FILTER),)
 
     def get_default_screen(self) -> Frame[None]:
         """The list: it is below all other screens."""

@@ -133,12 +133,13 @@ class KeyQueue:
 
     async def rest(self) -> None:
         """Wait until everything taken in has taken effect, and is drawn."""
+        while TAKEOVER.is_ahead:  # noqa: ASYNC110 - whoever draws it at last is part of Textual
+            await asyncio.sleep(FRAME_SECONDS)
         while True:
             await self.settled()
-            due = self._routed_at + FRAME_SECONDS - monotonic()
-            if due <= 0 and not TAKEOVER.is_ahead:
+            if (due := self._routed_at + FRAME_SECONDS - monotonic()) <= 0:
                 return
-            await asyncio.sleep(max(due, PAUSE_SECONDS))
+            await asyncio.sleep(due)
 
     def start(self) -> None:
         """Begin to route what waits."""

@@ -363,6 +363,7 @@ class TerminalApp(App[int]):
         super().__init__(driver_class=TerminalDriver, css_path=list(css_path))
         # An instance attribute, as Textual's own is: a class attribute would be hidden by it.
         self.animation_level = "none"
+        self._disable_notifications = self._disable_tooltips = True  # each screen would mount a widget for either
         self.console.size = terminal_size()  # Rich believes LINES and COLUMNS
         self.takes_over = takes_over
         """Whether the first entry into the alternate screen is left out."""
@@ -404,16 +405,11 @@ class TerminalApp(App[int]):
         """
         return [] if self.screen.styles.background.a == 1 else super()._background_screens
 
-    async def mount_ahead(self, screen: Screen[Any], *, draws: bool = False) -> None:
-        """Mount a screen that is not on the stack and lay it out: when it is pushed, it comes into sight at once.
-
-        With `draws` it is drawn too: then only what is another by then is drawn anew.
-        """
+    async def mount_ahead(self, screen: Screen[Any]) -> None:
+        """Mount a screen that is not on the stack and lay it out: when it is pushed, it comes into sight at once."""
         self._get_screen(screen)
         await AwaitMount(screen, [screen])
         lay_out(screen)
-        if draws and screen is not self.screen:
-            screen._compositor.render_full_update()
 
     def end_unattended(self) -> None:
         """End. Override it to finish first what is on its way: nobody may be there to press a key."""

@@ -8,6 +8,8 @@ as visible marks; `ControlFilter` removes whatever got past them from every segm
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from functools import cache
 from typing import Final, Literal
 
 from rich.cells import cell_len, set_cell_size, split_graphemes, split_text
@@ -91,7 +93,25 @@ class ControlFilter(LineFilter):
 
 
 CONTROL_FILTER: Final = ControlFilter()
-"""The instance for `App.get_line_filters`; Textual caches filtered lines by filter, so there is one."""
+
+
+class AllFilters(LineFilter):
+    """Several filters, one after the other, as one: Textual keeps a line for each that it has passed."""
+
+    def __init__(self, filters: Sequence[LineFilter]) -> None:
+        super().__init__()
+        self._filters = filters
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        for each in self._filters:
+            segments = each.apply(segments, background)
+        return segments
+
+
+@cache
+def as_one_filter(*filters: LineFilter) -> LineFilter:
+    """The filters as one, the same each time: Textual finds what it has kept by the filter."""
+    return AllFilters(filters)
 
 
 def _is_harmless(segment: Segment) -> bool:
@@ -124,9 +144,8 @@ _BEFORE_THE_VALUE: Final = re.compile(r" *(?:[·→] |\w+(?: \w+)? {2,}(?=\S))?"
 """The blanks before a fact, and its bullet or its label, which two blanks follow."""
 _WORD_ENDS: Final = r"\s+|(?<=[\u2e80-\uffdf])(?=[\u2e80-\uffdf])"
 _ADDRESS_ENDS: Final = _WORD_ENDS + r"|(?<=[^/\s]/)(?=[^/\s])|(?<=\S)(?=[?&]\S)|(?<=_)"
-"""Where a line may end: after blanks, and between East Asian characters; in an address also between its parts, and
-between those of a run's id. They are compiled for the first such line: that takes as long as all the rest here.
-"""
+"""Where a line may end: after blanks, between East Asian characters; in an address also after its parts. They are
+compiled for the first such line: that takes as long as all the rest here."""
 
 
 def wrapped(line: Content, width: int) -> list[Content]:

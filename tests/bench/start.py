@@ -24,6 +24,7 @@ ROW_OF_A_RUN = r"[✗■] (failed|quarantined) "
 ROW_UNDER_CURSOR = b"\x1b[7m"
 HELP = r"─ Help "
 PROBLEMS = r"─ Problems "
+FILTER_BOX = r"tab complete"
 PASS = "python -c pass"
 BARE = "bare Textual app"
 STALLS = (sys.executable, "-m", "tests.bench.stalls")
@@ -66,7 +67,14 @@ def stored_rows() -> Pairs:
 
 
 def stored_first_key() -> Pairs:
-    """A key that the screen itself has to answer: it filters the list."""
+    """A key that only the screen can answer: it opens the box in which a filter is typed."""
+    with with_stored_rows() as (command, env):
+        while True:
+            yield until(FILTER_BOX, command, env, "/"), bare_first_key()
+
+
+def stored_view() -> Pairs:
+    """A view is shown on the rows of the store, before the screen stands."""
     with with_stored_rows() as (command, env):
         while True:
             yield until(PROBLEMS, command, env, "x"), bare_first_key()
@@ -147,6 +155,7 @@ def of_the_start(figure: Callable[[Stopwatch], float]) -> Callable[[], Pairs]:
 ROWS = (
     Row("list in the store: rows on the screen", "ms wall", PASS, 3, stored_rows, rounds=9),
     Row("list in the store: first cursor key answered", "ms wall", BARE, 1.2, stored_first_move, rounds=9),
+    Row("list in the store: view shown", "ms wall", BARE, 1.2, stored_view, rounds=9),
     Row("list in the store: help opened", "ms wall", BARE, 1.2, stored_help, rounds=9),
     Row("list in the store: first other key answered", "ms wall", BARE, 1.2, stored_first_key, rounds=9),
     Row("demo: rows on the screen", "ms wall", BARE, 1.2, demo_rows, rounds=9),

@@ -14,10 +14,12 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from starlette.responses import Response
+
 from runtui.sandbox.authority.directory import DEMO_ADMIN, Principal, User
 from runtui.sandbox.authority.errors import OAuthError
 from runtui.sandbox.authority.grants import AuthorizationResponse, Autopilot
-from runtui.sandbox.authority.service import TOKEN, Authority, AuthorityResponse, route
+from runtui.sandbox.authority.service import TOKEN, Authority, route
 from runtui.sandbox.authority.tokens import Grant
 from runtui.sandbox.errors import GraphError
 from tests.contract.entra_programs import ConfidentialApplication, aadsts, authenticate
@@ -42,7 +44,7 @@ class Planned:
     """What the next requests to an endpoint meet instead of an answer."""
 
     endpoint: str
-    what: OAuthError | AuthorityResponse
+    what: OAuthError | Response
     times: int
 
 
@@ -57,18 +59,18 @@ class ScriptedAuthority(Authority):
         self._planned: list[Planned] = []
         self._lock = threading.RLock()
 
-    def handle(self, method: str, path: str, headers: Mapping[str, str], form: Mapping[str, str]) -> AuthorityResponse:
+    def handle(self, method: str, path: str, headers: Mapping[str, str], form: Mapping[str, str]) -> Response:
         with self._lock:
             answer = super().handle(method, path, headers, form)
             said = {name: form.get(name, "") for name in ("client_id", "scope", "claims")}
             endpoint = route(method, path)[0]
             grant = form.get("grant_type", "")
-            self.calls.append(Call(endpoint=endpoint, status=answer.status, grant=grant, **said))
+            self.calls.append(Call(endpoint=endpoint, status=answer.status_code, grant=grant, **said))
             return answer
 
     def serve(
         self, endpoint: str, tenant: str, method: str, headers: Mapping[str, str], form: Mapping[str, str]
-    ) -> AuthorityResponse:
+    ) -> Response:
         planned = next((planned for planned in self._planned if planned.endpoint == endpoint), None)
         if form.get("grant_type") == "client_credentials" and tenant in ("organizations", "common"):
             raise aadsts(50059)
@@ -153,21 +155,21 @@ class ScriptedAuthority(Authority):
         with self._lock:
             self._planned.append(Planned(endpoint, what, times))
 
-    def next_answer(self, answer: AuthorityResponse, *, endpoint: str = TOKEN, times: int = 1) -> None:
+    def next_answer(self, answer: Response, *, endpoint: str = TOKEN, times: int = 1) -> None:
         """Answer the next requests to an endpoint with anything at all, such as `unavailable()` or `web_page()`."""
         with self._lock:
             self._planned.append(Planned(endpoint, answer, times))
 
 
-def unavailable(retry_after: int | None = None, status: int = 503) -> AuthorityResponse:
+def unavailable(retry_after: int | None = None, status: int = 503) -> Response:
     wait = {} if retry_after is None else {"Retry-After": str(retry_after)}
-    return AuthorityResponse(status, {"Content-Type": "text/html", **wait}, b"<h1>Service Unavailable</h1>")
+    return Response(b"<h1>Service Unavailable</h1>", status, {"Content-Type": "text/html", **wait})
 
 
-def web_page(status: int = 200) -> AuthorityResponse:
+def web_page(status: int = 200) -> Response:
     """What a proxy or a hotel's network says in the place of the service."""
     page = b"<html><title>Sign in to the network</title></html>"
-    return AuthorityResponse(status, {"Content-Type": "text/html"}, page)
+    return Response(page, status, {"Content-Type": "text/html"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +221,7 @@ class MemoryHttp:
         answer = self._authority.handle(method, parts.path, small, form)
         if delay := self._authority.delays.get(route(method, parts.path)[0]):
             self._pause(delay)
-        return MemoryResponse(answer.status, answer.headers, answer.body.decode())
+        return MemoryResponse(answer.status_code, answer.headers, bytes(answer.body).decode())
 
 
 def _texts(parameters: Parameters) -> dict[str, str]:

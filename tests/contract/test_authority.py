@@ -182,8 +182,8 @@ class TestRefusals:
         authority.next_error(50076, claims='{"access_token":{"capolids":{"essential":true}}}')
         path = f"/{authority.directory.tenant_id}/oauth2/v2.0/token"
         answer = authority.handle("POST", path, {"client-request-id": correlation_id}, {})
-        body = json.loads(answer.body)
-        assert (answer.status, body["error"], body["suberror"]) == (400, "interaction_required", "basic_action")
+        body = json.loads(bytes(answer.body))
+        assert (answer.status_code, body["error"], body["suberror"]) == (400, "interaction_required", "basic_action")
         assert body["error_codes"] == [50076]
         assert body["correlation_id"] == correlation_id
         assert body["timestamp"] == "2026-11-20 10:00:00Z"
@@ -198,7 +198,7 @@ class TestRefusals:
         authority.next_answer(web_page())
         path = f"/{authority.directory.tenant_id}/oauth2/v2.0/token"
         answers = [authority.handle("POST", path, {}, {}) for _ in range(4)]
-        assert [answer.status for answer in answers] == [503, 503, 200, 400]
+        assert [answer.status_code for answer in answers] == [503, 503, 200, 400]
         assert answers[0].headers["Retry-After"] == "7"
         assert answers[2].headers["Content-Type"] == "text/html"
 
@@ -220,7 +220,7 @@ class TestRefusals:
     )
     def test_scopes_that_there_are_not(self, authority: ScriptedAuthority, scope: str, error: str, code: int) -> None:
         form = {"client_id": DEMO_APPLICATION.client_id, "scope": scope}
-        body = json.loads(authority.handle("POST", "/organizations/oauth2/v2.0/devicecode", {}, form).body)
+        body = json.loads(bytes(authority.handle("POST", "/organizations/oauth2/v2.0/devicecode", {}, form).body))
         assert (body["error"], body["error_codes"]) == (error, [code])
 
     def test_a_permission_that_nobody_agreed_to(self, authority: ScriptedAuthority) -> None:
@@ -233,7 +233,9 @@ class TestRefusals:
     def test_who_is_not_known(self, authority: ScriptedAuthority) -> None:
         form = {"client_id": DAEMON_ID, "scope": SCOPES[0]}
         codes = [
-            json.loads(authority.handle("POST", f"/{tenant}/oauth2/v2.0/devicecode", {}, form).body)["error_codes"]
+            json.loads(bytes(authority.handle("POST", f"/{tenant}/oauth2/v2.0/devicecode", {}, form).body))[
+                "error_codes"
+            ]
             for tenant in ("organizations", "fabrikam.example")
         ]
         assert codes == [[700016], [90002]]

@@ -59,18 +59,18 @@ class TestPrograms:
         authority = self.with_daemon(certificates=(b"",))
         form = {"grant_type": "client_credentials", "client_id": DAEMON_ID, "client_secret": "", "scope": SCOPES[0]}
         answer = authority.handle("POST", f"/{authority.directory.tenant_id}/oauth2/v2.0/token", {}, form)
-        assert json.loads(answer.body)["error_codes"] == [7000216]
+        assert json.loads(bytes(answer.body))["error_codes"] == [7000216]
 
     def test_a_tenant_must_be_named(self) -> None:
         authority = self.with_daemon(secret="right")
         form = {"grant_type": "client_credentials", "client_id": DAEMON_ID, "client_secret": "right"}
         answer = authority.handle("POST", "/organizations/oauth2/v2.0/token", {}, form)
-        assert json.loads(answer.body)["error_codes"] == [50059]
+        assert json.loads(bytes(answer.body))["error_codes"] == [50059]
 
     def test_a_public_program_is_not_a_daemon(self, authority: ScriptedAuthority) -> None:
         form = {"grant_type": "client_credentials", "client_id": DEMO_APPLICATION.client_id, "scope": SCOPES[0]}
         path = f"/{authority.directory.tenant_id}/oauth2/v2.0/token"
-        assert json.loads(authority.handle("POST", path, {}, form).body)["error_codes"] == [7000216]
+        assert json.loads(bytes(authority.handle("POST", path, {}, form).body))["error_codes"] == [7000216]
 
     @pytest.mark.parametrize("is_registered", [True, False])
     def test_a_certificate(self, is_registered: bool) -> None:

@@ -29,7 +29,10 @@ class Shell:
                          "RUNTUI_TOKEN": canary.TOKEN, "PYTHONUNBUFFERED": "1"}  # fmt: skip
 
     async def interrupted_at(self, words: str, *arguments: str) -> tuple[int, str]:
-        """Send ctrl+c the moment a line with these words is printed, twice; the exit code, and all that was printed."""
+        """Send ctrl+c the moment a line with these words is printed; the exit code, and all that was printed.
+
+        Once: a second one within the same moment ends a program at once, wherever it is.
+        """
         pipe = asyncio.subprocess.PIPE
         command = (sys.executable, "-m", "runtui", *arguments, "--root", self._root)
         process = await asyncio.create_subprocess_exec(*command, env=self._environ, stdout=pipe, stderr=pipe)
@@ -39,9 +42,8 @@ class Shell:
             async with asyncio.timeout(PATIENCE):
                 while words not in printed and (line := await process.stdout.readline()):
                     printed += line.decode()
-                for _ in range(2):
-                    if process.returncode is None:
-                        process.send_signal(signal.SIGINT)
+                if process.returncode is None:
+                    process.send_signal(signal.SIGINT)
                 rest, errors = await process.communicate()
         finally:
             if process.returncode is None:

@@ -103,8 +103,8 @@ def test_what_a_filter_finds_is_changed_and_all_of_it_is_taken_back(bulk: Bulk, 
 def test_ids_come_from_the_command_line_and_from_standard_input_each_once(
     bulk: Bulk, monkeypatch: pytest.MonkeyPatch, capsys: Out
 ) -> None:
-    failed, completed = bulk.a_run("failed")[0], bulk.a_run("completed")[0]
-    canceled = bulk.a_run("canceled")[0]
+    known = dict(map(bulk.a_run, ("failed", "completed", "canceled")))
+    failed, completed, canceled = known
     text = f"{completed.upper()}\n\n  {canceled}  \nnowhere\n{completed}\n"
     monkeypatch.setattr(sys, "stdin", io.StringIO(text))
     assert bulk.change(failed, "-") == ExitCode.NOT_DONE
@@ -115,6 +115,7 @@ def test_ids_come_from_the_command_line_and_from_standard_input_each_once(
         canceled: ("done", False),
         "nowhere": ("not done", False),
     }
+    assert {line["runId"]: line["workflowId"] for line in told} == known | {"nowhere": None}
     assert bulk.statuses() == {failed: "canceled", completed: "canceled"}
     assert "Left out: 1 no longer in the list, 1 with these values already." in said
     assert said.endswith("4 runs: 3 done, 1 not done.\n")

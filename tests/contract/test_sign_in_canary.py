@@ -18,11 +18,11 @@ from urllib.parse import quote
 
 import msal
 import pytest
+from starlette.responses import Response
 
 from runtui.auth.msal_client import tame_logger
 from runtui.auth.signin import SignInError
 from runtui.sandbox.authority.directory import DEMO_ADMIN, DEMO_APPLICATION
-from runtui.sandbox.authority.service import AuthorityResponse
 from tests import canary
 from tests.contract.msal_apps import DAEMON_ID, MACHINE, SCOPES, machine_token, pair, poll
 from tests.contract.scripted_authority import MemoryHttp, ScriptedAuthority
@@ -39,9 +39,9 @@ class Artefacts:
         self.found: defaultdict[str, set[str]] = defaultdict(set)
         handle = authority.handle
 
-        def overhear(method: str, path: str, headers: Mapping[str, str], form: Mapping[str, str]) -> AuthorityResponse:
+        def overhear(method: str, path: str, headers: Mapping[str, str], form: Mapping[str, str]) -> Response:
             answer = handle(method, path, headers, form)
-            said: Any = json.loads(answer.body)
+            said: Any = json.loads(bytes(answer.body))
             for source in (form, said):
                 for kind in KINDS:
                     if kind in source:
@@ -175,7 +175,7 @@ async def test_a_malformed_success_is_logged_nowhere(
     body: str, tmp_path: Path, heard: StringIO, capfd: pytest.CaptureFixture[str]
 ) -> None:
     authority = ScriptedAuthority()
-    authority.next_answer(AuthorityResponse(200, {"Content-Type": "application/json"}, body.encode()))
+    authority.next_answer(Response(body.encode(), 200, {"Content-Type": "application/json"}))
     async with signing_in(authority, tmp_path) as sign_in:
         said = ""
         try:
@@ -196,7 +196,7 @@ def test_what_msal_itself_logs_goes_nowhere(heard: StringIO, capfd: pytest.Captu
         http_client=MemoryHttp(authority, pause=lambda _seconds: None),
     )
     flow = app.initiate_device_flow(SCOPES)
-    authority.next_answer(AuthorityResponse(200, {}, MALFORMED["cut"].encode()))
+    authority.next_answer(Response(MALFORMED["cut"].encode(), 200, {}))
     with pytest.raises(ValueError, match="Unterminated"):
         poll(app, flow)
     shown = heard.getvalue() + "".join(capfd.readouterr())

@@ -10,12 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
+from starlette.responses import Response
 
 from runtui.auth.claims import read_claims
 from runtui.auth.signin import DeviceCode, SignInError, SignInState
 from runtui.sandbox.authority.directory import DEMO_ADMIN, DEMO_READER, Directory
 from runtui.sandbox.authority.errors import OAuthError
-from runtui.sandbox.authority.service import AuthorityResponse
 from tests.contract.scripted_authority import ScriptedAuthority, unavailable, web_page
 from tests.contract.signing_in import ROOT, Gate, Pauses, by_device_code, cache_files, left_in, settings_for, signing_in
 
@@ -83,7 +83,7 @@ class TestDeviceCode:
     ) -> None:
         flow = {"user_code": "ABC", "device_code": "d" * 40, "verification_uri": "https://login.fake.test/x"}
         body = json.dumps({**flow, "expires_in": seconds, "interval": 5}).encode()
-        authority.next_answer(AuthorityResponse(200, {}, body), endpoint="devicecode")
+        authority.next_answer(Response(body, 200, {}), endpoint="devicecode")
         async with signing_in(authority, tmp_path) as sign_in:
             with pytest.raises(SignInError, match="code has expired"):
                 await sign_in.device_code(lambda _code: None)
@@ -93,7 +93,7 @@ class TestDeviceCode:
     ) -> None:
         for uri in ("http://login.fake.test/x", "javascript:alert(1)", "https://a@b/", "https:///x", 5, None):
             flow = {"user_code": "ABC", "device_code": "d" * 40, "verification_uri": uri}
-            authority.next_answer(AuthorityResponse(200, {}, json.dumps(flow).encode()), endpoint="devicecode")
+            authority.next_answer(Response(json.dumps(flow).encode(), 200, {}), endpoint="devicecode")
             async with signing_in(authority, tmp_path) as sign_in:
                 with pytest.raises(SignInError, match="names no https address"):
                     await sign_in.device_code(lambda _code: pytest.fail("it was shown"))
@@ -126,14 +126,14 @@ class TestDeviceCode:
             (unavailable(retry_after=7000), [5, 60]),
             (unavailable(retry_after=9, status=429), [5, 9]),
             (web_page(), [5, 5]),
-            (AuthorityResponse(200, {}, b"{}"), [5, 5]),
-            (AuthorityResponse(200, {}, b"[1]"), [5, 5]),
-            (AuthorityResponse(200, {}, b""), [5, 5]),
-            (AuthorityResponse(307, {"Location": "http://evil.test/"}, b""), [5, 5]),
+            (Response(b"{}", 200, {}), [5, 5]),
+            (Response(b"[1]", 200, {}), [5, 5]),
+            (Response(b"", 200, {}), [5, 5]),
+            (Response(b"", 307, {"Location": "http://evil.test/"}), [5, 5]),
         ],
     )
     async def test_trouble_on_the_way_is_no_refusal(
-        self, authority: ScriptedAuthority, tmp_path: Path, answer: AuthorityResponse, waits: list[float]
+        self, authority: ScriptedAuthority, tmp_path: Path, answer: Response, waits: list[float]
     ) -> None:
         pauses = Pauses()
         authority.next_answer(answer)
@@ -232,9 +232,9 @@ class TestTheToken:
             assert authority.verify(await second) is None
         assert refreshes(authority) == 1
 
-    @pytest.mark.parametrize("answer", [unavailable(), unavailable(30), web_page(), AuthorityResponse(200, {}, b"{}")])
+    @pytest.mark.parametrize("answer", [unavailable(), unavailable(30), web_page(), Response(b"{}", 200, {})])
     async def test_a_good_token_survives_a_service_that_is_down(
-        self, authority: ScriptedAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: AuthorityResponse
+        self, authority: ScriptedAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: Response
     ) -> None:
         async with signing_in(authority, tmp_path) as sign_in:
             await by_device_code(sign_in, authority)

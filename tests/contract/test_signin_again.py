@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
+from starlette.responses import Response
 
 from runtui.auth.msal_client import tame_logger
 from runtui.auth.signin import DeviceCode, SignIn, SignInError
 from runtui.sandbox.authority.directory import DEMO_ADMIN
-from runtui.sandbox.authority.service import AuthorityResponse
 from runtui.sandbox.errors import GraphError
 from tests.canary import SECRET, TOKEN
 from tests.contract.scripted_authority import ScriptedAuthority, unavailable
@@ -172,7 +172,7 @@ async def test_nothing_secret_is_logged_or_printed(
     half = f'{{"access_token": "{TOKEN}", "refresh_token": "{SECRET}'.encode()
     async with signing_in(authority, tmp_path) as sign_in:
         await by_device_code(sign_in, authority)
-        authority.next_answer(AuthorityResponse(200, {}, half))
+        authority.next_answer(Response(half, 200, {}))
         assert not await sign_in.renew("Bearer")
         assert sign_in.state.trouble is not None
         told = f"{sign_in.state} {sign_in.state.trouble} {sign_in._token!r} {vars(sign_in.state.trouble)}"

@@ -11,11 +11,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from starlette.responses import Response
 
 from runtui.auth.msal_client import MsalClient, ServiceError
 from runtui.auth.signin import DeviceCode, SignIn, SignInError
 from runtui.graph.sign_in_http import MAX_TOKEN_BYTES, SignInHttp
-from runtui.sandbox.authority.service import AuthorityResponse
 from tests.contract.authority_server import ServedAuthority, serve_authority
 from tests.contract.scripted_authority import unavailable
 from tests.contract.signing_in import ROOT, Pauses, by_device_code, settings_for
@@ -88,18 +88,16 @@ async def test_a_file_of_trust_that_is_not_there_is_told(served: ServedAuthority
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        (AuthorityResponse(307, {"Location": "https://127.0.0.1:1/elsewhere"}, b""), "go elsewhere"),
-        (AuthorityResponse(302, {"Location": "/devicelogin"}, b"{}"), "go elsewhere"),
-        (AuthorityResponse(200, {}, b" " * (MAX_TOKEN_BYTES + 1)), "larger than 1 MiB"),
-        (AuthorityResponse(200, {"Content-Encoding": "br"}, b"x"), "packed"),
-        (AuthorityResponse(200, {"Content-Encoding": "gzip"}, b"not gzip"), "gzip"),
-        (AuthorityResponse(200, {}, b"\xff\xfe{}"), "without JSON"),
+        (Response(b"", 307, {"Location": "https://127.0.0.1:1/elsewhere"}), "go elsewhere"),
+        (Response(b"{}", 302, {"Location": "/devicelogin"}), "go elsewhere"),
+        (Response(b" " * (MAX_TOKEN_BYTES + 1), 200, {}), "larger than 1 MiB"),
+        (Response(b"x", 200, {"Content-Encoding": "br"}), "packed"),
+        (Response(b"not gzip", 200, {"Content-Encoding": "gzip"}), "gzip"),
+        (Response(b"\xff\xfe{}", 200, {}), "without JSON"),
         (unavailable(), "503"),
     ],
 )
-async def test_an_answer_that_is_none(
-    served: ServedAuthority, tmp_path: Path, answer: AuthorityResponse, says: str
-) -> None:
+async def test_an_answer_that_is_none(served: ServedAuthority, tmp_path: Path, answer: Response, says: str) -> None:
     sign_in = over_tls(served, tmp_path)
     served.authority.next_answer(answer, endpoint="devicecode")
     with pytest.raises(SignInError, match=says):
@@ -111,7 +109,7 @@ async def test_an_answer_that_is_none(
 async def test_a_tenant_whose_addresses_lead_elsewhere_is_refused(served: ServedAuthority, tmp_path: Path) -> None:
     elsewhere = b"""{"issuer": "https://evil.test", "authorization_endpoint": "https://evil.test/t/authorize",
         "token_endpoint": "https://evil.test/t/token", "device_authorization_endpoint": "https://evil.test/t/device"}"""
-    served.authority.next_answer(AuthorityResponse(200, {}, elsewhere), endpoint="discovery")
+    served.authority.next_answer(Response(elsewhere, 200, {}), endpoint="discovery")
     sign_in = over_tls(served, tmp_path)
     with pytest.raises(SignInError, match=r"elsewhere, at evil\.test"):
         await by_device_code(sign_in, served.authority)

@@ -34,6 +34,8 @@ KEYS: Final[Mapping[str, str]] = {
     "home": "\x1b[H", "end": "\x1b[F", "pageup": "\x1b[5~", "pagedown": "\x1b[6~",
     "enter": "\r", "tab": "\t", "shift+tab": "\x1b[Z", "esc": "\x1b", "space": " ", "backspace": "\x7f",
     "f1": "\x1bOP", "f2": "\x1bOQ", "f3": "\x1bOR", "f4": "\x1bOS", "f5": "\x1b[15~",
+    "↑": "\x1b[A", "↓": "\x1b[B", "→": "\x1b[C", "←": "\x1b[D", "page up": "\x1b[5~", "page down": "\x1b[6~",
+    "F8": "\x1b[19~", "shift+F8": "\x1b[19;2~", "ctrl+F5": "\x1b[15;5~",
 }  # fmt: skip
 """What a terminal sends for a key, beside `ctrl+x` and single characters."""
 
@@ -117,10 +119,8 @@ class PtyProbe:
     def press(self, *keys: str) -> None:
         """Press keys by name (`down`, `ctrl+s`, `f1`) or by character, one after the other."""
         for key in keys:
-            if key.startswith("ctrl+"):
-                self._write(chr(ord(key[-1].upper()) & 0x1F))
-            else:
-                self._write(KEYS.get(key, key))
+            is_letter = key.startswith("ctrl+") and key not in KEYS
+            self._write(chr(ord(key[-1].upper()) & 0x1F) if is_letter else KEYS.get(key, key))
 
     def type(self, text: str) -> None:
         """Type `text`, character by character."""

@@ -294,8 +294,8 @@ Opener = Callable[..., AbstractAsyncContextManager[Session]]
 def open_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
     """Open the terminal UI: `async with open_session(size=(80, 24), runs=50) as session`.
 
-    A place is mounted when it is opened. With `ahead` all of them are mounted once the first rows are there, as they
-    are for a person; most tests open one of them, or none.
+    A place is mounted when it is opened. With `ahead` those opened most are mounted once the first rows are there,
+    as they are for a person; most tests open one of them, or none.
     """
 
     @asynccontextmanager
@@ -334,7 +334,7 @@ def open_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
             workspace.refresh.start()
             while typed_ahead and workspace.refresh.progress.finished_at is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)  # keys are typed over rows that are in sight
-            async with app.run_test(size=size, notifications=True) as pilot:
+            async with app.run_test(size=size) as pilot:
                 session = Session(pilot, workspace, server, graph)
                 if ready:
                     await session.until(lambda: stands(session, ahead=ahead))

@@ -11,7 +11,7 @@ from runtui.domain.draft import Draft
 from runtui.services.drafts import Drafts
 from runtui.services.journal_file import STEPS, open_journal
 from tests.tui.conftest import ROOT, Opener, Session
-from tests.tui.wires import Graph, a_run
+from tests.tui.wires import Graph, Held, a_run
 
 
 def view_of(session: Session) -> str:
@@ -25,7 +25,7 @@ def status_of(session: Session) -> str:
 
 def first_flag(session: Session) -> str:
     """What stands before the first row."""
-    return next(line.lstrip("│")[0] for line in session.text().splitlines() if "Onboard" in line[:60])
+    return next((line.lstrip("│")[0] for line in session.text().splitlines() if "Onboard" in line[:60]), "")
 
 
 def leave_a_draft(folder: Path, run_id: str = "run-4") -> None:
@@ -58,6 +58,19 @@ async def test_a_draft_of_an_earlier_session_is_marked_told_and_opened_with_its_
         assert "A count is a whole number" in session.text(), "a field left in error says so at once"
         assert status_of(session).startswith("Your draft of ")
         assert status_of(session).endswith("; F8 reverts a field, shift+F8 discards the draft.")
+
+
+async def test_a_draft_of_an_earlier_session_is_marked_before_the_server_answers(
+    open_session: Opener, tmp_path: Path
+) -> None:
+    async with open_session(wire=Graph().wire):
+        pass
+    leave_a_draft(tmp_path)
+    held = Held(Graph().wire)
+    held.hold()
+    async with open_session(wire=held, ready=False) as session:
+        await session.until(lambda: first_flag(session) == "~")
+        held.release()
 
 
 async def test_whatever_is_typed_is_there_for_the_next_session(open_session: Opener) -> None:

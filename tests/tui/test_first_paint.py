@@ -119,6 +119,49 @@ async def test_a_preview_moves_the_cursor_as_the_screen_does(
             assert row.workflow_name[:10] in shown
 
 
+VIEWED = [
+    [b"x"],
+    [b"xx"],
+    [b"jj2", b"j"],
+    [DOWN * 30 + b"1", PAGE_DOWN],
+    [b"G4", b"x4"],
+    [b"6j", b"x"],
+]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_a_preview_shows_a_view_as_the_screen_does(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    async with open_session(size=size, runs=60) as session:
+        table, workspace = session.runs.table, session.workspace
+        written: list[str] = []
+        monkeypatch.setattr("runtui.prelude.preview.write", written.append)
+        for reads in VIEWED:
+            session.runs.show_settings(ListSettings())
+            await session.press("g")
+            table.tick()
+            monkeypatch.setattr("runtui.prelude.first_paint.now_ticks", lambda: table._now)
+            paint = FirstPaint(workspace.settings, *size)
+            preview = Preview(paint, workspace.store, workspace.preferences.kept)
+            painted = paint.lines(workspace.store, workspace.preferences.kept)
+            written.clear()
+            for data in reads:
+                preview.feed(data)
+            assert not preview.is_over
+            assert preview.typed == b"".join(reads)
+            for line, text in re.findall(r"\x1b\[(\d+);1H\x1b\[2K((?:(?!\x1b\[\d+;1H).)*)", "".join(written)):
+                painted[int(line) - 1] = text
+            await session.press(*pressed(b"".join(reads)))
+            shown = session.text().split("\n")
+            left, first = pane_width(size[0]), table.region.y
+            for line in (first - 2, *range(first, first + table.size.height)):
+                seen = set_cell_size(placed(_COLOUR.sub("", painted[line])), left).rstrip(" │")
+                assert set_cell_size(shown[line], left).rstrip(" │▁▂▃▄▅▆▇█") == seen, line  # it has a scroll bar
+            (under_cursor,) = (number for number, text in enumerate(painted) if "\x1b[7m" in text)
+            assert under_cursor == first + table.cursor - table.scroll_offset.y
+
+
 async def test_a_preview_ends_at_the_first_other_key_and_hands_everything_on(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,6 +174,7 @@ async def test_a_preview_ends_at_the_first_other_key_and_hands_everything_on(
             [b"j\x1b", b"x"],
             [b"\x1b[200~jj"],
             [b"j\xff"],
+            [b"x3", b"3x9"],
             [b"\x1b[B\x1b[1;5B"],
         ):
             preview = Preview(FirstPaint(workspace.settings, 80, 24), workspace.store, workspace.preferences.kept)

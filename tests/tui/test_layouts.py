@@ -5,11 +5,14 @@ No machine changes these counts; layouts that follow from messages of widgets ar
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
 from textual import events
 from textual.screen import Screen
+from textual.strip import Strip
+from textual.widget import Widget
 
 from tests.tui.conftest import Opener
 
@@ -38,7 +41,28 @@ async def test_the_first_screen_is_told_its_size_once(open_session: Opener, layo
     async with open_session(typed_ahead=[events.Key("down", None)], ready=False) as session:
         await session.until(lambda: session.runs.table.cursor == 1)
         assert for_a_size(layouts) == [session.front]
-        assert len(session.app._registry) <= 22
+        assert len(session.app._registry) <= 20
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_a_container_draws_one_line_for_all_that_are_alike(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    async with open_session(size=size) as session:
+        drawn: Counter[Widget] = Counter()
+        draw = Widget.render_line
+
+        def noted(self: Widget, y: int) -> Strip:
+            drawn[self] += 1
+            return draw(self, y)
+
+        monkeypatch.setattr(Widget, "render_line", noted)
+        for widget in (session.front, *session.front.walk_children(Widget)):
+            widget.refresh()
+        session.front._compositor.render_full_update()
+        containers = [widget for widget in drawn if widget.children]
+        assert len(containers) >= 5
+        assert {drawn[widget] for widget in containers} == {1}
 
 
 @pytest.mark.parametrize(("key", "widgets"), [("question_mark", 24), ("ctrl+p", 8)])

@@ -1,4 +1,4 @@
-"""Memory: an evening of refreshes takes no more than the first of them."""
+"""Memory: at rest it holds what a key needs at once; an evening of refreshes takes no more than the first of them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from runtui.domain import properties
+from runtui.tui.screens.frame import Frame
 from tests.tui.conftest import Opener, Session
 from tests.tui.wires import Graph
 
@@ -46,6 +48,17 @@ async def test_a_refresh_hides_nothing_from_the_garbage_collector(open_session: 
         await list_again(session, 5)
         await first_listing_followed_up(session)
         assert gc.get_freeze_count() <= frozen
+
+
+async def test_at_rest_few_places_are_mounted_and_nothing_that_judges_values_is_loaded(open_session: Opener) -> None:
+    properties._validator.cache_clear()
+    async with open_session(ahead=True) as session:
+        await first_listing_followed_up(session)
+        frames = [screen for screen in session.app._installed_screens.values() if isinstance(screen, Frame)]
+        assert {frame.view.scope for frame in frames if frame.is_mounted} == {"users", "edit", "review"}
+        assert properties._validator.cache_info().misses == 0
+        await session.press("e")
+        await session.until(lambda: properties._validator.cache_info().misses == 3)  # text, count and datetime
 
 
 @pytest.mark.bench

@@ -9,7 +9,7 @@ import pytest
 from textual import events
 
 from runtui.sandbox.authority.directory import DEMO_ADMIN
-from runtui.tui.widgets.chrome import HeaderLine, Headline
+from runtui.tui.widgets.chrome import Headline
 from tests.contract.scripted_authority import ScriptedAuthority
 from tests.tui.conftest import Opener
 from tests.tui.sign_in_desk import Desk, is_in, listed, open_desk
@@ -22,6 +22,7 @@ async def test_with_nobody_signed_in_the_ways_open_by_themselves_and_a_code_lead
     async with open_desk(tmp_path, size=(columns, 24)) as desk:
         await desk.sees_sign_in()
         assert "signed out" in desk.header
+        assert "runs" not in desk.header, "nobody knows yet how many there are"
         assert "Contoso" in desk.header
         assert "Nobody is signed in." in desk.words
         assert "Browser elsewhere" in desk.words
@@ -236,9 +237,11 @@ async def test_the_account_gives_way_before_the_tenant_and_the_badges_and_after_
 ) -> None:
     async with open_session(runs=5, size=(columns, 24)) as session:
         monkeypatch.setattr(session.app.chrome, "show_headline", lambda: None)
-        line = session.find(HeaderLine)
         badges = ("SANDBOX: 503", "READ-ONLY")
-        line.headline = Headline("Contoso Holding Limited", badges, ("240 runs",), "as of 10:00:00", "lee.admin")
+        session.app.chrome.headline = Headline(
+            "Contoso Holding Limited", badges, ("240 runs",), "as of 10:00:00", "lee.admin"
+        )
+        session.front.draw()
         await session.pilot.pause()
         header = session.text().splitlines()[0]
         assert "  Contoso Holding Limited  " in header

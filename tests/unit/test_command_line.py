@@ -42,6 +42,11 @@ def line(*arguments: str) -> CommandLine:
     return _command_line(given["command"], given)
 
 
+def test_of_all_commands_the_one_that_is_named_has_a_parser() -> None:
+    (commands,) = (action.choices for action in command_parser("update")._actions if isinstance(action.choices, dict))
+    assert list(commands) == ["update"]
+
+
 def test_every_option_is_a_flag_and_says_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "300")
     text = re.sub(r"\s+", " ", command_parser().format_help())

@@ -6,6 +6,8 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -18,6 +20,7 @@ from textual.message_pump import MessagePump
 from textual.screen import Screen
 
 import runtui.tui
+from runtui.tui import LEFT_OUT
 
 RUNTUI: Final = Path(__file__).parents[2] / "runtui"
 LIBRARIES: Final = {"textual", "rich", "msal", "httpx", "uvicorn", "starlette"}
@@ -48,7 +51,7 @@ ATTRIBUTES: Final[dict[str, set[str]]] = {
         "_waiters",
     },
     "tui/output.py": {"_compositor_refresh", "_display", "_queue"},
-    "tui/terminal.py": {"_background_screens", "_compositor", "_compositor_refresh", "_refresh_layout"},
+    "tui/terminal.py": {"_background_screens", "_compositor_refresh", "_refresh_layout"},
 }
 """The private attributes of other objects."""
 
@@ -59,6 +62,8 @@ INHERITED: Final[dict[str, set[str]]] = {
         "_background_screens",
         "_close_messages_no_wait",
         "_debug",
+        "_disable_notifications",
+        "_disable_tooltips",
         "_driver",
         "_exception",
         "_fatal_error",
@@ -184,3 +189,23 @@ def test_each_private_module_still_exists() -> None:
     for whole in {name for names in MODULES.values() for name in names}:
         module, _, name = whole.rpartition(".")
         assert hasattr(importlib.import_module(module), name), whole
+
+
+def test_textual_is_loaded_without_the_modules_that_are_left_out_and_takes_no_more_of_them_than_is_said() -> None:
+    code = "import sys, runtui.tui.app; print(*(name for name in sys.modules))"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=RUNTUI.parent, capture_output=True, text=True, check=True)
+    loaded = ran.stdout.split()
+    assert LEFT_OUT.keys().isdisjoint(loaded)
+    taken: dict[str, set[str]] = {name: set() for name in LEFT_OUT}
+    for name in loaded:
+        if name.startswith(("textual.", "rich.")):
+            for node in ast.parse(Path(str(importlib.import_module(name).__file__)).read_text("utf-8")).body:
+                if isinstance(node, ast.ImportFrom) and node.module in LEFT_OUT:
+                    taken[node.module] |= {alias.name for alias in node.names}
+    assert taken == {name: set(parts) for name, parts in LEFT_OUT.items()}
+
+
+def test_what_is_left_out_of_textual_can_be_had_whole_later() -> None:
+    code = "import runtui.tui.app, textual.command, rich.table; print(len(vars(textual.command.CommandPalette)))"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=RUNTUI.parent, capture_output=True, text=True, check=True)
+    assert int(ran.stdout) > 20

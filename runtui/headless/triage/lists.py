@@ -9,14 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from runtui.command_line import SessionSpec
 from runtui.domain.columns import Column, ListCell, RowT
-from runtui.domain.results import Cause
 from runtui.domain.times import now_ticks
-from runtui.domain.triage.causes import CAUSE_COLUMNS, CAUSE_PROPERTIES, cause_record, cause_rows
-from runtui.domain.triage.run_users import PERSON_COLUMNS, PERSON_PROPERTIES, PersonResult, newest_first, person_record
 from runtui.domain.triage.workflows import (
     HISTORY_DAYS,
     WORKFLOW_PROPERTIES,
@@ -30,11 +27,14 @@ from runtui.headless.output import column_lines, print_lines, standard_output
 from runtui.headless.runs import OutputFormat
 from runtui.headless.session import connected, list_all
 from runtui.services.refresh import UnreadWorkflow
-from runtui.services.results import ReadingProgress
 from runtui.services.sharing.formats import record_lines
 from runtui.services.store import EVERY_RUN, Person, RunQuery
-from runtui.services.triage.people import find_user, read_person
 from runtui.services.workspace import Workspace
+
+if TYPE_CHECKING:
+    from runtui.domain.results import Cause
+    from runtui.domain.triage.run_users import PersonResult
+    from runtui.services.results import ReadingProgress
 
 _RUN: Final[Column[PersonResult]] = Column("run", "run", 21, 9, lambda task, _: ListCell(task.run_id, "muted"))
 
@@ -51,6 +51,8 @@ async def list_causes(session: SessionSpec, *, filter_text: str, output: OutputF
     Raises:
         RuntuiError: the filter cannot be used, or nothing could be read; nothing is printed then.
     """
+    from runtui.domain.triage.causes import CAUSE_COLUMNS, CAUSE_PROPERTIES, cause_record, cause_rows
+
     query = RunQuery(told_filter(filter_text))
     async with connected(session) as workspace:
         missing = await list_all(workspace)
@@ -132,6 +134,8 @@ async def show_person(session: SessionSpec, name: str, *, output: OutputFormat) 
     Raises:
         RuntuiError: nobody, or more than one person, goes by that name, or nothing could be read.
     """
+    from runtui.domain.triage.run_users import PERSON_COLUMNS, PERSON_PROPERTIES, newest_first, person_record
+
     async with connected(session) as workspace:
         missing = await list_all(workspace)
         person = await _find(workspace, name)
@@ -142,6 +146,8 @@ async def show_person(session: SessionSpec, name: str, *, output: OutputFormat) 
 
 async def _find(workspace: Workspace, typed: str) -> Person:
     """Who is meant: by id or sign-in name; else whoever the results name so, which may have to be read first."""
+    from runtui.services.triage.people import find_user
+
     if "@" in typed:
         return await find_user(workspace.client, typed)
     for has_read in (False, True):
@@ -159,6 +165,8 @@ async def _find(workspace: Workspace, typed: str) -> Person:
 
 async def _read_person(workspace: Workspace, person: Person) -> tuple[Sequence[PersonResult], RuntuiError | None]:
     """All that can be known of a person, and why not more."""
+    from runtui.services.triage.people import read_person
+
     async with aclosing(read_person(workspace.client, workspace.store, person.id)) as readings:
         told = [reading async for reading in readings]
     if told[-1].is_offered:

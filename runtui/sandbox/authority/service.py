@@ -8,15 +8,15 @@ pages on the device code and authorization code flows.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from html import escape
 from random import Random, SystemRandom
 from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
+
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from runtui.domain.times import now_ticks
 from runtui.sandbox.authority.directory import Directory, Principal, Realm, User
@@ -60,15 +60,6 @@ _STYLE: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class AuthorityResponse:
-    """An HTTP response."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
 class Authority:
     """One tenant's sign-in service. `base` is its own address, as its discovery document names it; codes, keys and
     tokens come from `random`.
@@ -89,7 +80,7 @@ class Authority:
         self.devices = DeviceCodes(self._realm, self.issuer)
         self.browsers = AuthorizationCodes(self._realm, self.issuer)
 
-    def handle(self, method: str, path: str, headers: Mapping[str, str], form: Mapping[str, str]) -> AuthorityResponse:
+    def handle(self, method: str, path: str, headers: Mapping[str, str], form: Mapping[str, str]) -> Response:
         """Answer one request. Never raises. The names of headers are in lower case; `form` holds the query of a GET,
         the form of a POST.
         """
@@ -101,7 +92,7 @@ class Authority:
 
     def serve(
         self, endpoint: str, tenant: str, method: str, headers: Mapping[str, str], form: Mapping[str, str]
-    ) -> AuthorityResponse:
+    ) -> Response:
         """Answer a request to an endpoint of `route`."""
         if not endpoint:
             return _message(404, "Not found", "There is nothing here.")
@@ -160,7 +151,7 @@ class Authority:
             "msgraph_host": urlsplit(self.directory.resource).netloc,
         }
 
-    def _device_page(self, method: str, form: Mapping[str, str]) -> AuthorityResponse:
+    def _device_page(self, method: str, form: Mapping[str, str]) -> Response:
         if method == "GET":
             return _page(200, "Enter the code", _device_form(self.directory.users))
         user = self._chosen(form)
@@ -171,7 +162,7 @@ class Authority:
             return _message(200, "Declined", f"{name} is not signed in. You can close this page.")
         return _message(200, "Signed in", f"{name} is signed in as {user.username}. You can close this page.")
 
-    def _authorize(self, method: str, form: Mapping[str, str]) -> AuthorityResponse:
+    def _authorize(self, method: str, form: Mapping[str, str]) -> Response:
         if method == "GET":
             key, request = self.browsers.begin(form)
             title = f"Sign in to {request.application.name}?"
@@ -180,13 +171,13 @@ class Authority:
         if response.mode == "form_post":
             nonce = self.issuer.secret(16)
             return _page(200, "Back to the application", _posting_form(response, nonce), nonce)
-        return AuthorityResponse(302, {**_NO_STORE, "Location": response.url}, b"")
+        return Response(status_code=302, headers={**_NO_STORE, "Location": response.url})
 
     def _chosen(self, form: Mapping[str, str]) -> User | None:
         """The user who approves; None for anything else, which declines."""
         return self.directory.user(form.get("username", "")) if form.get("answer") == "approve" else None
 
-    def _error_response(self, endpoint: str, headers: Mapping[str, str], error: OAuthError) -> AuthorityResponse:
+    def _error_response(self, endpoint: str, headers: Mapping[str, str], error: OAuthError) -> Response:
         if endpoint in _PAGES:
             return _message(error.status, "Sorry, but we're having trouble signing you in.", error.headline)
         trace_id = self._guid()
@@ -215,19 +206,17 @@ def _is_guid(text: str) -> bool:
         return False
 
 
-def _json(status: int, content: Mapping[str, Any], ids: Mapping[str, str] | None = None) -> AuthorityResponse:
-    headers = {"Content-Type": "application/json; charset=utf-8", **_NO_STORE, **(ids or {})}
-    return AuthorityResponse(status, headers, json.dumps(content).encode())
+def _json(status: int, content: Mapping[str, Any], ids: Mapping[str, str] | None = None) -> Response:
+    return JSONResponse(content, status, {**_NO_STORE, **(ids or {})})
 
 
 # The pages that a browser sees.
 
 
-def _page(status: int, title: str, body: str, nonce: str = "") -> AuthorityResponse:
+def _page(status: int, title: str, body: str, nonce: str = "") -> Response:
     """An HTML page with that body; `nonce` is that of its one script."""
     script = f"script-src 'nonce-{nonce}'; " if nonce else ""
     headers = {
-        "Content-Type": "text/html; charset=utf-8",
         "Content-Security-Policy": f"default-src 'none'; {script}style-src 'unsafe-inline'; base-uri 'none'; "
         "frame-ancestors 'none'",
         "Cache-Control": "no-store",
@@ -239,10 +228,10 @@ def _page(status: int, title: str, body: str, nonce: str = "") -> AuthorityRespo
         f'<style>{_STYLE}</style><p><b class="demo">DEMO</b> This is runtui\'s sandbox, not Microsoft. '
         f"It asks for no password; never type one here.</p><h1>{escape(title)}</h1>{body}</html>"
     )
-    return AuthorityResponse(status, headers, page.encode())
+    return HTMLResponse(page, status, headers)
 
 
-def _message(status: int, title: str, text: str) -> AuthorityResponse:
+def _message(status: int, title: str, text: str) -> Response:
     return _page(status, title, f"<p>{escape(text)}</p>")
 
 

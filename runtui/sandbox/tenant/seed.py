@@ -146,8 +146,6 @@ _UNUSUAL: Final = (
 )
 """Waiting, quarantined, canceled, reprocessed, under way, not begun: nothing failed, but somebody will ask."""
 
-_INCIDENTS: Final = (*_FAILURES, *_UNUSUAL)
-
 _TAKEOVER: Final = _Incident(
     "team-change", 2 * DAY, NEWCOMERS.size, 60, (SYNCED_GROUP, POOL_DRY, ARCHIVED_TEAM), 1, {"cohort": NEWCOMERS}
 )
@@ -189,7 +187,7 @@ def _unusual(runs: int, now: int, workflows: Mapping[str, Workflow], random: Ran
     for round_ in range(rounds):
         shift = round_ * _SPAN // rounds
         takeover = (_TAKEOVER,) if runs >= _MANY_RUNS and not round_ else ()
-        for incident in (*_INCIDENTS[:runs], *takeover):
+        for incident in (*(*_FAILURES, *_UNUSUAL)[:runs], *takeover):
             ago = (incident.ago + shift) % _SPAN if shift else incident.ago
             workflow = workflows[incident.workflow]
             seconds = incident.seconds or workflow.seconds

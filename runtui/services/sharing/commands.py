@@ -50,7 +50,10 @@ def shared_request(method: str, url: str, headers: Iterable[tuple[str, str]] = (
     if body and not any(name.lower() == "content-type" for name, _ in kept):
         kept.append(_JSON)
     return SharedRequest(
-        method, quote(redact(url), safe=_ADDRESS_MARKS, errors="replace"), tuple(kept), _ascii_json(_redacted(body))
+        method,
+        quote(redact(url), safe=_ADDRESS_MARKS, errors="replace"),
+        tuple(kept),
+        _OUTSIDE_ASCII.sub(_escape, _redacted(body)),
     )
 
 
@@ -115,13 +118,9 @@ def _redacted(body: str) -> str:
         return text
 
 
-def _ascii_json(text: str) -> str:
-    """JSON of the same meaning in printable ASCII. What stands between values may be a line end, nothing else there
-    can be outside ASCII, and within a text every character may be escaped (RFC 8259, section 7)."""
-    return _OUTSIDE_ASCII.sub(_escape, text)
-
-
 def _escape(found: re.Match[str]) -> str:
+    """What makes JSON printable ASCII of the same meaning. What stands between values may be a line end, nothing else
+    there can be outside ASCII, and within a text every character may be escaped (RFC 8259, section 7)."""
     if found[0] in "\t\n\r":
         return " "
     units = found[0].encode("utf-16-be", "surrogatepass")

@@ -19,7 +19,6 @@ from typing import Any, Final
 from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
 from runtui.graph.batch import MOST_BATCHED
-from runtui.graph.faults import Fault
 from runtui.graph.retry import THROTTLING
 from runtui.services.announcer import Announcer
 from runtui.services.journal import Intent, RunBusyError
@@ -56,6 +55,7 @@ _GOES_OUT: Final = (Read, Identify, Record, Send, RenewToken)
 """What is not begun while the changes are held."""
 
 _MAY_BE_REPEATED: Final = THROTTLING | {401, 412}
+"""Refusals that may lead to another try, so that nothing follows from them yet."""
 
 _AT_ONCE: Final = 2 * MOST_BATCHED
 """Changes that are recorded by one commit."""
@@ -213,7 +213,7 @@ class Bulk:
     def _answered(self, item: _Item, reply: object) -> _Item | None:
         """Give a change its reply; None where it has ended by that."""
         goes_on = self._advance(item, reply)
-        if not _may_be_repeated(item.save.fault):
+        if (fault := item.save.fault) is not None and fault.status not in _MAY_BE_REPEATED:
             self._mind(item.save)
         return item if goes_on else None
 
@@ -328,11 +328,6 @@ async def _unless_cancelled(waiting: Coroutine[Any, Any, None]) -> asyncio.Cance
     except asyncio.CancelledError as error:
         return error
     return None
-
-
-def _may_be_repeated(fault: Fault | None) -> bool:
-    """Whether a refusal may lead to another try, so that nothing follows from it yet."""
-    return fault is None or fault.status in _MAY_BE_REPEATED
 
 
 def _is_gone(save: Save) -> bool:

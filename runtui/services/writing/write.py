@@ -34,7 +34,7 @@ _logger: Final = logging.getLogger("runtui.write")
 Reply = TypeVar("Reply")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Effect(Generic[Reply]):
     """Something to carry out; `yield from` it is the reply."""
 
@@ -74,14 +74,14 @@ class Identify(Effect[Sender]):
     """Tell who sends the change, and a request id for it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Record(Effect[int]):
     """Write the intent into the journal, for good; the reply is its number there."""
 
     intent: Intent
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Send(Effect[Answer]):
     """Send the intent once, over a connection of its own."""
 
@@ -92,7 +92,7 @@ class Recall(Effect[Recorded | None]):
     """Look up the change of the save in the journal; None where it cannot be read."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Settle(Effect[None]):
     """Write how it ended into the journal."""
 
@@ -103,21 +103,21 @@ class Settle(Effect[None]):
     """What went wrong; empty when nothing did."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class StoreRun(Effect[bool]):
     """Put the run as it was answered into the store; the reply is whether that worked."""
 
     entity: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class RenewToken(Effect[bool]):
     """Get another token than the one of an exchange; the reply is whether there is one."""
 
     exchange: Exchange
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Pause(Effect[None]):
     """Wait for so many seconds; nothing is on the wire meanwhile, and the save can be stopped."""
 

@@ -15,13 +15,14 @@ from runtui.domain.columns import Order, natural_order
 from runtui.domain.views import (
     BUILT_IN_VIEWS,
     MOST_VIEWS,
-    PROBLEMS,
     ListSettings,
     View,
     all_views,
     order_title,
     order_words,
+    problems_toggled,
     view_of,
+    view_toggled,
 )
 from runtui.errors import RuntuiError
 from runtui.keys.actions import key_of
@@ -122,22 +123,17 @@ class Arranging(Feature):
     # Views
 
     def action_problems(self) -> None:
-        self._runs.filter_by("" if self._runs.filter_text == PROBLEMS else PROBLEMS)
+        self._runs.show_settings(problems_toggled(self._runs.settings))
 
     def show_view(self, number: int) -> None:
         """Show the view on a digit, or all runs where it is shown already."""
-        views = self._views
-        if number > len(views):
+        try:
+            self._runs.show_settings(view_toggled(self._runs.settings, self._preferences.kept.views, number))
+        except IndexError:
             words = f"There is no view {number}; {key_of('views')} saves what the list shows as one."
             self._chrome.set_status(words, holds=lambda: number > len(self._views))
-        elif views[number - 1] == self._present:
-            self._runs.filter_by("")
-        else:
-            settings = views[number - 1].settings
-            try:
-                self._runs.show_settings(settings._replace(columns=settings.columns or self._runs.columns))
-            except RuntuiError as error:  # an older runtui, or somebody's hand, wrote it
-                self._chrome.set_status(f"View {number} cannot be shown. {error}", "error")
+        except RuntuiError as error:  # an older runtui, or somebody's hand, wrote it
+            self._chrome.set_status(f"View {number} cannot be shown. {error}", "error")
 
     action_view_1 = partialmethod(show_view, 1)
     action_view_2 = partialmethod(show_view, 2)

@@ -263,7 +263,7 @@ class SigningIn(Feature):
         super().__init__(features)
         self._sign_in = self._workspace.sign_in
         self.view = SignInView()
-        self.place = self._chrome.place(self.view, is_seldom=True)
+        self.place = self._chrome.place(self.view)
         """Its screen; it stays mounted, so that a sign-in goes on behind another screen."""
         sandbox = self._chrome.sandbox
         self.demo_authority = sandbox.authority if sandbox is not None else ""

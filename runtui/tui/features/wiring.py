@@ -1,24 +1,20 @@
 """Which features there are, and getting ready all that the first keys did not ask for.
 
-Invariant: all features are loaded once keys rest, and then their places mounted, so that the first keys wait for no
-more than they need, and the later ones for nothing.
+Invariant: all features are loaded once keys rest, and then the places mounted that are opened most, so that the first
+keys wait for no more than they need. What is drawn, or judges values, takes megabytes: it waits for its key.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from functools import cache
 from importlib import import_module
 from itertools import chain
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from runtui.tui import features
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.features.listing import Listing
-
-if TYPE_CHECKING:
-    from runtui.tui.features.changes.editing import Editing
 
 PRESSED_MOST: Final = (
     "listing", "panes", "helping", "switching", "arranging", "opening", "changes.editing", "triage.triaging",
@@ -66,11 +62,11 @@ class Preparation:
         self.is_followed_up = False
         """Whether every feature is there, and has told what it found at the start."""
         self.is_prepared = False
-        """Whether what is not in sight at first is mounted."""
+        """Whether what is mounted before its key is mounted."""
 
     async def prepare(self, rest: Callable[[], Awaitable[None]], stages: Stages) -> None:
         """Whenever keys rest (`rest` waits until nothing that was typed is left to do), load what was not asked for
-        yet, then mount its places.
+        yet, then mount the places that are opened most.
         """
         chrome = self._wired.chrome
         await rest()
@@ -82,7 +78,6 @@ class Preparation:
         from runtui.tui.features.changes.editing import Editing
 
         stages.begin()
-        await asyncio.to_thread(_prepare_editing)
         await self._wired[Listing].is_read.wait()
         self._wired[Editing].tell_of_unlisted_drafts()
         self.is_followed_up = True
@@ -91,32 +86,7 @@ class Preparation:
                 await rest()
                 await chrome.prepare(place)
             await rest()
-            await self._fill_form(self._wired[Editing], rest)
             # The first rows stand where they belong: from here on the cursor belongs to its run.
             self._wired.runs.table.row_under_cursor(hold=True)
             stages.prepared()
             self.is_prepared = True
-
-    async def _fill_form(self, editing: Editing, rest: Callable[[], Awaitable[None]]) -> None:
-        """Fill the form with the run under the cursor, and draw it and the review: to open them then is as quick as the
-        second time. What is drawn takes a megabyte or two a screen, so no more of them are."""
-        from runtui.domain.draft import Draft
-
-        chrome, run_id = self._wired.chrome, self._wired.runs.run_id
-        stored = chrome.workspace.store.get(run_id) if run_id is not None else None
-        if run_id is None or stored is None or editing.form.draft is not None:
-            return
-        draft = Draft(run_id, stored.workflow_id, stored.raw, chrome.workspace.settings.body_mode)
-        editing.form.open(draft, stored.workflow_name)
-        await rest()
-        for place in (editing.place, editing.review_place):
-            await chrome.app.mount_ahead(place, draws=True)
-            await rest()
-
-
-def _prepare_editing() -> None:
-    """Load what the first edit needs."""
-    from runtui.domain.properties import EDITABLE
-
-    for field in EDITABLE:
-        field.problem(0)

@@ -130,10 +130,10 @@ class DraftEditor(Widget):
         draft, field, menu = self.draft, self.form.field, self.form.menu
         if draft is None:
             return
-        self._help.styles.height = _HELP_LINES if menu is None else 1  # each value has its meaning beside it
+        hidden = len(menu.lines) - (self.size.height - 1 - _HELP_LINES) if menu is not None else 0
+        self._help.styles.height = _HELP_LINES - int(hidden > 0)
         if menu is not None:
-            hidden = len(menu.lines) - (self.size.height - 2)
-            more = f" {count_words(hidden, 'value')} out of sight." if hidden > 0 else ""
+            more = f" {count_words(hidden - 1, 'value')} out of sight." if hidden > 1 else ""
             self._help.text = Content(f"Type to find a value.{more}")
             return
         reading = moment_reading(draft.text(field), now_ticks()) if field.kind == "datetime" else ""

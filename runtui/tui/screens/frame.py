@@ -56,6 +56,7 @@ from runtui.tui.widgets.chrome import (
     StatusLine,
     for_good,
     headline,
+    surface,
 )
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import RowList
@@ -111,7 +112,7 @@ class Chrome:
         self.owners: Iterable[object] = ()
         """Who may have an action beside the screen in front; whoever asks the next one has it built."""
         self.places: list[Frame[Any]] = []
-        """The screens that stay, to be mounted before they are opened."""
+        """The screens to be mounted before they are opened."""
         self.headline = Headline()
         self.trouble = TenantTrouble()
         self.show_runs: Callable[[str], Awaitable[None]] = _nothing_to_show
@@ -131,11 +132,11 @@ class Chrome:
         """Whether keys go to the frame of a view."""
         return self.app.screen is self.front and self.front.view is view
 
-    def place(self, view: ActionView[Any], *, is_seldom: bool = False) -> Frame[Any]:
-        """The screen of a view that stays mounted; one that is opened seldom is not mounted before it is opened."""
+    def place(self, view: ActionView[Any], *, ahead: bool = False) -> Frame[Any]:
+        """The screen of a view that stays mounted once it was opened; `ahead`, for half a megabyte, before that."""
         place = Frame[Any](self, view)
         self.app.install_screen(place, view.name or view.scope)
-        if not is_seldom:
+        if ahead:
             self.places.append(place)
         return place
 
@@ -267,6 +268,12 @@ async def _nothing_to_show(_filter: str) -> None:
     """There is no list yet."""
 
 
+@surface
+class Body(Horizontal):
+    """Both panes."""
+
+
+@surface
 class ActionView(Widget, Generic[ScreenResultType]):
     """What a frame holds at the left: a widget with a scope of actions, and an answer where it asks something."""
 
@@ -360,6 +367,7 @@ class ActionView(Widget, Generic[ScreenResultType]):
         self.frame.dismiss()
 
 
+@surface
 class Frame(DrawnOnce[ScreenResultType]):
     """One view in the frame: a place, or a question with an answer.
 
@@ -382,18 +390,18 @@ class Frame(DrawnOnce[ScreenResultType]):
         super().__init__(classes=f"{of_width} {of_height}")
         self.chrome = chrome
         self.view = view
+
+    def compose(self) -> ComposeResult:
+        """The lines, and the two panes between them: made here, for most places are never opened."""
         self._header = HeaderLine(id="header")
         self._strip = TenantStrip(id="strip")
-        self._left = Pane(view, id="left")
+        self._left = Pane(self.view, id="left")
         self.panel = SidePanel(id="panel")
         self._status = StatusLine(id="status")
         self._hints = HintBar(id="hints")
-
-    def compose(self) -> ComposeResult:
-        """The lines, and the two panes between them."""
         yield self._header
         yield self._strip
-        yield Horizontal(self._left, self.panel, id="body")
+        yield Body(self._left, self.panel, id="body")
         yield self._status
         yield self._hints
 

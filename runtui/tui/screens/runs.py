@@ -31,6 +31,7 @@ from runtui.tui.resources import DRAFT_KEPT, OUTCOME_UNKNOWN, RUNS, SAVING, WATC
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.text import content
+from runtui.tui.widgets.chrome import is_counted
 from runtui.tui.widgets.filter_bar import FilterBar, History
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import RowList
@@ -186,6 +187,8 @@ class RunsView(ActionView[None]):
     def title(self) -> Content:
         table, total = self.table, self._store.count(EVERY_RUN)
         counted = f"{table.total}{self._more} of {total}" if self.filter_text else f"{total}"
+        if not is_counted(total, self._workspace.progress):
+            counted = "–"
         if (narrowing := self.narrowing) is not None and narrowing.text == self.filter_text:
             return Content.assemble(self.list.title(counted, ""), "  ", content(narrowing.words, "$text-accent"))
         view = view_of(self.settings, self._workspace.preferences.kept.views)

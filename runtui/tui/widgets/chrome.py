@@ -7,15 +7,17 @@ and READ-ONLY badges are never dropped, however narrow the screen; counts give w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from rich.cells import cell_len
 from textual import events
 from textual.app import RenderResult
 from textual.containers import Vertical
 from textual.content import Content
+from textual.geometry import Region
 from textual.message import Message
 from textual.reactive import reactive
+from textual.strip import Strip
 from textual.style import Style
 from textual.widget import Widget
 from textual.widgets import Static
@@ -30,6 +32,9 @@ from runtui.tui.text import ELLIPSIS, content, fit, in_lines, plain
 
 if TYPE_CHECKING:
     from runtui.services.refresh import Progress
+
+
+WidgetT = TypeVar("WidgetT", bound=Widget)
 
 
 class Headline(NamedTuple):
@@ -95,6 +100,11 @@ class HeaderLine(Widget):
             counts.pop()
 
 
+def is_counted(runs: int, progress: Progress | None) -> bool:
+    """Whether it is known how many runs there are: some are in the store, or they were listed."""
+    return runs > 0 or (progress is not None and progress.finished_at is not None)
+
+
 def headline(
     settings: Settings,
     runs: int,
@@ -107,7 +117,7 @@ def headline(
 ) -> Headline:
     """The headline: tenant, badges, the number of runs, and the age of the list."""
     counts = [f"{unknown} unknown"] if unknown else []
-    counts += [count_words(runs, "run")]
+    counts += [count_words(runs, "run")] if is_counted(runs, progress) else []
     badges = (sandbox_badge(sandbox),) * settings.is_sandbox + ("READ-ONLY",) * read_only
     if progress is None:
         state = ""
@@ -142,6 +152,23 @@ class PaneTitle(Static):
         return is_other
 
 
+def surface(container: type[WidgetT]) -> type[WidgetT]:
+    """Have one line of a container drawn for all: but for a frame around them they are alike, and blank."""
+    draw = container.render_lines
+
+    def render_lines(self: WidgetT, crop: Region) -> list[Strip]:
+        def drawn(y: int) -> Strip:
+            return draw(self, Region(crop.x, y, crop.width, 1))[0]
+
+        first, last = max(crop.y, self.gutter.top), min(crop.bottom, self.outer_size.height - self.gutter.bottom)
+        inside = drawn(first) if first < last else None
+        return [inside if inside is not None and first <= y < last else drawn(y) for y in crop.line_range]
+
+    container.render_lines = render_lines  # type: ignore[assignment,method-assign]
+    return container
+
+
+@surface
 class Pane(Vertical):
     """One half of the body: its title stands in the frame where there is one, else in a line of its own.
 

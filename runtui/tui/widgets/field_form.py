@@ -310,10 +310,8 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
         return Region(x + left, y + line - self.scroll_offset.y, width, 1)
 
     def _keep_in_sight(self) -> None:
-        """Scroll no further than needed to the field with the keys, what stands under it, and its group's name.
-
-        Of a dropdown, as many values as there is room for are in sight, the one under the cursor among them.
-        """
+        """Scroll no further than needed to the field with the keys, its group's name and what stands under it: of a
+        dropdown as many values as there is room for, the one under the cursor among them."""
         own = [at for at, line in enumerate(self.lines) if line.field is self.field]
         if not own:
             return

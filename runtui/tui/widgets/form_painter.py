@@ -19,7 +19,7 @@ from textual.widget import Widget
 from runtui.domain.draft import Draft
 from runtui.domain.properties import EDITABLE, Property
 from runtui.domain.times import ago, now_ticks, parse_ticks, since
-from runtui.tui.text import content, fit
+from runtui.tui.text import content, fit, wrapped
 from runtui.tui.widgets.field_edit import ChoiceMenu, EditLook, LineEdit, choice_lines
 
 MIXED: Final = "(mixed)"
@@ -105,8 +105,8 @@ class FormPainter:
             if field is keyed.field and keyed.menu is not None:
                 yield from self._menu(keyed.menu, field, width)
             for text, name in ((_was(field, shown), "was"), (error, "error")):
-                for line in _folded(text, width - len(left) - 1):
-                    yield FormLine(self._strip((left, "name"), (line, name)), field)
+                for line in wrapped(content(text), max(1, width - len(left) - 1)) if text else ():
+                    yield FormLine(self._strip((left, "name"), (line.plain, name)), field)
 
     def _label(self, field: Property, draft: Draft, left: str) -> Strip:
         star = " *" if field.required else ""
@@ -159,10 +159,6 @@ class FormPainter:
             style = self._widget.get_component_rich_style(f"field-form--{name}", partial=True)
             self._styles[name] = style
         return style
-
-
-def _folded(text: str, width: int) -> list[str]:
-    return [line.plain for line in content(text).wrap(max(1, width), overflow="fold")] if text else []
 
 
 def _was(field: Property, shown: ShownDraft) -> str:

@@ -22,6 +22,7 @@ from runtui.domain.times import now_ticks
 from runtui.keys.actions import key_of
 from runtui.tui.resources import MARKED, Resource, RowFlag, RowId, Rows
 from runtui.tui.text import content, plain
+from runtui.tui.widgets.chrome import surface
 from runtui.tui.widgets.filter_bar import CountValues, FilterBar, History
 from runtui.tui.widgets.line_painter import ColumnHeader
 from runtui.tui.widgets.line_table import LineTable, no_flag
@@ -40,6 +41,7 @@ def needs_of(columns: Sequence[Column[RowT]], rows: Sequence[RowT]) -> Needs:
     )
 
 
+@surface
 class RowList(Widget, Generic[RowT, RowId]):
     """Shows the rows of a resource; its table is `NAME-table`. For the filter box, `count_values` says which values the
     rows have; `history` are the earlier filters, else those of this session.

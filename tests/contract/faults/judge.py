@@ -134,6 +134,7 @@ class Trial:
         settings = Settings(root=at, tenant="Contoso", state_folder=self._folder, **(choices or {}))
         self._workspace = Workspace(settings, self._folder / "runs.db", self.token)
         self._workspace.connect(at)
+        assert self._workspace.client  # it is built when it is asked for
         self.monkeypatch.setattr(transport, "Transport", real)
         self._workspace.saves.changed.subscribe(self._follow)
         self._workspace.store.put_workflows([{"id": self.workflow_id, "displayName": "Onboard"}])

@@ -121,7 +121,7 @@ class BulkEditing(Feature):
         self._editing = features[Editing]
         self._sending = features[BulkSending]
         self.form = BulkFormView(self.review)
-        self.place = self._chrome.place(self.form, is_seldom=True)
+        self.place = self._chrome.place(self.form)
         """The screen of the form; it stays mounted once it was opened."""
         self._marked: frozenset[str] = frozenset()
         """The runs that the form is about."""

@@ -173,7 +173,7 @@ class BulkSending(Feature):
     def __init__(self, features: Features) -> None:
         super().__init__(features)
         self.view = ResultsView()
-        self.place = self._chrome.place(self.view, is_seldom=True)
+        self.place = self._chrome.place(self.view)
         """The screen of the results; it stays mounted once it was opened."""
         self._changes: dict[str, BulkProgress] = {}
         """By batch: those that have not ended, and the last one."""

@@ -187,10 +187,10 @@ class Editing(Feature):
     def __init__(self, features: Features) -> None:
         super().__init__(features)
         self.form = FormView(self._workspace.drafts)
-        self.place = self._chrome.place(self.form)
+        self.place = self._chrome.place(self.form, ahead=True)
         """The form's screen; it stays mounted."""
         self._review = ReviewView()
-        self.review_place = self._chrome.place(self._review)
+        self.review_place = self._chrome.place(self._review, ahead=True)
         self._waiting = features[Waiting]
         self._last_sent = ""
         """The run whose change was confirmed last."""

@@ -1,0 +1,186 @@
+"""`python -m tests.bench.actions`: what each action of the registry sends to the terminal, beside what it changes.
+
+Each key is pressed where its action applies, in a program of its own that has come to rest. A frame is what stands
+between two marks of synchronised output; the panel follows a cursor by itself, so that some keys draw twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from pyte.screens import Char
+
+from runtui.keys.actions import ACTIONS, Action, Scope
+from runtui.keys.names import key_text
+from tests.bench.terminal import FOLLOWED_SECONDS, RUNTUI
+from tests.terminal.pty_probe import PtyProbe
+
+MOST_RATIO: Final = 1.15
+"""How much more than the cells that change an action may send."""
+
+_CHANGE: Final = "e enter c enter ctrl+s y"
+_BULK: Final = "space space e enter c enter ctrl+s 2 enter"
+
+REACH: Final[Mapping[Scope, str]] = {
+    "table": "", "rows": "", "row": "", "wide": "", "run": "", "runs": "", "app": "", "panel": "",
+    "users": "enter", "opened": "enter", "tasks": "enter enter", "causes": "c", "people": "@", "person": "@ a d enter",
+    "filter": "/", "edit": "e", "values": "e enter", "conflict": "", "review": "e enter c enter ctrl+s",
+    "journal": f"{_CHANGE} J", "overview": "o", "results": _BULK, "text": ">", "search": "> /", "question": "S",
+    "picker": "S", "copies": "y", "page": "y t", "columns": "C", "line": "m", "help": "?", "sign_in": "A",
+}  # fmt: skip
+"""The keys that lead from the list to where the actions of a scope apply."""
+
+BEFORE: Final[Mapping[str, str]] = {
+    "cursor_up": "j j", "page_up": "pagedown", "first_row": "G", "clear_marks": "space space",
+    "previous_columns": "right", "undo": _CHANGE, "mark_range": "space j j", "clear": "x", "previous_tab": "]",
+    "keep_filter": "/ o n", "complete": "/ s t", "complete_back": "/ s t tab", "clear_filter": "/ o n",
+    "earlier_filter": "/ o n enter / backspace backspace", "later_filter": "/ o n enter / up", "person_up": "@ down",
+    "revert": "e enter c enter", "discard": "e enter c enter", "review": "e enter c enter", "later_day": "o left left",
+    "next_match": "> / a enter", "previous_match": "> / a enter n", "leave_panel": ">", "keep_search": "> / a",
+    "clear_search": "> / a", "focus_left": ">", "column_up": "C down down", "automatic": "C space",
+    "keep_columns": "C space", "keep_line": "m x", "bulk": f"{_BULK} esc",
+    "choose": "S down",
+}  # fmt: skip
+"""The keys before those actions that need more than their place."""
+
+LEFT_OUT: Final[Mapping[str, str]] = {
+    **dict.fromkeys(
+        ("merge", "theirs", "ours", "other", "merge_in_form", "discard_merge", "leave_merge"), "needs a conflict"
+    ),
+    **dict.fromkeys(("use_method", "copy_code", "sign_out", "leave_sign_in", "sign_in"), "nobody signs in to the demo"),
+    **dict.fromkeys(("check", "decide"), "needs an unknown outcome"),
+    **dict.fromkeys(("suspend", "quit"), "gives the terminal back"),
+    **dict.fromkeys(("stop_waiting", "stop_bulk"), "needs a change that waits"),
+    "redraw": "sends the whole screen on purpose",
+    "new_run": "needs an action that made a run",
+    "new_workflow_run": "needs a run that was started",
+    "profiles": "the demo has one profile",
+}
+"""Actions that are not measured, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What one action sent until the screen was at rest."""
+
+    action: str
+    frames: int
+    bytes: int
+    floor: int
+    """What the cells that differ need, see `bytes_of_change`."""
+
+    @property
+    def is_over(self) -> bool:
+        return self.bytes > max(MOST_RATIO * self.floor, self.floor + 24) or self.frames > 1
+
+
+@contextmanager
+def at_rest(columns: int, rows: int) -> Iterator[PtyProbe]:
+    """The demo's list, read whole; nothing happens there by itself."""
+    command = (*RUNTUI, "demo", "--runs", "240", "--refresh", "0")
+    with PtyProbe(command, columns=columns, rows=rows, timeout=60, is_forked=True) as terminal:
+        terminal.wait_for(r"240 runs.*as of")
+        terminal.wait_until_quiet(1.5)
+        yield terminal
+
+
+def sent_by(terminal: PtyProbe, action: Action) -> Sent:
+    """Go to where an action applies and press its key."""
+    for key in BEFORE.get(action.id, REACH[action.scope]).split():
+        terminal.press(key)
+        terminal.wait_until_quiet(0.3)
+    terminal.wait_until_quiet(FOLLOWED_SECONDS)
+    seen, before = len(terminal.received), terminal.cells()
+    terminal.press(key_text(action.keys[0]))
+    terminal.wait_for_bytes(seen)
+    terminal.wait_until_quiet(FOLLOWED_SECONDS)
+    sent = bytes(terminal.received[seen:])
+    frames = sent.count(b"\x1b[?2026h")
+    marks = frames * len("\x1b[?2026h\x1b[?2026l")
+    return Sent(action.id, frames, len(sent) - marks, bytes_of_change(before, terminal.cells()))
+
+
+def bytes_of_change(before: list[list[Char]], after: list[list[Char]]) -> int:
+    """The bytes of the cells that look different on two screens: each with its place and what is new of its look, said
+    only where they do not follow from the cell before."""
+    ground = Counter(cell.bg for line in after for cell in line).most_common(1)[0][0]
+    size, pen, place = 0, _Look(), (-1, -1)
+    for y, (old, new) in enumerate(zip(before, after, strict=True)):
+        for x, (was, cell) in enumerate(zip(old, new, strict=True)):
+            look = _look(cell, ground)
+            if not cell.data or (cell.data, look) == (was.data, _look(was, ground)):
+                continue
+            if place != (y, x):
+                gap = new[place[1] : x] if place[0] == y else []
+                ways = [len(f"\x1b[{y + 1};{x + 1}H"), *([len(f"\x1b[{len(gap)}C")] if gap else [])]
+                if gap and all(_look(each, ground) == pen for each in gap):  # what stands between may be sent again
+                    ways.append(len("".join(each.data for each in gap).encode()))
+                size += min(ways)
+            if look != pen:
+                size += look.bytes_after(pen)
+                pen = look
+            size += len(cell.data.encode())
+            place = (y, x + 1)
+    return size
+
+
+class _Look(NamedTuple):
+    """SGR parameters; empty for those that come with every cell of the screen."""
+
+    marks: frozenset[str] = frozenset()
+    fore: str = ""
+    back: str = ""
+
+    def bytes_after(self, pen: _Look) -> int:
+        """Of the shortest sequence that makes one look of another."""
+        anew = ["0", *self.marks, *filter(None, self[1:])]
+        more = [*(self.marks - pen.marks), *(mine for mine, its in zip(self[1:], pen[1:], strict=True) if mine != its)]
+        is_more = self.marks >= pen.marks
+        return min(len(f"\x1b[{';'.join(words)}m") for words in ([more, anew] if is_more else [anew]))
+
+
+def _look(cell: Char, ground: str) -> _Look:
+    """How a cell looks; the colour of letters is nothing to a blank."""
+    marks = frozenset(filter(None, ("4" * cell.underscore, "7" * cell.reverse)))
+    back = "" if cell.bg == ground else _colour("48", cell.bg)
+    if cell.data == " " and not marks:
+        return _Look(marks, "", back)
+    return _Look(marks | frozenset(filter(None, ("1" * cell.bold, "3" * cell.italics))), _colour("38", cell.fg), back)
+
+
+def _colour(kind: str, name: str) -> str:
+    if len(name) == 6 and all(letter in "0123456789abcdef" for letter in name):
+        return f"{kind};2;{int(name[:2], 16)};{int(name[2:4], 16)};{int(name[4:], 16)}"
+    return "39" if name == "default" else "31"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.actions", description=__doc__)
+    parser.add_argument("--only", default="", metavar="IDS", help="only these actions, with commas between them")
+    parser.add_argument("--size", default="120x40", metavar="COLUMNSxROWS")
+    options = parser.parse_args()
+    columns, rows = map(int, options.size.split("x"))
+    wanted = set(filter(None, options.only.split(",")))
+    print("| Action | Where | Frames | Bytes | Floor | Ratio |", "|---|---|--:|--:|--:|--:|", sep="\n", flush=True)
+    for action in ACTIONS:
+        if action.id in LEFT_OUT or (wanted and action.id not in wanted):
+            continue
+        try:
+            with at_rest(columns, rows) as terminal:
+                sent = sent_by(terminal, action)
+        except AssertionError as error:
+            print(f"| {action.id} | {error!s:.60} |", flush=True)
+            continue
+        ratio = f"{sent.bytes / sent.floor:.2f}" if sent.floor else "–"
+        mark = " ✗" if sent.is_over else ""
+        line = (action.id, action.scope, sent.frames, f"{sent.bytes:,}", f"{sent.floor:,}", f"{ratio}{mark}")
+        print("|", " | ".join(map(str, line)), "|", flush=True)
+
+
+if __name__ == "__main__":
+    main()
