@@ -110,16 +110,6 @@ class Arranging(Feature):
         present = self._runs.columns if is_of_runs else listed.chosen
         await self._chrome.ask(ColumnChooser(columns, present, shown), chosen)
 
-    def action_next_columns(self) -> None:
-        self._scroll(1)
-
-    def action_previous_columns(self) -> None:
-        self._scroll(-1)
-
-    def _scroll(self, by: int) -> None:
-        table = self._runs.table
-        self._runs.show_columns(self._runs.columns, table.arrangement.scrolled(by, table.size.width).first or 0)
-
     # Views
 
     def action_problems(self) -> None:

@@ -76,9 +76,7 @@ class Opening(Feature):
 
     async def open_run(self, run_id: str) -> None:
         """Show the users of a run as the store has them, and read them again."""
-        stored = self._workspace.store.get(run_id)
-        if stored is None:
-            self._chrome.front.set_status("This run is no longer in the list.", "warning")
+        if (stored := self._chrome.listed(run_id)) is None:
             return
         await self._chrome.prepare(self._users_place)
         self._opens_first = False
@@ -189,7 +187,7 @@ class Opening(Feature):
                 f"{'Read in part' if known.progress else 'As read before'}. {fault}", "warning", still
             )
         self.users.progress = known.progress
-        self.users.show(known.rows, fault or known.empty)
+        self.users.list.put(known.rows, fault or known.empty)
         await self._follow_user(run_id, known.rows)
         await self._open_first()
         return known

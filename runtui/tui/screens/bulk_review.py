@@ -57,10 +57,6 @@ class NumberReviewView(ActionView[str]):
         if self.sheet.review.operation is not None:
             panel.show_draft(self.sheet.review.operation)
 
-    def on_review_sheet_number_typed(self, event: ReviewSheet.NumberTyped) -> None:
-        event.stop()
-        self.sheet.send()
-
     def on_review_sheet_entered(self, event: ReviewSheet.Entered) -> None:
         """From the reason on to the number; where that stands, send."""
         event.stop()

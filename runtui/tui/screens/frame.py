@@ -39,7 +39,7 @@ from runtui.keys.actions import (
     view_keys,
     with_key,
 )
-from runtui.services.store import EVERY_RUN
+from runtui.services.store import EVERY_RUN, StoredRun
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.tui.actions import ActionContext, bindings, why_not
 from runtui.tui.keys import awaited
@@ -179,6 +179,13 @@ class Chrome:
         if view.list is not None:
             view.list.table.row_under_cursor(hold=True)
         return view.run_id
+
+    def listed(self, run_id: str) -> StoredRun | None:
+        """A run as the list has it; where it has none, that is said."""
+        stored = self.workspace.store.get(run_id)
+        if stored is None:
+            self.front.set_status("This run is no longer in the list.", "warning")
+        return stored
 
     def context(self) -> ActionContext:
         """What can be done now, as far as each feature knows."""

@@ -102,9 +102,6 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
             super().__init__()
             self.spot = spot
 
-    class NumberTyped(Message):
-        """What has to be typed to send stands there."""
-
     def __init__(self, view: ActionView[str], why_key: str, number: str = "") -> None:
         super().__init__()
         self._view = view
@@ -177,7 +174,7 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
         self.draw()
         self.post_message(ActionView.Changed())
         if self.spot == "number" and self.has_number:
-            self.post_message(self.NumberTyped())
+            self.send()
 
     def action_walk(self, step: int) -> None:
         """Go on to the next of them; past the last answer, to the next widget."""

@@ -60,10 +60,6 @@ class UsersView(ActionView[None]):
             self._run_id, self.workflow_name, self.progress = run_id, workflow_name, ""
             self.list.begin(READING)
 
-    def show(self, rows: Sequence[UserRow], empty: str) -> None:
-        """Show the users of the run that is open, or why there are none."""
-        self.list.put(rows, empty)
-
     def title(self) -> Content:
         return self.list.heading(self.workflow_name, self.progress)
 

@@ -35,6 +35,7 @@ from runtui.tui.widgets.chrome import is_counted
 from runtui.tui.widgets.filter_bar import FilterBar, History
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import RowList
+from runtui.tui.widgets.side_panel import none_selected
 
 _COUNTING: Final = awaited("counting")
 _COUNTING_THE_REST: Final = "counting the rest"
@@ -145,6 +146,7 @@ class RunsView(ActionView[None]):
         self._scrolled = 0
         self._query = RunQuery(found, kept.sort, kept.descending)
         self.list.order, self.list.sort_by = Order(kept.sort, kept.descending), self._sort_by
+        self.list.scroll_by = self._scroll_by
         self.shown = self._query
         """What the table shows; `_query` is ahead of it while the rows are counted."""
         self._more = ""
@@ -167,9 +169,7 @@ class RunsView(ActionView[None]):
 
     def show_in(self, panel: Panel) -> None:
         if (row := self.row) is None:
-            from runtui.tui.words.pages import NO_RUN
-
-            panel.show_page(NO_RUN)
+            panel.show_page(none_selected("run"))
         else:
             panel.follow(row.id, (row, self._flag(row)), self.table.finds)
 
@@ -248,6 +248,9 @@ class RunsView(ActionView[None]):
 
     def _sort_by(self, order: Order) -> None:
         self.show_settings(self.settings._replace(sort=order.key, descending=order.descending))
+
+    def _scroll_by(self, columns: int) -> None:
+        self.show_columns(self.columns, self.list.scrolled(columns).first or 0)
 
     def show_settings(self, settings: ListSettings) -> None:
         """Show these runs, in this order and these columns."""

@@ -146,19 +146,16 @@ class FormPainter:
     def _strip(self, *parts: tuple[str, str]) -> Strip:
         return Strip([Segment(text, self._style(name)) for text, name in parts if text])
 
-    def _style(self, name: str) -> Style:
+    def _style(self, name: str, *, partial: bool = False) -> Style:
         style = self._styles.get(name)
         if style is None:
-            style = self._styles[name] = self._widget.get_component_rich_style(f"field-form--{name}")
+            style = self._widget.get_component_rich_style(f"field-form--{name}", partial=partial)
+            self._styles[name] = style
         return style
 
     def _mark(self, name: str) -> Style:
         """A style that goes over that of a field."""
-        style = self._styles.get(name)
-        if style is None:
-            style = self._widget.get_component_rich_style(f"field-form--{name}", partial=True)
-            self._styles[name] = style
-        return style
+        return self._style(name, partial=True)
 
 
 def _was(field: Property, shown: ShownDraft) -> str:

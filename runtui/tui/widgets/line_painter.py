@@ -12,6 +12,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.app import RenderResult
+from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
@@ -57,8 +58,6 @@ class ColumnHeader(Widget):
         self.set_reactive(ColumnHeader.arrangement, Arrangement(columns))
 
     def render(self) -> RenderResult:
-        from textual.content import Content
-
         key, descending = self.sort
         text = " " * GUTTER
         for column, width in self.arrangement.layout(self.size.width):

@@ -111,15 +111,6 @@ class ReadList(RowList[RowT, RowId]):
         self.order = order
         self._show(keep_line=False)
 
-    def action_next_columns(self) -> None:
-        self._scroll(1)
-
-    def action_previous_columns(self) -> None:
-        self._scroll(-1)
-
-    def _scroll(self, by: int) -> None:
-        self.set_columns(self.table.arrangement.scrolled(by, self.table.size.width))
-
     def _show(self, *, keep_line: bool) -> None:
         rows = in_order(self._found(), self.resource.columns, self.order, now_ticks())
         self.shown = ReadRows(rows, self.resource.id_of)

@@ -75,6 +75,8 @@ class RowList(Widget, Generic[RowT, RowId]):
         """The order in which rows are shown, or are about to be."""
         self.sort_by: Callable[[Order], None] = lambda _order: None
         """Shows the rows in an order; whoever has them sets it."""
+        self.scroll_by: Callable[[int], None] = lambda columns: self.set_columns(self.scrolled(columns))
+        """Scrolls to the right by so many columns; whoever keeps how far sets it."""
         self._needs: Needs = ()
         self.expected: Mapping[str, int] = {}
         """The cells that columns need although the rows do not have their values yet, by key."""
@@ -173,6 +175,16 @@ class RowList(Widget, Generic[RowT, RowId]):
             self.action_reverse()
         else:
             self.sort_by(next(natural_order(column) for column in self.resource.columns if column.key == event.key))
+
+    def scrolled(self, columns: int) -> Arrangement[RowT]:
+        """The columns in sight, scrolled to the right by so many."""
+        return self.table.arrangement.scrolled(columns, self.table.size.width)
+
+    def action_next_columns(self) -> None:
+        self.scroll_by(1)
+
+    def action_previous_columns(self) -> None:
+        self.scroll_by(-1)
 
     def action_mark(self) -> None:
         """Mark the row under the cursor, or take the mark back, and go on to the next."""

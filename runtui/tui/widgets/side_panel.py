@@ -76,6 +76,11 @@ class Page(NamedTuple):
     about: About = NOTHING_NAMED
 
 
+def none_selected(what: str) -> Page:
+    """What is shown beside a list without rows; `what` a row would be."""
+    return Page((Fact(f"No {what} is selected.", "$text-muted"),))
+
+
 NOTHING_SENT: Final[Mapping[Tab, Page]] = {
     "request": Page((Fact("The request that a change would make appears here.", "$text-muted"),)),
     "response": Page((Fact("The response to a change appears here.", "$text-muted"),)),
@@ -125,14 +130,9 @@ class SidePanel(Pane):
     class ExchangeChosen(Message):
         """A request of the log was chosen."""
 
-        def __init__(self, panel: SidePanel, number: int) -> None:
+        def __init__(self, number: int) -> None:
             super().__init__()
-            self.panel = panel
             self.number = number
-
-        @property
-        def control(self) -> SidePanel:
-            return self.panel
 
     class TabChosen(Message):
         """The name of a tab was clicked."""
@@ -251,7 +251,7 @@ class SidePanel(Pane):
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
         if event.option.id is not None:
-            self.post_message(self.ExchangeChosen(self, int(event.option.id)))
+            self.post_message(self.ExchangeChosen(int(event.option.id)))
 
     def on_json_view_laid_out(self, event: JsonView.LaidOut) -> None:
         event.stop()

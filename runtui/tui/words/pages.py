@@ -29,7 +29,7 @@ from runtui.services.journal import Entry
 from runtui.services.journal_query import damage_sentence, outcome_word
 from runtui.services.store import StoredRun
 from runtui.services.writing.save import Save, Step
-from runtui.tui.widgets.side_panel import About, Fact, Page
+from runtui.tui.widgets.side_panel import About, Fact, Page, none_selected
 from runtui.tui.words import triage_words, write_words
 
 TOLD_CHANGES: Final = 2
@@ -38,20 +38,11 @@ TOLD_CHANGES: Final = 2
 TOLD_SUBJECTS: Final = 3
 """Subjects that were hit and are named in the Run tab."""
 
-NO_TASK: Final = Page((Fact("No task is selected.", "$text-muted"),))
-"""What the panel shows beside a user for whom no task has begun."""
-
 TOLD_CAUSES: Final = 6
 """Causes of failures that the Run tab tells."""
 
 TOLD_ENTRIES: Final = 3
 """Changes from this machine that the Run tab tells."""
-
-NO_RUN: Final = Page((Fact("No run is selected.", "$text-muted"),))
-"""What the panel shows beside an empty list."""
-
-NO_ENTRY: Final = Page((Fact("No entry is selected.", "$text-muted"),))
-"""What the panel shows beside an empty journal."""
 
 _OUTCOME_STYLE = {
     Outcome.DONE: "bold $text-success",
@@ -342,7 +333,7 @@ def task_page(run_id: str, name: str, row: TaskRow | None, now: int, where: str 
     received; `where` is what is named beside the task in place of the user.
     """
     if row is None:
-        return NO_TASK
+        return none_selected("task")
     task, look = row.result, status_look(row.result.status)
     facts = [Fact(f"{task.status or 'no status'} for {name}")]
     if said := row.said(now):

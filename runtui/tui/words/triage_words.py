@@ -37,9 +37,6 @@ TOLD_WORKFLOWS: Final = 8
 TOLD_PEOPLE: Final = 8
 """What the page of a cause names at most."""
 
-NO_CAUSE: Final = Page((Fact("No cause is selected.", "$text-muted"),))
-"""What the panel shows beside an empty list of causes."""
-
 
 def cause_page(cause: Cause, failures: Sequence[TaskResult], now: int) -> Page:
     """A whole cause: how much it hit and since when, reasons as received, what to check, workflows, people.
@@ -108,12 +105,13 @@ def reasons_read(progress: ReadingProgress) -> str:
     return f"  reasons of {newest}{progress.read} of {progress.total} runs"
 
 
-def why_no_causes(progress: ReadingProgress) -> str:
+def why_no_causes(progress: ReadingProgress) -> str | None:
+    """Why no cause is listed; None where no task failed, which the list says itself."""
     if progress.fault is not None:
         return f"Why tasks failed could not be read. {progress.fault}"
     if progress.reading:
         return "Reading why tasks failed…"
-    return "No task failed in these runs."
+    return None
 
 
 # People
@@ -169,14 +167,9 @@ def why_no_person(why: object, progress: ReadingProgress) -> str:
     return f"{why}{more if left > 1 else ''}"
 
 
-def workflows_read(reading: PersonReading) -> str:
-    """How far the reading of a person is; empty once all is read."""
-    return "" if reading.read == reading.total else f"read in {reading.read} of {reading.total} workflows"
-
-
-def runs_read(progress: ReadingProgress) -> str:
-    """How far the results of runs are read, where they alone tell of a person; empty once all are."""
-    return "" if progress.read == progress.total else f"read in {progress.read} of {progress.total} runs"
+def how_far(progress: PersonReading | ReadingProgress, what: str) -> str:
+    """How far the workflows or runs are read that tell of a person; empty once all are."""
+    return "" if progress.read == progress.total else f"read in {progress.read} of {progress.total} {what}"
 
 
 def why_no_tasks(reading: PersonReading) -> str:
@@ -194,9 +187,6 @@ def why_no_tasks_in_runs(progress: ReadingProgress) -> str:
 
 
 # Workflows
-
-NO_WORKFLOW: Final = Page((Fact("No workflow is selected.", "$text-muted"),))
-"""What the panel shows beside an empty overview."""
 
 _SWITCHES: Final = {True: "yes", False: "no", None: "not known"}
 

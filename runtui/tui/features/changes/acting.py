@@ -69,9 +69,7 @@ class Acting(Feature):
         if (run_id := self._chrome.hold_run()) is None:
             self._chrome.front.set_status("There is no run under the cursor.", "warning")
             return
-        stored = self._workspace.store.get(run_id)
-        if stored is None:
-            self._chrome.front.set_status("This run is no longer in the list.", "warning")
+        if (stored := self._chrome.listed(run_id)) is None:
             return
         made = await asyncio.to_thread(recorded_run, self._workspace, run_id)
         choices = [*self._for_task(run_id, stored), *self._for_run(run_id, stored, made)]

@@ -122,7 +122,6 @@ class BulkEditing(Feature):
         self._sending = features[BulkSending]
         self.form = BulkFormView(self.review)
         self.place = self._chrome.place(self.form)
-        """The screen of the form; it stays mounted once it was opened."""
         self._marked: frozenset[str] = frozenset()
         """The runs that the form is about."""
         self._typed: tuple[frozenset[str], Mapping[str, Edit]] = frozenset(), {}

@@ -174,7 +174,6 @@ class BulkSending(Feature):
         super().__init__(features)
         self.view = ResultsView()
         self.place = self._chrome.place(self.view)
-        """The screen of the results; it stays mounted once it was opened."""
         self._changes: dict[str, BulkProgress] = {}
         """By batch: those that have not ended, and the last one."""
         self._is_due = False

@@ -188,7 +188,6 @@ class Editing(Feature):
         super().__init__(features)
         self.form = FormView(self._workspace.drafts)
         self.place = self._chrome.place(self.form, ahead=True)
-        """The form's screen; it stays mounted."""
         self._review = ReviewView()
         self.review_place = self._chrome.place(self._review, ahead=True)
         self._waiting = features[Waiting]
@@ -207,9 +206,7 @@ class Editing(Feature):
 
         It is open within the key: the next one may be meant for the form already.
         """
-        stored = self._workspace.store.get(run_id)
-        if stored is None:
-            self._chrome.front.set_status("This run is no longer in the list.", "warning")
+        if (stored := self._chrome.listed(run_id)) is None:
             return
         left, hint = self._workspace.drafts.get(run_id), self._hint()
         if left is not None and (conflicts := left.conflicts(stored.raw)):

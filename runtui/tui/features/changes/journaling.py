@@ -37,6 +37,7 @@ from runtui.tui.widgets.chrome import Severity
 from runtui.tui.widgets.filter_bar import FilterBar
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import RowList
+from runtui.tui.widgets.side_panel import none_selected
 from runtui.tui.words import pages, write_words
 
 
@@ -70,7 +71,7 @@ class JournalView(ActionView[None]):
     def show_in(self, panel: Panel) -> None:
         entry = self.entry
         if entry is None:
-            panel.show_page(pages.NO_ENTRY)
+            panel.show_page(none_selected("entry"))
         elif entry.damage or not same_server(entry.root, self._root):
             panel.show_page(pages.foreign_page(entry))
         else:
@@ -156,7 +157,6 @@ class Journaling(Feature):
         self._bulk_sending = features[BulkSending]
         self.view = JournalView(self._workspace.journal, self._workspace.root)
         self.place = self._chrome.place(self.view)
-        """The journal's screen; it stays mounted."""
         self._sent: set[int] = set()
         """The entries of this session: what became of them is no news of an earlier one."""
         self._changed: set[str] = set()

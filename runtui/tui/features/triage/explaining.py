@@ -32,6 +32,7 @@ from runtui.tui.screens.panel import REST_SECONDS, Panel
 from runtui.tui.screens.runs import Throttle
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.read_list import ReadList
+from runtui.tui.widgets.side_panel import none_selected
 from runtui.tui.words import triage_words
 
 MOST_FAILURES: Final = 100
@@ -115,7 +116,7 @@ class CausesView(ActionView[None]):
     def show_in(self, panel: Panel) -> None:
         cause = self.cause
         if cause is None:
-            panel.show_page(triage_words.NO_CAUSE)
+            panel.show_page(none_selected("cause"))
             return
         key, failures = self._failures
         panel.show_page(triage_words.cause_page(cause, failures if key == cause.key else (), now_ticks()))
@@ -178,7 +179,6 @@ class Explaining(Feature):
         super().__init__(features)
         self.view = CausesView(self._workspace, self._runs.table)
         self.place = self._chrome.place(self.view)
-        """The screen of the causes; it stays mounted."""
 
     def start(self) -> None:
         self.hear(self._workspace.results.changed.subscribe, self._results_changed, only_newest=True)

@@ -37,7 +37,8 @@ from runtui.tui.screens.runs import Throttle
 from runtui.tui.text import plain
 from runtui.tui.widgets.line_table import CLOCK_SECONDS
 from runtui.tui.widgets.read_list import ReadList
-from runtui.tui.words.triage_words import NO_WORKFLOW, day_title, workflow_page
+from runtui.tui.widgets.side_panel import none_selected
+from runtui.tui.words.triage_words import day_title, workflow_page
 
 WORKFLOWS: Final[Resource[WorkflowHistory, str]] = in_memory(
     "Workflows", "workflow", WORKFLOW_COLUMNS, lambda row: row.workflow.id, "There are no workflows."
@@ -125,7 +126,7 @@ class OverviewView(ActionView[None]):
 
     def show_in(self, panel: Panel) -> None:
         if self.row is None:
-            panel.show_page(NO_WORKFLOW)
+            panel.show_page(none_selected("workflow"))
         else:
             panel.show_page(workflow_page(self.row, now_ticks()))
 
@@ -174,7 +175,6 @@ class Overviewing(Feature):
         super().__init__(features)
         self.view = OverviewView(self._workspace.store)
         self.place = self._chrome.place(self.view)
-        """The overview's screen; it stays mounted."""
 
     def start(self) -> None:
         self.hear(self._workspace.store.changed.subscribe, self._draw_again, only_newest=True)

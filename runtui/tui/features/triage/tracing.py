@@ -35,6 +35,7 @@ from runtui.tui.screens.panel import Panel
 from runtui.tui.text import content
 from runtui.tui.widgets.inputs import ChoiceList, LineInput
 from runtui.tui.widgets.read_list import ReadList
+from runtui.tui.widgets.side_panel import none_selected
 from runtui.tui.words import pages, triage_words
 
 MOST_FOUND: Final = 50
@@ -171,7 +172,7 @@ class PersonView(ActionView[None]):
     def show_in(self, panel: Panel) -> None:
         row, name = self.row, triage_words.person_name(self.person) if self.person is not None else ""
         if row is None:
-            panel.show_page(pages.NO_TASK)
+            panel.show_page(none_selected("task"))
         else:
             panel.show_page(pages.task_page(row.run_id, name, row.row, now_ticks(), row.workflow_name))
 
@@ -186,7 +187,6 @@ class Tracing(Feature):
         super().__init__(features)
         self.view = PersonView()
         self.place = self._chrome.place(self.view)
-        """The screen of a person; it stays mounted."""
         self._is_told_by_runs = False
         """Whether the server does not answer for one person, so that the results of all runs are read."""
 
@@ -206,9 +206,8 @@ class Tracing(Feature):
             asking.search()
         elif self._is_told_by_runs and (person := self.view.person) is not None:
             progress = self._workspace.results.progress
-            await self._show_stored(
-                person, triage_words.runs_read(progress), triage_words.why_no_tasks_in_runs(progress)
-            )
+            how_far, why_none = triage_words.how_far(progress, "runs"), triage_words.why_no_tasks_in_runs(progress)
+            await self._show_stored(person, how_far, why_none)
 
     async def _chosen(self, person: Person | None) -> None:
         await self._workspace.results.stop()
@@ -242,7 +241,7 @@ class Tracing(Feature):
                 person = self.view.person = await find_user(self._workspace.client, person.name)
             async with aclosing(read_person(self._workspace.client, self._workspace.store, person.id)) as readings:
                 async for reading in readings:
-                    words = triage_words.workflows_read(reading)
+                    words = triage_words.how_far(reading, "workflows")
                     self.view.show(person, reading.tasks, words, triage_words.why_no_tasks(reading))
         except RuntuiError as error:
             self.view.show(person, (), "", triage_words.why_no_person(error, self._workspace.results.progress))
