@@ -87,3 +87,13 @@ async def test_rows_that_come_and_go_lay_nothing_out(open_session: Opener, layou
         session.runs.filter_by("")
         await session.settled()
         assert layouts == []
+
+
+async def test_the_panel_follows_the_cursor_without_a_layout(open_session: Opener, layouts: Layouts) -> None:
+    async with open_session() as session:
+        await session.panel_rested()
+        layouts.clear()
+        for _ in range(4):
+            await session.press("down")
+            await session.panel_rested()
+        assert layouts == []

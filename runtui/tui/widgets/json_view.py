@@ -19,6 +19,7 @@ from textual.cache import LRUCache
 from textual.content import Content
 from textual.geometry import Size
 from textual.message import Message
+from textual.reactive import Reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -89,6 +90,8 @@ class JsonView(ScrollView, can_focus=True):
         & > .json-view--changed { color: $text-warning; text-style: bold; }
     }
     """
+
+    virtual_size: Reactive[Size] = Reactive(Size(0, 0), repaint=False)  # more lines or fewer move nothing else
 
     class LaidOut(Message):
         """The rest of a large text is there."""
@@ -236,6 +239,7 @@ class JsonView(ScrollView, can_focus=True):
         else:
             self._strips.clear()
             self.virtual_size = size
+            self.vertical_scrollbar.window_virtual_size = size.height  # Textual 8.2.8: within a layout only
             self.refresh()
 
     def _draw_differences(self) -> None:
