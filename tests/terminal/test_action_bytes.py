@@ -6,6 +6,7 @@ from typing import Final
 
 from runtui.keys.actions import ACTION_BY_ID, ACTIONS
 from tests.bench.actions import BEFORE, LEFT_OUT, MOST_RATIO, REACH, at_rest, sent_by
+from tests.bench.terminal import FOLLOWED_SECONDS
 
 STEPS: Final = (("sort_order", 0), ("edit", 0), ("choose_value", 0), ("overview", 0), ("help", 0), ("clear_marks", 60))
 """Some actions, and by how many bytes each may send more than it changes: a figure that may shrink and not grow."""
@@ -16,8 +17,9 @@ def test_actions_send_what_they_change_and_nothing_while_nobody_acts() -> None:
         for action_id, more in STEPS:
             sent = sent_by(terminal, ACTION_BY_ID[action_id])
             assert 0 < sent.bytes <= MOST_RATIO * sent.floor + more, sent
-            assert terminal.idle_bytes(1.0) == 0, action_id
             terminal.press("esc")
+        terminal.wait_until_quiet(FOLLOWED_SECONDS)
+        assert terminal.idle_bytes(1.0) == 0
 
 
 def test_every_action_is_measured_or_says_why_not() -> None:
