@@ -96,14 +96,20 @@ def pressed(data: bytes) -> list[str]:
     return keys
 
 
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a preview writes to the terminal."""
+    texts: list[str] = []
+    monkeypatch.setattr("runtui.prelude.preview.write", texts.append)
+    return texts
+
+
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
 async def test_a_preview_moves_the_cursor_as_the_screen_does(
-    open_session: Opener, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+    open_session: Opener, written: list[str], size: tuple[int, int]
 ) -> None:
     async with open_session(size=size, runs=60) as session:
         table, workspace = session.runs.table, session.workspace
-        written: list[str] = []
-        monkeypatch.setattr("runtui.prelude.preview.write", written.append)
         for reads in MOVES:
             preview = Preview(FirstPaint(workspace.settings, *size), workspace.store, workspace.preferences.kept)
             written.clear()
@@ -131,12 +137,10 @@ VIEWED = [
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
 async def test_a_preview_shows_a_view_as_the_screen_does(
-    open_session: Opener, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch, written: list[str], size: tuple[int, int]
 ) -> None:
     async with open_session(size=size, runs=60) as session:
         table, workspace = session.runs.table, session.workspace
-        written: list[str] = []
-        monkeypatch.setattr("runtui.prelude.preview.write", written.append)
         for reads in VIEWED:
             session.runs.show_settings(ListSettings())
             await session.press("g")
