@@ -3,7 +3,8 @@
 Invariant: the pages belong to the session; the panel of the screen in front draws them. The Run tab follows the cursor:
 REST_SECONDS after it came to rest on a row its run is shown, what the store has at once and what its tasks did when it
 is read. Nothing of that is on a key's path, nothing is read for a tab out of sight, and what is read for a row is given
-up when the cursor leaves it. Until the page is there, the panel says that it shows another run.
+up when the cursor leaves it. Until the page is there, the panel says that it shows another run; a cursor that moves
+on before empties it.
 
 The tab in front is the one that a person chose. A change brings Request and then Response forward; once the cursor is
 on another run, the chosen tab is in front again.
@@ -151,6 +152,9 @@ class Panel:
         brought forward is then not taken back.
         """
         is_other, before = run_id != self._wanted.run_id, self._wanted.run_id
+        if is_other and self._is_following and before and self._pages.get("run", Page()).about.run_id != before:
+            # Beside an empty panel a list that scrolls moves whole lines, and those a terminal moves by itself.
+            self._show("run", Page())
         self._wanted, self._is_following = _Followed(run_id, state), True
         if is_other and self.tab != self._chosen and (finds is None or finds(before)):
             self.bring_forward(self._chosen)
