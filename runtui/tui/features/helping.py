@@ -57,18 +57,18 @@ class HelpView(ActionView[str]):
         yield self._about
 
     def on_mount(self) -> None:
-        self.list.table.tell_line = self._show_about
         from runtui.services.journal_query import ENTRY_FILTER_HELP
 
         self.list.put(help_rows(self._here, ENTRY_FILTER_HELP, ROW_FLAGS))
         self.list.table.move_to(1)  # the first heading is no line to choose
+        self.show_line()
         self.list.table.scroll_to(y=0, animate=False, force=True, immediate=True)
 
     def title(self) -> Content:
         return self.list.heading()
 
-    def _show_about(self) -> None:
-        """Another line: where it works, and the whole of it."""
+    def show_line(self) -> None:
+        """Where the row under the cursor works, and the whole of it."""
         row = self.list.table.row_under_cursor()
         self._about.update(content(row.whole if row is not None else ""), layout=False)
 

@@ -115,7 +115,7 @@ class Chrome:
         """The screens to be mounted before they are opened."""
         self.headline = Headline()
         self.trouble = TenantTrouble()
-        self.show_runs: Callable[[str], Awaitable[None]] = _nothing_to_show
+        self.show_runs: Callable[[str], Awaitable[None]]
         """Brings the list into sight, filtered by a text; whoever has the list sets it."""
         self.status = Status()
         self.is_zoomed = False
@@ -271,10 +271,6 @@ class Chrome:
             self.front.draw()
 
 
-async def _nothing_to_show(_filter: str) -> None:
-    """There is no list yet."""
-
-
 @surface
 class Body(Horizontal):
     """Both panes."""
@@ -344,6 +340,10 @@ class ActionView(Widget, Generic[ScreenResultType]):
 
     def show_in(self, panel: Panel) -> None:
         """Show in the side panel what goes with this view."""
+
+    def show_line(self) -> None:
+        """Show what goes with the row under the cursor, which is another one, in the frame that shows the cursor."""
+        self.frame.draw_in_front()
 
     @on(LineTable.CursorMoved)
     @on(RowList.Marked)
@@ -415,8 +415,10 @@ class Frame(DrawnOnce[ScreenResultType]):
     def on_mount(self) -> None:
         """Give the view the keys, and its list the columns that were chosen for it."""
         listed, kept = self.view.list, self.chrome.workspace.preferences.kept.columns
-        if listed is not None and (keys := kept.get(str(listed.name))):
-            listed.choose(keys)
+        if listed is not None:
+            listed.table.tell_line = self.view.show_line
+            if keys := kept.get(str(listed.name)):
+                listed.choose(keys)
         self.view.take_focus()
 
     def on_screen_resume(self) -> None:
@@ -499,7 +501,7 @@ class Frame(DrawnOnce[ScreenResultType]):
     @on(ActionView.Changed)
     @on(events.DescendantFocus)
     @on(events.Resize)
-    def _draw_in_front(self) -> None:
+    def draw_in_front(self) -> None:
         """Another view, other keys, or other room. It is not in front yet while the first screen is being mounted."""
         if self in self.app.screen_stack and self.chrome.front is self:
             self.draw()
