@@ -209,7 +209,6 @@ def _name_of(user: int) -> str:
 BUSY_SECONDS: Final = 5.0
 """How long one connection waits for another one's write."""
 
-
 FileIds: TypeAlias = tuple[tuple[int, int] | None, ...]
 """The database, its log (`-wal`) and the log's index (`-shm`), each as its device and inode; None for none."""
 

@@ -19,7 +19,6 @@ OutputFormat: TypeAlias = Literal["table", "json", "jsonl", "csv"]
 _LEAST: Final = 4
 """Cells of a column that is cut, however narrow the terminal is."""
 
-
 _PRINTED_AT_ONCE: Final = 1_000
 
 

@@ -280,8 +280,7 @@ class Workspace:
 
     async def close(self, *, is_over: bool = False) -> None:
         """Stop listing and close what is open. Call `saves.drain()` first: saves still pending are abandoned. What
-        `is_over`, and so deleted next, waits for no disk.
-        """
+        `is_over` is deleted next: it waits for no disk."""
         await self._ends.aclose()
         with logs_kept(self._store_file, self._journal_file, most=maxsize if is_over else MOST_KEPT_LOG):
             if "drafts" in vars(self):
