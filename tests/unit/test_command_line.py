@@ -126,7 +126,7 @@ def test_a_value_that_makes_no_sense_names_its_flag(capsys: pytest.CaptureFixtur
         (["--them", "light", "show", "a", "b"], "usage: runtui show", "unrecognized arguments: b"),
         (["--fliter", "x"], "usage: runtui", "argument COMMAND: there is no 'x'. Possible: demo, list, show,"),
         (["lits"], "usage: runtui", "argument COMMAND: there is no 'lits'. Did you mean list?"),
-        (["--them", "light", "--fult"], "usage: runtui", "unrecognized arguments: --fult. Did you mean --"),
+        (["--them", "light", "--rfresh"], "usage: runtui", "unrecognized arguments: --rfresh. Did you mean --refresh?"),
         (["triage", "exprt"], "usage: runtui triage", "argument PART: there is no 'exprt'. Did you mean export?"),
         (["completion", "fish"], "usage: runtui completion", "there is no 'fish'. Possible: bash, zsh, tcsh."),
         (["list", "-o", "jsn"], "usage: runtui list", "argument -o/--format: there is no 'jsn'. Did you mean json?"),
