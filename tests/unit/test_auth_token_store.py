@@ -236,6 +236,7 @@ for line in sys.stdin:
             os.read(start, 1)
             cache.add(signed_in(f"user{number}"))
             os._exit(0)
+        print(os.getpid(), flush=True)
         while True:
             number += 1
             cache.add(signed_in(f"user{number % 50}", size=20_000))
@@ -243,7 +244,6 @@ for line in sys.stdin:
     if number:
         children.append(child)
         continue
-    print(child, flush=True)
     os.waitpid(child, 0)
     print("gone", flush=True)
 os.close(gate)
