@@ -167,6 +167,15 @@ class Property:
         except ValueError:
             return None
 
+    def understands(self, value: object) -> bool:
+        """Whether a received value is plainly one to send back: `problem` has nothing to say of it, and need not be
+        loaded to say so.
+        """
+        read = self.read({self.name: value})
+        if isinstance(read, str):
+            return self.choices is None or self.choices.is_known(read)
+        return read is not None and (self.kind != "count" or read >= 0)
+
     def problem(self, value: object) -> str | None:
         """Why this JSON value may not be written, in one sentence; None when it may."""
         from pydantic_core import ValidationError
