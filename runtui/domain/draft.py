@@ -207,7 +207,7 @@ def _untouched(draft: Draft, body: Mapping[str, Any]) -> Iterator[str]:
         if item.name in draft.edits:
             continue
         if item.name in body:
-            if not item.understands(body[item.name]) and (sentence := item.problem(body[item.name])):
+            if sentence := item.problem(body[item.name]):
                 yield f"{item.name} goes back as received, but a service may refuse it: {sentence}"
         elif draft.mode == "full" and item.required:
             yield f"{item.name} was not received, so it is left out, though the service calls it required."

@@ -49,9 +49,6 @@ json_values: st.SearchStrategy[object] = (
 )
 
 
-EXAMPLES = {"enum": "completed", "count": 3, "datetime": "2026-11-20T09:15:03Z"}
-
-
 def refusal(field: Property, typed: str) -> str:
     with pytest.raises(FieldError) as refused:
         field.parse(typed, NOW)
@@ -304,21 +301,14 @@ def test_when_two_values_are_one_to_the_service(field: Property, left: object, r
 
 
 def test_the_fields_load_pydantics_core_at_the_first_check_and_nothing_else_of_it() -> None:
-    run = {field.name: EXAMPLES[field.kind] for field in EDITABLE} | {"workflowExecutionType": "scheduled"}
     code = (
         "import sys; from runtui.domain.properties import EDITABLE\n"
-        "def loaded(): print(*(name for name in sys.modules if name in ('pydantic', 'pydantic_core')), flush=True)\n"
-        "from runtui.domain.draft import Draft\n"
-        f"assert not Draft('r', 'w', {run!r}, 'full').warnings(); loaded()\n"
-        "[field.problem('x') for field in EDITABLE]; loaded()"
+        "def loaded(): print(*(name for name in sorted(sys.modules) if name.startswith('pydantic')), flush=True)\n"
+        "loaded(); [field.problem('x') for field in EDITABLE]; loaded()\n"
+        "from pydantic import BaseModel; print(type('M', (BaseModel,), {'__annotations__': {'n': int}})(n='5').n)"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout == "\npydantic_core\n"
-
-
-@given(st.sampled_from(EDITABLE), json_values)
-def test_of_what_is_understood_there_is_nothing_to_say(field: Property, value: object) -> None:
-    assert not field.understands(value) or field.problem(value) is None
+    assert ran.stdout.splitlines() == ["", "pydantic_core pydantic_core._pydantic_core", "5"]
 
 
 UPDATED, USERS = EDITABLE_BY_NAME["lastUpdatedDateTime"], EDITABLE_BY_NAME["totalUsersCount"]
