@@ -40,7 +40,7 @@ PAUSE_SECONDS: Final = 0.002
 WATCH_SECONDS: Final = 0.004
 """Between two looks on behalf of work that waits; most keys have taken effect by then."""
 
-HELD_SECONDS: Final = 0.1
+HELD_SECONDS: Final = 0.25
 """How long a frame waits at most for what the key before it leads to, so that one frame shows all of it."""
 
 FRAME_SECONDS: Final = 1 / 30
@@ -148,13 +148,19 @@ class KeyQueue:
     @property
     def is_acting(self) -> bool:
         """Whether what was routed last has not taken effect yet: a frame would show a part of it."""
-        return monotonic() < self._routed_at + HELD_SECONDS and not self._is_closed and bool(self._under_way())
+        if monotonic() > self._routed_at + HELD_SECONDS or self._is_closed:
+            return False
+        return bool(self._unseen())
 
     async def took_effect(self) -> None:
         """Wait until nothing of that is left but what is to be drawn, or for as long as a frame may wait."""
         with suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, self._routed_at + HELD_SECONDS - monotonic())):
-                await self._settled(self._under_way)
+                await self._settled(self._unseen)
+
+    def _unseen(self) -> set[object]:
+        """What a frame waits for; a letter does not wait until what it finds is counted."""
+        return self._under_way() if self._typing is None else _busy((self._app, *self._app._registry))
 
     def start(self) -> None:
         """Begin to route what waits."""
@@ -251,9 +257,9 @@ class KeyQueue:
     def _under_way(self) -> set[object]:
         """The same without what is to be drawn."""
         app = self._app
-        found = _busy([app, *app._registry])
-        found |= {worker for worker in app.workers if _is_awaited(worker.group) and not worker.is_finished}
-        return found
+        return _busy([app, *app._registry]) | {
+            worker for worker in app.workers if _is_awaited(worker.group) and not worker.is_finished
+        }
 
 
 def _is_awaited(group: str) -> bool:

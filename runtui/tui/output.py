@@ -323,14 +323,21 @@ class DrawnOnce(Screen[ScreenResultType]):
 
         async def draw() -> None:
             await keys.took_effect()
-            if self.is_running:
-                super(DrawnOnce, self)._on_timer_update()
+            self._held = None
+            if self.is_running and self.is_current:
+                self._on_timer_update()
+                self._compositor_refresh()  # what was laid out before, and waited for those that were told their size
+                self.check_idle()
 
-        if self._held is None or self._held.done():
-            self._held = asyncio.create_task(draw(), name="draw what a key led to")
+        self._held = self._held or asyncio.create_task(draw(), name="draw what a key led to")
         return True
 
+    async def _invoke_and_clear_callbacks(self) -> None:
+        """Call what is to come after a frame when that is drawn."""
+        if self._held is None:
+            await super()._invoke_and_clear_callbacks()
+
     def _compositor_refresh(self) -> None:
-        """Draw nothing that keys typed ahead change before it is seen."""
-        if not TAKEOVER.is_ahead:
+        """Draw nothing that keys typed ahead change before it is seen, nor half of what one leads to."""
+        if not TAKEOVER.is_ahead and not self._waits_for_a_key():
             super()._compositor_refresh()
