@@ -10,8 +10,8 @@ known (another kind of output, a new session on the terminal, a new size) nothin
 
 What is used of Textual beyond its public interface, all of it here and held by `tests/unit/test_output.py`:
 `App._display`, `App._batch_count`, `App._sync_available`, `App._driver`; `Screen._compositor_refresh`,
-`Screen._on_timer_update`; `LinuxDriver._writer_thread`; `WriterThread._queue`; the attributes of the two updates that a
-full-screen compositor makes.
+`Screen._on_timer_update`, `Screen._invoke_and_clear_callbacks`; `LinuxDriver._writer_thread`; `WriterThread._queue`;
+the attributes of the two updates that a full-screen compositor makes.
 """
 
 from __future__ import annotations
