@@ -62,11 +62,11 @@ async def test_people_are_looked_for_a_few_times_a_second_however_much_is_read(
 ) -> None:
     async with open_session() as session:
         await somebody(session)
-        await session.press("@")
-        results, store, looked = session.workspace.results, session.workspace.store, list[str]()
-        monkeypatch.setattr(store, "people", lambda text, _most: looked.append(text) or ())
+        await type_keys(session, ["@"], "in one packet")
+        asking, looked = session.find(PeopleView), list[str]()
+        monkeypatch.setattr(asking, "_search", looked.append)
         for _ in range(20):
-            results.changed.announce(results.progress)
+            session.workspace.results.changed.announce(session.workspace.results.progress)
             await session.pilot.pause()
         assert len(looked) < 20
 
