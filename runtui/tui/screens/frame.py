@@ -550,7 +550,7 @@ class Frame(DrawnOnce[ScreenResultType]):
             if status.is_remark:
                 self.set_status("")
         elif status.is_remark or not status.text or status.severity == "information":
-            where = place_of(action)
+            where = place_of(action, event.key)
             if self.has_keys_in_panel and action.scope in self._own_scopes:
                 where = f"{action.shown_key} {action.label} works in the left pane; {key_of('focus_left')} goes there."
             self._remark(where)

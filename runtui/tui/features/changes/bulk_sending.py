@@ -302,6 +302,10 @@ class BulkSending(Feature):
         self._runs.table.tick()
         if self.view.is_attached and self.place in self._chrome.app.screen_stack:  # the app may be on its way out
             self.view.reload()
+        if (shown := self._chrome.panel.save_shown) is not None and shown.batch in self._changes:
+            save = self._changes[shown.batch].saves.get(shown.number, shown)
+            if save is not shown:
+                self._chrome.panel.show_save(save)
         self._chrome.refresh()
 
     def _entry_settled(self, entry: Entry) -> None:
