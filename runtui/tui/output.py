@@ -282,6 +282,8 @@ class DrawnOnce(Screen[ScreenResultType]):
         self._theme_drawn = self.app.theme
         self._held: asyncio.Task[None] | None = None
         """Draws once a key has taken effect."""
+        self._is_due = False
+        """Whether it draws now."""
 
     def post_message(self, message: Message) -> bool:
         """Be told of another size only."""
@@ -317,16 +319,18 @@ class DrawnOnce(Screen[ScreenResultType]):
 
     def _waits_for_a_key(self) -> bool:
         """Whether a key has not taken effect yet; once it has, this screen is drawn."""
-        app = self.app
-        if not isinstance(app, DifferentialOutput) or (keys := app.keys) is None or not keys.is_acting:
+        keys = self.app.keys if isinstance(self.app, DifferentialOutput) else None
+        if keys is None or self._is_due or not keys.is_acting:
             return False
 
         async def draw() -> None:
             await keys.took_effect()
             self._held = None
             if self.is_running and self.is_current:
+                self._is_due = True  # also where the next key is acting by now: somebody may hold one
                 self._on_timer_update()
                 self._compositor_refresh()  # what was laid out before, and waited for those that were told their size
+                self._is_due = False
                 self.check_idle()
 
         self._held = self._held or asyncio.create_task(draw(), name="draw what a key led to")
