@@ -415,7 +415,7 @@ class SigningIn(Feature):
         assert self._sign_in is not None  # noqa: S101 - the screen opens only on one
         before = self._sign_in.state.account
         try:
-            account = await self._bring_about(method, page_stands)
+            account = await self._bring_about(self._sign_in, method, page_stands)
         except SignInError as trouble:
             self._attempt = None
             self._show_methods(trouble)
@@ -429,10 +429,9 @@ class SigningIn(Feature):
         finally:
             page_stands.set()
 
-    async def _bring_about(self, method: PersonMethod, page_stands: asyncio.Event) -> Account:
-        assert self._sign_in is not None  # noqa: S101 - the screen opens only on one
+    async def _bring_about(self, sign_in: SignIn, method: PersonMethod, page_stands: asyncio.Event) -> Account:
         if method == "device-code":
-            return await self._sign_in.device_code(self.view.show_code)
+            return await sign_in.device_code(self.view.show_code)
 
         def show(page: BrowserPage) -> None:
             # Beside another pane the address could not be marked with the mouse.
@@ -440,7 +439,7 @@ class SigningIn(Feature):
             self.view.show_page(page, opened=method == "interactive")
             page_stands.set()
 
-        return await self._sign_in.browser(show, open_page=open_page if method == "interactive" else None)
+        return await sign_in.browser(show, open_page=open_page if method == "interactive" else None)
 
     def _signed_in(self, account: Account, *, is_new: bool) -> None:
         """Back to where the person was; what waited goes on, and the list is read."""
