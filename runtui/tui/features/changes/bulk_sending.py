@@ -34,10 +34,10 @@ from runtui.tui.actions import ActionContext
 from runtui.tui.features.changes.lists import RESULTS, ResultRow
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import awaited
-from runtui.tui.screens.bulk_review import bulk_review
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.questions import Choice, Picker
+from runtui.tui.screens.review import bulk_review
 from runtui.tui.screens.runs import Throttle
 from runtui.tui.text import content
 from runtui.tui.widgets.chrome import Severity
