@@ -147,6 +147,22 @@ async def test_a_place_beyond_wide_letters_is_pointed_at_by_cells(open_session: 
         assert lines[row + 1].index("^") == cells_before
 
 
+async def test_what_is_pasted_ends_in_sight_and_no_mark_points_out_of_sight(open_session: Opener) -> None:
+    async with open_session(size=(80, 24)) as session:
+        await session.press("slash")
+        session.app.focused.post_message(events.Paste("a) " + "b " * 60 + "end"))  # type: ignore[union-attr]
+        await session.until(lambda: "matching" in session.text())
+        lines = session.text().splitlines()
+        row = next((index for index, line in enumerate(lines) if line.rstrip().endswith("b end")), 0)
+        assert lines[row + 1].strip() == 'This ")" has no matching "(".'
+        await session.press("ctrl+u")
+        session.app.focused.post_message(events.Paste('b "' + "b " * 60))  # type: ignore[union-attr]
+        await session.until(lambda: "not closed" in session.text())
+        assert "^" not in session.text()
+        await session.press("home", "enter")
+        assert session.text().splitlines()[row + 1].rstrip() == "   " + "^" * 76, "told on enter, in one line"
+
+
 async def test_problems_toggle(open_session: Opener) -> None:
     async with open_session(size=(100, 24)) as session:
         table = session.runs.table

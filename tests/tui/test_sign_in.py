@@ -28,7 +28,7 @@ async def test_with_nobody_signed_in_the_ways_open_by_themselves_and_a_code_lead
         assert "Contoso" in desk.header
         assert "Nobody is signed in." in desk.words
         assert "Browser elsewhere" in desk.words
-        await desk.session.until(lambda: desk.status == "The list is incomplete. Sign in first (A).")
+        await desk.session.until(lambda: desk.status == "Sign in to list runs (A).")
         await desk.session.press("escape")
         assert desk.session.text().splitlines()[-1].startswith(" A account"), "the way on is the first hint"
         await desk.session.press("A")

@@ -148,7 +148,7 @@ async def test_an_unknown_change_stands_in_the_way(open_session: Opener) -> None
         graph.answer_to_patch = graph_error(500, "InternalServerError", "It broke.")
         await change(session)
         await session.press("u")
-        await session.until(lambda: "Its outcome is unknown." in status_of(session))
+        await session.until(lambda: "Its outcome is unknown. Check it in the journal first." in status_of(session))
         assert view_of(session) == "runs"
 
 

@@ -21,7 +21,7 @@ from runtui.domain.triage.workflows import (
     workflow_record,
     worst_first,
 )
-from runtui.errors import ExitCode, RuntuiError
+from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless.console import PassingLine, command, is_animated, narrate, told_filter
 from runtui.headless.output import OutputFormat, column_lines, print_lines, standard_output
 from runtui.headless.session import connected, list_all
@@ -135,6 +135,8 @@ async def show_person(session: SessionSpec, name: str, *, output: OutputFormat) 
     """
     from runtui.domain.triage.run_users import PERSON_COLUMNS, PERSON_PROPERTIES, newest_first, person_record
 
+    if not name.strip():
+        raise UsageError("Which person?", "", "Give a name, a sign-in name or an id.")
     async with connected(session) as workspace:
         missing = await list_all(workspace)
         person = await _find(workspace, name)

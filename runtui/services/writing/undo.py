@@ -40,7 +40,7 @@ async def draft_to_undo(
         UndoError: the run cannot be read, no longer has what the entry wrote, or `why_not` refuses.
     """
     if why := why_not(entry):
-        raise UndoError(entry, why)
+        raise UndoError(entry, why, "Check it in the journal first." if entry.outcome is Outcome.UNKNOWN else "")
     answer = await client.run(entry.workflow_id, entry.run_id, pace=pace)
     if answer.entity is None:
         what = f"The run cannot be read. {answer.fault.title}." if answer.fault is not None else "The run is empty."

@@ -66,7 +66,7 @@ class Listing(Feature):
     def _listing_ended(self, progress: Progress) -> None:
         """Say why the list is incomplete, for as long as it is so for that reason."""
         why = progress.complaint
-        complaint = f"The list is incomplete. {self._in_words(why)}" if why is not None else ""
+        complaint = self._in_words(why, "The list is incomplete. ") if why is not None else ""
         next_step = f"{key_of('overview')} shows the workflows, and when each is to run next."
         self._runs.say_when_empty(f"{RUNS.empty} {next_step}" if why is None else self._in_words(why))
         is_news = bool(complaint) and complaint != self._complaint
@@ -78,11 +78,13 @@ class Listing(Feature):
             self._tell_of_ends(None)  # another runtui may have stored what is news here
             self.is_read.set()
 
-    def _in_words(self, fault: RuntuiError) -> str:
-        """Why the list is incomplete; where a person is needed, only that."""
-        sign_in = self._workspace.sign_in
-        needed = sign_in.state.needs_person if sign_in is not None and sign_in.is_person else None
-        return str(fault) if needed is None else f"{needed.title} ({key_of('sign_in')})."
+    def _in_words(self, fault: RuntuiError, before: str = "") -> str:
+        """Why the list is incomplete, behind `before`; where a person is needed, only that."""
+        state = sign_in.state if (sign_in := self._workspace.sign_in) is not None and sign_in.is_person else None
+        if state is None or state.needs_person is None:
+            return f"{before}{fault}"
+        words = "Sign in to list runs" if state.account is None else state.needs_person.title
+        return f"{words} ({key_of('sign_in')})."
 
     # W: watched runs
 

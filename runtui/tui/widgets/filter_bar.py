@@ -138,6 +138,8 @@ class FilterBar(InputBar):
         """The values counted since the box was opened, by column."""
         self._choice: _Choice | None = None
         self._error: RuntuiError | None = None
+        self._is_refused = False
+        """Whether the text was entered and cannot be understood: that is told until it changes."""
         self._slip = ""
 
     def on_mount(self) -> None:
@@ -159,7 +161,7 @@ class FilterBar(InputBar):
 
     def _read(self, text: str) -> Any:
         """Read a text and what is wrong with it; what it means, None when it cannot be understood."""
-        self._error, self._slip = None, ""
+        self._error, self._slip, self._is_refused = None, "", False
         if self._choice is not None and self._choice.text != text:
             self._choice = None
         try:
@@ -190,7 +192,8 @@ class FilterBar(InputBar):
         text = self._box.value
         self._read(text)
         if self._error is not None:
-            self._say(self._complaint(text, self._error))
+            self._is_refused = True
+            self._show_hint()
             return
         self._history.keep(text.strip())
         self.close()
@@ -262,7 +265,7 @@ class FilterBar(InputBar):
         found = choice.found if choice is not None else self._candidates(slot)
         error = self._error
         is_elsewhere = isinstance(error, FilterError) and error.position + error.length < slot.start
-        if error is not None and (is_elsewhere or not found):
+        if error is not None and (self._is_refused or is_elsewhere or not found):
             self._say(self._complaint(self._box.value, error))
         elif found:
             self._say(self._offer(found, choice.at if choice is not None else None))
@@ -328,8 +331,9 @@ class FilterBar(InputBar):
             return content(f"{error.message} {error.hint}", style)
         place = cell_len(plain(text[: error.position])) - self._box.scroll_offset.x
         length = max(1, cell_len(plain(text[error.position : error.position + error.length])))
-        mark = " " * place + "^" * length if place >= 0 else ""
-        fits = len(mark) + 2 + cell_len(plain(error.message)) <= self._box.content_size.width
+        width = self._box.content_size.width
+        mark = (" " * place + "^" * length)[:width] if 0 <= place < width else ""
+        fits = len(mark) + 2 + cell_len(plain(error.message)) <= width
         return Content.assemble((mark, style), "  " if fits else "\n", content(error.message, style))
 
 

@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 
 from rich.style import Style
 from textual import events
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.reactive import Reactive
 from textual.strip import Strip
 from textual.widget import Widget
@@ -30,6 +30,12 @@ class LineInput(Input):
         # Validated elsewhere: Textual would give each value a class, and match the styles anew.
         super().__init__(placeholder=placeholder, compact=True, select_on_focus=select_on_focus, id=id, validate_on=())
         self.cursor_blink = False
+
+    def watch_value(self) -> None:
+        """Keep the cursor in sight: Textual does not follow it to the end of the first text of a box."""
+        shown, at = self.content_region, self.cursor_screen_offset.x
+        if not shown.x <= at < shown.right:
+            self.scroll_to_region(Region(at - shown.x + self.scroll_offset.x, 0, 1, 1), force=True, animate=False)
 
     def on_paste(self, event: events.Paste) -> None:
         """Put the whole paste in the place of the selection, every character visible."""
