@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rich.cells import cell_len
 from textual import events
@@ -23,18 +24,26 @@ from runtui.domain.report import Outcome
 from runtui.domain.triage.service_actions import STATUS, Operation
 from runtui.errors import RuntuiError, UsageError
 from runtui.keys.actions import key_of
+from runtui.later import Later
 from runtui.services.store import StoredRun, workflow_name_of
 from runtui.services.writing.save import Save
 from runtui.tui.features.changes.waiting import Waiting
-from runtui.tui.features.feature import Feature, Features
+from runtui.tui.features.feature import FOLLOW_CHANGES, Feature, Features
 from runtui.tui.screens.form import FormView
-from runtui.tui.screens.frame import ActionView
+from runtui.tui.screens.frame import PREPARE, ActionView, Frame
 from runtui.tui.screens.panel import Panel
-from runtui.tui.screens.review import ReviewView, review_of
 from runtui.tui.text import content, fit, middle, plain
 from runtui.tui.widgets.chrome import Severity
 from runtui.tui.widgets.inputs import ChoiceList
-from runtui.tui.words import pages, sign_in_words, write_words
+from runtui.tui.words import sign_in_words, write_words
+
+if TYPE_CHECKING:
+    from runtui.tui.features.changes import bulk_editing
+    from runtui.tui.screens import review as reviews
+    from runtui.tui.words import pages
+else:
+    bulk_editing = Later("runtui.tui.features.changes.bulk_editing")
+    reviews, pages = Later("runtui.tui.screens.review"), Later("runtui.tui.words.pages")
 
 _WORDS: Final[Mapping[Side, str]] = {"ours": "yours", "theirs": "theirs"}
 _TITLES: Final = ("property", "as opened", "theirs", "yours", "chosen")
@@ -187,19 +196,33 @@ class Editing(Feature):
     def __init__(self, features: Features) -> None:
         super().__init__(features)
         self.form = FormView(self._workspace.drafts)
-        self.place = self._chrome.place(self.form, ahead=True)
-        self._review = ReviewView()
-        self.review_place = self._chrome.place(self._review, ahead=True)
+        self.place = self._chrome.place(self.form)
         self._waiting = features[Waiting]
         self._last_sent = ""
         """The run whose change was confirmed last."""
 
+    @cached_property
+    def _review(self) -> reviews.ReviewView:
+        return reviews.ReviewView()
+
+    @cached_property
+    def _review_place(self) -> Frame[str]:
+        return self._chrome.place(self._review)
+
     def start(self) -> None:
         changed = self._workspace.saves.changed
         self.hear(lambda tell: changed.subscribe(_alone(tell)), self._save_changed)
+        self._features.awake(changed, *FOLLOW_CHANGES)
         self.hear(self._workspace.drafts.failed.subscribe, self.tell_drafts_failed)
 
     # e: the form
+
+    async def action_edit(self) -> None:
+        """Open the marked runs, or the run under the cursor where none is marked."""
+        if self._chrome.front.view is self._runs and self._runs.table.marks:
+            await self._features[bulk_editing.BulkEditing].open(self._runs.table.marks)
+        elif (run_id := self._chrome.hold_run()) is not None:
+            await self.open(run_id)
 
     async def open(self, run_id: str) -> None:
         """Open the draft of a run: a new one, or the one that was left, with the values in conflict first if any.
@@ -239,6 +262,12 @@ class Editing(Feature):
         await self._chrome.open(self.place)
         self._chrome.panel.bring_forward("request")
         self._chrome.refresh()
+        self.aside(self._get_review_ready(), PREPARE)
+
+    async def _get_review_ready(self) -> None:
+        """Mount what comes after the form, while the person looks at that."""
+        await self._features.rest()
+        await self._chrome.prepare(self._review_place)
 
     async def _read(self, draft: Draft) -> None:
         """Hand the run as it is now to the form, and to the list, which may be old; after a failure editing goes on."""
@@ -331,7 +360,7 @@ class Editing(Feature):
             *([("account", account.username)] if account is not None else []),
             ("request", f"{method} {url}"),
         )
-        review = review_of(
+        review = reviews.review_of(
             draft,
             target,
             undoes=undoes,
@@ -339,12 +368,12 @@ class Editing(Feature):
             notes=notes,
             requires_why=self._workspace.settings.require_why,
         )
-        if self.review_place in self._chrome.app.screen_stack:
-            self._chrome.go_back_to(self.review_place)
-            self.review_place.dismiss()
-        await self._chrome.prepare(self.review_place)
+        if self._review_place in self._chrome.app.screen_stack:
+            self._chrome.go_back_to(self._review_place)
+            self._review_place.dismiss()
+        await self._chrome.prepare(self._review_place)
         self._review.sheet.ask(review)
-        await self._chrome.open(self.review_place, answered)
+        await self._chrome.open(self._review_place, answered)
         self._chrome.set_status("")
         self._chrome.panel.bring_forward("request")
 
