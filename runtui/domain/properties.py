@@ -3,8 +3,8 @@
 Invariant: a `Property` never changes a value. `read` says what a received value means to us, `parse` turns typed text
 into a JSON value or refuses it with a sentence, `problem` says why a JSON value may not be sent. Which properties may
 be written, and which are Required: the API page "Update run" (Microsoft Graph beta). Types and bounds: OData 4.01.
-pydantic's core judges the values to be sent. It is imported at the first check: listing runs needs none of it; models
-and type adapters, which take three times as much memory, are not needed for single values.
+pydantic's core judges the values to be sent. It is imported at the first check: listing runs needs none of it. Models
+and type adapters are not needed for single values, nor are the types of core schemas.
 
 The enumerations are open as Graph's evolvable enums are: a value we do not know is kept, shown and sent back as
 received; it is only never offered as a choice of ours. Members and their order: the service metadata
@@ -16,17 +16,18 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from runtui.domain.times import interpret, parse_ticks
 from runtui.errors import FieldError
 
 if TYPE_CHECKING:
-    from pydantic_core import SchemaValidator
+    import pydantic_core
 
 INT32_MAX: Final = 2_147_483_647
 INT32_MIN: Final = -2_147_483_648
@@ -169,13 +170,11 @@ class Property:
 
     def problem(self, value: object) -> str | None:
         """Why this JSON value may not be written, in one sentence; None when it may."""
-        from pydantic_core import ValidationError
-
         if value is None:
             return f"{self.name} is required and cannot be null." if self.required else None
         try:
             _validator(self.kind).validate_python(value)
-        except ValidationError as error:
+        except _core().ValidationError as error:
             first = error.errors(include_url=False)[0]  # for its version a URL would load pydantic
             return _sentence(first["type"], first["msg"], value)
         if self.choices is not None and not self.choices.is_known(str(value)):
@@ -228,14 +227,31 @@ def same_value(left: object, right: object) -> bool:
 
 
 @cache
-def _validator(kind: PropertyKind) -> SchemaValidator:
-    from pydantic_core import SchemaValidator
-    from pydantic_core.core_schema import int_schema, no_info_after_validator_function, str_schema
+def _core() -> ModuleType:
+    """pydantic's core, imported without the types of its schemas: 84 TypedDicts, which take four times as long as all
+    else in it and describe dictionaries that are as good without. Who imports pydantic itself gets them.
+    """
+    types = "pydantic_core.core_schema"
+    if "pydantic_core" not in sys.modules:
+        sys.modules[types] = ModuleType(types)
+        vars(sys.modules[types])["__getattr__"] = lambda _name: Any
+        try:
+            import pydantic_core  # noqa: F401
+        finally:
+            del sys.modules[types]
+    return sys.modules["pydantic_core"]
 
-    text = str_schema(strict=True)
-    if kind == "count":
-        return SchemaValidator(int_schema(strict=True, ge=0, le=INT32_MAX))
-    return SchemaValidator(no_info_after_validator_function(parse_ticks, text) if kind == "datetime" else text)
+
+@cache
+def _validator(kind: PropertyKind) -> pydantic_core.SchemaValidator:
+    text = {"type": "str", "strict": True}
+    function = {"type": "no-info", "function": parse_ticks}
+    schemas = {
+        "count": {"type": "int", "strict": True, "ge": 0, "le": INT32_MAX},
+        "datetime": {"type": "function-after", "function": function, "schema": text},
+    }
+    validator: pydantic_core.SchemaValidator = _core().SchemaValidator(schemas.get(kind, text))
+    return validator
 
 
 def _sentence(error_type: str, message: str, value: object) -> str:

@@ -64,9 +64,10 @@ class _Result:
         return text_in(_subject(self.received), "userPrincipalName") or self.known_upn
 
 
-@dataclass(frozen=True, slots=True)
 class TaskResult(_Result):
     """What one task did for one subject of a run."""
+
+    __slots__ = ()
 
     processing_info = ReceivedProperty(text_in, "processingInfo")
     """What the service says beside the status, such as what a task waits for."""
@@ -127,9 +128,10 @@ class TaskResult(_Result):
         return object_in(self.received, "task")
 
 
-@dataclass(frozen=True, slots=True)
 class UserResult(_Result):
     """What a run did for one of its users."""
+
+    __slots__ = ()
 
     scheduled = ReceivedProperty(ticks_in, "scheduledDateTime")
     failed_tasks = ReceivedProperty(number_in, "failedTasksCount")

@@ -12,6 +12,7 @@ import os
 import ssl
 import sys
 import zlib
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -26,6 +27,7 @@ def load_httpx() -> None:
     """Import httpx without its command line, and with the event loop support that its first request would load.
 
     `httpx` imports a command line made of click, rich and pygments when it finds them (40 ms); it copes without.
+    httpcore looks for sniffio several times a request, and copes without: where there is none, once is enough.
     """
     if "httpx" not in sys.modules:
         sys.modules["httpx._main"] = None  # type: ignore[assignment]
@@ -37,6 +39,8 @@ def load_httpx() -> None:
         import anyio
 
         anyio.run(anyio.sleep, 0)
+        if find_spec("sniffio") is None:
+            sys.modules["sniffio"] = None  # type: ignore[assignment]
     # At INFO they print whole addresses, at DEBUG cookies.
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -48,13 +48,13 @@ from runtui.headless.session import connected, list_all, narrate_wait, read_runs
 from runtui.services.journal import Entry
 from runtui.services.store import RunQuery, stored_runs
 from runtui.services.workspace import Workspace
-from runtui.services.writing.bulk import Bulk
 from runtui.services.writing.save import Save, Step
 from runtui.services.writing.undo import doubt_of, drafts_to_undo
 from runtui.settings import state_folder
 
 if TYPE_CHECKING:
     from runtui.domain.filter_tree import Filter
+    from runtui.services.writing.bulk import Bulk
 
 STANDARD_INPUT = "-"
 

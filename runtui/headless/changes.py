@@ -34,11 +34,9 @@ from runtui.headless.console import (
     narrate,
     print_result,
 )
-from runtui.headless.journal import journal_in, no_such_entry
 from runtui.headless.session import connected, find_run, narrate_wait, pace, run_and_answer
 from runtui.options import nearest_words
 from runtui.services.journal import Entry
-from runtui.services.journal_query import damage_sentence
 from runtui.services.store import workflow_name_of
 from runtui.services.workspace import Workspace
 from runtui.services.writing.save import Save, Step
@@ -148,6 +146,9 @@ def entry_to_undo(state_folder: Path, number: int, root: str | None) -> Entry:
     Raises:
         RuntuiError: there is no such entry, it is of another server, or the journal cannot be used.
     """
+    from runtui.headless.journal import journal_in, no_such_entry
+    from runtui.services.journal_query import damage_sentence
+
     with journal_in(state_folder) as journal:
         entry = journal.entry(number)
     if entry is None:
@@ -174,6 +175,8 @@ async def undo_entry(
     Raises:
         RuntuiError: it cannot or must not be undone, nobody can confirm, or the run cannot be read. Nothing was sent.
     """
+    from runtui.headless.journal import no_such_entry
+
     check_consent(session.settings, options)
     async with connected(session) as workspace:
         with nothing_sent_if_cancelled():

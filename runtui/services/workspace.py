@@ -20,7 +20,6 @@ from runtui.errors import RuntuiError
 from runtui.graph.root import parse_root
 from runtui.private_files import logs_kept
 from runtui.services.announcer import Announcer
-from runtui.services.preferences import Preferences
 from runtui.services.store import Store
 from runtui.services.writing.foreground import Foreground
 from runtui.settings import Settings
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from runtui.graph.transport import Wire
     from runtui.services.drafts import Drafts
     from runtui.services.journal import Entry, Journal
+    from runtui.services.preferences import Preferences
     from runtui.services.refresh import Progress, Refresh
     from runtui.services.results import ResultReader
     from runtui.services.triage.memory import TriageMemory
@@ -67,7 +67,6 @@ class Workspace:
         self._store_file = store_file
         self.store = Store(store_file, self.foreground)
         self._journal_file = store_file.with_name(JOURNAL_FILE)
-        self.preferences = Preferences(settings.state_folder, settings.profile, settings.root)
         self._read_only_since: datetime | None = None
         """When a person made it read-only (local time)."""
         self.exchanges: deque[Exchange] = deque(maxlen=KEPT_EXCHANGES)
@@ -98,6 +97,14 @@ class Workspace:
             UsageError: when the root is none that may be used.
         """
         self.root = parse_root(root)
+
+    @cached_property
+    def preferences(self) -> Preferences:
+        from runtui.services.preferences import Preferences
+
+        preferences = Preferences(self.settings.state_folder, self.settings.profile, self.settings.root)
+        self._ends.callback(preferences.close)
+        return preferences
 
     @cached_property
     def client(self) -> GraphClient:
@@ -268,7 +275,6 @@ class Workspace:
     async def close(self) -> None:
         """Stop listing and close what is open. Call `saves.drain()` first: saves still pending are abandoned."""
         await self._ends.aclose()
-        self.preferences.close()
         with logs_kept(self._store_file, self._journal_file):
             if "drafts" in vars(self):
                 self.drafts.close()

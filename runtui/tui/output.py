@@ -37,7 +37,7 @@ from textual.strip import Strip
 
 from runtui.prelude.terminal import TAKEOVER
 from runtui.tui.screen_diff import DEFAULT_PEN, Pen, ScreenDiff, cells
-from runtui.tui.terminal import lay_out
+from runtui.tui.terminal import Backlog, TerminalDriver, lay_out
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -113,8 +113,9 @@ class Line(Protocol):
 class TerminalLine:
     """Textual's writer thread and the terminal behind it: one session, from taking the terminal to giving it back."""
 
-    def __init__(self, app: App[int], writer: WriterThread) -> None:
+    def __init__(self, app: App[int], writer: WriterThread, backlog: Backlog) -> None:
         self.writer = writer
+        self.backlog = backlog
         self.has_told_size = False
         """Whether the terminal reported its size by itself (mode 2048)."""
         self._app = app
@@ -127,10 +128,11 @@ class TerminalLine:
 
     def is_behind(self) -> bool:
         """Whether output is queued, or the terminal does not accept any, or it is the screen that is behind."""
-        return TAKEOVER.is_ahead or not self.writer._queue.empty() or not self._poll.poll(0)
+        is_full = not self.writer._queue.empty() or not self._poll.poll(0)
+        return TAKEOVER.is_ahead or is_full or self.backlog.is_long
 
     def write(self, data: str) -> None:
-        self.writer.write(data)
+        self.writer.write(self.backlog.send(data))
 
 
 class FramePainter:
@@ -189,6 +191,11 @@ class FramePainter:
         if sent := self._screen.paint(self._cursor):
             self._line.write(f"{_SYNC_START}{sent}{_SYNC_END}" if self.synchronized else sent)
 
+    def go_on(self) -> None:
+        """Look again now, where a frame waits."""
+        if self._next_look is not None:
+            self.send()
+
     def stop(self) -> None:
         """Drop the frame that waits."""
         if self._next_look is not None:
@@ -241,7 +248,8 @@ class DifferentialOutput(App[int]):
         if not isinstance(writer, WriterThread) or self.is_inline or self._closed or PLAIN_OUTPUT in os.environ:
             return None
         if self._line is None or self._line.writer is not writer:
-            self._line = TerminalLine(self, writer)
+            backlog = self._driver.backlog if isinstance(self._driver, TerminalDriver) else Backlog()
+            self._line = TerminalLine(self, writer, backlog)
             if self._painter is not None:
                 self._painter.use(self._line)
         return self._line
@@ -252,6 +260,7 @@ class DifferentialOutput(App[int]):
                 self._painter.stop()
             self._painter = FramePainter(line, size)
         self._painter.synchronized = self._sync_available
+        line.backlog.go_on = self._painter.go_on
         return self._painter
 
 

@@ -18,12 +18,13 @@ import select
 import signal
 import sys
 import termios
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from threading import Event
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, Final, TextIO
 
 from rich.console import Console
@@ -51,6 +52,17 @@ LEAVE_ALTERNATE_SCREEN: Final = "\x1b[?1049l"
 _READ_BYTES: Final = 4096  # as many as a terminal's buffer holds
 _MOST_AHEAD: Final = 64  # messages between two times of waiting for the app
 _LOOK_SECONDS: Final = 0.1  # between two looks at whether the app lets go of the terminal
+_PAUSE_SECONDS: Final = 0.005
+
+MOST_ON_ITS_WAY: Final = 2_048
+"""Bytes: more is sent once some of it has arrived. A line of 256 kbit/s carries as many in 64 ms."""
+ASK_BYTES: Final = 512
+"""After so many bytes the terminal is asked whether they arrived."""
+ANSWER_SECONDS: Final = 2.0
+"""How long it is waited for that: another program may have taken the answer."""
+_ASK_STATUS: Final = "\x1b[5n"
+_STATUS: Final = ("\x1b[0n", "\x1b[3n")
+"""What a terminal answers (DSR, ECMA-48, 8.3.35): all is well, or not."""
 
 _LIGHT_BACKGROUNDS: Final = {"7", *map(str, range(9, 16))}
 """Numbers of light colours at the end of COLORFGBG, by the rule that vim and rxvt share: 7, and 9 to 15."""
@@ -127,15 +139,76 @@ def shell_waits() -> bool:
         return False
 
 
+class Backlog:
+    """How much of what was sent has not reached the terminal: a server takes in at once what a slow line carries later.
+
+    The terminal is asked for its status and answers when it has come to the question. One that did not answer the first
+    time is not asked again, nor waited for. It is told of answers by the thread that reads the terminal.
+    """
+
+    def __init__(self) -> None:
+        self.go_on: Callable[[], object] = lambda: None
+        """Sends what waits, on the event loop; whoever draws sets it."""
+        self._sent = 0
+        """Bytes, since the program has the terminal."""
+        self._arrived = 0
+        self._asked = 0
+        """Where the last question stands among the bytes."""
+        self._questions: deque[tuple[int, float]] = deque()
+        """Those without an answer: where each stands, and when it was sent."""
+        self._has_answered: bool | None = None
+        """None: nothing was asked yet."""
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it is better to wait for an answer before more is sent."""
+        return self.is_asked and self._sent - self._arrived > MOST_ON_ITS_WAY
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether a terminal that answers has not answered all that it was asked."""
+        if not self._has_answered or not self._questions:
+            return False
+        if monotonic() - self._questions[0][1] > ANSWER_SECONDS:
+            self.forget()
+        return bool(self._questions)
+
+    def send(self, data: str) -> str:
+        """What to send for this, with a question behind it where one is due."""
+        self._sent += len(data.encode())
+        if self._has_answered is False or self._sent - self._asked < ASK_BYTES:
+            return data
+        self._has_answered = self._has_answered or False
+        self._asked = self._sent
+        self._questions.append((self._sent, monotonic()))
+        return data + _ASK_STATUS
+
+    def answered(self) -> None:
+        """The terminal has come to the first of the questions."""
+        self._has_answered = True
+        if self._questions:
+            self._arrived = self._questions.popleft()[0]
+
+    def forget(self) -> None:
+        """Expect no answer to what was asked so far."""
+        self._arrived = self._sent
+        self._questions.clear()
+
+
 class InputParser:
     """Turns what a terminal sends into Textual's events.
 
     Textual's own parser says what a key or a sequence means. It is given whole ones only, and is replaced where one
     leaves it waiting for more: it would take the keys that follow for the rest.
+
+    Args:
+        debug: Textual's parser writes what it does into a file.
+        answered: Called when the terminal has told its status.
     """
 
-    def __init__(self, debug: bool = False) -> None:
+    def __init__(self, debug: bool = False, answered: Callable[[], object] = lambda: None) -> None:
         self._debug = debug
+        self._answered = answered
         self._lexer = InputLexer()
         self._parser = XTermParser(debug)
 
@@ -159,6 +232,8 @@ class InputParser:
                         yield from (
                             [events.Key("escape", character)] if character == "\x1b" else self._parse(character)
                         )
+                case ControlSequence(code) if code in _STATUS:
+                    self._answered()
                 case ControlSequence(code):
                     yield from self._parse(code)
                 case Pasted(text):
@@ -234,6 +309,7 @@ class TerminalDriver(LinuxDriver):
         It gives the terminal back through a queue, and waits for ever where the signal came while that was locked.
         """
         super().__init__(app, **options)
+        self.backlog = Backlog()
         assert self._file is not None  # noqa: S101 - there is no screen without standard error
         file = TerminalFile(self._file, partial(self._loop.call_soon_threadsafe, app.hang_up))
         self._file = file  # type: ignore[assignment] # all that Textual does with it is there
@@ -262,6 +338,9 @@ class TerminalDriver(LinuxDriver):
         self._has_terminal = True
 
     def stop_application_mode(self) -> None:
+        """Give the terminal back once it has answered: who has it next would take the answer for keys."""
+        while self.backlog.is_asked and not self.exit_event.is_set():
+            sleep(_PAUSE_SECONDS)
         self._has_terminal = False
         super().stop_application_mode()
 
@@ -286,7 +365,7 @@ class TerminalDriver(LinuxDriver):
             self._loop.call_soon_threadsafe(self._app.end_without_input, error)
 
     def run_input_thread(self) -> None:
-        parser = InputParser(self._debug)
+        parser = InputParser(self._debug, self._arrived)
         if TAKEOVER.typed:
             self._hand_over(parser.feed(TAKEOVER.typed))
             TAKEOVER.typed = b""
@@ -305,6 +384,10 @@ class TerminalDriver(LinuxDriver):
             elif patience is not None and monotonic() - quiet_since >= patience:
                 self._hand_over(parser.silence())
                 quiet_since = monotonic()
+
+    def _arrived(self) -> None:
+        self.backlog.answered()
+        self._loop.call_soon_threadsafe(self.backlog.go_on)
 
     def _show(self) -> None:
         """Draw from now on: what was typed before there was a screen has taken effect."""

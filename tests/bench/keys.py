@@ -10,6 +10,8 @@ from tests.bench.terminal import DELAY_SECONDS, FOLLOWED_SECONDS, RUNTUI, STOCK,
 
 CURSOR_KEY = "cursor key in a DataTable"
 CHANGED_CELLS = "the cells that change"
+LIST_COLUMNS = 72
+"""The columns of the list beside the panel, of 120."""
 
 
 @contextmanager
@@ -97,18 +99,22 @@ def many_runs() -> Pairs:
                 yield many_cost.milliseconds, few_cost.milliseconds
 
 
-def held_on_a_slow_line() -> Pairs:
-    """A key held at 30 a second over 256 kbit/s, 40 ms each way, beside the round trip."""
-    with list_of(1_000) as ours:
-        for key in ("down", "up") * 100:
-            yield ours.lag_of_held(key), 2 * DELAY_SECONDS * 1000
+def held_on_a_slow_line(*keys: str) -> Callable[[], Pairs]:
+    """Keys held one after another at 30 a second over 256 kbit/s, 40 ms each way, beside the round trip."""
+
+    def pairs() -> Pairs:
+        with list_of(10_000) as ours:
+            for key in keys * 100:
+                yield ours.lag_of_held(key, LIST_COLUMNS), 2 * DELAY_SECONDS * 1000
+
+    return pairs
 
 
 def held_beside_stock() -> Pairs:
-    """The same beside a DataTable."""
+    """A cursor key held over the same line, beside a DataTable."""
     with list_of(1_000) as ours, stock_table(1_000) as stock:
         for key in ("down", "up") * 100:
-            yield ours.lag_of_held(key), stock.lag_of_held(key)
+            yield ours.lag_of_held(key, LIST_COLUMNS), stock.lag_of_held(key, 120)
 
 
 def resized() -> Pairs:
@@ -142,6 +148,7 @@ ROWS = (
     Row("idle for 10 s", "B", "nothing", 1, idle(), rounds=1),
     Row("idle for 10 s, palette open", "B", "nothing", 1, idle("ctrl+p"), rounds=1),
     Row("cursor key at 100,000 runs", "ms wall", "at 1,000", 1.2, many_runs, rounds=40),
-    Row("key held, slow line", "ms wall", "round trip", 1.5, held_on_a_slow_line),
+    Row("key held, slow line", "ms wall", "round trip", 1.5, held_on_a_slow_line("down", "up")),
+    Row("page key held, slow line", "ms wall", "round trip", 5, held_on_a_slow_line("pagedown", "pageup")),
     Row("key held, slow line, beside a peer", "ms wall", "DataTable", 0.1, held_beside_stock),
 )  # fmt: skip

@@ -57,13 +57,38 @@ class Stopwatch(PtyProbe):
         self.started = time.perf_counter()
         self.line_is_free = 0.0
         """When the last byte is out of the slow line that the program may be on."""
+        self._is_slow = False
+        """Whether the program is on it: what it asks is answered when the question and the answer have passed it."""
+        self._asked = 0
+        self._answers: list[float] = []
         super().__init__(command, columns=columns, rows=rows, env={**COMPILED, **(env or {})}, timeout=timeout)
 
     def _draw(self, text: str) -> None:
         """Note when it came: what the emulated screen then takes to draw it is not the program's time."""
         self.last_byte = time.perf_counter()
         self.line_is_free = max(self.line_is_free, self.last_byte) + len(text.encode()) / BYTES_PER_SECOND
+        self._answers += [self.line_is_free + 2 * DELAY_SECONDS] * self._asked
+        self._asked = 0
         super()._draw(text)
+
+    def _tell_status(self) -> None:
+        if self._is_slow:
+            self._asked += 1
+        else:
+            super()._tell_status()
+
+    def _pump(self, seconds: float) -> bool:
+        end = time.perf_counter() + seconds
+        while True:
+            now = time.perf_counter()
+            while self._answers and self._answers[0] <= now:
+                del self._answers[0]
+                super()._tell_status()
+            due = min([end, *self._answers[:1]])
+            if super()._pump(max(0.0, due - now)):
+                return True
+            if self._closed or time.perf_counter() >= end:
+                return False
 
     @property
     def cpu_milliseconds(self) -> float:
@@ -90,22 +115,30 @@ class Stopwatch(PtyProbe):
         self.wait_until_quiet(BURST_SECONDS)
         return KeyCost(len(self.received) - before, max(0.0, self.last_byte - pressed) * 1000)
 
-    def lag_of_held(self, key: str) -> float:
-        """Hold a key over the slow line: milliseconds from its last press until all that it drew by itself is there.
+    def lag_of_held(self, key: str, columns: int) -> float:
+        """Hold a key over the slow line: milliseconds from its last press until the first so many columns show it.
 
         Whatever the program writes is taken at once, as a server's buffers take it; the line behind them is reckoned.
         """
         self.wait_until_quiet(FOLLOWED_SECONDS)
+        self._is_slow = True
         due = time.perf_counter()
         for _ in range(HELD_KEYS):
             while (left := due - time.perf_counter()) > 0:
                 self._pump(left)
-            reached, before = time.perf_counter(), len(self.received)
+            reached = time.perf_counter()
             self.press(key)
             due += HELD_SECONDS
-        self.wait_for_bytes(before)
-        self.wait_until_quiet(BURST_SECONDS)
-        return (self.line_is_free - reached + 2 * DELAY_SECONDS) * 1000
+        shown, is_there = self._first_columns(columns), reached
+        while self._pump(FOLLOWED_SECONDS):
+            if (now := self._first_columns(columns)) != shown:
+                shown, is_there = now, self.line_is_free
+        self._is_slow = False
+        time.sleep(max(0.0, self.line_is_free - time.perf_counter()))
+        return (is_there - reached + 2 * DELAY_SECONDS) * 1000
+
+    def _first_columns(self, columns: int) -> list[list[Char]]:
+        return [line[:columns] for line in self.cells()]
 
     def cpu_of(self, key: str) -> float:
         """Press a key and wait until all that follows from it is there: the CPU time, in milliseconds."""

@@ -18,7 +18,8 @@ from runtui.graph.exchange import Exchange
 from runtui.graph.transport import Transport
 from runtui.headless.changes import ChangeOptions, undo_entry, update_run
 from runtui.headless.journal import print_entry, print_journal
-from runtui.headless.runs import OutputFormat, list_runs
+from runtui.headless.output import OutputFormat
+from runtui.headless.runs import list_runs
 from runtui.headless.triage.show import show_run
 from runtui.redact import MARK
 from runtui.services.writing.undo import UndoError

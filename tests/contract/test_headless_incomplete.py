@@ -17,7 +17,8 @@ from starlette.applications import Starlette
 from runtui.command_line import SessionSpec
 from runtui.errors import ExitCode, RuntuiError
 from runtui.graph.retry import MOST_REPEATS
-from runtui.headless.runs import OutputFormat, list_runs
+from runtui.headless.output import OutputFormat
+from runtui.headless.runs import list_runs
 from runtui.headless.triage.show import show_run
 from tests.contract.headless_commands import Commands, refusing
 

@@ -318,4 +318,7 @@ class PtyProbe:
             elif question["status"] == b"6":
                 self._write(f"\x1b[{self._screen.cursor.y + 1};{self._screen.cursor.x + 1}R")
             else:
-                self._write("\x1b[0n")
+                self._tell_status()
+
+    def _tell_status(self) -> None:
+        self._write("\x1b[0n")

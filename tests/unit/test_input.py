@@ -239,6 +239,14 @@ def test_a_sequence_that_textual_fails_on_is_no_input(error: type[Exception], mo
     assert keys(InputParser(), b"a\x1b[<0;5;5Mq") == ["a", "q"]
 
 
+def test_the_status_of_a_terminal_is_an_answer_and_no_key() -> None:
+    answers: list[str] = []
+    parser = InputParser(answered=lambda: answers.append("all is well"))
+    assert keys(parser, b"a\x1b[0nq\x1b[") == ["a", "q"]
+    assert keys(parser, b"0nz") == ["z"]
+    assert len(answers) == 2
+
+
 FRAGMENTS = [
     b"\x1b", b"\x1b[", b"\x1b[<", b"\x1b[M", b"\x1b[?", b"\x1bO", b"\x1b]", b"\x1b]11;", b"\x1bP", b"\x1bP>|",
     b"\x1b_G", b"\x1b\\", b"\x07", PASTE, END, b"\x1b[I", b"\x1b[O", b"\x1b[48;", b"\x1b[57441;1:3u", b"\x1b[1;2:3:4u",

@@ -235,6 +235,19 @@ async def test_frames_wait_for_a_line_that_is_behind_and_only_the_last_is_sent()
     assert len(line.sent) == 2
 
 
+async def test_a_frame_that_waits_is_sent_when_the_terminal_has_answered() -> None:
+    line = FakeLine()
+    painter = FramePainter(line, (6, 1))
+    frame = LayoutUpdate([[Strip([Segment("one")])]], Region(0, 0, 6, 1))
+    painter.go_on()
+    assert line.sent == [], "nothing waits"
+    line.behind = True
+    painter.show(frame, ColorSystem.TRUECOLOR, (0, 0))
+    line.behind = False
+    painter.go_on()
+    assert len(line.sent) == 1
+
+
 def test_nothing_is_sent_to_a_terminal_that_was_given_back() -> None:
     line = FakeLine()
     line.open = False

@@ -17,7 +17,8 @@ from textual.drivers.linux_driver import LinuxDriver
 from runtui.errors import RuntuiError
 from runtui.log import crash_sentence, write_crash_report
 from runtui.prelude.terminal import require_terminal, terminal_size
-from runtui.tui.terminal import starting_theme
+from runtui.tui import terminal
+from runtui.tui.terminal import ANSWER_SECONDS, ASK_BYTES, MOST_ON_ITS_WAY, Backlog, starting_theme
 
 
 class Tty(io.StringIO):
@@ -135,3 +136,59 @@ def test_a_window_has_a_size_that_can_be_drawn(
 
 def test_the_private_attribute_that_holds_the_error_is_there() -> None:
     assert App[None]()._exception is None
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, in seconds, which only a test lets go on."""
+    now = [1000.0]
+    monkeypatch.setattr(terminal, "monotonic", lambda: now[0])
+    return now
+
+
+FRAME = "x" * ASK_BYTES
+QUESTION = "\x1b[5n"
+
+
+def waits(backlog: Backlog) -> bool:
+    return backlog.is_long
+
+
+def test_a_terminal_that_answers_is_waited_for_when_too_much_is_on_its_way() -> None:
+    backlog = Backlog()
+    assert backlog.send("x") == "x", "so little is not worth a question"
+    assert backlog.send(FRAME) == FRAME + QUESTION
+    backlog.answered()
+    while not waits(backlog):
+        assert backlog.send(FRAME) == FRAME + QUESTION
+    for _ in range(MOST_ON_ITS_WAY // ASK_BYTES):
+        assert backlog.is_asked
+        backlog.answered()
+    assert not waits(backlog)
+    backlog.answered()
+    assert not backlog.is_asked
+    backlog.answered()
+    assert not backlog.is_asked, "an answer to nothing"
+
+
+def test_a_terminal_that_never_answers_is_asked_once_and_not_waited_for() -> None:
+    backlog = Backlog()
+    sent = "".join(backlog.send(FRAME) for _ in range(20))
+    assert sent.count(QUESTION) == 1
+    assert not waits(backlog)
+    assert not backlog.is_asked
+    backlog.answered()
+    assert backlog.send(FRAME).endswith(QUESTION), "it was slow to answer, that is all"
+
+
+def test_an_answer_that_is_lost_is_given_up(clock: list[float]) -> None:
+    backlog = Backlog()
+    backlog.send(FRAME)
+    backlog.answered()
+    while not waits(backlog):
+        backlog.send(FRAME)
+    clock[0] += ANSWER_SECONDS
+    assert waits(backlog)
+    clock[0] += 0.1
+    assert not waits(backlog)
+    assert not backlog.is_asked

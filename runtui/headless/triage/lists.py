@@ -24,9 +24,7 @@ from runtui.domain.triage.workflows import (
 from runtui.errors import ExitCode, RuntuiError
 from runtui.headless.console import PassingLine, command, is_animated, narrate, told_filter
 from runtui.headless.output import column_lines, print_lines, standard_output
-from runtui.headless.runs import OutputFormat
 from runtui.headless.session import connected, list_all
-from runtui.services.refresh import UnreadWorkflow
 from runtui.services.sharing.formats import record_lines
 from runtui.services.store import EVERY_RUN, Person, RunQuery
 from runtui.services.workspace import Workspace
@@ -34,6 +32,8 @@ from runtui.services.workspace import Workspace
 if TYPE_CHECKING:
     from runtui.domain.results import Cause
     from runtui.domain.triage.run_users import PersonResult
+    from runtui.headless.output import OutputFormat
+    from runtui.services.refresh import UnreadWorkflow
     from runtui.services.results import ReadingProgress
 
 _RUN: Final[Column[PersonResult]] = Column("run", "run", 21, 9, lambda task, _: ListCell(task.run_id, "muted"))

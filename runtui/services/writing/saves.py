@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
@@ -21,10 +21,12 @@ from runtui.graph.root import run_key
 from runtui.services.announcer import Announcer
 from runtui.services.journal import Journal
 from runtui.services.store import Store
-from runtui.services.writing.bulk import Bulk
 from runtui.services.writing.drive import RunWriter, WriteContext, WriteDriver
 from runtui.services.writing.foreground import Foreground
 from runtui.services.writing.save import Save
+
+if TYPE_CHECKING:
+    from runtui.services.writing.bulk import Bulk
 
 
 class SaveQueue:
@@ -96,6 +98,8 @@ class SaveQueue:
             raise UsageError("Nothing was sent", "One run stands there twice, in different spellings of its id.")
         for draft in drafts:
             self._check(draft, why)
+        from runtui.services.writing.bulk import Bulk
+
         batch = uuid4().hex
         numbers = undoes or [None] * len(drafts)
         saves = [self._begin(draft, number, batch, why) for draft, number in zip(drafts, numbers, strict=True)]

@@ -1,0 +1,72 @@
+"""Over a line that carries less than the server takes in, what is sent waits for what has arrived."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Final
+
+from runtui.tui.terminal import ANSWER_SECONDS, MOST_ON_ITS_WAY
+from tests.terminal.pty_probe import PtyProbe
+
+DEMO: Final = (sys.executable, "-m", "runtui", "demo", "--refresh", "0")
+READY: Final = r"240 runs.*as of"
+GIVEN_BACK: Final = b"\x1b[?1049l"
+LARGEST_FRAME: Final = 6_000
+"""Bytes: a screen of 80 by 24 takes less."""
+
+
+class SlowLine(PtyProbe):
+    """A terminal at the far end of a line: while it is held up, no answer to what was asked has come back."""
+
+    is_held_up = False
+    asked = 0
+
+    def _tell_status(self) -> None:
+        self.asked += 1
+        if not self.is_held_up:
+            self.answer()
+
+    def answer(self) -> None:
+        """Have all that was asked answered."""
+        for _ in range(self.asked):
+            super()._tell_status()
+        self.asked = 0
+
+
+def test_what_has_not_arrived_holds_back_what_follows_and_the_last_state_is_shown() -> None:
+    with SlowLine(DEMO, is_forked=True) as terminal:
+        terminal.wait_for(READY)
+        terminal.wait_until_quiet(0.5)
+        terminal.is_held_up = True
+        before, since = len(terminal.received), time.monotonic()
+        for _ in range(20):
+            terminal.press("pagedown", "pageup", "pagedown")
+            terminal.wait_until_quiet(0.02)
+        given_up = int((time.monotonic() - since) / ANSWER_SECONDS)
+        assert terminal.asked
+        assert len(terminal.received) - before <= MOST_ON_ITS_WAY + (2 + given_up) * LARGEST_FRAME
+        terminal.is_held_up = False
+        terminal.answer()
+        terminal.press("?")
+        terminal.wait_for("Help")
+
+
+def test_an_answer_that_is_late_is_not_left_to_the_shell() -> None:
+    shell = ("sh", "-c", '"$@"; echo "it is the shell"; cat', "sh", *DEMO)
+    with SlowLine(shell) as terminal:
+        terminal.wait_for(READY)
+        terminal.wait_until_quiet(0.5)
+        terminal.is_held_up = True
+        before, pressed = len(terminal.received), time.monotonic()
+        terminal.press("end")
+        terminal.wait_for_bytes(before)
+        terminal.press("q")
+        while GIVEN_BACK not in terminal.received and time.monotonic() < pressed + ANSWER_SECONDS / 2:
+            terminal.wait_until_quiet(0.05)
+        assert GIVEN_BACK not in terminal.received
+        terminal.is_held_up = False
+        terminal.answer()
+        terminal.wait_for("it is the shell")
+        terminal.wait_until_quiet(0.3)
+        assert "[0n" not in terminal.text
