@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from textual.binding import Binding, BindingType, Keymap
 
 from runtui.keys.actions import Action, Need, Scope, in_scopes, key_of, remapped
-from runtui.later import Later
+from runtui.tui import Later
 
 if TYPE_CHECKING:
     from runtui.auth.signin import SignIn

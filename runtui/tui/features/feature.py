@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from inspect import isawaitable
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from textual.message import Message
 
@@ -18,7 +18,7 @@ from runtui.errors import RuntuiError
 from runtui.keys.actions import FEATURE_OF
 from runtui.services.announcer import Announcer
 from runtui.tui.actions import ActionContext
-from runtui.tui.screens.frame import Chrome
+from runtui.tui.screens.frame import Chrome, Frame
 from runtui.tui.screens.runs import RunsView
 
 FeatureT = TypeVar("FeatureT", bound="Feature")
@@ -167,6 +167,11 @@ class Features:
             self.build(*names)
 
         end = service.subscribe(wake)
+
+    async def mount_at_rest(self, place: Callable[[], Frame[Any]]) -> None:
+        """Mount what is likely to be opened next, while the person looks at something else."""
+        await self.rest()
+        await self.chrome.prepare(place())
 
     @property
     def built(self) -> Sequence[Feature]:

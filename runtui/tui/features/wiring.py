@@ -43,8 +43,7 @@ class Preparation:
 
     async def prepare(self, stages: Stages) -> None:
         """Whenever keys rest, load what was not asked for yet and has to be there, then mount the form."""
-        wired, chrome = self._wired, self._wired.chrome
-        workspace = chrome.workspace
+        wired, workspace = self._wired, self._wired.chrome.workspace
         await wired.rest()
         if workspace.progress is not None:  # it was begun before the screen, and may be held for the first keys
             workspace.refresh.start()
@@ -63,8 +62,7 @@ class Preparation:
         wired[Editing].tell_of_unlisted_drafts()
         self.is_followed_up = True
         if not self.is_prepared:
-            await wired.rest()
-            await chrome.prepare(wired[Editing].place)
+            await wired.mount_at_rest(lambda: wired[Editing].place)
             await wired.rest()
             # The first rows stand where they belong: from here on the cursor belongs to its run.
             wired.runs.table.row_under_cursor(hold=True)

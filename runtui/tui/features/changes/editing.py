@@ -24,9 +24,9 @@ from runtui.domain.report import Outcome
 from runtui.domain.triage.service_actions import STATUS, Operation
 from runtui.errors import RuntuiError, UsageError
 from runtui.keys.actions import key_of
-from runtui.later import Later
 from runtui.services.store import StoredRun, workflow_name_of
 from runtui.services.writing.save import Save
+from runtui.tui import Later
 from runtui.tui.features.changes.waiting import Waiting
 from runtui.tui.features.feature import FOLLOW_CHANGES, Feature, Features
 from runtui.tui.screens.form import FormView
@@ -202,12 +202,9 @@ class Editing(Feature):
         """The run whose change was confirmed last."""
 
     @cached_property
-    def _review(self) -> reviews.ReviewView:
-        return reviews.ReviewView()
-
-    @cached_property
-    def _review_place(self) -> Frame[str]:
-        return self._chrome.place(self._review)
+    def _review(self) -> tuple[reviews.ReviewView, Frame[str]]:
+        """The review and its screen, loaded once a form stands."""
+        return (view := reviews.ReviewView()), self._chrome.place(view)
 
     def start(self) -> None:
         changed = self._workspace.saves.changed
@@ -231,7 +228,7 @@ class Editing(Feature):
         """
         if (stored := self._chrome.listed(run_id)) is None:
             return
-        left, hint = self._workspace.drafts.get(run_id), self._hint()
+        left, hint = self._workspace.drafts.get(run_id), sign_in_words.cannot_write(self._workspace.sign_in)
         if left is not None and (conflicts := left.conflicts(stored.raw)):
             words = write_words.draft_in_conflict(
                 self._workspace.drafts.changed_at(run_id), datetime.now().astimezone(), conflicts
@@ -262,12 +259,7 @@ class Editing(Feature):
         await self._chrome.open(self.place)
         self._chrome.panel.bring_forward("request")
         self._chrome.refresh()
-        self.aside(self._get_review_ready(), PREPARE)
-
-    async def _get_review_ready(self) -> None:
-        """Mount what comes after the form, while the person looks at that."""
-        await self._features.rest()
-        await self._chrome.prepare(self._review_place)
+        self.aside(self._features.mount_at_rest(lambda: self._review[1]), PREPARE)
 
     async def _read(self, draft: Draft) -> None:
         """Hand the run as it is now to the form, and to the list, which may be old; after a failure editing goes on."""
@@ -280,13 +272,9 @@ class Editing(Feature):
         if answer.fault is not None and in_sight is not None and in_sight.run_id == draft.run_id:
             words = (
                 f"The run could not be read: {answer.fault.title}. The form shows the values of the list; "
-                f"the run is read again before anything is sent. {self._hint()}"
+                f"the run is read again before anything is sent. {sign_in_words.cannot_write(self._workspace.sign_in)}"
             )
             self._chrome.set_status(words.strip(), "warning")
-
-    def _hint(self) -> str:
-        """What speaks against a change before it is made."""
-        return sign_in_words.cannot_write(self._workspace.sign_in)
 
     def _workflow_name(self, draft: Operation) -> str:
         return workflow_name_of(self._workspace.store, draft.run_id, draft.workflow_id)
@@ -364,16 +352,17 @@ class Editing(Feature):
             draft,
             target,
             undoes=undoes,
-            hint=self._hint() if hint is None else hint,
+            hint=sign_in_words.cannot_write(self._workspace.sign_in) if hint is None else hint,
             notes=notes,
             requires_why=self._workspace.settings.require_why,
         )
-        if self._review_place in self._chrome.app.screen_stack:
-            self._chrome.go_back_to(self._review_place)
-            self._review_place.dismiss()
-        await self._chrome.prepare(self._review_place)
-        self._review.sheet.ask(review)
-        await self._chrome.open(self._review_place, answered)
+        view, place = self._review
+        if place in self._chrome.app.screen_stack:
+            self._chrome.go_back_to(place)
+            place.dismiss()
+        await self._chrome.prepare(place)
+        view.sheet.ask(review)
+        await self._chrome.open(place, answered)
         self._chrome.set_status("")
         self._chrome.panel.bring_forward("request")
 
@@ -495,15 +484,13 @@ class Editing(Feature):
 
     def tell_of_unlisted_drafts(self) -> None:
         """When the list is whole: there are drafts that no row leads to."""
-        count = self._count_unlisted()
-        if count:
-            self._chrome.set_status(
-                write_words.drafts_unlisted(count), "warning", lambda: self._count_unlisted() == count
-            )
+        store, drafts = self._workspace.store, self._workspace.drafts
 
-    def _count_unlisted(self) -> int:
-        workspace = self._workspace
-        return sum(workspace.store.get(run_id) is None for run_id in workspace.drafts)
+        def count_unlisted() -> int:
+            return sum(store.get(run_id) is None for run_id in drafts)
+
+        if count := count_unlisted():
+            self._chrome.set_status(write_words.drafts_unlisted(count), "warning", lambda: count_unlisted() == count)
 
 
 def _alone(tell: Callable[[Save], None]) -> Callable[[Save], None]:
