@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from importlib import import_module
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from runtui.tui import features
+from runtui.tui import Later, features
 from runtui.tui.features.feature import FOLLOW_CHANGES, Feature, Features
 from runtui.tui.features.listing import Listing
+
+if TYPE_CHECKING:
+    from runtui.tui.features.changes import editing
+else:
+    editing = Later("runtui.tui.features.changes.editing")
 
 
 def feature_in(name: str) -> type[Feature]:
@@ -55,14 +60,12 @@ class Preparation:
         wired.awake(workspace.reconciler.changed, *FOLLOW_CHANGES)
         wired.awake(workspace.reconciler.failed, *FOLLOW_CHANGES)
         await wired.rest()
-        from runtui.tui.features.changes.editing import Editing
-
         stages.begin()
         await wired[Listing].is_read.wait()
-        wired[Editing].tell_of_unlisted_drafts()
+        wired[editing.Editing].tell_of_unlisted_drafts()
         self.is_followed_up = True
         if not self.is_prepared:
-            await wired.mount_at_rest(lambda: wired[Editing].place)
+            await wired.mount_at_rest(lambda: wired[editing.Editing].place)
             await wired.rest()
             # The first rows stand where they belong: from here on the cursor belongs to its run.
             wired.runs.table.row_under_cursor(hold=True)
