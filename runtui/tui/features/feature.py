@@ -160,7 +160,8 @@ class Features:
             self[self._load(name)]
 
     def awake(self, service: Announcer[News], *names: str) -> None:
-        """Build those of some files when a service first has something to tell, which they hear too."""
+        """Build those of some files when a service that speaks on the event loop first has something to tell, which
+        they hear too."""
 
         def wake(_news: News) -> None:
             end()

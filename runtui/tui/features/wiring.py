@@ -56,7 +56,6 @@ class Preparation:
         for name in self._have_news():
             await wired.rest()
             wired.build(name)
-        wired.awake(workspace.preferences.failed, "arranging")
         wired.awake(workspace.reconciler.changed, *FOLLOW_CHANGES)
         wired.awake(workspace.reconciler.failed, *FOLLOW_CHANGES)
         await wired.rest()
@@ -80,8 +79,6 @@ class Preparation:
         yield "triage.triaging"
         if workspace.sign_in is not None:
             yield "signing_in"
-        if workspace.preferences.fault is not None or self._wired.runs.why_unfiltered:
-            yield "arranging"
         drafts, reconciler = workspace.drafts, workspace.reconciler
         trouble = drafts.fault or reconciler.fault or reconciler.broken
         if trouble or len(drafts) or reconciler.unsettled or reconciler.settled:
