@@ -195,7 +195,13 @@ class Editing(Feature):
 
     def __init__(self, features: Features) -> None:
         super().__init__(features)
-        self.form = FormView(self._workspace.drafts)
+
+        def keep(draft: Draft) -> None:
+            self._workspace.drafts.keep(draft)
+            if draft.edits and "_review" not in vars(self):  # it comes next: while the person looks, it is mounted
+                self.aside(features.mount_at_rest(lambda: self._review[1]), PREPARE)
+
+        self.form = FormView(keep)
         self.place = self._chrome.place(self.form)
         self._waiting = features[Waiting]
         self._last_sent = ""
@@ -203,7 +209,7 @@ class Editing(Feature):
 
     @cached_property
     def _review(self) -> tuple[reviews.ReviewView, Frame[str]]:
-        """The review and its screen, loaded once a form stands."""
+        """The review and its screen, loaded once there is something to review."""
         return (view := reviews.ReviewView()), self._chrome.place(view)
 
     def start(self) -> None:
@@ -259,7 +265,6 @@ class Editing(Feature):
         await self._chrome.open(self.place)
         self._chrome.panel.bring_forward("request")
         self._chrome.refresh()
-        self.aside(self._features.mount_at_rest(lambda: self._review[1]), PREPARE)
 
     async def _read(self, draft: Draft) -> None:
         """Hand the run as it is now to the form, and to the list, which may be old; after a failure editing goes on."""
