@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 _BEARER: Final = "any-token-will-do"
 """Long enough to be redacted: the scenario of an echo shows what would happen to a real token."""
 
-
 ENVIRONMENT: Final = (
     *("PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH"),
     *("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH", "PYTHONUTF8", "PYTHONWARNINGS"),

@@ -37,7 +37,6 @@ _HOST: Final = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9.-]*)(?::(?P<port>[0
 _PROXY: Final = re.compile(rf"(?P<scheme>https?|socks5h?)://(?:[!-~]+@)?{_HOST}/?")
 _LOGIN: Final = re.compile(r"(?<=//).*@|^(?!.*//).*@", re.DOTALL)
 
-
 PATCH_PATH: Final = "/workflowBase/runs/{runId}"
 """The path of the API page "Update run", which the published service does not offer; `{workflowId}` may be used too."""
 

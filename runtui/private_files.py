@@ -209,7 +209,6 @@ def _name_of(user: int) -> str:
 BUSY_SECONDS: Final = 5.0
 """How long one connection waits for another one's write."""
 
-
 FileIds: TypeAlias = tuple[tuple[int, int] | None, ...]
 """The database, its log (`-wal`) and the log's index (`-shm`), each as its device and inode; None for none."""
 
@@ -237,8 +236,9 @@ MOST_KEPT_LOG: Final = 1_000_000
 
 
 @contextmanager
-def logs_kept(*databases: Path) -> Iterator[None]:
-    """Have the logs of databases stay beside them when their connections are closed meanwhile, unless a log has grown.
+def logs_kept(*databases: Path, most: int = MOST_KEPT_LOG) -> Iterator[None]:
+    """Have the logs of databases stay beside them when their connections are closed meanwhile, unless a log has grown
+    beyond `most` bytes.
 
     SQLite puts the log into the file when the last connection is closed, and the next one to write makes it anew: four
     waits for the disk, where a change by itself needs two. A connection that may only read leaves the log where it is.
@@ -247,7 +247,7 @@ def logs_kept(*databases: Path) -> Iterator[None]:
 
     with ExitStack() as last:
         for path in databases:
-            if 0 < size_and_time(path.with_name(f"{path.name}-wal"))[0] <= MOST_KEPT_LOG:
+            if 0 < size_and_time(path.with_name(f"{path.name}-wal"))[0] <= most:
                 with suppress(sqlite3.Error):
                     keeper = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
                     last.callback(keeper.close)

@@ -142,7 +142,7 @@ async def _one(
         return Ended(code, app.wired[Leaving].next_profile, app.keys.close())
     finally:
         if workspace is not None:
-            await workspace.close()
+            await workspace.close(is_over=sandbox is not None)
         if settings.sign_in is not None:
             await _end_sign_in(token)
 

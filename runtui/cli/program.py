@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 _A_FILE: Final = "FILE"
 """What stands for the name of a file in the help; a shell completes it."""
 
-
 _OUTPUT_FAILURES: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """Of a file without a name, these are standard output's: every other file is opened by its name."""
 

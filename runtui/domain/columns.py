@@ -67,7 +67,6 @@ LONGEST: Final = 40
 _GROWTH: Final = 4
 """A growing column takes one cell of so many that the flexible column has beyond its least width and COMFORT."""
 
-
 _TERMINAL_COLOURS: Final[Mapping[Role, str]] = {
     "status-failed": "\x1b[1;31m",
     "status-problem": "\x1b[33m",
@@ -109,7 +108,6 @@ def age_cell(ticks: int | None, now: int, role: Role = "text") -> ListCell:
 
 GREATEST_FIRST: Final = ("-value",)
 """The `order` of a column whose `value` runs from great to small."""
-
 
 Show: TypeAlias = Callable[[RowT, int], ListCell]
 """The cell of a row at the moment `now` (ticks)."""

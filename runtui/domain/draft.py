@@ -23,7 +23,6 @@ RUN_TYPE: Final = "#microsoft.graph.identityGovernance.run"
 BodyMode = Literal["full", "changed"]
 """full: `@odata.type`, every Required property and the optional ones that changed. changed: only what changed."""
 
-
 Side = Literal["ours", "theirs"]
 """ours: the value of the draft, typed or as opened. theirs: the value that the run has now."""
 

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType, ModuleType
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, cast
 
 from runtui.domain.times import interpret, parse_ticks
 from runtui.errors import FieldError
@@ -43,7 +43,6 @@ _NEGATIVE: Final = "A count cannot be negative."
 _TOO_LARGE: Final = f"That does not fit an Int32: the largest is {INT32_MAX}."
 _LONGEST_QUOTE: Final = 40
 """Characters of a refused text that a sentence repeats."""
-
 
 SENTINEL: Final = "unknownFutureValue"
 """Graph's placeholder for members newer than the client. Services send it; they refuse it as a value to write."""
@@ -228,9 +227,8 @@ def same_value(left: object, right: object) -> bool:
 
 @cache
 def _core() -> ModuleType:
-    """pydantic's core, imported without the types of its schemas: 84 TypedDicts, which take four times as long as all
-    else in it and describe dictionaries that are as good without. Who imports pydantic itself gets them.
-    """
+    """pydantic's core without the types of its schemas: 84 TypedDicts take four times as long as all else in it,
+    and their dictionaries do without. Who imports pydantic itself gets them."""
     types = "pydantic_core.core_schema"
     if "pydantic_core" not in sys.modules:
         sys.modules[types] = ModuleType(types)
@@ -244,14 +242,12 @@ def _core() -> ModuleType:
 
 @cache
 def _validator(kind: PropertyKind) -> pydantic_core.SchemaValidator:
-    text = {"type": "str", "strict": True}
-    function = {"type": "no-info", "function": parse_ticks}
-    schemas = {
-        "count": {"type": "int", "strict": True, "ge": 0, "le": INT32_MAX},
-        "datetime": {"type": "function-after", "function": function, "schema": text},
-    }
-    validator: pydantic_core.SchemaValidator = _core().SchemaValidator(schemas.get(kind, text))
-    return validator
+    schema: dict[str, Any] = {"type": "str", "strict": True}
+    if kind == "count":
+        schema = {"type": "int", "strict": True, "ge": 0, "le": INT32_MAX}
+    elif kind == "datetime":
+        schema = {"type": "function-after", "function": {"type": "no-info", "function": parse_ticks}, "schema": schema}
+    return cast("pydantic_core.SchemaValidator", _core().SchemaValidator(schema))
 
 
 def _sentence(error_type: str, message: str, value: object) -> str:

@@ -20,7 +20,6 @@ PROBLEMS: Final = "is:problem"
 UNHANDLED_PROBLEMS: Final = f"{PROBLEMS} triage:unhandled"
 """The filter of those that nobody has handled or put off."""
 
-
 MOST_VIEWS: Final = 9
 """As many as there are digits from 1."""
 

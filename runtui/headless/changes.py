@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -384,18 +385,27 @@ def _intended_id(save: Save | None) -> str | None:
 
 
 async def _followed(workspace: Workspace, draft: Operation, undoes: int | None, why: str, fresh: Answer | None) -> Save:
-    """Submit a draft and wait for its outcome; when cancelled, return what is known by then."""
+    """Submit a draft and wait for its outcome; with ctrl+c, however often, it is what is known by then."""
     follower = _Follower()
+    stopping: list[asyncio.Task[None]] = []
+
+    def stop() -> None:
+        if not stopping:
+            narrate("Stopping.")
+            stopping.append(asyncio.create_task(workspace.saves.abandon()))
+
+    # Until the outcome is told: asyncio's own handler ends the loop with the second one.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop)
     unsubscribe = workspace.saves.changed.subscribe(follower.hear)
     try:
         workspace.saves.submit(draft, undoes=undoes, why=why, fresh=fresh)
         while follower.save is None or follower.save.active:
-            await follower.next_news()
-    except asyncio.CancelledError:
-        narrate("Stopping.")
-        await workspace.saves.abandon()
-        if (task := asyncio.current_task()) is not None:
-            task.uncancel()
+            try:
+                await follower.next_news()
+            except asyncio.CancelledError:  # a ctrl+c of a moment before
+                stop()
+                if (task := asyncio.current_task()) is not None:
+                    task.uncancel()
     finally:
         unsubscribe()
         follower.end()

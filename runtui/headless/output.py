@@ -9,21 +9,15 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice, zip_longest
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from runtui.domain.columns import GAP, GUTTER, Arrangement, Column, RowT, coloured
 from runtui.domain.text import cell_width, fit_cells, visible
 
-if TYPE_CHECKING:
-    from typing import Literal, TypeAlias
-
-    from runtui.services.sharing.formats import RecordFormat
-
-    OutputFormat: TypeAlias = Literal["table"] | RecordFormat
+OutputFormat: TypeAlias = Literal["table", "json", "jsonl", "csv"]
 
 _LEAST: Final = 4
 """Cells of a column that is cut, however narrow the terminal is."""
-
 
 _PRINTED_AT_ONCE: Final = 1_000
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from runtui.command_line import SessionSpec
 from runtui.domain.columns import Column, ListCell
@@ -21,18 +21,14 @@ from runtui.domain.rows import RUN_COLUMNS, RunRow
 from runtui.domain.times import now_ticks
 from runtui.errors import ExitCode, UsageError
 from runtui.headless.console import command, narrate, told_filter
-from runtui.headless.output import column_lines, print_lines, standard_output
+from runtui.headless.output import OutputFormat, column_lines, print_lines, standard_output
 from runtui.headless.session import connected, list_all
 from runtui.options import nearest_words
 from runtui.services.refresh import UnreadWorkflow, UpToDate
-from runtui.services.sharing.formats import record_lines
+from runtui.services.sharing.formats import RecordFormat, record_lines
 from runtui.services.store import EVERY_RUN, RunQuery, Store, StoredRun
 from runtui.services.store_query import RunText, rows_of, texts
 from runtui.services.workspace import Workspace
-
-if TYPE_CHECKING:
-    from runtui.headless.output import OutputFormat
-    from runtui.services.sharing.formats import RecordFormat
 
 BATCH: Final = 1_000
 """Rows per query of the store."""

@@ -106,7 +106,6 @@ Need = Literal[
 ]  # fmt: skip
 """What has to be there before an action can run; `tui.actions.why_not` says what is missing."""
 
-
 MEANINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "filter": ("slash", "f7"),
     "mark": ("space",),

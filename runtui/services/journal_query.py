@@ -37,7 +37,6 @@ ENTRY_FILTER_HELP: Final = (
 )
 """The language in one line."""
 
-
 _ASKING: Final = re.compile(r"([^\W\d]\w*):(?!//)(.*)", re.DOTALL)
 """A field and what is asked of it; an address, which has a colon too, is plain text."""
 

@@ -25,7 +25,14 @@ from runtui.graph.pages import CollectionPage, GraphError
 from runtui.graph.retry import Backoff, Pace, Wait, back_off, concerns_all
 from runtui.services.announcer import Announcer
 from runtui.services.store import Store
-from runtui.services.store_file import KnownListing, KnownListings, known_listings, put_filter_refused, put_listing
+from runtui.services.store_file import (
+    BY_ID,
+    KnownListing,
+    KnownListings,
+    known_listings,
+    put_filter_refused,
+    put_listing,
+)
 
 _logger: Final = logging.getLogger("runtui.refresh")
 
@@ -238,7 +245,7 @@ class Refresh:
             if full:
                 self._store.doubted.update(listing.names)
             await self._list_all_runs(listing, failed_before)
-            await asyncio.to_thread(self._store.complete_orders, sorts)
+            await asyncio.to_thread(self._store.complete_orders, sorts and {*sorts, BY_ID})
         except RuntuiError as error:
             listing.fault = error
         self._next_is_short = listing.was_full and listing.is_known

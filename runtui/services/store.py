@@ -35,6 +35,7 @@ from runtui.services.store_counts import Totals, failures_by_day, histories, tot
 from runtui.services.store_file import (
     HISTORIES,
     ChangedRuns,
+    StoredIds,
     StoreError,
     add_order,
     begin_write,
@@ -184,6 +185,7 @@ class Store:
         """The ids of the runs that changed; None for many."""
         self._listing = 0
         self._seen = _SeenRows()
+        self._stored_ids = StoredIds()
         self._answered: dict[str, int] = {}
         """The runs stored by `put_run`, each with the listing that was under way."""
         self.doubted: set[str] = set()
@@ -248,7 +250,9 @@ class Store:
             while self._wanted_orders:  # while they are few
                 add_order(db, key := self._wanted_orders.pop())
                 self.missing_orders.discard(key)
-            rows = put_runs(db, changes, workflow_id, sound, self.foreground, answered=answered)
+            rows = put_runs(
+                db, changes, workflow_id, sound, self.foreground, stored_ids=self._stored_ids, answered=answered
+            )
             met = self._seen.of(listing).add(rows)
         if refused is not None:
             raise refused
@@ -262,7 +266,7 @@ class Store:
         """
         received = {stored_id(raw, workflow_id): raw for raw in raws}
         with self.writing() as (db, changes):
-            rows = put_runs(db, changes, workflow_id, received, self.foreground)
+            rows = put_runs(db, changes, workflow_id, received, self.foreground, stored_ids=self._stored_ids)
             self._answered |= dict.fromkeys(received, self._listing)
             self._seen.of(self._listing).add(rows)
 
@@ -478,7 +482,7 @@ class Store:
             self._writer = open_again(self._path, lost, self._files)
             self._files = files_at(self._path)
             self.missing_orders = set(missing_orders(self._writer))
-            self._findings, self._seen, self._answered = Findings(), _SeenRows(), {}
+            self._findings, self._seen, self._stored_ids, self._answered = Findings(), _SeenRows(), StoredIds(), {}
 
     @contextmanager
     def writing(self) -> Iterator[tuple[sqlite3.Connection, ChangedRuns]]:

@@ -12,8 +12,9 @@ import json
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import combinations
 from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -38,11 +39,24 @@ from runtui.services.writing.foreground import Foreground
 # The SQL below is put together from the names of columns; whatever comes from a server is a parameter.
 # ruff: noqa: S608
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Of the tables below: raise it with every change that neither the columns nor the indexes of `run` show."""
 
 _WORKFLOW_INDEX: Final = "CREATE INDEX IF NOT EXISTS run_of_workflow ON run (workflow_id)"
 """The runs of a workflow as they came. New ones stand last, so that a page of them writes few pages of the file."""
+
+BY_ID: Final = "id"
+_SEGMENT_BITS: Final = 12
+_SEGMENTS: Final = f"CREATE INDEX run_of_segment ON run (rowid >> {_SEGMENT_BITS}, id)"
+"""Where a run stands that has an id, until there is the index of all ids. Ids are random: a page of new runs would
+change nearly every page of one index, and changes only those of the last segment of this one."""
+
+_SEGMENT_FACTS: Final = (
+    "ANALYZE run",
+    f"INSERT INTO sqlite_stat1 VALUES ('run', 'run_of_segment', '1000000 {1 << _SEGMENT_BITS} 1')",
+    "ANALYZE sqlite_schema",
+)
+"""They tell SQLite that an id is worth being looked up in each segment (its "skip-scan")."""
 
 HISTORIES: Final = "histories"
 _HISTORY_INDEX: Final = "CREATE INDEX run_by_workflow_id ON run (workflow_id, recency, severity, failed_users)"
@@ -75,6 +89,13 @@ written twice."""
 
 _RUNS_IN_A_GO: Final = 32
 """Runs taken apart between two looks at the foreground: below a millisecond; a look costs as much as a run."""
+
+_FEW_SEGMENTS: Final = 4
+"""To look an id up in so many segments costs little more than in one."""
+
+_PLACES: Final = 1 << 22
+_MARKS: Final = tuple(1 << a | 1 << b | 1 << c for a, b, c in combinations(range(8), 3))
+"""An id is marked by three bits of one byte of so many: a million take 4 MiB."""
 
 _AT_ONCE: Final = 1_000
 """Runs looked up by one statement: SQLite bounds the number of parameters."""
@@ -243,6 +264,8 @@ def add_order(db: sqlite3.Connection, key: str) -> None:
     """Make the index of a column, if it is not there."""
     if key in missing_orders(db):
         db.execute(f"PRAGMA cache_size = {_SORTING_KIB}")
+        if key == BY_ID:
+            db.execute("DROP INDEX IF EXISTS run_of_segment")  # its room is used again
         try:
             db.execute(_INDEXES[key])
         finally:
@@ -266,27 +289,26 @@ def _schema() -> tuple[str, ...]:
     """A file of this version. Rows of runs are apart from their JSON, so that walking over them reads little."""
     columns = ", ".join(f"{name} NOT NULL" for name in RUN_TABLE[1:])
     return (
-        f"CREATE TABLE run (rowid INTEGER PRIMARY KEY, {columns}, UNIQUE (id))",
+        f"CREATE TABLE run (rowid INTEGER PRIMARY KEY, {columns})",
         "CREATE TABLE body (rowid INTEGER PRIMARY KEY, raw TEXT NOT NULL)",
         "CREATE TABLE workflow (id TEXT PRIMARY KEY, name TEXT NOT NULL, raw TEXT NOT NULL) WITHOUT ROWID",
         "CREATE TABLE status_count (status TEXT PRIMARY KEY, runs INTEGER NOT NULL) WITHOUT ROWID",
         "CREATE TABLE state (revision INTEGER NOT NULL)",
         "INSERT INTO state VALUES (0)",
         *RESULT_TABLES,
+        _SEGMENTS,
+        *_SEGMENT_FACTS,
         f"PRAGMA user_version = {VERSION}",
     )
 
 
 def _indexes() -> Iterator[tuple[str, str]]:
-    """One index for each order of the list, by column, its first field ascending: SQLite reads it from either end.
-
-    The order of the ids is that of the unique ids.
-    """
+    """One index for each order of the list, by column, its first field ascending: SQLite reads it from either end."""
     for column in RUN_COLUMNS:
-        if column.order != ("id",):
-            *terms, (_, backward) = order_terms(column)
-            fields = ", ".join(f"{field} DESC" if descending != backward else field for field, descending in terms)
-            yield column.key, f"CREATE INDEX run_by_{column.key} ON run ({fields})"
+        *terms, (_, backward) = order_terms(column)
+        fields = ", ".join(f"{field} DESC" if descending != backward else field for field, descending in terms)
+        kind = "UNIQUE INDEX" if column.key == BY_ID else "INDEX"
+        yield column.key, f"CREATE {kind} run_by_{column.key} ON run ({fields})"
 
 
 _INDEXES: Final = dict(_indexes()) | {HISTORIES: _HISTORY_INDEX}
@@ -345,6 +367,38 @@ def put_filter_refused(db: sqlite3.Connection, at: int) -> None:
     db.execute("INSERT INTO filter_refused VALUES (?)", (at,))
 
 
+class StoredIds:
+    """Which ids a file has, as long as it has no index of them: none that is there is missed, of the others about one
+    in two hundred is taken for one that is there."""
+
+    def __init__(self) -> None:
+        self._version = -1
+        """Of the file; another one: somebody else wrote into it."""
+        self._marks = bytearray()
+
+    def among(self, db: sqlite3.Connection, ids: Collection[str], rows: int) -> Collection[str]:
+        """Those of some ids that a file of so many rows may have. All of them are stored next."""
+        if rows < _FEW_SEGMENTS << _SEGMENT_BITS or BY_ID not in missing_orders(db):
+            self._version, self._marks = -1, bytearray()
+            return ids
+        version = db.execute("PRAGMA data_version").fetchone()[0]
+        if version != self._version:
+            self._version, self._marks = version, bytearray(_PLACES)
+            self._mark(run_id for (run_id,) in db.execute("SELECT id FROM run"))
+        return self._mark(ids)
+
+    def _mark(self, ids: Iterable[str]) -> list[str]:
+        """Those that may have been marked before."""
+        marks, met = self._marks, []
+        for run_id in ids:
+            number = hash(run_id)
+            place, mark = number % _PLACES, _MARKS[(number >> 32) % len(_MARKS)]
+            if marks[place] & mark == mark:
+                met.append(run_id)
+            marks[place] |= mark
+        return met
+
+
 class _Stored(NamedTuple):
     """What must be known of a stored run to tell whether it changes."""
 
@@ -361,6 +415,7 @@ def put_runs(
     received: Mapping[str, Mapping[str, Any]],
     foreground: Foreground,
     *,
+    stored_ids: StoredIds,
     answered: Collection[str] = (),
 ) -> set[int]:
     """Store runs as received, by `stored_id`; the row numbers of all of them, changed or not.
@@ -368,8 +423,8 @@ def put_runs(
     Those in `answered` were read one by one meanwhile, perhaps before, perhaps after: they are replaced only by what
     the service changed later.
     """
-    stored = _stored(db, tuple(received))
     next_rowid = db.execute("SELECT coalesce(max(rowid), 0) + 1 FROM run").fetchone()[0]
+    stored = _stored(db, tuple(stored_ids.among(db, received, next_rowid)))
     workflow_id = storable(workflow_id)
     name = _workflow_name(db, workflow_id)
     key = name.casefold()

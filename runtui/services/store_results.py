@@ -58,13 +58,11 @@ _PUT_SUBJECT: Final = (
 )
 """A name that is known stays where a later result brings the id alone."""
 
-
 _NAMED: Final = (
     "raw, coalesce((SELECT name FROM subject WHERE subject.rowid = subject_row AND name <> id), ''),"
     " coalesce((SELECT upn FROM subject WHERE subject.rowid = subject_row), '')"
 )
 """A result, and what its subject is called, whoever told it."""
-
 
 _NOTABLE_TASKS: Final = (
     f"SELECT {_NAMED} FROM task_result AS task JOIN task_body USING (rowid) WHERE run_row = ?1 AND (cause <> ''"

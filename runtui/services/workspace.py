@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
+from sys import maxsize
 from typing import TYPE_CHECKING, Final, Protocol
 
 from runtui.errors import RuntuiError
 from runtui.graph.root import parse_root
-from runtui.private_files import logs_kept
+from runtui.private_files import MOST_KEPT_LOG, logs_kept
 from runtui.services.announcer import Announcer
 from runtui.services.store import Store
 from runtui.services.writing.foreground import Foreground
@@ -167,6 +168,11 @@ class Workspace:
         """The change of a run that is in progress."""
         return self.saves.of_run(run_id) if "saves" in vars(self) else None
 
+    @property
+    def active_saves(self) -> Sequence[Save]:
+        """The changes in progress, the oldest first."""
+        return self.saves.active() if "saves" in vars(self) else ()
+
     @cached_property
     def reconciler(self) -> Reconciler:
         from runtui.services.writing.reconcile import Reconciler
@@ -272,10 +278,11 @@ class Workspace:
         if {change.field.name: change.after for change in draft.changes()} == entry.after:
             self.drafts.drop(entry.run_id)
 
-    async def close(self) -> None:
-        """Stop listing and close what is open. Call `saves.drain()` first: saves still pending are abandoned."""
+    async def close(self, *, is_over: bool = False) -> None:
+        """Stop listing and close what is open. Call `saves.drain()` first: saves still pending are abandoned. What
+        `is_over` is deleted next: it waits for no disk."""
         await self._ends.aclose()
-        with logs_kept(self._store_file, self._journal_file):
+        with logs_kept(self._store_file, self._journal_file, most=maxsize if is_over else MOST_KEPT_LOG):
             if "drafts" in vars(self):
                 self.drafts.close()
             if "journal" in vars(self):

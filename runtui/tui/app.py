@@ -229,7 +229,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
             await leaving.drain()
             leave()
 
-        if self._workspace.saves.active():
+        if self._workspace.active_saves:
             self.run_worker(leave_when_saved(), group="quit", description="end unattended")
         else:
             leave()

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from uuid import NAMESPACE_OID, uuid5
 
 from runtui.domain.filters import parse_filter
 from runtui.domain.rows import RUN_COLUMNS
@@ -61,7 +62,7 @@ def milliseconds(work: Callable[[], object]) -> float:
 
 
 def pages(runs: int) -> Iterator[tuple[str, str]]:
-    """The JSON of pages of runs, each with its workflow: two weeks, in no order that an index has."""
+    """The JSON of pages of runs, each with its workflow: two weeks, in no order that an index has; ids are GUIDs."""
     now = now_ticks()
     for start in range(0, runs, PAGE):
         numbers = range(start, min(start + PAGE, runs))
@@ -71,7 +72,7 @@ def pages(runs: int) -> Iterator[tuple[str, str]]:
 
 def a_run(number: int, began: int) -> dict[str, str | int]:
     return {
-        "id": f"b8871c1d-2f13-4ead-b04f-{number * 7_919 % 10**12:012}_{began}",
+        "id": str(uuid5(NAMESPACE_OID, str(number))),
         "processingStatus": STATUSES[number * 13 % len(STATUSES)],
         "workflowExecutionType": "scheduled",
         "scheduledDateTime": format_ticks(began),

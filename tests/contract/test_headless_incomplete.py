@@ -8,7 +8,7 @@ import sqlite3
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -17,10 +17,12 @@ from starlette.applications import Starlette
 from runtui.command_line import SessionSpec
 from runtui.errors import ExitCode, RuntuiError
 from runtui.graph.retry import MOST_REPEATS
-from runtui.headless.output import OutputFormat
 from runtui.headless.runs import list_runs
 from runtui.headless.triage.show import show_run
 from tests.contract.headless_commands import Commands, refusing
+
+if TYPE_CHECKING:
+    from runtui.headless.output import OutputFormat
 
 Out = pytest.CaptureFixture[str]
 
@@ -113,7 +115,7 @@ def test_of_a_known_list_the_changes_are_read_and_every_run_is_printed(commands:
     assert (code, sorted(out.splitlines())) == (ExitCode.DONE, sorted(whole.splitlines()))
 
 
-def test_a_list_makes_no_index_but_those_that_it_and_the_first_screen_are_sorted_by(
+def test_a_list_makes_no_index_but_that_of_ids_and_those_that_it_and_the_first_screen_are_sorted_by(
     commands: Commands, capsys: Out
 ) -> None:
     list_runs(commands.server(), filter_text="", columns="", sort="users", limit=3, full=False, output="csv")
@@ -121,7 +123,7 @@ def test_a_list_makes_no_index_but_those_that_it_and_the_first_screen_are_sorted
     (file,) = commands.folder.glob("runs*.db")
     with closing(sqlite3.connect(file)) as db:
         indexes = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE name GLOB 'run_by_*'")}
-    assert indexes == {"run_by_status", "run_by_users"}
+    assert indexes == {"run_by_id", "run_by_status", "run_by_users"}
 
 
 @pytest.mark.parametrize(("status", "times"), [(500, 3), (502, 2), (503, 3), (504, 1), (429, 3)])

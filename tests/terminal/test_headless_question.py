@@ -132,16 +132,27 @@ def test_what_was_typed_before_the_question_is_no_answer(
     assert outcomes(tmp_path) == []
 
 
-def test_ctrl_c_after_the_change_was_sent_is_unknown(
-    tmp_path: Path, server: SandboxProcess, runs: Iterator[str]
+@pytest.mark.parametrize("command", ["update", "undo"])
+def test_ctrl_c_after_the_change_was_sent_is_unknown_however_often(
+    tmp_path: Path, server: SandboxProcess, runs: Iterator[str], command: str
 ) -> None:
+    server.behave("none")
+    wanted = (*change(next(runs), server), "--yes")
+    if command == "undo":
+        run(tmp_path, *wanted)
+        wanted = ("undo", "1", "--yes")
     server.behave("slow")
-    with updating(tmp_path, next(runs), server, "--yes") as terminal:
+    with PtyProbe((*RUNTUI, *wanted), columns=WIDE, env=environment(tmp_path), is_forked=True) as terminal:
         terminal.wait_for("sending…")
-        terminal.press("ctrl+c")
-        terminal.wait_for(r"#1 unknown\. runtui stopped waiting after it was sent")
+        with closing(sqlite3.connect(tmp_path / JOURNAL_FILE)) as busy:
+            busy.execute("BEGIN IMMEDIATE")  # the outcome cannot be written yet
+            terminal.press("ctrl+c")
+            terminal.wait_for("Stopping")
+            terminal.press("ctrl+c")
+            terminal.wait_for(r"(?s)\^C.*\^C")
+        terminal.wait_for(r"unknown\. runtui stopped waiting after it was sent")
         assert terminal.wait_for_exit() == 3
-    assert outcomes(tmp_path) == ["unknown"]
+    assert outcomes(tmp_path)[0] == "unknown"
 
 
 def test_without_a_terminal_a_change_needs_yes(tmp_path: Path, server: SandboxProcess, runs: Iterator[str]) -> None:

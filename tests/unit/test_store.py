@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from random import Random
 from time import monotonic
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -17,10 +19,12 @@ from runtui.domain.filters import parse_filter
 from runtui.domain.rows import RUN_COLUMNS, STUCK_AFTER
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, parse_ticks
 from runtui.errors import RuntuiError
+from runtui.services import store_file
 from runtui.services.store import RunQuery, Store
 from runtui.services.store_counts import failures_by_day, histories, totals
 from runtui.services.store_file import add_order
 from runtui.services.store_query import BrokenOffError, Findings, rows_of, texts, walk
+from runtui.services.store_results import run_row_of
 
 NOW = parse_ticks("2026-11-20T12:00:00Z")
 HOUR = 3600 * TICKS_PER_SECOND
@@ -353,9 +357,9 @@ def test_every_order_is_an_index_from_both_ends(store: Store, path: Path, column
     put(store, *(a_run(number) for number in range(20)))
     store.complete_orders()
     query = RunQuery(None, column.key, descending)
-    index = "sqlite_autoindex_run_1" if column.key == "id" else f"run_by_{column.key}"
     for start in (0, 18):
-        assert plans(path, lambda db: walk(db, query, start, 2, 20)) == [f"SCAN run USING INDEX {index}"]  # noqa: B023
+        steps = plans(path, lambda db: walk(db, query, start, 2, 20))  # noqa: B023
+        assert steps == [f"SCAN run USING INDEX run_by_{column.key}"]
 
 
 @pytest.mark.parametrize(
@@ -421,6 +425,40 @@ def test_runs_in_no_order_write_as_little_of_the_file_as_those_in_order(tmp_path
             written.append(path.with_name(f"{step}.db-wal").stat().st_size)
     in_order, in_no_order = written
     assert in_no_order < 1.05 * in_order
+
+
+def test_runs_with_random_ids_write_little_more_of_the_file_than_those_in_order(tmp_path: Path) -> None:
+    random, written = Random(1), []
+    for name, id_of in (("in order", "{:036}".format), ("random", lambda _: str(UUID(int=random.getrandbits(128))))):
+        path = tmp_path / f"{name}.db"
+        with closing(Store(path)) as store:
+            for start in range(0, 20_000, 1_000):
+                put(store, *({"id": id_of(number)} for number in range(start, start + 1_000)))
+            written.append(path.with_name(f"{name}.db-wal").stat().st_size)
+    in_order, at_random = written
+    assert at_random < 1.4 * in_order
+
+
+def test_a_run_is_found_by_its_id_also_where_a_listing_has_not_ended(store: Store, path: Path) -> None:
+    put(store, a_run(1))
+    for index in ("run_of_segment (ANY(<expr>) AND id=?)", "run_by_id (id=?)"):
+        assert plans(path, lambda db: run_row_of(db, "r1")) == [f"SEARCH run USING COVERING INDEX {index}"]
+        store.complete_orders({"id"})
+
+
+def test_runs_that_come_again_are_known_also_where_a_listing_has_not_ended(
+    store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those that another process has stored meanwhile, and those that one has stored that was ended."""
+    monkeypatch.setattr(store_file, "_FEW_SEGMENTS", 0)
+    pages = [[a_run(number) for number in range(start, start + 60)] for start in (0, 40, 80, 60)]
+    with closing(Store(path)) as other:
+        for writer, page in zip((store, other, store, other), pages, strict=True):
+            put(writer, *page)
+    with closing(Store(path)) as later:
+        put(later, *pages[1], *(a_run(number) for number in range(140, 150)))
+        later.complete_orders()
+        assert later.count(ALL) == len(set(later.ids(ALL))) == len(later.ids(ALL)) == 150
 
 
 FILTERS = ("status:failed", "-status:failed", "is:problem", "r1", "users>3", "no-such-thing", "triage:unhandled")

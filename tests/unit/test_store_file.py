@@ -13,9 +13,14 @@ from typing import Any
 
 import pytest
 
+from runtui.auth.tokens import StaticToken
+from runtui.private_files import MOST_KEPT_LOG
 from runtui.services.store import EVERY_RUN, RunQuery, Store, StoreError
 from runtui.services.store_file import VERSION
 from runtui.services.store_query import RunText, texts
+from runtui.services.workspace import Workspace
+from runtui.settings import Settings
+from tests import canary
 from tests.conftest import connect_in_earnest
 
 
@@ -144,6 +149,15 @@ def test_nobody_waits_for_the_disk_where_a_file_is_new(path: Path, monkeypatch: 
     for _ in range(2):
         Store(path).close()
     assert waited == [0, 0, 1, 1]
+
+
+async def test_what_is_over_leaves_its_log_where_it_is_however_long(path: Path) -> None:
+    workspace = Workspace(Settings(root="", tenant="", state_folder=path.parent), path, StaticToken(canary.TOKEN))
+    workspace.store.put_workflows([{"id": "1", "description": "x" * MOST_KEPT_LOG}])
+    assert not workspace.active_saves
+    assert "saves" not in vars(workspace)  # whoever leaves builds no queue to learn that it is empty
+    await workspace.close(is_over=True)
+    assert path.with_name(f"{path.name}-wal").exists()
 
 
 @pytest.mark.parametrize("wrong", ["folder", "below a file"])

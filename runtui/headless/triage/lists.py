@@ -23,7 +23,7 @@ from runtui.domain.triage.workflows import (
 )
 from runtui.errors import ExitCode, RuntuiError
 from runtui.headless.console import PassingLine, command, is_animated, narrate, told_filter
-from runtui.headless.output import column_lines, print_lines, standard_output
+from runtui.headless.output import OutputFormat, column_lines, print_lines, standard_output
 from runtui.headless.session import connected, list_all
 from runtui.services.sharing.formats import record_lines
 from runtui.services.store import EVERY_RUN, Person, RunQuery
@@ -32,7 +32,6 @@ from runtui.services.workspace import Workspace
 if TYPE_CHECKING:
     from runtui.domain.results import Cause
     from runtui.domain.triage.run_users import PersonResult
-    from runtui.headless.output import OutputFormat
     from runtui.services.refresh import UnreadWorkflow
     from runtui.services.results import ReadingProgress
 

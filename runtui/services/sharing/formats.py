@@ -20,7 +20,6 @@ from runtui.domain.text import visible
 # What begins a formula, in ASCII and full width, and the control characters that spreadsheets skip in front of one.
 _FORMULA: Final = re.compile("[\\s\ufeff'\"]*[=+\\-@\uff1d\uff0b\uff0d\uff20\t\r\n\x00]")
 
-
 RecordFormat: TypeAlias = Literal["json", "jsonl", "csv"]
 
 
@@ -60,7 +59,6 @@ def _cell(value: str | int | None) -> str:
 
 
 # Markdown
-
 
 _PROSE: Final = re.compile(r"[^\W_](?:[^\W_]|[ ,.;:()'-])*")
 

@@ -30,7 +30,6 @@ _PUT: Final = f"REPLACE INTO triage VALUES ({', '.join('?' * (len(_FIELDS) + len
 _AT_ONCE: Final = 500
 """Runs looked up by one statement."""
 
-
 Stamped: TypeAlias = tuple[RunTriage, int]
 """What is remembered of a run, and the stamp of the journal: it grows with each change of any run."""
 

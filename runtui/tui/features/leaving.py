@@ -36,7 +36,7 @@ class Leaving(Feature):
         """
         self.next_profile = next_profile
         self.stop_asking_all()
-        saves = self._workspace.saves.active()
+        saves = self._workspace.active_saves
         if not saves or self._is_waiting:
             self._chrome.app.exit(return_code=0)
             return
@@ -62,7 +62,7 @@ class Leaving(Feature):
             unsubscribe()
         if open_saves:
             self.next_profile = None
-            self._chrome.set_status(_left_open(saves.active()), "error", self._is_saving)
+            self._chrome.set_status(_left_open(self._workspace.active_saves), "error", self._is_saving)
             return
         self._is_waiting = False
         if all(save.active or save.outcome is Outcome.DONE for save in seen):
@@ -80,7 +80,7 @@ class Leaving(Feature):
         await self._workspace.saves.drain(QUIT_SECONDS)
 
     def _is_saving(self) -> bool:
-        return bool(self._workspace.saves.active())
+        return bool(self._workspace.active_saves)
 
 
 def _left_open(saves: Sequence[Save]) -> str:

@@ -77,7 +77,7 @@ class Switching(Feature):
         workspace.toggle_read_only()
         from runtui.tui.words import write_words
 
-        words = write_words.read_only_toggled(write_words.why_read_only(workspace), len(workspace.saves.active()))
+        words = write_words.read_only_toggled(write_words.why_read_only(workspace), len(workspace.active_saves))
         now = workspace.read_only
         self._chrome.set_status(words, "warning" if now else "information", lambda: workspace.read_only == now)
         self._chrome.show_headline()
