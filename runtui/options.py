@@ -321,5 +321,5 @@ def nearest_words(name: str, names: Iterable[str]) -> str:
     import difflib
 
     by_folded = {known.casefold(): known for known in names}
-    found = difflib.get_close_matches(name.replace("_", "-").casefold(), by_folded, 1, 0.5)
+    found = difflib.get_close_matches(name.replace("_", "-").casefold(), by_folded, 1, 0.6)
     return f" Did you mean {by_folded[found[0]]}?" if found else ""

@@ -58,9 +58,8 @@ def _whole_number(what: str, most: int | None = None, *, least: int = 0) -> Call
 
     def read(text: str) -> int:
         if not text.isdecimal() or int(text) < least or (most is not None and int(text) > most):
-            from_least = f" from {least} on" if least else ""
-            between = f"must be a whole number{from_least}" if most is None else f"must be between {least} and {most}"
-            raise argparse.ArgumentTypeError(f"{what} {between}")
+            between = f"a whole number, {least} or more" if most is None else f"between {least} and {most}"
+            raise argparse.ArgumentTypeError(f"{what} must be {between}")
         return int(text)
 
     return read

@@ -166,7 +166,10 @@ class _SuggestingParser(argparse.ArgumentParser):
         parsed, unknown = super().parse_known_args(args, namespace)
         if unknown:
             known = [flag for flag in self._option_string_actions if flag.startswith("--")]
-            meant = nearest_words(unknown[0], known) if unknown[0].startswith("-") else ""
+            name = unknown[0].partition("=")[0]
+            meant = nearest_words(name, known) if name.startswith("-") else ""
+            if name.removeprefix("--") in OPTION_BY_NAME:
+                meant = f" {name} is an option of other commands."
             self.error(f"unrecognized arguments: {' '.join(unknown)}{'.' if meant else ''}{meant}")
         return parsed, unknown
 

@@ -531,11 +531,12 @@ def key_of(action_id: str) -> str:
     return ACTION_BY_ID[action_id].shown_key
 
 
-def place_of(action: Action) -> str:
-    """Where its key works, as a sentence, such as "R retry works in: Results of a bulk change."."""
-    scopes = {same.scope for same in ACTIONS if same.name == action.name}
+def place_of(action: Action, key: str = "") -> str:
+    """Where its first key works, or `key`, as a sentence: "R retry works in: Results of a bulk change."."""
+    key = key or action.keys[0]
+    scopes = {same.scope for same in ACTIONS if same.name == action.name and key in same.keys}
     views = [SCOPE_TITLES[view] for view, shared in VIEWS.items() if scopes & {view, *shared}]
-    return f"{action.shown_key} {action.label} works in: {', '.join(views) or SCOPE_TITLES[action.scope]}."
+    return f"{key_text(key)} {action.label} works in: {', '.join(views) or SCOPE_TITLES[action.scope]}."
 
 
 @lru_cache(maxsize=64)

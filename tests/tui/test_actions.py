@@ -31,11 +31,10 @@ from runtui.tui.features.triage.overviewing import OverviewView
 from runtui.tui.features.triage.tracing import PeopleView, PersonView
 from runtui.tui.features.wiring import feature_in
 from runtui.tui.resources import run_filter
-from runtui.tui.screens.bulk_review import NumberReviewView
 from runtui.tui.screens.form import FormView
 from runtui.tui.screens.frame import ActionView, Frame
 from runtui.tui.screens.questions import ColumnChooser, LineQuestion, Picker
-from runtui.tui.screens.review import ReviewView
+from runtui.tui.screens.review import NumberReviewView, ReviewView
 from runtui.tui.screens.run import TasksView, UsersView
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.themes import THEMES

@@ -21,7 +21,7 @@ from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
 from tests.tui.test_faults import graph_error, status_of
 from tests.tui.test_panel import panel_text
-from tests.tui.wires import Graph, a_run
+from tests.tui.wires import Graph, Held, a_run
 
 MANY = 40
 
@@ -162,6 +162,20 @@ async def test_what_ends_at_once_is_told(open_session: Opener, monkeypatch: pyte
         await type_keys(session, ["u", "y"], "slowly")
         await ended(session)
         await session.until(lambda: "5 undos: 5 done." in status_of(session))
+        assert "done (200 OK)" in panel_text(session)
+
+
+async def test_a_response_that_was_left_on_its_way_is_told_beside_another_list(open_session: Opener) -> None:
+    wire = Held(Graph().wire)
+    async with open_session(wire=wire) as session:
+        await type_keys(session, ["ctrl+a", "e", "enter", "up", "enter", "ctrl+s"], "in one packet")
+        wire.hold()
+        await session.press("y", "escape")
+        session.app.chrome.panel.choose("response")
+        await session.settled()
+        assert (session.view, "done (200 OK)" in panel_text(session)) == ("runs", False)
+        wire.release()
+        await session.until(lambda: "5 changes: 5 done." in status_of(session))
         assert "done (200 OK)" in panel_text(session)
 
 

@@ -7,6 +7,8 @@ import json
 from textual.app import App, ComposeResult
 from textual.content import Content
 
+from runtui.tui.text import wrapped
+from runtui.tui.widgets.inputs import LineInput
 from runtui.tui.widgets.json_view import IN_PLACE_LIMIT, JsonView
 from runtui.tui.widgets.search_bar import MOST_MATCHES, SearchBar
 from runtui.tui.widgets.side_panel import LogList
@@ -71,6 +73,22 @@ async def test_matches_are_found_as_typed_and_brought_into_sight() -> None:
         app.bar.close()
         await pilot.pause()
         assert app.reversed() + app.underlined() == []
+
+
+async def test_a_match_may_go_over_the_end_of_a_line_that_was_wrapped() -> None:
+    app = SearchApp()
+    async with app.run_test(size=(24, 12)) as pilot:
+        why = wrapped(Content("reason  The Logic App did not call back."), 24)
+        address = wrapped(Content("GET  https://graph.example/beta/workflows/6513_1"), 24)
+        app.view.show_text("", header=[*why, *address])
+        app.bar.open()
+        for typed, parts in (
+            ("app did not", [(0, "App"), (1, "did not")]),
+            ("EXAMPLE/", [(3, "examp"), (4, "le/")]),
+        ):
+            app.query_one(LineInput).value = typed
+            await pilot.pause()
+            assert (app.count(), app.reversed()) == ("1 of 1", parts)
 
 
 async def test_the_search_begins_at_the_top_of_what_is_in_sight() -> None:

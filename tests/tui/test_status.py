@@ -193,6 +193,8 @@ async def test_a_key_that_a_place_does_not_have_says_where_it_works(open_session
         await session.go_to("processingStatus")
         await session.press("i")
         assert status_of(session) == "i all servers works in: Journal."
+        await session.press("D")
+        assert status_of(session) == "D discard works in: Conflict.", "where this key has it, not another"
         await session.press("enter")
         assert status_of(session) == "", "the dropdown takes the key"
 

@@ -7,7 +7,7 @@ import re
 from runtui.domain.plots import tenant_counts
 from runtui.services.store import RunQuery
 from runtui.tui.resources import run_filter
-from runtui.tui.widgets.tenant_strip import TenantStrip
+from runtui.tui.widgets.chrome import TenantStrip
 from tests.tui.conftest import Opener, Session
 from tests.tui.wires import Graph, a_run
 

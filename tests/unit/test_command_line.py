@@ -120,13 +120,15 @@ def test_a_value_that_makes_no_sense_names_its_flag(capsys: pytest.CaptureFixtur
     ("arguments", "usage", "words"),
     [
         (["list", "--fliter", "x"], "usage: runtui list", "--fliter x. Did you mean --filter?"),
-        (["list", "--theme", "light"], "usage: runtui list", "unrecognized arguments: --theme light"),
+        (["list", "--theme", "light"], "usage: runtui list", "--theme light. --theme is an option of other commands."),
+        (["list", "--limit", "-1"], "usage: runtui list", "the limit must be a whole number, 0 or more"),
         (["config", "show", "--jsn"], "usage: runtui config show", "Did you mean --json?"),
         (["--them", "light", "show", "a", "b"], "usage: runtui show", "unrecognized arguments: b"),
         (["--fliter", "x"], "usage: runtui", "argument COMMAND: there is no 'x'. Possible: demo, list, show,"),
         (["lits"], "usage: runtui", "argument COMMAND: there is no 'lits'. Did you mean list?"),
-        (["--them", "light", "--fult"], "usage: runtui", "unrecognized arguments: --fult. Did you mean --"),
+        (["--them", "light", "--rfresh"], "usage: runtui", "unrecognized arguments: --rfresh. Did you mean --refresh?"),
         (["triage", "exprt"], "usage: runtui triage", "argument PART: there is no 'exprt'. Did you mean export?"),
+        (["completion", "fish"], "usage: runtui completion", "there is no 'fish'. Possible: bash, zsh, tcsh."),
         (["list", "-o", "jsn"], "usage: runtui list", "argument -o/--format: there is no 'jsn'. Did you mean json?"),
     ],
 )

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import UTC, datetime
 from functools import partial
 from inspect import isawaitable
 from itertools import chain
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -26,7 +25,7 @@ from textual.widget import Widget
 from textual.widgets import OptionList
 
 from runtui.domain.columns import FRAMED_LINES, WIDE
-from runtui.domain.plots import STRIP_DAYS, STRIP_LINES, tenant_counts
+from runtui.domain.plots import STRIP_LINES
 from runtui.keys.actions import (
     ACTION_BY_ID,
     TYPING,
@@ -36,10 +35,9 @@ from runtui.keys.actions import (
     key_of,
     keys_of,
     place_of,
-    view_keys,
     with_key,
 )
-from runtui.services.store import EVERY_RUN, StoredRun
+from runtui.services.store import StoredRun
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.tui.actions import ActionContext, bindings, why_not
 from runtui.tui.keys import awaited
@@ -53,15 +51,18 @@ from runtui.tui.widgets.chrome import (
     Holds,
     Pane,
     Severity,
+    Status,
     StatusLine,
+    TenantStrip,
+    TenantTrouble,
     for_good,
-    headline,
+    headline_of,
     surface,
+    trouble_of,
 )
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import RowList
 from runtui.tui.widgets.side_panel import SidePanel
-from runtui.tui.widgets.tenant_strip import TenantStrip, TenantTrouble
 
 if TYPE_CHECKING:
     from runtui.domain.draft import Draft
@@ -73,16 +74,6 @@ Answered = Callable[[ScreenResultType | None], None] | Callable[[ScreenResultTyp
 
 PREPARE: Final = "prepare"
 """The group of the worker that mounts what is not in sight yet."""
-
-
-class Status(NamedTuple):
-    """The sentence of the status line, and as long as what it stands there."""
-
-    text: str = ""
-    severity: Severity = "information"
-    holds: Holds = for_good
-    is_remark: bool = False
-    """Whether it tells why a key did nothing; the next one takes it away."""
 
 
 class Chrome:
@@ -237,29 +228,12 @@ class Chrome:
 
     def show_headline(self) -> None:
         """Draw the first line as things stand."""
-        workspace, who = self.workspace, ""
-        if (sign_in := workspace.sign_in) is not None:
-            from runtui.tui.words import sign_in_words
-
-            who = sign_in_words.who(sign_in.state, datetime.now(UTC))
-        self.headline = headline(
-            workspace.settings,
-            workspace.store.count(EVERY_RUN),
-            workspace.progress,
-            self.sandbox,
-            read_only=workspace.read_only,
-            unknown=len(workspace.unsettled),
-            who=who,
-        )
+        self.headline = headline_of(self.workspace, self.sandbox)
         self.refresh()
 
     def show_trouble(self) -> None:
         """Draw the strip of the tenant as the store has it."""
-        store = self.workspace.store
-        totals = store.totals()
-        counts = tenant_counts(totals.by_status, totals.stuck)
-        failures, keys = tuple(store.failures_by_day(STRIP_DAYS)), tuple(view_keys().items())
-        self.trouble = TenantTrouble(counts, failures, keys, bool(totals.by_status))
+        self.trouble = trouble_of(self.workspace.store)
         self.refresh()
 
     def refresh(self, _news: object = None) -> None:
@@ -573,7 +547,7 @@ class Frame(DrawnOnce[ScreenResultType]):
             if status.is_remark:
                 self.set_status("")
         elif status.is_remark or not status.text or status.severity == "information":
-            where = place_of(action)
+            where = place_of(action, event.key)
             if self.has_keys_in_panel and action.scope in self._own_scopes:
                 where = f"{action.shown_key} {action.label} works in the left pane; {key_of('focus_left')} goes there."
             self._remark(where)

@@ -77,8 +77,8 @@ class Panel:
         self._reading: _Followed | None = None
         """What was asked for last, read by now or not."""
         self._worker: Worker[None] | None = None
-        self._save_shown: int | None = None
-        """The save that the Response tab shows."""
+        self.save_shown: Save | None = None
+        """The save that the Response tab shows, as it was when that was drawn."""
         self._told: Entry | Exchange | None = None
         """What Request and Response are of, where that is over."""
         self._changed_run = NOTHING_NAMED
@@ -282,18 +282,18 @@ class Panel:
 
     def show_save(self, save: Save) -> None:
         """A save on its way, or its end."""
-        self._save_shown, self._told = save.number, None
+        self.save_shown, self._told = save, None
         page = pages.save_page(save, datetime.now(UTC))
         self._show("response", page._replace(about=self._about(save.run_id, save.operation.workflow_id)))
 
     def follow_save(self, save: Save) -> None:
         """Time has passed for a save; where something else is shown by now, that stays."""
-        if self._save_shown == save.number:
+        if self.save_shown is not None and self.save_shown.number == save.number:
             self.show_save(save)
 
     def show_entry(self, entry: Entry | None) -> None:
         """An entry of the journal: what was sent, and what came back; None: there is no entry under the cursor."""
-        self._save_shown, self._told = None, entry
+        self.save_shown, self._told = None, entry
         if entry is None:
             self._show("request", NOTHING_SENT["request"])
             self._show("response", NOTHING_SENT["response"])
@@ -308,7 +308,7 @@ class Panel:
             if exchange.number == number:
                 fault = faults.fault_of(exchange, writing=exchange.method != "GET")
                 about = About(words=exchange.purpose)
-                self._save_shown, self._told = None, exchange
+                self.save_shown, self._told = None, exchange
                 self._show("request", pages.sent_page(exchange)._replace(about=about))
                 self._show("response", pages.exchange_page(exchange, fault)._replace(about=about))
                 self.choose("response")

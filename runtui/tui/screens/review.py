@@ -1,8 +1,8 @@
-"""The last look before a write: which run, which request, what changes from what to what.
+"""The last look before a write: which run or how many, which request, what changes from what to what.
 
-Invariant: nothing is sent but by `y` or the button that says so. The focus rests on *no*, and enter there sends
-nothing. The change, what speaks against it and what it does not do are in sight wherever the view is shown; the rest
-is reached by scrolling.
+Invariant: nothing is sent but by `y`, by the button that says so, or above MOST_BY_KEY runs by typing how many they
+are. The focus rests on *no*, and enter there sends nothing. The change, what speaks against it and what it does not do
+are in sight wherever the view is shown; the rest is reached by scrolling.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.visual import Visual
 
+from runtui.domain.bulk_draft import MOST_BY_KEY, BulkDraft
 from runtui.domain.draft import Draft, value_word
 from runtui.domain.text import count_words
 from runtui.domain.triage.service_actions import Operation, ServiceAction
@@ -53,6 +54,9 @@ NO_REVIEW: Final = Review(Content(), None, Content(), Content())
 
 Spot = Literal["why", "number", "no", "yes"]
 """What can have the keys in a review: a line to type into, or an answer."""
+
+_TOLD_BODIES: Final = 3
+"""Requests to many runs whose bodies are shown."""
 
 _LEAST_FACTS: Final = 3
 """The lines that the notes leave to the change."""
@@ -341,6 +345,46 @@ class ReviewView(ActionView[str]):
         self.frame.dismiss()
 
 
+class NumberReviewView(ActionView[str]):
+    """Asks for the number of runs; it is taken as soon as it stands there, once the reason does where one is required.
+    The answer is the reason, empty where none was typed.
+    """
+
+    scope = "question"
+
+    def __init__(self, count: int) -> None:
+        super().__init__(name="bulk-review")
+        self.sheet = ReviewSheet(self, "tab", str(count))
+        self._count = count
+
+    def compose(self) -> ComposeResult:
+        yield self.sheet
+
+    def title(self) -> Content:
+        return self.sheet.review.question
+
+    def take_focus(self) -> None:
+        """The number is typed."""
+        self.sheet.rest()
+
+    def show_in(self, panel: Panel) -> None:
+        if self.sheet.review.operation is not None:
+            panel.show_draft(self.sheet.review.operation)
+
+    def on_review_sheet_entered(self, event: ReviewSheet.Entered) -> None:
+        """From the reason on to the number; where that stands, send."""
+        event.stop()
+        if self.sheet.has_number:
+            self.sheet.send()
+        elif event.spot == "why":
+            self.take_focus()
+        else:
+            self.frame.set_status(f"Type {self._count} to send; {key_of('leave_question')} goes back.")
+
+    def action_leave_question(self) -> None:
+        self.sheet.leave()
+
+
 def review_of(
     operation: Operation,
     target: Iterable[tuple[str, str]],
@@ -358,20 +402,54 @@ def review_of(
     if isinstance(operation, ServiceAction):
         question = content(f"Review: {operation.words}?")
         body = [Content.styled(operation.body_text(), "$text-muted")] if operation.parameters else []
-        facts = [*target_lines(target), Content(""), *body]
+        facts = [*_target_lines(target), Content(""), *body]
     else:
         question = Content("Review: send this change?" if undoes is None else f"Undo change #{undoes}?")
         changes = [(each.field.name, value_word(each.before), value_word(each.after)) for each in operation.changes()]
-        facts = [*change_lines(changes), Content(""), *target_lines(target)]
+        facts = [*_change_lines(changes), Content(""), *_target_lines(target)]
         if extra := len(operation.body()) - 1 - len(changes):
             several = count_words(extra, "unchanged required property", "unchanged required properties")
             facts.append(Content(f"Also sends {several}; the Request tab has the body."))
     against = (*([hint] if hint else []), *operation.warnings())
-    said = notes_of(operation, against, notes)
+    said = _notes_of(operation, against, notes)
     return Review(question, operation, Content("\n").join(facts), said, requires_why)
 
 
-def change_lines(changes: Sequence[tuple[str, str, str]]) -> list[Content]:
+def bulk_review(
+    bulk: BulkDraft, target: Sequence[tuple[str, str]], hint: str = "", *, requires_why: bool = False
+) -> ActionView[str]:
+    """The question that fits the number of runs. `target` says where the change would go, in pairs of a name and a
+    value; `hint` what speaks against it.
+    """
+    count, first = len(bulk.drafts), bulk.drafts[0]
+    if bulk.action is not None:
+        question = content(f"Review: {bulk.action.words} · {count_words(count, 'run')}?")
+    else:
+        is_undo = any(number is not None for number in bulk.undoes)
+        words = "Undo the changes to" if is_undo else "Review: send this change to"
+        question = Content(f"{words} {count_words(count, 'run')}?")
+    against = (*([hint] if hint else []), *bulk.doubts, *bulk.warnings())
+    notes = _notes_of(first, against, bulk.notes, "the reports")
+    review = Review(question, first, _bulk_facts(bulk, target), notes, requires_why)
+    view: NumberReviewView | ReviewView
+    view = NumberReviewView(count) if count > MOST_BY_KEY else ReviewView(is_bulk=True)
+    view.sheet.ask(review)
+    return view
+
+
+def _bulk_facts(bulk: BulkDraft, target: Sequence[tuple[str, str]]) -> Content:
+    """The change by count, what is left out, where it goes, and the first bodies."""
+    lines = _change_lines(list(bulk.changes()))
+    if left_out := bulk.left_out_words():
+        lines.append(content(f"left out: {left_out}", "$text-warning"))
+    lines += [Content(""), *_target_lines(target), Content(""), Content.styled("The first requests", "$text-muted")]
+    for draft in bulk.drafts[:_TOLD_BODIES]:
+        lines.append(content(f"{'PATCH' if bulk.action is None else 'POST'} {draft.run_id}", "$text-muted"))
+        lines.append(content(" ".join(draft.body_text().split())))
+    return Content("\n").join(lines)
+
+
+def _change_lines(changes: Sequence[tuple[str, str, str]]) -> list[Content]:
     """A line per property: its name, and the values before and after."""
     width = max((len(name) for name, _, _ in changes), default=0)
     return [
@@ -382,12 +460,12 @@ def change_lines(changes: Sequence[tuple[str, str, str]]) -> list[Content]:
     ]
 
 
-def target_lines(target: Iterable[tuple[str, str]]) -> list[Content]:
+def _target_lines(target: Iterable[tuple[str, str]]) -> list[Content]:
     """A line per fact of where it goes: its name, and the value."""
     return [Content.assemble((f"{name:10}", "$text-muted"), content(value)) for name, value in target]
 
 
-def notes_of(
+def _notes_of(
     operation: Operation, against: Iterable[str], notes: Iterable[str], reports: str = "the report"
 ) -> Content:
     """What speaks against a change, and what it does not do; of an action, what follows from it."""

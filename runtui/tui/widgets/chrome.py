@@ -1,4 +1,4 @@
-"""The lines around the panes: header, the titles of panes, status, hints. Each draws what it is given.
+"""The lines around the panes: header, strip of the tenant, titles of panes, status, hints. Each draws what it is given.
 
 Invariant: each is one line (the status up to three, and none while there is nothing to say). The tenant and the SANDBOX
 and READ-ONLY badges are never dropped, however narrow the screen; counts give way first, then the state.
@@ -7,7 +7,8 @@ and READ-ONLY badges are never dropped, however narrow the screen; counts give w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, TypeVar
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, NamedTuple, TypeAlias, TypeVar, get_args
 
 from rich.cells import cell_len
 from textual import events
@@ -22,10 +23,13 @@ from textual.style import Style
 from textual.widget import Widget
 from textual.widgets import Static
 
+from runtui.domain.columns import Role
+from runtui.domain.plots import STRIP_DAYS, StripPart, TenantCount, part_at, strip_text, tenant_counts, tenant_strip
 from runtui.domain.text import count_words
 from runtui.domain.times import second_text
-from runtui.keys.actions import ACTION_BY_ID, Action
-from runtui.services.workspace import SandboxControl, sandbox_badge
+from runtui.keys.actions import ACTION_BY_ID, Action, view_keys
+from runtui.services.store import EVERY_RUN, Store
+from runtui.services.workspace import SandboxControl, Workspace, sandbox_badge
 from runtui.settings import Settings
 from runtui.tui.actions import ActionContext, hints, why_not
 from runtui.tui.text import ELLIPSIS, content, fit, in_lines, plain
@@ -100,6 +104,73 @@ class HeaderLine(Widget):
             counts.pop()
 
 
+_STRIP_PADDING: Final = 1
+
+
+class TenantTrouble(NamedTuple):
+    """The facts of the strip."""
+
+    counts: tuple[TenantCount, ...] = ()
+    failures: tuple[int, ...] = ()
+    """Runs that went wrong, by day, today's last."""
+    keys: tuple[tuple[str, str], ...] = ()
+    """Filters that a key sets, each with that key."""
+    is_known: bool = False
+    """Whether anything was read yet."""
+
+
+def trouble_of(store: Store) -> TenantTrouble:
+    """What the store knows of the trouble of the tenant."""
+    totals = store.totals()
+    counts = tenant_counts(totals.by_status, totals.stuck)
+    failures = tuple(store.failures_by_day(STRIP_DAYS))
+    return TenantTrouble(counts, failures, tuple(view_keys().items()), bool(totals.by_status))
+
+
+class TenantStrip(Widget):
+    """Draws the trouble of the tenant in one line: how many runs are in trouble, by kind, and what went wrong by day.
+
+    A click on a count asks for exactly the runs that it counts, one on the days for the overview.
+    """
+
+    DEFAULT_CSS = f"TenantStrip {{ height: 1; padding: 0 {_STRIP_PADDING}; }}"
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"tenant-strip--{role}" for role in get_args(Role)}
+    """
+    | Class | Description |
+    | :- | :- |
+    | `tenant-strip--ROLE` | A count, by its role in `domain.columns`. |
+    """
+
+    class Chosen(Message):
+        """A count was clicked, and `filter` finds its runs; or the days, and it is empty."""
+
+        def __init__(self, filter_text: str) -> None:
+            super().__init__()
+            self.filter = filter_text
+
+    trouble: reactive[TenantTrouble] = reactive(TenantTrouble())
+    """What is said."""
+
+    def render(self) -> RenderResult:
+        parts = self._parts()
+        line, at = Content(strip_text(parts)), 0
+        for part in parts:
+            at = line.plain.index(part.text, at)
+            line = line.stylize(self.get_visual_style(f"tenant-strip--{part.role}"), at, at + len(part.text))
+        return line
+
+    def on_click(self, event: events.Click) -> None:
+        part = part_at(self._parts(), event.x - _STRIP_PADDING)
+        if part is not None and self.trouble.counts:
+            self.post_message(self.Chosen(part.filter))
+
+    def _parts(self) -> list[StripPart]:
+        trouble = self.trouble
+        if not trouble.is_known:
+            return []
+        return tenant_strip(trouble.counts, trouble.failures, self.content_size.width, dict(trouble.keys))
+
+
 def is_counted(runs: int, progress: Progress | None) -> bool:
     """Whether it is known how many runs there are: some are in the store, or they were listed."""
     return runs > 0 or (progress is not None and progress.finished_at is not None)
@@ -132,6 +203,24 @@ def headline(
     if progress is not None and progress.paused:
         state = f"{state} paused".strip()
     return Headline(settings.tenant, badges, tuple(counts), state, who)
+
+
+def headline_of(workspace: Workspace, sandbox: SandboxControl | None = None) -> Headline:
+    """The headline of a session as things stand."""
+    who = ""
+    if (sign_in := workspace.sign_in) is not None:
+        from runtui.tui.words import sign_in_words
+
+        who = sign_in_words.who(sign_in.state, datetime.now(UTC))
+    return headline(
+        workspace.settings,
+        workspace.store.count(EVERY_RUN),
+        workspace.progress,
+        sandbox,
+        read_only=workspace.read_only,
+        unknown=len(workspace.unsettled),
+        who=who,
+    )
 
 
 class PaneTitle(Static):
@@ -198,6 +287,16 @@ Holds: TypeAlias = Callable[[], bool]
 def for_good() -> bool:
     """Hold until another sentence replaces it."""
     return True
+
+
+class Status(NamedTuple):
+    """The sentence of the status line, and as long as what it stands there."""
+
+    text: str = ""
+    severity: Severity = "information"
+    holds: Holds = for_good
+    is_remark: bool = False
+    """Whether it tells why a key did nothing; the next one takes it away."""
 
 
 _SIGNS: dict[Severity, str] = {"information": "·", "success": "✓", "warning": "!", "error": "✗"}

@@ -8,6 +8,8 @@ stays shown.
 from __future__ import annotations
 
 import asyncio
+import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from typing import ClassVar, Final, NamedTuple
 
@@ -26,7 +28,7 @@ from textual.strip import Strip
 from runtui.domain.json_text import UNWRAPPED, Document, TokenKind
 from runtui.tui.actions import bindings
 from runtui.tui.text import plain
-from runtui.tui.widgets.search_bar import Found, Match, cells_of, places, with_matches
+from runtui.tui.widgets.search_bar import Found, Match, cells_of, with_matches
 
 IN_PLACE_LIMIT: Final = 100_000
 """Characters up to which a text is laid out at once: some milliseconds, too short for a thread to be worth it."""
@@ -172,10 +174,7 @@ class JsonView(ScrollView, can_focus=True):
 
     def occurrences(self, text: str, first: int) -> Iterator[int | None]:
         above = len(self._header)
-        wanted = text.casefold()
-        in_header = [
-            number for number, line in enumerate(self._header) for _ in range(line.plain.casefold().count(wanted))
-        ]
+        in_header = [match.line for match, _, _ in self._in_header(text)]
         yield from (number for number in in_header if number >= first)
         later = iter([number for number in in_header if number < first])
         for line in self._document.occurrences(text, max(0, first - above)):
@@ -183,6 +182,16 @@ class JsonView(ScrollView, can_focus=True):
                 yield from later
             yield None if line is None else line + above
         yield from later
+
+    def _in_header(self, text: str) -> Iterator[tuple[Match, int, int]]:
+        """The occurrences of a text in the header, and where in its lines, put together, each begins and ends. A line
+        is wrapped at a blank or within a word: its end stands for either."""
+        whole, nth = "\n".join(line.plain for line in self._header), Counter[int]()
+        pattern = r"(?:\n *)?".join(r"\s+" if sign == " " else re.escape(sign) for sign in text)
+        for found in re.finditer(pattern, whole, re.IGNORECASE):
+            line = whole.count("\n", 0, found.start())
+            yield Match(line, nth[line]), *found.span()
+            nth[line] += 1
 
     def mark(self, text: str, current: Match | None) -> None:
         self._sought, self._match = text, current
@@ -262,8 +271,11 @@ class JsonView(ScrollView, can_focus=True):
         """Where the text that is looked for stands on a line; of one that goes on from the line before, the rest."""
         above, text = len(self._header), self._sought
         if number < above:
-            line = self._header[number].plain
-            yield from (Found(*cells_of(line, at), Match(number, nth)) for nth, at in enumerate(places(line, text)))
+            line, start = self._header[number].plain, sum(len(each.plain) + 1 for each in self._header[:number])
+            for match, begin, end in self._in_header(text):
+                if start < end and begin < start + len(line):
+                    at = begin - start if begin >= start else len(line) - len(line.lstrip())
+                    yield Found(*cells_of(line, (at, end - start)), match)
         elif number - above < len(self._document):
             line = self._document.line(number - above)
             gutter = len(_CHANGED) if self._changed else 0

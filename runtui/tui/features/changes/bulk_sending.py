@@ -34,10 +34,10 @@ from runtui.tui.actions import ActionContext
 from runtui.tui.features.changes.lists import RESULTS, ResultRow
 from runtui.tui.features.feature import FOLLOW_CHANGES, Feature, Features
 from runtui.tui.keys import awaited
-from runtui.tui.screens.bulk_review import bulk_review
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.questions import Choice, Picker
+from runtui.tui.screens.review import bulk_review
 from runtui.tui.screens.runs import Throttle
 from runtui.tui.text import content
 from runtui.tui.widgets.chrome import Severity
@@ -303,6 +303,10 @@ class BulkSending(Feature):
         self._runs.table.tick()
         if self.view.is_attached and self.place in self._chrome.app.screen_stack:  # the app may be on its way out
             self.view.reload()
+        if (shown := self._chrome.panel.save_shown) is not None and shown.batch in self._changes:
+            save = self._changes[shown.batch].saves.get(shown.number, shown)
+            if save is not shown:
+                self._chrome.panel.show_save(save)
         self._chrome.refresh()
 
     def _entry_settled(self, entry: Entry) -> None:
