@@ -35,6 +35,10 @@ class SignInSettings:
     write: bool = True
     """Whether the write scope is asked for (False in a read-only profile)."""
 
+    @property
+    def names_tenant(self) -> bool:
+        return self.tenant_id.lower() not in ("organizations", "common", "consumers")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:

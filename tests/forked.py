@@ -39,7 +39,6 @@ LONGEST_ORDER: Final = 200_000
 SET_CHILD_SUBREAPER: Final = 36
 """PR_SET_CHILD_SUBREAPER of prctl(2): this process becomes the parent of what its descendants leave behind."""
 
-
 _Popen: Final = subprocess.Popen
 """As it was: `forking` may have put `Forked` in its place before the first process is forked."""
 

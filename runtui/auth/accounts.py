@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from runtui.auth.errors import SignInError, not_signed_in
+from runtui.settings import SignInSettings
 
 _EXPIRES_SOON_SECONDS = 300
 """A token with less left is renewed before it is used, as MSAL does."""
@@ -29,6 +30,13 @@ class Account(NamedTuple):
     def __str__(self) -> str:
         name = self.username or "an account without a name"
         return f"{name}, tenant {self.tenant_id}" if self.tenant_id else name
+
+
+def may_be_of_another_tenant(settings: SignInSettings, before: Account | None, account: Account) -> bool:
+    """Whether what was read before this account signed in may be another tenant's: where the settings name neither
+    tenant nor account, all have one store."""
+    is_told_apart = settings.names_tenant or bool(settings.username)
+    return not is_told_apart and (before is None or before.tenant_id != account.tenant_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

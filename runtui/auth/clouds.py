@@ -45,23 +45,39 @@ class Cloud(NamedTuple):
 
 _CLOUDS: Final = (
     Cloud(
-        "global", "Global", "https://graph.microsoft.com", "https://login.microsoftonline.com",
-        "https://entra.microsoft.com", "Global",
+        name="global",
+        title="Global",
+        graph="https://graph.microsoft.com",
+        authority="https://login.microsoftonline.com",
+        portal="https://entra.microsoft.com",
+        environment="Global",
     ),
     Cloud(
-        "usgov", "US Government L4", "https://graph.microsoft.us", "https://login.microsoftonline.us",
-        "https://entra.microsoft.us", "USGov",
+        name="usgov",
+        title="US Government L4",
+        graph="https://graph.microsoft.us",
+        authority="https://login.microsoftonline.us",
+        portal="https://entra.microsoft.us",
+        environment="USGov",
     ),
     Cloud(
-        "dod", "US Government L5 (DoD)", "https://dod-graph.microsoft.us", "https://login.microsoftonline.us",
-        "https://entra.microsoft.us", "USGovDoD",
+        name="dod",
+        title="US Government L5 (DoD)",
+        graph="https://dod-graph.microsoft.us",
+        authority="https://login.microsoftonline.us",
+        portal="https://entra.microsoft.us",
+        environment="USGovDoD",
     ),
     Cloud(
-        "china", "China (21Vianet)", "https://microsoftgraph.chinacloudapi.cn",
-        "https://login.partner.microsoftonline.cn", "https://entra.microsoftonline.cn", "China",
-        ("https://login.chinacloudapi.cn",),
+        name="china",
+        title="China (21Vianet)",
+        graph="https://microsoftgraph.chinacloudapi.cn",
+        authority="https://login.partner.microsoftonline.cn",
+        portal="https://entra.microsoftonline.cn",
+        environment="China",
+        older_authorities=("https://login.chinacloudapi.cn",),
     ),
-)  # fmt: skip
+)
 CLOUD_BY_NAME: Final[Mapping[str, Cloud]] = {cloud.name: cloud for cloud in _CLOUDS}
 
 

@@ -52,8 +52,6 @@ _CAPABILITIES: Final = ["CP1"]
 _LONGEST_PAUSE: Final = 60
 """Seconds; a longer `Retry-After` counts as this."""
 
-_ANY_TENANT: Final = ("organizations", "common", "consumers")
-
 _T = TypeVar("_T")
 
 
@@ -372,7 +370,7 @@ class MsalClient:
         }
         if self._is_person:
             return msal.PublicClientApplication(settings.client_id, **options)
-        if settings.tenant_id in _ANY_TENANT:
+        if not settings.names_tenant:
             message = f"A program signs in to one tenant; {settings.tenant_id!r} is not one."
             raise SignInError("Which tenant?", message, "Set tenant-id in the profile.")
         credential = program_credential(settings, self._environ)

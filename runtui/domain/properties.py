@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -227,17 +226,11 @@ def same_value(left: object, right: object) -> bool:
 
 @cache
 def _core() -> ModuleType:
-    """pydantic's core without the types of its schemas: 84 TypedDicts take four times as long as all else in it,
-    and their dictionaries do without. Who imports pydantic itself gets them."""
-    types = "pydantic_core.core_schema"
-    if "pydantic_core" not in sys.modules:
-        sys.modules[types] = ModuleType(types)
-        vars(sys.modules[types])["__getattr__"] = lambda _name: Any
-        try:
-            import pydantic_core  # noqa: F401
-        finally:
-            del sys.modules[types]
-    return sys.modules["pydantic_core"]
+    from runtui.left_out import without_left_out
+
+    with without_left_out("pydantic_core"):
+        import pydantic_core
+    return pydantic_core
 
 
 @cache

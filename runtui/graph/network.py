@@ -12,6 +12,8 @@ import os
 import ssl
 import sys
 import zlib
+from contextlib import suppress
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +21,10 @@ from urllib.parse import urlsplit
 
 from runtui.graph.exchange import FailureKind
 from runtui.graph.root import root_is_loopback
+
+LARGE_BODY = 128 * 1024
+"""Bytes from which on a block is one of its own: what glibc begins with."""
+_MMAP_THRESHOLD = -3
 
 _CHOSEN = "proxy (--proxy, RUNTUI_PROXY, or the profile)"
 
@@ -44,6 +50,20 @@ def load_httpx() -> None:
     # At INFO they print whole addresses, at DEBUG cookies.
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+@cache
+def return_large_blocks() -> None:
+    """Have what a large body took go back to the system once it is read, from now on.
+
+    glibc does so until it has freed the first such block; from then on it keeps them, in an arena of each thread (see
+    mallopt(3), M_MMAP_THRESHOLD): 30 MB after a listing. Another library is asked nothing.
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        with suppress(AttributeError):
+            ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, LARGE_BODY)
 
 
 def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:

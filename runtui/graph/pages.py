@@ -16,6 +16,7 @@ from runtui.errors import ExitCode, RuntuiError
 from runtui.graph.batch import Headers
 from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault, mismatch, read_answer
+from runtui.graph.network import LARGE_BODY, return_large_blocks
 from runtui.graph.retry import Pace, Retry, retry_of
 from runtui.graph.root import linked
 from runtui.graph.transport import Transport
@@ -126,6 +127,7 @@ class PageReader:
             link = linked(link, found) if found and isinstance(found, str) else None
             if found not in (None, "") and (link is None or link in seen or empty > MAX_EMPTY_PAGES):
                 raise GraphError(mismatch(exchange, "Its next links lead nowhere new.", writing=False), exchange)
+            del body, items, exchange  # megabytes, which the next page is not to be read beside
 
 
 def as_received(body: dict[str, Any], exchange: Exchange) -> dict[str, Any]:
@@ -142,6 +144,8 @@ def object_of(exchange: Exchange) -> dict[str, Any]:
 
 
 def _page(exchange: Exchange) -> tuple[dict[str, Any], tuple[dict[str, Any], ...]]:
+    if len(exchange.response_body) > LARGE_BODY:
+        return_large_blocks()
     body = object_of(exchange)
     items = body.get("value")
     if not isinstance(items, list):

@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
+from runtui.auth.accounts import may_be_of_another_tenant
 from runtui.auth.claims import WRITE_PERMISSION
 from runtui.auth.flows import BEWARE_CODE, has_browser, who_asks
 from runtui.auth.msal_client import PERSON_METHODS
@@ -26,6 +27,7 @@ from runtui.errors import ExitCode, FieldError, RuntuiError, UsageError
 from runtui.headless.console import PassingLine, command, count_seconds, narrate, typed_lines
 from runtui.headless.welcome import REGISTRATION
 from runtui.profiles import names_server
+from runtui.services.store import Store
 from runtui.settings import Settings, SignInSettings
 
 SUPPLIED_TOKEN: Final = SignInSettings(method="token", tenant_id="", client_id="", authority="")
@@ -121,6 +123,7 @@ async def _login(settings: Settings, no_browser: bool) -> int:
     async with _opened(settings) as sign_in:
         if sign_in.is_person and sign_in.settings.token_cache == "memory":  # noqa: S105 - a place
             raise UsageError("The tokens would not be kept", next_step(settings))
+        before = (await sign_in.load()).account
         narrate(f"Signing in to {settings.tenant}, asking for {', '.join(short_scopes(sign_in.scopes))}.")
         try:
             if sign_in.is_person:
@@ -140,6 +143,10 @@ async def _login(settings: Settings, no_browser: bool) -> int:
     # Read back what the next command will find, an earlier account included.
     async with _opened(settings) as after:
         found = await after.load()
+    if state.account is not None and may_be_of_another_tenant(sign_in.settings, before, state.account):
+        store = Store(SessionSpec(settings=settings).store_file)
+        store.keep_workflows(())
+        store.close()
     if found.trouble is not None:
         narrate(str(found.trouble))
     print(*identity_lines(settings, state if found.trouble else found, sign_in.scopes), sep="\n")

@@ -6,6 +6,7 @@ Invariant: the README shows the same text, with every permission, switch and pat
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import indent
 from typing import Final
 
 from runtui.auth.claims import READ_PERMISSION, WRITE_PERMISSION
@@ -32,30 +33,23 @@ read-only = true"""
 
 def welcome(path: Path) -> str:
     """The first steps, for a terminal; `path` is where config.toml belongs."""
-    return "\n".join(
-        (
-            "No server is set up yet. To use your tenant:",
-            "",
-            "1. In the Entra admin center, under App registrations, register an app:",
-            "",
-            _indented(REGISTRATION),
-            "",
-            f"2. Write its ids to {path}:",
-            "",
-            _indented(CONFIG),
-            "",
-            "3. runtui           opens the list and signs you in; a read-only profile requests",
-            "                    no permission to change anything.",
-            "   runtui doctor    shows what is still missing.",
-            "",
-            "Or use a bearer token that you already have:",
-            "   RUNTUI_TOKEN=... runtui --root https://graph.microsoft.com/beta",
-            "",
-            "To try runtui first, without any set-up and without leaving this machine:",
-            "   runtui demo",
-        )
-    )
+    return f"""\
+No server is set up yet. To use your tenant:
 
+1. In the Entra admin center, under App registrations, register an app:
 
-def _indented(text: str) -> str:
-    return "\n".join(f"   {line}".rstrip() for line in text.splitlines())
+{indent(REGISTRATION, "   ")}
+
+2. Write its ids to {path}:
+
+{indent(CONFIG, "   ")}
+
+3. runtui           opens the list and signs you in; a read-only profile requests
+                    no permission to change anything.
+   runtui doctor    shows what is still missing.
+
+Or use a bearer token that you already have:
+   RUNTUI_TOKEN=... runtui --root https://graph.microsoft.com/beta
+
+To try runtui first, without any set-up and without leaving this machine:
+   runtui demo"""

@@ -75,7 +75,6 @@ _REPORTED: Final = 7 * DAY
 _MOST_RESULTS: Final = 400_000
 """How many results are kept before all are forgotten and computed anew."""
 
-
 Window = tuple[int, int]
 """The first and the last moment of a span of time, in ticks."""
 

@@ -346,7 +346,6 @@ _RUN_SUMMARY: Final = {
     for name in ("failedRuns", "failedTasks", "successfulRuns", "totalRuns", "totalTasks", "totalUsers")
 }
 
-
 Function = Callable[[Request, Window], dict[str, Any]]
 """Computes the answer to a request about a window of time."""
 

@@ -18,7 +18,6 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from io import FileIO
 from select import select
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
@@ -30,6 +29,7 @@ from starlette.routing import Mount, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runtui.errors import ExitCode, RuntuiError, UsageError
+from runtui.left_out import without_left_out
 from runtui.sandbox.app import create_app
 from runtui.sandbox.errors import GraphError
 from runtui.sandbox.scenarios import summaries
@@ -37,14 +37,10 @@ from runtui.sandbox.scenarios import summaries
 if TYPE_CHECKING:
     from runtui.sandbox.authority.service import Authority
 
-# uvicorn imports its command line, made of click and of processes (20 ms), for these names alone.
-sys.modules["uvicorn.main"] = SimpleNamespace(Server=None, main=None, run=None)  # type: ignore[assignment]
-try:
+with without_left_out("uvicorn"):
     from uvicorn.config import Config
     from uvicorn.protocols.http.h11_impl import H11Protocol
     from uvicorn.server import Server
-finally:
-    del sys.modules["uvicorn.main"]
 
 HOST: Final = "127.0.0.1"
 AUTHORITY_PATH: Final = "/authority"

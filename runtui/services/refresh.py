@@ -351,6 +351,7 @@ class Refresh:
                     self.up_to_date.announce(UpToDate(workflow_id, rows))
             self._last_page_at = asyncio.get_running_loop().time()
             self._say(runs_read=self.progress.runs_read + len(page.items))
+            del page  # the next one is not to be read beside it
             await self._may_go_on.wait()
 
     async def _keep(self, put: Callable[..., None], *what: Any) -> None:

@@ -142,10 +142,11 @@ def _without_unsafe(text: str) -> str:
 
 _BEFORE_THE_VALUE: Final = re.compile(r" *(?:[·→] |\w+(?: \w+)? {2,}(?=\S))?")
 """The blanks before a fact, and its bullet or its label, which two blanks follow."""
-_WORD_ENDS: Final = r"\s+|(?<=[\u2e80-\uffdf])(?=[\u2e80-\uffdf])"
-_ADDRESS_ENDS: Final = _WORD_ENDS + r"|(?<=[^/\s]/)(?=[^/\s])|(?<=\S)(?=[?&]\S)|(?<=_)"
-"""Where a line may end: after blanks, between East Asian characters; in an address also after its parts. They are
-compiled for the first such line: that takes as long as all the rest here."""
+_BLANKS: Final = r"\s+"
+_EAST_ASIAN: Final = r"|(?<=[\u2e80-\uffdf])(?=[\u2e80-\uffdf])"
+_ADDRESS: Final = r"|(?<=[^/\s]/)(?=[^/\s])|(?<=\S)(?=[?&]\S)|(?<=_)"
+"""Where a line may end: after blanks, between East Asian characters; in an address also after its parts. What no line
+needed yet is not compiled: the range of characters alone takes as long as to draw a line."""
 
 
 def wrapped(line: Content, width: int) -> list[Content]:
@@ -157,7 +158,8 @@ def wrapped(line: Content, width: int) -> list[Content]:
     head = cell_len(before[0]) if before is not None and cell_len(before[0]) <= width // 2 else 0
     indent = max(head, 2 * is_address)
     cuts, start, fits = list[int](), 0, 0
-    ends = (found.end() for found in re.compile(_ADDRESS_ENDS if is_address else _WORD_ENDS).finditer(text, head))
+    where = f"{_BLANKS}{_EAST_ASIAN * (not text.isascii())}{_ADDRESS * is_address}"
+    ends = (found.end() for found in re.compile(where).finditer(text, head))
     for end in (*ends, len(text)):
         while cell_len(text[start:end].rstrip()) > (room := width - indent * bool(cuts)):
             start = fits = fits if fits > start else start + max(1, len(split_text(text[start:end], room)[0]))

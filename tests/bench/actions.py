@@ -89,9 +89,9 @@ def at_rest(columns: int, rows: int) -> Iterator[PtyProbe]:
         yield terminal
 
 
-def sent_by(terminal: PtyProbe, action: Action) -> Sent:
-    """Go to where an action applies and press its key."""
-    for key in BEFORE.get(action.id, REACH[action.scope]).split():
+def sent_by(terminal: PtyProbe, action: Action, keys: str | None = None) -> Sent:
+    """Go to where an action applies, by some keys or, with None, from the list, and press its key."""
+    for key in (BEFORE.get(action.id, REACH[action.scope]) if keys is None else keys).split():
         terminal.press(key)
         terminal.wait_until_quiet(0.3)
     terminal.wait_until_quiet(FOLLOWED_SECONDS)

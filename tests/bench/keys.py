@@ -46,6 +46,15 @@ def cpu(key: str, *, after: Sequence[str] = ()) -> Callable[[], Pairs]:
     return pairs
 
 
+def form_seen() -> Pairs:
+    """Wall time from `e` until what shows the form is there, beside that of a cursor key until its row is marked."""
+    with stock_table(240) as stock:
+        while True:
+            with list_of(240) as ours:
+                ours.wait_until_quiet(FOLLOWED_SECONDS)
+                yield ours.milliseconds_to("e", r"Edit  \w"), stock.cost_of("down").milliseconds
+
+
 def sent(key: str, *, after: Sequence[str] = (), back: Sequence[str] = ()) -> Callable[[], Pairs]:
     """The bytes that a key has sent when the panel has followed, beside what the cells that differ need."""
 
@@ -132,6 +141,7 @@ def resized() -> Pairs:
 ROWS = (
     Row("cursor key", "ms", CURSOR_KEY, 1.5, cpu("down")),
     Row("form opens", "ms", CURSOR_KEY, 10, cpu("e")),
+    Row("form in sight", "ms wall", CURSOR_KEY, 6.6, form_seen),
     Row("Tab in the form", "ms", CURSOR_KEY, 2.2, cpu("tab", after=("e",))),
     Row("dropdown opens", "ms", CURSOR_KEY, 4.4, cpu("enter", after=("e",))),
     Row("review opens", "ms", CURSOR_KEY, 5.5, cpu("ctrl+s", after=("e", "enter", "down", "enter"))),

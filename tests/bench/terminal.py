@@ -106,6 +106,13 @@ class Stopwatch(PtyProbe):
         self.wait_for(pattern)
         return (self.last_byte - self.started) * 1000
 
+    def milliseconds_to(self, key: str, pattern: str) -> float:
+        """From the press of a key until what puts the pattern on the screen has come."""
+        pressed = time.perf_counter()
+        self.press(key)
+        self.wait_for(pattern)
+        return (self.last_byte - pressed) * 1000
+
     def cost_of(self, key: str) -> KeyCost:
         """Press a key and wait until what it draws by itself is there, without the panel that follows."""
         self.wait_until_quiet(FOLLOWED_SECONDS)

@@ -20,6 +20,7 @@ from starlette.middleware import Middleware
 from runtui.sandbox.app import create_app
 from runtui.sandbox.authority.directory import DEMO_ADMIN, DEMO_APPLICATION, Application, Directory
 from runtui.sandbox.exchange import token_guard
+from runtui.services.store import Store
 from tests import canary
 from tests.contract.authority_server import serve_authority
 from tests.contract.loopback import loopback
@@ -147,6 +148,14 @@ class Place:
     def caches(self) -> list[Path]:
         """The files that hold tokens."""
         return sorted(self.state.glob("tokens-*.json")) if self.state.exists() else []
+
+
+def leave_a_run(store_file: Path) -> None:
+    """What somebody else has left in a store."""
+    store = Store(store_file)
+    store.put_workflows([{"id": "w"}])
+    store.put_runs("w", [{"id": "of another account"}], store.next_listing())
+    store.close()
 
 
 @asynccontextmanager

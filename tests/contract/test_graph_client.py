@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,8 +15,11 @@ import pytest
 from runtui.domain.report import Outcome
 from runtui.errors import ExitCode, UsageError
 from runtui.graph.client import GraphClient, RunUpdate
+from runtui.graph.exchange import Exchange
 from runtui.graph.pages import MAX_EMPTY_PAGES, CollectionPage, GraphError
 from runtui.graph.transport import Transport
+from runtui.services.refresh import Refresh
+from runtui.services.store import EVERY_RUN, Store
 
 ROOT = "https://graph.example/beta"
 LCW = f"{ROOT}/identityGovernance/lifecycleWorkflows/workflows"
@@ -317,3 +322,34 @@ async def test_trouble_on_a_wire_that_tells_no_steps_is_unknown() -> None:
         answer = await graph.update_run(RunUpdate("w1", "r1", "{}"))
     assert answer.fault is not None
     assert answer.fault.outcome is Outcome.UNKNOWN
+
+
+async def test_no_page_is_kept_while_the_next_one_is_read(tmp_path: Path) -> None:
+    bodies: Iterator[Any] = iter(
+        [{"value": [{"id": "w1"}]}]
+        + [{"value": [{"id": f"r{number}"}], "@odata.nextLink": f"{LCW}/w1/runs?n={number}"} for number in range(3)]
+        + [{"value": []}]
+    )
+    kept: list[int] = []
+
+    def handle(_: httpx.Request) -> httpx.Response:
+        kept.append(sum(isinstance(found, Exchange) and found.status == 200 for found in gc.get_objects()))
+        return reply(200, next(bodies))
+
+    with closing(Store(tmp_path / "runs.db")) as store:
+        async with client(handle) as graph:
+            await Refresh(graph, store, interval=0).list_once()
+        assert store.count(EVERY_RUN) == 3
+    assert set(kept[2:]) == {kept[1]}
+
+
+@pytest.mark.parametrize(("size", "is_large"), [(1_000, False), (200_000, True)])
+async def test_what_a_large_page_took_goes_back_to_the_system(
+    size: int, is_large: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr("runtui.graph.pages.return_large_blocks", lambda: asked.append(size))
+    handle, _ = pages({"value": [{"id": "r1", "note": "x" * size}]})
+    async with client(handle) as graph:
+        await items(graph.runs("w1"))
+    assert bool(asked) is is_large

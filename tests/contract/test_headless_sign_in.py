@@ -8,6 +8,7 @@ import re
 import signal
 import stat
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -17,10 +18,12 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runtui.sandbox.authority.directory import DEMO_ADMIN, DEMO_READER
+from runtui.services.store import EVERY_RUN, Store
+from runtui.settings import store_path
 from tests import canary
 from tests.contract.msal_apps import DAEMON_ID, MACHINE, machine_token, pair
 from tests.contract.raw_server import RawServer, answer
-from tests.contract.sign_in_place import Place, sign_in_place
+from tests.contract.sign_in_place import Place, leave_a_run, sign_in_place
 
 CODE = re.compile(r"and enter  (\S+)")
 
@@ -119,6 +122,16 @@ class TestAPerson:
         assert "Set username" in whoami.err
         said = await place.runtui("whoami", "--username", DEMO_ADMIN.username)
         assert fact(said.out, "account") == DEMO_ADMIN.username
+
+    @pytest.mark.parametrize("left", [0, 1])
+    async def test_who_may_be_of_another_tenant_finds_no_rows(self, place: Place, left: int) -> None:
+        tenant = ("organizations", place.authority.directory.tenant_id)[left]
+        leave_a_run(path := store_path(place.state, place.root, tenant))
+        place.authority.auto_approve(DEMO_ADMIN, polls=1)
+        login = await place.runtui("login", "--tenant-id", tenant)
+        assert login.code == 0, login.err
+        with closing(Store(path)) as store:
+            assert store.count(EVERY_RUN) == left
 
     async def test_a_cache_in_memory_alone_is_refused(self, place: Place) -> None:
         login = await place.runtui("login", "--token-cache", "memory")

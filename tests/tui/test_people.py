@@ -57,6 +57,20 @@ async def person_read(session: Session) -> PersonView:
     return view
 
 
+async def test_people_are_looked_for_a_few_times_a_second_however_much_is_read(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_session() as session:
+        await somebody(session)
+        await type_keys(session, ["@"], "in one packet")
+        asking, looked = session.find(PeopleView), list[str]()
+        monkeypatch.setattr(asking, "_search", looked.append)
+        for _ in range(20):
+            session.workspace.results.changed.announce(session.workspace.results.progress)
+            await session.pilot.pause()
+        assert len(looked) < 20
+
+
 @pytest.mark.parametrize("size", [(120, 40), (80, 24)])
 async def test_a_name_and_enter_show_what_every_workflow_did_newest_first(
     open_session: Opener, size: tuple[int, int]

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from textual import events
 
-from runtui.sandbox.authority.directory import DEMO_ADMIN
+from runtui.sandbox.authority.directory import DEMO_ADMIN, Directory
+from runtui.services.store import EVERY_RUN
 from runtui.tui.widgets.chrome import Headline
 from tests.contract.scripted_authority import ScriptedAuthority
+from tests.contract.sign_in_place import leave_a_run
 from tests.tui.conftest import Opener
 from tests.tui.sign_in_desk import Desk, is_in, listed, open_desk
 
@@ -214,6 +216,21 @@ async def test_signing_out_asks_once_more_and_says_what_is_forgotten(tmp_path: P
         await desk.session.press("O")
         assert "Nobody is signed in." in desk.status
         assert desk.session.runs.table.total > 0, "what was read stays"
+
+
+@pytest.mark.parametrize(("tenant", "rows"), [("organizations", 0), (Directory().tenant_id, 1)], ids=["any", "one"])
+async def test_rows_of_another_tenant_are_gone_before_the_list_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tenant: str, rows: int
+) -> None:
+    leave_a_run(tmp_path / "runs.db")
+    async with open_desk(tmp_path, tenant_id=tenant) as desk:
+        await desk.sees_sign_in()
+        await desk.session.press("escape")
+        workspace, seen = desk.session.workspace, list[int]()
+        monkeypatch.setattr(workspace.refresh, "now", lambda **_: seen.append(workspace.store.count(EVERY_RUN)))
+        await desk.session.press("A")
+        await desk.sign_in_by_code()
+        assert seen == [rows]
 
 
 async def test_a_session_with_a_token_by_hand_has_nobody_to_sign_in(open_session: Opener) -> None:

@@ -225,6 +225,7 @@ from pathlib import Path
 from runtui.auth.token_store import FileTokenStore, stored_cache
 from tests.unit.test_auth_token_store import signed_in
 cache = stored_cache(FileTokenStore(Path(sys.argv[1])))
+os.fsync = lambda file: None
 start, gate = os.pipe()
 children = []
 for line in sys.stdin:
@@ -236,6 +237,7 @@ for line in sys.stdin:
             os.read(start, 1)
             cache.add(signed_in(f"user{number}"))
             os._exit(0)
+        print(os.getpid(), flush=True)
         while True:
             number += 1
             cache.add(signed_in(f"user{number % 50}", size=20_000))
@@ -243,13 +245,15 @@ for line in sys.stdin:
     if number:
         children.append(child)
         continue
-    print(child, flush=True)
     os.waitpid(child, 0)
     print("gone", flush=True)
 os.close(gate)
 sys.exit(any(os.waitpid(child, 0)[1] for child in children))
 """
-"""Forks writers: MSAL is imported once for all of them. A line is one writer; 0 writes on and on."""
+"""Forks writers: MSAL is imported once for all of them. A line is one writer; 0 says its pid and writes on and on.
+
+None waits for the disk: what a killed process wrote is there all the same, and most kills would meet that wait alone.
+"""
 
 
 def nursery(path: Path) -> subprocess.Popen[str]:

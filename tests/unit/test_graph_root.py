@@ -168,7 +168,6 @@ PIECES = [
     *("\\", "@", ":", ":443", ":80", "#", "?", "%00", "\t", " ", "x", "%", "%25", ";", "[", "]", "ü", "。", "\u2025"),
 ]
 
-
 ADDRESSES = [str, f"{ROOT}/{{}}".format, partial(linked, f"{ROOT}/a/b?c"), partial(linked, f"{ROOT}/a/")]
 """An address as given, one below the root, and a link on a page."""
 

@@ -207,7 +207,6 @@ if len(sys.argv) > 1:
 os.abort()
 """
 
-
 HAS_FILTER: Final = Path("/proc/self/coredump_filter").exists()
 
 

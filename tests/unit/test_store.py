@@ -65,7 +65,6 @@ def put(store: Store, *runs: Raw, workflow_id: str = "w1") -> list[int]:
 
 # Keeping
 
-
 ODD_RUN: Raw = {
     "zeta": {"b": [1, None, {"c": "é入\ud800"}], "a": 1.0},
     "id": "x" * 130,

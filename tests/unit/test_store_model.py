@@ -38,7 +38,6 @@ NOW = parse_ticks("2026-11-20T12:00:00Z")
 HOUR = 3600 * TICKS_PER_SECOND
 Raw = dict[str, Any]
 
-
 STATUSES = st.sampled_from(["failed", "completed", "inProgress", "canceling", "pausedByPolicy", "Failed", "", None, 7])
 TYPES = st.sampled_from(["scheduled", "onDemand", "ONDEMAND", "new-İ", None])
 MOMENTS = st.sampled_from(

@@ -68,7 +68,6 @@ class _Incident(NamedTuple):
 
 _BY_HAND: Final[dict[str, Any]] = {"execution_type": "onDemand"}
 
-
 _AGAIN: Final[dict[str, Any]] = {
     "execution_type": "activatedWithScope",
     "scope": {
@@ -152,7 +151,6 @@ _TAKEOVER: Final = _Incident(
 """A run for very many users at once. Only a tenant with many runs has it."""
 
 _MANY_RUNS: Final = 10_000
-
 
 HOSTILE_TEXTS: Final = (
     "[/x] closes what was never opened",

@@ -20,6 +20,7 @@ from textual.timer import Timer
 from textual.widgets import Input, Static
 from textual.worker import Worker
 
+from runtui.auth.accounts import may_be_of_another_tenant
 from runtui.auth.errors import SignInError, not_signed_in
 from runtui.auth.flows import BEWARE_CODE, who_asks
 from runtui.errors import FieldError
@@ -404,6 +405,8 @@ class SigningIn(Feature):
         self._chrome.refresh()
 
     async def _sign_in_by(self, way: PersonMethod, page_stands: asyncio.Event) -> None:
+        assert self._sign_in is not None  # noqa: S101 - the screen opens only on one
+        before = self._sign_in.state.account
         try:
             account = await self._bring_about(way, page_stands)
         except SignInError as trouble:
@@ -412,7 +415,10 @@ class SigningIn(Feature):
             self._chrome.set_status("")
         else:
             self._attempt = None
-            self._signed_in(account)
+            is_new = may_be_of_another_tenant(self._sign_in.settings, before, account)
+            if is_new:
+                await asyncio.to_thread(self._workspace.store.keep_workflows, ())
+            self._signed_in(account, is_new=is_new)
         finally:
             page_stands.set()
 
@@ -429,12 +435,12 @@ class SigningIn(Feature):
 
         return await self._sign_in.browser(show, open_page=open_page if way == "interactive" else None)
 
-    def _signed_in(self, account: Account) -> None:
+    def _signed_in(self, account: Account, *, is_new: bool) -> None:
         """Back to where the person was; what waited goes on, and the list is read."""
         somebody_waited = self._answer(True)
         self._go_back()
         self._chrome.set_status(sign_in_words.signed_in(account, goes_on=somebody_waited), "success")
-        if not (somebody_waited and self._workspace.refresh.progress.listing):
+        if is_new or not (somebody_waited and self._workspace.refresh.progress.listing):
             self._workspace.refresh.now(full=True)  # another account may see other runs
 
     def action_leave_sign_in(self) -> None:

@@ -141,10 +141,10 @@ async def test_a_big_body_that_is_not_taken_whole_leaves_the_change_unknown(numb
         trial.time.forward()
         await call.connection.writer.wait_closed()
 
-    trial.line.at_read = padded(9_000_000)
+    trial.line.at_read = padded(5_000_000)
     trial.line.at_write = [unread if number == 24 else too_large, honest]
     draft = trial.draft()
-    long = "x" * 9_000_000
+    long = "x" * 5_000_000
     save = await trial.save(draft.rebased({**draft.received, "workflowExecutionType": long}))
     await trial.judge(save, UNKNOWN)
 

@@ -245,7 +245,8 @@ class Editing(Feature):
         draft, words = self._draft_of(run_id, stored)
         await self._show_form(draft)
         self._chrome.front.set_status(f"{words} {hint}".strip(), "warning" if hint else "information")
-        self.aside(self._read(draft), "read the run", exclusive=True)
+        # What the server says comes later anyway: the form is drawn before it is asked.
+        self._chrome.app.call_after_refresh(self.aside, self._read(draft), "read the run", exclusive=True)
 
     def _draft_of(self, run_id: str, stored: StoredRun) -> tuple[Draft, str]:
         """A new draft, or the one that was left over what does not touch it; and what to say of it."""

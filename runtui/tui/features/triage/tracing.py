@@ -32,6 +32,7 @@ from runtui.tui.keys import awaited
 from runtui.tui.resources import READING, Resource, in_memory
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
+from runtui.tui.screens.runs import Throttle
 from runtui.tui.text import content
 from runtui.tui.widgets.inputs import ChoiceList, LineInput
 from runtui.tui.widgets.read_list import ReadList
@@ -70,6 +71,8 @@ class PeopleView(ActionView[Person]):
         super().__init__(name="people")
         self._workspace = workspace
         self._found: Sequence[Person] = ()
+        self.drawing = Throttle(self, workspace.foreground, self.search)
+        """Looks again for what is typed, as more becomes known."""
 
     def compose(self) -> ComposeResult:
         yield LineInput(placeholder="name, sign-in name or id", id="people-input")
@@ -189,6 +192,7 @@ class Tracing(Feature):
         self.place = self._chrome.place(self.view)
         self._is_told_by_runs = False
         """Whether the server does not answer for one person, so that the results of all runs are read."""
+        self._drawing = Throttle(self.view, self._workspace.foreground, self._follow)
 
     def start(self) -> None:
         self.hear(self._workspace.results.changed.subscribe, self._results_changed, only_newest=True)
@@ -200,14 +204,18 @@ class Tracing(Feature):
         self._workspace.results.read_in_background(self._runs.shown)
         await self._chrome.ask(PeopleView(self._workspace), self._chosen)
 
-    async def _results_changed(self, _progress: object) -> None:
+    def _results_changed(self, _progress: object) -> None:
         """More people may be known, and more of the person that is open."""
         if isinstance(asking := self._chrome.front.view, PeopleView):
-            asking.search()
-        elif self._is_told_by_runs and (person := self.view.person) is not None:
-            progress = self._workspace.results.progress
+            asking.drawing.ask()
+        elif self._is_told_by_runs:
+            self._drawing.ask()
+
+    def _follow(self) -> None:
+        progress, person = self._workspace.results.progress, self.view.person
+        if self._is_told_by_runs and person is not None:
             how_far, why_none = triage_words.how_far(progress, "runs"), triage_words.why_no_tasks_in_runs(progress)
-            await self._show_stored(person, how_far, why_none)
+            self.aside(self._show_stored(person, how_far, why_none), _READING, exclusive=True)
 
     async def _chosen(self, person: Person | None) -> None:
         await self._workspace.results.stop()
