@@ -108,9 +108,9 @@ def _on_calendar(ticks: int) -> int:
 def format_ticks(ticks: int) -> str:
     """Write ticks (0 to MAX_TICKS) as Graph does: UTC with Z, trailing zeros of the fraction trimmed."""
     seconds, fraction = divmod(ticks, TICKS_PER_SECOND)
-    moment = _YEAR_ONE + timedelta(seconds=seconds)
     digits = f"{fraction:07d}".rstrip("0")
-    return f"{moment.date().isoformat()}T{moment:%H:%M:%S}{'.' + digits if digits else ''}Z"
+    moment = (_YEAR_ONE + timedelta(seconds=seconds)).isoformat()[:19]
+    return f"{moment}{'.' + digits if digits else ''}Z"
 
 
 def now_ticks() -> int:

@@ -24,7 +24,6 @@ from runtui.graph.root import root_is_loopback
 
 LARGE_BODY = 128 * 1024
 """Bytes from which on a block is one of its own: what glibc begins with."""
-_MMAP_THRESHOLD = -3
 
 _CHOSEN = "proxy (--proxy, RUNTUI_PROXY, or the profile)"
 
@@ -63,7 +62,7 @@ def return_large_blocks() -> None:
         import ctypes
 
         with suppress(AttributeError):
-            ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, LARGE_BODY)
+            ctypes.CDLL(None).mallopt(-3, LARGE_BODY)  # M_MMAP_THRESHOLD
 
 
 def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:

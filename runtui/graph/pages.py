@@ -118,8 +118,7 @@ class PageReader:
             seen.add(link)
             exchange = first or await self.get(link, purpose, self.headers(), pace)
             first = None
-            body, items = await asyncio.to_thread(_page, exchange)  # too much to take apart between two keys
-            ids = hash(tuple(item["id"] for item in items))
+            body, items, ids = await asyncio.to_thread(_page, exchange)  # too much to take apart between two keys
             empty = 0 if items and ids not in brought else empty + 1
             brought.add(ids)
             yield CollectionPage(items, exchange)
@@ -143,13 +142,15 @@ def object_of(exchange: Exchange) -> dict[str, Any]:
     return body
 
 
-def _page(exchange: Exchange) -> tuple[dict[str, Any], tuple[dict[str, Any], ...]]:
+def _page(exchange: Exchange) -> tuple[dict[str, Any], tuple[dict[str, Any], ...], int]:
+    """The body of an answer, its items, and what stands for their ids."""
     if len(exchange.response_body) > LARGE_BODY:
         return_large_blocks()
     body = object_of(exchange)
     items = body.get("value")
     if not isinstance(items, list):
         raise GraphError(mismatch(exchange, 'The answer has no list "value".', writing=False), exchange)
-    if not all(isinstance(item, dict) and isinstance(item.get("id"), str) and item["id"] for item in items):
+    ids = tuple(item.get("id") if isinstance(item, dict) else None for item in items)
+    if not all(ids) or not {str}.issuperset(map(type, ids)):
         raise GraphError(mismatch(exchange, 'An item of the list has no "id".', writing=False), exchange)
-    return body, tuple(items)
+    return body, tuple(items), hash(ids)

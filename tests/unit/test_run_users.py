@@ -154,7 +154,7 @@ ARCHIVE = {
 def test_a_waiting_extension_says_which_since_when_and_until_when(received: dict[str, Any], words: str) -> None:
     (row,) = user_rows([], [waiting()], {"ext-1": extension_of(received)})
     assert shown(row)["reason"] == words
-    assert [row.row_of(found).said(NOW) for found in row.tasks] == [words]
+    assert [row.row_of(found).summary(NOW) for found in row.tasks] == [words]
 
 
 def test_what_is_not_known_of_an_extension_is_not_told() -> None:

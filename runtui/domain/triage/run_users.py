@@ -42,7 +42,7 @@ class TaskRow(NamedTuple):
     extension: Extension | None = None
     """The custom task extension that it runs, where that is known."""
 
-    def said(self, now: int) -> str:
+    def summary(self, now: int) -> str:
         """Why it failed, what it waits for at `now` (ticks), or what else it has to say; empty for nothing."""
         task = self.result
         if task.is_failed:
@@ -136,7 +136,7 @@ class UserRow(NamedTuple):
 
     def why(self, now: int) -> str:
         """Why it failed, or what it waits for at `now` (ticks); empty where neither is so."""
-        return self.row_of(self.trouble).said(now) if self.trouble is not None else ""
+        return self.row_of(self.trouble).summary(now) if self.trouble is not None else ""
 
 
 def user_rows(
@@ -260,7 +260,7 @@ TASK_COLUMNS: Final[tuple[Column[TaskRow], ...]] = (
         grows_to=24, value=lambda row: severity(row.result.status),
     ),
     Column("task", "task", 16, 3, lambda row, _: ListCell(row.result.task_name), grows_to=34),
-    Column("reason", "reason", 18, 4, lambda row, now: text_cell(row.said(now)), flexible=True),
+    Column("reason", "reason", 18, 4, lambda row, now: text_cell(row.summary(now)), flexible=True),
     Column(
         "started", "started", 7, 5, lambda row, now: age_cell(row.result.started, now), GREATEST_FIRST, "right",
         value=lambda row: row.result.started or ABSENT,
@@ -312,7 +312,7 @@ PERSON_COLUMNS: Final[tuple[Column[PersonResult], ...]] = (
     Column("status", "status", 12, 1, _person_status),
     Column("workflow", "workflow", 13, 4, lambda task, _: ListCell(task.workflow_name), grows_to=28),
     Column("task", "task", 16, 2, lambda task, _: ListCell(task.result.task_name), grows_to=32),
-    Column("reason", "reason", 18, 1, lambda task, now: ListCell(task.row.said(now)), flexible=True),
+    Column("reason", "reason", 18, 1, lambda task, now: ListCell(task.row.summary(now)), flexible=True),
 )  # fmt: skip
 """What a list of the tasks of one person shows."""
 

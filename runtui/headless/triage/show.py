@@ -248,7 +248,7 @@ def _user_lines(row: UserRow, workflow: str, run_id: str, now: int) -> Iterator[
     tasks = [row.row_of(task) for task in row.tasks]
     for line, task in zip(aligned([_cells(task, now) for task in tasks]), tasks, strict=True):
         yield line
-        said = (task.said(now), task.result.processing_info)
+        said = (task.summary(now), task.result.processing_info)
         yield from (visible(f"      {words}") for words in dict.fromkeys(said) if words)
 
 

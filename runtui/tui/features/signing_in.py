@@ -1,4 +1,4 @@
-"""Signing in: when somebody is needed, the ways there are, the one under way, and who is signed in now.
+"""Signing in: when somebody is needed, the methods there are, the one under way, and who is signed in now.
 
 Invariant: one sign-in is under way at most, and giving it up cancels it. Whatever waits for a person is answered: by a
 sign-in, by esc, or by the end of the screen. A form and its draft stay as they are behind it. The view holds no token
@@ -88,7 +88,7 @@ class SignInView(ActionView[None]):
     def __init__(self) -> None:
         super().__init__()
         self._words = "Sign in"
-        self._ways: tuple[PersonMethod, ...] = ()
+        self._methods: tuple[PersonMethod, ...] = ()
         self._names = ("", "")
         """The sign-in service as the sign-in knows it, and as it can be opened here: they differ in a demo alone."""
         self._copied = ""
@@ -99,7 +99,7 @@ class SignInView(ActionView[None]):
         """Everything that any state needs; what a state does not need is not displayed."""
         with VerticalScroll(id="sign-in-page"):
             yield Static(id="sign-in-facts", markup=False)
-            yield ChoiceList(id="sign-in-ways")
+            yield ChoiceList(id="sign-in-methods")
             yield Static(id="sign-in-address", markup=False)
             yield LineInput(placeholder="paste the address that the browser ends at, then enter", id="sign-in-landing")
             yield Static(id="sign-in-problem", markup=False)
@@ -107,19 +107,19 @@ class SignInView(ActionView[None]):
             yield Static(id="sign-in-note", markup=False)
 
     @property
-    def way(self) -> PersonMethod | None:
-        """The way under the cursor; None while none is to be chosen."""
+    def method(self) -> PersonMethod | None:
+        """The method under the cursor; None while none is to be chosen."""
         rows = self.query_one(ChoiceList)
-        return None if rows.has_class("-gone") or rows.highlighted is None else self._ways[rows.highlighted]
+        return None if rows.has_class("-gone") or rows.highlighted is None else self._methods[rows.highlighted]
 
     def open(self, sign_in: SignIn, *, why: str = "", trouble: SignInError | None = None, demo: str = "") -> None:
-        """Show who is signed in and the ways to sign in: why somebody has to, what went wrong with the last attempt,
+        """Show who is signed in and the methods to sign in: why somebody has to, what went wrong with the last attempt,
         and where a demo's own sign-in can be opened.
         """
         self._names = (sign_in.settings.authority, demo)
         # No browser finds the name of a demo's sign-in by itself.
-        self._ways = tuple(
-            way for way in sign_in_words.methods_here(sign_in.settings) if not (demo and way == "interactive")
+        self._methods = tuple(
+            method for method in sign_in_words.methods_here(sign_in.settings) if not (demo and method == "interactive")
         )
         lines: list[Content] = [content(_DEMO, "bold $text-warning")] if demo else []
         lines += [content(line) for line in sign_in_words.standing(sign_in.state)]
@@ -131,16 +131,16 @@ class SignInView(ActionView[None]):
         self._update("facts", Content("\n").join(lines))
         rows = self.query_one(ChoiceList)
         rows.clear_options()
-        rows.add_options([METHOD_LABELS[way] for way in self._ways])
+        rows.add_options([METHOD_LABELS[method] for method in self._methods])
         rows.highlighted = 0
         self._update("note", content(who_asks(), "$text-muted"))
-        self._display("sign-in-facts", "sign-in-ways", "sign-in-note")
+        self._display("sign-in-facts", "sign-in-methods", "sign-in-note")
         self._entitle("Sign in" if sign_in.state.needs_person else "Account")
 
-    def begin(self, way: PersonMethod) -> None:
+    def begin(self, method: PersonMethod) -> None:
         """Say that the sign-in service is being asked."""
         self._stop_waiting()
-        self._entitle(f"Sign in: {METHOD_LABELS[way].partition(':')[0].lower()}")
+        self._entitle(f"Sign in: {METHOD_LABELS[method].partition(':')[0].lower()}")
         self._update("facts", Content("Asking the sign-in service…"))
         self._display("sign-in-facts")
         self.take_focus()
@@ -345,7 +345,7 @@ class SigningIn(Feature):
         return True
 
     def _show_when_suitable(self) -> None:
-        """Show the ways to sign in, unless somebody is typing or sees no screen: then only say that it is needed."""
+        """Show the methods to sign in, unless somebody is typing or sees no screen: then only say that it is needed."""
         front, app, sign_in = self._chrome.front, self._chrome.app, self._sign_in
         if front is self.place or sign_in is None:
             return
@@ -367,12 +367,12 @@ class SigningIn(Feature):
             return
         await self._chrome.prepare(self.place)
         if self._attempt is None:
-            self._show_ways()
+            self._show_methods()
         await self._chrome.open(self.place, self._left)
         if self.place.has_class("-narrow"):
             self._give_room()
 
-    def _show_ways(self, trouble: SignInError | None = None) -> None:
+    def _show_methods(self, trouble: SignInError | None = None) -> None:
         if self._sign_in is None:
             return
         needed = self._sign_in.state.needs_person
@@ -389,29 +389,29 @@ class SigningIn(Feature):
     # Signing in
 
     def action_use_method(self) -> None:
-        """Begin with the way under the cursor, in the place of what was under way."""
-        if (way := self.view.way) is None:
+        """Begin with the method under the cursor, in the place of what was under way."""
+        if (method := self.view.method) is None:
             return
-        self.view.begin(way)
+        self.view.begin(method)
         self._chrome.set_status("")
         page_stands = asyncio.Event()
         self._attempt = self._chrome.app.run_worker(
-            self._sign_in_by(way, page_stands), group="sign in", description="sign in", exclusive=True
+            self._sign_in_by(method, page_stands), group="sign in", description="sign in", exclusive=True
         )
-        if way != "device-code":
+        if method != "device-code":
             self._chrome.app.run_worker(
                 _wait_for(page_stands), group=awaited("sign-in page"), description="make the sign-in page"
             )
         self._chrome.refresh()
 
-    async def _sign_in_by(self, way: PersonMethod, page_stands: asyncio.Event) -> None:
+    async def _sign_in_by(self, method: PersonMethod, page_stands: asyncio.Event) -> None:
         assert self._sign_in is not None  # noqa: S101 - the screen opens only on one
         before = self._sign_in.state.account
         try:
-            account = await self._bring_about(way, page_stands)
+            account = await self._bring_about(method, page_stands)
         except SignInError as trouble:
             self._attempt = None
-            self._show_ways(trouble)
+            self._show_methods(trouble)
             self._chrome.set_status("")
         else:
             self._attempt = None
@@ -422,18 +422,18 @@ class SigningIn(Feature):
         finally:
             page_stands.set()
 
-    async def _bring_about(self, way: PersonMethod, page_stands: asyncio.Event) -> Account:
+    async def _bring_about(self, method: PersonMethod, page_stands: asyncio.Event) -> Account:
         assert self._sign_in is not None  # noqa: S101 - the screen opens only on one
-        if way == "device-code":
+        if method == "device-code":
             return await self._sign_in.device_code(self.view.show_code)
 
         def show(page: BrowserPage) -> None:
             # Beside another pane the address could not be marked with the mouse.
             self._give_room()
-            self.view.show_page(page, opened=way == "interactive")
+            self.view.show_page(page, opened=method == "interactive")
             page_stands.set()
 
-        return await self._sign_in.browser(show, open_page=open_page if way == "interactive" else None)
+        return await self._sign_in.browser(show, open_page=open_page if method == "interactive" else None)
 
     def _signed_in(self, account: Account, *, is_new: bool) -> None:
         """Back to where the person was; what waited goes on, and the list is read."""
@@ -444,19 +444,19 @@ class SigningIn(Feature):
             self._workspace.refresh.now(full=True)  # another account may see other runs
 
     def action_leave_sign_in(self) -> None:
-        """Give up the sign-in under way and show the ways again; from there, go back."""
+        """Give up the sign-in under way and show the methods again; from there, go back."""
         if self._attempt is None:
             self._go_back()
             return
         self._attempt.cancel()
         self._attempt = None
-        self._show_ways()
+        self._show_methods()
         self.place.set_status("Sign-in canceled. Its code or address no longer works.", "warning")
 
     def _go_back(self) -> None:
         self._chrome.is_zoomed = False
         # Whoever is somewhere else by now may come back to this screen on the way.
-        self._show_ways()
+        self._show_methods()
         if self._chrome.front is self.place and self._chrome.app.screen is self.place:
             self.place.dismiss()
 
@@ -496,7 +496,7 @@ class SigningIn(Feature):
         self._answer(False)
         self._was_needed = True  # the person knows
         await self._sign_in.sign_out()
-        self._show_ways()
+        self._show_methods()
         self._chrome.set_status(sign_in_words.signed_out(self._sign_in.settings), "success")
 
 

@@ -148,7 +148,7 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
         self.draw()
         self.post_message(ActionView.Changed())
 
-    def rest(self) -> None:
+    def focus_safe(self) -> None:
         """Give the keys to where nothing is sent."""
         self.go_to(self._spots[1])
         self.screen.set_focus(self)
@@ -164,7 +164,7 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
     def leave(self) -> None:
         """One step back: from the reason to the answers, then send nothing."""
         if self.spot == "why":
-            self.rest()
+            self.focus_safe()
         else:
             self._view.frame.dismiss()
 
@@ -315,7 +315,7 @@ class ReviewView(ActionView[str]):
 
     def take_focus(self) -> None:
         """The focus rests on *no*."""
-        self.sheet.rest()
+        self.sheet.focus_safe()
 
     def show_in(self, panel: Panel) -> None:
         if self.sheet.review.operation is not None:
@@ -365,7 +365,7 @@ class NumberReviewView(ActionView[str]):
 
     def take_focus(self) -> None:
         """The number is typed."""
-        self.sheet.rest()
+        self.sheet.focus_safe()
 
     def show_in(self, panel: Panel) -> None:
         if self.sheet.review.operation is not None:

@@ -336,7 +336,7 @@ def task_page(run_id: str, name: str, row: TaskRow | None, now: int, where: str 
         return none_selected("task")
     task, look = row.result, status_look(row.result.status)
     facts = [Fact(f"{task.status or 'no status'} for {name}")]
-    if said := row.said(now):
+    if said := row.summary(now):
         facts.append(Fact(said, "$text-error" if task.is_failed else ""))
     if task.processing_info and task.processing_info not in said:
         facts.append(Fact(task.processing_info))
