@@ -489,6 +489,33 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("close_by_quit", "help", ("q",), "close", "Close the help.", meaning="quit"),
 )
 
+FEATURES: Final[Mapping[str, str]] = {
+    "listing": "watch refresh refresh_all pause",
+    "panes": "next_tab previous_tab leave_panel next_match zoom focus_left focus_panel",
+    "helping": "help palette",
+    "switching": "profiles simulate read_only theme",
+    "arranging": f"sort_order columns problems views {' '.join(action.id for action in _views())}",
+    "opening": "open_run open_user open_task",
+    "copying": "copy copy_entry copy_tab copy_chosen show_chosen save_chosen copy_handoff copy_code",
+    "leaving": "suspend",
+    "signing_in": "sign_in use_method leave_sign_in sign_out",
+    "changes.editing": "edit review leave discard discard_merge",
+    "changes.bulk_editing": "mark_all invert_marks mark_range",
+    "changes.acting": "act act_on_workflow",
+    "changes.bulk_sending": "bulk stop_bulk open_result retry undo_bulk export_results",
+    "changes.following": "new_workflow_run new_run result_run",
+    "changes.journaling": "journal entry check decide undo_entry export undo",
+    "changes.waiting": "stop_waiting",
+    "triage.triaging": "next_problem handled snooze note",
+    "triage.explaining": "causes cause_runs",
+    "triage.overviewing": "overview counts workflow_runs",
+    "triage.tracing": "people open_persons_run",
+}
+"""The features, by their files, with the ids of the actions that each performs: it is loaded at the key of one. All
+others are performed by the view or the frame that has the keys."""
+
+FEATURE_OF: Final = {action_id: feature for feature, ids in FEATURES.items() for action_id in ids.split()}
+
 _PLAIN_KEYS: Final = frozenset({"left", "right", "enter", "escape", "tab", "shift+tab"})
 """Keys that nobody has to look up."""
 

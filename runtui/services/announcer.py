@@ -23,11 +23,11 @@ class Announcer(Generic[T]):
         self._listeners.append(listener)
 
         def unsubscribe() -> None:
-            if listener in self._listeners:
-                self._listeners.remove(listener)
+            self._listeners = [other for other in self._listeners if other is not listener]
 
         return unsubscribe
 
     def announce(self, news: T) -> None:
-        for listener in tuple(self._listeners):
+        """Tell every listener; one that subscribes meanwhile hears it too."""
+        for listener in self._listeners:
             listener(news)

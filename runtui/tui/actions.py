@@ -12,10 +12,18 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from textual.binding import Binding, BindingType, Keymap
 
 from runtui.keys.actions import Action, Need, Scope, in_scopes, key_of, remapped
+from runtui.tui import Later
 
 if TYPE_CHECKING:
-    from runtui.domain.report import Outcome
+    from runtui.auth.signin import SignIn
+    from runtui.domain import report
+    from runtui.services import journal_query
     from runtui.services.journal import Entry
+    from runtui.services.writing import undo
+    from runtui.tui.words import sign_in_words
+else:
+    report, journal_query = Later("runtui.domain.report"), Later("runtui.services.journal_query")
+    undo, sign_in_words = Later("runtui.services.writing.undo"), Later("runtui.tui.words.sign_in_words")
 
 
 class ActionContext(NamedTuple):
@@ -46,7 +54,7 @@ class ActionContext(NamedTuple):
     marks: int = 0
     marked_runs: int = 0
     """How many runs a change is for; 0 where it is for the run under the cursor."""
-    outcomes: frozenset[Outcome | None] = frozenset()
+    outcomes: frozenset[report.Outcome | None] = frozenset()
     """How the changes in sight have ended, of those to many runs; None: one is on its way."""
     is_action: bool = False
     """Those changes are actions of the service."""
@@ -54,11 +62,8 @@ class ActionContext(NamedTuple):
     """Many runs were changed in this session."""
     profiles: int = 0
     """How many profiles this session can switch between."""
-    why_no_sign_in: str | None = None
-    """Why no person signs in here; None when one does."""
-    is_signed_in: bool = False
-    is_signed_out: bool = False
-    """A person has to sign in."""
+    sign_in: SignIn | None = None
+    """What signs in here; None where a token was supplied."""
     is_signing_in: bool = False
     """A sign-in is in progress."""
     is_searching: bool = False
@@ -110,9 +115,7 @@ def _needs_entry(now: ActionContext) -> str | None:
 
 def _needs_own_entry(now: ActionContext) -> str | None:
     if now.entry is not None and now.entry.damage:
-        from runtui.services.journal_query import damage_sentence
-
-        return damage_sentence(now.entry)
+        return journal_query.damage_sentence(now.entry)
     if now.is_elsewhere:
         return "This change was made on another server; start runtui on that one."
     return _needs_entry(now)
@@ -120,18 +123,12 @@ def _needs_own_entry(now: ActionContext) -> str | None:
 
 def _may_undo(now: ActionContext) -> str | None:
     why = _may_write(now) or _needs_own_entry(now)
-    if why is not None or now.entry is None:
-        return why
-    from runtui.services.writing.undo import why_not as why_no_undo
-
-    return why_no_undo(now.entry)
+    return why if why is not None or now.entry is None else undo.why_not(now.entry)
 
 
 def _needs_unknown(now: ActionContext) -> str | None:
-    from runtui.domain.report import Outcome
-
     why = _needs_own_entry(now)
-    if why is not None or now.entry is None or now.entry.outcome is Outcome.UNKNOWN:
+    if why is not None or now.entry is None or now.entry.outcome is report.Outcome.UNKNOWN:
         return why
     return "The outcome of this change is known." if now.entry.is_settled else "This change is in progress."
 
@@ -142,17 +139,28 @@ def _may_check(now: ActionContext) -> str | None:
 
 
 def _may_retry(now: ActionContext) -> str | None:
-    from runtui.domain.report import Outcome
-
-    return _may_write(now) or (None if Outcome.NOT_DONE in now.outcomes else "There is no change that was not done.")
+    is_there = report.Outcome.NOT_DONE in now.outcomes
+    return _may_write(now) or (None if is_there else "There is no change that was not done.")
 
 
 def _may_undo_bulk(now: ActionContext) -> str | None:
     if now.is_action:
         return "An action cannot be undone."
-    from runtui.domain.report import Outcome
+    is_there = report.Outcome.DONE in now.outcomes
+    return _may_write(now) or (None if is_there else "There is no change that was done.")
 
-    return _may_write(now) or (None if Outcome.DONE in now.outcomes else "There is no change that was done.")
+
+def _needs_account(now: ActionContext) -> str | None:
+    return sign_in_words.why_nobody(now.sign_in, is_demo=now.is_demo)
+
+
+def _is_signed_in(now: ActionContext) -> bool:
+    return now.sign_in is not None and now.sign_in.state.account is not None
+
+
+def _needs_signing_in(now: ActionContext) -> str | None:
+    is_needed = now.sign_in is not None and not _is_signed_in(now) and _needs_account(now) is None
+    return None if is_needed else "Nobody has to sign in."
 
 
 def _may_sign_in(now: ActionContext) -> str | None:
@@ -184,9 +192,9 @@ REASONS: Final[Mapping[Need, Reason]] = {
     "profiles": lambda now: (
         None if now.profiles > 1 else "There is no other profile; `runtui config path` shows where to add one."
     ),
-    "account": lambda now: now.why_no_sign_in,
-    "signed in": lambda now: None if now.is_signed_in else "Nobody is signed in.",
-    "signed out": lambda now: None if now.is_signed_out else "Nobody has to sign in.",
+    "account": _needs_account,
+    "signed in": lambda now: None if _is_signed_in(now) else "Nobody is signed in.",
+    "signed out": _needs_signing_in,
     "no sign-in": _may_sign_in,
     "code": lambda now: None if now.is_signing_in else "There is no code or address to copy yet.",
     "search": lambda now: None if now.is_searching else f"Nothing is searched for; {key_of('search')} searches.",
@@ -246,8 +254,9 @@ def hints(actions: Collection[Action], now: ActionContext, *, typing: bool = Fal
     found = []
     for action in sorted((action for action in actions if action.weight), key=lambda action: -action.weight):
         key = action.key_while_typing if typing else action.shown_key
-        applies = action.needs in _STEPS or why_not(action, now) is None
-        if key is not None and applies and action.id not in here and REASONS[action.hinted](now) is None:
+        if key is None or action.id in here or REASONS[action.hinted](now) is not None:
+            continue
+        if action.needs in _STEPS or why_not(action, now) is None:
             found.append((action, key))
     helps = [hint for hint in found if hint[0].id == "help"]
     return [hint for hint in found if hint not in helps][:MOST_HINTS] + helps

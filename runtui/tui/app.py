@@ -28,7 +28,7 @@ from runtui.tui.actions import bindings, textual_keymap
 from runtui.tui.features.feature import Announced, Features
 from runtui.tui.features.leaving import Leaving
 from runtui.tui.features.listing import Listing
-from runtui.tui.features.wiring import Preparation, Stages, every_feature
+from runtui.tui.features.wiring import Preparation, Stages, feature_in
 from runtui.tui.keys import KeyQueue, is_from_terminal
 from runtui.tui.output import DifferentialOutput
 from runtui.tui.screens.frame import PREPARE, Chrome, Frame
@@ -127,7 +127,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self._stages = stages or Stages()
         self.chrome = Chrome(self, workspace, sandbox, profiles)
         self.runs = RunsView(workspace)
-        self.wired = Features(self.chrome, self.runs, every_feature)
+        self.wired = Features(self.chrome, self.runs, feature_in, self.keys.rest)
         self.preparation = Preparation(self.wired)
         self.takes_mouse = settings.mouse
         """Whether the mouse is asked of the terminal."""
@@ -166,7 +166,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     def _begin(self) -> None:
         """Show what the store has, now that the list stands and before it is drawn; the rest once it is."""
         self.wired[Listing].show_stored()
-        preparing = self.preparation.prepare(self.keys.rest, self._stages)
+        preparing = self.preparation.prepare(self._stages)
         self.call_after_refresh(self.run_worker, preparing, group=PREPARE, description="prepare the rest")
 
     async def on_announced(self, event: Announced[object]) -> None:

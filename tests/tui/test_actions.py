@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pkgutil import walk_packages
+from types import SimpleNamespace
 from typing import Any
 
 from rich.cells import cell_len
@@ -10,10 +12,12 @@ from textual import events
 from textual.widgets import Input, Static
 
 from runtui.keys.actions import ACTIONS, VIEWS, Scope, in_scopes, remap
+from runtui.keys.actions import FEATURES as FEATURE_FILES
 from runtui.keys.help import help_rows
 from runtui.keys.keymap import read_keys
 from runtui.keys.names import key_text
 from runtui.services.store import RunQuery
+from runtui.tui import features
 from runtui.tui.actions import ActionContext, hints, why_not
 from runtui.tui.app import RuntuiApp
 from runtui.tui.features.changes.bulk_sending import ResultsView
@@ -25,7 +29,7 @@ from runtui.tui.features.signing_in import SignInView
 from runtui.tui.features.triage.explaining import CausesView
 from runtui.tui.features.triage.overviewing import OverviewView
 from runtui.tui.features.triage.tracing import PeopleView, PersonView
-from runtui.tui.features.wiring import every_feature
+from runtui.tui.features.wiring import feature_in
 from runtui.tui.resources import run_filter
 from runtui.tui.screens.form import FormView
 from runtui.tui.screens.frame import ActionView, Frame
@@ -43,7 +47,7 @@ from runtui.tui.widgets.search_bar import SearchBar
 from runtui.tui.widgets.side_panel import SidePanel
 from tests.tui.conftest import Opener
 
-FEATURES: tuple[type, ...] = tuple(every_feature())
+FEATURES: tuple[type, ...] = tuple(map(feature_in, FEATURE_FILES))
 
 HOMES: dict[Scope, tuple[type, ...]] = {
     "table": (LineTable,),
@@ -82,8 +86,12 @@ HOMES: dict[Scope, tuple[type, ...]] = {
 """Who may have the actions of a scope: its view, the frame, or a feature."""
 
 
-def test_the_help_is_there_before_the_features_that_take_long_to_load() -> None:
-    assert "Helping" in [kind.__name__ for kind in FEATURES[:3]]
+def test_each_feature_is_declared_with_the_actions_that_it_performs() -> None:
+    found = {name: {part for part in vars(feature_in(name)) if part[:7] == "action_"} for name in FEATURE_FILES}
+    assert found == {name: {f"action_{part}" for part in ids.split()} for name, ids in FEATURE_FILES.items()}
+    files = {file.name for file in walk_packages(features.__path__, f"{features.__name__}.") if not file.ispkg}
+    without_a_feature = {"feature", "wiring", "changes.lists"}
+    assert {file.removeprefix(f"{features.__name__}.") for file in files} - without_a_feature == set(FEATURE_FILES)
 
 
 def test_every_action_has_a_method_a_key_and_a_line_of_help() -> None:
@@ -120,12 +128,13 @@ def hinted(*scopes: Scope, typing: bool = False, **facts: Any) -> str:
 def test_a_hint_line_names_five_actions_that_apply_now_and_the_help() -> None:
     runs: tuple[Scope, ...] = ("runs", "rows", "row", "run", "app")
     on_a_run = {"has_run": True, "has_list": True, "has_row": True}
+    nobody = SimpleNamespace(is_person=True, state=SimpleNamespace(account=None))
     assert hinted(*runs, **on_a_run) == "edit open_run filter causes act help"
     assert hinted(*runs, **on_a_run, has_own_change=True) == "edit open_run filter undo causes help"
     assert hinted(*runs, **on_a_run, is_demo=True) == "edit open_run filter causes simulate help"
     assert hinted(*runs, **on_a_run, why_read_only="A profile.") == "open_run filter causes next_problem copy help"
     assert hinted(*runs, has_list=True) == "filter causes problems journal overview help"
-    assert hinted(*runs, has_list=True, is_signed_out=True).startswith("sign_in filter"), "the way on"
+    assert hinted(*runs, has_list=True, sign_in=nobody).startswith("sign_in filter"), "the way on"
     causes: tuple[Scope, ...] = ("causes", *VIEWS["causes"], "app")
     assert hinted(*causes, has_list=True, has_row=True) == "cause_runs filter leave_place copy mark help"
     assert hinted(*causes, has_list=True) == "filter leave_place journal overview sort help"

@@ -54,11 +54,22 @@ async def test_at_rest_few_places_are_mounted_and_nothing_that_judges_values_is_
     properties._validator.cache_clear()
     async with open_session(ahead=True) as session:
         await first_listing_followed_up(session)
-        frames = [screen for screen in session.app._installed_screens.values() if isinstance(screen, Frame)]
-        assert {frame.view.scope for frame in frames if frame.is_mounted} == {"users", "edit", "review"}
+        assert mounted(session) == {"edit"}
         assert properties._validator.cache_info().misses == 0
+        assert {type(feature).__name__ for feature in session.app.wired.built} == {
+            "Editing", "Listing", "Triaging", "Waiting",
+        }  # fmt: skip
         await session.press("e")
         await session.until(lambda: properties._validator.cache_info().misses == 3)  # text, count and datetime
+        assert mounted(session) == {"edit"}
+        await session.press("enter", "down", "enter")
+        await session.until(lambda: mounted(session) == {"edit", "review"})
+
+
+def mounted(session: Session) -> set[str]:
+    """The places that are mounted beside the list."""
+    frames = [screen for screen in session.app._installed_screens.values() if isinstance(screen, Frame)]
+    return {frame.view.scope for frame in frames if frame.is_mounted}
 
 
 @pytest.mark.bench

@@ -57,7 +57,7 @@ async def test_the_days_that_there_is_room_for_are_in_sight(
         assert shown == [f"day{back}" for back in reversed(range(days))]
         assert {column.key: width for column, width in layout}["workflow"] >= 12
         session.workspace.store.put_workflows([{"id": "w", "displayName": "Another"}])
-        session.app.wired[Overviewing].follow_clock()
+        session.app.wired[Overviewing].draw_again()
         await session.until(lambda: "Another" in session.text() or len(view.list.rows) > view.list.table.size.height)
         assert view.list.table.arrangement.layout(view.list.table.size.width) == layout
 
@@ -108,7 +108,8 @@ async def test_what_time_alone_changes_is_drawn(open_session: Opener, monkeypatc
         later = now_ticks() + 3 * 86_400 * TICKS_PER_SECOND
         monkeypatch.setattr("runtui.services.store.now_ticks", lambda: later)
         monkeypatch.setattr("runtui.tui.features.triage.overviewing.now_ticks", lambda: later)
-        session.app.wired[Overviewing].follow_clock()
+        session.app.chrome.show_trouble()
+        session.app.wired[Overviewing].draw_again()
         await session.until(lambda: "running" not in session.text().splitlines()[1])
         await session.until(lambda: all(not day.runs for row in view.list.rows for day in row.days[-2:]))
 

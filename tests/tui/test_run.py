@@ -97,7 +97,6 @@ async def test_enter_leads_to_the_tasks_of_a_user_and_esc_back_to_the_same_row(o
 
 async def test_keys_typed_ahead_reach_what_they_open(open_session: Opener) -> None:
     async with open_session(size=(80, 24), ahead=True) as session:
-        assert all(place.is_mounted for place in session.app.chrome.places)
         await to_the_failed_run(session)
         await type_keys(session, ["enter", "/", "f", "a", "i", "l", "e", "d", "enter", "space"], "in one packet")
         assert session.view == "users"

@@ -47,16 +47,6 @@ class Arranging(Feature):
         super().__init__(features)
         self._preferences = self._workspace.preferences
 
-    def start(self) -> None:
-        self.hear(self._preferences.failed.subscribe, self._say)
-        if self._preferences.fault is not None:
-            self._say(self._preferences.fault)
-        elif filter_text := self._runs.why_unfiltered:
-            self._chrome.set_status(f"The filter of the last session cannot be used here: {filter_text}", "warning")
-
-    def _say(self, fault: RuntuiError) -> None:
-        self._chrome.set_status(str(fault), "warning")
-
     # Order
 
     async def action_sort_order(self) -> None:

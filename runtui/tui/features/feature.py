@@ -8,15 +8,17 @@ the event loop, in the order in which it was announced.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from inspect import isawaitable
-from typing import Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from textual.message import Message
 
 from runtui.errors import RuntuiError
+from runtui.keys.actions import FEATURE_OF
+from runtui.services.announcer import Announcer
 from runtui.tui.actions import ActionContext
-from runtui.tui.screens.frame import Chrome
+from runtui.tui.screens.frame import Chrome, Frame
 from runtui.tui.screens.runs import RunsView
 
 FeatureT = TypeVar("FeatureT", bound="Feature")
@@ -24,6 +26,9 @@ _T = TypeVar("_T")
 
 
 News = TypeVar("News")
+
+FOLLOW_CHANGES: Final = ("changes.editing", "changes.bulk_sending", "changes.following", "changes.journaling")
+"""The files of the features that tell what became of a change."""
 
 Subscribe = Callable[[Callable[[News], None]], object]
 """How a service takes a listener."""
@@ -116,16 +121,24 @@ class Feature:
 
 
 class Features:
-    """The features of one session, by their classes, of which `every` gives all in the order in which they are
-    built.
+    """The features of one session, by their classes.
+
+    Args:
+        chrome: What the screens have in common.
+        runs: The list.
+        load: Loads the class of a feature by its file.
+        rest: Waits until nothing that was typed is left to do.
     """
 
-    def __init__(self, chrome: Chrome, runs: RunsView, every: Callable[[], Iterable[type[Feature]]]) -> None:
+    def __init__(
+        self, chrome: Chrome, runs: RunsView, load: Callable[[str], type[Feature]], rest: Callable[[], Awaitable[None]]
+    ) -> None:
         self.chrome = chrome
         self.runs = runs
-        self._every = every
+        self.rest = rest
+        self._load = load
         self._built: dict[type[Feature], Feature] = {}
-        chrome.owners = self
+        chrome.owners = self._owners
 
     def __getitem__(self, kind: type[FeatureT]) -> FeatureT:
         """A feature, built and started where it is not."""
@@ -137,10 +150,29 @@ class Features:
         assert isinstance(found, kind)  # noqa: S101 - for the type checker
         return found
 
-    def __iter__(self) -> Iterator[Feature]:
-        """All of them, each built when it is its turn."""
-        for kind in self._every():
-            yield self[kind]
+    def _owners(self, action_id: str) -> Iterator[Feature]:
+        if action_id in FEATURE_OF:
+            yield self[self._load(FEATURE_OF[action_id])]
+
+    def build(self, *names: str) -> None:
+        """Build those of some files, in this order."""
+        for name in names:
+            self[self._load(name)]
+
+    def awake(self, service: Announcer[News], *names: str) -> None:
+        """Build those of some files when a service that speaks on the event loop first has something to tell, which
+        they hear too."""
+
+        def wake(_news: News) -> None:
+            end()
+            self.build(*names)
+
+        end = service.subscribe(wake)
+
+    async def mount_at_rest(self, place: Callable[[], Frame[Any]]) -> None:
+        """Mount what is likely to be opened next, while the person looks at something else."""
+        await self.rest()
+        await self.chrome.prepare(place())
 
     @property
     def built(self) -> Sequence[Feature]:

@@ -19,6 +19,7 @@ from runtui.services.store import Store
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.resources import RUNS
 from runtui.tui.screens.runs import READING_RUNS
+from runtui.tui.widgets.line_table import CLOCK_SECONDS
 
 if TYPE_CHECKING:
     from runtui.services.refresh import Progress
@@ -44,10 +45,21 @@ class Listing(Feature):
         self.hear(self._workspace.store.changed.subscribe, self._tell_of_ends)
         self.hear(self._workspace.progressed.subscribe, self._listing_changed, only_newest=True)
         self.hear(self._workspace.exchanged.subscribe, self._chrome.panel.exchange_ended, only_newest=True)
+        # Runs get stuck and days end without a change of the store.
+        self._chrome.app.set_interval(CLOCK_SECONDS, self._chrome.show_trouble)
+        self.hear(self._workspace.preferences.failed.subscribe, self._say_lost)
         self._chrome.show_runs = self._show_runs
 
+    def _say_lost(self, fault: RuntuiError) -> None:
+        self._chrome.set_status(str(fault), "warning")
+
     def show_stored(self) -> None:
+        """Show what the store has, or say why that is not as it was left."""
         self._runs.reload()
+        if (fault := self._workspace.preferences.fault) is not None:
+            self._say_lost(fault)
+        elif why := self._runs.why_unfiltered:
+            self._chrome.set_status(f"The filter of the last session cannot be used here: {why}", "warning")
         if (progress := self._workspace.progress) is not None:
             self._listing_changed(progress)
         else:

@@ -54,7 +54,7 @@ class Opening(Feature):
         super().__init__(features)
         self.users = UsersView()
         self.tasks = TasksView()
-        self._users_place = self._chrome.place(self.users, ahead=True)
+        self._users_place = self._chrome.place(self.users)
         self._tasks_place = self._chrome.place(self.tasks)
         self._is_reading = False
         self._is_showing = False

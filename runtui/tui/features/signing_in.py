@@ -293,14 +293,7 @@ class SigningIn(Feature):
         self.stop_asking()
 
     def extend(self, context: ActionContext) -> ActionContext:
-        why_not = sign_in_words.why_nobody(self._sign_in, is_demo=self._chrome.sandbox is not None)
-        is_signed_in = self._sign_in is not None and self._sign_in.state.account is not None
-        return context._replace(
-            why_no_sign_in=why_not,
-            is_signing_in=self._attempt is not None,
-            is_signed_in=is_signed_in,
-            is_signed_out=why_not is None and not is_signed_in,
-        )
+        return context._replace(is_signing_in=self._attempt is not None)
 
     # Who is signed in
 

@@ -1,48 +1,30 @@
-"""Which features there are, and getting ready all that the first keys did not ask for.
+"""Loading features, and getting ready what the first keys did not ask for.
 
-Invariant: all features are loaded once keys rest, and then the places mounted that are opened most, so that the first
-keys wait for no more than they need. What is drawn, or judges values, takes megabytes: it waits for its key.
+Invariant: a feature is loaded at its key, or when there is something that it tells. Code, and what is mounted, takes
+megabytes: once keys rest, that is spent on the form alone, which has to open at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
-from functools import cache
+from collections.abc import Callable, Iterator
 from importlib import import_module
-from itertools import chain
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from runtui.tui import features
-from runtui.tui.features.feature import Feature, Features
+from runtui.tui import Later, features
+from runtui.tui.features.feature import FOLLOW_CHANGES, Feature, Features
 from runtui.tui.features.listing import Listing
 
-PRESSED_MOST: Final = (
-    "listing", "panes", "helping", "switching", "arranging", "opening", "changes.editing", "triage.triaging",
-    "changes.bulk_editing",
-)  # fmt: skip
-"""The files of the features that are built first."""
+if TYPE_CHECKING:
+    from runtui.tui.features.changes import editing
+else:
+    editing = Later("runtui.tui.features.changes.editing")
 
 
-def every_feature() -> Iterator[type[Feature]]:
-    """The classes of all features: those in any file of this package, each loaded when it is its turn."""
-    yield from chain.from_iterable(map(_in_file, PRESSED_MOST))
-    yield from chain.from_iterable(_in_file(name) for name in _files() if name not in PRESSED_MOST)
-
-
-def _in_file(name: str) -> Iterator[type[Feature]]:
+def feature_in(name: str) -> type[Feature]:
+    """The class of the feature in a file of this package, which is loaded."""
     module = import_module(f"{features.__name__}.{name}")
-    for kind in vars(module).values():
-        if isinstance(kind, type) and Feature in kind.__bases__ and kind.__module__ == module.__name__:
-            yield kind
-
-
-@cache
-def _files() -> tuple[str, ...]:
-    from pkgutil import walk_packages
-
-    here = f"{features.__name__}."
-    found = walk_packages(features.__path__, here)
-    return tuple(file.name.removeprefix(here) for file in found if not file.ispkg)
+    kinds = (kind for kind in vars(module).values() if isinstance(kind, type) and Feature in kind.__bases__)
+    return next(kind for kind in kinds if kind.__module__ == module.__name__)
 
 
 class Stages(NamedTuple):
@@ -60,33 +42,44 @@ class Preparation:
     def __init__(self, wired: Features) -> None:
         self._wired = wired
         self.is_followed_up = False
-        """Whether every feature is there, and has told what it found at the start."""
+        """Whether every feature that has something to tell at the start is there, and has told it."""
         self.is_prepared = False
-        """Whether what is mounted before its key is mounted."""
+        """Whether the form is mounted."""
 
-    async def prepare(self, rest: Callable[[], Awaitable[None]], stages: Stages) -> None:
-        """Whenever keys rest (`rest` waits until nothing that was typed is left to do), load what was not asked for
-        yet, then mount the places that are opened most.
-        """
-        chrome = self._wired.chrome
-        await rest()
-        if chrome.workspace.progress is not None:  # it was begun before the screen, and may be held for the first keys
-            chrome.workspace.refresh.start()
-        await chrome.workspace.load_triage()
-        for _ in self._wired:
-            await rest()
-        from runtui.tui.features.changes.editing import Editing
-
+    async def prepare(self, stages: Stages) -> None:
+        """Whenever keys rest, load what was not asked for yet and has to be there, then mount the form."""
+        wired, workspace = self._wired, self._wired.chrome.workspace
+        await wired.rest()
+        if workspace.progress is not None:  # it was begun before the screen, and may be held for the first keys
+            workspace.refresh.start()
+        await workspace.load_triage()
+        for name in self._have_news():
+            await wired.rest()
+            wired.build(name)
+        wired.awake(workspace.reconciler.changed, *FOLLOW_CHANGES)
+        wired.awake(workspace.reconciler.failed, *FOLLOW_CHANGES)
+        await wired.rest()
         stages.begin()
-        await self._wired[Listing].is_read.wait()
-        self._wired[Editing].tell_of_unlisted_drafts()
+        await wired[Listing].is_read.wait()
+        wired[editing.Editing].tell_of_unlisted_drafts()
         self.is_followed_up = True
         if not self.is_prepared:
-            for place in chrome.places:
-                await rest()
-                await chrome.prepare(place)
-            await rest()
+            await wired.mount_at_rest(lambda: wired[editing.Editing].place)
+            await wired.rest()
             # The first rows stand where they belong: from here on the cursor belongs to its run.
-            self._wired.runs.table.row_under_cursor(hold=True)
+            wired.runs.table.row_under_cursor(hold=True)
             stages.prepared()
             self.is_prepared = True
+
+    def _have_news(self) -> Iterator[str]:
+        """The files of the features that have something to tell at the start, or look for it from time to time; the
+        form's, for it has to open at once."""
+        workspace = self._wired.chrome.workspace
+        yield "changes.editing"
+        yield "triage.triaging"
+        if workspace.sign_in is not None:
+            yield "signing_in"
+        drafts, reconciler = workspace.drafts, workspace.reconciler
+        trouble = drafts.fault or reconciler.fault or reconciler.broken
+        if trouble or len(drafts) or reconciler.unsettled or reconciler.settled:
+            yield from FOLLOW_CHANGES

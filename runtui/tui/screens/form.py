@@ -19,7 +19,6 @@ from runtui.domain.properties import EDITABLE
 from runtui.domain.text import count_words
 from runtui.domain.times import ago, moment_text, now_ticks, parse_ticks
 from runtui.keys.actions import Scope
-from runtui.services.drafts import Drafts
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.text import content, in_lines, middle, plain
@@ -149,10 +148,10 @@ class FormView(ActionView[None]):
 
     scope = "edit"
 
-    def __init__(self, drafts: Drafts) -> None:
-        """A form that keeps each state of its draft before it is drawn: what is seen is on its way to the disk."""
+    def __init__(self, keep: Callable[[Draft], None]) -> None:
+        """A form that has each state of its draft kept before it is drawn: what is seen is on its way to the disk."""
         super().__init__()
-        self.editor = DraftEditor(drafts.keep)
+        self.editor = DraftEditor(keep)
         self._disputed: tuple[Conflict, ...] = ()
         """What was typed and changed on the server meanwhile, as far as it was told."""
         self._workflow_name = ""

@@ -100,10 +100,8 @@ class Chrome:
         self.panel = Panel(app, workspace)
         self.extensions: list[Callable[[ActionContext], ActionContext]] = []
         """Each adds what one feature knows of what can be done now."""
-        self.owners: Iterable[object] = ()
-        """Who may have an action beside the screen in front; whoever asks the next one has it built."""
-        self.places: list[Frame[Any]] = []
-        """The screens to be mounted before they are opened."""
+        self.owners: Callable[[str], Iterable[object]] = lambda _action_id: ()
+        """Who performs an action by its id, beside the screen in front: it is loaded where it is not."""
         self.headline = Headline()
         self.trouble = TenantTrouble()
         self.show_runs: Callable[[str], Awaitable[None]]
@@ -123,12 +121,10 @@ class Chrome:
         """Whether keys go to the frame of a view."""
         return self.app.screen is self.front and self.front.view is view
 
-    def place(self, view: ActionView[Any], *, ahead: bool = False) -> Frame[Any]:
-        """The screen of a view that stays mounted once it was opened; `ahead`, for half a megabyte, before that."""
+    def place(self, view: ActionView[Any]) -> Frame[Any]:
+        """The screen of a view that stays mounted once it was opened."""
         place = Frame[Any](self, view)
         self.app.install_screen(place, view.name or view.scope)
-        if ahead:
-            self.places.append(place)
         return place
 
     async def prepare(self, place: Frame[Any]) -> None:
@@ -186,6 +182,7 @@ class Chrome:
         context = ActionContext(
             is_searching=self.panel.is_searching,
             is_demo=self.sandbox is not None,
+            sign_in=workspace.sign_in,
             has_shell=shell_waits(),
             profiles=len(self.profiles or ()),
             why_read_only=self._why_read_only(),
@@ -515,7 +512,7 @@ class Frame(DrawnOnce[ScreenResultType]):
             return
         if action.scope in self._own_scopes:
             self.view.before(action_id)
-        owners = chain((self.view, self.view.list, self, self.panel), self.chrome.owners)
+        owners = chain((self.view, self.view.list, self, self.panel), self.chrome.owners(action_id))
         found = (getattr(owner, f"action_{action_id}", None) for owner in owners)
         # Before the reason: a feature that was not asked for yet may be the one that knows it.
         run = partial(self.run_action, action.call) if action.call else next(filter(None, found))

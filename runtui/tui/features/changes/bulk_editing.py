@@ -21,7 +21,6 @@ from runtui.domain.triage.service_actions import Operation, ServiceAction
 from runtui.keys.actions import key_of
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.changes.bulk_sending import BulkSending, marked_runs
-from runtui.tui.features.changes.editing import Editing
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import awaited
 from runtui.tui.screens.form import DraftEditor
@@ -118,7 +117,6 @@ class BulkEditing(Feature):
 
     def __init__(self, features: Features) -> None:
         super().__init__(features)
-        self._editing = features[Editing]
         self._sending = features[BulkSending]
         self.form = BulkFormView(self.review)
         self.place = self._chrome.place(self.form)
@@ -165,14 +163,8 @@ class BulkEditing(Feature):
 
     # e: the form
 
-    async def action_edit(self) -> None:
-        """Open the marked runs, or the run under the cursor where none is marked."""
-        if marks := self.marks:
-            await self._open(marks)
-        elif (run_id := self._chrome.hold_run()) is not None:
-            await self._editing.open(run_id)
-
-    async def _open(self, marks: frozenset[str]) -> None:
+    async def open(self, marks: frozenset[str]) -> None:
+        """Open the marked runs."""
         runs = await self.in_thread(lambda: marked_runs(self._workspace, marks))
         if runs is None:
             return

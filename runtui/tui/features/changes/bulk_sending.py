@@ -32,7 +32,7 @@ from runtui.services.writing.save import Save
 from runtui.services.writing.undo import drafts_to_undo
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.changes.lists import RESULTS, ResultRow
-from runtui.tui.features.feature import Feature, Features
+from runtui.tui.features.feature import FOLLOW_CHANGES, Feature, Features
 from runtui.tui.keys import awaited
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
@@ -195,6 +195,7 @@ class BulkSending(Feature):
             return noted
 
         self.hear(lambda tell: saves.changed.subscribe(note(tell)), self._follow)
+        self._features.awake(saves.changed, *FOLLOW_CHANGES)
         self.hear(reconciler.changed.subscribe, self._entry_settled)
 
     def extend(self, context: ActionContext) -> ActionContext:

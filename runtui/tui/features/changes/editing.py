@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rich.cells import cell_len
 from textual import events
@@ -25,16 +26,24 @@ from runtui.errors import RuntuiError, UsageError
 from runtui.keys.actions import key_of
 from runtui.services.store import StoredRun, workflow_name_of
 from runtui.services.writing.save import Save
+from runtui.tui import Later
 from runtui.tui.features.changes.waiting import Waiting
-from runtui.tui.features.feature import Feature, Features
+from runtui.tui.features.feature import FOLLOW_CHANGES, Feature, Features
 from runtui.tui.screens.form import FormView
-from runtui.tui.screens.frame import ActionView
+from runtui.tui.screens.frame import PREPARE, ActionView, Frame
 from runtui.tui.screens.panel import Panel
-from runtui.tui.screens.review import ReviewView, review_of
 from runtui.tui.text import content, fit, middle, plain
 from runtui.tui.widgets.chrome import Severity
 from runtui.tui.widgets.inputs import ChoiceList
-from runtui.tui.words import pages, sign_in_words, write_words
+from runtui.tui.words import sign_in_words, write_words
+
+if TYPE_CHECKING:
+    from runtui.tui.features.changes import bulk_editing
+    from runtui.tui.screens import review as reviews
+    from runtui.tui.words import pages
+else:
+    bulk_editing = Later("runtui.tui.features.changes.bulk_editing")
+    reviews, pages = Later("runtui.tui.screens.review"), Later("runtui.tui.words.pages")
 
 _WORDS: Final[Mapping[Side, str]] = {"ours": "yours", "theirs": "theirs"}
 _TITLES: Final = ("property", "as opened", "theirs", "yours", "chosen")
@@ -186,20 +195,37 @@ class Editing(Feature):
 
     def __init__(self, features: Features) -> None:
         super().__init__(features)
-        self.form = FormView(self._workspace.drafts)
-        self.place = self._chrome.place(self.form, ahead=True)
-        self._review = ReviewView()
-        self.review_place = self._chrome.place(self._review, ahead=True)
+
+        def keep(draft: Draft) -> None:
+            self._workspace.drafts.keep(draft)
+            if draft.edits and "_review" not in vars(self):  # it comes next: while the person looks, it is mounted
+                self.aside(features.mount_at_rest(lambda: self._review[1]), PREPARE)
+
+        self.form = FormView(keep)
+        self.place = self._chrome.place(self.form)
         self._waiting = features[Waiting]
         self._last_sent = ""
         """The run whose change was confirmed last."""
 
+    @cached_property
+    def _review(self) -> tuple[reviews.ReviewView, Frame[str]]:
+        """The review and its screen, loaded once there is something to review."""
+        return (view := reviews.ReviewView()), self._chrome.place(view)
+
     def start(self) -> None:
         changed = self._workspace.saves.changed
         self.hear(lambda tell: changed.subscribe(_alone(tell)), self._save_changed)
+        self._features.awake(changed, *FOLLOW_CHANGES)
         self.hear(self._workspace.drafts.failed.subscribe, self.tell_drafts_failed)
 
     # e: the form
+
+    async def action_edit(self) -> None:
+        """Open the marked runs, or the run under the cursor where none is marked."""
+        if self._chrome.front.view is self._runs and self._runs.table.marks:
+            await self._features[bulk_editing.BulkEditing].open(self._runs.table.marks)
+        elif (run_id := self._chrome.hold_run()) is not None:
+            await self.open(run_id)
 
     async def open(self, run_id: str) -> None:
         """Open the draft of a run: a new one, or the one that was left, with the values in conflict first if any.
@@ -208,7 +234,7 @@ class Editing(Feature):
         """
         if (stored := self._chrome.listed(run_id)) is None:
             return
-        left, hint = self._workspace.drafts.get(run_id), self._hint()
+        left, hint = self._workspace.drafts.get(run_id), sign_in_words.cannot_write(self._workspace.sign_in)
         if left is not None and (conflicts := left.conflicts(stored.raw)):
             words = write_words.draft_in_conflict(
                 self._workspace.drafts.changed_at(run_id), datetime.now().astimezone(), conflicts
@@ -252,13 +278,9 @@ class Editing(Feature):
         if answer.fault is not None and in_sight is not None and in_sight.run_id == draft.run_id:
             words = (
                 f"The run could not be read: {answer.fault.title}. The form shows the values of the list; "
-                f"the run is read again before anything is sent. {self._hint()}"
+                f"the run is read again before anything is sent. {sign_in_words.cannot_write(self._workspace.sign_in)}"
             )
             self._chrome.set_status(words.strip(), "warning")
-
-    def _hint(self) -> str:
-        """What speaks against a change before it is made."""
-        return sign_in_words.cannot_write(self._workspace.sign_in)
 
     def _workflow_name(self, draft: Operation) -> str:
         return workflow_name_of(self._workspace.store, draft.run_id, draft.workflow_id)
@@ -332,20 +354,21 @@ class Editing(Feature):
             *([("account", account.username)] if account is not None else []),
             ("request", f"{method} {url}"),
         )
-        review = review_of(
+        review = reviews.review_of(
             draft,
             target,
             undoes=undoes,
-            hint=self._hint() if hint is None else hint,
+            hint=sign_in_words.cannot_write(self._workspace.sign_in) if hint is None else hint,
             notes=notes,
             requires_why=self._workspace.settings.require_why,
         )
-        if self.review_place in self._chrome.app.screen_stack:
-            self._chrome.go_back_to(self.review_place)
-            self.review_place.dismiss()
-        await self._chrome.prepare(self.review_place)
-        self._review.sheet.ask(review)
-        await self._chrome.open(self.review_place, answered)
+        view, place = self._review
+        if place in self._chrome.app.screen_stack:
+            self._chrome.go_back_to(place)
+            place.dismiss()
+        await self._chrome.prepare(place)
+        view.sheet.ask(review)
+        await self._chrome.open(place, answered)
         self._chrome.set_status("")
         self._chrome.panel.bring_forward("request")
 
@@ -467,15 +490,13 @@ class Editing(Feature):
 
     def tell_of_unlisted_drafts(self) -> None:
         """When the list is whole: there are drafts that no row leads to."""
-        count = self._count_unlisted()
-        if count:
-            self._chrome.set_status(
-                write_words.drafts_unlisted(count), "warning", lambda: self._count_unlisted() == count
-            )
+        store, drafts = self._workspace.store, self._workspace.drafts
 
-    def _count_unlisted(self) -> int:
-        workspace = self._workspace
-        return sum(workspace.store.get(run_id) is None for run_id in workspace.drafts)
+        def count_unlisted() -> int:
+            return sum(store.get(run_id) is None for run_id in drafts)
+
+        if count := count_unlisted():
+            self._chrome.set_status(write_words.drafts_unlisted(count), "warning", lambda: count_unlisted() == count)
 
 
 def _alone(tell: Callable[[Save], None]) -> Callable[[Save], None]:

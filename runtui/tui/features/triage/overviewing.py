@@ -177,9 +177,8 @@ class Overviewing(Feature):
         self.place = self._chrome.place(self.view)
 
     def start(self) -> None:
-        self.hear(self._workspace.store.changed.subscribe, self._draw_again, only_newest=True)
-        # Runs get stuck and days end without a change of the store.
-        self._chrome.app.set_interval(CLOCK_SECONDS, self.follow_clock)
+        self.hear(self._workspace.store.changed.subscribe, self.draw_again, only_newest=True)
+        self._chrome.app.set_interval(CLOCK_SECONDS, self.draw_again)
 
     async def action_overview(self) -> None:
         if self._chrome.front is self.place:
@@ -211,11 +210,7 @@ class Overviewing(Feature):
         choices = [Choice(count.filter, f"{count.glyph} {count.runs} {count.word}", count.filter) for count in counts]
         await self._chrome.ask(Picker("counts", Content.styled("Show runs that are", "bold"), choices), chosen)
 
-    def follow_clock(self) -> None:
-        """Count again what counts from now."""
-        self._chrome.show_trouble()
-        self._draw_again()
-
-    def _draw_again(self, _ids: object = None) -> None:
+    def draw_again(self, _ids: object = None) -> None:
+        """Count again, where it is in sight."""
         if self.place in self._chrome.app.screen_stack:
             self.view.drawing.ask()

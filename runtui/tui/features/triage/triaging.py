@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from functools import partial
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from textual.content import Content
 
@@ -24,11 +24,15 @@ from runtui.domain.views import UNHANDLED_PROBLEMS
 from runtui.errors import RuntuiError
 from runtui.keys.actions import key_of
 from runtui.services.store import EVERY_RUN, MANY_RUNS, RunQuery
+from runtui.tui import Later
 from runtui.tui.features.feature import Feature, Features
-from runtui.tui.features.opening import Opening
 from runtui.tui.keys import awaited
-from runtui.tui.screens.questions import Choice, LineQuestion, Picker
-from runtui.tui.screens.run import TasksView, UsersView
+
+if TYPE_CHECKING:
+    from runtui.tui.features import opening
+    from runtui.tui.screens import questions
+else:
+    opening, questions = Later("runtui.tui.features.opening"), Later("runtui.tui.screens.questions")
 
 _logger: Final = logging.getLogger("runtui.triage")
 
@@ -81,8 +85,8 @@ class Triaging(Feature):
             return
         line = await asyncio.to_thread(self._workspace.store.position, shown, run_id)
         table.move_to(table.cursor if line is None else line)
-        if isinstance(view, UsersView | TasksView):
-            await self._features[Opening].open_run(run_id)
+        if view.scope in ("users", "tasks"):
+            await self._features[opening.Opening].open_run(run_id)
         words = _left_words(await asyncio.to_thread(self._count_left), key_of("handled"), "marks this run as handled")
         self._chrome.front.set_status(words)
 
@@ -117,11 +121,13 @@ class Triaging(Feature):
 
     async def action_snooze(self) -> None:
         run_ids = self._targets()
-        choices = [Choice(typed, words) for typed, words in SNOOZES.items()]
-        choices.append(Choice(_TYPED, "another time…"))
+        choices = [questions.Choice(typed, words) for typed, words in SNOOZES.items()]
+        choices.append(questions.Choice(_TYPED, "another time…"))
         about = "It comes back then, or at once if it gets worse."
         title = Content.styled(f"Snooze {self._named(run_ids)} for", "bold")
-        await self._chrome.ask(Picker("snooze", title, choices, about=about), partial(self._snooze_for, run_ids))
+        await self._chrome.ask(
+            questions.Picker("snooze", title, choices, about=about), partial(self._snooze_for, run_ids)
+        )
 
     async def _snooze_for(self, run_ids: Sequence[str], typed: str | None) -> None:
         if typed is None:
@@ -129,7 +135,7 @@ class Triaging(Feature):
         if typed == _TYPED:
             about = "A length such as 90m, 2h or 3d, or a time such as tomorrow 14:00"
             check = lambda text: snooze_end(text, now_ticks())  # noqa: E731
-            question = LineQuestion("until", f"Snooze {self._named(run_ids)} until", about, "", check)
+            question = questions.LineQuestion("until", f"Snooze {self._named(run_ids)} until", about, "", check)
             await self._chrome.ask(question, partial(self._snooze_for, run_ids))
             return
         until = snooze_end(typed, now_ticks())
@@ -148,7 +154,7 @@ class Triaging(Feature):
         rows = await asyncio.to_thread(self._workspace.triage.rows, run_ids)
         notes = {row.triage.note if row.triage is not None else "" for row in rows}
         about = "One line, for you and the next shift; leave it empty to remove the note"
-        question = LineQuestion(
+        question = questions.LineQuestion(
             "note", f"Note to {self._named(run_ids)}", about, notes.pop() if len(notes) == 1 else "", _check_note
         )
 
