@@ -65,9 +65,9 @@ _NAMED: Final = (
 """A result, and what its subject is called, whoever told it."""
 
 _NOTABLE_TASKS: Final = (
-    f"SELECT {_NAMED} FROM task_result AS task JOIN task_body USING (rowid) WHERE run_row = ?1 AND (cause <> ''"
+    f"SELECT {_NAMED} FROM task_result AS task JOIN task_body USING (rowid) WHERE run_row = :run AND (cause <> ''"
     " OR json_extract(raw, '$.processingStatus') = 'inProgress'"
-    " OR NOT EXISTS (SELECT 1 FROM user_result AS own WHERE own.subject_row = task.subject_row AND own.run_row = ?1))"
+    " OR NOT EXISTS (SELECT 1 FROM user_result AS own WHERE own.subject_row = task.subject_row AND own.run_row = :run))"
     " ORDER BY task.rowid"
 )
 """What `RunResults.tasks` are."""
@@ -230,7 +230,7 @@ def results_of(db: sqlite3.Connection, run_id: str, *, with_parts: bool = False)
     is_whole = found is not None and found[0] > 0
     if found is None or not (is_whole or with_parts):
         return None
-    tasks = db.execute(_NOTABLE_TASKS, found[:1]).fetchall()
+    tasks = db.execute(_NOTABLE_TASKS, {"run": found[0]}).fetchall()
     users = db.execute(f"SELECT {_NAMED} FROM user_result WHERE run_row = ? ORDER BY rowid", found[:1]).fetchall()
     known_tasks, known_users = _known(TaskResult, tasks), _known(UserResult, users)
     are_all = is_whole and len(known_tasks) + len(known_users) == len(tasks) + len(users)
@@ -326,12 +326,12 @@ def people(db: sqlite3.Connection, text: str, most: int) -> list[Person]:
         " (SELECT count(*) FROM (SELECT run_row FROM user_result WHERE subject_row = subject.rowid AND run_row > 0"
         " UNION SELECT run_row FROM task_result WHERE subject_row = subject.rowid AND run_row > 0)),"
         " (SELECT count(*) FROM task_result WHERE subject_row = subject.rowid AND run_row > 0 AND cause <> '')"
-        " FROM subject WHERE instr(key, ?1)"
+        " FROM subject WHERE instr(key, :text)"
         # One whose runs are all gone is nobody's result any more.
         " AND (EXISTS (SELECT 1 FROM user_result WHERE subject_row = subject.rowid AND run_row > 0)"
         " OR EXISTS (SELECT 1 FROM task_result WHERE subject_row = subject.rowid AND run_row > 0))"
-        " ORDER BY instr(key, char(10) || ?1) = 0, name IN ('', id), name COLLATE NOCASE, id LIMIT ?2",
-        (wanted, most),
+        " ORDER BY instr(key, char(10) || :text) = 0, name IN ('', id), name COLLATE NOCASE, id LIMIT :most",
+        {"text": wanted, "most": most},
     )
     return [Person(*person) for person in found]
 
