@@ -325,9 +325,9 @@ class DrawnOnce(Screen[ScreenResultType]):
             await keys.took_effect()
             self._held = None
             if self.is_running and self.is_current:
+                if not self._layout_required:
+                    self._compositor_refresh()  # a layout before waited for those that were told their size
                 self._on_timer_update()
-                self._compositor_refresh()  # what was laid out before, and waited for those that were told their size
-                self.check_idle()
 
         self._held = self._held or asyncio.create_task(draw(), name="draw what a key led to")
         return True
