@@ -328,10 +328,10 @@ class DrawnOnce(Screen[ScreenResultType]):
             self._held = None
             if self.is_running and self.is_current:
                 self._is_due = True  # also where the next key is acting by now: somebody may hold one
+                if not self._layout_required:
+                    self._compositor_refresh()  # a layout before waited for those that were told their size
                 self._on_timer_update()
-                self._compositor_refresh()  # what was laid out before, and waited for those that were told their size
                 self._is_due = False
-                self.check_idle()
 
         self._held = self._held or asyncio.create_task(draw(), name="draw what a key led to")
         return True

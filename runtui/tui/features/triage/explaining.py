@@ -101,6 +101,7 @@ class CausesView(ActionView[None]):
         self._failures = ("", ())
         if query == self.shown:
             self.list.put(cause_rows(causes), triage_words.why_no_causes(self._workspace.results.progress))
+            self.post_message(self.Changed())  # the title says how much was read
             self._read_extensions([cause.extension_id for cause in causes])
 
     @work(group="extensions of causes", description="read custom task extensions")
@@ -203,7 +204,6 @@ class Explaining(Feature):
         """More was read, or it cannot be."""
         if self.place in self._chrome.app.screen_stack:
             self.view.reload()
-            self._chrome.refresh()
 
     def _listing_changed(self, progress: Progress) -> None:
         if not progress.listing and self.place in self._chrome.app.screen_stack:
