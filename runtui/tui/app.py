@@ -101,7 +101,6 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     TITLE = "runtui"
     ENABLE_COMMAND_PALETTE = False  # Textual's own
     BINDINGS: ClassVar = []
-    keys: KeyQueue
 
     def __init__(
         self,

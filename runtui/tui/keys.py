@@ -18,7 +18,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from time import monotonic
 from typing import Any, Final, TypeGuard
 
@@ -39,9 +38,6 @@ PAUSE_SECONDS: Final = 0.002
 
 WATCH_SECONDS: Final = 0.004
 """Between two looks on behalf of work that waits; most keys have taken effect by then."""
-
-HELD_SECONDS: Final = 0.25
-"""How long a frame waits at most for what the key before it leads to, so that one frame shows all of it."""
 
 FRAME_SECONDS: Final = 1 / 30
 """By then Textual has drawn what changed: it does so at most 60 times a second."""
@@ -145,23 +141,6 @@ class KeyQueue:
                 return
             await asyncio.sleep(due)
 
-    @property
-    def is_acting(self) -> bool:
-        """Whether what was routed last has not taken effect yet: a frame would show a part of it."""
-        if monotonic() > self._routed_at + HELD_SECONDS or self._is_closed:
-            return False
-        return bool(self._unseen())
-
-    async def took_effect(self) -> None:
-        """Wait until nothing of that is left but what is to be drawn, or for as long as a frame may wait."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, self._routed_at + HELD_SECONDS - monotonic())):
-                await self._settled(self._unseen)
-
-    def _unseen(self) -> set[object]:
-        """What a frame waits for; a letter does not wait until what it finds is counted."""
-        return self._under_way() if self._typing is None else _busy((self._app, *self._app._registry))
-
     def start(self) -> None:
         """Begin to route what waits."""
         if self._waiting and not self._is_closed and (self._task is None or self._task.done()):
@@ -247,19 +226,14 @@ class KeyQueue:
 
     def _outstanding(self) -> set[object]:
         """What still follows from earlier events: busy pumps, awaited workers, a scroll or a layout that is due."""
-        app, found = self._app, self._under_way()
+        app = self._app
+        found = _busy([app, *app._registry])
+        found |= {worker for worker in app.workers if _is_awaited(worker.group) and not worker.is_finished}
         if app.animator._animations:
             found.add(app.animator)
         if app.screen_stack and _is_due(app.screen):
             found.add(app.screen)
         return found
-
-    def _under_way(self) -> set[object]:
-        """The same without what is to be drawn."""
-        app = self._app
-        return _busy([app, *app._registry]) | {
-            worker for worker in app.workers if _is_awaited(worker.group) and not worker.is_finished
-        }
 
 
 def _is_awaited(group: str) -> bool:

@@ -9,9 +9,9 @@ Invariant: after the last frame the terminal shows what Textual's own output wou
 known (another kind of output, a new session on the terminal, a new size) nothing is taken for granted.
 
 What is used of Textual beyond its public interface, all of it here and held by `tests/unit/test_output.py`:
-`App._display`, `App._batch_count`, `App._sync_available`, `App._driver`; `Screen._compositor_refresh`,
-`Screen._on_timer_update`, `Screen._invoke_and_clear_callbacks`; `LinuxDriver._writer_thread`; `WriterThread._queue`;
-the attributes of the two updates that a full-screen compositor makes.
+`App._display`, `App._batch_count`, `App._sync_available`, `App._driver`; `Screen._compositor_refresh`;
+`LinuxDriver._writer_thread`; `WriterThread._queue`; the attributes of the two updates that a full-screen compositor
+makes.
 """
 
 from __future__ import annotations
@@ -41,8 +41,6 @@ from runtui.tui.terminal import Backlog, TerminalDriver, lay_out
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-    from runtui.tui.keys import KeyQueue
 
 PLAIN_OUTPUT: Final = "RUNTUI_PLAIN_OUTPUT"
 """The environment variable that, when set to anything, leaves the output to Textual."""
@@ -210,8 +208,6 @@ class DifferentialOutput(App[int]):
 
     _painter: FramePainter | None = None
     _line: TerminalLine | None = None
-    keys: KeyQueue | None = None
-    """What keys wait in, where a frame is to show all that one leads to."""
 
     def action_repaint(self) -> None:
         """Send the whole screen again, over whatever another program wrote on it."""
@@ -280,10 +276,6 @@ class DrawnOnce(Screen[ScreenResultType]):
         super().__init__(classes=classes)
         self._told_size = self.app.size
         self._theme_drawn = self.app.theme
-        self._held: asyncio.Task[None] | None = None
-        """Draws once a key has taken effect."""
-        self._is_due = False
-        """Whether it draws now."""
 
     def post_message(self, message: Message) -> bool:
         """Be told of another size only."""
@@ -310,38 +302,8 @@ class DrawnOnce(Screen[ScreenResultType]):
         else:
             for part in self.children:  # the screen itself would be drawn for the layout, and once more
                 part.refresh()
-        self._waits_for_a_key()  # Textual's timer lets the time of a frame pass before the first of a screen
-
-    def _on_timer_update(self) -> None:
-        """Draw all that a key leads to in one frame: Textual begins with what is known first."""
-        if not self._waits_for_a_key():
-            super()._on_timer_update()
-
-    def _waits_for_a_key(self) -> bool:
-        """Whether a key has not taken effect yet; once it has, this screen is drawn."""
-        keys = self.app.keys if isinstance(self.app, DifferentialOutput) else None
-        if keys is None or self._is_due or not keys.is_acting:
-            return False
-
-        async def draw() -> None:
-            await keys.took_effect()
-            self._held = None
-            if self.is_running and self.is_current:
-                self._is_due = True  # also where the next key is acting by now: somebody may hold one
-                if not self._layout_required:
-                    self._compositor_refresh()  # a layout before waited for those that were told their size
-                self._on_timer_update()
-                self._is_due = False
-
-        self._held = self._held or asyncio.create_task(draw(), name="draw what a key led to")
-        return True
-
-    async def _invoke_and_clear_callbacks(self) -> None:
-        """Call what is to come after a frame when that is drawn."""
-        if self._held is None:
-            await super()._invoke_and_clear_callbacks()
 
     def _compositor_refresh(self) -> None:
-        """Draw nothing that keys typed ahead change before it is seen, nor half of what one leads to."""
-        if not TAKEOVER.is_ahead and not self._waits_for_a_key():
+        """Draw nothing that keys typed ahead change before it is seen."""
+        if not TAKEOVER.is_ahead:
             super()._compositor_refresh()

@@ -52,19 +52,13 @@ ATTRIBUTES: Final[dict[str, set[str]]] = {
         "_scroll_required",
         "_waiters",
     },
-    "tui/output.py": {
-        "_compositor_refresh",
-        "_display",
-        "_invoke_and_clear_callbacks",
-        "_on_timer_update",
-        "_queue",
-    },
+    "tui/output.py": {"_compositor_refresh", "_display", "_queue"},
     "tui/terminal.py": {"_background_screens", "_compositor_refresh", "_refresh_layout"},
 }
 """The private attributes of other objects."""
 
 INHERITED: Final[dict[str, set[str]]] = {
-    "tui/output.py": {"_batch_count", "_closed", "_display", "_driver", "_layout_required", "_sync_available"},
+    "tui/output.py": {"_batch_count", "_closed", "_display", "_driver", "_sync_available"},
     "tui/terminal.py": {
         "_app",
         "_background_screens",
@@ -178,11 +172,10 @@ def has(owner: Any, name: str) -> bool:
 
 
 PRIVATE_NAMES: Final = (
-    *((App, name) for name in ("_registry", "_dom_ready", *sorted(INHERITED["tui/output.py"] - {"_layout_required"}))),
+    *((App, name) for name in ("_registry", "_dom_ready", *sorted(INHERITED["tui/output.py"]))),
     *((App, name) for name in ("_close_messages_no_wait", "_exception", "_fatal_error", "_get_screen")),
     *((LinuxDriver, name) for name in ("_app", "_debug", "_get_terminal_size", "_loop", "_mouse", "_run_input_thread")),
-    *((Screen, name) for name in ("_layout_required", "_scroll_required", "_callbacks", "_on_timer_update")),
-    *((Screen, name) for name in ("_compositor_refresh", "_invoke_and_clear_callbacks")),
+    *((Screen, name) for name in ("_layout_required", "_scroll_required", "_callbacks", "_compositor_refresh")),
     *((MessagePump, name) for name in ("_message_queue", "_pending_message", "_next_callbacks", "_running")),
     (MessagePump, "_is_mounted"),
     (Animator, "_animations"),
