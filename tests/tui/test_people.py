@@ -160,8 +160,13 @@ async def test_the_question_shows_people_as_they_become_known_and_moves_with_the
         results = session.workspace.results
         await session.until(lambda: results.progress.total and results.progress.read == results.progress.total)
         known = session.workspace.store.people("", 50)
-        await session.until(lambda: asking.query_one(ChoiceList).option_count == len(known) > 2)
-        await session.press("down", "down", "up", "enter")
+        choices = asking.query_one(ChoiceList)
+        await session.until(lambda: [str(line.prompt) for line in choices.options] == person_lines(known))
+        await session.press("down", "down", "up")
+        asking.search()
+        await session.settled()
+        assert choices.highlighted == 1, "more may become known: the cursor stays on its person"
+        await session.press("enter")
         await session.until(lambda: session.view == "person")
         assert session.find(PersonView).person == known[1]
         assert session.workspace.store.count(EVERY_RUN) == 60

@@ -71,6 +71,8 @@ class PeopleView(ActionView[Person]):
         super().__init__(name="people")
         self._workspace = workspace
         self._found: Sequence[Person] = ()
+        self._sought = ""
+        """What they were found by."""
         self.drawing = Throttle(self, workspace.foreground, self.search)
         """Looks again for what is typed, as more becomes known."""
 
@@ -99,14 +101,18 @@ class PeopleView(ActionView[Person]):
     @work(group=awaited("people"), exclusive=True, description="find people")
     async def _search(self, text: str) -> None:
         try:
-            self._found = await asyncio.to_thread(self._workspace.store.people, text, MOST_FOUND)
+            found = await asyncio.to_thread(self._workspace.store.people, text, MOST_FOUND)
         except RuntuiError as error:
             self.query_one("#people-about", Static).update(content(error))
             return
         people = self.query_one(ChoiceList)
+        # A cursor that was moved stays on its person: more become known while somebody chooses.
+        chosen = self._found[people.highlighted].id if people.highlighted and text == self._sought else ""
+        self._found, self._sought = found, text
         people.clear_options()
-        people.add_options([Option(content(line)) for line in triage_words.person_lines(self._found)])
-        people.highlighted = 0 if self._found else None
+        people.add_options([Option(content(line)) for line in triage_words.person_lines(found)])
+        at_chosen = (index for index, person in enumerate(found) if chosen and person.id == chosen)
+        people.highlighted = next(at_chosen, 0) if found else None
         about = triage_words.found_people(text, len(self._found), MOST_FOUND, self._workspace.results.progress)
         self.query_one("#people-about", Static).update(content(about))
         self.post_message(self.Changed())
