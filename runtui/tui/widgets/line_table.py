@@ -259,12 +259,18 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
         A Resize event is not enough: Textual 8.2.8 sends none where a scroll comes between a change of the layout and
         the layout itself.
         """
-        if self.size == self._laid_out_size:
-            return
-        self._laid_out_size = self.size
+        before, self._laid_out_size = self._laid_out_size, self.size
+        is_out_of_sight = not 0 <= self.cursor - self.scroll_offset.y < before.height
+        if self.size == before or (before.height and is_out_of_sight):
+            return  # the wheel has left it there
         untouched = self.is_untouched
         self.move_to(self.cursor)
         self.is_untouched = untouched
+
+    @property
+    def allow_vertical_scroll(self) -> bool:
+        """Whether the wheel scrolls. Textual 8.2.8 asks for a scrollbar, which it looks for when it lays out anew."""
+        return self.max_scroll_y > 0
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
