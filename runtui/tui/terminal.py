@@ -59,7 +59,7 @@ MOST_ON_ITS_WAY: Final = 2_048
 ASK_BYTES: Final = 512
 """After so many bytes the terminal is asked whether they arrived."""
 ANSWER_SECONDS: Final = 2.0
-"""How long it is waited for that: another program may have taken the answer."""
+"""How long an answer is waited for: another program may have taken it."""
 _ASK_STATUS: Final = "\x1b[5n"
 _STATUS: Final = ("\x1b[0n", "\x1b[3n")
 """What a terminal answers (DSR, ECMA-48, 8.3.35): all is well, or not."""
@@ -162,10 +162,10 @@ class Backlog:
     @property
     def is_long(self) -> bool:
         """Whether it is better to wait for an answer before more is sent."""
-        return self.is_asked and self._sent - self._arrived > MOST_ON_ITS_WAY
+        return self.awaits_answer and self._sent - self._arrived > MOST_ON_ITS_WAY
 
     @property
-    def is_asked(self) -> bool:
+    def awaits_answer(self) -> bool:
         """Whether a terminal that answers has not answered all that it was asked."""
         if not self._has_answered or not self._questions:
             return False
@@ -339,7 +339,7 @@ class TerminalDriver(LinuxDriver):
 
     def stop_application_mode(self) -> None:
         """Give the terminal back once it has answered: who has it next would take the answer for keys."""
-        while self.backlog.is_asked and not self.exit_event.is_set():
+        while self.backlog.awaits_answer and not self.exit_event.is_set():
             sleep(_PAUSE_SECONDS)
         self._has_terminal = False
         super().stop_application_mode()

@@ -162,13 +162,13 @@ def test_a_terminal_that_answers_is_waited_for_when_too_much_is_on_its_way() -> 
     while not waits(backlog):
         assert backlog.send(FRAME) == FRAME + QUESTION
     for _ in range(MOST_ON_ITS_WAY // ASK_BYTES):
-        assert backlog.is_asked
+        assert backlog.awaits_answer
         backlog.answered()
     assert not waits(backlog)
     backlog.answered()
-    assert not backlog.is_asked
+    assert not backlog.awaits_answer
     backlog.answered()
-    assert not backlog.is_asked, "an answer to nothing"
+    assert not backlog.awaits_answer, "an answer to nothing"
 
 
 def test_a_terminal_that_never_answers_is_asked_once_and_not_waited_for() -> None:
@@ -176,7 +176,7 @@ def test_a_terminal_that_never_answers_is_asked_once_and_not_waited_for() -> Non
     sent = "".join(backlog.send(FRAME) for _ in range(20))
     assert sent.count(QUESTION) == 1
     assert not waits(backlog)
-    assert not backlog.is_asked
+    assert not backlog.awaits_answer
     backlog.answered()
     assert backlog.send(FRAME).endswith(QUESTION), "it was slow to answer, that is all"
 
@@ -191,4 +191,4 @@ def test_an_answer_that_is_lost_is_given_up(clock: list[float]) -> None:
     assert waits(backlog)
     clock[0] += 0.1
     assert not waits(backlog)
-    assert not backlog.is_asked
+    assert not backlog.awaits_answer

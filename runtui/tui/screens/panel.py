@@ -4,7 +4,7 @@ Invariant: the pages belong to the session; the panel of the screen in front dra
 REST_SECONDS after it came to rest on a row its run is shown, what the store has at once and what its tasks did when it
 is read. Nothing of that is on a key's path, nothing is read for a tab out of sight, and what is read for a row is given
 up when the cursor leaves it. Until the page is there, the panel says that it shows another run; a cursor that moves
-on before empties it.
+on before then empties it.
 
 The tab in front is the one that a person chose. A change brings Request and then Response forward; once the cursor is
 on another run, the chosen tab is in front again.
