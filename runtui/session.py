@@ -214,8 +214,8 @@ def _previewing(workspace: Workspace, sandbox: SandboxControl | None, *, moves: 
 
 
 async def _read_while_loading(spec: SessionSpec, workspace: Workspace, preview: Preview) -> None:
-    """Load what reads the server, show its first rows, then load the screen while it answers. A key that only the
-    screen can answer waits for a full list alone: the rest of the rows comes after it."""
+    """Load what reads the server, show its first rows, then load the screen while it answers. For who typed,
+    the rows that answer it are enough to begin with: the rest comes once the screen stands."""
     from runtui.graph.network import load_httpx
 
     loop = asyncio.get_running_loop()
@@ -224,15 +224,16 @@ async def _read_while_loading(spec: SessionSpec, workspace: Workspace, preview: 
 
     def show() -> None:
         nonlocal painting
-        if painting is None and not (is_full.is_set() and preview.is_over):
+        if painting is None and not (is_full.is_set() and preview.is_served):
             painting = loop.call_later(_PAINTS_APART if is_full.is_set() else _PAGES_TOGETHER, paint)
 
     def paint() -> None:
         nonlocal painting
         painting = None
-        if (rows := preview.show()) >= terminal_size()[1]:
+        rows = preview.show()
+        if preview.is_full:
             is_full.set()
-            if preview.is_over:
+            if preview.is_served:
                 workspace.refresh.hold()
         elif rows:
             workspace.refresh.start()  # with the next pages it may be full
@@ -254,7 +255,7 @@ async def _read_while_loading(spec: SessionSpec, workspace: Workspace, preview: 
     workspace.connect(root)
     end = workspace.store.changed.subscribe(lambda _ids: loop.call_soon_threadsafe(show))
     workspace.refresh.start()
-    if preview.is_over:
+    if preview.is_served:
         workspace.refresh.hold()
     await loading_rest
     end()

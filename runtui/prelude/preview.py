@@ -44,7 +44,8 @@ class Preview:
         paint: What drew them.
         store: Where they are.
         kept: Filter, order and columns of the list.
-        moves: Whether the cursor is moved: not on rows that others may come between.
+        moves: Whether the cursor is moved: not on rows that others may come between. A view is shown on those as soon
+            as they fill the list.
     """
 
     def __init__(self, paint: FirstPaint, store: Store, kept: KeptChoices, *, moves: bool = True) -> None:
@@ -53,14 +54,24 @@ class Preview:
         self._top = self._cursor = 0
         is_soon_counted = store.count(EVERY_RUN) < MANY_RUNS
         moving = in_scopes("table") if moves and (is_soon_counted or not kept.runs.filter) else ()
-        viewing = (_PROBLEMS, *_VIEWS) if moves and is_soon_counted else ()
+        viewing = (_PROBLEMS, *_VIEWS) if is_soon_counted else ()
         self._does = _keys_of(*moving, *(ACTION_BY_ID[action] for action in (*viewing, _HELP)))
+        self._moves = moves
+        self.is_full = moves
+        """Whether the rows fill the list, or are all there are."""
         self.is_over = False
         """Whether the next key is for the screen alone."""
+        self.awaits_rows = False
+        """Whether the next key can be acted on once there are more rows."""
         self.shows_help = False
         self.typed = b""
         """All that was read: what is acted on, and what is not."""
         self._acted_on = 0
+
+    @property
+    def is_served(self) -> bool:
+        """Whether something was typed, and more rows would change nothing about the answer."""
+        return bool(self.typed) and not self.awaits_rows
 
     @property
     def _rows(self) -> RunRows:
@@ -68,11 +79,14 @@ class Preview:
         return RunRows(self._store, query_of(self._kept.runs, now_ticks()))
 
     def show(self) -> int:
-        """Draw the rows that the store has by now, but over the help; return how many there are."""
+        """Draw the rows that the store has by now, but over the help; return how many there are. What was typed before
+        they filled the list is acted on.
+        """
         total = self._store.count(EVERY_RUN)
+        self.is_full = self.is_full or total >= self._paint.rows
         if total and not self.shows_help:
-            before, self._shown = self._shown, self._paint.lines(self._store, self._kept)
-            write(placed(self._shown, before))
+            self._act()
+            self._draw(self._shown)
         return total
 
     def feed(self, data: bytes) -> None:
@@ -81,15 +95,20 @@ class Preview:
         acted_on, first_kept = self._acted_on, self._kept
         self._act()
         if acted_on < self._acted_on:
-            if self.shows_help:
-                write(placed(self._paint.help(self._store)))
-                return
-            before = self._shown or self._paint.lines(self._store, first_kept)
-            self._shown = self._paint.lines(self._store, self._kept, self._top, self._cursor)
-            write(placed(self._shown, before))
+            self._draw(self._shown or self._paint.lines(self._store, first_kept))
+
+    def _draw(self, before: Sequence[str]) -> None:
+        """Draw the help, or the rows; the cursor once a key was acted on."""
+        if self.shows_help:
+            write(placed(self._paint.help(self._store)))
+            return
+        cursor = self._cursor if self._acted_on else None
+        self._shown = self._paint.lines(self._store, self._kept, self._top, cursor)
+        write(placed(self._shown, before))
 
     def _act(self) -> None:
         """Act on all keys that can be acted on."""
+        self.awaits_rows = False
         while not self.is_over and (rest := self.typed[self._acted_on :]):
             known = next((sequence for sequence in self._does if rest.startswith(sequence)), None)
             if known is None:
@@ -98,10 +117,13 @@ class Preview:
             action = self._does[known]
             if action == _HELP:
                 self.is_over = self.shows_help = True
+            elif not self.is_full:
+                self.awaits_rows = True
+                return
             elif action != _PROBLEMS and action not in _VIEWS:
                 self._move(action)
             elif not self._show_view(_VIEWS.get(action)):
-                self.is_over = True
+                self.is_over, self.awaits_rows = self._moves, not self._moves  # more rows may have some for it
                 return
             self._acted_on += len(known)
 

@@ -58,6 +58,16 @@ def test_the_help_opens_before_the_screen_stands(tmp_path: Path) -> None:
         assert terminal.wait_for_exit() == 0
 
 
+def test_a_view_is_shown_on_the_first_rows_that_come(tmp_path: Path) -> None:
+    with runtui(tmp_path, "demo", columns=80, rows=24) as terminal:
+        terminal.press("x")
+        terminal.wait_for("as of(?s:.*)Problems .* of 240 ")
+        early = terminal.received.partition(TEXTUAL_STARTS)[0]
+        assert re.search(rb"Problems +[1-9]\d* of [1-9]", early)
+        terminal.press("q")
+        assert terminal.wait_for_exit() == 0
+
+
 def test_ctrl_q_pressed_early_leaves(tmp_path: Path) -> None:
     with runtui(tmp_path, "demo", "--runs", "20") as terminal:
         terminal.wait_for("(?m)^│?  [✓✗●◌■!] ")

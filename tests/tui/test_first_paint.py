@@ -188,6 +188,22 @@ async def test_a_preview_ends_at_the_first_other_key_and_hands_everything_on(
             assert preview.typed == b"".join(reads)
 
 
+async def test_a_view_waits_for_rows_that_fill_the_list_and_the_cursor_for_the_screen(
+    open_session: Opener, written: list[str]
+) -> None:
+    async with open_session(size=(80, 24), runs=60) as session:
+        workspace = session.workspace
+        paint, kept = FirstPaint(workspace.settings, 80, 24), workspace.preferences.kept
+        preview = Preview(paint, workspace.store, kept, moves=False)
+        preview.feed(b"x")
+        assert (written, preview.awaits_rows, preview.is_served) == ([], True, False)
+        assert preview.show() == 60
+        assert "Problems" in written.pop()
+        assert preview.is_served
+        preview.feed(b"j")
+        assert (written, preview.is_over, preview.is_served, preview.typed) == ([], True, True, b"xj")
+
+
 async def test_what_comes_is_drawn_once_and_never_over_the_help(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
