@@ -9,8 +9,8 @@ Invariant: after the last frame the terminal shows what Textual's own output wou
 known (another kind of output, a new session on the terminal, a new size) nothing is taken for granted.
 
 What is used of Textual beyond its public interface, held by `tests/unit/test_private_names.py`: how an app displays
-what a screen drew, its driver and the driver's writer; the clock by which a screen draws, and what it has still to draw; and
-the attributes of the two updates that a full-screen compositor makes.
+what a screen drew, its driver and the driver's writer; the clock by which a screen draws, and what it has still to
+draw; the attributes of the two updates that a full-screen compositor makes.
 """
 
 from __future__ import annotations
