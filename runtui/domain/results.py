@@ -128,6 +128,15 @@ class TaskResult(_Result):
         return object_in(self.received, "task")
 
 
+def by_cause(results: Iterable[TaskResult]) -> list[list[TaskResult]]:
+    """Those that failed, a list for each cause: the most frequent first."""
+    causes: dict[str, list[TaskResult]] = {}
+    for result in results:
+        if result.is_failed:
+            causes.setdefault(result.cause_key, []).append(result)
+    return sorted(causes.values(), key=len, reverse=True)
+
+
 class UserResult(_Result):
     """What a run did for one of its users."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import httpx
@@ -13,6 +14,7 @@ from starlette.applications import Starlette
 from runtui.cli import main
 from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
+from runtui.domain.results import TaskResult
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless.triage.show import show_run
 from runtui.services.drafts import Drafts
@@ -40,6 +42,10 @@ def test_a_run_and_what_failed_in_it(commands: Commands, capsys: Out) -> None:
     assert (told["run"]["id"], told["workflowId"], told["draft"], told["unsettled"]) == (run_id, workflow_id, None, [])
     assert told["failedTasks"]
     assert {task["processingStatus"] for task in told["failedTasks"]} == {"failed"}
+    tasks = [TaskResult(task) for task in told["failedTasks"]]
+    causes = Counter(task.cause_key for task in tasks)
+    assert len({task.reason for task in tasks}) > len(causes), "each names a request of its own"
+    assert [int(count) for count in re.findall(r"(?m)^✗ .* \((\d+)×\): ", out)] == sorted(causes.values(), reverse=True)
 
 
 def test_an_id_in_upper_case_is_asked_for_as_the_service_spells_it(commands: Commands, capsys: Out) -> None:

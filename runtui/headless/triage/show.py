@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,7 +16,7 @@ from runtui.command_line import SessionSpec
 from runtui.domain.draft import Draft, value_word
 from runtui.domain.properties import EDITABLE
 from runtui.domain.report import sentences
-from runtui.domain.results import TaskResult, UserResult, subjects_line
+from runtui.domain.results import TaskResult, UserResult, by_cause, subjects_line
 from runtui.domain.rows import RunRow, status_look
 from runtui.domain.text import visible
 from runtui.domain.times import ago, duration_text, local_text, now_ticks, since
@@ -178,9 +177,8 @@ def _failures(failed: Sequence[Mapping[str, Any]] | None) -> Iterator[str]:
         yield "The results of its tasks are unknown." if failed is None else "No task failed."
         return
     results = [TaskResult(item) for item in failed]
-    reasons = Counter((result.task_name, result.reason) for result in results)
-    for (name, reason), count in reasons.most_common():
-        yield f"✗ {name} ({count}×): {reason}"
+    for alike in by_cause(results):
+        yield f"✗ {alike[0].task_name} ({len(alike)}×): {alike[0].reason}"
     yield subjects_line(results, SUBJECTS_IN_TEXT, " (--json lists all)")
 
 

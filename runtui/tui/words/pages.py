@@ -15,7 +15,7 @@ from runtui.domain import report
 from runtui.domain.draft import Change, value_word
 from runtui.domain.properties import PROPERTIES
 from runtui.domain.report import Outcome
-from runtui.domain.results import TaskResult, subjects_line
+from runtui.domain.results import TaskResult, by_cause, subjects_line
 from runtui.domain.rows import RunRow, short_id, status_look
 from runtui.domain.times import ago, clock_text, duration_text, moment_text, now_ticks, since, ticks_of, to_datetime
 from runtui.domain.triage.checks import why_doubtful
@@ -274,15 +274,12 @@ def _why(tasks: Sequence[TaskResult], now: int) -> Iterator[Fact]:
     for task in tasks:
         if task.is_waiting:
             waiting[task.task_name, task.extension_id].append(task)
-    causes: dict[str, list[TaskResult]] = defaultdict(list)
-    for task in failed:
-        causes[task.cause_key].append(task)
-    by_count = sorted(causes.values(), key=len, reverse=True)
-    for alike in by_count[:TOLD_CAUSES]:
+    causes = by_cause(failed)
+    for alike in causes[:TOLD_CAUSES]:
         yield Fact(f"✗ {len(alike)}× {alike[0].task_name}", "bold $text-error")
         yield Fact(f"  {alike[0].reason}")
-    if len(by_count) > TOLD_CAUSES:
-        yield Fact(f"and {len(by_count) - TOLD_CAUSES} more causes", "$text-muted")
+    if len(causes) > TOLD_CAUSES:
+        yield Fact(f"and {len(causes) - TOLD_CAUSES} more causes", "$text-muted")
     if failed:
         yield Fact(subjects_line(failed, TOLD_SUBJECTS), "$text-muted")
     else:
