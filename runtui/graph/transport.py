@@ -274,9 +274,12 @@ class Transport:
             self._check_address(str(request.url))
             # A carrier that is not the network does not tell of its steps.
             progress.sent = self._wire is not None
-            response = await client.send(request, stream=True)
-            async with aclosing(response):
-                await self._read(response, progress)
+            try:
+                response = await client.send(request, stream=True)
+                async with aclosing(response):
+                    await self._read(response, progress)
+            finally:
+                request.extensions.clear()  # through its trace the answer, megabytes, would hold itself
         except BodyError as error:
             raise _RequestEndedError(progress.failure(error.kind, str(error))) from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
