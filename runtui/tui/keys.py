@@ -29,6 +29,7 @@ from textual.widget import Widget
 
 from runtui.prelude.terminal import TAKEOVER
 from runtui.services.writing.foreground import Foreground
+from runtui.tui.output import DrawnOnce
 
 LOOKS_AT_ONCE: Final = 200
 """How often it is looked without a pause whether the app is settled; most keys take fewer turns of the loop."""
@@ -164,17 +165,37 @@ class KeyQueue:
             if callable(first):
                 self._waiting.popleft()
                 first()
+            else:
+                await self._route_next(first)
+            if not self._waiting and not isinstance(first, events.MouseMove):
+                await self._draw()
+
+    async def _route_next(self, event: events.Event) -> None:
+        await self._ready_for(event)
+        self._waiting.popleft()
+        focused = self._app.focused
+        is_text = isinstance(event, events.Key) and takes_key(focused, event)
+        self._typing = focused if is_text else None
+        self._routed, self._routed_at = event, monotonic()
+        self._route(event)
+        if self._foreground.is_asked and not self._is_watched:
+            self._is_watched = True
+            asyncio.get_running_loop().call_later(WATCH_SECONDS, self._watch)
+
+    async def _draw(self) -> None:
+        """Draw what an event led to as soon as nothing more follows from it; what takes longer, the screen draws."""
+        last: object = None
+        for _ in range(LOOKS_AT_ONCE):
+            await asyncio.sleep(0)
+            screen = self._app.screen if self._app.screen_stack else None
+            if self._waiting or self._is_closed or not isinstance(screen, DrawnOnce):
+                return
+            if _is_busy(last):
                 continue
-            await self._ready_for(first)
-            self._waiting.popleft()
-            focused = self._app.focused
-            is_text = isinstance(first, events.Key) and takes_key(focused, first)
-            self._typing = focused if is_text else None
-            self._routed, self._routed_at = first, monotonic()
-            self._route(first)
-            if self._foreground.is_asked and not self._is_watched:
-                self._is_watched = True
-                asyncio.get_running_loop().call_later(WATCH_SECONDS, self._watch)
+            last = next(iter(self._busy_pumps() - self.restless), None)
+            if last is None and not screen.prepare_frame():
+                screen.draw_frame()
+                return
 
     def _watch(self) -> None:
         """Tell once all has taken effect, for as long as work waits for that."""
@@ -221,13 +242,17 @@ class KeyQueue:
                 if not (busy := found - self.restless):
                     return
                 last = next(iter(busy))  # while it is busy, there is no need to look at all the others
+                if len(busy) == 1 and isinstance(last, DrawnOnce) and not _is_busy(last):
+                    last.prepare_frame()
             await asyncio.sleep(0 if look < LOOKS_AT_ONCE else PAUSE_SECONDS)
         self.restless |= outstanding()
 
+    def _busy_pumps(self) -> set[object]:
+        return _busy([self._app, *self._app._registry])
+
     def _outstanding(self) -> set[object]:
         """What still follows from earlier events: busy pumps, awaited workers, a scroll or a layout that is due."""
-        app = self._app
-        found = _busy([app, *app._registry])
+        app, found = self._app, self._busy_pumps()
         found |= {worker for worker in app.workers if _is_awaited(worker.group) and not worker.is_finished}
         if app.animator._animations:
             found.add(app.animator)

@@ -8,10 +8,9 @@ is sent then is the newest state and not the way there.
 Invariant: after the last frame the terminal shows what Textual's own output would have shown. Where this cannot be
 known (another kind of output, a new session on the terminal, a new size) nothing is taken for granted.
 
-What is used of Textual beyond its public interface, all of it here and held by `tests/unit/test_output.py`:
-`App._display`, `App._batch_count`, `App._sync_available`, `App._driver`; `Screen._compositor_refresh`;
-`LinuxDriver._writer_thread`; `WriterThread._queue`; the attributes of the two updates that a full-screen compositor
-makes.
+What is used of Textual beyond its public interface, held by `tests/unit/test_private_names.py`: how an app displays
+what a screen drew, its driver and the driver's writer; the clock by which a screen draws, and what it has still to
+draw; the attributes of the two updates that a full-screen compositor makes.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import os
 import select
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
@@ -32,7 +31,7 @@ from textual.app import App
 from textual.drivers._writer_thread import WriterThread
 from textual.geometry import Region
 from textual.message import Message
-from textual.screen import Screen, ScreenResultType
+from textual.screen import UPDATE_PERIOD, Screen, ScreenResultType
 from textual.strip import Strip
 
 from runtui.prelude.terminal import TAKEOVER
@@ -264,6 +263,32 @@ class DifferentialOutput(App[int]):
         return self._painter
 
 
+class FrameClock:
+    """When a screen is drawn: a frame's time after a change, with all that follows until then.
+
+    Textual's own clock draws the first change at once, and what follows from it in a frame of its own.
+    """
+
+    def __init__(self, draw: Callable[[], None]) -> None:
+        self._draw = draw
+        self._due: asyncio.TimerHandle | None = None
+
+    def resume(self) -> None:
+        """There is something to draw."""
+        if self._due is None:
+            self._due = asyncio.get_running_loop().call_later(UPDATE_PERIOD, self._tick)
+
+    def pause(self) -> None:
+        """It is being drawn."""
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+
+    def _tick(self) -> None:
+        self._due = None
+        self._draw()
+
+
 class DrawnOnce(Screen[ScreenResultType]):
     """A base for the screens of an app: one that is laid out and drawn once when it comes into sight.
 
@@ -276,6 +301,36 @@ class DrawnOnce(Screen[ScreenResultType]):
         super().__init__(classes=classes)
         self._told_size = self.app.size
         self._theme_drawn = self.app.theme
+        self._clock = FrameClock(self.draw_frame)
+        self._is_preparing = False
+        """Whether what is laid out is not drawn yet."""
+
+    @property
+    def _update_timer(self) -> FrameClock:  # type: ignore[override]
+        """In place of Textual's."""
+        return self._clock
+
+    def prepare_frame(self) -> bool:
+        """Lay out what has to be; whether there was anything: it may lead to more that the frame shows as well."""
+        if not (self._layout_required or self._scroll_required or self._callbacks):
+            return False
+        self._is_preparing = True
+        try:
+            self.draw_frame()
+        finally:
+            self._is_preparing = False
+        self._clock.resume()
+        return True
+
+    def draw_frame(self) -> None:
+        """Draw all that has changed."""
+        try:
+            with self.app._context():
+                self._on_timer_update()
+                if self._compositor._dirty_regions and self.is_current:
+                    self._compositor_refresh()
+        except Exception as error:  # noqa: BLE001 - as Textual does for what its own clock calls
+            self.app._handle_exception(error)
 
     def post_message(self, message: Message) -> bool:
         """Be told of another size only."""
@@ -304,6 +359,6 @@ class DrawnOnce(Screen[ScreenResultType]):
                 part.refresh()
 
     def _compositor_refresh(self) -> None:
-        """Draw nothing that keys typed ahead change before it is seen."""
-        if not TAKEOVER.is_ahead:
+        """Draw nothing that keys typed ahead change before it is seen, nor what a frame in the making may change."""
+        if not (TAKEOVER.is_ahead or self._is_preparing):
             super()._compositor_refresh()

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import pytest
 from textual._animator import Animator
+from textual._compositor import Compositor
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message_pump import MessagePump
@@ -52,13 +53,25 @@ ATTRIBUTES: Final[dict[str, set[str]]] = {
         "_scroll_required",
         "_waiters",
     },
-    "tui/output.py": {"_compositor_refresh", "_display", "_queue"},
+    "tui/output.py": {"_compositor_refresh", "_context", "_dirty_regions", "_display", "_handle_exception", "_queue"},
     "tui/terminal.py": {"_background_screens", "_compositor_refresh", "_refresh_layout"},
 }
 """The private attributes of other objects."""
 
 INHERITED: Final[dict[str, set[str]]] = {
-    "tui/output.py": {"_batch_count", "_closed", "_display", "_driver", "_sync_available"},
+    "tui/output.py": {
+        "_batch_count",
+        "_callbacks",
+        "_closed",
+        "_compositor",
+        "_display",
+        "_driver",
+        "_layout_required",
+        "_on_timer_update",
+        "_scroll_required",
+        "_sync_available",
+        "_update_timer",
+    },
     "tui/terminal.py": {
         "_app",
         "_background_screens",
@@ -172,10 +185,13 @@ def has(owner: Any, name: str) -> bool:
 
 
 PRIVATE_NAMES: Final = (
-    *((App, name) for name in ("_registry", "_dom_ready", *sorted(INHERITED["tui/output.py"]))),
+    *((App, name) for name in ("_registry", "_dom_ready", "_context", "_handle_exception", "_batch_count", "_closed")),
+    *((App, name) for name in ("_display", "_driver", "_sync_available")),
     *((App, name) for name in ("_close_messages_no_wait", "_exception", "_fatal_error", "_get_screen")),
     *((LinuxDriver, name) for name in ("_app", "_debug", "_get_terminal_size", "_loop", "_mouse", "_run_input_thread")),
     *((Screen, name) for name in ("_layout_required", "_scroll_required", "_callbacks", "_compositor_refresh")),
+    *((Screen, name) for name in ("_compositor", "_on_timer_update", "_update_timer")),
+    (Compositor, "_dirty_regions"),
     *((MessagePump, name) for name in ("_message_queue", "_pending_message", "_next_callbacks", "_running")),
     (MessagePump, "_is_mounted"),
     (Animator, "_animations"),
