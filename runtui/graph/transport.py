@@ -274,12 +274,9 @@ class Transport:
             self._check_address(str(request.url))
             # A carrier that is not the network does not tell of its steps.
             progress.sent = self._wire is not None
-            try:
-                response = await client.send(request, stream=True)
-                async with aclosing(response):
-                    await self._read(response, progress)
-            finally:
-                request.extensions.clear()  # through its trace the answer, megabytes, would hold itself
+            response = await client.send(request, stream=True)
+            async with aclosing(response):
+                await self._read(response, progress)
         except BodyError as error:
             raise _RequestEndedError(progress.failure(error.kind, str(error))) from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
@@ -376,6 +373,7 @@ def _request_headers(
 
 def _finished(planned: Exchange, progress: _Progress, seconds: float, failure: Failure | None) -> Exchange:
     response, body = progress.response, progress.body
+    progress.response = progress.body = None  # the request traces into it: a circle would keep megabytes
     ended = replace(planned, seconds=seconds, failure=failure)
     if response is None:
         return ended

@@ -346,11 +346,10 @@ async def test_no_page_is_kept_while_the_next_one_is_read(tmp_path: Path) -> Non
 
 
 async def test_no_body_waits_for_the_collector() -> None:
-    handle, _ = pages({"value": [{"id": "r1"}]})
     gc.collect()
     gc.disable()
     try:
-        async with client(handle) as graph:
+        async with client(pages({"value": [{"id": "r1"}]})[0]) as graph:
             await items(graph.runs("w1"))
             assert not [found for found in gc.get_objects() if isinstance(found, BoundedBody)]
     finally:
