@@ -13,11 +13,11 @@ from rich.console import RenderableType
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
+from textual.content import Content
 from textual.dom import DOMNode
 from textual.filter import LineFilter
 from textual.geometry import Size
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Static
 
 from runtui.keys.actions import key_of
@@ -30,7 +30,7 @@ from runtui.tui.features.leaving import Leaving
 from runtui.tui.features.listing import Listing
 from runtui.tui.features.wiring import Preparation, Stages, feature_in
 from runtui.tui.keys import KeyQueue, is_from_terminal
-from runtui.tui.output import DifferentialOutput
+from runtui.tui.output import DifferentialOutput, DrawnOnce
 from runtui.tui.screens.frame import PREPARE, Chrome, Frame
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.terminal import TerminalApp, starting_theme, tell_the_shell
@@ -50,7 +50,7 @@ def style_sheets() -> list[Path]:
 LEAST_SIZE: Final = Size(*LEAST_CELLS)
 
 
-class TooSmall(Screen[None]):
+class TooSmall(DrawnOnce[None]):
     """Takes the screen while the terminal is too small: it says how large it has to be.
 
     While it stands nothing below it gets a key, and what was there comes back as it was.
@@ -66,19 +66,21 @@ class TooSmall(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """The notice, and what quitting has to say."""
-        yield Static(id="size-notice", markup=False)
+        yield Static(self._notice, id="size-notice", markup=False)
         yield StatusLine(id="size-status")
+
+    @property
+    def _notice(self) -> Content:
+        size = self.app.size
+        return content(
+            f"runtui needs a terminal of {LEAST_SIZE.width}x{LEAST_SIZE.height}. "
+            f"This one is {size.width}x{size.height}. "
+            f"Enlarge it to go on where you were; {key_of('quit')} quits."
+        )
 
     def on_resize(self) -> None:
         """Say the size as it is now."""
-        size = self.app.size
-        self.query_one("#size-notice", Static).update(
-            content(
-                f"runtui needs a terminal of {LEAST_SIZE.width}x{LEAST_SIZE.height}. "
-                f"This one is {size.width}x{size.height}. "
-                f"Enlarge it to go on where you were; {key_of('quit')} quits."
-            )
-        )
+        self.query_one("#size-notice", Static).update(self._notice)
 
 
 def is_too_small(size: Size) -> bool:

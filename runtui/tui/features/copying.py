@@ -15,7 +15,6 @@ from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.geometry import Size
-from textual.screen import Screen
 from textual.widgets import Static
 
 from runtui.domain.report import sentences
@@ -51,6 +50,7 @@ from runtui.tui.features.triage.explaining import CausesView
 from runtui.tui.features.triage.overviewing import OverviewView
 from runtui.tui.features.triage.tracing import PersonView
 from runtui.tui.keys import awaited
+from runtui.tui.output import DrawnOnce
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.questions import Picker
 from runtui.tui.screens.run import TasksView, UsersView
@@ -264,7 +264,7 @@ class Copying(Feature):
 _LINES_OF_HINT: Final = 1
 
 
-class SelectionPage(Screen[None]):
+class SelectionPage(DrawnOnce[None]):
     """A text alone on the screen, to be selected in the terminal: the way to copy where there is no clipboard.
 
     Nothing stands beside or before the text, so that selecting lines selects nothing else; and no line of it is broken,
@@ -285,15 +285,18 @@ class SelectionPage(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield Static(content(self._text, newlines=True), id="selection-text", markup=False)
-        yield Static(id="selection-hint", markup=False)
+        yield Static(self._hint, id="selection-hint", markup=False)
 
-    def on_resize(self) -> None:
-        """Say how to go on, or that the terminal shows less than the text."""
+    @property
+    def _hint(self) -> Content:
+        """How to go on, or that the terminal shows less than the text."""
         words = "Select the text in your terminal"
         if not fits_on_page(self._text, self.app.size):
             words = "The terminal is too small for all of the text"
-        hint = f"{words}; {key_of('close_page')} goes back."
-        self.query_one("#selection-hint", Static).update(content(hint))
+        return content(f"{words}; {key_of('close_page')} goes back.")
+
+    def on_resize(self) -> None:
+        self.query_one("#selection-hint", Static).update(self._hint)
 
     def action_close_page(self) -> None:
         self.dismiss()

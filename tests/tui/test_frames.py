@@ -1,0 +1,74 @@
+"""A key is drawn in one frame, as soon as nothing more follows from it; the clock draws what takes longer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from textual import events
+from textual._compositor import Compositor
+from textual.keys import key_to_character
+from textual.screen import UPDATE_PERIOD
+
+from runtui.tui.app import RuntuiApp
+from runtui.tui.output import DrawnOnce
+from tests.tui.conftest import Opener, draw_frame
+
+NEVER = 3_600.0
+KEYS: Sequence[str] = (
+    "x", "x", "1", "1", "s", "I", "ctrl+a", "*", "escape", "V", "z", "z", "right_square_bracket", "escape",
+    "slash", "o", "n", "enter", "escape",
+    "enter", "escape",
+    "e", "tab", "enter", "down", "enter", "ctrl+s", "escape", "escape",
+    "o", "right", "escape",
+    "question_mark", "slash", "u", "enter", "escape", "escape",
+    "ctrl+p", "escape",
+    "S", "escape", "C", "down", "space", "escape", "m", "a", "escape", "y", "escape",
+)  # fmt: skip
+"""Keys of most places, one after the other."""
+AT_ONCE = {"z", "right_square_bracket", "slash", "tab", "down", "space", "u"}
+"""Those that wait for nothing: no clock draws them."""
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_a_key_is_drawn_in_one_frame(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    frames: list[Any] = []
+    async with open_session(size=size, ahead=True) as session:
+        await session.panel_rested()
+        monkeypatch.setattr(Compositor, "render_update", draw_frame)
+        monkeypatch.setattr(RuntuiApp, "_display", lambda _app, _screen, frame: frames.append(frame))
+        drawn_by_clock = []
+        for key in KEYS:
+            monkeypatch.setattr("runtui.tui.output.UPDATE_PERIOD", NEVER)
+            frames.clear()
+            before = session.text()
+            session.app.post_message(events.Key(key, key_to_character(key)))
+            await session._rested()
+            drawn = sum(frame is not None for frame in frames)
+            screen = session.app.screen
+            assert isinstance(screen, DrawnOnce)
+            if screen._clock._due is not None:
+                drawn_by_clock.append(key)
+            elif session.text() != before:
+                assert drawn == 1, key
+            assert drawn <= 1, key
+            monkeypatch.setattr("runtui.tui.output.UPDATE_PERIOD", UPDATE_PERIOD)
+            screen.draw_frame()
+            await session.settled()
+        assert AT_ONCE.isdisjoint(drawn_by_clock)
+
+
+async def test_what_comes_without_a_key_is_drawn_by_the_clock(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_session() as session:
+        await session.settled()
+        frames: list[Any] = []
+        monkeypatch.setattr(Compositor, "render_update", draw_frame)
+        monkeypatch.setattr(RuntuiApp, "_display", lambda _app, _screen, frame: frames.append(frame))
+        session.set_status("An answer came.")
+        await session.until(lambda: any(frame is not None for frame in frames))
+        assert "An answer came." in session.text()
