@@ -27,7 +27,7 @@ KEYS: Sequence[str] = (
     "S", "escape", "C", "down", "space", "escape", "m", "a", "escape", "y", "escape",
 )  # fmt: skip
 """Keys of most places, one after the other."""
-AT_ONCE = {"z", "right_square_bracket", "slash", "tab", "down", "space", "u"}
+AT_ONCE = {"z", "right_square_bracket", "tab", "down", "space", "u"}
 """Those that wait for nothing: no clock draws them."""
 
 
