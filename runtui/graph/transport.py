@@ -377,8 +377,7 @@ def _finished(planned: Exchange, progress: _Progress, seconds: float, failure: F
     ended = replace(planned, seconds=seconds, failure=failure)
     if response is None:
         return ended
-    encoding = response.headers.encoding
-    headers = [(name.decode("ascii"), value.decode(encoding)) for name, value in response.headers.raw]
+    headers = [(name.decode("ascii"), value.decode(response.headers.encoding)) for name, value in response.headers.raw]
     received = body.data if body else b""
     shown = redact_body(received, is_whole=failure is None)
     return replace(
