@@ -20,7 +20,8 @@ from textual.geometry import Size
 from textual.message import Message
 from textual.widgets import Static
 
-from runtui.keys.actions import key_of
+from runtui.keys.actions import ACTION_BY_ID
+from runtui.keys.names import is_text, key_text
 from runtui.prelude.terminal import LEAST_CELLS
 from runtui.profiles import Profiles
 from runtui.services.workspace import SandboxControl, Workspace
@@ -49,6 +50,10 @@ def style_sheets() -> list[Path]:
 
 LEAST_SIZE: Final = Size(*LEAST_CELLS)
 
+_QUIT: Final = ACTION_BY_ID["quit"].keys
+QUITTING: Final = tuple(key for key in _QUIT if not is_text(key)) or _QUIT
+"""The keys that quit where a letter may be text for what is out of sight."""
+
 
 class TooSmall(DrawnOnce[None]):
     """Takes the screen while the terminal is too small: it says how large it has to be.
@@ -57,7 +62,8 @@ class TooSmall(DrawnOnce[None]):
     """
 
     BINDINGS = [
-        binding for binding in bindings("app") if isinstance(binding, Binding) and binding.id in ("quit", "redraw")
+        *(binding for binding in bindings("app") if isinstance(binding, Binding) and binding.id == "redraw"),
+        *(Binding(key, "app.quit", show=False) for key in QUITTING),
     ]
     DEFAULT_CSS = """
     TooSmall { layout: vertical; padding: 0 1; }
@@ -75,7 +81,7 @@ class TooSmall(DrawnOnce[None]):
         return content(
             f"runtui needs a terminal of {LEAST_SIZE.width}x{LEAST_SIZE.height}. "
             f"This one is {size.width}x{size.height}. "
-            f"Enlarge it to go on where you were; {key_of('quit')} quits."
+            f"Enlarge it to go on where you were; {key_text(QUITTING[0])} quits."
         )
 
     def on_resize(self) -> None:

@@ -71,6 +71,21 @@ async def test_a_short_walk(open_session: Opener) -> None:
         await walk(session, seed=1, steps=40)
 
 
+async def test_two_quick_keys_leave_the_panel_as_it_is_and_a_key_that_is_held_empties_it(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_session(runs=60) as session:
+        await session.panel_rested()
+        monkeypatch.setattr("runtui.tui.screens.panel.REST_SECONDS", 3_600)
+        first = run_in_sight(session)
+        for key in ("j", "j"):
+            await session.press(key)
+            assert run_in_sight(session) == first
+            assert any(line.endswith(ANOTHER_RUN) for line in panel_lines(session)[:3])
+        await session.press("j")
+        assert run_in_sight(session) == ""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [(120, 40), (80, 24)], ids=str)
 async def test_a_walk_of_1_000_keys(open_session: Opener, size: tuple[int, int]) -> None:

@@ -3,8 +3,8 @@
 Invariant: the pages belong to the session; the panel of the screen in front draws them. The Run tab follows the cursor:
 REST_SECONDS after it came to rest on a row its run is shown, what the store has at once and what its tasks did when it
 is read. Nothing of that is on a key's path, nothing is read for a tab out of sight, and what is read for a row is given
-up when the cursor leaves it. Until the page is there, the panel says that it shows another run; a cursor that moves
-on before then empties it.
+up when the cursor leaves it. Until the page is there, the panel says that it shows another run; a cursor that keeps
+moving empties it.
 
 The tab in front is the one that a person chose. A change brings Request and then Response forward; once the cursor is
 on another run, the chosen tab is in front again.
@@ -46,6 +46,9 @@ GRACE_SECONDS: Final = 0.15
 """How long after that results are waited for before the run is shown without them: a page that is drawn once costs half
 of one that is drawn twice."""
 
+ROWS_PASSED: Final = 2
+"""After how many rows that it left before they were shown, as under a key that is held, the panel is empty."""
+
 _FOLLOWING: Final = "follow the cursor"
 
 
@@ -68,6 +71,8 @@ class Panel:
         self._pages: dict[Tab, Page] = {}
         self._wanted = _Followed()
         """What the cursor is on."""
+        self._passed = 0
+        """How many rows it has left since the panel showed the one that it was on."""
         self._is_following = False
         """Whether the Run tab is to show that run; else a page that is told at once, such as a task's."""
         self._news = 0
@@ -154,9 +159,12 @@ class Panel:
         brought forward is then not taken back.
         """
         is_other, before = run_id != self._wanted.run_id, self._wanted.run_id
-        if is_other and self._is_following and before and self._pages.get("run", Page()).about.run_id != before:
-            # Beside an empty panel a list that scrolls moves whole lines, and those a terminal moves by itself.
-            self._show("run", Page())
+        if is_other and self._is_following and before:
+            is_shown = self._pages.get("run", Page()).about.run_id == before
+            self._passed = 0 if is_shown else self._passed + 1
+            if self._passed >= ROWS_PASSED:
+                # Beside an empty panel a list that scrolls moves whole lines, and those a terminal moves by itself.
+                self._show("run", Page())
         self._wanted, self._is_following = _Followed(run_id, state), True
         if is_other and self.tab != self._chosen and (finds is None or finds(before)):
             self.bring_forward(self._chosen)
