@@ -373,11 +373,11 @@ def _request_headers(
 
 def _finished(planned: Exchange, progress: _Progress, seconds: float, failure: Failure | None) -> Exchange:
     response, body = progress.response, progress.body
+    progress.response = progress.body = None  # the request traces into it: a circle would keep megabytes
     ended = replace(planned, seconds=seconds, failure=failure)
     if response is None:
         return ended
-    encoding = response.headers.encoding
-    headers = [(name.decode("ascii"), value.decode(encoding)) for name, value in response.headers.raw]
+    headers = [(name.decode("ascii"), value.decode(response.headers.encoding)) for name, value in response.headers.raw]
     received = body.data if body else b""
     shown = redact_body(received, is_whole=failure is None)
     return replace(

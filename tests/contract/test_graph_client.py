@@ -16,6 +16,7 @@ from runtui.domain.report import Outcome
 from runtui.errors import ExitCode, UsageError
 from runtui.graph.client import GraphClient, RunUpdate
 from runtui.graph.exchange import Exchange
+from runtui.graph.network import BoundedBody
 from runtui.graph.pages import MAX_EMPTY_PAGES, CollectionPage, GraphError
 from runtui.graph.transport import Transport
 from runtui.services.refresh import Refresh
@@ -342,6 +343,17 @@ async def test_no_page_is_kept_while_the_next_one_is_read(tmp_path: Path) -> Non
             await Refresh(graph, store, interval=0).list_once()
         assert store.count(EVERY_RUN) == 3
     assert set(kept[2:]) == {kept[1]}
+
+
+async def test_no_body_waits_for_the_collector() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        async with client(pages({"value": [{"id": "r1"}]})[0]) as graph:
+            await items(graph.runs("w1"))
+            assert not [found for found in gc.get_objects() if isinstance(found, BoundedBody)]
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(("size", "is_large"), [(1_000, False), (200_000, True)])
