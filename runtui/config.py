@@ -213,7 +213,10 @@ def _read(name: str, chosen: Chosen) -> Chosen:
 def _problems(data: Mapping[str, Any], lines: Mapping[tuple[str, str], int], keys: Keys) -> Iterator[Problem]:
     for key in data:
         if key not in TOP_LEVEL:
-            yield Problem(lines.get(("", key), 0), f"There is no key {key!r}.{nearest_words(key, TOP_LEVEL)}")
+            what = f"There is no key {key!r}.{nearest_words(key, TOP_LEVEL)}"
+            if key in OPTION_BY_NAME:
+                what = f"{key} belongs to a profile, below [profiles.NAME]."
+            yield Problem(lines.get(("", key), 0), what)
     for mistake in keys.mistakes:
         yield Problem(lines.get((_KEYS, mistake.name), lines.get(("", "keys"), 0)), mistake.sentence)
     profiles = data.get("profiles", {})
@@ -251,6 +254,8 @@ def _unknown(key: str) -> str:
     if key.replace("_", "-") in SECRETS:
         variable = "RUNTUI_" + key.upper().replace("-", "_")
         return f"A secret does not belong in this file: remove {key} and set {variable} instead."
+    if key in TOP_LEVEL:
+        return f"{key} belongs to the top of the file."
     return f"There is no key {key!r}.{nearest_words(key, OPTION_BY_NAME)}"
 
 

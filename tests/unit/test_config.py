@@ -161,6 +161,7 @@ def test_a_profile_that_does_not_exist_is_named_with_the_nearest(file: Path) -> 
     [
         ('clientid = "x"', "There is no key 'clientid'. Did you mean client-id?"),
         ('client_id = "x"', "There is no key 'client_id'. Did you mean client-id?"),
+        ('default-profile = "prod"', "default-profile belongs to the top of the file."),
         ('cloud = "globl"', "cloud is 'globl'. It must be one of: global, usgov, dod, china. Did you mean global?"),
         ('read-only = "perhaps"', "read-only is 'perhaps'. It must be true or false."),
         ("refresh = -1", "refresh is -1. It must be between 0 and 86400."),
@@ -188,6 +189,13 @@ def test_every_problem_is_listed_at_once(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text('defaut-profile = "x"\n[profiles.prod]\ncloud = 1\nrefresh = "x"\n')
     assert [problem.line for problem in read_config(path).problems] == [1, 3, 4]
+
+
+def test_an_option_outside_of_a_profile_is_told_where_it_belongs(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('theme = "dark"\n[profiles.prod]\n')
+    (problem,) = read_config(path).problems
+    assert problem == (1, "theme belongs to a profile, below [profiles.NAME].")
 
 
 def test_a_default_that_is_no_profile_is_a_problem(tmp_path: Path) -> None:
