@@ -182,8 +182,11 @@ def parse_duration(text: str) -> int:
 
 def distance(ticks: int, now: int, *, is_recorded: bool) -> str:
     """How far a moment is from `now`, in one unit and at most seven cells: "3s", "12m", "2h", "5d"; "in 4m" where it is
-    to come. One that the service wrote down as it came (`is_recorded`) is "now" where its clock is a little ahead.
+    to come. One that the service wrote down as it came (`is_recorded`) is "now" where its clock is a little ahead. The
+    first moment of all, with which .NET says that there is none, is "never".
     """
+    if ticks == 0:
+        return "never"
     if is_recorded and 0 < ticks - now <= _CLOCK_SKEW:
         return "now"
     length = abs(now - ticks)
@@ -199,7 +202,7 @@ def distance(ticks: int, now: int, *, is_recorded: bool) -> str:
 def ago(ticks: int, now: int) -> str:
     """How long ago, in one unit: "3s ago", "12m ago", "2h ago", "5d ago"; "in 4m" for a moment to come."""
     far = distance(ticks, now, is_recorded=False)
-    return far if ticks > now else f"{far} ago"
+    return f"{far} ago" if 0 < ticks <= now else far
 
 
 def since(ticks: int, now: int) -> str:

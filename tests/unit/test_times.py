@@ -18,6 +18,7 @@ from runtui.domain.times import (
     ago,
     clock_text,
     day_text,
+    distance,
     duration_text,
     format_ticks,
     interpret,
@@ -311,7 +312,7 @@ def test_a_local_day_without_midnight_starts_at_the_skip(live_in: Callable[[str]
 
 
 @pytest.mark.parametrize(
-    ("distance", "words"),
+    ("length", "words"),
     [
         (0, "0s ago"),
         (SECOND - 1, "0s ago"),
@@ -326,8 +327,12 @@ def test_a_local_day_without_midnight_starts_at_the_skip(live_in: Callable[[str]
         (-30 * HOUR, "in 30h"),
     ],
 )
-def test_distances_in_one_unit(distance: int, words: str) -> None:
-    assert ago(NOW - distance, NOW) == words
+def test_distances_in_one_unit(length: int, words: str) -> None:
+    assert ago(NOW - length, NOW) == words
+
+
+def test_the_moment_that_stands_for_none_was_never() -> None:
+    assert {ago(0, now_ticks()), since(0, now_ticks()), distance(0, now_ticks(), is_recorded=True)} == {"never"}
 
 
 @pytest.mark.parametrize(
