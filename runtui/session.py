@@ -109,8 +109,7 @@ async def _one(
     try:
         TAKEOVER.take()
         workspace = Workspace(settings, spec.store_file, token, wire=spec.wire)
-        await forget_strangers(workspace, token)
-        has_rows = _paint(workspace, sandbox)
+        has_rows = await _paint(workspace, sandbox, token)
         gc.disable()  # what is loaded and built until the first rows stand is no garbage
         with _previewing(workspace, sandbox, moves=has_rows, reads=not typed_ahead) as preview:
             if has_rows:
@@ -162,8 +161,9 @@ async def forget_strangers(workspace: Workspace, token: object) -> None:
         await asyncio.to_thread(workspace.store.keep_workflows, ())
 
 
-def _paint(workspace: Workspace, sandbox: SandboxControl | None) -> bool:
+async def _paint(workspace: Workspace, sandbox: SandboxControl | None, token: object) -> bool:
     """Draw the first rows, or that they are being read; return whether there were any."""
+    await forget_strangers(workspace, token)
     paint = FirstPaint(workspace.settings, *terminal_size(), sandbox)
     write(placed(paint.lines(workspace.store, workspace.preferences.kept)))
     return workspace.store.count(EVERY_RUN) > 0
