@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+import weakref
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
@@ -107,6 +108,7 @@ class Database:
         everybody = People(seed, names)
         self.people = People(seed, names, deleted={user for plan in plans for user in plan.deleted(everybody)})
         self._sql = sqlite3.connect(":memory:", isolation_level=None)
+        weakref.finalize(self, self._sql.close)  # an app that is only called, in one process, is never shut down
         self._sql.execute("BEGIN")
         for statement in (statement for entity in ENTITY_TYPES for statement in _create_table(entity)):
             self._sql.execute(statement)
