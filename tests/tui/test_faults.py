@@ -221,6 +221,8 @@ async def test_two_quick_sends_to_one_run_never_overlap(open_session: Opener) ->
         assert draft is not None
         await session.press("y")
         await session.until(lambda: wire.under_way)
+        await session.settled()
+        assert "marks its run" not in session.text(), "what is being sent was not left behind"
         await session.press("e")
         assert session.view == "runs", "the form waits for the answer"
         assert "A change to this run is in progress" in session.text()

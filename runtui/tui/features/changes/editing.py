@@ -485,6 +485,8 @@ class Editing(Feature):
         drafts = self._workspace.drafts
         if drafts.fault is not None:
             self.tell_drafts_failed(drafts.fault)
+        elif any(self._workspace.save_of(run_id) for run_id in drafts):
+            return  # a first change is on its way: it is this that loads what tells
         elif (count := len(drafts)) and not self._chrome.status.text:
             self._chrome.set_status(write_words.drafts_found(count), holds=lambda: len(drafts) == count)
 
