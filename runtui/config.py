@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from runtui.errors import UsageError
 from runtui.keys.names import NO_KEYS, Keys
 from runtui.options import (
+    BELONGS_TO_PROFILE,
     GROUP_TITLES,
     OPTION_BY_NAME,
     OPTIONS,
@@ -213,10 +214,7 @@ def _read(name: str, chosen: Chosen) -> Chosen:
 def _problems(data: Mapping[str, Any], lines: Mapping[tuple[str, str], int], keys: Keys) -> Iterator[Problem]:
     for key in data:
         if key not in TOP_LEVEL:
-            what = f"There is no key {key!r}.{nearest_words(key, TOP_LEVEL)}"
-            if key in OPTION_BY_NAME:
-                what = f"{key} belongs to a profile, below [profiles.NAME]."
-            yield Problem(lines.get(("", key), 0), what)
+            yield Problem(lines.get(("", key), 0), _unknown(key, TOP_LEVEL))
     for mistake in keys.mistakes:
         yield Problem(lines.get((_KEYS, mistake.name), lines.get(("", "keys"), 0)), mistake.sentence)
     profiles = data.get("profiles", {})
@@ -250,13 +248,21 @@ def _quoted(option: Option, value: object) -> str:
     return repr(option.shown(value)) if isinstance(value, str) else option.shown(repr(value))
 
 
-def _unknown(key: str) -> str:
+def _unknown(key: str, known: Collection[str] = OPTION_BY_NAME) -> str:
+    """What is wrong with a key where only the `known` ones may stand, and where it belongs."""
+    from runtui.keys.keymap import NAMES  # with all actions, which no command needs
+
     if key.replace("_", "-") in SECRETS:
         variable = "RUNTUI_" + key.upper().replace("-", "_")
         return f"A secret does not belong in this file: remove {key} and set {variable} instead."
     if key in TOP_LEVEL:
         return f"{key} belongs to the top of the file."
-    return f"There is no key {key!r}.{nearest_words(key, OPTION_BY_NAME)}"
+    if key in OPTION_BY_NAME:
+        return f"{key} {BELONGS_TO_PROFILE}"
+    if key in NAMES:
+        return f"{key} belongs to [keys]."
+    near = nearest_words(key, known) or nearest_words(key, (*TOP_LEVEL, *OPTION_BY_NAME, *NAMES))
+    return f"There is no key {key!r}.{near}"
 
 
 def _place(path: Path, line: int) -> str:

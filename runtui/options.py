@@ -316,6 +316,10 @@ def default_of(name: str) -> Any:
     return OPTION_BY_NAME[name].default
 
 
+BELONGS_TO_PROFILE: Final = "belongs to a profile, below [profiles.NAME]."
+"""What is said of an option that stands elsewhere in config.toml."""
+
+
 def nearest_words(name: str, names: Iterable[str]) -> str:
     """` Did you mean …?`, or nothing; in any case of the letters."""
     import difflib

@@ -109,7 +109,7 @@ async def _one(
     try:
         TAKEOVER.take()
         workspace = Workspace(settings, spec.store_file, token, wire=spec.wire)
-        has_rows = _paint(workspace, sandbox)
+        has_rows = await _paint(workspace, sandbox, token)
         gc.disable()  # what is loaded and built until the first rows stand is no garbage
         with _previewing(workspace, sandbox, moves=has_rows, reads=not typed_ahead) as preview:
             if has_rows:
@@ -133,7 +133,7 @@ async def _one(
         code = await screen.run(app)
         if app.is_followed:
             TAKEOVER.follow()
-        if sandbox is None and typed_ahead is None:
+        if sandbox is None and typed_ahead is None and not _shares_store(settings):
             _keep_snapshot(workspace, *app.size)
         if app.wired[Leaving].next_profile is None:
             from runtui.headless.console import keep_exit_code
@@ -147,8 +147,23 @@ async def _one(
             await _end_sign_in(token)
 
 
-def _paint(workspace: Workspace, sandbox: SandboxControl | None) -> bool:
+def _shares_store(settings: Settings) -> bool:
+    return settings.sign_in is not None and settings.sign_in.shares_store
+
+
+async def forget_strangers(workspace: Workspace, token: object) -> None:
+    """Empty a store that tenants share where nobody is signed in: its runs may be those of somebody else."""
+    if not _shares_store(workspace.settings):
+        return
+    from runtui.auth.signin import SignIn
+
+    if isinstance(token, SignIn) and (await token.load()).account is None:
+        await asyncio.to_thread(workspace.store.keep_workflows, ())
+
+
+async def _paint(workspace: Workspace, sandbox: SandboxControl | None, token: object) -> bool:
     """Draw the first rows, or that they are being read; return whether there were any."""
+    await forget_strangers(workspace, token)
     paint = FirstPaint(workspace.settings, *terminal_size(), sandbox)
     write(placed(paint.lines(workspace.store, workspace.preferences.kept)))
     return workspace.store.count(EVERY_RUN) > 0

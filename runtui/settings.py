@@ -39,6 +39,11 @@ class SignInSettings:
     def names_tenant(self) -> bool:
         return self.tenant_id.lower() not in ("organizations", "common", "consumers")
 
+    @property
+    def shares_store(self) -> bool:
+        """Whether neither tenant nor account is named, so that the runs of all tenants are kept in one place."""
+        return not self.names_tenant and not self.username
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:

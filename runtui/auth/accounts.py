@@ -33,10 +33,8 @@ class Account(NamedTuple):
 
 
 def may_be_of_another_tenant(settings: SignInSettings, before: Account | None, account: Account) -> bool:
-    """Whether what was read before this account signed in may be another tenant's: where the settings name neither
-    tenant nor account, all have one store."""
-    is_told_apart = settings.names_tenant or bool(settings.username)
-    return not is_told_apart and (before is None or before.tenant_id != account.tenant_id)
+    """Whether what was read before this account signed in may be another tenant's."""
+    return settings.shares_store and (before is None or before.tenant_id != account.tenant_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import Final
 
 from runtui.keys.actions import ACTIONS, PLACES, SCOPE_TITLES, TYPING, Action
 from runtui.keys.names import Keys, Mistake, is_text, key_text, read_key
-from runtui.options import nearest_words
+from runtui.options import BELONGS_TO_PROFILE, OPTION_BY_NAME, nearest_words
 
 NAMES: Final = tuple(dict.fromkeys(action.name for action in ACTIONS))
 """The names that `[keys]` may hold."""
@@ -32,7 +32,8 @@ def read_keys(table: object) -> Keys:
     by_name: dict[str, tuple[str, ...]] = {}
     for name, value in table.items():
         if name not in NAMES:
-            mistakes.append(Mistake(name, f"There is no action {name!r}.{nearest_words(name, NAMES)}"))
+            near = f"{name} {BELONGS_TO_PROFILE}" if name in OPTION_BY_NAME else ""
+            mistakes.append(Mistake(name, near or f"There is no action {name!r}.{nearest_words(name, NAMES)}"))
             continue
         try:
             by_name[name] = _keys(value)

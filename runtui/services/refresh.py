@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, Protocol
 
 from runtui.domain.rows import storable
+from runtui.domain.text import fit_cells, visible
 from runtui.domain.times import TICKS_PER_SECOND, UNIX_EPOCH_TICKS
 from runtui.errors import RuntuiError
 from runtui.graph.pages import CollectionPage, GraphError
@@ -64,13 +65,16 @@ _OF_THE_MOMENT: Final = frozenset({401, 408, 429})
 MOST_NAMED: Final = 3
 """Workflows that are named where not all of them can be read."""
 
+MOST_NAME_CELLS: Final = 40
+"""The most cells of a name in such a sentence."""
+
 
 class UnreadWorkflow(NamedTuple):
     """A workflow whose runs could not be read."""
 
     workflow_id: str
     name: str
-    """Its display name, or its id where it has none."""
+    """Its display name, or its id where it has none; cut, so that what is said of it stays in sight."""
     fault: RuntuiError
 
     def __str__(self) -> str:
@@ -291,7 +295,8 @@ class Refresh:
                     if isinstance(error, GraphError) and concerns_all(error.exchange):
                         listing.fault = listing.fault or error
                         raise _ListingOverError from error
-                    listing.missing.append(UnreadWorkflow(workflow_id, listing.names[workflow_id], error))
+                    name = fit_cells(visible(listing.names[workflow_id]), MOST_NAME_CELLS).rstrip()
+                    listing.missing.append(UnreadWorkflow(workflow_id, name, error))
 
         try:
             async with asyncio.TaskGroup() as group:

@@ -171,6 +171,20 @@ async def test_leaving_cancels_what_is_being_read(open_session: Opener) -> None:
         assert results.progress.read == read
 
 
+@pytest.mark.parametrize(("key", "untrue"), [("c", "No task failed"), ("o", "There are no workflows")])
+async def test_before_a_run_is_read_nothing_is_said_of_them(key: str, untrue: str, open_session: Opener) -> None:
+    wire = Held(httpx.ASGITransport(create_app(runs=0)))
+    wire.hold()
+    async with open_session(wire=wire, ready=False, size=(80, 24)) as session:
+        await session.press(key)
+        await session.until(lambda: session.view in ("causes", "overview"))
+        assert "Reading the runs…" in session.text()
+        assert untrue not in session.text()
+        wire.release()
+        if key == "c":
+            await session.until(lambda: untrue in session.text())
+
+
 async def test_without_runs_there_is_nothing_to_explain(open_session: Opener) -> None:
     async with open_session(runs=0, ready=False, size=(80, 24)) as session:
         await session.until(lambda: session.workspace.refresh.progress.finished_at is not None)

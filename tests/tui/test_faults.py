@@ -112,6 +112,18 @@ async def test_a_workflow_that_cannot_be_read_is_named_once_and_the_others_are_l
         await session.until(lambda: "incomplete" not in session.text())
 
 
+@pytest.mark.parametrize("letter", ["n", "入"])
+async def test_a_long_name_leaves_the_reason_in_sight(letter: str, open_session: Opener) -> None:
+    def handle(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/workflows"):
+            return reply(200, {"value": [{"id": name, "displayName": letter * 500} for name in ("a", "b", "c")]})
+        return graph_error(403, "x", "No.")()
+
+    async with open_session(wire=httpx.MockTransport(handle), ready=False, size=(80, 24)) as session:
+        await session.until(lambda: "The list is incomplete." in status_of(session))
+        assert "Access denied" in session.text()
+
+
 async def test_a_server_that_never_answered_leaves_an_empty_list_that_says_why(open_session: Opener) -> None:
     graph = Graph(answer_to_list=refused)
     async with open_session(wire=graph.wire, ready=False) as session:

@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 from textual import events
 
+from runtui.command_line import token_source
 from runtui.sandbox.authority.directory import DEMO_ADMIN
 from runtui.services.store import EVERY_RUN
+from runtui.services.workspace import Workspace
+from runtui.session import forget_strangers
+from runtui.settings import Settings, SignInSettings
 from runtui.tui.widgets.chrome import Headline
 from tests.contract.scripted_authority import ScriptedAuthority
 from tests.contract.sign_in_place import leave_a_run
@@ -230,6 +234,24 @@ async def test_rows_of_another_tenant_are_gone_before_the_list_is_read(
         await desk.session.press("A")
         await desk.sign_in_by_code()
         assert seen == [0]
+
+
+@pytest.mark.parametrize(
+    ("tenant", "username", "left"), [("organizations", "", 0), ("organizations", "lee", 1), ("contoso.example", "", 1)]
+)
+async def test_nothing_of_a_stranger_is_drawn_before_a_sign_in(
+    tenant: str, username: str, left: int, tmp_path: Path
+) -> None:
+    how = SignInSettings(
+        method="device-code", tenant_id=tenant, client_id="c", authority="https://login.example", username=username
+    )
+    settings = Settings(root="https://graph.example/beta", tenant="", sign_in=how, state_folder=tmp_path)
+    token = token_source(settings)
+    leave_a_run(tmp_path / "runs.db")
+    workspace = Workspace(settings, tmp_path / "runs.db", token)
+    await forget_strangers(workspace, token)
+    assert workspace.store.count(EVERY_RUN) == left
+    await workspace.close()
 
 
 async def test_a_session_with_a_token_by_hand_has_nobody_to_sign_in(open_session: Opener) -> None:

@@ -191,11 +191,21 @@ def test_every_problem_is_listed_at_once(tmp_path: Path) -> None:
     assert [problem.line for problem in read_config(path).problems] == [1, 3, 4]
 
 
-def test_an_option_outside_of_a_profile_is_told_where_it_belongs(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        ('theme = "dark"\n[profiles.prod]\n', 1, "theme belongs to a profile, below [profiles.NAME]."),
+        ('[keys]\npage-size = "x"\n', 2, "page-size belongs to a profile, below [profiles.NAME]."),
+        ('next = "x"\n[profiles.prod]\n', 1, "next belongs to [keys]."),
+        ('[profiles.prod]\nnext = "x"\n', 2, "next belongs to [keys]."),
+        ('them = "dark"\n[profiles.prod]\n', 1, "There is no key 'them'. Did you mean theme?"),
+        ("[profiles.prod]\nprofile = 1\n", 2, "There is no key 'profile'. Did you mean profiles?"),
+    ],
+)
+def test_a_key_in_a_wrong_place_is_told_where_it_belongs(text: str, line: int, what: str, tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
-    path.write_text('theme = "dark"\n[profiles.prod]\n')
-    (problem,) = read_config(path).problems
-    assert problem == (1, "theme belongs to a profile, below [profiles.NAME].")
+    path.write_text(text)
+    assert read_config(path).problems == ((line, what),)
 
 
 def test_a_default_that_is_no_profile_is_a_problem(tmp_path: Path) -> None:

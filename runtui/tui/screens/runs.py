@@ -43,6 +43,15 @@ _COUNTING_THE_REST: Final = "counting the rest"
 READING_RUNS: Final = "Reading the runs…"
 """Said in place of the rows, until the first are read."""
 
+
+def unread(workspace: Workspace) -> str | None:
+    """What a list that is made of runs says in place of its rows before any run is read; None from then on."""
+    progress = workspace.progress
+    if is_counted(workspace.store.count(EVERY_RUN), progress):
+        return None
+    return READING_RUNS if progress is None or progress.complaint is None else str(progress.complaint)
+
+
 RELOAD_SECONDS: Final = 0.25
 """The least time between two drawings of a list that keeps changing."""
 

@@ -29,7 +29,7 @@ from runtui.tui.keys import awaited
 from runtui.tui.resources import MARKED, Resource, RowFlag, in_memory
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import REST_SECONDS, Panel
-from runtui.tui.screens.runs import Throttle
+from runtui.tui.screens.runs import Throttle, unread
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.read_list import ReadList
 from runtui.tui.widgets.side_panel import none_selected
@@ -100,7 +100,8 @@ class CausesView(ActionView[None]):
             return
         self._failures = ("", ())
         if query == self.shown:
-            self.list.put(cause_rows(causes), triage_words.why_no_causes(self._workspace.results.progress))
+            why = unread(self._workspace) or triage_words.why_no_causes(self._workspace.results.progress)
+            self.list.put(cause_rows(causes), why)
             self.post_message(self.Changed())  # the title says how much was read
             self._read_extensions([cause.extension_id for cause in causes])
 

@@ -26,14 +26,14 @@ from runtui.domain.triage.workflows import (
     worst_first,
 )
 from runtui.errors import RuntuiError
-from runtui.services.store import Store
+from runtui.services.workspace import Workspace
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import awaited
 from runtui.tui.resources import Resource, in_memory
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.questions import Choice, Picker
-from runtui.tui.screens.runs import Throttle
+from runtui.tui.screens.runs import Throttle, unread
 from runtui.tui.text import plain
 from runtui.tui.widgets.line_table import CLOCK_SECONDS
 from runtui.tui.widgets.read_list import ReadList
@@ -51,16 +51,16 @@ class OverviewView(ActionView[None]):
     scope = "overview"
     list: ReadList[WorkflowHistory, str]
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, workspace: Workspace) -> None:
         super().__init__()
-        self._store = store
+        self._workspace = workspace
         self.list = ReadList(WORKFLOWS, name="overview", scrolls=False)
         self.list.with_more = lambda columns: with_heat_map(columns, self._days, _today())
         self._longest = 0
         """The cells of the longest name."""
         self.back: int | None = None
         """How many days before today the cursor is on; None: it is on the whole workflow."""
-        self.drawing = Throttle(self, store.foreground, self._read_again)
+        self.drawing = Throttle(self, workspace.foreground, self._read_again)
         """Asked when runs or workflows are others now."""
 
     @property
@@ -96,13 +96,13 @@ class OverviewView(ActionView[None]):
 
     async def _read(self) -> None:
         try:
-            found = await asyncio.to_thread(self._store.histories, HISTORY_DAYS)
+            found = await asyncio.to_thread(self._workspace.store.histories, HISTORY_DAYS)
         except RuntuiError as error:
             self.list.put((), str(error))
             return
         self._longest = max((cell_len(plain(row.workflow.name)) for row in found), default=0)
         self.list.set_columns(self.list.arranged())
-        self.list.put(worst_first(found, now_ticks()))
+        self.list.put(worst_first(found, now_ticks()), unread(self._workspace))
         # They are read whole: from the first row on, the cursor belongs to its workflow.
         self.list.table.row_under_cursor(hold=True)
         self.post_message(self.Changed())
@@ -173,11 +173,12 @@ class Overviewing(Feature):
 
     def __init__(self, features: Features) -> None:
         super().__init__(features)
-        self.view = OverviewView(self._workspace.store)
+        self.view = OverviewView(self._workspace)
         self.place = self._chrome.place(self.view)
 
     def start(self) -> None:
         self.hear(self._workspace.store.changed.subscribe, self.draw_again, only_newest=True)
+        self.hear(self._workspace.refresh.changed.subscribe, self.draw_again, only_newest=True)
         self._chrome.app.set_interval(CLOCK_SECONDS, self.draw_again)
 
     async def action_overview(self) -> None:
