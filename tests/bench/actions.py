@@ -23,6 +23,9 @@ from tests.terminal.pty_probe import PtyProbe
 MOST_RATIO: Final = 1.15
 """How much more than the cells that change an action may send."""
 
+LITTLE: Final = 24
+"""Bytes beside which that is not asked: those that lead to a place and back."""
+
 _CHANGE: Final = "e enter c enter ctrl+s y"
 _BULK: Final = "space space e enter c enter ctrl+s 2 enter"
 
@@ -63,6 +66,39 @@ LEFT_OUT: Final[Mapping[str, str]] = {
 }
 """Actions that are not measured, and why."""
 
+FOLLOWED_BY_PANEL: Final = frozenset({
+    "cursor_up", "cursor_down", "page_up", "page_down", "first_row", "last_row", "mark", "view_3", "view_4", "view_5",
+    "leave_place", "next_problem", "handled", "cause_runs", "workflow_runs", "keep_line",
+})  # fmt: skip
+"""Actions that move the cursor: the panel follows it by a timer, an event of its own."""
+
+ANSWERED_LATER: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("send", "edit", "undo", "undo_entry"), "the server answers, the journal is on disk"),
+    **dict.fromkeys(
+        (
+            "open_run",
+            "open_user",
+            "open_persons_run",
+            "choose_person",
+            "causes",
+            "refresh",
+            "refresh_all",
+            "run_action",
+        ),
+        "the server answers",
+    ),
+    **dict.fromkeys(
+        ("people", "person_up", "person_down", "overview", "earlier_day", "journal", "all_servers"),
+        "the list is read from a file",
+    ),
+    **dict.fromkeys(("mark_all", "invert_marks", "next_problem", "cause_runs", "complete"), "the store finds the runs"),
+    **dict.fromkeys(("act", "note", "handled", "keep_line"), "the journal's file is read or written"),
+    **dict.fromkeys(("copy", "copy_entry", "copy_tab"), "what can be copied is read from files"),
+    **dict.fromkeys(("copy_handoff", "save_chosen"), "the text is made from files, or written to one"),
+}
+"""Actions that may take a second frame, for an event of its own that they wait for: which it is. It may shrink and not
+grow."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:
@@ -76,7 +112,9 @@ class Sent:
 
     @property
     def is_over(self) -> bool:
-        return self.bytes > max(MOST_RATIO * self.floor, self.floor + 24) or self.frames > 1
+        """Whether these are more bytes than the change needs, or more than a frame for the key."""
+        events = 1 + (self.action in FOLLOWED_BY_PANEL or self.action in ANSWERED_LATER)
+        return self.bytes > max(MOST_RATIO * self.floor, self.floor + LITTLE) or self.frames > events
 
 
 @contextmanager

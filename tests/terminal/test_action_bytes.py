@@ -5,10 +5,18 @@ from __future__ import annotations
 from typing import Final
 
 from runtui.keys.actions import ACTION_BY_ID, ACTIONS
-from tests.bench.actions import BEFORE, LEFT_OUT, MOST_RATIO, REACH, at_rest, sent_by
+from tests.bench.actions import ANSWERED_LATER, BEFORE, FOLLOWED_BY_PANEL, LEFT_OUT, MOST_RATIO, REACH, at_rest, sent_by
 from tests.bench.terminal import FOLLOWED_SECONDS
 
-STEPS: Final = (("sort_order", 0), ("edit", 0), ("choose_value", 0), ("overview", 0), ("help", 0), ("clear_marks", 60))
+STEPS: Final = (
+    ("sort_order", 0),
+    ("edit", 0),
+    ("choose_value", 0),
+    ("overview", 0),
+    ("help", 0),
+    ("clear_marks", 60),
+    ("show_chosen", 0),
+)
 """Some actions, and by how many bytes each may send more than it changes: a figure that may shrink and not grow."""
 
 
@@ -26,4 +34,5 @@ def test_every_action_is_measured_or_says_why_not() -> None:
     known = {action.id for action in ACTIONS}
     assert set(LEFT_OUT) | set(BEFORE) <= known
     assert not set(LEFT_OUT) & set(BEFORE)
+    assert set(ANSWERED_LATER) | FOLLOWED_BY_PANEL <= known - set(LEFT_OUT)
     assert {action.scope for action in ACTIONS if action.id not in LEFT_OUT} <= set(REACH)

@@ -144,17 +144,17 @@ class Copying(Feature):
 
     async def _copy(self, copy: Copy) -> None:
         """Copy at once what this machine knows; no key waits for what is to be read first."""
-        run = await asyncio.to_thread(self._unread, copy.handoff_of)
+        # What stands in the question already waits for no thread: the frame that closes it shows the outcome.
+        of = copy.handoff_of
+        run = await asyncio.to_thread(self._unread, of) if isinstance(of, str) else None
         if run is None:
             await self._make(copy)
             return
         words = "Reading what the tasks of the run did…"
         self.aside(self._read_first(copy, run), "hand over", words, exclusive=True)
 
-    def _unread(self, of: HandoffOf | None) -> tuple[str, str] | None:
+    def _unread(self, of: str) -> tuple[str, str] | None:
         """The ids of workflow and run of a hand-over that lacks what the tasks did. It reads files."""
-        if not isinstance(of, str):
-            return None
         stored, results = self._workspace.store.get(of), self._workspace.store.results_of(of)
         return (stored.workflow_id, of) if stored and (results is None or results.is_outdated) else None
 
