@@ -24,7 +24,7 @@ KEYS: Sequence[str] = (
     "o", "right", "escape",
     "question_mark", "slash", "u", "enter", "escape", "escape",
     "ctrl+p", "escape",
-    "S", "escape", "C", "down", "space", "escape", "m", "a", "escape", "y", "t", "escape",
+    "S", "escape", "C", "down", "space", "escape", "m", "a", "escape", "y", "escape",
 )  # fmt: skip
 """Keys of most places, one after the other."""
 AT_ONCE = {"z", "right_square_bracket", "tab", "down", "space", "u"}
