@@ -20,7 +20,7 @@ import os
 import select
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from rich.color import ColorSystem
 from rich.console import COLOR_SYSTEMS
@@ -269,14 +269,15 @@ class FrameClock:
     Textual's own clock draws the first change at once, and what follows from it in a frame of its own.
     """
 
-    def __init__(self, draw: Callable[[], None]) -> None:
+    def __init__(self, app: App[Any], draw: Callable[[], None]) -> None:
+        self._app = app
         self._draw = draw
         self._due: asyncio.TimerHandle | None = None
 
     def resume(self) -> None:
         """There is something to draw."""
         if self._due is None:
-            self._due = asyncio.get_running_loop().call_later(UPDATE_PERIOD, self._tick)
+            self._due = asyncio.get_running_loop().call_later(UPDATE_PERIOD, self.tick)
 
     def pause(self) -> None:
         """It is being drawn."""
@@ -284,9 +285,16 @@ class FrameClock:
             self._due.cancel()
             self._due = None
 
-    def _tick(self) -> None:
-        self._due = None
-        self._draw()
+    def tick(self) -> None:
+        """Draw now, whoever calls; nothing once the app ends."""
+        self.pause()
+        if self._app._exit:
+            return
+        try:
+            with self._app._context():
+                self._draw()
+        except Exception as error:  # noqa: BLE001 - as Textual does for what its own clock calls
+            self._app._handle_exception(error)
 
 
 class DrawnOnce(Screen[ScreenResultType]):
@@ -301,7 +309,7 @@ class DrawnOnce(Screen[ScreenResultType]):
         super().__init__(classes=classes)
         self._told_size = self.app.size
         self._theme_drawn = self.app.theme
-        self._clock = FrameClock(self.draw_frame)
+        self._clock = FrameClock(self.app, self._draw_changes)
         self._is_preparing = False
         """Whether what is laid out is not drawn yet."""
 
@@ -324,13 +332,12 @@ class DrawnOnce(Screen[ScreenResultType]):
 
     def draw_frame(self) -> None:
         """Draw all that has changed."""
-        try:
-            with self.app._context():
-                self._on_timer_update()
-                if self._compositor._dirty_regions and self.is_current:
-                    self._compositor_refresh()
-        except Exception as error:  # noqa: BLE001 - as Textual does for what its own clock calls
-            self.app._handle_exception(error)
+        self._clock.tick()
+
+    def _draw_changes(self) -> None:
+        self._on_timer_update()
+        if self._compositor._dirty_regions and self.is_current:
+            self._compositor_refresh()
 
     def post_message(self, message: Message) -> bool:
         """Be told of another size only."""

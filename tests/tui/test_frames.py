@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextvars import Context
 from typing import Any
 
 import pytest
@@ -72,3 +73,31 @@ async def test_what_comes_without_a_key_is_drawn_by_the_clock(
         session.set_status("An answer came.")
         await session.until(lambda: any(frame is not None for frame in frames))
         assert "An answer came." in session.text()
+
+
+async def test_nothing_is_drawn_once_the_app_ends(open_session: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be drawn ends it: drawn again meanwhile, it would leave a second report."""
+    async with open_session() as session:
+        await session.settled()
+        screen = session.app.screen
+        reports: list[Exception] = []
+        assert isinstance(screen, DrawnOnce)
+        with monkeypatch.context() as patch:
+            patch.setattr(session.app, "_handle_exception", reports.append)
+            patch.setattr(screen, "_on_timer_update", [].pop)
+            screen.draw_frame()
+            assert len(reports) == 1
+            patch.setattr(session.app, "_exit", True)
+            screen.draw_frame()
+            assert len(reports) == 1
+
+
+async def test_a_screen_that_is_gone_draws_nothing(open_session: Opener) -> None:
+    async with open_session() as session:
+        await session.press("question_mark")
+        gone = session.app.screen
+        assert isinstance(gone, DrawnOnce)
+        await session.press("escape")
+        await session.until(lambda: not gone.is_attached)
+        Context().run(gone.draw_frame)  # as a task that knows of no app does
+        assert session.app._exception is None

@@ -53,7 +53,15 @@ ATTRIBUTES: Final[dict[str, set[str]]] = {
         "_scroll_required",
         "_waiters",
     },
-    "tui/output.py": {"_compositor_refresh", "_context", "_dirty_regions", "_display", "_handle_exception", "_queue"},
+    "tui/output.py": {
+        "_compositor_refresh",
+        "_context",
+        "_dirty_regions",
+        "_display",
+        "_exit",
+        "_handle_exception",
+        "_queue",
+    },
     "tui/terminal.py": {"_background_screens", "_compositor_refresh", "_refresh_layout"},
 }
 """The private attributes of other objects."""
@@ -186,7 +194,7 @@ def has(owner: Any, name: str) -> bool:
 
 PRIVATE_NAMES: Final = (
     *((App, name) for name in ("_registry", "_dom_ready", "_context", "_handle_exception", "_batch_count", "_closed")),
-    *((App, name) for name in ("_display", "_driver", "_sync_available")),
+    *((App, name) for name in ("_display", "_driver", "_exit", "_sync_available")),
     *((App, name) for name in ("_close_messages_no_wait", "_exception", "_fatal_error", "_get_screen")),
     *((LinuxDriver, name) for name in ("_app", "_debug", "_get_terminal_size", "_loop", "_mouse", "_run_input_thread")),
     *((Screen, name) for name in ("_layout_required", "_scroll_required", "_callbacks", "_compositor_refresh")),
