@@ -109,7 +109,8 @@ async def _one(
     try:
         TAKEOVER.take()
         workspace = Workspace(settings, spec.store_file, token, wire=spec.wire)
-        has_rows = await _paint(workspace, sandbox, token)
+        await forget_strangers(workspace, token)
+        has_rows = _paint(workspace, sandbox)
         gc.disable()  # what is loaded and built until the first rows stand is no garbage
         with _previewing(workspace, sandbox, moves=has_rows, reads=not typed_ahead) as preview:
             if has_rows:
@@ -133,7 +134,7 @@ async def _one(
         code = await screen.run(app)
         if app.is_followed:
             TAKEOVER.follow()
-        if sandbox is None and typed_ahead is None and not _shares_store(settings):
+        if sandbox is None and typed_ahead is None:
             _keep_snapshot(workspace, *app.size)
         if app.wired[Leaving].next_profile is None:
             from runtui.headless.console import keep_exit_code
@@ -161,19 +162,20 @@ async def forget_strangers(workspace: Workspace, token: object) -> None:
         await asyncio.to_thread(workspace.store.keep_workflows, ())
 
 
-async def _paint(workspace: Workspace, sandbox: SandboxControl | None, token: object) -> bool:
+def _paint(workspace: Workspace, sandbox: SandboxControl | None) -> bool:
     """Draw the first rows, or that they are being read; return whether there were any."""
-    await forget_strangers(workspace, token)
     paint = FirstPaint(workspace.settings, *terminal_size(), sandbox)
     write(placed(paint.lines(workspace.store, workspace.preferences.kept)))
     return workspace.store.count(EVERY_RUN) > 0
 
 
 def _keep_snapshot(workspace: Workspace, columns: int, lines: int) -> None:
-    """Have the next start show what a first paint would show now."""
+    """Have the next start show what a first paint would show now; nothing where somebody else may be the next."""
     paint = FirstPaint(workspace.settings, columns, lines)
     with suppress(OSError, RuntuiError):  # without it the next start shows the same a little later
-        if workspace.store.count(EVERY_RUN):
+        if _shares_store(workspace.settings):
+            SNAPSHOT.drop(workspace.settings.state_folder)
+        elif workspace.store.count(EVERY_RUN):
             shown = paint.lines(workspace.store, workspace.preferences.kept)
             SNAPSHOT.keep(workspace.settings.state_folder, columns, shown)
 
@@ -229,8 +231,8 @@ def _previewing(workspace: Workspace, sandbox: SandboxControl | None, *, moves: 
 
 
 async def _read_while_loading(spec: SessionSpec, workspace: Workspace, preview: Preview) -> None:
-    """Load what reads the server, show its first rows, then load the screen while it answers. For who typed,
-    the rows that answer it are enough to begin with: the rest comes once the screen stands."""
+    """Load what reads the server, show its first rows, then load the screen while it answers. Once a key was typed,
+    the rows that answer it are enough: the rest is read when the screen stands."""
     from runtui.graph.network import load_httpx
 
     loop = asyncio.get_running_loop()

@@ -32,8 +32,8 @@ def read_keys(table: object) -> Keys:
     by_name: dict[str, tuple[str, ...]] = {}
     for name, value in table.items():
         if name not in NAMES:
-            near = f"{name} {BELONGS_TO_PROFILE}" if name in OPTION_BY_NAME else ""
-            mistakes.append(Mistake(name, near or f"There is no action {name!r}.{nearest_words(name, NAMES)}"))
+            what = f"There is no action {name!r}.{nearest_words(name, NAMES)}"
+            mistakes.append(Mistake(name, f"{name} {BELONGS_TO_PROFILE}" if name in OPTION_BY_NAME else what))
             continue
         try:
             by_name[name] = _keys(value)

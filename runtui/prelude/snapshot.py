@@ -70,6 +70,15 @@ class Snapshot:
         for old in sorted(folder.glob("rows-*"), key=lambda file: file.lstat().st_mtime_ns)[:-_MOST_FILES]:
             old.unlink(missing_ok=True)
 
+    def drop(self, folder: Path) -> None:
+        """Keep no list of that command, in no size.
+
+        Raises:
+            OSError: one cannot be removed.
+        """
+        for kept in folder.glob(f"rows-{self._command}-*") if self._command else ():
+            kept.unlink(missing_ok=True)
+
     def _name(self, columns: int, height: int) -> str:
         return f"rows-{self._command}-{columns}x{height}"
 

@@ -74,11 +74,16 @@ class UnreadWorkflow(NamedTuple):
 
     workflow_id: str
     name: str
-    """Its display name, or its id where it has none; cut, so that what is said of it stays in sight."""
+    """Its display name, or its id where it has none."""
     fault: RuntuiError
 
+    @property
+    def short_name(self) -> str:
+        """The name, cut so that what is said of it stays in sight."""
+        return fit_cells(visible(self.name), MOST_NAME_CELLS).rstrip()
+
     def __str__(self) -> str:
-        return f"The runs of {self.name} could not be read: {self.fault}"
+        return f"The runs of {self.short_name} could not be read: {self.fault}"
 
 
 class Progress(NamedTuple):
@@ -102,13 +107,13 @@ class Progress(NamedTuple):
         """Why the list is incomplete; None when it is whole."""
         if self.fault is not None or not self.missing:
             return self.fault
-        named = [missing.name for missing in self.missing[:MOST_NAMED]]
+        named = [missing.short_name for missing in self.missing[:MOST_NAMED]]
         more = len(self.missing) - len(named)
         title = f"The runs of {', '.join(named)}{f' and {more} more' if more else ''} could not be read"
         fault = self.missing[0].fault
         if {missing.fault.title for missing in self.missing} == {fault.title}:
             return RuntuiError(title, fault.summary, fault.hint)
-        reasons = (f"{missing.name}: {missing.fault.title}." for missing in self.missing[:MOST_NAMED])
+        reasons = (f"{missing.short_name}: {missing.fault.title}." for missing in self.missing[:MOST_NAMED])
         return RuntuiError(title, " ".join(reasons))
 
 
@@ -295,8 +300,7 @@ class Refresh:
                     if isinstance(error, GraphError) and concerns_all(error.exchange):
                         listing.fault = listing.fault or error
                         raise _ListingOverError from error
-                    name = fit_cells(visible(listing.names[workflow_id]), MOST_NAME_CELLS).rstrip()
-                    listing.missing.append(UnreadWorkflow(workflow_id, name, error))
+                    listing.missing.append(UnreadWorkflow(workflow_id, listing.names[workflow_id], error))
 
         try:
             async with asyncio.TaskGroup() as group:

@@ -5,8 +5,9 @@ that moves, a view that opens, rows that are counted) still stands in the queues
 arrive in one packet, so each of them would act on what the person did not see yet.
 
 Invariant: the same keys lead to the same state, typed slowly or arriving at once, and none is routed before a screen
-stands. No key waits for the network or for a save: only for messages, for the layout, and for workers whose group says
-so (`awaited`). What never comes to rest is waited for once, for a limited time.
+stands. What the last of them led to is drawn when it has taken effect, in one frame. No key waits for the network or
+for a save: only for messages, for the layout, and for workers whose group says so (`awaited`). What never comes to rest
+is waited for once, for a limited time.
 
 What is used of Textual beyond its public interface, all of it here and held by `tests/unit/test_keys.py`: the queue
 of a message pump and whether it waits there, `App._registry`, `App._dom_ready`, what the animator and a screen still

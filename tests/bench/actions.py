@@ -96,8 +96,7 @@ ANSWERED_LATER: Final[Mapping[str, str]] = {
     **dict.fromkeys(("copy", "copy_entry", "copy_tab"), "what can be copied is read from files"),
     **dict.fromkeys(("copy_handoff", "save_chosen"), "the text is made from files, or written to one"),
 }
-"""Actions that may take a second frame, for an event of its own that they wait for: which it is. It may shrink and not
-grow."""
+"""Actions that may take a second frame, and the event of its own that it is for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,15 @@ def test_the_same_command_shows_the_last_list(start: Starts) -> None:
     assert start("--profile", "contoso") == placed(ROWS)
 
 
+def test_what_is_dropped_is_shown_no_more_and_that_of_another_command_is(start: Starts) -> None:
+    kept(start, "--profile", "contoso")
+    start("--profile", "fabrikam")
+    SNAPSHOT.keep(state_folder(), 80, ROWS)
+    SNAPSHOT.drop(state_folder())
+    assert start("--profile", "fabrikam") == ""
+    assert start("--profile", "contoso") == placed(ROWS)
+
+
 @pytest.mark.parametrize(
     ("arguments", "size", "variables"),
     [

@@ -47,7 +47,7 @@ GRACE_SECONDS: Final = 0.15
 of one that is drawn twice."""
 
 ROWS_PASSED: Final = 2
-"""After how many rows that it left before they were shown, as under a key that is held, the panel is empty."""
+"""How many rows the cursor leaves before they are shown, as under a held key, until the panel is emptied."""
 
 _FOLLOWING: Final = "follow the cursor"
 
