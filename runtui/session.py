@@ -113,11 +113,7 @@ async def _one(
         has_rows = _paint(workspace, sandbox)
         gc.disable()  # what is loaded and built until the first rows stand is no garbage
         with _previewing(workspace, sandbox, moves=has_rows, reads=not typed_ahead) as preview:
-            if has_rows:
-                await _load_screen()
-                workspace.connect(await spec.root() if spec.root else settings.root)
-            else:
-                await _read_while_loading(spec, workspace, preview)
+            await (_load_over_rows(spec, workspace) if has_rows else _read_while_loading(spec, workspace, preview))
         from runtui.tui import app as screen
         from runtui.tui.features.leaving import Leaving
         from runtui.tui.features.wiring import Stages
@@ -228,6 +224,12 @@ def _previewing(workspace: Workspace, sandbox: SandboxControl | None, *, moves: 
     finally:
         loop.remove_reader(keyboard)
         TAKEOVER.typed = preview.typed
+
+
+async def _load_over_rows(spec: SessionSpec, workspace: Workspace) -> None:
+    """Load the screen over the rows of the store: they are read again once it stands."""
+    await _load_screen()
+    workspace.connect(await spec.root() if spec.root else workspace.settings.root)
 
 
 async def _read_while_loading(spec: SessionSpec, workspace: Workspace, preview: Preview) -> None:
