@@ -262,7 +262,8 @@ def _json_word(value: object) -> str:
     if isinstance(value, list | tuple):
         return "an array"
     if isinstance(value, str):
-        return repr(value if len(value) <= _LONGEST_QUOTE else f"{value[: _LONGEST_QUOTE - 1]}…")
+        quoted = repr(value)  # a letter that cannot be printed takes up to ten
+        return quoted if len(quoted) <= _LONGEST_QUOTE + 2 else f"{quoted[:_LONGEST_QUOTE]}…{quoted[0]}"
     return "a large number" if isinstance(value, int) and abs(value) > INT32_MAX else f"the number {value}"
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from runtui.domain.properties import (
@@ -225,6 +225,7 @@ def test_every_json_value_is_fine_or_refused_with_a_sentence(field: Property, va
 
 
 @given(st.sampled_from(EDITABLE), st.text())
+@example(EDITABLE_BY_NAME["processingStatus"], "\U00012544" * 40)
 def test_every_text_is_a_value_that_may_be_sent_or_refused_with_a_sentence(field: Property, typed: str) -> None:
     try:
         value = field.parse(typed, NOW)
