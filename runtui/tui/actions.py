@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from runtui.auth.signin import SignIn
     from runtui.domain.report import Outcome
     from runtui.services.journal import Entry
+    from runtui.services.workspace import Workspace
 
 
 class ActionContext(NamedTuple):
@@ -65,6 +66,14 @@ class ActionContext(NamedTuple):
     """The server is a sandbox of our own, that can simulate faults."""
     has_shell: bool = False
     """A shell waits that can bring this process back."""
+
+
+def why_read_only(workspace: Workspace) -> str | None:
+    """Why nothing may be changed now, and what allows it again; None when changes are allowed."""
+    why = workspace.why_read_only()
+    if why is None or workspace.settings.read_only:
+        return why
+    return f"{why.rstrip('.')}; {key_of('read_only')} allows changes."
 
 
 Reason = Callable[[ActionContext], str | None]

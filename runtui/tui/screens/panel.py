@@ -153,8 +153,8 @@ class Panel:
     def follow(self, run_id: str, state: object = None, finds: Callable[[str], bool] | None = None) -> None:
         """The cursor is on this run, which is read again once its `state` is another one.
 
-        Where `finds` says that the run before can be listed no longer, the cursor left it by itself: what a change
-        brought forward is then not taken back.
+        Where `finds` says that the run before is no longer listed, the cursor left it by itself: a tab that a change
+        brought forward then stays in front.
         """
         is_other, before = run_id != self._wanted.run_id, self._wanted.run_id
         if is_other and self._is_following and before:
@@ -182,14 +182,14 @@ class Panel:
         return self._news_shown < self._news
 
     def read_again(self) -> None:
-        """What is known of the run under the cursor is another now."""
+        """More is known of the run under the cursor: read it again."""
         self._news += 1
         if self._is_following:
             self._reading = None
             self._read_on()
 
     def _read_on(self) -> None:
-        """Have the run under the cursor read where it is to be seen, and what is read for another row given up."""
+        """Read the run under the cursor where its tab is in sight, and stop reading for another row."""
         wanted = self._wanted
         if wanted == self._reading or not wanted.run_id:
             return

@@ -210,7 +210,7 @@ class Editing(Feature):
 
     def start(self) -> None:
         changed = self._workspace.saves.changed
-        self.hear(lambda tell: changed.subscribe(_alone(tell)), self._save_changed)
+        self.hear(changed.subscribe, self._save_changed, wanted=lambda save: not save.batch)
         self._features.awake(changed, *FOLLOW_CHANGES)
         self.hear(self._workspace.drafts.failed.subscribe, self.tell_drafts_failed)
 
@@ -501,8 +501,3 @@ class Editing(Feature):
 
         if count := count_unlisted():
             self._chrome.set_status(write_words.drafts_unlisted(count), "warning", lambda: count_unlisted() == count)
-
-
-def _alone(tell: Callable[[Save], None]) -> Callable[[Save], None]:
-    """A listener that hears only of changes to one run alone."""
-    return lambda save: None if save.batch else tell(save)
