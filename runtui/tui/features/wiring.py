@@ -8,18 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from runtui.tui import Later, features
+from runtui.tui import features
 from runtui.tui.features.feature import FOLLOW_CHANGES, Feature, Features
 from runtui.tui.features.listing import Listing
-
-if TYPE_CHECKING:
-    from runtui.tui.features import helping
-    from runtui.tui.features.changes import editing
-else:
-    helping = Later("runtui.tui.features.helping")
-    editing = Later("runtui.tui.features.changes.editing")
 
 
 def feature_in(name: str) -> type[Feature]:
@@ -63,11 +56,16 @@ class Preparation:
         await wired.rest()
         stages.begin()
         await wired[Listing].is_read.wait()
-        wired[editing.Editing].tell_of_unlisted_drafts()
+        from runtui.tui.features.changes.editing import Editing
+
+        wired[Editing].tell_of_unlisted_drafts()
         self.is_followed_up = True
         if not self.is_prepared:
-            await wired.mount_at_rest(lambda: wired[editing.Editing].place)
-            await wired.mount_at_rest(lambda: wired[helping.Helping].place)
+            await wired.mount_at_rest(lambda: wired[Editing].place)
+            await wired.rest()
+            from runtui.tui.features.helping import Helping
+
+            await wired.mount_at_rest(lambda: wired[Helping].place)
             await wired.rest()
             # The first rows stand where they belong: from here on the cursor belongs to its run.
             wired.runs.table.row_under_cursor(hold=True)
