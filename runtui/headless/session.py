@@ -103,7 +103,7 @@ async def list_all(
         if (until := progress.waiting_until) is not None and until != announced:
             announced = until
             seconds = ceil(max(0.0, (until - datetime.now(UTC)).total_seconds()))
-            narrate(f"Waiting for the service: next request in {length_words(seconds)}.")
+            narrate(f"{progress.waiting_why}; next request in {length_words(seconds)}.")
 
     try:
         await asyncio.to_thread(workspace.triage.follow)

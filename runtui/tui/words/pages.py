@@ -90,7 +90,7 @@ def save_page(save: Save, now: datetime) -> Page:
         facts.insert(2, Fact(f"→ new run {save.new_run}; {key_of('new_run')} goes there", "$text-accent"))
     if save.conflicts:
         facts += [Fact(f"yours: {item.field.name}: {value_word(item.ours)}") for item in save.conflicts]
-    facts += _reasons(save.fault)
+    facts += _reasons(save.fault and save.fault._replace(hint=_next_step(save)))
     if save.outcome is Outcome.UNKNOWN:
         facts.append(Fact(f"→ {checked_again()}", "$text-accent"))
     if save.row_is_stale:
@@ -117,16 +117,22 @@ def save_words(save: Save) -> str:
     if save.action is not None:
         return write_words.action_ended(save)
     if save.outcome is Outcome.DONE:
-        return report.sentences(told.heading, "" if save.ignored else short_change(changes), *told.reasons())
+        taken = [change for change in changes if change.field.name not in save.ignored]
+        return report.sentences(told.heading, short_change(taken), *told.reasons())
     kept = "The draft is kept." if save.undoes is None else ""
-    hint = save.fault.hint if save.fault is not None and not save.stopped else ""
     if save.outcome is Outcome.UNKNOWN:
-        return report.sentences(told.heading, *told.reasons(), kept, checked_again(), hint)
-    if save.fault is not None and save.fault.title == NOT_OFFERED.title and not save.stopped:
-        return report.sentences(told.heading, *told.reasons(), write_words.action_instead(changes), kept, told.message)
+        return report.sentences(told.heading, *told.reasons(), kept, checked_again(), _next_step(save))
+    return report.sentences(told.heading, *told.reasons(), _next_step(save), kept, told.message)
+
+
+def _next_step(save: Save) -> str:
+    """What a person does after a save that is not known to be done; empty where that is nothing."""
     if save.conflicts and save.undoes is None:
-        hint = f"{key_of('edit')} on the run resolves the conflict."
-    return report.sentences(told.heading, *told.reasons(), hint, kept, told.message)
+        return f"{key_of('edit')} on the run resolves the conflict."
+    if save.fault is None or save.stopped:
+        return ""
+    is_offered = save.fault.title != NOT_OFFERED.title
+    return save.fault.hint if is_offered else write_words.action_instead(save.operation.changes())
 
 
 def checked_again() -> str:
