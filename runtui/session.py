@@ -32,16 +32,16 @@ if TYPE_CHECKING:
     from runtui.tui.keys import TypedAhead
 
 _GIVES_WAY_AFTER: Final = 0.0005
-"""Seconds for which one thread may keep another from running; ten times as long by default."""
+"""How long one thread may keep the others waiting, in seconds; Python's default is ten times as long."""
 
 _ROWS_COME_FIRST: Final = 0.1
-"""Seconds for which the screen waits for the first rows: loaded beside it, they take three times as long."""
+"""Seconds to wait for the first rows before the screen is imported: beside it they take three times as long."""
 
 _PAGES_TOGETHER: Final = 0.005
-"""Seconds for which a paint waits for pages that were asked for at the same time."""
+"""Seconds that a paint waits for other pages that were requested at the same time."""
 
 _PAINTS_APART: Final = 0.1
-"""Seconds from what comes while the screen is loaded to its paint: the screen draws it too."""
+"""Seconds between two paints once the list is full: the screen will draw the rest."""
 
 
 class Ended(NamedTuple):
@@ -81,21 +81,21 @@ def open_session(spec: SessionSpec, sandbox: SandboxControl | None = None, profi
     """
     require_terminal()
     try:
-        return asyncio.run(_run(spec, sandbox, profiles))
+        return asyncio.run(_run_screens(spec, sandbox, profiles))
     except asyncio.CancelledError:
         return ExitCode.NOT_DONE
 
 
-async def _run(spec: SessionSpec, sandbox: SandboxControl | None, profiles: Profiles | None) -> int:
+async def _run_screens(spec: SessionSpec, sandbox: SandboxControl | None, profiles: Profiles | None) -> int:
     """Run one screen after the other; the shell never shows in between."""
-    ended = await _one(spec, sandbox, profiles)
+    ended = await _run_screen(spec, sandbox, profiles)
     while ended.next_profile is not None:
         gc.unfreeze()  # the garbage collector may now free the screen that ended
-        ended = await _one(SessionSpec(settings=ended.next_profile), sandbox, profiles, ended.typed_ahead)
+        ended = await _run_screen(SessionSpec(settings=ended.next_profile), sandbox, profiles, ended.typed_ahead)
     return ended.code
 
 
-async def _one(
+async def _run_screen(
     spec: SessionSpec,
     sandbox: SandboxControl | None,
     profiles: Profiles | None,
@@ -145,6 +145,7 @@ async def _one(
 
 
 def _shares_store(settings: Settings) -> bool:
+    """Whether another person who signs in with these settings gets the same store."""
     return settings.sign_in is not None and settings.sign_in.shares_store
 
 
@@ -166,7 +167,7 @@ def _paint(workspace: Workspace, sandbox: SandboxControl | None) -> bool:
 
 
 def _keep_snapshot(workspace: Workspace, columns: int, lines: int) -> None:
-    """Have the next start show what a first paint would show now; nothing where somebody else may be the next."""
+    """Save the list for the first paint of the next start; delete it where somebody else may start next."""
     paint = FirstPaint(workspace.settings, columns, lines)
     with suppress(OSError, RuntuiError):  # without it the next start shows the same a little later
         if _shares_store(workspace.settings):
@@ -233,8 +234,8 @@ async def _load_over_rows(spec: SessionSpec, workspace: Workspace) -> None:
 
 
 async def _read_while_loading(spec: SessionSpec, workspace: Workspace, preview: Preview) -> None:
-    """Load what reads the server, show its first rows, then load the screen while it answers. Once a key was typed,
-    the rows that answer it are enough: the rest is read when the screen stands."""
+    """Import what reads the server, show its first rows, and import the screen meanwhile. Once a key was typed, the
+    rows that answer it are enough: the rest is read when the screen stands."""
     from runtui.graph.network import load_httpx
 
     loop = asyncio.get_running_loop()
@@ -291,9 +292,9 @@ def _begin(workspace: Workspace) -> None:
 
 
 def keep_from_collector() -> None:
-    """Have the garbage collector not walk again over what stays: each of its full passes would keep a key waiting.
+    """Exempt what is alive now from garbage collection, of which each full pass would keep a key waiting.
 
-    Once per session: what is frozen is never collected, garbage included.
+    Once per session: what is frozen is never freed.
     """
     gc.collect()
     gc.freeze()

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
+from runtui.announcer import Announcer
 from runtui.auth.accounts import AccessToken, Account, SignedIn
 from runtui.auth.claims import WRITE_PERMISSION, read_claims, wanted_claims
 from runtui.auth.errors import SignInError, not_signed_in, unreachable
@@ -84,7 +85,8 @@ class SignIn:
         self._clock = client.clock
         self._pause = pause
         self._state = SignInState()
-        self._watchers: list[Callable[[SignInState], None]] = []
+        self.changed: Announcer[SignInState] = Announcer()
+        """Told on the event loop of each change of `state`."""
         self._token: AccessToken | None = None
         self._failed_version: object = None
         """The store's version at the last failure: another one means that somebody signed in elsewhere."""
@@ -109,11 +111,6 @@ class SignIn:
     def scopes(self) -> tuple[str, ...]:
         """The scopes that are requested, in full; constant for the session."""
         return self._client.scopes
-
-    def watch(self, changed: Callable[[SignInState], None]) -> Callable[[], None]:
-        """Call `changed` on the event loop after each change of `state`; return a function that ends that."""
-        self._watchers.append(changed)
-        return lambda: self._watchers.remove(changed)
 
     async def load(self) -> SignInState:
         """Read the state from the token store, without asking any server."""
@@ -306,8 +303,7 @@ class SignIn:
     def _set_state(self, state: SignInState) -> None:
         if state != self._state:
             self._state = state
-            for watcher in tuple(self._watchers):
-                watcher(state)
+            self.changed.announce(state)
 
     def _begin(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
         """Run a coroutine as a task of this session; `aclose` cancels it."""

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from runtui.domain.columns import DASH, NOTHING, Align, Column, ListCell, Needs, Role, Show
 from runtui.domain.properties import INT32_MAX, INT32_MIN, PROPERTIES, Property
-from runtui.domain.text import cell_width, visible
+from runtui.domain.text import cells_in, visible
 from runtui.domain.times import TICKS_PER_SECOND, distance, parse_ticks
 from runtui.domain.triage.memory import RunTriage
 from runtui.errors import RuntuiError
@@ -257,8 +257,8 @@ def cells_needed(statuses: Iterable[str], workflow_names: Iterable[str], most_us
     """The cells of the widest values among some runs, for the columns that hold what is not bounded by its kind."""
     users = 2 * _digits(most_users) + 1 + (2 + _digits(most_failed) if most_failed > 0 else 0)
     return (
-        ("status", max(map(_cells, map(_status_text, statuses)), default=0)),
-        ("workflow", max(map(_cells, workflow_names), default=0)),
+        ("status", max((cells_in(visible(_status_text(status))) for status in statuses), default=0)),
+        ("workflow", max((cells_in(visible(name)) for name in workflow_names), default=0)),
         ("users", users),
     )
 
@@ -266,10 +266,6 @@ def cells_needed(statuses: Iterable[str], workflow_names: Iterable[str], most_us
 def _digits(most: int) -> int:
     """The cells of `_short` for every count up to this one."""
     return min(len(str(max(0, most))), 4)
-
-
-def _cells(text: str) -> int:
-    return sum(map(cell_width, visible(text)))
 
 
 def _order(item: Property) -> tuple[str, ...]:

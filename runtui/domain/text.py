@@ -117,26 +117,31 @@ def _seat_combining(match: re.Match[str]) -> str:
 
 def fit_cells(text: str, width: int, align: Literal["left", "right"] = "left") -> str:
     """Show `text` in exactly `width` cells: padded, or cut with an ellipsis."""
-    room = width - sum(map(cell_width, text))
+    room = width - cells_in(text)
     if room >= 0:
         return " " * room + text if align == "right" else text + " " * room
     if width <= 0:
         return ""
     kept, room = "", width - 1
     for letter in text:
-        if cell_width(letter) > room:
+        if _cell_width(letter) > room:
             break
-        room -= cell_width(letter)
+        room -= _cell_width(letter)
         kept += letter
     return kept + " " * room + "…"
 
 
-def cell_width(letter: str) -> int:
+def _cell_width(letter: str) -> int:
     if letter.isascii():
         return 1
     if unicodedata.combining(letter) or unicodedata.category(letter) in {"Mn", "Me"}:
         return 0
     return 2 if unicodedata.east_asian_width(letter) in {"W", "F"} else 1
+
+
+def cells_in(text: str) -> int:
+    """How many cells of a terminal a text takes."""
+    return len(text) if text.isascii() else sum(map(_cell_width, text))
 
 
 def count_words(number: int, noun: str, plural: str = "") -> str:

@@ -30,6 +30,7 @@ from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault, fault_of, mismatch, read_answer
 from runtui.graph.pages import (
     ALL_ENUM_MEMBERS,
+    NO_SUCH_PATH,
     PAGE_SIZE,
     CollectionPage,
     GraphError,
@@ -55,9 +56,6 @@ from runtui.graph.retry import Pace
 from runtui.graph.root import refusal, same_run
 from runtui.graph.transport import Transport
 from runtui.options import PATCH_PATH
-
-# How a server says that it has no such collection, or no `$batch`.
-_NOT_OFFERED = frozenset({400, 404, 405, 501})
 
 _NO_ID = "00000000-0000-0000-0000-000000000000"
 
@@ -339,5 +337,5 @@ def _about(run_id: str, exchange: Exchange, *, writing: bool) -> Answer:
 
 def _has_no_batch(batch: Exchange) -> bool:
     """Whether the service itself says that it has no `$batch`, and so has carried nothing out."""
-    fault = fault_of(batch, writing=True) if batch.status in _NOT_OFFERED else None
-    return fault is not None and fault.outcome is Outcome.NOT_DONE and fault.status in _NOT_OFFERED
+    fault = fault_of(batch, writing=True) if batch.status in NO_SUCH_PATH else None
+    return fault is not None and fault.outcome is Outcome.NOT_DONE and fault.status in NO_SUCH_PATH

@@ -28,6 +28,9 @@ MAX_EMPTY_PAGES = 50
 """Pages in a row, each with a next link, that are believed though they bring nothing: empty ones, which OData allows,
 and such as came before. A loop looks the same, also one whose links are always new."""
 
+NO_SUCH_PATH = frozenset({400, 404, 405, 501})
+"""The statuses by which a server says that it has no such collection, or no `$batch`."""
+
 # Members after an enum's sentinel are sent only to those who ask; without it they read "unknownFutureValue".
 ALL_ENUM_MEMBERS = "include-unknown-enum-members"
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from runtui.graph.batch import BATCH_PATH, MOST_BATCHED, BatchItem, answers_of, as_throttled, batch_of, is_batch_refused
 from runtui.graph.exchange import Exchange, FailureKind
-from runtui.graph.pages import CollectionPage, GraphError, PageReader, object_of
+from runtui.graph.pages import NO_SUCH_PATH, CollectionPage, GraphError, PageReader, object_of
 from runtui.graph.paths import run_path, segment, task_results_path, user_results_path, workflow_path
 from runtui.graph.retry import Pace, concerns_all
 from runtui.graph.root import refusal
@@ -36,9 +36,6 @@ _EXPAND = "?$expand=subject"
 
 # How a server says that it does not expand: not known, not allowed to whoever asks, not there.
 _EXPAND_REFUSED = frozenset({400, 403, 501})
-
-# How a server says that it has no such collection.
-_NOT_OFFERED = frozenset({400, 404, 405, 501})
 
 _RESULT_PATHS = (user_results_path, task_results_path)
 
@@ -112,7 +109,7 @@ class ResultsClient:
                                 users.clear()
                     except GraphError as error:
                         # A root may tell of tasks alone.
-                        if held is tasks or not is_first or error.exchange.status not in _NOT_OFFERED:
+                        if held is tasks or not is_first or error.exchange.status not in NO_SUCH_PATH:
                             raise
             except GraphError as error:
                 yield ReadResults(run_id, error=error)

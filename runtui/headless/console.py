@@ -16,7 +16,7 @@ from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, ParamSpec
 
-from runtui.domain.text import cell_width, visible
+from runtui.domain.text import cells_in, visible
 
 if TYPE_CHECKING:
     from runtui.domain.filter_tree import Filter
@@ -112,7 +112,7 @@ class PassingLine:
         shown = visible(text)
         self.clear()
         _write(shown)
-        self._width = sum(map(cell_width, shown))
+        self._width = cells_in(shown)
 
     def clear(self) -> None:
         if self._width:

@@ -12,7 +12,7 @@ from itertools import islice, zip_longest
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from runtui.domain.columns import GAP, GUTTER, Arrangement, Column, RowT, coloured
-from runtui.domain.text import cell_width, fit_cells, visible
+from runtui.domain.text import cells_in, fit_cells, visible
 
 OutputFormat: TypeAlias = Literal["table", "json", "jsonl", "csv"]
 
@@ -50,10 +50,10 @@ def column_lines(
     far as on the screen; then the widest are cut, with a mark. The rows are gone through twice, and none is kept; times
     are told from `now` (ticks).
     """
-    widths = {column.key: _cells(column.title) for column in columns}
+    widths = {column.key: cells_in(column.title) for column in columns}
     for row in rows():
         for column in columns:
-            widths[column.key] = max(widths[column.key], _cells(visible(column.show(row, now).text)))
+            widths[column.key] = max(widths[column.key], cells_in(visible(column.show(row, now).text)))
     if paper.width and not is_chosen:
         room = paper.width + GUTTER + GAP
         standing = [column._replace(width=min(column.width, widths[column.key])) for column in columns]
@@ -79,10 +79,6 @@ def column_lines(
         yield gap.join(texts)
 
 
-def _cells(text: str) -> int:
-    return len(text) if text.isascii() else sum(map(cell_width, text))
-
-
 def print_lines(lines: Iterable[str]) -> None:
     """Print lines, many at a time; a reader has them all when it is done."""
     texts = iter(lines)
@@ -95,7 +91,7 @@ def aligned(rows: Iterable[Sequence[object]]) -> Iterator[str]:
     """Rows with columns as wide as their widest cell; a row of one cell is a heading and widens no column."""
     texts = [[visible(cell) for cell in row] for row in rows]
     columns = zip_longest(*(row for row in texts if len(row) > 1), fillvalue="")
-    widths = [max(sum(map(cell_width, cell)) for cell in column) for column in columns]
+    widths = [max(map(cells_in, column)) for column in columns]
     for row in texts:
         padded = (fit_cells(cell, width) for cell, width in zip(row, widths, strict=False))
         yield (row[0] if len(row) == 1 else "  ".join(padded)).rstrip()

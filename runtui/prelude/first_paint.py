@@ -24,7 +24,7 @@ from runtui.domain.columns import (
 )
 from runtui.domain.plots import STRIP_DAYS, STRIP_LINES, strip_text, tenant_counts, tenant_strip
 from runtui.domain.rows import RunRow
-from runtui.domain.text import cell_width, fit_cells, visible
+from runtui.domain.text import cells_in, fit_cells, visible
 from runtui.domain.times import now_ticks
 from runtui.domain.views import ListSettings, order_title, view_of
 from runtui.keys.actions import VIEWS, view_keys
@@ -107,9 +107,9 @@ class FirstPaint:
         """The frames of both panes, the left one around a list."""
         left = pane_width(self._columns)
         widths = (left - 2, self._columns - left - 2)
-        title = fit_cells(title, min(widths[0] - 3, sum(map(cell_width, title))))
+        title = fit_cells(title, min(widths[0] - 3, cells_in(title)))
         head = f"─ {title} " if title else ""
-        yield f"╭{head}{'─' * (widths[0] - sum(map(cell_width, head)))}╮╭{'─' * widths[1]}╮"
+        yield f"╭{head}{'─' * (widths[0] - cells_in(head))}╮╭{'─' * widths[1]}╮"
         for line in (*listed, *[""] * (self._pane - 2 - len(listed))):
             yield f"│{line}\x1b[{left}G││\x1b[{self._columns}G│"
         yield "".join(f"╰{'─' * width}╯" for width in widths)

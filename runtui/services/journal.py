@@ -17,13 +17,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from runtui.announcer import Announcer
 from runtui.domain.report import KnownBy, Outcome, Report, change_words
 from runtui.domain.triage.service_actions import action_words
 from runtui.errors import RuntuiError
 from runtui.graph.exchange import AnswerError, Exchange, load_strict_json
 from runtui.graph.root import run_key, same_server
 from runtui.redact import redact, redact_values
-from runtui.services.announcer import Announcer
 from runtui.services.journal_file import (
     TEXTS,
     WITH_WHAT_IS_THERE,

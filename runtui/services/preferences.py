@@ -18,11 +18,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from runtui.announcer import Announcer
 from runtui.domain.rows import RUN_COLUMN_BY_KEY, storable
 from runtui.domain.views import BUILT_IN_VIEWS, MOST_VIEWS, ListSettings, View
 from runtui.errors import RuntuiError
 from runtui.private_files import explanation, open_private, private_folder, replace_private
-from runtui.services.announcer import Announcer
 
 MOST_BYTES: Final = 64 * 1024
 """Bound of the file: far more than nine views need."""

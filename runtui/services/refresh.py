@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, Protocol
 
+from runtui.announcer import Announcer
 from runtui.domain.report import wait_reason
 from runtui.domain.rows import storable
 from runtui.domain.text import fit_cells, visible
@@ -25,7 +26,6 @@ from runtui.domain.times import TICKS_PER_SECOND, UNIX_EPOCH_TICKS
 from runtui.errors import RuntuiError
 from runtui.graph.pages import CollectionPage, GraphError
 from runtui.graph.retry import Backoff, Pace, Wait, back_off, concerns_all
-from runtui.services.announcer import Announcer
 from runtui.services.store import Store
 from runtui.services.store_file import (
     BY_ID,

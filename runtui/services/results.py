@@ -15,6 +15,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple, Protocol
 
+from runtui.announcer import Announcer
 from runtui.domain.filter_tree import AnyOf
 from runtui.domain.filters import parse_filter
 from runtui.domain.results import Cause
@@ -25,7 +26,6 @@ from runtui.errors import RuntuiError
 from runtui.graph.pages import GraphError
 from runtui.graph.results import RUNS_IN_BATCH, ReadResults
 from runtui.graph.retry import Backoff, Pace, concerns_all
-from runtui.services.announcer import Announcer
 from runtui.services.store import RunQuery, Store, UnreadRun
 
 _logger: Final = logging.getLogger("runtui.results")

@@ -24,13 +24,13 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
+from runtui.announcer import Announcer
 from runtui.domain.columns import Needs
 from runtui.domain.rows import ABSENT, RunRow, cells_needed, storable, stored_id
 from runtui.domain.times import now_ticks
 from runtui.errors import RuntuiError
 from runtui.private_files import FileIds, files_at
 from runtui.services import store_results
-from runtui.services.announcer import Announcer
 from runtui.services.store_counts import Totals, failures_by_day, histories, totals, workflows
 from runtui.services.store_file import (
     HISTORIES,
@@ -149,7 +149,7 @@ class _SeenRows:
 
 
 class _Turn:
-    """A lock that goes to whoever waits next: who lets go of a plain one and wants it again is quicker than they."""
+    """A fair lock: whoever waits gets it before a thread that releases it and asks again at once."""
 
     def __init__(self) -> None:
         self._held, self.next = threading.Lock(), threading.Lock()
@@ -166,7 +166,7 @@ class Store:
     """The runs of one Graph root."""
 
     def __init__(self, path: Path, foreground: Foreground | None = None) -> None:
-        """Open the file, or begin it anew when it is none of this version. `foreground` comes before storing many runs.
+        """Open the file, or begin it anew when it is none of this version. Storing many runs gives way to `foreground`.
 
         Raises:
             StoreError: when the file cannot be created, read or written.
@@ -192,9 +192,9 @@ class Store:
         """The workflows of which not all runs may be there as they are: the next listing reads all of them."""
         self._findings = Findings()
         self.missing_orders = set(missing_orders(self._writer))
-        """The columns in whose order the runs are not yet: a first window in it takes a look at every run."""
+        """The columns without an index yet: the first window sorted by one reads every run."""
         self._wanted_orders: set[str] = set()
-        """Those of them that a list is sorted by."""
+        """Those that a list is sorted by."""
 
     def close(self) -> None:
         """Close every connection; nothing may be asked afterwards."""
@@ -276,7 +276,7 @@ class Store:
             delete_runs(db, changes, storable(workflow_id), kept=self._seen.of(listing))
 
     def complete_orders(self, sorts: Iterable[str] | None = None) -> None:
-        """Make some orders of the list quick, or every one (None), after a listing has stored the runs. A matter for a
+        """Build the indexes of some sort orders, or of all (None), after a listing has stored the runs. A matter for a
         thread."""
         missing = self.missing_orders.copy() if sorts is None else self.missing_orders.intersection(sorts)
         while missing:

@@ -17,10 +17,10 @@ from pathlib import Path
 from sys import maxsize
 from typing import TYPE_CHECKING, Final, Protocol
 
+from runtui.announcer import Announcer
 from runtui.errors import RuntuiError
 from runtui.graph.root import parse_root
 from runtui.private_files import MOST_KEPT_LOG, logs_kept
-from runtui.services.announcer import Announcer
 from runtui.services.store import Store
 from runtui.services.writing.foreground import Foreground
 from runtui.settings import Settings

@@ -12,18 +12,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from textual.binding import Binding, BindingType, Keymap
 
 from runtui.keys.actions import Action, Need, Scope, in_scopes, key_of, remapped
-from runtui.tui import Later
 
 if TYPE_CHECKING:
     from runtui.auth.signin import SignIn
-    from runtui.domain import report
-    from runtui.services import journal_query
+    from runtui.domain.report import Outcome
     from runtui.services.journal import Entry
-    from runtui.services.writing import undo
-    from runtui.tui.words import sign_in_words
-else:
-    report, journal_query = Later("runtui.domain.report"), Later("runtui.services.journal_query")
-    undo, sign_in_words = Later("runtui.services.writing.undo"), Later("runtui.tui.words.sign_in_words")
+    from runtui.services.workspace import Workspace
 
 
 class ActionContext(NamedTuple):
@@ -54,7 +48,7 @@ class ActionContext(NamedTuple):
     marks: int = 0
     marked_runs: int = 0
     """How many runs a change is for; 0 where it is for the run under the cursor."""
-    outcomes: frozenset[report.Outcome | None] = frozenset()
+    outcomes: frozenset[Outcome | None] = frozenset()
     """How the changes in sight have ended, of those to many runs; None: one is on its way."""
     is_action: bool = False
     """Those changes are actions of the service."""
@@ -72,6 +66,14 @@ class ActionContext(NamedTuple):
     """The server is a sandbox of our own, that can simulate faults."""
     has_shell: bool = False
     """A shell waits that can bring this process back."""
+
+
+def why_read_only(workspace: Workspace) -> str | None:
+    """Why nothing may be changed now, and what allows it again; None when changes are allowed."""
+    why = workspace.why_read_only()
+    if why is None or workspace.settings.read_only:
+        return why
+    return f"{why.rstrip('.')}; {key_of('read_only')} allows changes."
 
 
 Reason = Callable[[ActionContext], str | None]
@@ -115,7 +117,9 @@ def _needs_entry(now: ActionContext) -> str | None:
 
 def _needs_own_entry(now: ActionContext) -> str | None:
     if now.entry is not None and now.entry.damage:
-        return journal_query.damage_sentence(now.entry)
+        from runtui.services.journal_query import damage_sentence
+
+        return damage_sentence(now.entry)
     if now.is_elsewhere:
         return "This change was made on another server; start runtui on that one."
     return _needs_entry(now)
@@ -123,12 +127,18 @@ def _needs_own_entry(now: ActionContext) -> str | None:
 
 def _may_undo(now: ActionContext) -> str | None:
     why = _may_write(now) or _needs_own_entry(now)
-    return why if why is not None or now.entry is None else undo.why_not(now.entry)
+    if why is not None or now.entry is None:
+        return why
+    from runtui.services.writing import undo
+
+    return undo.why_not(now.entry)
 
 
 def _needs_unknown(now: ActionContext) -> str | None:
+    from runtui.domain.report import Outcome
+
     why = _needs_own_entry(now)
-    if why is not None or now.entry is None or now.entry.outcome is report.Outcome.UNKNOWN:
+    if why is not None or now.entry is None or now.entry.outcome is Outcome.UNKNOWN:
         return why
     return "The outcome of this change is known." if now.entry.is_settled else "This change is in progress."
 
@@ -139,19 +149,25 @@ def _may_check(now: ActionContext) -> str | None:
 
 
 def _may_retry(now: ActionContext) -> str | None:
-    is_there = report.Outcome.NOT_DONE in now.outcomes
+    from runtui.domain.report import Outcome
+
+    is_there = Outcome.NOT_DONE in now.outcomes
     return _may_write(now) or (None if is_there else "There is no change that was not done.")
 
 
 def _may_undo_bulk(now: ActionContext) -> str | None:
+    from runtui.domain.report import Outcome
+
     if now.is_action:
         return "An action cannot be undone."
-    is_there = report.Outcome.DONE in now.outcomes
+    is_there = Outcome.DONE in now.outcomes
     return _may_write(now) or (None if is_there else "There is no change that was done.")
 
 
 def _needs_account(now: ActionContext) -> str | None:
-    return sign_in_words.why_nobody(now.sign_in, is_demo=now.is_demo)
+    from runtui.tui.words.sign_in_words import why_nobody
+
+    return why_nobody(now.sign_in, is_demo=now.is_demo)
 
 
 def _is_signed_in(now: ActionContext) -> bool:

@@ -39,7 +39,7 @@ class TestDeviceCode:
     async def test_it_signs_in_and_the_next_start_finds_it(self, authority: ScriptedAuthority, tmp_path: Path) -> None:
         async with signing_in(authority, tmp_path) as sign_in:
             states: list[SignInState] = []
-            sign_in.watch(states.append)
+            sign_in.changed.subscribe(states.append)
             code = await by_device_code(sign_in, authority)
             assert code.verification_uri == f"{authority.base}/devicelogin"
             assert authority.verify(await sign_in(), write=True) is None

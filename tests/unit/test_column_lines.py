@@ -8,7 +8,7 @@ import pytest
 
 from runtui.domain.results import Cause
 from runtui.domain.rows import ROW_PROPERTIES, RUN_COLUMNS, RunRow
-from runtui.domain.text import UNSAFE, cell_width
+from runtui.domain.text import UNSAFE, cells_in
 from runtui.domain.times import TICKS_PER_SECOND, parse_ticks
 from runtui.domain.triage.causes import CAUSE_COLUMNS, cause_rows
 from runtui.headless.output import Paper, column_lines
@@ -33,7 +33,7 @@ def lines(paper: Paper, *keys: str, rows: int = 9) -> list[str]:
 
 
 def cells(line: str) -> int:
-    return sum(map(cell_width, COLOUR.sub("", line)))
+    return cells_in(COLOUR.sub("", line))
 
 
 def test_in_a_pipe_nothing_is_cut_and_nothing_is_coloured() -> None:

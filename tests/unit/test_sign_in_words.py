@@ -38,7 +38,6 @@ def test_the_time_of_a_token_is_told_below_ten_minutes(seconds: float, words: st
 
 
 def test_who_is_signed_in() -> None:
-    assert who(None, NOW) == ""
     assert who(SignInState(), NOW) == "", "not known yet"
     assert who(SignInState(trouble=not_signed_in()), NOW) == "signed out"
     assert who(SignInState(account=LEE, trouble=not_signed_in()), NOW) == "lee.admin: sign in again"

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from runtui import __version__
 from runtui.auth.clouds import cloud_of_root
 from runtui.domain.draft import value_word
-from runtui.domain.results import Cause, TaskResult, fold_reason
+from runtui.domain.results import Cause, TaskResult, by_cause, fold_reason
 from runtui.domain.rows import RunRow
 from runtui.domain.text import count_words
 from runtui.domain.times import format_ticks, now_ticks, parse_ticks
@@ -166,7 +166,7 @@ def run_handoff(
     What its tasks did is told as far as it was read (None: not at all). Changes and the other requests about it stand
     newest first; requests of changes are left out.
     """
-    failures = _failures(results.tasks if results is not None else ())
+    failures = map(_failure, by_cause(results.tasks if results is not None else ()))
     open_points = [*_open_run(stored.raw, workflow, results), *_open_changes(changes)]
     if has_draft:
         open_points.append("A draft of a change is on this machine and was not sent.")
@@ -178,7 +178,7 @@ def run_handoff(
             *_run_facts(run_id, stored, Workflow(workflow or {})),
             *(triage_facts(row, now_ticks(), _moment) if row is not None else ()),
         ),
-        failures=failures,
+        failures=tuple(failures),
         changes=tuple(changes),
         requests=tuple(sorted(others, key=lambda other: other.status == 200)[:NAMED_REQUESTS]),
         open_points=tuple(open_points),
@@ -193,7 +193,7 @@ def cause_handoff(
     """The hand-over of a cause, with the newest of its runs, their changes, and its latest failures."""
     facts = [("users", str(cause.users)), ("runs", str(cause.runs)), ("workflows", ", ".join(cause.workflows))]
     facts += [("first seen", _moment(cause.first)), ("last seen", _moment(cause.last))]
-    failures = [replace(failure, users=cause.users) for failure in _failures(results)[:1]]
+    failures = [replace(failure, users=cause.users) for failure in map(_failure, by_cause(results)[:1])]
     return Handoff(
         title=cause.task,
         facts=tuple((name, value) for name, value in facts if value),
@@ -290,15 +290,6 @@ def _counts(raw: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
     for name, word in zip(names, ("in all", "successful", "failed"), strict=True):
         if isinstance(count := raw.get(name), int):
             yield f"{count} {word}"
-
-
-def _failures(results: Sequence[TaskResult]) -> tuple[FailedTask, ...]:
-    """The causes among some results, the one that hit most first."""
-    groups: dict[str, list[TaskResult]] = {}
-    for result in results:
-        if result.is_failed:
-            groups.setdefault(result.cause_key, []).append(result)
-    return tuple(map(_failure, sorted(groups.values(), key=len, reverse=True)))
 
 
 def _failure(results: Sequence[TaskResult]) -> FailedTask:

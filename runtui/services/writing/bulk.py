@@ -16,11 +16,11 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final
 
+from runtui.announcer import Announcer
 from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
 from runtui.graph.batch import MOST_BATCHED
 from runtui.graph.retry import THROTTLING
-from runtui.services.announcer import Announcer
 from runtui.services.journal import Intent, RunBusyError
 from runtui.services.writing.drive import WriteDriver
 from runtui.services.writing.foreground import PIECE_SECONDS, Foreground

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final, cast
 
+from runtui.announcer import Announcer
 from runtui.domain.draft import Draft
 from runtui.domain.report import KnownBy, Outcome
 from runtui.domain.triage.service_actions import ActionName, Operation, ServiceAction
@@ -21,7 +22,6 @@ from runtui.graph.client import Answer
 from runtui.graph.exchange import Exchange
 from runtui.graph.retry import concerns_all
 from runtui.graph.root import run_key
-from runtui.services.announcer import Announcer
 from runtui.services.journal import Entry, Journal
 from runtui.services.journal_file import broken_journal
 from runtui.services.store import Store

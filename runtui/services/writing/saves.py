@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
+from runtui.announcer import Announcer
 from runtui.auth.clouds import why_not_offered
 from runtui.domain.draft import Draft
 from runtui.domain.triage.service_actions import Operation, ServiceAction
 from runtui.errors import UsageError
 from runtui.graph.client import Answer
 from runtui.graph.root import run_key
-from runtui.services.announcer import Announcer
 from runtui.services.journal import Journal
 from runtui.services.store import Store
 from runtui.services.writing.drive import RunWriter, WriteContext, WriteDriver

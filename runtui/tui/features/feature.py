@@ -14,12 +14,13 @@ from typing import Any, Final, Generic, TypeVar
 
 from textual.message import Message
 
+from runtui.announcer import Announcer
 from runtui.errors import RuntuiError
 from runtui.keys.actions import FEATURE_OF
-from runtui.services.announcer import Announcer
 from runtui.tui.actions import ActionContext
 from runtui.tui.screens.frame import Chrome, Frame
 from runtui.tui.screens.runs import RunsView
+from runtui.tui.terminal import lay_out
 
 FeatureT = TypeVar("FeatureT", bound="Feature")
 _T = TypeVar("_T")
@@ -78,13 +79,21 @@ class Feature:
     def end(self) -> None:
         """The screens are gone."""
 
-    def hear(self, subscribe: Subscribe[News], hear: Callable[[News], object], *, only_newest: bool = False) -> None:
-        """Have what a service announces heard on the event loop, and awaited there. With `only_newest` an announcement
-        that waits may be dropped for a newer one.
+    def hear(
+        self,
+        subscribe: Subscribe[News],
+        hear: Callable[[News], object],
+        *,
+        only_newest: bool = False,
+        wanted: Callable[[News], bool] = lambda _news: True,
+    ) -> None:
+        """Have what a service announces heard on the event loop, and awaited there, where it is `wanted`, which is
+        asked at once. With `only_newest` an announcement that waits may be dropped for a newer one.
         """
 
         def announce(news: News) -> None:
-            self._chrome.app.post_message(Announced(hear, news, only_newest=only_newest))
+            if wanted(news):
+                self._chrome.app.post_message(Announced(hear, news, only_newest=only_newest))
 
         subscribe(announce)
 
@@ -160,8 +169,8 @@ class Features:
             self[self._load(name)]
 
     def awake(self, service: Announcer[News], *names: str) -> None:
-        """Build those of some files when a service that speaks on the event loop first has something to tell, which
-        they hear too."""
+        """Build the features in some files at the first announcement of a service, which they hear too. The service
+        announces on the event loop."""
 
         def wake(_news: News) -> None:
             end()
@@ -170,9 +179,15 @@ class Features:
         end = service.subscribe(wake)
 
     async def mount_at_rest(self, place: Callable[[], Frame[Any]]) -> None:
-        """Mount what is likely to be opened next, while the person looks at something else."""
+        """Mount what is likely to be opened next, while the person looks at something else.
+
+        Its first layout tells its widgets their sizes, which has it laid out once more: that is done at rest, too.
+        """
         await self.rest()
-        await self.chrome.prepare(place())
+        await self.chrome.prepare(mounted := place())
+        await self.rest()
+        if not mounted.is_current:
+            lay_out(mounted)
 
     @property
     def built(self) -> Sequence[Feature]:

@@ -281,7 +281,7 @@ class SigningIn(Feature):
 
     def start(self) -> None:
         if self._sign_in is not None:
-            self.hear(self._sign_in.watch, self._sign_in_changed, only_newest=True)
+            self.hear(self._sign_in.changed.subscribe, self._sign_in_changed, only_newest=True)
             if self._sign_in.is_person:
                 self._sign_in.ask_person = self._ask
             self._sign_in_changed()
@@ -447,10 +447,15 @@ class SigningIn(Feature):
         if self._attempt is None:
             self._go_back()
             return
-        self._attempt.cancel()
-        self._attempt = None
+        self._give_up()
         self._show_methods()
         self.place.set_status("Sign-in canceled. Its code or address no longer works.", "warning")
+
+    def _give_up(self) -> None:
+        """Cancel the sign-in under way, if there is one."""
+        if self._attempt is not None:
+            self._attempt.cancel()
+            self._attempt = None
 
     def _go_back(self) -> None:
         self._chrome.is_zoomed = False
@@ -461,9 +466,7 @@ class SigningIn(Feature):
 
     def _left(self, _answer: None) -> None:
         """The screen is closed: no sign-in goes on, and whatever waits goes on without one."""
-        if self._attempt is not None:
-            self._attempt.cancel()
-            self._attempt = None
+        self._give_up()
         somebody_waited = self._answer(False)
         if self._sign_in is not None and (somebody_waited or self._sign_in.state.needs_person):
             words = sign_in_words.left_without(key_of("sign_in"), somebody_waited=somebody_waited)
@@ -489,9 +492,7 @@ class SigningIn(Feature):
     async def _sign_out(self) -> None:
         if self._sign_in is None:
             return
-        if self._attempt is not None:
-            self._attempt.cancel()
-            self._attempt = None
+        self._give_up()
         self._answer(False)
         self._was_needed = True  # the person knows
         await self._sign_in.sign_out()

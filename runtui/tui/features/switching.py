@@ -12,6 +12,7 @@ from runtui.errors import RuntuiError
 from runtui.profiles import Profile, Profiles, sign_in_word
 from runtui.services.workspace import WELL_BEHAVED
 from runtui.settings import Settings
+from runtui.tui.actions import why_read_only
 from runtui.tui.features.feature import Feature
 from runtui.tui.features.leaving import Leaving
 from runtui.tui.screens.questions import Choice, Picker, marked_lines
@@ -77,7 +78,7 @@ class Switching(Feature):
         workspace.toggle_read_only()
         from runtui.tui.words import write_words
 
-        words = write_words.read_only_toggled(write_words.why_read_only(workspace), len(workspace.active_saves))
+        words = write_words.read_only_toggled(why_read_only(workspace), len(workspace.active_saves))
         now = workspace.read_only
         self._chrome.set_status(words, "warning" if now else "information", lambda: workspace.read_only == now)
         self._chrome.show_headline()

@@ -1,23 +1,18 @@
 """Loading features, and getting ready what the first keys did not ask for.
 
 Invariant: a feature is loaded at its key, or when there is something that it tells. Code, and what is mounted, takes
-megabytes: once keys rest, that is spent on the form alone, which has to open at once.
+megabytes: once keys rest, that is spent on the form and the help alone, which have to open at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from runtui.tui import Later, features
+from runtui.tui import features
 from runtui.tui.features.feature import FOLLOW_CHANGES, Feature, Features
 from runtui.tui.features.listing import Listing
-
-if TYPE_CHECKING:
-    from runtui.tui.features.changes import editing
-else:
-    editing = Later("runtui.tui.features.changes.editing")
 
 
 def feature_in(name: str) -> type[Feature]:
@@ -44,7 +39,7 @@ class Preparation:
         self.is_followed_up = False
         """Whether every feature that has something to tell at the start is there, and has told it."""
         self.is_prepared = False
-        """Whether the form is mounted."""
+        """Whether the form and the help are mounted."""
 
     async def prepare(self, stages: Stages) -> None:
         """Whenever keys rest, load what was not asked for yet and has to be there, then mount the form."""
@@ -61,10 +56,16 @@ class Preparation:
         await wired.rest()
         stages.begin()
         await wired[Listing].is_read.wait()
-        wired[editing.Editing].tell_of_unlisted_drafts()
+        from runtui.tui.features.changes.editing import Editing
+
+        wired[Editing].tell_of_unlisted_drafts()
         self.is_followed_up = True
         if not self.is_prepared:
-            await wired.mount_at_rest(lambda: wired[editing.Editing].place)
+            await wired.mount_at_rest(lambda: wired[Editing].place)
+            await wired.rest()
+            from runtui.tui.features.helping import Helping
+
+            await wired.mount_at_rest(lambda: wired[Helping].place)
             await wired.rest()
             # The first rows stand where they belong: from here on the cursor belongs to its run.
             wired.runs.table.row_under_cursor(hold=True)

@@ -1,8 +1,8 @@
 """The frame that every screen stands in: header, strip of the tenant, left pane, side panel, status and hint line.
 
 Invariant: a screen is this frame around one view. What the lines and the panel say belongs to the session (`Chrome`)
-and is drawn by the screen in front, so that going to another screen changes the left pane alone. An action whose reason
-speaks is never run, whichever key, hint or palette entry asked for it.
+and is drawn by the screen in front, so that going to another screen changes the left pane alone. An action with a
+reason against it is never run, whichever key, hint or palette entry asked for it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from runtui.keys.actions import (
 )
 from runtui.services.store import StoredRun
 from runtui.services.workspace import SandboxControl, Workspace
-from runtui.tui.actions import ActionContext, bindings, why_not
+from runtui.tui.actions import ActionContext, bindings, why_not, why_read_only
 from runtui.tui.keys import awaited
 from runtui.tui.output import DrawnOnce
 from runtui.tui.screens.panel import Panel
@@ -99,7 +99,7 @@ class Chrome:
         self.profiles = profiles
         self.panel = Panel(app, workspace)
         self.extensions: list[Callable[[ActionContext], ActionContext]] = []
-        """Each adds what one feature knows of what can be done now."""
+        """Each adds to the context what one feature alone knows."""
         self.owners: Callable[[str], Iterable[object]] = lambda _action_id: ()
         """Who performs an action by its id, beside the screen in front: it is loaded where it is not."""
         self.headline = Headline()
@@ -141,17 +141,21 @@ class Chrome:
         await self.prepare(place)
         await self.app.push_screen(place, answered)
 
+    async def toggle(self, place: Frame[Any], answered: Answered[Any] | None = None) -> None:
+        """Open a place over what is in sight, or close it where it is open already, with what lies over it."""
+        if place in self.app.screen_stack:
+            self.go_back_to(place)
+            place.dismiss(None)
+        else:
+            await self.open(place, answered)
+
     async def ask(self, view: ActionView[ScreenResultType], answered: Answered[ScreenResultType] | None = None) -> None:
-        """Open a question over what is in sight, or close it where it is open already.
+        """Open a question over what is in sight, or close it where one of its name is open already.
 
         Awaited inside an action, it has the keys before the next one is routed.
         """
-        for screen in self.app.screen_stack:
-            if isinstance(screen, Frame) and screen.view.name == view.name and view.name:
-                self.go_back_to(screen)
-                screen.dismiss(None)
-                return
-        await self.open(Frame(self, view), answered)
+        frames = (screen for screen in self.app.screen_stack if isinstance(screen, Frame) and view.name)
+        await self.toggle(next((at for at in frames if at.view.name == view.name), Frame(self, view)), answered)
 
     def go_back_to(self, place: Frame[Any]) -> None:
         """Close whatever was opened over a place; a question among it is answered with None."""
@@ -185,7 +189,7 @@ class Chrome:
             sign_in=workspace.sign_in,
             has_shell=shell_waits(),
             profiles=len(self.profiles or ()),
-            why_read_only=self._why_read_only(),
+            why_read_only=why_read_only(workspace),
             has_run=run_id is not None,
             saving=run_id is not None and workspace.save_of(run_id) is not None,
             changes=len(draft.changes()) if draft is not None else 0,
@@ -198,13 +202,6 @@ class Chrome:
         for extend in self.extensions:
             context = extend(context)
         return context
-
-    def _why_read_only(self) -> str | None:
-        if not self.workspace.read_only:
-            return None
-        from runtui.tui.words.write_words import why_read_only
-
-        return why_read_only(self.workspace)
 
     def set_status(self, text: str, severity: Severity = "information", holds: Holds = for_good) -> None:
         """Put a sentence into the status line, where it stands as long as it holds; an empty one takes no line."""
@@ -222,7 +219,7 @@ class Chrome:
         return is_asked
 
     def drop_outdated_status(self) -> None:
-        """Take back a sentence that is true no longer."""
+        """Clear the status line once its sentence no longer holds."""
         if self.status.text and not self.status.holds():
             self.status = Status()
 
@@ -237,7 +234,7 @@ class Chrome:
         self.refresh()
 
     def refresh(self, _news: object = None) -> None:
-        """Draw what depends on the context; what is the same is not drawn."""
+        """Draw again what has changed in the frame in front."""
         if self.app.is_running and self.front.is_mounted:
             self.front.draw()
 
@@ -252,10 +249,12 @@ class ActionView(Widget, Generic[ScreenResultType]):
     """What a frame holds at the left: a widget with a scope of actions, and an answer where it asks something."""
 
     scope: ClassVar[Scope]
-    """Which actions of the registry are for this view alone; itself, its list, its frame or a feature has an
-    `action_<id>` for each, and for those of the scopes that it shares."""
+    """The actions of the registry for this view alone. The view, its list, its frame or a feature has an `action_<id>`
+    for each of them, and for each action of the scopes that the view shares."""
     more_scopes: tuple[Scope, ...] = ()
-    """Whose actions there are besides."""
+    """Further scopes whose actions are possible here."""
+    needs_panel: ClassVar[bool] = False
+    """Whether a narrow terminal shows the panel, too, before there is a draft."""
     changes_marked: ClassVar[bool] = False
     """Whether a change that begins here is for the marked rows, where there are some."""
     list: RowList[Any, Any] | None = None
@@ -285,10 +284,10 @@ class ActionView(Widget, Generic[ScreenResultType]):
         return self.draft.run_id if self.draft is not None else None
 
     class Changed(Message):
-        """Title, draft, or what can be done are others now."""
+        """The title, the draft or the possible actions have changed."""
 
         def can_replace(self, message: Message) -> bool:
-            """The view is looked at when it is drawn."""
+            """One redraw covers several changes."""
             return isinstance(message, ActionView.Changed)
 
     @property
@@ -313,7 +312,7 @@ class ActionView(Widget, Generic[ScreenResultType]):
         """Show in the side panel what goes with this view."""
 
     def show_line(self) -> None:
-        """Show what goes with the row under the cursor, which is another one, in the frame that shows the cursor."""
+        """The cursor is on another row: draw what goes with it in the same frame."""
         self.frame.draw_in_front()
 
     @on(LineTable.CursorMoved)
@@ -391,6 +390,7 @@ class Frame(DrawnOnce[ScreenResultType]):
             if keys := kept.get(str(listed.name)):
                 listed.choose(keys)
         self.view.take_focus()
+        self.give_room()
 
     def on_screen_resume(self) -> None:
         """This screen is in front: draw what changed meanwhile."""
@@ -404,7 +404,7 @@ class Frame(DrawnOnce[ScreenResultType]):
 
     @property
     def scopes(self) -> tuple[Scope, ...]:
-        """Where the actions that make sense now belong to."""
+        """The scopes of the actions that are possible here."""
         return (*self._own_scopes, *self._panel_scopes, "app")
 
     @property
@@ -416,13 +416,13 @@ class Frame(DrawnOnce[ScreenResultType]):
         return ("text", "panel") if self.has_keys_in_panel else ("panel",)
 
     def set_status(self, text: str, severity: Severity = "information", holds: Holds = for_good) -> None:
-        """Say something that goes with this screen, or before that when it holds no longer."""
+        """Put a sentence into the status line while this screen is in front and the sentence holds."""
         self.chrome.set_status(text, severity, lambda: self.chrome.front is self and holds())
 
     # Drawing
 
     def draw(self) -> None:
-        """Draw the lines and the panel as things stand; what is the same is not drawn."""
+        """Draw the lines and the panel as things stand, as far as they have changed."""
         if not self.is_attached:  # the app is being left, and takes no widget any more
             return
         chrome, in_panel = self.chrome, self.has_keys_in_panel
@@ -446,11 +446,12 @@ class Frame(DrawnOnce[ScreenResultType]):
         """Whether the panel is in sight: below WIDE columns only where it was opened or a draft is."""
         if self.chrome.is_zoomed:
             return self.has_keys_in_panel
-        return self.app.size.width >= WIDE or self.chrome.panel.is_open or self.view.draft is not None
+        is_asked_for = self.chrome.panel.is_open or self.view.needs_panel or self.view.draft is not None
+        return is_asked_for or self.app.size.width >= WIDE
 
     @property
     def scopes_of_keys(self) -> tuple[Scope, ...]:
-        """Whose keys are for what has the focus, the nearest first."""
+        """The scopes whose keys work where the focus is, the nearest first."""
         around = self.focused.ancestors_with_self if self.focused is not None else ()
         inner: Scope | None = next((scope for node in around if (scope := getattr(node, "scope", None))), None)
         if inner is not None and inner != self.view.scope:  # a box to type into, or an open dropdown
@@ -458,10 +459,11 @@ class Frame(DrawnOnce[ScreenResultType]):
         return (*self._panel_scopes, "app") if self.has_keys_in_panel else (*self._own_scopes, "app")
 
     def give_room(self) -> None:
-        """Only the panes' own styles change: a class on the screen would have every widget's styles matched anew."""
+        """Show one pane or both. Only their own styles change: a class on the screen would restyle every widget."""
         is_alone = self.chrome.is_zoomed and self.has_keys_in_panel
-        self._left.display = not is_alone
-        self.panel.display = self.shows_panel
+        for pane, is_in_sight in ((self._left, not is_alone), (self.panel, self.shows_panel)):
+            if pane.display != is_in_sight:  # Textual 8.2.8 lays out anew for the first value that is set, too
+                pane.display = is_in_sight
         self.panel.set_class(is_alone, "-alone")
 
     def zoom(self, zoomed: bool) -> None:
@@ -473,14 +475,15 @@ class Frame(DrawnOnce[ScreenResultType]):
     @on(events.DescendantFocus)
     @on(events.Resize)
     def draw_in_front(self) -> None:
-        """Another view, other keys, or other room. It is not in front yet while the first screen is being mounted."""
+        """Draw after a change of the view, the focus or the size, if this frame is in front; none is while the first
+        screen is being mounted."""
         if self in self.app.screen_stack and self.chrome.front is self:
             self.draw()
 
     def watch_focused(self, focused: Widget | None) -> None:
-        """Give the view the keys when nothing has them, as after a click beside every widget.
+        """Focus the view when nothing has the focus, as after a click beside every widget.
 
-        Where the panel has them, it shows the run under the cursor before the next key is its.
+        Where the panel gets it, the panel shows the run under the cursor before the next key acts there.
         """
         if focused is None:
             self.call_later(self._give_keys)
@@ -506,7 +509,7 @@ class Frame(DrawnOnce[ScreenResultType]):
     # Actions
 
     async def action_perform(self, action_id: str) -> None:
-        """Run an action by its id, or say why not: whoever has it, the view, this frame, its panel or a feature."""
+        """Run an action by its id, or say why not. The view, its list, this frame, its panel or a feature has it."""
         action = ACTION_BY_ID[action_id]
         if action.scope not in self.scopes:
             return
@@ -539,7 +542,7 @@ class Frame(DrawnOnce[ScreenResultType]):
             self._remark(place_of(action), "warning")
 
     def on_key(self, event: events.Key) -> None:
-        """Say where a key works that nothing here has, until the next that works; a graver sentence stays."""
+        """Say where a key works that does nothing here, until a key that works; a graver sentence stays."""
         action, status = with_key(event.key), self.chrome.status
         if action is None and not status.is_remark:
             return
@@ -553,7 +556,7 @@ class Frame(DrawnOnce[ScreenResultType]):
             self._remark(where)
 
     def _remark(self, text: str, severity: Severity = "information", holds: Holds = for_good) -> None:
-        """Say why a key does nothing, until the next that does."""
+        """Say why a key does nothing, until one that works."""
         self.set_status(text, severity, holds)
         self.chrome.status = self.chrome.status._replace(is_remark=True)
 

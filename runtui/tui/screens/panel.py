@@ -25,19 +25,15 @@ from runtui.domain.times import now_ticks
 from runtui.errors import RuntuiError
 from runtui.services.store import workflow_name_of, workflow_of
 from runtui.services.workspace import Workspace
-from runtui.tui import Later
 from runtui.tui.text import plain
 from runtui.tui.widgets.side_panel import NOTHING_NAMED, NOTHING_SENT, TABS, About, Page, SidePanel, Tab
 
 if TYPE_CHECKING:
     from runtui.domain.triage.service_actions import Operation
-    from runtui.graph import faults
     from runtui.graph.exchange import Exchange
     from runtui.services.journal import Entry
     from runtui.services.writing.save import Save
-    from runtui.tui.words import pages
-else:
-    faults, pages = Later("runtui.graph.faults"), Later("runtui.tui.words.pages")
+    from runtui.tui.words.pages import KnownRun
 
 REST_SECONDS: Final = 0.1
 """How long the cursor rests on a row before the panel shows its run."""
@@ -122,6 +118,8 @@ class Panel:
 
         What the Run tab has not come to yet, right after a key, it shows in a moment: that is meant.
         """
+        from runtui.tui.words import pages
+
         page = self._pages.get(self.tab, Page())
         wanted = self._wanted.run_id
         if self.tab == "run" and wanted and page.about.run_id != wanted:
@@ -155,8 +153,8 @@ class Panel:
     def follow(self, run_id: str, state: object = None, finds: Callable[[str], bool] | None = None) -> None:
         """The cursor is on this run, which is read again once its `state` is another one.
 
-        Where `finds` says that the run before can be listed no longer, the cursor left it by itself: what a change
-        brought forward is then not taken back.
+        Where `finds` says that the run before is no longer listed, the cursor left it by itself: a tab that a change
+        brought forward then stays in front.
         """
         is_other, before = run_id != self._wanted.run_id, self._wanted.run_id
         if is_other and self._is_following and before:
@@ -184,14 +182,14 @@ class Panel:
         return self._news_shown < self._news
 
     def read_again(self) -> None:
-        """What is known of the run under the cursor is another now."""
+        """More is known of the run under the cursor: read it again."""
         self._news += 1
         if self._is_following:
             self._reading = None
             self._read_on()
 
     def _read_on(self) -> None:
-        """Have the run under the cursor read where it is to be seen, and what is read for another row given up."""
+        """Read the run under the cursor where its tab is in sight, and stop reading for another row."""
         wanted = self._wanted
         if wanted == self._reading or not wanted.run_id:
             return
@@ -235,8 +233,10 @@ class Panel:
             news = self._news
             await self._show_run(await asyncio.to_thread(self._known, run_id), news)
 
-    async def _show_run(self, known: pages.KnownRun, news: int) -> None:
+    async def _show_run(self, known: KnownRun, news: int) -> None:
         """Show what is known of a run; many thousand tasks are counted beside the event loop."""
+        from runtui.tui.words import pages
+
         page = await asyncio.to_thread(pages.run_page, known, now_ticks())
         is_same = known.run_id == self._pages.get("run", Page()).about.run_id
         self._show("run", page, keep_place=is_same)
@@ -244,14 +244,18 @@ class Panel:
         if known.stored is None:
             self._reading = None  # a listing may bring it at any moment, as it was
 
-    def _known(self, run_id: str) -> pages.KnownRun:
+    def _known(self, run_id: str) -> KnownRun:
         """What is on this machine about a run; what cannot be read is said in the page. It reads files."""
         try:
             return self._stored(run_id)
         except RuntuiError as error:
-            return pages.KnownRun(run_id=run_id, stored=None, note=str(error))
+            from runtui.tui.words.pages import KnownRun
 
-    def _stored(self, run_id: str) -> pages.KnownRun:
+            return KnownRun(run_id=run_id, stored=None, note=str(error))
+
+    def _stored(self, run_id: str) -> KnownRun:
+        from runtui.tui.words import pages
+
         workspace = self._workspace
         stored, results = workspace.store.get(run_id), workspace.store.results_of(run_id)
         known = pages.KnownRun(
@@ -270,7 +274,7 @@ class Panel:
         except RuntuiError as error:
             return known._replace(note=str(error))
 
-    async def _read_results(self, known: pages.KnownRun) -> pages.KnownRun:
+    async def _read_results(self, known: KnownRun) -> KnownRun:
         """What the tasks of a run did, read now; what cannot be read is said in the page."""
         workflow_id = known.stored.workflow_id if known.stored is not None else ""
         try:
@@ -283,6 +287,8 @@ class Panel:
 
     def show_draft(self, draft: Operation) -> None:
         """The request that a draft or an action would make, live; its run counts as the one under the cursor."""
+        from runtui.tui.words import pages
+
         self._told = None
         self.follow(draft.run_id)
         page = pages.request_page(draft, *self._workspace.client.target(draft))
@@ -290,6 +296,8 @@ class Panel:
 
     def show_save(self, save: Save) -> None:
         """A save on its way, or its end."""
+        from runtui.tui.words import pages
+
         self.save_shown, self._told = save, None
         page = pages.save_page(save, datetime.now(UTC))
         self._show("response", page._replace(about=self._about(save.run_id, save.operation.workflow_id)))
@@ -301,6 +309,8 @@ class Panel:
 
     def show_entry(self, entry: Entry | None) -> None:
         """An entry of the journal: what was sent, and what came back; None: there is no entry under the cursor."""
+        from runtui.tui.words import pages
+
         self.save_shown, self._told = None, entry
         if entry is None:
             self._show("request", NOTHING_SENT["request"])
@@ -312,9 +322,12 @@ class Panel:
 
     def show_exchange(self, number: int) -> None:
         """One request of the log as it was sent, and its answer with what it means."""
+        from runtui.graph.faults import fault_of
+        from runtui.tui.words import pages
+
         for exchange in self._workspace.exchanges:
             if exchange.number == number:
-                fault = faults.fault_of(exchange, writing=exchange.method != "GET")
+                fault = fault_of(exchange, writing=exchange.method != "GET")
                 about = About(words=exchange.purpose)
                 self.save_shown, self._told = None, exchange
                 self._show("request", pages.sent_page(exchange)._replace(about=about))
@@ -328,6 +341,8 @@ class Panel:
 
     def _about(self, run_id: str, workflow_id: str) -> About:
         """A run by its workflow's name and its id."""
+        from runtui.tui.words import pages
+
         if self._changed_run.run_id != run_id:
             name = workflow_name_of(self._workspace.store, run_id, workflow_id)
             self._changed_run = pages.about_run(run_id, name)

@@ -194,9 +194,6 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
         self._top += lines
         self.draw()
 
-    def watch_has_focus(self, _has_focus: bool) -> None:
-        """Match no styles anew: none depend on who has the keys."""
-
     @on(events.MouseScrollDown)
     @on(events.MouseScrollUp)
     def _wheel_turned(self, event: events.MouseScrollDown | events.MouseScrollUp) -> None:

@@ -45,7 +45,7 @@ READING_RUNS: Final = "Reading the runs…"
 
 
 def unread(workspace: Workspace) -> str | None:
-    """What a list that is made of runs says in place of its rows before any run is read; None from then on."""
+    """What stands in place of the rows of a list made of runs until any run is read; None from then on."""
     progress = workspace.progress
     if is_counted(workspace.store.count(EVERY_RUN), progress):
         return None
@@ -143,7 +143,7 @@ class RunsView(ActionView[None]):
         """The runs whose end is told."""
         self._empty_words = READING_RUNS
         self.drawing = Throttle(self, workspace.foreground, self.reload)
-        """Asked when rows are others now: the first change is drawn at once, a flood of them a few times a second."""
+        """Asked when rows have changed: the first change is drawn at once, a flood of them a few times a second."""
         kept = workspace.preferences.kept.runs
         try:
             found = run_filter(kept.filter)
@@ -212,7 +212,7 @@ class RunsView(ActionView[None]):
         self.list.say(words)
 
     def _flag(self, row: RunRow) -> RowFlag | None:
-        """What becomes of a change of the run, that its end is told, or what a person did about it; else None."""
+        """The sign of a row: its change in progress, unknown or kept as a draft; else watched; else its triage."""
         workspace = self._workspace
         if workspace.save_of(row.id) is not None:
             return SAVING
@@ -225,7 +225,7 @@ class RunsView(ActionView[None]):
     # Filter
 
     async def action_clear(self) -> None:
-        """One step back: the filter first, then the panel where it can go, and the last word with it."""
+        """One step back: clear the filter; without one, close the panel and clear the status line."""
         if (narrowing := self.narrowing) is not None and narrowing.text == self.filter_text:
             self.filter_by(narrowing.before)
             await narrowing.go_back()
@@ -272,7 +272,7 @@ class RunsView(ActionView[None]):
         self._count_and_draw(keep_line=False)
 
     def show_columns(self, columns: tuple[str, ...], scrolled: int = 0) -> None:
-        """Show these columns, with none those that the width has room for, scrolled to the right by so many."""
+        """Show these columns (none: as many as fit), scrolled to the right by `scrolled` of them."""
         self.columns, self._scrolled = columns, scrolled
         settings = self.settings
         self.list.set_columns(Arrangement(settings.run_columns, cells_of(self._store), bool(columns), scrolled))
@@ -281,8 +281,8 @@ class RunsView(ActionView[None]):
         self._workspace.preferences.keep(runs=settings)
 
     def _count_and_draw(self, *, keep_line: bool) -> None:
-        """Draw the rows at once, or find them in a thread: first a few of them, where that is quick, and count the rest
-        while nobody waits. What waits is dropped."""
+        """Draw the rows at once; where counting them is slow, find the first few in a thread, draw those, and count the
+        rest in the background. An earlier query that is still being counted is dropped."""
         rows = RunRows(self._store, self._query)
         is_over = Event()
 

@@ -261,6 +261,9 @@ class EditsLines(Widget):
         """Draw what is another one, such as where the cursor stands."""
         raise NotImplementedError
 
+    def watch_has_focus(self, _has_focus: bool) -> None:
+        """Match no styles anew: none depend on who has the keys."""
+
     def check_consume_key(self, key: str, character: str | None) -> bool:  # noqa: ARG002 - Textual's
         return character is not None and character.isprintable() and self.line is not None
 

@@ -212,9 +212,6 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
 
     # Focus and mouse
 
-    def watch_has_focus(self, _has_focus: bool) -> None:
-        """Match no styles anew: none depend on who has the keys."""
-
     def on_focus(self, event: events.Focus) -> None:
         """Select the field that gets the keys; not when it is the terminal that has got them back."""
         if self._enters_at is not None and not event.from_app_focus:

@@ -128,20 +128,19 @@ def link_choice(root: str, workflow_id: str) -> CopyChoice:
     )
 
 
-def command_choices(request: SharedRequest | None, root: str) -> Iterator[CopyChoice]:
+def command_choices(request: SharedRequest, root: str) -> Iterator[CopyChoice]:
     """A request for three programs; two of them sign in to Microsoft's clouds alone."""
     cloud = cloud_of_root(root)
-    elsewhere = "" if cloud is not None else "It signs in to Microsoft's clouds alone, and this server is none of them."
-    why = "There is no request." if request is None else ""
-    about = _WRITES if request is not None and request.method != "GET" else ""
-    made = [curl(request), powershell(request), azure_cli(request)] if request is not None else ["", "", ""]
-    if elsewhere:
-        made[1:] = ["", ""]
-    yield text_choice("curl", "curl command", made[0], refusal=why, about=f"{about}The token is in $TOKEN. ")
-    environment = cloud.environment if cloud is not None else ""
-    first = f"{about}After Connect-MgGraph -Environment {environment}. "
-    yield text_choice("PowerShell", "PowerShell command", made[1], refusal=why or elsewhere, about=first)
-    yield text_choice("az rest", "az command", made[2], refusal=why or elsewhere, about=about)
+    about = _WRITES if request.method != "GET" else ""
+    yield text_choice("curl", "curl command", curl(request), about=f"{about}The token is in $TOKEN. ")
+    first = f"{about}After Connect-MgGraph -Environment {cloud.environment if cloud is not None else ''}. "
+    for line, what, make, words in (
+        ("PowerShell", "PowerShell command", powershell, first),
+        ("az rest", "az command", azure_cli, about),
+    ):
+        made = make(request) if cloud is not None else ""
+        elsewhere = "It signs in to Microsoft's clouds alone, and this server is none of them."
+        yield text_choice(line, what, made, refusal=elsewhere, about=words)
 
 
 def json_choice(value: Mapping[str, Any] | None) -> CopyChoice:

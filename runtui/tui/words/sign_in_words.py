@@ -62,12 +62,12 @@ def short_name(account: Account) -> str:
     return middle(account.username.partition("@")[0] or account.username or "?", _NAME_CELLS)
 
 
-def who(state: SignInState | None, now: datetime) -> str:
+def who(state: SignInState, now: datetime) -> str:
     """Who is signed in, for the first line, and how long the token lasts when that is less than `SOON`.
 
-    Empty without a sign-in; `now` is aware.
+    Empty as long as nobody knows; `now` is aware.
     """
-    if state is None or (state.account is None and state.trouble is None):
+    if state.account is None and state.trouble is None:
         return ""
     if state.account is None:
         return "signed out" if state.needs_person else "not signed in"

@@ -35,6 +35,7 @@ from runtui.services.journal import Entry
 from runtui.services.journal_query import ExportFormat
 from runtui.services.workspace import Workspace
 from runtui.services.writing.save import Save
+from runtui.tui.actions import why_read_only
 
 if TYPE_CHECKING:
     from runtui.auth.signin import SignIn
@@ -184,16 +185,6 @@ def nothing_to_undo(entries: Collection[Entry]) -> str:
 
 def export_written(path: Path, count: int) -> str:
     return f"{count_words(count, 'entry', 'entries')} written to {path}"
-
-
-def why_read_only(workspace: Workspace) -> str | None:
-    """Why nothing may be changed now, and what allows it again; None when changes are allowed."""
-    why = workspace.why_read_only()
-    return (
-        why
-        if why is None or workspace.settings.read_only
-        else f"{why.rstrip('.')}; {key_of('read_only')} allows changes."
-    )
 
 
 def read_only_toggled(why: str | None, saves: int) -> str:

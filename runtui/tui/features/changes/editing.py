@@ -26,7 +26,6 @@ from runtui.errors import RuntuiError, UsageError
 from runtui.keys.actions import key_of
 from runtui.services.store import StoredRun, workflow_name_of
 from runtui.services.writing.save import Save
-from runtui.tui import Later
 from runtui.tui.features.changes.waiting import Waiting
 from runtui.tui.features.feature import FOLLOW_CHANGES, Feature, Features
 from runtui.tui.screens.form import FormView
@@ -38,12 +37,7 @@ from runtui.tui.widgets.inputs import ChoiceList
 from runtui.tui.words import sign_in_words, write_words
 
 if TYPE_CHECKING:
-    from runtui.tui.features.changes import bulk_editing
-    from runtui.tui.screens import review as reviews
-    from runtui.tui.words import pages
-else:
-    bulk_editing = Later("runtui.tui.features.changes.bulk_editing")
-    reviews, pages = Later("runtui.tui.screens.review"), Later("runtui.tui.words.pages")
+    from runtui.tui.screens.review import ReviewView
 
 _WORDS: Final[Mapping[Side, str]] = {"ours": "yours", "theirs": "theirs"}
 _TITLES: Final = ("property", "as opened", "theirs", "yours", "chosen")
@@ -208,13 +202,15 @@ class Editing(Feature):
         """The run whose change was confirmed last."""
 
     @cached_property
-    def _review(self) -> tuple[reviews.ReviewView, Frame[str]]:
+    def _review(self) -> tuple[ReviewView, Frame[str]]:
         """The review and its screen, loaded once there is something to review."""
-        return (view := reviews.ReviewView()), self._chrome.place(view)
+        from runtui.tui.screens.review import ReviewView
+
+        return (view := ReviewView()), self._chrome.place(view)
 
     def start(self) -> None:
         changed = self._workspace.saves.changed
-        self.hear(lambda tell: changed.subscribe(_alone(tell)), self._save_changed)
+        self.hear(changed.subscribe, self._save_changed, wanted=lambda save: not save.batch)
         self._features.awake(changed, *FOLLOW_CHANGES)
         self.hear(self._workspace.drafts.failed.subscribe, self.tell_drafts_failed)
 
@@ -223,7 +219,9 @@ class Editing(Feature):
     async def action_edit(self) -> None:
         """Open the marked runs, or the run under the cursor where none is marked."""
         if self._chrome.front.view is self._runs and self._runs.table.marks:
-            await self._features[bulk_editing.BulkEditing].open(self._runs.table.marks)
+            from runtui.tui.features.changes.bulk_editing import BulkEditing
+
+            await self._features[BulkEditing].open(self._runs.table.marks)
         elif (run_id := self._chrome.hold_run()) is not None:
             await self.open(run_id)
 
@@ -344,6 +342,8 @@ class Editing(Feature):
             if why is not None:
                 self._send(draft, undoes, why)
 
+        from runtui.tui.screens.review import review_of
+
         method, url = self._workspace.client.target(draft)
         account = self._workspace.sign_in.state.account if self._workspace.sign_in is not None else None
         target = (
@@ -354,7 +354,7 @@ class Editing(Feature):
             *([("account", account.username)] if account is not None else []),
             ("request", f"{method} {url}"),
         )
-        review = reviews.review_of(
+        review = review_of(
             draft,
             target,
             undoes=undoes,
@@ -418,7 +418,9 @@ class Editing(Feature):
         return view.run_id == run_id or is_hidden
 
     def _save_words(self, save: Save) -> str:
-        words = pages.save_words(save)
+        from runtui.tui.words.pages import save_words
+
+        words = save_words(save)
         is_of_run = save.action is None or not save.action.is_about_workflow
         if save.outcome is Outcome.DONE and is_of_run and not self._runs.table.finds(save.run_id):
             words += " The filter no longer shows the run."
@@ -500,8 +502,3 @@ class Editing(Feature):
 
         if count := count_unlisted():
             self._chrome.set_status(write_words.drafts_unlisted(count), "warning", lambda: count_unlisted() == count)
-
-
-def _alone(tell: Callable[[Save], None]) -> Callable[[Save], None]:
-    """A listener that hears only of changes to one run alone."""
-    return lambda save: None if save.batch else tell(save)

@@ -7,7 +7,7 @@ run was made of which is what this session saw, else what the journal knows, els
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import nullcontext
 from typing import Final
 
@@ -58,8 +58,7 @@ class Following(Feature):
         """The last sentence about a run that is followed; once another one stands there, it is left alone."""
 
     def start(self) -> None:
-        changed = self._workspace.saves.changed
-        self.hear(lambda tell: changed.subscribe(_of_done_actions(tell)), self._save_changed)
+        self.hear(self._workspace.saves.changed.subscribe, self._save_changed, wanted=_is_done_action)
         self.hear(
             self._workspace.reconciler.changed.subscribe, lambda entry: self._note_made(entry.run_id, entry.new_run)
         )
@@ -178,6 +177,5 @@ class Following(Feature):
                 self._chrome.app.bell()
 
 
-def _of_done_actions(tell: Callable[[Save], None]) -> Callable[[Save], None]:
-    """A listener that hears of each action once it is done: what many changes go through is no message each."""
-    return lambda save: tell(save) if save.action is not None and save.outcome is Outcome.DONE else None
+def _is_done_action(save: Save) -> bool:
+    return save.action is not None and save.outcome is Outcome.DONE

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from textual.content import Content
 
@@ -24,15 +24,8 @@ from runtui.domain.views import UNHANDLED_PROBLEMS
 from runtui.errors import RuntuiError
 from runtui.keys.actions import key_of
 from runtui.services.store import EVERY_RUN, MANY_RUNS, RunQuery
-from runtui.tui import Later
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import awaited
-
-if TYPE_CHECKING:
-    from runtui.tui.features import opening
-    from runtui.tui.screens import questions
-else:
-    opening, questions = Later("runtui.tui.features.opening"), Later("runtui.tui.screens.questions")
 
 _logger: Final = logging.getLogger("runtui.triage")
 
@@ -86,7 +79,9 @@ class Triaging(Feature):
         line = await asyncio.to_thread(self._workspace.store.position, shown, run_id)
         table.move_to(table.cursor if line is None else line)
         if view.scope in ("users", "tasks"):
-            await self._features[opening.Opening].open_run(run_id)
+            from runtui.tui.features.opening import Opening
+
+            await self._features[Opening].open_run(run_id)
         words = _left_words(await asyncio.to_thread(self._count_left), key_of("handled"), "marks this run as handled")
         self._chrome.front.set_status(words)
 
@@ -120,22 +115,24 @@ class Triaging(Feature):
         await self._mark(run_ids, "" if is_taken_back else "handled", words)
 
     async def action_snooze(self) -> None:
+        from runtui.tui.screens.questions import Choice, Picker
+
         run_ids = self._targets()
-        choices = [questions.Choice(typed, words) for typed, words in SNOOZES.items()]
-        choices.append(questions.Choice(_TYPED, "another time…"))
+        choices = [Choice(typed, words) for typed, words in SNOOZES.items()]
+        choices.append(Choice(_TYPED, "another time…"))
         about = "It comes back then, or at once if it gets worse."
         title = Content.styled(f"Snooze {self._named(run_ids)} for", "bold")
-        await self._chrome.ask(
-            questions.Picker("snooze", title, choices, about=about), partial(self._snooze_for, run_ids)
-        )
+        await self._chrome.ask(Picker("snooze", title, choices, about=about), partial(self._snooze_for, run_ids))
 
     async def _snooze_for(self, run_ids: Sequence[str], typed: str | None) -> None:
         if typed is None:
             return
         if typed == _TYPED:
+            from runtui.tui.screens.questions import LineQuestion
+
             about = "A length such as 90m, 2h or 3d, or a time such as tomorrow 14:00"
             check = lambda text: snooze_end(text, now_ticks())  # noqa: E731
-            question = questions.LineQuestion("until", f"Snooze {self._named(run_ids)} until", about, "", check)
+            question = LineQuestion("until", f"Snooze {self._named(run_ids)} until", about, "", check)
             await self._chrome.ask(question, partial(self._snooze_for, run_ids))
             return
         until = snooze_end(typed, now_ticks())
@@ -150,11 +147,13 @@ class Triaging(Feature):
         self._chrome.set_status(f"{words}: {self._named(marked)}. {left}", "success")
 
     async def action_note(self) -> None:
+        from runtui.tui.screens.questions import LineQuestion
+
         run_ids = self._targets()
         rows = await asyncio.to_thread(self._workspace.triage.rows, run_ids)
         notes = {row.triage.note if row.triage is not None else "" for row in rows}
         about = "One line, for you and the next shift; leave it empty to remove the note"
-        question = questions.LineQuestion(
+        question = LineQuestion(
             "note", f"Note to {self._named(run_ids)}", about, notes.pop() if len(notes) == 1 else "", _check_note
         )
 
