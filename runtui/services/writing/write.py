@@ -332,9 +332,8 @@ def known_by_of(save: Save) -> KnownBy:
 
 def words_of(save: Save) -> str:
     """What went wrong, or was not taken over, for the journal; empty when nothing did and all was."""
-    if save.fault is not None:
-        return save.fault.summary
-    return " ".join(save._replace(outcome=save.outcome_if_stopped).report.reasons()) if save.ignored else ""
+    told = save._replace(outcome=save.outcome_if_stopped).report
+    return save.fault.summary if save.fault is not None else " ".join(told.reasons()) if save.ignored else ""
 
 
 def _properties(entity: Mapping[str, Any]) -> set[str]:

@@ -70,8 +70,8 @@ def sent_page(exchange: Exchange) -> Page:
 
 
 def exchange_page(exchange: Exchange, fault: Fault | None = None) -> Page:
-    facts = [*_answer_facts(exchange), Fact(exchange.url, "$text-muted"), *_fault_facts(fault)]
-    return Page(tuple(facts), exchange.body_text)
+    why = [] if fault is None else [Fact(fault.title, "bold $text-error"), *_reasons(fault)]
+    return Page((*_answer_facts(exchange), Fact(exchange.url, "$text-muted"), *why), exchange.body_text)
 
 
 def save_page(save: Save, now: datetime) -> Page:
@@ -80,8 +80,8 @@ def save_page(save: Save, now: datetime) -> Page:
     if save.outcome is None:
         waits = [Fact(wait_sentence(save, now), "$text-warning")] if save.step is Step.PAUSED else []
         method = "PATCH" if save.action is None else "POST"
-        body = save.operation.body_text()
-        return Page((Fact(f"{method}: {save.step.value}…", "bold"), *waits), body, changed)
+        facts = [Fact(f"{method}: {save.step.value}…", "bold"), *waits]
+        return Page(tuple(facts), save.operation.body_text(), changed)
     told = save.report
     facts = [Fact(told.heading, _OUTCOME_STYLE[save.outcome]), *(Fact(reason) for reason in told.reasons())]
     if save.action is not None:
@@ -161,9 +161,8 @@ def entry_response_page(entry: Entry) -> Page:
         facts.append(Fact(entry.words))
     if entry.sends > 1:
         facts.append(Fact(f"It was sent {entry.sends} times, under one ETag."))
-    if entry.undone_by is not None:
-        facts.append(Fact(f"undone by #{entry.undone_by}"))
     facts += _labelled(
+        ("undone by", f"#{entry.undone_by}" if entry.undone_by is not None else ""),
         ("undoes", f"#{entry.undoes}" if entry.undoes is not None else ""),
         ("sent", _local(entry.opened_at)),
         ("ended", _local(entry.ended_at)),
@@ -354,19 +353,12 @@ def task_page(run_id: str, name: str, row: TaskRow | None, now: int, where: str 
 
 def _answer_facts(exchange: Exchange) -> list[Fact]:
     took = f"{exchange.seconds * 1000:.0f} ms" if exchange.seconds is not None else "no time known"
-    facts = [Fact(f"{exchange.answer or 'no answer'}   {exchange.method}   {took}", "bold")]
-    for name, value in (
+    ids = _labelled(
         ("request-id", exchange.request_id),
         ("client-request-id", exchange.client_request_id),
         ("Date", exchange.response_header("date")),
-    ):
-        if value:
-            facts.append(Fact(f"{name} {value}", "$text-muted"))
-    return facts
-
-
-def _fault_facts(fault: Fault | None) -> list[Fact]:
-    return [] if fault is None else [Fact(fault.title, "bold $text-error"), *_reasons(fault)]
+    )
+    return [Fact(f"{exchange.answer or 'no answer'}   {exchange.method}   {took}", "bold"), *ids]
 
 
 def _reasons(fault: Fault | None) -> list[Fact]:

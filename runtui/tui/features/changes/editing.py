@@ -431,8 +431,7 @@ class Editing(Feature):
     def _is_moved(self, save: Save) -> bool:
         """Whether a change has moved the row under the cursor to others of its status."""
         is_seen = self._chrome.front.view is self._runs and self._runs.run_id == save.run_id
-        written = {change.field.name for change in save.operation.changes()}.difference(save.ignored)
-        return is_seen and STATUS in written
+        return is_seen and STATUS in {change.field.name for change in save.operation.changes()} - {*save.ignored}
 
     # Drafts
 
