@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
 from runtui.command_line import SessionSpec, token_source
@@ -102,8 +101,8 @@ async def list_all(
         nonlocal announced
         if (until := progress.waiting_until) is not None and until != announced:
             announced = until
-            seconds = ceil(max(0.0, (until - datetime.now(UTC)).total_seconds()))
-            narrate(f"Waiting for the service: next request in {length_words(seconds)}.")
+            seconds = max(0.0, (until - datetime.now(UTC)).total_seconds())
+            narrate(f"{progress.waiting_why}; next request in {length_words(seconds)}.")
 
     try:
         await asyncio.to_thread(workspace.triage.follow)
@@ -133,9 +132,8 @@ def _tell(wait: Wait | None) -> None:
 
 
 def narrate_wait(until: datetime, exchange: Exchange, asked_seconds: float | None) -> None:
-    """Say why nothing is sent until then, rounded up: it never shows less than the server asks for."""
-    seconds = ceil((until - datetime.now(UTC)).total_seconds())
-    narrate(wait_sentence(seconds, exchange.status, asked_seconds))
+    """Say why nothing is sent until then."""
+    narrate(wait_sentence((until - datetime.now(UTC)).total_seconds(), exchange.status, asked_seconds))
 
 
 async def find_run(workspace: Workspace, run_id: str, workflow_id: str | None) -> tuple[str, str]:

@@ -65,6 +65,17 @@ async def test_the_undo_is_the_inverse_change_over_the_run_as_it_is_now(journal:
     assert graph.calls == ["GET r1"], "nothing is sent by asking for it"
 
 
+async def test_what_the_service_did_not_take_over_does_not_keep_the_rest_from_being_undone(journal: Journal) -> None:
+    before, after = {"failedTasksCount": 2, "totalUsersCount": 12}, {"failedTasksCount": 3, "totalUsersCount": 13}
+    entry, graph = recorded(journal, before=before, after=after), FakeGraph()
+    graph.runs["r1"] |= {"totalUsersCount": 13}
+    undo = await draft_to_undo(entry, graph)
+    assert [(change.field.name, change.after) for change in undo.changes()] == [("totalUsersCount", 12)]
+    graph.runs["r1"] |= {"totalUsersCount": 12}
+    with pytest.raises(UndoError, match="no longer holds what this change wrote"):
+        await draft_to_undo(entry, graph)
+
+
 @pytest.mark.parametrize(
     ("outcome", "why"),
     [(Outcome.NOT_DONE, "not done"), (Outcome.UNKNOWN, "is unknown"), (None, "is unknown")],

@@ -331,8 +331,9 @@ def known_by_of(save: Save) -> KnownBy:
 
 
 def words_of(save: Save) -> str:
-    """What went wrong, for the journal; empty when nothing did."""
-    return save.fault.summary if save.fault is not None else ""
+    """What went wrong, or was not taken over, for the journal; empty when nothing did and all was."""
+    told = save._replace(outcome=save.outcome_if_stopped).report
+    return save.fault.summary if save.fault is not None else " ".join(told.reasons()) if save.ignored else ""
 
 
 def _properties(entity: Mapping[str, Any]) -> set[str]:

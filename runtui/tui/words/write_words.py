@@ -134,8 +134,7 @@ def changes_found(entries: Collection[Entry]) -> str:
         return ""
     done = sum(entry.outcome is Outcome.DONE for entry in entries)
     unknown = sum(not entry.is_settled for entry in entries)
-    parts = [f"{done} done, seen on read-back"] if done else []
-    parts += [f"{unknown} unknown"] if unknown else []
+    parts = [f"{done} done, seen on read-back"] * bool(done) + [f"{unknown} unknown"] * bool(unknown)
     changes = count_words(len(entries), "change")
     return f"{changes} of an earlier session: {'; '.join(parts)}. {key_of('journal')} shows the journal."
 

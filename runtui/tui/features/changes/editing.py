@@ -431,7 +431,7 @@ class Editing(Feature):
     def _is_moved(self, save: Save) -> bool:
         """Whether a change has moved the row under the cursor to others of its status."""
         is_seen = self._chrome.front.view is self._runs and self._runs.run_id == save.run_id
-        return is_seen and any(change.field.name == STATUS for change in save.operation.changes())
+        return is_seen and STATUS in {change.field.name for change in save.operation.changes()} - {*save.ignored}
 
     # Drafts
 
