@@ -15,7 +15,6 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from runtui.command_line import SessionSpec
 from runtui.domain.columns import Column, ListCell
-from runtui.domain.json_text import array_lines
 from runtui.domain.properties import PROPERTIES
 from runtui.domain.rows import RUN_COLUMNS, RunRow
 from runtui.domain.times import now_ticks
@@ -25,7 +24,7 @@ from runtui.headless.output import OutputFormat, column_lines, print_lines, stan
 from runtui.headless.session import connected, list_all
 from runtui.options import nearest_words
 from runtui.services.refresh import UnreadWorkflow, UpToDate
-from runtui.services.sharing.formats import RecordFormat, record_lines
+from runtui.services.sharing.formats import RecordFormat, array_lines, record_lines
 from runtui.services.store import EVERY_RUN, RunQuery, Store, StoredRun
 from runtui.services.store_query import RunText, rows_of, texts
 from runtui.services.workspace import Workspace
