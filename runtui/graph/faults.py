@@ -77,8 +77,8 @@ _BY_STATUS: dict[int, FaultText] = {
     403: FaultText(
         "Access denied",
         "A permission, a role or a license is missing, or an access policy blocks it.",
-        "Reading needs LifecycleWorkflows.Read.All, changing LifecycleWorkflows.ReadWrite.All. People also need the "
-        "role Lifecycle Workflows Administrator (Global Reader to read); the tenant, an Entra ID Governance license.",
+        "Reading needs LifecycleWorkflows.Read.All; a person also the role Global Reader or Lifecycle Workflows "
+        "Administrator, the tenant an Entra ID Governance license.",
     ),
     404: FaultText(
         "Not found",
@@ -126,6 +126,10 @@ _BY_STATUS: dict[int, FaultText] = {
     503: FaultText("The service is unavailable", "It is overloaded or under maintenance.", "Try again in a minute."),
 }
 
+_NEEDED_TO_WRITE = (
+    "A change needs LifecycleWorkflows.ReadWrite.All; a person also the role Lifecycle Workflows Administrator, "
+    "the tenant an Entra ID Governance license."
+)
 _SERVER_ERROR = FaultText(
     "The server failed",
     "The error is in the server or in a gateway in front of it.",
@@ -237,10 +241,8 @@ def refused_action(fault: Fault, action: ServiceAction) -> Fault:
         message = f"It does not know {action.name}. Nothing is wrong with the run."
         return fault._replace(title="This service does not offer this action", message=message, hint="Check the root.")
     if fault.status == HTTPStatus.FORBIDDEN:
-        least, *others = PERMISSIONS[action.name]
-        more = f" (or {', '.join(others)})" if others else ""
-        hint = f"{action.name} needs {least}{more}; people also need the role Lifecycle Workflows Administrator."
-        return fault._replace(hint=hint)
+        needed = f"{action.name} needs {PERMISSIONS[action.name][0]} or a wider permission"
+        return fault._replace(hint=f"{needed}; a person also the role Lifecycle Workflows Administrator.")
     return fault
 
 
@@ -278,6 +280,8 @@ def _refused(exchange: Exchange, status: int, writing: bool) -> Fault:
     error = graph_error(exchange)
     proved = _is_graphs_own(error) and 400 <= status < 500 and status not in _NOT_A_REFUSAL
     words = _words(exchange, status, offered=not (writing and proved and _is_no_request(status, error)))
+    if status == HTTPStatus.FORBIDDEN and writing:
+        words = words._replace(hint=_NEEDED_TO_WRITE)
     if error is None and exchange.response_body.strip() and not 300 <= status < 400:
         words = words._replace(message=_what_it_is(exchange))
     return _fault(exchange, words, Outcome.NOT_DONE if proved else _unproved(writing), error)

@@ -543,6 +543,7 @@ class TerminalApp(App[int]):
 def lay_out(screen: Screen[Any]) -> None:
     """Lay a screen out for the size of the terminal, and draw it where it is in front."""
     screen._refresh_layout(screen.app.size)
+    screen._layout_required = False  # Textual 8.2.8 leaves that to its clock, which would lay it out once more
 
 
 def tell_the_shell(app: TerminalApp) -> int:

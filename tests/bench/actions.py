@@ -68,35 +68,20 @@ LEFT_OUT: Final[Mapping[str, str]] = {
 
 FOLLOWED_BY_PANEL: Final = frozenset({
     "cursor_up", "cursor_down", "page_up", "page_down", "first_row", "last_row", "mark", "view_3", "view_4", "view_5",
-    "leave_place", "next_problem", "handled", "cause_runs", "workflow_runs", "keep_line",
+    "leave_place", "next_problem", "handled", "open_persons_run", "cause_runs", "workflow_runs", "keep_line",
 })  # fmt: skip
-"""Actions that move the cursor: the panel follows it by a timer, an event of its own."""
+"""Actions that move the cursor: the panel follows it by a timer, in a frame of its own."""
 
 ANSWERED_LATER: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("send", "edit", "undo", "undo_entry"), "the server answers, the journal is on disk"),
-    **dict.fromkeys(
-        (
-            "open_run",
-            "open_user",
-            "open_persons_run",
-            "choose_person",
-            "causes",
-            "refresh",
-            "refresh_all",
-            "run_action",
-        ),
-        "the server answers",
-    ),
-    **dict.fromkeys(
-        ("people", "person_up", "person_down", "overview", "earlier_day", "journal", "all_servers"),
-        "the list is read from a file",
-    ),
-    **dict.fromkeys(("mark_all", "invert_marks", "next_problem", "cause_runs", "complete"), "the store finds the runs"),
-    **dict.fromkeys(("act", "note", "handled", "keep_line"), "the journal's file is read or written"),
-    **dict.fromkeys(("copy", "copy_entry", "copy_tab"), "what can be copied is read from files"),
+    "send": "the server answers",
+    **dict.fromkeys(("open_run", "open_persons_run"), "the users of the run are read"),
+    "open_user": "the tasks of the user are read",
+    "choose_person": "the tasks of the person are read",
+    **dict.fromkeys(("causes", "people", "overview", "journal"), "the list is read"),
     **dict.fromkeys(("copy_handoff", "save_chosen"), "the text is made from files, or written to one"),
+    "keep_line": "the note is on disk",
 }
-"""Actions that may take a second frame, and the event of its own that it is for."""
+"""Actions that are drawn before what they ask for, and what that is: it makes a frame of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +97,7 @@ class Sent:
     @property
     def is_over(self) -> bool:
         """Whether these are more bytes than the change needs, or more than a frame for the key."""
-        events = 1 + (self.action in FOLLOWED_BY_PANEL or self.action in ANSWERED_LATER)
+        events = 1 + (self.action in FOLLOWED_BY_PANEL) + (self.action in ANSWERED_LATER)
         return self.bytes > max(MOST_RATIO * self.floor, self.floor + LITTLE) or self.frames > events
 
 
@@ -149,8 +134,10 @@ def bytes_of_change(before: list[list[Char]], after: list[list[Char]]) -> int:
     size, pen, place = 0, _Look(), (-1, -1)
     for y, (old, new) in enumerate(zip(before, after, strict=True)):
         for x, (was, cell) in enumerate(zip(old, new, strict=True)):
+            if not cell.data or cell == was:
+                continue
             look = _look(cell, ground)
-            if not cell.data or (cell.data, look) == (was.data, _look(was, ground)):
+            if (cell.data, look) == (was.data, _look(was, ground)):
                 continue
             if place != (y, x):
                 gap = new[place[1] : x] if place[0] == y else []

@@ -287,6 +287,21 @@ async def test_help_is_filtered_and_runs_what_is_chosen(open_session: Opener) ->
         assert session.view == "runs"
 
 
+async def test_help_begins_anew_however_it_was_left(open_session: Opener) -> None:
+    async with open_session(size=(80, 24), runs=12) as session:
+        await session.press("question_mark")
+        first = session.text()
+        await session.press("slash")
+        await session.type("discard press")
+        assert session.text() != first
+        await session.press("f1")
+        assert session.view == "runs"
+        await session.press("question_mark")
+        assert session.text() == first
+        await session.press("end", "question_mark", "question_mark")
+        assert session.text() == first
+
+
 async def test_the_palette_finds_runs_and_gives_reasons(open_session: Opener) -> None:
     async with open_session(size=(100, 30), runs=40) as session:
         table = session.runs.table

@@ -169,6 +169,32 @@ async def test_trouble_with_a_save_is_told_and_the_draft_stays(open_session: Ope
         assert len(session.workspace.drafts) == 0
 
 
+@pytest.mark.parametrize(
+    ("status", "title", "message", "hint"),
+    [
+        (
+            401,
+            "The server rejects the token.",
+            "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: Revoked",
+            "RUNTUI_TOKEN.",
+        ),
+        (403, "Access denied.", "Insufficient privileges to complete the operation.", "Governance license."),
+    ],
+)
+async def test_a_refusal_is_read_whole_without_another_key(
+    open_session: Opener, status: int, title: str, message: str, hint: str
+) -> None:
+    graph = Graph(answer_to_patch=graph_error(status, "Refused", message))
+    async with open_session(wire=graph.wire, size=(80, 24)) as session:
+        await to_the_review(session)
+        await session.press("y")
+        await session.until(lambda: "not done" in status_of(session))
+        shown = " ".join(panel_text(session).split())
+        assert title in shown
+        assert message in shown
+        assert hint in shown
+
+
 async def test_an_empty_answer_is_read_back(open_session: Opener) -> None:
     graph = Graph()
 

@@ -94,7 +94,7 @@ async def test_nothing_is_drawn_once_the_app_ends(open_session: Opener, monkeypa
 
 async def test_a_screen_that_is_gone_draws_nothing(open_session: Opener) -> None:
     async with open_session() as session:
-        await session.press("question_mark")
+        await session.press("C")
         gone = session.app.screen
         assert isinstance(gone, DrawnOnce)
         await session.press("escape")

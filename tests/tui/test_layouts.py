@@ -78,6 +78,23 @@ async def test_a_surface_is_told_its_size_once_and_has_few_widgets(
         assert len(session.app._registry) - before <= widgets
 
 
+@pytest.mark.parametrize(
+    ("key", "size"),
+    [("question_mark", (80, 24)), ("question_mark", (120, 40)), ("e", (120, 40))],  # a form of 24 lines scrolls
+)
+async def test_what_was_mounted_at_rest_is_opened_without_a_layout(
+    open_session: Opener, layouts: Layouts, key: str, size: tuple[int, int]
+) -> None:
+    async with open_session(size=size, ahead=True) as session:
+        await session.panel_rested()
+        layouts.clear()
+        for _ in range(2):
+            await session.press(key)
+            assert session.app.screen is not session.runs.frame
+            await session.press("escape")
+        assert layouts == []
+
+
 async def test_rows_that_come_and_go_lay_nothing_out(open_session: Opener, layouts: Layouts) -> None:
     async with open_session(size=(80, 24)) as session:
         await session.press("down")

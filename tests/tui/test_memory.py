@@ -54,16 +54,16 @@ async def test_at_rest_few_places_are_mounted_and_nothing_that_judges_values_is_
     properties._validator.cache_clear()
     async with open_session(ahead=True) as session:
         await first_listing_followed_up(session)
-        assert mounted(session) == {"edit"}
+        assert mounted(session) == {"edit", "help"}
         assert properties._validator.cache_info().misses == 0
         assert {type(feature).__name__ for feature in session.app.wired.built} == {
-            "Editing", "Listing", "Triaging", "Waiting",
+            "Editing", "Helping", "Listing", "Triaging", "Waiting",
         }  # fmt: skip
         await session.press("e")
         await session.until(lambda: properties._validator.cache_info().misses == 3)  # text, count and datetime
-        assert mounted(session) == {"edit"}
+        assert mounted(session) == {"edit", "help"}
         await session.press("enter", "down", "enter")
-        await session.until(lambda: mounted(session) == {"edit", "review"})
+        await session.until(lambda: mounted(session) == {"edit", "help", "review"})
 
 
 def mounted(session: Session) -> set[str]:

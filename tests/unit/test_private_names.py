@@ -62,7 +62,7 @@ ATTRIBUTES: Final[dict[str, set[str]]] = {
         "_handle_exception",
         "_queue",
     },
-    "tui/terminal.py": {"_background_screens", "_compositor_refresh", "_refresh_layout"},
+    "tui/terminal.py": {"_background_screens", "_compositor_refresh", "_layout_required", "_refresh_layout"},
 }
 """The private attributes of other objects."""
 

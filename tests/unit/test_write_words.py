@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from textual.content import Content
 
 from runtui.domain.report import Outcome
 from runtui.domain.triage.service_actions import ActionName, cancel
-from runtui.graph.faults import NOT_OFFERED
+from runtui.graph.faults import NOT_OFFERED, fault_of, refused_action
 from runtui.services.writing.save import Save, Step
+from runtui.tui.text import in_lines
 from runtui.tui.words import write_words
 from runtui.tui.words.pages import save_words
 from tests.unit.entries import an_entry
-from tests.unit.fake_writer import RUN, answered, fault
+from tests.unit.fake_writer import RUN, answered, exchange, fault
 from tests.unit.saves_bench import draft
 
 
@@ -70,6 +74,21 @@ def test_where_a_change_is_not_offered_the_action_stands_before_what_the_status_
     assert save_words(save).startswith(
         "Not done. This service does not offer this change. a on the run cancels it. The draft is kept."
     )
+
+
+@pytest.mark.parametrize("status", [*range(400, 432), 499])
+def test_the_next_step_after_a_refusal_stands_before_what_the_status_line_cuts(status: int) -> None:
+    error = {"code": "Refused", "message": "What a service says at length. " * 20}
+    answer = replace(exchange("PATCH"), status=status, response_body=json.dumps({"error": error}).encode())
+    refusal = fault_of(answer, writing=True)
+    assert refusal is not None
+    change = Save(1, draft(RUN, processingStatus="canceled"), step=Step.ENDED, outcome=refusal.outcome, exchange=answer)
+    action = cancel("w1", RUN["id"])
+    for save, told in ((change, refusal), (change._replace(operation=action), refused_action(refusal, action))):
+        words = save_words(save._replace(fault=told, entry=12))
+        seen = " ".join(in_lines(Content(f"✗ {words}"), 78, 3).plain.split())
+        step = "J shows the journal." if refusal.outcome is Outcome.UNKNOWN else told.hint
+        assert (step if told.title != NOT_OFFERED.title else "a on the run cancels it.") in seen
 
 
 def test_before_an_action_the_one_whose_outcome_is_unknown_is_named() -> None:

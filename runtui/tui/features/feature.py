@@ -20,6 +20,7 @@ from runtui.keys.actions import FEATURE_OF
 from runtui.tui.actions import ActionContext
 from runtui.tui.screens.frame import Chrome, Frame
 from runtui.tui.screens.runs import RunsView
+from runtui.tui.terminal import lay_out
 
 FeatureT = TypeVar("FeatureT", bound="Feature")
 _T = TypeVar("_T")
@@ -178,9 +179,15 @@ class Features:
         end = service.subscribe(wake)
 
     async def mount_at_rest(self, place: Callable[[], Frame[Any]]) -> None:
-        """Mount what is likely to be opened next, while the person looks at something else."""
+        """Mount what is likely to be opened next, while the person looks at something else.
+
+        Its first layout tells its widgets their sizes, which has it laid out once more: that is done at rest, too.
+        """
         await self.rest()
-        await self.chrome.prepare(place())
+        await self.chrome.prepare(mounted := place())
+        await self.rest()
+        if not mounted.is_current:
+            lay_out(mounted)
 
     @property
     def built(self) -> Sequence[Feature]:

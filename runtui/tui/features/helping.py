@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from runtui.keys.actions import Scope
 from runtui.keys.help import HELP_COLUMNS, LINES_BELOW, HelpRow, help_rows
-from runtui.tui.features.feature import Feature
+from runtui.tui.features.feature import Feature, Features
 from runtui.tui.filtering import cell_filter
 from runtui.tui.resources import ROW_FLAGS, Resource
 from runtui.tui.screens.frame import ActionView
@@ -33,9 +33,7 @@ HELP: Final[Resource[HelpRow, int]] = Resource(
 
 
 class HelpView(ActionView[str]):
-    """The list of keys and words; its answer is the id of the action to run. `here` are the scopes whose keys work
-    where it is opened, the nearest first.
-    """
+    """The list of keys and words; its answer is the id of the action to run."""
 
     scope = "help"
     opens = "run_action"
@@ -46,9 +44,8 @@ class HelpView(ActionView[str]):
     """
     list: ReadList[HelpRow, int]
 
-    def __init__(self, here: Iterable[Scope]) -> None:
+    def __init__(self) -> None:
         super().__init__(name="help")
-        self._here = tuple(here)
         self.list = ReadList(HELP, name="help")
         self._about = Static(id="help-about", markup=False)
 
@@ -56,13 +53,19 @@ class HelpView(ActionView[str]):
         yield self.list
         yield self._about
 
-    def on_mount(self) -> None:
+    def open(self, here: Iterable[Scope]) -> None:
+        """Begin at the top, without a filter; `here` are the scopes whose keys work where it is opened, the nearest
+        first.
+        """
         from runtui.services.journal_query import ENTRY_FILTER_HELP
 
-        self.list.put(help_rows(self._here, ENTRY_FILTER_HELP, ROW_FLAGS))
+        self.list.filter_bar.close()
+        self.list.begin("")
+        self.list.put(help_rows(here, ENTRY_FILTER_HELP, ROW_FLAGS))
         self.list.table.move_to(1)  # the first heading is no line to choose
         self.show_line()
         self.list.table.scroll_to(y=0, animate=False, force=True, immediate=True)
+        self.take_focus()
 
     def title(self) -> Content:
         return self.list.heading()
@@ -92,8 +95,17 @@ class HelpView(ActionView[str]):
 class Helping(Feature):
     """Opening the help and the palette, and running what is chosen there."""
 
+    def __init__(self, features: Features) -> None:
+        super().__init__(features)
+        self._view = HelpView()
+        self.place = self._chrome.place(self._view)
+
     async def action_help(self) -> None:
-        await self._chrome.ask(HelpView(self._chrome.front.scopes_of_keys), self._run)
+        if self.place not in self._chrome.app.screen_stack:
+            here = self._chrome.front.scopes_of_keys
+            await self._chrome.prepare(self.place)
+            self._view.open(here)
+        await self._chrome.toggle(self.place, self._run)
 
     async def action_palette(self) -> None:
         from runtui.tui.palette import Palette

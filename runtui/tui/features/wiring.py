@@ -1,7 +1,7 @@
 """Loading features, and getting ready what the first keys did not ask for.
 
 Invariant: a feature is loaded at its key, or when there is something that it tells. Code, and what is mounted, takes
-megabytes: once keys rest, that is spent on the form alone, which has to open at once.
+megabytes: once keys rest, that is spent on the form and the help alone, which have to open at once.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Preparation:
         self.is_followed_up = False
         """Whether every feature that has something to tell at the start is there, and has told it."""
         self.is_prepared = False
-        """Whether the form is mounted."""
+        """Whether the form and the help are mounted."""
 
     async def prepare(self, stages: Stages) -> None:
         """Whenever keys rest, load what was not asked for yet and has to be there, then mount the form."""
@@ -62,6 +62,10 @@ class Preparation:
         self.is_followed_up = True
         if not self.is_prepared:
             await wired.mount_at_rest(lambda: wired[Editing].place)
+            await wired.rest()
+            from runtui.tui.features.helping import Helping
+
+            await wired.mount_at_rest(lambda: wired[Helping].place)
             await wired.rest()
             # The first rows stand where they belong: from here on the cursor belongs to its run.
             wired.runs.table.row_under_cursor(hold=True)

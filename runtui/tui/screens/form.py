@@ -130,7 +130,9 @@ class DraftEditor(Widget):
         if draft is None:
             return
         hidden = len(menu.lines) - (self.size.height - 1 - _HELP_LINES) if menu is not None else 0
-        self._help.styles.height = _HELP_LINES - int(hidden > 0)
+        lines = _HELP_LINES - int(hidden > 0)
+        if self._help.size.height != lines:
+            self._help.styles.height = lines
         if menu is not None:
             more = f" {count_words(hidden - 1, 'value')} out of sight." if hidden > 1 else ""
             self._help.text = Content(f"Type to find a value.{more}")
@@ -147,6 +149,7 @@ class FormView(ActionView[None]):
     """Shows one draft at a time."""
 
     scope = "edit"
+    needs_panel = True
 
     def __init__(self, keep: Callable[[Draft], None]) -> None:
         """A form that has each state of its draft kept before it is drawn: what is seen is on its way to the disk."""

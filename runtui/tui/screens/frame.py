@@ -141,17 +141,21 @@ class Chrome:
         await self.prepare(place)
         await self.app.push_screen(place, answered)
 
+    async def toggle(self, place: Frame[Any], answered: Answered[Any] | None = None) -> None:
+        """Open a place over what is in sight, or close it where it is open already, with what lies over it."""
+        if place in self.app.screen_stack:
+            self.go_back_to(place)
+            place.dismiss(None)
+        else:
+            await self.open(place, answered)
+
     async def ask(self, view: ActionView[ScreenResultType], answered: Answered[ScreenResultType] | None = None) -> None:
-        """Open a question over what is in sight, or close it where it is open already.
+        """Open a question over what is in sight, or close it where one of its name is open already.
 
         Awaited inside an action, it has the keys before the next one is routed.
         """
-        for screen in self.app.screen_stack:
-            if isinstance(screen, Frame) and screen.view.name == view.name and view.name:
-                self.go_back_to(screen)
-                screen.dismiss(None)
-                return
-        await self.open(Frame(self, view), answered)
+        frames = (screen for screen in self.app.screen_stack if isinstance(screen, Frame) and view.name)
+        await self.toggle(next((at for at in frames if at.view.name == view.name), Frame(self, view)), answered)
 
     def go_back_to(self, place: Frame[Any]) -> None:
         """Close whatever was opened over a place; a question among it is answered with None."""
@@ -249,6 +253,8 @@ class ActionView(Widget, Generic[ScreenResultType]):
     for each of them, and for each action of the scopes that the view shares."""
     more_scopes: tuple[Scope, ...] = ()
     """Further scopes whose actions are possible here."""
+    needs_panel: ClassVar[bool] = False
+    """Whether a narrow terminal shows the panel, too, before there is a draft."""
     changes_marked: ClassVar[bool] = False
     """Whether a change that begins here is for the marked rows, where there are some."""
     list: RowList[Any, Any] | None = None
@@ -384,6 +390,7 @@ class Frame(DrawnOnce[ScreenResultType]):
             if keys := kept.get(str(listed.name)):
                 listed.choose(keys)
         self.view.take_focus()
+        self.give_room()
 
     def on_screen_resume(self) -> None:
         """This screen is in front: draw what changed meanwhile."""
@@ -439,7 +446,8 @@ class Frame(DrawnOnce[ScreenResultType]):
         """Whether the panel is in sight: below WIDE columns only where it was opened or a draft is."""
         if self.chrome.is_zoomed:
             return self.has_keys_in_panel
-        return self.app.size.width >= WIDE or self.chrome.panel.is_open or self.view.draft is not None
+        is_asked_for = self.chrome.panel.is_open or self.view.needs_panel or self.view.draft is not None
+        return is_asked_for or self.app.size.width >= WIDE
 
     @property
     def scopes_of_keys(self) -> tuple[Scope, ...]:
@@ -453,8 +461,9 @@ class Frame(DrawnOnce[ScreenResultType]):
     def give_room(self) -> None:
         """Show one pane or both. Only their own styles change: a class on the screen would restyle every widget."""
         is_alone = self.chrome.is_zoomed and self.has_keys_in_panel
-        self._left.display = not is_alone
-        self.panel.display = self.shows_panel
+        for pane, is_in_sight in ((self._left, not is_alone), (self.panel, self.shows_panel)):
+            if pane.display != is_in_sight:  # Textual 8.2.8 lays out anew for the first value that is set, too
+                pane.display = is_in_sight
         self.panel.set_class(is_alone, "-alone")
 
     def zoom(self, zoomed: bool) -> None:

@@ -52,7 +52,7 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
     """
 
     DEFAULT_CSS = """
-    LineTable { scrollbar-size: 0 0; overflow-x: hidden; }
+    LineTable { overflow: hidden; }
     """
 
     virtual_size: Reactive[Size] = Reactive(Size(0, 0), repaint=False)  # more rows or fewer move nothing else
@@ -269,7 +269,7 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
 
     @property
     def allow_vertical_scroll(self) -> bool:
-        """Whether the wheel scrolls. Textual 8.2.8 asks for a scrollbar, which it looks for when it lays out anew."""
+        """Whether the wheel scrolls. Textual asks for a scrollbar: there is none, which would be one more layout."""
         return self.max_scroll_y > 0
 
     def notify_style_update(self) -> None:

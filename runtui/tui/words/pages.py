@@ -90,14 +90,13 @@ def save_page(save: Save, now: datetime) -> Page:
         facts.insert(2, Fact(f"→ new run {save.new_run}; {key_of('new_run')} goes there", "$text-accent"))
     if save.conflicts:
         facts += [Fact(f"yours: {item.field.name}: {value_word(item.ours)}") for item in save.conflicts]
-    if save.exchange is not None:
-        facts += _answer_facts(save.exchange)
     facts += _reasons(save.fault)
     if save.outcome is Outcome.UNKNOWN:
         facts.append(Fact(f"→ {checked_again()}", "$text-accent"))
     if save.row_is_stale:
-        key = key_of("refresh")
-        facts.append(Fact(f"The list may show old values until it is refreshed ({key}).", "$text-warning"))
+        facts.append(Fact(f"{key_of('refresh')} refreshes the list, which may show old values.", "$text-warning"))
+    if save.exchange is not None:
+        facts += _answer_facts(save.exchange)
     body = save.exchange.body_text if save.exchange is not None else ""
     return Page(tuple(facts), body, changed if save.outcome is Outcome.DONE else frozenset())
 
@@ -106,8 +105,7 @@ def wait_sentence(save: Save, now: datetime) -> str:
     """How long a paused save still waits at `now` (aware), and what ends that."""
     left = (save.resumes_at - now).total_seconds() if save.resumes_at is not None else 0.0
     status = save.exchange.status if save.exchange is not None else None
-    said = report.wait_sentence(left, status, save.asked_seconds)
-    return f"{said} {key_of('stop_waiting')} stops waiting."
+    return f"{report.wait_sentence(left, status, save.asked_seconds)} {key_of('stop_waiting')} stops waiting."
 
 
 def save_words(save: Save) -> str:
@@ -128,7 +126,7 @@ def save_words(save: Save) -> str:
         return report.sentences(told.heading, *told.reasons(), write_words.action_instead(changes), kept, told.message)
     if save.conflicts and save.undoes is None:
         hint = f"{key_of('edit')} on the run resolves the conflict."
-    return report.sentences(told.heading, *told.reasons(), kept, hint, told.message)
+    return report.sentences(told.heading, *told.reasons(), hint, kept, told.message)
 
 
 def checked_again() -> str:
@@ -368,8 +366,5 @@ def _fault_facts(fault: Fault | None) -> list[Fact]:
 def _reasons(fault: Fault | None) -> list[Fact]:
     if fault is None:
         return []
-    facts = [Fact(fault.message)]
-    facts += [Fact(f"{target}: {message}" if target else message) for target, message in fault.details]
-    if hint := fault.hint:
-        facts.append(Fact(f"→ {hint}", "$text-accent"))
-    return facts
+    details = (Fact(f"{target}: {message}" if target else message) for target, message in fault.details)
+    return [Fact(fault.message), *details, *([Fact(f"→ {fault.hint}", "$text-accent")] if fault.hint else [])]

@@ -257,7 +257,7 @@ def action_ended(save: Save) -> str:
     if save.outcome is Outcome.UNKNOWN:
         again = f"It is not sent again: runtui looks at what the service shows; {key_of('journal')} shows the journal."
         return sentences(f"{told.heading}: {what}", *told.reasons(), again, told.message)
-    return sentences(f"{told.heading}: {what}", *told.reasons(), told.message, hint)
+    return sentences(f"{told.heading}: {what}", *told.reasons(), hint, told.message)
 
 
 def action_instead(changes: Sequence[Change]) -> str:

@@ -1,0 +1,189 @@
+"""Each action of the registry is drawn by one frame, and a frame sends little more than the cells that it changes.
+
+Threads, the server and the clock stand still while a key is drawn, so that no count depends on who is faster. The
+places where an action applies, and the actions for which an answer makes a frame of its own, are declared once, with
+the bench that presses the same keys on a real terminal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pyte
+import pytest
+from rich.color import ColorSystem
+from textual import events
+from textual._compositor import ChopsUpdate, Compositor, LayoutUpdate
+from textual.keys import _character_to_key, key_to_character
+
+from runtui.keys.actions import ACTION_BY_ID, ACTIONS, SCOPE_TITLES, Action
+from runtui.sandbox.app import create_app
+from runtui.tui.app import RuntuiApp
+from runtui.tui.features.triage import explaining
+from runtui.tui.output import DrawnOnce, FramePainter
+from runtui.tui.screens import panel, runs
+from tests.bench.actions import (
+    ANSWERED_LATER,
+    BEFORE,
+    FOLLOWED_BY_PANEL,
+    LEFT_OUT,
+    LITTLE,
+    MOST_RATIO,
+    REACH,
+    bytes_of_change,
+)
+from tests.seen import seen
+from tests.tui.conftest import Opener, Session, draw_frame
+from tests.tui.test_scenarios import Sandbox
+
+NEVER = 3_600.0
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
+"""When the list was read, so that another time stands above it once it is read again."""
+SIZE = (120, 40)
+MEASURED = [action for action in ACTIONS if action.id not in LEFT_OUT]
+
+
+class Terminal:
+    """A terminal that takes everything at once."""
+
+    def __init__(self) -> None:
+        self.frames: list[str] = []
+        self.write = self.frames.append
+
+    def is_open(self) -> bool:
+        return True
+
+    def is_behind(self) -> bool:
+        return False
+
+    def sizes(self) -> list[tuple[int, int]]:
+        """The bytes of each frame after the first, and those that its cells need."""
+        screen = pyte.Screen(*SIZE)
+        stream = pyte.Stream(screen)
+        stream.feed(f"\x1b[?7l{self.frames[0]}")
+        found, before = [], seen(screen)
+        for frame in self.frames[1:]:
+            stream.feed(frame)
+            after = seen(screen)
+            found.append((len(frame.encode()), bytes_of_change(before, after)))
+            before = after
+        return found
+
+
+class Gate(httpx.AsyncBaseTransport):
+    """Stands before the threads and the server: what is asked of them while it is shut waits until it is open."""
+
+    def __init__(self) -> None:
+        self.is_open = asyncio.Event()
+        self.is_open.set()
+        self.is_idle = asyncio.Event()
+        self.is_idle.set()
+        self._under_way = 0
+        self._wire = httpx.ASGITransport(create_app())
+        loop = asyncio.get_running_loop()
+        self._in_thread: Callable[..., asyncio.Future[Any]] = loop.run_in_executor
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response: httpx.Response = await self._pass(self._wire.handle_async_request, request)
+        return response
+
+    def run_in_executor(self, *call: Any) -> asyncio.Future[Any]:
+        """In place of the event loop's."""
+        return asyncio.ensure_future(self._pass(self._in_thread, *call))
+
+    async def _pass(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        self._under_way += 1
+        self.is_idle.clear()
+        try:
+            await self.is_open.wait()
+            return await call(*arguments)
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self.is_idle.set()
+
+
+async def answered(session: Session, gate: Gate) -> None:
+    """Wait until nothing is asked of a thread or of the server."""
+    await session._rested()
+    while not gate.is_idle.is_set():
+        await gate.is_idle.wait()
+        await session._rested()
+
+
+async def at_rest(session: Session, gate: Gate) -> None:
+    """Wait until the panel has followed as well, and all is read that is read aside."""
+    await answered(session, gate)
+    while workers := [worker for worker in session.app.workers if not worker.is_finished]:
+        await session.app.workers.wait_for_complete(workers)
+        await answered(session, gate)
+
+
+async def key_drawn(session: Session, key: str) -> None:
+    """Press a key and wait until it is drawn, while threads and the server may stand still."""
+    session.app.post_message(events.Key(key, key_to_character(key)))
+    ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]
+    await asyncio.sleep(0)
+    while ready or not (session.app.keys._task is None or session.app.keys._task.done()):  # noqa: ASYNC110
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("action", MEASURED, ids=[action.id for action in MEASURED])
+async def test_an_action_is_drawn_in_one_frame_of_what_it_changes(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch, action: Action
+) -> None:
+    terminal, gate = Terminal(), Gate()
+    painter = FramePainter(terminal, SIZE)
+
+    def display(app: RuntuiApp, _screen: object, frame: Any) -> None:
+        if isinstance(frame, LayoutUpdate | ChopsUpdate):
+            x, y = app.cursor_position
+            painter.show(frame, ColorSystem.EIGHT_BIT, (y, x))
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "run_in_executor", gate.run_in_executor)
+    async with open_session(size=SIZE, ahead=True, wire=gate, sandbox=Sandbox()) as session:
+        monkeypatch.setattr(runs.Throttle, "ask", lambda throttle: throttle._call())
+        monkeypatch.setattr(runs.Throttle, "_rested", lambda _throttle: None)
+        session.workspace.refresh._say(finished_at=LONG_AGO)
+        await answered(session, gate)
+        for key in BEFORE.get(action.id, REACH[action.scope]).split():
+            await session.press({"esc": "escape"}.get(key) or (_character_to_key(key) if len(key) == 1 else key))
+            await answered(session, gate)
+        await at_rest(session, gate)
+        monkeypatch.setattr(panel, "REST_SECONDS", NEVER)
+        monkeypatch.setattr(explaining, "REST_SECONDS", NEVER)
+        monkeypatch.setattr("runtui.tui.output.UPDATE_PERIOD", NEVER)
+        monkeypatch.setattr(Compositor, "render_update", draw_frame)
+        monkeypatch.setattr(RuntuiApp, "_display", display)
+        display(session.app, None, draw_frame(session.app.screen._compositor, full=True))
+
+        gate.is_open.clear()
+        await key_drawn(session, action.keys[0])
+        screen = session.app.screen
+        assert isinstance(screen, DrawnOnce)
+        assert screen._clock._due is None, "what the key changed is left to the clock"
+        of_key = len(terminal.frames) - 1
+        gate.is_open.set()
+        await answered(session, gate)
+        screen = session.app.screen
+        assert isinstance(screen, DrawnOnce)
+        screen.draw_frame()
+        is_following = any(worker.description == "read the run in the panel" for worker in session.app.workers)
+
+    sizes, is_answered_later = terminal.sizes(), action.id in ANSWERED_LATER
+    assert len(sizes) == 1 + is_answered_later, sizes
+    assert of_key == 1 or not is_answered_later, "an answer is drawn, but not the key before it"
+    assert is_following == (action.id in FOLLOWED_BY_PANEL)
+    for size, floor in sizes:
+        assert size <= max(MOST_RATIO * floor, floor + LITTLE), sizes
+
+
+def test_the_tables_name_scopes_and_actions_that_there_are() -> None:
+    assert REACH.keys() == SCOPE_TITLES.keys()
+    measured = {action.id for action in MEASURED}
+    assert ACTION_BY_ID.keys() >= LEFT_OUT.keys()
+    assert measured >= {*BEFORE, *FOLLOWED_BY_PANEL, *ANSWERED_LATER}
