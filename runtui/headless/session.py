@@ -97,7 +97,7 @@ async def list_all(
     """
     announced: datetime | None = None
 
-    def narrate_wait(progress: Progress) -> None:
+    def tell_wait(progress: Progress) -> None:
         nonlocal announced
         if (until := progress.waiting_until) is not None and until != announced:
             announced = until
@@ -108,7 +108,7 @@ async def list_all(
         await asyncio.to_thread(workspace.triage.follow)
     except RuntuiError as error:
         narrate(str(error))  # filters then tell what was remembered before
-    unsubscribe = workspace.refresh.changed.subscribe(narrate_wait)
+    unsubscribe = workspace.refresh.changed.subscribe(tell_wait)
     try:
         # The next screen opens in the order that a person chose there last.
         kept = workspace.preferences.kept.runs.sort
