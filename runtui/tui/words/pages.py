@@ -329,8 +329,8 @@ def _times(values: Mapping[str, object], now: int) -> Iterator[Fact]:
 
 
 def task_page(run_id: str, name: str, row: TaskRow | None, now: int, where: str = "") -> Page:
-    """What one task of a run did for a user, at `now` (ticks), what to check where that is in doubt, and the object as
-    received; `where` is what is named beside the task in place of the user.
+    """What one task of a run did for a user, what to check if that is in doubt, and the object as received. `now` is in
+    ticks; `where` is named beside the task, instead of the user.
     """
     if row is None:
         return none_selected("task")

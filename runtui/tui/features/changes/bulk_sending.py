@@ -211,8 +211,8 @@ class BulkSending(Feature):
         run_ids: Collection[str],
         draw_up: Callable[[Sequence[MarkedRun], Collection[str], Collection[str]], BulkDraft],
     ) -> BulkDraft | None:
-        """What is drawn up from some runs as they are in the list, the ids of those with a change in progress, and the
-        ids of those that are no longer listed; None where they cannot be read."""
+        """Call `draw_up` with the runs as listed, the ids of those with a change in progress, and the ids of those no
+        longer listed; None if they cannot be read."""
 
         def from_list() -> BulkDraft:
             runs = {run.run_id: run for run in marked_runs(self._workspace, run_ids)}
@@ -222,8 +222,8 @@ class BulkSending(Feature):
         return await self.in_thread(from_list)
 
     async def ask(self, bulk: BulkDraft, hint: str | None = None, *, sent: Callable[[], None] = lambda: None) -> None:
-        """Ask whether to send these drafts or actions; `hint` speaks against it, None: what does against a change.
-        `sent` is called once they are on their way."""
+        """Ask whether to send these drafts or actions. `hint` is a warning; None for the one about changes. `sent` is
+        called once they are on their way."""
         if not bulk.drafts:
             words = f"There is nothing to send: {bulk.left_out_words() or 'no run is chosen'}."
             self._chrome.set_status(words, "warning")

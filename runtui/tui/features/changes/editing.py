@@ -334,8 +334,8 @@ class Editing(Feature):
     ) -> None:
         """Ask whether to send a draft or an action.
 
-        The arguments are those of `review_of`, but `hint` may be None: what speaks against a change of a run. `people`
-        are those for whom it is, as pairs of what they are and who.
+        The arguments are those of `review_of`. A `hint` of None stands for the warning about changes; `people` are
+        those whom an action is for, as pairs such as ("user", name).
         """
 
         def answered(why: str | None) -> None:

@@ -78,8 +78,8 @@ class Following(Feature):
             self._chrome.front.set_status("No run is known to be started on demand by you.", "warning")
 
     async def action_new_run(self) -> None:
-        """Go to the run that reprocesses the one at hand, as this session or the journal knows it, else to the one that
-        this session started on demand; where neither is known, the service is asked."""
+        """Go to the run that reprocesses the one at hand, if this session or the journal knows it, else to the run that
+        this session started on demand. If neither is known, ask the service."""
         stored = self._workspace.store.get(self._chrome.hold_run() or "")
         if stored is None:
             self._chrome.front.set_status(NO_RUN, "warning")
