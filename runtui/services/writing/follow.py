@@ -70,8 +70,7 @@ class FollowedRun(NamedTuple):
 
 
 async def followed(client: RunReader, save: Save) -> AsyncIterator[FollowedRun]:
-    """The run of an action that is done, each time that it was read, until it has ended; nothing for an action that
-    makes and stops none."""
+    """Read the run that a done action makes or stops, again and again until it has ended; nothing for other actions."""
     action, intent = save.action, save.intent
     if action is None or intent is None or action.name not in ("cancelProcessing", *MAKE_RUNS):
         return

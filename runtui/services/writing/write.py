@@ -129,7 +129,7 @@ Writing: TypeAlias = Generator[Effect[Any], Any, Save]
 
 
 def write(save: Save, now: Callable[[], datetime]) -> Writing:
-    """From the fresh read to the recorded outcome; begins anew while nothing was applied and it makes sense."""
+    """From the fresh read to the recorded outcome; begins again while nothing was applied and a retry makes sense."""
     for attempt in count(1):
         save = yield from _attempt(save, attempt, now)
         if not save.active:

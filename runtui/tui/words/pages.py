@@ -151,7 +151,7 @@ def short_change(changes: Sequence[Change]) -> str:
 def entry_response_page(entry: Entry) -> Page:
     """An entry of the journal: how it ended, how that is known, and the answer."""
     if entry.damage:
-        return Page((Fact(damage_sentence(entry), "$text-warning"),), "", frozenset())
+        return Page((Fact(damage_sentence(entry), "$text-warning"),))
     style = _OUTCOME_STYLE[entry.outcome] if entry.outcome is not None else "bold"
     facts = [Fact(entry.report.heading, style), *(Fact(words) for words in entry.change_words() if entry.action)]
     if entry.status is not None:

@@ -77,7 +77,7 @@ class BulkProgress:
 
     @property
     def is_undo(self) -> bool:
-        """Whether it takes other changes back."""
+        """Whether it undoes other changes."""
         return self.bulk.saves[0].undoes is not None
 
     @property
@@ -246,7 +246,7 @@ class BulkSending(Feature):
         self.show_request()
 
     def show_request(self) -> None:
-        """Have the panel show the first request: it is another run's, so its tab comes forward once it is there."""
+        """Show the first request in the panel. It is of another run, so its tab comes forward only now."""
         self._chrome.front.view.show_in(self._chrome.panel)
         self._chrome.panel.bring_forward("request")
         self._chrome.refresh()
@@ -393,7 +393,7 @@ class BulkSending(Feature):
             await self.ask(bulk)
 
     async def _again(self, operations: Mapping[str, Operation]) -> BulkDraft | None:
-        """The same values over the runs as they are now, or the same actions; `operations` are by run id."""
+        """Draw up the same values, or the same actions, for the runs as they are now; `operations` are by run id."""
         actions = {run_id: action for run_id, action in operations.items() if isinstance(action, ServiceAction)}
         if actions:
             return await self.drawn_up(actions, partial(actions_of, lambda _, run_id: actions[run_id]))

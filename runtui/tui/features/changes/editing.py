@@ -52,7 +52,7 @@ class Merge(NamedTuple):
 
 
 class ConflictView(ActionView[Merge]):
-    """Shows one draft against the run as it is by now; what was typed is chosen first.
+    """Shows a draft and the run as it is now; at first the typed values are chosen.
 
     Args:
         draft: The draft as it was left.
@@ -404,10 +404,10 @@ class Editing(Feature):
             await self.open(save.run_id)
 
     def _is_looking_at(self, run_id: str) -> bool:
-        """Whether the person still waits before this run: only then may its values in conflict take the screen.
+        """Whether the cursor is still on this run: only then may its values in conflict take the screen.
 
-        No key of the list does harm there: what is chosen is not sent before another `y` in the review. A run that the
-        filter hides since it changed has no row to wait at.
+        A key that was meant for the list does no harm there: nothing is sent without another `y` in the review. A run
+        that the filter hides since it changed has no row for the cursor, and counts too.
         """
         view = self._chrome.front.view
         if view.list is None or not self._chrome.is_in_front(view) or self._chrome.app.focused is not view.list.table:
