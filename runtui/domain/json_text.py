@@ -12,11 +12,11 @@ import json
 import re
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from itertools import islice
 from sys import maxsize
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 INDENT: Final = 2
 DEEPEST_INDENT: Final = 60
@@ -288,20 +288,6 @@ def _item(text: str, start: int) -> str:
 def _plain_line(text: str, start: int) -> str:
     line = _PLAIN_LINE.match(text, start)
     return line[0].removesuffix("\r").expandtabs(TAB_SIZE) if line else ""
-
-
-def json_array(values: Iterable[Any]) -> Iterator[str]:
-    """The lines of a JSON array with one value a line, in ASCII."""
-    return array_lines(map(json.dumps, values))
-
-
-def array_lines(texts: Iterable[str]) -> Iterator[str]:
-    """The lines of a JSON array of values that are JSON already."""
-    opening = "["
-    for text in texts:
-        yield opening + text
-        opening = ","
-    yield "]" if opening == "," else "[]"
 
 
 def is_strict_json(text: str) -> bool:

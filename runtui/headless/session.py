@@ -97,7 +97,7 @@ async def list_all(
     """
     announced = ""
 
-    def narrate_wait(progress: Progress) -> None:
+    def tell_wait(progress: Progress) -> None:
         nonlocal announced
         if progress.waiting != announced and (announced := progress.waiting):
             narrate(announced)
@@ -106,7 +106,7 @@ async def list_all(
         await asyncio.to_thread(workspace.triage.follow)
     except RuntuiError as error:
         narrate(str(error))  # filters then tell what was remembered before
-    unsubscribe = workspace.refresh.changed.subscribe(narrate_wait)
+    unsubscribe = workspace.refresh.changed.subscribe(tell_wait)
     try:
         # The next screen opens in the order that a person chose there last.
         kept = workspace.preferences.kept.runs.sort

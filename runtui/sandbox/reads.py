@@ -101,15 +101,12 @@ def of_run(entity: EntityType, name: str) -> Finder:
     return find
 
 
-def of_task(entity: EntityType, name: str) -> Finder:
-    """What belongs to the task of a workflow in the path."""
-
-    def find(request: Request) -> Collection:
-        found, key = of_workflow(TASK, "tasks")(request), request.path_params["task_id"]
-        row_of(request, found, key)
-        return Collection(entity, {**found.owner, "taskId": key}, f"{found.metadata}('{key}')/{name}")
-
-    return find
+def of_task(request: Request) -> Collection:
+    """The results of the task of a workflow in the path."""
+    found, key = of_workflow(TASK, "tasks")(request), request.path_params["task_id"]
+    row_of(request, found, key)
+    metadata = f"{found.metadata}('{key}')/taskProcessingResults"
+    return Collection(TASK_RESULT, {**found.owner, "taskId": key}, metadata)
 
 
 def of_result(results: Finder, entity: EntityType, name: str) -> Finder:
@@ -278,7 +275,7 @@ def read_routes() -> Iterator[Route]:
     yield from reading(f"/{ROOT}/workflows", workflows)
     yield from reading(f"{one}/runs", of_workflow(RUN, "runs"), runs)
     yield from reading(f"{one}/tasks", of_workflow(TASK, "tasks"))
-    yield from reading(f"{one}/tasks/{{task_id}}/taskProcessingResults", of_task(TASK_RESULT, "taskProcessingResults"))
+    yield from reading(f"{one}/tasks/{{task_id}}/taskProcessingResults", of_task)
     yield from reading(f"{one}/versions", of_workflow(VERSION, "versions"))
     yield Route(f"{one}/versions/{{key}}/tasks", list_version_tasks)
     yield from reading(f"{run}/reprocessedRuns", of_run(RUN, "reprocessedRuns"))

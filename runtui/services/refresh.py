@@ -85,6 +85,11 @@ class UnreadWorkflow(NamedTuple):
     def __str__(self) -> str:
         return f"The runs of {self.short_name} could not be read: {self.fault}"
 
+    @property
+    def words(self) -> str:
+        """What to say of a list that lacks its runs."""
+        return f"The list is incomplete. {self}"
+
 
 class Progress(NamedTuple):
     """What there is to say about the listing."""

@@ -351,6 +351,11 @@ class DrawnOnce(Screen[ScreenResultType]):
         """Leave it to a layout to draw what it moves."""
         return super().refresh(*regions, repaint=repaint and not layout, layout=layout, recompose=recompose)
 
+    @on(events.ScreenSuspend)
+    def _come_to_lie_behind(self) -> None:
+        """Leave it to the screen in front to draw this one, where it is seen through: it is drawn whole."""
+        self._repaint_required = False
+
     @on(events.ScreenResume)
     def _come_into_sight(self, event: events.ScreenResume) -> None:
         """Come into sight, in place of Textual's own handler."""

@@ -13,7 +13,7 @@ from runtui import redact
 from runtui.domain.draft import Draft
 from runtui.domain.report import KnownBy, Outcome
 from runtui.domain.times import parse_ticks
-from runtui.services.journal import Entry, Journal
+from runtui.services.journal import Entry, Journal, Settlement
 from runtui.services.writing.undo import UndoError, doubt_of, draft_to_undo, why_not
 from tests.unit.entries import an_entry
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
@@ -35,7 +35,7 @@ def recorded(journal: Journal, outcome: Outcome | None = Outcome.DONE, **facts: 
     some = intent(**facts)
     number = journal.open(some)
     if outcome is not None:
-        journal.settle(some.client_request_id, outcome, "answer")
+        journal.settle(Settlement(some.client_request_id, outcome, "answer"))
     entry = journal.entry(number)
     assert entry is not None
     return entry
@@ -168,7 +168,7 @@ def test_nothing_is_undone_twice_while_the_first_undo_may_still_land(outcome: Ou
     entry = journal.entry(number)
     assert entry is not None
     assert f"#{undo.number} undoes it, and the outcome of that is unknown." == str(why_not(entry))
-    journal.settle(undo.client_request_id, Outcome.NOT_DONE, "person")
+    journal.settle(Settlement(undo.client_request_id, Outcome.NOT_DONE, "person"))
     entry = journal.entry(number)
     assert entry is not None
     assert why_not(entry) is None

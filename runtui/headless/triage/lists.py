@@ -78,7 +78,7 @@ def _print(
 
 def _exit_code(missing: Iterable[UnreadWorkflow], what: str = "", fault: RuntuiError | None = None) -> int:
     """Say which workflows could not be read, and what else for which fault; the exit code."""
-    lines = [f"The list is incomplete. {workflow}" for workflow in missing]
+    lines = [workflow.words for workflow in missing]
     lines += [f"{what} {fault}"] if fault is not None else []
     narrate(*(f"runtui: {line}" for line in lines))
     return ExitCode.NOT_DONE if lines else ExitCode.DONE

@@ -172,13 +172,8 @@ class WriteDriver:
         unrecorded = True
         try:
             if save.intent is not None:
-                self.journal.settle(
-                    save.intent.client_request_id,
-                    outcome,
-                    known_by_of(save),
-                    exchange=save.exchange,
-                    words=words_of(save) or "runtui stopped waiting for it.",
-                )
+                request_id, words = save.intent.client_request_id, words_of(save) or "runtui stopped waiting for it."
+                self.journal.settle(Settlement(request_id, outcome, known_by_of(save), save.exchange, words))
             unrecorded = False
         except JournalError:
             pass  # said by `unrecorded`

@@ -404,8 +404,7 @@ def review_of(
         question = Content("Review: send this change?" if undoes is None else f"Undo change #{undoes}?")
         changes = [(each.field.name, value_word(each.before), value_word(each.after)) for each in operation.changes()]
         facts = [*_change_lines(changes), Content(""), *_target_lines(target)]
-        if extra := len(operation.body()) - 1 - len(changes):
-            several = count_words(extra, "unchanged required property", "unchanged required properties")
+        if several := operation.unchanged_words():
             facts.append(Content(f"Also sends {several}; the Request tab has the body."))
     against = (*([hint] if hint else []), *operation.warnings())
     said = _notes_of(operation, against, notes)

@@ -78,6 +78,12 @@ def run_has_changed(before: Draft, draft: Draft, disputed: Sequence[Conflict]) -
     return " ".join(words)
 
 
+def sent_from(workspace: Workspace) -> tuple[tuple[str, str], ...]:
+    """Whose tenant a change goes to, and the account that it goes out under, for its review."""
+    account = workspace.sign_in.state.account if workspace.sign_in is not None else None
+    return ("tenant", workspace.settings.tenant), *([("account", account.username)] if account is not None else [])
+
+
 def nothing_left_to_send() -> str:
     """Every edit of a draft has come true on the server."""
     return "The run already has every value of your draft; there is nothing to send."

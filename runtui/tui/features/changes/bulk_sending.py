@@ -235,10 +235,8 @@ class BulkSending(Feature):
 
         workspace, first = self._workspace, bulk.drafts[0]
         method, url = workspace.client.target(first)
-        account = workspace.sign_in.state.account if workspace.sign_in is not None else None
         target = (
-            ("tenant", workspace.settings.tenant),
-            *([("account", account.username)] if account is not None else []),
+            *write_words.sent_from(workspace),
             ("requests", f"{len(bulk.drafts)}, the first: {method} {url}"),
         )
         hint = sign_in_words.cannot_write(workspace.sign_in) if hint is None else hint

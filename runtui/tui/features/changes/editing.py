@@ -345,13 +345,11 @@ class Editing(Feature):
         from runtui.tui.screens.review import review_of
 
         method, url = self._workspace.client.target(draft)
-        account = self._workspace.sign_in.state.account if self._workspace.sign_in is not None else None
         target = (
             ("workflow", self._workflow_name(draft)),
             *([("run", draft.run_id)] if draft.run_id != draft.workflow_id else []),
             *people,
-            ("tenant", self._workspace.settings.tenant),
-            *([("account", account.username)] if account is not None else []),
+            *write_words.sent_from(self._workspace),
             ("request", f"{method} {url}"),
         )
         review = review_of(

@@ -21,7 +21,7 @@ from runtui.services.workspace import Workspace
 from runtui.services.writing.drive import store_observed
 from runtui.services.writing.follow import FollowedRun, followed
 from runtui.services.writing.save import Save
-from runtui.tui.actions import ActionContext
+from runtui.tui.actions import NO_RUN, ActionContext
 from runtui.tui.features.changes.bulk_sending import BulkSending
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.features.opening import Opening
@@ -82,7 +82,7 @@ class Following(Feature):
         this session started on demand; where neither is known, the service is asked."""
         stored = self._workspace.store.get(self._chrome.hold_run() or "")
         if stored is None:
-            self._chrome.front.set_status("There is no run under the cursor.", "warning")
+            self._chrome.front.set_status(NO_RUN, "warning")
         else:
             await self._go_on_from(stored.raw["id"], stored.workflow_id)
 
