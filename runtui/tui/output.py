@@ -335,6 +335,8 @@ class DrawnOnce(Screen[ScreenResultType]):
         self._clock.tick()
 
     def _draw_changes(self) -> None:
+        if not self.is_active:  # what comes in front is drawn whole, with what is seen through it
+            self._repaint_required = False
         self._on_timer_update()
         if self._compositor._dirty_regions and self.is_current:
             self._compositor_refresh()
@@ -350,11 +352,6 @@ class DrawnOnce(Screen[ScreenResultType]):
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
         """Leave it to a layout to draw what it moves."""
         return super().refresh(*regions, repaint=repaint and not layout, layout=layout, recompose=recompose)
-
-    @on(events.ScreenSuspend)
-    def _come_to_lie_behind(self) -> None:
-        """Leave it to the screen in front to draw this one, where it is seen through: it is drawn whole."""
-        self._repaint_required = False
 
     @on(events.ScreenResume)
     def _come_into_sight(self, event: events.ScreenResume) -> None:
