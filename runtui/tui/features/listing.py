@@ -10,7 +10,6 @@ import asyncio
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from runtui.domain.report import sentences
 from runtui.domain.rows import status_look
 from runtui.domain.text import visible
 from runtui.errors import RuntuiError
@@ -93,7 +92,7 @@ class Listing(Feature):
         """Why, behind `before`, the next step before what may be cut; where a person is needed, only that."""
         state = sign_in.state if (sign_in := self._workspace.sign_in) is not None and sign_in.is_person else None
         if state is None or state.needs_person is None:
-            return sentences(before.rstrip(), fault.title, fault.hint, fault.message)
+            return " ".join(filter(None, (f"{before}{fault.title}.", fault.hint, fault.message)))
         words = "Sign in to list runs" if state.account is None else state.needs_person.title
         return f"{words} ({key_of('sign_in')})."
 
