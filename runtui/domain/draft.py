@@ -102,9 +102,6 @@ class Draft(NamedTuple):
     def reverted(self, name: str) -> Draft:
         return self._replace(edits=MappingProxyType({k: v for k, v in self.edits.items() if k != name}))
 
-    def with_mode(self, mode: BodyMode) -> Draft:
-        return self._replace(mode=mode)
-
     def received_text(self, item: Property) -> str:
         return item.text(self.received.get(item.name))
 

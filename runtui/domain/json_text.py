@@ -218,8 +218,8 @@ class Document:
             self._offsets.append(offset)
 
     def _breaks(self, start: int, depth: int, length: int) -> Iterator[int]:
-        """Where each line of an item begins in it: after a blank, where there is one that does not leave a line half
-        empty, or behind which all the rest fits into the next one; else after a part of an id or of an address."""
+        """Where each line of an item begins in it. A line ends at a blank that leaves it at least half full, or behind
+        which the rest fits into one line; else after a part of an id or of an address."""
         yield 0
         room = max(1, self.columns - self._indented(depth, goes_on=False))
         if length * (1 if self._width is len else _WIDEST) <= room:

@@ -77,11 +77,11 @@ def update(
     workflow_id: str | None = None,
     **how: Any,
 ) -> int:
-    """Change properties of some runs; the exit code. A run named alone is a matter of `changes.update_run`.
+    """Change properties of some runs; the exit code. `changes.update_run` changes a run that is named alone.
 
-    The runs are those of the ids, where "-" stands for those on standard input, one a line, or those that match a
-    filter; `workflow_id` is that of all of them, None: find it. An assignment is `name=value`, the value as it would be
-    typed into the form; `how` are the fields of `ChangeOptions`.
+    The runs are those of `run_ids` ("-" for ids on standard input, one a line), or those that match `filter_text`.
+    `workflow_id` is the workflow of all of them; None looks it up. An assignment is `name=value`, the value as typed
+    into the form; `how` are the fields of `ChangeOptions`.
 
     Raises:
         RuntuiError: the arguments cannot be used, nobody can confirm, or nothing can be read. Nothing was sent.

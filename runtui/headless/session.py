@@ -6,14 +6,14 @@ Invariant: the workspace is closed on every way out, and no command waits for a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from runtui.command_line import SessionSpec, token_source
 from runtui.domain.report import wait_sentence
-from runtui.errors import RuntuiError
+from runtui.errors import ExitCode, RuntuiError
 from runtui.graph.batch import MOST_BATCHED
 from runtui.graph.client import Answer
 from runtui.graph.exchange import Exchange
@@ -117,6 +117,14 @@ async def list_all(
     if progress.fault is not None:
         raise RuntuiError("The runs could not be read", str(progress.fault))
     return progress.missing
+
+
+def tell_unread(missing: Iterable[UnreadWorkflow], what: str = "", fault: RuntuiError | None = None) -> int:
+    """Say which workflows could not be read, and what else for which fault; the exit code."""
+    lines = [workflow.words for workflow in missing]
+    lines += [f"{what} {fault}"] if fault is not None else []
+    narrate(*(f"runtui: {line}" for line in lines))
+    return ExitCode.NOT_DONE if lines else ExitCode.DONE
 
 
 def pace() -> Pace:

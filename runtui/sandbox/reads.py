@@ -1,9 +1,8 @@
 """Reads: what stands at each path, one entity of it, how many there are, and sums over a window of time.
 
-Invariant: a collection is found first (404 when what it belongs to is not there), then read by the one `_page`, counted
-by the one `_count`, summed up by the functions that `FUNCTIONS` binds to it, and its entities are answered by the one
-`entity_response`; so every collection takes the same options. Paths and shapes: Microsoft Graph reference, and the
-service metadata.
+Invariant: every collection takes the same options. It is found first (404 if what it belongs to is missing); then
+`_page` reads it, `_count` counts it, the functions that `FUNCTIONS` binds to it sum it up, and `entity_response`
+answers one of its entities. Paths and shapes: Microsoft Graph reference, and the service metadata.
 """
 
 from __future__ import annotations

@@ -373,8 +373,8 @@ def put_filter_refused(db: sqlite3.Connection, at: int) -> None:
 
 
 class StoredIds:
-    """Which ids a file has, as long as it has no index of them: none that is there is missed, of the others about one
-    in ten thousand is taken for one that is there."""
+    """Which ids a file has, while it has no index of them. It finds every id that is there, and takes about one in ten
+    thousand others for one that is there."""
 
     def __init__(self) -> None:
         self._version = -1

@@ -26,7 +26,7 @@ from runtui.services.journal import Entry, Journal, Settlement
 from runtui.services.journal_file import broken_journal
 from runtui.services.store import Store
 from runtui.services.writing.drive import RunWriter, store_observed
-from runtui.services.writing.proof import new_runs, verdict
+from runtui.services.writing.proof import new_run, verdict
 
 _logger: Final = logging.getLogger("runtui.reconcile")
 
@@ -253,8 +253,8 @@ class Reconciler:
         found = verdict(entry, reading, others)
         _logger.info("unknown change #%d, read back: %s", entry.number, "done" if found.is_proof else found.why)
         if found.is_proof:
-            made = new_runs(entry, reading.entity or {}, others)
-            return await self._settle(entry, Outcome.DONE, "read-back", made[0] if len(made) == 1 else "")
+            made = new_run(entry, reading.entity or {}, others)
+            return await self._settle(entry, Outcome.DONE, "read-back", made)
         if found.why in entry.words:
             return entry
         words = f"{entry.words} {found.why}".strip()

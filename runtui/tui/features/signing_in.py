@@ -205,7 +205,7 @@ class SignInView(ActionView[None]):
 
     @property
     def copied(self) -> tuple[str, str]:
-        """What the copy key copies, and what it is: a user code or an address, never a token; nothing before that."""
+        """What the copy key copies, and what that is: a user code or an address, never a token; nothing before that."""
         return self._copied, "Address" if self._page is not None else "Code"
 
     # Drawing

@@ -393,8 +393,8 @@ def review_of(
 ) -> Review:
     """What is asked about one draft, or one action of the service.
 
-    `target` is where it would go, as pairs of a name and a value; `undoes` the entry of the journal that it takes back;
-    `hint` what speaks against it; `notes` what follows from an action, in sentences.
+    `target` is where it would go, in pairs of a name and a value; `undoes` is the journal entry that it undoes; `hint`
+    is a warning; `notes` are the consequences of an action, in sentences.
     """
     if isinstance(operation, ServiceAction):
         question = content(f"Review: {operation.words}?")

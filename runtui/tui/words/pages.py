@@ -150,7 +150,7 @@ def short_change(changes: Sequence[Change]) -> str:
 def entry_response_page(entry: Entry) -> Page:
     """An entry of the journal: how it ended, how that is known, and the answer."""
     if entry.damage:
-        return Page((Fact(damage_sentence(entry), "$text-warning"),), "", frozenset())
+        return Page((Fact(damage_sentence(entry), "$text-warning"),))
     style = _OUTCOME_STYLE[entry.outcome] if entry.outcome is not None else "bold"
     facts = [Fact(entry.report.heading, style), *(Fact(words) for words in entry.change_words() if entry.action)]
     if entry.status is not None:
@@ -328,8 +328,8 @@ def _times(values: Mapping[str, object], now: int) -> Iterator[Fact]:
 
 
 def task_page(run_id: str, name: str, row: TaskRow | None, now: int, where: str = "") -> Page:
-    """What one task of a run did for a user, at `now` (ticks), what to check where that is in doubt, and the object as
-    received; `where` is what is named beside the task in place of the user.
+    """What one task of a run did for a user, what to check if that is in doubt, and the object as received. `now` is in
+    ticks; `where` is named beside the task, instead of the user.
     """
     if row is None:
         return none_selected("task")
