@@ -108,7 +108,7 @@ class Progress(NamedTuple):
     waiting_until: datetime | None = None
     """When the listing sends its next request (UTC); None unless it waits before a retry."""
     waiting: str = ""
-    """The `Wait.words` of that wait; empty without one."""
+    """The `Wait.words` of a wait before a retry; empty without one."""
 
     @property
     def complaint(self) -> RuntuiError | None:

@@ -57,7 +57,7 @@ class ReadingProgress(NamedTuple):
     fault: RuntuiError | None = None
     """Why the reading stopped early, or why the first unreadable run could not be read."""
     waiting: str = ""
-    """`Wait.words` while it waits before it asks again."""
+    """The `Wait.words` of a wait before a retry; empty without one."""
 
 
 class ResultSource(Protocol):
@@ -165,7 +165,7 @@ class ResultReader:
         reading = self._runs.get(run_id)
         if reading is None or reading.task.done():
             task = asyncio.create_task(self._read_run(workflow_id, run_id), name="read the results of a run")
-            task.add_done_callback(lambda task: task.cancelled() or task.exception())  # also if no caller waits any more
+            task.add_done_callback(lambda task: task.cancelled() or task.exception())  # also without a caller
             reading = self._runs[run_id] = _RunReading(task)
         reading.waiting += 1
         try:
