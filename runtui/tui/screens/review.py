@@ -280,7 +280,26 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
         return self.get_component_rich_style(f"review-sheet--{name}", partial=partial)
 
 
-class ReviewView(ActionView[str]):
+class _ShowsSheet:
+    """What both reviews share: a sheet shows and asks everything."""
+
+    sheet: ReviewSheet
+
+    def title(self) -> Content:
+        return self.sheet.review.question
+
+    def take_focus(self) -> None:
+        self.sheet.focus_safe()
+
+    def show_in(self, panel: Panel) -> None:
+        if self.sheet.review.operation is not None:
+            panel.show_draft(self.sheet.review.operation)
+
+    def action_leave_question(self) -> None:
+        self.sheet.leave()
+
+
+class ReviewView(_ShowsSheet, ActionView[str]):
     """Asks for one key; the answer is the reason, empty where none was typed.
 
     Args:
@@ -294,6 +313,9 @@ class ReviewView(ActionView[str]):
         self.sheet = ReviewSheet(self, key_of("why"))
         self._is_bulk = is_bulk
 
+    def compose(self) -> ComposeResult:
+        yield self.sheet
+
     @property
     def draft(self) -> Draft | None:
         operation = self.sheet.review.operation
@@ -303,20 +325,6 @@ class ReviewView(ActionView[str]):
     def run_id(self) -> str | None:
         operation = self.sheet.review.operation
         return operation.run_id if operation is not None and not self._is_bulk else None
-
-    def compose(self) -> ComposeResult:
-        yield self.sheet
-
-    def title(self) -> Content:
-        return self.sheet.review.question
-
-    def take_focus(self) -> None:
-        """The focus rests on *no*."""
-        self.sheet.focus_safe()
-
-    def show_in(self, panel: Panel) -> None:
-        if self.sheet.review.operation is not None:
-            panel.show_draft(self.sheet.review.operation)
 
     async def on_review_sheet_entered(self, event: ReviewSheet.Entered) -> None:
         """Give the answer; from the reason, go back to the answers."""
@@ -335,14 +343,11 @@ class ReviewView(ActionView[str]):
     def action_why(self) -> None:
         self.sheet.go_to("why")
 
-    def action_leave_question(self) -> None:
-        self.sheet.leave()
-
     def action_reject(self) -> None:
         self.frame.dismiss()
 
 
-class NumberReviewView(ActionView[str]):
+class NumberReviewView(_ShowsSheet, ActionView[str]):
     """Asks for the number of runs; it is taken as soon as it stands there, once the reason does where one is required.
     The answer is the reason, empty where none was typed.
     """
@@ -357,17 +362,6 @@ class NumberReviewView(ActionView[str]):
     def compose(self) -> ComposeResult:
         yield self.sheet
 
-    def title(self) -> Content:
-        return self.sheet.review.question
-
-    def take_focus(self) -> None:
-        """The number is typed."""
-        self.sheet.focus_safe()
-
-    def show_in(self, panel: Panel) -> None:
-        if self.sheet.review.operation is not None:
-            panel.show_draft(self.sheet.review.operation)
-
     def on_review_sheet_entered(self, event: ReviewSheet.Entered) -> None:
         """From the reason on to the number; where that stands, send."""
         event.stop()
@@ -377,9 +371,6 @@ class NumberReviewView(ActionView[str]):
             self.take_focus()
         else:
             self.frame.set_status(f"Type {self._count} to send; {key_of('leave_question')} goes back.")
-
-    def action_leave_question(self) -> None:
-        self.sheet.leave()
 
 
 def review_of(
