@@ -27,13 +27,14 @@ from textual.app import App
 from textual.message import Message
 from textual.message_pump import MessagePump
 from textual.widget import Widget
+from textual.worker import Worker
 
 from runtui.prelude.terminal import TAKEOVER
 from runtui.services.writing.foreground import Foreground
 from runtui.tui.output import DrawnOnce
 
-LOOKS_AT_ONCE: Final = 200
-"""How often it is looked without a pause whether the app is settled; most keys take fewer turns of the loop."""
+LOOKS_AT_ONCE: Final = 100
+"""How often it is looked without a pause whether the app is settled; no action takes more turns of the loop than 60."""
 
 PAUSE_SECONDS: Final = 0.002
 """The pause between two looks after that."""
@@ -184,16 +185,16 @@ class KeyQueue:
             asyncio.get_running_loop().call_later(WATCH_SECONDS, self._watch)
 
     async def _draw(self) -> None:
-        """Draw what an event led to as soon as nothing more follows from it; what takes longer, the screen draws."""
+        """Draw what an event led to once nothing that keys wait for is at work; what takes longer, the screen draws."""
         last: object = None
-        for _ in range(LOOKS_AT_ONCE):
-            await asyncio.sleep(0)
+        for look in range(LOOKS_AT_ONCE + round(FRAME_SECONDS / PAUSE_SECONDS)):
+            await asyncio.sleep(0 if look < LOOKS_AT_ONCE else PAUSE_SECONDS)
             screen = self._app.screen if self._app.screen_stack else None
             if self._waiting or self._is_closed or not isinstance(screen, DrawnOnce):
                 return
             if _is_busy(last):
                 continue
-            last = next(iter(self._busy_pumps() - self.restless), None)
+            last = next(iter(self._at_work() - self.restless), None)
             if last is None and not screen.prepare_frame():
                 screen.draw_frame()
                 return
@@ -248,22 +249,19 @@ class KeyQueue:
             await asyncio.sleep(0 if look < LOOKS_AT_ONCE else PAUSE_SECONDS)
         self.restless |= outstanding()
 
-    def _busy_pumps(self) -> set[object]:
-        return _busy([self._app, *self._app._registry])
+    def _at_work(self) -> set[object]:
+        app = self._app
+        workers = {each for each in app.workers if each.group.startswith(_AWAITED) and not each.is_finished}
+        return _busy([app, *app._registry]) | workers
 
     def _outstanding(self) -> set[object]:
         """What still follows from earlier events: busy pumps, awaited workers, a scroll or a layout that is due."""
-        app, found = self._app, self._busy_pumps()
-        found |= {worker for worker in app.workers if _is_awaited(worker.group) and not worker.is_finished}
+        app, found = self._app, self._at_work()
         if app.animator._animations:
             found.add(app.animator)
         if app.screen_stack and _is_due(app.screen):
             found.add(app.screen)
         return found
-
-
-def _is_awaited(group: str) -> bool:
-    return group.startswith(_AWAITED)
 
 
 def _is_due(screen: Any) -> bool:
@@ -291,5 +289,7 @@ def _busy(pumps: Iterable[Any]) -> set[object]:
     }
 
 
-def _is_busy(pump: object) -> bool:
-    return isinstance(pump, MessagePump) and bool(_busy((pump,)))
+def _is_busy(found: object) -> bool:
+    if isinstance(found, Worker):
+        return not found.is_finished
+    return isinstance(found, MessagePump) and bool(_busy((found,)))

@@ -74,14 +74,11 @@ FOLLOWED_BY_PANEL: Final = frozenset({
 
 ANSWERED_LATER: Final[Mapping[str, str]] = {
     "send": "the server answers",
-    **dict.fromkeys(("open_run", "open_persons_run"), "the users of the run are read"),
-    "open_user": "the tasks of the user are read",
-    "choose_person": "the tasks of the person are read",
-    **dict.fromkeys(("causes", "people", "overview", "journal"), "the list is read"),
-    **dict.fromkeys(("copy_handoff", "save_chosen"), "the text is made from files, or written to one"),
-    "keep_line": "the note is on disk",
+    **dict.fromkeys(("causes", "people"), "results are read from the server"),
+    "choose_person": "the person's tasks are read from the server",
+    "open_persons_run": "users are named by the directory",
 }
-"""Actions that are drawn before what they ask for, and what that is: it makes a frame of its own."""
+"""Actions that are drawn before the server answers, and what it answers: that makes a frame of its own."""
 
 
 @dataclass(frozen=True, slots=True)
