@@ -13,7 +13,7 @@ from collections.abc import Collection, Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from runtui.errors import UsageError
+from runtui.errors import UsageError, nearest_words
 from runtui.keys.names import NO_KEYS, Keys
 from runtui.options import (
     BELONGS_TO_PROFILE,
@@ -24,7 +24,6 @@ from runtui.options import (
     Option,
     OptionGroup,
     default_of,
-    nearest_words,
 )
 
 TOP_LEVEL: Final = ("default-profile", "keys", "profiles")

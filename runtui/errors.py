@@ -5,6 +5,7 @@ Invariant: nothing here imports the rest of runtui, and no message is built from
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 
 
@@ -46,3 +47,18 @@ class UsageError(RuntuiError):
 
 class FieldError(ValueError):
     """Typed text that is no value of its field. The text of the error is one clear sentence."""
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """The one of some names that was likely meant, in any case of the letters; empty where none is near."""
+    from difflib import get_close_matches
+
+    by_folded = {known.casefold(): known for known in names}
+    found = get_close_matches(name.replace("_", "-").casefold(), by_folded, 1, 0.6)
+    return by_folded[found[0]] if found else ""
+
+
+def nearest_words(name: str, names: Iterable[str]) -> str:
+    """` Did you mean …?`, or nothing."""
+    near = nearest(name, names)
+    return f" Did you mean {near}?" if near else ""

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, get_args
+
+from runtui.errors import nearest_words
 
 SignInMethod = Literal[
     "device-code", "browser", "interactive", "secret", "certificate", "federated", "managed-identity", "token"
@@ -318,12 +320,3 @@ def default_of(name: str) -> Any:
 
 BELONGS_TO_PROFILE: Final = "belongs to a profile, below [profiles.NAME]."
 """What is said of an option that stands elsewhere in config.toml."""
-
-
-def nearest_words(name: str, names: Iterable[str]) -> str:
-    """` Did you mean …?`, or nothing; in any case of the letters."""
-    import difflib
-
-    by_folded = {known.casefold(): known for known in names}
-    found = difflib.get_close_matches(name.replace("_", "-").casefold(), by_folded, 1, 0.6)
-    return f" Did you mean {by_folded[found[0]]}?" if found else ""

@@ -51,8 +51,8 @@ _NOT_OURS: Final = "<!doctype html><title>runtui</title><p>This does not belong 
 class Attempt:
     """One attempt to sign in.
 
-    `app` is a MSAL application whose cache is thrown away unless the attempt succeeds; `claims` is JSON or empty; `run`
-    runs a blocking call beside the event loop, and its failures are SignInError.
+    `app` is an MSAL application; its cache is dropped unless the attempt succeeds. `claims` is JSON or empty. `run`
+    makes a blocking call beside the event loop and raises SignInError.
     """
 
     app: Any

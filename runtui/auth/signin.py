@@ -84,7 +84,7 @@ class SignIn:
         self._client = client
         self._clock = client.clock
         self._pause = pause
-        self._state = SignInState()
+        self.state = SignInState()
         self.changed: Announcer[SignInState] = Announcer()
         """Told on the event loop of each change of `state`."""
         self._token: AccessToken | None = None
@@ -98,10 +98,6 @@ class SignIn:
         """Held by whatever reads or changes the store."""
         self._refreshing: asyncio.Task[SignInError | None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
-
-    @property
-    def state(self) -> SignInState:
-        return self._state
 
     @property
     def is_person(self) -> bool:
@@ -119,7 +115,7 @@ class SignIn:
                 self._succeed(await self._run(lambda: self._client.stored(self._home_account_id)))
             except SignInError as trouble:
                 self._fail(trouble, is_over=True)
-        return self._state
+        return self.state
 
     async def __call__(self) -> str:
         """The token for one request: stored, or renewed without a person. A program signs in here.
@@ -127,7 +123,7 @@ class SignIn:
         Raises:
             SignInError: there is none; `needs_person` says whether signing in would help.
         """
-        now, token, trouble = self._clock(), self._token, self._state.trouble
+        now, token, trouble = self._clock(), self._token, self.state.trouble
         if (token is None or token.is_due(now)) and (trouble is None or not self._is_final(trouble, now)):
             refreshing = self._refresh()
             if token is None or not token.is_valid(now + _MARGIN_SECONDS):
@@ -135,7 +131,7 @@ class SignIn:
                 await asyncio.wait([refreshing])
         if self._token is not None and self._token.is_valid(self._clock()):
             return self._token.value
-        raise self._state.trouble or not_signed_in()
+        raise self.state.trouble or not_signed_in()
 
     async def renew(self, challenge: str, /) -> bool:
         """Get another token after a 401, with the claims that the challenge requests; return whether there is one.
@@ -215,7 +211,7 @@ class SignIn:
 
     @property
     def _home_account_id(self) -> str:
-        return self._state.account.home_account_id if self._state.account else ""
+        return self.state.account.home_account_id if self.state.account else ""
 
     def _is_final(self, trouble: SignInError, now: float) -> bool:
         """Whether a retry cannot help yet."""
@@ -232,7 +228,7 @@ class SignIn:
         """Get a token; return why there is none. A token that is still valid stays when there is no other."""
         async with self._lock:
             try:
-                if self._state.account is None:
+                if self.state.account is None:
                     # What is stored is there even if no server answers.
                     self._succeed(await self._run(self._client.stored))
                 account_id = self._home_account_id
@@ -264,7 +260,7 @@ class SignIn:
     async def _sign_in(self, flow: Callable[[Attempt], Awaitable[Mapping[str, Any]]]) -> Account:
         _logger.info("sign-in by %s for %s", self.settings.method, " ".join(self.scopes))
         app, staging = await self._run(self._client.stage)
-        trouble = self._state.trouble
+        trouble = self.state.trouble
         answer = await flow(Attempt(app, self.scopes, trouble.claims if trouble else "", self._run))
         account = await self._run(lambda: self._client.staged_account(staging, answer))
         # From here on it is too late to give up: it is stored, and every watcher hears of it.
@@ -298,11 +294,11 @@ class SignIn:
             self._set_state(SignInState(trouble=trouble))
         else:
             expires = self._token.expires if self._token else None
-            self._set_state(replace(self._state, expires_at=expires, trouble=trouble))
+            self._set_state(replace(self.state, expires_at=expires, trouble=trouble))
 
     def _set_state(self, state: SignInState) -> None:
-        if state != self._state:
-            self._state = state
+        if state != self.state:
+            self.state = state
             self.changed.announce(state)
 
     def _begin(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:

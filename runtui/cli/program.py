@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runtui import __version__
 from runtui.cli.commands import COMMANDS, TUI, Command
-from runtui.errors import ExitCode, RuntuiError, UsageError
-from runtui.options import GROUP_TITLES, LOG, OPTION_BY_NAME, OPTIONS, Option, nearest_words
+from runtui.errors import ExitCode, RuntuiError, UsageError, nearest_words
+from runtui.options import GROUP_TITLES, LOG, OPTION_BY_NAME, OPTIONS, Option
 
 if TYPE_CHECKING:
     from runtui.command_line import CommandLine

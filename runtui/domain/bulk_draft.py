@@ -53,7 +53,7 @@ class BulkDraft(NamedTuple):
     left_out: Mapping[str, LeftOut]
     """By run id, why it gets none."""
     undoes: tuple[int | None, ...] = ()
-    """For each draft the journal's number of the entry that it takes back; empty where none does."""
+    """For each draft the journal's number of the entry that it undoes; empty where none does."""
     doubts: tuple[str, ...] = ()
     """What speaks against sending it, besides the warnings of the drafts."""
     states: str = ""

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
 from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME, SENTINEL, Property, same_value
+from runtui.domain.text import count_words
 from runtui.errors import FieldError
 from runtui.redact import MARK
 
@@ -101,9 +102,6 @@ class Draft(NamedTuple):
     def reverted(self, name: str) -> Draft:
         return self._replace(edits=MappingProxyType({k: v for k, v in self.edits.items() if k != name}))
 
-    def with_mode(self, mode: BodyMode) -> Draft:
-        return self._replace(mode=mode)
-
     def received_text(self, item: Property) -> str:
         return item.text(self.received.get(item.name))
 
@@ -133,6 +131,12 @@ class Draft(NamedTuple):
             elif self.mode == "full" and item.required and item.name in self.received and item.name not in self.edits:
                 values[item.name] = self.received[item.name]
         return values
+
+    def unchanged_words(self) -> str:
+        """What the body has beside the changes, counted; empty where that is nothing."""
+        unchanged = len(self.body()) - 1 - len(self.changes())
+        words = count_words(unchanged, "unchanged required property", "unchanged required properties")
+        return words if unchanged else ""
 
     def body_text(self) -> str:
         """The body as the bytes that are shown and sent: indented, ASCII (anything else as \\u escapes)."""

@@ -121,7 +121,7 @@ class IsOneOf(NamedTuple):
         """Statuses with a severity of their own are found by it, because that is what the index holds."""
         field, known = self.field, STATUS_LOOKS if self.field.choices is PROCESSING_STATUS else {}
         ranked = [SEVERITY[value] for value in self.values if value and value in known]
-        conditions = [_is_in("severity", ranked)] if ranked else []
+        conditions = [_has_severity(*ranked)] if ranked else []
         keys: list[str] = []
         for value in self.values:
             if value and value in known:
@@ -263,18 +263,18 @@ def _join(word: str, parts: tuple[Node, ...]) -> Sql:
     return f"({word.join(sql for sql, _ in conditions)})", tuple(value for _, values in conditions for value in values)
 
 
-def _is_in(column: str, numbers: list[int] | tuple[int, ...]) -> str:
-    return f"{column} = {numbers[0]}" if len(numbers) == 1 else f"{column} IN ({', '.join(map(str, numbers))})"
+def _has_severity(*ranks: int) -> str:
+    return f"severity = {ranks[0]}" if len(ranks) == 1 else f"severity IN ({', '.join(map(str, ranks))})"
 
 
 def _is(flag: Flag, now: int) -> Sql:
-    active = _is_in("severity", ACTIVE_SEVERITIES)
+    active = _has_severity(*ACTIVE_SEVERITIES)
     if flag == "active":
         return active, ()
     stuck = f"({active} AND touched < ?)"
     if flag == "stuck":
         return stuck, (now - STUCK_AFTER,)
-    return f"({_is_in('severity', PROBLEM_SEVERITIES)} OR {stuck})", (now - STUCK_AFTER,)
+    return f"({_has_severity(*PROBLEM_SEVERITIES)} OR {stuck})", (now - STUCK_AFTER,)
 
 
 _CHANGED: Final = (

@@ -40,7 +40,7 @@ from runtui.domain.filter_tree import (
     TimeIs,
 )
 from runtui.domain.times import MAX_TICKS, TICKS_PER_SECOND, interpret, parse_ticks, to_datetime
-from runtui.errors import ExitCode, RuntuiError
+from runtui.errors import ExitCode, RuntuiError, nearest, nearest_words
 
 MOST_TERMS: Final = 64
 DEEPEST: Final = 32
@@ -168,7 +168,7 @@ class _Reader:
     def _question(self, match: re.Match[str]) -> Node:
         field = _FIELD_BY_NAME.get(match[1].casefold())
         if field is None:
-            near = _nearest(match[1], list(_FIELD_BY_NAME))
+            near = nearest(match[1], _FIELD_BY_NAME)
             names = ", ".join(known.name for known in FILTER_FIELDS)
             possible = f"Did you mean {_FIELD_BY_NAME[near]}?" if near else f"Possible: {names}."
             message = f'No field is called {match[1]}. {possible} To look for the text itself, put it in "quotes".'
@@ -248,9 +248,8 @@ class _Reader:
             if name.casefold() == typed:
                 return name
         if not any(name.casefold().startswith(typed) for name in names):
-            near = _nearest(value.text, list(names))
-            possible = f"Did you mean {near}?" if near else f"Known: {', '.join(names)}."
-            self.hints.append(f"No known {field} begins with {value.text}. {possible}")
+            possible = nearest_words(value.text, names) or f" Known: {', '.join(names)}."
+            self.hints.append(f"No known {field} begins with {value.text}.{possible}")
         return value.text
 
     def _flag(self, field: FilterField, value: _Typed) -> Node:
@@ -298,11 +297,3 @@ def _stretch(text: str, now: int, zone: tzinfo | None) -> tuple[int, int]:
     if _RELATIVE.fullmatch(text.lower()) or "." in text:
         return first, first + 1
     return first, first + TICKS_PER_SECOND * (60 if _TO_THE_MINUTE.fullmatch(text) else 1)
-
-
-def _nearest(typed: str, names: list[str]) -> str | None:
-    folded = {name.casefold(): name for name in names}
-    from difflib import get_close_matches
-
-    near = get_close_matches(typed.casefold(), list(folded), n=1, cutoff=0.6)
-    return folded[near[0]] if near else None

@@ -12,11 +12,11 @@ import json
 import re
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from itertools import islice
 from sys import maxsize
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 INDENT: Final = 2
 DEEPEST_INDENT: Final = 60
@@ -218,8 +218,8 @@ class Document:
             self._offsets.append(offset)
 
     def _breaks(self, start: int, depth: int, length: int) -> Iterator[int]:
-        """Where each line of an item begins in it: after a blank, where there is one that does not leave a line half
-        empty, or behind which all the rest fits into the next one; else after a part of an id or of an address."""
+        """Where each line of an item begins in it. A line ends at a blank that leaves it at least half full, or behind
+        which the rest fits into one line; else after a part of an id or of an address."""
         yield 0
         room = max(1, self.columns - self._indented(depth, goes_on=False))
         if length * (1 if self._width is len else _WIDEST) <= room:
@@ -288,20 +288,6 @@ def _item(text: str, start: int) -> str:
 def _plain_line(text: str, start: int) -> str:
     line = _PLAIN_LINE.match(text, start)
     return line[0].removesuffix("\r").expandtabs(TAB_SIZE) if line else ""
-
-
-def json_array(values: Iterable[Any]) -> Iterator[str]:
-    """The lines of a JSON array with one value a line, in ASCII."""
-    return array_lines(map(json.dumps, values))
-
-
-def array_lines(texts: Iterable[str]) -> Iterator[str]:
-    """The lines of a JSON array of values that are JSON already."""
-    opening = "["
-    for text in texts:
-        yield opening + text
-        opening = ","
-    yield "]" if opening == "," else "[]"
 
 
 def is_strict_json(text: str) -> bool:

@@ -112,16 +112,14 @@ def change_words(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterato
 
 
 def wait_sentence(left: float, status: int | None, asked: float | None = None) -> str:
-    """That something is sent again in `left` seconds, and why not at once: by the status of the answer, or because the
-    service asks for more seconds than that (`asked`).
-    """
-    if asked is not None:
-        why = f"The service asks to wait {length_words(asked)}"
-    elif status is None or status in (429, 503):
-        why = "The service is busy"
-    else:
-        why = f"The service failed ({status})"
-    return f"{why}; trying again {f'in {length_words(left)}' if left > 0 else 'now'}."
+    """That something is sent again in `left` seconds, and why not at once (see `wait_reason`)."""
+    return f"{wait_reason(status, asked)}; trying again {f'in {length_words(left)}' if left > 0 else 'now'}."
+
+
+def wait_reason(status: int | None, asked: float | None) -> str:
+    """Why nothing is sent now: by the status of the answer, or because the service asks for more seconds (`asked`)."""
+    what = "is busy" if status in (429, 503) else "failed"
+    return f"The service {what if asked is None else f'asks to wait {length_words(asked)}'} ({status})"
 
 
 def length_words(seconds: float) -> str:

@@ -129,10 +129,8 @@ def index_run(raw: Mapping[str, Any], workflow_id: str) -> list[str | int]:
     ]
     severity = SEVERITY.get(texts[_STATUS], SEVERITY[""])
     recency = next((moment for moment in moments if moment != ABSENT), ABSENT)
-    indexed: list[str | int] = []
-    for text in texts:
-        indexed += text, text.casefold()
-    return [*indexed, *moments, *counts, storable(workflow_id), severity, recency, max(moments)]
+    with_keys = [kept for text in texts for kept in (text, text.casefold())]
+    return [*with_keys, *moments, *counts, storable(workflow_id), severity, recency, max(moments)]
 
 
 def _ticks(text: str) -> int:

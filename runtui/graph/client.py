@@ -102,12 +102,12 @@ class RunUpdate(NamedTuple):
 
 
 class GraphClient:
-    """The requests of runtui, on one Graph root. `patch_path` is where a change of a run goes.
+    """The requests of runtui, on one Graph root. `patch_path` is the path that changes a run.
 
-    Ids are opaque. One that cannot be part of an address (empty, or with a slash or a control character in it) is
-    refused by the transport's guard: the answer is then a fault, and nothing was sent.
+    Ids are opaque. The transport refuses an id that cannot be part of an address (empty, or with a slash or a control
+    character): the answer is then a fault, and nothing was sent.
 
-    A GET that failed is sent again as the `pace` says that it is given; without one it is sent once.
+    A `pace` says when to send a GET, and when to repeat one that failed; without a pace it is sent once.
     """
 
     def __init__(self, transport: Transport, *, patch_path: str = PATCH_PATH, page_size: int = PAGE_SIZE) -> None:
@@ -187,9 +187,11 @@ class GraphClient:
         return Answer(exchange, *read_answer(exchange, writing=True))
 
     async def observe(self, action: ServiceAction, *, before: Mapping[str, Any] | None = None) -> Answer:
-        """What an action is about, as it is now: the task result, the workflow, or the run; where the action makes a
-        run, with those that the run was reprocessed by under `REPROCESSED`, or with `_recent_runs`. `before` is the
-        `evidence` that was kept when it was sent; None: it was not yet."""
+        """Read the object of an action as it is now: the task result, the workflow, or the run.
+
+        If the action makes runs, the answer has them too: under `REPROCESSED` those that reprocess the run, or what
+        `_recent_runs` returns. `before` is the `evidence` kept when the action was sent; None before it is sent.
+        """
         path, wanted = object_path(action), action.task_result_id or action.run_id
         exchange = await self._reader.get(path, "read", prefer(ALL_ENUM_MEMBERS), None, alone=True)
         answer = _about(wanted, exchange, writing=False)
@@ -206,12 +208,11 @@ class GraphClient:
             return Answer(error.exchange, None, error.fault)
 
     async def _recent_runs(self, now: Exchange, workflow_id: str, before: Mapping[str, Any] | None) -> dict[str, Any]:
-        """The runs on demand since shortly before an action, and the moment of that, by the service's clock; each that
-        is new since then has the ids of its users, None where they cannot be read. Empty where the runs cannot be read,
-        or where nothing says when.
+        """The on-demand runs since shortly before an action, under `RECENT_RUNS`, and the moment of the action by the
+        service's clock, under `AS_OF`. Each new run has the ids of its users, None if they cannot be read. Empty if
+        the runs cannot be read, or if no answer tells the moment.
 
-        `now` is an answer of a moment ago; `before` what was kept of a reading before the action was sent; None: this
-        is it.
+        `now` is an answer of a moment ago, `before` what was kept before the action was sent; None if this is that.
         """
         kept = before or {}
         as_of = kept.get(AS_OF) or (format_ticks(ticks_of(now.answered_at)) if now.answered_at is not None else "")

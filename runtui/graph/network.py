@@ -53,10 +53,10 @@ def load_httpx() -> None:
 
 @cache
 def return_large_blocks() -> None:
-    """Have what a large body took go back to the system once it is read, from now on.
+    """Return the memory of a large body to the system once it is read, from now on.
 
-    glibc does so until it has freed the first such block; from then on it keeps them, in an arena of each thread (see
-    mallopt(3), M_MMAP_THRESHOLD): 30 MB after a listing. Another library is asked nothing.
+    glibc stops to do so after the first such block, and keeps them in an arena of each thread: 30 MB after a listing
+    (mallopt(3), M_MMAP_THRESHOLD). Any other C library is left alone.
     """
     if sys.platform == "linux":
         import ctypes

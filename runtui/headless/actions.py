@@ -28,7 +28,7 @@ from runtui.domain.triage.service_actions import (
     why_not,
 )
 from runtui.domain.triage.workflows import Workflow
-from runtui.errors import ExitCode, UsageError
+from runtui.errors import ExitCode, UsageError, nearest_words
 from runtui.graph.pages import all_items
 from runtui.headless.bulk import is_one, send_to
 from runtui.headless.changes import (
@@ -41,7 +41,6 @@ from runtui.headless.changes import (
 )
 from runtui.headless.console import command, narrate
 from runtui.headless.session import connected, failed_read, find_run, pace, read_run
-from runtui.options import nearest_words
 from runtui.services.triage.people import find_user
 from runtui.services.workspace import Workspace
 from runtui.services.writing.follow import followed

@@ -77,11 +77,11 @@ def update(
     workflow_id: str | None = None,
     **how: Any,
 ) -> int:
-    """Change properties of some runs; the exit code. A run named alone is a matter of `changes.update_run`.
+    """Change properties of some runs; the exit code. `changes.update_run` changes a run that is named alone.
 
-    The runs are those of the ids, where "-" stands for those on standard input, one a line, or those that match a
-    filter; `workflow_id` is that of all of them, None: find it. An assignment is `name=value`, the value as it would be
-    typed into the form; `how` are the fields of `ChangeOptions`.
+    The runs are those of `run_ids` ("-" for ids on standard input, one a line), or those that match `filter_text`.
+    `workflow_id` is the workflow of all of them; None looks it up. An assignment is `name=value`, the value as typed
+    into the form; `how` are the fields of `ChangeOptions`.
 
     Raises:
         RuntuiError: the arguments cannot be used, nobody can confirm, or nothing can be read. Nothing was sent.
@@ -169,8 +169,7 @@ async def _send_to(
 async def _filtered(workspace: Workspace, wanted: Filter, options: ChangeOptions) -> _Found:
     """The runs that match, as they were listed."""
     missing = await list_all(workspace)
-    for workflow in missing:
-        narrate(f"The list is incomplete. {workflow}")
+    narrate(*(workflow.words for workflow in missing))
     unread = {workflow.workflow_id for workflow in missing}
     store = workspace.store
     found = stored_runs(store, await asyncio.to_thread(store.ids, RunQuery(wanted)))
@@ -190,8 +189,7 @@ async def _named(
     is_listed = False
     if workflow_id is None and any(stored_run(workspace, run_id) is None for run_id in run_ids):
         narrate("Some runs are not in the local store; listing all runs. Add --workflow ID to skip this.")
-        for workflow in await list_all(workspace):
-            narrate(f"The list is incomplete. {workflow}")
+        narrate(*(workflow.words for workflow in await list_all(workspace)))
         is_listed = True
     await changes.settle_earlier(workspace, options, *run_ids)
     runs: list[MarkedRun] = []
@@ -296,7 +294,7 @@ async def send_many(workspace: Workspace, bulk: BulkDraft, names: Mapping[str, s
             lines.print_requests(workspace, bulk)
             return ExitCode.DONE
         if bulk.drafts and not options.yes and not await _is_confirmed(len(bulk.drafts)):
-            narrate("Not confirmed. Nothing was sent.")
+            narrate(changes.NOT_CONFIRMED)
             return ExitCode.NOT_DONE
     lines.print_left_out(workspace, bulk)
     if bulk.drafts:

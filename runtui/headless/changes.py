@@ -19,10 +19,10 @@ from runtui.command_line import SessionSpec
 from runtui.domain.draft import MISSING, Change, Draft, value_word
 from runtui.domain.properties import EDITABLE_BY_NAME
 from runtui.domain.report import Outcome, Report, length_words, sentences
-from runtui.domain.text import count_words, visible
+from runtui.domain.text import visible
 from runtui.domain.times import now_ticks
 from runtui.domain.triage.service_actions import Operation, ServiceAction
-from runtui.errors import ExitCode, FieldError, UsageError
+from runtui.errors import ExitCode, FieldError, UsageError, nearest_words
 from runtui.graph.client import Answer
 from runtui.graph.root import run_key, same_server
 from runtui.headless.console import (
@@ -36,7 +36,6 @@ from runtui.headless.console import (
     print_result,
 )
 from runtui.headless.session import connected, find_run, narrate_wait, pace, run_and_answer
-from runtui.options import nearest_words
 from runtui.services.journal import Entry
 from runtui.services.store import workflow_name_of
 from runtui.services.workspace import Workspace
@@ -50,6 +49,8 @@ EXIT_CODES: Final[Mapping[Outcome, ExitCode]] = {
     Outcome.UNKNOWN: ExitCode.UNKNOWN,
 }
 """From the best outcome to the worst."""
+
+NOT_CONFIRMED: Final = "Not confirmed. Nothing was sent."
 
 NULL: Final = "null"
 """Clears a property, as `NAME=` does."""
@@ -206,7 +207,7 @@ async def _ask_again(entry: Entry, options: ChangeOptions) -> None:
         raise UndoError(entry, f"{doubt} Nothing was sent.", "Add --yes --seen-on-read-back to undo it anyway.")
     narrate(doubt)
     if not await confirmed("Undo it anyway?"):
-        raise UndoError(entry, "Not confirmed. Nothing was sent.")
+        raise UndoError(entry, NOT_CONFIRMED)
 
 
 def check_consent(settings: Settings, options: ChangeOptions) -> None:
@@ -300,7 +301,7 @@ async def sent(
             return ExitCode.DONE
         question = "Send this change?" if isinstance(operation, Draft) else "Send this action?"
         if not options.yes and not await confirmed(question):
-            return await _print_outcome(operation, Outcome.NOT_DONE, "Not confirmed. Nothing was sent.", options)
+            return await _print_outcome(operation, Outcome.NOT_DONE, NOT_CONFIRMED, options)
     save = await _followed(workspace, operation, undoes, options.reason, fresh)
     await _print_outcome(operation, save.outcome or Outcome.UNKNOWN, message_of(save), options, save)
     return save
@@ -337,8 +338,8 @@ def _review(draft: Operation, facts: Sequence[tuple[str, str]], notes: Sequence[
     width = max((len(change.field.name) for change in draft.changes()), default=0)
     for change in draft.changes():
         yield f"  {change.field.name:{width}}  {value_word(change.before)} → {value_word(change.after)}"
-    if extra := len(draft.body()) - 1 - len(draft.changes()):
-        yield f"Also sends {count_words(extra, 'unchanged required property', 'unchanged required properties')}."
+    if several := draft.unchanged_words():
+        yield f"Also sends {several}."
     yield from (f"! {sentence}" for sentence in draft.warnings())
 
 

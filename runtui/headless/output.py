@@ -46,9 +46,9 @@ def column_lines(
 ) -> Iterator[str]:
     """Rows below a line of titles, each column as wide as its widest cell.
 
-    A terminal gets what its width has room for: columns that nobody chose are left out by their priority, and grow as
-    far as on the screen; then the widest are cut, with a mark. The rows are gone through twice, and none is kept; times
-    are told from `now` (ticks).
+    Lines fit a terminal's width. Columns that nobody chose are dropped by priority and grow as far as on the screen;
+    then the widest cells are cut, with a mark. `rows` is called twice, and no row is kept; times are relative to `now`
+    (ticks).
     """
     widths = {column.key: cells_in(column.title) for column in columns}
     for row in rows():

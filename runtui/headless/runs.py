@@ -15,17 +15,15 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from runtui.command_line import SessionSpec
 from runtui.domain.columns import Column, ListCell
-from runtui.domain.json_text import array_lines
 from runtui.domain.properties import PROPERTIES
 from runtui.domain.rows import RUN_COLUMNS, RunRow
 from runtui.domain.times import now_ticks
-from runtui.errors import ExitCode, UsageError
-from runtui.headless.console import command, narrate, told_filter
+from runtui.errors import UsageError, nearest_words
+from runtui.headless.console import command, told_filter
 from runtui.headless.output import OutputFormat, column_lines, print_lines, standard_output
-from runtui.headless.session import connected, list_all
-from runtui.options import nearest_words
+from runtui.headless.session import connected, list_all, tell_unread
 from runtui.services.refresh import UnreadWorkflow, UpToDate
-from runtui.services.sharing.formats import RecordFormat, record_lines
+from runtui.services.sharing.formats import RecordFormat, array_lines, record_lines
 from runtui.services.store import EVERY_RUN, RunQuery, Store, StoredRun
 from runtui.services.store_query import RunText, rows_of, texts
 from runtui.services.workspace import Workspace
@@ -74,9 +72,7 @@ async def list_runs(
         else:
             missing = await list_all(workspace, full=listing.full, sort=listing.query.sort)
             _print_in_order(workspace.store, listing, {workflow.workflow_id for workflow in missing})
-    for workflow in missing:
-        narrate(f"runtui: The list is incomplete. {workflow}")
-    return ExitCode.NOT_DONE if missing else ExitCode.DONE
+    return tell_unread(missing)
 
 
 class _Listing(NamedTuple):

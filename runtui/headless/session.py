@@ -6,15 +6,14 @@ Invariant: the workspace is closed on every way out, and no command waits for a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
 from runtui.command_line import SessionSpec, token_source
 from runtui.domain.report import length_words, wait_sentence
-from runtui.errors import RuntuiError
+from runtui.errors import ExitCode, RuntuiError
 from runtui.graph.batch import MOST_BATCHED
 from runtui.graph.client import Answer
 from runtui.graph.exchange import Exchange
@@ -98,18 +97,18 @@ async def list_all(
     """
     announced: datetime | None = None
 
-    def narrate_wait(progress: Progress) -> None:
+    def tell_wait(progress: Progress) -> None:
         nonlocal announced
         if (until := progress.waiting_until) is not None and until != announced:
             announced = until
-            seconds = ceil(max(0.0, (until - datetime.now(UTC)).total_seconds()))
-            narrate(f"Waiting for the service: next request in {length_words(seconds)}.")
+            seconds = max(0.0, (until - datetime.now(UTC)).total_seconds())
+            narrate(f"{progress.waiting_why}; next request in {length_words(seconds)}.")
 
     try:
         await asyncio.to_thread(workspace.triage.follow)
     except RuntuiError as error:
         narrate(str(error))  # filters then tell what was remembered before
-    unsubscribe = workspace.refresh.changed.subscribe(narrate_wait)
+    unsubscribe = workspace.refresh.changed.subscribe(tell_wait)
     try:
         # The next screen opens in the order that a person chose there last.
         kept = workspace.preferences.kept.runs.sort
@@ -120,6 +119,14 @@ async def list_all(
     if progress.fault is not None:
         raise RuntuiError("The runs could not be read", str(progress.fault))
     return progress.missing
+
+
+def tell_unread(missing: Iterable[UnreadWorkflow], what: str = "", fault: RuntuiError | None = None) -> int:
+    """Say which workflows could not be read, and what else for which fault; the exit code."""
+    lines = [workflow.words for workflow in missing]
+    lines += [f"{what} {fault}"] if fault is not None else []
+    narrate(*(f"runtui: {line}" for line in lines))
+    return ExitCode.NOT_DONE if lines else ExitCode.DONE
 
 
 def pace() -> Pace:
@@ -133,9 +140,8 @@ def _tell(wait: Wait | None) -> None:
 
 
 def narrate_wait(until: datetime, exchange: Exchange, asked_seconds: float | None) -> None:
-    """Say why nothing is sent until then, rounded up: it never shows less than the server asks for."""
-    seconds = ceil((until - datetime.now(UTC)).total_seconds())
-    narrate(wait_sentence(seconds, exchange.status, asked_seconds))
+    """Say why nothing is sent until then."""
+    narrate(wait_sentence((until - datetime.now(UTC)).total_seconds(), exchange.status, asked_seconds))
 
 
 async def find_run(workspace: Workspace, run_id: str, workflow_id: str | None) -> tuple[str, str]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from runtui.errors import nearest_words
 from runtui.keys.actions import ACTIONS, PLACES, SCOPE_TITLES, TYPING, Action
 from runtui.keys.names import Keys, Mistake, is_text, key_text, read_key
-from runtui.options import BELONGS_TO_PROFILE, OPTION_BY_NAME, nearest_words
+from runtui.options import BELONGS_TO_PROFILE, OPTION_BY_NAME
 
 NAMES: Final = tuple(dict.fromkeys(action.name for action in ACTIONS))
 """The names that `[keys]` may hold."""

@@ -1,9 +1,8 @@
 """Reads: what stands at each path, one entity of it, how many there are, and sums over a window of time.
 
-Invariant: a collection is found first (404 when what it belongs to is not there), then read by the one `_page`, counted
-by the one `_count`, summed up by the functions that `FUNCTIONS` binds to it, and its entities are answered by the one
-`entity_response`; so every collection takes the same options. Paths and shapes: Microsoft Graph reference, and the
-service metadata.
+Invariant: every collection takes the same options. It is found first (404 if what it belongs to is missing); then
+`_page` reads it, `_count` counts it, the functions that `FUNCTIONS` binds to it sum it up, and `entity_response`
+answers one of its entities. Paths and shapes: Microsoft Graph reference, and the service metadata.
 """
 
 from __future__ import annotations
@@ -101,15 +100,12 @@ def of_run(entity: EntityType, name: str) -> Finder:
     return find
 
 
-def of_task(entity: EntityType, name: str) -> Finder:
-    """What belongs to the task of a workflow in the path."""
-
-    def find(request: Request) -> Collection:
-        found, key = of_workflow(TASK, "tasks")(request), request.path_params["task_id"]
-        row_of(request, found, key)
-        return Collection(entity, {**found.owner, "taskId": key}, f"{found.metadata}('{key}')/{name}")
-
-    return find
+def of_task(request: Request) -> Collection:
+    """The results of the task of a workflow in the path."""
+    found, key = of_workflow(TASK, "tasks")(request), request.path_params["task_id"]
+    row_of(request, found, key)
+    metadata = f"{found.metadata}('{key}')/taskProcessingResults"
+    return Collection(TASK_RESULT, {**found.owner, "taskId": key}, metadata)
 
 
 def of_result(results: Finder, entity: EntityType, name: str) -> Finder:
@@ -278,7 +274,7 @@ def read_routes() -> Iterator[Route]:
     yield from reading(f"/{ROOT}/workflows", workflows)
     yield from reading(f"{one}/runs", of_workflow(RUN, "runs"), runs)
     yield from reading(f"{one}/tasks", of_workflow(TASK, "tasks"))
-    yield from reading(f"{one}/tasks/{{task_id}}/taskProcessingResults", of_task(TASK_RESULT, "taskProcessingResults"))
+    yield from reading(f"{one}/tasks/{{task_id}}/taskProcessingResults", of_task)
     yield from reading(f"{one}/versions", of_workflow(VERSION, "versions"))
     yield Route(f"{one}/versions/{{key}}/tasks", list_version_tasks)
     yield from reading(f"{run}/reprocessedRuns", of_run(RUN, "reprocessedRuns"))

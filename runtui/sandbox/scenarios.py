@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
-from runtui.errors import UsageError
+from runtui.errors import UsageError, nearest
 from runtui.sandbox.errors import GraphError, method_not_allowed, token_revoked, unknown_segment
 
 if TYPE_CHECKING:
@@ -312,10 +312,8 @@ def scenario_named(name: str) -> Scenario:
     """
     if name in _BY_NAME:
         return _BY_NAME[name]
-    import difflib
-
-    near = difflib.get_close_matches(name, _BY_NAME, n=1, cutoff=0.4)
-    hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(_BY_NAME)}."
+    near = nearest(name, _BY_NAME)
+    hint = f"Did you mean {near!r}?" if near else f"There are: {', '.join(_BY_NAME)}."
     raise UsageError("No such scenario", f"The sandbox has no scenario {name!r}.", hint)
 
 

@@ -327,7 +327,7 @@ _RESULTS: Final = "taskProcessingResults"
 _USER_RESULTS: Final = "userProcessingResults"
 _ON_WORKFLOW: Final = ((WORKFLOW_PATH, workflows),)
 _ON_TASK_RESULT: Final = (
-    (f"{WORKFLOW_PATH}/tasks/{{task_id}}/{_RESULTS}/{{key}}", of_task(TASK_RESULT, _RESULTS)),
+    (f"{WORKFLOW_PATH}/tasks/{{task_id}}/{_RESULTS}/{{key}}", of_task),
     (f"{RUN_PATH}/{_RESULTS}/{{key}}", of_run(TASK_RESULT, _RESULTS)),
     (
         f"{RUN_PATH}/{_USER_RESULTS}/{{result_id}}/{_RESULTS}/{{key}}",

@@ -241,23 +241,14 @@ class Journal:
             }
         return found
 
-    def settle(
-        self,
-        client_request_id: str,
-        outcome: Outcome,
-        known_by: KnownBy,
-        *,
-        exchange: Exchange | None = None,
-        words: str = "",
-        new_run: str = "",
-    ) -> None:
+    def settle(self, settlement: Settlement) -> None:
         """Record what became of an intent; one whose outcome is known stays as it is.
 
         Raises:
             JournalError: when it is not recorded where the journal is looked for: the entry is missing or damaged, or
                 the file was lost. One that was moved has the outcome all the same.
         """
-        (refused,) = self.settle_many([Settlement(client_request_id, outcome, known_by, exchange, words, new_run)])
+        (refused,) = self.settle_many([settlement])
         if refused is not None:
             raise refused
 

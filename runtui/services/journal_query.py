@@ -18,8 +18,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from runtui.domain.draft import MISSING, value_word
 from runtui.domain.times import interpret, now_ticks, parse_ticks, ticks_of
-from runtui.errors import RuntuiError, UsageError
-from runtui.options import nearest_words
+from runtui.errors import RuntuiError, UsageError, nearest_words
 from runtui.private_files import create_private, explanation, private_folder
 from runtui.services.journal import Entry, Journal
 from runtui.services.sharing.formats import RecordFormat, code_block, code_span, record_lines

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, Protocol
 
 from runtui.announcer import Announcer
+from runtui.domain.report import wait_reason
 from runtui.domain.rows import storable
 from runtui.domain.text import fit_cells, visible
 from runtui.domain.times import TICKS_PER_SECOND, UNIX_EPOCH_TICKS
@@ -85,6 +86,11 @@ class UnreadWorkflow(NamedTuple):
     def __str__(self) -> str:
         return f"The runs of {self.short_name} could not be read: {self.fault}"
 
+    @property
+    def words(self) -> str:
+        """What to say of a list that lacks its runs."""
+        return f"The list is incomplete. {self}"
+
 
 class Progress(NamedTuple):
     """What there is to say about the listing."""
@@ -101,6 +107,8 @@ class Progress(NamedTuple):
     """The workflows that the last listing could not read, beside those it read."""
     waiting_until: datetime | None = None
     """When the listing goes on (UTC), while it waits before it asks again."""
+    waiting_why: str = ""
+    """Why it waits, without a full stop."""
 
     @property
     def complaint(self) -> RuntuiError | None:
@@ -396,7 +404,8 @@ class Refresh:
                     await self._nudge.wait()
 
     def _tell_wait(self, wait: Wait | None) -> None:
-        self._say(waiting_until=wait and wait.until)
+        why = wait_reason(wait.exchange.status, wait.asked_seconds) if wait is not None else ""
+        self._say(waiting_until=wait and wait.until, waiting_why=why)
 
     def _say(self, **facts: Any) -> None:
         self.progress = self.progress._replace(**facts)

@@ -76,12 +76,14 @@ def why_read_only(workspace: Workspace) -> str | None:
     return f"{why.rstrip('.')}; {key_of('read_only')} allows changes."
 
 
+NO_RUN: Final = "There is no run under the cursor."
+
 Reason = Callable[[ActionContext], str | None]
 """Why an action cannot run, as a sentence; None when it can."""
 
 
 def _needs_run(now: ActionContext) -> str | None:
-    return None if now.has_run else "There is no run under the cursor."
+    return None if now.has_run else NO_RUN
 
 
 def _may_write(now: ActionContext) -> str | None:

@@ -25,7 +25,7 @@ from runtui.domain.filter_tree import FILTER_FIELDS, FieldKind, FilterField
 from runtui.domain.filters import ASKING, FilterError
 from runtui.domain.text import visible
 from runtui.domain.times import now_ticks
-from runtui.options import nearest_words
+from runtui.errors import nearest_words
 
 ValueCount: TypeAlias = tuple[str, int]
 """A value that rows have, "" where they have none, and how many have it."""

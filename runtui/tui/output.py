@@ -335,6 +335,8 @@ class DrawnOnce(Screen[ScreenResultType]):
         self._clock.tick()
 
     def _draw_changes(self) -> None:
+        if not self.is_active:  # what comes in front is drawn whole, with what is seen through it
+            self._repaint_required = False
         self._on_timer_update()
         if self._compositor._dirty_regions and self.is_current:
             self._compositor_refresh()

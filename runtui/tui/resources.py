@@ -100,6 +100,10 @@ class Resource(NamedTuple, Generic[RowT, RowId]):
     fields: tuple[FieldHelp, ...] = ()
     """What the filter box offers while a filter is typed."""
 
+    @property
+    def by_key(self) -> dict[str, Column[RowT]]:
+        return {column.key: column for column in self.columns}
+
 
 def in_memory(
     title: str, one: str, columns: tuple[Column[RowT], ...], id_of: Callable[[RowT], RowId], empty: str

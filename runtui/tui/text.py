@@ -150,8 +150,8 @@ needed yet is not compiled: the range of characters alone takes as long as to dr
 
 
 def wrapped(line: Content, width: int) -> list[Content]:
-    """A line in lines of so many cells, all as far in as what follows its bullet or label; an address goes on in the
-    next line with one of its parts, two cells in at least.
+    """Wrap a line to `width` cells, indented under what follows its bullet or label. An address is wrapped between its
+    parts, indented by at least two cells.
     """
     text = line.plain
     is_address, before = "://" in text, _BEFORE_THE_VALUE.match(text)

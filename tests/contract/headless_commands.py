@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 
 from runtui.command_line import SessionSpec
 from runtui.headless.changes import ChangeOptions, undo_entry, update_run
-from runtui.services.journal import Entry, Journal
+from runtui.services.journal import Entry, Journal, Settlement
 from runtui.services.workspace import JOURNAL_FILE
 from runtui.settings import Settings
 from tests.contract.conftest import WORKFLOWS
@@ -77,7 +77,7 @@ class Commands:
         try:
             number = journal.open(entry)
             if entry.outcome is not None:
-                journal.settle(entry.client_request_id, entry.outcome, entry.known_by)
+                journal.settle(Settlement(entry.client_request_id, entry.outcome, entry.known_by))
         finally:
             journal.close()
         return number

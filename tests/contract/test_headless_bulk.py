@@ -198,7 +198,7 @@ def test_a_throttled_item_is_waited_for_and_the_wait_is_told(bulk: Bulk, capsys:
     told, said = lines(capsys)
     assert {line["outcome"] for line in told} == {"done"}
     assert set(bulk.statuses()) == {line["runId"] for line in told}
-    assert "The service is busy; trying again" in said
+    assert "The service is busy (429); trying again" in said
 
 
 @pytest.mark.parametrize("times", [1, 2])

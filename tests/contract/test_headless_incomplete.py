@@ -134,7 +134,7 @@ def test_a_server_that_fails_for_a_while_is_asked_again(
     code, out, err = listed(commands.server()._replace(wire=wire), capsys)
     assert (code, wire.left) == (ExitCode.DONE, 0)
     assert ids(out)
-    assert "Waiting for the service: next request in 0s." in err
+    assert f"({status}); next request in 0s." in err
 
 
 def test_a_list_of_workflows_that_cannot_be_read_prints_no_data(commands: Commands, capsys: Out) -> None:
@@ -144,7 +144,7 @@ def test_a_list_of_workflows_that_cannot_be_read_prints_no_data(commands: Comman
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize(("status", "words"), [(500, "The service failed (500)"), (503, "The service is busy")])
+@pytest.mark.parametrize(("status", "words"), [(500, "The service failed (500)"), (503, "The service is busy (503)")])
 def test_a_run_and_its_results_are_asked_for_again(status: int, words: str, commands: Commands, capsys: Out) -> None:
     run_id, workflow_id = commands.a_run("failed")
     for part in (f"/runs/{run_id}", "Results"):

@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 
 from runtui.cli import main
 from runtui.domain.report import Outcome
-from runtui.services.journal import Journal
+from runtui.services.journal import Journal, Settlement
 from runtui.services.journal_file import damaged_files
 from runtui.services.workspace import JOURNAL_FILE
 from tests import canary
@@ -37,7 +37,7 @@ def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number, facts in enumerate(({}, {"run_id": "run-\x1b[31m"}, {"root": OTHER_ROOT}), 1):
         journal.open(an_entry(number, **facts))
         outcome = Outcome.UNKNOWN if number == 2 else Outcome.DONE
-        journal.settle(f"client-{number}", outcome, "" if number == 2 else "answer", words="Slow.")
+        journal.settle(Settlement(f"client-{number}", outcome, "" if number == 2 else "answer", words="Slow."))
     journal.close()
 
 

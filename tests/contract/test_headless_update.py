@@ -239,7 +239,8 @@ def test_ctrl_c_in_a_wait_that_the_service_asks_for_is_not_done(
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize(
-    ("is_named", "words"), [(True, "The service is busy; trying again now."), (False, "next request in")]
+    ("is_named", "words"),
+    [(True, "The service is busy ({}); trying again now."), (False, "busy ({}); next request in")],
 )
 def test_a_busy_service_is_asked_again_before_anything_is_written(
     is_named: bool, words: str, status: int, commands: Commands, capsys: Out
@@ -256,7 +257,7 @@ def test_a_busy_service_is_asked_again_before_anything_is_written(
     server = commands.server()._replace(wire=Busy())
     named = workflow_id if is_named else None
     assert update_run(server, run_id, ["failedTasksCount=3"], yes=True, workflow_id=named) == 0
-    assert words in capsys.readouterr().err
+    assert words.format(status) in capsys.readouterr().err
     assert left == []
 
 

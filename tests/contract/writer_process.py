@@ -31,7 +31,7 @@ from runtui.graph import client, transport  # noqa: F401 - loaded before the fir
 from runtui.headless import changes
 from runtui.headless.console import narrate
 from runtui.services import refresh  # noqa: F401 - loaded before the first fork
-from runtui.services.journal import Journal
+from runtui.services.journal import Journal, Settlement
 from runtui.services.journal_file import JournalError
 from runtui.services.workspace import JOURNAL_FILE, Workspace
 from runtui.services.writing import reconcile, saves  # noqa: F401 - loaded before the first fork
@@ -190,7 +190,7 @@ def record(folder: Path, *, root: str, name: str, count: int) -> dict[str, Any]:
         request_id = f"{name}-{index}"
         entry = intent(root=root, run_id=name, client_request_id=request_id)
         numbers.append(patiently(partial(journal.open, entry)))
-        patiently(partial(journal.settle, request_id, Outcome.DONE, "answer"))
+        patiently(partial(journal.settle, Settlement(request_id, Outcome.DONE, "answer")))
     journal.close()
     return {"numbers": numbers}
 

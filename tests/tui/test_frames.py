@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from textual import events
-from textual._compositor import Compositor
+from textual._compositor import Compositor, LayoutUpdate
 from textual.keys import key_to_character
 from textual.screen import UPDATE_PERIOD
 
@@ -63,6 +63,26 @@ async def test_a_key_is_drawn_in_one_frame(
             screen.draw_frame()
             await session.settled()
         assert AT_ONCE.isdisjoint(drawn_by_clock)
+
+
+async def test_what_is_seen_through_the_palette_is_drawn_with_it(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames: list[Any] = []
+    async with open_session(ahead=True) as session:
+        await session.panel_rested()
+        monkeypatch.setattr(Compositor, "render_update", draw_frame)
+        monkeypatch.setattr(RuntuiApp, "_display", lambda _app, _screen, frame: frames.append(frame))
+        monkeypatch.setattr("runtui.tui.output.UPDATE_PERIOD", NEVER)
+        session.front.refresh()
+        session.front.draw_frame()
+        frames.clear()
+        await session.press("ctrl+p")
+        assert [screen.is_current for screen in session.app.screen_stack[-2:]] == [True, True]
+        for screen in session.app.screen_stack[-2:]:
+            assert isinstance(screen, DrawnOnce)
+            screen.draw_frame()
+        assert sum(isinstance(frame, LayoutUpdate) for frame in frames) == 1, "the whole screen"
 
 
 async def test_what_comes_without_a_key_is_drawn_by_the_clock(

@@ -13,7 +13,7 @@ import pytest
 from runtui.domain.columns import list_layout
 from runtui.domain.report import Outcome
 from runtui.domain.times import now_ticks, ticks_of
-from runtui.services.journal import Entry, Intent, Journal
+from runtui.services.journal import Entry, Intent, Journal, Settlement
 from runtui.services.journal_query import PAGE
 from runtui.tui.features.changes.journaling import JournalView
 from runtui.tui.features.changes.lists import JOURNAL, EntryRow, entry_rows
@@ -62,7 +62,9 @@ def record(journal: Journal, number: int, *, root: str = ROOT, outcome: Outcome 
     )
     journal.open(intent)
     if outcome is not None:
-        journal.settle(intent.client_request_id, outcome, "answer" if outcome is not Outcome.UNKNOWN else "")
+        journal.settle(
+            Settlement(intent.client_request_id, outcome, "answer" if outcome is not Outcome.UNKNOWN else "")
+        )
 
 
 async def test_one_line_an_entry_newest_first(open_session: Opener) -> None:

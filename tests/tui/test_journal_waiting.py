@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -18,6 +19,7 @@ from tests.tui.test_faults import status_of
 from tests.tui.test_panel import panel_text
 from tests.tui.test_review import to_the_review
 from tests.tui.wires import Graph, a_run, reply
+from tests.unit.fake_writer import exchange
 
 BUSY = {"error": {"code": "TooManyRequests", "message": "Too many requests."}}
 
@@ -45,7 +47,7 @@ async def test_the_wait_is_counted_down_and_given_up(open_session: Opener, monke
         await session.press("w")
         assert "No change is waiting." in status_of(session)
         await send(session)
-        assert status_of(session).startswith("The service is busy; trying again in 2")
+        assert status_of(session).startswith("The service is busy (429); trying again in 2")
         assert "w stops waiting." in status_of(session)
         first = seconds_left(status_of(session))
         await session.until(lambda: seconds_left(status_of(session)) < first)
@@ -100,10 +102,11 @@ async def test_given_up_before_anything_was_sent(open_session: Opener) -> None:
 def test_a_wait_longer_than_runtui_waits_is_told_as_asked() -> None:
     now = datetime(2026, 11, 23, 12, tzinfo=UTC)
     draft = Draft("run-1", "w1", a_run(1), "full")
-    save = Save(1, draft, Step.PAUSED, resumes_at=now + timedelta(seconds=300), asked_seconds=3600.0)
+    busy = replace(exchange("PATCH"), status=429)
+    save = Save(1, draft, Step.PAUSED, resumes_at=now + timedelta(seconds=300), asked_seconds=3600.0, exchange=busy)
     assert pages.wait_sentence(save, now) == (
-        "The service asks to wait 1h 00m; trying again in 5m 00s. w stops waiting."
+        "The service asks to wait 1h 00m (429); trying again in 5m 00s. w stops waiting."
     )
     save = save._replace(asked_seconds=None)
-    assert pages.wait_sentence(save, now).startswith("The service is busy; trying again in 5m")
+    assert pages.wait_sentence(save, now).startswith("The service is busy (429); trying again in 5m")
     assert "trying again now." in pages.wait_sentence(save, now + timedelta(hours=1))

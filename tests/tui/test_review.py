@@ -5,7 +5,7 @@ from __future__ import annotations
 from runtui.domain.draft import value_word
 from runtui.tui.screens.review import ReviewSheet
 from tests.tui.conftest import Opener, Session
-from tests.tui.wires import Graph
+from tests.tui.wires import Graph, reply
 
 
 async def to_the_review(session: Session) -> None:
@@ -147,6 +147,19 @@ async def test_the_end_of_a_save_is_told_with_old_and_new_and_what_the_filter_do
         assert "The filter no longer shows the run." in text
         await session.until(lambda: session.runs.table.total == failed - 1)
         assert f"{failed - 1} failed" in session.text().splitlines()[1], "the counts above follow"
+
+
+async def test_what_the_service_did_not_take_over_moves_no_row(open_session: Opener) -> None:
+    graph = Graph(answer_to_patch=lambda run: reply(200, run | {"processingStatus": "failed"}))
+    async with open_session(wire=graph.wire) as session:
+        await to_the_review(session)
+        await session.press("escape")
+        await session.go_to("totalUsersCount")
+        await session.type("7")
+        await session.press("ctrl+s", "y")
+        await session.until(lambda: session.status.text.startswith("#1 done"))
+        told = "#1 done (200 OK). totalUsersCount: 3 → 7. The service kept its own value of processingStatus."
+        assert session.status.text == told
 
 
 async def test_a_reason_goes_into_the_journal_and_where_the_profile_requires_one_nothing_is_sent_without(

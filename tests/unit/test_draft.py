@@ -62,14 +62,14 @@ def test_the_full_body_is_the_type_every_required_property_as_received_and_what_
 
 
 def test_changed_only_sends_the_type_and_what_changed() -> None:
-    some = typed(draft().with_mode("changed"), failedTasksCount="0", startedDateTime="")
+    some = typed(draft()._replace(mode="changed"), failedTasksCount="0", startedDateTime="")
     assert some.body() == {"@odata.type": RUN_TYPE, "startedDateTime": None, "failedTasksCount": 0}
-    assert some.with_mode("full").changes() == some.changes()
+    assert some._replace(mode="full").changes() == some.changes()
 
 
 def test_without_a_change_nothing_optional_is_sent() -> None:
     assert list(draft().body()) == ["@odata.type", *REQUIRED]
-    assert draft().with_mode("changed").body() == {"@odata.type": RUN_TYPE}
+    assert draft()._replace(mode="changed").body() == {"@odata.type": RUN_TYPE}
 
 
 @pytest.mark.parametrize(
@@ -290,7 +290,7 @@ def test_what_is_not_in_the_body_may_move() -> None:
     fresh = {**RECEIVED, "lastUpdatedDateTime": "2026-11-20T09:00:00Z", "totalTasksCount": 40, "failedTasksCount": 5}
     some = typed(draft(), processingStatus="failed")
     assert [item.field.name for item in some.conflicts(fresh)] == ["failedTasksCount"]
-    assert not some.with_mode("changed").conflicts(fresh)
+    assert not some._replace(mode="changed").conflicts(fresh)
 
 
 def test_a_run_that_moved_to_our_value_is_no_conflict() -> None:
@@ -372,7 +372,7 @@ def test_a_placeholder_that_was_received_goes_back_with_a_warning() -> None:
     some = typed(draft(processingStatus="unknownFutureValue"), failedTasksCount="0")
     assert some.body()["processingStatus"] == "unknownFutureValue"
     assert any("placeholder" in sentence for sentence in some.warnings())
-    assert not some.with_mode("changed").warnings()
+    assert not some._replace(mode="changed").warnings()
 
 
 @given(st.dictionaries(st.sampled_from(list(RECEIVED)), st.none() | st.booleans() | st.integers() | st.text()))

@@ -63,7 +63,7 @@ def test_a_draft_comes_back_byte_for_byte_with_text_in_error_and_its_mode(drafts
         "newerThanWeAre": {"a": [1, None, "\u202e\x1b[2J\ud800"]},
         "scheduledDateTime": "2026-11-20T06:00:01.2034518Z",
     }
-    kept = Draft("r1", "w", {**RUN, **odd}).with_mode("changed")
+    kept = Draft("r1", "w", {**RUN, **odd})._replace(mode="changed")
     for name, text in {"failedUsersCount": " sev\x1ben ", "totalUsersCount": "1,000", "startedDateTime": ""}.items():
         kept = kept.typed(name, text, now_ticks())
     drafts.keep(kept)

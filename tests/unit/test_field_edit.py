@@ -88,6 +88,15 @@ def test_a_window_follows_the_cursor_and_no_further() -> None:
     assert line.selected == "78"
 
 
+def test_a_shorter_text_stands_at_the_start_of_the_window() -> None:
+    line = line_after("a" * 5_000)
+    line.strip(5, LOOK)
+    line.show("0")
+    assert marked(line, 5).rstrip() == "[0]|"
+    line.insert("now")
+    assert marked(line, 5).rstrip() == "now|"
+
+
 def test_a_wide_letter_at_the_edge_of_a_window_does_not_move_what_is_around() -> None:
     line = line_after("入社入社入社")
     for _ in range(7):

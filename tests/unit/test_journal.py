@@ -78,7 +78,9 @@ def test_an_outcome_is_recorded_with_the_answer_and_announced(journal: Journal, 
     some = intent()
     number = journal.open(some)
     journal.settle(
-        some.client_request_id, Outcome.DONE, "answer", exchange=answer(b'{"id": "r1"}'), words="It was slow."
+        Settlement(
+            some.client_request_id, Outcome.DONE, "answer", exchange=answer(b'{"id": "r1"}'), words="It was slow."
+        )
     )
     entry = the(other, number)
     assert (entry.outcome, entry.known_by, entry.sends, entry.is_settled) == (Outcome.DONE, "answer", 1, True)
@@ -94,11 +96,11 @@ def test_an_outcome_is_recorded_with_the_answer_and_announced(journal: Journal, 
 def test_an_outcome_once_known_never_changes(first: Outcome, then: Outcome, journal: Journal, other: Journal) -> None:
     some = intent()
     number = journal.open(some)
-    journal.settle(some.client_request_id, first, "answer")
+    journal.settle(Settlement(some.client_request_id, first, "answer"))
     known = the(journal, number)
     told: list[int] = []
     other.changed.subscribe(told.extend)
-    other.settle(some.client_request_id, then, "person", exchange=answer(b"late"), words="No.")
+    other.settle(Settlement(some.client_request_id, then, "person", exchange=answer(b"late"), words="No."))
     assert the(journal, number) == known
     assert told == []
 
@@ -109,9 +111,11 @@ def test_what_is_unknown_can_become_known_and_keeps_what_was_answered(
 ) -> None:
     some = intent()
     number = journal.open(some)
-    journal.settle(some.client_request_id, Outcome.UNKNOWN, "", exchange=answer(b"gateway", 504), words="Cut.")
+    journal.settle(
+        Settlement(some.client_request_id, Outcome.UNKNOWN, "", exchange=answer(b"gateway", 504), words="Cut.")
+    )
     assert not the(journal, number).is_settled
-    journal.settle(some.client_request_id, outcome, by)
+    journal.settle(Settlement(some.client_request_id, outcome, by))
     entry = the(journal, number)
     assert (entry.outcome, entry.known_by, entry.status, entry.response) == (outcome, by, 504, "gateway")
 
@@ -120,7 +124,7 @@ def test_settling_what_was_never_recorded_is_refused(journal: Journal) -> None:
     told: list[int] = []
     journal.changed.subscribe(told.extend)
     with pytest.raises(JournalError, match="not in it"):
-        journal.settle("nobody's", Outcome.DONE, "answer")
+        journal.settle(Settlement("nobody's", Outcome.DONE, "answer"))
     assert (journal.entries(), told) == ([], [])
 
 
@@ -139,10 +143,10 @@ def test_unsettled_is_what_is_unknown_or_forgotten_and_not_what_is_on_its_way(jo
     for outcome in Outcome:
         some = intent(run_id=outcome.value)
         journal.open(some)
-        journal.settle(some.client_request_id, outcome, "answer")
+        journal.settle(Settlement(some.client_request_id, outcome, "answer"))
     elsewhere = intent(root=ELSEWHERE)
     journal.open(elsewhere)
-    journal.settle(elsewhere.client_request_id, Outcome.UNKNOWN, "")
+    journal.settle(Settlement(elsewhere.client_request_id, Outcome.UNKNOWN, ""))
     assert [entry.run_id for entry in journal.unsettled(ROOT)] == ["unknown"]
     other.close()
     assert [entry.run_id for entry in journal.unsettled(ROOT)] == ["unknown", "theirs, on its way"]
@@ -151,12 +155,12 @@ def test_unsettled_is_what_is_unknown_or_forgotten_and_not_what_is_on_its_way(jo
 
 def test_an_entry_is_undone_by_the_undo_that_was_done(journal: Journal) -> None:
     number = journal.open(some := intent())
-    journal.settle(some.client_request_id, Outcome.DONE, "answer")
+    journal.settle(Settlement(some.client_request_id, Outcome.DONE, "answer"))
     for outcome, is_undone in ((Outcome.NOT_DONE, False), (Outcome.UNKNOWN, False), (Outcome.DONE, True)):
         undo = intent(undoes=number)
         last = journal.open(undo)
         assert the(journal, number).undone_by is None
-        journal.settle(undo.client_request_id, outcome, "answer")
+        journal.settle(Settlement(undo.client_request_id, outcome, "answer"))
         assert the(journal, number).undone_by == (last if is_undone else None)
         assert the(journal, last).undoes == number
 
@@ -171,7 +175,7 @@ def test_a_run_that_another_living_runtui_is_writing_is_refused_and_nothing_reco
     assert [entry.number for entry in journal.entries()] == [number]
     journal.open(intent(run_id="r2"))
     journal.open(intent(root=ELSEWHERE))
-    other.settle(theirs.client_request_id, Outcome.UNKNOWN, "")
+    other.settle(Settlement(theirs.client_request_id, Outcome.UNKNOWN, ""))
     journal.open(intent())
 
 
@@ -184,7 +188,7 @@ def test_a_run_is_the_same_under_another_name_of_its_server_and_in_another_spell
     number = other.open(theirs)
     with pytest.raises(RunBusyError, match=f"journal #{number},"):
         journal.open(intent())
-    other.settle(theirs.client_request_id, Outcome.UNKNOWN, "")
+    other.settle(Settlement(theirs.client_request_id, Outcome.UNKNOWN, ""))
     entry = the(journal, number)
     assert (entry.root, entry.run_id) == (root, run_id), "it stays as it was recorded"
     assert journal.of_run(ROOT, "r1") == journal.entries(root=ROOT) == journal.unsettled(ROOT) == [entry]
@@ -206,7 +210,7 @@ def test_threads_take_turns(journal: Journal) -> None:
     def write(number: int) -> None:
         some = intent(run_id=f"run {number}")
         journal.open(some)
-        journal.settle(some.client_request_id, Outcome.DONE, "answer")
+        journal.settle(Settlement(some.client_request_id, Outcome.DONE, "answer"))
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(write, range(100)))
@@ -234,7 +238,9 @@ def test_no_secret_is_in_the_file_and_the_rest_is_as_it_was(
     )
     number = journal.open(some)
     straddling = b"x" * (LONGEST_RESPONSE - 8) + SECRET.encode() + b"y" * 100
-    journal.settle(some.client_request_id, Outcome.UNKNOWN, "", exchange=answer(straddling), words=f"Saw {SECRET}.")
+    journal.settle(
+        Settlement(some.client_request_id, Outcome.UNKNOWN, "", exchange=answer(straddling), words=f"Saw {SECRET}.")
+    )
     entry = the(journal, number)
     kept = {"processingStatus": f"is {redact.MARK} here", "failedTasksCount": 3, redact.MARK: None}
     assert (entry.before, entry.after, json.loads(entry.body)) == (kept, kept, kept)
@@ -262,7 +268,7 @@ FILL_THE_DISK = """
 import json, resource, sys
 from pathlib import Path
 from runtui.domain.report import Outcome
-from runtui.services.journal import Journal
+from runtui.services.journal import Journal, Settlement
 from runtui.services.journal_file import JournalError
 from tests.unit.intents import intent
 
@@ -278,7 +284,7 @@ try:
 except JournalError as error:
     said = error.message
 try:
-    journal.settle(first.client_request_id, Outcome.DONE, "answer", words="long " * 200_000)
+    journal.settle(Settlement(first.client_request_id, Outcome.DONE, "answer", words="long " * 200_000))
 except JournalError:
     kept.append("not settled")
 resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))

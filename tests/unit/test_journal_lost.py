@@ -15,7 +15,7 @@ import pytest
 from runtui.domain.report import Outcome
 from runtui.services import journal as journal_module
 from runtui.services.drafts import Drafts
-from runtui.services.journal import Journal, RunBusyError
+from runtui.services.journal import Journal, RunBusyError, Settlement
 from runtui.services.journal_file import (
     JournalConnection,
     JournalError,
@@ -41,7 +41,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for number in range(size):
                 some = intent(run_id=f"{size}-{number}", body="x" * 4_000)
                 journal.open(some)
-                journal.settle(some.client_request_id, Outcome.DONE, "answer")
+                journal.settle(Settlement(some.client_request_id, Outcome.DONE, "answer"))
         if backup:
             shutil.copy(path, folder / backup)
     return folder
@@ -132,7 +132,7 @@ def test_nothing_is_recorded_in_a_file_that_is_lost_and_the_next_change_goes_int
     assert "send the change again" in refused.value.hint
     some = intent(run_id="again")
     number = journal.open(some)
-    journal.settle(some.client_request_id, Outcome.DONE, "answer")
+    journal.settle(Settlement(some.client_request_id, Outcome.DONE, "answer"))
     entry = journal.entry(number)
     assert entry is not None
     assert (entry.run_id, entry.outcome) == ("again", Outcome.DONE)
@@ -158,7 +158,7 @@ def test_an_outcome_without_a_row_that_will_be_found_is_refused(lose: Loss, jour
     journal.open(some)
     lose(path)
     with pytest.raises(JournalError):
-        journal.settle(some.client_request_id, Outcome.DONE, "answer")
+        journal.settle(Settlement(some.client_request_id, Outcome.DONE, "answer"))
 
 
 def test_a_file_that_was_moved_has_the_outcome_all_the_same_and_goes_on_when_it_is_put_back(
@@ -168,7 +168,7 @@ def test_a_file_that_was_moved_has_the_outcome_all_the_same_and_goes_on_when_it_
     number = journal.open(some)
     elsewhere = path.parent.rename(path.parent.with_name("elsewhere"))
     with pytest.raises(JournalError, match=LOST):
-        journal.settle(some.client_request_id, Outcome.DONE, "answer")
+        journal.settle(Settlement(some.client_request_id, Outcome.DONE, "answer"))
     elsewhere.rename(path.parent)
     entry = journal.entry(number)
     assert entry is not None
@@ -238,7 +238,7 @@ def test_without_its_log_or_index_nothing_is_sent_and_nothing_is_lost(lose: Loss
         with pytest.raises(JournalError, match="start it again"):
             journal.open(intent(run_id="refused"))
     with pytest.raises(JournalError, match=LOST):
-        journal.settle(some.client_request_id, Outcome.DONE, "answer")
+        journal.settle(Settlement(some.client_request_id, Outcome.DONE, "answer"))
     journal.close()
     with closing(Journal(path)) as fresh:
         newest, before, *_ = fresh.entries()

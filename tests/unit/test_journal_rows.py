@@ -15,7 +15,7 @@ import pytest
 
 from runtui.cli import main
 from runtui.domain.report import Outcome
-from runtui.services.journal import Entry, Journal, damaged_entry
+from runtui.services.journal import Entry, Journal, Settlement, damaged_entry
 from runtui.services.journal_file import STEPS, TEXTS, JournalError, damaged_files
 from runtui.services.writing.proof import is_explained_by
 from tests.unit.entries import an_entry
@@ -35,7 +35,13 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
             some = intent(run_id=f"run-{number % 5}", workflow_name="Ünboard", undoes=number // 3 or None)
             journal.open(some)
             journal.settle(
-                some.client_request_id, list(Outcome)[number % 3], "answer", exchange=exchange("PATCH"), words="Slow."
+                Settlement(
+                    some.client_request_id,
+                    list(Outcome)[number % 3],
+                    "answer",
+                    exchange=exchange("PATCH"),
+                    words="Slow.",
+                )
             )
     return path
 
@@ -123,7 +129,7 @@ def test_rows_from_before_there_were_checksums_are_read_and_get_one_when_they_ar
         db.execute(f"INSERT INTO entry ({', '.join(facts)}) VALUES ({', '.join(f':{name}' for name in facts)})", facts)
     assert entries_of(path)[1] == replace(entries_of(path)[1], run_id="old", outcome=None, damage="")
     with closing(Journal(path)) as journal:
-        journal.settle(old.client_request_id, Outcome.DONE, "read-back")
+        journal.settle(Settlement(old.client_request_id, Outcome.DONE, "read-back"))
     assert entries_of(path)[1].outcome is Outcome.DONE
     spoil(path, {"words": "Fast."}, 1)
     assert entries_of(path)[1].damage
@@ -133,7 +139,7 @@ def test_a_damaged_entry_is_never_settled_and_nothing_is_built_on_it(path: Path,
     (entry,) = [entry for entry in journal.entries() if entry.number == DAMAGED]
     spoil(path, {"words": "Fast.", "outcome": None})
     with pytest.raises(JournalError, match=f"#{DAMAGED} is damaged"):
-        journal.settle(entry.client_request_id, Outcome.DONE, "person")
+        journal.settle(Settlement(entry.client_request_id, Outcome.DONE, "person"))
     now = journal.entry(DAMAGED)
     assert now is not None
     assert now.damage
@@ -196,7 +202,7 @@ def check_that_all_survives(path: Path, before: dict[int, Entry], seed: int) -> 
                 journal.is_forgotten(entry)
                 is_explained_by(entry, journal.of_run(ROOT, entry.run_id))
         with suppress(JournalError):
-            journal.settle(before[8].client_request_id, Outcome.DONE, "person")
+            journal.settle(Settlement(before[8].client_request_id, Outcome.DONE, "person"))
         with suppress(JournalError):
             journal.open(intent())
 

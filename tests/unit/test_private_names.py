@@ -75,6 +75,7 @@ INHERITED: Final[dict[str, set[str]]] = {
         "_display",
         "_driver",
         "_layout_required",
+        "_repaint_required",
         "_on_timer_update",
         "_scroll_required",
         "_sync_available",

@@ -16,7 +16,7 @@ from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
 from runtui.graph.client import Answer
 from runtui.graph.retry import Pace
-from runtui.services.journal import Entry, Journal
+from runtui.services.journal import Entry, Journal, Settlement
 from runtui.services.store import EVERY_RUN, Store
 from runtui.services.writing import reconcile as reconcile_module
 from runtui.services.writing.reconcile import CHECK_INTERVALS, CONCURRENT_READS, MOST_OTHERS, OLD, Reconciler
@@ -52,7 +52,7 @@ class Session:
         some = intent(**facts)
         number = self.journal.open(some)
         if outcome is not None:
-            self.journal.settle(some.client_request_id, outcome, "")
+            self.journal.settle(Settlement(some.client_request_id, outcome, ""))
         return number
 
     def outcome(self, number: int) -> tuple[Outcome | None, str]:
@@ -277,7 +277,7 @@ async def test_a_person_is_not_overruled_by_a_look_that_is_under_way(
     def decided_meanwhile(run_id: str) -> Answer:
         entry = other.journal.entry(number)
         assert entry is not None
-        other.journal.settle(entry.client_request_id, Outcome.NOT_DONE, "person")
+        other.journal.settle(Settlement(entry.client_request_id, Outcome.NOT_DONE, "person"))
         return reads(run_id)
 
     graph.on_read = decided_meanwhile

@@ -24,6 +24,7 @@ from runtui.services.store import EVERY_RUN, Store
 from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.save import Save, Step
 from runtui.services.writing.saves import SaveQueue
+from runtui.tui.words.pages import save_words
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered, fault
 
 
@@ -180,11 +181,17 @@ def reads_once(graph: FakeGraph) -> Callable[[str], Answer]:
     return read
 
 
-async def test_a_value_that_the_service_did_not_take_is_named(saves: SaveQueue, graph: FakeGraph, store: Store) -> None:
+async def test_a_value_that_the_service_did_not_take_is_named(
+    saves: SaveQueue, graph: FakeGraph, store: Store, journal: Journal
+) -> None:
     graph.on_write = lambda _run_id: answered({**graph.runs["r1"], "failedTasksCount": 2}, method="PATCH")
     save = await ended(saves, draft(processingStatus="failed", failedTasksCount="3"))
     assert (save.outcome, save.ignored) == (Outcome.DONE, ("failedTasksCount",))
     assert stored(store)["failedTasksCount"] == 2
+    kept = "The service kept its own value of failedTasksCount."
+    assert save_words(save) == f"#1 done. processingStatus: inProgress → failed. {kept}"
+    [entry] = journal.entries()
+    assert entry.words == kept
 
 
 async def test_a_moment_that_comes_back_in_other_digits_was_taken(saves: SaveQueue, graph: FakeGraph) -> None:

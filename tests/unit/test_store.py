@@ -420,10 +420,10 @@ def test_runs_in_no_order_write_as_little_of_the_file_as_those_in_order(tmp_path
             for start in range(0, 4_000, 200):
                 numbers = (number * step % 4_000 for number in range(start, start + 200))
                 page = [a_run(number) | {"id": f"r{place:05}"} for place, number in enumerate(numbers, start)]
-                put(store, *page)
+                put(store, *(run | {"processingStatus": "inProgress"} for run in page))
             written.append(path.with_name(f"{step}.db-wal").stat().st_size)
     in_order, in_no_order = written
-    assert in_no_order < 1.05 * in_order
+    assert in_no_order < 1.1 * in_order
 
 
 def test_runs_with_random_ids_write_little_more_of_the_file_than_those_in_order(tmp_path: Path) -> None:
@@ -435,7 +435,7 @@ def test_runs_with_random_ids_write_little_more_of_the_file_than_those_in_order(
                 put(store, *({"id": id_of(number)} for number in range(start, start + 1_000)))
             written.append(path.with_name(f"{name}.db-wal").stat().st_size)
     in_order, at_random = written
-    assert at_random < 1.4 * in_order
+    assert at_random < 1.2 * in_order
 
 
 def test_a_run_is_found_by_its_id_also_where_a_listing_has_not_ended(store: Store, path: Path) -> None:

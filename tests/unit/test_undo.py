@@ -13,7 +13,7 @@ from runtui import redact
 from runtui.domain.draft import Draft
 from runtui.domain.report import KnownBy, Outcome
 from runtui.domain.times import parse_ticks
-from runtui.services.journal import Entry, Journal
+from runtui.services.journal import Entry, Journal, Settlement
 from runtui.services.writing.undo import UndoError, doubt_of, draft_to_undo, why_not
 from tests.unit.entries import an_entry
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
@@ -35,7 +35,7 @@ def recorded(journal: Journal, outcome: Outcome | None = Outcome.DONE, **facts: 
     some = intent(**facts)
     number = journal.open(some)
     if outcome is not None:
-        journal.settle(some.client_request_id, outcome, "answer")
+        journal.settle(Settlement(some.client_request_id, outcome, "answer"))
     entry = journal.entry(number)
     assert entry is not None
     return entry
@@ -63,6 +63,17 @@ async def test_the_undo_is_the_inverse_change_over_the_run_as_it_is_now(journal:
     graph.apply("r1", json.dumps(undo.body()))
     assert graph.runs["r1"] == {**RUN, "totalTasksCount": 40, "lastUpdatedDateTime": "2026-11-20T10:00:00Z"}
     assert graph.calls == ["GET r1"], "nothing is sent by asking for it"
+
+
+async def test_what_the_service_did_not_take_over_does_not_keep_the_rest_from_being_undone(journal: Journal) -> None:
+    before, after = {"failedTasksCount": 2, "totalUsersCount": 12}, {"failedTasksCount": 3, "totalUsersCount": 13}
+    entry, graph = recorded(journal, before=before, after=after), FakeGraph()
+    graph.runs["r1"] |= {"totalUsersCount": 13}
+    undo = await draft_to_undo(entry, graph)
+    assert [(change.field.name, change.after) for change in undo.changes()] == [("totalUsersCount", 12)]
+    graph.runs["r1"] |= {"totalUsersCount": 12}
+    with pytest.raises(UndoError, match="no longer holds what this change wrote"):
+        await draft_to_undo(entry, graph)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +168,7 @@ def test_nothing_is_undone_twice_while_the_first_undo_may_still_land(outcome: Ou
     entry = journal.entry(number)
     assert entry is not None
     assert f"#{undo.number} undoes it, and the outcome of that is unknown." == str(why_not(entry))
-    journal.settle(undo.client_request_id, Outcome.NOT_DONE, "person")
+    journal.settle(Settlement(undo.client_request_id, Outcome.NOT_DONE, "person"))
     entry = journal.entry(number)
     assert entry is not None
     assert why_not(entry) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +17,7 @@ from runtui.graph.faults import NOT_OFFERED, fault_of, refused_action
 from runtui.services.writing.save import Save, Step
 from runtui.tui.text import in_lines
 from runtui.tui.words import write_words
-from runtui.tui.words.pages import save_words
+from runtui.tui.words.pages import save_page, save_words
 from tests.unit.entries import an_entry
 from tests.unit.fake_writer import RUN, answered, exchange, fault
 from tests.unit.saves_bench import draft
@@ -89,6 +90,12 @@ def test_the_next_step_after_a_refusal_stands_before_what_the_status_line_cuts(s
         seen = " ".join(in_lines(Content(f"✗ {words}"), 78, 3).plain.split())
         step = "J shows the journal." if refusal.outcome is Outcome.UNKNOWN else told.hint
         assert (step if told.title != NOT_OFFERED.title else "a on the run cancels it.") in seen
+
+
+def test_what_is_not_offered_names_its_key_in_the_response_too() -> None:
+    refused = fault(Outcome.NOT_DONE)._replace(title=NOT_OFFERED.title, hint=NOT_OFFERED.hint)
+    save = Save(1, draft(RUN, processingStatus="canceled"), step=Step.ENDED, outcome=Outcome.NOT_DONE, fault=refused)
+    assert save_page(save, datetime.now(UTC)).facts[-1].text == "→ a on the run cancels it."
 
 
 def test_before_an_action_the_one_whose_outcome_is_unknown_is_named() -> None:

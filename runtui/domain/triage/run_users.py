@@ -176,6 +176,8 @@ _NO_USERS: Final[Mapping[str, str]] = {
     "inProgress": "The run has just begun; its users appear when the service has counted them.",
 }
 
+NO_TASKS: Final = "No task of this user has begun."
+
 
 def why_no_users(run: Mapping[str, Any], workflow: Mapping[str, Any] | None, now: int) -> str:
     """Why a run as received has no users at `now` (ticks); `workflow` is its workflow as received."""

@@ -23,19 +23,18 @@ ActionName = Literal["cancelProcessing", "activateWithScope", "activate", "clear
 TaskEnd = Literal["completed", "failed"]
 """How a task that is resumed ends: a `customTaskExtensionOperationStatus`."""
 
+_MAY_ACTIVATE: Final = (
+    "LifecycleWorkflows-Workflow.Activate",
+    "LifecycleWorkflows-Workflow.ReadWrite.All",
+    "LifecycleWorkflows.ReadWrite.All",
+)
+_MAY_WRITE: Final = _MAY_ACTIVATE[1:]
+
 PERMISSIONS: Final[Mapping[ActionName, tuple[str, ...]]] = {
-    "cancelProcessing": ("LifecycleWorkflows-Workflow.ReadWrite.All", "LifecycleWorkflows.ReadWrite.All"),
-    "activateWithScope": (
-        "LifecycleWorkflows-Workflow.Activate",
-        "LifecycleWorkflows-Workflow.ReadWrite.All",
-        "LifecycleWorkflows.ReadWrite.All",
-    ),
-    "activate": (
-        "LifecycleWorkflows-Workflow.Activate",
-        "LifecycleWorkflows-Workflow.ReadWrite.All",
-        "LifecycleWorkflows.ReadWrite.All",
-    ),
-    "clearQuarantine": ("LifecycleWorkflows-Workflow.ReadWrite.All", "LifecycleWorkflows.ReadWrite.All"),
+    "cancelProcessing": _MAY_WRITE,
+    "activateWithScope": _MAY_ACTIVATE,
+    "activate": _MAY_ACTIVATE,
+    "clearQuarantine": _MAY_WRITE,
     "resume": ("LifecycleWorkflows.ReadWrite.All",),
 }
 """The permissions of which one is enough, the least privileged first; the reference names none for activateWithScope,
@@ -72,7 +71,7 @@ CANCELABLE: Final = frozenset({"queued", "inProgress"})
 CANCELED: Final = frozenset({"canceling", "canceled"})
 """The states of a run that was canceled."""
 
-UNDER_WAY: Final = frozenset({"queued", "inProgress", "canceling"})
+UNDER_WAY: Final = CANCELABLE | {"canceling"}
 
 
 class ReprocessScope(NamedTuple):

@@ -109,7 +109,7 @@ def _run_of_change(workspace: Workspace, subject: str) -> tuple[str, str]:
 
 async def _handoff_of_cause(workspace: Workspace, number: int, query: RunQuery) -> tuple[Handoff, _Trouble]:
     """Read what failed in some runs, and put together the hand-over of one cause."""
-    trouble = [f"The list is incomplete. {workflow}" for workflow in await list_all(workspace)]
+    trouble = [workflow.words for workflow in await list_all(workspace)]
     progress = await read_results(workspace, query)
     if progress.fault is not None:
         trouble.append(f"The results of {progress.total - progress.read} runs could not be read. {progress.fault}")

@@ -7,7 +7,7 @@ Invariant: standard output is data; what could not be read is named on standard 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,10 +21,10 @@ from runtui.domain.triage.workflows import (
     workflow_record,
     worst_first,
 )
-from runtui.errors import ExitCode, RuntuiError, UsageError
-from runtui.headless.console import PassingLine, command, is_animated, narrate, told_filter
+from runtui.errors import RuntuiError, UsageError
+from runtui.headless.console import PassingLine, command, is_animated, told_filter
 from runtui.headless.output import OutputFormat, column_lines, print_lines, standard_output
-from runtui.headless.session import connected, list_all
+from runtui.headless.session import connected, list_all, tell_unread
 from runtui.services.sharing.formats import record_lines
 from runtui.services.store import EVERY_RUN, Person, RunQuery
 from runtui.services.workspace import Workspace
@@ -32,7 +32,6 @@ from runtui.services.workspace import Workspace
 if TYPE_CHECKING:
     from runtui.domain.results import Cause
     from runtui.domain.triage.run_users import PersonResult
-    from runtui.services.refresh import UnreadWorkflow
     from runtui.services.results import ReadingProgress
 
 _RUN: Final[Column[PersonResult]] = Column("run", "run", 21, 9, lambda task, _: ListCell(task.run_id, "muted"))
@@ -59,7 +58,7 @@ async def list_causes(session: SessionSpec, *, filter_text: str, output: OutputF
         rows = cause_rows(await named_causes(workspace, query))
         _print(rows, CAUSE_COLUMNS, lambda row: cause_record(row.cause), CAUSE_PROPERTIES, output)
     what = f"The results of {progress.total - progress.read} of {progress.total} runs could not be read."
-    return _exit_code(missing, what, progress.fault)
+    return tell_unread(missing, what, progress.fault)
 
 
 def _print(
@@ -74,14 +73,6 @@ def _print(
         print_lines(column_lines(columns, lambda: rows, now_ticks(), standard_output(), is_chosen=False))
     else:
         print_lines(record_lines(map(record, rows), output, properties))
-
-
-def _exit_code(missing: Iterable[UnreadWorkflow], what: str = "", fault: RuntuiError | None = None) -> int:
-    """Say which workflows could not be read, and what else for which fault; the exit code."""
-    lines = [f"The list is incomplete. {workflow}" for workflow in missing]
-    lines += [f"{what} {fault}"] if fault is not None else []
-    narrate(*(f"runtui: {line}" for line in lines))
-    return ExitCode.NOT_DONE if lines else ExitCode.DONE
 
 
 async def read_results(workspace: Workspace, query: RunQuery) -> ReadingProgress:
@@ -121,7 +112,7 @@ async def list_workflows(session: SessionSpec, *, output: OutputFormat) -> int:
         now = now_ticks()
         histories = worst_first(workspace.store.histories(HISTORY_DAYS, now), now)
     _print(histories, columns_in_text(), lambda history: workflow_record(history, now), WORKFLOW_PROPERTIES, output)
-    return _exit_code(missing)
+    return tell_unread(missing)
 
 
 @command
@@ -142,7 +133,7 @@ async def show_person(session: SessionSpec, name: str, *, output: OutputFormat) 
         person = await _find(workspace, name)
         tasks, fault = await _read_person(workspace, person)
         _print(newest_first(tasks), (*PERSON_COLUMNS, _RUN), person_record, PERSON_PROPERTIES, output)
-    return _exit_code(missing, "Not everything could be read.", fault)
+    return tell_unread(missing, "Not everything could be read.", fault)
 
 
 async def _find(workspace: Workspace, typed: str) -> Person:

@@ -22,7 +22,7 @@ from runtui.domain.text import visible
 from runtui.domain.times import ago, duration_text, local_text, now_ticks, since
 from runtui.domain.triage.memory import RunTriage
 from runtui.domain.triage.received import ticks_in
-from runtui.domain.triage.run_users import TaskRow, UserRow, user_rows, users_named, why_no_users
+from runtui.domain.triage.run_users import NO_TASKS, TaskRow, UserRow, user_rows, users_named, why_no_users
 from runtui.domain.triage.standing import comeback, standing, triage_facts, triage_record
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.graph.pages import GraphError, all_items
@@ -242,7 +242,7 @@ def _user_lines(row: UserRow, workflow: str, run_id: str, now: int) -> Iterator[
         if value:
             yield visible(f"{name:27} {value}")
     if not row.tasks:
-        yield "No task of this user has begun."
+        yield NO_TASKS
     tasks = [row.row_of(task) for task in row.tasks]
     for line, task in zip(aligned([_cells(task, now) for task in tasks]), tasks, strict=True):
         yield line

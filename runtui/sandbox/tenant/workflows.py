@@ -65,8 +65,8 @@ def _days_after(days: int, attribute: str, rule: str) -> dict[str, Any]:
     return _when("timeBasedAttributeTrigger", rule, offsetInDays=days, timeBasedAttribute=attribute)
 
 
-def _change_of(attribute: str, rule: str) -> dict[str, Any]:
-    return _when("attributeChangeTrigger", rule, triggerAttributes=[{"name": attribute}])
+def _change_of(attribute: str) -> dict[str, Any]:
+    return _when("attributeChangeTrigger", _EVERYBODY, triggerAttributes=[{"name": attribute}])
 
 
 def _at_most(users: int) -> dict[str, Any]:
@@ -181,14 +181,14 @@ WORKFLOWS: Final = (
         "team-change", "mover", "Mover: team or department",
         "When department changes: old groups out, new groups, licenses and Teams in, both managers told",
         (REMOVE_FROM_GROUPS, ADD_TO_GROUPS, ASSIGN_LICENSES, ADD_TO_TEAMS, NOTIFY_MOVE),
-        _change_of("department", _EVERYBODY), people.JOINERS, -10,
+        _change_of("department"), people.JOINERS, -10,
         version=9, weight=22, users=3, seconds=17, on_demand=0.08,
     ),
     Workflow(
         "manager-change", "mover", "Mover: new manager",
         "When manager changes: access packages asked for again, managers told",
         (REQUEST_ACCESS_PACKAGE, NOTIFY_MOVE),
-        _change_of("manager", _EVERYBODY), people.JOINERS, -3,
+        _change_of("manager"), people.JOINERS, -3,
         version=5, weight=18, users=4, seconds=9, schedule_ended=4 * DAY + 6 * HOUR,
     ),
     Workflow(
@@ -226,7 +226,7 @@ WORKFLOWS: Final = (
         "relocation", "mover", "Mover: change of office",
         "When officeLocation changes: groups of the new office. Its schedule is off until the offices are renamed",
         (REMOVE_FROM_GROUPS, ADD_TO_GROUPS),
-        _change_of("officeLocation", _EVERYBODY), people.MOVERS, 4,
+        _change_of("officeLocation"), people.MOVERS, 4,
         version=4, weight=6, users=3, seconds=6, is_scheduled=False, schedule_ended=9 * DAY,
     ),
     Workflow(

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Final, Literal, TypeAlias
 
-from runtui.domain.json_text import json_array
 from runtui.domain.text import visible
 
 # What begins a formula, in ASCII and full width, and the control characters that spreadsheets skip in front of one.
@@ -29,11 +28,20 @@ def record_lines(records: Iterable[Mapping[str, Any]], form: RecordFormat, csv_c
     CSV shows the properties in `csv_columns`; one that a record lacks is an empty cell.
     """
     if form == "json":
-        return json_array(records)
+        return array_lines(map(json.dumps, records))
     if form == "jsonl":
         return map(json.dumps, records)
     rows = ([csv_value(record.get(name)) for name in csv_columns] for record in records)
     return map(csv_line, chain([csv_columns], rows))
+
+
+def array_lines(texts: Iterable[str]) -> Iterator[str]:
+    """The lines of a JSON array of values that are JSON already, one value a line."""
+    opening = "["
+    for text in texts:
+        yield opening + text
+        opening = ","
+    yield "]" if opening == "," else "[]"
 
 
 def csv_line(values: Iterable[str | int | None]) -> str:

@@ -73,9 +73,9 @@ class _Item:
 
 
 class Bulk:
-    """Some writes of different runs under way together, which the journal calls `batch`. The driver carries out what
-    only one of them asks for. With `holds` the first refusal that says nothing of its run alone holds the rest, until
-    `go_on` or `stop`; the `foreground` comes before each piece of the work on the event loop.
+    """Some writes of different runs under way together; the journal knows them by `batch`. The driver carries out the
+    effects. With `holds` the first refusal that other runs may meet too holds the rest, until `go_on` or `stop`. Each
+    piece of work on the event loop gives way to the `foreground`.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Bulk:
         self._holds = holds
         self._foreground = foreground
         self._is_computing = False
-        """Whether a lane works through answers: the others wait, or those that came together are one long piece."""
+        """Whether a lane works through answers. The others wait, so that two of them never make one long piece."""
         self._ready: dict[type[Effect[Any]], deque[_Item]] = {kind: deque() for kinds in _WORK for kind in kinds}
         self._pauses: dict[asyncio.Task[None], _Item] = {}
         self._items: dict[int, _Item] = {}
@@ -147,10 +147,10 @@ class Bulk:
             await self._take_in_all(map(begin, self.saves[start : start + _AT_ONCE]))
 
     async def _take_in_all(self, going_on: Iterable[_Item | None]) -> None:
-        """Work through some changes, None for one that has ended, and take in together what they ask for next.
+        """Work through some changes (None is one that has ended), then queue what they ask for next, all together.
 
-        Keys come in between. Cancelled, it comes to its end all the same: what was answered to a change is known to
-        nobody before.
+        Keys are handled in between. It runs to its end even when it is cancelled: nobody else knows yet what was
+        answered to a change.
         """
         cancelled: asyncio.CancelledError | None = None
         items = []

@@ -75,7 +75,7 @@ class RunWriter(Protocol):
         """POST an action, once."""
 
     async def observe(self, action: ServiceAction, *, before: Mapping[str, Any] | None = None) -> Answer:
-        """Read what an action is about, once; `before` is what was kept before it was sent, None: it was not yet."""
+        """Read the object of an action once. `before` is what was kept when it was sent; None before that."""
 
     def target(self, operation: Operation) -> tuple[str, str]:
         """The method and the address of an update of a run or `act`."""
@@ -172,13 +172,8 @@ class WriteDriver:
         unrecorded = True
         try:
             if save.intent is not None:
-                self.journal.settle(
-                    save.intent.client_request_id,
-                    outcome,
-                    known_by_of(save),
-                    exchange=save.exchange,
-                    words=words_of(save) or "runtui stopped waiting for it.",
-                )
+                request_id, words = save.intent.client_request_id, words_of(save) or "runtui stopped waiting for it."
+                self.journal.settle(Settlement(request_id, outcome, known_by_of(save), save.exchange, words))
             unrecorded = False
         except JournalError:
             pass  # said by `unrecorded`
@@ -213,8 +208,8 @@ class WriteDriver:
             return None
 
     def _store_runs(self, observed: Sequence[tuple[Operation, Mapping[str, Any]]]) -> list[bool]:
-        """Of each thing that was read, whether it could be stored: a full disk must not hide what became of a write. A
-        matter for a thread."""
+        """Store what was read; of each, whether that worked: a full disk must not hide what became of a write. Call it
+        in a thread."""
         try:
             store_observed(self._store, observed)
         except RuntuiError:

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from runtui.domain.rows import short_id, status_word
 from runtui.domain.triage.service_actions import MAKE_RUNS, STATUS, UNDER_WAY, ServiceAction
 from runtui.graph.client import Answer
-from runtui.services.writing.proof import new_runs
+from runtui.services.writing.proof import new_run
 from runtui.services.writing.save import Save
 
 FOLLOW_SECONDS: Final = (1.0, 2.0, 3.0, 5.0, 10.0, 20.0)
@@ -70,8 +70,7 @@ class FollowedRun(NamedTuple):
 
 
 async def followed(client: RunReader, save: Save) -> AsyncIterator[FollowedRun]:
-    """The run of an action that is done, each time that it was read, until it has ended; nothing for an action that
-    makes and stops none."""
+    """Read the run that a done action makes or stops, again and again until it has ended; nothing for other actions."""
     action, intent = save.action, save.intent
     if action is None or intent is None or action.name not in ("cancelProcessing", *MAKE_RUNS):
         return
@@ -83,8 +82,7 @@ async def followed(client: RunReader, save: Save) -> AsyncIterator[FollowedRun]:
         readings += 1
         if not run_id:
             reading = await client.observe(action, before=intent.before)
-            made = new_runs(intent, reading.entity or {})
-            run_id = made[0] if len(made) == 1 else ""
+            run_id = new_run(intent, reading.entity or {})
         run = (await client.peek(action.workflow_id, run_id)).entity if run_id else None
         missed = missed + 1 if run is None else 0
         if run is not None:

@@ -1,9 +1,9 @@
-"""Which run of a workflow an *activate* has started, by what the service shows of the runs that are new since.
+"""Which run of a workflow an *activate* has started, told from the runs that are new since.
 
-Invariant: a run does not say who asked for it, so one proves the action only where no other could be it: on demand, not
-there before, scheduled in WINDOW from the moment of sending on, for exactly the users that were sent, all of them
-known. Every moment is by the service's clock; that of this machine is not asked. As soon as another new run may be it
-too, or another action of this journal may have started that one, nothing is proved.
+Invariant: a run does not say who asked for it. So a run proves the action only if it is on demand, was not there
+before, is scheduled within WINDOW after the action was sent, and is for exactly the users that were sent, all of them
+known. Nothing is proved if a second new run may fit too, or if another action of this journal may have started it.
+Every moment is by the service's clock, never by this machine's.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ TOLERANCE: Final = TICKS_PER_SECOND
 """`Date` counts whole seconds."""
 
 _Claim = Literal["", "may be", "is", "late"]
-"""What a run is to an action: not its run, perhaps its run (more has to be known), as its run would be, or that but for
-the moment at which it began."""
+"""How a run fits an action: "" not at all, "may be" if more has to be known, "is" in everything, "late" in everything
+but the moment at which it began."""
 
 
 class StartedRuns(NamedTuple):

@@ -83,10 +83,10 @@ def shows_some(intent: Intent, entity: Mapping[str, Any]) -> bool:
 
 
 def bears_out(intent: Intent, status: int | None, reading: Answer) -> bool:
-    """Whether a reading bears out a refusal that a copy of the change may have caused: it has other values for all that
-    the change brings.
+    """Whether a reading confirms a refusal (409 or 412) that a copy of the same request may have caused: the run has
+    none of the values that the change brings.
 
-    412 says that the version is gone that the change was made for; a reading of that very version is older than it.
+    After 412 a reading of the version that the change was made for proves nothing: it is older than the refusal.
     """
     entity = reading.entity or {}
     if intent.action:
@@ -97,8 +97,8 @@ def bears_out(intent: Intent, status: int | None, reading: Answer) -> bool:
 
 
 def verdict(entry: Entry, reading: Answer, others: Collection[Entry]) -> Verdict:
-    """What a reading of the run, after the change was sent, proves of a change that no answer vouches for; `others` are
-    the changes of the same run in the journal.
+    """What a reading of the run proves about a change without a trustworthy answer. It was read after the change was
+    sent; `others` are the other changes of that run in the journal.
     """
     entity = reading.entity
     if entity is None:
@@ -112,8 +112,7 @@ def verdict(entry: Entry, reading: Answer, others: Collection[Entry]) -> Verdict
 
 
 def shows_effect(intent: Intent, entity: Mapping[str, Any]) -> bool:
-    """Whether what an action is about, as read afterwards, shows what the action was to bring about and was not there
-    before, or may do so."""
+    """Whether the object of an action, read afterwards, shows an effect that it did not show before, or may show it."""
     match intent.action:
         case "cancelProcessing":
             return entity.get(STATUS) in CANCELED and intent.before.get(STATUS) not in CANCELED
@@ -131,8 +130,11 @@ def shows_effect(intent: Intent, entity: Mapping[str, Any]) -> bool:
 
 
 def new_runs(intent: Intent, entity: Mapping[str, Any], others: Collection[Entry] = ()) -> list[str]:
-    """The ids of the runs that an action has made: of one that reprocesses, those in its scope where they name theirs,
-    but for those that others have made; of one on demand, the one that is proved; of any other, none."""
+    """The ids of the runs that an action may have made; none for an action that makes none.
+
+    An action on demand has at most the one that is proved. One that reprocesses has every run in its scope that was not
+    there before and that no other action has made; a run that names no scope is in any.
+    """
     if intent.action == "activate":
         started = started_runs(intent, entity, others)
         return [started.proof] if started is not None and started.proof else []
@@ -148,6 +150,12 @@ def new_runs(intent: Intent, entity: Mapping[str, Any], others: Collection[Entry
         if run["id"] not in known and is_ours:
             found.append(run["id"])
     return found
+
+
+def new_run(intent: Intent, entity: Mapping[str, Any], others: Collection[Entry] = ()) -> str:
+    """The id of the run that an action has made; empty for none, or where several may be its own."""
+    found = new_runs(intent, entity, others)
+    return found[0] if len(found) == 1 else ""
 
 
 def _action_verdict(entry: Entry, reading: Answer, entity: Mapping[str, Any], others: Collection[Entry]) -> Verdict:

@@ -22,11 +22,11 @@ from runtui.graph.client import Answer
 from runtui.graph.exchange import Exchange
 from runtui.graph.retry import concerns_all
 from runtui.graph.root import run_key
-from runtui.services.journal import Entry, Journal
+from runtui.services.journal import Entry, Journal, Settlement
 from runtui.services.journal_file import broken_journal
 from runtui.services.store import Store
 from runtui.services.writing.drive import RunWriter, store_observed
-from runtui.services.writing.proof import new_runs, verdict
+from runtui.services.writing.proof import new_run, verdict
 
 _logger: Final = logging.getLogger("runtui.reconcile")
 
@@ -180,7 +180,7 @@ class Reconciler:
     def _call_unknown(self, entry: Entry) -> None:
         words = "runtui ended before the answer was there."
         _logger.info("change #%d is unknown: %s", entry.number, words)
-        self._journal.settle(entry.client_request_id, Outcome.UNKNOWN, "", words=words)
+        self._journal.settle(Settlement(entry.client_request_id, Outcome.UNKNOWN, "", words=words))
 
     async def _read_back_all(self, found: list[Entry], first_run: str | None) -> dict[int, Entry]:
         """Read back the runs of the entries that are due, some at once; by number, what became of those."""
@@ -253,18 +253,19 @@ class Reconciler:
         found = verdict(entry, reading, others)
         _logger.info("unknown change #%d, read back: %s", entry.number, "done" if found.is_proof else found.why)
         if found.is_proof:
-            made = new_runs(entry, reading.entity or {}, others)
-            return await self._settle(entry, Outcome.DONE, "read-back", made[0] if len(made) == 1 else "")
+            made = new_run(entry, reading.entity or {}, others)
+            return await self._settle(entry, Outcome.DONE, "read-back", made)
         if found.why in entry.words:
             return entry
         words = f"{entry.words} {found.why}".strip()
-        await asyncio.to_thread(self._journal.settle, entry.client_request_id, Outcome.UNKNOWN, "", words=words)
+        still = Settlement(entry.client_request_id, Outcome.UNKNOWN, "", words=words)
+        await asyncio.to_thread(self._journal.settle, still)
         return await asyncio.to_thread(self._journal.entry, entry.number) or entry
 
     async def _settle(self, entry: Entry, outcome: Outcome, known_by: KnownBy, new_run: str = "") -> Entry:
-        settle, request_id = self._journal.settle, entry.client_request_id
         words = entry.words if known_by == "person" else ""  # why it was in doubt is no trouble of one that is proved
-        await asyncio.to_thread(settle, request_id, outcome, known_by, words=words, new_run=new_run)
+        found = Settlement(entry.client_request_id, outcome, known_by, words=words, new_run=new_run)
+        await asyncio.to_thread(self._journal.settle, found)
         settled = await asyncio.to_thread(self._journal.entry, entry.number) or entry
         self._remember(await asyncio.to_thread(self._journal.unsettled, self._root))
         self.settled[settled.number] = settled

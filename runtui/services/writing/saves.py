@@ -1,7 +1,7 @@
 """Every write of a session: which are on their way, one at a time per run, and none that a screen could cancel.
 
-Invariant: what is sent is the text that was reviewed, byte for byte, and a save ends as done, not done or unknown. What
-happens to one save is in `writing`; here is who may begin, who waits for whom, and who may stop.
+Invariant: what is sent is the text that was reviewed, byte for byte, and a save ends as done, not done or unknown. The
+protocol of one save is in `write`; here is who may begin, who waits for whom, and who may stop.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 class SaveQueue:
     """Owns every write as an asyncio task of its own, apart from any screen.
 
-    `context` says who writes, and where; `refusal`, asked at each submit, why nothing may be written now;
-    `requires_why` whether nothing is written without a reason. Many changes come after the `foreground`; None: nobody
+    `context` says who writes, and where. `refusal` is called at each submit and says why nothing may be written now.
+    With `requires_why` nothing is written without a reason. A bulk change gives way to the `foreground`; None if nobody
     types.
     """
 
@@ -67,7 +67,7 @@ class SaveQueue:
     ) -> Save:
         """Start writing a draft that has changes and no errors; progress is announced by `changed`.
 
-        `undoes` is the journal's number of the entry that it takes back. `fresh` is the reading that the draft was made
+        `undoes` is the journal's number of the entry that it undoes. `fresh` is the reading that the draft was made
         over a moment ago: the run is then not read again before the first try.
 
         Raises:
@@ -83,7 +83,7 @@ class SaveQueue:
     ) -> Bulk:
         """Start writing drafts of different runs, none of which is being changed, side by side, as one bulk change.
 
-        `undoes` are the entries that they take back, one for each; empty for none. With `holds` the first refusal that
+        `undoes` are the entries that they undo, one for each; empty for none. With `holds` the first refusal that
         others may meet as well holds the rest.
 
         Raises:

@@ -49,17 +49,19 @@ async def draft_to_undo(
 
 
 def undo_of(entry: Entry, run: Mapping[str, Any], mode: BodyMode) -> Draft:
-    """The draft that undoes an entry, over a run as it was received; `mode` says what its body holds besides.
+    """The draft that undoes what the service took over of an entry, over a run as it was received; `mode` says what
+    its body holds besides.
 
     Raises:
         UndoError: the run no longer has what the entry wrote, or `why_not` refuses.
     """
     if why := why_not(entry):
         raise UndoError(entry, why)
+    held = {name for name, value in entry.after.items() if EDITABLE_BY_NAME[name].same(value, run.get(name))}
     moved = [
         f"{name} is {json.dumps(run.get(name))} and not {json.dumps(value)}"
         for name, value in entry.after.items()
-        if not EDITABLE_BY_NAME[name].same(value, run.get(name))
+        if name not in held and not (held and EDITABLE_BY_NAME[name].same(entry.before.get(name), run.get(name)))
     ]
     if moved:
         words = f"The run no longer holds what this change wrote: {', '.join(moved)}."

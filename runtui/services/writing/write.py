@@ -26,7 +26,7 @@ from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault, mismatch, perhaps_repeated, refused_action, unconfirmed
 from runtui.graph.retry import Retry, asked_wait, retry_of, wait_of
 from runtui.services.journal import Entry, Intent
-from runtui.services.writing.proof import CAUSED_BY_A_COPY, NO_PROOF, UPDATED, bears_out, new_runs, shows_some, verdict
+from runtui.services.writing.proof import CAUSED_BY_A_COPY, NO_PROOF, UPDATED, bears_out, new_run, shows_some, verdict
 from runtui.services.writing.save import Save, Step
 
 _logger: Final = logging.getLogger("runtui.write")
@@ -129,7 +129,7 @@ Writing: TypeAlias = Generator[Effect[Any], Any, Save]
 
 
 def write(save: Save, now: Callable[[], datetime]) -> Writing:
-    """From the fresh read to the recorded outcome; begins anew while nothing was applied and it makes sense."""
+    """From the fresh read to the recorded outcome; begins again while nothing was applied and a retry makes sense."""
     for attempt in count(1):
         save = yield from _attempt(save, attempt, now)
         if not save.active:
@@ -286,8 +286,7 @@ def _find_out_of_action(
         save = yield from _proved(save, save.fault, intent, answer, reading)
     # A run on demand does not say whose it is: one that an answer makes known could be a colleague's.
     is_told = save.fault is None and (intent.action != "activate" or save.known_by == "read-back")
-    made = new_runs(intent, reading.entity) if is_told else []
-    return save._replace(new_run=made[0] if len(made) == 1 else ""), reading.entity
+    return save._replace(new_run=new_run(intent, reading.entity) if is_told else ""), reading.entity
 
 
 def _read_back(save: Save, fresh: Answer) -> Generator[Effect[Any], Any, Answer | None]:
@@ -331,8 +330,9 @@ def known_by_of(save: Save) -> KnownBy:
 
 
 def words_of(save: Save) -> str:
-    """What went wrong, for the journal; empty when nothing did."""
-    return save.fault.summary if save.fault is not None else ""
+    """What went wrong, or was not taken over, for the journal; empty when nothing did and all was."""
+    told = save._replace(outcome=save.outcome_if_stopped).report
+    return save.fault.summary if save.fault is not None else " ".join(told.reasons()) if save.ignored else ""
 
 
 def _properties(entity: Mapping[str, Any]) -> set[str]:

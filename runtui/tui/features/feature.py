@@ -87,8 +87,8 @@ class Feature:
         only_newest: bool = False,
         wanted: Callable[[News], bool] = lambda _news: True,
     ) -> None:
-        """Have what a service announces heard on the event loop, and awaited there, where it is `wanted`, which is
-        asked at once. With `only_newest` an announcement that waits may be dropped for a newer one.
+        """Call `hear` on the event loop with each announcement of a service, and await it. `wanted` is asked at once,
+        in the service's thread. With `only_newest` an announcement that waits may be dropped for a newer one.
         """
 
         def announce(news: News) -> None:
@@ -98,7 +98,7 @@ class Feature:
         subscribe(announce)
 
     async def attempt(self, work: Awaitable[_T]) -> _T | None:
-        """What comes of some work; what fails is told, and gives None."""
+        """The result of some work; a failure is shown in the status line, and gives None."""
         try:
             return await work
         except RuntuiError as error:
@@ -110,9 +110,9 @@ class Feature:
         return await self.attempt(asyncio.to_thread(call))
 
     def aside(self, work: Awaitable[object], group: str, saying: str = "", *, exclusive: bool = False) -> None:
-        """Do what takes a while beside the screen, with a sentence in the status line meanwhile; what fails is told.
-        For a worker of a group that `awaited` names, the next key waits. An `exclusive` one takes the place of what its
-        group does.
+        """Run some work in a worker, with the sentence `saying` in the status line meanwhile; a failure is shown there.
+        The next key waits for a worker whose group `awaited` names. An `exclusive` worker cancels the others of its
+        group.
         """
         is_under_way = True
         if saying:

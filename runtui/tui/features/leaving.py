@@ -31,9 +31,7 @@ class Leaving(Feature):
         self._is_waiting = False
 
     def leave(self, next_profile: Settings | None) -> None:
-        """Leave once no save is on its way, or when asked a second time; None opens nothing in the place of this
-        session.
-        """
+        """Leave once no save is on its way, or when asked a second time, for another profile or (None) for good."""
         self.next_profile = next_profile
         self.stop_asking_all()
         saves = self._workspace.active_saves

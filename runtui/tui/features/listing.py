@@ -71,7 +71,7 @@ class Listing(Feature):
             self._listing_ended(progress)
         elif progress.finished_at is None and progress.waiting_until != self._waits_until:
             self._waits_until = until = progress.waiting_until
-            again = "The server is busy or out of reach; runtui asks again at"
+            again = f"{progress.waiting_why}; runtui asks again at"
             self._runs.say_when_empty(READING_RUNS if until is None else f"{again} {second_text(until)}.")
         self._chrome.refresh()
 

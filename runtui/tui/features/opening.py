@@ -27,7 +27,7 @@ from runtui.tui.screens.run import TasksView, UsersView
 from runtui.tui.screens.runs import RELOAD_SECONDS
 
 REST: Final = 4
-"""How long parts of a large run are not shown, in times of what showing them took."""
+"""The rest between two parts of a large run, as a multiple of the time that showing the last one took."""
 
 READS_NAMES: Final = "User.ReadBasic.All"
 """The least permission that reads names from the directory."""
@@ -105,7 +105,7 @@ class Opening(Feature):
             self.aside(self._read(run_id), _READING, exclusive=True)
 
     async def _read(self, run_id: str) -> None:
-        """Read what a run did into the store, and show it; what cannot be read is said in its place."""
+        """Read the results of a run into the store, and show them, or why they cannot be read."""
         stored = self._workspace.store.get(run_id)
         words = ""
         try:
@@ -141,7 +141,7 @@ class Opening(Feature):
             self.aside(self._show_part(run_id), _SHOWING)
 
     async def _show_part(self, run_id: str) -> None:
-        """Show what came by now, and rest: showing all that there is takes longer the more there is."""
+        """Show what came so far, then rest: the more there is, the longer it takes to show."""
         if self.users.list.rows and not self.users.progress:
             return  # all of them, as they were before
         self._is_showing = True
@@ -173,7 +173,7 @@ class Opening(Feature):
     # What is shown
 
     async def _show_stored(self, run_id: str, fault: str = "") -> _Known | None:
-        """Show what the store has of a run, where it is still open; `fault` is why it is not as the server has it."""
+        """Show what the store has of a run, if it is still open. `fault` says why that may be outdated."""
         try:
             known = await asyncio.to_thread(self._stored, run_id)
         except RuntuiError as error:

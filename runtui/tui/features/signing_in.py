@@ -149,7 +149,7 @@ class SignInView(ActionView[None]):
         address = self._here(code.verification_uri)
         self._copied = code.user_code
         key = key_of("copy_code")
-        lines = [*self._demo_lines("It approves by itself in a few seconds, or open the page.")]
+        lines = [*self._demo_lines("It ends by itself in a few seconds, or open the page.")]
         lines += [Content("Open on any device:"), content(address, "bold"), Content("and type this code:")]
         self._update("facts", Content("\n").join(lines))
         self._update("address", Content("\n").join([Content(""), _large(code.user_code), Content("")]))
@@ -205,7 +205,7 @@ class SignInView(ActionView[None]):
 
     @property
     def copied(self) -> tuple[str, str]:
-        """What the copy key copies, and what it is: a user code or an address, never a token; nothing before that."""
+        """What the copy key copies, and what that is: a user code or an address, never a token; nothing before that."""
         return self._copied, "Address" if self._page is not None else "Code"
 
     # Drawing

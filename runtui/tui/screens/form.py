@@ -229,7 +229,7 @@ class FormView(ActionView[None]):
         if self.draft is None:
             return
         mode: BodyMode = "changed" if self.draft.mode == "full" else "full"
-        self.editor.replace_draft(self.draft.with_mode(mode))
+        self.editor.replace_draft(self.draft._replace(mode=mode))
         words = "only what changed" if mode == "changed" else "every required property and what changed"
         self.frame.set_status(f"The request carries {words}.")
 

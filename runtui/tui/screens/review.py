@@ -393,8 +393,8 @@ def review_of(
 ) -> Review:
     """What is asked about one draft, or one action of the service.
 
-    `target` is where it would go, as pairs of a name and a value; `undoes` the entry of the journal that it takes back;
-    `hint` what speaks against it; `notes` what follows from an action, in sentences.
+    `target` is where it would go, in pairs of a name and a value; `undoes` is the journal entry that it undoes; `hint`
+    is a warning; `notes` are the consequences of an action, in sentences.
     """
     if isinstance(operation, ServiceAction):
         question = content(f"Review: {operation.words}?")
@@ -404,8 +404,7 @@ def review_of(
         question = Content("Review: send this change?" if undoes is None else f"Undo change #{undoes}?")
         changes = [(each.field.name, value_word(each.before), value_word(each.after)) for each in operation.changes()]
         facts = [*_change_lines(changes), Content(""), *_target_lines(target)]
-        if extra := len(operation.body()) - 1 - len(changes):
-            several = count_words(extra, "unchanged required property", "unchanged required properties")
+        if several := operation.unchanged_words():
             facts.append(Content(f"Also sends {several}; the Request tab has the body."))
     against = (*([hint] if hint else []), *operation.warnings())
     said = _notes_of(operation, against, notes)

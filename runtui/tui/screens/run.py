@@ -14,7 +14,7 @@ from textual.content import Content
 from runtui.domain.columns import LONGEST
 from runtui.domain.results import TaskResult
 from runtui.domain.times import now_ticks
-from runtui.domain.triage.run_users import TASK_COLUMNS, USER_COLUMNS, TaskRow, UserRow
+from runtui.domain.triage.run_users import NO_TASKS, TASK_COLUMNS, USER_COLUMNS, TaskRow, UserRow
 from runtui.tui.resources import READING, Resource, in_memory
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
@@ -29,9 +29,7 @@ USERS: Final[Resource[UserRow, str]] = in_memory(
     "Users", "user", USER_COLUMNS, lambda row: row.id, "The run has no users."
 )
 
-TASKS: Final[Resource[TaskRow, str]] = in_memory(
-    "Tasks", "task", TASK_COLUMNS, lambda row: row.result.id, "No task of this user has begun."
-)
+TASKS: Final[Resource[TaskRow, str]] = in_memory("Tasks", "task", TASK_COLUMNS, lambda row: row.result.id, NO_TASKS)
 
 
 class UsersView(ActionView[None]):

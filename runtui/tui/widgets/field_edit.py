@@ -166,8 +166,8 @@ class LineEdit:
 
     def cursor_cell(self, width: int) -> int:
         """The cell of the cursor in a window of `width` cells, which scrolls no further than it has to."""
-        cell = cell_len(self.text[: self.cursor])
-        self._left = max(cell - width + 1, min(self._left, cell))
+        cell, end = cell_len(self.text[: self.cursor]), cell_len(self.text)
+        self._left = max(cell - width + 1, min(self._left, cell, max(0, end - width + 1)))
         return cell - self._left
 
     def strip(self, width: int, look: EditLook, *, has_keys: bool = True, placeholder: str = "") -> Strip:

@@ -143,7 +143,7 @@ class FilterBar(InputBar):
         self._slip = ""
 
     def on_mount(self) -> None:
-        self.watch(self._box, "selection", self._cursor_moved, init=False)
+        self.watch(self._box, "selection", self._show_hint, init=False)
 
     def open(self) -> None:
         """Show the box and focus it; the next key goes into it already. Lists that nobody filters mount none."""
@@ -250,15 +250,12 @@ class FilterBar(InputBar):
         return candidates(slot, self._resource.fields, counted)
 
     def on_resize(self) -> None:
-        if self.is_open:
-            self._show_hint()
-
-    def _cursor_moved(self) -> None:
-        if self.is_open:
-            self._show_hint()
+        self._show_hint()
 
     def _show_hint(self) -> None:
         """Say what can come next at the cursor, or what is wrong where nothing can."""
+        if not self.is_open:
+            return
         slot = self._slot()
         self._count(slot)
         choice = self._choice
@@ -266,17 +263,14 @@ class FilterBar(InputBar):
         error = self._error
         is_elsewhere = isinstance(error, FilterError) and error.position + error.length < slot.start
         if error is not None and (self._is_refused or is_elsewhere or not found):
-            self._say(self._complaint(self._box.value, error))
+            self._hint.update(self._complaint(self._box.value, error))
         elif found:
-            self._say(self._offer(found, choice.at if choice is not None else None))
+            self._hint.update(self._offer(found, choice.at if choice is not None else None))
         elif self._slip:
             # One line: what the list says below, where it finds nothing, is the whole of it.
-            self._say(content(fit(self._slip, self._room).rstrip(), self.get_visual_style("filter-bar--slip")))
+            self._hint.update(content(fit(self._slip, self._room).rstrip(), self.get_visual_style("filter-bar--slip")))
         else:
-            self._say(content(fit(self._resource.filter_help, self._room).rstrip()))
-
-    def _say(self, words: Content) -> None:
-        self._hint.update(words)
+            self._hint.update(content(fit(self._resource.filter_help, self._room).rstrip()))
 
     @property
     def _room(self) -> int:
@@ -299,8 +293,7 @@ class FilterBar(InputBar):
             self._counted[column] = await asyncio.to_thread(count_values, column)
         except RuntuiError as error:
             self._slip = str(error)
-        if self.is_open:
-            self._show_hint()
+        self._show_hint()
 
     def _offer(self, found: Sequence[Candidate], chosen: int | None) -> Content:
         """Candidates in one line, as many as fit, from the first on or so that the chosen one is among them."""

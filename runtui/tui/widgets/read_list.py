@@ -45,8 +45,7 @@ class ReadList(RowList[RowT, RowId]):
         self._filter: CellFilter[RowT] = cell_filter(resource.columns)("")
         self._cells: Sequence[Mapping[str, str]] = ()
         """What the filter looks at; empty until there is one."""
-        first = next((column for column in resource.columns if column.key == sort), None)
-        self.order = self._first_order = natural_order(first) if first is not None else Order()
+        self.order = self._first_order = natural_order(resource.by_key[sort]) if sort else Order()
         self.sort_by = self._sort_by
         self._empty_words = READING
 
@@ -66,7 +65,7 @@ class ReadList(RowList[RowT, RowId]):
         return shown._replace(columns=self.with_more(shown.columns), first=first)
 
     def _count_values(self, key: str) -> Sequence[ValueCount]:
-        return next((count_cells(column, self.rows) for column in self.resource.columns if column.key == key), ())
+        return count_cells(self.resource.by_key[key], self.rows)
 
     def begin(self, empty: str) -> None:
         """Show nothing yet: other rows will come. No filter, no marks, the first order."""

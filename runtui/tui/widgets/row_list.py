@@ -97,15 +97,14 @@ class RowList(Widget, Generic[RowT, RowId]):
 
     def choose(self, keys: Sequence[str]) -> None:
         """Show the columns of these keys; without the flexible one among them those that the width has room for."""
-        known = {column.key: column for column in self.resource.columns}
+        known = self.resource.by_key
         keys = tuple(key for key in keys if key in known)
         self.chosen = keys if any(known[key].flexible for key in keys) else ()
         self.set_columns(self.arranged())
 
     def arranged(self) -> Arrangement[RowT]:
         """The columns as they are to stand, scrolled as they are."""
-        by_key = {column.key: column for column in self.resource.columns}
-        shown = tuple(by_key[key] for key in self.chosen) or self.resource.columns
+        shown = tuple(self.resource.by_key[key] for key in self.chosen) or self.resource.columns
         return Arrangement(shown, self._needs, bool(self.chosen), self.table.arrangement.first)
 
     def measure(self, rows: Sequence[RowT]) -> None:
@@ -145,11 +144,8 @@ class RowList(Widget, Generic[RowT, RowId]):
         if filter_text and not view:
             parts += [Content("  /"), content(filter_text, "$text-accent")]
         key, descending = self._header.sort
-        parts += [
-            Content(f"  {column.order_name or column.name} {'↓' if descending else '↑'}")
-            for column in self.resource.columns
-            if column.key == key
-        ]
+        if (column := self.resource.by_key.get(key)) is not None:
+            parts.append(Content(f"  {column.order_name or column.name} {'↓' if descending else '↑'}"))
         if marks := self.table.marks:
             parts.append(Content(f"  {MARKED.sign} {len(marks)} {MARKED.words}"))
         return Content("").join(parts)
@@ -174,7 +170,7 @@ class RowList(Widget, Generic[RowT, RowId]):
         if event.key == self.order.key:
             self.action_reverse()
         else:
-            self.sort_by(next(natural_order(column) for column in self.resource.columns if column.key == event.key))
+            self.sort_by(natural_order(self.resource.by_key[event.key]))
 
     def scrolled(self, columns: int) -> Arrangement[RowT]:
         """The columns in sight, scrolled to the right by so many."""

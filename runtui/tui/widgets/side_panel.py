@@ -150,7 +150,7 @@ class SidePanel(Pane):
         self.tab: Tab = "run"
         self.cursor_run = ""
         """The id of the run under the cursor; empty where there is none."""
-        self._pages: dict[Tab, Page] = {"run": Page(), **NOTHING_SENT}
+        self._pages: dict[Tab, Page] = {"run": Page(), **NOTHING_SENT, "log": Page()}
         self._active = False
         self._drawn: tuple[Tab, int] | None = None
         """The tab that is drawn, and the width for which; None when its page is another one by now."""
@@ -186,7 +186,7 @@ class SidePanel(Pane):
     @property
     def shows_another_run(self) -> bool:
         """Whether the page in sight is about another run than the one under the cursor, as its second line says."""
-        about = self._pages[self.tab].about if self.tab != "log" else NOTHING_NAMED
+        about = self._pages[self.tab].about
         return bool(about.run_id) and about.run_id != self.cursor_run
 
     def show_log(self, exchanges: Iterable[Exchange]) -> None:
@@ -272,7 +272,7 @@ class SidePanel(Pane):
 
     def _show_about(self) -> None:
         """What the page in sight is about; of another run than the one under the cursor that is said."""
-        about = self._pages[self.tab].about if self.tab != "log" else NOTHING_NAMED
+        about = self._pages[self.tab].about
         room = self._about.size.width or self._width - 2
         most = room // 2
         if about.at_right == short_id(about.run_id):

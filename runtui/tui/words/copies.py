@@ -157,26 +157,16 @@ def row_choice(columns: Sequence[Column[RowT]], row: RowT) -> CopyChoice:
 
 def request_ids_choice(entries: Iterable[Entry], exchanges: Iterable[Exchange]) -> CopyChoice:
     """The ids that the service knows requests by: those of the journal, and of this session's other requests."""
-    lines = {
-        entry.client_request_id: _request_line(
-            entry.opened_at, entry.method, entry.status, entry.request_id, entry.client_request_id
-        )
-        for entry in entries
-        if not entry.damage
-    }
+    lines = {entry.client_request_id: _request_line(entry.opened_at, entry) for entry in entries if not entry.damage}
     for exchange in exchanges:
-        lines.setdefault(
-            exchange.client_request_id,
-            _request_line(
-                exchange.started_at, exchange.method, exchange.status, exchange.request_id, exchange.client_request_id
-            ),
-        )
+        lines.setdefault(exchange.client_request_id, _request_line(exchange.started_at, exchange))
     return text_choice(
         "request ids", "Request ids", "\n".join(lines.values()), refusal="No request about it is known here."
     )
 
 
-def _request_line(sent: datetime, method: str, status: int | None, request_id: str, own_id: str) -> str:
-    ids = [("request-id", request_id), ("client-request-id", own_id)]
+def _request_line(sent: datetime, request: Entry | Exchange) -> str:
+    ids = [("request-id", request.request_id), ("client-request-id", request.client_request_id)]
     told = " ".join(f"{name} {code_span(value)}" for name, value in ids if value)
-    return f"{sent:%Y-%m-%dT%H:%M:%SZ} {method} {status if status is not None else 'no answer'} {told}"
+    status = request.status if request.status is not None else "no answer"
+    return f"{sent:%Y-%m-%dT%H:%M:%SZ} {request.method} {status} {told}"

@@ -70,8 +70,8 @@ def sent_page(exchange: Exchange) -> Page:
 
 
 def exchange_page(exchange: Exchange, fault: Fault | None = None) -> Page:
-    facts = [*_answer_facts(exchange), Fact(exchange.url, "$text-muted"), *_fault_facts(fault)]
-    return Page(tuple(facts), exchange.body_text)
+    why = [] if fault is None else [Fact(fault.title, "bold $text-error"), *_reasons(fault)]
+    return Page((*_answer_facts(exchange), Fact(exchange.url, "$text-muted"), *why), exchange.body_text)
 
 
 def save_page(save: Save, now: datetime) -> Page:
@@ -80,8 +80,8 @@ def save_page(save: Save, now: datetime) -> Page:
     if save.outcome is None:
         waits = [Fact(wait_sentence(save, now), "$text-warning")] if save.step is Step.PAUSED else []
         method = "PATCH" if save.action is None else "POST"
-        body = save.operation.body_text()
-        return Page((Fact(f"{method}: {save.step.value}…", "bold"), *waits), body, changed)
+        facts = [Fact(f"{method}: {save.step.value}…", "bold"), *waits]
+        return Page(tuple(facts), save.operation.body_text(), changed)
     told = save.report
     facts = [Fact(told.heading, _OUTCOME_STYLE[save.outcome]), *(Fact(reason) for reason in told.reasons())]
     if save.action is not None:
@@ -90,7 +90,7 @@ def save_page(save: Save, now: datetime) -> Page:
         facts.insert(2, Fact(f"→ new run {save.new_run}; {key_of('new_run')} goes there", "$text-accent"))
     if save.conflicts:
         facts += [Fact(f"yours: {item.field.name}: {value_word(item.ours)}") for item in save.conflicts]
-    facts += _reasons(save.fault)
+    facts += _reasons(save.fault and save.fault._replace(hint=_next_step(save)))
     if save.outcome is Outcome.UNKNOWN:
         facts.append(Fact(f"→ {checked_again()}", "$text-accent"))
     if save.row_is_stale:
@@ -117,16 +117,22 @@ def save_words(save: Save) -> str:
     if save.action is not None:
         return write_words.action_ended(save)
     if save.outcome is Outcome.DONE:
-        return report.sentences(told.heading, "" if save.ignored else short_change(changes), *told.reasons())
+        taken = [change for change in changes if change.field.name not in save.ignored]
+        return report.sentences(told.heading, short_change(taken), *told.reasons())
     kept = "The draft is kept." if save.undoes is None else ""
-    hint = save.fault.hint if save.fault is not None and not save.stopped else ""
     if save.outcome is Outcome.UNKNOWN:
-        return report.sentences(told.heading, *told.reasons(), kept, checked_again(), hint)
-    if save.fault is not None and save.fault.title == NOT_OFFERED.title and not save.stopped:
-        return report.sentences(told.heading, *told.reasons(), write_words.action_instead(changes), kept, told.message)
+        return report.sentences(told.heading, *told.reasons(), kept, checked_again(), _next_step(save))
+    return report.sentences(told.heading, *told.reasons(), _next_step(save), kept, told.message)
+
+
+def _next_step(save: Save) -> str:
+    """What a person does after a save that is not known to be done; empty where that is nothing."""
     if save.conflicts and save.undoes is None:
-        hint = f"{key_of('edit')} on the run resolves the conflict."
-    return report.sentences(told.heading, *told.reasons(), hint, kept, told.message)
+        return f"{key_of('edit')} on the run resolves the conflict."
+    if save.fault is None or save.stopped:
+        return ""
+    is_offered = save.fault.title != NOT_OFFERED.title
+    return save.fault.hint if is_offered else write_words.action_instead(save.operation.changes())
 
 
 def checked_again() -> str:
@@ -145,7 +151,7 @@ def short_change(changes: Sequence[Change]) -> str:
 def entry_response_page(entry: Entry) -> Page:
     """An entry of the journal: how it ended, how that is known, and the answer."""
     if entry.damage:
-        return Page((Fact(damage_sentence(entry), "$text-warning"),), "", frozenset())
+        return Page((Fact(damage_sentence(entry), "$text-warning"),))
     style = _OUTCOME_STYLE[entry.outcome] if entry.outcome is not None else "bold"
     facts = [Fact(entry.report.heading, style), *(Fact(words) for words in entry.change_words() if entry.action)]
     if entry.status is not None:
@@ -155,9 +161,8 @@ def entry_response_page(entry: Entry) -> Page:
         facts.append(Fact(entry.words))
     if entry.sends > 1:
         facts.append(Fact(f"It was sent {entry.sends} times, under one ETag."))
-    if entry.undone_by is not None:
-        facts.append(Fact(f"undone by #{entry.undone_by}"))
     facts += _labelled(
+        ("undone by", f"#{entry.undone_by}" if entry.undone_by is not None else ""),
         ("undoes", f"#{entry.undoes}" if entry.undoes is not None else ""),
         ("sent", _local(entry.opened_at)),
         ("ended", _local(entry.ended_at)),
@@ -324,8 +329,8 @@ def _times(values: Mapping[str, object], now: int) -> Iterator[Fact]:
 
 
 def task_page(run_id: str, name: str, row: TaskRow | None, now: int, where: str = "") -> Page:
-    """What one task of a run did for a user, at `now` (ticks), what to check where that is in doubt, and the object as
-    received; `where` is what is named beside the task in place of the user.
+    """What one task of a run did for a user, what to check if that is in doubt, and the object as received. `now` is in
+    ticks; `where` is named beside the task, instead of the user.
     """
     if row is None:
         return none_selected("task")
@@ -348,19 +353,12 @@ def task_page(run_id: str, name: str, row: TaskRow | None, now: int, where: str 
 
 def _answer_facts(exchange: Exchange) -> list[Fact]:
     took = f"{exchange.seconds * 1000:.0f} ms" if exchange.seconds is not None else "no time known"
-    facts = [Fact(f"{exchange.answer or 'no answer'}   {exchange.method}   {took}", "bold")]
-    for name, value in (
+    ids = _labelled(
         ("request-id", exchange.request_id),
         ("client-request-id", exchange.client_request_id),
         ("Date", exchange.response_header("date")),
-    ):
-        if value:
-            facts.append(Fact(f"{name} {value}", "$text-muted"))
-    return facts
-
-
-def _fault_facts(fault: Fault | None) -> list[Fact]:
-    return [] if fault is None else [Fact(fault.title, "bold $text-error"), *_reasons(fault)]
+    )
+    return [Fact(f"{exchange.answer or 'no answer'}   {exchange.method}   {took}", "bold"), *ids]
 
 
 def _reasons(fault: Fault | None) -> list[Fact]:

@@ -78,6 +78,12 @@ def run_has_changed(before: Draft, draft: Draft, disputed: Sequence[Conflict]) -
     return " ".join(words)
 
 
+def sent_from(workspace: Workspace) -> tuple[tuple[str, str], ...]:
+    """Whose tenant a change goes to, and the account that it goes out under, for its review."""
+    account = workspace.sign_in.state.account if workspace.sign_in is not None else None
+    return ("tenant", workspace.settings.tenant), *([("account", account.username)] if account is not None else [])
+
+
 def nothing_left_to_send() -> str:
     """Every edit of a draft has come true on the server."""
     return "The run already has every value of your draft; there is nothing to send."
@@ -134,8 +140,7 @@ def changes_found(entries: Collection[Entry]) -> str:
         return ""
     done = sum(entry.outcome is Outcome.DONE for entry in entries)
     unknown = sum(not entry.is_settled for entry in entries)
-    parts = [f"{done} done, seen on read-back"] if done else []
-    parts += [f"{unknown} unknown"] if unknown else []
+    parts = [f"{done} done, seen on read-back"] * bool(done) + [f"{unknown} unknown"] * bool(unknown)
     changes = count_words(len(entries), "change")
     return f"{changes} of an earlier session: {'; '.join(parts)}. {key_of('journal')} shows the journal."
 

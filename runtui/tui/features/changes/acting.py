@@ -27,6 +27,7 @@ from runtui.domain.triage.service_actions import (
 )
 from runtui.services.store import EVERY_RUN, Person, StoredRun, workflow_of
 from runtui.services.triage.people import find_user
+from runtui.tui.actions import NO_RUN
 from runtui.tui.features.changes.bulk_editing import BulkEditing
 from runtui.tui.features.changes.bulk_sending import BulkSending
 from runtui.tui.features.changes.editing import Editing
@@ -67,7 +68,7 @@ class Acting(Feature):
                 await self._choose(count_words(len(marks), "run"), choices)
             return
         if (run_id := self._chrome.hold_run()) is None:
-            self._chrome.front.set_status("There is no run under the cursor.", "warning")
+            self._chrome.front.set_status(NO_RUN, "warning")
             return
         if (stored := self._chrome.listed(run_id)) is None:
             return

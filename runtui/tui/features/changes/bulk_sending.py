@@ -77,7 +77,7 @@ class BulkProgress:
 
     @property
     def is_undo(self) -> bool:
-        """Whether it takes other changes back."""
+        """Whether it undoes other changes."""
         return self.bulk.saves[0].undoes is not None
 
     @property
@@ -211,8 +211,8 @@ class BulkSending(Feature):
         run_ids: Collection[str],
         draw_up: Callable[[Sequence[MarkedRun], Collection[str], Collection[str]], BulkDraft],
     ) -> BulkDraft | None:
-        """What is drawn up from some runs as they are in the list, the ids of those with a change in progress, and the
-        ids of those that are no longer listed; None where they cannot be read."""
+        """Call `draw_up` with the runs as listed, the ids of those with a change in progress, and the ids of those no
+        longer listed; None if they cannot be read."""
 
         def from_list() -> BulkDraft:
             runs = {run.run_id: run for run in marked_runs(self._workspace, run_ids)}
@@ -222,8 +222,8 @@ class BulkSending(Feature):
         return await self.in_thread(from_list)
 
     async def ask(self, bulk: BulkDraft, hint: str | None = None, *, sent: Callable[[], None] = lambda: None) -> None:
-        """Ask whether to send these drafts or actions; `hint` speaks against it, None: what does against a change.
-        `sent` is called once they are on their way."""
+        """Ask whether to send these drafts or actions. `hint` is a warning; None for the one about changes. `sent` is
+        called once they are on their way."""
         if not bulk.drafts:
             words = f"There is nothing to send: {bulk.left_out_words() or 'no run is chosen'}."
             self._chrome.set_status(words, "warning")
@@ -235,10 +235,8 @@ class BulkSending(Feature):
 
         workspace, first = self._workspace, bulk.drafts[0]
         method, url = workspace.client.target(first)
-        account = workspace.sign_in.state.account if workspace.sign_in is not None else None
         target = (
-            ("tenant", workspace.settings.tenant),
-            *([("account", account.username)] if account is not None else []),
+            *write_words.sent_from(workspace),
             ("requests", f"{len(bulk.drafts)}, the first: {method} {url}"),
         )
         hint = sign_in_words.cannot_write(workspace.sign_in) if hint is None else hint
@@ -248,7 +246,7 @@ class BulkSending(Feature):
         self.show_request()
 
     def show_request(self) -> None:
-        """Have the panel show the first request: it is another run's, so its tab comes forward once it is there."""
+        """Show the first request in the panel. It is of another run, so its tab comes forward only now."""
         self._chrome.front.view.show_in(self._chrome.panel)
         self._chrome.panel.bring_forward("request")
         self._chrome.refresh()
@@ -395,7 +393,7 @@ class BulkSending(Feature):
             await self.ask(bulk)
 
     async def _again(self, operations: Mapping[str, Operation]) -> BulkDraft | None:
-        """The same values over the runs as they are now, or the same actions; `operations` are by run id."""
+        """Draw up the same values, or the same actions, for the runs as they are now; `operations` are by run id."""
         actions = {run_id: action for run_id, action in operations.items() if isinstance(action, ServiceAction)}
         if actions:
             return await self.drawn_up(actions, partial(actions_of, lambda _, run_id: actions[run_id]))

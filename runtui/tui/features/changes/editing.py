@@ -52,7 +52,7 @@ class Merge(NamedTuple):
 
 
 class ConflictView(ActionView[Merge]):
-    """Shows one draft against the run as it is by now; what was typed is chosen first.
+    """Shows a draft and the run as it is now; at first the typed values are chosen.
 
     Args:
         draft: The draft as it was left.
@@ -334,8 +334,8 @@ class Editing(Feature):
     ) -> None:
         """Ask whether to send a draft or an action.
 
-        The arguments are those of `review_of`, but `hint` may be None: what speaks against a change of a run. `people`
-        are those for whom it is, as pairs of what they are and who.
+        The arguments are those of `review_of`. A `hint` of None stands for the warning about changes; `people` are
+        those whom an action is for, as pairs such as ("user", name).
         """
 
         def answered(why: str | None) -> None:
@@ -345,13 +345,11 @@ class Editing(Feature):
         from runtui.tui.screens.review import review_of
 
         method, url = self._workspace.client.target(draft)
-        account = self._workspace.sign_in.state.account if self._workspace.sign_in is not None else None
         target = (
             ("workflow", self._workflow_name(draft)),
             *([("run", draft.run_id)] if draft.run_id != draft.workflow_id else []),
             *people,
-            ("tenant", self._workspace.settings.tenant),
-            *([("account", account.username)] if account is not None else []),
+            *write_words.sent_from(self._workspace),
             ("request", f"{method} {url}"),
         )
         review = review_of(
@@ -406,10 +404,10 @@ class Editing(Feature):
             await self.open(save.run_id)
 
     def _is_looking_at(self, run_id: str) -> bool:
-        """Whether the person still waits before this run: only then may its values in conflict take the screen.
+        """Whether the cursor is still on this run: only then may its values in conflict take the screen.
 
-        No key of the list does harm there: what is chosen is not sent before another `y` in the review. A run that the
-        filter hides since it changed has no row to wait at.
+        A key that was meant for the list does no harm there: nothing is sent without another `y` in the review. A run
+        that the filter hides since it changed has no row for the cursor, and counts too.
         """
         view = self._chrome.front.view
         if view.list is None or not self._chrome.is_in_front(view) or self._chrome.app.focused is not view.list.table:
@@ -431,7 +429,7 @@ class Editing(Feature):
     def _is_moved(self, save: Save) -> bool:
         """Whether a change has moved the row under the cursor to others of its status."""
         is_seen = self._chrome.front.view is self._runs and self._runs.run_id == save.run_id
-        return is_seen and any(change.field.name == STATUS for change in save.operation.changes())
+        return is_seen and STATUS in {change.field.name for change in save.operation.changes()} - {*save.ignored}
 
     # Drafts
 

@@ -21,7 +21,7 @@ from runtui.services.workspace import Workspace
 from runtui.services.writing.drive import store_observed
 from runtui.services.writing.follow import FollowedRun, followed
 from runtui.services.writing.save import Save
-from runtui.tui.actions import ActionContext
+from runtui.tui.actions import NO_RUN, ActionContext
 from runtui.tui.features.changes.bulk_sending import BulkSending
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.features.opening import Opening
@@ -78,11 +78,11 @@ class Following(Feature):
             self._chrome.front.set_status("No run is known to be started on demand by you.", "warning")
 
     async def action_new_run(self) -> None:
-        """Go to the run that reprocesses the one at hand, as this session or the journal knows it, else to the one that
-        this session started on demand; where neither is known, the service is asked."""
+        """Go to the run that reprocesses the one at hand, if this session or the journal knows it, else to the run that
+        this session started on demand. If neither is known, ask the service."""
         stored = self._workspace.store.get(self._chrome.hold_run() or "")
         if stored is None:
-            self._chrome.front.set_status("There is no run under the cursor.", "warning")
+            self._chrome.front.set_status(NO_RUN, "warning")
         else:
             await self._go_on_from(stored.raw["id"], stored.workflow_id)
 
@@ -108,7 +108,7 @@ class Following(Feature):
         return made if made and self._workspace.store.get(made) is not None else ""
 
     async def _look_for_new_runs(self, action: ServiceAction) -> None:
-        """Ask the service by which runs one was reprocessed, and go there, where the person still waits for it."""
+        """Ask the service which runs reprocess this one, and go there if the person still waits for it."""
         view, client, store = self._chrome.front.view, self._workspace.client, self._workspace.store
         answer = await client.observe(action)
         if answer.entity is None:
@@ -156,7 +156,7 @@ class Following(Feature):
                 yield found
 
     async def _follow(self, save: Save) -> None:
-        """Show a run as it goes on, and tell its end; what comes before that only where nothing else was said."""
+        """Show how a run goes on, and say when it ends; before that, speak only if the status line is free."""
         status = ""
         async for found in self._readings(save):
             await asyncio.to_thread(self._workspace.store.put_run, save.operation.workflow_id, found.run)

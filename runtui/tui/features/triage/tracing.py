@@ -175,15 +175,17 @@ class PersonView(ActionView[None]):
             self.post_message(self.Changed())
 
     def title(self) -> Content:
-        name = triage_words.person_name(self.person) if self.person is not None else ""
-        return self.list.heading(name, self._reading)
+        return self.list.heading(self._person_name, self._reading)
+
+    @property
+    def _person_name(self) -> str:
+        return triage_words.person_name(self.person) if self.person is not None else ""
 
     def show_in(self, panel: Panel) -> None:
-        row, name = self.row, triage_words.person_name(self.person) if self.person is not None else ""
-        if row is None:
+        if (row := self.row) is None:
             panel.show_page(none_selected("task"))
         else:
-            panel.show_page(pages.task_page(row.run_id, name, row.row, now_ticks(), row.workflow_name))
+            panel.show_page(pages.task_page(row.run_id, self._person_name, row.row, now_ticks(), row.workflow_name))
 
 
 _READING: Final = "read a person"
