@@ -19,7 +19,6 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, Protocol
 
 from runtui.announcer import Announcer
-from runtui.domain.report import wait_reason
 from runtui.domain.rows import storable
 from runtui.domain.text import fit_cells, visible
 from runtui.domain.times import TICKS_PER_SECOND, UNIX_EPOCH_TICKS
@@ -107,8 +106,8 @@ class Progress(NamedTuple):
     """The workflows that the last listing could not read, beside those it read."""
     waiting_until: datetime | None = None
     """When the listing goes on (UTC), while it waits before it asks again."""
-    waiting_why: str = ""
-    """Why it waits, without a full stop."""
+    waiting: str = ""
+    """`Wait.words` meanwhile."""
 
     @property
     def complaint(self) -> RuntuiError | None:
@@ -404,8 +403,7 @@ class Refresh:
                     await self._nudge.wait()
 
     def _tell_wait(self, wait: Wait | None) -> None:
-        why = wait_reason(wait.exchange.status, wait.asked_seconds) if wait is not None else ""
-        self._say(waiting_until=wait and wait.until, waiting_why=why)
+        self._say(waiting_until=wait and wait.until, waiting=wait.words if wait is not None else "")
 
     def _say(self, **facts: Any) -> None:
         self.progress = self.progress._replace(**facts)
