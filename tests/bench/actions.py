@@ -7,6 +7,7 @@ between two marks of synchronised output; the panel follows a cursor by itself, 
 from __future__ import annotations
 
 import argparse
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +26,9 @@ MOST_RATIO: Final = 1.15
 
 LITTLE: Final = 24
 """Bytes beside which that is not asked: those that lead to a place and back."""
+
+_CLIPBOARD: Final = re.compile(rb"\x1b\]52;[^\x07\x1b]*(?:\x07|\x1b\\)")
+"""What goes to the clipboard (OSC 52): it changes no cell."""
 
 _CHANGE: Final = "e enter c enter ctrl+s y"
 _BULK: Final = "space space e enter c enter ctrl+s 2 enter"
@@ -118,7 +122,7 @@ def sent_by(terminal: PtyProbe, action: Action, keys: str | None = None) -> Sent
     terminal.press(key_text(action.keys[0]))
     terminal.wait_for_bytes(seen)
     terminal.wait_until_quiet(FOLLOWED_SECONDS)
-    sent = bytes(terminal.received[seen:])
+    sent = _CLIPBOARD.sub(b"", bytes(terminal.received[seen:]))
     frames = sent.count(b"\x1b[?2026h")
     marks = frames * len("\x1b[?2026h\x1b[?2026l")
     return Sent(action.id, frames, len(sent) - marks, bytes_of_change(before, terminal.cells()))
