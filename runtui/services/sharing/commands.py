@@ -62,7 +62,7 @@ def request_of(exchange: Exchange) -> SharedRequest:
 
 
 def curl(request: SharedRequest) -> str:
-    """Return a curl command for a POSIX shell. It reads the token from the variable TOKEN and shows response headers."""
+    """Return a curl command for a POSIX shell. It takes the token from the variable TOKEN and shows the headers."""
     # --globoff takes brackets in a URL literally; --data-raw takes a leading @ literally.
     words = ["curl", "--globoff", "--include", "--request", shlex.quote(request.method), shlex.quote(request.url)]
     words += ["--header", f'"Authorization: Bearer {TOKEN_VARIABLE}"']
