@@ -28,8 +28,8 @@ MOST_DETAILS = 50
 class Fault(NamedTuple):
     """What went wrong with one request: `title` in a few words, `message` in sentences, `hint` as the next step.
 
-    `code` is Graph's own error code ("" when it gave none). `details` are (target, message) pairs; a target names the
-    property that the server refuses, where it says so.
+    `code` is Graph's own error code ("" when it gave none). `details` are (target, message) pairs of what the message
+    does not tell; a target names the property that the server refuses, where it says so.
     """
 
     title: str
@@ -338,6 +338,8 @@ def _fault(exchange: Exchange, words: FaultText, outcome: Outcome, error: dict[s
     message = said or words.message
     if words is NOT_OFFERED and said:
         message = f"{words.message} The server says: {said}"
+    told = {"", *re.findall(r"\w+", message)}
+    more = (pair for pair in _details(error) if pair[0] not in told or pair[1] not in message) if error else ()
     return Fault(
         title=words.title,
         message=redact(message),
@@ -345,7 +347,7 @@ def _fault(exchange: Exchange, words: FaultText, outcome: Outcome, error: dict[s
         outcome=outcome,
         status=exchange.status,
         code=_text(error.get("code")) if error else "",
-        details=tuple(islice(_details(error), MOST_DETAILS)) if error else (),
+        details=tuple(islice(more, MOST_DETAILS)),
         request_id=exchange.request_id or (_inner_request_id(error) if error else ""),
         client_request_id=exchange.client_request_id,
     )

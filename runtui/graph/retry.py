@@ -27,7 +27,8 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Final, NamedTuple
 
-from runtui.domain.report import Outcome
+from runtui.domain.report import Outcome, wait_reason
+from runtui.domain.times import second_text
 from runtui.graph.exchange import Exchange, FailureKind, http_date
 
 _logger: Final = logging.getLogger("runtui.graph")
@@ -87,6 +88,12 @@ class Wait(NamedTuple):
     asked_seconds: float | None = None
     """What the server asks for, where that is longer."""
 
+    @property
+    def words(self) -> str:
+        """Why nothing is asked now, and when it is again, as a sentence."""
+        why = wait_reason(self.exchange.status, self.asked_seconds)
+        return f"{why}; runtui asks again at {second_text(self.until)}."
+
 
 class Backoff:
     """The waits of those who ask one service side by side, none of which is longer than `longest` seconds.
@@ -109,8 +116,7 @@ class Backoff:
         _logger.info("wait %.1f s after try %d of #%d (%s)", seconds, tries, exchange.number, exchange.status)
         if end > max(self._ends.values(), default=0.0):
             asked = asked_wait(exchange, now) or 0.0
-            until = now + timedelta(seconds=seconds)
-            self._tell(Wait(exchange, seconds, until, asked if asked > seconds else None))
+            self._tell(Wait(exchange, seconds, now + timedelta(0, seconds), asked if asked > seconds else None))
         self._ends[who] = max(end, self._ends.get(who, 0.0))
 
     async def over(self, who: Pace) -> None:

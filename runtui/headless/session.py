@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from runtui.command_line import SessionSpec, token_source
-from runtui.domain.report import length_words, wait_sentence
+from runtui.domain.report import wait_sentence
 from runtui.errors import ExitCode, RuntuiError
 from runtui.graph.batch import MOST_BATCHED
 from runtui.graph.client import Answer
@@ -95,14 +95,12 @@ async def list_all(
     Raises:
         RuntuiError: nothing could be read.
     """
-    announced: datetime | None = None
+    announced = ""
 
     def tell_wait(progress: Progress) -> None:
         nonlocal announced
-        if (until := progress.waiting_until) is not None and until != announced:
-            announced = until
-            seconds = max(0.0, (until - datetime.now(UTC)).total_seconds())
-            narrate(f"{progress.waiting_why}; next request in {length_words(seconds)}.")
+        if progress.waiting != announced and (announced := progress.waiting):
+            narrate(announced)
 
     try:
         await asyncio.to_thread(workspace.triage.follow)

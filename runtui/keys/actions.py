@@ -1,7 +1,7 @@
-"""Every action, declared once: its names, its keys, its words and what it needs. No screen is known here.
+"""The action registry: the name, keys, words and needs of every action. It imports no screen.
 
 Invariant: keys, hint line, palette, help, `[keys]` of config.toml and the README's table come from `ACTIONS` alone.
-Actions that mean the same share a name, and a letter belongs to one name: it means one thing on every screen.
+Actions with the same meaning share a name, and a letter belongs to one name: it means one thing on every screen.
 """
 
 from __future__ import annotations
@@ -77,10 +77,10 @@ VIEWS: Final[dict[Scope, tuple[Scope, ...]]] = {
     "people": ("question",),
     "sign_in": (),
 }
-"""The scope of each view of a frame, and those that it has in common with others."""
+"""The scope of each view, and the shared scopes that it includes."""
 
 TYPING: Final[frozenset[Scope]] = frozenset({"edit", "values", "filter", "search", "people", "line"})
-"""The scopes in which an input has the focus: a letter there is text."""
+"""The scopes in which an input has the focus, so that a letter is text."""
 
 _WITHOUT_LINES: Final = TYPING | {"review", "question"}
 
@@ -96,7 +96,7 @@ PLACES: Final[tuple[frozenset[Scope], ...]] = (
     frozenset({"page"}),
     frozenset({"values"}),
 )
-"""The scopes whose keys work at the same time."""
+"""The sets of scopes whose keys work at the same time."""
 
 Need = Literal[
     "", "run", "row", "list", "marks", "writing", "editing", "own change", "new run", "form", "valid change",
@@ -104,7 +104,7 @@ Need = Literal[
     "undoable entry", "unknown entry", "checkable entry", "profiles", "account", "signed in", "signed out",
     "no sign-in", "code", "demo", "search", "shell",
 ]  # fmt: skip
-"""What has to be there before an action can run; `tui.actions.why_not` says what is missing."""
+"""The condition for an action to run; `tui.actions.why_not` says what is missing."""
 
 MEANINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "filter": ("slash", "f7"),
@@ -121,7 +121,7 @@ MEANINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "choose": ("enter",),
     "export": ("E",),
 }
-"""What actions of several scopes mean, and the default keys of it."""
+"""Meanings that actions of several scopes share -> their default keys."""
 
 
 class Action(NamedTuple):
@@ -130,24 +130,24 @@ class Action(NamedTuple):
     id: str
     scope: Scope
     bound: str | tuple[str, ...]
-    """What it means, with those keys; or default keys of its own, as Textual names them, the one to show first."""
+    """A key of MEANINGS; or its own default keys in Textual's names, the one to show first."""
     label: str
     """One or two words for the hint line."""
     help: str
     """One sentence for help and palette."""
     weight: int = 0
-    """Its place in the hint line, the largest first; 0 keeps it out."""
+    """Its rank in the hint line, the largest first; 0 keeps it out."""
     needs: Need = ""
     meaning: str = ""
-    """What it means as well, although its keys are its own; empty where that is nothing that others mean."""
+    """A name that it shares with other actions although it has its own keys; empty if it shares none."""
     call: str = ""
-    """The Textual action to run, where that is not the one named by the id."""
+    """The Textual action to run; empty for the one named by the id."""
     hinted: Need = ""
-    """What has to be there besides for the hint line to show it; the key does not need it."""
+    """A further condition for the hint line to show it; its key works without that."""
 
     @property
     def is_alone(self) -> bool:
-        """Whether it goes by its own name."""
+        """True if its name comes from its id, not from a shared meaning."""
         return self.name == self.id.replace("_", "-")
 
     @property
@@ -156,12 +156,12 @@ class Action(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Its name in `[keys]`: what it means, else its own."""
+        """Its name in `[keys]`: the shared meaning, else its id."""
         return self.bound if isinstance(self.bound, str) else self.meaning or self.id.replace("_", "-")
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Its keys: those of `[keys]`, else the default ones."""
+        """Its keys from `[keys]`, else the default keys."""
         return _remapped.get(self.name, self.default_keys)
 
     @property
@@ -170,18 +170,18 @@ class Action(NamedTuple):
 
     @property
     def key_while_typing(self) -> str | None:
-        """The first key that an input does not take as text; None when there is none."""
+        """The first key that an input does not take as text; None if there is none."""
         return next((key_text(key) for key in self.keys if not is_text(key)), None)
 
 
 _remapped: dict[str, tuple[str, ...]] = {}
-"""What `[keys]` says, by name. A process reads it once, before it shows anything."""
+"""The keys from `[keys]`, by action name. A process reads them once, before it shows anything."""
 
 
 def remap(keys: Mapping[str, tuple[str, ...]]) -> None:
-    """Replace the keys of some actions, by name; all others have their default keys.
+    """Set the keys of the named actions; all others get their default keys.
 
-    `keymap.read_keys` tells which keys can be given.
+    `keymap.read_keys` checks the keys first.
     """
     _remapped.clear()
     _remapped.update(keys)
@@ -192,12 +192,12 @@ def remap(keys: Mapping[str, tuple[str, ...]]) -> None:
 
 
 def remapped() -> Mapping[str, tuple[str, ...]]:
-    """The keys that differ from the default ones, by name of the action."""
+    """Return the keys from `[keys]`, by action name."""
     return _remapped
 
 
 def _views() -> Iterator[Action]:
-    """One action for each digit."""
+    """Yield one action per view, with a digit as its key."""
     for number in range(1, MOST_VIEWS + 1):
         name, words = "view", f"your view {number}"
         if number <= len(BUILT_IN_VIEWS):
@@ -511,13 +511,13 @@ FEATURES: Final[Mapping[str, str]] = {
     "triage.overviewing": "overview counts workflow_runs",
     "triage.tracing": "people open_persons_run",
 }
-"""The features, by their files, with the ids of the actions that each performs: it is loaded at the key of one. All
-others are performed by the view or the frame that has the keys."""
+"""The feature files -> the ids of the actions that each performs; the first use of one loads its feature. The view or
+the frame with the focus performs all others."""
 
 FEATURE_OF: Final = {action_id: feature for feature, ids in FEATURES.items() for action_id in ids.split()}
 
 _PLAIN_KEYS: Final = frozenset({"left", "right", "enter", "escape", "tab", "shift+tab"})
-"""Keys that nobody has to look up."""
+"""Keys for which no message says where they work."""
 
 ACTION_BY_ID: Final = {action.id: action for action in ACTIONS}
 
@@ -527,12 +527,12 @@ def in_scopes(*scopes: Scope) -> tuple[Action, ...]:
 
 
 def key_of(action_id: str) -> str:
-    """The key to name in a sentence for an action."""
+    """Return an action's first key, as a sentence names it."""
     return ACTION_BY_ID[action_id].shown_key
 
 
 def place_of(action: Action, key: str = "") -> str:
-    """Where its first key works, or `key`, as a sentence: "R retry works in: Results of a bulk change."."""
+    """Say where its first key, or `key`, works: "R retry works in: Results of a bulk change."."""
     key = key or action.keys[0]
     scopes = {same.scope for same in ACTIONS if same.name == action.name and key in same.keys}
     views = [SCOPE_TITLES[view] for view, shared in VIEWS.items() if scopes & {view, *shared}]
@@ -541,19 +541,19 @@ def place_of(action: Action, key: str = "") -> str:
 
 @lru_cache(maxsize=64)
 def keys_of(scopes: tuple[Scope, ...]) -> frozenset[str]:
-    """The keys of all actions of some scopes, as Textual names them."""
+    """Return the keys of all actions in `scopes`, in Textual's names."""
     return frozenset(key for action in in_scopes(*scopes) for key in action.keys)
 
 
 @lru_cache(maxsize=256)
 def with_key(key: str) -> Action | None:
-    """The first action of any place that has a key, as Textual names it; None for one that moves or confirms."""
+    """Return the first action with this key (Textual's name); None if there is none, or if it moves or confirms."""
     found = next((action for action in ACTIONS if key in action.keys), None)
     return None if found is None or found.scope == "table" or key in _PLAIN_KEYS else found
 
 
 def view_keys() -> Mapping[str, str]:
-    """The filters of the built-in views, each with the key that shows it."""
+    """Return the filters of the built-in views -> the key that shows each."""
     actions = [ACTION_BY_ID[f"view_{number}"] for number in range(1, len(BUILT_IN_VIEWS) + 1)]
     shown = zip(BUILT_IN_VIEWS, actions, strict=True)
     return {view.settings.filter: action.shown_key for view, action in shown if action.keys}

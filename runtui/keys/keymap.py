@@ -1,7 +1,7 @@
-"""`[keys]` of config.toml: other keys for actions, by the actions' names.
+"""Reads and checks `[keys]` of config.toml, which gives actions other keys by name.
 
-Invariant: what is accepted can be pressed wherever the action works, and means one thing there. A mistake names the
-action, and the nearest name where there is no such action.
+Invariant: an accepted key can be pressed wherever its action works, and means one thing there. A mistake names the
+action; if there is no such action, it names the most similar one.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from runtui.keys.names import Keys, Mistake, is_text, key_text, read_key
 from runtui.options import BELONGS_TO_PROFILE, OPTION_BY_NAME
 
 NAMES: Final = tuple(dict.fromkeys(action.name for action in ACTIONS))
-"""The names that `[keys]` may hold."""
+"""The action names that `[keys]` may contain."""
 
 EDITING_KEYS: Final = frozenset({
     "enter", "tab", "shift+tab", "up", "down", "left", "right", "shift+left", "shift+right", "ctrl+left", "ctrl+right",
     "home", "end", "shift+home", "shift+end", "backspace", "delete",
     *(f"ctrl+{letter}" for letter in "acdekuvwx"),
 })  # fmt: skip
-"""What an input, and the form around it, do themselves."""
+"""The keys that an input, or the form around it, handles itself."""
 
 
 def read_keys(table: object) -> Keys:
@@ -60,7 +60,7 @@ def _keys(value: object) -> tuple[str, ...]:
 
 
 def _typed(by_name: Mapping[str, tuple[str, ...]]) -> Iterator[Mistake]:
-    """Actions of a form or a filter box none of whose keys gets past an input."""
+    """Yield a mistake for each action of a form or a box all of whose keys an input would take."""
     for action in ACTIONS:
         keys = by_name.get(action.name)
         own = EDITING_KEYS - set(action.default_keys)
@@ -73,7 +73,7 @@ def _typed(by_name: Mapping[str, tuple[str, ...]]) -> Iterator[Mistake]:
 
 
 def _clashes(by_name: Mapping[str, tuple[str, ...]]) -> Iterator[Mistake]:
-    """Keys that two actions would have at the same time, of which `[keys]` names at least one."""
+    """Yield a mistake for each key that two actions share in one place, if `[keys]` names at least one of the two."""
     told = set()
     for place in PLACES:
         owners: dict[str, Action] = {}

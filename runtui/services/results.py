@@ -11,7 +11,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -25,7 +24,7 @@ from runtui.domain.triage.run_users import Extension, extension_of
 from runtui.errors import RuntuiError
 from runtui.graph.pages import GraphError
 from runtui.graph.results import RUNS_IN_BATCH, ReadResults
-from runtui.graph.retry import Backoff, Pace, concerns_all
+from runtui.graph.retry import Backoff, Pace, Wait, concerns_all
 from runtui.services.store import RunQuery, Store, UnreadRun
 
 _logger: Final = logging.getLogger("runtui.results")
@@ -57,8 +56,8 @@ class ReadingProgress(NamedTuple):
     """Runs whose results could not be read, beside those that were."""
     fault: RuntuiError | None = None
     """Why the reading broke off, or why the first of the unreadable runs is one."""
-    waiting_until: datetime | None = None
-    """When the reading goes on (UTC), while it waits before it asks again."""
+    waiting: str = ""
+    """`Wait.words` while it waits before it asks again."""
 
 
 class ResultSource(Protocol):
@@ -184,7 +183,7 @@ class ResultReader:
     async def _read_run(self, workflow_id: str, run_id: str) -> None:
         as_of = await asyncio.to_thread(self._store.as_of, run_id)
         part: int | None = None
-        async for found in self._results.of_runs([(workflow_id, run_id)], pace=Pace()):
+        async for found in self._results.of_runs([(workflow_id, run_id)], pace=Pace(Backoff(self._tell_wait))):
             if found.error is not None:
                 raise found.error
             part = await self._put(found, as_of, part)
@@ -254,7 +253,7 @@ class ResultReader:
                 goes_on = read is not None and (self._asked or (most is None and read > 0))
         finally:
             if self._task is asyncio.current_task() or self._task is None:
-                self._say(reading=False, waiting_until=None)
+                self._say(reading=False, waiting="")
 
     async def _read_some(self, query: RunQuery, most: int) -> int | None:
         """Read so many runs; how many could be read, None when the reading has to end."""
@@ -281,7 +280,7 @@ class ResultReader:
 
     async def _read_runs(self, unread: Sequence[UnreadRun]) -> None:
         """Some batches at a time, over one back-off."""
-        backoff = Backoff(lambda wait: self._say(waiting_until=wait and wait.until))
+        backoff = Backoff(self._tell_wait)
         batches = (unread[start : start + RUNS_IN_BATCH] for start in range(0, len(unread), RUNS_IN_BATCH))
 
         async def work() -> None:
@@ -324,6 +323,9 @@ class ResultReader:
         if error.exchange.status == 403 or concerns_all(error.exchange):
             raise _ReadingOverError(error) from error
         self._say(unreadable=self.progress.unreadable + runs, fault=self.progress.fault or error)
+
+    def _tell_wait(self, wait: Wait | None) -> None:
+        self._say(waiting=wait.words if wait is not None else "")
 
     def _say(self, **facts: Any) -> None:
         self.progress = self.progress._replace(**facts)

@@ -1,4 +1,4 @@
-"""What decides whether an action can run now, and Textual's bindings for the registry's keys.
+"""Checks whether an action can run now, and makes Textual's bindings from the action registry.
 
 Invariant: an action that cannot run says why; only the hint line leaves it out. A view, the frame around it or a
 feature has an `action_<id>` for each action of `runtui.keys.actions`.
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
 
 class ActionContext(NamedTuple):
-    """What decides whether an action can run now."""
+    """The facts that decide whether an action can run now."""
 
     why_read_only: str | None = None
     """Why nothing can be changed; None when it can."""
     has_run: bool = False
-    """The cursor is on a run, or in one."""
+    """The cursor is on a run, or inside an opened run."""
     has_own_change: bool = False
-    """A change to that run was done in this session, and not undone."""
+    """This session has changed that run and not undone it."""
     has_new_run: bool = False
-    """It is known which run an action of this session has made of that."""
+    """The run that an action of this session created from it is known."""
     has_list: bool = False
-    """Rows are in sight, or why there are none."""
+    """The view is a list; it may be empty."""
     has_row: bool = False
     """The cursor is on a row."""
     saving: bool = False
@@ -47,29 +47,29 @@ class ActionContext(NamedTuple):
     errors: int = 0
     marks: int = 0
     marked_runs: int = 0
-    """How many runs a change is for; 0 where it is for the run under the cursor."""
+    """The number of runs that a change applies to; 0 if it applies to the run under the cursor."""
     outcomes: frozenset[Outcome | None] = frozenset()
-    """How the changes in sight have ended, of those to many runs; None: one is on its way."""
+    """The outcomes in the shown bulk change; None stands for a change in progress."""
     is_action: bool = False
-    """Those changes are actions of the service."""
+    """The shown bulk change is an action of the service."""
     has_bulk: bool = False
-    """Many runs were changed in this session."""
+    """This session has made a bulk change."""
     profiles: int = 0
     """How many profiles this session can switch between."""
     sign_in: SignIn | None = None
-    """What signs in here; None where a token was supplied."""
+    """The sign-in of this session; None if a token was supplied."""
     is_signing_in: bool = False
     """A sign-in is in progress."""
     is_searching: bool = False
-    """Something is looked for in the side panel."""
+    """A search is open in the side panel."""
     is_demo: bool = False
-    """The server is a sandbox of our own, that can simulate faults."""
+    """The server is runtui's own sandbox, which can simulate faults."""
     has_shell: bool = False
-    """A shell waits that can bring this process back."""
+    """The parent is a shell that can resume this process."""
 
 
 def why_read_only(workspace: Workspace) -> str | None:
-    """Why nothing may be changed now, and what allows it again; None when changes are allowed."""
+    """Return why changes are not allowed now, and the key that allows them; None if they are allowed."""
     why = workspace.why_read_only()
     if why is None or workspace.settings.read_only:
         return why
@@ -79,7 +79,7 @@ def why_read_only(workspace: Workspace) -> str | None:
 NO_RUN: Final = "There is no run under the cursor."
 
 Reason = Callable[[ActionContext], str | None]
-"""Why an action cannot run, as a sentence; None when it can."""
+"""Returns why an action cannot run, as a sentence; None if it can."""
 
 
 def _needs_run(now: ActionContext) -> str | None:
@@ -99,7 +99,7 @@ def _may_edit(now: ActionContext) -> str | None:
 
 
 def _may_open_form(now: ActionContext) -> str | None:
-    """Of marked runs, those with a change in progress are left out."""
+    """Allow it for marked runs even if some have a change in progress: the form leaves those out."""
     return _may_write(now) if now.marked_runs else _may_edit(now)
 
 
@@ -146,7 +146,7 @@ def _needs_unknown(now: ActionContext) -> str | None:
 
 
 def _may_check(now: ActionContext) -> str | None:
-    # An entry of a process that is gone is open, and a check finds that out.
+    # An entry without an outcome may belong to a process that has ended; the check finds out.
     return _needs_own_entry(now) if now.entry is None or now.entry.outcome is None else _needs_unknown(now)
 
 
@@ -222,15 +222,15 @@ REASONS: Final[Mapping[Need, Reason]] = {
 
 
 def why_not(action: Action, now: ActionContext) -> str | None:
-    """Why an action cannot run, as a sentence; None when it can."""
+    """Return why an action cannot run, as a sentence; None if it can."""
     return REASONS[action.needs](now)
 
 
 def bindings(*scopes: Scope, **calls: str) -> list[BindingType]:
-    """Textual's bindings for some scopes.
+    """Return Textual's bindings for the actions of `scopes`.
 
-    Tables and boxes act by themselves; all else runs through `Frame.action_perform`. `calls` has the Textual action of
-    this widget for the ids of actions that have another name there.
+    Tables and inputs run their own actions; all others go through `Frame.action_perform`. `calls` maps an action id to
+    the Textual action of this widget, if that has another name.
     """
     return [
         Binding(
@@ -251,22 +251,22 @@ def _call(action: Action) -> str:
 
 
 def textual_keymap() -> Keymap:
-    """The keys of `[keys]` for `App.set_keymap`, by the ids of `bindings`."""
+    """Return the remapped keys of `[keys]` for `App.set_keymap`, by binding id."""
     return {name: ",".join(keys) for name, keys in remapped().items()}
 
 
 MOST_HINTS: Final = 5
-"""Actions that a hint line names beside the help."""
+"""The most actions in a hint line, besides the help."""
 
 _STEPS: Final = frozenset({"valid change"})
-"""What a person is about to bring about in the place where the action is: its hint waits for that, dimmed."""
+"""Needs that a person fulfils in the same view: until then the hint is shown, but dimmed."""
 
 
 def hints(actions: Collection[Action], now: ActionContext, *, typing: bool = False) -> list[tuple[Action, str]]:
-    """The actions of a hint line, of those that have the keys, each with its key: the most important ones that can be
-    done now, and the help. While typing, letters and digits are text.
+    """Return the hint line as pairs of action and key: the most important of `actions` that can run now, then the help.
 
-    The way to a place is left out where one is there already.
+    With `typing`, keys that an input takes as text are not offered. The action that opens the current view is left
+    out.
     """
     here = {action.scope for action in actions}
     found = []

@@ -1,6 +1,6 @@
-"""The Textual application: it wires services, features, themes and the first screen together.
+"""The Textual application: it connects services, features, themes and the first screen.
 
-Invariant: nothing here knows what a run is.
+Invariant: no code here depends on what a run is.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SHEETS: Final = ("base", "list", "form", "panel")
 
 
 def style_sheets() -> list[Path]:
-    """The style sheets: inside the installed package, or beside it in a checkout."""
+    """Return the paths of the style sheets, inside the installed package or beside it in a checkout."""
     package = Path(__file__).resolve().parent.parent
     folder = next(place for place in (package / "styles", package.parent / "styles") if place.is_dir())
     return [folder / f"{name}.tcss" for name in SHEETS]
@@ -52,13 +52,13 @@ LEAST_SIZE: Final = Size(*LEAST_CELLS)
 
 _QUIT: Final = ACTION_BY_ID["quit"].keys
 QUITTING: Final = tuple(key for key in _QUIT if not is_text(key)) or _QUIT
-"""The keys that quit where a letter may be text for what is out of sight."""
+"""The keys that quit while a hidden widget may take letters as text."""
 
 
 class TooSmall(DrawnOnce[None]):
-    """Takes the screen while the terminal is too small: it says how large it has to be.
+    """Covers the screen while the terminal is too small, and says how large it has to be.
 
-    While it stands nothing below it gets a key, and what was there comes back as it was.
+    The screens below get no keys, and return unchanged.
     """
 
     BINDINGS = [
@@ -71,7 +71,7 @@ class TooSmall(DrawnOnce[None]):
     """
 
     def compose(self) -> ComposeResult:
-        """The notice, and what quitting has to say."""
+        """Create the notice, and a status line for what quitting says."""
         yield Static(self._notice, id="size-notice", markup=False)
         yield StatusLine(id="size-status")
 
@@ -85,25 +85,25 @@ class TooSmall(DrawnOnce[None]):
         )
 
     def on_resize(self) -> None:
-        """Say the size as it is now."""
+        """Update the size in the notice."""
         self.query_one("#size-notice", Static).update(self._notice)
 
 
 def is_too_small(size: Size) -> bool:
-    """Whether a terminal of that size, in cells, cannot show a view."""
+    """Return whether a terminal of `size` cells is too small for any view."""
     return size.width < LEAST_SIZE.width or size.height < LEAST_SIZE.height
 
 
 class RuntuiApp(DifferentialOutput, TerminalApp):
-    """One workspace on the screen.
+    """The app for one workspace.
 
     Args:
-        workspace: The services, connected.
+        workspace: The connected services.
         takes_over: Whether the first paint is on the terminal already.
         sandbox: The demo's sandbox; None on a real server.
-        profiles: Where the person can go on to; None for nowhere.
-        typed_ahead: Keys for this screen that the one before it has read.
-        stages: Whom to tell how far it has come.
+        profiles: The profiles to switch between; None if there are none.
+        typed_ahead: Keys for this app that the previous app has read.
+        stages: Callbacks for the progress of the start.
     """
 
     TITLE = "runtui"
@@ -122,7 +122,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     ) -> None:
         settings = workspace.settings
         self.keys = KeyQueue(self, super().post_message, typed_ahead, workspace.foreground)
-        """What comes from the terminal, on its way to the widgets."""
+        """The terminal's events on their way to the widgets."""
         super().__init__(
             theme=starting_theme(chosen=settings.theme, kept=workspace.preferences.kept.theme),
             crash_folder=settings.state_folder,
@@ -137,10 +137,10 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self.wired = Features(self.chrome, self.runs, feature_in, self.keys.rest)
         self.preparation = Preparation(self.wired)
         self.takes_mouse = settings.mouse
-        """Whether the mouse is asked of the terminal."""
+        """Whether to ask the terminal for mouse events."""
 
     def post_message(self, message: Message) -> bool:
-        """Have what comes from the terminal wait for its turn; all else goes the usual way."""
+        """Queue the events of the terminal; post all other messages as Textual does."""
         if is_from_terminal(message):
             self._workspace.foreground.touch()
             self.keys.put(message)
@@ -148,7 +148,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         return super().post_message(message)
 
     def call_when_caught_up(self, call: Callable[[], object], *, is_done: bool = False) -> None:
-        """Call when all that the terminal has sent so far is on its way to the widgets, or has taken effect."""
+        """Call `call` once the input so far has been routed to the widgets or, with `is_done`, has taken effect."""
 
         async def call_when_settled() -> None:
             await self.keys.settled()
@@ -160,29 +160,29 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
             self.keys.call_when_routed(call)
 
     def update_styles(self, node: DOMNode, animate: bool = True) -> None:
-        """Match the styles of what is mounted: Textual 8.2.8 matches them while a widget is being built, too."""
+        """Match the styles of attached nodes only; Textual 8.2.8 also does it while a widget is being built."""
         if node.is_attached or node is self:
             super().update_styles(node, animate)
 
     def on_mount(self) -> None:
-        """Route what was typed ahead, once the screen stands. A terminal may be too small from the start."""
+        """Start routing keys, with those typed ahead first. The terminal may be too small from the start."""
         self.chrome.front.call_next(self._begin)
         self._mind_size(self.size)
         self.keys.start()
 
     def _begin(self) -> None:
-        """Show what the store has, now that the list stands and before it is drawn; the rest once it is."""
+        """Fill the mounted list from the store before it is drawn; prepare the rest after the first frame."""
         self.wired[Listing].show_stored()
         preparing = self.preparation.prepare(self._stages)
         self.call_after_refresh(self.run_worker, preparing, group=PREPARE, description="prepare the rest")
 
     async def on_announced(self, event: Announced[object]) -> None:
-        """A service announced something; while the screens go away, nothing is left to show it."""
+        """Deliver a service's announcement, unless the screens are closing."""
         if self.runs.table.is_running:
             await event.deliver()
 
     def on_resize(self, event: events.Resize) -> None:
-        """Cover everything while the terminal is too small, and uncover it as it was."""
+        """Show or remove the notice that the terminal is too small."""
         if self.screen_stack:
             self._mind_size(event.size)
 
@@ -193,21 +193,21 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
             self.pop_screen()
 
     def on_unmount(self) -> None:
-        """Route nothing to widgets that are gone, and have nobody wait for a person."""
+        """Stop routing keys to widgets that are gone, and end every feature."""
         self.keys.close()
         for feature in self.wired.built:
             feature.end()
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """The second wall: nothing that acts on a terminal is painted, whatever drew it."""
+        """Return filters that remove control characters from every line, whichever widget drew it."""
         return (as_one_filter(*super().get_line_filters(), CONTROL_FILTER),)
 
     def get_default_screen(self) -> Frame[None]:
-        """The list: it is below all other screens."""
+        """Return the frame of the list, the lowest screen of the stack."""
         return Frame(self.chrome, self.runs)
 
     def exit(self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
-        """Exit, once no screen is half mounted: Textual 8.2.8 ends with an error when it takes such a one away."""
+        """Exit once no screen is half mounted: Textual 8.2.8 fails when it removes such a screen."""
         self.keys.close()
         leave = super().exit
 
@@ -223,11 +223,11 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
 
     @property
     def is_followed(self) -> bool:
-        """Whether another profile is opened next."""
+        """Whether the app for another profile follows."""
         return self.wired[Leaving].next_profile is not None and self.crash is None
 
     def end_unattended(self) -> None:
-        """The line dropped, or the process was asked to end: saves on their way are still waited for."""
+        """Exit after a hang-up or a request to end, once the changes in progress have ended."""
         leaving = self.wired[Leaving]
         leaving.next_profile = None
         leaving.stop_asking_all()
@@ -243,11 +243,11 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
             leave()
 
     async def action_quit(self) -> None:
-        """Leave once no save is on its way, or when asked a second time. Drafts are on disk."""
+        """Quit once no change is in progress, or when asked a second time. Drafts are on disk."""
         self.wired[Leaving].leave(None)
 
 
 async def run(app: RuntuiApp) -> int:
-    """Run the screen on this terminal until the person leaves; the exit code."""
+    """Run the app on this terminal until it exits; return the exit code."""
     await app.run_async(mouse=app.takes_mouse)
     return tell_the_shell(app)

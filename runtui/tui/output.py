@@ -1,16 +1,15 @@
-"""What reaches the terminal: the cells that changed, when the line can carry them.
+"""Output to the terminal: it sends only the cells that changed, and only when the line can carry them.
 
-Textual writes every region it touched in full, a frame after another, and waits inside its event loop when the
-terminal does not read. `DifferentialOutput` stands between its compositor and its driver: a frame is compared with
-what the terminal shows (`screen_diff.py`), and while earlier output is still on its way the frame waits, so that what
-is sent then is the newest state and not the way there.
+Textual writes every touched region in full, frame after frame, and blocks its event loop when the terminal does not
+read. `DifferentialOutput` sits between its compositor and its driver. It compares a frame with the terminal's content
+(`screen_diff.py`). While earlier output is in transit the frame waits, and a newer one takes its place.
 
-Invariant: after the last frame the terminal shows what Textual's own output would have shown. Where this cannot be
-known (another kind of output, a new session on the terminal, a new size) nothing is taken for granted.
+Invariant: after the last frame the terminal shows what Textual's own output would have shown. If its content is
+unknown (other output, a new session on the terminal, a new size), the next frame is sent whole.
 
-What is used of Textual beyond its public interface, held by `tests/unit/test_private_names.py`: how an app displays
-what a screen drew, its driver and the driver's writer; the clock by which a screen draws, and what it has still to
-draw; the attributes of the two updates that a full-screen compositor makes.
+This file uses these private parts of Textual, pinned by `tests/unit/test_private_names.py`: how an app displays what a
+screen drew, its driver and the driver's writer; a screen's update timer and its pending work; the attributes of the two
+updates that a full-screen compositor makes.
 """
 
 from __future__ import annotations
@@ -42,24 +41,24 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 PLAIN_OUTPUT: Final = "RUNTUI_PLAIN_OUTPUT"
-"""The environment variable that, when set to anything, leaves the output to Textual."""
+"""The environment variable that turns this off when set to anything: Textual then writes by itself."""
 
 _SYNC_START: Final = "\x1b[?2026h"
 _SYNC_END: Final = "\x1b[?2026l"
 _FIRST_WAIT: Final = 0.005
 _LONGEST_WAIT: Final = 0.08
-"""Seconds between two looks at a terminal that does not read: from the first to the longest, doubling."""
+"""Seconds between two checks of a terminal that does not read; they double from the first to the longest."""
 
 _ATTRIBUTES: Final = {
     "bold": "1", "dim": "2", "italic": "3", "underline": "4", "blink": "5", "blink2": "6", "reverse": "7",
     "conceal": "8", "strike": "9", "underline2": "21", "frame": "51", "encircle": "52", "overline": "53",
 }  # fmt: skip
-"""The attributes of a Rich style and the SGR parameter of each."""
+"""Attributes of a Rich style -> SGR parameter."""
 
 
 @lru_cache(maxsize=4096)
 def pen_of(style: Style | None, colors: ColorSystem) -> Pen:
-    """Return how `style` is drawn on a terminal that has `colors`."""
+    """Return the pen for `style` on a terminal with this colour system."""
     if style is None:
         return DEFAULT_PEN
     foreground, background = (
@@ -75,7 +74,7 @@ def pen_of(style: Style | None, colors: ColorSystem) -> Pen:
 
 
 def strips_of(update: LayoutUpdate | ChopsUpdate) -> Iterator[tuple[int, int, Strip]]:
-    """Return the line and the column where each strip of `update` goes, and the strip."""
+    """Yield line, column and strip for each strip of `update`."""
     if isinstance(update, LayoutUpdate):
         for y, line in enumerate(update.strips, update.region.y):
             x = update.region.x
@@ -90,43 +89,43 @@ def strips_of(update: LayoutUpdate | ChopsUpdate) -> Iterator[tuple[int, int, St
 
 
 def size_of(update: LayoutUpdate | ChopsUpdate) -> tuple[int, int]:
-    """Return the columns and lines of the screen that `update` is a part of."""
+    """Return the columns and lines of the screen that `update` belongs to."""
     if isinstance(update, LayoutUpdate):
         return update.region.right, update.region.bottom
     return update.chop_ends[0][-1], len(update.chops)
 
 
 class Line(Protocol):
-    """Where frames go: a terminal, and what is on its way there."""
+    """The line that frames are sent on, to a terminal."""
 
     def is_open(self) -> bool:
-        """Whether the terminal is ours."""
+        """Return whether the app has the terminal."""
 
     def is_behind(self) -> bool:
-        """Whether earlier output is still on its way."""
+        """Return whether earlier output is still in transit."""
 
     def write(self, data: str) -> None:
-        """Send `data`; it never waits while the line is not behind."""
+        """Send `data`; this does not block while the line is not behind."""
 
 
 class TerminalLine:
-    """Textual's writer thread and the terminal behind it: one session, from taking the terminal to giving it back."""
+    """Textual's writer thread and the terminal behind it, from taking the terminal to giving it back."""
 
     def __init__(self, app: App[int], writer: WriterThread, backlog: Backlog) -> None:
         self.writer = writer
         self.backlog = backlog
         self.has_told_size = False
-        """Whether the terminal reported its size by itself (mode 2048)."""
+        """True once the terminal has reported its size by itself (mode 2048)."""
         self._app = app
         self._poll = select.poll()
         self._poll.register(writer.fileno(), select.POLLOUT)
 
     def is_open(self) -> bool:
-        """Whether Textual has the terminal."""
+        """Return whether Textual has the terminal."""
         return self._app.is_running and self.writer.is_alive()
 
     def is_behind(self) -> bool:
-        """Whether output is queued, or the terminal does not accept any, or it is the screen that is behind."""
+        """Return whether keys typed ahead are pending, output is queued, or the terminal is full or slow to answer."""
         is_full = not self.writer._queue.empty() or not self._poll.poll(0)
         return TAKEOVER.is_ahead or is_full or self.backlog.is_long
 
@@ -135,17 +134,17 @@ class TerminalLine:
 
 
 class FramePainter:
-    """Brings frames to a terminal of one size, at the pace at which the terminal takes them.
+    """Sends frames to a terminal of one size, as fast as the terminal takes them.
 
     Args:
-        line: Where frames go.
+        line: The line to send frames on.
         size: Columns and lines.
     """
 
     def __init__(self, line: Line, size: tuple[int, int]) -> None:
         self.size = size
         self.synchronized = False
-        """Whether the terminal takes a frame as one (mode 2026)."""
+        """True if the terminal shows a frame in one step (mode 2026)."""
         self._line = line
         self._screen = ScreenDiff(*size)
         self._cursor = (0, 0)
@@ -153,18 +152,18 @@ class FramePainter:
         self._next_look: asyncio.TimerHandle | None = None
 
     def use(self, line: Line) -> None:
-        """Send to `line` from now on; what it shows is unknown."""
+        """Send to `line` from now on; the content of its terminal is unknown."""
         self._line = line
         self.forget()
 
     def forget(self) -> None:
-        """Treat the terminal as unknown: the next frame is sent whole."""
+        """Treat the terminal's content as unknown, so that the next frame is sent whole."""
         self._screen.forget()
 
     def show(self, update: LayoutUpdate | ChopsUpdate, colors: ColorSystem, cursor: tuple[int, int]) -> None:
-        """Take over what Textual's compositor drew and send it, now or when the terminal is ready for it.
+        """Take an update of Textual's compositor and send it, now or when the terminal is ready.
 
-        The terminal's cursor rests at this line and column.
+        `cursor` is the line and column for the terminal's cursor.
         """
         put = self._screen.put
         for y, left, strip in strips_of(update):
@@ -178,7 +177,7 @@ class FramePainter:
         self.send()
 
     def send(self) -> None:
-        """Send what the terminal does not show yet; while it is behind, look again a little later."""
+        """Send the cells that the terminal does not show yet; while the line is behind, try again later."""
         self.stop()
         if not self._line.is_open():
             return
@@ -191,31 +190,31 @@ class FramePainter:
             self._line.write(f"{_SYNC_START}{sent}{_SYNC_END}" if self.synchronized else sent)
 
     def go_on(self) -> None:
-        """Look again now, where a frame waits."""
+        """Try again now if a frame is waiting."""
         if self._next_look is not None:
             self.send()
 
     def stop(self) -> None:
-        """Drop the frame that waits."""
+        """Cancel the next try."""
         if self._next_look is not None:
             self._next_look.cancel()
             self._next_look = None
 
 
 class DifferentialOutput(App[int]):
-    """An App whose terminal gets the differences only. It stands before other App classes among the bases."""
+    """An App that sends only differences to its terminal. It comes before other App classes among the bases."""
 
     _painter: FramePainter | None = None
     _line: TerminalLine | None = None
 
     def action_repaint(self) -> None:
-        """Send the whole screen again, over whatever another program wrote on it."""
+        """Send the whole screen again, over the output of any other program."""
         if self._open_line() is not None and self._painter is not None:
             self._painter.forget()
             self._painter.send()
 
     def on_resize(self, event: events.Resize) -> None:
-        """Repaint a terminal that has its old size again: it may have lost cells in between, or be a new session."""
+        """Repaint a terminal whose size is the same as before: it may have lost cells, or be a new session."""
         line = self._open_line()
         if line is None or self._painter is None or tuple(event.size) != self._painter.size:
             return
@@ -225,7 +224,7 @@ class DifferentialOutput(App[int]):
             self.action_repaint()
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
-        """Replace Textual's, which writes every update in full."""
+        """Send the differences; Textual's version writes every update in full."""
         if renderable is None or self._batch_count:
             super()._display(screen, renderable)
             return
@@ -242,7 +241,7 @@ class DifferentialOutput(App[int]):
         self.post_display_hook()
 
     def _open_line(self) -> TerminalLine | None:
-        """Return the terminal; None where Textual writes by itself: headless, inline, or with `PLAIN_OUTPUT`."""
+        """Return the terminal's line; None if Textual writes by itself: headless, inline, or with `PLAIN_OUTPUT`."""
         writer = getattr(self._driver, "_writer_thread", None)
         if not isinstance(writer, WriterThread) or self.is_inline or self._closed or PLAIN_OUTPUT in os.environ:
             return None
@@ -264,9 +263,9 @@ class DifferentialOutput(App[int]):
 
 
 class FrameClock:
-    """When a screen is drawn: a frame's time after a change, with all that follows until then.
+    """Draws a screen one frame's time after a change, together with all changes until then.
 
-    Textual's own clock draws the first change at once, and what follows from it in a frame of its own.
+    Textual's own timer draws the first change at once, and its consequences in a second frame.
     """
 
     def __init__(self, app: App[Any], draw: Callable[[], None]) -> None:
@@ -275,34 +274,33 @@ class FrameClock:
         self._due: asyncio.TimerHandle | None = None
 
     def resume(self) -> None:
-        """There is something to draw."""
+        """Draw after a frame's time, unless that is due already."""
         if self._due is None:
             self._due = asyncio.get_running_loop().call_later(UPDATE_PERIOD, self.tick)
 
     def pause(self) -> None:
-        """It is being drawn."""
+        """Cancel the drawing that is due."""
         if self._due is not None:
             self._due.cancel()
             self._due = None
 
     def tick(self) -> None:
-        """Draw now, whoever calls; nothing once the app ends."""
+        """Draw now, with the app's context set; do nothing once the app exits."""
         self.pause()
         if self._app._exit:
             return
         try:
             with self._app._context():
                 self._draw()
-        except Exception as error:  # noqa: BLE001 - as Textual does for what its own clock calls
+        except Exception as error:  # noqa: BLE001 - as Textual's own timers do
             self._app._handle_exception(error)
 
 
 class DrawnOnce(Screen[ScreenResultType]):
-    """A base for the screens of an app: one that is laid out and drawn once when it comes into sight.
+    """A base class for screens that are laid out and drawn only once when they come to the front.
 
-    What it shows is what Textual would show; only what Textual 8.2.8 does again is left out. That lays a screen out
-    each time it tells it the size that it has, matches every widget's styles anew whenever it comes into sight, and
-    draws it whole once more after a layout.
+    It shows what Textual would show, without the repeated work of Textual 8.2.8: a layout for each Resize event with
+    the same size, matching all styles whenever the screen comes to the front, and a second full drawing after a layout.
     """
 
     def __init__(self, *, classes: str | None = None) -> None:
@@ -311,15 +309,15 @@ class DrawnOnce(Screen[ScreenResultType]):
         self._theme_drawn = self.app.theme
         self._clock = FrameClock(self.app, self._draw_changes)
         self._is_preparing = False
-        """Whether what is laid out is not drawn yet."""
+        """True while a layout runs whose drawing must wait."""
 
     @property
     def _update_timer(self) -> FrameClock:  # type: ignore[override]
-        """In place of Textual's."""
+        """The clock, in place of Textual's timer."""
         return self._clock
 
     def prepare_frame(self) -> bool:
-        """Lay out what has to be; whether there was anything: it may lead to more that the frame shows as well."""
+        """Do the pending layout without drawing. Return False if there was none; else more changes may follow."""
         if not (self._layout_required or self._scroll_required or self._callbacks):
             return False
         self._is_preparing = True
@@ -331,18 +329,18 @@ class DrawnOnce(Screen[ScreenResultType]):
         return True
 
     def draw_frame(self) -> None:
-        """Draw all that has changed."""
+        """Draw all changes now."""
         self._clock.tick()
 
     def _draw_changes(self) -> None:
-        if not self.is_active:  # what comes in front is drawn whole, with what is seen through it
+        if not self.is_active:  # the screen in front draws itself and what shows through it
             self._repaint_required = False
         self._on_timer_update()
         if self._compositor._dirty_regions and self.is_current:
             self._compositor_refresh()
 
     def post_message(self, message: Message) -> bool:
-        """Be told of another size only."""
+        """Drop a Resize event with the size that the screen has already."""
         if isinstance(message, events.Resize):
             if message.size == self._told_size:
                 return True
@@ -350,12 +348,12 @@ class DrawnOnce(Screen[ScreenResultType]):
         return super().post_message(message)
 
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
-        """Leave it to a layout to draw what it moves."""
+        """Refresh without a repaint if a layout is due, since the layout draws what it moves."""
         return super().refresh(*regions, repaint=repaint and not layout, layout=layout, recompose=recompose)
 
     @on(events.ScreenResume)
     def _come_into_sight(self, event: events.ScreenResume) -> None:
-        """Come into sight, in place of Textual's own handler."""
+        """Come to the front, in place of Textual's own handler."""
         event.prevent_default()
         self.stack_updates += 1
         if self._theme_drawn != self.app.theme:
@@ -364,10 +362,10 @@ class DrawnOnce(Screen[ScreenResultType]):
         if self.outer_size != self.app.size:
             lay_out(self)
         else:
-            for part in self.children:  # the screen itself would be drawn for the layout, and once more
+            for part in self.children:  # refreshing the screen itself would draw it twice
                 part.refresh()
 
     def _compositor_refresh(self) -> None:
-        """Draw nothing that keys typed ahead change before it is seen, nor what a frame in the making may change."""
+        """Draw nothing while keys typed ahead are pending or `prepare_frame` runs: the next frame has it all."""
         if not (TAKEOVER.is_ahead or self._is_preparing):
             super()._compositor_refresh()

@@ -1,12 +1,12 @@
-"""The terminal as a place: what it can show, what it sends, and leaving it as it was found.
+"""The terminal: its colours, its input, signals, and restoring it at the end.
 
-Invariant: however runtui ends (a hang-up, a signal, a crash) the terminal is restored, the exit code says so, and
-neither the screen nor the crash report shows a local variable or a secret. Nothing that a terminal sends ends runtui,
-and what has not been acted on is not read into memory either, but for a few keys.
+Invariant: however runtui ends (hang-up, signal, crash), it restores the terminal, the exit code tells how it ended,
+and neither screen nor crash report shows a local variable or a secret. No input ends runtui. Input is read only as
+fast as the app acts on it, but for a few keys.
 
-What is used of Textual beyond its public interface, all of it here and held by `tests/unit/test_terminal.py`: its
-parser of key and mouse sequences with what that knows about the terminal; of the driver, its input thread, its size,
-`_app`, `_file`, `_loop`, `_mouse` and `_debug`; of the app, what handles an error that nobody has caught.
+This file uses these private parts of Textual, pinned by `tests/unit/test_terminal.py`: the parser of key and mouse
+sequences and its state; the driver's input thread, its size, `_app`, `_file`, `_loop`, `_mouse` and `_debug`; the
+app's handler of uncaught errors.
 """
 
 from __future__ import annotations
@@ -50,33 +50,33 @@ ENTER_ALTERNATE_SCREEN: Final = "\x1b[?1049h"
 LEAVE_ALTERNATE_SCREEN: Final = "\x1b[?1049l"
 
 _READ_BYTES: Final = 4096  # as many as a terminal's buffer holds
-_MOST_AHEAD: Final = 64  # messages between two times of waiting for the app
-_LOOK_SECONDS: Final = 0.1  # between two looks at whether the app lets go of the terminal
+_MOST_AHEAD: Final = 64  # messages to hand over before waiting for the app
+_LOOK_SECONDS: Final = 0.1  # how often to check whether the app gives up the terminal
 _PAUSE_SECONDS: Final = 0.005
 
 MOST_ON_ITS_WAY: Final = 2_048
-"""Bytes: more is sent once some of it has arrived. A line of 256 kbit/s carries as many in 64 ms."""
+"""The most bytes in transit; above that, wait for the terminal. A line of 256 kbit/s carries them in 64 ms."""
 ASK_BYTES: Final = 512
-"""After so many bytes the terminal is asked whether they arrived."""
+"""The number of bytes after which to ask the terminal whether they arrived."""
 ANSWER_SECONDS: Final = 2.0
-"""How long an answer is waited for: another program may have taken it."""
+"""How long to wait for an answer; another program may have read it."""
 _ASK_STATUS: Final = "\x1b[5n"
 _STATUS: Final = ("\x1b[0n", "\x1b[3n")
-"""What a terminal answers (DSR, ECMA-48, 8.3.35): all is well, or not."""
+"""The terminal's answers (DSR, ECMA-48, 8.3.35): ready, or a malfunction."""
 
 _LIGHT_BACKGROUNDS: Final = {"7", *map(str, range(9, 16))}
-"""Numbers of light colours at the end of COLORFGBG, by the rule that vim and rxvt share: 7, and 9 to 15."""
+"""The light background colours in COLORFGBG, by the rule of vim and rxvt: 7, and 9 to 15."""
 
 
 def starting_theme(environ: Mapping[str, str] = os.environ, chosen: str | None = None, kept: str = "") -> str:
-    """Name the theme to start with: the `chosen` one (or `dark`, `light`), else what this terminal can show.
+    """Return the name of the theme to start with: `chosen` (a theme, `dark` or `light`), else one for this terminal.
 
-    NO_COLOR and sixteen colours lead to the ansi themes, which use the terminal's own palette and half the bytes;
-    COLORFGBG, where a terminal sets it, tells a light background from a dark one. `kept` is the theme of the last
-    session: without a chosen one it is shown again, as dark or light where this terminal has fewer colours.
+    With NO_COLOR or 16 colours this is an ansi theme, which uses the terminal's own palette and half the bytes.
+    COLORFGBG, if set, tells light from dark. `kept` is the theme of the last session: it is used if none is chosen,
+    or the ansi theme of the same brightness if this terminal has too few colours.
 
     Raises:
-        RuntuiError: `chosen` is no theme.
+        RuntuiError: There is no theme named `chosen`.
     """
     if chosen is not None and chosen in THEMES:
         return chosen
@@ -95,7 +95,7 @@ def starting_theme(environ: Mapping[str, str] = os.environ, chosen: str | None =
 
 
 def _has_sixteen_colours(environ: Mapping[str, str]) -> bool:
-    """Ask Rich, which chooses colours from TERM and COLORTERM inside Textual too."""
+    """Return what Rich concludes from TERM and COLORTERM; Textual asks it too."""
     console = Console(force_terminal=True, _environ=environ)
     return console.color_system in (None, "standard")
 
@@ -103,12 +103,12 @@ def _has_sixteen_colours(environ: Mapping[str, str]) -> bool:
 def install_signals(
     loop: asyncio.AbstractEventLoop, on_hangup: Callable[[], None], on_terminate: Callable[[], None]
 ) -> None:
-    """Have SIGHUP (the line dropped), SIGTERM and SIGINT (asked to end) call back in the loop.
+    """Call `on_hangup` for SIGHUP, and `on_terminate` for SIGTERM and SIGINT, in the event loop.
 
-    SIGINT comes from another process, or as ctrl+c while the terminal is given back: on the screen ctrl+c is a key.
+    On the screen ctrl+c is a key; SIGINT comes from another process or while the terminal is given back.
 
-    Also where SIGHUP was inherited as ignored, as under nohup: without a handler Textual's input thread would spin on
-    the dead terminal for ever.
+    The handler replaces an ignored SIGHUP too, as under nohup: else Textual's input thread would spin on the dead
+    terminal for ever.
     """
     loop.add_signal_handler(signal.SIGHUP, on_hangup)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -116,9 +116,9 @@ def install_signals(
 
 
 def silence_output() -> None:
-    """Put the null device in the place of a terminal that is gone.
+    """Redirect standard output and standard error to the null device, once the terminal is gone.
 
-    Writing to a dead terminal fails, which ends Textual's writer thread; its queue would fill up and block the loop.
+    Else writing fails, Textual's writer thread ends, and its queue fills up and blocks the loop.
     """
     null = os.open(os.devnull, os.O_WRONLY)
     for descriptor in (1, 2):
@@ -127,46 +127,46 @@ def silence_output() -> None:
 
 
 def shell_waits() -> bool:
-    """Whether the parent is a shell with job control, which can bring this process back after a stop.
+    """Return whether the parent is a shell with job control, which can resume this process after a stop.
 
-    It has put this process into a group of its own: else the group would be orphaned, as POSIX calls it, and a stop
-    would be for good.
+    Such a shell puts the process into a process group of its own. Without one the group is orphaned (POSIX), and a
+    stop could not be undone.
     """
     parent = os.getppid()
     try:
         return os.getsid(parent) == os.getsid(0) and os.getpgid(parent) != os.getpgrp()
-    except OSError:  # it is gone, or somebody else's
+    except OSError:  # the parent is gone, or belongs to another user
         return False
 
 
 class Backlog:
-    """How much of what was sent has not reached the terminal: a server takes in at once what a slow line carries later.
+    """Estimates how many sent bytes have not reached the terminal yet; a slow line delivers later than it accepts.
 
-    The terminal is asked for its status and answers when it has come to the question. One that did not answer the first
-    time is not asked again, nor waited for. It is told of answers by the thread that reads the terminal.
+    It adds status requests to the output; the terminal answers when it has read that far. A terminal that does not
+    answer the first request gets no other, and nothing waits for it. The input thread calls `answered`.
     """
 
     def __init__(self) -> None:
         self.go_on: Callable[[], object] = lambda: None
-        """Sends what waits, on the event loop; whoever draws sets it."""
+        """Sends the waiting frame, on the event loop; the painter sets it."""
         self._sent = 0
-        """Bytes, since the program has the terminal."""
+        """Bytes sent since the program took the terminal."""
         self._arrived = 0
         self._asked = 0
-        """Where the last question stands among the bytes."""
+        """The position of the last request, in bytes sent."""
         self._questions: deque[tuple[int, float]] = deque()
-        """Those without an answer: where each stands, and when it was sent."""
+        """Unanswered requests: position in bytes, and time sent."""
         self._has_answered: bool | None = None
-        """None: nothing was asked yet."""
+        """None before the first request."""
 
     @property
     def is_long(self) -> bool:
-        """Whether it is better to wait for an answer before more is sent."""
+        """True if the next frame should wait for an answer."""
         return self.awaits_answer and self._sent - self._arrived > MOST_ON_ITS_WAY
 
     @property
     def awaits_answer(self) -> bool:
-        """Whether a terminal that answers has not answered all that it was asked."""
+        """True if a terminal that answers owes an answer. One that is overdue is forgotten."""
         if not self._has_answered or not self._questions:
             return False
         if monotonic() - self._questions[0][1] > ANSWER_SECONDS:
@@ -174,7 +174,7 @@ class Backlog:
         return bool(self._questions)
 
     def send(self, data: str) -> str:
-        """What to send for this, with a question behind it where one is due."""
+        """Count `data` as sent; return it, with a status request at its end if one is due."""
         self._sent += len(data.encode())
         if self._has_answered is False or self._sent - self._asked < ASK_BYTES:
             return data
@@ -184,26 +184,26 @@ class Backlog:
         return data + _ASK_STATUS
 
     def answered(self) -> None:
-        """The terminal has come to the first of the questions."""
+        """Take note that the terminal has answered the oldest request."""
         self._has_answered = True
         if self._questions:
             self._arrived = self._questions.popleft()[0]
 
     def forget(self) -> None:
-        """Expect no answer to what was asked so far."""
+        """Wait for none of the answers that are due."""
         self._arrived = self._sent
         self._questions.clear()
 
 
 class InputParser:
-    """Turns what a terminal sends into Textual's events.
+    """Turns the bytes of a terminal into Textual's events.
 
-    Textual's own parser says what a key or a sequence means. It is given whole ones only, and is replaced where one
-    leaves it waiting for more: it would take the keys that follow for the rest.
+    Textual's parser gives the meaning of a key or a sequence. It gets complete ones only. If one leaves it waiting
+    for more, it is replaced: else it would take the next keys for the rest of that sequence.
 
     Args:
-        debug: Textual's parser writes what it does into a file.
-        answered: Called when the terminal has told its status.
+        debug: Whether Textual's parser logs to a file.
+        answered: Called for each answer to a status request.
     """
 
     def __init__(self, debug: bool = False, answered: Callable[[], object] = lambda: None) -> None:
@@ -214,14 +214,14 @@ class InputParser:
 
     @property
     def patience(self) -> float | None:
-        """Seconds without input after which to call `silence`; None: no call is needed."""
+        """Seconds without input after which to call `silence`; None if no call is needed."""
         return self._lexer.patience
 
     def feed(self, data: bytes) -> Iterator[Message]:
         return self._events(self._lexer.feed(data))
 
     def silence(self) -> Iterator[Message]:
-        """No input came for `patience` seconds: give out what was held back."""
+        """Return the events of the input held back; call it after `patience` seconds without input."""
         return self._events(self._lexer.silence())
 
     def _events(self, pieces: Iterable[Piece]) -> Iterator[Message]:
@@ -243,13 +243,13 @@ class InputParser:
         try:
             parsed = list(self._parser.feed(code))
         except (ValueError, ArithmeticError, LookupError):
-            parsed = []  # a number that makes no sense; the parser has come to its end
+            parsed = []  # a number out of range; the parser cannot go on
         if not parsed:
             self._renew()
         return parsed
 
     def _renew(self) -> None:
-        """Replace the parser by a fresh one that knows the same about the terminal."""
+        """Replace the parser by a new one with the same knowledge of the terminal."""
         old, self._parser = self._parser, XTermParser(self._debug)
         self._parser.mouse_pixels = old.mouse_pixels
         self._parser.terminal_size, self._parser.terminal_pixel_size = old.terminal_size, old.terminal_pixel_size
@@ -257,11 +257,11 @@ class InputParser:
 
 
 class TerminalFile:
-    """What Textual's thread writes to: a terminal that may be gone at any moment, also before a signal says so.
+    """The file that Textual's writer thread writes to; the terminal behind it may vanish before any signal.
 
     Args:
         file: The terminal.
-        gone: Called once it is gone; what is written from then on goes nowhere.
+        gone: Called when it has vanished; later output is discarded.
     """
 
     def __init__(self, file: TextIO, gone: Callable[[], object]) -> None:
@@ -289,30 +289,30 @@ class TerminalFile:
 
 
 class TerminalDriver(LinuxDriver):
-    """Textual's driver with an input thread that survives whatever arrives, and that reads no faster than the app acts.
+    """Textual's driver with an input thread that survives any input and reads no faster than the app acts.
 
-    Where the app takes the terminal over, it starts on the alternate screen that is there: to enter it anew would clear
-    it on some terminals. It leaves that screen as it is where another one follows, so that the shell does not show.
+    If the app takes over an alternate screen, the driver does not enter it again: some terminals would clear it. If
+    another app follows, the driver does not leave it, so that the shell does not flash up.
     """
 
     _app: TerminalApp
     _has_entered = False
     _has_terminal = False
     _comes_back = False
-    """Whether a stop took the terminal away, to be taken over again afterwards."""
+    """True if a stop gave the terminal back and it is to be taken again afterwards."""
     _ahead = 0
-    """Messages handed over since the app was last known to have caught up."""
+    """Messages handed over since the app last caught up."""
 
     def __init__(self, app: TerminalApp, **options: Any) -> None:
-        """Stop and go on between two callbacks of the loop, where Textual does so in the middle of whatever runs.
+        """Install handlers that stop and resume between two callbacks of the loop.
 
-        It gives the terminal back through a queue, and waits for ever where the signal came while that was locked.
+        Textual's handlers interrupt any code. They use a queue, and wait for ever if it is locked at that moment.
         """
         super().__init__(app, **options)
         self.backlog = Backlog()
         assert self._file is not None  # noqa: S101 - there is no screen without standard error
         file = TerminalFile(self._file, partial(self._loop.call_soon_threadsafe, app.hang_up))
-        self._file = file  # type: ignore[assignment] # all that Textual does with it is there
+        self._file = file  # type: ignore[assignment] # it has every method that Textual calls
         self._loop.add_signal_handler(signal.SIGTSTP, self._stop)
         self._loop.add_signal_handler(signal.SIGCONT, self._go_on)
 
@@ -320,12 +320,12 @@ class TerminalDriver(LinuxDriver):
         if self._has_terminal:
             self.suspend_application_mode()
             self._comes_back = True
-            with suppress(termios.error):  # the terminal itself may be what is gone
+            with suppress(termios.error):  # the terminal may be gone
                 TAKEOVER.lend_keys()
         os.kill(os.getpid(), signal.SIGSTOP)
 
     def _go_on(self) -> None:
-        """Take the terminal over again, also after a stop that nobody was told of; not where it is gone."""
+        """Take the terminal again, also after a SIGSTOP, which has no handler; do nothing if the terminal is gone."""
         if self.exit_event.is_set() or not (self._has_terminal or self._comes_back):
             return
         if self._has_terminal:
@@ -338,14 +338,14 @@ class TerminalDriver(LinuxDriver):
         self._has_terminal = True
 
     def stop_application_mode(self) -> None:
-        """Give the terminal back once it has answered: who has it next would take the answer for keys."""
+        """Give the terminal back once it has answered: else the next program would read the answer as keys."""
         while self.backlog.awaits_answer and not self.exit_event.is_set():
             sleep(_PAUSE_SECONDS)
         self._has_terminal = False
         super().stop_application_mode()
 
     def write(self, data: str) -> None:
-        """Write all but the first entry into the alternate screen, and its exit where another screen follows."""
+        """Write `data`, except the first entry into a screen taken over, and the exit if another app follows."""
         if data == ENTER_ALTERNATE_SCREEN and self._app.takes_over and not self._has_entered:
             self._has_entered = True
             return
@@ -354,14 +354,14 @@ class TerminalDriver(LinuxDriver):
         super().write(data)
 
     def _get_terminal_size(self) -> tuple[int, int]:
-        """Ask the terminal, where Textual trusts LINES and COLUMNS."""
+        """Ask the terminal for its size; Textual trusts LINES and COLUMNS."""
         return terminal_size()
 
     def _run_input_thread(self) -> None:
-        """Replace Textual's, which prints a traceback over the screen and exits with 0."""
+        """Run the input thread; Textual's version prints a traceback over the screen and exits with 0."""
         try:
             self.run_input_thread()
-        except Exception as error:  # noqa: BLE001 - the thread's last words; the app tells them and ends
+        except Exception as error:  # noqa: BLE001 - the app reports it and ends
             self._loop.call_soon_threadsafe(self._app.end_without_input, error)
 
     def run_input_thread(self) -> None:
@@ -390,12 +390,12 @@ class TerminalDriver(LinuxDriver):
         self._loop.call_soon_threadsafe(self.backlog.go_on)
 
     def _show(self) -> None:
-        """Draw from now on: what was typed before there was a screen has taken effect."""
+        """Draw the first frame, once the keys typed ahead have taken effect."""
         TAKEOVER.caught_up()
         self._app.screen._compositor_refresh()
 
     def _read(self) -> bytes:
-        """Read the available bytes; none when the terminal is gone."""
+        """Return the available bytes; empty when the terminal is gone."""
         try:
             return os.read(self.fileno, _READ_BYTES)
         except OSError as error:
@@ -411,9 +411,9 @@ class TerminalDriver(LinuxDriver):
                 self.process_message(message)
 
     def send_message(self, message: Message) -> None:
-        """Hand a message to the app, and after some of them wait until it has caught up.
+        """Hand a message to the app; after every `_MOST_AHEAD` of them, wait until it has caught up.
 
-        What is not read stays in the terminal's own buffer, and a sender that is faster than the app waits there.
+        Unread input stays in the terminal's buffer, which makes a faster sender wait.
         """
         self._loop.call_soon_threadsafe(self._app.post_message, message)
         self._ahead += 1
@@ -429,46 +429,46 @@ class TerminalDriver(LinuxDriver):
 
 
 class TerminalApp(App[int]):
-    """An App that takes care of its terminal: themes, signals and crashes. It decides nothing else.
+    """An App that handles themes, signals and crashes, and nothing else.
 
     Args:
         theme: The name of the first theme, see `starting_theme`.
-        crash_folder: Where a crash report goes.
+        crash_folder: The folder for crash reports.
         css_path: Style sheets.
-        takes_over: Whether the terminal's alternate screen is on already, with something on it that is to stay.
+        takes_over: Whether the alternate screen is on already, with content that must stay.
     """
 
     def __init__(
         self, *, theme: str, crash_folder: Path, css_path: Sequence[Path] = (), takes_over: bool = False
     ) -> None:
-        # Before Textual looks at it: a theme that is changed afterwards has every style sheet parsed once more.
+        # Set it before Textual reads it: a later change parses every style sheet again.
         self.set_reactive(App.theme, theme)
         super().__init__(driver_class=TerminalDriver, css_path=list(css_path))
-        # An instance attribute, as Textual's own is: a class attribute would be hidden by it.
+        # On the instance: Textual's own instance attribute would hide a class attribute.
         self.animation_level = "none"
-        self._disable_notifications = self._disable_tooltips = True  # each screen would mount a widget for either
+        self._disable_notifications = self._disable_tooltips = True  # else each screen mounts a widget for each
         self.console.size = terminal_size()  # Rich believes LINES and COLUMNS
         self.takes_over = takes_over
-        """Whether the first entry into the alternate screen is left out."""
+        """Whether to skip the first entry into the alternate screen."""
         self._crash_folder = crash_folder
         self.crash: str | None = None
-        """After a crash: the sentence to print once the terminal is restored."""
+        """The sentence to print after a crash, once the terminal is restored; None without a crash."""
         for known in THEMES.values():
             self.register_theme(known)
 
     def get_theme(self, theme_name: str) -> Theme | None:
-        """Know our own themes from the beginning, before they can be registered."""
+        """Find our own themes before they are registered, too."""
         return THEMES.get(theme_name) or super().get_theme(theme_name)
 
     @property
     def is_followed(self) -> bool:
-        """Whether another screen takes this one's place on the terminal when it has ended."""
+        """Whether another app takes this one's place on the terminal when it ends."""
         return False
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Take colour out for NO_COLOR, and put none in.
+        """Return filters that remove every colour under NO_COLOR.
 
-        Textual chooses between greys and no colour at all before it knows the first theme, and greys are colours.
+        Textual chooses between greys and no colour before it knows the first theme, and greys are colours.
         """
         filters = super().get_line_filters()
         if self.no_color and self.native_ansi_color:
@@ -476,78 +476,78 @@ class TerminalApp(App[int]):
         return filters
 
     def on_mount(self) -> None:
-        """Listen for the end of the line and of the process."""
+        """Install the handlers for hang-up and termination."""
         if not self.is_headless:
             install_signals(asyncio.get_running_loop(), self.hang_up, self._end_unless_leaving)
 
     @property
     def _background_screens(self) -> list[Screen[Any]]:
-        """The screens that may be seen through the one in front: none through an opaque one.
+        """The screens that show through the one in front; none if that is opaque.
 
-        Textual 8.2.8 does not look at the one in front, and paints it whole again for all that changes behind it.
+        Textual 8.2.8 ignores that, and repaints the screen in front for every change behind it.
         """
         return [] if self.screen.styles.background.a == 1 else super()._background_screens
 
     async def mount_ahead(self, screen: Screen[Any]) -> None:
-        """Mount a screen that is not on the stack and lay it out: when it is pushed, it comes into sight at once."""
+        """Mount and lay out a screen that is not on the stack, so that a push shows it at once."""
         self._get_screen(screen)
         await AwaitMount(screen, [screen])
         lay_out(screen)
 
     def end_unattended(self) -> None:
-        """End. Override it to finish first what is on its way: nobody may be there to press a key."""
+        """Exit without a person at the keyboard. Override it to finish changes in progress first."""
         self.exit(return_code=ExitCode.NOT_DONE)
 
     def _end_unless_leaving(self) -> None:
-        """End, unless it is ending already: the first exit code stands."""
+        """Exit unless the app is exiting already; the first exit code stands."""
         if self.return_code is None:
             self.end_unattended()
 
     def hang_up(self) -> None:
-        """Let go of the dead terminal before anything else: reading it spins, and writing to it blocks.
+        """Give up the dead terminal first, since reading it spins and writing to it blocks; then exit.
 
-        The signal, the thread that reads and the one that writes may find it dead.
+        The signal handler, the input thread and the writer thread call this.
         """
         if isinstance(self._driver, LinuxDriver):
             if self._driver.exit_event.is_set():
                 return
-            self._driver.exit_event.set()  # for good: a SIGCONT that comes with SIGHUP takes nothing over again
+            self._driver.exit_event.set()  # so that a SIGCONT with the SIGHUP does not take it again
         silence_output()
         self._end_unless_leaving()
 
     def call_when_caught_up(self, call: Callable[[], object], *, is_done: bool = False) -> None:
-        """Call when all that the terminal has sent so far is acted on, or even done: no more of it is read before."""
+        """Call `call` once the input so far has been handed on or, with `is_done`, has taken effect."""
         if not (self.call_after_refresh if is_done else self.call_later)(call):
             call()
 
     def end_without_input(self, error: Exception) -> None:
-        """End after an error in the thread that reads the terminal: no key arrives any more."""
+        """Exit after an error in the input thread, since no key can arrive."""
         from runtui.log import crash_sentence
 
         self.crash = crash_sentence(error, self._crash_folder)
         self.end_unattended()
 
     def _fatal_error(self) -> None:
-        """Replace Textual's, which prints a traceback with every local variable."""
+        """Set `crash` and close; Textual's version prints a traceback with every local variable."""
         error = self._exception or sys.exc_info()[1] or RuntimeError("unknown")
         if isinstance(error, WorkerFailed):
             error = error.error
         if self.crash is None:
             from runtui.log import crash_sentence
 
-            is_told = isinstance(error, RuntuiError)  # such as a damaged store: it says itself what to do
+            is_told = isinstance(error, RuntuiError)  # such as a damaged store; it has its own next step
             self.crash = f"runtui: {visible(error)}" if is_told else crash_sentence(error, self._crash_folder)
         self._close_messages_no_wait()
 
 
 def lay_out(screen: Screen[Any]) -> None:
-    """Lay a screen out for the size of the terminal, and draw it where it is in front."""
+    """Lay out a screen for the terminal's size, and draw it if it is in front."""
     screen._refresh_layout(screen.app.size)
-    screen._layout_required = False  # Textual 8.2.8 leaves that to its clock, which would lay it out once more
+    screen._layout_required = False  # else Textual 8.2.8's timer lays it out once more
 
 
 def tell_the_shell(app: TerminalApp) -> int:
-    """Print the report of a crash, if any, once `app` has ended; the exit code of the process."""
+    """Print the crash sentence of an ended app, if any, and return the exit code."""
     if app.crash is not None:
         print(app.crash, file=sys.stderr)
         return app.return_code or ExitCode.NOT_DONE

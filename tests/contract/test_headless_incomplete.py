@@ -134,7 +134,7 @@ def test_a_server_that_fails_for_a_while_is_asked_again(
     code, out, err = listed(commands.server()._replace(wire=wire), capsys)
     assert (code, wire.left) == (ExitCode.DONE, 0)
     assert ids(out)
-    assert f"({status}); next request in 0s." in err
+    assert f"({status}); runtui asks again at " in err
 
 
 def test_a_list_of_workflows_that_cannot_be_read_prints_no_data(commands: Commands, capsys: Out) -> None:

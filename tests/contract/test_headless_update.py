@@ -240,7 +240,7 @@ def test_ctrl_c_in_a_wait_that_the_service_asks_for_is_not_done(
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize(
     ("is_named", "words"),
-    [(True, "The service is busy ({}); trying again now."), (False, "busy ({}); next request in")],
+    [(True, "The service is busy ({}); trying again now."), (False, "busy ({}); runtui asks again at")],
 )
 def test_a_busy_service_is_asked_again_before_anything_is_written(
     is_named: bool, words: str, status: int, commands: Commands, capsys: Out

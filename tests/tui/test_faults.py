@@ -80,6 +80,15 @@ async def test_trouble_with_the_list_is_told_and_the_list_stays(open_session: Op
             assert "incomplete" not in session.text()
 
 
+async def test_the_next_step_for_the_list_is_not_what_the_status_line_cuts(open_session: Opener) -> None:
+    graph = Graph()
+    async with open_session(wire=graph.wire, size=(80, 24)) as session:
+        graph.answer_to_list = graph_error(403, "Forbidden", "Insufficient privileges to complete the operation. " * 9)
+        await session.press("r")
+        await session.until(lambda: "Entra ID Governance license." in " ".join(session.text().split()))
+        assert "The list is incomplete. Access denied." in session.text()
+
+
 @pytest.mark.parametrize(("status", "why"), [(403, "Access denied"), (404, "Not found"), (500, "server failed")])
 async def test_a_workflow_that_cannot_be_read_is_named_once_and_the_others_are_listed(
     status: int, why: str, open_session: Opener

@@ -118,6 +118,16 @@ def refused() -> httpx.Response:
     return reply(403, {"error": {"code": "Forbidden", "message": "Reports.Read.All is missing."}})
 
 
+async def test_while_the_service_asks_to_wait_that_is_said_in_place_of_what_is_read(open_session: Opener) -> None:
+    busy = {"error": {"code": "TooManyRequests", "message": "Too many requests."}}
+    graph = Graph(answer_to_results=lambda: reply(429, busy))
+    async with open_session(graph=graph, size=(80, 24)) as session:
+        for key in ("enter", "c"):
+            await session.press(key)
+            await session.until(lambda: "The service is busy (429); runtui asks again at" in session.text())
+            await session.press("escape")
+
+
 async def test_what_cannot_be_read_is_said_in_its_place(open_session: Opener) -> None:
     graph = Graph(answer_to_results=refused)
     async with open_session(graph=graph, size=(80, 24)) as session:

@@ -203,8 +203,8 @@ async def test_a_first_listing_that_waits_says_why_there_is_no_row(open_session:
     async with open_session(runs=0, ready=False) as session:
         await session.until(lambda: "There are no runs." in session.text())
         told = session.workspace.refresh.changed
-        told.announce(Progress(listing=True, waiting_until=datetime.now(UTC), waiting_why="The service is busy (429)"))
-        await session.until(lambda: "The service is busy (429); runtui asks again at" in session.text())
+        told.announce(Progress(listing=True, waiting_until=datetime.now(UTC), waiting="It is busy."))
+        await session.until(lambda: "It is busy." in session.text())
         told.announce(Progress(listing=True))
         await session.until(lambda: "Reading the runs…" in session.text())
 

@@ -199,9 +199,9 @@ def test_each_status_has_its_own_title() -> None:
         ({"message": 5, "details": "none"}, "The request is malformed, or one of its values is invalid.", ()),
         ({}, "The request is malformed, or one of its values is invalid.", ()),
         (
-            {"code": "", "message": "", "details": [None, {"target": "a", "message": "Bad a."}, {"code": "Odd"}, {}]},
-            "Bad a.",
-            (("a", "Bad a."), ("", "Odd")),
+            {"code": "", "message": "", "details": [None, {"target": "a", "message": "Bad."}, {"code": "Odd"}, {}]},
+            "Bad.",
+            (("a", "Bad."), ("", "Odd")),
         ),
         ({"message": "Bad.", "target": "failedTasksCount"}, "Bad.", (("failedTasksCount", "Bad."),)),
     ],
@@ -209,6 +209,13 @@ def test_each_status_has_its_own_title() -> None:
 def test_odd_error_bodies(error: dict[str, object], message: str, details: tuple[tuple[str, str], ...]) -> None:
     fault = written(answered(400, {"error": error}))
     assert (fault.message, fault.details) == (message, details)
+
+
+def test_a_detail_that_says_no_more_than_the_message_is_left_out() -> None:
+    said = "Invalid value for property 'totalUsersCount'."
+    details = [{"target": target, "message": said} for target in ("totalUsersCount", "id")]
+    fault = written(answered(400, graph_error(message=said, details=details)))
+    assert (fault.message, fault.details) == (said, (("id", said),))
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ async def test_a_wait_is_capped_for_a_listing(store: Store) -> None:
     async with asyncio.timeout(30):
         until = await waiting.get()
     assert until <= datetime.now(UTC) + timedelta(seconds=60)
-    assert refresh.progress.waiting_why == "The service asks to wait 115d 17h (429)"
+    assert refresh.progress.waiting.startswith("The service asks to wait 115d 17h (429); runtui asks again at")
     await refresh.stop()
 
 

@@ -143,7 +143,7 @@ async def _follow(workspace: Workspace, order: _Order, told: ToldRuns) -> None:
 
     def follow(progress: Progress) -> None:
         if progress.waiting_until is not None:
-            trouble.tell(f"{progress.waiting_why}; the listing goes on as soon as it may.")
+            trouble.tell(progress.waiting)
         elif not progress.listing:
             listed.set()
 

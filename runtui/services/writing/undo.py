@@ -49,8 +49,7 @@ async def draft_to_undo(
 
 
 def undo_of(entry: Entry, run: Mapping[str, Any], mode: BodyMode) -> Draft:
-    """The draft that undoes what the service took over of an entry, over a run as it was received; `mode` says what
-    its body holds besides.
+    """The draft that undoes what the service took over of an entry, over a run as received; for `mode` see above.
 
     Raises:
         UndoError: the run no longer has what the entry wrote, or `why_not` refuses.

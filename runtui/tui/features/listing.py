@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 
 from runtui.domain.rows import status_look
 from runtui.domain.text import visible
-from runtui.domain.times import second_text
 from runtui.errors import RuntuiError
 from runtui.keys.actions import key_of
 from runtui.services.store import Store
@@ -70,9 +69,8 @@ class Listing(Feature):
         if not progress.listing and (progress.finished_at or progress.complaint):
             self._listing_ended(progress)
         elif progress.finished_at is None and progress.waiting_until != self._waits_until:
-            self._waits_until = until = progress.waiting_until
-            again = f"{progress.waiting_why}; runtui asks again at"
-            self._runs.say_when_empty(READING_RUNS if until is None else f"{again} {second_text(until)}.")
+            self._waits_until = progress.waiting_until
+            self._runs.say_when_empty(READING_RUNS if progress.waiting_until is None else progress.waiting)
         self._chrome.refresh()
 
     def _listing_ended(self, progress: Progress) -> None:
@@ -91,10 +89,10 @@ class Listing(Feature):
             self.is_read.set()
 
     def _in_words(self, fault: RuntuiError, before: str = "") -> str:
-        """Why the list is incomplete, behind `before`; where a person is needed, only that."""
+        """Why, behind `before`, the next step before what may be cut; where a person is needed, only that."""
         state = sign_in.state if (sign_in := self._workspace.sign_in) is not None and sign_in.is_person else None
         if state is None or state.needs_person is None:
-            return f"{before}{fault}"
+            return " ".join(filter(None, (f"{before}{fault.title}.", fault.hint, fault.message)))
         words = "Sign in to list runs" if state.account is None else state.needs_person.title
         return f"{words} ({key_of('sign_in')})."
 

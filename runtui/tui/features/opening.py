@@ -67,6 +67,7 @@ class Opening(Feature):
     def start(self) -> None:
         self.hear(self._workspace.store.changed.subscribe, self._store_changed)
         self.hear(self._workspace.results.part_came.subscribe, self._part_came, only_newest=True)
+        self.hear(self._workspace.results.changed.subscribe, self._reading_changed, only_newest=True)
 
     # enter on a run
 
@@ -135,6 +136,11 @@ class Opening(Feature):
             self._chrome.front.set_status(f"Users are shown by their ids: {error.title}.{cure}")
             return False
 
+    def _reading_changed(self, _progress: object) -> None:
+        """The service asks to wait, or is asked again."""
+        if self._is_reading and self.users.run_id is not None and not self.users.list.rows:
+            self.aside(self._show_stored(self.users.run_id), _SHOWING)
+
     def _part_came(self, run_id: str) -> None:
         """More users of a large run are there, or their tasks."""
         if run_id == self.users.run_id and self._is_reading and not self._is_showing:
@@ -199,7 +205,7 @@ class Opening(Feature):
         if stored is None:
             return _Known(empty="The run is gone from the server.")
         if results is None:
-            return _Known(empty=READING)
+            return _Known(empty=self._workspace.results.progress.waiting or READING)
         rows = user_rows(results.users, results.tasks, self._workspace.results.extensions)
         progress = "" if results.is_whole else progress_words(stored.raw, len(rows))
         empty = why_no_users(stored.raw, workflow_of(store, stored.workflow_id), now_ticks())

@@ -1,6 +1,6 @@
-"""The form of one run: it turns what is typed into a draft, and hands the draft on.
+"""The form of one run, which turns typed text into a draft.
 
-Invariant: the draft is the only state; leaving the form loses nothing, and nothing is sent from here.
+Invariant: the draft is the only state; leaving the form loses nothing, and the form sends nothing.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from runtui.tui.widgets.field_form import FieldForm
 from runtui.tui.words import write_words
 
 _HELP_LINES: Final = 2
-"""The lines below the fields: warnings stand first there, and the rest gives way."""
+"""The lines below the fields; warnings come first there, and the rest is cut."""
 
 
 class HelpLines(Widget):
-    """What a field means, what its text stands for, and what speaks against the draft, as far as there is room."""
+    """Lines with warnings about the draft, the help of a field and the meaning of its text, cut to the room."""
 
     DEFAULT_CSS = f"HelpLines {{ height: {_HELP_LINES}; padding: 0 1; }}"
 
@@ -41,10 +41,10 @@ class HelpLines(Widget):
 
 
 class DraftEditor(Widget):
-    """The fields of a draft, and help below for the one that has the keys.
+    """The fields of a draft, with help below for the one with the focus.
 
     Args:
-        keep: Called with each state of the draft before it is drawn.
+        keep: Called with each new state of the draft before it is drawn.
     """
 
     DEFAULT_CSS = """
@@ -57,7 +57,7 @@ class DraftEditor(Widget):
         self._keep = keep
         self.draft: Draft | None = None
         self.newer: Mapping[str, Any] = {}
-        """The run as read since the draft was opened, Graph's JSON object; empty until then."""
+        """The run (Graph's JSON object) as last read since the draft was opened; empty until then."""
         self.form = FieldForm()
         self._help = HelpLines()
 
@@ -67,31 +67,31 @@ class DraftEditor(Widget):
 
     @property
     def scope(self) -> Scope | None:
-        """Whose actions have the keys while a dropdown is open."""
+        """The scope whose keys work while a dropdown is open; None without one."""
         return "values" if self.form.menu is not None else None
 
     @property
     def counts(self) -> str:
-        """How many fields are changed and how many wrong, as it stands in a title."""
+        """The number of changed and of wrong fields, as text for a title."""
         if self.draft is None:
             return ""
         counts = ((len(self.draft.changes()), "changed"), (len(self.draft.errors()), "wrong"))
         return "".join(f"  {count} {word}" for count, word in counts if count)
 
     def open(self, draft: Draft, mixed: Mapping[str, str] = MappingProxyType({})) -> None:
-        """Show a draft, `mixed` as in `FieldForm.load`; the focus goes to processingStatus."""
+        """Show a draft and focus processingStatus; see `FieldForm.load` for `mixed`."""
         self.draft, self.newer = draft, {}
         self.form.load(draft, mixed)
         self._show_help()
         self.form.take_focus()
 
     def before(self, action_id: str) -> None:
-        """A review that will be refused brings the first error into sight."""
+        """Go to the first field with an error before a review, which would be refused."""
         if action_id == "review" and self.draft is not None and (errors := self.draft.errors()):
             self.form.enter(next(field.name for field in EDITABLE if field.name in errors))
 
     def replace_draft(self, draft: Draft) -> None:
-        """Go on with another draft, whose texts go into the fields."""
+        """Replace the draft, keep it, and put its texts into the fields."""
         self.draft = draft
         self._keep(draft)
         self.form.put(draft, self.newer)
@@ -99,18 +99,18 @@ class DraftEditor(Widget):
         self.post_message(ActionView.Changed())
 
     def revert(self) -> None:
-        """Take back what was typed into the field with the keys."""
+        """Revert the field with the focus."""
         if self.draft is not None:
             self.replace_draft(self.draft.reverted(self.form.field.name))
 
     def on_field_form_edited(self, event: FieldForm.Edited) -> None:
-        """Make the draft say what the field says, keep it, and draw what follows from it."""
+        """Take the text of an edited field into the draft, keep the draft, and redraw."""
         event.stop()
         draft = self.draft
         if draft is None:
             return
         received = draft.received_text(event.field)
-        # The received text itself, where both look the same on the screen.
+        # If both look the same on the screen, the person has not changed the received text.
         text = received if event.text == plain(received) else event.text
         if text != draft.text(event.field):
             self.draft = draft.typed(event.field.name, text, now_ticks())
@@ -120,7 +120,7 @@ class DraftEditor(Widget):
         self._show_help()
 
     def on_field_form_entered(self, event: FieldForm.Entered) -> None:
-        """Say what the field means, in the frame that shows it."""
+        """Show the help of the entered field in the same frame."""
         event.stop()
         self._show_help()
         self.post_message(ActionView.Changed())
@@ -146,17 +146,17 @@ class DraftEditor(Widget):
 
 
 class FormView(ActionView[None]):
-    """Shows one draft at a time."""
+    """The form as a view of a frame; it shows one draft at a time."""
 
     scope = "edit"
     needs_panel = True
 
     def __init__(self, keep: Callable[[Draft], None]) -> None:
-        """A form that has each state of its draft kept before it is drawn: what is seen is on its way to the disk."""
+        """Create the form; it calls `keep` with each state of its draft before drawing it, to write it to disk."""
         super().__init__()
         self.editor = DraftEditor(keep)
         self._disputed: tuple[Conflict, ...] = ()
-        """What was typed and changed on the server meanwhile, as far as it was told."""
+        """The conflicts with the server's newer values that were reported last."""
         self._workflow_name = ""
 
     def compose(self) -> ComposeResult:
@@ -167,7 +167,7 @@ class FormView(ActionView[None]):
         return self.editor.draft
 
     def open(self, draft: Draft, workflow_name: str) -> None:
-        """Show a draft; the focus goes to processingStatus."""
+        """Show a draft and focus processingStatus."""
         self._disputed, self._workflow_name = (), workflow_name
         self.editor.open(draft)
 
@@ -175,11 +175,11 @@ class FormView(ActionView[None]):
         self.editor.form.take_focus()
 
     def resumed(self) -> None:
-        """The run may have been read meanwhile."""
+        """Take over the run, which may have been read meanwhile."""
         self._follow_the_run()
 
     def show_in(self, panel: Panel) -> None:
-        """The request that the draft would make."""
+        """Show the request that the draft would send."""
         if self.draft is not None:
             panel.show_draft(self.draft)
 
@@ -187,21 +187,21 @@ class FormView(ActionView[None]):
         self.editor.before(action_id)
 
     def on_field_form_menu_closed(self, event: FieldForm.MenuClosed) -> None:
-        """What was kept from moving below the dropdown may move."""
+        """Take over the run's newer values, which waited while the dropdown was open."""
         event.stop()
         self._follow_the_run()
 
     def catch_up(self, run_id: str, now: Mapping[str, Any]) -> None:
-        """The run of the draft has been read; of another run, nothing happens."""
+        """Take over a newly read run; ignore it if it is not the draft's run."""
         if self.draft is not None and self.draft.run_id == run_id:
-            # A property that the answer leaves out says nothing.
+            # A property missing in the response keeps its received value.
             self.editor.newer = {**self.draft.received, **now}
             self._follow_the_run()
 
     def _follow_the_run(self) -> None:
-        """Let untouched fields take the values that the run has by now, and say what moved.
+        """Update unedited fields to the run's newest values, and say what changed.
 
-        Not below a review, whose request must stay as it is shown, nor below an open dropdown: that would close.
+        Do nothing below a review, whose request must stay as shown, or while a dropdown is open, which would close.
         """
         newer = self.editor.newer
         if not newer or not self.screen.is_active or self.editor.form.menu is not None:
@@ -218,14 +218,14 @@ class FormView(ActionView[None]):
                 self.frame.set_status(words, "warning" if disputed else "information")
 
     def title(self) -> Content:
-        """What changed, what is wrong, and whose run it is."""
+        """Return the counts of changed and wrong fields, the workflow's name and the run's id."""
         if self.draft is None:
             return Content()
         name, run_id = content(self._workflow_name), content(middle(self.draft.run_id, 24))
         return Content.assemble(("Edit", "bold"), self.editor.counts, "  ", name, "  ", run_id)
 
     def action_changed_only(self) -> None:
-        """Send all required properties, or only what changed."""
+        """Switch between sending all required properties and only the changed ones."""
         if self.draft is None:
             return
         mode: BodyMode = "changed" if self.draft.mode == "full" else "full"
@@ -234,13 +234,13 @@ class FormView(ActionView[None]):
         self.frame.set_status(f"The request carries {words}.")
 
     def action_revert(self) -> None:
-        """Take back what was typed into the field with the focus, which then has the newest value."""
+        """Revert the field with the focus to the run's newest value."""
         self.editor.revert()
         self._follow_the_run()
 
 
 def moment_reading(text: str, now: int) -> str:
-    """A date-time as local time and distance from `now` (ticks); empty where the text is no date-time."""
+    """Return a date-time as local time and its distance from `now` (ticks); empty if the text is no date-time."""
     try:
         ticks = parse_ticks(text)
     except ValueError:

@@ -1,8 +1,8 @@
-"""The frame that every screen stands in: header, strip of the tenant, left pane, side panel, status and hint line.
+"""The layout of every screen: header, tenant strip, left pane, side panel, status line and hint line.
 
-Invariant: a screen is this frame around one view. What the lines and the panel say belongs to the session (`Chrome`)
-and is drawn by the screen in front, so that going to another screen changes the left pane alone. An action with a
-reason against it is never run, whichever key, hint or palette entry asked for it.
+Invariant: every screen is a `Frame` around one view. The session (`Chrome`) owns the text of the lines and the panel;
+the screen in front draws it. So another screen changes the left pane alone. An action that `why_not` refuses never
+runs, whichever key, hint or palette entry asked for it.
 """
 
 from __future__ import annotations
@@ -70,20 +70,20 @@ if TYPE_CHECKING:
     from runtui.tui.widgets.search_bar import SearchBar
 
 Answered = Callable[[ScreenResultType | None], None] | Callable[[ScreenResultType | None], Awaitable[None]]
-"""What is called with the answer to a question; with None when nothing was chosen."""
+"""A callback that gets the answer to a question, or None when nothing was chosen."""
 
 PREPARE: Final = "prepare"
-"""The group of the worker that mounts what is not in sight yet."""
+"""The group of the worker that mounts screens before they are first opened."""
 
 
 class Chrome:
-    """What the screens of one session have in common.
+    """The state that all screens of one session share, and the ways to open and close screens.
 
     Args:
-        app: The application, on whose stack the screens are.
-        workspace: The services, connected.
+        app: The application whose screen stack holds the frames.
+        workspace: The connected services.
         sandbox: The demo's sandbox; None on a real server.
-        profiles: Where the person can go on to; None for nowhere.
+        profiles: The profiles to switch between; None if there are none.
     """
 
     def __init__(
@@ -99,42 +99,42 @@ class Chrome:
         self.profiles = profiles
         self.panel = Panel(app, workspace)
         self.extensions: list[Callable[[ActionContext], ActionContext]] = []
-        """Each adds to the context what one feature alone knows."""
+        """Functions that add the facts of one feature to the action context."""
         self.owners: Callable[[str], Iterable[object]] = lambda _action_id: ()
-        """Who performs an action by its id, beside the screen in front: it is loaded where it is not."""
+        """Returns the features that may perform an action, by its id; it loads a feature that is not loaded yet."""
         self.headline = Headline()
         self.trouble = TenantTrouble()
         self.show_runs: Callable[[str], Awaitable[None]]
-        """Brings the list into sight, filtered by a text; whoever has the list sets it."""
+        """Shows the list of runs with a filter. The feature that owns the list sets it."""
         self.status = Status()
         self.is_zoomed = False
-        """Whether the pane with the focus has the whole screen."""
+        """True while the pane with the focus fills the screen."""
         self.mounting = asyncio.Lock()
-        """Held while a screen is being mounted: Textual 8.2.8 ends with an error when the app exits meanwhile."""
+        """Held while a screen mounts: Textual 8.2.8 fails when the app exits meanwhile."""
 
     @property
     def front(self) -> Frame[Any]:
-        """The frame in front; the palette or a notice may lie over it."""
+        """The topmost frame; the palette or a notice may cover it."""
         return next(screen for screen in reversed(self.app.screen_stack) if isinstance(screen, Frame))
 
     def is_in_front(self, view: ActionView[Any]) -> bool:
-        """Whether keys go to the frame of a view."""
+        """Return whether the view's frame gets the keys."""
         return self.app.screen is self.front and self.front.view is view
 
     def place(self, view: ActionView[Any]) -> Frame[Any]:
-        """The screen of a view that stays mounted once it was opened."""
+        """Create and install a frame for a view; it stays mounted once it has been opened."""
         place = Frame[Any](self, view)
         self.app.install_screen(place, view.name or view.scope)
         return place
 
     async def prepare(self, place: Frame[Any]) -> None:
-        """Mount a place that is kept, unless it is mounted."""
+        """Mount an installed frame unless it is mounted already."""
         async with self.mounting:
             if not place.is_mounted:
                 await self.app.mount_ahead(place)
 
     async def open(self, place: Frame[Any], answered: Answered[Any] | None = None) -> None:
-        """Bring a place into sight: what was opened over it is closed; where it is not open, it is opened over all."""
+        """Show a frame: close all screens above it, or push it if it is not on the stack."""
         if place in self.app.screen_stack:
             self.go_back_to(place)
             return
@@ -142,7 +142,7 @@ class Chrome:
         await self.app.push_screen(place, answered)
 
     async def toggle(self, place: Frame[Any], answered: Answered[Any] | None = None) -> None:
-        """Open a place over what is in sight, or close it where it is open already, with what lies over it."""
+        """Open a frame above the current screen; if it is open, close it and all screens above it."""
         if place in self.app.screen_stack:
             self.go_back_to(place)
             place.dismiss(None)
@@ -150,36 +150,36 @@ class Chrome:
             await self.open(place, answered)
 
     async def ask(self, view: ActionView[ScreenResultType], answered: Answered[ScreenResultType] | None = None) -> None:
-        """Open a question over what is in sight, or close it where one of its name is open already.
+        """Open a question above the current screen; if one of the same name is open, close that instead.
 
-        Awaited inside an action, it has the keys before the next one is routed.
+        An action that awaits this lets the question have the focus before the next key is routed.
         """
         frames = (screen for screen in self.app.screen_stack if isinstance(screen, Frame) and view.name)
         await self.toggle(next((at for at in frames if at.view.name == view.name), Frame(self, view)), answered)
 
     def go_back_to(self, place: Frame[Any]) -> None:
-        """Close whatever was opened over a place; a question among it is answered with None."""
+        """Dismiss all screens above a frame; questions among them get None as their answer."""
         while self.app.screen is not place:
             self.app.screen.dismiss(None)
 
-    # What they say
+    # State
 
     def hold_run(self) -> str | None:
-        """The run that keys act on; from here on the cursor stays on its row, for somebody acts on it."""
+        """Return the id of the run that keys act on, and keep the cursor on its row from now on."""
         view = self.front.view
         if view.list is not None:
             view.list.table.row_under_cursor(hold=True)
         return view.run_id
 
     def listed(self, run_id: str) -> StoredRun | None:
-        """A run as the list has it; where it has none, that is said."""
+        """Return a run from the store; if it is not there, say so in the status line and return None."""
         stored = self.workspace.store.get(run_id)
         if stored is None:
             self.front.set_status("This run is no longer in the list.", "warning")
         return stored
 
     def context(self) -> ActionContext:
-        """What can be done now, as far as each feature knows."""
+        """Return the facts that decide which actions can run now, from this class and from every feature."""
         view, workspace = self.front.view, self.workspace
         run_id, draft, listed = view.run_id, view.draft, view.list
         marks = len(listed.table.marks) if listed is not None else 0
@@ -204,67 +204,67 @@ class Chrome:
         return context
 
     def set_status(self, text: str, severity: Severity = "information", holds: Holds = for_good) -> None:
-        """Put a sentence into the status line, where it stands as long as it holds; an empty one takes no line."""
+        """Show a sentence in the status line while `holds` returns True; an empty text hides the line."""
         self.status = Status(text, severity, holds)
         for screen in {self.front, self.app.screen}:
             for line in screen.query(StatusLine):
                 line.show(text, severity)
 
     def has_confirmed(self, question: str, holds: Holds = for_good) -> bool:
-        """Whether a question is in sight, so that the key that asked it was pressed again; else ask it, as long as it
-        holds on this screen."""
+        """Return True if the status line shows `question`: its key was pressed twice. Else show it while it holds
+        and return False."""
         is_asked = self.status.text == question
         if not is_asked:
             self.front.set_status(question, "warning", holds)
         return is_asked
 
     def drop_outdated_status(self) -> None:
-        """Clear the status line once its sentence no longer holds."""
+        """Clear the status if its sentence is no longer true."""
         if self.status.text and not self.status.holds():
             self.status = Status()
 
     def show_headline(self) -> None:
-        """Draw the first line as things stand."""
+        """Update the header line from the workspace."""
         self.headline = headline_of(self.workspace, self.sandbox)
         self.refresh()
 
     def show_trouble(self) -> None:
-        """Draw the strip of the tenant as the store has it."""
+        """Update the tenant strip from the store."""
         self.trouble = trouble_of(self.workspace.store)
         self.refresh()
 
     def refresh(self, _news: object = None) -> None:
-        """Draw again what has changed in the frame in front."""
+        """Redraw the changed parts of the frame in front."""
         if self.app.is_running and self.front.is_mounted:
             self.front.draw()
 
 
 @surface
 class Body(Horizontal):
-    """Both panes."""
+    """The left pane and the side panel."""
 
 
 @surface
 class ActionView(Widget, Generic[ScreenResultType]):
-    """What a frame holds at the left: a widget with a scope of actions, and an answer where it asks something."""
+    """The content of a frame's left pane: a widget with its actions; a question also has an answer."""
 
     scope: ClassVar[Scope]
-    """The actions of the registry for this view alone. The view, its list, its frame or a feature has an `action_<id>`
+    """The registry scope of this view's own actions. The view, its list, its frame or a feature has an `action_<id>`
     for each of them, and for each action of the scopes that the view shares."""
     more_scopes: tuple[Scope, ...] = ()
-    """Further scopes whose actions are possible here."""
+    """Further scopes whose actions work here."""
     needs_panel: ClassVar[bool] = False
-    """Whether a narrow terminal shows the panel, too, before there is a draft."""
+    """True if the panel is shown on a narrow terminal even without a draft."""
     changes_marked: ClassVar[bool] = False
-    """Whether a change that begins here is for the marked rows, where there are some."""
+    """True if a change that starts here applies to the marked rows, if any."""
     list: RowList[Any, Any] | None = None
-    """The rows in sight; None where there are none."""
+    """The view's list; None if it has none."""
     opens: ClassVar[str] = ""
-    """The action that a double click on a row stands for, or a click on a choice."""
+    """The id of the action for a double click on a row or a click on a choice."""
     DEFAULT_CSS = "ActionView { height: 1fr; }"
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Bind the keys of the view, before Textual looks at them."""
+        """Set BINDINGS from the view's scopes before Textual reads them."""
         if "BINDINGS" not in vars(cls):
             cls.BINDINGS = bindings(cls.scope, *VIEWS[cls.scope])
         super().__init_subclass__(**options)
@@ -275,12 +275,12 @@ class ActionView(Widget, Generic[ScreenResultType]):
 
     @property
     def draft(self) -> Draft | None:
-        """The draft in sight; None where there is none."""
+        """The draft that the view shows; None if there is none."""
         return None
 
     @property
     def run_id(self) -> str | None:
-        """The run that keys act on here; None where there is none."""
+        """The id of the run that keys act on here; None if there is none."""
         return self.draft.run_id if self.draft is not None else None
 
     class Changed(Message):
@@ -297,28 +297,28 @@ class ActionView(Widget, Generic[ScreenResultType]):
         return self.screen
 
     def title(self) -> Content:
-        """The first line of the left pane."""
+        """Return the title of the left pane."""
         raise NotImplementedError
 
     def take_focus(self) -> None:
-        """Give this view the keys: its list, where it has no more than that."""
+        """Focus this view; by default its list."""
         if self.list is not None:
             self.list.take_focus()
 
     def resumed(self) -> None:
-        """Follow what happened while another screen was in front."""
+        """Catch up with what happened while another screen was in front."""
 
     def show_in(self, panel: Panel) -> None:
-        """Show in the side panel what goes with this view."""
+        """Choose what the side panel shows beside this view."""
 
     def show_line(self) -> None:
-        """The cursor is on another row: draw what goes with it in the same frame."""
+        """Redraw after the cursor moved, so that panel and hints change in the same frame as the row."""
         self.frame.draw_in_front()
 
     @on(LineTable.CursorMoved)
     @on(RowList.Marked)
     def _rows_changed(self, event: Message) -> None:
-        """Another row, or other marks: what can be done may have changed."""
+        """Report that the cursor or the marks changed, and with them the possible actions."""
         event.stop()
         self.post_message(self.Changed())
 
@@ -333,10 +333,10 @@ class ActionView(Widget, Generic[ScreenResultType]):
             await self.frame.action_perform(self.opens)
 
     def before(self, action_id: str) -> None:
-        """Bring this view up to date before an action of its scope is asked whether it can run."""
+        """Update this view before `why_not` checks an action of its scope."""
 
     def action_leave_place(self) -> None:
-        """One step back: the filter first, then to where one came from."""
+        """Go one step back: clear the filter; without a filter, close the screen."""
         if self.list is None or not self.list.clear():
             self.frame.dismiss()
 
@@ -346,21 +346,21 @@ class ActionView(Widget, Generic[ScreenResultType]):
 
 @surface
 class Frame(DrawnOnce[ScreenResultType]):
-    """One view in the frame: a place, or a question with an answer.
+    """A screen with the lines, the panel and one view, which is a place or a question.
 
     Args:
-        chrome: What it has in common with the other screens.
-        view: What stands at the left.
+        chrome: The state that all screens share.
+        view: The content of the left pane.
     """
 
     BINDINGS = bindings("app", "panel")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-low"), (STRIP_LINES, "-high"), (FRAMED_LINES, "-tall")]
     AUTO_FOCUS = ""
-    focused: Reactive[Widget | None] = Reactive(None, repaint=False)  # what has the keys draws itself, not the screen
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)  # the focused widget draws itself
 
     def __init__(self, chrome: Chrome, view: ActionView[ScreenResultType]) -> None:
-        # By its classes the first layout is the right one already.
+        # With these classes the first layout is already right for the size.
         width, height = chrome.app.size
         of_width = max(at for at in self.HORIZONTAL_BREAKPOINTS if at[0] <= width)[1]
         of_height = max(at for at in self.VERTICAL_BREAKPOINTS if at[0] <= height)[1]
@@ -369,7 +369,7 @@ class Frame(DrawnOnce[ScreenResultType]):
         self.view = view
 
     def compose(self) -> ComposeResult:
-        """The lines, and the two panes between them: made here, for most places are never opened."""
+        """Create the lines and the two panes. Most places are never opened, so `__init__` does not create them."""
         self._header = HeaderLine(id="header")
         self._strip = TenantStrip(id="strip")
         self._left = Pane(self.view, id="left")
@@ -383,7 +383,7 @@ class Frame(DrawnOnce[ScreenResultType]):
         yield self._hints
 
     def on_mount(self) -> None:
-        """Give the view the keys, and its list the columns that were chosen for it."""
+        """Focus the view, and give its list the columns that the person chose."""
         listed, kept = self.view.list, self.chrome.workspace.preferences.kept.columns
         if listed is not None:
             listed.table.tell_line = self.view.show_line
@@ -393,18 +393,18 @@ class Frame(DrawnOnce[ScreenResultType]):
         self.give_room()
 
     def on_screen_resume(self) -> None:
-        """This screen is in front: draw what changed meanwhile."""
+        """Draw what changed while another screen was in front."""
         self.view.resumed()
         self.draw()
 
     @property
     def has_keys_in_panel(self) -> bool:
-        """Whether keys go to the side panel."""
+        """True if the side panel has the focus."""
         return self.focused is not None and self.panel in self.focused.ancestors_with_self
 
     @property
     def scopes(self) -> tuple[Scope, ...]:
-        """The scopes of the actions that are possible here."""
+        """The scopes of all actions that work on this screen."""
         return (*self._own_scopes, *self._panel_scopes, "app")
 
     @property
@@ -416,14 +416,14 @@ class Frame(DrawnOnce[ScreenResultType]):
         return ("text", "panel") if self.has_keys_in_panel else ("panel",)
 
     def set_status(self, text: str, severity: Severity = "information", holds: Holds = for_good) -> None:
-        """Put a sentence into the status line while this screen is in front and the sentence holds."""
+        """Show a sentence in the status line while this screen is in front and `holds` returns True."""
         self.chrome.set_status(text, severity, lambda: self.chrome.front is self and holds())
 
     # Drawing
 
     def draw(self) -> None:
-        """Draw the lines and the panel as things stand, as far as they have changed."""
-        if not self.is_attached:  # the app is being left, and takes no widget any more
+        """Redraw the lines and the panel where they changed."""
+        if not self.is_attached:  # the app is exiting and accepts no widgets
             return
         chrome, in_panel = self.chrome, self.has_keys_in_panel
         chrome.drop_outdated_status()
@@ -443,7 +443,7 @@ class Frame(DrawnOnce[ScreenResultType]):
 
     @property
     def shows_panel(self) -> bool:
-        """Whether the panel is in sight: below WIDE columns only where it was opened or a draft is."""
+        """True if the panel is visible: always from WIDE columns on, else if it was opened or there is a draft."""
         if self.chrome.is_zoomed:
             return self.has_keys_in_panel
         is_asked_for = self.chrome.panel.is_open or self.view.needs_panel or self.view.draft is not None
@@ -451,23 +451,23 @@ class Frame(DrawnOnce[ScreenResultType]):
 
     @property
     def scopes_of_keys(self) -> tuple[Scope, ...]:
-        """The scopes whose keys work where the focus is, the nearest first."""
+        """The scopes whose keys work where the focus is, innermost first."""
         around = self.focused.ancestors_with_self if self.focused is not None else ()
         inner: Scope | None = next((scope for node in around if (scope := getattr(node, "scope", None))), None)
-        if inner is not None and inner != self.view.scope:  # a box to type into, or an open dropdown
+        if inner is not None and inner != self.view.scope:  # an input, or an open dropdown
             return (inner, "app")
         return (*self._panel_scopes, "app") if self.has_keys_in_panel else (*self._own_scopes, "app")
 
     def give_room(self) -> None:
-        """Show one pane or both. Only their own styles change: a class on the screen would restyle every widget."""
+        """Show one pane or both. This sets the panes' own styles: a class on the screen would restyle every widget."""
         is_alone = self.chrome.is_zoomed and self.has_keys_in_panel
         for pane, is_in_sight in ((self._left, not is_alone), (self.panel, self.shows_panel)):
-            if pane.display != is_in_sight:  # Textual 8.2.8 lays out anew for the first value that is set, too
+            if pane.display != is_in_sight:  # Textual 8.2.8 lays out again even for an equal first value
                 pane.display = is_in_sight
         self.panel.set_class(is_alone, "-alone")
 
     def zoom(self, zoomed: bool) -> None:
-        """Give the pane with the focus the whole screen, or give it back."""
+        """Let the pane with the focus fill the screen, or show both panes again."""
         self.chrome.is_zoomed = zoomed
         self.draw()
 
@@ -475,15 +475,15 @@ class Frame(DrawnOnce[ScreenResultType]):
     @on(events.DescendantFocus)
     @on(events.Resize)
     def draw_in_front(self) -> None:
-        """Draw after a change of the view, the focus or the size, if this frame is in front; none is while the first
-        screen is being mounted."""
+        """Draw after a change of the view, the focus or the size, if this frame is in front. While the first screen
+        mounts, no frame is."""
         if self in self.app.screen_stack and self.chrome.front is self:
             self.draw()
 
     def watch_focused(self, focused: Widget | None) -> None:
-        """Focus the view when nothing has the focus, as after a click beside every widget.
+        """Focus the view when nothing has the focus, as after a click outside of all widgets.
 
-        Where the panel gets it, the panel shows the run under the cursor before the next key acts there.
+        When the panel gets the focus, it shows the run under the cursor before the next key acts on it.
         """
         if focused is None:
             self.call_later(self._give_keys)
@@ -499,7 +499,7 @@ class Frame(DrawnOnce[ScreenResultType]):
         self.chrome.panel.show_exchange(event.number)
 
     async def on_tenant_strip_chosen(self, event: TenantStrip.Chosen) -> None:
-        """A count was clicked: show its runs; or the days: show the overview."""
+        """Show the runs of a clicked count, or the overview after a click on the days."""
         event.stop()
         if event.filter:
             await self.chrome.show_runs(event.filter)
@@ -509,7 +509,8 @@ class Frame(DrawnOnce[ScreenResultType]):
     # Actions
 
     async def action_perform(self, action_id: str) -> None:
-        """Run an action by its id, or say why not. The view, its list, this frame, its panel or a feature has it."""
+        """Run an action by its id, or say why it cannot run. Its `action_<id>` is in the view, its list, this frame,
+        its panel or a feature."""
         action = ACTION_BY_ID[action_id]
         if action.scope not in self.scopes:
             return
@@ -517,10 +518,10 @@ class Frame(DrawnOnce[ScreenResultType]):
             self.view.before(action_id)
         owners = chain((self.view, self.view.list, self, self.panel), self.chrome.owners(action_id))
         found = (getattr(owner, f"action_{action_id}", None) for owner in owners)
-        # Before the reason: a feature that was not asked for yet may be the one that knows it.
+        # Find it before `why_not`: that may load the feature that knows the reason.
         run = partial(self.run_action, action.call) if action.call else next(filter(None, found))
         if reason := why_not(action, self.chrome.context()):
-            say = self.set_status if self.view.scope in TYPING else self._remark  # what is typed next may cure it
+            say = self.set_status if self.view.scope in TYPING else self._remark  # the next keys may remove the reason
             say(reason, "warning", lambda: why_not(action, self.chrome.context()) == reason)
             return
         outcome = run()
@@ -528,9 +529,9 @@ class Frame(DrawnOnce[ScreenResultType]):
             await outcome
 
     async def run_by_name(self, action_id: str) -> None:
-        """Run an action that was chosen from a list of all, as its key does; where it has none here, say where it has.
+        """Run an action chosen from a list of all actions, as its key would; if it does not work here, say where.
 
-        Tables and boxes have keys of their own: those work while they have the focus.
+        The keys of tables and inputs work only while those have the focus.
         """
         action = ACTION_BY_ID[action_id]
         own = next((key for key in self.active_bindings.values() if key.binding.id == action.name), None)
@@ -542,7 +543,7 @@ class Frame(DrawnOnce[ScreenResultType]):
             self._remark(place_of(action), "warning")
 
     def on_key(self, event: events.Key) -> None:
-        """Say where a key works that does nothing here, until a key that works; a graver sentence stays."""
+        """Say where a key works that does nothing here. The next key that works clears that; a warning stays."""
         action, status = with_key(event.key), self.chrome.status
         if action is None and not status.is_remark:
             return
@@ -556,7 +557,7 @@ class Frame(DrawnOnce[ScreenResultType]):
             self._remark(where)
 
     def _remark(self, text: str, severity: Severity = "information", holds: Holds = for_good) -> None:
-        """Say why a key does nothing, until one that works."""
+        """Say why a key does nothing; the next key that works clears that."""
         self.set_status(text, severity, holds)
         self.chrome.status = self.chrome.status._replace(is_remark=True)
 
@@ -569,6 +570,6 @@ class Frame(DrawnOnce[ScreenResultType]):
         self.chrome.panel.choose(event.tab)
 
     def on_search_bar_changed(self, event: SearchBar.Changed) -> None:
-        """There are matches to go to, or none any more."""
+        """Redraw: the keys for going to matches start or stop working."""
         event.stop()
         self.draw()

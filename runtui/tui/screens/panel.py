@@ -1,13 +1,12 @@
-"""What the side panel shows: the pages of its tabs, from drafts, saves, runs, entries of the journal and exchanges.
+"""The contents of the side panel: the pages of its tabs, from drafts, saves, runs, journal entries and exchanges.
 
-Invariant: the pages belong to the session; the panel of the screen in front draws them. The Run tab follows the cursor:
-REST_SECONDS after it came to rest on a row its run is shown, what the store has at once and what its tasks did when it
-is read. Nothing of that is on a key's path, nothing is read for a tab out of sight, and what is read for a row is given
-up when the cursor leaves it. Until the page is there, the panel says that it shows another run; a cursor that keeps
-moving empties it.
+Invariant: the session owns the pages; the panel of the screen in front draws them. The Run tab follows the cursor:
+REST_SECONDS after the cursor stops on a row, the tab shows its run, first from the store, then with its task results
+once they are read. No key waits for that. A hidden tab reads nothing, and a read stops when the cursor leaves its row.
+Until the new page is there, the panel says that it shows another run; while the cursor keeps moving, it is empty.
 
-The tab in front is the one that a person chose. A change brings Request and then Response forward; once the cursor is
-on another run, the chosen tab is in front again.
+The person chooses the tab in front. A change brings Request and then Response forward; once the cursor is on another
+run, the chosen tab comes back.
 """
 
 from __future__ import annotations
@@ -36,27 +35,27 @@ if TYPE_CHECKING:
     from runtui.tui.words.pages import KnownRun
 
 REST_SECONDS: Final = 0.1
-"""How long the cursor rests on a row before the panel shows its run."""
+"""How long the cursor stays on a row before the panel shows its run."""
 
 GRACE_SECONDS: Final = 0.15
-"""How long after that results are waited for before the run is shown without them: a page that is drawn once costs half
-of one that is drawn twice."""
+"""How long to wait after that for task results before showing the run without them: drawing its page twice costs twice
+as much."""
 
 ROWS_PASSED: Final = 2
-"""How many rows the cursor leaves before they are shown, as under a held key, until the panel is emptied."""
+"""How many rows the cursor passes without their being shown, as under a held key, before the panel is emptied."""
 
 _FOLLOWING: Final = "follow the cursor"
 
 
 class _Followed(NamedTuple):
-    """The run that the Run tab is to show, and in which state of it."""
+    """The run that the Run tab is to show, and the state of that run."""
 
     run_id: str = ""
     state: object = None
 
 
 class Panel:
-    """The tabs of one session, and which of them is in front."""
+    """The pages of the tabs in one session, and the tab in front."""
 
     def __init__(self, app: App[Any], workspace: Workspace) -> None:
         self._app = app
@@ -66,32 +65,32 @@ class Panel:
         self._is_in_sight = False
         self._pages: dict[Tab, Page] = {}
         self._wanted = _Followed()
-        """What the cursor is on."""
+        """The run or page under the cursor."""
         self._passed = 0
-        """How many rows it has left since the panel showed the one that it was on."""
+        """How many rows the cursor has passed since the panel last showed its row."""
         self._is_following = False
-        """Whether the Run tab is to show that run; else a page that is told at once, such as a task's."""
+        """True if the Run tab follows that run; False if it shows a given page, such as a task's."""
         self._news = 0
-        """How often more became known of the run under the cursor."""
+        """How often there was news of the run under the cursor."""
         self._news_shown = 0
-        """How many of those the Run tab knew when it was read."""
+        """The value of `_news` when the page on the Run tab was read."""
         self._reading: _Followed | None = None
-        """What was asked for last, read by now or not."""
+        """The run whose reading was started last, finished or not."""
         self._worker: Worker[None] | None = None
         self.save_shown: Save | None = None
-        """The save that the Response tab shows, as it was when that was drawn."""
+        """The save on the Response tab, as it was when drawn."""
         self._told: Entry | Exchange | None = None
-        """What Request and Response are of, where that is over."""
+        """The finished change or request on the Request and Response tabs, if any."""
         self._changed_run = NOTHING_NAMED
-        """What stands above the last draft or save: its run is looked up once, and not at each key."""
+        """The heading of the last draft or save, kept so that its run is not looked up at each key."""
         self._chosen: Tab = "run"
-        """The tab that a person chose."""
+        """The tab that the person chose."""
         self.tab: Tab = "run"
         self.is_open = False
-        """Whether it was asked for where it is not always in sight."""
+        """True if the person opened it on a narrow screen."""
 
     def draw_on(self, widget: SidePanel, *, is_in_sight: bool) -> None:
-        """From now on, draw on the panel of this screen; pages that are on it already stay as they are."""
+        """Draw on `widget`, the panel of the screen in front, from now on; give it all pages if it is another one."""
         is_other, self._widget, self._is_in_sight = widget is not self._widget, widget, is_in_sight
         if is_other:
             for tab, page in self._pages.items():
@@ -102,21 +101,21 @@ class Panel:
 
     @property
     def is_searching(self) -> bool:
-        """Whether something is looked for in the panel in front."""
+        """True if a search is open in the panel in front."""
         return self._widget is not None and self._widget.search.is_open
 
     @property
     def in_front(self) -> Entry | Exchange | None:
-        """What the tab in front shows, where that is a change or a request that is over."""
+        """The finished change or request that the tab in front shows; None if it shows anything else."""
         if self.tab == "log":
             number = self._widget.logged if self._widget is not None else None
             return next((exchange for exchange in self._workspace.exchanges if exchange.number == number), None)
         return self._told if self.tab in ("request", "response") else None
 
     def text(self) -> str:
-        """What the tab in front shows, as text; empty for the log. It may read files.
+        """Return the page of the tab in front as text; empty for the log. It may read files.
 
-        What the Run tab has not come to yet, right after a key, it shows in a moment: that is meant.
+        Right after a key the Run tab may still show another run; this returns the run under the cursor.
         """
         from runtui.tui.words import pages
 
@@ -128,11 +127,11 @@ class Panel:
         return "\n\n".join(filter(None, (facts, plain(page.body, newlines=True))))
 
     def open(self) -> None:
-        """Bring the panel into sight where it is not always there."""
+        """Show the panel on a narrow screen, too."""
         self.is_open = True
 
     def choose(self, tab: Tab) -> None:
-        """A person wants this tab in front."""
+        """Bring the tab that a person chose to the front."""
         self._chosen = tab
         self.bring_forward(tab)
 
@@ -140,7 +139,7 @@ class Panel:
         self.choose(TABS[(TABS.index(self.tab) + by) % len(TABS)])
 
     def bring_forward(self, tab: Tab) -> None:
-        """Bring a tab into sight, a change until the cursor is on another run; the log is filled as it is now."""
+        """Bring a tab to the front until the cursor is on another run; fill the log first."""
         self.tab = tab
         if self._widget is not None:
             if tab == "log":
@@ -151,24 +150,24 @@ class Panel:
     # The run under the cursor
 
     def follow(self, run_id: str, state: object = None, finds: Callable[[str], bool] | None = None) -> None:
-        """The cursor is on this run, which is read again once its `state` is another one.
+        """Follow the cursor to this run; read it again when its `state` changes.
 
-        Where `finds` says that the run before is no longer listed, the cursor left it by itself: a tab that a change
-        brought forward then stays in front.
+        If `finds` says that the previous run has left the list, no person moved the cursor: a tab that a change brought
+        forward then stays in front.
         """
         is_other, before = run_id != self._wanted.run_id, self._wanted.run_id
         if is_other and self._is_following and before:
             is_shown = self._pages.get("run", Page()).about.run_id == before
             self._passed = 0 if is_shown else self._passed + 1
             if self._passed >= ROWS_PASSED:
-                # Beside an empty panel a list that scrolls moves whole lines, and those a terminal moves by itself.
+                # Beside an empty panel a scrolling list moves whole lines, which the terminal can scroll itself.
                 self._show("run", Page())
         self._wanted, self._is_following = _Followed(run_id, state), True
         if is_other and self.tab != self._chosen and (finds is None or finds(before)):
             self.bring_forward(self._chosen)
 
     def show_page(self, page: Page) -> None:
-        """The cursor is on no run, or on what is told at once: this is about it."""
+        """Show a given page on the Run tab: the cursor is on no run, or on something known in full."""
         if page.about.run_id != self._wanted.run_id and self.tab != self._chosen:
             self.bring_forward(self._chosen)
         self._stop_reading()
@@ -178,18 +177,18 @@ class Panel:
 
     @property
     def is_outdated(self) -> bool:
-        """Whether more is known of the run on the Run tab than that shows."""
+        """True if there is news of the run under the cursor that the Run tab does not show."""
         return self._news_shown < self._news
 
     def read_again(self) -> None:
-        """More is known of the run under the cursor: read it again."""
+        """Read the run under the cursor again, since there is news of it."""
         self._news += 1
         if self._is_following:
             self._reading = None
             self._read_on()
 
     def _read_on(self) -> None:
-        """Read the run under the cursor where its tab is in sight, and stop reading for another row."""
+        """Start to read the run under the cursor if its tab is visible; stop reading for any other row."""
         wanted = self._wanted
         if wanted == self._reading or not wanted.run_id:
             return
@@ -206,7 +205,7 @@ class Panel:
             self._worker.cancel()
 
     async def _follow(self, run_id: str) -> None:
-        """Show a run once the cursor rests on it."""
+        """Show a run once the cursor has stayed on it, then again with its task results."""
         await asyncio.sleep(REST_SECONDS)
         await self._workspace.load_triage()
         news = self._news
@@ -225,7 +224,7 @@ class Panel:
             reading.cancel()
 
     async def catch_up(self) -> None:
-        """Show at once what this machine knows of the run under the cursor."""
+        """Show the run under the cursor at once, from the data on this machine."""
         run_id = self._wanted.run_id
         is_current = self._pages.get("run", Page()).about.run_id == run_id and not self.is_outdated
         if self.tab == "run" and self._is_following and run_id and not is_current:
@@ -234,7 +233,7 @@ class Panel:
             await self._show_run(await asyncio.to_thread(self._known, run_id), news)
 
     async def _show_run(self, known: KnownRun, news: int) -> None:
-        """Show what is known of a run; many thousand tasks are counted beside the event loop."""
+        """Show the page of a run. A thread builds it, since a run may have thousands of tasks."""
         from runtui.tui.words import pages
 
         page = await asyncio.to_thread(pages.run_page, known, now_ticks())
@@ -242,10 +241,10 @@ class Panel:
         self._show("run", page, keep_place=is_same)
         self._news_shown = news
         if known.stored is None:
-            self._reading = None  # a listing may bring it at any moment, as it was
+            self._reading = None  # a listing may store it at any moment, in the same state
 
     def _known(self, run_id: str) -> KnownRun:
-        """What is on this machine about a run; what cannot be read is said in the page. It reads files."""
+        """Return the data on this machine about a run; a read error becomes a note on the page. It reads files."""
         try:
             return self._stored(run_id)
         except RuntuiError as error:
@@ -275,7 +274,7 @@ class Panel:
             return known._replace(note=str(error))
 
     async def _read_results(self, known: KnownRun) -> KnownRun:
-        """What the tasks of a run did, read now; what cannot be read is said in the page."""
+        """Read a run's task results from the service; an error becomes a note on the page."""
         workflow_id = known.stored.workflow_id if known.stored is not None else ""
         try:
             await self._workspace.results.read_run(workflow_id, known.run_id)
@@ -286,7 +285,7 @@ class Panel:
     # A change
 
     def show_draft(self, draft: Operation) -> None:
-        """The request that a draft or an action would make, live; its run counts as the one under the cursor."""
+        """Show the request that a draft or an action would send; its run counts as the one under the cursor."""
         from runtui.tui.words import pages
 
         self._told = None
@@ -295,7 +294,7 @@ class Panel:
         self._show("request", page._replace(about=self._about(draft.run_id, draft.workflow_id)), keep_place=True)
 
     def show_save(self, save: Save) -> None:
-        """A save on its way, or its end."""
+        """Show a save, in progress or ended."""
         from runtui.tui.words import pages
 
         self.save_shown, self._told = save, None
@@ -303,12 +302,12 @@ class Panel:
         self._show("response", page._replace(about=self._about(save.run_id, save.operation.workflow_id)))
 
     def follow_save(self, save: Save) -> None:
-        """Time has passed for a save; where something else is shown by now, that stays."""
+        """Update a save on the Response tab; do nothing if the tab shows something else."""
         if self.save_shown is not None and self.save_shown.number == save.number:
             self.show_save(save)
 
     def show_entry(self, entry: Entry | None) -> None:
-        """An entry of the journal: what was sent, and what came back; None: there is no entry under the cursor."""
+        """Show the request and the response of a journal entry; None if none is under the cursor."""
         from runtui.tui.words import pages
 
         self.save_shown, self._told = None, entry
@@ -321,7 +320,7 @@ class Panel:
         self._show("response", pages.entry_response_page(entry)._replace(about=about))
 
     def show_exchange(self, number: int) -> None:
-        """One request of the log as it was sent, and its answer with what it means."""
+        """Show a request of the log, and its response with the meaning, by its number."""
         from runtui.graph.faults import fault_of
         from runtui.tui.words import pages
 
@@ -335,12 +334,12 @@ class Panel:
                 self.choose("response")
 
     def exchange_ended(self, _news: object = None) -> None:
-        """The log grew."""
+        """Show the log again, which has grown."""
         if self.tab == "log" and self._widget is not None:
             self._widget.show_log(self._workspace.exchanges)
 
     def _about(self, run_id: str, workflow_id: str) -> About:
-        """A run by its workflow's name and its id."""
+        """Return the heading of a run: its workflow's name and its id."""
         from runtui.tui.words import pages
 
         if self._changed_run.run_id != run_id:

@@ -1,7 +1,7 @@
-"""Questions that several features ask: for one thing of a list, for a line of text, for the columns of a list.
+"""Questions that several features ask: for one choice, for a line of text, for the columns of a list.
 
-Invariant: nothing happens here; the answer is what was chosen, or None. What cannot be chosen is shown, and says why; a
-line that cannot be used stays, with a sentence that says why.
+Invariant: a question changes nothing; its answer is the chosen value, or None. A choice that is refused is listed and
+says why. An invalid line stays, and the status line says why.
 """
 
 from __future__ import annotations
@@ -29,32 +29,32 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Choice(Generic[Value]):
-    """One line of the list."""
+    """One line of a picker."""
 
     value: Value
     line: str
     about: str = ""
-    """What is said below the list while the cursor stands on it."""
+    """The text below the list while the cursor is on it."""
     refusal: str = ""
-    """Why it cannot be chosen; empty when it can."""
+    """Why it cannot be chosen; empty if it can."""
 
 
 def marked_lines(rows: Sequence[tuple[str, str]], present: int | None) -> list[str]:
-    """Names, each with what it is, below each other; a mark stands before the present one."""
+    """Return aligned lines of name and description, with a filled mark before the one at index `present`."""
     width = max((cell_len(name) for name, _ in rows), default=0)
     return [f"{'●' if at == present else '○'} {fit(name, width)}  {words}" for at, (name, words) in enumerate(rows)]
 
 
 class Picker(ActionView[Value]):
-    """Asks for one of some values.
+    """Asks for one of several values.
 
     Args:
-        name: What is asked for, in one word: it is asked once at a time.
-        title: The first line.
-        choices: What there is; at least one.
-        at: Where the cursor stands at first.
-        about: What stands above the list.
-        more_scopes: Whose actions there are beside those of every list to choose from.
+        name: One word for the question; two of one name are never open at once.
+        title: The title of the pane.
+        choices: The choices; at least one.
+        at: The index of the choice under the cursor at first.
+        about: The text above the list.
+        more_scopes: Scopes of actions besides those of every picker.
     """
 
     scope = "picker"
@@ -101,7 +101,7 @@ class Picker(ActionView[Value]):
         self.screen.set_focus(self.query_one(ChoiceList))
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
-        """Another one under the cursor."""
+        """Show the text about the choice under the cursor."""
         event.stop()
         about = self.query_one("#picker-about", Static)
         about.display = bool(self._choices[event.option_index].about)
@@ -122,14 +122,14 @@ class Picker(ActionView[Value]):
 
 
 class LineQuestion(ActionView[str]):
-    """Asks for one line.
+    """Asks for one line of text.
 
     Args:
-        name: What is asked for, in one word: it is asked once at a time.
-        title: The first line.
-        about: What stands above the line.
-        text: What stands in the line at first.
-        check: Raises ValueError, with a sentence, for a line that cannot be used.
+        name: One word for the question; two of one name are never open at once.
+        title: The title of the pane.
+        about: The text above the line.
+        text: The initial text of the line.
+        check: Raises ValueError, with a sentence, for an invalid line.
     """
 
     scope = "line"
@@ -171,12 +171,12 @@ class LineQuestion(ActionView[str]):
 
 
 class ColumnChooser(ActionView[tuple[str, ...]]):
-    """Asks which columns to show, in which order. The answer is their keys; none: those that the width has room for.
+    """Asks which columns to show, in which order. The answer is their keys; an empty one means as many as fit.
 
     Args:
         columns: All columns of the list.
-        chosen: The keys of the columns that were chosen, in their order; none: those that the width has room for.
-        shown: The keys of the columns in sight.
+        chosen: The keys of the columns chosen before, in order; empty for as many as fit.
+        shown: The keys of the visible columns.
     """
 
     scope = "columns"
@@ -194,7 +194,7 @@ class ColumnChooser(ActionView[tuple[str, ...]]):
         self._begin(chosen or shown)
 
     def _begin(self, chosen: Sequence[str]) -> None:
-        """The chosen columns in their order, then all others."""
+        """List the chosen columns in their order, then all others."""
         self._chosen = set(chosen)
         self._order = [*chosen, *(key for key in self._columns if key not in self._chosen)]
 

@@ -1,8 +1,8 @@
-"""The last look before a write: which run or how many, which request, what changes from what to what.
+"""The review before a write: which runs, which request, which values before and after.
 
-Invariant: nothing is sent but by `y`, by the button that says so, or above MOST_BY_KEY runs by typing how many they
-are. The focus rests on *no*, and enter there sends nothing. The change, what speaks against it and what it does not do
-are in sight wherever the view is shown; the rest is reached by scrolling.
+Invariant: only the key of `send`, the Send button or, above MOST_BY_KEY runs, typing their number sends anything. The
+focus starts on *no*, where enter sends nothing. The change, its warnings and what it does not do are always visible;
+the rest can be scrolled to.
 """
 
 from __future__ import annotations
@@ -36,43 +36,43 @@ WHY_FIRST: Final = "This profile requires a reason: type one in the line above t
 
 
 class Review(NamedTuple):
-    """What is asked."""
+    """The contents of a review."""
 
     question: Content
     operation: Operation | None
-    """What would be sent, or the first of it; None while nothing is asked."""
+    """The operation to send, or the first of many; None in an empty review."""
     facts: Content
-    """The change, and where it would go."""
+    """The change and its target."""
     notes: Content
-    """What speaks against it, and what it does not do."""
+    """Warnings, and what the change does not do."""
     requires_why: bool = False
-    """Whether nothing is sent without a reason."""
+    """Whether a reason must be typed before it is sent."""
 
 
 NO_REVIEW: Final = Review(Content(), None, Content(), Content())
-"""What a sheet shows that was never asked."""
+"""The empty review."""
 
 Spot = Literal["why", "number", "no", "yes"]
-"""What can have the keys in a review: a line to type into, or an answer."""
+"""The parts of a review that can have the focus: a line to type into, or an answer."""
 
 _TOLD_BODIES: Final = 3
-"""Requests to many runs whose bodies are shown."""
+"""The number of requests of a bulk change whose bodies are shown."""
 
 _LEAST_FACTS: Final = 3
-"""The lines that the notes leave to the change."""
+"""The lines that the notes leave for the facts."""
 
 _NUMBER: Final = 12
 _ANSWER: Final = 16
-"""Cells of the number that is typed, and of an answer."""
+"""Widths in cells: of the number's input, and of an answer."""
 
 
 class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
-    """Shows a review, with a line for the reason and the answers below it; one of these has the keys.
+    """Shows a review, with a line for the reason and the answers below it; one of these has the focus.
 
     Args:
-        view: Asks, and is answered with the reason.
-        why_key: The key that leads to the line for the reason.
-        number: What has to be typed to send; empty where there are two answers to choose from.
+        view: The question; its frame is dismissed with the reason.
+        why_key: The key that goes to the line for the reason.
+        number: The number to type to send; empty for the two answers *no* and *send*.
     """
 
     ALLOW_SELECT = False
@@ -92,10 +92,10 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
     | Class | Description |
     | :- | :- |
     | `review-sheet--line` | A line to type into. |
-    | `review-sheet--selection`, `review-sheet--cursor` | What is typed over next. |
-    | `review-sheet--placeholder` | What stands in a line without a text. |
+    | `review-sheet--selection`, `review-sheet--cursor` | The selection, the cursor. |
+    | `review-sheet--placeholder` | The text of an empty line. |
     | `review-sheet--answer`, `review-sheet--answer-focus` | An answer, and the one that enter gives. |
-    | `review-sheet--more` | How many facts are below. |
+    | `review-sheet--more` | The number of facts below. |
     """
     DEFAULT_CSS = "ReviewSheet { height: 1fr; }"
 
@@ -116,13 +116,13 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
         self._wanted = number
         self._spots: tuple[Spot, ...] = ("why", "number") if number else ("why", "no", "yes")
         self.spot: Spot = self._spots[1]
-        """What has the keys."""
+        """The part with the focus."""
         self._top = 0
-        """The first line of the facts in sight."""
+        """The first visible line of the facts."""
         self._drawn: list[Strip] = []
 
     def ask(self, review: Review) -> None:
-        """Show another review; nothing is typed yet, and the keys are where nothing is sent."""
+        """Show another review, with empty lines and the focus where enter sends nothing."""
         self.review = review
         self.why, self.number = LineEdit(), LineEdit()
         self._top, self.spot = 0, self._spots[1]
@@ -130,12 +130,12 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
 
     @property
     def _reason(self) -> str:
-        """What was typed, in one line."""
+        """The typed reason, with single blanks."""
         return " ".join(self.why.text.split())
 
     @property
     def _lacks_reason(self) -> bool:
-        """Whether a reason has to be typed first."""
+        """True if a reason is required and missing."""
         return self.review.requires_why and not self._reason
 
     @property
@@ -143,18 +143,18 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
         return bool(self._wanted) and self.number.text.strip() == self._wanted
 
     def go_to(self, spot: Spot) -> None:
-        """Give the keys to the reason, the number or an answer."""
+        """Focus the reason, the number or an answer."""
         self.spot = spot
         self.draw()
         self.post_message(ActionView.Changed())
 
     def focus_safe(self) -> None:
-        """Give the keys to where nothing is sent."""
+        """Focus the part where enter sends nothing: *no*, or the number."""
         self.go_to(self._spots[1])
         self.screen.set_focus(self)
 
     def send(self) -> None:
-        """Answer with the reason; where one is required and there is none, go to its line."""
+        """Dismiss the review with the reason; if a required one is missing, go to its line instead."""
         if self._lacks_reason:
             self._view.frame.set_status(WHY_FIRST, "warning", lambda: self._lacks_reason)
             self.go_to("why")
@@ -162,7 +162,7 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
             self._view.frame.dismiss(self._reason)
 
     def leave(self) -> None:
-        """One step back: from the reason to the answers, then send nothing."""
+        """Go from the reason back to the answers; from there, dismiss the review without sending."""
         if self.spot == "why":
             self.focus_safe()
         else:
@@ -181,7 +181,7 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
             self.send()
 
     def action_walk(self, step: int) -> None:
-        """Go on to the next of them; past the last answer, to the next widget."""
+        """Go to the next part; past the last answer, let Textual go to the next widget."""
         at = self._spots.index(self.spot) + step
         if not self._wanted and not 0 <= at < len(self._spots):
             raise SkipAction
@@ -200,7 +200,7 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
         self.action_scroll_facts(1 if isinstance(event, events.MouseScrollDown) else -1)
 
     def on_click(self, event: events.Click) -> None:
-        """Give the answer under the mouse, or the keys to the line there."""
+        """Give the clicked answer, or focus the clicked line."""
         spot = event.style.meta.get("spot")
         if spot in ("no", "yes"):
             self.post_message(self.Entered(spot))
@@ -223,7 +223,7 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
         return self._drawn[y] if y < len(self._drawn) else Strip.blank(self.size.width, self.visual_style.rich_style)
 
     def draw(self) -> None:
-        """Lay the lines out anew, and repaint those that are others."""
+        """Build the lines again, and repaint those that changed."""
         if self.size:
             before, self._drawn = self._drawn, self._lines(self.size)
             for y, strip in enumerate(self._drawn):
@@ -231,7 +231,7 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
                     self.refresh(Region(0, y, self.size.width, 1))
 
     def _lines(self, size: Size) -> list[Strip]:
-        """The facts from the top, as many as there is room for; the rest from the bottom."""
+        """Return the lines: at the top as many facts as fit, at the bottom notes, reason and answers."""
         width = max(1, size.width - 2)
         facts, notes = self._wrapped(self.review.facts, width), self._wrapped(self.review.notes, width)
         notes = notes[: max(1, size.height - _LEAST_FACTS - 2)]
@@ -281,10 +281,10 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
 
 
 class ReviewView(ActionView[str]):
-    """Asks for one key; the answer is the reason, empty where none was typed.
+    """A review that one key answers; its result is the reason, empty if none was typed.
 
     Args:
-        is_bulk: Whether it is about many runs: keys then act on none of them.
+        is_bulk: Whether it is about many runs; keys then act on no single run.
     """
 
     scope = "review"
@@ -311,7 +311,7 @@ class ReviewView(ActionView[str]):
         return self.sheet.review.question
 
     def take_focus(self) -> None:
-        """The focus rests on *no*."""
+        """Focus *no*."""
         self.sheet.focus_safe()
 
     def show_in(self, panel: Panel) -> None:
@@ -319,7 +319,7 @@ class ReviewView(ActionView[str]):
             panel.show_draft(self.sheet.review.operation)
 
     async def on_review_sheet_entered(self, event: ReviewSheet.Entered) -> None:
-        """Give the answer; from the reason, go back to the answers."""
+        """Act on the entered answer; enter in the reason goes back to the answers."""
         event.stop()
         if event.spot == "yes":
             await self.frame.action_perform("send")
@@ -329,7 +329,7 @@ class ReviewView(ActionView[str]):
             self.take_focus()
 
     def action_send(self) -> None:
-        """Send it, with the reason where one is required."""
+        """Send it with the reason; if a required one is missing, go to its line."""
         self.sheet.send()
 
     def action_why(self) -> None:
@@ -343,8 +343,9 @@ class ReviewView(ActionView[str]):
 
 
 class NumberReviewView(ActionView[str]):
-    """Asks for the number of runs; it is taken as soon as it stands there, once the reason does where one is required.
-    The answer is the reason, empty where none was typed.
+    """A review that typing the number of runs answers, without enter; a required reason must be typed first.
+
+    Its result is the reason, empty if none was typed.
     """
 
     scope = "question"
@@ -361,7 +362,7 @@ class NumberReviewView(ActionView[str]):
         return self.sheet.review.question
 
     def take_focus(self) -> None:
-        """The number is typed."""
+        """Focus the number."""
         self.sheet.focus_safe()
 
     def show_in(self, panel: Panel) -> None:
@@ -369,7 +370,7 @@ class NumberReviewView(ActionView[str]):
             panel.show_draft(self.sheet.review.operation)
 
     def on_review_sheet_entered(self, event: ReviewSheet.Entered) -> None:
-        """From the reason on to the number; where that stands, send."""
+        """Send if the number is right; else enter in the reason goes to the number."""
         event.stop()
         if self.sheet.has_number:
             self.sheet.send()
@@ -391,10 +392,10 @@ def review_of(
     notes: Sequence[str] = (),
     requires_why: bool = False,
 ) -> Review:
-    """What is asked about one draft, or one action of the service.
+    """Return the review of one draft or one action of the service.
 
-    `target` is where it would go, in pairs of a name and a value; `undoes` is the journal entry that it undoes; `hint`
-    is a warning; `notes` are the consequences of an action, in sentences.
+    `target` says where it goes, in pairs of name and value; `undoes` is the number of the journal entry that it undoes;
+    `hint` is a warning; `notes` are the consequences of an action, as sentences.
     """
     if isinstance(operation, ServiceAction):
         question = content(f"Review: {operation.words}?")
@@ -414,8 +415,8 @@ def review_of(
 def bulk_review(
     bulk: BulkDraft, target: Sequence[tuple[str, str]], hint: str = "", *, requires_why: bool = False
 ) -> ActionView[str]:
-    """The question that fits the number of runs. `target` says where the change would go, in pairs of a name and a
-    value; `hint` what speaks against it.
+    """Return the review of a bulk change; above MOST_BY_KEY runs it asks for their number. `target` and `hint` are as
+    in `review_of`.
     """
     count, first = len(bulk.drafts), bulk.drafts[0]
     if bulk.action is not None:
@@ -434,7 +435,7 @@ def bulk_review(
 
 
 def _bulk_facts(bulk: BulkDraft, target: Sequence[tuple[str, str]]) -> Content:
-    """The change by count, what is left out, where it goes, and the first bodies."""
+    """Return the changes with their counts, the runs left out, the target and the first request bodies."""
     lines = _change_lines(list(bulk.changes()))
     if left_out := bulk.left_out_words():
         lines.append(content(f"left out: {left_out}", "$text-warning"))
@@ -446,7 +447,7 @@ def _bulk_facts(bulk: BulkDraft, target: Sequence[tuple[str, str]]) -> Content:
 
 
 def _change_lines(changes: Sequence[tuple[str, str, str]]) -> list[Content]:
-    """A line per property: its name, and the values before and after."""
+    """Return a line per property: its name, and the values before and after."""
     width = max((len(name) for name, _, _ in changes), default=0)
     return [
         Content.assemble(
@@ -457,14 +458,14 @@ def _change_lines(changes: Sequence[tuple[str, str, str]]) -> list[Content]:
 
 
 def _target_lines(target: Iterable[tuple[str, str]]) -> list[Content]:
-    """A line per fact of where it goes: its name, and the value."""
+    """Return a line per pair of name and value."""
     return [Content.assemble((f"{name:10}", "$text-muted"), content(value)) for name, value in target]
 
 
 def _notes_of(
     operation: Operation, against: Iterable[str], notes: Iterable[str], reports: str = "the report"
 ) -> Content:
-    """What speaks against a change, and what it does not do; of an action, what follows from it."""
+    """Return the warnings (`against`), then the consequences of an action or what a change does not do."""
     if isinstance(operation, ServiceAction):
         said = " ".join((*notes, "It cannot be undone, and is never sent twice."))
     else:

@@ -1,7 +1,6 @@
-"""One run, opened: its users, and the tasks of one user.
+"""The views of an opened run: its users, and the tasks of one user.
 
-Invariant: both show what was read of one run; whose it is is part of the place, and what comes for another run is not
-shown in it.
+Invariant: each view shows the results of one run only, whose id it holds.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from runtui.tui.widgets.read_list import ReadList
 from runtui.tui.words.pages import task_page
 
 _ROOM_FOR_REASONS: Final = {"reason": LONGEST, "task": 27}
-"""What the users of a run with failures need for them, so that no column moves when the reasons come."""
+"""The column widths, in cells, to reserve for a run with failures, so that no column moves when the reasons arrive."""
 
 
 USERS: Final[Resource[UserRow, str]] = in_memory(
@@ -44,7 +43,7 @@ class UsersView(ActionView[None]):
         self.list = ReadList(USERS, name="users", sort="status")
         self.workflow_name = ""
         self.progress = ""
-        """How far the users were read, where they are not all there."""
+        """How many users were read so far; empty once all were."""
         self._run_id: str | None = None
 
     @property
@@ -52,7 +51,7 @@ class UsersView(ActionView[None]):
         return self._run_id
 
     def open(self, run_id: str, workflow_name: str, *, has_failures: bool) -> None:
-        """Begin with another run, or stay with the one that is open; reasons have their room before they are read."""
+        """Open a run, or stay with the one that is open. With failures, reserve room for their reasons."""
         self.list.expected = _ROOM_FOR_REASONS if has_failures else {}
         if run_id != self._run_id:
             self._run_id, self.workflow_name, self.progress = run_id, workflow_name, ""
@@ -62,7 +61,7 @@ class UsersView(ActionView[None]):
         return self.list.heading(self.workflow_name, self.progress)
 
     def show_in(self, panel: Panel) -> None:
-        """The task that failed for the user under the cursor, or that is waited for, in full; else the run."""
+        """Show the failed or pending task of the user under the cursor; without one, the run."""
         if self._run_id is None:
             return
         user = self.list.table.row_under_cursor()
@@ -73,7 +72,7 @@ class UsersView(ActionView[None]):
 
 
 class TasksView(ActionView[None]):
-    """What the tasks of a run did for one user."""
+    """The tasks of a run for one user."""
 
     scope = "tasks"
     opens = "open_task"
@@ -90,13 +89,13 @@ class TasksView(ActionView[None]):
         return self._run_id
 
     def open(self, run_id: str, user: UserRow) -> None:
-        """Begin with another user, or stay with the one that is open."""
+        """Open a user, or stay with the one that is open."""
         if self.user is None or (run_id, user.id) != (self._run_id, self.user.id):
             self.list.begin(READING)
         self._run_id, self.user = run_id, user
 
     def show(self, user: UserRow, tasks: Sequence[TaskResult], *, is_whole: bool) -> None:
-        """Show the tasks of the user who is open, or the first of them; the cursor begins at what went wrong."""
+        """Show the user's tasks, all (`is_whole`) or those read so far. The cursor starts at the task in trouble."""
         rows, is_new = [user.row_of(task) for task in tasks], not self.list.rows
         self.user = user
         self.list.put(rows, TASKS.empty if is_whole else READING)

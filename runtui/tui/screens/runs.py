@@ -1,7 +1,7 @@
-"""The list: filter, order, cursor and marks over the table of runs.
+"""The list of runs: filter, order, columns, cursor and marks.
 
-Invariant: cursor and marks are run ids. A filter that cannot be read changes nothing in the list and says where it
-went wrong. Rows are never drawn while they are being counted; of several queries that wait for that, the last is drawn.
+Invariant: cursor and marks are run ids. An invalid filter leaves the list unchanged and says what is wrong. A slow
+query is counted in a thread before its rows are drawn; of several pending queries, only the last is drawn.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ _COUNTING: Final = awaited("counting")
 _COUNTING_THE_REST: Final = "counting the rest"
 
 READING_RUNS: Final = "Reading the runs…"
-"""Said in place of the rows, until the first are read."""
+"""Shown instead of rows until the first are read."""
 
 
 def unread(workspace: Workspace) -> str | None:
-    """What stands in place of the rows of a list made of runs until any run is read; None from then on."""
+    """Return the text that a list made from runs shows until any run is read; None from then on."""
     progress = workspace.progress
     if is_counted(workspace.store.count(EVERY_RUN), progress):
         return None
@@ -53,17 +53,17 @@ def unread(workspace: Workspace) -> str | None:
 
 
 RELOAD_SECONDS: Final = 0.25
-"""The least time between two drawings of a list that keeps changing."""
+"""The least time between two redraws of a list that keeps changing."""
 
 
 MOST_PUT_OFF: Final = 7
-"""How often a drawing that is due is put off while a person types: two seconds together with `RELOAD_SECONDS`."""
+"""How often a redraw is put off while a person types; with `RELOAD_SECONDS` that makes two seconds."""
 
 
 class Throttle:
-    """Runs `call` when asked: at once, then at most once in `RELOAD_SECONDS`, the last time after the last request.
+    """Calls `call` at the first request, then at most once in `RELOAD_SECONDS`, and once after the last request.
 
-    While a person types it waits for a pause between two keys, up to two seconds, and then for the effect of a key.
+    While a person types it waits for a pause between keys, up to two seconds, then until the next key has taken effect.
     """
 
     def __init__(self, owner: MessagePump, foreground: Foreground, call: Callable[[], object]) -> None:
@@ -97,7 +97,7 @@ class Throttle:
         self.call_due()
 
     def call_due(self) -> None:
-        """Call now what was asked for and put off, if anything."""
+        """Make a pending call now, if there is one."""
         if self._is_due:
             if self._resting is not None:
                 self._resting.stop()
@@ -106,13 +106,13 @@ class Throttle:
 
 
 class Narrowing(NamedTuple):
-    """A filter that another place asked for, with the way back to that place."""
+    """A filter that another screen asked for, with the way back to that screen."""
 
     text: str
     words: str
-    """What the filter means, for the title."""
+    """The meaning of the filter, for the title."""
     before: str
-    """The filter that was there before."""
+    """The filter before this one."""
     go_back: Callable[[], Awaitable[None]]
 
 
@@ -124,7 +124,7 @@ class RunsView(ActionView[None]):
     opens = "open_run"
     list: RowList[RunRow, str]
     why_unfiltered = ""
-    """A kept filter that cannot be understood."""
+    """The kept filter, if it is invalid; else empty."""
 
     def __init__(self, workspace: Workspace) -> None:
         super().__init__()
@@ -138,12 +138,12 @@ class RunsView(ActionView[None]):
             history=History(workspace.preferences),
         )
         self.narrowing: Narrowing | None = None
-        """What another place asked for last; in force until the filter is another one."""
+        """The last filter that another screen asked for; it counts while the filter text is the same."""
         self.watched: set[str] = set()
-        """The runs whose end is told."""
+        """The ids of the runs that ring the bell when they end."""
         self._empty_words = READING_RUNS
         self.drawing = Throttle(self, workspace.foreground, self.reload)
-        """Asked when rows have changed: the first change is drawn at once, a flood of them a few times a second."""
+        """Redraws after rows have changed: at once for the first change, a few times a second for many."""
         kept = workspace.preferences.kept.runs
         try:
             found = run_filter(kept.filter)
@@ -151,24 +151,24 @@ class RunsView(ActionView[None]):
             self.why_unfiltered, kept, found = kept.filter, kept._replace(filter=""), None
         self.filter_text = kept.filter
         self.columns = kept.columns
-        """The keys of the chosen columns; empty for those that the width has room for."""
+        """The keys of the chosen columns; empty for as many as fit."""
         self._scrolled = 0
         self._query = RunQuery(found, kept.sort, kept.descending)
         self.list.order, self.list.sort_by = Order(kept.sort, kept.descending), self._sort_by
         self.list.scroll_by = self._scroll_by
         self.shown = self._query
-        """What the table shows; `_query` is ahead of it while the rows are counted."""
+        """The query that the table shows; `_query` is newer while its rows are being counted."""
         self._more = ""
-        """A mark behind the number of rows, while only the first are there."""
+        """A plus sign after the number of rows while only the first are counted."""
 
     @property
     def table(self) -> LineTable[RunRow, str]:
-        """The rows."""
+        """The table of the list."""
         return self.list.table
 
     @property
     def run_id(self) -> str | None:
-        """The run under the cursor."""
+        """The id of the run under the cursor."""
         return self.table.cursor_id
 
     @property
@@ -183,14 +183,14 @@ class RunsView(ActionView[None]):
             panel.follow(row.id, (row, self._flag(row)), self.table.finds)
 
     def reload(self) -> None:
-        """Draw rows and strip as they are in the store now, by a filter whose times count from now."""
+        """Redraw rows and strip from the store; relative times in the filter count from now."""
         self._query = self._query._replace(filter=run_filter(self.filter_text))
         self._count_and_draw(keep_line=True)
         self.frame.chrome.show_trouble()
 
     @property
     def settings(self) -> ListSettings:
-        """What the list shows, or is about to."""
+        """The filter, order and columns that the list shows or is about to show."""
         return ListSettings(self.filter_text, self._query.sort, self._query.descending, self.columns)
 
     def title(self) -> Content:
@@ -204,7 +204,8 @@ class RunsView(ActionView[None]):
         return self.list.title(counted, self.filter_text, view=view.name if view is not None else "")
 
     def say_when_empty(self, words: str | None = None) -> None:
-        """Tell why there is no row, where there is none: the filter, or these words; None: the words before them."""
+        """Say why the list is empty, if it is: `words` without any run (None: as before), else that the filter finds
+        none."""
         self._empty_words = words = self._empty_words if words is None else words
         if self._store.count(EVERY_RUN):
             shown = self.shown.filter
@@ -212,7 +213,7 @@ class RunsView(ActionView[None]):
         self.list.say(words)
 
     def _flag(self, row: RunRow) -> RowFlag | None:
-        """The sign of a row: its change in progress, unknown or kept as a draft; else watched; else its triage."""
+        """Return a row's flag, the first of: change in progress, unknown outcome, draft kept, watched, its triage."""
         workspace = self._workspace
         if workspace.save_of(row.id) is not None:
             return SAVING
@@ -225,7 +226,7 @@ class RunsView(ActionView[None]):
     # Filter
 
     async def action_clear(self) -> None:
-        """One step back: clear the filter; without one, close the panel and clear the status line."""
+        """Clear the filter; without one, close the panel and clear the status line."""
         if (narrowing := self.narrowing) is not None and narrowing.text == self.filter_text:
             self.filter_by(narrowing.before)
             await narrowing.go_back()
@@ -237,7 +238,7 @@ class RunsView(ActionView[None]):
             self.frame.chrome.set_status("")
 
     def on_filter_bar_typed(self, event: FilterBar.Typed) -> None:
-        """Show what the filter finds."""
+        """Show the runs that the typed filter finds."""
         event.stop()
         if event.text != self.filter_text:
             self.filter_text = event.text
@@ -245,9 +246,9 @@ class RunsView(ActionView[None]):
             self._count_and_draw(keep_line=False)
 
     def filter_by(self, text: str, words: str = "", go_back: Callable[[], Awaitable[None]] | None = None) -> None:
-        """Filter at once, so that a key that is already on its way acts on what the filter shows.
+        """Filter at once, so that keys already on their way act on the filtered list.
 
-        Another place that asks for it says what the filter means, for the title, and how one step back leads there.
+        Another screen that asks for this passes the meaning of the filter, for the title, and a way back to it.
         """
         if go_back is not None:
             self.narrowing = Narrowing(text, words, self.filter_text, go_back)
@@ -262,7 +263,7 @@ class RunsView(ActionView[None]):
         self.show_columns(self.columns, self.list.scrolled(columns).first or 0)
 
     def show_settings(self, settings: ListSettings) -> None:
-        """Show these runs, in this order and these columns."""
+        """Show the list with this filter, order and columns."""
         query = RunQuery(run_filter(settings.filter), settings.sort, settings.descending)
         self.list.filter_bar.put(settings.filter)
         self.filter_text = settings.filter
@@ -272,17 +273,17 @@ class RunsView(ActionView[None]):
         self._count_and_draw(keep_line=False)
 
     def show_columns(self, columns: tuple[str, ...], scrolled: int = 0) -> None:
-        """Show these columns (none: as many as fit), scrolled to the right by `scrolled` of them."""
+        """Show these columns (none: as many as fit), scrolled right by `scrolled` columns, and keep the settings."""
         self.columns, self._scrolled = columns, scrolled
         settings = self.settings
         self.list.set_columns(Arrangement(settings.run_columns, cells_of(self._store), bool(columns), scrolled))
         if (narrowing := self.narrowing) is not None and narrowing.text == settings.filter:
-            settings = settings._replace(filter=narrowing.before)  # the next start knows nothing of the other place
+            settings = settings._replace(filter=narrowing.before)  # the next start has no way back
         self._workspace.preferences.keep(runs=settings)
 
     def _count_and_draw(self, *, keep_line: bool) -> None:
-        """Draw the rows at once; where counting them is slow, find the first few in a thread, draw those, and count the
-        rest in the background. An earlier query that is still being counted is dropped."""
+        """Draw the rows at once. If counting is slow, find the first few in a thread, draw them, and count the rest in
+        the background. An earlier count that still runs is cancelled."""
         rows = RunRows(self._store, self._query)
         is_over = Event()
 

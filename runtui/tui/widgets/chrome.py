@@ -1,7 +1,7 @@
-"""The lines around the panes: header, strip of the tenant, titles of panes, status, hints. Each draws what it is given.
+"""The widgets around the panes: header, tenant strip, pane titles, status line, hint line. Each draws given facts.
 
-Invariant: each is one line (the status up to three, and none while there is nothing to say). The tenant and the SANDBOX
-and READ-ONLY badges are never dropped, however narrow the screen; counts give way first, then the state.
+Invariant: each takes one line, but the status up to three, and none while it is empty. However narrow the screen, the
+tenant and the badges SANDBOX and READ-ONLY stay; counts are dropped first, then the state.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ WidgetT = TypeVar("WidgetT", bound=Widget)
 
 
 class Headline(NamedTuple):
-    """The facts of the first line."""
+    """The facts of the header line."""
 
     tenant: str = ""
     badges: tuple[str, ...] = ()
     counts: tuple[str, ...] = ()
-    """Such as "1 unknown", "240 runs": the last ones are dropped first."""
+    """Such as "1 unknown", "240 runs"; the last are dropped first."""
     state: str = ""
     """Such as "listing…", "as of 15:42:07", "waiting until 15:42:19", "paused"."""
     who: str = ""
-    """Whose token it is, such as "lee.admin" or "signed out"; dropped where it does not fit, after counts and state."""
+    """The account, such as "lee.admin" or "signed out"; dropped if it does not fit, after counts and state."""
 
 
 class HeaderLine(Widget):
@@ -67,10 +67,10 @@ class HeaderLine(Widget):
     """
 
     headline: reactive[Headline] = reactive(Headline())
-    """What is said."""
+    """The facts to draw."""
 
     def render(self) -> RenderResult:
-        """Draw: name, tenant and badges at the left; counts and state at the right, as far as they fit."""
+        """Draw name, tenant and badges at the left, and counts and state at the right, as far as they fit."""
         line = self.headline
         width = self.content_size.width
         badges = "".join(f" {badge} " for badge in line.badges)
@@ -108,19 +108,19 @@ _STRIP_PADDING: Final = 1
 
 
 class TenantTrouble(NamedTuple):
-    """The facts of the strip."""
+    """The facts of the tenant strip."""
 
     counts: tuple[TenantCount, ...] = ()
     failures: tuple[int, ...] = ()
-    """Runs that went wrong, by day, today's last."""
+    """The number of runs with failures per day; today's is last."""
     keys: tuple[tuple[str, str], ...] = ()
-    """Filters that a key sets, each with that key."""
+    """Pairs of a filter and the key that sets it."""
     is_known: bool = False
-    """Whether anything was read yet."""
+    """True once any run was read."""
 
 
 def trouble_of(store: Store) -> TenantTrouble:
-    """What the store knows of the trouble of the tenant."""
+    """Return the facts of the tenant strip from the store."""
     totals = store.totals()
     counts = tenant_counts(totals.by_status, totals.stuck)
     failures = tuple(store.failures_by_day(STRIP_DAYS))
@@ -128,9 +128,9 @@ def trouble_of(store: Store) -> TenantTrouble:
 
 
 class TenantStrip(Widget):
-    """Draws the trouble of the tenant in one line: how many runs are in trouble, by kind, and what went wrong by day.
+    """Draws one line with the number of runs in trouble, by kind, and the failures of each day.
 
-    A click on a count asks for exactly the runs that it counts, one on the days for the overview.
+    A click on a count posts `Chosen` with a filter for exactly those runs; a click on the days, one without a filter.
     """
 
     DEFAULT_CSS = f"TenantStrip {{ height: 1; padding: 0 {_STRIP_PADDING}; }}"
@@ -142,14 +142,14 @@ class TenantStrip(Widget):
     """
 
     class Chosen(Message):
-        """A count was clicked, and `filter` finds its runs; or the days, and it is empty."""
+        """A count was clicked, whose runs `filter` finds; or the days, with an empty `filter`."""
 
         def __init__(self, filter_text: str) -> None:
             super().__init__()
             self.filter = filter_text
 
     trouble: reactive[TenantTrouble] = reactive(TenantTrouble())
-    """What is said."""
+    """The facts to draw."""
 
     def render(self) -> RenderResult:
         parts = self._parts()
@@ -172,7 +172,7 @@ class TenantStrip(Widget):
 
 
 def is_counted(runs: int, progress: Progress | None) -> bool:
-    """Whether it is known how many runs there are: some are in the store, or they were listed."""
+    """Return whether the number of runs is known: some are stored, or a listing has finished."""
     return runs > 0 or (progress is not None and progress.finished_at is not None)
 
 
@@ -186,7 +186,7 @@ def headline(
     unknown: int = 0,
     who: str = "",
 ) -> Headline:
-    """The headline: tenant, badges, the number of runs, and the age of the list."""
+    """Return the headline: tenant, badges, number of runs, age of the list, account."""
     counts = [f"{unknown} unknown"] if unknown else []
     counts += [count_words(runs, "run")] if is_counted(runs, progress) else []
     badges = (sandbox_badge(sandbox),) * settings.is_sandbox + ("READ-ONLY",) * read_only
@@ -206,7 +206,7 @@ def headline(
 
 
 def headline_of(workspace: Workspace, sandbox: SandboxControl | None = None) -> Headline:
-    """The headline of a session as things stand."""
+    """Return the current headline of a session."""
     who = ""
     if (sign_in := workspace.sign_in) is not None:
         from runtui.tui.words import sign_in_words
@@ -224,7 +224,7 @@ def headline_of(workspace: Workspace, sandbox: SandboxControl | None = None) -> 
 
 
 class PaneTitle(Static):
-    """One line in a pane: its title, or what its page is about."""
+    """One line in a pane: its title, or the subject of its page."""
 
     DEFAULT_CSS = "PaneTitle { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }"
 
@@ -233,7 +233,7 @@ class PaneTitle(Static):
         self._shown = Content("")
 
     def show(self, title: Content) -> bool:
-        """Change the line; whether it was another one. Nothing is drawn when it is the same."""
+        """Show `title`. Return False, and draw nothing, if it is the same as before."""
         is_other = not title.is_same(self._shown)
         if is_other:
             self._shown = title
@@ -242,7 +242,7 @@ class PaneTitle(Static):
 
 
 def surface(container: type[WidgetT]) -> type[WidgetT]:
-    """Have one line of a container drawn for all: but for a frame around them they are alike, and blank."""
+    """Make a container render one inner line and repeat it: all lines inside its border are alike and blank."""
     draw = container.render_lines
 
     def render_lines(self: WidgetT, crop: Region) -> list[Strip]:
@@ -259,9 +259,9 @@ def surface(container: type[WidgetT]) -> type[WidgetT]:
 
 @surface
 class Pane(Vertical):
-    """One half of the body: its title stands in the frame where there is one, else in a line of its own.
+    """One half of the body. Its title is in its border if it has one, else in a line of its own.
 
-    The pane with the focus is `-active`.
+    The pane with the focus has the class `-active`.
     """
 
     def __init__(self, *widgets: Widget, id: str) -> None:
@@ -269,9 +269,9 @@ class Pane(Vertical):
         super().__init__(self._title, *widgets, id=id)
 
     def show_title(self, title: Content, *, active: bool) -> None:
-        """Draw the title, and whether the pane has the focus, as far as they changed."""
+        """Update the title and the mark of the focus, if they changed."""
         if self.has_class("-active") != active:
-            # Nothing else in it looks different: to match the styles of a whole form would keep a key waiting.
+            # Only these two look different; matching the styles of a whole form would delay a key.
             self.set_class(active, "-active", update=False)
             self.app.stylesheet.update_nodes((self, self._title))
         if self._title.show(title):
@@ -281,33 +281,33 @@ class Pane(Vertical):
 Severity = Literal["information", "success", "warning", "error"]
 
 Holds: TypeAlias = Callable[[], bool]
-"""Whether a sentence is still true."""
+"""Returns whether a sentence is still true."""
 
 
 def for_good() -> bool:
-    """Hold until another sentence replaces it."""
+    """Keep a sentence until another one replaces it."""
     return True
 
 
 class Status(NamedTuple):
-    """The sentence of the status line, and as long as what it stands there."""
+    """The sentence of the status line, and how long it stays."""
 
     text: str = ""
     severity: Severity = "information"
     holds: Holds = for_good
     is_remark: bool = False
-    """Whether it tells why a key did nothing; the next one takes it away."""
+    """True if it says why a key did nothing; the next key that works clears it."""
 
 
 _SIGNS: dict[Severity, str] = {"information": "·", "success": "✓", "warning": "!", "error": "✗"}
 
 
 _STATUS_LINES: Final = 3
-"""The most lines of a message; more would take the rows that it is about."""
+"""The most lines of a message; more would hide the rows that it is about."""
 
 
 class StatusLine(Static):
-    """One message with its severity; the sign says it without colour, and a mark where it is cut."""
+    """One message with a sign for its severity, readable without colour, and an ellipsis where it is cut."""
 
     DEFAULT_CSS = """
     StatusLine { height: auto; padding: 0 1; display: none; }
@@ -319,15 +319,15 @@ class StatusLine(Static):
         self.text = ""
         self._said = Content("")
         self._width = 0
-        """The cells of a line, for which it is wrapped."""
+        """The width in cells that the message is wrapped to."""
 
     def on_resize(self) -> None:
-        """Wrap it anew; what comes into sight has its size already."""
+        """Wrap again if the width has changed; the first Resize brings no new width."""
         if self._width != max(1, self.app.size.width - 2):
             self._draw()
 
     def show(self, text: str, severity: Severity) -> None:
-        """Replace the sentence; an empty one hides the line."""
+        """Show `text`; an empty text hides the line."""
         if text == self.text and self.has_class(f"-{severity}"):
             return
         self.text = text
@@ -343,16 +343,16 @@ class StatusLine(Static):
 
 
 _OPENS_PANEL: Final = ACTION_BY_ID["next_tab"]._replace(label="panel")
-"""What the key of the next tab does while the panel is out of sight."""
+"""The next-tab action as the hint line names it while the panel is hidden."""
 _OPENS_PANEL_AT: Final = 2
-"""Its place among the hints: after what is done with the row."""
+"""Its index among the hints, after the actions on the row."""
 
 _HINT: Final = "hint"
-"""What a cell of the hint bar knows: the id of its action."""
+"""The key in a cell's meta data that holds the id of its action."""
 
 
 class HintBar(Widget):
-    """Shows the hints that matter now, as many as fit; a click on one is its key."""
+    """Shows as many hints as fit, the most important ones; a click on a hint runs its action."""
 
     class Chosen(Message):
         """A hint was clicked."""
@@ -367,18 +367,18 @@ class HintBar(Widget):
     | Class | Description |
     | :- | :- |
     | `hint-bar--key` | The key. |
-    | `hint-bar--label` | What it does. |
-    | `hint-bar--disabled` | Both, while it cannot be done yet. |
+    | `hint-bar--label` | The label of its action. |
+    | `hint-bar--disabled` | Both, while the action cannot run yet. |
     """
 
     actions: reactive[Sequence[Action]] = reactive(())
-    """The actions of the view that has the focus."""
+    """The actions whose keys work now."""
     context: reactive[ActionContext] = reactive(ActionContext())
-    """What decides which of them can run."""
+    """The facts that decide which of them can run."""
     opens_panel: reactive[bool] = reactive(False)
-    """Whether a list hides the panel, where it stands why a run failed."""
+    """True if the view is a list and the panel is hidden: the panel says why a run failed."""
     typing: reactive[bool] = reactive(False)
-    """Whether an input has the keys, so that letters and digits are text."""
+    """True if an input has the focus, so that letters and digits are text."""
 
     def render(self) -> RenderResult:
         key_style = self.get_visual_style("hint-bar--key")
@@ -390,7 +390,7 @@ class HintBar(Widget):
         if self.opens_panel and not self.typing:
             shown.insert(_OPENS_PANEL_AT, (_OPENS_PANEL, _OPENS_PANEL.shown_key))
         while sum(cell_len(f"{key} {action.label}  ") for action, key in shown) - 2 > room:
-            del shown[-2 if len(shown) > 1 else -1]  # the help stands last, and stays
+            del shown[-2 if len(shown) > 1 else -1]  # keep the last one, the help
         for action, key in shown:
             text = f"{key} {action.label}"
             if parts:

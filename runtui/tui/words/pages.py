@@ -88,8 +88,7 @@ def save_page(save: Save, now: datetime) -> Page:
         facts.insert(1, Fact(save.action.words))
     if save.new_run:
         facts.insert(2, Fact(f"→ new run {save.new_run}; {key_of('new_run')} goes there", "$text-accent"))
-    if save.conflicts:
-        facts += [Fact(f"yours: {item.field.name}: {value_word(item.ours)}") for item in save.conflicts]
+    facts += [Fact(f"yours: {item.field.name}: {value_word(item.ours)}") for item in save.conflicts]
     facts += _reasons(save.fault and save.fault._replace(hint=_next_step(save)))
     if save.outcome is Outcome.UNKNOWN:
         facts.append(Fact(f"→ {checked_again()}", "$text-accent"))

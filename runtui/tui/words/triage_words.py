@@ -109,15 +109,12 @@ def why_no_causes(progress: ReadingProgress) -> str | None:
     """Why no cause is listed; None where no task failed, which the list says itself."""
     if progress.fault is not None:
         return f"Why tasks failed could not be read. {progress.fault}"
-    if progress.reading:
-        return "Reading why tasks failed…"
-    return None
+    return (progress.waiting or "Reading why tasks failed…") if progress.reading else None
 
 
 # People
 
 NO_RUN_OF_USER: Final = "No run had this user."
-
 
 _MOST_CELLS: Final = (26, 8, 36)
 """Of a name, the failures and a sign-in name, where people stand below each other."""
@@ -126,15 +123,11 @@ _MOST_CELLS: Final = (26, 8, 36)
 def person_lines(people: Sequence[Person]) -> list[str]:
     """A line for each: name, failures, sign-in name and id, each below the others of its kind; a narrow screen cuts
     what is last."""
-    rows = [(person_name(person), _failed(person), person.user_principal_name) for person in people]
+    rows = [(person_name(one), f"✗ {one.failures}" * bool(one.failures), one.user_principal_name) for one in people]
     columns = zip(_MOST_CELLS, zip(*rows, strict=True), strict=False)
     widths = [min(most, max(cell_len(plain(text)) for text in column)) for most, column in columns]
     lines = ["  ".join(fit(text, width) for text, width in zip(row, widths, strict=True) if width) for row in rows]
     return [f"{line}  {person.id}" for line, person in zip(lines, people, strict=True)]
-
-
-def _failed(person: Person) -> str:
-    return f"✗ {person.failures}" if person.failures else ""
 
 
 def person_name(person: Person) -> str:
@@ -183,7 +176,7 @@ def why_no_tasks_in_runs(progress: ReadingProgress) -> str:
     """The same, where the results of runs alone tell."""
     if progress.fault is not None:
         return f"Not every run could be read. {progress.fault}"
-    return READING if progress.reading else NO_RUN_OF_USER
+    return progress.waiting or (READING if progress.reading else NO_RUN_OF_USER)
 
 
 # Workflows

@@ -138,8 +138,7 @@ def changes_found(entries: Collection[Entry]) -> str:
     """How the changes ended that earlier sessions left open; empty when there are none."""
     if not entries:
         return ""
-    done = sum(entry.outcome is Outcome.DONE for entry in entries)
-    unknown = sum(not entry.is_settled for entry in entries)
+    done, unknown = (sum(e.outcome is Outcome.DONE for e in entries), sum(not e.is_settled for e in entries))
     parts = [f"{done} done, seen on read-back"] * bool(done) + [f"{unknown} unknown"] * bool(unknown)
     changes = count_words(len(entries), "change")
     return f"{changes} of an earlier session: {'; '.join(parts)}. {key_of('journal')} shows the journal."
