@@ -1,6 +1,6 @@
 """The sandbox as an ASGI app: its paths, under /beta and /v1.0 alike, and the tenant behind them.
 
-Invariant: every path of the service is in `ROUTES`, and nothing else answers. Paths: Microsoft Graph reference,
+Invariant: every path of the service is in `ROUTES`; all others get Graph's error. Paths: Microsoft Graph reference,
 `identityGovernance/lifecycleWorkflows`, and the page "Update run".
 """
 
@@ -55,13 +55,12 @@ def create_app(
     clock: Callable[[], int] = now_ticks,
     pause: Pause = asyncio.sleep,
 ) -> Starlette:
-    """Make the sandbox with a freshly seeded tenant of so many runs; the same seed gives the same runs, counted back
-    from now.
+    """Make the sandbox with a new tenant of `runs` runs. The same seed gives the same runs, with times relative to now.
 
-    `app.state.applied` lists the writes that were applied (`writes.AppliedWrite`), oldest first, and
-    `app.state.scenario` is the scenario in force (`scenarios.ScenarioSwitch`), which may change at any moment. With
-    `hostile` names and texts attack terminals and markup. The `authority` issues the tokens that it takes; without one
-    it takes any. Clock (ticks) and pause (seconds) are a test's own.
+    `app.state.applied` lists the writes that were applied (`writes.AppliedWrite`), oldest first. `app.state.scenario`
+    holds the current scenario (`scenarios.ScenarioSwitch`), which may change at any moment. With `hostile`, names and
+    texts attack terminals and markup. With an `authority` the sandbox accepts only its tokens, otherwise any token.
+    Tests may pass their own clock (ticks) and pause (seconds).
 
     Raises:
         UsageError: there is no such scenario, or it needs an authority.
@@ -80,7 +79,7 @@ def create_app(
 
 
 def _create_starlette(authority: Authority | None) -> Starlette:
-    """The paths, and what stands around them, from the outside in."""
+    """Make the app of the routes and the middleware; the first middleware of the list is the outermost."""
     layers = [Middleware(canonical_paths, _PATHS), Middleware(simulation), Middleware(graph_envelope)]
     if authority is not None:
         layers.append(Middleware(token_guard, authority))
@@ -110,14 +109,14 @@ async def _on_http_exception(request: Request, exception: Exception) -> Response
 
 
 async def _on_disconnect(_request: Request, _exception: Exception) -> Response:
-    """The client disconnected before its request was whole: nothing was done, and nobody reads the response."""
+    """Answer a client that disconnected before its request was complete. Nothing was done; nobody reads the answer."""
     return Response(status_code=499)
 
 
 async def _on_crash(request: Request, exception: Exception) -> Response:
-    """A defect of the sandbox still answers in Graph's shape; Starlette raises it again for the log.
+    """Answer a defect of the sandbox in Graph's shape; Starlette raises the exception again for the log.
 
-    It answers from outside the envelope, so the headers are added here.
+    This answer does not pass through the envelope, so Graph's headers are added here.
 
     Raises:
         ConnectionError: the scenario breaks the connection.

@@ -1,8 +1,8 @@
 """POST /$batch: up to 20 requests in one, each answered as if it had come alone.
 
-Invariant: an item goes through the whole app, so it has its own status, headers and ids; those that wait for nobody are
-carried out at the same time, and one whose dependency failed is not carried out and answers 424. Rules: Microsoft
-Graph, "Combine multiple HTTP requests using JSON batching".
+Invariant: an item goes through the whole app, so it has its own status, headers and ids. Items that depend on nothing
+open are carried out at the same time. An item whose dependency failed is not carried out and answers 424. Rules:
+Microsoft Graph, "Combine multiple HTTP requests using JSON batching".
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class _BatchItem(NamedTuple):
 
 
 async def post_batch(request: Request) -> Response:
-    """Answer a batch: 200 whatever becomes of its items, 400 if it is malformed."""
+    """Answer a batch: 200 whatever the statuses of its items, 400 if it is malformed."""
     items = _items(read_json(request.headers.get("content-type"), await request.body()))
     by_id = {item.id.lower(): item for item in items}
     answers: dict[str, dict[str, Any]] = {}
@@ -101,7 +101,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _order(items: Mapping[str, _BatchItem]) -> TopologicalSorter[str]:
-    """Which items come after which; 400 when they depend on each other in a circle."""
+    """Return the order of the items by their dependencies; 400 if those form a circle."""
     order = TopologicalSorter({key: item.depends_on for key, item in items.items()})
     try:
         order.prepare()
@@ -121,7 +121,7 @@ async def _answer(request: Request, item: _BatchItem) -> dict[str, Any]:
 
 
 def _scope(request: Request, item: _BatchItem) -> Scope:
-    """The ASGI scope of an item: its own request line and headers, with the token and the host of the batch."""
+    """Return the ASGI scope of an item: its request line and headers; token and host default to those of the batch."""
     path, _, query = item.url.partition("?")
     headers = {name.lower(): value for name, value in item.headers.items()}
     for name in ("authorization", "host"):

@@ -1,8 +1,7 @@
-"""The tenant in SQLite, in memory: what requests read and write.
+"""The tenant that requests read and write, in an SQLite database in memory.
 
-Invariant: a run in progress is brought up to date before it is read; once a client has written to it, it stays as
-written until an action changes what it does. SQL is built from the columns that `entities.py` declares; values are
-always parameters.
+Invariant: a run in progress is brought up to date before it is read. A run that a client wrote to stays as written
+until an action changes its course. SQL is built from the columns of `entities.py`; values are always parameters.
 """
 # ruff: noqa: S608 - see the invariant
 
@@ -68,13 +67,13 @@ _RESULTS: Final = {
     TASK_RESULT.name: task_results,
     TASK_REPORT.name: task_reports,
 }
-"""What computes the results of a run, by the name of their entity type."""
+"""The functions that compute the results of a run, by the name of the entity type."""
 
 _REPORTED: Final = 7 * DAY
-"""How far back the results of a workflow go; those of a run are always there."""
+"""The age of the oldest results of a workflow, in ticks; the results of one run are always available."""
 
 _MOST_RESULTS: Final = 400_000
-"""How many results are kept before all are forgotten and computed anew."""
+"""The number of results above which all are dropped, to be computed again when they are read."""
 
 Window = tuple[int, int]
 """The first and the last moment of a span of time, in ticks."""
@@ -85,14 +84,14 @@ class ResultPage(NamedTuple):
 
     rows: list[Row]
     next_key: SortKey | None
-    """Where the next page starts; None on the last one."""
+    """The sort key after which the next page starts; None on the last page."""
     total: int | None
-    """How many rows the collection has, if the query asks for it."""
+    """The number of rows in the collection; None unless the query asks for it."""
 
 
 class Database:
-    """The workflows, runs and results of one seeded tenant, and its people, whose display names `names` take the place
-    of.
+    """The workflows, runs, results and people of one seeded tenant. If given, `names` replace the display names of its
+    people.
     """
 
     def __init__(
@@ -108,7 +107,7 @@ class Database:
         everybody = People(seed, names)
         self.people = People(seed, names, deleted={user for plan in plans for user in plan.deleted(everybody)})
         self._sql = sqlite3.connect(":memory:", isolation_level=None)
-        weakref.finalize(self, self._sql.close)  # an app that is only called, in one process, is never shut down
+        weakref.finalize(self, self._sql.close)  # nothing shuts down an app that is only called within a process
         self._sql.execute("BEGIN")
         for statement in (statement for entity in ENTITY_TYPES for statement in _create_table(entity)):
             self._sql.execute(statement)
@@ -124,11 +123,11 @@ class Database:
         self._moving = {plan.id: plan for plan in plans if plan.rests > now}
         self._workflows = {workflow.id: workflow for workflow in workflows}
         self._by_workflow: dict[str, list[str]] = {}
-        """The ids of the runs of each workflow, in the order in which they came about."""
+        """The ids of the runs of each workflow, oldest first."""
         for plan in plans:
             self._by_workflow.setdefault(plan.workflow.id, []).append(plan.id)
         self._kept: dict[tuple[str, str], bool] = {}
-        """Whose results are in the tables, by entity type and run; whether the run was at rest."""
+        """The entity types and runs whose results are in the tables; True if the run was at rest by then."""
         self._kept_rows = 0
         self._writes: Counter[str] = Counter()
 
@@ -136,7 +135,7 @@ class Database:
         self._sql.close()
 
     def page(self, entity: EntityType, owner: Mapping[str, str], query: CollectionQuery) -> ResultPage:
-        """One page of the collection that `owner` (owner columns and their values) has."""
+        """Return one page of the collection of an `owner` (owner columns and their values)."""
         scope = self._scope(entity, owner, query.where)
         total = self._count(entity, scope) if query.count and query.after is None else None
         columns = ", ".join(f'"{column}"' for column in (*(order.column for order in query.order), *entity.columns))
@@ -150,7 +149,7 @@ class Database:
         return ResultPage([row[width:] for row in rows[: query.size]], next_key, total)
 
     def count(self, entity: EntityType, owner: Mapping[str, str], where: Condition) -> int:
-        """How many rows of the collection that `owner` has fulfil a condition."""
+        """Return the number of rows in the collection of an `owner` that meet a condition."""
         return self._count(entity, self._scope(entity, owner, where))
 
     def one(self, entity: EntityType, key: str, owner: Mapping[str, str]) -> Row | None:
@@ -164,9 +163,10 @@ class Database:
     def sums(
         self, entity: EntityType, owner: Mapping[str, str], window: Window, sums: Mapping[str, str], by: str = ""
     ) -> list[dict[str, Any]]:
-        """Sums over what was scheduled in a window: for all that `owner` has (owner columns and their values), or one
-        row for each value of the column `by`, which is then among the results. `sums` are SQL expressions by the names
-        of the results.
+        """Return sums over the rows of an `owner` (owner columns and their values) that were scheduled in a window.
+
+        `sums` maps the names of the results to SQL expressions. With `by`, there is one result for each value of that
+        column, which it contains.
         """
         moments = Condition('"scheduledDateTime" BETWEEN ? AND ?', window)
         scope = self._scope(entity, owner, moments)
@@ -179,14 +179,14 @@ class Database:
         return [dict(zip(expressions, row, strict=True)) for row in rows]
 
     def task_counts(self, window: Window) -> Iterator[TaskCounts]:
-        """How each task has gone, of each run scheduled in a window."""
+        """Yield the counts of each task of each run that was scheduled in a window."""
         now = self._clock()
         for plan in self._plans.values():
             if window[0] <= plan.scheduled <= window[1]:
                 yield from task_counts(plan, now)
 
     def write_run(self, run_id: str, changes: Mapping[str, Any]) -> None:
-        """Set properties of a run (JSON values), and lastUpdatedDateTime if it is not among them."""
+        """Set properties of a run (JSON values); `lastUpdatedDateTime` is set to now unless it is one of them."""
         self._move_runs()
         self._moving.pop(run_id, None)
         self._writes[run_id] += 1
@@ -200,7 +200,7 @@ class Database:
         self._update_run(run_id, values)
 
     def activate(self, workflow_id: str, people: Collection[Person], execution_type: str, **details: Any) -> str | None:
-        """Start a run of a workflow for some people; its id, None when there is nobody whom it could process."""
+        """Start a run of a workflow for some people. Return its id; None if it can process none of them."""
         now, workflow = self._clock(), self._workflows[workflow_id]
         if not people or workflow.subjects:
             return None
@@ -210,29 +210,29 @@ class Database:
         return self._add_run(plan)
 
     def reprocess(self, run_id: str, choice: Choice, scope: dict[str, Any]) -> str | None:
-        """Start a run that processes users of another one again; its id, None when there is nobody to process."""
+        """Start a run that processes users of another run again. Return its id, or None if there are no such users."""
         plan = reprocessing(self._plans[run_id], choice, self.people, self._clock(), scope)
         return None if plan is None else self._add_run(plan)
 
     def cancel(self, run_id: str) -> None:
-        """Let a run stop: it goes from canceling to canceled, and what is done stays."""
+        """Cancel a run: its status is canceling, then canceled. What it has done stays."""
         self._change_run(self._plans[run_id]._replace(canceled=self._clock()))
 
     def call_back(self, run_id: str, user_result_id: str, *, has_completed: bool) -> bool:
-        """Answer the custom task extension that a user of a run waits for; False when nothing waits."""
+        """Record the callback of the custom task extension that a user of a run waits for; False if none does."""
         plan = answered(self._plans[run_id], user_result_id, self.people, self._clock(), has_completed=has_completed)
         if plan is not None:
             self._change_run(plan)
         return plan is not None
 
     def clear_quarantine(self, workflow_id: str) -> bool:
-        """Let the schedule start a workflow again; False when it does so already."""
+        """Let the schedule start a workflow again; False if the workflow is not in quarantine."""
         details = json.dumps(quarantine_details(None, self._clock()))
         clear = "UPDATE workflow SET quarantineDetails = ? WHERE id = ? AND quarantineDetails <> ?"
         return self._sql.execute(clear, (details, workflow_id, details)).rowcount > 0
 
     def task_flaws(self, workflow_id: str) -> Iterator[dict[str, str]]:
-        """The tasks of a workflow that would fail whoever they are for, each as a `previewFailedTask`."""
+        """Yield the tasks of a workflow that would fail for every user, each as a `previewFailedTask`."""
         workflow = self._workflows[workflow_id]
         flaws = task_flaws(self._plans_of(workflow_id)[::-1], self.people, self._clock())
         for place, flaw in flaws.items():
@@ -245,16 +245,16 @@ class Database:
             }
 
     def run_of(self, workflow_id: str, user_result_id: str) -> str | None:
-        """The id of the run of a workflow that a user's result is of, by the id of the result."""
+        """Return the id of the run that a user's result belongs to; None if the workflow has no such run."""
         return next((key for key in self._by_workflow.get(workflow_id, ()) if f"_{key}_" in user_result_id), None)
 
     def etag(self, run_id: str, row: Row) -> str:
-        """The entity tag of a run, given its row; it changes with every write and with the run's progress."""
+        """Return the entity tag of a run, given its row. It changes with every write and with the run's progress."""
         version = hashlib.sha256(repr((self._writes[run_id], row)).encode()).hexdigest()
         return f'W/"{version[:24]}"'
 
     def meet_tomorrow(self) -> None:
-        """Give every fourth run a status and an execution type that no client knows, and add a run full of news."""
+        """Give every fourth run a status and an execution type that no client knows; add `plan_of_tomorrow` once."""
         self._move_runs()
         plan = plan_of_tomorrow(self._workflows.values(), self._clock())
         if not any(plan.extra == known.extra for known in self._plans.values()):
@@ -266,7 +266,7 @@ class Database:
         )
 
     def _scope(self, entity: EntityType, owner: Mapping[str, str], where: Condition) -> Condition:
-        """What belongs to a collection and fulfils a condition, once it is up to date."""
+        """Bring the runs or results of a collection up to date; return the condition that selects its rows."""
         conditions = [where, *(Condition(f'"{column}" = ?', (value,)) for column, value in owner.items())]
         if entity is RUN:
             self._move_runs()
@@ -288,7 +288,7 @@ class Database:
         return [self._plans[run_id] for run_id in self._by_workflow.get(workflow_id, ())]
 
     def _add_run(self, plan: RunPlan) -> str:
-        """Add a run; its id, which no other run has: it is made of the schedule, to the tick."""
+        """Add a run and return its id. The id contains the scheduled tick, which is moved until the id is unique."""
         while plan.id in self._plans:
             plan = plan._replace(scheduled=plan.scheduled + 1)
         now = self._clock()
@@ -300,7 +300,7 @@ class Database:
         return plan.id
 
     def _change_run(self, plan: RunPlan) -> None:
-        """Let a run do something else from now on."""
+        """Give a run another plan from now on."""
         self._plans[plan.id] = self._moving[plan.id] = plan
         self._writes[plan.id] += 1
         for entity in RESULT_TYPES:
@@ -316,7 +316,7 @@ class Database:
                 del self._moving[run_id]
 
     def _keep_results(self, entity: EntityType, plans: Iterable[RunPlan]) -> None:
-        """Compute the results of runs; those of a run at rest are kept."""
+        """Put the results of runs into the tables. Those of a run at rest are computed once, others at each read."""
         if self._kept_rows > _MOST_RESULTS:
             self._forget_results()
         now = self._clock()
@@ -347,7 +347,7 @@ class Database:
 
 
 def _create_table(entity: EntityType) -> Iterator[str]:
-    """The statements that create the table of an entity type, and an index for each owner to look it up by."""
+    """Yield the statements that create the table of an entity type and an index for each owner column."""
     types = {item.name: _SQL_TYPES.get(item.kind, "TEXT") for item in entity.properties} | _OWNER_TYPES
     if entity.key == "id":
         types["id"] = "TEXT PRIMARY KEY"

@@ -1,7 +1,7 @@
 """The entity types that the sandbox serves; each property is declared once for SQL, query options and JSON.
 
-Invariant: the order of the properties is their order in the JSON. A date-time is stored as ticks, and beside them the
-text that a client wrote, so that it goes back byte for byte. Properties and enumerations: the service metadata of
+Invariant: the JSON has the properties in the order of their declaration. A date-time is stored as ticks and as the text
+that a client wrote, so that it is sent back byte for byte. Properties and enumerations: the service metadata of
 `microsoft.graph.identityGovernance` (v1.0 and beta).
 """
 
@@ -31,13 +31,13 @@ _EDM: Final[Mapping[EdmKind, str]] = {
 
 
 def guid(*parts: object) -> str:
-    """A GUID that is a pure function of its parts."""
+    """Return a GUID that depends only on the parts."""
     digest = blake2b("/".join(map(str, parts)).encode(), digest_size=16).digest()
     return str(UUID(bytes=digest, version=4))
 
 
 class Enumeration(NamedTuple):
-    """An evolvable enum: the members that every client is sent, and those that only a client that asks for them is."""
+    """An evolvable enum. Every client gets its `members`; only a client that asks for them gets the `newer_members`."""
 
     name: str
     members: tuple[str, ...]
@@ -47,11 +47,11 @@ class Enumeration(NamedTuple):
         return value in self.members or value in self.newer_members or value == SENTINEL
 
     def sent_as(self, value: str | None, *, include_newer: bool) -> str | None:
-        """The value as a client sees it: a newer member is the sentinel unless it asked for them."""
+        """Return the value as a client sees it: the sentinel for a newer member, unless `include_newer`."""
         return value if include_newer or value is None or value in self.members else SENTINEL
 
 
-# Members that no service has: one may add such tomorrow.
+# Members that no service has today. They stand for those that a service may add.
 STATUS_OF_TOMORROW: Final = "pausedByPolicy"
 EXECUTION_TYPE_OF_TOMORROW: Final = "startedByPolicy"
 
@@ -75,13 +75,13 @@ class Property(NamedTuple):
     kind: EdmKind
     enumeration: Enumeration | None = None
     is_sparse: bool = False
-    """Whether it is left out of the JSON where it has no value."""
+    """The JSON leaves the property out if it has no value."""
     is_sent: bool = True
-    """Whether it is sent without being asked for; a navigation property waits for `$expand`."""
+    """It is sent by default; a navigation property is sent only with `$expand`."""
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The SQL columns that hold it; filters and orders compare the first."""
+        """The SQL columns of the property; filters and orders compare the first one."""
         return (self.name, f"{self.name}Text") if self.kind == "datetime" else (self.name,)
 
     @property
@@ -93,21 +93,21 @@ class Property(NamedTuple):
 
 @dataclass(frozen=True)
 class EntityType:
-    """An entity type: its properties, and how its collections are kept."""
+    """An entity type: its properties, and how its collections are stored, ordered and queried."""
 
     name: str
     properties: tuple[Property, ...]
     owners: tuple[str, ...] = ()
-    """Columns that say whose it is and where it stands; never sent."""
+    """Columns with the ids of the owners of an entity and its place among others; never sent."""
     key: str = "id"
     order: tuple[tuple[str, bool], ...] = (("rowid", False),)
-    """The default order of a collection: columns, and whether the last comes first. It is total."""
+    """The default order of a collection: each column, and True for descending. No two rows are equal in it."""
     navigation: tuple[str, ...] = ()
-    """The properties that `$expand` takes: those that hold a user's id, or a whole entity already."""
+    """The properties that `$expand` accepts. Each holds the id of a user, or a whole entity."""
     paths: tuple[Property, ...] = ()
-    """What `$filter` takes beside the properties: paths to those of another entity."""
+    """The paths to properties of another entity that `$filter` accepts, such as `subject/id`."""
     searchable: tuple[str, ...] = ()
-    """The properties in which `$search` looks."""
+    """The properties that `$search` searches."""
 
     @property
     def type_name(self) -> str:
@@ -118,7 +118,7 @@ class EntityType:
         return {item.name: item for item in self.properties}
 
     def find(self, name: str) -> Property | None:
-        """A property by its name, in whatever case a client has written it."""
+        """Return the property with a name, in upper or lower case; None if there is none."""
         return self.by_name.get(name) or self._by_folded.get(name.casefold())
 
     @cached_property
@@ -127,24 +127,24 @@ class EntityType:
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        """Every SQL column, in table order; `extra` holds undeclared properties, as a JSON object."""
+        """All SQL columns in the order of the table; `extra` holds undeclared properties, as a JSON object."""
         return (*self.owners, *(column for item in self.properties for column in item.columns), "extra")
 
     def record(self, values: Mapping[str, Any]) -> Row:
-        """The values of one entity (times in ticks) in the order of `columns`; a missing one is null."""
+        """Return the values of one entity (times in ticks) in the order of `columns`; a missing value is null."""
         return tuple(map(values.get, self.columns))
 
     def by_column(self, row: Row) -> dict[str, Any]:
         return dict(zip(self.columns, row, strict=True))
 
     def whole(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """One entity as JSON, with every member of its enumerations; its values are given as for `record`."""
+        """Return one entity as JSON, newer members of enumerations included; `values` are as for `record`."""
         return self.renderer(None, include_newer=True)(self.record(values))
 
     def renderer(
         self, select: tuple[str, ...] | None, expand: Iterable[str] = (), *, include_newer: bool
     ) -> Callable[[Row], dict[str, Any]]:
-        """A function from a row (`columns`) to the JSON object for a client."""
+        """Return a function from a row (`columns`) to the JSON object for a client."""
         at = {column: index for index, column in enumerate(self.columns)}
         names = [item.name for item in self.properties if item.is_sent] if select is None else select
         chosen = [self.by_name[name] for name in dict.fromkeys((*names, *expand))]
@@ -351,6 +351,6 @@ EXTENSION: Final = EntityType(
 )
 
 RESULT_TYPES: Final = (USER_RESULT, SUBJECT_RESULT, TASK_RESULT, TASK_REPORT)
-"""What a run has brought about, for its users and by its tasks."""
+"""The types of the results of a run: for its users, and of its tasks."""
 
 ENTITY_TYPES: Final = (WORKFLOW, VERSION, TASK, RUN, *RESULT_TYPES, TASK_DEFINITION, EXTENSION)

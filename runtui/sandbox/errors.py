@@ -1,4 +1,4 @@
-"""Graph's errors: an exception with status, code and message, and the body that Graph makes of it.
+"""Graph's errors: an exception with status, code and message, and the JSON body of the response.
 
 Invariant: every response outside 2xx has this one shape (Microsoft Graph, "Error responses and resource types"); its
 `date` has no zone and no fraction.
@@ -17,7 +17,7 @@ _ENTRA: Final = "https://login.microsoftonline.com"
 
 @dataclass(eq=False)
 class GraphError(Exception):
-    """An error response. `target` and `details` name the properties it is about, where there are any."""
+    """An error response. `target` and `details` name the properties that caused it, if any."""
 
     status: int
     code: str
@@ -61,7 +61,7 @@ def method_not_allowed(headers: Mapping[str, str] | None = None) -> GraphError:
 def unauthenticated(
     message: str = "Access token is empty.", *, authority: str = _ENTRA, claims: str = ""
 ) -> GraphError:
-    """401 with a challenge: where to sign in, and the `claims` (JSON) that the next token request must carry."""
+    """Return a 401 whose challenge says where to sign in, and the `claims` (JSON) that the next token request needs."""
     challenge = (
         f'Bearer realm="", authorization_uri="{authority}/common/oauth2/authorize", '
         'client_id="00000003-0000-0000-c000-000000000000"'
@@ -72,7 +72,7 @@ def unauthenticated(
 
 
 def token_revoked(claims: str, *, authority: str = _ENTRA) -> GraphError:
-    """The 401 of continuous access evaluation."""
+    """Return the 401 of continuous access evaluation."""
     return unauthenticated(
         "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: "
         "TokenIssuedBeforeRevocationTimestamp",

@@ -1,9 +1,9 @@
-"""Graph's envelope around every response, the guard in front of Graph, and a request as a scenario can intercept it.
+"""Graph's headers on every response, the token check in front of Graph, and requests as a scenario intercepts them.
 
-Invariant: nothing leaves the sandbox without `request-id`, `client-request-id` and `Date`, whatever went wrong, except
-a stranger's page. There is one clock: `Date` is the time by which runs progress and are updated. What a scenario
-applies goes through the app like any other request, so `app.state.applied` stays true. A connection that breaks is
-raised: ConnectionResetError for a reset, ConnectionAbortedError for an early end; the server in front makes it true.
+Invariant: every response has `request-id`, `client-request-id` and `Date`, also an error, except a web page of a proxy
+or gateway. `Date` is of the clock by which runs progress and are updated. A scenario applies a write through the app,
+like any other request, so `app.state.applied` is complete. To break a connection, raise ConnectionResetError (a reset)
+or ConnectionAbortedError (an early end); the server then breaks it.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ Pause = Callable[[float], Awaitable[None]]
 
 
 class GraphResponse(Response):
-    """A JSON body as Graph writes it."""
+    """A response with a JSON body, written as Graph writes it."""
 
     media_type = "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8"
     charset = "utf-8"
 
     def render(self, content: Any) -> bytes:
-        """Encode in UTF-8, escaping nothing but half a surrogate pair, which has no UTF-8."""
+        """Encode as UTF-8. Only an unpaired surrogate is escaped: it has no UTF-8."""
         return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
 
 
 def graph_envelope(app: ASGIApp) -> ASGIApp:
-    """ASGI middleware: gives each request its ids, refuses it without a token, adds Graph's headers to the response."""
+    """ASGI middleware: give each request its ids, refuse one without a token, add Graph's headers to the response."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
@@ -71,9 +71,9 @@ def graph_envelope(app: ASGIApp) -> ASGIApp:
 
 
 def token_guard(app: ASGIApp, authority: Authority) -> ASGIApp:
-    """ASGI middleware of Graph: lets a request in if the authority issued its token, with the permission it needs.
+    """ASGI middleware: refuse a request unless the authority issued its token, with the permission that it needs.
 
-    It stands behind `graph_envelope`, which gives a request its ids.
+    It has to be inside `graph_envelope`, which gives a request its ids.
     """
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
@@ -104,12 +104,12 @@ def graph_headers(state: Mapping[str, str]) -> dict[str, str]:
 
 
 def http_date(ticks: int) -> str:
-    """Ticks as an HTTP date: GMT, in whole seconds."""
+    """Format ticks as an HTTP date: GMT, in whole seconds."""
     return formatdate((ticks - UNIX_EPOCH_TICKS) // TICKS_PER_SECOND, usegmt=True)
 
 
 def receive_once(body: bytes, then: Receive) -> Receive:
-    """An ASGI `receive` that brings a body that is already there, and then whatever `then` brings."""
+    """Return an ASGI `receive` that returns the body first, and then the messages of `then`."""
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive() -> Message:
@@ -124,21 +124,21 @@ def fault_response(request: Request, fault: GraphError) -> Response:
 
 
 class SandboxState:
-    """What scenarios change beside the requests: the tenant, and who is signed in, where the sandbox has a sign-in."""
+    """The state that scenarios change: the tenant, and the sign-ins if the sandbox has an authority."""
 
     def __init__(self, database: Database, pause: Pause = asyncio.sleep, authority: Authority | None = None) -> None:
         self.database = database
         self.pause = pause
         self.authority = authority
         self.edits: list[tuple[str, dict[str, Any]]] = []
-        """What somebody else wrote: run ids and changes, oldest first."""
+        """The simulated changes of somebody else: run ids and properties, oldest first."""
 
     def stored_run(self, run_id: str) -> dict[str, Any] | None:
         row = self.database.one(RUN, run_id, {})
         return None if row is None else RUN.renderer(None, include_newer=True)(row)
 
     def edit_run(self, run_id: str) -> None:
-        """Change the status of a run as somebody else would."""
+        """Change the status of a run, as if somebody else did it."""
         if (run := self.stored_run(run_id)) is not None:
             changes = {"processingStatus": "failed" if run["processingStatus"] == "canceled" else "canceled"}
             self.database.write_run(run_id, changes)
@@ -151,7 +151,7 @@ class SandboxState:
 
 
 class HeldResponse(Response):
-    """A response of the app, held back."""
+    """A response of the app that is not sent yet."""
 
     body: bytes
 
@@ -160,18 +160,18 @@ class HeldResponse(Response):
         return 200 <= self.status_code < 300
 
     def changed(self, body: bytes, status: int | None = None) -> HeldResponse:
-        """The response with another body, or none, and the length of that."""
+        """Return the response with another body and its length; a 204 has no content type."""
         told = {"content-length", "content-type"} if status == 204 else {"content-length"}
         headers = {name: value for name, value in self.headers.items() if name not in told}
         return HeldResponse(body, status or self.status_code, headers)
 
     def with_properties(self, **properties: Any) -> HeldResponse:
-        """The response with other properties in its JSON; one without a body as it is."""
+        """Return the response with other values for some properties of its JSON; unchanged if it has no body."""
         return self.changed(json.dumps({**json.loads(self.body), **properties}).encode()) if self.body else self
 
 
 class Exchange(Request):
-    """One request, before Graph has seen it."""
+    """A request that a scenario intercepts before Graph sees it, and the ways to answer it."""
 
     def __init__(self, graph: ASGIApp, scope: Scope, receive: Receive, send: Send, sandbox: SandboxState) -> None:
         super().__init__(scope, receive)
@@ -191,7 +191,7 @@ class Exchange(Request):
         return http_date(self.app.state.clock() + in_seconds * TICKS_PER_SECOND)
 
     async def proceed(self, body: bytes | None = None) -> None:
-        """Let Graph answer. A body that was read already is handed on, perhaps changed."""
+        """Let Graph answer. Pass the `body` if it was read already; it may be changed."""
         receive = self.receive if body is None else receive_once(body, self.receive)
         await self.graph(self.scope, receive, self.send)
 
@@ -202,7 +202,7 @@ class Exchange(Request):
         await response(self.scope, self.receive, self.send)
 
     async def rewrite(self, change: Callable[[HeldResponse], HeldResponse]) -> None:
-        """Let Graph carry the request out, and send another response if that succeeded."""
+        """Let Graph carry the request out, then send its response; `change` rewrites it if it is a success."""
         response = await self.hold()
         await self.respond(change(response) if response.is_success else response)
 
@@ -213,12 +213,12 @@ class Exchange(Request):
         await graph_envelope(refusing)(self.scope, self.receive, self.send)
 
     async def respond_page(self, status: int, title: str) -> None:
-        """Answer with a web page of a proxy or a gateway, without a header of Graph's."""
+        """Answer with a web page, as a proxy or a gateway does, without Graph's headers."""
         page = f"<!DOCTYPE html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
         await self.respond(HTMLResponse(page, status))
 
     async def cut(self, response: HeldResponse) -> NoReturn:
-        """Send half of a response, nothing of one without a body, and end the connection."""
+        """Send the first half of a response (nothing if it has no body), then end the connection."""
         if response.body:
             start = {"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers}
             half = response.body[: len(response.body) // 2]
@@ -227,7 +227,7 @@ class Exchange(Request):
         raise ConnectionAbortedError("The scenario ends the connection in the middle of a response.")
 
     async def drip(self, response: HeldResponse, seconds: float) -> None:
-        """Send one byte after the other, with a pause of so many seconds, until the client has gone."""
+        """Send the body byte by byte, with a pause after each, until the client disconnects."""
 
         async def slowly() -> AsyncIterator[bytes]:
             for byte in response.body:

@@ -1,10 +1,10 @@
-"""OData query options as parameterised SQL over the columns of one entity type, and the page that they ask for.
+"""OData query options, translated to parameterised SQL over the columns of one entity type.
 
-Invariant: no text of a request becomes SQL; only declared columns and the operators below do. What is unknown,
-unsupported or malformed raises GraphError 400. Semantics (null compares
-false except with eq and ne; nulls sort first) and wording of errors: OData 4.01, "URL conventions". Paging is by key,
-not by offset: a page starts after the last row of the one before, whatever was inserted or removed meanwhile, and the
-thousandth page costs what the first one costs. odata_query is imported when the first filter arrives.
+Invariant: no text of a request becomes SQL; only declared columns and the operators below do. An unknown, unsupported
+or malformed option raises GraphError 400. Semantics (null compares false except with eq and ne; nulls sort first) and
+wording of errors: OData 4.01, "URL conventions". Paging is by key, not by offset: a page starts after the last row of
+the page before, whatever was inserted or removed in between, and every page costs the same. odata_query is imported
+when the first filter arrives.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _MAX_FILTER: Final = 2_000
 """Characters of a `$filter`."""
 
 _MAX_DEPTH: Final = 25
-"""Levels of a `$filter`; a chain of `and` (or of `or`) is one. SQLite's parser has a stack of 100."""
+"""Levels of a `$filter`; a chain of `and` (or of `or`) is one level. SQLite's parser has a stack of 100."""
 
 
 class Condition(NamedTuple):
@@ -43,7 +43,7 @@ class Condition(NamedTuple):
 
     @classmethod
     def joined(cls, word: str, parts: Iterable[Condition]) -> Condition:
-        """Conditions joined by AND or OR."""
+        """Return conditions joined by AND or OR."""
         sql, parameters = zip(*parts, strict=True)
         return cls(f"({f' {word} '.join(sql)})", tuple(chain.from_iterable(parameters)))
 
@@ -64,7 +64,7 @@ SortKey = tuple[Any, ...]
 """The values of the sort columns in one row."""
 
 _ENUM_TYPE: Final = re.compile(r"('(?:[^']|'')*')|\bmicrosoft\.graph\.(?:\w+\.)?\w+(?=')", re.ASCII)
-"""A text in quotes, to be kept, or the name of a type in front of one, to be left out: `type'member'`."""
+"""A text in quotes, which is kept, or the type name before one (`type'member'`), which is removed."""
 
 _SEARCH_TERM: Final = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^\s"]+))')
 _OPTIONS: Final = frozenset({"$filter", "$orderby", "$select", "$expand", "$count", "$top", "$skiptoken"})
@@ -91,7 +91,7 @@ _NODE_OF_KIND: Final = {
     "boolean": "Boolean",
     "datetime": "DateTime",
 }
-"""The literal of odata_query that fits a property of each kind."""
+"""The literal of odata_query for a property of each kind."""
 
 
 def parse_filter(text: str, entity: EntityType) -> Condition:
@@ -103,7 +103,7 @@ def parse_filter(text: str, entity: EntityType) -> Condition:
     try:
         tree = ODataParser().parse(ODataLexer().tokenize(_ENUM_TYPE.sub(lambda match: match[1] or "", text)))
     except (ODataException, AttributeError, NotImplementedError) as error:
-        # The last two: the parser's own way of failing on three named parameters and on deep navigation paths.
+        # The parser raises the last two for three named parameters and for deep navigation paths.
         raise bad_request(f"Invalid filter clause: {error}") from error
     return _Translator(entity).condition(tree)
 
@@ -182,7 +182,7 @@ class _Translator:
 
 
 def _written(node: ast._Node) -> str:
-    """A property, or a path to one, as a client writes it."""
+    """Return a property, or a path to one, as a client writes it; 400 for another node."""
     from odata_query import ast
 
     match node:
@@ -194,7 +194,7 @@ def _written(node: ast._Node) -> str:
 
 
 def _chain(node: ast.BoolOp) -> list[ast._Node]:
-    """The operands of a chain of one and the same `and` or `or`, from left to right."""
+    """Return the operands of a chain of the same operator, `and` or `or`, from left to right."""
     from odata_query import ast
 
     operands: list[ast._Node] = []
@@ -223,7 +223,7 @@ def _value(item: Property, node: Any) -> Any:
 
 
 def parse_where(options: Mapping[str, str], entity: EntityType) -> Condition:
-    """What `$filter` and `$search` ask for together."""
+    """Translate `$filter` and `$search`; a row has to meet both."""
     conditions = [parse_filter(options["$filter"], entity)] if "$filter" in options else []
     if "$search" in options:
         conditions.append(parse_search(options["$search"], entity))
@@ -231,7 +231,7 @@ def parse_where(options: Mapping[str, str], entity: EntityType) -> Condition:
 
 
 def parse_search(text: str, entity: EntityType) -> Condition:
-    """Translate a `$search`: words or phrases in quotes, each perhaps `property:text`, joined by AND (or OR)."""
+    """Translate a `$search`: words or quoted phrases, each may be `property:text`, joined by AND (default) or OR."""
     sql, joint, position = "", "", 0
     parameters: list[Any] = []
     while match := _SEARCH_TERM.match(text, position):
@@ -266,7 +266,7 @@ def _search_condition(term: str, entity: EntityType) -> Condition:
 
 
 def parse_orderby(text: str, entity: EntityType) -> tuple[Order, ...]:
-    """Translate an `$orderby`: names, each perhaps with `asc` or `desc`."""
+    """Translate an `$orderby`: names, each may be followed by `asc` or `desc`."""
     orders = []
     for part in text.split(","):
         name, _, direction = part.strip().partition(" ")
@@ -279,7 +279,7 @@ def parse_orderby(text: str, entity: EntityType) -> tuple[Order, ...]:
 
 
 def parse_select(text: str, entity: EntityType) -> tuple[str, ...] | None:
-    """Translate a `$select`; None for `*`, which is the default."""
+    """Translate a `$select` to the names of properties; None for `*`, which selects the default ones."""
     names = [name.strip() for name in text.split(",")]
     if "*" in names:
         return None
@@ -287,11 +287,11 @@ def parse_select(text: str, entity: EntityType) -> tuple[str, ...] | None:
 
 
 Expansion = Mapping[str, tuple[str, ...]]
-"""The navigation properties to be sent whole, and the names selected of each; none for what is sent by default."""
+"""The navigation properties to expand, each with its selected names; no names select the default ones."""
 
 
 def parse_expand(text: str, entity: EntityType) -> Expansion:
-    """Translate an `$expand`: names, each perhaps with `($select=…)`."""
+    """Translate an `$expand`: names, each may be followed by `($select=…)`."""
     expansion: dict[str, tuple[str, ...]] = {}
     for part in _BETWEEN_EXPANDED.split(text):
         match = _EXPANDED.fullmatch(part.strip())
@@ -314,7 +314,7 @@ class CollectionQuery:
 
     where: Condition
     order: tuple[Order, ...]
-    """Ends with the default order of the collection, which makes every order total."""
+    """The columns to sort by. The last are the default order of the collection, so that no two rows are equal."""
     select: tuple[str, ...] | None
     expand: Expansion
     count: bool
@@ -323,12 +323,12 @@ class CollectionQuery:
 
     @property
     def continuation(self) -> Condition:
-        """That a row follows the last row of the page before."""
+        """The condition that a row comes after the last row of the previous page."""
         return ALWAYS if self.after is None else _follows(self.order, self.after)
 
 
 def parse_query(options: Mapping[str, str], max_page_size: int | None, entity: EntityType) -> CollectionQuery:
-    """Parse the query options; `max_page_size` is what the client prefers."""
+    """Parse the query options; `max_page_size` is the page size of the `Prefer` header, None without one."""
     unsupported = {"$expand"} if not entity.navigation else set()
     unsupported |= {"$search"} if not entity.searchable else set()
     refuse_unknown(options, (_OPTIONS | {"$search"}) - unsupported)
@@ -383,7 +383,9 @@ def _page_size(text: str | None) -> int | None:
 
 
 def _follows(order: tuple[Order, ...], key: SortKey) -> Condition:
-    """That a row follows a key: beyond it in the first column, or equal there and after it in the rest."""
+    """Return the condition that a row follows a key: beyond it in the first column, or equal there and after it in the
+    rest.
+    """
     (column, descending), value = order[0], key[0]
     name = f'"{column}"'
     compare = "<" if descending else ">"

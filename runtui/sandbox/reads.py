@@ -1,8 +1,8 @@
-"""Reads: what stands at each path, one entity of it, how many there are, and sums over a window of time.
+"""Reads: the collection at each path, one entity of it, its count, and sums over a window of time.
 
-Invariant: every collection takes the same options. It is found first (404 if what it belongs to is missing); then
-`_page` reads it, `_count` counts it, the functions that `FUNCTIONS` binds to it sum it up, and `entity_response`
-answers one of its entities. Paths and shapes: Microsoft Graph reference, and the service metadata.
+Invariant: every collection takes the same options. A finder looks the collection up (404 if its owner is missing); then
+`_page` reads it, `_count` counts it, the functions in `FUNCTIONS` sum it up, and `entity_response` answers with one of
+its entities. Paths and shapes: Microsoft Graph reference, and the service metadata.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ RUN_PATH: Final = f"{WORKFLOW_PATH}/runs/{{run_id}}"
 
 
 class Collection(NamedTuple):
-    """The entities at a path: their type, whose they are, and how the context URL names them."""
+    """The entities at a path: their type, their owner, and their name in the context URL."""
 
     entity: EntityType
     owner: Mapping[str, str]
@@ -66,7 +66,7 @@ Finder = Callable[[Request], Collection]
 """Finds the collection that the path of a request names."""
 
 
-# What stands where.
+# The finders.
 
 
 def workflows(_request: Request) -> Collection:
@@ -83,7 +83,7 @@ def of_workflow(entity: EntityType, name: str) -> Finder:
 
 
 def runs(request: Request) -> Collection:
-    """The runs of the workflow in the path, which may not be there; under workflowBase, those of all workflows."""
+    """Find the runs of the workflow in the path, which need not exist; under workflowBase, those of all workflows."""
     workflow_id = request.path_params.get("workflow_id")
     if workflow_id is None:
         return Collection(RUN, {}, "workflowBase/runs")
@@ -101,7 +101,7 @@ def of_run(entity: EntityType, name: str) -> Finder:
 
 
 def of_task(request: Request) -> Collection:
-    """The results of the task of a workflow in the path."""
+    """Find the results of the task that the path names."""
     found, key = of_workflow(TASK, "tasks")(request), request.path_params["task_id"]
     row_of(request, found, key)
     metadata = f"{found.metadata}('{key}')/taskProcessingResults"
@@ -109,7 +109,7 @@ def of_task(request: Request) -> Collection:
 
 
 def of_result(results: Finder, entity: EntityType, name: str) -> Finder:
-    """What belongs to the result, or the task report, in the path."""
+    """Return a finder of the entities that belong to the result, or the task report, that the path names."""
 
     def find(request: Request) -> Collection:
         found, key = results(request), request.path_params["result_id"]
@@ -130,11 +130,11 @@ def everywhere(entity: EntityType, name: str) -> Finder:
     return lambda _request: Collection(entity, {}, f"{ROOT}/{name}")
 
 
-# Reading it.
+# The handlers.
 
 
 def reading(path: str, find: Finder, find_one: Finder | None = None) -> Iterator[Route]:
-    """The routes of a collection: all, how many, one."""
+    """Yield the routes of a collection: its pages, its count, and one entity."""
 
     async def read_page(request: Request) -> Response:
         return _page(request, find(request))
@@ -151,7 +151,7 @@ def reading(path: str, find: Finder, find_one: Finder | None = None) -> Iterator
 
 
 async def list_version_tasks(request: Request) -> Response:
-    """GET …/versions/{number}/tasks: the tasks that the version had."""
+    """Answer GET …/versions/{number}/tasks with the tasks of that version."""
     refuse_unknown(options_of(request), frozenset())
     found, key = of_workflow(VERSION, "versions")(request), request.path_params["key"]
     tasks = json.loads(VERSION.by_column(row_of(request, found, key))["tasks"])
@@ -160,7 +160,7 @@ async def list_version_tasks(request: Request) -> Response:
 
 
 async def get_user(request: Request) -> Response:
-    """GET /users/{id}, by id or user principal name, or /directoryObjects/{id}."""
+    """Answer GET /users/{id}, by id or user principal name, and GET /directoryObjects/{id}, by id."""
     key, options = request.path_params["key"], options_of(request)
     refuse_unknown(options, frozenset({"$select"}))
     is_user = request.url.path.rpartition("/")[0].endswith("/users")
@@ -177,7 +177,7 @@ async def get_user(request: Request) -> Response:
 def entity_response(
     request: Request, collection: Collection, key: str, annotations: Mapping[str, str] | None = None
 ) -> Response:
-    """The answer with one entity of a collection, and annotations in front of it."""
+    """Return the response with one entity of a collection, after the `annotations`; 404 if there is none."""
     entity = collection.entity
     preferences = preferences_of(request)._replace(page_size=None)
     options = options_of(request)
@@ -193,14 +193,14 @@ def entity_response(
 
 
 def annotations_of(request: Request, entity: EntityType, row: Row) -> dict[str, str]:
-    """The entity tag of a run, if the scenario has them."""
+    """Return the entity tag of a run as an annotation; empty for other entities, or if the scenario has no ETags."""
     if entity is not RUN or not request.app.state.scenario.current.has_etags:
         return {}
     return {"@odata.etag": database_of(request).etag(RUN.by_column(row)["id"], row)}
 
 
 def row_of(request: Request, collection: Collection, key: str) -> Row:
-    """The entity with that key in a collection; 404 when there is none."""
+    """Return the row of the entity with that key in a collection; 404 if there is none."""
     row = database_of(request).one(collection.entity, key, collection.owner)
     if row is None:
         raise not_found(collection.entity.name, key)
@@ -234,7 +234,7 @@ def _count(request: Request, collection: Collection) -> Response:
 def _renderer(
     request: Request, entity: EntityType, select: tuple[str, ...] | None, expand: Expansion
 ) -> Callable[[Row], dict[str, Any]]:
-    """A function from a row to JSON, with what is to be expanded: a user who is gone stays an id."""
+    """Return a function from a row to JSON with expanded properties. A user who no longer exists stays an id."""
     render = entity.renderer(select, expand, include_newer=preferences_of(request).newer_members)
     people = database_of(request).people
 
@@ -254,14 +254,14 @@ def _renderer(
 
 
 def _user(person: Person, select: tuple[str, ...]) -> dict[str, Any]:
-    """A user as JSON: what is selected, or what Graph sends otherwise."""
+    """Return a user as JSON: the selected properties, or those that Graph sends by default."""
     if select:
         return _narrowed(person.properties, select, "microsoft.graph.user")
     return dict(list(person.properties.items())[:DEFAULT_USER_PROPERTIES])
 
 
 def _narrowed(values: dict[str, Any], select: tuple[str, ...], type_name: str) -> dict[str, Any]:
-    """The selected properties of an object; all of them where none is selected."""
+    """Return the selected properties of an object, or all if none is selected; 400 for an unknown one."""
     by_folded = {name.casefold(): name for name in values}
     for name in select:
         if name.casefold() not in by_folded:
@@ -295,7 +295,7 @@ def read_routes() -> Iterator[Route]:
         yield Route(f"{path}/{{key}}", get_user)
 
 
-# Functions: sums over what was scheduled in a window of time.
+# The functions: sums over what was scheduled in a window of time.
 
 NAMESPACE: Final = "microsoft.graph.identityGovernance"
 _FAILED: Final = "processingStatus IN ('failed', 'completedWithErrors')"
@@ -387,7 +387,7 @@ def _top_workflows(request: Request, window: Window) -> dict[str, Any]:
 
 
 def _top_tasks(request: Request, window: Window) -> dict[str, Any]:
-    """How each built-in task went; for each of its users it is one task."""
+    """Return the insights about built-in tasks, the most frequent first; a task counts once for each user."""
     sums: dict[TaskDefinition, Counter[str]] = defaultdict(Counter)
     for counted in database_of(request).task_counts(window):
         counts = sums[counted.task]
@@ -436,7 +436,7 @@ FUNCTIONS: Final[tuple[tuple[str, str, Function], ...]] = (
 
 
 def function_routes() -> Iterator[Route]:
-    """Each function under its own name and under its qualified one."""
+    """Yield the routes of each function: under its name, and under its qualified name."""
     for path, name, compute in FUNCTIONS:
         for written in (name, f"{NAMESPACE}.{name}"):
             yield Route(f"{path}/{written}({{window}})", _endpoint(compute))
@@ -450,7 +450,7 @@ def _endpoint(compute: Function) -> Callable[[Request], Awaitable[Response]]:
 
 
 def _window(request: Request) -> Window:
-    """The two moments between the parentheses of the path."""
+    """Return the two moments between the parentheses of the path; 400 if one is missing or is no date-time."""
     options = options_of(request)
     refuse_unknown(options, frozenset())
     given: dict[str, str] = {}

@@ -1,10 +1,9 @@
-"""What a request asks for: its path, query options, preferences and body, and the addresses in the answer to it.
+"""The parts of a request (path, query options, preferences, body), and the URLs in the response to it.
 
-Invariant: a system query option is known by its name in any case; on /beta it needs no `$`. What is unknown, is given
-twice or makes no sense raises GraphError 400. In a path, names of segments are the same in any case, a key stands in a
-segment of its own or as `name('key')`, and a slash at the end means nothing; keys stay letter for letter as they are,
-and so does what no route knows, so that the refusal repeats it. Rules: Microsoft Graph, "Use query parameters", and
-OData 4.01, "URL conventions".
+Invariant: names of system query options and of path segments may be in upper or lower case. On /beta an option needs
+no `$`. An option that is given twice, or a body that cannot be read, raises GraphError. In a path a key is a segment of
+its own or is written as `name('key')`, and a slash at the end has no meaning. Keys and unknown segments stay as they
+are, so that an error repeats them. Rules: Microsoft Graph, "Use query parameters", and OData 4.01, "URL conventions".
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _PAGE_SIZE: Final = re.compile(r"(?:odata\.)?maxpagesize=(\d{1,9})", re.ASCII)
 
 
 class Preferences(NamedTuple):
-    """What the `Prefer` headers of a request ask for, as far as the service honours it."""
+    """The preferences of a request (`Prefer` headers) that the service honours."""
 
     page_size: int | None
     newer_members: bool
@@ -50,7 +49,7 @@ def database_of(request: Request) -> Database:
 
 
 def options_of(request: Request) -> dict[str, str]:
-    """The query options by name, system ones with their `$` and in small letters."""
+    """Return the query options by name; system options with their `$`, in lower case. 400 if one is given twice."""
     is_beta = request.scope["root_path"].endswith("/beta")
     options: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
@@ -77,13 +76,13 @@ def context_of(request: Request, metadata: str, select: Iterable[str] | None = N
 
 
 def link_of(request: Request, options: Mapping[str, str]) -> str:
-    """This request's URL with other query options."""
+    """Return the URL of this request with other query options."""
     query = "&".join(f"{quote(name, safe='$')}={quote(value, safe='')}" for name, value in options.items())
     return f"{request.url.scheme}://{request.url.netloc}{quote(request.url.path)}?{query}"
 
 
 def read_json(content_type: str | None, body: bytes) -> Any:
-    """The JSON value of a request body; 415 for another content type, 400 for what is not JSON."""
+    """Return the JSON value of a request body; 415 if the content type is another, 400 if the body is not JSON."""
     media_type = (content_type or "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         message = f"The content type '{media_type}' is not supported; send application/json."
@@ -112,8 +111,8 @@ _KEYED: Final = re.compile(r"([\w$.]+)\((?:'((?:[^']|'')*)'|(\d+))\)", re.ASCII)
 
 
 class PathReader:
-    """Finds the way through the paths of some routes, in which a segment in braces stands for any key, one that ends in
-    `({…})` for a function.
+    """Matches paths against the templates of some routes. In a template, a segment in braces stands for any key, and a
+    segment that ends in `({…})` for a function.
     """
 
     def __init__(self, templates: Iterable[str]) -> None:
@@ -123,12 +122,12 @@ class PathReader:
         return "/" + "/".join(self._read(path)[0])
 
     def first_unknown(self, path: str) -> str:
-        """The first segment that no route has; the last one if the path only ends too early."""
+        """Return the first segment that no route has; the last segment if the path only ends too early."""
         segments, known = self._read(path)
         return segments[known] if known < len(segments) else segments[-1] if segments else ""
 
     def _read(self, path: str) -> tuple[list[str], int]:
-        """The segments of a path, and how many of them some route has."""
+        """Return the segments of a path, and how many of them, from the first, are known to some route."""
         waiting = [segment for segment in path.split("/") if segment][::-1]
         templates = self._templates
         segments: list[str] = []
@@ -145,7 +144,7 @@ class PathReader:
                 continue
             literal = next((template[depth] for template in fitting if not template[depth].startswith("{")), None)
             if literal is not None:
-                # A name is never a key: a collection has no entity that is called like one of its segments.
+                # A name is never a key: no entity of a collection has the name of a segment as its key.
                 fitting = [template for template in fitting if template[depth] == literal]
                 name = literal.partition("(")[0]
                 segment = name + segment[len(name) :]
@@ -157,7 +156,7 @@ class PathReader:
 
 @lru_cache(4_096)
 def _fits(pattern: str, segment: str) -> bool:
-    """Whether a segment is one that a pattern stands for."""
+    """Return whether a segment of a path matches a segment of a template."""
     if pattern.startswith("{"):
         return _KEYED.fullmatch(segment) is None
     name, has_parameters, _ = pattern.partition("(")
@@ -166,7 +165,7 @@ def _fits(pattern: str, segment: str) -> bool:
 
 
 def canonical_paths(app: ASGIApp, reader: PathReader) -> ASGIApp:
-    """ASGI middleware: every path as the routes write it, whoever sees it next."""
+    """ASGI middleware: rewrite every path to the form that the routes have."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         scope["path"] = reader.canonical(scope["path"])

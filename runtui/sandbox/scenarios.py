@@ -1,4 +1,4 @@
-"""The faults that the sandbox can simulate, each a line of one table: its name, what a person sees, and what it does.
+"""The faults that the sandbox can simulate: for each its name, a sentence for people, and what it does.
 
 Invariant: `SCENARIOS` is the only list of them, and each name has a test over a real socket. `none` comes first and
 changes nothing. Importing this module does not import the server.
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from runtui.sandbox.exchange import Exchange, HeldResponse, SandboxState
 
 SLOW_SECONDS: Final = 3.0
-"""How long `slow` delays a change before it is applied."""
+"""The delay of `slow` before a change is applied."""
 
 READ_SECONDS: Final = 0.3
-"""How long `slow-reads` delays the answer to a read."""
+"""The delay of `slow-reads` before a read is answered."""
 
 _DRIP_SECONDS: Final = 0.5
-"""The pause between two bytes of `slow-drip`: a response of 700 bytes takes minutes, a client waits half a minute."""
+"""The pause of `slow-drip` after each byte: a response of 700 bytes takes minutes, and a client waits half a minute."""
 
 SHORT_CODE_SECONDS: Final = 10
-"""How long a code of `sign-in-expired` lives."""
+"""The lifetime of a code in `sign-in-expired`."""
 
 BIG_BODY_BYTES: Final = 2_000_000
-"""How much `big-body` adds to a response."""
+"""The number of bytes that `big-body` adds to a response."""
 
 _SOON_SECONDS: Final = 3
 _NOTE: Final = "(note)"
@@ -43,20 +43,20 @@ _HISTORY_LINE: Final = "What a service may add to a response, at length. " * 4
 
 _POLL_SECONDS: Final = 2
 _POLLS: Final = 4
-"""The poll at which the sandbox decides about a code by itself."""
+"""The number of the poll at which the sandbox decides about a code by itself."""
 
 Action = Callable[["Exchange"], Awaitable[None]]
 """What a scenario does to a request."""
 
 
-# What happens to a request.
+# The actions.
 
 
 def _refuse(status: int, code: str, message: str, **headers: str) -> Action:
-    """Refuse in Graph's words, and apply nothing.
+    """Return an action that refuses a request as Graph does, and applies nothing.
 
-    In a text, `{authorization}` stands for that header of the request, and `{soon}` for an HTTP date just ahead. In
-    the name of a header, `_` stands for `-`.
+    In a text, `{authorization}` stands for that header of the request, and `{soon}` for an HTTP date a few seconds
+    ahead. In the name of a header, `_` stands for `-`.
     """
 
     async def refuse(exchange: Exchange) -> None:
@@ -83,7 +83,7 @@ async def _revoked(exchange: Exchange) -> None:
 
 
 def _web_page(status: int, title: str, *, is_applied: bool) -> Action:
-    """Somebody between the client and Graph answers; whether Graph has carried the request out all the same."""
+    """Return an action that answers with a web page, as a proxy does; with `is_applied`, Graph gets the request too."""
 
     async def respond(exchange: Exchange) -> None:
         if is_applied:
@@ -101,7 +101,7 @@ def _rewrite(change: Callable[[HeldResponse], HeldResponse]) -> Action:
 
 
 async def _delay(exchange: Exchange) -> None:
-    """Carry the request out later, even for a client that has gone by then: it has arrived whole."""
+    """Carry the request out after a delay, even if the client has disconnected by then."""
     body = await exchange.body()
     await exchange.sandbox.pause(SLOW_SECONDS)
     await exchange.proceed(body)
@@ -140,7 +140,7 @@ def _at_length(response: HeldResponse) -> HeldResponse:
 
 
 async def _ignore_a_property(exchange: Exchange) -> None:
-    """The app gets the change without the first property that would change anything."""
+    """Pass the change on without the first property whose value would change."""
     from runtui.sandbox.requests import read_json
     from runtui.sandbox.writes import run_changes
 
@@ -158,7 +158,7 @@ async def _ignore_a_property(exchange: Exchange) -> None:
 
 
 async def _edit_meanwhile(exchange: Exchange) -> None:
-    """Somebody else edits the run before a write is applied, or before the response to a read arrives."""
+    """Edit the run as somebody else, before a write is applied or after a read is carried out."""
     if exchange.method != "GET":
         exchange.sandbox.edit_run(exchange.run_id)
         await exchange.proceed()
@@ -170,7 +170,7 @@ async def _edit_meanwhile(exchange: Exchange) -> None:
 
 
 async def _have_no_route(exchange: Exchange) -> None:
-    """Graph knows no workflowBase; below a workflow it knows the run, but no PATCH of it."""
+    """Refuse as Graph does: it has no workflowBase, and no PATCH of a run below a workflow."""
     is_base = "/workflowBase/" in exchange.url.path
     await exchange.refuse(unknown_segment("workflowBase") if is_base else method_not_allowed({"Allow": "GET"}))
 
@@ -181,7 +181,7 @@ async def _revoke_sign_ins(exchange: Exchange) -> None:
 
 
 async def _echo_token(exchange: Exchange) -> None:
-    """Put a note with the token into each run of a response, every mark in it written as a JSON escape."""
+    """Add a note with the token to each run of a response; a character that is no letter or digit is a JSON escape."""
     escaped = "".join(letter if letter.isalnum() else f"\\u{ord(letter):04X}" for letter in exchange.token)
 
     def with_notes(response: HeldResponse) -> HeldResponse:
@@ -198,8 +198,8 @@ async def _echo_token(exchange: Exchange) -> None:
 # The table.
 
 
-# Which requests a scenario acts on: patterns of method and path. A batch itself changes nothing: each of its items
-# comes through here by itself.
+# The requests that a scenario acts on: patterns of method and path. A batch itself changes nothing: each of its items
+# passes through the scenario by itself.
 _ALL: Final = re.compile(r".*", re.DOTALL)
 _READS: Final = re.compile(r"GET .*", re.DOTALL)
 _WRITES: Final = re.compile(r"(?:PATCH|POST) (?!.*/\$batch$).*", re.DOTALL)
@@ -209,7 +209,7 @@ _RESULTS: Final = re.compile(r"\w+ .*/(?:\w+ProcessingResults|taskReports)(?:/.*
 
 
 class Codes(Enum):
-    """What becomes of the codes that people sign in with, where the sandbox has a sign-in."""
+    """What happens to the device codes of a sandbox with a sign-in."""
 
     APPROVED = auto()
     DECLINED = auto()
@@ -218,31 +218,31 @@ class Codes(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One way to behave."""
+    """One fault that the sandbox simulates."""
 
     name: str
     summary: str
     """What a person sees, in a sentence."""
     action: Action | None = None
-    """What happens to a request."""
+    """What happens to the requests that match `requests`; None for nothing."""
     requests: re.Pattern[str] = _WRITES
     times: int | None = None
-    """How often it happens; None for always."""
+    """The number of requests that it happens to; None for all."""
     counts_paths: bool = False
-    """Whether `times` is counted for each method and path apart."""
+    """`times` is counted separately for each method and path."""
     otherwise: Action | None = None
     """What happens to the other requests."""
     has_etags: bool = False
-    """Whether runs carry `@odata.etag`, and If-Match is honoured."""
+    """Runs have `@odata.etag`, and If-Match is honoured."""
     has_newer_members: bool = False
-    """Whether some runs carry enum members that no client knows yet."""
+    """Some runs have enum members that no client knows."""
     codes: Codes = Codes.APPROVED
     needs_sign_in: bool = False
-    """Whether it means something only in a sandbox with a sign-in of its own."""
+    """It works only in a sandbox with a sign-in."""
 
 
 def _twice(name: str, summary: str, action: Action) -> Scenario:
-    """Refuse whatever is asked twice, then let it through: patience gets the job done."""
+    """Return a scenario that refuses each request twice, then lets it through."""
     return Scenario(name, summary, action, requests=_ALL, times=2, counts_paths=True)
 
 
@@ -305,7 +305,7 @@ def summaries() -> dict[str, str]:
 
 
 def scenario_named(name: str) -> Scenario:
-    """The scenario of that name.
+    """Return the scenario of that name.
 
     Raises:
         UsageError: there is none; the hint names the nearest one, or all.
@@ -318,10 +318,10 @@ def scenario_named(name: str) -> Scenario:
 
 
 def check_sign_in(scenario: Scenario, *, has_sign_in: bool) -> None:
-    """Check that a scenario means something in a sandbox with or without a sign-in.
+    """Check that a scenario can be used in a sandbox with or without a sign-in.
 
     Raises:
-        UsageError: it is about a sign-in, and there is none.
+        UsageError: the scenario needs a sign-in, and there is none.
     """
     if scenario.needs_sign_in and not has_sign_in:
         raise UsageError("This sandbox has no sign-in", f"{scenario.name} needs one.", "Start it with --sign-in.")
@@ -331,14 +331,14 @@ def check_sign_in(scenario: Scenario, *, has_sign_in: bool) -> None:
 
 
 class ScenarioSwitch:
-    """Holds the scenario in force, and counts how often it has acted."""
+    """Holds the current scenario, and counts the requests that it has acted on."""
 
     def __init__(self, name: str, sandbox: SandboxState) -> None:
         self.sandbox = sandbox
         self.use(name)
 
     def use(self, name: str) -> None:
-        """Simulate that scenario from the next request on, its counts at zero.
+        """Switch to a scenario from the next request on, with its counts at zero.
 
         Raises:
             UsageError: there is no such scenario, or it needs a sign-in and there is none; nothing has changed.
@@ -352,7 +352,7 @@ class ScenarioSwitch:
             self.sandbox.database.meet_tomorrow()
 
     def action(self, method: str, path: str) -> Action | None:
-        """What happens to a request, which is counted; None for nothing."""
+        """Count a request and return what happens to it; None for nothing."""
         scenario = self.current
         if scenario.action is not None and scenario.requests.fullmatch(f"{method} {path}"):
             key = (method, path) if scenario.counts_paths else ("", "")
@@ -362,7 +362,7 @@ class ScenarioSwitch:
         return scenario.otherwise
 
     def _decide_codes(self, codes: Codes) -> None:
-        """Let the sandbox decide about codes as if somebody had typed them in on another device."""
+        """Let the sandbox decide about codes, as if somebody entered them on another device."""
         if self.sandbox.authority is None:
             return
         from runtui.sandbox.authority.directory import DEMO_ADMIN
@@ -376,7 +376,7 @@ class ScenarioSwitch:
 
 
 def simulation(app: ASGIApp) -> ASGIApp:
-    """ASGI middleware around everything else: does to each request what the current scenario says."""
+    """ASGI middleware: do to each request what the current scenario says."""
     from runtui.sandbox.exchange import Exchange
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,7 +1,7 @@
-"""The sandbox as a process: it listens on a loopback port, and takes scenarios by name on standard input.
+"""The sandbox as a process: it listens on a loopback port, and reads names of scenarios from standard input.
 
-Invariant: standard output carries JSON lines only: the first once connections are accepted, then one for each line of
-standard input. It listens on 127.0.0.1 only, and answers only requests addressed to a name of this machine.
+Invariant: standard output has only JSON lines: the first when connections are accepted, then one for each line of
+standard input. The server listens on 127.0.0.1, and answers only requests whose Host is a name of this machine.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ AUTHORITY_PATH: Final = "/authority"
 """The path of the authority beside Graph's /beta and /v1.0."""
 
 _LARGEST_FORM: Final = 262_144
-"""Bytes; an assertion with a chain of certificates has some ten thousand."""
+"""In bytes. An assertion with a chain of certificates has some ten thousand."""
 
 _STDIN: Final = 0
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
-"""SO_LINGER for a close that is a reset."""
+"""The value of SO_LINGER that makes a close a reset."""
 
 
 def main(
@@ -64,11 +64,11 @@ def main(
     scenario: str = "none",
     sign_in: bool = False,
 ) -> int:
-    """Serve a freshly seeded tenant on a loopback port (0: any that is free) until SIGTERM or SIGINT, or until standard
-    input ends because the parent process is gone.
+    """Serve a new tenant on a loopback port (0: any free one) until SIGTERM or SIGINT. With `until_stdin_closes`, also
+    stop when standard input ends because the parent process has.
 
-    Each line of standard input is the name of a scenario to switch to. With `sign_in` it takes only tokens of its own
-    sign-in, which is served beside Graph; the rest is as for `create_app`.
+    Each line of standard input is the name of a scenario to switch to. With `sign_in` the sandbox accepts only tokens
+    of its own authority, which is served at the same address. The other arguments are as for `create_app`.
 
     Raises:
         RuntuiError: the port cannot be used.
@@ -101,16 +101,16 @@ def server_config(app: ASGIApp) -> Config:
         server_header=False,
         date_header=False,
         timeout_graceful_shutdown=2,
-        # Longer than clients keep idle connections: httpx reuses one for 5 s, uvicorn's default closes it after 5 s.
+        # Longer than a client keeps an idle connection: httpx keeps it for 5 s, and uvicorn's default is 5 s too.
         timeout_keep_alive=75,
     )
 
 
 def host_guard(app: ASGIApp) -> ASGIApp:
-    """ASGI middleware: answers requests whose Host is a name of this machine with the port that they came in by.
+    """ASGI middleware: answer 421 unless the Host of a request is a name of this machine, with the right port.
 
-    A web page can point a name of its own at 127.0.0.1 and then read responses from here (DNS rebinding); its browser
-    still sends that name.
+    A web page can point a name of its own at 127.0.0.1 and then read responses from here (DNS rebinding). Its browser
+    still sends that name as the Host.
     """
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
@@ -126,7 +126,7 @@ def host_guard(app: ASGIApp) -> ASGIApp:
 
 
 def create_authority_app(authority: Authority) -> Starlette:
-    """Make an ASGI app of an authority, whose `base` is the address that the app is served at."""
+    """Make an ASGI app of an authority. A form from the app's own address counts as one from the authority's `base`."""
 
     async def answer(request: Request) -> Response:
         body = bytearray()
@@ -145,10 +145,9 @@ def create_authority_app(authority: Authority) -> Starlette:
 
 
 def with_authority(graph: ASGIApp, authority: Authority) -> ASGIApp:
-    """An app of both: what is below `AUTHORITY_PATH` is the authority's, everything else Graph's.
+    """Return an app of both: the authority answers paths below `AUTHORITY_PATH`, Graph all others.
 
-    The authority's base is then a name that no host can have; a form of its own pages comes from where it is served.
-    What Graph raises goes on as it is: a scenario breaks connections in that way.
+    Exceptions of Graph pass through, because a scenario breaks connections with them.
     """
     return Router([Mount(AUTHORITY_PATH, create_authority_app(authority)), Mount("/", graph)])
 
@@ -156,7 +155,7 @@ def with_authority(graph: ASGIApp, authority: Authority) -> ASGIApp:
 class BreakableProtocol(H11Protocol):
     """HTTP/1.1 on a connection that the app can break.
 
-    A ConnectionResetError of the app becomes a TCP reset; any other ConnectionError closes the connection in the middle
+    If the app raises ConnectionResetError, the connection is reset; any other ConnectionError closes it in the middle
     of the response.
     """
 
@@ -175,13 +174,13 @@ class BreakableProtocol(H11Protocol):
                 self.transport.abort()
             else:
                 self.transport.close()
-            # Until uvicorn has noticed, it would answer 500, or log that the response is incomplete.
+            # Until uvicorn notices the disconnect, it would answer 500, or log that the response is incomplete.
             while (await receive())["type"] != "http.disconnect":
                 pass
 
 
 class _Server(Server):
-    """uvicorn's server: prints where it is, switches scenarios, and exits with 0 when it is told to stop."""
+    """A uvicorn server that prints its address, switches scenarios, and exits with 0 when it is told to stop."""
 
     def __init__(self, graph: Starlette, authority: Authority | None, until_stdin_closes: bool) -> None:
         super().__init__(server_config(host_guard(graph if authority is None else with_authority(graph, authority))))
@@ -190,7 +189,7 @@ class _Server(Server):
         self._until_stdin_closes = until_stdin_closes
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept connections, print that, and only then read standard input."""
+        """Accept connections, then print the address, then start to read standard input."""
         await super().startup(sockets)
         if sockets and self.started:
             host, port = sockets[0].getsockname()
@@ -201,15 +200,15 @@ class _Server(Server):
                 scenarios=summaries(),
                 authority=f"http://{host}:{port}{AUTHORITY_PATH}" if self._has_sign_in else "",
             )
-            # A background job may not read the terminal: without this the whole process would be stopped.
+            # A background job may not read the terminal: without this the system would stop the process.
             signal.signal(signal.SIGTTIN, signal.SIG_IGN)
-            # A thread, because standard input may be a file, which no event loop can watch.
+            # A thread, because an event loop cannot watch standard input if it is a file.
             asked = (asyncio.get_running_loop(), self, self._until_stdin_closes)
             threading.Thread(target=_read_commands, args=asked, daemon=True).start()
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """Stop on SIGTERM and SIGINT. uvicorn would raise them again at its end, and the process would seem killed."""
+        """Stop on SIGTERM and SIGINT. uvicorn would raise them again, and the process would seem to be killed."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
@@ -242,24 +241,24 @@ def _read_commands(loop: asyncio.AbstractEventLoop, server: _Server, until_stdin
 
 
 def _lines_of_input() -> Iterator[str]:
-    """The lines of standard input that are not blank, as they arrive."""
+    """Yield the lines of standard input that are not blank, as they arrive."""
     if sys.stdin is None:
-        return  # descriptor 0 is somebody else's
+        return  # descriptor 0 may be another file
     try:
-        # Unbuffered: a buffer's lock, held by this thread, would stand in the way of the interpreter's end.
+        # Unbuffered: this thread would hold the lock of a buffer, and the interpreter could not end.
         with FileIO(_STDIN, closefd=False) as lines:
             yield from (line.decode(errors="replace").strip() for line in lines if line.strip())
     except OSError:
-        pass  # it cannot be read any more: as good as its end
+        pass  # it cannot be read: the same as its end
 
 
 def _serve_demo() -> int:
-    """Serve the tenant that a line of standard input describes, as JSON; none comes where no demo is opened.
+    """Serve the tenant that the first line of standard input describes, as JSON. Without a line, serve nothing.
 
-    The folder that the line names is removed once nobody is left who could.
+    Remove the folder that the line names at the end, if the process that made it has ended too.
     """
     line = b""
-    while not line.endswith(b"\n"):  # byte by byte: what follows is for `_read_commands`
+    while not line.endswith(b"\n"):  # byte by byte: the lines after it are for `_read_commands`
         if not (byte := os.read(_STDIN, 1)):
             return ExitCode.DONE
         line += byte

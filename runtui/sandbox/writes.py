@@ -1,9 +1,9 @@
 """Writes: the PATCH of a run, and the actions of the service, each a line in `ACTIONS`.
 
-Invariant: a handler awaits nothing between reading and writing the database, so each request sees the tenant whole. A
-write is applied whole or not at all, and what was applied is in `app.state.applied`. What a value of a PATCH may be is
-declared in `domain/properties.py`; the members of an enumeration are the service's own (`entities.py`). Names,
-bindings and parameters of actions: the service metadata; what they refuse: their reference pages.
+Invariant: a handler awaits nothing between reading and writing the database, so no other request comes in between. A
+write is applied whole or not at all, and `app.state.applied` lists it. The valid values of a PATCH are declared in
+`domain/properties.py`, the members of enumerations in `entities.py`. Names, bindings and parameters of actions: the
+service metadata; their errors: the reference pages.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ from runtui.sandbox.tenant.people import Person
 
 _RUN_TYPE: Final = f"#{RUN.type_name}"
 _MOST_SUBJECTS: Final = 10
-"""How many users one run on demand takes: "Understanding lifecycle workflows", limits."""
+"""The most users of one run on demand: "Understanding lifecycle workflows", limits."""
 
 
 class AppliedWrite(NamedTuple):
-    """One write that was applied: the run, the body as it was applied, and when (ticks)."""
+    """One write that was applied; `time` is in ticks."""
 
     run_id: str
     """The run that was changed or started; empty for none."""
     body: dict[str, Any]
     time: int
     client_request_id: str
-    """The id that the client gave the request, else the sandbox's."""
+    """The id that the client gave the request, else the id of the sandbox."""
     action: str = ""
     """The name of the action; empty for a PATCH."""
     workflow_id: str = ""
@@ -63,7 +63,7 @@ class AppliedWrite(NamedTuple):
 
 
 async def update_run(request: Request) -> Response:
-    """PATCH …/runs/{id}, under workflowBase or under a workflow; the response is the whole run."""
+    """Answer PATCH …/runs/{id}, under workflowBase or under a workflow, with the whole run."""
     body = await request.body()
     refuse_unknown(options_of(request), frozenset())
     run_id, found = request.path_params["key"], runs(request)
@@ -77,7 +77,7 @@ async def update_run(request: Request) -> Response:
 
 
 def _check_version(request: Request, run_id: str) -> None:
-    """412 when If-Match names another version of the run than the stored one. A service without ETags ignores it."""
+    """Raise 412 if If-Match names another version of the run than the stored one; without ETags, ignore If-Match."""
     named = {tag.strip() for tag in request.headers.get("if-match", "*").split(",")}
     own = annotations_of(request, RUN, row_of(request, runs(request), run_id))
     if own and named.isdisjoint({"*", own["@odata.etag"]}):
@@ -86,7 +86,7 @@ def _check_version(request: Request, run_id: str) -> None:
 
 
 def run_changes(body: Any) -> dict[str, Any]:
-    """The properties that a PATCH body sets on a run, values exactly as sent; 400 names every one that is refused."""
+    """Return the properties that a PATCH body sets, values exactly as sent; 400 names each property that is refused."""
     if not isinstance(body, dict):
         raise bad_request("A JSON object is expected as the body of an update.")
     changes = dict(body)
@@ -108,7 +108,7 @@ def run_changes(body: Any) -> dict[str, Any]:
 
 
 def _refusal(name: str, value: Any) -> str | None:
-    """Why a declared property cannot be set to a value; None if it can."""
+    """Return why a declared property cannot be set to a value; None if it can."""
     field = EDITABLE_BY_NAME.get(name)
     if field is None:
         return "The property is read-only."
@@ -121,11 +121,11 @@ def _refusal(name: str, value: Any) -> str | None:
     return field.problem(value)
 
 
-# What an action is sent.
+# The parameters of an action.
 
 
 def _arguments(action: BoundAction, content_type: str | None, body: bytes) -> dict[str, Any]:
-    """The parameters of an action, each of which is there; 400 for others."""
+    """Return the parameters of an action; 400 if one is unknown, or a required one is missing."""
     sent = read_json(content_type, body) if body.strip() or action.parameters else {}
     if not isinstance(sent, dict):
         raise bad_request(f"A JSON object with the parameters of '{action.name}' is expected.")
@@ -142,8 +142,8 @@ def _arguments(action: BoundAction, content_type: str | None, body: bytes) -> di
 def _complex(
     value: Any, name: str, types: Mapping[str, tuple[str, ...]], *, declared: str = ""
 ) -> tuple[str, dict[str, Any]]:
-    """A parameter of one of some complex types, which are given with their properties: its type, and a value for each.
-    Without an `@odata.type` it is of the `declared` type, which is empty where that is abstract.
+    """Return the type of a complex parameter, and a value for each of its properties; 400 if it has no known type.
+    `types` maps the known types to their properties. Without an `@odata.type` the parameter has the `declared` type.
     """
     written = value.get("@odata.type", declared) if isinstance(value, dict) else None
     type_name = str(written).removeprefix("#").removeprefix(f"{NAMESPACE}.")
@@ -183,7 +183,7 @@ def _member(value: Any, name: str, *members: str) -> str:
 
 
 class _Done(NamedTuple):
-    """What has become of an action."""
+    """The result of an action."""
 
     run_id: str = ""
     response: Response | None = None
@@ -241,7 +241,7 @@ def _activate_with_scope(request: Request, workflow: _Bound, arguments: _Argumen
 
 
 def _choice(request: Request, workflow: _Bound, given: _Arguments) -> tuple[str, Choice]:
-    """The run whose users are to be processed again, and which of them."""
+    """Return the run whose users are to be processed again, and the choice of its users and tasks."""
     failed_tasks = _member(given["taskScope"], "taskScope", "allTasks", "failedTasks") == "failedTasks"
     found = Collection(RUN, {"workflowId": workflow["id"]}, "")
     if "run" in given:
@@ -257,7 +257,7 @@ def _choice(request: Request, workflow: _Bound, given: _Arguments) -> tuple[str,
 
 
 def _run_of(request: Request, workflow: _Bound, result_id: str) -> str:
-    """The id of the run that the result of a user is of."""
+    """Return the id of the run that a user's result belongs to; 404 if there is no such result."""
     run_id = database_of(request).run_of(workflow["id"], result_id)
     if run_id is None:
         raise not_found(USER_RESULT.name, result_id)
@@ -317,9 +317,9 @@ class BoundAction(NamedTuple):
 
     name: str
     bindings: tuple[tuple[str, Finder], ...]
-    """The paths of what it is bound to, each with the collection that holds it."""
+    """The paths of the entities that it is bound to, each with the finder of their collection."""
     parameters: Mapping[str, bool]
-    """Its parameters by name, and whether each is required."""
+    """The names of its parameters; True for a required one."""
     carry_out: Callable[[Request, _Bound, _Arguments], _Done]
 
 
@@ -346,7 +346,7 @@ ACTIONS: Final = (
 
 
 def action_routes() -> Iterator[Route]:
-    """Each action under its own name and under its qualified one."""
+    """Yield the routes of each action: under its name, and under its qualified name."""
     for action in ACTIONS:
         for path, find in action.bindings:
             for written in (action.name, f"{NAMESPACE}.{action.name}"):

@@ -1,4 +1,4 @@
-"""The sandbox's sign-in authority: what Microsoft Entra's sign-in service does, as far as a sign-in library needs it.
+"""The sandbox's sign-in service: the parts of Microsoft Entra's sign-in service that a sign-in library needs.
 
-Invariant: it opens no socket and logs nothing; `server` carries its requests. No password is asked for anywhere.
+Invariant: it opens no socket and logs nothing; `server` passes requests to it. It never asks for a password.
 """

@@ -1,8 +1,8 @@
-"""The directory behind the sign-in: its users, its applications, and the permissions that they have.
+"""The directory of the sign-in service: its users, its applications, and their permissions.
 
-Invariant: nothing here changes while it serves; grants are remembered elsewhere. What is not registered, or not
-consented to, raises OAuthError. Permissions are those of Microsoft
-Graph for lifecycle workflows ("Microsoft Graph permissions reference").
+Invariant: nothing here changes while it serves; grants are kept in `tokens`. A name that is not registered, or a
+permission without consent, raises OAuthError. Permissions are those of Microsoft Graph for lifecycle workflows
+("Microsoft Graph permissions reference").
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _PROTOCOL_SCOPES: Final = ("openid", "profile", "email", "offline_access")
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person. `permissions` is what applications may do in that name."""
+    """A person. `permissions` are those that an application may have for that person (delegated)."""
 
     username: str
     name: str
@@ -65,13 +65,13 @@ class User:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
-    """An app registration of a public client. A redirect URI on http://localhost fits every port."""
+    """An app registration of a public client. A redirect URI on http://localhost allows every port."""
 
     client_id: str
     name: str
     redirect_uris: tuple[str, ...] = ("http://localhost",)
     permissions: frozenset[str] = frozenset()
-    """What it may do by itself (app roles)."""
+    """The permissions that it has without a user (app roles)."""
 
     @property
     def object_id(self) -> str:
@@ -82,7 +82,7 @@ class Application:
 
 
 Principal = User | Application
-"""Who a token is for: a user, or an application by itself."""
+"""The subject of a token: a user, or an application without a user."""
 
 DEMO_APPLICATION: Final = Application(client_id=guid("client", "runtui"), name="runtui (DEMO)")
 DEMO_ADMIN: Final = User("lee.admin@contoso.example", "Lee Admin")
@@ -91,7 +91,7 @@ DEMO_READER: Final = User("robin.reader@contoso.example", "Robin Reader", READER
 
 @dataclass(frozen=True, slots=True)
 class Scopes:
-    """The scopes that were requested, and the short names of the permissions that they come to."""
+    """The requested scopes, and the short names of the permissions that they grant."""
 
     requested: tuple[str, ...]
     permissions: frozenset[str]
@@ -99,7 +99,7 @@ class Scopes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Directory:
-    """One tenant. `resource` is the one service that its tokens are for: the origin of the Graph root."""
+    """One tenant. `resource` is the only service that its tokens are for: the origin of the Graph root."""
 
     tenant_id: str = guid("tenant", "contoso")
     domain: str = "contoso.example"
@@ -108,7 +108,7 @@ class Directory:
     applications: tuple[Application, ...] = (DEMO_APPLICATION,)
 
     def check_tenant(self, name: str) -> None:
-        """Check the tenant in a path: its id, its domain, "organizations" or "common"."""
+        """Check that the tenant of a path is this one: its id, its domain, "organizations" or "common"."""
         if name.lower() not in {self.tenant_id, self.domain} | _ANY_TENANT:
             raise aadsts(90002, tenant=name)
 
@@ -125,7 +125,7 @@ class Directory:
         raise aadsts(50034, tenant=self.domain)
 
     def check_scope(self, scope: str) -> None:
-        """Check that every word of a `scope` is one of the sign-in or a permission of the resource."""
+        """Check that every word of a `scope` is a scope of the sign-in or a permission of the resource."""
         if not scope.split():
             raise aadsts(70011, scope=scope)
         for word in scope.split():
@@ -133,7 +133,7 @@ class Directory:
                 raise aadsts(70011, scope=word)
 
     def scopes(self, scope: str, principal: Principal, application: Application) -> Scopes:
-        """What a `scope` comes to for this principal; `.default` is all that was ever consented to."""
+        """Return the permissions that a `scope` grants for a principal; `.default` grants all that it has."""
         self.check_scope(scope)
         requested = tuple(dict.fromkeys(scope.split()))
         permissions = frozenset(permission for word in requested if (permission := self._permission(word)))
@@ -144,14 +144,14 @@ class Directory:
         return Scopes(requested, permissions)
 
     def granted_scope(self, scopes: Scopes) -> str:
-        """The `scope` of a token response: what was requested, with what `.default` stood for."""
+        """Return the `scope` of a token response: the requested scopes, and the permissions that `.default` granted."""
         words = [word for word in scopes.requested if word != "offline_access"]
         if any(word.endswith("/.default") for word in words):
             words += [f"{self.resource}/{permission}" for permission in sorted(scopes.permissions)]
         return " ".join(dict.fromkeys(words))
 
     def _permission(self, word: str) -> str:
-        """The permission that a scope names; empty for a scope of the sign-in itself."""
+        """Return the permission that a scope names; empty for a scope of the sign-in itself."""
         if word in _PROTOCOL_SCOPES:
             return ""
         resource, slash, permission = word.rpartition("/")
@@ -162,15 +162,15 @@ class Directory:
 
 @dataclass(frozen=True, slots=True)
 class Realm:
-    """What every part of the authority needs."""
+    """The values that all parts of the authority share."""
 
     base: str
     """The authority's own address."""
     directory: Directory
     clock: Callable[[], int]
-    """The present in ticks."""
+    """Returns the present in ticks."""
     random: Random
-    """Where codes, ids and keys come from."""
+    """The source of codes, ids and keys."""
 
 
 def _fits(redirect_uri: str, registered: str) -> bool:

@@ -1,7 +1,7 @@
-"""The sign-in service's errors: AADSTS numbers with their OAuth error, and the JSON that Entra makes of them.
+"""The errors of the sign-in service: AADSTS numbers with their OAuth error, and the JSON of the response.
 
 Invariant: every error of an endpoint has this one shape. Numbers and texts: "Microsoft Entra authentication and
-authorization error codes", and responses that people published.
+authorization error codes", and published responses.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class OAuthError(Exception):
     """The description, without the AADSTS number."""
     _: KW_ONLY
     codes: Sequence[int] = ()
-    """The AADSTS numbers, the telling one first."""
+    """The AADSTS numbers, the most specific one first."""
     suberror: str = ""
     """Entra's refinement of `error`."""
     status: int = 400
@@ -36,7 +36,7 @@ class OAuthError(Exception):
         return f"AADSTS{self.codes[0]}: {self.text}" if self.codes else self.text
 
     def body(self, *, now: int, trace_id: str, correlation_id: str, base: str) -> dict[str, Any]:
-        """The JSON of the response. `now` is in ticks; `base` is the authority's own address."""
+        """Return the JSON of the response. `now` is in ticks; `base` is the authority's own address."""
         moment = format_ticks(now - now % TICKS_PER_SECOND).replace("T", " ")
         body: dict[str, Any] = {
             "error": self.error,
@@ -58,7 +58,7 @@ class OAuthError(Exception):
 
 
 class AadstsError(NamedTuple):
-    """One of Entra's errors. Braces in the text stand for facts of the request."""
+    """One of Entra's errors. Names in braces in the text stand for facts of the request."""
 
     error: str
     text: str
@@ -66,7 +66,7 @@ class AadstsError(NamedTuple):
     status: int = 400
 
     def response(self, number: int, *, claims: str = "", **facts: object) -> OAuthError:
-        """The error with its number, its braces filled; an unknown fact is an ellipsis."""
+        """Return the error with its number and the facts in its text; an unknown fact is an ellipsis."""
         text = self.text.format_map(defaultdict(lambda: "…", facts))
         return OAuthError(self.error, text, codes=(number,), suberror=self.suberror, status=self.status, claims=claims)
 

@@ -1,8 +1,8 @@
 """The grants that a person gives: device code (RFC 8628), and authorization code with PKCE (RFC 7636).
 
-Invariant: a code yields one token at most, to the application that it was made for, and none once it has expired. A
-browser is redirected to registered addresses alone; an authorization code needs the verifier of its challenge (S256).
-What is refused, or not decided yet, raises OAuthError.
+Invariant: a code yields at most one token, only to the application that asked for the code, and none after it expires.
+A browser is redirected only to registered addresses; an authorization code needs the verifier of its challenge (S256).
+A code that is refused, or not decided yet, raises OAuthError.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _AUTHORIZATION_CODE_SECONDS: Final = 600
 RESPONSE_MODES: Final = ("query", "fragment", "form_post")
 
 _LETTERS: Final = "BCDFGHJKLMNPQRSTVWXYZ23456789"
-"""Characters of a user code: none reads as another, and none make words."""
+"""The characters of a user code: none looks like another, and without vowels they make no words."""
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ class DeviceAuthorization:
 
 @dataclass(frozen=True, slots=True)
 class Autopilot:
-    """Decides about codes in a person's place at the poll with that number: approve as `user`, or decline (None)."""
+    """Decides about codes in place of a person, at poll number `polls`: approves as `user`, or declines (None)."""
 
     user: User | None
     polls: int
@@ -63,9 +63,9 @@ class DeviceCodes:
 
     def __init__(self, realm: Realm, issuer: Issuer) -> None:
         self.interval = 5
-        """Seconds between two polls that a client is told."""
+        """Seconds that a client is told to wait between two polls."""
         self.lifetime = DEVICE_CODE_SECONDS
-        """Seconds that a code lives."""
+        """Seconds after which a code expires."""
         self.autopilot: Autopilot | None = None
         self._realm = realm
         self._issuer = issuer
@@ -77,7 +77,7 @@ class DeviceCodes:
         return [code for code in self._codes.values() if not code.is_decided and now < code.expires]
 
     def begin(self, form: Mapping[str, str]) -> dict[str, Any]:
-        """Issue a code: the response of the device authorization endpoint."""
+        """Issue a code and return the response of the device authorization endpoint."""
         application = self._realm.directory.application(form.get("client_id", ""))
         scope = form.get("scope", "")
         self._realm.directory.check_scope(scope)
@@ -108,7 +108,7 @@ class DeviceCodes:
             raise OAuthError("authorization_declined", "User declined to consent to access the app.", codes=[65004])
         if code.user is None:
             raise aadsts(70016)
-        # The claims of the first request stand where the one for the token brings none.
+        # If the token request has no claims, those of the first request count.
         claims = form.get("claims") or code.claims
         grant = Grant(code.user, application, now, now)
         response = self._issuer.token_response(grant, code.scope, claims, is_interactive=True)
@@ -116,7 +116,7 @@ class DeviceCodes:
         return response
 
     def waiting(self, user_code: str) -> DeviceAuthorization:
-        """The attempt that shows that code, as somebody typed it."""
+        """Return the pending attempt with a user code, as somebody typed it; OAuthError if there is none."""
         typed = user_code.replace("-", "").replace(" ", "").upper()
         for code in self.pending:
             if code.user_code == typed:
@@ -126,7 +126,7 @@ class DeviceCodes:
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationResponse:
-    """Where the browser goes at the end of a sign-in, and with which parameters."""
+    """The redirect at the end of a sign-in: the address for the browser, and the parameters."""
 
     redirect_uri: str
     mode: str
@@ -134,7 +134,7 @@ class AuthorizationResponse:
 
     @property
     def url(self) -> str:
-        """The address; without what a form carries."""
+        """The address with the parameters; without them if a form posts them."""
         if self.mode == "form_post":
             return self.redirect_uri
         mark = "#" if self.mode == "fragment" else "&" if "?" in self.redirect_uri else "?"
@@ -143,7 +143,7 @@ class AuthorizationResponse:
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationRequest:
-    """A browser that an application sent here."""
+    """An authorization request, with which an application sent a browser here."""
 
     application: Application
     scope: str
@@ -169,7 +169,7 @@ class _IssuedCode:
 
 
 class AuthorizationCodes:
-    """The requests that wait for a person, and the codes that wait for an application."""
+    """The requests that wait for a person's decision, and the codes that an application has not redeemed."""
 
     def __init__(self, realm: Realm, issuer: Issuer) -> None:
         self._realm = realm
@@ -178,7 +178,7 @@ class AuthorizationCodes:
         self._codes: dict[str, _IssuedCode] = {}
 
     def begin(self, query: Mapping[str, str]) -> tuple[str, AuthorizationRequest]:
-        """Take a request; return the key by which a decision names it, and the request."""
+        """Accept a request. Return the key that `decide` takes, and the request."""
         application = self._realm.directory.application(query.get("client_id", ""))
         redirect_uri = query.get("redirect_uri", "")
         if not application.allows_redirect(redirect_uri):
@@ -223,7 +223,7 @@ class AuthorizationCodes:
         request, redirect_uri = code.request, form.get("redirect_uri", "")
         if redirect_uri != request.redirect_uri:
             raise aadsts(500112, redirect_uri=redirect_uri)
-        # A wrong verifier spends the code: whoever holds a stolen one may not try twice.
+        # A wrong verifier uses up the code, so that a thief of the code cannot try twice.
         code.is_used = True
         challenge = to_base64url(hashlib.sha256(form.get("code_verifier", "").encode()).digest())
         if not hmac.compare_digest(challenge.encode(), request.challenge.encode()):

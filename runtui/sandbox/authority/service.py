@@ -1,9 +1,9 @@
 """The authority's endpoints: discovery, device code, token, and the two pages for browsers.
 
-Invariant: a response is a pure function of the request and of the grants so far; it opens no socket and logs nothing.
-An error of a page is a page, any other one is Entra's JSON. Every page says DEMO, asks for no password, loads nothing
-from anywhere, and shows foreign text as text. Endpoints: "OpenID Connect on the Microsoft identity platform" and its
-pages on the device code and authorization code flows.
+Invariant: a response depends only on the request, the clock, `random` and the grants so far; the authority opens no
+socket and logs nothing. An error of a page is a page, any other error is Entra's JSON. Every page says DEMO, asks for
+no password, loads nothing, and escapes foreign text. Endpoints: "OpenID Connect on the Microsoft identity platform" and
+its pages on the device code and authorization code flows.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from runtui.sandbox.authority.tokens import Issuer
 from runtui.sandbox.errors import GraphError
 
 AUTHORITY_BASE: Final = "https://login.fake.test"
-"""Its address where no socket carries it: a name that no host can have (RFC 2606)."""
+"""The default address of an authority: a name that no host can have (RFC 2606)."""
 
 _DISCOVERY: Final = "discovery"
 _DEVICE_CODE: Final = "devicecode"
@@ -61,8 +61,8 @@ _STYLE: Final = (
 
 
 class Authority:
-    """One tenant's sign-in service. `base` is its own address, as its discovery document names it; codes, keys and
-    tokens come from `random`.
+    """The sign-in service of one tenant. `base` is its own address, which its discovery document names; codes, keys
+    and tokens come from `random`.
     """
 
     def __init__(
@@ -81,8 +81,8 @@ class Authority:
         self.browsers = AuthorizationCodes(self._realm, self.issuer)
 
     def handle(self, method: str, path: str, headers: Mapping[str, str], form: Mapping[str, str]) -> Response:
-        """Answer one request. Never raises. The names of headers are in lower case; `form` holds the query of a GET,
-        the form of a POST.
+        """Answer one request; an OAuthError becomes a response. The names of headers are in lower case; `form` holds
+        the query of a GET, the form of a POST.
         """
         endpoint, tenant = route(method, path)
         try:
@@ -93,7 +93,7 @@ class Authority:
     def serve(
         self, endpoint: str, tenant: str, method: str, headers: Mapping[str, str], form: Mapping[str, str]
     ) -> Response:
-        """Answer a request to an endpoint of `route`."""
+        """Answer a request to an endpoint that `route` has found."""
         if not endpoint:
             return _message(404, "Not found", "There is nothing here.")
         if endpoint in _PAGES and method == "POST" and headers.get("origin", self.base) != self.base:
@@ -108,7 +108,7 @@ class Authority:
         return _json(200, self.devices.begin(form) if endpoint == _DEVICE_CODE else self.token(form))
 
     def token(self, form: Mapping[str, str]) -> dict[str, Any]:
-        """The response of the token endpoint. Every application here is a public client."""
+        """Return the response of the token endpoint. Every application here is a public client."""
         application = self.directory.application(form.get("client_id", ""))
         if form.get("client_assertion") or form.get("client_secret"):
             raise aadsts(700025)
@@ -174,7 +174,7 @@ class Authority:
         return Response(status_code=302, headers={**_NO_STORE, "Location": response.url})
 
     def _chosen(self, form: Mapping[str, str]) -> User | None:
-        """The user who approves; None for anything else, which declines."""
+        """Return the user who approves; None if the form declines."""
         return self.directory.user(form.get("username", "")) if form.get("answer") == "approve" else None
 
     def _error_response(self, endpoint: str, headers: Mapping[str, str], error: OAuthError) -> Response:
@@ -192,7 +192,7 @@ class Authority:
 
 
 def route(method: str, path: str) -> tuple[str, str]:
-    """The endpoint and the tenant that a request is for; both empty when there is none."""
+    """Return the endpoint and the tenant of a request; both are empty if there is no such endpoint."""
     for endpoint, methods, pattern in _ROUTES:
         if method in methods and (match := pattern.fullmatch(path)):
             return endpoint, match[1]
@@ -214,7 +214,7 @@ def _json(status: int, content: Mapping[str, Any], ids: Mapping[str, str] | None
 
 
 def _page(status: int, title: str, body: str, nonce: str = "") -> Response:
-    """An HTML page with that body; `nonce` is that of its one script."""
+    """Return an HTML page with that body; `nonce` is the nonce of its only script."""
     script = f"script-src 'nonce-{nonce}'; " if nonce else ""
     headers = {
         "Content-Security-Policy": f"default-src 'none'; {script}style-src 'unsafe-inline'; base-uri 'none'; "

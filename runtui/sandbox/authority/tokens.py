@@ -1,8 +1,8 @@
-"""Tokens: their claims, who may still use them, and how the sandbox's Graph checks one.
+"""Tokens: their claims, their revocation, and how the sandbox's Graph checks one.
 
-Invariant: an access token passes only if this issuer signed it, it has not expired, and nobody revoked it since. As
-with Microsoft's continuous access evaluation, only a client that declares CP1 can be challenged; another one's token
-lives until it expires. A grant that is refused raises OAuthError; Graph's verdict on a token is a value.
+Invariant: an access token passes only if this issuer signed it, it has not expired, and it is not revoked. As with
+Microsoft's continuous access evaluation, only a client that declares CP1 is challenged; the token of another client
+passes until it expires. A grant that is refused raises OAuthError; the verdict of Graph on a token is a value.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from runtui.sandbox.errors import GraphError, token_revoked, unauthenticated
 
 _ACCESS_TOKEN_SECONDS: Final = 3_600
 _REFRESH_TOKEN_SECONDS: Final = 90 * 86_400
-"""How long a refresh token may be unused."""
+"""The time without use after which a refresh token expires."""
 
 _ADMINISTRATORS_ROLE: Final = "59d46f88-662b-457b-bceb-5c3809e5908f"
 _ALGORITHM: Final = "HS256"
@@ -30,7 +30,7 @@ _ALGORITHM: Final = "HS256"
 
 @dataclass(slots=True)
 class Grant:
-    """A sign-in, which lives on in its refresh tokens. Times are in ticks."""
+    """A sign-in, which its refresh tokens continue. Times are in ticks."""
 
     principal: Principal
     application: Application
@@ -38,7 +38,7 @@ class Grant:
     used: int
     nonce: str = ""
     ended_by: int = 0
-    """The AADSTS number that its refresh tokens are refused with, once they are."""
+    """The AADSTS number with which its refresh tokens are refused; 0 while they are valid."""
 
 
 class Issuer:
@@ -46,7 +46,7 @@ class Issuer:
 
     def __init__(self, realm: Realm) -> None:
         self.lifetime = _ACCESS_TOKEN_SECONDS
-        """Seconds that an access token lives."""
+        """Seconds after which an access token expires."""
         self._realm = realm
         self._directory = realm.directory
         self._key = realm.random.randbytes(32)
@@ -59,15 +59,15 @@ class Issuer:
         return to_base64url(self._realm.random.randbytes(size))
 
     def token_response(self, grant: Grant, scope: str, claims: str, *, is_interactive: bool = False) -> dict[str, Any]:
-        """The response of the token endpoint to a user's sign-in, or to a refresh of one. `claims` are those of the
-        request (JSON, or empty). With `is_interactive` the user is there: no earlier challenge stands against the new
-        token.
+        """Return the response of the token endpoint to a sign-in of a user, or to its refresh. `claims` are the claims
+        of the request (JSON, or empty). With `is_interactive` the user has just signed in, which meets any earlier
+        challenge.
         """
         scopes = self._directory.scopes(scope, grant.principal, grant.application)
         response = self.access_token_response(grant, scopes, claims, is_fresh=is_interactive)
         response["scope"] = self._directory.granted_scope(scopes)
         if "offline_access" in scopes.requested:
-            # The one before it stays valid, as with Entra: the client forgets it.
+            # The previous refresh token stays valid, as with Entra: the client drops it.
             token = f"1.{self.secret(48)}"
             self._grants[token] = grant
             response["refresh_token"] = token
@@ -107,15 +107,15 @@ class Issuer:
         """Challenge every access token of a principal.
 
         Returns:
-            The claims (JSON) that a token request must carry so that its token passes.
+            The claims (JSON) that a token request needs so that its token passes.
         """
         self._revoked_at[principal.object_id] = self._seconds()
         self._unrevoked[principal.object_id].clear()
         return self._wanted_claims(principal.object_id)
 
     def verify(self, token: str, *, write: bool = False, action: str = "") -> GraphError | None:
-        """Graph's verdict on an access token: why it is refused (401 or 403), or None. Never raises. A request that
-        changes anything is a `write`; `action` is its name if it is one.
+        """Return why Graph refuses an access token (401 or 403), or None. A request that changes anything is a `write`;
+        `action` is the name of the action, if it is one.
         """
         claims = self._read(token)
         if isinstance(claims, GraphError):
@@ -134,9 +134,9 @@ class Issuer:
     def access_token_response(
         self, grant: Grant, scopes: Scopes, claims: str, *, is_fresh: bool = False
     ) -> dict[str, Any]:
-        """The part of a token response that every grant has.
+        """Return the part of a token response that is the same for every grant.
 
-        Its token passes after a challenge if the `claims` meet that, or if it is fresh: a person is there.
+        After a challenge the token passes if its `claims` meet the challenge, or if it is fresh: a person signed in.
         """
         requested = _parse_claims(claims).get("access_token", {})
         content = self._access_claims(grant, scopes)
@@ -201,7 +201,7 @@ class Issuer:
         return jwt.PyJWS().encode(json.dumps(claims).encode(), self._key, _ALGORITHM)
 
     def _read(self, token: str) -> dict[str, Any] | GraphError:
-        """The claims of a token that this issuer signed. An id token's audience tells it from an access token."""
+        """Return the claims of a token that this issuer signed, or the 401. Access and id tokens differ in `aud`."""
         import jwt
 
         try:
@@ -220,7 +220,7 @@ class Issuer:
         return unauthenticated(message, authority=self._realm.base)
 
     def _seconds(self) -> int:
-        """The present in seconds since 1970, as claims count it."""
+        """Return the present in seconds since 1970, the unit of claims."""
         return (self._realm.clock() - UNIX_EPOCH_TICKS) // TICKS_PER_SECOND
 
 

@@ -1,7 +1,7 @@
-"""What actions make of the runs of a tenant: a run that somebody starts, one that is canceled, one that is answered.
+"""The effects of actions on the runs of a tenant: new plans for runs that are started, reprocessed or called back.
 
-Invariant: what goes wrong in a run that somebody starts follows from the runs before it. Whose cause is cured succeeds;
-everybody else fails for the same cause.
+Invariant: the failures of a run that somebody starts follow from the earlier runs. A user whose cause is cured
+succeeds; a user whose cause remains fails for it again.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from runtui.sandbox.tenant.runs import Callback, RunPlan, Turn, Work, turn_at, w
 from runtui.sandbox.tenant.workflows import Workflow
 
 _DELAY: Final = 2 * TICKS_PER_SECOND
-"""How long a run that somebody starts is queued."""
+"""The time for which a run that somebody starts is queued."""
 
 _PER_USER: Final = 2 * TICKS_PER_SECOND
 _SHORTEST: Final = 4 * TICKS_PER_SECOND
 _LONGEST: Final = 12 * TICKS_PER_SECOND
-"""How long it takes for one user, and for all."""
+"""The duration for each user, and the shortest and the longest duration of a run."""
 
 
 def started_by_hand(
     workflow: Workflow, subjects: Mapping[int, Cause | None], now: int, execution_type: str, **details: Any
 ) -> RunPlan:
-    """The plan of a run that begins now, for people by their numbers, each with why it fails; `details` are other
-    fields of the plan.
+    """Plan a run that begins now. `subjects` maps the numbers of people to the causes of their failures (None: none);
+    `details` are other fields of the plan.
     """
     failing = [number for number, cause in subjects.items() if cause is not None]
     others = [number for number, cause in subjects.items() if cause is None]
@@ -43,13 +43,13 @@ def started_by_hand(
         causes=tuple(cause for cause in subjects.values() if cause is not None),
         execution_type=execution_type,
     )
-    # Those who fail stand where the plan lets users fail.
+    # Users who fail are put at the places at which the plan lets users fail.
     chosen = tuple((failing if plan.fails(user) else others).pop(0) for user in range(users))
     return plan._replace(chosen=chosen, **details)
 
 
 def cause_left(earlier: Iterable[RunPlan], person: Person, now: int) -> Cause | None:
-    """Why a person fails again in a workflow, given its runs, the last first; None for who does not."""
+    """Return why a person fails again in a workflow, given its runs, newest first; None if the person does not fail."""
     for plan in earlier:
         user = plan.place_of(person.number)
         turn = None if user is None else turn_at(plan, user, now)
@@ -63,14 +63,14 @@ def _left(turn: Turn, person: Person) -> Cause | None:
 
 
 class Choice(NamedTuple):
-    """Who of a run is processed again, and with which tasks."""
+    """The users of a run that are processed again, and their tasks."""
 
     failed_users: bool
-    """Whether it is those who failed, or everybody."""
+    """Only the users who failed, not all."""
     failed_tasks: bool
-    """Whether it is what failed, and what was left because of that, or everything."""
+    """Only the tasks that failed or were left out because of that, not all."""
     results: Container[str] | None = None
-    """The ids of their results, where somebody chose them."""
+    """The ids of the results of the chosen users; None for no such choice."""
 
     def takes(self, work: Work) -> bool:
         has_failed = work.turn.cause is not None
@@ -79,7 +79,7 @@ class Choice(NamedTuple):
 
 
 def reprocessing(plan: RunPlan, choice: Choice, people: People, now: int, scope: dict[str, Any]) -> RunPlan | None:
-    """The plan of a run that processes users of another one again; None when there is nobody to process."""
+    """Plan a run that processes users of another run again; None if there are no such users."""
     again = [work for work in work_of(plan, people, now) if choice.takes(work)]
     if not again:
         return None
@@ -103,7 +103,7 @@ def _unsuccessful(plan: RunPlan, work: Work) -> Iterator[int]:
 
 
 def answered(plan: RunPlan, user_result_id: str, people: People, now: int, *, has_completed: bool) -> RunPlan | None:
-    """The plan of a run once an extension has called back for a user; None when nothing waits for that."""
+    """Return the plan of a run after an extension has called back for a user; None if the user does not wait."""
     for user, work in enumerate(work_of(plan, people, now)):
         if work.id == user_result_id and waits_for_callback(plan, work.turn, now):
             return plan._replace(callbacks=(*plan.callbacks, Callback(user, now, has_completed)))
@@ -111,7 +111,7 @@ def answered(plan: RunPlan, user_result_id: str, people: People, now: int, *, ha
 
 
 def task_flaws(earlier: Iterable[RunPlan], people: People, now: int) -> dict[int, str]:
-    """What is wrong with tasks of a workflow, whoever they are for: sentences by their places, from its runs."""
+    """Return what is wrong with tasks of a workflow for every user, from its runs: sentences by places of the tasks."""
     flaws: dict[int, str] = {}
     for plan in earlier:
         if not any(cause.configuration for cause in plan.causes):

@@ -1,8 +1,8 @@
-"""Why tasks of the tenant fail or wait, each in one sentence of the service.
+"""The causes for which tasks of the tenant fail or wait, each with a sentence of the service.
 
-Invariant: a reason is a pure function of (cause, person, moment). What differs from person to person stands in it as
-the service would put it: ids, names, addresses, numbers, times. The prerequisites that the people of the tenant miss:
-"Lifecycle Workflow built-in tasks" (Microsoft Entra documentation).
+Invariant: a reason is a pure function of (cause, person, extension, moment). As in the service, it contains ids, names,
+addresses, numbers and times that differ from person to person. The prerequisites that people miss: "Lifecycle Workflow
+built-in tasks" (Microsoft Entra documentation).
 """
 
 from __future__ import annotations
@@ -32,28 +32,28 @@ _ROLES: Final = ("Helpdesk Administrator", "Groups Administrator", "Exchange Adm
 
 
 class Cause(NamedTuple):
-    """One thing that goes wrong: the task that it stops, and the sentence with which the task ends."""
+    """A cause of failures: the task that fails, and the reason that the service gives."""
 
     task: TaskDefinition
     sentence: str
-    """A format string of the names that `reason` fills in."""
+    """The reason, as a format string; `reason` fills in its names."""
     deletes_user: bool = False
-    """Whether the user is not in the directory any more."""
+    """The user is no longer in the directory."""
     cures: int = 0
-    """One in so many people is cured when the task is tried again: 1 for everybody, 0 for nobody."""
+    """One in `cures` people is cured when the task is tried again: 1 for all, 0 for none."""
     configuration: str = ""
-    """What is wrong with the task itself, whoever it is for: a format string as `sentence`; empty if nothing is."""
+    """What is wrong with the task for every user, as a format string like `sentence`; empty if nothing is."""
 
     def remains(self, person: Person) -> bool:
-        """Whether it stops the task of a person again."""
+        """Return whether the task of a person fails again."""
         return not self.cures or person.number % self.cures > 0
 
     def reason(self, person: Person, extension: str, moment: int) -> str:
-        """The sentence for one person; `extension` is the Logic App that the task calls, `moment` is in ticks."""
+        """Return the reason for one person; `extension` is the Logic App that the task calls, `moment` is in ticks."""
         return self._filled(self.sentence, person, extension, moment)
 
     def flaw(self, person: Person) -> str:
-        """What is wrong with the task itself, as it stopped one person; empty if nothing is."""
+        """Return what is wrong with the task for every user, with this person's values; empty if nothing is."""
         return self._filled(self.configuration, person, "", 0)
 
     def _filled(self, sentence: str, person: Person, extension: str, moment: int) -> str:

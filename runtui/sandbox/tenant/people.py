@@ -1,7 +1,7 @@
-"""The people of the tenant: who they are, and in which cohort a workflow finds them.
+"""The people of the tenant, and the cohorts that workflows process.
 
-Invariant: a person is a pure function of (seed, number). Those of a cohort stand in the order in which their day comes:
-their first day, their last, or the day on which they move. Properties: the `user` resource of Microsoft Graph.
+Invariant: a person is a pure function of (seed, number, names). The people of a cohort are in the order of their day:
+their first day, their last day, or the day on which they move. Properties: the `user` resource of Microsoft Graph.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from runtui.sandbox.entities import guid
 
 ARRIVALS_PER_DAY: Final = 10
-"""How many people of a cohort have their day on the same day."""
+"""The number of people of a cohort who have their day on the same day."""
 
 _DOMAIN: Final = "contoso.com"
 
@@ -58,13 +58,13 @@ _PARTNERS: Final = ("fabrikam.com", "northwind-it.com", "litware.net")
 
 
 class Cohort(NamedTuple):
-    """A part of the people: those with the numbers from `first` on."""
+    """A group of people: `size` of them, with the numbers from `first` on."""
 
     first: int
     size: int
 
     def member(self, place: int) -> int:
-        """The number of the person at a place of the cohort; it begins again after its last."""
+        """Return the number of the person at a place of the cohort; after the last place it begins again."""
         return self.first + place % self.size
 
 
@@ -90,14 +90,14 @@ class Person(NamedTuple):
     user_principal_name: str
     mail: str
     place: tuple[str, str, str]
-    """Office, language, and the beginning of its phone numbers."""
+    """Office, language, and the prefix of the office's phone numbers."""
     job: tuple[str, str]
     """Title and department."""
     is_guest: bool
 
     @property
     def properties(self) -> dict[str, Any]:
-        """The `user` resource as JSON: what Graph sends unless something else is selected, then the rest."""
+        """The `user` resource as JSON: first the properties that Graph sends by default, then the rest."""
         office, language, phone = self.place
         return {
             "id": self.id,
@@ -121,17 +121,17 @@ class Person(NamedTuple):
 
     @property
     def is_synced(self) -> bool:
-        """Whether the account comes from an on-premises Active People: Berlin's do."""
+        """The account is synchronized from an on-premises Active Directory, as all accounts in Berlin are."""
         return not self.is_guest and self.place[0] == "Berlin"
 
 
 DEFAULT_USER_PROPERTIES: Final = 11
-"""How many of a person's properties Graph sends unless something else is selected: the first ones."""
+"""The number of a person's properties that Graph sends by default: the first ones."""
 
 
 class People:
-    """The people of one tenant. `names` take the place of the first display names; who is `deleted`, by id, is not
-    there any more.
+    """The people of one tenant. If given, `names` replace the display names, in turn. People whose ids are in `deleted`
+    cannot be found.
     """
 
     def __init__(self, seed: int, names: tuple[str, ...] = (), deleted: Container[str] = ()) -> None:
@@ -144,7 +144,7 @@ class People:
         return guid(self._seed, "person", number)
 
     def find(self, user_id: str) -> Person | None:
-        """A person by id or user principal name; None when there is nobody, or nobody any more."""
+        """Return a person by id or user principal name; None if there is none, or the person was deleted."""
         found = _everybody(self._seed, self._names).get(user_id.casefold())
         return None if found is None or found.id in self._deleted else found
 
@@ -192,13 +192,13 @@ class People:
         return Person(self.id_of(number), number, given, surname, name, mail, mail, place, job, is_guest=False)
 
     def _names_of(self, number: int) -> tuple[str, str]:
-        """Every pair of a given name and a surname comes once: their numbers have no common divisor."""
+        """Return a given name and a surname. Each pair occurs once, because the list lengths have no common divisor."""
         return _GIVEN_NAMES[number * 23 % len(_GIVEN_NAMES)], _SURNAMES[number * 29 % len(_SURNAMES)]
 
 
 @lru_cache(maxsize=2)
 def _everybody(seed: int, names: tuple[str, ...]) -> dict[str, Person]:
-    """The people of a tenant by id and by user principal name; a server that starts again need not make them again."""
+    """Return the people of a tenant by id and by user principal name, cached for servers in the same process."""
     people = People(seed, names)
     everybody = [people.person(number) for number in range(_USER_COUNT)]
     return {key.casefold(): person for person in everybody for key in (person.id, person.user_principal_name)}

@@ -1,8 +1,8 @@
-"""What a planned run looks like at a moment: its properties, and the results of its users and tasks.
+"""The state of a planned run at a moment: its properties, and the results of its users and tasks.
 
-Invariant: everything is a pure function of (plan, moment), so a run progresses by itself and never contradicts itself:
-the results of a run at rest add up to its counters. Users are processed one after the other. Results tell what was
-done; a write to the run changes its report only, so it does not reach them. An action changes the plan.
+Invariant: everything is a pure function of (plan, moment), so a run progresses by itself and is consistent: the results
+of a run at rest add up to its counters. Users are processed one after the other. A write to a run changes only the
+properties of the run, not its results. An action changes the plan.
 """
 
 from __future__ import annotations
@@ -28,79 +28,79 @@ from runtui.sandbox.tenant.tasks import (
 from runtui.sandbox.tenant.workflows import Workflow
 
 _COUNTING: Final = 5 * TICKS_PER_SECOND
-"""How long a run that has just started shows zeros, as the service does until it has counted users and tasks."""
+"""The time after its start in which a run shows zeros, as the service does until it has counted users and tasks."""
 
 _CANCELING: Final = 4 * TICKS_PER_SECOND
-"""How long a run takes to stop when it is canceled."""
+"""The time from canceling to canceled."""
 
 _RESUMING: Final = 2 * TICKS_PER_SECOND
-"""How long the tasks take that come after one whose extension has called back."""
+"""The duration of the tasks after one whose extension has called back, in total."""
 
 _UNFINISHED: Final = frozenset({"queued", "quarantined", "inProgress", STATUS_OF_TOMORROW})
-"""Statuses of a run that has no completedDateTime."""
+"""The statuses of a run without a completedDateTime."""
 
 _NOTHING_TO_DO: Final = {
     REMOVE_ALL_TEAMS.id: "The user is not a member of any team. No action was taken.",
     REMOVE_ALL_LICENSES.id: "No license is assigned to the user directly. No action was taken.",
 }
-"""What tasks say that succeeded without doing anything, by definition; every third person has nothing."""
+"""The processingInfo of tasks that succeed without an effect, by task definition; so it is for every third person."""
 
 _LOGIC_APPS: Final = {extension.id: extension.logic_app for extension in EXTENSIONS}
 
 
 class Callback(NamedTuple):
-    """What a custom task extension has answered for one of the users that wait for it."""
+    """The callback of a custom task extension for one of the users that wait for it."""
 
     user: int
     """The user's place in the run."""
     moment: int
-    """When, in ticks."""
+    """The time of the callback, in ticks."""
     has_completed: bool
-    """Whether it did what the task wants; otherwise the task fails."""
+    """The extension reported success; otherwise the task fails."""
 
 
 class RunPlan(NamedTuple):
-    """What is decided about a run when it is scheduled, and by actions since. Times and durations are in ticks."""
+    """The course of a run, decided when it is scheduled and changed by actions. Times and durations are in ticks."""
 
     workflow: Workflow
     scheduled: int
     delay: int
-    """From scheduled to started."""
+    """The time from scheduled to started."""
     duration: int
-    """From started to completed, if it processes all its users."""
+    """The time from started to completed, if it processes all its users."""
     users: int
     failing: int = 0
-    """How many of the users fail, spread evenly over the run."""
+    """The number of users who fail, spread evenly over the run."""
     causes: tuple[Cause, ...] = ()
-    """Why: the first user who fails has the first cause, and so on, over and over. A run that waits has one."""
+    """The causes of the failures: the users who fail have them in turn. A run that waits has one cause."""
     fate: str | None = None
-    """Its final status, where that does not follow from `failing`."""
+    """The final status, if it does not follow from `failing`."""
     stops_after: int | None = None
-    """After how many users it stops, where it does."""
+    """The number of users after which it stops; None if it processes all."""
     execution_type: str = "scheduled"
     scope: dict[str, Any] | None = None
     extra: dict[str, Any] | None = None
     first_user: int = 0
-    """Its users are the one at this place of its cohort and those after."""
+    """The place of its first user in its cohort; the other users follow."""
     cohort: Cohort | None = None
-    """Whom it is for, where that is not the workflow's cohort."""
+    """Its users' cohort; None for the workflow's cohort."""
     precision: int = 1
     """Its times are multiples of this: real timestamps have 0 to 7 fractional digits."""
     long_id: bool = False
     reprocessed: str | None = None
     """The id of the run whose users it processes again."""
     chosen: tuple[int, ...] = ()
-    """The numbers of its users, where somebody chose them."""
+    """The numbers of its users, if somebody chose them."""
     only: tuple[int, ...] = ()
-    """The places in the workflow of the tasks that it carries out, where those are not all."""
+    """The places in the workflow of the tasks that it carries out; empty for all tasks."""
     canceled: int | None = None
-    """When somebody canceled it."""
+    """The time at which somebody canceled it."""
     callbacks: tuple[Callback, ...] = ()
-    """The answers to a run that waits for them, oldest first."""
+    """The callbacks that it has received, oldest first."""
 
     @property
     def id(self) -> str:
-        """The run's id: the workflow's and the ticks of the schedule; about 130 characters for a few."""
+        """The id of the workflow and the scheduled tick; with `long_id`, about 130 characters."""
         short = f"{self.workflow.id}_{self.scheduled}"
         if not self.long_id:
             return short
@@ -112,24 +112,24 @@ class RunPlan(NamedTuple):
 
     @property
     def stops(self) -> int:
-        """When it has processed all the users that it processes by itself."""
+        """The time at which it has processed all the users that need no callback."""
         return self.finished(self.users if self.stops_after is None else self.stops_after)
 
     @property
     def rests(self) -> int:
-        """When it stops changing."""
+        """The time at which it stops changing."""
         if self.canceled is not None:
             return self.canceled + _CANCELING
         return max(self.stops, self.callbacks[-1].moment + _RESUMING) if self.callbacks else self.stops
 
     @property
     def never_starts(self) -> bool:
-        """Whether it was canceled while it was queued."""
+        """It was canceled while it was queued."""
         return self.canceled is not None and self.canceled < self.started
 
     @property
     def is_acted_on(self) -> bool:
-        """Whether an action has changed its course: its users have to be counted one by one."""
+        """An action has changed its course, so its users have to be counted one by one."""
         return self.canceled is not None or bool(self.callbacks)
 
     @property
@@ -142,7 +142,7 @@ class RunPlan(NamedTuple):
         return tuple(every[place] for place in self.only) or every
 
     def finished(self, users: int) -> int:
-        """When it has processed that many of its users."""
+        """Return the time at which it has processed that many of its users."""
         return self._cut(self.started + self.duration * users // self.users)
 
     def _cut(self, ticks: int) -> int:
@@ -158,26 +158,26 @@ class RunPlan(NamedTuple):
         return self.causes[self.failed_among(user) % len(self.causes)]
 
     def task_of(self, cause: Cause) -> int:
-        """The index of the task that a cause stops, among those of the run."""
+        """Return the index, among the tasks of the run, of the task that a cause stops."""
         return next(index for index, (_, task) in enumerate(self.tasks) if task.id == cause.task.id)
 
     def left_after(self, cause: Cause) -> int:
-        """How many tasks of a user are not processed after one has failed."""
+        """Return the number of tasks of a user that are not processed after a failure with that cause."""
         return 0 if cause.task.continues_on_error else self.task_count - 1 - self.task_of(cause)
 
     def left_after_failures(self, failed: int) -> int:
-        """How many tasks are not processed because of the first users who fail."""
+        """Return the number of tasks that are not processed because the first `failed` users who fail did."""
         return sum(self.left_after(self.causes[number % len(self.causes)]) for number in range(failed))
 
     def deleted(self, people: People) -> Iterator[str]:
-        """The ids of its users who are not in the directory any more."""
+        """Yield the ids of its users who have left the directory."""
         if any(cause.deletes_user for cause in self.causes):
             for user, person in enumerate(self.subjects(people)):
                 if self.fails(user) and self.cause_of(user).deletes_user:
                     yield person.id
 
     def place_of(self, number: int) -> int | None:
-        """The place in the run of the person with a number; None for who is not of it."""
+        """Return the place in the run of the person with a number; None if the person is not in the run."""
         if self.chosen:
             return self.chosen.index(number) if number in self.chosen else None
         first, size = self.cohort or self.workflow.cohort
@@ -191,7 +191,7 @@ class RunPlan(NamedTuple):
 
 
 def run_state(plan: RunPlan, now: int) -> dict[str, Any]:
-    """The properties of a run at a moment (ticks), for `entities.RUN.record`."""
+    """Return the properties of a run at a moment (ticks), for `entities.RUN.record`."""
     started, rests = plan.started, plan.rests
     status = _status_at(plan, now)
     counts = _counts(plan, now)
@@ -218,13 +218,13 @@ def run_state(plan: RunPlan, now: int) -> dict[str, Any]:
 
 
 class _Counts(NamedTuple):
-    """How a run has gone for its users, until a moment."""
+    """The counts of a run at a moment."""
 
     users: int = 0
-    """How many it knows of: none until it has counted them."""
+    """The users that it has counted: 0 until it has counted them."""
     successful: int = 0
     failed: int = 0
-    """For each of them, one task has failed."""
+    """The users who failed, each in one task."""
     unprocessed_tasks: int = 0
 
 
@@ -253,7 +253,7 @@ def _last_updated(plan: RunPlan, now: int) -> int | None:
 
 
 def _users_done(plan: RunPlan, now: int) -> int:
-    """How many users a run has processed by itself until a moment, successfully or not."""
+    """Return how many users a run has processed by a moment without a callback, successfully or not."""
     now = now if plan.canceled is None else min(now, plan.canceled)
     if now < plan.started:
         return 0
@@ -267,7 +267,7 @@ def _has_begun(plan: RunPlan, now: int) -> bool:
 
 
 def _waits_outside(plan: RunPlan, now: int) -> bool:
-    """Whether a run has come to a task that waits for an answer from outside."""
+    """Return whether a run has come to a task that waits for a callback."""
     return plan.fate == "inProgress" and now >= plan.stops
 
 
@@ -291,20 +291,20 @@ def _is_answered(plan: RunPlan) -> bool:
 
 
 class Turn(NamedTuple):
-    """What a run does for one of its users. Times are in ticks."""
+    """The progress of a run with one of its users. Times are in ticks."""
 
     span: int
-    """How long one task takes."""
+    """The duration of one task."""
     status: str = "queued"
     started: int | None = None
     completed: int | None = None
     tasks_done: int = 0
-    """How many tasks have ended, successfully or not."""
+    """The number of tasks that have ended, successfully or not."""
     cause: Cause | None = None
-    """Why a task has failed."""
+    """The cause of the failure; None if no task has failed."""
     waiting_task: int | None = None
     resumed: tuple[int, int] | None = None
-    """The index of the task that waited for an answer, and when the answer came."""
+    """The index of the task that waited for a callback, and the time of the callback."""
 
     def begins(self, index: int) -> int:
         if self.resumed is not None and index > self.resumed[0]:
@@ -312,7 +312,7 @@ class Turn(NamedTuple):
         return (self.started or 0) + index * self.span
 
     def ends(self, index: int) -> int | None:
-        """When a task has ended; None while it has not, and for one that was canceled."""
+        """Return the time at which a task ended; None if it has not ended, or was canceled."""
         if index == self.waiting_task:
             return None
         if self.resumed is None or index < self.resumed[0]:
@@ -321,7 +321,7 @@ class Turn(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What a run does for one person."""
+    """The work of a run for one person; `id` is the id of the person's result."""
 
     id: str
     person: Person
@@ -329,14 +329,14 @@ class Work(NamedTuple):
 
 
 def user_results(plan: RunPlan, people: People, now: int) -> Iterator[dict[str, Any]]:
-    """The userProcessingResults of a run at a moment, for `entities.USER_RESULT.record`."""
+    """Yield the userProcessingResults of a run at a moment, for `entities.USER_RESULT.record`."""
     if not plan.workflow.subjects:
         for place, work in enumerate(work_of(plan, people, now)):
             yield _result(plan, work) | {"place": place, "subject": json.dumps({"id": work.person.id})}
 
 
 def subject_results(plan: RunPlan, people: People, now: int) -> Iterator[dict[str, Any]]:
-    """The subjectProcessingResults of a run whose subjects are no users, for `entities.SUBJECT_RESULT.record`."""
+    """Yield the subjectProcessingResults of a run whose subjects are no users, for `entities.SUBJECT_RESULT.record`."""
     if plan.workflow.subjects:
         for place, work in enumerate(work_of(plan, people, now)):
             yield _result(plan, work) | {"place": place, "subject": json.dumps(_workflow_subject(plan, work))}
@@ -362,7 +362,7 @@ def _result(plan: RunPlan, work: Work) -> dict[str, Any]:
 
 
 def task_results(plan: RunPlan, people: People, now: int) -> Iterator[dict[str, Any]]:
-    """The taskProcessingResults of a run: the tasks that have begun, for `entities.TASK_RESULT.record`."""
+    """Yield the taskProcessingResults of a run, for `entities.TASK_RESULT.record`: the tasks that have begun."""
     workflow = plan.workflow
     for row, work in enumerate(work_of(plan, people, now)):
         turn = work.turn
@@ -394,7 +394,7 @@ def task_results(plan: RunPlan, people: People, now: int) -> Iterator[dict[str, 
 
 
 class TaskCounts(NamedTuple):
-    """For how many users of a run one of its tasks has ended well, for how many not, and how many they are."""
+    """The numbers of users for whom a task of a run has succeeded and failed, and the total of users."""
 
     task: TaskDefinition
     successful: int
@@ -403,7 +403,7 @@ class TaskCounts(NamedTuple):
 
 
 def task_counts(plan: RunPlan, now: int) -> Iterator[TaskCounts]:
-    """How the tasks of a run have gone until a moment, in order; none for a run that has not begun."""
+    """Yield the counts of the tasks of a run at a moment, in order; none for a run that has not begun."""
     if not _has_begun(plan, now):
         return
     ends = _ends(plan, now)
@@ -414,7 +414,7 @@ def task_counts(plan: RunPlan, now: int) -> Iterator[TaskCounts]:
 
 
 def _ends(plan: RunPlan, now: int) -> Counter[tuple[int, Cause | None]]:
-    """For how many users of a run so many tasks have ended, and one of them in failure for that cause."""
+    """Count the users of a run by the number of tasks that have ended for them and the cause of their failure."""
     done = _users_done(plan, now)
     if plan.is_acted_on:
         turns = (_turn(plan, user, done, now) for user in range(plan.users))
@@ -425,13 +425,13 @@ def _ends(plan: RunPlan, now: int) -> Counter[tuple[int, Cause | None]]:
         ends[plan.task_count - plan.left_after(cause), cause] = count
     ends[plan.task_count, None] += done - failed
     if done < plan.users and _status_at(plan, now) == "inProgress":
-        # One user is under way, unless all the others wait.
+        # The run is processing one user, unless all the others wait for a callback.
         ends[_turn(plan, done, done, now).tasks_done, None] += plan.users - done if _waits_outside(plan, now) else 1
     return ends
 
 
 def task_reports(plan: RunPlan, _people: People, now: int) -> Iterator[dict[str, Any]]:
-    """The taskReports of a run that has begun: one for each task, for `entities.TASK_REPORT.record`."""
+    """Yield the taskReports of a run that has begun, one for each task, for `entities.TASK_REPORT.record`."""
     status = _status_at(plan, now)
     for index, (task, successful, failed, total) in enumerate(task_counts(plan, now)):
         place = plan.tasks[index][0]
@@ -462,7 +462,7 @@ def _report_status(run_status: str, successful: int, failed: int) -> str:
 
 
 def _processing_info(plan: RunPlan, work: Work, index: int, now: int) -> str | None:
-    """What a task says beside its status: what it waits for, or that it had nothing to do."""
+    """Return the processingInfo of a task: what it waits for, or that it had nothing to do; else None."""
     _, task = plan.tasks[index]
     if index != work.turn.waiting_task:
         return _NOTHING_TO_DO.get(task.id) if work.person.number % 3 == 0 else None
@@ -472,7 +472,7 @@ def _processing_info(plan: RunPlan, work: Work, index: int, now: int) -> str | N
 
 
 def waits_for_callback(plan: RunPlan, turn: Turn, now: int) -> bool:
-    """Whether a task of a user waits for an answer from outside."""
+    """Return whether a task of a user waits for a callback."""
     return _waits_outside(plan, now) and turn.status == "inProgress" and turn.resumed is None
 
 
@@ -490,7 +490,7 @@ def _workflow_subject(plan: RunPlan, work: Work) -> dict[str, Any]:
 
 
 def work_of(plan: RunPlan, people: People, now: int) -> Iterator[Work]:
-    """The people of a run that has begun, in the order in which it processes them."""
+    """Yield the work for the people of a run, in the order of processing; nothing before it has begun."""
     if not _has_begun(plan, now):
         return
     done = _users_done(plan, now)
@@ -501,12 +501,12 @@ def work_of(plan: RunPlan, people: People, now: int) -> Iterator[Work]:
 
 
 def turn_at(plan: RunPlan, user: int, now: int) -> Turn | None:
-    """What a run does for the user at a place of it; None while it has not begun."""
+    """Return the progress of a run with the user at a place of it; None if it has not begun."""
     return _turn(plan, user, _users_done(plan, now), now) if _has_begun(plan, now) else None
 
 
 def _turn(plan: RunPlan, user: int, done: int, now: int) -> Turn:
-    """What a run that has begun does for the user at a place of it, `done` users being done."""
+    """Return the progress of a run with the user at a place of it, after it has processed `done` users."""
     if plan.canceled is None or now < plan.canceled:
         return _uncanceled_turn(plan, user, done, now)
     turn = _uncanceled_turn(plan._replace(canceled=None), user, done, plan.canceled)
@@ -538,7 +538,7 @@ def _uncanceled_turn(plan: RunPlan, user: int, done: int, now: int) -> Turn:
 
 
 def _waiting_turn(plan: RunPlan, user: int, turn: Turn, now: int) -> Turn:
-    """The turn of one of the users whose tasks wait for an answer each: until it has come, and from then on."""
+    """Return the progress with a user whose task waits for a callback, before the callback and after it."""
     waiting = plan.task_of(plan.causes[0])
     turn = turn._replace(started=plan.stops, status="inProgress", tasks_done=waiting, waiting_task=waiting)
     callback = next((item for item in plan.callbacks if item.user == user and item.moment <= now), None)

@@ -1,9 +1,9 @@
-"""What happened in the tenant: two weeks of runs, and what went wrong in them.
+"""The history of the tenant: two weeks of runs, and their failures.
 
-Invariant: the workflows follow from the seed, the runs from (runs, seed, the present). Every incident has its causes,
-which its failure reasons name; the incidents repeat every 240 runs, so that a tenant of 100,000 runs has the same share
-of trouble. People come back: who is prepared seven days ahead has a first day, and then a first week. Hostile texts
-stand only in names, descriptions, reasons and undeclared properties: ids, enums, numbers and times stay true.
+Invariant: the workflows depend on the seed, the runs on (runs, seed, the present). Every incident has its causes, which
+its failure reasons name. The incidents repeat every 240 runs, so that a tenant of 100,000 runs has the same share of
+failures. People recur: a person who is prepared seven days ahead has a first day, and then a first week. Hostile texts
+are only in names, descriptions, reasons and undeclared properties: ids, enums, numbers and times stay valid.
 """
 
 from __future__ import annotations
@@ -39,31 +39,31 @@ DEFAULT_RUNS: Final = 240
 _SECOND: Final = TICKS_PER_SECOND
 _MINUTE: Final = 60 * _SECOND
 _SPAN: Final = 14 * DAY
-"""How far back the tenant's runs go."""
+"""The age of the tenant's oldest runs."""
 
 _SLOT: Final = 30 * _MINUTE
-"""Runs are scheduled for full and half hours; each is a moment late."""
+"""Runs are scheduled for full and half hours, and start a few seconds late."""
 
 _PRECISIONS: Final = (1, 1, 1, 10, 100, 1_000, 10_000, _SECOND)
 """The times of a run are multiples of one of these, in ticks."""
 
 
 class _Incident(NamedTuple):
-    """An exception among the many runs that simply complete."""
+    """A run that differs from the many that simply complete."""
 
     workflow: str
     """The key of the workflow in `WORKFLOWS`."""
     ago: int
-    """How long ago it was scheduled; negative for later."""
+    """Ticks since it was scheduled; negative if it is in the future."""
     users: int
     failing: int = 0
     causes: tuple[Cause, ...] = ()
     seconds: int | None = None
-    """How long it takes for one user; None for the workflow's usual time."""
+    """Seconds for each user; None for the workflow's usual time."""
     details: Mapping[str, Any] = {}
     """Other fields of its `RunPlan`."""
     same_as: int | None = None
-    """How long ago the run was scheduled that it reprocesses."""
+    """Ticks since the run that it reprocesses was scheduled."""
 
 
 _BY_HAND: Final[dict[str, Any]] = {"execution_type": "onDemand"}
@@ -76,17 +76,17 @@ _AGAIN: Final[dict[str, Any]] = {
         "taskScope": "failedTasks",
     },
 }
-"""The details of a run that reprocesses the failed users of one that failed for all."""
+"""The details of a run that reprocesses the failed users and tasks of another run."""
 
 
 def _waits_after(users: int) -> Mapping[str, Any]:
-    """The details of a run, started by hand, that waits for an answer about all but its first users."""
+    """Return the details of a run, started by hand, that waits for callbacks for all but its first users."""
     return {"fate": "inProgress", "stops_after": users, **_BY_HAND}
 
 
 _BAD_DAY: Final = 3 * DAY
 _FAILURES: Final = (
-    # On one day the license pool runs dry; those who were to get a mailbox with it miss it on their first day.
+    # On one day the license pool is empty; the users who should get a mailbox have none on their first day.
     _Incident("prehire", _BAD_DAY, 14, 3, (POOL_DRY,)),
     _Incident("prehire", _BAD_DAY - 3 * HOUR, 12, 9, (POOL_DRY, POOL_DRY, OTHER_METHOD)),
     _Incident("prehire", _BAD_DAY - 6 * HOUR, 8, 8, (POOL_DRY,)),
@@ -97,7 +97,7 @@ _FAILURES: Final = (
     _Incident("first-day", 3 * DAY, 12, 4, (NO_MAILBOX,)),
     _Incident("first-day", 9 * DAY, 10, 1, (NO_MAILBOX,)),
     _Incident("tokyo", DAY + 3 * HOUR, 3, 1, (NO_MAILBOX,)),
-    # Temporary Access Passes: nobody to send them to, or they are not allowed.
+    # Temporary Access Passes: there is no manager to send them to, or they are not allowed.
     _Incident("contractor", 6 * DAY, 6, 2, (NO_MANAGER,)),
     _Incident("contractor", 6 * DAY - 5 * HOUR, 4, 4, (NO_MANAGER,)),
     _Incident("contractor", 5 * DAY, 4, 2, (NO_MANAGER,), details=_AGAIN, same_as=6 * DAY - 5 * HOUR),
@@ -143,12 +143,12 @@ _UNUSUAL: Final = (
     _Incident("prehire", -3 * _MINUTE, 16, seconds=20),
     _Incident("week-one", -2 * HOUR, 11),
 )
-"""Waiting, quarantined, canceled, reprocessed, under way, not begun: nothing failed, but somebody will ask."""
+"""Runs that wait or are quarantined, canceled, reprocessed, in progress or queued: unusual, but mostly no failures."""
 
 _TAKEOVER: Final = _Incident(
     "team-change", 2 * DAY, NEWCOMERS.size, 60, (SYNCED_GROUP, POOL_DRY, ARCHIVED_TEAM), 1, {"cohort": NEWCOMERS}
 )
-"""A run for very many users at once. Only a tenant with many runs has it."""
+"""A run for very many users. Only a tenant with many runs has it."""
 
 _MANY_RUNS: Final = 10_000
 
@@ -167,12 +167,12 @@ HOSTILE_TEXTS: Final = (
 
 
 def workflows(seed: int) -> dict[str, Workflow]:
-    """The tenant's workflows by `key`, with the ids of this seed."""
+    """Return the tenant's workflows by `key`, with the ids of this seed."""
     return {item.key: item._replace(id=guid(seed, "workflow", item.key)) for item in WORKFLOWS}
 
 
 def plan_runs(runs: int, seed: int, now: int, workflows: Mapping[str, Workflow]) -> list[RunPlan]:
-    """The plans of all runs of the tenant, oldest first; `now` is in ticks."""
+    """Return the plans of all runs of the tenant, oldest first; `now` is in ticks."""
     random = Random(seed)  # noqa: S311 - not a secret
     unusual = list(_unusual(runs, now, workflows, random))
     usual = _usual(runs - len(unusual), now, workflows, random)
@@ -180,7 +180,7 @@ def plan_runs(runs: int, seed: int, now: int, workflows: Mapping[str, Workflow])
 
 
 def _unusual(runs: int, now: int, workflows: Mapping[str, Workflow], random: Random) -> Iterator[RunPlan]:
-    """The incidents, repeated; each repetition is set back by its share of the two weeks."""
+    """Yield the plans of the incidents, repeated; each repetition is moved back by its share of the two weeks."""
     rounds = max(1, runs // DEFAULT_RUNS)
     for round_ in range(rounds):
         shift = round_ * _SPAN // rounds
@@ -218,7 +218,7 @@ def _usual(runs: int, now: int, workflows: Mapping[str, Workflow], random: Rando
 
 
 def _place(lead: int, moment: int) -> int:
-    """Where in its cohort the first user of a run stands; `moment` is in ticks from now, `lead` in days."""
+    """Return the place of a run's first user in the cohort; `moment` is in ticks from now, `lead` in days."""
     return (lead * DAY + moment) * ARRIVALS_PER_DAY // DAY
 
 
@@ -236,9 +236,9 @@ def _plan(random: Random, workflow: Workflow, moment: int, *, users: int, second
 
 
 def _with_own_ids(plans: list[RunPlan]) -> list[RunPlan]:
-    """Give each run of a workflow a schedule of its own, to the tick: its id is made of it.
+    """Give each run of a workflow its own scheduled tick, because its id contains that.
 
-    A run that reprocesses another is told which: that of the same people.
+    A run that reprocesses another gets the id of the last failed run with the same people.
     """
     latest: dict[str, int] = {}
     failed: dict[tuple[str, int], str] = {}
@@ -254,7 +254,7 @@ def _with_own_ids(plans: list[RunPlan]) -> list[RunPlan]:
 
 
 def hostile_workflows(workflows: dict[str, Workflow]) -> dict[str, Workflow]:
-    """The workflows, most of them renamed to an attack; the last ones stay harmless, to compare with."""
+    """Return the workflows with attacks as names of the first ones; the others stay harmless, for comparison."""
     texts = dict(zip(workflows, HOSTILE_TEXTS, strict=False))
     return {
         key: item._replace(display_name=texts[key], description=texts[key]) if key in texts else item
@@ -263,7 +263,7 @@ def hostile_workflows(workflows: dict[str, Workflow]) -> dict[str, Workflow]:
 
 
 def hostile_plans(plans: list[RunPlan]) -> list[RunPlan]:
-    """The plans, with attacks as failure reasons and, on every fifth run, as undeclared properties."""
+    """Return the plans with attacks as failure reasons and, in every fifth run, as undeclared properties."""
     attacked = []
     for index, (plan, text) in enumerate(zip(plans, cycle(HOSTILE_TEXTS), strict=False)):
         causes = tuple(cause._replace(sentence=text) for cause in plan.causes)
@@ -273,7 +273,7 @@ def hostile_plans(plans: list[RunPlan]) -> list[RunPlan]:
 
 
 def plan_of_tomorrow(workflows: Iterable[Workflow], now: int) -> RunPlan:
-    """A run such as a later service may have: a status, properties and an id that no client knows."""
+    """Return the plan of a run of a later service: with a status, properties and an id that no client knows."""
     workflow = next(item for item in workflows if item.key == "manager-change")
     return _plan(Random(0), workflow, now - 9 * HOUR, users=18, seconds=workflow.seconds)._replace(  # noqa: S311
         fate=STATUS_OF_TOMORROW,

@@ -1,4 +1,4 @@
-"""The built-in tasks that the tenant's workflows consist of, and the custom task extensions that they call.
+"""The built-in tasks of the tenant's workflows, and the custom task extensions that they call.
 
 Invariant: identifiers, categories and names of arguments are those of "Lifecycle Workflow built-in tasks" (Microsoft
 Entra documentation).
@@ -25,19 +25,19 @@ class TaskDefinition(NamedTuple):
     display_name: str
     description: str
     arguments: tuple[tuple[str, str], ...] = ()
-    """Names and values; an empty value stands for an id of the workflow's own."""
+    """Names and values; an empty value stands for an id that depends on the workflow."""
     continues_on_error: bool = False
-    """Whether its failure lets the tasks after it run."""
+    """The tasks after it run even if it fails."""
 
 
 class Extension(NamedTuple):
-    """A custom task extension: a Logic App that a task calls, and whose callback it waits for."""
+    """A custom task extension: a Logic App that a task calls, and for whose callback the task waits."""
 
     display_name: str
     description: str
     logic_app: str
     timeout: str = "PT3H"
-    """How long the task waits, as an ISO 8601 duration: the service takes 5 minutes to 3 hours."""
+    """The time for which the task waits, as an ISO 8601 duration: the service allows 5 minutes to 3 hours."""
 
     @property
     def id(self) -> str:
@@ -184,7 +184,7 @@ def task_json(workflow_id: str, index: int, task: TaskDefinition) -> str:
 
 
 def extension_state(extension: Extension, now: int) -> dict[str, Any]:
-    """A custom task extension at a moment (ticks), for `entities.EXTENSION.record`."""
+    """Return the properties of a custom task extension at a moment (ticks), for `entities.EXTENSION.record`."""
     created = now - 400 * _DAY
     endpoint = {
         "@odata.type": "#microsoft.graph.logicAppTriggerEndpointConfiguration",

@@ -1,7 +1,7 @@
-"""The workflows of the tenant: what each does, for whom, when, and what stands in its way.
+"""The workflows of the tenant: tasks, people, schedule, and quarantine of each.
 
-Invariant: `WORKFLOWS` is the only list of them. A workflow whose schedule has ended or that is held in quarantine has
-no scheduled run since. Execution conditions and settings are written as the service's complex types are.
+Invariant: `WORKFLOWS` is the only list of them. A workflow whose schedule has ended, or that is in quarantine, has no
+scheduled run since then. Execution conditions and settings are JSON of the service's complex types.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ HOUR: Final = 3_600 * TICKS_PER_SECOND
 DAY: Final = 24 * HOUR
 
 _INTERVAL: Final = 3 * HOUR
-"""How often the schedule of the tenant starts workflows."""
+"""The time between two starts of workflows by the schedule of the tenant."""
 
 _TYPE: Final = "#microsoft.graph.identityGovernance."
 _ON_DEMAND_ONLY: Final = {"@odata.type": f"{_TYPE}onDemandExecutionOnly"}
 
 
 def _when(trigger: str, rule: str, **properties: Any) -> dict[str, Any]:
-    """Execution conditions: a trigger, and the rule that says whom the workflow is for."""
+    """Return execution conditions: a trigger, and the rule for the users of the workflow."""
     return {
         "@odata.type": f"{_TYPE}triggerAndScopeBasedConditions",
         "scope": {"@odata.type": f"{_TYPE}ruleBasedSubjectSet", "rule": rule},
@@ -70,7 +70,7 @@ def _change_of(attribute: str) -> dict[str, Any]:
 
 
 def _at_most(users: int) -> dict[str, Any]:
-    """The limit above which a scheduled run is held back: a number of users."""
+    """Return the limit above which a scheduled run is quarantined, as a number of users."""
     return {"@odata.type": f"{_TYPE}countBasedQuarantineCondition", "threshold": users}
 
 
@@ -79,16 +79,16 @@ def _at_most_percent(percentage: int) -> dict[str, Any]:
 
 
 class Quarantine(NamedTuple):
-    """That the service holds a workflow back until somebody approves it."""
+    """The quarantine of a workflow: the service runs it only after somebody approves that."""
 
     ago: int
-    """How many ticks ago the run was scheduled that exceeded the limit."""
+    """Ticks since the run that exceeded the limit was scheduled."""
     users: int
-    """How many users it has."""
+    """The number of users of that run."""
     type: str
     """A member of `quarantineType`."""
     limit: str
-    """What the number of users is compared with, in words."""
+    """The limit that the number of users exceeds, as the end of the reason."""
 
     @property
     def reason(self) -> str:
@@ -96,10 +96,10 @@ class Quarantine(NamedTuple):
 
 
 class Workflow(NamedTuple):
-    """A workflow of the tenant, and how it usually runs."""
+    """A workflow of the tenant, and the usual course of its runs."""
 
     key: str
-    """Its name in this package; never sent."""
+    """The name of the workflow in this package; never sent."""
     category: str
     display_name: str
     description: str
@@ -107,32 +107,32 @@ class Workflow(NamedTuple):
     conditions: Mapping[str, Any]
     """The `executionConditions`."""
     cohort: Cohort
-    """Whom it is for."""
+    """The people that it processes."""
     lead: int
-    """How many days before a person's day it runs; negative for after."""
+    """The number of days before a person's day on which it runs; negative for days after."""
     version: int
     weight: int
-    """How often it runs, relative to the others."""
+    """The frequency of its runs, relative to other workflows."""
     users: int
-    """How many users a run of it usually has."""
+    """The mean number of users of a run."""
     seconds: int
-    """How long it usually takes for one user."""
+    """The usual time for each user."""
     on_demand: float = 0.03
     """The share of its runs that somebody starts by hand."""
     limits: tuple[dict[str, Any], ...] = ()
-    """The conditions of its quarantine; empty for the tenant's."""
+    """The conditions of its quarantine; empty for those of the tenant."""
     quarantine: Quarantine | None = None
     is_enabled: bool = True
     is_scheduled: bool = True
     schedule_ended: int | None = None
-    """How many ticks ago the schedule last started it, where that is too long ago."""
+    """Ticks since the schedule last started it, if the schedule has stopped; else None."""
     subjects: str = ""
-    """What it processes, where that is no user: the beginning of a type derived from `workflowSubject`."""
+    """The type of its subjects if they are not users: the prefix of a type derived from `workflowSubject`."""
     id: str = ""
 
     @property
     def unscheduled_for(self) -> int:
-        """For how many ticks no schedule has started it; 0 where it still does."""
+        """The ticks since the schedule stopped starting it; 0 if the schedule still starts it."""
         return self.quarantine.ago if self.quarantine is not None else self.schedule_ended or 0
 
 
@@ -259,7 +259,7 @@ WORKFLOWS: Final = (
 
 
 def workflow_state(workflow: Workflow, seed: int, now: int) -> dict[str, Any]:
-    """The properties of a workflow at a moment (ticks), for `entities.WORKFLOW.record`."""
+    """Return the properties of a workflow at a moment (ticks), for `entities.WORKFLOW.record`."""
     age = int(guid(seed, "age", workflow.key)[:8], 16)
     modified = now - 20 * DAY - age * 4_001
     limits = {"conditions": list(workflow.limits), "matchMode": "any"} if workflow.limits else None
@@ -282,7 +282,7 @@ def workflow_state(workflow: Workflow, seed: int, now: int) -> dict[str, Any]:
 
 
 def _next_run(workflow: Workflow, now: int) -> int | None:
-    """When the schedule starts a workflow next, every three hours; in the past where it has stopped doing so."""
+    """Return the next start by the schedule, which runs every three hours; a past time if the schedule stopped."""
     if not workflow.is_scheduled or workflow.conditions is _ON_DEMAND_ONLY:
         return None
     moment = now if workflow.schedule_ended is None else now - workflow.schedule_ended
@@ -305,7 +305,7 @@ def workflow_tasks(workflow: Workflow) -> Iterator[Mapping[str, Any]]:
 
 
 def workflow_versions(workflow: Workflow, seed: int, now: int) -> Iterator[dict[str, Any]]:
-    """The versions of a workflow, for `entities.VERSION.record`: an older one has fewer tasks."""
+    """Yield the versions of a workflow, for `entities.VERSION.record`; older versions have fewer tasks."""
     present = workflow_state(workflow, seed, now)
     tasks = json.loads(present["tasks"])
     for number in range(1, workflow.version + 1):
