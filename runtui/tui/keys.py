@@ -33,7 +33,7 @@ from runtui.services.writing.foreground import Foreground
 from runtui.tui.output import DrawnOnce
 
 LOOKS_AT_ONCE: Final = 100
-"""The number of checks, without a pause, whether the app has settled; no action takes more than 60 turns of the loop."""
+"""The number of checks, without a pause, whether the app has settled; no action takes more than 60 of them."""
 
 PAUSE_SECONDS: Final = 0.002
 """The pause between two later checks."""
