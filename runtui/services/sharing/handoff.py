@@ -76,7 +76,6 @@ class FailedTask:
     reasons: tuple[str, ...]
     """The different wordings of the reason, as received."""
     subjects: tuple[Subject, ...]
-    """The known subjects."""
     users: int
     """The number of all subjects."""
 
