@@ -1,7 +1,7 @@
-"""The first paint: the stored rows on the terminal, before Textual is imported.
+"""The first paint: draws the stored rows on the terminal before Textual is imported.
 
-Invariant: nothing here imports Textual, Rich or pydantic; foreign text passes through `visible`. The rows are where the
-list will be, so that the screen draws over them.
+Invariant: this file imports neither Textual, Rich nor pydantic; foreign text passes through `visible`. The rows are
+where the list will be, so the app draws over them.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from runtui.settings import Settings
 
 
 class FirstPaint:
-    """The screen as it will be, but for what is read or loaded first.
+    """The app's first screen, without the parts that have to be read or loaded first.
 
     Args:
         settings: This session's choices.
-        columns: Width of the terminal in cells.
-        height: Its lines.
+        columns: The terminal's width in cells.
+        height: The terminal's height in lines.
         sandbox: The demo's sandbox; None on a real server.
     """
 
@@ -59,14 +59,14 @@ class FirstPaint:
         self._has_frame = is_framed(columns, height)
         above = 1 + (height >= STRIP_LINES)
         self._pane = height - above - 1
-        """The lines of a pane: between what is above it and the line of hints."""
+        """The lines of a pane, between the lines above it and the hint line."""
         self.rows = max(1, self._pane - 2 - self._has_frame)
-        """How many rows the list shows."""
+        """The number of rows that the list has room for."""
 
     def lines(self, store: Store, kept: KeptChoices, top: int = 0, cursor: int | None = None) -> list[str]:
-        """All lines of the terminal, with the rows from the number `top` on, or that they are being read.
+        """Return all lines of the terminal, with the rows from index `top` on, or the notice that runs are being read.
 
-        `cursor` is the number of the row under the cursor; None: none shows it yet.
+        `cursor` is the index of the row under the cursor; None to show no cursor.
         """
         settings = kept.runs
         total, now = store.count(EVERY_RUN), now_ticks()
@@ -82,13 +82,13 @@ class FirstPaint:
         return self._around(title, listed, store)
 
     def help(self, store: Store) -> list[str]:
-        """All lines of the terminal, with the help as it opens over the list."""
+        """Return all lines of the terminal, with the help as it opens over the list."""
         from runtui.keys.help import HELP_COLUMNS, LINES_BELOW, help_rows
 
         rows = help_rows(("runs", *VIEWS["runs"], "app"))
         needs = [(column.key, max(len(column.show(row, 0).text) for row in rows)) for column in HELP_COLUMNS]
         layout = Arrangement(HELP_COLUMNS, tuple(needs)).layout(list_width(self._columns, self._height))
-        shown = rows[: self.rows + 1 - LINES_BELOW]  # it has no titles
+        shown = rows[: self.rows + 1 - LINES_BELOW]  # the help has no column titles
         under_cursor = shown[1]  # the first line is a heading
         listed = [
             self._under_cursor(layout, row, 0) if row is under_cursor else self._row(layout, row, 0) for row in shown
@@ -96,7 +96,7 @@ class FirstPaint:
         return self._around("Help", [*listed, f" {under_cursor.whole}", ""], store)
 
     def _around(self, title: str, listed: Sequence[str], store: Store) -> list[str]:
-        """All lines of the terminal, with a list and its title."""
+        """Return all lines of the terminal around a list and its title."""
         lines = [self._header()]
         if self._height >= STRIP_LINES:
             lines.append(self._strip(store) if store.count(EVERY_RUN) else "")
@@ -104,7 +104,7 @@ class FirstPaint:
         return [*lines, *[""] * (self._height - len(lines))]
 
     def _framed(self, title: str, listed: Sequence[str]) -> Iterator[str]:
-        """The frames of both panes, the left one around a list."""
+        """Yield the lines of both bordered panes, the left one with a list."""
         left = pane_width(self._columns)
         widths = (left - 2, self._columns - left - 2)
         title = fit_cells(title, min(widths[0] - 3, cells_in(title)))
@@ -146,7 +146,7 @@ class FirstPaint:
 
 
 def _count(store: Store, query: RunQuery, total: int) -> str:
-    """How many runs a filter finds, of how many; nothing where that takes longer than the first rows may."""
+    """Return "found of total" for a filter; empty for so many runs that counting would delay the first rows."""
     return f"{store.count(query)} of {total}" if total < MANY_RUNS else ""
 
 
@@ -160,7 +160,7 @@ def _title(kept: KeptChoices, counted: str) -> str:
 
 
 def query_of(settings: ListSettings, now: int) -> RunQuery:
-    """The rows that the screen will show; a filter that cannot be understood finds all of them, as there."""
+    """Return the query of the list that the app will show; an invalid filter finds all runs, as it does there."""
     found = None
     if settings.filter:
         from runtui.domain.filters import FilterError, parse_filter

@@ -1,7 +1,7 @@
-"""Keys that move the cursor, show a view or open the help, answered on the first rows while the screen is loaded.
+"""The preview: while the app loads, keys already move the cursor, show a view or open the help on the first paint.
 
-Invariant: the screen ends up as if there were no preview: all that was read is handed on to it, in order. A preview
-ends with the help, or at the first key that does something else.
+Invariant: the app ends up as it would without a preview: it gets all keys, in order. The preview ends when the help
+opens, or at the first key with another action.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from runtui.services.store import EVERY_RUN, MANY_RUNS, RunRows, Store
 _HELP: Final = "help"
 _PROBLEMS: Final = "problems"
 _VIEWS: Final = {f"view_{number}": number for number in range(1, MOST_VIEWS + 1)}
-"""The ids of the actions that open the help or show other runs; of those of views, their numbers."""
+"""The ids of the actions that open the help or change the listed runs; for views, id -> number."""
 
 _SEQUENCES: Final[Mapping[str, tuple[bytes, ...]]] = {
     "up": (b"\x1b[A", b"\x1bOA"),
@@ -34,18 +34,18 @@ _SEQUENCES: Final[Mapping[str, tuple[bytes, ...]]] = {
     "space": (b" ",),
     "f1": (b"\x1bOP", b"\x1b[11~", b"\x1b[[A"),
 }
-"""What terminals send for keys that are no characters."""
+"""Textual's names of keys that are no characters -> the byte sequences that terminals send."""
 
 
 class Preview:
-    """Where the cursor will be, on the first rows.
+    """Acts on keys with the rows of the first paint, and draws the result.
 
     Args:
-        paint: What drew them.
-        store: Where they are.
+        paint: Draws the rows.
+        store: Holds the rows.
         kept: Filter, order and columns of the list.
-        moves: Whether the cursor is moved: not on rows that others may come between. A view is shown on those as soon
-            as they fill the list.
+        moves: Whether keys move the cursor; False while more rows may come in between. A view is then shown as soon as
+            the rows fill the list.
     """
 
     def __init__(self, paint: FirstPaint, store: Store, kept: KeptChoices, *, moves: bool = True) -> None:
@@ -58,29 +58,29 @@ class Preview:
         self._does = _keys_of(*moving, *(ACTION_BY_ID[action] for action in (*viewing, _HELP)))
         self._moves = moves
         self.is_full = moves
-        """Whether the rows fill the list, or are all there are."""
+        """True if the rows fill the list, or there are no more."""
         self.is_over = False
-        """Whether the next key is for the screen alone."""
+        """True if only the app can act on the next key."""
         self.awaits_rows = False
-        """Whether the next key can be acted on once there are more rows."""
+        """True if the next key waits for more rows."""
         self.shows_help = False
         self.typed = b""
-        """All that was read: what is acted on, and what is not."""
+        """All bytes read so far, acted on or not."""
         self._acted_on = 0
 
     @property
     def is_served(self) -> bool:
-        """Whether something was typed, and more rows would change nothing about the answer."""
+        """True if keys were typed and none of them waits for more rows."""
         return bool(self.typed) and not self.awaits_rows
 
     @property
     def _rows(self) -> RunRows:
-        """Those of the list as it is shown."""
+        """The rows of the list as it is shown."""
         return RunRows(self._store, query_of(self._kept.runs, now_ticks()))
 
     def show(self) -> int:
-        """Draw the rows that the store has by now, but over the help; return how many there are. What was typed before
-        they filled the list is acted on.
+        """Act on keys that waited for rows, draw the rows in the store unless the help is shown, and return their
+        number.
         """
         total = self._store.count(EVERY_RUN)
         self.is_full = self.is_full or total >= self._paint.rows
@@ -90,7 +90,7 @@ class Preview:
         return total
 
     def feed(self, data: bytes) -> None:
-        """Act on what was typed, as far as it can be acted on here."""
+        """Take typed bytes, and act on as many keys as the preview can."""
         self.typed += data
         acted_on, first_kept = self._acted_on, self._kept
         self._act()
@@ -98,7 +98,7 @@ class Preview:
             self._draw(self._shown or self._paint.lines(self._store, first_kept))
 
     def _draw(self, before: Sequence[str]) -> None:
-        """Draw the help, or the rows; the cursor once a key was acted on."""
+        """Draw the help, or the rows; show the cursor only after a key was acted on."""
         if self.shows_help:
             write(placed(self._paint.help(self._store)))
             return
@@ -107,7 +107,7 @@ class Preview:
         write(placed(self._shown, before))
 
     def _act(self) -> None:
-        """Act on all keys that can be acted on."""
+        """Act on the typed keys up to the first that the preview cannot handle yet, or at all."""
         self.awaits_rows = False
         while not self.is_over and (rest := self.typed[self._acted_on :]):
             known = next((sequence for sequence in self._does if rest.startswith(sequence)), None)
@@ -123,12 +123,13 @@ class Preview:
             elif action != _PROBLEMS and action not in _VIEWS:
                 self._move(action)
             elif not self._show_view(_VIEWS.get(action)):
-                self.is_over, self.awaits_rows = self._moves, not self._moves  # more rows may have some for it
+                self.is_over, self.awaits_rows = self._moves, not self._moves  # later rows may match it
                 return
             self._acted_on += len(known)
 
     def _show_view(self, number: int | None) -> bool:
-        """Show a view, None for the problems, with the cursor on the row that it was on; whether there is a row."""
+        """Show a view by its number (None: the problems), with the cursor on the same row. Return False if there is no
+        such view or it has no rows."""
         settings, own = self._kept.runs, self._kept.views
         if number is not None and number > len(all_views(own)):
             return False
@@ -144,7 +145,7 @@ class Preview:
         return True
 
     def _move(self, action: str) -> None:
-        """Put the cursor where `LineTable` puts it."""
+        """Move the cursor as `LineTable` does."""
         total = self._rows.count()
         page = max(1, self._paint.rows - 1)
         lines = {
@@ -160,7 +161,7 @@ class Preview:
 
 
 def _keys_of(*actions: Action) -> dict[bytes, str]:
-    """The ids of some actions, by what a terminal sends for their keys."""
+    """Return the bytes that a terminal sends for the keys of `actions` -> action id."""
     return {
         sequence: action.id
         for action in actions

@@ -1,8 +1,8 @@
-"""The last list of the same command, on the terminal before anything else is loaded.
+"""The snapshot: shows the last list of the same command before anything else is loaded.
 
-Invariant: what is drawn was drawn by the same version, for the same command line, environment, config.toml and size of
-the terminal; the file is the user's own, and what is in it can but put letters and colours on the screen. Wherever that
-is not certain there is no snapshot. It is in sight for a moment: the first paint draws over it what the store has.
+Invariant: a snapshot is shown only if the same version drew it for the same command line, environment, config.toml and
+terminal size, its file belongs to the user alone, and it holds only letters, colours and columns. In doubt none is
+shown. It is visible for a moment, until the first paint draws the store's rows over it.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 _MOST_BYTES: Final = 256 * 1024
 _MOST_FILES: Final = 8
 _SEEN: Final = ("NO_COLOR", "TZ")
-"""Variables, beside those of options, on which the look of a row depends."""
+"""Variables, besides those of options, that change how a row looks."""
 _SECRET: Final = ("TOKEN", "SECRET", "PASSWORD", "PROXY")
-"""Endings of variables that hold a secret; no row depends on one."""
+"""Name endings of variables that hold a secret; no row depends on these."""
 
 
 class Snapshot:
-    """The last list of a command."""
+    """The snapshot of one command: shows, keeps and removes it."""
 
     def __init__(self) -> None:
         self._command = ""
-        """Of all that the rows depend on, but for the size of the terminal; empty where that is not certain."""
+        """The digest of all that the rows depend on, except the terminal's size; empty if that is uncertain."""
 
     def show(self) -> None:
-        """Take the terminal and draw the list, if there is one, for the command line of this process."""
+        """Take the terminal and draw the snapshot for this process's command line, if there is one."""
         try:
             require_terminal()
             self._command = _digest(sys.argv[1:])
@@ -51,12 +51,10 @@ class Snapshot:
             write(placed(lines))
 
     def keep(self, folder: Path, columns: int, lines: Sequence[str]) -> None:
-        """Keep what fills a terminal for the next start of the command that `show` was called for.
-
-        Of all commands and sizes a few are kept.
+        """Write the lines of a screen for the next start of the same command; keep only the newest few files.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: The file cannot be written.
         """
         from runtui.private_files import private_folder, replace_private
 
@@ -71,10 +69,10 @@ class Snapshot:
             old.unlink(missing_ok=True)
 
     def drop(self, folder: Path) -> None:
-        """Keep no list of that command, in no size.
+        """Remove the snapshots of this command, of every size.
 
         Raises:
-            OSError: one cannot be removed.
+            OSError: A file cannot be removed.
         """
         for kept in folder.glob(f"rows-{self._command}-*") if self._command else ():
             kept.unlink(missing_ok=True)
@@ -84,21 +82,21 @@ class Snapshot:
 
 
 SNAPSHOT: Final = Snapshot()
-"""Of the command of this process."""
+"""The snapshot for this process's command."""
 
 
 def placed(lines: Sequence[str], shown: Sequence[str] = ()) -> str:
-    """What draws lines from the top of the screen, each over all that its line held; none that is shown already."""
+    """Return the output that draws `lines` from the top of the screen, without those equal in `shown`."""
     numbered = (number for number, line in enumerate(lines) if [line] != list(shown[number : number + 1]))
     return "".join(f"\x1b[{number + 1};1H\x1b[2K{lines[number]}" for number in numbered)
 
 
 def _digest(arguments: Sequence[str]) -> str:
-    """The digest of what the rows depend on.
+    """Return a digest of all that the rows depend on, except the terminal's size.
 
     Raises:
         OSError: config.toml cannot be read.
-        ValueError: it is not certain where it is.
+        ValueError: The place of config.toml is uncertain.
     """
     chosen = {
         name: value
@@ -112,7 +110,7 @@ def _digest(arguments: Sequence[str]) -> str:
 
 
 def _tenant_of_token() -> str:
-    """The tenant that RUNTUI_TOKEN is for; empty for a token that does not tell, and without one."""
+    """Return the tenant id in RUNTUI_TOKEN; empty without a token, or if it is not readable."""
     token = os.environ.get("RUNTUI_TOKEN", "")
     if "." not in token:
         return ""
@@ -122,7 +120,7 @@ def _tenant_of_token() -> str:
 
 
 def _config(path: str) -> bytes:
-    """What is in config.toml; nothing where there is none."""
+    """Return the bytes of config.toml; empty if there is no such file."""
     try:
         return _read(path)[0]
     except FileNotFoundError:
@@ -130,10 +128,10 @@ def _config(path: str) -> bytes:
 
 
 def _folder(own: str | None, base: str, below_home: str) -> str:
-    """A place of runtui, as `settings` finds it.
+    """Return one of runtui's folders (or `own`), as `settings` finds it.
 
     Raises:
-        ValueError: only `settings` can say where it is.
+        ValueError: Only `settings` can find it.
     """
     home, above = os.environ.get("HOME", ""), os.environ.get(base, "")
     folder = own or (f"{above}/runtui" if above.startswith("/") else f"{home}/{below_home}/runtui")
@@ -143,7 +141,7 @@ def _folder(own: str | None, base: str, below_home: str) -> str:
 
 
 def _lines(path: str) -> list[str]:
-    """The lines of a private file of the user's own, as `_read`."""
+    """Return the lines of a private file. Raises as `_read`, and ValueError if others may own or read it."""
     text, found = _read(path, os.O_NOFOLLOW)
     if found.st_uid != os.geteuid() or found.st_mode & 0o177:
         raise ValueError(path)
@@ -151,11 +149,11 @@ def _lines(path: str) -> list[str]:
 
 
 def _read(path: str, flags: int = 0) -> tuple[bytes, os.stat_result]:
-    """What is in a file, and whose it is.
+    """Return the bytes and the status of a regular file.
 
     Raises:
-        OSError: there is none.
-        ValueError: it is too long, or no file: what is in a pipe can be read only once.
+        OSError: It cannot be read.
+        ValueError: It is too large, or no regular file; reading a pipe would take its data from others.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | flags)
     with os.fdopen(descriptor, "rb") as stream:
@@ -166,7 +164,7 @@ def _read(path: str, flags: int = 0) -> tuple[bytes, os.stat_result]:
 
 
 def _is_harmless(line: str) -> bool:
-    """Whether a line has but letters, colours and columns to go on in."""
+    """Return whether a line holds only printable letters, colours (SGR) and column moves (CHA)."""
     plain, *marked = line.split("\x1b[")
     rests = [part.lstrip("0123456789;") for part in marked]
     return all(rest[:1] in ("m", "G") for rest in rests) and "".join((plain, *rests)).isprintable()

@@ -1,6 +1,6 @@
-"""The terminal until Textual has it: taken once, and given back or handed over on every way out.
+"""The terminal before Textual has it: taken once, then given back or handed over, however the process goes on.
 
-Invariant: keys typed meanwhile are neither echoed nor lost. Nothing is imported that a snapshot does not need.
+Invariant: keys typed meanwhile are neither echoed nor lost. This file imports only what a snapshot needs.
 """
 
 from __future__ import annotations
@@ -12,30 +12,30 @@ import termios
 
 from runtui.errors import ExitCode, RuntuiError
 
-TYPE_CHECKING = False  # as `typing` has it, which costs as much as all the rest
+TYPE_CHECKING = False  # importing `typing` would cost as much as all the rest
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, Final, TextIO
 
 LEAST_CELLS: Final = (60, 16)
-"""The columns and lines of the smallest terminal in which keys act on anything: on what every view shows."""
+"""Columns and lines of the smallest terminal that can show a view; in a smaller one keys do nothing."""
 MOST_CELLS: Final = 1_000
-"""The most columns and lines that are used: more than an 8K screen has in a font of 8x16 pixels."""
+"""The most columns and lines to use; an 8K screen with a font of 8x16 pixels has fewer."""
 
 _WITHOUT_A_SCREEN: Final = "Use `runtui list` without a terminal; over SSH, `ssh -t` gives one."
 _ENTER: Final = "\x1b[?1049h\x1b[H\x1b[2J"
 _HIDE_CURSOR: Final = "\x1b[?25l"
 _LEAVE: Final = "\x1b[?25h\x1b[?1049l"
-_READ_BYTES: Final = 4096  # as many as a terminal's buffer holds
+_READ_BYTES: Final = 4096  # the size of a terminal's buffer
 _INPUT, _LOCAL, _KEYS = 0, 3, 6
-"""The places of the input modes, the local ones and the keys that are signals in what `termios.tcgetattr` returns."""
+"""Indices in the list of `termios.tcgetattr`: input modes, local modes, special characters."""
 
 
 def require_terminal(environ: Mapping[str, str] = os.environ, streams: tuple[TextIO | None, ...] | None = None) -> None:
-    """Check that there is a terminal for a full-screen program.
+    """Check for a terminal that can show a full-screen program.
 
     Raises:
-        RuntuiError: standard input, output or error is not a terminal, or TERM is one that cannot place a cursor.
+        RuntuiError: Standard input, output or error is no terminal, or TERM names one that cannot place a cursor.
     """
     for stream in streams or (sys.stdin, sys.stdout, sys.stderr):
         if stream is None or not stream.isatty():
@@ -52,10 +52,9 @@ def require_terminal(environ: Mapping[str, str] = os.environ, streams: tuple[Tex
 
 
 def terminal_size() -> tuple[int, int]:
-    """Return the columns and lines of the terminal on which Textual draws, as the terminal itself says.
+    """Ask the terminal that Textual draws on for its columns and lines, at most MOST_CELLS each.
 
-    LINES and COLUMNS may be out of date. Without a size, that of a VT100 is used; of an absurdly large terminal only
-    MOST_CELLS columns and lines.
+    LINES and COLUMNS are ignored, since they may be out of date. A terminal without a size counts as a VT100, 80x24.
     """
     try:
         columns, lines = os.get_terminal_size(sys.__stderr__.fileno() if sys.__stderr__ is not None else 2)
@@ -65,22 +64,22 @@ def terminal_size() -> tuple[int, int]:
 
 
 class Takeover:
-    """What was taken of the terminal, and is not given back yet."""
+    """The state taken from the terminal and not given back yet: keyboard modes, alternate screen, typed keys."""
 
     def __init__(self) -> None:
         self._modes: list[Any] | None = None
-        """The keyboard's modes as they were found; None: they are as they were found."""
+        """The keyboard's original modes; None while they are in force."""
         self._has_screen = False
-        """Whether the alternate screen is on, and nobody else turns it off."""
+        """True if this object must turn the alternate screen off."""
         self.typed = b""
-        """What was read of the keyboard already, and the screen is to read first."""
+        """Bytes already read from the keyboard, which the app takes first."""
         self.is_ahead = False
-        """Whether the screen has not done yet what was typed before it was there: until then nothing of it is shown."""
+        """True until the app has acted on the keys typed before it started; it draws nothing until then."""
 
     def take(self) -> None:
-        """Turn the alternate screen on, without a cursor, and have keys come as the screen will read them.
+        """Turn on the alternate screen, hide the cursor, and set the keyboard modes that the app will use.
 
-        Until the screen has handlers of its own, a hang-up and SIGTERM end the process by an exception.
+        Until the app installs its own handlers, SIGHUP and SIGTERM raise SystemExit.
         """
         self.is_ahead = False
         if self._modes is None:
@@ -92,65 +91,65 @@ class Takeover:
             self.follow()
 
     def follow(self) -> None:
-        """Answer for the alternate screen that is on, and hide the cursor."""
+        """Take over an alternate screen that is already on, and hide the cursor."""
         self._has_screen = True
         write(_HIDE_CURSOR)
 
     def hand_over(self) -> None:
-        """Leave the alternate screen, with what is on it, to somebody who turns it off; and what was typed so far."""
+        """Hand the alternate screen and its content over to the app, together with the keys typed so far."""
         self._has_screen = False
         self.typed += read_keys()
         self.is_ahead = bool(self.typed)
 
     def caught_up(self) -> None:
-        """The screen has done what was typed before it was there."""
+        """Take note that the app has acted on all keys typed before it started."""
         self.is_ahead = False
 
     def lend_keys(self) -> None:
-        """Set the keyboard's modes as they were found, until the screen sets its own again: while the process is
-        stopped, as not every shell sets those that it needs."""
+        """Restore the keyboard's original modes while the process is stopped, since not every shell sets its own. The
+        app sets its modes again afterwards."""
         if self._modes is not None:
             termios.tcsetattr(sys.stdin.fileno(), termios.TCSANOW, self._modes)
 
     def give_back(self) -> None:
-        """Restore what was taken and is not restored yet."""
+        """Restore whatever was taken and not given back yet."""
         has_screen, self._has_screen = self._has_screen, False
         try:
             if has_screen:
                 write(_LEAVE)
             self.lend_keys()
-        except (OSError, termios.error):  # the terminal itself may be what is gone
+        except (OSError, termios.error):  # the terminal may be gone
             pass
         self._modes = None
 
 
 TAKEOVER: Final = Takeover()
-"""Of the terminal of this process."""
+"""The takeover of this process's terminal."""
 
 
 def write(text: str) -> None:
-    """Write to the terminal, all of it."""
+    """Write all of `text` to the terminal."""
     data = text.encode()
     while data:
         data = data[os.write(sys.stderr.fileno(), data) :]
 
 
 def read_keys() -> bytes:
-    """Read what was typed so far; nothing where that is nothing, or the terminal is gone."""
+    """Return the bytes typed so far, without waiting; empty if there are none or the terminal is gone."""
     from select import select
 
     keyboard = sys.stdin.fileno()
     try:
         return os.read(keyboard, _READ_BYTES) if select([keyboard], [], [], 0)[0] else b""
-    except OSError:  # the screen says what is wrong with the terminal
+    except OSError:  # the app will report it
         return b""
 
 
 def _take_keys() -> list[Any]:
-    """Read keys as they are pressed: no echo, no line editing, enter is not ctrl+j, ctrl+s does not stop output.
+    """Read keys one by one: no echo, no line editing, enter is not ctrl+j, ctrl+s does not stop output.
 
-    ctrl+c stays a signal, as there is no screen yet to handle it; ctrl+z waits for the screen, which gives the terminal
-    back before it stops. Returns the modes before.
+    ctrl+c stays a signal, since no app handles it yet. ctrl+z waits for the app, which gives the terminal back before
+    it stops. Return the previous modes.
     """
     keyboard = sys.stdin.fileno()
     before, modes = termios.tcgetattr(keyboard), termios.tcgetattr(keyboard)

@@ -1,8 +1,8 @@
-"""The journal: every write on disk, before its first byte leaves and after its end.
+"""The journal records every write on disk: before its first byte leaves, and again after its end.
 
-Invariant: when `open` returns, the intent is on the disk itself, in the file that is at the journal's path. An outcome
-once known never changes; an open entry and one that is unknown can still become known. What is written is redacted
-first. A row that is damaged is an entry that says so, and nothing is built on it.
+Invariant: when `open` returns, the intent is on the disk itself, in the file at the journal's path. A known outcome
+never changes; an open entry or an unknown outcome can still become known. Every text is redacted before it is written.
+A damaged row is returned as an entry with `damage` set; nothing else relies on it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from runtui.services.journal_file import (
 from runtui.services.writing.foreground import Foreground
 
 LONGEST_RESPONSE: Final = 64 * 1024
-"""Characters of an answer that are kept."""
+"""The most characters of a response body that are kept."""
 
 
 class RunBusyError(RuntuiError):
@@ -54,11 +54,11 @@ class RunBusyError(RuntuiError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """One change that is about to be sent. `before` and `after` hold the changed properties, and `before` when the run
-    was last updated; what was not received is absent from `before`."""
+    """One change that is about to be sent. `before` and `after` hold the changed properties. `before` also holds the
+    run's last update; it lacks what was not received."""
 
     who: str
-    """The account as the token names it; empty when it does not."""
+    """The account named in the token; empty if the token names none."""
     profile: str
     tenant: str
     root: str
@@ -73,20 +73,20 @@ class Intent:
     client_request_id: str
     if_match: str | None = None
     undoes: int | None = None
-    """The entry that this one undoes."""
+    """The number of the entry that this one undoes."""
     batch: str = ""
-    """What the changes of one bulk change have in common; empty for a change alone."""
+    """The id shared by all changes of one bulk change; empty for a single change."""
     why: str = ""
-    """Why it is made, in the words of the person; empty where nothing was said."""
+    """The reason that the person typed; empty if there is none."""
 
     @property
     def action(self) -> str:
-        """The name of the action of the service that was asked for; empty for a change of properties."""
+        """The name of the requested service action; empty for a change of properties."""
         return self.url.rpartition("/")[2] if self.method == "POST" else ""
 
     @property
     def sent(self) -> Mapping[str, Any]:
-        """The JSON object that is sent; empty where the body is none."""
+        """The JSON object in the request body; empty if the body is not a JSON object."""
         try:
             body = load_strict_json(self.body.encode())
         except AnswerError:
@@ -96,14 +96,14 @@ class Intent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry(Intent):
-    """One intent and what became of it. `outcome` is None while it is on its way, or when its process is gone."""
+    """An intent and its outcome. `outcome` is None while the change is in progress, or if its process has ended."""
 
     number: int
     session: str
     opened_at: datetime
     ended_at: datetime | None
     sends: int
-    """How often it was sent: once, unless an older runtui sent it again under one ETag."""
+    """How often the request was sent: once, unless an older runtui repeated it with the same ETag."""
     outcome: Outcome | None
     known_by: KnownBy
     status: int | None
@@ -111,20 +111,20 @@ class Entry(Intent):
     request_id: str
     seconds: float | None
     words: str
-    """What went wrong, in sentences; empty when nothing did."""
+    """What went wrong, in sentences; empty if nothing did."""
     response: str
     undone_by: int | None
-    """The entry that undid this one."""
+    """The number of the entry that undid this one."""
     undone_perhaps_by: int | None
-    """The entry that is to undo this one, and whose outcome is unknown."""
+    """The number of an entry that undoes this one but whose outcome is unknown."""
     new_run: str = ""
-    """The id of the run that an action has made, once it is known."""
+    """The id of the run that an action created, once it is known."""
     damage: str = ""
-    """Why it cannot be read; its number alone is known then, and its outcome is None. Empty for a sound one."""
+    """Why the entry cannot be read; then only its number is known and its outcome is None. Empty for a sound entry."""
 
     @property
     def is_settled(self) -> bool:
-        """Whether it is known to be done or not done."""
+        """True if the outcome is known: done or not done."""
         return self.outcome in (Outcome.DONE, Outcome.NOT_DONE)
 
     @property
@@ -140,54 +140,54 @@ class Entry(Intent):
         )
 
     def change_words(self) -> Iterator[str]:
-        """Each changed property, from what to what, or what was asked for, as raw text."""
+        """Yield each changed property with its old and new value, or describe the requested action, as raw text."""
         if not self.action:
             return change_words(self.before, self.after)
         return iter([action_words(self.action, self.body), *([f"new run {self.new_run}"] if self.new_run else [])])
 
 
 class Settlement(NamedTuple):
-    """What became of an intent."""
+    """The outcome of an intent."""
 
     client_request_id: str
     outcome: Outcome
     known_by: KnownBy
     exchange: Exchange | None = None
     words: str = ""
-    """What went wrong, in sentences; empty when nothing did."""
+    """What went wrong, in sentences; empty if nothing did."""
     new_run: str = ""
-    """The id of the run that an action has made, where it is known."""
+    """The id of the run that an action created, if it is known."""
 
 
 class Journal:
-    """The entries of one state folder. Every method may be called from any thread, and raises JournalError when the
-    file cannot be used; it is opened at the first call, and again after a failure.
+    """The entries of one state folder. Any thread may call any method. A method raises JournalError if the file cannot
+    be used. The file is opened at the first call, and again after a failure.
 
-    A run is the same one under every name of its server and in every spelling of its id (see `graph.root`).
+    Every name of a server and every spelling of a run's id mean the same run (see `graph.root`).
     """
 
     def __init__(self, path: Path, foreground: Foreground | None = None) -> None:
-        """`foreground` comes before the recording of many changes; None: nobody types."""
+        """`foreground` work goes before the recording of many changes; with None there is no such work."""
         self.path = path
         self._foreground = foreground or Foreground()
         self.changed: Announcer[Sequence[int]] = Announcer()
-        """Told the numbers of the entries that one commit has opened or settled, in the thread that did it."""
+        """Announces the numbers of the entries that one commit opened or settled, in the thread that committed."""
         self._lock = threading.RLock()
         self.set_aside: Path | None = None
-        """The broken journal that was moved out of the way when this one was opened; None when there was none."""
+        """The path of the broken journal that was moved away when this one was opened; None if there was none."""
         self._db: JournalConnection | None = None
         self._last: int | None = None
-        """The entry that this process opened last; a file without it is not the one that it was recorded in."""
+        """The number of the entry that this process opened last. A file without it is not the one it was written to."""
         self._session: SessionLock | None = None
 
     # Writing
 
     def open(self, intent: Intent) -> int:
-        """Record what is about to be sent; its number. Returns when it is on the disk.
+        """Record an intent and return its number, once it is on the disk.
 
         Raises:
-            RunBusyError: when another living runtui is writing the run. Nothing is recorded then.
-            JournalError: when the file was lost since it was opened; said once, the next change goes into the file
+            RunBusyError: another live runtui is writing the run. Nothing is recorded.
+            JournalError: the file was lost after it was opened. This is raised once; the next change goes into the file
                 that is at the path then.
         """
         (opened,) = self.open_many([intent])
@@ -196,7 +196,7 @@ class Journal:
         return opened
 
     def open_many(self, intents: Sequence[Intent]) -> list[int | RunBusyError]:
-        """Record what is about to be sent, in one commit; of each its number, or why it must not be sent.
+        """Record intents in one commit. Return for each its number, or the error because of which it must not be sent.
 
         Raises:
             JournalError: as `open` does, for all of them.
@@ -225,11 +225,11 @@ class Journal:
                         opened.append(_sealed(db, db.execute(_INSERT, row | own)))
                     else:
                         opened.append(RunBusyError(number))
-        with self._using():  # what is committed by now is only worth something where it can be found
+        with self._using():  # raises if the commit went into a file that is no longer at the path
             return opened
 
     def _busy(self, db: JournalConnection, roots: Collection[str]) -> dict[tuple[str, str], int]:
-        """By root and the key of the run, the changes that other living runtui are writing."""
+        """Return the numbers of the changes that other live runtui are writing, by (root, run key)."""
         own, found = self._own_session(), dict[tuple[str, str], int]()
         for root in roots:
             here, names = self._at_server(root)
@@ -242,21 +242,21 @@ class Journal:
         return found
 
     def settle(self, settlement: Settlement) -> None:
-        """Record what became of an intent; one whose outcome is known stays as it is.
+        """Record the outcome of an intent. An entry with a known outcome stays as it is.
 
         Raises:
-            JournalError: when it is not recorded where the journal is looked for: the entry is missing or damaged, or
-                the file was lost. One that was moved has the outcome all the same.
+            JournalError: the outcome is not in the file at the journal's path: the entry is missing or damaged, or the
+                file was lost. A file that was moved has the outcome nevertheless.
         """
         (refused,) = self.settle_many([settlement])
         if refused is not None:
             raise refused
 
     def settle_many(self, settlements: Sequence[Settlement]) -> list[JournalError | None]:
-        """Record what became of some intents, in one commit; of each why it is not recorded, or None.
+        """Record the outcomes of intents in one commit. Return for each why it is not recorded, or None.
 
         Raises:
-            JournalError: when the file cannot be used, or was lost.
+            JournalError: the file cannot be used, or was lost.
         """
         refused: list[JournalError | None] = []
         news: list[int] = []
@@ -283,7 +283,7 @@ class Journal:
         return refused
 
     def _sound_row(self, db: JournalConnection, client_request_id: str) -> sqlite3.Row:
-        """The row of a request, fit to be written on."""
+        """Return the undamaged row of a request; raise JournalError if it is missing or damaged."""
         row = next(iter(db.rows(_SELECT.format(condition="client_request_id = ?"), (client_request_id, -1))), None)
         if row is None:
             raise JournalError(self.path, "this change is not in it", WITH_WHAT_IS_THERE)
@@ -297,27 +297,27 @@ class Journal:
         return next(iter(self._select("number = ?", (number,))), None)
 
     def entries(self, *, root: str | None = None, before: int | None = None, limit: int = 1_000) -> list[Entry]:
-        """The newest entries, newest first; of one server, or of all; with `before`, those older than that number."""
+        """Return at most `limit` entries of one server (None: all), newest first; with `before`, only lower numbers."""
         here, roots = ("TRUE", ()) if root is None else self._at_server(root)
         return self._select(f"{here} AND (? IS NULL OR number < ?)", (*roots, before, before), limit=limit)
 
     def of_run(self, root: str, run_id: str) -> list[Entry]:
-        """All entries of a run, newest first."""
+        """Return all entries of a run, newest first."""
         here, roots = self._at_server(root)
         return self._select(f"{here} AND {_SAME_RUN}", (*roots, run_id))
 
     def of_batch(self, batch: str) -> list[Entry]:
-        """All entries of a bulk change, newest first."""
+        """Return all entries of a bulk change, newest first."""
         return self._select("batch = ? AND batch != ''", (batch,))
 
     def unsettled(self, root: str) -> list[Entry]:
-        """The sound entries whose outcome is still to be found out, newest first: unknown, or their process is gone."""
+        """Return the sound entries, newest first, whose outcome is unknown or whose process ended without one."""
         here, roots = self._at_server(root)
         found = self._select(f"{here} AND (outcome IS NULL OR outcome = 'unknown')", roots)
         return [entry for entry in found if entry.outcome is Outcome.UNKNOWN or self.is_forgotten(entry)]
 
     def is_forgotten(self, entry: Entry) -> bool:
-        """Whether an entry is open and its process is gone."""
+        """Return True if an entry has no outcome and its process has ended."""
         with self._using():
             return entry.outcome is None and not entry.damage and self._own_session().is_gone(entry.session)
 
@@ -328,7 +328,7 @@ class Journal:
             return db.rows(query, values)
 
     def execute(self, statement: str, rows: Iterable[Mapping[str, object]]) -> int:
-        """Carry out a statement for each of some rows of another table, in one commit; how many rows it changed.
+        """Run a statement for each of `rows` on another table, in one commit. Return how many rows it changed.
 
         Raises:
             JournalError: as `open` does.
@@ -337,7 +337,7 @@ class Journal:
             self._look_at_the_file()
             with self._using() as db, _transaction(db):
                 changed = db.executemany(statement, rows).rowcount
-            with self._using():  # what is committed by now is only worth something where it can be found
+            with self._using():  # raises if the commit went into a file that is no longer at the path
                 return changed
 
     def close(self) -> None:
@@ -348,10 +348,10 @@ class Journal:
                 session.close()
 
     def _at_server(self, root: str) -> tuple[str, tuple[str, ...]]:
-        """A condition that holds for the entries of one server, by whatever name, and its values."""
+        """Return the SQL condition, with its values, for the entries of one server under any of its names."""
         with self._using() as db:
             names = [row["root"] for row in db.rows("SELECT DISTINCT root FROM entry")]
-        # In a damaged row it may be anything.
+        # A damaged row may hold a root of any type.
         roots = tuple(name for name in names if isinstance(name, str) and same_server(name, root))
         return f"root IN ({', '.join('?' * len(roots))})", roots
 
@@ -364,9 +364,9 @@ class Journal:
 
     @contextmanager
     def _using(self, *, anywhere: bool = False) -> Iterator[JournalConnection]:
-        """The connection, for one thread at a time; what SQLite or the system says becomes a JournalError.
+        """Give one thread at a time the connection, and turn errors of SQLite or the system into JournalError.
 
-        With `anywhere` also one whose file was lost: an outcome goes to where its intent is.
+        With `anywhere` the file may have been moved or deleted: an outcome goes into the file that has its intent.
         """
         with self._lock:
             try:
@@ -382,10 +382,10 @@ class Journal:
                 raise JournalError(self.path, error) from error
 
     def _look_at_the_file(self) -> None:
-        """Before something is recorded: whether the file is the one that holds what was recorded before.
+        """Check before a write that the file still holds what this process recorded last.
 
         Raises:
-            JournalError: it is not. From then on the file that is at the path is used.
+            JournalError: it does not. The next write uses the file that is at the path then.
         """
         db, last = self._db, self._last
         if db is None:
@@ -397,7 +397,7 @@ class Journal:
                 self._let_go()
             raise
         if db.is_touched:
-            # Another runtui has moved its log into the file, or something else wrote it: looked at as at the start.
+            # Another runtui checkpointed its log into the file, or another program wrote it: open and check it again.
             self._let_go()
             if last is not None and self.entry(last) is None:
                 raise JournalError(self.path, f"#{last} is no longer in it", WITH_WHAT_IS_THERE)
@@ -426,7 +426,7 @@ _INSERT: Final = (
     f"VALUES ({', '.join(f':{name}' for name in _COLUMNS)}) RETURNING *"
 )
 _SAME_RUN: Final = "run_id = ? COLLATE NOCASE"
-"""As `graph.root.same_run`: ids are ASCII."""
+"""The same rule as `graph.root.same_run`: ids are ASCII."""
 _SELECT: Final = """
     SELECT entry.*, (
         SELECT max(undo.number) FROM entry AS undo WHERE undo.undoes = entry.number AND undo.outcome = 'done'
@@ -444,7 +444,7 @@ def _update(settlement: Settlement) -> tuple[str, dict[str, Any]]:
     facts |= {"new_run": settlement.new_run} if settlement.new_run else {}
     if (exchange := settlement.exchange) is not None:
         facts |= {"status": exchange.status, "reason": exchange.reason, "seconds": exchange.seconds}
-        # Redacted before the cut that is kept, because half a token does not look like one; not all, for speed.
+        # Redact before the final cut, because half a token is not recognized; redact only a part, for speed.
         response = redact(exchange.body_text[: 10 * LONGEST_RESPONSE])[:LONGEST_RESPONSE]
         facts |= {"request_id": exchange.request_id, "response": response}
     assign = ", ".join(f"{name} = :{name}" for name in facts)
@@ -468,7 +468,7 @@ def _transaction(db: JournalConnection) -> Iterator[None]:
 
 
 def _sealed(db: JournalConnection, change: sqlite3.Cursor) -> int:
-    """Put the checksum on the row that a statement returns as it has written it; the row's number."""
+    """Store the checksum of the row that a statement has just written and returned. Return the row's number."""
     (row,) = change.fetchall()
     number: int = row["number"]
     db.execute("UPDATE entry SET checksum = ? WHERE number = ?", (checksum(row), number))
@@ -483,7 +483,7 @@ def _entry(row: sqlite3.Row) -> Entry:
 
 
 def damaged_entry(number: int, damage: str, *, root: object = "") -> Entry:
-    """The entry of a row that cannot be read; its root is kept where it is a text, since the entry was found by it."""
+    """Return the entry for a row that cannot be read. It keeps a printable `root`, by which the entry was found."""
     blank: dict[str, Any] = dict.fromkeys(Entry.__dataclass_fields__) | dict.fromkeys(TEXTS, "")
     blank |= {"before": {}, "after": {}, "sends": 0, "opened_at": datetime.fromtimestamp(0, UTC)}
     root = root if isinstance(root, str) and root.isprintable() else ""

@@ -1,9 +1,9 @@
-"""The file of what must not be lost: the journal of writes and the drafts, of every root, for several runtui at once;
-and which of those runtui are alive.
+"""The SQLite file of journal, drafts and triage for all Graph roots, shared by several runtui; and a lock file for
+each of their processes, which shows whether it is alive.
 
-Invariant: what was written stays. Tables are only ever added to; a file that is broken is set aside under a name of its
-own, never overwritten; one of a newer version is left alone, and nothing is sent then. A connection knows whether the
-file that it has open is still the one at its path: SQLite itself goes on with one that was deleted or replaced.
+Invariant: nothing written is lost. Schema steps only add. A broken file is set aside under a new name, never
+overwritten. A file of a newer version is left alone, and nothing is sent. A connection detects that its file is no
+longer the one at its path: SQLite itself goes on with a file that was deleted or replaced.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ LOCK_SUFFIX: Final = ".lock"
 _ID: Final = re.compile("[0-9a-f]{32}")
 
 KEPT_LOCK_SECONDS: Final = 86_400.0
-"""How long the lock file of a session that is gone is left alone."""
+"""The age from which the lock file of an ended session is deleted."""
 
 STEPS: Final = (
     (
@@ -100,7 +100,7 @@ STEPS: Final = (
         """,
     ),
 )
-"""The statements that lead from each version to the next; version n is what the first n steps make."""
+"""The statements from each version of the schema to the next; the first n steps create version n."""
 
 _TABLES: Final = ("draft", "entry", "triage")
 
@@ -116,27 +116,27 @@ class JournalError(RuntuiError):
 
 
 def broken_journal(aside: Path) -> RuntuiError:
-    """What is to be said of a journal that was found broken, and where it is kept."""
+    """Return the message for a broken journal that was set aside as `aside`."""
     what = f"It was set aside as {aside}, and a new one is begun."
     return RuntuiError("The journal was broken", what, "What it held is not shown; keep the file if you need it.")
 
 
 class JournalConnection(sqlite3.Connection):
-    """A connection that can tell whether its files are still in their places.
+    """A connection that detects whether its files are still at their paths.
 
-    The file itself may have been deleted, renamed with or without its folder, replaced by another one, cut short or
-    written over; the log (`-wal`) and its index (`-shm`) may have been deleted beside it.
+    It detects a file that was deleted, renamed (also with its folder), replaced, truncated or overwritten, and a
+    deleted log (`-wal`) or index (`-shm`).
     """
 
     path: Path
     set_aside: Path | None = None
-    """The broken file that was moved out of the way when this connection was opened."""
+    """The new path of the broken file that was moved away when this connection was opened; None if there was none."""
     _files: FileIds = (None, None, None)
     _size: int = 0
     _written: tuple[int, int] = (0, 0)
 
     def rows(self, query: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
-        """All rows of a query. A text that is no UTF-8 comes with surrogates: it is the trouble of its row alone."""
+        """Return all rows of a query. Text that is not UTF-8 is read with surrogates: it damages only its own row."""
         try:
             return self.execute(query, values).fetchall()
         except sqlite3.OperationalError:
@@ -147,26 +147,26 @@ class JournalConnection(sqlite3.Connection):
                 self.text_factory = str
 
     def settle_on(self, path: Path) -> None:
-        """Take what is at a path now for the files of this connection."""
+        """Remember the files now at a path as the files of this connection."""
         self.path = path
         self._files = files_at(path)
         self.note_own_write()
 
     def note_own_write(self) -> None:
-        """Take the file as it is now for what runtui has made of it."""
+        """Remember the current size and time of the file as the result of an own write."""
         self._size, _ = self._written = size_and_time(self.path)
 
     @property
     def is_touched(self) -> bool:
-        """Whether the file was written since `note_own_write`: by another runtui, or by something else."""
+        """True if another runtui or another program wrote the file since `note_own_write`."""
         return size_and_time(self.path) != self._written
 
     @property
     def needs_restart(self) -> bool:
-        """Whether only the log or its index is lost.
+        """True if only the log or its index is lost.
 
-        What SQLite knows of them belongs to the whole process, so a new connection would not help; the last one of it
-        to be closed puts what it has into the file.
+        SQLite shares both within the process, so a new connection would not help. The last connection that closes
+        writes their content into the file.
         """
         found = files_at(self.path)
         return found[0] == self._files[0] and found != self._files
@@ -176,10 +176,10 @@ class JournalConnection(sqlite3.Connection):
         return files_at(self.path) == self._files and size_and_time(self.path)[0] < self._size
 
     def let_go(self) -> Path | None:
-        """Close it. What is in the log of a file that was moved goes into that file first.
+        """Close the connection. If the file was moved, its log is written into it first.
 
-        A file that was cut short is set aside, and its new path returned: SQLite would begin it anew, with a new log
-        under the other connections.
+        A truncated file is set aside, and its new path returned: SQLite would start it again, with a new log, while
+        other connections use it. None if it is not truncated.
         """
         aside = None
         with suppress(OSError):
@@ -195,10 +195,10 @@ class JournalConnection(sqlite3.Connection):
         return aside
 
     def check(self) -> None:
-        """Make sure that what is written goes to where it will be looked for.
+        """Check that a write goes into the file at the path.
 
         Raises:
-            JournalError: it would not: the file is no longer the one at its path.
+            JournalError: it would not; the file was moved, replaced or truncated, or its log was deleted.
         """
         if self.needs_restart:
             reason = "a file that belongs to it (-wal, -shm) was deleted while runtui had it open"
@@ -213,25 +213,25 @@ class JournalConnection(sqlite3.Connection):
 
 
 WITH_WHAT_IS_THERE: Final = "Put it back, or send the change again into the file that is there then, or a new one."
-"""What helps when the file is another one, or none."""
+"""The next step if the file was moved, replaced or deleted."""
 
 
 def open_journal(path: Path, *, durable: bool) -> JournalConnection:
-    """Open the file, 0600 in a folder 0700, with all tables. A `durable` commit is on the disk itself when it returns
-    (for intents); another one is with the system only, which outlives a killed process but not a loss of power (for
-    drafts).
+    """Open or create the file (0600 in a folder 0700) with all tables. A `durable` commit is on the disk itself when
+    it returns (for intents). Any other commit is only with the system: it survives a killed process but not a loss of
+    power (for drafts).
 
     Raises:
-        JournalError: when there can be no such file.
+        JournalError: the file cannot be opened or created.
     """
     try:
         private_folder(path.parent)
-        # A second process that finds a file broken would set the first one's sound file aside.
+        # Without the lock, a second process that found the file broken could set aside the first one's new file.
         with locked_folder(path.parent):
             try:
                 return _open_sound(path, durable)
             except sqlite3.DatabaseError as error:
-                # A schema that is no text is Python's own error, which has no code.
+                # Python's sqlite3 raises an error without a code if the schema is not text.
                 code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
                 if code & 0xFF not in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
                     raise
@@ -244,7 +244,7 @@ def open_journal(path: Path, *, durable: bool) -> JournalConnection:
 
 
 def damaged_files(path: Path) -> list[Path]:
-    """The files that were set aside because they are broken, oldest first."""
+    """Return the broken files that were set aside, oldest first."""
     return sorted(path.parent.glob(f"{path.name}.damaged-*Z"))
 
 
@@ -288,14 +288,14 @@ def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
 
 
 def _broken(reason: str) -> sqlite3.DatabaseError:
-    """What SQLite would raise of a file in which it found this by itself."""
+    """Return the error that SQLite itself raises for a corrupt file."""
     broken = sqlite3.DatabaseError(reason)
     broken.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
     return broken
 
 
 def _columns(db: sqlite3.Connection) -> list[tuple[object, ...]]:
-    """The columns of all tables: table, name, type, whether it must not be NULL, its place in the primary key."""
+    """Return each column of all our tables: table, name, type, NOT NULL, place in the primary key."""
     tables = [str(row[0]) for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
     return [
         (table, *tuple(column)[1:4], column[5])
@@ -327,11 +327,11 @@ def _set_aside(path: Path) -> Path:
 class SessionLock:
     """The lock file of this process in the folder of all sessions on one state folder.
 
-    The system takes the lock back when the process ends, however it ends. A session is called gone only when its lock
-    could be had, so a write that is still on its way in another process is never taken for a forgotten one.
+    The system releases the lock when the process ends, however it ends. A session counts as ended only if its lock is
+    free, so a write in progress in another process is never taken for a forgotten one.
 
     Raises:
-        OSError: when the folder cannot be written, or is not its owner's alone.
+        OSError: the folder cannot be written, or others have access to it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -349,35 +349,35 @@ class SessionLock:
         return descriptor
 
     def hold(self) -> None:
-        """Take the lock anew where its file was deleted or moved: others would take this process for one that is gone.
+        """Lock a new file if the lock file was deleted or moved: else this process would count as ended.
 
         Raises:
-            OSError: when the folder cannot be written.
+            OSError: the folder cannot be written.
         """
         try:
             if os.path.samestat(self._path.stat(), os.fstat(self._lock)):
                 return
             self._path.unlink()
         except (FileNotFoundError, NotADirectoryError):
-            pass  # it is what `_take` makes
+            pass  # `_take` creates what is missing
         lost, self._lock = self._lock, self._take()
         os.close(lost)
 
     def _sweep(self) -> None:
-        """Remove what killed sessions left behind. A young file may belong to one that is about to lock it."""
+        """Delete old lock files of ended sessions. The owner of a new file may not have locked it yet."""
         for path in self._folder.glob(f"*{LOCK_SUFFIX}"):
             with suppress(FileNotFoundError):  # another runtui sweeps too
                 if time.time() - path.stat().st_mtime > KEPT_LOCK_SECONDS:
                     self._is_free(path)
 
     def is_gone(self, session_id: str) -> bool:
-        """Whether the process of another session has ended; its lock file is swept away then."""
+        """Return True, and delete the lock file, if the process of another session has ended."""
         if not _ID.fullmatch(session_id):
-            return True  # no session's: from a damaged journal it could be the name of any file
+            return True  # not a session's id: from a damaged journal it could name any file
         return self._is_free(self._folder / (session_id + LOCK_SUFFIX))
 
     def _is_free(self, path: Path) -> bool:
-        """Whether nobody holds a lock file; it is swept away then."""
+        """Return True, and delete the lock file, if no process holds it."""
         if path == self._path:
             return False
         try:
@@ -401,30 +401,30 @@ TEXTS: Final = (
     *("client_request_id", "session", "known_by", "reason", "request_id", "words", "response", "batch", "why"),
     "new_run",
 )
-"""The columns that always hold a text, if an empty one."""
+"""The columns that always hold text, possibly empty."""
 
 _UNSEALED: Final = {"checksum", "undone_by", "undone_perhaps_by"}
-"""What is not under the checksum: itself, and what is worked out from other rows."""
+"""The columns outside the checksum: the checksum itself, and those computed from other rows."""
 
 
 class DamagedRowError(ValueError):
-    """A row that is not as it was written. The text of the error says why, for a sentence."""
+    """A row that differs from what was written. The message completes a sentence with the reason."""
 
 
 def checksum(row: sqlite3.Row) -> int:
-    """The CRC-32 over the names and values of a row.
+    """Return the CRC-32 over the names and values of a row.
 
-    What is NULL or empty is left out, so that a column added by a later version leaves older rows as they are.
+    NULL and empty values are left out, so that a column added by a later version does not change older checksums.
     """
     texts = [f"{name}={row[name]}" for name in sorted({*row.keys()} - _UNSEALED) if row[name] not in (None, "")]
     return zlib.crc32("\0".join(texts).encode("utf-8", "surrogatepass"))
 
 
 def facts_of(row: sqlite3.Row) -> dict[str, Any]:
-    """The columns of a row as an entry holds them.
+    """Convert a row to the fields of an entry.
 
     Raises:
-        DamagedRowError: the row is not as it was written.
+        DamagedRowError: the row differs from what was written.
     """
     if row["checksum"] is not None and row["checksum"] != checksum(row):
         raise DamagedRowError("its checksum does not fit what it holds")
@@ -441,7 +441,7 @@ def _read_text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError
     if not value.isascii():
-        value.encode()  # what was no UTF-8 has become surrogates, which refuse this
+        value.encode()  # raises for surrogates, which stand for bytes that were not UTF-8
     return value
 
 
@@ -493,4 +493,4 @@ _READERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "outcome": _or_none(Outcome),
     "known_by": _known_by,
 }
-"""How each field of an entry is read from the column of its name."""
+"""The function that reads each field of an entry from the column of the same name."""

@@ -1,9 +1,9 @@
-"""The entries of the journal that a person asks for: by a filter, page by page, and as text that leaves runtui.
+"""Queries of the journal: filter its entries, read them page by page, and export them.
 
-Invariant: a filter that cannot be understood is refused with what is possible; it never finds everything or nothing. No
-more than a page is read at a time. Every format tells every column: JSON carries the values as they are, in ASCII; in
-CSV and Markdown foreign text is made visible first, it is never a formula, and in Markdown it is code: no markup, no
-link, no mention. An export is a new file for its owner alone; it overwrites nothing.
+Invariant: a filter with an unknown word is refused, and the error lists what is possible. At most a page is read at a
+time. Every format has every column. JSON carries the values unchanged, in ASCII. CSV and Markdown make foreign text
+visible: in CSV it is never a formula, in Markdown it is code, without markup, links or mentions. An export is a new
+file that only its owner can read; it overwrites nothing.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from runtui.services.sharing.formats import RecordFormat, code_block, code_span,
 EntryCondition: TypeAlias = Callable[[Entry], bool]
 
 OPEN: Final = "open"
-"""The word for an entry without an outcome: on its way, or its process is gone."""
+"""The word for an entry without an outcome: in progress, or its process has ended."""
 
 DAMAGED: Final = "damaged"
-"""The word for an entry that cannot be read; only its number and this word find it."""
+"""The word for an entry that cannot be read; a filter finds it only by its number or this word."""
 
 ENTRY_FILTER_HELP: Final = (
     "plain text, #12, outcome:unknown (done, not-done, unknown, open), since:-24h, before:2026-11-20"
 )
-"""The language in one line."""
+"""The filter language in one line."""
 
 _ASKING: Final = re.compile(r"([^\W\d]\w*):(?!//)(.*)", re.DOTALL)
-"""A field and what is asked of it; an address, which has a colon too, is plain text."""
+"""A field, a colon and a value; a URL is plain text although it has a colon."""
 
 _QUOTED: Final = re.compile(r'"(.+)"', re.DOTALL)
 
@@ -48,23 +48,23 @@ ENTRY_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "since": ("-24h", "-7d", "today"),
     "before": ("today", "-7d"),
 }
-"""What may stand before a colon, and after it: all outcomes, and some times."""
+"""The fields of the filter, each with its possible values; for times these are examples."""
 
 _FIELDS: Final = tuple(ENTRY_FIELDS)
 
 _NOT_UNDERSTOOD: Final = "This filter cannot be understood"
 
 PAGE: Final = 1_000
-"""Entries that are read at a time."""
+"""The most entries read at a time."""
 
 EXPORTS: Final = "exports"
-"""The folder of exported files, beside the journal."""
+"""The folder of exported files, next to the journal."""
 
 ExportFormat: TypeAlias = RecordFormat | Literal["md"]
 
 
 def entry_filter(text: str, now: int | None = None) -> EntryCondition:
-    """Read the words of a filter; `since:-24h` counts from `now` (ticks; None: this moment). No words find every entry.
+    """Parse a filter. `since:-24h` counts from `now` (ticks; None: the current time). A blank filter finds every entry.
 
     Raises:
         UsageError: a word cannot be understood.
@@ -122,7 +122,7 @@ def _time(word: str, value: str, now: int) -> int:
 
 
 def _texts(entry: Entry) -> tuple[str, ...]:
-    """What plain text is looked for in: ids, names, the properties that were changed, and the action."""
+    """Return the texts that a plain word searches: ids, names, the reason, the changed properties or the action."""
     return (
         entry.run_id,
         entry.workflow_id,
@@ -139,18 +139,18 @@ def _texts(entry: Entry) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class EntryQuery:
-    """Which entries are wanted. Its methods read the file."""
+    """A query of the journal. Every use of it reads the file."""
 
     journal: Journal
     root: str | None
-    """None: of all roots."""
+    """The Graph root; None means all roots."""
     text: str = ""
-    """A filter; ENTRY_FILTER_HELP says how it is typed."""
+    """The filter, in the language of ENTRY_FILTER_HELP."""
 
     def page(self, before: int | None, wanted: int) -> tuple[list[Entry], int | None]:
-        """At least `wanted` entries with numbers below `before` (None: the newest), newest first.
+        """Return at least `wanted` matching entries with numbers below `before` (None: the newest), newest first.
 
-        With them the `before` of the next page; None when nothing is older.
+        If fewer match, return all of them. Return with them the `before` of the next page, or None if there is none.
 
         Raises:
             RuntuiError: the filter cannot be understood, or the journal cannot be read.
@@ -166,7 +166,7 @@ class EntryQuery:
         return found, before
 
     def __iter__(self) -> Iterator[Entry]:
-        """All of them, newest first; raises as `page` does."""
+        """Yield all matching entries, newest first; raises as `page` does."""
         before: int | None = None
         while True:
             found, before = self.page(before, 1)
@@ -175,7 +175,7 @@ class EntryQuery:
                 return
 
     def write(self, form: ExportFormat) -> tuple[Path, int]:
-        """Write all of them to a new file; its path, and how many they are.
+        """Write all matching entries to a new file. Return its path and their number.
 
         Raises:
             RuntuiError: the filter cannot be understood, the journal cannot be read, or the file cannot be written.
@@ -192,7 +192,7 @@ class EntryQuery:
 
 
 def write_export(state_folder: Path, name: str, lines: Iterable[str]) -> Path:
-    """Write lines to a new file among the exports, and return its path; the time stands in the `name`, before its "."
+    """Write lines to a new file in EXPORTS and return its path. The time is inserted into `name` before its first ".".
 
     Raises:
         RuntuiError: the file cannot be written.
@@ -213,7 +213,7 @@ def write_private(path: Path, lines: Iterable[str]) -> None:
     """Write lines to a new file (0600).
 
     Raises:
-        OSError: it cannot be created, or is there already.
+        OSError: the file cannot be created, or exists already.
     """
     with os.fdopen(create_private(path), "w", encoding="utf-8", errors="replace", newline="") as file:
         file.writelines(f"{line}\n" for line in lines)
@@ -252,14 +252,14 @@ EXPORT_COLUMNS: Final[Mapping[str, Callable[[Entry], Any]]] = {
     "action": lambda entry: entry.action,
     "newRun": lambda entry: entry.new_run,
 }
-"""The columns in their order: the name, and how an entry answers it with a JSON value."""
+"""The columns in order: each name with a function from an entry to a JSON value."""
 
 _LAID_OUT: Final = {"number", "outcome", "before", "after", "body"}
-"""The columns that the Markdown report tells in a form of their own."""
+"""The columns that the Markdown report does not show as plain list items."""
 
 
 def entry_object(entry: Entry) -> dict[str, Any]:
-    """An entry as a JSON object; of one that cannot be read: its number, and why in `words`."""
+    """Return an entry as a JSON object. A damaged entry has its number, and the reason in `words`."""
     if entry.damage:
         known = {"number": entry.number, "outcome": outcome_word(entry), "words": damage_sentence(entry)}
         return dict.fromkeys(EXPORT_COLUMNS) | known
@@ -267,7 +267,7 @@ def entry_object(entry: Entry) -> dict[str, Any]:
 
 
 def export(entries: Iterable[Entry], form: ExportFormat) -> Iterator[str]:
-    """The lines of a file or an output, each without its line end; one entry after the other, as it is asked for."""
+    """Yield the lines of an export without line ends; entries are read one by one."""
     if form == "md":
         return _markdown(entries)
     return record_lines(map(entry_object, entries), form, tuple(EXPORT_COLUMNS))

@@ -1,11 +1,11 @@
-"""Listing the runs of all workflows, again and again: paging, interval, back-off, pause.
+"""The periodic listing of the runs of all workflows: paging, interval, back-off, pause.
 
-Invariant: at most one listing is under way; rows reach the store page by page, and a run leaves the store only after
-the full listing of its workflow has been read without it. A workflow that cannot be read costs the others nothing.
+Invariant: at most one listing is under way. Rows reach the store page by page. A run leaves the store only after a full
+listing of its workflow without it. A workflow that cannot be read does not stop the others.
 
-A workflow whose runs are known is asked for those that changed since, by the service's clock alone (`changes_since`).
-It is listed in full from time to time, after a doubt, when somebody asks for it, and where the service does not say
-what time it is or refuses the filter.
+If all runs of a workflow are known, a listing requests only those changed since, by the service's clock alone
+(`changes_since`). A full listing follows after an hour, after a doubt, on request, and whenever the service tells no
+time or refuses the filter.
 """
 
 from __future__ import annotations
@@ -38,35 +38,36 @@ from runtui.services.store_file import (
 _logger: Final = logging.getLogger("runtui.refresh")
 
 CONCURRENT_WORKFLOWS: Final = 4
-"""Listings of workflows under way at once: enough to hide the round trip, few enough not to be throttled."""
+"""Workflows listed at once: enough to hide the round trip, few enough not to be throttled."""
 
 LISTING_SHARE: Final = 10
-"""A rest between two listings is at least this many times as long as the last listing took."""
+"""The rest after a listing lasts at least this many times as long as the listing."""
 
 LONGEST_PAGE_WAIT: Final = 60.0
-"""The longest wait for one page, in seconds; a server that asks for more is asked again after this long."""
+"""The longest wait for one page, in seconds, even if the server's Retry-After is longer."""
 
 OVERLAP: Final = 5 * 60 * TICKS_PER_SECOND
-"""Changes are asked for from so long before the last listing on: the clocks of a service's servers differ, and a change
-may show up late."""
+"""How far before the last listing a request for changes begins (ticks): the clocks of a service's servers differ, and a
+change may show up late."""
 
 FULL_EVERY: Final = 3600 * TICKS_PER_SECOND
-"""How long deleted runs may stay in the list, and a change of which lastUpdatedDateTime does not tell may be missed."""
+"""The most ticks between full listings. Until the next one, deleted runs and changes that lastUpdatedDateTime does not
+show stay unnoticed."""
 
 REFUSED_FOR: Final = 24 * 3600 * TICKS_PER_SECOND
-"""How long a service that refuses the filter is not asked for changes again."""
+"""How long only full listings follow after a service refused the filter (ticks)."""
 
 _NO_FILTER: Final = frozenset({400, 501})
-"""How a service says that it cannot filter by lastUpdatedDateTime."""
+"""The HTTP statuses of a service that cannot filter by lastUpdatedDateTime."""
 
 _OF_THE_MOMENT: Final = frozenset({401, 408, 429})
-"""The refusals that are none of what is asked for."""
+"""The 4xx statuses that are temporary and say nothing about the workflow."""
 
 MOST_NAMED: Final = 3
-"""Workflows that are named where not all of them can be read."""
+"""The most unread workflows that a message names."""
 
 MOST_NAME_CELLS: Final = 40
-"""The most cells of a name in such a sentence."""
+"""The most cells of a workflow's name in such a message."""
 
 
 class UnreadWorkflow(NamedTuple):
@@ -74,12 +75,12 @@ class UnreadWorkflow(NamedTuple):
 
     workflow_id: str
     name: str
-    """Its display name, or its id where it has none."""
+    """The display name, or the id if there is none."""
     fault: RuntuiError
 
     @property
     def short_name(self) -> str:
-        """The name, cut so that what is said of it stays in sight."""
+        """The name, shortened so that the rest of the message stays visible."""
         return fit_cells(visible(self.name), MOST_NAME_CELLS).rstrip()
 
     def __str__(self) -> str:
@@ -87,31 +88,31 @@ class UnreadWorkflow(NamedTuple):
 
     @property
     def words(self) -> str:
-        """What to say of a list that lacks its runs."""
+        """The message for a list without the runs of this workflow."""
         return f"The list is incomplete. {self}"
 
 
 class Progress(NamedTuple):
-    """What there is to say about the listing."""
+    """The state of the listing."""
 
     listing: bool = False
     paused: bool = False
     runs_read: int = 0
-    """Runs received by the listing under way, or by the last one."""
+    """Runs received by the current listing, or else by the last one."""
     finished_at: datetime | None = None
-    """When the last listing ended that read all it could (UTC)."""
+    """The end of the last listing that read anything (UTC)."""
     fault: RuntuiError | None = None
-    """Why the last listing broke off: trouble that each of its requests would meet."""
+    """Why the last listing stopped early: an error that every request would meet."""
     missing: tuple[UnreadWorkflow, ...] = ()
-    """The workflows that the last listing could not read, beside those it read."""
+    """The workflows that the last listing could not read."""
     waiting_until: datetime | None = None
-    """When the listing goes on (UTC), while it waits before it asks again."""
+    """When the listing sends its next request (UTC); None unless it waits before a retry."""
     waiting: str = ""
-    """`Wait.words` meanwhile."""
+    """Why it waits: `Wait.words`."""
 
     @property
     def complaint(self) -> RuntuiError | None:
-        """Why the list is incomplete; None when it is whole."""
+        """Why the list is incomplete; None if it is complete."""
         if self.fault is not None or not self.missing:
             return self.fault
         named = [missing.short_name for missing in self.missing[:MOST_NAMED]]
@@ -128,49 +129,49 @@ class RunLister(Protocol):
     """The part of the Graph client that a listing needs."""
 
     def workflows(self, *, pace: Pace) -> AsyncIterator[CollectionPage]:
-        """The pages of workflows."""
+        """Yield the pages of workflows."""
 
     def runs(self, workflow_id: str, *, changed_since: int | None = None, pace: Pace) -> AsyncIterator[CollectionPage]:
-        """The pages of one workflow's runs, or of those that changed since (ticks)."""
+        """Yield the pages of one workflow's runs: all of them, or those changed since a time (ticks)."""
 
 
 class UpToDate(NamedTuple):
-    """Runs that the store has as the service has them, each told once by a listing."""
+    """Runs that the store now holds as the service does. A listing announces each run once."""
 
     workflow_id: str
     rows: Sequence[int] | None
-    """Their row numbers; None: all runs that the store has of the workflow."""
+    """Their row numbers; None means all runs of the workflow in the store."""
 
 
 class _ListingOverError(Exception):
-    """Trouble that every other request of the listing would meet as well."""
+    """An error that every other request of the listing would meet as well."""
 
 
 @dataclass(slots=True)
 class _Listing:
-    """One listing under way, and what became of it."""
+    """The state and the result of one listing."""
 
     number: int
     backoff: Backoff
     names: Mapping[str, str] = field(default_factory=dict)
-    """The workflows: their names, by id."""
+    """The name of each workflow, by id."""
     now: int | None = None
-    """The service's clock (ticks) when no runs had been asked for yet; None: it does not tell."""
+    """The service's time (ticks) before any runs were requested; None if the service tells none."""
     known: KnownListings = field(default_factory=lambda: KnownListings({}, None))
     missing: list[UnreadWorkflow] = field(default_factory=list)
     fault: RuntuiError | None = None
     was_full: bool = False
-    """Whether all runs of some workflow were read."""
+    """True if the listing read all runs of at least one workflow."""
 
     @property
     def is_known(self) -> bool:
-        """Whether all there is was read, and the service can tell what changes from now on."""
+        """True if every workflow was read and the service can be asked for changes next time."""
         can_tell = self.now is not None and self.known.filter_refused is None
         return can_tell and not self.missing and self.fault is None
 
 
 class Refresh:
-    """Keeps the store as fresh as the interval says."""
+    """Updates the store from the service at a fixed interval, and on request."""
 
     def __init__(
         self, client: RunLister, store: Store, *, interval: float, longest_wait: float = LONGEST_PAGE_WAIT
@@ -180,40 +181,40 @@ class Refresh:
         self._store = store
         self._interval = interval
         self._asked = False
-        """Whether somebody asked for a listing since the last one began."""
+        """True if a listing was requested since the last one began."""
         self._full_asked = False
-        """Whether it is to be one in full."""
+        """True if the requested listing must be full."""
         self._nudge = asyncio.Event()
-        """Ends a rest early, so that it looks at what has changed."""
+        """Interrupts a rest, which then looks again whether a listing is due."""
         self._may_go_on = asyncio.Event()
         self._may_go_on.set()
         self._task: asyncio.Task[None] | None = None
         self._failures = 0
-        """How many listings in a row read nothing."""
+        """The number of listings in a row that read nothing."""
         self._last_page_at = 0.0
-        """In the loop's time, when the last page came."""
+        """The arrival of the last page, in the event loop's time."""
         self._next_is_short = False
-        """Whether the last listing read all runs of some workflow, and the next one asks for changes alone."""
+        """True if the last listing read all runs of some workflow but the next one requests only changes."""
         self.is_broken = False
-        """Whether nothing is listed any more, by a defect; `progress` has the fault."""
+        """True after a defect ended the listing for good; `progress` has the fault."""
         self.progress = Progress()
         self.changed: Announcer[Progress] = Announcer()
         self.up_to_date: Announcer[UpToDate] = Announcer()
-        """Told page by page where a workflow is read in full, and once its changes are read."""
+        """Announces each page of a workflow that is read in full, or once when its changes are read."""
 
     def start(self) -> None:
-        """List now, and go on listing."""
+        """Start to list at once and then at the interval, or continue after `hold`."""
         self._may_go_on.set()
         if self._task is None:
             self._task = asyncio.create_task(self._go_on(), name="refresh")
             self._task.add_done_callback(self._ended)
 
     def hold(self) -> None:
-        """Ask for no more runs until `start`: somebody waits for something else."""
+        """Request no more pages of runs until `start`, so that more urgent requests go first."""
         self._may_go_on.clear()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """Tell of a defect that ends the listing: a list that nobody reads any more must not look like one."""
+        """Report a defect that ended the listing: a list without updates must not look like a fresh one."""
         if task.cancelled() or (error := task.exception()) is None:
             return
         task.get_loop().call_exception_handler({"message": "the listing failed", "exception": error, "task": task})
@@ -222,31 +223,30 @@ class Refresh:
         self._say(listing=False, fault=RuntuiError("The runs are read no longer", what, "Start runtui again."))
 
     def now(self, *, full: bool = False) -> None:
-        """List at once, paused or not; during a listing: once more after it."""
+        """Request a listing at once, even in a pause; one under way is followed by another. `full` reads all runs."""
         self._asked = True
         self._full_asked = self._full_asked or full
         self._nudge.set()
 
     def doubt(self, workflow_id: str) -> None:
-        """Have the next listing read all runs of a workflow: one may have changed without saying so."""
+        """Make the next listing read all runs of a workflow: one may have changed without a new lastUpdatedDateTime."""
         self._store.doubted.add(workflow_id)
 
     def toggle_pause(self) -> None:
-        """Stop listing by the clock, or go on: at once when a listing is due."""
+        """Pause or resume auto-refresh; a listing that is due begins at once."""
         self._say(paused=not self.progress.paused)
         self._nudge.set()
 
     async def stop(self) -> None:
-        """End the listing under way, if any."""
+        """Cancel the periodic listing and wait for its end."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
             self._task = None
 
     async def list_once(self, *, full: bool = False, sorts: Collection[str] | None = None) -> None:
-        """Bring the store up to date, workflow by workflow; trouble ends up in `progress`, never raised. `full` reads
-        all runs, also where the changes would do; by the columns in `sorts` (None: all) the list is then sorted
-        quickly.
+        """Bring the store up to date, workflow by workflow. A RuntuiError is stored in `progress`, not raised. `full`
+        reads all runs even if the changes would do. Then the list sorts quickly by the columns in `sorts` (None: all).
         """
         full, self._full_asked = full or self._full_asked, False
         self._asked = False
@@ -256,7 +256,7 @@ class Refresh:
         listing = _Listing(self._store.next_listing(), Backoff(self._tell_wait, longest=self._longest_wait))
         try:
             await self._list_workflows(listing)
-            if listing.known.by_workflow:  # most of what is to be sorted is there
+            if listing.known.by_workflow:  # most runs are stored already, so sorting can begin
                 await asyncio.to_thread(self._store.complete_orders, sorts)
             if full:
                 self._store.doubted.update(listing.names)
@@ -283,7 +283,7 @@ class Refresh:
         )
 
     async def _list_workflows(self, listing: _Listing) -> None:
-        """Store the workflows, and nothing that is no longer one of them; note their names, and what is known."""
+        """Store the workflows, remove those that the service no longer has, and note names and known listings."""
         workflows: dict[str, dict[str, Any]] = {}
         async for page in self._client.workflows(pace=Pace(listing.backoff)):
             workflows |= {item["id"]: item for item in page.items}
@@ -295,7 +295,7 @@ class Refresh:
             listing.known = known_listings(db)
 
     async def _list_all_runs(self, listing: _Listing, failed_before: frozenset[str]) -> None:
-        """Some workflows at a time; trouble with one of them stops the others only when it concerns them as well."""
+        """List CONCURRENT_WORKFLOWS workflows at a time. An error stops the others only if it concerns them as well."""
         remaining = iter(listing.names)
 
         async def work() -> None:
@@ -314,10 +314,10 @@ class Refresh:
                 for _ in range(CONCURRENT_WORKFLOWS):
                     group.create_task(work())
         except* _ListingOverError:
-            pass  # its cause is the fault of the listing
+            pass  # `listing.fault` has its cause
 
     async def _list_runs(self, workflow_id: str, listing: _Listing, pace: Pace) -> None:
-        """Read the changes of a workflow, or all its runs: the next time if it refuses this time."""
+        """Read the changes of a workflow, or all its runs. If it refuses that, the next listing reads all runs."""
         is_doubted = workflow_id in self._store.doubted
         known = None if is_doubted else listing.known.by_workflow.get(storable(workflow_id))
         self._store.doubted.discard(workflow_id)
@@ -334,7 +334,7 @@ class Refresh:
             raise
 
     async def _read_all(self, workflow_id: str, listing: _Listing, pace: Pace) -> None:
-        """Store all runs of a workflow, and no others."""
+        """Store all runs of a workflow and remove those that it no longer has."""
         listing.was_full = True
         await self._read_pages(workflow_id, None, listing, pace)
         await asyncio.to_thread(self._store.finish_listing, workflow_id, listing.number)
@@ -344,7 +344,7 @@ class Refresh:
     async def _read_changes(
         self, workflow_id: str, known: KnownListing, since: int, listing: _Listing, pace: Pace
     ) -> None:
-        """Store the runs that changed; all of them where the service cannot tell which, which is remembered."""
+        """Store the changed runs. If the service refuses the filter, remember that and store all runs."""
         try:
             await self._read_pages(workflow_id, since, listing, pace)
         except GraphError as error:
@@ -355,7 +355,7 @@ class Refresh:
             await self._keep(put_filter_refused, listing.now)
             return
         self.up_to_date.announce(UpToDate(workflow_id, None))
-        # Kept in strides: where nothing changes, nothing is written.
+        # Written only once per OVERLAP, so that an idle listing writes nothing.
         if listing.now is not None and listing.now - known.as_of >= OVERLAP:
             await self._keep(put_listing, workflow_id, known._replace(as_of=listing.now))
 
@@ -367,11 +367,11 @@ class Refresh:
                     self.up_to_date.announce(UpToDate(workflow_id, rows))
             self._last_page_at = asyncio.get_running_loop().time()
             self._say(runs_read=self.progress.runs_read + len(page.items))
-            del page  # the next one is not to be read beside it
+            del page  # free its memory before the next page is read
             await self._may_go_on.wait()
 
     async def _keep(self, put: Callable[..., None], *what: Any) -> None:
-        """Keep something about listings for the next one."""
+        """Write a fact about this listing into the store, for the next one."""
 
         def work() -> None:
             with self._store.writing() as (db, _):
@@ -384,14 +384,14 @@ class Refresh:
         while True:
             began = loop.time()
             await self.list_once()
-            # Waiting for a workflow that fails, while all others are there, makes the rest no longer.
+            # The wait for one failing workflow must not lengthen the rest, hence the time until the last page.
             took = 0.0 if self._next_is_short else self._last_page_at - began
             rest = rest_seconds(self._interval, took, self._failures)
             _logger.info("next listing in %.0f s", rest)
             await self._rest_until(loop.time() + rest)
 
     async def _rest_until(self, due: float) -> None:
-        """Wait until a listing is asked for or due (in the loop's time); in a pause or without interval none is due."""
+        """Wait until a listing is requested or due (loop time). In a pause, or without an interval, none is due."""
         loop = asyncio.get_running_loop()
         while not self._asked:
             only_by_hand = self.progress.paused or not self._interval
@@ -411,11 +411,10 @@ class Refresh:
 
 
 def changes_since(known: KnownListing | None, now: int | None, refused: int | None) -> int | None:
-    """From when on the changes of a workflow make it complete; None: only a full listing does. All moments are of the
-    service's clock, in ticks.
+    """Return the time from which to request changes, or None if only a full listing makes the workflow complete.
 
-    `known` is how far its runs are known (None: not at all, or it is doubted), `now` the present where the service
-    tells it, `refused` when it refused to filter.
+    All times are ticks of the service's clock. `known` is how far the runs are known (None: not at all, or doubted).
+    `now` is None if the service tells no time. `refused` is when the service last refused the filter.
     """
     if known is None or now is None or (refused is not None and abs(now - refused) < REFUSED_FOR):
         return None
@@ -428,6 +427,6 @@ def _ticks(moment: datetime | None) -> int | None:
 
 
 def rest_seconds(interval: float, took: float, failures: int) -> float:
-    """Seconds to rest after a listing that `took` so long, the `failures`-th in a row that read nothing."""
+    """Return the seconds to rest after a listing that `took` seconds and ended `failures` failures in a row."""
     seconds = max(interval, took * LISTING_SHARE)
     return max(seconds, back_off(max(seconds, 1.0), failures)) if failures else seconds

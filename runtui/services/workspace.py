@@ -1,7 +1,7 @@
 """All services of one session on one Graph root, wired together.
 
-Invariant: opening a workspace opens the store, and nothing else; whatever more a session needs is loaded and built when
-it is first asked for, and what was never asked for has nothing to tell. All of it is built on the event loop.
+Invariant: opening a workspace opens the store and nothing else. Every other service is imported and built on the event
+loop at its first use. A property that only reports (`progress`, `unsettled`) builds none.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from runtui.services.writing.saves import SaveQueue
 
 LISTINGS: Final = frozenset({"list workflows", "list runs", "read results"})
-"""The purposes of the requests that come by the dozen."""
+"""The purposes of the most frequent requests."""
 
 JOURNAL_FILE: Final = "journal.db"
 
@@ -52,7 +52,7 @@ KEPT_EXCHANGES: Final = 200
 class Workspace:
     """The store, the wire, the listing, the reading of results and the write path of one session.
 
-    What asks the server can be had once `connect` was called.
+    Call `connect` before you use a service that sends requests.
     """
 
     root: str
@@ -61,7 +61,7 @@ class Workspace:
     def __init__(
         self, settings: Settings, store_file: Path, token: Callable[[], Awaitable[str]], *, wire: Wire | None = None
     ) -> None:
-        """Open the store, with `journal.db` beside it; a `wire` carries requests in place of the network."""
+        """Open the store; `journal.db` belongs in its folder. A `wire` carries the requests instead of the network."""
         self.settings = settings
         self._wire = wire
         self.foreground = Foreground()
@@ -69,33 +69,33 @@ class Workspace:
         self.store = Store(store_file, self.foreground)
         self._journal_file = store_file.with_name(JOURNAL_FILE)
         self._read_only_since: datetime | None = None
-        """When a person made it read-only (local time)."""
+        """When a person switched the session to read-only (local time); None if it is not switched."""
         self.exchanges: deque[Exchange] = deque(maxlen=KEPT_EXCHANGES)
         self.exchanged: Announcer[Exchange] = Announcer()
         self.progressed: Announcer[Progress] = Announcer()
-        """Of the listing."""
+        """Announces the state of the listing."""
         self._token = token
         self._ends = AsyncExitStack()
-        """Ends what was built, the newest first."""
+        """Closes the services that were built, the newest first."""
 
     @staticmethod
     def load() -> None:
-        """Import what reads the server, which takes longer than to build it: in a thread, while there is else to do."""
+        """Import the modules that read the server. It is slow, so call it in a thread at the start."""
         import runtui.graph.client
         import runtui.services.refresh  # noqa: F401
 
     async def load_triage(self) -> TriageMemory:
-        """Have `triage`, and with it what threads use as well: journal and drafts. It is loaded beside the loop."""
+        """Return `triage`, built with the journal and the drafts. The modules are imported in a thread."""
         if "triage" not in vars(self):
             for module in ("triage.memory", "drafts"):
                 await asyncio.to_thread(import_module, f"runtui.services.{module}")
         return self.triage
 
     def connect(self, root: str) -> None:
-        """Say which root is asked.
+        """Set the Graph root.
 
         Raises:
-            UsageError: when the root is none that may be used.
+            UsageError: the root may not be used.
         """
         self.root = parse_root(root)
 
@@ -126,7 +126,7 @@ class Workspace:
 
     @cached_property
     def refresh(self) -> Refresh:
-        """The listing."""
+        """The periodic listing of runs."""
         from runtui.services.refresh import Refresh
 
         refresh = Refresh(self.client, self.store, interval=self.settings.refresh_seconds)
@@ -136,12 +136,12 @@ class Workspace:
 
     @property
     def progress(self) -> Progress | None:
-        """How far the listing has come; None before it has begun."""
+        """The state of the listing; None before `refresh` is first used."""
         return self.refresh.progress if "refresh" in vars(self) else None
 
     @cached_property
     def triage(self) -> TriageMemory:
-        """What people remember of the runs."""
+        """What people noted about the runs: seen, handled, snoozed, notes."""
         from runtui.services.triage.memory import TriageMemory
 
         return TriageMemory(self.journal, self.store, self.root)
@@ -165,12 +165,12 @@ class Workspace:
         return saves
 
     def save_of(self, run_id: str) -> Save | None:
-        """The change of a run that is in progress."""
+        """Return the change to a run that is in progress; None if there is none."""
         return self.saves.of_run(run_id) if "saves" in vars(self) else None
 
     @property
     def active_saves(self) -> Sequence[Save]:
-        """The changes in progress, the oldest first."""
+        """The changes in progress, oldest first."""
         return self.saves.active() if "saves" in vars(self) else ()
 
     @cached_property
@@ -184,7 +184,7 @@ class Workspace:
 
     @property
     def unsettled(self) -> Mapping[str, Entry]:
-        """The changes whose outcome is not known, by the key of their run, as far as they were looked for."""
+        """The changes with an unknown outcome, by run key; empty before `reconciler` is first used."""
         return self.reconciler.unsettled if "reconciler" in vars(self) else {}
 
     @cached_property
@@ -197,17 +197,17 @@ class Workspace:
 
     @cached_property
     def journal(self) -> Journal:
-        """What was sent."""
+        """The record of every write."""
         from runtui.services.journal import Journal
 
         journal = Journal(self._journal_file, self.foreground)
-        # Drafts are read first, from the same file: what they found broken is the journal.
+        # Drafts open the same file first: if they found it broken, the journal was set aside.
         journal.set_aside = self.drafts.set_aside
         return journal
 
     @cached_property
     def drafts(self) -> Drafts:
-        """What was typed and not sent."""
+        """The changes that were typed but not sent."""
         from runtui.services.drafts import Drafts
 
         drafts = Drafts(self._journal_file)
@@ -215,12 +215,12 @@ class Workspace:
         return drafts
 
     def has_draft(self, run_id: str) -> bool:
-        """Whether a change of the run was typed and not sent, as far as drafts were read."""
+        """Return True if the run has a draft; False before `drafts` is first used."""
         return "drafts" in vars(self) and run_id in self.drafts
 
     @property
     def sign_in(self) -> SignIn | None:
-        """The sign-in behind the tokens; None for a token by hand."""
+        """The sign-in that supplies the tokens; None for a token that the user supplied."""
         if self.settings.sign_in is None:
             return None
         from runtui.auth.signin import SignIn
@@ -232,18 +232,18 @@ class Workspace:
         return self.settings.read_only or self._read_only_since is not None
 
     def why_read_only(self) -> str | None:
-        """Why changes are refused now, in a sentence; None when they are allowed."""
+        """Return in a sentence why changes are refused now; None if they are allowed."""
         if self.settings.read_only:
             return "Started read-only: start again with --write to allow changes."
         return f"Read-only since {self._read_only_since:%H:%M}." if self._read_only_since is not None else None
 
     def toggle_read_only(self) -> None:
-        """Refuse changes from now on, or allow them again; a session that was started read-only stays so."""
+        """Switch read-only on or off; a session started read-only stays read-only."""
         if not self.settings.read_only:
             self._read_only_since = datetime.now().astimezone() if self._read_only_since is None else None
 
     async def account(self) -> str:
-        """Whom the token names; empty where it does not, and without a token."""
+        """Return the account named in the token; empty if it names none or there is no token."""
         from runtui.auth.claims import read_claims
 
         try:
@@ -252,14 +252,14 @@ class Workspace:
             return ""
 
     def _keep(self, exchange: Exchange) -> None:
-        """Remember a request, but for listings that went well: they hold every run, and every result."""
+        """Keep a request for the Log tab, except successful listings: their bodies hold every run and result."""
         if exchange.purpose in LISTINGS and exchange.status == 200 and exchange.failure is None:
             return
         self.exchanges.appendleft(exchange)
         self.exchanged.announce(exchange)
 
     def _follow_save(self, save: Save) -> None:
-        """A draft that was written is gone; what was not written is kept; an unknown outcome is looked at again."""
+        """Drop the draft of a change that is done. For an unknown outcome, read the run back soon; else do nothing."""
         from runtui.domain.report import Outcome
 
         if save.outcome is Outcome.DONE and self.drafts.get(save.run_id) == save.operation:
@@ -269,7 +269,7 @@ class Workspace:
             self.refresh.doubt(save.operation.workflow_id)
 
     def _follow_entry(self, entry: Entry) -> None:
-        """A draft that turns out to have been written is gone too."""
+        """Drop the draft of a change that read-back proved done, if nothing else was typed since."""
         from runtui.domain.report import Outcome
 
         draft = self.drafts.get(entry.run_id)
@@ -279,8 +279,8 @@ class Workspace:
             self.drafts.drop(entry.run_id)
 
     async def close(self, *, is_over: bool = False) -> None:
-        """Stop listing and close what is open. Call `saves.drain()` first: saves still pending are abandoned. What
-        `is_over` is deleted next: it waits for no disk."""
+        """Stop the listing and close every service. Call `saves.drain()` first: saves still pending are abandoned. With
+        `is_over` the files are deleted next, so the logs are not written into them."""
         await self._ends.aclose()
         with logs_kept(self._store_file, self._journal_file, most=maxsize if is_over else MOST_KEPT_LOG):
             if "drafts" in vars(self):
@@ -291,34 +291,34 @@ class Workspace:
 
 
 WELL_BEHAVED: Final = "none"
-"""The name of the scenario in which everything works."""
+"""The name of the sandbox scenario without faults."""
 
 
 class SandboxControl(Protocol):
-    """The sandbox beside a demo."""
+    """Controls the sandbox behind a demo."""
 
     @property
     def scenarios(self) -> Mapping[str, str]:
-        """The name and the summary of each scenario, in the order in which they are shown."""
+        """The summary of each scenario by name, in display order."""
 
     @property
     def scenario(self) -> str:
-        """The name of the one in force."""
+        """The name of the current scenario."""
 
     @property
     def authority(self) -> str:
-        """Where the sandbox's own sign-in can be opened in a browser; empty where it has none."""
+        """The address of the sandbox's own sign-in page; empty if it has none."""
 
     async def use_scenario(self, name: str) -> None:
-        """Behave like this from the next request on; returns once that is so.
+        """Switch to a scenario; it applies to every request sent after this returns.
 
         Raises:
-            RuntuiError: there is no such scenario, or no sandbox any more.
+            RuntuiError: there is no such scenario, or the sandbox has ended.
         """
 
 
 def sandbox_badge(sandbox: SandboxControl | None) -> str:
-    """The word in the first line that says that this is a sandbox, and how it misbehaves."""
+    """Return the badge for the first line of the screen: "SANDBOX", with the name of a scenario that causes faults."""
     if sandbox is None or sandbox.scenario == WELL_BEHAVED:
         return "SANDBOX"
     return f"SANDBOX: {sandbox.scenario}"

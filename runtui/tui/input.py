@@ -1,17 +1,19 @@
-"""What a terminal sends, cut into characters, control sequences and pastes. It keeps no time and knows no Textual.
+"""The input lexer: splits the bytes of a terminal into characters, control sequences and pastes.
 
-Invariant: every byte that can arrive is taken, none raises, and what is held back is bounded. A control sequence is
-taken whole or not at all: no part of one comes out as typed characters, unless a person may have typed it (escape and
-then `[`). What was pasted does not come out as typed characters either, not even when the end of the paste is lost,
-nor when the terminal marks no pastes and it is long.
+It has no clock and imports no Textual.
 
-The grammar is that of ECMA-48 section 5.4 and of xterm's "Control Sequences", the keyboard protocol is kitty's
-(https://sw.kovidgoyal.net/kitty/keyboard-protocol/). Without that protocol the escape key sends the byte that a
-sequence begins with. What is decided here:
+Invariant: any bytes are accepted, none raises, and the buffer is bounded. A control sequence is taken whole or dropped:
+no part of one becomes typed characters, unless a person may have typed it (escape and then `[`). Pasted text never
+becomes typed characters either, even if the end of the paste is lost, or if it is long and the terminal marks no
+pastes.
 
-- Escape and then a character is two keys, also where they arrive in one packet, as tmux and SSH pass on what is typed
-  fast. Alt with a character is the same two bytes, and so the same two keys, but for the few in `_META_KEYS`.
-- Escape and then `[`, `]`, `O`, `P` or `_` may begin a sequence. After `ESCAPE_SECONDS` of silence they are keys.
+The grammar is that of ECMA-48 section 5.4 and of xterm's "Control Sequences"; the keyboard protocol is kitty's
+(https://sw.kovidgoyal.net/kitty/keyboard-protocol/). Without that protocol the escape key sends the first byte of a
+sequence. This file decides:
+
+- Escape and a character are two keys, even in one packet, since tmux and SSH join what is typed fast. Alt with a
+  character sends the same two bytes, so it is the same two keys, except for `_META_KEYS`.
+- Escape and `[`, `]`, `O`, `P` or `_` may start a sequence. After `ESCAPE_SECONDS` of silence they are keys.
 """
 
 from __future__ import annotations
@@ -25,29 +27,29 @@ from typing import Final
 from runtui.prelude.terminal import MOST_CELLS
 
 ESCAPE_SECONDS: Final = 0.1
-"""Seconds of silence after which the start of a sequence is taken for keys that a person pressed."""
+"""Seconds of silence after which the start of a sequence counts as typed keys."""
 SEQUENCE_SECONDS: Final = 1.0
-"""Seconds of silence after which a sequence that nobody can have typed is given up."""
+"""Seconds of silence after which an unfinished sequence that nobody can have typed is dropped."""
 PASTE_SECONDS: Final = 1.0
-"""Seconds of silence after which a paste without an end is handed on as far as it has come."""
+"""Seconds of silence after which a paste without an end is handed on as it is."""
 OVERDUE_SECONDS: Final = 5.0
-"""Seconds of silence after which the rest of such a paste is expected no longer."""
+"""Seconds of silence after which the rest of such a paste is no longer expected."""
 MOST_TYPED: Final = 1_000
-"""Characters that arrive at once from which on nobody typed them, and they are a paste: half a minute of a held key."""
+"""The number of characters in one read from which on they count as a paste; a held key takes half a minute for them."""
 MOST_PASTED: Final = 65_536
-"""Bytes of one paste that are kept; no field takes as many."""
+"""The most bytes of one paste to keep; no field takes as many."""
 
-_MOST_HELD: Final = 256  # bytes of an unfinished sequence; what follows is dropped as it comes
-_LONGEST: Final = 32  # characters; Textual's parser takes a longer sequence for keys
+_MOST_HELD: Final = 256  # bytes of an unfinished sequence; the rest is dropped
+_LONGEST: Final = 32  # characters; Textual's parser reads a longer sequence as keys
 
 _ESC: Final = b"\x1b"
 _PASTE_START: Final = b"\x1b[200~"
 _PASTE_END: Final = b"\x1b[201~"
 
 _META_KEYS: Final = rb"\x1b[bf\x7f\t]"
-"""Alt with left, right and backspace as macOS sends them, and shift+tab as the Linux console does."""
+"""Alt with left, right and backspace as macOS sends them, and shift+tab as the Linux console sends it."""
 _STRING: Final = rb"\x1b(?:\][0-9]+;|P[01]?[>!$+][|r]|_G)[^\x00-\x1f]*"
-"""The strings that terminals answer with, save their end: OSC; DCS of XTVERSION, DA3, DECRQSS and XTGETTCAP; APC."""
+"""Terminals' answers in strings, without their end: OSC; DCS of XTVERSION, DA3, DECRQSS and XTGETTCAP; APC."""
 _X10_BYTE: Final = rb"[\x00 -\xff]"
 
 _WHOLE: Final = re.compile(
@@ -61,7 +63,7 @@ _UNFINISHED: Final = re.compile(
     rb"|\x1b\[[ -?]*|\x1b\[M" + _X10_BYTE + rb"{0,2}|\x1bO[0-9;]*|\x1bP[01]?[>!$+]|" + _STRING + rb"\x1b?"
 )
 _BROKEN: Final = re.compile(rb"\x1b\[(?:[ -?]+|M" + _X10_BYTE + rb"{0,2})|\x1bO[0-9;]+|\x1bP[01]?[>!$+]|" + _STRING)
-"""What is left of a sequence where something that has no place in it follows, as another sequence does."""
+"""The start of a sequence that is broken off by something else, such as another sequence."""
 _NOT_TYPED: Final = re.compile(_WHOLE.pattern + rb"|" + _BROKEN.pattern)
 
 _C1: Final = re.compile("[\x80-\x9f]+")
@@ -77,21 +79,21 @@ _RELEASE: Final = "3"
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """Characters, each of which is a key."""
+    """Typed characters; each is a key."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class ControlSequence:
-    """One whole sequence of a form that a key, the mouse or the terminal itself may send."""
+    """One complete control sequence from a key, the mouse or the terminal itself."""
 
     code: str
 
 
 @dataclass(frozen=True, slots=True)
 class Pasted:
-    """Text that was pasted, or a part of it."""
+    """Pasted text, or a part of it."""
 
     text: str
 
@@ -100,17 +102,17 @@ Piece = Typed | ControlSequence | Pasted
 
 
 class InputLexer:
-    """Cuts what a terminal sends into pieces. Whoever reads the terminal also tells it of silence."""
+    """Splits the bytes of a terminal into pieces. The caller keeps the time and calls `silence`."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._held = b""
         self._paste: bytearray | None = None
-        self._is_overdue = False  # the paste has been handed on without its end
+        self._is_overdue = False  # the paste was handed on without its end
 
     @property
     def patience(self) -> float | None:
-        """Seconds without input after which to call `silence`; None: no call is needed."""
+        """Seconds without input after which to call `silence`; None if no call is needed."""
         if self._paste is not None:
             if self._is_overdue:
                 return ESCAPE_SECONDS if self._held else OVERDUE_SECONDS
@@ -127,7 +129,7 @@ class InputLexer:
             data = yield from (self._cut(data) if self._paste is None else self._cut_paste(data))
 
     def silence(self) -> Iterator[Piece]:
-        """No input came for `patience` seconds: decide what an unfinished sequence is."""
+        """Decide what an unfinished sequence or paste is, after `patience` seconds without input."""
         held, self._held = self._held, b""
         if self._paste is not None and not self._is_overdue:
             yield from self._hand_on()
@@ -138,7 +140,7 @@ class InputLexer:
             yield Typed(typed)
 
     def _cut(self, data: bytes) -> Generator[Piece, None, bytes]:
-        """Take one piece from the start of `data`. Returns the rest."""
+        """Yield the piece at the start of `data`; return the rest."""
         text, escape, _ = data.partition(_ESC)
         if typed := _C1.sub("", self._decoder.decode(text, final=bool(escape))):
             yield Typed(typed)
@@ -159,8 +161,8 @@ class InputLexer:
         return data[1:]
 
     def _cut_paste(self, data: bytes) -> Generator[Piece, None, bytes]:
-        """Take what was pasted from the start of `data`. Returns the rest, once the paste has ended."""
-        assert self._paste is not None  # noqa: S101 - whoever calls has looked
+        """Take pasted text from the start of `data`; return the rest once the paste has ended."""
+        assert self._paste is not None  # noqa: S101 - the caller has checked
         if self._is_overdue and not _may_be_pasted(data):
             self._paste = None
             return data
@@ -180,24 +182,24 @@ class InputLexer:
 
     def _hand_on(self) -> Iterator[Piece]:
         if self._paste:
-            # Some terminals end what they paste with NUL.
+            # Some terminals end a paste with NUL.
             yield Pasted(self._paste.decode("utf-8", "replace").replace("\x00", ""))
             self._paste.clear()
 
 
 def _is_flood(data: bytes) -> bool:
-    """Whether one read holds more characters than a person types, such as lines of a log with colours."""
+    """Return whether one read has more characters than a person types, such as log lines with colours."""
     return len(data) >= MOST_TYPED and _PASTE_START not in data and len(_NOT_TYPED.sub(b"", data)) >= MOST_TYPED
 
 
 def _typed_start(held: bytes) -> str:
-    """The keys that the start of a sequence may be; empty when nobody can have typed it."""
+    """Return the keys that the start of a sequence may be; empty if nobody can have typed it."""
     unfinished = _UNFINISHED.fullmatch(held)
     return (unfinished["typed"] or b"").decode("ascii") if unfinished else ""
 
 
 def _may_be_pasted(data: bytes) -> bool:
-    """Whether `data` may go on with a paste that stopped for a while, and is no key like escape or ctrl+q."""
+    """Return whether `data` may continue an overdue paste, and is no key such as escape or ctrl+q."""
     if data.startswith(_ESC):
         return data.startswith(_PASTE_END) or _PASTE_END.startswith(data)
     return data[0] >= 0x20 or data[:1] in b"\t\r\n"
@@ -207,7 +209,7 @@ def _accepted(code: str) -> str | None:
     """Return the sequence as Textual's parser accepts it; None to ignore it."""
     if code.startswith("\x1b[<"):
         mouse = _MOUSE.fullmatch(code)
-        # From 128 on stand buttons such as "back"; Textual would take them for the first three.
+        # Buttons from 128 on are such as "back"; Textual would read them as the first three.
         return code if mouse and int(mouse["button"]) < 128 else None
     if size := _SIZE.fullmatch(code):
         return _accepted_size(*map(int, size.groups()))
@@ -221,16 +223,16 @@ def _accepted_size(lines: int, columns: int, height: int, width: int) -> str | N
     if not (0 < lines <= MOST_CELLS and 0 < columns <= MOST_CELLS):
         return None
     if not (0 < height < 100_000 and 0 < width < 100_000):
-        height, width = lines, columns  # it knows no pixels, so it reports the mouse in cells
+        height, width = lines, columns  # a terminal without pixels reports the mouse in cells
     return f"\x1b[48;{lines};{columns};{height};{width}t"
 
 
 def _accepted_key(key: re.Match[str]) -> str | None:
-    """Return a key of kitty's protocol, or one of xterm's, without its alternatives and its kind of event."""
+    """Return a key of kitty's or xterm's protocol without alternate keys and event type; None to ignore it."""
     number, modifiers, text, end = key["code"], key["modifiers"] or "", key["text"] or "", key["end"]
     if key["event"] == _RELEASE or not _is_character(number or "1"):
         return None
-    if end == "R" and modifiers:  # where the cursor is, which nobody asked
+    if end == "R" and modifiers:  # a report of the cursor's place, which nobody requested
         return None
     if len(modifiers) > 3 or int(modifiers or 0) > _MOST_MODIFIERS:
         return None
@@ -240,5 +242,5 @@ def _accepted_key(key: re.Match[str]) -> str | None:
 
 
 def _is_character(number: str) -> bool:
-    """Whether a decimal number is that of a character in Unicode, save the surrogates."""
+    """Return whether a decimal number is a Unicode code point, but no surrogate."""
     return number != "" and len(number) <= 7 and int(number) <= 0x10FFFF and not 0xD800 <= int(number) <= 0xDFFF

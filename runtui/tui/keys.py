@@ -1,17 +1,16 @@
-"""Keys, pastes and the mouse, one after the other: the next is routed when the one before has taken effect.
+"""The input queue: routes each key, paste or mouse event only when the one before has taken effect.
 
-Textual routes a key to the widget that has the focus when the key arrives, while what the key before it caused (a focus
-that moves, a view that opens, rows that are counted) still stands in the queues of other widgets. Over SSH several keys
-arrive in one packet, so each of them would act on what the person did not see yet.
+Textual routes a key to the widget with the focus at its arrival. The effects of the key before (a focus that moves, a
+view that opens, rows that are counted) may still be in the queues of other widgets. Over SSH several keys arrive in one
+packet, so each would act on a state that the person has not seen.
 
-Invariant: the same keys lead to the same state, typed slowly or arriving at once, and none is routed before a screen
-stands. What the last of them led to is drawn when it has taken effect, in one frame. No key waits for the network or
-for a save: only for messages, for the layout, and for workers whose group says so (`awaited`). What never comes to rest
-is waited for once, for a limited time.
+Invariant: the same keys lead to the same state, whether typed slowly or arriving at once, and none is routed before a
+screen is mounted. The effect of the last one is drawn in one frame. Keys never wait for the network or a save, only for
+messages, the layout, and workers in an `awaited` group. A pump that never comes to rest delays keys once, for a limited
+time.
 
-What is used of Textual beyond its public interface, all of it here and held by `tests/unit/test_keys.py`: the queue
-of a message pump and whether it waits there, `App._registry`, `App._dom_ready`, what the animator and a screen still
-have to do.
+This file uses these private parts of Textual, pinned by `tests/unit/test_keys.py`: a message pump's queue and whether
+it waits there, `App._registry`, `App._dom_ready`, the pending work of the animator and of a screen.
 """
 
 from __future__ import annotations
@@ -33,54 +32,54 @@ from runtui.services.writing.foreground import Foreground
 from runtui.tui.output import DrawnOnce
 
 LOOKS_AT_ONCE: Final = 200
-"""How often it is looked without a pause whether the app is settled; most keys take fewer turns of the loop."""
+"""The number of checks, without a pause, whether the app has settled; most keys need fewer turns of the loop."""
 
 PAUSE_SECONDS: Final = 0.002
-"""The pause between two looks after that."""
+"""The pause between two later checks."""
 
 WATCH_SECONDS: Final = 0.004
-"""Between two looks on behalf of work that waits; most keys have taken effect by then."""
+"""The time between two checks for background work that waits; most keys have taken effect by then."""
 
 FRAME_SECONDS: Final = 1 / 30
-"""By then Textual has drawn what changed: it does so at most 60 times a second."""
+"""The time by which Textual has drawn a change; it draws at most 60 times a second."""
 
 MOST_LOOKS: Final = LOOKS_AT_ONCE + 2_500
-"""Looks after which keys go on without what has not come to rest: 5 s, and more where the machine is slow."""
+"""The number of checks after which keys no longer wait: 5 s, or more on a slow machine."""
 
 _AWAITED: Final = "keys wait for "
 
 
 TypedAhead = tuple[events.Event, ...]
-"""Events that nothing was done about yet, oldest first."""
+"""Events that were read but not routed, oldest first."""
 
 
 def awaited(group: str) -> str:
-    """Name a group of workers that the next key waits for.
+    """Return the name of a worker group that the next key waits for.
 
-    For local work that a key starts and the next key acts on, such as counting what a filter finds; never for the
+    Use it for local work that a key starts and the next key depends on, such as counting filtered rows; never for the
     network.
     """
     return f"{_AWAITED}{group}"
 
 
 def takes_key(focused: Widget | None, key: events.Key) -> bool:
-    """Whether a key is text to what has the focus."""
+    """Return whether the focused widget takes a key as text."""
     return focused is not None and focused.check_consume_key(key.key, key.character)
 
 
 def is_from_terminal(message: Message) -> TypeGuard[events.InputEvent | events.Paste]:
-    """Whether a message is a key, a paste or the mouse, on its way from the terminal to the app."""
+    """Return whether a message is a key, a paste or a mouse event that the app has not forwarded yet."""
     return isinstance(message, events.InputEvent | events.Paste) and not message.is_forwarded
 
 
 class KeyQueue:
-    """Holds what comes from the terminal, and routes it in order. All of it runs on the event loop.
+    """Queues the terminal's events and routes them in order. All of it runs on the event loop.
 
     Args:
-        app: Whose keys these are.
+        app: The app that gets the events.
         route: Hands one event to the app's own queue.
-        typed_ahead: Events that the screen before this one did not come to.
-        foreground: Told when all has taken effect, where work waits for that; None: there is no such work.
+        typed_ahead: Events that the previous app read but did not route.
+        foreground: Told when all events have taken effect, if background work waits for that; None without such work.
     """
 
     def __init__(
@@ -94,33 +93,33 @@ class KeyQueue:
         self._route = route
         self._foreground = foreground or Foreground()
         self._waiting: deque[events.Event | Callable[[], object]] = deque(typed_ahead)
-        """What is to be routed, and between that whom to tell how far it has come."""
+        """The events to route, and in between the callbacks of `call_when_routed`."""
         self._routed: events.Event | None = None
         self._routed_at = 0.0
         self._typing: Widget | None = None
-        """The widget that took the event routed last, where that was a letter."""
+        """The widget that took the last event, if that was a letter."""
         self.restless: set[object] = set()
-        """What did not come to rest in time; it is waited for again once it has."""
+        """The objects that did not settle in time; keys wait for one again once it has settled."""
         self._task: asyncio.Task[None] | None = None
         self._is_closed = False
         self._is_watched = False
-        """Whether it is looked again soon whether all has taken effect."""
+        """True while `_watch` is scheduled."""
         self._busy: object = None
-        """What was found busy by the look before: as long as it is, there is no need to look at all the others."""
+        """The object that the last check found busy; while it is, the others need no check."""
 
     def __len__(self) -> int:
-        """How many events are not routed yet."""
+        """Return the number of events that are not routed yet."""
         return sum(not callable(waiting) for waiting in self._waiting)
 
     def put(self, event: events.Event) -> None:
-        """Take an event in; it is routed at once where nothing stands before it."""
+        """Queue an event; it is routed at once if nothing is before it."""
         self._waiting.append(event)
         self.start()
 
     def call_when_routed(self, call: Callable[[], object]) -> None:
-        """Call when everything taken in so far is routed, or when nothing more will be.
+        """Call `call` when all events queued so far are routed, or at `close`.
 
-        Whoever reads the terminal waits for that, and so this queue stays short.
+        The input thread waits for that, which keeps this queue short.
         """
         self._waiting.append(call)
         if self._is_closed:
@@ -128,14 +127,14 @@ class KeyQueue:
         self.start()
 
     async def settled(self) -> None:
-        """Wait until everything taken in has taken effect."""
+        """Wait until all queued events have taken effect."""
         while self._task is not None and not self._task.done():
             await asyncio.wait([self._task])
         await self._settled(self._outstanding)
 
     async def rest(self) -> None:
-        """Wait until everything taken in has taken effect, and is drawn."""
-        while TAKEOVER.is_ahead:  # noqa: ASYNC110 - whoever draws it at last is part of Textual
+        """Wait until all queued events have taken effect and are drawn."""
+        while TAKEOVER.is_ahead:  # noqa: ASYNC110 - the driver ends it without an event to wait for
             await asyncio.sleep(FRAME_SECONDS)
         while True:
             await self.settled()
@@ -144,12 +143,12 @@ class KeyQueue:
             await asyncio.sleep(due)
 
     def start(self) -> None:
-        """Begin to route what waits."""
+        """Start to route the queued events."""
         if self._waiting and not self._is_closed and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._route_all(), name="route keys")
 
     def close(self) -> TypedAhead:
-        """Route nothing more; what is not routed."""
+        """Stop routing; return the events that are not routed."""
         self._is_closed = True
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
@@ -184,7 +183,7 @@ class KeyQueue:
             asyncio.get_running_loop().call_later(WATCH_SECONDS, self._watch)
 
     async def _draw(self) -> None:
-        """Draw what an event led to as soon as nothing more follows from it; what takes longer, the screen draws."""
+        """Draw the effect of an event as soon as it is complete; if that takes long, leave it to the screen's clock."""
         last: object = None
         for _ in range(LOOKS_AT_ONCE):
             await asyncio.sleep(0)
@@ -199,7 +198,7 @@ class KeyQueue:
                 return
 
     def _watch(self) -> None:
-        """Tell once all has taken effect, for as long as work waits for that."""
+        """Tell `foreground` once all events have taken effect; check again while work waits for that."""
         if not self._is_closed and not self._waiting and not _is_busy(self._busy):
             self._busy = next(iter(self._outstanding() - self.restless), None)
             if self._busy is None:
@@ -210,11 +209,11 @@ class KeyQueue:
 
     async def _ready_for(self, event: events.Event) -> None:
         """Wait until an event can be routed."""
-        while not self._stands():  # noqa: ASYNC110 - Textual tells of it only those who are part of it
+        while not self._stands():  # noqa: ASYNC110 - Textual has no public event for it
             await asyncio.sleep(PAUSE_SECONDS)
         typing = self._typing
         if typing is not None and isinstance(event, events.Key) and event.is_printable:
-            # Whatever a letter causes, the next one belongs into the same input.
+            # The next letter goes into the same input, whatever else this one causes.
             await self._settled(lambda: _busy((self._app, typing)))
             if self._app.focused is typing:
                 return
@@ -222,17 +221,17 @@ class KeyQueue:
             await self._settled(self._outstanding)
 
     def _goes_on(self, event: events.Event) -> bool:
-        """Whether an event of the mouse only goes on with the one before: a move, or the next notch of the wheel."""
+        """Return whether a mouse event continues the one before: a move, or the next notch of the wheel."""
         is_wheel = isinstance(event, events.MouseScrollUp | events.MouseScrollDown)
         return isinstance(event, events.MouseMove) or (is_wheel and type(event) is type(self._routed))
 
     def _stands(self) -> bool:
-        """Whether there is a screen with all its widgets, laid out once."""
+        """Return whether the screen in front is mounted with all its widgets."""
         app = self._app
         return app._dom_ready and bool(app.screen_stack) and app.screen.is_mounted
 
     async def _settled(self, outstanding: Callable[[], set[object]]) -> None:
-        """Wait until nothing is outstanding, or for the longest time that it may take."""
+        """Wait until nothing is outstanding, at most MOST_LOOKS checks."""
         last: object = None
         for look in range(MOST_LOOKS):
             if self._is_closed:
@@ -242,7 +241,7 @@ class KeyQueue:
                 self.restless &= found
                 if not (busy := found - self.restless):
                     return
-                last = next(iter(busy))  # while it is busy, there is no need to look at all the others
+                last = next(iter(busy))  # while this one is busy, the others need no check
                 if len(busy) == 1 and isinstance(last, DrawnOnce) and not _is_busy(last):
                     last.prepare_frame()
             await asyncio.sleep(0 if look < LOOKS_AT_ONCE else PAUSE_SECONDS)
@@ -252,7 +251,7 @@ class KeyQueue:
         return _busy([self._app, *self._app._registry])
 
     def _outstanding(self) -> set[object]:
-        """What still follows from earlier events: busy pumps, awaited workers, a scroll or a layout that is due."""
+        """Return what earlier events still cause: busy pumps, awaited workers, a pending scroll or layout."""
         app, found = self._app, self._busy_pumps()
         found |= {worker for worker in app.workers if _is_awaited(worker.group) and not worker.is_finished}
         if app.animator._animations:
@@ -267,16 +266,16 @@ def _is_awaited(group: str) -> bool:
 
 
 def _is_due(screen: Any) -> bool:
-    """Whether a screen has something to lay out, or to call once it has."""
+    """Return whether a screen has a pending layout, scroll or callback."""
     return screen._layout_required or screen._scroll_required or bool(screen._callbacks)
 
 
 def _busy(pumps: Iterable[Any]) -> set[object]:
-    """Those of some message pumps that handle a message, or have one.
+    """Return the message pumps that are handling a message or have one queued.
 
-    One that is still being mounted is left out: whatever waits for it is busy itself.
+    A pump that is still being mounted is left out: its parent is busy meanwhile.
     """
-    # One expression without calls: each key asks it of all pumps, more than once.
+    # One expression without calls, since it runs for all pumps several times per key.
     return {
         pump
         for pump in pumps

@@ -1,7 +1,7 @@
-"""What can be listed, each declared once: its rows, columns, id, filter and words for an empty list.
+"""Resources: the columns, id, filter and words of everything that can be listed.
 
-Invariant: a table, a filter bar and a title know a list by its `Resource` alone. What one place alone lists is declared
-where that place is.
+Invariant: a table, a filter bar and a title know a list through its `Resource` alone. A resource that only one view
+lists is declared beside that view.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from runtui.domain.triage.standing import Standing, standing
 from runtui.tui.filtering import RUN_FIELDS, FieldHelp, cell_fields, cell_filter, cell_filter_help
 
 RowId = TypeVar("RowId", bound=str | int)
-"""What identifies a row: the id of a run, the number of an entry."""
+"""The id of a row, such as a run's id or a journal entry's number."""
 
 _Row_co = TypeVar("_Row_co", covariant=True)
 _RowId_contra = TypeVar("_RowId_contra", contravariant=True)
 
 
 class Rows(Protocol[_Row_co, _RowId_contra]):
-    """Rows in their order, wherever they are: the store, or what was read of a file."""
+    """Ordered rows, in the store or in memory."""
 
     def count(self) -> int:
-        """How many rows there are."""
+        """Return the number of rows."""
 
     def window(self, start: int, count: int, /) -> Sequence[_Row_co]:
-        """The rows from line `start`, at most `count`."""
+        """Return at most `count` rows from line `start` on."""
 
     def position(self, row_id: _RowId_contra, /) -> int | None:
-        """The line of a row, counted from 0; None when it is not among them."""
+        """Return the line of a row, counted from 0; None if it is not among the rows."""
 
 
 class RowFlag(NamedTuple):
-    """What stands before a row: one cell, and the words for it."""
+    """The sign before a row: one cell, and its meaning."""
 
     sign: str
     words: str
@@ -56,19 +56,19 @@ SNOOZED: Final = RowFlag("z", "snoozed")
 NOTED: Final = RowFlag("¶", "has a note")
 
 ROW_FLAGS: Final = (SAVING, OUTCOME_UNKNOWN, DRAFT_KEPT, WATCHED, MARKED, BACK, HANDLED, SNOOZED, NOTED)
-"""All flags; of several that fit a row the first is shown."""
+"""All flags; if several fit a row, the first is shown."""
 
 UNDER_A_MARK: Final = frozenset(ROW_FLAGS[ROW_FLAGS.index(MARKED) + 1 :])
-"""What a mark hides."""
+"""The flags that a mark hides."""
 
 
 READING: Final = "Reading…"
-"""Said in the place of rows while they are read: until then nobody knows how many there are."""
+"""Shown instead of rows while they are being read and their number is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadRows(Generic[RowT, RowId]):
-    """Rows that were read already."""
+    """Rows in memory."""
 
     rows: Sequence[RowT]
     id_of: Callable[[RowT], RowId]
@@ -84,7 +84,7 @@ class ReadRows(Generic[RowT, RowId]):
 
 
 class Resource(NamedTuple, Generic[RowT, RowId]):
-    """One kind of rows, as every list of them shows it."""
+    """One kind of rows, declared once for every list of them."""
 
     title: str
     columns: tuple[Column[RowT], ...]
@@ -92,13 +92,13 @@ class Resource(NamedTuple, Generic[RowT, RowId]):
     filter_help: str
     """The filter language in one line."""
     read_filter: Callable[[str], object]
-    """What a filter text means now; raises RuntuiError."""
+    """Parses a filter, with relative times counted from now; raises RuntuiError if it is invalid."""
     empty: str
-    """Said where there is nothing to list."""
+    """The words for an empty list."""
     nothing_found: str
-    """Said where the filter finds nothing."""
+    """The words for a filter that finds nothing."""
     fields: tuple[FieldHelp, ...] = ()
-    """What the filter box offers while a filter is typed."""
+    """The fields that the filter box completes."""
 
     @property
     def by_key(self) -> dict[str, Column[RowT]]:
@@ -108,7 +108,7 @@ class Resource(NamedTuple, Generic[RowT, RowId]):
 def in_memory(
     title: str, one: str, columns: tuple[Column[RowT], ...], id_of: Callable[[RowT], RowId], empty: str
 ) -> Resource[RowT, RowId]:
-    """Rows that were read already: what a filter looks at is their cells; `one` is what one of them is called."""
+    """Return a resource of rows in memory, whose cells a filter searches; `one` is the word for one row."""
     return Resource(
         title=title,
         columns=columns,
@@ -122,10 +122,10 @@ def in_memory(
 
 
 def run_filter(text: str) -> Filter | None:
-    """What a filter of runs means now; None when it is empty.
+    """Parse a filter of runs, with relative times counted from now; None if it is empty.
 
     Raises:
-        FilterError: where and why it cannot be understood.
+        FilterError: It is invalid; the error has the place and the reason.
     """
     return parse_filter(text, now_ticks())
 
@@ -143,7 +143,7 @@ RUNS: Final[Resource[RunRow, str]] = Resource(
 
 
 def triage_flag(row: RunRow) -> RowFlag | None:
-    """What a person did about a run; None where that is nothing that a list tells."""
+    """Return the flag of a run's triage: back, handled, snoozed or noted; None without any."""
     signs: dict[Standing, RowFlag] = {"back": BACK, "handled": HANDLED, "snoozed": SNOOZED}
     if row.triage is None:
         return None

@@ -1,8 +1,8 @@
-"""What to send so that a terminal shows one frame after another: the pure half of `output.py`.
+"""The difference between two frames, as terminal output: the pure half of `output.py`.
 
-Invariant: a terminal that shows `shown` shows `wanted` after what `paint` returns, whatever either holds. The pen is
-the terminal's default between frames, so nothing that others write there is coloured by us. Only what every terminal
-since the VT102 knows is used: no erasing in a colour, no repeating, scrolling by deleting and inserting lines.
+Invariant: a terminal that shows `shown` shows `wanted` after the output of `paint`, for any two frames. Between frames
+the pen is the terminal's default, so it colours no other program's output. Every sequence is known since the VT102: no
+erasing in a colour, no repeating; scrolling deletes and inserts lines.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rich.cells import cell_len, split_graphemes
 
 
 class Pen(NamedTuple):
-    """How a cell is drawn, in SGR parameters (ECMA-48, 8.3.117)."""
+    """The style of a cell, in SGR parameters (ECMA-48, 8.3.117)."""
 
     foreground: str = ""
     """Such as `38;2;255;0;0` or `31`; empty for the terminal's default."""
@@ -33,7 +33,7 @@ Cell = tuple[str, Pen]
 """One grapheme and its pen. The second cell of a wide grapheme holds an empty string and the same pen."""
 Row = list[Cell]
 Changes = Mapping[int, Sequence[int]]
-"""For each line that differs: the columns that do, in order; never empty."""
+"""Line -> its columns that differ, in order and never empty; only lines that differ."""
 
 DEFAULT_PEN: Final = Pen()
 BLANK: Final[Cell] = (" ", DEFAULT_PEN)
@@ -46,18 +46,18 @@ _ATTRIBUTE_OFF: Final[Mapping[str, str]] = {
 _SEEN_ON_BLANKS: Final = frozenset({"4", "7", "9", "21", "51", "52", "53"})
 _CONTROLS: Final = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)])
 _WIDE_EVERYWHERE: Final = (("\u1100", "\u115f"), ("\u2e80", "\uffdc"), ("\U00020000", "\U0003fffd"))
-"""The wide letters of East Asia. On the width of emoji, flags and joined graphemes terminals disagree."""
+"""The ranges of wide East Asian letters. Terminals disagree on the width of emoji, flags and joined graphemes."""
 _FIRST_EMOJI: Final = "\U0001f000"
 _LAST_EMOJI: Final = "\U0001ffff"
 _FEWEST_LINES_TO_SCROLL: Final = 3
 _LONGEST_GAP: Final = len("\x1b[4C")
-"""Cells: to pass over more of them is shorter than to write them once more."""
+"""The most unchanged cells to write again; to move the cursor past more of them is shorter."""
 _ERASE: Final = "\x1b[K"
 
 
 @lru_cache(maxsize=4096)
 def blank_pen(pen: Pen) -> Pen:
-    """Reduce `pen` to what a space shows of it."""
+    """Reduce `pen` to the parts that are visible on a space."""
     if pen.link or pen.attributes & _SEEN_ON_BLANKS:
         return pen
     return Pen(background=pen.background)
@@ -70,9 +70,9 @@ def _is_narrow(character: str) -> bool:
 
 @lru_cache(maxsize=512)
 def cells(text: str, pen: Pen) -> tuple[Cell, ...]:
-    """Return the cells that `text` fills; characters that act on a terminal fill none.
+    """Return the cells that `text` fills; control characters fill none.
 
-    About one screen of texts is kept: they take 64 bytes a cell, and a clock on the screen makes new ones all the time.
+    The cache holds about one screen of texts: a cell takes 64 bytes, and a clock on the screen makes new ones.
     """
     blank = (" ", blank_pen(pen))
     if (text.isascii() and text.isprintable()) or all(map(_is_narrow, text)):
@@ -107,12 +107,12 @@ def _from_reset(pen: Pen) -> str:
 
 
 def _difference(before: Pen, after: Pen) -> str | None:
-    """Return the parameters that differ, or None where an attribute cannot be put out alone."""
+    """Return the parameters that differ; None if an attribute cannot be turned off alone."""
     gone = before.attributes - after.attributes
     if not gone <= _ATTRIBUTE_OFF.keys():
         return None
     off = {_ATTRIBUTE_OFF[attribute] for attribute in gone}
-    # 22 puts out both bold and faint: what stays of the two is set again.
+    # 22 turns off both bold and faint, so the one that stays is set again.
     on = {one for one in after.attributes if one not in before.attributes or _ATTRIBUTE_OFF.get(one) in off}
     parameters = [*sorted(off), *sorted(on)]
     if before.foreground != after.foreground:
@@ -123,8 +123,8 @@ def _difference(before: Pen, after: Pen) -> str | None:
 
 
 def cursor_to(y: int, x: int, at_y: int | None, at_x: int | None) -> str:
-    """The shortest sequence that brings the cursor to line `y` and column `x`, counted from 0, from where it is, as far
-    as anybody knows.
+    """Return the shortest sequence that moves the cursor to line `y` and column `x` (from 0) from line `at_y` and
+    column `at_x`, which are None if unknown.
     """
     if (y, x) == (at_y, at_x):
         return ""
@@ -143,29 +143,29 @@ def cursor_to(y: int, x: int, at_y: int | None, at_x: int | None) -> str:
 
 
 class Scroll(NamedTuple):
-    """Lines `top` to `bottom` (exclusive) that move up by `lines`, or down where that is negative."""
+    """Moves lines `top` to `bottom` (exclusive) up by `lines`, or down if that is negative."""
 
     top: int
     bottom: int
     lines: int
 
     def apply(self, rows: Sequence[Row]) -> list[Row]:
-        """Return what `rows` look like afterwards."""
+        """Return `rows` after the scroll."""
         band = list(rows[self.top : self.bottom])
         new = [[BLANK] * len(rows[0]) for _ in range(abs(self.lines))]
         moved = band[self.lines :] + new if self.lines > 0 else new + band[: self.lines]
         return [*rows[: self.top], *moved, *rows[self.bottom :]]
 
     def sequence(self) -> str:
-        """Return the sequence that scrolls a terminal; where it leaves the cursor is undefined."""
+        """Return the sequence that scrolls a terminal; afterwards the cursor's place is undefined."""
         lines = f"{abs(self.lines) if abs(self.lines) > 1 else ''}{'M' if self.lines > 0 else 'L'}"
         return f"\x1b[{self.top + 1};{self.bottom}r\x1b[{self.top + 1}H\x1b[{lines}\x1b[r"
 
 
 def find_scroll(shown: Sequence[Row], wanted: Sequence[Row], changes: Changes) -> Scroll | None:
-    """Find the block of lines that moved, if one did: the shift that most changed lines agree on.
+    """Return the block of lines that moved, by the most frequent shift of changed lines; None if none did.
 
-    Lines are compared by the text in the columns that changed, so a panel beside a moving list does not hide the move.
+    Only text in the changed columns is compared, so a panel beside a moving list does not hide the move.
     """
     if len(changes) < _FEWEST_LINES_TO_SCROLL:
         return None
@@ -197,16 +197,16 @@ def _text(row: Iterable[Cell]) -> str:
 
 
 def _is_doubtful(text: str, after: str) -> bool:
-    """Whether terminals disagree on how many cells `text` fills; `after` is the text of the next cell."""
+    """Return whether terminals disagree on the width of `text`; `after` is the text of the next cell."""
     if len(text) > 1 or _FIRST_EMOJI <= text <= _LAST_EMOJI:
         return True
     return not after and not any(first <= text <= last for first, last in _WIDE_EVERYWHERE)
 
 
 def _ends_of_doubtful(row: Row) -> set[int]:
-    """Return the columns at which nobody knows where a terminal is: after each sequence of doubtful graphemes.
+    """Return the columns after doubtful graphemes, at which the terminal's cursor is uncertain.
 
-    Within a sequence nothing is sent between: two letters that make a flag are to meet.
+    A sequence of them has only one, at its end: it is sent in one piece, since two letters may form a flag.
     """
     texts = [text for text, _ in row]
     joined = "".join(texts)
@@ -218,7 +218,7 @@ def _ends_of_doubtful(row: Row) -> set[int]:
 
 
 def _runs(changed: Sequence[int], breaks: set[int]) -> Iterator[tuple[int, int]]:
-    """Return the start and the end (exclusive) of each run of neighbours; a run ends at a break too."""
+    """Yield the start and end (exclusive) of each run of adjacent columns; a run also ends at a break."""
     start = end = changed[0]
     for x in changed:
         if x != end or x in breaks:
@@ -230,7 +230,7 @@ def _runs(changed: Sequence[int], breaks: set[int]) -> Iterator[tuple[int, int]]
 
 
 class _Encoder:
-    """Collects what is sent for one frame, and knows where cursor and pen are then."""
+    """Collects the output of one frame and tracks the cursor and the pen."""
 
     def __init__(self) -> None:
         self.sent: list[str] = []
@@ -251,7 +251,7 @@ class _Encoder:
         """Send the cells of line `y` that `changed` names."""
         breaks = _ends_of_doubtful(new)
         if breaks or _ends_of_doubtful(old):
-            # Where a terminal counts differently everything to the right may be displaced: all of it is sent again.
+            # A terminal may count the cells differently and shift all to the right of them, so send all that again.
             changed = range(changed[0], len(new))
         text_end = len(new)
         while text_end and new[text_end - 1] == BLANK:
@@ -262,7 +262,7 @@ class _Encoder:
             for start, end in _runs(changed[:tail] if can_erase else changed, breaks):
                 self._reach(y, start, new)
                 self._write(new[start:end])
-                # In the last column a terminal waits for the next character to wrap: nobody agrees on where it is.
+                # After the last column, terminals disagree on the cursor's place until the next character wraps.
                 self.x = None if end in breaks or end >= len(new) else end
         if can_erase:
             self._reach(y, changed[tail], new)
@@ -272,17 +272,17 @@ class _Encoder:
     def _write(self, run: Row) -> None:
         append = self.sent.append
         for text, pen in run:
-            # Pens are cached, so nearly always it is the very same one: asking that first is what makes this fast.
+            # Pens are cached, so the fast identity test nearly always succeeds.
             if pen is not self.pen and not self._fits(text, pen):
                 self.take(pen)
             append(text)
 
     def _fits(self, text: str, pen: Pen) -> bool:
-        """Whether the pen in use draws `text` as `pen` would: of a space only some of a pen is seen."""
+        """Return whether the current pen draws `text` as `pen` would; a space shows only some of a pen."""
         return pen == self.pen or (text == " " and pen == self._blank)
 
     def _reach(self, y: int, x: int, row: Row) -> None:
-        """Go to a cell of `row`: by writing what is between once more where that is shorter."""
+        """Move to a cell of `row`, by writing the cells in between again if that is shorter."""
         if self.y == y and self.x is not None and 0 < x - self.x <= _LONGEST_GAP:
             between = row[self.x : x]
             is_short = len(_text(between).encode()) <= len(cursor_to(y, x, y, self.x))
@@ -310,7 +310,7 @@ def _cells_in(changes: Changes) -> int:
 
 
 class ScreenDiff:
-    """What a terminal shows, and what it is to show."""
+    """The cells that a terminal shows, and those that it is to show."""
 
     def __init__(self, width: int, height: int) -> None:
         self.width = width
@@ -321,7 +321,7 @@ class ScreenDiff:
         self.forget()
 
     def forget(self) -> None:
-        """Treat every cell as unknown: the next frame is sent whole."""
+        """Treat every cell as unknown, so that the next frame is sent whole."""
         self._shown = [[UNKNOWN] * self.width for _ in range(self.height)]
         self._cursor = None
 
@@ -340,8 +340,8 @@ class ScreenDiff:
             row[end - 1] = (" ", blank_pen(row[end - 1][1]))
 
     def paint(self, cursor: tuple[int, int]) -> str:
-        """What brings the terminal to the wanted screen, which then counts as shown, with its cursor at a line and
-        column, counted from 0.
+        """Return the output that makes the terminal show the wanted cells, with its cursor at a line and column counted
+        from 0. The wanted cells then count as shown.
         """
         shown, wanted = self._shown, self.wanted
         changes = _changes(shown, wanted)

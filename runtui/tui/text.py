@@ -1,8 +1,8 @@
-"""The one way foreign text becomes something Textual draws.
+"""The one way from foreign text to text that Textual draws.
 
-Invariant: no string that came from a server, a file or the keyboard is ever parsed as markup, and none reaches
-the terminal with a character that acts on it. Two walls: `content`/`plain`/`fit`/`middle` show such characters
-as visible marks; `ControlFilter` removes whatever got past them from every segment about to be painted.
+Invariant: no string from a server, a file or the keyboard is parsed as markup, and none reaches the terminal with a
+control character. There are two defences: `content`, `plain`, `fit` and `middle` replace control characters by visible
+marks; `ControlFilter` removes any others from every segment before it is painted.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _REPLACEMENT: Final = "\ufffd"
 
 
 def plain(text: object, *, newlines: bool = False) -> str:
-    """`text` as a safe string, for the places that take a `str` literally: Input values, `notify(markup=False)`."""
+    """Return `text` as a safe string, for an API that takes a `str` literally, such as an Input's value."""
     return visible(text, newlines=newlines)
 
 
 def content(text: object, style: Style | str = "", *, newlines: bool = False) -> Content:
-    """`text` as Textual content: never parsed as markup, every character shown, in `style` throughout."""
+    """Return `text` as Textual content in one style: never parsed as markup, with every character visible."""
     return Content.styled(visible(text, newlines=newlines), style)
 
 
 def highlighted(matcher: Matcher, text: object) -> Content:
-    """`text` with the characters that match marked: `Matcher.highlight`, which parses markup, done literally."""
+    """Return `text` with the matching characters marked, like `Matcher.highlight`, which would parse markup."""
     shown = content(text)
     _, offsets = matcher.fuzzy_search.match(matcher.query, shown.plain)
     for offset in offsets:
@@ -47,7 +47,7 @@ def highlighted(matcher: Matcher, text: object) -> Content:
 
 
 def fit(text: object, width: int, *, align: Literal["left", "right"] = "left") -> str:
-    """Show `text` in exactly `width` cells: padded with spaces, or cut with an ellipsis at the end."""
+    """Return `text` in exactly `width` cells: padded with spaces, or cut with an ellipsis at the end."""
     shown = visible(text)
     room = width - cell_len(shown)
     if room < 0:
@@ -79,16 +79,16 @@ def _last_cells(text: str, width: int) -> str:
 
 
 class ControlFilter(LineFilter):
-    """The second wall: what acts on a terminal leaves no segment, whichever widget drew it.
+    """The second defence: removes control characters from every segment, whichever widget drew it.
 
-    The width of a segment never changes, so a layout holds even when this wall was needed.
+    The width of a segment never changes, so the layout stays right.
     """
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:  # noqa: ARG002
-        """Return `segments` with unsafe characters, hostile links and terminal commands taken out."""
+        """Return `segments` without unsafe characters, unsafe links and terminal commands."""
         if all(_is_harmless(segment) for segment in segments):
             return segments
-        # A strip is drawn cell by cell: a cursor command inside it is never meant.
+        # A strip is drawn cell by cell, so a cursor command inside it is always wrong.
         return [_harmless(segment) for segment in segments if not segment.control]
 
 
@@ -96,7 +96,7 @@ CONTROL_FILTER: Final = ControlFilter()
 
 
 class AllFilters(LineFilter):
-    """Several filters, one after the other, as one: Textual keeps a line for each that it has passed."""
+    """Several filters as one, so that Textual caches a line once and not once per filter."""
 
     def __init__(self, filters: Sequence[LineFilter]) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ class AllFilters(LineFilter):
 
 @cache
 def as_one_filter(*filters: LineFilter) -> LineFilter:
-    """The filters as one, the same each time: Textual finds what it has kept by the filter."""
+    """Combine filters into one; return the same object for the same filters, since Textual's cache is keyed by it."""
     return AllFilters(filters)
 
 
@@ -135,23 +135,23 @@ def _is_safe(text: str) -> bool:
 
 
 def _without_unsafe(text: str) -> str:
-    """Return `text` in the same number of cells: what took none is gone, what took some is U+FFFD."""
+    """Return `text` in the same number of cells: unsafe characters are removed or, if they have width, U+FFFD."""
     replaced = UNSAFE.sub(lambda match: _REPLACEMENT * cell_len(match[0]), text)
     return set_cell_size(replaced, cell_len(text))
 
 
 _BEFORE_THE_VALUE: Final = re.compile(r" *(?:[·→] |\w+(?: \w+)? {2,}(?=\S))?")
-"""The blanks before a fact, and its bullet or its label, which two blanks follow."""
+"""The blanks before a fact, and its bullet, or its label and the two or more blanks after that."""
 _BLANKS: Final = r"\s+"
 _EAST_ASIAN: Final = r"|(?<=[\u2e80-\uffdf])(?=[\u2e80-\uffdf])"
 _ADDRESS: Final = r"|(?<=[^/\s]/)(?=[^/\s])|(?<=\S)(?=[?&]\S)|(?<=_)"
-"""Where a line may end: after blanks, between East Asian characters; in an address also after its parts. What no line
-needed yet is not compiled: the range of characters alone takes as long as to draw a line."""
+"""The places where a line may end: after blanks, between East Asian characters and, in an address, after its parts.
+They are compiled only when needed: the range of characters alone takes as long as drawing a line."""
 
 
 def wrapped(line: Content, width: int) -> list[Content]:
-    """Wrap a line to `width` cells, indented under what follows its bullet or label. An address is wrapped between its
-    parts, indented by at least two cells.
+    """Wrap a line to `width` cells, with further lines indented below the text after its bullet or label. An address is
+    wrapped between its parts, indented by at least two cells.
     """
     text = line.plain
     is_address, before = "://" in text, _BEFORE_THE_VALUE.match(text)
@@ -170,7 +170,7 @@ def wrapped(line: Content, width: int) -> list[Content]:
 
 
 def in_lines(text: Content, width: int, most: int) -> Content:
-    """A text of at most so many lines of `width` cells, with a mark where it is cut."""
+    """Return `text`, cut with an ellipsis to at most `most` lines of `width` cells."""
     lines = text.wrap(width, overflow="fold")
     if len(lines) <= most:
         return text

@@ -280,7 +280,29 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
         return self.get_component_rich_style(f"review-sheet--{name}", partial=partial)
 
 
-class ReviewView(ActionView[str]):
+class _ShowsSheet:
+    """What both reviews share: a sheet shows and asks everything."""
+
+    sheet: ReviewSheet
+
+    def compose(self) -> ComposeResult:
+        yield self.sheet
+
+    def title(self) -> Content:
+        return self.sheet.review.question
+
+    def take_focus(self) -> None:
+        self.sheet.focus_safe()
+
+    def show_in(self, panel: Panel) -> None:
+        if self.sheet.review.operation is not None:
+            panel.show_draft(self.sheet.review.operation)
+
+    def action_leave_question(self) -> None:
+        self.sheet.leave()
+
+
+class ReviewView(_ShowsSheet, ActionView[str]):
     """A review that one key answers; its result is the reason, empty if none was typed.
 
     Args:
@@ -304,20 +326,6 @@ class ReviewView(ActionView[str]):
         operation = self.sheet.review.operation
         return operation.run_id if operation is not None and not self._is_bulk else None
 
-    def compose(self) -> ComposeResult:
-        yield self.sheet
-
-    def title(self) -> Content:
-        return self.sheet.review.question
-
-    def take_focus(self) -> None:
-        """Focus *no*."""
-        self.sheet.focus_safe()
-
-    def show_in(self, panel: Panel) -> None:
-        if self.sheet.review.operation is not None:
-            panel.show_draft(self.sheet.review.operation)
-
     async def on_review_sheet_entered(self, event: ReviewSheet.Entered) -> None:
         """Act on the entered answer; enter in the reason goes back to the answers."""
         event.stop()
@@ -335,14 +343,11 @@ class ReviewView(ActionView[str]):
     def action_why(self) -> None:
         self.sheet.go_to("why")
 
-    def action_leave_question(self) -> None:
-        self.sheet.leave()
-
     def action_reject(self) -> None:
         self.frame.dismiss()
 
 
-class NumberReviewView(ActionView[str]):
+class NumberReviewView(_ShowsSheet, ActionView[str]):
     """A review that typing the number of runs answers, without enter; a required reason must be typed first.
 
     Its result is the reason, empty if none was typed.
@@ -355,20 +360,6 @@ class NumberReviewView(ActionView[str]):
         self.sheet = ReviewSheet(self, "tab", str(count))
         self._count = count
 
-    def compose(self) -> ComposeResult:
-        yield self.sheet
-
-    def title(self) -> Content:
-        return self.sheet.review.question
-
-    def take_focus(self) -> None:
-        """Focus the number."""
-        self.sheet.focus_safe()
-
-    def show_in(self, panel: Panel) -> None:
-        if self.sheet.review.operation is not None:
-            panel.show_draft(self.sheet.review.operation)
-
     def on_review_sheet_entered(self, event: ReviewSheet.Entered) -> None:
         """Send if the number is right; else enter in the reason goes to the number."""
         event.stop()
@@ -378,9 +369,6 @@ class NumberReviewView(ActionView[str]):
             self.take_focus()
         else:
             self.frame.set_status(f"Type {self._count} to send; {key_of('leave_question')} goes back.")
-
-    def action_leave_question(self) -> None:
-        self.sheet.leave()
 
 
 def review_of(

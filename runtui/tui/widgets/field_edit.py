@@ -1,8 +1,8 @@
-"""What a widget edits that draws its lines itself: a line of text, or the values of an enumeration to choose from.
+"""The editors in widgets that draw their own lines: a line of text, and a dropdown of an enumeration's values.
 
-Invariant: the cursor of a line and the other end of its selection stand between 0 and the length of the text, and no
-key leads between a letter and a mark that combines with it; keys are those of Textual's `Input`. The value as received
-is always among those to choose from, and unknown ones stand first.
+Invariant: cursor and anchor of a line are between 0 and the length of the text, and no key moves between a letter and
+its combining mark. The keys are those of Textual's `Input`. A dropdown always offers the received value; unknown values
+come first.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _MOVES: Final[Mapping[str, str]] = {
     "end": "end",
     "ctrl+e": "end",
 }
-"""Keys that move the cursor, and where to."""
+"""Keys that move the cursor -> its new place."""
 
 _DELETIONS: Final[Mapping[str, str]] = {
     "backspace": "letter before",
@@ -49,7 +49,7 @@ _DELETIONS: Final[Mapping[str, str]] = {
     "super+backspace": "start",
     "ctrl+k": "end",
 }
-"""Keys that delete from the cursor, and up to where; what is selected is deleted instead."""
+"""Keys that delete from the cursor -> the end of the deletion. With a selection they delete that instead."""
 
 _SELECTIONS: Final[Mapping[str, str]] = {
     "shift+left": "letter before",
@@ -59,12 +59,12 @@ _SELECTIONS: Final[Mapping[str, str]] = {
     "shift+home": "start",
     "shift+end": "end",
 }
-"""Keys that move the cursor alone, so that what lies between is selected."""
+"""Keys that move the cursor but not the anchor, and so select -> its new place."""
 
 _SELECT_ALL: Final = "ctrl+shift+a"
 
 _PAGE: Final = 8
-"""Values that a page key goes on by."""
+"""The number of values that a page key moves by."""
 
 LINE_EDIT_KEYS: Final = (*_MOVES, *_SELECTIONS, *_DELETIONS, _SELECT_ALL)
 """Every key that `LineEdit.press` acts on."""
@@ -74,7 +74,7 @@ _CLIPBOARD: Final = ("ctrl+x", "ctrl+c", "super+c", "ctrl+v")
 
 
 class EditLook(NamedTuple):
-    """The styles of a line; the others go over the one of the text."""
+    """The styles of a line; the others are added to that of the text."""
 
     text: Style
     selection: Style
@@ -83,15 +83,15 @@ class EditLook(NamedTuple):
 
 
 class LineEdit:
-    """The text, and where keys act on it."""
+    """A line of text with a cursor and a selection."""
 
     def __init__(self, text: str = "") -> None:
         self.text = plain(text)
         self.cursor = 0
         self.anchor = 0
-        """The other end of the selection; the cursor itself where nothing is selected."""
+        """The other end of the selection; equal to the cursor if nothing is selected."""
         self._left = 0
-        """The first cell in sight."""
+        """The first visible cell."""
 
     @property
     def selection(self) -> tuple[int, int]:
@@ -102,7 +102,7 @@ class LineEdit:
         return self.text[slice(*self.selection)]
 
     def show(self, text: str) -> None:
-        """Take another text, selected whole: what is typed takes its place."""
+        """Replace the text and select it whole, so that typing replaces it."""
         self.text = plain(text)
         self.select_all()
 
@@ -110,13 +110,13 @@ class LineEdit:
         self.anchor, self.cursor = 0, len(self.text)
 
     def insert(self, text: str) -> None:
-        """Put a text in the place of the selection."""
+        """Replace the selection by `text`."""
         start, end = self.selection
         self.text = f"{self.text[:start]}{text}{self.text[end:]}"
         self.cursor = self.anchor = start + len(text)
 
     def paste(self, text: str) -> None:
-        """The same with a text from elsewhere: its lines joined by blanks, every character visible."""
+        """Replace the selection by foreign text, with its lines joined by blanks and every character visible."""
         self.insert(plain(" ".join(text.split())))
 
     def press(self, key: str) -> None:
@@ -136,7 +136,7 @@ class LineEdit:
             self.anchor = self.cursor
 
     def _place(self, name: str) -> int:
-        """Where a move from the cursor ends."""
+        """Return the index where the move `name` from the cursor ends."""
         text, at = self.text, self.cursor
         if name == "start":
             return 0
@@ -156,7 +156,7 @@ class LineEdit:
     # In cells
 
     def point(self, cell: int, *, selects: bool = False) -> None:
-        """Put the cursor on the letter at a cell of the window; with `selects`, select up to there."""
+        """Put the cursor on the letter at `cell` of the window; with `selects`, extend the selection to it."""
         cell, at = max(0, cell + self._left), 0
         while at < len(self.text) and cell_len(self.text[: at + 1]) <= cell:
             at += 1
@@ -165,13 +165,13 @@ class LineEdit:
             self.anchor = at
 
     def cursor_cell(self, width: int) -> int:
-        """The cell of the cursor in a window of `width` cells, which scrolls no further than it has to."""
+        """Scroll a window of `width` cells as little as needed for the cursor, and return the cursor's cell in it."""
         cell, end = cell_len(self.text[: self.cursor]), cell_len(self.text)
         self._left = max(cell - width + 1, min(self._left, cell, max(0, end - width + 1)))
         return cell - self._left
 
     def strip(self, width: int, look: EditLook, *, has_keys: bool = True, placeholder: str = "") -> Strip:
-        """What a window of `width` cells shows; without the keys it is the start of the text."""
+        """Draw the window of `width` cells; without the focus, it shows the start of the text."""
         if placeholder and not self.text:
             strip = Strip([Segment(fit(placeholder, width), look.text + look.placeholder)])
             return Strip.join([strip.crop(0, 1).apply_style(look.cursor), strip.crop(1)]) if has_keys else strip
@@ -196,13 +196,13 @@ class LineEdit:
 
 
 class ChoiceMenu:
-    """A list with a cursor, which goes round at its ends.
+    """A dropdown: a list of values with a cursor that wraps around at the ends.
 
     Args:
         choices: The enumeration.
         received: The value as received.
-        chosen: The value of the field, where the cursor begins.
-        nothing: What stands for no value, and its meaning.
+        chosen: The value of the field, where the cursor starts.
+        nothing: The words for no value, and their meaning.
     """
 
     def __init__(self, choices: OpenEnum, received: str, chosen: str, nothing: tuple[str, str]) -> None:
@@ -218,7 +218,7 @@ class ChoiceMenu:
         return self.values[self.cursor]
 
     def move(self, key: str) -> None:
-        """Follow a key that moves."""
+        """Move the cursor for a key."""
         self._typed = ""
         last = len(self.values) - 1
         steps = {"up": (self.cursor or last + 1) - 1, "down": (self.cursor + 1) % (last + 1), "home": 0, "end": last}
@@ -226,7 +226,8 @@ class ChoiceMenu:
         self.cursor = steps[key]
 
     def insert(self, letter: str) -> None:
-        """Go to the first line that has what was typed; where none has, begin anew with the last letter."""
+        """Go to the first value that starts with the typed letters, else to the first line that contains them. If none
+        does, start again with the last letter."""
         if not f"{self._typed}{letter}".strip():
             return
         for typed in (f"{self._typed}{letter}".casefold(), letter.casefold()):
@@ -238,37 +239,37 @@ class ChoiceMenu:
 
 
 def choice_lines(values: tuple[str, ...], choices: OpenEnum, nothing: tuple[str, str]) -> list[str]:
-    """Some values of an enumeration, each with its meaning in the same column; `nothing` is said for no value."""
+    """Return a line per value, with the meanings aligned; `nothing` has the words for no value and their meaning."""
     width = max(cell_len(plain(value or nothing[0])) for value in values)
     return [f"{fit(value or nothing[0], width)}  {choices.meaning(value) if value else nothing[1]}" for value in values]
 
 
 class EditsLines(Widget):
-    """A widget that gives the keys of an input to what it edits."""
+    """A base class for widgets that pass an input's keys to the line that they edit."""
 
     BINDINGS = [Binding(key, f"edit('{key}')", show=False) for key in (*LINE_EDIT_KEYS, *_CLIPBOARD)]
 
     @property
     def line(self) -> LineEdit | ChoiceMenu | None:
-        """What is edited; None where letters mean something else."""
+        """The edited line or dropdown; None while letters are no text."""
         raise NotImplementedError
 
     def edited(self) -> None:
-        """Something was typed, or deleted."""
+        """Handle a change of the text."""
         raise NotImplementedError
 
     def draw(self) -> None:
-        """Draw what is another one, such as where the cursor stands."""
+        """Redraw what changed, such as the place of the cursor."""
         raise NotImplementedError
 
     def watch_has_focus(self, _has_focus: bool) -> None:
-        """Match no styles anew: none depend on who has the keys."""
+        """Do not match styles again: none depends on the focus."""
 
     def check_consume_key(self, key: str, character: str | None) -> bool:  # noqa: ARG002 - Textual's
         return character is not None and character.isprintable() and self.line is not None
 
     def on_key(self, event: events.Key) -> None:
-        """Take a letter in."""
+        """Insert a typed letter."""
         if self.line is not None and event.is_printable and event.character:
             self.line.insert(event.character)
             self.edited()
@@ -282,7 +283,7 @@ class EditsLines(Widget):
             self.edited()
 
     def action_edit(self, key: str) -> None:
-        """Follow a key of an input, or leave it to what is around."""
+        """Act on an input's key; if it does not apply here, leave it to the widgets around."""
         line = self.line
         if not isinstance(line, LineEdit) or (key in _CLIPBOARD and key != "ctrl+v" and not line.selected):
             raise SkipAction

@@ -1,8 +1,8 @@
-"""The form: the fields of a draft as lines, made from `domain.properties`, and one cursor among them.
+"""The form widget: the fields of a draft as lines, made from `domain.properties`, one of them with the cursor.
 
-Invariant: the form shows a draft and reports what is typed; it decides nothing. Text is never lost or rewritten while
-someone types, and an error stands under its field while the text there is no value. A field that gets the keys is
-selected whole: what is typed takes its place. It is one widget, which draws the lines that a key changes and no other.
+Invariant: the form shows a draft and reports typed text; it decides nothing. It never loses or rewrites text while a
+person types, and shows an error under a field with an invalid text. Entering a field selects its whole text, so that
+typing replaces it. The form is one widget, and a key redraws only the lines that it changes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _WALK: Final = ("up", "down", "tab", "shift+tab", "enter", "space", "home", "end
 
 
 class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
-    """All fields of a draft, in groups; keys go to one of them."""
+    """All fields of a draft, in groups; one of them gets the keys."""
 
     ALLOW_SELECT = False
     BINDINGS = [
@@ -49,13 +49,13 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
     """
     | Class | Description |
     | :- | :- |
-    | `field-form--group` | The name of some fields together. |
+    | `field-form--group` | The name of a group of fields. |
     | `field-form--name`, `field-form--changed` | The name of a field, as received or changed. |
-    | `field-form--required` | The star behind the name of a field that a request needs. |
-    | `field-form--field`, `field-form--field-focus` | The text of a field, and of the one that has the keys. |
-    | `field-form--invalid` | A text that is no value. |
-    | `field-form--selection`, `field-form--cursor` | What is typed over next. |
-    | `field-form--placeholder` | What stands in a field without a text. |
+    | `field-form--required` | The star after the name of a required field. |
+    | `field-form--field`, `field-form--field-focus` | The text of a field, and of the one with the focus. |
+    | `field-form--invalid` | An invalid text. |
+    | `field-form--selection`, `field-form--cursor` | The selection, the cursor. |
+    | `field-form--placeholder` | The text of an empty field. |
     | `field-form--note` | The type of a count, the distance of a date-time from now. |
     | `field-form--was`, `field-form--error` | The lines under a field. |
     | `field-form--choice`, `field-form--choice-cursor` | The values to choose from. |
@@ -64,10 +64,10 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
     FieldForm { scrollbar-size-vertical: 1; overflow-x: hidden; }
     """
 
-    virtual_size: Reactive[Size] = Reactive(Size(0, 0), repaint=False)  # more lines or fewer move nothing else
+    virtual_size: Reactive[Size] = Reactive(Size(0, 0), repaint=False)  # the number of lines moves no other widget
 
     class Edited(Message):
-        """The text of a field is another one."""
+        """The text of a field has changed."""
 
         def __init__(self, field: Property, text: str) -> None:
             super().__init__()
@@ -75,53 +75,54 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
             self.text = text
 
     class Entered(Message):
-        """Another field has the keys, or a dropdown of it has opened or closed."""
+        """Another field was entered, or a dropdown has opened or closed."""
 
     class MenuClosed(Message):
-        """Nothing is being chosen any more."""
+        """The dropdown was closed."""
 
     def __init__(self) -> None:
         super().__init__()
         self.field = EDITABLE[0]
-        """The property whose field has the keys, when the form has them."""
+        """The property whose field gets the keys while the form has the focus."""
         self.menu: ChoiceMenu | None = None
-        """What is chosen from; None while no dropdown is open."""
+        """The open dropdown; None if none is open."""
         self.edit = LineEdit()
-        """The text of that field, where it is none of a dropdown."""
+        """The text of that field, unless it has a dropdown."""
         self.shown: ShownDraft | None = None
         self.lines: list[FormLine] = []
-        """What is drawn, from the top."""
+        """The drawn lines, from the top."""
         self._painter = FormPainter(self)
         self._enters_at: int | None = None
-        """The field that gets the keys when they come back by tab: after the last one the first, and the other way."""
+        """The index of the field to enter when tab returns to the form: the first after leaving by the last, and vice
+        versa."""
         self._is_selecting = False
 
     # What is shown
 
     def load(self, draft: Draft, mixed: Mapping[str, str] = MappingProxyType({})) -> None:
-        """Show another draft, from the top; `mixed` are the values by count of fields that have several."""
-        self.shown = ShownDraft(draft, draft.received, mixed)  # of the one before nothing is left
+        """Show another draft, scrolled to the top; for `mixed` see `ShownDraft`."""
+        self.shown = ShownDraft(draft, draft.received, mixed)  # nothing of the draft before
         self.menu = None
         self.field = next(field for field in EDITABLE if field.choices)
         self.put(draft, draft.received)
         self._scroll_to_line(0)
 
     def put(self, draft: Draft, now: Mapping[str, Any]) -> None:
-        """Show a draft with texts that were not typed; the field with the keys is selected where it has another."""
+        """Show a draft whose texts were not typed here; select the current field if its text is new."""
         text = draft.text(self.field)
         if self.field.choices is None and self.edit.text != plain(text):
             self.edit.show(text)
         self.show(draft, now)
 
     def show(self, draft: Draft, now: Mapping[str, Any]) -> None:
-        """Show a draft that says what was typed; `now` is the run on the server, empty while unread."""
+        """Show a draft whose texts were typed here; `now` is the run on the server, empty while unread."""
         self.shown = ShownDraft(draft, now, self.shown.mixed if self.shown is not None else {})
         self.draw()
         if self.has_focus:
             self._keep_in_sight()
 
     def enter(self, name: str) -> None:
-        """Give the keys to a field, selected whole."""
+        """Go to a field and select its whole text."""
         self._close_menu()
         self.field = EDITABLE_BY_NAME[name]
         if self.field.choices is None and self.shown is not None:
@@ -131,7 +132,7 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
         self.post_message(self.Entered())
 
     def take_focus(self) -> None:
-        """Take the keys, with the field that had them."""
+        """Focus the form, at its current field."""
         self._enters_at = None
         self.screen.set_focus(self)
 
@@ -142,7 +143,7 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
         return self.menu or (self.edit if self.field.choices is None else None)
 
     def edited(self) -> None:
-        """Report the text; it is drawn with what follows from it."""
+        """Report the text, whose draft `show` draws later; in a dropdown, redraw."""
         if self.menu is None:
             self.post_message(self.Edited(self.field, self.edit.text))
         else:
@@ -150,7 +151,7 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
             self._keep_in_sight()
 
     def action_press(self, key: str) -> None:
-        """Follow a key that goes to another field, or is for a dropdown."""
+        """Act on a key that goes to another field or is for a dropdown."""
         if self.menu is not None:
             self._press_in_menu(key)
         elif key in ("tab", "shift+tab"):
@@ -167,7 +168,7 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
             raise SkipAction
 
     def _walk(self, step: int, *, leaves: bool = False) -> None:
-        """Go to another field: round at the ends, or on to the next widget."""
+        """Go to another field; past the ends wrap around or, with `leaves`, let Textual go to the next widget."""
         at = EDITABLE.index(self.field) + step
         if leaves and not 0 <= at < len(EDITABLE):
             self._enters_at = at % len(EDITABLE)
@@ -198,7 +199,7 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
             self._keep_in_sight()
 
     def _choose(self, line: int) -> None:
-        """Take a value of the menu."""
+        """Report the value at index `line` of the dropdown, and close it."""
         assert self.menu is not None  # noqa: S101 - asked before
         self.post_message(self.Edited(self.field, self.menu.values[line]))
         self._close_menu()
@@ -213,7 +214,7 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
     # Focus and mouse
 
     def on_focus(self, event: events.Focus) -> None:
-        """Select the field that gets the keys; not when it is the terminal that has got them back."""
+        """Enter the current field; keep its selection if only the terminal window got the focus back."""
         if self._enters_at is not None and not event.from_app_focus:
             self.field = EDITABLE[self._enters_at]
             self._enters_at = None
@@ -227,7 +228,7 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
         self.draw()
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
-        """Go to a field, or take a value of the menu."""
+        """Go to a clicked field, or take a clicked value of the dropdown."""
         at = event.y + self.scroll_offset.y
         line = self.lines[at] if 0 <= at < len(self.lines) else None
         if line is None or line.field is None:
@@ -247,7 +248,7 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
         self.draw()
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
-        """Select up to where the mouse is drawn."""
+        """Extend the selection to the mouse."""
         if self._is_selecting:
             self.edit.point(event.x - left_of_fields(self._width), selects=True)
             self.draw()
@@ -278,7 +279,7 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
         return strip.adjust_cell_length(self._width, self.visual_style.rich_style)
 
     def draw(self) -> None:
-        """Lay the lines out anew, and repaint those that are others."""
+        """Build the lines again, and repaint those that changed."""
         if not self._width or self.shown is None:
             return
         keyed = Keyed(self.field, self.edit, self.menu, self.has_focus)
@@ -287,9 +288,9 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
         if len(before) != len(self.lines):
             self.virtual_size = Size(0, len(self.lines))
             self.show_vertical_scrollbar = len(self.lines) > self.content_size.height
-            if self.show_vertical_scrollbar:  # Textual 8.2.8 brings it up to date within a layout only
+            if self.show_vertical_scrollbar:  # Textual 8.2.8 updates it only in a layout
                 self.vertical_scrollbar.window_virtual_size = len(self.lines)
-            if self._width != width:  # it has come or gone
+            if self._width != width:  # the scrollbar has appeared or gone
                 self.lines = list(self._painter.lines(self.shown, keyed, self._width))
         for at in range(max(len(before), len(self.lines))):
             if before[at : at + 1] != self.lines[at : at + 1]:
@@ -300,15 +301,15 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
             self.app.cursor_position = own.offset + Offset(cell, 0)
 
     def region_of(self, name: str) -> Region:
-        """The cells of a field's text on the screen; above or below the form where it is scrolled out of sight."""
+        """Return the region of a field's text on the screen; it is outside of the form if scrolled out of view."""
         field, (x, y, _, _) = EDITABLE_BY_NAME[name], self.content_region
         line = next((at for at, line in enumerate(self.lines) if line.field is field), 0)
         left, width = left_of_fields(self._width), width_of(field, self._width)
         return Region(x + left, y + line - self.scroll_offset.y, width, 1)
 
     def _keep_in_sight(self) -> None:
-        """Scroll no further than needed to the field with the keys, its group's name and what stands under it: of a
-        dropdown as many values as there is room for, the one under the cursor among them."""
+        """Scroll only as far as needed to the current field with its group's name and the lines below it; of a
+        dropdown, to as many values as fit, with the one under the cursor."""
         own = [at for at, line in enumerate(self.lines) if line.field is self.field]
         if not own:
             return
@@ -316,7 +317,7 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
         if self.menu is not None:
             cursor = first + 1 + self.menu.cursor
             last = max(cursor, first + min(len(self.menu.lines), height - 1))
-            if cursor == last:  # the field itself may have to give way
+            if cursor == last:  # there may be no room for the field itself
                 first = max(first, cursor - height + 1)
         elif first and self.lines[first - 1].field is None:
             first -= 1

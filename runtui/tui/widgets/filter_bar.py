@@ -1,7 +1,7 @@
-"""The box in which a filter is typed, with what can come next at the cursor and what is wrong in one line under it.
+"""The filter box: an input, and below it the completions at the cursor or the mistake.
 
-Invariant: a filter is announced only when it can be understood; one that cannot stays in the box, with a mark under the
-place. Values are counted in a thread, for which the key after a completion waits.
+Invariant: only a valid filter is announced; an invalid one stays in the box, with a mark under the mistake. A thread
+counts values, and the next key waits for it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from runtui.tui.text import ELLIPSIS, content, fit, plain
 from runtui.tui.widgets.inputs import InputBar, LineInput
 
 CountValues: TypeAlias = Callable[[str], Sequence[ValueCount]]
-"""The values of a column, the commonest first. Called in a thread."""
+"""Returns the values of a column, the most frequent first. A thread calls it."""
 
 _COUNTING: Final = awaited("values")
 _MOST_KEPT: Final = 50
@@ -38,8 +38,8 @@ _GAP: Final = "  "
 
 
 class History:
-    """What stood in a box before, the latest last, and where a person looks in it; kept for the next start by
-    `preferences`.
+    """The earlier filters, the latest last, and the one that a person is looking at. `preferences` keeps them for the
+    next start.
     """
 
     def __init__(self, preferences: Preferences | None = None) -> None:
@@ -49,7 +49,7 @@ class History:
         self._typed = ""
 
     def keep(self, text: str) -> None:
-        """Remember a text as the latest; the same text is kept once."""
+        """Remember a text as the latest; equal texts are kept once."""
         if text:
             self._kept = [*(kept for kept in self._kept if kept != text), text][-_MOST_KEPT:]
             if self._preferences is not None:
@@ -57,7 +57,7 @@ class History:
         self._at = len(self._kept)
 
     def earlier(self, text: str) -> str | None:
-        """The text before the one in the box; None when there is none."""
+        """Return the text before the one in the box; None if there is none."""
         if not self._is_shown(text):
             self._typed, self._at = text, len(self._kept)
         before = [at for at in range(self._at) if self._kept[at] != text]
@@ -67,7 +67,7 @@ class History:
         return self._kept[self._at]
 
     def later(self, text: str) -> str | None:
-        """The text after it, at last the one that was typed; None where nobody looks at an earlier one."""
+        """Return the text after the one in the box, at the end the typed one; None if the box shows no earlier one."""
         if not self._is_shown(text):
             return None
         self._at += 1
@@ -78,20 +78,20 @@ class History:
 
 
 class _Choice(NamedTuple):
-    """Candidates that are put into the box one after the other."""
+    """The candidates that repeated completion goes through."""
 
     slot: Slot
     found: tuple[Candidate, ...]
     at: int
     text: str
-    """What stands in the box while this one is chosen."""
+    """The whole text of the box with this one."""
     rest: str
-    """What stands behind it."""
+    """The text after it."""
 
 
 class FilterBar(InputBar):
-    """The box and the line under it; hidden until it is opened. `count_values` gives the values that the rows have,
-    where somebody knows.
+    """The input and the line below it, hidden until opened. `count_values` returns the values of the rows; None if they
+    are unknown.
     """
 
     scope: ClassVar[Scope] = "filter"
@@ -102,9 +102,9 @@ class FilterBar(InputBar):
     """
     | Class | Description |
     | :- | :- |
-    | `filter-bar--candidate` | A field or a value that can come next; in reverse, the one in the box. |
-    | `filter-bar--count` | How many rows have a value. |
-    | `filter-bar--slip` | What is wrong, or likely to be. |
+    | `filter-bar--candidate` | A field or a value to complete; in reverse, the one in the box. |
+    | `filter-bar--count` | The number of rows with a value. |
+    | `filter-bar--slip` | A mistake, or a likely one. |
     """
     DEFAULT_CSS = """
     FilterBar #filter-input { padding: 0 1; }
@@ -112,7 +112,7 @@ class FilterBar(InputBar):
     """
 
     class Typed(Message):
-        """Another filter that can be understood; `filter` is what the language's `read` returned for it."""
+        """A new valid filter; `filter` is the result of the resource's `read_filter`."""
 
         def __init__(self, text: str, found: Any) -> None:
             super().__init__()
@@ -120,7 +120,7 @@ class FilterBar(InputBar):
             self.filter = found
 
     class Closed(Message):
-        """The bar was closed, with the filter as typed or cleared."""
+        """The bar was closed, with the filter kept or cleared."""
 
     def __init__(
         self,
@@ -139,14 +139,14 @@ class FilterBar(InputBar):
         self._choice: _Choice | None = None
         self._error: RuntuiError | None = None
         self._is_refused = False
-        """Whether the text was entered and cannot be understood: that is told until it changes."""
+        """True if an invalid text was entered; its mistake is shown until the text changes."""
         self._slip = ""
 
     def on_mount(self) -> None:
         self.watch(self._box, "selection", self._show_hint, init=False)
 
     def open(self) -> None:
-        """Show the box and focus it; the next key goes into it already. Lists that nobody filters mount none."""
+        """Show and focus the box, so that it gets the next key. It is mounted on first use."""
         if not self._box.is_attached:
             self.mount(self._box, self._hint)
         self._counted.clear()
@@ -154,13 +154,13 @@ class FilterBar(InputBar):
         self._show_hint()
 
     def put(self, text: str) -> None:
-        """Put a text that can be understood into the box. Nothing is announced: the caller shows what it finds."""
+        """Put a valid text into the box without announcing it: the caller shows the filtered rows."""
         with self.prevent(Input.Changed):
             self._box.value = text
         self._read(text)
 
     def _read(self, text: str) -> Any:
-        """Read a text and what is wrong with it; what it means, None when it cannot be understood."""
+        """Parse a text and note its mistakes; return the filter, None if it is invalid."""
         self._error, self._slip, self._is_refused = None, "", False
         if self._choice is not None and self._choice.text != text:
             self._choice = None
@@ -188,7 +188,7 @@ class FilterBar(InputBar):
     # Keys
 
     def action_keep_filter(self) -> None:
-        """To the list, with the filter as it is; one that cannot be understood says why."""
+        """Keep the filter and go to the list; if it is invalid, stay and show the mistake."""
         text = self._box.value
         self._read(text)
         if self._error is not None:
@@ -210,14 +210,14 @@ class FilterBar(InputBar):
             self._box.value = text
 
     def action_later_filter(self) -> None:
-        """Back towards what was typed, then to the list."""
+        """Go to the next filter, then to the typed one, then to the list."""
         if (text := self._history.later(self._box.value)) is not None:
             self._box.value = text
         else:
             self.action_keep_filter()
 
     def action_complete(self) -> None:
-        """Put the first candidate into the box, or the one after the one that is there."""
+        """Put the first candidate into the box; repeated, the next one."""
         self._choose(1)
 
     def action_complete_back(self) -> None:
@@ -235,7 +235,7 @@ class FilterBar(InputBar):
         if not found:
             return
         completed = f"{box.value[: slot.start]}{found[at].text}"
-        # Of a single one there is nothing to choose: the next key goes on with what comes after it.
+        # A single candidate is final: the next completion is for what follows it.
         self._choice = _Choice(slot, found, at, completed + rest, rest) if len(found) > 1 else None
         box.value = completed + rest
         box.cursor_position = len(completed)
@@ -253,7 +253,7 @@ class FilterBar(InputBar):
         self._show_hint()
 
     def _show_hint(self) -> None:
-        """Say what can come next at the cursor, or what is wrong where nothing can."""
+        """Show the candidates at the cursor; the mistake if it is elsewhere, was entered, or there are none."""
         if not self.is_open:
             return
         slot = self._slot()
@@ -267,7 +267,7 @@ class FilterBar(InputBar):
         elif found:
             self._hint.update(self._offer(found, choice.at if choice is not None else None))
         elif self._slip:
-            # One line: what the list says below, where it finds nothing, is the whole of it.
+            # One line here; an empty list says it in full below.
             self._hint.update(content(fit(self._slip, self._room).rstrip(), self.get_visual_style("filter-bar--slip")))
         else:
             self._hint.update(content(fit(self._resource.filter_help, self._room).rstrip()))
@@ -277,7 +277,7 @@ class FilterBar(InputBar):
         return max(20, self._box.content_size.width)
 
     def _count(self, slot: Slot) -> None:
-        """Have the values of the field at the cursor counted, once while the box is open."""
+        """Start to count the values of the field at the cursor, once while the box is open."""
         if slot.field is None or not slot.field.listed or self._count_values is None:
             return
         if slot.field.listed not in self._counted:
@@ -296,7 +296,7 @@ class FilterBar(InputBar):
         self._show_hint()
 
     def _offer(self, found: Sequence[Candidate], chosen: int | None) -> Content:
-        """Candidates in one line, as many as fit, from the first on or so that the chosen one is among them."""
+        """Return as many candidates as fit in one line, with the chosen one among them."""
         parts = [(candidate, cell_len(_words(candidate)) + len(_GAP)) for candidate in found]
         first, room = 0, self._room - len(_GAP)
         while chosen is not None and first < chosen and sum(width for _, width in parts[first : chosen + 1]) > room:
@@ -307,7 +307,7 @@ class FilterBar(InputBar):
             if room < 0 and shown:
                 shown.append(Content(ELLIPSIS))
                 break
-            # Textual 8.2.8 leaves reverse out of a component's visual style.
+            # A component's visual style has no reverse in Textual 8.2.8.
             style = self.get_visual_style("filter-bar--candidate") + Style(reverse=at == chosen, bold=at == chosen)
             count = f" {candidate.rows}" if candidate.rows is not None else ""
             text = fit(candidate.text, min(cell_len(candidate.text), self._room - len(count + _GAP)))
@@ -318,7 +318,7 @@ class FilterBar(InputBar):
         return Content("").join(shown)
 
     def _complaint(self, text: str, error: RuntuiError) -> Content:
-        """What is wrong with a filter, with a mark under the place where that is known; on one line when that fits."""
+        """Return the mistake in a filter, with a mark under its place if known, on one line if it fits."""
         style = self.get_visual_style("filter-bar--slip")
         if not isinstance(error, FilterError):
             return content(f"{error.message} {error.hint}", style)

@@ -1,7 +1,6 @@
-"""How the form is drawn: a line for each field, and what stands under it.
+"""Draws the form: a line for each field, and below it its old value, its error or its dropdown.
 
-Invariant: the lines follow from a draft and from where the keys are, so that a line is repainted only when it is
-another one.
+Invariant: the lines depend only on the draft, the current field and the width, so that equal lines need no repaint.
 """
 
 from __future__ import annotations
@@ -23,37 +22,36 @@ from runtui.tui.text import content, fit, wrapped
 from runtui.tui.widgets.field_edit import ChoiceMenu, EditLook, LineEdit, choice_lines
 
 MIXED: Final = "(mixed)"
-"""Stands in a field of several runs that have several values."""
+"""The text of a field in which the runs of a bulk change differ."""
 
 _LABEL: Final = 29
 _NOTE: Final = 11
-"""Cells of the label before a field, and of the note behind it."""
+"""Widths in cells: of the label before a field, and of the note after it."""
 
 _ROOMY: Final = 1 + _LABEL + 29 + _NOTE
-"""Cells of a form from which on a note fits beside a date-time of seven fractional digits and the cursor behind it:
-edge, label, field, note."""
+"""The least width, in cells, of a form with notes: edge, label, date-time with seven fraction digits, cursor, note."""
 
 
 class ShownDraft(NamedTuple):
-    """What the form shows."""
+    """The facts that the form shows."""
 
     draft: Draft
     now: Mapping[str, Any]
     """The run on the server, Graph's JSON object; empty while unread."""
     mixed: Mapping[str, str] = MappingProxyType({})
-    """The values by count of the fields where the draft stands for several runs that have several."""
+    """For each field in which the runs of a bulk change differ: their values, with counts."""
 
     def nothing(self, field: Property) -> tuple[str, str]:
-        """What stands for no value of an enumeration, and its meaning."""
+        """Return the words for no value of an enumeration, and their meaning."""
         return (MIXED, "each run keeps its own") if field.name in self.mixed else ("", "no value received")
 
 
 class Keyed(NamedTuple):
-    """The field that has the keys."""
+    """The current field."""
 
     field: Property
     edit: LineEdit
-    """Its text, where it is none of a dropdown."""
+    """Its text, unless it has a dropdown."""
     menu: ChoiceMenu | None
     has_focus: bool
 
@@ -63,18 +61,18 @@ class FormLine(NamedTuple):
 
     strip: Strip
     field: Property | None = None
-    """The property that it is about; None for the name of a group."""
+    """Its property; None for the name of a group."""
     choice: int | None = None
-    """The value that it offers, by its place in the menu."""
+    """The index of its value in the dropdown; None if it shows none."""
 
 
 def left_of_fields(width: int) -> int:
-    """The cells before the fields of a form so wide: the names, and a blank edge where there is room for it."""
+    """Return the cells before the fields in a form of `width` cells: the label, and an edge if there is room."""
     return _LABEL + int(width >= _ROOMY - _NOTE)
 
 
 def width_of(field: Property, width: int) -> int:
-    """The cells of a field in a form so wide."""
+    """Return the cells of a field in a form of `width` cells."""
     room = width - left_of_fields(width)
     return max(1, room - _NOTE if field.choices is None and width >= _ROOMY else room)
 
@@ -87,11 +85,11 @@ class FormPainter:
         self._styles: dict[str, Style] = {}
 
     def forget(self) -> None:
-        """The styles are others now."""
+        """Drop the cached styles."""
         self._styles.clear()
 
     def lines(self, shown: ShownDraft, keyed: Keyed, width: int) -> Iterator[FormLine]:
-        """All of them, from the top."""
+        """Yield all lines of the form, from the top."""
         errors, left, group = shown.draft.errors(), " " * left_of_fields(width), None
         for field in EDITABLE:
             if field.group != group:
@@ -124,7 +122,7 @@ class FormPainter:
         if field.choices is not None:
             (line,) = choice_lines((shown.draft.text(field),), field.choices, shown.nothing(field))
             is_open = field is keyed.field and keyed.menu is not None
-            if has_keys and not is_open:  # there is no letter for a cursor to stand on
+            if has_keys and not is_open:  # it has no letter to show a cursor on
                 return Strip([Segment(f"{fit(line, width - 2)} ▼", self._style("choice-cursor"))])
             arrow = (" ▲" if is_open else " ▼", look + self._mark("placeholder"))
             return Strip([Segment(fit(line, width - 2), look), Segment(*arrow)])
@@ -136,7 +134,7 @@ class FormPainter:
         return edit.strip(width, EditLook(look, *marks), has_keys=has_keys, placeholder=placeholder)
 
     def _menu(self, menu: ChoiceMenu, field: Property, width: int) -> Iterator[FormLine]:
-        """The values, under their field or as far left of it as their meanings need."""
+        """Yield the lines of the dropdown, below the field or as far left as their meanings need."""
         room = min(max(map(cell_len, menu.lines)) + 1, width)
         indent = " " * min(left_of_fields(width), width - room)
         for at, line in enumerate(menu.lines):
@@ -154,12 +152,12 @@ class FormPainter:
         return style
 
     def _mark(self, name: str) -> Style:
-        """A style that goes over that of a field."""
+        """Return a style to add to that of a field."""
         return self._style(name, partial=True)
 
 
 def _was(field: Property, shown: ShownDraft) -> str:
-    """The old value of a changed field, and the one on the server where that is another; empty for an unchanged one."""
+    """Return the old value of a changed field, and the server's if that differs; empty for an unchanged field."""
     if field.name not in shown.draft.edits:
         return ""
     if field.name in shown.mixed:
@@ -171,7 +169,7 @@ def _was(field: Property, shown: ShownDraft) -> str:
 
 
 def _reading(field: Property, shown: ShownDraft) -> str:
-    """The note beside a field: the type of a count, the distance of a date-time from now."""
+    """Return the note beside a field: the type of a count, the distance of a date-time from now."""
     if field.kind == "count":
         return field.type_name
     edit = shown.draft.edits.get(field.name)

@@ -1,8 +1,7 @@
-"""A text of any size in a panel: JSON laid out and coloured, anything else line by line; nothing of it is cut.
+"""A widget that shows a text of any size in full: JSON formatted and coloured, other text line by line.
 
-Invariant: what is on the screen is all that is ever built. Lines are as wide as the view and drawn when they scroll
-into it, every one of them passes through `plain`, and a large text is laid out in a thread while the one before it
-stays shown.
+Invariant: a line is drawn only when it scrolls into view, and every line passes through `plain`. A thread lays out a
+large text; until then the previous text stays.
 """
 
 from __future__ import annotations
@@ -31,31 +30,31 @@ from runtui.tui.text import plain
 from runtui.tui.widgets.search_bar import Found, Match, cells_of, with_matches
 
 IN_PLACE_LIMIT: Final = 100_000
-"""Characters up to which a text is laid out at once: some milliseconds, too short for a thread to be worth it."""
+"""The most characters to lay out without a thread; this takes a few milliseconds."""
 FIRST_LINES: Final = 500
-"""Lines of a larger text that are shown before the rest is laid out."""
+"""Items of a larger text to show before the rest is laid out."""
 _GROUP: Final = "json-view"
 _CHANGED: Final = "* "
 _UNCHANGED: Final = "  "
 
 
 class _Asked(NamedTuple):
-    """What is to be shown, and how."""
+    """A request to show a text."""
 
     text: str
     header: tuple[Content, ...]
     changed: frozenset[str]
     keep_place: bool
     columns: int
-    """The cells of a line of the text."""
+    """The width of a line in cells."""
 
     def document(self, spans: int | None = None) -> Document:
-        """The text, so many items of it laid out, or all."""
+        """Lay out the first `spans` items of the text, or all of it."""
         return Document(self.text, self.columns, _cells).lay_out(spans)
 
 
 class JsonView(ScrollView, can_focus=True):
-    """Shows JSON, or any text, of several megabytes; header lines above it scroll with it."""
+    """Shows JSON or any other text, of up to several megabytes; header lines above it scroll with it."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(
         "table",
@@ -93,15 +92,15 @@ class JsonView(ScrollView, can_focus=True):
     }
     """
 
-    virtual_size: Reactive[Size] = Reactive(Size(0, 0), repaint=False)  # more lines or fewer move nothing else
+    virtual_size: Reactive[Size] = Reactive(Size(0, 0), repaint=False)  # the number of lines moves no other widget
 
     class LaidOut(Message):
-        """The rest of a large text is there."""
+        """A large text is laid out to its end."""
 
     def __init__(self, text: str = "", *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._asked = _Asked(text, (), frozenset(), False, UNWRAPPED)
-        """What was asked for last, shown by now or not."""
+        """The last request, shown already or not."""
         self._header, self._changed = self._asked.header, self._asked.changed
         self._document = self._asked.document()
         self._strips: LRUCache[int, Strip] = LRUCache(1000)
@@ -127,11 +126,11 @@ class JsonView(ScrollView, can_focus=True):
         keep_place: bool = False,
         expected: int = 0,
     ) -> None:
-        """Show `text` instead of what is shown now: as JSON when it is valid JSON, else as its lines.
+        """Show `text` in place of the current one: formatted if it is valid JSON, else line by line.
 
-        The lines of the `header` are safe already (see runtui.tui.text) and no wider than the view. Properties of the
-        outermost object that are `changed` carry a sign; without any there is no column for it. `keep_place` stays
-        scrolled where the reader is. A line is `expected` to have so many cells for as long as the view has no size.
+        The `header` lines are safe already (see runtui.tui.text) and no wider than the view. `changed` properties of
+        the outermost object get a sign; without any, there is no column for it. `keep_place` keeps the scroll position.
+        `expected` is the width of a line in cells to use until the view has a size.
         """
         self._expected = expected
         marked = frozenset(changed)
@@ -146,13 +145,13 @@ class JsonView(ScrollView, can_focus=True):
             self._lay_out(asked)
 
     def _columns(self, changed: Collection[str]) -> int:
-        """The cells of a line of the text; before there is a width, as many as it likes."""
+        """Return the width for a line of the text; UNWRAPPED while the view's width is unknown."""
         width = self._width
         return max(1, width - len(_CHANGED) * bool(changed)) if width else UNWRAPPED
 
     @property
     def _width(self) -> int:
-        """The cells of a line; 0 while nobody knows them."""
+        """The width of a line in cells; 0 while it is unknown."""
         return self.scrollable_content_region.width or self._expected
 
     @property
@@ -184,8 +183,8 @@ class JsonView(ScrollView, can_focus=True):
         yield from later
 
     def _in_header(self, text: str) -> Iterator[tuple[Match, int, int]]:
-        """The occurrences of a text in the header, and where in its lines, put together, each begins and ends. A line
-        is wrapped at a blank or within a word: its end stands for either."""
+        """Yield each occurrence of a text in the header, with its start and end in the joined lines. A line may be
+        wrapped at a blank or inside a word, so a line end matches either."""
         whole, nth = "\n".join(line.plain for line in self._header), Counter[int]()
         pattern = r"(?:\n *)?".join(r"\s+" if sign == " " else re.escape(sign) for sign in text)
         for found in re.finditer(pattern, whole, re.IGNORECASE):
@@ -198,7 +197,7 @@ class JsonView(ScrollView, can_focus=True):
         self._draw_differences()
 
     def go_to(self, match: Match) -> None:
-        """Scroll so far that a match stands in sight, some lines below the top where it did not."""
+        """Scroll to a match unless it is visible; it is then a third of the height below the top."""
         top, height = self.scroll_offset.y, self.scrollable_content_region.height
         if not top <= match.line < top + height:
             self.scroll_to(y=max(0, match.line - height // 3), animate=False)
@@ -211,11 +210,11 @@ class JsonView(ScrollView, can_focus=True):
         strip = self._strips.get(number)
         if strip is None:
             strip = self._strips[number] = self._draw(number)
-        style = self.visual_style.rich_style  # unlike `rich_style`, it is kept
+        style = self.visual_style.rich_style  # cached, unlike `rich_style`
         return strip.crop_extend(0, self.scrollable_content_region.width, style).apply_style(style)
 
     def notify_style_update(self) -> None:
-        """Drop the lines drawn in the old colours."""
+        """Drop the cached lines, which have the old colours."""
         super().notify_style_update()
         self._strips.clear()
 
@@ -248,7 +247,7 @@ class JsonView(ScrollView, can_focus=True):
         else:
             self._strips.clear()
             self.virtual_size = size
-            self.vertical_scrollbar.window_virtual_size = size.height  # Textual 8.2.8: within a layout only
+            self.vertical_scrollbar.window_virtual_size = size.height  # Textual 8.2.8 sets it only in a layout
             self.refresh()
 
     def _draw_differences(self) -> None:
@@ -263,12 +262,12 @@ class JsonView(ScrollView, can_focus=True):
                 self.refresh_line(number)
 
     def _draw(self, number: int) -> Strip:
-        """Build one whole line, its matches marked; numbers start with the header."""
+        """Return line `number`, counted from the header's first, with its matches marked."""
         strip = self._draw_text(number)
         return with_matches(strip, self._found(number), self._match) if self._sought else strip
 
     def _found(self, number: int) -> Iterator[Found]:
-        """Where the text that is looked for stands on a line; of one that goes on from the line before, the rest."""
+        """Yield the matches on line `number`; of one that starts on the line before, the rest."""
         above, text = len(self._header), self._sought
         if number < above:
             line, start = self._header[number].plain, sum(len(each.plain) + 1 for each in self._header[:number])

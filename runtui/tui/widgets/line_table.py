@@ -1,8 +1,8 @@
-"""One table for every list: a window of a few screens on ordered rows.
+"""The table of every list: a window of a few screens on ordered rows.
 
-Invariant: the cursor and the marks belong to the ids of rows, never to line numbers. Rows may move, come and go; the
-cursor stays on its row and the row stays on its line of the screen. A change repaints the lines that differ, and
-neither memory nor the cost of a key grows with the number of rows.
+Invariant: cursor and marks belong to row ids, never to line numbers. When rows move, come or go, the cursor stays on
+its row, and that row on its line of the screen. A change repaints only the lines that differ. Neither memory nor the
+cost of a key grows with the number of rows.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from runtui.tui.resources import MARKED, UNDER_A_MARK, ReadRows, Resource, RowFl
 from runtui.tui.widgets.line_painter import LineLook, LinePainter
 
 CLOCK_SECONDS: Final = 60
-"""How often relative times are worked out again."""
+"""How often relative times are updated."""
 
 
 def no_flag(_row: object) -> None:
-    """Rows that have no flag but their mark."""
+    """Return no flag, for rows with marks only."""
 
 
 class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindings=False):
-    """Shows the rows of a resource. Lines are numbered from 0 in the order of the source. What stands before a row is
-    its mark or nothing, unless `flag` says otherwise.
+    """Shows the rows of a resource. Lines are numbered from 0 in the order of the source. `flag` returns the flag of a
+    row, if it has one besides its mark.
     """
 
     BINDINGS = bindings("table")
@@ -45,8 +45,8 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
     | Class | Description |
     | :- | :- |
     | `line-table--cursor` | The row under the cursor, while the table has the focus. |
-    | `line-table--cursor-blurred` | The same, while it has not. |
-    | `line-table--cell` | The cell under the cursor, where that is on one. |
+    | `line-table--cursor-blurred` | The same, without the focus. |
+    | `line-table--cell` | The cell under the cursor, if that is on one cell. |
     | `line-table--flag` | The sign before a row. |
     | `line-table--ROLE` | A cell, by its role in `domain.columns`. |
     """
@@ -55,13 +55,13 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
     LineTable { overflow: hidden; }
     """
 
-    virtual_size: Reactive[Size] = Reactive(Size(0, 0), repaint=False)  # more rows or fewer move nothing else
+    virtual_size: Reactive[Size] = Reactive(Size(0, 0), repaint=False)  # the number of rows moves no other widget
 
     class CursorMoved(Message):
-        """The cursor stands on another row or on none, or the rows were shown anew."""
+        """The cursor is on another row or on none, or `show` was called."""
 
     class EndReached(Message):
-        """The cursor was moved to the last line: a source that is read in pages may have more."""
+        """The cursor was moved to the last line; a source that is read in pages may have more rows."""
 
     def __init__(
         self, resource: Resource[RowT, RowId], flag: Callable[[RowT], RowFlag | None] = no_flag, *, id: str
@@ -81,23 +81,23 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
         self.cursor = 0
         self.cursor_id: RowId | None = None
         self.marks: frozenset[RowId] = frozenset()
-        """The ids of the marked rows, in sight or not."""
+        """The ids of the marked rows, listed or not."""
         self._last_marked: RowId | None = None
         self.cell = ""
-        """The key of the column that the cursor is on; empty: it is on the whole row."""
+        """The key of the column under the cursor; empty if the cursor is on the whole row."""
         self.tell_line: Callable[[], object] = lambda: None
-        """Called at once when the cursor is on another row, for what is drawn with it; whoever draws that sets it."""
+        """Called at once when the cursor is on another row, to draw the rest in the same frame; the frame sets it."""
         self.is_untouched = True
-        """Whether nobody has moved the cursor, acted on its row or asked for other rows yet."""
+        """True until a person moves the cursor, acts on its row or asks for other rows."""
 
     # What is shown
 
     def show(self, source: Rows[RowT, RowId], *, keep_line: bool) -> None:
-        """Show the rows of a source as they are now, and repaint the lines that differ.
+        """Show the current rows of a source, and repaint the lines that differ.
 
-        The cursor stays on its row. With `keep_line` so does the row on its line of the screen, and where the row is
-        gone the cursor stays on the line; without, it goes to the first row then. A cursor that nobody has touched
-        stays on the first row while a list comes in: it was put there for no row in particular.
+        The cursor stays on its row. With `keep_line` that row stays on its line of the screen; if the row is gone, the
+        cursor stays on the line. Without `keep_line`, the cursor then goes to the first row. While `is_untouched`, the
+        cursor stays on the first line as rows come in: it was put there for no row in particular.
         """
         self._source = source
         self.is_untouched = self.is_untouched and keep_line
@@ -111,16 +111,16 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
         self.virtual_size = Size(0, self.total)
         self._place_cursor(line)
         self.call_next(self._tell_cursor_moved)
-        # Where the wheel has left the cursor out of sight, it stays there.
+        # If the wheel has scrolled away from the cursor, keep it so.
         self._scroll_to_line(line - (offset if keep_line else self.size.height // 2))
         self._repaint_differences()
 
     def _tell_cursor_moved(self) -> None:
-        """Post it as this table's own: a message ends at the parent that caused it (Textual 8.2.8)."""
+        """Post CursorMoved from this table's own task: Textual 8.2.8 stops a message at the parent that caused it."""
         self.post_message(self.CursorMoved())
 
     def set_columns(self, arrangement: Arrangement[RowT]) -> None:
-        """Show other columns, or the same ones otherwise; the rows are drawn anew where that is so."""
+        """Set the columns, and redraw all rows if they differ."""
         if arrangement != self.arrangement:
             self.arrangement = arrangement
             self._drawn.clear()
@@ -128,7 +128,7 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
             self.refresh()
 
     def tick(self) -> None:
-        """Let relative times ("3m ago") move on; only lines whose text changed are drawn."""
+        """Update relative times ("3m ago"), and redraw only the lines that changed."""
         self._now = now_ticks()
         self._repaint_differences()
 
@@ -138,7 +138,7 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
                 self._repaint_line(self._start + index)
 
     def row_under_cursor(self, *, hold: bool = False) -> RowT | None:
-        """The row at the cursor. With `hold`, somebody acts on it: from here on the cursor stays on that row."""
+        """Return the row under the cursor. With `hold`, keep the cursor on that row from now on."""
         self.is_untouched = self.is_untouched and not hold
         return self._row(self.cursor) if self.total else None
 
@@ -153,12 +153,12 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
         self.flags_changed(row_id)
 
     def mark_all(self, row_ids: Collection[RowId], *, marked: bool) -> None:
-        """Mark some rows, in sight or not, or take their marks back."""
+        """Mark or unmark rows, listed or not."""
         self.marks = self.marks.union(row_ids) if marked else self.marks.difference(row_ids)
         self._repaint_differences()
 
     def mark_range(self) -> None:
-        """Mark the rows from the one that was marked last, or whose mark was taken back, to the cursor."""
+        """Mark the rows from the one whose mark was changed last to the cursor."""
         if self.cursor_id is None:
             return
         last = self._source.position(self._last_marked) if self._last_marked is not None else None
@@ -180,7 +180,7 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
     # The cursor
 
     def move_to(self, line: int) -> None:
-        """Put the cursor on a line, scrolling only as far as needed."""
+        """Move the cursor to a line, scrolling only as far as needed."""
         self.is_untouched = False
         if not self.total:
             return
@@ -200,13 +200,13 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
             self.post_message(self.EndReached())
 
     def move_to_cell(self, column: str) -> None:
-        """Put the cursor on a cell of its row, by the key of the column; empty: on the whole row."""
+        """Move the cursor to a cell of its row by the column's key; empty for the whole row."""
         self.is_untouched = False
         self.cell = column
         self._repaint_line(self.cursor)
 
     def _place_cursor(self, line: int) -> bool:
-        """Put the cursor on a line without drawing it; whether another row is under it."""
+        """Put the cursor on a line without drawing; return whether another row is under it."""
         self.cursor = line
         row = self._row(line) if self.total else None
         before, self.cursor_id = self.cursor_id, None if row is None else self.resource.id_of(row)
@@ -254,22 +254,21 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
         self.screen.screen_layout_refresh_signal.subscribe(self, self._laid_out)
 
     def _laid_out(self, _screen: Screen[object]) -> None:
-        """Keep the cursor in sight where the table has another size than before.
+        """Keep the cursor visible after the table's size has changed.
 
-        A Resize event is not enough: Textual 8.2.8 sends none where a scroll comes between a change of the layout and
-        the layout itself.
+        A Resize event is not enough: Textual 8.2.8 sends none if a scroll comes between the change and its layout.
         """
         before, self._laid_out_size = self._laid_out_size, self.size
         is_out_of_sight = not 0 <= self.cursor - self.scroll_offset.y < before.height
         if self.size == before or (before.height and is_out_of_sight):
-            return  # the wheel has left it there
+            return  # the wheel has scrolled away from it
         untouched = self.is_untouched
         self.move_to(self.cursor)
         self.is_untouched = untouched
 
     @property
     def allow_vertical_scroll(self) -> bool:
-        """Whether the wheel scrolls. Textual asks for a scrollbar: there is none, which would be one more layout."""
+        """Whether the wheel scrolls. Textual's version requires a scrollbar, which would cost one more layout."""
         return self.max_scroll_y > 0
 
     def notify_style_update(self) -> None:
@@ -277,7 +276,7 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
         self._painter.forget()
 
     def watch_has_focus(self, _has_focus: bool) -> None:
-        """Match no styles anew: none depend on who has the keys, but that of the cursor, which is drawn."""
+        """Do not match styles again: only the cursor's depends on the focus, and its line is redrawn."""
 
     def on_focus(self) -> None:
         self._repaint_line(self.cursor)

@@ -1,8 +1,7 @@
-"""A list as every place shows it: the box in which a filter is typed, the titles of the columns, and the rows or why
-there are none.
+"""The list widget of every view: the filter box, the column titles, and the rows or why there are none.
 
-Invariant: a list knows its rows by their `Resource` alone; which rows there are, and what a key does with one, is the
-place's.
+Invariant: a list knows its rows through their `Resource` alone. The view that holds it supplies the rows and acts on
+them.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ from runtui.tui.widgets.line_painter import ColumnHeader
 from runtui.tui.widgets.line_table import LineTable, no_flag
 
 MEASURED: Final = 500
-"""Rows that the widths of columns are made for."""
+"""The number of rows that column widths are measured from."""
 
 
 def needs_of(columns: Sequence[Column[RowT]], rows: Sequence[RowT]) -> Needs:
-    """The cells of the widest values among some rows, of the columns whose width depends on them."""
+    """Return the width of the widest value in `rows`, by key, for the columns whose width depends on their values."""
     now = now_ticks()
     return tuple(
         (column.key, max((cell_len(plain(column.show(row, now).text)) for row in rows), default=0))
@@ -43,8 +42,8 @@ def needs_of(columns: Sequence[Column[RowT]], rows: Sequence[RowT]) -> Needs:
 
 @surface
 class RowList(Widget, Generic[RowT, RowId]):
-    """Shows the rows of a resource; its table is `NAME-table`. For the filter box, `count_values` says which values the
-    rows have; `history` are the earlier filters, else those of this session.
+    """Shows the rows of a resource; the id of its table is `NAME-table`. The filter box uses `count_values` for the
+    values of the rows, and `history` for earlier filters (None: those of this session).
     """
 
     DEFAULT_CSS = """
@@ -54,7 +53,7 @@ class RowList(Widget, Generic[RowT, RowId]):
     """
 
     class Marked(Message):
-        """A row was marked, or a mark taken back."""
+        """The marks have changed."""
 
     def __init__(
         self,
@@ -70,16 +69,16 @@ class RowList(Widget, Generic[RowT, RowId]):
         self.filter_bar = FilterBar(resource, count_values, history)
         self.table = LineTable(resource, flag, id=f"{name}-table")
         self.chosen: tuple[str, ...] = ()
-        """The keys of the columns that a person chose; empty for those that the width has room for."""
+        """The keys of the chosen columns; empty for as many as fit."""
         self.order = Order()
-        """The order in which rows are shown, or are about to be."""
+        """The order in which rows are shown or are about to be shown."""
         self.sort_by: Callable[[Order], None] = lambda _order: None
-        """Shows the rows in an order; whoever has them sets it."""
+        """Sorts the rows; the view that supplies them sets it."""
         self.scroll_by: Callable[[int], None] = lambda columns: self.set_columns(self.scrolled(columns))
-        """Scrolls to the right by so many columns; whoever keeps how far sets it."""
+        """Scrolls right by a number of columns; a view that keeps the position replaces it."""
         self._needs: Needs = ()
         self.expected: Mapping[str, int] = {}
-        """The cells that columns need although the rows do not have their values yet, by key."""
+        """Column key -> least width in cells, for values that are not read yet."""
         self._header = ColumnHeader(resource.columns)
         self._empty = Static(classes="row-list--empty", markup=False)
         self._empty.display = False
@@ -91,51 +90,52 @@ class RowList(Widget, Generic[RowT, RowId]):
         yield self.table
 
     def show(self, rows: Rows[RowT, RowId], *, keep_line: bool, order: Order) -> None:
-        """Show rows, which stand in this order, as `LineTable.show` does."""
+        """Show rows that are in this order; see `LineTable.show`."""
         self._header.sort = order
         self.table.show(rows, keep_line=keep_line)
 
     def choose(self, keys: Sequence[str]) -> None:
-        """Show the columns of these keys; without the flexible one among them those that the width has room for."""
+        """Show the columns with these keys; if the flexible one is not among them, as many as fit."""
         known = self.resource.by_key
         keys = tuple(key for key in keys if key in known)
         self.chosen = keys if any(known[key].flexible for key in keys) else ()
         self.set_columns(self.arranged())
 
     def arranged(self) -> Arrangement[RowT]:
-        """The columns as they are to stand, scrolled as they are."""
+        """Return the chosen columns at the current scroll position."""
         shown = tuple(self.resource.by_key[key] for key in self.chosen) or self.resource.columns
         return Arrangement(shown, self._needs, bool(self.chosen), self.table.arrangement.first)
 
     def measure(self, rows: Sequence[RowT]) -> None:
-        """Make the columns as wide as these rows need them, which are about to be shown."""
+        """Set the column widths for rows that are about to be shown."""
         needs = needs_of(self.resource.columns, rows[:MEASURED]) if rows else ()
         self._needs = tuple((key, max(cells, self.expected.get(key, 0))) for key, cells in needs)
         self.set_columns(self.arranged())
 
     def set_columns(self, arrangement: Arrangement[RowT]) -> None:
-        """Show these columns, in the titles and in the rows."""
+        """Show these columns in the titles and the table."""
         self._header.arrangement = arrangement
         self.table.set_columns(arrangement)
 
     def clear(self) -> bool:
-        """Clear the filter; whether there was one. Where rows are not in memory, it is the place that filters."""
+        """Clear the filter and return whether there was one. Lists with rows in memory override this; in others the
+        view filters."""
         return False
 
     def say(self, words: str) -> None:
-        """Say why there are no rows; with no words there are some."""
+        """Show why there are no rows; empty words hide that."""
         self._empty.display = bool(words)
         if words:
             self._empty.update(content(words))
 
     def not_found(self, hint: str = "") -> str:
-        """Why there are no rows where a filter finds none; `hint` is a likely slip in it."""
+        """Return the words for a filter that finds nothing; `hint` names a likely slip in it."""
         return " ".join(filter(None, (self.resource.nothing_found, hint, f"{key_of('clear')} clears the filter.")))
 
     def title(self, counted: str, filter_text: str, of: str = "", view: str = "") -> Content:
-        """What is listed, of what, how much of it, by which filter, in which order, and how many rows are marked.
+        """Return the title: what is listed, `of` what, the count, the filter, the order and the number of marks.
 
-        A `view` stands for what is listed, and for its filter.
+        The name of a `view` replaces the resource's title and the filter.
         """
         parts = [content(view[:1].upper() + view[1:] or self.resource.title, "bold")]
         if of:
@@ -165,7 +165,7 @@ class RowList(Widget, Generic[RowT, RowId]):
         self.sort_by(self.order._replace(descending=not self.order.descending))
 
     def on_column_header_chosen(self, event: ColumnHeader.Chosen) -> None:
-        """Sort by the heading that was clicked, or the other way round where the list is."""
+        """Sort by the clicked column; if the list is sorted by it, reverse the order."""
         event.stop()
         if event.key == self.order.key:
             self.action_reverse()
@@ -173,7 +173,7 @@ class RowList(Widget, Generic[RowT, RowId]):
             self.sort_by(natural_order(self.resource.by_key[event.key]))
 
     def scrolled(self, columns: int) -> Arrangement[RowT]:
-        """The columns in sight, scrolled to the right by so many."""
+        """Return the current columns, scrolled right by a number of columns."""
         return self.table.arrangement.scrolled(columns, self.table.size.width)
 
     def action_next_columns(self) -> None:
@@ -183,7 +183,7 @@ class RowList(Widget, Generic[RowT, RowId]):
         self.scroll_by(-1)
 
     def action_mark(self) -> None:
-        """Mark the row under the cursor, or take the mark back, and go on to the next."""
+        """Toggle the mark of the row under the cursor, and go to the next row."""
         if self.table.cursor_id is not None:
             self.table.toggle_mark(self.table.cursor_id)
             self.table.action_step(1)

@@ -1,8 +1,7 @@
-"""Search in a text: a line to type into, how many matches there are, and which of them one stands on.
+"""The search bar: an input, the number of matches and the place of the current one.
 
-Invariant: a text is looked through a few milliseconds at a time, so that letters and paints come between; the key after
-them waits for the end, so that `n` typed ahead goes where it would later. A match is underlined or reversed and needs
-no colour.
+Invariant: a search pauses every few milliseconds for keys and frames. A key that is no letter waits for its end, so
+that a typed-ahead `n` goes where it would go later. A match is underlined or reversed, and needs no colour.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from runtui.tui.widgets.inputs import InputBar, LineInput
 _LOOKING: Final = awaited("search")
 
 MOST_MATCHES: Final = 10_000
-"""Matches after which nothing more is looked for; from the last of them the next one is the first."""
+"""The most matches to look for; after the last of them the next one is the first."""
 
 _SECONDS_AT_ONCE: Final = 0.004
 
@@ -39,44 +38,44 @@ CURRENT_MATCH: Final = "bold reverse"
 
 
 class Match(NamedTuple):
-    """One occurrence of the text that is looked for."""
+    """One occurrence of the searched text."""
 
     line: int
     nth: int
-    """Which one of its line, from 0."""
+    """Its index among the matches of its line."""
 
 
 class Searchable(Protocol):
-    """A widget of numbered lines."""
+    """A widget with numbered lines that can be searched."""
 
     @property
     def top_line(self) -> int:
-        """The first line in sight."""
+        """The first visible line."""
 
     def occurrences(self, text: str, first: int) -> Iterator[int | None]:
-        """The line of each occurrence, from line `first` on and then from the top; None is a place to pause."""
+        """Yield the line of each occurrence, from line `first` on and then from the top; None allows a pause."""
 
     def mark(self, text: str, current: Match | None) -> None:
-        """Mark every occurrence of a text from here on, one of them as the current one; no text: mark nothing."""
+        """Mark all occurrences of `text`, `current` in its own way, until the next call; with no text, mark none."""
 
     def go_to(self, match: Match) -> None:
-        """Bring a match into sight."""
+        """Scroll to a match."""
 
     def take_focus(self) -> None:
-        """Give it the keys."""
+        """Focus this widget."""
 
 
 class Found(NamedTuple):
-    """Where a match, or a part of it, stands on a line."""
+    """The cells of a line that a match, or a part of one, takes."""
 
     begin: int
     end: int
-    """In cells."""
+    """Exclusive."""
     match: Match
 
 
 def with_matches(strip: Strip, found: Iterable[Found], current: Match | None) -> Strip:
-    """A drawn line with matches marked, in their order; `current` in its own way."""
+    """Mark the matches in a drawn line, `current` in its own way; `found` is in order."""
     parts, at = [], 0
     for begin, end, match in found:
         style = Style.parse(CURRENT_MATCH if match == current else MATCH)
@@ -86,19 +85,19 @@ def with_matches(strip: Strip, found: Iterable[Found], current: Match | None) ->
 
 
 def places(line: str, text: str) -> Iterator[tuple[int, int]]:
-    """Where each occurrence of a text begins and ends in a line, in characters."""
+    """Yield the start and end of each occurrence of a text in a line, in characters."""
     for match in re.finditer(re.escape(text), line, re.IGNORECASE):
         yield match.span()
 
 
 def cells_of(line: str, place: tuple[int, int]) -> tuple[int, int]:
-    """A place in a line, in cells."""
+    """Convert a start and end in `line` from characters to cells."""
     begin, end = place
     return cell_len(line[:begin]), cell_len(line[:end])
 
 
 class SearchBar(InputBar):
-    """The line under a text; `searched` gives the one that is in sight."""
+    """The search bar below a text; `searched` returns the widget with the visible text."""
 
     scope: ClassVar[Scope] = "search"
     BINDINGS = bindings("search")
@@ -117,13 +116,13 @@ class SearchBar(InputBar):
         self._searched = searched
         self._marked: Searchable | None = None
         self._found: list[Match] = []
-        """In the order of the text, as far as it was looked through."""
+        """The matches in the order of the text; empty until a search ends."""
         self._at: int | None = None
         self._is_cut = False
         self._is_going = False
-        """The first match of what was typed is to be brought into sight, once it is found."""
+        """True if the search goes to its first match once that is found."""
         self._from = 0
-        """The first line in sight when the search began: what is typed is looked for from there on."""
+        """The first visible line when the bar was opened, where a search for typed text starts."""
 
     def compose(self) -> ComposeResult:
         yield Static("/", id="search-sign", markup=False)
@@ -135,7 +134,7 @@ class SearchBar(InputBar):
         return self.query_one(LineInput).value if self.is_open else ""
 
     def open(self) -> None:
-        """Begin to search, or go on with the text of the last search, which the first letter replaces."""
+        """Open the bar with the text of the last search, which the first typed letter replaces."""
         super().open()
         self._from = self._searched().top_line
         self.query_one(LineInput).action_select_all()
@@ -143,18 +142,18 @@ class SearchBar(InputBar):
         self.look_again()
 
     def close(self) -> None:
-        """Search no more; nothing stays marked."""
+        """Close the bar and remove all marks."""
         super().close()
         self.look_again()
         self.post_message(self.Changed())
 
     def look_again(self) -> None:
-        """The text in sight is another one: mark what it has, and stay where it is."""
+        """Search again after the visible text has changed, without scrolling."""
         if self.is_open or self._marked is not None:
             self._look(go=False)
 
     def step(self, by: int) -> None:
-        """To the next match, or the one before; from the last one to the first."""
+        """Go `by` matches forward or back, wrapping around at the ends."""
         if not self._found:
             return
         if self._at is None:
@@ -181,7 +180,7 @@ class SearchBar(InputBar):
         self.action_keep_search()
 
     def action_keep_search(self) -> None:
-        """To the text; the matches stay marked. With nothing typed there is nothing to keep."""
+        """Go to the text with the matches still marked; if nothing was typed, close the bar."""
         if not self.text:
             self.close()
         self._searched().take_focus()
@@ -222,7 +221,7 @@ class SearchBar(InputBar):
             if time.perf_counter() - began > _SECONDS_AT_ONCE:
                 await asyncio.sleep(0)
                 began = time.perf_counter()
-        # A long line that begins above the top is looked through first.
+        # A long line that starts above the top is searched first.
         self._found = sorted(before) + after
         if self._is_going and self._found:
             self._at = len(before) % len(self._found)

@@ -1,8 +1,7 @@
-"""The panel at the right: the run, the request, the answer and what was sent before, as tabs.
+"""The side panel: tabs with the run, the request, the response and the log of requests.
 
-Invariant: it shows what it is given, in full, and decides nothing. Its second line names the run that the page is
-about, and says so where that is not the run under the cursor. What stands above a body is wrapped to the panel's width;
-the body scrolls under it.
+Invariant: it shows the given pages in full, and decides nothing. Its second line names the subject of the page, or says
+that this is not the run under the cursor. The facts above a body are wrapped to the panel's width, and scroll with it.
 """
 
 from __future__ import annotations
@@ -35,28 +34,28 @@ Tab = Literal["run", "request", "response", "log"]
 TABS: Final[tuple[Tab, ...]] = ("run", "request", "response", "log")
 
 _TAB: Final = "tab"
-"""What a cell of the title knows: which tab's name it belongs to."""
+"""The key in a title cell's meta data that holds its tab."""
 
 _LEAST_ID: Final = 9
-"""The cells that the id of a run keeps beside a long name."""
+"""The least width, in cells, of a run's id beside a long name."""
 
 ANOTHER_RUN: Final = "another run"
-"""Said of a page that is not about the run under the cursor."""
+"""The words for a page that is not about the run under the cursor."""
 
 
 class About(NamedTuple):
-    """What a page is about, for the line above it."""
+    """The subject of a page, for the line above it."""
 
     run_id: str = ""
-    """Empty: about no run."""
+    """Empty if it is about no run."""
     words: str = ""
-    """At the left, cut where there is no room."""
+    """The text at the left, cut to the room."""
     at_right: str = ""
     style: str = "bold"
 
 
 NOTHING_NAMED: Final = About()
-"""For a page that is about no run."""
+"""The subject of a page that is about no run."""
 
 
 class Fact(NamedTuple):
@@ -67,17 +66,17 @@ class Fact(NamedTuple):
 
 
 class Page(NamedTuple):
-    """What one tab shows."""
+    """The contents of one tab."""
 
     facts: tuple[Fact, ...] = ()
     body: str = ""
     changed: frozenset[str] = frozenset()
-    """The properties of the body that carry a sign: they changed."""
+    """The changed properties of the body, which get a sign."""
     about: About = NOTHING_NAMED
 
 
 def none_selected(what: str) -> Page:
-    """What is shown beside a list without rows; `what` a row would be."""
+    """Return the page beside a list without rows; `what` names one row."""
     return Page((Fact(f"No {what} is selected.", "$text-muted"),))
 
 
@@ -85,14 +84,14 @@ NOTHING_SENT: Final[Mapping[Tab, Page]] = {
     "request": Page((Fact("The request that a change would make appears here.", "$text-muted"),)),
     "response": Page((Fact("The response to a change appears here.", "$text-muted"),)),
 }
-"""What the tabs of a change show where there is none."""
+"""The pages of Request and Response before any change."""
 
 
 _NOTHING_LOGGED: Final = "No request yet. Listings that went well are left out."
 
 
 class LogList(PagedList):
-    """The requests of this session, one a line."""
+    """The requests of this session, one per line."""
 
     @property
     def top_line(self) -> int:
@@ -118,7 +117,7 @@ class LogList(PagedList):
 
 
 class SidePanel(Pane):
-    """Four tabs, one of them in sight, and under them the search."""
+    """Shows one of four tabs, with the search bar below."""
 
     BINDINGS = bindings("text")
     DEFAULT_CSS = """
@@ -149,13 +148,13 @@ class SidePanel(Pane):
         super().__init__(self._about, self._page, id=id)
         self.tab: Tab = "run"
         self.cursor_run = ""
-        """The id of the run under the cursor; empty where there is none."""
+        """The id of the run under the cursor; empty if there is none."""
         self._pages: dict[Tab, Page] = {"run": Page(), **NOTHING_SENT, "log": Page()}
         self._active = False
         self._drawn: tuple[Tab, int] | None = None
-        """The tab that is drawn, and the width for which; None when its page is another one by now."""
+        """The drawn tab and its width; None once its page has changed."""
         self._tops: dict[Tab, float] = {}
-        """How far the pages are scrolled that are not in sight."""
+        """The scroll positions of the hidden pages."""
 
     def on_mount(self) -> None:
         self._show_title()
@@ -175,8 +174,8 @@ class SidePanel(Pane):
                 self._draw(keep_place=keep_place)
 
     def point_at(self, run_id: str) -> None:
-        """The run under the cursor is another one; empty: there is none. What came while it was out of sight is drawn
-        where it is in sight again: it may be laid out as before, so that nothing else tells it."""
+        """Set the run under the cursor; empty for none. Also draw a page that changed while the panel was hidden, since
+        no Resize event may follow when it is shown again."""
         if run_id != self.cursor_run:
             self.cursor_run = run_id
             self._show_about()
@@ -185,14 +184,14 @@ class SidePanel(Pane):
 
     @property
     def shows_another_run(self) -> bool:
-        """Whether the page in sight is about another run than the one under the cursor, as its second line says."""
+        """True if the visible page is about a run that is not under the cursor."""
         about = self._pages[self.tab].about
         return bool(about.run_id) and about.run_id != self.cursor_run
 
     def show_log(self, exchanges: Iterable[Exchange]) -> None:
-        """List the requests of this session, the newest first; the cursor stays on its request.
+        """List the requests in the given order; the cursor stays on its request.
 
-        Most screens never show them, and mount no list for them.
+        The list is mounted on first use, since most screens never show it.
         """
         if not self._log.is_attached:
             self.mount(self._log, after=self._page)
@@ -208,7 +207,7 @@ class SidePanel(Pane):
 
     @property
     def logged(self) -> int | None:
-        """The number of the request under the cursor of the log, or of the newest; None where there is none."""
+        """The number of the request under the log's cursor, else of the first; None if there is none."""
         option = self._log.highlighted_option or next(iter(self._log.options), None)
         return int(option.id) if option is not None and option.id is not None else None
 
@@ -235,7 +234,7 @@ class SidePanel(Pane):
         self._show_title()
 
     async def action_search(self) -> None:
-        """Search the text in sight; most screens are never searched, and mount no box for it."""
+        """Open the search. Its bar is mounted on first use, since most screens are never searched."""
         if not self.search.is_attached:
             await self.mount(self.search)
         self.search.open()
@@ -258,7 +257,7 @@ class SidePanel(Pane):
         self.search.look_again()
 
     def _searched(self) -> Searchable:
-        """What a search looks through: the tab in sight."""
+        """Return the widget to search, that of the visible tab."""
         return self._log if self.tab == "log" else self._page
 
     def _show_title(self) -> None:
@@ -271,12 +270,12 @@ class SidePanel(Pane):
         self.show_title(Content(" ─ ").join(names), active=self._active)
 
     def _show_about(self) -> None:
-        """What the page in sight is about; of another run than the one under the cursor that is said."""
+        """Show the subject of the visible page, or that it is about another run."""
         about = self._pages[self.tab].about
         room = self._about.size.width or self._width - 2
         most = room // 2
         if about.at_right == short_id(about.run_id):
-            # It is known by its ends as well, and leaves the room to the name.
+            # An id stays readable when shortened in its middle, so the name gets the room.
             most = min(most, max(_LEAST_ID, room - 1 - cell_len(plain(about.words))))
         at_right = content(middle(about.at_right, most), "$text-muted")
         if self.shows_another_run:
@@ -286,11 +285,11 @@ class SidePanel(Pane):
 
     @property
     def _width(self) -> int:
-        """The cells of a line: of a panel that is not laid out yet, those that it will have, for its first frame."""
+        """The width of a line in cells; before the first layout, the width that the panel will have."""
         return self.size.width or panel_width(*self.app.size)
 
     def _draw(self, *, keep_place: bool) -> None:
-        """Draw the visible tab if it is another one, or its page, or the width."""
+        """Draw the visible tab if tab, page or width have changed."""
         self._show_about()
         width = self._width
         if self.tab == "log" or not self.display or self._drawn == (self.tab, width):
