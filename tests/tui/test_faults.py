@@ -185,7 +185,7 @@ async def test_trouble_with_a_save_is_told_and_the_draft_stays(open_session: Ope
             401,
             "The server rejects the token.",
             "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: Revoked",
-            "RUNTUI_TOKEN.",
+            "Sign in again (A), or put a fresh token into RUNTUI_TOKEN.",
         ),
         (403, "Access denied.", "Insufficient privileges to complete the operation.", "Governance license."),
     ],
@@ -202,6 +202,7 @@ async def test_a_refusal_is_read_whole_without_another_key(
         assert title in shown
         assert message in shown
         assert hint in shown
+        assert hint in status_of(session)
 
 
 async def test_an_empty_answer_is_read_back(open_session: Opener) -> None:

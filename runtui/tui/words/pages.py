@@ -23,7 +23,7 @@ from runtui.domain.triage.run_users import TaskRow, held_words, waiting_words
 from runtui.domain.triage.service_actions import Operation, ServiceAction
 from runtui.domain.triage.standing import NOTE, triage_facts
 from runtui.graph.exchange import Exchange
-from runtui.graph.faults import NOT_OFFERED, Fault
+from runtui.graph.faults import Fault
 from runtui.keys.actions import key_of
 from runtui.services.journal import Entry
 from runtui.services.journal_query import damage_sentence, outcome_word
@@ -89,7 +89,7 @@ def save_page(save: Save, now: datetime) -> Page:
     if save.new_run:
         facts.insert(2, Fact(f"→ new run {save.new_run}; {key_of('new_run')} goes there", "$text-accent"))
     facts += [Fact(f"yours: {item.field.name}: {value_word(item.ours)}") for item in save.conflicts]
-    facts += _reasons(save.fault and save.fault._replace(hint=_next_step(save)))
+    facts += _reasons(save.fault and save.fault._replace(hint=write_words.next_step(save)))
     if save.outcome is Outcome.UNKNOWN:
         facts.append(Fact(f"→ {checked_again()}", "$text-accent"))
     if save.row_is_stale:
@@ -120,18 +120,8 @@ def save_words(save: Save) -> str:
         return report.sentences(told.heading, short_change(taken), *told.reasons())
     kept = "The draft is kept." if save.undoes is None else ""
     if save.outcome is Outcome.UNKNOWN:
-        return report.sentences(told.heading, *told.reasons(), kept, checked_again(), _next_step(save))
-    return report.sentences(told.heading, *told.reasons(), _next_step(save), kept, told.message)
-
-
-def _next_step(save: Save) -> str:
-    """What a person does after a save that is not known to be done; empty where that is nothing."""
-    if save.conflicts and save.undoes is None:
-        return f"{key_of('edit')} on the run resolves the conflict."
-    if save.fault is None or save.stopped:
-        return ""
-    is_offered = save.fault.title != NOT_OFFERED.title
-    return save.fault.hint if is_offered else write_words.action_instead(save.operation.changes())
+        return report.sentences(told.heading, *told.reasons(), kept, checked_again(), write_words.next_step(save))
+    return report.sentences(told.heading, *told.reasons(), write_words.next_step(save), kept, told.message)
 
 
 def checked_again() -> str:
@@ -156,10 +146,8 @@ def entry_response_page(entry: Entry) -> Page:
     if entry.status is not None:
         took = f"   {entry.seconds * 1000:.0f} ms" if entry.seconds is not None else ""
         facts.append(Fact(f"{entry.report.answer}   {entry.method}{took}", "bold"))
-    if entry.words:
-        facts.append(Fact(entry.words))
-    if entry.sends > 1:
-        facts.append(Fact(f"It was sent {entry.sends} times, under one ETag."))
+    told = (entry.words, f"It was sent {entry.sends} times, under one ETag." if entry.sends > 1 else "")
+    facts += [Fact(words) for words in told if words]
     facts += _labelled(
         ("undone by", f"#{entry.undone_by}" if entry.undone_by is not None else ""),
         ("undoes", f"#{entry.undoes}" if entry.undoes is not None else ""),

@@ -29,6 +29,7 @@ from runtui.domain.triage.service_actions import (
     why_not,
 )
 from runtui.graph.client import Answer
+from runtui.graph.faults import NOT_OFFERED
 from runtui.graph.root import run_key
 from runtui.keys.actions import key_of
 from runtui.services.journal import Entry
@@ -245,17 +246,27 @@ def preview_result(answer: Answer) -> tuple[str, bool]:
     return f"Preview: {count_words(len(tasks), 'task')} would fail. {said}", False
 
 
+def next_step(save: Save) -> str:
+    """What a person does after a save that is not known to be done; empty where that is nothing."""
+    if save.conflicts and save.undoes is None:
+        return f"{key_of('edit')} on the run resolves the conflict."
+    if save.fault is None or save.stopped:
+        return ""
+    if save.fault.title == NOT_OFFERED.title:
+        return action_instead(save.operation.changes())
+    return save.fault.hint.replace("Sign in again", f"Sign in again ({key_of('sign_in')})")
+
+
 def action_ended(save: Save) -> str:
     """How an action ended, for the status line: what was asked for, or why not and what comes next."""
-    told, hint = save.report, save.fault.hint if save.fault is not None and not save.stopped else ""
-    what = save.action.words if save.action is not None else ""
+    told, what = save.report, save.action.words if save.action is not None else ""
     if save.outcome is Outcome.DONE:
         made = f"New run {short_id(save.new_run)} is followed; {key_of('new_run')} goes there" if save.new_run else ""
         return sentences(f"{told.heading}: {what}", *told.reasons(), made)
     if save.outcome is Outcome.UNKNOWN:
         again = f"It is not sent again: runtui looks at what the service shows; {key_of('journal')} shows the journal."
         return sentences(f"{told.heading}: {what}", *told.reasons(), again, told.message)
-    return sentences(f"{told.heading}: {what}", *told.reasons(), hint, told.message)
+    return sentences(f"{told.heading}: {what}", *told.reasons(), next_step(save), told.message)
 
 
 def action_instead(changes: Sequence[Change]) -> str:
