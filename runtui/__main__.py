@@ -1,7 +1,6 @@
-"""Where the program begins; `python -m runtui` is the same as `runtui`.
+"""The entry point of `runtui` and of `python -m runtui`.
 
-Invariant: the version is told, the last list is shown, and the server of a demo is begun, without loading the command
-line.
+Invariant: printing the version, showing the snapshot and starting a demo's server do not load the command line.
 """
 
 import gc
@@ -11,11 +10,11 @@ from runtui import __version__
 
 
 def main() -> int:
-    """Run one command of the command line; the process's exit code."""
+    """Run one command line and return the exit code."""
     if sys.argv[1:] == ["--version"]:
         print(f"runtui {__version__}")
         return 0
-    gc.disable()  # what is loaded is no garbage
+    gc.disable()  # nothing loaded at the start is garbage
     try:
         if sys.argv[1:2] == ["demo"] and not {"-h", "--help"}.intersection(sys.argv):
             from runtui.demo import loading_sandbox
@@ -27,11 +26,11 @@ def main() -> int:
             return main()
         return _screen()
     finally:
-        gc.freeze()  # the process ends: garbage that is left in it need not be found
+        gc.freeze()  # the process ends, so do not search for garbage
 
 
 def _screen() -> int:
-    """Run a command line without a command; its last list is in sight while all else is loaded."""
+    """Run a command line without a command; show its snapshot while the rest is loaded."""
     from runtui.prelude.snapshot import SNAPSHOT
     from runtui.prelude.terminal import TAKEOVER
 

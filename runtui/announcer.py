@@ -1,7 +1,7 @@
-"""How services say that something changed: a list of callbacks, nothing more.
+"""Announcements of services: a list of callbacks, nothing more.
 
-Invariant: a service knows nothing of who listens; callbacks run in the caller's thread, in the order of subscribing.
-A listener must not raise: what it raises ends the announcement and reaches the service.
+Invariant: a service does not know its listeners; callbacks run in the announcing thread, in the order of subscribing.
+A listener must not raise: its exception would end the announcement and reach the service.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ T = TypeVar("T")
 
 
 class Announcer(Generic[T]):
-    """Carries one kind of announcement from a service to its listeners."""
+    """Passes one kind of announcement from a service to its listeners."""
 
     def __init__(self) -> None:
         self._listeners: list[Callable[[T], object]] = []
 
     def subscribe(self, listener: Callable[[T], object]) -> Callable[[], None]:
-        """Call `listener` with each announcement; the returned function ends that."""
+        """Call `listener` with each announcement; return a function that unsubscribes it."""
         self._listeners.append(listener)
 
         def unsubscribe() -> None:
@@ -28,6 +28,6 @@ class Announcer(Generic[T]):
         return unsubscribe
 
     def announce(self, news: T) -> None:
-        """Tell every listener; one that subscribes meanwhile hears it too."""
+        """Call every listener, including any that subscribes meanwhile."""
         for listener in self._listeners:
             listener(news)

@@ -1,7 +1,6 @@
-"""The command line's part in a session: options by name and a profile, resolved to settings when a command asks.
+"""The session options of a command line: flags and a profile, turned into settings on demand.
 
-Invariant: only the flags that were given are in it; a demo hears no profile, and an undo goes back to the server of its
-change.
+Invariant: it holds only flags that were given; a demo ignores profiles, and an undo uses the server of its change.
 """
 
 from __future__ import annotations
@@ -24,21 +23,21 @@ if TYPE_CHECKING:
     from runtui.graph.transport import Wire
 
 _OF_A_DEMO: Final[tuple[OptionGroup, ...]] = ("writing", "screen", "log")
-"""The options that make sense for a server that is chosen already."""
+"""The options that apply to a demo, whose server is fixed."""
 
 
 class SessionSpec(NamedTuple):
-    """The settings of a session, and what replaces the token source, network or root that they name."""
+    """The settings of a session, and replacements for their token source, network, root or store."""
 
     settings: Settings
     token: Callable[[], Awaitable[str]] | None = None
-    """Gives the bearer token of a request; None: as the settings say."""
+    """Returns the bearer token of a request; None for the token source of the settings."""
     wire: Wire | None = None
-    """Carries the requests in place of the network."""
+    """Carries the requests; None for the network."""
     root: Callable[[], Awaitable[str]] | None = None
-    """Gives the Graph root once the server is ready; None: the root of the settings."""
+    """Returns the Graph root once the server is ready; None for the root of the settings."""
     store: Path | None = None
-    """The SQLite file of the runs; None: that of root and tenant."""
+    """The SQLite file of the runs; None for the one of root and tenant."""
 
     @property
     def store_file(self) -> Path:
@@ -52,22 +51,22 @@ class CommandLine(NamedTuple):
     flags: Mapping[str, Any]
     """Values by option name, as text or already read."""
     profile: str | None = None
-    """The profile that it names; "" for none; None where it names none."""
+    """The value of --profile; "" means no profile, None that the flag was not given."""
 
     def choices(self) -> tuple[Config, Choices]:
-        """The config file, and all options merged.
+        """Return the config file and the merged options.
 
         Raises:
-            UsageError: the file cannot be read, or a value cannot be used.
+            UsageError: The file cannot be read, or a value is invalid.
         """
         config = read_config(config_path())
         return config, choose(config, self.flags, profile=self.profile)
 
     def settings(self) -> Settings:
-        """The settings of a session on the chosen server.
+        """Return the settings of a session on the chosen server.
 
         Raises:
-            UsageError: no server is chosen, or a value cannot be used.
+            UsageError: No server is chosen, or a value is invalid.
         """
         config, choices = self.choices()
         if not names_server(choices) and config.profiles and not choices.profile_where:
@@ -80,20 +79,20 @@ class CommandLine(NamedTuple):
         return SessionSpec(settings=self.settings())
 
     def demo_settings(self) -> Settings:
-        """The settings of a demo, which ignores the profiles of config.toml.
+        """Return the settings of a demo, which ignores the profiles of config.toml.
 
         Raises:
-            UsageError: a value cannot be used.
+            UsageError: A value is invalid.
         """
         choices = choose(no_config(), self.flags, profile="", groups=_OF_A_DEMO)
         values = setting_values(choices) | {"root": "", "tenant": "Contoso demo", "sign_in": None}
         return Settings(is_sandbox=True, state_folder=state_folder(), **values)
 
     def settings_to_undo(self, root: str, tenant: str, profile: str) -> Settings:
-        """The settings to go back to the server of a change: on its profile, if config.toml still has it.
+        """Return settings for the server of a change, with its profile if config.toml still has it.
 
         Raises:
-            UsageError: a value cannot be used.
+            UsageError: A value is invalid.
         """
         config = read_config(config_path())
         kept = profile if profile in config.profiles else ""
@@ -101,20 +100,20 @@ class CommandLine(NamedTuple):
         return settings_of(choose(config, flags, profile=kept if self.profile is None else self.profile))
 
     def root(self) -> str | None:
-        """The Graph root that the command line itself names, by root, cloud or profile; None where it names none.
+        """Return the Graph root that --root, --cloud or --profile names; None if none of them is given.
 
         Raises:
-            UsageError: it names one that cannot be used.
+            UsageError: The root is invalid.
         """
         if "root" in self.flags:
             return parse_root(self.flags["root"])
         return self.settings().root if self.profile or "cloud" in self.flags else None
 
     def log_file(self, environ: Mapping[str, str] = os.environ) -> Path | None:
-        """The file of `--log`, RUNTUI_LOG or the profile; None without one.
+        """Return the path in `--log`, RUNTUI_LOG or the profile; None without one.
 
         Raises:
-            UsageError: a flag or variable names a path that cannot be used.
+            UsageError: The flag or the variable has an invalid path.
         """
         if LOG.name in self.flags or environ.get(LOG.variable):
             flags = {name: value for name, value in self.flags.items() if name == LOG.name}
@@ -129,8 +128,8 @@ class CommandLine(NamedTuple):
 
 
 def tenant_known(settings: Settings, environ: Mapping[str, str] = os.environ) -> str:
-    """Whose runs a session reads, as far as that is known before anything is asked: who signs in where, or for whom the
-    token in RUNTUI_TOKEN is. Empty where neither tells."""
+    """Return the tenant and account of a session as far as known before the first request: from the sign-in settings,
+    or the tenant id in RUNTUI_TOKEN. Empty if unknown."""
     if settings.sign_in is None:
         from runtui.auth.claims import read_claims
 
@@ -139,10 +138,10 @@ def tenant_known(settings: Settings, environ: Mapping[str, str] = os.environ) ->
 
 
 def token_source(settings: Settings, environ: Mapping[str, str] = os.environ) -> TokenSource:
-    """The source of a session's tokens; called on the event loop. From then on a crash dumps no memory.
+    """Create the token source of a session, on the event loop, and turn off core dumps, which would hold tokens.
 
     Raises:
-        UsageError: RUNTUI_TOKEN is missing, or cannot be used.
+        UsageError: RUNTUI_TOKEN is missing or invalid.
     """
     from runtui.auth.tokens import environment_token, leave_no_core_dump
 

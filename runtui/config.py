@@ -1,8 +1,8 @@
-"""The chosen options and their source: defaults < variables of Azure's tools < config.toml < RUNTUI_* < flags.
+"""Merges the options from all sources: defaults < variables of Azure's tools < config.toml < RUNTUI_* < flags.
 
-Invariant: every value remembers where it came from, and a mistake names the file, the line and the nearest valid name.
-AZURE_* ranks below the file on purpose: such variables are set for other programs, and a profile names its tenant and
-its app itself. What the file makes read-only is opened for changes by a flag alone, never by a variable.
+Invariant: every value knows its source, and a mistake names the file, the line and the most similar valid name.
+AZURE_* ranks below the file, since such variables are set for other programs and a profile names its own tenant and
+app. If the file sets read-only, only a flag allows changes, never a variable.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ TOP_LEVEL: Final = ("default-profile", "keys", "profiles")
 PROFILE_VARIABLE: Final = "RUNTUI_PROFILE"
 _NAME: Final = r"(\"[^\"]*\"|'[^']*'|[\w-]+)"
 _KEYS: Final = "[keys]"
-"""The section of `lines` for the keys of actions; no profile has such a name."""
+"""The section of `[keys]` in `Config.lines`; no profile can have this name."""
 
 
 class Chosen(NamedTuple):
-    """One value and where it was given, such as "--root" or "config.toml, line 7"."""
+    """A value and its source, such as "--root" or "config.toml, line 7"."""
 
     value: Any
     where: str
 
 
 class Problem(NamedTuple):
-    """One mistake in the file: the line (0 when it has none), and a sentence."""
+    """A mistake in the file: its line (0 if unknown), and a sentence."""
 
     line: int
     what: str
 
 
 class Config(NamedTuple):
-    """The file as read: `profiles` holds the raw values, by profile, and `lines` their lines."""
+    """The file as read: `profiles` maps a profile to its raw values, and `lines` (profile, key) to a line."""
 
     path: Path
     default_profile: str
@@ -57,13 +57,13 @@ class Config(NamedTuple):
     problems: tuple[Problem, ...]
     exists: bool
     keys: Keys = NO_KEYS
-    """`[keys]`: the keys of actions."""
+    """The keys of actions from `[keys]`."""
 
     def checked_keys(self) -> Mapping[str, tuple[str, ...]]:
-        """The keys of the actions that `[keys]` names.
+        """Return action name -> keys from `[keys]`.
 
         Raises:
-            UsageError: one of them cannot be used.
+            UsageError: A key is invalid.
         """
         for mistake in self.keys.mistakes:
             what = f"{self.place_of_key(mistake.name)}: {mistake.sentence}"
@@ -71,12 +71,12 @@ class Config(NamedTuple):
         return self.keys.by_name
 
     def place_of_key(self, name: str) -> str:
-        """Where `[keys]` names an action, such as "config.toml, line 7"."""
+        """Return the place of an action in `[keys]`, such as "config.toml, line 7"."""
         return _place(self.path, self.lines.get((_KEYS, name), self.lines.get(("", "keys"), 0)))
 
 
 class Choices(NamedTuple):
-    """The options of one session: the profile's name ("" without one), and every value that was given anywhere."""
+    """The options of one session: the profile's name ("" without one), and all values from any source."""
 
     profile: str
     profile_where: str
@@ -87,21 +87,21 @@ class Choices(NamedTuple):
         return default_of(name) if chosen is None else chosen.value
 
     def where(self, name: str) -> str:
-        """Where the value of an option comes from, such as "--root" or "default"."""
+        """Return the source of an option's value, such as "--root" or "default"."""
         chosen = self.values.get(name)
         return "default" if chosen is None else chosen.where
 
 
 def no_config() -> Config:
-    """An empty config, for a session that reads no file."""
+    """Return an empty config, for a session that reads no file."""
     return Config(Path(), "", {}, {}, (), exists=False)
 
 
 def read_config(path: Path) -> Config:
-    """Read the file and all its problems; an absent file is empty and no problem.
+    """Read the file and collect its mistakes; a missing file counts as empty.
 
     Raises:
-        UsageError: it cannot be read, or is not TOML.
+        UsageError: It cannot be read, or is not TOML.
     """
     try:
         text = path.read_text("utf-8")
@@ -127,7 +127,7 @@ def read_config(path: Path) -> Config:
 
 
 def _keys(table: object) -> Keys:
-    from runtui.keys.keymap import read_keys  # with all actions, which no command needs
+    from runtui.keys.keymap import read_keys  # it loads all actions, which commands do not need
 
     return read_keys(table)
 
@@ -140,13 +140,13 @@ def choose(
     environ: Mapping[str, str] = os.environ,
     groups: Container[OptionGroup] = GROUP_TITLES,
 ) -> Choices:
-    """Merge all sources, the strongest last.
+    """Merge the options from all sources.
 
-    `flags` are values of the command line, by option name, as text or already read; `profile` is the one that it names,
-    "" for none. Only options of `groups` are read from the environment.
+    `flags` are the command line's values by option name, as text or already read. `profile` is the one that it names;
+    "" means no profile, None the default one. The environment is read only for options of `groups`.
 
     Raises:
-        UsageError: a value cannot be used, or there is no such profile.
+        UsageError: A value is invalid, or there is no such profile.
     """
     name, profile_where = _profile(config, profile, environ)
     raw: dict[str, Chosen] = {}
@@ -166,7 +166,7 @@ def choose(
 
 
 def default_profile(config: Config, environ: Mapping[str, str] = os.environ) -> str:
-    """The profile to use where the command line names none; "" without one."""
+    """Return the profile to use if the command line names none; "" without one."""
     try:
         return _profile(config, None, environ)[0]
     except UsageError:
@@ -248,8 +248,8 @@ def _quoted(option: Option, value: object) -> str:
 
 
 def _unknown(key: str, known: Collection[str] = OPTION_BY_NAME) -> str:
-    """What is wrong with a key where only the `known` ones may stand, and where it belongs."""
-    from runtui.keys.keymap import NAMES  # with all actions, which no command needs
+    """Say what is wrong with a key that is not `known` here, and where it belongs."""
+    from runtui.keys.keymap import NAMES  # it loads all actions, which commands do not need
 
     if key.replace("_", "-") in SECRETS:
         variable = "RUNTUI_" + key.upper().replace("-", "_")
@@ -269,7 +269,7 @@ def _place(path: Path, line: int) -> str:
 
 
 def _lines(text: str) -> dict[tuple[str, str], int]:
-    """The line of each key, as (profile or "", key) -> line; keys that share a line have none."""
+    """Return (profile, [keys] or "", key) -> line; of keys that share a line only the first has an entry."""
     places: dict[tuple[str, str], int] = {}
     section = ""
     for number, line in enumerate(text.splitlines(), 1):

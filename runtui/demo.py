@@ -1,7 +1,7 @@
-"""`runtui demo`: the sandbox as a separate process, and the terminal UI on it.
+"""`runtui demo`: runs the sandbox in a separate process, and the terminal UI on it.
 
-Invariant: the sandbox starts before anything else of the session is imported, and never outlives the screen: it ends
-when its standard input closes, however this process ended, and leaves nothing of the demo on the disk.
+Invariant: the sandbox starts before the rest of the session is imported, and never outlives this process: it ends when
+its standard input closes, and leaves nothing of the demo on disk.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ if TYPE_CHECKING:
     from runtui.settings import Settings, SignInSettings
 
 _BEARER: Final = "any-token-will-do"
-"""Long enough to be redacted: the scenario of an echo shows what would happen to a real token."""
+"""The demo's token, long enough to be redacted: the echo scenario shows what would happen to a real one."""
 
 ENVIRONMENT: Final = (
     *("PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH"),
     *("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH", "PYTHONUTF8", "PYTHONWARNINGS"),
     *("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"),
 )
-"""The variables that the sandbox gets: what Python needs, and no token or secret."""
+"""The variables passed to the sandbox: those that Python needs, no token or secret."""
 
 
 class SandboxProcess:
-    """The sandbox server, as a child process.
+    """The sandbox server as a child process.
 
-    Once `root` has returned, `scenarios` holds the summary of each scenario by name, `scenario` the name of the present
-    one, and `authority` the address of its sign-in, if it has one.
+    Once `root` has returned, `scenarios` maps each scenario's name to its summary, `scenario` is the name of the
+    current one, and `authority` the address of its sign-in service, if it has one.
     """
 
     def __init__(self) -> None:
-        """Start to load the server, which then waits for its tenant."""
+        """Start the process, which loads the server and waits for `serve`."""
         self.scenarios: dict[str, str] = {}
         self.scenario = "none"
         self.authority = ""
@@ -59,20 +59,20 @@ class SandboxProcess:
         )
 
     def serve(self, folder: str, *, scenario: str = "none", **tenant: Any) -> None:
-        """Have it serve a tenant, see `sandbox.server.main`, and remove a folder should this process be killed."""
+        """Let it serve a tenant, see `sandbox.server.main`; it removes `folder` if this process is killed."""
         self.scenario = scenario
         asked = {"folder": folder, "scenario": scenario, **tenant}
         assert self._process.stdin is not None  # noqa: S101 - a pipe was asked for
-        with suppress(OSError):  # it has ended: `root` tells why
+        with suppress(OSError):  # it has ended; `root` says why
             os.write(self._process.stdin.fileno(), json.dumps(asked).encode() + b"\n")
 
     async def root(self) -> str:
-        """The Graph root, once the server accepts requests.
+        """Wait until the server accepts requests, and return the Graph root.
 
         Raises:
-            RuntuiError: the server ended instead.
+            RuntuiError: The server ended instead.
         """
-        import asyncio  # which is loaded while the server starts
+        import asyncio  # the server starts meanwhile
 
         assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
         try:
@@ -90,11 +90,11 @@ class SandboxProcess:
         raise RuntuiError("The sandbox did not start", last, "Try it alone: runtui sandbox.")
 
     async def use_scenario(self, name: str) -> None:
-        """Simulate a scenario from the next request on; return once the server does.
+        """Simulate a scenario from the next request on; return once the server has switched.
 
         Raises:
-            UsageError: there is no such scenario.
-            RuntuiError: the server has ended.
+            UsageError: There is no such scenario.
+            RuntuiError: The server has ended.
         """
         import asyncio
 
@@ -110,7 +110,7 @@ class SandboxProcess:
         assert stdout is not None  # noqa: S101
         with self._turn:
             try:
-                # Unbuffered: a failed write must not be repeated when the pipe is closed.
+                # Unbuffered, so that closing the pipe does not repeat a failed write.
                 os.write(stdin.fileno(), " ".join(name.split()).encode() + b"\n")
                 line = stdout.readline()
             except (OSError, ValueError):  # it has ended, or `stop` has closed the pipes
@@ -134,25 +134,24 @@ class SandboxProcess:
 
 @cache
 def loading_sandbox() -> SandboxProcess:
-    """The sandbox of this process until its demo ends; it is loaded from the first call on, as early as a demo is known
-    to be wanted."""
+    """Return this process's sandbox. The first call starts it, as soon as the command line is known to be a demo."""
     return SandboxProcess()
 
 
 def demo(line: CommandLine, *, runs: int, seed: int, hostile: bool, scenario: str, sign_in: bool) -> int:
-    """Open the terminal UI on a new sandbox, whose data is gone afterwards; the exit code.
+    """Run the terminal UI on a new sandbox, whose data is deleted afterwards; return the exit code.
 
-    Of config.toml only the keys count; the rest is as for the sandbox's `server.main`.
+    Of config.toml only `[keys]` applies; for the other arguments see `sandbox.server.main`.
 
     Raises:
-        UsageError: an option or a key of config.toml cannot be used, or the scenario needs a sign-in.
+        UsageError: An option or a key of config.toml is invalid, or the scenario needs a sign-in.
     """
     if scenario != "none":
         from runtui.sandbox.scenarios import check_sign_in, scenario_named
 
         check_sign_in(scenario_named(scenario), has_sign_in=sign_in)
     sandbox = loading_sandbox()
-    gc.disable()  # what is loaded until the first rows stand is no garbage
+    gc.disable()  # nothing loaded before the first rows is garbage
     try:
         with tempfile.TemporaryDirectory(prefix="runtui-demo-") as folder:
             sandbox.serve(folder, runs=runs, seed=seed, hostile=hostile, scenario=scenario, sign_in=sign_in)
@@ -179,7 +178,7 @@ def demo(line: CommandLine, *, runs: int, seed: int, hostile: bool, scenario: st
 
 
 def _sign_in_settings(settings: Settings) -> SignInSettings:
-    """The sandbox's sign-in: a device code, and tokens that do not outlive the demo."""
+    """Return settings for the sandbox's sign-in: a device code, and tokens in memory only."""
     from runtui.sandbox.authority.directory import DEMO_APPLICATION, Directory
     from runtui.sandbox.authority.service import AUTHORITY_BASE
     from runtui.settings import SignInSettings

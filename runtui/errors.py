@@ -1,6 +1,6 @@
-"""Every failure a person meets, as a value: what happened, in a sentence, and what to do next.
+"""The errors that a person sees: a title, a message and the next step.
 
-Invariant: nothing here imports the rest of runtui, and no message is built from a secret.
+Invariant: this file imports nothing else of runtui, and no message is built from a secret.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the process tells the shell. UNKNOWN is never folded into success or failure."""
+    """The exit codes of the process. UNKNOWN counts neither as success nor as failure."""
 
     DONE = 0
     NOT_DONE = 1
@@ -40,17 +40,17 @@ class RuntuiError(Exception):
 
 
 class UsageError(RuntuiError):
-    """What was asked for cannot be understood: an option, a root, an id."""
+    """An invalid option, root or id."""
 
     exit_code = ExitCode.USAGE
 
 
 class FieldError(ValueError):
-    """Typed text that is no value of its field. The text of the error is one clear sentence."""
+    """A typed text that is no valid value of its field. The error's text is one sentence."""
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """The one of some names that was likely meant, in any case of the letters; empty where none is near."""
+    """Return the most similar of `names`, ignoring case; empty if none is similar."""
     from difflib import get_close_matches
 
     by_folded = {known.casefold(): known for known in names}
@@ -59,6 +59,6 @@ def nearest(name: str, names: Iterable[str]) -> str:
 
 
 def nearest_words(name: str, names: Iterable[str]) -> str:
-    """` Did you mean …?`, or nothing."""
+    """Return ` Did you mean …?` with the most similar name; empty if none is similar."""
     near = nearest(name, names)
     return f" Did you mean {near}?" if near else ""

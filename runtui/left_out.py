@@ -1,7 +1,8 @@
-"""Libraries that are imported without those of their modules that nothing here uses and that cost the most.
+"""Imports libraries without some of their modules, which are expensive and unused here.
 
-Invariant: a module is absent while its library is imported, and whoever imports it later gets it whole. What the
-library takes of it by name is there as an empty class, nothing else is: a version that takes more fails at its import.
+Invariant: such a module is replaced only while its library is imported; a later import gets the real one. The
+replacement has an empty class for each name that the library imports from it, and nothing else, so a version that needs
+more fails at import.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from types import ModuleType
 from typing import Final
 
 LEFT_OUT: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
-    # Its command palette with the widgets that it alone shows, the folders of a desktop, tables of colours.
+    # Its command palette with the widgets for that, the folders of a desktop, tables of colours.
     "textual": {
         "platformdirs": ("user_downloads_path",),
         "rich.table": ("Table",),
@@ -27,17 +28,17 @@ LEFT_OUT: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
             "SimpleProvider",
         ),
     },
-    # Its command line, made of click and of processes: 20 ms.
+    # Its command line, with click and multiprocessing: 20 ms.
     "uvicorn": {"uvicorn.main": ("Server", "main", "run")},
-    # The types of its schemas, 84 TypedDicts: four times as long as all else in it; dictionaries do without.
+    # The 84 TypedDicts of its schemas, which take four times as long as the rest; plain dictionaries work as well.
     "pydantic_core": {"pydantic_core.core_schema": ("CoreConfig", "CoreSchema", "CoreSchemaType", "ErrorType")},
 }
-"""Of each library: the modules that it imports at its start, and the names that it takes of each."""
+"""Library -> module to leave out -> the names that the library imports from it."""
 
 
 @contextmanager
 def without_left_out(library: str) -> Iterator[None]:
-    """Have a library of `LEFT_OUT` imported without them; what is loaded already stays."""
+    """Replace the modules of a library in `LEFT_OUT` while the block imports it; modules already loaded stay."""
     absent = {name: parts for name, parts in LEFT_OUT[library].items() if name not in sys.modules}
     for name, parts in absent.items():
         module = sys.modules[name] = ModuleType(name)

@@ -1,8 +1,8 @@
-"""What a bug report needs: the log of `--log FILE`, and a report of each crash.
+"""The files for bug reports: the log of `--log FILE`, and a report for each crash.
 
-Invariant: both are private files (0600) that hold no secret, and no traceback reaches a person. There is no log unless
-one is asked for; its lines are visible text. Code logs with `logging.getLogger("runtui.…")` at INFO: methods,
-addresses, statuses, ids and verdicts; never headers or bodies.
+Invariant: both are private files (0600) without secrets, and no traceback reaches a person. A log is written only on
+request; its lines are visible text. Code logs with `logging.getLogger("runtui.…")` at INFO: methods, addresses,
+statuses, ids and verdicts; never headers or bodies.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _logger: Final = logging.getLogger("runtui")
 
 @contextmanager
 def logged_to(path: Path, command: str) -> Iterator[None]:
-    """Append to a log file while a command runs, whose name the first line has; the file is made where there is none.
+    """Append to a log file while a command runs, and create it if missing; the first line names the command.
 
     Raises:
-        UsageError: the file cannot be written, is not the user's own, or is a link or no regular file.
+        UsageError: The file cannot be written, belongs to another user, or is a link or no regular file.
     """
     register_environment_secrets()
     descriptor = _opened(path)
@@ -63,7 +63,7 @@ def _opened(path: Path) -> int:
 
 
 class _LogHandler(logging.Handler):
-    """Writes a record as one line: time (UTC), part of runtui, message. Stops at the first error of the disk."""
+    """Writes each record as one line: time (UTC), part of runtui, message. It stops at the first write error."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__()
@@ -87,10 +87,10 @@ class _LogHandler(logging.Handler):
 
 
 def write_crash_report(error: BaseException, folder: Path) -> Path:
-    """Write a new file, 0600, without private values: versions and the redacted traceback, no locals.
+    """Write a new crash report (0600) with versions and the redacted traceback, without locals; return its path.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: It cannot be written.
     """
     import platform
     import traceback
@@ -110,7 +110,7 @@ def write_crash_report(error: BaseException, folder: Path) -> Path:
 
 
 def crash_sentence(error: BaseException, folder: Path, what: str = "runtui crashed") -> str:
-    """Write the report; return a sentence that says what happened and where the report is."""
+    """Write a crash report; return a sentence that says what happened and where the report is."""
     what = f"{what} ({type(error).__name__})."
     try:
         return f"{what} The report, without private values, is in {write_crash_report(error, folder)}"
@@ -120,7 +120,7 @@ def crash_sentence(error: BaseException, folder: Path, what: str = "runtui crash
 
 @contextmanager
 def strays_reported(folder: Path) -> Iterator[None]:
-    """Report errors that nobody waits for, in a thread, a task or a finalizer; Python would print their tracebacks."""
+    """Report uncaught errors in threads, tasks and finalizers; Python would print their tracebacks."""
 
     def report(error: BaseException | None) -> None:
         if error is not None and not isinstance(error, SystemExit | KeyboardInterrupt):
@@ -128,7 +128,7 @@ def strays_reported(folder: Path) -> Iterator[None]:
                 print(crash_sentence(error, folder, "A part of runtui failed"), file=sys.stderr)
 
     class Strays(logging.Handler):
-        """Takes the errors that asyncio logs."""
+        """Reports the errors that asyncio logs."""
 
         def emit(self, record: logging.LogRecord) -> None:
             report(record.exc_info[1] if record.exc_info else None)

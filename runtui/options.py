@@ -1,7 +1,7 @@
-"""Every option of a session, declared once: key in config.toml, variables, flag, type, default and help.
+"""The options of a session, each declared once: key in config.toml, variables, flag, type, default and help.
 
-Invariant: the file, the environment, the command line, `Settings`, `runtui config show` and the README read `OPTIONS`
-alone. A secret is no option: it has a variable or a file of its own and is read when it is needed.
+Invariant: the file, the environment, the command line, `Settings`, `runtui config show` and the README use `OPTIONS`
+alone. A secret is no option: it has its own variable or file, and is read when needed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from runtui.errors import nearest_words
 SignInMethod = Literal[
     "device-code", "browser", "interactive", "secret", "certificate", "federated", "managed-identity", "token"
 ]
-"""How to get a token: the first three ask a person, "token" takes one that was given, the others ask nobody."""
+"""The ways to get a token: the first three need a person, "token" uses a given one, the others need neither."""
 
 OptionGroup = Literal["server", "sign-in", "writing", "screen", "log"]
 
@@ -40,33 +40,33 @@ _PROXY: Final = re.compile(rf"(?P<scheme>https?|socks5h?)://(?:[!-~]+@)?{_HOST}/
 _LOGIN: Final = re.compile(r"(?<=//).*@|^(?!.*//).*@", re.DOTALL)
 
 PATCH_PATH: Final = "/workflowBase/runs/{runId}"
-"""The path of the API page "Update run", which the published service does not offer; `{workflowId}` may be used too."""
+"""The path on the API page "Update run", which the published service does not offer; it may contain `{workflowId}`."""
 
 
 class Option(NamedTuple):
-    """One option. `read` turns a text or a TOML value into the value, or raises ValueError with one sentence."""
+    """One option. `read` converts a text or a TOML value, or raises ValueError with one sentence."""
 
     name: str
-    """The key in the file and, after `--`, the flag."""
+    """The key in the file; with `--` before it, the flag."""
     group: OptionGroup
     read: Callable[[object], Any]
     help: str
     metavar: str = ""
     """Empty for a switch."""
     default: Any = None
-    """The value where nobody gives one; None: there is none, or it depends on other options or the environment."""
+    """The value if none is given; None if there is none, or if it depends on other options or the environment."""
     default_words: str = ""
-    """The default in words, where it is no plain value."""
+    """The default in words, if it is no plain value."""
     setting: str = ""
-    """The field of `Settings` or `SignInSettings` that holds the value, where its name is not the option's."""
+    """The field of `Settings` or `SignInSettings` for the value, if it is not named after the option."""
     is_address: bool = False
-    """Whether people may write a user and a password into it."""
+    """True if the value may contain a user and a password."""
     azure: str = ""
-    """The variable of Azure's own tools with the same meaning; everything else that is given overrides it."""
+    """The variable of Azure's own tools with the same meaning; every other source overrides it."""
     negative: str = ""
-    """Of a switch: the flag that turns it off, after `--`."""
+    """The flag, without `--`, that turns a switch off."""
     flag_undoes: bool = False
-    """Of a switch: only a flag may turn off what the file turns on, never a variable left in a shell."""
+    """True if only a flag may turn off a switch that the file turns on, never a variable left in a shell."""
 
     @property
     def variable(self) -> str:
@@ -75,7 +75,7 @@ class Option(NamedTuple):
 
     @property
     def field(self) -> str:
-        """The field of `Settings` or `SignInSettings` that holds the value, if one does."""
+        """The field of `Settings` or `SignInSettings` for the value; not every option has one."""
         return self.setting or self.name.replace("-", "_")
 
     @property
@@ -83,11 +83,11 @@ class Option(NamedTuple):
         return self.default_words or self.shown(self.default)
 
     def flag(self, value: object = True) -> str:
-        """The flag for a value, such as --root, or --no-mouse for a switch that is off."""
+        """Return the flag for a value, such as --root, or --no-mouse for a switch that is off."""
         return f"--{self.negative if value is False and self.negative else self.name}"
 
     def shown(self, value: object) -> str:
-        """A value as it may be shown: the user and the password of an address are masked."""
+        """Return a value as text to show; the user and password of an address are masked."""
         if isinstance(value, bool):
             return str(value).lower()
         text = f"{value:g}" if isinstance(value, float) else str(value)
@@ -152,10 +152,10 @@ def _id(value: object) -> str:
 
 
 def read_proxy(value: object) -> str:
-    """Read the address of a proxy; one without a scheme, such as proxy.example:8080, is an http proxy.
+    """Read the address of a proxy; without a scheme, as in proxy.example:8080, it is an http proxy.
 
     Raises:
-        ValueError: it is no address, or cannot be used here; the sentence does not repeat it.
+        ValueError: It is no address, or cannot be used here; the sentence does not repeat it.
     """
     text = _text(value)
     text = text if "://" in text else f"http://{text}"
@@ -173,10 +173,10 @@ def read_proxy(value: object) -> str:
 
 
 def read_path(text: str) -> Path:
-    """Read a path as people write it, with `~` for the home folder; return it as an absolute one.
+    """Read a path, perhaps with `~` for the home folder; return it as an absolute path.
 
     Raises:
-        ValueError: there is no such home folder; the text of the error is a sentence.
+        ValueError: There is no such home folder; the error's text is a sentence.
     """
     user = text.partition("/")[0]
     if user == "~":
@@ -188,11 +188,10 @@ def read_path(text: str) -> Path:
 
 
 def home_folder() -> Path:
-    """The home folder of this user.
+    """Return the home folder of this user.
 
     Raises:
-        ValueError: it is not known, or HOME is not an absolute path: files would then be looked for wherever runtui
-            is started.
+        ValueError: It is unknown, or HOME is no absolute path: files would then depend on the working directory.
     """
     try:
         home = Path.home()
@@ -307,16 +306,16 @@ OPTIONS: Final = (
 OPTION_BY_NAME: Final = {option.name: option for option in OPTIONS}
 
 LOG: Final = OPTION_BY_NAME["log"]
-"""The option that is read before every command."""
+"""The log option, which is read before every command."""
 
 SECRETS: Final = ("client-secret", "certificate-password", "token", "password")
-"""Names that people may look for among the options; they do not belong in a file that is shown and shared."""
+"""Names of secrets that people may put into config.toml, where they do not belong."""
 
 
 def default_of(name: str) -> Any:
-    """The default of an option, for the settings that it fills."""
+    """Return the default of an option."""
     return OPTION_BY_NAME[name].default
 
 
 BELONGS_TO_PROFILE: Final = "belongs to a profile, below [profiles.NAME]."
-"""What is said of an option that stands elsewhere in config.toml."""
+"""The end of the sentence about an option in a wrong place of config.toml."""

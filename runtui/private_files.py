@@ -1,7 +1,7 @@
-"""Private files and folders, their locks and their replacement: everything that runtui keeps on disk goes through here.
+"""Private files and folders, their locks and their replacement; runtui keeps files on disk only through this module.
 
-Invariant: nothing is written through a link, into a folder that others may write to, or into a file of somebody else;
-and what is found in such a place keeps its mode. Each function raises NotPrivateError, which is an OSError.
+Invariant: it never writes through a link, into a folder that others may write to, or into another user's file, and
+never changes the mode of such a file or folder. Its functions then raise NotPrivateError, which is an OSError.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from urllib.parse import quote
 
 _OTHERS_MAY_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 _COMPANIONS: Final = ("-wal", "-shm", "-journal")
-"""The endings of the files that SQLite puts beside a database."""
+"""The suffixes of the files that SQLite puts beside a database."""
 
 
 class NotPrivateError(PermissionError):
-    """A file or folder that others could change: `sentence` says which and why, `cure` is the next step."""
+    """A file or folder is not private: `sentence` says which and why, `cure` is the next step."""
 
     def __init__(self, what: str, cure: str) -> None:
         super().__init__(errno.EPERM, what)
@@ -34,22 +34,22 @@ class NotPrivateError(PermissionError):
 
 
 def explanation(path: Path, reason: object, cure: str) -> tuple[str, str]:
-    """Why a file cannot be used, in a sentence, and the next step; `cure` is the step where `reason` names none."""
+    """Return a sentence why a file cannot be used, and the next step; `cure` is that step if `reason` has none."""
     if isinstance(reason, NotPrivateError):
         return reason.sentence, reason.cure
     return f"{path}: {reason.strerror or reason if isinstance(reason, OSError) else reason}.", cure
 
 
 def private_folder(path: Path) -> None:
-    """Make a folder (0700), or check that nobody else may write to the one that is there.
+    """Create a folder (0700), or check that nobody else may write to an existing one.
 
-    Missing folders above it are made in the same way (XDG base directories).
+    Missing parent folders are created in the same way (XDG base directories).
     """
     if not path.parent.exists():
         private_folder(path.parent)
     path.mkdir(mode=0o700, exist_ok=True)
     if (link := path.lstat()).st_uid != 0:
-        # Whoever owns a link may let it lead elsewhere; the administrator may anyway.
+        # The owner of a link can redirect it; root can do so anyway.
         _check_owner(path, link, "the folder")
     found = path.stat()
     _check_owner(path, found, "the folder")
@@ -58,11 +58,11 @@ def private_folder(path: Path) -> None:
 
 
 def private_database(path: Path) -> None:
-    """Make an empty file (0600) for SQLite in a private folder, or check the one that is there.
+    """Create an empty file (0600) for SQLite in a private folder, or check an existing one.
 
-    A file that is there is not opened: closing any descriptor of it would give up the locks of this process's other
-    connections to it (POSIX locks belong to the process), and the next runtui that ends would delete the log that this
-    one still writes.
+    An existing file is not opened: closing a descriptor of it would release the locks of this process's other
+    connections (POSIX locks belong to the process). The next runtui to end would then delete the log that this one
+    still writes.
     """
     private_folder(path.parent)
     try:
@@ -78,15 +78,15 @@ def create_private(path: Path) -> int:
     """Create a file (0600) and return its descriptor, for reading and writing.
 
     Raises:
-        FileExistsError: the name is taken, if only by a dangling link.
+        FileExistsError: The name is taken, perhaps by a dangling link.
     """
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 
 def open_private(path: Path, flags: int = os.O_RDONLY) -> int:
-    """Open a file of the user's own and make it 0600; return its descriptor. With O_CREAT a missing file is made."""
+    """Open the user's own file, set its mode to 0600, and return its descriptor. O_CREAT creates a missing file."""
     try:
-        # Without blocking, because the path may be a pipe.
+        # Do not block: the path may be a pipe.
         descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     except OSError as error:
         if error.errno == errno.ELOOP:
@@ -104,7 +104,7 @@ def open_private(path: Path, flags: int = os.O_RDONLY) -> int:
 
 
 def replace_private(path: Path, new: Path, text: str) -> None:
-    """Replace a file as a whole, also across a loss of power: write `new` (0600) beside it, then rename it."""
+    """Replace a file atomically, even across a loss of power: write `new` (0600) beside it, then rename it."""
     with os.fdopen(create_private(new), "w", encoding="utf-8") as stream:
         stream.write(text)
         stream.flush()
@@ -115,7 +115,7 @@ def replace_private(path: Path, new: Path, text: str) -> None:
 
 
 def set_aside_database(path: Path, aside: Path) -> None:
-    """Rename a database and its log; SQLite would take a log that stays for that of the next file."""
+    """Rename a database and its log; SQLite would apply a log left behind to the next file of that name."""
     path.replace(aside)
     for suffix in _COMPANIONS:
         with suppress(FileNotFoundError):
@@ -124,7 +124,7 @@ def set_aside_database(path: Path, aside: Path) -> None:
 
 @contextmanager
 def locked_file(path: Path) -> Iterator[None]:
-    """Hold the lock of a private lock file; wait for another process that holds it."""
+    """Hold the lock of a private lock file, after waiting for any other holder."""
     descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
     try:
         lock(descriptor)
@@ -135,26 +135,26 @@ def locked_file(path: Path) -> Iterator[None]:
 
 @contextmanager
 def locked_folder(path: Path) -> Iterator[None]:
-    """Hold the lock of a folder; wait for another process that holds it."""
+    """Hold the lock of a folder, after waiting for any other holder."""
     with _open_folder(path) as descriptor:
         lock(descriptor)
         yield
 
 
 def lock(descriptor: int) -> None:
-    """Lock an open file until it is closed, at the latest when the process ends; wait for others that hold the lock."""
+    """Lock an open file until it is closed or the process ends, after waiting for any other holder."""
     fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process holds the lock of a file.
+    """Return whether a process holds the lock of a file.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: There is no such file.
     """
     descriptor = open_private(path, os.O_RDWR)
     try:
-        # Shared, so that two processes that look at the same moment do not take each other for the holder.
+        # A shared lock, so that two processes that check at once do not take each other for the holder.
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
@@ -173,7 +173,7 @@ def _open_folder(path: Path) -> Iterator[int]:
 
 
 def _make_private(path: Path) -> None:
-    """Give a file of the user's own the mode 0600 without opening it; its folder is private, so nobody can swap it."""
+    """Set the mode of the user's own file to 0600 without opening it; its folder is private, so nobody can swap it."""
     found = path.lstat()
     _check_file(path, found)
     if stat.S_IMODE(found.st_mode) != 0o600:
@@ -207,22 +207,22 @@ def _name_of(user: int) -> str:
 
 
 BUSY_SECONDS: Final = 5.0
-"""How long one connection waits for another one's write."""
+"""How long a connection waits for another one's write."""
 
 FileIds: TypeAlias = tuple[tuple[int, int] | None, ...]
-"""The database, its log (`-wal`) and the log's index (`-shm`), each as its device and inode; None for none."""
+"""Device and inode of a database, its log (`-wal`) and the log's index (`-shm`); None for a missing file."""
 
 
 def files_at(path: Path) -> FileIds:
-    """The files that are at the path of a database now."""
+    """Return the ids of the files that are now at a database's path."""
     found = (_stat(path.with_name(path.name + suffix)) for suffix in ("", "-wal", "-shm"))
     return tuple((file.st_dev, file.st_ino) if file is not None else None for file in found)
 
 
 def remove_log_of(path: Path, lost: FileIds) -> None:
-    """Where the database at a path is no longer the one of `lost`, remove the log and index of that one.
+    """If the database at a path is not the one in `lost`, remove the log and the index of the lost one.
 
-    SQLite would take them for those of the database that is there.
+    SQLite would apply them to the database that is there.
     """
     found = files_at(path)
     if found[0] != lost[0]:
@@ -232,16 +232,15 @@ def remove_log_of(path: Path, lost: FileIds) -> None:
 
 
 MOST_KEPT_LOG: Final = 1_000_000
-"""Bytes of a database's log that may stay beside it: the next one to open the database reads them."""
+"""The most bytes of a log to leave beside its database; the next process to open the database reads them."""
 
 
 @contextmanager
 def logs_kept(*databases: Path, most: int = MOST_KEPT_LOG) -> Iterator[None]:
-    """Have the logs of databases stay beside them when their connections are closed meanwhile, unless a log has grown
-    beyond `most` bytes.
+    """Keep the databases' logs, of at most `most` bytes, when the block closes their connections.
 
-    SQLite puts the log into the file when the last connection is closed, and the next one to write makes it anew: four
-    waits for the disk, where a change by itself needs two. A connection that may only read leaves the log where it is.
+    SQLite merges the log into the file when the last connection closes, and creates a new log at the next write: four
+    waits for the disk, where a change needs two. A read-only connection that closes last leaves the log alone.
     """
     import sqlite3
 
@@ -256,7 +255,7 @@ def logs_kept(*databases: Path, most: int = MOST_KEPT_LOG) -> Iterator[None]:
 
 
 def size_and_time(path: Path) -> tuple[int, int]:
-    """The size of a file, and when it was written last (ns); nothing of either where there is none."""
+    """Return the size of a file and its modification time (ns); zeros if there is no such file."""
     found = _stat(path)
     return (found.st_size, found.st_mtime_ns) if found is not None else (0, 0)
 

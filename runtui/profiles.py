@@ -1,9 +1,9 @@
-"""From chosen options to the settings of a session, and the profiles that a session can switch to.
+"""Makes the settings of a session from the chosen options, and lists the profiles to switch to.
 
-Invariant: whatever cannot work is refused here, before anything is opened, in a sentence that names where the wrong
-value came from. Tokens are requested from the sign-in service of the root's own cloud, unless a person names another.
-A profile is never opened for changes because another one was: `--write` holds for the profile it was given with, and a
-token supplied by hand for the root it was given with.
+Invariant: invalid combinations are refused here, before anything is opened, in a sentence that names the source of the
+wrong value. Tokens come from the sign-in service of the root's own cloud, unless a person names another. Switching
+profiles carries nothing over: `--write` applies only to the profile it was given with, and a supplied token only to the
+root it was given for.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from runtui.options import OPTION_BY_NAME, OPTIONS, OptionGroup, SignInMethod, r
 from runtui.settings import Settings, SignInSettings, state_folder
 
 _VERSION: Final = "beta"
-"""The Graph version: only beta documents the update of a run."""
+"""The Graph version; only beta documents the update of a run."""
 
 _PROXY_VARIABLES: Final = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
-"""The variables that name the proxy for an https server, beside the option `proxy`."""
+"""The variables that name the proxy for an https server, besides the option `proxy`."""
 
 _FOLDER_VARIABLES: Final = ("XDG_STATE_HOME", "RUNTUI_STATE")
 _LASTING: Final[tuple[OptionGroup, ...]] = ("writing", "screen")
 
 
 def names_server(choices: Choices) -> bool:
-    """Whether a server is chosen. Variables of Azure's own tools alone choose none."""
+    """Return whether a server is chosen. Variables of Azure's own tools alone choose none."""
     return any(_is_given(choices, name) for name in ("root", "cloud", "client-id", "sign-in"))
 
 
 def settings_of(choices: Choices, environ: Mapping[str, str] = os.environ) -> Settings:
-    """The settings of a session on the chosen server.
+    """Return the settings of a session on the chosen server.
 
     Raises:
-        UsageError: no server is chosen, or values cannot be used or do not go together.
+        UsageError: No server is chosen, or values are invalid or contradict each other.
     """
     cloud, root = _server(choices)
     host = root.split("://", 1)[1].split("/", 1)[0]
@@ -58,7 +58,7 @@ def settings_of(choices: Choices, environ: Mapping[str, str] = os.environ) -> Se
 
 
 def setting_values(choices: Choices, environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
-    """The fields of `Settings` that are options, as chosen or with their default."""
+    """Return field -> value for the fields of `Settings` that are options, as chosen or by default."""
     mouse = choices.get("mouse")
     return _values_of(choices, Settings) | {"mouse": "SSH_CONNECTION" not in environ if mouse is None else mouse}
 
@@ -77,7 +77,7 @@ def _server(choices: Choices) -> tuple[Cloud | None, str]:
         )
     named = CLOUD_BY_NAME[choices.get("cloud")] if choices.get("cloud") else None
     if not _is_given(choices, "root"):
-        # Azure's own variable chooses the cloud only where nothing else does.
+        # Azure's own variable chooses the cloud only if nothing else does.
         chosen = named or _cloud_of_authority(choices) or CLOUD_BY_NAME["global"]
         return chosen, f"{chosen.graph}/{_VERSION}"
     with _named(choices, "root"):
@@ -96,7 +96,7 @@ def _cloud_of_authority(choices: Choices) -> Cloud | None:
 
 
 def _sign_in(choices: Choices, root: str, cloud: Cloud | None) -> SignInSettings | None:
-    """How to sign in; None for the token of RUNTUI_TOKEN."""
+    """Return the sign-in settings; None for the token in RUNTUI_TOKEN."""
     method: SignInMethod = choices.get("sign-in") or ("device-code" if _is_given(choices, "client-id") else "token")
     if method == "token" and not choices.get("token-file"):
         return None
@@ -114,7 +114,7 @@ _NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
     "federated": ("tenant-id", "client-id", "federated-token-file"),
     "managed-identity": (),
 }
-"""The options a method requires; the methods not listed require a tenant-id and a client-id."""
+"""Method -> the options that it requires; other methods require a tenant-id and a client-id."""
 
 
 def _check_needs(choices: Choices, method: str) -> None:
@@ -130,7 +130,7 @@ def _check_needs(choices: Choices, method: str) -> None:
 
 
 def _authority(choices: Choices, root: str, cloud: Cloud | None) -> str:
-    """The sign-in service: the one that was given, else that of the root's cloud."""
+    """Return the sign-in service: the given one, else that of the root's cloud."""
     is_given = _is_given(choices, "authority")
     if cloud is None and not is_given:
         raise UsageError(
@@ -146,7 +146,7 @@ def _authority(choices: Choices, root: str, cloud: Cloud | None) -> str:
 
 @contextmanager
 def _named(choices: Choices, name: str) -> Iterator[None]:
-    """Prefix an error with the source of an option's value."""
+    """Prefix any UsageError in the block with the source of an option's value."""
     try:
         yield
     except UsageError as error:
@@ -154,7 +154,7 @@ def _named(choices: Choices, name: str) -> Iterator[None]:
 
 
 def _is_given(choices: Choices, name: str) -> bool:
-    """Whether a value was given to runtui, and not only to Azure's own tools."""
+    """Return whether a value was given to runtui, not only to Azure's own tools."""
     return name in choices.values and choices.where(name) != OPTION_BY_NAME[name].azure
 
 
@@ -173,7 +173,7 @@ def _check_ca_file(choices: Choices) -> None:
 
 
 def _check_proxies(choices: Choices, environ: Mapping[str, str]) -> None:
-    """Check the proxies of the environment; the option `proxy` overrides them and is checked when it is read."""
+    """Check the proxy variables, unless the option `proxy` overrides them; that one is checked when read."""
     if choices.get("proxy"):
         return
     for variable in _PROXY_VARIABLES:
@@ -195,7 +195,7 @@ def _refuse(choices: Choices, name: str, what: str) -> NoReturn:
 
 
 class Profile(NamedTuple):
-    """One profile: its settings, or the problem that it has."""
+    """A profile with its settings or, if they are invalid, its problem."""
 
     name: str
     settings: Settings | None
@@ -207,7 +207,7 @@ def sign_in_word(settings: Settings) -> str:
 
 
 def read_profile(config: Config, name: str, environ: Mapping[str, str] = os.environ) -> Profile:
-    """A profile by itself, without flags and variables."""
+    """Read a profile without flags and variables, except those that name folders."""
     places = {variable: environ[variable] for variable in _FOLDER_VARIABLES if variable in environ}
     try:
         return Profile(name, settings_of(choose(config, {}, profile=name, environ=places), places))
@@ -216,8 +216,8 @@ def read_profile(config: Config, name: str, environ: Mapping[str, str] = os.envi
 
 
 class Profiles:
-    """The profiles that a session can switch to. `flags` are the options of the command line, by name; those about the
-    server only hold for the first profile.
+    """The profiles that a session can switch to. `flags` are the command line's options by name; switching keeps only
+    those about changes and the screen, and not `--write`.
     """
 
     def __init__(self, config: Config, flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> None:
@@ -229,7 +229,7 @@ class Profiles:
         return len(self._config.profiles)
 
     def __iter__(self) -> Iterator[Profile]:
-        """Each profile with the settings that it would be opened with."""
+        """Yield each profile with the settings that a switch would use."""
         for name in self._config.profiles:
             try:
                 yield Profile(name, self._settings(name))
@@ -237,10 +237,10 @@ class Profiles:
                 yield Profile(name, None, str(error))
 
     def next_profile(self, name: str, present: Settings) -> Settings:
-        """The settings to replace the present session with.
+        """Return the settings for a switch from the `present` session to a profile.
 
         Raises:
-            UsageError: the profile cannot be opened from this session.
+            UsageError: The profile cannot be opened from this session.
         """
         settings = self._settings(name)
         if settings.sign_in is None:

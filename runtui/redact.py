@@ -1,8 +1,8 @@
-"""The redactor: everything that may be shown, kept or copied passes it.
+"""The redactor: removes secrets from every text before it is shown, kept or copied.
 
-Invariant: its output contains no registered secret, however it is escaped, and nothing shaped like a token; ordinary
-text is unchanged. Requests are never redacted. Servers, proxies and libraries echo what they were sent, so every text
-from outside passes here once.
+Invariant: its output contains no registered secret, escaped or not, and nothing that looks like a token; other text is
+unchanged. Requests are never redacted. Servers, proxies and libraries may echo a secret, so every text from outside
+passes through here once.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from typing import Any, Final
 from urllib.parse import quote
 
 MARK = "[redacted]"
-"""Replaces a secret."""
+"""The replacement for a secret."""
 
 SHORTEST_SECRET = 12
-"""The fewest characters of a secret that can be hidden."""
+"""The least length of a secret that can be hidden."""
 
 _SHORTEST_TOKEN: Final = 10
-"""The fewest characters of a text that has a secret, or the shape of a token, in it: "password=x"."""
+"""The least length of a text that can contain a secret or a token, such as "password=x"."""
 
 _SHORTEST_BEGINNING: Final = 6
-"""The fewest characters of a secret that are hidden where a text breaks off in it."""
+"""The least length of a secret's beginning to hide at the end of a truncated text."""
 
 _LONGEST_WORD: Final = 31
-"""Letters of a word, or digits of a number, that may be ordinary data."""
+"""The most letters of a word, or digits of a number, that count as ordinary data."""
 
 _MOST_ESCAPED: Final = 3
 """How many times a text may be escaped: JSON in a JSON string in an address."""
 
 _LONGEST_PLAIN: Final = 1024 * 1024
-"""Characters of a text that is always unescaped. A longer one is unescaped only where it has a piece of a secret:
-escaping leaves letters and digits as they are, and 16 MB of escapes take seconds."""
+"""The most characters of a text to always unescape. A longer one is unescaped only if it contains a piece of a secret:
+escapes leave letters and digits alone, and 16 MB of escapes take seconds."""
 
 _SECRET_ENDINGS: Final = ("TOKEN", "SECRET", "PASSWORD")
-"""How the names of variables end that hold a secret."""
+"""Name endings of variables that hold a secret."""
 
 _NAMED = "client_secret|client_assertion|refresh_token|access_token|id_token|device_code|password"
 
@@ -55,12 +55,11 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     # name=value in forms and addresses, "name": "value" in JSON.
     (re.compile(rf"(?i)\b((?:{_NAMED})=)[^\s&\"'<>]+"), rf"\g<1>{MARK}"),
     (re.compile(rf"(?i)([\"'](?:{_NAMED})[\"']\s*:\s*[\"'])[^\"']+"), rf"\g<1>{MARK}"),
-    # An authorization code in a landing address; short ones are error codes, and those are wanted.
+    # An authorization code in a redirect address; a short one is an error code, which stays.
     (re.compile(r"(?i)\b(code=)[^\s&\"'<>]{20,}"), rf"\g<1>{MARK}"),
 )
 
-# How a visible ASCII character may be written. One pattern each: `re` looks for a first character much faster than for
-# one of three.
+# Escapes of a visible ASCII character. One pattern each: `re` finds one first character much faster than one of three.
 _ESCAPES: Final = (
     re.compile(r"\\(?:(?:u00|x)[2-7][0-9a-fA-F]|[/\"\\])"),  # \u002B and \/ in JSON (RFC 8259), \x2B in JavaScript
     re.compile(r"%[2-7][0-9a-fA-F]"),  # %2B in addresses and forms (RFC 3986)
@@ -70,40 +69,40 @@ _ESCAPES: Final = (
 _BEGIN_ESCAPES: Final = "\\%&"
 
 _PIECES: Final = re.compile(r"[^\W_]*")
-"""The stretches of letters and digits in a secret, and empty ones between them."""
+"""The runs of letters and digits in a secret, and empty ones in between."""
 
 _secrets: dict[str, tuple[str, ...]] = {}
-"""Each secret with the forms in which it is looked for."""
+"""Secret -> the forms to search for."""
 
 
 def can_be_hidden(value: str) -> bool:
-    """Whether a secret can be told from ordinary data: a short text, a word or a number may occur by chance, and hiding
-    it everywhere would damage data."""
+    """Return whether a secret differs from ordinary data: a short text, a word or a number may occur by chance, so
+    hiding it would damage data."""
     is_plain = (value.isalpha() or value.isdigit()) and len(value) <= _LONGEST_WORD
     return len(value) >= SHORTEST_SECRET and not is_plain
 
 
 def register_secret(value: str) -> None:
-    """Redact `value` from now on wherever it occurs, also escaped or in base64, if it can be hidden at all."""
+    """Redact `value` from now on, also escaped or in base64, if `can_be_hidden`."""
     if value not in _secrets and can_be_hidden(value):
         _secrets[value] = tuple({value, quote(value, safe=""), json.dumps(value)[1:-1], *_in_base64(value)})
 
 
 def register_environment_secrets(environ: Mapping[str, str] = os.environ) -> None:
-    """Register the secrets of RUNTUI_* and AZURE_* variables, such as RUNTUI_TOKEN, before anything reads them."""
+    """Register the secrets in RUNTUI_* and AZURE_* variables, such as RUNTUI_TOKEN; call it before they are read."""
     for name, value in environ.items():
         if name.startswith(("RUNTUI_", "AZURE_")) and name.endswith(_SECRET_ENDINGS):
             register_secret(value)
 
 
 def without_own_secrets(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The environment for a program that a person names: without what was given to runtui alone."""
+    """Return the environment for a program that a person names, without the secrets in RUNTUI_* variables."""
     own = [name for name in environ if name.startswith("RUNTUI_") and name.endswith(_SECRET_ENDINGS)]
     return {name: value for name, value in environ.items() if name not in own}
 
 
 def redact(text: str) -> str:
-    """`text` without registered secrets and without anything that has the shape of a token."""
+    """Return `text` without registered secrets and without anything that looks like a token."""
     if len(text) < _SHORTEST_TOKEN:
         return text
     text = hide_secrets(text)
@@ -113,8 +112,8 @@ def redact(text: str) -> str:
 
 
 def hide_secrets(text: str) -> str:
-    """`text` without registered secrets, for what is data: the shapes that `redact` looks for may be part of it, such
-    as the token of a next page. JSON stays JSON."""
+    """Return `text` without registered secrets. Use it for data, in which the token of a next page, for example, must
+    stay although it looks like a secret. JSON stays JSON."""
     if not any(form in reading for reading in _readings(text) for forms in _secrets.values() for form in forms):
         return text
     parts, end = [], 0
@@ -125,9 +124,9 @@ def hide_secrets(text: str) -> str:
 
 
 def redact_body(body: bytes, *, is_whole: bool = True) -> bytes:
-    """`body` without registered secrets; see `hide_secrets`. A body that holds none is returned as it is.
+    """Return `body` without registered secrets, see `hide_secrets`; the same object if it contains none.
 
-    Where it broke off (not `is_whole`), what it ends with may be the beginning of a secret, and goes too.
+    If it is truncated (not `is_whole`), a beginning of a secret at its end is hidden too.
     """
     text = body.decode("utf-8", "surrogateescape")
     hidden = hide_secrets(text)
@@ -137,7 +136,7 @@ def redact_body(body: bytes, *, is_whole: bool = True) -> bytes:
 
 
 def redact_values(value: Any) -> Any:
-    """A JSON value with every text in it redacted, names of properties too; its shape stays."""
+    """Return a JSON value with all strings redacted, including property names; its structure stays."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, Mapping):
@@ -148,7 +147,7 @@ def redact_values(value: Any) -> Any:
 
 
 def _begun_at_end(text: str) -> Iterator[str]:
-    """The beginnings of secrets that a text ends with."""
+    """Yield the beginnings of secrets at the end of a text."""
     for secret in _secrets:
         for length in range(_SHORTEST_BEGINNING, len(secret)):
             if text.endswith(secret[:length]):
@@ -156,7 +155,7 @@ def _begun_at_end(text: str) -> Iterator[str]:
 
 
 def _in_base64(value: str) -> Iterator[str]:
-    """What base64 makes of a value after 0, 1 or 2 bytes of a group, without what its neighbours have a part in."""
+    """Yield the base64 of a value at each of the three offsets in a group, without digits that depend on neighbours."""
     data = value.encode("utf-8", "surrogatepass")
     for before in range(3):
         text = b64encode(b"-" * before + data).decode()[-(-before * 8 // 6) : (before + len(data)) * 8 // 6]
@@ -165,7 +164,7 @@ def _in_base64(value: str) -> Iterator[str]:
 
 
 def _readings(text: str) -> Iterator[str]:
-    """The text as it is, and unescaped once, twice and so on."""
+    """Yield the text itself, then unescaped once, twice and so on."""
     yield text
     if not any(begin in text for begin in _BEGIN_ESCAPES):
         return
@@ -178,7 +177,7 @@ def _readings(text: str) -> Iterator[str]:
 
 
 def _places_of_secrets(text: str) -> Iterator[tuple[int, int]]:
-    """From where to where in `text` a secret reaches, escapes and all."""
+    """Yield start and end of each secret in `text`, including its escapes."""
     reading, places = text, list(range(len(text) + 1))
     for escape in (None, *_ESCAPES * _MOST_ESCAPED):
         if escape is not None:
@@ -192,7 +191,7 @@ def _places_of_secrets(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _unescaped(text: str, places: Sequence[int], escape: re.Pattern[str]) -> tuple[str, list[int]]:
-    """A text with one kind of escapes taken back, and where each of its characters begins in the original."""
+    """Undo one kind of escapes; return the new text, and the place of each of its characters in the original."""
     parts: list[str] = []
     kept: list[int] = []
     end = 0
@@ -206,7 +205,7 @@ def _unescaped(text: str, places: Sequence[int], escape: re.Pattern[str]) -> tup
 
 
 def _character(found: re.Match[str]) -> str:
-    """The character of an escape, or the text itself where it is none."""
+    """Return the character of an escape; the matched text itself if it is no escape."""
     escape = found[0]
     if escape.startswith("&"):
         from html import unescape
@@ -217,7 +216,7 @@ def _character(found: re.Match[str]) -> str:
 
 
 def _merged(places: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """The same places in order, those that overlap as one."""
+    """Yield the places in order, with overlapping ones merged."""
     first, last = 0, 0
     for start, stop in sorted(places):
         if start < last:

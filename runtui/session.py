@@ -1,7 +1,7 @@
-"""A session on the terminal: the services first, then the first paint, then the screen.
+"""Runs a session on the terminal: first the services, then the first paint, then the app.
 
-Invariant: everything that was opened is closed on every way out. Rows are on the terminal as soon as the store has
-some, which may be long before Textual is imported; keys pressed in between are not lost.
+Invariant: everything that was opened is closed, however the session ends. Rows are on the terminal as soon as the store
+has some, often long before Textual is imported; keys pressed meanwhile are not lost.
 """
 
 from __future__ import annotations
@@ -32,33 +32,33 @@ if TYPE_CHECKING:
     from runtui.tui.keys import TypedAhead
 
 _GIVES_WAY_AFTER: Final = 0.0005
-"""How long one thread may keep the others waiting, in seconds; Python's default is ten times as long."""
+"""Python's thread switch interval while the app is imported, in seconds; the default is ten times as long."""
 
 _ROWS_COME_FIRST: Final = 0.1
-"""Seconds to wait for the first rows before the screen is imported: beside it they take three times as long."""
+"""Seconds to wait for the first rows before importing the app; during the import they take three times as long."""
 
 _PAGES_TOGETHER: Final = 0.005
-"""Seconds that a paint waits for other pages that were requested at the same time."""
+"""Seconds that a paint waits for other pages requested at the same time."""
 
 _PAINTS_APART: Final = 0.1
-"""Seconds between two paints once the list is full: the screen will draw the rest."""
+"""Seconds between two paints once the list is full; the app will draw the rest."""
 
 
 class Ended(NamedTuple):
-    """How a screen ended."""
+    """The result of one app run."""
 
     code: int
     next_profile: Settings | None
-    """The profile to open next; None: the person quits."""
+    """The profile to open next; None if the person quits."""
     typed_ahead: TypedAhead
-    """Keys typed after the one that ended it."""
+    """Events read after the key that ended it."""
 
 
 def open_screen(line: CommandLine) -> int:
-    """Run the terminal UI on the chosen server, then on each profile that the person switches to; the exit code.
+    """Run the terminal UI on the chosen server, then on each profile switched to; return the exit code.
 
     Raises:
-        RuntuiError: there is no terminal, no store or no token, or a key of config.toml cannot be used.
+        RuntuiError: There is no terminal, store or token, or config.toml has an invalid key.
     """
     from runtui.profiles import Profiles, names_server
 
@@ -74,10 +74,10 @@ def open_screen(line: CommandLine) -> int:
 
 
 def open_session(spec: SessionSpec, sandbox: SandboxControl | None = None, profiles: Profiles | None = None) -> int:
-    """Run the terminal UI until the person quits; the exit code. Without a `sandbox` it is on a real server.
+    """Run the terminal UI until the person quits; return the exit code. `sandbox` is None on a real server.
 
     Raises:
-        RuntuiError: there is no terminal, no store or no server.
+        RuntuiError: There is no terminal, store or server.
     """
     require_terminal()
     try:
@@ -87,10 +87,10 @@ def open_session(spec: SessionSpec, sandbox: SandboxControl | None = None, profi
 
 
 async def _run_screens(spec: SessionSpec, sandbox: SandboxControl | None, profiles: Profiles | None) -> int:
-    """Run one screen after the other; the shell never shows in between."""
+    """Run one app after the other; the shell never shows in between."""
     ended = await _run_screen(spec, sandbox, profiles)
     while ended.next_profile is not None:
-        gc.unfreeze()  # the garbage collector may now free the screen that ended
+        gc.unfreeze()  # let the garbage collector free the app that ended
         ended = await _run_screen(SessionSpec(settings=ended.next_profile), sandbox, profiles, ended.typed_ahead)
     return ended.code
 
@@ -101,7 +101,7 @@ async def _run_screen(
     profiles: Profiles | None,
     typed_ahead: TypedAhead | None = None,
 ) -> Ended:
-    """Run one screen. Where it follows another, `typed_ahead` holds the keys that the other read but did not handle."""
+    """Run one app. `typed_ahead` holds the events that a previous app read but did not route; None in the first app."""
     end_on_signals()
     settings = spec.settings
     workspace: Workspace | None = None
@@ -111,7 +111,7 @@ async def _run_screen(
         workspace = Workspace(settings, spec.store_file, token, wire=spec.wire)
         await forget_strangers(workspace, token)
         has_rows = _paint(workspace, sandbox)
-        gc.disable()  # what is loaded and built until the first rows stand is no garbage
+        gc.disable()  # nothing loaded before the first rows is garbage
         with _previewing(workspace, sandbox, moves=has_rows, reads=not typed_ahead) as preview:
             await (_load_over_rows(spec, workspace) if has_rows else _read_while_loading(spec, workspace, preview))
         from runtui.tui import app as screen
@@ -145,12 +145,12 @@ async def _run_screen(
 
 
 def _shares_store(settings: Settings) -> bool:
-    """Whether another person who signs in with these settings gets the same store."""
+    """Return whether another person who signs in with these settings would get the same store."""
     return settings.sign_in is not None and settings.sign_in.shares_store
 
 
 async def forget_strangers(workspace: Workspace, token: object) -> None:
-    """Empty a store that tenants share where nobody is signed in: its runs may be those of somebody else."""
+    """Empty a store that tenants share if nobody is signed in: its runs may belong to another tenant."""
     if not _shares_store(workspace.settings):
         return
     from runtui.auth.signin import SignIn
@@ -160,16 +160,16 @@ async def forget_strangers(workspace: Workspace, token: object) -> None:
 
 
 def _paint(workspace: Workspace, sandbox: SandboxControl | None) -> bool:
-    """Draw the first rows, or that they are being read; return whether there were any."""
+    """Draw the first rows, or the notice that they are being read; return whether there were any."""
     paint = FirstPaint(workspace.settings, *terminal_size(), sandbox)
     write(placed(paint.lines(workspace.store, workspace.preferences.kept)))
     return workspace.store.count(EVERY_RUN) > 0
 
 
 def _keep_snapshot(workspace: Workspace, columns: int, lines: int) -> None:
-    """Save the list for the first paint of the next start; delete it where somebody else may start next."""
+    """Save the list as a snapshot for the next start; remove it if another person may start next."""
     paint = FirstPaint(workspace.settings, columns, lines)
-    with suppress(OSError, RuntuiError):  # without it the next start shows the same a little later
+    with suppress(OSError, RuntuiError):  # without a snapshot the next start only shows its rows later
         if _shares_store(workspace.settings):
             SNAPSHOT.drop(workspace.settings.state_folder)
         elif workspace.store.count(EVERY_RUN):
@@ -185,7 +185,7 @@ async def _end_sign_in(token: object) -> None:
 
 
 def end_on_signals() -> None:
-    """Give the terminal back on a hang-up or SIGTERM, until the screen has handlers of its own."""
+    """Cancel the session on SIGHUP or SIGTERM, so that the terminal is given back, until the app has its handlers."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     if task is not None:
         for number in (signal.SIGTERM, signal.SIGHUP):
@@ -193,7 +193,7 @@ def end_on_signals() -> None:
 
 
 async def _load_screen() -> None:
-    """Import the screen, which takes longest of all: in a thread, which gives way to keys and answers at once."""
+    """Import the app in a thread that yields quickly to keys and responses; this is the longest part of the start."""
     usual = sys.getswitchinterval()
     sys.setswitchinterval(_GIVES_WAY_AFTER)
     try:
@@ -204,7 +204,7 @@ async def _load_screen() -> None:
 
 @contextmanager
 def _previewing(workspace: Workspace, sandbox: SandboxControl | None, *, moves: bool, reads: bool) -> Iterator[Preview]:
-    """Answer the first keys on the first rows; none where earlier keys still wait for the screen."""
+    """Act on keys with a preview; with `reads` False, since earlier keys still wait for the app, read none."""
     from runtui.prelude.preview import Preview
 
     columns, lines = terminal_size()
@@ -228,14 +228,14 @@ def _previewing(workspace: Workspace, sandbox: SandboxControl | None, *, moves: 
 
 
 async def _load_over_rows(spec: SessionSpec, workspace: Workspace) -> None:
-    """Load the screen over the rows of the store: they are read again once it stands."""
+    """Import the app while the store's rows are shown; the server is read once the app is up."""
     await _load_screen()
     workspace.connect(await spec.root() if spec.root else workspace.settings.root)
 
 
 async def _read_while_loading(spec: SessionSpec, workspace: Workspace, preview: Preview) -> None:
-    """Import what reads the server, show its first rows, and import the screen meanwhile. Once a key was typed, the
-    rows that answer it are enough: the rest is read when the screen stands."""
+    """Read the server, show the first rows, and import the app meanwhile. Once the rows suffice for a typed key, hold
+    the listing until the app is up."""
     from runtui.graph.network import load_httpx
 
     loop = asyncio.get_running_loop()
@@ -256,7 +256,7 @@ async def _read_while_loading(spec: SessionSpec, workspace: Workspace, preview: 
             if preview.is_served:
                 workspace.refresh.hold()
         elif rows:
-            workspace.refresh.start()  # with the next pages it may be full
+            workspace.refresh.start()  # the next pages may fill the list
 
     async def load_rest() -> None:
         await loading
@@ -284,7 +284,7 @@ async def _read_while_loading(spec: SessionSpec, workspace: Workspace, preview: 
 
 
 def _begin(workspace: Workspace) -> None:
-    """Begin to read the server; what is loaded by now stays."""
+    """Start to read the server, and exempt everything loaded so far from garbage collection."""
     gc.freeze()
     gc.enable()
     workspace.refresh.start()
@@ -292,10 +292,10 @@ def _begin(workspace: Workspace) -> None:
 
 
 def keep_from_collector() -> None:
-    """Exempt what is alive now from garbage collection, of which each full pass would keep a key waiting.
+    """Exempt all live objects from garbage collection, since each full pass over them would delay a key.
 
-    Once per session: what is frozen is never freed.
+    Call it once per session: a frozen object is never freed.
     """
     gc.collect()
     gc.freeze()
-    gc.collect()  # of what is not frozen: from its number CPython derives how much garbage it lets lie
+    gc.collect()  # CPython sets the threshold of a full pass from the number of objects that are not frozen

@@ -1,7 +1,7 @@
-"""The values of a session, and where its files live.
+"""The settings of a session, and the places of its files.
 
-Invariant: settings are read once, at the start, and never change; no token is among them. What an option fills has the
-option's default.
+Invariant: settings are read once, at the start, and never change; they hold no token. A field that an option fills has
+the option's default.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from runtui.options import SignInMethod, default_of, home_folder, read_path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInSettings:
-    """How a session gets its tokens. Secrets are not in it: they are read from the environment or a file."""
+    """How a session gets its tokens. It holds no secret: those are read from the environment or a file."""
 
     method: SignInMethod
     tenant_id: str
@@ -27,13 +27,13 @@ class SignInSettings:
     authority: str
     """Such as https://login.microsoftonline.com."""
     username: str = default_of("username")
-    """The account to use; "" = the only one there is."""
+    """The account to use; "" for the only one."""
     token_cache: Literal["file", "memory"] = default_of("token-cache")
     certificate: Path | None = None
     federated_token_file: Path | None = None
     token_file: Path | None = None
     write: bool = True
-    """Whether the write scope is asked for (False in a read-only profile)."""
+    """Whether to request the write scope (False in a read-only profile)."""
 
     @property
     def names_tenant(self) -> bool:
@@ -41,7 +41,7 @@ class SignInSettings:
 
     @property
     def shares_store(self) -> bool:
-        """Whether neither tenant nor account is named, so that the runs of all tenants are kept in one place."""
+        """True if neither tenant nor account is named, so that one store holds the runs of all tenants."""
         return not self.names_tenant and not self.username
 
 
@@ -51,15 +51,15 @@ class Settings:
 
     root: str
     tenant: str
-    """The name shown in the header and in the review: whose runs these are."""
+    """The tenant's name for the header and the review."""
     profile: str = ""
-    """The name of the profile this session runs on; empty without one."""
+    """The name of this session's profile; empty without one."""
     sign_in: SignInSettings | None = None
-    """None: a bearer token by hand, RUNTUI_TOKEN."""
+    """None for the bearer token in RUNTUI_TOKEN."""
     ca_file: Path | None = None
     """A PEM file of certificates to trust besides those of the operating system."""
     proxy: str = field(default=default_of("proxy"), repr=False)
-    """The proxy to use, perhaps with a user and a password; "" = from HTTPS_PROXY and NO_PROXY."""
+    """The proxy, perhaps with user and password; "" for the one of HTTPS_PROXY and NO_PROXY."""
     page_size: int = default_of("page-size")
     is_sandbox: bool = False
     read_only: bool = default_of("read-only")
@@ -68,18 +68,18 @@ class Settings:
     body_mode: Literal["full", "changed"] = default_of("body")
     theme: str | None = None
     refresh_seconds: float = default_of("refresh")
-    """Seconds from the end of one listing to the start of the next; 0: only by key."""
+    """Seconds from the end of one listing to the start of the next; 0 for refresh by key only."""
     mouse: bool = True
     bell: bool = default_of("bell")
     state_folder: Path
-    """Where the store, the journal and crash reports go."""
+    """The folder of the store, the journal and crash reports."""
 
 
 def config_path(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where config.toml is, or belongs: `RUNTUI_CONFIG`, else in the XDG configuration folder.
+    """Return the path of config.toml: `RUNTUI_CONFIG`, else in the XDG configuration folder.
 
     Raises:
-        UsageError: there is no home folder to look in.
+        UsageError: There is no home folder.
     """
     try:
         own = environ.get("RUNTUI_CONFIG")
@@ -89,10 +89,10 @@ def config_path(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def state_folder(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where the store, the journal and crash reports go: `RUNTUI_STATE`, else the XDG state folder.
+    """Return the folder of the store, the journal and crash reports: `RUNTUI_STATE`, else the XDG state folder.
 
     Raises:
-        UsageError: there is no home folder to put it in.
+        UsageError: There is no home folder.
     """
     try:
         own = environ.get("RUNTUI_STATE")
@@ -109,9 +109,10 @@ def _xdg_folder(environ: Mapping[str, str], variable: str, below_home: str) -> P
 
 
 def store_path(folder: Path, root: str, tenant: str = "") -> Path:
-    """One file per Graph root and tenant, so that runs of two tenants are never in one list.
+    """Return the store's path, one per Graph root and tenant, so that a list never mixes two tenants.
 
-    All tenants of a cloud have the same root; `tenant` tells them apart where it is known before anything is asked.
+    All tenants of a cloud have the same root. `tenant` tells them apart; it is empty if unknown before the first
+    request.
     """
     from hashlib import sha256
 

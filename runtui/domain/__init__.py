@@ -1,1 +1,1 @@
-"""What a run is: its properties, rows, filters and drafts, and the values in them. Pure: no I/O, HTTP or terminal."""
+"""The model of a run: its properties, rows, filters, drafts and values. Pure: no I/O, HTTP or terminal."""

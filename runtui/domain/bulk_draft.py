@@ -1,8 +1,8 @@
-"""One change to many runs: the values that they have in common, and the draft of each.
+"""One change to many runs: their common values, and a draft for each run.
 
-Invariant: what a person types stands in one model, a `Draft` over the common values. Each run gets a draft of its own
-with those values over what it has itself; a run for which nothing would change gets none. Relative times are worked out
-once, in the model, for all.
+Invariant: a person edits one model, a `Draft` over the common values. Each run gets its own draft, with the edited
+values over its own; a run that would not change gets none. Relative times are resolved once, in the model, for all.
+So a bulk change writes the same value to every run.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from runtui.domain.text import count_words
 from runtui.domain.triage.service_actions import STATUS, USER_COUNTS, Operation, ServiceAction, consequences, why_not
 
 TOLD_VALUES: Final = 3
-"""Values of one property that are told with how many runs have them; the others are counted together."""
+"""The most values of one property that are listed with their number of runs; the rest are counted together."""
 
 MOST_BY_KEY: Final = 20
-"""Runs up to which one key confirms a change; above, their number has to be typed."""
+"""The most runs whose change one key confirms; for more, the person must type their number."""
 
 
 class LeftOut(NamedTuple):
     """Why a run gets no draft."""
 
     counted: str
-    """After a number of runs: "3 with these values already"."""
+    """The reason after a number of runs: "3 with these values already"."""
     sentence: str
 
 
@@ -38,7 +38,7 @@ GONE: Final = LeftOut("no longer in the list", "There is no such run. Nothing wa
 
 
 class MarkedRun(NamedTuple):
-    """A run that is to be changed with others, `received` as Graph's JSON object."""
+    """A run to be changed with others; `received` is Graph's JSON object."""
 
     run_id: str
     workflow_id: str
@@ -47,28 +47,28 @@ class MarkedRun(NamedTuple):
 
 
 class BulkDraft(NamedTuple):
-    """The drafts or actions of one bulk change, each of another run, and the runs that get none."""
+    """The drafts or actions of one bulk change, one for each run, and the runs without one."""
 
     drafts: tuple[Operation, ...]
     left_out: Mapping[str, LeftOut]
-    """By run id, why it gets none."""
+    """The reason for each run without a draft, by run id."""
     undoes: tuple[int | None, ...] = ()
-    """For each draft the journal's number of the entry that it undoes; empty where none does."""
+    """The number of the journal entry that each draft undoes; empty if none undoes one."""
     doubts: tuple[str, ...] = ()
-    """What speaks against sending it, besides the warnings of the drafts."""
+    """Reasons against sending it, besides the warnings of the drafts."""
     states: str = ""
-    """The states of the runs of actions by count; empty for drafts."""
+    """The states of the runs by count, such as "7 failed, 2 inProgress"; empty unless these are actions."""
     notes: tuple[str, ...] = ()
-    """What follows from actions, in sentences; empty for drafts."""
+    """The consequences of the actions, in sentences; empty for drafts."""
 
     @property
     def action(self) -> ServiceAction | None:
-        """The action for the first run; None where properties are changed."""
+        """The action on the first run; None if properties are changed."""
         first = self.drafts[0] if self.drafts else None
         return first if isinstance(first, ServiceAction) else None
 
     def changes(self) -> Iterator[tuple[str, str, str]]:
-        """Each property that changes, or the action: its name, and the values before and after by count."""
+        """Yield each changed property, or the action: its name, and its values before and after, by count."""
         if self.action is not None:
             yield STATUS, self.states, self.action.words
         before: dict[str, Counter[str]] = {}
@@ -83,19 +83,19 @@ class BulkDraft(NamedTuple):
                 yield field.name, by_count(before[field.name]), next(iter(new)) if len(new) == 1 else by_count(new)
 
     def warnings(self) -> Iterator[str]:
-        """What informs and never blocks, each sentence once, with how many runs it is about unless it is all."""
+        """Yield each warning of the drafts once, with its number of runs unless it concerns all of them."""
         found = Counter(sentence for draft in self.drafts for sentence in draft.warnings())
         for sentence, count in found.items():
             yield sentence if count == len(self.drafts) else f"{sentence} ({count_words(count, 'run')})"
 
     def left_out_words(self) -> str:
-        """How many runs are left out, and why; empty when none is."""
+        """Return how many runs are left out, and why; empty if none."""
         found = Counter(why.counted for why in self.left_out.values())
         return ", ".join(f"{count} {why}" for why, count in sorted(found.items()))
 
 
 def common_values(runs: Collection[MarkedRun]) -> dict[str, Any]:
-    """The properties that can be written and have one value in all runs, with that value."""
+    """Return the editable properties that have the same value in all runs, with that value."""
     values: dict[str, Any] = {}
     for field in EDITABLE:
         found = _values(runs, field)
@@ -105,7 +105,7 @@ def common_values(runs: Collection[MarkedRun]) -> dict[str, Any]:
 
 
 def mixed_values(runs: Collection[MarkedRun]) -> dict[str, str]:
-    """The properties that have several values, with those by count: "7 failed, 2 inProgress"."""
+    """Return the editable properties with several values, each with its values by count: "7 failed, 2 inProgress"."""
     common = common_values(runs)
     mixed: dict[str, str] = {}
     for field in EDITABLE:
@@ -117,13 +117,13 @@ def mixed_values(runs: Collection[MarkedRun]) -> dict[str, str]:
 
 
 def model_of(runs: Collection[MarkedRun], edits: Mapping[str, Edit]) -> Draft:
-    """The draft that stands for all runs, with what was typed before; what has come true for all is dropped."""
+    """Return the model for some runs, with earlier edits; an edit that is already true for all runs is dropped."""
     return Draft("", "", {}, "changed", MappingProxyType(dict(edits))).rebased(common_values(runs))
 
 
 def drafts_of(model: Draft, runs: Sequence[MarkedRun], busy: Collection[str], gone: Collection[str] = ()) -> BulkDraft:
-    """The change that a model (typed, without errors) would make to some runs, of which some have a change in progress
-    (`busy`), and some are not listed any more (`gone`).
+    """Return the bulk change that a model without invalid fields makes to `runs`. `busy` are the ids of runs with a
+    change in progress, `gone` of marked runs that are no longer listed.
     """
     values = {name: edit.value for name, edit in model.edits.items()}
     drafts = (Draft(run.run_id, run.workflow_id, run.received, "changed").with_values(values) for run in runs)
@@ -131,8 +131,8 @@ def drafts_of(model: Draft, runs: Sequence[MarkedRun], busy: Collection[str], go
 
 
 def bulk_of(drafts: Mapping[str, Draft | None], busy: Collection[str]) -> BulkDraft:
-    """The change of some runs by id, each with its draft; None for one that is not listed any more. `busy` are the ids
-    of those with a change in progress."""
+    """Return the bulk change for drafts by run id; None stands for a run that is no longer listed. `busy` are the ids
+    of runs with a change in progress."""
     kept: list[Draft] = []
     left_out: dict[str, LeftOut] = {}
     for run_id in _once(drafts):
@@ -154,8 +154,8 @@ def actions_of(
     busy: Collection[str],
     gone: Collection[str] = (),
 ) -> BulkDraft:
-    """An action on each of some runs that it can help; `make` makes it, from the id of the workflow and the id of the
-    run. Some runs have a change in progress (`busy`), some were marked and are not listed any more (`gone`).
+    """Return the bulk change with an action on each run that it can help. `make` returns the action for a workflow id
+    and a run id. `busy` and `gone` are as in `drafts_of`.
     """
     actions: list[ServiceAction] = []
     states: Counter[str] = Counter()
@@ -179,7 +179,7 @@ def actions_of(
 
 
 def by_count(values: Counter[str]) -> str:
-    """Values with how often each is there, the commonest first."""
+    """Return values with their counts, the most common first: "7 failed, 2 inProgress"."""
     told = [f"{count} {value or 'empty'}" for value, count in values.most_common(TOLD_VALUES)]
     others = len(values) - TOLD_VALUES
     if others > 0:
@@ -189,7 +189,7 @@ def by_count(values: Counter[str]) -> str:
 
 
 def _once(run_ids: Iterable[str]) -> Iterable[str]:
-    """Each run once: a server may list one in several spellings of its id, whose case says nothing."""
+    """Return each id once: a server may list a run under several spellings that differ only in case."""
     first: dict[str, str] = {}
     for run_id in run_ids:
         first.setdefault(run_id.lower(), run_id)

@@ -1,8 +1,8 @@
-"""The columns of a list: what a cell shows, and which columns fit in a width.
+"""The columns of a list: their cells, their order, and which of them fit into a width.
 
-Invariant: every line of a list has the same columns at one width, and with GAP between them they fill it. The flexible
-column, by which a person knows a row, is always among them. No text is altered for the terminal here: cells carry
-foreign text as received.
+Invariant: at one width every line of a list has the same columns, which fill the width with GAP between them. The
+flexible column, by which a person recognizes a row, is always shown. Cells carry foreign text as received: whoever
+shows one makes it visible.
 """
 
 from __future__ import annotations
@@ -31,41 +31,40 @@ Role = Literal[
     "alert",
     "heading",
 ]
-"""What a cell means; the terminal gives each role its colour. A `status-` colour stays visible under the cursor."""
+"""The meaning of a cell, which decides its colour. The colour of a `status-` role stays visible under the cursor."""
 
 GAP: Final = 1
 """Cells between two columns."""
 
 GUTTER: Final = 2
-"""Cells left of the first column: the sign of a row and a blank."""
+"""Cells to the left of the first column: the mark of a row and a blank."""
 
 WIDE: Final = 100
-"""Columns of a screen from which something stands beside the list."""
+"""The least width of a screen, in cells, that has a panel beside the list."""
 
 FRAMED_LINES: Final = 30
-"""Lines of a wide screen from which its panes have a frame."""
+"""The least height of a wide screen, in lines, whose panes have frames."""
 
 _SHARE: Final = (3, 5)
-"""The part of a wide screen that the list takes; styles/base.tcss says the same in its own unit."""
+"""The list's share of a wide screen, as a fraction; styles/base.tcss has the same value in its own unit."""
 
 ESSENTIAL: Final = 4
-"""Columns up to this priority are shown wherever LEGIBLE cells are left; those above it always are."""
+"""A column with a lower priority number is always shown; one with this number if the flexible column keeps LEGIBLE."""
 
 LEGIBLE: Final = 12
-"""The cells of the flexible column below which the last of the essential columns gives way."""
+"""The least width of the flexible column at which the last essential column is shown."""
 
 FAVOURED: Final = 6
-"""Columns up to this priority may take all but the least width of the flexible column."""
+"""Columns up to this priority number may leave the flexible column only its least width."""
 
 COMFORT: Final = 26
-"""Cells the flexible column keeps before a column beyond FAVOURED is shown beside it, where nobody knows what it
-needs."""
+"""The width that the flexible column keeps before a column beyond FAVOURED is shown, if its needs are unknown."""
 
 LONGEST: Final = 40
-"""The most cells that the flexible column keeps for what it needs before other columns are shown beside it."""
+"""The most cells that the flexible column reserves for its own values before other columns are shown."""
 
 _GROWTH: Final = 4
-"""A growing column takes one cell of so many that the flexible column has beyond its least width and COMFORT."""
+"""A growing column takes one of this many cells that the flexible column has beyond its least width and COMFORT."""
 
 _TERMINAL_COLOURS: Final[Mapping[Role, str]] = {
     "status-failed": "\x1b[1;31m",
@@ -76,17 +75,17 @@ _TERMINAL_COLOURS: Final[Mapping[Role, str]] = {
     "status-unknown": "\x1b[35m",
     "alert": "\x1b[1;31m",
 }
-"""The terminal's own colours; a status is always a glyph and a word as well."""
+"""The escape sequences of the terminal's own colours; a status always has a glyph and a word besides."""
 
 
 def coloured(text: str, role: Role) -> str:
-    """A text in the terminal's own colour for its role, where it has one."""
+    """Return `text` in the terminal's colour for the role, or unchanged if the role has none."""
     colour = _TERMINAL_COLOURS.get(role)
     return f"{colour}{text}\x1b[0m" if colour else text
 
 
 class ListCell(NamedTuple):
-    """The text of one cell, foreign text as received, and what it means."""
+    """One cell: its text, foreign text as received, and its meaning."""
 
     text: str
     role: Role = "text"
@@ -94,7 +93,7 @@ class ListCell(NamedTuple):
 
 DASH: Final = "–"
 NOTHING: Final = ListCell(DASH, "muted")
-"""The cell of a value that is not there."""
+"""The cell of a missing value."""
 
 
 def text_cell(text: str, role: Role = "text") -> ListCell:
@@ -102,15 +101,15 @@ def text_cell(text: str, role: Role = "text") -> ListCell:
 
 
 def age_cell(ticks: int | None, now: int, role: Role = "text") -> ListCell:
-    """How long ago something was that the service recorded."""
+    """Return the age of a time that the service recorded (ticks); NOTHING for None."""
     return NOTHING if ticks is None else ListCell(distance(ticks, now, is_recorded=True), role)
 
 
 GREATEST_FIRST: Final = ("-value",)
-"""The `order` of a column whose `value` runs from great to small."""
+"""The `order` of a column whose natural order is by descending `value`."""
 
 Show: TypeAlias = Callable[[RowT, int], ListCell]
-"""The cell of a row at the moment `now` (ticks)."""
+"""Returns the cell of a row at the time `now` (ticks)."""
 
 
 class Column(NamedTuple, Generic[RowT]):
@@ -119,53 +118,53 @@ class Column(NamedTuple, Generic[RowT]):
     key: str
     title: str
     width: int
-    """Cells; the least where it grows, and for the flexible column the least that others leave it, unless it needs
-    less."""
+    """Cells. For a growing column this is the least width. The other columns leave the flexible one this width, or less
+    if its values need less."""
     priority: int
-    """The order in which columns are given room as the screen widens; up to ESSENTIAL they are always shown."""
+    """Columns with lower numbers get room first as the screen widens (see ESSENTIAL)."""
     show: Show[RowT]
     order: tuple[str, ...] = ()
-    """Its natural order, the one of the first press: columns of the store, "-" for descending. The other direction is
-    the same list upside down. Rows in memory are ordered by `value`: GREATEST_FIRST, or empty for ascending."""
+    """The natural order, used at the first press: columns of the store, with "-" for descending. The other direction
+    reverses the list. Rows in memory are ordered by `value`: GREATEST_FIRST for descending, empty for ascending."""
     align: Align = "left"
     flexible: bool = False
-    """Whether it takes the room that is left; one column of a list does."""
+    """True for the one column of a list that takes the remaining room."""
     grows_to: int = 0
-    """The most cells it takes: those that it needs, or where nobody knows that, some of the room to spare. Above
-    LONGEST it is prose, which is cut where others need the room. 0: it keeps its width."""
+    """The most cells the column takes: what its values need, or a part of the spare room if that is unknown. Above
+    LONGEST it is prose, which is cut if other columns need the room. 0 for a fixed width."""
     value: Callable[[RowT], str | int] | None = None
-    """What rows in memory are ordered by; None: the text of the cell."""
+    """The sort key for rows in memory; None to sort by the text of the cell."""
     order_name: str = ""
-    """What its order is called, where that is not its title."""
+    """The name of the order; empty if it is the title."""
 
     @property
     def name(self) -> str:
-        """What it is called where columns are listed; one may have no title."""
+        """The name in a list of columns: the title, or the key if there is no title."""
         return self.title or self.key
 
     @property
     def descending_first(self) -> bool:
-        """Whether its natural order runs from great to small: the worst, the newest, the most."""
+        """True if the natural order is descending: the worst, the newest or the most first."""
         return bool(self.order) and self.order[0].startswith("-")
 
 
 class Order(NamedTuple):
-    """How rows are ordered."""
+    """The order of rows."""
 
     key: str = ""
-    """Of the column whose values are compared; empty: rows stand as they came."""
+    """The key of the column to compare; empty to keep the order in which the rows came."""
     descending: bool = False
-    """Whether the great come first; without a column, whether the last row does."""
+    """True for the greatest first; without a column, for the last row first."""
 
 
 def natural_order(column: Column[RowT]) -> Order:
-    """The order of the first press."""
+    """Return the order by a column in its natural direction."""
     return Order(column.key, column.descending_first)
 
 
 def in_order(rows: Sequence[RowT], columns: Sequence[Column[RowT]], order: Order, now: int) -> Sequence[RowT]:
-    """Rows in memory in an order, text by its letters whatever their case; equal ones stay as they came, or all are
-    the other way round than in the natural order."""
+    """Sort rows in memory, text without regard to case. The natural order is stable; the other direction is its exact
+    reverse."""
     column = next((column for column in columns if column.key == order.key), None)
     if column is None:
         return rows[::-1] if order.descending else rows
@@ -180,22 +179,22 @@ def in_order(rows: Sequence[RowT], columns: Sequence[Column[RowT]], order: Order
 
 
 Layout: TypeAlias = tuple[tuple[Column[RowT], int], ...]
-"""The columns that are shown, each with its width in cells."""
+"""The visible columns, each with its width in cells."""
 
 Needs: TypeAlias = tuple[tuple[str, int], ...]
-"""The cells of the widest value of some columns, by key."""
+"""Pairs of a column's key and the cells of its widest value."""
 
 
 @lru_cache(maxsize=64)
 def list_layout(
     columns: tuple[Column[Any], ...], width: int, needs: Needs = (), *, is_chosen: bool = False, first: int = 0
 ) -> Layout[Any]:
-    """The columns in a list of `width` cells, each with its own width; with GAP between them they fill it, beside the
-    gutter and one blank at the right end.
+    """Choose the columns for a list of `width` cells, and their widths. With GAP between them, the gutter and one blank
+    at the right end they fill the width.
 
-    On a screen too narrow for the essential columns the flexible one, of which there is one, gives way, down to one
-    cell. `is_chosen`: a person chose them, so none is preferred, and those that do not fit lie at the right. `first` of
-    the others are left out at the left; from 1 on none is preferred either.
+    Exactly one column is flexible; if the essential columns do not fit, it shrinks to as little as one cell. With
+    `is_chosen`, a person chose the columns: their order decides, not their priority, and the last ones are left out.
+    `first` is how many other columns are scrolled out at the left; from 1 on their order decides as well.
     """
     needed = dict(needs)
     flexible = next(column for column in columns if column.flexible)
@@ -209,7 +208,7 @@ def list_layout(
         kept -= (column.width + GAP) * (column.priority <= ESSENTIAL)
         least = name or (COMFORT if column.priority > FAVOURED else 0)
         least = max(narrowest, min(least, width // 2) if is_chosen else least)
-        # What it needs beyond its width, it takes of none that is always shown.
+        # A column grows only into room that no essential column needs.
         needs_most = min(needed.get(column.key, 0), column.grows_to)
         spare = room - GAP - (least if column.grows_to > LONGEST else kept)
         cells = max(column.width, needs_most if is_chosen else min(needs_most, spare))
@@ -230,20 +229,20 @@ def list_layout(
 
 
 class Arrangement(NamedTuple, Generic[RowT]):
-    """How the columns of a list stand, whatever its width."""
+    """The columns of a list and how they are scrolled, for any width."""
 
     columns: tuple[Column[RowT], ...]
     needs: Needs = ()
     is_chosen: bool = False
-    """Whether a person chose them."""
+    """True if a person chose the columns."""
     first: int | None = None
-    """How far they are scrolled to the right, in columns; the flexible one stays. None where a list does not scroll."""
+    """How many columns are scrolled out at the left; the flexible one stays. None if the list does not scroll."""
 
     def layout(self, width: int) -> Layout[RowT]:
         return list_layout(self.columns, width, self.needs, is_chosen=self.is_chosen, first=self.first or 0)
 
     def column_at(self, x: int, width: int) -> Column[RowT] | None:
-        """The column at a cell of a line, counted from 0; the gap after a column is its own. None beside them all."""
+        """Return the column at cell `x`, from 0; the gap after a column belongs to it. None outside all columns."""
         start = GUTTER
         for column, cells in self.layout(width):
             if start <= x < start + cells + GAP:
@@ -255,30 +254,30 @@ class Arrangement(NamedTuple, Generic[RowT]):
         return len(self.columns) - (self.first or 0) - len(self.layout(width))
 
     def scrolled(self, by: int, width: int) -> Arrangement[RowT]:
-        """Scrolled by so many columns to the right, as far as there are any."""
+        """Return this arrangement scrolled right by `by` columns (left if negative), as far as there are any."""
         if by > 0 and not self.hidden(width):
             return self
         return self._replace(first=max(0, min((self.first or 0) + by, len(self.columns) - 2)))
 
 
 def is_framed(screen_columns: int, screen_lines: int) -> bool:
-    """Whether the panes of a screen of that size have a frame: a cell on every side, with the title in its top."""
+    """Return True if the panes of a screen of that size have a frame: one cell on each side, the title in the top."""
     return screen_columns >= WIDE and screen_lines >= FRAMED_LINES
 
 
 def pane_width(screen_columns: int) -> int:
-    """The cells that the left pane takes on a screen so wide, frame included."""
+    """Return the width of the left pane in cells, frame included."""
     share, of = _SHARE if screen_columns >= WIDE else (1, 1)
     return screen_columns * share // of
 
 
 def list_width(screen_columns: int, screen_lines: int) -> int:
-    """The cells that a list takes on a screen of that size, gutter included."""
+    """Return the width of a list in cells on a screen of that size, gutter included."""
     return pane_width(screen_columns) - 2 * is_framed(screen_columns, screen_lines)
 
 
 def panel_width(screen_columns: int, screen_lines: int) -> int:
-    """The cells of a line of the side panel on a screen of that size: beside the list, or below it."""
+    """Return the width of a line of the panel in cells on a screen of that size, whether beside or below the list."""
     if screen_columns < WIDE:
         return screen_columns
     return screen_columns - pane_width(screen_columns) - 2 * is_framed(screen_columns, screen_lines)

@@ -1,8 +1,8 @@
-"""A draft: one run as it was opened and what a person typed over it; merged with the run as it is now.
+"""A draft: a run as opened plus a person's edits, and its merge with the current run.
 
-Invariant: a draft never changes; an edit makes a new one. Text that is no value stays in the draft with its error, so
-nothing typed is lost. A property nobody touched goes into the body exactly as received. A merged draft stands over the
-run as it is now and no longer conflicts with it; a property that is not in conflict keeps its edit, errors included.
+Invariant: a draft is immutable; an edit returns a new one. Invalid text stays in the draft with its error, so nothing
+typed is lost. An unedited property goes into the body exactly as received. A merged draft is based on the current run
+and has no conflict with it; a property without a conflict keeps its edit, also an invalid one.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from runtui.errors import FieldError
 from runtui.redact import MARK
 
 RUN_TYPE: Final = "#microsoft.graph.identityGovernance.run"
-"""The `@odata.type` that the API page's example sends."""
+"""The `@odata.type` in the example of Graph's API page."""
 
 BodyMode = Literal["full", "changed"]
-"""full: `@odata.type`, every Required property and the optional ones that changed. changed: only what changed."""
+"""full: every Required property and the changed optional ones. changed: only the changed ones. Both: `@odata.type`."""
 
 Side = Literal["ours", "theirs"]
-"""ours: the value of the draft, typed or as opened. theirs: the value that the run has now."""
+"""ours: the value of the draft, typed or as opened. theirs: the current value of the run."""
 
 OTHER: Final[Mapping[Side, Side]] = {"ours": "theirs", "theirs": "ours"}
 
 
 class Missing:
-    """The value of a property that was not received (null is a value; this is none)."""
+    """Stands for a property that was not received, unlike null, which is a value."""
 
     def __repr__(self) -> str:
         return "(not received)"
@@ -41,7 +41,7 @@ MISSING: Final = Missing()
 
 
 class Edit(NamedTuple):
-    """What was typed into one field, and the value it stands for, or why it stands for none."""
+    """The text typed into one field, and its JSON value or the error of an invalid text."""
 
     text: str
     value: str | int | None = None
@@ -49,7 +49,7 @@ class Edit(NamedTuple):
 
 
 class Change(NamedTuple):
-    """One property that would be written with another value than the one received."""
+    """One property that would be written with a new value."""
 
     field: Property
     before: object
@@ -57,7 +57,7 @@ class Change(NamedTuple):
 
 
 class Conflict(NamedTuple):
-    """One property that moved on the server after the run was opened: the three values."""
+    """One property that changed on the server after the run was opened, with its three values."""
 
     field: Property
     opened: object
@@ -66,7 +66,7 @@ class Conflict(NamedTuple):
 
 
 class Draft(NamedTuple):
-    """A run as opened (`received`, Graph's JSON object) and the edits over it."""
+    """A run as opened (`received`, Graph's JSON object) and the edits to it, by property name."""
 
     run_id: str
     workflow_id: str
@@ -75,9 +75,9 @@ class Draft(NamedTuple):
     edits: Mapping[str, Edit] = MappingProxyType({})
 
     def typed(self, name: str, text: str, now: int) -> Draft:
-        """The draft after `text` was typed into a field; `now` (ticks) is what "-2h" counts from.
+        """Return the draft after `text` was typed into a field. Times such as "-2h" count from `now` (ticks).
 
-        Text that stands for the value as received takes the edit back.
+        Text that means the received value removes the edit.
         """
         item = EDITABLE_BY_NAME[name]
         edits = dict(self.edits)
@@ -92,7 +92,7 @@ class Draft(NamedTuple):
         return self._replace(edits=MappingProxyType(edits))
 
     def with_values(self, values: Mapping[str, str | int | None]) -> Draft:
-        """The draft with exactly these JSON values in some fields; one that was received takes an edit back."""
+        """Return the draft with these JSON values in its fields; a value equal to the received one removes an edit."""
         edits = {name: edit for name, edit in self.edits.items() if name not in values}
         for name, value in values.items():
             if not same_value(value, self.received.get(name)):
@@ -110,11 +110,11 @@ class Draft(NamedTuple):
         return self.received_text(item) if edit is None else edit.text
 
     def errors(self) -> dict[str, str]:
-        """Field name -> the sentence that says why its text is no value."""
+        """Return the error of each invalid field, by property name."""
         return {name: edit.error for name, edit in self.edits.items() if edit.error is not None}
 
     def changes(self) -> tuple[Change, ...]:
-        """What would be written anew, in the order of the form; fields in error are not among them."""
+        """Return the changes in the order of the form, without invalid fields."""
         return tuple(
             Change(item, self.received.get(item.name, MISSING), edit.value)
             for item in EDITABLE
@@ -122,7 +122,7 @@ class Draft(NamedTuple):
         )
 
     def body(self) -> dict[str, Any]:
-        """The JSON object to send: untouched values as received, null to clear; a field in error is not in it."""
+        """Return the JSON object to send: unedited values as received, null to clear, nothing for an invalid field."""
         changed = {change.field.name: change.after for change in self.changes()}
         values: dict[str, Any] = {"@odata.type": RUN_TYPE}
         for item in EDITABLE:
@@ -133,20 +133,20 @@ class Draft(NamedTuple):
         return values
 
     def unchanged_words(self) -> str:
-        """What the body has beside the changes, counted; empty where that is nothing."""
+        """Return how many unchanged properties the body has, in words; empty if none."""
         unchanged = len(self.body()) - 1 - len(self.changes())
         words = count_words(unchanged, "unchanged required property", "unchanged required properties")
         return words if unchanged else ""
 
     def body_text(self) -> str:
-        """The body as the bytes that are shown and sent: indented, ASCII (anything else as \\u escapes)."""
+        """Return the body exactly as shown and sent: indented ASCII (other characters as \\u escapes)."""
         return json.dumps(self.body(), indent=2)
 
     def conflicts(self, fresh: Mapping[str, Any]) -> tuple[Conflict, ...]:
-        """The properties in the body that moved on the server since the run was opened, to a value that is not ours.
+        """Return the properties in the body that changed on the server to a value other than ours.
 
-        One that `fresh` lacks is not among them: an answer that leaves a property out says nothing of it. One in which
-        a secret is hidden cannot be compared; it goes back as it is on the server.
+        A property missing from `fresh` is left out, since nothing is known of it. So is one with a hidden secret, which
+        cannot be compared; it is sent back as it is on the server.
         """
         body = self.body()
         return tuple(
@@ -160,13 +160,13 @@ class Draft(NamedTuple):
         )
 
     def lacking(self, fresh: Mapping[str, Any]) -> tuple[str, ...]:
-        """The changed properties that were received when the run was opened and that `fresh` lacks: nobody can tell
-        whether they moved."""
+        """Return the changed properties that were received at the opening but are missing from `fresh`: a conflict in
+        them cannot be ruled out."""
         names = (change.field.name for change in self.changes())
         return tuple(name for name in names if name in self.received and name not in fresh)
 
     def rebased(self, fresh: Mapping[str, Any]) -> Draft:
-        """The same edits over the run as it is now; an edit to the very value that it has by now is dropped."""
+        """Return the draft with the same edits on the current run `fresh`, without edits that are already true."""
         edits = {
             name: edit
             for name, edit in self.edits.items()
@@ -175,14 +175,14 @@ class Draft(NamedTuple):
         return self._replace(received=fresh, edits=MappingProxyType(edits))
 
     def revealed(self, received: Mapping[str, Any]) -> Draft:
-        """The draft with the true value where a secret is hidden in one, for sending it back, or without it where that
-        is not known; `received` is the run as it is now, with nothing hidden."""
+        """Return the draft with hidden secrets replaced by the values in `received`, the current run with nothing
+        hidden. A property missing there is left out."""
         hidden = {name for name, value in self.received.items() if _hides(value)}
         kept = {name: value for name, value in self.received.items() if name not in hidden}
         return self._replace(received={**kept, **{name: received[name] for name in hidden.intersection(received)}})
 
     def warnings(self) -> tuple[str, ...]:
-        """Sentences that inform and never block: real counters need not add up."""
+        """Return sentences that inform but never block: even real counters need not add up."""
         body = self.body()
         values = {item.name: body.get(item.name, self.received.get(item.name)) for item in EDITABLE}
         changed = frozenset(change.field.name for change in self.changes())
@@ -195,7 +195,7 @@ class Draft(NamedTuple):
 
 
 def value_word(value: object) -> str:
-    """A JSON value for people: a string as it is, anything else as JSON, a missing one as "(not received)"."""
+    """Return a JSON value for people: a string as it is, MISSING as "(not received)", anything else as JSON."""
     if isinstance(value, str | Missing):
         return str(value)
     return json.dumps(value)
@@ -228,7 +228,7 @@ def _report_only(values: Mapping[str, Any], changed: AbstractSet[str]) -> Iterat
 
 
 def _contradictions(values: Mapping[str, Any], changed: AbstractSet[str]) -> Iterator[str]:
-    """What the changed values say against each other, where all of them are known."""
+    """Yield a sentence for each contradiction among known values of which at least one changed."""
 
     def known(*names: str) -> list[int]:
         numbers = [found for name in names if isinstance(found := EDITABLE_BY_NAME[name].read(values), int)]
@@ -244,7 +244,7 @@ def _contradictions(values: Mapping[str, Any], changed: AbstractSet[str]) -> Ite
 
 
 def default_choices(draft: Draft, now: Mapping[str, Any]) -> dict[str, Side]:
-    """One choice for each property in conflict: what a person typed is ours, what nobody touched is theirs."""
+    """Return the default side of each conflict: ours for a property that a person edited, else theirs."""
     return {
         conflict.field.name: "ours" if conflict.field.name in draft.edits else "theirs"
         for conflict in draft.conflicts(now)
@@ -252,10 +252,10 @@ def default_choices(draft: Draft, now: Mapping[str, Any]) -> dict[str, Side]:
 
 
 def caught_up(draft: Draft, now: Mapping[str, Any]) -> Draft:
-    """The draft over the run as it is now, but for what a person typed and somebody else wrote meanwhile.
+    """Return the draft based on the current run `now`, except for edited properties that someone else changed too.
 
-    Those properties stay as opened, so that `Draft.conflicts` has their three values until a person chooses. Where
-    nothing moved, the result is the draft itself.
+    Those keep the value as opened, so that `Draft.conflicts` has their three values until a person chooses. If no
+    editable property changed, return the draft itself.
     """
     disputed = {
         conflict.field.name: conflict.opened for conflict in draft.conflicts(now) if conflict.field.name in draft.edits
@@ -267,7 +267,7 @@ def caught_up(draft: Draft, now: Mapping[str, Any]) -> Draft:
 
 
 def resolve(draft: Draft, now: Mapping[str, Any], choices: Mapping[str, Side]) -> Draft:
-    """The draft over the run as it is now; a property in conflict without a choice takes its default."""
+    """Return the draft based on the current run `now`. A conflict without a choice takes its default side."""
     chosen = default_choices(draft, now) | dict(choices)
     edits = dict(draft.rebased(now).edits)
     for conflict in draft.conflicts(now):
@@ -275,7 +275,7 @@ def resolve(draft: Draft, now: Mapping[str, Any], choices: Mapping[str, Side]) -
         if chosen[field.name] == "theirs":
             edits.pop(field.name, None)
         elif field.name not in draft.edits:
-            # Nobody typed it, so it is the value as opened: writing it takes back what happened meanwhile.
+            # Nobody edited it, so ours is the value as opened: writing it reverts the change on the server.
             value = draft.received[field.name]
             edits[field.name] = Edit(field.text(value), value)
     return Draft(draft.run_id, draft.workflow_id, now, draft.mode, MappingProxyType(edits))

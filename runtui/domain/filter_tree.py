@@ -1,11 +1,11 @@
-"""What a filter may ask of a run: fields, questions about them, and the SQL that answers each.
+"""The parsed form of a filter: a tree of conditions on a run, and the SQL for each of them.
 
-Some fields ask about the results of a run (`user`, `task`, `reason`, `cause`): a run whose results were not read is not
-found by them.
+Some fields (`user`, `task`, `reason`, `cause`) look into the results of a run: they do not find a run whose results
+were not read.
 
-Invariant: a tree holds only what was resolved when it was read (names, numbers, ticks), so it means the same wherever
-it is carried out. Every text reaches SQL as a parameter; the SQL is made of names and numbers declared in the domain.
-Conditions are never NULL, so that NOT is their opposite.
+Invariant: a tree holds only resolved names, numbers and ticks, so it means the same wherever it is applied. Every text
+reaches SQL as a parameter; the SQL itself consists of names and numbers declared in the domain. No condition is ever
+NULL, so that NOT is its opposite.
 """
 
 from __future__ import annotations
@@ -22,35 +22,35 @@ TriageFlag = Literal["unhandled", "handled", "snoozed", "back", "seen", "new"]
 Flag: TypeAlias = RunFlag | TriageFlag
 
 Sql: TypeAlias = tuple[str, tuple[Any, ...]]
-"""A condition on the table `run` of the store, and its parameters."""
+"""A condition on the store's table `run`, and its parameters."""
 
 
 class FilterField(NamedTuple):
-    """What stands before an operator."""
+    """A field that a filter can name before an operator."""
 
     name: str
     kind: FieldKind
     sql: str = ""
-    """A column of the store, or an expression over columns. Of a result: a SELECT of the rows of the runs that have one
-    with the text ? in it."""
+    """A column of the store, or an expression over columns. For a field of results: a SELECT of the rowids of the runs
+    with a result that contains the text ?."""
     aliases: tuple[str, ...] = ()
-    """Other names for it; Graph's own property name is among them."""
+    """Other names of the field, including Graph's property name."""
     choices: OpenEnum | None = None
     present: str = ""
-    """For a date-time: the column that says whether there is one, where `sql` is not that column itself."""
+    """For a date-time: the column that is ABSENT if there is none; empty if that is `sql` itself."""
     whole_sql: str = ""
-    """Of a result: the same SELECT where the text is to be the whole."""
+    """For a field of results: the SELECT for a result that equals the text ?."""
     listed: str = ""
-    """The column of its values as a person reads them, where there are few enough of them to choose from."""
+    """The column with the displayed values, if they are few enough to choose from; else empty."""
     flags: tuple[Flag, ...] = ()
-    """What a flag may be."""
+    """The possible flags."""
 
     def __str__(self) -> str:
         return self.name
 
 
-# The rows of the runs with such a task result, and with such a subject. Name, UPN and id of a subject stand one below
-# the other in its key.
+# The rowids of the runs with a matching task result or subject. The key of a subject has its name, UPN and id on one
+# line each.
 _TASK: Final = "SELECT run_row FROM task_result WHERE {}"
 _SUBJECT: Final = (
     "WITH named AS MATERIALIZED (SELECT rowid FROM subject WHERE {})"
@@ -74,20 +74,20 @@ def _of_result(name: str, sql: str, whole_sql: str, *aliases: str) -> FilterFiel
 
 
 FLAGS: Final[tuple[Flag, ...]] = get_args(RunFlag)
-"""problem: failed, completed with errors, canceled, quarantined or stuck. stuck: at work, and not touched
-for 3 hours. active: at work."""
+"""problem: failed, completed with errors, canceled, quarantined or stuck. stuck: active without an update for 3 hours.
+active: in progress or canceling."""
 
 TRIAGE_FLAGS: Final[tuple[Flag, ...]] = get_args(TriageFlag)
-"""What a person did about the run, as `domain.triage.standing` has it. unhandled: neither handled nor snoozed. back: it
-was, and got worse, or the snooze ended. new: never opened."""
+"""The triage of the run (see `domain.triage.standing`). unhandled: neither handled nor snoozed. back: it was handled or
+snoozed, but got worse, or the snooze ended. new: never opened."""
 
 FILTER_FIELDS: Final = (
     *map(_field, PROPERTIES),
     FilterField("workflow", "text", "workflow_key", ("wf", "workflowName"), listed="workflow_name"),
     FilterField("workflowId", "text", "lower(workflow_id)", ("wfId",)),
-    # When a run began, or was to begin: what "newest first" means.
+    # The actual or planned start of a run; "newest first" orders by it.
     FilterField("began", "datetime", "recency"),
-    # The greater of the two: "failed>0" finds a run with any failure, "failed=0" one without.
+    # The greater count, so that "failed>0" finds a run with any failure, and "failed=0" one without.
     FilterField("failed", "count", "max(failed_users, failed_tasks)", ("failures",)),
     FilterField("is", "flag", flags=FLAGS),
     FilterField("triage", "flag", flags=TRIAGE_FLAGS),
@@ -95,14 +95,14 @@ FILTER_FIELDS: Final = (
     _of_result("user", _SUBJECT.format("instr(key, ?)"), _SUBJECT.format(_IS_A_LINE_OF_KEY), "upn", "person"),
     _of_result("task", _TASK.format("instr(task_key, ?)"), _TASK.format("task_key = ?")),
     _of_result("reason", _TASK.format("instr(reason_key, ?)"), _TASK.format("reason_key = ?"), "failureReason"),
-    # A key, as the list of causes gives it: its beginning says nothing.
+    # The key of a cause must match as a whole: its beginning means nothing.
     _of_result("cause", _TASK.format("cause = ?"), _TASK.format("cause = ?")),
 )
-"""Every property, and what is worked out of several."""
+"""Every property, and the fields computed from several."""
 
 
 class HasText(NamedTuple):
-    """Plain text: part of the workflow's name, the run's id, status or type, whatever the case."""
+    """The workflow's name or the run's id, status or type contains the text, in any case."""
 
     text: str
 
@@ -112,13 +112,13 @@ class HasText(NamedTuple):
 
 
 class IsOneOf(NamedTuple):
-    """An enumeration is one of these: a known name exactly, anything else as the beginning of a name. "" is: none."""
+    """An enumeration has one of the values. A known name matches exactly, any other is a prefix. "" means no value."""
 
     field: FilterField
     values: tuple[str, ...]
 
     def where(self) -> Sql:
-        """Statuses with a severity of their own are found by it, because that is what the index holds."""
+        """Return the SQL. Statuses with their own severity are found by it, because the index holds severities."""
         field, known = self.field, STATUS_LOOKS if self.field.choices is PROCESSING_STATUS else {}
         ranked = [SEVERITY[value] for value in self.values if value and value in known]
         conditions = [_has_severity(*ranked)] if ranked else []
@@ -133,7 +133,7 @@ class IsOneOf(NamedTuple):
 
 
 class TextIs(NamedTuple):
-    """A text has this in it, or (`whole`) is this, whatever the case."""
+    """A text contains this one, or with `whole` equals it, in any case."""
 
     field: FilterField
     text: str
@@ -145,7 +145,7 @@ class TextIs(NamedTuple):
 
 
 class InResults(NamedTuple):
-    """A result of the run has this in it, or (`whole`) is this, whatever the case."""
+    """A result of the run contains the text, or with `whole` equals it, in any case."""
 
     field: FilterField
     text: str
@@ -157,7 +157,7 @@ class InResults(NamedTuple):
 
 
 class CountIs(NamedTuple):
-    """A count compares to a number; a run without that count never does."""
+    """A count compares to a number; False for a run without that count."""
 
     field: FilterField
     operator: Operator
@@ -168,9 +168,9 @@ class CountIs(NamedTuple):
 
 
 class TimeIs(NamedTuple):
-    """A time compares to a stretch of time, `first` up to but without `end` (ticks): a day, a minute, one tick.
+    """A time compares to a period from `first` up to but not including `end` (ticks): a day, a minute, one tick.
 
-    "After" a day is after its end. A run without that time never compares.
+    "After" a day means after its end. False for a run without that time.
     """
 
     field: FilterField
@@ -193,7 +193,7 @@ class TimeIs(NamedTuple):
 
 
 class Absent(NamedTuple):
-    """A count or a time is not there."""
+    """A count or a time is missing."""
 
     field: FilterField
 
@@ -202,7 +202,7 @@ class Absent(NamedTuple):
 
 
 class IsFlag(NamedTuple):
-    """A run has a flag; `now` (ticks) decides what is stuck, and which snooze has ended."""
+    """The run has a flag at the time `now` (ticks)."""
 
     flag: Flag
     now: int
@@ -212,7 +212,7 @@ class IsFlag(NamedTuple):
 
 
 class Not(NamedTuple):
-    """The part does not hold."""
+    """The part is false."""
 
     part: Node
 
@@ -222,7 +222,7 @@ class Not(NamedTuple):
 
 
 class AllOf(NamedTuple):
-    """Every part holds."""
+    """Every part is true."""
 
     parts: tuple[Node, ...]
 
@@ -231,7 +231,7 @@ class AllOf(NamedTuple):
 
 
 class AnyOf(NamedTuple):
-    """At least one part holds."""
+    """At least one part is true."""
 
     parts: tuple[Node, ...]
 
@@ -240,19 +240,19 @@ class AnyOf(NamedTuple):
 
 
 Node: TypeAlias = HasText | IsOneOf | TextIs | InResults | CountIs | TimeIs | Absent | IsFlag | Not | AllOf | AnyOf
-"""As tuples, nodes of two kinds may be equal: two filters are told apart by their text, which a tree is read from."""
+"""Nodes of different types may compare equal, because they are tuples. Compare filters by their text instead."""
 
 
 class Filter(NamedTuple):
-    """A filter as typed, and what it means."""
+    """A filter as typed, and its meaning."""
 
     text: str
     tree: Node
     hint: str = ""
-    """A likely slip, to be shown when the filter finds nothing: an unknown status may be newer than we are."""
+    """A likely mistake, such as an unknown status, to be shown if the filter finds nothing; empty if there is none."""
 
     asks_results: bool = False
-    """Whether what it finds depends on the results that were read, beside the runs."""
+    """True if the filter also depends on which results were read."""
 
     def where(self) -> Sql:
         return self.tree.where()
@@ -284,7 +284,7 @@ _CHANGED: Final = (
 
 
 def _triage(flag: Flag, now: int) -> Sql:
-    """What `domain.triage.standing` says of a run, by the store's mirror of what is remembered."""
+    """Return the SQL for the rules of `domain.triage.standing`, on the store's copy of the triage memory."""
     if flag == "unhandled":
         conditions = [_triage("handled", now), _triage("snoozed", now)]
         return f"NOT ({' OR '.join(sql for sql, _ in conditions)})", (*conditions[0][1], *conditions[1][1])

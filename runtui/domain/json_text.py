@@ -1,9 +1,9 @@
-"""A text laid out for reading in a width: JSON by its structure, anything else by its own lines; what is longer than a
-line goes on in the next one, further in.
+"""Text laid out in lines of a given width: JSON by its structure, any other text by its own lines. Longer lines are
+wrapped with a deeper indent.
 
-Invariant: every key and literal is shown byte for byte as it was received (`1.10` stays `1.10`, `\\u00e9` stays
-escaped, a doubled key stays doubled) and whole; only the white space between them is ours. A line is built when it is
-asked for, so three megabytes cost three arrays and no strings.
+Invariant: every key and literal is shown in full, byte for byte as received (`1.10` stays `1.10`, `\\u00e9` stays
+escaped, a doubled key stays doubled); only the white space between them changes. A line is built on request, so three
+megabytes of text cost three arrays and no strings.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from typing import Final, NamedTuple, NoReturn
 
 INDENT: Final = 2
 DEEPEST_INDENT: Final = 60
-"""Levels beyond this are not indented further: the nesting is the sender's choice, the memory is ours."""
+"""Deeper levels are not indented further, so that nested input cannot exhaust the memory."""
 UNWRAPPED: Final = 2_000
-"""Characters of a line where nobody says how wide it may be, so that no line is expensive to draw."""
+"""The longest line, in characters, if no width is given: a longer one is expensive to draw."""
 TAB_SIZE: Final = 4
 _WIDEST: Final = 10
-"""Cells that one character can take, where it is shown by its code."""
+"""The most cells of one character: an unsafe one is shown by its code."""
 STRETCH: Final = 1_000
-"""Lines that a search looks through between two pauses: about a millisecond."""
+"""The lines that a search covers between two pauses, in about a millisecond."""
 
 _STRING: Final = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _ITEM: Final = re.compile(
@@ -42,7 +42,7 @@ _PLAIN_LINE: Final = re.compile(r"[^\n]*+")
 
 
 class TokenKind(StrEnum):
-    """What a token is, for its colour."""
+    """The kind of a token, which decides its colour."""
 
     KEY = "key"
     STRING = "string"
@@ -52,26 +52,26 @@ class TokenKind(StrEnum):
 
 
 class Token(NamedTuple):
-    """A stretch of a line. `kind` is None for white space and for text that is no JSON."""
+    """A part of a line. `kind` is None for white space and for text that is not JSON."""
 
     text: str
     kind: TokenKind | None
 
 
 class Place(NamedTuple):
-    """Where an occurrence of a text, or a part of it, stands in a line."""
+    """The position in a line of an occurrence of a text, or of the part of it on that line."""
 
     begin: int
     end: int
-    """In characters, the indentation included."""
+    """In characters, including the indentation."""
     line: int
     """The line on which the occurrence begins."""
     nth: int
-    """Which one of those that begin there, from 0."""
+    """The occurrence's number among those that begin on `line`, from 0."""
 
 
 class _Span(NamedTuple):
-    """What becomes one line, or more when it is long: where it begins, how deep it is, its characters."""
+    """One item, laid out as one line or as several if it is long: its start, its depth and its length in characters."""
 
     start: int
     depth: int
@@ -79,9 +79,9 @@ class _Span(NamedTuple):
 
 
 class Document:
-    """The lines of a text, counted from 0, as far as `lay_out` has come. One thread lays out, another may read.
+    """The lines of a text, counted from 0, as far as `lay_out` has come. One thread may lay out while another reads.
 
-    A line has `columns` cells; `width` measures the cells of some characters.
+    A line has at most `columns` cells; `width` returns the cells of a string.
     """
 
     def __init__(self, text: str, columns: int = UNWRAPPED, width: Callable[[str], int] = len) -> None:
@@ -92,11 +92,11 @@ class Document:
         self._spans = _json_spans(text) if self.is_json else _plain_spans(text)
         self._starts = array("L")
         self._depths = array("B")
-        self._offsets = array("L")  # where a line begins in its item, in characters
+        self._offsets = array("L")  # the start of each line in its item, in characters
         self._last: tuple[int, str, list[Token]] = (-1, "", [])
 
     def lay_out(self, spans: int | None = None) -> Document:
-        """Lay out the next `spans` items or lines of the text, or all that is left. Returns the document itself."""
+        """Lay out the next `spans` items of JSON or lines of text (None: all that are left). Return the document."""
         for span in islice(self._spans, spans):
             self._add(span)
         return self
@@ -127,23 +127,22 @@ class Document:
         return None if match is None or match["key"] is None else str(json.loads(match["key"]))
 
     def first_line_of(self, number: int) -> int:
-        """The line on which the item of line `number` begins."""
+        """Return the first line of the item that line `number` belongs to."""
         return bisect_left(self._starts, self._starts[number])
 
     def line_at(self, place: int) -> int:
-        """The line on which the item begins that has a place of the text, in characters."""
+        """Return the first line of the item at a position in the text (in characters)."""
         return bisect_left(self._starts, self._starts[max(0, bisect_right(self._starts, place) - 1)])
 
     def place_of(self, number: int) -> int:
-        """Where the item of line `number` begins in the text, in characters."""
+        """Return the position in the text, in characters, of the item that line `number` belongs to."""
         return self._starts[number]
 
     def occurrences(self, text: str, first: int = 0) -> Iterator[int | None]:
-        """Find a text whatever its case: yield the line on which each occurrence begins, from line `first` on and then
-        from the top.
+        """Yield the line of each occurrence of a text, in any case: from line `first` to the end, then from the top.
 
-        Yields None after each stretch, for the caller to pause. What is looked through is the text as received, and a
-        line is built only where that may have it: 300,000 lines take about a tenth of a second.
+        Yield None after every STRETCH lines, so that the caller can pause. The search runs over the received text and
+        builds only lines that may match: 300,000 lines take about a tenth of a second.
         """
         received = re.compile("".join(map(_as_received, text)), re.IGNORECASE)
         first = self.first_line_of(first) if first < len(self) else 0
@@ -159,7 +158,7 @@ class Document:
                 begin = until
 
     def places(self, number: int, text: str) -> Iterator[Place]:
-        """Where a text stands on line `number`, whatever its case; an occurrence may begin or end on another line."""
+        """Yield the places of a text on line `number`, in any case; an occurrence may begin or end on another line."""
         begin, end = self._extent(number)
         indentation, before = len(self._indentation(number)), (-1, -1)
         for line, start, stop in self._occurrences_in(self.first_line_of(number), text):
@@ -169,14 +168,14 @@ class Document:
                 yield Place(indentation + shown[0], indentation + shown[1], *before)
 
     def _occurrences_in(self, first: int, text: str) -> Iterator[tuple[int, int, int]]:
-        """The occurrences in the item that begins on a line: on which line each begins, and its extent in the item."""
+        """Yield each occurrence in the item whose first line is `first`: its first line, its start and its end."""
         start = self._starts[first]
         end = bisect_right(self._starts, start, first)
         for match in re.finditer(re.escape(text), self._whole(start), re.IGNORECASE):
             yield bisect_right(self._offsets, match.start(), first, end) - 1, match.start(), match.end()
 
     def _candidates(self, pattern: re.Pattern[str], begin: int, end: int) -> Iterator[int]:
-        """Yield the first line of every item between two lines that has a pattern in it as received."""
+        """Yield the first line of each item between two lines whose received text matches a pattern."""
         stop = self._starts[end] if end < len(self) else len(self.text)
         while begin < end and (match := pattern.search(self.text, self._starts[begin], stop)) is not None:
             last = bisect_right(self._starts, match.start(), begin, end) - 1
@@ -184,7 +183,7 @@ class Document:
             begin = last + 1
 
     def _whole(self, start: int) -> str:
-        """Return the item that begins at `start`, in one line and not indented. The last one is kept for its lines."""
+        """Return the item at `start` as one line without indentation. The last item is cached for its other lines."""
         if self._last[0] != start:
             self._last = (start, (_item if self.is_json else _plain_line)(self.text, start), [])
         return self._last[1]
@@ -199,7 +198,7 @@ class Document:
         return tokens
 
     def _extent(self, number: int) -> tuple[int, int]:
-        """Where a line begins and ends in its item, in characters."""
+        """Return the start and the end of a line in its item, in characters."""
         goes_on = number + 1 < len(self) and self._offsets[number + 1] > 0
         return self._offsets[number], self._offsets[number + 1] if goes_on else maxsize
 
@@ -207,7 +206,7 @@ class Document:
         return " " * self._indented(self._depths[number], goes_on=self._offsets[number] > 0)
 
     def _indented(self, depth: int, *, goes_on: bool) -> int:
-        """The cells before a line; half of it stays for the text."""
+        """Return the indentation of a line in cells, at most half of its width."""
         return min(INDENT * depth + INDENT * goes_on, self.columns // 2)
 
     def _add(self, span: _Span) -> None:
@@ -218,8 +217,8 @@ class Document:
             self._offsets.append(offset)
 
     def _breaks(self, start: int, depth: int, length: int) -> Iterator[int]:
-        """Where each line of an item begins in it. A line ends at a blank that leaves it at least half full, or behind
-        which the rest fits into one line; else after a part of an id or of an address."""
+        """Yield the start of each line of an item. A line ends at the last blank if that leaves it at least half full,
+        or if the rest then fits into one line; else after a part of an id or an address."""
         yield 0
         room = max(1, self.columns - self._indented(depth, goes_on=False))
         if length * (1 if self._width is len else _WIDEST) <= room:
@@ -236,14 +235,14 @@ class Document:
             at = end
 
     def _fitting(self, text: str, room: int) -> int:
-        """How many of some characters fit into so many cells; at least one."""
+        """Return how many characters of a text fit into `room` cells; at least one."""
         if self._width is len:
             return max(1, min(len(text), room))
         return max(1, bisect_right(range(1, len(text) + 1), room, key=lambda count: self._width(text[:count])))
 
 
 def _json_spans(text: str) -> Iterator[_Span]:
-    """Find what gets a line of its own in valid JSON: a bracket, or a value with its key."""
+    """Yield the items of valid JSON: brackets, and values with their keys."""
     depth = 0
     for match in _ITEM.finditer(text):
         value_start, value_end = match.span("value")
@@ -268,7 +267,7 @@ def _plain_spans(text: str) -> Iterator[_Span]:
 
 
 def _as_received(character: str) -> str:
-    """What may stand for a character of a line in the text that was received: white space is ours, and not theirs."""
+    """Return a pattern that finds a displayed character in the received text, where white space may differ."""
     if character.isspace():
         return r"\s*"
     return rf"\s*{re.escape(character)}\s*" if character in ":{[" else re.escape(character)
@@ -291,7 +290,7 @@ def _plain_line(text: str, start: int) -> str:
 
 
 def is_strict_json(text: str) -> bool:
-    """Tell whether `text` is JSON by the letter: no NaN, no comment, no byte order mark. Never raises."""
+    """Return True if `text` is strict JSON: no NaN, no comment, no byte order mark. Never raises."""
     try:
         json.loads(text, parse_constant=_refuse_constant, parse_int=float)
     except (ValueError, RecursionError):

@@ -1,6 +1,6 @@
-"""Small pictures made of characters, and the strip of the tenant: its runs by trouble, and its failures by day.
+"""Small charts made of characters, and the tenant strip: problem runs by kind, and failures by day.
 
-Invariant: a height, a length or a glyph carries the number, so that every picture reads without colour. A count of the
+Invariant: a height, a length or a glyph shows the number, so every chart is readable without colour. Each count of the
 strip is the number of runs that its filter finds.
 """
 
@@ -14,37 +14,37 @@ from runtui.domain.columns import ListCell, Role
 from runtui.domain.rows import STATUS_LOOKS, STUCK_GLYPH
 
 STRIP_DAYS: Final = 14
-"""The days of the strip's sparkline, today included."""
+"""The days in the sparkline of the strip, including today."""
 
 STRIP_LINES: Final = 20
-"""Lines of a screen from which one can be spared for the strip."""
+"""The least height of a screen, in lines, that shows the strip."""
 
 _HEIGHTS: Final = "▁▂▃▄▅▆▇█"
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 
 
 def sparkline(numbers: Sequence[int]) -> str:
-    """One character for each number, the largest as high as a line: the lowest height is none, and only that."""
+    """Return one character per number. The largest number has full height; only 0 or less has the lowest height."""
     most = max(numbers, default=0)
     steps = len(_HEIGHTS) - 1
     return "".join(_HEIGHTS[-(-number * steps // most) if number > 0 else 0] for number in numbers)
 
 
 def bar(number: float, most: float, width: int) -> str:
-    """A bar of up to `width` cells, blank at its end; anything above 0 is seen."""
+    """Return a bar padded to `width` cells; `most` fills it, and any number above 0 shows an eighth of a cell."""
     eighths = max(1, round(number / most * width * 8)) if number > 0 and most > 0 else 0
     whole, part = divmod(min(eighths, width * 8), 8)
     return (_EIGHTHS[8] * whole + (_EIGHTHS[part] if part else "")).ljust(width)
 
 
 _HEAT: Final = ((10, "█"), (4, "▆"), (2, "▄"), (1, "▂"))
-"""From how many problems on a day has which height. The steps are fixed: a day looks the same whatever is beside it."""
+"""The least number of problems for each height. The steps are fixed, so that equal days look alike on every map."""
 
 HEAT_LEGEND: Final = "· no run  ▁ no problem  ▂ 1  ▄ 2 or 3  ▆ 4 to 9  █ 10 or more problems"
 
 
 def heat_cell(runs: int, problems: int) -> ListCell:
-    """A day of the heat map: the height tells how many runs had problems, the colour whether that was most of them."""
+    """Return the cell of a day: the height shows the number of problem runs, the colour whether most runs have one."""
     if not problems:
         return ListCell("▁", "status-done") if runs else ListCell("·", "muted")
     glyph = next(glyph for least, glyph in _HEAT if problems >= least)
@@ -52,23 +52,23 @@ def heat_cell(runs: int, problems: int) -> ListCell:
 
 
 class TenantCount(NamedTuple):
-    """The runs of one kind."""
+    """The number of runs of one kind."""
 
     glyph: str
     word: str
     role: Role
     filter: str
-    """Finds them, in the filter language."""
+    """The filter that finds exactly these runs."""
     runs: int
 
 
 RUNNING: Final = "is:active !is:stuck"
-"""The filter of the runs that the service is at work on."""
+"""The filter for active runs that are not stuck."""
 
 
 def tenant_counts(by_status: Mapping[str, int], stuck: int) -> tuple[TenantCount, ...]:
-    """The runs with trouble by kind, which add up to what `is:problem` finds, then those at work; kinds with none are
-    left out.
+    """Return the counts of problem runs by kind, which add up to `is:problem`, then the count of running ones. Kinds
+    without runs are left out.
     """
     looks = STATUS_LOOKS.values()
     counts = [
@@ -84,24 +84,24 @@ def tenant_counts(by_status: Mapping[str, int], stuck: int) -> tuple[TenantCount
 
 
 class StripPart(NamedTuple):
-    """A part of the strip."""
+    """A part of the strip, such as one count."""
 
     text: str
     role: Role
     filter: str = ""
-    """The one that a click on it sets; empty for the days."""
+    """The filter that a click sets; empty for the sparkline."""
     behind: int = 2
-    """The blanks before the next part."""
+    """The number of blanks after this part."""
 
 
 def tenant_strip(
     counts: Sequence[TenantCount], failures: Sequence[int], width: int, keys: Mapping[str, str]
 ) -> list[StripPart]:
-    """The parts that fit in `width` cells; every character takes one.
+    """Return the parts of the strip that fit in `width` cells; every character takes one cell.
 
-    What does not fit goes in this order: a word of the failures by day, the keys of the counts, the failures by day,
-    every second blank, the words from the right, the counts from the right. `failures` are runs with trouble by day,
-    the newest last; `keys` are those that set a filter, by filter.
+    To fit, the strip drops in this order: the words "problems in"; the keys of the counts, or the sparkline, or both;
+    every second blank; the words from the right; the counts from the right. `failures` are problem runs per day, the
+    newest last. `keys` are the keys that set a filter, by filter.
     """
     for parts in _forms(counts, failures, keys):
         if len(strip_text(parts)) <= width:
@@ -112,7 +112,7 @@ def tenant_strip(
 def _forms(
     counts: Sequence[TenantCount], failures: Sequence[int], keys: Mapping[str, str]
 ) -> Iterator[list[StripPart]]:
-    """The strip, each time with less in it."""
+    """Yield shorter and shorter forms of the strip."""
     by_day = f"{len(failures)} days {sparkline(failures)}" if any(failures) else ""
     worded = [StripPart(f"{count.glyph} {count.runs} {count.word}", count.role, count.filter) for count in counts]
     if not worded:
@@ -133,7 +133,7 @@ def _forms(
 
 
 def part_at(parts: Sequence[StripPart], cell: int) -> StripPart | None:
-    """The part that stands at a cell, counted from 0; None between two."""
+    """Return the part at a cell, from 0; None between two parts."""
     ends = accumulate(len(part.text) + part.behind for part in parts)
     for part, end in zip(parts, ends, strict=True):
         if end - part.behind - len(part.text) <= cell < end - part.behind:

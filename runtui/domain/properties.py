@@ -1,14 +1,14 @@
-"""The properties of a run, each declared once: form, list, filter, store, command line and help are made from this.
+"""The properties of a run, each declared once. Form, list, filter, store, command line and help derive from them.
 
-Invariant: a `Property` never changes a value. `read` says what a received value means to us, `parse` turns typed text
-into a JSON value or refuses it with a sentence, `problem` says why a JSON value may not be sent. Which properties may
-be written, and which are Required: the API page "Update run" (Microsoft Graph beta). Types and bounds: OData 4.01.
-pydantic's core judges the values to be sent. It is imported at the first check: listing runs needs none of it. Models
-and type adapters are not needed for single values, nor are the types of core schemas.
+Invariant: a `Property` never changes a value. `read` interprets a received value, `parse` converts typed text into a
+JSON value or raises an error with a sentence, and `problem` says why a JSON value must not be sent. Source of the
+editable and the Required properties: the API page "Update run" (Microsoft Graph beta). Types and bounds: OData 4.01.
+pydantic_core validates the values to send. It is imported at the first check, because listing runs does not need it.
+Single values need no pydantic models or type adapters.
 
-The enumerations are open as Graph's evolvable enums are: a value we do not know is kept, shown and sent back as
-received; it is only never offered as a choice of ours. Members and their order: the service metadata
-(`lifecycleWorkflowProcessingStatus`, `workflowExecutionType`); meanings of the statuses: Microsoft Entra's "Lifecycle
+The enumerations are open, like Graph's evolvable enums: an unknown value is stored, shown and sent back as received,
+but never offered as a choice. Source of the members and their order: the service metadata
+(`lifecycleWorkflowProcessingStatus`, `workflowExecutionType`). Meanings of the statuses: Microsoft Entra's "Lifecycle
 workflow history".
 """
 
@@ -41,21 +41,21 @@ _INT32_DIGITS: Final = 10
 _NEGATIVE: Final = "A count cannot be negative."
 _TOO_LARGE: Final = f"That does not fit an Int32: the largest is {INT32_MAX}."
 _LONGEST_QUOTE: Final = 40
-"""Characters of a refused text that a sentence repeats."""
+"""The most characters of an invalid text that an error repeats."""
 
 SENTINEL: Final = "unknownFutureValue"
-"""Graph's placeholder for members newer than the client. Services send it; they refuse it as a value to write."""
+"""Graph's placeholder for members newer than the client. Services send it but refuse it in a write."""
 
 
 class Member(NamedTuple):
-    """One value of an enumeration and what it means, in a few words."""
+    """One value of an enumeration and its meaning in a few words."""
 
     name: str
     meaning: str
 
 
 class OpenEnum:
-    """A Graph enumeration: the members known today, in the order in which they are offered."""
+    """A Graph enumeration: its known members, in the order of the choices."""
 
     def __init__(self, name: str, *members: Member) -> None:
         self.name = name
@@ -67,7 +67,7 @@ class OpenEnum:
         return value in self._meanings
 
     def meaning(self, value: str) -> str:
-        """What a value means; for an unknown one, that it is newer than this version."""
+        """Return the meaning of a value; for an unknown one, that it is newer than this version."""
         return self._meanings.get(value, "as received; not known to this version of runtui")
 
 
@@ -96,17 +96,17 @@ EXECUTION_TYPE: Final = OpenEnum(
 
 
 class Listed(NamedTuple):
-    """How a property stands in the list."""
+    """The column of a property in the list."""
 
     title: str
     width: int
-    """Cells; the least where it grows."""
+    """Cells; for a growing column, the least width."""
     priority: int
-    """Columns stand in the order of their priority; a wider screen adds the next ones at the right."""
+    """The position among the columns; a wider screen adds the next ones at the right."""
     alarms: bool = False
-    """Whether a count above zero is a matter for a person."""
+    """True if a count above zero needs a person's attention."""
     grows_to: int = 0
-    """The most cells it takes where its values need more than its width."""
+    """The most cells if the values need more than the width; 0 for a fixed width."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,36 +114,36 @@ class Property:
     """One property of a run: its names, its type and its rules."""
 
     name: str
-    """Its name in Graph's JSON."""
+    """The name in Graph's JSON."""
     key: str
-    """What the filter, the sort order and the columns of the list call it."""
+    """The name in filters, sort orders and columns."""
     kind: PropertyKind
     column: str
-    """The column of the store that holds what `read` gives."""
+    """The store's column for the result of `read`."""
     aliases: tuple[str, ...] = ()
-    """Other names that the filter takes for it, beside `key` and `name`."""
+    """More names for filters, besides `key` and `name`."""
     choices: OpenEnum | None = None
     index: str = ""
-    """The column of the store that orders runs by it, where that is another one."""
+    """The store's column that orders runs by the property, if it is not `column`."""
     listed: Listed | None = None
-    """None: it is no column of the list."""
+    """The column in the list; None if it has none."""
     group: FormGroup | None = None
-    """Where it stands in the form; None: it cannot be written."""
+    """The group in the form; None for a read-only property."""
     help: str = ""
-    """For the form: one sentence that says what the value means."""
+    """The meaning of the value in one sentence, for the form."""
     required: bool = False
-    """Whether the API page calls it Required: it is part of every full body. Others can be null: an empty input."""
+    """True if the API page calls it Required: every full body has it. Any other can be null: an empty input."""
     is_recorded: bool = False
-    """Whether it is a moment that the service writes down when it comes, not one that is planned."""
+    """True for a time that the service records when it happens, False for a planned one."""
 
     @property
     def is_text(self) -> bool:
-        """Whether its values are text, of an enumeration or not; others are numbers to us."""
+        """True if the values are text, with or without an enumeration; all others are stored as numbers."""
         return self.kind in ("text", "enum")
 
     @property
     def key_column(self) -> str:
-        """The column of the store that holds its casefolded text."""
+        """The store's column for the casefolded text."""
         return f"{self.key}_key"
 
     @property
@@ -153,7 +153,7 @@ class Property:
         return {"count": "Int32", "datetime": "DateTimeOffset"}.get(self.kind, "String")
 
     def read(self, run: Mapping[str, Any]) -> str | int | None:
-        """Its value in a run as received: text, Int32 or ticks; None where it is missing, null or of another type."""
+        """Return the value in a received run: text, Int32 or ticks; None if it is missing, null or of another type."""
         value = run.get(self.name)
         if self.kind == "count":
             return value if type(value) is int and INT32_MIN <= value <= INT32_MAX else None
@@ -167,20 +167,20 @@ class Property:
             return None
 
     def problem(self, value: object) -> str | None:
-        """Why this JSON value may not be written, in one sentence; None when it may."""
+        """Return in one sentence why a JSON value must not be written; None if it may be."""
         if value is None:
             return f"{self.name} is required and cannot be null." if self.required else None
         try:
             _validator(self.kind).validate_python(value)
         except _core().ValidationError as error:
-            first = error.errors(include_url=False)[0]  # for its version a URL would load pydantic
+            first = error.errors(include_url=False)[0]  # a URL would import pydantic for its version
             return _sentence(first["type"], first["msg"], value)
         if self.choices is not None and not self.choices.is_known(str(value)):
             return f"{_json_word(value)} is not a {self.choices.name}. Possible: {', '.join(self.choices.names)}."
         return None
 
     def same(self, left: object, right: object) -> bool:
-        """Whether two JSON values are one to the service: a moment may be written in several ways, the rest in one."""
+        """Return True if two JSON values mean the same: equal times may differ as text, all others must be equal."""
         if self.kind == "datetime" and isinstance(left, str) and isinstance(right, str) and left != right:
             try:
                 return parse_ticks(left) == parse_ticks(right)
@@ -189,10 +189,10 @@ class Property:
         return same_value(left, right)
 
     def parse(self, text: str, now: int) -> str | int | None:
-        """Turn typed text into the JSON value to send; `now` (ticks) is what relative times count from.
+        """Convert typed text into the JSON value to send; relative times count from `now` (ticks).
 
         Raises:
-            FieldError: one sentence that says what is wrong and what is possible.
+            FieldError: the message says what is wrong and what is possible.
         """
         typed = text.strip()
         if not typed:
@@ -213,14 +213,14 @@ class Property:
         return value
 
     def text(self, value: object) -> str:
-        """A JSON value as the text that stands in the input; null and a missing value are empty."""
+        """Return a JSON value as the text of an input; null and a missing value are empty."""
         if value is None or isinstance(value, str):
             return value or ""
         return json.dumps(value)
 
 
 def same_value(left: object, right: object) -> bool:
-    """Whether two JSON values are the same: 1 is not true, and text is compared letter by letter."""
+    """Return True if two JSON values are equal and of one type, so that 1 is not true."""
     return type(left) is type(right) and left == right
 
 
@@ -262,13 +262,13 @@ def _json_word(value: object) -> str:
     if isinstance(value, list | tuple):
         return "an array"
     if isinstance(value, str):
-        quoted = repr(value)  # a letter that cannot be printed takes up to ten
+        quoted = repr(value)  # an unprintable character takes up to ten
         return quoted if len(quoted) <= _LONGEST_QUOTE + 2 else f"{quoted[:_LONGEST_QUOTE]}…{quoted[0]}"
     return "a large number" if isinstance(value, int) and abs(value) > INT32_MAX else f"the number {value}"
 
 
 def _parse_count(typed: str) -> int:
-    """Digits, with thousands grouped by one sign (1,000) or not at all."""
+    """Parse digits, optionally with one kind of thousands separator (1,000)."""
     if match := _GROUPED.fullmatch(typed):
         typed = typed.replace(match[1], "")
     if _WHOLE.fullmatch(typed):
@@ -302,7 +302,7 @@ PROPERTIES: Final[tuple[Property, ...]] = (
     ),
     Property(
         name="startedDateTime", key="started", kind="datetime", column="started",
-        # Where a run has started, `recency` is that very moment, and it has the index of the default order.
+        # For a run that has started, `recency` is that time, and it has the index of the default order.
         index="recency", listed=Listed("start", 5, 3),
         group="Times", help="When the run started; empty: not yet.", is_recorded=True,
     ),
@@ -344,9 +344,9 @@ PROPERTIES: Final[tuple[Property, ...]] = (
     Property(name="totalTasksCount", key="tasks", kind="count", column="total_tasks", aliases=("totalTasks",)),
     Property(name="id", key="id", kind="text", column="id", aliases=("run", "runId"), listed=Listed("id", 21, 13)),
 )  # fmt: skip
-"""What runtui knows of a run, in the order of the form; the rest of what is received is kept and shown as JSON."""
+"""The known properties in the order of the form; all others are stored and shown as JSON."""
 
 EDITABLE: Final = tuple(item for item in PROPERTIES if item.group is not None)
-"""The eleven properties of the API page, in the order of the form."""
+"""The eleven editable properties, in the order of the form."""
 
 EDITABLE_BY_NAME: Final[Mapping[str, Property]] = MappingProxyType({item.name: item for item in EDITABLE})

@@ -1,7 +1,7 @@
-"""How a change stands: the one vocabulary of outcomes, changes and failures, for screen, command line and journal.
+"""The state of a change in words: one vocabulary of outcomes and failures for screen, command line and journal.
 
-Invariant: unknown is never told as done or as not done, and it is said how a known outcome is known. No sentence names
-a key or a command: whoever shows a report says what comes next. Texts are raw; whoever prints one makes it visible.
+Invariant: an unknown outcome is never reported as done or not done. A known outcome is reported with its source. No
+sentence names a key or a command: the caller adds the next step. Texts are raw: the caller makes them visible.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from runtui.domain.times import TICKS_PER_SECOND, duration_text
 
 
 class Outcome(Enum):
-    """What became of a request. UNKNOWN is neither success nor failure: only reading back can settle it."""
+    """The outcome of a request. UNKNOWN is neither success nor failure: only read-back or a person can settle it."""
 
     DONE = "done"
     NOT_DONE = "not done"
@@ -24,7 +24,7 @@ class Outcome(Enum):
 
 
 KnownBy: TypeAlias = Literal["", "answer", "read-back", "person"]
-"""How an outcome is known: from the service's answer, from reading the run back, or because a person decided."""
+"""The source of an outcome: the service's answer, reading the run back, or a person's decision; "" for none."""
 
 _HOW_KNOWN: Final[Mapping[KnownBy, str]] = {"read-back": ", seen on read-back", "person": ", as you decided"}
 
@@ -32,32 +32,32 @@ UNRECORDED: Final = "The outcome could not be written to the journal, which call
 
 
 class Report(NamedTuple):
-    """What is known of one change: of a save, or of an entry of the journal."""
+    """The known facts about one change, from a save or a journal entry."""
 
     number: int | None = None
-    """The entry of the journal; None where nothing was sent."""
+    """The number of the journal entry; None if nothing was sent."""
     outcome: Outcome | None = None
-    """None while it is on its way, or when its process is gone."""
+    """None while the change is in progress, or if its process has ended."""
     known_by: KnownBy = ""
     answer: str = ""
-    """Status and reason of the answer, such as "200 OK"; empty without an answer."""
+    """The status and reason phrase, such as "200 OK"; empty without an answer."""
     undoes: int | None = None
-    """The entry that this change undoes."""
+    """The number of the entry that this change undoes."""
     title: str = ""
     """What went wrong, in a few words."""
     message: str = ""
     """What went wrong, in sentences."""
     details: Sequence[tuple[str, str]] = ()
-    """More of it: a property, or nothing, and a sentence."""
+    """More about the failure: pairs of a property name, or "", and a sentence."""
     conflicts: Sequence[Conflict] = ()
     ignored: Sequence[str] = ()
-    """Properties that the run, read after the change, has with another value."""
+    """The properties that have another value on read-back than was sent."""
     stopped: bool = False
-    """Whether a person stopped waiting for it before it was sent, or sent again."""
+    """True if a person stopped the change before it was sent, or sent again."""
     unrecorded: bool = False
-    """Whether the outcome could not be written to the journal."""
+    """True if the outcome could not be written to the journal."""
     damage: str = ""
-    """Why the entry cannot be read; empty for a sound one."""
+    """Why the entry cannot be read; empty for a sound entry."""
 
     @property
     def heading(self) -> str:
@@ -73,7 +73,7 @@ class Report(NamedTuple):
         return f"{number} {said}" if number else said.capitalize()
 
     def reasons(self) -> Iterator[str]:
-        """Why it ended so, in short sentences; `message` and `details` tell more."""
+        """Yield the reasons for the outcome in short sentences; `message` and `details` have more."""
         if self.stopped and self.outcome is Outcome.NOT_DONE:
             yield f"It was stopped {'before anything was sent' if self.number is None else 'while it waited'}."
         elif self.conflicts:
@@ -101,27 +101,27 @@ class Report(NamedTuple):
 
 
 def sentences(*texts: str) -> str:
-    """Texts in a row, each ended by a full stop; a server's own may lack it."""
+    """Join texts; add a full stop to each that lacks one, as a server's text may."""
     return " ".join(text if text[-1] in ".!?…:" else f"{text}." for text in texts if text)
 
 
 def change_words(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    """Each changed property, from what to what; one that is absent from `before` was not received."""
+    """Yield each changed property with its old and new value; one absent from `before` was not received."""
     for name, value in after.items():
         yield f"{name}: {value_word(before.get(name, MISSING))} → {value_word(value)}"
 
 
 def wait_sentence(left: float, status: int | None, asked: float | None = None) -> str:
-    """That something is sent again in `left` seconds, and why not at once (see `wait_reason`)."""
+    """Return why a request waits (see `wait_reason`), and that it is sent again in `left` seconds."""
     return f"{wait_reason(status, asked)}; trying again {f'in {length_words(left)}' if left > 0 else 'now'}."
 
 
 def wait_reason(status: int | None, asked: float | None) -> str:
-    """Why nothing is sent now: by the status of the answer, or because the service asks for more seconds (`asked`)."""
+    """Return why a request waits: the status of the answer, or the seconds that the service asks for (`asked`)."""
     what = "is busy" if status in (429, 503) else "failed"
     return f"The service {what if asked is None else f'asks to wait {length_words(asked)}'} ({status})"
 
 
 def length_words(seconds: float) -> str:
-    """A wait in words, such as "41s" or "115d 17h", never shorter than it is."""
+    """Return a wait in words, rounded up to whole seconds, such as "41s" or "115d 17h"."""
     return duration_text(math.ceil(seconds) * TICKS_PER_SECOND)

@@ -1,7 +1,7 @@
-"""What a run did for its subjects, understood as far as it is Graph's `userProcessingResult` or `taskProcessingResult`.
+"""The results of a run for its subjects: Graph's `userProcessingResult` and `taskProcessingResult`.
 
-Invariant: any JSON object is a result; a value that is missing or of another type is not named, and nothing fails. Two
-failures have one cause when the same task gives the same reason, whoever and whatever it names (`fold_reason`).
+Invariant: any JSON object makes a result without an error; a value that is missing or of another type counts as absent.
+Two failures have one cause if the same task gives the same reason, apart from names, ids and numbers (`fold_reason`).
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from runtui.domain.triage.received import ReceivedProperty, number_in, object_in
 NO_REASON: Final = "no reason given"
 
 _EXTENSION: Final = "customTaskExtensionID"
-"""The argument of "Run a Custom Task Extension" that says which one: each is a task of its own."""
+"""The argument of the task "Run a Custom Task Extension" that holds the extension's id."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Result:
     """A result as received.
 
-    A user stands in `subject`; anything else in `workflowSubject`, of a type derived from
+    `subject` holds a user; `workflowSubject` holds any other object, of a type derived from
     `microsoft.graph.identityGovernance.workflowSubject`.
     """
 
     received: Mapping[str, Any]
     known_name: str = ""
-    """What the user is called elsewhere: in another result, or in the directory."""
+    """The user's display name from another source: another result, or the directory."""
     known_upn: str = ""
 
     id = ReceivedProperty(text_in, "id")
     status = ReceivedProperty(text_in, "processingStatus")
     started = ReceivedProperty(ticks_in, "startedDateTime")
-    """Ticks, as all times here."""
+    """In ticks, like all times here."""
     completed = ReceivedProperty(ticks_in, "completedDateTime")
 
     @property
@@ -49,28 +49,28 @@ class _Result:
 
     @property
     def is_about_user(self) -> bool:
-        """Whether it is about a user, or does not say; a workflow may work on other objects too."""
+        """True if the subject is a user or of an unknown type; a workflow may process other objects too."""
         return _kind(_subject(self.received)) in ("", "user")
 
     @property
     def subject_name(self) -> str:
-        """A user's display name where it is known, else the id; of another subject what it is, and its id."""
+        """The user's display name, else the sign-in name or the id. For another subject: its type and id."""
         subject = _subject(self.received)
         return _subject_name(subject, self.known_name) if subject else "a subject that is not named"
 
     @property
     def user_principal_name(self) -> str:
-        """Empty where it is not known, and where the subject is no user."""
+        """Empty if it is unknown, or if the subject is not a user."""
         return text_in(_subject(self.received), "userPrincipalName") or self.known_upn
 
 
 class TaskResult(_Result):
-    """What one task did for one subject of a run."""
+    """The result of one task for one subject of a run."""
 
     __slots__ = ()
 
     processing_info = ReceivedProperty(text_in, "processingInfo")
-    """What the service says beside the status, such as what a task waits for."""
+    """The service's remark besides the status, such as what a task waits for."""
     created = ReceivedProperty(ticks_in, "createdDateTime")
 
     @property
@@ -87,37 +87,37 @@ class TaskResult(_Result):
 
     @property
     def updated(self) -> int | None:
-        """The latest moment known of it: Graph gives a task result no lastUpdatedDateTime."""
+        """The latest known time of the result, since Graph gives it no lastUpdatedDateTime."""
         moments = (self.created, self.started, self.completed)
         return max((moment for moment in moments if moment is not None), default=None)
 
     @property
     def task_name(self) -> str:
-        """The task's display name, or its id, or a question mark."""
+        """The task's display name, else its id, else "?"."""
         return text_in(self._task, "displayName", "id") or "?"
 
     @property
     def definition_id(self) -> str:
-        """The taskDefinitionId: the same for a task of this kind in every workflow and tenant."""
+        """The taskDefinitionId, which is the same for a kind of task in all workflows and tenants."""
         return text_in(self._task, "taskDefinitionId")
 
     @property
     def extension_id(self) -> str:
-        """Which custom task extension it runs; empty where the task is another one."""
+        """The id of the custom task extension that the task runs; empty for any other task."""
         arguments = objects_in(self._task, "arguments")
         return next((text_in(item, "value") for item in arguments if item.get("name") == _EXTENSION), "")
 
     @property
     def sequence(self) -> int | None:
-        """The place of the task in its workflow, from 1."""
+        """The position of the task in its workflow, from 1."""
         return number_in(self._task, "executionSequence")
 
     @property
     def cause_key(self) -> str:
-        """What all failures of one cause have in common, in ten characters; empty when it did not fail."""
+        """The key of the cause, ten hex digits that are equal for all its failures; empty if the task did not fail."""
         if not self.is_failed:
             return ""
-        # The id of a user who is gone stands for a name, and is folded as an id all the same.
+        # A deleted user has the id as name; `fold_reason` must fold it as an id.
         names = {self.subject_name, self.user_principal_name} - {self.subject_id}
         reason = fold_reason(self.reason, names)
         parts = (self.definition_id or self.task_name, *filter(None, (self.extension_id,)), reason)
@@ -129,7 +129,7 @@ class TaskResult(_Result):
 
 
 def by_cause(results: Iterable[TaskResult]) -> list[list[TaskResult]]:
-    """Those that failed, a list for each cause: the most frequent first."""
+    """Group the failed results by cause, the most frequent cause first."""
     causes: dict[str, list[TaskResult]] = {}
     for result in results:
         if result.is_failed:
@@ -138,7 +138,7 @@ def by_cause(results: Iterable[TaskResult]) -> list[list[TaskResult]]:
 
 
 class UserResult(_Result):
-    """What a run did for one of its users."""
+    """The result of a run for one of its users."""
 
     __slots__ = ()
 
@@ -147,59 +147,59 @@ class UserResult(_Result):
     total_tasks = ReceivedProperty(number_in, "totalTasksCount")
     unprocessed_tasks = ReceivedProperty(number_in, "totalUnprocessedTasksCount")
     version = ReceivedProperty(number_in, "workflowVersion")
-    """That of the workflow that was carried out."""
+    """The version of the workflow that the run carried out."""
 
 
 class Cause(NamedTuple):
-    """The failed task results that one task explains by one reason."""
+    """The failures of one task with one reason."""
 
     key: str
-    """What the filter `cause:KEY` finds its runs by."""
+    """The key for the filter `cause:KEY`, which finds its runs."""
     task: str
-    """Its name."""
+    """The name of the task."""
     definition_id: str
     reason: str
-    """The latest of its reasons, as received."""
+    """The latest reason, as received."""
     runs: int
     users: int
     first: int | None
-    """Ticks of the earliest failure, and of the latest one."""
+    """The time of the earliest failure (ticks); `last` is the time of the latest one."""
     last: int | None
     workflows: tuple[str, ...]
-    """Their names, from A to Z."""
+    """The names of the workflows, from A to Z."""
     extension_id: str = ""
-    """Which custom task extension the task runs, where it does: a cause is of one alone."""
+    """The id of the custom task extension that the task runs; empty if it runs none."""
 
     def of_extension(self, name: str) -> Cause:
-        """The same with its task called by the extension first: tasks that run one may all have the same name."""
+        """Return the cause with the extension's name before the task's, since such tasks may all have the same name."""
         return self._replace(task=f"{name}: {self.task}")
 
 
-# An apostrophe inside a word ends no name.
+# An apostrophe inside a word does not end a name.
 _APOSTROPHES: Final = r"(?<!\w)'(?:[^']|'(?=\w))+'(?!\w)"
 _QUOTED_NAME: Final = "|".join(
     (_APOSTROPHES, *(f"{left}[^{right}]+{right}" for left, right in ('""', "“”", "‘’", "«»", "「」")))
 )
 _ADDRESS: Final = r"(?<![\w.+-])[a-zA-Z][\w+.-]*://\S+|(?<![\w.+#-])[\w.+#-]+@[\w-]+(?:\.[\w-]+)*"
-# A long word with digits in it is an id; a short one, such as E5 or AADSTS50057, says what is wrong.
+# A long word with digits is an id; a short one, such as E5 or AADSTS50057, is part of the reason.
 _LONG_ID: Final = r"(?<![\w-])(?=[\w-]*\d)[\w-]{16,}"
-# A number, and what numbers make up: times, dates, versions.
+# A number, or numbers joined to a time, a date or a version.
 _NUMBER: Final = r"(?<!\w)\d+(?:[.,:/T-]\d+)*Z?"
 _FOLDED: Final = re.compile(f"(?P<name>{_QUOTED_NAME})|(?P<address>{_ADDRESS})|{_LONG_ID}|{_NUMBER}")
 
 _LONGEST_FOLDED: Final = 2_000
-"""Characters that tell one cause from another."""
+"""The characters of a reason that are compared."""
 
 
 def fold_reason(text: str, names: Iterable[str] = ()) -> str:
-    """A reason without what differs from user to user, so that the same cause has the same text.
+    """Return a reason without the parts that differ from user to user, so that equal causes have equal texts.
 
-    Names in quotes become '…', addresses "@", ids, numbers and times "#". Each of `names` is a name as well.
+    Quoted names and `names` become '…', addresses "@", and ids, numbers and times "#".
     """
     text = " ".join(text[:_LONGEST_FOLDED].split())
     for name in sorted(filter(None, names), key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "'…'", text)
-    # A mark beside a quote may make up another name: it ends, since nothing that is folded comes back.
+    # A replacement may complete another quoted name, so repeat. The loop ends: no fold brings a folded part back.
     while (folded := _FOLDED.sub(_mark, text)) != text:
         text = folded
     return text
@@ -210,7 +210,7 @@ def _mark(found: re.Match[str]) -> str:
 
 
 def subjects_line(results: Sequence[TaskResult], most: int, more: str = "") -> str:
-    """Whom some results are about, each once: the first `most` by name, then how many are left (and `more` of that)."""
+    """Return the distinct subjects of results: the first `most` names, then the number of the rest and `more`."""
     names = list(dict.fromkeys(result.subject_name for result in results))
     label = "users" if all(result.is_about_user for result in results) else "subjects"
     left = f" and {len(names) - most} more{more}" if len(names) > most else ""
@@ -218,7 +218,7 @@ def subjects_line(results: Sequence[TaskResult], most: int, more: str = "") -> s
 
 
 def _subject(received: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The user, or the object that stands in for one."""
+    """Return the user, or the other object that the result is about."""
     subject = object_in(received, "subject") or object_in(received, "workflowSubject")
     return object_in(subject, "directoryObject") or subject
 

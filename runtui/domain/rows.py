@@ -1,8 +1,8 @@
-"""A run as one row: what is indexed of it, which columns there are, and what stands in a cell.
+"""A run as one row of the list: its indexed values, its columns and its cells.
 
-Invariant: any JSON object with an id makes a row. A value that is missing, null or of another type than Graph's schema
-says is absent in the row and stays untouched in the stored run. No text is altered for the terminal here: cells carry
-foreign text as received.
+Invariant: any JSON object with an id makes a row. A value that is missing, null or not of the type in Graph's schema is
+absent in the row and unchanged in the stored run. Cells carry foreign text as received: whoever shows one makes it
+visible.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from runtui.domain.triage.memory import RunTriage
 from runtui.errors import RuntuiError
 
 ABSENT: Final = -(2**62)
-"""What an indexed number holds when the run has no such value: below every tick and every Int32, so it sorts first."""
+"""Stands for a missing number in an indexed column: less than every tick and Int32, so it sorts first."""
 
 STUCK_AFTER: Final = 3 * 3600 * TICKS_PER_SECOND
-"""A run at work that nothing has touched for longer is called stuck: the longest a custom task extension may wait for
-its callback is 3 hours (Microsoft Entra, "Understanding lifecycle workflows")."""
+"""An active run without an update for longer than this is stuck (ticks): a custom task extension may wait at most
+3 hours for its callback (Microsoft Entra, "Understanding lifecycle workflows")."""
 
 
 class StatusLook(NamedTuple):
-    """How one processingStatus is shown and triaged."""
+    """The appearance and the meaning of one processingStatus."""
 
     name: str
     word: str
-    """The status in one word; empty: its name, whatever that is."""
+    """The status in one word; if empty, the name itself is shown."""
     glyph: str
     role: Role
     is_problem: bool = False
-    """Whether a person should look at the run (facts: `failed` alone misses the run with one bad user)."""
+    """True if a person should look at the run. (`failed` alone would miss a run with a single failed user.)"""
     is_active: bool = False
-    """Whether the service is still at work on it, so that it can get stuck."""
+    """True if the service is still processing the run, so that it can get stuck."""
 
     @property
     def has_ended(self) -> bool:
-        """Whether the service does no more by itself; not known of a status that is unknown."""
+        """True if the service has finished with the run; False for an unknown status."""
         return self.is_problem or self.name == "completed"
 
 
@@ -55,14 +55,14 @@ _MOST_URGENT_FIRST: Final = (
     StatusLook("queued", "queued", "◌", "status-waiting"),
     StatusLook("completed", "completed", "✓", "status-done"),
 )
-"""Every status with a look of its own; the one without a name stands for all that are unknown or missing."""
+"""The known statuses. The one without a name stands for every unknown or missing status."""
 
 STUCK_GLYPH: Final = "◔"
-"""Stands for a run that is stuck, whatever its status."""
+"""The glyph of a stuck run, whatever its status."""
 
 STATUS_LOOKS: Final[Mapping[str, StatusLook]] = {look.name: look for look in _MOST_URGENT_FIRST}
 SEVERITY: Final[Mapping[str, int]] = {look.name: rank for rank, look in enumerate(reversed(_MOST_URGENT_FIRST))}
-"""The sort key of a status: the greater, the more urgent. Statuses not named here share the one of ""."""
+"""The sort key by status; greater is more urgent. All other statuses have the key of ""."""
 
 PROBLEM_SEVERITIES: Final = tuple(SEVERITY[look.name] for look in _MOST_URGENT_FIRST if look.is_problem)
 ACTIVE_SEVERITIES: Final = tuple(SEVERITY[look.name] for look in _MOST_URGENT_FIRST if look.is_active)
@@ -73,20 +73,20 @@ def status_look(status: str) -> StatusLook:
 
 
 def status_word(status: str) -> str:
-    """A processingStatus in one word, as the list says it."""
+    """Return a processingStatus in one word, as the list shows it."""
     return status_look(status).word or status or "no status"
 
 
 def severity(status: str) -> int:
-    """The sort key of a status, also of one that is unknown or missing."""
+    """Return the sort key of any status, also an unknown or missing one."""
     return SEVERITY.get(status, SEVERITY[""])
 
 
 def stored_id(raw: Mapping[str, Any], workflow_id: str) -> str:
-    """The id by which a run is stored and asked for.
+    """Return the id under which a run is stored.
 
     Raises:
-        RuntuiError: when the object has none, so that nothing could ever refer to it.
+        RuntuiError: the object has no id, so nothing could refer to it.
     """
     run_id = raw.get("id")
     if not isinstance(run_id, str) or not run_id:
@@ -99,7 +99,7 @@ _MOMENTS: Final = tuple(
     next(item for item in PROPERTIES if item.column == column)
     for column in ("started", "scheduled", "last_updated", "completed")
 )
-"""The best moment to say when a run began comes first."""
+"""The times of a run; the first one present tells when the run began."""
 _COUNTS: Final = tuple(item for item in PROPERTIES if item.kind == "count")
 
 INDEXED: Final = (
@@ -107,11 +107,11 @@ INDEXED: Final = (
     *(item.column for item in (*_MOMENTS, *_COUNTS)),
     *("workflow_id", "severity", "recency", "touched"),
 )
-"""What the store keeps of a run in columns of its own, beside the JSON. `*_key` is casefolded text, made for matching;
-times are ticks; ABSENT stands for a number that is not there.
+"""The columns of the store for a run, besides its JSON. `*_key` is casefolded text for matching. Times are ticks.
+ABSENT stands for a missing number.
 
-severity: the sort key of the status. recency: when the run began, or was to begin: what "newest first" means. touched:
-the latest moment known of the run: what "stuck" is measured from.
+severity: the sort key of the status. recency: the actual or planned start of the run; "newest first" orders by it.
+touched: the latest known time of the run; "stuck" is measured from it.
 """
 
 _TEXT_NAMES, _MOMENT_NAMES, _COUNT_NAMES = (tuple(item.name for item in kind) for kind in (_TEXTS, _MOMENTS, _COUNTS))
@@ -119,7 +119,7 @@ _STATUS: Final = next(place for place, item in enumerate(_TEXTS) if item.key == 
 
 
 def index_run(raw: Mapping[str, Any], workflow_id: str) -> list[str | int]:
-    """What the store keeps of a run as received, in the order of INDEXED. (`Property.read`, for all at once.)"""
+    """Return the values of a received run in the order of INDEXED. (`Property.read` for all properties at once.)"""
     get = raw.get
     texts = [storable(value) if isinstance(value := get(name), str) else "" for name in _TEXT_NAMES]
     moments = [_ticks(value) if isinstance(value := get(name), str) else ABSENT for name in _MOMENT_NAMES]
@@ -141,7 +141,7 @@ def _ticks(text: str) -> int:
 
 
 def storable(text: str) -> str:
-    """Text that UTF-8 can hold: JSON may carry lone surrogates, which become "?"."""
+    """Return `text` with every lone surrogate, which JSON may carry and UTF-8 cannot hold, replaced by "?"."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -157,9 +157,9 @@ class RunRow(NamedTuple):
     workflow_id: str
     workflow_name: str
     values: Mapping[str, str | int | None]
-    """By `Property.key`: text, Int32 or ticks. Text that is not there is empty, a number is None."""
+    """Text, Int32 or ticks by `Property.key`. Missing text is empty, a missing number is None."""
     triage: RunTriage | None = None
-    """What is remembered of it; None where nothing is."""
+    """What people noted about the run; None if nothing."""
 
     @property
     def status(self) -> str:
@@ -181,7 +181,7 @@ def is_stuck(row: RunRow, now: int) -> bool:
 
 
 def short_id(run_id: str) -> str:
-    """An id in at most 21 characters. Ids of one workflow share their head, so each part keeps more of its tail."""
+    """Shorten an id to at most 21 characters. Each part keeps its end, because the ids of one workflow begin alike."""
     if len(run_id) <= 21:
         return run_id
     head, _, tail = run_id.partition("_")
@@ -202,7 +202,7 @@ def _status_text(status: str) -> str:
 
 
 def _users(row: RunRow, _now: int) -> ListCell:
-    """How many succeeded, of how many, and how many failed."""
+    """Show the successful and all users, and the failed users if there are any: "8/10 ✗2"."""
     total, successful, failed = row.number("users"), row.number("successful"), row.number("failedUsers")
     if total is None and successful is None:
         return NOTHING
@@ -215,7 +215,7 @@ _SHOWN_OTHERWISE: Final[Mapping[str, Show[RunRow]]] = {
     "users": _users,
     "id": lambda row, _: ListCell(short_id(row.id), "muted"),
 }
-"""The properties whose cell says more than their value."""
+"""The cells that differ from the plain value of their property."""
 
 
 def _shown(item: Property) -> Show[RunRow]:
@@ -239,7 +239,7 @@ def _shown(item: Property) -> Show[RunRow]:
 
 
 def _short(count: int | None) -> str:
-    """A count in at most four digits and letters, so that a crop never turns it into another number."""
+    """Return a count in at most four characters, so that a cut never turns it into another number."""
     if count is None:
         return DASH
     if abs(count) < 10_000:
@@ -252,7 +252,7 @@ _UNITS: Final = ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k"))
 
 
 def cells_needed(statuses: Iterable[str], workflow_names: Iterable[str], most_users: int, most_failed: int) -> Needs:
-    """The cells of the widest values among some runs, for the columns that hold what is not bounded by its kind."""
+    """Return the width of the widest value in each column of unbounded width: status, workflow and users."""
     users = 2 * _digits(most_users) + 1 + (2 + _digits(most_failed) if most_failed > 0 else 0)
     return (
         ("status", max((cells_in(visible(_status_text(status))) for status in statuses), default=0)),
@@ -262,12 +262,12 @@ def cells_needed(statuses: Iterable[str], workflow_names: Iterable[str], most_us
 
 
 def _digits(most: int) -> int:
-    """The cells of `_short` for every count up to this one."""
+    """Return the width of `_short` for the counts from 0 up to `most`."""
     return min(len(str(max(0, most))), 4)
 
 
 def _order(item: Property) -> tuple[str, ...]:
-    """The worst, the newest and the most first; text from A to Z; equals by recency. An id has no equals."""
+    """Return the natural order of a column: worst, newest or most first, text from A to Z; then by recency."""
     if item.key == "id":
         return ("id",)
     first = item.index or (item.key_column if item.is_text else item.column)
@@ -295,6 +295,6 @@ def _columns() -> Iterator[Column[RunRow]]:
 
 
 RUN_COLUMNS: Final = tuple(sorted(_columns(), key=lambda column: column.priority))
-"""All columns, in the order in which they stand."""
+"""All columns in display order."""
 
 RUN_COLUMN_BY_KEY: Final[Mapping[str, Column[RunRow]]] = {column.key: column for column in RUN_COLUMNS}

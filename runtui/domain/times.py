@@ -1,7 +1,7 @@
-"""Edm.DateTimeOffset without loss: seven fractional digits, which `datetime` cannot hold.
+"""Edm.DateTimeOffset without loss: it has seven fractional digits, `datetime` only six.
 
-Invariant: a moment is an integer count of .NET ticks (100 ns since 0001-01-01T00:00:00Z); text is only ever read
-into ticks or written from them, never normalised in place. Whoever keeps a value keeps the text as received.
+Invariant: a time is an integer number of .NET ticks (100 ns since 0001-01-01T00:00:00Z). Text is parsed into ticks or
+formatted from them, never rewritten. Code that stores a received value stores its text unchanged.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ UNIX_EPOCH_TICKS: Final = 621_355_968_000_000_000
 """1970-01-01T00:00:00Z in ticks."""
 
 MAX_TICKS: Final = 3_155_378_975_999_999_999
-"""9999-12-31T23:59:59.9999999Z, the last moment a DateTimeOffset can hold."""
+"""9999-12-31T23:59:59.9999999Z, the last time that a DateTimeOffset can hold."""
 
 _YEAR_ONE: Final = datetime(1, 1, 1, tzinfo=UTC)
 _MINUTE: Final = 60 * TICKS_PER_SECOND
 _HOUR: Final = 60 * _MINUTE
 _DAY: Final = 24 * _HOUR
 _CLOCK_SKEW: Final = 5 * _MINUTE
-"""How far two clocks may differ; beyond that, tokens are refused (Microsoft Entra: at most 5 minutes of skew)."""
+"""The most that two clocks may differ: beyond it, tokens are refused (Microsoft Entra: at most 5 minutes of skew)."""
 
 _UNITS: Final = {"s": TICKS_PER_SECOND, "m": _MINUTE, "h": _HOUR, "d": _DAY, "w": 7 * _DAY}
 
-# The letters T and Z may be small (OData 4.01 ABNF); \d is ASCII alone, as JSON's digits are.
+# The letters T and Z may be lower-case (OData 4.01 ABNF). \d matches only ASCII, like JSON's digits.
 _DATE_TIME: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2}[Tt]\d{2}):(\d{2})(?::(\d{2})(?:\.(\d+))?)?([Zz]|[+-]\d{2}:\d{2})?", re.ASCII
 )
 _MOMENT: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2}[Tt]\d{2}):([0-5]\d)(?::([0-5]\d)(?:\.(\d{1,7}))?)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
 )
-"""The same of one moment, as far as digits alone tell."""
+"""A valid time, except that the pattern cannot check the hour, the day and the offset."""
 
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -50,10 +50,10 @@ _OFF_CALENDAR: Final = "A date-time lies between the years 0001 and 9999 (UTC)."
 
 
 def parse_ticks(text: str) -> int:
-    """Read an OData DateTimeOffset ("2026-11-20T09:15:03.9206151Z", or with an offset) into ticks.
+    """Parse an OData DateTimeOffset ("2026-11-20T09:15:03.9206151Z", or with an offset) into ticks.
 
     Raises:
-        ValueError: with one sentence that says what is wrong.
+        ValueError: the message is one sentence that says what is wrong.
     """
     match = _MOMENT.fullmatch(text)
     if match is None:
@@ -72,7 +72,7 @@ def _why_no_moment(text: str) -> str:
 
 @lru_cache(maxsize=4_096)
 def _hour_ticks(text: str) -> int:
-    """A date-time of digits, to the hour. Runs share theirs with many others."""
+    """Return the ticks of a date and hour. It is cached, because many runs share the hour."""
     return (_date(text[:10]).toordinal() - 1) * _DAY + _seconds_of_day(text[11:], "0", None) * TICKS_PER_SECOND
 
 
@@ -91,7 +91,7 @@ def _seconds_of_day(hour: str, minute: str, second: str | None) -> int:
 
 
 def _offset(zone: str) -> int:
-    """An offset such as "+01:00", in ticks."""
+    """Return an offset such as "+01:00" in ticks."""
     hours, minutes = int(zone[1:3]), int(zone[4:])
     shift = hours * _HOUR + minutes * _MINUTE
     if minutes > 59 or shift > 14 * _HOUR:
@@ -106,7 +106,7 @@ def _on_calendar(ticks: int) -> int:
 
 
 def format_ticks(ticks: int) -> str:
-    """Write ticks (0 to MAX_TICKS) as Graph does: UTC with Z, trailing zeros of the fraction trimmed."""
+    """Format ticks (0 to MAX_TICKS) as Graph does: UTC with Z, without trailing zeros in the fraction."""
     seconds, fraction = divmod(ticks, TICKS_PER_SECOND)
     digits = f"{fraction:07d}".rstrip("0")
     moment = (_YEAR_ONE + timedelta(seconds=seconds)).isoformat()[:19]
@@ -122,16 +122,16 @@ def ticks_of(moment: datetime) -> int:
 
 
 def to_datetime(ticks: int, zone: tzinfo | None = None) -> datetime:
-    """Ticks as an aware datetime in `zone` (None: the local one), cut to microseconds: for showing only.
+    """Return ticks as an aware datetime in `zone` (None: local), cut to microseconds. Only for display.
 
     Raises:
-        OverflowError: when the moment falls off the calendar in that zone.
+        OverflowError: the time is outside the calendar in that zone.
     """
     return (_YEAR_ONE + timedelta(microseconds=ticks // 10)).astimezone(zone)
 
 
 def local_text(ticks: int) -> str:
-    """A moment in the local zone, to the second, with its offset: "2026-11-20 10:15:03+01:00"."""
+    """Format ticks in the local zone, to the second, with the offset: "2026-11-20 10:15:03+01:00"."""
     try:
         return to_datetime(ticks).isoformat(sep=" ", timespec="seconds")
     except (OverflowError, ValueError, OSError):
@@ -139,8 +139,8 @@ def local_text(ticks: int) -> str:
 
 
 def moment_text(ticks: int, now: int) -> str:
-    """A moment for people, in the local zone: "23 Nov 13:00 UTC", "23 Nov 14:00 +01:00"; the year is told where it is
-    not that of `now`."""
+    """Format ticks for people in the local zone: "23 Nov 13:00 UTC", "23 Nov 14:00 +01:00". The year is added if it is
+    not the year of `now` (ticks)."""
     try:
         moment, today = to_datetime(ticks), to_datetime(now)
     except (OverflowError, ValueError, OSError):
@@ -151,8 +151,8 @@ def moment_text(ticks: int, now: int) -> str:
 
 
 def clock_text(moment: datetime, now: datetime) -> str:
-    """An aware moment for people beside others, in the local zone: "13:00" on the day of `now`, else "23 Nov 13:00"; of
-    another year "23 Nov 2025"."""
+    """Format an aware datetime briefly in the local zone: "13:00" on the day of `now`, "23 Nov 13:00" in the same year,
+    else "23 Nov 2025"."""
     here, today = moment.astimezone(), now.astimezone()
     if here.date() == today.date():
         return f"{here:%H:%M}"
@@ -160,20 +160,20 @@ def clock_text(moment: datetime, now: datetime) -> str:
 
 
 def second_text(moment: datetime) -> str:
-    """An aware moment of today for people, in the local zone: "13:00:05"."""
+    """Format the time of an aware datetime in the local zone: "13:00:05"."""
     return f"{moment.astimezone():%H:%M:%S}"
 
 
 def day_text(day: date) -> str:
-    """A day for people: "Wed 25 Nov"."""
+    """Format a day for people: "Wed 25 Nov"."""
     return f"{_WEEKDAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]}"
 
 
 def parse_duration(text: str) -> int:
-    """Read "90m", "2h", "1d12h", "1w" into ticks.
+    """Parse "90m", "2h", "1d12h", "1w" into ticks.
 
     Raises:
-        ValueError: with one sentence that says what is possible.
+        ValueError: the message is one sentence that says what is possible.
     """
     if not _DURATION.fullmatch(text):
         raise ValueError("A duration is a number and a unit, such as 45s, 90m, 2h, 3d, 1w or 1d12h.")
@@ -181,9 +181,9 @@ def parse_duration(text: str) -> int:
 
 
 def distance(ticks: int, now: int, *, is_recorded: bool) -> str:
-    """How far a moment is from `now`, in one unit and at most seven cells: "3s", "12m", "2h", "5d"; "in 4m" where it is
-    to come. One that the service wrote down as it came (`is_recorded`) is "now" where its clock is a little ahead. The
-    first moment of all, with which .NET says that there is none, is "never".
+    """Return the distance from `now` in one unit, at most seven cells: "3s", "12m", "2h", "5d", or "in 4m" if ahead.
+    A time that the service recorded (`is_recorded`) is "now" if it is up to 5 minutes ahead, since the clocks may
+    differ. Tick 0, with which .NET means no time, is "never".
     """
     if ticks == 0:
         return "never"
@@ -200,18 +200,18 @@ def distance(ticks: int, now: int, *, is_recorded: bool) -> str:
 
 
 def ago(ticks: int, now: int) -> str:
-    """How long ago, in one unit: "3s ago", "12m ago", "2h ago", "5d ago"; "in 4m" for a moment to come."""
+    """Return the age in one unit: "3s ago", "12m ago", "2h ago", "5d ago"; "in 4m" for a time in the future."""
     far = distance(ticks, now, is_recorded=False)
     return f"{far} ago" if 0 < ticks <= now else far
 
 
 def since(ticks: int, now: int) -> str:
-    """As `ago`, for a moment that the service recorded: where its clock is a little ahead of ours that is "now"."""
+    """Return `ago` for a time that the service recorded: "now" if its clock is a little ahead of ours."""
     return "now" if distance(ticks, now, is_recorded=True) == "now" else ago(ticks, now)
 
 
 def duration_text(ticks: int) -> str:
-    """A length of time in its two largest units: "41s", "4m 37s", "2h 05m", "3d 04h"."""
+    """Return a duration in its two largest units: "41s", "4m 37s", "2h 05m", "3d 04h"."""
     seconds = max(0, ticks) // TICKS_PER_SECOND
     days, rest = divmod(seconds, 86_400)
     hours, rest = divmod(rest, 3_600)
@@ -224,14 +224,13 @@ def duration_text(ticks: int) -> str:
 
 
 def interpret(text: str, now: int, zone: tzinfo | None = None) -> str:
-    """Turn what a person types into DateTimeOffset text to send.
+    """Convert a time that a person typed into DateTimeOffset text to send.
 
-    A full DateTimeOffset is returned as typed, digit by digit. "now", "-2h", "now+90m" are relative to `now` (ticks)
-    and written in whole seconds; "tomorrow 09:00", "2026-11-20 09:00" and, for the start of the day, "2026-11-20" are
-    read in `zone` (None: the local one).
+    A full DateTimeOffset keeps its digits. "now", "-2h" and "now+90m" are relative to `now` (ticks), in whole seconds.
+    "tomorrow 09:00", "2026-11-20 09:00" and "2026-11-20" (the start of the day) are in `zone` (None: local).
 
     Raises:
-        ValueError: with one sentence that says what is possible.
+        ValueError: the message is one sentence that says what is possible.
     """
     typed = text.strip()
     word = typed.lower()
@@ -263,23 +262,23 @@ def _whole_seconds(ticks: int) -> str:
 
 
 def _start_of_day(day: date, zone: tzinfo | None) -> str:
-    """The first moment of a day; where clocks skip midnight, that is the moment of the skip."""
+    """Return the first time of a day as text; if the clocks skip midnight, the time of the skip."""
     midnight = datetime.combine(day, clock.min)
     shown = _moments_of(midnight, zone)
     return _utc_text(shown[0] if shown else _candidates(midnight, zone)[-1])
 
 
 def day_starts(days: int, now: int, zone: tzinfo | None = None) -> tuple[int, ...]:
-    """When each of the last `days` days began in `zone` (None: the local one), today's last, and when tomorrow does.
+    """Return the start of each of the last `days` days in `zone` (None: local), today's last, then tomorrow's start.
 
-    All in ticks: `days` + 1 of them.
+    The result is `days` + 1 values in ticks.
     """
     today = to_datetime(now, zone).date()
     return tuple(parse_ticks(_start_of_day(today - timedelta(days=back), zone)) for back in range(days - 1, -2, -1))
 
 
 def _on_wall_clock(day: date, hour: str, minute: str, second: str | None, zone: tzinfo | None) -> str:
-    """What the clock on the wall shows, as UTC text; a reading that it skips or shows twice is refused."""
+    """Return a local wall-clock time as UTC text; raise ValueError if the clocks skip it or show it twice."""
     wall = datetime.combine(day, clock.min) + timedelta(seconds=_seconds_of_day(hour, minute, second))
     shown = _moments_of(wall, zone)
     if len(shown) == 1:
@@ -289,12 +288,12 @@ def _on_wall_clock(day: date, hour: str, minute: str, second: str | None, zone: 
 
 
 def _moments_of(wall: datetime, zone: tzinfo | None) -> list[datetime]:
-    """The moments (UTC, in order) at which the clock shows `wall`: one, or two or none when the clocks change."""
+    """Return the UTC times, in order, at which the clock shows `wall`: one, or two or none if the clocks change."""
     return [moment for moment in _candidates(wall, zone) if moment.astimezone(zone).replace(tzinfo=None) == wall]
 
 
 def _candidates(wall: datetime, zone: tzinfo | None) -> list[datetime]:
-    """`wall` taken with the offset before and with the one after a change of the clocks (UTC, in order)."""
+    """Return `wall` as UTC with the offsets before and after a change of the clocks, in order."""
     try:
         return sorted({wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)})
     except (OverflowError, ValueError, OSError):

@@ -1,7 +1,7 @@
-"""What a person wants of the list of runs (filter, order, columns), and views: that under a name, each on a digit.
+"""The settings of the list of runs (filter, order, columns), and views: named settings, each on a digit key.
 
-Invariant: built-in views stand on the first digits and never change; a person's own follow them. A view is told from
-what the list shows, so its name never stands over anything else.
+Invariant: the built-in views have the first digits and never change; a person's own views follow. The current view is
+derived from the settings of the list, so its name is never shown above another list.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from runtui.domain.properties import PROPERTIES
 from runtui.domain.rows import RUN_COLUMN_BY_KEY, RUN_COLUMNS, RunRow
 
 PROBLEMS: Final = "is:problem"
-"""The filter of the runs that a person should look at."""
+"""The filter for the runs that a person should look at."""
 
 UNHANDLED_PROBLEMS: Final = f"{PROBLEMS} triage:unhandled"
-"""The filter of those that nobody has handled or put off."""
+"""The filter for those of them that are neither handled nor snoozed."""
 
 MOST_VIEWS: Final = 9
-"""As many as there are digits from 1."""
+"""The digits from 1."""
 
 
 class ListSettings(NamedTuple):
-    """What the list shows."""
+    """The settings of the list."""
 
     filter: str = ""
-    """In the filter language; empty for every run."""
+    """The filter; empty for all runs."""
     sort: str = "status"
     """The key of a column."""
     descending: bool = True
     columns: tuple[str, ...] = ()
-    """The keys of the columns that were chosen, in their order; empty for those that the width has room for."""
+    """The keys of the chosen columns in order; empty for the default ones that fit."""
 
     @property
     def run_columns(self) -> tuple[Column[RunRow], ...]:
-        """The chosen columns with the one by which a person knows a run, or all of them in their usual order."""
+        """The chosen columns, including the flexible one; without a choice, all columns in default order."""
         chosen = tuple(RUN_COLUMN_BY_KEY[key] for key in self.columns)
         if not chosen:
             return RUN_COLUMNS
@@ -45,7 +45,7 @@ class ListSettings(NamedTuple):
 
 
 class View(NamedTuple):
-    """Settings of the list under a name; without columns those of the list stay as they are."""
+    """Named settings of the list; without columns, the list keeps its own."""
 
     name: str
     settings: ListSettings
@@ -66,19 +66,20 @@ def all_views(own: Sequence[View]) -> tuple[View, ...]:
 
 
 def view_of(settings: ListSettings, own: Sequence[View]) -> View | None:
-    """The view that the list shows: the one with its filter, and of several the one with its order and columns too."""
+    """Return the view with the filter of the list, preferably also with its order and columns; None if there is none.
+    Without a filter, order and columns must match."""
     views = [view for view in all_views(own) if view.settings.filter == settings.filter]
     exact = [view for view in views if view.settings in (settings, settings._replace(columns=()))]
     return next(iter(exact or views if settings.filter else exact), None)
 
 
 def problems_toggled(settings: ListSettings) -> ListSettings:
-    """Only the runs with problems, or all runs where it is those already."""
+    """Return the settings with the filter PROBLEMS, or without a filter if they have it."""
     return settings._replace(filter="" if settings.filter == PROBLEMS else PROBLEMS)
 
 
 def view_toggled(settings: ListSettings, own: Sequence[View], number: int) -> ListSettings:
-    """The view of a number, counted from 1, or all runs where it is shown already.
+    """Return the settings of a view by number, from 1; if it is the current view, those of all runs.
 
     Raises:
         IndexError: there is no such view.
@@ -98,7 +99,7 @@ _ORDERS: Final = {
 
 
 def order_title(sort: str, *, descending: bool) -> str:
-    """An order as a title names it, such as "severity ↓"."""
+    """Return an order for a title, such as "severity ↓"."""
     column = RUN_COLUMN_BY_KEY[sort]
     return f"{column.order_name or column.title} {'↓' if descending else '↑'}"
 

@@ -55,14 +55,15 @@ def load_httpx() -> None:
 def return_large_blocks() -> None:
     """Return the memory of a large body to the system once it is read, from now on.
 
-    glibc stops to do so after the first such block, and keeps them in an arena of each thread: 30 MB after a listing
-    (mallopt(3), M_MMAP_THRESHOLD). Any other C library is left alone.
+    glibc stops to do so after the first such block, and keeps them in an arena of each thread: 30 MB after a listing,
+    and 5 MB of smaller blocks, which two arenas share (mallopt(3)). Any other C library is left alone.
     """
     if sys.platform == "linux":
         import ctypes
 
         with suppress(AttributeError):
             ctypes.CDLL(None).mallopt(-3, LARGE_BODY)  # M_MMAP_THRESHOLD
+            ctypes.CDLL(None).mallopt(-8, 2)  # M_ARENA_MAX
 
 
 def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:

@@ -1,6 +1,6 @@
-"""The help's lines: every key from the registry by the place where it works, what can be typed as a filter, the signs.
+"""The lines of the help: all keys of the registry by scope, the filter language, and the signs.
 
-Invariant: no key is written here. The screen shows these lines, and until it is loaded so does the preview.
+Invariant: this file names no key. The app shows these lines, and so does the preview before the app is loaded.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ user:"Adele Vance"     by name, UPN or id; also task, reason and cause: of the r
 !term   a or b   ( )   not, or, groups; terms side by side must all hold"""
 
 _TYPED: Final = 23
-"""Characters of a line of FILTER_HELP before its words."""
+"""The characters of a line of FILTER_HELP before its explanation."""
 
 LINES_BELOW: Final = 2
-"""Of the help, for the whole of the line under the cursor."""
+"""The lines below the help's list, which show the line under the cursor in full."""
 
 
 class HelpRow(NamedTuple):
@@ -36,14 +36,14 @@ class HelpRow(NamedTuple):
     number: int
     section: str
     keys: str
-    """Keys, what can be typed, or a sign; empty for the heading of a section."""
+    """Keys, a filter term, or a sign; empty for the heading of a section."""
     words: str
     action_id: str = ""
-    """What enter runs; empty where there is nothing to run."""
+    """The action that enter runs; empty if there is none."""
 
     @property
     def whole(self) -> str:
-        """Where it works, and all its words; empty for a heading."""
+        """Its section and all its words; empty for a heading."""
         return f"{self.section}: {self.words or self.keys}" if self.keys else ""
 
 
@@ -59,13 +59,13 @@ HELP_COLUMNS: Final[tuple[Column[HelpRow], ...]] = (
 
 
 def help_rows(here: Iterable[Scope], entry_filter: str = "", signs: Iterable[tuple[str, str]] = ()) -> list[HelpRow]:
-    """Every key by the place where it works, `here` first and of that what is done with a run; then what can be typed
-    as a filter, and the signs.
+    """Return the lines of the help: all keys by scope, the filter language, and the signs. The scopes in `here` come
+    first, with that of a run before the others.
 
     Args:
-        here: Whose keys work where the help is opened.
-        entry_filter: How the journal is filtered.
-        signs: What else stands before a row, each with its words.
+        here: The scopes whose keys work where the help is opened.
+        entry_filter: The filter language of the journal, in one line.
+        signs: Further signs before a row, each with its meaning.
     """
     return [HelpRow(number, *row) for number, row in enumerate(_rows(here, entry_filter, signs))]
 

@@ -1,6 +1,6 @@
-"""Names of keys: as Textual reports them, as a person reads them, and which of them a terminal can send.
+"""Names of keys: Textual's, those on keyboards, and which of them a terminal can send.
 
-Invariant: every key that `read_key` gives can be pressed and arrives, through tmux too.
+Invariant: every key that `read_key` returns can be pressed and arrives, also through tmux.
 """
 
 from __future__ import annotations
@@ -58,28 +58,28 @@ _SENT_AS: Final = {
     "ctrl+backspace": "backspace",
     "shift+space": "space",
 }
-"""What a terminal sends in the place of some keys."""
+"""Keys -> the key that a terminal sends instead."""
 
 _TAKEN: Final = {"ctrl+c": "copies the selected text"}
 
 
 def key_text(key: str) -> str:
-    """A key as it is printed on keyboards: `?` for "question_mark", `F4` for "f4"."""
+    """Return a key as printed on keyboards: `?` for "question_mark", `F4` for "f4"."""
     modifier, _, last = key.rpartition("+")
     last = last.upper() if last in _FUNCTION_KEYS else _TEXTS.get(last, last)
     return f"{modifier}+{last}" if modifier else last
 
 
 def is_text(key: str) -> bool:
-    """Whether an input takes a key as text."""
+    """Return whether an input takes a key as text."""
     return len(key) == 1 or key == "space" or key in _PUNCTUATION
 
 
 def read_key(text: str) -> str:
-    """Textual's name of a key that a person wrote: "F4", "ctrl+e", "?", "page up".
+    """Return Textual's name of a key as a person writes it: "F4", "ctrl+e", "?", "page up".
 
     Raises:
-        ValueError: no terminal sends such a key, or it has another use; the message says which.
+        ValueError: No terminal sends such a key, or it has another use; the message says which.
     """
     modifiers, last = _split(text)
     if not modifiers:
@@ -101,7 +101,7 @@ def read_key(text: str) -> str:
 
 
 def _split(text: str) -> tuple[list[str], str]:
-    """The modifiers of a key in lower case, and Textual's name of the key itself."""
+    """Return the modifiers of a key in lower case, and Textual's name of the key itself."""
     text = text.strip()
     if text == "+":
         return [], _NAMES[text]
@@ -114,14 +114,14 @@ def _split(text: str) -> tuple[list[str], str]:
 
 
 class Mistake(NamedTuple):
-    """What is wrong with one entry of `[keys]`."""
+    """A mistake in one entry of `[keys]`."""
 
     name: str
     sentence: str
 
 
 class Keys(NamedTuple):
-    """`[keys]` as read: the keys of the actions that it names, and what is wrong with it."""
+    """`[keys]` as read: action name -> keys, and the mistakes."""
 
     by_name: Mapping[str, tuple[str, ...]]
     mistakes: tuple[Mistake, ...]

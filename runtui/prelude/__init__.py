@@ -1,4 +1,4 @@
-"""What is on the terminal before Textual is loaded: the list as it was last, then the rows of the store.
+"""The screen before Textual is loaded: the snapshot of the last list, then the rows of the store.
 
 Importing the package loads nothing else.
 """

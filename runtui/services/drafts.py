@@ -1,8 +1,8 @@
-"""Changes begun and not sent, by run id: in memory for the screen, on disk for the next start.
+"""Changes that were typed but not sent, by run id: in memory for the screen, on disk for the next start.
 
-Invariant: a draft is on the disk before the screen can show it, unless the disk is slow: nobody waits for that longer
-than `PATIENCE_SECONDS`. The last state of each is what arrives. A draft that cannot be kept on disk stays in memory,
-`fault` says so, and the next change tries again. Where the file was lost, all of them go into the one that is there.
+Invariant: a change waits for the disk, so that a draft is stored before it is shown, but for at most
+`PATIENCE_SECONDS`. Only the last state of each draft is written. A draft that cannot be written stays in memory,
+`fault` says why, and the next change tries again. If the file was lost, all drafts go into the new one.
 """
 
 from __future__ import annotations
@@ -26,40 +26,40 @@ from runtui.services.journal_file import JournalConnection, JournalError, broken
 _NOT_KEPT: Final = "What was typed here held a secret, which is not kept on disk. Type it again, or revert the field."
 
 PATIENCE_SECONDS: Final = 0.02
-"""How long a change waits for the disk; writing takes about one millisecond."""
+"""The longest wait of a change for the disk; a write takes about one millisecond."""
 
 
 class Kept(NamedTuple):
-    """A draft, and when it was changed last (UTC)."""
+    """A draft and the time of its last change (UTC)."""
 
     draft: Draft
     changed_at: datetime
 
 
 class Drafts:
-    """The drafts of one Graph root; read from the file at `load`."""
+    """The drafts of one Graph root. Call `load` to read them from the file."""
 
     def __init__(self, path: Path) -> None:
         self.fault: RuntuiError | None = None
-        """Why drafts are not on disk; None while they are."""
+        """Why drafts could not be read or written; None if they are on disk."""
         self.failed: Announcer[RuntuiError] = Announcer()
-        """Told by the writer's thread that drafts cannot be kept on disk, once, until they can again; and that the file
-        was found broken while it was in use."""
+        """Announces, in the writer's thread, the first failure to write drafts after a success; and that the file in
+        use was found broken."""
         self._path = path
         self._root = ""
         self._kept: dict[str, Kept] = {}
         self._waiting: dict[str, Kept | None] = {}
         self._refused: dict[str, Kept | None] = {}
-        """What the disk did not take; the writer's thread alone uses it."""
+        """The drafts that could not be written. Only the writer's thread uses it."""
         self._lock = threading.Lock()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="drafts")
         self._writing: Future[None] | None = None
         self._db: JournalConnection | None = None
         self.set_aside: Path | None = None
-        """The broken file that was moved out of the way when this one was opened; None when there was none."""
+        """The path of the broken file that was moved away when this one was opened; None if there was none."""
 
     def load(self, root: str) -> None:
-        """Read the drafts of a root; the trouble with the file, if there is any, is in `fault`."""
+        """Read the drafts of a root. An error is stored in `fault`, not raised."""
         self._root = root
         try:
             rows = self._connection().rows("SELECT * FROM draft WHERE root = ?", (root,))
@@ -71,7 +71,7 @@ class Drafts:
             self._take(rows)
 
     def _take(self, rows: Iterable[sqlite3.Row]) -> None:
-        """Remember what was read; a row that holds no draft is left where it is, and said."""
+        """Keep the drafts in `rows`. A damaged row stays in the file and is reported in `fault`."""
         for row in rows:
             try:
                 self._kept[row["run_id"]] = _kept(row)
@@ -83,7 +83,7 @@ class Drafts:
         return kept.draft if kept is not None else None
 
     def changed_at(self, run_id: str) -> datetime:
-        """When something was typed into the draft of a run last (UTC).
+        """Return the time of the last edit in the draft of a run (UTC).
 
         Raises:
             KeyError: the run has no draft.
@@ -91,7 +91,7 @@ class Drafts:
         return self._kept[run_id].changed_at
 
     def keep(self, draft: Draft) -> None:
-        """Remember a draft; one without edits is forgotten."""
+        """Keep a draft, or drop it if it has no edits."""
         before = self._kept.get(draft.run_id)
         if not draft.edits:
             self.drop(draft.run_id)
@@ -115,12 +115,12 @@ class Drafts:
         return len(self._kept)
 
     def flush(self) -> None:
-        """Wait until everything is on disk, as far as the disk takes it."""
+        """Wait until every draft is written or has failed to be."""
         if (writing := self._writing) is not None:
             writing.result()
 
     def close(self) -> None:
-        """Write what is left, what the disk refused once more, and close the file."""
+        """Write all remaining drafts, try the failed ones once more, and close the file."""
         self._writer.shutdown()
         if self._refused:
             self._write()
@@ -133,11 +133,11 @@ class Drafts:
             if is_idle:
                 self._writing = self._writer.submit(self._write)
         if is_idle and self._writing is not None:
-            # Waiting also hands the interpreter to the writer; a busy loop would keep it waiting at each of its steps.
+            # Waiting also releases the GIL, which a busy event loop would take back at each step of the writer.
             wait([self._writing], PATIENCE_SECONDS)
 
     def _write(self) -> None:
-        """In the writer's thread: the last state of every draft that changed."""
+        """Write the last state of every changed draft. It runs in the writer's thread."""
         with self._lock:
             waiting, self._waiting = self._refused | self._waiting, {}
         fault: JournalError | None = None
@@ -160,7 +160,7 @@ class Drafts:
             db.check()
         except JournalError as error:
             if db.needs_restart:
-                lost = error  # written all the same: it reaches the file when the last connection is closed
+                lost = error  # write it nevertheless: closing the last connection moves it into the file
             else:
                 self._let_go()
                 db, drafts = self._connection(), {**self._kept, **drafts}
@@ -180,7 +180,7 @@ class Drafts:
         return self._db
 
     def _let_go(self) -> None:
-        """Close the file; it is opened again when it is needed."""
+        """Close the file; the next write opens it again."""
         db, self._db = self._db, None
         if db is not None and (aside := db.let_go()) is not None:
             self.set_aside = aside
@@ -202,5 +202,5 @@ def _kept(row: sqlite3.Row) -> Kept:
 
 
 def _edit(text: str, value: str | int | None, error: str | None) -> Edit:
-    """An edit as kept; one in which a secret was hidden stands for no value, so that no mark is ever sent."""
+    """Restore an edit. One with a hidden secret becomes an error, so that the mark for the secret is never sent."""
     return Edit(text, error=error or _NOT_KEPT) if MARK in text or MARK in str(value) else Edit(text, value, error)

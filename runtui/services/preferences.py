@@ -1,8 +1,7 @@
-"""What a person chose on the screen of one profile, kept for the next start: the list, its views, and the theme.
+"""A person's choices on the screen, stored per profile for the next start: the list, its views, and the theme.
 
-Invariant: a choice never waits for the disk, and never fails because of it: a thread writes the newest choice as a
-whole, in the place of the file. A file that cannot be read is set aside, and `fault` says so. Of two programs on one
-profile the last one to choose wins.
+Invariant: a choice never waits for the disk or fails because of it. A thread replaces the file with the latest choices
+as a whole. A damaged file is set aside, and `fault` says so. If two programs use one profile, the last choice wins.
 """
 
 from __future__ import annotations
@@ -25,44 +24,44 @@ from runtui.errors import RuntuiError
 from runtui.private_files import explanation, open_private, private_folder, replace_private
 
 MOST_BYTES: Final = 64 * 1024
-"""Bound of the file: far more than nine views need."""
+"""The largest file that is read; nine views need far less."""
 
 MOST_FILTERS: Final = 20
 LONGEST_FILTER: Final = 200
-"""Bounds on the earlier filters that are kept, so that the file stays within its own."""
+"""The most earlier filters, and the longest one, that are stored, so that the file stays below MOST_BYTES."""
 
 QUIET_SECONDS: Final = 0.3
-"""How long a choice waits for the next one before it is written: a filter is typed letter by letter."""
+"""How long a write waits for further choices, because a filter is typed letter by letter."""
 
 
 class KeptChoices(NamedTuple):
-    """Everything that is kept."""
+    """The stored choices."""
 
     runs: ListSettings = ListSettings()
     views: tuple[View, ...] = ()
-    """The person's own."""
+    """The person's own views."""
     theme: str = ""
-    """The name of the theme; empty for the terminal's."""
+    """The name of the theme; empty for the terminal's colours."""
     filters: tuple[str, ...] = ()
-    """What the list was filtered by before, the latest last."""
+    """Earlier filters of the list, the latest last."""
     columns: Mapping[str, tuple[str, ...]] = MappingProxyType({})
-    """The keys of the columns that were chosen for the other lists, by the name of the list."""
+    """The keys of the chosen columns of all other lists, by the name of the list."""
 
     def with_filters(self, filters: Sequence[str]) -> KeptChoices:
-        """The same with these earlier filters, as far as they are kept."""
+        """Return the choices with these earlier filters, within their bounds."""
         short = [text for text in filters if len(text) <= LONGEST_FILTER]
         return self._replace(filters=tuple(short[-MOST_FILTERS:]))
 
 
 class Preferences:
-    """The choices of one profile, or where there is none of one Graph root, which is empty for a demo; read at once."""
+    """The choices of one profile; without a profile, of one Graph root ("" for a demo). They are read at once."""
 
     def __init__(self, folder: Path, profile: str, root: str) -> None:
         self._path = preferences_path(folder, profile, root)
         self.fault: RuntuiError | None = None
-        """Why the file could not be read or written; None when it could."""
+        """Why the file could not be read or written; None if it could."""
         self.failed: Announcer[RuntuiError] = Announcer()
-        """Told by the writer's thread that the choices cannot be kept, once."""
+        """Announces, in the writer's thread, the first failure to write after a success."""
         self._writer: ThreadPoolExecutor | None = None
         self._is_due = False
         self._turn = threading.Lock()
@@ -70,7 +69,7 @@ class Preferences:
         self.kept = self._read()
 
     def keep(self, **choices: Any) -> None:
-        """Keep other values of `KeptChoices` from now on; what is the same is not written."""
+        """Change fields of `KeptChoices`, and write them in the background if any value is new."""
         kept = self.kept._replace(**choices)
         with self._turn:
             if kept == self.kept or self._closing.is_set():
@@ -128,7 +127,7 @@ class Preferences:
 
 
 def preferences_path(folder: Path, profile: str, root: str) -> Path:
-    """One file for each profile, or for each root without one."""
+    """Return the file of a profile, or without a profile that of the root."""
     of = f"profile {profile}" if profile else f"root {root}"
     return folder / f"screen-{sha256(of.encode()).hexdigest()[:16]}.json"
 
@@ -149,9 +148,9 @@ def _object_of(kept: KeptChoices) -> dict[str, Any]:
 
 
 def _kept_from(found: Mapping[str, Any]) -> KeptChoices:
-    """The choices in a file, or an error of Python where it holds something else.
+    """Convert the content of a file; raise a ValueError, TypeError, KeyError or AttributeError if it is malformed.
 
-    A column that this version does not know is left out.
+    An unknown column is left out.
     """
     views = [View(_text(view["name"]), _settings_from(view)) for view in found["views"]]
     kept = KeptChoices(

@@ -108,7 +108,7 @@ class Progress(NamedTuple):
     waiting_until: datetime | None = None
     """When the listing sends its next request (UTC); None unless it waits before a retry."""
     waiting: str = ""
-    """Why it waits: `Wait.words`."""
+    """The `Wait.words` of a wait before a retry; empty without one."""
 
     @property
     def complaint(self) -> RuntuiError | None:

@@ -1,8 +1,8 @@
-"""Reading what runs did for their users into the store: the problems of a query in the background, or one run now.
+"""Reads the results of runs into the store: of a query's problem runs in the background, or of one run at once.
 
-Invariant: results are asked for only where they are missing or their run has changed since, a few requests at a time,
-and reach the store run by run. A run that cannot be read costs the others nothing; what every other run would meet too,
-such as a refusal of the permission, ends the reading and is said once.
+Invariant: results are requested only if they are missing or their run has changed since, a few requests at a time. They
+reach the store run by run. A run that cannot be read does not stop the others. An error that every run would meet, such
+as a missing permission, ends the reading and is reported once.
 """
 
 from __future__ import annotations
@@ -30,55 +30,55 @@ from runtui.services.store import RunQuery, Store, UnreadRun
 _logger: Final = logging.getLogger("runtui.results")
 
 MOST_RUNS: Final = 1_000
-"""Runs that are read at one go: whoever looks at more is told so, and may narrow the query or ask again."""
+"""The most runs read at once. The screen says if there are more; a person can narrow the query or read again."""
 
 MOST_NAMES: Final = 100
-"""Users of a run whose names the directory is asked for, where the results tell of their ids alone."""
+"""The most users of a run whose names are requested from the directory, if results have only their ids."""
 
 NAMES_AT_ONCE: Final = 4
 
 LINGER_SECONDS: Final = 1.0
-"""How long a reading goes on that nobody waits for: who goes from the panel to the run's own place asks again soon."""
+"""How long an unneeded reading continues: a person who goes from the panel to the run's own screen needs it again."""
 
 CONCURRENT_BATCHES: Final = 3
-"""Requests for results under way at once, beside those of a listing."""
+"""Concurrent requests for results, besides those of a listing."""
 
 
 class ReadingProgress(NamedTuple):
-    """What there is to say about the reading of results."""
+    """The state of the background reading."""
 
     reading: bool = False
     read: int = 0
-    """Problems of the query whose results are in the store, as of their last update."""
+    """The query's problem runs whose current results are in the store."""
     total: int = 0
-    """Problems of the query."""
+    """All problem runs of the query."""
     unreadable: int = 0
-    """Runs whose results could not be read, beside those that were."""
+    """The runs whose results could not be read."""
     fault: RuntuiError | None = None
-    """Why the reading broke off, or why the first of the unreadable runs is one."""
+    """Why the reading stopped early, or why the first unreadable run could not be read."""
     waiting: str = ""
-    """`Wait.words` while it waits before it asks again."""
+    """The `Wait.words` of a wait before a retry; empty without one."""
 
 
 class ResultSource(Protocol):
-    """Reads results."""
+    """The part of the Graph client that reads results."""
 
     def of_runs(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
-        """The results of some runs, each (workflow id, run id), run by run."""
+        """Yield the results of runs, given as (workflow id, run id), run by run."""
 
 
 class NameSource(Protocol):
-    """Says what the things are called that results name by their ids."""
+    """The part of the Graph client that reads the names behind the ids in results."""
 
     async def custom_task_extension(self, extension_id: str) -> dict[str, Any] | None:
-        """A custom task extension; None where it cannot be read."""
+        """Return a custom task extension; None if it cannot be read."""
 
     async def user(self, name: str, *, pace: Pace | None = None) -> dict[str, Any]:
-        """A user of the directory, by id."""
+        """Return a user of the directory, by id."""
 
 
 class _ReadingOverError(Exception):
-    """Trouble that every other run would meet as well."""
+    """An error that every other run would meet as well."""
 
     def __init__(self, fault: RuntuiError) -> None:
         super().__init__(str(fault))
@@ -87,15 +87,15 @@ class _ReadingOverError(Exception):
 
 @dataclass(slots=True)
 class _RunReading:
-    """One run that is being read."""
+    """The reading of one run."""
 
     task: asyncio.Task[None]
     waiting: int = 0
-    """Who waits for it: it ends soon after the last of them left."""
+    """The number of waiting callers; the reading ends soon after the last one leaves."""
 
 
 class ResultReader:
-    """Reads results on behalf of whoever looks at causes, people or a run."""
+    """Reads results for the views of causes, people and runs."""
 
     def __init__(self, results: ResultSource, names: NameSource, store: Store) -> None:
         self._results = results
@@ -103,25 +103,25 @@ class ResultReader:
         self._store = store
         self._task: asyncio.Task[None] | None = None
         self._query: RunQuery | None = None
-        """What is read in the background, or was read last."""
+        """The query that is being read, or was read last."""
         self._asked = False
-        """Whether somebody asked for the query again while it is being read."""
+        """True if the same query was requested again during its reading."""
         self.progress = ReadingProgress()
         self.changed: Announcer[ReadingProgress] = Announcer()
         self.part_came: Announcer[str] = Announcer()
-        """Told the id of a large run each time that a part of its results, but for the last, is in the store."""
+        """Announces the id of a large run when a part of its results, except the last, is in the store."""
         self._runs: dict[str, _RunReading] = {}
         self.extensions: dict[str, Extension] = {}
-        """What is known of custom task extensions, by id."""
+        """The known custom task extensions, by id."""
         self._asked_extensions: set[str] = set()
         self._asked_users: set[str] = set()
         self._reads_users = True
-        """Whether users of the directory may be read: until that is refused."""
+        """False once the directory has refused to return a user."""
 
     def read_in_background(self, query: RunQuery) -> None:
-        """Read the results of the newest problems of a query; another query that is being read gives way.
+        """Start to read the results of a query's newest problem runs, in place of any other query.
 
-        Asked again for the query that is being read, look once more when it is done: runs may have changed.
+        If the same query is being read, it is read once more afterwards, because runs may have changed.
         """
         is_reading = self._task is not None and not self._task.done()
         if is_reading and query.filter == (self._query and self._query.filter):
@@ -130,7 +130,7 @@ class ResultReader:
             self._begin(query, most=MOST_RUNS)
 
     async def read(self, query: RunQuery) -> None:
-        """Read the results of all problems of a query, and wait until they are there or cannot be read."""
+        """Read the results of all problem runs of a query, and wait until each is stored or has failed."""
         await self._begin(query, most=None)
 
     def _begin(self, query: RunQuery, *, most: int | None) -> asyncio.Task[None]:
@@ -142,14 +142,14 @@ class ResultReader:
         return self._task
 
     async def stop(self) -> None:
-        """End the reading; what was read stays."""
+        """Stop the background reading; stored results stay."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
 
     async def close(self) -> None:
-        """End every reading; what was read stays."""
+        """Stop every reading; stored results stay."""
         await self.stop()
         if tasks := [reading.task for reading in self._runs.values()]:
             for task in tasks:
@@ -157,15 +157,15 @@ class ResultReader:
             await asyncio.wait(tasks)
 
     async def read_run(self, workflow_id: str, run_id: str) -> None:
-        """Read the results of one run into the store; all who ask for it at the same time wait for one reading.
+        """Read the results of one run into the store. Concurrent callers share one reading.
 
         Raises:
-            RuntuiError: why they could not be read or stored.
+            RuntuiError: the results could not be read or stored.
         """
         reading = self._runs.get(run_id)
         if reading is None or reading.task.done():
             task = asyncio.create_task(self._read_run(workflow_id, run_id), name="read the results of a run")
-            task.add_done_callback(lambda task: task.cancelled() or task.exception())  # where nobody waits any more
+            task.add_done_callback(lambda task: task.cancelled() or task.exception())  # also without a caller
             reading = self._runs[run_id] = _RunReading(task)
         reading.waiting += 1
         try:
@@ -189,7 +189,7 @@ class ResultReader:
             part = await self._put(found, as_of, part)
 
     async def read_extensions(self, ids: Iterable[str]) -> bool:
-        """Ask once for each custom task extension that is not known; whether more is known of them now."""
+        """Request each unknown custom task extension once. Return True if any of them is known now."""
         unknown = sorted(set(ids) - self._asked_extensions - {""})
         self._asked_extensions.update(unknown)
         for extension_id in unknown:
@@ -199,12 +199,12 @@ class ResultReader:
         return not self.extensions.keys().isdisjoint(unknown)
 
     async def read_names(self, user_ids: Iterable[str]) -> bool:
-        """Ask the directory, once for each, what users are called; whether more is known of them now.
+        """Request the names of users from the directory, each once. Return True if one is known now.
 
-        At most MOST_NAMES are asked for, the first ones.
+        Only the first MOST_NAMES are requested.
 
         Raises:
-            GraphError: why the directory cannot be read; where that is forbidden, it is not asked again.
+            GraphError: the directory cannot be read. After a 403 it is not read again.
         """
         unknown = iter(
             [user_id for user_id in dict.fromkeys(user_ids) if user_id not in self._asked_users][:MOST_NAMES]
@@ -234,7 +234,7 @@ class ResultReader:
         return bool(named)
 
     def causes(self, query: RunQuery) -> list[Cause]:
-        """`Store.causes`; a task that runs a custom task extension is called by it, or by its id."""
+        """Return `Store.causes`, with the name or id of its custom task extension before the name of a task."""
         return [self._called(cause) for cause in self._store.causes(query)]
 
     def _called(self, cause: Cause) -> Cause:
@@ -244,7 +244,7 @@ class ResultReader:
         return cause.of_extension(known.name if known is not None else short_id(cause.extension_id))
 
     async def _read_all(self, query: RunQuery, most: int | None) -> None:
-        """Read so many runs, or all (None), and again when asked; trouble ends up in `progress`, never raised."""
+        """Read up to `most` runs (None: all), and again if requested. A RuntuiError is stored in `progress`."""
         try:
             goes_on = True
             while goes_on:
@@ -256,7 +256,7 @@ class ResultReader:
                 self._say(reading=False, waiting="")
 
     async def _read_some(self, query: RunQuery, most: int) -> int | None:
-        """Read so many runs; how many could be read, None when the reading has to end."""
+        """Read up to `most` runs. Return how many could be read, or None if the reading must end."""
         fault: RuntuiError | None = None
         before = 0
         try:
@@ -279,7 +279,7 @@ class ResultReader:
         return progress.read - before
 
     async def _read_runs(self, unread: Sequence[UnreadRun]) -> None:
-        """Some batches at a time, over one back-off."""
+        """Read CONCURRENT_BATCHES batches at a time, with a common back-off."""
         backoff = Backoff(self._tell_wait)
         batches = (unread[start : start + RUNS_IN_BATCH] for start in range(0, len(unread), RUNS_IN_BATCH))
 
@@ -309,7 +309,7 @@ class ResultReader:
             raise _ReadingOverError(error) from error
 
     async def _put(self, found: ReadResults, as_of: int, part: int | None) -> int | None:
-        """Store what was read; what names the parts of a run until its last one is there."""
+        """Store received results. Return the id of the run's parts until its last part is stored, then None."""
         run_id, tasks, users = found.run_id, found.tasks, found.users
         if not found.ends:
             part = await asyncio.to_thread(self._store.put_part, run_id, tasks, users, part=part)
@@ -319,7 +319,7 @@ class ResultReader:
         return None
 
     def _miss(self, error: GraphError, *, runs: int = 1) -> None:
-        """Count runs that cannot be read; give up where all the others cannot be either."""
+        """Count unreadable runs; raise _ReadingOverError if no other run could be read either."""
         if error.exchange.status == 403 or concerns_all(error.exchange):
             raise _ReadingOverError(error) from error
         self._say(unreadable=self.progress.unreadable + runs, fault=self.progress.fault or error)

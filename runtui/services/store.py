@@ -33,6 +33,7 @@ from runtui.private_files import FileIds, files_at
 from runtui.services import store_results
 from runtui.services.store_counts import Totals, failures_by_day, histories, totals, workflows
 from runtui.services.store_file import (
+    BY_ID,
     HISTORIES,
     ChangedRuns,
     StoredIds,
@@ -109,10 +110,6 @@ _MOST_USERS_SO_FAR: Final = (
     "SELECT max(total_users), max(failed_users) FROM (SELECT total_users, failed_users FROM run LIMIT 10000)"
 )
 """The same as long as there are no such indexes: the first runs tell."""
-
-
-def _never() -> bool:
-    return False
 
 
 class StoredRun(NamedTuple):
@@ -285,6 +282,8 @@ class Store:
                 add_order(db, key)
             missing.discard(key)
             self.missing_orders.discard(key)
+        if BY_ID not in self.missing_orders:
+            self._stored_ids = StoredIds()  # the index tells: megabytes are free
 
     def put_results(
         self, run_id: str, as_of: int, tasks: Received, users: Received, *, part: int | None = None
@@ -327,7 +326,7 @@ class Store:
                 return with_triage(db, pick(db, found[start : start + count]))
             return with_triage(db, walk(db, query, start, count, total_of(db) if query.filter is None else None))
 
-    def count(self, query: RunQuery, is_over: Callable[[], bool] = _never) -> int:
+    def count(self, query: RunQuery, is_over: Callable[[], bool] = lambda: False) -> int:
         """How many runs a query finds. With a filter it may have to read all rows: a matter for a thread.
 
         Raises:

@@ -1,9 +1,9 @@
-"""The terminal UI: the only place with Textual, which is loaded here, without what `LEFT_OUT` names.
+"""The terminal UI, the only package that imports Textual; it does so here, without the modules in `LEFT_OUT`.
 
-Code is most of what a start takes, and of the memory: what few keys need is imported in the function that needs it.
+Imported code takes most of the start's time and memory, so functions import what only few keys need.
 """
 
 from runtui.left_out import without_left_out
 
 with without_left_out("textual"):
-    import textual.app  # noqa: F401 - what it imports is the point
+    import textual.app  # noqa: F401 - imported for its effect on sys.modules

@@ -1,16 +1,16 @@
-"""Filters on the screen: that of rows in memory, and what can come next in any filter that is being typed.
+"""Filters on the screen: the filter language of rows in memory, and the completions for any filter language.
 
-The filter of rows in memory finds words that stand in any cell of a row, or `column:word` for one column:
+The filter of rows in memory finds words in any cell of a row, or in one column with `column:word`:
 
     words   = { ["!"] [column ":"] text { "," text } }
     text    = word | "quoted text"
 
-Words side by side must all hold; after a column, a comma separates alternatives; "!" turns a word round. A column goes
-by its key or its title, and text is found whatever its case. The filter of runs is `domain.filters`.
+All words must match; after a column, a comma separates alternatives; "!" negates a word. A column is named by its key
+or its title; case is ignored. The filter of runs is `domain.filters`.
 
-Invariant: what is looked for is what a person sees in the row. A column that there is not is refused with those that
-there are; it never finds everything or nothing. A candidate put in the place of its slot leads to a filter that the
-language understands at that place; a value that no filter can express, or that is not drawn as it is, is not offered.
+Invariant: the filter searches the text that a person sees in the row. An unknown column is an error that lists the
+known ones. A candidate in its slot makes a filter that is valid at that place; a value that no filter can express, or
+that the screen shows differently, is not offered.
 """
 
 from __future__ import annotations
@@ -28,35 +28,35 @@ from runtui.domain.times import now_ticks
 from runtui.errors import nearest_words
 
 ValueCount: TypeAlias = tuple[str, int]
-"""A value that rows have, "" where they have none, and how many have it."""
+"""A value ("" for none), and the number of rows with it."""
 
 _BREAKS: Final = frozenset(" \t\n(),")
-"""What ends a bare value."""
+"""The characters that end an unquoted value."""
 
 _EXAMPLES: Final[dict[FieldKind, tuple[str, ...]]] = {
     "count": ("0",),
     "datetime": ("-24h", "-7d", "today", "yesterday"),
 }
 _OFFERED: Final[tuple[FieldKind, ...]] = ("enum", "text", "flag", "datetime", "count")
-"""The kinds in the order in which their fields are offered: first those whose values can be chosen."""
+"""The kinds in the order in which their fields are offered, first those with values to choose from."""
 
 _BY_KEY: Final = frozenset({"cause", "workflowId"})
-"""Fields whose values nobody types: other places filter by them."""
+"""Fields that other screens filter by and nobody types."""
 
 _GREATER_THAN: Final = frozenset({"count", "datetime"})
-"""The kinds of fields of which one rarely asks for a single value."""
+"""The kinds of fields that are rarely filtered by a single value."""
 
 
 class FieldHelp(NamedTuple):
-    """A field as it is offered."""
+    """A field that the filter box offers."""
 
     name: str
     values: tuple[str, ...] = ()
-    """Values that are known whatever the rows are; for a number or a time, examples."""
+    """Values known without the rows; for a number or a time, examples."""
     operator: str = ":"
-    """The one that is offered."""
+    """The operator to offer."""
     listed: str = ""
-    """Which column of the rows to ask for values; empty where there are none to choose from."""
+    """The column whose values are offered; empty if none are."""
 
 
 def _field_help(field: FilterField) -> FieldHelp:
@@ -69,7 +69,7 @@ RUN_FIELDS: Final = tuple(
     for field in sorted(FILTER_FIELDS, key=lambda field: _OFFERED.index(field.kind))
     if field.name not in _BY_KEY
 )
-"""The fields of the filter of runs, as a person asks for them."""
+"""The fields that the filter box of runs offers."""
 
 
 class Slot(NamedTuple):
@@ -78,24 +78,24 @@ class Slot(NamedTuple):
     start: int
     end: int
     typed: str
-    """The part as far as the cursor, without its opening quote."""
+    """The part before the cursor, without its opening quote."""
     field: FieldHelp | None = None
-    """Whose value it is; None: the name of a field, or plain text."""
+    """The field whose value it is; None for a field's name or plain text."""
     is_closed: bool = False
-    """Nothing can be offered here: quoted text, or the value of a field that nobody knows."""
+    """True if nothing can be offered: quoted text, or the value of an unknown field."""
 
 
 class Candidate(NamedTuple):
-    """Something that can stand in a slot."""
+    """A completion of a slot."""
 
     text: str
-    """As it is put into the filter: a name with its operator, or a value in quotes where it needs them."""
+    """The text for the filter: a name with its operator, or a value, in quotes if needed."""
     rows: int | None = None
-    """How many rows have this value; None where nobody counted."""
+    """The number of rows with this value; None if not counted."""
 
 
 def slot_at(text: str, cursor: int, fields: Iterable[FieldHelp]) -> Slot:
-    """Find the part of a filter at the cursor, however wrong the rest of it may be."""
+    """Return the part of a filter at the cursor, even if the rest is invalid."""
     start, quoted = _word_start(text, cursor)
     word = text[start:cursor]
     if (asking := ASKING.match(word)) is None:
@@ -111,8 +111,8 @@ def slot_at(text: str, cursor: int, fields: Iterable[FieldHelp]) -> Slot:
 
 
 def candidates(slot: Slot, fields: Iterable[FieldHelp], counted: Sequence[ValueCount] = ()) -> tuple[Candidate, ...]:
-    """What can stand in a slot, the likeliest first: by what begins as typed, then by what has it in it. The values
-    that the rows have (`counted`, the commonest first) come before those that no row has.
+    """Return the completions of a slot: first those that start with the typed text, then those that contain it. Values
+    of the rows (`counted`, the most frequent first) come before those that no row has.
     """
     if slot.is_closed:
         return ()
@@ -138,7 +138,7 @@ def _ranked(found: Sequence[Candidate], names: Sequence[str], typed: str) -> tup
 
 
 def _word_start(text: str, cursor: int) -> tuple[int, bool]:
-    """Where the term at the cursor begins, and whether the cursor stands between quotes."""
+    """Return the start of the term at the cursor, and whether the cursor is inside quotes."""
     start, quoted = 0, False
     for at, character in enumerate(text[:cursor]):
         if character == '"':
@@ -151,7 +151,7 @@ def _word_start(text: str, cursor: int) -> tuple[int, bool]:
 
 
 def _last_comma(text: str, at: int, cursor: int) -> int:
-    """Where the last comma outside quotes stands; -1 without one."""
+    """Return the index of the last comma outside of quotes; -1 without one."""
     found, quoted = -1, False
     for place in range(at, cursor):
         quoted ^= text[place] == '"'
@@ -183,21 +183,21 @@ class CellWord(NamedTuple):
     """One word of a filter."""
 
     column: str
-    """The key of the column in which it is looked for; empty for any."""
+    """The key of the column to search; empty for any."""
     texts: tuple[str, ...]
-    """Casefolded; one of them has to be there."""
+    """Casefolded alternatives; one of them must be found."""
     is_wanted: bool
-    """False where no row with it is wanted."""
+    """False for a negated word."""
 
 
 class CellFilter(NamedTuple, Generic[RowT]):
-    """A filter as read; without words it finds every row."""
+    """A parsed filter; without words it finds every row."""
 
     columns: tuple[Column[RowT], ...]
     words: tuple[CellWord, ...]
 
     def cells(self, row: RowT, now: int) -> Mapping[str, str]:
-        """What a row shows at `now` (ticks), casefolded, by the keys of its columns."""
+        """Return column key -> casefolded text of a row at `now` (ticks)."""
         return {column.key: column.show(row, now).text.casefold() for column in self.columns}
 
     def finds(self, cells: Mapping[str, str]) -> bool:
@@ -210,10 +210,9 @@ def _holds(word: CellWord, cells: Mapping[str, str]) -> bool:
 
 
 def cell_filter(columns: Sequence[Column[Any]]) -> Callable[[str], CellFilter[Any]]:
-    """The reader of filters over some columns.
+    """Return a function that parses a filter over `columns`.
 
-    Returns:
-        What makes a filter of a text; it raises FilterError for a column that there is not, or a value left out.
+    It raises FilterError for an unknown column or a missing value.
     """
     keys = {name.casefold(): column.key for column in columns for name in (column.title, column.key)}
 
@@ -229,13 +228,13 @@ def cell_filter_help(columns: Sequence[Column[Any]]) -> str:
 
 
 def cell_fields(columns: Sequence[Column[Any]]) -> tuple[FieldHelp, ...]:
-    """The columns as the filter box offers them; their values are those of the rows."""
+    """Return the columns as fields for the filter box, with the values of the rows."""
     names = [column.title if column.title.isidentifier() else column.key for column in columns]
     return tuple(FieldHelp(name, listed=column.key) for name, column in zip(names, columns, strict=True))
 
 
 def count_cells(column: Column[RowT], rows: Iterable[RowT]) -> list[ValueCount]:
-    """What rows show in a column, without the sign before it, the commonest first."""
+    """Count the texts of a column, without their sign; the most frequent come first."""
     now = now_ticks()
     counted = Counter(_SIGN.sub("", column.show(row, now).text) for row in rows)
     return [(text, count) for text, count in counted.most_common(_MOST_VALUES) if text]

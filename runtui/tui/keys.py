@@ -26,13 +26,14 @@ from textual.app import App
 from textual.message import Message
 from textual.message_pump import MessagePump
 from textual.widget import Widget
+from textual.worker import Worker
 
 from runtui.prelude.terminal import TAKEOVER
 from runtui.services.writing.foreground import Foreground
 from runtui.tui.output import DrawnOnce
 
-LOOKS_AT_ONCE: Final = 200
-"""The number of checks, without a pause, whether the app has settled; most keys need fewer turns of the loop."""
+LOOKS_AT_ONCE: Final = 100
+"""The number of checks, without a pause, whether the app has settled; no action takes more than 60 of them."""
 
 PAUSE_SECONDS: Final = 0.002
 """The pause between two later checks."""
@@ -185,14 +186,14 @@ class KeyQueue:
     async def _draw(self) -> None:
         """Draw the effect of an event as soon as it is complete; if that takes long, leave it to the screen's clock."""
         last: object = None
-        for _ in range(LOOKS_AT_ONCE):
-            await asyncio.sleep(0)
+        for look in range(LOOKS_AT_ONCE + round(FRAME_SECONDS / PAUSE_SECONDS)):
+            await asyncio.sleep(0 if look < LOOKS_AT_ONCE else PAUSE_SECONDS)
             screen = self._app.screen if self._app.screen_stack else None
             if self._waiting or self._is_closed or not isinstance(screen, DrawnOnce):
                 return
             if _is_busy(last):
                 continue
-            last = next(iter(self._busy_pumps() - self.restless), None)
+            last = next(iter(self._at_work() - self.restless), None)
             if last is None and not screen.prepare_frame():
                 screen.draw_frame()
                 return
@@ -247,22 +248,19 @@ class KeyQueue:
             await asyncio.sleep(0 if look < LOOKS_AT_ONCE else PAUSE_SECONDS)
         self.restless |= outstanding()
 
-    def _busy_pumps(self) -> set[object]:
-        return _busy([self._app, *self._app._registry])
+    def _at_work(self) -> set[object]:
+        app = self._app
+        workers = {each for each in app.workers if each.group.startswith(_AWAITED) and not each.is_finished}
+        return _busy([app, *app._registry]) | workers
 
     def _outstanding(self) -> set[object]:
         """Return what earlier events still cause: busy pumps, awaited workers, a pending scroll or layout."""
-        app, found = self._app, self._busy_pumps()
-        found |= {worker for worker in app.workers if _is_awaited(worker.group) and not worker.is_finished}
+        app, found = self._app, self._at_work()
         if app.animator._animations:
             found.add(app.animator)
         if app.screen_stack and _is_due(app.screen):
             found.add(app.screen)
         return found
-
-
-def _is_awaited(group: str) -> bool:
-    return group.startswith(_AWAITED)
 
 
 def _is_due(screen: Any) -> bool:
@@ -290,5 +288,7 @@ def _busy(pumps: Iterable[Any]) -> set[object]:
     }
 
 
-def _is_busy(pump: object) -> bool:
-    return isinstance(pump, MessagePump) and bool(_busy((pump,)))
+def _is_busy(found: object) -> bool:
+    if isinstance(found, Worker):
+        return not found.is_finished
+    return isinstance(found, MessagePump) and bool(_busy((found,)))

@@ -1,6 +1,6 @@
-"""The command palette: the action registry, searchable by name and by what an action does.
+"""The command palette: a search over the actions by name and help.
 
-Invariant: it lists the actions of the visible view; one that cannot run now is listed with its reason.
+Invariant: it lists the actions of the visible view; one that cannot run now is listed with the reason.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _MATCH: Final = Style(underline=True)
 
 
 class FoundActions(PagedList, can_focus=False):
-    """What is found; the keys stay with the line above."""
+    """The list of found actions; the input above keeps the focus."""
 
     has_cursor = True
 
 
 class Palette(DrawnOnce[str], ModalScreen[str]):
-    """Asks for an action; its answer is the id of one.
+    """Asks for an action; its answer is the action's id.
 
     Args:
         frame: The screen whose actions are listed.
@@ -79,8 +79,8 @@ class Palette(DrawnOnce[str], ModalScreen[str]):
         self._search(event.value.strip())
 
     def _search(self, text: str) -> None:
-        """List the actions that match a text, the best first, whose name begins with it before all others; all of them
-        in their order where it is empty."""
+        """List the actions that match a text, those whose name starts with it first, then by score; with no text, list
+        all actions."""
         matcher = Matcher(text, match_style=_MATCH)
         found: list[tuple[bool, float, Option]] = []
         for action, words in self._actions:
@@ -96,7 +96,7 @@ class Palette(DrawnOnce[str], ModalScreen[str]):
         self._found.highlighted = 0 if options else None
 
     async def action_move(self, how: str) -> None:
-        """Move the cursor of the list."""
+        """Move the list's cursor; `how` is an action of OptionList."""
         await self._found.run_action(how)
 
     @on(Input.Submitted)

@@ -1,8 +1,8 @@
-"""Four looks: a dark and a light one of our own, and two that use nothing but the terminal's sixteen colours.
+"""The four themes: our own dark and light ones, and two that use only the terminal's sixteen colours.
 
-Invariant: text in `$foreground` or in any `$text-…` colour has a contrast of at least 4.5 to 1 (WCAG 2.2, level AA)
-on `$background`, `$surface` and `$panel` of our own themes, also after rounding to 256 colours; the ansi themes name
-no colour outside the terminal's palette. Which part of the screen takes which of these variables is said in styles/.
+Invariant: text in `$foreground` or any `$text-…` colour has a contrast of at least 4.5 to 1 (WCAG 2.2, level AA) on
+`$background`, `$surface` and `$panel` of our own themes, also when rounded to 256 colours; the ansi themes use only
+colours of the terminal's palette. The style sheets in styles/ say which part of the screen uses which variable.
 """
 
 from __future__ import annotations
@@ -86,9 +86,9 @@ _LIGHT_THEME: Final = Theme(
 
 
 def _with_text_colours(name: str, colours: Mapping[str, str]) -> Theme:
-    """Return Textual's own theme of that name with other colours for text."""
+    """Return Textual's own theme of this name with other colours for text."""
     theme = BUILTIN_THEMES[name]
-    # Textual halves the opacity of muted text, which the palette cannot do; bright black is invisible in some.
+    # Textual halves the opacity of muted text, which a palette cannot do; bright black is invisible in some.
     muted = {"text-muted": "ansi_default", "foreground-muted": "ansi_default"}
     return replace(theme, variables={**theme.variables, **muted, **colours})
 
@@ -104,4 +104,4 @@ THEMES: Final[Mapping[str, Theme]] = {
     # Yellow, cyan and every bright colour are too pale for a light background: a warning is as red as an error.
     ANSI_LIGHT: _with_text_colours(ANSI_LIGHT, {"text-warning": "ansi_red"}),
 }
-"""Every theme that runtui offers, by name; register them all: the ansi ones take the place of Textual's."""
+"""Name -> theme, for every theme of runtui. Register them all: the ansi ones replace Textual's."""

@@ -7,6 +7,7 @@ two marks of synchronised output. The panel follows the cursor in a second frame
 from __future__ import annotations
 
 import argparse
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +26,9 @@ MOST_RATIO: Final = 1.15
 
 LITTLE: Final = 24
 """The bytes that an action may always send beyond those: they move the terminal's cursor."""
+
+_CLIPBOARD: Final = re.compile(rb"\x1b\]52;[^\x07\x1b]*(?:\x07|\x1b\\)")
+"""What goes to the clipboard (OSC 52): it changes no cell."""
 
 _CHANGE: Final = "e enter c enter ctrl+s y"
 _BULK: Final = "space space e enter c enter ctrl+s 2 enter"
@@ -74,14 +78,11 @@ FOLLOWED_BY_PANEL: Final = frozenset({
 
 ANSWERED_LATER: Final[Mapping[str, str]] = {
     "send": "the server answers",
-    **dict.fromkeys(("open_run", "open_persons_run"), "the users of the run are read"),
-    "open_user": "the tasks of the user are read",
-    "choose_person": "the tasks of the person are read",
-    **dict.fromkeys(("causes", "people", "overview", "journal"), "the list is read"),
-    **dict.fromkeys(("copy_handoff", "save_chosen"), "the text is made from files, or written to one"),
-    "keep_line": "the note is on disk",
+    **dict.fromkeys(("causes", "people"), "results are read from the server"),
+    "choose_person": "the person's tasks are read from the server",
+    "open_persons_run": "users are named by the directory",
 }
-"""Actions that draw a first frame at once, and the event that makes a second frame."""
+"""Actions that draw a first frame at once, and the answer of the server that makes a second one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ def sent_by(terminal: PtyProbe, action: Action, keys: str | None = None) -> Sent
     terminal.press(key_text(action.keys[0]))
     terminal.wait_for_bytes(seen)
     terminal.wait_until_quiet(FOLLOWED_SECONDS)
-    sent = bytes(terminal.received[seen:])
+    sent = _CLIPBOARD.sub(b"", bytes(terminal.received[seen:]))
     frames = sent.count(b"\x1b[?2026h")
     marks = frames * len("\x1b[?2026h\x1b[?2026l")
     return Sent(action.id, frames, len(sent) - marks, bytes_of_change(before, terminal.cells()))

@@ -17,6 +17,8 @@ from runtui.tui.output import DrawnOnce
 from tests.tui.conftest import Opener, draw_frame
 
 NEVER = 3_600.0
+LONG = 10.0
+"""Seconds that a key is waited for in vain."""
 KEYS: Sequence[str] = (
     "x", "x", "1", "1", "s", "I", "ctrl+a", "*", "escape", "V", "z", "z", "right_square_bracket", "escape",
     "slash", "o", "n", "enter", "escape",
@@ -41,6 +43,7 @@ async def test_a_key_is_drawn_in_one_frame(
         await session.panel_rested()
         monkeypatch.setattr(Compositor, "render_update", draw_frame)
         monkeypatch.setattr(RuntuiApp, "_display", lambda _app, _screen, frame: frames.append(frame))
+        monkeypatch.setattr("runtui.tui.keys.FRAME_SECONDS", LONG)
         drawn_by_clock = []
         for key in KEYS:
             monkeypatch.setattr("runtui.tui.output.UPDATE_PERIOD", NEVER)

@@ -1,14 +1,15 @@
 """Each action of the registry is drawn by one frame, and a frame sends little more than the cells that it changes.
 
-Threads, the server and the clock stand still while a key is drawn, so that no count depends on who is faster. The
-places where an action applies, and the actions for which an answer makes a frame of its own, are declared once, with
-the bench that presses the same keys on a real terminal.
+While a key is drawn the server and the clock stand still, and threads as well, but for those that keys wait for: no
+count depends on who is faster. The places where an action applies, and the actions for which an answer makes a frame
+of its own, are declared once, with the bench that presses the same keys on a real terminal.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,11 +20,13 @@ from rich.color import ColorSystem
 from textual import events
 from textual._compositor import ChopsUpdate, Compositor, LayoutUpdate
 from textual.keys import _character_to_key, key_to_character
+from textual.worker import NoActiveWorker, get_current_worker
 
 from runtui.keys.actions import ACTION_BY_ID, ACTIONS, SCOPE_TITLES, Action
 from runtui.sandbox.app import create_app
 from runtui.tui.app import RuntuiApp
 from runtui.tui.features.triage import explaining
+from runtui.tui.keys import awaited
 from runtui.tui.output import DrawnOnce, FramePainter
 from runtui.tui.screens import panel, runs
 from tests.bench.actions import (
@@ -38,9 +41,9 @@ from tests.bench.actions import (
 )
 from tests.seen import seen
 from tests.tui.conftest import Opener, Session, draw_frame
+from tests.tui.test_frames import LONG, NEVER
 from tests.tui.test_scenarios import Sandbox
 
-NEVER = 3_600.0
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 """When the list was read, so that another time stands above it once it is read again."""
 SIZE = (120, 40)
@@ -75,7 +78,7 @@ class Terminal:
 
 
 class Gate(httpx.AsyncBaseTransport):
-    """Stands before the threads and the server: what is asked of them while it is shut waits until it is open."""
+    """Stands before the server and the threads: while it is shut, they do what a key waits for and nothing else."""
 
     def __init__(self) -> None:
         self.is_open = asyncio.Event()
@@ -88,23 +91,32 @@ class Gate(httpx.AsyncBaseTransport):
         self._in_thread: Callable[..., asyncio.Future[Any]] = loop.run_in_executor
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        response: httpx.Response = await self._pass(self._wire.handle_async_request, request)
+        response: httpx.Response = await self._pass(False, self._wire.handle_async_request, request)
         return response
 
     def run_in_executor(self, *call: Any) -> asyncio.Future[Any]:
         """In place of the event loop's."""
-        return asyncio.ensure_future(self._pass(self._in_thread, *call))
+        return asyncio.ensure_future(self._pass(is_of_key(), self._in_thread, *call))
 
-    async def _pass(self, call: Callable[..., Any], *arguments: Any) -> Any:
+    async def _pass(self, is_of_key: bool, call: Callable[..., Any], *arguments: Any) -> Any:
         self._under_way += 1
         self.is_idle.clear()
         try:
-            await self.is_open.wait()
+            if not is_of_key:
+                await self.is_open.wait()
             return await call(*arguments)
         finally:
             self._under_way -= 1
             if not self._under_way:
                 self.is_idle.set()
+
+
+def is_of_key() -> bool:
+    """Whether the task that asks is one that a key waits for: a widget's own, or a worker's whose group says so."""
+    with suppress(NoActiveWorker):
+        return get_current_worker().group.startswith(awaited(""))
+    task = asyncio.current_task()
+    return task is not None and task.get_name().startswith(("message pump", "run_test"))
 
 
 async def answered(session: Session, gate: Gate) -> None:
@@ -124,12 +136,11 @@ async def at_rest(session: Session, gate: Gate) -> None:
 
 
 async def key_drawn(session: Session, key: str) -> None:
-    """Press a key and wait until it is drawn, while threads and the server may stand still."""
-    session.app.post_message(events.Key(key, key_to_character(key)))
-    ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]
-    await asyncio.sleep(0)
-    while ready or not (session.app.keys._task is None or session.app.keys._task.done()):  # noqa: ASYNC110
-        await asyncio.sleep(0)
+    """Press a key and wait until it is drawn, whatever stands still meanwhile."""
+    keys = session.app.keys
+    keys.put(events.Key(key, key_to_character(key)))
+    assert keys._task is not None
+    await asyncio.wait({keys._task})
 
 
 @pytest.mark.parametrize("action", MEASURED, ids=[action.id for action in MEASURED])
@@ -157,6 +168,7 @@ async def test_an_action_is_drawn_in_one_frame_of_what_it_changes(
         monkeypatch.setattr(panel, "REST_SECONDS", NEVER)
         monkeypatch.setattr(explaining, "REST_SECONDS", NEVER)
         monkeypatch.setattr("runtui.tui.output.UPDATE_PERIOD", NEVER)
+        monkeypatch.setattr("runtui.tui.keys.FRAME_SECONDS", LONG)
         monkeypatch.setattr(Compositor, "render_update", draw_frame)
         monkeypatch.setattr(RuntuiApp, "_display", display)
         display(session.app, None, draw_frame(session.app.screen._compositor, full=True))

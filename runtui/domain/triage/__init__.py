@@ -1,2 +1,2 @@
-"""Why it failed: one run opened, causes over all runs, what to check, one person across all
-workflows, and how each workflow fares. Pure."""
+"""Why a run failed and for whom: causes, checklists, users, people and workflows.
+Pure functions and values: no I/O, HTTP or terminal."""

@@ -1,6 +1,6 @@
-"""Causes as rows: tasks that failed for the same reason, over all runs that are listed.
+"""Causes as rows: tasks that failed for the same reason, over all listed runs.
 
-Invariant: no text is altered for the terminal here; a task and a reason are as received.
+Invariant: a task and a reason are as received; whoever shows one makes it visible.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ BAR_CELLS: Final = 6
 
 
 class CauseRow(NamedTuple):
-    """A cause among others."""
+    """A cause as a row of the list."""
 
     cause: Cause
     most_users: int
-    """Those of the cause that has the most: what a full bar stands for."""
+    """The users of the cause with the most users, which have a full bar."""
 
 
 def cause_rows(causes: Sequence[Cause]) -> list[CauseRow]:
@@ -44,7 +44,7 @@ def _age(key: str, title: str, priority: int, moment: Callable[[CauseRow], int |
 
 
 def _in_short(reason: str) -> str:
-    """A reason without what differs from user to user, also without ids that only repeat a name: "group '…' (#)"."""
+    """Return the folded reason, also without ids that only repeat a name: "group '…' (#)"."""
     return fold_reason(reason).replace("'…' (#)", "'…'")
 
 
@@ -61,14 +61,14 @@ CAUSE_COLUMNS: Final[tuple[Column[CauseRow], ...]] = (
     _age("since", "since", 7, lambda row: row.cause.first),
     Column("workflows", "workflows", 24, 8, lambda row, _: ListCell(", ".join(row.cause.workflows), "muted")),
 )  # fmt: skip
-"""All columns, in the order in which they stand."""
+"""All columns in display order."""
 
 CAUSE_PROPERTIES: Final = ("task", "reason", "runs", "users", "since", "last", "workflows", "check")
-"""What a cause has for a program."""
+"""The properties of a cause in JSON and CSV."""
 
 
 def cause_record(cause: Cause) -> dict[str, Any]:
-    """A cause for a program; times are DateTimeOffsets, `check` is what to check."""
+    """Return a cause as a JSON object; times are DateTimeOffsets, `check` lists what to check."""
     checklist = checklist_of(cause.definition_id)
     return {
         "task": cause.task,

@@ -1,7 +1,7 @@
-"""What to check where a task of a workflow failed, and where one that succeeded may have changed nothing.
+"""What to check if a task of a workflow failed, or if it succeeded but may have changed nothing.
 
-Invariant: each checklist names the page that it rests on. The identifiers of the tasks are those of "Lifecycle Workflow
-built-in tasks" (Microsoft Entra documentation); a definition that is not among them has no checklist.
+Invariant: each checklist names the page that is its source. The identifiers of the tasks are those of "Lifecycle
+Workflow built-in tasks" (Microsoft Entra documentation); any other definition has no checklist.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _ON_PREMISES: Final = f"{_ENTRA}/id-governance/lifecycle-workflow-on-premises"
 
 
 class Checklist(NamedTuple):
-    """What has to hold for a task to succeed, one sentence each, and the page that says so."""
+    """The conditions for a task to succeed, one sentence each, and the page that states them."""
 
     lines: tuple[str, ...]
     source: str
@@ -123,7 +123,7 @@ _CHECKLISTS: Final[Mapping[str, Checklist]] = {
 
 
 def checklist_of(definition_id: str) -> Checklist | None:
-    """What to check where a task of this definition failed; None where nobody says."""
+    """Return what to check if a task of this definition failed; None if there is no checklist."""
     return _CHECKLISTS.get(definition_id.casefold())
 
 
@@ -132,15 +132,15 @@ _ON_PREMISES_ARGUMENTS: Final[Mapping[str, str]] = {
     "1dfdfcc7-52fa-4c2e-bf3a-e3919cc12950": "disableOnPremisesAccount",
     "8d18588d-9ad3-4c0f-99d0-ec215f0e3dff": "deleteOnPremisesAccount",
 }
-"""The account tasks, each with the argument that has it act on synchronized users too (Graph, `taskDefinition`)."""
+"""The account tasks, each with the argument that makes it process synchronized users too (Graph, `taskDefinition`)."""
 
 
 def why_doubtful(result: TaskResult) -> str:
-    """Why a task that succeeded may have changed nothing; empty where there is no reason to think so.
+    """Return why a successful task may have changed nothing; empty if there is no reason to doubt it.
 
-    An account task leaves a user who is synchronized from AD DS alone unless one of its arguments says otherwise
-    (_ON_PREMISES, "User account tasks"). Whether the user is, only an expanded `subject` tells; whatever the service
-    has to say of such a task stands in its processingInfo.
+    An account task ignores a user who is synchronized from AD DS, unless an argument in _ON_PREMISES is set ("User
+    account tasks"). Only an expanded `subject` shows whether the user is synchronized. The service's own remark on such
+    a task is in its processingInfo.
     """
     argument = _ON_PREMISES_ARGUMENTS.get(result.definition_id.casefold())
     if result.status != "completed" or argument is None:

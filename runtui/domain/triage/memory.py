@@ -1,7 +1,7 @@
-"""What a person did about one run: saw it, handled it, put it off, wrote a note; and until when it is put off.
+"""The triage of one run: opened, handled, snoozed until a time, or noted by a person.
 
-Invariant: it is kept on this machine and never sent to a service. It tells how the run was when it was handled or put
-off, so that a run that gets worse can be told from one that stays as it was.
+Invariant: it stays on this machine and is never sent to a service. It holds the state of the run at the time it was
+handled or snoozed, so that a run that got worse can be told from an unchanged one.
 """
 
 from __future__ import annotations
@@ -15,48 +15,48 @@ TriageState = Literal["", "handled", "snoozed"]
 TRIAGE_STATES: Final[tuple[TriageState, ...]] = get_args(TriageState)
 
 NEVER: Final = 0
-"""The moment of what did not happen (ticks)."""
+"""Stands for no time (ticks)."""
 
 LONGEST_NOTE: Final = 500
-"""Characters of a note."""
+"""The most characters of a note."""
 
 UNTIL_CHANGE: Final = "change"
-"""What is typed for a snooze that ends when the run changes."""
+"""Typed for a snooze that ends when the run changes."""
 
 SNOOZES: Final = {"1h": "1 hour", "4h": "4 hours", "tomorrow 09:00": "tomorrow 09:00", UNTIL_CHANGE: "until it changes"}
-"""The usual snoozes: as they are typed, and in words."""
+"""The usual snoozes as typed, each with its words."""
 
 _LENGTH: Final = re.compile(r"\d+[smhdw].*")
 
 
 class RunTriage(NamedTuple):
-    """What is remembered of a run. Moments are ticks, NEVER where there is none."""
+    """The triage of a run. Times are ticks; NEVER stands for no time."""
 
     run_id: str
     seen: int = NEVER
-    """When it was opened first."""
+    """When the run was first opened."""
     state: TriageState = ""
     until: int = NEVER
-    """When a snooze ends; NEVER: once the run changes."""
+    """When the snooze ends; NEVER if it ends when the run changes."""
     was_status: str = ""
-    """From here on: the run as it was when it was handled or snoozed; numbers as the store has them."""
+    """The `was_` fields hold the run as it was handled or snoozed; numbers as in the store."""
     was_failed_users: int = 0
     was_failed_tasks: int = 0
     was_updated: int = 0
     was_problem: int = 0
-    """1 where it was one."""
+    """1 if the run was a problem, else 0."""
     note: str = ""
     who: str = ""
-    """Who changed state or note last; empty where nobody is known."""
+    """Who last changed the state or the note; empty if unknown."""
     changed: int = NEVER
-    """When that was."""
+    """When the state or the note last changed."""
 
 
 def snooze_end(text: str, now: int) -> int:
-    """When a snooze ends that is typed like "2h", "tomorrow 09:00" or "change" (ticks; NEVER: once the run changes).
+    """Parse the end of a snooze ("2h", "tomorrow 09:00" or "change") into ticks; NEVER means when the run changes.
 
     Raises:
-        ValueError: with one sentence that says what is possible.
+        ValueError: the message is one sentence that says what is possible.
     """
     typed = text.strip().lower()
     if typed == UNTIL_CHANGE:

@@ -1,7 +1,7 @@
-"""What a service sent, read as far as it is of the declared type.
+"""Typed access to a JSON object that a service sent.
 
-Invariant: nothing fails. A value that is missing, null or of another type is not there: an empty text, an empty object,
-else None.
+Invariant: no function raises. A value that is missing, null or of another type is read as an empty text, an empty
+object or None.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ ValueT = TypeVar("ValueT")
 
 
 def text_in(received: Mapping[str, Any], *names: str) -> str:
-    """The first of some properties that is a text, and not an empty one."""
+    """Return the first of some properties that is a non-empty text; empty if none is."""
     for name in names:
         found = received.get(name)
         if isinstance(found, str) and found:
@@ -41,7 +41,7 @@ def ticks_in(received: Mapping[str, Any], name: str) -> int | None:
 
 
 def object_in(received: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
-    """An object in an object, and so on, by the names on the way."""
+    """Return the nested object at a path of names; empty if there is none."""
     for name in names:
         found = received.get(name)
         received = found if isinstance(found, Mapping) else {}
@@ -54,19 +54,19 @@ def objects_in(received: Mapping[str, Any], name: str) -> list[Mapping[str, Any]
 
 
 def type_in(received: Mapping[str, Any]) -> str:
-    """The OData type that an object says it is of, without the namespace."""
+    """Return the object's `@odata.type` without the namespace; empty if there is none."""
     return text_in(received, "@odata.type").rpartition(".")[2]
 
 
 class Holder(Protocol):
-    """An object as received, under a type of ours."""
+    """A class that wraps a received object."""
 
     @property
     def received(self) -> Mapping[str, Any]: ...
 
 
 class ReceivedProperty(Generic[ValueT]):
-    """A property of a `Holder` that is a property of what it holds: `id = ReceivedProperty(text_in, "id")`."""
+    """A descriptor that reads a property of the received object: `id = ReceivedProperty(text_in, "id")`."""
 
     def __init__(self, read: Callable[[Mapping[str, Any], str], ValueT], name: str) -> None:
         self._read = read

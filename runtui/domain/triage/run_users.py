@@ -1,7 +1,7 @@
-"""Users as rows: those of one run, the tasks of one of them, and the tasks of one person across all workflows.
+"""Users as rows: the users of a run, the tasks of one user, and the tasks of a person across all workflows.
 
-Invariant: whatever the server sends makes rows. A user without a result of its own is known by its tasks, and what is
-no user is shown as what it is. No text is altered for the terminal here: cells carry foreign text as received.
+Invariant: whatever the server sends makes rows. A user without a result gets a row from its tasks. A subject that is
+not a user is shown with its type. Cells carry foreign text as received: whoever shows one makes it visible.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ _ISO_DURATION: Final = re.compile(
 
 
 class Extension(NamedTuple):
-    """What is known of a custom task extension."""
+    """The known facts about a custom task extension."""
 
     name: str
-    """Its display name, or its id."""
+    """The display name, else the id, else "?"."""
     logic_app: str = ""
-    """The name of the Logic App that it calls."""
+    """The name of the Logic App that it calls; empty if unknown."""
     timeout: int | None = None
-    """How long it waits for the callback, in ticks."""
+    """The timeout of the callback, in ticks; None if unknown."""
 
 
 class TaskRow(NamedTuple):
-    """A task of one subject."""
+    """A task of one subject as a row."""
 
     result: TaskResult
     extension: Extension | None = None
-    """The custom task extension that it runs, where that is known."""
+    """The custom task extension that the task runs; None if it runs none, or an unknown one."""
 
     def summary(self, now: int) -> str:
-        """Why it failed, what it waits for at `now` (ticks), or what else it has to say; empty for nothing."""
+        """Return why the task failed, what it waits for at `now` (ticks), or the service's remark; empty if nothing."""
         task = self.result
         if task.is_failed:
             return task.reason
@@ -56,7 +56,7 @@ _NO_EXTENSIONS: Final[Mapping[str, Extension]] = MappingProxyType({})
 
 
 def extension_of(received: Mapping[str, Any]) -> Extension:
-    """A `customTaskExtension` as received, as far as it is one."""
+    """Read a received `customTaskExtension`; a property of another type counts as missing."""
     return Extension(
         text_in(received, "displayName", "id") or "?",
         text_in(object_in(received, "endpointConfiguration"), "logicAppWorkflowName"),
@@ -65,7 +65,7 @@ def extension_of(received: Mapping[str, Any]) -> Extension:
 
 
 def _duration(text: str) -> int | None:
-    """An Edm.Duration of days and less, such as "PT1H30M", in ticks; None when it is none."""
+    """Parse an Edm.Duration without years and months, such as "PT1H30M", into ticks; None if it is not one."""
     match = _ISO_DURATION.fullmatch(text)
     if match is None or not any(match.groups()):
         return None
@@ -74,7 +74,7 @@ def _duration(text: str) -> int | None:
 
 
 def waiting_words(task: TaskResult, extension: Extension | None, now: int) -> str:
-    """What a task that has begun and not ended waits for at `now` (ticks), since when, and when that times out."""
+    """Return what a task in progress waits for at `now` (ticks), for how long it has, and when that times out."""
     how_long = ""
     if task.started is not None:
         begun = distance(task.started, now, is_recorded=True)
@@ -98,33 +98,33 @@ def _due_words(started: int | None, timeout: int | None, now: int) -> str:
 
 
 class UserRow(NamedTuple):
-    """One subject of a run; a user, but for runs of workflows on something else."""
+    """One subject of a run as a row: a user, or another object that the workflow processes."""
 
     id: str
-    """The id of the subject."""
+    """The id of the subject; if unknown, of its result."""
     name: str
-    """The display name where it is known, else the id, or what it is instead of a user."""
+    """The display name, else the sign-in name or the id; for an object other than a user, its type and id."""
     user_principal_name: str
-    """Empty where it is not known."""
+    """Empty if unknown."""
     status: str
-    """The processingStatus: its own, else the worst of its tasks."""
+    """The processingStatus of its result, else the worst one of its tasks."""
     ended: int | None
-    """When it was done, in ticks."""
+    """The end of processing, in ticks."""
     tasks: tuple[TaskResult, ...]
-    """What its tasks did, in their order, as far as that is known here: those that failed or wait at least."""
+    """The known results of its tasks, in order: at least the failed and the waiting ones."""
     result: UserResult | None
-    """Its own result; None where the server told of its tasks alone."""
+    """The subject's own result; None if the server sent only results of tasks."""
     extensions: Mapping[str, Extension] = _NO_EXTENSIONS
-    """What is known of custom task extensions, by id."""
+    """The known custom task extensions, by id."""
 
     @property
     def is_unnamed(self) -> bool:
-        """Whether it is a user of whom the id alone is known."""
+        """True for a user whose name is unknown."""
         return self.name == self.id and bool(self.id) and (self.result or self.tasks[0]).is_about_user
 
     @property
     def trouble(self) -> TaskResult | None:
-        """The first task that failed, else the one that has begun and not ended."""
+        """The first failed task, else the first one in progress; None if there is neither."""
         return next((task for task in self.tasks if task.is_failed), self.waiting)
 
     @property
@@ -135,15 +135,15 @@ class UserRow(NamedTuple):
         return TaskRow(task, self.extensions.get(task.extension_id))
 
     def why(self, now: int) -> str:
-        """Why it failed, or what it waits for at `now` (ticks); empty where neither is so."""
+        """Return why the subject failed, or what it waits for at `now` (ticks); empty if neither."""
         return self.row_of(self.trouble).summary(now) if self.trouble is not None else ""
 
 
 def user_rows(
     users: Iterable[UserResult], tasks: Iterable[TaskResult], extensions: Mapping[str, Extension] = _NO_EXTENSIONS
 ) -> list[UserRow]:
-    """The subjects of a run in the order in which the server names them, those that are known by their ids alone last;
-    each with those of the tasks that are its."""
+    """Return the subjects of a run with their tasks, in the order of the server, but users without a known name
+    last."""
     done: dict[str, list[TaskResult]] = {}
     for task in tasks:
         done.setdefault(task.subject_id, []).append(task)
@@ -167,7 +167,7 @@ def _user_row(user: UserResult | None, tasks: Sequence[TaskResult], extensions: 
 
 
 def in_sequence(tasks: Iterable[TaskResult]) -> tuple[TaskResult, ...]:
-    """The tasks of one user, in the order in which they are carried out."""
+    """Return the tasks of one user in the order of execution."""
     return tuple(sorted(tasks, key=lambda task: (task.sequence or 0, task.started or 0)))
 
 
@@ -180,7 +180,7 @@ NO_TASKS: Final = "No task of this user has begun."
 
 
 def why_no_users(run: Mapping[str, Any], workflow: Mapping[str, Any] | None, now: int) -> str:
-    """Why a run as received has no users at `now` (ticks); `workflow` is its workflow as received."""
+    """Return why a received run has no users at `now` (ticks); `workflow` is its workflow as received, if known."""
     status = run.get("processingStatus")
     if status == "quarantined":
         return " ".join(held_words(run, workflow, now))
@@ -188,13 +188,13 @@ def why_no_users(run: Mapping[str, Any], workflow: Mapping[str, Any] | None, now
 
 
 def progress_words(run: Mapping[str, Any], read: int) -> str:
-    """How far the users of a run as received were read, while not all that they did is there."""
+    """Return the progress of reading a run's results: its users first, then the tasks."""
     users = run.get("totalUsersCount")
     return f"reading {users:,}…" if isinstance(users, int) and read < users else "reading tasks…"
 
 
 def held_words(run: Mapping[str, Any], workflow: Mapping[str, Any] | None, now: int) -> tuple[str, ...]:
-    """Which limit holds back a quarantined run, since when and for how many users, in sentences."""
+    """Return sentences about a quarantined run: the exceeded limit, since when, and the number of users."""
     users = run.get("totalUsersCount")
     known = Workflow(workflow if workflow is not None else {})
     if known.quarantine is not None:
@@ -204,7 +204,7 @@ def held_words(run: Mapping[str, Any], workflow: Mapping[str, Any] | None, now: 
 
 
 def users_named(rows: Sequence[UserRow], text: str) -> list[UserRow]:
-    """The users whose id, user principal name or display name is this; else those with it as a part. In any case."""
+    """Return the users whose id, user principal name or display name equals `text`, else contains it; in any case."""
     wanted = text.casefold()
     known = [(row, [name.casefold() for name in (row.id, row.user_principal_name, row.name)]) for row in rows]
     exactly = [row for row, names in known if wanted in names]
@@ -217,12 +217,12 @@ def _status(status: str) -> ListCell:
 
 
 def _user(row: UserRow, _now: int) -> ListCell:
-    """The name; an id is cut in its middle."""
+    """Return the name; an id is shortened in its middle."""
     return ListCell(short_id(row.id) if row.name == row.id else row.name)
 
 
 def _tasks(row: UserRow, _now: int) -> ListCell:
-    """How many of its tasks were processed, of how many, and how many of them failed."""
+    """Return the processed and all tasks, and the failed ones if there are any: "3/5 ✗1"."""
     user = row.result
     if user is None or user.total_tasks is None or user.unprocessed_tasks is None:
         return NOTHING
@@ -245,7 +245,7 @@ USER_COLUMNS: Final[tuple[Column[UserRow], ...]] = (
     ),
     Column("upn", "upn", 16, 8, lambda row, _: text_cell(row.user_principal_name), grows_to=40),
 )  # fmt: skip
-"""What a list of users shows, the most important first."""
+"""The columns of a list of users."""
 
 
 def _took(task: TaskResult) -> ListCell:
@@ -269,11 +269,11 @@ TASK_COLUMNS: Final[tuple[Column[TaskRow], ...]] = (
     ),
     Column("took", "took", 8, 6, lambda row, _: _took(row.result)),
 )  # fmt: skip
-"""What a list of the tasks of one user shows."""
+"""The columns of a list of one user's tasks."""
 
 
 class PersonResult(NamedTuple):
-    """What one task of a run did for a person."""
+    """The result of one task of a run for a person."""
 
     run_id: str
     workflow_id: str
@@ -286,12 +286,12 @@ class PersonResult(NamedTuple):
 
     @property
     def moment(self) -> int:
-        """When it began, or was to begin (ticks); 0 where nobody says."""
+        """The start of the task, else the creation of its result (ticks); 0 if unknown."""
         return self.result.started or self.result.created or 0
 
     @property
     def row(self) -> TaskRow:
-        """The same as a task of one user."""
+        """The task as a row of one user."""
         return TaskRow(self.result)
 
 
@@ -316,16 +316,16 @@ PERSON_COLUMNS: Final[tuple[Column[PersonResult], ...]] = (
     Column("task", "task", 16, 2, lambda task, _: ListCell(task.result.task_name), grows_to=32),
     Column("reason", "reason", 18, 1, lambda task, now: ListCell(task.row.summary(now)), flexible=True),
 )  # fmt: skip
-"""What a list of the tasks of one person shows."""
+"""The columns of a list of one person's tasks."""
 
 PERSON_PROPERTIES: Final = (
     "run", "workflow", "workflowId", "task", "status", "reason", "doubt", "startedDateTime", "completedDateTime",
 )  # fmt: skip
-"""What a task of a person has for a program."""
+"""The properties of a person's task in JSON and CSV."""
 
 
 def person_record(task: PersonResult) -> dict[str, Any]:
-    """A task of a person for a program; `doubt` is why its success may have changed nothing."""
+    """Return a person's task as a JSON object; `doubt` is why its success may have changed nothing."""
     result = task.result
     return {
         "run": task.run_id,

@@ -1,8 +1,8 @@
-"""The actions that the service offers for a run, a task of it, or its workflow: what each sends, and when it can help.
+"""The service's own actions on a run, a task or a workflow: what each sends, and when it can help.
 
-Invariant: what stands in a body is what the service's metadata declares for the action. What speaks against one is told
-from what was read; the service decides. Sources: the metadata of lifecycle workflows (v1.0) and the reference pages of
-workflow and taskProcessingResult.
+Invariant: a body has exactly the properties that the service's metadata declares for the action. `why_not` judges only
+what was read; the service has the last word. Sources: the metadata of lifecycle workflows (v1.0) and the reference
+pages of workflow and taskProcessingResult.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from runtui.domain.text import count_words
 from runtui.domain.triage.workflows import Workflow
 
 ActionName = Literal["cancelProcessing", "activateWithScope", "activate", "clearQuarantine", "resume"]
-"""The name of the action as the address of its POST ends."""
+"""The last segment of the URL that the action is posted to."""
 
 TaskEnd = Literal["completed", "failed"]
-"""How a task that is resumed ends: a `customTaskExtensionOperationStatus`."""
+"""The end of a resumed task: a `customTaskExtensionOperationStatus`."""
 
 _MAY_ACTIVATE: Final = (
     "LifecycleWorkflows-Workflow.Activate",
@@ -37,45 +37,45 @@ PERMISSIONS: Final[Mapping[ActionName, tuple[str, ...]]] = {
     "clearQuarantine": _MAY_WRITE,
     "resume": ("LifecycleWorkflows.ReadWrite.All",),
 }
-"""The permissions of which one is enough, the least privileged first; the reference names none for activateWithScope,
-which does what activate does."""
+"""The permissions for each action, the least privileged first; one of them is enough. The reference names none for
+activateWithScope, which does the same as activate."""
 
 _NAMESPACE: Final = "#microsoft.graph.identityGovernance"
 
 REPROCESSED: Final = "reprocessedRuns"
-"""The runs that a run was processed again by."""
+"""The key for the runs that processed a run again."""
 
 RECENT_RUNS: Final = "runs"
-"""Where an action starts a run of a workflow on demand: the runs that were scheduled shortly before it, and since."""
+"""The key for the workflow's recent runs, before and after a run on demand is started."""
 
 SUBJECT_IDS: Final = "subjectIds"
-"""The ids of the users of such a run."""
+"""The key for the ids of a run's users."""
 
 AS_OF: Final = "asOf"
-"""When they were read, by the service's clock."""
+"""The key for the time, by the service's clock, at which the recent runs were read."""
 
 READ_BESIDES: Final = frozenset({REPROCESSED, RECENT_RUNS, AS_OF})
-"""What is read besides the run or the workflow, and put under these names."""
+"""The keys that are added to a received run or workflow."""
 
 MAKE_RUNS: Final[frozenset[ActionName]] = frozenset({"activate", "activateWithScope"})
-"""The actions that start a run."""
+"""The actions that start a new run."""
 
 STATUS: Final = "processingStatus"
 
 USER_COUNTS: Final = ("successfulUsersCount", "failedUsersCount", "totalUsersCount")
-"""The users of a run that are processed, well or not, and all of them."""
+"""The properties with a run's successful, failed and total users."""
 
 CANCELABLE: Final = frozenset({"queued", "inProgress"})
-"""The states in which a run can be canceled."""
+"""The statuses in which a run can be canceled."""
 
 CANCELED: Final = frozenset({"canceling", "canceled"})
-"""The states of a run that was canceled."""
+"""The statuses of a canceled run."""
 
 UNDER_WAY: Final = CANCELABLE | {"canceling"}
 
 
 class ReprocessScope(NamedTuple):
-    """What of a run is processed again: an `activateRunScope` without its run."""
+    """The part of a run to process again: an `activateRunScope` without its run."""
 
     user_scope: str
     task_scope: str
@@ -87,20 +87,20 @@ SCOPES: Final[Mapping[str, ReprocessScope]] = {
     "failed-tasks": ReprocessScope("failedUsers", "failedTasks", "the failed users, only the tasks that failed"),
     "all": ReprocessScope("allUsers", "allTasks", "the whole run: all users, all tasks"),
 }
-"""By the name that a command line gives them."""
+"""The scopes by their names on the command line."""
 
 
 class ServiceAction(NamedTuple):
-    """One POST of an action."""
+    """An action to be sent as one POST."""
 
     name: ActionName
     workflow_id: str
     run_id: str
-    """The run that it is about; the id of the workflow where it is about that."""
+    """The id of the run; for an action on a workflow, the id of the workflow."""
     parameters: Mapping[str, Any] = MappingProxyType({})
     """The JSON object to send; empty for an action without parameters."""
     task_result_id: str = ""
-    """The taskProcessingResult that it is about; empty where it is about a run or a workflow."""
+    """The id of the taskProcessingResult; empty for an action on a run or a workflow."""
 
     @property
     def is_about_workflow(self) -> bool:
@@ -108,27 +108,27 @@ class ServiceAction(NamedTuple):
 
     @property
     def words(self) -> str:
-        """What it does, such as "cancel the run"."""
+        """The action in words, such as "cancel the run"."""
         return action_words(self.name, self.body_text())
 
     def body_text(self) -> str:
-        """The body as the bytes that are shown and sent; empty for none."""
+        """Return the body exactly as shown and sent; empty if there is none."""
         return json.dumps(self.parameters, indent=2) if self.parameters else ""
 
     def body(self) -> dict[str, Any]:
         return dict(self.parameters)
 
     def changes(self) -> tuple[()]:
-        """No property is written."""
+        """Return nothing: an action writes no property."""
         return ()
 
     def warnings(self) -> tuple[()]:
-        """What it leads to is in `consequences`."""
+        """Return nothing: `consequences` tells the effects of an action."""
         return ()
 
 
 Operation: TypeAlias = Draft | ServiceAction
-"""What one write carries out: a PATCH of a draft, or a POST of an action."""
+"""One write: the PATCH of a draft, or the POST of an action."""
 
 
 def cancel(workflow_id: str, run_id: str) -> ServiceAction:
@@ -137,7 +137,7 @@ def cancel(workflow_id: str, run_id: str) -> ServiceAction:
 
 
 def reprocess(workflow_id: str, run_id: str, scope: str) -> ServiceAction:
-    """Process a run again, by a new run; `scope` is one of `SCOPES`."""
+    """Return the action that processes a run again in a new run; `scope` is a key of `SCOPES`."""
     what = SCOPES[scope]
     sent = {
         "@odata.type": f"{_NAMESPACE}.activateRunScope",
@@ -158,14 +158,14 @@ def clear_quarantine(workflow_id: str) -> ServiceAction:
 
 
 def resume(workflow_id: str, run_id: str, task_result_id: str, end: TaskEnd) -> ServiceAction:
-    """End a task that waits for a custom task extension, as the extension would."""
+    """Return the action that ends a task waiting for a custom task extension, in place of the extension."""
     data = {"@odata.type": f"{_NAMESPACE}.customTaskExtensionCallbackData", "operationStatus": end}
     sent = {"source": "runtui", "type": "lifecycleEvent", "data": data}
     return ServiceAction("resume", workflow_id, run_id, sent, task_result_id)
 
 
 def why_not(action: ServiceAction, received: Mapping[str, Any]) -> str:
-    """Why an action cannot help, by what it is about as it was received; empty where nothing says so."""
+    """Return why an action cannot help; empty if it may. `received` is the run, task result or workflow as read."""
     status = str(received.get(STATUS) or "")
     match action.name:
         case "cancelProcessing" if status not in CANCELABLE:
@@ -180,7 +180,7 @@ def why_not(action: ServiceAction, received: Mapping[str, Any]) -> str:
 
 
 def why_no_reprocess(run: Mapping[str, Any], user_scope: str = "") -> str:
-    """Why a run cannot be processed again; empty where nothing says so."""
+    """Return why a run cannot be processed again; empty if it may be."""
     status = str(run.get(STATUS) or "")
     if status in UNDER_WAY:
         return f"The run has not ended: it is {status_word(status)}."
@@ -192,7 +192,7 @@ def why_no_reprocess(run: Mapping[str, Any], user_scope: str = "") -> str:
 
 
 def evidence(action: ServiceAction, received: Mapping[str, Any]) -> dict[str, Any]:
-    """What is kept of what an action is about before it is sent: by this it is told what the action brought about."""
+    """Return the properties to store before an action is sent; they later show what the action changed."""
     kept = {name: received[name] for name in (STATUS, "lastUpdatedDateTime", "quarantineDetails") if name in received}
     if action.name == "activateWithScope":
         kept[REPROCESSED] = [run["id"] for run in received.get(REPROCESSED, ())]
@@ -204,12 +204,12 @@ def evidence(action: ServiceAction, received: Mapping[str, Any]) -> dict[str, An
 
 
 def expected(action: ServiceAction) -> dict[str, Any]:
-    """The properties of the run that an action sets in the end, as far as it is known beforehand."""
+    """Return the properties that the action finally sets on the run, as far as they are known in advance."""
     return {STATUS: "canceled"} if action.name == "cancelProcessing" else {}
 
 
 def consequences(action: ServiceAction, received: Mapping[str, Any]) -> Iterator[str]:
-    """What an action leaves as it is, and what follows from it, a sentence each."""
+    """Yield one sentence for each effect of an action, and for what it leaves unchanged."""
     match action.name:
         case "cancelProcessing":
             good, bad, total = (received.get(name) for name in USER_COUNTS)
@@ -230,7 +230,7 @@ def consequences(action: ServiceAction, received: Mapping[str, Any]) -> Iterator
 
 
 def action_words(name: str, body: str) -> str:
-    """What an action was asked for, by its name and the body that was sent."""
+    """Return an action in words, from its name and the body that was sent; the name if the body is not understood."""
     try:
         sent = json.loads(body) if body else {}
         match name:
@@ -248,5 +248,5 @@ def action_words(name: str, body: str) -> str:
             case "resume":
                 return f"resume the task as {sent['data']['operationStatus']}"
     except (ValueError, LookupError, TypeError):
-        pass  # a body that was redacted, or of another version: the name tells it
+        pass  # the body was redacted or is of another version
     return name

@@ -1,7 +1,7 @@
-"""How a run stands with the people who look after it: new, seen, handled, snoozed, or back because it got worse.
+"""The standing of a run in triage: new, seen, handled, snoozed, or back because it got worse.
 
-Invariant: `comeback` is the one rule; `domain.filters` says the same in SQL, and a test holds the two together. A run
-is worse when its status is more urgent, when more users or tasks failed, or when it changed and is still a problem.
+Invariant: `comeback` is the rule; `domain.filter_tree` has the same rule in SQL, and a test compares the two. A run got
+worse if its status is more urgent, if more users or tasks failed, or if it changed and is still a problem.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ Standing = Literal["new", "seen", "back", "snoozed", "handled"]
 
 
 def is_problem(row: RunRow, now: int) -> bool:
-    """Whether a person should look at the run, as the filter `is:problem` has it."""
+    """Return True if a person should look at the run, exactly as the filter `is:problem`."""
     return status_look(row.status).is_problem or is_stuck(row, now)
 
 
 def marked(known: RunTriage, row: RunRow, state: TriageState, now: int, *, until: int = NEVER) -> RunTriage:
-    """What is known of a run, with another state from `now` on."""
+    """Return `known` with a new state from `now` on (ticks), and with the run's present values."""
     return known._replace(
         state=state,
         until=until,
@@ -35,7 +35,7 @@ def marked(known: RunTriage, row: RunRow, state: TriageState, now: int, *, until
 
 
 def comeback(known: RunTriage, row: RunRow, now: int) -> str:
-    """Why a run that was handled or snoozed counts as neither any more, in words; empty while it does."""
+    """Return in words why a handled or snoozed run is back; empty if it is not."""
     return next(_reasons(known, row, now), "") if known.state else ""
 
 
@@ -69,13 +69,13 @@ def standing(row: RunRow, now: int) -> Standing:
 
 
 NOTE: Final = "note"
-"""The name of the fact that a person wrote."""
+"""The name of the fact that holds a person's note."""
 
 
 def triage_facts(row: RunRow, now: int, in_words: Callable[[int], str]) -> Iterator[tuple[str, str]]:
-    """What is remembered of a run at `now` (ticks), each under a name; nothing of a new one.
+    """Yield the triage of a run at `now` (ticks) as pairs of a name and a text; nothing for a new run.
 
-    `in_words` tells a moment (ticks).
+    `in_words` formats a time (ticks).
     """
     known, stands = row.triage, standing(row, now)
     if known is None:
@@ -96,7 +96,7 @@ def triage_facts(row: RunRow, now: int, in_words: Callable[[int], str]) -> Itera
 
 
 def triage_record(known: RunTriage) -> dict[str, Any]:
-    """What is remembered of a run as a JSON object; null for what there is not."""
+    """Return the triage of a run as a JSON object; null for missing values."""
     was = {
         "status": known.was_status,
         "failedUsers": None if known.was_failed_users == ABSENT else known.was_failed_users,

@@ -1,9 +1,9 @@
-"""A workflow in words: whether its schedule runs, what holds it back, and how its runs went, day by day.
+"""A workflow in words: the state of its schedule, its quarantine, and the history of its runs by day.
 
-Invariant: any JSON object is a workflow. A property that is missing, null or of another type is not known, and what is
-not known is never told as a fact: a list of workflows has fewer properties than a workflow read by itself. The times
-and limits behind the sentences: Microsoft Entra, "Lifecycle workflows execution conditions and scheduling" and
-"Configure execution limits for Lifecycle Workflows".
+Invariant: any JSON object makes a workflow. A property that is missing, null or of another type is unknown, and no
+sentence states an unknown fact: a list of workflows has fewer properties than a workflow read by itself. Source of the
+times and limits: Microsoft Entra, "Lifecycle workflows execution conditions and scheduling" and "Configure execution
+limits for Lifecycle Workflows".
 """
 
 from __future__ import annotations
@@ -30,32 +30,32 @@ from runtui.domain.triage.received import (
 )
 
 CATCH_UP_DAYS: Final = 3
-"""A scheduled run takes in users whose trigger date is past by at most so many days."""
+"""A scheduled run includes users whose trigger date is at most this many days past."""
 
 HISTORY_DAYS: Final = 30
-"""The days over which runs are counted: as long as the portal keeps them."""
+"""The days over which runs are counted, as many as the portal keeps."""
 
 HEAT_DAYS: Final = 14
-"""The days of the heat map; all of HISTORY_DAYS where the list has at least WIDE_MAP cells."""
+"""The days of the heat map, which has all HISTORY_DAYS if the list has at least WIDE_MAP cells."""
 
 _FEWEST_DAYS: Final = 10
-"""Those that it keeps where it gives way to names."""
+"""The fewest days of the heat map, when long names need the room."""
 
 WIDE_MAP: Final = 116
 
 _LATE_AFTER: Final = 5 * 60 * TICKS_PER_SECOND
-"""How long a next run may be past before the schedule counts as overdue: as far as two clocks may differ."""
+"""How long after its time a next run counts as overdue (ticks): two clocks may differ by as much."""
 
 
 class Quarantine(NamedTuple):
-    """A workflow is held back: a scheduled run was about to process more users than a limit allows."""
+    """The quarantine of a workflow: a scheduled run was about to process more users than a limit allows."""
 
     limit: str
-    """Which limit, in words."""
+    """The exceeded limit, in words."""
     since: int | None
     """In ticks."""
     reason: str
-    """As the service says it; empty when it says nothing."""
+    """The service's reason; empty if it gives none."""
 
 
 _LIMITS: Final[Mapping[str, str]] = {
@@ -63,17 +63,17 @@ _LIMITS: Final[Mapping[str, str]] = {
     "percentageBasedThresholdExceeded": "the limit on the share of all users",
     "multipleConditionsExceeded": "more than one limit on users",
 }
-"""Members of `quarantineType`."""
+"""The members of `quarantineType` in words."""
 
 
 class ScheduleState(NamedTuple):
-    """Whether the schedule of a workflow runs, in a glyph and a word or two."""
+    """The state of a workflow's schedule: a glyph and one or two words."""
 
     glyph: str
     word: str
     role: Role
     rank: int
-    """The smaller, the sooner a person should look at it."""
+    """The lower, the more urgent."""
 
 
 HELD: Final = ScheduleState("■", "quarantine", "status-problem", 0)
@@ -97,7 +97,7 @@ class Workflow:
     is_enabled = ReceivedProperty(flag_in, "isEnabled")
     is_scheduled = ReceivedProperty(flag_in, "isSchedulingEnabled")
     next_run = ReceivedProperty(ticks_in, "nextScheduleRunDateTime")
-    """When the schedule runs it next, in ticks."""
+    """The next scheduled run, in ticks."""
 
     @property
     def name(self) -> str:
@@ -114,23 +114,23 @@ class Workflow:
 
     @property
     def limits(self) -> tuple[str, ...]:
-        """Its own limits on the users of a scheduled run, in words; none where those of the tenant hold."""
+        """The workflow's own limits on the users of a scheduled run, in words; empty if the tenant's limits apply."""
         conditions = objects_in(object_in(self.received, "settings", "quarantineConfiguration"), "conditions")
         return tuple(filter(None, map(_limit, conditions)))
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """The names of its tasks in their order, where they were read."""
+        """The names of the tasks in order; empty if they were not read."""
         return task_names(objects_in(self.received, "tasks"))
 
     @property
     def is_for_demand_only(self) -> bool:
-        """Whether it has no trigger by which a schedule could run it."""
+        """True if the workflow has no trigger for a schedule, only for runs on demand."""
         return type_in(object_in(self.received, "executionConditions")) == "onDemandExecutionOnly"
 
     @property
     def trigger(self) -> str:
-        """When it runs for whom, in words; empty where that was not read."""
+        """The trigger and the scope in words; empty if they were not read."""
         if self.is_for_demand_only:
             return "on demand only, for users whom a person chooses"
         conditions = object_in(self.received, "executionConditions")
@@ -139,7 +139,7 @@ class Workflow:
         )
 
     def schedule(self, now: int) -> ScheduleState:
-        """Whether its schedule runs at `now` (ticks)."""
+        """Return the state of the schedule at `now` (ticks)."""
         if self.quarantine is not None:
             return HELD
         if self.is_enabled is False:
@@ -151,8 +151,8 @@ class Workflow:
         return OVERDUE if self.next_run is not None and self.next_run < now - _LATE_AFTER else ON_SCHEDULE
 
     def warnings(self, now: int, held_users: int | None = None) -> Iterator[str]:
-        """What keeps it from running for those it should run for, in sentences; `held_users` are those of its last run
-        in quarantine.
+        """Yield sentences about what stops the workflow for users in its scope. `held_users` is the number of users of
+        its last run in quarantine.
         """
         state = self.schedule(now)
         if (held := self.quarantine) is not None:
@@ -183,7 +183,7 @@ class Workflow:
             yield "Its schedule is off: it runs for nobody unless a person starts it."
 
     def next_step(self, now: int) -> str:
-        """What to do about the warnings; empty where there is nothing to do."""
+        """Return what to do about the warnings; empty if nothing."""
         return {
             HELD: "Check whom it would process, then approve it or run it on demand: that ignores the limit.",
             OVERDUE: "Refresh the list; if it stays overdue, run it on demand for the users who were missed.",
@@ -193,27 +193,27 @@ class Workflow:
 
 
 class WorkflowDay(NamedTuple):
-    """The runs of a workflow that began on one day."""
+    """The counts of a workflow's runs that began on one day."""
 
     runs: int = 0
     problems: int = 0
-    """Failed, completed with errors, canceled or quarantined."""
+    """Runs that failed, completed with errors, were canceled or quarantined."""
     completed: int = 0
     failed_users: int = 0
 
 
 class WorkflowHistory(NamedTuple):
-    """A workflow and how its runs went."""
+    """A workflow and the history of its runs."""
 
     workflow: Workflow
     days: tuple[WorkflowDay, ...]
-    """The last days, today's last."""
+    """The last days, today last."""
     last_run: int | None = None
-    """When the last of its runs began, in ticks."""
+    """The start of the last run, in ticks."""
     held_users: int | None = None
-    """The users of its last run in quarantine; None where there is none."""
+    """The number of users of the last run in quarantine; None if there is none."""
     tasks_begun: tuple[str, ...] = ()
-    """The names of the tasks that its last run began, of those whose results were read."""
+    """The names of the tasks that the last run began, as far as results were read."""
 
     @property
     def total(self) -> WorkflowDay:
@@ -221,14 +221,14 @@ class WorkflowHistory(NamedTuple):
 
     @property
     def success_rate(self) -> int | None:
-        """The share of the runs that ended without trouble, in percent: 100 only where all did."""
+        """The percentage of ended runs without a problem, rounded down; None if no run has ended."""
         total = self.total
         ended = total.completed + total.problems
         return total.completed * 100 // ended if ended else None
 
 
 def task_names(tasks: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """The names of tasks in their order; a disabled one says so."""
+    """Return the names of tasks in order; a disabled one is marked "(disabled)"."""
 
     def place(task: Mapping[str, Any]) -> int:
         return number_in(task, "executionSequence") or 0
@@ -240,7 +240,7 @@ def task_names(tasks: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
 
 
 def worst_first(histories: Sequence[WorkflowHistory], now: int) -> list[WorkflowHistory]:
-    """By what a person should look at first: held back, overdue, then the most runs with problems, then by name."""
+    """Sort workflows by urgency: quarantined, overdue, then by the most problem runs, then by name."""
     return sorted(
         histories,
         key=lambda history: (
@@ -252,9 +252,9 @@ def worst_first(histories: Sequence[WorkflowHistory], now: int) -> list[Workflow
 
 
 def runs_filter(workflow: Workflow, others: Sequence[Workflow], day: date | None = None) -> str:
-    """The filter that finds the runs of a workflow, on one day of the local zone or on all.
+    """Return the filter for the runs of a workflow, on one local day or on all days.
 
-    By its name; by its id where the name could not be typed, or is not its own among `others`.
+    It uses the workflow's name, or the id if the name cannot be typed or is not unique among `others`.
     """
     name, key = workflow.name, workflow.name.casefold()
     is_typed = name == name.strip() and name == visible(name) and '"' not in name
@@ -289,7 +289,7 @@ def _failed_users(row: WorkflowHistory, _now: int) -> ListCell:
 
 
 def _known(number: int | None) -> int:
-    """A number to order by; where there is none, it comes last."""
+    """Return a sort key that puts a missing number last."""
     return MAX_TICKS if number is None else number
 
 
@@ -309,13 +309,13 @@ WORKFLOW_COLUMNS: Final[tuple[Column[WorkflowHistory], ...]] = (
         value=lambda row: row.workflow.version or 0,
     ),
 )  # fmt: skip
-"""The columns of the overview but for its heat map, by which rows are neither ordered nor found."""
+"""The columns of the overview without the heat map, which takes no part in sorting and searching."""
 
 _BEFORE_THE_MAP: Final = 2
 
 
 def map_days(width: int, name: int) -> int:
-    """How many days the heat map has in a list of `width` cells, where the longest name takes `name` of them."""
+    """Return the days of the heat map in a list of `width` cells whose longest name takes `name` cells."""
     if width >= WIDE_MAP:
         return HISTORY_DAYS
     state = WORKFLOW_COLUMNS[0].width + GAP
@@ -327,13 +327,13 @@ def map_days(width: int, name: int) -> int:
 def with_heat_map(
     columns: tuple[Column[WorkflowHistory], ...], days: int, today: date
 ) -> tuple[Column[WorkflowHistory], ...]:
-    """Columns of the overview with one for each of the last days, today's last, under the letter of its weekday."""
+    """Return the columns plus one for each of the last `days` days, today last, titled with its weekday's letter."""
     heat_map = (_day(back, today) for back in reversed(range(days)))
     return (*columns[:_BEFORE_THE_MAP], *heat_map, *columns[_BEFORE_THE_MAP:])
 
 
 def _day(back: int, today: date) -> Column[WorkflowHistory]:
-    """The column of one day, `back` days before today."""
+    """Return the column of the day `back` days before today."""
 
     def show(row: WorkflowHistory, _now: int) -> ListCell:
         day = row.days[-1 - back]
@@ -343,7 +343,7 @@ def _day(back: int, today: date) -> Column[WorkflowHistory]:
 
 
 def columns_in_text() -> tuple[Column[WorkflowHistory], ...]:
-    """All columns of the overview for a line of text, which shows its heat map in one of them."""
+    """Return the columns of the overview for text output, where one column holds the whole heat map."""
 
     def heat_map(row: WorkflowHistory, _now: int) -> ListCell:
         return ListCell("".join(heat_cell(day.runs, day.problems).text for day in row.days[-HEAT_DAYS:]))
@@ -360,11 +360,11 @@ WORKFLOW_PROPERTIES: Final = (
     "version", "lastRun", "nextRun", "quarantinedSince", "quarantineReason", "heldUsers", "runs", "problems",
     "failedUsers", "successPercent",
 )  # fmt: skip
-"""What a workflow has for a program in one line; an object has its `days` too."""
+"""The properties of a workflow in CSV; a JSON object has its `days` too."""
 
 
 def workflow_record(history: WorkflowHistory, now: int) -> dict[str, Any]:
-    """A workflow for a program: times are DateTimeOffsets, counts are of all of its `days`, which end today."""
+    """Return a workflow as a JSON object. Times are DateTimeOffsets; counts cover all its `days`, which end today."""
     workflow, total, held = history.workflow, history.total, history.workflow.quarantine
     return {
         "workflowId": workflow.id,

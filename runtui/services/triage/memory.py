@@ -1,8 +1,8 @@
-"""The triage memory of one server: what was seen, handled, snoozed and noted, and by whom.
+"""The triage memory of one server: which runs were seen, handled, snoozed and noted, and by whom.
 
-Invariant: the journal's file is written first and has the truth; the mirror in the store follows it, and what another
-runtui writes is taken over by `follow`. A change touches only its own part: who opens a run takes nothing back that
-somebody else said of it.
+Invariant: the journal's file is written first and is authoritative; the copy in the store follows. `follow` takes over
+what another runtui wrote. A change writes only its own columns: opening a run does not undo another person's mark or
+note.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from runtui.services.triage.projection import (
     with_triage,
 )
 
-# The SQL below is put together from the names of columns; every id and value is a parameter.
+# The SQL below is built from column names; every id and value is a parameter.
 # ruff: noqa: S608
 
 _FIELDS: Final = RunTriage._fields
@@ -43,7 +43,7 @@ _INSERT: Final = (
 
 
 def _upsert(fields: Iterable[str], condition: str = "TRUE") -> str:
-    """The statement that writes some fields of a run, and leaves the others as they are."""
+    """Return the statement that writes some fields of a run and leaves the others unchanged."""
     assigned = ", ".join(f"{name} = excluded.{name}" for name in (*fields, "stamp"))
     return f"{_INSERT}{assigned} WHERE {condition}"
 
@@ -58,8 +58,8 @@ _TAKE: Final = _upsert(
 
 
 class TriageMemory:
-    """What people remember of the runs of one server, under all names that it has. The journal has the truth, the store
-    the mirror. Its methods read and write files, in any thread, and raise RuntuiError where a file cannot be used.
+    """The triage of the runs of one server under any of its names. Every method reads or writes files, may be called
+    from any thread, and raises RuntuiError if a file cannot be used.
     """
 
     def __init__(self, journal: Journal, store: Store, root: str) -> None:
@@ -68,32 +68,32 @@ class TriageMemory:
         self._server = server_key(root)
 
     def follow(self) -> bool:
-        """Take over what the journal has by now, where the mirror is another; whether it was."""
+        """Copy the journal's triage into the store if the two differ. Return True if they did."""
         (there,) = self._journal.rows(f"{FINGERPRINT} WHERE server = ?", (self._server,))
         with self._store.reading() as db:
             mirrored = fingerprint(db)
         if mirrored == tuple(there):
             return False
         recorded = self._recorded()
-        is_same = mirrored == fingerprint_of(recorded)  # the others are none of ours
+        is_same = mirrored == fingerprint_of(recorded)  # damaged rows of the journal are not copied
         if not is_same:
             self._mirror(replace_triage, recorded)
         return not is_same
 
     def rows(self, run_ids: Iterable[str]) -> list[RunRow]:
-        """The runs that the store has, with what is remembered of them."""
+        """Return those of the runs that are in the store, with their triage."""
         with self._store.reading() as db:
             found = (row_of(db, storable(run_id)) for run_id in run_ids)
             return with_triage(db, [row for row in found if row is not None])
 
     def next_of(self, query: RunQuery, run_id: str | None) -> str | None:
-        """The first run of a query after a run, from the last one on to the first; None where it finds none."""
+        """Return the id of the run after `run_id` in a query; the first follows the last. None if it finds no run."""
         with self._store.reading() as db:
             row = following(db, query, storable(run_id or ""))
         return row.id if row is not None else None
 
     def ended(self, after: int, now: int) -> int:
-        """How many snoozes ended since a moment (ticks)."""
+        """Return how many snoozes ended after `after` and up to `now` (ticks)."""
         sql = "SELECT count(*) FROM triage WHERE state = 'snoozed' AND until > ? AND until <= ?"
         with self._store.reading() as db:
             return int(db.execute(sql, (after, now)).fetchone()[0])
@@ -101,16 +101,16 @@ class TriageMemory:
     # Changes
 
     def see(self, run_id: str) -> bool:
-        """Remember that a run was opened; whether it was the first time, which counts."""
+        """Record the first time that a run is opened. Return True if this is the first time."""
         is_first = all(row.triage is None or row.triage.seen == NEVER for row in self.rows([run_id]))
         if is_first:
             self._write(_SEE, [RunTriage(storable(run_id), seen=now_ticks())])
         return is_first
 
     def mark(self, run_ids: Iterable[str], state: TriageState, who: str, *, until: int = NEVER) -> list[str]:
-        """Give runs another state as they are now (empty: take theirs back); those that are in the store, by id.
+        """Set the state of runs ("" clears it), with their present values. Return the ids of those in the store.
 
-        `until` is when a snooze ends (ticks); NEVER: once the run changes. `who` is empty where nobody is known.
+        `until` is the end of a snooze (ticks); NEVER means when the run changes. `who` is empty if unknown.
         """
         now, rows = now_ticks(), self.rows(run_ids)
         known = [marked(RunTriage(row.id, who=who, changed=now), row, state, now, until=until) for row in rows]
@@ -118,7 +118,7 @@ class TriageMemory:
         return [row.id for row in rows]
 
     def note(self, run_ids: Iterable[str], note: str, who: str) -> None:
-        """Write a note to runs; an empty one takes theirs away."""
+        """Set the note of runs; an empty note clears it."""
         text = redact(" ".join(note.split()))[:LONGEST_NOTE]
         self._write(_NOTE, [RunTriage(storable(name), note=text, who=who, changed=now_ticks()) for name in run_ids])
 
@@ -126,11 +126,11 @@ class TriageMemory:
         return (known for known, _ in self._recorded())
 
     def take(self, received: Sequence[RunTriage]) -> int:
-        """Take over what somebody else remembers, where it is newer; of how many runs."""
+        """Take over triage from elsewhere if it is newer. Return for how many runs it was."""
         return self._write(_TAKE, received)
 
     def _write(self, statement: str, triages: Sequence[RunTriage]) -> int:
-        """Write into the journal, then mirror what stands there."""
+        """Write into the journal, then copy the result into the store. Return the number of changed rows."""
         if not triages:
             return 0
         changed = self._journal.execute(statement, [{"server": self._server, **known._asdict()} for known in triages])
@@ -139,13 +139,13 @@ class TriageMemory:
         return changed
 
     def _mirror(self, put: Callable[[sqlite3.Connection, list[Stamped]], None], rows: list[Stamped]) -> None:
-        """Write into the store. It is told to nobody: no run has changed."""
+        """Write the copy into the store, without an announcement, since no run has changed."""
         with self._store.writing() as (db, _):
             put(db, rows)
             db.execute("UPDATE state SET revision = revision + 1")
 
     def _recorded(self, run_ids: Collection[str] = ()) -> list[Stamped]:
-        """What the journal has of some runs, or of all; a row that holds nothing of ours is left out."""
+        """Return the journal's triage of some runs (empty: all), without damaged rows."""
         one = f"SELECT {', '.join((*_FIELDS, 'stamp'))} FROM triage WHERE server = ?"
         if not run_ids:
             found = self._journal.rows(one, (self._server,))
@@ -157,7 +157,7 @@ class TriageMemory:
 
 
 def _sound(row: sqlite3.Row) -> sqlite3.Row | None:
-    """A row as runtui writes it; None for one that something else wrote, or that is no text any more."""
+    """Return the row if it is as runtui writes it; None if another program wrote it or it is damaged."""
     empty = (*RunTriage(""), 0)
     is_sound = row["state"] in TRIAGE_STATES and all(map(isinstance, row, map(type, empty)))
     return row if is_sound and all(storable(text) == text for text in row if isinstance(text, str)) else None

@@ -1,7 +1,7 @@
-"""What all workflows did for one person: as the store has it, then as each workflow tells.
+"""The results of all workflows for one person: first from the store, then from each workflow on the server.
 
-Invariant: one workflow that cannot be read costs the others nothing, and is told. Nothing is asked of the server any
-more once nobody listens.
+Invariant: a workflow that cannot be read is reported and does not stop the others. When the caller stops iterating, no
+further request is sent.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ from runtui.services.store import Person, Store
 _ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 _NO_SIGN_IN_NAME: Final = re.compile(r"[\s/\\]")
-"""What no userPrincipalName holds; with a slash in it, the address of the user would be refused."""
+"""The characters that no userPrincipalName has; a slash would make the URL of the user invalid."""
 
 _NOT_OFFERED: Final = frozenset({400, 405, 501})
-"""How a server says that it has no such collection, or does not filter it."""
+"""The HTTP statuses of a server without such a collection, or without a filter on it."""
 
 _AT_ONCE: Final = 4
-"""Workflows that are asked at the same time."""
+"""The number of workflows read at the same time."""
 
 
 class PersonReading(NamedTuple):
-    """What is known of a person by now."""
+    """The results for a person so far."""
 
     tasks: tuple[PersonResult, ...]
-    """In no order."""
+    """The results, in no particular order."""
     read: int
-    """Workflows that have told."""
+    """The number of workflows that were read."""
     total: int
     fault: RuntuiError | None = None
-    """Why the first of those that could not be read could not."""
+    """Why the first unreadable workflow could not be read; None if there is none."""
     is_offered: bool = True
-    """Whether the server answers for one person at all; where it does not, only the results of runs tell."""
+    """False if the server cannot return the results of one person; then only the stored results are known."""
 
 
 async def find_user(client: GraphClient, typed: str) -> Person:
-    """Whose id or sign-in name was typed. An id is taken as it is: the directory may not be readable.
+    """Return the person with an id or sign-in name. An id is not looked up, since the directory may not be readable.
 
     Raises:
         RuntuiError: there is no such user, or the directory cannot be read.
@@ -69,7 +69,7 @@ async def find_user(client: GraphClient, typed: str) -> Person:
 
 
 async def read_person(client: GraphClient, store: Store, subject_id: str) -> AsyncGenerator[PersonReading, None]:
-    """Yield what is known of a person, first as the store has it, then again after each workflow that was read.
+    """Yield the results for a person: first those in the store, then all known ones again after each workflow read.
 
     Raises:
         StoreError: the store cannot be read.
@@ -105,7 +105,7 @@ async def read_person(client: GraphClient, store: Store, subject_id: str) -> Asy
 
 
 async def _user(client: GraphClient, subject_id: str, pace: Pace) -> dict[str, Any]:
-    """What the directory says of a user; nothing where it may not be read, since that only tells names and doubts."""
+    """Return the directory's user, or {} if it cannot be read: it only adds names and doubts."""
     try:
         return await client.user(subject_id, pace=pace)
     except GraphError:
@@ -113,7 +113,7 @@ async def _user(client: GraphClient, subject_id: str, pace: Pace) -> dict[str, A
 
 
 def _about(task: PersonResult, user: Mapping[str, Any]) -> PersonResult:
-    """A task with what the directory says of its user, as `$expand=subject` would have it."""
+    """Return the task with the directory's properties of its user, as `$expand=subject` would return it."""
     received = task.result.received
     subject = received.get("subject")
     if not user or not isinstance(subject, Mapping):
@@ -125,7 +125,7 @@ def _about(task: PersonResult, user: Mapping[str, Any]) -> PersonResult:
 async def _tasks_in(
     client: GraphClient, workflow: Mapping[str, Any], subject_id: str, pace: Pace
 ) -> AsyncIterator[PersonResult]:
-    """What the runs of one workflow did for a person."""
+    """Yield the results of one workflow's runs for a person."""
     workflow_id = str(workflow["id"])
     name = str(workflow.get("displayName") or workflow_id)
     async for page in client.results.of_user(workflow_id, subject_id, pace=pace):
@@ -137,7 +137,7 @@ async def _tasks_in(
 
 
 def _run_of(result_id: str, workflow_id: str, subject_id: str) -> str:
-    """The run that a userProcessingResult is of: it has no property for it, but Graph makes its id of the ids of the
-    workflow, its version, the run and the user. Empty where it does not."""
+    """Return the run id of a userProcessingResult; empty if it cannot be found. The result has no property for it, but
+    Graph builds the result's id from workflow id, version, run id and user id."""
     parts = re.fullmatch(rf"{re.escape(workflow_id)}_\d+_(.+)_{re.escape(subject_id)}", result_id, re.IGNORECASE)
     return parts[1] if parts is not None else ""

@@ -1,7 +1,7 @@
-"""The mirror of the triage memory in the store's file, so that lists and filters need one file and one state of it.
+"""The copy of the triage memory in the store's file, so that lists and filters read one file in one state.
 
-Invariant: the journal's file has the truth. What stands here can be made anew from it at any time, and is, wherever the
-two differ. Rows are looked up for what is in sight alone.
+Invariant: the journal's file is authoritative. The copy can be rebuilt from it at any time, and is rebuilt when the two
+differ. `triage_of` reads only the rows of given runs.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Final, TypeAlias
 from runtui.domain.rows import RunRow, severity
 from runtui.domain.triage.memory import RunTriage
 
-# The SQL below is put together from the names of columns; every id and value is a parameter.
+# The SQL below is built from column names; every id and value is a parameter.
 # ruff: noqa: S608
 
 _FIELDS: Final = RunTriage._fields
 _KEPT: Final = ("stamp", "was_severity", "note_key")
-"""What stands beside the fields: the stamp of the journal, and what filters compare."""
+"""The columns besides the fields: the journal's stamp, and values for filters."""
 
 TRIAGE_TABLE: Final = f"""
     CREATE TABLE IF NOT EXISTS triage (
@@ -28,14 +28,13 @@ TRIAGE_TABLE: Final = f"""
 
 _PUT: Final = f"REPLACE INTO triage VALUES ({', '.join('?' * (len(_FIELDS) + len(_KEPT)))})"
 _AT_ONCE: Final = 500
-"""Runs looked up by one statement."""
+"""The most runs that one statement looks up."""
 
 Stamped: TypeAlias = tuple[RunTriage, int]
-"""What is remembered of a run, and the stamp of the journal: it grows with each change of any run."""
+"""The triage of a run and its stamp in the journal, which grows with each change to any run."""
 
 Fingerprint: TypeAlias = tuple[int, int, int]
-"""What two copies of the memory have in common if they are the same: how many runs, the sum of their stamps, and the
-newest change."""
+"""The number of runs, the sum of their stamps and the latest change: equal for two equal copies of the memory."""
 
 FINGERPRINT: Final = "SELECT count(*), coalesce(sum(stamp), 0), coalesce(max(changed), 0) FROM triage"
 

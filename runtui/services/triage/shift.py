@@ -1,7 +1,7 @@
-"""The change of shift: what is remembered of the runs of a server as JSON lines, and such lines read back.
+"""The change of shift: export and import of the triage memory of a server as JSON lines.
 
-Invariant: a file is taken as a whole or not at all; what is wrong in it is told by the number of its line. Nothing of a
-file is trusted: lines are bounded, texts redacted, and no moment lies in the future, so that nothing wins for ever.
+Invariant: a file is imported as a whole or not at all; an error names its line. A file is not trusted: the length of
+lines is bounded, texts are redacted, and a time in the future is refused, because it would always count as newest.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from runtui.redact import redact
 
 MOST_LINES: Final = 200_000
 LONGEST_LINE: Final = 16_384
-"""Characters."""
+"""In characters."""
 
 _TOLD: Final = 10
-"""Wrong lines that are told one by one."""
+"""The most invalid lines that an error lists."""
 
 _SLACK: Final = 300 * TICKS_PER_SECOND
-"""How far the clock of another machine may be ahead of ours."""
+"""How far another machine's clock may be ahead of ours (ticks)."""
 
 
 def _one_line(text: str) -> str:
@@ -45,7 +45,7 @@ class _Strict(BaseModel):
 
 
 class _Was(_Strict):
-    """The run as it was when it was handled or snoozed."""
+    """The state of the run when it was handled or snoozed."""
 
     status: _Line
     failed_users: _Ticks | None
@@ -55,7 +55,7 @@ class _Was(_Strict):
 
 
 class _Remembered(_Strict):
-    """One line."""
+    """One line of a file."""
 
     root: Annotated[str, Field(max_length=2_000)]
     run_id: Annotated[str, Field(min_length=1)]
@@ -69,16 +69,16 @@ class _Remembered(_Strict):
 
 
 def shift_lines(remembered: Iterable[RunTriage], root: str) -> Iterator[str]:
-    """A JSON object for each run, in ASCII."""
+    """Yield one JSON object in ASCII per run."""
     for known in remembered:
         yield json.dumps({"root": root, "runId": known.run_id, **triage_record(known)})
 
 
 def read_shift(lines: Iterable[str], root: str) -> list[RunTriage]:
-    """What another shift remembers of the runs of this server.
+    """Parse the lines that another shift exported for the server of `root`.
 
     Raises:
-        UsageError: a line cannot be used; it tells which, and why.
+        UsageError: lines cannot be used; the message lists them with the reasons.
     """
     found: list[RunTriage] = []
     wrong: list[str] = []
@@ -88,7 +88,7 @@ def read_shift(lines: Iterable[str], root: str) -> list[RunTriage]:
             break
         if len(line) > LONGEST_LINE:
             wrong.append(f"Line {number}: It is longer than {LONGEST_LINE:,} characters.")
-            break  # it may have no end
+            break  # the line may be endless
         if not line.strip():
             continue
         try:

@@ -1,1 +1,1 @@
-"""What the left side of the screen shows for more than one feature: the list, the form, the questions."""
+"""The frame, and the views that several features share: the list, the form, the review, the questions."""

@@ -285,9 +285,6 @@ class _ShowsSheet:
 
     sheet: ReviewSheet
 
-    def compose(self) -> ComposeResult:
-        yield self.sheet
-
     def title(self) -> Content:
         return self.sheet.review.question
 
@@ -315,6 +312,9 @@ class ReviewView(_ShowsSheet, ActionView[str]):
         super().__init__(name="bulk-review" if is_bulk else None)
         self.sheet = ReviewSheet(self, key_of("why"))
         self._is_bulk = is_bulk
+
+    def compose(self) -> ComposeResult:
+        yield self.sheet
 
     @property
     def draft(self) -> Draft | None:
@@ -359,6 +359,9 @@ class NumberReviewView(_ShowsSheet, ActionView[str]):
         super().__init__(name="bulk-review")
         self.sheet = ReviewSheet(self, "tab", str(count))
         self._count = count
+
+    def compose(self) -> ComposeResult:
+        yield self.sheet
 
     def on_review_sheet_entered(self, event: ReviewSheet.Entered) -> None:
         """Send if the number is right; else enter in the reason goes to the number."""

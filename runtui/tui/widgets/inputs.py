@@ -1,7 +1,7 @@
-"""An input and lists that Textual 8.2.8 breaks in places: a paste arrives whole, page keys are safe at any moment.
+"""An input and lists that correct Textual 8.2.8: a paste is taken whole, and page keys never raise.
 
-Invariant: no text is read as markup, and no pasted line is lost. The cursor does not blink: an idle screen writes
-nothing.
+Invariant: no text is parsed as markup, and no pasted line is lost. The cursor does not blink, so that an idle screen
+writes nothing.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ _REVERSE: Final = Style(reverse=True)
 
 
 class LineInput(Input):
-    """One line of text, one line high. The lines of a paste are joined by blanks."""
+    """An input one line high. It joins the lines of a paste by blanks."""
 
     def __init__(self, *, placeholder: str = "", id: str | None = None, select_on_focus: bool = False) -> None:
-        # Validated elsewhere: Textual would give each value a class, and match the styles anew.
+        # Other code validates: Textual would set a class for each value and match the styles again.
         super().__init__(placeholder=placeholder, compact=True, select_on_focus=select_on_focus, id=id, validate_on=())
         self.cursor_blink = False
 
     def watch_value(self) -> None:
-        """Keep the cursor in sight: Textual does not follow it to the end of the first text of a box."""
+        """Keep the cursor visible; Textual does not scroll to it at the end of an input's first text."""
         shown, at = self.content_region, self.cursor_screen_offset.x
         if not shown.x <= at < shown.right:
             self.scroll_to_region(Region(at - shown.x + self.scroll_offset.x, 0, 1, 1), force=True, animate=False)
 
     def on_paste(self, event: events.Paste) -> None:
-        """Put the whole paste in the place of the selection, every character visible."""
+        """Replace the selection by the whole paste, with every character visible."""
         event.stop()
         event.prevent_default()
         self.replace(plain(" ".join(event.text.split())), *self.selection)
 
 
 class InputBar(Widget):
-    """A box to type into, and what stands beside it; hidden until it is opened."""
+    """An input with its surroundings, hidden until it is opened."""
 
     scope: ClassVar[Scope]
-    """Which actions of the registry are for it: it has an `action_<id>` for each."""
+    """The registry scope of its actions; it has an `action_<id>` for each."""
     DEFAULT_CSS = """
     InputBar { height: auto; display: none; }
     InputBar.-open { display: block; }
@@ -59,7 +59,7 @@ class InputBar(Widget):
         return self.has_class("-open")
 
     def open(self) -> None:
-        """Show the box and focus it; the next key goes into it already."""
+        """Show and focus the input, so that it gets the next key."""
         self.add_class("-open")
         self.screen.set_focus(self.query_one(LineInput))
 
@@ -68,12 +68,12 @@ class InputBar(Widget):
 
 
 class PagedList(OptionList):
-    """A list of options with the cursor of every list: in reverse, which Textual leaves out of an option's style. Page
-    keys do nothing before it is laid out, where Textual's raise KeyError."""
+    """A list of options with a reverse cursor, which Textual's option style cannot have. Page keys do nothing before
+    the first layout; Textual's would raise KeyError."""
 
-    virtual_size: Reactive[Size] = Reactive(Size(0, 0), repaint=False)  # a list of another length moves nothing
+    virtual_size: Reactive[Size] = Reactive(Size(0, 0), repaint=False)  # the list's length moves no other widget
     has_cursor = False
-    """Whether the cursor is shown although the keys are elsewhere."""
+    """Whether to show the cursor without the focus."""
 
     def __init__(self, *options: str, id: str | None = None) -> None:
         super().__init__(*options, id=id, compact=True, markup=False)
@@ -95,7 +95,7 @@ class PagedList(OptionList):
 
 
 class ChoiceList(PagedList, inherit_bindings=False):
-    """A list whose enter belongs to the view around it; letters move as in a table."""
+    """A list with the keys of a table; enter is left to the view around it."""
 
     BINDINGS = bindings(
         "table",

@@ -1,6 +1,6 @@
-"""How a table is drawn: the titles above it, and its lines, each look of a line once.
+"""Draws a table: the column titles, and its lines, with a cache by their look.
 
-Invariant: two lines of the same look are the same strip, so that what a key does not change costs nothing.
+Invariant: two lines with equal looks are the same strip, so that a key redraws only what it changes.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ _MOST_STRIPS: Final = 512
 
 
 class LineLook(NamedTuple):
-    """Everything that the drawing of one line depends on; a line without cells is blank."""
+    """All facts that the drawing of one line depends on; a line without cells is blank."""
 
     width: int
     sign: str = ""
     cells: tuple[ListCell, ...] = ()
     cursor: str = ""
-    """The component class of the cursor on it, without its prefix; empty when it stands elsewhere."""
+    """The component class of the cursor, without its prefix; empty if the cursor is on another line."""
     cell: str = ""
-    """The key of the column under the cursor; empty when the cursor is on the whole row."""
+    """The key of the column under the cursor; empty if the cursor is on the whole row."""
 
 
 class ColumnHeader(Widget):
-    """The titles above a table; the sorted column carries an arrow, and a mark at an end says that there are more."""
+    """The column titles of a table, with an arrow at the sorted column and marks at the ends for hidden columns."""
 
     class Chosen(Message):
-        """A title was clicked; `key` is that of its column."""
+        """A title was clicked; `key` is the key of its column."""
 
         def __init__(self, key: str) -> None:
             super().__init__()
@@ -49,7 +49,7 @@ class ColumnHeader(Widget):
     DEFAULT_CSS = "ColumnHeader { height: 1; }"
 
     sort: reactive[tuple[str, bool]] = reactive(("", False))
-    """The key of the sorted column, and whether it runs downwards."""
+    """The key of the sorted column, and whether the order is descending."""
 
     arrangement: reactive[Arrangement[Any]] = reactive(Arrangement(()))
 
@@ -63,7 +63,7 @@ class ColumnHeader(Widget):
         for column, width in self.arrangement.layout(self.size.width):
             title = column.title + (("↓" if descending else "↑") if column.key == key else "")
             fits = cell_len(title) <= width
-            # The arrow of a title as wide as its column stands in the gap.
+            # A title as wide as its column has its arrow in the gap.
             text += fit(title, width, align=column.align) + " " * GAP if fits else fit(title, width + GAP)
         first = self.arrangement.first
         has_more = first is not None and self.arrangement.hidden(self.size.width) > 0
@@ -85,7 +85,7 @@ class LinePainter:
         self._styles: dict[str, Style] = {}
 
     def forget(self) -> None:
-        """The styles are others now, or the columns."""
+        """Drop the caches after the styles or the columns have changed."""
         self._styles.clear()
         self._strips.clear()
 
@@ -94,12 +94,12 @@ class LinePainter:
         if strip is None:
             if len(self._strips) >= _MOST_STRIPS:
                 self._strips.clear()
-            style = self._widget.visual_style.rich_style  # unlike `rich_style`, it is kept
+            style = self._widget.visual_style.rich_style  # cached, unlike `rich_style`
             strip = self._strips[look] = self._draw(look, arrangement).adjust_cell_length(look.width, style)
         return strip
 
     def _draw(self, look: LineLook, arrangement: Arrangement[Any]) -> Strip:
-        """A line in the columns that its width has room for; under the cursor, one stretch in its status colour."""
+        """Draw a line with the columns that fit; the line under the cursor is in one style, with its status colour."""
         segments = [Segment(fit(look.sign, GUTTER), self._style("flag"))] if look.cells else []
         for cell, (column, width) in zip(look.cells, arrangement.layout(look.width), strict=False):
             text = fit(cell.text, width, align=column.align) + " " * GAP
@@ -115,7 +115,7 @@ class LinePainter:
         return line if not look.cell else self._with_cell(line, strip, look, arrangement)
 
     def _with_cell(self, line: Strip, plain: Strip, look: LineLook, arrangement: Arrangement[Any]) -> Strip:
-        """The line of the cursor, but for the cell under it: that one looks as in any `plain` line, and marked."""
+        """Return the cursor's line with the cell under the cursor taken from the `plain` line and marked."""
         start = GUTTER
         for column, width in arrangement.layout(look.width):
             if column.key == look.cell:

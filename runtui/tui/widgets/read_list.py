@@ -1,7 +1,7 @@
-"""A list of rows in memory: filter, order and marks need nobody else.
+"""A list of rows in memory, which filters and sorts them itself.
 
-Invariant: cursor and marks belong to the ids of rows, so they stay when the rows are read again. Rows that are equal in
-the sorted column keep the order in which they came.
+Invariant: cursor and marks belong to row ids, so they stay when the rows are read again. Rows that are equal in the
+sorted column keep their original order.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from runtui.tui.widgets.row_list import RowList
 
 
 class ReadList(RowList[RowT, RowId]):
-    """Shows rows that were read already. What stands before a row is its mark or nothing, unless `flag` says otherwise.
-    They are sorted by the column `sort` at first; empty: as they come.
+    """Shows rows in memory. `flag` returns the flag of a row, if it has one besides its mark. `sort` is the key of the
+    column to sort by at first; empty for the original order.
     """
 
     def __init__(
@@ -35,31 +35,29 @@ class ReadList(RowList[RowT, RowId]):
     ) -> None:
         super().__init__(resource, flag, name=name, count_values=self._count_values)
         self.rows: Sequence[RowT] = ()
-        """All of them, in the order in which they came."""
+        """All rows, in their original order."""
         self.shown: ReadRows[RowT, RowId] = ReadRows((), resource.id_of)
-        """Those that the filter finds, in their order."""
+        """The rows that the filter finds, sorted."""
         self.with_more: Callable[[tuple[Column[RowT], ...]], tuple[Column[RowT], ...]] = lambda columns: columns
-        """Adds to columns of the resource what else the list shows."""
+        """Adds further columns to those of the resource."""
         self._scrolls = scrolls
         self.filter_text = ""
         self._filter: CellFilter[RowT] = cell_filter(resource.columns)("")
         self._cells: Sequence[Mapping[str, str]] = ()
-        """What the filter looks at; empty until there is one."""
+        """The cells that the filter searches; empty until a filter is set."""
         self.order = self._first_order = natural_order(resource.by_key[sort]) if sort else Order()
         self.sort_by = self._sort_by
         self._empty_words = READING
 
     def put(self, rows: Sequence[RowT], empty: str | None = None) -> None:
-        """Show rows; cursor, marks, filter and order stay. Where there are none, `empty` is said, else what the
-        resource says.
-        """
+        """Show rows; cursor, marks, filter and order stay. `empty` has the words for no rows; None: the resource's."""
         self.rows, self._cells = rows, ()
         self.measure(rows)
         self._empty_words = self.resource.empty if empty is None else empty
         self._show(keep_line=True)
 
     def arranged(self) -> Arrangement[RowT]:
-        """The columns as wide as the rows need, scrolled as they are."""
+        """Return all columns, sized for the rows, at the current scroll position."""
         first = (self.table.arrangement.first or 0) if self._scrolls else None
         shown = super().arranged()
         return shown._replace(columns=self.with_more(shown.columns), first=first)
@@ -68,7 +66,7 @@ class ReadList(RowList[RowT, RowId]):
         return count_cells(self.resource.by_key[key], self.rows)
 
     def begin(self, empty: str) -> None:
-        """Show nothing yet: other rows will come. No filter, no marks, the first order."""
+        """Clear rows, filter, marks and order before other rows arrive; `empty` are the words until then."""
         self.filter_bar.put("")
         self.filter_text, self._filter = "", cell_filter(self.resource.columns)("")
         self.order = self._first_order
@@ -78,13 +76,13 @@ class ReadList(RowList[RowT, RowId]):
         self.put((), empty)
 
     def go_to(self, row_id: RowId) -> None:
-        """Put the cursor on a row, if it is shown."""
+        """Move the cursor to a row, if it is shown."""
         line = self.shown.position(row_id)
         if line is not None:
             self.table.move_to(line)
 
     def heading(self, of: str = "", progress: str = "") -> Content:
-        """The title of a place that shows this list; `progress` is how far the rows were read."""
+        """Return the title of a view with this list; `progress` says how far the rows were read."""
         counted = f"{self.table.total} of {len(self.rows)}" if self.filter_text else f"{len(self.rows)}"
         if not self.rows and self._empty_words == READING:
             counted, progress = progress or READING.lower(), ""
