@@ -1,6 +1,6 @@
-"""A token and a secret that must never be found where they do not belong: on disk, on a screen, in a clipboard.
+"""A token and a secret for tests, which must not appear on disk, on a screen or in a clipboard.
 
-The tests sign in with them wherever they may, and `tests/conftest.py` looks for them at the end of the whole run.
+The tests sign in with them; `tests/conftest.py` searches all files for them at the end of the whole run.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ SECRET: Final = "canary/secret~5Bd81e6c0f2e"
 
 
 def _in_base64(value: str) -> Iterator[str]:
-    """What base64 makes of a value after 0, 1 or 2 bytes of a group, without what its neighbours have a part in."""
+    """Yield the base64 of a value after 0, 1 or 2 other bytes, without the characters that depend on other bytes."""
     for before in range(3):
         text = b64encode(b"-" * before + value.encode()).decode()
         yield text[-(-before * 8 // 6) : (before + len(value)) * 8 // 6]
 
 
 def _in_json(value: str) -> Iterator[str]:
-    """What JSON writers make of a value that they escape more of than they must: its marks, or every character."""
+    """Yield a value as JSON writers write it that escape more than they must: punctuation, or every character."""
     for escape in ("\\u{:04X}", "\\u{:04x}"):
         yield "".join(letter if letter.isalnum() else escape.format(ord(letter)) for letter in value)
         yield "".join(escape.format(ord(letter)) for letter in value)
@@ -43,16 +43,16 @@ _FORMS: Final = tuple(
 )
 
 _BEGINNINGS: Final = {form[:6] for form in _FORMS}
-"""How they begin: few, and most data has none of them."""
+"""The first bytes of these forms: they are few, and most data has none of them."""
 
 
 def holds_canary(data: bytes) -> bool:
-    """Whether one of them is in there, as it is or as an address, JSON or base64 writes it."""
+    """Return whether data contains the token or the secret, plain or encoded for a URL, JSON, HTML or base64."""
     return any(beginning in data for beginning in _BEGINNINGS) and any(form in data for form in _FORMS)
 
 
 def leaks(folder: Path, *, may_hold: Iterable[str] = ()) -> list[Path]:
-    """The files below `folder` that hold one of them, but for those with a name that may."""
+    """Return the files below `folder` that contain the token or the secret, except files with a name in `may_hold`."""
     return [
         path
         for path in sorted(folder.rglob("*"))

@@ -1,10 +1,10 @@
-"""Processes that begin with everything loaded: what `python -m MODULE` does, for a third of the time.
+"""Processes that start with all modules loaded: like `python -m MODULE`, in a third of the time.
 
-One process of each worker loads runtui, and forks for every order. What comes out is what a shell would have started,
-but for the order in which modules are loaded and the words that `ps` shows. What a start is (the first rows, keys in
-the first second, arguments without a secret) is proved on processes that start as a person starts them.
+One process for each test worker loads runtui, and forks for every order. The result is like a process that a shell
+starts, except for the order in which modules are loaded and the command that `ps` shows. Tests of the start itself (the
+first rows, keys in the first second, arguments without a secret) use processes that start as a person starts them.
 
-Linux alone hands the child of one process to another; elsewhere every process starts in full.
+Only Linux can give the child of one process to another; on other systems every process starts in full.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).resolve().parents[1]
 CAN_FORK: Final = system() == "Linux"
 LONGEST_ORDER: Final = 200_000
-"""Bytes: a packet of a Unix socket holds a little more."""
+"""In bytes; a packet of a Unix socket holds a little more."""
 
 SET_CHILD_SUBREAPER: Final = 36
-"""PR_SET_CHILD_SUBREAPER of prctl(2): this process becomes the parent of what its descendants leave behind."""
+"""PR_SET_CHILD_SUBREAPER of prctl(2): this process becomes the parent of its descendants' orphans."""
 
 _Popen: Final = subprocess.Popen
-"""As it was: `forking` may have put `Forked` in its place before the first process is forked."""
+"""The original: `forking` may replace it by `Forked` before the first process is forked."""
 
 
 class Forked(subprocess.Popen[Any]):
-    """A process like that of `subprocess.Popen`; if its command is a module for this Python, it is forked."""
+    """A `subprocess.Popen` that forks the process if its command is a module for this Python."""
 
     def _execute_child(self, *values: Any) -> None:
         in_full = super()._execute_child  # type: ignore[misc]
@@ -66,7 +66,7 @@ class Forked(subprocess.Popen[Any]):
         self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
 
     def _fork(self, order: dict[str, Any], streams: list[int]) -> int:
-        """Have a process forked that gets these descriptors as its standard streams; its pid, of a child of ours."""
+        """Fork a process with these descriptors as its standard streams. Return its pid; it is our child."""
         line, prctl, _ = forker()
         prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         try:
@@ -77,7 +77,7 @@ class Forked(subprocess.Popen[Any]):
 
 
 class Offspring(Forked):
-    """A process that a forked one starts, such as the sandbox of the demo: it has everything loaded as well."""
+    """A process that a forked process starts, such as the sandbox of the demo; it has all modules loaded too."""
 
     def _fork(self, order: dict[str, Any], streams: list[int]) -> int:
         pid = os.fork()
@@ -95,7 +95,7 @@ _forking: Final[list[None]] = []
 
 @contextmanager
 def forking() -> Iterator[None]:
-    """Have asyncio fork the processes that are started meanwhile; several may be started at once."""
+    """Within this context, asyncio forks the processes that it starts; contexts may overlap."""
     _forking.append(None)
     subprocess.Popen = Forked  # type: ignore[misc]
     try:
@@ -107,7 +107,7 @@ def forking() -> Iterator[None]:
 
 
 def run(*command: str, **how: Any) -> subprocess.CompletedProcess[Any]:
-    """Run a command to its end with nothing to read, and keep what it prints."""
+    """Run a command to its end with empty standard input, and capture its output."""
     with Forked(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **how) as process:
         out, err = process.communicate()
     return subprocess.CompletedProcess(command, process.returncode, out, err)
@@ -115,7 +115,7 @@ def run(*command: str, **how: Any) -> subprocess.CompletedProcess[Any]:
 
 @cache
 def forker() -> tuple[socket.socket, Any, subprocess.Popen[bytes]]:
-    """The line to the process that forks, `prctl`, and that process; it ends with this one."""
+    """Return the socket to the process that forks, `prctl`, and that process. It ends when this process ends."""
     line, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with other:
         environ = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
@@ -125,11 +125,11 @@ def forker() -> tuple[socket.socket, Any, subprocess.Popen[bytes]]:
     return line, ctypes.CDLL(None).prctl, process
 
 
-# The other side: one process that forks, and its children
+# The other side: one process that forks, and its children.
 
 
 def main() -> None:
-    """Load runtui, then fork for every order; in the child, do what it says and end as any other process does."""
+    """Load runtui, then fork for every order. The child carries out the order and ends like any other process."""
     atexit.register(end_at_once)
     load()
     line = socket.socket(fileno=int(sys.argv[1]))
@@ -140,7 +140,7 @@ def main() -> None:
         told, tell = os.pipe()
         between = os.fork()
         if not between:
-            # Whose parent is gone is the child of whoever gave the order.
+            # Forked twice: when its parent ends, the process becomes a child of the one that gave the order.
             child = os.fork()
             if not child:
                 line.close()
@@ -155,7 +155,7 @@ def main() -> None:
 
 
 def load() -> None:
-    """Import all of runtui, and what it imports when it needs it."""
+    """Import all of runtui, and the modules that it imports only when it needs them."""
     import runtui
     from runtui.graph.network import load_httpx
 
@@ -177,7 +177,7 @@ def become(streams: list[int], *, arguments: list[str], folder: str, environ: di
         os.setsid()
         if os.isatty(0):
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # in a job in the background it is ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environ)
@@ -193,11 +193,11 @@ def become(streams: list[int], *, arguments: list[str], folder: str, environ: di
 
 
 exit_codes: Final[list[int]] = []
-"""Of this process, as soon as it is known."""
+"""The exit code of this process, as soon as it is known."""
 
 
 def end_at_once() -> None:
-    """End where nothing is left to do but to take every module apart."""
+    """End the process without tearing down every module."""
     if exit_codes:
         sys.stdout.flush()
         sys.stderr.flush()

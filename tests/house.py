@@ -1,7 +1,7 @@
-"""The rules of the house: what `runtui/` measures, and every line that breaks a rule.
+"""The rules for the code of `runtui/`: a figure for each rule, and every line that breaks one.
 
-`python tests/house.py` prints both. A rule looks at the source alone, but where Python knows better (what a class
-inherits from Textual, from pydantic, from MSAL); nothing of `tests/` counts as a user.
+`python tests/house.py` prints both. The rules read the source, and import it to know what a class inherits from
+Textual, pydantic or MSAL. A use in `tests/` does not count as a use.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ROOT: Final = Path(__file__).parents[1]
 HOUSE: Final = ROOT / "runtui"
 
 SMALL_FILE: Final = 60
-"""Lines below which a file needs a second user."""
+"""A file with fewer lines than this needs at least two files that import it."""
 
 MAY_USE_PRIVATE_NAMES: Final = (
     "runtui/tui/output.py",
@@ -31,7 +31,7 @@ MAY_USE_PRIVATE_NAMES: Final = (
     "runtui/tui/keys.py",
     "runtui/auth/token_store.py",
 )
-"""Where private names of Textual and MSAL are reached for, each pinned by name in a test."""
+"""The files that may use private names of Textual and MSAL; tests/unit/test_private_names.py lists these names."""
 
 CALLED_BY_A_LIBRARY: Final = {
     "HttpResponse.raise_for_status": "MSAL",
@@ -42,7 +42,7 @@ CALLED_BY_A_LIBRARY: Final = {
     "FederatedCredential.subject": "dataclass equality",
     "FederatedCredential.audience": "dataclass equality",
 }
-"""Members that are used without being named, and no base class says so: member -> who uses it."""
+"""Members that a library calls although no base class of that library has them: member -> the library."""
 
 _CALLED_BY_TEXTUAL: Final = re.compile(r"(_?on|check_action|watch|validate|compute|key|render|get)(_\w+)?|compose")
 _SAYS_NOTHING_OF_USE: Final = {
@@ -50,14 +50,14 @@ _SAYS_NOTHING_OF_USE: Final = {
     "contextmanager", "asynccontextmanager", "dataclass", "cache", "lru_cache", "setter", "final", "total_ordering",
     "runtime_checkable", "wraps", "unique",
 }  # fmt: skip
-"""Decorators that hand a definition to nobody; every other one does."""
+"""Decorators that do not register a definition; a definition with any other decorator counts as used."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule, and what was found."""
+    """One rule: its figure, the limit of that, and the lines that break it."""
 
     name: str
     figure: int
@@ -66,7 +66,7 @@ class Rule:
 
 
 class Module:
-    """One file of the house."""
+    """One file of `runtui/`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -88,7 +88,7 @@ class Module:
 
     @cached_property
     def definitions(self) -> dict[str, ast.stmt]:
-        """What stands at the top of the file, by name: classes, functions, constants, types."""
+        """The classes, functions, constants and types at the top level of the file, by name."""
         found: dict[str, ast.stmt] = {}
         for node in _statements(self.tree.body):
             if isinstance(node, ast.ClassDef | Function):
@@ -103,7 +103,7 @@ class Module:
 
     @cached_property
     def imported(self) -> dict[str, str]:
-        """What a name of this file stands for, where it was imported: wherever the import stands."""
+        """The imported names of this file, each with its full dotted name; imports inside functions count too."""
         names: dict[str, str] = {}
         for node in self.nodes:
             if isinstance(node, ast.ImportFrom) and node.module is not None and not node.level:
@@ -114,7 +114,7 @@ class Module:
 
     @cached_property
     def imports(self) -> set[str]:
-        """Every dotted name that is imported, or named in a string to be imported later."""
+        """Every dotted name that is imported, or that a string names for a later import."""
         names = set(self.imported.values())
         names |= {name.rpartition(".")[0] for name in names}
         words = (node.value for node in self.nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
@@ -130,14 +130,14 @@ def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
 
 @cache
 def modules() -> dict[str, Module]:
-    """Every file of the house, by the name it is imported by."""
+    """Return every file of `runtui/` by its module name."""
     found = (Module(path) for path in sorted(HOUSE.rglob("*.py")))
     return {module.name: module for module in found}
 
 
 @cache
 def classes() -> dict[type, Module]:
-    """Every class that stands in a file, as Python made it, nested ones too."""
+    """Import every file; return every class that one defines, nested ones too, with its file."""
     found: dict[type, Module] = {}
     for module in modules().values():
         if not module.name.endswith("__main__"):
@@ -155,7 +155,7 @@ def is_ours(owner: type) -> bool:
 
 
 def methods(owner: type) -> int:
-    """How many functions and properties a class and its bases of ours define."""
+    """Return the number of functions and properties that a class and its bases in `runtui/` define."""
     return sum(len(_functions(base)) for base in owner.__mro__ if is_ours(base))
 
 
@@ -165,7 +165,7 @@ def _functions(owner: type) -> dict[str, Function]:
 
 @cache
 def _body(owner: type) -> list[ast.stmt]:
-    """The statements of a class; none of one that was made by a call."""
+    """Return the statements of a class; empty for a class that a call made."""
     body = modules()[owner.__module__].tree.body
     for name in owner.__qualname__.split("."):
         body = next((node.body for node in _statements(body) if getattr(node, "name", "") == name), [])  # type: ignore[attr-defined]
@@ -173,12 +173,12 @@ def _body(owner: type) -> list[ast.stmt]:
 
 
 def depth(owner: type) -> int:
-    """How many classes of ours stand above each other, itself counted."""
+    """Return the length of the longest chain of classes of `runtui/` that ends with this class."""
     return 1 + max(map(depth, owner.__bases__)) if is_ours(owner) else 0
 
 
 def circles() -> list[list[str]]:
-    """Groups of files that import each other, whether at the top, in a function, or for types alone."""
+    """Return the groups of files that import each other, be it at the top, in a function, or only for types."""
     house = modules()
     edges = {name: module.imports.intersection(house) - {name} for name, module in house.items()}
     index: dict[str, int] = {}
@@ -229,7 +229,7 @@ def _inside(node: ast.AST) -> set[ast.AST]:
 
 @cache
 def _attributes() -> dict[str, list[tuple[Module, ast.AST]]]:
-    """Where a name stands behind a dot, or in a call that looks it up by its name."""
+    """Return, for each name, where it is used as an attribute or looked up by a call such as `getattr`."""
     found: dict[str, list[tuple[Module, ast.AST]]] = defaultdict(list)
     for module in modules().values():
         for node in module.nodes:
@@ -251,7 +251,7 @@ def _matched_by_place(name: str) -> list[str]:
 
 
 def _called(node: ast.expr) -> str:
-    """The last name of what is called, or of a decorator."""
+    """Return the last name of a called function or of a decorator."""
     function = node.func if isinstance(node, ast.Call) else node
     return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
@@ -261,12 +261,12 @@ def _is_handed_on(node: ast.AST) -> bool:
 
 
 def _is_found(definition: ast.AST) -> bool:
-    """Whether it is a feature, which `tui.features.wiring` finds by the file that it stands in."""
+    """Return whether a definition is a feature, which `tui.features.wiring` finds by its file."""
     return any(_called(base) == "Feature" for base in getattr(definition, "bases", ()))
 
 
 def unused_definitions() -> Iterator[str]:
-    """Public classes, functions and constants that no file of the house refers to, but where they are defined."""
+    """Yield the public classes, functions and constants that nothing in `runtui/` uses outside their definition."""
     for module in modules().values():
         for name, definition in module.definitions.items():
             if not is_public(name) or _is_handed_on(definition) or _is_found(definition):
@@ -305,7 +305,7 @@ def _uses_import(user: Module, full: str) -> bool:
 
 
 def unused_members() -> Iterator[str]:
-    """Public methods and properties whose name stands behind no dot, in no file, but in the method itself."""
+    """Yield the public methods and properties whose name is no attribute anywhere outside the method itself."""
     for owner, module in classes().items():
         for name, function in _functions(owner).items():
             if not is_public(name) or _is_handed_on(function) or _is_called_by_a_library(owner, name):
@@ -318,7 +318,7 @@ def unused_members() -> Iterator[str]:
 
 
 def unread_fields() -> Iterator[str]:
-    """Public fields of dataclasses and named tuples that nothing reads by their name."""
+    """Yield the public fields of dataclasses and named tuples that nothing reads by name."""
     for owner, module in classes().items():
         is_record = hasattr(owner, "__dataclass_fields__") or hasattr(owner, "_fields")
         for item in _body(owner) if is_record else ():
@@ -341,7 +341,7 @@ def _is_called_by_a_library(owner: type, name: str) -> bool:
 
 @cache
 def _words() -> set[str]:
-    """The strings of the face, among them the ids of all actions: `action_ID` is called for each."""
+    """Return the strings of the terminal UI. The ids of all actions are among them; Textual calls `action_ID`."""
     nodes = (
         node
         for module in modules().values()
@@ -353,12 +353,12 @@ def _words() -> set[str]:
 
 
 def _is_inherited(owner: type, name: str) -> bool:
-    """Whether a class of a library has such a member, and so calls it."""
+    """Return whether a base class of a library has a member of that name, and so may call it."""
     return any(name in vars(base) for base in owner.__mro__ if not is_ours(base) and base is not object)
 
 
 def twice_named() -> Iterator[str]:
-    """Public classes, types and constants of one name in two files, outside the sandbox or inside it."""
+    """Yield the public classes, types and constants of the same name in two files, in the sandbox or outside it."""
     homes: dict[tuple[str, str], list[str]] = defaultdict(list)
     for module in modules().values():
         for name, node in module.definitions.items():
@@ -370,7 +370,7 @@ def twice_named() -> Iterator[str]:
 
 
 def private_names() -> Iterator[str]:
-    """Private names, in files that import Textual or MSAL, that neither the file nor a base class of ours defines."""
+    """Yield the private names in files that import Textual or MSAL, except names of the file or of its base classes."""
     for module in modules().values():
         libraries = {name.partition(".")[0] for name in module.imported.values()}
         if module.place not in MAY_USE_PRIVATE_NAMES and not libraries.isdisjoint(("textual", "rich", "msal")):
@@ -421,7 +421,7 @@ def _is_private(name: str) -> bool:
 
 
 def rules() -> list[Rule]:
-    """Every rule, with what was found."""
+    """Return every rule with its figure and its breaches."""
     house = list(modules().values())
     ours = [(f"{home.place} {owner.__qualname__}", owner) for owner, home in classes().items()]
     folders = Counter(str(module.path.parent.relative_to(ROOT)) for module in house)
@@ -461,7 +461,7 @@ def _none(name: str, breaches: Iterable[str]) -> Rule:
 
 
 def main() -> None:
-    """Print the figures, and then every breach."""
+    """Print the figure of each rule, then every breach."""
     found = rules()
     for rule in found:
         print(f"{'  ' if rule.figure <= rule.limit else '✗ '}{rule.figure:>6}  at most {rule.limit:>6}  {rule.name}")

@@ -1,4 +1,4 @@
-"""Waiting for keys, as no user of the queue but a test has to."""
+"""Waiting for the queue of keys, which only tests have to do."""
 
 from __future__ import annotations
 

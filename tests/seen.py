@@ -9,7 +9,7 @@ from pyte.screens import Char
 
 
 def seen(screen: pyte.Screen) -> list[list[Char]]:
-    """Return every cell of `screen`; of a space only its background and its lines, which is all there is to see."""
+    """Return every cell of `screen`. A space has only its background and its lines, because nothing else is visible."""
     return [[_seen(screen.buffer[y][x]) for x in range(screen.columns)] for y in range(screen.lines)]
 
 

@@ -1,6 +1,6 @@
 """`python -m tests.bench`: every figure beside its reference, in one table.
 
-Take it on a machine at rest: the ratios are of figures taken in turns, but a crowded machine still spreads them.
+Run it on an idle machine: each ratio is of two figures measured in turns, but on a busy machine the ratios still vary.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""`python -m tests.bench.actions`: what each action of the registry sends to the terminal, beside what it changes.
+"""`python -m tests.bench.actions`: the bytes that each action sends to the terminal, beside the cells that it changes.
 
-Each key is pressed where its action applies, in a program of its own that has come to rest. A frame is what stands
-between two marks of synchronised output; the panel follows a cursor by itself, so that some keys draw twice.
+Each key is pressed where its action applies, in a new program that draws nothing else. A frame is the output between
+two marks of synchronised output. The panel follows the cursor in a second frame, so some keys draw twice.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from tests.bench.terminal import FOLLOWED_SECONDS, RUNTUI
 from tests.terminal.pty_probe import PtyProbe
 
 MOST_RATIO: Final = 1.15
-"""How much more than the cells that change an action may send."""
+"""The greatest ratio of the bytes that an action sends to those that the changed cells need."""
 
 LITTLE: Final = 24
-"""Bytes beside which that is not asked: those that lead to a place and back."""
+"""The bytes that an action may always send beyond those: they move the terminal's cursor."""
 
 _CLIPBOARD: Final = re.compile(rb"\x1b\]52;[^\x07\x1b]*(?:\x07|\x1b\\)")
 """What goes to the clipboard (OSC 52): it changes no cell."""
@@ -40,7 +40,7 @@ REACH: Final[Mapping[Scope, str]] = {
     "journal": f"{_CHANGE} J", "overview": "o", "results": _BULK, "text": ">", "search": "> /", "question": "S",
     "picker": "S", "copies": "y", "page": "y t", "columns": "C", "line": "m", "help": "?", "sign_in": "A",
 }  # fmt: skip
-"""The keys that lead from the list to where the actions of a scope apply."""
+"""The keys that lead from the list to a screen where the actions of a scope apply."""
 
 BEFORE: Final[Mapping[str, str]] = {
     "cursor_up": "j j", "page_up": "pagedown", "first_row": "G", "clear_marks": "space space",
@@ -53,7 +53,7 @@ BEFORE: Final[Mapping[str, str]] = {
     "keep_columns": "C space", "keep_line": "m x", "bulk": f"{_BULK} esc",
     "choose": "S down",
 }  # fmt: skip
-"""The keys before those actions that need more than their place."""
+"""The keys to press before an action, in place of those of its scope."""
 
 LEFT_OUT: Final[Mapping[str, str]] = {
     **dict.fromkeys(
@@ -74,7 +74,7 @@ FOLLOWED_BY_PANEL: Final = frozenset({
     "cursor_up", "cursor_down", "page_up", "page_down", "first_row", "last_row", "mark", "view_3", "view_4", "view_5",
     "leave_place", "next_problem", "handled", "open_persons_run", "cause_runs", "workflow_runs", "keep_line",
 })  # fmt: skip
-"""Actions that move the cursor: the panel follows it by a timer, in a frame of its own."""
+"""Actions that move the cursor: the panel follows by a timer, in a frame of its own."""
 
 ANSWERED_LATER: Final[Mapping[str, str]] = {
     "send": "the server answers",
@@ -82,29 +82,29 @@ ANSWERED_LATER: Final[Mapping[str, str]] = {
     "choose_person": "the person's tasks are read from the server",
     "open_persons_run": "users are named by the directory",
 }
-"""Actions that are drawn before the server answers, and what it answers: that makes a frame of its own."""
+"""Actions that draw a first frame at once, and the answer of the server that makes a second one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What one action sent until the screen was at rest."""
+    """The output of one action until the screen did not change."""
 
     action: str
     frames: int
     bytes: int
     floor: int
-    """What the cells that differ need, see `bytes_of_change`."""
+    """The bytes that the changed cells need, see `bytes_of_change`."""
 
     @property
     def is_over(self) -> bool:
-        """Whether these are more bytes than the change needs, or more than a frame for the key."""
+        """The action sent too many bytes for its change, or too many frames for its events."""
         events = 1 + (self.action in FOLLOWED_BY_PANEL) + (self.action in ANSWERED_LATER)
         return self.bytes > max(MOST_RATIO * self.floor, self.floor + LITTLE) or self.frames > events
 
 
 @contextmanager
 def at_rest(columns: int, rows: int) -> Iterator[PtyProbe]:
-    """The demo's list, read whole; nothing happens there by itself."""
+    """Open the list of the demo without auto-refresh; yield its terminal when the list is complete."""
     command = (*RUNTUI, "demo", "--runs", "240", "--refresh", "0")
     with PtyProbe(command, columns=columns, rows=rows, timeout=60, is_forked=True) as terminal:
         terminal.wait_for(r"240 runs.*as of")
@@ -113,7 +113,7 @@ def at_rest(columns: int, rows: int) -> Iterator[PtyProbe]:
 
 
 def sent_by(terminal: PtyProbe, action: Action, keys: str | None = None) -> Sent:
-    """Go to where an action applies, by some keys or, with None, from the list, and press its key."""
+    """Press `keys` (None: those that lead from the list to where the action applies), then the key of the action."""
     for key in (BEFORE.get(action.id, REACH[action.scope]) if keys is None else keys).split():
         terminal.press(key)
         terminal.wait_until_quiet(0.3)
@@ -129,8 +129,8 @@ def sent_by(terminal: PtyProbe, action: Action, keys: str | None = None) -> Sent
 
 
 def bytes_of_change(before: list[list[Char]], after: list[list[Char]]) -> int:
-    """The bytes of the cells that look different on two screens: each with its place and what is new of its look, said
-    only where they do not follow from the cell before."""
+    """Return the bytes of the cells that look different on two screens. Each counts with its place and the change of
+    its look, unless these follow from the cell before."""
     ground = Counter(cell.bg for line in after for cell in line).most_common(1)[0][0]
     size, pen, place = 0, _Look(), (-1, -1)
     for y, (old, new) in enumerate(zip(before, after, strict=True)):
@@ -143,7 +143,7 @@ def bytes_of_change(before: list[list[Char]], after: list[list[Char]]) -> int:
             if place != (y, x):
                 gap = new[place[1] : x] if place[0] == y else []
                 ways = [len(f"\x1b[{y + 1};{x + 1}H"), *([len(f"\x1b[{len(gap)}C")] if gap else [])]
-                if gap and all(_look(each, ground) == pen for each in gap):  # what stands between may be sent again
+                if gap and all(_look(each, ground) == pen for each in gap):  # the cells between may be sent again
                     ways.append(len("".join(each.data for each in gap).encode()))
                 size += min(ways)
             if look != pen:
@@ -155,14 +155,14 @@ def bytes_of_change(before: list[list[Char]], after: list[list[Char]]) -> int:
 
 
 class _Look(NamedTuple):
-    """SGR parameters; empty for those that come with every cell of the screen."""
+    """The SGR parameters of a cell; empty for those that all cells of the screen have."""
 
     marks: frozenset[str] = frozenset()
     fore: str = ""
     back: str = ""
 
     def bytes_after(self, pen: _Look) -> int:
-        """Of the shortest sequence that makes one look of another."""
+        """Return the bytes of the shortest sequence that changes the look `pen` to this one."""
         anew = ["0", *self.marks, *filter(None, self[1:])]
         more = [*(self.marks - pen.marks), *(mine for mine, its in zip(self[1:], pen[1:], strict=True) if mine != its)]
         is_more = self.marks >= pen.marks
@@ -170,7 +170,7 @@ class _Look(NamedTuple):
 
 
 def _look(cell: Char, ground: str) -> _Look:
-    """How a cell looks; the colour of letters is nothing to a blank."""
+    """Return the look of a cell; for a blank the colour of letters does not count."""
     marks = frozenset(filter(None, ("4" * cell.underscore, "7" * cell.reverse)))
     back = "" if cell.bg == ground else _colour("48", cell.bg)
     if cell.data == " " and not marks:

@@ -1,4 +1,4 @@
-"""What a command of one line costs, beside the line of Python, or of curl, that does no more than its request."""
+"""The cost of a command, beside a Python program that only makes the same requests."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ httpx.patch(url, headers={"Authorization": "Bearer any-token-will-do"}, json=bod
 
 
 def run(command: Sequence[str], env: Mapping[str, str] | None = None) -> bytes:
-    """Run a command of this Python to its end; its output.
+    """Run a command to its end and return its output; `python` stands for this Python.
 
     Raises:
         subprocess.CalledProcessError: it failed.
@@ -79,7 +79,7 @@ def run(command: Sequence[str], env: Mapping[str, str] | None = None) -> bytes:
 
 
 def cpu_of(command: Sequence[str], env: Mapping[str, str] | None = None) -> float:
-    """The CPU time of a command, in milliseconds."""
+    """Return the CPU time of a command, in milliseconds."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     run(command, env)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -92,7 +92,7 @@ def version() -> Pairs:
 
 
 def listing(*, is_known: bool) -> Callable[[], Pairs]:
-    """All runs as JSON lines, with and without a store that has them."""
+    """Measure a listing of all runs as JSON lines, with or without a store that has them (`is_known`)."""
 
     def pairs() -> Pairs:
         with sandbox_process(runs=RUNS) as sandbox, TemporaryDirectory() as known:
@@ -106,7 +106,7 @@ def listing(*, is_known: bool) -> Callable[[], Pairs]:
 
 
 def first_line() -> Pairs:
-    """Of all runs as JSON lines, without a store that has them."""
+    """Measure the first line of a listing of all runs as JSON lines, without a store."""
     with sandbox_process(runs=RUNS) as sandbox:
         command = (*RUNTUI, "list", "--root", sandbox.root, "--format", "jsonl")
         while True:
@@ -116,7 +116,7 @@ def first_line() -> Pairs:
 
 
 def wall_of_first_line(command: Sequence[str], env: Mapping[str, str]) -> float:
-    """From the start of a command to its first line, in milliseconds."""
+    """Return the wall time from the start of a command to its first line, in milliseconds."""
     began = perf_counter()
     with subprocess.Popen(command, env={**os.environ, **env}, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -127,7 +127,7 @@ def wall_of_first_line(command: Sequence[str], env: Mapping[str, str]) -> float:
 
 
 def shown(reference: str) -> Callable[[], Pairs]:
-    """A command that asks for all workflows, and for what has changed of the runs of each."""
+    """Measure a command that reads all workflows, and the runs of each that have changed."""
 
     def pairs() -> Pairs:
         with sandbox_process() as sandbox, TemporaryDirectory() as state:
@@ -141,7 +141,7 @@ def shown(reference: str) -> Callable[[], Pairs]:
 
 
 def updated() -> Pairs:
-    """A change of one run, which the store has."""
+    """Measure a change of one run that is in the store."""
     with sandbox_process() as sandbox, TemporaryDirectory() as state:
         env = {"RUNTUI_TOKEN": TOKEN, "RUNTUI_STATE": state}
         listed = run((*RUNTUI, "list", "--root", sandbox.root, "--format", "jsonl"), env)

@@ -1,4 +1,4 @@
-"""What a key costs: CPU time beside a cursor key in a stock DataTable, bytes beside the cells that it changes."""
+"""The cost of a key: CPU time beside a cursor key in a stock DataTable, bytes beside the cells that it changes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tests.bench.terminal import DELAY_SECONDS, FOLLOWED_SECONDS, RUNTUI, STOCK,
 CURSOR_KEY = "cursor key in a DataTable"
 CHANGED_CELLS = "the cells that change"
 LIST_COLUMNS = 72
-"""The columns of the list beside the panel, of 120."""
+"""The columns of the list on a screen of 120 columns; the panel has the rest."""
 
 
 @contextmanager
 def list_of(runs: int) -> Iterator[Stopwatch]:
-    """The list, read whole and at rest."""
+    """Open the list of the demo; yield its terminal when the list is complete and nothing is drawn."""
     with Stopwatch((*RUNTUI, "demo", "--runs", str(runs), "--refresh", "0")) as terminal:
         terminal.wait_for(rf"{runs:,} runs.*as of|{runs} runs.*as of")
         terminal.wait_until_quiet(2.0)
@@ -25,7 +25,7 @@ def list_of(runs: int) -> Iterator[Stopwatch]:
 
 @contextmanager
 def stock_table(rows: int) -> Iterator[Stopwatch]:
-    """A DataTable with as many rows, at rest."""
+    """Open a DataTable with that many rows; yield its terminal when nothing is drawn."""
     with Stopwatch((*STOCK, "table", str(rows))) as terminal:
         terminal.wait_for("11/12")
         terminal.wait_until_quiet(1.0)
@@ -33,7 +33,7 @@ def stock_table(rows: int) -> Iterator[Stopwatch]:
 
 
 def cpu(key: str, *, after: Sequence[str] = ()) -> Callable[[], Pairs]:
-    """The CPU time of a key, pressed after others for the first time in a list of 240 runs."""
+    """Measure the CPU time of the first press of a key, after other keys, in a list of 240 runs."""
 
     def pairs() -> Pairs:
         with stock_table(240) as stock:
@@ -47,7 +47,7 @@ def cpu(key: str, *, after: Sequence[str] = ()) -> Callable[[], Pairs]:
 
 
 def form_seen() -> Pairs:
-    """Wall time from `e` until what shows the form is there, beside that of a cursor key until its row is marked."""
+    """Measure the wall time from `e` to the form, beside the time from a cursor key to the marked row."""
     with stock_table(240) as stock:
         while True:
             with list_of(240) as ours:
@@ -56,7 +56,7 @@ def form_seen() -> Pairs:
 
 
 def sent(key: str, *, after: Sequence[str] = (), back: Sequence[str] = ()) -> Callable[[], Pairs]:
-    """The bytes that a key has sent when the panel has followed, beside what the cells that differ need."""
+    """Measure the bytes of a key, panel included, beside the bytes that the changed cells need."""
 
     def pairs() -> Pairs:
         with list_of(1_000) as ours:
@@ -69,12 +69,12 @@ def sent(key: str, *, after: Sequence[str] = (), back: Sequence[str] = ()) -> Ca
 
 
 def help_page() -> Callable[[], Pairs]:
-    """The bytes of the second page of the help: a page down from the first line moves the cursor alone."""
+    """Measure the bytes of the second page of the help; the first page down only moves the cursor."""
     return sent("pagedown", after=("?", "pagedown"), back=("home", "pagedown"))
 
 
 def sent_beside_stock(key: str, stock_key: str, *, back: str = "") -> Callable[[], Pairs]:
-    """The bytes that a key sends by itself, beside those of a DataTable."""
+    """Measure the bytes of a key without the panel, beside those of a DataTable."""
 
     def pairs() -> Pairs:
         with list_of(1_000) as ours, stock_table(1_000) as stock:
@@ -87,7 +87,7 @@ def sent_beside_stock(key: str, stock_key: str, *, back: str = "") -> Callable[[
 
 
 def idle(*after: str) -> Callable[[], Pairs]:
-    """The bytes of ten seconds in which nobody does anything: none are needed."""
+    """Measure the bytes of ten seconds without a key; none are needed."""
 
     def pairs() -> Pairs:
         with list_of(240) as ours:
@@ -100,7 +100,7 @@ def idle(*after: str) -> Callable[[], Pairs]:
 
 
 def many_runs() -> Pairs:
-    """A cursor key among 100,000 runs and among 1,000, until what it draws by itself is there (wall time)."""
+    """Measure the wall time of a cursor key without the panel, in 100,000 runs beside 1,000 runs."""
     with list_of(1_000) as few, list_of(100_000) as many:
         while True:
             for key in ("down", "up"):
@@ -109,7 +109,7 @@ def many_runs() -> Pairs:
 
 
 def held_on_a_slow_line(*keys: str) -> Callable[[], Pairs]:
-    """Keys held one after another at 30 a second over 256 kbit/s, 40 ms each way, beside the round trip."""
+    """Measure the lag of keys held at 30 a second over 256 kbit/s, with 40 ms each way, beside a round trip."""
 
     def pairs() -> Pairs:
         with list_of(10_000) as ours:
@@ -120,14 +120,14 @@ def held_on_a_slow_line(*keys: str) -> Callable[[], Pairs]:
 
 
 def held_beside_stock() -> Pairs:
-    """A cursor key held over the same line, beside a DataTable."""
+    """Measure the lag of a cursor key held over the same line, beside a DataTable."""
     with list_of(1_000) as ours, stock_table(1_000) as stock:
         for key in ("down", "up") * 100:
             yield ours.lag_of_held(key, LIST_COLUMNS), stock.lag_of_held(key, 120)
 
 
 def resized() -> Pairs:
-    """The bytes after the terminal's window changed, beside the cells of the new screen."""
+    """Measure the bytes after the window of the terminal changed, beside the cells of the new screen."""
     with list_of(240) as ours:
         for columns in (110, 120) * 100:
             ours.wait_until_quiet(FOLLOWED_SECONDS)

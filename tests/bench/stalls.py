@@ -1,7 +1,7 @@
-"""`python -m tests.bench.stalls FILE ...` runs runtui with these arguments, and writes what kept its loop busy.
+"""`python -m tests.bench.stalls FILE ...` runs runtui with these arguments, and writes the long callbacks of its loop.
 
-Each line of the file is a number of milliseconds (CPU time of the loop's thread) and what ran: while it does, no key is
-answered.
+Each line of the file has the milliseconds (CPU time of the loop's thread) and the name of a callback. While one runs,
+no key is answered.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ FIRST_SECONDS: Final = 3.0
 LONG_MILLISECONDS: Final = 50.0
 
 STEP: Final = 0.001
-"""Seconds: the longest that a loop waits at a time in `processor_of_its_own`."""
+"""The longest wait of a loop in `processor_of_its_own`, in seconds."""
 
 
 def name_of(handle: Handle) -> str:
-    """What a handle runs: a task by its name and its coroutine, else a function."""
+    """Return the name of what a handle runs: the name and the coroutine of a task, or a function."""
     callback: Any = getattr(handle, "_callback")  # noqa: B009 - typeshed does not know it
     task = getattr(callback, "__self__", None)
     if isinstance(task, asyncio.Task):
@@ -35,7 +35,7 @@ def name_of(handle: Handle) -> str:
 
 @contextmanager
 def each_piece(note: Callable[[float, str], object]) -> Iterator[None]:
-    """Meanwhile, tell of each callback of an event loop how many milliseconds it took (CPU time), and what it was."""
+    """Within this context, report the milliseconds (CPU time) and the name of each callback of an event loop."""
     run: Any = Handle._run
 
     def timed(handle: Handle) -> None:
@@ -52,10 +52,9 @@ def each_piece(note: Callable[[float, str], object]) -> Iterator[None]:
 
 @contextmanager
 def processor_of_its_own() -> Iterator[None]:
-    """Meanwhile, have the time of the running event loop stand still while others have the processor.
+    """Within this context, stop the clock of the running event loop while other processes have the processor.
 
-    What is due at a time, such as an answer, then comes between the same steps on a machine that is busy as on one that
-    is not.
+    A timed event, such as an answer, then comes between the same steps on a busy machine as on an idle one.
     """
     loop: Any = asyncio.get_running_loop()
     began, worked, waited = loop.time(), time.thread_time(), 0.0
@@ -76,7 +75,7 @@ def processor_of_its_own() -> Iterator[None]:
 
 
 def write_long_ones(file: Path) -> Callable[[float, str], None]:
-    """Have those that take long in the first seconds written into a file."""
+    """Write the callbacks that take long in the first seconds to a file."""
     began = time.monotonic()
 
     def note(took: float, name: str) -> None:

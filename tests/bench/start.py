@@ -1,6 +1,6 @@
-"""From the command to the first rows and to the first key that is answered, beside a bare Textual app.
+"""The time from the command to the first rows and to the first key that is answered, beside a bare Textual app.
 
-A key is pressed before the program has begun to read, as people do who know what comes.
+A key is pressed before the program reads, as experienced people do.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Env = Mapping[str, str]
 
 @contextmanager
 def with_stored_rows() -> Iterator[tuple[Command, Env]]:
-    """The command of a second session on a server, and its environment: 240 runs are in its store."""
+    """Yield the command of a second session on a server, and its environment; its store has 240 runs."""
     with sandbox_process(runs=240) as sandbox, TemporaryDirectory() as state:
         command, env = (*RUNTUI, "--root", sandbox.root), {"RUNTUI_STATE": state, "RUNTUI_TOKEN": TOKEN}
         with Stopwatch(command, env=env) as terminal:
@@ -47,14 +47,14 @@ def with_stored_rows() -> Iterator[tuple[Command, Env]]:
 
 
 def until(pattern: str, command: Command, env: Env, *keys: str) -> float:
-    """Milliseconds from the start to a pattern on the screen, with keys typed ahead."""
+    """Return the milliseconds from the start to a pattern on the screen, with keys typed ahead."""
     with Stopwatch(command, env=env) as terminal:
         terminal.press(*keys)
         return terminal.milliseconds_until(pattern)
 
 
 def wall_of_pass() -> float:
-    """Milliseconds from the start to the end, on a terminal too."""
+    """Return the milliseconds from the start to the end of `python -c pass`, on a terminal too."""
     with Stopwatch((sys.executable, "-c", "pass")) as terminal:
         terminal.wait_for_exit()
         return (perf_counter() - terminal.started) * 1000
@@ -67,28 +67,28 @@ def stored_rows() -> Pairs:
 
 
 def stored_first_key() -> Pairs:
-    """A key that only the screen can answer: it opens the box in which a filter is typed."""
+    """Measure a key that only Textual's screen can answer: it opens the box in which a filter is typed."""
     with with_stored_rows() as (command, env):
         while True:
             yield until(FILTER_BOX, command, env, "/"), bare_first_key()
 
 
 def stored_view() -> Pairs:
-    """A view is shown on the rows of the store, before the screen stands."""
+    """Measure the key of a view, which is shown on the rows of the store before Textual's screen is there."""
     with with_stored_rows() as (command, env):
         while True:
             yield until(PROBLEMS, command, env, "x"), bare_first_key()
 
 
 def stored_help() -> Pairs:
-    """The help opens before the screen stands."""
+    """Measure the key of the help, which opens before Textual's screen is there."""
     with with_stored_rows() as (command, env):
         while True:
             yield until(HELP, command, env, "?"), bare_first_key()
 
 
 def stored_first_move() -> Pairs:
-    """A cursor key is answered on the rows of the store, before the screen stands."""
+    """Measure a cursor key, which is answered on the rows of the store before Textual's screen is there."""
     with with_stored_rows() as (command, env):
         while True:
             with Stopwatch(command, env=env) as terminal:
@@ -117,7 +117,7 @@ def demo_first_key() -> Pairs:
 
 
 def demo_view() -> Pairs:
-    """A view is shown on the first rows that come."""
+    """Measure the key of a view in the demo, which is shown on the first rows that are read."""
     while True:
         yield until(PROBLEMS, (*RUNTUI, "demo"), {}, "x"), bare_first_key()
 
@@ -128,7 +128,7 @@ def demo_help() -> Pairs:
 
 
 def stalls() -> Pairs:
-    """The longest time for which nothing else could run on the loop; all that are too long are named."""
+    """Measure the longest callback of the event loop (nothing else runs meanwhile); print all that are too long."""
     with with_stored_rows() as (command, env), TemporaryDirectory() as folder:
         for number in count():
             found = Path(folder, str(number))
@@ -143,7 +143,7 @@ def stalls() -> Pairs:
 
 
 def of_the_start(figure: Callable[[Stopwatch], float]) -> Callable[[], Pairs]:
-    """What the start has cost once the list is read whole and everything is at rest."""
+    """Measure the cost of the start, when the list is complete and nothing is drawn."""
 
     def pairs() -> Pairs:
         with with_stored_rows() as (command, env):

@@ -1,4 +1,4 @@
-"""What runtui is held against: Textual's own parts, used as its documentation shows them.
+"""The reference for runtui: Textual's own widgets, used as its documentation shows them.
 
 `python -m tests.bench.stock_app static` paints one Static; `... table N` a DataTable of N runs.
 """
@@ -17,7 +17,7 @@ COLUMNS = ("status", "workflow", "started", "users", "failed users", "failed tas
 
 
 class OneStatic(App[None]):
-    """The least an application can show, and answer."""
+    """The smallest application that shows something and answers a key."""
 
     BINDINGS = [("?", "answer", "answer")]
 
@@ -29,7 +29,7 @@ class OneStatic(App[None]):
 
 
 class StockTable(App[None]):
-    """A DataTable with as many rows as asked for; `u` updates one cell."""
+    """A DataTable with a given number of rows; `u` updates one cell."""
 
     BINDINGS = [("u", "update", "update one cell")]
 

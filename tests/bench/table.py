@@ -1,7 +1,7 @@
-"""One line of the table: what is measured, what it is held against in the same run, and how far it may be from that.
+"""A line of the table: a figure of runtui, its reference in the same run, and the goal for their ratio.
 
-Invariant: a figure of ours and its reference are taken in turns, so that whatever else the machine does disturbs both;
-only their ratio has a goal. Times are CPU times (user and system) unless the unit says otherwise.
+Invariant: a figure and its reference are measured in turns, so that the load of the machine changes both alike; only
+their ratio has a goal. Times are CPU times (user and system) unless the unit says otherwise.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from itertools import islice
 from statistics import median
 
 Pairs = Generator[tuple[float, float], None, None]
-"""Ours and the reference, taken one after the other, for as long as somebody asks."""
+"""Endless pairs of a figure of runtui and its reference, measured one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What was measured: medians of both figures and of their ratios."""
+    """The result of a row: the medians of both figures and of their ratios."""
 
     name: str
     unit: str
@@ -56,7 +56,7 @@ class Result:
         return self.ratio <= self.goal
 
     def as_markdown(self) -> str:
-        """Its line of the table."""
+        """The line of the table."""
         reached = "" if self.is_reached else " ✗"
         figures = f"{_figure(self.ours, self.unit)} | {self.reference}: {_figure(self.theirs, self.unit)}"
         return f"| {self.name} | {figures} | {self.ratio:.2f} | ≤ {self.goal:g}{reached} |"
@@ -67,7 +67,7 @@ HEAD = ("| figure | runtui | reference | ratio | goal |", "|---|---|---|---|---|
 
 
 def measure(row: Row) -> Result:
-    """Take a row's figures."""
+    """Measure a row."""
     with closing(row.pairs()) as pairs:
         taken = list(islice(pairs, row.rounds))
     ours, theirs = (median(figures) for figures in zip(*taken, strict=True))
@@ -77,7 +77,7 @@ def measure(row: Row) -> Result:
 
 
 def _ratio(ours: float, theirs: float) -> float:
-    """Nothing is as much as nothing."""
+    """Return the ratio of two figures; 1 if both are 0, infinity if only the reference is."""
     return ours / theirs if theirs else math.inf if ours else 1.0
 
 

@@ -1,6 +1,6 @@
-"""What a large tenant costs in the store: listing it, a refresh with nothing changed, orders, filters, memory.
+"""The cost of a large tenant in the store: a listing, a refresh without changes, orders, filters, memory.
 
-`python -m tests.bench --runs 1000000` takes these rows with a million runs; some of them then take minutes.
+`python -m tests.bench --runs 1000000` measures these rows with a million runs; some of them then take minutes.
 """
 
 from __future__ import annotations
@@ -49,20 +49,20 @@ with open("/proc/self/status") as status:
 
 
 class Tenant:
-    """How many runs the rows below are taken with."""
+    """The number of runs for the rows below; `--runs` sets it."""
 
     runs = DEFAULT_RUNS
 
 
 def milliseconds(work: Callable[[], object]) -> float:
-    """The CPU time of some work."""
+    """Return the CPU time of some work, in milliseconds."""
     began = time.process_time()
     work()
     return (time.process_time() - began) * 1000
 
 
 def pages(runs: int) -> Iterator[tuple[str, str]]:
-    """The JSON of pages of runs, each with its workflow: two weeks, in no order that an index has; ids are GUIDs."""
+    """Yield a workflow and the JSON of a page of its runs. The runs are of two weeks, in no order of an index."""
     now = now_ticks()
     for start in range(0, runs, PAGE):
         numbers = range(start, min(start + PAGE, runs))
@@ -89,8 +89,8 @@ def a_run(number: int, began: int) -> dict[str, str | int]:
 
 
 def fill(store: Store, runs: int, beside: Callable[[str], float] = lambda _: 0.0) -> tuple[float, float]:
-    """List runs into a store, as a refresh does, and do something with the text of each page beside it; the CPU time
-    of both in milliseconds."""
+    """Put runs into a store, as a refresh does, and call `beside` with the text of each page. Return the CPU time of
+    both in milliseconds."""
     number, ours, theirs = store.next_listing(), 0.0, 0.0
     for workflow, text in pages(runs):
         ours += milliseconds(lambda: store.put_runs(workflow, json.loads(text), number))  # noqa: B023
@@ -99,7 +99,7 @@ def fill(store: Store, runs: int, beside: Callable[[str], float] = lambda _: 0.0
 
 
 def listing() -> Pairs:
-    """What a run costs beside a table without any order."""
+    """Measure the time to store a run, beside a table without any order."""
     while True:
         with (
             TemporaryDirectory() as folder,
@@ -113,7 +113,7 @@ def listing() -> Pairs:
 
 
 def insert(db: sqlite3.Connection, text: str) -> float:
-    """Put the runs of a page into a table; the CPU time in milliseconds."""
+    """Put the runs of a page into a table. Return the CPU time in milliseconds."""
     began = time.process_time()
     db.execute("BEGIN")
     db.executemany("INSERT INTO run VALUES (?, ?)", [(item["id"], json.dumps(item)) for item in json.loads(text)])
@@ -122,13 +122,13 @@ def insert(db: sqlite3.Connection, text: str) -> float:
 
 
 def megabytes_written() -> float:
-    """What this process has written to files so far."""
+    """Return the megabytes that this process has written so far (Linux)."""
     counters = dict(line.split(": ") for line in Path("/proc/self/io").read_text("ascii").splitlines())
     return int(counters["wchar"]) / 1e6
 
 
 def written() -> Pairs:
-    """What is written to list runs that come in no order, beside the file that they are in afterwards."""
+    """Measure the bytes written to store runs that come in no order, beside the size of the file."""
     while True:
         with TemporaryDirectory() as folder:
             path, before = Path(folder) / "runs.db", megabytes_written()
@@ -139,7 +139,7 @@ def written() -> Pairs:
 
 @contextmanager
 def tenant(runs: int) -> Iterator[tuple[Store, Path]]:
-    """A store with so many runs."""
+    """Yield a store with that many runs, and its path."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "runs.db"
         with closing(Store(path)) as store:
@@ -148,7 +148,7 @@ def tenant(runs: int) -> Iterator[tuple[Store, Path]]:
 
 
 def quiet_refresh(store: Store) -> Callable[[], object]:
-    """A refresh of a tenant where nothing has changed since the last one."""
+    """Return a function that refreshes a tenant in which nothing has changed since the last refresh."""
     graph = FakeGraph(**{f"workflow-{number}": [[]] for number in range(WORKFLOWS)})
     graph.clock = datetime.now(UTC)
     with store.writing() as (db, _):
@@ -174,7 +174,7 @@ def refreshed() -> Pairs:
 
 
 def window_of(store: Store, query: RunQuery) -> float:
-    """The CPU time of a screen in the middle of a query, in milliseconds."""
+    """Return the CPU time of reading one screen of rows in the middle of a query, in milliseconds."""
     return milliseconds(lambda: store.window(query, Tenant.runs // 2, SCREEN))
 
 
@@ -186,7 +186,7 @@ def sorted_by_the_slowest_column() -> Pairs:
 
 
 def cost_of(path: Path, work: Callable[[Store, RunQuery], object], filters: Sequence[str]) -> Iterator[float]:
-    """The CPU time of some work for each filter, in milliseconds; the store has found nothing before."""
+    """Yield the CPU time of some work for each filter, in milliseconds, each with a newly opened store."""
     for text in filters:
         with closing(Store(path)) as store:
             query = RunQuery(parse_filter(text, now_ticks()))
@@ -194,14 +194,14 @@ def cost_of(path: Path, work: Callable[[Store, RunQuery], object], filters: Sequ
 
 
 def first_rows_of_a_filter() -> Pairs:
-    """The slowest of the filters that many runs fulfil."""
+    """Measure the first rows of the slowest filter that many runs match."""
     with tenant(Tenant.runs) as (_, path):
         while True:
             yield max(cost_of(path, lambda fresh, query: fresh.count_first(query, FIRST_ROWS, 60), MANY_MATCH)), 150.0
 
 
 def all_rows_of_a_filter() -> Pairs:
-    """The slowest of the filters, beside one look at every run."""
+    """Measure the slowest of the filters, beside one scan of all runs."""
     look = "SELECT count(*) FROM run WHERE instr(workflow_key, 'no-such-text') OR instr(id_key, 'no-such-text')"
     with tenant(Tenant.runs) as (_, path), closing(sqlite3.connect(path)) as db:
         while True:
@@ -209,7 +209,7 @@ def all_rows_of_a_filter() -> Pairs:
 
 
 def memory() -> Pairs:
-    """After each filter in two orders, in a process of its own."""
+    """Measure the peak memory of a new process that counts each filter in two orders."""
     with tenant(Tenant.runs) as (_, many), tenant(1_000) as (_, few):
 
         def mebibytes(path: Path) -> float:

@@ -1,4 +1,4 @@
-"""How a program on a terminal is timed: bytes are exact, times are only compared within one run."""
+"""Measures a program on a terminal. Bytes are exact; times may be compared only within one run."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ HERE = Path(__file__).resolve().parents[2]
 STOCK = (sys.executable, "-m", "tests.bench.stock_app")
 RUNTUI = (sys.executable, "-m", "runtui")
 COMPILED = {"PYTHONPATH": str(HERE), "PYTHONDONTWRITEBYTECODE": None}
-"""Changes to the environment: what is imported may be kept compiled, as where people install it."""
+"""Changes to the environment: Python may keep compiled modules, as in an installed program."""
 
 BURST_SECONDS = 0.05
-"""Without a byte for so long, what a key drew by itself has come to its end: the panel follows after twice that."""
+"""If no byte comes for this time, a key has drawn everything but the panel, which follows after twice the time."""
 
 FOLLOWED_SECONDS = 0.6
-"""Without a byte for so long, the panel has followed too."""
+"""If no byte comes for this time, the panel is drawn too."""
 
 DELAY_SECONDS = 0.04
 BYTES_PER_SECOND = 256_000 / 8
-"""A slow line: each way, and from the program to the person."""
+"""A slow line: its delay each way, and its rate from the program to the person."""
 
 HELD_KEYS, HELD_SECONDS = 45, 1 / 30
-"""How often a key that is held comes, and after how long again."""
+"""The number of presses of a held key, and the time between two of them."""
 
 
 @dataclass(frozen=True)
 class KeyCost:
-    """What one key press cost: bytes until the screen was quiet, milliseconds until the last of them."""
+    """The cost of one key press: the bytes until the screen is quiet, and the milliseconds until the last byte."""
 
     bytes: int
     milliseconds: float
 
 
 class Stopwatch(PtyProbe):
-    """A terminal that notes when the last byte came."""
+    """A terminal that records the time of the last byte."""
 
     def __init__(
         self,
@@ -56,15 +56,15 @@ class Stopwatch(PtyProbe):
         self.last_byte = time.perf_counter()
         self.started = time.perf_counter()
         self.line_is_free = 0.0
-        """When the last byte is out of the slow line that the program may be on."""
+        """The time at which the slow line has delivered the last byte."""
         self._is_slow = False
-        """Whether the program is on it: what it asks is answered when the question and the answer have passed it."""
+        """The program is on the slow line: its questions are answered after the time that both ways take."""
         self._asked = 0
         self._answers: list[float] = []
         super().__init__(command, columns=columns, rows=rows, env={**COMPILED, **(env or {})}, timeout=timeout)
 
     def _draw(self, text: str) -> None:
-        """Note when it came: what the emulated screen then takes to draw it is not the program's time."""
+        """Record the time before drawing: the time of the emulated screen is not the program's time."""
         self.last_byte = time.perf_counter()
         self.line_is_free = max(self.line_is_free, self.last_byte) + len(text.encode()) / BYTES_PER_SECOND
         self._answers += [self.line_is_free + 2 * DELAY_SECONDS] * self._asked
@@ -92,29 +92,29 @@ class Stopwatch(PtyProbe):
 
     @property
     def cpu_milliseconds(self) -> float:
-        """What the program has used of the processors so far, all its threads together (Linux)."""
+        """The CPU time of the program so far, of all its threads (Linux)."""
         return time.clock_gettime(~self.process.pid << 3 | 2) * 1000
 
     @property
     def peak_mebibytes(self) -> float:
-        """The most memory that the program had so far (Linux)."""
+        """The peak memory of the program so far (Linux)."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) / 1024
 
     def milliseconds_until(self, pattern: str) -> float:
-        """From the start of the program until what puts the pattern on the screen has come."""
+        """Return the milliseconds from the start of the program until the pattern is on the screen."""
         self.wait_for(pattern)
         return (self.last_byte - self.started) * 1000
 
     def milliseconds_to(self, key: str, pattern: str) -> float:
-        """From the press of a key until what puts the pattern on the screen has come."""
+        """Return the milliseconds from the press of a key until the pattern is on the screen."""
         pressed = time.perf_counter()
         self.press(key)
         self.wait_for(pattern)
         return (self.last_byte - pressed) * 1000
 
     def cost_of(self, key: str) -> KeyCost:
-        """Press a key and wait until what it draws by itself is there, without the panel that follows."""
+        """Press a key and return its cost without the panel that follows."""
         self.wait_until_quiet(FOLLOWED_SECONDS)
         before, pressed = len(self.received), time.perf_counter()
         self.press(key)
@@ -123,9 +123,9 @@ class Stopwatch(PtyProbe):
         return KeyCost(len(self.received) - before, max(0.0, self.last_byte - pressed) * 1000)
 
     def lag_of_held(self, key: str, columns: int) -> float:
-        """Hold a key over the slow line: milliseconds from its last press until the first so many columns show it.
+        """Hold a key over the slow line. Return the milliseconds from its last press until the first columns show it.
 
-        Whatever the program writes is taken at once, as a server's buffers take it; the line behind them is reckoned.
+        The output of the program is read at once, as a server's buffers do; the delay of the line is calculated.
         """
         self.wait_until_quiet(FOLLOWED_SECONDS)
         self._is_slow = True
@@ -148,7 +148,7 @@ class Stopwatch(PtyProbe):
         return [line[:columns] for line in self.cells()]
 
     def cpu_of(self, key: str) -> float:
-        """Press a key and wait until all that follows from it is there: the CPU time, in milliseconds."""
+        """Press a key and return its CPU time in milliseconds, panel included."""
         self.wait_until_quiet(FOLLOWED_SECONDS)
         before, seen = self.cpu_milliseconds, len(self.received)
         self.press(key)
@@ -157,7 +157,7 @@ class Stopwatch(PtyProbe):
         return self.cpu_milliseconds - before
 
     def cost_with_panel(self, key: str) -> tuple[int, int]:
-        """Press a key and wait until the panel has followed: the bytes, and the least that the change could cost."""
+        """Press a key and return its bytes, panel included, and the bytes that the changed cells need."""
         self.wait_until_quiet(FOLLOWED_SECONDS)
         before, screen = len(self.received), self.cells()
         self.press(key)
@@ -165,14 +165,14 @@ class Stopwatch(PtyProbe):
         return len(self.received) - before, bytes_of_change(screen, self.cells())
 
     def median_cost(self, key: str, presses: int) -> KeyCost:
-        """The median of several presses of one key."""
+        """Return the median cost of several presses of one key."""
         costs = [self.cost_of(key) for _ in range(presses)]
         return KeyCost(int(median(c.bytes for c in costs)), median(c.milliseconds for c in costs))
 
 
 def bytes_of_change(before: list[list[Char]], after: list[list[Char]]) -> int:
-    """The bytes of the cells that differ between two screens: each with its place and its look, both said only where
-    they do not follow from the cell before."""
+    """Return the bytes of the cells that differ between two screens. Each counts with its place and its look, unless
+    these follow from the cell before."""
     size, pen, place = 0, "", (-1, -1)
     for y, (old, new) in enumerate(zip(before, after, strict=True)):
         for x, (was, cell) in enumerate(zip(old, new, strict=True)):
@@ -190,7 +190,7 @@ def bytes_of_change(before: list[list[Char]], after: list[list[Char]]) -> int:
 
 
 def _look(cell: Char) -> str:
-    """The SGR parameters of a cell, without those that come with every cell of the screen."""
+    """Return the SGR parameters of a cell, without those that all cells of the screen have."""
     marks = ("1" * cell.bold, "4" * cell.underscore, "7" * cell.reverse)
     return ";".join(filter(None, (*marks, _colour("38", cell.fg))))
 

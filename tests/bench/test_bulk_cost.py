@@ -1,6 +1,6 @@
-"""What 1,000 changes by one question cost: time beside the latency of their own requests, memory, a key meanwhile.
+"""The cost of a bulk change of 1,000 runs: time beside the latency of its requests, memory, a key in the meantime.
 
-The wire answers after a fixed time from memory, so that all other time is runtui's. Times are compared within one run.
+The wire answers from memory after a fixed time, so that all other time is runtui's. Times are compared within one run.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ MOST_OF_LATENCY = 1.5
 MOST_BYTES = 30 * 1024 * 1024
 MOST_OF_IDLE = 1.5
 MOST_LATE_OF_IDLE = 1.75
-"""For the latest keys: 1.5 is the goal, and others on the machine make the same steps longer."""
+"""The limit for the slowest keys: the goal is 1.5, and other programs on the machine make the same steps longer."""
 
 MOST_PIECE_MILLISECONDS = 5.0
 
 BLOCKS = 6
 BETWEEN_KEYS = (0.033, 0.066)
-"""Seconds: a key that is held down comes 30 times a second. Even pauses would meet what is drawn at even times."""
+"""Seconds between two keys; a held key comes 30 times a second. They vary, so as not to coincide with timers."""
 
 
 class LateWire(httpx.AsyncBaseTransport):
-    """One workflow and its runs, each answer after the same time. It takes next to none to write one."""
+    """One workflow and its runs; each answer comes after the same time and takes almost no CPU time to make."""
 
     def __init__(self) -> None:
         self._statuses = {f"run-{n}": str(a_run(n % 60)["processingStatus"]) for n in range(RUNS)}
@@ -59,7 +59,7 @@ class LateWire(httpx.AsyncBaseTransport):
             run_id: json.dumps({**a_run(n % 60), "id": run_id, "processingStatus": "|"}).split("|")
             for n, run_id in enumerate(self._statuses)
         }
-        """What stands in a run before its status and after it."""
+        """The JSON of a run before and after its status."""
         self.requests = self.most_at_once = self._at_once = 0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -94,7 +94,7 @@ class LateWire(httpx.AsyncBaseTransport):
 
 @asynccontextmanager
 async def session(folder: Path) -> AsyncIterator[tuple[Workspace, LateWire]]:
-    """A session that has listed the runs."""
+    """Yield a session that has listed the runs."""
     wire = LateWire()
     settings = Settings(root=ROOT, tenant="Contoso", refresh_seconds=0.0, state_folder=folder)
     workspace = Workspace(settings, folder / "runs.db", StaticToken(canary.TOKEN), wire=wire)
@@ -114,7 +114,7 @@ def drafts(workspace: Workspace, status: str) -> list[Draft]:
 
 
 async def change_all(workspace: Workspace, status: str) -> float:
-    """The seconds from the yes to the last recorded outcome."""
+    """Return the seconds from the confirmation to the last recorded outcome."""
     some, clock = drafts(workspace, status), asyncio.get_running_loop()
     began = clock.time()
     bulk = workspace.saves.submit_many(some)
@@ -138,7 +138,7 @@ async def test_many_changes_take_little_more_than_their_requests(tmp_path: Path)
 
 
 async def test_no_piece_of_many_changes_keeps_a_key_waiting_long(tmp_path: Path) -> None:
-    """CPU time on the event loop: how busy the machine is has no part in it, and the collector neither."""
+    """Measure CPU time on the event loop, which depends neither on the load of the machine nor on the collector."""
     async with session(tmp_path) as (workspace, _):
         await change_all(workspace, "canceled")
         pieces = list[tuple[float, str]]()
@@ -172,19 +172,19 @@ async def test_many_changes_take_little_memory(tmp_path: Path) -> None:
 
 
 def figures(keys: Sequence[tuple[float, float]]) -> list[list[float]]:
-    """Each of two measures of some keys, in its order."""
+    """Return each of the two measures of some keys, sorted."""
     return [sorted(key[measure] for key in keys) for measure in (0, 1)]
 
 
 def queued() -> float:
-    """Seconds that this thread has waited for a processor that others use (Linux, `Documentation/scheduler`)."""
+    """Return the seconds that this thread has waited for a busy processor (Linux, `Documentation/scheduler`)."""
     return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
 
 
 async def test_a_cursor_key_is_answered_at_once_while_many_changes_go_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A machine that others use takes longer over a key than work waits for one.
+    # On a busy machine a key takes longer than background work waits for it by default.
     monkeypatch.setattr(foreground, "MOST_SECONDS", 1.0)
     pauses = random.Random(len("bulk"))
     async with session(tmp_path) as (workspace, _):
@@ -195,7 +195,7 @@ async def test_a_cursor_key_is_answered_at_once_while_many_changes_go_out(
             table = screen.runs.table
 
             async def press(key: str) -> tuple[float, float]:
-                """Milliseconds from a key until the cursor is on another run: by the clock, and of CPU on the loop."""
+                """Return the milliseconds from a key until the cursor moves: wall time, and CPU time on the loop."""
                 await asyncio.sleep(pauses.uniform(*BETWEEN_KEYS))
                 before, began, worked = table.cursor_id, time.perf_counter() - queued(), time.thread_time()
                 app.post_message(events.Key(key, key))
@@ -204,7 +204,7 @@ async def test_a_cursor_key_is_answered_at_once_while_many_changes_go_out(
                 return (time.perf_counter() - queued() - began) * 1000, (time.thread_time() - worked) * 1000
 
             async def block() -> list[tuple[float, float]]:
-                """The same keys, from the same place in the list."""
+                """Press the same keys from the same place in the list; return their measures."""
                 table.move_to(RUNS // 2)
                 return [await press(key) for key in "jjjjkjjkkj" * 2]
 

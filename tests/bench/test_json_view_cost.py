@@ -1,4 +1,4 @@
-"""What a large body costs in the side panel, beside a TextArea with the same text in the same process."""
+"""The cost of a large body in the side panel, beside a TextArea with the same text in the same process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BODY = json.dumps(
 
 
 class Both(App[None]):
-    """The view and its stock counterpart."""
+    """The view, and Textual's TextArea as its reference."""
 
     CSS = "JsonView, TextArea { height: 12; }"
 
@@ -63,7 +63,7 @@ class Searched(App[None]):
 
 
 async def test_a_search_in_300_000_lines() -> None:
-    """Beside it: a plain scan of the same text in one go, which is what a key would wait for otherwise."""
+    """Compare the search with one scan of the whole text, for which a key would otherwise have to wait."""
     body = json.dumps({"value": [{"id": f"6513_{n}", "status": "completedWithErrors", "n": n} for n in range(60_000)]})
     app = Searched()
     async with app.run_test(size=(100, 24)) as pilot:

@@ -1,4 +1,4 @@
-"""What the overview and the strip cost at 100,000 runs, beside 1,000 and beside one walk over the same index."""
+"""The cost of the overview and the strip at 100,000 runs, beside 1,000 runs and beside one scan of the same index."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ pytestmark = pytest.mark.bench
 
 PAIRS = 10
 MOST_TIMES_SLOWER = 1.5
-"""Opening the overview of 100,000 runs, beside that of 1,000."""
+"""The greatest ratio of opening the overview of 100,000 runs to opening that of 1,000 runs."""
 
 WALK = (
     "SELECT count(*), total(severity IN (5, 6, 7, 8)), total(severity = 0), total(max(failed_users, 0))"
     " FROM run INDEXED BY run_by_workflow_id"
 )
-"""One walk over the index of the histories, with as much to count."""
+"""One scan of the index of the histories, with the same counts."""
 
 MOST_WALKS = 2.0
-"""All histories, beside that walk."""
+"""The greatest ratio of reading all histories to that scan."""
 
 MOST_OF_A_WALK = 0.5
-"""The days of the strip, beside that walk."""
+"""The greatest ratio of reading the days of the strip to that scan."""
 
 MOST_BYTES_OF_A_DAY = 600
-"""Going from one day to the next: two cells, and the title."""
+"""The bytes of going from one day to the next, which changes two cells and the title."""
 
 IDLE_SECONDS = 5.0
 
 
 def least_milliseconds(*works: Callable[[], object]) -> list[float]:
-    """The least of each, taken in turns so that what disturbs one disturbs all."""
+    """Return the least time of each, measured in turns so that the load of the machine changes all alike."""
     times: list[list[float]] = [[] for _ in works]
     for _ in range(15):
         for work, taken in zip(works, times, strict=True):
@@ -50,7 +50,7 @@ def least_milliseconds(*works: Callable[[], object]) -> list[float]:
 
 
 def fill(store: Store, now: int) -> None:
-    """100,000 runs of 12 workflows over two weeks, one of ten with a problem."""
+    """Put 100,000 runs of 12 workflows over two weeks into a store, one in ten with a problem."""
     span, statuses = 14 * 86_400 * TICKS_PER_SECOND, ["completed"] * 18 + ["failed", "completedWithErrors"]
     for workflow in range(12):
         key = f"w{workflow}"

@@ -1,6 +1,6 @@
-"""What results cost: grouping 100,000 failures, a listing beside them, the memory of reading them.
+"""The cost of results: grouping 100,000 failures, a listing with them in the store, the memory of reading them.
 
-Times are compared with a reference of the same run, bytes with a smaller tenant.
+Times are compared with a reference in the same run, bytes with a smaller tenant.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PEOPLE = 20_000
 REASONS = 40
 
 MOST_OF_FLOOR = 15
-"""A grouping takes so many times as long as counting the index entries that it reads, with as little as SQLite does."""
+"""The greatest ratio of a grouping to a plain count in SQLite of the index entries that it reads."""
 
 MOST_SECONDS = 0.3
 MOST_OF_LISTING = 1.3
@@ -80,7 +80,7 @@ def now() -> int:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory, now: int) -> Iterator[Store]:
-    """100,000 failures in 5,000 runs."""
+    """Return a store with 100,000 failures in 5,000 runs."""
     store = Store(tmp_path_factory.mktemp("bench") / "state" / "runs.db")
     put_runs(store, RUNS, now)
     chance = random.Random(7)
@@ -94,7 +94,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, now: int) -> Iterator[Store]
 
 
 def seconds(work: Callable[[], object], times: int = 7) -> float:
-    """The quickest of several times: what others do on this machine only ever adds to it."""
+    """Return the shortest of several times, because the load of the machine can only add to a time."""
     taken = []
     for _ in range(times):
         began = time.perf_counter()
@@ -142,7 +142,7 @@ def test_a_window_of_the_list_takes_as_long_while_causes_are_grouped(store: Stor
 
 def test_a_filter_by_results_takes_no_longer_than_the_grouping(store: Store) -> None:
     def count(text: str) -> float:
-        # Another filter each time: what one found is remembered.
+        # Another filter each time, because the store keeps the rows that a filter has found.
         numbers = iter(range(100))
         return seconds(lambda: store.count(RunQuery(parse_filter(f"{text} !id:nothing{next(numbers)}", now_ticks()))))
 

@@ -1,4 +1,4 @@
-"""A slow sign-in service and the screen: what the event loop feels of it, and how long leaving takes."""
+"""The effect of a slow sign-in service on the event loop, and the time to quit."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MOST_QUIT_SECONDS = 0.5
 
 
 class Lag:
-    """Measures how late the event loop is."""
+    """Measures the delay of the event loop."""
 
     def __init__(self) -> None:
         self.worst = 0.0

@@ -1,4 +1,4 @@
-"""A sandbox in this process, with a clock that stands still until a test moves it."""
+"""A sandbox in this process, with a clock that moves only when a test moves it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NEWER_MEMBERS = {"Prefer": "include-unknown-enum-members"}
 
 
 class Clock:
-    """Stands at 2026-11-20T10:00:00Z."""
+    """A clock that starts at 2026-11-20T10:00:00Z and moves only by `advance`."""
 
     def __init__(self) -> None:
         self.ticks = parse_ticks("2026-11-20T10:00:00Z")
@@ -32,7 +32,7 @@ class Clock:
 
 
 class Sandbox:
-    """The app, its clock, and a client that has signed in."""
+    """The app, its clock, and an HTTP client with a token."""
 
     def __init__(self, app: Starlette, clock: Clock, client: httpx.AsyncClient) -> None:
         self.app = app
@@ -40,19 +40,19 @@ class Sandbox:
         self.client = client
 
     async def get(self, url: str, *, headers: dict[str, str] | None = None, **params: str) -> Any:
-        """The JSON of a GET that must succeed; `filter="…"` stands for `$filter=…`."""
+        """Return the JSON of a GET, which must succeed; `filter="…"` sends `$filter=…`."""
         query = {f"${name}": value for name, value in params.items()} or None
         answer = await self.client.get(url, params=query, headers=headers or NEWER_MEMBERS)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     async def workflow(self, name: str) -> str:
-        """The path of the workflow with that displayName."""
+        """Return the path of the workflow with that displayName."""
         (found,) = (await self.get(WORKFLOWS, filter=f"displayName eq '{name}'"))["value"]
         return f"{WORKFLOWS}/{found['id']}"
 
     async def pages(self, url: str, *, headers: dict[str, str] | None = None, **params: str) -> list[list[Any]]:
-        """Every page of a collection, by its nextLinks."""
+        """Return every page of a collection, following its nextLinks."""
         page = await self.get(url, headers=headers, **params)
         pages = [page["value"]]
         while link := page.get("@odata.nextLink"):
@@ -61,7 +61,7 @@ class Sandbox:
         return pages
 
     async def runs(self, **params: str) -> list[dict[str, Any]]:
-        """Every run of every workflow."""
+        """Return every run of every workflow."""
         workflows = (await self.get(WORKFLOWS))["value"]
         paths = [f"{WORKFLOWS}/{item['id']}/runs" for item in workflows]
         return [run for path in paths for page in await self.pages(path, headers=None, **params) for run in page]
@@ -74,7 +74,7 @@ def clock() -> Clock:
 
 @pytest.fixture(scope="session")
 def seeded() -> Iterator[Database]:
-    """The tenant as the clock finds it, to be copied: to plan and seed it takes a sixth of a test."""
+    """A seeded tenant for tests to copy, because planning and seeding one takes a sixth of a test's time."""
     database: Database = create_app(clock=Clock()).state.database
     yield database
     database.close()

@@ -1,4 +1,4 @@
-"""What Entra knows beyond the sandbox's authority: programs with credentials, and the errors that tests provoke.
+"""The parts of Entra that the sandbox's authority lacks: programs with credentials, and the errors that tests provoke.
 
 Rules: "Microsoft identity platform application authentication certificate credentials" and "Workload identity
 federation"; signatures are RS256 or PS256.
@@ -106,7 +106,7 @@ ALL_AADSTS: Final = AADSTS | {
         "invalid_client", "The provided client secret keys for app '{client_id}' are expired.", status=401
     ),
 }
-"""The errors of the sandbox's authority, and more of Entra's, by number."""
+"""The errors of the sandbox's authority, and other errors of Entra, by number."""
 
 
 def aadsts(number: int, *, claims: str = "", **facts: object) -> OAuthError:
@@ -139,10 +139,10 @@ class ConfidentialApplication(Application):
 _ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ALGORITHMS: Final = ["RS256", "PS256"]
 _SKEW_SECONDS: Final = 300
-"""How far clocks may differ."""
+"""The greatest difference between two clocks."""
 
 _FURTHEST_SECONDS: Final = 2**53
-"""Beyond it, JSON's numbers are not whole seconds."""
+"""Above this, not every whole number is a JSON number."""
 
 
 def authenticate(
@@ -176,7 +176,7 @@ def authenticate(
 
 @dataclass(frozen=True, slots=True)
 class _Assertion:
-    """A JSON Web Token that somebody else issued."""
+    """A JSON Web Token of another issuer."""
 
     text: str
     header: Mapping[str, Any]
@@ -237,7 +237,7 @@ def _check_lifetime(claims: Mapping[str, Any], now: int) -> None:
 
 
 def _numeric_date(value: object) -> int:
-    """Seconds since 1970, which may have a fraction (RFC 7519), as whole seconds.
+    """Return a claim of seconds since 1970, which may have a fraction (RFC 7519), as whole seconds.
 
     Raises:
         OAuthError: it is no such number.
@@ -248,7 +248,7 @@ def _numeric_date(value: object) -> int:
 
 
 def _date_time(seconds: int) -> str:
-    """Seconds since 1970 as a date-time; as a number where they are off the calendar."""
+    """Return seconds since 1970 as a date-time, or as a number if no calendar has them."""
     try:
         return format_ticks(UNIX_EPOCH_TICKS + seconds * TICKS_PER_SECOND)
     except OverflowError:
@@ -256,9 +256,9 @@ def _date_time(seconds: int) -> str:
 
 
 def _names(header: Mapping[str, Any], pem: bytes) -> bool:
-    """Whether a token's header names that certificate by one of its thumbprints."""
+    """Return whether the header of a token names that certificate by one of its thumbprints."""
     certificate = load_pem_x509_certificate(pem)
-    # An identifier that the header's name prescribes, not a protection.
+    # The name of the header prescribes SHA-1: it identifies, it does not protect.
     thumbprints = {"x5t#S256": certificate.fingerprint(SHA256()), "x5t": certificate.fingerprint(SHA1())}
     # Some clients leave the padding in.
     return any(
@@ -269,7 +269,7 @@ def _names(header: Mapping[str, Any], pem: bytes) -> bool:
 def _federated(
     credentials: Collection[FederatedCredential], issuer: str, subject: str, audience: str
 ) -> FederatedCredential:
-    """The credential that fits an assertion; OAuthError says which of its claims fits none."""
+    """Return the credential that matches an assertion; OAuthError says which of its claims matches none."""
     fitting = list(credentials)
     for number, name, value in (
         (700211, "issuer", issuer),

@@ -1,6 +1,6 @@
-"""The sandbox's authority with everything that a test wants to make it do, and MSAL's way to it without a socket.
+"""The sandbox's authority as a test directs it, and an HTTP client for MSAL that reaches it without a socket.
 
-Invariant: it behaves as the real one until a test says otherwise. Safe to use from several threads. Its log holds no
+Invariant: it behaves as the sandbox's authority until a test says otherwise. It is thread-safe. Its log contains no
 token, secret or code.
 """
 
@@ -29,7 +29,7 @@ Parameters = Mapping[str, object] | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One request, as the log keeps it."""
+    """A request in the log."""
 
     endpoint: str
     status: int
@@ -41,7 +41,7 @@ class Call:
 
 @dataclass(slots=True)
 class Planned:
-    """What the next requests to an endpoint meet instead of an answer."""
+    """A planned error or response for the next requests to an endpoint."""
 
     endpoint: str
     what: OAuthError | Response
@@ -55,7 +55,7 @@ class ScriptedAuthority(Authority):
         super().__init__(*arguments, **options)
         self.calls: list[Call] = []
         self.delays: dict[str, float] = {}
-        """Seconds that the answers of an endpoint take; whoever carries them waits."""
+        """The seconds that answers of an endpoint take; the HTTP client waits for that time."""
         self._planned: list[Planned] = []
         self._lock = threading.RLock()
 
@@ -84,7 +84,7 @@ class ScriptedAuthority(Authority):
         return planned.what
 
     def token(self, form: Mapping[str, str]) -> dict[str, Any]:
-        """The same, for programs with credentials too."""
+        """Return the response of the token endpoint, also for programs with credentials."""
         application = self.directory.application(form.get("client_id", ""))
         if not isinstance(application, ConfidentialApplication):
             return super().token(form)
@@ -103,17 +103,17 @@ class ScriptedAuthority(Authority):
             return super().verify(access_token, write=write, action=action)
 
     def url(self, tenant: str = "") -> str:
-        """What a client is given as its authority; without a tenant, this directory's own."""
+        """Return the authority URL for a client; by default with the tenant of this directory."""
         return f"{self.base}/{tenant or self.directory.tenant_id}"
 
     def auto_approve(self, user: User | None = DEMO_ADMIN, *, polls: int) -> None:
-        """Approve every device code (None: decline it) at that poll."""
+        """Approve every device code at that poll, as `user`; None declines it."""
         with self._lock:
             self.devices.autopilot = Autopilot(user, polls)
 
     @property
     def pending(self) -> list[str]:
-        """The user codes that wait for a person, oldest first."""
+        """The user codes that nobody has decided about, oldest first."""
         with self._lock:
             return [code.user_code for code in self.devices.pending]
 
@@ -126,12 +126,12 @@ class ScriptedAuthority(Authority):
             self.devices.waiting(user_code).decide(None)
 
     def expire(self, user_code: str) -> None:
-        """Let a code run out at once."""
+        """Let a code expire at once."""
         with self._lock:
             self.devices.waiting(user_code).expires = 0
 
     def browse(self, auth_url: str, user: User | None = DEMO_ADMIN) -> AuthorizationResponse:
-        """What a browser does with the address of a sign-in: open it, approve (None: decline), and land."""
+        """Open the address of a sign-in as a browser does, and approve it as `user` (None: decline it)."""
         query = dict(parse_qsl(urlsplit(auth_url).query))
         with self._lock:
             key, _ = self.browsers.begin(query)
@@ -150,13 +150,13 @@ class ScriptedAuthority(Authority):
             return super().revoke(principal)
 
     def next_error(self, error: OAuthError | int, *, endpoint: str = TOKEN, times: int = 1, claims: str = "") -> None:
-        """Refuse the next requests to an endpoint, with an error or with that AADSTS number."""
+        """Refuse the next requests to an endpoint with an error, or with an AADSTS number."""
         what = aadsts(error, claims=claims, resource=self.directory.resource) if isinstance(error, int) else error
         with self._lock:
             self._planned.append(Planned(endpoint, what, times))
 
     def next_answer(self, answer: Response, *, endpoint: str = TOKEN, times: int = 1) -> None:
-        """Answer the next requests to an endpoint with anything at all, such as `unavailable()` or `web_page()`."""
+        """Answer the next requests to an endpoint with any response, such as `unavailable()` or `web_page()`."""
         with self._lock:
             self._planned.append(Planned(endpoint, answer, times))
 
@@ -167,14 +167,14 @@ def unavailable(retry_after: int | None = None, status: int = 503) -> Response:
 
 
 def web_page(status: int = 200) -> Response:
-    """What a proxy or a hotel's network says in the place of the service."""
+    """Return the response of a proxy, or of the network of a hotel, instead of the service's."""
     page = b"<html><title>Sign in to the network</title></html>"
     return Response(page, status, {"Content-Type": "text/html"})
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryResponse:
-    """An answer with the four things that sign-in libraries look at."""
+    """A response with the attributes and the method that sign-in libraries use."""
 
     status_code: int
     headers: Mapping[str, str]
@@ -186,7 +186,7 @@ class MemoryResponse:
 
 
 class MemoryHttp:
-    """What MSAL takes as its `http_client`; `pause` waits some seconds, for answers that take their time."""
+    """An `http_client` for MSAL. `pause` waits the seconds of a slow answer."""
 
     def __init__(self, authority: ScriptedAuthority, pause: Callable[[float], None] = time.sleep) -> None:
         self._authority = authority
@@ -225,7 +225,7 @@ class MemoryHttp:
 
 
 def _texts(parameters: Parameters) -> dict[str, str]:
-    """Parameters as a form would carry them: None is left out, bytes are text."""
+    """Return parameters as in a form: None is left out, bytes become text."""
     return {
         name: value.decode() if isinstance(value, bytes) else str(value)
         for name, value in (parameters or {}).items()

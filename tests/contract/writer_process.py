@@ -1,8 +1,8 @@
-"""Processes that write, for tests that look at one journal from several processes, or end one of them.
+"""Processes that write, for tests that use one journal from several processes, or kill one of them.
 
-`python -m tests.contract.writer_process` reads one order a line, as JSON, and carries each out in a process of its own
-that it forks, so that a test pays for one start of the interpreter. It says a line when such a process is there and one
-when it is gone; the process itself says what it would tell its user. `Writers` is the test's side of it.
+`python -m tests.contract.writer_process` reads one order on each line, as JSON, and forks a process to carry it out, so
+that a test needs one start of the interpreter. It prints a line when such a process has started and one when it has
+ended; the process prints what it would report to its user. `Writers` is the side of the test.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ T = TypeVar("T")
 
 ROOT: Final = Path(__file__).parents[2]
 FIELD: Final = "failedTasksCount"
-"""The property that carries the value by which a write is recognised."""
+"""The property whose value identifies a write."""
 
 
 class Written:
-    """A process that carries one order out, as the test sees it."""
+    """The test's view of a process that carries out one order."""
 
     def __init__(self, number: int = 0) -> None:
         loop = asyncio.get_running_loop()
@@ -59,24 +59,24 @@ class Written:
         self.reached = {step.name: asyncio.Event() for step in Step}
         """The steps of a save that it announced."""
         self.said: dict[str, Any] = {}
-        """What it told its user, as far as it came to that."""
+        """What it has reported to its user so far."""
         self.code: int | None = None
         """Its exit code once it is gone, negative for a signal."""
 
     async def send(self, number: signal.Signals) -> None:
-        """Send it a signal, if it is still there."""
+        """Send it a signal, unless it has ended."""
         pid = await self.pid
         if not self.gone.done():
             with suppress(ProcessLookupError):  # it ended by itself just now
                 os.kill(pid, number)
 
     async def kill(self) -> None:
-        """End it as `kill -9` does; returns when it is gone."""
+        """Kill it as `kill -9` does, and wait for its end."""
         await self.send(signal.SIGKILL)
         await asyncio.shield(self.gone)
 
     async def interrupt(self) -> None:
-        """End it as ctrl+c does; returns when it is gone."""
+        """Interrupt it as ctrl+c does, and wait for its end."""
         await self.send(signal.SIGINT)
         await asyncio.shield(self.gone)
 
@@ -90,8 +90,8 @@ class Writers:
         self._all: list[Written] = []
 
     def start(self, **order: Any) -> Written:
-        """A new process that carries an order out: the arguments of `save`, `record`, `run_update` or `run_command`
-        beside the folder."""
+        """Start a process for an order: the arguments of `save`, `record`, `run_update` or `run_command`, without the
+        folder."""
         assert self._process.stdin is not None
         self._all.append(Written(len(self._all)))
         line = {"writer": self._all[-1].number, "folder": str(self._folder), **order}
@@ -99,13 +99,13 @@ class Writers:
         return self._all[-1]
 
     async def kill_all(self) -> None:
-        """End those that are still at work."""
+        """Kill the processes that still run."""
         for writer in self._all:
             if writer.pid.done():
                 await writer.kill()
 
     async def listen(self) -> None:
-        """Take in what the processes say, until there are no more."""
+        """Read the output of the processes until all have ended."""
         assert self._process.stdout is not None
         async for line in self._process.stdout:
             facts = json.loads(line)
@@ -123,7 +123,7 @@ class Writers:
 
 @asynccontextmanager
 async def writers(folder: Path) -> AsyncIterator[Writers]:
-    """Writers on a state folder; all are gone at the end."""
+    """Yield writers on a state folder; all have ended at the end."""
     command = (sys.executable, "-m", "tests.contract.writer_process")
     with forking():
         process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdin=PIPE, stdout=PIPE)
@@ -144,15 +144,15 @@ async def writers(folder: Path) -> AsyncIterator[Writers]:
 
 
 def main() -> None:
-    """Fork one process for each line of standard input, and wait for all of them at its end."""
-    # An order in work is waited for in a child of its own, so that several are at work at once.
+    """Fork one process for each line of standard input; at the end of the input, wait for all of them."""
+    # A child process waits for each order, so that several run at the same time.
     waiting = [_attended(json.loads(line)) for line in sys.stdin]
     for pid in waiting:
         os.waitpid(pid, 0)
 
 
 def _attended(order: dict[str, Any]) -> int:
-    """Start the process of an order, and one that says when it is there and when it is gone; the pid of the latter."""
+    """Start the process of an order, and another that reports its start and its end. Return the pid of the latter."""
     if attendant := os.fork():
         return attendant
     pid = os.fork()
@@ -169,7 +169,7 @@ def _attended(order: dict[str, Any]) -> int:
 
 
 def _carry_out(order: dict[str, Any]) -> int:
-    """Carry an order out in this process; its exit code."""
+    """Carry out an order in this process; return the exit code."""
     writer, folder = order.pop("writer"), Path(order.pop("folder"))
     if "arguments" in order:
         return run_command(folder, writer, **order)
@@ -183,7 +183,7 @@ def _carry_out(order: dict[str, Any]) -> int:
 
 
 def record(folder: Path, *, root: str, name: str, count: int) -> dict[str, Any]:
-    """Open and settle so many entries of one run; their numbers."""
+    """Open and settle `count` entries of one run; return their numbers."""
     journal = Journal(folder / JOURNAL_FILE)
     numbers = []
     for index in range(count):
@@ -196,7 +196,7 @@ def record(folder: Path, *, root: str, name: str, count: int) -> dict[str, Any]:
 
 
 def patiently(use: Callable[[], T]) -> T:
-    """Use the journal; again where the others had it for as long as anybody waits for it: nothing was recorded then."""
+    """Use the journal. Try again if others had it locked for too long: then nothing was recorded."""
     while True:
         try:
             return use()
@@ -208,11 +208,11 @@ def patiently(use: Callable[[], T]) -> T:
 async def save(
     folder: Path, writer: int, *, root: str, workflow_id: str, run_id: str, value: int, dies_at: str | None = None
 ) -> dict[str, Any]:
-    """Write one value to one run, as a session does; what the user is told.
+    """Write one value to one run, as a session does, and print what the user is told.
 
     Args:
         folder: The state folder.
-        writer: Whose steps are said as they come.
+        writer: The number of the process, which its lines contain.
         root: The Graph root.
         workflow_id: Whose run it is.
         run_id: Which run.
@@ -248,7 +248,8 @@ async def save(
 def run_update(
     folder: Path, writer: int, *, root: str, workflow_id: str, run_id: str, value: int, dies_at: str | None = None
 ) -> int:
-    """Run `runtui update` as a shell does; its exit code. The arguments are those of `save`, and `dies_at` a ctrl+c."""
+    """Run `runtui update` as a shell does; return its exit code. The arguments are those of `save`; `dies_at` sends
+    ctrl+c."""
     steps = {f"{step.value}…": step.name for step in Step}
 
     def follow(*lines: str) -> None:
@@ -271,19 +272,19 @@ def run_update(
 
 
 def run_command(folder: Path, writer: int, *, arguments: list[str]) -> int:
-    """Run `runtui` as a shell does, with its standard output in the file of `told_by`; its exit code."""
+    """Run `runtui` as a shell does, with its standard output in the file of `told_by`; return its exit code."""
     os.environ |= {"RUNTUI_STATE": str(folder), "RUNTUI_TOKEN": canary.TOKEN, "RUNTUI_CONFIG": str(folder / "none")}
     with told_by(folder, writer).open("w", 1) as printed, redirect_stdout(printed), redirect_stderr(io.StringIO()):
         return cli.main(arguments)
 
 
 def told_by(folder: Path, writer: int) -> Path:
-    """Where a command of `run_command` tells what became of it, a line at a time."""
+    """Return the file with the output of a command of `run_command`."""
     return folder / f"told-{writer}.jsonl"
 
 
 def _say(**facts: Any) -> None:
-    """One line on standard output, whole: it is short enough for a pipe to take it at once."""
+    """Print one line on standard output; it is short enough for a pipe to accept it as a whole."""
     os.write(1, json.dumps(facts).encode() + b"\n")
 
 

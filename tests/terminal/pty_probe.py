@@ -1,7 +1,7 @@
-"""Runs a full-screen program on a terminal of our own and sees what a person would see.
+"""Runs a full-screen program on a terminal of its own and returns what a person would see.
 
-The program gets a pseudo-terminal as its controlling one and an emulated screen (pyte) that answers the questions a
-real terminal answers. Nothing here sleeps: every wait is for a state, and says what was on the screen when it failed.
+The program gets a pseudo-terminal as its controlling terminal, and an emulated screen (pyte) that answers the questions
+that a real terminal answers. Nothing sleeps: every wait is for a state, and its error has the text of the screen.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ KEYS: Final[Mapping[str, str]] = {
     "↑": "\x1b[A", "↓": "\x1b[B", "→": "\x1b[C", "←": "\x1b[D", "page up": "\x1b[5~", "page down": "\x1b[6~",
     "F8": "\x1b[19~", "shift+F8": "\x1b[19;2~", "ctrl+F5": "\x1b[15;5~",
 }  # fmt: skip
-"""What a terminal sends for a key, beside `ctrl+x` and single characters."""
+"""The characters that a terminal sends for a key; `ctrl+x` and single characters need no entry."""
 
 _QUESTION: Final = re.compile(rb"\x1b\[(?:\?(?P<mode>\d+)\$p|(?P<attributes>0?c)|(?P<status>[56])n|(?P<kitty>\?u))")
 # pyte would print the last letter of private prefixes < = > and of questions, and takes OSC 22 for a title.
@@ -50,7 +50,7 @@ _AS_SESSION: Final = (
     "os.execvp(sys.argv[1], sys.argv[1:])"
 )
 _TAKE_TERMINAL: Final = ("setsid", "--ctty") if which("setsid") else (sys.executable, "-I", "-S", "-c", _AS_SESSION)
-"""Runs a command as a session of its own on the terminal; util-linux does so within a millisecond."""
+"""Runs a command in a new session with the terminal; `setsid` of util-linux does so within a millisecond."""
 _SYNCHRONIZED_OUTPUT: Final = "2026"
 
 
@@ -88,7 +88,7 @@ class PtyProbe:
         self._stream = pyte.Stream(self._screen)
         self._terminal, program_side = pty.openpty()
         self.resize(columns, rows)
-        # What one program keeps for its next start is nothing to the next test.
+        # A state folder of its own, so that no test depends on the files of another.
         self._state = TemporaryDirectory(prefix="runtui-state-", ignore_cleanup_errors=True)
         wanted: dict[str, str | None] = {
             "RUNTUI_STATE": self._state.name,
@@ -114,7 +114,7 @@ class PtyProbe:
         self._state.cleanup()
         assert not canary.holds_canary(bytes(self.received) + self.text.encode())
 
-    # What a person does
+    # What a person does.
 
     def press(self, *keys: str) -> None:
         """Press keys by name (`down`, `ctrl+s`, `f1`) or by character, one after the other."""
@@ -132,7 +132,7 @@ class PtyProbe:
         self._write(f"\x1b[200~{text}\x1b[201~")
 
     def send(self, data: bytes) -> None:
-        """Send bytes that no key stands for; what the program writes meanwhile is read.
+        """Send bytes that are no key, and read the output of the program meanwhile.
 
         Raises:
             AssertionError: the program did not take them within the timeout.
@@ -148,7 +148,7 @@ class PtyProbe:
                 self._pump(0)
 
     def send_what_fits(self, data: bytes) -> int:
-        """Send bytes until the program has taken none for half a second. Returns how many it, or the terminal, took."""
+        """Send bytes until none was accepted for half a second. Return how many program or terminal accepted."""
         taken, full_since = 0, time.monotonic()
         while taken < len(data) and time.monotonic() < full_since + 0.5:
             select.select([], [self._terminal], [], 0.05)
@@ -157,7 +157,7 @@ class PtyProbe:
         return taken
 
     def drag(self, start: tuple[int, int], end: tuple[int, int]) -> None:
-        """Select with the mouse, from one cell to another; each is (column, row), counted from 1."""
+        """Select with the mouse from one cell to another; a cell is (column, row), counted from 1."""
         for what, (column, row), letter in ((0, start, "M"), (32, end, "M"), (0, end, "m")):
             self._write(f"\x1b[<{what};{column};{row}{letter}")
 
@@ -172,13 +172,13 @@ class PtyProbe:
             self._closed = True
             os.close(self._terminal)
 
-    # What a person sees
+    # What a person sees.
 
     @property
     def lines(self) -> list[str]:
-        """The screen, line by line, without trailing spaces.
+        """The lines of the screen without trailing spaces.
 
-        Half a wide letter counts for nothing: what has been read may end where the other half is drawn over.
+        Half a wide character counts as empty, because the program may just be drawing over its other half.
         """
         return ["".join(cell.data for cell in row).rstrip() for row in self.cells()]
 
@@ -188,7 +188,7 @@ class PtyProbe:
         return "\n".join(self.lines)
 
     def cells(self) -> list[list[Char]]:
-        """The screen, cell by cell, as it is now."""
+        """Return the cells of the screen as it is now, by line."""
         screen = self._screen
         return [[screen.buffer[y][x] for x in range(screen.columns)] for y in range(screen.lines)]
 
@@ -234,7 +234,7 @@ class PtyProbe:
             assert time.monotonic() < end, f"never quiet; the screen:\n{self.text}"
 
     def wait_for_stop(self) -> None:
-        """Wait until a signal has stopped the program, which writes what is on its way first: it is read meanwhile."""
+        """Wait until a signal has stopped the program, and read its last output meanwhile."""
         end = time.monotonic() + self.timeout
         while os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOHANG) is None:
             assert time.monotonic() < end, f"it does not stop; the screen:\n{self.text}"
@@ -250,7 +250,7 @@ class PtyProbe:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"the program did not end; the screen:\n{self.text}") from None
 
-    # What it costs
+    # What it costs.
 
     def bytes_for(self, *keys: str, quiet: float = 0.2) -> int:
         """Press keys. Returns the bytes that the program wrote until it was quiet."""
@@ -267,13 +267,13 @@ class PtyProbe:
             self._pump(remaining)
         return len(self.received) - before
 
-    # The wire between the two
+    # The wire between the two.
 
     def _write(self, text: str) -> None:
         os.write(self._terminal, text.encode())
 
     def _write_some(self, data: bytes) -> int:
-        """Write as much of `data` as the terminal has room for. Returns how many bytes."""
+        """Write as much of `data` as the terminal accepts. Return the number of bytes."""
         os.set_blocking(self._terminal, False)
         try:
             return os.write(self._terminal, data[:1024])
@@ -283,7 +283,7 @@ class PtyProbe:
             os.set_blocking(self._terminal, True)
 
     def _pump(self, seconds: float) -> bool:
-        """Take in what the program writes within `seconds`. Returns whether there was anything."""
+        """Read the output of the program for up to `seconds`. Return whether there was any."""
         if self._closed or not select.select([self._terminal], [], [], seconds)[0]:
             return False
         try:
@@ -305,7 +305,7 @@ class PtyProbe:
         self._stream.feed(_UNKNOWN_TO_PYTE.sub("", text[: len(text) - len(self._held)]))
 
     def _answer(self) -> None:
-        """Answer what the program asked: it supports synchronised output and is a VT220 with colours."""
+        """Answer the questions of the program as a VT220 with colours and synchronised output."""
         for question in _QUESTION.finditer(self.received, self._answered):
             self._answered = question.end()
             if mode := question["mode"]:

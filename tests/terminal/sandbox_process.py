@@ -1,4 +1,4 @@
-"""A sandbox in a process of its own, for programs in other processes to talk to."""
+"""A sandbox in a process of its own, for programs in other processes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class SandboxProcess:
         self.root = str(self._says()["root"])
 
     def behave(self, scenario: str) -> None:
-        """Go on with another scenario."""
+        """Switch to another scenario."""
         assert self.process.stdin is not None
         self.process.stdin.write(f"{scenario}\n")
         self.process.stdin.flush()
@@ -38,7 +38,7 @@ class SandboxProcess:
 def sandbox_process(
     scenario: str = "none", env: Mapping[str, str] | None = None, runs: int = 30, *, is_forked: bool = False
 ) -> Iterator[SandboxProcess]:
-    """Start a sandbox, and end it; forked where nobody measures it or asks for its command line."""
+    """Start a sandbox and stop it at the end. Without `is_forked` it is a new process, for measurements."""
     command = [sys.executable, "-m", "runtui", "sandbox", "--runs", str(runs), "--scenario", scenario]
     start: type[subprocess.Popen[str]] = Forked if is_forked else subprocess.Popen
     with start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=CHECKOUT, env=env, text=True) as process:

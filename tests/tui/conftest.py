@@ -49,32 +49,32 @@ T = TypeVar("T", bound=Widget)
 ROOT = "http://127.0.0.1:1/beta"
 
 _parsed: dict[frozenset[tuple[str, str]], LRUCache[Any, Any]] = {}
-"""What the style sheets come to, by the variables of a theme: every app parses the same ones."""
+"""The parsed style sheets, by the variables of a theme: every app has the same ones."""
 
 
 class OnceParsed(Stylesheet):
-    """A style sheet that was parsed in an earlier test."""
+    """A style sheet that shares the parsed rules of earlier tests."""
 
     def __init__(self, *, variables: dict[str, str]) -> None:
         super().__init__()
         self.set_variables(variables)
 
     def set_variables(self, variables: dict[str, str]) -> None:
-        self._parse_cache = LRUCache(1)  # to be cleared in place of the one that others use
+        self._parse_cache = LRUCache(1)  # Textual clears this one instead of the shared one
         super().set_variables(variables)
         self._parse_cache = _parsed.setdefault(frozenset(variables.items()), LRUCache(4_096))
 
 
 draw_frame = Compositor.render_update
-"""As Textual draws what has changed."""
+"""Textual's own method, which draws what has changed."""
 
 
 def leave_for_later(
     self: Compositor, full: bool = False, screen_stack: list[Screen[Any]] | None = None, simplify: bool = False
 ) -> Any:
-    """Draw a whole picture, or else nothing: a test looks at far fewer frames than its keys lead to.
+    """Draw only full frames: a test looks at far fewer frames than its keys cause.
 
-    What a test sees (`text`) is drawn for it, and so is what stands at its end.
+    `Session.text` draws the screen when a test looks at it.
     """
     if full:
         return draw_frame(self, full, screen_stack, simplify)
@@ -84,7 +84,7 @@ def leave_for_later(
 
 @pytest.fixture(autouse=True)
 def a_terminal_of_256_colours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw for it and copy to it, wherever the tests run."""
+    """Let tests draw on and copy to the same kind of terminal wherever they run."""
     monkeypatch.setenv("TERM", "xterm-256color")
     for name in ("TMUX", "STY", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
@@ -92,32 +92,32 @@ def a_terminal_of_256_colours(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass
 class Session:
-    """A running terminal UI and what is behind it."""
+    """A running terminal UI, its workspace and its server."""
 
     pilot: Pilot[int]
     workspace: Workspace
     server: Starlette | None
     graph: Graph | None = None
-    """The Graph of a few lines that takes the sandbox's place, where one does."""
+    """The small scripted Graph that replaces the sandbox; None with the sandbox."""
 
     def __post_init__(self) -> None:
-        # Textual's pilot posts a callback to every widget for each pause, and then sleeps until the processor is idle:
-        # more than a key costs, and time for the clock to decide. Here nothing is left to do when a pause ends.
+        # For each pause Textual's pilot posts a callback to every widget, and then sleeps until the processor is idle.
+        # That costs more than a key, and depends on time. Here a pause ends when nothing is left to do.
         self.pilot._wait_for_screen = self._rested  # type: ignore[method-assign]
         self.pilot.pause = self._pause  # type: ignore[method-assign]
 
     async def _rested(self, timeout: float = 0.0) -> bool:  # noqa: ASYNC109 - as the pilot calls it
-        """Wait until no event is left, and nothing in this process has anything to do at once."""
+        """Wait until no event is left, and no callback of the event loop is due."""
         loop = asyncio.get_running_loop()
         ready = getattr(loop, "_ready")  # noqa: B009 - typeshed does not know it
         while True:
             await asyncio.sleep(0)
             while ready:  # noqa: ASYNC110
                 await asyncio.sleep(0)
-            # What looks at every widget looks when there is nothing else to do.
+            # Checking every widget is expensive, so it comes last.
             await drained(self.app.keys)
             if self.app._resize_event is not None:
-                await asyncio.sleep(0.002)  # Textual keeps a new size for the time of a frame
+                await asyncio.sleep(0.002)  # Textual applies a new size only after the time of a frame
             elif not ready:
                 return True
 
@@ -141,12 +141,12 @@ class Session:
 
     @property
     def front(self) -> Frame[Any]:
-        """The screen in front, whatever lies over it."""
+        """The main screen in front, below any question or dialog."""
         return self.app.chrome.front
 
     @property
     def view(self) -> str:
-        """The name of the view in sight."""
+        """The name of the visible view."""
         return self.front.view.name or self.front.view.scope
 
     @property
@@ -268,19 +268,19 @@ class Session:
         )
 
     def text(self) -> str:
-        """What the screen shows, line by line."""
+        """Return the lines that the screen shows."""
         size = self.app.size
         return "\n".join(strip.text.rstrip() for strip in self.app.screen._compositor.render_strips(size))
 
     def inside(self, pane: Widget) -> str:
-        """What stands inside the frame of a pane, line by line; no wide letter may stand left of it."""
+        """Return the lines inside the frame of a pane. No wide character may be to the left of the pane."""
         region = pane.content_region
         lines = self.text().splitlines()[region.y : region.bottom]
         return "\n".join(line[region.x : region.right].rstrip() for line in lines)
 
 
 def stands(session: Session, *, ahead: bool) -> bool:
-    """Whether the list is read and has rows, and what was to come after it has come."""
+    """Return whether the list is read and has rows, and the preparation that follows is done."""
     progress, preparation = session.workspace.refresh.progress, session.app.preparation
     if progress.finished_at is None or session.runs.table.total == 0:
         return False
@@ -294,8 +294,8 @@ Opener = Callable[..., AbstractAsyncContextManager[Session]]
 def open_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
     """Open the terminal UI: `async with open_session(size=(80, 24), runs=50) as session`.
 
-    A place is mounted when it is opened. With `ahead` those opened most are mounted once the first rows are there,
-    as they are for a person; most tests open one of them, or none.
+    A screen is mounted when it is opened. With `ahead`, the screens that people open most are mounted after the first
+    rows, as in the real program; most tests open one of them, or none.
     """
 
     @asynccontextmanager
@@ -333,19 +333,19 @@ def open_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
         try:
             workspace.refresh.start()
             while typed_ahead and workspace.refresh.progress.finished_at is None:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)  # keys are typed over rows that are in sight
+                await asyncio.sleep(0.01)  # these keys are typed while rows are visible
             async with app.run_test(size=size) as pilot:
                 session = Session(pilot, workspace, server, graph)
                 if ready:
                     await session.until(lambda: stands(session, ahead=ahead))
                     if not ahead:
-                        session.runs.table.row_under_cursor(hold=True)  # as it is once the other places are there
+                        session.runs.table.row_under_cursor(hold=True)  # as after the other screens are mounted
                 yield session
                 assert not app.keys.restless, "keys waited in vain"
                 assert not canary.holds_canary(f"{session.text()}{app.clipboard}{workspace.exchanges}".encode())
-                app.workers.cancel_all()  # as Textual does before it takes the screens away, but not for its pilot
+                app.workers.cancel_all()  # Textual does so before it removes the screens, except for its pilot
         finally:
             await workspace.close()
-            StylesCache.get_inner_outer.cache_clear()  # it keeps what the widgets drew, of 1,024 of them
+            StylesCache.get_inner_outer.cache_clear()  # it keeps the drawings of up to 1,024 widgets alive
 
     return opened

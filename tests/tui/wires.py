@@ -1,4 +1,4 @@
-"""A Graph of a few lines, for answers that the sandbox would never give."""
+"""A small scripted Graph, for answers that the sandbox never gives."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Answer = Callable[[dict[str, Any]], httpx.Response]
 
 
 def reply(status: int, body: Any = None, headers: dict[str, str] | None = None) -> httpx.Response:
-    """An answer that is still to be read, as from a network; `bytes` and `str` go out as they are."""
+    """Return a response that is not read yet, as from a network; `bytes` and `str` are sent as they are."""
     content = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
     if body is None:
         content = b""
@@ -23,7 +23,7 @@ def reply(status: int, body: Any = None, headers: dict[str, str] | None = None) 
 
 
 def a_run(number: int) -> dict[str, Any]:
-    """A run as Graph sends it."""
+    """Return a run as Graph sends it."""
     return {
         "id": f"run-{number}",
         "processingStatus": "failed",
@@ -42,19 +42,19 @@ def a_run(number: int) -> dict[str, Any]:
 
 @dataclass
 class Graph:
-    """One workflow and its runs; whatever is set here answers in place of the usual."""
+    """One workflow and its runs; the fields replace the usual answers."""
 
     runs: dict[str, dict[str, Any]] = field(default_factory=lambda: {f"run-{n}": a_run(n) for n in range(5)})
     answer_to_list: Callable[[], httpx.Response] | None = None
     answer_to_patch: Answer | None = None
     answer_to_results: Callable[[], httpx.Response] = lambda: reply(200, {"value": []})
     users: dict[str, dict[str, Any]] | None = None
-    """The directory; None: nobody may read it."""
+    """The directory; None if it may not be read."""
     patches: list[bytes] = field(default_factory=list)
 
     @property
     def wire(self) -> httpx.MockTransport:
-        """What carries requests to it."""
+        """The transport to it."""
         return httpx.MockTransport(self._handle)
 
     def _handle(self, request: httpx.Request) -> httpx.Response:
@@ -78,7 +78,7 @@ class Graph:
         return reply(200, self.runs[path.rsplit("/", 1)[1]])
 
     def _batch(self, request: httpx.Request) -> httpx.Response:
-        """Each request of a batch by itself (Graph: POST /$batch)."""
+        """Answer each request of a batch by itself (Graph: POST /$batch)."""
         responses = []
         for part in json.loads(request.content)["requests"]:
             url = request.url.join(f"x/../{part['url'].lstrip('/')}")
@@ -100,7 +100,7 @@ class Graph:
 
 
 class Held(httpx.AsyncBaseTransport):
-    """A network that carries nothing while it is held."""
+    """A network that delays all requests while it is held."""
 
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
         self._inner = inner
@@ -108,11 +108,11 @@ class Held(httpx.AsyncBaseTransport):
         self._free.set()
 
     def hold(self) -> None:
-        """Let every request from now on wait."""
+        """Delay every request from now on."""
         self._free.clear()
 
     def release(self) -> None:
-        """Carry what waits, and what comes."""
+        """Send the delayed requests, and new ones at once."""
         self._free.set()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

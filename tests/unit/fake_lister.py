@@ -1,4 +1,4 @@
-"""A service that lists what a test says, for tests of the listing."""
+"""A service with the workflows and runs that a test gives it, for tests of the listing."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def run(run_id: str, **more: Any) -> dict[str, Any]:
 
 
 class FakeGraph:
-    """Workflows and the pages of their runs. An exception in the place of a page is raised there.
+    """Workflows and the pages of their runs. An exception in place of a page is raised there.
 
-    `busy` holds refusals that come, one after the other, in the place of a workflow's first page. Whoever asks for
-    changes gets the pages of `changes`, or none.
+    `busy` has the refusals that come, one after the other, before the first page of a workflow. A request for changed
+    runs gets the pages of `changes`, or none.
     """
 
     def __init__(self, **pages: Sequence[Sequence[dict[str, Any]] | Exception]) -> None:
@@ -52,11 +52,11 @@ class FakeGraph:
         self.busy: dict[str, list[GraphError]] = {}
         self.changes: dict[str, Sequence[Sequence[dict[str, Any]] | Exception]] = {}
         self.clock: datetime | None = None
-        """What its answers are dated."""
+        """The `Date` of its answers."""
         self.since: list[tuple[str, int | None]] = []
-        """From when on the runs of a workflow were asked for, in order."""
+        """The workflows whose runs were requested, and the time since which (None: all), in order."""
         self.asked: list[str] = []
-        """Whose runs were asked for, in order."""
+        """The workflows whose runs were requested, in order."""
         self.listings = 0
         self.at_once = 0
         self.most_at_once = 0
@@ -96,7 +96,7 @@ class FakeGraph:
         return replace(EXCHANGE, response_headers=dated)
 
     async def _ask(self, name: str, pace: Pace) -> None:
-        """One page, as the client asks for it: as often as the pace allows."""
+        """Return the first page, as the client does: again after each refusal, as long as the pace allows."""
         refusals = self.busy.get(name, [])
         for tries in range(1, 100):
             await pace.ready()

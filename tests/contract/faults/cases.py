@@ -1,4 +1,4 @@
-"""The fault list: what can go wrong with a change between the key and the journal, each case by its number.
+"""The fault list: everything that can go wrong with a change between the key and the journal, by number.
 
 Invariant: `CASES` is the only list of them. `case` and `covers` put a number and its words into the id of a test, and
 remember that there is one.
@@ -89,16 +89,16 @@ CASES: Final = {
 }
 
 TESTED: Final[set[int]] = set()
-"""The numbers that the test modules of this package claim, once they are imported."""
+"""The numbers that the imported test modules of this package test."""
 
 
 def case(number: int, *values: object, note: str = "") -> object:
-    """The values of one test of a case; `note` tells it from the other tests of the same case."""
+    """Return the parameters of a test of a case; `note` distinguishes it from other tests of the same case."""
     TESTED.add(number)
     words = f"{number}-{CASES[number]}"
     return pytest.param(*values, id=f"{words} ({note})" if note else words)
 
 
 def covers(number: int, note: str = "") -> pytest.MarkDecorator:
-    """Mark a test as the one of a case."""
+    """Mark a test as the test of a case."""
     return pytest.mark.parametrize((), [case(number, note=note)])

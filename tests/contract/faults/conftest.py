@@ -1,4 +1,4 @@
-"""A trial: the whole write path through a meddling proxy on a real socket."""
+"""A trial: the whole write path, through a proxy that can cause faults, on a real socket."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.contract.loopback import loopback
 
 @pytest.fixture(scope="session")
 def run_at_rest() -> dict[str, str]:
-    """The workflow and the id of a completed run, once a test has looked for one: every test has the same tenant."""
+    """The workflow and the id of a completed run, after the first test has looked for it: all tests have one tenant."""
     return {}
 
 

@@ -1,8 +1,7 @@
-"""A Graph with one workflow, on raw sockets, that answers as a test wants and keeps the log of what it really applied.
+"""A Graph with one workflow, on raw sockets, that answers as a test wants and logs what it really applied.
 
-Invariant: `applied` holds every change that was carried out, whatever was answered; nothing outlives the `async with`.
-What befalls a change or a reading is a function of a `Call`; the ones there are stand in `first_faults` and
-`read_faults`.
+Invariant: `applied` has every change that was carried out, whatever was answered; nothing outlives the `async with`.
+The fault of a change or a read is a function of a `Call`; `first_faults` and `read_faults` have them.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ READS: Final = f"/beta/identityGovernance/lifecycleWorkflows/workflows/{WORKFLOW
 
 
 class Etags(Enum):
-    """What runs carry, and what If-Match does."""
+    """The ETags of runs, and the effect of If-Match."""
 
     NONE = "no ETags"
     ENFORCED = "enforced ETags"
@@ -38,7 +37,7 @@ class Applied(NamedTuple):
     run_id: str
     client_request_id: str
     by_gateway: bool
-    """Whether a gateway had repeated the request: the client sent it once less."""
+    """A gateway repeated the request: the client did not send this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +62,8 @@ class FaultServer(ConnectionServer):
     """Use it as an async context manager.
 
     Args:
-        etags: What runs carry, and what If-Match does.
-        echoes_ids: Whether Graph's answers name the request.
+        etags: The ETags of runs, and the effect of If-Match.
+        echoes_ids: Whether Graph's answers contain the id of the request.
         forward: Puts the event loop's clock forward beyond every deadline.
         now: Seconds on the clock that pauses are measured by.
     """
@@ -76,28 +75,28 @@ class FaultServer(ConnectionServer):
         self.forward = forward
         self.applied: list[Applied] = []
         self.arrived: list[Request] = []
-        """The changes that reached this server from the client, repeated ones too."""
+        """The changes that reached this server from the client, including repeated ones."""
         self.hurried: list[str] = []
-        """The ids of changes that came before the time was over that an answer had asked to wait."""
+        """The ids of changes that came before the end of a wait that an answer had asked for."""
         self.at_read: Behaviour = honest
-        """What befalls a reading before a change has arrived."""
+        """The behaviour at reads before a change has arrived."""
         self.at_write: list[Behaviour] = [honest]
-        """What befalls one change after the other; the last one again and again."""
+        """The behaviours at successive changes; the last one is repeated."""
         self.at_read_back: list[Behaviour] = [honest]
-        """What befalls one reading after the other once a change has arrived; the last one again and again."""
+        """The behaviours at successive reads after a change has arrived; the last one is repeated."""
         self.late: list[tuple[Request, int]] = []
-        """Changes that are still on their way through a slow network, and how many readings they come after."""
+        """The changes that a slow network delays, and the number of reads before each."""
         self._echoes_ids = echoes_ids
         self._now = now
         self._runs: dict[str, dict[str, Any]] = {}
         self._before: dict[str, dict[str, Any]] = {}
-        """By run id, the run before its last change."""
+        """The runs before their last change, by run id."""
         self._not_before: dict[str, float] = {}
 
-    # The truth
+    # The truth.
 
     def new_run(self) -> dict[str, Any]:
-        """Another run, as a listing shows it."""
+        """Add a run; return it as a listing shows it."""
         run_id = str(uuid4())
         self._runs[run_id] = {
             "id": run_id,
@@ -118,15 +117,15 @@ class FaultServer(ConnectionServer):
         return self.run(run_id)
 
     def run(self, run_id: str) -> dict[str, Any]:
-        """A run as it is."""
+        """Return a run as it is."""
         return dict(self._runs[run_id])
 
     def run_before(self, run_id: str) -> dict[str, Any]:
-        """A run as it was before its last change; the same where there was none."""
+        """Return a run as it was before its last change, or as it is if there was none."""
         return dict(self._before.get(run_id, self._runs[run_id]))
 
     def carry_out(self, request: Request, *, by_gateway: bool = False) -> bytes:
-        """Apply a change as Graph does, or refuse it for its If-Match; the answer."""
+        """Apply a change as Graph does, or refuse it because of its If-Match. Return the answer."""
         run_id = request.run_id
         run, tag = self._runs[run_id], request.headers.get("if-match")
         if self.etags is Etags.ENFORCED and tag is not None and tag != run["@odata.etag"]:
@@ -139,7 +138,7 @@ class FaultServer(ConnectionServer):
         return self.graph(request, "200 OK", self.run(run_id))
 
     def land(self) -> None:
-        """Let everything arrive that is still on its way."""
+        """Carry out the delayed changes."""
         late, self.late = self.late, []
         for request, _ in late:
             self.carry_out(request)
@@ -151,22 +150,22 @@ class FaultServer(ConnectionServer):
     # Answers
 
     def graph(self, request: Request, status: str, body: dict[str, Any] | None, headers: str = "") -> bytes:
-        """An answer of Graph's own."""
+        """Return an answer of Graph."""
         headers += f"Date: {format_datetime(datetime.now(UTC), usegmt=True)}\r\nrequest-id: {uuid4()}\r\n"
         if self._echoes_ids:
             headers += f"client-request-id: {request.client_request_id}\r\n"
         return answer(b"" if body is None else json.dumps(body).encode(), status=status, headers=headers)
 
     def refusal(self, request: Request, status: str, headers: str = "") -> bytes:
-        """A refusal in Graph's own words."""
+        """Return a refusal of Graph."""
         error = {"code": "refused", "message": "No.", "innerError": {"client-request-id": request.client_request_id}}
         return self.graph(request, status, {"error": error}, headers)
 
     def asks_to_wait(self, request: Request, seconds: float) -> None:
-        """Hold it against the client when another change of this run comes sooner."""
+        """Record that another change of this run must not come within that time."""
         self._not_before[request.run_id] = self._now() + seconds
 
-    # The wire
+    # The wire.
 
     async def _serve(self, connection: Connection) -> None:
         try:
@@ -208,7 +207,7 @@ class Call:
     connection: Connection
 
     def honestly(self) -> bytes:
-        """Carry the request out; Graph's answer to it."""
+        """Carry the request out; return Graph's answer."""
         if self.request.method == "PATCH":
             return self.server.carry_out(self.request)
         return self.server.graph(self.request, "200 OK", self.server.run(self.request.run_id))
@@ -224,7 +223,7 @@ Behaviour = Callable[[Call], Awaitable[None]]
 
 
 async def honest(call: Call) -> None:
-    """Carry the request out and say so."""
+    """Carry the request out and send the answer."""
     call.answer(call.honestly())
 
 

@@ -1,7 +1,7 @@
-"""What can befall a change on its way: each fault by its name, with whether it was applied all the same.
+"""The faults that a change can meet, by name.
 
-Invariant: a fault that answers with Graph's own success, and applies nothing, is called a lie: nobody on the client's
-side could see it. Every other one leaves a trace, and is to be told as what it is.
+Invariant: a fault that answers with a success of Graph, but applies nothing, is a lie, which no client can notice.
+Every other fault can be noticed, and has to be reported correctly.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from tests.contract.faults.fault_server import Behaviour, Call, honest
 from tests.contract.raw_server import answer
 
 Ending = Callable[[Call, bytes], Awaitable[None]]
-"""What comes back for a request, given Graph's answer to it (or one that looks like it)."""
+"""Sends the response to a request, given Graph's answer to it (or one that looks like it)."""
 
 ASKED_SECONDS: Final = 2.0
-"""What an answer asks to wait where it can be understood."""
+"""The wait that an answer with a valid Retry-After asks for."""
 
 
 @dataclass(frozen=True, slots=True)
 class FirstFault:
-    """What befalls a change on its way."""
+    """A fault that a change can meet."""
 
     name: str
     act: Behaviour
     is_lie: bool = False
     stray: Callable[[Call], bytes] | None = None
-    """What is left over on the connection behind the reading before the change."""
+    """Bytes that stay on the connection after the read that precedes the change."""
 
 
-# Lost answers
+# Lost answers.
 
 
 async def reset(call: Call, _whole: bytes) -> None:
@@ -52,7 +52,7 @@ async def silence(call: Call, _whole: bytes) -> None:
 
 
 def cut(share: float, *, in_body: bool, then: Ending = close) -> Ending:
-    """A share of the head or of the body, and then the end of the connection."""
+    """Send a share of the head or of the body, then end the connection."""
 
     async def ending(call: Call, whole: bytes) -> None:
         head, end, body = whole.partition(b"\r\n\r\n")
@@ -78,7 +78,7 @@ async def handed_on(call: Call, whole: bytes) -> None:
 
 
 def gateway(status: str, headers: str = "", *, html: bool = True) -> Ending:
-    """An answer of somebody before Graph, who knows nothing of ids."""
+    """Answer as a gateway in front of Graph does, without Graph's ids."""
     page = b"<html><title>Gateway</title></html>" if html else b'{"statusCode": 500, "message": "upstream"}'
     kind = "" if not html else "Content-Type: text/html\r\n"
 
@@ -91,7 +91,7 @@ def gateway(status: str, headers: str = "", *, html: bool = True) -> Ending:
 
 
 def refuses(status: str, headers: str = "", seconds: float = 0.0) -> Ending:
-    """A refusal in Graph's own words."""
+    """Refuse as Graph does."""
 
     async def ending(call: Call, _whole: bytes) -> None:
         if seconds:
@@ -102,7 +102,7 @@ def refuses(status: str, headers: str = "", seconds: float = 0.0) -> Ending:
 
 
 def graph(status: str, change: Callable[[dict[str, Any]], dict[str, Any] | None]) -> Ending:
-    """A success in Graph's own form, with something else for a body; None for none."""
+    """Answer with a success of Graph, but with the body that `change` makes; None for no body."""
 
     async def ending(call: Call, _whole: bytes) -> None:
         run = call.server.run(call.request.run_id)
@@ -112,7 +112,7 @@ def graph(status: str, change: Callable[[dict[str, Any]], dict[str, Any] | None]
 
 
 def raw(change: Callable[[bytes], bytes], headers: dict[str, str] | None = None, *, length: bool = True) -> Ending:
-    """Graph's answer with another body, and other headers; without a length the end of the connection ends it."""
+    """Send Graph's answer with another body and other headers. Without a length, the end of the connection ends it."""
 
     async def ending(call: Call, whole: bytes) -> None:
         head, _, body = whole.partition(b"\r\n\r\n")
@@ -150,7 +150,7 @@ def swallowed(ending: Ending) -> Behaviour:
 
 
 def late(readings: int, ending: Ending) -> Behaviour:
-    """Keep the change on its way until so many readings have come, or the save is over."""
+    """Delay the change until that many reads have come, or the save is over."""
 
     async def act(call: Call) -> None:
         call.server.late.append((call.request, readings))
@@ -160,7 +160,7 @@ def late(readings: int, ending: Ending) -> Behaviour:
 
 
 def repeated(ending: Ending) -> Behaviour:
-    """A gateway loses the answer to what it has passed on, and passes it on once more."""
+    """Apply the change twice, as a gateway does that loses the first answer and repeats the request."""
 
     async def act(call: Call) -> None:
         call.honestly()
@@ -214,7 +214,7 @@ _REFUSALS: Final = ("400 Bad", "403 Forbidden", "404 Not Found", "405 No", "409 
 
 
 def _waits() -> Iterator[tuple[str, str, float]]:
-    """Every form of Retry-After, and the seconds that it asks for where it can be understood."""
+    """Yield every form of Retry-After, and the seconds that runtui should wait."""
     later = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
     yield "seconds", f"Retry-After: {ASKED_SECONDS:g}\r\n", ASKED_SECONDS
     yield "a date", f"Retry-After: {later}\r\n", 60.0
@@ -259,7 +259,7 @@ FIRST_FAULTS: Final = tuple(_all())
 
 
 def shuffled(seed: int) -> list[FirstFault]:
-    """All of them, in an order of chance."""
+    """Return all faults in random order."""
     faults = list(FIRST_FAULTS)
     random.Random(seed).shuffle(faults)
     return faults

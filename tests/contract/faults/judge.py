@@ -1,8 +1,8 @@
-"""The judge of the fault list: what the server applied, against what runtui tells and what its journal says.
+"""The judge of the fault list: compares what the server applied with what runtui reports and what its journal records.
 
-Invariant: `Trial.judge` finds every disagreement: "done" of what was not applied, "not done" of what was, or ever will
-be, a change that was sent without an entry or more often than its entry says. The stack is the real one, from the save
-to the socket; only time is the test's own.
+Invariant: `Trial.judge` finds every disagreement: "done" for a change that was not applied, "not done" for one that was
+or may still be, a change that was sent without an entry or more often than its entry says. All code from the save to
+the socket is the real code; only the clock belongs to the test.
 """
 
 from __future__ import annotations
@@ -34,24 +34,24 @@ NOT_DONE: Final = Outcome.NOT_DONE
 UNKNOWN: Final = Outcome.UNKNOWN
 
 DEADLINE: Final = 31.0
-"""Seconds after which a request that is not over has been given up."""
+"""Seconds after which runtui has given up any request."""
 
 COUNT: Final = "failedTasksCount"
 """The property that a case changes."""
 
 _HANGS: Final = 1_000_000.0
-"""Seconds, on a clock that tests put forward, after which a save is called stuck."""
+"""Seconds, on the clock of the test, after which a save counts as stuck."""
 
 
 class LoopTime:
-    """The event loop's clock, which a test puts forward: a deadline passes without a wait."""
+    """The clock of the event loop, which a test moves forward: a deadline passes without a wait."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         loop = asyncio.get_running_loop()
         real, sleep = loop.time, asyncio.sleep
         self._ahead = 0.0
         self.slept: list[float] = []
-        """The pauses that were asked for; none is waited for."""
+        """The pauses that the program asked for; none of them takes time."""
 
         async def no_sleep(seconds: float, *_result: object) -> None:
             if seconds > 0:
@@ -65,20 +65,20 @@ class LoopTime:
         self._ahead += seconds
 
     async def settle_down(self) -> None:
-        """Let whatever needs neither time nor anybody's answer come to rest."""
+        """Run everything that waits for neither time nor an answer."""
         for _ in range(100):
             await asyncio.sleep(0)
 
 
 class Token:
-    """Signs in. It is asked for before each request, so it is also the place between the read and the write."""
+    """A token source. runtui calls it before each request, so a test can also act between the read and the write."""
 
     def __init__(self) -> None:
         self.before_write: Callable[[], Awaitable[None]] | None = None
-        """What happens once, when the intent is recorded and no byte of it has left."""
+        """Called once, after the intent is recorded and before its first byte is sent."""
         self.fault: RuntuiError | None = None
         self.others = 0
-        """How many tokens there are to try with after this one."""
+        """The number of tokens to try after this one."""
         self.writing = False
 
     async def __call__(self) -> str:
@@ -95,7 +95,7 @@ class Token:
 
 
 class Trial:
-    """One runtui, the proxy it talks through, and the sandbox that knows the truth."""
+    """A runtui session, the proxy that it uses, and the sandbox, whose log is the truth."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class Trial:
         run_id: str,
         is_bulk: bool = False,
     ) -> None:
-        """A stage on which one change goes alone, or by the driver of many (`is_bulk`)."""
+        """Prepare a trial of a single change, or of a bulk change of one run (`is_bulk`)."""
         self.app = app
         self.clock: Clock = app.state.clock
         self.line = line
@@ -142,26 +142,26 @@ class Trial:
 
     @property
     def workspace(self) -> Workspace:
-        """The session; opened as usual if no test has opened it in its own way."""
+        """The session. It is opened with the defaults unless the test has opened it."""
         if self._workspace is None:
             self.connect()
         assert self._workspace is not None
         return self._workspace
 
     async def close(self) -> None:
-        """End the session; the next one counts its saves anew."""
+        """End the session; the saves of the next one are counted from the start."""
         if self._workspace is not None:
             await self._workspace.close()
         self.news.clear()
 
     def truth(self) -> dict[str, Any]:
-        """The run as it stands in the sandbox."""
+        """Return the run as the sandbox has it."""
         found: dict[str, Any] | None = self.app.state.scenario.sandbox.stored_run(self.run_id)
         assert found is not None
         return found
 
     def colleague_writes(self, **values: Any) -> None:
-        """Somebody else changes the run, past this proxy."""
+        """Change the run as somebody else, not through this proxy."""
         self.app.state.database.write_run(self.run_id, values)
 
     def _follow(self, save: Save) -> None:
@@ -171,23 +171,23 @@ class Trial:
     # The act
 
     def draft(self, **values: Any) -> Draft:
-        """The run as it is now, with other values; by itself a number that it never had."""
+        """Return a draft of the run as it is now with other values; by default a count that it never had."""
         received = self.truth()
         return Draft(self.run_id, self.workflow_id, received).with_values(values or {COUNT: 4_711})
 
     def submit(self, draft: Draft | None = None) -> int:
-        """Begin to write a draft; the number of the save."""
+        """Submit a draft; return the number of the save."""
         saves, draft = self.workspace.saves, draft or self.draft()
         return saves.submit_many([draft]).saves[0].number if self.is_bulk else saves.submit(draft).number
 
     async def save(self, draft: Draft | None = None) -> Save:
-        """Write a draft; the save as it ended."""
+        """Submit a draft; return the save at its end."""
         number = self.submit(draft)
         assert await self.workspace.saves.drain(_HANGS) == 0, "it hangs"
         return self.told(number)
 
     def told(self, number: int) -> Save:
-        """A save as it ended: what the screen shows."""
+        """Return a save at its end, as the screen shows it."""
         (end,) = [save for save in self.news if save.number == number and not save.active]
         return end
 
@@ -196,11 +196,11 @@ class Trial:
     async def judge(
         self, save: Save, outcome: Outcome, *, patches: int = 1, entries: tuple[Outcome, ...] | None = None
     ) -> None:
-        """Hold what was told, the journal and the server's log against each other, now and once it was read back.
+        """Compare the report, the journal and the log of the server, now and after the run was read back.
 
         Args:
-            save: As it ended.
-            outcome: What it must be told as.
+            save: The save at its end.
+            outcome: The outcome that has to be reported.
             patches: How many changes the server saw.
             entries: What the journal must say of each attempt, oldest first; by itself one that says the same.
         """
@@ -218,15 +218,15 @@ class Trial:
             assert last.outcome is (DONE if is_applied else UNKNOWN), "reading back tells as much as can be known"
 
     def entries(self) -> list[Entry]:
-        """The journal, oldest first."""
+        """Return the entries of the journal, oldest first."""
         return self.workspace.journal.entries()[::-1]
 
     def applied(self) -> Counter[str]:
-        """How often the sandbox carried out what was sent under each id."""
+        """Return how often the sandbox applied the change with each request id."""
         return Counter(write.client_request_id for write in self.app.state.applied)
 
     def contradictions(self) -> list[str]:
-        """Where the journal says something else than the server's log."""
+        """Return the sentences about differences between the journal and the log of the server."""
         applied = self.applied()
         arrived = Counter(call.client_request_id for call in self.line.writes)
         found = [f"{name}: sent without an entry" for name in arrived - Counter(self._recorded())]
@@ -244,7 +244,7 @@ class Trial:
         return Counter({entry.client_request_id: entry.sends for entry in self.entries()})
 
     def slips_of(self, save: Save) -> list[str]:
-        """Where what is told of a save contradicts itself or the journal."""
+        """Return the sentences about contradictions in the report of a save, or between it and the journal."""
         found = []
         entry = self.workspace.journal.entry(save.entry) if save.entry is not None else None
         if entry is not None and entry.outcome is not save.outcome and not save.unrecorded:

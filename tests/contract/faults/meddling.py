@@ -1,7 +1,7 @@
-"""A proxy between runtui and the sandbox, on a real socket, that does to each change what a case says.
+"""A proxy between runtui and the sandbox, on a real socket, that treats each change as a case says.
 
-Invariant: what is forwarded is what was received, byte for byte, and nothing outlives the `async with`. Reading goes
-through untouched unless a case says otherwise.
+Invariant: it forwards requests byte for byte, and nothing outlives the `async with`. Reads pass unchanged unless a case
+says otherwise.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ID: Final = re.compile(rb"\r\nclient-request-id: *([^\r]+)", re.IGNORECASE)
 
 
 class Call:
-    """One request that has arrived at the proxy, as far as it was read."""
+    """A request that has arrived at the proxy; its body may not be read yet."""
 
     def __init__(self, connection: Connection, head: bytes, upstream: tuple[str, int], *, echoes_ids: bool) -> None:
         self.connection = connection
@@ -42,13 +42,13 @@ class Call:
         return found[1].decode() if found else ""
 
     async def body(self) -> bytes:
-        """The rest of the request."""
+        """Read and return the body of the request."""
         if self._body is None:
             self._body = await self.connection.reader.readexactly(_length(self.head))
         return self._body
 
     async def apply(self) -> bytes:
-        """Let the sandbox carry the request out; its answer. May be called when runtui has long gone."""
+        """Let the sandbox carry the request out; return its answer. runtui may have disconnected before."""
         request = self.head + await self.body()
         reader, writer = await asyncio.open_connection(*self._upstream)
         try:
@@ -68,18 +68,17 @@ Meddling = Callable[[Call], Awaitable[None]]
 
 
 async def honest(call: Call) -> None:
-    """Carry the request out and hand its answer on."""
+    """Carry the request out and forward the answer."""
     await call.answer(await call.apply())
 
 
 class MeddlingProxy:
-    """Stands before a server.
+    """A proxy in front of a server.
 
-    What a test may set, at any moment: `tls`, what it speaks with (None: plain); `at_accept`, what happens to a new
-    connection in place of everything else; `at_connect`, what is answered to a CONNECT before the tunnel stands;
-    `at_read` and `at_write`, what happens to a request: `at_write` one after the other, the last one again and again;
-    `parts_after_reads`, whether the connection ends after each reading; `echoes_ids`, whether the answers of the
-    sandbox keep the client-request-id.
+    A test may set at any moment: `tls`, the TLS context (None: plain); `at_accept`, a handler that gets new connections
+    instead of everything else; `at_connect`, which answers a CONNECT before the tunnel is open; `at_read` and
+    `at_write`, which get requests (`at_write` is used up one by one, its last handler repeatedly); `parts_after_reads`,
+    which ends the connection after each read; `echoes_ids`, without which the answers lose the client-request-id.
     """
 
     def __init__(self, upstream: str) -> None:
@@ -95,7 +94,7 @@ class MeddlingProxy:
         self.parts_after_reads = False
         self.echoes_ids = True
         self.writes: list[Call] = []
-        """The changes that arrived, at least their heads."""
+        """The changes of which at least the head arrived."""
 
     async def __aenter__(self) -> Self:
         self._handlers: set[asyncio.Task[None]] = set()
@@ -116,7 +115,7 @@ class MeddlingProxy:
         await self._server.wait_closed()
 
     async def stop_listening(self) -> None:
-        """Refuse new connections; nobody else gets the port."""
+        """Refuse new connections, but keep the port."""
         self._server.close()
         self._place = socket.socket()
         self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""What can befall the reading back of a run after a change was sent, each by its name."""
+"""The faults that the read-back of a run can meet after a change was sent, by name."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _page(status: str, body: bytes) -> Behaviour:
 
 
 def _shown(change: Callable[[Call], dict[str, Any]]) -> Behaviour:
-    """Another representation than the true one."""
+    """Answer with a changed representation of the run."""
 
     async def behave(call: Call) -> None:
         call.answer(call.server.graph(call.request, "200 OK", change(call)))

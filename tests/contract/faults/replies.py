@@ -1,4 +1,4 @@
-"""Ways to answer a change, or not to: what a proxy does once the request was carried out, or was swallowed."""
+"""The ways in which a proxy answers a change, or does not, after the request was carried out or was dropped."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from tests.contract.faults.meddling import HEAD_END, Call, Meddling
 from tests.contract.raw_server import answer
 
 Reply = Callable[[Call, bytes], Awaitable[None]]
-"""Gets the request and the sandbox's answer to it, or one of the same kind when the request was swallowed."""
+"""Takes the request and the sandbox's answer to it, or a similar answer if the request was dropped."""
 
 _NEVER_APPLIED: Final = answer(b'{"id": "the request was swallowed, and this is never read to its end"}' * 9)
 
 
 def applied(reply: Reply) -> Meddling:
-    """Let the sandbox carry the change out, then reply in its place."""
+    """Let the sandbox carry the change out, then send another reply."""
 
     async def meddle(call: Call) -> None:
         await reply(call, await call.apply())
@@ -25,7 +25,7 @@ def applied(reply: Reply) -> Meddling:
 
 
 def swallowed(reply: Reply) -> Meddling:
-    """Keep the change from the sandbox, and reply in its place."""
+    """Do not pass the change to the sandbox, and send a reply."""
 
     async def meddle(call: Call) -> None:
         await call.body()
@@ -35,7 +35,7 @@ def swallowed(reply: Reply) -> Meddling:
 
 
 def says(status: str, body: bytes | str | dict[str, Any] = b"", headers: str = "") -> Reply:
-    """This answer; a text is a web page, a dict is JSON."""
+    """Reply with this body; a string is a web page, a dict is JSON."""
     if isinstance(body, str):
         headers += "Content-Type: text/html\r\n"
     data = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
@@ -47,12 +47,12 @@ def says(status: str, body: bytes | str | dict[str, Any] = b"", headers: str = "
 
 
 def refuses(status: int, message: Any = "No.", *, code: Any = "Refused", headers: str = "") -> Reply:
-    """Graph's own refusal."""
+    """Reply with a refusal of Graph."""
     return says(f"{status} Refused", {"error": {"code": code, "message": message}}, headers)
 
 
 def rewritten(change: Callable[[bytes, bytes], bytes]) -> Reply:
-    """The sandbox's answer, made something else: of its head (with its end) and its body."""
+    """Reply with what `change` makes of the sandbox's answer: of its head (with the blank line) and its body."""
 
     async def reply(call: Call, whole: bytes) -> None:
         head, end, body = whole.partition(HEAD_END)
@@ -62,7 +62,7 @@ def rewritten(change: Callable[[bytes, bytes], bytes]) -> Reply:
 
 
 def cut_after(share: float, *, in_body: bool, reset: bool = False) -> Reply:
-    """A part of the head or of the body, and then the end of the connection."""
+    """Send a part of the head or of the body, then end the connection."""
 
     async def reply(call: Call, whole: bytes) -> None:
         head, end, body = whole.partition(HEAD_END)
@@ -79,5 +79,5 @@ async def reset_it(call: Call, _answer: bytes) -> None:
 
 
 async def close_it(call: Call, _answer: bytes) -> None:
-    """The end of the connection, in order."""
+    """Close the connection in the regular way."""
     call.connection.writer.close()
