@@ -20,7 +20,7 @@ ROOT: Final = Path(__file__).parents[2]
 
 ALLOWED: Final = {
     "files": 225,
-    "lines": 48_699,
+    "lines": 48_697,
 }
 """Rules that do not hold yet: name -> the figure that may shrink and not grow. A rule that holds leaves this table."""
 
