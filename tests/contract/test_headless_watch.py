@@ -26,7 +26,7 @@ MOST_LISTINGS = 500
 """A watch that waits for a run that never comes is ended, and its test fails."""
 
 Step = Callable[["Script"], Awaitable[object]]
-"""What happens before a listing."""
+"""Called before a listing."""
 
 
 class Script(httpx.AsyncBaseTransport):
@@ -37,7 +37,7 @@ class Script(httpx.AsyncBaseTransport):
         self._steps = list(steps)
         self.listings = 0
         self.looks = 0
-        """How often the watch has looked at what matches."""
+        """The number of times that the watch has looked for matching runs."""
         self.looked = asyncio.Condition()
         self.tasks: list[asyncio.Task[None]] = []
 
@@ -68,7 +68,7 @@ def after(looks: int, step: Step) -> Step:
 
 
 def becomes(run_id: str, status: str) -> Step:
-    """Somebody else changes a run."""
+    """Change a run as somebody else."""
 
     async def change(script: Script) -> None:
         url, headers = f"{ROOT}/workflowBase/runs/{run_id}", {"Authorization": "Bearer any"}

@@ -35,7 +35,7 @@ class Line(httpx.AsyncBaseTransport):
         self.app = app
         self.arrives = True
         self.meanwhile: Callable[[Post], Awaitable[None]] | None = None
-        """What a colleague does while the action is on its way."""
+        """The simulated action of a colleague while the request is in progress."""
         self.posts = 0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

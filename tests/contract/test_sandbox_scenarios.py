@@ -78,17 +78,17 @@ class Wire:
 
     @property
     def run_path(self) -> str:
-        """Where the run is read."""
+        """The path at which the run is read."""
         return f"{self.workflow_path}/runs/{self.run['id']}"
 
     @property
     def write_path(self) -> str:
-        """Where the run is written."""
+        """The path at which the run is written."""
         return f"/workflowBase/runs/{self.run['id']}"
 
     @property
     def applied(self) -> list[AppliedWrite]:
-        """What the sandbox really carried out."""
+        """The writes that the sandbox applied."""
         return list(self.app.state.applied)
 
     async def patch(self, headers: dict[str, str] | None = None) -> httpx.Response:
@@ -102,7 +102,7 @@ class Wire:
         return dict(stored)
 
     async def assert_applied(self, count: int = 1) -> None:
-        """So many writes are in the log, all of them whole, and the run shows it."""
+        """Assert that the log has that many complete writes, and that the run shows them."""
         assert [(write.run_id, write.body) for write in self.applied] == [(self.run["id"], CHANGE)] * count
         now = await self.read()
         assert (CHANGE.items() <= now.items()) is (count > 0)
@@ -450,7 +450,7 @@ async def test_the_token_comes_back(wire: Wire) -> None:
 
 
 def code_ends(authority: ScriptedAuthority, polls: int) -> str:
-    """What becomes of a code that nobody types in: the word for it after so many polls."""
+    """Poll at most `polls` times for a code that nobody enters. Return the last error, or "token"."""
     app, pauses = public_app(authority), 0
     flow = app.initiate_device_flow(["https://graph.fake.test/.default"])
     answer: dict[str, Any] = {"error": "authorization_pending"}

@@ -1,4 +1,4 @@
-"""What the sandbox sums up, and what it says of a workflow as a whole, agrees with what it lists."""
+"""The sums of the sandbox, and its properties of workflows, agree with its listings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a draft to the row: store, write path, client and transport against the sandbox, over a line that tests bend."""
+"""From a draft to the row: store, write path, client and transport with the sandbox, over a wire that tests disturb."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class Bench(NamedTuple):
 
     @property
     def applied(self) -> list[tuple[str, dict[str, Any]]]:
-        """What the sandbox really carried out."""
+        """The writes that the sandbox applied."""
         return [(write.run_id, write.body) for write in self.app.state.applied]
 
 

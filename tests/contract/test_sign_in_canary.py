@@ -1,4 +1,4 @@
-"""What a sign-in is made of is found in the token cache and nowhere else: no output, no log, no other file."""
+"""The secrets of a sign-in are in the token cache and nowhere else: in no output, no log, no other file."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def but_the_cache(folder: Path) -> str:
 
 @pytest.fixture
 def heard() -> Iterator[StringIO]:
-    """What a program that logs everything would hear. pytest's own ear also hears what does not propagate."""
+    """The records of a program that logs everything. pytest's own handler also gets records that do not propagate."""
     stream, root = StringIO(), logging.getLogger()
     handler, level = logging.StreamHandler(stream), root.level
     root.addHandler(handler)

@@ -27,7 +27,7 @@ def authority() -> ScriptedAuthority:
 
 
 async def challenge_of(authority: ScriptedAuthority, sign_in: SignIn) -> str:
-    """What the server says to the present token; it has to refuse it."""
+    """Return the challenge with which the server refuses the present token; it has to refuse it."""
     verdict = authority.verify(await sign_in())
     assert isinstance(verdict, GraphError)
     assert verdict.status == 401

@@ -1,4 +1,4 @@
-"""What was typed outlives the process, however it ends: on a real terminal, from the key to the next start."""
+"""A typed draft survives the process, however that ends: on a real terminal, from the key to the next start."""
 
 from __future__ import annotations
 

@@ -171,7 +171,7 @@ def test_without_a_terminal_a_change_needs_yes(tmp_path: Path, server: SandboxPr
 
 @pytest.mark.skipif(which("strace") is None, reason="strace counts the system calls")
 def test_a_change_waits_for_the_disk_three_times(tmp_path: Path, server: SandboxProcess) -> None:
-    """For its intent, for the name of the file that this is in, and for its outcome: the store is only a copy."""
+    """It syncs its intent, the directory entry of that file, and its outcome; not the store, which is only a copy."""
     server.behave("none")
     state, calls = tmp_path / "state", tmp_path / "calls"
     listed = run(state, "list", "--root", server.root, "--format", "jsonl").stdout.splitlines()

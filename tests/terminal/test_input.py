@@ -1,4 +1,4 @@
-"""What arrives from the terminal, whatever it is and however much: runtui stays, and acts on the next key."""
+"""Whatever arrives from the terminal, and however much: runtui goes on, and acts on the next key."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class Stage(Enum):
 
 
 class Phase(Enum):
-    """How far a write had come when its process was killed."""
+    """The stage of a write when its process was killed."""
 
     NOT_RECORDED = "not recorded"
     NOT_SENT = "recorded, not sent"
@@ -86,12 +86,12 @@ itself, and the server's stages."""
 
 
 class Judge:
-    """What the server saw of the writes, and the stage at which it kills the writer."""
+    """The writes that the server saw, and the stage at which it kills the writer."""
 
     def __init__(self) -> None:
         self.deadly: Stage | None = None
         self.is_gentle = False
-        """Whether writers are commands that are ended by ctrl+c, and not processes that are killed."""
+        """The writers are commands that ctrl+c ends, not processes that are killed."""
         self.writer: Written | None = None
         self.arrived: set[str] = set()
         """The client-request-ids of the writes that reached the server."""
@@ -198,7 +198,7 @@ class Court:
         return kill
 
     async def seconds_of_a_write(self) -> float:
-        """How long a writer lives that nobody kills; the middle one of three."""
+        """The median life of three writers that nobody kills, in seconds."""
         loop, lives = asyncio.get_running_loop(), []
         for _ in range(3):
             kill = self.write()
@@ -289,7 +289,7 @@ class Court:
             return phase
 
     def _phase(self, found: Entry | None) -> Phase:
-        """How far the write came, from the journal as the kill left it."""
+        """Return the stage of the write, from the journal after the kill."""
         if found is None:
             return Phase.NOT_RECORDED
         if found.outcome is not None:

@@ -121,13 +121,13 @@ class Place:
         coming.cancel()
 
     def told(self, writer: Written) -> dict[str, dict[str, Any]]:
-        """What a process said of each run, as far as it came to that."""
+        """The report of a process about each run, up to its end."""
         path = told_by(self._folder, writer.number)
         lines = path.read_text("utf-8").splitlines() if path.exists() else []
         return {line["runId"]: line for line in map(json.loads, lines)}
 
     def applied(self, value: int) -> Counter[str]:
-        """How often the server set this value, by run."""
+        """Return how often the server set this value, by run."""
         return Counter(write.run_id for write in self._log if write.body[FIELD] == value)
 
     async def entries(self, value: int, workspace: Workspace) -> list[Entry]:

@@ -28,7 +28,7 @@ KEYS: Final = (
     "down", "down", "down", "up", "end", "home", "space", "s", "x", "z", ">", "?", "/", "d", "enter", "e", "tab", "tab",
     "5", "backspace", "ctrl+t", "esc", "esc", "right", "left",
 )  # fmt: skip
-"""What a walk presses at random; nothing that leaves the program or writes."""
+"""The keys that a walk presses at random; none of them quits or writes."""
 
 
 class Shadow:

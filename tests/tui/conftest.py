@@ -176,7 +176,7 @@ class Session:
         return self.form.edit.text if self.field == name and not field.choices else plain(draft.text(field))
 
     def under(self, name: str) -> str:
-        """What stands under a field."""
+        """Return the text under a field."""
         _, *told = [line.strip.text.strip() for line in self.form.lines if line.field and line.field.name == name]
         return " ".join(told)
 

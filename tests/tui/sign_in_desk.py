@@ -96,7 +96,7 @@ class Desk:
         return self.authority.pending[-1]
 
     async def sign_in_by_code(self, **account: Any) -> None:
-        """From the ways to sign in back to where one was."""
+        """Sign in by device code: from the sign-in methods back to the screen before."""
         code = await self.ask_for_code()
         self.authority.approve(code, **account)
         self.polls.go_on()
@@ -157,7 +157,7 @@ async def open_desk(
 
 
 async def is_in(sign_in: SignIn, authority: ScriptedAuthority) -> None:
-    """Somebody signed in before the screen came."""
+    """Sign somebody in before the screen opens."""
 
     def approve(code: Any) -> None:
         authority.approve(code.user_code)

@@ -44,7 +44,7 @@ def tenant(monkeypatch: pytest.MonkeyPatch) -> Tenant:
 
 
 def lines(session: Session) -> str:
-    """What stands on the screen, as one line: a sentence may be broken anywhere."""
+    """Return the text of the screen as one line, because a sentence may be wrapped anywhere."""
     return " ".join(session.text().split())
 
 

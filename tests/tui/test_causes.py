@@ -25,7 +25,7 @@ def causes_of(session: Session) -> CausesView:
 
 
 def panel_text(session: Session) -> str:
-    """What the panel shows."""
+    """Return the text of the panel."""
     left = session.panel.region.x
     return "\n".join(line[left:].strip("▏│ ") for line in session.text().splitlines())
 

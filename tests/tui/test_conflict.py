@@ -29,7 +29,7 @@ def status_of(session: Session) -> str:
 
 
 def flag_of(session: Session) -> str:
-    """What stands before the row of the run, wherever it is sorted to."""
+    """Return the flag before the row of the run, wherever it is in the list."""
     flags = {line[0] for line in session.inside(session.left).splitlines() if "Onboard" in line}
     return "~" if "~" in flags else " "
 
@@ -55,12 +55,12 @@ async def type_a_draft(session: Session, text: str = "8") -> None:
 
 
 def move(graph: Graph, **values: Any) -> None:
-    """Somebody else changes the run."""
+    """Change the run as somebody else."""
     graph.runs[PATCH_OF] = graph.runs[PATCH_OF] | {"lastUpdatedDateTime": "2026-11-20T11:00:00Z"} | values
 
 
 def leave_a_draft(session: Session, total: str = "38") -> None:
-    """Have the draft that `type_a_draft` types, as an earlier session leaves it."""
+    """Store the draft that `type_a_draft` types, as an earlier session does."""
     stored = session.workspace.store.get(PATCH_OF)
     assert stored is not None
     draft = Draft(PATCH_OF, stored.workflow_id, stored.raw).typed("processingStatus", "canceled", 0)

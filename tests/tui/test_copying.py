@@ -43,7 +43,7 @@ async def test_two_keys_copy_the_hand_over_of_a_run(open_session: Opener, size: 
 
 
 async def copied(session: Session, *keys: str) -> str:
-    """What keys copy."""
+    """Press keys and return the text that they copy."""
     session.app._clipboard = ""
     await session.press(*keys)
     await session.until(lambda: session.app.clipboard)

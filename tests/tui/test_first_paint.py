@@ -84,7 +84,7 @@ MOVES = [
     [b"G", UP * 50, b"j", b"G", PAGE_DOWN],
     [PAGE_DOWN * 20, b"g", PAGE_DOWN],
 ]
-"""What arrives from a terminal, read by read."""
+"""The input from a terminal, one item for each read."""
 
 
 def pressed(data: bytes) -> list[str]:
@@ -98,7 +98,7 @@ def pressed(data: bytes) -> list[str]:
 
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What a preview writes to the terminal."""
+    """Return the output of a preview to the terminal."""
     texts: list[str] = []
     monkeypatch.setattr("runtui.prelude.preview.write", texts.append)
     return texts

@@ -42,7 +42,7 @@ class Slow:
         return self.graph._handle(request)
 
     def move(self, **values: Any) -> None:
-        """Somebody else changes the run."""
+        """Change the run as somebody else."""
         self.graph.runs[RUN] = self.graph.runs[RUN] | values
 
 

@@ -115,7 +115,7 @@ def test_a_change_stands_before_what_it_undoes_and_tells_moments_by_the_clock() 
 
 
 def texts(row: EntryRow, width: int) -> list[str]:
-    """What the cells of an entry show in a line of so many cells, cut as the table cuts them."""
+    """Return the text of an entry's cells in a line of that width, cut as the table cuts it."""
     layout = list_layout(JOURNAL.columns, width, needs_of(JOURNAL.columns, [row]))
     return [fit(column.show(row, now_ticks()).text, room).rstrip() for column, room in layout]
 

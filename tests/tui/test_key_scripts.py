@@ -66,7 +66,7 @@ PHRASES: Final = {
     "|ctrl+s 3 0|ctrl+s escape|shift+f8 shift+f8|X|R|u|B|B j enter|escape e",
     "palette": "ctrl+p h e l p enter|ctrl+p escape|ctrl+p down down enter|: f i l t e r enter|ctrl+p z z z escape",
 }
-"""What is typed on each screen: some phrases, of keys separated by blanks."""
+"""The keys to press on each screen: some phrases of keys separated by blanks."""
 
 WAYS: Final = {
     "list": "", "form": "e", "review": "e enter down enter ctrl+s", "journal": "J", "help": "?", "panel": ">",
@@ -106,7 +106,7 @@ def script(seed: int) -> list[str]:
 
 @dataclass(frozen=True)
 class End:
-    """Where keys led to."""
+    """The screen that keys led to."""
 
     view: str
     screen: tuple[str, ...]
@@ -130,13 +130,13 @@ def overtake(session: Session) -> None:
 
 
 async def read_results(session: Session) -> None:
-    """Have what the first runs did in the store, as somebody has who looked at them before."""
+    """Put the results of the first runs into the store, as an earlier session does."""
     for row in session.workspace.store.window(session.runs.shown, 0, 4):
         await session.workspace.results.read_run(row.workflow_id, row.id)
 
 
 def screen_of(session: Session) -> tuple[str, ...]:
-    """What is in sight; the first line tells the time."""
+    """Return the text of the screen, without the first line, which has the time."""
     text = _IN_BACKGROUND.sub("", _ADDRESS.sub("…", session.text()))
     return tuple(_PASSING.sub("…", text).splitlines()[1:])
 

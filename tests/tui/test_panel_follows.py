@@ -33,7 +33,7 @@ def run_in_sight(session: Session) -> str:
 
 
 def check_the_panel(session: Session) -> None:
-    """What is on the screen is about the run under the cursor, or says otherwise."""
+    """Assert that the panel is about the run under the cursor, or says that it is not."""
     if not session.panel.display or session.panel.tab != "run" or session.view not in ("runs", "journal"):
         return
     row = session.runs.row if session.view == "runs" else None

@@ -37,7 +37,7 @@ class Without(httpx.AsyncBaseTransport):
 
 
 async def somebody(session: Session) -> Person:
-    """Somebody with a failed task, whose results were read."""
+    """Return a person with a failed task whose results were read."""
     await session.press("c")
     results, store = session.workspace.results, session.workspace.store
     await session.until(lambda: results.progress.total and results.progress.read == results.progress.total)

@@ -1,4 +1,4 @@
-"""Whatever is pressed in a read-only session, nothing is written, nothing breaks, and `q` leaves."""
+"""Whatever keys are pressed in a read-only session, nothing is written, nothing breaks, and `q` quits."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Counting(httpx.AsyncBaseTransport):
 
 
 def reads_alone(request: httpx.Request) -> bool:
-    """Whether a request is a batch of GETs."""
+    """Return whether a request is a batch of GETs."""
     if not request.url.path.endswith("/$batch"):
         return False
     return {part["method"] for part in json.loads(request.content)["requests"]} == {"GET"}
 
 
 def walk(seed: int, steps: int) -> Iterator[tuple[str, str]]:
-    """What is done in each step: a key by its name, or a text."""
+    """The steps of a walk: keys by name, or text to type."""
     chance = random.Random(seed)
     for _ in range(steps):
         kind = chance.random()

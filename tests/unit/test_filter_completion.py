@@ -1,4 +1,4 @@
-"""What the filter box offers at the cursor."""
+"""The completions of the filter box at the cursor."""
 
 from __future__ import annotations
 

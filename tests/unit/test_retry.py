@@ -1,4 +1,4 @@
-"""What is sent again, and after how long: one rule, what servers ask for in every form, and our own back-off."""
+"""Which requests are repeated, and when: one rule, the waits that servers ask for in every form, and the back-off."""
 
 from __future__ import annotations
 
