@@ -1,1 +1,1 @@
-"""Actions, their keys, and `[keys]` of config.toml, without a screen."""
+"""The action registry, the names of keys, `[keys]` of config.toml, and the lines of the help; no screen is imported."""

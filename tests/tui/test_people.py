@@ -181,6 +181,16 @@ async def test_escape_leaves_the_question_and_reads_no_more(open_session: Opener
         assert session.view == "people", "the key is text in the box"
 
 
+async def test_a_search_may_end_after_the_question_is_closed(open_session: Opener) -> None:
+    async with open_session(runs=12) as session:
+        await session.type("@q")
+        view = session.find(PeopleView)
+        await session.press("escape")
+        await session.until(lambda: not view.is_attached)
+        await view._search("q").wait()
+        assert session.app._exception is None
+
+
 def test_who_is_not_found_may_be_in_a_run_that_is_not_read_yet() -> None:
     assert why_no_person("Nobody.", ReadingProgress(read=3, total=35)).startswith("Nobody. 32 runs are not")
     assert why_no_person("Nobody.", ReadingProgress(read=35, total=35)) == "Nobody."

@@ -281,7 +281,7 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
 
 
 class _ShowsSheet:
-    """What both reviews share: a sheet shows and asks everything."""
+    """A mixin for both reviews, whose sheet shows everything and asks the question."""
 
     sheet: ReviewSheet
 

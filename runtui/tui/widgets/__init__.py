@@ -1,1 +1,1 @@
-"""The parts that views are made of. One file a widget."""
+"""The widgets of the views, one file each."""

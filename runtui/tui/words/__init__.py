@@ -1,1 +1,1 @@
-"""What the screen says: pure words and pages from values; no widget is touched here."""
+"""The words and pages of the screen, as pure functions of values; no widget is used here."""

@@ -1,8 +1,8 @@
-"""What can be copied of a thing on the screen: lines to choose from, each with its text.
+"""The choices of the copy dialog, each with its text.
 
-Invariant: every text is redacted, and nothing in it acts where it is pasted: no control character, and in an id no line
-end. A row and a reason are code, so that they are no markup in a ticket; a command is quoted for its shell; JSON is
-ASCII. What there is not is offered all the same, and says why not.
+Invariant: every text is redacted and safe to paste: it has no control character, and an id has no line end. A row and a
+reason are formatted as code, so that a ticket shows no markup; a command is quoted for its shell; JSON is ASCII. A
+choice without a text is listed with the reason.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from runtui.services.store import RunQuery
 from runtui.tui.screens.questions import Choice
 
 _PREVIEW: Final = 230
-"""Characters of a text that are shown before it is copied."""
+"""The most characters of a text's preview."""
 
 _WRITES: Final = "Whoever runs it sends the change once more. "
 
@@ -34,30 +34,30 @@ _WRITES: Final = "Whoever runs it sends the change once more. "
 HANDOFF: Final = "Hand-over"
 
 Way = Literal["clipboard", "page", "file"]
-"""How a text leaves; a clipboard that is not there is replaced by one of the others."""
+"""The destination of a text; without a clipboard another one is used."""
 
 
 class CauseOfRuns(NamedTuple):
-    """A cause, and the runs that it is told of."""
+    """A cause, and the query of the runs to consider."""
 
     cause: Cause
     query: RunQuery
 
 
 HandoffOf: TypeAlias = str | CauseOfRuns
-"""What a hand-over can be of: the id of a run, or a cause."""
+"""The subject of a hand-over: the id of a run, or a cause."""
 
 
 class Copy(NamedTuple):
     """One thing to copy."""
 
     what: str
-    """What it is, as a sentence about it begins."""
+    """Its name, capitalized as at the start of a sentence."""
     text: str = ""
     handoff_of: HandoffOf | None = None
-    """Of what the hand-over is to be made, in place of a text."""
+    """The subject of a hand-over to make when chosen; None for `text`."""
     ending: str = "txt"
-    """Of the name of a file that it is written to."""
+    """The extension of a file for it."""
     way: Way = "clipboard"
 
 
@@ -67,7 +67,7 @@ CopyChoice: TypeAlias = Choice[Copy]
 def text_choice(
     line: str, what: str, text: str, *, refusal: str = "", about: str = "", ending: str = "txt"
 ) -> CopyChoice:
-    """A text, shown in part before it is copied; without one, the reason."""
+    """Return a choice with a preview of its text; without a text, one that is refused with the reason."""
     if refusal and not text:
         return Choice(Copy(what), line, refusal, refusal)
     shown = visible(redact(text), newlines=True)
@@ -77,8 +77,8 @@ def text_choice(
 
 
 def code_choice(line: str, what: str, text: str) -> CopyChoice:
-    """Foreign text, as code."""
-    text = redact(text)  # before its marks, or what it hides would end with them
+    """Return a choice of foreign text, formatted as code."""
+    text = redact(text)  # before adding code marks, which could become part of a redacted secret
     return text_choice(line, what, "\n".join(code_block(text)) if "\n" in text else code_span(text))
 
 
@@ -87,7 +87,7 @@ def id_choice(what: str, text: str) -> CopyChoice:
 
 
 def marked_choices(run_ids: Iterable[str]) -> tuple[CopyChoice, ...]:
-    """The ids of the marked runs, one a line; nothing where none is marked."""
+    """Return a choice of the marked runs' ids, one per line; empty if none is marked."""
     ids = [visible(run_id) for run_id in sorted(run_ids)]
     return (text_choice(f"ids of the {len(ids)} marked runs", "Ids", "\n".join(ids)),) if ids else ()
 
@@ -101,7 +101,7 @@ def filter_choice(text: str) -> CopyChoice:
 
 
 def response_choice(body: str) -> CopyChoice:
-    """The body of a response: JSON is laid out, which leaves no character in it that acts."""
+    """Return a choice of a response's body; JSON is formatted, which also escapes control characters."""
     try:
         text, ending = json.dumps(redact_values(json.loads(body)), indent=2), "json"
     except (ValueError, RecursionError):
@@ -110,14 +110,14 @@ def response_choice(body: str) -> CopyChoice:
 
 
 def handoff_choice(of: HandoffOf | None, why_not: str = "Only runs, changes and causes are handed over.") -> CopyChoice:
-    """The hand-over; it is made when it is chosen."""
+    """Return the choice of a hand-over, which is made only when chosen."""
     about = "For a ticket, as Markdown: causes, people, what was changed with request ids, what is still open."
     why = "" if of is not None else why_not
     return Choice(Copy(HANDOFF, handoff_of=of, ending="md"), "hand-over", why or about, why)
 
 
 def link_choice(root: str, workflow_id: str) -> CopyChoice:
-    """The workflow in the portal of the root's cloud."""
+    """Return the choice of a link to the workflow in the portal of the root's cloud."""
     cloud = cloud_of_root(root)
     return text_choice(
         "link to the workflow in the portal",
@@ -129,7 +129,7 @@ def link_choice(root: str, workflow_id: str) -> CopyChoice:
 
 
 def command_choices(request: SharedRequest, root: str) -> Iterator[CopyChoice]:
-    """A request for three programs; two of them sign in to Microsoft's clouds alone."""
+    """Yield a request as a command for three programs; two of them can sign in only to Microsoft's clouds."""
     cloud = cloud_of_root(root)
     about = _WRITES if request.method != "GET" else ""
     yield text_choice("curl", "curl command", curl(request), about=f"{about}The token is in $TOKEN. ")
@@ -149,14 +149,14 @@ def json_choice(value: Mapping[str, Any] | None) -> CopyChoice:
 
 
 def row_choice(columns: Sequence[Column[RowT]], row: RowT) -> CopyChoice:
-    """All cells of a row in one line."""
+    """Return a choice of all cells of a row in one line."""
     now = now_ticks()
     cells = [column.show(row, now).text.strip() for column in columns]
     return text_choice("row", "Row", code_span("  ".join(filter(None, cells))))
 
 
 def request_ids_choice(entries: Iterable[Entry], exchanges: Iterable[Exchange]) -> CopyChoice:
-    """The ids that the service knows requests by: those of the journal, and of this session's other requests."""
+    """Return a choice of request ids, from journal entries and from other requests of this session."""
     lines = {entry.client_request_id: _request_line(entry.opened_at, entry) for entry in entries if not entry.damage}
     for exchange in exchanges:
         lines.setdefault(exchange.client_request_id, _request_line(exchange.started_at, exchange))

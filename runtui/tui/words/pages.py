@@ -1,6 +1,7 @@
-"""What the side panel shows of a request, an answer, a save, a journal entry and a run: pure words from values.
+"""The pages of the side panel for a request, a response, a save, a journal entry and a run.
 
-Invariant: no widget is touched here; every foreign text leaves as a `Fact` or a body, which the panel makes safe.
+Invariant: these are pure functions without widgets; they return foreign text as a `Fact` or a body, which the panel
+makes safe.
 """
 
 from __future__ import annotations
@@ -33,16 +34,16 @@ from runtui.tui.widgets.side_panel import About, Fact, Page, none_selected
 from runtui.tui.words import triage_words, write_words
 
 TOLD_CHANGES: Final = 2
-"""Changed properties that the status line tells; the Request tab tells all."""
+"""The most changed properties in the status line; the Request tab has all."""
 
 TOLD_SUBJECTS: Final = 3
-"""Subjects that were hit and are named in the Run tab."""
+"""The most affected users named on the Run tab."""
 
 TOLD_CAUSES: Final = 6
-"""Causes of failures that the Run tab tells."""
+"""The most causes of failures on the Run tab."""
 
 TOLD_ENTRIES: Final = 3
-"""Changes from this machine that the Run tab tells."""
+"""The most changes from this machine on the Run tab."""
 
 _OUTCOME_STYLE = {
     Outcome.DONE: "bold $text-success",
@@ -52,7 +53,7 @@ _OUTCOME_STYLE = {
 
 
 def request_page(draft: Operation, method: str, url: str) -> Page:
-    """The request that a draft or an action would make, as it stands now."""
+    """Return the page of the request that a draft or an action would send now."""
     facts = [Fact(f"{method} {url}", "bold")]
     if isinstance(draft, ServiceAction):
         return Page((*facts, Fact(draft.words)), draft.body_text())
@@ -75,7 +76,7 @@ def exchange_page(exchange: Exchange, fault: Fault | None = None) -> Page:
 
 
 def save_page(save: Save, now: datetime) -> Page:
-    """A save: on its way (as of `now`, aware), or how it ended."""
+    """Return the page of a save: its progress at `now` (aware), or how it ended."""
     changed = frozenset(change.field.name for change in save.operation.changes())
     if save.outcome is None:
         waits = [Fact(wait_sentence(save, now), "$text-warning")] if save.step is Step.PAUSED else []
@@ -101,16 +102,16 @@ def save_page(save: Save, now: datetime) -> Page:
 
 
 def wait_sentence(save: Save, now: datetime) -> str:
-    """How long a paused save still waits at `now` (aware), and what ends that."""
+    """Say how long a paused save still waits at `now` (aware), and name the key that ends that."""
     left = (save.resumes_at - now).total_seconds() if save.resumes_at is not None else 0.0
     status = save.exchange.status if save.exchange is not None else None
     return f"{report.wait_sentence(left, status, save.asked_seconds)} {key_of('stop_waiting')} stops waiting."
 
 
 def save_words(save: Save) -> str:
-    """How a save ended, for the status line: what it changed, or why not and what comes next.
+    """Say how a save ended, for the status line: what it changed, or why not and the next step.
 
-    The status line has few lines: what must be read stands first, and the Response tab tells the rest.
+    The status line is short, so the most important words come first; the Response tab has the rest.
     """
     told, changes = save.report, save.operation.changes()
     if save.action is not None:
@@ -125,12 +126,12 @@ def save_words(save: Save) -> str:
 
 
 def checked_again() -> str:
-    """What becomes of an unknown outcome."""
+    """Say how an unknown outcome is settled."""
     return f"runtui checks the run again by itself; {key_of('journal')} shows the journal."
 
 
 def short_change(changes: Sequence[Change]) -> str:
-    """A change in short: the first properties from what to what, and how many more."""
+    """Return a change in short: the first properties with old and new value, and the number of others."""
     before = {change.field.name: change.before for change in changes}
     words = [*report.change_words(before, {change.field.name: change.after for change in changes})]
     more = len(words) - TOLD_CHANGES
@@ -138,7 +139,7 @@ def short_change(changes: Sequence[Change]) -> str:
 
 
 def entry_response_page(entry: Entry) -> Page:
-    """An entry of the journal: how it ended, how that is known, and the answer."""
+    """Return the Response page of a journal entry: its outcome, how that is known, and the response."""
     if entry.damage:
         return Page((Fact(damage_sentence(entry), "$text-warning"),))
     style = _OUTCOME_STYLE[entry.outcome] if entry.outcome is not None else "bold"
@@ -162,7 +163,7 @@ def entry_response_page(entry: Entry) -> Page:
 
 
 def entry_request_page(entry: Entry) -> Page:
-    """An entry of the journal: what was sent, and what it was to change."""
+    """Return the Request page of a journal entry: the request, and the change it was meant to make."""
     if entry.damage:
         return entry_response_page(entry)
     facts = [Fact(f"{entry.method} {entry.url}", "bold"), *(Fact(words) for words in entry.change_words())]
@@ -189,40 +190,40 @@ def about_run(run_id: str, workflow_name: str) -> About:
 
 
 def about_entry(entry: Entry) -> About:
-    """The run of a journal entry; a damaged one names none."""
+    """Return the subject of a journal entry, its run; a damaged entry has none."""
     if entry.damage:
         return About(words=f"#{entry.number}")
     return about_run(entry.run_id, f"#{entry.number} {entry.workflow_name or entry.workflow_id}")
 
 
 def foreign_page(entry: Entry) -> Page:
-    """What the Run tab says of an entry whose run is not to be had here."""
+    """Return the Run page of an entry that is damaged or whose run is on another server."""
     words = damage_sentence(entry) if entry.damage else f"This run is on another server: {entry.root}"
     return Page((Fact(words, "$text-muted"),), about=about_entry(entry))
 
 
 class KnownRun(NamedTuple):
-    """What is known of the run under the cursor."""
+    """The data on this machine about a run."""
 
     run_id: str
     stored: StoredRun | None
-    """None: nothing of it is kept on this machine, or nothing that can be read."""
+    """None if the store does not have it, or cannot be read."""
     workflow: Mapping[str, Any] | None = None
     """Its workflow as received."""
     tasks: Sequence[TaskResult] | None = None
-    """What its tasks did; None while that was not read."""
+    """Its task results; None until they are read."""
     is_reading: bool = False
     entries: Sequence[Entry] = ()
-    """Its entries of the journal, newest first."""
+    """Its journal entries, newest first."""
     has_draft: bool = False
     row: RunRow | None = None
-    """The run as the list has it, with what is remembered of it."""
+    """Its row in the list, with its triage."""
     note: str = ""
-    """What could not be read, and why."""
+    """The error of a failed read; empty without one."""
 
 
 def run_page(known: KnownRun, now: int) -> Page:
-    """A run at `now` (ticks): why it failed, what a person did about it, its times, and the object as received."""
+    """Return the page of a run at `now` (ticks): why it failed, its triage, its times, and its JSON as received."""
     if known.stored is None:
         again = f"This run is not in the list, or cannot be read there; {key_of('refresh')} reads the list again."
         gone = Fact(known.note, "$text-warning") if known.note else Fact(again, "$text-muted")
@@ -250,7 +251,7 @@ def run_page(known: KnownRun, now: int) -> Page:
 
 
 _TRIAGE: Final = {NOTE: "note       ", "opened": "opened     ", "triage": ""}
-"""The label of what a person did about a run."""
+"""Labels of the facts about a run's triage."""
 
 
 def _count(value: object) -> str:
@@ -258,7 +259,7 @@ def _count(value: object) -> str:
 
 
 def _why(tasks: Sequence[TaskResult], now: int) -> Iterator[Fact]:
-    """Each cause told once and how often, the most frequent first; then who was hit, and what is still waited for."""
+    """Yield each cause with its count, the most frequent first; then the affected users and the pending tasks."""
     failed = [task for task in tasks if task.is_failed]
     waiting: dict[tuple[str, str], list[TaskResult]] = defaultdict(list)
     for task in tasks:
@@ -281,7 +282,7 @@ def _why(tasks: Sequence[TaskResult], now: int) -> Iterator[Fact]:
 
 
 def _done_by_you(known: KnownRun, now: datetime) -> Iterator[str]:
-    """What was changed from this machine, the newest first, and whether a draft is kept."""
+    """Yield whether a draft is kept, and the changes from this machine, the newest first."""
     if known.has_draft:
         yield f"~ draft not sent; {key_of('edit')} opens it"
     ended = {entry.number: entry.ended_at for entry in known.entries}
@@ -316,8 +317,8 @@ def _times(values: Mapping[str, object], now: int) -> Iterator[Fact]:
 
 
 def task_page(run_id: str, name: str, row: TaskRow | None, now: int, where: str = "") -> Page:
-    """What one task of a run did for a user, what to check if that is in doubt, and the object as received. `now` is in
-    ticks; `where` is named beside the task, instead of the user.
+    """Return the page of one task for a user: its result, what to check if it failed or is doubtful, and its JSON as
+    received. `now` is in ticks; `where` replaces the user's name beside the task.
     """
     if row is None:
         return none_selected("task")

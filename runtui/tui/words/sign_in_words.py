@@ -1,6 +1,6 @@
 """The sentences of the screen about a sign-in, from its state.
 
-Invariant: addresses and codes come from their fields, never from a server's own sentence. No token is in reach here.
+Invariant: addresses and codes come from their fields, never from a server's sentence. No function gets a token.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ METHOD_LABELS: Final[Mapping[PersonMethod, str]] = {
 }
 
 SOON: Final = timedelta(minutes=10)
-"""The first line shows how long a token lasts once it has less than this left."""
+"""The remaining time of a token below which the header shows it."""
 
 _NAME_CELLS: Final = 20
-"""The most cells that an account takes in the first line."""
+"""The most cells of an account in the header."""
 
 
 BEWARE_PAGE: Final = "Never open or paste an address that someone sent you."
 
 
 def why_nobody(sign_in: SignIn | None, *, is_demo: bool = False) -> str | None:
-    """Why no person signs in during this session; None when one does."""
+    """Return why no person signs in during this session; None if one does."""
     if sign_in is None and is_demo:
         return "The demo needs no sign-in; runtui demo --sign-in rehearses one."
     if sign_in is None:
@@ -50,7 +50,7 @@ def why_nobody(sign_in: SignIn | None, *, is_demo: bool = False) -> str | None:
 
 
 def methods_here(settings: SignInSettings, environ: Mapping[str, str] = os.environ) -> tuple[PersonMethod, ...]:
-    """The methods that work on this machine, the profile's own first."""
+    """Return the methods that work on this machine, with the profile's own first."""
     from runtui.auth.flows import has_browser
 
     possible = [method for method in METHOD_LABELS if method != "interactive" or has_browser(environ)]
@@ -58,14 +58,14 @@ def methods_here(settings: SignInSettings, environ: Mapping[str, str] = os.envir
 
 
 def short_name(account: Account) -> str:
-    """An account for the first line: without its domain, at most 20 cells."""
+    """Return an account for the header: without its domain, at most `_NAME_CELLS` cells."""
     return middle(account.username.partition("@")[0] or account.username or "?", _NAME_CELLS)
 
 
 def who(state: SignInState, now: datetime) -> str:
-    """Who is signed in, for the first line, and how long the token lasts when that is less than `SOON`.
+    """Return the account for the header, and the time left for its token if that is less than `SOON`.
 
-    Empty as long as nobody knows; `now` is aware.
+    Empty while the account is unknown; `now` is aware.
     """
     if state.account is None and state.trouble is None:
         return ""
@@ -83,7 +83,7 @@ def who(state: SignInState, now: datetime) -> str:
 
 
 def next_change(state: SignInState, now: datetime) -> float | None:
-    """Seconds until time alone changes what `who` returns; None: never."""
+    """Return the seconds until the passing of time changes the result of `who`; None if it does not."""
     left = _left(state, now)
     if left is None or left <= timedelta(0):
         return None
@@ -97,7 +97,7 @@ def _left(state: SignInState, now: datetime) -> timedelta | None:
 
 
 def signed_in(account: Account, *, goes_on: bool) -> str:
-    """After a sign-in; `goes_on`: a request was waiting for it."""
+    """Say who has signed in; with `goes_on`, also that the request that waited for it continues."""
     return f"Signed in as {account}.{' The waiting request continues.' if goes_on else ''}"
 
 
@@ -116,13 +116,13 @@ def standing(state: SignInState) -> tuple[str, ...]:
 
 
 def countdown(ends: datetime, now: datetime) -> str:
-    """How long the sign-in service still waits, as of `now` (both aware)."""
+    """Say how long the sign-in service still waits at `now` (both aware)."""
     seconds = max(0, int((ends - now).total_seconds()))
     return f"Waiting for you: {seconds // 60}:{seconds % 60:02} left."
 
 
 def cannot_write(sign_in: SignIn | None) -> str:
-    """A warning that the token does not allow changes; empty when it does or does not tell."""
+    """Warn that the token does not allow changes; empty if it does, or if that is unknown."""
     if sign_in is None or sign_in.state.can_write is not False:
         return ""
     return "The token lacks LifecycleWorkflows.ReadWrite.All; the service will probably refuse changes."
@@ -134,12 +134,12 @@ def signed_out(settings: SignInSettings) -> str:
 
 
 def left_without(key: str, *, somebody_waited: bool) -> str:
-    """After a person left without signing in, although the service asks for it; `key` signs in."""
+    """Say what follows when a person leaves a required sign-in; `key` signs in."""
     what = "The waiting request failed; drafts are kept." if somebody_waited else "Runs cannot be read."
     return f"Not signed in. {what} {key} signs in."
 
 
 def needed(trouble: SignInError | None, key: str) -> str:
-    """A sign-in is needed while the person types; `key` signs in."""
+    """Say that a sign-in is needed, to a person who is typing; `key` signs in."""
     title = f"{trouble.title}. " if trouble is not None else ""
     return f"{title}Sign in when you are ready: {key_of('leave')}, then {key}."

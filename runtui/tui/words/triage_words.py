@@ -1,7 +1,7 @@
-"""What is said of causes, people and workflows: pages of the side panel, titles, and why a list is empty or incomplete.
+"""The words about causes, people and workflows: pages of the side panel, titles, why a list is empty or incomplete.
 
-Invariant: no widget is touched here; foreign text leaves as a `Fact` or a body, which the panel makes safe, but in the
-lines of people, which are safe already. What was not received is not told.
+Invariant: these are pure functions without widgets. They return foreign text as a `Fact` or a body, which the panel
+makes safe; the lines of people are safe already. They say nothing about data that was not received.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 TOLD_REASONS: Final = 2
 TOLD_WORKFLOWS: Final = 8
 TOLD_PEOPLE: Final = 8
-"""What the page of a cause names at most."""
+"""The most further reasons, workflows and people on the page of a cause."""
 
 
 def cause_page(cause: Cause, failures: Sequence[TaskResult], now: int) -> Page:
-    """A whole cause: how much it hit and since when, reasons as received, what to check, workflows, people.
+    """Return the page of a cause: its counts and times, reasons as received, what to check, workflows, people.
 
-    `failures` are the latest ones as far as they are known: they tell the reasons and the people.
+    `failures` are the latest known ones, for the reasons and the people.
     """
     others = [reason for reason in dict.fromkeys(failure.reason for failure in failures) if reason != cause.reason]
     people = list(dict.fromkeys(failure.subject_name for failure in failures))
@@ -62,7 +62,7 @@ def cause_page(cause: Cause, failures: Sequence[TaskResult], now: int) -> Page:
 
 
 def what_to_check(definition_id: str) -> list[Fact]:
-    """The checklist of a task definition, under a heading; nothing where there is none."""
+    """Return the checklist of a task definition with a heading; empty if there is none."""
     checklist = checklist_of(definition_id)
     if checklist is None:
         return []
@@ -71,7 +71,7 @@ def what_to_check(definition_id: str) -> list[Fact]:
 
 
 def _named(title: str, names: Sequence[str], most: int, total: int) -> list[Fact]:
-    """The first names, one a line, and how many more there are."""
+    """Return the first names, one per line, and the number of others."""
     if not names:
         return []
     told = [Fact(f"  {name}") for name in names[:most]]
@@ -81,24 +81,24 @@ def _named(title: str, names: Sequence[str], most: int, total: int) -> list[Fact
 
 
 def cause_title(cause: Cause) -> str:
-    """A cause as it stands in the title of its runs."""
+    """Name a cause for the title of its runs."""
     return f"{cause.task}: {fold_reason(cause.reason)}"
 
 
 def marks_set(cause: Cause, runs: int, *, is_marked: bool) -> str:
-    """What marking the runs of a cause did."""
+    """Say what marking the runs of a cause did."""
     if is_marked:
         return f"Marked {count_words(runs, 'run')} in the list: {cause.task}."
     return f"Cleared {count_words(runs, 'mark')}: {cause.task}."
 
 
 def causes_of(filter_text: str) -> str:
-    """Whose causes they are, by the filter of the list of runs."""
+    """Name the runs whose causes are listed, by the filter of the list of runs."""
     return f"the runs /{filter_text}" if filter_text else "all runs"
 
 
 def reasons_read(progress: ReadingProgress) -> str:
-    """How far those runs were read, after the title of the list; empty once all are."""
+    """Say how many of those runs were read, for the title; empty once all are."""
     if progress.read == progress.total:
         return ""
     newest = "" if progress.reading or progress.fault is not None else "the newest "
@@ -106,7 +106,7 @@ def reasons_read(progress: ReadingProgress) -> str:
 
 
 def why_no_causes(progress: ReadingProgress) -> str | None:
-    """Why no cause is listed; None where no task failed, which the list says itself."""
+    """Return why no cause is listed; None if no task failed, which the list says itself."""
     if progress.fault is not None:
         return f"Why tasks failed could not be read. {progress.fault}"
     return (progress.waiting or "Reading why tasks failed…") if progress.reading else None
@@ -117,12 +117,11 @@ def why_no_causes(progress: ReadingProgress) -> str | None:
 NO_RUN_OF_USER: Final = "No run had this user."
 
 _MOST_CELLS: Final = (26, 8, 36)
-"""Of a name, the failures and a sign-in name, where people stand below each other."""
+"""The most cells of a name, the failures and a sign-in name in a list of people."""
 
 
 def person_lines(people: Sequence[Person]) -> list[str]:
-    """A line for each: name, failures, sign-in name and id, each below the others of its kind; a narrow screen cuts
-    what is last."""
+    """Return an aligned line per person: name, failures, sign-in name, id. A narrow screen cuts the end."""
     rows = [(person_name(one), f"✗ {one.failures}" * bool(one.failures), one.user_principal_name) for one in people]
     columns = zip(_MOST_CELLS, zip(*rows, strict=True), strict=False)
     widths = [min(most, max(cell_len(plain(text)) for text in column)) for most, column in columns]
@@ -135,12 +134,12 @@ def person_name(person: Person) -> str:
 
 
 def person_in_full(person: Person | UserRow) -> str:
-    """Name, sign-in name and id: who is meant beyond doubt, before something is done for them."""
+    """Return name, sign-in name and id, so that it is certain who is meant before an action."""
     return "  ".join(dict.fromkeys(filter(None, (person.name, person.user_principal_name, person.id))))
 
 
 def found_people(text: str, found: int, most: int, progress: ReadingProgress) -> str:
-    """What stands below the people that were found."""
+    """Return the line below the found people."""
     reading = f" {progress.read} of {progress.total} runs are read." if progress.read < progress.total else ""
     if reading and progress.fault is not None:
         reading += f" {progress.fault.title}."
@@ -154,14 +153,14 @@ def found_people(text: str, found: int, most: int, progress: ReadingProgress) ->
 
 
 def why_no_person(why: object, progress: ReadingProgress) -> str:
-    """Why nobody is shown, and that more names may become known."""
+    """Say why nobody is shown, and that reading more runs may bring more names."""
     left = progress.total - progress.read
     more = f" {left} runs are not read yet: {key_of('people')} reads on, and then finds their users by name."
     return f"{why}{more if left > 1 else ''}"
 
 
 def how_far(progress: PersonReading | ReadingProgress, what: str) -> str:
-    """How far the workflows or runs are read that tell of a person; empty once all are."""
+    """Say how many of a person's workflows or runs are read; empty once all are."""
     return "" if progress.read == progress.total else f"read in {progress.read} of {progress.total} {what}"
 
 
@@ -173,7 +172,7 @@ def why_no_tasks(reading: PersonReading) -> str:
 
 
 def why_no_tasks_in_runs(progress: ReadingProgress) -> str:
-    """The same, where the results of runs alone tell."""
+    """Return why no task is listed, if only the results of runs are read."""
     if progress.fault is not None:
         return f"Not every run could be read. {progress.fault}"
     return progress.waiting or (READING if progress.reading else NO_RUN_OF_USER)
@@ -229,7 +228,7 @@ def _schedule(history: WorkflowHistory, now: int) -> Iterator[Fact]:
 
 
 def _outcomes(history: WorkflowHistory) -> Iterator[Fact]:
-    """How its runs went, over all the days that are known."""
+    """Yield the results of its runs over all known days."""
     total, days = history.total, len(history.days)
     yield Fact(f"{f'{days} days':10} {_runs_of(total)}")
     if history.success_rate is not None:

@@ -1,7 +1,7 @@
-"""What the screen says of changes: drafts, the journal's entries, the service's own actions, changes to many runs.
+"""The sentences of the screen about changes: drafts, journal entries, the service's actions, bulk changes.
 
-Invariant: pure words from values, in the vocabulary of `domain.report`; keys are named from the action registry.
-Unknown is never counted as done or as not done, and what an action needs is said before it is sent.
+Invariant: these are pure functions that use the vocabulary of `domain.report` and take keys from the action registry.
+Unknown never counts as done or as not done. Why an action may fail is said before it is sent.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def draft_reopened(changed_at: datetime, now: datetime) -> str:
 
 
 def draft_in_conflict(changed_at: datetime, now: datetime, conflicts: Sequence[Conflict]) -> str:
-    """The run changed since the draft was begun."""
+    """Say that the run has changed since the draft was started."""
     names = ", ".join(conflict.field.name for conflict in conflicts)
     return (
         f"The run changed under your draft of {clock_text(changed_at, now)} ({names}). Nothing was written; "
@@ -62,7 +62,7 @@ def draft_in_conflict(changed_at: datetime, now: datetime, conflicts: Sequence[C
 
 
 def run_has_changed(before: Draft, draft: Draft, disputed: Sequence[Conflict]) -> str:
-    """The run was read while its form was open: what changed, and what of that a person has to decide."""
+    """Say what changed in a run while its form was open, and which conflicts need a decision; empty if nothing did."""
     moved = [
         f"{field.name} {before.received_text(field) or 'empty'} → {draft.received_text(field) or 'empty'}"
         for field in EDITABLE
@@ -80,18 +80,18 @@ def run_has_changed(before: Draft, draft: Draft, disputed: Sequence[Conflict]) -
 
 
 def sent_from(workspace: Workspace) -> tuple[tuple[str, str], ...]:
-    """Whose tenant a change goes to, and the account that it goes out under, for its review."""
+    """Return the tenant and, if known, the account of a change, for its review."""
     account = workspace.sign_in.state.account if workspace.sign_in is not None else None
     return ("tenant", workspace.settings.tenant), *([("account", account.username)] if account is not None else [])
 
 
 def nothing_left_to_send() -> str:
-    """Every edit of a draft has come true on the server."""
+    """Say that the run already has every value of the draft."""
     return "The run already has every value of your draft; there is nothing to send."
 
 
 def drafts_found(count: int) -> str:
-    """How many drafts were found at the start; empty when there are none."""
+    """Say how many drafts were found at the start; empty if there are none."""
     if not count:
         return ""
     words = "drafts; ~ marks their runs" if count > 1 else "draft; ~ marks its run"
@@ -99,7 +99,7 @@ def drafts_found(count: int) -> str:
 
 
 def drafts_unlisted(count: int) -> str:
-    """Drafts that no row stands for; empty when there is none."""
+    """Say how many drafts are of runs that are not listed; empty if there are none."""
     if not count:
         return ""
     words = "drafts are of runs" if count > 1 else "draft is of a run"
@@ -107,12 +107,12 @@ def drafts_unlisted(count: int) -> str:
 
 
 def discard_question(draft: Draft, key: str) -> str:
-    """Before a draft is discarded: what would be lost, and the key that does it."""
+    """Ask whether to discard a draft: name the text that would be lost and the key that does it."""
     return f"Press {key} again to discard the draft: {typed_text(draft)}."
 
 
 def draft_discarded(draft: Draft) -> str:
-    """After it: what would have to be typed again."""
+    """Say that a draft was discarded, with its text in case it has to be typed again."""
     return f"Draft discarded: {typed_text(draft)}."
 
 
@@ -130,13 +130,13 @@ FORMATS: Final[Mapping[ExportFormat, str]] = {
 
 
 def journal_is_empty() -> str:
-    """Why the journal is empty, and what fills it."""
+    """Say that nothing was sent yet, and name the keys that make changes."""
     keys = f"{key_of('edit')} edits a run; {key_of('act')} cancels or reprocesses it"
     return f"Nothing was sent yet. In the list, {keys}."
 
 
 def changes_found(entries: Collection[Entry]) -> str:
-    """How the changes ended that earlier sessions left open; empty when there are none."""
+    """Say how changes left open by earlier sessions ended; empty if there are none."""
     if not entries:
         return ""
     done, unknown = (sum(e.outcome is Outcome.DONE for e in entries), sum(not e.is_settled for e in entries))
@@ -146,7 +146,7 @@ def changes_found(entries: Collection[Entry]) -> str:
 
 
 def still_unsettled(entry: Entry) -> str:
-    """After a check that settled nothing."""
+    """Say that a check did not settle a change."""
     if entry.outcome is None:
         return f"#{entry.number} is still in progress."
     return (
@@ -159,20 +159,20 @@ DECISIONS: Final[dict[Outcome, str]] = {
     Outcome.DONE: "Done: the service applied the change",
     Outcome.NOT_DONE: "Not done: the service did not apply the change",
 }
-"""What a person can record of an unknown change."""
+"""The outcomes that a person can record for an unknown change, with their words."""
 
 
 def decision_question(entry: Entry) -> str:
-    """Before a person decides what became of an unknown change."""
+    """Return the text above the question what became of an unknown change."""
     changes = ", ".join(entry.change_words())
     return f"{changes}. Your answer is recorded in the journal and cannot be changed."
 
 
 def change_to_undo(entries: Sequence[Entry]) -> Entry | None:
-    """The change that undo starts with, of the entries of a run, newest first; None when there is none.
+    """Return the change to undo first, from a run's entries (newest first); None if there is none.
 
-    An action of the service is no change. One that is not known to be done blocks those before it. An undo is not
-    undone here, so that the same key goes on to the change before.
+    Actions of the service are skipped. A change that is not known to be done blocks those before it. A completed undo
+    is skipped too, so that the same key goes on to the change before.
     """
     for entry in entries:
         if entry.outcome is Outcome.NOT_DONE or entry.undone_by is not None or entry.action:
@@ -193,7 +193,7 @@ def export_written(path: Path, count: int) -> str:
 
 
 def read_only_toggled(why: str | None, saves: int) -> str:
-    """Changes are refused now, or allowed; `saves` are in progress and are not stopped by it."""
+    """Say that changes are refused (`why`) or allowed now, and that the `saves` in progress are still sent."""
     if why is None:
         return "Changes are allowed."
     left = f" {count_words(saves, 'change')} in progress will still be sent." if saves else ""
@@ -203,12 +203,12 @@ def read_only_toggled(why: str | None, saves: int) -> str:
 # The service's own actions
 
 TOLD_FAILURES: Final = 2
-"""Tasks that would fail and are told in the status line; the Response tab tells all."""
+"""The most failing tasks of a preview in the status line; the Response tab has all."""
 
 
 def action_refusal(workspace: Workspace, action: ServiceAction, received: Mapping[str, Any] | None = None) -> str:
-    """Why an action cannot be sent now, as a sentence; empty when it can. What it is about, as received, is asked where
-    it is given.
+    """Return why an action cannot be sent now, as a sentence; empty if it can. `received` is the run or workflow that
+    it acts on, as received; None skips the check of its state.
     """
     if (why := why_read_only(workspace)) is not None:
         return why
@@ -218,7 +218,7 @@ def action_refusal(workspace: Workspace, action: ServiceAction, received: Mappin
 
 
 def lacks_permission(sign_in: SignIn | None, name: ActionName) -> str:
-    """A warning that the token has no permission for an action; empty when it has or does not tell."""
+    """Warn that the token lacks the permission for an action; empty if it has it, or its permissions are unknown."""
     permissions = sign_in.state.permissions if sign_in is not None else None
     if permissions is None or not permissions.isdisjoint(PERMISSIONS[name]):
         return ""
@@ -226,7 +226,7 @@ def lacks_permission(sign_in: SignIn | None, name: ActionName) -> str:
 
 
 def action_in_doubt(workspace: Workspace, action: ServiceAction) -> str:
-    """A warning that an earlier action or change may still be carried out; empty where none is unknown."""
+    """Warn that an earlier action or change is unknown and may still be carried out; empty if none is unknown."""
     entry = workspace.reconciler.unsettled.get(run_key(action.run_id))
     if entry is None:
         return ""
@@ -235,7 +235,7 @@ def action_in_doubt(workspace: Workspace, action: ServiceAction) -> str:
 
 
 def preview_result(answer: Answer) -> tuple[str, bool]:
-    """What the service says of a workflow's tasks, and whether that is good."""
+    """Return the result of a preview as a sentence, and whether no task would fail."""
     if answer.fault is not None:
         return sentences(answer.fault.title, answer.fault.message), False
     found = answer.entity.get("value") if answer.entity is not None else None
@@ -247,7 +247,7 @@ def preview_result(answer: Answer) -> tuple[str, bool]:
 
 
 def next_step(save: Save) -> str:
-    """What a person does after a save that is not known to be done; empty where that is nothing."""
+    """Return the next step after a save that is not known to be done; empty if there is none."""
     if save.conflicts and save.undoes is None:
         return f"{key_of('edit')} on the run resolves the conflict."
     if save.fault is None or save.stopped:
@@ -258,7 +258,7 @@ def next_step(save: Save) -> str:
 
 
 def action_ended(save: Save) -> str:
-    """How an action ended, for the status line: what was asked for, or why not and what comes next."""
+    """Say how an action ended, for the status line; if it was not done or is unknown, also why and the next step."""
     told, what = save.report, save.action.words if save.action is not None else ""
     if save.outcome is Outcome.DONE:
         made = f"New run {short_id(save.new_run)} is followed; {key_of('new_run')} goes there" if save.new_run else ""
@@ -270,7 +270,7 @@ def action_ended(save: Save) -> str:
 
 
 def action_instead(changes: Sequence[Change]) -> str:
-    """Which action does what a person wanted, where the service takes no change of a run."""
+    """Name the action that does what a change wanted, for a service that offers no change of a run."""
     key = key_of("act")
     wanted = {change.field.name: change.after for change in changes}
     before = next((change.before for change in changes if change.field.name == STATUS), None)
@@ -288,7 +288,7 @@ ENDED: Final = (Outcome.DONE, Outcome.NOT_DONE, Outcome.UNKNOWN)
 
 
 def bulk_summary(bulk: BulkDraft) -> str:
-    """What is changed, or carried out, in a few words."""
+    """Name a bulk change or action in a few words."""
     if bulk.action is not None:
         return bulk.action.words
     changes = [(name, after) for name, _, after in bulk.changes()]
@@ -299,7 +299,7 @@ def bulk_summary(bulk: BulkDraft) -> str:
 
 
 def bulk_counts(outcomes: Mapping[Outcome | None, int]) -> str:
-    """How far the changes have come: "31 of 40, 2 not done"."""
+    """Return the progress of a bulk change: "31 of 40, 2 not done"."""
     total = sum(outcomes.values())
     ended = total - outcomes.get(None, 0)
     bad = [f"{count} {outcome.value}" for outcome in ENDED[1:] if (count := outcomes.get(outcome, 0))]
@@ -307,7 +307,7 @@ def bulk_counts(outcomes: Mapping[Outcome | None, int]) -> str:
 
 
 def bulk_ended(outcomes: Mapping[Outcome | None, int], *, is_undo: bool, is_action: bool, is_in_sight: bool) -> str:
-    """All changes have ended: one sentence for them."""
+    """Say how an ended bulk change went, in one sentence."""
     total = sum(outcomes.values())
     what = "undo" if is_undo else "action" if is_action else "change"
     parts = [f"{count} {outcome.value}" for outcome in ENDED if (count := outcomes.get(outcome, 0))]
@@ -316,13 +316,13 @@ def bulk_ended(outcomes: Mapping[Outcome | None, int], *, is_undo: bool, is_acti
 
 
 def bulk_held(save: Save, left: int, *, is_in_sight: bool) -> str:
-    """A refusal holds the rest."""
+    """Say that a refusal holds the other runs of a bulk change."""
     hint = f"{key_of('stop_bulk')} asks whether to go on." if is_in_sight else f"{key_of('bulk')} shows them."
     return f"{_bulk_refusal(save)} The other {count_words(left, 'run')} wait. {hint}"
 
 
 def held_question(save: Save, left: int) -> str:
-    """Before a person decides what becomes of the rest."""
+    """Return the text above the question whether a bulk change goes on after a refusal."""
     return f"{_bulk_refusal(save)} The other {count_words(left, 'run')} may meet the same."
 
 
@@ -333,7 +333,7 @@ def _bulk_refusal(save: Save) -> str:
 
 
 def result_object(row: ResultRow) -> dict[str, Any]:
-    """A change as a JSON object, for a file."""
+    """Return one change of a bulk change as a JSON object, for a file."""
     save = row.save
     sent = save.sent
     return {

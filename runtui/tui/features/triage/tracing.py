@@ -75,11 +75,15 @@ class PeopleView(ActionView[Person]):
         """What they were found by."""
         self.drawing = Throttle(self, workspace.foreground, self.search)
         """Looks again for what is typed, as more becomes known."""
+        # Found by no query: a search may end while the view is being closed.
+        self._input = LineInput(placeholder="name, sign-in name or id", id="people-input")
+        self._people = ChoiceList(id="people-list")
+        self._about = Static(id="people-about", markup=False)
 
     def compose(self) -> ComposeResult:
-        yield LineInput(placeholder="name, sign-in name or id", id="people-input")
-        yield ChoiceList(id="people-list")
-        yield Static(id="people-about", markup=False)
+        yield self._input
+        yield self._people
+        yield self._about
 
     def on_mount(self) -> None:
         self.search()
@@ -88,11 +92,11 @@ class PeopleView(ActionView[Person]):
         return Content.assemble(("People", "bold"), content(f"  {len(self._found)}" if self._found else ""))
 
     def take_focus(self) -> None:
-        self.screen.set_focus(self.query_one(Input))
+        self.screen.set_focus(self._input)
 
     @property
     def _typed(self) -> str:
-        return self.query_one(Input).value.strip()
+        return self._input.value.strip()
 
     def search(self) -> None:
         """Look for what is typed; the next key waits for what the store finds."""
@@ -103,9 +107,9 @@ class PeopleView(ActionView[Person]):
         try:
             found = await asyncio.to_thread(self._workspace.store.people, text, MOST_FOUND)
         except RuntuiError as error:
-            self.query_one("#people-about", Static).update(content(error))
+            self._about.update(content(error))
             return
-        people = self.query_one(ChoiceList)
+        people = self._people
         # A cursor that was moved stays on its person: more become known while somebody chooses.
         chosen = self._found[people.highlighted].id if people.highlighted and text == self._sought else ""
         self._found, self._sought = found, text
@@ -114,7 +118,7 @@ class PeopleView(ActionView[Person]):
         at_chosen = (index for index, person in enumerate(found) if chosen and person.id == chosen)
         people.highlighted = next(at_chosen, 0) if found else None
         about = triage_words.found_people(text, len(self._found), MOST_FOUND, self._workspace.results.progress)
-        self.query_one("#people-about", Static).update(content(about))
+        self._about.update(content(about))
         self.post_message(self.Changed())
 
     @on(Input.Changed)
@@ -128,14 +132,14 @@ class PeopleView(ActionView[Person]):
         await self.frame.action_perform("choose_person")
 
     def action_person_up(self) -> None:
-        self.query_one(ChoiceList).action_cursor_up()
+        self._people.action_cursor_up()
 
     def action_person_down(self) -> None:
-        self.query_one(ChoiceList).action_cursor_down()
+        self._people.action_cursor_down()
 
     def action_choose_person(self) -> None:
         """Answer with the person under the cursor, else with what is typed."""
-        index = self.query_one(ChoiceList).highlighted
+        index = self._people.highlighted
         if index is not None:
             self.frame.dismiss(self._found[index])
         elif self._typed:
