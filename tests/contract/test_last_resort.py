@@ -1,4 +1,4 @@
-"""A defect of runtui's own, whatever it is and wherever: a sentence, a private report, exit code 1, no traceback."""
+"""Any defect of runtui, anywhere: a sentence, a private report, exit code 1, no traceback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every scenario over a real socket: what a client sees, and what was really applied."""
+"""Every scenario over a real socket: the client's view, and the writes that were really applied."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Wire:
         return await self.client.patch(self.write_path, json=CHANGE, headers=headers)
 
     async def read(self) -> dict[str, Any]:
-        """The run as it is now, by another way than the socket, so that no scenario befalls it."""
+        """Read the run as it is now, without the socket, so that no scenario applies."""
         stored = self.app.state.scenario.sandbox.stored_run(self.run["id"])
         assert stored is not None
         return dict(stored)
@@ -112,7 +112,7 @@ class Wire:
 
 @asynccontextmanager
 async def wired(scenario: str) -> AsyncIterator[Wire]:
-    """A sandbox that turns to the scenario once a completed run was found."""
+    """Yield a sandbox that switches to the scenario after a completed run was found."""
     pauses = Pauses()
     app = create_app(clock=Clock(), pause=pauses)
     headers = {"Authorization": f"Bearer {TOKEN}", **NEWER_MEMBERS}
@@ -146,7 +146,7 @@ def graph_error(answer: httpx.Response) -> dict[str, Any]:
 
 
 def assert_not_from_graph(answer: httpx.Response) -> None:
-    """It is a page of somebody in between."""
+    """Assert that the answer is a web page of a proxy."""
     assert answer.headers["content-type"].startswith("text/html")
     assert "request-id" not in answer.headers
     assert "<title>" in answer.text

@@ -1,4 +1,4 @@
-"""Every kind of answer of the sandbox against the service's own declaration of its types."""
+"""Every kind of answer of the sandbox matches the service's declaration of its types."""
 
 from __future__ import annotations
 

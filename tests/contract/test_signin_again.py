@@ -1,4 +1,4 @@
-"""A token that the server refuses: challenges with claims, step-up, revocation, and the person it may take."""
+"""A token that the server refuses: challenges with claims, step-up, revocation, and a new sign-in if needed."""
 
 from __future__ import annotations
 

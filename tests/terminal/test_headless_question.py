@@ -48,7 +48,7 @@ def environment(state: Path) -> dict[str, str]:
 
 
 def run(state: Path, *arguments: str, under: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-    """A command without a terminal, run by another one."""
+    """Run a command without a terminal; `under` is a command that starts it, such as strace."""
     return forked.run(*under, *RUNTUI, *arguments, env=environment(state), text=True)
 
 

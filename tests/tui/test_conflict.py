@@ -16,7 +16,7 @@ from tests.tui.conftest import Opener, Session
 from tests.tui.wires import Graph
 
 PATCH_OF = "run-4"
-"""The run that the cursor stands on first: the one that started last."""
+"""The run under the cursor at the start: the one that started last."""
 
 
 def view_of(session: Session) -> str:

@@ -176,7 +176,7 @@ async def test_what_comes_while_the_panel_is_closed_is_there_when_it_opens(open_
 async def test_the_first_frame_of_a_question_has_its_page(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Textual paints a screen once it is laid out; its widgets may be told of their size later."""
+    """Textual paints a screen after its layout; its widgets may get their sizes later."""
     first_frame: list[str] = []
     resumed = Frame.on_screen_resume
 

@@ -209,7 +209,7 @@ def test_a_refused_token_and_a_busy_service_concern_all(status: int, of_all: boo
 
 
 class Clock:
-    """The loop's clock; sleeping puts it forward, and whoever sleeps is remembered."""
+    """The clock of the event loop: a sleep moves it forward, and is recorded."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         loop, sleep = asyncio.get_running_loop(), asyncio.sleep

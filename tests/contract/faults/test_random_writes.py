@@ -41,7 +41,7 @@ FAR_TOO_LONG: Final = 1_000_000.0
 
 @dataclass(frozen=True)
 class Case:
-    """One write and all that befalls it."""
+    """One write, and the faults that it meets."""
 
     place: int
     fault: FirstFault
