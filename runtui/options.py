@@ -220,7 +220,7 @@ OPTIONS: Final = (
     ),
     Option(
         "root", "server", _text, "the Graph root, such as https://graph.microsoft.com/beta", "URL",
-        default_words="that of the cloud", is_address=True,
+        default_words="the cloud's own", is_address=True,
     ),
     Option(
         "tenant", "server", _text, "the name to show for the tenant", "NAME",
@@ -260,7 +260,7 @@ OPTIONS: Final = (
     ),
     Option(
         "authority", "sign-in", _text, "the sign-in service, where it is not the cloud's own", "URL",
-        default_words="that of the cloud", is_address=True, azure="AZURE_AUTHORITY_HOST",
+        default_words="the cloud's own", is_address=True, azure="AZURE_AUTHORITY_HOST",
     ),
     Option(
         "token-cache", "sign-in", _one_of("file", "memory"), "where to keep tokens: file or memory", "WHERE",

@@ -1,1 +1,1 @@
-"""Who asks: bearer tokens."""
+"""Sign-in, accounts and bearer tokens."""

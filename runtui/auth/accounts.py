@@ -1,7 +1,7 @@
-"""Who is signed in, and with which token: read from what MSAL stores, without MSAL and without a network.
+"""Accounts and access tokens, read from MSAL's stored data without MSAL and without a network.
 
-Invariant: an account is chosen by its id or its name; of several, none is taken by chance. A token's value stays out of
-`repr`.
+Invariant: an account is chosen by its id or name; among several, none is chosen at random. The `repr` of a token never
+has its value.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from runtui.auth.errors import SignInError, not_signed_in
 from runtui.settings import SignInSettings
 
 _EXPIRES_SOON_SECONDS = 300
-"""A token with less left is renewed before it is used, as MSAL does."""
+"""A token with less time left is renewed before use, as in MSAL."""
 
 
 class Account(NamedTuple):
-    """An account that is signed in. Foreign text."""
+    """A signed-in account. Its texts are foreign."""
 
     username: str
-    """The name people know; for a program, its client id."""
+    """The sign-in name of a person, or the client id of a program."""
     tenant_id: str
     home_account_id: str = ""
     """MSAL's key of the account; empty for a program."""
@@ -33,7 +33,7 @@ class Account(NamedTuple):
 
 
 def may_be_of_another_tenant(settings: SignInSettings, before: Account | None, account: Account) -> bool:
-    """Whether what was read before this account signed in may be another tenant's."""
+    """Return True if data read before this account signed in may belong to another tenant."""
     return settings.shares_store and (before is None or before.tenant_id != account.tenant_id)
 
 
@@ -43,9 +43,9 @@ class AccessToken:
 
     value: str = field(repr=False)
     expires_at: float | None
-    """None: the token does not say."""
+    """The end of the token; None if unknown."""
     refresh_at: float | None
-    """When to renew it, while it is still valid; None: never."""
+    """When to renew the token, before its end; None for never."""
 
     def is_valid(self, now: float) -> bool:
         return self.expires_at is None or now < self.expires_at
@@ -59,7 +59,7 @@ class AccessToken:
 
 
 class SignedIn(NamedTuple):
-    """An account and its token; None where there is none."""
+    """An account and its token; None for each that is missing."""
 
     account: Account | None
     token: AccessToken | None
@@ -70,17 +70,17 @@ def stored_accounts(tokens: Mapping[str, Any]) -> list[Account]:
     for entry in tokens.get("Account", {}).values():
         home, name, realm = (entry.get(key) for key in ("home_account_id", "username", "realm"))
         if isinstance(home, str) and isinstance(name, str):
-            # An authority for several tenants names none: then the account's home tenant is the second half of its id.
+            # With an authority for several tenants, take the home tenant from the second half of the account's id.
             tenant = realm if isinstance(realm, str) and "-" in realm else home.partition(".")[2]
             found[home] = Account(username=name, tenant_id=tenant, home_account_id=home)
     return list(found.values())
 
 
 def choose_account(accounts: Iterable[Account], *, home_account_id: str, username: str) -> Account:
-    """The account with that id, else with that name, else the only one.
+    """Return the account with the id, or if that is empty with the name, or if both are empty the only one.
 
     Raises:
-        SignInError: it is not there, or there are several to choose from.
+        SignInError: no account matches, or several do.
     """
     accounts = list(accounts)
     names = ", ".join(account.username or str(account) for account in accounts)
@@ -102,7 +102,7 @@ def choose_account(accounts: Iterable[Account], *, home_account_id: str, usernam
 
 
 def stored_token(tokens: Mapping[str, Any], home_account_id: str, scopes: Iterable[str]) -> AccessToken | None:
-    """The account's token with all those scopes that expires last; None without one."""
+    """Return the account's token with all `scopes` that expires last; None if there is none."""
     wanted = {scope.lower() for scope in scopes}
     fitting = (
         _token_of_entry(entry)
@@ -114,16 +114,16 @@ def stored_token(tokens: Mapping[str, Any], home_account_id: str, scopes: Iterab
 
 
 def issued_token(answer: Mapping[str, Any], now: float) -> AccessToken:
-    """The token in a token response that MSAL returned at `now`.
+    """Return the token in a token response that MSAL returned at `now`.
 
     Raises:
-        ValueError: there is none.
+        ValueError: the response has no token.
     """
     value, seconds, due = answer.get("access_token"), answer.get("expires_in"), answer.get("refresh_on")
     if not isinstance(value, str) or not value:
         raise ValueError("a token response without a token")
     life = float(seconds) if isinstance(seconds, int | float) else 0.0
-    # A token that lives for minutes is renewed half-way, not at each use.
+    # A token with a life of minutes is renewed after half of it, not at each use.
     refresh_at = now + life / 2 if life < 2 * _EXPIRES_SOON_SECONDS else _refresh_at(now + life, due)
     return AccessToken(value=value, expires_at=now + life, refresh_at=refresh_at)
 

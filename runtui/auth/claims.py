@@ -1,7 +1,7 @@
 """The claims in an access token, and the claims that a server requests.
 
-Invariant: nothing is verified here, so nothing is allowed because of it: claims fill labels and hints. No token and no
-header makes these functions raise.
+Invariant: claims are not verified, so they serve only for labels and hints, never for a permission. No token and no
+header makes a function raise.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _ACCOUNT_CLAIMS: Final = ("upn", "preferred_username", "unique_name", "app_displ
 """The claims that name the account in Microsoft's access tokens: people first, then programs."""
 
 _LONGEST_LABEL: Final = 256
-"""Characters of a name that are kept."""
+"""The most characters of a name that are kept."""
 
 _LONGEST_CHALLENGE: Final = 16_384
-"""Characters of a challenge that are read."""
+"""The most characters of a challenge that are read."""
 
 
 class Claims(NamedTuple):
-    """The claims of a token. Texts are printable; empty and None stand for a claim that is missing."""
+    """The claims of a token. Texts are printable. Empty and None stand for a missing claim."""
 
     account: str = ""
     """A label for the journal, never a proof."""
@@ -35,11 +35,11 @@ class Claims(NamedTuple):
     object_id: str = ""
     expires_at: datetime | None = None
     permissions: frozenset[str] | None = None
-    """Delegated scopes or app roles, as short names."""
+    """The delegated scopes and app roles, as short names."""
 
 
 def read_claims(token: str) -> Claims:
-    """The claims of a JWT; none when it is opaque or malformed."""
+    """Return the claims of a JWT; none of them if it is opaque or malformed."""
     claims = _payload(token)
     names = (claims.get(claim) for claim in _ACCOUNT_CLAIMS)
     return Claims(
@@ -52,7 +52,7 @@ def read_claims(token: str) -> Claims:
 
 
 def wanted_claims(challenge: str) -> str:
-    """The claims (JSON) that a `WWW-Authenticate` requests for the next token; empty without any.
+    """Return the claims (JSON) that a `WWW-Authenticate` requests for the next token; empty if there are none.
 
     `challenge` may hold several schemes and challenges, as servers send them.
     """

@@ -1,6 +1,6 @@
-"""Microsoft's clouds: which sign-in service belongs to which Graph.
+"""Microsoft's clouds: the sign-in service that belongs to each Graph.
 
-Invariant: a token is requested and used within one cloud. Any other pair is refused, unless a person asks for it with
+Invariant: a token is requested and used within one cloud. Any other pair is refused, unless a person sets
 unsafe-endpoint, or both ends are this machine or the demo.
 """
 
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from runtui.errors import UsageError
 
 _DEMO_DOMAIN: Final = ".test"
-"""The ending of names that no real host can have (RFC 2606)."""
+"""A top-level domain without real hosts (RFC 2606)."""
 
 _HOST: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|[0-9a-f:.]+")
 
@@ -36,7 +36,7 @@ class Cloud(NamedTuple):
     older_authorities: tuple[str, ...] = ()
 
     def lacks_action(self, name: str) -> bool:
-        """Whether its Graph has no such action of lifecycle workflows: its metadata lacks it."""
+        """Return True if the cloud's Graph metadata lacks this action of lifecycle workflows."""
         return name == "cancelProcessing" and self.name != "global"
 
     def has_authority(self, authority: str) -> bool:
@@ -82,7 +82,7 @@ CLOUD_BY_NAME: Final[Mapping[str, Cloud]] = {cloud.name: cloud for cloud in _CLO
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the host of an address is this machine: 127.0.0.0/8, ::1 or localhost."""
+    """Return True if a host is this machine: 127.0.0.0/8, ::1 or localhost."""
     if host.lower() == "localhost":
         return True
     try:
@@ -92,20 +92,20 @@ def is_loopback(host: str) -> bool:
 
 
 def cloud_of_root(root: str) -> Cloud | None:
-    """The cloud of a Graph root (as `parse_root` returns it); None when it is none of Microsoft's."""
+    """Return the cloud of a Graph root (as `parse_root` returns it); None if it is not Microsoft's."""
     return next((cloud for cloud in CLOUD_BY_NAME.values() if f"{root}/".startswith(cloud.graph + "/")), None)
 
 
 def why_not_offered(root: str, name: str) -> str:
-    """Why an action of lifecycle workflows is not sent to a Graph root; empty where nothing is known against it."""
+    """Return why a Graph root does not offer an action of lifecycle workflows; empty if it may."""
     cloud = cloud_of_root(root)
     return f"The cloud {cloud.title} does not offer {name}." if cloud is not None and cloud.lacks_action(name) else ""
 
 
 def cloud_of_authority(authority: str) -> Cloud | None:
-    """The first cloud with that sign-in service (as `parse_authority` returns it); None when there is none.
+    """Return the first cloud with a sign-in service (as `parse_authority` returns it); None if there is none.
 
-    The US Government's serves two.
+    The sign-in service of the US Government serves two clouds.
     """
     return next((cloud for cloud in CLOUD_BY_NAME.values() if cloud.has_authority(authority)), None)
 
@@ -114,7 +114,7 @@ def parse_authority(text: str) -> str:
     """Normalize the address of a sign-in service: https, lower-case host, no path. A bare host is accepted.
 
     Raises:
-        UsageError: it is not such an address.
+        UsageError: the text is not such an address.
     """
     given = text.strip()
     try:
@@ -135,10 +135,10 @@ def parse_authority(text: str) -> str:
 
 
 def check_pair(root: str, authority: str, *, unsafe: bool = False) -> None:
-    """Check that tokens of a sign-in service may go to a Graph root; `unsafe`: a person set unsafe-endpoint.
+    """Check that tokens of a sign-in service may go to a Graph root. `unsafe` means that unsafe-endpoint is set.
 
     Raises:
-        UsageError: they do not belong together.
+        UsageError: the two do not belong together.
     """
     cloud = cloud_of_root(root)
     if unsafe or (cloud is not None and cloud.has_authority(authority)):

@@ -15,7 +15,7 @@ from runtui.errors import RuntuiError
 from runtui.redact import redact
 
 _LONGEST: Final = 600
-"""Characters of foreign text that are kept."""
+"""The most characters of foreign text that are kept."""
 
 
 class SignInError(RuntuiError):
@@ -35,15 +35,15 @@ class SignInError(RuntuiError):
     ) -> None:
         super().__init__(title, message, hint)
         self.needs_person = needs_person
-        """Whether signing in (again) would help."""
+        """True if a (new) sign-in would help."""
         self.is_passing = is_passing
-        """Whether retrying later may work: the service or the network is down."""
+        """True if a later retry may work: the service or the network is down."""
         self.reference = reference
-        """What an administrator finds the sign-in by in Entra's logs, each under its name: "Trace ID: …"."""
+        """Named ids for an administrator to find the sign-in in Entra's logs: "Trace ID: …"."""
         self.claims = claims
-        """Claims that the next sign-in must request (JSON); empty without any."""
+        """The claims that the next sign-in must request (JSON); empty if there are none."""
         self.pause = pause
-        """Seconds that the service asks to wait (`Retry-After`); 0 when it does not say."""
+        """The seconds that the service asks to wait (`Retry-After`); 0 if it asks for none."""
 
 
 class _Words(NamedTuple):
@@ -166,7 +166,7 @@ _BY_METHOD: Final[Mapping[str, _Words]] = {
     "certificate": _ASSERTION,
     "federated": _ASSERTION,
 }
-"""What `invalid_client` means for a method of signing in; without a number nothing else tells them apart."""
+"""The meaning of `invalid_client` for each sign-in method, if the error has no AADSTS number."""
 
 _BY_ERROR: Final[Mapping[str, _Words]] = {
     "consent_required": _CONSENT,
@@ -220,12 +220,12 @@ def from_oauth_error(
 
 
 def unreachable(why: str, pause: int = 0) -> SignInError:
-    """The error for a sign-in service that gave no usable answer; `why` is a sentence, `pause` is in seconds."""
+    """Return the error for a service without a usable answer; `why` is a sentence, `pause` is in seconds."""
     return SignInError(_UNREACHABLE.title, redact(why)[:_LONGEST], _UNREACHABLE.hint, is_passing=True, pause=pause)
 
 
 def not_signed_in(message: str = "No account is signed in.") -> SignInError:
-    """The error that only a person's sign-in cures; each face adds how to begin one."""
+    """Return the error for a missing sign-in by a person; each user interface adds how to start one."""
     return SignInError("Sign in first", message, needs_person=True)
 
 

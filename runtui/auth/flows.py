@@ -1,8 +1,8 @@
-"""The two flows by which a person signs in: device code (RFC 8628), and authorization code with PKCE (RFC 7636).
+"""The two sign-in flows for a person: device code (RFC 8628), and authorization code with PKCE (RFC 7636).
 
-Invariant: nothing of a sign-in is stored here, so cancelling leaves nothing behind. The sign-in service is polled at
-the pace it asks for, never faster than once a second. A browser's answer counts only with the `state` of this attempt,
-whether it arrives on the loopback port or is pasted, and only once.
+Invariant: the flows store nothing, so a cancelled one leaves nothing behind. The sign-in service is polled at the
+interval it requests, but at most once a second. A browser's answer, received on the loopback port or pasted, is
+accepted only once and only with the `state` of this attempt.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from runtui.redact import register_secret
 
 _SHORTEST_INTERVAL: Final = 1
 _LONGEST_INTERVAL: Final = 60
-"""Seconds between two polls, whatever the service says."""
+"""The longest time between two polls, in seconds, even if the service requests more."""
 
 _LONGEST_SECONDS: Final = 900
-"""How long a person may take."""
+"""The time that a person has, in seconds."""
 
 _PENDING: Final = ("authorization_pending", "slow_down", "temporarily_unavailable")
 
 _ASKED_MODE: Final = "form_post"
-"""The response mode that MSAL is told, because it prints a warning for any other. Only an address can be pasted, so the
-request goes out with `query`; the code in it is worth nothing without the verifier, which stays here."""
+"""The response mode passed to MSAL, which prints a warning for any other. The URL is then changed to `query`, because
+only an address can be pasted. The code in it is useless without the verifier, which stays here."""
 
 _LONGEST_ADDRESS: Final = 16_384
 _READ_SECONDS: Final = 5.0
@@ -51,8 +51,8 @@ _NOT_OURS: Final = "<!doctype html><title>runtui</title><p>This does not belong 
 class Attempt:
     """One attempt to sign in.
 
-    `app` is an MSAL application; its cache is dropped unless the attempt succeeds. `claims` is JSON or empty. `run`
-    makes a blocking call beside the event loop and raises SignInError.
+    `app` is an MSAL application whose cache is dropped unless the attempt succeeds. `claims` is JSON or empty. `run`
+    makes a blocking call in a thread and raises SignInError.
     """
 
     app: Any
@@ -66,33 +66,33 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceCode:
-    """What a person needs to sign in on another device. The secret device code is not part of it."""
+    """The data for a sign-in on another device, without the secret device code."""
 
     user_code: str
-    """A few letters to type. Foreign text."""
+    """The short code to type. Foreign text."""
     verification_uri: str
-    """The https address to type them at. Foreign text."""
+    """The https address at which to type it. Foreign text."""
     expires_at: datetime
-    """UTC, at most 15 minutes from the start."""
+    """The end of the code (UTC), at most 15 minutes after the start."""
 
 
 BEWARE_CODE: Final = "Never enter a code that someone sent you."
 
 
 def who_asks() -> str:
-    """The machine and the user that ask for a sign-in, for a person to compare with what they started."""
+    """Return a sentence with the machine and the user of this sign-in, so that a person can recognize it."""
     import getpass
     import socket
 
     try:
         user = getpass.getuser()
-    except (OSError, KeyError):  # an id without a name
+    except (OSError, KeyError):  # a user id without a name
         user = str(os.getuid())
     return f"This request comes from runtui on {socket.gethostname()} as user {user}."
 
 
 def has_browser(environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether a browser can be opened on this machine: not over SSH, and with a display."""
+    """Return True if a browser can be opened on this machine: not over SSH, and with a display."""
     if "SSH_CONNECTION" in environ or "SSH_TTY" in environ:
         return False
     return sys.platform == "darwin" or bool(environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY"))
@@ -101,7 +101,7 @@ def has_browser(environ: Mapping[str, str] = os.environ) -> bool:
 async def device_code_flow(
     attempt: Attempt, show: Callable[[DeviceCode], None], pause: Callable[[float], Awaitable[None]]
 ) -> Mapping[str, Any]:
-    """Show the code, poll until it was used, and return the token response; `pause` waits some seconds.
+    """Show the code, poll until it was used, and return the token response. `pause` waits some seconds.
 
     Raises:
         SignInError: declined, expired or blocked.
@@ -132,9 +132,9 @@ async def device_code_flow(
 
 
 async def _poll(attempt: Attempt, flow: dict[str, Any]) -> tuple[Mapping[str, Any], int]:
-    """The response to one poll, and the seconds until the next. A network failure counts as pending."""
+    """Poll once. Return the response and the seconds until the next poll. A network failure counts as pending."""
     interval = flow["interval"] = _interval(flow)
-    # Our clock keeps the interval; MSAL would print a warning about its own.
+    # The interval is kept here; MSAL would print a warning about its own.
     flow.pop("latest_attempt_at", None)
     try:
         answer = await attempt.run(
@@ -147,32 +147,32 @@ async def _poll(attempt: Attempt, flow: dict[str, Any]) -> tuple[Mapping[str, An
             raise
         return {"error": "temporarily_unavailable"}, max(interval, min(error.pause, _LONGEST_INTERVAL))
     if not isinstance(answer.get("access_token", ""), str) or not ("access_token" in answer or "error" in answer):
-        # Neither yes nor no: poll until it is one.
+        # The answer is neither yes nor no: poll again.
         return {"error": "temporarily_unavailable"}, interval
     return answer, _interval(flow)
 
 
 class BrowserPage:
-    """A sign-in in a browser, anywhere, that comes back by itself or as a pasted address."""
+    """A sign-in in a browser on any machine, which returns by a redirect or as a pasted address."""
 
     def __init__(self, url: str, redirect_uri: str, state: str) -> None:
         self.url = url
-        """The address to open, about 600 characters that this program made."""
+        """The address to open, about 600 characters made by this program."""
         self.redirect_uri = redirect_uri
-        """Where the browser ends, such as http://localhost:40123; this program listens there (`ssh -L` works)."""
+        """The browser's final address, such as http://localhost:40123. This program listens there (`ssh -L` works)."""
         self._state = state
         self.landed: asyncio.Future[Mapping[str, str]] = asyncio.get_running_loop().create_future()
-        """The parameters that the browser brought."""
+        """The query parameters of the final address."""
 
     def paste(self, address: str) -> None:
-        """Take the address that the browser ended at, as a person pasted it; the waiting `browser()` goes on.
+        """Accept the browser's final address as a person pasted it. The waiting `browser()` then continues.
 
-        An answer that says "declined" ends `browser()` with a SignInError.
+        If the sign-in was declined, `browser()` raises a SignInError.
 
         Raises:
-            FieldError: it is no such address, or it belongs to another sign-in; the page goes on waiting.
+            FieldError: it is not such an address, or it is of another sign-in. The page continues to wait.
         """
-        # Terminals break long lines, and mail programs quote them.
+        # Terminals wrap long lines, and mail programs quote addresses.
         self._land("".join(address.split()).strip("<>\"'"))
 
     def _land(self, address: str) -> None:
@@ -189,7 +189,7 @@ class BrowserPage:
                 writer.write(_PAGE.format(status=status, length=len(body), body=body).encode())
                 await writer.drain()
         except (TimeoutError, OSError, ValueError):
-            pass  # a browser that went away, or something else that connected: the page goes on waiting
+            pass  # the browser went away, or another program connected: continue to wait
         finally:
             writer.close()
 
@@ -206,7 +206,7 @@ class BrowserPage:
 async def browser_flow(
     attempt: Attempt, username: str, show: Callable[[BrowserPage], None], open_page: Callable[[str], object] | None
 ) -> Mapping[str, Any]:
-    """Show the page, wait for the browser to come back, and return the token response.
+    """Show the page, wait for the browser's answer, and return the token response.
 
     Raises:
         SignInError: declined, blocked, or not completed in time.
@@ -219,7 +219,7 @@ async def browser_flow(
                 redirect_uri=f"http://localhost:{port}",
                 response_mode=_ASKED_MODE,
                 login_hint=username or None,
-                # Whoever is signed in in the browser need not be the one who is meant.
+                # The browser may be signed in with another account.
                 prompt=None if username else "select_account",
                 claims_challenge=attempt.claims or None,
             )
@@ -256,10 +256,10 @@ def _clamped(value: object, least: int, most: int) -> int:
 
 
 def _https_address(uri: object) -> str:
-    """The address for people to open.
+    """Return the address for a person to open.
 
     Raises:
-        SignInError: no sign-in service would send them there.
+        SignInError: it is not a plain https address.
     """
     parts = urlsplit(uri) if isinstance(uri, str) else None
     if parts is None or parts.scheme != "https" or not parts.hostname or "@" in parts.netloc:
@@ -268,7 +268,7 @@ def _https_address(uri: object) -> str:
 
 
 def _read_landing(address: str, redirect_uri: str, state: str) -> dict[str, str]:
-    """The parameters that a browser brings in the address it ended at.
+    """Return the query parameters of a browser's final address.
 
     Raises:
         FieldError: it is not the redirect of this sign-in.
@@ -295,7 +295,7 @@ def _read_landing(address: str, redirect_uri: str, state: str) -> dict[str, str]
 
 @asynccontextmanager
 async def _listening() -> AsyncIterator[tuple[int, list[BrowserPage]]]:
-    """Listen on a loopback port; yield it, and the list that takes the page to answer with."""
+    """Listen on a loopback port. Yield the port, and a list to which the caller adds the page that answers."""
     pages: list[BrowserPage] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,9 +1,9 @@
-"""MSAL's side of a sign-in, all of which blocks: its application, its requests, the tokens it stores.
+"""The blocking side of a sign-in: MSAL's application, its requests, and the tokens that it stores.
 
-Invariant: nothing here runs on the event loop. MSAL reaches the configured sign-in service and nobody else, and sees
-JSON objects alone; any other answer is a `ServiceError` (MSAL would log it, with the tokens in it). An application's
-secret never replaces a person's sign-in: the method alone decides. What a person's sign-in brings is staged, and stored
-only by `commit`.
+Invariant: nothing here runs on the event loop. MSAL can reach only the configured sign-in service, and gets only JSON
+objects; any other answer is a `ServiceError` (MSAL would log it, with its tokens). The sign-in method alone decides
+who signs in: an application's secret never replaces a person. The tokens of a person's sign-in are staged; only
+`commit` stores them.
 """
 
 from __future__ import annotations
@@ -44,19 +44,19 @@ from runtui.errors import RuntuiError
 from runtui.settings import SignInSettings
 
 PERSON_METHODS: Final = ("device-code", "browser", "interactive")
-"""The methods by which a person signs in."""
+"""The sign-in methods for a person."""
 
 _CAPABILITIES: Final = ["CP1"]
-"""This client understands claims challenges; Entra sends them only then."""
+"""Declares that this client handles claims challenges; without it, Entra sends none."""
 
 _LONGEST_PAUSE: Final = 60
-"""Seconds; a longer `Retry-After` counts as this."""
+"""The longest `Retry-After` that is used, in seconds."""
 
 _T = TypeVar("_T")
 
 
 class HttpResponse(Protocol):
-    """What MSAL reads of an HTTP response."""
+    """The part of an HTTP response that MSAL reads."""
 
     @property
     def status_code(self) -> int: ...
@@ -84,9 +84,9 @@ class HttpClient(Protocol):
 
 
 class ServiceError(OSError):
-    """The sign-in service gave no usable answer; `pause` is its `Retry-After` in seconds, 0 without one.
+    """The sign-in service gave no usable answer. `pause` is its `Retry-After` in seconds, or 0.
 
-    An OSError, which is what MSAL expects of a failing network.
+    It is an OSError, because MSAL expects that from a failing network.
     """
 
     def __init__(self, what: str, pause: int = 0) -> None:
@@ -110,7 +110,7 @@ class _GuardedHttp:
         self._origin = origin
 
     def get(self, url: str, **options: Any) -> HttpResponse:
-        """Ask about the tenant: the only thing MSAL asks by GET."""
+        """Send a GET; MSAL uses it only to discover the tenant."""
         response, content = self._checked(url, self._http.get, options)
         if response.status_code >= 400:
             raise _DiscoveryError(content)
@@ -142,11 +142,11 @@ class _GuardedHttp:
 
 
 class MsalClient:
-    """Gets tokens from MSAL. Safe to use from several threads; every method blocks.
+    """Gets tokens from MSAL. It is thread-safe; every method blocks.
 
-    Its methods raise RuntuiError, and whatever MSAL raises: run them through `translate_errors`. The scopes requested
-    are those of the Graph root. `http` makes MSAL's HTTP client (`graph.sign_in_http.SignInHttp`), once, in a thread;
-    secrets are looked up in `environ` when they are needed; `clock` gives seconds since 1970.
+    Methods raise RuntuiError or any error of MSAL: run them through `translate_errors`. The requested scopes are those
+    of the Graph root. `http` makes MSAL's HTTP client (`graph.sign_in_http.SignInHttp`), once, in a thread. Secrets are
+    read from `environ` when needed. `clock` returns seconds since 1970.
     """
 
     def __init__(
@@ -168,23 +168,23 @@ class MsalClient:
         self._lock = threading.Lock()
         self._http: HttpClient | None = None
         self._app: Any = None
-        # What MSAL remembers of responses: a tenant's description for a day, a refusal for a minute. Each sign-in gets
-        # an application of its own and shares this, so that it need not ask about the tenant again.
+        # MSAL's response cache holds a tenant's description for a day, a refusal for a minute. Each sign-in has its own
+        # application but shares this cache, so that it need not discover the tenant again.
         self._http_cache: dict[str, Any] = {}
-        # A program's secret is at hand at each start; a token on disk would only be one more thing to lose.
+        # A program has its secret at each start, so a token on disk would be a needless risk.
         is_stored = self._is_person and settings.token_cache != "memory"  # noqa: S105 -- a place
         path = cache_path(state_folder, settings.authority, settings.tenant_id, settings.client_id)
         self._store: TokenStore = FileTokenStore(path) if is_stored else MemoryTokenStore()
 
     def version(self) -> object:
-        """A value that differs once somebody, in whatever process, signed in or out."""
+        """Return a value that changes after each sign-in or sign-out in any process."""
         return self._store.version()
 
     def stored(self, home_account_id: str = "") -> SignedIn:
-        """The account and token in the store; no server is asked.
+        """Return the stored account and token, without any request.
 
         Raises:
-            SignInError: nobody is signed in, or it is unclear who.
+            SignInError: nobody is signed in, or several accounts match.
         """
         if self.settings.method == "token":
             return self._given()
@@ -197,13 +197,13 @@ class MsalClient:
         return SignedIn(account, stored_token(tokens, account.home_account_id, self.scopes))
 
     def renew(self, home_account_id: str, *, claims: str = "", is_refused: bool = False) -> SignedIn:
-        """A token that is valid for some time; the stored one unless it is due, refused, or lacks the claims.
+        """Return a valid token: the stored one, or a new one if that is due, refused, or `claims` are required.
 
-        An empty `home_account_id` stands for the account that the settings name; `claims` are those that the server
-        requires (JSON).
+        An empty `home_account_id` means the account in the settings; `claims` are the claims that the server requires
+        (JSON).
 
         Raises:
-            SignInError: there is none.
+            SignInError: there is no token.
         """
         if self.settings.method == "token":
             return self._given()
@@ -216,7 +216,7 @@ class MsalClient:
         return self._renew_person(account_id, claims, is_refused)
 
     def stage(self) -> tuple[Any, Any]:
-        """A MSAL application for one sign-in by a person, and the cache that holds what the sign-in brings.
+        """Return an MSAL application for one sign-in by a person, and the cache for its tokens.
 
         Raises:
             SignInError: the sign-in service cannot be reached.
@@ -225,10 +225,10 @@ class MsalClient:
         return self._build(staging), staging
 
     def staged_account(self, staging: Any, answer: Mapping[str, Any]) -> Account:
-        """The account that signed in with an application of `stage`.
+        """Return the account that signed in with an application from `stage`.
 
         Raises:
-            SignInError: there is none, or it is not the one that the settings name.
+            SignInError: there is no account, or it is not the one in the settings.
         """
         accounts = stored_accounts({"Account": dict(enumerate(staging.search("Account")))})
         if not accounts:
@@ -254,7 +254,7 @@ class MsalClient:
         return account
 
     def commit(self, staging: Any, account: Account, answer: Mapping[str, Any]) -> SignedIn:
-        """Store what a sign-in brought.
+        """Store the tokens of a sign-in and return its account and token.
 
         Raises:
             SignInError: the store cannot be written.
@@ -274,7 +274,7 @@ class MsalClient:
             tokens["AccessToken"] = {key: entry for key, entry in entries.items() if entry.get("secret") != token.value}
 
     def sign_out(self) -> list[Account]:
-        """Delete every token; return whose they were.
+        """Delete every token and return the accounts that had them.
 
         Raises:
             SignInError: the store cannot be deleted.
@@ -282,7 +282,7 @@ class MsalClient:
         with self._lock:
             self._app = None
         forgotten: list[Account] = []
-        # What cannot be read has to go too.
+        # An unreadable file must be deleted too.
         with suppress(SignInError):
             forgotten = stored_accounts(self._store.read())
         self._store.delete()
@@ -321,7 +321,7 @@ class MsalClient:
         return SignedIn(Account(username=name, tenant_id=claimed.tenant_id or self.settings.tenant_id), token)
 
     def _given(self) -> SignedIn:
-        """The token that a person provides. A file is read again once its token ends; a variable never changes."""
+        """Return the supplied token. A file is read again when its token ends; a variable never changes."""
         value = given_token(self.settings, self._environ)
         claimed = read_claims(value)
         ends = None if claimed.expires_at is None else claimed.expires_at.timestamp()
@@ -342,7 +342,7 @@ class MsalClient:
         return self._app
 
     def _build(self, cache: Any) -> Any:
-        """MSAL's application for the method (for a managed identity, its client); asks about the tenant."""
+        """Return MSAL's application for the method, or its client for a managed identity. It discovers the tenant."""
         import msal
 
         tame_logger()
@@ -361,7 +361,7 @@ class MsalClient:
         authority = parse_authority(settings.authority)
         options: dict[str, Any] = {
             "authority": f"{authority}/{settings.tenant_id}",
-            # MSAL has to learn the aliases of Microsoft's own hosts; about others it would ask Microsoft.
+            # Only for Microsoft's own hosts may MSAL discover aliases: for any other host it would ask Microsoft.
             "instance_discovery": None if cloud_of_authority(authority) else False,
             "http_client": _GuardedHttp(http, authority),
             "token_cache": cache,
@@ -385,7 +385,7 @@ class MsalClient:
 
 
 def tame_logger() -> None:
-    """Silence MSAL's log: at DEBUG it holds device codes, and without a handler its errors go to the terminal."""
+    """Silence MSAL's log: at DEBUG it has device codes, and without a handler its errors go to the terminal."""
     logger = logging.getLogger("msal")
     logger.propagate = False
     logger.setLevel(logging.ERROR)
@@ -396,8 +396,8 @@ def tame_logger() -> None:
 def translate_errors(work: Callable[[], _T], settings: SignInSettings, scopes: tuple[str, ...]) -> _T:
     """Run an MSAL call and translate its errors into `SignInError`.
 
-    MSAL trusts responses: an odd one ends in whatever error Python has for it. Its text may hold a token, so only its
-    type is named.
+    MSAL trusts responses, so a malformed one can raise any Python error. Its text may hold a token, so only its type is
+    named.
     """
     try:
         return work()
@@ -416,7 +416,7 @@ def translate_errors(work: Callable[[], _T], settings: SignInSettings, scopes: t
 
 
 def _scopes(settings: SignInSettings, root: str) -> tuple[str, ...]:
-    """The scopes to request, always in this order: MSAL stores tokens by their scopes."""
+    """Return the scopes to request, always in the same order, because MSAL stores tokens by their scopes."""
     parts = urlsplit(root)
     resource = f"{parts.scheme}://{parts.netloc}"
     if settings.method not in PERSON_METHODS:
@@ -426,7 +426,7 @@ def _scopes(settings: SignInSettings, root: str) -> tuple[str, ...]:
 
 
 def _retry_after(headers: Mapping[str, str]) -> int:
-    """The seconds of a `Retry-After`, at most a minute; 0 without one that is a number (Entra sends numbers)."""
+    """Return the seconds of a `Retry-After`, at most a minute; 0 unless it is a number (Entra sends numbers)."""
     given = next((value for name, value in headers.items() if name.lower() == "retry-after"), "").strip()
     return min(int(given[:9]), _LONGEST_PAUSE) if given.isascii() and given.isdigit() else 0
 

@@ -1,8 +1,8 @@
-"""Signing in: the token source of a session, and the ways in which a person signs in.
+"""The sign-in of a session: its token source, and the methods by which a person signs in.
 
-Invariant: the event loop never waits for MSAL, one refresh serves everybody who waits, and the account of a session
-changes only by a sign-in that a person began. Tokens leave as return values of `SignIn.__call__` and in the token store
-alone.
+Invariant: MSAL never blocks the event loop. Concurrent requests share one refresh. The account of a session changes
+only by a sign-in that a person started. Tokens leave this module only as the result of `SignIn.__call__` and in the
+token store.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ _logger: Final = logging.getLogger("runtui.auth")
 _T = TypeVar("_T")
 
 _CALL_SECONDS: Final = 45.0
-"""How long one call of MSAL may take: it may ask the service twice."""
+"""The longest MSAL call; it may send two requests."""
 
 _MARGIN_SECONDS: Final = 30.0
-"""A token with less left is waited for even if it is still valid: the request has a way to go."""
+"""A request waits for the refresh of a token with less time left, which could end before the server checks it."""
 
 _BACK_OFF_SECONDS: Final = 10.0
-"""The pause after a refresh that failed in passing, where the service names none."""
+"""The pause after a refresh that failed temporarily, if the service names none."""
 
 _RENEWAL_SECONDS: Final = 60.0
-"""A token refused so soon after it was renewed is not renewed once more."""
+"""A token that is refused within this time after its renewal is not renewed again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,54 +48,54 @@ class SignInState:
     """The state of a session's sign-in."""
 
     account: Account | None = None
-    """None: nobody is signed in, or it is not known yet."""
+    """The signed-in account; None if there is none, or it is not known yet."""
     expires_at: datetime | None = None
-    """When the present token expires (UTC); it is renewed before that where it can be. None: there is none yet, or it
-    does not say."""
+    """The end of the present token (UTC), which is renewed earlier if possible. None if there is no token, or its end
+    is unknown."""
     permissions: frozenset[str] | None = None
-    """Those that the token names; None when it does not tell."""
+    """The permissions in the token; None if it does not name them."""
     trouble: SignInError | None = None
-    """Why there is no token, or why the present one could not be renewed; None: all is well."""
+    """Why there is no token, or why the present one could not be renewed; None if all is well."""
 
     @property
     def can_write(self) -> bool | None:
-        """Whether the present token may change runs; None: not known, which blocks nothing.
+        """True if the token's permissions allow changes; None if unknown, which blocks nothing.
 
-        A hint: a person also needs a directory role, which a token need not name.
+        It is only a hint: a person also needs a directory role, which a token need not name.
         """
         return None if self.permissions is None else WRITE_PERMISSION in self.permissions
 
     @property
     def needs_person(self) -> SignInError | None:
-        """Why a person has to sign in; None: nobody has to."""
+        """Why a person must sign in; None if nobody must."""
         return self.trouble if self.trouble is not None and self.trouble.needs_person else None
 
 
 class SignIn:
-    """A token source (`auth.tokens.TokenSource`) that signs in as the settings of its client say. Made on the event
-    loop; the client is closed with it. `pause` waits some seconds between two polls.
+    """A token source (`auth.tokens.TokenSource`) that signs in with the settings of its client. Create it on the event
+    loop. `aclose` also closes the client. `pause` waits some seconds between two polls.
     """
 
     def __init__(self, client: MsalClient, *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self.settings = client.settings
         self.ask_person: Callable[[str], Awaitable[bool]] | None = None
-        """Set by a face with a person in front of it: has the person sign in (the text says why), and returns whether
-        somebody did. A refused request waits for it, so that a save goes on by itself. None: nobody is there."""
+        """Asks a person to sign in for the given reason, and returns True if somebody did. Set by a user interface. A
+        refused request waits for it, so that a save then continues. None if there is no person to ask."""
         self._client = client
         self._clock = client.clock
         self._pause = pause
         self.state = SignInState()
         self.changed: Announcer[SignInState] = Announcer()
-        """Told on the event loop of each change of `state`."""
+        """Announces each change of `state`, on the event loop."""
         self._token: AccessToken | None = None
         self._failed_version: object = None
-        """The store's version at the last failure: another one means that somebody signed in elsewhere."""
+        """The store's version at the last failure; a new version means that somebody signed in elsewhere."""
         self._not_before = 0.0
-        """The service is left alone until then."""
+        """No request is sent to the service before this time."""
         self._renewed_at = float("-inf")
-        """When a 401 last led to a renewal."""
+        """The time of the last renewal after a 401."""
         self._lock = asyncio.Lock()
-        """Held by whatever reads or changes the store."""
+        """Held during each access to the store."""
         self._refreshing: asyncio.Task[SignInError | None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -105,11 +105,11 @@ class SignIn:
 
     @property
     def scopes(self) -> tuple[str, ...]:
-        """The scopes that are requested, in full; constant for the session."""
+        """The full names of the requested scopes; constant for the session."""
         return self._client.scopes
 
     async def load(self) -> SignInState:
-        """Read the state from the token store, without asking any server."""
+        """Read the state from the token store, without any request."""
         async with self._lock:
             try:
                 self._succeed(await self._run(lambda: self._client.stored(self._home_account_id)))
@@ -118,25 +118,25 @@ class SignIn:
         return self.state
 
     async def __call__(self) -> str:
-        """The token for one request: stored, or renewed without a person. A program signs in here.
+        """Return the token for one request, renewed without a person if needed. A program signs in here.
 
         Raises:
-            SignInError: there is none; `needs_person` says whether signing in would help.
+            SignInError: there is no token; `needs_person` says whether signing in would help.
         """
         now, token, trouble = self._clock(), self._token, self.state.trouble
         if (token is None or token.is_due(now)) and (trouble is None or not self._is_final(trouble, now)):
             refreshing = self._refresh()
             if token is None or not token.is_valid(now + _MARGIN_SECONDS):
-                # Whoever gives up waiting does not end it for the others.
+                # `wait` does not cancel the refresh that others wait for.
                 await asyncio.wait([refreshing])
         if self._token is not None and self._token.is_valid(self._clock()):
             return self._token.value
         raise self.state.trouble or not_signed_in()
 
     async def renew(self, challenge: str, /) -> bool:
-        """Get another token after a 401, with the claims that the challenge requests; return whether there is one.
+        """Get another token after a 401, with the claims in the challenge. Return True if there is one.
 
-        Where only a person can get it, `ask_person` is awaited. Never raises.
+        If only a person can get it, `ask_person` is awaited. Never raises.
         """
         claims = wanted_claims(challenge)
         refused, now = self._token, self._clock()
@@ -160,11 +160,11 @@ class SignIn:
         try:
             came = await self.ask_person(trouble.summary)
         except RuntuiError:
-            return False  # the person saw why
+            return False  # the person has seen the error
         return came and self._token is not None
 
     async def device_code(self, show: Callable[[DeviceCode], None]) -> Account:
-        """Sign in by a code that is typed on another device. Cancel the task to give up: nothing is stored then.
+        """Sign in by a code typed on another device. If the task is cancelled, nothing is stored.
 
         Raises:
             SignInError: declined, expired or blocked; or somebody other than `settings.username` signed in.
@@ -174,21 +174,21 @@ class SignIn:
     async def browser(
         self, show: Callable[[BrowserPage], None], *, open_page: Callable[[str], object] | None = None
     ) -> Account:
-        """Sign in with a browser (authorization code with PKCE). Cancel the task to give up: nothing is stored then.
+        """Sign in with a browser (authorization code with PKCE). If the task is cancelled, nothing is stored.
 
-        `show` gets the page, whose `paste` takes the final address where the browser is elsewhere. `open_page` opens
-        the address in a thread (`webbrowser.open`); without it the person does.
+        `show` gets the page, whose `paste` takes the final address if the browser is on another machine. `open_page`
+        opens the address in a thread (`webbrowser.open`); without it the person does.
 
         Raises:
-            SignInError: declined, blocked, or not completed within 15 minutes; or it was somebody else.
+            SignInError: declined, blocked, or not completed within 15 minutes; or somebody else signed in.
         """
         username = self.settings.username
         return await self._sign_in(lambda attempt: browser_flow(attempt, username, show, open_page))
 
     async def sign_out(self) -> list[Account]:
-        """Delete every token of this session, and the file with them; return whose they were.
+        """Delete every token of this session, with their file, and return the accounts that had them.
 
-        The sign-in service is not told.
+        The sign-in service is not informed.
 
         Raises:
             SignInError: the file cannot be deleted.
@@ -202,7 +202,7 @@ class SignIn:
         return forgotten
 
     async def aclose(self) -> None:
-        """Cancel what is under way; a thread that waits for a server is abandoned and stores nothing."""
+        """Cancel all tasks. A thread that waits for a server is abandoned and stores nothing."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -214,7 +214,7 @@ class SignIn:
         return self.state.account.home_account_id if self.state.account else ""
 
     def _is_final(self, trouble: SignInError, now: float) -> bool:
-        """Whether a retry cannot help yet."""
+        """Return True if a retry cannot help yet."""
         if trouble.needs_person:
             return bool(self._client.version() == self._failed_version)
         return now < self._not_before
@@ -225,11 +225,11 @@ class SignIn:
         return self._refreshing
 
     async def _obtain(self, *, claims: str = "", refused: AccessToken | None = None) -> SignInError | None:
-        """Get a token; return why there is none. A token that is still valid stays when there is no other."""
+        """Get a token, or return why there is no new one. The present token stays until there is another."""
         async with self._lock:
             try:
                 if self.state.account is None:
-                    # What is stored is there even if no server answers.
+                    # The stored token is available even if no server responds.
                     self._succeed(await self._run(self._client.stored))
                 account_id = self._home_account_id
                 found = await self._run(
@@ -248,7 +248,7 @@ class SignIn:
             return None
 
     async def _discard(self, trouble: SignInError, claims: str, refused: AccessToken | None) -> None:
-        """Stop using a token that the server refuses while there is no other."""
+        """Drop a token that the server refuses, although there is no other."""
         trouble.claims = trouble.claims or claims
         async with self._lock:
             if refused is not None:
@@ -263,7 +263,7 @@ class SignIn:
         trouble = self.state.trouble
         answer = await flow(Attempt(app, self.scopes, trouble.claims if trouble else "", self._run))
         account = await self._run(lambda: self._client.staged_account(staging, answer))
-        # From here on it is too late to give up: it is stored, and every watcher hears of it.
+        # From here on a cancellation comes too late: the tokens are stored and the state is announced.
         await asyncio.shield(self._begin(self._commit(staging, account, answer)))
         return account
 
@@ -285,7 +285,7 @@ class SignIn:
         )
 
     def _fail(self, trouble: SignInError, *, is_over: bool = False) -> None:
-        """Set the trouble; the token stays, unless the sign-in itself is over."""
+        """Record a failure. The token stays unless `is_over`."""
         _logger.info("no new token: %s. %s", trouble.title, trouble.message)
         self._failed_version = self._client.version()
         self._not_before = self._clock() + (trouble.pause or _BACK_OFF_SECONDS)
@@ -306,7 +306,7 @@ class SignIn:
         task = asyncio.create_task(work, name="sign-in")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        # Whoever waits for it sees its exception; nobody has to.
+        # Mark its exception as retrieved, in case nobody awaits the task.
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
         return task
 
@@ -321,25 +321,25 @@ class SignIn:
 
 
 async def _in_daemon_thread(work: Callable[[], _T], *, seconds: float) -> _T:
-    """Run a blocking call in a daemon thread: `asyncio.to_thread` would keep the process until the call has ended.
+    """Run a blocking call in a daemon thread: with `asyncio.to_thread` the process could not end before the call.
 
-    When this is cancelled or the time is up, the thread is abandoned and its result is dropped.
+    On cancellation or timeout the thread is abandoned and its result dropped.
 
     Raises:
-        TimeoutError: after so many seconds; otherwise, whatever `work` raises.
+        TimeoutError: the call took more than `seconds`. Any error of `work` is raised as well.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[_T] = loop.create_future()
 
     def settle(outcome: Callable[[], None]) -> None:
-        # The loop may be closed: then nobody waits.
+        # If the loop is closed, nobody waits for the result.
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(lambda: None if future.done() else outcome())
 
     def run() -> None:
         try:
             result = work()
-        except BaseException as raised:  # noqa: BLE001 -- raised again in whoever waits
+        except BaseException as raised:  # noqa: BLE001 -- raised again in the waiting task
             error = raised
             settle(lambda: future.set_exception(error))
         else:

@@ -1,8 +1,8 @@
-"""Where tokens are stored between two starts: one file for each sign-in service, tenant and application.
+"""Stores tokens between two starts, in one file for each sign-in service, tenant and application.
 
-Invariant: the file is whole or absent, whoever is killed while writing; it is 0600, in a folder that nobody else may
-write to; of two processes that write at once, neither loses what the other wrote. A refresh that was under way while
-its account signed out is not stored. This module alone uses private names of MSAL (`TokenCache._cache`, `._lock`).
+Invariant: the file is whole or absent, even if a writer is killed. It is 0600 in a folder that nobody else can write
+to. Concurrent processes do not lose each other's writes. A refresh is not stored if its account signed out meanwhile.
+Only this module uses private names of MSAL (`TokenCache._cache`, `._lock`).
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from runtui.private_files import explanation, locked_file, open_private, private
 from runtui.redact import register_secret
 
 Tokens: TypeAlias = dict[str, Any]
-"""What MSAL stores: entries by kind ("AccessToken", "Account", …) and key."""
+"""MSAL's stored data: entries by kind ("AccessToken", "Account", …) and key."""
 
 _TOKEN_FIELDS: Final = ("access_token", "refresh_token", "id_token")
 _LARGEST: Final = 8 * 1024 * 1024
-"""Bytes; a larger file makes no sense."""
+"""The largest valid file, in bytes."""
 
 
 def _unusable(path: Path, reason: OSError) -> SignInError:
-    """Why a file cannot be used: others may write to its folder, a link is in its place, the disk is full."""
+    """Return the error for a file that cannot be used: an unsafe folder, a link in its place, a full disk."""
     message, cure = explanation(path, reason, "Correct that.")
     hint = f'{cure} Or keep tokens in memory only: token-cache = "memory".'
     return SignInError("The token cache cannot be used", message, hint)
 
 
 class MemoryTokenStore:
-    """Tokens that end with the process. MSAL's own lock keeps its threads apart."""
+    """Tokens in memory, which end with the process. MSAL's own lock serializes its threads."""
 
     def __init__(self) -> None:
         self._tokens = "{}"
@@ -60,9 +60,9 @@ class MemoryTokenStore:
 
 
 class FileTokenStore:
-    """Tokens in a file, which several processes may share; its folder is made when missing.
+    """Tokens in a file that several processes may share. A missing folder is created.
 
-    Every method blocks, and raises SignInError when the file cannot be used.
+    Every method blocks. All but `version` raise SignInError if the file cannot be used.
     """
 
     def __init__(self, path: Path) -> None:
@@ -72,7 +72,7 @@ class FileTokenStore:
         self._corrupt_path = path.with_name(path.name + ".corrupt")
 
     def read(self) -> Tokens:
-        """A copy of what is stored. A file that makes no sense is set aside (`.corrupt`) and counts as empty."""
+        """Return a copy of the stored tokens. A malformed file is set aside (`.corrupt`) and counts as empty."""
         with self._translated_errors():
             tokens = self._parse()
             if tokens is None:
@@ -82,7 +82,7 @@ class FileTokenStore:
 
     @contextmanager
     def update(self) -> Iterator[Tokens]:
-        """Yield the tokens to change, while nobody else writes; they are written at the end unless the block fails."""
+        """Lock the file and yield its tokens for a change, which is written at the end unless the block fails."""
         with self._translated_errors(), self._locked():
             tokens = self._parse_or_set_aside()
             before = json.dumps(tokens)
@@ -91,7 +91,7 @@ class FileTokenStore:
                 self._write(tokens)
 
     def version(self) -> object:
-        """A value that differs after each write, by whatever process."""
+        """Return a value that changes after each write by any process."""
         try:
             found = self.path.lstat()
         except OSError:
@@ -113,9 +113,9 @@ class FileTokenStore:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         private_folder(self.path.parent)
-        # The kernel's lock ends with its process; the file of tokens itself is replaced, so it cannot carry one.
+        # A kernel lock ends with its process. The token file itself is replaced at each write, so it cannot be locked.
         with locked_file(self._lock_path):
-            # One that is left over belongs to a process that was killed: a writer holds the lock.
+            # A leftover file is of a killed process, since a live writer holds the lock.
             self._new_path.unlink(missing_ok=True)
             yield
 
@@ -126,7 +126,7 @@ class FileTokenStore:
         return tokens or {}
 
     def _parse(self) -> Tokens | None:
-        """The tokens in the file; empty when there is no file, None when it makes no sense."""
+        """Return the tokens in the file: empty if there is no file, None if it is malformed."""
         if self.version() is None:
             return {}
         private_folder(self.path.parent)
@@ -153,14 +153,14 @@ TokenStore: TypeAlias = FileTokenStore | MemoryTokenStore
 
 
 def cache_path(folder: Path, authority: str, tenant_id: str, client_id: str) -> Path:
-    """The file for a sign-in service, tenant and application; no other tool uses it."""
+    """Return the file for a sign-in service, tenant and application. No other tool uses it."""
     key = "\n".join((authority, tenant_id, client_id)).lower()
     return folder / f"tokens-{sha256(key.encode()).hexdigest()[:16]}.json"
 
 
 class _Stored:
-    """Mixed into MSAL's token cache: reads the store before each search; a change, however many entries it touches, is
-    one write."""
+    """A mixin for MSAL's token cache that reads the store before each search, and writes each change, of any number of
+    entries, at once."""
 
     store: TokenStore
     _cache: Tokens
@@ -170,7 +170,7 @@ class _Stored:
     def add(self, event: Mapping[str, Any], **options: Any) -> None:
         _register_tokens(event.get("response"))
         with self._changing():
-            # A refresh. Its refresh token is gone when the account signed out, here or in another process.
+            # This is a refresh. If its refresh token is missing, the account has signed out in some process.
             if event.get("skip_account_creation") and not self._has_refresh_token(event):
                 return
             super().add(event, **options)  # type: ignore[misc]
@@ -180,7 +180,7 @@ class _Stored:
             super().modify(*entry, **options)  # type: ignore[misc]
 
     def update_rt(self, rt_item: Mapping[str, Any], new_rt: str) -> None:
-        # MSAL calls this after each refresh, besides `add`; a refresh token that is gone is not brought back.
+        # MSAL calls this after each refresh, besides `add`. Do not restore a deleted refresh token.
         with self._changing():
             if self.key_makers["RefreshToken"](**rt_item) in self._cache.get("RefreshToken", {}):  # type: ignore[attr-defined]
                 super().update_rt(rt_item, new_rt)  # type: ignore[misc]
@@ -211,8 +211,8 @@ class _Stored:
 
 
 class _Staged:
-    """Mixed into MSAL's token cache: holds the last token response alone, and remembers it as `event`. A response that
-    MSAL added, failed to use and requested again is worth nothing."""
+    """A mixin for MSAL's token cache that holds only the last token response, also as `event`. MSAL may add a response,
+    fail to use it, and request another."""
 
     _cache: Tokens
     _lock: threading.RLock
@@ -230,7 +230,7 @@ class _Staged:
 
 
 def stored_cache(store: TokenStore) -> Any:
-    """MSAL's token cache on top of a store. Imports MSAL: call it in a thread."""
+    """Return MSAL's token cache on top of a store. It imports MSAL, so call it in a thread."""
     import msal
 
     class StoredTokenCache(_Stored, msal.TokenCache):  # type: ignore[misc]
@@ -242,7 +242,7 @@ def stored_cache(store: TokenStore) -> Any:
 
 
 def staging_cache() -> Any:
-    """MSAL's token cache for one sign-in: nothing is stored until its `event` is added to the stored cache."""
+    """Return MSAL's token cache for one sign-in. Nothing is stored until its `event` is added to the stored cache."""
     import msal
 
     class StagingTokenCache(_Staged, msal.TokenCache):  # type: ignore[misc]

@@ -1,7 +1,7 @@
-"""Bearer tokens and credentials that a person or another program provides: a variable, a file, a certificate.
+"""Bearer tokens and credentials supplied by a person or another program: a variable, a file, a certificate.
 
-Invariant: a value leaves this module only to whom it is meant for, and is redacted from then on wherever else it shows
-up. A token that could not be redacted is refused.
+Invariant: every value is registered for redaction before it leaves this module, so it is hidden wherever else it
+appears. A token that could not be redacted is refused.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ from runtui.redact import SHORTEST_SECRET, can_be_hidden, register_secret
 from runtui.settings import SignInSettings
 
 _LARGEST_FILE: Final = 65_536
-"""Bytes of a token file that are read."""
+"""The most bytes read from a token file."""
 
 _DUMP_FILTER: Final = Path("/proc/self/coredump_filter")
-"""Which memory a core dump of this process holds, as bits."""
+"""The bits for the memory that a core dump of this process includes."""
 
 
 @runtime_checkable
 class TokenSource(Protocol):
-    """Where the bearer token of each request comes from."""
+    """The source of the bearer token for each request."""
 
     async def __call__(self) -> str:
-        """The token for one request; RuntuiError when there is none."""
+        """Return the token for one request; raise RuntuiError if there is none."""
 
     async def renew(self, challenge: str, /) -> bool:
-        """Get another token after a 401; return whether there is one. Never raises.
+        """Get another token after a 401. Return True if there is one. Never raises.
 
         `challenge` is the `WWW-Authenticate` of the 401 (foreign text); it may request claims.
         """
 
 
 class StaticToken:
-    """One bearer token, provided by a person; it is never renewed.
+    """One supplied bearer token, which is never renewed.
 
     Raises:
-        UsageError: it cannot be used; see `_bare_token`.
+        UsageError: the token cannot be used; see `_bare_token`.
     """
 
     __slots__ = ("value",)
@@ -63,10 +63,10 @@ class StaticToken:
 
 
 def environment_token(environ: Mapping[str, str] = os.environ) -> StaticToken:
-    """The token in `RUNTUI_TOKEN`.
+    """Return the token in `RUNTUI_TOKEN`.
 
     Raises:
-        UsageError: it is not set, or cannot be used.
+        UsageError: the variable is not set, or its token cannot be used.
     """
     value = environ.get("RUNTUI_TOKEN")
     if value is None:
@@ -79,17 +79,17 @@ def environment_token(environ: Mapping[str, str] = os.environ) -> StaticToken:
 
 
 def given_token(settings: SignInSettings, environ: Mapping[str, str]) -> str:
-    """The bearer token in the profile's `token-file`, else in RUNTUI_TOKEN.
+    """Return the bearer token in the profile's `token-file`, or in RUNTUI_TOKEN if no file is set.
 
     Raises:
-        UsageError: there is none, it cannot be used, or others may read the file.
+        UsageError: there is no token, it cannot be used, or others may read the file.
     """
     if settings.token_file is None:
         return environment_token(environ).value
     path = settings.token_file
     hint = f"Put only the access token into it, and run: chmod 600 {path}"
     try:
-        # Without blocking: in the place of a file there may be a pipe.
+        # Do not block: the path may be a pipe.
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with os.fdopen(file, "rb") as stream:
             mode = os.fstat(stream.fileno()).st_mode
@@ -102,11 +102,11 @@ def given_token(settings: SignInSettings, environ: Mapping[str, str]) -> str:
 
 
 def _bare_token(value: str, hint: str) -> str:
-    """The token in a text as people paste it, without the "Bearer" of a header; it is redacted from then on.
+    """Return a pasted token without the "Bearer" of a header, and register it for redaction.
 
     Raises:
-        UsageError: it is empty, holds a blank or a control character (it would corrupt the header), or is a short word
-            or number (it could not be told from ordinary data).
+        UsageError: the token is empty, has a blank or a control character (which would corrupt the header), or is a
+            short word or number (which redaction could not tell from ordinary data).
     """
     token = re.sub(r"(?i)\Abearer(?:\s+|$)", "", value.strip())
     if not token:
@@ -127,17 +127,17 @@ def _refuse(message: str, hint: str) -> NoReturn:
 
 
 def _secret_of(environ: Mapping[str, str], *names: str) -> str:
-    """The first of those variables that is set, redacted from then on; empty without one."""
+    """Return the first variable that is set, and register it for redaction; empty if none is."""
     value = next((environ[name] for name in names if environ.get(name)), "")
     register_secret(value)
     return value
 
 
 def program_credential(settings: SignInSettings, environ: Mapping[str, str]) -> str | dict[str, Any]:
-    """The `client_credential` of MSAL for a method `secret`, `certificate` or `federated`.
+    """Return MSAL's `client_credential` for the methods `secret`, `certificate` and `federated`.
 
     Raises:
-        SignInError: it is missing or cannot be used.
+        SignInError: the credential is missing or cannot be used.
     """
     if settings.method == "certificate":
         return _certificate(settings, environ)
@@ -173,7 +173,7 @@ def _certificate(settings: SignInSettings, environ: Mapping[str, str]) -> dict[s
     if key is None or not public:
         raise bad_certificate(path)
     try:
-        # MSAL would notice only when it signs.
+        # Check the key now: MSAL would fail only when it signs.
         load_pem_private_key(key[0].encode(), password.encode() if password else None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise bad_certificate(path) from None
@@ -186,7 +186,7 @@ def _federated_token(settings: SignInSettings) -> Callable[[], str]:
         raise SignInError("No federated token", "The profile names no file.", "Set federated-token-file.")
 
     def read() -> str:
-        # Such tokens live for minutes: the file is read each time one is sent.
+        # The token is valid only for minutes, so the file is read for each request.
         value = _read_text(path, "The federated token").strip()
         register_secret(value)
         return value
@@ -205,14 +205,14 @@ def _read_text(path: Path, what: str) -> str:
 
 
 def leave_no_core_dump() -> None:
-    """Keep a crash of this process from writing its memory, tokens included, to the disk.
+    """Prevent a crash of this process from writing its memory, with its tokens, to the disk.
 
-    Linux ignores the limit where another program takes core dumps (core(5), "Piping core dumps to a program"); such a
-    dump is left without memory in it.
+    Linux ignores the limit if core dumps are piped to a program (core(5), "Piping core dumps to a program"). The dump
+    filter then leaves the memory out of the dump.
     """
     import resource
 
     _, most = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, most))
-    with suppress(OSError):  # no Linux, or a /proc that cannot be written: the limit stands
+    with suppress(OSError):  # not Linux, or /proc is read-only: the limit still applies
         _DUMP_FILTER.write_text("0")

@@ -1,6 +1,6 @@
-"""The commands: one table, each with its help, its options and the function that runs it.
+"""The table of commands: each with its help, its options and the function that runs it.
 
-Invariant: a command's module is named here and imported when the command runs.
+Invariant: the table names the module of a command, which is imported only when the command runs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _LONGEST_INTERVAL: Final = 86_400
 
 
 class Argument:
-    """One argument of a command's own, in the words of `argparse.ArgumentParser.add_argument`."""
+    """An argument of one command, as parameters of `argparse.ArgumentParser.add_argument`."""
 
     def __init__(self, *names: str, **how: Any) -> None:
         self.names = names
@@ -25,19 +25,19 @@ class Argument:
 
 
 class Command(NamedTuple):
-    """One command. Its function returns the exit code; it gets the command's own arguments by name."""
+    """One command. Its function gets the command's own arguments by name and returns the exit code."""
 
     name: str
     help: str
     takes: Literal["session", "line", "nothing"]
-    """The function's first argument: a session on the chosen server, the command line's session options, or none."""
+    """The first argument of the function: a session on the chosen server, the session options as typed, or none."""
     run: str = ""
-    """The function, as "module:function"; "" for a command that only has parts."""
+    """The function as "module:function"; "" for a command that only has subcommands."""
     options: Sequence[Option] = ()
-    """The session options that it accepts."""
+    """The accepted session options."""
     arguments: Sequence[Argument] = ()
     parts: Sequence[Command] = ()
-    """Subcommands; the first one runs where none is named."""
+    """The subcommands; the first one runs if none is named."""
     epilog: str = ""
     lists_scenarios: bool = False
 
@@ -54,7 +54,7 @@ def _entry_number(text: str) -> int:
 
 
 def _whole_number(what: str, most: int | None = None, *, least: int = 0) -> Callable[[str], int]:
-    """An argparse type: a number from `least` to `most`."""
+    """Return an argparse type for a whole number from `least` to `most` (None: any)."""
 
     def read(text: str) -> int:
         if not text.isdecimal() or int(text) < least or (most is not None and int(text) > most):
@@ -77,7 +77,7 @@ def _filter(words: str) -> Argument:
 _LOG: Final = _options("log")
 _SERVER: Final = _options("server", "sign-in")
 _READING: Final = (*_SERVER, OPTION_BY_NAME["read-only"], *_LOG)
-"""A command that changes nothing accepts read-only, which requests fewer permissions."""
+"""The options of a command that changes nothing; with read-only it requests fewer permissions."""
 _WRITING: Final = (*_SERVER, *_options("writing"), *_LOG)
 _EVERY: Final = OPTIONS
 
@@ -112,12 +112,12 @@ _SANDBOX: Final = (
     Argument("--hostile", action="store_true", help="names and values that attack a terminal"),
     Argument("--scenario", default="none", metavar="NAME",
              help="the fault to simulate, see below (default: none)"),
-    # Kept apart from the session option "sign-in" by its underscore.
+    # The underscore keeps it apart from the session option "sign-in".
     Argument("--sign-in", dest="sign_in", action="store_true", help="the sandbox requires people to sign in"),
 )  # fmt: skip
 
 TUI: Final = Command(name="", help="the terminal UI", run="runtui.session:open_screen", takes="line", options=_EVERY)
-"""What runs without a command."""
+"""Runs if no command is named."""
 
 COMMANDS: Final = (
     Command(

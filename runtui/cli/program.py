@@ -1,7 +1,7 @@
-"""The command line: it parses what was typed, runs the command, and tells what went wrong.
+"""The command line: parses the arguments, runs the command, and reports errors.
 
-Invariant: parsing loads argparse alone. Standard output is data, standard error is for people; a reader of the data
-that goes away, as with `| head`, ends a command quietly.
+Invariant: parsing imports no package but argparse. Standard output is data, standard error is for people. If the reader
+of the data goes away, as with `| head`, the command ends quietly.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from runtui.command_line import CommandLine
 
 _A_FILE: Final = "FILE"
-"""What stands for the name of a file in the help; a shell completes it."""
+"""The placeholder for a file name in the help; a shell completes it."""
 
 _OUTPUT_FAILURES: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
-"""Of a file without a name, these are standard output's: every other file is opened by its name."""
+"""The errors that mean standard output if they name no file: every other file is opened by its name."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the process's exit code."""
+    """Run one command and return the exit code of the process."""
     _open_streams()
     arguments = sys.argv[1:] if arguments is None else arguments
     given = vars(_without_command(arguments) or command_parser(*arguments[:1]).parse_args(arguments))
@@ -56,14 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(command: Command, given: dict[str, Any]) -> int:
-    """Import a command's function and call it; `given` is everything that the command line says."""
+    """Import the function of a command and call it; `given` are all parsed arguments."""
     from runtui.prelude.terminal import TAKEOVER
 
     try:
         with _log(command, given):
             return _call(command, given)
     finally:
-        TAKEOVER.give_back()  # before anything is told
+        TAKEOVER.give_back()  # before any message
 
 
 def _log(command: Command, given: dict[str, Any]) -> AbstractContextManager[None]:
@@ -100,23 +100,23 @@ def _call(command: Command, given: dict[str, Any]) -> int:
 
 
 def _open_streams() -> None:
-    """Give standard output and error that the shell closed a place to go: Python has no object for them, and the next
-    file to be opened would get their number."""
+    """Open the null device for standard output or error if the shell closed it. Else Python has no object for it, and
+    the next opened file would get its descriptor."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
 
 
 def _discard_output() -> None:
-    """Write what is left to nowhere: the interpreter flushes once more when it ends."""
+    """Redirect standard output to the null device, because the interpreter flushes it once more at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _check_texts(values: Iterable[object]) -> None:
-    """Refuse an argument that is no UTF-8, which Python hands over with lone surrogates: no file can hold it.
+    """Refuse an argument that is not UTF-8. Python passes it with lone surrogates, which no file can hold.
 
     Raises:
-        UsageError: one is none. The name of a file is a `Path`, and may be.
+        UsageError: a text is not UTF-8. A file name is a `Path` and is not checked.
     """
     for value in values:
         if isinstance(value, list):
@@ -147,7 +147,7 @@ def _has_profile(command: Command) -> bool:
 
 
 def _report_folder() -> Path:
-    """Where a report of a defect goes: the state folder, or a temporary folder where there is none."""
+    """Return the folder for a report of a defect: the state folder, or a temporary folder if there is none."""
     from runtui.settings import state_folder
 
     try:
@@ -159,10 +159,10 @@ def _report_folder() -> Path:
 
 
 class _SuggestingParser(argparse.ArgumentParser):
-    """A parser that names what a mistyped word was probably meant to be."""
+    """A parser whose errors suggest the nearest valid word."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
-        """Refuse unknown arguments here: argparse would report them for the program, with the program's usage."""
+        """Refuse unknown arguments with the usage of this command: argparse would show the usage of the program."""
         parsed, unknown = super().parse_known_args(args, namespace)
         if unknown:
             known = [flag for flag in self._option_string_actions if flag.startswith("--")]
@@ -174,7 +174,7 @@ class _SuggestingParser(argparse.ArgumentParser):
         return parsed, unknown
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
-        """Refuse what is none of the choices. What was meant stands alone: among all commands it would not be seen."""
+        """Refuse an invalid choice. Show either the nearest ones or all: among all commands a suggestion is lost."""
         if action.choices is not None and value not in action.choices:
             names = [str(name) for name in action.choices]
             offered = nearest_words(str(value), names) or f" Possible: {', '.join(names)}."
@@ -182,7 +182,7 @@ class _SuggestingParser(argparse.ArgumentParser):
 
 
 class _Parser(_SuggestingParser):
-    """The parser of one command. It gets its arguments when it is used: of all the commands one runs."""
+    """The parser of one command. It is filled with arguments at its first use, since only one command runs."""
 
     def __init__(self, *, command: Command, **how: Any) -> None:
         description = f"{command.help[:1].upper()}{command.help[1:]}."
@@ -200,13 +200,13 @@ class _Parser(_SuggestingParser):
         return super().parse_known_args(args, namespace)
 
     def format_help(self) -> str:
-        """The help; the scenarios are listed when it is printed."""
+        """Return the help, with the list of scenarios for a command that has them."""
         self.fill()
         return super().format_help() + (_scenario_list() if self._command.lists_scenarios else "")
 
 
 def command_parser(first: str = "") -> argparse.ArgumentParser:
-    """The parser of all commands, or of the one called `first`; what it parses has the `Command` under "command"."""
+    """Return the parser of the command `first`, or of all commands. Its result has the `Command` in "command"."""
     parser = _SuggestingParser(
         prog="runtui",
         usage="runtui [-h] [--version] [options] [COMMAND ...]",
@@ -220,9 +220,9 @@ def command_parser(first: str = "") -> argparse.ArgumentParser:
 
 
 def _without_command(arguments: Sequence[str]) -> argparse.Namespace | None:
-    """What a command line of options alone says, as `command_parser` reads it; None for any other, and for a wrong one.
+    """Parse a command line that has only options, like `command_parser`; None for any other or an invalid one.
 
-    The terminal UI starts without the parsers of all the commands.
+    So the terminal UI starts without the parsers of the commands.
     """
     if arguments and not arguments[0].startswith("-"):
         return None
@@ -248,7 +248,7 @@ def _fill(parser: argparse.ArgumentParser, command: Command) -> None:
     for argument in command.arguments:
         parser.add_argument(*argument.names, **argument.how)
     if command.options and command is not TUI:
-        # The options of a session are listed below: in the usage they would hide what is the command's own.
+        # The session options are listed below the usage; in it they would hide the command's own arguments.
         parser.usage = f"{parser.format_usage().removeprefix('usage: ').rstrip()} [options]"
     if _has_profile(command):
         words = 'a profile in config.toml; "" for none (default: default-profile, or the only one)'
@@ -261,7 +261,7 @@ def _fill(parser: argparse.ArgumentParser, command: Command) -> None:
 
 
 def _add_option(group: argparse._ActionsContainer, option: Option) -> None:
-    """Add an option without a default: one not given after a command must not undo the one given before it."""
+    """Add an option without a default: if absent after the command, it must not reset the one before the command."""
     words: dict[str, Any] = {"dest": option.name, "default": argparse.SUPPRESS}
     words["help"] = f"{option.help} (default: {option.default_text})"
     if option.metavar:
@@ -274,7 +274,7 @@ def _add_option(group: argparse._ActionsContainer, option: Option) -> None:
 
 
 def print_completion(shell: str) -> int:
-    """Print the completion of every command as a script: no key waits for a process that starts."""
+    """Print a completion script with every command, so that no key has to start a process."""
     import shtab
 
     def fill(parser: argparse.ArgumentParser) -> None:

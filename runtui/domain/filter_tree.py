@@ -43,7 +43,6 @@ class FilterField(NamedTuple):
     listed: str = ""
     """The column with the displayed values, if they are few enough to choose from; else empty."""
     flags: tuple[Flag, ...] = ()
-    """The possible flags."""
 
     def __str__(self) -> str:
         return self.name

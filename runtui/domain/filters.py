@@ -5,13 +5,13 @@
     term    = "!" term | "(" filter ")" | field operator value { "," value } | word | "quoted text"
     operator: ":" (is, or contains), "=" "!=" "<" "<=" ">" ">="
 
-A word with a field and an operator asks about that field, any other is plain text. Names of fields and values are
-understood whatever their case. Times are relative to now ("-24h", "+2h", "now"), or a day or a moment in the local
-zone ("2026-11-20", "today", "2026-11-20T09:15"), or a full DateTimeOffset; `null` or `none` asks for a value that
-is not there. A status or type that nobody knows is accepted, since services add new ones: it finds the names that
-begin with it, and the filter carries a hint to show when it finds nothing.
+A word with a field and an operator is a condition on that field; any other word is plain text. Case does not matter in
+names of fields and values. Times are relative to now ("-24h", "+2h", "now"), a local day or time ("2026-11-20",
+"today", "2026-11-20T09:15"), or a full DateTimeOffset. `null` or `none` finds runs without a value. An unknown status
+or type is accepted, since services add new ones: it finds names that begin with it, and the filter has a hint to show
+if it finds nothing.
 
-Invariant: every refusal names the place in the text and what is possible there.
+Invariant: every error has its position in the text and what is possible there.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ from runtui.errors import ExitCode, RuntuiError, nearest, nearest_words
 
 MOST_TERMS: Final = 64
 DEEPEST: Final = 32
-"""Bounds on a filter, well above what a person types: SQLite bounds the depth of an expression too."""
+"""The limits of a filter, well above what a person types, since SQLite limits the depth of an expression."""
 
 RESULTS_HINT: Final = "Only runs whose results were read can be found: the list of causes reads those of all problems."
 
 _BLANK: Final = re.compile(r"\s*")
 _QUOTED: Final = re.compile(r'"([^"]*)"')
 ASKING: Final = re.compile(r"([^\W\d]\w*)(:|>=|<=|!=|>|<|=)")
-"""A field and its operator, with which a question begins."""
+"""A field and an operator, the beginning of a condition."""
 _WORD: Final = re.compile(r'[^\s()"]+')
 _VALUE: Final = re.compile(r'[^\s(),"]+')
 _NUMBER: Final = re.compile(r"[+-]?\d{1,15}", re.ASCII)
@@ -64,13 +64,13 @@ _FIELD_BY_NAME: Final = {name.casefold(): field for field in FILTER_FIELDS for n
 
 
 def all_of(found: Filter | None, text: str, now: int) -> Filter:
-    """What a filter finds that another one, as typed, finds too; the other one is not blank."""
+    """Return the filter for runs that both `found` (None: all runs) and the non-blank filter `text` find."""
     parts = tuple(one.tree for one in (found, parse_filter(text, now)) if one is not None)
     return Filter(text, AllOf(parts), asks_results=found is not None and found.asks_results)
 
 
 class FilterError(RuntuiError):
-    """A filter that cannot be understood: where, from `position` for `length` characters, and what is possible."""
+    """A filter that cannot be understood. The error is `length` characters long, from `position` in the text."""
 
     exit_code = ExitCode.USAGE
 
@@ -81,11 +81,11 @@ class FilterError(RuntuiError):
 
 
 def parse_filter(text: str, now: int, zone: tzinfo | None = None) -> Filter | None:
-    """Read a filter; None for a blank one, which every run fits. Relative times count from `now` (ticks), days lie in
-    `zone` (None: the local one).
+    """Parse a filter; None for a blank one, which finds every run. Relative times count from `now` (ticks). Days are in
+    `zone` (None: local).
 
     Raises:
-        FilterError: where and why the text cannot be understood.
+        FilterError: the text cannot be understood.
     """
     if not text.strip():
         return None
@@ -95,7 +95,7 @@ def parse_filter(text: str, now: int, zone: tzinfo | None = None) -> Filter | No
 
 
 class _Typed(NamedTuple):
-    """A value as typed, and where it stands."""
+    """A typed value and its position in the text."""
 
     text: str
     position: int
@@ -107,7 +107,7 @@ class _Typed(NamedTuple):
 
 
 class _Reader:
-    """Reads a filter from left to right, one method for each rule of the grammar."""
+    """Parses a filter from left to right, with one method per rule of the grammar."""
 
     def __init__(self, text: str, now: int, zone: tzinfo | None) -> None:
         self.text = text
@@ -204,7 +204,7 @@ class _Reader:
         return _Typed(word[0], start, self.at - start, quoted=False)
 
     def _answer(self, field: FilterField, sign: _Typed, values: list[_Typed]) -> Node:
-        """The node for a field, by its kind. Several values are alternatives; with "!=" none of them may hold."""
+        """Return the node for a condition. Several values are alternatives; with "!=" none of them may match."""
         if field.kind in ("enum", "text", "flag") and sign.text not in (":", "=", "!="):
             raise sign.error(f"{field} takes : or = or !=, not {sign.text}.")
         if len(values) > 1 and sign.text not in (":", "=", "!="):
@@ -268,7 +268,7 @@ class _Reader:
         return TimeIs(field, comparison, first, end)
 
     def _next(self) -> str:
-        """The next character that is no blank; "" at the end."""
+        """Skip blanks and return the next character; "" at the end."""
         blank = _BLANK.match(self.text, self.at)
         self.at = blank.end() if blank else self.at
         return self.text[self.at : self.at + 1]
@@ -286,7 +286,7 @@ class _Reader:
 
 
 def _stretch(text: str, now: int, zone: tzinfo | None) -> tuple[int, int]:
-    """The stretch of time that a text names, in ticks: a whole day, minute or second, or a single tick."""
+    """Return the period that a text names, in ticks, end excluded: a whole day, minute or second, or a single tick."""
     first = parse_ticks(interpret(text, now, zone))
     if _DAY.fullmatch(text.lower()):
         try:

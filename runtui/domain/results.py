@@ -156,7 +156,6 @@ class Cause(NamedTuple):
     key: str
     """The key for the filter `cause:KEY`, which finds its runs."""
     task: str
-    """The name of the task."""
     definition_id: str
     reason: str
     """The latest reason, as received."""

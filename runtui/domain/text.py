@@ -1,13 +1,13 @@
-"""Text that arrived from elsewhere, made safe to show: nothing acts on the terminal and nothing hides.
+"""Makes foreign text safe to show: no character acts on the terminal, and none is hidden.
 
-Invariant: what `visible` returns holds no character that moves a cursor, starts an escape sequence, reorders
-its neighbours or takes no room on the screen, except combining marks that stand on a character of their own.
-Display alone: what is stored, compared and sent is always the original.
+Invariant: the result of `visible` has no character that moves a cursor, starts an escape sequence, reorders its
+neighbours or takes no cell, except combining marks on a character.
+It is for display only: the original text is stored, compared and sent.
 
 Three decisions that are not obvious:
 
-- The zero width joiner is no exception inside emoji, nor is a skin tone: terminals disagree by up to six cells
-  about the width of a joined emoji, and one wrong width shifts the rest of the line. The parts are shown.
+- Zero width joiners and skin tones are marked inside emoji too: terminals disagree by up to six cells about the
+  width of a joined emoji, and one wrong width shifts the rest of the line. The parts are shown.
 - The two presentation selectors (U+FE0E, U+FE0F) are the only characters left out. They say how wide and how
   colourful the symbol before them is drawn, never what it is; without them every terminal agrees on the width.
 - Private-use characters are marked: no font on the far side of an SSH session has to know them.
@@ -39,10 +39,10 @@ UNSAFE: Final = re.compile(
     f"[{_CONTROLS}{_BIDI}{_ZERO_WIDTH}{_BLANK_LETTERS}{_SEPARATORS}{_TAGS}{_NOT_CHARACTERS}{_PRIVATE}"
     f"{_SKIN_TONES}{_PRESENTATION}]"
 )
-"""One character that must not reach a terminal as it is."""
+"""One character that must not reach a terminal unchanged."""
 
 COMBINING_LIMIT: Final = 8
-"""Marks kept on one character. Tibetan and Hebrew with cantillation need up to seven."""
+"""The most combining marks on one character. Tibetan and Hebrew with cantillation need up to seven."""
 
 # `\w` holds letters and digits but no combining mark, so these find every place worth a closer look at C speed.
 _LONG_RUN: Final = re.compile(rf"[^\w\s\x00-\x7f]{{{COMBINING_LIMIT + 1},}}")
@@ -51,11 +51,11 @@ _DOTTED_CIRCLE: Final = "\u25cc"  # what a mark without a letter is drawn on, as
 
 
 def visible(text: object, *, newlines: bool = False) -> str:
-    """Say `text` in characters that only ever show themselves, and in line feeds where it is shown as several lines.
+    """Return `text` in safe characters only; with `newlines`, line feeds are kept.
 
-    None is the empty string, any other value is taken as `str` says it. C0 controls and DEL become their pictures
-    (U+2400 to U+2421), other unsafe characters `⟨U+202E⟩`; runs of combining marks are cut at COMBINING_LIMIT with the
-    number left out. Applying it twice changes nothing.
+    None becomes the empty string, any other value its `str`. C0 controls and DEL become their pictures (U+2400 to
+    U+2421), other unsafe characters the form `⟨U+202E⟩`. Runs of combining marks are cut at COMBINING_LIMIT, with the
+    number of the rest. Applying it twice changes nothing.
     """
     raw = _as_str(text)
     if raw.isascii() and raw.isprintable():
@@ -116,7 +116,7 @@ def _seat_combining(match: re.Match[str]) -> str:
 
 
 def fit_cells(text: str, width: int, align: Literal["left", "right"] = "left") -> str:
-    """Show `text` in exactly `width` cells: padded, or cut with an ellipsis."""
+    """Return `text` in exactly `width` cells: padded, or cut with an ellipsis."""
     room = width - cells_in(text)
     if room >= 0:
         return " " * room + text if align == "right" else text + " " * room
@@ -140,10 +140,10 @@ def _cell_width(letter: str) -> int:
 
 
 def cells_in(text: str) -> int:
-    """How many cells of a terminal a text takes."""
+    """Return the width of a text in terminal cells."""
     return len(text) if text.isascii() else sum(map(_cell_width, text))
 
 
 def count_words(number: int, noun: str, plural: str = "") -> str:
-    """A number of things: "1 run", "2 runs"; `plural` where that is not the noun with an s."""
+    """Return a number with a noun: "1 run", "2 runs". Give `plural` if it is not the noun with an s."""
     return f"{number} {noun if number == 1 else plural or f'{noun}s'}"

@@ -1,1 +1,1 @@
-"""The same services without a screen."""
+"""The commands: the services of runtui without a screen."""

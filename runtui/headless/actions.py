@@ -1,7 +1,7 @@
 """The service's own actions as commands: cancel, reprocess, run on demand, clear a quarantine, resume, preview.
 
-Invariant: as for a change, nothing is sent without a yes, a dry run sends nothing, and the exit code is that of the
-outcome. An action is never sent twice; a preview changes nothing and is not in the journal.
+Invariant: as for a change, nothing is sent without a yes, a dry run sends no action, and the exit code is that of the
+outcome. An action is never sent twice. A preview changes nothing and is not in the journal.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ from runtui.services.workspace import Workspace
 from runtui.services.writing.follow import followed
 
 _ActionOnRun: TypeAlias = Callable[[str, str], ServiceAction]
-"""From the id of a workflow and the id of a run."""
+"""Returns the action for a workflow id and a run id."""
 
 
 def cancel_runs(session: SessionSpec, run_ids: Sequence[str], **how: Any) -> int:
-    """Cancel queued or running runs; the exit code. `how` are the arguments of `_act_on`.
+    """Cancel queued or running runs and return the exit code. `how` are the arguments of `_act_on`.
 
     Raises:
         RuntuiError: nobody can confirm, or the run cannot be read. Nothing was sent.
@@ -59,7 +59,7 @@ def cancel_runs(session: SessionSpec, run_ids: Sequence[str], **how: Any) -> int
 
 
 def reprocess_runs(session: SessionSpec, run_ids: Sequence[str], *, scope: str, **how: Any) -> int:
-    """Have runs processed again by new runs; the exit code. `scope` is one of `SCOPES`. See `cancel_runs`."""
+    """Process runs again in new runs and return the exit code. `scope` is a key of `SCOPES`. See `cancel_runs`."""
     return _act_on(session, run_ids, partial(reprocess, scope=scope), **how)
 
 
@@ -73,9 +73,9 @@ def _act_on(
     follow: bool = False,
     **how: Any,
 ) -> int:
-    """Carry out an action on one run, or on several as `update` takes them; the exit code.
+    """Send an action for one or several runs, named as in `bulk.update`, and return the exit code.
 
-    With `follow` the run that it makes or stops is followed to its end; `how` are the fields of `ChangeOptions`.
+    `follow` reports the started or canceled run until its end. `how` are the fields of `ChangeOptions`.
     """
     options = ChangeOptions(**how)
     if is_one(run_ids, filter_text):
@@ -113,7 +113,7 @@ async def _act(
     *,
     follow: bool = False,
 ) -> int:
-    """Send an action and, where that is asked for, follow the run that it makes or stops; the exit code."""
+    """Send an action and return the exit code. `follow` reports the started or canceled run until its end."""
     if why := why_not(action, received):
         narrate(f"! {why}")
     save = await sent(workspace, action, options, notes=[*consequences(action, received)])
@@ -130,12 +130,12 @@ async def _act(
 
 
 def activate(session: SessionSpec, workflow: str, *, users: Sequence[str], **how: Any) -> int:
-    """Run a workflow on demand; the exit code. `users` are ids or sign-in names. See `cancel_runs`."""
+    """Run a workflow on demand and return the exit code. `users` are ids or sign-in names. See `cancel_runs`."""
     return _act_on_workflow(session, workflow, users, run_on_demand, ChangeOptions(**how))
 
 
 def free_workflow(session: SessionSpec, workflow: str, **how: Any) -> int:
-    """Clear the quarantine of a workflow; the exit code. See `cancel_runs`."""
+    """Clear the quarantine of a workflow and return the exit code. See `cancel_runs`."""
 
     return _act_on_workflow(session, workflow, (), lambda found, _people: clear_quarantine(found), ChangeOptions(**how))
 
@@ -148,7 +148,7 @@ async def _act_on_workflow(
     make: Callable[[str, list[str]], ServiceAction],
     options: ChangeOptions,
 ) -> int:
-    """Carry out what is made from the ids of a workflow and of users; the exit code."""
+    """Send the action that `make` returns for a workflow id and user ids, and return the exit code."""
     check_consent(session.settings, options)
     async with connected(session) as workspace:
         with nothing_sent_if_cancelled():
@@ -161,9 +161,9 @@ async def _act_on_workflow(
 async def resume_task(
     session: SessionSpec, run_id: str, *, end: TaskEnd, task: str = "", workflow_id: str | None = None, **how: Any
 ) -> int:
-    """Answer for the custom task extension that a task of a run waits for; the exit code. See `cancel_runs`.
+    """Resume a task of a run in place of its custom task extension and return the exit code. See `cancel_runs`.
 
-    `task` is the id of the task's result; empty for the only one that waits.
+    `task` is the id of the task's result; empty for the only waiting one.
     """
     options = ChangeOptions(**how)
     check_consent(session.settings, options)
@@ -176,10 +176,10 @@ async def resume_task(
 
 
 async def _waiting_task(workspace: Workspace, workflow_id: str, run_id: str, wanted: str) -> TaskResult:
-    """The task that is meant.
+    """Return the task with the id `wanted`, or if that is empty the only waiting one.
 
     Raises:
-        UsageError: none waits, or several do and none was named.
+        UsageError: there is no such task, or several wait and none was named.
     """
     tasks = await all_items(workspace.client.results.of_tasks(workflow_id, run_id, pace=pace()))
     found = [task for task in map(TaskResult, tasks) if (task.id == wanted if wanted else task.is_waiting)]
@@ -192,7 +192,7 @@ async def _waiting_task(workspace: Workspace, workflow_id: str, run_id: str, wan
 
 @command
 async def preview(session: SessionSpec, workflow: str, *, as_json: bool = False) -> int:
-    """Print which tasks of a workflow would fail as it stands; the exit code."""
+    """Print the tasks of a workflow that the service expects to fail, and return the exit code."""
     async with connected(session) as workspace:
         found = await _workflow(workspace, workflow)
         answer = await workspace.client.preview_task_failures(found["id"])
@@ -207,10 +207,10 @@ async def preview(session: SessionSpec, workflow: str, *, as_json: bool = False)
 
 
 async def _workflow(workspace: Workspace, wanted: str) -> dict[str, Any]:
-    """A workflow by its id or its name, as the service has it now.
+    """Read the workflow with an id or a name from the server.
 
     Raises:
-        RuntuiError: there is none, or several have that name, or they cannot be read.
+        RuntuiError: there is none, several have the name, or the workflows cannot be read.
     """
     workflows = await all_items(workspace.client.workflows(pace=pace()))
     found = [item for item in workflows if wanted in (item["id"], Workflow(item).name)]

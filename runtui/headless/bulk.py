@@ -1,10 +1,10 @@
-"""Many changes by one command (`runtui update`, `undo --batch`, actions): which runs, the review, the question, a line
-for each as it ends, the exit code of the worst.
+"""Bulk changes by command (`runtui update`, `undo --batch`, actions): find the runs, review, confirm, send, and print
+a line for each run as it ends. The exit code is that of the worst outcome.
 
-Invariant: nothing is sent without a yes, typed or by `--yes`. A run that cannot be found or read costs the others
-nothing, and is told with them; values are compared with those of a moment ago: a run that is in the local store by
-chance is read first. Where nobody is asked, a refusal that others may meet stops the rest. Ctrl+c begins nothing new
-and waits for what is on the wire; once more, it waits for nothing.
+Invariant: nothing is sent without a yes, typed or by `--yes`. A run that cannot be found or read is reported and does
+not stop the others. Drafts are based on values just listed or read, never on an older store. With `--yes`, a refusal
+that other changes may meet stops the rest, unless `--keep-going` is given. The first ctrl+c starts no new change and
+waits for requests on the wire; the second one does not wait.
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ STANDARD_INPUT = "-"
 
 
 class _Found(NamedTuple):
-    """The runs that a command is about."""
+    """The runs that a command changes."""
 
     runs: Sequence[MarkedRun]
     left_out: Mapping[str, LeftOut]
     is_whole: bool = True
-    """Whether every workflow was listed."""
+    """True if every workflow was listed."""
 
 
 def update(
@@ -77,11 +77,11 @@ def update(
     workflow_id: str | None = None,
     **how: Any,
 ) -> int:
-    """Change properties of some runs; the exit code. `changes.update_run` changes a run that is named alone.
+    """Change properties of runs and return the exit code. A single run is passed to `changes.update_run`.
 
-    The runs are those of `run_ids` ("-" for ids on standard input, one a line), or those that match `filter_text`.
-    `workflow_id` is the workflow of all of them; None looks it up. An assignment is `name=value`, the value as typed
-    into the form; `how` are the fields of `ChangeOptions`.
+    The runs are those of `run_ids` ("-" reads ids from standard input, one per line), or those that match
+    `filter_text`. `workflow_id` is the workflow of all runs; None looks it up. An assignment is `name=value` with the
+    value as typed into the form. `how` are the fields of `ChangeOptions`.
 
     Raises:
         RuntuiError: the arguments cannot be used, nobody can confirm, or nothing can be read. Nothing was sent.
@@ -98,7 +98,7 @@ def update(
 
 
 def is_one(run_ids: Sequence[str], filter_text: str | None) -> bool:
-    """Whether a command is about one run, named by its id."""
+    """Return True if a command names exactly one run by its id."""
     return filter_text is None and len(run_ids) == 1 and STANDARD_INPUT not in run_ids
 
 
@@ -116,7 +116,7 @@ def send_to(
     filter_text: str | None = None,
     workflow_id: str | None = None,
 ) -> int:
-    """Review and send what is drawn up for some runs, as `update` takes them; the exit code. Raises as `update`."""
+    """Review and send what `draw_up` returns for the runs, and return the exit code. See `update` for the rest."""
     _check_which(run_ids, filter_text)
     changes.check_consent(session.settings, options)
     wanted = _filter(filter_text) if filter_text is not None else _with_standard_input(run_ids)
@@ -133,7 +133,7 @@ def _filter(text: str) -> Filter:
 
 
 def _with_standard_input(run_ids: Sequence[str]) -> list[str]:
-    """Each run once, however it is spelled."""
+    """Return the ids, with those of standard input in place of "-", each run once in any spelling."""
     ids: dict[str, str] = {}
     for run_id in run_ids:
         for found in (sys.stdin or ()) if run_id == STANDARD_INPUT else (run_id,):
@@ -167,7 +167,7 @@ async def _send_to(
 
 
 async def _filtered(workspace: Workspace, wanted: Filter, options: ChangeOptions) -> _Found:
-    """The runs that match, as they were listed."""
+    """List all runs and return those that match."""
     missing = await list_all(workspace)
     narrate(*(workflow.words for workflow in missing))
     unread = {workflow.workflow_id for workflow in missing}
@@ -185,7 +185,7 @@ async def _filtered(workspace: Workspace, wanted: Filter, options: ChangeOptions
 async def _named(
     workspace: Workspace, run_ids: Sequence[str], workflow_id: str | None, options: ChangeOptions
 ) -> _Found:
-    """The runs of these ids: as they were listed just now, where one had to be looked for, else read one by one."""
+    """Return the runs with these ids: from a new listing if one is not in the store, else read from the server."""
     is_listed = False
     if workflow_id is None and any(stored_run(workspace, run_id) is None for run_id in run_ids):
         narrate("Some runs are not in the local store; listing all runs. Add --workflow ID to skip this.")
@@ -208,7 +208,7 @@ async def _named(
 
 
 async def _read(workspace: Workspace, runs: Sequence[MarkedRun]) -> _Found:
-    """The runs as they are now."""
+    """Read the runs from the server."""
     answers = await read_runs(workspace, [(run.workflow_id, run.run_id) for run in runs])
     read: list[MarkedRun] = []
     left_out: dict[str, LeftOut] = {}
@@ -228,10 +228,10 @@ def _unread(answer: Answer) -> LeftOut:
 
 
 def undo(line: CommandLine, number: int, *, batch: bool = False, seen_on_read_back: bool = False, **how: Any) -> int:
-    """Undo a change, or with `batch` all changes that were sent with it; the exit code. `how` as in `update`.
+    """Undo a change, or with `batch` its whole bulk change, and return the exit code. `how` is as in `update`.
 
     Raises:
-        RuntuiError: it belongs to no bulk change, nobody can confirm, or nothing can be read. Nothing was sent.
+        RuntuiError: it is not part of a bulk change, nobody can confirm, or nothing can be read. Nothing was sent.
     """
     options = ChangeOptions(**how)
     entry = changes.entry_to_undo(state_folder(), number, line.root())
@@ -245,7 +245,7 @@ def undo(line: CommandLine, number: int, *, batch: bool = False, seen_on_read_ba
 async def undo_batch(
     session: SessionSpec, entry: Entry, options: ChangeOptions, *, seen_on_read_back: bool = False
 ) -> int:
-    """Undo the changes that were sent with an entry; the exit code. `seen_on_read_back` as for `changes.undo_entry`."""
+    """Undo the bulk change of an entry and return the exit code. `seen_on_read_back` is as in `changes.undo_entry`."""
     if not entry.batch:
         raise UsageError(f"#{entry.number} was sent alone", "It belongs to no bulk change.", "Omit --batch to undo it.")
     changes.check_consent(session.settings, options)
@@ -276,13 +276,13 @@ def _with_left_out(bulk: BulkDraft, unread: Mapping[str, LeftOut], doubtful: Ite
     return bulk._replace(left_out={**bulk.left_out, **unread, **doubts})
 
 
-# Sending them
+# Sending
 
 
 async def send_many(workspace: Workspace, bulk: BulkDraft, names: Mapping[str, str], options: ChangeOptions) -> int:
-    """Review, confirm and send some drafts, and print what became of each; the exit code of the worst.
+    """Review, confirm and send drafts, print the outcome of each, and return the exit code of the worst.
 
-    `names` are those of the workflows, by run id.
+    `names` are the names of the workflows, by run id.
 
     Raises:
         UsageError: the session is read-only.
@@ -307,7 +307,7 @@ async def send_many(workspace: Workspace, bulk: BulkDraft, names: Mapping[str, s
 
 
 def _review(workspace: Workspace, bulk: BulkDraft) -> Iterator[str]:
-    """How many runs, what changes from what to what by count, what is left out, what speaks against it."""
+    """Yield the review: the number of runs, the changes by count, the runs left out, notes and warnings."""
     if bulk.drafts:
         first = bulk.drafts[0]
         method, url = workspace.client.target(first)
@@ -333,18 +333,18 @@ async def _is_confirmed(count: int) -> bool:
 
 
 class _Lines:
-    """What is printed of each run, and the worst of it."""
+    """Prints a line for each run and counts the outcomes."""
 
     def __init__(self, names: Mapping[str, str], *, as_json: bool) -> None:
         self._names = names
         self._as_json = as_json
         self.outcomes: Counter[Outcome] = Counter()
         self.unsent = 0
-        """Changes that were stopped before they were sent."""
+        """The number of changes stopped before they were sent."""
 
     @property
     def exit_code(self) -> int:
-        """That of the worst outcome."""
+        """The exit code of the worst outcome."""
         found = [EXIT_CODES[outcome] for outcome in EXIT_CODES if self.outcomes[outcome]]
         return int(found[-1] if found else ExitCode.DONE)
 
@@ -353,7 +353,7 @@ class _Lines:
             changes.print_request(draft, *workspace.client.target(draft), as_json=self._as_json, runId=draft.run_id)
 
     def print_left_out(self, workspace: Workspace, bulk: BulkDraft) -> None:
-        """What becomes of the runs that nothing is sent to."""
+        """Print a line for each run that gets no request."""
         for run_id, why in bulk.left_out.items():
             outcome = Outcome.DONE if why is SAME_ALREADY else Outcome.NOT_DONE
             stored = stored_run(workspace, run_id)
@@ -376,7 +376,7 @@ class _Lines:
 
 
 class _Follower:
-    """Follows a bulk change to its end, with whoever is at the terminal."""
+    """Follows a bulk change to its end, and asks the person at the terminal how to go on."""
 
     def __init__(self, workspace: Workspace, bulk: Bulk, lines: _Lines, *, can_ask: bool) -> None:
         self._saves = workspace.saves
@@ -384,14 +384,14 @@ class _Follower:
         self._lines = lines
         self._can_ask = can_ask
         self._news: asyncio.Queue[Save | None] = asyncio.Queue()
-        """Saves as they go on; None: all have ended, or a refusal holds the rest."""
+        """The saves with news; None if the bulk change itself has news: it has ended, or a refusal holds the rest."""
         self._progress = PassingLine()
         self._waits_until = datetime.min.replace(tzinfo=UTC)
         self._question: asyncio.Task[bool] | None = None
         self._ending: asyncio.Task[None] | None = None
 
     async def follow(self) -> None:
-        """Print each end as it comes; returns when all have ended."""
+        """Print each outcome as it comes, and return when all saves have ended."""
         bulk, loop = self._bulk, asyncio.get_running_loop()
         unsubscribe = self._saves.changed.subscribe(self._hear)
         bulk.changed.subscribe(lambda _bulk: self._news.put_nowait(None))
@@ -426,7 +426,7 @@ class _Follower:
         return sum(save.batch == self._bulk.batch for save in self._saves.active())
 
     def _tell_wait(self, save: Save) -> None:
-        """Say once for all that wait for the same why nothing comes."""
+        """Report a wait, once for all saves that wait for the same."""
         if save.resumes_at is None or save.exchange is None or save.resumes_at <= self._waits_until:
             return
         self._waits_until = save.resumes_at
@@ -434,7 +434,7 @@ class _Follower:
         narrate_wait(save.resumes_at, save.exchange, save.asked_seconds)
 
     async def _decide(self, save: Save) -> None:
-        """After a refusal that others may meet as well: go on, or stop."""
+        """Go on or stop after a refusal that other changes may meet as well."""
         self._progress.clear()
         title = save.fault.title if save.fault is not None else "A change was refused"
         narrate(f"{title} (run {save.run_id}). {count_words(self._left, 'run')} may meet the same.")

@@ -1,7 +1,7 @@
-"""`runtui update` and `runtui undo`: one change from a draft to an exit code, by the same write path as the form.
+"""`runtui update` and `runtui undo`: one change, from a draft to an exit code, by the same write path as the form.
 
-Invariant: nothing is sent without a yes, typed or by `--yes`; a dry run sends no write and leaves no journal entry.
-Every value is checked before the server is asked anything. A change is undone on the server it was made on.
+Invariant: nothing is sent without a yes, typed or by `--yes`. A dry run sends no write and leaves no journal entry.
+Every value is checked before the first request. A change is undone on the server where it was made.
 """
 
 from __future__ import annotations
@@ -48,27 +48,27 @@ EXIT_CODES: Final[Mapping[Outcome, ExitCode]] = {
     Outcome.NOT_DONE: ExitCode.NOT_DONE,
     Outcome.UNKNOWN: ExitCode.UNKNOWN,
 }
-"""From the best outcome to the worst."""
+"""The exit code of each outcome, from the best to the worst."""
 
 NOT_CONFIRMED: Final = "Not confirmed. Nothing was sent."
 
 NULL: Final = "null"
-"""Clears a property, as `NAME=` does."""
+"""The value that clears a property, like `NAME=`."""
 
 
 class ChangeOptions(NamedTuple):
-    """How a command makes a change: the arguments that all such commands have."""
+    """The options that all commands with a change share."""
 
     dry_run: bool = False
-    """Whether the request is printed and not sent."""
+    """Print the request instead of sending it."""
     yes: bool = False
-    """Whether the command line confirms the change."""
+    """The command line confirms the change."""
     as_json: bool = False
-    """Whether the result is printed as a JSON object."""
+    """Print the result as a JSON object."""
     keep_going: bool = False
-    """Of many changes: whether a refusal that others may meet as well stops none of them."""
+    """In a bulk change, continue after a refusal that other changes may meet as well."""
     why: str = ""
-    """The reason as it was given."""
+    """The reason as typed."""
 
     @property
     def reason(self) -> str:
@@ -80,7 +80,7 @@ class ChangeOptions(NamedTuple):
 async def update_run(
     session: SessionSpec, run_id: str, assignments: Sequence[str], *, workflow_id: str | None = None, **how: Any
 ) -> int:
-    """Change properties of a run; the exit code. The arguments are those of `bulk.update`.
+    """Change properties of one run and return the exit code. The arguments are those of `bulk.update`.
 
     Raises:
         RuntuiError: an assignment cannot be used, nobody can confirm, or the run cannot be read. Nothing was sent.
@@ -96,19 +96,19 @@ async def update_run(
             if options.yes:
                 narrate(f"{Step.READING.value}…")
             received, answer = await run_and_answer(workspace, workflow_id, run_id)
-        # The id as the service spells it, so that the journal has one spelling.
+        # Use the service's spelling of the id, so that the journal has only one.
         draft = Draft(received["id"], workflow_id, received, workspace.settings.body_mode)
         for name, text in texts.items():
             draft = draft.typed(name, text, now)
-        # Where nobody is asked, nothing comes between this reading and the request.
+        # With --yes the run was read just before the request, so it need not be read again.
         return await carry_out(workspace, draft, options, fresh=answer if options.yes else None)
 
 
 def read_assignments(assignments: Sequence[str], now: int) -> dict[str, str]:
-    """The text to type, by property; "-2h" counts from `now` (ticks).
+    """Parse NAME=VALUE arguments into texts by property. Relative times are checked against `now` (ticks).
 
     Raises:
-        UsageError: with everything that is wrong, a line each.
+        UsageError: the message lists every problem, one per line.
     """
     texts: dict[str, str] = {}
     problems: list[str] = []
@@ -143,10 +143,10 @@ def _unknown(name: str) -> str:
 
 
 def entry_to_undo(state_folder: Path, number: int, root: str | None) -> Entry:
-    """Read a journal entry; where `root` is given, the entry must be of that server.
+    """Return a journal entry, which must be of the server of `root` if that is given.
 
     Raises:
-        RuntuiError: there is no such entry, it is of another server, or the journal cannot be used.
+        RuntuiError: there is no such entry, it is damaged or of another server, or the journal cannot be used.
     """
     from runtui.headless.journal import journal_in, no_such_entry
     from runtui.services.journal_query import damage_sentence
@@ -170,9 +170,9 @@ def entry_to_undo(state_folder: Path, number: int, root: str | None) -> Entry:
 async def undo_entry(
     session: SessionSpec, number: int, options: ChangeOptions, *, seen_on_read_back: bool = False
 ) -> int:
-    """Undo the change of a journal entry; the exit code.
+    """Undo the change of a journal entry and return the exit code.
 
-    With `seen_on_read_back` a change that may be someone else's (`doubt_of`) is undone without asking.
+    With `seen_on_read_back`, a change that may be someone else's (`doubt_of`) is undone without a question.
 
     Raises:
         RuntuiError: it cannot or must not be undone, nobody can confirm, or the run cannot be read. Nothing was sent.
@@ -198,7 +198,7 @@ async def _ask_again(entry: Entry, options: ChangeOptions) -> None:
     """Ask before undoing a change that may be someone else's.
 
     Raises:
-        UndoError: the answer is no, or nobody can be asked.
+        UndoError: the answer is no, or `options.yes` rules out a question.
     """
     doubt = doubt_of(entry)
     if not doubt:
@@ -211,7 +211,7 @@ async def _ask_again(entry: Entry, options: ChangeOptions) -> None:
 
 
 def check_consent(settings: Settings, options: ChangeOptions) -> None:
-    """Refuse a change that could not be sent, before the server is asked anything.
+    """Refuse a change that could not be sent, before the first request.
 
     Raises:
         UsageError: the session is read-only, a reason is missing, or nobody can confirm.
@@ -230,7 +230,7 @@ def check_consent(settings: Settings, options: ChangeOptions) -> None:
 
 @contextmanager
 def nothing_sent_if_cancelled() -> Iterator[None]:
-    """Report that nothing was sent where ctrl+c ends the command."""
+    """Report that nothing was sent if ctrl+c ends the block."""
     try:
         yield
     except asyncio.CancelledError:
@@ -239,8 +239,8 @@ def nothing_sent_if_cancelled() -> Iterator[None]:
 
 
 async def settle_earlier(workspace: Workspace, options: ChangeOptions, *run_ids: str) -> None:
-    """Read back earlier changes with an unknown outcome, and report those that matter for these runs; a dry run does
-    not."""
+    """Read back earlier changes with an unknown outcome. Report those that are settled now, and those of these runs
+    that are not. A dry run does nothing here."""
     if options.dry_run:
         return
     first = run_ids[0] if len(run_ids) == 1 else None
@@ -263,7 +263,9 @@ async def carry_out(
     undoes: int | None = None,
     fresh: Answer | None = None,
 ) -> int:
-    """Review, confirm and send a draft or an action, and print the outcome; the exit code. See `SaveQueue.submit`.
+    """Review, confirm and send a draft or an action, print the outcome, and return the exit code.
+
+    `undoes` and `fresh` are as in `SaveQueue.submit`.
 
     Raises:
         UsageError: the draft has errors, or the session is read-only.
@@ -281,7 +283,7 @@ async def sent(
     notes: Sequence[str] = (),
     fresh: Answer | None = None,
 ) -> Save | int:
-    """As `carry_out` does; the save as it ended, or the exit code where nothing was to be sent."""
+    """Do what `carry_out` does. Return the ended save, or the exit code if nothing was submitted."""
     if isinstance(operation, Draft) and not operation.changes():
         message = "The run has these values already. Nothing was sent."
         return await _print_outcome(operation, Outcome.DONE, message, options)
@@ -308,7 +310,7 @@ async def sent(
 
 
 def print_request(operation: Operation, method: str, url: str, *, as_json: bool, **ids: str) -> None:
-    """Print what would be sent; as JSON with `ids`."""
+    """Print the request that would be sent; as JSON it also has `ids`."""
     body = operation.body_text()
     if as_json:
         print(json.dumps({**ids, "method": method, "url": url, "body": json.loads(body) if body else None}))
@@ -321,14 +323,14 @@ async def _print_outcome(
 ) -> int:
     line = sentences((save.report if save is not None else Report(outcome=outcome)).heading, message)
     line = json.dumps(result_object(draft, outcome, line, save)) if options.as_json else visible(line)
-    # Neither a closed pipe nor ctrl+c may change the exit code from here on.
+    # From here on, neither a closed pipe nor ctrl+c may change the exit code.
     print_result(line)
     await keep_exit_code()
     return int(EXIT_CODES[outcome])
 
 
 def _review(draft: Operation, facts: Sequence[tuple[str, str]], notes: Sequence[str]) -> Iterator[str]:
-    """The lines of the review; `facts` are names and values, such as the run and the request."""
+    """Yield the lines of the review; `facts` are pairs of a name and a value, such as the run and the request."""
     for name, value in facts:
         yield f"{name:9} {value}"
     if isinstance(draft, ServiceAction):
@@ -344,7 +346,7 @@ def _review(draft: Operation, facts: Sequence[tuple[str, str]], notes: Sequence[
 
 
 def changed(changes: Sequence[Change]) -> dict[str, dict[str, Any]]:
-    """The values before and after, by property; one that was not received has no `before`."""
+    """Return the values before and after by property; one that was not received has no `before`."""
     return {
         change.field.name: ({} if change.before is MISSING else {"before": change.before}) | {"after": change.after}
         for change in changes
@@ -352,7 +354,7 @@ def changed(changes: Sequence[Change]) -> dict[str, dict[str, Any]]:
 
 
 def result_object(draft: Operation, outcome: Outcome, message: str, save: Save | None = None) -> dict[str, Any]:
-    """The outcome of a change as a JSON object; `save` is None where nothing was submitted."""
+    """Return the outcome of a change as a JSON object; `save` is None if nothing was submitted."""
     sent = save.sent if save is not None else None
     return {
         "outcome": outcome.value,
@@ -369,7 +371,7 @@ def result_object(draft: Operation, outcome: Outcome, message: str, save: Save |
 
 
 def message_of(save: Save) -> str:
-    """Why a save ended as it did, and the next step."""
+    """Return the reasons for the outcome of a save, and the next step."""
     report, fault = save.report, save.fault
     hint = fault.hint if fault is not None and not save.stopped else ""
     if save.outcome is Outcome.UNKNOWN:
@@ -379,14 +381,14 @@ def message_of(save: Save) -> str:
 
 
 def _intended_id(save: Save | None) -> str | None:
-    """The id that a request without a response was sent with."""
+    """Return the client-request-id of a request without a response; None if nothing was sent."""
     if save is None or save.entry is None or save.intent is None:
         return None
     return save.intent.client_request_id
 
 
 async def _followed(workspace: Workspace, draft: Operation, undoes: int | None, why: str, fresh: Answer | None) -> Save:
-    """Submit a draft and wait for its outcome; with ctrl+c, however often, it is what is known by then."""
+    """Submit a draft and wait for its outcome. Ctrl+c stops the wait; the save then has what is known so far."""
     follower = _Follower()
     stopping: list[asyncio.Task[None]] = []
 
@@ -395,7 +397,7 @@ async def _followed(workspace: Workspace, draft: Operation, undoes: int | None, 
             narrate("Stopping.")
             stopping.append(asyncio.create_task(workspace.saves.abandon()))
 
-    # Until the outcome is told: asyncio's own handler ends the loop with the second one.
+    # asyncio's own handler would end the loop at the second ctrl+c, before the outcome is reported.
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop)
     unsubscribe = workspace.saves.changed.subscribe(follower.hear)
     try:
@@ -403,7 +405,7 @@ async def _followed(workspace: Workspace, draft: Operation, undoes: int | None, 
         while follower.save is None or follower.save.active:
             try:
                 await follower.next_news()
-            except asyncio.CancelledError:  # a ctrl+c of a moment before
+            except asyncio.CancelledError:  # from a ctrl+c before the handler was set
                 stop()
                 if (task := asyncio.current_task()) is not None:
                     task.uncancel()
@@ -415,7 +417,7 @@ async def _followed(workspace: Workspace, draft: Operation, undoes: int | None, 
 
 
 class _Follower:
-    """Narrates one save step by step, with a countdown while it waits."""
+    """Reports one save step by step, with a countdown during a wait."""
 
     def __init__(self) -> None:
         self.save: Save | None = None
@@ -433,7 +435,7 @@ class _Follower:
         self._news.set()
 
     async def next_news(self) -> None:
-        """Wait for the next step, or the next second of a countdown."""
+        """Wait for the next step of the save, or for the next second of the countdown."""
         resumes_at = self.save.resumes_at if self.save is not None and self.save.step is Step.PAUSED else None
         try:
             async with asyncio.timeout(None if resumes_at is None else count_seconds()):

@@ -1,6 +1,6 @@
-"""`runtui profiles` and `runtui config`: every option, its value and source, and the problems of config.toml.
+"""`runtui profiles` and `runtui config`: prints every option with its value and source, and problems in config.toml.
 
-Invariant: no server is asked, and no secret is shown, only whether it is set.
+Invariant: no request is sent. No secret is shown, only whether it is set.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ SECRET_VARIABLES: Final = (
     "RUNTUI_CERTIFICATE_PASSWORD",
     "AZURE_CLIENT_CERTIFICATE_PASSWORD",
 )
-"""The variables that hold a secret; their values are never read here."""
+"""The environment variables with secrets; their values are never read here."""
 
 _COLUMNS: Final = ("", "profile", "tenant", "root", "sign-in", "", "")
 
 
 def print_profiles(*, as_json: bool) -> int:
-    """Print every profile; the default is marked. The exit code is NOT_DONE where a profile has a problem."""
+    """Print every profile, and mark the default. Return the exit code: NOT_DONE if a profile has a problem."""
     config = read_config(config_path())
     records = list(_profiles(config, default_profile(config)))
     if as_json:
@@ -73,7 +73,7 @@ def _profiles(config: Config, chosen: str) -> Iterator[dict[str, object]]:
 
 
 def print_path() -> int:
-    """Print where the file is, or belongs; the exit code is NOT_DONE where there is none."""
+    """Print the path of the file. Return the exit code: NOT_DONE if there is no file."""
     path = config_path()
     print(visible(path))
     return ExitCode.DONE if path.exists() else ExitCode.NOT_DONE
@@ -136,7 +136,7 @@ def _from(where: str) -> str:
 
 
 def check_config() -> int:
-    """Print every problem of the file, one a line; the exit code is NOT_DONE when there is one."""
+    """Print every problem of the file, one per line. Return the exit code: NOT_DONE if there is one."""
     path = config_path()
     try:
         config = read_config(path)
@@ -155,7 +155,7 @@ def check_config() -> int:
 
 
 def problems_of(config: Config) -> list[Problem]:
-    """The problems of single values, by line, then those of profiles whose values do not go together."""
+    """Return the problems of single values, by line, then those of profiles whose values contradict each other."""
     problems = sorted(config.problems)
     lines = {problem.line for problem in problems} - {0}
     named = {profile for (profile, _), line in config.lines.items() if line in lines}

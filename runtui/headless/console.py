@@ -1,7 +1,7 @@
-"""Messages and questions to the person at a command, and what the person types.
+"""Messages and questions to the person who runs a command, and the person's input.
 
-Invariant: messages go to standard error, with foreign text made visible; a terminal that is gone stops neither a
-command nor a save.
+Invariant: messages go to standard error, with foreign text made visible. A closed terminal stops neither a command nor
+a save.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 Asked = ParamSpec("Asked")
 
 _STDIN: Final = 0
-"""The descriptor: Python has no object for a standard input that the shell closed."""
+"""The descriptor of standard input; if the shell closed it, Python has no file object for it."""
 
 
 def command(work: Callable[Asked, Coroutine[Any, Any, int]]) -> Callable[Asked, int]:
-    """A command on an event loop of its own; ctrl+c after its end does not change its exit code."""
+    """Run a coroutine as a command on its own event loop. Ctrl+c after its end does not change the exit code."""
 
     @wraps(work)
     def run(*args: Asked.args, **how: Asked.kwargs) -> int:
@@ -43,7 +43,7 @@ def command(work: Callable[Asked, Coroutine[Any, Any, int]]) -> Callable[Asked, 
 
 
 async def keep_exit_code() -> None:
-    """Ignore ctrl+c until the process ends, and drop a pending one: the outcome is known, only closing is left.
+    """Ignore ctrl+c, also a pending one, until the process ends: the outcome is known and only cleanup is left.
 
     Raises:
         BrokenPipeError: the reader of standard output is gone.
@@ -60,15 +60,15 @@ async def keep_exit_code() -> None:
 
 
 def narrate(*lines: str) -> None:
-    """Print messages to the person, one a line."""
+    """Print messages to standard error, one per line."""
     _write("".join(f"{visible(line)}\n" for line in lines))
 
 
 def told_filter(text: str) -> Filter | None:
-    """The filter of a command line; the person is told what it will hardly find as it was typed.
+    """Parse the filter of a command line, and print its hint about a likely mistake.
 
     Raises:
-        FilterError: it cannot be understood.
+        FilterError: the filter cannot be understood.
     """
     from runtui.domain.filters import parse_filter
     from runtui.domain.times import now_ticks
@@ -80,7 +80,7 @@ def told_filter(text: str) -> Filter | None:
 
 
 def print_result(line: str) -> None:
-    """Print data while more is to be done; a reader that is gone, as with | head, or a full disk stops nothing."""
+    """Print data while work goes on. A closed reader, as with | head, or a full disk does not stop the command."""
     try:
         print(line, flush=True)
     except OSError as error:
@@ -90,17 +90,17 @@ def print_result(line: str) -> None:
 
 
 def is_animated() -> bool:
-    """Whether a line can be rewritten in place."""
+    """Return True if a line of standard error can be rewritten in place."""
     return sys.stderr.isatty()
 
 
 def count_seconds() -> float:
-    """Seconds between two lines of a countdown: fewer where the line is rewritten in place."""
+    """Return the seconds between two lines of a countdown; fewer if the line is rewritten in place."""
     return 1.0 if is_animated() else 30.0
 
 
 class PassingLine:
-    """A status line, rewritten in place on a terminal; elsewhere each text is a line of its own."""
+    """A status line: rewritten in place on a terminal, else each text on a new line."""
 
     def __init__(self) -> None:
         self._width = 0
@@ -121,20 +121,20 @@ class PassingLine:
 
 
 def can_ask() -> bool:
-    """Whether standard input and standard error are a terminal."""
+    """Return True if standard input and standard error are terminals."""
     return os.isatty(_STDIN) and sys.stderr.isatty()
 
 
 async def confirmed(question: str) -> bool:
-    """Ask on the terminal; only y or yes, typed after the question, confirms. Can be cancelled."""
+    """Ask a question; only y or yes, typed after it, confirms. Can be cancelled."""
     return (await answer_to(f"{question} [y/N] ")).lower() in ("y", "yes")
 
 
 async def answer_to(question: str) -> str:
-    """What is typed on the terminal after a question, up to the end of the line. Can be cancelled."""
+    """Ask a question and return the line typed after it. Can be cancelled."""
     termios.tcflush(_STDIN, termios.TCIFLUSH)
     _write(visible(question))
-    # Not input(): it would block the loop, and with it ctrl+c.
+    # input() would block the event loop, and with it ctrl+c.
     loop = asyncio.get_running_loop()
     answered = asyncio.Event()
     loop.add_reader(_STDIN, answered.set)
@@ -152,9 +152,9 @@ async def answer_to(question: str) -> str:
 
 
 async def typed_lines() -> AsyncIterator[str]:
-    """The lines of standard input, as they are typed or pasted, without blocking the loop. Can be cancelled.
+    """Yield the lines of standard input as they arrive, without blocking the event loop. Can be cancelled.
 
-    There are none where standard input is a file or closed.
+    Yield nothing if standard input is a file or closed.
     """
     loop = asyncio.get_running_loop()
     arrived = asyncio.Event()
@@ -180,7 +180,7 @@ async def typed_lines() -> AsyncIterator[str]:
 
 
 def _write(text: str) -> None:
-    # The reader may be gone, as with 2>&1 | head; the command matters more.
+    # The reader may be gone, as with 2>&1 | head, but the command must continue.
     with suppress(OSError):
         sys.stderr.write(text)
         sys.stderr.flush()

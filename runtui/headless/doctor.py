@@ -1,8 +1,8 @@
-"""`runtui doctor`: what works and what does not: this machine, the way to the server, the server.
+"""`runtui doctor`: checks this machine, the connection and the server.
 
-Invariant: nothing secret is in a finding, what is not fine has a next step, and a check that fails does not end the
-others. No request can change anything: one GET for a single workflow, and one OPTIONS about a run that cannot exist. Of
-files, only one in the state folder is written and removed at once.
+Invariant: a finding holds no secret. Every finding except an ok has a next step. A failed check does not end the
+others. No request can change anything: one GET for a single workflow, and one OPTIONS for a run that cannot exist. The
+only file written is a temporary one in the state folder.
 """
 
 from __future__ import annotations
@@ -52,15 +52,15 @@ if TYPE_CHECKING:
 
 PACKAGES: Final = ("textual", "httpx", "msal", "pydantic", "truststore")
 RECOMMENDED_SIZE: Final = (80, 24)
-"""Columns and lines of a terminal in which nothing has to be left out."""
+"""The columns and lines that a terminal needs to show everything."""
 SCARCE_BYTES: Final = 100 * 1024 * 1024
-"""Free space below which the journal and a long list may not fit."""
+"""The free space, in bytes, below which the journal and a long list may not fit."""
 
 MAX_SKEW_SECONDS: Final = 120.0
-"""How far the clocks may be apart: tokens and signed proofs are refused beyond a few minutes."""
+"""The most that the clocks may differ: tokens and signed proofs are refused beyond a few minutes."""
 
 _NO_TOKEN: Final = "runtui-doctor-has-no-token"  # noqa: S105 - that is what it says
-"""Sent where there is no token: the refusal still shows that the server is there, and its time."""
+"""Sent if there is no token: the server's refusal still shows that it responds, and its time."""
 
 _SIGN_IN: Final = "Sign in: runtui login, or open runtui."
 
@@ -72,7 +72,7 @@ class Finding:
     """The result of one check."""
 
     about: str
-    """A word or two."""
+    """The subject of the check, in one or two words."""
     state: State
     what: str
     next_step: str = ""
@@ -83,7 +83,7 @@ def ok(about: str, what: str) -> Finding:
 
 
 def warning(about: str, what: str, next_step: str) -> Finding:
-    """A finding that may cause trouble, or a check without a result."""
+    """Return a finding that may cause problems, or a check without a result."""
     return Finding(about, "warning", what, next_step)
 
 
@@ -98,8 +98,8 @@ _ENDLESS: Final = 1_000_000
 
 
 def examine(line: CommandLine, *, offline: bool, as_json: bool) -> int:
-    """Run every check, offline without those that ask a server, and print the findings; the exit code is NOT_DONE when
-    there is a problem."""
+    """Run every check, print the findings, and return the exit code: NOT_DONE if there is a problem. `offline` leaves
+    out the checks that send requests."""
     findings = list(_place())
     chosen, settings = _choices(line)
     findings += chosen
@@ -124,7 +124,7 @@ def _place() -> Iterator[Finding]:
 
 
 def _choices(line: CommandLine) -> tuple[list[Finding], Settings | None]:
-    """The file, the profile and the source of each given value; and the settings, where the values are complete."""
+    """Return the findings on config.toml, the profile and the source of each value, and the settings if complete."""
     findings: list[Finding] = []
     try:
         config = read_config(config_path())
@@ -189,7 +189,7 @@ def _lines(findings: Iterable[Finding], width: int) -> Iterator[str]:
 
 
 def _under(head: str, text: str, width: int) -> str:
-    """A text beside its head, wrapped to `width` characters with a hanging indent."""
+    """Return `head` and `text`, wrapped to `width` characters with a hanging indent."""
     shown = visible(redact(text))
     return textwrap.fill(
         shown, width, initial_indent=head, subsequent_indent=" " * len(head), break_long_words=False,
@@ -214,7 +214,7 @@ def python() -> Iterator[Finding]:
 
 
 def terminal(environ: Mapping[str, str] = os.environ) -> Iterator[Finding]:
-    """What the terminal can show, and whether copied text reaches the clipboard."""
+    """Check the terminal's type, size and colours, and whether copied text reaches the clipboard."""
     streams = [stream for stream in (sys.stderr, sys.stdout, sys.stdin) if stream.isatty()]
     if not streams:
         yield warning("terminal", "No terminal here.", "Use the commands without a screen: runtui list.")
@@ -267,7 +267,7 @@ def language(environ: Mapping[str, str] = os.environ) -> Iterator[Finding]:
 
 
 def state(folder: Path) -> Iterator[Finding]:
-    """Whether the state folder can be written, has room, and holds a sound journal."""
+    """Check that the state folder can be written and has room, and that its journal is sound."""
     place = folder
     while not place.exists() and place != place.parent:
         place = place.parent
@@ -289,7 +289,7 @@ def state(folder: Path) -> Iterator[Finding]:
 
 
 def journal(path: Path) -> Iterator[Finding]:
-    """Whether the journal is sound, and whether a broken one was set aside."""
+    """Check that the journal is sound, and report broken ones that were set aside."""
     if path.exists():
         yield _journal_state(path)
     else:
@@ -355,7 +355,7 @@ def _shown(address: str) -> str:
 async def sign_in(
     settings: Settings, *, offline: bool, environ: Mapping[str, str] = os.environ
 ) -> tuple[list[Finding], str]:
-    """Who is signed in, until when and with which permissions; and the token, "" without one."""
+    """Check who is signed in, until when, with which permissions. Return the findings and the token ("" if none)."""
     try:
         source = token_source(settings, environ)
         if settings.sign_in is None or settings.sign_in.method == "token":
@@ -367,7 +367,7 @@ async def sign_in(
 
 
 async def _held(source: object, settings: Settings, *, offline: bool) -> tuple[list[Finding], str]:
-    """The kept sign-in, renewed where the server may be asked."""
+    """Check the stored sign-in, which is renewed unless `offline`. Return the findings and the token."""
     from runtui.auth.signin import SignIn
 
     assert isinstance(source, SignIn)  # noqa: S101 - every other source is a token by hand
@@ -415,7 +415,7 @@ def _until(moment: datetime | None) -> str:
 
 
 async def server(settings: Settings, token: str, wire: Wire | None = None) -> AsyncIterator[Finding]:
-    """Whether the root responds, its clock, whether runs can be read, and whether they can be changed."""
+    """Check that the server responds, its clock, and whether runs can be read and changed."""
 
     async def bearer() -> str:
         return token or _NO_TOKEN
@@ -460,7 +460,7 @@ def clock(exchange: Exchange) -> Finding:
 
 
 async def _change(client: GraphClient, settings: Settings, *, has_token: bool) -> Finding:
-    """Whether the root offers the update of a run; asked with OPTIONS, which changes nothing."""
+    """Check with OPTIONS, which changes nothing, whether the server offers the update of a run."""
     if settings.read_only:
         return ok("change", "Skipped: this profile is read-only.")
     exchange = await client.ask_for_update()

@@ -1,6 +1,6 @@
-"""`runtui journal`: the changes made from this machine, by whom, and their outcomes. It needs no server and no token.
+"""`runtui journal`: prints the changes made from this machine, by whom, and their outcomes. It sends no request.
 
-Invariant: standard output is data; reading changes nothing in the journal.
+Invariant: standard output is data. Reading does not change the journal.
 """
 
 from __future__ import annotations
@@ -49,15 +49,15 @@ JournalFormat: TypeAlias = Literal["table"] | ExportFormat
 def journal(
     line: CommandLine, number: int | None = None, *, filter_text: str, limit: int | None, output: JournalFormat
 ) -> int:
-    """Print one entry in full, or the entries that match; the exit code. See `print_journal`."""
+    """Print one entry in full, or the matching entries, and return the exit code. See `print_journal`."""
     if number is not None:
         return print_entry(state_folder(), number, output=output)
     return print_journal(state_folder(), root=line.root(), filter_text=filter_text, limit=limit, output=output)
 
 
 def print_journal(folder: Path, *, root: str | None, filter_text: str, limit: int | None, output: JournalFormat) -> int:
-    """Print the entries that match, of one Graph root or of all, the newest first; the exit code, which is NOT_DONE
-    where entries cannot be read.
+    """Print the matching entries of one Graph root (None: all), newest first, and return the exit code: NOT_DONE if
+    entries cannot be read.
 
     Raises:
         RuntuiError: the filter cannot be used, or the journal cannot be read.
@@ -77,10 +77,10 @@ def print_journal(folder: Path, *, root: str | None, filter_text: str, limit: in
 
 
 def print_entry(folder: Path, number: int, *, output: JournalFormat) -> int:
-    """Print one entry in full; the exit code.
+    """Print one entry in full and return the exit code.
 
     Raises:
-        RuntuiError: there is none of that number, or the journal cannot be read.
+        RuntuiError: there is no entry with that number, or the journal cannot be read.
     """
     with journal_in(folder) as journal:
         entry = journal.entry(number)
@@ -93,7 +93,7 @@ def print_entry(folder: Path, number: int, *, output: JournalFormat) -> int:
 
 @contextmanager
 def journal_in(folder: Path) -> Iterator[Journal]:
-    """Open the journal of a state folder; report at the end if a broken one was set aside."""
+    """Open the journal of a state folder. At the end, report a broken one that was set aside."""
     journal = Journal(folder / JOURNAL_FILE)
     try:
         yield journal
@@ -109,7 +109,7 @@ def no_such_entry(number: int) -> RuntuiError:
 
 
 def _clock(entry: Entry) -> str:
-    """When it was opened, in local time without the offset; "" where unknown."""
+    """Return when the entry was opened, in local time without the offset; "" if unknown."""
     if entry.damage:
         return ""
     return local_text(ticks_of(entry.opened_at))[:19]
@@ -124,7 +124,7 @@ def _full_entry(entry: Entry, output: JournalFormat) -> Iterator[str]:
 
 
 def _page(entry: Entry) -> Iterator[str]:
-    """An entry as text: its facts, the changes, the request and the response."""
+    """Yield an entry as text: its facts, its changes, the request and the response."""
     yield visible(entry.report.heading)
     facts = entry_object(entry)
     method, url, body, *_ = (facts.pop(name) for name in ("method", "url", "body", "before", "after"))

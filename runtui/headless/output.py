@@ -1,6 +1,6 @@
-"""Tables for people; records for programs are printed by `services.sharing.formats.record_lines`.
+"""Tables for people; `services.sharing.formats.record_lines` makes the records for programs.
 
-Invariant: foreign text is made visible. Rows are printed one by one as they come, but for `aligned`.
+Invariant: foreign text is made visible. Only `aligned` holds all rows in memory.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from runtui.domain.text import cells_in, fit_cells, visible
 OutputFormat: TypeAlias = Literal["table", "json", "jsonl", "csv"]
 
 _LEAST: Final = 4
-"""Cells of a column that is cut, however narrow the terminal is."""
+"""The least width of a column in cells, however narrow the terminal is."""
 
 _PRINTED_AT_ONCE: Final = 1_000
 
 
 class Paper(NamedTuple):
-    """What standard output is."""
+    """The properties of standard output."""
 
     width: int = 0
-    """Cells of the terminal; 0 where there is none, and a line may have any length."""
+    """The width of the terminal in cells; 0 without a terminal, where lines may have any length."""
     has_colours: bool = False
 
 
 def standard_output(environ: Mapping[str, str] = os.environ) -> Paper:
-    """What standard output is; NO_COLOR keeps a terminal plain (no-color.org)."""
+    """Return the properties of standard output. NO_COLOR turns colours off (no-color.org)."""
     if not sys.stdout.isatty():
         return Paper()
     try:
@@ -44,11 +44,11 @@ def standard_output(environ: Mapping[str, str] = os.environ) -> Paper:
 def column_lines(
     columns: Sequence[Column[RowT]], rows: Callable[[], Iterable[RowT]], now: int, paper: Paper, *, is_chosen: bool
 ) -> Iterator[str]:
-    """Rows below a line of titles, each column as wide as its widest cell.
+    """Yield a line of titles and a line per row, with columns as wide as their widest cells.
 
-    Lines fit a terminal's width. Columns that nobody chose are dropped by priority and grow as far as on the screen;
-    then the widest cells are cut, with a mark. `rows` is called twice, and no row is kept; times are relative to `now`
-    (ticks).
+    The lines fit the terminal. Unless a person chose the columns, those of low priority are dropped and the others
+    grow as on the screen. Then the widest columns are cut. `rows` is called twice, so that no row stays in memory.
+    Times are relative to `now` (ticks).
     """
     widths = {column.key: cells_in(column.title) for column in columns}
     for row in rows():
@@ -80,7 +80,7 @@ def column_lines(
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print lines, many at a time; a reader has them all when it is done."""
+    """Print lines, many at a time, and flush at the end."""
     texts = iter(lines)
     while part := list(islice(texts, _PRINTED_AT_ONCE)):
         print("\n".join(part))
@@ -88,7 +88,7 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def aligned(rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    """Rows with columns as wide as their widest cell; a row of one cell is a heading and widens no column."""
+    """Yield rows with aligned columns. A row of one cell is a heading, which does not widen its column."""
     texts = [[visible(cell) for cell in row] for row in rows]
     columns = zip_longest(*(row for row in texts if len(row) > 1), fillvalue="")
     widths = [max(map(cells_in, column)) for column in columns]

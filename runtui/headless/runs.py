@@ -1,7 +1,7 @@
-"""`runtui list`: the runs of the screen's list.
+"""`runtui list`: prints the runs.
 
-Invariant: standard output is data. A table and CSV make foreign text visible; JSON carries each run as received, in
-ASCII, so that no character of it acts on a terminal.
+Invariant: standard output is data. A table and CSV make foreign text visible. JSON has each run as received, in ASCII,
+so that no character can control a terminal.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from runtui.services.store_query import RunText, rows_of, texts
 from runtui.services.workspace import Workspace
 
 BATCH: Final = 1_000
-"""Rows per query of the store."""
+"""The rows per query of the store."""
 
 _IN_A_PIPE: Final = ("status", "workflow", "started", "users", "failedTasks", "type", "id")
-"""The columns of a table that is no terminal's, where nobody asks for others."""
+"""The default columns of a table if standard output is not a terminal."""
 
 Run = TypeVar("Run", RunRow, RunText)
 
@@ -50,17 +50,17 @@ async def list_runs(
     full: bool,
     output: OutputFormat,
 ) -> int:
-    """Read all runs of all workflows and print those that match the filter; the exit code.
+    """Read all runs of all workflows, print those that match the filter, and return the exit code.
 
-    JSON lines for which nobody asks an order or a limit are printed as the runs are read, page by page. A workflow that
-    cannot be read is named, its runs are left out from there on, and the exit code is NOT_DONE.
+    JSON lines without `sort` and `limit` are printed page by page as the runs are read. A workflow that cannot be read
+    is reported, its remaining runs are left out, and the exit code is NOT_DONE.
 
-    `columns` are names with commas, empty for the usual ones, and for each record as received. `sort` is a column, with
-    ":asc" or ":desc" for a direction of its own; empty for the order of the screen, or for none, as above. With `full`
-    all runs are read again, also those that have not changed since the last listing.
+    `columns` are names separated by commas; empty for the default columns, or for whole records in JSON and CSV. `sort`
+    is a column, optionally with ":asc" or ":desc"; empty for the default order. `full` reads all runs, also those that
+    have not changed since the last listing.
 
     Raises:
-        RuntuiError: filter, columns or order cannot be used, or nothing could be read; nothing is printed then.
+        RuntuiError: filter, columns or order cannot be used, or nothing could be read. Nothing is printed.
     """
     chosen = tuple(map(_column, columns.split(","))) if columns.strip() else ()
     query = RunQuery(told_filter(filter_text), *_order(sort))
@@ -76,20 +76,20 @@ async def list_runs(
 
 
 class _Listing(NamedTuple):
-    """What is printed, and how."""
+    """The options of one `runtui list`."""
 
     query: RunQuery
     columns: tuple[Column[RunRow], ...]
-    """Those that a person asked for."""
+    """The requested columns; empty for the default."""
     limit: int | None
     full: bool
     output: OutputFormat
     in_any_order: bool
-    """Whether a run is printed once it is read."""
+    """Print each run as soon as it is read."""
 
 
 def _order(sort: str) -> tuple[str, bool]:
-    """A column and whether it runs downwards."""
+    """Parse an order into the key of a column and whether it is descending."""
     if not sort.strip():
         return EVERY_RUN.sort, EVERY_RUN.descending
     name, _, direction = sort.partition(":")
@@ -101,7 +101,7 @@ def _order(sort: str) -> tuple[str, bool]:
 
 
 def _column(name: str) -> Column[RunRow]:
-    """A column by its key, or by the property of Graph that it shows, whatever the case."""
+    """Return a column by its key or its Graph property, in any case; raise UsageError if there is none."""
     known = {column.key.casefold(): column for column in RUN_COLUMNS}
     known |= {item.name.casefold(): known[item.key.casefold()] for item in PROPERTIES if item.listed is not None}
     column = known.get(name.strip().casefold())
@@ -115,8 +115,8 @@ def _column(name: str) -> Column[RunRow]:
 
 
 async def _print_as_read(workspace: Workspace, listing: _Listing) -> Sequence[UnreadWorkflow]:
-    """Print runs while the others are read; the workflows that could not be read. A slow reader of standard output
-    slows the reading."""
+    """Print runs while others are read, and return the workflows that could not be read. Printing blocks the event
+    loop, so a slow consumer of standard output slows the reading."""
     parts: asyncio.Queue[UpToDate | None] = asyncio.Queue()
     workspace.refresh.up_to_date.subscribe(parts.put_nowait)
     reading = asyncio.create_task(list_all(workspace, full=listing.full))
@@ -135,7 +135,7 @@ async def _print_as_read(workspace: Workspace, listing: _Listing) -> Sequence[Un
 
 
 def _print_in_order(store: Store, listing: _Listing, left_out: Container[str]) -> None:
-    """Print the runs of the store, without those that it has of some workflows from an earlier listing."""
+    """Print the runs in the store, without those of the workflows in `left_out`, which are from an earlier listing."""
 
     def chosen(runs: Iterable[Run]) -> Iterator[Run]:
         return islice((run for run in runs if run.workflow_id not in left_out), listing.limit)
@@ -159,7 +159,7 @@ def _table(rows: Callable[[], Iterable[RunRow]], columns: Sequence[Column[RunRow
 
 
 def _records(runs: Iterable[RunText], columns: Sequence[Column[RunRow]], output: RecordFormat) -> Iterator[str]:
-    """The lines of a file of runs: of each what was asked for, or all of it, as received."""
+    """Yield the lines for runs: with `columns` only those values, else each run as received."""
     if columns:
         keys = [column.key for column in columns]
         return record_lines((_chosen(run, keys) for run in runs), output, keys)
@@ -170,7 +170,7 @@ def _records(runs: Iterable[RunText], columns: Sequence[Column[RunRow]], output:
 
 
 def _record_text(run: RunText) -> str:
-    """The JSON of `run_record`, of which the run is there already."""
+    """Return `run_record` as JSON text, around the stored JSON of the run."""
     return f'{{"workflowId": {_quoted(run.workflow_id)}, "workflow": {_quoted(run.workflow_name)}, "run": {run.raw}}}'
 
 
@@ -180,7 +180,7 @@ def _quoted(text: str) -> str:
 
 
 def _chosen(run: RunText, keys: Iterable[str]) -> dict[str, Any]:
-    """What a run was received with in some columns."""
+    """Return the received values of some columns."""
     received = json.loads(run.raw)
     values = {item.key: received.get(item.name) for item in PROPERTIES}
     values |= {"workflow": run.workflow_name, "id": run.id}
@@ -188,7 +188,7 @@ def _chosen(run: RunText, keys: Iterable[str]) -> dict[str, Any]:
 
 
 def run_record(run: StoredRun) -> dict[str, Any]:
-    """A run as `runtui list -o jsonl` prints it."""
+    """Return a run as the object that `runtui list -o jsonl` prints."""
     return {"workflowId": run.workflow_id, "workflow": run.workflow_name, "run": run.raw}
 
 

@@ -1,6 +1,6 @@
-"""A command's session: a connected workspace, and the runs and the run that it reads from the server.
+"""The session of a command: a connected workspace, and functions that read runs from the server.
 
-Invariant: the workspace is closed on every way out, and no command waits for a person to sign in.
+Invariant: the workspace is always closed, and no command waits for a person to sign in.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from runtui.services.store import StoredRun
 
 _READS_AT_ONCE: Final = 4
-"""Requests of `read_runs`, each for many runs."""
+"""Concurrent requests of `read_runs`, each for many runs."""
 
 
 @asynccontextmanager
 async def connected(session: SessionSpec) -> AsyncIterator[Workspace]:
-    """Open the services and close them at the end. Once the command is through, ctrl+c is ignored.
+    """Open the services, and close them at the end. After the block, ctrl+c is ignored.
 
     Raises:
         RuntuiError: there is no token; the hint says how to get one.
@@ -56,11 +56,11 @@ async def connected(session: SessionSpec) -> AsyncIterator[Workspace]:
 
 @asynccontextmanager
 async def _signed_in(token: object, settings: Settings) -> AsyncIterator[None]:
-    """Get a token before anything is opened, and report a sign-in that expires during the command."""
+    """Get a token before the services are opened, and report a sign-in that expires during the command."""
     if settings.sign_in is None:
         yield
         return
-    # A token that is given is used without a sign-in.
+    # Imported only for a sign-in: a supplied token needs none.
     from runtui.auth.signin import SignIn, SignInError
     from runtui.headless.sign_in import with_next_step
 
@@ -77,7 +77,7 @@ async def _signed_in(token: object, settings: Settings) -> AsyncIterator[None]:
         except RuntuiError as error:
             if (trouble := token.state.needs_person) is None:
                 raise
-            # The server's message explains its refusal; this one says what to do.
+            # Keep the server's title, and replace its message by what the person must do.
             cure = with_next_step(trouble, settings)
             raise RuntuiError(error.title, cure.summary, cure.hint) from error
         if (trouble := token.state.needs_person) is not None:
@@ -89,8 +89,8 @@ async def _signed_in(token: object, settings: Settings) -> AsyncIterator[None]:
 async def list_all(
     workspace: Workspace, *, full: bool = False, sort: str = EVERY_RUN.sort
 ) -> tuple[UnreadWorkflow, ...]:
-    """Bring the local store up to date; return the workflows that could not be read. `full` reads all runs, also where
-    the changes would do; `sort` is the column that the runs are sorted by.
+    """Bring the local store up to date and return the workflows that could not be read. `full` reads all runs even if
+    the changes would do. `sort` is the column that the runs will be sorted by.
 
     Raises:
         RuntuiError: nothing could be read.
@@ -105,10 +105,10 @@ async def list_all(
     try:
         await asyncio.to_thread(workspace.triage.follow)
     except RuntuiError as error:
-        narrate(str(error))  # filters then tell what was remembered before
+        narrate(str(error))  # filters then use the older triage
     unsubscribe = workspace.refresh.changed.subscribe(tell_wait)
     try:
-        # The next screen opens in the order that a person chose there last.
+        # The next screen opens with the order that was chosen last.
         kept = workspace.preferences.kept.runs.sort
         await workspace.refresh.list_once(full=full, sorts={EVERY_RUN.sort, kept, sort})
     finally:
@@ -120,7 +120,7 @@ async def list_all(
 
 
 def tell_unread(missing: Iterable[UnreadWorkflow], what: str = "", fault: RuntuiError | None = None) -> int:
-    """Say which workflows could not be read, and what else for which fault; the exit code."""
+    """Report unread workflows, and `what` with its fault if there is one. Return the exit code: DONE if nothing is."""
     lines = [workflow.words for workflow in missing]
     lines += [f"{what} {fault}"] if fault is not None else []
     narrate(*(f"runtui: {line}" for line in lines))
@@ -128,7 +128,7 @@ def tell_unread(missing: Iterable[UnreadWorkflow], what: str = "", fault: Runtui
 
 
 def pace() -> Pace:
-    """When to send and repeat the GETs of a command; each wait is narrated."""
+    """Return the retry rules for the GETs of a command; each wait is reported."""
     return Pace(Backoff(_tell, longest=LONGEST_WAIT))
 
 
@@ -138,13 +138,13 @@ def _tell(wait: Wait | None) -> None:
 
 
 def narrate_wait(until: datetime, exchange: Exchange, asked_seconds: float | None) -> None:
-    """Say why nothing is sent until then."""
+    """Report why the next request waits until `until`."""
     narrate(wait_sentence((until - datetime.now(UTC)).total_seconds(), exchange.status, asked_seconds))
 
 
 async def find_run(workspace: Workspace, run_id: str, workflow_id: str | None) -> tuple[str, str]:
-    """The id of a run's workflow, and the run's id as the service spells it: from the local store, else a listing.
-    Where the workflow is named, both as they were typed.
+    """Return the id of a run's workflow and the run's id in the service's spelling, from the local store or a listing.
+    If `workflow_id` is given, return both ids as typed.
 
     Raises:
         RuntuiError: there is no such run, or the list is incomplete.
@@ -162,21 +162,21 @@ async def find_run(workspace: Workspace, run_id: str, workflow_id: str | None) -
 
 
 def stored_run(workspace: Workspace, run_id: str) -> StoredRun | None:
-    """A run of the local store; a person may type its id in upper case."""
+    """Return a run from the local store, in any case of its id; None if it is not there."""
     return workspace.store.get(run_id) or workspace.store.get(run_key(run_id))
 
 
 async def read_run(workspace: Workspace, workflow_id: str, run_id: str) -> dict[str, Any]:
-    """Read one run; see `run_and_answer`."""
+    """Return one run as `run_and_answer` reads it."""
     run, _ = await run_and_answer(workspace, workflow_id, run_id)
     return run
 
 
 async def run_and_answer(workspace: Workspace, workflow_id: str, run_id: str) -> tuple[dict[str, Any], Answer]:
-    """Read one run; waits as long as the service asks for. The run, and the answer that it came with.
+    """Read one run, waiting as the service asks, and return it with the answer.
 
     Raises:
-        RuntuiError: it cannot be read.
+        RuntuiError: the run cannot be read.
     """
     answer = await workspace.client.run(workflow_id, run_id, pace=pace())
     if answer.entity is not None:
@@ -185,7 +185,7 @@ async def run_and_answer(workspace: Workspace, workflow_id: str, run_id: str) ->
 
 
 async def read_runs(workspace: Workspace, runs: Sequence[tuple[str, str]]) -> list[Answer]:
-    """Read some runs (workflow id, run id), many with one request; waits as long as the service asks for."""
+    """Read runs, given as (workflow id, run id), in batches, waiting as the service asks. Return an answer for each."""
     shared = Backoff(_tell, longest=LONGEST_WAIT)
     gate = asyncio.Semaphore(_READS_AT_ONCE)
 
@@ -210,7 +210,7 @@ async def read_runs(workspace: Workspace, runs: Sequence[tuple[str, str]]) -> li
 
 
 def failed_read(title: str, answer: Answer) -> RuntuiError:
-    """An answer without what was asked for, as the error that ends a command."""
+    """Return the error for an answer without the requested object."""
     if answer.fault is None:
         return RuntuiError(title, "The response is empty.")
     return RuntuiError(title, answer.fault.summary, answer.fault.hint)

@@ -1,7 +1,7 @@
 """`runtui login`, `logout` and `whoami`: signing in without a screen.
 
-Invariant: the identity goes to standard output, everything else to standard error; no token, secret or device code that
-could be used by others is in either. A cancelled sign-in leaves nothing behind.
+Invariant: the identity goes to standard output, everything else to standard error. Neither has a token, a secret or the
+secret device code. A cancelled sign-in stores nothing.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from runtui.services.store import Store
 from runtui.settings import Settings, SignInSettings
 
 SUPPLIED_TOKEN: Final = SignInSettings(method="token", tenant_id="", client_id="", authority="")
-"""The token in RUNTUI_TOKEN, as a sign-in method."""
+"""The sign-in method for the token in RUNTUI_TOKEN."""
 
 Shown = TypeVar("Shown", DeviceCode, BrowserPage)
 
@@ -43,10 +43,10 @@ def nothing_to_sign_in_with(why: str) -> UsageError:
 
 
 def login(line: CommandLine, *, no_browser: bool = False) -> int:
-    """Sign in, keep the tokens for later commands, and print who is signed in; the exit code.
+    """Sign in, store the tokens for later commands, print who is signed in, and return the exit code.
 
     Raises:
-        UsageError: there is no sign-in method, or its tokens would not be kept.
+        UsageError: there is no sign-in method, or its tokens would not be stored.
         RuntuiError: the sign-in failed.
     """
     config, choices = line.choices()
@@ -64,10 +64,10 @@ def login(line: CommandLine, *, no_browser: bool = False) -> int:
 
 @command
 async def logout(session: SessionSpec) -> int:
-    """Delete the tokens kept on this machine and print whose they were; the exit code.
+    """Delete the tokens stored on this machine, print whose they were, and return the exit code.
 
     Raises:
-        RuntuiError: they cannot be deleted.
+        RuntuiError: the tokens cannot be deleted.
     """
     settings = session.settings
     async with _opened(settings) as sign_in:
@@ -90,7 +90,7 @@ async def logout(session: SessionSpec) -> int:
 
 @command
 async def whoami(session: SessionSpec, *, as_json: bool) -> int:
-    """Print who is signed in, from what is kept on this machine: no server is asked. The exit code.
+    """Print who is signed in, from the tokens on this machine without any request, and return the exit code.
 
     Raises:
         RuntuiError: nobody is signed in.
@@ -111,7 +111,7 @@ async def whoami(session: SessionSpec, *, as_json: bool) -> int:
 @asynccontextmanager
 async def _opened(settings: Settings) -> AsyncIterator[SignIn]:
     source = token_source(replace(settings, sign_in=settings.sign_in or SUPPLIED_TOKEN))
-    assert isinstance(source, SignIn)  # noqa: S101 - every way of signing in is one
+    assert isinstance(source, SignIn)  # noqa: S101 - every sign-in method makes one
     try:
         yield source
     finally:
@@ -140,7 +140,7 @@ async def _login(settings: Settings, no_browser: bool) -> int:
         narrate("Nothing was kept: this method signs in again with each command.")
         print(*identity_lines(settings, state, sign_in.scopes), sep="\n")
         return ExitCode.DONE
-    # Read back what the next command will find, an earlier account included.
+    # Read what the next command will find; that may include an earlier account.
     async with _opened(settings) as after:
         found = await after.load()
     if state.account is not None and may_be_of_another_tenant(sign_in.settings, before, state.account):
@@ -173,7 +173,7 @@ async def _accompanied(
     attempt: Callable[[Callable[[Shown], None]], Awaitable[object]],
     company: Callable[[Shown], Coroutine[Any, Any, None]],
 ) -> None:
-    """Run a sign-in while `company` shows what the person needs; `company` ends with the attempt."""
+    """Run a sign-in, and meanwhile `company`, which shows the person what to do and ends with the attempt."""
     tasks: list[asyncio.Task[None]] = []
     try:
         await attempt(lambda shown: tasks.append(asyncio.create_task(company(shown))))
@@ -218,18 +218,18 @@ async def _show_page(page: BrowserPage) -> None:
 
 
 def _open_page(url: str) -> None:
-    """Open an address in the browser of this session; called in a thread."""
+    """Open an address in the user's browser. Call it in a thread."""
     import webbrowser
 
     if not webbrowser.open(url):
         narrate("The browser could not be opened.")
 
 
-# Who is signed in, and the next step. The claims of a token are hints, not proof.
+# Identity and next step. The claims of a token are hints, not proof.
 
 
 def next_step(settings: Settings) -> str:
-    """How to get another token, as a sentence."""
+    """Return a sentence about how to get another token."""
     how = settings.sign_in
     if how is None:
         return "Set another token in RUNTUI_TOKEN, or unset it."
@@ -245,8 +245,8 @@ def next_step(settings: Settings) -> str:
 
 
 def with_next_step(error: SignInError, settings: Settings | None = None) -> RuntuiError:
-    """A sign-in error for a person at a shell, with the next step; with the settings of the command, if a sign-in would
-    help that."""
+    """Return a sign-in error with the next step at a shell. Give the settings of the command if a sign-in with them
+    would help it."""
     hint = error.hint
     if settings is not None and error.needs_person:
         hint = f"{hint} {next_step(settings)}".strip()
@@ -278,7 +278,7 @@ def short_scopes(scopes: Sequence[str]) -> list[str]:
 
 def _facts(settings: Settings, state: SignInState, scopes: Sequence[str]) -> dict[str, Any]:
     how, account = settings.sign_in, state.account
-    # An app is known before it signs in.
+    # An app is known by its client id even before it signs in.
     program = (
         how.client_id or "managed identity" if how is not None and how.method not in ("token", *PERSON_METHODS) else ""
     )

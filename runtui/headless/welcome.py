@@ -1,6 +1,6 @@
 """The first steps: the app registration and the profile that runtui needs.
 
-Invariant: the README shows the same text, with every permission, switch and path.
+Invariant: the README has the same text, with every permission, switch and path.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Allow public client flows  Yes (on the page Authentication)
 API permissions            Microsoft Graph, delegated, with admin consent:
                              {READ_PERMISSION}
                              {WRITE_PERMISSION} (changes)"""
-"""The app registration, as the Entra admin center names its fields."""
+"""The app registration, with the names of its fields in the Entra admin center."""
 
 CONFIG: Final = """\
 default-profile = "prod"
@@ -32,7 +32,7 @@ read-only = true"""
 
 
 def welcome(path: Path) -> str:
-    """The first steps, for a terminal; `path` is where config.toml belongs."""
+    """Return the first steps for a terminal; `path` is the place of config.toml."""
     return f"""\
 No server is set up yet. To use your tenant:
 

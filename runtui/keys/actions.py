@@ -233,7 +233,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     # A run, under the cursor or opened
     Action("edit", "run", "edit", "edit", "Open the run, or all marked runs, in the form.", 90, "form"),
     Action("undo", "run", "undo", "undo", "Undo the last change to this run.", 71, "editing", hinted="own change"),
-    Action("watch", "run", ("W",), "watch", "Ring the bell when the run, or all marked runs, end; or not.", 0, "run"),
+    Action("watch", "run", ("W",), "watch", "Toggle the bell for the end of the run, or of all marked runs.", 0, "run"),
     Action(
         "act",
         "run",
@@ -271,8 +271,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("open_persons_run", "person", "details", "open", "Open the run.", 85, "row"),
     # The filter box
     Action("keep_filter", "filter", ("enter",), "keep", "Keep the filter and go to the list.", 90),
-    Action("complete", "filter", ("tab",), "complete", "Complete a field or a value, or take the next one.", 85),
-    Action("complete_back", "filter", ("shift+tab",), "previous", "Take the one before it."),
+    Action("complete", "filter", ("tab",), "complete", "Complete a field or a value; again: the next one.", 85),
+    Action("complete_back", "filter", ("shift+tab",), "previous", "Complete with the previous one."),
     Action("earlier_filter", "filter", ("up",), "earlier", "Go to the filter before this one.", 70),
     Action("later_filter", "filter", ("down",), "list", "Go to the next filter; after the last, to the list.", 60),
     Action("clear_filter", "filter", ("escape",), "clear", "Clear the filter and close the box.", 80),
@@ -324,10 +324,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("reject", "review", ("n",), "no", "Go back; nothing is sent."),
     # What became of many runs
     Action("open_result", "results", "details", "details", "Show the request and the response.", 90, "row"),
-    Action(
-        "result_run", "results", "new-run", "run", "Go to the run that the action has made, or to its own.", 86, "row"
-    ),
-    Action("retry", "results", ("R",), "retry", "Review the changes that were not done again.", 84, "failed change"),
+    Action("result_run", "results", "new-run", "run", "Go to the new run of the action, or to its own run.", 86, "row"),
+    Action("retry", "results", ("R",), "retry", "Review and send again the changes not done.", 84, "failed change"),
     Action("undo_bulk", "results", "undo", "undo", "Undo the changes that were done.", 82, "done change"),
     Action(
         "stop_bulk", "results", ("X",), "stop", "Stop what is not begun, or go on after a refusal.", 88, "open change"
@@ -381,7 +379,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("search", "text", "filter", "search", "Search the text as you type.", 80),
     Action("next_match", "text", "next", "next", "Go to the next match; without a search, as in the list.", 75),
     Action("previous_match", "text", ("N",), "previous", "Go to the previous match.", 0, "search"),
-    Action("copy_tab", "text", "copy", "copy", "Copy something of what the tab shows.", 72),
+    Action("copy_tab", "text", "copy", "copy", "Copy something from the tab.", 72),
     Action("keep_search", "search", ("enter", "down"), "keep", "Keep the matches and go to the text.", 90),
     Action("clear_search", "search", ("escape",), "clear", "End the search and go to the text.", 80),
     Action("zoom", "app", ("z", "f11"), "zoom", "Show one pane alone, or both.", 15),
@@ -418,7 +416,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
         hinted="list",
     ),
     Action("refresh", "app", ("r", "f5"), "refresh", "Refresh now.", 22, hinted="list"),
-    Action("refresh_all", "app", ("ctrl+f5",), "refresh all", "Read all runs again, also those that have not changed."),
+    Action("refresh_all", "app", ("ctrl+f5",), "refresh all", "Read all runs again, even unchanged ones."),
     Action("pause", "app", ("p",), "pause", "Pause or resume auto-refresh.", 20, hinted="list"),
     Action(
         "causes",

@@ -48,7 +48,7 @@ ENTRY_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "since": ("-24h", "-7d", "today"),
     "before": ("today", "-7d"),
 }
-"""The fields of the filter, each with its possible values; for times these are examples."""
+"""The fields of the filter, each with its possible values, or for times with examples."""
 
 _FIELDS: Final = tuple(ENTRY_FIELDS)
 

@@ -126,7 +126,6 @@ class Workspace:
 
     @cached_property
     def refresh(self) -> Refresh:
-        """The periodic listing of runs."""
         from runtui.services.refresh import Refresh
 
         refresh = Refresh(self.client, self.store, interval=self.settings.refresh_seconds)

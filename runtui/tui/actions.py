@@ -154,7 +154,7 @@ def _may_retry(now: ActionContext) -> str | None:
     from runtui.domain.report import Outcome
 
     is_there = Outcome.NOT_DONE in now.outcomes
-    return _may_write(now) or (None if is_there else "There is no change that was not done.")
+    return _may_write(now) or (None if is_there else "There is no change to retry.")
 
 
 def _may_undo_bulk(now: ActionContext) -> str | None:
@@ -163,7 +163,7 @@ def _may_undo_bulk(now: ActionContext) -> str | None:
     if now.is_action:
         return "An action cannot be undone."
     is_there = Outcome.DONE in now.outcomes
-    return _may_write(now) or (None if is_there else "There is no change that was done.")
+    return _may_write(now) or (None if is_there else "There is no completed change to undo.")
 
 
 def _needs_account(now: ActionContext) -> str | None:
@@ -178,7 +178,7 @@ def _is_signed_in(now: ActionContext) -> bool:
 
 def _needs_signing_in(now: ActionContext) -> str | None:
     is_needed = now.sign_in is not None and not _is_signed_in(now) and _needs_account(now) is None
-    return None if is_needed else "Nobody has to sign in."
+    return None if is_needed else "No sign-in is needed now."
 
 
 def _may_sign_in(now: ActionContext) -> str | None:
@@ -194,7 +194,7 @@ REASONS: Final[Mapping[Need, Reason]] = {
     "writing": _may_write,
     "editing": _may_edit,
     "own change": lambda now: None if now.has_own_change else "You have not changed this run in this session.",
-    "new run": lambda now: None if now.has_new_run else "No action of this session has made a run of it.",
+    "new run": lambda now: None if now.has_new_run else "No action of this session has created a new run from it.",
     "form": _may_open_form,
     "valid change": _may_review,
     "change": _needs_change,
@@ -216,7 +216,7 @@ REASONS: Final[Mapping[Need, Reason]] = {
     "no sign-in": _may_sign_in,
     "code": lambda now: None if now.is_signing_in else "There is no code or address to copy yet.",
     "search": lambda now: None if now.is_searching else f"Nothing is searched for; {key_of('search')} searches.",
-    "shell": lambda now: None if now.has_shell else "No shell waits here that could bring runtui back.",
+    "shell": lambda now: None if now.has_shell else "No shell waits here that could resume runtui.",
     "demo": lambda now: None if now.is_demo else "Only the sandbox of `runtui demo` can simulate faults.",
 }
 

@@ -262,7 +262,7 @@ class Session:
                     "run" in panel._pages
                     and panel._pages["run"].about.run_id == panel._wanted.run_id
                     and not panel.is_outdated
-                    and "Reading what its tasks did" in panel.text()
+                    and "Reading its task results" in panel.text()
                 )
             )
         )

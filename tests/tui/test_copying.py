@@ -59,7 +59,7 @@ async def test_every_place_offers_the_thing_under_its_cursor(open_session: Opene
         assert f"/runs/{run_id}" in curl
         assert "$TOKEN" in curl
         await session.press("y", *"jjjjj", "enter")
-        assert "Microsoft's clouds alone" in session.text(), (
+        assert "only to Microsoft's clouds" in session.text(), (
             "the sandbox is none: Graph PowerShell cannot sign in to it"
         )
         await session.press("escape", "enter")

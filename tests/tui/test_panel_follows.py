@@ -138,7 +138,7 @@ async def test_what_is_read_for_a_row_is_given_up_when_it_is_left(open_session: 
         await rest(session)
         held.hold()
         await session.press("j")
-        await session.until(lambda: "Reading what its tasks did" in session.text())
+        await session.until(lambda: "Reading its task results" in session.text())
         reading = [worker for worker in session.app.workers if not worker.is_finished]
         await session.press("j")
         assert all(worker.is_cancelled for worker in reading)
@@ -152,7 +152,7 @@ async def test_results_that_are_refused_are_said_beside_what_is_known(open_sessi
     async with open_session(graph=Graph(answer_to_results=lambda: refused)) as session:
         await rest(session)
         shown = " ".join("\n".join(panel_lines(session)).split())
-        assert "What its tasks did could not be read" in shown
+        assert "Its task results could not be read" in shown
         assert "scheduled 20 Nov" in shown
         assert session.app.chrome.status.text == "", "the list itself is whole"
 

@@ -246,7 +246,7 @@ async def edit_as_a_colleague(session: Session, **values: object) -> None:
 async def picture(session: Session, name: str) -> None:
     """Write screenshots/NAME.svg when asked to; otherwise its text has to be what the screen shows."""
     await session.panel_rested()
-    await session.until(lambda: "Reading what its tasks did" not in session.text())
+    await session.until(lambda: "Reading its task results" not in session.text())
     totals = session.workspace.store.totals()
     counts = tuple(tenant_counts(totals.by_status, totals.stuck))
     await session.until(lambda: session.app.chrome.trouble.counts == counts)

@@ -56,7 +56,7 @@ def test_what_waits_is_told_beside_what_failed() -> None:
 
 
 def test_what_is_not_read_is_said_and_what_was_read_before_stays() -> None:
-    assert "Reading what its tasks did…" in facts(is_reading=True)
+    assert "Reading its task results…" in facts(is_reading=True)
     outdated = facts(tasks=[a_task("Send mail", "No mailbox.")], is_reading=True)
     assert "✗ 1× Send mail" in outdated
     failed = facts(tasks=[a_task("Send mail", "No mailbox.")], note="Forbidden (403)")

@@ -51,7 +51,6 @@ class Quarantine(NamedTuple):
     """The quarantine of a workflow: a scheduled run was about to process more users than a limit allows."""
 
     limit: str
-    """The exceeded limit, in words."""
     since: int | None
     """In ticks."""
     reason: str

@@ -1,1 +1,1 @@
-"""Why and for whom, without a screen: causes, workflows, one person or user, the hand-over, the watch."""
+"""The triage commands: causes, workflows, people, users, marks, hand-overs, the watch."""

@@ -1,7 +1,7 @@
-"""`runtui handoff`: what the next person has to know of a run, a change or a cause, for a ticket.
+"""`runtui handoff`: prints what the next person needs to know about a run, a change or a cause, for a ticket.
 
-Invariant: standard output, or the file, is the hand-over alone; what could not be read is named on standard error and
-in the hand-over, and the exit code says so. No file is overwritten.
+Invariant: standard output, or the file, has only the hand-over. What could not be read is named on standard error and
+in the hand-over, and the exit code is then NOT_DONE. No file is overwritten.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ async def hand_over(
     file: Path | None,
     output: Literal["md", "json"],
 ) -> int:
-    """Print a hand-over, or write it to a new file; the exit code, which is NOT_DONE where something could not be read.
+    """Print a hand-over, or write it to a new file. Return the exit code: NOT_DONE if something could not be read.
 
-    `subject` is the id of a run, or "#12" for the run of a change; it is empty with the number of a cause, the line of
-    `runtui causes` from 1. `filter_text` says of which runs the causes are.
+    `subject` is the id of a run, or "#12" for the run of a change. It is empty with `cause_number`: the number of a
+    line of `runtui causes`, from 1, for the runs that match `filter_text`.
 
     Raises:
-        RuntuiError: there is no such run, change or cause, or the file cannot be written; nothing is printed then.
+        RuntuiError: there is no such run, change or cause, or the file cannot be written. Nothing is printed.
     """
     if bool(subject) is (cause_number is not None):
         raise UsageError("Hand over what?", "", "Name a run, a change such as '#12', or --cause N.")
@@ -71,11 +71,11 @@ async def hand_over(
 
 
 _Trouble: TypeAlias = list[str]
-"""What could not be read, in sentences."""
+"""Sentences about what could not be read."""
 
 
 async def _handoff_of_run(workspace: Workspace, subject: str, workflow_id: str | None) -> tuple[Handoff, _Trouble]:
-    """Read a run and what its tasks did, and put together its hand-over."""
+    """Read a run and its results, and build its hand-over."""
     run_id = subject
     if subject.startswith("#"):
         run_id, workflow_id = _run_of_change(workspace, subject)
@@ -86,7 +86,7 @@ async def _handoff_of_run(workspace: Workspace, subject: str, workflow_id: str |
     except RuntuiError as error:
         if not subject.startswith("#"):
             raise
-        trouble.append(str(error))  # the journal has what was changed
+        trouble.append(str(error))  # the journal still has its changes
     try:
         if (results := workspace.store.results_of(run_id)) is None or results.is_outdated:
             await workspace.results.read_run(workflow_id, run_id)
@@ -96,7 +96,7 @@ async def _handoff_of_run(workspace: Workspace, subject: str, workflow_id: str |
 
 
 def _run_of_change(workspace: Workspace, subject: str) -> tuple[str, str]:
-    """The run of a change, and its workflow, by the number that the journal gave the change."""
+    """Return the run id and the workflow id of a change by its number in the journal."""
     number = subject.removeprefix("#")
     entry = workspace.journal.entry(int(number)) if number.isdecimal() else None
     if entry is None or entry.damage:
@@ -108,7 +108,7 @@ def _run_of_change(workspace: Workspace, subject: str) -> tuple[str, str]:
 
 
 async def _handoff_of_cause(workspace: Workspace, number: int, query: RunQuery) -> tuple[Handoff, _Trouble]:
-    """Read what failed in some runs, and put together the hand-over of one cause."""
+    """Read the failures in the runs of a query, and build the hand-over of one cause."""
     trouble = [workflow.words for workflow in await list_all(workspace)]
     progress = await read_results(workspace, query)
     if progress.fault is not None:

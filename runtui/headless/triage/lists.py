@@ -1,7 +1,7 @@
-"""Why and for whom, without a screen: `runtui causes` groups failed tasks by task and reason, `runtui workflows` tells
-how each workflow fares, `runtui person` what every task did for one person.
+"""`runtui causes` groups failed tasks by task and reason; `runtui workflows` prints the history of each workflow;
+`runtui person` prints the result of every task for one person.
 
-Invariant: standard output is data; what could not be read is named on standard error, and the exit code says so.
+Invariant: standard output is data. Standard error names what could not be read, and the exit code is then NOT_DONE.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ if TYPE_CHECKING:
 _RUN: Final[Column[PersonResult]] = Column("run", "run", 21, 9, lambda task, _: ListCell(task.run_id, "muted"))
 
 _MOST_NAMED: Final = 5
-"""People that are named where more than one was meant."""
+"""The most people that an error names if several match."""
 
 
 @command
 async def list_causes(session: SessionSpec, *, filter_text: str, output: OutputFormat) -> int:
-    """Read what failed in the runs that match the filter, and print one line for each cause; the exit code.
+    """Read the results of the runs that match the filter, print one line per cause, and return the exit code.
 
-    It is NOT_DONE where some runs or results could not be read; what was read is printed.
+    It is NOT_DONE if some runs or results could not be read; the rest is printed.
 
     Raises:
-        RuntuiError: the filter cannot be used, or nothing could be read; nothing is printed then.
+        RuntuiError: the filter cannot be used, or nothing could be read. Nothing is printed.
     """
     from runtui.domain.triage.causes import CAUSE_COLUMNS, CAUSE_PROPERTIES, cause_record, cause_rows
 
@@ -68,7 +68,7 @@ def _print(
     properties: Sequence[str],
     output: OutputFormat,
 ) -> None:
-    """Print rows as a table, or a record of each; a line of CSV has these properties of it."""
+    """Print rows as a table, or as one record per row; CSV has only `properties` of it."""
     if output == "table":
         print_lines(column_lines(columns, lambda: rows, now_ticks(), standard_output(), is_chosen=False))
     else:
@@ -76,7 +76,7 @@ def _print(
 
 
 async def read_results(workspace: Workspace, query: RunQuery) -> ReadingProgress:
-    """Read the results that the store lacks; how far that went."""
+    """Read the results that the store lacks and return the final progress."""
     line = PassingLine()
 
     def show(progress: ReadingProgress) -> None:
@@ -93,19 +93,19 @@ async def read_results(workspace: Workspace, query: RunQuery) -> ReadingProgress
 
 
 async def named_causes(workspace: Workspace, query: RunQuery) -> list[Cause]:
-    """The causes of what was read, with the custom task extensions by their names."""
+    """Return the causes in the store, with the names of their custom task extensions."""
     await workspace.results.read_extensions(cause.extension_id for cause in workspace.store.causes(query))
     return workspace.results.causes(query)
 
 
 @command
 async def list_workflows(session: SessionSpec, *, output: OutputFormat) -> int:
-    """Read all workflows with their runs, and print one line for each, what needs a person first; the exit code.
+    """Read all workflows and runs, print one line per workflow, the most urgent first, and return the exit code.
 
-    It is NOT_DONE where the runs of some could not be read: those count fewer runs than there are.
+    It is NOT_DONE if the runs of a workflow could not be read; its counts may then be too low.
 
     Raises:
-        RuntuiError: nothing could be read; nothing is printed then.
+        RuntuiError: nothing could be read. Nothing is printed.
     """
     async with connected(session) as workspace:
         missing = await list_all(workspace)
@@ -117,12 +117,12 @@ async def list_workflows(session: SessionSpec, *, output: OutputFormat) -> int:
 
 @command
 async def show_person(session: SessionSpec, name: str, *, output: OutputFormat) -> int:
-    """Read what all workflows did for a person and print one line for each task, the newest first; the exit code.
+    """Read the results for a person, print one line per task, the newest first, and return the exit code.
 
-    It is NOT_DONE where some workflows or results could not be read; what was read is printed.
+    It is NOT_DONE if some workflows or results could not be read; the rest is printed.
 
     Raises:
-        RuntuiError: nobody, or more than one person, goes by that name, or nothing could be read.
+        RuntuiError: not exactly one person has the name, or nothing could be read.
     """
     from runtui.domain.triage.run_users import PERSON_COLUMNS, PERSON_PROPERTIES, newest_first, person_record
 
@@ -137,7 +137,7 @@ async def show_person(session: SessionSpec, name: str, *, output: OutputFormat) 
 
 
 async def _find(workspace: Workspace, typed: str) -> Person:
-    """Who is meant: by id or sign-in name; else whoever the results name so, which may have to be read first."""
+    """Find a person by sign-in name, by a name or id in the stored results, after reading all results, or by id."""
     from runtui.services.triage.people import find_user
 
     if "@" in typed:
@@ -156,7 +156,7 @@ async def _find(workspace: Workspace, typed: str) -> Person:
 
 
 async def _read_person(workspace: Workspace, person: Person) -> tuple[Sequence[PersonResult], RuntuiError | None]:
-    """All that can be known of a person, and why not more."""
+    """Return all results for a person, and the error if some could not be read."""
     from runtui.services.triage.people import read_person
 
     async with aclosing(read_person(workspace.client, workspace.store, person.id)) as readings:

@@ -1,7 +1,7 @@
-"""`runtui triage`: what is remembered of runs, without a screen: said, exported, imported. It asks no server.
+"""`runtui triage`: marks runs, and exports and imports the triage memory. It sends no request.
 
-Invariant: standard output is data; runs that are not in the local store are refused, and nothing is said of the others
-of the same command then.
+Invariant: standard output is data. If a run of a command is not in the local store, the command fails and marks no run
+at all.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from runtui.services.triage.memory import TriageMemory
 from runtui.services.triage.shift import LONGEST_LINE, read_shift, shift_lines
 
 _MOST_BYTES: Final = 4 * LONGEST_LINE + 2
-"""What is read of a line: enough to see that it is too long."""
+"""The bytes read of a line, enough to see that it is too long."""
 
 
 def export_triage(line: CommandLine) -> int:
-    """Print all that is remembered of the runs of the chosen server, a JSON object a line; the exit code."""
+    """Print the triage of all runs of the chosen server, one JSON object per line, and return the exit code."""
     with _memory_of(line) as (memory, root):
         for text in shift_lines(memory.all(), root):
             print(text)
@@ -37,10 +37,10 @@ def export_triage(line: CommandLine) -> int:
 
 
 def import_triage(line: CommandLine, file: str) -> int:
-    """Take over what another shift exported, where it is newer; the exit code.
+    """Import what another shift exported, if it is newer, and return the exit code.
 
     Raises:
-        RuntuiError: the file cannot be read, or a line of it cannot be used; nothing is taken over then.
+        RuntuiError: the file cannot be read, or a line cannot be used. Nothing is imported.
     """
     with _memory_of(line) as (memory, root):
         received = read_shift(_lines(file), root)
@@ -50,15 +50,15 @@ def import_triage(line: CommandLine, file: str) -> int:
 
 
 def mark_handled(line: CommandLine, run_ids: Sequence[str], *, note: str | None, undo: bool) -> int:
-    """Mark runs as handled, or take that back; the exit code."""
+    """Mark runs as handled, or undo that, and return the exit code."""
     return _mark(line, run_ids, "" if undo else "handled", "Not handled any more" if undo else "Handled", note=note)
 
 
 def snooze(line: CommandLine, run_ids: Sequence[str], *, until: str, note: str | None) -> int:
-    """Put runs off until a time, or until they change; the exit code.
+    """Snooze runs until a time, or until they change, and return the exit code.
 
     Raises:
-        RuntuiError: the time cannot be used, or a run is not there.
+        RuntuiError: the time cannot be used, or a run is not in the store.
     """
     try:
         end = snooze_end(until, now_ticks())
@@ -87,7 +87,7 @@ def _mark(
 
 @contextmanager
 def _memory_of(line: CommandLine) -> Iterator[tuple[TriageMemory, str]]:
-    """The memory of the chosen server, up to date, and its root."""
+    """Open the triage memory of the chosen server, up to date; yield it with the root."""
     session = line.session()
     settings = session.settings
     with journal_in(settings.state_folder) as journal:

@@ -1,7 +1,7 @@
-"""`runtui show`: one run as it is now, with its failures, its draft, and what people say of it; or one user of it.
+"""`runtui show`: prints one current run with its failures, draft, changes and triage; or one user of the run.
 
-Invariant: standard output is data: text makes what is foreign visible, and JSON carries what was received, in ASCII. Of
-the users, nothing is printed unless exactly one is meant.
+Invariant: standard output is data. Text makes foreign text visible; JSON has received values unchanged, in ASCII. A
+user is printed only if exactly one matches.
 """
 
 from __future__ import annotations
@@ -36,38 +36,38 @@ from runtui.services.store import workflow_of
 from runtui.services.workspace import Workspace
 
 SUBJECTS_IN_TEXT: Final = 20
-"""Subjects with a failed task that are named."""
+"""The most subjects with a failed task that are named."""
 
 _NAMED: Final = 10
-"""Users that are named where a name fits several."""
+"""The most users that an error names if several match."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """Everything that `runtui show` prints about a run."""
+    """All that `runtui show` prints about a run."""
 
     run: Mapping[str, Any]
     workflow_id: str
     workflow: str
     failed: Sequence[Mapping[str, Any]] | None
-    """The task results that failed, as received; None when they could not be read."""
+    """The failed task results as received; None if they could not be read."""
     draft: Draft | None
     open_changes: Sequence[Entry]
-    """Journal entries with an unknown outcome, newest first."""
+    """The journal entries without a known outcome, newest first."""
     reasons: Sequence[Entry]
-    """Those that say why they were made, newest first."""
+    """The journal entries with a reason, newest first."""
     row: RunRow | None
-    """The run with what is remembered of it; None where that cannot be read."""
+    """The run with its triage; None if that cannot be read."""
 
 
 @command
 async def show_run(
     session: SessionSpec, run_id: str, *, as_json: bool, workflow_id: str | None = None, user: str | None = None
 ) -> int:
-    """Print one run, or what it did for one user; the exit code, which is NOT_DONE where results cannot be read.
+    """Print one run, or its results for one user, and return the exit code: NOT_DONE if results cannot be read.
 
     Raises:
-        RuntuiError: the run cannot be found or read, or no user or several have that name; nothing is printed then.
+        RuntuiError: the run cannot be found or read, or not exactly one user matches. Nothing is printed.
     """
     if user is not None:
         return await _show_user(session, run_id, workflow_id, user, as_json)
@@ -99,7 +99,7 @@ async def _report(workspace: Workspace, run_id: str, workflow_id: str) -> RunRep
 
 
 def _remembered(workspace: Workspace, workflow_id: str, run: Mapping[str, Any]) -> RunRow | None:
-    """The run as it was read, in the local store, with what is remembered of it."""
+    """Store the received run and return it with its triage; report an error and return None if that fails."""
     try:
         workspace.store.put_run(workflow_id, run)
         workspace.triage.follow()
@@ -141,7 +141,7 @@ def _object(report: RunReport) -> dict[str, Any]:
 
 
 def _triage_object(row: RunRow, now: int) -> dict[str, Any]:
-    """How a run stands, why it is back, and what is remembered of it, as `runtui triage export` says that."""
+    """Return the standing of a run, why it is back, and its triage as in `runtui triage export`."""
     known = row.triage or RunTriage(row.id)
     return {"standing": standing(row, now), "comeback": comeback(known, row, now), **triage_record(known)}
 
@@ -229,7 +229,7 @@ def _the_one(rows: Sequence[UserRow], user: str) -> UserRow:
 
 
 def _user_lines(row: UserRow, workflow: str, run_id: str, now: int) -> Iterator[str]:
-    """A heading for the user, and each task with what it has to say below it."""
+    """Yield a heading for the user, and each task with its summary below it."""
     facts = {
         "user": row.name,
         "user principal name": row.user_principal_name,

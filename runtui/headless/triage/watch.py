@@ -1,8 +1,8 @@
-"""`runtui watch`: one JSON line for each run that begins to match a filter, and a command for it.
+"""`runtui watch`: prints a JSON line for each run that begins to match a filter, and runs a command for it.
 
-Invariant: a run is remembered once its line is written and its command has ended, so a watch that is killed may tell
-the last run again and misses none. Listings, waits and retries are those of `services.refresh`. Foreign text reaches a
-command by its standard input and one variable, never by its words; a secret of runtui's does not reach it.
+Invariant: a run is recorded after its line is written and its command has ended. So a killed watch may report the last
+run twice but misses none. Listings, waits and retries are those of `services.refresh`. A command gets foreign text only
+on its standard input and in one variable, never as an argument, and it gets no secret of runtui.
 """
 
 from __future__ import annotations
@@ -41,21 +41,21 @@ from runtui.settings import Settings
 RUN_ID_VARIABLE: Final = "RUNTUI_RUN_ID"
 
 _STDERR: Final = 2
-"""Where a command's output goes: standard output is ours."""
+"""The descriptor for the output of commands, because standard output is for the JSON lines."""
 
 
 @dataclass(frozen=True, slots=True)
 class WatchedCommand:
-    """What runs for each run."""
+    """The command to run for each run."""
 
     words: tuple[str, ...]
     seconds: float
-    """How long it may take."""
+    """The longest time that it may take."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """What is watched, and how."""
+    """The options of one watch."""
 
     filter_text: str
     watch_only: bool
@@ -64,7 +64,7 @@ class _Order:
     command: WatchedCommand | None
 
     def query(self) -> RunQuery:
-        """The runs that match now, those that began first in front; `-2h` in a filter is told from now."""
+        """Return the query for the runs that match now, oldest first. Relative times such as `-2h` count from now."""
         return RunQuery(parse_filter(self.filter_text, now_ticks()), "started", descending=False)
 
 
@@ -80,14 +80,14 @@ async def watch(
     program: str | None,
     program_seconds: int,
 ) -> int:
-    """Print the runs that match, then each that begins to, until a signal or so many runs; the exit code.
+    """Print the matching runs, then each that begins to match, until a signal or `count` runs. Return the exit code.
 
-    `interval` are the seconds between two listings; None for those of the session, or the default where it has none.
-    With `watch_only` what matches at the first start is not printed; `from_start` forgets what an earlier watch
-    printed. The `program`, with its arguments as a shell splits them, runs for each run, for so many seconds at most.
+    `interval` is in seconds; None for the session's interval, or the default if that is off. `watch_only` does not
+    print the runs that match at the first start. `from_start` forgets what an earlier watch printed. `program` is split
+    like a shell command and runs for each run, for at most `program_seconds`.
 
     Raises:
-        RuntuiError: filter or command cannot be used, the same watch runs already, or the service refuses.
+        RuntuiError: filter or command cannot be used, the same watch is running, or the service refuses.
     """
     chosen = _command(program, program_seconds) if program is not None else None
     order = _Order(filter_text, watch_only, from_start, count, chosen)
@@ -115,7 +115,7 @@ def _command(text: str, seconds: float) -> WatchedCommand:
 
 
 def _end_by_signals() -> None:
-    """Have a signal cancel this task, and a second one end the program at once, even where a write is blocked."""
+    """Let the first signal cancel this task, and the second one end the program at once, even in a blocked write."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     was_asked = False
 
@@ -131,10 +131,10 @@ def _end_by_signals() -> None:
 
 
 async def _follow(workspace: Workspace, order: _Order, told: ToldRuns) -> None:
-    """Tell of runs after each listing, as many as are wanted.
+    """Report new runs after each listing, at most `order.count`.
 
     Raises:
-        RuntuiError: the service refuses, or nothing could be read at the start.
+        RuntuiError: the service refuses, or the first listing failed.
     """
     listed = asyncio.Event()
     trouble = _Trouble()
@@ -163,7 +163,7 @@ async def _follow(workspace: Workspace, order: _Order, told: ToldRuns) -> None:
 
 
 def _is_refused(workspace: Workspace, fault: RuntuiError) -> bool:
-    """Whether a fault stays until a person does something: a sign-in, a permission, another address."""
+    """Return True if only a person can fix a fault: by a sign-in, a permission or another address."""
     if workspace.sign_in is not None and workspace.sign_in.state.needs_person is not None:
         return True
     status = fault.exchange.status if isinstance(fault, GraphError) else None
@@ -171,7 +171,7 @@ def _is_refused(workspace: Workspace, fault: RuntuiError) -> bool:
 
 
 async def _read_results(workspace: Workspace, order: _Order) -> RuntuiError | None:
-    """For a filter by what tasks did: read that; why not all could be read."""
+    """Read the results if the filter asks for them. Return why some could not be read, or None."""
     found = order.query().filter
     if found is None or not found.asks_results:
         return None
@@ -180,25 +180,25 @@ async def _read_results(workspace: Workspace, order: _Order) -> RuntuiError | No
 
 
 class _Trouble:
-    """What is wrong, said once."""
+    """Reports each problem once."""
 
     def __init__(self) -> None:
         self._said = ""
 
     def tell(self, words: str) -> None:
-        """Say what is wrong where that is news; nothing ("") after something: that it is over."""
+        """Report a problem if it differs from the last one; "" after a problem reports that it is over."""
         if words != self._said:
             narrate(f"runtui: {words or 'All runs can be read again.'}")
         self._said = words
 
 
 async def _tell_new(workspace: Workspace, order: _Order, told: ToldRuns, left: int | None) -> int | None:
-    """Tell of the runs that begin to match; how many may still be told of."""
+    """Report the runs that begin to match, at most `left` (None: all). Return how many may still be reported."""
     query, store = order.query(), workspace.store
     unread = {workflow.workflow_id for workflow in workspace.refresh.progress.missing}
 
     def matching() -> dict[str, str]:
-        """The runs that match, with their workflow: of those that were read."""
+        """Return the ids of the matching runs, with their workflow ids, without unread workflows."""
         workspace.triage.follow()
         return {row.id: row.workflow_id for row in stored_rows(store, query) if row.workflow_id not in unread}
 
@@ -226,7 +226,7 @@ async def _tell(run_id: str, stored: StoredRun, command: WatchedCommand | None, 
 
 
 async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
-    """Await some work; where this task is cancelled meanwhile, the work ends first."""
+    """Await `work`; if this task is cancelled meanwhile, the work is finished first."""
     task = asyncio.ensure_future(work)
     try:
         await asyncio.shield(task)
@@ -236,7 +236,7 @@ async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def _run(command: WatchedCommand, run_id: str, line: str) -> None:
-    """Run a command for a run; how it failed is said."""
+    """Run the command for a run, and report its failure."""
     try:
         process = await asyncio.create_subprocess_exec(
             *command.words,
@@ -264,7 +264,7 @@ async def _run(command: WatchedCommand, run_id: str, line: str) -> None:
 
 
 class ToldRuns:
-    """The runs that match a filter and were told of, on the server of a session; held by one watch at a time.
+    """The runs that a watch with a filter has reported on a server. Only one watch at a time can hold the file.
 
     Raises:
         RuntuiError: the file cannot be used, or another watch holds it.
@@ -276,7 +276,7 @@ class ToldRuns:
         with self._faults():
             private_database(self._path)
             self._db = sqlite3.connect(self._path, timeout=0, isolation_level=None)
-            # The first write takes the lock, and it is kept. A loss of power may take the latest runs with it.
+            # The first write takes the lock and keeps it. A loss of power may lose the latest runs.
             for pragma in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = NORMAL"):
                 self._db.execute(f"PRAGMA {pragma}")
             self._db.execute("BEGIN IMMEDIATE")
@@ -290,11 +290,11 @@ class ToldRuns:
 
     @property
     def has_begun(self) -> bool:
-        """Whether the runs that matched at the first start were told of, or taken as known."""
+        """True if the runs that matched at the first start were reported or skipped."""
         return bool(self._db.execute("PRAGMA user_version").fetchone()[0])
 
     def begin(self, known: Mapping[str, str]) -> None:
-        """Take these runs as known, in the place of those at the first start."""
+        """Record the first start as complete, with `known` as runs not to report."""
         with self._writing():
             self._db.executemany("INSERT OR IGNORE INTO told VALUES (?, ?)", known.items())
             self._db.execute("PRAGMA user_version = 1")
@@ -305,7 +305,7 @@ class ToldRuns:
             self._db.execute("PRAGMA user_version = 0")
 
     def new_among(self, found: Mapping[str, str]) -> Sequence[str]:
-        """The runs that were not told of, in their order."""
+        """Return the ids of the runs not yet reported, in order."""
         known = {run_id for (run_id,) in self._db.execute("SELECT run_id FROM told")}
         return [run_id for run_id in found if run_id not in known]
 
@@ -314,7 +314,7 @@ class ToldRuns:
             self._db.execute("INSERT OR REPLACE INTO told VALUES (?, ?)", (run_id, workflow_id))
 
     def keep(self, found: Mapping[str, str], unread: set[str]) -> None:
-        """Forget the runs that match no longer; what becomes of those in workflows that were not read is not known."""
+        """Forget the runs that match no more, except in unread workflows, where that is unknown."""
         known = self._db.execute("SELECT run_id, workflow_id FROM told").fetchall()
         gone = [(run_id,) for run_id, workflow_id in known if run_id not in found and workflow_id not in unread]
         if gone:
@@ -334,7 +334,7 @@ class ToldRuns:
 
     @contextmanager
     def _faults(self) -> Iterator[None]:
-        """What is wrong with the file, in a sentence."""
+        """Turn errors of the file into RuntuiError."""
         try:
             yield
         except sqlite3.Error as error:

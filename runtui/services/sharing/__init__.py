@@ -1,3 +1,3 @@
-"""What leaves runtui for other people and programs: Markdown, commands, the clipboard, the hand-over.
+"""Output for other people and programs: Markdown, commands, the clipboard, hand-overs.
 
-Invariant: it is redacted, and foreign text in it is text: no markup where it is read, no command where it is pasted."""
+Invariant: all output is redacted. Foreign text in it acts neither as markup nor as a command."""

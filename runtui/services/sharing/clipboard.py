@@ -1,10 +1,10 @@
-"""The clipboard of whoever sits at the terminal, which may be another machine.
+"""Copies text to the clipboard of the person at the terminal, who may use another machine.
 
-Invariant: a text is redacted first, and is handed over in one way; what is said is what was done. No terminal confirms
-OSC 52, so that it arrived is never said. Nothing here fails: the last way is a private file, else a reason.
+Invariant: a text is redacted first and copied in exactly one way. The message says only what was done: no terminal
+confirms OSC 52, so it never claims that the text arrived. No function raises; the last way is a private file.
 
-The ways, the first that is there: tmux's buffer, which tmux hands on to its terminal where it may (`load-buffer -w`);
-OSC 52; a page to select the text from; a file.
+The first available way is used: tmux's buffer, which tmux may pass on to its terminal (`load-buffer -w`); OSC 52; a
+page to select the text from; a file.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from runtui.redact import redact
 from runtui.services.journal_query import write_export
 
 MOST_ENCODED: Final = 74_994
-"""Characters of base64 in one OSC 52: beyond that xterm and others drop it (100,000 bytes with what is around it)."""
+"""The most base64 characters in one OSC 52: xterm and others drop a longer one (about 100,000 bytes decoded)."""
 
 _TMUX_SECONDS: Final = 2.0
-"""How long tmux may take."""
+"""The timeout of a tmux command."""
 
 _WITHOUT_CLIPBOARD: Final = ("linux", "dumb", "vt", "screen.linux")
-"""How the names of terminals begin that have no clipboard."""
+"""The prefixes of TERM for terminals without a clipboard."""
 
 
 class HandedOver(NamedTuple):
-    """What became of a text."""
+    """The result of copying a text."""
 
     words: str
-    """What was done, to stand after the name of what was copied: "in tmux's buffer…"."""
+    """What was done, to follow the name of the copied thing: "in tmux's buffer…"."""
     page: str = ""
-    """The text, where it is to be shown to be selected."""
+    """The text to show for selection; empty if it was copied in another way."""
     is_done: bool = True
 
 
@@ -50,8 +50,8 @@ async def hand_over(
     ending: str = "txt",
     environ: Mapping[str, str] = os.environ,
 ) -> HandedOver:
-    """Hand a text to the clipboard in the first way that is there; tmux and the kind of terminal are looked up in
-    `environ`. `folder` is the state folder, for a file, whose name ends in `ending`.
+    """Copy a text in the first available way. `environ` tells whether tmux is used and the type of the terminal.
+    `folder` is the state folder for a file, and `ending` the extension of its name.
     """
     text = redact(text)
     if environ.get("TMUX") and await _in_tmux(text):
@@ -74,12 +74,12 @@ def into_file(text: str, folder: Path, ending: str = "txt") -> HandedOver:
 
 
 def _has_osc52(environ: Mapping[str, str]) -> bool:
-    """Whether OSC 52 can reach a clipboard: GNU screen (STY) drops it, and so does tmux by default."""
+    """Return True if OSC 52 can reach a clipboard: GNU screen (STY) drops it, and so does tmux by default."""
     return not (environ.get("STY") or environ.get("TMUX") or environ.get("TERM", "").startswith(_WITHOUT_CLIPBOARD))
 
 
 async def _in_tmux(text: str) -> bool:
-    """Whether tmux took a text into a new buffer. `-w`, for the clipboard of its terminal, is known from 3.2 on."""
+    """Load a text into a new tmux buffer, if possible with `-w`, which needs tmux 3.2. Return True if it worked."""
     return await _tmux("load-buffer", "-w", "-", text=text) or await _tmux("load-buffer", "-", text=text)
 
 

@@ -1,7 +1,7 @@
-"""A request as a command for another program: curl, Graph PowerShell, Azure CLI; and a link to the portal.
+"""Converts a request into a command for curl, Graph PowerShell or the Azure CLI; and makes links to the portal.
 
-Invariant: a command holds no token, and one line whatever the request holds: its words are quoted for the shell that it
-is made for, and what acts on a terminal is escaped within them.
+Invariant: a command holds no token and is always one line. Its words are quoted for its shell, and characters that act
+on a terminal are escaped.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from runtui.graph.paths import segment
 from runtui.redact import redact, redact_values
 
 TOKEN_VARIABLE: Final = "$TOKEN"  # noqa: S105 - the name of a variable
-"""What stands in a curl command in the place of the token."""
+"""Stands for the token in a curl command."""
 
 _CARRIED: Final = frozenset({"content-type", "if-match", "prefer", "consistencylevel"})
-"""The headers that a request means something else without. Ids and what the program adds itself are left out."""
+"""The headers that change the meaning of a request. Ids and headers that the program adds itself are left out."""
 
 _JSON: Final = ("Content-Type", "application/json")
 
 _ADDRESS_MARKS: Final = "".join(chr(code) for code in range(0x21, 0x7F))
 
 _POWERSHELL_QUOTES: Final = re.compile("['\u2018\u2019\u201a\u201b]")
-"""PowerShell ends a text in single quotes at any of these (about_Quoting_Rules)."""
+"""The characters that end a single-quoted text in PowerShell (about_Quoting_Rules)."""
 
 _OUTSIDE_ASCII: Final = re.compile(r"[^\x20-\x7e]")
 
@@ -45,7 +45,7 @@ class SharedRequest(NamedTuple):
 
 
 def shared_request(method: str, url: str, headers: Iterable[tuple[str, str]] = (), body: str = "") -> SharedRequest:
-    """A request as it can be shown to anybody and sent by another program."""
+    """Return a redacted request that other people may see and another program can send."""
     kept = [(name, visible(redact(value))) for name, value in headers if name.lower() in _CARRIED]
     if body and not any(name.lower() == "content-type" for name, _ in kept):
         kept.append(_JSON)
@@ -62,8 +62,8 @@ def request_of(exchange: Exchange) -> SharedRequest:
 
 
 def curl(request: SharedRequest) -> str:
-    """For a POSIX shell; the token comes from the variable TOKEN. The answer is shown with its headers."""
-    # --globoff: brackets in an address are no pattern. --data-raw: an @ at its start names no file.
+    """Return a curl command for a POSIX shell. It takes the token from the variable TOKEN and shows the headers."""
+    # --globoff takes brackets in a URL literally; --data-raw takes a leading @ literally.
     words = ["curl", "--globoff", "--include", "--request", shlex.quote(request.method), shlex.quote(request.url)]
     words += ["--header", f'"Authorization: Bearer {TOKEN_VARIABLE}"']
     for name, value in request.headers:
@@ -74,7 +74,7 @@ def curl(request: SharedRequest) -> str:
 
 
 def powershell(request: SharedRequest) -> str:
-    """For PowerShell with the module Microsoft.Graph.Authentication, signed in by `connect_powershell`."""
+    """Return a command for PowerShell with Microsoft.Graph.Authentication, signed in by `connect_powershell`."""
     words = ["Invoke-MgGraphRequest", "-Method", request.method, "-Uri", _powershell_text(request.url)]
     headers = [(name, value) for name, value in request.headers if name.lower() != "content-type"]
     if headers:
@@ -86,7 +86,7 @@ def powershell(request: SharedRequest) -> str:
 
 
 def azure_cli(request: SharedRequest) -> str:
-    """For a POSIX shell with the Azure CLI, which gets the token itself."""
+    """Return a command for a POSIX shell with the Azure CLI, which gets the token itself."""
     parts = urlsplit(request.url)
     words = ["az", "rest", "--method", shlex.quote(request.method.lower()), "--url", shlex.quote(request.url)]
     words += ["--resource", shlex.quote(f"{parts.scheme}://{parts.netloc}")]
@@ -98,8 +98,8 @@ def azure_cli(request: SharedRequest) -> str:
 
 
 def portal_link(cloud: Cloud, workflow_id: str) -> str:
-    """The workflow in the Microsoft Entra admin center. Of a run there is no link that anybody documents: it is listed
-    under *Workflow history* there."""
+    """Return the link to a workflow in the Microsoft Entra admin center. No link to a run is documented; runs are
+    listed under *Workflow history* there."""
     blade = "#view/Microsoft_AAD_LifecycleManagement/DetailedWorkflowMenuBlade/~/overview/workflowId"
     return f"{cloud.portal}/{blade}/{segment(redact(workflow_id))}"
 
@@ -109,7 +109,7 @@ def _powershell_text(text: str) -> str:
 
 
 def _redacted(body: str) -> str:
-    """A body without secrets: as it is where it has none, and valid JSON where it was."""
+    """Return a body without secrets: unchanged if it has none, and still valid JSON if it was."""
     if (text := redact(body)) == body:
         return body
     try:
@@ -119,8 +119,8 @@ def _redacted(body: str) -> str:
 
 
 def _escape(found: re.Match[str]) -> str:
-    """What makes JSON printable ASCII of the same meaning. What stands between values may be a line end, nothing else
-    there can be outside ASCII, and within a text every character may be escaped (RFC 8259, section 7)."""
+    """Return the replacement that makes JSON printable ASCII of the same meaning. Between values only white space can
+    need it; within a text every character may be escaped (RFC 8259, section 7)."""
     if found[0] in "\t\n\r":
         return " "
     units = found[0].encode("utf-16-be", "surrogatepass")

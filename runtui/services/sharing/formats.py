@@ -1,9 +1,8 @@
-"""What leaves runtui as JSON, JSON lines, CSV (RFC 4180) or Markdown: foreign text in it stays text.
+"""Output as JSON, JSON lines, CSV (RFC 4180) or Markdown, in which foreign text stays text.
 
-Invariant: no cell of CSV can be taken for a formula: text that begins like one, also behind blanks or quotes, gets an
-apostrophe in front, as OWASP's page "CSV Injection" asks for; numbers stay numbers. In Markdown foreign text is code,
-so that nothing in it is a heading, a link, a picture or a mention; whatever the text, what follows it is outside of the
-code again (CommonMark, sections 4.5 and 6.1).
+Invariant: no CSV cell is a formula: text that begins like one, also after blanks or quotes, gets a leading apostrophe,
+as OWASP's page "CSV Injection" recommends. Numbers stay numbers. In Markdown foreign text is code, so that it has no
+heading, link, picture or mention. No text can end its code span or block early (CommonMark, sections 4.5 and 6.1).
 """
 
 from __future__ import annotations
@@ -16,16 +15,16 @@ from typing import Any, Final, Literal, TypeAlias
 
 from runtui.domain.text import visible
 
-# What begins a formula, in ASCII and full width, and the control characters that spreadsheets skip in front of one.
+# The first characters of a formula, in ASCII and full width, and control characters that spreadsheets skip before it.
 _FORMULA: Final = re.compile("[\\s\ufeff'\"]*[=+\\-@\uff1d\uff0b\uff0d\uff20\t\r\n\x00]")
 
 RecordFormat: TypeAlias = Literal["json", "jsonl", "csv"]
 
 
 def record_lines(records: Iterable[Mapping[str, Any]], form: RecordFormat, csv_columns: Sequence[str]) -> Iterator[str]:
-    """The lines of a file of JSON objects, without line ends, record by record. JSON is in ASCII.
+    """Yield the lines of records as JSON (in ASCII) or CSV, without line ends, record by record.
 
-    CSV shows the properties in `csv_columns`; one that a record lacks is an empty cell.
+    CSV has the properties in `csv_columns`; one that a record lacks is an empty cell.
     """
     if form == "json":
         return array_lines(map(json.dumps, records))
@@ -36,7 +35,7 @@ def record_lines(records: Iterable[Mapping[str, Any]], form: RecordFormat, csv_c
 
 
 def array_lines(texts: Iterable[str]) -> Iterator[str]:
-    """The lines of a JSON array of values that are JSON already, one value a line."""
+    """Yield the lines of a JSON array, one value per line, from values that are already JSON text."""
     opening = "["
     for text in texts:
         yield opening + text
@@ -45,13 +44,13 @@ def array_lines(texts: Iterable[str]) -> Iterator[str]:
 
 
 def csv_line(values: Iterable[str | int | None]) -> str:
-    """One record, without the line end; a text may hold line ends of its own. None is an empty cell."""
-    # A line of nothing would be no record.
+    """Return one record without the line end; a text may contain line ends. None is an empty cell."""
+    # An empty line is not a record.
     return ",".join(map(_cell, values)) or '""'
 
 
 def csv_value(value: Any) -> str | int | None:
-    """A JSON value as a cell: a whole number or nothing as it is, text made visible, the rest as JSON."""
+    """Return a JSON value for a cell: None or a whole number unchanged, text made visible, anything else as JSON."""
     if value is None or type(value) is int:
         return value
     return visible(value if isinstance(value, str) else json.dumps(value), newlines=True)
@@ -71,14 +70,14 @@ def _cell(value: str | int | None) -> str:
 _PROSE: Final = re.compile(r"[^\W_](?:[^\W_]|[ ,.;:()'-])*")
 
 _NUMBERED: Final = re.compile(r"[0-9]+[.)]")
-"""What begins a list of its own."""
+"""The beginning of a numbered list."""
 
 
 def code_span(text: object) -> str:
-    """Text in one line, between more backticks than it has in a row."""
+    """Return text as inline code, between more backticks than it has in a row."""
     shown = visible(text) or " "
     ticks = "`" * (_longest_row(shown) + 1)
-    # One blank at both ends is not part of the span; without it, a backtick there would be.
+    # CommonMark strips one blank at both ends; it separates a backtick of the text from the fence.
     pad = " " if shown[0] in "` " or shown[-1] in "` " else ""
     return f"{ticks}{pad}{shown}{pad}{ticks}"
 
@@ -92,7 +91,7 @@ def code_block(text: object, language: str = "") -> Iterator[str]:
 
 
 def prose(text: str) -> str:
-    """A sentence as it is where nothing in it can be markup, a link or a mention; else as code."""
+    """Return a sentence unchanged if nothing in it can be markup, a link or a mention; else as code."""
     is_plain = _PROSE.fullmatch(text) and not _NUMBERED.match(text) and "www." not in text.lower()
     return text if is_plain else code_span(text)
 

@@ -1,7 +1,7 @@
-"""The hand-over: what the next person has to know of a run, or of a cause, as one Markdown text or JSON object.
+"""The hand-over: all that the next person needs to know about a run or a cause, as Markdown or a JSON object.
 
-Invariant: it tells what the store and the journal have, and what was not read it names. Times are UTC. Foreign text is
-code in the Markdown; reasons are verbatim unless people are reduced. Nothing secret is in it.
+Invariant: it has what the store and the journal hold, and names what was not read. Times are UTC. In Markdown, foreign
+text is code. Reasons are verbatim unless people are reduced. It holds no secret.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ NAMED_PEOPLE: Final = 20
 NAMED_RUNS: Final = 20
 NAMED_REQUESTS: Final = 5
 SEARCHED_FAILURES: Final = 1_000
-"""What is named at most; how many more there are is said."""
+"""The most items of each kind that are named; the number of the others is added."""
 
 _GOES_ON: Final = {"queued": "The run has not begun.", "inProgress": "The run goes on."}
-"""What is open of a run in these states."""
+"""The open point of a run in each of these statuses."""
 
 _REDUCED: Final = "People are reduced to initials and ids, and reasons to their words without names, ids and numbers."
 
 
 class Origin(NamedTuple):
-    """Who makes a hand-over, and from where."""
+    """The author and the source of a hand-over."""
 
     who: str
-    """The account that the token names; empty where it does not."""
+    """The account named in the token; empty if the token names none."""
     profile: str
     tenant: str
     root: str
@@ -60,7 +60,7 @@ class Origin(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """Somebody, or something, that a task failed for."""
+    """A subject for which a task failed."""
 
     id: str
     name: str
@@ -74,16 +74,15 @@ class FailedTask:
     task: str
     definition_id: str
     reasons: tuple[str, ...]
-    """In different words, as received."""
+    """The different wordings of the reason, as received."""
     subjects: tuple[Subject, ...]
-    """As far as they are known."""
     users: int
-    """How many they are in all."""
+    """The number of all subjects."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handoff:
-    """What is handed over. Texts are raw."""
+    """The content of a hand-over. Texts are raw."""
 
     title: str
     facts: tuple[tuple[str, str], ...]
@@ -92,11 +91,11 @@ class Handoff:
     more_runs: int = 0
     changes: tuple[Entry, ...] = ()
     requests: tuple[Exchange, ...] = ()
-    """The other requests about it in this session: those that failed, then the newest."""
+    """Other requests for the run in this session: first the failed ones, then the newest."""
     open_points: tuple[str, ...]
     origin: Origin
     link: str = ""
-    """Where the portal shows it; empty where no portal does."""
+    """The link to the portal; empty if there is no portal."""
     is_reduced: bool = False
 
 
@@ -106,7 +105,7 @@ async def origin_of(workspace: Workspace) -> Origin:
 
 
 def handoff_of_run(workspace: Workspace, run_id: str, origin: Origin) -> Handoff:
-    """The hand-over of a run, from what is on this machine: of one that is gone, what the journal has. It reads files.
+    """Return the hand-over of a run from the files on this machine; for a deleted run, from the journal.
 
     Raises:
         RuntuiError: nothing is known of the run, or a file cannot be read.
@@ -132,12 +131,12 @@ def handoff_of_run(workspace: Workspace, run_id: str, origin: Origin) -> Handoff
 
 
 def requests_about(workspace: Workspace, run_id: str) -> list[Exchange]:
-    """The requests of this session that name a run in their address, newest first."""
+    """Return the requests of this session with the run's id in their URL, newest first."""
     return [exchange for exchange in tuple(workspace.exchanges) if segment(run_id) in exchange.url]
 
 
 def handoff_of_cause(workspace: Workspace, cause: Cause, query: RunQuery, origin: Origin) -> Handoff:
-    """The hand-over of a cause, whose runs a query finds. It reads files.
+    """Return the hand-over of a cause in the runs of a query, from the files on this machine.
 
     Raises:
         RuntuiError: a file cannot be read.
@@ -161,10 +160,10 @@ def run_handoff(
     has_draft: bool = False,
     row: RunRow | None = None,
 ) -> Handoff:
-    """The hand-over of a run as received, of which nothing is there where it is gone.
+    """Return the hand-over of a run; `stored.raw` is empty for a deleted run.
 
-    What its tasks did is told as far as it was read (None: not at all). Changes and the other requests about it stand
-    newest first; requests of changes are left out.
+    `results` are the results that were read (None: none). `changes` and `requests` are newest first; requests that
+    belong to changes are left out.
     """
     failures = map(_failure, by_cause(results.tasks if results is not None else ()))
     open_points = [*_open_run(stored.raw, workflow, results), *_open_changes(changes)]
@@ -190,7 +189,7 @@ def run_handoff(
 def cause_handoff(
     cause: Cause, run_ids: Sequence[str], results: Sequence[TaskResult], changes: Sequence[Entry], origin: Origin
 ) -> Handoff:
-    """The hand-over of a cause, with the newest of its runs, their changes, and its latest failures."""
+    """Return the hand-over of a cause from its newest runs, their changes, and its latest failures."""
     facts = [("users", str(cause.users)), ("runs", str(cause.runs)), ("workflows", ", ".join(cause.workflows))]
     facts += [("first seen", _moment(cause.first)), ("last seen", _moment(cause.last))]
     failures = [replace(failure, users=cause.users) for failure in map(_failure, by_cause(results)[:1])]
@@ -210,7 +209,7 @@ def cause_handoff(
 
 
 def reduced(handoff: Handoff) -> Handoff:
-    """The same with less about people: initials and ids, and no name that a reason puts in quotes."""
+    """Return the hand-over with less about people: only initials and ids, and reasons without names."""
     everybody = [subject for failure in handoff.failures for subject in failure.subjects]
     failures = (
         replace(
@@ -305,7 +304,7 @@ def _failure(results: Sequence[TaskResult]) -> FailedTask:
 
 
 def _folded(reason: str, subjects: Iterable[Subject]) -> str:
-    """A reason without names: each of these people may be in it, for it may be about another one."""
+    """Return a reason without names. It may name any of the subjects, not only its own."""
     names = (name for subject in subjects for name in (subject.name, subject.user_principal_name))
     return fold_reason(reason, [name for name in names if name and name in reason])
 
@@ -335,7 +334,7 @@ def _open_run(raw: Mapping[str, Any], workflow: Mapping[str, Any] | None, result
 
 
 def _held(workflow: Workflow) -> Iterator[str]:
-    """Which limit holds a run back, and since when."""
+    """Yield the limit that a quarantined run exceeded, and since when."""
     if (held := workflow.quarantine) is None:
         yield "The run is in quarantine: no user was processed."
         return
@@ -352,14 +351,14 @@ def _open_changes(changes: Sequence[Entry]) -> Iterator[str]:
 
 
 def _initials(subject: Subject) -> str:
-    """The first letters of a name; of an id, nothing: it stands there anyway."""
+    """Return the initials of a name; empty if the name is the id, which is shown anyway."""
     if subject.name == subject.id:
         return ""
     return " ".join(f"{word[0]}." for word in subject.name.split() if word[0].isalpha())
 
 
 def _utc(value: str) -> str:
-    """A moment as Graph writes it, for a person; what is none stays as it is."""
+    """Return a Graph date-time for people; any other text unchanged."""
     try:
         return _moment(parse_ticks(value))
     except ValueError:
@@ -367,16 +366,16 @@ def _utc(value: str) -> str:
 
 
 def _iso(moment: datetime) -> str:
-    """An aware moment to the second, as Graph writes it."""
+    """Return an aware datetime to the second in Graph's format."""
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _moment(ticks: int | None) -> str:
-    """A moment to the second; empty for none."""
+    """Return ticks as a time to the second; empty for None."""
     return "" if ticks is None else f"{format_ticks(ticks)[:19].replace('T', ' ')} UTC"
 
 
-# Telling
+# Output
 
 
 def _failure_record(failure: FailedTask) -> dict[str, Any]:
@@ -463,10 +462,10 @@ def _failure_lines(failure: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _change_lines(change: Mapping[str, Any]) -> Iterator[str]:
-    """One change: what became of it, from what to what, when and by whom, and the ids to ask the service by."""
+    """Yield one change: its outcome, its values, when and by whom, and the ids for a question to the service."""
     known_by = f", known by {change['knownBy']}" if change["knownBy"] not in (None, "", "answer") else ""
     answer = f" ({change['status']})" if change["status"] is not None else ""
-    number = code_span(f"#{change['number']}")  # beside a number, # would be a link to an issue
+    number = code_span(f"#{change['number']}")  # without code, "#" and a number would link to an issue
     yield from ("", f"- {number} {change['outcome']}{answer}{known_by}")
     if change["action"]:
         yield f"  - asked for: {code_span(action_words(change['action'], change['body'] or ''))}"

@@ -279,7 +279,7 @@ class Panel:
         try:
             await self._workspace.results.read_run(workflow_id, known.run_id)
         except RuntuiError as error:
-            return known._replace(is_reading=False, note=f"What its tasks did could not be read: {error}")
+            return known._replace(is_reading=False, note=f"Its task results could not be read: {error}")
         return (await asyncio.to_thread(self._known, known.run_id))._replace(is_reading=False)
 
     # A change

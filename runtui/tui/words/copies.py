@@ -28,7 +28,7 @@ from runtui.tui.screens.questions import Choice
 _PREVIEW: Final = 230
 """The most characters of a text's preview."""
 
-_WRITES: Final = "Whoever runs it sends the change once more. "
+_WRITES: Final = "Running it sends the change again. "
 
 
 HANDOFF: Final = "Hand-over"
@@ -111,7 +111,7 @@ def response_choice(body: str) -> CopyChoice:
 
 def handoff_choice(of: HandoffOf | None, why_not: str = "Only runs, changes and causes are handed over.") -> CopyChoice:
     """Return the choice of a hand-over, which is made only when chosen."""
-    about = "For a ticket, as Markdown: causes, people, what was changed with request ids, what is still open."
+    about = "Markdown for a ticket: causes, people, changes with request ids, open points."
     why = "" if of is not None else why_not
     return Choice(Copy(HANDOFF, handoff_of=of, ending="md"), "hand-over", why or about, why)
 
@@ -123,7 +123,7 @@ def link_choice(root: str, workflow_id: str) -> CopyChoice:
         "link to the workflow in the portal",
         "Link",
         portal_link(cloud, workflow_id) if cloud is not None else "",
-        refusal="This server is none of Microsoft's clouds; no portal shows it.",
+        refusal="This server is none of Microsoft's clouds, so no portal shows it.",
         about="Its runs are under Workflow history; there is no link to one run. ",
     )
 
@@ -139,7 +139,7 @@ def command_choices(request: SharedRequest, root: str) -> Iterator[CopyChoice]:
         ("az rest", "az command", azure_cli, about),
     ):
         made = make(request) if cloud is not None else ""
-        elsewhere = "It signs in to Microsoft's clouds alone, and this server is none of them."
+        elsewhere = "It can sign in only to Microsoft's clouds; this server is none of them."
         yield text_choice(line, what, made, refusal=elsewhere, about=words)
 
 

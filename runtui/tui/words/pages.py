@@ -60,7 +60,7 @@ def request_page(draft: Operation, method: str, url: str) -> Page:
     if not draft.changes():
         facts.append(Fact("Nothing has changed yet.", "$text-muted"))
     if errors := draft.errors():
-        facts.append(Fact(f"Not in it until they hold a valid value: {', '.join(errors)}.", "$text-error"))
+        facts.append(Fact(f"Left out until valid: {', '.join(errors)}.", "$text-error"))
     return Page(tuple(facts), draft.body_text(), frozenset(change.field.name for change in draft.changes()))
 
 
@@ -239,7 +239,7 @@ def run_page(known: KnownRun, now: int) -> Page:
     elif known.tasks is not None:
         facts += _why(known.tasks, now)
     elif known.is_reading:
-        facts.append(Fact("Reading what its tasks did…", "$text-muted"))
+        facts.append(Fact("Reading its task results…", "$text-muted"))
     if known.row is not None:
         told = triage_facts(known.row, now, lambda ticks: moment_text(ticks, now))
         facts += [Fact(f"{_TRIAGE[name]}{words}", "$text-accent") for name, words in told]

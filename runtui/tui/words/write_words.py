@@ -323,7 +323,7 @@ def bulk_held(save: Save, left: int, *, is_in_sight: bool) -> str:
 
 def held_question(save: Save, left: int) -> str:
     """Return the text above the question whether a bulk change goes on after a refusal."""
-    return f"{_bulk_refusal(save)} The other {count_words(left, 'run')} may meet the same."
+    return f"{_bulk_refusal(save)} The other {count_words(left, 'run')} may be refused too."
 
 
 def _bulk_refusal(save: Save) -> str:
