@@ -1,4 +1,4 @@
-"""The service's own actions by key: chosen, reviewed, sent, followed to the end; on one run, on many, on a workflow."""
+"""The service's actions by key: selected, reviewed, sent, watched to the end; on one run, on many, on a workflow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The registry of actions against the real screen: every key works, and whatever cannot be done says why."""
+"""The registry of actions with the real screen: every key works, and an action that cannot be done says why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run that moved under a draft: three values in sight, one choice each, and nothing sent or lost meanwhile."""
+"""A run that somebody changed after the draft: three values, one choice for each field, nothing sent or lost."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def leave_a_draft(session: Session, total: str = "38") -> None:
 
 
 async def meet(session: Session, graph: Graph, **values: Any) -> None:
-    """Let the run move and the list be read again, and open the run."""
+    """Change the run as somebody else, read the list again, and open the run."""
     move(graph, **values)
     await session.press("r")
 
@@ -283,7 +283,7 @@ async def test_a_draft_is_dropped_from_here_by_two_presses(open_session: Opener)
 
 @dataclass
 class Held:
-    """A Graph that holds the read before a change back."""
+    """A Graph that delays the read before a change."""
 
     graph: Graph
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -301,7 +301,7 @@ class Held:
 
 
 async def save_into_a_conflict(session: Session, held: Held, *keys: str) -> None:
-    """Send a draft whose run moves meanwhile, and press keys before that is known."""
+    """Send a draft whose run somebody changes meanwhile, and press keys before runtui knows that."""
     leave_a_draft(session)
     await session.press("e", "ctrl+s", "y")
     await session.until(held.arrived.is_set)

@@ -1,4 +1,4 @@
-"""Copying from every place: what is offered, where it goes, and what is said."""
+"""Copying on every screen: the choices, the destination, and the message."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.tui.keyboard import type_keys
 
 
 async def go_to_failed_run(session: Session) -> str:
-    """Stand on a run with failed users; its id."""
+    """Move the cursor to a run with failed users; return its id."""
     rows = session.workspace.store.window(EVERY_RUN, 0, 50)
     line, row = next((line, row) for line, row in enumerate(rows) if row.number("failedUsers"))
     await session.press(*["j"] * line)

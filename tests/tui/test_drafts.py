@@ -1,4 +1,4 @@
-"""Drafts on the screen: kept whatever happens, offered again, dropped only on purpose."""
+"""Drafts on the screen: kept whatever happens, offered again, discarded only on purpose."""
 
 from __future__ import annotations
 

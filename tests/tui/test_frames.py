@@ -1,4 +1,4 @@
-"""A key is drawn in one frame, as soon as nothing more follows from it; the clock draws what takes longer."""
+"""The effect of a key is drawn in one frame, as soon as it is complete; a timer draws what takes longer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.tui.conftest import Opener, draw_frame
 
 NEVER = 3_600.0
 LONG = 10.0
-"""Seconds that a key is waited for in vain."""
+"""Seconds after which a key counts as without effect."""
 KEYS: Sequence[str] = (
     "x", "x", "1", "1", "s", "I", "ctrl+a", "*", "escape", "V", "z", "z", "right_square_bracket", "escape",
     "slash", "o", "n", "enter", "escape",

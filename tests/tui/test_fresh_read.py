@@ -21,7 +21,7 @@ RUN = "run-4"
 
 @dataclass
 class Slow:
-    """A Graph that answers the read of a run only when it may."""
+    """A Graph that delays the answer to the read of a run."""
 
     graph: Graph = field(default_factory=Graph)
     reads: int = 0

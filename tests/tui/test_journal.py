@@ -1,4 +1,4 @@
-"""The journal on the screen: every change that was sent, what became of it, and what can be done about it."""
+"""The journal on the screen: every change that was sent, its outcome, and the keys for it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def open_journal(session: Session) -> None:
 
 
 def record(journal: Journal, number: int, *, root: str = ROOT, outcome: Outcome | None = Outcome.DONE) -> None:
-    """Put an entry into the journal that some earlier session sent."""
+    """Put an entry of an earlier session into the journal."""
     intent = Intent(
         who="me@contoso.example",
         profile="default",

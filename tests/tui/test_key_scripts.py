@@ -1,4 +1,4 @@
-"""Random keys on every screen: typed slowly, in pairs and in one packet they come to the same end."""
+"""Random keys on every screen: typed slowly, in pairs or in one packet, they lead to the same state."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ _ADDRESS: Final = re.compile(r"https://login\.fake\.test/\S*(\n\S+)*")
 
 
 def script(seed: int) -> list[str]:
-    """Some keys: to a screen, on it, and wherever that leads."""
+    """Return random keys: those to a screen, then keys of that screen and of others."""
     chance = Random(seed)
     screen = list(WAYS)[seed % len(WAYS)]
     phrases = [WAYS[screen]]
@@ -119,7 +119,7 @@ class End:
 
 
 def overtake(session: Session) -> None:
-    """Leave a draft on the last run, of a value that somebody else has changed since."""
+    """Leave a draft on the last run, for a value that somebody else has changed since."""
     store = session.workspace.store
     last = store.window(session.runs.shown, store.count(EVERY_RUN) - 1, 1)[0]
     stored = store.get(last.id)
@@ -187,7 +187,7 @@ def profiles_in(folder: Path) -> Profiles:
 
 @dataclass(frozen=True)
 class Desk:
-    """A session with somebody signed in, and what it talks to."""
+    """A session of a signed-in person, and the services that it uses."""
 
     session: Session
     wire: Held
@@ -200,7 +200,7 @@ class Desk:
         await self.session.until(lambda: self.session.find(SignInView).wait.ends)
 
     def hold(self) -> None:
-        """Let nothing of Graph and of the sign-in service come through."""
+        """Delay all answers of Graph and of the sign-in service."""
         self.wire.hold()
         self.gate.close()
 
@@ -211,7 +211,7 @@ class Desk:
 
 @asynccontextmanager
 async def a_desk(open_session: Opener, folder: Path, size: tuple[int, int]) -> AsyncIterator[Desk]:
-    """A list of 30 runs, the last of which has a draft that somebody else's change has overtaken."""
+    """A list of 30 runs; the last has a draft that is in conflict with somebody else's change."""
     profiles = profiles_in(folder)
     authority, gate = ScriptedAuthority(), Gate()
     server = create_app(runs=30, clock=lambda: _NOW, authority=authority)

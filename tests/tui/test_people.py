@@ -1,4 +1,4 @@
-"""One person across all workflows: asked for by name or id, read where it was not, and back to the run."""
+"""One person across all workflows: found by name or id, missing results read, and back to the run."""
 
 from __future__ import annotations
 

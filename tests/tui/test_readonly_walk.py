@@ -20,7 +20,7 @@ TEXT = ["failed", "7", "-2h", "yes", "is:problem", "(", "\x1b[2J", "ü", "[/b]",
 
 
 class Counting(httpx.AsyncBaseTransport):
-    """The sandbox, behind a count of what would change something there."""
+    """A transport to the sandbox that counts the requests that would change something."""
 
     def __init__(self) -> None:
         self._inner = httpx.ASGITransport(create_app(runs=40, hostile=True))
@@ -75,7 +75,7 @@ async def stay() -> None:
 
 
 async def take(session: Session, seed: int, steps: int, *, begins: bool) -> None:
-    """Take the walk in a session that begins read-only, or is made so by key first."""
+    """Take the walk in a session that is read-only from the start, or by a key at first."""
     if not begins:
         await session.press("ctrl+r")
     for kind, what in walk(seed, steps):
