@@ -125,7 +125,7 @@ def _check_texts(values: Iterable[object]) -> None:
             try:
                 value.encode()
             except UnicodeEncodeError:
-                raise UsageError("An argument cannot be used", f"{value!r} is no UTF-8.") from None
+                raise UsageError("An argument cannot be used", f"{value!r} is not UTF-8.") from None
 
 
 def _first_argument(command: Command, given: dict[str, Any]) -> tuple[Any, ...]:

@@ -388,7 +388,7 @@ def _intended_id(save: Save | None) -> str | None:
 
 
 async def _followed(workspace: Workspace, draft: Operation, undoes: int | None, why: str, fresh: Answer | None) -> Save:
-    """Submit a draft and wait for its outcome. Ctrl+c stops the wait; the save then has what is known so far."""
+    """Submit a draft and return its save when it has ended. Ctrl+c ends it early, with what is known by then."""
     follower = _Follower()
     stopping: list[asyncio.Task[None]] = []
 

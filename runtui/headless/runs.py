@@ -109,7 +109,7 @@ def _column(name: str) -> Column[RunRow]:
         keys = [column.key for column in RUN_COLUMNS]
         meant = nearest_words(name.strip(), keys)
         raise UsageError(
-            "No such column", f"{name.strip()!r} is no column of the list.{meant}", f"Columns: {', '.join(keys)}."
+            "No such column", f"{name.strip()!r} is not a column of the list.{meant}", f"Columns: {', '.join(keys)}."
         )
     return column if column.key != "id" else column._replace(show=lambda row, _: ListCell(row.id, "muted"))
 

@@ -167,7 +167,7 @@ class Journal:
     """
 
     def __init__(self, path: Path, foreground: Foreground | None = None) -> None:
-        """`foreground` work goes before the recording of many changes; with None there is no such work."""
+        """With `foreground`, the recording of many changes pauses while a person waits for the screen."""
         self.path = path
         self._foreground = foreground or Foreground()
         self.changed: Announcer[Sequence[int]] = Announcer()

@@ -220,7 +220,7 @@ class Refresh:
         task.get_loop().call_exception_handler({"message": "the listing failed", "exception": error, "task": task})
         what = f"A defect of runtui ended it ({type(error).__name__})."
         self.is_broken = True
-        self._say(listing=False, fault=RuntuiError("The runs are read no longer", what, "Start runtui again."))
+        self._say(listing=False, fault=RuntuiError("The runs are no longer updated", what, "Start runtui again."))
 
     def now(self, *, full: bool = False) -> None:
         """Request a listing at once, even in a pause; one under way is followed by another. `full` reads all runs."""

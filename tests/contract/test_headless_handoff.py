@@ -109,7 +109,7 @@ def test_a_change_is_handed_over_though_its_run_is_gone(commands: Commands, caps
     told = json.loads(captured.out)
     assert (told["title"], told["facts"]["run"]) == ("Onboard", "gone")
     assert told["changes"][0]["number"] == number
-    assert "The service lists the run no longer." in told["open"]
+    assert "The service no longer lists the run." in told["open"]
     assert "The run cannot be read" in captured.err
 
 
@@ -148,4 +148,4 @@ def test_results_that_cannot_be_read_are_named_in_it_and_by_the_exit_code(comman
     captured = capsys.readouterr()
     assert code == ExitCode.NOT_DONE
     assert "could not be read" in captured.err
-    assert "What its tasks did for whom was not read." in captured.out
+    assert "The results of its tasks were not read." in captured.out

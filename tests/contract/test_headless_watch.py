@@ -198,7 +198,7 @@ def test_a_defect_of_the_listing_ends_it_and_is_told(commands: Commands, capsys:
         asyncio.get_running_loop().call_later(10, signal.raise_signal, signal.SIGTERM)  # a watch that goes on for ever
         raise ZeroDivisionError
 
-    with pytest.raises(RuntuiError, match="The runs are read no longer") as broken:
+    with pytest.raises(RuntuiError, match="The runs are no longer updated") as broken:
         watched(commands, after(1, fails), watch_only=True)
     assert "A defect of runtui ended it (ZeroDivisionError)." in str(broken.value)
     assert capsys.readouterr().out == ""
@@ -226,7 +226,7 @@ def test_only_one_watches_with_a_filter(commands: Commands, capsys: Out) -> None
         ToldRuns(commands.server().settings, "status:queued").close()
 
     assert watched(commands, second, after(1, is_ended), watch_only=True) == ExitCode.DONE
-    assert found == ["It is watched already"]
+    assert found == ["This filter is already watched"]
 
 
 def test_a_command_gets_the_run_and_its_failure_ends_nothing(

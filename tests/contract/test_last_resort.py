@@ -122,5 +122,5 @@ def test_a_defect_that_nobody_waits_for_is_told_too_and_changes_no_exit_code(
 def test_an_argument_in_another_encoding_is_refused(arguments: list[str], folder: Path, capsys: Out) -> None:
     """The argument has é in Latin-1, as Python decodes it from a terminal of another encoding."""
     assert main([*arguments, "--root", "http://127.0.0.1:1/beta"]) == 2
-    assert capsys.readouterr().err.startswith("runtui: An argument cannot be used. 'caf\\udce9' is no UTF-8.")
+    assert capsys.readouterr().err.startswith("runtui: An argument cannot be used. 'caf\\udce9' is not UTF-8.")
     assert reports(folder) == []

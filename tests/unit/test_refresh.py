@@ -369,6 +369,6 @@ async def test_a_defect_that_ends_the_listing_is_told(store: Store) -> None:
     progress = await next_end(ends)
     assert (
         str(progress.fault)
-        == "The runs are read no longer. A defect of runtui ended it (TypeError). Start runtui again."
+        == "The runs are no longer updated. A defect of runtui ended it (TypeError). Start runtui again."
     )
     assert (refresh.is_broken, told) == (True, [TypeError])

@@ -177,7 +177,7 @@ def test_a_quarantined_run_says_which_limit_since_when_and_how_many_users() -> N
     words = why_no_users(QUARANTINED, {"id": "w", "quarantineDetails": details}, NOW)
     for part in ("1h ago", "the limit on the number of users", "412 users wait", " No. "):
         assert part in words
-    assert "in quarantine no longer" in why_no_users(QUARANTINED, {"id": "w"}, NOW)
+    assert "no longer in quarantine" in why_no_users(QUARANTINED, {"id": "w"}, NOW)
     assert "no longer" not in why_no_users(QUARANTINED, None, NOW)
     assert "has not begun" in why_no_users({"processingStatus": "queued"}, None, NOW)
 

@@ -210,8 +210,8 @@ def test_of_other_requests_those_that_failed_are_named_first() -> None:
 
 
 def test_what_was_not_read_is_named_as_such() -> None:
-    assert "What its tasks did for whom was not read." in handoff_markdown(a_handoff())
-    assert "The run goes on." in handoff_markdown(a_handoff(a_failure(1), status="inProgress"))
+    assert "The results of its tasks were not read." in handoff_markdown(a_handoff())
+    assert "The run is in progress." in handoff_markdown(a_handoff(a_failure(1), status="inProgress"))
 
 
 def test_much_is_counted_and_not_named() -> None:

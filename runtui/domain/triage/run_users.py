@@ -199,7 +199,7 @@ def held_words(run: Mapping[str, Any], workflow: Mapping[str, Any] | None, now: 
     known = Workflow(workflow if workflow is not None else {})
     if known.quarantine is not None:
         return tuple(known.warnings(now, users if isinstance(users, int) else None))
-    over = ("The workflow is in quarantine no longer.",) if workflow is not None else ()
+    over = ("The workflow is no longer in quarantine.",) if workflow is not None else ()
     return ("Quarantined: it was about to process more users than a limit allows, and no user was processed.", *over)
 
 

@@ -46,13 +46,13 @@ REPROCESSED: Final = "reprocessedRuns"
 """The key for the runs that processed a run again."""
 
 RECENT_RUNS: Final = "runs"
-"""The key for the workflow's recent runs, before and after a run on demand is started."""
+"""The key for the workflow's on-demand runs since shortly before an action."""
 
 SUBJECT_IDS: Final = "subjectIds"
 """The key for the ids of a run's users."""
 
 AS_OF: Final = "asOf"
-"""The key for the time, by the service's clock, at which the recent runs were read."""
+"""The key for the time of the action, by the service's clock."""
 
 READ_BESIDES: Final = frozenset({REPROCESSED, RECENT_RUNS, AS_OF})
 """The keys that are added to a received run or workflow."""

@@ -107,7 +107,7 @@ def _lines(file: str) -> Iterator[str]:
                 is_whole = line.endswith(b"\n") or len(line) < _MOST_BYTES
                 yield line.decode(errors="strict" if is_whole else "replace")
     except UnicodeDecodeError:
-        what = "It is no UTF-8. Nothing was imported."
+        what = "It is not UTF-8. Nothing was imported."
         raise UsageError("This is not a file of `runtui triage export`", what) from None
     except OSError as error:
         what, cure = explanation(Path(file), error, "Give the file of `runtui triage export`, or - for standard input.")

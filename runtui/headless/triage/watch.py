@@ -340,7 +340,7 @@ class ToldRuns:
         except sqlite3.Error as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
                 why = "Another runtui watches with this filter; it would take runs from this one."
-                raise RuntuiError("It is watched already", why, "End that one first.") from error
+                raise RuntuiError("This filter is already watched", why, "End that one first.") from error
             is_full = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
             anew = "Delete it to begin anew; what matches is then printed again."
             cure = "Free disk space and try again." if is_full else anew

@@ -42,7 +42,7 @@ NAMED_REQUESTS: Final = 5
 SEARCHED_FAILURES: Final = 1_000
 """The most items of each kind that are named; the number of the others is added."""
 
-_GOES_ON: Final = {"queued": "The run has not begun.", "inProgress": "The run goes on."}
+_GOES_ON: Final = {"queued": "The run has not begun.", "inProgress": "The run is in progress."}
 """The open point of a run in each of these statuses."""
 
 _REDUCED: Final = "People are reduced to initials and ids, and reasons to their words without names, ids and numbers."
@@ -311,7 +311,7 @@ def _folded(reason: str, subjects: Iterable[Subject]) -> str:
 
 def _open_run(raw: Mapping[str, Any], workflow: Mapping[str, Any] | None, results: RunResults | None) -> Iterator[str]:
     if not raw:
-        yield "The service lists the run no longer."
+        yield "The service no longer lists the run."
         return
     status = str(raw.get("processingStatus"))
     if status in _GOES_ON:
@@ -319,7 +319,7 @@ def _open_run(raw: Mapping[str, Any], workflow: Mapping[str, Any] | None, result
     if status == "quarantined":
         yield from _held(Workflow(workflow or {}))
     if results is None:
-        yield "What its tasks did for whom was not read."
+        yield "The results of its tasks were not read."
         return
     if results.is_outdated:
         yield "The run changed after its results were read."

@@ -1,1 +1,1 @@
-"""What people remember of runs: kept with the journal, mirrored into the store, handed to the next shift."""
+"""The triage memory of runs: stored with the journal, copied into the store, exported to the next shift."""

@@ -105,9 +105,9 @@ def read_shift(lines: Iterable[str], root: str) -> list[RunTriage]:
 def _read(line: str, root: str) -> RunTriage:
     one = _Remembered.model_validate_json(line)
     if not same_server(one.root, root):
-        raise ValueError(f"It is of another server: {one.root}.")
+        raise ValueError(f"It is from another server: {one.root}.")
     if one.state is not None and one.was is None:
-        raise ValueError(f"It lacks how the run was when it was {one.state}.")
+        raise ValueError(f"It lacks the state of the run when it was {one.state}.")
     known = RunTriage(
         storable(one.run_id),
         state=one.state or "",
@@ -142,5 +142,5 @@ def _ticks_of(text: str | None) -> int:
 
 def _past(ticks: int) -> int:
     if ticks > now_ticks() + _SLACK:
-        raise ValueError("A moment in it lies in the future.")
+        raise ValueError("It has a time in the future.")
     return ticks
