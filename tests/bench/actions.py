@@ -28,7 +28,7 @@ LITTLE: Final = 24
 """The bytes that an action may always send beyond those: they move the terminal's cursor."""
 
 _CLIPBOARD: Final = re.compile(rb"\x1b\]52;[^\x07\x1b]*(?:\x07|\x1b\\)")
-"""What goes to the clipboard (OSC 52): it changes no cell."""
+"""The output for the clipboard (OSC 52), which changes no cell."""
 
 _CHANGE: Final = "e enter c enter ctrl+s y"
 _BULK: Final = "space space e enter c enter ctrl+s 2 enter"

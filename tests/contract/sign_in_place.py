@@ -35,7 +35,7 @@ FAR_TOO_LONG: Final = 60.0
 
 @dataclass(frozen=True)
 class Ran:
-    """How a command ended."""
+    """The end of a command: its exit code and its output."""
 
     code: int
     out: str
@@ -79,7 +79,7 @@ class Place:
         self.root = root
         self.state = folder / "state"
         self.variables: dict[str, str] = {}
-        """What every process finds in its environment besides."""
+        """The other variables in the environment of every process."""
         self._ca_file = ca_file
         self._folder = folder
         self._profiles: list[str] = []
@@ -151,7 +151,7 @@ class Place:
 
 
 def leave_a_run(store_file: Path) -> None:
-    """What somebody else has left in a store."""
+    """Put a run of another account into a store."""
     store = Store(store_file)
     store.put_workflows([{"id": "w"}])
     store.put_runs("w", [{"id": "of another account"}], store.next_listing())

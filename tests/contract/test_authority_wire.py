@@ -53,7 +53,7 @@ def authority(clock: Clock) -> ScriptedAuthority:
 
 
 class TestGraph:
-    """What the sandbox's Graph makes of tokens, behind the guard."""
+    """The answer of the sandbox's Graph to a request with a token, behind the guard."""
 
     @pytest.fixture
     def graph(self, sandbox_app: Starlette, sandbox: Sandbox, authority: ScriptedAuthority) -> httpx.AsyncClient:

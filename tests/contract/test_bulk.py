@@ -114,7 +114,7 @@ def storm() -> Bend:
 
 
 async def forbidden_midway(body: Json, forward: Forward, number: int) -> httpx.Response:
-    """From the third batch on, the permission is gone."""
+    """The permission is missing from the third batch on."""
     if number < 3:
         return reply(await forward(body))
     return reply({"responses": [refused(item, 403, FORBIDDEN) for item in body["requests"]]})
@@ -135,7 +135,7 @@ async def cut_before(body: Json, forward: Forward, number: int) -> httpx.Respons
 
 
 async def half_applied(body: Json, forward: Forward, number: int) -> httpx.Response:
-    """Of the second batch one half is applied, then the line is cut."""
+    """Half of the second batch is applied, then the connection is cut."""
     if number != 2:
         return reply(await forward(body))
     await forward({"requests": body["requests"][::2]})

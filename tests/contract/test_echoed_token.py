@@ -53,7 +53,7 @@ WRITERS: Final[dict[str, Callable[[str], str]]] = {
     "PHP": lambda text: text.replace("/", "\\/"),
     "every character": lambda text: re.sub("[!-~]", lambda found: f"\\u{ord(found[0]):04x}", text),
 }
-"""How JSON may be written: what to make of the token in it."""
+"""The ways to write a token in JSON: functions of the token."""
 
 
 class EchoingGraph:

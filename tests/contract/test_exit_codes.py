@@ -1,4 +1,4 @@
-"""What a command told is what its exit code says, though ctrl+c comes while it closes: real processes, real signals."""
+"""The exit code of a command matches its report, even if ctrl+c comes while it closes: real processes and signals."""
 
 from __future__ import annotations
 

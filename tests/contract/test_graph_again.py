@@ -1,4 +1,4 @@
-"""What is sent a second time, and what never is: tokens, pages, writes; and what a write can be sent with."""
+"""Which requests are repeated (tokens, pages) and which never are (writes), and with which tokens a write is sent."""
 
 from __future__ import annotations
 

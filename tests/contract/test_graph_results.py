@@ -17,7 +17,7 @@ from runtui.graph.retry import Pace
 from tests.contract.test_graph_client import LCW, ROOT, client, reply
 
 Item = tuple[int, Any, dict[str, str]]
-"""What answers one GET: status, body, headers."""
+"""The answer to one GET: status, body, headers."""
 
 REFUSED = {"error": {"code": "BadRequest", "message": "No."}}
 ADELE = {"id": "u1", "displayName": "Adele Vance", "userPrincipalName": "adele@contoso.com"}

@@ -60,7 +60,7 @@ class Bulk(Commands):
         return update(self.server(), run_ids, [TO_CANCELED], **how)
 
     def statuses(self) -> dict[str, str]:
-        """What each write that was applied made of its run, the last one."""
+        """The last value that was written to each run."""
         return {write.run_id: write.body["processingStatus"] for write in self.app.state.applied}
 
 

@@ -1,4 +1,4 @@
-"""`runtui list` against a real server: what goes to standard output, and with which exit code."""
+"""`runtui list` with a real server: its standard output and its exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`runtui show` in this process: the run, what failed in it, and what of ours is open on it."""
+"""`runtui show` in this process: the run, its failures, and the user's open changes to it."""
 
 from __future__ import annotations
 

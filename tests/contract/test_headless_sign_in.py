@@ -278,7 +278,7 @@ class TestUsage:
 
 
 class AtTheChange:
-    """ASGI middleware: something happens just before each change arrives, and after everything that is read."""
+    """ASGI middleware that calls a function once, before the first change arrives."""
 
     def __init__(self, app: ASGIApp, what: Callable[[], object]) -> None:
         self._app, self._what = app, what

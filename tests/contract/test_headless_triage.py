@@ -1,4 +1,4 @@
-"""`runtui triage`: said, exported and imported without a server; odd files are refused whole."""
+"""`runtui triage` without a server: entries, exports and imports; an invalid file is refused as a whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`runtui watch` in this process: what it prints over several listings, restarts, a line that drops, a command."""
+"""`runtui watch` in this process: its output over several listings, restarts, a broken connection, a command."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ MOST_LISTINGS = 500
 """A watch that waits for a run that never comes is ended, and its test fails."""
 
 Step = Callable[["Script"], Awaitable[object]]
-"""What happens before a listing."""
+"""Called before a listing."""
 
 
 class Script(httpx.AsyncBaseTransport):
-    """The sandbox, to which something happens before each listing, from the second one on; the last is repeated."""
+    """The sandbox, with a step before each listing from the second one on; the last step is repeated."""
 
     def __init__(self, commands: Commands, *steps: Step) -> None:
         self.line = commands.line
         self._steps = list(steps)
         self.listings = 0
         self.looks = 0
-        """How often the watch has looked at what matches."""
+        """The number of times that the watch has looked for matching runs."""
         self.looked = asyncio.Condition()
         self.tasks: list[asyncio.Task[None]] = []
 
@@ -57,7 +57,10 @@ class Script(httpx.AsyncBaseTransport):
 
 
 def after(looks: int, step: Step) -> Step:
-    """A step, once the watch has looked so often at what matches: what it told of at all but the last is told."""
+    """Return a step that first waits until the watch has looked `looks` times for matching runs.
+
+    By then it has reported the runs of all looks but the last.
+    """
 
     async def wait(script: Script) -> None:
         async with asyncio.timeout(30), script.looked:
@@ -68,7 +71,7 @@ def after(looks: int, step: Step) -> Step:
 
 
 def becomes(run_id: str, status: str) -> Step:
-    """Somebody else changes a run."""
+    """Change a run as somebody else."""
 
     async def change(script: Script) -> None:
         url, headers = f"{ROOT}/workflowBase/runs/{run_id}", {"Authorization": "Bearer any"}
@@ -97,7 +100,7 @@ def commands(sandbox_app: Starlette, tmp_path: Path) -> Commands:
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No rest between listings; the signals of this process stay its own."""
+    """Remove the pause between listings, and keep the signal handlers of this process."""
     monkeypatch.setattr(refresh, "rest_seconds", lambda *_: 0.001)
     kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield

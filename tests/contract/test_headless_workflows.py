@@ -1,4 +1,4 @@
-"""`runtui workflows` in this process: what it says of each workflow, and when not all of it is known."""
+"""`runtui workflows` in this process: its output for each workflow, also when some facts are missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A defect of runtui's own, whatever it is and wherever: a sentence, a private report, exit code 1, no traceback."""
+"""Any defect of runtui, anywhere: a sentence, a private report, exit code 1, no traceback."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_a_defect_that_nobody_waits_for_is_told_too_and_changes_no_exit_code(
     ],
 )
 def test_an_argument_in_another_encoding_is_refused(arguments: list[str], folder: Path, capsys: Out) -> None:
-    """As Python hands over what a terminal of another encoding sends: é in Latin-1."""
+    """The argument has é in Latin-1, as Python decodes it from a terminal of another encoding."""
     assert main([*arguments, "--root", "http://127.0.0.1:1/beta"]) == 2
     assert capsys.readouterr().err.startswith("runtui: An argument cannot be used. 'caf\\udce9' is not UTF-8.")
     assert reports(folder) == []

@@ -1,4 +1,4 @@
-"""A server that sends something of its own under the names that runtui puts beside a run or a workflow."""
+"""A server that sends properties with the names that runtui adds to a run or a workflow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LIES: tuple[Any, ...] = (None, ["x"], [{"a": 1}], "abc", 5)
 
 
 class LyingLine(Line):
-    """Each run and each workflow in an answer has more properties than it should; no answer tells its moment."""
+    """Each run and each workflow in an answer has additional properties; no answer has a `Date`."""
 
     def __init__(self, app: Starlette, lie: Any) -> None:
         super().__init__(app)

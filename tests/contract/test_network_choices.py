@@ -22,7 +22,7 @@ REFUSAL = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\
 
 
 async def listed(folder: Path, wire: httpx.AsyncBaseTransport | None = None, **choices: Any) -> str:
-    """List once; what went wrong."""
+    """List once; return the error."""
     settings = Settings(tenant="Contoso", state_folder=folder, **choices)
     workspace = Workspace(settings, folder / "runs.db", StaticToken(canary.TOKEN), wire=wire)
     try:

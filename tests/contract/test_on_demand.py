@@ -1,4 +1,4 @@
-"""A run on demand whose answer was lost, over the wire to the sandbox: the runs that it shows settle it, or do not."""
+"""A run on demand whose answer was lost, with the sandbox: whether its runs settle the outcome."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ Post = Callable[[], Awaitable[object]]
 
 
 class Line(httpx.AsyncBaseTransport):
-    """Carries requests to the sandbox; of an action it loses the answer, or the request too."""
+    """A transport to the sandbox that loses the answer to an action, or the request too."""
 
     def __init__(self, app: httpx.ASGITransport) -> None:
         self.app = app
         self.arrives = True
         self.meanwhile: Callable[[Post], Awaitable[None]] | None = None
-        """What a colleague does while the action is on its way."""
+        """The simulated action of a colleague while the request is in progress."""
         self.posts = 0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -70,7 +70,7 @@ class OnDemand:
         return ""
 
     async def action(self) -> ServiceAction:
-        """On demand for a user whom a run of the workflow had."""
+        """Make the action: run the workflow on demand for a user of an earlier run."""
         workflows = [workflow async for page in self.client.workflows() for workflow in page.items]
         for workflow in workflows:
             runs = [run async for page in self.client.runs(workflow["id"]) for run in page.items]
@@ -82,13 +82,13 @@ class OnDemand:
         raise AssertionError("no run of the sandbox has users")
 
     async def lose(self) -> Entry:
-        """Send the action; its entry once all that the service shows by then is read."""
+        """Send the action; return its entry after the runs of the service were read."""
         self.saves.submit(await self.action())
         assert await self.saves.drain(30) == 0
         return await self.settled()
 
     async def settled(self) -> Entry:
-        """The entry after the service has had time, and was asked."""
+        """Return the entry after some time and another check."""
         self.clock.advance(60)
         await self.reconciler.check_all()
         return self.journal.entries()[-1]

@@ -1,4 +1,4 @@
-"""What a refresh asks of the sandbox where nothing has changed, and where something has."""
+"""The requests of a refresh to the sandbox, with and without changed runs."""
 
 from __future__ import annotations
 

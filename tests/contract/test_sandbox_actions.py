@@ -1,4 +1,4 @@
-"""Actions of the service: what they bring about, visibly and in time, and what they refuse."""
+"""Actions of the service: their effects over time, and their errors."""
 
 from __future__ import annotations
 

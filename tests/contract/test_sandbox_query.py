@@ -1,4 +1,4 @@
-"""$filter, $orderby, $count and pages: every run exactly once, whatever is asked for."""
+"""$filter, $orderby, $count and pages: every run occurs exactly once, for every query."""
 
 from __future__ import annotations
 

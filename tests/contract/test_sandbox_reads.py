@@ -1,4 +1,4 @@
-"""What the sandbox answers to reads: shapes, headers, refusals."""
+"""The answers of the sandbox to reads: shapes, headers, refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every scenario over a real socket: what a client sees, and what was really applied."""
+"""Every scenario over a real socket: the client's view, and the writes that were really applied."""
 
 from __future__ import annotations
 
@@ -78,17 +78,17 @@ class Wire:
 
     @property
     def run_path(self) -> str:
-        """Where the run is read."""
+        """The path at which the run is read."""
         return f"{self.workflow_path}/runs/{self.run['id']}"
 
     @property
     def write_path(self) -> str:
-        """Where the run is written."""
+        """The path at which the run is written."""
         return f"/workflowBase/runs/{self.run['id']}"
 
     @property
     def applied(self) -> list[AppliedWrite]:
-        """What the sandbox really carried out."""
+        """The writes that the sandbox applied."""
         return list(self.app.state.applied)
 
     async def patch(self, headers: dict[str, str] | None = None) -> httpx.Response:
@@ -96,13 +96,13 @@ class Wire:
         return await self.client.patch(self.write_path, json=CHANGE, headers=headers)
 
     async def read(self) -> dict[str, Any]:
-        """The run as it is now, by another way than the socket, so that no scenario befalls it."""
+        """Read the run as it is now, without the socket, so that no scenario applies."""
         stored = self.app.state.scenario.sandbox.stored_run(self.run["id"])
         assert stored is not None
         return dict(stored)
 
     async def assert_applied(self, count: int = 1) -> None:
-        """So many writes are in the log, all of them whole, and the run shows it."""
+        """Assert that the log has that many complete writes, and that the run shows them."""
         assert [(write.run_id, write.body) for write in self.applied] == [(self.run["id"], CHANGE)] * count
         now = await self.read()
         assert (CHANGE.items() <= now.items()) is (count > 0)
@@ -112,7 +112,7 @@ class Wire:
 
 @asynccontextmanager
 async def wired(scenario: str) -> AsyncIterator[Wire]:
-    """A sandbox that turns to the scenario once a completed run was found."""
+    """Yield a sandbox that switches to the scenario after a completed run was found."""
     pauses = Pauses()
     app = create_app(clock=Clock(), pause=pauses)
     headers = {"Authorization": f"Bearer {TOKEN}", **NEWER_MEMBERS}
@@ -146,7 +146,7 @@ def graph_error(answer: httpx.Response) -> dict[str, Any]:
 
 
 def assert_not_from_graph(answer: httpx.Response) -> None:
-    """It is a page of somebody in between."""
+    """Assert that the answer is a web page of a proxy."""
     assert answer.headers["content-type"].startswith("text/html")
     assert "request-id" not in answer.headers
     assert "<title>" in answer.text
@@ -450,7 +450,7 @@ async def test_the_token_comes_back(wire: Wire) -> None:
 
 
 def code_ends(authority: ScriptedAuthority, polls: int) -> str:
-    """What becomes of a code that nobody types in: the word for it after so many polls."""
+    """Poll at most `polls` times for a code that nobody enters. Return the last error, or "token"."""
     app, pauses = public_app(authority), 0
     flow = app.initiate_device_flow(["https://graph.fake.test/.default"])
     answer: dict[str, Any] = {"error": "authorization_pending"}

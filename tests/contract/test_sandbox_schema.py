@@ -1,4 +1,4 @@
-"""Every kind of answer of the sandbox against the service's own declaration of its types."""
+"""Every kind of answer of the sandbox matches the service's declaration of its types."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TYPES: Final = {
     "users": "graph.user",
     "directoryObjects": "graph.directoryObject",
 }
-"""What the collections hold, by the last segment of their paths."""
+"""The entity types of the collections, by the last segment of their paths."""
 
 SUMMARIES: Final = {
     "runs": "runSummary",
@@ -42,7 +42,7 @@ SUMMARIES: Final = {
     "topWorkflowsProcessedSummary": "topWorkflowsInsightsSummary[]",
     "topTasksProcessedSummary": "topTasksInsightsSummary[]",
 }
-"""What the functions return, by name; of a summary, by what it sums up."""
+"""The types that functions return, by name; for a summary, by the collection that it sums up."""
 
 
 def expected(template: str) -> tuple[str, bool]:

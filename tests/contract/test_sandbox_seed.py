@@ -151,7 +151,7 @@ def canceled(plan: RunPlan, share: float) -> RunPlan:
 
 
 def called_back(plan: RunPlan, answers: list[tuple[int, bool]]) -> RunPlan:
-    """A run that waits, with the answers to some of its users, each so many seconds after the one before."""
+    """Return a run that waits, with callbacks for some of its users, each some seconds after the one before."""
     moment = plan.rests
     for user, (seconds, has_completed) in zip(range(plan.stops_after or 0, plan.users), answers, strict=False):
         moment += seconds * TICKS_PER_SECOND
@@ -160,7 +160,7 @@ def called_back(plan: RunPlan, answers: list[tuple[int, bool]]) -> RunPlan:
 
 
 def reprocessed(plan: RunPlan, choice: Choice) -> RunPlan:
-    """A run that processes users of another one again; that one where nobody is to be processed."""
+    """Return a run that processes users of another run again, or the other run if there are no such users."""
     return reprocessing(plan, choice, PEOPLE, plan.rests + DAY, {}) or plan
 
 

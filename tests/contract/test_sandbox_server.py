@@ -1,4 +1,4 @@
-"""The sandbox as a process: it says where it is when it is there, answers over TCP, and ends cleanly."""
+"""The sandbox as a process: it prints its address, answers over TCP, and ends cleanly."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_it_answers_as_soon_as_it_says_so_and_ends_well_when_told_to(number: sig
 
 @pytest.mark.parametrize("sign_in", [False, True])
 def test_it_answers_to_the_names_of_this_machine_alone(sign_in: bool) -> None:
-    """A name of somebody else that leads here comes from a web page (DNS rebinding)."""
+    """A request for another name that leads here is from a web page (DNS rebinding)."""
     with served(runs=1, sign_in=sign_in) as (_, line), httpx.Client(trust_env=False) as client:
         port = httpx.URL(line["root"]).port
         paths = [f"{line['root']}{WORKFLOWS}", *([f"{line['authority']}/keys"] if sign_in else [])]

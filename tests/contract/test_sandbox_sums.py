@@ -1,4 +1,4 @@
-"""What the sandbox sums up, and what it says of a workflow as a whole, agrees with what it lists."""
+"""The sums of the sandbox, and its properties of workflows, agree with its listings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.contract.conftest import WORKFLOWS, Sandbox
 
 INSIGHTS = "/identityGovernance/lifecycleWorkflows/insights"
 WINDOW = "startDateTime=2026-11-13T10:00:00Z,endDateTime=2026-11-30T00:00:00Z"
-"""The last seven days: those of which the results of a workflow tell."""
+"""The last seven days, of which a workflow has results."""
 
 BAD = {"failed", "completedWithErrors"}
 

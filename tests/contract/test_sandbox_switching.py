@@ -1,4 +1,4 @@
-"""Which scenario the sandbox plays: chosen on the command line, changed by a line of standard input while it runs."""
+"""The scenario of the sandbox: selected on the command line, switched by a line of standard input."""
 
 from __future__ import annotations
 

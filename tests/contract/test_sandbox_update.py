@@ -1,4 +1,4 @@
-"""PATCH: what is accepted goes in exactly as sent, what is not changes nothing and is named."""
+"""PATCH: accepted values are stored exactly as sent; refused values change nothing, and the error names them."""
 
 from __future__ import annotations
 

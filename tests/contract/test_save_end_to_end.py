@@ -1,4 +1,4 @@
-"""From a draft to the row: store, write path, client and transport against the sandbox, over a line that tests bend."""
+"""From a draft to the row: store, write path, client and transport with the sandbox, over a wire that tests disturb."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Bend = Callable[[httpx.Request, Callable[[], Awaitable[httpx.Response]]], Awaita
 
 
 class Line(httpx.AsyncBaseTransport):
-    """Carries requests to the app in this process and records how many PATCHes and POSTs were under way at once."""
+    """A transport to the app in this process that records how many PATCHes and POSTs were in progress at once."""
 
     def __init__(self, app: Starlette) -> None:
         self._app = httpx.ASGITransport(app)
@@ -63,7 +63,7 @@ async def straight(_request: httpx.Request, go_on: Callable[[], Awaitable[httpx.
 
 
 def answer_with(status: int, change: Callable[[dict[str, Any]], dict[str, Any] | None]) -> Bend:
-    """The app carries the request out; what comes back is another answer."""
+    """The app carries the request out, but the client gets another answer."""
 
     async def bend(request: httpx.Request, go_on: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
         whole = json.loads(await (await go_on()).aread())
@@ -76,7 +76,7 @@ def answer_with(status: int, change: Callable[[dict[str, Any]], dict[str, Any] |
 
 
 class Bench(NamedTuple):
-    """Everything between a draft and the sandbox."""
+    """All the code between a draft and the sandbox."""
 
     app: Starlette
     clock: Clock
@@ -111,7 +111,7 @@ class Bench(NamedTuple):
 
     @property
     def applied(self) -> list[tuple[str, dict[str, Any]]]:
-        """What the sandbox really carried out."""
+        """The writes that the sandbox applied."""
         return [(write.run_id, write.body) for write in self.app.state.applied]
 
 
@@ -291,13 +291,13 @@ async def test_a_burst_of_submits_to_one_run_arrives_one_by_one_in_order(bench: 
 
 
 async def cut(_request: httpx.Request, go_on: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
-    """The app carries the request out, and the line breaks before the answer."""
+    """The app carries the request out, and the connection breaks before the answer."""
     await go_on()
     raise httpx.ReadError("reset")
 
 
 async def lost(_request: httpx.Request, _go_on: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
-    """The line breaks before the app sees the request, and nobody can tell."""
+    """The connection breaks before the app sees the request, and the client cannot know."""
     raise httpx.ReadError("reset")
 
 
@@ -306,7 +306,7 @@ async def never_sent(_request: httpx.Request, _go_on: Callable[[], Awaitable[htt
 
 
 async def gateway(_request: httpx.Request, go_on: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
-    """The app carries the request out, and a gateway answers in its place."""
+    """The app carries the request out, and a gateway answers instead of it."""
     await go_on()
     page = httpx.ByteStream(b"<title>Gateway Time-out</title>")
     return httpx.Response(504, headers={"content-type": "text/html"}, stream=page)

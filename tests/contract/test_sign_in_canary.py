@@ -1,4 +1,4 @@
-"""What a sign-in is made of is found in the token cache and nowhere else: no output, no log, no other file."""
+"""The secrets of a sign-in are in the token cache and nowhere else: in no output, no log, no other file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ KINDS: Final = ("device_code", "refresh_token", "access_token", "id_token", "cli
 
 
 class Artefacts:
-    """All that passed between runtui and the authority and must not be found elsewhere, by its kind."""
+    """The secrets that runtui and the authority exchanged, by kind."""
 
     def __init__(self, authority: ScriptedAuthority, monkeypatch: pytest.MonkeyPatch) -> None:
         self.found: defaultdict[str, set[str]] = defaultdict(set)
@@ -51,7 +51,7 @@ class Artefacts:
         monkeypatch.setattr(authority, "handle", overhear)
 
     def in_data(self, data: bytes) -> set[str]:
-        """The kinds that are in there, as they are or as an address, JSON or base64 writes them."""
+        """Return the kinds of secrets that data contains, plain or encoded for a URL, JSON or base64."""
         return {kind for kind, values in self.found.items() for value in values if _holds(data, value)}
 
 
@@ -62,7 +62,7 @@ def _holds(data: bytes, value: str) -> bool:
 
 
 class Loud:
-    """Runs commands with everything logged, and looks at all that they leave."""
+    """Runs commands with everything logged, and searches everything that they leave."""
 
     def __init__(self, place: Place, artefacts: Artefacts) -> None:
         self.place = place
@@ -76,7 +76,7 @@ class Loud:
         return ran
 
     async def together(self, *commands: Sequence[str]) -> list[Ran]:
-        """Run commands side by side that have nothing to do with one another; it is quicker."""
+        """Run independent commands at the same time, which is faster."""
         every = await asyncio.gather(*(self._run(*arguments) for arguments in commands))
         for arguments, ran in zip(commands, every, strict=True):
             self.look(arguments, ran)
@@ -84,7 +84,7 @@ class Loud:
         return every
 
     async def in_turn(self, *commands: Sequence[str]) -> list[str]:
-        """Run commands one after the other in one process, which is quicker still; what each of them printed."""
+        """Run commands one after the other in one process, which is faster still. Return the output of each."""
         words = [word for command in commands for word in (*command, "+")]
         *outputs, rest = (await self(*words)).out.split("\f\n")
         assert (len(outputs), rest) == (len(commands), "")
@@ -153,13 +153,13 @@ MALFORMED: Final = {
 
 
 def but_the_cache(folder: Path) -> str:
-    """All that is in the files of a state folder, without the token cache."""
+    """Return the content of all files of a state folder except the token cache."""
     return "".join(path.read_text() for path in folder.iterdir() if path not in cache_files(folder))
 
 
 @pytest.fixture
 def heard() -> Iterator[StringIO]:
-    """What a program that logs everything would hear. pytest's own ear also hears what does not propagate."""
+    """The records of a program that logs everything. pytest's own handler also gets records that do not propagate."""
     stream, root = StringIO(), logging.getLogger()
     handler, level = logging.StreamHandler(stream), root.level
     root.addHandler(handler)

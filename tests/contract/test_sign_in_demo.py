@@ -1,4 +1,4 @@
-"""The demo's way to its own sign-in: one name, this machine, and nobody else."""
+"""The demo reaches its own sign-in service under one name, on this machine, and no other."""
 
 from __future__ import annotations
 

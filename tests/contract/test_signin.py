@@ -1,4 +1,4 @@
-"""Signing in as a person: MSAL unmodified against the sandbox's authority."""
+"""Signing in as a person: unmodified MSAL with the sandbox's authority."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def authority() -> ScriptedAuthority:
 
 
 def later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    """Move the clock that MSAL and the sign-in look at."""
+    """Move the clock that MSAL and the sign-in use."""
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + seconds)
 

@@ -1,4 +1,4 @@
-"""A token that the server refuses: challenges with claims, step-up, revocation, and the person it may take."""
+"""A token that the server refuses: challenges with claims, step-up, revocation, and a new sign-in if needed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def authority() -> ScriptedAuthority:
 
 
 async def challenge_of(authority: ScriptedAuthority, sign_in: SignIn) -> str:
-    """What the server says to the present token; it has to refuse it."""
+    """Return the challenge with which the server refuses the present token; it has to refuse it."""
     verdict = authority.verify(await sign_in())
     assert isinstance(verdict, GraphError)
     assert verdict.status == 401

@@ -35,7 +35,7 @@ async def shown(sign_in: SignIn) -> tuple[asyncio.Task[Account], BrowserPage]:
 
 
 async def visit(page: BrowserPage, request: str) -> str:
-    """What a browser gets that lands on this machine; the status line and the rest."""
+    """Return the response to a browser that is redirected to this machine: the status line and the rest."""
     port = urlsplit(page.redirect_uri).port
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request.encode())

@@ -300,7 +300,7 @@ class AzuresService:
         raise AssertionError(f"{url} is not asked")
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: there is nothing to close."""
 
 
 @pytest.mark.parametrize("client_id", ["", DAEMON_ID])

@@ -1,4 +1,4 @@
-"""A sign-in that ends in the middle of a save, or of many: the person signs in, and they go on with the same runs."""
+"""A sign-in that ends during a save, or during many: after a new sign-in they continue with the same runs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FEW, MANY = 60, 1_000
 
 
 class EndingLine(httpx.AsyncBaseTransport):
-    """Carries requests to the app; after the first batch of changes, a sign-in ends, and the others come then."""
+    """A transport to the app. After the first batch of changes the sign-in ends; the other batches come then."""
 
     def __init__(self, app: Starlette, end: Callable[[], object]) -> None:
         self._app = httpx.ASGITransport(app)
@@ -57,7 +57,7 @@ class EndingLine(httpx.AsyncBaseTransport):
 
 
 class SignedIn:
-    """A session of somebody who signed in, and who comes or not when they are asked to again."""
+    """A session of a signed-in person, who signs in again when asked, or does not."""
 
     def __init__(self, app: Starlette, store: Store, saves: SaveQueue, clock: Clock) -> None:
         self.app, self.store, self.saves = app, store, saves

@@ -151,7 +151,7 @@ class Tried:
         return reply(200, {"value": [{"id": "w1"}], "@odata.nextLink": link})
 
     def follow(self, link: str) -> list[httpx.Request]:
-        """What is sent when the first page names that link as the next one."""
+        """Return the requests after a first page with that nextLink."""
         self.requests, self.link = [], link
 
         async def go() -> None:

@@ -1,4 +1,4 @@
-"""Whom runtui trusts: the same certificates on every Python, whatever that Python's own defaults are."""
+"""runtui trusts the same certificates on every Python, whatever the defaults of that Python are."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class Held(NamedTuple):
 
     @property
     def applied(self) -> dict[str, int]:
-        """What was applied: each request's id and the value it carried."""
+        """The applied changes: the id of each request and its value."""
         return {write.client_request_id: write.body[FIELD] for write in self.app.state.applied}
 
 

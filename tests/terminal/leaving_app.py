@@ -102,7 +102,7 @@ class LeavingApp(TerminalApp):
             self.query_one(Static).update("nobody would bring it back")
 
     async def action_be_busy(self) -> None:
-        """Come to no other key until there is a file `go`."""
+        """Handle no other key until there is a file `go`."""
         while not (self._folder / "go").exists():  # noqa: ASYNC110 - it comes from another process
             await asyncio.sleep(0.02)
 

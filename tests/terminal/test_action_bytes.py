@@ -1,4 +1,4 @@
-"""What actions send to the terminal: what they change and no more. All of them: `python -m tests.bench.actions`."""
+"""Actions send to the terminal only what they change. `python -m tests.bench.actions` measures all of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STEPS: Final = (
     ("clear_marks", 60),
     ("show_chosen", 0),
 )
-"""Some actions, and by how many bytes each may send more than it changes: a figure that may shrink and not grow."""
+"""Some actions, and the bytes that each may send beyond its change. A figure may shrink, but not grow."""
 
 
 def test_actions_send_what_they_change_and_nothing_while_nobody_acts() -> None:

@@ -27,7 +27,7 @@ from tests.terminal.pty_probe import PtyProbe
 from tests.terminal.sandbox_process import CHECKOUT, SandboxProcess, sandbox_process
 
 ECHO = r"\[redacted\]"
-"""What the person sees of the server's sentence, wherever its line ends."""
+"""The server's sentence as the person sees it, wherever its line ends."""
 
 ENVIRONMENT: Final = {"PYTHONPATH": CHECKOUT, "RUNTUI_TOKEN": canary.TOKEN, "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
 
@@ -40,7 +40,7 @@ def server() -> Iterator[SandboxProcess]:
 
 
 def assert_not_in_arguments(*processes: int) -> None:
-    """What anybody on the machine can read of a process: its command."""
+    """Return the command line of a process, which all users of the machine can read."""
     for process in processes:
         shown = subprocess.run(["ps", "-ww", "-o", "args=", "-p", str(process)], capture_output=True, check=True)
         assert b"runtui" in shown.stdout

@@ -1,4 +1,4 @@
-"""What a terminal is sent for its colours is what it said it can show."""
+"""A terminal gets only the colours that it says it can show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was typed outlives the process, however it ends: on a real terminal, from the key to the next start."""
+"""A typed draft survives the process, however that ends: on a real terminal, from the key to the next start."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_what_is_typed_is_offered_at_the_next_start(tmp_path: Path) -> None:
 
 
 def type_of_users(terminal: PtyProbe, text: str) -> None:
-    """Say anew how many users the run is for."""
+    """Change the number of users of the run in the form."""
     terminal.press("down", "down", "down", "down", "down", "down")
     terminal.wait_for("How many users the run is for")
     terminal.type(text)
@@ -40,7 +40,7 @@ def type_of_users(terminal: PtyProbe, text: str) -> None:
 
 
 def find_the_draft(terminal: PtyProbe, text: str) -> None:
-    """See that there is a draft, on which run, and that the form opens with it."""
+    """Assert that there is a draft of that run, and that the form opens with it."""
     terminal.wait_for("1 draft; ")
     terminal.press("G")
     terminal.wait_for("(?m)^.?~ ")
@@ -50,7 +50,7 @@ def find_the_draft(terminal: PtyProbe, text: str) -> None:
 
 
 def leave(terminal: PtyProbe) -> None:
-    """Leave the form, and then the program, in order."""
+    """Leave the form, then quit the program."""
     terminal.press("esc")
     terminal.wait_for("The draft is kept")
     terminal.press("q")

@@ -1,4 +1,4 @@
-"""Keys pressed while it starts, on a real terminal: rows are in sight before the screen stands."""
+"""Keys pressed during the start, on a real terminal: rows are visible before Textual's screen is there."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ APART = 250
 
 
 def survives(folder: Path, keys: Sequence[str], *moments: int) -> None:
-    """It acts on the keys or not, in one packet at each of some moments after the start, and then on ctrl+q."""
+    """Send the keys in one packet at each of some moments after the start; assert that ctrl+q then ends the program."""
     with runtui(folder, "demo", "--runs", "20", "--refresh", "0") as terminal:
         began = time.monotonic()
         for milliseconds in moments:

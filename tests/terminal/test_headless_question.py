@@ -48,7 +48,7 @@ def environment(state: Path) -> dict[str, str]:
 
 
 def run(state: Path, *arguments: str, under: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-    """A command without a terminal, run by another one."""
+    """Run a command without a terminal; `under` is a command that starts it, such as strace."""
     return forked.run(*under, *RUNTUI, *arguments, env=environment(state), text=True)
 
 
@@ -171,7 +171,7 @@ def test_without_a_terminal_a_change_needs_yes(tmp_path: Path, server: SandboxPr
 
 @pytest.mark.skipif(which("strace") is None, reason="strace counts the system calls")
 def test_a_change_waits_for_the_disk_three_times(tmp_path: Path, server: SandboxProcess) -> None:
-    """For its intent, for the name of the file that this is in, and for its outcome: the store is only a copy."""
+    """It syncs its intent, the directory entry of that file, and its outcome; not the store, which is only a copy."""
     server.behave("none")
     state, calls = tmp_path / "state", tmp_path / "calls"
     listed = run(state, "list", "--root", server.root, "--format", "jsonl").stdout.splitlines()

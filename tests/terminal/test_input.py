@@ -1,4 +1,4 @@
-"""What arrives from the terminal, whatever it is and however much: runtui stays, and acts on the next key."""
+"""Whatever arrives from the terminal, and however much: runtui goes on, and acts on the next key."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_paste_without_an_end_is_handed_on_and_a_key_gets_out_of_it(terminal: 
 
 
 def test_after_noise_a_key_acts(tmp_path: Path) -> None:
-    """On an app with nothing but an input and a list: what the keys in the noise do is not the question here."""
+    """The app has only an input and a list, because this test is not about what the keys in the noise do."""
     script = (
         "import sys; from pathlib import Path; from textual.widgets import Input, OptionList\n"
         "from runtui.tui.terminal import TerminalApp, starting_theme, tell_the_shell\n"
@@ -130,7 +130,7 @@ def test_keys_that_are_not_acted_on_yet_stay_in_the_terminal(tmp_path: Path) -> 
 
 
 def test_what_nobody_can_have_typed_is_pasted_and_acts_on_nothing(tmp_path: Path) -> None:
-    """A long text on a terminal that does not mark what is pasted."""
+    """A long text is pasted on a terminal that does not mark pastes."""
     with demo(tmp_path) as terminal:
         terminal.wait_for("e edit")
         before = memory(terminal)

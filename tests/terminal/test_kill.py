@@ -60,7 +60,7 @@ class Stage(Enum):
 
 
 class Phase(Enum):
-    """How far a write had come when its process was killed."""
+    """The stage of a write when its process was killed."""
 
     NOT_RECORDED = "not recorded"
     NOT_SENT = "recorded, not sent"
@@ -81,22 +81,22 @@ EXACT: Final[dict[str | Stage, Phase]] = {
     "SETTLING": Phase.ANSWERED,
     "ENDED": Phase.COMPLETE,
 }
-"""The points at which a writer can be killed, and how far the write has come there: the steps that the writer announces
-itself, and the server's stages."""
+"""The points at which a writer can be killed, and the stage of the write there: the steps that the writer announces,
+and the stages of the server."""
 
 
 class Judge:
-    """What the server saw of the writes, and the stage at which it kills the writer."""
+    """The writes that the server saw, and the stage at which it kills the writer."""
 
     def __init__(self) -> None:
         self.deadly: Stage | None = None
         self.is_gentle = False
-        """Whether writers are commands that are ended by ctrl+c, and not processes that are killed."""
+        """The writers are commands that ctrl+c ends, not processes that are killed."""
         self.writer: Written | None = None
         self.arrived: set[str] = set()
         """The client-request-ids of the writes that reached the server."""
         self.answered: set[str] = set()
-        """Those whose answer was sent to its end while the writer lived."""
+        """The ids of the writes whose answer was sent completely before the writer ended."""
         self.under_way = 0
         self.quiet = asyncio.Event()
 
@@ -154,7 +154,7 @@ class Judged:
 
 
 class Kill(NamedTuple):
-    """One write whose process was ended, and what is known of it. The screen is no writer: it has no exit code here."""
+    """One write whose process was ended, and the facts about it. For a write from the screen, `writer` is empty."""
 
     value: int
     run_id: str
@@ -198,7 +198,7 @@ class Court:
         return kill
 
     async def seconds_of_a_write(self) -> float:
-        """How long a writer lives that nobody kills; the middle one of three."""
+        """The median life of three writers that nobody kills, in seconds."""
         loop, lives = asyncio.get_running_loop(), []
         for _ in range(3):
             kill = self.write()
@@ -218,7 +218,7 @@ class Court:
         return kill
 
     async def kill_after(self, seconds: float, step: str | None = None) -> Kill:
-        """End a writer so long after it announced a step, or after its start, wherever it is by then."""
+        """End a writer some seconds after it announced a step, or after its start, at whatever stage it is."""
         kill = self.write()
         await (kill.writer.reached[step].wait() if step is not None else kill.writer.pid)
         await asyncio.sleep(seconds)
@@ -226,7 +226,7 @@ class Court:
         return kill
 
     async def interrupt_screen(self, seconds: float) -> tuple[Kill, int]:
-        """Send a draft from the screen, with ctrl+c as a key and as a signal so long after the yes; the exit code."""
+        """Send a draft from the screen, and ctrl+c as a key and a signal `seconds` later; return the exit code too."""
         (workflow_id, run_id), value = next(self._runs), next(self._values)
         async with self.session() as workspace:
             entity = (await workspace.client.run(workflow_id, run_id)).entity
@@ -289,7 +289,7 @@ class Court:
             return phase
 
     def _phase(self, found: Entry | None) -> Phase:
-        """How far the write came, from the journal as the kill left it."""
+        """Return the stage of the write, from the journal after the kill."""
         if found is None:
             return Phase.NOT_RECORDED
         if found.outcome is not None:
@@ -344,7 +344,7 @@ async def test_after_a_kill_at_any_moment_the_journal_says_what_the_service_did(
 
 
 COMMAND_POINTS: Final = tuple(point for point in EXACT if point not in ("WAITING", "ENDED"))
-"""Those of a command, which says nothing of waiting for others, and tells its end after it."""
+"""The points of a command, which does not announce that it waits for others, and reports its end afterwards."""
 
 
 @pytest.mark.parametrize("rounds", [1, pytest.param(5, marks=pytest.mark.slow)])

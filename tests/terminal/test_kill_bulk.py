@@ -1,7 +1,7 @@
-"""Many changes by commands that are killed at any moment, or that meet each other: what is told is what was applied.
+"""Bulk changes by commands that are killed at any moment, or run at the same time: they report what was applied.
 
 The judge is the sandbox in this process, behind a real socket: its log of applied writes is the truth. The commands are
-real processes on one state folder. What was killed is resumed by the same command again.
+real processes on one state folder. A killed command is resumed by running it again.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ from tests.contract.writer_process import FIELD, Writers, Written, told_by, writ
 PATIENCE: Final = 120
 SEED: Final = 11
 RUNS: Final = 160
-"""Twice as many as are on the wire at once."""
+"""Twice as many as are sent at once."""
 
 BATCHES: Final = 3 * RUNS // MOST_BATCHED
 """Requests of a command: the review reads the runs, then each is read and changed."""
 
 THIRD: Final = BATCHES // 3
-"""Of every three commands, one is killed early, one in the middle and one late."""
+"""One of three commands is killed early, one in the middle and one late."""
 
 DWELL: Final = 0.03
 """Seconds that the server takes before and after a batch, so that random kills meet all moments of it."""
 
 
 class Dwelling:
-    """ASGI middleware that takes its time for each batch, counts them, and knows when no request is under way."""
+    """ASGI middleware that delays each batch, counts the batches, and knows when no request is in progress."""
 
     def __init__(self, app: ASGIApp, quiet: asyncio.Event, batches: asyncio.Queue[None]) -> None:
         self._app, self._quiet, self._batches = app, quiet, batches
@@ -108,7 +108,7 @@ class Place:
         return self._started.start(arguments=arguments)
 
     async def arrive(self, batches: int, writer: Written) -> None:
-        """Wait until so many batches of a process have come, or until it has ended."""
+        """Wait until that many batches of a process have come, or until it has ended."""
         while not self.batches.empty():
             self.batches.get_nowait()
 
@@ -121,24 +121,24 @@ class Place:
         coming.cancel()
 
     def told(self, writer: Written) -> dict[str, dict[str, Any]]:
-        """What a process said of each run, as far as it came to that."""
+        """The report of a process about each run, up to its end."""
         path = told_by(self._folder, writer.number)
         lines = path.read_text("utf-8").splitlines() if path.exists() else []
         return {line["runId"]: line for line in map(json.loads, lines)}
 
     def applied(self, value: int) -> Counter[str]:
-        """How often the server set this value, by run."""
+        """Return how often the server set this value, by run."""
         return Counter(write.run_id for write in self._log if write.body[FIELD] == value)
 
     async def entries(self, value: int, workspace: Workspace) -> list[Entry]:
-        """The entries of a value once all that was unknown was read back."""
+        """Return the entries of a value after all unknown ones were read back."""
         await self.quiet.wait()
         await workspace.reconciler.check_all()
         found = await asyncio.to_thread(workspace.journal.entries, limit=10_000)
         return [entry for entry in found if entry.after.get(FIELD) == value]
 
     def judge(self, entries: list[Entry], value: int) -> None:
-        """Hold the journal against the server's log."""
+        """Compare the journal with the log of the server."""
         carried = Counter(write.client_request_id for write in self._log if write.body[FIELD] == value)
         assert set(carried.values()) <= {1}, "nothing is applied twice"
         assert set(self.applied(value).values()) <= {1}

@@ -1,4 +1,4 @@
-"""However the program ends, the terminal is restored, the exit code is right and nothing private is told."""
+"""However the program ends, the terminal is restored, the exit code is right and nothing private is printed."""
 
 from __future__ import annotations
 

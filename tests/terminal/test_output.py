@@ -1,4 +1,4 @@
-"""The real app on a real terminal shows with the layer what it shows without."""
+"""With the output layer, the real app on a real terminal shows the same as without it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.terminal.pty_probe import PtyProbe
 
 ROOT: Final = Path(__file__).parents[2]
 PATIENCE: Final = 10.0
-"""Seconds after which a difference is taken to be one that stays."""
+"""Seconds after which a difference counts as permanent."""
 READY: Final = r"240 runs.*as of"
 MUCH: Final = 400_000
 """Bytes of which a quarter is more than what Linux keeps for a terminal that does not read, and a whole screen."""
@@ -28,11 +28,11 @@ KEYS: Final = (
     "down", "down", "down", "up", "end", "home", "space", "s", "x", "z", ">", "?", "/", "d", "enter", "e", "tab", "tab",
     "5", "backspace", "ctrl+t", "esc", "esc", "right", "left",
 )  # fmt: skip
-"""What a walk presses at random; nothing that leaves the program or writes."""
+"""The keys that a walk presses at random; none of them quits or writes."""
 
 
 class Shadow:
-    """The emulated terminal of the output that Textual alone would have sent."""
+    """An emulated terminal with the output that Textual alone would send."""
 
     def __init__(self, path: Path, columns: int, rows: int) -> None:
         self.screen = pyte.Screen(columns, rows)
@@ -45,7 +45,7 @@ class Shadow:
         self._stream.feed(self._file.read())
 
     def size(self) -> int:
-        """Bytes that Textual alone would have sent so far."""
+        """The bytes that Textual alone would have sent so far."""
         return self._path.stat().st_size
 
     def wait_for_more_than(self, size: int) -> None:

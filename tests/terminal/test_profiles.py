@@ -1,4 +1,4 @@
-"""Going on to another profile on a real terminal: one alternate screen from the first to the last."""
+"""Switching profile on a real terminal: the alternate screen stays open from the first profile to the last."""
 
 from __future__ import annotations
 

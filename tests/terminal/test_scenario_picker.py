@@ -24,6 +24,6 @@ def test_a_demo_misbehaves_from_the_start_and_by_key(tmp_path: Path) -> None:
 
 
 def throttled(terminal: PtyProbe) -> None:
-    """The server does it, not only the badge."""
+    """The server simulates the scenario; it is not only the badge that changes."""
     terminal.press("r")
     terminal.wait_for("waiting until")

@@ -18,7 +18,7 @@ from tests.terminal.sandbox_process import CHECKOUT, sandbox_process
 RUNTUI = (sys.executable, "-m", "runtui")
 ENTER_SCREEN, LEAVE_SCREEN = b"\x1b[?1049h", b"\x1b[?1049l"
 TEXTUAL_STARTS = b"\x1b[?2004h"
-"""Pastes in brackets: Textual asks for them before it draws anything, the first paint does not."""
+"""Bracketed pastes: Textual asks for them before it draws anything; the first paint does not."""
 
 
 def runtui(state: Path, *arguments: str, columns: int = 120, rows: int = 30, is_forked: bool = False) -> PtyProbe:

@@ -1,4 +1,4 @@
-"""`runtui demo --sign-in` on a real terminal: the whole of a sign-in by code, then a save that has to sign in again."""
+"""`runtui demo --sign-in` on a real terminal: a whole sign-in by code, then a save that has to sign in again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CODE = re.compile(r"^ +((?:[B-Z2-9]  ){8}[B-Z2-9]) *$", re.MULTILINE)
 
 
 def code_on(terminal: PtyProbe) -> str:
-    """The code that is to be typed."""
+    """Return the code to enter."""
     shown = CODE.search(terminal.text)
     assert shown is not None
     return shown[1].replace(" ", "")

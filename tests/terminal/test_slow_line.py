@@ -28,7 +28,7 @@ class SlowLine(PtyProbe):
             self.answer()
 
     def answer(self) -> None:
-        """Have all that was asked answered."""
+        """Answer all open questions of the program."""
         for _ in range(self.asked):
             super()._tell_status()
         self.asked = 0

@@ -151,7 +151,7 @@ class Session:
 
     @property
     def draft(self) -> Draft | None:
-        """The draft in the form, in the review, or that the values chosen make; None elsewhere."""
+        """The draft in the form or the review, or the merged draft of a conflict; None elsewhere."""
         return self.front.view.draft
 
     @property
@@ -166,22 +166,22 @@ class Session:
 
     @property
     def field(self) -> str | None:
-        """The name of the field that has the keys; None when the form has not got them."""
+        """The name of the field with the focus; None if no field has it."""
         return self.form.field.name if self.form.has_focus else None
 
     def text_in(self, name: str) -> str:
-        """The text of a field."""
+        """Return the text of a field."""
         field, draft = EDITABLE_BY_NAME[name], self.app.wired[Editing].form.draft
         assert draft is not None
         return self.form.edit.text if self.field == name and not field.choices else plain(draft.text(field))
 
     def under(self, name: str) -> str:
-        """What stands under a field."""
+        """Return the text under a field."""
         _, *told = [line.strip.text.strip() for line in self.form.lines if line.field and line.field.name == name]
         return " ".join(told)
 
     async def go_to(self, name: str) -> None:
-        """Give a field the keys, its text selected."""
+        """Focus a field, with its text selected."""
         self.form.take_focus()
         await self.pilot.pause()
         self.form.enter(name)
@@ -217,32 +217,32 @@ class Session:
     def find(self, selector: str, kind: type[T]) -> T: ...
 
     def find(self, selector: Any, kind: Any = Widget) -> Any:
-        """The widget in sight that a selector or a type names."""
+        """Return the visible widget of a selector or a type."""
         return self.front.query_one(selector, kind) if isinstance(selector, str) else self.front.query_one(selector)
 
     def set_status(self, text: str) -> None:
-        """Put a sentence into the status line."""
+        """Show a sentence in the status line."""
         self.app.chrome.set_status(text)
 
     async def press(self, *keys: str) -> None:
-        """Press keys one by one, each time waiting until all has followed."""
+        """Press keys one by one, and wait after each until its effects are complete."""
         for key in keys:
             self.app.post_message(events.Key(key, key_to_character(key)))
             await self._rested()
         await self.settled()
 
     async def type(self, text: str) -> None:
-        """Type text into what has the focus, faster than the screen follows; then wait until it has."""
+        """Type text into the focused widget without waiting for the screen; then wait until it is up to date."""
         for letter in text:
             self.app.post_message(events.Key(_character_to_key(letter), letter))
         await self.settled()
 
     async def settled(self) -> None:
-        """Wait until every key has taken effect, on the screen too."""
+        """Wait until every key has taken effect, also on the screen."""
         await self.pilot.pause()
 
     async def until(self, holds: Callable[[], object]) -> None:
-        """Wait for a state, on a screen that is not mounted yet too; the test's own time limit ends a wait in vain."""
+        """Wait for a state, even if its screen is not mounted yet; the test's time limit ends the wait."""
         for _ in range(1_000):
             with suppress(NoMatches):
                 if holds():
@@ -252,7 +252,7 @@ class Session:
         raise AssertionError(f"never came true; the screen says:\n{self.text()}")
 
     async def panel_rested(self) -> None:
-        """Wait until the panel shows the run under the cursor; what its tasks did may still be on its way."""
+        """Wait until the panel shows the run under the cursor; the results of its tasks may not be read yet."""
         names, panel = {"read the run in the panel", "read the failures of a cause"}, self.app.chrome.panel
         await self.until(
             lambda: (

@@ -25,11 +25,11 @@ _SENT: Final = {
     "shift+f7": "\x1b[18;2~", "shift+f12": "\x1b[24;2~", "ctrl+f5": "\x1b[15;5~",
     "shift+up": "\x1b[1;2A", "shift+down": "\x1b[1;2B",
 }  # fmt: skip
-"""What a terminal with kitty's keyboard protocol sends, where it is not what every terminal does."""
+"""The characters that a terminal with kitty's keyboard protocol sends, where they differ from other terminals."""
 
 
 def sent(key: str) -> str:
-    """What a terminal sends for a key, by Textual's name or as the character itself."""
+    """Return the characters that a terminal sends for a key, given by Textual's name or as a character."""
     if key.startswith("ctrl+") and key not in _SENT:
         return chr(ord(key[-1].upper()) & 0x1F)
     return _SENT.get(key, key)

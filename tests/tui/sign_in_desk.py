@@ -1,4 +1,4 @@
-"""The terminal UI on a sandbox that wants people to sign in: MSAL as it comes, the authority in memory.
+"""The terminal UI on a sandbox with a sign-in: unmodified MSAL, and the authority in memory.
 
 Invariant: every token and secret code that the authority gave out is noted, and found nowhere where it does not belong.
 """
@@ -31,7 +31,7 @@ _SECRETS: Final = ("access_token", "refresh_token", "id_token", "device_code")
 
 
 class NotingHttp(GatedHttp):
-    """Notes what must appear nowhere."""
+    """Records the secrets that must not appear anywhere."""
 
     def __init__(self, authority: ScriptedAuthority, gate: Gate, noted: set[str]) -> None:
         super().__init__(authority, gate)
@@ -45,7 +45,7 @@ class NotingHttp(GatedHttp):
 
 
 class Polls:
-    """Stands for `asyncio.sleep` between two polls: the next one comes when a test lets it."""
+    """Replaces `asyncio.sleep` between two polls: a test decides when the next poll comes."""
 
     def __init__(self) -> None:
         self._next = asyncio.Semaphore(0)
@@ -90,20 +90,20 @@ class Desk:
         await self.session.until(lambda: "Device code" in self.session.text() or self.view.wait.ends)
 
     async def ask_for_code(self) -> str:
-        """Begin by device code; the code."""
+        """Begin a sign-in by device code; return the code."""
         await self.session.press("enter")
         await self.session.until(lambda: self.view.wait.ends)
         return self.authority.pending[-1]
 
     async def sign_in_by_code(self, **account: Any) -> None:
-        """From the ways to sign in back to where one was."""
+        """Sign in by device code: from the sign-in methods back to the screen before."""
         code = await self.ask_for_code()
         self.authority.approve(code, **account)
         self.polls.go_on()
         await self.session.until(lambda: self.session.view != "sign_in")
 
     def seen_secrets(self, folder: Path) -> list[str]:
-        """The secrets that are where they do not belong."""
+        """Return the secrets that are on the screen, in the clipboard, in the log or in a file."""
         app, workspace = self.session.app, self.session.workspace
         places = {"screen": self.session.text(), "clipboard": app.clipboard, "exchanges": repr(workspace.exchanges)}
         seen = "".join(places.values()).replace("\n", "").encode()
@@ -157,7 +157,7 @@ async def open_desk(
 
 
 async def is_in(sign_in: SignIn, authority: ScriptedAuthority) -> None:
-    """Somebody signed in before the screen came."""
+    """Sign somebody in before the screen opens."""
 
     def approve(code: Any) -> None:
         authority.approve(code.user_code)
@@ -169,6 +169,6 @@ async def is_in(sign_in: SignIn, authority: ScriptedAuthority) -> None:
 
 
 async def listed(desk: Desk) -> None:
-    """Wait until there are runs, and the first edit is prepared."""
+    """Wait until runs are listed and the form is prepared."""
     await desk.session.until(lambda: desk.session.workspace.refresh.progress.finished_at is not None)
     await desk.session.until(lambda: desk.session.runs.table.total > 0)

@@ -1,4 +1,4 @@
-"""The service's own actions by key: chosen, reviewed, sent, followed to the end; on one run, on many, on a workflow."""
+"""The service's actions by key: selected, reviewed, sent, watched to the end; on one run, on many, on a workflow."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def tenant(monkeypatch: pytest.MonkeyPatch) -> Tenant:
 
 
 def lines(session: Session) -> str:
-    """What stands on the screen, as one line: a sentence may be broken anywhere."""
+    """Return the text of the screen as one line, because a sentence may be wrapped anywhere."""
     return " ".join(session.text().split())
 
 

@@ -1,4 +1,4 @@
-"""The registry of actions against the real screen: every key works, and whatever cannot be done says why."""
+"""The registry of actions with the real screen: every key works, and an action that cannot be done says why."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ HOMES: dict[Scope, tuple[type, ...]] = {
     "search": (SearchBar,),
     "app": (Frame, *FEATURES),
 }
-"""Who may have the actions of a scope: its view, the frame, or a feature."""
+"""The classes that may define the actions of a scope: its view, the frame, or a feature."""
 
 
 def test_each_feature_is_declared_with_the_actions_that_it_performs() -> None:
@@ -121,7 +121,7 @@ def test_reasons_are_sentences() -> None:
 
 
 def hinted(*scopes: Scope, typing: bool = False, **facts: Any) -> str:
-    """What a hint line says where these scopes have the keys."""
+    """Return the hints of the bottom line while these scopes have the focus."""
     return " ".join(action.id for action, _ in hints(in_scopes(*scopes), ActionContext(**facts), typing=typing))
 
 

@@ -1,4 +1,4 @@
-"""Sorting, columns and views by their questions, and what a restart finds of them."""
+"""Sorting, columns and views: the questions that set them, and their state after a restart."""
 
 from __future__ import annotations
 

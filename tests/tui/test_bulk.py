@@ -1,4 +1,4 @@
-"""Many runs at once: marked, changed by one form, followed to the end of each, and taken back."""
+"""Many runs at once: marked, changed in one form, shown until each change ends, and undone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why tasks failed: the causes in the runs of the list, the runs of one, marks on them, and what cannot be read."""
+"""The causes of failures: for the runs in the list, the runs of a cause, marks, and results that cannot be read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def causes_of(session: Session) -> CausesView:
 
 
 def panel_text(session: Session) -> str:
-    """What the panel shows."""
+    """Return the text of the panel."""
     left = session.panel.region.x
     return "\n".join(line[left:].strip("▏│ ") for line in session.text().splitlines())
 

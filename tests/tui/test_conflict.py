@@ -1,4 +1,4 @@
-"""A run that moved under a draft: three values in sight, one choice each, and nothing sent or lost meanwhile."""
+"""A run that somebody changed after the draft: three values, one choice for each field, nothing sent or lost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.tui.conftest import Opener, Session
 from tests.tui.wires import Graph
 
 PATCH_OF = "run-4"
-"""The run that the cursor stands on first: the one that started last."""
+"""The run under the cursor at the start: the one that started last."""
 
 
 def view_of(session: Session) -> str:
@@ -29,7 +29,7 @@ def status_of(session: Session) -> str:
 
 
 def flag_of(session: Session) -> str:
-    """What stands before the row of the run, wherever it is sorted to."""
+    """Return the flag before the row of the run, wherever it is in the list."""
     flags = {line[0] for line in session.inside(session.left).splitlines() if "Onboard" in line}
     return "~" if "~" in flags else " "
 
@@ -55,12 +55,12 @@ async def type_a_draft(session: Session, text: str = "8") -> None:
 
 
 def move(graph: Graph, **values: Any) -> None:
-    """Somebody else changes the run."""
+    """Change the run as somebody else."""
     graph.runs[PATCH_OF] = graph.runs[PATCH_OF] | {"lastUpdatedDateTime": "2026-11-20T11:00:00Z"} | values
 
 
 def leave_a_draft(session: Session, total: str = "38") -> None:
-    """Have the draft that `type_a_draft` types, as an earlier session leaves it."""
+    """Store the draft that `type_a_draft` types, as an earlier session does."""
     stored = session.workspace.store.get(PATCH_OF)
     assert stored is not None
     draft = Draft(PATCH_OF, stored.workflow_id, stored.raw).typed("processingStatus", "canceled", 0)
@@ -69,7 +69,7 @@ def leave_a_draft(session: Session, total: str = "38") -> None:
 
 
 async def meet(session: Session, graph: Graph, **values: Any) -> None:
-    """Let the run move and the list be read again, and open the run."""
+    """Change the run as somebody else, read the list again, and open the run."""
     move(graph, **values)
     await session.press("r")
 
@@ -283,7 +283,7 @@ async def test_a_draft_is_dropped_from_here_by_two_presses(open_session: Opener)
 
 @dataclass
 class Held:
-    """A Graph that holds the read before a change back."""
+    """A Graph that delays the read before a change."""
 
     graph: Graph
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -301,7 +301,7 @@ class Held:
 
 
 async def save_into_a_conflict(session: Session, held: Held, *keys: str) -> None:
-    """Send a draft whose run moves meanwhile, and press keys before that is known."""
+    """Send a draft whose run somebody changes meanwhile, and press keys before runtui knows that."""
     leave_a_draft(session)
     await session.press("e", "ctrl+s", "y")
     await session.until(held.arrived.is_set)

@@ -1,4 +1,4 @@
-"""Copying from every place: what is offered, where it goes, and what is said."""
+"""Copying on every screen: the choices, the destination, and the message."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.tui.keyboard import type_keys
 
 
 async def go_to_failed_run(session: Session) -> str:
-    """Stand on a run with failed users; its id."""
+    """Move the cursor to a run with failed users; return its id."""
     rows = session.workspace.store.window(EVERY_RUN, 0, 50)
     line, row = next((line, row) for line, row in enumerate(rows) if row.number("failedUsers"))
     await session.press(*["j"] * line)
@@ -43,7 +43,7 @@ async def test_two_keys_copy_the_hand_over_of_a_run(open_session: Opener, size: 
 
 
 async def copied(session: Session, *keys: str) -> str:
-    """What keys copy."""
+    """Press keys and return the text that they copy."""
     session.app._clipboard = ""
     await session.press(*keys)
     await session.until(lambda: session.app.clipboard)

@@ -1,4 +1,4 @@
-"""Drafts on the screen: kept whatever happens, offered again, dropped only on purpose."""
+"""Drafts on the screen: kept whatever happens, offered again, discarded only on purpose."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def status_of(session: Session) -> str:
 
 
 def first_flag(session: Session) -> str:
-    """What stands before the first row."""
+    """Return the flag before the first row."""
     return next((line.lstrip("│")[0] for line in session.text().splitlines() if "Onboard" in line[:60]), "")
 
 
 def leave_a_draft(folder: Path, run_id: str = "run-4") -> None:
-    """As an earlier session would have."""
+    """Store a draft, as an earlier session does."""
     drafts = Drafts(folder / "journal.db")
     drafts.load(ROOT)
     drafts.keep(Draft(run_id, "w1", a_run(int(run_id[-1]))).typed("totalUsersCount", "12x", 0))

@@ -222,7 +222,7 @@ async def test_an_empty_answer_is_read_back(open_session: Opener) -> None:
 
 
 class HeldBack(httpx.AsyncBaseTransport):
-    """Lets a PATCH wait until it is released."""
+    """Delays a PATCH until it is released."""
 
     def __init__(self, graph: Graph) -> None:
         self._inner = graph.wire
@@ -242,7 +242,7 @@ class HeldBack(httpx.AsyncBaseTransport):
             self.under_way -= 1
 
     async def hold_a_save(self, session: Session) -> None:
-        """Change the run under the cursor; its PATCH waits from here on."""
+        """Change the run under the cursor, and wait until its PATCH is delayed."""
         await to_the_review(session)
         await session.press("y")
         await session.until(lambda: self.under_way)

@@ -1,4 +1,4 @@
-"""The filter box: live, forgiving, and never a list that shows something else than the filter says."""
+"""The filter box: it filters as one types, forgives errors, and the list always shows what the filter says."""
 
 from __future__ import annotations
 

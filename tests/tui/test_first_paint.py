@@ -1,4 +1,4 @@
-"""The first paint stands where the screen will stand: same rows, same columns, same cells."""
+"""The first paint has the same rows, columns and cells as Textual's screen after it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def test_the_screen_draws_over_the_first_paint(
 async def draws_over(
     session: Session, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], settings: ListSettings
 ) -> None:
-    """Hold the screen against what a start with these settings paints."""
+    """Compare the screen with the first paint of a start with these settings."""
     table = session.runs.table
     session.runs.show_settings(settings)
     await session.press("g")
@@ -84,11 +84,11 @@ MOVES = [
     [b"G", UP * 50, b"j", b"G", PAGE_DOWN],
     [PAGE_DOWN * 20, b"g", PAGE_DOWN],
 ]
-"""What arrives from a terminal, read by read."""
+"""The input from a terminal, one item for each read."""
 
 
 def pressed(data: bytes) -> list[str]:
-    """The keys that Textual makes of it."""
+    """Return the keys that Textual reads from input."""
     keys: list[str] = []
     for event in InputParser().feed(data):
         assert isinstance(event, events.Key)
@@ -98,7 +98,7 @@ def pressed(data: bytes) -> list[str]:
 
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What a preview writes to the terminal."""
+    """Return the output of a preview to the terminal."""
     texts: list[str] = []
     monkeypatch.setattr("runtui.prelude.preview.write", texts.append)
     return texts

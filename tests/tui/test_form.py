@@ -1,4 +1,4 @@
-"""The form: what is typed becomes a draft, an error is said under its field, what nobody touched stays as it came."""
+"""The form: typed text becomes a draft, an error appears under its field, an untouched value stays as received."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ODD_VALUES: dict[str, Any] = {
 
 @pytest.fixture
 def open_session(open_session: Opener) -> Opener:
-    """A session on a Graph whose runs have what values a test says."""
+    """A session on a Graph whose runs have the values of a test."""
     return lambda **choices: open_session(graph=Graph(), **choices)
 
 
@@ -48,14 +48,14 @@ def under(session: Session, name: str) -> str:
 
 
 async def go_to(session: Session, name: str) -> None:
-    """Give a field the keys, the cursor behind its text."""
+    """Focus a field, with the cursor after its text."""
     await session.go_to(name)
     if session.form.line is not None:
         await session.press("end")
 
 
 def put_run(session: Session, run: dict[str, Any]) -> None:
-    """Make a run be so, in the list and on the server."""
+    """Give a run these values, in the list and on the server."""
     assert session.graph is not None
     session.graph.runs[run["id"]] = run
     session.workspace.store.put_run("w1", run)

@@ -1,4 +1,4 @@
-"""A key is drawn in one frame, as soon as nothing more follows from it; the clock draws what takes longer."""
+"""The effect of a key is drawn in one frame, as soon as it is complete; a timer draws what takes longer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.tui.conftest import Opener, draw_frame
 
 NEVER = 3_600.0
 LONG = 10.0
-"""Seconds that a key is waited for in vain."""
+"""Seconds after which a key counts as without effect."""
 KEYS: Sequence[str] = (
     "x", "x", "1", "1", "s", "I", "ctrl+a", "*", "escape", "V", "z", "z", "right_square_bracket", "escape",
     "slash", "o", "n", "enter", "escape",
@@ -31,7 +31,7 @@ KEYS: Sequence[str] = (
 )  # fmt: skip
 """Keys of most places, one after the other."""
 AT_ONCE = {"z", "right_square_bracket", "tab", "down", "space", "u"}
-"""Those that wait for nothing: no clock draws them."""
+"""The keys whose effect needs no timer and no answer."""
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
@@ -99,7 +99,7 @@ async def test_what_comes_without_a_key_is_drawn_by_the_clock(
 
 
 async def test_nothing_is_drawn_once_the_app_ends(open_session: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What cannot be drawn ends it: drawn again meanwhile, it would leave a second report."""
+    """A drawing error ends the program, which draws no more: a second error would make a second crash report."""
     async with open_session() as session:
         await session.settled()
         screen = session.app.screen

@@ -112,7 +112,7 @@ class Gate(httpx.AsyncBaseTransport):
 
 
 def is_of_key() -> bool:
-    """Whether the task that asks is one that a key waits for: a widget's own, or a worker's whose group says so."""
+    """Return whether a key waits for the current task: a task of a widget, or a worker of such a group."""
     with suppress(NoActiveWorker):
         return get_current_worker().group.startswith(awaited(""))
     task = asyncio.current_task()

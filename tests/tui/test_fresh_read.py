@@ -21,7 +21,7 @@ RUN = "run-4"
 
 @dataclass
 class Slow:
-    """A Graph that answers the read of a run only when it may."""
+    """A Graph that delays the answer to the read of a run."""
 
     graph: Graph = field(default_factory=Graph)
     reads: int = 0
@@ -42,7 +42,7 @@ class Slow:
         return self.graph._handle(request)
 
     def move(self, **values: Any) -> None:
-        """Somebody else changes the run."""
+        """Change the run as somebody else."""
         self.graph.runs[RUN] = self.graph.runs[RUN] | values
 
 

@@ -1,4 +1,4 @@
-"""The first line of the screen: what it says of the listing."""
+"""The first line of the screen, and its words about the listing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Server text that attacks terminals and markup: shown as visible signs everywhere, never obeyed, never altered."""
+"""Server text that attacks terminals and markup: shown as visible characters everywhere, never obeyed or altered."""
 
 from __future__ import annotations
 

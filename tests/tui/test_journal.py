@@ -1,4 +1,4 @@
-"""The journal on the screen: every change that was sent, what became of it, and what can be done about it."""
+"""The journal on the screen: every change that was sent, its outcome, and the keys for it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def open_journal(session: Session) -> None:
 
 
 def record(journal: Journal, number: int, *, root: str = ROOT, outcome: Outcome | None = Outcome.DONE) -> None:
-    """Put an entry into the journal that some earlier session sent."""
+    """Put an entry of an earlier session into the journal."""
     intent = Intent(
         who="me@contoso.example",
         profile="default",
@@ -115,7 +115,7 @@ def test_a_change_stands_before_what_it_undoes_and_tells_moments_by_the_clock() 
 
 
 def texts(row: EntryRow, width: int) -> list[str]:
-    """What the cells of an entry show in a line of so many cells, cut as the table cuts them."""
+    """Return the text of an entry's cells in a line of that width, cut as the table cuts it."""
     layout = list_layout(JOURNAL.columns, width, needs_of(JOURNAL.columns, [row]))
     return [fit(column.show(row, now_ticks()).text, room).rstrip() for column, room in layout]
 

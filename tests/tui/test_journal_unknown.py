@@ -1,4 +1,4 @@
-"""What nobody knows the outcome of: seen in the list and above it, told at the start, settled as soon as it shows."""
+"""Unknown outcomes: shown in the list and above it, reported at the start, settled as soon as the run proves one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A save that the service asks to wait: how long is told, once a second, and one key gives it up."""
+"""A throttled change: the screen counts down the wait, and one key stops waiting."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class ViewApp(App[None]):
         return lines
 
     def colour_of(self, text: str) -> Any:
-        """The colour in which `text` stands on the screen."""
+        """The colour of `text` on the screen."""
         for y in range(self.view.size.height):
             for segment in self.view.render_line(y):
                 if segment.text == text:

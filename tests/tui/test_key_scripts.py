@@ -1,4 +1,4 @@
-"""Random keys on every screen: typed slowly, in pairs and in one packet they come to the same end."""
+"""Random keys on every screen: typed slowly, in pairs or in one packet, they lead to the same state."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ PHRASES: Final = {
     "|ctrl+s 3 0|ctrl+s escape|shift+f8 shift+f8|X|R|u|B|B j enter|escape e",
     "palette": "ctrl+p h e l p enter|ctrl+p escape|ctrl+p down down enter|: f i l t e r enter|ctrl+p z z z escape",
 }
-"""What is typed on each screen: some phrases, of keys separated by blanks."""
+"""The keys to press on each screen: some phrases of keys separated by blanks."""
 
 WAYS: Final = {
     "list": "", "form": "e", "review": "e enter down enter ctrl+s", "journal": "J", "help": "?", "panel": ">",
@@ -94,7 +94,7 @@ _ADDRESS: Final = re.compile(r"https://login\.fake\.test/\S*(\n\S+)*")
 
 
 def script(seed: int) -> list[str]:
-    """Some keys: to a screen, on it, and wherever that leads."""
+    """Return random keys: those to a screen, then keys of that screen and of others."""
     chance = Random(seed)
     screen = list(WAYS)[seed % len(WAYS)]
     phrases = [WAYS[screen]]
@@ -106,7 +106,7 @@ def script(seed: int) -> list[str]:
 
 @dataclass(frozen=True)
 class End:
-    """Where keys led to."""
+    """The screen that keys led to."""
 
     view: str
     screen: tuple[str, ...]
@@ -119,7 +119,7 @@ class End:
 
 
 def overtake(session: Session) -> None:
-    """Leave a draft on the last run, of a value that somebody else has changed since."""
+    """Leave a draft on the last run, for a value that somebody else has changed since."""
     store = session.workspace.store
     last = store.window(session.runs.shown, store.count(EVERY_RUN) - 1, 1)[0]
     stored = store.get(last.id)
@@ -130,13 +130,13 @@ def overtake(session: Session) -> None:
 
 
 async def read_results(session: Session) -> None:
-    """Have what the first runs did in the store, as somebody has who looked at them before."""
+    """Put the results of the first runs into the store, as an earlier session does."""
     for row in session.workspace.store.window(session.runs.shown, 0, 4):
         await session.workspace.results.read_run(row.workflow_id, row.id)
 
 
 def screen_of(session: Session) -> tuple[str, ...]:
-    """What is in sight; the first line tells the time."""
+    """Return the text of the screen, without the first line, which has the time."""
     text = _IN_BACKGROUND.sub("", _ADDRESS.sub("…", session.text()))
     return tuple(_PASSING.sub("…", text).splitlines()[1:])
 
@@ -187,7 +187,7 @@ def profiles_in(folder: Path) -> Profiles:
 
 @dataclass(frozen=True)
 class Desk:
-    """A session with somebody signed in, and what it talks to."""
+    """A session of a signed-in person, and the services that it uses."""
 
     session: Session
     wire: Held
@@ -200,7 +200,7 @@ class Desk:
         await self.session.until(lambda: self.session.find(SignInView).wait.ends)
 
     def hold(self) -> None:
-        """Let nothing of Graph and of the sign-in service come through."""
+        """Delay all answers of Graph and of the sign-in service."""
         self.wire.hold()
         self.gate.close()
 
@@ -211,7 +211,7 @@ class Desk:
 
 @asynccontextmanager
 async def a_desk(open_session: Opener, folder: Path, size: tuple[int, int]) -> AsyncIterator[Desk]:
-    """A list of 30 runs, the last of which has a draft that somebody else's change has overtaken."""
+    """A list of 30 runs; the last has a draft that is in conflict with somebody else's change."""
     profiles = profiles_in(folder)
     authority, gate = ScriptedAuthority(), Gate()
     server = create_app(runs=30, clock=lambda: _NOW, authority=authority)

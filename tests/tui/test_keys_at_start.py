@@ -1,4 +1,4 @@
-"""Keys pressed before the screen stands: acted on in order once it does, and never a crash."""
+"""Keys pressed before Textual's screen is there: handled in order afterwards, and never a crash."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LEAVING = {"q", "f10", "ctrl+q"}
 
 
 def seen(session: Session) -> dict[str, object]:
-    """What keys can change here."""
+    """The state that keys can change here."""
     focused = session.app.focused
     return {
         "view": session.view,

@@ -1,4 +1,4 @@
-"""Leaving at a moment when the screen is still being built."""
+"""Quitting while the screen is still being built."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Typing quicker than the screen follows, as over a slow line: keys act in the order in which they were pressed."""
+"""Typing faster than the screen is drawn, as over a slow line: keys act in the order in which they were pressed."""
 
 from __future__ import annotations
 

@@ -85,6 +85,6 @@ async def test_memory_does_not_grow_with_the_number_of_refreshes(open_session: O
 
 
 def resident_bytes() -> int:
-    """How much memory this process has once the garbage is gone."""
+    """Return the memory of this process after a garbage collection."""
     gc.collect()
     return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -1,4 +1,4 @@
-"""The mouse: what can be seen can be clicked, and does what its key does."""
+"""The mouse: everything visible can be clicked, and a click does what the key does."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def run_in_sight(session: Session) -> str:
 
 
 def check_the_panel(session: Session) -> None:
-    """What is on the screen is about the run under the cursor, or says otherwise."""
+    """Assert that the panel is about the run under the cursor, or says that it is not."""
     if not session.panel.display or session.panel.tab != "run" or session.view not in ("runs", "journal"):
         return
     row = session.runs.row if session.view == "runs" else None
@@ -176,7 +176,7 @@ async def test_what_comes_while_the_panel_is_closed_is_there_when_it_opens(open_
 async def test_the_first_frame_of_a_question_has_its_page(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Textual paints a screen once it is laid out; its widgets may be told of their size later."""
+    """Textual paints a screen after its layout; its widgets may get their sizes later."""
     first_frame: list[str] = []
     resumed = Frame.on_screen_resume
 

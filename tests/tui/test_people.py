@@ -1,4 +1,4 @@
-"""One person across all workflows: asked for by name or id, read where it was not, and back to the run."""
+"""One person across all workflows: found by name or id, missing results read, and back to the run."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Without(httpx.AsyncBaseTransport):
 
 
 async def somebody(session: Session) -> Person:
-    """Somebody with a failed task, whose results were read."""
+    """Return a person with a failed task whose results were read."""
     await session.press("c")
     results, store = session.workspace.results, session.workspace.store
     await session.until(lambda: results.progress.total and results.progress.read == results.progress.total)

@@ -1,4 +1,4 @@
-"""Going on to another profile inside the terminal UI."""
+"""Switching profile in the terminal UI."""
 
 from __future__ import annotations
 

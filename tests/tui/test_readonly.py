@@ -1,4 +1,4 @@
-"""Read-only by key: what writes is refused with the reason, everywhere, and the header says so."""
+"""Read-only by key: every change is refused with the reason, and the header shows the state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is pressed in a read-only session, nothing is written, nothing breaks, and `q` leaves."""
+"""Whatever keys are pressed in a read-only session, nothing is written, nothing breaks, and `q` quits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TEXT = ["failed", "7", "-2h", "yes", "is:problem", "(", "\x1b[2J", "ü", "[/b]",
 
 
 class Counting(httpx.AsyncBaseTransport):
-    """The sandbox, behind a count of what would change something there."""
+    """A transport to the sandbox that counts the requests that would change something."""
 
     def __init__(self) -> None:
         self._inner = httpx.ASGITransport(create_app(runs=40, hostile=True))
@@ -33,14 +33,14 @@ class Counting(httpx.AsyncBaseTransport):
 
 
 def reads_alone(request: httpx.Request) -> bool:
-    """Whether a request is a batch of GETs."""
+    """Return whether a request is a batch of GETs."""
     if not request.url.path.endswith("/$batch"):
         return False
     return {part["method"] for part in json.loads(request.content)["requests"]} == {"GET"}
 
 
 def walk(seed: int, steps: int) -> Iterator[tuple[str, str]]:
-    """What is done in each step: a key by its name, or a text."""
+    """The steps of a walk: keys by name, or text to type."""
     chance = random.Random(seed)
     for _ in range(steps):
         kind = chance.random()
@@ -75,7 +75,7 @@ async def stay() -> None:
 
 
 async def take(session: Session, seed: int, steps: int, *, begins: bool) -> None:
-    """Take the walk in a session that begins read-only, or is made so by key first."""
+    """Take the walk in a session that is read-only from the start, or by a key at first."""
     if not begins:
         await session.press("ctrl+r")
     for kind, what in walk(seed, steps):

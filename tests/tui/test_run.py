@@ -17,7 +17,7 @@ from tests.tui.wires import Graph, Held, reply
 
 
 def left_text(session: Session) -> str:
-    """What the left pane shows."""
+    """Return the text of the left pane."""
     right = session.left.region.right
     return "\n".join(line[:right].rstrip() for line in session.text().splitlines())
 

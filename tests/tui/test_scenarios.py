@@ -15,7 +15,7 @@ from tests.tui.conftest import Opener, Session
 
 
 class Sandbox:
-    """What a demo has beside it, without a process."""
+    """The sandbox control of a demo, without a process."""
 
     def __init__(self, scenario: str = "none") -> None:
         self.scenarios: Mapping[str, str] = summaries()

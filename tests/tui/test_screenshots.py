@@ -39,7 +39,7 @@ HOW: Final = f"{WRITE}=1 python -m pytest tests/tui/test_screenshots.py"
 NOW: Final = datetime(2026, 11, 20, 9, 15, 3, tzinfo=UTC)
 REQUEST_SECONDS: Final = 0.042
 CELL_WIDTH: Final = 12.2
-"""Of one cell in Rich's pictures."""
+"""The width of one cell in Rich's pictures."""
 REQUEST_ID: Final = UUID("6f0c2b1e-52d7-4c86-9d0f-3a1f5f7b8c11")
 CLIENT_REQUEST_ID: Final = UUID("9a4e5d0c-1f63-4b7a-8a25-c0d1b6e8f342")
 ROOT: Final = "http://127.0.0.1:8080/beta"

@@ -35,7 +35,7 @@ class SearchApp(App[None]):
         return self.query_one(SearchBar)
 
     def count(self) -> str:
-        """What the bar says of the matches."""
+        """The search bar's text about the matches."""
         return str(self.query_one("#search-count").render())
 
     def reversed(self) -> list[tuple[int, str]]:
@@ -150,7 +150,7 @@ async def test_a_large_body_is_searched_once_it_is_laid_out_and_is_not_counted_w
 
 
 def panel_count(session: Session) -> str:
-    """What the panel says of the matches."""
+    """Return the panel's text about the matches."""
     return str(session.find("#search-count").render())
 
 

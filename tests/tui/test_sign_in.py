@@ -1,4 +1,4 @@
-"""Signing in on the screen: by code, in a browser elsewhere, refused, expired, given up, and out again."""
+"""Signing in on the screen: by code, in a browser elsewhere, refused, expired, canceled, and signing out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signing in again in the middle of something: what waits goes on with the same item, and nobody loses their place."""
+"""Signing in again during other work: pending work continues with the same item, and the screen stays the same."""
 
 from __future__ import annotations
 

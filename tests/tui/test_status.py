@@ -1,4 +1,4 @@
-"""The status line: a sentence goes as soon as what it speaks of is over."""
+"""The status line: a sentence disappears as soon as it is no longer true."""
 
 from __future__ import annotations
 

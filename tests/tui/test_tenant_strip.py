@@ -1,4 +1,4 @@
-"""The strip under the header: what it counts, where a click leads, and when it gives its line to the list."""
+"""The strip under the header: its counts, the effect of a click, and when it leaves its line to the list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every theme can be read: contrast in our own colours, nothing but the palette in the ansi ones."""
+"""Every theme is readable: enough contrast in our own colours, only the terminal's palette in the ansi themes."""
 
 from __future__ import annotations
 

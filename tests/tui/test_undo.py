@@ -1,4 +1,4 @@
-"""Taking a change back: the same review, the same write path, and nothing of a colleague's or of a draft is touched."""
+"""Undo: the same review and write path, and no change of a colleague and no draft is touched."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def view_of(session: Session) -> str:
 
 
 async def change(session: Session) -> Entry:
-    """Change the run under the cursor; the entry of the journal."""
+    """Change the run under the cursor; return the entry of the journal."""
     await to_the_review(session)
     before = len(session.workspace.journal.entries())
     await session.press("y")

@@ -1,4 +1,4 @@
-"""W: a run is watched until it ends, and its end is told once."""
+"""W: a run is watched until it ends, and its end is reported once."""
 
 from __future__ import annotations
 

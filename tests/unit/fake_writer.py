@@ -59,7 +59,7 @@ class FakeGraph:
         self.etags: list[str | None] = []
         """The If-Match of each write."""
         self.renewals = 0
-        """How many tokens there still are to try with."""
+        """The number of tokens that are left to try."""
         self.under_way: dict[str, int] = {}
         self.most_at_once: dict[str, int] = {}
         self.arrived: asyncio.Queue[str] = asyncio.Queue()

@@ -50,7 +50,7 @@ class Bench:
         self.saves.changed.subscribe(self.news.append)
         self.applied = 0
         self.seen_by_journal: list[list[Entry]] = []
-        """What the journal held when each PATCH arrived."""
+        """The entries of the journal at the arrival of each PATCH."""
 
     def answer_writes(self, *answers: Answer | None) -> None:
         """Answer one write after the other, the last one again and again; None applies it and answers with the run."""
@@ -87,7 +87,7 @@ class Bench:
         return sum(call.startswith("PATCH") for call in self.graph.calls)
 
     def outcomes(self) -> list[tuple[Outcome | None, str, int | None]]:
-        """Of each entry of the journal, the oldest first: its outcome, how it is known, the status."""
+        """Return the outcome, its source and the status of each journal entry, oldest first."""
         return [(entry.outcome, entry.known_by, entry.status) for entry in reversed(self.journal.entries())]
 
 

@@ -1,4 +1,4 @@
-"""What a token says, and what a server wants it to say: hints, whatever they hold."""
+"""The claims of a token, and those that a server wants: they are only hints, and may contain anything."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from runtui.redact import MARK, redact
 
 
 def signed_in(name: str, *, size: int = 40) -> dict[str, Any]:
-    """What MSAL adds for a sign-in."""
+    """Return the event that MSAL adds to its cache after a sign-in."""
     import base64
 
     info = base64.urlsafe_b64encode(json.dumps({"uid": name, "utid": "tenant"}).encode()).decode()

@@ -222,7 +222,7 @@ async def test_a_refusal_to_read_holds_the_rest_as_well(bench: BulkBench) -> Non
 
 
 async def test_a_refusal_that_was_accepted_holds_nothing_more_and_another_one_does(bench: BulkBench) -> None:
-    """Of several in one answer the first one holds. Whoever is told may go on at once."""
+    """The first of several refusals holds the change. A listener may let it go on at once."""
     titles = {"run-0": "Access denied", "run-1": "Locked", "run-60": "Access denied", "run-62": "Locked"}
 
     def write(asked: str) -> Answer:

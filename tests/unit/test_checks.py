@@ -1,4 +1,4 @@
-"""What to check where a task failed, and which success may have changed nothing."""
+"""The checks to suggest for a failed task, and the successes that may have changed nothing."""
 
 from __future__ import annotations
 

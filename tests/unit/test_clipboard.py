@@ -36,7 +36,7 @@ class Desk:
 
     @property
     def buffer(self) -> tuple[str, str]:
-        """How tmux was called, and what it got."""
+        """The arguments and the input of the last call of tmux."""
         return (self.folder / "arguments").read_text().strip(), (self.folder / "buffer").read_text()
 
     async def copy(self, text: str, *, fits: bool = True) -> HandedOver:

@@ -60,7 +60,7 @@ def test_the_reproducible_install_keeps_to_the_ranges(requirement: Requirement) 
 
 
 def needed(name: str, extras: set[str], seen: set[tuple[str, str]]) -> Iterator[str]:
-    """What an installed distribution needs here, with all that needs again."""
+    """Return the distributions that an installed one needs on this system, with their own needs."""
     for text in requires(name) or ():
         requirement = Requirement(text)
         wanted = requirement.marker is None or any(

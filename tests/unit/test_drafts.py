@@ -48,7 +48,7 @@ def drafts(path: Path) -> Iterator[Drafts]:
 
 
 def left_in(path: Path, root: str = ROOT) -> dict[str, Draft]:
-    """What the next start finds."""
+    """Return the drafts that the next start finds."""
     found = Drafts(path)
     found.load(root)
     try:

@@ -1,4 +1,4 @@
-"""From an answer to done, not done or unknown, and to words a person can act on."""
+"""The outcome that follows from an answer, and the words for it that a person can act on."""
 
 from __future__ import annotations
 

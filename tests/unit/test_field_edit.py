@@ -1,4 +1,4 @@
-"""What a field is edited with: keys move and delete as in every input, the cursor is drawn where it acts."""
+"""The editor of a field: keys move and delete as in every input, and the cursor is drawn where it acts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the filter box offers at the cursor."""
+"""The completions of the filter box at the cursor."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def offered(text: str, counted: tuple[tuple[str, int], ...] = ()) -> list[str]:
 
 
 def completed(text: str, counted: tuple[tuple[str, int], ...] = ()) -> str:
-    """A text with the first candidate in the place of what stands at its |."""
+    """Return a text in which the first candidate replaces the word at its |."""
     before, _, after = text.partition("|")
     text = before + after
     slot = slot_at(text, len(before), RUN_FIELDS)

@@ -1,4 +1,4 @@
-"""Where a token may go: nothing outside the root passes, however it is spelled; everything inside does."""
+"""The addresses that a token may be sent to: all below the root, and none outside, however it is written."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The house: what an import really loads, how large anything may grow, and that everything in it has a user.
+"""The code of `runtui/`: which modules an import loads, how large things may be, and that everything is used.
 
-import-linter reads the import statements; this looks at `sys.modules`, because what is loaded costs time at every
-start, and an import inside a function is no import until it runs.
+import-linter reads the import statements. This test looks at `sys.modules`, because each loaded module costs time at
+every start, and an import inside a function loads nothing until it runs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ALLOWED: Final = {
     "files": 225,
     "lines": 48_693,
 }
-"""Rules that do not hold yet: name -> the figure that may shrink and not grow. A rule that holds leaves this table."""
+"""Rules that do not hold yet: name -> figure, which may shrink, but not grow. A rule that holds leaves this table."""
 
 FACE: Final = {"textual", "rich"}
 WIRE: Final = {"httpx", "httpcore", "truststore"}
@@ -71,13 +71,13 @@ NOT_LOADED: Final[dict[str, set[str]]] = {
     "runtui.session": EVERYTHING - STORE,
     "runtui.sandbox.server": FACE | WIRE | SIGN_IN | {"click", "multiprocessing", "odata_query"},
 }
-"""For a module: the top-level packages that importing it, alone and first, must not load."""
+"""The top-level packages that a module must not load when it is the first import of a process, by module."""
 
 MODULES_AT_THE_START: Final = 81
-"""Those of runtui that the first screen may load."""
+"""The number of runtui's modules that the first screen may load."""
 
 MODULES_BEFORE_THE_ROWS: Final = 50
-"""Those of runtui that the first paint may load."""
+"""The number of runtui's modules that the first paint may load."""
 
 CONTRACTS: Final = (
     ("runtui.domain", "textual"),
@@ -93,7 +93,7 @@ CONTRACTS: Final = (
     ("runtui.sandbox", "httpx"),
     ("runtui.sandbox", "runtui.graph"),
 )
-"""Who may never import what, not even inside a function: import-linter has to forbid it."""
+"""The imports that import-linter has to forbid, also inside functions."""
 
 
 def contracts() -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What a terminal sends: which pieces it is cut into, and that nothing that can arrive gets past the grammar."""
+"""The input from a terminal: its tokens, and that no input gets past the grammar."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def shown(pieces: Iterable[Piece]) -> list[str]:
 
 
 def patience(lexer: InputLexer) -> float | None:
-    """How long the lexer waits at this moment."""
+    """Return the seconds that the lexer waits at this point."""
     return lexer.patience
 
 

@@ -1,4 +1,4 @@
-"""What leaves runtui of the journal, and that foreign text in it stays text."""
+"""Exports of the journal, in which foreign text stays text."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from tests.unit.saves_bench import Bench, draft
 Loss = Callable[[Path], object]
 
 LOST = "deleted|cut short|no longer in it"
-"""What is said of a file that is no longer the one that was open."""
+"""The words for a journal's file that was deleted, shortened or replaced after it was opened, as a pattern."""
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def path(history: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def journal(path: Path) -> Iterator[Journal]:
-    """That journal, open and in use."""
+    """An open journal with one entry."""
     journal = Journal(path)
     journal.open(intent(run_id="first"))
     yield journal

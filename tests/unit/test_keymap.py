@@ -14,7 +14,7 @@ from runtui.keys.keymap import EDITING_KEYS, NAMES, read_keys
 from runtui.keys.names import is_text, key_text, read_key
 
 ANSWERS = {"y", "n"}
-"""What answers a question, and something else elsewhere."""
+"""Keys that answer a question, and do something else elsewhere."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What the queue of keys takes from Textual, and when it waits."""
+"""The events that the queue of keys takes from Textual, and when it waits."""
 
 from __future__ import annotations
 

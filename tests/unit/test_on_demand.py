@@ -1,4 +1,4 @@
-"""What new runs of a workflow prove of an action that was to start one: never somebody else's run."""
+"""The proof of an action that starts a run, from the new runs of its workflow: never somebody else's run."""
 
 from __future__ import annotations
 

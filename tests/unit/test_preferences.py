@@ -1,4 +1,4 @@
-"""What is kept for the next start: read as it was written, never lost in silence, never in the way."""
+"""Preferences for the next start: read as written, never lost without a message, never an obstacle to the start."""
 
 from __future__ import annotations
 

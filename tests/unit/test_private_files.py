@@ -1,4 +1,4 @@
-"""What runtui keeps is never put where somebody else could change it, whichever part keeps it."""
+"""No part of runtui writes a file where somebody else could change it."""
 
 from __future__ import annotations
 

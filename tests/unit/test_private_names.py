@@ -36,7 +36,7 @@ MODULES: Final[dict[str, set[str]]] = {
     },
     "tui/terminal.py": {"textual._xterm_parser.XTermParser"},
 }
-"""What is imported from private modules."""
+"""The names that are imported from private modules."""
 
 ATTRIBUTES: Final[dict[str, set[str]]] = {
     "tui/keys.py": {
@@ -114,7 +114,7 @@ def name_of(path: Path) -> str:
 
 
 def is_private(name: str) -> bool:
-    """Whether a name belongs to its class alone; `_replace` is what every named tuple offers."""
+    """Return whether a name is private to its class; `_replace` is public in every named tuple."""
     return name.startswith("_") and not name.startswith("__") and name not in {"_replace", "_asdict"}
 
 

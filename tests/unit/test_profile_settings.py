@@ -1,4 +1,4 @@
-"""From choices to settings: which server, which sign-in, and a refusal that names where the wrong value came from."""
+"""From choices to settings: the server, the sign-in, and errors that name the source of a wrong value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a reading proves of a change: every reason for and against it, one by one and in all mixtures."""
+"""The proof of a change by a reading of the run: every reason for and against it, alone and in all combinations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.unit.fake_writer import exchange
 SENT: Final = datetime(2026, 11, 20, 10, 0, 0, tzinfo=UTC)
 """By our own clock."""
 AHEAD: Final = timedelta(hours=2)
-"""How far the service's clock is ahead of it."""
+"""The service's clock is ahead of ours by this."""
 EARLIER: Final = "2026-11-20T04:00:50.7736315Z"
 
 

@@ -1,4 +1,4 @@
-"""The README speaks of today's program: what is generated in it, named by it or linked from it is compared."""
+"""The README is true: its generated parts, and every name and link in it, are compared with the program."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CODE: Final = re.compile(r"`([^`\n]+)`")
 
 
 def keys_table() -> str:
-    """Every action of the registry, as Markdown."""
+    """Return a Markdown table of every action of the registry."""
     lines = ["| Where | Keys | What it does | Name |", "|---|---|---|---|"]
     for scope, title in SCOPE_TITLES.items():
         for action in in_scopes(scope):
@@ -46,13 +46,13 @@ def keys_table() -> str:
 
 
 def commands_table() -> str:
-    """Every command, as Markdown."""
+    """Return a Markdown table of every command."""
     lines = ["| Command | What it does |", "|---|---|"]
     return "\n".join([*lines, *(f"| `runtui {command.name}` | {command.help} |" for command in COMMANDS)])
 
 
 def options_table() -> str:
-    """Every option of a session, as Markdown."""
+    """Return a Markdown table of every option of a session."""
     lines = ["| Key | What it says | Without it | Also |", "|---|---|---|---|"]
     for group, title in GROUP_TITLES.items():
         lines.append(f"| **{title}** | | | |")
@@ -85,11 +85,11 @@ GENERATED: Final = {
     "commands": commands_table(),
     "options": options_table(),
 }
-"""What stands between marks of the README, by the name of the marks."""
+"""The generated parts of the README, by the name of the marks around them."""
 
 
 def between_marks(name: str) -> str:
-    """What stands between two marks of the README."""
+    """Return the text between two marks of the README."""
     _, found, rest = README.partition(f"<!-- {name} -->\n")
     inside, ended, _ = rest.partition(f"<!-- end of {name} -->")
     assert found, f"README.md has no mark {name!r}"
@@ -103,19 +103,19 @@ def test_what_is_generated_is_up_to_date(name: str, wanted: str) -> None:
 
 
 def section(title: str) -> str:
-    """What stands below a heading, as far as the next one of any level."""
+    """Return the text below a heading, up to the next heading of any level."""
     _, found, rest = README.partition(f"# {title}\n")
     assert found, f"README.md has no section {title!r}"
     return re.split(r"^#+ ", rest, maxsplit=1, flags=re.MULTILINE)[0]
 
 
 def first_cells(title: str) -> list[str]:
-    """The code in the first cells of a section's table."""
+    """Return the code in the first cells of a section's table."""
     return re.findall(r"^\| `([^`]+)` \|", section(title), re.MULTILINE)
 
 
 def command_lines() -> list[str]:
-    """Every command line of ours in a block of shell."""
+    """Return the arguments of every runtui command in the shell blocks."""
     blocks = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
     return re.findall(r"\.venv/bin/runtui\b(.*)", "".join(blocks))
 
@@ -134,7 +134,7 @@ def test_there_is_one_command_for_the_demo_and_one_for_the_tests() -> None:
 
 
 def all_parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
-    """A parser, and those of its commands and their parts."""
+    """Yield a parser, and the parsers of its commands and subcommands."""
     yield parser
     for action in parser._actions:
         if isinstance(action.choices, dict):

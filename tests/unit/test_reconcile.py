@@ -33,7 +33,7 @@ class Session:
         self, folder: Path, name: str, graph: FakeGraph, intervals: tuple[float, ...] = CHECK_INTERVALS
     ) -> None:
         self.ahead = timedelta()
-        """How far its clock is ahead."""
+        """Its clock is ahead by this."""
         self.journal = Journal(folder / "journal.db")
         self.store = Store(folder / f"runs-{name}.db")
         self.store.put_workflows([{"id": WORKFLOW, "displayName": "Onboard"}])

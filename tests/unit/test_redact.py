@@ -85,7 +85,7 @@ def test_a_registered_secret_is_nowhere(secret: str, before: str, after: str) ->
 
 
 Escape = Callable[[str], str]
-"""How somebody else writes a text."""
+"""Writes a text as another program does."""
 
 ESCAPES: Final[dict[str, Escape]] = {
     "JSON, a slash": lambda text: text.replace("/", "\\/"),

@@ -22,7 +22,7 @@ FIRST = parse_ticks("2026-11-20T10:00:00Z")
 
 
 class Court:
-    """A service with a clock, and whoever lists it."""
+    """A service with a clock, and the refresh that lists it."""
 
     def __init__(self, store: Store) -> None:
         self.graph = FakeGraph(joiner=[[run("a"), run("b")]], leaver=[[run("c")]])
@@ -31,7 +31,7 @@ class Court:
         self.refresh = Refresh(self.graph, store, interval=NEVER)
 
     async def listing(self, after: float = 0, *, again: bool = False, **how: Any) -> list[tuple[str, int | None]]:
-        """List so many seconds after the last time; for what the service was asked. `again`: by another process."""
+        """List `after` seconds after the last listing, `again` as another process; return the requests for runs."""
         if self.graph.clock is not None:
             self.graph.clock += timedelta(seconds=after)
         self.refresh = Refresh(self.graph, self.store, interval=NEVER) if again else self.refresh

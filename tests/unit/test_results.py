@@ -1,4 +1,4 @@
-"""What a task did, read out of whatever the service sends."""
+"""The results of tasks, read from anything that the service may send."""
 
 from __future__ import annotations
 

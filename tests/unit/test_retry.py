@@ -1,4 +1,4 @@
-"""What is sent again, and after how long: one rule, what servers ask for in every form, and our own back-off."""
+"""Which requests are repeated, and when: one rule, the waits that servers ask for in every form, and the back-off."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ def test_a_refused_token_and_a_busy_service_concern_all(status: int, of_all: boo
 
 
 class Clock:
-    """The loop's clock; sleeping puts it forward, and whoever sleeps is remembered."""
+    """The clock of the event loop: a sleep moves it forward, and is recorded."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         loop, sleep = asyncio.get_running_loop(), asyncio.sleep

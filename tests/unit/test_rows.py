@@ -1,4 +1,4 @@
-"""What stands in a row, and which columns fit."""
+"""The text of a row, and the columns that fit."""
 
 from __future__ import annotations
 

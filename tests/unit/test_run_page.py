@@ -1,4 +1,4 @@
-"""The page of a run: why it failed, told without a key, and what a person did about it."""
+"""The page of a run: why it failed, and what a person did about it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What counts as a proof of a save: its answer, the run as read afterwards, and what is known when one leaves."""
+"""The proof of a save: its answer, the run as read afterwards, and the state of knowledge when the user quits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is sent leaves the terminal with the wanted screen; pyte is the terminal that says so."""
+"""The output leaves the terminal with the wanted screen, as the emulator pyte confirms."""
 
 from __future__ import annotations
 

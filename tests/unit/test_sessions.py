@@ -1,4 +1,4 @@
-"""Who is alive: what the system says when a process ends, however it ends."""
+"""The running sessions: the system says when a process has ended, however it ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where files live, and what a session starts with."""
+"""The paths of files, and the settings of a session."""
 
 from __future__ import annotations
 

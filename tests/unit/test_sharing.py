@@ -1,4 +1,4 @@
-"""What leaves runtui: commands that a shell takes as they are, Markdown in which foreign text is text, hand-overs."""
+"""Copies and hand-overs: commands that a shell runs as they are, and Markdown in which foreign text stays text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the screen says of a sign-in, and when it says something else only because time went by."""
+"""The screen's words for a sign-in, and when they change only because time passes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the next start shows at once, and when it shows nothing."""
+"""The picture that the next start shows at once, and when it shows none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many runs there are in the store by day of the local zone, and by day of each workflow."""
+"""The numbers of runs in the store by day of the local zone, in total and for each workflow."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def ids(store: Store) -> list[str]:
 
 
 def all_texts(store: Store) -> list[RunText]:
-    """What `runtui list` prints."""
+    """Return the texts that `runtui list` prints."""
     with store.reading() as db:
         return list(texts(db, EVERY_RUN))
 

@@ -1,4 +1,4 @@
-"""What the terminal is taken for, and what a crash report holds."""
+"""The detected capabilities of the terminal, and the contents of a crash report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Foreign text as Textual content: literal, safe, and of the width that was asked for."""
+"""Foreign text as Textual content: literal, safe, and of the requested width."""
 
 import pytest
 from hypothesis import given

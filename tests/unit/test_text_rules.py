@@ -108,7 +108,7 @@ def says_no_markup(call: ast.Call) -> bool:
 
 
 def starts_with_content(call: ast.Call) -> bool:
-    """Whether a widget is made with Content; a literal is no excuse, for the next `update` may bring a string."""
+    """Return whether a widget is made with Content. A literal is not enough: the next `update` may pass a string."""
     if last_name(call.func) == "notify" or not call.args:
         return False
     return is_content(call.args[0]) and not is_own_words(call.args[0])

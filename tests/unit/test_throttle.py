@@ -1,4 +1,4 @@
-"""How often a list that keeps changing is drawn, and when, while a person types."""
+"""How often, and when, a list that keeps changing is drawn while a person types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Views: what each shows is told from the list itself, and every built-in one can be carried out."""
+"""Views: the name of a view follows from the settings of the list, and every built-in view works."""
 
 from __future__ import annotations
 

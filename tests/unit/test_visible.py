@@ -1,4 +1,4 @@
-"""What is shown never acts on the terminal, never hides, and ordinary names stay as they are."""
+"""Text on the screen never acts on the terminal and never hides; ordinary names stay as they are."""
 
 import re
 import unicodedata

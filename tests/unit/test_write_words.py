@@ -1,4 +1,4 @@
-"""What is said beside an action, and where the service takes no change of a run."""
+"""The words beside an action, and those for a service that offers no change of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a server can answer: the outcome follows from what it proves, and nothing is repeated on a guess."""
+"""The answers of a server: the outcome depends on what an answer proves, and no change is repeated on a guess."""
 
 from __future__ import annotations
 

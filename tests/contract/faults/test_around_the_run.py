@@ -205,7 +205,7 @@ async def test_a_colleague_who_wrote_the_same_before_proves_nothing_of_ours(is_l
 
 
 async def colleague_after_the_read(trial: Trial, **values: Any) -> None:
-    """Somebody else changes the run between our read and our change, which takes five seconds to leave."""
+    """Somebody else changes the run between runtui's read and its change, which is sent five seconds later."""
 
     async def read_then_edit(call: Call) -> None:
         trial.line.at_read = honest

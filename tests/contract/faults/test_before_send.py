@@ -34,7 +34,7 @@ Trouble = Callable[[Trial], AbstractAsyncContextManager[object]]
 
 @cache
 def authority() -> trustme.CA:
-    """Who signs the certificates that are trusted here."""
+    """The certificate authority that this test trusts."""
     return trustme.CA()
 
 

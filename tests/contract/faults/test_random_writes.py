@@ -34,14 +34,14 @@ from tests.contract.faults.read_faults import READ_FAULTS
 SEED: Final = 22
 MODES: Final = [(etags, echoes_ids) for etags in Etags for echoes_ids in (True, False)]
 STRIKES: Final = (1, 1, 1, 2, 3, 99)
-"""How often a fault strikes in one save; the last one is always."""
+"""The number of requests of one save that a fault affects; the last number stands for all."""
 FAR_TOO_LONG: Final = 1_000_000.0
 """Seconds on a clock that the server puts forward, after which a save is called stuck."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One write and all that befalls it."""
+    """One write, and the faults that it meets."""
 
     place: int
     fault: FirstFault
@@ -112,7 +112,7 @@ class Bench:
         return self.workspace.journal.of_run(self.workspace.root, run_id)[::-1]
 
     def _false_words(self, case: Case, save: Save | None, run_id: str = "") -> Iterator[str]:
-        """What the journal says of the run's changes, and what a person was told, against what was applied."""
+        """Yield what is false in the journal or in the report about the run's changes, given the applied changes."""
         entries = self._entries(save.run_id if save is not None else run_id)
         applied = Counter(change.client_request_id for change in self.server.applied)
         for entry in entries:
@@ -134,7 +134,7 @@ class Bench:
             yield f"told {save.outcome} of what was never sent"
 
     def _false_sends(self, run_id: str) -> Iterator[str]:
-        """What was sent without an entry, too often, or too soon."""
+        """Yield the changes that were sent without an entry, too often, or too soon."""
         ours = [change for change in self.server.applied if change.run_id == run_id and not change.by_gateway]
         if len(ours) > 1:
             yield f"applied {len(ours)} times"
