@@ -204,7 +204,7 @@ async def _load_screen() -> None:
 
 @contextmanager
 def _previewing(workspace: Workspace, sandbox: SandboxControl | None, *, moves: bool, reads: bool) -> Iterator[Preview]:
-    """Act on keys with a preview; with `reads` False, since earlier keys still wait for the app, read none."""
+    """Act on keys with a preview inside the block. With `reads` False it reads none: earlier keys wait for the app."""
     from runtui.prelude.preview import Preview
 
     columns, lines = terminal_size()

@@ -214,7 +214,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("page_down", "table", ("pagedown",), "page down", "Move one screen down.", call="page(1)"),
     Action("first_row", "table", ("g", "home"), "first", "Go to the first line."),
     Action("last_row", "table", ("G", "end"), "last", "Go to the last line."),
-    # What every list has
+    # Every list
     Action("filter", "rows", "filter", "filter", "Filter the rows as you type.", 80),
     Action("sort", "rows", ("s",), "sort", "Sort by the next column.", 55),
     Action("sort_order", "rows", ("S", "shift+f7"), "sort by", "Choose a column to sort by, and the direction."),
@@ -224,10 +224,10 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("mark", "row", "mark", "mark", "Toggle mark.", 60, "row"),
     Action("clear_marks", "row", ("U",), "clear marks", "Clear marks.", needs="marks"),
     Action("copy", "row", "copy", "copy", "Copy an id, a command, the hand-over or more.", 61, "row"),
-    # A list that was opened over another place, and a question
+    # A list opened above another screen, and a question
     Action("leave_place", "opened", "back", "back", "Clear the filter, then go back.", 80),
     Action("leave_question", "question", "back", "back", "Go back; nothing is chosen or sent.", 80),
-    # Lists with columns out of sight
+    # Lists with hidden columns
     Action("next_columns", "wide", ("right",), "right", "Scroll the columns to the right."),
     Action("previous_columns", "wide", ("left",), "left", "Scroll the columns to the left."),
     # A run, under the cursor or opened
@@ -239,15 +239,15 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "run",
         "act",
         "actions",
-        "Cancel or reprocess the run, or all marked runs; what else the service offers.",
+        "Cancel, reprocess and more, for the run or all marked runs.",
         62,
         hinted="editing",
     ),
     Action("new_run", "run", "new-run", "new run", "Go to the run that reprocesses it.", 86, hinted="new run"),
-    Action("next_problem", "run", "next", "next", "Go to the next problem not handled yet.", 62, hinted="row"),
-    Action("handled", "run", ("f",), "handled", "Mark the run, or all marked runs, as handled, or not.", 40, "run"),
-    Action("snooze", "run", ("b",), "snooze", "Put the run, or all marked runs, off until later.", needs="run"),
-    Action("note", "run", "note", "note", "Write a note to the run, or to all marked runs.", 0, "run"),
+    Action("next_problem", "run", "next", "next", "Go to the next problem that is not handled.", 62, hinted="row"),
+    Action("handled", "run", ("f",), "handled", "Toggle handled for the run, or for all marked runs.", 40, "run"),
+    Action("snooze", "run", ("b",), "snooze", "Snooze the run, or all marked runs, until later.", needs="run"),
+    Action("note", "run", "note", "note", "Write a note on the run, or on all marked runs.", 0, "run"),
     # The list of runs
     Action("open_run", "runs", "details", "open", "Open the run: its users.", 85, "run"),
     Action("problems", "runs", ("x",), "problems", "Show only runs with problems, or all runs.", 60),
@@ -263,7 +263,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("open_task", "tasks", "details", "JSON", "Go to the task in the panel.", 85, "row"),
     # Causes
     Action("cause_runs", "causes", "details", "runs", "Show the runs of this cause.", 85, "row"),
-    # The question for a person
+    # Finding a person
     Action("choose_person", "people", "choose", "show", "Show what all workflows did for this person.", 90),
     Action("person_up", "people", ("up",), "up", "Move one line up.", meaning="cursor-up"),
     Action("person_down", "people", ("down",), "down", "Move one line down.", meaning="cursor-down"),
@@ -322,7 +322,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("send", "review", ("y",), "send", "Send exactly this request.", 90, "writing"),
     Action("why", "review", "note", "why", "Say why, for the journal.", 84),
     Action("reject", "review", ("n",), "no", "Go back; nothing is sent."),
-    # What became of many runs
+    # Results of a bulk change
     Action("open_result", "results", "details", "details", "Show the request and the response.", 90, "row"),
     Action("result_run", "results", "new-run", "run", "Go to the new run of the action, or to its own run.", 86, "row"),
     Action("retry", "results", ("R",), "retry", "Review and send again the changes not done.", 84, "failed change"),
@@ -377,15 +377,15 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("previous_tab", "panel", ("left_square_bracket", "shift+f9"), "previous tab", "Show the previous tab."),
     Action("leave_panel", "panel", "back", "back", "End the search, then go back to the left pane.", 85),
     Action("search", "text", "filter", "search", "Search the text as you type.", 80),
-    Action("next_match", "text", "next", "next", "Go to the next match; without a search, as in the list.", 75),
+    Action("next_match", "text", "next", "next", "Go to the next match; without a search, the next problem.", 75),
     Action("previous_match", "text", ("N",), "previous", "Go to the previous match.", 0, "search"),
     Action("copy_tab", "text", "copy", "copy", "Copy something from the tab.", 72),
     Action("keep_search", "search", ("enter", "down"), "keep", "Keep the matches and go to the text.", 90),
     Action("clear_search", "search", ("escape",), "clear", "End the search and go to the text.", 80),
     Action("zoom", "app", ("z", "f11"), "zoom", "Show one pane alone, or both.", 15),
-    # A list to choose from
+    # A picker
     Action("choose", "picker", "choose", "choose", "Choose the line under the cursor.", 90),
-    # What to copy
+    # The copy dialog
     Action("copy_chosen", "copies", "copy", "copy", "Copy what is under the cursor."),
     Action("copy_handoff", "copies", ("h",), "hand-over", "Copy the hand-over.", 86),
     Action("show_chosen", "copies", ("t",), "show", "Show the text, to select it in the terminal.", 75),
@@ -423,7 +423,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "app",
         ("c",),
         "causes",
-        "Open or close the reasons why tasks failed in the runs of the list.",
+        "Open or close the causes of failed tasks in the listed runs.",
         64,
         hinted="list",
     ),

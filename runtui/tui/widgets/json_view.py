@@ -1,7 +1,7 @@
 """A widget that shows a text of any size in full: JSON formatted and coloured, other text line by line.
 
 Invariant: a line is drawn only when it scrolls into view, and every line passes through `plain`. A thread lays out a
-large text; until then the previous text stays.
+large text; the previous text stays until its first lines are ready.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from runtui.tui.widgets.search_bar import Found, Match, cells_of, with_matches
 IN_PLACE_LIMIT: Final = 100_000
 """The most characters to lay out without a thread; this takes a few milliseconds."""
 FIRST_LINES: Final = 500
-"""Items of a larger text to show before the rest is laid out."""
+"""Items or lines of a larger text to show before the rest is laid out."""
 _GROUP: Final = "json-view"
 _CHANGED: Final = "* "
 _UNCHANGED: Final = "  "

@@ -57,7 +57,7 @@ class ReadList(RowList[RowT, RowId]):
         self._show(keep_line=True)
 
     def arranged(self) -> Arrangement[RowT]:
-        """Return all columns, sized for the rows, at the current scroll position."""
+        """Return the columns to show, sized for the rows, at the current scroll position."""
         first = (self.table.arrangement.first or 0) if self._scrolls else None
         shown = super().arranged()
         return shown._replace(columns=self.with_more(shown.columns), first=first)
