@@ -437,7 +437,7 @@ class _Follower:
         """Go on or stop after a refusal that other changes may meet as well."""
         self._progress.clear()
         title = save.fault.title if save.fault is not None else "A change was refused"
-        narrate(f"{title} (run {save.run_id}). {count_words(self._left, 'run')} may meet the same.")
+        narrate(f"{title} (run {save.run_id}). {count_words(self._left, 'run')} may be refused too.")
         goes_on = False
         if self._can_ask:
             self._question = asyncio.create_task(confirmed("Go on?"))

@@ -91,7 +91,7 @@ async def _handoff_of_run(workspace: Workspace, subject: str, workflow_id: str |
         if (results := workspace.store.results_of(run_id)) is None or results.is_outdated:
             await workspace.results.read_run(workflow_id, run_id)
     except RuntuiError as error:
-        trouble.append(f"What its tasks did could not be read. {error}")
+        trouble.append(f"Its task results could not be read: {error}")
     return handoff_of_run(workspace, run_id, await origin_of(workspace)), trouble
 
 
