@@ -5,6 +5,7 @@ Invariant: no code here depends on what a run is.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar, Final
@@ -250,4 +251,5 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
 async def run(app: RuntuiApp) -> int:
     """Run the app on this terminal until it exits; return the exit code."""
     await app.run_async(mouse=app.takes_mouse)
+    await asyncio.sleep(0)  # the last keys that the input thread has read arrive
     return tell_the_shell(app)

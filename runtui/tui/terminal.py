@@ -384,6 +384,8 @@ class TerminalDriver(LinuxDriver):
             elif patience is not None and monotonic() - quiet_since >= patience:
                 self._hand_over(parser.silence())
                 quiet_since = monotonic()
+        if self._app.is_followed and select.select([self.fileno], [], [], 0)[0]:
+            self._hand_over(parser.feed(self._read()))  # else Textual would drop it
 
     def _arrived(self) -> None:
         self.backlog.answered()
@@ -404,8 +406,9 @@ class TerminalDriver(LinuxDriver):
             raise
 
     def _hand_over(self, messages: Iterable[Message]) -> None:
+        """Hand over what was read; once the app is ending, only where another one goes on with it."""
         for message in messages:
-            if self.exit_event.is_set():
+            if self.exit_event.is_set() and not self._app.is_followed:
                 return
             if self._mouse or not isinstance(message, events.MouseEvent):
                 self.process_message(message)

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import io
 import os
 import stat
 from pathlib import Path
+from threading import Event
 
 import pytest
+from textual import events
 from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
+from textual.message import Message
 
 from runtui.errors import RuntuiError
 from runtui.log import crash_sentence, write_crash_report
 from runtui.prelude.terminal import require_terminal, terminal_size
 from runtui.tui import terminal
-from runtui.tui.terminal import ANSWER_SECONDS, ASK_BYTES, MOST_ON_ITS_WAY, Backlog, starting_theme
+from runtui.tui.terminal import (
+    ANSWER_SECONDS,
+    ASK_BYTES,
+    MOST_ON_ITS_WAY,
+    Backlog,
+    TerminalApp,
+    TerminalDriver,
+    starting_theme,
+)
 
 
 class Tty(io.StringIO):
@@ -192,3 +204,35 @@ def test_an_answer_that_is_lost_is_given_up(clock: list[float]) -> None:
     clock[0] += 0.1
     assert not waits(backlog)
     assert not backlog.awaits_answer
+
+
+@pytest.mark.parametrize(("is_followed", "taken"), [(True, "abcdef"), (False, "")])
+async def test_keys_read_as_one_app_ends_are_for_the_next(
+    is_followed: bool, taken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ending(TerminalApp):
+        def __init__(self) -> None:
+            super().__init__(theme="ansi-dark", crash_folder=Path(), css_path=())
+            self.typed = ""
+
+        @property
+        def is_followed(self) -> bool:
+            return is_followed
+
+        def post_message(self, message: Message) -> bool:
+            self.typed += (message.character or "") if isinstance(message, events.Key) else ""
+            return True
+
+    app = Ending()
+    driver = object.__new__(TerminalDriver)
+    reading, writing = os.pipe()
+    driver.__dict__.update(_app=app, _loop=asyncio.get_running_loop(), _mouse=True, _debug=False, backlog=Backlog())
+    driver.__dict__.update(fileno=reading, exit_event=Event(), cursor_origin=None)
+    os.write(writing, b"def")
+    driver.exit_event.set()
+    driver._hand_over([events.Key(letter, letter) for letter in "abc"])
+    driver.run_input_thread()
+    await asyncio.sleep(0)
+    assert app.typed == taken
+    for end in (reading, writing):
+        os.close(end)
