@@ -24,6 +24,7 @@ from runtui.profiles import Profiles
 from runtui.sandbox.app import create_app
 from runtui.services.store import EVERY_RUN
 from runtui.tui.features.signing_in import SignInView
+from runtui.tui.features.triage.explaining import CausesView
 from tests import canary
 from tests.contract.scripted_authority import ScriptedAuthority
 from tests.contract.signing_in import ROOT as GRAPH
@@ -143,6 +144,9 @@ def screen_of(session: Session) -> tuple[str, ...]:
 
 async def rested(session: Session) -> None:
     """Wait until the screen stays the same, with the network still held."""
+    if session.view == "causes":  # a pause between keys comes first
+        drawing = session.find(CausesView)._drawing
+        await session.until(lambda: not (drawing._is_due or drawing._resting))
     last, same = screen_of(session), 0
     while same < 3:
         await session.pilot.pause(0.02)

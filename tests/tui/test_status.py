@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import sqlite3
+import warnings
 from datetime import UTC, datetime
 
 import pytest
 
 from runtui.services.refresh import Progress
+from runtui.tui.features.listing import Listing
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_conflict import type_a_draft
 from tests.tui.test_faults import graph_error, status_of
@@ -215,3 +219,16 @@ async def test_a_key_that_would_stop_it_for_good_says_so(open_session: Opener, m
     async with open_session(size=(80, 24), runs=30) as session:
         await session.press("ctrl+z")
         assert "No shell waits here" in session.text()
+
+
+async def test_work_that_is_cancelled_before_it_begins_warns_nobody(open_session: Opener) -> None:
+    """A warning would be printed over the screen."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        async with open_session() as session:
+            session.app.wired[Listing].aside(asyncio.sleep(0), "of no use")
+            session.app.workers.cancel_group(session.app, "of no use")
+            await session.settled()
+        del session
+        gc.collect()
+    assert [str(warning.message) for warning in told if warning.category is RuntimeWarning] == []

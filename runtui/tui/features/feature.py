@@ -8,11 +8,13 @@ the event loop, in the order in which it was announced.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from inspect import isawaitable
 from typing import Any, Final, Generic, TypeVar
+from weakref import finalize
 
 from textual.message import Message
+from textual.worker import Worker
 
 from runtui.announcer import Announcer
 from runtui.errors import RuntuiError
@@ -109,7 +111,7 @@ class Feature:
         """The same of a call that reads files."""
         return await self.attempt(asyncio.to_thread(call))
 
-    def aside(self, work: Awaitable[object], group: str, saying: str = "", *, exclusive: bool = False) -> None:
+    def aside(self, work: Awaitable[object], group: str, saying: str = "", *, exclusive: bool = False) -> Worker[None]:
         """Run some work in a worker, with the sentence `saying` in the status line meanwhile; a failure is shown there.
         The next key waits for a worker whose group `awaited` names. An `exclusive` worker cancels the others of its
         group.
@@ -126,7 +128,9 @@ class Feature:
                 is_under_way = False
                 self._chrome.refresh()
 
-        self._chrome.app.run_worker(guarded(), group=group, exclusive=exclusive, description=group)
+        if isinstance(work, Coroutine):  # a worker that is cancelled before it starts awaits nothing
+            finalize(guarded, work.close).atexit = False
+        return self._chrome.app.run_worker(guarded, group=group, exclusive=exclusive, description=group)
 
 
 class Features:
