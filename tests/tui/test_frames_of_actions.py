@@ -170,6 +170,9 @@ async def test_an_action_is_drawn_in_one_frame_of_what_it_changes(
         monkeypatch.setattr("runtui.tui.output.UPDATE_PERIOD", NEVER)
         monkeypatch.setattr("runtui.tui.keys.FRAME_SECONDS", LONG)
         monkeypatch.setattr(Compositor, "render_update", draw_frame)
+        for screen in session.app.screen_stack:
+            assert isinstance(screen, DrawnOnce)
+            screen.draw_frame()  # its clock is due no more: it would tick while the key has its effect
         monkeypatch.setattr(RuntuiApp, "_display", display)
         display(session.app, None, draw_frame(session.app.screen._compositor, full=True))
 
