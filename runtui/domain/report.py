@@ -117,9 +117,12 @@ def wait_sentence(left: float, status: int | None, asked: float | None = None) -
 
 
 def wait_reason(status: int | None, asked: float | None) -> str:
-    """Return why a request waits: the status of the answer, or the seconds that the service asks for (`asked`)."""
-    what = "is busy" if status in (429, 503) else "failed"
-    return f"The service {what if asked is None else f'asks to wait {length_words(asked)}'} ({status})"
+    """Return why a request waits: the answer's status, if there is one, or the seconds that the service asks for."""
+    if asked is not None:
+        what = f"asks to wait {length_words(asked)}"
+    else:
+        what = "is busy" if status in (429, 503) else "failed"
+    return f"The service {what}" if status is None else f"The service {what} ({status})"
 
 
 def length_words(seconds: float) -> str:

@@ -56,6 +56,9 @@ class FaultText(NamedTuple):
     hint: str
 
 
+SIGN_IN_AGAIN = "Sign in again"
+FRESH_TOKEN = f"{SIGN_IN_AGAIN}, or put a fresh token into RUNTUI_TOKEN."
+
 NOT_OFFERED = FaultText(
     "This service does not offer this change",
     "It does not know this request; nothing is wrong with the run or with what you typed.",
@@ -72,7 +75,7 @@ _BY_STATUS: dict[int, FaultText] = {
     401: FaultText(
         "The server rejects the token",
         "The token is missing, expired, revoked, or made for another cloud.",
-        "Sign in again, or put a fresh token into RUNTUI_TOKEN.",
+        FRESH_TOKEN,
     ),
     403: FaultText(
         "Access denied",
@@ -167,7 +170,7 @@ _BY_FAILURE: dict[FailureKind, tuple[str, str]] = {
         "The address is refused",
         "The token goes to the configured root only. If a server sent this link, tell its administrator.",
     ),
-    FailureKind.TOKEN: ("There is no usable token", "Sign in again, or put a fresh token into RUNTUI_TOKEN."),
+    FailureKind.TOKEN: ("There is no usable token", FRESH_TOKEN),
     FailureKind.HEADER: ("The request cannot be sent", "If a server supplied the value, tell its administrator."),
     FailureKind.SETUP: (
         "The connection cannot be set up",
@@ -338,8 +341,7 @@ def _fault(exchange: Exchange, words: FaultText, outcome: Outcome, error: dict[s
     message = said or words.message
     if words is NOT_OFFERED and said:
         message = f"{words.message} The server says: {said}"
-    told = {"", *re.findall(r"\w+", message)}
-    more = (pair for pair in _details(error) if pair[0] not in told or pair[1] not in message) if error else ()
+    more = (detail for detail in _details(error) if not _is_told(*detail, message)) if error else ()
     return Fault(
         title=words.title,
         message=redact(message),
@@ -351,6 +353,11 @@ def _fault(exchange: Exchange, words: FaultText, outcome: Outcome, error: dict[s
         request_id=exchange.request_id or (_inner_request_id(error) if error else ""),
         client_request_id=exchange.client_request_id,
     )
+
+
+def _is_told(target: str, detail: str, message: str) -> bool:
+    """Return whether `message` already has a detail's text and names the property that it is about, if any."""
+    return detail in message and (not target or target in re.findall(r"\w+", message))
 
 
 def _sentence(error: dict[str, Any]) -> str:

@@ -115,8 +115,8 @@ class Backoff:
         end = asyncio.get_running_loop().time() + seconds
         _logger.info("wait %.1f s after try %d of #%d (%s)", seconds, tries, exchange.number, exchange.status)
         if end > max(self._ends.values(), default=0.0):
-            asked = asked_wait(exchange, now) or 0.0
-            self._tell(Wait(exchange, seconds, now + timedelta(0, seconds), asked if asked > seconds else None))
+            asked, until = asked_wait(exchange, now) or 0.0, now + timedelta(seconds=seconds)
+            self._tell(Wait(exchange, seconds, until, asked if asked > seconds else None))
         self._ends[who] = max(end, self._ends.get(who, 0.0))
 
     async def over(self, who: Pace) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtui.domain.report import Outcome, length_words
+from runtui.domain.report import Outcome, length_words, wait_sentence
 from runtui.graph.exchange import Exchange, Failure, FailureKind
 from runtui.graph.retry import (
     BACK_OFF_SECONDS,
@@ -134,6 +134,13 @@ def test_without_a_word_each_wait_is_longer_than_the_last_and_bounded(attempt: i
 def test_programs_that_were_refused_together_do_not_come_back_together() -> None:
     waits = {wait_of(answered(), 1, NOW, chance=random.Random(seed)) for seed in range(20)}
     assert len(waits) == 20
+
+
+def test_why_a_request_waits_names_the_status_if_there_is_one() -> None:
+    assert wait_sentence(5, 429) == "The service is busy (429); trying again in 5s."
+    assert wait_sentence(0, 504) == "The service failed (504); trying again now."
+    assert wait_sentence(5, 429, 90_000) == "The service asks to wait 1d 01h (429); trying again in 5s."
+    assert wait_sentence(5, None) == "The service failed; trying again in 5s."
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(0, "0s"), (0.2, "1s"), (59.5, "1m 00s"), (7_200, "2h 00m")])

@@ -331,8 +331,11 @@ def known_by_of(save: Save) -> KnownBy:
 
 def words_of(save: Save) -> str:
     """What went wrong, or was not taken over, for the journal; empty when nothing did and all was."""
-    told = save._replace(outcome=save.outcome_if_stopped).report
-    return save.fault.summary if save.fault is not None else " ".join(told.reasons()) if save.ignored else ""
+    if save.fault is not None:
+        return save.fault.summary
+    if not save.ignored:
+        return ""
+    return " ".join(save._replace(outcome=save.outcome_if_stopped).report.reasons())
 
 
 def _properties(entity: Mapping[str, Any]) -> set[str]:

@@ -114,7 +114,7 @@ class Feature:
     def aside(self, work: Awaitable[object], group: str, saying: str = "", *, exclusive: bool = False) -> Worker[None]:
         """Run some work in a worker, with the sentence `saying` in the status line meanwhile; a failure is shown there.
         The next key waits for a worker whose group `awaited` names. An `exclusive` worker cancels the others of its
-        group.
+        group. Return the worker.
         """
         is_under_way = True
         if saying:

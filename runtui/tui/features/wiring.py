@@ -42,7 +42,7 @@ class Preparation:
         """Whether the form and the help are mounted."""
 
     async def prepare(self, stages: Stages) -> None:
-        """Whenever keys rest, load what was not asked for yet and has to be there, then mount the form."""
+        """Whenever keys rest, load what was not asked for yet and has to be there, then mount the form and the help."""
         wired, workspace = self._wired, self._wired.chrome.workspace
         await wired.rest()
         if workspace.progress is not None:  # it was begun before the screen, and may be held for the first keys

@@ -154,8 +154,11 @@ class Chrome:
 
         An action that awaits this lets the question have the focus before the next key is routed.
         """
-        frames = (screen for screen in self.app.screen_stack if isinstance(screen, Frame) and view.name)
-        await self.toggle(next((at for at in frames if at.view.name == view.name), Frame(self, view)), answered)
+        for screen in self.app.screen_stack:
+            if isinstance(screen, Frame) and screen.view.name == view.name and view.name:
+                await self.toggle(screen)
+                return
+        await self.open(Frame(self, view), answered)
 
     def go_back_to(self, place: Frame[Any]) -> None:
         """Dismiss all screens above a frame; questions among them get None as their answer."""

@@ -122,7 +122,10 @@ _MOST_CELLS: Final = (26, 8, 36)
 
 def person_lines(people: Sequence[Person]) -> list[str]:
     """Return an aligned line per person: name, failures, sign-in name, id. A narrow screen cuts the end."""
-    rows = [(person_name(one), f"✗ {one.failures}" * bool(one.failures), one.user_principal_name) for one in people]
+    rows = [
+        (person_name(person), f"✗ {person.failures}" if person.failures else "", person.user_principal_name)
+        for person in people
+    ]
     columns = zip(_MOST_CELLS, zip(*rows, strict=True), strict=False)
     widths = [min(most, max(cell_len(plain(text)) for text in column)) for most, column in columns]
     lines = ["  ".join(fit(text, width) for text, width in zip(row, widths, strict=True) if width) for row in rows]

@@ -29,7 +29,7 @@ from runtui.domain.triage.service_actions import (
     why_not,
 )
 from runtui.graph.client import Answer
-from runtui.graph.faults import NOT_OFFERED
+from runtui.graph.faults import NOT_OFFERED, SIGN_IN_AGAIN
 from runtui.graph.root import run_key
 from runtui.keys.actions import key_of
 from runtui.services.journal import Entry
@@ -139,8 +139,10 @@ def changes_found(entries: Collection[Entry]) -> str:
     """Say how changes left open by earlier sessions ended; empty if there are none."""
     if not entries:
         return ""
-    done, unknown = (sum(e.outcome is Outcome.DONE for e in entries), sum(not e.is_settled for e in entries))
-    parts = [f"{done} done, seen on read-back"] * bool(done) + [f"{unknown} unknown"] * bool(unknown)
+    done = sum(entry.outcome is Outcome.DONE for entry in entries)
+    unknown = sum(not entry.is_settled for entry in entries)
+    parts = [f"{done} done, seen on read-back"] if done else []
+    parts += [f"{unknown} unknown"] if unknown else []
     changes = count_words(len(entries), "change")
     return f"{changes} of an earlier session: {'; '.join(parts)}. {key_of('journal')} shows the journal."
 
@@ -254,7 +256,7 @@ def next_step(save: Save) -> str:
         return ""
     if save.fault.title == NOT_OFFERED.title:
         return action_instead(save.operation.changes())
-    return save.fault.hint.replace("Sign in again", f"Sign in again ({key_of('sign_in')})")
+    return save.fault.hint.replace(SIGN_IN_AGAIN, f"{SIGN_IN_AGAIN} ({key_of('sign_in')})")
 
 
 def action_ended(save: Save) -> str:
