@@ -174,7 +174,7 @@ async def test_a_workflow_that_runs_on_demand_is_followed_by_the_run_that_it_mak
     async with open_session(wire=tenant.wire, size=(120, 40)) as session:
         await session.press("slash", *"status:failed type:scheduled", "enter")
         await session.press("enter")
-        await session.until(lambda: session.view == "users" and "no available licenses" in left_text(session))
+        await session.until(lambda: session.view == "users" and "✗ failed" in left_text(session))
         await session.press("a")
         await session.until(lambda: "on demand for 1 user" in session.text())
         await session.press("G", "k", "enter")
