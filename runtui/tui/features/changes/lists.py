@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from runtui.domain.columns import GREATEST_FIRST, NOTHING, Column, ListCell, Order, Role, in_order
-from runtui.domain.draft import MISSING, value_word
+from runtui.domain.draft import NOT_RECEIVED, value_word
 from runtui.domain.report import Outcome
 from runtui.domain.times import clock_text, now_ticks, parse_ticks, ticks_of, to_datetime
 from runtui.domain.triage.service_actions import STATUS
@@ -87,7 +87,7 @@ def _by_the_clock(entry: Entry, now: int) -> Iterator[str]:
     """Each changed property, from what to what; a status names itself, and moments are as in other columns where that
     tells them apart."""
     for name, value in entry.after.items():
-        values = (entry.before.get(name, MISSING), value)
+        values = (entry.before.get(name, NOT_RECEIVED), value)
         was, became = (_clock_word(each, now) for each in values)
         if was == became:
             was, became = map(value_word, values)
