@@ -15,7 +15,7 @@ from typing import Final
 from runtui.command_line import CommandLine
 from runtui.domain.text import count_words
 from runtui.domain.times import moment_text, now_ticks
-from runtui.domain.triage.memory import LONGEST_NOTE, NEVER, TriageState, snooze_end
+from runtui.domain.triage.memory import LONGEST_NOTE, NO_TIME, TriageState, snooze_end
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless.console import narrate
 from runtui.headless.journal import journal_in
@@ -64,12 +64,12 @@ def snooze(line: CommandLine, run_ids: Sequence[str], *, until: str, note: str |
         end = snooze_end(until, now_ticks())
     except ValueError as error:
         raise UsageError("The time cannot be used", f"--until {until}: {error}") from None
-    words = f"Snoozed until {'it changes' if end == NEVER else moment_text(end, now_ticks())}"
+    words = f"Snoozed until {'it changes' if end == NO_TIME else moment_text(end, now_ticks())}"
     return _mark(line, run_ids, "snoozed", words, note=note, until=end)
 
 
 def _mark(
-    line: CommandLine, run_ids: Sequence[str], state: TriageState, words: str, *, note: str | None, until: int = NEVER
+    line: CommandLine, run_ids: Sequence[str], state: TriageState, words: str, *, note: str | None, until: int = NO_TIME
 ) -> int:
     if note is not None and len(note) > LONGEST_NOTE:
         raise UsageError("The note is too long", f"It has at most {LONGEST_NOTE} characters.")

@@ -15,7 +15,7 @@ from pydantic.alias_generators import to_camel
 
 from runtui.domain.rows import ABSENT, storable
 from runtui.domain.times import TICKS_PER_SECOND, now_ticks, parse_ticks
-from runtui.domain.triage.memory import LONGEST_NOTE, NEVER, RunTriage
+from runtui.domain.triage.memory import LONGEST_NOTE, NO_TIME, RunTriage
 from runtui.domain.triage.standing import triage_record
 from runtui.errors import UsageError
 from runtui.graph.root import same_server
@@ -111,7 +111,7 @@ def _read(line: str, root: str) -> RunTriage:
     known = RunTriage(
         storable(one.run_id),
         state=one.state or "",
-        until=_ticks_of(one.until) if one.state == "snoozed" else NEVER,
+        until=_ticks_of(one.until) if one.state == "snoozed" else NO_TIME,
         note=one.note,
         who=one.who,
         changed=_past(_ticks_of(one.changed_at)),
@@ -137,7 +137,7 @@ def _sentence(error: ValueError) -> str:
 
 
 def _ticks_of(text: str | None) -> int:
-    return NEVER if text is None else parse_ticks(text)
+    return NO_TIME if text is None else parse_ticks(text)
 
 
 def _past(ticks: int) -> int:
