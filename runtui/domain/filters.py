@@ -23,7 +23,6 @@ from typing import Final, NamedTuple, cast
 
 from runtui.domain.filter_tree import (
     FILTER_FIELDS,
-    Absent,
     AllOf,
     AnyOf,
     CountIs,
@@ -32,6 +31,7 @@ from runtui.domain.filter_tree import (
     HasText,
     InResults,
     IsFlag,
+    IsNull,
     IsOneOf,
     Node,
     Not,
@@ -231,7 +231,7 @@ class _Reader:
         if value.text.casefold() in _NOTHING and not value.quoted:
             if sign.text not in (":", "="):
                 raise sign.error(f"{value.text} takes : or = or !=, not {sign.text}.")
-            return Absent(field)
+            return IsNull(field)
         comparison = cast(Operator, "=" if sign.text == ":" else sign.text)
         if field.kind == "count":
             if not _NUMBER.fullmatch(value.text):

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from runtui.announcer import Announcer
 from runtui.domain.columns import Needs
-from runtui.domain.rows import ABSENT, RunRow, cells_needed, storable, stored_id
+from runtui.domain.rows import NO_NUMBER, RunRow, cells_needed, storable, stored_id
 from runtui.domain.times import now_ticks
 from runtui.errors import RuntuiError
 from runtui.private_files import FileIds, files_at
@@ -290,7 +290,7 @@ class Store:
     ) -> None:
         """Store all results of a run as received, in place of those it has; nothing when the run is gone.
 
-        `as_of` is the lastUpdatedDateTime that the run had before they were asked for (ticks, ABSENT without one);
+        `as_of` is the lastUpdatedDateTime that the run had before they were asked for (ticks, NO_NUMBER without one);
         `part` is what `put_part` returned where these are the last of several parts.
         """
         with self.writing() as (db, changes):
@@ -420,7 +420,7 @@ class Store:
         """What the results of a run that are asked for now are kept with, for `put_results`."""
         with self.reading() as db:
             found = db.execute("SELECT last_updated FROM run WHERE id = ?", (storable(run_id),)).fetchone()
-        return int(found[0]) if found else ABSENT
+        return int(found[0]) if found else NO_NUMBER
 
     def unread_runs(self, query: RunQuery, now: int, most: int) -> UnreadRuns:
         """The problems of a query whose results are missing or outdated, newest first, at most so many."""

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from runtui.domain.columns import GREATEST_FIRST, NOTHING, Column, ListCell, age_cell, text_cell
 from runtui.domain.results import TaskResult, UserResult
-from runtui.domain.rows import ABSENT, STUCK_AFTER, severity, short_id, status_look, status_word
+from runtui.domain.rows import NO_NUMBER, STUCK_AFTER, severity, short_id, status_look, status_word
 from runtui.domain.times import TICKS_PER_SECOND, ago, distance, duration_text
 from runtui.domain.triage.checks import why_doubtful
 from runtui.domain.triage.received import object_in, text_in
@@ -241,7 +241,7 @@ USER_COLUMNS: Final[tuple[Column[UserRow], ...]] = (
     Column("tasks", "tasks", 5, 6, _tasks, align="right", grows_to=9),
     Column(
         "ended", "ended", 5, 7, lambda row, now: age_cell(row.ended, now), GREATEST_FIRST, "right",
-        value=lambda row: row.ended or ABSENT,
+        value=lambda row: row.ended or NO_NUMBER,
     ),
     Column("upn", "upn", 16, 8, lambda row, _: text_cell(row.user_principal_name), grows_to=40),
 )  # fmt: skip
@@ -265,7 +265,7 @@ TASK_COLUMNS: Final[tuple[Column[TaskRow], ...]] = (
     Column("reason", "reason", 18, 4, lambda row, now: text_cell(row.summary(now)), flexible=True),
     Column(
         "started", "started", 7, 5, lambda row, now: age_cell(row.result.started, now), GREATEST_FIRST, "right",
-        value=lambda row: row.result.started or ABSENT,
+        value=lambda row: row.result.started or NO_NUMBER,
     ),
     Column("took", "took", 8, 6, lambda row, _: _took(row.result)),
 )  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Literal
 
-from runtui.domain.rows import ABSENT, RunRow, is_stuck, severity, status_look
+from runtui.domain.rows import NO_NUMBER, RunRow, is_stuck, severity, status_look
 from runtui.domain.times import format_ticks
 from runtui.domain.triage.memory import NO_TIME, RunTriage, TriageState
 
@@ -99,9 +99,9 @@ def triage_record(known: RunTriage) -> dict[str, Any]:
     """Return the triage of a run as a JSON object; null for missing values."""
     was = {
         "status": known.was_status,
-        "failedUsers": None if known.was_failed_users == ABSENT else known.was_failed_users,
-        "failedTasks": None if known.was_failed_tasks == ABSENT else known.was_failed_tasks,
-        "updatedAt": None if known.was_updated == ABSENT else format_ticks(known.was_updated),
+        "failedUsers": None if known.was_failed_users == NO_NUMBER else known.was_failed_users,
+        "failedTasks": None if known.was_failed_tasks == NO_NUMBER else known.was_failed_tasks,
+        "updatedAt": None if known.was_updated == NO_NUMBER else format_ticks(known.was_updated),
         "isProblem": bool(known.was_problem),
     }
     return {
@@ -121,4 +121,4 @@ def _text_of(ticks: int) -> str | None:
 
 def _number(row: RunRow, key: str) -> int:
     number = row.number(key)
-    return ABSENT if number is None else number
+    return NO_NUMBER if number is None else number

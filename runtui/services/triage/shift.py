@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from runtui.domain.rows import ABSENT, storable
+from runtui.domain.rows import NO_NUMBER, storable
 from runtui.domain.times import TICKS_PER_SECOND, now_ticks, parse_ticks
 from runtui.domain.triage.memory import LONGEST_NOTE, NO_TIME, RunTriage
 from runtui.domain.triage.standing import triage_record
@@ -37,7 +37,7 @@ def _one_line(text: str) -> str:
 
 
 _Line = Annotated[str, AfterValidator(_one_line)]
-_Ticks = Annotated[int, Field(ge=ABSENT, le=2**62)]
+_Ticks = Annotated[int, Field(ge=NO_NUMBER, le=2**62)]
 
 
 class _Strict(BaseModel):
@@ -121,9 +121,9 @@ def _read(line: str, root: str) -> RunTriage:
         return known
     return known._replace(
         was_status=was.status,
-        was_failed_users=ABSENT if was.failed_users is None else was.failed_users,
-        was_failed_tasks=ABSENT if was.failed_tasks is None else was.failed_tasks,
-        was_updated=ABSENT if was.updated_at is None else parse_ticks(was.updated_at),
+        was_failed_users=NO_NUMBER if was.failed_users is None else was.failed_users,
+        was_failed_tasks=NO_NUMBER if was.failed_tasks is None else was.failed_tasks,
+        was_updated=NO_NUMBER if was.updated_at is None else parse_ticks(was.updated_at),
         was_problem=int(was.is_problem),
     )
 
