@@ -92,17 +92,17 @@ class ListCell(NamedTuple):
 
 
 DASH: Final = "–"
-NOTHING: Final = ListCell(DASH, "muted")
+EMPTY_CELL: Final = ListCell(DASH, "muted")
 """The cell of a missing value."""
 
 
 def text_cell(text: str, role: Role = "text") -> ListCell:
-    return ListCell(text, role) if text else NOTHING
+    return ListCell(text, role) if text else EMPTY_CELL
 
 
 def age_cell(ticks: int | None, now: int, role: Role = "text") -> ListCell:
-    """Return the age of a time that the service recorded (ticks); NOTHING for None."""
-    return NOTHING if ticks is None else ListCell(distance(ticks, now, is_recorded=True), role)
+    """Return the age of a time that the service recorded (ticks); EMPTY_CELL for None."""
+    return EMPTY_CELL if ticks is None else ListCell(distance(ticks, now, is_recorded=True), role)
 
 
 GREATEST_FIRST: Final = ("-value",)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from runtui.domain.columns import DASH, NOTHING, Align, Column, ListCell, Needs, Role, Show
+from runtui.domain.columns import DASH, EMPTY_CELL, Align, Column, ListCell, Needs, Role, Show
 from runtui.domain.properties import INT32_MAX, INT32_MIN, PROPERTIES, Property
 from runtui.domain.text import cells_in, visible
 from runtui.domain.times import TICKS_PER_SECOND, distance, parse_ticks
@@ -205,7 +205,7 @@ def _users(row: RunRow, _now: int) -> ListCell:
     """Show the successful and all users, and the failed users if there are any: "8/10 ✗2"."""
     total, successful, failed = row.number("users"), row.number("successful"), row.number("failedUsers")
     if total is None and successful is None:
-        return NOTHING
+        return EMPTY_CELL
     counted = f"{_short(successful)}/{_short(total)}"
     return ListCell(f"{counted} ✗{_short(failed)}", "alert") if failed else ListCell(counted, "number")
 
@@ -224,16 +224,16 @@ def _shown(item: Property) -> Show[RunRow]:
     def count(row: RunRow, _now: int) -> ListCell:
         number = row.number(item.key)
         if number is None:
-            return NOTHING
+            return EMPTY_CELL
         return ListCell(_short(number), "muted" if not number else "alert" if alarms else "number")
 
     def moment(row: RunRow, now: int) -> ListCell:
         ticks = row.number(item.key)
-        return NOTHING if ticks is None else ListCell(distance(ticks, now, is_recorded=item.is_recorded))
+        return EMPTY_CELL if ticks is None else ListCell(distance(ticks, now, is_recorded=item.is_recorded))
 
     def text(row: RunRow, _now: int) -> ListCell:
         shown = row.text(item.key)
-        return ListCell(shown) if shown else NOTHING
+        return ListCell(shown) if shown else EMPTY_CELL
 
     return _SHOWN_OTHERWISE.get(item.key) or {"count": count, "datetime": moment}.get(item.kind, text)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from runtui.domain.columns import GREATEST_FIRST, NOTHING, Column, ListCell, age_cell, text_cell
+from runtui.domain.columns import EMPTY_CELL, GREATEST_FIRST, Column, ListCell, age_cell, text_cell
 from runtui.domain.results import TaskResult, UserResult
 from runtui.domain.rows import NO_NUMBER, STUCK_AFTER, severity, short_id, status_look, status_word
 from runtui.domain.times import TICKS_PER_SECOND, ago, distance, duration_text
@@ -225,7 +225,7 @@ def _tasks(row: UserRow, _now: int) -> ListCell:
     """Return the processed and all tasks, and the failed ones if there are any: "3/5 ✗1"."""
     user = row.result
     if user is None or user.total_tasks is None or user.unprocessed_tasks is None:
-        return NOTHING
+        return EMPTY_CELL
     failed = f" ✗{user.failed_tasks}" if user.failed_tasks else ""
     return ListCell(f"{user.total_tasks - user.unprocessed_tasks}/{user.total_tasks}{failed}", "number")
 
@@ -249,7 +249,7 @@ USER_COLUMNS: Final[tuple[Column[UserRow], ...]] = (
 
 
 def _took(task: TaskResult) -> ListCell:
-    return NOTHING if task.took is None else ListCell(duration_text(task.took), "number")
+    return EMPTY_CELL if task.took is None else ListCell(duration_text(task.took), "number")
 
 
 TASK_COLUMNS: Final[tuple[Column[TaskRow], ...]] = (

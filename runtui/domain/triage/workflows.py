@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from runtui.domain.columns import ESSENTIAL, GAP, GREATEST_FIRST, GUTTER, NOTHING, Column, ListCell, Role, text_cell
+from runtui.domain.columns import EMPTY_CELL, ESSENTIAL, GAP, GREATEST_FIRST, GUTTER, Column, ListCell, Role, text_cell
 from runtui.domain.plots import heat_cell
 from runtui.domain.text import count_words, visible
 from runtui.domain.times import MAX_TICKS, TICKS_PER_SECOND, ago, format_ticks, moment_text, now_ticks, since
@@ -268,18 +268,18 @@ def _state(row: WorkflowHistory, now: int) -> ListCell:
 
 
 def _last_run(row: WorkflowHistory, now: int) -> ListCell:
-    return NOTHING if row.last_run is None else ListCell(since(row.last_run, now))
+    return EMPTY_CELL if row.last_run is None else ListCell(since(row.last_run, now))
 
 
 def _next_run(row: WorkflowHistory, now: int) -> ListCell:
     moment = row.workflow.next_run
     if moment is None:
-        return NOTHING
+        return EMPTY_CELL
     return ListCell(ago(moment, now), "alert" if row.workflow.schedule(now) is OVERDUE else "text")
 
 
 def _counted(number: int | None, unit: str = "") -> ListCell:
-    return NOTHING if number is None else ListCell(f"{number}{unit}", "number")
+    return EMPTY_CELL if number is None else ListCell(f"{number}{unit}", "number")
 
 
 def _failed_users(row: WorkflowHistory, _now: int) -> ListCell:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from runtui.domain.columns import GREATEST_FIRST, NOTHING, Column, ListCell, Order, Role, in_order
+from runtui.domain.columns import EMPTY_CELL, GREATEST_FIRST, Column, ListCell, Order, Role, in_order
 from runtui.domain.draft import NOT_RECEIVED, value_word
 from runtui.domain.report import Outcome
 from runtui.domain.times import clock_text, now_ticks, parse_ticks, ticks_of, to_datetime
@@ -61,7 +61,7 @@ def _number(row: EntryRow, _now: int) -> ListCell:
 
 
 def _opened(row: EntryRow, now: int) -> ListCell:
-    return NOTHING if row.entry.damage else ListCell(clock_text(row.entry.opened_at, to_datetime(now)), "muted")
+    return EMPTY_CELL if row.entry.damage else ListCell(clock_text(row.entry.opened_at, to_datetime(now)), "muted")
 
 
 def _sent(row: EntryRow) -> int:
@@ -185,7 +185,7 @@ def _became(row: ResultRow, _now: int) -> ListCell:
 
 
 def _recorded(row: ResultRow, _now: int) -> ListCell:
-    return ListCell(f"#{row.save.entry}", "muted") if row.save.entry is not None else NOTHING
+    return ListCell(f"#{row.save.entry}", "muted") if row.save.entry is not None else EMPTY_CELL
 
 
 _RESULT_COLUMNS: Final[tuple[Column[ResultRow], ...]] = (
