@@ -261,10 +261,8 @@ def caught_up(draft: Draft, now: Mapping[str, Any]) -> Draft:
         conflict.field.name: conflict.opened for conflict in draft.conflicts(now) if conflict.field.name in draft.edits
     }
     received = {name: value for name, value in {**now, **disputed}.items() if value is not NOT_RECEIVED}
-    if all(
-        same_value(received.get(item.name, NOT_RECEIVED), draft.received.get(item.name, NOT_RECEIVED))
-        for item in EDITABLE
-    ):
+    both = [[values.get(item.name, NOT_RECEIVED) for values in (received, draft.received)] for item in EDITABLE]
+    if all(same_value(*values) for values in both):
         return draft
     return draft.rebased(received)
 

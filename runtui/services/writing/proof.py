@@ -216,11 +216,8 @@ def _updated_before_sent(entry: Entry, reading: Answer, entity: Mapping[str, Any
 
     A service that leaves `lastUpdatedDateTime` alone when a run is changed says nothing by it.
     """
-    before, updated, ahead = (
-        entry.before.get(UPDATED, NOT_RECEIVED),
-        ticks_in(entity, UPDATED),
-        reading.exchange.clock_ahead,
-    )
+    before, updated = entry.before.get(UPDATED, NOT_RECEIVED), ticks_in(entity, UPDATED)
+    ahead = reading.exchange.clock_ahead
     is_same = before is NOT_RECEIVED or UPDATED in entry.after or holds(entity, UPDATED, before)
     if is_same or updated is None or ahead is None:
         return ""
