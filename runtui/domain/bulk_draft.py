@@ -20,7 +20,7 @@ from runtui.domain.triage.service_actions import STATUS, USER_COUNTS, Operation,
 TOLD_VALUES: Final = 3
 """The most values of one property that are listed with their number of runs; the rest are counted together."""
 
-MOST_BY_KEY: Final = 20
+MAX_BY_KEY: Final = 20
 """The most runs whose change one key confirms; for more, the person must type their number."""
 
 

@@ -105,7 +105,7 @@ def age_cell(ticks: int | None, now: int, role: Role = "text") -> ListCell:
     return EMPTY_CELL if ticks is None else ListCell(distance(ticks, now, is_recorded=True), role)
 
 
-GREATEST_FIRST: Final = ("-value",)
+DESCENDING: Final = ("-value",)
 """The `order` of a column whose natural order is by descending `value`."""
 
 Show: TypeAlias = Callable[[RowT, int], ListCell]
@@ -125,7 +125,7 @@ class Column(NamedTuple, Generic[RowT]):
     show: Show[RowT]
     order: tuple[str, ...] = ()
     """The natural order, used at the first press: columns of the store, with "-" for descending. The other direction
-    reverses the list. Rows in memory are ordered by `value`: GREATEST_FIRST for descending, empty for ascending."""
+    reverses the list. Rows in memory are ordered by `value`: DESCENDING for descending, empty for ascending."""
     align: Align = "left"
     flexible: bool = False
     """True for the one column of a list that takes the remaining room."""

@@ -103,10 +103,10 @@ FIRST_ROWS: Final = 200
 FIRST_SECONDS: Final = 0.05
 """The rows that are drawn before all are counted, if they are found within this time."""
 
-_MOST_USERS: Final = "SELECT (SELECT max(total_users) FROM run), (SELECT max(failed_users) FROM run)"
+_MAX_USERS: Final = "SELECT (SELECT max(total_users) FROM run), (SELECT max(failed_users) FROM run)"
 """Each is the end of an index."""
 
-_MOST_USERS_SO_FAR: Final = (
+_MAX_USERS_SO_FAR: Final = (
     "SELECT max(total_users), max(failed_users) FROM (SELECT total_users, failed_users FROM run LIMIT 10000)"
 )
 """The same as long as there are no such indexes: the first runs tell."""
@@ -530,7 +530,7 @@ def cells_of(store: Store) -> Needs:
     with store.reading() as db:
         statuses = [status for (status,) in db.execute("SELECT status FROM status_count")]
         names = [name for (name,) in db.execute("SELECT name FROM workflow")]
-        most = db.execute(_MOST_USERS_SO_FAR if missing_orders(db) else _MOST_USERS).fetchone()
+        most = db.execute(_MAX_USERS_SO_FAR if missing_orders(db) else _MAX_USERS).fetchone()
     users, failed = (count if isinstance(count, int) else 0 for count in most)
     return cells_needed(statuses, names, users, failed)
 

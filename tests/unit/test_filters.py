@@ -24,7 +24,7 @@ from runtui.domain.filter_tree import (
     TextIs,
     TimeIs,
 )
-from runtui.domain.filters import MOST_TERMS, FilterError, parse_filter
+from runtui.domain.filters import MAX_TERMS, FilterError, parse_filter
 from runtui.domain.properties import EXECUTION_TYPE, PROCESSING_STATUS
 from runtui.domain.times import TICKS_PER_SECOND, parse_ticks
 
@@ -151,7 +151,7 @@ def test_a_day_a_minute_and_a_moment_are_the_stretch_they_name(typed: str, first
         ("!", 1, 1, "missing"),
         ('wf:"x', 3, 2, "not closed"),
         ('""', 0, 2, "nothing between"),
-        ("a " * (MOST_TERMS + 1), 2 * MOST_TERMS, 1, "at most 64 terms"),
+        ("a " * (MAX_TERMS + 1), 2 * MAX_TERMS, 1, "at most 64 terms"),
         ("(" * 99 + "a" + ")" * 99, 32, 1, "too deeply"),
         ("!" * 99 + "a", 32, 1, "too deeply"),
     ],

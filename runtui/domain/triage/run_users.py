@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from runtui.domain.columns import EMPTY_CELL, GREATEST_FIRST, Column, ListCell, age_cell, text_cell
+from runtui.domain.columns import DESCENDING, EMPTY_CELL, Column, ListCell, age_cell, text_cell
 from runtui.domain.results import TaskResult, UserResult
 from runtui.domain.rows import NO_NUMBER, STUCK_AFTER, severity, short_id, status_look, status_word
 from runtui.domain.times import TICKS_PER_SECOND, ago, distance, duration_text
@@ -232,7 +232,7 @@ def _tasks(row: UserRow, _now: int) -> ListCell:
 
 USER_COLUMNS: Final[tuple[Column[UserRow], ...]] = (
     Column(
-        "status", "status", 11, 1, lambda row, _: _status(row.status), GREATEST_FIRST,
+        "status", "status", 11, 1, lambda row, _: _status(row.status), DESCENDING,
         grows_to=24, value=lambda row: severity(row.status),
     ),
     Column("user", "user", 14, 2, _user, grows_to=28),
@@ -240,7 +240,7 @@ USER_COLUMNS: Final[tuple[Column[UserRow], ...]] = (
     Column("task", "task", 16, 5, lambda row, _: text_cell(row.trouble.task_name if row.trouble else ""), grows_to=27),
     Column("tasks", "tasks", 5, 6, _tasks, align="right", grows_to=9),
     Column(
-        "ended", "ended", 5, 7, lambda row, now: age_cell(row.ended, now), GREATEST_FIRST, "right",
+        "ended", "ended", 5, 7, lambda row, now: age_cell(row.ended, now), DESCENDING, "right",
         value=lambda row: row.ended or NO_NUMBER,
     ),
     Column("upn", "upn", 16, 8, lambda row, _: text_cell(row.user_principal_name), grows_to=40),
@@ -258,13 +258,13 @@ TASK_COLUMNS: Final[tuple[Column[TaskRow], ...]] = (
         value=lambda row: row.result.sequence or 0, order_name="sequence",
     ),
     Column(
-        "status", "status", 11, 2, lambda row, _: _status(row.result.status), GREATEST_FIRST,
+        "status", "status", 11, 2, lambda row, _: _status(row.result.status), DESCENDING,
         grows_to=24, value=lambda row: severity(row.result.status),
     ),
     Column("task", "task", 16, 3, lambda row, _: ListCell(row.result.task_name), grows_to=34),
     Column("reason", "reason", 18, 4, lambda row, now: text_cell(row.summary(now)), flexible=True),
     Column(
-        "started", "started", 7, 5, lambda row, now: age_cell(row.result.started, now), GREATEST_FIRST, "right",
+        "started", "started", 7, 5, lambda row, now: age_cell(row.result.started, now), DESCENDING, "right",
         value=lambda row: row.result.started or NO_NUMBER,
     ),
     Column("took", "took", 8, 6, lambda row, _: _took(row.result)),
@@ -308,7 +308,7 @@ def _person_status(task: PersonResult, _now: int) -> ListCell:
 
 PERSON_COLUMNS: Final[tuple[Column[PersonResult], ...]] = (
     Column(
-        "when", "when", 5, 3, lambda task, now: age_cell(task.moment or None, now, "muted"), GREATEST_FIRST, "right",
+        "when", "when", 5, 3, lambda task, now: age_cell(task.moment or None, now, "muted"), DESCENDING, "right",
         value=lambda task: task.moment,
     ),
     Column("status", "status", 12, 1, _person_status),

@@ -24,7 +24,7 @@ from runtui.services.store import Store
 from runtui.services.triage.memory import TriageMemory
 from runtui.services.triage.shift import LONGEST_LINE, read_shift, shift_lines
 
-_MOST_BYTES: Final = 4 * LONGEST_LINE + 2
+_MAX_BYTES: Final = 4 * LONGEST_LINE + 2
 """The bytes read of a line, enough to see that it is too long."""
 
 
@@ -103,8 +103,8 @@ def _memory_of(line: CommandLine) -> Iterator[tuple[TriageMemory, str]]:
 def _lines(file: str) -> Iterator[str]:
     try:
         with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as opened:
-            while line := opened.readline(_MOST_BYTES):
-                is_whole = line.endswith(b"\n") or len(line) < _MOST_BYTES
+            while line := opened.readline(_MAX_BYTES):
+                is_whole = line.endswith(b"\n") or len(line) < _MAX_BYTES
                 yield line.decode(errors="strict" if is_whole else "replace")
     except UnicodeDecodeError:
         what = "It is not UTF-8. Nothing was imported."

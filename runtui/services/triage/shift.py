@@ -21,7 +21,7 @@ from runtui.errors import UsageError
 from runtui.graph.root import same_server
 from runtui.redact import redact
 
-MOST_LINES: Final = 200_000
+MAX_LINES: Final = 200_000
 LONGEST_LINE: Final = 16_384
 """In characters."""
 
@@ -83,8 +83,8 @@ def read_shift(lines: Iterable[str], root: str) -> list[RunTriage]:
     found: list[RunTriage] = []
     wrong: list[str] = []
     for number, line in enumerate(lines, 1):
-        if number > MOST_LINES:
-            wrong.append(f"There are more than {MOST_LINES:,} lines.")
+        if number > MAX_LINES:
+            wrong.append(f"There are more than {MAX_LINES:,} lines.")
             break
         if len(line) > LONGEST_LINE:
             wrong.append(f"Line {number}: It is longer than {LONGEST_LINE:,} characters.")

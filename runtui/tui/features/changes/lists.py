@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from runtui.domain.columns import EMPTY_CELL, GREATEST_FIRST, Column, ListCell, Order, Role, in_order
+from runtui.domain.columns import DESCENDING, EMPTY_CELL, Column, ListCell, Order, Role, in_order
 from runtui.domain.draft import NOT_RECEIVED, value_word
 from runtui.domain.report import Outcome
 from runtui.domain.times import clock_text, now_ticks, parse_ticks, ticks_of, to_datetime
@@ -110,12 +110,12 @@ JOURNAL: Final[Resource[EntryRow, int]] = Resource(
             2,
             1,
             _number,
-            GREATEST_FIRST,
+            DESCENDING,
             grows_to=7,
             value=lambda row: row.entry.number,
             order_name="number",
         ),
-        Column("opened", "sent", 5, 1, _opened, GREATEST_FIRST, "right", grows_to=12, value=_sent),
+        Column("opened", "sent", 5, 1, _opened, DESCENDING, "right", grows_to=12, value=_sent),
         Column("outcome", "outcome", 8, 1, _outcome, grows_to=10, value=_entry_urgency),
         Column("workflow", "workflow", 8, 2, _workflow, grows_to=28),
         Column("run", "run", _ID_CELLS, 5, lambda row, _: ListCell(middle(row.entry.run_id, _ID_CELLS), "muted")),
