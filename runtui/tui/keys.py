@@ -49,7 +49,6 @@ MAX_CHECKS: Final = CHECKS_AT_ONCE + 2_500
 
 _AWAITED: Final = "keys wait for "
 
-
 TypedAhead = tuple[events.Event, ...]
 """Events that were read but not routed, oldest first."""
 

@@ -55,7 +55,6 @@ def unread(workspace: Workspace) -> str | None:
 RELOAD_SECONDS: Final = 0.25
 """The least time between two redraws of a list that keeps changing."""
 
-
 MAX_DELAYS: Final = 7
 """How often a redraw is put off while a person types; with `RELOAD_SECONDS` that makes two seconds."""
 

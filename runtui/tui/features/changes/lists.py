@@ -42,7 +42,6 @@ _OUTCOMES: Final[dict[Outcome | None, tuple[str, Role]]] = {
 }
 """The sign and the role of an outcome."""
 
-
 _NEEDS_A_PERSON: Final = (Outcome.NOT_DONE, Outcome.UNKNOWN, None, Outcome.DONE)
 """The order of outcomes: what a person has to look at first."""
 
@@ -128,7 +127,6 @@ JOURNAL: Final[Resource[EntryRow, int]] = Resource(
     nothing_found="No entry matches the filter.",
     fields=tuple(FieldHelp(name, values) for name, values in ENTRY_FIELDS.items()),
 )
-
 
 NEWEST_FIRST: Final = Order("number", descending=True)
 """The order in which entries are read."""

@@ -38,7 +38,6 @@ from runtui.tui.words import triage_words
 MAX_FAILURES: Final = 100
 """Failures of a cause among which those of different words, and different people, are looked for."""
 
-
 CAUSES: Final[Resource[CauseRow, str]] = in_memory(
     "Causes", "cause", CAUSE_COLUMNS, lambda row: row.cause.key, "No task failed in these runs."
 )
