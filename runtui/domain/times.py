@@ -151,8 +151,7 @@ def moment_text(ticks: int, now: int) -> str:
 
 
 def clock_text(moment: datetime, now: datetime) -> str:
-    """Format an aware datetime briefly in the local zone: "13:00" on the day of `now`, "23 Nov 13:00" in the same year,
-    else "23 Nov 2025"."""
+    """Format an aware datetime in the local zone: "13:00" on the day of `now`, "23 Nov 13:00", "23 Nov 2025"."""
     here, today = moment.astimezone(), now.astimezone()
     if here.date() == today.date():
         return f"{here:%H:%M}"

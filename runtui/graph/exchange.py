@@ -142,8 +142,7 @@ class Exchange:
 
     @property
     def answered_at(self) -> datetime | None:
-        """The `Date` of the answer: the server's clock, cut to whole seconds (RFC 9110, section 6.6.1). None where the
-        answer does not date itself."""
+        """The `Date` of the answer, the server's clock in whole seconds (RFC 9110, section 6.6.1); None without one."""
         return http_date(self.response_header("date"))
 
     @property

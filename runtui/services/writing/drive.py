@@ -122,8 +122,7 @@ class WriteDriver:
             self.end(end.value)
 
     async def carry_out(self, effects: Sequence[Effect[Any]]) -> Iterable[object]:
-        """The replies to some effects of one kind, in their order; a RuntuiError is to be thrown. What reads or sends
-        an action comes alone."""
+        """The replies to effects of one kind, in order; a RuntuiError is to be thrown. An action comes alone."""
         saves = [effect.save for effect in effects]
         intents = [effect.intent for effect in effects if isinstance(effect, Record | Send)]
         replies: Iterable[object]

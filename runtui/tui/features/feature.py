@@ -172,8 +172,7 @@ class Features:
             self[self._load(name)]
 
     def awake(self, service: Announcer[News], *names: str) -> None:
-        """Build the features in some files at the first announcement of a service, which they hear too. The service
-        announces on the event loop."""
+        """Build the features of some files when a service first announces (on the event loop); they hear that too."""
 
         def wake(_news: News) -> None:
             end()

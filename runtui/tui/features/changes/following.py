@@ -37,8 +37,7 @@ _FOLLOW: Final = "follow"
 
 
 def recorded_run(workspace: Workspace, run_id: str) -> str:
-    """The newest run that the journal knows to be made of a run or a workflow; empty where it knows none. It reads
-    files."""
+    """The newest run that the journal knows to be made of a run or a workflow, else ""; it reads files."""
     entries = workspace.journal.of_run(workspace.root, run_id)
     return next((entry.new_run for entry in entries if entry.new_run), "")
 
