@@ -216,7 +216,7 @@ class Journal:
         with self._using() as db:
             own = {"session": self._own_session().id, "opened_at": _now()}
             with _transaction(db):
-                self._own_session().hold()
+                self._own_session().acquire()
                 busy = self._busy(db, {intent.root for intent in intents})
                 for intent, row in zip(intents, rows, strict=True):
                     self._foreground.let_pass_in_thread()
