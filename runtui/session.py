@@ -254,7 +254,7 @@ async def _read_while_loading(spec: SessionSpec, workspace: Workspace, preview: 
         if preview.is_full:
             is_full.set()
             if preview.is_served:
-                workspace.refresh.hold()
+                workspace.refresh.suspend()
         elif rows:
             workspace.refresh.start()  # the next pages may fill the list
 
@@ -276,7 +276,7 @@ async def _read_while_loading(spec: SessionSpec, workspace: Workspace, preview: 
     end = workspace.store.changed.subscribe(lambda _ids: loop.call_soon_threadsafe(show))
     workspace.refresh.start()
     if preview.is_served:
-        workspace.refresh.hold()
+        workspace.refresh.suspend()
     await loading_rest
     end()
     if painting is not None:
