@@ -185,7 +185,7 @@ def test_a_change_that_cannot_be_read_may_have_brought_anything() -> None:
     assert verdict(change(), reading(), [change(), damaged]) == (False, f"The run has these values, but {ANOTHER}.")
     canceling = change(method="POST", url="https://graph/runs/run-1/cancelProcessing", body="", after={})
     found = verdict(canceling, reading(processingStatus="canceling"), [canceling, damaged])
-    assert found == (False, "It has_values, but another action of yours may have brought it about.")
+    assert found == (False, "It shows, but another action of yours may have brought it about.")
     assert verdict(canceling, reading(processingStatus="canceling"), [canceling]).is_proof
 
 

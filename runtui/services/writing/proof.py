@@ -9,7 +9,7 @@ may still land. By the answer to the request:
 | a success, without one (204, 200)      | shows a value that it brings             | done, by the answer              |
 |                                        | shows none, or cannot be read            | unknown                          |
 | a refusal in Graph's own words         | is not read                              | not done                         |
-| a refusal that a copy of it causes     | `confirms_refusal` the refusal                  | not done                         |
+| a refusal that a copy of it causes     | `confirms_refusal`                       | not done                         |
 | (409, 412), or anything else, or none  | `verdict` says that it proves the change | done, seen on read-back          |
 |                                        | anything else                            | unknown                          |
 

@@ -117,7 +117,7 @@ class Feature:
         """
         is_under_way = True
         if saying:
-            self._chrome.set_status(saying, holds=lambda: is_under_way)
+            self._chrome.set_status(saying, shown_while=lambda: is_under_way)
 
         async def guarded() -> None:
             nonlocal is_under_way

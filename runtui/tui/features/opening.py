@@ -226,7 +226,7 @@ class Opening(Feature):
         if row is None or run_id is None:
             self._opens_first = self._is_reading
             words = "Opens the first user once they are there." if self._is_reading else "There is no user to open."
-            self._chrome.front.set_status(words, holds=lambda: not self.users.list.table.total)
+            self._chrome.front.set_status(words, shown_while=lambda: not self.users.list.table.total)
             return
         await self._chrome.prepare(self._tasks_place)
         self.tasks.open(run_id, row)

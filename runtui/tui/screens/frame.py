@@ -45,17 +45,17 @@ from runtui.tui.output import DrawnOnce
 from runtui.tui.screens.panel import Panel
 from runtui.tui.terminal import TerminalApp, shell_waits
 from runtui.tui.widgets.chrome import (
+    Condition,
     HeaderLine,
     Headline,
     HintBar,
-    Holds,
     Pane,
     Severity,
     Status,
     StatusLine,
     TenantStrip,
     TenantTrouble,
-    for_good,
+    always,
     headline_of,
     surface,
     trouble_of,
@@ -206,24 +206,23 @@ class Chrome:
             context = extend(context)
         return context
 
-    def set_status(self, text: str, severity: Severity = "information", holds: Holds = for_good) -> None:
-        """Show a sentence in the status line while `holds` returns True; an empty text hides the line."""
-        self.status = Status(text, severity, holds)
+    def set_status(self, text: str, severity: Severity = "information", shown_while: Condition = always) -> None:
+        """Show a sentence in the status line while `shown_while` returns True; an empty text hides the line."""
+        self.status = Status(text, severity, shown_while)
         for screen in {self.front, self.app.screen}:
             for line in screen.query(StatusLine):
                 line.show(text, severity)
 
-    def has_confirmed(self, question: str, holds: Holds = for_good) -> bool:
-        """Return True if the status line shows `question`: its key was pressed twice. Else show it while it holds
-        and return False."""
+    def has_confirmed(self, question: str, shown_while: Condition = always) -> bool:
+        """Return True if the status line shows `question`: its key was pressed twice. Else return False and show it."""
         is_asked = self.status.text == question
         if not is_asked:
-            self.front.set_status(question, "warning", holds)
+            self.front.set_status(question, "warning", shown_while)
         return is_asked
 
     def drop_outdated_status(self) -> None:
         """Clear the status if its sentence is no longer true."""
-        if self.status.text and not self.status.holds():
+        if self.status.text and not self.status.shown_while():
             self.status = Status()
 
     def show_headline(self) -> None:
@@ -418,9 +417,9 @@ class Frame(DrawnOnce[ScreenResultType]):
     def _panel_scopes(self) -> tuple[Scope, ...]:
         return ("text", "panel") if self.has_keys_in_panel else ("panel",)
 
-    def set_status(self, text: str, severity: Severity = "information", holds: Holds = for_good) -> None:
-        """Show a sentence in the status line while this screen is in front and `holds` returns True."""
-        self.chrome.set_status(text, severity, lambda: self.chrome.front is self and holds())
+    def set_status(self, text: str, severity: Severity = "information", shown_while: Condition = always) -> None:
+        """Show a sentence in the status line while this screen is in front and `shown_while` returns True."""
+        self.chrome.set_status(text, severity, lambda: self.chrome.front is self and shown_while())
 
     # Drawing
 
@@ -559,9 +558,9 @@ class Frame(DrawnOnce[ScreenResultType]):
                 where = f"{action.shown_key} {action.label} works in the left pane; {key_of('focus_left')} goes there."
             self._remark(where)
 
-    def _remark(self, text: str, severity: Severity = "information", holds: Holds = for_good) -> None:
+    def _remark(self, text: str, severity: Severity = "information", shown_while: Condition = always) -> None:
         """Say why a key does nothing; the next key that works clears that."""
-        self.set_status(text, severity, holds)
+        self.set_status(text, severity, shown_while)
         self.chrome.status = self.chrome.status._replace(is_remark=True)
 
     async def on_hint_bar_chosen(self, event: HintBar.Chosen) -> None:

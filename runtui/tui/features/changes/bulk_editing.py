@@ -187,7 +187,7 @@ class BulkEditing(Feature):
         self._typed = self._marked, edits
         if edits and self._chrome.front.view is self._runs:
             words = f"What you typed is kept while the same runs are marked; {key_of('edit')} opens it again."
-            self._chrome.set_status(words, holds=lambda: self._typed == (self._runs.table.marks, edits))
+            self._chrome.set_status(words, shown_while=lambda: self._typed == (self._runs.table.marks, edits))
 
     # ctrl+s: the review
 

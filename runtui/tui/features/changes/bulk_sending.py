@@ -348,7 +348,7 @@ class BulkSending(Feature):
         if (save := bulk.held_by) is None:
             bulk.stop()
             self._chrome.front.set_status(
-                "Stopped; what is on its way is waited for.", holds=lambda: not bulk.has_ended
+                "Stopped; what is on its way is waited for.", shown_while=lambda: not bulk.has_ended
             )
             return
 

@@ -396,8 +396,8 @@ class Editing(Feature):
             failed = save.outcome is Outcome.NOT_DONE
             severity: Severity = "success" if good else "error" if failed else "warning"
             is_of_draft = failed and save.undoes is None and save.action is None
-            holds = lambda: not is_of_draft or save.run_id in self._workspace.drafts  # noqa: E731
-            self._chrome.set_status(self._save_words(save), severity, holds)
+            shown_while = lambda: not is_of_draft or save.run_id in self._workspace.drafts  # noqa: E731
+            self._chrome.set_status(self._save_words(save), severity, shown_while)
         self._waiting.follow(save)
         self._chrome.refresh()
         if save.conflicts and not save.row_is_stale and save.undoes is None and self._is_looking_at(save.run_id):
@@ -464,11 +464,11 @@ class Editing(Feature):
         drafts = self._workspace.drafts
         question = write_words.discard_question(draft, key_of(action_id))
 
-        def holds() -> bool:
+        def is_kept() -> bool:
             kept = drafts.get(draft.run_id)
             return kept is not None and kept.edits == draft.edits
 
-        if not self._chrome.has_confirmed(question, holds):
+        if not self._chrome.has_confirmed(question, is_kept):
             return
         drafts.drop(draft.run_id)
         self._chrome.go_back_to(self._runs.frame)
@@ -488,7 +488,7 @@ class Editing(Feature):
         elif any(self._workspace.save_of(run_id) for run_id in drafts):
             return  # a first change is on its way: it is this that loads what tells
         elif (count := len(drafts)) and not self._chrome.status.text:
-            self._chrome.set_status(write_words.drafts_found(count), holds=lambda: len(drafts) == count)
+            self._chrome.set_status(write_words.drafts_found(count), shown_while=lambda: len(drafts) == count)
 
     def tell_of_unlisted_drafts(self) -> None:
         """When the list is whole: there are drafts that no row leads to."""
