@@ -339,7 +339,7 @@ def open_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
                 if ready:
                     await session.until(lambda: stands(session, ahead=ahead))
                     if not ahead:
-                        session.runs.table.row_under_cursor(hold=True)  # as after the other screens are mounted
+                        session.runs.table.row_under_cursor(pin=True)  # as after the other screens are mounted
                 yield session
                 assert not app.keys.restless, "keys waited in vain"
                 assert not canary.holds_canary(f"{session.text()}{app.clipboard}{workspace.exchanges}".encode())

@@ -78,7 +78,7 @@ class Copying(Feature):
 
     def action_copy(self) -> None:
         if (listed := self._chrome.front.view.list) is not None:
-            listed.table.row_under_cursor(hold=True)
+            listed.table.row_under_cursor(pin=True)
         self._ask(self._in_view())
 
     def action_copy_entry(self) -> None:

@@ -100,7 +100,7 @@ class Listing(Feature):
 
     def action_watch(self) -> None:
         """Tell when the run, or each marked run, ends; where all of them are watched, no longer."""
-        run_id = self._chrome.hold_run()
+        run_id = self._chrome.pin_run()
         marked = self._runs.table.marks if self._chrome.front.view is self._runs else ()
         chosen = set(marked) or {run_id or ""}
         watched, store = self._runs.watched, self._workspace.store

@@ -72,7 +72,7 @@ class Opening(Feature):
     # enter on a run
 
     async def action_open_run(self) -> None:
-        if (run_id := self._chrome.hold_run()) is not None:
+        if (run_id := self._chrome.pin_run()) is not None:
             await self.open_run(run_id)
 
     async def open_run(self, run_id: str) -> None:
@@ -222,7 +222,7 @@ class Opening(Feature):
     # enter on a user
 
     async def action_open_user(self) -> None:
-        row, run_id = self.users.list.table.row_under_cursor(hold=True), self.users.run_id
+        row, run_id = self.users.list.table.row_under_cursor(pin=True), self.users.run_id
         if row is None or run_id is None:
             self._opens_first = self._is_reading
             words = "Opens the first user once they are there." if self._is_reading else "There is no user to open."

@@ -68,7 +68,7 @@ class Preparation:
             await wired.mount_at_rest(lambda: wired[Helping].place)
             await wired.rest()
             # The first rows stand where they belong: from here on the cursor belongs to its run.
-            wired.runs.table.row_under_cursor(hold=True)
+            wired.runs.table.row_under_cursor(pin=True)
             stages.prepared()
             self.is_prepared = True
 

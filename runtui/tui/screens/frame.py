@@ -167,11 +167,11 @@ class Chrome:
 
     # State
 
-    def hold_run(self) -> str | None:
+    def pin_run(self) -> str | None:
         """Return the id of the run that keys act on, and keep the cursor on its row from now on."""
         view = self.front.view
         if view.list is not None:
-            view.list.table.row_under_cursor(hold=True)
+            view.list.table.row_under_cursor(pin=True)
         return view.run_id
 
     def listed(self, run_id: str) -> StoredRun | None:

@@ -222,7 +222,7 @@ class Editing(Feature):
             from runtui.tui.features.changes.bulk_editing import BulkEditing
 
             await self._features[BulkEditing].open(self._runs.table.marks)
-        elif (run_id := self._chrome.hold_run()) is not None:
+        elif (run_id := self._chrome.pin_run()) is not None:
             await self.open(run_id)
 
     async def open(self, run_id: str) -> None:

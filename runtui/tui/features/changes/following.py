@@ -80,7 +80,7 @@ class Following(Feature):
     async def action_new_run(self) -> None:
         """Go to the run that reprocesses the one at hand, if this session or the journal knows it, else to the run that
         this session started on demand. If neither is known, ask the service."""
-        stored = self._workspace.store.get(self._chrome.hold_run() or "")
+        stored = self._workspace.store.get(self._chrome.pin_run() or "")
         if stored is None:
             self._chrome.front.set_status(NO_RUN, "warning")
         else:

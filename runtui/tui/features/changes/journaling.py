@@ -111,7 +111,7 @@ class JournalView(ActionView[None]):
         if goes_to_news and order == NEWEST_FIRST and self.entries and self.entries[0].number > newest:
             self.table.move_to(0)
         # The journal is read whole pages at a time: from its first row on, the cursor belongs to its entry.
-        self.table.row_under_cursor(hold=True)
+        self.table.row_under_cursor(pin=True)
         self.list.say("" if self.entries else self.list.not_found() if query.text else write_words.journal_is_empty())
 
     def title(self) -> Content:
@@ -277,7 +277,7 @@ class Journaling(Feature):
     # u: undo
 
     def action_undo(self) -> None:
-        if (run_id := self._chrome.hold_run()) is not None:
+        if (run_id := self._chrome.pin_run()) is not None:
             self._chrome.app.workers.cancel_group(self._chrome.app, "undo")
             self.aside(self._undo_last(run_id), awaited("find the last change"))
 

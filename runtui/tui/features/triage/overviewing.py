@@ -104,7 +104,7 @@ class OverviewView(ActionView[None]):
         self.list.set_columns(self.list.arranged())
         self.list.put(worst_first(found, now_ticks()), unread(self._workspace))
         # They are read whole: from the first row on, the cursor belongs to its workflow.
-        self.list.table.row_under_cursor(hold=True)
+        self.list.table.row_under_cursor(pin=True)
         self.post_message(self.Changed())
 
     def on_resize(self) -> None:

@@ -173,7 +173,7 @@ class Triaging(Feature):
         """The marked runs where the list is in sight, else the run at hand."""
         if self._chrome.front.view is self._runs and self._runs.table.marks:
             return sorted(self._runs.table.marks)
-        run_id = self._chrome.hold_run()
+        run_id = self._chrome.pin_run()
         return [run_id] if run_id is not None else []
 
     def _named(self, run_ids: Sequence[str]) -> str:
