@@ -195,7 +195,7 @@ class Exchange(Request):
         receive = self.receive if body is None else receive_once(body, self.receive)
         await self.graph(self.scope, receive, self.send)
 
-    async def hold(self) -> BufferedResponse:
+    async def buffer(self) -> BufferedResponse:
         return await buffer_response(self.graph, self.scope, self.receive)
 
     async def respond(self, response: Response) -> None:

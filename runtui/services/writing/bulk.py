@@ -74,8 +74,8 @@ class _Item:
 
 class Bulk:
     """Some writes of different runs under way together; the journal knows them by `batch`. The driver carries out the
-    effects. With `hold_on_refusal` the first refusal that other runs may meet too holds the rest, until `go_on` or `stop`. Each
-    piece of work on the event loop gives way to the `foreground`.
+    effects. With `may_hold` the first refusal that other runs may meet too holds the rest, until `go_on` or `stop`.
+    Each piece of work on the event loop gives way to the `foreground`.
     """
 
     def __init__(
@@ -84,13 +84,13 @@ class Bulk:
         batch: str,
         saves: Sequence[Save],
         *,
-        hold_on_refusal: bool = False,
+        may_hold: bool = False,
         foreground: Foreground,
     ) -> None:
         self.batch = batch
         self.saves = saves
         self._driver = driver
-        self._hold_on_refusal = hold_on_refusal
+        self._may_hold = may_hold
         self._foreground = foreground
         self._is_computing = False
         """Whether a lane works through answers. The others wait, so that two of them never make one long piece."""
@@ -309,12 +309,9 @@ class Bulk:
         """Hold the rest after a refusal that others may meet as well."""
         if save.action is not None and save.entry is None:
             return  # the run itself spoke against it
-        if (
-            not self._hold_on_refusal
-            or self.is_stopped
-            or save.fault is None
-            or save.outcome_if_stopped is not Outcome.NOT_DONE
-        ):
+        if not self._may_hold or self.is_stopped:
+            return
+        if save.fault is None or save.outcome_if_stopped is not Outcome.NOT_DONE:
             return
         if self.held_by is None and save.fault.title not in self._accepted:
             _logger.info("the rest is held: %s", save.fault.title)
