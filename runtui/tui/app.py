@@ -135,7 +135,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self._stages = stages or Stages()
         self.chrome = Chrome(self, workspace, sandbox, profiles)
         self.runs = RunsView(workspace)
-        self.wired = Features(self.chrome, self.runs, feature_in, self.keys.rest)
+        self.wired = Features(self.chrome, self.runs, feature_in, self.keys.wait_idle)
         self.preparation = Preparation(self.wired)
         self.takes_mouse = settings.mouse
         """Whether to ask the terminal for mouse events."""
@@ -152,7 +152,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         """Call `call` once the input so far has been routed to the widgets or, with `is_done`, has taken effect."""
 
         async def call_when_settled() -> None:
-            await self.keys.settled()
+            await self.keys.wait_settled()
             call()
 
         if is_done:

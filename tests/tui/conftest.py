@@ -341,7 +341,7 @@ def open_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
                     if not ahead:
                         session.runs.table.row_under_cursor(pin=True)  # as after the other screens are mounted
                 yield session
-                assert not app.keys.restless, "keys waited in vain"
+                assert not app.keys.timed_out, "keys waited in vain"
                 assert not canary.holds_canary(f"{session.text()}{app.clipboard}{workspace.exchanges}".encode())
                 app.workers.cancel_all()  # Textual does so before it removes the screens, except for its pilot
         finally:

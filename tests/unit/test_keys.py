@@ -148,14 +148,14 @@ async def test_a_handler_that_does_not_end_is_waited_for_once(monkeypatch: pytes
                 patch.setattr(keys, "MAX_CHECKS", 30)
                 app.press("a")
                 await drained(app.keys)
-            assert app.keys.restless == {first}
+            assert app.keys.timed_out == {first}
             second.focus()
             await drained(app.keys)
             app.press("n", "x")
             await drained(app.keys)
             assert second.got == ["n"]
             assert app.query_one(Input).value == "x"
-        while app.keys.restless:
+        while app.keys.timed_out:
             await asyncio.sleep(0)
             await drained(app.keys)
 

@@ -139,15 +139,19 @@ class Features:
         chrome: What the screens have in common.
         runs: The list.
         load: Loads the class of a feature by its file.
-        rest: Waits until nothing that was typed is left to do.
+        wait_idle: Waits until nothing that was typed is left to do.
     """
 
     def __init__(
-        self, chrome: Chrome, runs: RunsView, load: Callable[[str], type[Feature]], rest: Callable[[], Awaitable[None]]
+        self,
+        chrome: Chrome,
+        runs: RunsView,
+        load: Callable[[str], type[Feature]],
+        wait_idle: Callable[[], Awaitable[None]],
     ) -> None:
         self.chrome = chrome
         self.runs = runs
-        self.rest = rest
+        self.wait_idle = wait_idle
         self._load = load
         self._built: dict[type[Feature], Feature] = {}
         chrome.owners = self._owners
@@ -181,14 +185,14 @@ class Features:
 
         end = service.subscribe(wake)
 
-    async def mount_at_rest(self, place: Callable[[], Frame[Any]]) -> None:
+    async def mount_when_idle(self, place: Callable[[], Frame[Any]]) -> None:
         """Mount what is likely to be opened next, while the person looks at something else.
 
         Its first layout tells its widgets their sizes, which has it laid out once more: that is done at rest, too.
         """
-        await self.rest()
+        await self.wait_idle()
         await self.chrome.prepare(mounted := place())
-        await self.rest()
+        await self.wait_idle()
         if not mounted.is_current:
             lay_out(mounted)
 

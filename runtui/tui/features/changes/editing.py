@@ -193,7 +193,7 @@ class Editing(Feature):
         def keep(draft: Draft) -> None:
             self._workspace.drafts.keep(draft)
             if draft.edits and "_review" not in vars(self):  # it comes next: while the person looks, it is mounted
-                self.aside(features.mount_at_rest(lambda: self._review[1]), PREPARE)
+                self.aside(features.mount_when_idle(lambda: self._review[1]), PREPARE)
 
         self.form = FormView(keep)
         self.place = self._chrome.place(self.form)
