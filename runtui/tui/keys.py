@@ -6,7 +6,7 @@ packet, so each would act on a state that the person has not seen.
 
 Invariant: the same keys lead to the same state, whether typed slowly or arriving at once, and none is routed before a
 screen is mounted. The effect of the last one is drawn in one frame. Keys never wait for the network or a save, only for
-messages, the layout, and workers in an `awaited` group. A pump that never comes to rest delays keys once, for a limited
+messages, the layout, and workers in an `blocks_keys` group. A pump that never comes to rest delays keys once, for a limited
 time.
 
 This file uses these private parts of Textual, pinned by `tests/unit/test_keys.py`: a message pump's queue and whether
@@ -53,7 +53,7 @@ TypedAhead = tuple[events.Event, ...]
 """Events that were read but not routed, oldest first."""
 
 
-def awaited(group: str) -> str:
+def blocks_keys(group: str) -> str:
     """Return the name of a worker group that the next key waits for.
 
     Use it for local work that a key starts and the next key depends on, such as counting filtered rows; never for the

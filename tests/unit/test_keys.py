@@ -18,7 +18,7 @@ from textual.widgets import Input, Static
 from runtui.services.writing import foreground
 from runtui.services.writing.foreground import Foreground
 from runtui.tui import keys
-from runtui.tui.keys import KeyQueue, awaited, is_from_terminal
+from runtui.tui.keys import KeyQueue, blocks_keys, is_from_terminal
 from tests.keys import drained
 
 
@@ -165,7 +165,7 @@ async def test_keys_wait_for_the_workers_that_say_so_and_for_no_others() -> None
     async with app.run_test():
         done, never = asyncio.Event(), asyncio.Event()
         app.run_worker(never.wait(), group="network")
-        app.run_worker(done.wait(), group=awaited("counting"))
+        app.run_worker(done.wait(), group=blocks_keys("counting"))
         app.press("a")
         await asyncio.sleep(0.05)
         assert app.got()[0] == []
@@ -182,7 +182,7 @@ async def test_a_long_run_of_letters_does_not_wait_for_what_each_letter_causes()
         done = asyncio.Event()
         app.press("a")
         await drained(app.keys)
-        app.run_worker(done.wait(), group=awaited("counting"))
+        app.run_worker(done.wait(), group=blocks_keys("counting"))
         app.press("b", "c")
         await until(lambda: app.query_one(Input).value == "abc")
         app.press("tab")

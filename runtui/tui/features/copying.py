@@ -49,7 +49,7 @@ from runtui.tui.features.signing_in import SignInView
 from runtui.tui.features.triage.explaining import CausesView
 from runtui.tui.features.triage.overviewing import OverviewView
 from runtui.tui.features.triage.tracing import PersonView
-from runtui.tui.keys import awaited
+from runtui.tui.keys import blocks_keys
 from runtui.tui.output import DrawnOnce
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.questions import Picker
@@ -95,7 +95,7 @@ class Copying(Feature):
                 self._ask(self._in_view() if panel.tab == "run" else None, of_tab=True)
 
     def _ask(self, made: _Made | None, *, of_tab: bool = False) -> None:
-        self.aside(self._choose(made, of_tab), awaited("copy"))
+        self.aside(self._choose(made, of_tab), blocks_keys("copy"))
 
     async def _choose(self, made: _Made | None, of_tab: bool) -> None:
         offered = list(await asyncio.to_thread(made)) if made is not None else []
@@ -140,7 +140,7 @@ class Copying(Feature):
 
     def _chosen(self, copy: Copy | None) -> None:
         if copy is not None:
-            self.aside(self._copy(copy), awaited("copied"), exclusive=True)
+            self.aside(self._copy(copy), blocks_keys("copied"), exclusive=True)
 
     async def _copy(self, copy: Copy) -> None:
         """Copy at once what this machine knows; no key waits for what is to be read first."""

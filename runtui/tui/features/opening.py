@@ -21,7 +21,7 @@ from runtui.graph.pages import GraphError
 from runtui.services.store import workflow_of
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.features.panes import Panes
-from runtui.tui.keys import awaited
+from runtui.tui.keys import blocks_keys
 from runtui.tui.resources import READING
 from runtui.tui.screens.run import TasksView, UsersView
 from runtui.tui.screens.runs import RELOAD_SECONDS
@@ -83,7 +83,7 @@ class Opening(Feature):
         self._opens_first = False
         self.users.open(run_id, stored.workflow_name, has_failures=bool(stored.raw.get("failedUsersCount")))
         await self._chrome.open(self._users_place, self._left)
-        self.aside(self._begin(run_id), awaited("users of a run"), exclusive=True)
+        self.aside(self._begin(run_id), blocks_keys("users of a run"), exclusive=True)
 
     def _left(self, _answer: None) -> None:
         """Nobody looks at the users any more: what was read of them stays."""
@@ -231,7 +231,7 @@ class Opening(Feature):
         await self._chrome.prepare(self._tasks_place)
         self.tasks.open(run_id, row)
         await self._chrome.open(self._tasks_place)
-        self.aside(self._show_tasks(run_id, row), awaited("tasks of a user"), exclusive=True)
+        self.aside(self._show_tasks(run_id, row), blocks_keys("tasks of a user"), exclusive=True)
 
     async def _show_tasks(self, run_id: str, user: UserRow) -> None:
         """Show what the tasks of a run did for a user, where that is still open."""

@@ -27,7 +27,7 @@ from runtui.errors import FieldError
 from runtui.keys.actions import key_of
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.feature import Feature, Features
-from runtui.tui.keys import awaited
+from runtui.tui.keys import blocks_keys
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.text import content
 from runtui.tui.widgets.inputs import ChoiceList, LineInput
@@ -400,7 +400,7 @@ class SigningIn(Feature):
         )
         if method != "device-code":
             self._chrome.app.run_worker(
-                _wait_for(page_stands), group=awaited("sign-in page"), description="make the sign-in page"
+                _wait_for(page_stands), group=blocks_keys("sign-in page"), description="make the sign-in page"
             )
         self._chrome.refresh()
 
@@ -487,7 +487,7 @@ class SigningIn(Feature):
         key = key_of("sign_out")
         question = f"Sign out? This deletes the tokens of this session. Press {key} again to sign out."
         if self._chrome.has_confirmed(question):
-            self.aside(self._sign_out(), awaited("sign out"), exclusive=True)
+            self.aside(self._sign_out(), blocks_keys("sign out"), exclusive=True)
 
     async def _sign_out(self) -> None:
         if self._sign_in is None:

@@ -40,7 +40,7 @@ from runtui.keys.actions import (
 from runtui.services.store import StoredRun
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.tui.actions import ActionContext, bindings, why_not, why_read_only
-from runtui.tui.keys import awaited
+from runtui.tui.keys import blocks_keys
 from runtui.tui.output import DrawnOnce
 from runtui.tui.screens.panel import Panel
 from runtui.tui.terminal import TerminalApp, shell_waits
@@ -490,7 +490,7 @@ class Frame(DrawnOnce[ScreenResultType]):
         if focused is None:
             self.call_later(self._give_keys)
         elif self.has_keys_in_panel:
-            self.app.run_worker(self.chrome.panel.catch_up(), group=awaited("panel"), description="fill the panel")
+            self.app.run_worker(self.chrome.panel.catch_up(), group=blocks_keys("panel"), description="fill the panel")
 
     def _give_keys(self) -> None:
         if self.focused is None and self.is_mounted and self.is_current and self.app.app_focus:

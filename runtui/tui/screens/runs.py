@@ -26,7 +26,7 @@ from runtui.graph.root import run_key
 from runtui.services.store import EVERY_RUN, FIRST_ROWS, RunQuery, RunRows, cells_of
 from runtui.services.workspace import Workspace
 from runtui.services.writing.foreground import Foreground
-from runtui.tui.keys import awaited
+from runtui.tui.keys import blocks_keys
 from runtui.tui.resources import DRAFT_KEPT, OUTCOME_UNKNOWN, RUNS, SAVING, WATCHED, RowFlag, run_filter, triage_flag
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
@@ -37,7 +37,7 @@ from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import RowList
 from runtui.tui.widgets.side_panel import none_selected
 
-_COUNTING: Final = awaited("counting")
+_COUNTING: Final = blocks_keys("counting")
 _COUNTING_THE_REST: Final = "counting the rest"
 
 READING_RUNS: Final = "Reading the runs…"

@@ -23,10 +23,10 @@ from textual.widgets import Input, Static
 
 from runtui.keys.actions import Scope
 from runtui.tui.actions import bindings
-from runtui.tui.keys import awaited
+from runtui.tui.keys import blocks_keys
 from runtui.tui.widgets.inputs import InputBar, LineInput
 
-_LOOKING: Final = awaited("search")
+_LOOKING: Final = blocks_keys("search")
 
 MAX_MATCHES: Final = 10_000
 """The most matches to look for; after the last of them the next one is the first."""

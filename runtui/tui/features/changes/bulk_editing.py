@@ -22,7 +22,7 @@ from runtui.keys.actions import key_of
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.changes.bulk_sending import BulkSending, marked_runs
 from runtui.tui.features.feature import Feature, Features
-from runtui.tui.keys import awaited
+from runtui.tui.keys import blocks_keys
 from runtui.tui.screens.form import DraftEditor
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
@@ -155,7 +155,7 @@ class BulkEditing(Feature):
             mark(await asyncio.to_thread(store.ids, query))
             self._runs.post_message(self._runs.Changed())
 
-        self.aside(find(), awaited("mark runs"))
+        self.aside(find(), blocks_keys("mark runs"))
 
     def action_mark_range(self) -> None:
         self._runs.table.mark_range()

@@ -33,7 +33,7 @@ from runtui.services.writing.undo import drafts_to_undo
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.changes.lists import RESULTS, ResultRow
 from runtui.tui.features.feature import FOLLOW_CHANGES, Feature, Features
-from runtui.tui.keys import awaited
+from runtui.tui.keys import blocks_keys
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.questions import Choice, Picker
@@ -428,7 +428,7 @@ class BulkSending(Feature):
 
         def chosen(form: RecordFormat | None) -> None:
             if form is not None:
-                self.aside(export(form), awaited("export"))
+                self.aside(export(form), blocks_keys("export"))
 
         async def export(form: RecordFormat) -> None:
             records = [write_words.result_object(row) for row in rows]

@@ -29,7 +29,7 @@ from runtui.tui.features.changes.bulk_sending import BulkSending
 from runtui.tui.features.changes.editing import Editing
 from runtui.tui.features.changes.lists import JOURNAL, NEWEST_FIRST, EntryRow, entry_rows
 from runtui.tui.features.feature import Feature, Features
-from runtui.tui.keys import awaited
+from runtui.tui.keys import blocks_keys
 from runtui.tui.screens.frame import ActionView, Frame
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.questions import Choice, Picker
@@ -92,7 +92,7 @@ class JournalView(ActionView[None]):
         if self.older is not None:
             self._show_page(self.shown, self.older, PAGE)
 
-    @work(group=awaited("journal"), exclusive=True, description="read the journal")
+    @work(group=blocks_keys("journal"), exclusive=True, description="read the journal")
     async def _show_page(
         self, query: EntryQuery, before: int | None, wanted: int, *, goes_to_news: bool = False
     ) -> None:
@@ -230,7 +230,7 @@ class Journaling(Feature):
 
         def decided(outcome: Outcome | None) -> None:
             if outcome is not None:
-                self.aside(self._workspace.reconciler.decide(entry.number, outcome), awaited("settle an entry"))
+                self.aside(self._workspace.reconciler.decide(entry.number, outcome), blocks_keys("settle an entry"))
 
         choices: list[Choice[Outcome | None]] = [Choice(None, "Unknown: leave it as it is")]
         choices += [Choice(outcome, line) for outcome, line in write_words.DECISIONS.items()]
@@ -279,7 +279,7 @@ class Journaling(Feature):
     def action_undo(self) -> None:
         if (run_id := self._chrome.pin_run()) is not None:
             self._chrome.app.workers.cancel_group(self._chrome.app, "undo")
-            self.aside(self._undo_last(run_id), awaited("find the last change"))
+            self.aside(self._undo_last(run_id), blocks_keys("find the last change"))
 
     async def _undo_last(self, run_id: str) -> None:
         entries = await asyncio.to_thread(self._workspace.journal.of_run, self._workspace.root, run_id)
@@ -368,7 +368,7 @@ class Journaling(Feature):
 
         def chosen(form: ExportFormat | None) -> None:
             if form is not None:
-                self.aside(self._export(query, form), awaited("export"))
+                self.aside(self._export(query, form), blocks_keys("export"))
 
         await self._chrome.ask(Picker("export", Content("Export the journal"), choices, about=about), chosen)
 

@@ -25,7 +25,7 @@ from runtui.services.results import runs_of_cause
 from runtui.services.store import EVERY_RUN, RunQuery
 from runtui.services.workspace import Workspace
 from runtui.tui.features.feature import Feature, Features
-from runtui.tui.keys import awaited
+from runtui.tui.keys import blocks_keys
 from runtui.tui.resources import MARKED, Resource, RowFlag, in_memory
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import REST_SECONDS, Panel
@@ -83,7 +83,7 @@ class CausesView(ActionView[None]):
         """Group again what the store has, a few times a second at most."""
         self._drawing.ask()
 
-    @work(group=awaited("causes"), exclusive=True, description="group failed tasks")
+    @work(group=blocks_keys("causes"), exclusive=True, description="group failed tasks")
     async def _begin(self, query: RunQuery) -> None:
         await self._group(query)
 
@@ -141,7 +141,9 @@ class CausesView(ActionView[None]):
     def action_mark(self) -> None:
         """Mark all runs of the cause under the cursor; where all are marked, take their marks back."""
         if (cause := self.cause) is not None:
-            self.run_worker(self._mark(cause), group=awaited("mark a cause"), description="mark the runs of a cause")
+            self.run_worker(
+                self._mark(cause), group=blocks_keys("mark a cause"), description="mark the runs of a cause"
+            )
             self.table.action_step(1)
 
     async def _mark(self, cause: Cause) -> None:

@@ -28,7 +28,7 @@ from runtui.domain.triage.workflows import (
 from runtui.errors import RuntuiError
 from runtui.services.workspace import Workspace
 from runtui.tui.features.feature import Feature, Features
-from runtui.tui.keys import awaited
+from runtui.tui.keys import blocks_keys
 from runtui.tui.resources import Resource, in_memory
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
@@ -85,7 +85,7 @@ class OverviewView(ActionView[None]):
         name = self.row.workflow.name if self.row is not None else ""
         return f"{name}, {day_text(self.day)}" if self.day is not None else name
 
-    @work(group=awaited("overview"), exclusive=True, description="read the overview")
+    @work(group=blocks_keys("overview"), exclusive=True, description="read the overview")
     async def open(self) -> None:
         """Read the workflows; the next key waits until they are there."""
         await self._read()

@@ -28,7 +28,7 @@ from runtui.services.triage.people import find_user, read_person
 from runtui.services.workspace import Workspace
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.features.opening import Opening
-from runtui.tui.keys import awaited
+from runtui.tui.keys import blocks_keys
 from runtui.tui.resources import READING, Resource, in_memory
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
@@ -102,7 +102,7 @@ class PeopleView(ActionView[Person]):
         """Look for what is typed; the next key waits for what the store finds."""
         self._search(self._typed)
 
-    @work(group=awaited("people"), exclusive=True, description="find people")
+    @work(group=blocks_keys("people"), exclusive=True, description="find people")
     async def _search(self, text: str) -> None:
         try:
             found = await asyncio.to_thread(self._workspace.store.people, text, MAX_FOUND)
@@ -236,7 +236,7 @@ class Tracing(Feature):
         await self._chrome.prepare(self.place)
         self.view.open(person)
         await self._chrome.open(self.place, self._left)
-        self.aside(self._begin(person), awaited("person"))
+        self.aside(self._begin(person), blocks_keys("person"))
 
     async def _left(self, _answer: None) -> None:
         self._chrome.app.workers.cancel_group(self._chrome.app, _READING)

@@ -25,14 +25,14 @@ from runtui.errors import RuntuiError
 from runtui.keys.actions import key_of
 from runtui.services.store import EVERY_RUN, MANY_RUNS, RunQuery
 from runtui.tui.features.feature import Feature, Features
-from runtui.tui.keys import awaited
+from runtui.tui.keys import blocks_keys
 
 _logger: Final = logging.getLogger("runtui.triage")
 
 LOOK_SECONDS: Final = 20.0
 """How often it is looked for what others say, and for snoozes that ended."""
 
-_TRIAGE: Final = awaited("triage")
+_TRIAGE: Final = blocks_keys("triage")
 """The group of the workers that read and write what is said of runs: the next key waits for them."""
 
 _TYPED: Final = ""
