@@ -95,7 +95,7 @@ class Copying(Feature):
                 self._ask(self._in_view() if panel.tab == "run" else None, of_tab=True)
 
     def _ask(self, made: _Made | None, *, of_tab: bool = False) -> None:
-        self.aside(self._choose(made, of_tab), blocks_keys("copy"))
+        self.in_worker(self._choose(made, of_tab), blocks_keys("copy"))
 
     async def _choose(self, made: _Made | None, of_tab: bool) -> None:
         offered = list(await asyncio.to_thread(made)) if made is not None else []
@@ -140,7 +140,7 @@ class Copying(Feature):
 
     def _chosen(self, copy: Copy | None) -> None:
         if copy is not None:
-            self.aside(self._copy(copy), blocks_keys("copied"), exclusive=True)
+            self.in_worker(self._copy(copy), blocks_keys("copied"), exclusive=True)
 
     async def _copy(self, copy: Copy) -> None:
         """Copy at once what this machine knows; no key waits for what is to be read first."""
@@ -151,7 +151,7 @@ class Copying(Feature):
             await self._make(copy)
             return
         words = "Reading what the tasks of the run did…"
-        self.aside(self._read_first(copy, run), "hand over", words, exclusive=True)
+        self.in_worker(self._read_first(copy, run), "hand over", words, exclusive=True)
 
     def _unread(self, of: str) -> tuple[str, str] | None:
         """The ids of workflow and run of a hand-over that lacks what the tasks did. It reads files."""

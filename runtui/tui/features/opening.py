@@ -83,7 +83,7 @@ class Opening(Feature):
         self._opens_first = False
         self.users.open(run_id, stored.workflow_name, has_failures=bool(stored.raw.get("failedUsersCount")))
         await self._chrome.open(self._users_place, self._left)
-        self.aside(self._begin(run_id), blocks_keys("users of a run"), exclusive=True)
+        self.in_worker(self._begin(run_id), blocks_keys("users of a run"), exclusive=True)
 
     def _left(self, _answer: None) -> None:
         """Nobody looks at the users any more: what was read of them stays."""
@@ -103,7 +103,7 @@ class Opening(Feature):
     def _read_again(self, run_id: str) -> None:
         if run_id == self.users.run_id:
             self._is_reading = True
-            self.aside(self._read(run_id), _READING, exclusive=True)
+            self.in_worker(self._read(run_id), _READING, exclusive=True)
 
     async def _read(self, run_id: str) -> None:
         """Read the results of a run into the store, and show them, or why they cannot be read."""
@@ -139,12 +139,12 @@ class Opening(Feature):
     def _reading_changed(self, _progress: object) -> None:
         """The service asks to wait, or is asked again."""
         if self._is_reading and self.users.run_id is not None and not self.users.list.rows:
-            self.aside(self._show_stored(self.users.run_id), _SHOWING)
+            self.in_worker(self._show_stored(self.users.run_id), _SHOWING)
 
     def _part_came(self, run_id: str) -> None:
         """More users of a large run are there, or their tasks."""
         if run_id == self.users.run_id and self._is_reading and not self._is_showing:
-            self.aside(self._show_part(run_id), _SHOWING)
+            self.in_worker(self._show_part(run_id), _SHOWING)
 
     async def _show_part(self, run_id: str) -> None:
         """Show what came so far, then rest: the more there is, the longer it takes to show."""
@@ -169,7 +169,7 @@ class Opening(Feature):
         is_open = self._users_place in self._chrome.app.screen_stack
         if run_id is None or not is_open or self._is_reading or (run_ids is not None and run_id not in run_ids):
             return
-        self.aside(self._follow(run_id), "follow one run", exclusive=True)
+        self.in_worker(self._follow(run_id), "follow one run", exclusive=True)
 
     async def _follow(self, run_id: str) -> None:
         known = await self._show_stored(run_id)
@@ -231,7 +231,7 @@ class Opening(Feature):
         await self._chrome.prepare(self._tasks_place)
         self.tasks.open(run_id, row)
         await self._chrome.open(self._tasks_place)
-        self.aside(self._show_tasks(run_id, row), blocks_keys("tasks of a user"), exclusive=True)
+        self.in_worker(self._show_tasks(run_id, row), blocks_keys("tasks of a user"), exclusive=True)
 
     async def _show_tasks(self, run_id: str, user: UserRow) -> None:
         """Show what the tasks of a run did for a user, where that is still open."""

@@ -487,7 +487,7 @@ class SigningIn(Feature):
         key = key_of("sign_out")
         question = f"Sign out? This deletes the tokens of this session. Press {key} again to sign out."
         if self._chrome.has_confirmed(question):
-            self.aside(self._sign_out(), blocks_keys("sign out"), exclusive=True)
+            self.in_worker(self._sign_out(), blocks_keys("sign out"), exclusive=True)
 
     async def _sign_out(self) -> None:
         if self._sign_in is None:

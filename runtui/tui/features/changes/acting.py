@@ -176,7 +176,7 @@ class Acting(Feature):
                 await self._review(run_on_demand(workflow_id, [person.id]), {}, [person])
             elif person is not None:
                 looking = self._find_person(workflow_id, person.name)
-                self.aside(looking, _ASKING, f"Looking for {person.name}…", exclusive=True)
+                self.in_worker(looking, _ASKING, f"Looking for {person.name}…", exclusive=True)
 
         self._workspace.results.read_in_background(EVERY_RUN)
         await self._chrome.ask(PeopleView(self._workspace), chosen)
@@ -190,7 +190,7 @@ class Acting(Feature):
     # A preview
 
     async def _preview(self, workflow_id: str) -> None:
-        self.aside(self._show_preview(workflow_id), _ASKING, "Asking which tasks would fail…", exclusive=True)
+        self.in_worker(self._show_preview(workflow_id), _ASKING, "Asking which tasks would fail…", exclusive=True)
 
     async def _show_preview(self, workflow_id: str) -> None:
         answer = await self._workspace.client.preview_task_failures(workflow_id)

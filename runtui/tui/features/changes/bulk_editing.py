@@ -155,7 +155,7 @@ class BulkEditing(Feature):
             mark(await asyncio.to_thread(store.ids, query))
             self._runs.post_message(self._runs.Changed())
 
-        self.aside(find(), blocks_keys("mark runs"))
+        self.in_worker(find(), blocks_keys("mark runs"))
 
     def action_mark_range(self) -> None:
         self._runs.table.mark_range()

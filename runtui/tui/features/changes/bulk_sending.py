@@ -428,7 +428,7 @@ class BulkSending(Feature):
 
         def chosen(form: RecordFormat | None) -> None:
             if form is not None:
-                self.aside(export(form), blocks_keys("export"))
+                self.in_worker(export(form), blocks_keys("export"))
 
         async def export(form: RecordFormat) -> None:
             records = [write_words.result_object(row) for row in rows]

@@ -193,7 +193,7 @@ class Editing(Feature):
         def keep(draft: Draft) -> None:
             self._workspace.drafts.keep(draft)
             if draft.edits and "_review" not in vars(self):  # it comes next: while the person looks, it is mounted
-                self.aside(features.mount_when_idle(lambda: self._review[1]), PREPARE)
+                self.in_worker(features.mount_when_idle(lambda: self._review[1]), PREPARE)
 
         self.form = FormView(keep)
         self.place = self._chrome.place(self.form)
@@ -244,7 +244,7 @@ class Editing(Feature):
         await self._show_form(draft)
         self._chrome.front.set_status(f"{words} {hint}".strip(), "warning" if hint else "information")
         # What the server says comes later anyway: the form is drawn before it is asked.
-        self._chrome.app.call_after_refresh(self.aside, self._read(draft), "read the run", exclusive=True)
+        self._chrome.app.call_after_refresh(self.in_worker, self._read(draft), "read the run", exclusive=True)
 
     def _draft_of(self, run_id: str, stored: StoredRun) -> tuple[Draft, str]:
         """A new draft, or the one that was left over what does not touch it; and what to say of it."""

@@ -217,7 +217,7 @@ class Journaling(Feature):
     def action_check(self) -> None:
         """Read the run of an unknown change again."""
         if (entry := self.view.entry) is not None:
-            self.aside(self._look(entry.number), "look at an entry", f"Checking #{entry.number}…")
+            self.in_worker(self._look(entry.number), "look at an entry", f"Checking #{entry.number}…")
 
     async def _look(self, number: int) -> None:
         entry = await self._workspace.reconciler.check(number)
@@ -230,7 +230,7 @@ class Journaling(Feature):
 
         def decided(outcome: Outcome | None) -> None:
             if outcome is not None:
-                self.aside(self._workspace.reconciler.decide(entry.number, outcome), blocks_keys("settle an entry"))
+                self.in_worker(self._workspace.reconciler.decide(entry.number, outcome), blocks_keys("settle an entry"))
 
         choices: list[Choice[Outcome | None]] = [Choice(None, "Unknown: leave it as it is")]
         choices += [Choice(outcome, line) for outcome, line in write_words.DECISIONS.items()]
@@ -279,7 +279,7 @@ class Journaling(Feature):
     def action_undo(self) -> None:
         if (run_id := self._chrome.pin_run()) is not None:
             self._chrome.app.workers.cancel_group(self._chrome.app, "undo")
-            self.aside(self._undo_last(run_id), blocks_keys("find the last change"))
+            self.in_worker(self._undo_last(run_id), blocks_keys("find the last change"))
 
     async def _undo_last(self, run_id: str) -> None:
         entries = await asyncio.to_thread(self._workspace.journal.of_run, self._workspace.root, run_id)
@@ -331,10 +331,10 @@ class Journaling(Feature):
         except UndoError:  # the list may be old: the run itself says whether the change still stands
             draft = None
         if draft is None:
-            self.aside(self._review_undo(entry, is_looking), "undo", exclusive=True)
+            self.in_worker(self._review_undo(entry, is_looking), "undo", exclusive=True)
             return
         await self._editing.review(draft, undoes=entry.number)
-        self.aside(self._check_undo(entry, self._chrome.front), "undo", exclusive=True)
+        self.in_worker(self._check_undo(entry, self._chrome.front), "undo", exclusive=True)
 
     async def _check_undo(self, entry: Entry, review: Frame[Any]) -> None:
         """Read the run while the question stands, and take the question back where the change stands no longer.
@@ -368,7 +368,7 @@ class Journaling(Feature):
 
         def chosen(form: ExportFormat | None) -> None:
             if form is not None:
-                self.aside(self._export(query, form), blocks_keys("export"))
+                self.in_worker(self._export(query, form), blocks_keys("export"))
 
         await self._chrome.ask(Picker("export", Content("Export the journal"), choices, about=about), chosen)
 

@@ -227,7 +227,7 @@ class Tracing(Feature):
         progress, person = self._workspace.results.progress, self.view.person
         if self._is_told_by_runs and person is not None:
             how_far, why_none = triage_words.how_far(progress, "runs"), triage_words.why_no_tasks_in_runs(progress)
-            self.aside(self._show_stored(person, how_far, why_none), _READING, exclusive=True)
+            self.in_worker(self._show_stored(person, how_far, why_none), _READING, exclusive=True)
 
     async def _chosen(self, person: Person | None) -> None:
         await self._workspace.results.stop()
@@ -236,7 +236,7 @@ class Tracing(Feature):
         await self._chrome.prepare(self.place)
         self.view.open(person)
         await self._chrome.open(self.place, self._left)
-        self.aside(self._begin(person), blocks_keys("person"))
+        self.in_worker(self._begin(person), blocks_keys("person"))
 
     async def _left(self, _answer: None) -> None:
         self._chrome.app.workers.cancel_group(self._chrome.app, _READING)
@@ -247,7 +247,7 @@ class Tracing(Feature):
     async def _begin(self, person: Person) -> None:
         """Show what the store has, since the next key may act on it, and read the rest."""
         await self._show_stored(person, "reading…", READING)
-        self.aside(self._read(person), _READING, exclusive=True)
+        self.in_worker(self._read(person), _READING, exclusive=True)
 
     async def _show_stored(self, person: Person, reading: str, empty: str) -> None:
         stored = await self.in_thread(partial(self._workspace.store.results_of_person, person.id))

@@ -63,7 +63,7 @@ class Triaging(Feature):
 
     def action_next_problem(self) -> None:
         """Go to the next problem of the list that is not handled, or open it where a run is open."""
-        self.aside(self._go_on(), _TRIAGE)
+        self.in_worker(self._go_on(), _TRIAGE)
 
     async def _go_on(self) -> None:
         table, view, shown = self._runs.table, self._chrome.front.view, self._runs.shown
@@ -106,7 +106,7 @@ class Triaging(Feature):
     # What a person says of a run
 
     def action_handled(self) -> None:
-        self.aside(self._toggle(self._targets()), _TRIAGE)
+        self.in_worker(self._toggle(self._targets()), _TRIAGE)
 
     async def _toggle(self, run_ids: Sequence[str]) -> None:
         rows, now = await asyncio.to_thread(self._workspace.triage.rows, run_ids), now_ticks()
@@ -137,7 +137,7 @@ class Triaging(Feature):
             return
         until = snooze_end(typed, now_ticks())
         end = "it changes" if until == NO_TIME else moment_text(until, now_ticks())
-        self.aside(self._mark(run_ids, "snoozed", f"Snoozed until {end}", until), _TRIAGE)
+        self.in_worker(self._mark(run_ids, "snoozed", f"Snoozed until {end}", until), _TRIAGE)
 
     async def _mark(self, run_ids: Sequence[str], state: TriageState, words: str, until: int = NO_TIME) -> None:
         self._acted = _Acted(run_ids[0], self._runs.table.cursor) if len(run_ids) == 1 else None
@@ -159,7 +159,7 @@ class Triaging(Feature):
 
         def noted(text: str | None) -> None:
             if text is not None:
-                self.aside(self._note(run_ids, text), _TRIAGE)
+                self.in_worker(self._note(run_ids, text), _TRIAGE)
 
         await self._chrome.ask(question, noted)
 
@@ -199,7 +199,7 @@ class Triaging(Feature):
 
     def follow(self) -> None:
         """Take over what another runtui wrote, and tell which snoozes ended."""
-        self.aside(self._follow(), "follow the triage memory", exclusive=True)
+        self.in_worker(self._follow(), "follow the triage memory", exclusive=True)
 
     async def _follow(self) -> None:
         try:
