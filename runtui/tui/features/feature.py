@@ -177,7 +177,7 @@ class Features:
         for name in names:
             self[self._load(name)]
 
-    def awake(self, service: Announcer[News], *names: str) -> None:
+    def build_when(self, service: Announcer[News], *names: str) -> None:
         """Build the features in some files at the first announcement of a service, which they hear too. The service
         announces on the event loop."""
 

@@ -51,8 +51,8 @@ class Preparation:
         for name in self._have_news():
             await wired.wait_idle()
             wired.build(name)
-        wired.awake(workspace.reconciler.changed, *FOLLOW_CHANGES)
-        wired.awake(workspace.reconciler.failed, *FOLLOW_CHANGES)
+        wired.build_when(workspace.reconciler.changed, *FOLLOW_CHANGES)
+        wired.build_when(workspace.reconciler.failed, *FOLLOW_CHANGES)
         await wired.wait_idle()
         stages.begin()
         await wired[Listing].is_read.wait()

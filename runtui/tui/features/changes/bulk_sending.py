@@ -195,7 +195,7 @@ class BulkSending(Feature):
             return noted
 
         self.hear(lambda tell: saves.changed.subscribe(note(tell)), self._follow)
-        self._features.awake(saves.changed, *FOLLOW_CHANGES)
+        self._features.build_when(saves.changed, *FOLLOW_CHANGES)
         self.hear(reconciler.changed.subscribe, self._entry_settled)
 
     def extend(self, context: ActionContext) -> ActionContext:
