@@ -6,11 +6,8 @@ packet, so each would act on a state that the person has not seen.
 
 Invariant: the same keys lead to the same state, whether typed slowly or arriving at once, and none is routed before a
 screen is mounted. The effect of the last one is drawn in one frame. Keys never wait for the network or a save, only for
-messages, the layout, and workers in an `blocks_keys` group. A pump that never comes to rest delays keys once, for a limited
-time.
-
-This file uses these private parts of Textual, pinned by `tests/unit/test_keys.py`: a message pump's queue and whether
-it waits there, `App._registry`, `App._dom_ready`, the pending work of the animator and of a screen.
+messages, the layout, and workers in a `blocks_keys` group. A pump that never comes to rest delays keys once, for a
+limited time.
 """
 
 from __future__ import annotations

@@ -114,7 +114,7 @@ class Feature:
         self, work: Awaitable[object], group: str, saying: str = "", *, exclusive: bool = False
     ) -> Worker[None]:
         """Run some work in a worker, with the sentence `saying` in the status line meanwhile; a failure is shown there.
-        The next key waits for a worker whose group `awaited` names. An `exclusive` worker cancels the others of its
+        The next key waits for a worker whose group `blocks_keys` names. An `exclusive` worker cancels the others of its
         group. Return the worker.
         """
         is_under_way = True
