@@ -143,7 +143,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     def post_message(self, message: Message) -> bool:
         """Queue the events of the terminal; post all other messages as Textual does."""
         if is_from_terminal(message):
-            self._workspace.foreground.touch()
+            self._workspace.foreground.note_input()
             self.keys.put(message)
             return True
         return super().post_message(message)

@@ -175,7 +175,7 @@ class KeyQueue:
         self._typing = focused if is_text else None
         self._routed, self._routed_at = event, monotonic()
         self._route(event)
-        if self._foreground.is_asked and not self._is_watched:
+        if self._foreground.has_waiters and not self._is_watched:
             self._is_watched = True
             asyncio.get_running_loop().call_later(WATCH_SECONDS, self._watch)
 
@@ -199,8 +199,8 @@ class KeyQueue:
         if not self._is_closed and not self._waiting and not _is_busy(self._busy):
             self._busy = next(iter(self._outstanding() - self.timed_out), None)
             if self._busy is None:
-                self._foreground.answered()
-        self._is_watched = self._foreground.is_waited_for and not self._is_closed
+                self._foreground.note_handled()
+        self._is_watched = self._foreground.has_unhandled_input and not self._is_closed
         if self._is_watched:
             asyncio.get_running_loop().call_later(WATCH_SECONDS, self._watch)
 

@@ -467,7 +467,7 @@ class TypingOn(Foreground):
         self.rests = asyncio.Event()
         self.rests.set()
 
-    async def let_pass(self) -> None:
+    async def yield_to_input(self) -> None:
         await self.rests.wait()
         await asyncio.sleep(0)
 

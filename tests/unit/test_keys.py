@@ -66,7 +66,7 @@ class Desk(App[None]):
 
     def post_message(self, message: Message) -> bool:
         if is_from_terminal(message):
-            self.foreground.touch()
+            self.foreground.note_input()
             self.keys.put(message)
             return True
         return super().post_message(message)
@@ -121,10 +121,10 @@ async def test_work_that_waits_goes_on_once_a_key_is_handled_and_not_before(monk
     async with app.run_test():
         first = app.query_one("#first", Slow)
         with stuck(first):
-            await app.foreground.let_pass()
+            await app.foreground.yield_to_input()
             app.press("b")
             await until(lambda: first.got)
-            work = asyncio.create_task(app.foreground.let_pass())
+            work = asyncio.create_task(app.foreground.yield_to_input())
             done, _ = await asyncio.wait([work], timeout=3 * keys.WATCH_SECONDS)
             assert not done
         await asyncio.wait_for(work, 10)

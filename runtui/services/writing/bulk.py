@@ -155,7 +155,7 @@ class Bulk:
         cancelled: asyncio.CancelledError | None = None
         items = []
         while cancelled is None:
-            cancelled = await _unless_cancelled(self._foreground.let_pass())
+            cancelled = await _unless_cancelled(self._foreground.yield_to_input())
             if not self._is_computing:
                 break
         self._is_computing = True
@@ -164,7 +164,7 @@ class Bulk:
             if item is not None:
                 items.append(item)
             if cancelled is None and time.perf_counter() - began > PIECE_SECONDS:
-                cancelled = await _unless_cancelled(self._foreground.let_pass())
+                cancelled = await _unless_cancelled(self._foreground.yield_to_input())
                 began = time.perf_counter()
         self._is_computing = False
         for item in items:
@@ -207,7 +207,7 @@ class Bulk:
                 self._announce(item.effect.save)
             replies = await self._driver.carry_out([item.effect for item in group])
             await self._take_in_all(map(self._answered, group, replies))
-            await self._foreground.let_pass()
+            await self._foreground.yield_to_input()
         self._news.set()
 
     def _answered(self, item: _Item, reply: object) -> _Item | None:

@@ -141,19 +141,15 @@ class Features:
         chrome: What the screens have in common.
         runs: The list.
         load: Loads the class of a feature by its file.
-        wait_idle: Waits until nothing that was typed is left to do.
+        idle: Waits until nothing that was typed is left to do.
     """
 
     def __init__(
-        self,
-        chrome: Chrome,
-        runs: RunsView,
-        load: Callable[[str], type[Feature]],
-        wait_idle: Callable[[], Awaitable[None]],
+        self, chrome: Chrome, runs: RunsView, load: Callable[[str], type[Feature]], idle: Callable[[], Awaitable[None]]
     ) -> None:
         self.chrome = chrome
         self.runs = runs
-        self.wait_idle = wait_idle
+        self.wait_idle = idle
         self._load = load
         self._built: dict[type[Feature], Feature] = {}
         chrome.owners = self._owners

@@ -87,11 +87,11 @@ class Throttle:
         self._resting = None
         if not self._is_due:
             return
-        if self._put_off <= MAX_DELAYS and self._foreground.was_touched(RELOAD_SECONDS):
+        if self._put_off <= MAX_DELAYS and self._foreground.had_input_within(RELOAD_SECONDS):
             self._put_off += 1
             self._rest()
             if self._put_off > MAX_DELAYS:
-                self._foreground.call_after_next(partial(self._owner.call_next, self.call_due))
+                self._foreground.call_after_next_input(partial(self._owner.call_next, self.call_due))
             return
         self.call_due()
 
