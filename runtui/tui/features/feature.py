@@ -27,30 +27,32 @@ from runtui.tui.terminal import lay_out
 FeatureT = TypeVar("FeatureT", bound="Feature")
 _T = TypeVar("_T")
 
-News = TypeVar("News")
+AnnouncedT = TypeVar("AnnouncedT")
 
 FOLLOW_CHANGES: Final = ("changes.editing", "changes.bulk_sending", "changes.following", "changes.journaling")
 """The files of the features that tell what became of a change."""
 
-Subscribe = Callable[[Callable[[News], None]], object]
+Subscribe = Callable[[Callable[[AnnouncedT], None]], object]
 """How a service takes a listener."""
 
 
-class Announced(Message, Generic[News]):
-    """A service announced `news`; `hear` is what listens to it."""
+class Announced(Message, Generic[AnnouncedT]):
+    """A service announced `announcement`; `listener` gets it."""
 
-    def __init__(self, hear: Callable[[News], object], news: News, *, only_newest: bool) -> None:
+    def __init__(
+        self, listener: Callable[[AnnouncedT], object], announcement: AnnouncedT, *, only_newest: bool
+    ) -> None:
         super().__init__()
-        self._hear = hear
-        self._news = news
+        self._listener = listener
+        self._announcement = announcement
         self._only_newest = only_newest
 
     def can_replace(self, message: Message) -> bool:
-        """Of a flood of the same news the last one says as much as all of them."""
-        return self._only_newest and isinstance(message, Announced) and message._hear == self._hear
+        """Of a flood of announcements to one listener the last one says as much as all of them."""
+        return self._only_newest and isinstance(message, Announced) and message._listener == self._listener
 
     async def deliver(self) -> None:
-        outcome = self._hear(self._news)
+        outcome = self._listener(self._announcement)
         if isawaitable(outcome):
             await outcome
 
@@ -80,21 +82,21 @@ class Feature:
     def end(self) -> None:
         """The screens are gone."""
 
-    def hear(
+    def listen(
         self,
-        subscribe: Subscribe[News],
-        hear: Callable[[News], object],
+        subscribe: Subscribe[AnnouncedT],
+        listener: Callable[[AnnouncedT], object],
         *,
         only_newest: bool = False,
-        wanted: Callable[[News], bool] = lambda _news: True,
+        wanted: Callable[[AnnouncedT], bool] = lambda _announcement: True,
     ) -> None:
-        """Call `hear` on the event loop with each announcement of a service, and await it. `wanted` is asked at once,
+        """Call `listener` on the event loop with each announcement of a service, and await it. `wanted` is asked at once,
         in the service's thread. With `only_newest` an announcement that waits may be dropped for a newer one.
         """
 
-        def announce(news: News) -> None:
-            if wanted(news):
-                self._chrome.app.post_message(Announced(hear, news, only_newest=only_newest))
+        def announce(announcement: AnnouncedT) -> None:
+            if wanted(announcement):
+                self._chrome.app.post_message(Announced(listener, announcement, only_newest=only_newest))
 
         subscribe(announce)
 
@@ -173,11 +175,11 @@ class Features:
         for name in names:
             self[self._load(name)]
 
-    def build_when(self, service: Announcer[News], *names: str) -> None:
-        """Build the features in some files at the first announcement of a service, which they hear too. The service
+    def build_when(self, service: Announcer[AnnouncedT], *names: str) -> None:
+        """Build the features in some files at the first announcement of a service, which they get too. The service
         announces on the event loop."""
 
-        def wake(_news: News) -> None:
+        def wake(_announcement: AnnouncedT) -> None:
             end()
             self.build(*names)
 

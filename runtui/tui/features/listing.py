@@ -40,13 +40,13 @@ class Listing(Feature):
         """When the first listing goes on, as it was told."""
 
     def start(self) -> None:
-        self.hear(self._workspace.store.changed.subscribe, lambda _ids: self._runs.drawing.ask(), only_newest=True)
-        self.hear(self._workspace.store.changed.subscribe, self._tell_of_ends)
-        self.hear(self._workspace.progressed.subscribe, self._listing_changed, only_newest=True)
-        self.hear(self._workspace.exchanged.subscribe, self._chrome.panel.exchange_ended, only_newest=True)
+        self.listen(self._workspace.store.changed.subscribe, lambda _ids: self._runs.drawing.ask(), only_newest=True)
+        self.listen(self._workspace.store.changed.subscribe, self._tell_of_ends)
+        self.listen(self._workspace.progressed.subscribe, self._listing_changed, only_newest=True)
+        self.listen(self._workspace.exchanged.subscribe, self._chrome.panel.exchange_ended, only_newest=True)
         # Runs get stuck and days end without a change of the store.
         self._chrome.app.set_interval(CLOCK_SECONDS, self._chrome.show_trouble)
-        self.hear(self._workspace.preferences.failed.subscribe, self._say_lost)
+        self.listen(self._workspace.preferences.failed.subscribe, self._say_lost)
         self._chrome.show_runs = self._show_runs
 
     def _say_lost(self, fault: RuntuiError) -> None:

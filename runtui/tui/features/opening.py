@@ -65,9 +65,9 @@ class Opening(Feature):
         """Whether the first user is to be opened once the users are there."""
 
     def start(self) -> None:
-        self.hear(self._workspace.store.changed.subscribe, self._store_changed)
-        self.hear(self._workspace.results.part_came.subscribe, self._part_came, only_newest=True)
-        self.hear(self._workspace.results.changed.subscribe, self._reading_changed, only_newest=True)
+        self.listen(self._workspace.store.changed.subscribe, self._store_changed)
+        self.listen(self._workspace.results.part_came.subscribe, self._part_came, only_newest=True)
+        self.listen(self._workspace.results.changed.subscribe, self._reading_changed, only_newest=True)
 
     # enter on a run
 

@@ -194,9 +194,9 @@ class BulkSending(Feature):
 
             return noted
 
-        self.hear(lambda tell: saves.changed.subscribe(note(tell)), self._follow)
+        self.listen(lambda tell: saves.changed.subscribe(note(tell)), self._follow)
         self._features.build_when(saves.changed, *FOLLOW_CHANGES)
-        self.hear(reconciler.changed.subscribe, self._entry_settled)
+        self.listen(reconciler.changed.subscribe, self._entry_settled)
 
     def extend(self, context: ActionContext) -> ActionContext:
         progress = self.view.progress if self._chrome.front.view is self.view else None
@@ -261,7 +261,7 @@ class BulkSending(Feature):
         progress = BulkProgress(under_way)
         self._changes = {batch: earlier for batch, earlier in self._changes.items() if not earlier.bulk.has_ended}
         self._changes[under_way.batch] = progress  # before anything is waited for: each state of a save is told once
-        self.hear(under_way.changed.subscribe, self._bulk_changed)
+        self.listen(under_way.changed.subscribe, self._bulk_changed)
         sent()
         if self._chrome.front.view is self._runs:
             self._runs.table.mark_all([draft.run_id for draft in bulk.drafts], marked=False)

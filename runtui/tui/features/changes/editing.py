@@ -210,9 +210,9 @@ class Editing(Feature):
 
     def start(self) -> None:
         changed = self._workspace.saves.changed
-        self.hear(changed.subscribe, self._save_changed, wanted=lambda save: not save.batch)
+        self.listen(changed.subscribe, self._save_changed, wanted=lambda save: not save.batch)
         self._features.build_when(changed, *FOLLOW_CHANGES)
-        self.hear(self._workspace.drafts.failed.subscribe, self.tell_drafts_failed)
+        self.listen(self._workspace.drafts.failed.subscribe, self.tell_drafts_failed)
 
     # e: the form
 

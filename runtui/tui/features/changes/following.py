@@ -58,8 +58,8 @@ class Following(Feature):
         """The last sentence about a run that is followed; once another one stands there, it is left alone."""
 
     def start(self) -> None:
-        self.hear(self._workspace.saves.changed.subscribe, self._save_changed, wanted=_is_done_action)
-        self.hear(
+        self.listen(self._workspace.saves.changed.subscribe, self._save_changed, wanted=_is_done_action)
+        self.listen(
             self._workspace.reconciler.changed.subscribe, lambda entry: self._note_made(entry.run_id, entry.new_run)
         )
 

@@ -164,9 +164,9 @@ class Journaling(Feature):
 
     def start(self) -> None:
         reconciler = self._workspace.reconciler
-        self.hear(self._workspace.journal.changed.subscribe, self._journal_changed, only_newest=True)
-        self.hear(reconciler.failed.subscribe, self._tell_trouble)
-        self.hear(
+        self.listen(self._workspace.journal.changed.subscribe, self._journal_changed, only_newest=True)
+        self.listen(reconciler.failed.subscribe, self._tell_trouble)
+        self.listen(
             # Whether it is of the first look is a matter of the moment at which it is announced.
             lambda tell: reconciler.changed.subscribe(lambda entry: tell((entry, not reconciler.has_checked_all))),
             self._entry_settled,

@@ -184,8 +184,8 @@ class Explaining(Feature):
         self.place = self._chrome.place(self.view)
 
     def start(self) -> None:
-        self.hear(self._workspace.results.changed.subscribe, self._results_changed, only_newest=True)
-        self.hear(self._workspace.refresh.changed.subscribe, self._listing_changed, only_newest=True)
+        self.listen(self._workspace.results.changed.subscribe, self._results_changed, only_newest=True)
+        self.listen(self._workspace.refresh.changed.subscribe, self._listing_changed, only_newest=True)
 
     async def action_causes(self) -> None:
         if self._chrome.front is self.place:

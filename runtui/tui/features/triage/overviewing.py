@@ -177,8 +177,8 @@ class Overviewing(Feature):
         self.place = self._chrome.place(self.view)
 
     def start(self) -> None:
-        self.hear(self._workspace.store.changed.subscribe, self.draw_again, only_newest=True)
-        self.hear(self._workspace.refresh.changed.subscribe, self.draw_again, only_newest=True)
+        self.listen(self._workspace.store.changed.subscribe, self.draw_again, only_newest=True)
+        self.listen(self._workspace.refresh.changed.subscribe, self.draw_again, only_newest=True)
         self._chrome.app.set_interval(CLOCK_SECONDS, self.draw_again)
 
     async def action_overview(self) -> None:

@@ -207,7 +207,7 @@ class Tracing(Feature):
         self._drawing = Throttle(self.view, self._workspace.foreground, self._follow)
 
     def start(self) -> None:
-        self.hear(self._workspace.results.changed.subscribe, self._results_changed, only_newest=True)
+        self.listen(self._workspace.results.changed.subscribe, self._results_changed, only_newest=True)
 
     # @: a question for a name
 
