@@ -90,8 +90,8 @@ class Feature:
         only_newest: bool = False,
         wanted: Callable[[AnnouncedT], bool] = lambda _announcement: True,
     ) -> None:
-        """Call `listener` on the event loop with each announcement of a service, and await it. `wanted` is asked at once,
-        in the service's thread. With `only_newest` an announcement that waits may be dropped for a newer one.
+        """Call `listener` on the event loop with each announcement of a service, and await it. `wanted` is asked at
+        once, in the service's thread. With `only_newest` an announcement that waits may be dropped for a newer one.
         """
 
         def announce(announcement: AnnouncedT) -> None:
