@@ -34,7 +34,7 @@ from runtui.settings import Settings
 from runtui.tui.app import RuntuiApp
 from runtui.tui.features.changes.editing import Editing
 from runtui.tui.features.changes.journaling import Journaling, JournalView
-from runtui.tui.screens.frame import Frame
+from runtui.tui.screens.frame import ViewScreen
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.text import plain
 from runtui.tui.widgets.chrome import StatusLine
@@ -140,7 +140,7 @@ class Session:
         return app
 
     @property
-    def front(self) -> Frame[Any]:
+    def front(self) -> ViewScreen[Any]:
         """The main screen in front, below any question or dialog."""
         return self.app.chrome.front
 

@@ -20,7 +20,7 @@ from runtui.announcer import Announcer
 from runtui.errors import RuntuiError
 from runtui.keys.actions import FEATURE_OF
 from runtui.tui.actions import ActionContext
-from runtui.tui.screens.frame import Chrome, Frame
+from runtui.tui.screens.frame import Chrome, ViewScreen
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.terminal import lay_out
 
@@ -185,13 +185,13 @@ class Features:
 
         end = service.subscribe(wake)
 
-    async def mount_when_idle(self, place: Callable[[], Frame[Any]]) -> None:
+    async def mount_when_idle(self, screen: Callable[[], ViewScreen[Any]]) -> None:
         """Mount what is likely to be opened next, while the person looks at something else.
 
         Its first layout tells its widgets their sizes, which has it laid out once more: that is done at rest, too.
         """
         await self.wait_idle()
-        await self.chrome.prepare(mounted := place())
+        await self.chrome.prepare(mounted := screen())
         await self.wait_idle()
         if not mounted.is_current:
             lay_out(mounted)

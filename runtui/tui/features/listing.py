@@ -135,7 +135,7 @@ class Listing(Feature):
 
     async def _show_runs(self, filter_text: str) -> None:
         """Bring the list into sight with only these runs, or with all where it shows these already."""
-        self._chrome.go_back_to(self._runs.frame)
+        self._chrome.go_back_to(self._runs.view_screen)
         self._runs.filter_by("" if self._runs.filter_text == filter_text else filter_text)
 
     def action_refresh(self) -> None:

@@ -54,8 +54,8 @@ class Opening(Feature):
         super().__init__(features)
         self.users = UsersView()
         self.tasks = TasksView()
-        self._users_place = self._chrome.place(self.users)
-        self._tasks_place = self._chrome.place(self.tasks)
+        self._users_screen = self._chrome.install(self.users)
+        self._tasks_screen = self._chrome.install(self.tasks)
         self._is_reading = False
         self._is_showing = False
         """Whether a part of the users is being shown, or was a moment ago."""
@@ -79,10 +79,10 @@ class Opening(Feature):
         """Show the users of a run as the store has them, and read them again."""
         if (stored := self._chrome.listed(run_id)) is None:
             return
-        await self._chrome.prepare(self._users_place)
+        await self._chrome.prepare(self._users_screen)
         self._opens_first = False
         self.users.open(run_id, stored.workflow_name, has_failures=bool(stored.raw.get("failedUsersCount")))
-        await self._chrome.open(self._users_place, self._left)
+        await self._chrome.open(self._users_screen, self._left)
         self.in_worker(self._begin(run_id), blocks_keys("users of a run"), exclusive=True)
 
     def _left(self, _answer: None) -> None:
@@ -166,7 +166,7 @@ class Opening(Feature):
     def _store_changed(self, run_ids: frozenset[str] | None) -> None:
         """Runs changed, or their results were read: the run that is open may be among them."""
         run_id = self.users.run_id
-        is_open = self._users_place in self._chrome.app.screen_stack
+        is_open = self._users_screen in self._chrome.app.screen_stack
         if run_id is None or not is_open or self._is_reading or (run_ids is not None and run_id not in run_ids):
             return
         self.in_worker(self._follow(run_id), "follow one run", exclusive=True)
@@ -214,7 +214,7 @@ class Opening(Feature):
     async def _follow_user(self, run_id: str, rows: Sequence[UserRow]) -> None:
         """Show what is known by now of the user whose tasks are in sight."""
         shown = self.tasks.user
-        if self._tasks_place in self._chrome.app.screen_stack and shown is not None and self.tasks.run_id == run_id:
+        if self._tasks_screen in self._chrome.app.screen_stack and shown is not None and self.tasks.run_id == run_id:
             for row in rows:
                 if row.id == shown.id:
                     await self._show_tasks(run_id, row)
@@ -228,9 +228,9 @@ class Opening(Feature):
             words = "Opens the first user once they are there." if self._is_reading else "There is no user to open."
             self._chrome.front.set_status(words, shown_while=lambda: not self.users.list.table.total)
             return
-        await self._chrome.prepare(self._tasks_place)
+        await self._chrome.prepare(self._tasks_screen)
         self.tasks.open(run_id, row)
-        await self._chrome.open(self._tasks_place)
+        await self._chrome.open(self._tasks_screen)
         self.in_worker(self._show_tasks(run_id, row), blocks_keys("tasks of a user"), exclusive=True)
 
     async def _show_tasks(self, run_id: str, user: UserRow) -> None:

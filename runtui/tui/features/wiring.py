@@ -61,11 +61,11 @@ class Preparation:
         wired[Editing].tell_of_unlisted_drafts()
         self.is_followed_up = True
         if not self.is_prepared:
-            await wired.mount_when_idle(lambda: wired[Editing].place)
+            await wired.mount_when_idle(lambda: wired[Editing].screen)
             await wired.wait_idle()
             from runtui.tui.features.helping import Helping
 
-            await wired.mount_when_idle(lambda: wired[Helping].place)
+            await wired.mount_when_idle(lambda: wired[Helping].screen)
             await wired.wait_idle()
             # The first rows stand where they belong: from here on the cursor belongs to its run.
             wired.runs.table.row_under_cursor(pin=True)

@@ -185,7 +185,7 @@ class RunsView(ActionView[None]):
         """Redraw rows and strip from the store; relative times in the filter count from now."""
         self._query = self._query._replace(filter=run_filter(self.filter_text))
         self._count_and_draw(keep_line=True)
-        self.frame.chrome.show_trouble()
+        self.view_screen.chrome.show_trouble()
 
     @property
     def settings(self) -> ListSettings:
@@ -232,9 +232,9 @@ class RunsView(ActionView[None]):
         elif self.filter_text:
             self.filter_by("")
         else:
-            self.frame.chrome.panel.is_open = False
-            self.frame.zoom(False)
-            self.frame.chrome.set_status("")
+            self.view_screen.chrome.panel.is_open = False
+            self.view_screen.zoom(False)
+            self.view_screen.chrome.set_status("")
 
     def on_filter_bar_typed(self, event: FilterBar.Typed) -> None:
         """Show the runs that the typed filter finds."""
@@ -315,6 +315,6 @@ class RunsView(ActionView[None]):
         self.show_columns(self.columns, self._scrolled)
         self.list.show(rows, keep_line=keep_line, order=Order(self.shown.sort, self.shown.descending))
         self.say_when_empty()
-        self.frame.chrome.show_headline()
+        self.view_screen.chrome.show_headline()
 
     # The rows

@@ -153,8 +153,8 @@ class ResultsView(ActionView[None]):
 
     def on_line_table_cursor_moved(self) -> None:
         """Another change, or the same one has gone on: the panel shows its response."""
-        panel, row = self.frame.chrome.panel, self.row
-        if row is not None and panel.tab == "response" and self.frame in self.app.screen_stack:
+        panel, row = self.view_screen.chrome.panel, self.row
+        if row is not None and panel.tab == "response" and self.view_screen in self.app.screen_stack:
             panel.show_save(row.save)
 
 
@@ -173,7 +173,7 @@ class BulkSending(Feature):
     def __init__(self, features: Features) -> None:
         super().__init__(features)
         self.view = ResultsView()
-        self.place = self._chrome.place(self.view)
+        self.screen = self._chrome.install(self.view)
         self._changes: dict[str, BulkProgress] = {}
         """By batch: those that have not ended, and the last one."""
         self._is_due = False
@@ -278,16 +278,16 @@ class BulkSending(Feature):
 
     async def action_bulk(self) -> None:
         """Show the results: those that wait for a person, else the last ones; or close them."""
-        if self._chrome.front is self.place:
-            self.place.dismiss()
+        if self._chrome.front is self.screen:
+            self.screen.dismiss()
             return
         shown = [progress for progress in self._changes.values() if progress.held_by is not None]
         await self._show((shown or list(self._changes.values()))[-1])
 
     async def _show(self, progress: BulkProgress) -> None:
-        await self._chrome.prepare(self.place)
+        await self._chrome.prepare(self.screen)
         self.view.open(progress)
-        await self._chrome.open(self.place)
+        await self._chrome.open(self.screen)
         self._chrome.set_status("")
         if progress.held_by is not None:
             await self.action_stop_bulk()
@@ -299,7 +299,7 @@ class BulkSending(Feature):
     def _draw(self) -> None:
         self._is_due = False
         self._runs.table.tick()
-        if self.view.is_attached and self.place in self._chrome.app.screen_stack:  # the app may be on its way out
+        if self.view.is_attached and self.screen in self._chrome.app.screen_stack:  # the app may be on its way out
             self.view.reload()
         if (shown := self._chrome.panel.save_shown) is not None and shown.batch in self._changes:
             save = self._changes[shown.batch].saves.get(shown.number, shown)
@@ -324,7 +324,7 @@ class BulkSending(Feature):
         progress = self._changes.get(bulk.batch)
         if progress is None:
             return
-        is_in_sight = self._chrome.front is self.place and self.view.progress is progress
+        is_in_sight = self._chrome.front is self.screen and self.view.progress is progress
         outcomes = progress.outcomes
         if bulk.has_ended:
             good = set(outcomes) == {Outcome.DONE}

@@ -29,7 +29,7 @@ from runtui.services.writing.save import Save
 from runtui.tui.features.changes.waiting import Waiting
 from runtui.tui.features.feature import FOLLOW_CHANGES, Feature, Features
 from runtui.tui.screens.form import FormView
-from runtui.tui.screens.frame import PREPARE, ActionView, Frame
+from runtui.tui.screens.frame import PREPARE, ActionView, ViewScreen
 from runtui.tui.screens.panel import Panel
 from runtui.tui.text import content, fit, middle, plain
 from runtui.tui.widgets.chrome import Severity
@@ -135,13 +135,13 @@ class ConflictView(ActionView[Merge]):
         self._choose(lambda choice: OTHER[choice])
 
     def action_merge(self) -> None:
-        self.frame.dismiss(Merge(self.draft, to_review=True))
+        self.view_screen.dismiss(Merge(self.draft, to_review=True))
 
     def action_merge_in_form(self) -> None:
-        self.frame.dismiss(Merge(self.draft, to_review=False))
+        self.view_screen.dismiss(Merge(self.draft, to_review=False))
 
     def action_leave_merge(self) -> None:
-        self.frame.dismiss()
+        self.view_screen.dismiss()
 
 
 def _table(conflicts: tuple[Conflict, ...], choices: Mapping[str, Side], left: Draft) -> list[Content]:
@@ -196,17 +196,17 @@ class Editing(Feature):
                 self.in_worker(features.mount_when_idle(lambda: self._review[1]), PREPARE)
 
         self.form = FormView(keep)
-        self.place = self._chrome.place(self.form)
+        self.screen = self._chrome.install(self.form)
         self._waiting = features[Waiting]
         self._last_sent = ""
         """The run whose change was confirmed last."""
 
     @cached_property
-    def _review(self) -> tuple[ReviewView, Frame[str]]:
+    def _review(self) -> tuple[ReviewView, ViewScreen[str]]:
         """The review and its screen, loaded once there is something to review."""
         from runtui.tui.screens.review import ReviewView
 
-        return (view := ReviewView()), self._chrome.place(view)
+        return (view := ReviewView()), self._chrome.install(view)
 
     def start(self) -> None:
         changed = self._workspace.saves.changed
@@ -258,10 +258,10 @@ class Editing(Feature):
         return draft, write_words.draft_reopened(drafts.changed_at(run_id), datetime.now().astimezone())
 
     async def _show_form(self, draft: Draft) -> None:
-        await self._chrome.prepare(self.place)
+        await self._chrome.prepare(self.screen)
         self.form.open(draft, self._workflow_name(draft))
         self._workspace.drafts.keep(draft)
-        await self._chrome.open(self.place)
+        await self._chrome.open(self.screen)
         self._chrome.panel.bring_forward("request")
         self._chrome.refresh()
 
@@ -360,13 +360,13 @@ class Editing(Feature):
             notes=notes,
             requires_why=self._workspace.settings.require_why,
         )
-        view, place = self._review
-        if place in self._chrome.app.screen_stack:
-            self._chrome.go_back_to(place)
-            place.dismiss()
-        await self._chrome.prepare(place)
+        view, screen = self._review
+        if screen in self._chrome.app.screen_stack:
+            self._chrome.go_back_to(screen)
+            screen.dismiss()
+        await self._chrome.prepare(screen)
         view.sheet.ask(review)
-        await self._chrome.open(place, answered)
+        await self._chrome.open(screen, answered)
         self._chrome.set_status("")
         self._chrome.panel.bring_forward("request")
 
@@ -382,8 +382,8 @@ class Editing(Feature):
             self._last_sent = draft.run_id
             self._chrome.panel.open()
             self._chrome.panel.bring_forward("response")
-        if undoes is None and self._chrome.front is self.place:
-            self.place.dismiss()
+        if undoes is None and self._chrome.front is self.screen:
+            self.screen.dismiss()
         self._chrome.refresh()
 
     async def _save_changed(self, save: Save) -> None:
@@ -435,7 +435,7 @@ class Editing(Feature):
 
     def action_leave(self) -> None:
         """Back to the list; the draft is kept."""
-        self.place.dismiss()
+        self.screen.dismiss()
         if self.form.draft is not None:
             self._tell_kept(self.form.draft)
 
@@ -471,7 +471,7 @@ class Editing(Feature):
         if not self._chrome.has_confirmed(question, is_kept):
             return
         drafts.drop(draft.run_id)
-        self._chrome.go_back_to(self._runs.frame)
+        self._chrome.go_back_to(self._runs.view_screen)
         self._runs.table.flags_changed(draft.run_id)
         self._chrome.set_status(write_words.draft_discarded(draft))
 

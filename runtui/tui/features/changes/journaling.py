@@ -30,7 +30,7 @@ from runtui.tui.features.changes.editing import Editing
 from runtui.tui.features.changes.lists import JOURNAL, NEWEST_FIRST, EntryRow, entry_rows
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import blocks_keys
-from runtui.tui.screens.frame import ActionView, Frame
+from runtui.tui.screens.frame import ActionView, ViewScreen
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.questions import Choice, Picker
 from runtui.tui.widgets.chrome import Severity
@@ -121,8 +121,8 @@ class JournalView(ActionView[None]):
 
     def on_line_table_cursor_moved(self) -> None:
         """Another entry, or none: the panel shows it."""
-        if self.frame in self.app.screen_stack:
-            self.frame.chrome.panel.show_entry(self.entry)
+        if self.view_screen in self.app.screen_stack:
+            self.view_screen.chrome.panel.show_entry(self.entry)
 
     def _select(self, root: str | None, text: str) -> None:
         self.shown = EntryQuery(self.shown.journal, root, text)
@@ -145,7 +145,7 @@ class JournalView(ActionView[None]):
             self.list.filter_bar.put("")
             self._select(self.shown.root, "")
         else:
-            self.frame.dismiss()
+            self.view_screen.dismiss()
 
 
 class Journaling(Feature):
@@ -156,7 +156,7 @@ class Journaling(Feature):
         self._editing = features[Editing]
         self._bulk_sending = features[BulkSending]
         self.view = JournalView(self._workspace.journal, self._workspace.root)
-        self.place = self._chrome.place(self.view)
+        self.screen = self._chrome.install(self.view)
         self._sent: set[int] = set()
         """The entries of this session: what became of them is no news of an earlier one."""
         self._changed: set[str] = set()
@@ -184,12 +184,12 @@ class Journaling(Feature):
     # The journal
 
     async def action_journal(self) -> None:
-        if self._chrome.front is self.place:
-            self.place.dismiss()
+        if self._chrome.front is self.screen:
+            self.screen.dismiss()
             return
-        await self._chrome.prepare(self.place)
+        await self._chrome.prepare(self.screen)
         self.view.reload(is_opened=True)
-        await self._chrome.open(self.place)
+        await self._chrome.open(self.screen)
         if not self._chrome.context().waiting:
             self._chrome.set_status("")  # the journal tells it, entry by entry
 
@@ -202,7 +202,7 @@ class Journaling(Feature):
 
     def _journal_changed(self, _numbers: object) -> None:
         """An entry came, or became known."""
-        if self.place in self._chrome.app.screen_stack:
+        if self.screen in self._chrome.app.screen_stack:
             self.view.reload()
 
     def _save_changed(self, save: Save) -> None:
@@ -336,7 +336,7 @@ class Journaling(Feature):
         await self._editing.review(draft, undoes=entry.number)
         self.in_worker(self._check_undo(entry, self._chrome.front), "undo", exclusive=True)
 
-    async def _check_undo(self, entry: Entry, review: Frame[Any]) -> None:
+    async def _check_undo(self, entry: Entry, review: ViewScreen[Any]) -> None:
         """Read the run while the question stands, and take the question back where the change stands no longer.
 
         Once it is answered, the save reads the run itself.

@@ -129,7 +129,7 @@ class PeopleView(ActionView[Person]):
     @on(Input.Submitted)
     async def _entered(self, event: Input.Submitted) -> None:
         event.stop()
-        await self.frame.action_perform("choose_person")
+        await self.view_screen.action_perform("choose_person")
 
     def action_person_up(self) -> None:
         self._people.action_cursor_up()
@@ -141,9 +141,9 @@ class PeopleView(ActionView[Person]):
         """Answer with the person under the cursor, else with what is typed."""
         index = self._people.highlighted
         if index is not None:
-            self.frame.dismiss(self._found[index])
+            self.view_screen.dismiss(self._found[index])
         elif self._typed:
-            self.frame.dismiss(Person("", self._typed, "", 0, 0))
+            self.view_screen.dismiss(Person("", self._typed, "", 0, 0))
 
 
 class PersonView(ActionView[None]):
@@ -201,7 +201,7 @@ class Tracing(Feature):
     def __init__(self, features: Features) -> None:
         super().__init__(features)
         self.view = PersonView()
-        self.place = self._chrome.place(self.view)
+        self.screen = self._chrome.install(self.view)
         self._is_told_by_runs = False
         """Whether the server does not answer for one person, so that the results of all runs are read."""
         self._drawing = Throttle(self.view, self._workspace.foreground, self._follow)
@@ -233,9 +233,9 @@ class Tracing(Feature):
         await self._workspace.results.stop()
         if person is None:
             return
-        await self._chrome.prepare(self.place)
+        await self._chrome.prepare(self.screen)
         self.view.open(person)
-        await self._chrome.open(self.place, self._left)
+        await self._chrome.open(self.screen, self._left)
         self.in_worker(self._begin(person), blocks_keys("person"))
 
     async def _left(self, _answer: None) -> None:
@@ -270,7 +270,7 @@ class Tracing(Feature):
             self._is_told_by_runs = True
             self._workspace.results.read_in_background(EVERY_RUN)
         elif reading.fault is not None:
-            self.place.set_status(triage_words.why_no_tasks(reading), "error")
+            self.screen.set_status(triage_words.why_no_tasks(reading), "error")
 
     # enter on a task
 
