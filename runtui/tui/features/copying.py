@@ -210,7 +210,7 @@ class Copying(Feature):
     # What there is to choose from
 
     def _in_view(self) -> _Made | None:
-        """What can be copied of the thing under the cursor of the place in front."""
+        """What can be copied of the thing under the cursor of the screen in front."""
         view = self._chrome.front.view
         if isinstance(view, JournalView):
             return partial(self._of_entry, view.entry) if view.entry is not None else None

@@ -1,6 +1,6 @@
 """Going deeper: from a run to its users, from a user to the tasks, from a task to all that the server tells of it.
 
-Invariant: a place opens within the key that asks for it, and shows at once what the store has; the next key waits for
+Invariant: a screen opens within the key that asks for it, and shows at once what the store has; the next key waits for
 that, and never for the network. What comes for a run that is open no longer is dropped. Enter on a list that is still
 being read opens its first row once it is there, if the person still waits for it.
 """
@@ -48,7 +48,7 @@ class _Known(NamedTuple):
 
 
 class Opening(Feature):
-    """The places of one run."""
+    """The screens of one run."""
 
     def __init__(self, features: Features) -> None:
         super().__init__(features)

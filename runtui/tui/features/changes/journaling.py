@@ -149,7 +149,7 @@ class JournalView(ActionView[None]):
 
 
 class Journaling(Feature):
-    """The journal's place, and what can be done about what was sent."""
+    """The journal's screen, and what can be done about what was sent."""
 
     def __init__(self, features: Features) -> None:
         super().__init__(features)

@@ -176,7 +176,7 @@ class CausesView(ActionView[None]):
 
 
 class Explaining(Feature):
-    """The place of the causes, and the way from one to its runs and back."""
+    """The screen of the causes, and the way from one to its runs and back."""
 
     def __init__(self, features: Features) -> None:
         super().__init__(features)

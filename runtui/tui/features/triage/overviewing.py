@@ -169,7 +169,7 @@ def _today() -> date:
 
 
 class Overviewing(Feature):
-    """The overview's place."""
+    """The overview's screen."""
 
     def __init__(self, features: Features) -> None:
         super().__init__(features)

@@ -196,7 +196,7 @@ _READING: Final = "read a person"
 
 
 class Tracing(Feature):
-    """The question for a person, and the person's place."""
+    """The question for a person, and the person's screen."""
 
     def __init__(self, features: Features) -> None:
         super().__init__(features)
