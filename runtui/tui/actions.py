@@ -229,8 +229,8 @@ def why_not(action: Action, now: ActionContext) -> str | None:
 def bindings(*scopes: Scope, **calls: str) -> list[BindingType]:
     """Return Textual's bindings for the actions of `scopes`.
 
-    Tables and inputs run their own actions; all others go through `ViewScreen.action_perform`. `calls` maps an action id
-    to the Textual action of this widget, if that has another name.
+    Tables and inputs run their own actions; all others go through `ViewScreen.action_perform`. `calls` maps an action
+    id to the Textual action of this widget, if that has another name.
     """
     return [
         Binding(

@@ -34,7 +34,7 @@ from runtui.keys.actions import (
     in_scopes,
     key_of,
     keys_of,
-    place_of,
+    where_key_works,
     with_key,
 )
 from runtui.services.store import StoredRun
@@ -542,7 +542,7 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         elif own is not None and (action.is_alone or action.scope in self.scopes_of_keys):
             await self.app.run_action(own.binding.action, own.node)
         else:
-            self._remark(place_of(action), "warning")
+            self._remark(where_key_works(action), "warning")
 
     def on_key(self, event: events.Key) -> None:
         """Say where a key works that does nothing here. The next key that works clears that; a warning stays."""
@@ -553,7 +553,7 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
             if status.is_remark:
                 self.set_status("")
         elif status.is_remark or not status.text or status.severity == "information":
-            where = place_of(action, event.key)
+            where = where_key_works(action, event.key)
             if self.has_keys_in_panel and action.scope in self._own_scopes:
                 where = f"{action.shown_key} {action.label} works in the left pane; {key_of('focus_left')} goes there."
             self._remark(where)
