@@ -73,7 +73,7 @@ def _typed(by_name: Mapping[str, tuple[str, ...]]) -> Iterator[Mistake]:
 
 
 def _clashes(by_name: Mapping[str, tuple[str, ...]]) -> Iterator[Mistake]:
-    """Yield a mistake for each key that two actions share at the same time, if `[keys]` names at least one of the two."""
+    """Yield a mistake for each key that two actions share at one time, if `[keys]` names at least one of the two."""
     reported = set()
     for scopes in SIMULTANEOUS_SCOPES:
         owners: dict[str, Action] = {}

@@ -9,7 +9,7 @@ may still land. By the answer to the request:
 | a success, without one (204, 200)      | shows a value that it brings             | done, by the answer              |
 |                                        | shows none, or cannot be read            | unknown                          |
 | a refusal in Graph's own words         | is not read                              | not done                         |
-| a refusal that a copy of it causes     | `confirms_refusal`                       | not done                         |
+| a refusal that a copy of it causes     | `confirms` the refusal                   | not done                         |
 | (409, 412), or anything else, or none  | `verdict` says that it proves the change | done, seen on read-back          |
 |                                        | anything else                            | unknown                          |
 
@@ -82,7 +82,7 @@ def has_new_value(intent: Intent, entity: Mapping[str, Any]) -> bool:
     return any(has_value(entity, name, intent.after[name]) for name in brought or intent.after)
 
 
-def confirms_refusal(intent: Intent, status: int | None, reading: Answer) -> bool:
+def confirms(intent: Intent, status: int | None, reading: Answer) -> bool:
     """Whether a reading confirms a refusal (409 or 412) that a copy of the same request may have caused: the run has
     none of the values that the change brings.
 

@@ -26,15 +26,7 @@ from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault, mismatch, perhaps_repeated, refused_action, unconfirmed
 from runtui.graph.retry import Retry, asked_wait, retry_of, wait_of
 from runtui.services.journal import Entry, Intent
-from runtui.services.writing.proof import (
-    CAUSED_BY_A_COPY,
-    NO_PROOF,
-    UPDATED,
-    confirms_refusal,
-    has_new_value,
-    new_run,
-    verdict,
-)
+from runtui.services.writing.proof import CAUSED_BY_A_COPY, NO_PROOF, UPDATED, confirms, has_new_value, new_run, verdict
 from runtui.services.writing.save import Save, Step
 
 _logger: Final = logging.getLogger("runtui.write")
@@ -307,7 +299,7 @@ def _read_back(save: Save, fresh: Answer) -> Generator[Effect[Any], Any, Answer 
 
 def _proved(save: Save, fault: Fault, intent: Intent, answer: Answer, reading: Answer) -> Writing:
     """The save after a reading that alone can tell what became of it."""
-    if fault.status in CAUSED_BY_A_COPY and confirms_refusal(intent, fault.status, reading):
+    if fault.status in CAUSED_BY_A_COPY and confirms(intent, fault.status, reading):
         return save._replace(fault=answer.fault)
     recorded = yield from Recall(save)
     found = NO_PROOF if recorded is None else verdict(recorded.entry, reading, recorded.others)

@@ -27,21 +27,19 @@ from runtui.tui.terminal import lay_out
 FeatureT = TypeVar("FeatureT", bound="Feature")
 _T = TypeVar("_T")
 
-AnnouncedT = TypeVar("AnnouncedT")
+EventT = TypeVar("EventT")
 
 FOLLOW_CHANGES: Final = ("changes.editing", "changes.bulk_sending", "changes.following", "changes.journaling")
 """The files of the features that tell what became of a change."""
 
-Subscribe = Callable[[Callable[[AnnouncedT], None]], object]
+Subscribe = Callable[[Callable[[EventT], None]], object]
 """How a service takes a listener."""
 
 
-class Announced(Message, Generic[AnnouncedT]):
+class Announced(Message, Generic[EventT]):
     """A service announced `announcement`; `listener` gets it."""
 
-    def __init__(
-        self, listener: Callable[[AnnouncedT], object], announcement: AnnouncedT, *, only_newest: bool
-    ) -> None:
+    def __init__(self, listener: Callable[[EventT], object], announcement: EventT, *, only_newest: bool) -> None:
         super().__init__()
         self._listener = listener
         self._announcement = announcement
@@ -84,17 +82,17 @@ class Feature:
 
     def listen(
         self,
-        subscribe: Subscribe[AnnouncedT],
-        listener: Callable[[AnnouncedT], object],
+        subscribe: Subscribe[EventT],
+        listener: Callable[[EventT], object],
         *,
         only_newest: bool = False,
-        wanted: Callable[[AnnouncedT], bool] = lambda _announcement: True,
+        wanted: Callable[[EventT], bool] = lambda _announcement: True,
     ) -> None:
         """Call `listener` on the event loop with each announcement of a service, and await it. `wanted` is asked at
         once, in the service's thread. With `only_newest` an announcement that waits may be dropped for a newer one.
         """
 
-        def announce(announcement: AnnouncedT) -> None:
+        def announce(announcement: EventT) -> None:
             if wanted(announcement):
                 self._chrome.app.post_message(Announced(listener, announcement, only_newest=only_newest))
 
@@ -112,9 +110,7 @@ class Feature:
         """The same of a call that reads files."""
         return await self.attempt(asyncio.to_thread(call))
 
-    def in_worker(
-        self, work: Awaitable[object], group: str, saying: str = "", *, exclusive: bool = False
-    ) -> Worker[None]:
+    def in_worker(self, work: Awaitable[Any], group: str, saying: str = "", *, exclusive: bool = False) -> Worker[None]:
         """Run some work in a worker, with the sentence `saying` in the status line meanwhile; a failure is shown there.
         The next key waits for a worker whose group `blocks_keys` names. An `exclusive` worker cancels the others of its
         group. Return the worker.
@@ -175,11 +171,11 @@ class Features:
         for name in names:
             self[self._load(name)]
 
-    def build_when(self, service: Announcer[AnnouncedT], *names: str) -> None:
+    def build_when(self, service: Announcer[EventT], *names: str) -> None:
         """Build the features in some files at the first announcement of a service, which they get too. The service
         announces on the event loop."""
 
-        def wake(_announcement: AnnouncedT) -> None:
+        def wake(_announcement: EventT) -> None:
             end()
             self.build(*names)
 

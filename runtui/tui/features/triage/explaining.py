@@ -141,9 +141,7 @@ class CausesView(ActionView[None]):
     def action_mark(self) -> None:
         """Mark all runs of the cause under the cursor; where all are marked, take their marks back."""
         if (cause := self.cause) is not None:
-            self.run_worker(
-                self._mark(cause), group=blocks_keys("mark a cause"), description="mark the runs of a cause"
-            )
+            self.run_worker(self._mark(cause), group=blocks_keys("mark a cause"), description="mark runs of a cause")
             self.table.action_step(1)
 
     async def _mark(self, cause: Cause) -> None:
