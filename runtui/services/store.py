@@ -403,13 +403,10 @@ class Store:
 
     # Reading results
 
-    def results_of(self, run_id: str, *, with_parts: bool = False) -> RunResults | None:
-        """What was read of the users of a run; None when nothing was. A matter for a thread.
-
-        `with_parts`: where nothing is whole, the parts that came so far.
-        """
+    def results_of(self, run_id: str, *, with_users: bool = False) -> RunResults | None:
+        """Return `store_results.results_of`. A matter for a thread."""
         with self.reading() as db:
-            return store_results.results_of(db, storable(run_id), with_parts=with_parts)
+            return store_results.results_of(db, storable(run_id), with_users=with_users)
 
     def tasks_of(self, run_id: str, subject_id: str) -> list[TaskResult]:
         """What the tasks of a run did for one subject, as far as it was read."""

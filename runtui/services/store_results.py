@@ -66,8 +66,8 @@ _NAMED: Final = (
 
 _NOTABLE_TASKS: Final = (
     f"SELECT {_NAMED} FROM task_result AS task JOIN task_body USING (rowid) WHERE run_row = :run AND (cause <> ''"
-    " OR json_extract(raw, '$.processingStatus') = 'inProgress'"
-    " OR NOT EXISTS (SELECT 1 FROM user_result AS own WHERE own.subject_row = task.subject_row AND own.run_row = :run))"
+    " OR json_extract(raw, '$.processingStatus') = 'inProgress' OR (:with_users AND NOT EXISTS"
+    " (SELECT 1 FROM user_result AS own WHERE own.subject_row = task.subject_row AND own.run_row = :run)))"
     " ORDER BY task.rowid"
 )
 """What `RunResults.tasks` are."""
@@ -83,11 +83,12 @@ def kept_object(text: object) -> dict[str, Any] | None:
 
 
 class RunResults(NamedTuple):
-    """What there is to say of the users of one run, in the order in which it came."""
+    """The results of one run that are shown, in the order in which they came."""
 
     tasks: tuple[TaskResult, ...]
-    """Those that failed or wait, and all of subjects without a result of their own: `tasks_of` has every one."""
+    """Those that failed or wait; with `users`, also all of subjects without one. `tasks_of` has every one."""
     users: tuple[UserResult, ...]
+    """Empty unless they were asked for: there may be thousands."""
     is_outdated: bool
     """Whether the run changed after they were asked for, or they are not all."""
     is_whole: bool = True
@@ -224,14 +225,15 @@ _WHOLE_OR_PARTS: Final = (
 """Under which number the results of a run stand, and whether they are outdated."""
 
 
-def results_of(db: sqlite3.Connection, run_id: str, *, with_parts: bool = False) -> RunResults | None:
-    """What was read of a run, or where nothing is whole, with `with_parts`, what came so far; None for nothing."""
+def results_of(db: sqlite3.Connection, run_id: str, *, with_users: bool = False) -> RunResults | None:
+    """Return what was read of a run; None for nothing. `with_users` adds its users, or parts if nothing is whole."""
     found = db.execute(_WHOLE_OR_PARTS, (run_id,)).fetchone()
     is_whole = found is not None and found[0] > 0
-    if found is None or not (is_whole or with_parts):
+    if found is None or not (is_whole or with_users):
         return None
-    tasks = db.execute(_NOTABLE_TASKS, {"run": found[0]}).fetchall()
-    users = db.execute(f"SELECT {_NAMED} FROM user_result WHERE run_row = ? ORDER BY rowid", found[:1]).fetchall()
+    tasks = db.execute(_NOTABLE_TASKS, {"run": found[0], "with_users": with_users}).fetchall()
+    of_users = f"SELECT {_NAMED} FROM user_result WHERE run_row = ? ORDER BY rowid"
+    users = db.execute(of_users, found[:1]).fetchall() if with_users else []
     known_tasks, known_users = _known(TaskResult, tasks), _known(UserResult, users)
     are_all = is_whole and len(known_tasks) + len(known_users) == len(tasks) + len(users)
     return RunResults(tuple(known_tasks), tuple(known_users), bool(found[1]) or not are_all, is_whole)
