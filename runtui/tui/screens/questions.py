@@ -255,8 +255,7 @@ class ColumnChooser(ActionView[tuple[str, ...]]):
     def action_keep_columns(self) -> None:
         keys = tuple(key for key in self._order if key in self._chosen)
         if not self._is_automatic and len(keys) < 2:
-            self.view_screen.set_status(
-                f"Show at least one more column; {key_of('toggle_column')} shows it.", "warning"
-            )
+            words = f"Show at least one more column; {key_of('toggle_column')} shows it."
+            self.view_screen.set_status(words, "warning")
         else:
             self.view_screen.dismiss(() if self._is_automatic else keys)
