@@ -341,7 +341,7 @@ def _fault(exchange: Exchange, words: FaultText, outcome: Outcome, error: dict[s
     message = said or words.message
     if words is NOT_OFFERED and said:
         message = f"{words.message} The server says: {said}"
-    more = (detail for detail in _details(error) if not _is_told(*detail, message)) if error else ()
+    more = (detail for detail in _details(error) if not _is_repeated(*detail, message)) if error else ()
     return Fault(
         title=words.title,
         message=redact(message),
@@ -355,7 +355,7 @@ def _fault(exchange: Exchange, words: FaultText, outcome: Outcome, error: dict[s
     )
 
 
-def _is_told(target: str, detail: str, message: str) -> bool:
+def _is_repeated(target: str, detail: str, message: str) -> bool:
     """Return whether `message` already has a detail's text and names the property that it is about, if any."""
     return detail in message and (not target or target in re.findall(r"\w+", message))
 

@@ -41,8 +41,8 @@ from runtui.headless.console import (
     is_animated,
     keep_exit_code,
     narrate,
+    parse_filter_option,
     print_result,
-    told_filter,
 )
 from runtui.headless.session import connected, list_all, narrate_wait, read_runs, stored_run
 from runtui.services.journal import Entry
@@ -124,7 +124,7 @@ def send_to(
 
 
 def _filter(text: str) -> Filter:
-    found = told_filter(text)
+    found = parse_filter_option(text)
     if found is None:
         raise UsageError(
             "The filter is empty", "It would be every run of the tenant.", "Name what they have in common."

@@ -64,7 +64,7 @@ def narrate(*lines: str) -> None:
     _write("".join(f"{visible(line)}\n" for line in lines))
 
 
-def told_filter(text: str) -> Filter | None:
+def parse_filter_option(text: str) -> Filter | None:
     """Parse the filter of a command line, and print its hint about a likely mistake.
 
     Raises:

@@ -284,7 +284,7 @@ async def test_a_header_that_cannot_be_sent_is_named_once(value: str, what: str)
     assert (exchange.failure.kind, exchange.failure.what) == (FailureKind.HEADER, what)
 
 
-async def test_cancelling_is_told_as_unknown_and_raised() -> None:
+async def test_cancelling_is_reported_as_unknown_and_raised() -> None:
     told: list[Exchange] = []
     arrived = asyncio.Event()
 

@@ -99,7 +99,7 @@ async def test_given_up_before_anything_was_sent(open_session: Opener) -> None:
         assert session.workspace.journal.entries() == []
 
 
-def test_a_wait_longer_than_runtui_waits_is_told_as_asked() -> None:
+def test_a_wait_longer_than_runtui_waits_is_reported_as_asked() -> None:
     now = datetime(2026, 11, 23, 12, tzinfo=UTC)
     draft = Draft("run-1", "w1", a_run(1), "full")
     busy = replace(exchange("PATCH"), status=429)

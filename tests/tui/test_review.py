@@ -132,7 +132,9 @@ async def test_a_read_only_session_says_why_it_refuses(open_session: Opener) -> 
         assert "READ-ONLY" in session.text()
 
 
-async def test_the_end_of_a_save_is_told_with_old_and_new_and_what_the_filter_does_to_it(open_session: Opener) -> None:
+async def test_the_end_of_a_save_is_reported_with_old_and_new_and_what_the_filter_does_to_it(
+    open_session: Opener,
+) -> None:
     async with open_session() as session:
         await session.press("slash")
         await session.type("status:failed")

@@ -117,7 +117,7 @@ def test_the_number_may_stand_in_the_text_alone() -> None:
     assert error.reference == ("Correlation ID: c1", "Trace ID: t1", "Timestamp: 2026-01-02 03:04:05Z")
 
 
-def test_an_administrator_is_told_what_to_allow() -> None:
+def test_an_administrator_is_reported_what_to_allow() -> None:
     error = from_oauth_error(answer(65001), PERSON, SCOPES)
     assert "https://login.test/tenant-1/adminconsent?client_id=client-1 (LifecycleWorkflows.Read.All)" in error.hint
     assert "read-only" not in error.hint

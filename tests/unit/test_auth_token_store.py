@@ -200,7 +200,9 @@ def test_deleting_leaves_nothing_of_a_token(store: FileTokenStore) -> None:
     store.delete()
 
 
-def test_a_full_disk_is_told_and_what_was_there_stays(store: FileTokenStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_and_what_was_there_stays(
+    store: FileTokenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cache = stored_cache(store)
     cache.add(signed_in("ada"))
 

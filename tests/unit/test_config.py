@@ -202,7 +202,7 @@ def test_every_problem_is_listed_at_once(tmp_path: Path) -> None:
         ("[profiles.prod]\nprofile = 1\n", 2, "There is no key 'profile'. Did you mean profiles?"),
     ],
 )
-def test_a_key_in_a_wrong_place_is_told_where_it_belongs(text: str, line: int, what: str, tmp_path: Path) -> None:
+def test_a_key_in_a_wrong_place_is_reported_where_it_belongs(text: str, line: int, what: str, tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text(text)
     assert read_config(path).problems == ((line, what),)

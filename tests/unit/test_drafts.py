@@ -253,7 +253,7 @@ def large(run_id: str) -> Draft:
     return Draft(run_id, "w", {"note": "x" * 20_000}).typed("failedUsersCount", "7", 0)
 
 
-def test_a_full_disk_is_told_once_keeps_all_in_memory_and_is_tried_again(disk: Disk, path: Path) -> None:
+def test_a_full_disk_is_reported_once_keeps_all_in_memory_and_is_tried_again(disk: Disk, path: Path) -> None:
     disk.is_full = True
     drafts = Drafts(path)
     drafts.load(ROOT)

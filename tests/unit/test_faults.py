@@ -270,7 +270,7 @@ def test_a_redirect_says_where_it_points() -> None:
     assert "https://login.example/x" in fault.message
 
 
-def test_the_wait_that_a_server_asks_for_is_told() -> None:
+def test_the_wait_that_a_server_asks_for_is_reported() -> None:
     assert "41s" in written(answered(429, graph_error(), (*JSON, ("Retry-After", "41")))).hint
     assert written(answered(429, graph_error(), (*JSON, ("Retry-After", "soon")))).hint == "Wait before trying again."
     assert "115d 17h" in written(answered(429, graph_error(), (*JSON, ("Retry-After", "9999999")))).hint

@@ -238,7 +238,7 @@ async def test_without_a_journal_nothing_is_sent(bench: Bench, monkeypatch: pyte
     assert "Nothing is sent without the journal" in save.fault.hint
 
 
-async def test_an_outcome_that_cannot_be_recorded_is_told_and_said_to_be_unrecorded(
+async def test_an_outcome_that_cannot_be_recorded_is_reported_and_said_to_be_unrecorded(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lose_the_journal(run_id: str) -> Answer:

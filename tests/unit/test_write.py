@@ -200,7 +200,7 @@ def test_the_answer_to_the_reading_is_not_told_as_that_to_the_change() -> None:
     assert (ended.sent, ended.report.heading) == (ended.exchange, "#1 not done (403)")
 
 
-def test_each_detail_of_a_refusal_is_told() -> None:
+def test_each_detail_of_a_refusal_is_reported() -> None:
     details = (("failedTasksCount", "It is larger than the total."), ("", "Ask an administrator."))
     answer = refused(400)
     assert answer.fault is not None

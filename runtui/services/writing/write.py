@@ -285,8 +285,8 @@ def _find_out_of_action(
     if save.fault is not None:
         save = yield from _proved(save, save.fault, intent, answer, reading)
     # A run on demand does not say whose it is: one that an answer makes known could be a colleague's.
-    is_told = save.fault is None and (intent.action != "activate" or save.known_by == "read-back")
-    return save._replace(new_run=new_run(intent, reading.entity) if is_told else ""), reading.entity
+    is_certain = save.fault is None and (intent.action != "activate" or save.known_by == "read-back")
+    return save._replace(new_run=new_run(intent, reading.entity) if is_certain else ""), reading.entity
 
 
 def _read_back(save: Save, fresh: Answer) -> Generator[Effect[Any], Any, Answer | None]:

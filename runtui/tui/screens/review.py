@@ -55,7 +55,7 @@ NO_REVIEW: Final = Review(Content(), None, Content(), Content())
 Spot = Literal["why", "number", "no", "yes"]
 """The parts of a review that can have the focus: a line to type into, or an answer."""
 
-_TOLD_BODIES: Final = 3
+_SHOWN_BODIES: Final = 3
 """The number of requests of a bulk change whose bodies are shown."""
 
 _MIN_FACT_LINES: Final = 3
@@ -431,7 +431,7 @@ def _bulk_facts(bulk: BulkDraft, target: Sequence[tuple[str, str]]) -> Content:
     if left_out := bulk.left_out_words():
         lines.append(content(f"left out: {left_out}", "$text-warning"))
     lines += [Content(""), *_target_lines(target), Content(""), Content.styled("The first requests", "$text-muted")]
-    for draft in bulk.drafts[:_TOLD_BODIES]:
+    for draft in bulk.drafts[:_SHOWN_BODIES]:
         lines.append(content(f"{'PATCH' if bulk.action is None else 'POST'} {draft.run_id}", "$text-muted"))
         lines.append(content(" ".join(draft.body_text().split())))
     return Content("\n").join(lines)

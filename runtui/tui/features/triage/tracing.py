@@ -202,7 +202,7 @@ class Tracing(Feature):
         super().__init__(features)
         self.view = PersonView()
         self.screen = self._chrome.install(self.view)
-        self._is_told_by_runs = False
+        self._is_read_by_runs = False
         """Whether the server does not answer for one person, so that the results of all runs are read."""
         self._drawing = Throttle(self.view, self._workspace.foreground, self._follow)
 
@@ -220,12 +220,12 @@ class Tracing(Feature):
         """More people may be known, and more of the person that is open."""
         if isinstance(asking := self._chrome.front.view, PeopleView):
             asking.drawing.ask()
-        elif self._is_told_by_runs:
+        elif self._is_read_by_runs:
             self._drawing.ask()
 
     def _follow(self) -> None:
         progress, person = self._workspace.results.progress, self.view.person
-        if self._is_told_by_runs and person is not None:
+        if self._is_read_by_runs and person is not None:
             how_far, why_none = triage_words.how_far(progress, "runs"), triage_words.why_no_tasks_in_runs(progress)
             self.in_worker(self._show_stored(person, how_far, why_none), _READING, exclusive=True)
 
@@ -240,8 +240,8 @@ class Tracing(Feature):
 
     async def _left(self, _answer: None) -> None:
         self._chrome.app.workers.cancel_group(self._chrome.app, _READING)
-        if self._is_told_by_runs:
-            self._is_told_by_runs = False
+        if self._is_read_by_runs:
+            self._is_read_by_runs = False
             await self._workspace.results.stop()
 
     async def _begin(self, person: Person) -> None:
@@ -267,7 +267,7 @@ class Tracing(Feature):
             self.view.show(person, (), "", triage_words.why_no_person(error, self._workspace.results.progress))
             return
         if not reading.is_offered:
-            self._is_told_by_runs = True
+            self._is_read_by_runs = True
             self._workspace.results.read_in_background(EVERY_RUN)
         elif reading.fault is not None:
             self.screen.set_status(triage_words.why_no_tasks(reading), "error")
