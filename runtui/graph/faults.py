@@ -262,7 +262,7 @@ def _unproved(writing: bool) -> Outcome:
 def _failed(exchange: Exchange, failure: Failure, writing: bool) -> Fault:
     title, hint = _BY_FAILURE[failure.kind]
     outcome = Outcome.NOT_DONE if failure.sent == "no" else _unproved(writing)
-    return _fault(exchange, FaultText(title, failure.what, failure.hint or hint), outcome)
+    return _fault(exchange, FaultText(title, failure.message, failure.hint or hint), outcome)
 
 
 def _read_object(exchange: Exchange, outcome: Outcome) -> tuple[dict[str, Any] | None, Fault | None]:

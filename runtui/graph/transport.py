@@ -53,14 +53,14 @@ class _RequestEndedError(Exception):
     """The request ends here, for a reason that is already a Failure."""
 
     def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.what)
+        super().__init__(failure.message)
         self.failure = failure
 
 
 def _log(exchange: Exchange) -> None:
     """Log a request: what, the answer or what went wrong, how long it took, and its ids."""
     failure = exchange.failure
-    went_wrong = "" if failure is None else f"{failure.kind} (sent: {failure.sent}) {failure.what}"
+    went_wrong = "" if failure is None else f"{failure.kind} (sent: {failure.sent}) {failure.message}"
     _logger.info(
         "#%d %s %s: %s in %.0f ms, client-request-id %s, request-id %s",
         exchange.number,

@@ -179,8 +179,8 @@ def test_a_mistake_in_the_file_names_its_line(line: str, what: str, tmp_path: Pa
     path.write_text(f"# a comment\n[profiles.prod]\n\n{line}\n")
     (problem,) = read_config(path).problems
     assert problem.line == 4
-    assert what in problem.what
-    assert "abc" not in problem.what, "a secret is not repeated"
+    assert what in problem.message
+    assert "abc" not in problem.message, "a secret is not repeated"
     with pytest.raises(UsageError, match="line 4"):
         chosen(path)
 
