@@ -431,7 +431,7 @@ class _Follower:
             return
         self._waits_until = save.resumes_at
         self._progress.clear()
-        narrate_wait(save.resumes_at, save.exchange, save.asked_seconds)
+        narrate_wait(save.resumes_at, save.exchange, save.retry_after)
 
     async def _decide(self, save: Save) -> None:
         """Go on or stop after a refusal that other changes may meet as well."""
