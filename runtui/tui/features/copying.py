@@ -31,7 +31,7 @@ from runtui.keys.actions import key_of
 from runtui.services.journal import Entry
 from runtui.services.journal_query import entry_object
 from runtui.services.results import runs_of_cause
-from runtui.services.sharing.clipboard import HandedOver, hand_over, into_file
+from runtui.services.sharing.clipboard import CopyResult, copy_text, into_file
 from runtui.services.sharing.commands import request_of, shared_request
 from runtui.services.sharing.handoff import (
     handoff_markdown,
@@ -184,15 +184,15 @@ class Copying(Feature):
         app, folder = self._chrome.app, self._workspace.settings.state_folder
         fits = partial(fits_on_page, size=app.size)
         if copy.way == "page" and fits(copy.text):
-            done = HandedOver("shown to be selected", page=copy.text)
+            done = CopyResult("shown to be selected", page=copy.text)
         elif copy.way == "page":
             how = f"{key_of('copy')} then {key_of('save_chosen')} writes it to a file"
-            done = HandedOver(f"too long or too wide for this screen; {how}", is_done=False)
+            done = CopyResult(f"too long or too wide for this screen; {how}", is_done=False)
         elif copy.way == "file":
             done = await asyncio.to_thread(into_file, copy.text, folder, copy.ending)
         else:
             to_terminal = app.copy_to_clipboard
-            done = await hand_over(copy.text, to_terminal, folder=folder, fits_on_page=fits, ending=copy.ending)
+            done = await copy_text(copy.text, to_terminal, folder=folder, fits_on_page=fits, ending=copy.ending)
         if done.page:
             async with self._chrome.mounting:
                 await app.push_screen(SelectionPage(done.page))
