@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.times import TICKS_PER_SECOND
-from runtui.sandbox.entities import STATUS_OF_TOMORROW, guid
+from runtui.sandbox.entities import FUTURE_STATUS, guid
 from runtui.sandbox.tenant.causes import CALLED_BACK_FAILED, Cause
 from runtui.sandbox.tenant.people import Cohort, People, Person
 from runtui.sandbox.tenant.tasks import (
@@ -36,7 +36,7 @@ _CANCELING: Final = 4 * TICKS_PER_SECOND
 _RESUMING: Final = 2 * TICKS_PER_SECOND
 """The duration of the tasks after one whose extension has called back, in total."""
 
-_UNFINISHED: Final = frozenset({"queued", "quarantined", "inProgress", STATUS_OF_TOMORROW})
+_UNFINISHED: Final = frozenset({"queued", "quarantined", "inProgress", FUTURE_STATUS})
 """The statuses of a run without a completedDateTime."""
 
 _NOTHING_TO_DO: Final = {
