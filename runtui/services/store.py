@@ -145,7 +145,7 @@ class _SeenRows:
         return new
 
 
-class _Turn:
+class _FairLock:
     """A fair lock: whoever waits gets it before a thread that releases it and asks again at once."""
 
     def __init__(self) -> None:
@@ -173,7 +173,7 @@ class Store:
         self._writer = open_writer(path)
         self._files: FileIds | None = files_at(path)
         """The files that are open; None once they are closed."""
-        self._turn = _Turn()
+        self._turn = _FairLock()
         self._readers: list[sqlite3.Connection] = []
         self._in_use: dict[int, threading.Lock] = {}
         """By connection: held while a thread reads through it."""
