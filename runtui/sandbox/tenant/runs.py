@@ -72,7 +72,7 @@ class RunPlan(NamedTuple):
     failing: int = 0
     """The number of users who fail, spread evenly over the run."""
     causes: tuple[Cause, ...] = ()
-    """The causes of the failures: the users who fail have them in progress. A run that waits has one cause."""
+    """The causes of the failures: the users who fail have them in turn. A run that waits has one cause."""
     fate: str | None = None
     """The final status, if it does not follow from `failing`."""
     stops_after: int | None = None
@@ -232,12 +232,10 @@ def _counts(plan: RunPlan, now: int) -> _Counts:
     done = _users_done(plan, now)
     failed = plan.failed_among(done)
     if plan.is_acted_on and _has_begun(plan, now):
-        progresses = [_progress(plan, user, done, now) for user in range(plan.users)]
-        failed = sum(progress.cause is not None for progress in progresses)
-        successful = sum(progress.status == "completed" for progress in progresses)
-        return _Counts(
-            plan.users, successful, failed, sum(plan.task_count - progress.tasks_done for progress in progresses)
-        )
+        every = [_progress(plan, user, done, now) for user in range(plan.users)]
+        failed = sum(progress.cause is not None for progress in every)
+        successful = sum(progress.status == "completed" for progress in every)
+        return _Counts(plan.users, successful, failed, sum(plan.task_count - progress.tasks_done for progress in every))
     if done == 0 and (now < min(plan.rests, plan.started + _COUNTING) or plan.is_acted_on):
         return _Counts()
     tasks = plan.task_count - (plan.task_of(plan.causes[0]) if _waits_outside(plan, now) else 0)
@@ -419,8 +417,8 @@ def _ends(plan: RunPlan, now: int) -> Counter[tuple[int, Cause | None]]:
     """Count the users of a run by the number of tasks that have ended for them and the cause of their failure."""
     done = _users_done(plan, now)
     if plan.is_acted_on:
-        progresses = (_progress(plan, user, done, now) for user in range(plan.users))
-        return Counter((progress.tasks_done, progress.cause) for progress in progresses)
+        every = (_progress(plan, user, done, now) for user in range(plan.users))
+        return Counter((progress.tasks_done, progress.cause) for progress in every)
     failed = plan.failed_among(done)
     ends: Counter[tuple[int, Cause | None]] = Counter()
     for cause, count in Counter(plan.causes[number % len(plan.causes)] for number in range(failed)).items():
