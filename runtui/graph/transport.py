@@ -25,7 +25,7 @@ from runtui.errors import RuntuiError
 from runtui.graph.exchange import Exchange, Failure, FailureKind
 from runtui.graph.network import BodyError, BoundedBody, check_environment, load_httpx, no_trust, proxy_of, tls_context
 from runtui.graph.root import parse_root, refusal, root_is_loopback
-from runtui.redact import MARK, hide_secrets, redact, redact_body, register_secret
+from runtui.redact import REDACTED, hide_secrets, redact, redact_body, register_secret
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -361,7 +361,7 @@ def _request_headers(
     """What a request carries, with the token, which comes first, masked; Host and Content-Length are httpx's to add."""
     content_type = (("Content-Type", "application/json"),) if json_body is not None else ()
     return (
-        ("Authorization", f"Bearer {MARK}"),
+        ("Authorization", f"Bearer {REDACTED}"),
         ("Accept", "application/json"),
         ("Accept-Encoding", "gzip"),
         ("User-Agent", f"runtui/{__version__}"),
@@ -385,7 +385,7 @@ def _finished(planned: Exchange, progress: _Progress, seconds: float, failure: F
         status=response.status_code,
         reason=redact(response.reason_phrase),
         response_headers=tuple(
-            (redact(name), MARK if name.lower() in _SECRET_HEADERS else redact(value)) for name, value in headers
+            (redact(name), REDACTED if name.lower() in _SECRET_HEADERS else redact(value)) for name, value in headers
         ),
         response_body=shown,
         unredacted=None if shown is received else received,

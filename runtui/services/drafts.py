@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 from runtui.announcer import Announcer
 from runtui.domain.draft import Draft, Edit
 from runtui.errors import RuntuiError
-from runtui.redact import MARK, hide_secrets, redact_values
+from runtui.redact import REDACTED, hide_secrets, redact_values
 from runtui.services.journal_file import JournalConnection, JournalError, broken_journal, open_journal
 
 _NOT_KEPT: Final = "What was typed here held a secret, which is not kept on disk. Type it again, or revert the field."
@@ -202,4 +202,6 @@ def _kept(row: sqlite3.Row) -> StoredDraft:
 
 def _edit(text: str, value: str | int | None, error: str | None) -> Edit:
     """Restore an edit. One with a hidden secret becomes an error, so that the mark for the secret is never sent."""
-    return Edit(text, error=error or _NOT_KEPT) if MARK in text or MARK in str(value) else Edit(text, value, error)
+    return (
+        Edit(text, error=error or _NOT_KEPT) if REDACTED in text or REDACTED in str(value) else Edit(text, value, error)
+    )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from runtui.auth.errors import SignInError, from_oauth_error, unreachable
 from runtui.options import SignInMethod
-from runtui.redact import MARK
+from runtui.redact import REDACTED
 from runtui.settings import SignInSettings
 from tests.canary import SECRET, TOKEN
 from tests.contract.entra_programs import ALL_AADSTS, aadsts
@@ -142,7 +142,7 @@ def test_foreign_text_is_redacted_and_bounded() -> None:
     for text in (str(error), str(error.reference), str(unreachable(secret))):
         assert TOKEN not in text
         assert SECRET not in text
-        assert MARK in text
+        assert REDACTED in text
         assert len(text) < 3000
 
 

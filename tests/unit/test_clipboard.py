@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from runtui.redact import MARK, register_secret
+from runtui.redact import REDACTED, register_secret
 from runtui.services.sharing.clipboard import MAX_ENCODED, CopyResult, copy_text, into_file
 
 TMUX: Final = """#!/bin/sh
@@ -113,4 +113,9 @@ async def test_nothing_secret_is_copied_in_any_way(desk: Desk, monkeypatch: pyte
     (file,) = (desk.folder / "state").rglob("copied-*")
     desk.start_tmux(monkeypatch)
     await desk.copy(secret)
-    assert (desk.sent, page, file.read_text(), desk.buffer[1]) == ([f"a {MARK} b"], MARK, f"{MARK}\n", MARK)
+    assert (desk.sent, page, file.read_text(), desk.buffer[1]) == (
+        [f"a {REDACTED} b"],
+        REDACTED,
+        f"{REDACTED}\n",
+        REDACTED,
+    )
