@@ -76,9 +76,9 @@ def _log(exchange: Exchange) -> None:
 class _Clients(NamedTuple):
     """Two clients with connections of their own; they share one set of certificates."""
 
-    keeping: httpx.AsyncClient
+    keep_alive: httpx.AsyncClient
     """Keeps a connection for the next request."""
-    parting: httpx.AsyncClient
+    close_after: httpx.AsyncClient
     """Opens a connection for each request and closes it behind the answer."""
 
 
@@ -258,7 +258,7 @@ class Transport:
         _check_headers(headers)
         token = await self._bearer()
         clients = await asyncio.shield(self._building())
-        client = clients.parting if alone else clients.keeping
+        client = clients.close_after if alone else clients.keep_alive
         import httpx
 
         from runtui.graph.failures import failure_of
