@@ -122,7 +122,7 @@ class SignInView(ActionView[None]):
             method for method in sign_in_words.methods_here(sign_in.settings) if not (demo and method == "interactive")
         )
         lines: list[Content] = [content(_DEMO, "bold $text-warning")] if demo else []
-        lines += [content(line) for line in sign_in_words.standing(sign_in.state)]
+        lines += [content(line) for line in sign_in_words.state_lines(sign_in.state)]
         is_obvious = sign_in.state.account is None and why == str(not_signed_in())
         if why and trouble is None and not is_obvious:
             lines += [Content(""), content(why, "$text-warning")]
