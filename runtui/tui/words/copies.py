@@ -32,7 +32,7 @@ _WRITES: Final = "Running it sends the change again. "
 
 HANDOFF: Final = "Hand-over"
 
-Way = Literal["clipboard", "page", "file"]
+Destination = Literal["clipboard", "page", "file"]
 """The destination of a text; without a clipboard another one is used."""
 
 
@@ -57,7 +57,7 @@ class Copy(NamedTuple):
     """The subject of a hand-over to make when chosen; None for `text`."""
     ending: str = "txt"
     """The extension of a file for it."""
-    way: Way = "clipboard"
+    destination: Destination = "clipboard"
 
 
 CopyChoice: TypeAlias = Choice[Copy]
