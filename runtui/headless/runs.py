@@ -153,9 +153,9 @@ def stored_rows(store: Store, query: RunQuery) -> Iterator[RunRow]:
 
 
 def _table(rows: Callable[[], Iterable[RunRow]], columns: Sequence[Column[RunRow]]) -> Iterator[str]:
-    device = standard_output()
-    names = tuple(column.key for column in RUN_COLUMNS) if device.width else _IN_A_PIPE
-    return column_lines(columns or [*map(_column, names)], rows, now_ticks(), device, is_chosen=bool(columns))
+    out = standard_output()
+    names = tuple(column.key for column in RUN_COLUMNS) if out.width else _IN_A_PIPE
+    return column_lines(columns or [*map(_column, names)], rows, now_ticks(), out, is_chosen=bool(columns))
 
 
 def _records(runs: Iterable[RunText], columns: Sequence[Column[RunRow]], output: RecordFormat) -> Iterator[str]:

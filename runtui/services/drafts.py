@@ -202,6 +202,5 @@ def _kept(row: sqlite3.Row) -> StoredDraft:
 
 def _edit(text: str, value: str | int | None, error: str | None) -> Edit:
     """Restore an edit. One with a hidden secret becomes an error, so that the mark for the secret is never sent."""
-    return (
-        Edit(text, error=error or _NOT_KEPT) if REDACTED in text or REDACTED in str(value) else Edit(text, value, error)
-    )
+    is_hidden = REDACTED in text or REDACTED in str(value)
+    return Edit(text, error=error or _NOT_KEPT) if is_hidden else Edit(text, value, error)
