@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless.triage.watch import ToldRuns, watch
 from runtui.services import refresh
+from tests import PATIENCE
 from tests.contract.headless_commands import ROOT, Commands, refusing
 
 Out = pytest.CaptureFixture[str]
@@ -63,7 +64,7 @@ def after(looks: int, step: Step) -> Step:
     """
 
     async def wait(script: Script) -> None:
-        async with asyncio.timeout(30), script.looked:
+        async with asyncio.timeout(PATIENCE), script.looked:
             await script.looked.wait_for(lambda: script.looks >= looks)
         await step(script)
 
