@@ -276,14 +276,19 @@ class ToldRuns:
         with self._faults():
             private_database(self._path)
             self._db = sqlite3.connect(self._path, timeout=0, isolation_level=None)
-            # The first write takes the lock and keeps it. A loss of power may lose the latest runs.
-            for pragma in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = NORMAL"):
-                self._db.execute(f"PRAGMA {pragma}")
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.execute(
-                "CREATE TABLE IF NOT EXISTS told (run_id TEXT PRIMARY KEY, workflow_id TEXT) WITHOUT ROWID"
-            )
-            self._db.execute("COMMIT")
+            try:
+                self._take()
+            except BaseException:
+                self.close()
+                raise
+
+    def _take(self) -> None:
+        """Take the file's lock with the first write, and keep it. A loss of power may lose the latest runs."""
+        for pragma in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = NORMAL"):
+            self._db.execute(f"PRAGMA {pragma}")
+        self._db.execute("BEGIN IMMEDIATE")
+        self._db.execute("CREATE TABLE IF NOT EXISTS told (run_id TEXT PRIMARY KEY, workflow_id TEXT) WITHOUT ROWID")
+        self._db.execute("COMMIT")
 
     def close(self) -> None:
         self._db.close()
