@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from runtui.announcer import Announcer
 from runtui.errors import RuntuiError
 from runtui.graph.root import parse_root
-from runtui.private_files import MOST_KEPT_LOG, logs_kept
+from runtui.private_files import MAX_LOG_BYTES, logs_kept
 from runtui.services.store import Store
 from runtui.services.writing.foreground import Foreground
 from runtui.settings import Settings
@@ -281,7 +281,7 @@ class Workspace:
         """Stop the listing and close every service. Call `saves.drain()` first: saves still pending are abandoned. With
         `is_over` the files are deleted next, so the logs are not written into them."""
         await self._ends.aclose()
-        with logs_kept(self._store_file, self._journal_file, most=maxsize if is_over else MOST_KEPT_LOG):
+        with logs_kept(self._store_file, self._journal_file, most=maxsize if is_over else MAX_LOG_BYTES):
             if "drafts" in vars(self):
                 self.drafts.close()
             if "journal" in vars(self):

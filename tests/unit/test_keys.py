@@ -117,7 +117,7 @@ async def test_a_key_waits_until_the_one_before_has_been_handled() -> None:
 
 
 async def test_work_that_waits_goes_on_once_a_key_is_handled_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MOST_SECONDS", "_LATELY_SECONDS"):
+    for name in ("MAX_SECONDS", "_LATELY_SECONDS"):
         monkeypatch.setattr(foreground, name, PATIENCE)
     app = Desk()
     async with app.run_test():
@@ -147,7 +147,7 @@ async def test_a_handler_that_does_not_end_is_waited_for_once(monkeypatch: pytes
         first, second = app.query(Slow)
         with stuck(first):
             with monkeypatch.context() as patch:
-                patch.setattr(keys, "MOST_LOOKS", 30)
+                patch.setattr(keys, "MAX_CHECKS", 30)
                 app.press("a")
                 await drained(app.keys)
             assert app.keys.restless == {first}

@@ -39,7 +39,7 @@ OLD: Final = timedelta(days=1)
 CONCURRENT_READS: Final = 4
 """Runs read back at once."""
 
-MOST_OTHERS: Final = 20
+MAX_OTHERS: Final = 20
 """Other runs with unknown changes that are read back before one run is changed."""
 
 SECONDS_FOR_OTHERS: Final = 3.0
@@ -190,7 +190,7 @@ class Reconciler:
             if (key := run_key(entry.run_id)) == first or self._is_due(entry):
                 by_run.setdefault(key, []).append(entry)
         runs = sorted(by_run, key=lambda key: key != first)
-        remaining = iter(runs if first is None else runs[: MOST_OTHERS + 1])
+        remaining = iter(runs if first is None else runs[: MAX_OTHERS + 1])
         loop = asyncio.get_running_loop()
         end = None if first is None else loop.time() + SECONDS_FOR_OTHERS
         after: dict[int, Entry] = {}
