@@ -85,8 +85,7 @@ class ResultsClient:
     def tasks_of_user(
         self, workflow_id: str, run_id: str, result_id: str, *, pace: Pace | None = None
     ) -> AsyncIterator[CollectionPage]:
-        """What became of each task for one user of a run, by the id of the user's result; of a run that is not known,
-        `run_id` is empty."""
+        """The results of the tasks of one user of a run, by the id of the user's result; an unknown run's id is ""."""
         above = run_path(workflow_id, run_id) if run_id else workflow_path(workflow_id)
         path = f"{above}/userProcessingResults/{segment(result_id)}/taskProcessingResults"
         return self._reader.pages(path, "list task results", pace)

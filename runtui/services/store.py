@@ -273,8 +273,7 @@ class Store:
             delete_runs(db, changes, storable(workflow_id), kept=self._seen.of(listing))
 
     def complete_orders(self, sorts: Iterable[str] | None = None) -> None:
-        """Build the indexes of some sort orders, or of all (None), after a listing has stored the runs. A matter for a
-        thread."""
+        """Build the indexes of some sort orders, or of all (None), after a listing. Call it in a thread."""
         missing = self.missing_orders.copy() if sorts is None else self.missing_orders.intersection(sorts)
         while missing:
             key = next(iter(missing & self._wanted_orders or missing))

@@ -320,8 +320,7 @@ def put_names(db: sqlite3.Connection, named: Iterable[tuple[str, str, str]]) -> 
 
 
 def people(db: sqlite3.Connection, text: str, most: int) -> list[Person]:
-    """Those with `text` in name, UPN or id, whatever the case: first where one begins with it, by name, then those
-    without a name."""
+    """People with `text` in name, UPN or id (any case): first those that begin with it; unnamed ones last."""
     wanted = text.strip().casefold()
     found = db.execute(
         "SELECT id, name, upn,"

@@ -258,13 +258,16 @@ class Workspace:
         self.exchanged.announce(exchange)
 
     def _follow_save(self, save: Save) -> None:
-        """Drop the draft of a change that is done. For an unknown outcome, read the run back soon; else do nothing."""
+        """Drop the draft of a change that is done. For an unknown outcome, read the run back soon. Doubt the list if
+        it may show what is not there."""
         from runtui.domain.report import Outcome
 
         if save.outcome is Outcome.DONE and self.drafts.get(save.run_id) == save.operation:
             self.drafts.drop(save.run_id)
         elif save.outcome is Outcome.UNKNOWN:
             self.reconciler.check_soon()
+            self.refresh.doubt(save.operation.workflow_id)
+        elif save.exchange is not None and save.exchange.is_gone:
             self.refresh.doubt(save.operation.workflow_id)
 
     def _follow_entry(self, entry: Entry) -> None:

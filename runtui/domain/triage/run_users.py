@@ -142,8 +142,7 @@ class UserRow(NamedTuple):
 def user_rows(
     users: Iterable[UserResult], tasks: Iterable[TaskResult], extensions: Mapping[str, Extension] = _NO_EXTENSIONS
 ) -> list[UserRow]:
-    """Return the subjects of a run with their tasks, in the order of the server, but users without a known name
-    last."""
+    """Return the subjects of a run with their tasks in the server's order, users without a known name last."""
     done: dict[str, list[TaskResult]] = {}
     for task in tasks:
         done.setdefault(task.subject_id, []).append(task)

@@ -259,7 +259,8 @@ class Bulk:
         except StopIteration as end:
             del self._items[item.save.number]
             self._driver.end(end.value)
-            if not isinstance(reply, RunBusyError) and not _is_gone(end.value):
+            gone = end.value.exchange is not None and end.value.exchange.is_gone  # of other runs that says nothing
+            if not isinstance(reply, RunBusyError) and not gone:
                 self._mind(end.value)
             return False
         item.save = item.effect.save
@@ -328,8 +329,3 @@ async def _unless_cancelled(waiting: Coroutine[Any, Any, None]) -> asyncio.Cance
     except asyncio.CancelledError as error:
         return error
     return None
-
-
-def _is_gone(save: Save) -> bool:
-    """Whether the run was not there to be read: of others that says nothing."""
-    return save.exchange is not None and save.exchange.status in (404, 410)

@@ -228,7 +228,7 @@ class Reconciler:
             if about not in answers:
                 answers[about] = await self._read(entry)
             answer = answers[about]
-            if answer.entity is not None or answer.exchange.status in (404, 410):
+            if answer.entity is not None or answer.exchange.is_gone:
                 self._were_read_back.add(entry.number)
             checked.append(entry if answer.entity is None else await self._judge(entry, answer))
         return checked, answer.exchange
