@@ -77,7 +77,6 @@ class _Clients(NamedTuple):
     """Two clients with connections of their own; they share one set of certificates."""
 
     keep_alive: httpx.AsyncClient
-    """Keeps a connection for the next request."""
     close_after: httpx.AsyncClient
     """Opens a connection for each request and closes it behind the answer."""
 

@@ -1,7 +1,7 @@
 """`runtui login`, `logout` and `whoami`: signing in without a screen.
 
 Invariant: the identity goes to standard output, everything else to standard error. Neither has a token, a secret or the
-secret out code. A cancelled sign-in stores nothing.
+secret device code. A cancelled sign-in stores nothing.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ async def _login(settings: Settings, no_browser: bool) -> int:
 
 
 async def _as_person(sign_in: SignIn, no_browser: bool) -> None:
-    if sign_in.settings.method == "out-code":
+    if sign_in.settings.method == "device-code":
         await _accompanied(sign_in.device_code, _show_code)
         return
     opens = sign_in.settings.method == "interactive" and not no_browser

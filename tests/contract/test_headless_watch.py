@@ -232,9 +232,9 @@ def test_only_one_watches_with_a_filter(commands: Commands, capsys: Out) -> None
 
 
 def test_a_file_that_cannot_be_used_is_closed(commands: Commands) -> None:
-    settings, second = commands.server().settings, ToldRuns.__new__(ToldRuns)
-    with closing(ToldRuns(settings, "wf:a")), pytest.raises(RuntuiError, match="already watched"):
-        ToldRuns.__init__(second, settings, "wf:a")
+    settings, second = commands.server().settings, ReportedRuns.__new__(ReportedRuns)
+    with closing(ReportedRuns(settings, "wf:a")), pytest.raises(RuntuiError, match="already watched"):
+        ReportedRuns.__init__(second, settings, "wf:a")
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         assert second.has_begun
 

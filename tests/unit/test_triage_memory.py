@@ -213,7 +213,7 @@ def test_the_journal_has_the_truth_and_the_store_may_be_deleted(
     assert found(fresh, "triage:handled") == []
     assert (again.follow(), again.follow()) == (True, False), "what is the same is not written again"
     assert found(fresh, "triage:handled") == ["r1"]
-    again.mark(["r1"], "", "kim")
+    again.set_state(["r1"], "", "kim")
     memory.follow()
     assert found(store, "triage:handled") == []
     fresh.close()
