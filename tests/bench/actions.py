@@ -23,7 +23,7 @@ from tests.bench.terminal import FOLLOWED_SECONDS, RUNTUI, bytes_of_change
 from tests.seen import seen
 from tests.terminal.pty_probe import PtyProbe
 
-MOST_RATIO: Final = 1.15
+MAX_RATIO: Final = 1.15
 """The greatest ratio of the bytes that an action sends to those that the changed cells need."""
 
 LITTLE: Final = 24
@@ -106,7 +106,7 @@ class Sent:
         events = 1 + (self.action in FOLLOWED_BY_PANEL)
         if self.action in ANSWERED_LATER:
             events += 2 + int(self.seconds / RELOAD_SECONDS)
-        return self.bytes > max(MOST_RATIO * self.floor, self.floor + LITTLE) or self.frames > events
+        return self.bytes > max(MAX_RATIO * self.floor, self.floor + LITTLE) or self.frames > events
 
 
 @contextmanager
