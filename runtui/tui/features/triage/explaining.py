@@ -98,7 +98,7 @@ class CausesView(ActionView[None]):
         progress, (key, _) = self._workspace.results.progress, self._failures
         try:
             causes: Sequence[Cause] = await asyncio.to_thread(self._workspace.results.causes, query)
-            failures = await asyncio.to_thread(self._store.failures_of_cause, query, key, MOST_FAILURES) if key else ()
+            failures = await asyncio.to_thread(self._store.failures_of_cause, query, key, MAX_FAILURES) if key else ()
         except RuntuiError as error:
             self.list.put((), str(error))
             return
