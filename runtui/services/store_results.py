@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from runtui.domain.results import Cause, TaskResult, UserResult
-from runtui.domain.rows import ABSENT, storable
+from runtui.domain.rows import NO_NUMBER, storable
 
 if TYPE_CHECKING:
     from runtui.domain.filter_tree import Sql
@@ -42,7 +42,7 @@ RESULT_TABLES: Final = (
     "CREATE INDEX user_result_by_run ON user_result (run_row)",
     "CREATE INDEX user_result_by_subject ON user_result (subject_row, run_row)",
 )
-"""Times are ticks, ABSENT where there is none; a subject that is not named has the row 0. The JSON of tasks is apart
+"""Times are ticks, NO_NUMBER where there is none; a subject that is not named has the row 0. The JSON of tasks is apart
 from the rows that are walked over."""
 
 _NOBODY: Final = 0
@@ -100,7 +100,7 @@ class UnreadRun(NamedTuple):
     run_id: str
     workflow_id: str
     as_of: int
-    """Its lastUpdatedDateTime (ticks, ABSENT without one): what its results are to be kept with."""
+    """Its lastUpdatedDateTime (ticks, NO_NUMBER without one): what its results are to be kept with."""
 
 
 class UnreadRuns(NamedTuple):
@@ -282,12 +282,12 @@ def causes(db: sqlite3.Connection, where: Sql) -> list[Cause]:
     found = db.execute(
         "SELECT cause, raw, runs, users, first, last, names FROM ("
         f" SELECT cause, count(DISTINCT run_row) AS runs, count(DISTINCT nullif(subject_row, {_NOBODY})) AS users,"
-        f" min(nullif(moment, {ABSENT})) AS first, max(nullif(moment, {ABSENT})) AS last,"
+        f" min(nullif(moment, {NO_NUMBER})) AS first, max(nullif(moment, {NO_NUMBER})) AS last,"
         " json_group_array(DISTINCT workflow_name) AS names"
         f" FROM {failures} WHERE cause <> '' AND {where[0]} GROUP BY cause"
         ") AS grouped JOIN task_body ON task_body.rowid = ("
         f" SELECT task_result.rowid FROM {failures} WHERE cause <> '' AND cause = grouped.cause"
-        f" AND moment = coalesce(last, {ABSENT}) AND {where[0]} ORDER BY task_result.rowid DESC LIMIT 1"
+        f" AND moment = coalesce(last, {NO_NUMBER}) AND {where[0]} ORDER BY task_result.rowid DESC LIMIT 1"
         ") ORDER BY users DESC, runs DESC, last DESC, cause",
         (*where[1], *where[1]),
     )
@@ -320,8 +320,7 @@ def put_names(db: sqlite3.Connection, named: Iterable[tuple[str, str, str]]) -> 
 
 
 def people(db: sqlite3.Connection, text: str, most: int) -> list[Person]:
-    """Those with `text` in name, UPN or id, whatever the case: first where one begins with it, by name, then those
-    without a name."""
+    """People with `text` in name, UPN or id (any case): first those that begin with it; unnamed ones last."""
     wanted = text.strip().casefold()
     found = db.execute(
         "SELECT id, name, upn,"
@@ -362,7 +361,7 @@ def _indexed(task: TaskResult) -> tuple[str, str, str, int]:
         storable(task.task_name).casefold(),
         task.cause_key,
         storable(task.reason).casefold() if task.is_failed else "",
-        ABSENT if task.updated is None else task.updated,
+        NO_NUMBER if task.updated is None else task.updated,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from runtui.domain.filters import parse_filter
-from runtui.domain.rows import ABSENT
+from runtui.domain.rows import NO_NUMBER
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, parse_ticks
 from runtui.services.store import EVERY_RUN, RunQuery, Store
 from tests.unit.test_store import revision
@@ -193,7 +193,7 @@ def left_of_results(path: Path) -> list[int]:
 
 def test_results_of_a_run_that_is_gone_are_dropped(store: Store) -> None:
     read(store, "nobody", task("No manager."))
-    assert (store.results_of("nobody"), store.causes(EVERY_RUN), store.as_of("nobody")) == (None, [], ABSENT)
+    assert (store.results_of("nobody"), store.causes(EVERY_RUN), store.as_of("nobody")) == (None, [], NO_NUMBER)
 
 
 def test_what_is_to_be_read_are_the_problems_without_results_of_today(store: Store) -> None:
