@@ -102,12 +102,12 @@ async def _run_screen(
     typed_ahead: TypedAhead | None = None,
 ) -> Ended:
     """Run one app. `typed_ahead` holds the events that a previous app read but did not route; None in the first app."""
-    end_on_signals()
+    TAKEOVER.take()
+    end_on_signals()  # the handlers of `take` raise wherever the process is, also while it starts a thread
     settings = spec.settings
     workspace: Workspace | None = None
     token = spec.token or token_source(settings)
     try:
-        TAKEOVER.take()
         workspace = Workspace(settings, spec.store_file, token, wire=spec.wire)
         await forget_strangers(workspace, token)
         has_rows = _paint(workspace, sandbox)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, Final, TypeVar, overload
 
 import httpx
 import pytest
@@ -40,13 +40,16 @@ from runtui.tui.text import plain
 from runtui.tui.widgets.chrome import StatusLine
 from runtui.tui.widgets.field_form import FieldForm
 from runtui.tui.widgets.side_panel import SidePanel
-from tests import canary
+from tests import PATIENCE, canary
 from tests.keys import drained
 from tests.tui.wires import Graph
 
 T = TypeVar("T", bound=Widget)
 
 ROOT = "http://127.0.0.1:1/beta"
+
+LOOK_SECONDS: Final = 0.01
+"""Between two looks whether a state has come."""
 
 _parsed: dict[frozenset[tuple[str, str]], LRUCache[Any, Any]] = {}
 """The parsed style sheets, by the variables of a theme: every app has the same ones."""
@@ -242,13 +245,13 @@ class Session:
         await self.pilot.pause()
 
     async def until(self, holds: Callable[[], object]) -> None:
-        """Wait for a state, even if its screen is not mounted yet; the test's time limit ends the wait."""
-        for _ in range(1_000):
+        """Wait for a state, even if its screen is not mounted yet; at most for about PATIENCE."""
+        for _ in range(round(PATIENCE / LOOK_SECONDS)):
             with suppress(NoMatches):
                 if holds():
                     await self.pilot.pause()
                     return
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(LOOK_SECONDS)
         raise AssertionError(f"never came true; the screen says:\n{self.text()}")
 
     async def panel_rested(self) -> None:

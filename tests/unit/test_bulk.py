@@ -28,6 +28,7 @@ from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.foreground import Foreground
 from runtui.services.writing.save import Save, Step
 from runtui.services.writing.saves import SaveQueue
+from tests import PATIENCE
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
 from tests.unit.intents import intent
 from tests.unit.saves_bench import NOW, ROOT, Bench, refused, who
@@ -440,7 +441,7 @@ async def test_a_refusal_that_comes_after_the_stop_asks_nobody(bench: BulkBench)
 async def abandoned(saves: SaveQueue, released: asyncio.Event) -> None:
     """Abandon them before what they wait for is released; it is in any case, or a defect would hang the tests."""
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await saves.abandon()
     finally:
         released.set()

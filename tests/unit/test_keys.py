@@ -19,6 +19,7 @@ from runtui.services.writing import foreground
 from runtui.services.writing.foreground import Foreground
 from runtui.tui import keys
 from runtui.tui.keys import KeyQueue, awaited, is_from_terminal
+from tests import PATIENCE
 from tests.keys import drained
 
 
@@ -116,7 +117,8 @@ async def test_a_key_waits_until_the_one_before_has_been_handled() -> None:
 
 
 async def test_work_that_waits_goes_on_once_a_key_is_handled_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(foreground, "MAX_SECONDS", 60.0)
+    for name in ("MAX_SECONDS", "_LATELY_SECONDS"):
+        monkeypatch.setattr(foreground, name, PATIENCE)
     app = Desk()
     async with app.run_test():
         first = app.query_one("#first", Slow)
@@ -127,7 +129,7 @@ async def test_work_that_waits_goes_on_once_a_key_is_handled_and_not_before(monk
             work = asyncio.create_task(app.foreground.let_pass())
             done, _ = await asyncio.wait([work], timeout=3 * keys.WATCH_SECONDS)
             assert not done
-        await asyncio.wait_for(work, 10)
+        await asyncio.wait_for(work, PATIENCE)
 
 
 async def test_keys_from_before_the_first_screen_wait_for_it() -> None:

@@ -23,6 +23,7 @@ from runtui.services.refresh import (
     rest_seconds,
 )
 from runtui.services.store import EVERY_RUN, RunQuery, Store
+from tests import PATIENCE
 from tests.unit.fake_lister import NEVER, FakeGraph, graph_error, ids, run
 
 
@@ -48,7 +49,7 @@ def watch(refresh: Refresh) -> asyncio.Queue[Progress]:
 
 
 async def next_end(ends: asyncio.Queue[Progress]) -> Progress:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         return await ends.get()
 
 
