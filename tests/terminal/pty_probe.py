@@ -19,6 +19,7 @@ import sys
 import termios
 import time
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from shutil import which
 from tempfile import TemporaryDirectory
 from typing import Final, Self
@@ -26,7 +27,7 @@ from typing import Final, Self
 import pyte
 from pyte.screens import Char
 
-from tests import canary
+from tests import PATIENCE, canary
 from tests.forked import CAN_FORK, Forked
 
 KEYS: Final[Mapping[str, str]] = {
@@ -74,7 +75,7 @@ class PtyProbe:
         columns: int = 80,
         rows: int = 24,
         env: Mapping[str, str | None] | None = None,
-        timeout: float = 30.0,
+        timeout: float = PATIENCE,
         is_forked: bool = False,
     ) -> None:
         self.timeout = timeout
@@ -191,6 +192,10 @@ class PtyProbe:
         """Return the cells of the screen as it is now, by line."""
         screen = self._screen
         return [[screen.buffer[y][x] for x in range(screen.columns)] for y in range(screen.lines)]
+
+    def copy_of_screen(self) -> pyte.Screen:
+        """Return a copy of the emulated screen as it is now."""
+        return deepcopy(self._screen)
 
     @property
     def title(self) -> str:
