@@ -343,8 +343,7 @@ class Store:
             return len(self._query_cache.all(db, query, _revision_for(db, query)))
 
     def count_first(self, query: RunQuery, most: int, seconds: float) -> int:
-        """How many runs a query finds, up to so many, which are there for `window` from now on; 0 where they cannot be
-        found in time."""
+        """Count the runs that a query finds, up to so many, and keep them for `window`; 0 if that takes too long."""
         deadline = monotonic() + seconds
         with suppress(BrokenOffError), self.reading() as db, while_wanted(db, lambda: monotonic() > deadline):
             return len(self._query_cache.first(db, query, _revision_for(db, query), most))
