@@ -183,7 +183,10 @@ class _SuggestingParser(argparse.ArgumentParser):
         if unknown:
             known = [flag for flag in self._option_string_actions if flag.startswith("--")]
             name = unknown[0].partition("=")[0]
-            meant = nearest_words(name, known) if name.startswith("-") else ""
+            if name.startswith("-"):
+                meant = nearest_words("--json" if name in ("-o", "--format") else name, known)
+            else:
+                meant = f" Did you mean --filter {unknown[0]!r}?" if "--filter" in known else ""
             if name.removeprefix("--") in OPTION_BY_NAME:
                 meant = f" {name} is an option of other commands."
             self.error(f"unrecognized arguments: {' '.join(unknown)}{'.' if meant else ''}{meant}")

@@ -139,8 +139,7 @@ def local_text(ticks: int) -> str:
 
 
 def moment_text(ticks: int, now: int) -> str:
-    """Format ticks for people in the local zone: "23 Nov 13:00 UTC", "23 Nov 14:00 +01:00". The year is added if it is
-    not the year of `now` (ticks)."""
+    """Format ticks for people in the local zone: "23 Nov 14:00 +01:00", with the year unless it is that of `now`."""
     try:
         moment, today = to_datetime(ticks), to_datetime(now)
     except (OverflowError, ValueError, OSError):

@@ -174,8 +174,7 @@ def _action_verdict(entry: Entry, reading: Answer, entity: Mapping[str, Any], ot
 
 
 def _is_rival(entry: Entry, other: Entry) -> bool:
-    """Whether another entry may have had the effect of this one: a later one, or one whose outcome is not known. One
-    whose run is known has had its own."""
+    """Return True if a later or unknown entry may have had the effect of this one; one with its own run has not."""
     if other.damage:
         return True
     if other.action != entry.action or other.number == entry.number or other.new_run:
