@@ -66,7 +66,7 @@ def who(state: SignInState, now: datetime) -> str:
 
     Empty while the account is unknown; `now` is aware.
     """
-    if state.account is None and state.trouble is None:
+    if state.account is None and state.error is None:
         return ""
     if state.account is None:
         return "signed out" if state.needs_person else "not signed in"
