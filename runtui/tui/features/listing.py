@@ -45,7 +45,7 @@ class Listing(Feature):
         self.listen(self._workspace.progressed.subscribe, self._listing_changed, only_newest=True)
         self.listen(self._workspace.exchanged.subscribe, self._chrome.panel.exchange_ended, only_newest=True)
         # Runs get stuck and days end without a change of the store.
-        self._chrome.app.set_interval(CLOCK_SECONDS, self._chrome.show_trouble)
+        self._chrome.app.set_interval(CLOCK_SECONDS, self._chrome.show_problems)
         self.listen(self._workspace.preferences.failed.subscribe, self._say_lost)
         self._chrome.show_runs = self._show_runs
 

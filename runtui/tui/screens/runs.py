@@ -185,7 +185,7 @@ class RunsView(ActionView[None]):
         """Redraw rows and strip from the store; relative times in the filter count from now."""
         self._query = self._query._replace(filter=run_filter(self.filter_text))
         self._count_and_draw(keep_line=True)
-        self.view_screen.chrome.show_trouble()
+        self.view_screen.chrome.show_problems()
 
     @property
     def settings(self) -> ListSettings:

@@ -199,7 +199,7 @@ class Overviewing(Feature):
             self._runs.filter_by(filter_text, self.view.in_words, self._open)
 
     async def action_counts(self) -> None:
-        counts = self._chrome.trouble.counts
+        counts = self._chrome.problems.counts
         if not counts:
             self._chrome.set_status("No run is in trouble.")
             return
