@@ -49,7 +49,7 @@ def unread(workspace: Workspace) -> str | None:
     progress = workspace.progress
     if is_counted(workspace.store.count(EVERY_RUN), progress):
         return None
-    return READING_RUNS if progress is None or progress.complaint is None else str(progress.complaint)
+    return READING_RUNS if progress is None or progress.why_incomplete is None else str(progress.why_incomplete)
 
 
 RELOAD_SECONDS: Final = 0.25

@@ -197,7 +197,7 @@ def headline(
         state = f"as of {second_text(progress.finished_at)}"
     else:
         state = "reading…" if progress.listing else ""
-    if progress is not None and progress.complaint is not None:
+    if progress is not None and progress.why_incomplete is not None:
         state = f"{state} incomplete".strip()
     if progress is not None and progress.paused:
         state = f"{state} paused".strip()
