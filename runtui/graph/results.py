@@ -76,11 +76,11 @@ class ResultsClient:
     def user_results(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
         return self._results(user_results_path(workflow_id, run_id), "list user results", pace)
 
-    def results_of_user(
-        self, workflow_id: str, subject_id: str, *, pace: Pace | None = None
+    def person_results(
+        self, workflow_id: str, user_id: str, *, pace: Pace | None = None
     ) -> AsyncIterator[CollectionPage]:
         """What became of one user in all runs of a workflow, page by page."""
-        subject = quote(f"subject/id eq '{subject_id.replace(chr(39), chr(39) * 2)}'", safe="")
+        subject = quote(f"subject/id eq '{user_id.replace(chr(39), chr(39) * 2)}'", safe="")
         path = f"{workflow_path(workflow_id)}/userProcessingResults?$filter={subject}"
         return self._reader.pages(path, "list user results", pace)
 

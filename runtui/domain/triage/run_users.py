@@ -128,6 +128,10 @@ class UserRow(NamedTuple):
         return next((task for task in self.tasks if task.is_failed), self.waiting)
 
     @property
+    def task_name(self) -> str:
+        return self.notable_task.task_name if self.notable_task is not None else ""
+
+    @property
     def waiting(self) -> TaskResult | None:
         return next((task for task in self.tasks if task.is_waiting), None)
 
@@ -236,7 +240,7 @@ USER_COLUMNS: Final[tuple[Column[UserRow], ...]] = (
     ),
     Column("user", "user", 14, 2, _user, grows_to=28),
     Column("reason", "reason", 24, 3, lambda row, now: text_cell(row.why(now)), flexible=True),
-    Column("task", "task", 16, 5, lambda row, _: text_cell(row.notable_task.task_name if row.notable_task else ""), grows_to=27),
+    Column("task", "task", 16, 5, lambda row, _: text_cell(row.task_name), grows_to=27),
     Column("tasks", "tasks", 5, 6, _tasks, align="right", grows_to=9),
     Column(
         "ended", "ended", 5, 7, lambda row, now: age_cell(row.ended, now), DESCENDING, "right",
