@@ -337,7 +337,7 @@ class ActionView(Widget, Generic[ScreenResultType]):
     def before(self, action_id: str) -> None:
         """Update this view before `why_not` checks an action of its scope."""
 
-    def action_leave_place(self) -> None:
+    def action_leave_view(self) -> None:
         """Go one step back: clear the filter; without a filter, close the screen."""
         if self.list is None or not self.list.clear():
             self.view_screen.dismiss()

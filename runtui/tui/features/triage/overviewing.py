@@ -146,7 +146,7 @@ class OverviewView(ActionView[None]):
         self.list.table.move_to_cell("" if back is None else day_key(back))
         self.post_message(self.Changed())
 
-    def action_leave_place(self) -> None:
+    def action_leave_view(self) -> None:
         """One step back: to all days, then the filter, then to where one came from."""
         if self.back is not None:
             self._go_to(None)
