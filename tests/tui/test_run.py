@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from runtui.domain.columns import LONGEST
+from runtui.domain.columns import RESERVED_CELLS
 from runtui.tui.features.opening import Opening
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
@@ -216,7 +216,7 @@ async def test_reasons_have_their_room_before_they_are_there(open_session: Opene
         await session.until(lambda: session.app.wired[Opening].users.list.rows)
         table = session.app.wired[Opening].users.list.table
         shown = {column.key: cells for column, cells in table.arrangement.layout(table.size.width)}
-        assert shown["reason"] >= LONGEST
+        assert shown["reason"] >= RESERVED_CELLS
         assert shown.get("task", 27) == 27
 
 

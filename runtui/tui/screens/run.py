@@ -10,7 +10,7 @@ from typing import Final
 
 from textual.content import Content
 
-from runtui.domain.columns import LONGEST
+from runtui.domain.columns import RESERVED_CELLS
 from runtui.domain.results import TaskResult
 from runtui.domain.times import now_ticks
 from runtui.domain.triage.run_users import NO_TASKS, TASK_COLUMNS, USER_COLUMNS, TaskRow, UserRow
@@ -20,7 +20,7 @@ from runtui.tui.screens.panel import Panel
 from runtui.tui.widgets.read_list import ReadList
 from runtui.tui.words.pages import task_page
 
-_ROOM_FOR_REASONS: Final = {"reason": LONGEST, "task": 27}
+_ROOM_FOR_REASONS: Final = {"reason": RESERVED_CELLS, "task": 27}
 """The column widths, in cells, to reserve for a run with failures, so that no column moves when the reasons arrive."""
 
 USERS: Final[Resource[UserRow, str]] = in_memory(
