@@ -81,7 +81,7 @@ class DeviceCode:
 BEWARE_CODE: Final = "Never enter a code that someone sent you."
 
 
-def who_asks() -> str:
+def machine_and_user() -> str:
     """Return a sentence with the machine and the user of this sign-in, so that a person can recognize it."""
     import getpass
     import socket
