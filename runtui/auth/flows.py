@@ -81,7 +81,7 @@ class DeviceCode:
 BEWARE_CODE: Final = "Never enter a code that someone sent you."
 
 
-def machine_and_user() -> str:
+def who_asks() -> str:
     """Return a sentence with the machine and the user of this sign-in, so that a person can recognize it."""
     import getpass
     import socket

@@ -48,23 +48,23 @@ FRAMED_LINES: Final = 30
 _SHARE: Final = (3, 5)
 """The list's share of a wide screen, as a fraction; styles/base.tcss has the same value in its own unit."""
 
-ESSENTIAL_PRIORITY: Final = 4
+ESSENTIAL: Final = 4
 """A column with a lower priority number is always shown; one with this number if the flexible column keeps LEGIBLE_CELLS."""
 
 LEGIBLE_CELLS: Final = 12
 """The least width of the flexible column at which the last essential column is shown."""
 
-FAVOURED_PRIORITY: Final = 6
+FAVOURED: Final = 6
 """Columns up to this priority number may leave the flexible column only its least width."""
 
-COMFORTABLE_CELLS: Final = 26
-"""The width that the flexible column keeps before a column beyond FAVOURED_PRIORITY is shown, if its needs are unknown."""
+COMFORT_CELLS: Final = 26
+"""The width that the flexible column keeps before a column beyond FAVOURED is shown, if its needs are unknown."""
 
 RESERVED_CELLS: Final = 40
 """The most cells that the flexible column reserves for its own values before other columns are shown."""
 
 _GROWTH: Final = 4
-"""A growing column takes one of this many cells that the flexible column has beyond its least width and COMFORTABLE_CELLS."""
+"""A growing column takes one of this many cells that the flexible column has beyond its least width and COMFORT_CELLS."""
 
 _TERMINAL_COLOURS: Final[Mapping[Role, str]] = {
     "status-failed": "\x1b[1;31m",
@@ -121,7 +121,7 @@ class Column(NamedTuple, Generic[RowT]):
     """Cells. For a growing column this is the least width. The other columns leave the flexible one this width, or less
     if its values need less."""
     priority: int
-    """Columns with lower numbers get room first as the screen widens (see ESSENTIAL_PRIORITY)."""
+    """Columns with lower numbers get room first as the screen widens (see ESSENTIAL)."""
     show: Show[RowT]
     order: tuple[str, ...] = ()
     """The natural order, used at the first press: columns of the store, with "-" for descending. The other direction
@@ -203,24 +203,24 @@ def list_layout(
     shown = {flexible.key: 0}
     room = width - GUTTER - GAP
     others, is_chosen = [column for column in columns if not column.flexible][first:], is_chosen or first > 0
-    kept = narrowest + sum(column.width + GAP for column in others if column.priority <= ESSENTIAL_PRIORITY)
+    kept = narrowest + sum(column.width + GAP for column in others if column.priority <= ESSENTIAL)
     for column in others if is_chosen else sorted(others, key=lambda column: column.priority):
-        kept -= (column.width + GAP) * (column.priority <= ESSENTIAL_PRIORITY)
-        least = name or (COMFORTABLE_CELLS if column.priority > FAVOURED_PRIORITY else 0)
+        kept -= (column.width + GAP) * (column.priority <= ESSENTIAL)
+        least = name or (COMFORT_CELLS if column.priority > FAVOURED else 0)
         least = max(narrowest, min(least, width // 2) if is_chosen else least)
         # A column grows only into room that no essential column needs.
         needs_most = min(needed.get(column.key, 0), column.grows_to)
         spare = room - GAP - (least if column.grows_to > RESERVED_CELLS else kept)
         cells = max(column.width, needs_most if is_chosen else min(needs_most, spare))
         left = room - cells - GAP
-        is_crowded = left < (LEGIBLE_CELLS if column.priority == ESSENTIAL_PRIORITY else least)
-        if is_crowded and (len(shown) > 1 if is_chosen else column.priority >= ESSENTIAL_PRIORITY):
+        is_crowded = left < (LEGIBLE_CELLS if column.priority == ESSENTIAL else least)
+        if is_crowded and (len(shown) > 1 if is_chosen else column.priority >= ESSENTIAL):
             break
         shown[column.key] = cells
         room = left
     for column in columns:
         if column.grows_to and column.key in shown and column.key not in needed:
-            growth = min(column.grows_to - column.width, max(0, room - max(COMFORTABLE_CELLS, narrowest)) // _GROWTH)
+            growth = min(column.grows_to - column.width, max(0, room - max(COMFORT_CELLS, narrowest)) // _GROWTH)
             shown[column.key] += growth
             room -= growth
     return tuple(

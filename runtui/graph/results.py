@@ -76,7 +76,7 @@ class ResultsClient:
     def user_results(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
         return self._results(user_results_path(workflow_id, run_id), "list user results", pace)
 
-    def person_results(
+    def user_history(
         self, workflow_id: str, user_id: str, *, pace: Pace | None = None
     ) -> AsyncIterator[CollectionPage]:
         """What became of one user in all runs of a workflow, page by page."""
@@ -92,7 +92,7 @@ class ResultsClient:
         path = f"{above}/userProcessingResults/{segment(result_id)}/taskProcessingResults"
         return self._reader.pages(path, "list task results", pace)
 
-    async def results_of_runs(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
+    async def run_results(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
         """All results of some runs (workflow id, run id), in as few requests as possible, run by run and part by part.
 
         Raises:

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 
 from runtui.auth.accounts import may_be_of_another_tenant
 from runtui.auth.claims import WRITE_PERMISSION
-from runtui.auth.flows import BEWARE_CODE, has_browser, machine_and_user
+from runtui.auth.flows import BEWARE_CODE, has_browser, who_asks
 from runtui.auth.msal_client import PERSON_METHODS
 from runtui.auth.signin import BrowserPage, DeviceCode, SignIn, SignInError, SignInState
 from runtui.command_line import CommandLine, SessionSpec, token_source
@@ -188,9 +188,7 @@ async def _accompanied(
 
 
 async def _show_code(code: DeviceCode) -> None:
-    narrate(
-        f"Open       {code.verification_uri}", f"and enter  {code.user_code}", f"{machine_and_user()} {BEWARE_CODE}"
-    )
+    narrate(f"Open       {code.verification_uri}", f"and enter  {code.user_code}", f"{who_asks()} {BEWARE_CODE}")
     line = PassingLine()
     try:
         while (left := (code.expires_at - datetime.now(UTC)).total_seconds()) > 0:
@@ -206,7 +204,7 @@ async def _show_page(page: BrowserPage) -> None:
         page.url,
         f"At the end the browser opens {page.redirect_uri}. If it cannot connect, copy the address from the browser, "
         "paste it here and press enter. ctrl+c cancels.",
-        f"{machine_and_user()} Never send that address to anybody.",
+        f"{who_asks()} Never send that address to anybody.",
     )
     async for line in typed_lines():
         if not line:

@@ -77,7 +77,7 @@ class ResultsServer:
 
 async def read(graph: GraphClient, count: int) -> list[ReadResults]:
     runs = [("w1", f"r{number}") for number in range(count)]
-    return [found async for found in graph.results.results_of_runs(runs, pace=Pace())]
+    return [found async for found in graph.results.run_results(runs, pace=Pace())]
 
 
 def ids(found: list[ReadResults]) -> list[tuple[str, list[str], list[str]]]:
@@ -227,7 +227,7 @@ async def test_a_service_that_cannot_be_read_at_all_ends_it() -> None:
 async def test_an_id_that_cannot_be_part_of_an_address_is_in_no_batch() -> None:
     server = ResultsServer()
     async with client(server) as graph:
-        found = [item async for item in graph.results.results_of_runs([("w1", "../r0"), ("w1", "r1")], pace=Pace())]
+        found = [item async for item in graph.results.run_results([("w1", "../r0"), ("w1", "r1")], pace=Pace())]
     assert [item.error is None for item in found] == [False, True]
     assert server.sent == ["POST /$batch"]
     assert len(server.asked(server.requests[0])) == 2

@@ -39,12 +39,12 @@ async def test_enter_leads_to_the_tasks_of_a_user_and_esc_back_to_the_same_row(o
         users = session.app.wired[Opening].users
         await session.until(lambda: users.list.rows)
         assert session.view == "users"
-        failed = [row for row in users.list.rows if row.notable_task is not None]
+        failed = [row for row in users.list.rows if row.blocker is not None]
         assert users.list.table.total == len(users.list.rows) > len(failed) > 0
         first = users.list.table.row_under_cursor()
         assert first in failed, "the worst stand first"
-        assert first.notable_task is not None
-        assert first.notable_task.reason[:12] in left_text(session)
+        assert first.blocker is not None
+        assert first.blocker.reason[:12] in left_text(session)
         assert "✗ failed" in left_text(session)
 
         assert f"{first.status} for {first.name}" in session.text(), "the panel follows the user"

@@ -14,17 +14,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from runtui.domain.columns import (
-    DESCENDING,
-    EMPTY_CELL,
-    ESSENTIAL_PRIORITY,
-    GAP,
-    GUTTER,
-    Column,
-    ListCell,
-    Role,
-    text_cell,
-)
+from runtui.domain.columns import DESCENDING, EMPTY_CELL, ESSENTIAL, GAP, GUTTER, Column, ListCell, Role, text_cell
 from runtui.domain.plots import heat_cell
 from runtui.domain.text import count_words, visible
 from runtui.domain.times import MAX_TICKS, TICKS_PER_SECOND, ago, format_ticks, moment_text, now_ticks, since
@@ -348,7 +338,7 @@ def _day(back: int, today: date) -> Column[WorkflowHistory]:
         day = row.days[-1 - back]
         return heat_cell(day.runs, day.problems)
 
-    return Column(day_key(back), f"{today - timedelta(days=back):%a}"[0], 1, ESSENTIAL_PRIORITY, show)
+    return Column(day_key(back), f"{today - timedelta(days=back):%a}"[0], 1, ESSENTIAL, show)
 
 
 def columns_in_text() -> tuple[Column[WorkflowHistory], ...]:
@@ -359,7 +349,7 @@ def columns_in_text() -> tuple[Column[WorkflowHistory], ...]:
 
     return (
         *WORKFLOW_COLUMNS[:_BEFORE_THE_MAP],
-        Column("days", f"{HEAT_DAYS} days", HEAT_DAYS, ESSENTIAL_PRIORITY, heat_map),
+        Column("days", f"{HEAT_DAYS} days", HEAT_DAYS, ESSENTIAL, heat_map),
         *WORKFLOW_COLUMNS[_BEFORE_THE_MAP:],
     )
 

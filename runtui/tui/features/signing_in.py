@@ -22,7 +22,7 @@ from textual.worker import Worker
 
 from runtui.auth.accounts import may_be_of_another_tenant
 from runtui.auth.errors import SignInError, not_signed_in
-from runtui.auth.flows import BEWARE_CODE, machine_and_user
+from runtui.auth.flows import BEWARE_CODE, who_asks
 from runtui.errors import FieldError
 from runtui.keys.actions import key_of
 from runtui.tui.actions import ActionContext
@@ -133,7 +133,7 @@ class SignInView(ActionView[None]):
         rows.clear_options()
         rows.add_options([METHOD_LABELS[method] for method in self._methods])
         rows.highlighted = 0
-        self._update("note", content(machine_and_user(), "$text-muted"))
+        self._update("note", content(who_asks(), "$text-muted"))
         self._display("sign-in-facts", "sign-in-methods", "sign-in-note")
         self._entitle("Sign in" if sign_in.state.needs_person else "Account")
 
@@ -153,7 +153,7 @@ class SignInView(ActionView[None]):
         lines += [Content("Open on any device:"), content(address, "bold"), Content("and type this code:")]
         self._update("facts", Content("\n").join(lines))
         self._update("address", Content("\n").join([Content(""), _large(code.user_code), Content("")]))
-        note = f"{machine_and_user()} {BEWARE_CODE}\n{key} copies the code, {key_of('leave_sign_in')} cancels."
+        note = f"{who_asks()} {BEWARE_CODE}\n{key} copies the code, {key_of('leave_sign_in')} cancels."
         self._update("note", content(note, newlines=True))
         self._display("sign-in-facts", "sign-in-address", "sign-in-wait", "sign-in-note")
         self.wait.wait_until(code.expires_at)
@@ -168,7 +168,7 @@ class SignInView(ActionView[None]):
         landing = self.query_one(LineInput)
         landing.value, landing.disabled = "", False
         note = f"It ends at {page.redirect_uri}, perhaps with an error: copy that address.\n"
-        note += f"{machine_and_user()} {sign_in_words.BEWARE_PAGE}"
+        note += f"{who_asks()} {sign_in_words.BEWARE_PAGE}"
         self._update("note", content(note, newlines=True))
         self._display(*(f"sign-in-{part}" for part in ("facts", "address", "landing", "wait", "note")))
         self.wait.wait_until(datetime.now(UTC) + timedelta(seconds=PAGE_SECONDS))

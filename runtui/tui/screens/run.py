@@ -64,8 +64,8 @@ class UsersView(ActionView[None]):
         if self._run_id is None:
             return
         user = self.list.table.row_under_cursor()
-        if user is not None and user.notable_task is not None:
-            panel.show_page(task_page(self._run_id, user.name, user.row_of(user.notable_task), now_ticks()))
+        if user is not None and user.blocker is not None:
+            panel.show_page(task_page(self._run_id, user.name, user.row_of(user.blocker), now_ticks()))
         else:
             panel.follow(self._run_id)
 
@@ -98,8 +98,8 @@ class TasksView(ActionView[None]):
         rows, is_new = [user.row_of(task) for task in tasks], not self.list.rows
         self.user = user
         self.list.put(rows, TASKS.empty if is_whole else READING)
-        if is_new and user.notable_task is not None:
-            self.list.go_to(user.notable_task.id)
+        if is_new and user.blocker is not None:
+            self.list.go_to(user.blocker.id)
 
     def title(self) -> Content:
         return self.list.heading(self.user.name if self.user is not None else "")

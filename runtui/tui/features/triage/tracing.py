@@ -19,7 +19,7 @@ from textual.content import Content
 from textual.widgets import Input, Static
 from textual.widgets.option_list import Option
 
-from runtui.domain.columns import ESSENTIAL_PRIORITY, Column
+from runtui.domain.columns import ESSENTIAL, Column
 from runtui.domain.times import now_ticks
 from runtui.domain.triage.run_users import PERSON_COLUMNS, PersonResult, newest_first
 from runtui.errors import RuntuiError
@@ -46,7 +46,7 @@ MAX_FOUND: Final = 50
 def _names_first(column: Column[PersonResult]) -> Column[PersonResult]:
     """The same column where the panel has each reason whole: tasks and workflows need no room of a reason."""
     if column.flexible:
-        return column._replace(flexible=False, priority=ESSENTIAL_PRIORITY + 1, grows_to=400)
+        return column._replace(flexible=False, priority=ESSENTIAL + 1, grows_to=400)
     return column._replace(flexible=True, grows_to=0) if column.key == "task" else column
 
 
