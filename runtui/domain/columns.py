@@ -49,7 +49,7 @@ _SHARE: Final = (3, 5)
 """The list's share of a wide screen, as a fraction; styles/base.tcss has the same value in its own unit."""
 
 ESSENTIAL: Final = 4
-"""A column with a lower priority number is always shown; one with this number if the flexible column keeps LEGIBLE_CELLS."""
+"""A column with a lower priority number is always shown; with this one, if the flexible column keeps LEGIBLE_CELLS."""
 
 LEGIBLE_CELLS: Final = 12
 """The least width of the flexible column at which the last essential column is shown."""
@@ -64,7 +64,7 @@ RESERVED_CELLS: Final = 40
 """The most cells that the flexible column reserves for its own values before other columns are shown."""
 
 _GROWTH: Final = 4
-"""A growing column takes one of this many cells that the flexible column has beyond its least width and COMFORT_CELLS."""
+"""A growing column takes one in this many cells that the flexible column has above its least width and COMFORT_CELLS."""
 
 _TERMINAL_COLOURS: Final[Mapping[Role, str]] = {
     "status-failed": "\x1b[1;31m",

@@ -76,9 +76,7 @@ class ResultsClient:
     def user_results(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
         return self._results(user_results_path(workflow_id, run_id), "list user results", pace)
 
-    def user_history(
-        self, workflow_id: str, user_id: str, *, pace: Pace | None = None
-    ) -> AsyncIterator[CollectionPage]:
+    def user_runs(self, workflow_id: str, user_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
         """What became of one user in all runs of a workflow, page by page."""
         subject = quote(f"subject/id eq '{user_id.replace(chr(39), chr(39) * 2)}'", safe="")
         path = f"{workflow_path(workflow_id)}/userProcessingResults?$filter={subject}"
