@@ -64,7 +64,7 @@ RESERVED_CELLS: Final = 40
 """The most cells that the flexible column reserves for its own values before other columns are shown."""
 
 _GROWTH: Final = 4
-"""A growing column takes one in this many cells that the flexible column has above its least width and COMFORT_CELLS."""
+"""A growing column gets one in this many cells that the flexible column has above its least width and COMFORT_CELLS."""
 
 _TERMINAL_COLOURS: Final[Mapping[Role, str]] = {
     "status-failed": "\x1b[1;31m",
