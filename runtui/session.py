@@ -244,7 +244,7 @@ async def _read_while_loading(spec: SessionSpec, workspace: Workspace, preview: 
 
     def show() -> None:
         nonlocal painting
-        if painting is None and not (is_full.is_set() and preview.is_served):
+        if painting is None and not loading_rest.done() and not (is_full.is_set() and preview.is_served):
             painting = loop.call_later(_PAINTS_APART if is_full.is_set() else _PAGES_TOGETHER, paint)
 
     def paint() -> None:

@@ -133,6 +133,10 @@ class _SeenRows:
             self._listing, self._marks = listing, bytearray()
         return self
 
+    def has_all(self, last: int) -> bool:
+        """Whether every row from the first to `last` is there."""
+        return last < len(self._marks) and self._marks.find(0, 1, last + 1) < 0
+
     def __contains__(self, row: object) -> bool:
         return isinstance(row, int) and row < len(self._marks) and self._marks[row] == 1
 
@@ -270,7 +274,9 @@ class Store:
     def finish_listing(self, workflow_id: str, listing: int) -> None:
         """Remove the runs of a workflow that no page of this listing had: they are gone on the server."""
         with self.writing() as (db, changes):
-            delete_runs(db, changes, storable(workflow_id), kept=self._seen.of(listing))
+            seen, (last,) = self._seen.of(listing), db.execute("SELECT coalesce(max(rowid), 0) FROM run").fetchone()
+            if not seen.has_all(last):  # otherwise nothing is gone, and the first listing has no index of a workflow
+                delete_runs(db, changes, storable(workflow_id), kept=seen)
 
     def complete_orders(self, sorts: Iterable[str] | None = None) -> None:
         """Build the indexes of some sort orders, or of all (None), after a listing. Call it in a thread."""
