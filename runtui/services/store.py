@@ -55,13 +55,13 @@ from runtui.services.store_query import (
     QueryCache,
     RunQuery,
     following,
+    interrupted_when,
     pick,
     position,
     row_of,
     total_of,
     walk,
     where_of,
-    while_wanted,
 )
 from runtui.services.store_results import Person, Received, RunResults, UnreadRun, UnreadRuns, kept_object
 from runtui.services.triage.projection import with_triage
@@ -337,7 +337,7 @@ class Store:
         Raises:
             BrokenOffError: it was over before they were counted.
         """
-        with self.reading() as db, while_wanted(db, is_over):
+        with self.reading() as db, interrupted_when(db, is_over):
             if query.filter is None:
                 return total_of(db)
             return len(self._query_cache.all(db, query, _revision_for(db, query)))
@@ -346,7 +346,7 @@ class Store:
         """How many runs a query finds, up to so many, which are there for `window` from now on; 0 where they cannot be
         found in time."""
         deadline = monotonic() + seconds
-        with suppress(BrokenOffError), self.reading() as db, while_wanted(db, lambda: monotonic() > deadline):
+        with suppress(BrokenOffError), self.reading() as db, interrupted_when(db, lambda: monotonic() > deadline):
             return len(self._query_cache.first(db, query, _revision_for(db, query), most))
         return 0
 

@@ -121,7 +121,7 @@ class BrokenOffError(Exception):
 
 
 @contextmanager
-def while_wanted(db: sqlite3.Connection, is_over: Callable[[], bool]) -> Iterator[None]:
+def interrupted_when(db: sqlite3.Connection, is_over: Callable[[], bool]) -> Iterator[None]:
     """Break off what is asked of a connection once it is over.
 
     Raises:

@@ -75,7 +75,7 @@ class OnDemand:
         for workflow in workflows:
             runs = [run async for page in self.client.runs(workflow["id"]) for run in page.items]
             for run in runs:
-                pages = self.client.results.of_users(workflow["id"], run["id"])
+                pages = self.client.results.user_results(workflow["id"], run["id"])
                 results = [result async for page in pages for result in page.items]
                 if run["processingStatus"] == "completed" and results:
                     return run_on_demand(workflow["id"], [results[0]["subject"]["id"]])
