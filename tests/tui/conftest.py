@@ -34,7 +34,7 @@ from runtui.settings import Settings
 from runtui.tui.app import RuntuiApp
 from runtui.tui.features.changes.editing import Editing
 from runtui.tui.features.changes.journaling import Journaling, JournalView
-from runtui.tui.screens.frame import Frame
+from runtui.tui.screens.frame import ViewScreen
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.text import plain
 from runtui.tui.widgets.chrome import StatusLine
@@ -143,7 +143,7 @@ class Session:
         return app
 
     @property
-    def front(self) -> Frame[Any]:
+    def front(self) -> ViewScreen[Any]:
         """The main screen in front, below any question or dialog."""
         return self.app.chrome.front
 
@@ -342,9 +342,9 @@ def open_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
                 if ready:
                     await session.until(lambda: stands(session, ahead=ahead))
                     if not ahead:
-                        session.runs.table.row_under_cursor(hold=True)  # as after the other screens are mounted
+                        session.runs.table.row_under_cursor(pin=True)  # as after the other screens are mounted
                 yield session
-                assert not app.keys.restless, "keys waited in vain"
+                assert not app.keys.timed_out, "keys waited in vain"
                 assert not canary.holds_canary(f"{session.text()}{app.clipboard}{workspace.exchanges}".encode())
                 app.workers.cancel_all()  # Textual does so before it removes the screens, except for its pilot
         finally:

@@ -32,7 +32,7 @@ from runtui.tui.features.triage.tracing import PeopleView, PersonView
 from runtui.tui.features.wiring import feature_in
 from runtui.tui.resources import run_filter
 from runtui.tui.screens.form import FormView
-from runtui.tui.screens.frame import ActionView, Frame
+from runtui.tui.screens.frame import ActionView, ViewScreen
 from runtui.tui.screens.questions import ColumnChooser, LineQuestion, Picker
 from runtui.tui.screens.review import NumberReviewView, ReviewView
 from runtui.tui.screens.run import TasksView, UsersView
@@ -79,9 +79,9 @@ HOMES: dict[Scope, tuple[type, ...]] = {
     "sign_in": (SignInView, *FEATURES),
     "help": (HelpView,),
     "panel": FEATURES,
-    "text": (SidePanel, Frame, *FEATURES),
+    "text": (SidePanel, ViewScreen, *FEATURES),
     "search": (SearchBar,),
-    "app": (Frame, *FEATURES),
+    "app": (ViewScreen, *FEATURES),
 }
 """The classes that may define the actions of a scope: its view, the frame, or a feature."""
 

@@ -26,7 +26,7 @@ from runtui.keys.actions import ACTION_BY_ID, ACTIONS, SCOPE_TITLES, Action
 from runtui.sandbox.app import create_app
 from runtui.tui.app import RuntuiApp
 from runtui.tui.features.triage import explaining
-from runtui.tui.keys import awaited
+from runtui.tui.keys import blocks_keys
 from runtui.tui.output import DrawnOnce, FramePainter
 from runtui.tui.screens import panel, runs
 from tests.bench.actions import (
@@ -37,9 +37,8 @@ from tests.bench.actions import (
     LITTLE,
     MAX_RATIO,
     REACH,
-    bytes_of_change,
+    sizes_of,
 )
-from tests.seen import seen
 from tests.tui.conftest import Opener, Session, draw_frame
 from tests.tui.test_frames import LONG, NEVER
 from tests.tui.test_scenarios import Sandbox
@@ -66,15 +65,8 @@ class Terminal:
     def sizes(self) -> list[tuple[int, int]]:
         """The bytes of each frame after the first, and those that its cells need."""
         screen = pyte.Screen(*SIZE)
-        stream = pyte.Stream(screen)
-        stream.feed(f"\x1b[?7l{self.frames[0]}")
-        found, before = [], seen(screen)
-        for frame in self.frames[1:]:
-            stream.feed(frame)
-            after = seen(screen)
-            found.append((len(frame.encode()), bytes_of_change(before, after)))
-            before = after
-        return found
+        pyte.Stream(screen).feed(f"\x1b[?7l{self.frames[0]}")
+        return list(sizes_of(screen, self.frames[1:]))
 
 
 class Gate(httpx.AsyncBaseTransport):
@@ -114,7 +106,7 @@ class Gate(httpx.AsyncBaseTransport):
 def is_of_key() -> bool:
     """Return whether a key waits for the current task: a task of a widget, or a worker of such a group."""
     with suppress(NoActiveWorker):
-        return get_current_worker().group.startswith(awaited(""))
+        return get_current_worker().group.startswith(blocks_keys(""))
     task = asyncio.current_task()
     return task is not None and task.get_name().startswith(("message pump", "run_test"))
 
@@ -167,7 +159,7 @@ async def test_an_action_is_drawn_in_one_frame_of_what_it_changes(
         await at_rest(session, gate)
         monkeypatch.setattr(panel, "REST_SECONDS", NEVER)
         monkeypatch.setattr(explaining, "REST_SECONDS", NEVER)
-        monkeypatch.setattr("runtui.tui.output.UPDATE_PERIOD", NEVER)
+        monkeypatch.setattr("runtui.tui.output.UPDATE_PERIOD", 0)  # the clock waits for the key, not for its time
         monkeypatch.setattr("runtui.tui.keys.FRAME_SECONDS", LONG)
         monkeypatch.setattr(Compositor, "render_update", draw_frame)
         for screen in session.app.screen_stack:
@@ -178,6 +170,7 @@ async def test_an_action_is_drawn_in_one_frame_of_what_it_changes(
 
         gate.is_open.clear()
         await key_drawn(session, action.keys[0])
+        monkeypatch.setattr("runtui.tui.output.UPDATE_PERIOD", NEVER)
         screen = session.app.screen
         assert isinstance(screen, DrawnOnce)
         assert screen._clock._due is None, "what the key changed is left to the clock"

@@ -10,7 +10,7 @@ from textual import events
 
 from runtui.sandbox.app import create_app
 from runtui.services import store_results
-from runtui.tui.screens.frame import Frame
+from runtui.tui.screens.frame import ViewScreen
 from runtui.tui.widgets.json_view import JsonView
 from runtui.tui.widgets.side_panel import ANOTHER_RUN
 from tests.tui.conftest import Opener, Session
@@ -181,15 +181,15 @@ async def test_the_first_frame_of_a_question_has_its_page(
 ) -> None:
     """Textual paints a screen after its layout; its widgets may get their sizes later."""
     first_frame: list[str] = []
-    resumed = Frame.on_screen_resume
+    resumed = ViewScreen.on_screen_resume
 
-    def on_screen_resume(self: Frame[None]) -> None:
+    def on_screen_resume(self: ViewScreen[None]) -> None:
         resumed(self)
         if self.view.scope == "review":
             page = self.query_one(JsonView)
             first_frame[:] = [page._draw_text(number).text.strip() for number in range(page.line_count)]
 
-    monkeypatch.setattr(Frame, "on_screen_resume", on_screen_resume)
+    monkeypatch.setattr(ViewScreen, "on_screen_resume", on_screen_resume)
     async with open_session(wire=Graph().wire) as session:
         await to_the_review(session)
         shown = [line.strip() for line in panel_lines(session)]

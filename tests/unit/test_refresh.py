@@ -305,7 +305,7 @@ async def test_a_listing_that_is_held_goes_on_when_it_is_started_again(store: St
     refresh = Refresh(graph, store, interval=NEVER)
     ends = watch(refresh)
     refresh.start()
-    refresh.hold()
+    refresh.suspend()
     for _ in range(CONCURRENT_WORKFLOWS):
         await graph.at_gate.get()  # those that were asked for already
     with pytest.raises(TimeoutError):
