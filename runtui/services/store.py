@@ -474,6 +474,8 @@ class Store:
         if db is None or self._files not in (None, files):
             files, db = self._of_thread.reader = self._files, open_reader(self._path)
             self._readers.append(db)
+            if self._files is None:  # `close` may not have met this one
+                db.close()
         return db
 
     def _open_again(self) -> None:

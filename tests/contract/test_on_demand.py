@@ -19,7 +19,7 @@ from runtui.services.store import Store
 from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.reconcile import Reconciler
 from runtui.services.writing.saves import SaveQueue
-from tests import canary
+from tests import PATIENCE, canary
 from tests.contract.conftest import Clock
 
 ROOT: Final = "http://127.0.0.1/beta"
@@ -84,7 +84,7 @@ class OnDemand:
     async def lose(self) -> Entry:
         """Send the action; return its entry after the runs of the service were read."""
         self.saves.submit(await self.action())
-        assert await self.saves.drain(30) == 0
+        assert await self.saves.drain(PATIENCE) == 0
         return await self.settled()
 
     async def settled(self) -> Entry:

@@ -392,6 +392,12 @@ def test_an_order_that_a_person_looks_at_is_quick_before_the_listing_ends(store:
     assert plans(path, lambda db: walk(db, query, 0, 10)) == ["SCAN run USING INDEX run_by_users"]
 
 
+def test_a_thread_that_comes_after_the_end_opens_nothing(store: Store) -> None:
+    store.close()
+    with ThreadPoolExecutor(1) as late, pytest.raises(RuntuiError, match="closed"):
+        late.submit(store.count, RunQuery()).result()
+
+
 def test_a_waiting_writer_comes_before_the_next_order_is_made(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
     put(store, a_run(1))
