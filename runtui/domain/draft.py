@@ -160,8 +160,9 @@ class Draft(NamedTuple):
             and not item.same(body[item.name], fresh.get(item.name))
         )
 
-    def lacking(self, fresh: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the changed properties that `fresh` no longer has: a conflict in them cannot be ruled out."""
+    def missing_from(self, fresh: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the changed properties that were received at the opening but are missing from `fresh`: a conflict in
+        them cannot be ruled out."""
         names = (change.field.name for change in self.changes())
         return tuple(name for name in names if name in self.received and name not in fresh)
 
