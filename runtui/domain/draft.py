@@ -161,7 +161,7 @@ class Draft(NamedTuple):
         )
 
     def missing_from(self, fresh: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the changed properties that were received but `fresh` lacks: a conflict in them cannot be ruled out."""
+        """Return the changed properties that are missing from `fresh` now: a conflict in them cannot be ruled out."""
         names = (change.field.name for change in self.changes())
         return tuple(name for name in names if name in self.received and name not in fresh)
 
