@@ -108,7 +108,9 @@ def read_config(path: Path) -> Config:
     except FileNotFoundError:
         return Config(path, "", {}, {}, (), exists=False)
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError("config.toml cannot be read", f"{path}: {error}.") from error
+        why = error.strerror if isinstance(error, OSError) else "It is not UTF-8"
+        hint = "Correct it, or name another file in RUNTUI_CONFIG."
+        raise UsageError("config.toml cannot be read", f"{path}: {why}.", hint) from error
     import tomllib
 
     try:

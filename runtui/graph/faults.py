@@ -285,6 +285,8 @@ def _refused(exchange: Exchange, status: int, writing: bool) -> Fault:
     words = _words(exchange, status, offered=not (writing and proved and _is_no_request(status, error)))
     if status == HTTPStatus.FORBIDDEN and writing:
         words = words._replace(hint=_NEEDED_TO_WRITE)
+    elif not writing and _is_no_request(status, error):
+        words = words._replace(hint="Check the path of the root, such as https://graph.microsoft.com/beta.")
     if error is None and exchange.response_body.strip() and not 300 <= status < 400:
         words = words._replace(message=_what_it_is(exchange))
     return _fault(exchange, words, Outcome.NOT_DONE if proved else _unproved(writing), error)

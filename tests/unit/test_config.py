@@ -232,11 +232,13 @@ def test_what_is_no_toml_says_where(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_says_so(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot be read"):
-        read_config(tmp_path)
-    (tmp_path / "config.toml").write_bytes(b"\xff\xfe")
-    with pytest.raises(UsageError, match="cannot be read"):
-        read_config(tmp_path / "config.toml")
+    file = tmp_path / "config.toml"
+    file.write_bytes(b"\xff\xfe")
+    for path, why in (tmp_path, "Is a directory"), (file, "It is not UTF-8"), (file / "more", "Not a directory"):
+        with pytest.raises(UsageError) as caught:
+            read_config(path)
+        assert caught.value.message == f"{path}: {why}."
+        assert caught.value.hint == "Correct it, or name another file in RUNTUI_CONFIG."
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,7 @@ def test_a_change_that_the_service_does_not_offer_is_called_that(status: int, me
     reading = fault_of(answered(status, graph_error(message=message)), writing=False)
     assert reading is not None
     assert "change" not in reading.title
+    assert reading.hint == "Check the path of the root, such as https://graph.microsoft.com/beta."
 
 
 FOREIGN: Final = (*JSON, ("client-request-id", "another"))
