@@ -210,8 +210,7 @@ class _Stored:
 
 
 class _Staged:
-    """A mixin for MSAL's token cache that holds only the last token response, also as `event`. MSAL may add a response,
-    fail to use it, and request another."""
+    """A mixin for MSAL's token cache with only the last response, also as `event`: MSAL may drop one for another."""
 
     _cache: Tokens
     _lock: threading.RLock

@@ -31,8 +31,7 @@ class FilterField(NamedTuple):
     name: str
     kind: FieldKind
     sql: str = ""
-    """A column of the store, or an expression over columns. For a field of results: a SELECT of the rowids of the runs
-    with a result that contains the text ?."""
+    """A column or expression; for a field of results, a SELECT of the rowids of runs with a result that contains ?."""
     aliases: tuple[str, ...] = ()
     """Other names of the field, including Graph's property name."""
     choices: OpenEnum | None = None

@@ -369,8 +369,7 @@ def put_filter_refused(db: sqlite3.Connection, at: int) -> None:
 
 
 class StoredIds:
-    """Which ids a file has, while it has no index of them. It finds every id that is there, and takes about one in ten
-    thousand others for one that is there."""
+    """Which ids a file without an index has: it finds all that are there, and one in ten thousand others."""
 
     def __init__(self) -> None:
         self._version = -1

@@ -83,8 +83,7 @@ def _change(row: EntryRow, now: int) -> ListCell:
 
 
 def _by_the_clock(entry: Entry, now: int) -> Iterator[str]:
-    """Each changed property, from what to what; a status names itself, and moments are as in other columns where that
-    tells them apart."""
+    """Each changed property and its values; a status names itself, times are as in other columns if they differ so."""
     for name, value in entry.after.items():
         values = (entry.before.get(name, NOT_RECEIVED), value)
         was, became = (_clock_word(each, now) for each in values)
