@@ -206,7 +206,7 @@ def from_oauth_error(
     if words in (_CONSENT, _UNKNOWN):
         hint = " ".join((hint, f"client id {client_id};", ", ".join(scopes))).rstrip("; ") + "."
     if words is _CONSENT and any(scope.endswith(WRITE_PERMISSION) for scope in scopes):
-        hint += " A read-only profile needs less."
+        hint += " A read-only profile needs fewer."
     claims = answer.get("claims")
     return SignInError(
         words.title,

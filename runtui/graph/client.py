@@ -114,7 +114,7 @@ class GraphClient:
         if not patch_path.startswith("/") or "{runId}" not in patch_path:
             raise UsageError(
                 "This path cannot be used for changes",
-                f"{patch_path!r} has to start with a slash and to name {{runId}}.",
+                f"{patch_path!r} must start with a slash and contain {{runId}}.",
                 f"The default is {PATCH_PATH}.",
             )
         self._transport = transport

@@ -43,7 +43,7 @@ _CAUSES = (
 )
 _CASES = (
     _Case((httpx.PoolTimeout,), FailureKind.TIMEOUT, "All connections were busy for too long"),
-    _Case((httpx.ConnectTimeout,), FailureKind.TIMEOUT, "The server did not take the connection in time"),
+    _Case((httpx.ConnectTimeout,), FailureKind.TIMEOUT, "The server did not accept the connection in time"),
     _Case((httpx.TimeoutException,), FailureKind.TIMEOUT, "The server stopped answering"),
     _Case((httpx.ProxyError,), FailureKind.PROXY, "The proxy refused to connect to the server"),
     _Case((httpx.ConnectError,), FailureKind.CONNECTION, "No connection to the server could be made"),
@@ -62,8 +62,8 @@ _BAD_CERTIFICATES = {
     10: "A certificate has expired, its own or one above it: check the clock of this machine (date -u), then tell its "
     "administrator.",
     23: "Its certificate is revoked: do not go on, and tell its administrator.",
-    62: "The certificate is another server's: check the host of the root.",
-    64: "The certificate is another server's: check the host of the root.",
+    62: "The certificate belongs to another server: check the host of the root.",
+    64: "The certificate belongs to another server: check the host of the root.",
 }
 _NO_TLS = "Check scheme and port of the root: what answers there may not speak TLS."
 
@@ -94,7 +94,7 @@ def _of_proxy(error: Exception, case: _Case, proxy: Proxy) -> Failure:
         return Failure(FailureKind.PROXY, "no", redact(what), cure)
     if isinstance(error, httpx.ConnectTimeout):
         # The connection to the proxy, or the handshake with the server behind it.
-        what = f"The proxy {proxy.address}, or the server behind it, did not take the connection in time."
+        what = f"The proxy {proxy.address}, or the server behind it, did not accept the connection in time."
         return Failure(FailureKind.TIMEOUT, "no", redact(what), f"Check {proxy.source}, and the network.")
     why = "the connection was refused" if case.kind is FailureKind.CONNECTION_REFUSED else cause
     what = f"No connection to the proxy {proxy.address} could be made: {why}."

@@ -62,7 +62,7 @@ FRESH_TOKEN = f"{SIGN_IN_AGAIN}, or put a fresh token into RUNTUI_TOKEN."
 NOT_OFFERED = FaultText(
     "This service does not offer this change",
     "It does not know this request; nothing is wrong with the run or with what you typed.",
-    "The published Graph service offers actions in place of it: runtui cancel stops a run (cancelProcessing), "
+    "The published Graph service offers actions instead: runtui cancel stops a run (cancelProcessing), "
     "runtui reprocess processes it again (activateWithScope). The sandbox offers the change itself: runtui demo.",
 )
 
@@ -80,8 +80,8 @@ _BY_STATUS: dict[int, FaultText] = {
     403: FaultText(
         "Access denied",
         "A permission, a role or a license is missing, or an access policy blocks it.",
-        "Reading needs LifecycleWorkflows.Read.All; a person also the role Global Reader or Lifecycle Workflows "
-        "Administrator, the tenant an Entra ID Governance license.",
+        "Reading needs LifecycleWorkflows.Read.All, and an Entra ID Governance license in the tenant. A person also "
+        "needs the role Global Reader or Lifecycle Workflows Administrator.",
     ),
     404: FaultText(
         "Not found",
@@ -89,7 +89,7 @@ _BY_STATUS: dict[int, FaultText] = {
         "Refresh the list; if everything is missing, check the root.",
     ),
     405: FaultText(
-        "The server does not allow this method here", "The address exists, the method does not.", "Check the root."
+        "The server does not allow this method here", "The address exists, but not for this method.", "Check the root."
     ),
     406: FaultText(
         "The server finds nothing to process",
@@ -130,8 +130,8 @@ _BY_STATUS: dict[int, FaultText] = {
 }
 
 _NEEDED_TO_WRITE = (
-    "A change needs LifecycleWorkflows.ReadWrite.All; a person also the role Lifecycle Workflows Administrator, "
-    "the tenant an Entra ID Governance license."
+    "A change needs LifecycleWorkflows.ReadWrite.All, and an Entra ID Governance license in the tenant. A person also "
+    "needs the role Lifecycle Workflows Administrator."
 )
 _SERVER_ERROR = FaultText(
     "The server failed",
@@ -239,13 +239,13 @@ def unconfirmed(exchange: Exchange) -> Fault:
 
 
 def refused_action(fault: Fault, action: ServiceAction) -> Fault:
-    """The refusal of an action, in its own words: what it needs, or that the service has none such."""
+    """Return the refusal of an action with what the action needs, or that the service does not offer it."""
     if fault.title == NOT_OFFERED.title:
         message = f"It does not know {action.name}. Nothing is wrong with the run."
         return fault._replace(title="This service does not offer this action", message=message, hint="Check the root.")
     if fault.status == HTTPStatus.FORBIDDEN:
         needed = f"{action.name} needs {PERMISSIONS[action.name][0]} or a wider permission"
-        return fault._replace(hint=f"{needed}; a person also the role Lifecycle Workflows Administrator.")
+        return fault._replace(hint=f"{needed}. A person also needs the role Lifecycle Workflows Administrator.")
     return fault
 
 

@@ -167,7 +167,7 @@ class BoundedBody:
     def __init__(self, content_encoding: str, limit: int) -> None:
         encoding = content_encoding.strip().lower()
         if encoding not in ("", "identity", "gzip", "x-gzip"):
-            raise BodyError(FailureKind.ENCODING, f"The answer is packed as {encoding!r}, which was not asked for.")
+            raise BodyError(FailureKind.ENCODING, f"The answer is compressed as {encoding!r}, which was not asked for.")
         self._limit = limit
         self._unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16) if "gzip" in encoding else None
         self._data = bytearray()
@@ -198,7 +198,7 @@ class BoundedBody:
         try:
             unpacked = unpacker.decompress(chunk, at_most)
         except zlib.error:
-            raise BodyError(FailureKind.ENCODING, "The answer says it is gzip, and is not.") from None
+            raise BodyError(FailureKind.ENCODING, "The answer claims to be gzip, but is not.") from None
         if unpacker.unused_data:
-            raise BodyError(FailureKind.ENCODING, "Something follows the compressed answer.")
+            raise BodyError(FailureKind.ENCODING, "There is extra data after the compressed answer.")
         return unpacked

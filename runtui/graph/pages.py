@@ -128,7 +128,7 @@ class PageReader:
             found = as_received(body, exchange).get("@odata.nextLink")
             link = linked(link, found) if found and isinstance(found, str) else None
             if found not in (None, "") and (link is None or link in seen or empty > MAX_EMPTY_PAGES):
-                raise GraphError(mismatch(exchange, "Its next links lead nowhere new.", writing=False), exchange)
+                raise GraphError(mismatch(exchange, "Its next links lead to nothing new.", writing=False), exchange)
             del body, items, exchange  # megabytes, which the next page is not to be read beside
 
 

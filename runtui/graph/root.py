@@ -37,7 +37,7 @@ _RELATIVE = re.compile(r"(?![A-Za-z][A-Za-z0-9+.-]*:)[!-\[\]-~]+")
 
 _VERSION = re.compile(r"/(?:beta|v[0-9]+(?:\.[0-9]+)?)$")
 
-_EXAMPLE = "Give it like https://graph.microsoft.com/beta or http://127.0.0.1:8080/beta."
+_EXAMPLE = "Write it like https://graph.microsoft.com/beta or http://127.0.0.1:8080/beta."
 
 
 def parse_root(text: str) -> str:
@@ -47,9 +47,9 @@ def parse_root(text: str) -> str:
     """
     found = _ADDRESS.fullmatch(text.strip().rstrip("/"))
     if "@" in text:
-        raise UsageError("This is not a Graph root", "A root carries no user name and no password.", _EXAMPLE)
+        raise UsageError("This is not a Graph root", "A root must not contain a user name or a password.", _EXAMPLE)
     if found is None or found["query"] is not None:
-        raise UsageError("This is not a Graph root", f"{text.strip()!r} is no plain http or https address.", _EXAMPLE)
+        raise UsageError("This is not a Graph root", f"{text.strip()!r} is not a plain http(s) address.", _EXAMPLE)
     scheme, host, port = _origin(found)
     path = found["path"] or ""
     if not 0 < port < 65_536:
@@ -94,7 +94,7 @@ def refusal(root: str, address: str) -> str | None:
         return f"The address is longer than {LONGEST_ADDRESS:,} characters."
     found, home = _ADDRESS.fullmatch(address), _ADDRESS.fullmatch(root)
     if found is None or home is None:
-        return "The address is not a plain http or https address."
+        return "The address is not a plain http(s) address."
     if _origin(found) != _origin(home):
         return f"The address leads to {_server(found)}, which is not the configured server {_server(home)}."
     path, base = found["path"] or "", home["path"] or ""
@@ -102,7 +102,7 @@ def refusal(root: str, address: str) -> str | None:
         return f"The address lies outside the configured root {root}."
     segments = path.split("/")[1:]
     if not {"", ".", ".."}.isdisjoint(segments) or _DISGUISED.search(path):
-        return "A part of its path is empty, or holds marks that could lead elsewhere."
+        return "A part of its path is empty, or has characters that could lead elsewhere."
     return None
 
 

@@ -98,7 +98,7 @@ class SignInHttp:
         host = parts.hostname or ""
         # Plain http is for services on this machine and for Azure's link-local one.
         if parts.scheme != "https" and not (parts.scheme == "http" and (is_loopback(host) or host == _DIRECT[0])):
-            raise ServiceError("Its address is no https address.")
+            raise ServiceError("Its address is not an https address.")
         return url
 
     def _send(self, method: str, url: str, options: Mapping[str, Any]) -> SignInAnswer:
@@ -121,7 +121,7 @@ class SignInHttp:
                 # Without its query, which may hold a code.
                 _logger.info("%s %s: %d", method, url.partition("?")[0], response.status_code)
                 if response.is_redirect:
-                    raise ServiceError(f"It answered {response.status_code}: go elsewhere. That is not followed.")
+                    raise ServiceError(f"It answered {response.status_code}, a redirect, which is not followed.")
                 return SignInAnswer(response.status_code, dict(response.headers), text)
         except BodyError as error:
             raise ServiceError(str(error)) from None
@@ -149,7 +149,7 @@ class DemoSignInHttp(SignInHttp):
 
     def _address(self, url: str) -> str:
         if not url.startswith(f"{self._name}/"):
-            raise ServiceError("The demo asks nobody but the sandbox.")
+            raise ServiceError("The demo contacts only the sandbox.")
         return self._place + url.removeprefix(self._name)
 
 

@@ -136,7 +136,7 @@ def store_error(path: Path, error: sqlite3.Error | JSONDecodeError) -> StoreErro
         return StoreError(path, error)
     with suppress(OSError):
         os.close(create_private(_note_of_damage(path)))
-    return StoreError(path, error, "Start runtui again: the runs are then read anew.")
+    return StoreError(path, error, "Start runtui again; it then reads all runs again.")
 
 
 def _note_of_damage(path: Path) -> Path:

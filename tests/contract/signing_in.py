@@ -1,4 +1,4 @@
-"""A sign-in against the sandbox's authority: MSAL as it comes, in memory, with pauses that take no time."""
+"""A sign-in with unmodified MSAL at the sandbox's authority, in memory, with pauses that take no time."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tests.contract.scripted_authority import MemoryHttp, ScriptedAuthority
 
 ROOT: Final = "https://graph.fake.test/beta"
 FAR_TOO_LONG: Final = 20.0
-"""Seconds after which a test that waits for something gives up."""
+"""Seconds after which a waiting test gives up."""
 
 
 def now() -> float:
-    """The clock that a test may move: looked up at each call."""
+    """Return the time of the clock that a test may move; it is looked up at each call."""
     return time.time()
 
 
@@ -51,7 +51,7 @@ class Gate:
 
 
 class GatedHttp(MemoryHttp):
-    """The authority in memory, behind a gate; its answer is made before the gate, as a slow network would have it."""
+    """The authority in memory, behind a gate. A request gets its answer first and then waits, as on a slow network."""
 
     def __init__(self, authority: ScriptedAuthority, gate: Gate) -> None:
         super().__init__(authority, pause=lambda _seconds: None)
@@ -64,7 +64,7 @@ class GatedHttp(MemoryHttp):
 
 
 class Pauses:
-    """Stands for `asyncio.sleep`: remembers the seconds, and lets others run."""
+    """Replaces `asyncio.sleep`: records the seconds and lets other tasks run."""
 
     def __init__(self, then: Callable[[int], None] = lambda _count: None) -> None:
         self.seconds: list[float] = []
@@ -97,7 +97,7 @@ async def signing_in(
     environ: Mapping[str, str] | None = None,
     **choices: Any,
 ) -> AsyncIterator[SignIn]:
-    """A SignIn on a state folder, closed at the end."""
+    """Yield a SignIn on a state folder; close it at the end."""
     sign_in = SignIn(
         MsalClient(
             settings_for(authority, **choices),
@@ -116,7 +116,7 @@ async def signing_in(
 
 
 async def by_device_code(sign_in: SignIn, authority: ScriptedAuthority, account: User = DEMO_ADMIN) -> DeviceCode:
-    """Sign in as somebody who types the code at once."""
+    """Sign in as a person who types the code at once."""
     shown: list[DeviceCode] = []
 
     def show(code: DeviceCode) -> None:

@@ -1,4 +1,4 @@
-"""Programs that sign in by themselves: secrets, certificates, other issuers' assertions; as MSAL does it."""
+"""Programs that sign in by themselves, with MSAL: secrets, certificates, assertions of other issuers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def authority(clock: Clock) -> ScriptedAuthority:
 
 class TestPrograms:
     def with_daemon(self, **credential: Any) -> ScriptedAuthority:
-        # MSAL dates its assertions by the machine's clock.
+        # MSAL takes the time of its assertions from the machine's clock.
         return ScriptedAuthority(now_ticks, directory=Directory(applications=(replace(DAEMON, **credential),)))
 
     def test_a_secret(self) -> None:

@@ -1,4 +1,4 @@
-"""`runtui profiles` and `runtui config`: what is said of the file, and that no secret is."""
+"""`runtui profiles` and `runtui config`: what they print about the file, and that they print no secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`runtui doctor`: each check in its states, against a server that is bent; nothing secret, nothing changed."""
+"""`runtui doctor`: each check in its states, against a manipulated server; it prints no secret and changes nothing."""
 
 from __future__ import annotations
 
@@ -224,7 +224,7 @@ def test_offline_it_says_so_and_goes_on(place: Path, capsys: pytest.CaptureFixtu
     report = json.loads(said)
     found = {finding["about"]: finding for finding in report["findings"]}
     assert report["ok"] is True
-    assert found["root"]["what"] == f"{ROOT} was not asked (--offline)."
+    assert found["root"]["what"] == f"{ROOT} was not contacted (--offline)."
     assert found["proxy"]["what"] == "http://***@p:1, as chosen."
     assert (found["config"]["state"], "line 5" in found["config"]["what"]) == ("warning", True)
     assert "root from line 2" in found["options"]["what"]

@@ -1,4 +1,4 @@
-"""The fault list is whole: each of its cases has a test, or a test elsewhere, or a sentence on why it cannot occur."""
+"""The fault list is complete: each case has a test here or elsewhere, or a sentence on why it cannot occur."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ ELSEWHERE: Final = {
     ),
     71: ("tests/tui/test_review.py::test_y_sends_once_however_often_it_is_pressed",),
 }
-"""Tests that need more than this package has: a process to kill, a terminal to hang up, two processes, a keyboard."""
+"""The cases with tests elsewhere, which need a process to kill, a terminal to hang up, two processes or a keyboard."""
 
 CANNOT_OCCUR: Final = {
     63: "An account belongs to the sign-in; each entry records who the token of its own request named.",
 }
-"""Why there is no such case in what writes."""
+"""Cases that cannot occur in a write, with the reason."""
 
 
 def test_every_case_is_accounted_for_once() -> None:

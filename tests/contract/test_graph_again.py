@@ -1,4 +1,4 @@
-"""Which requests are repeated (tokens, pages) and which never are (writes), and with which tokens a write is sent."""
+"""Which requests are repeated (tokens, pages) and which never are (writes), and which tokens a write is sent with."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.contract.test_graph_client import LCW, ROOT, Handler, client, items, 
 def refusing(
     times: int, challenge: str = 'Bearer error="insufficient_claims", claims="e30="'
 ) -> tuple[Handler, list[httpx.Request]]:
-    """A handler that refuses so many tokens and then answers, and the requests it saw."""
+    """Return a handler that refuses that many tokens and then answers, and the list of its requests."""
     requests: list[httpx.Request] = []
 
     def handle(request: httpx.Request) -> httpx.Response:
@@ -38,7 +38,7 @@ def refusing(
 
 
 class Renewing:
-    """A token source that tells how often it was asked for another token, and with what challenge."""
+    """A token source that counts how often it was asked for another token, and records the challenges."""
 
     def __init__(self, *, succeeds: bool = True) -> None:
         self.succeeds = succeeds
@@ -158,7 +158,7 @@ def test_what_no_header_can_carry_is_no_entity_tag(tag: Any) -> None:
 
 
 class Impatient(Pace):
-    """A pace that never waits, and allows so many tries of each page."""
+    """A pace that never waits and allows that many tries of each page."""
 
     def __init__(self, most_tries: int) -> None:
         super().__init__()

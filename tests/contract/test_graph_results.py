@@ -1,4 +1,4 @@
-"""The results of several runs: one request where the root has a `$batch`, many where it has none, the same outcome."""
+"""The results of several runs: one request if the root has `$batch`, else one for each run, with the same outcome."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ ADELE = {"id": "u1", "displayName": "Adele Vance", "userPrincipalName": "adele@c
 
 
 class ResultsServer:
-    """A root with the results of any run: one task and one user each, unless a rule says otherwise.
+    """A root with the results of any run: one task and one user each, unless a rule changes that.
 
-    A rule sees the path with its query and the number of times that it was asked for; None leaves the answer as it is.
+    A rule gets the path with its query and the number of times that it was requested; None leaves the answer as it is.
     """
 
     def __init__(
@@ -232,7 +232,7 @@ async def test_an_id_that_cannot_be_part_of_an_address_is_in_no_batch() -> None:
 
 
 def in_pages(path: str, _times: int) -> Item | None:
-    """Four pages of two results."""
+    """Return four pages of two results."""
     kind, _, number = path.rpartition("/")[2].partition("?$expand=subject")[0].partition("-")
     page = int(number or 0)
     link = {"@odata.nextLink": f"{ROOT}/runs/r0/{kind}-{page + 1}"} if page < 3 else {}

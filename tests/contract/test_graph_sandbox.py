@@ -1,4 +1,4 @@
-"""The client against the embedded sandbox: two programs that know nothing of each other but the Graph reference."""
+"""The client against the embedded sandbox: two programs that share nothing but the Graph reference."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def items(listing: AsyncIterator[CollectionPage]) -> list[dict[str, Any]]:
 
 
 async def first_run(graph: GraphClient, status: str) -> tuple[str, dict[str, Any]]:
-    """A run in `status` and the id of its workflow."""
+    """Return a run with that status and the id of its workflow."""
     for workflow in await items(graph.workflows()):
         for run in await items(graph.runs(workflow["id"])):
             if run["processingStatus"] == status:

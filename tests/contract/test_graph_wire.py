@@ -1,4 +1,4 @@
-"""The transport against servers that misbehave on the wire: what is told, and when "not sent" is claimed."""
+"""The transport against servers that break the protocol: the reported fault, and when it claims "not sent"."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def token() -> str:
 
 @pytest.fixture(scope="module", autouse=True)
 def _client_code_is_loaded() -> None:
-    """So that short deadlines measure the wire and not the imports of the first request."""
+    """Import the client's code first, so that short deadlines measure the connection and not the imports."""
     asyncio.run(patch_against(answer(RUN), timeout_seconds=60))
 
 
@@ -44,7 +44,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def patch(root: str, *, timeout_seconds: float = 5.0, max_bytes: int = 100_000) -> Exchange:
-    """One PATCH with a client of its own."""
+    """Send one PATCH with a new client."""
     async with Transport(root, token=token, timeout_seconds=timeout_seconds, max_bytes=max_bytes) as wire:
         return await wire.send("PATCH", "/workflowBase/runs/r1", purpose="update run", json_body='{"a": 1}')
 
@@ -71,7 +71,7 @@ async def silent(connection: Connection) -> None:
 
 
 async def drip(connection: Connection) -> None:
-    """A byte every few milliseconds: no single read ever waits long."""
+    """Send a byte every few milliseconds, so that no single read waits long."""
     connection.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
     gone = asyncio.create_task(connection.until_closed())
     while not gone.done():

@@ -1,4 +1,4 @@
-"""`runtui update` of many runs and `runtui undo --batch` in this process: what is applied is what the lines say."""
+"""`runtui update` of many runs and `runtui undo --batch` in this process: the printed lines match what is applied."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ TO_CANCELED = "processingStatus=canceled"
 
 
 class Bulk(Commands):
-    """Commands whose batches of changes a test bends."""
+    """Commands whose batches of changes a test manipulates."""
 
     def __init__(self, app: Starlette, folder: Path) -> None:
         super().__init__(app, folder)
@@ -60,7 +60,7 @@ class Bulk(Commands):
         return update(self.server(), run_ids, [TO_CANCELED], **how)
 
     def statuses(self) -> dict[str, str]:
-        """The last value that was written to each run."""
+        """The value last written to each run."""
         return {write.run_id: write.body["processingStatus"] for write in self.app.state.applied}
 
 
@@ -70,7 +70,7 @@ def bulk(sandbox_app: Starlette, tmp_path: Path) -> Bulk:
 
 
 def lines(capsys: Out) -> tuple[list[Json], str]:
-    """The JSON objects of standard output, and standard error."""
+    """Return the JSON objects on standard output, and standard error."""
     captured = capsys.readouterr()
     return [json.loads(line) for line in captured.out.splitlines()], captured.err
 
@@ -220,7 +220,7 @@ def test_ctrl_c_stops_after_what_is_on_the_wire_and_twice_waits_for_nothing(
     told, said = lines(capsys)
     outcomes = Counter(line["outcome"] for line in told)
     applied = set(bulk.statuses())
-    assert "what is on the wire is waited for" in said
+    assert "Stopping after the requests in progress" in said
     assert {line["runId"] for line in told if line["outcome"] == "done"} <= applied
     assert not applied & {line["runId"] for line in told if line["outcome"] == "not done"}
     assert outcomes["not done"] > 0

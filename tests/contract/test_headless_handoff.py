@@ -51,7 +51,7 @@ def test_a_run_is_handed_over_with_its_causes_and_the_change_that_was_made(comma
     assert (read["method"], read["status"]) == ("GET", 200)
     assert read["requestId"]
     assert read["clientRequestId"] != entry.client_request_id
-    # By the number of the change it is the same run.
+    # The number of the change names the same run.
     assert handed_over(commands, f"#{entry.number}", output="md") == ExitCode.DONE
     page = capsys.readouterr().out
     assert f"`{run_id}`" in page

@@ -1,4 +1,4 @@
-"""`runtui list` and `show` in this process, where the server answers for some of what is asked and not for the rest."""
+"""`runtui list` and `show` in this process, when the server answers only some of the requests."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Out = pytest.CaptureFixture[str]
 
 
 class Refusing(httpx.AsyncBaseTransport):
-    """Answers with a status, so many times, whatever has this in its address; the sandbox answers the rest."""
+    """Answers that many requests whose address contains a text with a status; the sandbox answers the others."""
 
     def __init__(self, commands: Commands, part: str, status: int, times: int = 99) -> None:
         self._commands = commands

@@ -1,4 +1,4 @@
-"""`runtui journal`, as the shell sees it: no server, no token, and data alone on standard output."""
+"""`runtui journal` as the shell sees it: no server, no token, and only data on standard output."""
 
 from __future__ import annotations
 
@@ -112,13 +112,13 @@ def test_an_empty_journal_is_no_error(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def spoil(folder: Path, number: int) -> None:
-    """Change a word of an entry past runtui."""
+    """Change a word of an entry without runtui."""
     with closing(sqlite3.connect(folder / JOURNAL_FILE)) as db, db:
         db.execute("UPDATE entry SET words = 'Fast.' WHERE number = ?", (number,))
 
 
 def lines_of(output: str) -> set[str]:
-    """Its lines, but for the brackets and commas of an array and the width of columns."""
+    """Return the lines of the output without the brackets and commas of an array and the padding of columns."""
     return {" ".join(line.split()) for line in output.replace("\n,", "\n").strip("[]\n").splitlines()}
 
 
@@ -184,7 +184,7 @@ def test_that_a_broken_journal_was_set_aside_is_said_once_with_its_path(
     assert main([*command, *server]) != 0
     (aside,) = damaged_files(tmp_path / JOURNAL_FILE)
     told = capsys.readouterr().err
-    assert told.startswith(f"The journal was broken. It was set aside as {aside}, and a new one is begun.")
+    assert told.startswith(f"The journal was broken. It was set aside as {aside}, and a new one was started.")
     assert main(["journal"]) == 0
     assert capsys.readouterr().err == ""
 

@@ -100,7 +100,7 @@ def test_json_lines_carry_each_run_as_received(tmp_path: Path, root: str) -> Non
 
 
 def test_json_is_one_array_of_the_same_objects(tmp_path: Path, root: str) -> None:
-    # The sandbox goes on between the two: only what is over by then stays as it is.
+    # The sandbox goes on between the two listings, so only runs that have ended stay the same.
     over = ("--root", root, "--filter", f"completed<{datetime.now(UTC):%Y-%m-%d}")
     lines = listed(tmp_path, *over, "--format", "jsonl", "--sort", "status").stdout.splitlines()
     whole = listed(tmp_path, *over, "--format", "json").stdout

@@ -1,4 +1,5 @@
-"""$batch: each item answered as if it had come alone; order by dependsOn; refusals of the whole."""
+"""$batch: each item is answered as if it came alone; dependsOn gives the order; an invalid batch is refused as a
+whole."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ BROKEN = {"id": "broken", "method": "GET", "url": "nowhere"}
 
 
 async def post(sandbox: Sandbox, *requests: Any) -> dict[str, Any]:
-    """The responses by their ids."""
+    """Send a batch; return the responses by id."""
     answer = await sandbox.client.post("/$batch", json={"requests": requests})
     assert answer.status_code == 200, answer.text
     responses = answer.json()["responses"]

@@ -32,7 +32,7 @@ ORDERS = (
 
 
 def key(order: str) -> Any:
-    """A sort key that does what an $orderby asks for, nulls first in an ascending order."""
+    """Return a sort key that does what an $orderby asks for, with nulls first in ascending order."""
 
     def values(run: dict[str, Any]) -> list[Any]:
         parts = []
@@ -153,7 +153,7 @@ async def test_options_that_are_not_odatas_are_ignored(sandbox: Sandbox) -> None
 
 @pytest.fixture(scope="module")
 def crowded() -> Iterator[Any]:
-    """A tenant in which one workflow has more runs than the largest page."""
+    """A tenant with one workflow that has more runs than the largest page."""
     app = create_app(runs=12_000, clock=Clock())
     yield app
     app.state.database.close()

@@ -1,4 +1,4 @@
-"""Every scenario over a real socket: the client's view, and the writes that were really applied."""
+"""Every scenario over a real socket: what the client gets, and which writes were really applied."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ proved: set[str] = set()
 
 
 def proves(*names: str) -> pytest.MarkDecorator:
-    """Mark a test as the proof of these scenarios; it is run once for each."""
+    """Mark a test as the proof of these scenarios; it runs once for each."""
     proved.update(names)
     return pytest.mark.parametrize("scenario", names)
 
@@ -50,7 +50,7 @@ def test_every_scenario_has_a_proof_and_a_sentence() -> None:
 
 
 class Pauses:
-    """Stands in for the clock of the slow scenarios: notes each pause, and ends one when a test says so."""
+    """Replaces the pauses of the slow scenarios: records each one, and ends it when a test says so."""
 
     def __init__(self) -> None:
         self.asked: asyncio.Queue[float] = asyncio.Queue()
@@ -78,12 +78,12 @@ class Wire:
 
     @property
     def run_path(self) -> str:
-        """The path at which the run is read."""
+        """The path to read the run."""
         return f"{self.workflow_path}/runs/{self.run['id']}"
 
     @property
     def write_path(self) -> str:
-        """The path at which the run is written."""
+        """The path to change the run."""
         return f"/workflowBase/runs/{self.run['id']}"
 
     @property
@@ -96,7 +96,7 @@ class Wire:
         return await self.client.patch(self.write_path, json=CHANGE, headers=headers)
 
     async def read(self) -> dict[str, Any]:
-        """Read the run as it is now, without the socket, so that no scenario applies."""
+        """Read the run without the socket, so that no scenario applies."""
         stored = self.app.state.scenario.sandbox.stored_run(self.run["id"])
         assert stored is not None
         return dict(stored)
@@ -137,7 +137,7 @@ async def wire(scenario: str) -> AsyncIterator[Wire]:
 
 
 def graph_error(answer: httpx.Response) -> dict[str, Any]:
-    """The error of an answer that comes from Graph itself, with Graph's headers."""
+    """Return the error of an answer that comes from Graph itself, with Graph's headers."""
     assert answer.headers["request-id"]
     assert answer.headers["client-request-id"]
     error: dict[str, Any] = answer.json()["error"]
@@ -450,7 +450,7 @@ async def test_the_token_comes_back(wire: Wire) -> None:
 
 
 def code_ends(authority: ScriptedAuthority, polls: int) -> str:
-    """Poll at most `polls` times for a code that nobody enters. Return the last error, or "token"."""
+    """Poll at most `polls` times for a code that nobody enters; return the last error, or "token"."""
     app, pauses = public_app(authority), 0
     flow = app.initiate_device_flow(["https://graph.fake.test/.default"])
     answer: dict[str, Any] = {"error": "authorization_pending"}

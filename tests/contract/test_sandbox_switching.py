@@ -51,7 +51,7 @@ def test_what_a_killed_demo_leaves_on_the_disk_is_removed(is_killed: bool, tmp_p
     process.serve(str(folder), runs=0, seed=7, hostile=False)
     asyncio.run(process.root())
     if not is_killed:
-        process._process.terminate()  # the demo goes on, and removes it itself
+        process._process.terminate()  # the demo continues, and removes the file itself
         process._process.wait(PATIENCE)
     process.stop()
     assert folder.exists() is not is_killed

@@ -13,7 +13,7 @@ TYPE = "#microsoft.graph.identityGovernance.run"
 
 
 async def first_run(sandbox: Sandbox, clause: str = "processingStatus eq 'completed'") -> tuple[str, dict[str, Any]]:
-    """The path of a workflow and a run of it."""
+    """Return the path of a workflow and of one of its runs."""
     workflow = await sandbox.workflow("Offboard last day")
     listed = await sandbox.get(f"{workflow}/runs", filter=clause)
     return workflow, listed["value"][0]

@@ -171,7 +171,7 @@ class TestDeviceCode:
             await by_device_code(sign_in, authority, DEMO_ADMIN)
 
     async def test_an_account_of_another_tenant_is_told(self, authority: ScriptedAuthority, tmp_path: Path) -> None:
-        # A second tenant, behind the same address.
+        # This is a second tenant at the same address.
         other = Directory(tenant_id="00000000-0000-4000-8000-000000000001", domain="other.example")
         elsewhere = ScriptedAuthority(base=authority.base, directory=other)
         async with signing_in(authority, tmp_path) as sign_in:
@@ -239,7 +239,7 @@ class TestTheToken:
         async with signing_in(authority, tmp_path) as sign_in:
             await by_device_code(sign_in, authority)
             old = await sign_in()
-        # Again from the start: nothing in memory, and not even the tenant can be looked up.
+        # Start again: nothing is in memory, and even the tenant cannot be looked up.
         authority.next_answer(answer, endpoint="discovery", times=99)
         authority.next_answer(answer, times=99)
         later(monkeypatch, 3600 - 200)

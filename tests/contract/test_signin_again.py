@@ -27,7 +27,7 @@ def authority() -> ScriptedAuthority:
 
 
 async def challenge_of(authority: ScriptedAuthority, sign_in: SignIn) -> str:
-    """Return the challenge with which the server refuses the present token; it has to refuse it."""
+    """Return the challenge with which the server refuses the present token, as it must."""
     verdict = authority.verify(await sign_in())
     assert isinstance(verdict, GraphError)
     assert verdict.status == 401
@@ -56,7 +56,7 @@ async def test_a_401_without_a_challenge_is_met_by_one_forced_refresh(
         old = await sign_in()
         assert await sign_in.renew("Bearer")
         assert await sign_in() != old
-        # Refused again at once: it is not the token.
+        # It is refused again at once, so the token is not the reason.
         assert not await sign_in.renew("Bearer")
         assert sum(call.grant == "refresh_token" for call in authority.calls) == 1
         with pytest.raises(SignInError, match="refuses this sign-in"):

@@ -1,4 +1,4 @@
-"""One journal, several processes: nothing is lost between them, and no run is written by two at once."""
+"""One journal, several processes: no entry is lost, and no run is written by two at once."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Held(NamedTuple):
 
     @property
     def applied(self) -> dict[str, int]:
-        """The applied changes: the id of each request and its value."""
+        """The applied changes: the request id and the value of each."""
         return {write.client_request_id: write.body[FIELD] for write in self.app.state.applied}
 
 

@@ -31,7 +31,7 @@ def test_the_shell_is_not_seen_between_two_profiles(tmp_path: Path) -> None:
         assert "READ-ONLY" not in terminal.text
         assert terminal.received.count(ENTER_SCREEN) == 1
         assert LEAVE_SCREEN not in terminal.received
-        # The keys work in the second as in the first, whatever arrives before them.
+        # Keys work in the second profile as in the first, whatever arrives before them.
         terminal.send(b"\xe9\x1b[57441;1:3u\x1b[1114112u")
         terminal.press("P")
         terminal.wait_for("● lab")

@@ -1,4 +1,4 @@
-"""The demo's scenarios on a real terminal: named on the command line, seen in the first paint, changed by a key."""
+"""The demo's scenarios on a real terminal: chosen on the command line, shown in the first paint, changed by a key."""
 
 from __future__ import annotations
 
@@ -24,6 +24,6 @@ def test_a_demo_misbehaves_from_the_start_and_by_key(tmp_path: Path) -> None:
 
 
 def throttled(terminal: PtyProbe) -> None:
-    """The server simulates the scenario; it is not only the badge that changes."""
+    """Assert that the server really simulates the scenario, and that not only the badge has changed."""
     terminal.press("r")
     terminal.wait_for("waiting until")

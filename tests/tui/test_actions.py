@@ -1,4 +1,4 @@
-"""The registry of actions with the real screen: every key works, and an action that cannot be done says why."""
+"""The registry of actions with the real screen: every key works, and an action that cannot run says why."""
 
 from __future__ import annotations
 
@@ -224,12 +224,12 @@ async def test_help_lists_every_key_and_gives_the_way_back(open_session: Opener)
 
 
 async def test_a_page_down_is_one_step(open_session: Opener) -> None:
-    """Each step of an animation is a frame that a slow line has to carry."""
+    """Each step of an animation is a frame that a slow line must transmit."""
     async with open_session(size=(80, 24), runs=12) as session:
         await session.press("greater_than_sign")
         await session.until(
             lambda: "users: " in session.inside(session.panel)
-        )  # the whole page: a part has less to scroll
+        )  # a whole page: a smaller step would have less to scroll
         page = session.find(JsonView)
         seen: list[float] = []
 

@@ -247,7 +247,7 @@ async def test_marks_of_a_range_inverted_and_left_out_runs(open_session: Opener)
         assert session.runs.table.marks == marks
         await session.press("escape", "U")
         assert not session.runs.table.marks
-        # one of the two marked has the value already
+        # one of the two marked runs already has the value
         graph.runs["run-0"]["processingStatus"] = "canceled"
         await session.press("r")
         await session.until(lambda: "canceled" in session.text())

@@ -1,4 +1,4 @@
-"""A run that somebody changed after the draft: three values, one choice for each field, nothing sent or lost."""
+"""A run that somebody changed after the draft: three values, one choice per field, nothing sent or lost."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tests.tui.conftest import Opener, Session
 from tests.tui.wires import Graph
 
 PATCH_OF = "run-4"
-"""The run under the cursor at the start: the one that started last."""
+"""The run under the cursor at the start, which is the one that started last."""
 
 
 def view_of(session: Session) -> str:
-    """The view at the left."""
+    """Return the name of the current view."""
     return session.view
 
 
@@ -211,7 +211,7 @@ async def test_what_moved_beside_the_draft_opens_the_form_at_once(open_session: 
         await session.press("escape")
         await meet(session, graph, failedTasksCount=77)
         assert view_of(session) == "edit"
-        assert "Your draft of" in status_of(session)
+        assert "Your draft from" in status_of(session)
 
 
 async def test_a_draft_that_came_true_elsewhere_is_done(open_session: Opener) -> None:
@@ -301,7 +301,7 @@ class Held:
 
 
 async def save_into_a_conflict(session: Session, held: Held, *keys: str) -> None:
-    """Send a draft whose run somebody changes meanwhile, and press keys before runtui knows that."""
+    """Send a draft whose run somebody changes meanwhile, and press keys before runtui notices."""
     leave_a_draft(session)
     await session.press("e", "ctrl+s", "y")
     await session.until(held.arrived.is_set)

@@ -90,8 +90,8 @@ async def test_every_place_offers_the_thing_under_its_cursor(open_session: Opene
 async def test_the_panel_offers_the_request_under_its_cursor(open_session: Opener) -> None:
     async with open_session() as session:
         await go_to_failed_run(session)
-        await session.until(lambda: "Reading what its" not in session.app.chrome.panel.text())  # which grows the log
-        await session.press("e")  # reads the run
+        await session.until(lambda: "Reading what its" not in session.app.chrome.panel.text())  # a line more in the log
+        await session.press("e")  # the run is read
         await session.until(lambda: session.workspace.exchanges)
         await session.press("escape", "greater_than_sign")
         while session.panel.tab != "log":

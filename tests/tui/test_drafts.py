@@ -15,7 +15,7 @@ from tests.tui.wires import Graph, Held, a_run
 
 
 def view_of(session: Session) -> str:
-    """The view at the left."""
+    """Return the name of the current view."""
     return session.view
 
 
@@ -56,7 +56,7 @@ async def test_a_draft_of_an_earlier_session_is_marked_told_and_opened_with_its_
         await session.until(lambda: view_of(session) == "edit")
         assert "12x" in session.text()
         assert "A count is a whole number" in session.text(), "a field left in error says so at once"
-        assert status_of(session).startswith("Your draft of ")
+        assert status_of(session).startswith("Your draft from ")
         assert status_of(session).endswith("; F8 reverts a field, shift+F8 discards the draft.")
 
 

@@ -34,12 +34,12 @@ def half(*_: object) -> httpx.Response:
 
 def graph_error(status: int, code: str, message: str) -> Callable[..., httpx.Response]:
     error = {"error": {"code": code, "message": message, "innerError": {"request-id": "r-1"}}}
-    # Without the header each 500 of the list would be waited for.
+    # Without the header runtui would wait after each 500 of the list.
     return lambda *_: reply(status, error, {"Retry-After": "0"})
 
 
 TROUBLES: dict[str, tuple[Callable[..., httpx.Response], str, str]] = {
-    # what happens, a word of the title, a word of the next step
+    # the fault, a word of the title, a word of the next step
     "refused": (refused, "Nothing listens at this address", "port in the root"),
     "html": (lambda *_: reply(200, HTML), "This is not a response from Graph", "Check the root"),
     "401": (

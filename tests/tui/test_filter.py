@@ -1,4 +1,4 @@
-"""The filter box: it filters as one types, forgives errors, and the list always shows what the filter says."""
+"""The filter box: it filters while one types, tolerates errors, and the list always matches the shown filter."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ async def test_a_place_beyond_wide_letters_is_pointed_at_by_cells(open_session: 
         await session.pilot.pause()
         lines = session.text().splitlines()
         row = next(index for index, line in enumerate(lines) if "stated>1h" in line)
-        cells_before = len(lines[row][: lines[row].index("stated")]) + 2  # two letters take a cell more
+        cells_before = len(lines[row][: lines[row].index("stated")]) + 2  # both letters are two cells wide
         assert lines[row + 1].index("^") == cells_before
 
 
@@ -223,7 +223,7 @@ async def test_letters_typed_ahead_of_the_screen_are_all_in_the_filter(open_sess
 
 
 def hint_line(session: Session) -> str:
-    """The line under the box."""
+    """Return the line under the box."""
     return session.text().splitlines()[session.find("#filter-hint").region.y]
 
 

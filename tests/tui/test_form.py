@@ -33,7 +33,7 @@ ODD_VALUES: dict[str, Any] = {
 
 @pytest.fixture
 def open_session(open_session: Opener) -> Opener:
-    """A session on a Graph whose runs have the values of a test."""
+    """Return an opener of a session on a Graph whose runs a test sets."""
     return lambda **choices: open_session(graph=Graph(), **choices)
 
 
@@ -66,7 +66,7 @@ async def clear(session: Session) -> None:
 
 
 async def open_run(session: Session, **values: Any) -> dict[str, Any]:
-    """Open a run that has these values, in the store and on the server; the run as received."""
+    """Open a run with these values, in the store and on the server; return the run as received."""
     run_id = session.runs.table.cursor_id
     assert run_id is not None
     stored = session.workspace.store.get(run_id)
@@ -332,7 +332,7 @@ async def test_another_run_finds_nothing_of_the_one_before(open_session: Opener)
         await session.type("x")
         await session.press("down", "up")
         await session.press("escape")
-        await session.until(lambda: session.runs.table.cursor > 0)  # what is not known is sorted below what failed
+        await session.until(lambda: session.runs.table.cursor > 0)  # an unknown status is sorted below a failed one
         await session.press("k")
         second = session.runs.table.cursor_id
         await open_run(session)
@@ -451,5 +451,5 @@ async def test_hints_name_keys_that_are_no_text_while_a_dropdown_is_searched(ope
         assert "esc back" not in hints[1]
         for action_id in ("close_values", "choose_value"):
             await session.press("enter")
-            await session.front.run_by_name(action_id)  # as a click on its hint does
+            await session.front.run_by_name(action_id)  # like a click on its hint
             assert session.form.menu is None

@@ -1,4 +1,4 @@
-"""Opening the form reads the run: what nobody touched follows it, what somebody typed has its three values shown."""
+"""Opening the form reads the run: untouched fields get the new values, and a typed one is shown with three values."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def draft_of(session: Session) -> Draft:
 
 
 def view_of(session: Session) -> str:
-    """The view at the left."""
+    """Return the name of the current view."""
     return session.view
 
 
@@ -62,7 +62,7 @@ def editor_of(session: Session) -> DraftEditor:
 
 
 def stored_count(session: Session) -> object:
-    """failedTasksCount as the list has it."""
+    """Return the failedTasksCount in the list."""
     stored = session.workspace.store.get(RUN)
     return stored.raw["failedTasksCount"] if stored is not None else None
 
@@ -72,7 +72,7 @@ def text_of(session: Session, name: str) -> str:
 
 
 async def open_form(session: Session, slow: Slow) -> None:
-    """Open the form of the first run; its read is on the way."""
+    """Open the form of the first run, while its read is in progress."""
     assert session.runs.table.cursor_id == RUN
     await session.press("e")
     await session.until(lambda: view_of(session) == "edit" and slow.reads)

@@ -71,7 +71,7 @@ async def test_one_line_an_entry_newest_first(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire, size=(160, 40)) as session:
         await session.press("J")
-        await session.until(lambda: "Nothing was sent yet." in session.text())
+        await session.until(lambda: "Nothing has been sent yet." in session.text())
         await session.press("escape")
         first = await change(session)
         graph.answer_to_patch = graph_error(403, "Forbidden", "Insufficient privileges.")
@@ -115,7 +115,7 @@ def test_a_change_stands_before_what_it_undoes_and_tells_moments_by_the_clock() 
 
 
 def texts(row: EntryRow, width: int) -> list[str]:
-    """Return the text of an entry's cells in a line of that width, cut as the table cuts it."""
+    """Return the text of an entry's cells in a line of that width, truncated as the table does."""
     layout = list_layout(JOURNAL.columns, width, needs_of(JOURNAL.columns, [row]))
     return [fit(column.show(row, now_ticks()).text, room).rstrip() for column, room in layout]
 
@@ -330,7 +330,7 @@ async def test_export_writes_a_private_file_and_says_where(open_session: Opener,
 async def test_a_journal_that_cannot_be_read_says_why(open_session: Opener, tmp_path: Path) -> None:
     async with open_session(runs=12) as session:
         session.workspace.journal.close()
-        session.workspace.journal.path = tmp_path  # a folder is no file
+        session.workspace.journal.path = tmp_path  # a file in place of the folder
         await session.press("J")
         await session.until(lambda: "The journal cannot be used" in session.text())
         await session.press("u")

@@ -45,17 +45,17 @@ async def test_the_row_and_the_header_say_it_until_it_is_settled(open_session: O
 
 
 async def test_what_earlier_sessions_left_is_told_at_the_start(open_session: Opener, tmp_path: Path) -> None:
-    """One of two changes shows in its run, the other does not."""
+    """One of two changes is visible in its run, the other is not."""
     graph = Graph()
     graph.runs["run-1"]["processingStatus"] = "canceled"
     journal = Journal(tmp_path / JOURNAL_FILE)
     record(journal, 1, outcome=Outcome.UNKNOWN)
-    record(journal, 2, outcome=None)  # its process is gone
+    record(journal, 2, outcome=None)  # the process of the entry has ended
     record(journal, 3, outcome=Outcome.DONE)
     journal.close()
     async with open_session(wire=graph.wire) as session:
         session.workspace.reconciler.start()
-        words = "2 changes of an earlier session: 1 done, seen on read-back; 1 unknown. J shows the journal."
+        words = "2 changes from an earlier session: 1 done, seen on read-back; 1 unknown. J shows the journal."
         await session.until(lambda: words in status_of(session))
         await session.until(lambda: "1 unknown" in header(session))
         await session.press("J")
@@ -76,7 +76,7 @@ async def test_what_was_found_before_the_screen_was_there_is_told_with_the_draft
         await session.workspace.reconciler.check_all()
         session.app.wired[Journaling].tell_what_was_left()
         await session.pilot.pause()
-        assert "1 change of an earlier session: 1 unknown." in status_of(session)
+        assert "1 change from an earlier session: 1 unknown." in status_of(session)
         assert "1 draft; ~" in status_of(session)
 
 
@@ -95,7 +95,7 @@ async def test_nothing_is_sent_without_the_journal(open_session: Opener, tmp_pat
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
         session.workspace.journal.close()
-        session.workspace.journal.path = tmp_path  # a folder is no file
+        session.workspace.journal.path = tmp_path  # a file in place of the folder
         await session.press("e", "enter", "down", "enter", "ctrl+s", "y")
         await session.until(lambda: "The journal cannot be used" in status_of(session))
         assert "ot done" in status_of(session)

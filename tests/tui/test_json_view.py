@@ -35,14 +35,14 @@ class ViewApp(App[None]):
         return self.query_one(JsonView)
 
     def shown(self) -> list[str]:
-        """The lines on the screen, without trailing space, down to the last one that has text."""
+        """Return the lines on the screen without trailing spaces, down to the last one with text."""
         lines = [self.view.render_line(y).text.rstrip() for y in range(self.view.size.height)]
         while lines and not lines[-1]:
             lines.pop()
         return lines
 
     def colour_of(self, text: str) -> Any:
-        """The colour of `text` on the screen."""
+        """Return the colour of `text` on the screen."""
         for y in range(self.view.size.height):
             for segment in self.view.render_line(y):
                 if segment.text == text:
@@ -51,7 +51,7 @@ class ViewApp(App[None]):
 
 
 def show_bytes(view: JsonView, body: bytes, **options: Any) -> None:
-    """Show a body as it came over the wire."""
+    """Show a body as it came over the network."""
     view.show_text(body.decode("utf-8", "backslashreplace"), **options)
 
 
@@ -190,7 +190,7 @@ async def test_another_width_while_a_large_text_is_laid_out_loses_nothing(monkey
         show_bytes(app.view, large_body(), header=[content("200 OK")])
         await pilot.resize_terminal(30, 6)
         while app.view.size.width > 30:
-            await pilot.pause(0.01)  # Textual keeps a new size for the time of a frame
+            await pilot.pause(0.01)  # Textual applies a new size after the time of a frame
         may_begin.set()
         await app.workers.wait_for_complete([worker for worker in app.workers if not worker.is_finished])
         await pilot.pause()

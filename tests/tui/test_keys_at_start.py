@@ -19,7 +19,7 @@ LEAVING = {"q", "f10", "ctrl+q"}
 
 
 def seen(session: Session) -> dict[str, object]:
-    """The state that keys can change here."""
+    """Return the state that keys can change here."""
     focused = session.app.focused
     return {
         "view": session.view,

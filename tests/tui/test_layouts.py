@@ -1,6 +1,7 @@
-"""What comes into sight has few widgets, and is laid out for the size of the terminal once.
+"""A screen that opens has few widgets, and is laid out for the size of the terminal once.
 
-No machine changes these counts; layouts that follow from messages of widgets are left out, for on some they coincide.
+These counts are the same on every machine. Layouts that follow from messages of widgets are left out, because sometimes
+two of them coincide.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ Layouts = list[tuple[Screen[Any], bool]]
 
 @pytest.fixture
 def layouts(monkeypatch: pytest.MonkeyPatch) -> Layouts:
-    """Each layout: of which screen, and whether for a size that it was told."""
+    """Record each layout: its screen, and whether it was for a given size."""
     found: Layouts = []
     lay_out = Screen._refresh_layout
 

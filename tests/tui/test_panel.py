@@ -1,4 +1,4 @@
-"""The side panel: request, answer, run and log, each whole and each reachable by keys."""
+"""The side panel: request, response, run and log, each complete and reachable by keys."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def title_of(session: Session) -> str:
 
 
 def down_to(session: Session, purpose: str) -> list[str]:
-    """The keys to the newest request of a purpose in the log."""
+    """Return the keys that lead to the newest request of a purpose in the log."""
     return ["home", *["down"] * [exchange.purpose for exchange in session.workspace.exchanges].index(purpose), "enter"]
 
 
@@ -49,7 +49,7 @@ async def test_request_response_and_log(open_session: Opener) -> None:
         assert title_of(session) == "log"
         log = session.find("#panel-log", OptionList)
         assert session.app.focused is log
-        assert log.option_count == len(session.workspace.exchanges) >= 3  # the form's read, the fresh one, the write
+        assert log.option_count == len(session.workspace.exchanges) >= 3  # the form's read, the fresh read, the write
         assert "PATCH" in session.text()
         await session.press(*down_to(session, "read run"))
         assert title_of(session) == "response"

@@ -27,7 +27,7 @@ def panel_lines(session: Session) -> list[str]:
 
 
 def run_in_sight(session: Session) -> str:
-    """The id of the run that the panel shows, "" for none; as the JSON on the screen has it."""
+    """Return the id of the run that the panel shows, from the JSON on the screen; empty for none."""
     lines = panel_lines(session)
     return next((line.partition('"id": "')[2] for line in lines if '"id": "' in line), "")
 
@@ -45,7 +45,7 @@ def check_the_panel(session: Session) -> None:
 
 
 async def rest(session: Session) -> None:
-    """Wait until the panel shows what the cursor rests on."""
+    """Wait until the panel shows the run that the cursor rests on."""
     await session.until(lambda: all(worker.is_finished for worker in session.app.workers))
     await session.settled()
     if session.panel.display and session.panel.tab == "run":
@@ -94,7 +94,7 @@ async def test_a_walk_of_1_000_keys(open_session: Opener, size: tuple[int, int])
 
 
 class Watched(httpx.AsyncBaseTransport):
-    """The sandbox, and what was asked of it."""
+    """The sandbox; records the paths of the requests."""
 
     def __init__(self) -> None:
         self._inner = httpx.ASGITransport(create_app(runs=60))
@@ -176,7 +176,7 @@ async def test_what_comes_while_the_panel_is_closed_is_there_when_it_opens(open_
 async def test_the_first_frame_of_a_question_has_its_page(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Textual paints a screen after its layout; its widgets may get their sizes later."""
+    """Textual paints a screen right after its layout; its widgets may get their sizes later."""
     first_frame: list[str] = []
     resumed = Frame.on_screen_resume
 

@@ -23,7 +23,7 @@ OF_A_WORKFLOW = re.compile(r"/workflows/[^/]+/userProcessingResults$", re.IGNORE
 
 
 class Without(httpx.AsyncBaseTransport):
-    """A sandbox that answers some paths with a status."""
+    """A sandbox that answers some paths with an error status."""
 
     def __init__(self, refused: re.Pattern[str], status: int) -> None:
         self._app = httpx.ASGITransport(create_app(runs=60))

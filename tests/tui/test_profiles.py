@@ -54,7 +54,7 @@ async def test_the_profiles_are_listed_and_the_chosen_one_is_handed_on(
 
 
 async def test_another_one_is_opened_while_the_log_is_in_sight(open_session: Opener, profiles: Profiles) -> None:
-    """The list below has no log yet, and comes into sight once more while the session ends."""
+    """The list below has no log yet, and appears once more while the session ends."""
     async with open_session(runs=5, profiles=profiles, profile="prod") as session:
         await session.press("P", "j", *["right_square_bracket"] * 3)
         assert session.app.chrome.panel.tab == "log"

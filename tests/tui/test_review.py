@@ -1,4 +1,4 @@
-"""The review: nothing leaves without a deliberate key, and what it shows is what is sent."""
+"""The review: nothing is sent without a deliberate key, and the request shown is the request sent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.tui.wires import Graph, reply
 
 
 async def to_the_review(session: Session) -> None:
-    """Change the status of the run under the cursor to the next value, and ask for the review."""
+    """Change the status of the run under the cursor to the next value, and open the review."""
     await session.press("e")
     await session.until(lambda: session.view == "edit")
     await session.press("enter", "down", "enter", "ctrl+s")

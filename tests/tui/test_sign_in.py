@@ -133,7 +133,7 @@ async def test_esc_gives_up_though_a_poll_is_under_way_and_succeeds(tmp_path: Pa
         assert "Sign-in canceled." in desk.status
         assert "Nobody is signed in." in desk.words
         desk.gate.open()
-        await desk.session.until(lambda: len(desk.secrets) > 1)  # the token came, too late
+        await desk.session.until(lambda: len(desk.secrets) > 1)  # the token came too late
         assert desk.sign_in.state.account is None
         assert (await desk.sign_in.load()).account is None
 
@@ -155,7 +155,7 @@ async def test_a_browser_elsewhere_ends_at_an_address_that_is_pasted(tmp_path: P
         await desk.session.press("ctrl+y")
         address = desk.session.app.clipboard
         assert address.startswith("https://login.fake.test/")
-        # What a person marks with the mouse: whole lines, from one edge to the other.
+        # Select with the mouse as a person does: whole lines, from one edge to the other.
         assert address in desk.session.text().replace("\n", "")
         assert "someone sent you" in desk.words, "without scrolling"
 

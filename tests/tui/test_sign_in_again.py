@@ -20,7 +20,8 @@ def saves_of(desk: Desk) -> list[Save]:
 
 
 async def send_a_change(desk: Desk) -> str:
-    """Give the first run another status, lose the sign-in once the form has been read, and send that; its id."""
+    """Change the status of the first run, end the sign-in once the form has read the run, send the change; return the
+    id."""
     run_id = desk.session.runs.table.cursor_id
     assert run_id is not None
     await desk.session.press("e")

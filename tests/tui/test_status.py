@@ -214,7 +214,7 @@ async def test_a_first_listing_that_waits_says_why_there_is_no_row(open_session:
 
 
 async def test_a_key_that_would_stop_it_for_good_says_so(open_session: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tests' own process has no shell that waits, or one that must not be bothered."""
+    """The process of the tests may have no shell that waits, or one that must not be disturbed."""
     monkeypatch.setattr("runtui.tui.screens.frame.shell_waits", lambda: False)
     async with open_session(size=(80, 24), runs=30) as session:
         await session.press("ctrl+z")

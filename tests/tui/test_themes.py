@@ -33,19 +33,19 @@ def variables(theme: str) -> dict[str, str]:
 
 
 def luminance(colour: Color) -> float:
-    """Relative luminance as WCAG 2.2 defines it."""
+    """Return the relative luminance as WCAG 2.2 defines it."""
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour.normalized]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def contrast(one: Color, other: Color) -> float:
-    """Contrast ratio as WCAG 2.2 defines it."""
+    """Return the contrast ratio as WCAG 2.2 defines it."""
     darker, lighter = sorted([luminance(one), luminance(other)])
     return (lighter + 0.05) / (darker + 0.05)
 
 
 def in_256_colours(colour: Color) -> Color:
-    """The colour that a terminal without truecolor is sent."""
+    """Return the colour that a terminal without truecolor gets."""
     return Color.from_rich_color(colour.rich_color.downgrade(ColorSystem.EIGHT_BIT))
 
 

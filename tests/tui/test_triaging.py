@@ -1,4 +1,4 @@
-"""A shift's queue: worked off by one key for the next and one for handled, with snoozes, notes and what others say."""
+"""A shift's queue: one key for the next problem and one for handled, with snoozes, notes and the marks of others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.tui.wires import Graph
 
 
 def queue() -> Graph:
-    """Six failed runs among completed ones."""
+    """Return a Graph with six failed runs among completed ones."""
     graph = Graph()
     template = next(iter(graph.runs.values()))
     graph.runs.clear()

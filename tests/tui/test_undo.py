@@ -1,4 +1,4 @@
-"""Undo: the same review and write path, and no change of a colleague and no draft is touched."""
+"""Undo: the same review and write path; no change of a colleague and no draft is touched."""
 
 from __future__ import annotations
 
@@ -173,14 +173,14 @@ async def test_an_undo_leaves_the_draft_of_the_run_alone(open_session: Opener) -
 
 
 async def test_a_review_comes_only_to_who_still_waits_for_it(open_session: Opener) -> None:
-    """`y` pressed for something else must never send: the review is not opened over another view."""
+    """A `y` meant for something else must never send, so the review does not open over another view."""
     wire = Held(Graph().wire)
     async with open_session(wire=wire) as session:
         entry = await change(session)
         stored = session.workspace.store.get(entry.run_id)
         assert stored is not None
-        session.workspace.store.put_run(entry.workflow_id, {**stored.raw, **entry.before})  # the list is old
-        # Where it is sorted anew before the keys, and not between them, the cursor is above another run.
+        session.workspace.store.put_run(entry.workflow_id, {**stored.raw, **entry.before})  # the list is outdated
+        # The list is sorted first: between the two keys, that would put the cursor on another run.
         await session.until(lambda: session.runs.row is not None and session.runs.row.status == "failed")
         wire.hold()
         await session.type("uj")

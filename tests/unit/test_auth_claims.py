@@ -1,4 +1,4 @@
-"""The claims of a token, and those that a server wants: they are only hints, and may contain anything."""
+"""The claims of a token, and those that a server asks for: they are only hints, and may contain anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The token cache: whole or not there, private, shared by processes, and forgetful where it has to be."""
+"""The token cache: complete or absent, private, shared by processes, and free of tokens that must go."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_a_link_in_its_place_is_refused(store: FileTokenStore, tmp_path: Path) -
             stored_cache(store).add(signed_in("ada"))
         link.unlink()
     assert target.read_text() == "{}"
-    # One in the place of the temporary file is swept away, not followed.
+    # A link in place of the temporary file is removed, not followed.
     store.path.with_name("tokens.json.tmp").symlink_to(target)
     stored_cache(store).add(signed_in("ada"))
     assert target.read_text() == "{}"
@@ -250,10 +250,9 @@ for line in sys.stdin:
 os.close(gate)
 sys.exit(any(os.waitpid(child, 0)[1] for child in children))
 """
-"""Forks writers: MSAL is imported once for all of them. A line is one writer; 0 says its pid and writes on and on.
-
-None waits for the disk: what a killed process wrote is there all the same, and most kills would meet that wait alone.
-"""
+"""Forks writers, so that MSAL is imported once for all of them. Each line of input starts a writer; 0 makes one that
+prints its pid and writes forever. None waits for the disk: what a killed process wrote is in the file anyway, and
+otherwise most kills would hit that wait."""
 
 
 def nursery(path: Path) -> subprocess.Popen[str]:
@@ -281,7 +280,7 @@ def kill_while_writing(path: Path, times: int) -> None:
             writer = int(process.stdout.readline())
             for _ in range(chance.randint(1, 4)):
                 process.stdout.readline()
-            time.sleep(chance.uniform(0, 0.02))  # no wait for anything: a moment anywhere within a write
+            time.sleep(chance.uniform(0, 0.02))  # without a wait, so that the kill may hit any moment of a write
             os.kill(writer, signal.SIGKILL)
             while process.stdout.readline() != "gone\n":
                 pass

@@ -1,4 +1,4 @@
-"""The filter of rows in memory, over columns of its own."""
+"""The filter of rows in memory, on columns of this test."""
 
 from __future__ import annotations
 

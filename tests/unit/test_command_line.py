@@ -1,4 +1,4 @@
-"""The command line is made from the table of options: every flag is there, works before and after the command."""
+"""The command line is made from the table of options: every flag exists, and works before and after the command."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROOT = "https://graph.microsoft.com/beta"
 
 @pytest.fixture(autouse=True)
 def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A config.toml and a state folder of the test's own, and no variable that means something."""
+    """Set up a config.toml and a state folder for the test, and unset every variable with a meaning."""
     for name in [option.variable for option in OPTIONS] + [option.azure for option in OPTIONS if option.azure]:
         monkeypatch.delenv(name, raising=False)
     for name in ("RUNTUI_PROFILE", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):

@@ -1,4 +1,4 @@
-"""config.toml, variables and flags: what wins, where it came from, and what is said of a mistake."""
+"""config.toml, variables and flags: which one wins, where a value came from, and the messages for mistakes."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_the_profile_is_chosen_in_the_same_order(
         (False, None, None, False, "{path}, line 2"),
         (None, "true", None, True, "RUNTUI_READ_ONLY"),
         (False, "true", None, True, "RUNTUI_READ_ONLY"),
-        # A variable makes a profile read-only, but opens none for writing.
+        # A variable makes a profile read-only, but cannot allow changes.
         (True, "false", None, True, "{path}, line 2"),
         (True, "0", None, True, "{path}, line 2"),
         (None, None, True, True, "--read-only"),

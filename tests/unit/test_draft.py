@@ -1,4 +1,4 @@
-"""A draft: what is typed over a run, what it would send, what it warns of, and what takes it back."""
+"""A draft: the text typed over a run, the request, the warnings, and how edits are undone."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def changed(some: Draft) -> dict[str, tuple[object, object]]:
     return {change.field.name: (change.before, change.after) for change in some.changes()}
 
 
-# What goes into the body
+# The body
 
 
 def test_the_full_body_is_the_type_every_required_property_as_received_and_what_changed() -> None:
@@ -250,7 +250,7 @@ def test_nothing_typed_is_lost_and_only_what_may_be_sent_is_sent(typing: list[tu
     assert some == draft()
 
 
-# Taking it back
+# Undoing edits
 
 
 def test_values_are_put_back_exactly_as_they_are_given() -> None:
@@ -272,7 +272,7 @@ def test_applying_a_change_and_putting_back_what_was_there_gives_the_run_back(ty
     assert {**after, **{change.field.name: change.after for change in back.changes()}} == RECEIVED
 
 
-# The run moved meanwhile
+# The run has changed meanwhile
 
 
 def test_a_run_that_did_not_move_is_no_conflict() -> None:

@@ -1,4 +1,4 @@
-"""Drafts on disk: what was typed outlives the process, a second runtui, a full disk and a damaged file."""
+"""Drafts on disk: typed text survives the process, a second runtui, a full disk and a damaged file."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def test_roots_do_not_see_each_other(drafts: Drafts, path: Path) -> None:
     assert left_in(path, "http://127.0.0.1:2/beta") == {}
 
 
-# Two at once
+# Two sessions at once
 
 WRITER = """
 import sys
@@ -214,8 +214,8 @@ open_journal(Path(sys.argv[1]), durable=True).close()
 
 
 def test_another_runtui_that_leaves_takes_nothing_with_it(drafts: Drafts, path: Path) -> None:
-    """SQLite's locks are the process's: closing any descriptor of the file gives them up, and the next one that leaves
-    would take itself for the last, and delete the log in which this process goes on writing."""
+    """SQLite's locks belong to the process: closing any descriptor of the file releases them. The next process that
+    closes the file would then take itself for the last one, and delete the log that this process still writes."""
     journal = Journal(path)
     assert journal.unsettled(ROOT) == []
     subprocess.run([sys.executable, "-c", VISITOR, str(path)], cwd=CHECKOUT, check=True)
@@ -225,11 +225,11 @@ def test_another_runtui_that_leaves_takes_nothing_with_it(drafts: Drafts, path: 
     journal.close()
 
 
-# A disk that takes nothing
+# A full disk
 
 
 class Disk:
-    """Opens the file as usual, or as on a full disk."""
+    """Opens the file normally, or as if the disk were full."""
 
     def __init__(self) -> None:
         self.is_full = False
@@ -249,7 +249,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 
 
 def large(run_id: str) -> Draft:
-    """A draft that needs pages of its own."""
+    """Return a draft that needs pages of its own in the file."""
     return Draft(run_id, "w", {"note": "x" * 20_000}).typed("failedUsersCount", "7", 0)
 
 
@@ -304,7 +304,7 @@ def test_a_drop_that_the_disk_refused_is_not_forgotten(disk: Disk, path: Path, m
     assert left_in(path) == {}
 
 
-# A file that is no good
+# A broken file
 
 
 def test_a_broken_file_is_set_aside_and_drafts_go_into_another(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Strict JSON, and what an exchange knows of its answer."""
+"""Strict JSON, and the facts that an exchange knows about its answer."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_how_far_the_servers_clock_is_ahead_is_told_by_the_end_of_its_answer(dat
 
 @pytest.mark.parametrize("status", [200, 202, 204, 206, 207])
 def test_a_batch_that_says_nothing_of_a_change_is_no_answer_to_it(status: int) -> None:
-    """Alone, a 204 would say that it was done."""
+    """By itself a 204 would mean that the change was done."""
     item = BatchItem("PATCH", "/workflowBase/runs/r1", (), "{}")
     alone = unanswered(exchange(method="POST", status=status), "https://graph.example/beta", item)
     entity, fault = read_answer(alone, writing=True)

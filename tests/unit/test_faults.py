@@ -1,4 +1,4 @@
-"""The outcome that follows from an answer, and the words for it that a person can act on."""
+"""The outcome that follows from an answer, and words for it that tell a person what to do."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_what_answers_another_request_says_nothing_about_a_write(status: int) ->
 
 @pytest.mark.parametrize(("status", "outcome"), [(429, Outcome.NOT_DONE), (503, Outcome.UNKNOWN)])
 def test_a_busy_service_may_name_another_request(status: int, outcome: Outcome) -> None:
-    """Gateways and mocks, such as Microsoft's Dev Proxy, put an id of their own there."""
+    """Gateways and mocks, such as Microsoft's Dev Proxy, put their own request id there."""
     exchange = answered(status, graph_error(), FOREIGN)
     assert written(exchange) == written(replace(exchange, response_headers=JSON))
     assert written(exchange).outcome is outcome

@@ -13,7 +13,7 @@ WORKFLOWS = (("Onboard pre-hire", 40), ("Offboard last day", 31), ("入社手続
 
 
 def offered(text: str, counted: tuple[tuple[str, int], ...] = ()) -> list[str]:
-    """The candidates at the | of a text."""
+    """Return the candidates at the | in a text."""
     before, _, after = text.partition("|")
     slot = slot_at(before + after, len(before), RUN_FIELDS)
     return [candidate.text for candidate in candidates(slot, RUN_FIELDS, counted)]

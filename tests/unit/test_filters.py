@@ -1,4 +1,4 @@
-"""The filter language: what it understands, what it refuses and where (test_store_model.py proves what it finds)."""
+"""The filter language: what it accepts, and what it refuses at which place (test_store_model.py tests the results)."""
 
 from __future__ import annotations
 

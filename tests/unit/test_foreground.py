@@ -1,4 +1,4 @@
-"""Work that comes after what a person does: how long it waits, and that it waits no longer."""
+"""Background work that waits for a person's keys, and the longest time that it waits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runtui.services.writing.foreground import MOST_SECONDS, PIECE_SECONDS, Fore
 
 
 class Moment:
-    """The time, which goes on while somebody sleeps."""
+    """The time, which moves only when something sleeps."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 100.0
@@ -89,6 +89,6 @@ async def test_the_event_loop_goes_on_between_two_pieces_and_longer_after_a_key(
 
 
 def test_a_piece_is_far_below_what_a_person_feels() -> None:
-    """100 ms feels immediate; several pieces of work may stand before a key."""
+    """100 ms feels immediate, and several pieces of work may come before a key."""
     assert PIECE_SECONDS <= 0.001
     assert MOST_SECONDS <= 0.033, "a key that is held down is typed 30 times a second"

@@ -1,4 +1,4 @@
-"""Which exceptions of the client prove that nothing was sent."""
+"""The exceptions of the client that prove that nothing was sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The journal: what is recorded, what may still change, who is kept from whose run, what is never in it."""
+"""The journal: what it records, what may still change, which runs are blocked for others, and what it never
+contains."""
 
 from __future__ import annotations
 
@@ -292,7 +293,7 @@ kept.append(journal.open(intent()))
 print(json.dumps([said, kept]))
 journal.close()
 """
-"""A process that may write no file beyond a size: as if the disk were full, also for root."""
+"""Starts a process that may not write a file beyond a size, as if the disk were full; this also stops root."""
 
 
 def test_a_full_disk_is_said_loses_nothing_and_is_over_when_there_is_room(journal: Journal, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Which entries of the journal the words of a filter find."""
+"""The entries of the journal that a filter finds."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The file that is open is the file that is there: whatever happens to it under a running runtui, nothing is recorded
-where nobody would find it, and nobody is told that it was."""
+"""The open file is the file at the path: whatever happens to it under a running runtui, no change is recorded where
+nobody would find it, or reported as recorded."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LOST = "deleted|cut short|no longer in it"
 
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a journal of some size, and an older backup of it beside its folder."""
+    """A folder with a journal of some size, and an older backup of it beside the folder."""
     folder = tmp_path_factory.mktemp("history")
     path = folder / "state" / "journal.db"
     for size, backup in ((30, "backup"), (60, "")):
@@ -116,7 +116,7 @@ def index_deleted(path: Path) -> None:
 
 
 def runs_in(path: Path) -> list[str]:
-    """The runs of the entries that the next runtui finds at a path, the oldest first."""
+    """Return the runs of the entries that the next runtui finds at a path, oldest first."""
     with closing(Journal(path)) as journal:
         return [entry.run_id for entry in reversed(journal.entries())]
 

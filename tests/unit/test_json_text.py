@@ -1,4 +1,4 @@
-"""JSON laid out for reading says what was received, byte for byte, and costs no more than its reader sees."""
+"""JSON laid out for reading contains what was received, byte for byte, and costs no more than its reader sees."""
 
 import json
 import re
@@ -111,7 +111,7 @@ def test_a_line_is_never_expensive_to_draw(text: str) -> None:
 
 
 def two_each(text: str) -> int:
-    """Cells, where what is no ASCII takes two."""
+    """Return the width if each non-ASCII character takes two cells."""
     return sum(1 if letter.isascii() else 2 for letter in text)
 
 

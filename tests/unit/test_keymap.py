@@ -1,4 +1,4 @@
-"""The keys of the registry, and those of `[keys]`: what they mean, what can be pressed, what is refused."""
+"""The keys of the registry and those of `[keys]`: their meanings, which keys can be pressed, and which are refused."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class Slow(Static, can_focus=True):
 
 
 class Desk(App[None]):
-    """Two widgets and an input; what comes from the terminal waits for its turn."""
+    """Two widgets and an input; events from the terminal wait for their turn."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class Desk(App[None]):
 
 @contextmanager
 def stuck(widget: Slow) -> Iterator[None]:
-    """Meanwhile the widget does not come to an end with any key."""
+    """Within this context, the widget does not finish handling a key."""
     widget.may_end.clear()
     try:
         yield

@@ -1,4 +1,4 @@
-"""A draft meets the run as it is by now: who wins, what stays, and that no byte of a value changes."""
+"""A draft meets the changed run: which value wins, which edits stay, and that no value changes by a byte."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def moved(opened: Draft, **values: Any) -> dict[str, Any]:
 Case = tuple[Mapping[str, str], Mapping[str, Any], Mapping[str, Side], Mapping[str, Any]]
 
 CASES: dict[str, Case] = {
-    # edits, what moved, choices, the values of the edits afterwards
+    # edits, changed properties, choices, the values of the edits afterwards
     "nothing moved": ({"failedUsersCount": "7"}, {}, {}, {"failedUsersCount": 7}),
     "an edit is ours": ({"failedUsersCount": "7"}, {"failedUsersCount": 9}, {}, {"failedUsersCount": 7}),
     "an edit given up": ({"failedUsersCount": "7"}, {"failedUsersCount": 9}, {"failedUsersCount": "theirs"}, {}),
@@ -99,7 +99,7 @@ def test_a_property_that_an_answer_lacks_is_no_conflict_and_keeps_its_edit() -> 
     assert resolve(ours, now, {}).body()["failedUsersCount"] == 7
 
 
-# Catching up while somebody types
+# Catching up during typing
 
 
 def test_untouched_values_follow_the_run_and_typed_ones_wait_for_a_choice() -> None:
@@ -121,7 +121,7 @@ def test_an_edit_that_came_true_is_dropped() -> None:
     assert (followed.edits, followed.received["failedUsersCount"]) == ({}, 7)
 
 
-# Whatever the values
+# For any values
 
 JSON = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text("a0Z:- é", max_size=4)
 VALUES = st.sampled_from([None, 0, 1, True, 1.5, "", "1", "failed", "queued", FRACTION, SAME_MOMENT, LATER]) | JSON
@@ -190,5 +190,5 @@ def test_whatever_moved_only_what_was_typed_is_left_to_choose(
 
 
 def exact(left: object, right: object) -> bool:
-    """The same JSON value, byte for byte."""
+    """Return whether two JSON values are the same, byte for byte."""
     return type(left) is type(right) and left == right

@@ -30,7 +30,7 @@ from tests.seen import seen
 WIDTH, HEIGHT = 60, 16
 
 
-# What is used of Textual
+# Textual's names in use
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_link_is_kept() -> None:
     assert pen_of(style, ColorSystem.TRUECOLOR).link == f"id={style.link_id};https://example.org/"
 
 
-# The same screens as without it
+# The same screens as without the layer
 
 
 class Terminal:
@@ -115,7 +115,7 @@ class Question(ModalScreen[None]):
 
 
 class TwoTerminals(App[None]):
-    """Shows every update twice: as Textual writes it, and through the layer."""
+    """Draws every update twice: as Textual writes it, and through the layer."""
 
     CSS = "#left { width: 50%; } Select { dock: top; } #names { dock: right; width: 40%; height: 9; }"
     BINDINGS = [("ctrl+o", "ask", "Ask")]
@@ -171,7 +171,7 @@ def test_of_the_pieces_of_a_line_only_those_in_its_span_are_taken(span: tuple[in
 
 
 class FakeLine:
-    """A line that is behind, or closed, when the test says so."""
+    """A line that is behind or closed when the test says so."""
 
     def __init__(self) -> None:
         self.open = True
@@ -187,7 +187,7 @@ class FakeLine:
         return self.behind
 
     async def next_look(self) -> None:
-        """Wait until somebody asks whether the line is behind, and has drawn the conclusion."""
+        """Wait until the painter has asked whether the line is behind, and has acted on the answer."""
         self._looked.clear()
         async with asyncio.timeout(10):
             await self._looked.wait()
@@ -199,7 +199,7 @@ class FakeLine:
 
 
 def painter_on(line: FakeLine) -> Callable[[str], None]:
-    """Return what shows a line of text."""
+    """Return a function that shows a line of text."""
     painter = FramePainter(line, (6, 1))
 
     def show(text: str) -> None:

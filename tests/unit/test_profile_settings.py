@@ -1,4 +1,4 @@
-"""From choices to settings: the server, the sign-in, and errors that name the source of a wrong value."""
+"""From the given values to the settings: the server, the sign-in, and errors that name the source of a wrong value."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_a_proxy_is_no_matter_for_this_machine_and_ours_stands_above_the_environ
     ],
 )
 def test_a_proxy_without_a_scheme_is_an_http_proxy_as_everywhere_else(said: str, proxy: str) -> None:
-    """curl and the programs that read HTTPS_PROXY understand host:port so."""
+    """curl and other programs that read HTTPS_PROXY treat host:port in the same way."""
     assert settings({**TOKEN, "proxy": said}).proxy == proxy
 
 

@@ -1,4 +1,4 @@
-"""Going on to another profile: what of the command line lasts, and what is never carried over."""
+"""Switching to another profile: which flags still apply, and what is never carried over."""
 
 from __future__ import annotations
 

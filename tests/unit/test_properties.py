@@ -1,4 +1,4 @@
-"""The editable properties: what the API page lists, what may be typed, what may be sent, and each refusal in words."""
+"""The editable properties: those of the API page, valid typed text, valid values, and the words for each refusal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding out what became of a change: what the run shows, who else may have put it there, what a person says."""
+"""Settling an unknown change: by the state of the run, by other changes that may explain it, by a person's decision."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ PATIENCE = 30
 
 
 class Session:
-    """One runtui on a state folder, with a service of its own to ask."""
+    """One runtui on a state folder, with its own service."""
 
     def __init__(
         self, folder: Path, name: str, graph: FakeGraph, intervals: tuple[float, ...] = CHECK_INTERVALS
     ) -> None:
         self.ahead = timedelta()
-        """Its clock is ahead by this."""
+        """How far its clock is ahead."""
         self.journal = Journal(folder / "journal.db")
         self.store = Store(folder / f"runs-{name}.db")
         self.store.put_workflows([{"id": WORKFLOW, "displayName": "Onboard"}])
@@ -48,7 +48,7 @@ class Session:
         return datetime.now(UTC) + self.ahead
 
     def record(self, outcome: Outcome | None = Outcome.UNKNOWN, **facts: Any) -> int:
-        """An entry with that outcome; its number."""
+        """Add an entry with that outcome; return its number."""
         some = intent(**facts)
         number = self.journal.open(some)
         if outcome is not None:
@@ -87,7 +87,7 @@ async def other(tmp_path: Path, graph: FakeGraph) -> AsyncIterator[Session]:
 
 
 def show(graph: FakeGraph, run_id: str = "r1", **values: Any) -> None:
-    """The run has these values."""
+    """Let the service show the run with these values."""
     graph.runs[run_id] |= values or {"processingStatus": "failed"}
 
 
@@ -251,7 +251,7 @@ async def test_two_runtui_that_settle_the_same_change_agree(session: Session, ot
     read, both, asked = graph.run, asyncio.Event(), 0
 
     async def together(workflow_id: str, run_id: str, *, pace: Pace | None = None) -> Answer:
-        """Neither reads the run before both have found the change."""
+        """Neither session reads the run before both have found the change."""
         nonlocal asked
         asked += 1
         if asked == 2:
@@ -397,7 +397,7 @@ async def test_answers_after_a_refusal_for_all_do_not_take_it_back(session: Sess
     usual, all_asked, is_told = graph.run, asyncio.Event(), asyncio.Event()
 
     async def first_of_some(workflow_id: str, run_id: str, *, pace: Pace | None = None) -> Answer:
-        """The first of those that are asked side by side is answered first."""
+        """Of the reads that are in progress together, the first one is answered first."""
         answer = await usual(workflow_id, run_id, pace=pace)
         if len(graph.calls) == CONCURRENT_READS:
             all_asked.set()
@@ -413,7 +413,7 @@ async def test_answers_after_a_refusal_for_all_do_not_take_it_back(session: Sess
 
 
 class Timeouts:
-    """In the place of `asyncio.timeout`: no time passes, and what was asked for is remembered."""
+    """Replaces `asyncio.timeout`: no time passes, and the requested limits are recorded."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, last: int) -> None:
         self.asked: list[float] = []

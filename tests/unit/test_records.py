@@ -1,4 +1,4 @@
-"""CSV that a spreadsheet may open: what is text stays text, what is read back is what was written."""
+"""CSV that a spreadsheet may open: text stays text, and reading it back returns what was written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No secret passes the scrubber, and ordinary text passes it unchanged."""
+"""No secret passes the redaction, and ordinary text passes it unchanged."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_registered_secret_is_nowhere(secret: str, before: str, after: str) ->
 
 
 Escape = Callable[[str], str]
-"""Writes a text as another program does."""
+"""Writes a text in the way of another program."""
 
 ESCAPES: Final[dict[str, Escape]] = {
     "JSON, a slash": lambda text: text.replace("/", "\\/"),

@@ -1,4 +1,4 @@
-"""The listing against a service that a test scripts, and the real store."""
+"""The listing with a service that a test scripts, and the real store."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def watch(refresh: Refresh) -> asyncio.Queue[Progress]:
-    """A queue of the progress at the end of each listing."""
+    """Return a queue of the progress at the end of each listing."""
     ends: asyncio.Queue[Progress] = asyncio.Queue()
     was_listing = [False]
 
@@ -141,12 +141,12 @@ def test_the_workflows_that_are_missing_are_named_and_why(faults: list[RuntuiErr
 
 
 async def rests_of(refresh: Refresh, count: int, monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, int]]:
-    """How long each of so many listings took, by its own account, and how many failures in a row that makes."""
+    """Return how long each of that many listings took by its own account, and the number of failures in a row."""
     rests: list[tuple[float, int]] = []
 
     def no_rest(_interval: float, took: float, failures: int) -> float:
         rests.append((took, failures))
-        return 0.001  # the loop has to come round
+        return 0.001  # the loop must run once
 
     monkeypatch.setattr(refresh_module, "rest_seconds", no_rest)
     ends = watch(refresh)
@@ -306,7 +306,7 @@ async def test_a_listing_that_is_held_goes_on_when_it_is_started_again(store: St
     refresh.start()
     refresh.hold()
     for _ in range(CONCURRENT_WORKFLOWS):
-        await graph.at_gate.get()  # those that were asked for already
+        await graph.at_gate.get()  # those that were already requested
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await ends.get()
@@ -358,7 +358,7 @@ def test_faults_never_shorten_a_rest_and_alone_never_stretch_it_beyond_the_limit
 
 
 async def test_a_defect_that_ends_the_listing_is_told(store: Store) -> None:
-    """Otherwise the list would look as if it were read on and on."""
+    """Otherwise the list would look as if it were still being read."""
     graph = FakeGraph(joiner=[[run("a")]])
     graph.workflows_error = TypeError("a defect")
     refresh = Refresh(graph, store, interval=NEVER)
@@ -369,6 +369,6 @@ async def test_a_defect_that_ends_the_listing_is_told(store: Store) -> None:
     progress = await next_end(ends)
     assert (
         str(progress.fault)
-        == "The runs are no longer updated. A defect of runtui ended it (TypeError). Start runtui again."
+        == "The runs are no longer updated. A defect in runtui ended it (TypeError). Start runtui again."
     )
     assert (refresh.is_broken, told) == (True, [TypeError])

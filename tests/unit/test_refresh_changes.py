@@ -1,4 +1,4 @@
-"""A refresh that asks for changes alone: from when on, and when all runs are read instead."""
+"""A refresh that requests only changes: since when, and when it reads all runs instead."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FIRST = parse_ticks("2026-11-20T10:00:00Z")
 
 
 class Court:
-    """A service with a clock, and the refresh that lists it."""
+    """A service with a clock, and the refresh that reads it."""
 
     def __init__(self, store: Store) -> None:
         self.graph = FakeGraph(joiner=[[run("a"), run("b")]], leaver=[[run("c")]])
@@ -45,7 +45,7 @@ class Court:
 
 @pytest.fixture
 async def court(tmp_path: Path) -> Any:
-    """One that has listed everything once."""
+    """A service from which everything has been listed once."""
     store = Store(tmp_path / "runs.db")
     court = Court(store)
     assert await court.listing() == FULL
@@ -132,7 +132,7 @@ async def test_a_doubt_and_a_person_have_all_runs_read_until_they_are(court: Cou
 async def test_a_known_list_is_quick_in_every_order_while_its_changes_are_read(tmp_path: Path) -> None:
     with closing(Store(tmp_path / "runs.db")) as store:
         court = Court(store)
-        await court.listing(sorts={"status"})  # as `runtui list` does
+        await court.listing(sorts={"status"})  # like `runtui list`
         with store.reading() as db:
             assert {"id", "status", "users"}.intersection(missing_orders(db)) == {"users"}
         court.graph.gate.clear()
@@ -150,7 +150,7 @@ async def test_a_known_list_is_quick_in_every_order_while_its_changes_are_read(t
 async def test_what_the_store_cannot_read_is_not_known_and_read_again(other: str, court: Court, tmp_path: Path) -> None:
     task = {"processingStatus": "failed", "failureReason": "no", "subject": {"id": "u1"}, "task": {"id": "t1"}}
     court.store.put_results("a", court.store.as_of("a"), [task], [{"id": "u1"}])
-    tasks = () if other in ("'{'", "x'ff'") else ("task_body",)  # of which SQLite reads the JSON itself
+    tasks = () if other in ("'{'", "x'ff'") else ("task_body",)  # SQLite itself reads the JSON of these
     with closing(sqlite3.connect(tmp_path / "runs.db", isolation_level=None)) as db:
         for table in ("body", "workflow", "user_result", *tasks):
             db.execute(f"UPDATE {table} SET raw = {other}")

@@ -1,4 +1,4 @@
-"""The listing when the service asks to wait, or refuses the token: everybody waits, or everybody stops."""
+"""The listing if the service asks to wait or refuses the token: all requests wait, or all stop."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.unit.fake_lister import EXCHANGE, NEVER, FakeGraph, ids, refused, run
 
 
 def unreachable() -> GraphError:
-    """The connection cannot be made."""
+    """Fail to connect."""
     exchange = replace(EXCHANGE, failure=Failure(FailureKind.CONNECTION_REFUSED, "no", "The connection was refused."))
     fault = fault_of(exchange, writing=False)
     assert fault is not None

@@ -1,4 +1,4 @@
-"""The reading of results in the background: what is asked for, how many at a time, how it ends."""
+"""The reading of results in the background: which ones, how many at a time, and how it ends."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["path", "store"]
 
 
 class FakeResults:
-    """A service that has one failed task for each run. An exception in the place of a run is its answer."""
+    """A service with one failed task for each run. An exception in place of a run is raised instead of its answer."""
 
     def __init__(self) -> None:
         self.errors: dict[str, GraphError] = {}
@@ -79,7 +79,7 @@ def reader(service: FakeResults, store: Store) -> ResultReader:
 
 
 async def done(reader: ResultReader) -> None:
-    """Wait until it says that it no longer reads."""
+    """Wait until the reader reports that it has stopped."""
     over = asyncio.Event()
     unsubscribe = reader.changed.subscribe(lambda progress: None if progress.reading else over.set())
     await over.wait()

@@ -1,4 +1,4 @@
-"""Which requests are repeated, and when: one rule, the waits that servers ask for in every form, and the back-off."""
+"""Which requests are repeated, and when: one rule, every form in which servers ask to wait, and the back-off."""
 
 from __future__ import annotations
 
@@ -149,12 +149,12 @@ def test_a_wait_is_never_told_too_short(seconds: float, words: str) -> None:
 
 
 def under_if_match(status: int) -> Exchange:
-    """The answer to a change of one version."""
+    """Return the answer to a change of one version."""
     return replace(answered(status=status), request_headers=(("If-Match", '"1"'),))
 
 
 def read(status: int, wait: str = "") -> Exchange:
-    """The answer to a GET."""
+    """Return the answer to a GET."""
     return replace(answered(*([("Retry-After", wait)] if wait else []), status=status), method="GET")
 
 
@@ -216,7 +216,7 @@ def test_a_refused_token_and_a_busy_service_concern_all(status: int, of_all: boo
 
 
 class Clock:
-    """The clock of the event loop: a sleep moves it forward, and is recorded."""
+    """The clock of the event loop: a sleep moves it forward and is recorded."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         loop, sleep = asyncio.get_running_loop(), asyncio.sleep

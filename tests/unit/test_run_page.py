@@ -83,11 +83,11 @@ def test_many_causes_and_changes_are_counted() -> None:
         entries=[an_entry(number) for number in range(9, 0, -1)],
     )
     assert "and 2 more causes" in told
-    assert any(line.startswith("and 6 changes before") for line in told)
+    assert any(line.startswith("and 6 earlier changes") for line in told)
 
 
 def test_a_run_that_is_not_stored_says_so() -> None:
     gone = run_page(KnownRun(run_id="run-9", stored=None), NOW)
-    told = "This run is not in the list, or cannot be read there; r reads the list again."
+    told = "The list has no such run, or cannot be read; r refreshes it."
     assert [fact.text for fact in gone.facts] == [told]
     assert gone.about.run_id == "run-9"

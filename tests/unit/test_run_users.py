@@ -1,4 +1,4 @@
-"""The users of a run as rows: whatever the server tells of them."""
+"""The users of a run as rows, whatever the server sends about them."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_a_waiting_extension_says_which_since_when_and_until_when(received: dict
 def test_what_is_not_known_of_an_extension_is_not_told() -> None:
     assert waiting_words(waiting(), None, NOW) == "waiting for 1h, times out in 2h at the latest: ext-1"
     later = NOW + 3 * 3_600 * TICKS_PER_SECOND
-    assert "longer than the 3h 00m that any may wait" in waiting_words(waiting(), None, later)
+    assert "longer than any may wait (3h 00m)" in waiting_words(waiting(), None, later)
     assert waiting_words(waiting(startedDateTime=None), None, NOW) == "waiting: ext-1"
     assert waiting_words(task("ann", 1, "inProgress", processingInfo="polling"), None, NOW) == "for 1h: polling"
 

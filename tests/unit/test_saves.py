@@ -1,4 +1,4 @@
-"""The write path against a client that answers as a test says, and the real store."""
+"""The write path with a client that answers as a test says, and the real store."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def draft(run_id: str = "r1", received: Mapping[str, Any] = RUN, **texts: Any) -
 
 
 async def ended(saves: SaveQueue, some: Draft) -> Save:
-    """Submit and wait for the end."""
+    """Submit a draft and wait for its end."""
     news = listen(saves)
     number = saves.submit(some).number
     assert await saves.drain(30) == 0
@@ -85,7 +85,7 @@ def listen(saves: SaveQueue) -> list[Save]:
 
 
 async def until(saves: SaveQueue, step: Step) -> Save:
-    """Wait for a save on its way to reach a step."""
+    """Wait until a save reaches a step."""
     for save in saves.active():
         if save.step is step:
             return save
@@ -172,7 +172,7 @@ async def test_a_success_that_shows_the_values_is_done_when_the_rest_cannot_be_r
 
 
 def reads_once(graph: FakeGraph) -> Callable[[str], Answer]:
-    """Reads that fail from the second on."""
+    """Let reads fail from the second one on."""
 
     def read(run_id: str) -> Answer:
         reads = graph.calls.count(f"GET {run_id}")
@@ -212,7 +212,7 @@ async def test_a_fresh_read_without_what_is_changed_stops_the_save_and_accuses_n
     assert (save.outcome, save.conflicts, save.entry) == (Outcome.NOT_DONE, (), None)
     assert graph.calls == ["GET r1"]
     told = message_of(save)
-    assert told.startswith(f"The run was read only in part. The answer lacks {name}, so nobody can tell")
+    assert told.startswith(f"The run was read only in part. The answer lacks {name}, so a change by somebody else")
     assert "Nothing was sent." in told
     assert "changed meanwhile" not in told
 

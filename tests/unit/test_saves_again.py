@@ -1,4 +1,4 @@
-"""When a save begins anew, and when it never may: throttling, a renewed token, ETags, a journal that fails."""
+"""When a save starts again, and when it never may: throttling, a renewed token, ETags, a journal that fails."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ async def test_what_may_have_been_applied_is_never_sent_again(status: int, etag:
 
 
 def with_etag(bench: Bench, etag: Callable[[], str]) -> None:
-    """Reads carry an ETag from now on."""
+    """Let reads carry an ETag."""
     bench.graph.on_read = lambda run_id: answered({**bench.graph.runs[run_id], "@odata.etag": etag()})
 
 

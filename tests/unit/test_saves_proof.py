@@ -1,4 +1,4 @@
-"""The proof of a save: its answer, the run as read afterwards, and the state of knowledge when the user quits."""
+"""The proof of a save: its answer, the run as read afterwards, and what is known if the user quits."""
 
 from __future__ import annotations
 
@@ -35,13 +35,14 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def named(answer: Answer, *, by: str = "mine") -> Answer:
-    """The answer to a request that was sent as "mine", and that names this one."""
+    """Return the answer to a request that was sent as "mine"; the answer names the request `by`."""
     sent, named = (("client-request-id", "mine"),), (("client-request-id", by),) if by else ()
     return answer._replace(exchange=replace(answer.exchange, request_headers=sent, response_headers=named))
 
 
 def reads(bench: Bench, *, first: dict[str, Any] = RUN, by: tuple[str, ...] = ("", "")) -> None:
-    """Answer the reading before the change with `first`, those after it with the run; `by` is whom they name."""
+    """Answer the read before the change with `first`, later ones with the run; `by` is the request id in the
+    answers."""
 
     def read(run_id: str) -> Answer:
         is_first = bench.writes == 0
@@ -87,7 +88,7 @@ async def test_a_success_that_the_run_does_not_show_at_all_is_unknown(bench: Ben
 
 
 async def test_a_success_that_shows_only_what_was_there_before_is_unknown(bench: Bench) -> None:
-    reads(bench, first={**RUN, "processingStatus": "failed"})  # a colleague did half of it
+    reads(bench, first={**RUN, "processingStatus": "failed"})  # a colleague made half of the change
     bench.answer_writes(answered({**RUN, "processingStatus": "failed"}, method="PATCH"))
     save = await bench.ended(draft(processingStatus="failed", failedTasksCount="7"))
     assert (save.outcome, save.ignored) == (Outcome.UNKNOWN, ("failedTasksCount",))
@@ -106,11 +107,11 @@ async def test_a_reading_that_takes_a_shortened_answer_back_leaves_the_change_un
     assert (save.outcome, save.ignored) == (Outcome.UNKNOWN, ("processingStatus",))
 
 
-# The run, where no answer vouches for the change
+# The run, if no answer vouches for the change
 
 
 async def test_values_that_were_there_before_prove_nothing_of_a_lost_write(bench: Bench) -> None:
-    bench.graph.runs["r1"]["processingStatus"] = "failed"  # a colleague did the same
+    bench.graph.runs["r1"]["processingStatus"] = "failed"  # a colleague made the same change
     bench.answer_writes(refused(504, Outcome.UNKNOWN))
     save = await bench.ended(draft())
     assert (save.outcome, bench.writes) == (Outcome.UNKNOWN, 1)
@@ -146,11 +147,11 @@ async def test_without_its_entry_a_reading_proves_nothing(
     assert bench.outcomes() == [(Outcome.UNKNOWN, "", 504)]
 
 
-# Refusals that a copy of the same request brings about
+# Refusals caused by a copy of the same request
 
 
 def gateway_repeats(bench: Bench, status: int) -> None:
-    """The first copy is applied, and the second one, refused, is answered."""
+    """Apply the first copy of a request, and answer with the refusal of the second."""
     bench.graph.on_write = lambda _run_id: refused(status)
 
 
@@ -205,7 +206,7 @@ async def test_a_refusal_of_what_the_run_does_not_show_is_not_done(status: int, 
 async def test_a_reading_of_the_version_that_is_gone_does_not_bear_a_412_out(
     tag: Callable[[int], str | None], outcome: Outcome, bench: Bench
 ) -> None:
-    """The first copy may have been applied, and what is read afterwards may be older than that."""
+    """The first copy may have been applied, and the read afterwards may return an older version."""
     bench.graph.on_read = lambda _run_id: answered({**RUN, "@odata.etag": tag(bench.writes) if bench.writes else ETAG})
     bench.answer_writes(refused(412))
     save = await bench.ended(draft())
@@ -241,7 +242,7 @@ async def test_any_other_refusal_is_believed_at_once(bench: Bench) -> None:
 
 
 async def broken_off(bench: Bench, monkeypatch: pytest.MonkeyPatch, target: object, name: str) -> Save:
-    """Leave twice while a call in a thread holds a save up, then let the call end; the save as it ended."""
+    """Quit twice while a call in a thread holds up a save, then let the call end; return the save at its end."""
     loop, holding, go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
     real: Callable[..., Any] = getattr(target, name)
 

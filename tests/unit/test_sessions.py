@@ -1,4 +1,4 @@
-"""The running sessions: the system says when a process has ended, however it ended."""
+"""The running sessions: the operating system tells when a process has ended, however it ended."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], close_f
 
 @contextmanager
 def process(code: str, folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A process with a session of its own, and that session's id."""
+    """Start a process with its own session; yield the process and the id of the session."""
     with subprocess.Popen(
         [sys.executable, "-c", code, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as started:

@@ -285,11 +285,11 @@ def test_times_of_a_hand_over_do_not_age() -> None:
     assert " ago" not in page
 
 
-# What is copied
+# The copied texts
 
 
 def everything_copied(text: str) -> list[str]:
-    """What is copied of things that have a text wherever a server or a person can put one."""
+    """Return the copies of things whose texts a server or a person can set."""
     change = an_entry(
         7, run_id=text, workflow_name=text, who=text, words=text, body=json.dumps({"a": text}), url=f"{URL}/{text}",
         request_id=text, before={"processingStatus": text}, after={"processingStatus": text}, response=text,

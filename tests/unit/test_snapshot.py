@@ -20,7 +20,7 @@ Starts = Callable[..., str]
 
 @pytest.fixture
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Starts:
-    """Begin a command of these arguments and variables; what is written to the terminal."""
+    """Begin a command with these arguments and variables; return what it writes to the terminal."""
     for name in os.environ:
         if name.startswith(("RUNTUI_", "AZURE_", "XDG_")) or name in ("NO_COLOR", "TZ"):
             monkeypatch.delenv(name)
@@ -43,7 +43,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Starts:
 
 
 def kept(start: Starts, *arguments: str, lines: list[str] = ROWS, **variables: str) -> Path:
-    """End a session of these arguments; the file that it leaves."""
+    """End a session with these arguments; return the file that it leaves."""
     start(*arguments, **variables)
     SNAPSHOT.keep(state_folder(), 80, lines)
     (path,) = state_folder().glob("rows-*")

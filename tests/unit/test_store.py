@@ -1,4 +1,4 @@
-"""The store: what is kept, what is announced, and that every window is the right one."""
+"""The store: what it keeps and announces, and that every window of rows is right."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def store(path: Path) -> Iterator[Store]:
 
 
 def revision(path: Path) -> int:
-    """The number that grows with every change of runs."""
+    """Return the number that grows with every change of runs."""
     with closing(sqlite3.connect(path)) as db:
         return int(db.execute("SELECT revision FROM state").fetchone()[0])
 
@@ -314,7 +314,7 @@ def test_the_first_press_shows_the_worst_or_the_newest_first(
 
 
 class Explained:
-    """A connection that notes how SQLite would carry out each statement."""
+    """A connection that records how SQLite would carry out each statement."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self.db = db
@@ -412,7 +412,7 @@ def test_a_waiting_writer_comes_before_the_next_order_is_made(store: Store, monk
 
 
 def test_runs_in_no_order_write_as_little_of_the_file_as_those_in_order(tmp_path: Path) -> None:
-    """A page of runs is added behind what is there: all that it changes is in the log until it is copied."""
+    """A page of runs is appended: everything that it changes is in the log until the log is copied."""
     written = []
     for step in (1, 1_237):
         path = tmp_path / f"{step}.db"
@@ -448,7 +448,7 @@ def test_a_run_is_found_by_its_id_also_where_a_listing_has_not_ended(store: Stor
 def test_runs_that_come_again_are_known_also_where_a_listing_has_not_ended(
     store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also those that another process has stored meanwhile, and those that one has stored that was ended."""
+    """This includes runs that another process has stored meanwhile, and those that a killed process has stored."""
     monkeypatch.setattr(store_file, "_FEW_SEGMENTS", 0)
     pages = [[a_run(number) for number in range(start, start + 60)] for start in (0, 40, 80, 60)]
     with closing(Store(path)) as other:
@@ -466,7 +466,7 @@ FILTERS = ("status:failed", "-status:failed", "is:problem", "r1", "users>3", "no
 @pytest.mark.parametrize("descending", [True, False])
 @pytest.mark.parametrize("column", RUN_COLUMNS, ids=lambda column: column.key)
 def test_the_first_rows_are_those_of_all_and_those_are_in_order(store: Store, column: Any, descending: bool) -> None:
-    """However few of them: those looked up one by one, and those picked from the order of all."""
+    """This holds for few rows, which are looked up one by one, and for many, which are picked from the order of all."""
     statuses = ("failed", "completed", "completed", "inProgress", "newer than us")
     put(store, *(a_run(n, processingStatus=statuses[n % 5], totalUsersCount=n * 7 % 11) for n in range(60)))
     for text in FILTERS:

@@ -1,4 +1,4 @@
-"""The file under the store: whose it is, and what happens when it is not ours."""
+"""The store's file: who owns it, and what happens if it is not ours."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ async def test_what_is_over_leaves_its_log_where_it_is_however_long(path: Path) 
     workspace = Workspace(Settings(root="", tenant="", state_folder=path.parent), path, StaticToken(canary.TOKEN))
     workspace.store.put_workflows([{"id": "1", "description": "x" * MOST_KEPT_LOG}])
     assert not workspace.active_saves
-    assert "saves" not in vars(workspace)  # whoever leaves builds no queue to learn that it is empty
+    assert "saves" not in vars(workspace)  # a session that ends need not build a queue to find it empty
     await workspace.close(is_over=True)
     assert path.with_name(f"{path.name}-wal").exists()
 
@@ -254,7 +254,7 @@ def test_what_is_damaged_inside_is_told_and_begun_anew_at_the_next_start(damage:
     with sqlite3.connect(path) as db:
         db.execute(damage)
     db.close()
-    with pytest.raises(StoreError, match="Start runtui again: the runs are then read anew"):
+    with pytest.raises(StoreError, match="Start runtui again; it then reads all runs again"):
         (store.get("r1"), store.window(EVERY_RUN, 0, 9), all_texts(store))
     store.close()
     for _ in range(2):

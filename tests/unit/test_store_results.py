@@ -1,4 +1,4 @@
-"""Results in the store: kept with their run, outdated with it, gone with it; and what is asked across runs."""
+"""Results in the store: kept, outdated and deleted with their run; and queries across runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often, and when, a list that keeps changing is drawn while a person types."""
+"""How often, and when, a changing list is drawn while a person types."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from runtui.tui.screens.runs import MOST_PUT_OFF, RELOAD_SECONDS, Throttle
 
 
 class Owner:
-    """A pump with one timer, which a test lets run out."""
+    """A message pump with one timer that a test lets expire."""
 
     def __init__(self) -> None:
         self._due: Callable[[], object] | None = None
@@ -38,7 +38,7 @@ class Owner:
 
 
 class Desk:
-    """A throttle, its pump, and somebody who types."""
+    """A throttle, its message pump, and a person who types."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._now = 100.0
@@ -50,7 +50,7 @@ class Desk:
         self.drawn += 1
 
     def pass_by(self, *, typing: bool = False) -> None:
-        """Until the timer runs out; somebody types meanwhile, or nobody."""
+        """Let the timer expire, while a person types or not."""
         self._now += RELOAD_SECONDS
         if typing:
             self.foreground.touch()

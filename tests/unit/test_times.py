@@ -1,4 +1,4 @@
-"""Moments without loss, and what people may type for one."""
+"""Times without loss of precision, and the ways in which people may type them."""
 
 from __future__ import annotations
 
@@ -272,7 +272,7 @@ def test_what_is_sent_as_typed_is_never_rewritten(ticks: int) -> None:
 
 @pytest.fixture
 def live_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
-    """Moves this process into a time zone, and back at the end."""
+    """Move this process into a time zone, and back at the end."""
 
     def move(zone: str) -> None:
         monkeypatch.setenv("TZ", zone)

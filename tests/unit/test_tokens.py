@@ -1,4 +1,4 @@
-"""A bearer token by hand: taken as people paste it, refused in words, never printed."""
+"""A supplied bearer token: accepted as people paste it, refused with a clear message, never printed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Taking a change back: only what was done, only while it still stands, with the very values that were there."""
+"""Undoing a change: only one that was done and still stands, and with exactly the earlier values."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 def recorded(journal: Journal, outcome: Outcome | None = Outcome.DONE, **facts: Any) -> Entry:
-    """An entry with that outcome."""
+    """Record an entry with that outcome."""
     some = intent(**facts)
     number = journal.open(some)
     if outcome is not None:
@@ -95,7 +95,7 @@ def test_what_was_taken_back_is_not_taken_back_again(of_undo: Outcome, is_free: 
     undo = recorded(journal, of_undo, undoes=number)
     entry = journal.entry(number)
     assert entry is not None
-    assert why_not(entry) == (None if is_free else f"It is undone already, by #{undo.number}.")
+    assert why_not(entry) == (None if is_free else f"It is already undone, by #{undo.number}.")
 
 
 async def test_a_run_that_holds_something_else_by_now_is_left_alone_and_said(journal: Journal) -> None:
@@ -167,7 +167,7 @@ def test_nothing_is_undone_twice_while_the_first_undo_may_still_land(outcome: Ou
     undo = recorded(journal, outcome, undoes=number)
     entry = journal.entry(number)
     assert entry is not None
-    assert f"#{undo.number} undoes it, and the outcome of that is unknown." == str(why_not(entry))
+    assert f"#{undo.number} was sent to undo it, and its own outcome is unknown." == str(why_not(entry))
     journal.settle(Settlement(undo.client_request_id, Outcome.NOT_DONE, "person"))
     entry = journal.entry(number)
     assert entry is not None

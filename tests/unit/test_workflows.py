@@ -1,4 +1,4 @@
-"""A workflow in words: what its schedule does, what holds it back, how its runs went, and how they are found."""
+"""A workflow in words: its schedule, what holds it back, how its runs went, and how to find them."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ from tests.unit.saves_bench import draft
     ],
 )
 def test_a_permission_that_the_token_lacks_is_named(name: ActionName, permissions: Any, lacking: str) -> None:
-    """One that it does not tell of is not."""
+    """If the token's permissions are unknown, none is named."""
     sign_in: Any = SimpleNamespace(state=SimpleNamespace(permissions=permissions))
     said = write_words.lacks_permission(sign_in, name)
     assert said == (f"The token lacks {lacking}; the service will probably refuse." if lacking else "")
@@ -104,6 +104,6 @@ def test_before_an_action_the_one_whose_outcome_is_unknown_is_named() -> None:
     unknown = an_entry(4, run_id="r-1", method="POST", url="http://127.0.0.1/beta/workflows/w1/cancelProcessing")
     workspace: Any = SimpleNamespace(reconciler=SimpleNamespace(unsettled={"r-1": unknown}))
     assert write_words.action_in_doubt(workspace, action) == (
-        "#4 is unknown: it may have been carried out, or still be, and this one would be the second."
+        "#4 is unknown: it may have been carried out, or may still be, and this one would be the second."
     )
     assert write_words.action_in_doubt(workspace, cancel("w1", "r-2")) == ""

@@ -54,12 +54,12 @@ class StartedRuns(NamedTuple):
             return f"Run {self.rivals[0]} is new, but another action of yours may have started it."
         if len(self.fitting) > 1:
             runs = ", ".join(self.fitting)
-            return f"Several new runs are of these users, so nothing tells which is yours: {runs}."
+            return f"Several new runs have these users, so it is unclear which one is yours: {runs}."
         if self.undecided:
             return f"Run {self.undecided[0]} is new, but not all of its users are known yet."
         if self.late:
             length = f"{WINDOW // TICKS_PER_SECOND // 60} minutes"
-            return f"Run {self.late[0]} is of these users, but began more than {length} after this action was sent."
+            return f"Run {self.late[0]} has these users, but began more than {length} after this action was sent."
         return "The service shows no new run of these users so far."
 
 

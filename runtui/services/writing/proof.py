@@ -167,9 +167,9 @@ def _action_verdict(entry: Entry, reading: Answer, entity: Mapping[str, Any], ot
     if entry.action == "activateWithScope" and not new_runs(entry, entity, others):
         return NO_PROOF
     if any(_is_rival(entry, other) for other in others):
-        return Verdict(False, "It shows, but another action of yours may have brought it about.")
+        return Verdict(False, "Its effect is there, but another action of yours may have caused it.")
     if entry.action == "cancelProcessing" and (moment := _updated_before_sent(entry, reading, entity)):
-        return Verdict(False, f"The run is canceled, but since {moment}, before this action was sent.")
+        return Verdict(False, f"The run is canceled, but it was last updated at {moment}, before this action was sent.")
     return Verdict(True)
 
 
@@ -202,13 +202,13 @@ def _objections(entry: Entry, reading: Answer, entity: Mapping[str, Any], others
     if shows(entry.after, entry.before):
         yield "it had them before this change was sent"
     if is_explained_by(entry, others):
-        yield "another change of yours may have brought them"
+        yield "another change of yours may have set them"
     if moment := _updated_before_sent(entry, reading, entity):
         yield f"it was last updated at {moment}, before this change was sent: somebody else made the same change"
     for name, value in entry.sent.items():
         if name in entity.keys() & EDITABLE_BY_NAME and name not in entry.after and not holds(entity, name, value):
             now, sent = json.dumps(entity[name]), json.dumps(value)
-            yield f"{name} is {now} and not {sent}, as this change sent it: the run was changed by something else too"
+            yield f"{name} is {now}, where this change sent {sent}: something else changed the run too"
 
 
 def _updated_before_sent(entry: Entry, reading: Answer, entity: Mapping[str, Any]) -> str:

@@ -22,11 +22,11 @@ from runtui.services.journal import Intent
 class Step(Enum):
     """Where a save stands; the words are what the row and the panel show."""
 
-    WAITING = "waiting for the save before it"
-    READING = "reading the run afresh"
+    WAITING = "waiting for an earlier change"
+    READING = "reading the run again"
     RECORDING = "writing the journal"
     SENDING = "sending"
-    SETTLING = "finding out what became of it"
+    SETTLING = "checking the outcome"
     PAUSED = "waiting until the service takes requests again"
     ENDED = "ended"
 

@@ -107,9 +107,9 @@ def why_not(entry: Entry) -> str | None:
     if entry.outcome is not Outcome.DONE:
         return f"It cannot be read: {entry.damage}." if entry.damage else "Its outcome is unknown."
     if entry.undone_by is not None:
-        return f"It is undone already, by #{entry.undone_by}."
+        return f"It is already undone, by #{entry.undone_by}."
     if entry.undone_perhaps_by is not None:
-        return f"#{entry.undone_perhaps_by} undoes it, and the outcome of that is unknown."
+        return f"#{entry.undone_perhaps_by} was sent to undo it, and its own outcome is unknown."
     if shows(entry.after, entry.before):
         return "The run had these values before; there is nothing to undo."
     return next(_unfit(entry), None)

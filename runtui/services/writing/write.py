@@ -345,7 +345,7 @@ def _properties(entity: Mapping[str, Any]) -> set[str]:
 
 def _lacks(names: Sequence[str]) -> RuntuiError:
     """Why nothing is sent when the fresh read lacks what the change is about."""
-    what = f"The answer lacks {', '.join(names)}, so nobody can tell whether somebody changed it. Nothing was sent."
+    what = f"The answer lacks {', '.join(names)}, so a change by somebody else would go unnoticed. Nothing was sent."
     return RuntuiError("The run was read only in part", what, "Try again; a service may leave properties out.")
 
 

@@ -110,7 +110,7 @@ class Arranging(Feature):
         try:
             self._runs.show_settings(view_toggled(self._runs.settings, self._preferences.kept.views, number))
         except IndexError:
-            words = f"There is no view {number}; {key_of('views')} saves what the list shows as one."
+            words = f"There is no view {number}; {key_of('views')} saves the list as a view."
             self._chrome.set_status(words, holds=lambda: number > len(self._views))
         except RuntuiError as error:  # an older runtui, or somebody's hand, wrote it
             self._chrome.set_status(f"View {number} cannot be shown. {error}", "error")
@@ -149,7 +149,7 @@ class Arranging(Feature):
         ]
         full = f"All {MOST_VIEWS} views are in use; delete one of yours first." if len(views) >= MOST_VIEWS else ""
         save = _Task("save", len(views) + 1)
-        choices.append(Choice(save, "+ save what the list shows", _summary(self._runs.settings), refusal=full))
+        choices.append(Choice(save, "+ save the list as a view", _summary(self._runs.settings), refusal=full))
         at = len(views) if present is None else present
         await self._chrome.ask(Picker("views", Content.assemble(("Views", "bold")), choices, at=at), self._do)
 
@@ -169,7 +169,7 @@ class Arranging(Feature):
                 await self._name(task, own[index].name if task.does == "rename" else "")
             case "replace":
                 own[index] = own[index]._replace(settings=self._runs.settings)
-                self._keep(own, f"View {task.number} shows what the list shows.")
+                self._keep(own, f"View {task.number} is saved: it shows the list as it is now.")
             case "delete":
                 gone = own.pop(index)
                 self._keep(own, f"View {gone.name} is deleted.")
@@ -207,7 +207,7 @@ class Arranging(Feature):
 def _changes(number: int, name: str) -> Iterator[Choice[_Task]]:
     yield Choice(_Task("show", number), f"show {name}")
     yield Choice(_Task("rename", number), "rename")
-    yield Choice(_Task("replace", number), "replace by what the list shows")
+    yield Choice(_Task("replace", number), "replace with the list as it is now")
     yield Choice(_Task("delete", number), "delete")
 
 

@@ -85,5 +85,5 @@ def _left_open(saves: Sequence[Save]) -> str:
     """What leaving now would mean for saves on their way."""
     counted, key = count_words(len(saves), "save"), key_of("quit")
     if all(save.may_be_stopped for save in saves):
-        return f"{counted} not sent yet. {key} leaves all the same and cancels; drafts are kept."
-    return f"{counted} without an answer. {key} leaves all the same: the outcome is unknown."
+        return f"{counted} not sent yet. {key} quits anyway and cancels; drafts are kept."
+    return f"{counted} without an answer. {key} quits anyway: the outcome is unknown."

@@ -225,7 +225,7 @@ class Opening(Feature):
         row, run_id = self.users.list.table.row_under_cursor(hold=True), self.users.run_id
         if row is None or run_id is None:
             self._opens_first = self._is_reading
-            words = "Opens the first user once they are there." if self._is_reading else "There is no user to open."
+            words = "The first user opens when the list is there." if self._is_reading else "There is no user to open."
             self._chrome.front.set_status(words, holds=lambda: not self.users.list.table.total)
             return
         await self._chrome.prepare(self._tasks_place)

@@ -31,7 +31,7 @@ class Panes(Feature):
         elif ACTION_BY_ID["next_problem"].scope in front.scopes:
             await front.action_perform("next_problem")
         else:
-            front.set_status(f"Nothing is searched for; {key_of('search')} searches.", "warning")
+            front.set_status(f"There is no search; {key_of('search')} starts one.", "warning")
 
     def action_leave_panel(self) -> None:
         """One step back: the search first, then from the panel, which stays as it is."""

@@ -167,7 +167,7 @@ class SignInView(ActionView[None]):
         self._update("address", content(self._copied, "$text-accent"))
         landing = self.query_one(LineInput)
         landing.value, landing.disabled = "", False
-        note = f"It ends at {page.redirect_uri}, perhaps with an error: copy that address.\n"
+        note = f"It ends at {page.redirect_uri}, perhaps showing an error: copy that address.\n"
         note += f"{who_asks()} {sign_in_words.BEWARE_PAGE}"
         self._update("note", content(note, newlines=True))
         self._display(*(f"sign-in-{part}" for part in ("facts", "address", "landing", "wait", "note")))

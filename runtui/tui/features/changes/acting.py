@@ -135,7 +135,7 @@ class Acting(Feature):
             ask = partial(self._ask_for_person, workflow_id)
             on_demand = _choice(ask, "run the workflow on demand for a person…", on_demand.about, on_demand.refusal)
         yield on_demand
-        about = "The service says which tasks would fail as the workflow stands. Nothing is changed."
+        about = "The service says which tasks would fail if the workflow ran now. Nothing is changed."
         yield _choice(partial(self._preview, workflow_id), "preview task failures of the workflow", about)
 
     def _users(self) -> list[UserRow]:

@@ -105,7 +105,7 @@ class BulkFormView(ActionView[None]):
 
     def action_changed_only(self) -> None:
         """Say what is sent: here there is no choice."""
-        self.frame.set_status("A change to many runs carries only what you change.")
+        self.frame.set_status("A change to many runs sends only what you change.")
 
     def action_revert(self) -> None:
         """Take back what was typed into the field with the focus."""

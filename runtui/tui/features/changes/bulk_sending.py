@@ -348,7 +348,7 @@ class BulkSending(Feature):
         if (save := bulk.held_by) is None:
             bulk.stop()
             self._chrome.front.set_status(
-                "Stopped; what is on its way is waited for.", holds=lambda: not bulk.has_ended
+                "Stopped; waiting for the changes in progress.", holds=lambda: not bulk.has_ended
             )
             return
 
@@ -362,7 +362,7 @@ class BulkSending(Feature):
         choices: list[Choice[bool | None]] = [
             Choice(None, "Decide later: nothing is sent meanwhile"),
             Choice(False, f"Stop: send nothing to the other {count_words(left, 'run')}"),
-            Choice(True, "Go on: refusals of this kind hold nothing any more"),
+            Choice(True, "Go on, and do not stop again for such refusals"),
         ]
         about = write_words.held_question(save, left)
         await self._chrome.ask(Picker("held", Content("Go on after a refusal?"), choices, about=about), decided)

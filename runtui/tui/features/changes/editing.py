@@ -423,7 +423,7 @@ class Editing(Feature):
         if save.outcome is Outcome.DONE and is_of_run and not self._runs.table.finds(save.run_id):
             words += " The filter no longer shows the run."
         elif save.outcome is Outcome.DONE and self._is_moved(save):
-            words += f" The cursor goes with the run; {key_of('next_problem')} goes to the next problem."
+            words += f" The cursor follows the run; {key_of('next_problem')} goes to the next problem."
         return words
 
     def _is_moved(self, save: Save) -> bool:
@@ -477,7 +477,7 @@ class Editing(Feature):
 
     def tell_drafts_failed(self, fault: RuntuiError) -> None:
         """What is typed stays in memory alone."""
-        words = f"Drafts are not on disk: they last until you leave. {fault}"
+        words = f"Drafts cannot be saved: they are lost when you quit. {fault}"
         self._chrome.set_status(words, "error", lambda: self._workspace.drafts.fault is not None)
 
     def tell_of_drafts(self) -> None:

@@ -75,7 +75,7 @@ class Following(Feature):
         if (row := self._overview.row) is not None and (made := await self._known_run_of(row.workflow.id)):
             await self._opening.open_run(made)
         else:
-            self._chrome.front.set_status("No run is known to be started on demand by you.", "warning")
+            self._chrome.front.set_status("No on-demand run that you started is known.", "warning")
 
     async def action_new_run(self) -> None:
         """Go to the run that reprocesses the one at hand, if this session or the journal knows it, else to the run that

@@ -307,7 +307,7 @@ class Journaling(Feature):
                 await self._undo_entry(entry)
 
         choices = [Choice(False, f"#{entry.number} alone"), Choice(True, f"All {len(together)} changes sent with it")]
-        await self._chrome.ask(Picker("undo", Content("Undo a change of many"), choices), chosen)
+        await self._chrome.ask(Picker("undo", Content("Undo one change, or all"), choices), chosen)
 
     async def _undo_entry(self, entry: Entry) -> None:
         def is_looking() -> bool:
@@ -322,7 +322,7 @@ class Journaling(Feature):
         Where the change may be somebody else's, `action_id` has to be repeated with that in sight.
         """
         if doubt := doubt_of(entry):
-            question = f"{doubt} Press {key_of(action_id)} again to undo it all the same."
+            question = f"{doubt} Press {key_of(action_id)} again to undo it anyway."
             if not self._chrome.has_confirmed(question, is_looking):
                 return
         stored, mode = self._workspace.store.get(entry.run_id), self._workspace.settings.body_mode
@@ -362,7 +362,7 @@ class Journaling(Feature):
 
     async def action_export(self) -> None:
         query = self.view.shown
-        found = f"What the filter finds: {query.text}" if query.text else "Every entry"
+        found = f"Changes that match: {query.text}" if query.text else "Every entry"
         about = f"{found}, of {'all roots' if query.root is None else query.root}."
         choices = [Choice(form, words) for form, words in write_words.FORMATS.items()]
 

@@ -124,7 +124,7 @@ JOURNAL: Final[Resource[EntryRow, int]] = Resource(
     id_of=lambda row: row.entry.number,
     filter_help=ENTRY_FILTER_HELP,
     read_filter=entry_filter,
-    empty="Nothing was sent yet.",
+    empty="Nothing has been sent yet.",
     nothing_found="No entry matches the filter.",
     fields=tuple(FieldHelp(name, values) for name, values in ENTRY_FIELDS.items()),
 )

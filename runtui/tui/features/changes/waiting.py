@@ -66,7 +66,7 @@ class Waiting(Feature):
         for save in self._waiting()[:1]:
             if not self._workspace.saves.stop(save.number):
                 self._chrome.set_status(
-                    "It is on its way again and cannot be stopped.",
+                    "It is being sent again and can no longer be stopped.",
                     "warning",
                     lambda: save.number in {active.number for active in self._workspace.saves.active()},  # noqa: B023
                 )

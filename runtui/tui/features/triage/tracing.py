@@ -51,7 +51,7 @@ def _names_first(column: Column[PersonResult]) -> Column[PersonResult]:
 
 
 PERSON: Final[Resource[PersonResult, str]] = in_memory(
-    "Tasks", "task", tuple(map(_names_first, PERSON_COLUMNS)), lambda task: task.id, "No run had this user."
+    "Tasks", "task", tuple(map(_names_first, PERSON_COLUMNS)), lambda task: task.id, "No run included this user."
 )
 
 

@@ -97,7 +97,7 @@ class Triaging(Feature):
         return store.count(self._queue) if store.count(EVERY_RUN) < MANY_RUNS else None
 
     def _nothing_left(self) -> str:
-        words = "Nothing left to do here: every problem of the list is handled or snoozed."
+        words = "Nothing left to do here: every problem in the list is handled or snoozed."
         if self._runs.filter_text:
             others = self._workspace.store.count(RunQuery(all_of(None, UNHANDLED_PROBLEMS, now_ticks())))
             words += f" {_problems(others)} not handled beyond its filter." if others else ""
@@ -111,7 +111,7 @@ class Triaging(Feature):
     async def _toggle(self, run_ids: Sequence[str]) -> None:
         rows, now = await asyncio.to_thread(self._workspace.triage.rows, run_ids), now_ticks()
         is_taken_back = all(standing(row, now) == "handled" for row in rows)
-        words = "Not handled any more" if is_taken_back else "Handled"
+        words = "No longer handled" if is_taken_back else "Handled"
         await self._mark(run_ids, "" if is_taken_back else "handled", words)
 
     async def action_snooze(self) -> None:
@@ -166,7 +166,7 @@ class Triaging(Feature):
     async def _note(self, run_ids: Sequence[str], text: str) -> None:
         await asyncio.to_thread(self._workspace.triage.note, run_ids, text, self._who)
         self._show(run_ids)
-        words = "Note kept" if text else "Note taken away"
+        words = "Note kept" if text else "Note removed"
         self._chrome.set_status(f"{words}: {self._named(run_ids)}.", "success")
 
     def _targets(self) -> list[str]:
