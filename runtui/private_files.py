@@ -231,12 +231,12 @@ def remove_log_of(path: Path, lost: FileIds) -> None:
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
-MOST_KEPT_LOG: Final = 1_000_000
+MAX_LOG_BYTES: Final = 1_000_000
 """The most bytes of a log to leave beside its database; the next process to open the database reads them."""
 
 
 @contextmanager
-def logs_kept(*databases: Path, most: int = MOST_KEPT_LOG) -> Iterator[None]:
+def logs_kept(*databases: Path, most: int = MAX_LOG_BYTES) -> Iterator[None]:
     """Keep the databases' logs, of at most `most` bytes, when the block closes their connections.
 
     SQLite merges the log into the file when the last connection closes, and creates a new log at the next write: four

@@ -30,7 +30,7 @@ _SHORTEST_BEGINNING: Final = 6
 _LONGEST_WORD: Final = 31
 """The most letters of a word, or digits of a number, that count as ordinary data."""
 
-_MOST_ESCAPED: Final = 3
+_MAX_ESCAPED: Final = 3
 """How many times a text may be escaped: JSON in a JSON string in an address."""
 
 _LONGEST_PLAIN: Final = 1024 * 1024
@@ -170,7 +170,7 @@ def _readings(text: str) -> Iterator[str]:
         return
     if len(text) > _LONGEST_PLAIN and not any(max(_PIECES.findall(secret), key=len) in text for secret in _secrets):
         return
-    for escape in _ESCAPES * _MOST_ESCAPED:
+    for escape in _ESCAPES * _MAX_ESCAPED:
         if (plain := escape.sub(_character, text)) != text:
             yield plain
             text = plain
@@ -179,7 +179,7 @@ def _readings(text: str) -> Iterator[str]:
 def _places_of_secrets(text: str) -> Iterator[tuple[int, int]]:
     """Yield start and end of each secret in `text`, including its escapes."""
     reading, places = text, list(range(len(text) + 1))
-    for escape in (None, *_ESCAPES * _MOST_ESCAPED):
+    for escape in (None, *_ESCAPES * _MAX_ESCAPED):
         if escape is not None:
             reading, places = _unescaped(reading, places, escape)
         for forms in _secrets.values():

@@ -21,7 +21,7 @@ from runtui.errors import ExitCode, RuntuiError
 from runtui.keys.actions import remap
 from runtui.prelude.first_paint import FirstPaint
 from runtui.prelude.snapshot import SNAPSHOT, placed
-from runtui.prelude.terminal import LEAST_CELLS, TAKEOVER, read_keys, require_terminal, terminal_size, write
+from runtui.prelude.terminal import MIN_CELLS, TAKEOVER, read_keys, require_terminal, terminal_size, write
 from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.settings import Settings
@@ -218,7 +218,7 @@ def _previewing(workspace: Workspace, sandbox: SandboxControl | None, *, moves: 
         if not data or preview.is_over:
             loop.remove_reader(keyboard)
 
-    if reads and columns >= LEAST_CELLS[0] and lines >= LEAST_CELLS[1]:
+    if reads and columns >= MIN_CELLS[0] and lines >= MIN_CELLS[1]:
         loop.add_reader(keyboard, read)
     try:
         yield preview

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from runtui.auth.claims import WRITE_PERMISSION
 from runtui.errors import RuntuiError
 from runtui.redact import redact
+from runtui.settings import SignInSettings
 
 _LONGEST: Final = 600
 """The most characters of foreign text that are kept."""
@@ -81,7 +82,7 @@ _VERIFICATION: Final = _Words(
 _CONSENT: Final = _Words(
     "This application needs consent",
     "Its permissions have not been granted yet; often only an administrator can.",
-    "Ask an administrator to grant them:",
+    "An administrator can grant them at",
     needs_person=True,
 )
 _UNKNOWN: Final = _Words(
@@ -140,7 +141,7 @@ _SCOPE: Final = _Words(
 _UNREACHABLE: Final = _Words(
     "The sign-in service cannot be reached",
     "It did not answer as expected.",
-    "runtui retries by itself; if it lasts, check the network, the proxy and ca-file.",
+    "If it lasts, check the network, the proxy and ca-file.",
     is_passing=True,
 )
 
@@ -150,7 +151,7 @@ _BY_CODE: Final[Mapping[int, _Words]] = {
     530036: _BLOCKED_DEVICE_CODE,
     **dict.fromkeys((50076, 50079, 50158), _VERIFICATION),
     **dict.fromkeys((65001, 90094, 90095), _CONSENT),
-    **dict.fromkeys((700016, 90002), _UNKNOWN),
+    **dict.fromkeys((700016, 700038, 90002, 900023, 50128), _UNKNOWN),
     **dict.fromkeys((70019, 70020), _CODE_EXPIRED),
     65004: _DECLINED,
     7000218: _NOT_PUBLIC,
@@ -185,28 +186,29 @@ _BY_ERROR: Final[Mapping[str, _Words]] = {
 }
 
 
-def from_oauth_error(
-    answer: Mapping[str, Any], *, client_id: str = "", scopes: tuple[str, ...] = (), method: str = ""
-) -> SignInError:
+def from_oauth_error(answer: Mapping[str, Any], settings: SignInSettings, scopes: tuple[str, ...] = ()) -> SignInError:
     """Translate an OAuth error response (RFC 6749, section 5.2), the JSON of the sign-in service.
 
-    `client_id` and `scopes` are named where an administrator has to grant consent; `method`, the profile's `sign-in`,
-    tells rejected credentials apart.
+    The hint names the parts of `settings` that are to be compared, or the page where an administrator grants `scopes`.
     """
     error, suberror = _redacted(answer, "error"), _redacted(answer, "suberror")
     description = _redacted(answer, "error_description")
     by_code = next((_BY_CODE[code] for code in _codes(answer, description) if code in _BY_CODE), None)
-    by_method = _BY_METHOD.get(method) if error == "invalid_client" else None
+    by_method = _BY_METHOD.get(settings.method) if error == "invalid_client" else None
     words = by_code or _BY_SUBERROR.get(suberror) or by_method or _BY_ERROR.get(error)
     if words is None:
         words = _Words(f"The sign-in service refused: {error or 'no reason given'}", "", "Ask an administrator.")
     headline = re.sub(r"(?s)\s*\b(?:Trace ID|Correlation ID|Timestamp):.*", "", description).strip()
     message = " ".join(part for part in (words.message, f"It says: {headline}" if headline else "") if part)
     hint = words.hint
-    if words in (_CONSENT, _UNKNOWN):
-        hint = " ".join((hint, f"client id {client_id};", ", ".join(scopes))).rstrip("; ") + "."
-    if words is _CONSENT and any(scope.endswith(WRITE_PERMISSION) for scope in scopes):
-        hint += " A read-only profile needs fewer."
+    if words is _UNKNOWN:
+        hint += f" tenant-id {settings.tenant_id}, client-id {settings.client_id}."
+    elif words is _CONSENT:
+        permissions = [scope.rpartition("/")[2] for scope in scopes]
+        page = f"{settings.authority}/{settings.tenant_id}/adminconsent?client_id={settings.client_id}"
+        hint += f" {page} ({', '.join(permissions)})."
+        if WRITE_PERMISSION in permissions:
+            hint += " A read-only profile needs fewer."
     claims = answer.get("claims")
     return SignInError(
         words.title,

@@ -21,6 +21,7 @@ from urllib.parse import parse_qsl, urlsplit
 from runtui.auth.errors import SignInError, from_oauth_error
 from runtui.errors import FieldError
 from runtui.redact import register_secret
+from runtui.settings import SignInSettings
 
 _SHORTEST_INTERVAL: Final = 1
 _LONGEST_INTERVAL: Final = 60
@@ -56,12 +57,13 @@ class Attempt:
     """
 
     app: Any
+    settings: SignInSettings
     scopes: tuple[str, ...]
     claims: str
     run: Callable[[Callable[[], Any]], Awaitable[Any]]
 
     def error(self, answer: Mapping[str, Any]) -> SignInError:
-        return from_oauth_error(answer, client_id=self.app.client_id, scopes=self.scopes)
+        return from_oauth_error(answer, self.settings, self.scopes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +130,7 @@ async def device_code_flow(
             return answer
         if answer.get("error") not in _PENDING:
             raise attempt.error(answer)
-    raise from_oauth_error({"error": "expired_token"})
+    raise attempt.error({"error": "expired_token"})
 
 
 async def _poll(attempt: Attempt, flow: dict[str, Any]) -> tuple[Mapping[str, Any], int]:

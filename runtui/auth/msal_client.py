@@ -168,8 +168,8 @@ class MsalClient:
         self._lock = threading.Lock()
         self._http: HttpClient | None = None
         self._app: Any = None
-        # MSAL's response cache holds a tenant's description for a day, a refusal for a minute. Each sign-in has its own
-        # application but shares this cache, so that it need not discover the tenant again.
+        # MSAL's response cache holds a tenant's description for a day, a refusal for a minute. The last sign-in shares
+        # it with the application that renews tokens, so that the tenant is discovered once.
         self._http_cache: dict[str, Any] = {}
         # A program has its secret at each start, so a token on disk would be a needless risk.
         is_stored = self._is_person and settings.token_cache != "memory"  # noqa: S105 -- a place
@@ -222,6 +222,7 @@ class MsalClient:
             SignInError: the sign-in service cannot be reached.
         """
         staging = staging_cache()
+        self._http_cache = {}  # what the service refused a moment ago may be allowed by now
         return self._build(staging), staging
 
     def staged_account(self, staging: Any, answer: Mapping[str, Any]) -> Account:
@@ -332,8 +333,7 @@ class MsalClient:
 
     def _token(self, answer: Mapping[str, Any]) -> AccessToken:
         if "error" in answer:
-            settings = self.settings
-            raise from_oauth_error(answer, client_id=settings.client_id, scopes=self.scopes, method=settings.method)
+            raise from_oauth_error(answer, self.settings, self.scopes)
         return issued_token(answer, self.clock())
 
     def _application(self) -> Any:
@@ -406,7 +406,7 @@ def translate_errors(work: Callable[[], _T], settings: SignInSettings, scopes: t
     except RuntuiError as error:
         raise SignInError(error.title, error.message, error.hint) from None
     except _DiscoveryError as error:
-        raise from_oauth_error(error.answer, client_id=settings.client_id, scopes=scopes) from None
+        raise from_oauth_error(error.answer, settings, scopes) from None
     except TimeoutError:
         raise unreachable("It did not answer in time.") from None
     except OSError as error:

@@ -50,8 +50,7 @@ class SignInState:
     account: Account | None = None
     """The signed-in account; None if there is none, or it is not known yet."""
     expires_at: datetime | None = None
-    """The end of the present token (UTC), which is renewed earlier if possible. None if there is no token, or its end
-    is unknown."""
+    """The end of the present token (UTC), which is renewed earlier if possible. None if none or no end is known."""
     permissions: frozenset[str] | None = None
     """The permissions in the token; None if it does not name them."""
     trouble: SignInError | None = None
@@ -261,7 +260,8 @@ class SignIn:
         _logger.info("sign-in by %s for %s", self.settings.method, " ".join(self.scopes))
         app, staging = await self._run(self._client.stage)
         trouble = self.state.trouble
-        answer = await flow(Attempt(app, self.scopes, trouble.claims if trouble else "", self._run))
+        claims = trouble.claims if trouble else ""
+        answer = await flow(Attempt(app, self.settings, self.scopes, claims, self._run))
         account = await self._run(lambda: self._client.staged_account(staging, answer))
         # From here on a cancellation comes too late: the tokens are stored and the state is announced.
         await asyncio.shield(self._begin(self._commit(staging, account, answer)))

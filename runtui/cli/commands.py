@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from runtui.options import OPTION_BY_NAME, OPTIONS, Option, OptionGroup
 
-_MOST_RUNS: Final = 1_000_000
+_MAX_RUNS: Final = 1_000_000
 _LONGEST_INTERVAL: Final = 86_400
 
 
@@ -106,7 +106,7 @@ _KEEP_GOING: Final = Argument(
 _RUNS: Final = Argument("run_ids", metavar="RUN", nargs="+", help="the ids of the runs")
 _NOTE: Final = Argument("--note", metavar="TEXT", help="a note on the runs; an empty one removes it")
 _SANDBOX: Final = (
-    Argument("--runs", type=_whole_number("the number of runs", _MOST_RUNS), default=240, metavar="N",
+    Argument("--runs", type=_whole_number("the number of runs", _MAX_RUNS), default=240, metavar="N",
              help="how many runs the sandbox has (default: 240)"),
     Argument("--seed", type=int, default=7, metavar="S", help="the seed of the random data (default: 7)"),
     Argument("--hostile", action="store_true", help="add names and values that attack the terminal"),

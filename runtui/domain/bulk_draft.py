@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from runtui.domain.draft import MISSING, Draft, Edit, value_word
+from runtui.domain.draft import NOT_RECEIVED, Draft, Edit, value_word
 from runtui.domain.properties import EDITABLE, Property
 from runtui.domain.text import count_words
 from runtui.domain.triage.service_actions import STATUS, USER_COUNTS, Operation, ServiceAction, consequences, why_not
@@ -20,7 +20,7 @@ from runtui.domain.triage.service_actions import STATUS, USER_COUNTS, Operation,
 TOLD_VALUES: Final = 3
 """The most values of one property that are listed with their number of runs; the rest are counted together."""
 
-MOST_BY_KEY: Final = 20
+MAX_BY_KEY: Final = 20
 """The most runs whose change one key confirms; for more, the person must type their number."""
 
 
@@ -99,7 +99,7 @@ def common_values(runs: Collection[MarkedRun]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for field in EDITABLE:
         found = _values(runs, field)
-        if MISSING not in found and all(field.same(found[0], value) for value in found[1:]):
+        if NOT_RECEIVED not in found and all(field.same(found[0], value) for value in found[1:]):
             values[field.name] = found[0]
     return values
 
@@ -111,7 +111,7 @@ def mixed_values(runs: Collection[MarkedRun]) -> dict[str, str]:
     for field in EDITABLE:
         if field.name not in common:
             found = Counter(value_word(value) for value in _values(runs, field))
-            if len(found) > 1 or MISSING not in _values(runs, field):
+            if len(found) > 1 or NOT_RECEIVED not in _values(runs, field):
                 mixed[field.name] = by_count(found)
     return mixed
 
@@ -164,7 +164,7 @@ def actions_of(
     listed = {run.run_id: run for run in runs}
     for run in map(listed.__getitem__, _once(listed)):
         action = make(run.workflow_id, run.run_id)
-        state = value_word(run.received.get(STATUS, MISSING))
+        state = value_word(run.received.get(STATUS, NOT_RECEIVED))
         if run.run_id in busy:
             left_out[run.run_id] = IN_PROGRESS
         elif why := why_not(action, run.received):
@@ -197,4 +197,4 @@ def _once(run_ids: Iterable[str]) -> Iterable[str]:
 
 
 def _values(runs: Collection[MarkedRun], field: Property) -> list[Any]:
-    return [run.received.get(field.name, MISSING) for run in runs]
+    return [run.received.get(field.name, NOT_RECEIVED) for run in runs]

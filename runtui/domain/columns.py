@@ -92,20 +92,20 @@ class ListCell(NamedTuple):
 
 
 DASH: Final = "–"
-NOTHING: Final = ListCell(DASH, "muted")
+EMPTY_CELL: Final = ListCell(DASH, "muted")
 """The cell of a missing value."""
 
 
 def text_cell(text: str, role: Role = "text") -> ListCell:
-    return ListCell(text, role) if text else NOTHING
+    return ListCell(text, role) if text else EMPTY_CELL
 
 
 def age_cell(ticks: int | None, now: int, role: Role = "text") -> ListCell:
-    """Return the age of a time that the service recorded (ticks); NOTHING for None."""
-    return NOTHING if ticks is None else ListCell(distance(ticks, now, is_recorded=True), role)
+    """Return the age of a time that the service recorded (ticks); EMPTY_CELL for None."""
+    return EMPTY_CELL if ticks is None else ListCell(distance(ticks, now, is_recorded=True), role)
 
 
-GREATEST_FIRST: Final = ("-value",)
+DESCENDING: Final = ("-value",)
 """The `order` of a column whose natural order is by descending `value`."""
 
 Show: TypeAlias = Callable[[RowT, int], ListCell]
@@ -125,7 +125,7 @@ class Column(NamedTuple, Generic[RowT]):
     show: Show[RowT]
     order: tuple[str, ...] = ()
     """The natural order, used at the first press: columns of the store, with "-" for descending. The other direction
-    reverses the list. Rows in memory are ordered by `value`: GREATEST_FIRST for descending, empty for ascending."""
+    reverses the list. Rows in memory are ordered by `value`: DESCENDING for descending, empty for ascending."""
     align: Align = "left"
     flexible: bool = False
     """True for the one column of a list that takes the remaining room."""

@@ -30,14 +30,14 @@ Side = Literal["ours", "theirs"]
 OTHER: Final[Mapping[Side, Side]] = {"ours": "theirs", "theirs": "ours"}
 
 
-class Missing:
+class NotReceived:
     """Stands for a property that was not received, unlike null, which is a value."""
 
     def __repr__(self) -> str:
         return "(not received)"
 
 
-MISSING: Final = Missing()
+NOT_RECEIVED: Final = NotReceived()
 
 
 class Edit(NamedTuple):
@@ -116,7 +116,7 @@ class Draft(NamedTuple):
     def changes(self) -> tuple[Change, ...]:
         """Return the changes in the order of the form, without invalid fields."""
         return tuple(
-            Change(item, self.received.get(item.name, MISSING), edit.value)
+            Change(item, self.received.get(item.name, NOT_RECEIVED), edit.value)
             for item in EDITABLE
             if (edit := self.edits.get(item.name)) is not None and edit.error is None
         )
@@ -150,7 +150,7 @@ class Draft(NamedTuple):
         """
         body = self.body()
         return tuple(
-            Conflict(item, self.received.get(item.name, MISSING), fresh[item.name], body[item.name])
+            Conflict(item, self.received.get(item.name, NOT_RECEIVED), fresh[item.name], body[item.name])
             for item in EDITABLE
             if item.name in body
             and item.name in fresh
@@ -195,8 +195,8 @@ class Draft(NamedTuple):
 
 
 def value_word(value: object) -> str:
-    """Return a JSON value for people: a string as it is, MISSING as "(not received)", anything else as JSON."""
-    if isinstance(value, str | Missing):
+    """Return a JSON value for people: a string as it is, NOT_RECEIVED as "(not received)", anything else as JSON."""
+    if isinstance(value, str | NotReceived):
         return str(value)
     return json.dumps(value)
 
@@ -260,8 +260,9 @@ def caught_up(draft: Draft, now: Mapping[str, Any]) -> Draft:
     disputed = {
         conflict.field.name: conflict.opened for conflict in draft.conflicts(now) if conflict.field.name in draft.edits
     }
-    received = {name: value for name, value in {**now, **disputed}.items() if value is not MISSING}
-    if all(same_value(received.get(item.name, MISSING), draft.received.get(item.name, MISSING)) for item in EDITABLE):
+    received = {name: value for name, value in {**now, **disputed}.items() if value is not NOT_RECEIVED}
+    both = [[values.get(item.name, NOT_RECEIVED) for values in (received, draft.received)] for item in EDITABLE]
+    if all(same_value(*values) for values in both):
         return draft
     return draft.rebased(received)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 from runtui.domain.properties import PROCESSING_STATUS, PROPERTIES, OpenEnum, Property
-from runtui.domain.rows import ABSENT, ACTIVE_SEVERITIES, PROBLEM_SEVERITIES, SEVERITY, STATUS_LOOKS, STUCK_AFTER
+from runtui.domain.rows import ACTIVE_SEVERITIES, NO_NUMBER, PROBLEM_SEVERITIES, SEVERITY, STATUS_LOOKS, STUCK_AFTER
 
 FieldKind = Literal["text", "enum", "count", "datetime", "flag"]
 Operator = Literal[">", ">=", "<", "<=", "=", "!="]
@@ -37,7 +37,7 @@ class FilterField(NamedTuple):
     """Other names of the field, including Graph's property name."""
     choices: OpenEnum | None = None
     present: str = ""
-    """For a date-time: the column that is ABSENT if there is none; empty if that is `sql` itself."""
+    """For a date-time: the column that is NO_NUMBER if there is none; empty if that is `sql` itself."""
     whole_sql: str = ""
     """For a field of results: the SELECT for a result that equals the text ?."""
     listed: str = ""
@@ -163,7 +163,7 @@ class CountIs(NamedTuple):
     value: int
 
     def where(self) -> Sql:
-        return f"({self.field.sql} {self.operator} ? AND {self.field.sql} > {ABSENT})", (self.value,)
+        return f"({self.field.sql} {self.operator} ? AND {self.field.sql} > {NO_NUMBER})", (self.value,)
 
 
 class TimeIs(NamedTuple):
@@ -188,16 +188,16 @@ class TimeIs(NamedTuple):
             "!=": (f"({column} < ? OR {column} >= ?)", (first, end)),
         }
         sql, values = comparisons[self.operator]
-        return f"({sql} AND {self.field.present or column} > {ABSENT})", values
+        return f"({sql} AND {self.field.present or column} > {NO_NUMBER})", values
 
 
-class Absent(NamedTuple):
+class IsNull(NamedTuple):
     """A count or a time is missing."""
 
     field: FilterField
 
     def where(self) -> Sql:
-        return f"{self.field.present or self.field.sql} = {ABSENT}", ()
+        return f"{self.field.present or self.field.sql} = {NO_NUMBER}", ()
 
 
 class IsFlag(NamedTuple):
@@ -238,7 +238,7 @@ class AnyOf(NamedTuple):
         return _join(" OR ", self.parts)
 
 
-Node: TypeAlias = HasText | IsOneOf | TextIs | InResults | CountIs | TimeIs | Absent | IsFlag | Not | AllOf | AnyOf
+Node: TypeAlias = HasText | IsOneOf | TextIs | InResults | CountIs | TimeIs | IsNull | IsFlag | Not | AllOf | AnyOf
 """Nodes of different types may compare equal, because they are tuples. Compare filters by their text instead."""
 
 

@@ -23,7 +23,6 @@ from typing import Final, NamedTuple, cast
 
 from runtui.domain.filter_tree import (
     FILTER_FIELDS,
-    Absent,
     AllOf,
     AnyOf,
     CountIs,
@@ -32,6 +31,7 @@ from runtui.domain.filter_tree import (
     HasText,
     InResults,
     IsFlag,
+    IsNull,
     IsOneOf,
     Node,
     Not,
@@ -42,8 +42,8 @@ from runtui.domain.filter_tree import (
 from runtui.domain.times import MAX_TICKS, TICKS_PER_SECOND, interpret, parse_ticks, to_datetime
 from runtui.errors import ExitCode, RuntuiError, nearest, nearest_words
 
-MOST_TERMS: Final = 64
-DEEPEST: Final = 32
+MAX_TERMS: Final = 64
+MAX_DEPTH: Final = 32
 """The limits of a filter, well above what a person types, since SQLite limits the depth of an expression."""
 
 RESULTS_HINT: Final = "Only runs whose results were read can be found: the list of causes reads those of all problems."
@@ -150,8 +150,8 @@ class _Reader:
         if sign in ("", ")") or self._sees("or"):
             raise FilterError("A term is missing here.", self.at, 1)
         self.terms += 1
-        if self.terms > MOST_TERMS:
-            raise FilterError(f"A filter has at most {MOST_TERMS} terms.", self.at, 1)
+        if self.terms > MAX_TERMS:
+            raise FilterError(f"A filter has at most {MAX_TERMS} terms.", self.at, 1)
         if match := ASKING.match(self.text, self.at):
             return self._question(match)
         word = self._typed(_WORD)
@@ -159,7 +159,7 @@ class _Reader:
 
     def _nested(self, rule: Callable[[], Node], start: int) -> Node:
         self.depth += 1
-        if self.depth > DEEPEST:
+        if self.depth > MAX_DEPTH:
             raise FilterError("This filter is nested too deeply.", start, 1)
         node = rule()
         self.depth -= 1
@@ -231,7 +231,7 @@ class _Reader:
         if value.text.casefold() in _NOTHING and not value.quoted:
             if sign.text not in (":", "="):
                 raise sign.error(f"{value.text} takes : or = or !=, not {sign.text}.")
-            return Absent(field)
+            return IsNull(field)
         comparison = cast(Operator, "=" if sign.text == ":" else sign.text)
         if field.kind == "count":
             if not _NUMBER.fullmatch(value.text):

@@ -19,7 +19,7 @@ from sys import maxsize
 from typing import Final, NamedTuple, NoReturn
 
 INDENT: Final = 2
-DEEPEST_INDENT: Final = 60
+MAX_INDENT: Final = 60
 """Deeper levels are not indented further, so that nested input cannot exhaust the memory."""
 UNWRAPPED: Final = 2_000
 """The longest line, in characters, if no width is given: a longer one is expensive to draw."""
@@ -253,7 +253,7 @@ def _json_spans(text: str) -> Iterator[_Span]:
         key_length = key_end - key_start + 2 if key_end > 0 else 0
         comma_start, comma_end = match.span("comma")
         length = key_length + value_end - value_start + comma_end - comma_start
-        yield _Span(match.start(), min(depth, DEEPEST_INDENT), length)
+        yield _Span(match.start(), min(depth, MAX_INDENT), length)
         if first in "{[" and value_end - value_start == 1:
             depth += 1
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from runtui.domain.draft import MISSING, Conflict, value_word
+from runtui.domain.draft import NOT_RECEIVED, Conflict, value_word
 from runtui.domain.times import TICKS_PER_SECOND, duration_text
 
 
@@ -108,7 +108,7 @@ def sentences(*texts: str) -> str:
 def change_words(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
     """Yield each changed property with its old and new value; one absent from `before` was not received."""
     for name, value in after.items():
-        yield f"{name}: {value_word(before.get(name, MISSING))} → {value_word(value)}"
+        yield f"{name}: {value_word(before.get(name, NOT_RECEIVED))} → {value_word(value)}"
 
 
 def wait_sentence(left: float, status: int | None, asked: float | None = None) -> str:

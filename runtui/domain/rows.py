@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from runtui.domain.columns import DASH, NOTHING, Align, Column, ListCell, Needs, Role, Show
+from runtui.domain.columns import DASH, EMPTY_CELL, Align, Column, ListCell, Needs, Role, Show
 from runtui.domain.properties import INT32_MAX, INT32_MIN, PROPERTIES, Property
 from runtui.domain.text import cells_in, visible
 from runtui.domain.times import TICKS_PER_SECOND, distance, parse_ticks
 from runtui.domain.triage.memory import RunTriage
 from runtui.errors import RuntuiError
 
-ABSENT: Final = -(2**62)
+NO_NUMBER: Final = -(2**62)
 """Stands for a missing number in an indexed column: less than every tick and Int32, so it sorts first."""
 
 STUCK_AFTER: Final = 3 * 3600 * TICKS_PER_SECOND
@@ -108,7 +108,7 @@ INDEXED: Final = (
     *("workflow_id", "severity", "recency", "touched"),
 )
 """The columns of the store for a run, besides its JSON. `*_key` is casefolded text for matching. Times are ticks.
-ABSENT stands for a missing number.
+NO_NUMBER stands for a missing number.
 
 severity: the sort key of the status. recency: the actual or planned start of the run; "newest first" orders by it.
 touched: the latest known time of the run; "stuck" is measured from it.
@@ -122,13 +122,13 @@ def index_run(raw: Mapping[str, Any], workflow_id: str) -> list[str | int]:
     """Return the values of a received run in the order of INDEXED. (`Property.read` for all properties at once.)"""
     get = raw.get
     texts = [storable(value) if isinstance(value := get(name), str) else "" for name in _TEXT_NAMES]
-    moments = [_ticks(value) if isinstance(value := get(name), str) else ABSENT for name in _MOMENT_NAMES]
+    moments = [_ticks(value) if isinstance(value := get(name), str) else NO_NUMBER for name in _MOMENT_NAMES]
     counts = [
-        value if type(value := get(name)) is int and INT32_MIN <= value <= INT32_MAX else ABSENT
+        value if type(value := get(name)) is int and INT32_MIN <= value <= INT32_MAX else NO_NUMBER
         for name in _COUNT_NAMES
     ]
     severity = SEVERITY.get(texts[_STATUS], SEVERITY[""])
-    recency = next((moment for moment in moments if moment != ABSENT), ABSENT)
+    recency = next((moment for moment in moments if moment != NO_NUMBER), NO_NUMBER)
     with_keys = [kept for text in texts for kept in (text, text.casefold())]
     return [*with_keys, *moments, *counts, storable(workflow_id), severity, recency, max(moments)]
 
@@ -137,7 +137,7 @@ def _ticks(text: str) -> int:
     try:
         return parse_ticks(text)
     except ValueError:
-        return ABSENT
+        return NO_NUMBER
 
 
 def storable(text: str) -> str:
@@ -176,7 +176,7 @@ class RunRow(NamedTuple):
 
 def is_stuck(row: RunRow, now: int) -> bool:
     moments = (row.number(item.key) for item in ROW_PROPERTIES if item.kind == "datetime")
-    touched = max((moment for moment in moments if moment is not None), default=ABSENT)
+    touched = max((moment for moment in moments if moment is not None), default=NO_NUMBER)
     return status_look(row.status).is_active and touched < now - STUCK_AFTER
 
 
@@ -205,7 +205,7 @@ def _users(row: RunRow, _now: int) -> ListCell:
     """Show the successful and all users, and the failed users if there are any: "8/10 ✗2"."""
     total, successful, failed = row.number("users"), row.number("successful"), row.number("failedUsers")
     if total is None and successful is None:
-        return NOTHING
+        return EMPTY_CELL
     counted = f"{_short(successful)}/{_short(total)}"
     return ListCell(f"{counted} ✗{_short(failed)}", "alert") if failed else ListCell(counted, "number")
 
@@ -224,16 +224,16 @@ def _shown(item: Property) -> Show[RunRow]:
     def count(row: RunRow, _now: int) -> ListCell:
         number = row.number(item.key)
         if number is None:
-            return NOTHING
+            return EMPTY_CELL
         return ListCell(_short(number), "muted" if not number else "alert" if alarms else "number")
 
     def moment(row: RunRow, now: int) -> ListCell:
         ticks = row.number(item.key)
-        return NOTHING if ticks is None else ListCell(distance(ticks, now, is_recorded=item.is_recorded))
+        return EMPTY_CELL if ticks is None else ListCell(distance(ticks, now, is_recorded=item.is_recorded))
 
     def text(row: RunRow, _now: int) -> ListCell:
         shown = row.text(item.key)
-        return ListCell(shown) if shown else NOTHING
+        return ListCell(shown) if shown else EMPTY_CELL
 
     return _SHOWN_OTHERWISE.get(item.key) or {"count": count, "datetime": moment}.get(item.kind, text)
 

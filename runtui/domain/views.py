@@ -20,7 +20,7 @@ PROBLEMS: Final = "is:problem"
 UNHANDLED_PROBLEMS: Final = f"{PROBLEMS} triage:unhandled"
 """The filter for those of them that are neither handled nor snoozed."""
 
-MOST_VIEWS: Final = 9
+MAX_VIEWS: Final = 9
 """The digits from 1."""
 
 

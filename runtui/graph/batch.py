@@ -22,7 +22,7 @@ Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 BATCH_PATH: Final = "/$batch"
 
-MOST_BATCHED: Final = 20
+MAX_BATCH: Final = 20
 """Requests in one; Graph refuses more."""
 
 _NOT_OFFERED: Final = range(400, 500)

@@ -242,13 +242,13 @@ class GraphClient:
         return Answer(exchange, *read_answer(exchange, writing=False))
 
     async def read_runs(self, runs: Sequence[tuple[str, str]]) -> Iterator[Answer]:
-        """Some runs (workflow id, run id), at most MOST_BATCHED, each read once; taken apart when asked for."""
+        """Some runs (workflow id, run id), at most MAX_BATCH, each read once; taken apart when asked for."""
         items = [BatchItem("GET", run_path(*run), prefer(ALL_ENUM_MEMBERS)) for run in runs]
         run_ids = [run_id for _, run_id in runs]
         return await self._side_by_side("read runs", items, run_ids, lambda n: self.run(*runs[n]), writing=False)
 
     async def update_runs(self, updates: Sequence[RunUpdate]) -> Iterator[Answer]:
-        """Change some runs, at most MOST_BATCHED, each as `update_run` changes one; answered as by `read_runs`."""
+        """Change some runs, at most MAX_BATCH, each as `update_run` changes one; answered as by `read_runs`."""
         root, items = self._transport.root, []
         for update in updates:
             method, url = self.write_target(update.workflow_id, update.run_id)

@@ -115,6 +115,11 @@ class Exchange:
         return f"{self.status} {self.reason}".rstrip() if self.status is not None else ""
 
     @property
+    def is_gone(self) -> bool:
+        """True if the server answered that there is nothing at this address."""
+        return self.status in (404, 410)
+
+    @property
     def ended_at(self) -> datetime:
         """When the last byte of the answer was read (UTC); when the request began while that is not known."""
         return self.started_at + timedelta(seconds=self.seconds or 0.0)
@@ -143,8 +148,7 @@ class Exchange:
 
     @property
     def clock_ahead(self) -> float | None:
-        """Seconds that the server's clock is ahead of ours, at least: its answer was on its way. None: see
-        `answered_at`."""
+        """The least seconds that the server's clock is ahead of ours; None where `answered_at` is None."""
         date = self.answered_at
         return None if date is None else (date - self.ended_at).total_seconds()
 

@@ -21,7 +21,7 @@ from runtui.redact import redact
 LONGEST_MESSAGE = 600
 """Characters of a server's message that are worth showing; the body holds the rest."""
 
-MOST_DETAILS = 50
+MAX_DETAILS = 50
 """Details of an error that are worth showing; the body holds the rest."""
 
 
@@ -349,7 +349,7 @@ def _fault(exchange: Exchange, words: FaultText, outcome: Outcome, error: dict[s
         outcome=outcome,
         status=exchange.status,
         code=_text(error.get("code")) if error else "",
-        details=tuple(islice(more, MOST_DETAILS)),
+        details=tuple(islice(more, MAX_DETAILS)),
         request_id=exchange.request_id or (_inner_request_id(error) if error else ""),
         client_request_id=exchange.client_request_id,
     )

@@ -12,17 +12,25 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from runtui.graph.batch import BATCH_PATH, MOST_BATCHED, BatchItem, answers_of, as_throttled, batch_of, is_batch_refused
+from runtui.graph.batch import (
+    BATCH_PATH,
+    MAX_BATCH,
+    BatchItem,
+    answers_of,
+    as_throttled,
+    batch_of,
+    is_batch_refused,
+)
 from runtui.graph.exchange import Exchange, FailureKind
 from runtui.graph.pages import NO_SUCH_PATH, CollectionPage, GraphError, PageReader, object_of
 from runtui.graph.paths import run_path, segment, task_results_path, user_results_path, workflow_path
 from runtui.graph.retry import Pace, concerns_all
 from runtui.graph.root import refusal
 
-RUNS_IN_BATCH = MOST_BATCHED // 2
+RUNS_IN_BATCH = MAX_BATCH // 2
 """Runs whose results fit into one request: those of its tasks, and those of its users."""
 
-MOST_RESULTS_HELD = 2_000
+MAX_RESULTS_HELD = 2_000
 """Results of one run that are held at once: a run may have 10,000 users, with some tasks each."""
 
 BATCHED_PAGE_SIZE = 200
@@ -77,8 +85,7 @@ class ResultsClient:
     def tasks_of_user(
         self, workflow_id: str, run_id: str, result_id: str, *, pace: Pace | None = None
     ) -> AsyncIterator[CollectionPage]:
-        """What became of each task for one user of a run, by the id of the user's result; of a run that is not known,
-        `run_id` is empty."""
+        """The results of the tasks of one user of a run, by the id of the user's result; an unknown run's id is ""."""
         above = run_path(workflow_id, run_id) if run_id else workflow_path(workflow_id)
         path = f"{above}/userProcessingResults/{segment(result_id)}/taskProcessingResults"
         return self._reader.pages(path, "list task results", pace)
@@ -103,7 +110,7 @@ class ResultsClient:
                             # Of many users the first are there at once.
                             is_full = is_first and held is users and len(users) >= BATCHED_PAGE_SIZE
                             is_first = False
-                            if is_full or len(tasks) + len(users) >= MOST_RESULTS_HELD:
+                            if is_full or len(tasks) + len(users) >= MAX_RESULTS_HELD:
                                 yield ReadResults(run_id, tuple(tasks), tuple(users), ends=False)
                                 tasks.clear()
                                 users.clear()
@@ -144,7 +151,7 @@ class ResultsClient:
         tries: Counter[str] = Counter()
         waiting = [path + _EXPAND if self._expands else path for path in paths if not refusal(root, root + path)]
         while self._batches and waiting:
-            part, waiting = waiting[:MOST_BATCHED], waiting[MOST_BATCHED:]
+            part, waiting = waiting[:MAX_BATCH], waiting[MAX_BATCH:]
             items = [BatchItem("GET", path, headers) for path in part]
             batch = await self._reader.get(BATCH_PATH, READ_RESULTS, (), pace, batch=batch_of(items))
             if concerns_all(batch) or (batch.failure and batch.failure.kind is not FailureKind.TOO_LARGE):

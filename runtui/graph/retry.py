@@ -39,10 +39,10 @@ THROTTLING: Final = frozenset({429, 503})
 PASSING: Final = THROTTLING | {500, 502, 504}
 """The statuses of a GET that may pass by themselves."""
 
-MOST_REPEATS: Final = 3
+MAX_REPEATS: Final = 3
 """Times that one GET is sent again."""
 
-MOST_WRITE_REPEATS: Final = 4
+MAX_WRITE_REPEATS: Final = 4
 """Times that a change is sent again after the service proved that it applied nothing."""
 
 LONGEST_WAIT: Final = 300.0
@@ -57,7 +57,7 @@ JITTER: Final = 0.5
 _LONGEST_ASKED: Final = 100 * 365 * 86_400.0
 """A century. What is longer is not worth telling apart, and a date so far away can still be computed."""
 
-_MOST_DOUBLINGS: Final = 10
+_MAX_DOUBLINGS: Final = 10
 """Beyond it a back-off only grows past the limit."""
 
 _DIGITS: Final = re.compile(r"[0-9]+")
@@ -170,7 +170,7 @@ def retry_of(
         return Retry.NEVER
     if exchange.status == 401 or (for_change and exchange.lacks_token):
         return Retry.NEVER if has_new_token else Retry.NEW_TOKEN
-    if tries > (MOST_REPEATS if is_read else MOST_WRITE_REPEATS):
+    if tries > (MAX_REPEATS if is_read else MAX_WRITE_REPEATS):
         return Retry.NEVER
     if exchange.status in (PASSING if is_read else {429}):
         return Retry.WAIT
@@ -211,7 +211,7 @@ def wait_of(
 
 def back_off(seconds: float, failures: int) -> float:
     """`seconds`, doubled with each failure, up to `LONGEST_WAIT`; more than that only where `seconds` is more."""
-    return max(seconds, min(LONGEST_WAIT, seconds * 2.0 ** min(failures, _MOST_DOUBLINGS)))
+    return max(seconds, min(LONGEST_WAIT, seconds * 2.0 ** min(failures, _MAX_DOUBLINGS)))
 
 
 def _seconds(value: str, exchange: Exchange, now: datetime) -> float | None:

@@ -21,7 +21,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtui.command_line import CommandLine, SessionSpec
-from runtui.domain.bulk_draft import GONE, MOST_BY_KEY, SAME_ALREADY, BulkDraft, LeftOut, MarkedRun, drafts_of
+from runtui.domain.bulk_draft import GONE, MAX_BY_KEY, SAME_ALREADY, BulkDraft, LeftOut, MarkedRun, drafts_of
 from runtui.domain.draft import Draft, Edit
 from runtui.domain.properties import EDITABLE_BY_NAME
 from runtui.domain.report import Outcome, Report, sentences
@@ -327,7 +327,7 @@ def _review(workspace: Workspace, bulk: BulkDraft) -> Iterator[str]:
 
 
 async def _is_confirmed(count: int) -> bool:
-    if count <= MOST_BY_KEY:
+    if count <= MAX_BY_KEY:
         return await confirmed(f"Send {'this change' if count == 1 else f'these {count} changes'}?")
     return await answer_to(f"Type {count} to send: ") == str(count)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from runtui.command_line import SessionSpec
-from runtui.domain.draft import MISSING, Change, Draft, value_word
+from runtui.domain.draft import NOT_RECEIVED, Change, Draft, value_word
 from runtui.domain.properties import EDITABLE_BY_NAME
 from runtui.domain.report import Outcome, Report, length_words, sentences
 from runtui.domain.text import visible
@@ -348,7 +348,8 @@ def _review(draft: Operation, facts: Sequence[tuple[str, str]], notes: Sequence[
 def changed(changes: Sequence[Change]) -> dict[str, dict[str, Any]]:
     """Return the values before and after by property; one that was not received has no `before`."""
     return {
-        change.field.name: ({} if change.before is MISSING else {"before": change.before}) | {"after": change.after}
+        change.field.name: ({} if change.before is NOT_RECEIVED else {"before": change.before})
+        | {"after": change.after}
         for change in changes
     }
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from runtui.command_line import SessionSpec, token_source
 from runtui.domain.report import wait_sentence
 from runtui.errors import ExitCode, RuntuiError
-from runtui.graph.batch import MOST_BATCHED
+from runtui.graph.batch import MAX_BATCH
 from runtui.graph.client import Answer
 from runtui.graph.exchange import Exchange
 from runtui.graph.retry import LONGEST_WAIT, Backoff, Pace, Wait
@@ -205,7 +205,7 @@ async def read_runs(workspace: Workspace, runs: Sequence[tuple[str, str]]) -> li
                 waiting = [run for run, exchange in exchanges.items() if pace.retry(exchange, tries)]
         return [found[run] for run in part]
 
-    parts = [runs[start : start + MOST_BATCHED] for start in range(0, len(runs), MOST_BATCHED)]
+    parts = [runs[start : start + MAX_BATCH] for start in range(0, len(runs), MAX_BATCH)]
     return [answer for part in await asyncio.gather(*map(read, parts)) for answer in part]
 
 

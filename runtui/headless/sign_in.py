@@ -245,8 +245,7 @@ def next_step(settings: Settings) -> str:
 
 
 def with_next_step(error: SignInError, settings: Settings | None = None) -> RuntuiError:
-    """Return a sign-in error with the next step at a shell. Give the settings of the command if a sign-in with them
-    would help it."""
+    """Return a sign-in error with the next step at a shell. Give `settings` if a sign-in with them would help."""
     hint = error.hint
     if settings is not None and error.needs_person:
         hint = f"{hint} {next_step(settings)}".strip()

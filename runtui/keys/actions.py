@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
-from runtui.domain.views import BUILT_IN_VIEWS, MOST_VIEWS
+from runtui.domain.views import BUILT_IN_VIEWS, MAX_VIEWS
 from runtui.keys.names import is_text, key_text
 
 _logger: Final = logging.getLogger("runtui.keys")
@@ -198,7 +198,7 @@ def remapped() -> Mapping[str, tuple[str, ...]]:
 
 def _views() -> Iterator[Action]:
     """Yield one action per view, with a digit as its key."""
-    for number in range(1, MOST_VIEWS + 1):
+    for number in range(1, MAX_VIEWS + 1):
         name, words = "view", f"your view {number}"
         if number <= len(BUILT_IN_VIEWS):
             name = BUILT_IN_VIEWS[number - 1].name

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from runtui.domain.times import now_ticks
-from runtui.domain.views import MOST_VIEWS, all_views, problems_toggled, view_toggled
+from runtui.domain.views import MAX_VIEWS, all_views, problems_toggled, view_toggled
 from runtui.keys.actions import ACTION_BY_ID, Action, in_scopes
 from runtui.keys.names import is_text, key_text
 from runtui.prelude.first_paint import FirstPaint, query_of
@@ -21,7 +21,7 @@ from runtui.services.store import EVERY_RUN, MANY_RUNS, RunRows, Store
 
 _HELP: Final = "help"
 _PROBLEMS: Final = "problems"
-_VIEWS: Final = {f"view_{number}": number for number in range(1, MOST_VIEWS + 1)}
+_VIEWS: Final = {f"view_{number}": number for number in range(1, MAX_VIEWS + 1)}
 """The ids of the actions that open the help or change the listed runs; for views, id -> number."""
 
 _SEQUENCES: Final[Mapping[str, tuple[bytes, ...]]] = {

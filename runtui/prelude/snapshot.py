@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Final
 
-_MOST_BYTES: Final = 256 * 1024
-_MOST_FILES: Final = 8
+_MAX_BYTES: Final = 256 * 1024
+_MAX_FILES: Final = 8
 _SEEN: Final = ("NO_COLOR", "TZ")
 """Variables, besides those of options, that change how a row looks."""
 _SECRET: Final = ("TOKEN", "SECRET", "PASSWORD", "PROXY")
@@ -65,7 +65,7 @@ class Snapshot:
         path = folder / self._name(columns, len(lines))
         private_folder(folder)
         replace_private(path, folder / f"{path.name}.{os.getpid()}.new", text)
-        for old in sorted(folder.glob("rows-*"), key=lambda file: file.lstat().st_mtime_ns)[:-_MOST_FILES]:
+        for old in sorted(folder.glob("rows-*"), key=lambda file: file.lstat().st_mtime_ns)[:-_MAX_FILES]:
             old.unlink(missing_ok=True)
 
     def drop(self, folder: Path) -> None:
@@ -158,7 +158,7 @@ def _read(path: str, flags: int = 0) -> tuple[bytes, os.stat_result]:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | flags)
     with os.fdopen(descriptor, "rb") as stream:
         found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST_BYTES:
+        if not stat.S_ISREG(found.st_mode) or found.st_size > _MAX_BYTES:
             raise ValueError(path)
         return stream.read(), found
 

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, Final, TextIO
 
-LEAST_CELLS: Final = (60, 16)
+MIN_CELLS: Final = (60, 16)
 """Columns and lines of the smallest terminal that can show a view; in a smaller one keys do nothing."""
-MOST_CELLS: Final = 1_000
+MAX_CELLS: Final = 1_000
 """The most columns and lines to use; an 8K screen with a font of 8x16 pixels has fewer."""
 
 _WITHOUT_A_SCREEN: Final = "Use `runtui list` without a terminal; over SSH, `ssh -t` gives one."
@@ -52,7 +52,7 @@ def require_terminal(environ: Mapping[str, str] = os.environ, streams: tuple[Tex
 
 
 def terminal_size() -> tuple[int, int]:
-    """Ask the terminal that Textual draws on for its columns and lines, at most MOST_CELLS each.
+    """Ask the terminal that Textual draws on for its columns and lines, at most MAX_CELLS each.
 
     LINES and COLUMNS are ignored, since they may be out of date. A terminal without a size counts as a VT100, 80x24.
     """
@@ -60,7 +60,7 @@ def terminal_size() -> tuple[int, int]:
         columns, lines = os.get_terminal_size(sys.__stderr__.fileno() if sys.__stderr__ is not None else 2)
     except (OSError, ValueError):
         columns, lines = 0, 0
-    return min(columns or 80, MOST_CELLS), min(lines or 24, MOST_CELLS)
+    return min(columns or 80, MAX_CELLS), min(lines or 24, MAX_CELLS)
 
 
 class Takeover:

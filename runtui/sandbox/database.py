@@ -72,7 +72,7 @@ _RESULTS: Final = {
 _REPORTED: Final = 7 * DAY
 """The age of the oldest results of a workflow, in ticks; the results of one run are always available."""
 
-_MOST_RESULTS: Final = 400_000
+_MAX_RESULTS: Final = 400_000
 """The number of results above which all are dropped, to be computed again when they are read."""
 
 Window = tuple[int, int]
@@ -317,7 +317,7 @@ class Database:
 
     def _keep_results(self, entity: EntityType, plans: Iterable[RunPlan]) -> None:
         """Put the results of runs into the tables. Those of a run at rest are computed once, others at each read."""
-        if self._kept_rows > _MOST_RESULTS:
+        if self._kept_rows > _MAX_RESULTS:
             self._forget_results()
         now = self._clock()
         for plan in plans:

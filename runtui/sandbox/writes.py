@@ -40,7 +40,7 @@ from runtui.sandbox.tenant.activations import Choice
 from runtui.sandbox.tenant.people import Person
 
 _RUN_TYPE: Final = f"#{RUN.type_name}"
-_MOST_SUBJECTS: Final = 10
+_MAX_SUBJECTS: Final = 10
 """The most users of one run on demand: "Understanding lifecycle workflows", limits."""
 
 
@@ -199,8 +199,8 @@ _Arguments = Mapping[str, Any]
 
 def _activate(request: Request, workflow: _Bound, arguments: _Arguments) -> _Done:
     subjects = _references(arguments["subjects"], "subjects")
-    if len(subjects) > _MOST_SUBJECTS:
-        message = f"A workflow runs on demand for at most {_MOST_SUBJECTS} users; there are {len(subjects)}."
+    if len(subjects) > _MAX_SUBJECTS:
+        message = f"A workflow runs on demand for at most {_MAX_SUBJECTS} users; there are {len(subjects)}."
         raise bad_request(message, target="subjects")
     people = [_person(request, key) for key in subjects]
     return _started(database_of(request).activate(workflow["id"], people, "onDemand"))

@@ -43,8 +43,7 @@ class Drafts:
         self.fault: RuntuiError | None = None
         """Why drafts could not be read or written; None if they are on disk."""
         self.failed: Announcer[RuntuiError] = Announcer()
-        """Announces, in the writer's thread, the first failure to write drafts after a success; and that the file in
-        use was found broken."""
+        """Announces, in the writer's thread, the first failed write after a success, and a file found broken."""
         self._path = path
         self._root = ""
         self._kept: dict[str, Kept] = {}

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
-from runtui.domain.draft import MISSING, value_word
+from runtui.domain.draft import NOT_RECEIVED, value_word
 from runtui.domain.times import interpret, now_ticks, parse_ticks, ticks_of
 from runtui.errors import RuntuiError, UsageError, nearest_words
 from runtui.private_files import create_private, explanation, private_folder
@@ -291,6 +291,6 @@ def _markdown(entries: Iterable[Entry]) -> Iterator[str]:
         else:
             yield from ("", "What changed:", "")
         for name, value in entry.after.items():
-            before = value_word(entry.before.get(name, MISSING))
+            before = value_word(entry.before.get(name, NOT_RECEIVED))
             yield f"- {code_span(name)}: {code_span(before)} → {code_span(value_word(value))}"
         yield from ("", "The body that was sent:", "", *code_block(entry.body, "json"))

@@ -19,16 +19,16 @@ from typing import Any, Final, NamedTuple
 
 from runtui.announcer import Announcer
 from runtui.domain.rows import RUN_COLUMN_BY_KEY, storable
-from runtui.domain.views import BUILT_IN_VIEWS, MOST_VIEWS, ListSettings, View
+from runtui.domain.views import BUILT_IN_VIEWS, MAX_VIEWS, ListSettings, View
 from runtui.errors import RuntuiError
 from runtui.private_files import explanation, open_private, private_folder, replace_private
 
-MOST_BYTES: Final = 64 * 1024
+MAX_FILE_BYTES: Final = 64 * 1024
 """The largest file that is read; nine views need far less."""
 
-MOST_FILTERS: Final = 20
+MAX_FILTERS: Final = 20
 LONGEST_FILTER: Final = 200
-"""The most earlier filters, and the longest one, that are stored, so that the file stays below MOST_BYTES."""
+"""The most earlier filters, and the longest one, that are stored, so that the file stays below MAX_FILE_BYTES."""
 
 QUIET_SECONDS: Final = 0.3
 """How long a write waits for further choices, because a filter is typed letter by letter."""
@@ -50,7 +50,7 @@ class KeptChoices(NamedTuple):
     def with_filters(self, filters: Sequence[str]) -> KeptChoices:
         """Return the choices with these earlier filters, within their bounds."""
         short = [text for text in filters if len(text) <= LONGEST_FILTER]
-        return self._replace(filters=tuple(short[-MOST_FILTERS:]))
+        return self._replace(filters=tuple(short[-MAX_FILTERS:]))
 
 
 class Preferences:
@@ -91,8 +91,8 @@ class Preferences:
     def _read(self) -> KeptChoices:
         try:
             with os.fdopen(open_private(self._path), "rb") as stream:
-                text = stream.read(MOST_BYTES + 1)
-            if len(text) > MOST_BYTES:
+                text = stream.read(MAX_FILE_BYTES + 1)
+            if len(text) > MAX_FILE_BYTES:
                 raise ValueError("it is too long")
             return _kept_from(json.loads(text))
         except FileNotFoundError:
@@ -154,7 +154,7 @@ def _kept_from(found: Mapping[str, Any]) -> KeptChoices:
     """
     views = [View(_text(view["name"]), _settings_from(view)) for view in found["views"]]
     kept = KeptChoices(
-        _settings_from(found["runs"]), tuple(views[: MOST_VIEWS - len(BUILT_IN_VIEWS)]), _text(found["theme"])
+        _settings_from(found["runs"]), tuple(views[: MAX_VIEWS - len(BUILT_IN_VIEWS)]), _text(found["theme"])
     )
     of_lists = found.get("columns", {}).items()
     kept = kept._replace(columns={_text(name): tuple(map(_text, keys)) for name, keys in of_lists})

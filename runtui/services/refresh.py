@@ -63,10 +63,10 @@ _NO_FILTER: Final = frozenset({400, 501})
 _OF_THE_MOMENT: Final = frozenset({401, 408, 429})
 """The 4xx statuses that are temporary and say nothing about the workflow."""
 
-MOST_NAMED: Final = 3
+MAX_NAMED: Final = 3
 """The most unread workflows that a message names."""
 
-MOST_NAME_CELLS: Final = 40
+MAX_NAME_CELLS: Final = 40
 """The most cells of a workflow's name in such a message."""
 
 
@@ -81,7 +81,7 @@ class UnreadWorkflow(NamedTuple):
     @property
     def short_name(self) -> str:
         """The name, shortened so that the rest of the message stays visible."""
-        return fit_cells(visible(self.name), MOST_NAME_CELLS).rstrip()
+        return fit_cells(visible(self.name), MAX_NAME_CELLS).rstrip()
 
     def __str__(self) -> str:
         return f"The runs of {self.short_name} could not be read: {self.fault}"
@@ -115,13 +115,13 @@ class Progress(NamedTuple):
         """Why the list is incomplete; None if it is complete."""
         if self.fault is not None or not self.missing:
             return self.fault
-        named = [missing.short_name for missing in self.missing[:MOST_NAMED]]
+        named = [missing.short_name for missing in self.missing[:MAX_NAMED]]
         more = len(self.missing) - len(named)
         title = f"The runs of {', '.join(named)}{f' and {more} more' if more else ''} could not be read"
         fault = self.missing[0].fault
         if {missing.fault.title for missing in self.missing} == {fault.title}:
             return RuntuiError(title, fault.summary, fault.hint)
-        reasons = (f"{missing.short_name}: {missing.fault.title}." for missing in self.missing[:MOST_NAMED])
+        reasons = (f"{missing.short_name}: {missing.fault.title}." for missing in self.missing[:MAX_NAMED])
         return RuntuiError(title, " ".join(reasons))
 
 

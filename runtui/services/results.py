@@ -29,10 +29,10 @@ from runtui.services.store import RunQuery, Store, UnreadRun
 
 _logger: Final = logging.getLogger("runtui.results")
 
-MOST_RUNS: Final = 1_000
+MAX_RUNS: Final = 1_000
 """The most runs read at once. The screen says if there are more; a person can narrow the query or read again."""
 
-MOST_NAMES: Final = 100
+MAX_NAMES: Final = 100
 """The most users of a run whose names are requested from the directory, if results have only their ids."""
 
 NAMES_AT_ONCE: Final = 4
@@ -127,7 +127,7 @@ class ResultReader:
         if is_reading and query.filter == (self._query and self._query.filter):
             self._asked = True
         else:
-            self._begin(query, most=MOST_RUNS)
+            self._begin(query, most=MAX_RUNS)
 
     async def read(self, query: RunQuery) -> None:
         """Read the results of all problem runs of a query, and wait until each is stored or has failed."""
@@ -201,14 +201,12 @@ class ResultReader:
     async def read_names(self, user_ids: Iterable[str]) -> bool:
         """Request the names of users from the directory, each once. Return True if one is known now.
 
-        Only the first MOST_NAMES are requested.
+        Only the first MAX_NAMES are requested.
 
         Raises:
             GraphError: the directory cannot be read. After a 403 it is not read again.
         """
-        unknown = iter(
-            [user_id for user_id in dict.fromkeys(user_ids) if user_id not in self._asked_users][:MOST_NAMES]
-        )
+        unknown = iter([user_id for user_id in dict.fromkeys(user_ids) if user_id not in self._asked_users][:MAX_NAMES])
         named: list[tuple[str, str, str]] = []
 
         async def work() -> None:
@@ -249,7 +247,7 @@ class ResultReader:
             goes_on = True
             while goes_on:
                 self._asked = False
-                read = await self._read_some(query, most or MOST_RUNS)
+                read = await self._read_some(query, most or MAX_RUNS)
                 goes_on = read is not None and (self._asked or (most is None and read > 0))
         finally:
             if self._task is asyncio.current_task() or self._task is None:

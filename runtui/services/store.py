@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from runtui.announcer import Announcer
 from runtui.domain.columns import Needs
-from runtui.domain.rows import ABSENT, RunRow, cells_needed, storable, stored_id
+from runtui.domain.rows import NO_NUMBER, RunRow, cells_needed, storable, stored_id
 from runtui.domain.times import now_ticks
 from runtui.errors import RuntuiError
 from runtui.private_files import FileIds, files_at
@@ -103,10 +103,10 @@ FIRST_ROWS: Final = 200
 FIRST_SECONDS: Final = 0.05
 """The rows that are drawn before all are counted, if they are found within this time."""
 
-_MOST_USERS: Final = "SELECT (SELECT max(total_users) FROM run), (SELECT max(failed_users) FROM run)"
+_MAX_USERS: Final = "SELECT (SELECT max(total_users) FROM run), (SELECT max(failed_users) FROM run)"
 """Each is the end of an index."""
 
-_MOST_USERS_SO_FAR: Final = (
+_MAX_USERS_SO_FAR: Final = (
     "SELECT max(total_users), max(failed_users) FROM (SELECT total_users, failed_users FROM run LIMIT 10000)"
 )
 """The same as long as there are no such indexes: the first runs tell."""
@@ -273,8 +273,7 @@ class Store:
             delete_runs(db, changes, storable(workflow_id), kept=self._seen.of(listing))
 
     def complete_orders(self, sorts: Iterable[str] | None = None) -> None:
-        """Build the indexes of some sort orders, or of all (None), after a listing has stored the runs. A matter for a
-        thread."""
+        """Build the indexes of some sort orders, or of all (None), after a listing. Call it in a thread."""
         missing = self.missing_orders.copy() if sorts is None else self.missing_orders.intersection(sorts)
         while missing:
             key = next(iter(missing & self._wanted_orders or missing))
@@ -290,7 +289,7 @@ class Store:
     ) -> None:
         """Store all results of a run as received, in place of those it has; nothing when the run is gone.
 
-        `as_of` is the lastUpdatedDateTime that the run had before they were asked for (ticks, ABSENT without one);
+        `as_of` is the lastUpdatedDateTime that the run had before they were asked for (ticks, NO_NUMBER without one);
         `part` is what `put_part` returned where these are the last of several parts.
         """
         with self.writing() as (db, changes):
@@ -403,13 +402,10 @@ class Store:
 
     # Reading results
 
-    def results_of(self, run_id: str, *, with_parts: bool = False) -> RunResults | None:
-        """What was read of the users of a run; None when nothing was. A matter for a thread.
-
-        `with_parts`: where nothing is whole, the parts that came so far.
-        """
+    def results_of(self, run_id: str, *, with_users: bool = False) -> RunResults | None:
+        """Return `store_results.results_of`. A matter for a thread."""
         with self.reading() as db:
-            return store_results.results_of(db, storable(run_id), with_parts=with_parts)
+            return store_results.results_of(db, storable(run_id), with_users=with_users)
 
     def tasks_of(self, run_id: str, subject_id: str) -> list[TaskResult]:
         """What the tasks of a run did for one subject, as far as it was read."""
@@ -420,7 +416,7 @@ class Store:
         """What the results of a run that are asked for now are kept with, for `put_results`."""
         with self.reading() as db:
             found = db.execute("SELECT last_updated FROM run WHERE id = ?", (storable(run_id),)).fetchone()
-        return int(found[0]) if found else ABSENT
+        return int(found[0]) if found else NO_NUMBER
 
     def unread_runs(self, query: RunQuery, now: int, most: int) -> UnreadRuns:
         """The problems of a query whose results are missing or outdated, newest first, at most so many."""
@@ -530,7 +526,7 @@ def cells_of(store: Store) -> Needs:
     with store.reading() as db:
         statuses = [status for (status,) in db.execute("SELECT status FROM status_count")]
         names = [name for (name,) in db.execute("SELECT name FROM workflow")]
-        most = db.execute(_MOST_USERS_SO_FAR if missing_orders(db) else _MOST_USERS).fetchone()
+        most = db.execute(_MAX_USERS_SO_FAR if missing_orders(db) else _MAX_USERS).fetchone()
     users, failed = (count if isinstance(count, int) else 0 for count in most)
     return cells_needed(statuses, names, users, failed)
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
-from runtui.domain.rows import ABSENT, PROBLEM_SEVERITIES, SEVERITY, STUCK_AFTER
+from runtui.domain.rows import NO_NUMBER, PROBLEM_SEVERITIES, SEVERITY, STUCK_AFTER
 from runtui.domain.times import day_starts
 from runtui.domain.triage.workflows import Workflow, WorkflowDay, WorkflowHistory, task_names
 from runtui.services.store_file import ACTIVE
@@ -30,7 +30,7 @@ _DAY: Final = (
 )
 _LAST_RUN: Final = "SELECT max(recency) FROM run WHERE workflow_id = ? AND recency BETWEEN 0 AND ?"
 _LAST_HELD: Final = (
-    f"SELECT workflow_id, nullif(total_users, {ABSENT}), max(recency) FROM run"
+    f"SELECT workflow_id, nullif(total_users, {NO_NUMBER}), max(recency) FROM run"
     f" WHERE severity = {SEVERITY['quarantined']} GROUP BY workflow_id"
 )
 _LAST_READ: Final = (

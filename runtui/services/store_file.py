@@ -463,7 +463,7 @@ def put_runs(
 
 
 def _last_updated(run: Mapping[str, Any]) -> int:
-    """In ticks; ABSENT where it does not say."""
+    """In ticks; NO_NUMBER where it does not say."""
     return int(index_run(run, "")[_LAST_UPDATED])
 
 

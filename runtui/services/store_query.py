@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from itertools import chain, compress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from runtui.domain.rows import ABSENT, ROW_PROPERTIES, RUN_COLUMN_BY_KEY, RunRow, storable
+from runtui.domain.rows import NO_NUMBER, ROW_PROPERTIES, RUN_COLUMN_BY_KEY, RunRow, storable
 from runtui.services.store_file import order_terms
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ Revision: TypeAlias = tuple[int, int]
 _KEPT_FINDINGS: Final = 2
 
 _ROW: Final = ", ".join(
-    ("rowid", "id", "workflow_id", "workflow_name", *(f"nullif({item.column}, {ABSENT})" for item in ROW_PROPERTIES))
+    ("rowid", "id", "workflow_id", "workflow_name", *(f"nullif({item.column}, {NO_NUMBER})" for item in ROW_PROPERTIES))
 )
 """What a RunRow is made of, with None for a number that the run does not have."""
 

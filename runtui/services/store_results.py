@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from runtui.domain.results import Cause, TaskResult, UserResult
-from runtui.domain.rows import ABSENT, storable
+from runtui.domain.rows import NO_NUMBER, storable
 
 if TYPE_CHECKING:
     from runtui.domain.filter_tree import Sql
@@ -42,7 +42,7 @@ RESULT_TABLES: Final = (
     "CREATE INDEX user_result_by_run ON user_result (run_row)",
     "CREATE INDEX user_result_by_subject ON user_result (subject_row, run_row)",
 )
-"""Times are ticks, ABSENT where there is none; a subject that is not named has the row 0. The JSON of tasks is apart
+"""Times are ticks, NO_NUMBER where there is none; a subject that is not named has the row 0. The JSON of tasks is apart
 from the rows that are walked over."""
 
 _NOBODY: Final = 0
@@ -66,8 +66,8 @@ _NAMED: Final = (
 
 _NOTABLE_TASKS: Final = (
     f"SELECT {_NAMED} FROM task_result AS task JOIN task_body USING (rowid) WHERE run_row = :run AND (cause <> ''"
-    " OR json_extract(raw, '$.processingStatus') = 'inProgress'"
-    " OR NOT EXISTS (SELECT 1 FROM user_result AS own WHERE own.subject_row = task.subject_row AND own.run_row = :run))"
+    " OR json_extract(raw, '$.processingStatus') = 'inProgress' OR (:with_users AND NOT EXISTS"
+    " (SELECT 1 FROM user_result AS own WHERE own.subject_row = task.subject_row AND own.run_row = :run)))"
     " ORDER BY task.rowid"
 )
 """What `RunResults.tasks` are."""
@@ -83,11 +83,12 @@ def kept_object(text: object) -> dict[str, Any] | None:
 
 
 class RunResults(NamedTuple):
-    """What there is to say of the users of one run, in the order in which it came."""
+    """The results of one run that are shown, in the order in which they came."""
 
     tasks: tuple[TaskResult, ...]
-    """Those that failed or wait, and all of subjects without a result of their own: `tasks_of` has every one."""
+    """Those that failed or wait; with `users`, also all of subjects without one. `tasks_of` has every one."""
     users: tuple[UserResult, ...]
+    """Empty unless they were asked for: there may be thousands."""
     is_outdated: bool
     """Whether the run changed after they were asked for, or they are not all."""
     is_whole: bool = True
@@ -99,7 +100,7 @@ class UnreadRun(NamedTuple):
     run_id: str
     workflow_id: str
     as_of: int
-    """Its lastUpdatedDateTime (ticks, ABSENT without one): what its results are to be kept with."""
+    """Its lastUpdatedDateTime (ticks, NO_NUMBER without one): what its results are to be kept with."""
 
 
 class UnreadRuns(NamedTuple):
@@ -224,14 +225,15 @@ _WHOLE_OR_PARTS: Final = (
 """Under which number the results of a run stand, and whether they are outdated."""
 
 
-def results_of(db: sqlite3.Connection, run_id: str, *, with_parts: bool = False) -> RunResults | None:
-    """What was read of a run, or where nothing is whole, with `with_parts`, what came so far; None for nothing."""
+def results_of(db: sqlite3.Connection, run_id: str, *, with_users: bool = False) -> RunResults | None:
+    """Return what was read of a run; None for nothing. `with_users` adds its users, or parts if nothing is whole."""
     found = db.execute(_WHOLE_OR_PARTS, (run_id,)).fetchone()
     is_whole = found is not None and found[0] > 0
-    if found is None or not (is_whole or with_parts):
+    if found is None or not (is_whole or with_users):
         return None
-    tasks = db.execute(_NOTABLE_TASKS, {"run": found[0]}).fetchall()
-    users = db.execute(f"SELECT {_NAMED} FROM user_result WHERE run_row = ? ORDER BY rowid", found[:1]).fetchall()
+    tasks = db.execute(_NOTABLE_TASKS, {"run": found[0], "with_users": with_users}).fetchall()
+    of_users = f"SELECT {_NAMED} FROM user_result WHERE run_row = ? ORDER BY rowid"
+    users = db.execute(of_users, found[:1]).fetchall() if with_users else []
     known_tasks, known_users = _known(TaskResult, tasks), _known(UserResult, users)
     are_all = is_whole and len(known_tasks) + len(known_users) == len(tasks) + len(users)
     return RunResults(tuple(known_tasks), tuple(known_users), bool(found[1]) or not are_all, is_whole)
@@ -280,12 +282,12 @@ def causes(db: sqlite3.Connection, where: Sql) -> list[Cause]:
     found = db.execute(
         "SELECT cause, raw, runs, users, first, last, names FROM ("
         f" SELECT cause, count(DISTINCT run_row) AS runs, count(DISTINCT nullif(subject_row, {_NOBODY})) AS users,"
-        f" min(nullif(moment, {ABSENT})) AS first, max(nullif(moment, {ABSENT})) AS last,"
+        f" min(nullif(moment, {NO_NUMBER})) AS first, max(nullif(moment, {NO_NUMBER})) AS last,"
         " json_group_array(DISTINCT workflow_name) AS names"
         f" FROM {failures} WHERE cause <> '' AND {where[0]} GROUP BY cause"
         ") AS grouped JOIN task_body ON task_body.rowid = ("
         f" SELECT task_result.rowid FROM {failures} WHERE cause <> '' AND cause = grouped.cause"
-        f" AND moment = coalesce(last, {ABSENT}) AND {where[0]} ORDER BY task_result.rowid DESC LIMIT 1"
+        f" AND moment = coalesce(last, {NO_NUMBER}) AND {where[0]} ORDER BY task_result.rowid DESC LIMIT 1"
         ") ORDER BY users DESC, runs DESC, last DESC, cause",
         (*where[1], *where[1]),
     )
@@ -318,8 +320,7 @@ def put_names(db: sqlite3.Connection, named: Iterable[tuple[str, str, str]]) -> 
 
 
 def people(db: sqlite3.Connection, text: str, most: int) -> list[Person]:
-    """Those with `text` in name, UPN or id, whatever the case: first where one begins with it, by name, then those
-    without a name."""
+    """People with `text` in name, UPN or id (any case): first those that begin with it; unnamed ones last."""
     wanted = text.strip().casefold()
     found = db.execute(
         "SELECT id, name, upn,"
@@ -360,7 +361,7 @@ def _indexed(task: TaskResult) -> tuple[str, str, str, int]:
         storable(task.task_name).casefold(),
         task.cause_key,
         storable(task.reason).casefold() if task.is_failed else "",
-        ABSENT if task.updated is None else task.updated,
+        NO_NUMBER if task.updated is None else task.updated,
     )
 
 

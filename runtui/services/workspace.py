@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from runtui.announcer import Announcer
 from runtui.errors import RuntuiError
 from runtui.graph.root import parse_root
-from runtui.private_files import MOST_KEPT_LOG, logs_kept
+from runtui.private_files import MAX_LOG_BYTES, logs_kept
 from runtui.services.store import Store
 from runtui.services.writing.foreground import Foreground
 from runtui.settings import Settings
@@ -258,13 +258,16 @@ class Workspace:
         self.exchanged.announce(exchange)
 
     def _follow_save(self, save: Save) -> None:
-        """Drop the draft of a change that is done. For an unknown outcome, read the run back soon; else do nothing."""
+        """Drop the draft of a change that is done. For an unknown outcome, read the run back soon. Doubt the list if
+        it may show what is not there."""
         from runtui.domain.report import Outcome
 
         if save.outcome is Outcome.DONE and self.drafts.get(save.run_id) == save.operation:
             self.drafts.drop(save.run_id)
         elif save.outcome is Outcome.UNKNOWN:
             self.reconciler.check_soon()
+            self.refresh.doubt(save.operation.workflow_id)
+        elif save.exchange is not None and save.exchange.is_gone:
             self.refresh.doubt(save.operation.workflow_id)
 
     def _follow_entry(self, entry: Entry) -> None:
@@ -281,7 +284,7 @@ class Workspace:
         """Stop the listing and close every service. Call `saves.drain()` first: saves still pending are abandoned. With
         `is_over` the files are deleted next, so the logs are not written into them."""
         await self._ends.aclose()
-        with logs_kept(self._store_file, self._journal_file, most=maxsize if is_over else MOST_KEPT_LOG):
+        with logs_kept(self._store_file, self._journal_file, most=maxsize if is_over else MAX_LOG_BYTES):
             if "drafts" in vars(self):
                 self.drafts.close()
             if "journal" in vars(self):

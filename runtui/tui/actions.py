@@ -255,7 +255,7 @@ def textual_keymap() -> Keymap:
     return {name: ",".join(keys) for name, keys in remapped().items()}
 
 
-MOST_HINTS: Final = 5
+MAX_HINTS: Final = 5
 """The most actions in a hint line, besides the help."""
 
 _STEPS: Final = frozenset({"valid change"})
@@ -277,4 +277,4 @@ def hints(actions: Collection[Action], now: ActionContext, *, typing: bool = Fal
         if action.needs in _STEPS or why_not(action, now) is None:
             found.append((action, key))
     helps = [hint for hint in found if hint[0].id == "help"]
-    return [hint for hint in found if hint not in helps][:MOST_HINTS] + helps
+    return [hint for hint in found if hint not in helps][:MAX_HINTS] + helps

@@ -23,7 +23,7 @@ from textual.widgets import Static
 
 from runtui.keys.actions import ACTION_BY_ID
 from runtui.keys.names import is_text, key_text
-from runtui.prelude.terminal import LEAST_CELLS
+from runtui.prelude.terminal import MIN_CELLS
 from runtui.profiles import Profiles
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.tui.actions import bindings, textual_keymap
@@ -49,7 +49,7 @@ def style_sheets() -> list[Path]:
     return [folder / f"{name}.tcss" for name in SHEETS]
 
 
-LEAST_SIZE: Final = Size(*LEAST_CELLS)
+MIN_SIZE: Final = Size(*MIN_CELLS)
 
 _QUIT: Final = ACTION_BY_ID["quit"].keys
 QUITTING: Final = tuple(key for key in _QUIT if not is_text(key)) or _QUIT
@@ -80,7 +80,7 @@ class TooSmall(DrawnOnce[None]):
     def _notice(self) -> Content:
         size = self.app.size
         return content(
-            f"runtui needs a terminal of {LEAST_SIZE.width}x{LEAST_SIZE.height}. "
+            f"runtui needs a terminal of {MIN_SIZE.width}x{MIN_SIZE.height}. "
             f"This one is {size.width}x{size.height}. "
             f"Enlarge it to go on where you were; {key_text(QUITTING[0])} quits."
         )
@@ -92,7 +92,7 @@ class TooSmall(DrawnOnce[None]):
 
 def is_too_small(size: Size) -> bool:
     """Return whether a terminal of `size` cells is too small for any view."""
-    return size.width < LEAST_SIZE.width or size.height < LEAST_SIZE.height
+    return size.width < MIN_SIZE.width or size.height < MIN_SIZE.height
 
 
 class RuntuiApp(DifferentialOutput, TerminalApp):

@@ -175,7 +175,7 @@ def _quoted(value: str) -> str:
 
 _WORD: Final = re.compile(r'(!?)(?:([^\W\d][\w-]*):(?!//))?((?:"[^"]*"|[^\s"])*)')
 _SIGN: Final = re.compile(r"^[^\w\s] ")
-_MOST_VALUES: Final = 1_000
+_MAX_VALUES: Final = 1_000
 _ALTERNATIVE: Final = re.compile(r'"([^"]*)"|([^,"]+)')
 
 
@@ -237,7 +237,7 @@ def count_cells(column: Column[RowT], rows: Iterable[RowT]) -> list[ValueCount]:
     """Count the texts of a column, without their sign; the most frequent come first."""
     now = now_ticks()
     counted = Counter(_SIGN.sub("", column.show(row, now).text) for row in rows)
-    return [(text, count) for text, count in counted.most_common(_MOST_VALUES) if text]
+    return [(text, count) for text, count in counted.most_common(_MAX_VALUES) if text]
 
 
 def _read(match: re.Match[str], keys: Mapping[str, str]) -> CellWord:

@@ -24,7 +24,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from runtui.prelude.terminal import MOST_CELLS
+from runtui.prelude.terminal import MAX_CELLS
 
 ESCAPE_SECONDS: Final = 0.1
 """Seconds of silence after which the start of a sequence counts as typed keys."""
@@ -34,12 +34,12 @@ PASTE_SECONDS: Final = 1.0
 """Seconds of silence after which a paste without an end is handed on as it is."""
 OVERDUE_SECONDS: Final = 5.0
 """Seconds of silence after which the rest of such a paste is no longer expected."""
-MOST_TYPED: Final = 1_000
+MAX_TYPED: Final = 1_000
 """The number of characters in one read from which on they count as a paste; a held key takes half a minute for them."""
-MOST_PASTED: Final = 65_536
+MAX_PASTED: Final = 65_536
 """The most bytes of one paste to keep; no field takes as many."""
 
-_MOST_HELD: Final = 256  # bytes of an unfinished sequence; the rest is dropped
+_MAX_HELD: Final = 256  # bytes of an unfinished sequence; the rest is dropped
 _LONGEST: Final = 32  # characters; Textual's parser reads a longer sequence as keys
 
 _ESC: Final = b"\x1b"
@@ -73,7 +73,7 @@ _KEY: Final = re.compile(
     r"\x1b\[(?P<code>\d*)(?::[\d:]*)?"
     r"(?:;(?P<modifiers>\d*)(?::(?P<event>\d*)[\d:]*)?(?:;(?P<text>[\d:]*))?)?(?P<end>[u~A-HP-S])"
 )
-_MOST_MODIFIERS: Final = 256  # one more than eight bits
+_MAX_MODIFIERS: Final = 256  # one more than eight bits
 _RELEASE: Final = "3"
 
 
@@ -152,7 +152,7 @@ class InputLexer:
                 yield ControlSequence(code)
             return data[whole.end() :]
         if _UNFINISHED.fullmatch(data):
-            self._held = data[:_MOST_HELD] + (_ESC if len(data) > _MOST_HELD and data.endswith(_ESC) else b"")
+            self._held = data[:_MAX_HELD] + (_ESC if len(data) > _MAX_HELD and data.endswith(_ESC) else b"")
             return b""
         if broken := _BROKEN.match(data):
             return data[broken.end() :]
@@ -170,7 +170,7 @@ class InputLexer:
         if not end:
             begun = next(size for size in range(len(_PASTE_END) - 1, -1, -1) if text.endswith(_PASTE_END[:size]))
             text, self._held = text[: len(text) - begun], text[len(text) - begun :]
-        self._paste += text[: MOST_PASTED - len(self._paste)]
+        self._paste += text[: MAX_PASTED - len(self._paste)]
         if end or self._is_overdue:
             yield from self._hand_on()
         if end:
@@ -189,7 +189,7 @@ class InputLexer:
 
 def _is_flood(data: bytes) -> bool:
     """Return whether one read has more characters than a person types, such as log lines with colours."""
-    return len(data) >= MOST_TYPED and _PASTE_START not in data and len(_NOT_TYPED.sub(b"", data)) >= MOST_TYPED
+    return len(data) >= MAX_TYPED and _PASTE_START not in data and len(_NOT_TYPED.sub(b"", data)) >= MAX_TYPED
 
 
 def _typed_start(held: bytes) -> str:
@@ -220,7 +220,7 @@ def _accepted(code: str) -> str | None:
 
 def _accepted_size(lines: int, columns: int, height: int, width: int) -> str | None:
     """Return a report of the window's size (mode 2048), in cells and pixels."""
-    if not (0 < lines <= MOST_CELLS and 0 < columns <= MOST_CELLS):
+    if not (0 < lines <= MAX_CELLS and 0 < columns <= MAX_CELLS):
         return None
     if not (0 < height < 100_000 and 0 < width < 100_000):
         height, width = lines, columns  # a terminal without pixels reports the mouse in cells
@@ -234,7 +234,7 @@ def _accepted_key(key: re.Match[str]) -> str | None:
         return None
     if end == "R" and modifiers:  # a report of the cursor's place, which nobody requested
         return None
-    if len(modifiers) > 3 or int(modifiers or 0) > _MOST_MODIFIERS:
+    if len(modifiers) > 3 or int(modifiers or 0) > _MAX_MODIFIERS:
         return None
     if text and not all(_is_character(part) and int(part) >= 0x20 for part in text.split(":")):
         return None

@@ -32,7 +32,7 @@ from runtui.prelude.terminal import TAKEOVER
 from runtui.services.writing.foreground import Foreground
 from runtui.tui.output import DrawnOnce
 
-LOOKS_AT_ONCE: Final = 100
+CHECKS_AT_ONCE: Final = 100
 """The number of checks, without a pause, whether the app has settled; no action takes more than 60 of them."""
 
 PAUSE_SECONDS: Final = 0.002
@@ -44,11 +44,10 @@ WATCH_SECONDS: Final = 0.004
 FRAME_SECONDS: Final = 1 / 30
 """The time by which Textual has drawn a change; it draws at most 60 times a second."""
 
-MOST_LOOKS: Final = LOOKS_AT_ONCE + 2_500
+MAX_CHECKS: Final = CHECKS_AT_ONCE + 2_500
 """The number of checks after which keys no longer wait: 5 s, or more on a slow machine."""
 
 _AWAITED: Final = "keys wait for "
-
 
 TypedAhead = tuple[events.Event, ...]
 """Events that were read but not routed, oldest first."""
@@ -186,8 +185,8 @@ class KeyQueue:
     async def _draw(self) -> None:
         """Draw the effect of an event as soon as it is complete; if that takes long, leave it to the screen's clock."""
         last: object = None
-        for look in range(LOOKS_AT_ONCE + round(FRAME_SECONDS / PAUSE_SECONDS)):
-            await asyncio.sleep(0 if look < LOOKS_AT_ONCE else PAUSE_SECONDS)
+        for look in range(CHECKS_AT_ONCE + round(FRAME_SECONDS / PAUSE_SECONDS)):
+            await asyncio.sleep(0 if look < CHECKS_AT_ONCE else PAUSE_SECONDS)
             screen = self._app.screen if self._app.screen_stack else None
             if self._waiting or self._is_closed or not isinstance(screen, DrawnOnce):
                 return
@@ -232,9 +231,9 @@ class KeyQueue:
         return app._dom_ready and bool(app.screen_stack) and app.screen.is_mounted
 
     async def _settled(self, outstanding: Callable[[], set[object]]) -> None:
-        """Wait until nothing is outstanding, at most MOST_LOOKS checks."""
+        """Wait until nothing is outstanding, at most MAX_CHECKS checks."""
         last: object = None
-        for look in range(MOST_LOOKS):
+        for look in range(MAX_CHECKS):
             if self._is_closed:
                 return
             if not _is_busy(last):
@@ -245,7 +244,7 @@ class KeyQueue:
                 last = next(iter(busy))  # while this one is busy, the others need no check
                 if len(busy) == 1 and isinstance(last, DrawnOnce) and not _is_busy(last):
                     last.prepare_frame()
-            await asyncio.sleep(0 if look < LOOKS_AT_ONCE else PAUSE_SECONDS)
+            await asyncio.sleep(0 if look < CHECKS_AT_ONCE else PAUSE_SECONDS)
         self.restless |= outstanding()
 
     def _at_work(self) -> set[object]:

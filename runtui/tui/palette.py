@@ -79,8 +79,7 @@ class Palette(DrawnOnce[str], ModalScreen[str]):
         self._search(event.value.strip())
 
     def _search(self, text: str) -> None:
-        """List the actions that match a text, those whose name starts with it first, then by score; with no text, list
-        all actions."""
+        """List the actions that match a text ("" matches all): first those whose name starts with it, then by score."""
         matcher = Matcher(text, match_style=_MATCH)
         found: list[tuple[bool, float, Option]] = []
         for action, words in self._actions:

@@ -61,7 +61,6 @@ ROW_FLAGS: Final = (SAVING, OUTCOME_UNKNOWN, DRAFT_KEPT, WATCHED, MARKED, BACK, 
 UNDER_A_MARK: Final = frozenset(ROW_FLAGS[ROW_FLAGS.index(MARKED) + 1 :])
 """The flags that a mark hides."""
 
-
 READING: Final = "Reading…"
 """Shown instead of rows while they are being read and their number is unknown."""
 

@@ -49,7 +49,7 @@ _WIDE_EVERYWHERE: Final = (("\u1100", "\u115f"), ("\u2e80", "\uffdc"), ("\U00020
 """The ranges of wide East Asian letters. Terminals disagree on the width of emoji, flags and joined graphemes."""
 _FIRST_EMOJI: Final = "\U0001f000"
 _LAST_EMOJI: Final = "\U0001ffff"
-_FEWEST_LINES_TO_SCROLL: Final = 3
+_MIN_LINES_TO_SCROLL: Final = 3
 _LONGEST_GAP: Final = len("\x1b[4C")
 """The most unchanged cells to write again; to move the cursor past more of them is shorter."""
 _ERASE: Final = "\x1b[K"
@@ -167,7 +167,7 @@ def find_scroll(shown: Sequence[Row], wanted: Sequence[Row], changes: Changes) -
 
     Only text in the changed columns is compared, so a panel beside a moving list does not hide the move.
     """
-    if len(changes) < _FEWEST_LINES_TO_SCROLL:
+    if len(changes) < _MIN_LINES_TO_SCROLL:
         return None
     columns = slice(min(xs[0] for xs in changes.values()), max(xs[-1] for xs in changes.values()) + 1)
     before = {y: _text(shown[y][columns]) for y in changes}
@@ -178,7 +178,7 @@ def find_scroll(shown: Sequence[Row], wanted: Sequence[Row], changes: Changes) -
     if not shifts:
         return None
     shift, lines = shifts.most_common(1)[0]
-    if lines < _FEWEST_LINES_TO_SCROLL - 1:
+    if lines < _MIN_LINES_TO_SCROLL - 1:
         return None
     ends = [end for y, moved_by in moves if moved_by == shift for end in (y, y + shift)]
     return Scroll(min(ends), max(ends) + 1, shift)

@@ -50,11 +50,11 @@ ENTER_ALTERNATE_SCREEN: Final = "\x1b[?1049h"
 LEAVE_ALTERNATE_SCREEN: Final = "\x1b[?1049l"
 
 _READ_BYTES: Final = 4096  # as many as a terminal's buffer holds
-_MOST_AHEAD: Final = 64  # messages to hand over before waiting for the app
+_MAX_AHEAD: Final = 64  # messages to hand over before waiting for the app
 _LOOK_SECONDS: Final = 0.1  # how often to check whether the app gives up the terminal
 _PAUSE_SECONDS: Final = 0.005
 
-MOST_ON_ITS_WAY: Final = 2_048
+MAX_IN_TRANSIT: Final = 2_048
 """The most bytes in transit; above that, wait for the terminal. A line of 256 kbit/s carries them in 64 ms."""
 ASK_BYTES: Final = 512
 """The number of bytes after which to ask the terminal whether they arrived."""
@@ -162,7 +162,7 @@ class Backlog:
     @property
     def is_long(self) -> bool:
         """True if the next frame should wait for an answer."""
-        return self.awaits_answer and self._sent - self._arrived > MOST_ON_ITS_WAY
+        return self.awaits_answer and self._sent - self._arrived > MAX_IN_TRANSIT
 
     @property
     def awaits_answer(self) -> bool:
@@ -414,13 +414,13 @@ class TerminalDriver(LinuxDriver):
                 self.process_message(message)
 
     def send_message(self, message: Message) -> None:
-        """Hand a message to the app; after every `_MOST_AHEAD` of them, wait until it has caught up.
+        """Hand a message to the app; after every `_MAX_AHEAD` of them, wait until it has caught up.
 
         Unread input stays in the terminal's buffer, which makes a faster sender wait.
         """
         self._loop.call_soon_threadsafe(self._app.post_message, message)
         self._ahead += 1
-        if self._ahead >= _MOST_AHEAD:
+        if self._ahead >= _MAX_AHEAD:
             self._ahead = 0
             self._wait_for_app()
 

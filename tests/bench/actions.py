@@ -21,7 +21,7 @@ from runtui.keys.names import key_text
 from tests.bench.terminal import FOLLOWED_SECONDS, RUNTUI
 from tests.terminal.pty_probe import PtyProbe
 
-MOST_RATIO: Final = 1.15
+MAX_RATIO: Final = 1.15
 """The greatest ratio of the bytes that an action sends to those that the changed cells need."""
 
 LITTLE: Final = 24
@@ -99,7 +99,7 @@ class Sent:
     def is_over(self) -> bool:
         """The action sent too many bytes for its change, or too many frames for its events."""
         events = 1 + (self.action in FOLLOWED_BY_PANEL) + (self.action in ANSWERED_LATER)
-        return self.bytes > max(MOST_RATIO * self.floor, self.floor + LITTLE) or self.frames > events
+        return self.bytes > max(MAX_RATIO * self.floor, self.floor + LITTLE) or self.frames > events
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from tests.bench.keys import list_of
 pytestmark = pytest.mark.bench
 
 PAIRS = 10
-MOST_TIMES_SLOWER = 1.5
+MAX_TIMES_SLOWER = 1.5
 """The greatest ratio of opening the overview of 100,000 runs to opening that of 1,000 runs."""
 
 WALK = (
@@ -26,13 +26,13 @@ WALK = (
 )
 """One scan of the index of the histories, with the same counts."""
 
-MOST_WALKS = 2.0
+MAX_WALKS = 2.0
 """The greatest ratio of reading all histories to that scan."""
 
-MOST_OF_A_WALK = 0.5
+MAX_OF_A_WALK = 0.5
 """The greatest ratio of reading the days of the strip to that scan."""
 
-MOST_BYTES_OF_A_DAY = 600
+MAX_BYTES_OF_A_DAY = 600
 """The bytes of going from one day to the next, which changes two cells and the title."""
 
 IDLE_SECONDS = 5.0
@@ -80,8 +80,8 @@ def test_the_overview_opens_as_quickly_over_many_runs_as_over_few() -> None:
         day, idle = many.median_cost("left", 5), many.idle_bytes(IDLE_SECONDS)
     print(f"\no: {middle[0]:.0f} ms at 1,000 runs, {middle[1]:.0f} ms at 100,000, ratio {middle[1] / middle[0]:.2f}")
     print(f"left: {day.bytes} B, idle: {idle} B")
-    assert middle[1] <= MOST_TIMES_SLOWER * middle[0]
-    assert day.bytes <= MOST_BYTES_OF_A_DAY
+    assert middle[1] <= MAX_TIMES_SLOWER * middle[0]
+    assert day.bytes <= MAX_BYTES_OF_A_DAY
     assert idle == 0
 
 
@@ -98,6 +98,6 @@ def test_all_histories_are_little_more_than_a_walk_over_their_index(tmp_path: Pa
         )
     store.close()
     print(f"\none walk {walk:.1f} ms, histories {histories:.1f} ms, strip {strip:.2f} ms, at 100,000 runs")
-    print(f"ratio {histories / walk:.2f} (limit {MOST_WALKS}), {strip / walk:.2f} (limit {MOST_OF_A_WALK})")
-    assert histories <= MOST_WALKS * walk
-    assert strip <= MOST_OF_A_WALK * walk
+    print(f"ratio {histories / walk:.2f} (limit {MAX_WALKS}), {strip / walk:.2f} (limit {MAX_OF_A_WALK})")
+    assert histories <= MAX_WALKS * walk
+    assert strip <= MAX_OF_A_WALK * walk

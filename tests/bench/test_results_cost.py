@@ -32,13 +32,13 @@ FAILURES = 100_000
 PEOPLE = 20_000
 REASONS = 40
 
-MOST_OF_FLOOR = 15
+MAX_OF_FLOOR = 15
 """The greatest ratio of a grouping to a plain count in SQLite of the index entries that it reads."""
 
-MOST_SECONDS = 0.3
-MOST_OF_LISTING = 1.3
-MOST_OF_A_READ = 1.3
-MOST_GROWTH = 1.5
+MAX_SECONDS = 0.3
+MAX_OF_LISTING = 1.3
+MAX_OF_A_READ = 1.3
+MAX_GROWTH = 1.5
 
 Raw = dict[str, Any]
 
@@ -116,7 +116,7 @@ def test_grouping_100_000_failures_is_a_few_walks_over_their_index(store: Store)
     problems = RunQuery(parse_filter("is:problem started>-24h", now_ticks()))
     some = seconds(lambda: store.causes(problems))
     print(f"\nwalk {least * 1000:.0f} ms, causes {all_of_it * 1000:.0f} ms, of one day {some * 1000:.0f} ms")
-    assert all_of_it <= max(MOST_SECONDS, least * MOST_OF_FLOOR)
+    assert all_of_it <= max(MAX_SECONDS, least * MAX_OF_FLOOR)
 
 
 def test_a_window_of_the_list_takes_as_long_while_causes_are_grouped(store: Store) -> None:
@@ -137,7 +137,7 @@ def test_a_window_of_the_list_takes_as_long_while_causes_are_grouped(store: Stor
     stop.set()
     thread.join()
     print(f"\na window alone {alone * 1000:.2f} ms, beside the grouping {beside * 1000:.2f} ms")
-    assert beside <= max(alone * MOST_OF_A_READ, alone + 0.001)
+    assert beside <= max(alone * MAX_OF_A_READ, alone + 0.001)
 
 
 def test_a_filter_by_results_takes_no_longer_than_the_grouping(store: Store) -> None:
@@ -165,7 +165,7 @@ def test_a_listing_is_no_slower_where_results_were_read(store: Store, tmp_path: 
     without, beside = (median(times) for times in zip(*pairs, strict=True))
     bare.close()
     print(f"\n{RUNS} changed runs: {without * 1000:.0f} ms, beside 100,000 results {beside * 1000:.0f} ms")
-    assert beside <= without * MOST_OF_LISTING
+    assert beside <= without * MAX_OF_LISTING
 
 
 class EndlessResults:
@@ -199,7 +199,7 @@ async def test_reading_results_holds_as_much_for_many_runs_as_for_few(tmp_path: 
         tracemalloc.stop()
         store.close()
     print(f"\npeak for 300 runs {peaks[0] / 1024:.0f} KiB, for 900 runs {peaks[1] / 1024:.0f} KiB")
-    assert peaks[1] <= peaks[0] * MOST_GROWTH
+    assert peaks[1] <= peaks[0] * MAX_GROWTH
 
 
 async def read(reader: ResultReader, query: RunQuery) -> None:

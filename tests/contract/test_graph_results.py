@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from runtui.graph.batch import MOST_BATCHED
+from runtui.graph.batch import MAX_BATCH
 from runtui.graph.client import GraphClient
 from runtui.graph.pages import GraphError
 from runtui.graph.results import RUNS_IN_BATCH, ReadResults
@@ -53,7 +53,7 @@ class ResultsServer:
     @staticmethod
     def asked(request: httpx.Request) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = json.loads(request.content)["requests"]
-        assert len(items) <= MOST_BATCHED
+        assert len(items) <= MAX_BATCH
         return items
 
     def item(self, item: dict[str, Any]) -> dict[str, Any]:
@@ -240,7 +240,7 @@ def in_pages(path: str, _times: int) -> Item | None:
 
 
 async def test_a_run_with_many_users_comes_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtui.graph.results.MOST_RESULTS_HELD", 3)
+    monkeypatch.setattr("runtui.graph.results.MAX_RESULTS_HELD", 3)
     async with client(ResultsServer(in_pages)) as graph:
         parts = await read(graph, 1)
     assert [(len(part.tasks), len(part.users), part.ends) for part in parts] == [

@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 
 from runtui.command_line import SessionSpec
 from runtui.errors import ExitCode, RuntuiError
-from runtui.graph.retry import MOST_REPEATS
+from runtui.graph.retry import MAX_REPEATS
 from runtui.headless.runs import list_runs
 from runtui.headless.triage.show import show_run
 from tests.contract.headless_commands import Commands, refusing
@@ -63,7 +63,7 @@ def ids(out: str) -> set[str]:
     [
         (403, "Access denied", 1),
         (404, "Not found", 1),
-        (500, "The server failed", MOST_REPEATS + 1),
+        (500, "The server failed", MAX_REPEATS + 1),
     ],
 )
 def test_a_workflow_that_cannot_be_read_is_named_and_the_rest_is_printed(
@@ -148,12 +148,12 @@ def test_a_list_of_workflows_that_cannot_be_read_prints_no_data(commands: Comman
 def test_a_run_and_its_results_are_asked_for_again(status: int, words: str, commands: Commands, capsys: Out) -> None:
     run_id, workflow_id = commands.a_run("failed")
     for part in (f"/runs/{run_id}", "Results"):
-        wire = Refusing(commands, part, status, MOST_REPEATS)
+        wire = Refusing(commands, part, status, MAX_REPEATS)
         server = commands.server()._replace(wire=wire)
         assert show_run(server, run_id, as_json=True, workflow_id=workflow_id) == ExitCode.DONE
         captured = capsys.readouterr()
         assert json.loads(captured.out)["failedTasks"]
-        assert captured.err.count(f"{words}; trying again now.") == MOST_REPEATS
+        assert captured.err.count(f"{words}; trying again now.") == MAX_REPEATS
         assert wire.left == 0
 
 

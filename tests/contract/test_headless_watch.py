@@ -22,8 +22,8 @@ from tests.contract.headless_commands import ROOT, Commands, refusing
 
 Out = pytest.CaptureFixture[str]
 
-MOST_LISTINGS = 500
-"""Seconds after which a watch is ended and its test fails, because the expected run never comes."""
+MAX_LISTINGS = 500
+"""The number of listings after which a watch ends and its test fails: the expected run never came."""
 
 Step = Callable[["Script"], Awaitable[object]]
 """Called before a listing."""
@@ -49,7 +49,7 @@ class Script(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith("/workflows"):
             self.listings += 1
-            if self.listings > MOST_LISTINGS:
+            if self.listings > MAX_LISTINGS:
                 signal.raise_signal(signal.SIGTERM)
             if self._steps and self.listings > 1:
                 await (self._steps.pop(0) if len(self._steps) > 1 else self._steps[0])(self)

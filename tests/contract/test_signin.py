@@ -258,6 +258,16 @@ class TestTheToken:
             assert await again() == old
             assert again._refreshing is refreshing, "the service is left alone for a while"
 
+    async def test_a_sign_in_after_a_refusal_asks_the_service_and_not_a_cache(
+        self, authority: ScriptedAuthority, tmp_path: Path
+    ) -> None:
+        async with signing_in(authority, tmp_path) as sign_in:
+            authority.next_error(90094, endpoint="devicecode")
+            with pytest.raises(SignInError, match="needs consent"):
+                await by_device_code(sign_in, authority)
+            await by_device_code(sign_in, authority)
+            assert sign_in.state.account is not None
+
     async def test_a_dead_refresh_token_is_not_sent_twice(
         self, authority: ScriptedAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

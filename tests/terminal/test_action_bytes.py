@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from runtui.keys.actions import ACTION_BY_ID, ACTIONS
-from tests.bench.actions import ANSWERED_LATER, BEFORE, FOLLOWED_BY_PANEL, LEFT_OUT, MOST_RATIO, REACH, at_rest, sent_by
+from tests.bench.actions import ANSWERED_LATER, BEFORE, FOLLOWED_BY_PANEL, LEFT_OUT, MAX_RATIO, REACH, at_rest, sent_by
 from tests.bench.terminal import FOLLOWED_SECONDS
 
 STEPS: Final = (
@@ -24,7 +24,7 @@ def test_actions_send_what_they_change_and_nothing_while_nobody_acts() -> None:
     with at_rest(120, 40) as terminal:
         for action_id, more in STEPS:
             sent = sent_by(terminal, ACTION_BY_ID[action_id])
-            assert 0 < sent.bytes <= MOST_RATIO * sent.floor + more, sent
+            assert 0 < sent.bytes <= MAX_RATIO * sent.floor + more, sent
             terminal.press("esc")
         terminal.wait_until_quiet(FOLLOWED_SECONDS)
         assert terminal.idle_bytes(1.0) == 0

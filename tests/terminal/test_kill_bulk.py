@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from runtui.auth.tokens import StaticToken
 from runtui.domain.report import Outcome
 from runtui.domain.times import parse_ticks
-from runtui.graph.batch import MOST_BATCHED
+from runtui.graph.batch import MAX_BATCH
 from runtui.sandbox.app import create_app
 from runtui.sandbox.writes import AppliedWrite
 from runtui.services.journal import Entry
@@ -38,7 +38,7 @@ SEED: Final = 11
 RUNS: Final = 160
 """The number of runs, twice as many as are sent at once."""
 
-BATCHES: Final = 3 * RUNS // MOST_BATCHED
+BATCHES: Final = 3 * RUNS // MAX_BATCH
 """The requests of a command for each run: the review reads it, then it is read again and changed."""
 
 THIRD: Final = BATCHES // 3

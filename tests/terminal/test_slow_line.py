@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Final
 
-from runtui.tui.terminal import ANSWER_SECONDS, MOST_ON_ITS_WAY
+from runtui.tui.terminal import ANSWER_SECONDS, MAX_IN_TRANSIT
 from tests.terminal.pty_probe import PtyProbe
 
 DEMO: Final = (sys.executable, "-m", "runtui", "demo", "--refresh", "0")
@@ -45,7 +45,7 @@ def test_what_has_not_arrived_holds_back_what_follows_and_the_last_state_is_show
             terminal.wait_until_quiet(0.02)
         given_up = int((time.monotonic() - since) / ANSWER_SECONDS)
         assert terminal.asked
-        assert len(terminal.received) - before <= MOST_ON_ITS_WAY + (2 + given_up) * LARGEST_FRAME
+        assert len(terminal.received) - before <= MAX_IN_TRANSIT + (2 + given_up) * LARGEST_FRAME
         terminal.is_held_up = False
         terminal.answer()
         terminal.press("?")

@@ -170,7 +170,7 @@ async def test_a_workflow_is_freed_and_its_failures_are_previewed(open_session: 
 async def test_a_workflow_that_runs_on_demand_is_followed_by_the_run_that_it_makes(
     open_session: Opener, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(follow, "MOST_MISSED", 1_000)  # its users are known once the tenant's clock has moved
+    monkeypatch.setattr(follow, "MAX_MISSED", 1_000)  # its users are known once the tenant's clock has moved
     async with open_session(wire=tenant.wire, size=(120, 40)) as session:
         await session.press("slash", *"status:failed type:scheduled", "enter")
         await session.press("enter")

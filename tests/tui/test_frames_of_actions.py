@@ -35,7 +35,7 @@ from tests.bench.actions import (
     FOLLOWED_BY_PANEL,
     LEFT_OUT,
     LITTLE,
-    MOST_RATIO,
+    MAX_RATIO,
     REACH,
     bytes_of_change,
 )
@@ -194,7 +194,7 @@ async def test_an_action_is_drawn_in_one_frame_of_what_it_changes(
     assert of_key == 1 or not is_answered_later, "an answer is drawn, but not the key before it"
     assert is_following == (action.id in FOLLOWED_BY_PANEL)
     for size, floor in sizes:
-        assert size <= max(MOST_RATIO * floor, floor + LITTLE), sizes
+        assert size <= max(MAX_RATIO * floor, floor + LITTLE), sizes
 
 
 def test_the_tables_name_scopes_and_actions_that_there_are() -> None:

@@ -215,6 +215,28 @@ async def test_a_run_that_cannot_be_read_is_told_and_editing_goes_on(open_sessio
         await session.until(lambda: status_of(session).startswith(("#1 done", "#2 done", "#3 done")))
 
 
+async def test_the_next_refresh_drops_a_run_that_the_form_did_not_find(open_session: Opener) -> None:
+    slow = Slow(trouble=graph_error(404, "itemNotFound", "There is no such run."))
+    slow.may_answer.set()
+    async with open_session(wire=slow.wire) as session:
+        await open_form(session, slow)
+        await session.until(lambda: "Not found" in status_of(session))
+        assert session.workspace.store.doubted == {"w1"}, "whose runs are all read then"
+
+
+async def test_the_next_refresh_drops_a_run_that_a_change_did_not_find(open_session: Opener) -> None:
+    slow = Slow()
+    slow.may_answer.set()
+    async with open_session(wire=slow.wire) as session:
+        await open_form(session, slow)
+        await go_to(session, "totalUsersCount")
+        await session.type("8")
+        slow.trouble = graph_error(404, "itemNotFound", "There is no such run.")
+        await session.press("ctrl+s", "y")
+        await session.until(lambda: status_of(session).startswith("Not done. Not found."))
+        assert session.workspace.store.doubted == {"w1"}, "whose runs are all read then"
+
+
 async def test_an_answer_about_the_run_before_does_not_touch_this_one(open_session: Opener) -> None:
     slow = Slow()
     async with open_session(wire=slow.wire) as session:

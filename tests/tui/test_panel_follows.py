@@ -9,6 +9,7 @@ import pytest
 from textual import events
 
 from runtui.sandbox.app import create_app
+from runtui.services import store_results
 from runtui.tui.screens.frame import Frame
 from runtui.tui.widgets.json_view import JsonView
 from runtui.tui.widgets.side_panel import ANOTHER_RUN
@@ -222,6 +223,33 @@ async def test_the_response_stays_when_its_run_leaves_the_list(open_session: Ope
         assert "200 OK" in "\n".join(panel_lines(session)), "the cursor was moved by nobody"
         await session.press("j")
         assert tab_of(session) == "run"
+
+
+async def test_the_panel_reads_what_failed_and_not_the_users_of_a_large_run(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[object] = []
+    kept = store_results.kept_object
+
+    def kept_object(text: object) -> dict[str, object] | None:
+        read.append(text)
+        return kept(text)
+
+    monkeypatch.setattr(store_results, "kept_object", kept_object)
+    async with open_session(runs=20) as session:
+        await rest(session)
+        store, run_id = session.workspace.store, session.panel.cursor_run
+        failure = {"id": "f", "processingStatus": "failed", "failureReason": "No seat.", "task": {"displayName": "Add"}}
+        users = [{"id": f"u{number}", "subject": {"id": f"s{number}"}} for number in range(500)]
+        store.put_results(run_id, store.as_of(run_id), [failure], users)
+        for _ in range(2):
+            await session.press("slash")
+            await session.type("no-such-run")
+            await session.until(lambda: session.runs.table.total == 0)
+            read.clear()
+            await session.press("escape")
+            await session.until(lambda: "No seat." in session.text())
+            assert len(read) == 1
 
 
 def tab_of(session: Session) -> str:

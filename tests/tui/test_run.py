@@ -243,7 +243,7 @@ class InParts(httpx.AsyncBaseTransport):
 async def test_users_of_a_large_run_are_of_use_while_the_others_come(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runtui.graph.results.MOST_RESULTS_HELD", 1)
+    monkeypatch.setattr("runtui.graph.results.MAX_RESULTS_HELD", 1)
 
     def first_page() -> httpx.Response:
         return reply(200, json.loads(one_user().read()) | {"@odata.nextLink": "?more"})

@@ -10,7 +10,7 @@ from textual.content import Content
 from runtui.tui.text import wrapped
 from runtui.tui.widgets.inputs import LineInput
 from runtui.tui.widgets.json_view import IN_PLACE_LIMIT, JsonView
-from runtui.tui.widgets.search_bar import MOST_MATCHES, SearchBar
+from runtui.tui.widgets.search_bar import MAX_MATCHES, SearchBar
 from runtui.tui.widgets.side_panel import LogList
 from tests.tui.conftest import Opener, Session
 
@@ -146,7 +146,7 @@ async def test_a_large_body_is_searched_once_it_is_laid_out_and_is_not_counted_w
         await pilot.press(*["backspace"] * 5, *"id")
         await app.workers.wait_for_complete()
         await pilot.pause()
-        assert app.count().endswith(f" of {MOST_MATCHES}+")
+        assert app.count().endswith(f" of {MAX_MATCHES}+")
 
 
 def panel_count(session: Session) -> str:

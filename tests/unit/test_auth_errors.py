@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,11 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtui.auth.errors import SignInError, from_oauth_error, unreachable
+from runtui.options import SignInMethod
 from runtui.redact import MARK
+from runtui.settings import SignInSettings
 from tests.canary import SECRET, TOKEN
 from tests.contract.entra_programs import ALL_AADSTS, aadsts
 
 SCOPES = ("https://graph.microsoft.com/LifecycleWorkflows.Read.All",)
+PERSON = SignInSettings(
+    method="device-code", tenant_id="tenant-1", client_id="client-1", authority="https://login.test"
+)
 
 
 def answer(number: int) -> dict[str, Any]:
@@ -52,7 +58,7 @@ def answer(number: int) -> dict[str, Any]:
     ],
 )
 def test_each_refusal_has_its_words(number: int, says: str, person: bool) -> None:
-    error = from_oauth_error(answer(number), client_id="client-1", scopes=SCOPES)
+    error = from_oauth_error(answer(number), PERSON, SCOPES)
     assert says in error.title
     assert error.message
     assert error.hint
@@ -65,7 +71,7 @@ def test_each_refusal_has_its_words(number: int, says: str, person: bool) -> Non
 
 @pytest.mark.parametrize("number", ALL_AADSTS)
 def test_every_refusal_of_the_authority_can_be_acted_on(number: int) -> None:
-    error = from_oauth_error(answer(number))
+    error = from_oauth_error(answer(number), PERSON)
     assert error.title
     assert error.hint
 
@@ -77,14 +83,12 @@ def test_every_refusal_of_the_authority_can_be_acted_on(number: int) -> None:
         ("certificate", "The certificate or federated token was rejected"),
         ("federated", "The certificate or federated token was rejected"),
         ("device-code", "The application's credential was rejected"),
-        ("", "The application's credential was rejected"),
     ],
 )
-def test_a_credential_without_a_number_is_named_by_the_method(method: str, says: str) -> None:
-    assert from_oauth_error({"error": "invalid_client"}, method=method).title == says
-    assert from_oauth_error(answer(7000215), method="certificate").title == "The client secret is wrong", (
-        "a number tells more"
-    )
+def test_a_credential_without_a_number_is_named_by_the_method(method: SignInMethod, says: str) -> None:
+    assert from_oauth_error({"error": "invalid_client"}, replace(PERSON, method=method)).title == says
+    numbered = from_oauth_error(answer(7000215), replace(PERSON, method="certificate"))
+    assert numbered.title == "The client secret is wrong", "a number tells more"
 
 
 @pytest.mark.parametrize(
@@ -102,37 +106,39 @@ def test_a_credential_without_a_number_is_named_by_the_method(method: str, says:
     ],
 )
 def test_without_a_number_the_word_decides(given_: dict[str, Any], says: str) -> None:
-    assert says in from_oauth_error(given_).title
+    assert says in from_oauth_error(given_, PERSON).title
 
 
 def test_the_number_may_stand_in_the_text_alone() -> None:
     text = "AADSTS530036: blocked.\r\nTrace ID: t1\r\nCorrelation ID: c1\r\nTimestamp: 2026-01-02 03:04:05Z"
-    error = from_oauth_error({"error": "invalid_grant", "error_description": text})
+    error = from_oauth_error({"error": "invalid_grant", "error_description": text}, PERSON)
     assert "device code" in error.title
     assert "browser" in error.hint
     assert error.reference == ("Correlation ID: c1", "Trace ID: t1", "Timestamp: 2026-01-02 03:04:05Z")
 
 
 def test_an_administrator_is_told_what_to_allow() -> None:
-    error = from_oauth_error(answer(65001), client_id="client-1", scopes=SCOPES)
-    assert "client-1" in error.hint
-    assert SCOPES[0] in error.hint
+    error = from_oauth_error(answer(65001), PERSON, SCOPES)
+    assert "https://login.test/tenant-1/adminconsent?client_id=client-1 (LifecycleWorkflows.Read.All)" in error.hint
     assert "read-only" not in error.hint
-    write = from_oauth_error(
-        answer(65001), client_id="client-1", scopes=("https://g/LifecycleWorkflows.ReadWrite.All",)
-    )
+    write = from_oauth_error(answer(65001), PERSON, ("https://g/LifecycleWorkflows.ReadWrite.All",))
     assert "read-only" in write.hint
 
 
+def test_a_wrong_id_is_named_as_it_was_sent() -> None:
+    error = from_oauth_error(answer(90002), PERSON, SCOPES)
+    assert error.hint == "Compare with the app registration: tenant-id tenant-1, client-id client-1."
+
+
 def test_the_claims_for_the_next_sign_in_are_kept() -> None:
-    assert from_oauth_error({"error": "interaction_required", "claims": '{"a":1}'}).claims == '{"a":1}'
-    assert from_oauth_error({"error": "interaction_required", "claims": 5}).claims == ""
+    assert from_oauth_error({"error": "interaction_required", "claims": '{"a":1}'}, PERSON).claims == '{"a":1}'
+    assert from_oauth_error({"error": "interaction_required", "claims": 5}, PERSON).claims == ""
 
 
 def test_foreign_text_is_redacted_and_bounded() -> None:
     secret = f"refresh_token={TOKEN} client_secret={SECRET}"
     told = dict.fromkeys(("error", "error_description", "trace_id", "correlation_id"), f"{secret} {'x' * 5000}")
-    error = from_oauth_error(told)
+    error = from_oauth_error(told, PERSON)
     for text in (str(error), str(error.reference), str(unreachable(secret))):
         assert TOKEN not in text
         assert SECRET not in text
@@ -147,4 +153,4 @@ def test_foreign_text_is_redacted_and_bounded() -> None:
     )
 )
 def test_no_answer_breaks_the_words(given_: dict[str, Any]) -> None:
-    assert isinstance(from_oauth_error(given_), SignInError)
+    assert isinstance(from_oauth_error(given_, PERSON), SignInError)

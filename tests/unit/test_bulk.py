@@ -17,7 +17,7 @@ import pytest
 from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError, UsageError
-from runtui.graph.batch import MOST_BATCHED
+from runtui.graph.batch import MAX_BATCH
 from runtui.graph.client import Answer
 from runtui.services.journal import Intent, Journal, RunBusyError
 from runtui.services.journal_file import JournalError
@@ -379,7 +379,7 @@ async def stopped_in(bench: BulkBench, monkeypatch: pytest.MonkeyPatch, owner: o
 
 async def test_stopped_while_runs_are_read_no_other_is_read(bench: BulkBench, monkeypatch: pytest.MonkeyPatch) -> None:
     await stopped_in(bench, monkeypatch, bench.graph, "read_runs")
-    assert len(bench.graph.calls) <= LANES * MOST_BATCHED < MANY, "what is on the wire is waited for"
+    assert len(bench.graph.calls) <= LANES * MAX_BATCH < MANY, "what is on the wire is waited for"
     assert {(save.outcome, save.stopped) for save in bench.ended.values()} == {(Outcome.NOT_DONE, True)}
     assert bench.journal.entries() == []
 

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from runtui.redact import MARK, register_secret
-from runtui.services.sharing.clipboard import MOST_ENCODED, HandedOver, hand_over, into_file
+from runtui.services.sharing.clipboard import MAX_ENCODED, HandedOver, hand_over, into_file
 
 TMUX: Final = """#!/bin/sh
 [ "$2" = "{refused}" ] && exit 1
@@ -88,8 +88,8 @@ async def test_where_osc_52_arrives_nowhere_there_is_a_page_then_a_file(
 
 
 async def test_what_is_beyond_the_cap_of_osc_52_is_not_sent(desk: Desk) -> None:
-    most = MOST_ENCODED // 4 * 3
-    assert len(b64encode(b"x" * most)) <= MOST_ENCODED
+    most = MAX_ENCODED // 4 * 3
+    assert len(b64encode(b"x" * most)) <= MAX_ENCODED
     await desk.copy("x" * most)
     done = await desk.copy("x" * (most + 1), fits=False)
     assert len(desk.sent) == 1

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtui.domain.draft import MISSING, RUN_TYPE, Draft
+from runtui.domain.draft import NOT_RECEIVED, RUN_TYPE, Draft
 from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME
 from runtui.domain.times import parse_ticks
 from tests.unit.fake_writer import RUN
@@ -205,7 +205,7 @@ def test_a_required_property_that_was_not_received_is_left_out_with_a_warning_un
     )
     assert some.typed("totalUsersCount", "", NOW) == some, "empty it was, and empty it is"
     given_now = some.typed("totalUsersCount", "12", NOW)
-    assert changed(given_now) == {"totalUsersCount": (MISSING, 12)}
+    assert changed(given_now) == {"totalUsersCount": (NOT_RECEIVED, 12)}
     assert given_now.body()["totalUsersCount"] == 12
     assert not given_now.warnings()
 
@@ -309,7 +309,7 @@ def test_a_property_that_appeared_is_a_conflict() -> None:
         item.field.name: (item.opened, item.now, item.ours)
         for item in some.conflicts({**RECEIVED, "totalUsersCount": 9})
     }
-    assert found == {"totalUsersCount": (MISSING, 9, 12)}
+    assert found == {"totalUsersCount": (NOT_RECEIVED, 9, 12)}
     assert some.lacking({}) == (), "it was not there when the run was opened either"
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from runtui.domain.report import Outcome
 from runtui.graph.exchange import Exchange, Failure, FailureKind
-from runtui.graph.faults import LONGEST_MESSAGE, MOST_DETAILS, Fault, fault_of, mismatch, read_answer
+from runtui.graph.faults import LONGEST_MESSAGE, MAX_DETAILS, Fault, fault_of, mismatch, read_answer
 from runtui.redact import MARK
 
 JSON = (("Content-Type", "application/json"), ("request-id", "q1"))
@@ -298,7 +298,7 @@ def test_an_endless_error_is_bounded_in_every_part() -> None:
     fault = written(answered(400, error | {"innerError": {"request-id": long}}))
     texts = [fault.message, fault.code, *sum(fault.details, ())]
     assert all(len(text) <= LONGEST_MESSAGE + len(MARK) for text in texts)
-    assert len(fault.details) <= MOST_DETAILS
+    assert len(fault.details) <= MAX_DETAILS
 
 
 def test_a_mismatch_is_unknown_for_a_write_only() -> None:

@@ -12,11 +12,11 @@ from textual import events
 from textual._xterm_parser import XTermParser
 from textual.message import Message
 
-from runtui.prelude.terminal import MOST_CELLS
+from runtui.prelude.terminal import MAX_CELLS
 from runtui.tui.input import (
     ESCAPE_SECONDS,
-    MOST_PASTED,
-    MOST_TYPED,
+    MAX_PASTED,
+    MAX_TYPED,
     OVERDUE_SECONDS,
     PASTE_SECONDS,
     SEQUENCE_SECONDS,
@@ -175,12 +175,12 @@ def test_a_paste_without_an_end_is_over_some_time() -> None:
 
 def test_of_a_huge_paste_the_start_is_kept_and_nothing_is_typed() -> None:
     reads = [PASTE, *[b"y" * 4096] * 100, END, b"q"]
-    assert cut(*reads) == ["pasted " + "y" * MOST_PASTED, "typed q"]
+    assert cut(*reads) == ["pasted " + "y" * MAX_PASTED, "typed q"]
 
 
 def test_what_nobody_can_have_typed_at_once_is_a_paste() -> None:
     """The terminal does not mark pastes; the keys that a person holds down while the line stalls are fewer."""
-    assert cut(b"y" * (MOST_TYPED - 1)) == ["typed " + "y" * (MOST_TYPED - 1)]
+    assert cut(b"y" * (MAX_TYPED - 1)) == ["typed " + "y" * (MAX_TYPED - 1)]
     assert cut(b"y" * 4096, b"y" * 100, None, b"\x11") == ["pasted " + "y" * 4196, "typed \x11"]
     in_colour = "\x1b[31mfailed\x1b[0m yes\r\n" * 100
     assert cut(in_colour.encode(), b"y", None) == ["pasted " + in_colour + "y"]
@@ -283,8 +283,8 @@ def test_after_any_noise_a_key_is_a_key(seed: int) -> None:
             if isinstance(message, events.Key):
                 assert message.character is None or not 0xD800 <= ord(message.character[0]) <= 0xDFFF
             elif isinstance(message, events.Resize):
-                assert 0 < message.size.width <= MOST_CELLS
-                assert 0 < message.size.height <= MOST_CELLS
+                assert 0 < message.size.width <= MAX_CELLS
+                assert 0 < message.size.height <= MAX_CELLS
     while parser.patience is not None:
         list(parser.silence())
     assert keys(parser, b"q\x1b[A") == ["q", "up"]

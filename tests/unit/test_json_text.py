@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtui.domain import json_text
-from runtui.domain.json_text import DEEPEST_INDENT, INDENT, UNWRAPPED, Document, TokenKind, is_strict_json
+from runtui.domain.json_text import INDENT, MAX_INDENT, UNWRAPPED, Document, TokenKind, is_strict_json
 
 KEY, STRING, NUMBER, KEYWORD, PUNCTUATION = TokenKind
 
@@ -100,7 +100,7 @@ def test_an_integer_of_ten_thousand_digits_is_json_and_deep_nesting_is_no_crash(
 
 def test_deep_nesting_is_indented_only_so_far() -> None:
     deep = lines("[" * 500 + "1" + "]" * 500)
-    assert deep[500] == " " * (INDENT * DEEPEST_INDENT) + "1"
+    assert deep[500] == " " * (INDENT * MAX_INDENT) + "1"
 
 
 @pytest.mark.parametrize("text", ["x" * 9_000 + "\ny", '{"long": "' + "x" * 9_000 + '", "short": 1}'])

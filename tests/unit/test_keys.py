@@ -116,7 +116,7 @@ async def test_a_key_waits_until_the_one_before_has_been_handled() -> None:
 
 
 async def test_work_that_waits_goes_on_once_a_key_is_handled_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(foreground, "MOST_SECONDS", 60.0)
+    monkeypatch.setattr(foreground, "MAX_SECONDS", 60.0)
     app = Desk()
     async with app.run_test():
         first = app.query_one("#first", Slow)
@@ -145,7 +145,7 @@ async def test_a_handler_that_does_not_end_is_waited_for_once(monkeypatch: pytes
         first, second = app.query(Slow)
         with stuck(first):
             with monkeypatch.context() as patch:
-                patch.setattr(keys, "MOST_LOOKS", 30)
+                patch.setattr(keys, "MAX_CHECKS", 30)
                 app.press("a")
                 await drained(app.keys)
             assert app.keys.restless == {first}

@@ -14,8 +14,8 @@ from runtui.domain.views import ListSettings, View
 from runtui.errors import RuntuiError
 from runtui.services.preferences import (
     LONGEST_FILTER,
-    MOST_BYTES,
-    MOST_FILTERS,
+    MAX_FILE_BYTES,
+    MAX_FILTERS,
     KeptChoices,
     Preferences,
     preferences_path,
@@ -49,13 +49,13 @@ def test_a_restart_finds_everything_again_in_a_private_file(tmp_path: Path) -> N
 
 
 def test_the_latest_earlier_filters_are_kept_within_the_bounds_of_the_file(tmp_path: Path) -> None:
-    filters = [f"id:{number}" for number in range(MOST_FILTERS + 5)]
+    filters = [f"id:{number}" for number in range(MAX_FILTERS + 5)]
     long = "入" * LONGEST_FILTER
     preferences = opened(tmp_path)
     preferences.keep(filters=KeptChoices().with_filters([*filters, long + "x", *[long] * 3]).filters)
     preferences.close()
     assert opened(tmp_path).kept.filters == (*filters[8:], long, long, long)
-    assert len(json.dumps([long] * MOST_FILTERS)) < MOST_BYTES / 2
+    assert len(json.dumps([long] * MAX_FILTERS)) < MAX_FILE_BYTES / 2
 
 
 def test_each_profile_and_without_one_each_root_has_its_own(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from runtui.graph.retry import Pace
 from runtui.services.journal import Entry, Journal, Settlement
 from runtui.services.store import EVERY_RUN, Store
 from runtui.services.writing import reconcile as reconcile_module
-from runtui.services.writing.reconcile import CHECK_INTERVALS, CONCURRENT_READS, MOST_OTHERS, OLD, Reconciler
+from runtui.services.writing.reconcile import CHECK_INTERVALS, CONCURRENT_READS, MAX_OTHERS, OLD, Reconciler
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
 from tests.unit.intents import ROOT, intent
 
@@ -316,14 +316,14 @@ async def test_a_run_with_several_unknown_changes_is_read_once(session: Session,
 
 async def test_before_a_change_its_run_is_read_first_and_not_every_other(session: Session, graph: FakeGraph) -> None:
     number = session.record()
-    others = [session.record(run_id=f"gone-{count}") for count in range(3 * MOST_OTHERS)]
+    others = [session.record(run_id=f"gone-{count}") for count in range(3 * MAX_OTHERS)]
     show(graph)
     graph.on_read = lambda run_id: (
         answered(graph.runs[run_id]) if run_id == "r1" else answered(outcome=Outcome.NOT_DONE)
     )
     entries = await session.reconciler.check_all(before_change_of="r1")
     assert graph.calls[0] == "GET r1"
-    assert len(graph.calls) == 1 + MOST_OTHERS
+    assert len(graph.calls) == 1 + MAX_OTHERS
     assert {entry.number for entry in entries} == {number, *others}, "all of them are told"
     assert session.outcome(number) == (Outcome.DONE, "read-back")
     graph.calls.clear()

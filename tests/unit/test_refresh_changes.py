@@ -159,7 +159,7 @@ async def test_what_the_store_cannot_read_is_not_known_and_read_again(other: str
     assert court.store.get("a") is None
     assert [raw["displayName"] for raw in court.store.workflows()] == ["Joiner", "Leaver"]
     assert [history.workflow.name for history in court.store.histories(3)] == ["Joiner", "Leaver"]
-    results = court.store.results_of("a")
+    results = court.store.results_of("a", with_users=True)
     assert results is not None
     assert results.is_outdated
     assert [cause.runs for cause in court.store.causes(EVERY_RUN)] == [1]

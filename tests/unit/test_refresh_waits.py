@@ -13,7 +13,7 @@ import pytest
 from runtui.graph.exchange import Failure, FailureKind
 from runtui.graph.faults import fault_of
 from runtui.graph.pages import GraphError
-from runtui.graph.retry import MOST_REPEATS
+from runtui.graph.retry import MAX_REPEATS
 from runtui.services import refresh as refresh_module
 from runtui.services.refresh import CONCURRENT_WORKFLOWS, Refresh
 from runtui.services.store import Store
@@ -50,7 +50,7 @@ async def test_a_server_that_fails_for_a_while_is_asked_for_the_same_page_again_
     await refresh.list_once()
     assert ids(store) == {"a", "b"}
     assert (refresh.progress.fault, refresh.progress.waiting_until) == (None, None)
-    assert graph.asked.count(where) == MOST_REPEATS + 1
+    assert graph.asked.count(where) == MAX_REPEATS + 1
     assert any(waits)
     assert not waits[-1], "once it goes on, nothing is said of waiting"
 
@@ -92,9 +92,9 @@ async def test_a_wait_is_capped_for_a_listing(store: Store) -> None:
     ("error", "asked"),
     [
         (refused(401), 1),
-        (refused(429, "0"), MOST_REPEATS + 1),
-        (refused(503, "0"), MOST_REPEATS + 1),
-        (refused(503, "0", body=b"<html>"), MOST_REPEATS + 1),
+        (refused(429, "0"), MAX_REPEATS + 1),
+        (refused(503, "0"), MAX_REPEATS + 1),
+        (refused(503, "0", body=b"<html>"), MAX_REPEATS + 1),
         (unreachable(), 1),
     ],
 )
@@ -137,7 +137,7 @@ async def test_a_workflow_that_cannot_be_read_stops_nobody_else(error: GraphErro
     graph.busy["w0"] = [error] * 9
     refresh = Refresh(graph, store, interval=NEVER)
     await refresh.list_once()
-    repeats = MOST_REPEATS if error.fault.status in (500, 504) else 0
+    repeats = MAX_REPEATS if error.fault.status in (500, 504) else 0
     assert graph.asked.count("w0") == 1 + repeats
     assert ids(store) == set(names[1:])
     assert refresh.progress.fault is None

@@ -111,7 +111,7 @@ async def test_problems_are_read_few_at_a_time_with_progress(
 async def test_at_one_go_it_reads_the_newest_and_says_how_many_are_left(
     reader: ResultReader, service: FakeResults, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runtui.services.results.MOST_RUNS", 30)
+    monkeypatch.setattr("runtui.services.results.MAX_RUNS", 30)
     put_problems(store, 57)
     for read in (30, 57):
         reader.read_in_background(EVERY_RUN)
@@ -123,7 +123,7 @@ async def test_at_one_go_it_reads_the_newest_and_says_how_many_are_left(
 async def test_all_of_them_are_read_for_whoever_waits(
     reader: ResultReader, service: FakeResults, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runtui.services.results.MOST_RUNS", 30)
+    monkeypatch.setattr("runtui.services.results.MAX_RUNS", 30)
     put_problems(store, 77)
     service.errors = {f"r{number}": refused(404) for number in (3, 70)}
     await reader.read(EVERY_RUN)

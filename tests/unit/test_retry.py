@@ -18,8 +18,8 @@ from runtui.graph.retry import (
     BACK_OFF_SECONDS,
     JITTER,
     LONGEST_WAIT,
-    MOST_REPEATS,
-    MOST_WRITE_REPEATS,
+    MAX_REPEATS,
+    MAX_WRITE_REPEATS,
     Backoff,
     Pace,
     Retry,
@@ -185,9 +185,9 @@ def test_what_comes_before_a_request_is_sent_again(exchange: Exchange, of_a_read
 @pytest.mark.parametrize(
     ("exchange", "most"),
     [
-        pytest.param(read(503), MOST_REPEATS, id="a GET"),
-        pytest.param(answered(), MOST_WRITE_REPEATS, id="a change that was throttled"),
-        pytest.param(under_if_match(412), MOST_WRITE_REPEATS, id="a change of a version that is gone"),
+        pytest.param(read(503), MAX_REPEATS, id="a GET"),
+        pytest.param(answered(), MAX_WRITE_REPEATS, id="a change that was throttled"),
+        pytest.param(under_if_match(412), MAX_WRITE_REPEATS, id="a change of a version that is gone"),
     ],
 )
 def test_how_often_a_request_is_sent_again(exchange: Exchange, most: int) -> None:
@@ -243,7 +243,7 @@ async def test_a_pace_allows_three_repeats_each_after_the_wait_that_was_asked_fo
         tries += 1
         if not pace.retry(read(status, str(tries)), tries):
             break
-    assert tries == MOST_REPEATS + 1
+    assert tries == MAX_REPEATS + 1
     assert clock.slept == [1.0, 2.0, 3.0]
 
 

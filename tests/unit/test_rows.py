@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from runtui.domain.columns import GAP, GUTTER, Column, ListCell, Role, list_layout
 from runtui.domain.properties import PROCESSING_STATUS, SENTINEL
 from runtui.domain.rows import (
-    ABSENT,
     INDEXED,
+    NO_NUMBER,
     ROW_PROPERTIES,
     RUN_COLUMN_BY_KEY,
     RUN_COLUMNS,
@@ -60,13 +60,13 @@ def test_a_run_is_as_recent_as_its_start_and_before_that_as_its_schedule() -> No
     times = {"startedDateTime": "2026-11-20T09:30:00Z", "scheduledDateTime": "2026-11-20T09:00:00Z"}
     assert indexed(**times)["recency"] == parse_ticks("2026-11-20T09:30:00Z")
     waiting = indexed(startedDateTime=None, scheduledDateTime="2026-11-20T09:00:00Z")
-    assert waiting["started"] == ABSENT
+    assert waiting["started"] == NO_NUMBER
     assert waiting["recency"] == parse_ticks("2026-11-20T09:00:00Z")
 
 
 @pytest.mark.parametrize("wrong", [None, True, "12", 1.0, 2**31, -(2**31) - 1, 10**30, [], {}])
 def test_a_count_of_another_type_is_absent(wrong: object) -> None:
-    assert indexed(failedUsersCount=wrong)["failed_users"] == ABSENT
+    assert indexed(failedUsersCount=wrong)["failed_users"] == NO_NUMBER
 
 
 @pytest.mark.parametrize("count", [0, 7, -1, 2**31 - 1, -(2**31)])

@@ -12,7 +12,7 @@ import pytest
 from runtui.domain.report import Outcome
 from runtui.graph.client import Answer
 from runtui.graph.exchange import Failure, FailureKind
-from runtui.graph.retry import MOST_WRITE_REPEATS
+from runtui.graph.retry import MAX_WRITE_REPEATS
 from runtui.headless.changes import message_of
 from runtui.services import journal as journal_module
 from runtui.services.journal import Journal
@@ -100,10 +100,10 @@ async def test_a_run_that_moves_while_the_service_throttles_is_not_written(bench
 async def test_a_service_that_throttles_for_ever_is_given_up(bench: Bench) -> None:
     bench.answer_writes(refused(429, wait="0"))
     save = await bench.ended(draft())
-    assert (save.outcome, bench.writes) == (Outcome.NOT_DONE, (MOST_WRITE_REPEATS + 1))
+    assert (save.outcome, bench.writes) == (Outcome.NOT_DONE, (MAX_WRITE_REPEATS + 1))
     assert save.fault is not None
     assert save.fault.status == 429
-    assert bench.outcomes() == [(Outcome.NOT_DONE, "answer", 429)] * (MOST_WRITE_REPEATS + 1)
+    assert bench.outcomes() == [(Outcome.NOT_DONE, "answer", 429)] * (MAX_WRITE_REPEATS + 1)
 
 
 async def test_a_wait_is_announced_and_can_be_stopped(bench: Bench) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from runtui.domain.report import Outcome
 from runtui.graph.client import Answer
-from runtui.graph.retry import MOST_WRITE_REPEATS
+from runtui.graph.retry import MAX_WRITE_REPEATS
 from runtui.services.journal import Intent
 from runtui.services.journal_file import JournalError
 from runtui.services.writing.save import Save, Step
@@ -211,7 +211,7 @@ async def test_a_reading_of_the_version_that_is_gone_does_not_bear_a_412_out(
     bench.answer_writes(refused(412))
     save = await bench.ended(draft())
     assert (bench.journal.entries()[-1].outcome, save.outcome) == (outcome, outcome)
-    assert bench.writes == ((MOST_WRITE_REPEATS + 1) if outcome is Outcome.NOT_DONE else 1)
+    assert bench.writes == ((MAX_WRITE_REPEATS + 1) if outcome is Outcome.NOT_DONE else 1)
 
 
 async def test_a_409_is_borne_out_by_a_run_that_has_not_changed(bench: Bench) -> None:

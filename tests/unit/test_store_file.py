@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from runtui.auth.tokens import StaticToken
-from runtui.private_files import MOST_KEPT_LOG
+from runtui.private_files import MAX_LOG_BYTES
 from runtui.services.store import EVERY_RUN, RunQuery, Store, StoreError
 from runtui.services.store_file import VERSION
 from runtui.services.store_query import RunText, texts
@@ -153,7 +153,7 @@ def test_nobody_waits_for_the_disk_where_a_file_is_new(path: Path, monkeypatch: 
 
 async def test_what_is_over_leaves_its_log_where_it_is_however_long(path: Path) -> None:
     workspace = Workspace(Settings(root="", tenant="", state_folder=path.parent), path, StaticToken(canary.TOKEN))
-    workspace.store.put_workflows([{"id": "1", "description": "x" * MOST_KEPT_LOG}])
+    workspace.store.put_workflows([{"id": "1", "description": "x" * MAX_LOG_BYTES}])
     assert not workspace.active_saves
     assert "saves" not in vars(workspace)  # a session that ends need not build a queue to find it empty
     await workspace.close(is_over=True)

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from runtui.domain.columns import Column
 from runtui.domain.filter_tree import (
-    Absent,
     AllOf,
     AnyOf,
     CountIs,
@@ -22,6 +21,7 @@ from runtui.domain.filter_tree import (
     HasText,
     InResults,
     IsFlag,
+    IsNull,
     IsOneOf,
     Node,
     Not,
@@ -161,7 +161,7 @@ def matches(node: Node | None, raw: Raw, workflow: str) -> bool:
             return any(COMPARE[sign](max(each), wanted, wanted + 1) for each in [values(raw, field)] if each)
         case TimeIs(field, sign, first, end):
             return any(COMPARE[sign](value, first, end) for value in values(raw, field))
-        case Absent(field):
+        case IsNull(field):
             return not values(raw, field)
         case InResults():
             return False  # no results of a run were read here

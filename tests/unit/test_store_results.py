@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from runtui.domain.filters import parse_filter
-from runtui.domain.rows import ABSENT
+from runtui.domain.rows import NO_NUMBER
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, parse_ticks
 from runtui.services.store import EVERY_RUN, RunQuery, Store
 from tests.unit.test_store import revision
@@ -84,7 +84,7 @@ def test_results_come_back_as_received_and_in_order(store: Store) -> None:
     assert store.results_of("r1") is None
     tasks = (task("No manager."), task(None, BEN, GROUPS) | {"unknown": {"é\\ud800": [1.0, None]}})
     read(store, "r1", *tasks, users=(user(BEN), user(ADELE)))
-    results = store.results_of("r1")
+    results = store.results_of("r1", with_users=True)
     assert results is not None
     assert [result.received for result in store.tasks_of("r1", "u2")] == [tasks[1]]
     assert [result.received for result in results.tasks] == [tasks[0]]
@@ -96,7 +96,7 @@ def test_another_reading_takes_the_place_of_the_first(store: Store) -> None:
     put(store, "w1", run(1))
     read(store, "r1", task("No manager."), task("No mail.", BEN), users=(user(ADELE),))
     read(store, "r1", task("No license."))
-    results = store.results_of("r1")
+    results = store.results_of("r1", with_users=True)
     assert results is not None
     assert ([result.reason for result in results.tasks], results.users) == (["No license."], ())
     assert [cause.reason for cause in store.causes(EVERY_RUN)] == ["No license."]
@@ -145,7 +145,7 @@ def test_a_large_run_keeps_what_it_has_until_the_last_part_is_there(store: Store
     assert (found(store, "user:ben"), found(store, "reason:mail")) == ([], [])
     store.put_results("r1", store.as_of("r1"), (task("No license."),), (user(BEN),), part=part)
     assert reasons(store, "r1") == ["No manager.", "No mail.", "No license."]
-    results = store.results_of("r1")
+    results = store.results_of("r1", with_users=True)
     assert results is not None
     assert (len(results.users), results.is_outdated) == (2, False)
     assert found(store, "user:ben") == ["r1"]
@@ -193,7 +193,7 @@ def left_of_results(path: Path) -> list[int]:
 
 def test_results_of_a_run_that_is_gone_are_dropped(store: Store) -> None:
     read(store, "nobody", task("No manager."))
-    assert (store.results_of("nobody"), store.causes(EVERY_RUN), store.as_of("nobody")) == (None, [], ABSENT)
+    assert (store.results_of("nobody"), store.causes(EVERY_RUN), store.as_of("nobody")) == (None, [], NO_NUMBER)
 
 
 def test_what_is_to_be_read_are_the_problems_without_results_of_today(store: Store) -> None:

@@ -25,7 +25,7 @@ from runtui.tui import terminal
 from runtui.tui.terminal import (
     ANSWER_SECONDS,
     ASK_BYTES,
-    MOST_ON_ITS_WAY,
+    MAX_IN_TRANSIT,
     Backlog,
     TerminalApp,
     TerminalDriver,
@@ -173,7 +173,7 @@ def test_a_terminal_that_answers_is_waited_for_when_too_much_is_on_its_way() -> 
     backlog.answered()
     while not waits(backlog):
         assert backlog.send(FRAME) == FRAME + QUESTION
-    for _ in range(MOST_ON_ITS_WAY // ASK_BYTES):
+    for _ in range(MAX_IN_TRANSIT // ASK_BYTES):
         assert backlog.awaits_answer
         backlog.answered()
     assert not waits(backlog)

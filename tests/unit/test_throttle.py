@@ -10,7 +10,7 @@ import pytest
 from textual.message_pump import MessagePump
 
 from runtui.services.writing.foreground import Foreground
-from runtui.tui.screens.runs import MOST_PUT_OFF, RELOAD_SECONDS, Throttle
+from runtui.tui.screens.runs import MAX_DELAYS, RELOAD_SECONDS, Throttle
 
 
 class Owner:
@@ -75,7 +75,7 @@ def test_the_first_is_drawn_at_once_and_the_others_together(desk: Desk) -> None:
 def test_while_somebody_types_it_is_put_off_and_drawn_after_the_effect_of_a_key(desk: Desk) -> None:
     desk.throttle.ask()
     desk.throttle.ask()
-    for _ in range(MOST_PUT_OFF):
+    for _ in range(MAX_DELAYS):
         desk.pass_by(typing=True)
         desk.foreground.answered()
     assert desk.drawn == 1, "it waits for a pause"
@@ -92,7 +92,7 @@ def test_while_somebody_types_it_is_put_off_and_drawn_after_the_effect_of_a_key(
 def test_a_key_that_is_never_answered_puts_it_off_no_longer(desk: Desk) -> None:
     desk.throttle.ask()
     desk.throttle.ask()
-    for _ in range(MOST_PUT_OFF + 2):
+    for _ in range(MAX_DELAYS + 2):
         assert desk.drawn == 1
         desk.pass_by(typing=True)
     assert desk.drawn == 2

@@ -14,7 +14,7 @@ from runtui.domain.filter_tree import TRIAGE_FLAGS
 from runtui.domain.filters import parse_filter
 from runtui.domain.rows import STUCK_AFTER, RunRow
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, now_ticks, parse_ticks
-from runtui.domain.triage.memory import NEVER, TriageState, snooze_end
+from runtui.domain.triage.memory import NO_TIME, TriageState, snooze_end
 from runtui.domain.triage.standing import comeback, standing
 from runtui.services.journal import Journal
 from runtui.services.store import EVERY_RUN, RunQuery, Store, following
@@ -137,7 +137,7 @@ def test_the_filter_finds_what_the_rule_says(memory: TriageMemory, store: Store)
     put(store, *map(some, numbers))
     states: tuple[TriageState, ...] = ("handled", "snoozed", "")
     for number in numbers[:250]:
-        until = chance.choice((NEVER, NOW + HOUR, NOW + 9 * HOUR))
+        until = chance.choice((NO_TIME, NOW + HOUR, NOW + 9 * HOUR))
         memory.mark([f"r{number}"], chance.choice(states), "", until=until)
         if number % 5 == 0:
             memory.see(f"r{number}")
@@ -151,7 +151,7 @@ def test_the_filter_finds_what_the_rule_says(memory: TriageMemory, store: Store)
             by_rule["snoozed"] += [run.id] * (stands == "snoozed")
             by_rule["back"] += [run.id] * (stands == "back")
             by_rule["unhandled"] += [run.id] * (not is_held)
-            is_seen = run.triage is not None and run.triage.seen != NEVER
+            is_seen = run.triage is not None and run.triage.seen != NO_TIME
             by_rule["seen" if is_seen else "new"].append(run.id)
         assert {flag: found(store, f"triage:{flag}", now) for flag in by_rule} == {
             flag: sorted(run_ids) for flag, run_ids in by_rule.items()
@@ -187,7 +187,7 @@ def test_notes_are_found_and_stay_when_the_run_is_handled(memory: TriageMemory, 
     memory.mark(["r1"], "", "kim")
     known = row(store).triage
     assert known is not None
-    assert (known.note, known.state, known.who, known.seen > NEVER) == ("Ärger mit der Lizenz", "", "kim", True)
+    assert (known.note, known.state, known.who, known.seen > NO_TIME) == ("Ärger mit der Lizenz", "", "kim", True)
     assert found(store, "note:ÄRGER") == ["r1"]
     assert found(store, "note!=lizenz") == ["r1", "r2"]
 
@@ -234,7 +234,7 @@ def test_two_runtui_at_once_take_nothing_back_from_each_other(
         side.follow()
         known = row(its_store).triage
         assert known is not None
-        assert (known.state, known.note, known.seen > NEVER) == ("handled", "mine", True)
+        assert (known.state, known.note, known.seen > NO_TIME) == ("handled", "mine", True)
     other_journal.close()
     other_store.close()
 
@@ -262,7 +262,7 @@ def test_a_row_that_is_none_of_ours_is_left_out(
         (" 1D12h ", parse_ticks("2026-11-27T20:00:00Z")),
         ("+90m", parse_ticks("2026-11-26T09:30:00Z")),
         ("2026-11-27T09:00Z", parse_ticks("2026-11-27T09:00:00Z")),
-        ("change", NEVER),
+        ("change", NO_TIME),
     ],
 )
 def test_when_a_snooze_ends(typed: str, end: int) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
-from runtui.domain.columns import GREATEST_FIRST, Column, ListCell, Role, age_cell
+from runtui.domain.columns import DESCENDING, Column, ListCell, Role, age_cell
 from runtui.domain.plots import bar
 from runtui.domain.results import Cause, fold_reason
 from runtui.domain.times import format_ticks
@@ -32,13 +32,13 @@ def cause_rows(causes: Sequence[Cause]) -> list[CauseRow]:
 
 def _count(name: str, width: int, count: Callable[[CauseRow], int], role: Role) -> Column[CauseRow]:
     return Column(
-        name, name, width, 3, lambda row, _: ListCell(str(count(row)), role), GREATEST_FIRST, "right", value=count
+        name, name, width, 3, lambda row, _: ListCell(str(count(row)), role), DESCENDING, "right", value=count
     )
 
 
 def _age(key: str, title: str, priority: int, moment: Callable[[CauseRow], int | None]) -> Column[CauseRow]:
     return Column(
-        key, title, 5, priority, lambda row, now: age_cell(moment(row), now, "muted"), GREATEST_FIRST, "right",
+        key, title, 5, priority, lambda row, now: age_cell(moment(row), now, "muted"), DESCENDING, "right",
         value=lambda row: moment(row) or 0,
     )  # fmt: skip
 

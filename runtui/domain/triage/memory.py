@@ -14,7 +14,7 @@ from runtui.domain.times import interpret, parse_ticks
 TriageState = Literal["", "handled", "snoozed"]
 TRIAGE_STATES: Final[tuple[TriageState, ...]] = get_args(TriageState)
 
-NEVER: Final = 0
+NO_TIME: Final = 0
 """Stands for no time (ticks)."""
 
 LONGEST_NOTE: Final = 500
@@ -30,14 +30,14 @@ _LENGTH: Final = re.compile(r"\d+[smhdw].*")
 
 
 class RunTriage(NamedTuple):
-    """The triage of a run. Times are ticks; NEVER stands for no time."""
+    """The triage of a run. Times are ticks; NO_TIME stands for no time."""
 
     run_id: str
-    seen: int = NEVER
+    seen: int = NO_TIME
     """When the run was first opened."""
     state: TriageState = ""
-    until: int = NEVER
-    """When the snooze ends; NEVER if it ends when the run changes."""
+    until: int = NO_TIME
+    """When the snooze ends; NO_TIME if it ends when the run changes."""
     was_status: str = ""
     """The `was_` fields hold the run as it was handled or snoozed; numbers as in the store."""
     was_failed_users: int = 0
@@ -48,19 +48,19 @@ class RunTriage(NamedTuple):
     note: str = ""
     who: str = ""
     """Who last changed the state or the note; empty if unknown."""
-    changed: int = NEVER
+    changed: int = NO_TIME
     """When the state or the note last changed."""
 
 
 def snooze_end(text: str, now: int) -> int:
-    """Parse the end of a snooze ("2h", "tomorrow 09:00" or "change") into ticks; NEVER means when the run changes.
+    """Parse the end of a snooze ("2h", "tomorrow 09:00" or "change") into ticks; NO_TIME means when the run changes.
 
     Raises:
         ValueError: the message is one sentence that says what is possible.
     """
     typed = text.strip().lower()
     if typed == UNTIL_CHANGE:
-        return NEVER
+        return NO_TIME
     try:
         end = parse_ticks(interpret(f"+{typed}" if _LENGTH.fullmatch(typed) else typed, now))
     except ValueError:

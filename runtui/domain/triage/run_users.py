@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from runtui.domain.columns import GREATEST_FIRST, NOTHING, Column, ListCell, age_cell, text_cell
+from runtui.domain.columns import DESCENDING, EMPTY_CELL, Column, ListCell, age_cell, text_cell
 from runtui.domain.results import TaskResult, UserResult
-from runtui.domain.rows import ABSENT, STUCK_AFTER, severity, short_id, status_look, status_word
+from runtui.domain.rows import NO_NUMBER, STUCK_AFTER, severity, short_id, status_look, status_word
 from runtui.domain.times import TICKS_PER_SECOND, ago, distance, duration_text
 from runtui.domain.triage.checks import why_doubtful
 from runtui.domain.triage.received import object_in, text_in
@@ -142,8 +142,7 @@ class UserRow(NamedTuple):
 def user_rows(
     users: Iterable[UserResult], tasks: Iterable[TaskResult], extensions: Mapping[str, Extension] = _NO_EXTENSIONS
 ) -> list[UserRow]:
-    """Return the subjects of a run with their tasks, in the order of the server, but users without a known name
-    last."""
+    """Return the subjects of a run with their tasks in the server's order, users without a known name last."""
     done: dict[str, list[TaskResult]] = {}
     for task in tasks:
         done.setdefault(task.subject_id, []).append(task)
@@ -225,14 +224,14 @@ def _tasks(row: UserRow, _now: int) -> ListCell:
     """Return the processed and all tasks, and the failed ones if there are any: "3/5 ✗1"."""
     user = row.result
     if user is None or user.total_tasks is None or user.unprocessed_tasks is None:
-        return NOTHING
+        return EMPTY_CELL
     failed = f" ✗{user.failed_tasks}" if user.failed_tasks else ""
     return ListCell(f"{user.total_tasks - user.unprocessed_tasks}/{user.total_tasks}{failed}", "number")
 
 
 USER_COLUMNS: Final[tuple[Column[UserRow], ...]] = (
     Column(
-        "status", "status", 11, 1, lambda row, _: _status(row.status), GREATEST_FIRST,
+        "status", "status", 11, 1, lambda row, _: _status(row.status), DESCENDING,
         grows_to=24, value=lambda row: severity(row.status),
     ),
     Column("user", "user", 14, 2, _user, grows_to=28),
@@ -240,8 +239,8 @@ USER_COLUMNS: Final[tuple[Column[UserRow], ...]] = (
     Column("task", "task", 16, 5, lambda row, _: text_cell(row.trouble.task_name if row.trouble else ""), grows_to=27),
     Column("tasks", "tasks", 5, 6, _tasks, align="right", grows_to=9),
     Column(
-        "ended", "ended", 5, 7, lambda row, now: age_cell(row.ended, now), GREATEST_FIRST, "right",
-        value=lambda row: row.ended or ABSENT,
+        "ended", "ended", 5, 7, lambda row, now: age_cell(row.ended, now), DESCENDING, "right",
+        value=lambda row: row.ended or NO_NUMBER,
     ),
     Column("upn", "upn", 16, 8, lambda row, _: text_cell(row.user_principal_name), grows_to=40),
 )  # fmt: skip
@@ -249,7 +248,7 @@ USER_COLUMNS: Final[tuple[Column[UserRow], ...]] = (
 
 
 def _took(task: TaskResult) -> ListCell:
-    return NOTHING if task.took is None else ListCell(duration_text(task.took), "number")
+    return EMPTY_CELL if task.took is None else ListCell(duration_text(task.took), "number")
 
 
 TASK_COLUMNS: Final[tuple[Column[TaskRow], ...]] = (
@@ -258,14 +257,14 @@ TASK_COLUMNS: Final[tuple[Column[TaskRow], ...]] = (
         value=lambda row: row.result.sequence or 0, order_name="sequence",
     ),
     Column(
-        "status", "status", 11, 2, lambda row, _: _status(row.result.status), GREATEST_FIRST,
+        "status", "status", 11, 2, lambda row, _: _status(row.result.status), DESCENDING,
         grows_to=24, value=lambda row: severity(row.result.status),
     ),
     Column("task", "task", 16, 3, lambda row, _: ListCell(row.result.task_name), grows_to=34),
     Column("reason", "reason", 18, 4, lambda row, now: text_cell(row.summary(now)), flexible=True),
     Column(
-        "started", "started", 7, 5, lambda row, now: age_cell(row.result.started, now), GREATEST_FIRST, "right",
-        value=lambda row: row.result.started or ABSENT,
+        "started", "started", 7, 5, lambda row, now: age_cell(row.result.started, now), DESCENDING, "right",
+        value=lambda row: row.result.started or NO_NUMBER,
     ),
     Column("took", "took", 8, 6, lambda row, _: _took(row.result)),
 )  # fmt: skip
@@ -308,7 +307,7 @@ def _person_status(task: PersonResult, _now: int) -> ListCell:
 
 PERSON_COLUMNS: Final[tuple[Column[PersonResult], ...]] = (
     Column(
-        "when", "when", 5, 3, lambda task, now: age_cell(task.moment or None, now, "muted"), GREATEST_FIRST, "right",
+        "when", "when", 5, 3, lambda task, now: age_cell(task.moment or None, now, "muted"), DESCENDING, "right",
         value=lambda task: task.moment,
     ),
     Column("status", "status", 12, 1, _person_status),

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Literal
 
-from runtui.domain.rows import ABSENT, RunRow, is_stuck, severity, status_look
+from runtui.domain.rows import NO_NUMBER, RunRow, is_stuck, severity, status_look
 from runtui.domain.times import format_ticks
-from runtui.domain.triage.memory import NEVER, RunTriage, TriageState
+from runtui.domain.triage.memory import NO_TIME, RunTriage, TriageState
 
 Standing = Literal["new", "seen", "back", "snoozed", "handled"]
 
@@ -21,7 +21,7 @@ def is_problem(row: RunRow, now: int) -> bool:
     return status_look(row.status).is_problem or is_stuck(row, now)
 
 
-def marked(known: RunTriage, row: RunRow, state: TriageState, now: int, *, until: int = NEVER) -> RunTriage:
+def marked(known: RunTriage, row: RunRow, state: TriageState, now: int, *, until: int = NO_TIME) -> RunTriage:
     """Return `known` with a new state from `now` on (ticks), and with the run's present values."""
     return known._replace(
         state=state,
@@ -53,9 +53,9 @@ def _reasons(known: RunTriage, row: RunRow, now: int) -> Iterator[str]:
         yield "it became a problem"
     elif is_problem(row, now) and has_changed:
         yield "it changed and is still a problem"
-    if known.state == "snoozed" and known.until == NEVER and has_changed:
+    if known.state == "snoozed" and known.until == NO_TIME and has_changed:
         yield "it changed"
-    if known.state == "snoozed" and NEVER < known.until <= now:
+    if known.state == "snoozed" and NO_TIME < known.until <= now:
         yield "the snooze ended"
 
 
@@ -65,7 +65,7 @@ def standing(row: RunRow, now: int) -> Standing:
         return "new"
     if known.state:
         return "back" if comeback(known, row, now) else known.state
-    return "seen" if known.seen != NEVER else "new"
+    return "seen" if known.seen != NO_TIME else "new"
 
 
 NOTE: Final = "note"
@@ -81,7 +81,7 @@ def triage_facts(row: RunRow, now: int, in_words: Callable[[int], str]) -> Itera
     if known is None:
         return
     by = f" by {known.who}" if known.who else ""
-    until = "it changes" if known.until == NEVER else in_words(known.until)
+    until = "it changes" if known.until == NO_TIME else in_words(known.until)
     was = f"{known.state} {in_words(known.changed)}{by}"
     if stands == "back":
         yield "triage", f"back: {comeback(known, row, now)} ({was})"
@@ -91,7 +91,7 @@ def triage_facts(row: RunRow, now: int, in_words: Callable[[int], str]) -> Itera
         yield "triage", f"snoozed until {until}{by}"
     if known.note:
         yield NOTE, known.note
-    if known.seen != NEVER:
+    if known.seen != NO_TIME:
         yield "opened", in_words(known.seen)
 
 
@@ -99,9 +99,9 @@ def triage_record(known: RunTriage) -> dict[str, Any]:
     """Return the triage of a run as a JSON object; null for missing values."""
     was = {
         "status": known.was_status,
-        "failedUsers": None if known.was_failed_users == ABSENT else known.was_failed_users,
-        "failedTasks": None if known.was_failed_tasks == ABSENT else known.was_failed_tasks,
-        "updatedAt": None if known.was_updated == ABSENT else format_ticks(known.was_updated),
+        "failedUsers": None if known.was_failed_users == NO_NUMBER else known.was_failed_users,
+        "failedTasks": None if known.was_failed_tasks == NO_NUMBER else known.was_failed_tasks,
+        "updatedAt": None if known.was_updated == NO_NUMBER else format_ticks(known.was_updated),
         "isProblem": bool(known.was_problem),
     }
     return {
@@ -116,9 +116,9 @@ def triage_record(known: RunTriage) -> dict[str, Any]:
 
 
 def _text_of(ticks: int) -> str | None:
-    return None if ticks == NEVER else format_ticks(ticks)
+    return None if ticks == NO_TIME else format_ticks(ticks)
 
 
 def _number(row: RunRow, key: str) -> int:
     number = row.number(key)
-    return ABSENT if number is None else number
+    return NO_NUMBER if number is None else number

@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from runtui.domain.columns import ESSENTIAL, GAP, GREATEST_FIRST, GUTTER, NOTHING, Column, ListCell, Role, text_cell
+from runtui.domain.columns import DESCENDING, EMPTY_CELL, ESSENTIAL, GAP, GUTTER, Column, ListCell, Role, text_cell
 from runtui.domain.plots import heat_cell
 from runtui.domain.text import count_words, visible
 from runtui.domain.times import MAX_TICKS, TICKS_PER_SECOND, ago, format_ticks, moment_text, now_ticks, since
@@ -38,7 +38,7 @@ HISTORY_DAYS: Final = 30
 HEAT_DAYS: Final = 14
 """The days of the heat map, which has all HISTORY_DAYS if the list has at least WIDE_MAP cells."""
 
-_FEWEST_DAYS: Final = 10
+_MIN_DAYS: Final = 10
 """The fewest days of the heat map, when long names need the room."""
 
 WIDE_MAP: Final = 116
@@ -268,18 +268,18 @@ def _state(row: WorkflowHistory, now: int) -> ListCell:
 
 
 def _last_run(row: WorkflowHistory, now: int) -> ListCell:
-    return NOTHING if row.last_run is None else ListCell(since(row.last_run, now))
+    return EMPTY_CELL if row.last_run is None else ListCell(since(row.last_run, now))
 
 
 def _next_run(row: WorkflowHistory, now: int) -> ListCell:
     moment = row.workflow.next_run
     if moment is None:
-        return NOTHING
+        return EMPTY_CELL
     return ListCell(ago(moment, now), "alert" if row.workflow.schedule(now) is OVERDUE else "text")
 
 
 def _counted(number: int | None, unit: str = "") -> ListCell:
-    return NOTHING if number is None else ListCell(f"{number}{unit}", "number")
+    return EMPTY_CELL if number is None else ListCell(f"{number}{unit}", "number")
 
 
 def _failed_users(row: WorkflowHistory, _now: int) -> ListCell:
@@ -295,16 +295,16 @@ def _known(number: int | None) -> int:
 WORKFLOW_COLUMNS: Final[tuple[Column[WorkflowHistory], ...]] = (
     Column("schedule", "schedule", 12, 1, _state, value=lambda row: row.workflow.schedule(now_ticks()).rank),
     Column("workflow", "workflow", 14, 2, lambda row, _: ListCell(row.workflow.name), flexible=True),
-    Column("last", "last run", 8, 7, _last_run, GREATEST_FIRST, value=lambda row: row.last_run or 0),
+    Column("last", "last run", 8, 7, _last_run, DESCENDING, value=lambda row: row.last_run or 0),
     Column(
         "success", "success", 7, 8, lambda row, _: _counted(row.success_rate, " %"), align="right",
         value=lambda row: _known(row.success_rate),
     ),
-    Column("failed", "✗ users", 7, 9, _failed_users, GREATEST_FIRST, "right", value=lambda row: row.total.failed_users),
+    Column("failed", "✗ users", 7, 9, _failed_users, DESCENDING, "right", value=lambda row: row.total.failed_users),
     Column("next", "next run", 8, 10, _next_run, value=lambda row: _known(row.workflow.next_run)),
     Column("category", "category", 8, 11, lambda row, _: text_cell(row.workflow.category, "muted")),
     Column(
-        "version", "version", 7, 12, lambda row, _: _counted(row.workflow.version), GREATEST_FIRST, "right",
+        "version", "version", 7, 12, lambda row, _: _counted(row.workflow.version), DESCENDING, "right",
         value=lambda row: row.workflow.version or 0,
     ),
 )  # fmt: skip
@@ -319,7 +319,7 @@ def map_days(width: int, name: int) -> int:
         return HISTORY_DAYS
     state = WORKFLOW_COLUMNS[0].width + GAP
     room = width - GUTTER - GAP - state - name
-    return max(_FEWEST_DAYS, min(HEAT_DAYS, room // (1 + GAP)))
+    return max(_MIN_DAYS, min(HEAT_DAYS, room // (1 + GAP)))
 
 
 @lru_cache(maxsize=4)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _RUN: Final[Column[PersonResult]] = Column("run", "run", 21, 9, lambda task, _: ListCell(task.run_id, "muted"))
 
-_MOST_NAMED: Final = 5
+_MAX_NAMED: Final = 5
 """The most people that an error names if several match."""
 
 
@@ -145,7 +145,7 @@ async def _find(workspace: Workspace, typed: str) -> Person:
     for has_read in (False, True):
         if has_read:
             await workspace.results.read(EVERY_RUN)
-        found = await asyncio.to_thread(workspace.store.people, typed, _MOST_NAMED + 1)
+        found = await asyncio.to_thread(workspace.store.people, typed, _MAX_NAMED + 1)
         exact = [person for person in found if typed.casefold() in (person.name.casefold(), person.id.casefold())]
         if len(exact or found) == 1:
             return (exact or found)[0]

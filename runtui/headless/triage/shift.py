@@ -15,7 +15,7 @@ from typing import Final
 from runtui.command_line import CommandLine
 from runtui.domain.text import count_words
 from runtui.domain.times import moment_text, now_ticks
-from runtui.domain.triage.memory import LONGEST_NOTE, NEVER, TriageState, snooze_end
+from runtui.domain.triage.memory import LONGEST_NOTE, NO_TIME, TriageState, snooze_end
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless.console import narrate
 from runtui.headless.journal import journal_in
@@ -24,7 +24,7 @@ from runtui.services.store import Store
 from runtui.services.triage.memory import TriageMemory
 from runtui.services.triage.shift import LONGEST_LINE, read_shift, shift_lines
 
-_MOST_BYTES: Final = 4 * LONGEST_LINE + 2
+_MAX_BYTES: Final = 4 * LONGEST_LINE + 2
 """The bytes read of a line, enough to see that it is too long."""
 
 
@@ -64,12 +64,12 @@ def snooze(line: CommandLine, run_ids: Sequence[str], *, until: str, note: str |
         end = snooze_end(until, now_ticks())
     except ValueError as error:
         raise UsageError("The time cannot be used", f"--until {until}: {error}") from None
-    words = f"Snoozed until {'it changes' if end == NEVER else moment_text(end, now_ticks())}"
+    words = f"Snoozed until {'it changes' if end == NO_TIME else moment_text(end, now_ticks())}"
     return _mark(line, run_ids, "snoozed", words, note=note, until=end)
 
 
 def _mark(
-    line: CommandLine, run_ids: Sequence[str], state: TriageState, words: str, *, note: str | None, until: int = NEVER
+    line: CommandLine, run_ids: Sequence[str], state: TriageState, words: str, *, note: str | None, until: int = NO_TIME
 ) -> int:
     if note is not None and len(note) > LONGEST_NOTE:
         raise UsageError("The note is too long", f"It has at most {LONGEST_NOTE} characters.")
@@ -103,8 +103,8 @@ def _memory_of(line: CommandLine) -> Iterator[tuple[TriageMemory, str]]:
 def _lines(file: str) -> Iterator[str]:
     try:
         with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as opened:
-            while line := opened.readline(_MOST_BYTES):
-                is_whole = line.endswith(b"\n") or len(line) < _MOST_BYTES
+            while line := opened.readline(_MAX_BYTES):
+                is_whole = line.endswith(b"\n") or len(line) < _MAX_BYTES
                 yield line.decode(errors="strict" if is_whole else "replace")
     except UnicodeDecodeError:
         what = "It is not UTF-8. Nothing was imported."

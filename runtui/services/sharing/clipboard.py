@@ -21,7 +21,7 @@ from runtui.errors import RuntuiError
 from runtui.redact import redact
 from runtui.services.journal_query import write_export
 
-MOST_ENCODED: Final = 74_994
+MAX_ENCODED: Final = 74_994
 """The most base64 characters in one OSC 52: xterm and others drop a longer one (about 100,000 bytes decoded)."""
 
 _TMUX_SECONDS: Final = 2.0
@@ -56,7 +56,7 @@ async def hand_over(
     text = redact(text)
     if environ.get("TMUX") and await _in_tmux(text):
         return HandedOver("in tmux's buffer; prefix ] pastes it")
-    if _has_osc52(environ) and len(b64encode(text.encode("utf-8", "replace"))) <= MOST_ENCODED:
+    if _has_osc52(environ) and len(b64encode(text.encode("utf-8", "replace"))) <= MAX_ENCODED:
         send_osc52(text)
         return HandedOver("sent to the terminal (OSC 52)")
     if fits_on_page(text):

@@ -13,7 +13,7 @@ from typing import Final
 
 from runtui.domain.rows import RunRow, storable
 from runtui.domain.times import now_ticks
-from runtui.domain.triage.memory import LONGEST_NOTE, NEVER, TRIAGE_STATES, RunTriage, TriageState
+from runtui.domain.triage.memory import LONGEST_NOTE, NO_TIME, TRIAGE_STATES, RunTriage, TriageState
 from runtui.domain.triage.standing import marked
 from runtui.graph.root import server_key
 from runtui.redact import redact
@@ -102,15 +102,15 @@ class TriageMemory:
 
     def see(self, run_id: str) -> bool:
         """Record the first time that a run is opened. Return True if this is the first time."""
-        is_first = all(row.triage is None or row.triage.seen == NEVER for row in self.rows([run_id]))
+        is_first = all(row.triage is None or row.triage.seen == NO_TIME for row in self.rows([run_id]))
         if is_first:
             self._write(_SEE, [RunTriage(storable(run_id), seen=now_ticks())])
         return is_first
 
-    def mark(self, run_ids: Iterable[str], state: TriageState, who: str, *, until: int = NEVER) -> list[str]:
+    def mark(self, run_ids: Iterable[str], state: TriageState, who: str, *, until: int = NO_TIME) -> list[str]:
         """Set the state of runs ("" clears it), with their present values. Return the ids of those in the store.
 
-        `until` is the end of a snooze (ticks); NEVER means when the run changes. `who` is empty if unknown.
+        `until` is the end of a snooze (ticks); NO_TIME means when the run changes. `who` is empty if unknown.
         """
         now, rows = now_ticks(), self.rows(run_ids)
         known = [marked(RunTriage(row.id, who=who, changed=now), row, state, now, until=until) for row in rows]

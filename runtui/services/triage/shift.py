@@ -13,15 +13,15 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from runtui.domain.rows import ABSENT, storable
+from runtui.domain.rows import NO_NUMBER, storable
 from runtui.domain.times import TICKS_PER_SECOND, now_ticks, parse_ticks
-from runtui.domain.triage.memory import LONGEST_NOTE, NEVER, RunTriage
+from runtui.domain.triage.memory import LONGEST_NOTE, NO_TIME, RunTriage
 from runtui.domain.triage.standing import triage_record
 from runtui.errors import UsageError
 from runtui.graph.root import same_server
 from runtui.redact import redact
 
-MOST_LINES: Final = 200_000
+MAX_LINES: Final = 200_000
 LONGEST_LINE: Final = 16_384
 """In characters."""
 
@@ -37,7 +37,7 @@ def _one_line(text: str) -> str:
 
 
 _Line = Annotated[str, AfterValidator(_one_line)]
-_Ticks = Annotated[int, Field(ge=ABSENT, le=2**62)]
+_Ticks = Annotated[int, Field(ge=NO_NUMBER, le=2**62)]
 
 
 class _Strict(BaseModel):
@@ -83,8 +83,8 @@ def read_shift(lines: Iterable[str], root: str) -> list[RunTriage]:
     found: list[RunTriage] = []
     wrong: list[str] = []
     for number, line in enumerate(lines, 1):
-        if number > MOST_LINES:
-            wrong.append(f"There are more than {MOST_LINES:,} lines.")
+        if number > MAX_LINES:
+            wrong.append(f"There are more than {MAX_LINES:,} lines.")
             break
         if len(line) > LONGEST_LINE:
             wrong.append(f"Line {number}: It is longer than {LONGEST_LINE:,} characters.")
@@ -111,7 +111,7 @@ def _read(line: str, root: str) -> RunTriage:
     known = RunTriage(
         storable(one.run_id),
         state=one.state or "",
-        until=_ticks_of(one.until) if one.state == "snoozed" else NEVER,
+        until=_ticks_of(one.until) if one.state == "snoozed" else NO_TIME,
         note=one.note,
         who=one.who,
         changed=_past(_ticks_of(one.changed_at)),
@@ -121,9 +121,9 @@ def _read(line: str, root: str) -> RunTriage:
         return known
     return known._replace(
         was_status=was.status,
-        was_failed_users=ABSENT if was.failed_users is None else was.failed_users,
-        was_failed_tasks=ABSENT if was.failed_tasks is None else was.failed_tasks,
-        was_updated=ABSENT if was.updated_at is None else parse_ticks(was.updated_at),
+        was_failed_users=NO_NUMBER if was.failed_users is None else was.failed_users,
+        was_failed_tasks=NO_NUMBER if was.failed_tasks is None else was.failed_tasks,
+        was_updated=NO_NUMBER if was.updated_at is None else parse_ticks(was.updated_at),
         was_problem=int(was.is_problem),
     )
 
@@ -137,7 +137,7 @@ def _sentence(error: ValueError) -> str:
 
 
 def _ticks_of(text: str | None) -> int:
-    return NEVER if text is None else parse_ticks(text)
+    return NO_TIME if text is None else parse_ticks(text)
 
 
 def _past(ticks: int) -> int:

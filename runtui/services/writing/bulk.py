@@ -19,7 +19,7 @@ from typing import Any, Final
 from runtui.announcer import Announcer
 from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
-from runtui.graph.batch import MOST_BATCHED
+from runtui.graph.batch import MAX_BATCH
 from runtui.graph.retry import THROTTLING
 from runtui.services.journal import Intent, RunBusyError
 from runtui.services.writing.drive import WriteDriver
@@ -57,7 +57,7 @@ _GOES_OUT: Final = (Read, Identify, Record, Send, RenewToken)
 _MAY_BE_REPEATED: Final = THROTTLING | {401, 412}
 """Refusals that may lead to another try, so that nothing follows from them yet."""
 
-_AT_ONCE: Final = 2 * MOST_BATCHED
+_AT_ONCE: Final = 2 * MAX_BATCH
 """Changes that are recorded by one commit."""
 
 
@@ -237,7 +237,7 @@ class Bulk:
             else:
                 ready = list(islice(waiting, _AT_ONCE))
             if ready:
-                most = MOST_BATCHED if kind in _WIRE else _AT_ONCE
+                most = MAX_BATCH if kind in _WIRE else _AT_ONCE
                 if kind in _WIRE and ready[0].save.action is not None:
                     most = 1  # an action has no run that the answer in a batch could be told by
                 group = ready[:most]
@@ -259,7 +259,8 @@ class Bulk:
         except StopIteration as end:
             del self._items[item.save.number]
             self._driver.end(end.value)
-            if not isinstance(reply, RunBusyError) and not _is_gone(end.value):
+            gone = end.value.exchange is not None and end.value.exchange.is_gone  # of other runs that says nothing
+            if not isinstance(reply, RunBusyError) and not gone:
                 self._mind(end.value)
             return False
         item.save = item.effect.save
@@ -328,8 +329,3 @@ async def _unless_cancelled(waiting: Coroutine[Any, Any, None]) -> asyncio.Cance
     except asyncio.CancelledError as error:
         return error
     return None
-
-
-def _is_gone(save: Save) -> bool:
-    """Whether the run was not there to be read: of others that says nothing."""
-    return save.exchange is not None and save.exchange.status in (404, 410)

@@ -208,8 +208,7 @@ class WriteDriver:
             return None
 
     def _store_runs(self, observed: Sequence[tuple[Operation, Mapping[str, Any]]]) -> list[bool]:
-        """Store what was read; of each, whether that worked: a full disk must not hide what became of a write. Call it
-        in a thread."""
+        """Store what was read; return which were stored: a full disk must not hide an outcome. Call it in a thread."""
         try:
             store_observed(self._store, observed)
         except RuntuiError:

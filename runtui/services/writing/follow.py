@@ -19,7 +19,7 @@ from runtui.services.writing.save import Save
 FOLLOW_SECONDS: Final = (1.0, 2.0, 3.0, 5.0, 10.0, 20.0)
 """Seconds between two readings; the last one repeats until the run has ended."""
 
-MOST_MISSED: Final = 8
+MAX_MISSED: Final = 8
 """Readings in a row that may bring nothing."""
 
 
@@ -77,7 +77,7 @@ async def followed(client: RunReader, save: Save) -> AsyncIterator[FollowedRun]:
     is_new = action.name in MAKE_RUNS
     run_id = save.new_run if is_new else save.run_id
     readings = missed = 0
-    while missed < MOST_MISSED:
+    while missed < MAX_MISSED:
         await asyncio.sleep(FOLLOW_SECONDS[min(readings, len(FOLLOW_SECONDS) - 1)])
         readings += 1
         if not run_id:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-MOST_SECONDS: Final = 0.03
+MAX_SECONDS: Final = 0.03
 """The longest wait for what is typed at a time."""
 
 _LOOK_SECONDS: Final = 0.001
@@ -33,7 +33,7 @@ class Foreground:
         """A person has typed something. The wait for what was typed before becomes no longer by that."""
         self._touched_at = time.monotonic()
         if self._touched_at >= self._until:
-            self._until = self._touched_at + MOST_SECONDS
+            self._until = self._touched_at + MAX_SECONDS
 
     def answered(self) -> None:
         """All that was typed has taken effect."""

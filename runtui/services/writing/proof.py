@@ -27,7 +27,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from runtui.domain.draft import MISSING
+from runtui.domain.draft import NOT_RECEIVED
 from runtui.domain.properties import EDITABLE_BY_NAME
 from runtui.domain.report import Outcome
 from runtui.domain.times import TICKS_PER_SECOND, ticks_of
@@ -216,8 +216,9 @@ def _updated_before_sent(entry: Entry, reading: Answer, entity: Mapping[str, Any
 
     A service that leaves `lastUpdatedDateTime` alone when a run is changed says nothing by it.
     """
-    before, updated, ahead = entry.before.get(UPDATED, MISSING), ticks_in(entity, UPDATED), reading.exchange.clock_ahead
-    is_same = before is MISSING or UPDATED in entry.after or holds(entity, UPDATED, before)
+    before, updated = entry.before.get(UPDATED, NOT_RECEIVED), ticks_in(entity, UPDATED)
+    ahead = reading.exchange.clock_ahead
+    is_same = before is NOT_RECEIVED or UPDATED in entry.after or holds(entity, UPDATED, before)
     if is_same or updated is None or ahead is None:
         return ""
     sent = ticks_of(entry.opened_at) + int(ahead * TICKS_PER_SECOND)

@@ -39,7 +39,7 @@ OLD: Final = timedelta(days=1)
 CONCURRENT_READS: Final = 4
 """Runs read back at once."""
 
-MOST_OTHERS: Final = 20
+MAX_OTHERS: Final = 20
 """Other runs with unknown changes that are read back before one run is changed."""
 
 SECONDS_FOR_OTHERS: Final = 3.0
@@ -190,7 +190,7 @@ class Reconciler:
             if (key := run_key(entry.run_id)) == first or self._is_due(entry):
                 by_run.setdefault(key, []).append(entry)
         runs = sorted(by_run, key=lambda key: key != first)
-        remaining = iter(runs if first is None else runs[: MOST_OTHERS + 1])
+        remaining = iter(runs if first is None else runs[: MAX_OTHERS + 1])
         loop = asyncio.get_running_loop()
         end = None if first is None else loop.time() + SECONDS_FOR_OTHERS
         after: dict[int, Entry] = {}
@@ -228,7 +228,7 @@ class Reconciler:
             if about not in answers:
                 answers[about] = await self._read(entry)
             answer = answers[about]
-            if answer.entity is not None or answer.exchange.status in (404, 410):
+            if answer.entity is not None or answer.exchange.is_gone:
                 self._were_read_back.add(entry.number)
             checked.append(entry if answer.entity is None else await self._judge(entry, answer))
         return checked, answer.exchange

@@ -14,7 +14,7 @@ from textual.content import Content
 from runtui.domain.columns import Order, natural_order
 from runtui.domain.views import (
     BUILT_IN_VIEWS,
-    MOST_VIEWS,
+    MAX_VIEWS,
     ListSettings,
     View,
     all_views,
@@ -147,7 +147,7 @@ class Arranging(Feature):
             )
             for number, line in enumerate(lines, 1)
         ]
-        full = f"All {MOST_VIEWS} views are in use; delete one of yours first." if len(views) >= MOST_VIEWS else ""
+        full = f"All {MAX_VIEWS} views are in use; delete one of yours first." if len(views) >= MAX_VIEWS else ""
         save = _Task("save", len(views) + 1)
         choices.append(Choice(save, "+ save the list as a view", _summary(self._runs.settings), refusal=full))
         at = len(views) if present is None else present

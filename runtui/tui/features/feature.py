@@ -27,7 +27,6 @@ from runtui.tui.terminal import lay_out
 FeatureT = TypeVar("FeatureT", bound="Feature")
 _T = TypeVar("_T")
 
-
 News = TypeVar("News")
 
 FOLLOW_CHANGES: Final = ("changes.editing", "changes.bulk_sending", "changes.following", "changes.journaling")

@@ -23,7 +23,7 @@ from runtui.tui.widgets.line_table import CLOCK_SECONDS
 if TYPE_CHECKING:
     from runtui.services.refresh import Progress
 
-MOST_WATCHED: Final = 100
+MAX_WATCHED: Final = 100
 """Each of them is looked up when the store changes."""
 
 
@@ -109,8 +109,8 @@ class Listing(Feature):
             words = "No longer watched."
         else:
             going_on = {run_id for run_id in chosen - watched if _end_of(store, run_id) == ""}
-            if len(watched | going_on) > MOST_WATCHED:
-                self._chrome.set_status(f"At most {MOST_WATCHED} runs are watched.", "warning")
+            if len(watched | going_on) > MAX_WATCHED:
+                self._chrome.set_status(f"At most {MAX_WATCHED} runs are watched.", "warning")
                 return
             watched |= going_on
             words = _watching_words(len(going_on), len(chosen))

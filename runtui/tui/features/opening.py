@@ -201,7 +201,7 @@ class Opening(Feature):
     def _stored(self, run_id: str) -> _Known:
         """What the store has of a run. It reads the file."""
         store = self._workspace.store
-        stored, results = store.get(run_id), store.results_of(run_id, with_parts=True)
+        stored, results = store.get(run_id), store.results_of(run_id, with_users=True)
         if stored is None:
             return _Known(empty="The run is gone from the server.")
         if results is None:

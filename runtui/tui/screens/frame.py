@@ -214,8 +214,7 @@ class Chrome:
                 line.show(text, severity)
 
     def has_confirmed(self, question: str, holds: Holds = for_good) -> bool:
-        """Return True if the status line shows `question`: its key was pressed twice. Else show it while it holds
-        and return False."""
+        """Return True if the status line shows `question` (its key was pressed twice). Else show it, return False."""
         is_asked = self.status.text == question
         if not is_asked:
             self.front.set_status(question, "warning", holds)

@@ -1,6 +1,6 @@
 """The review before a write: which runs, which request, which values before and after.
 
-Invariant: only the key of `send`, the Send button or, above MOST_BY_KEY runs, typing their number sends anything. The
+Invariant: only the key of `send`, the Send button or, above MAX_BY_KEY runs, typing their number sends anything. The
 focus starts on *no*, where enter sends nothing. The change, its warnings and what it does not do are always visible;
 the rest can be scrolled to.
 """
@@ -22,7 +22,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.visual import Visual
 
-from runtui.domain.bulk_draft import MOST_BY_KEY, BulkDraft
+from runtui.domain.bulk_draft import MAX_BY_KEY, BulkDraft
 from runtui.domain.draft import Draft, value_word
 from runtui.domain.text import count_words
 from runtui.domain.triage.service_actions import Operation, ServiceAction
@@ -58,7 +58,7 @@ Spot = Literal["why", "number", "no", "yes"]
 _TOLD_BODIES: Final = 3
 """The number of requests of a bulk change whose bodies are shown."""
 
-_LEAST_FACTS: Final = 3
+_MIN_FACT_LINES: Final = 3
 """The lines that the notes leave for the facts."""
 
 _NUMBER: Final = 12
@@ -234,7 +234,7 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
         """Return the lines: at the top as many facts as fit, at the bottom notes, reason and answers."""
         width = max(1, size.width - 2)
         facts, notes = self._wrapped(self.review.facts, width), self._wrapped(self.review.notes, width)
-        notes = notes[: max(1, size.height - _LEAST_FACTS - 2)]
+        notes = notes[: max(1, size.height - _MIN_FACT_LINES - 2)]
         room = max(0, size.height - len(notes) - 2)
         self._top = max(0, min(self._top, len(facts) - room))
         below = len(facts) - room - self._top
@@ -406,7 +406,7 @@ def review_of(
 def bulk_review(
     bulk: BulkDraft, target: Sequence[tuple[str, str]], hint: str = "", *, requires_why: bool = False
 ) -> ActionView[str]:
-    """Return the review of a bulk change; above MOST_BY_KEY runs it asks for their number. `target` and `hint` are as
+    """Return the review of a bulk change; above MAX_BY_KEY runs it asks for their number. `target` and `hint` are as
     in `review_of`.
     """
     count, first = len(bulk.drafts), bulk.drafts[0]
@@ -420,7 +420,7 @@ def bulk_review(
     notes = _notes_of(first, against, bulk.notes, "the reports")
     review = Review(question, first, _bulk_facts(bulk, target), notes, requires_why)
     view: NumberReviewView | ReviewView
-    view = NumberReviewView(count) if count > MOST_BY_KEY else ReviewView(is_bulk=True)
+    view = NumberReviewView(count) if count > MAX_BY_KEY else ReviewView(is_bulk=True)
     view.sheet.ask(review)
     return view
 

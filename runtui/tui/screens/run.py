@@ -23,7 +23,6 @@ from runtui.tui.words.pages import task_page
 _ROOM_FOR_REASONS: Final = {"reason": LONGEST, "task": 27}
 """The column widths, in cells, to reserve for a run with failures, so that no column moves when the reasons arrive."""
 
-
 USERS: Final[Resource[UserRow, str]] = in_memory(
     "Users", "user", USER_COLUMNS, lambda row: row.id, "The run has no users."
 )

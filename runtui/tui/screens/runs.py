@@ -55,8 +55,7 @@ def unread(workspace: Workspace) -> str | None:
 RELOAD_SECONDS: Final = 0.25
 """The least time between two redraws of a list that keeps changing."""
 
-
-MOST_PUT_OFF: Final = 7
+MAX_DELAYS: Final = 7
 """How often a redraw is put off while a person types; with `RELOAD_SECONDS` that makes two seconds."""
 
 
@@ -88,10 +87,10 @@ class Throttle:
         self._resting = None
         if not self._is_due:
             return
-        if self._put_off <= MOST_PUT_OFF and self._foreground.was_touched(RELOAD_SECONDS):
+        if self._put_off <= MAX_DELAYS and self._foreground.was_touched(RELOAD_SECONDS):
             self._put_off += 1
             self._rest()
-            if self._put_off > MOST_PUT_OFF:
+            if self._put_off > MAX_DELAYS:
                 self._foreground.call_after_next(partial(self._owner.call_next, self.call_due))
             return
         self.call_due()

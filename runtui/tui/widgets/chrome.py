@@ -37,7 +37,6 @@ from runtui.tui.text import ELLIPSIS, content, fit, in_lines, plain
 if TYPE_CHECKING:
     from runtui.services.refresh import Progress
 
-
 WidgetT = TypeVar("WidgetT", bound=Widget)
 
 

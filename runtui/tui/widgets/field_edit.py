@@ -69,7 +69,6 @@ _PAGE: Final = 8
 LINE_EDIT_KEYS: Final = (*_MOVES, *_SELECTIONS, *_DELETIONS, _SELECT_ALL)
 """Every key that `LineEdit.press` acts on."""
 
-
 _CLIPBOARD: Final = ("ctrl+x", "ctrl+c", "super+c", "ctrl+v")
 
 

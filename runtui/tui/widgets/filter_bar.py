@@ -33,7 +33,7 @@ CountValues: TypeAlias = Callable[[str], Sequence[ValueCount]]
 """Returns the values of a column, the most frequent first. A thread calls it."""
 
 _COUNTING: Final = awaited("values")
-_MOST_KEPT: Final = 50
+_MAX_KEPT: Final = 50
 _GAP: Final = "  "
 
 
@@ -51,7 +51,7 @@ class History:
     def keep(self, text: str) -> None:
         """Remember a text as the latest; equal texts are kept once."""
         if text:
-            self._kept = [*(kept for kept in self._kept if kept != text), text][-_MOST_KEPT:]
+            self._kept = [*(kept for kept in self._kept if kept != text), text][-_MAX_KEPT:]
             if self._preferences is not None:
                 self._preferences.keep(filters=self._preferences.kept.with_filters(self._kept).filters)
         self._at = len(self._kept)

@@ -21,7 +21,7 @@ from textual.widget import Widget
 from runtui.domain.columns import GAP, GUTTER, Arrangement, Column, ListCell
 from runtui.tui.text import fit
 
-_MOST_STRIPS: Final = 512
+_MAX_STRIPS: Final = 512
 
 
 class LineLook(NamedTuple):
@@ -92,7 +92,7 @@ class LinePainter:
     def strip(self, look: LineLook, arrangement: Arrangement[Any]) -> Strip:
         strip = self._strips.get(look)
         if strip is None:
-            if len(self._strips) >= _MOST_STRIPS:
+            if len(self._strips) >= _MAX_STRIPS:
                 self._strips.clear()
             style = self._widget.visual_style.rich_style  # cached, unlike `rich_style`
             strip = self._strips[look] = self._draw(look, arrangement).adjust_cell_length(look.width, style)

@@ -28,7 +28,7 @@ from runtui.tui.widgets.inputs import InputBar, LineInput
 
 _LOOKING: Final = awaited("search")
 
-MOST_MATCHES: Final = 10_000
+MAX_MATCHES: Final = 10_000
 """The most matches to look for; after the last of them the next one is the first."""
 
 _SECONDS_AT_ONCE: Final = 0.004
@@ -215,7 +215,7 @@ class SearchBar(InputBar):
                 found = after if line >= top else before
                 nth = found[-1].nth + 1 if found and found[-1].line == line else 0
                 found.append(Match(line, nth))
-                if len(after) + len(before) == MOST_MATCHES:
+                if len(after) + len(before) == MAX_MATCHES:
                     self._is_cut = True
                     break
             if time.perf_counter() - began > _SECONDS_AT_ONCE:

@@ -36,7 +36,7 @@ TABS: Final[tuple[Tab, ...]] = ("run", "request", "response", "log")
 _TAB: Final = "tab"
 """The key in a title cell's meta data that holds its tab."""
 
-_LEAST_ID: Final = 9
+_MIN_ID_CELLS: Final = 9
 """The least width, in cells, of a run's id beside a long name."""
 
 ANOTHER_RUN: Final = "another run"
@@ -85,7 +85,6 @@ NOTHING_SENT: Final[Mapping[Tab, Page]] = {
     "response": Page((Fact("The response to a change appears here.", "$text-muted"),)),
 }
 """The pages of Request and Response before any change."""
-
 
 _NOTHING_LOGGED: Final = "No request yet. Successful listings are left out."
 
@@ -276,7 +275,7 @@ class SidePanel(Pane):
         most = room // 2
         if about.at_right == short_id(about.run_id):
             # An id stays readable when shortened in its middle, so the name gets the room.
-            most = min(most, max(_LEAST_ID, room - 1 - cell_len(plain(about.words))))
+            most = min(most, max(_MIN_ID_CELLS, room - 1 - cell_len(plain(about.words))))
         at_right = content(middle(about.at_right, most), "$text-muted")
         if self.shows_another_run:
             at_right = Content.styled(ANOTHER_RUN, "bold $text-warning")

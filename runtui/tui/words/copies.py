@@ -30,7 +30,6 @@ _PREVIEW: Final = 230
 
 _WRITES: Final = "Running it sends the change again. "
 
-
 HANDOFF: Final = "Hand-over"
 
 Way = Literal["clipboard", "page", "file"]

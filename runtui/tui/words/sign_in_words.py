@@ -32,7 +32,6 @@ SOON: Final = timedelta(minutes=10)
 _NAME_CELLS: Final = 20
 """The most cells of an account in the header."""
 
-
 BEWARE_PAGE: Final = "Never open or paste an address that someone sent you."
 
 

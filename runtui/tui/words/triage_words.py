@@ -116,7 +116,7 @@ def why_no_causes(progress: ReadingProgress) -> str | None:
 
 NO_RUN_OF_USER: Final = "No run included this user."
 
-_MOST_CELLS: Final = (26, 8, 36)
+_MAX_CELLS: Final = (26, 8, 36)
 """The most cells of a name, the failures and a sign-in name in a list of people."""
 
 
@@ -126,7 +126,7 @@ def person_lines(people: Sequence[Person]) -> list[str]:
         (person_name(person), f"✗ {person.failures}" if person.failures else "", person.user_principal_name)
         for person in people
     ]
-    columns = zip(_MOST_CELLS, zip(*rows, strict=True), strict=False)
+    columns = zip(_MAX_CELLS, zip(*rows, strict=True), strict=False)
     widths = [min(most, max(cell_len(plain(text)) for text in column)) for most, column in columns]
     lines = ["  ".join(fit(text, width) for text, width in zip(row, widths, strict=True) if width) for row in rows]
     return [f"{line}  {person.id}" for line, person in zip(lines, people, strict=True)]

@@ -272,6 +272,8 @@ class Editing(Feature):
             self.form.catch_up(draft.run_id, answer.entity)
             await asyncio.to_thread(self._workspace.store.put_run, draft.workflow_id, answer.entity)
             return
+        if answer.exchange.is_gone:
+            self._workspace.refresh.doubt(draft.workflow_id)
         in_sight = self._chrome.front.view.draft
         if answer.fault is not None and in_sight is not None and in_sight.run_id == draft.run_id:
             words = (

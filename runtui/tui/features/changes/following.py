@@ -1,6 +1,6 @@
 """The runs that actions make, or stop: read until they have ended, and gone to by a key.
 
-Invariant: a run is followed wherever the person is, and of many that one batch made, `MOST_FOLLOWED` at a time. Which
+Invariant: a run is followed wherever the person is, and of many that one batch made, `MAX_FOLLOWED` at a time. Which
 run was made of which is what this session saw, else what the journal knows, else what the service says.
 """
 
@@ -29,7 +29,7 @@ from runtui.tui.features.triage.overviewing import Overviewing
 from runtui.tui.screens.questions import Choice, Picker
 from runtui.tui.widgets.chrome import Severity
 
-MOST_FOLLOWED: Final = 20
+MAX_FOLLOWED: Final = 20
 """Runs of a bulk change that are followed at a time."""
 
 _FOLLOW: Final = "follow"
@@ -51,7 +51,7 @@ class Following(Feature):
         self._bulk_sending = features[BulkSending]
         self._opening = features[Opening]
         self._overview = features[Overviewing].view
-        self._followers = asyncio.Semaphore(MOST_FOLLOWED)
+        self._followers = asyncio.Semaphore(MAX_FOLLOWED)
         self._made: dict[str, str] = {}
         """By the key of a run or a workflow, the newest run that an action of this session has made of it."""
         self._told = ""

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from runtui.domain.columns import GREATEST_FIRST, NOTHING, Column, ListCell, Order, Role, in_order
-from runtui.domain.draft import MISSING, value_word
+from runtui.domain.columns import DESCENDING, EMPTY_CELL, Column, ListCell, Order, Role, in_order
+from runtui.domain.draft import NOT_RECEIVED, value_word
 from runtui.domain.report import Outcome
 from runtui.domain.times import clock_text, now_ticks, parse_ticks, ticks_of, to_datetime
 from runtui.domain.triage.service_actions import STATUS
@@ -42,7 +42,6 @@ _OUTCOMES: Final[dict[Outcome | None, tuple[str, Role]]] = {
 }
 """The sign and the role of an outcome."""
 
-
 _NEEDS_A_PERSON: Final = (Outcome.NOT_DONE, Outcome.UNKNOWN, None, Outcome.DONE)
 """The order of outcomes: what a person has to look at first."""
 
@@ -61,7 +60,7 @@ def _number(row: EntryRow, _now: int) -> ListCell:
 
 
 def _opened(row: EntryRow, now: int) -> ListCell:
-    return NOTHING if row.entry.damage else ListCell(clock_text(row.entry.opened_at, to_datetime(now)), "muted")
+    return EMPTY_CELL if row.entry.damage else ListCell(clock_text(row.entry.opened_at, to_datetime(now)), "muted")
 
 
 def _sent(row: EntryRow) -> int:
@@ -87,7 +86,7 @@ def _by_the_clock(entry: Entry, now: int) -> Iterator[str]:
     """Each changed property, from what to what; a status names itself, and moments are as in other columns where that
     tells them apart."""
     for name, value in entry.after.items():
-        values = (entry.before.get(name, MISSING), value)
+        values = (entry.before.get(name, NOT_RECEIVED), value)
         was, became = (_clock_word(each, now) for each in values)
         if was == became:
             was, became = map(value_word, values)
@@ -110,12 +109,12 @@ JOURNAL: Final[Resource[EntryRow, int]] = Resource(
             2,
             1,
             _number,
-            GREATEST_FIRST,
+            DESCENDING,
             grows_to=7,
             value=lambda row: row.entry.number,
             order_name="number",
         ),
-        Column("opened", "sent", 5, 1, _opened, GREATEST_FIRST, "right", grows_to=12, value=_sent),
+        Column("opened", "sent", 5, 1, _opened, DESCENDING, "right", grows_to=12, value=_sent),
         Column("outcome", "outcome", 8, 1, _outcome, grows_to=10, value=_entry_urgency),
         Column("workflow", "workflow", 8, 2, _workflow, grows_to=28),
         Column("run", "run", _ID_CELLS, 5, lambda row, _: ListCell(middle(row.entry.run_id, _ID_CELLS), "muted")),
@@ -128,7 +127,6 @@ JOURNAL: Final[Resource[EntryRow, int]] = Resource(
     nothing_found="No entry matches the filter.",
     fields=tuple(FieldHelp(name, values) for name, values in ENTRY_FIELDS.items()),
 )
-
 
 NEWEST_FIRST: Final = Order("number", descending=True)
 """The order in which entries are read."""
@@ -185,7 +183,7 @@ def _became(row: ResultRow, _now: int) -> ListCell:
 
 
 def _recorded(row: ResultRow, _now: int) -> ListCell:
-    return ListCell(f"#{row.save.entry}", "muted") if row.save.entry is not None else NOTHING
+    return ListCell(f"#{row.save.entry}", "muted") if row.save.entry is not None else EMPTY_CELL
 
 
 _RESULT_COLUMNS: Final[tuple[Column[ResultRow], ...]] = (

@@ -35,9 +35,8 @@ from runtui.tui.widgets.read_list import ReadList
 from runtui.tui.widgets.side_panel import none_selected
 from runtui.tui.words import triage_words
 
-MOST_FAILURES: Final = 100
+MAX_FAILURES: Final = 100
 """Failures of a cause among which those of different words, and different people, are looked for."""
-
 
 CAUSES: Final[Resource[CauseRow, str]] = in_memory(
     "Causes", "cause", CAUSE_COLUMNS, lambda row: row.cause.key, "No task failed in these runs."
@@ -129,7 +128,7 @@ class CausesView(ActionView[None]):
     async def _read_failures(self, key: str, query: RunQuery) -> None:
         await asyncio.sleep(REST_SECONDS)
         try:
-            self._failures = key, await asyncio.to_thread(self._store.failures_of_cause, query, key, MOST_FAILURES)
+            self._failures = key, await asyncio.to_thread(self._store.failures_of_cause, query, key, MAX_FAILURES)
         except RuntuiError as error:
             self.frame.set_status(str(error), "error")
         self.post_message(self.Changed())

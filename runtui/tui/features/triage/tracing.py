@@ -39,7 +39,7 @@ from runtui.tui.widgets.read_list import ReadList
 from runtui.tui.widgets.side_panel import none_selected
 from runtui.tui.words import pages, triage_words
 
-MOST_FOUND: Final = 50
+MAX_FOUND: Final = 50
 """People that are offered; a longer name finds fewer."""
 
 
@@ -105,7 +105,7 @@ class PeopleView(ActionView[Person]):
     @work(group=awaited("people"), exclusive=True, description="find people")
     async def _search(self, text: str) -> None:
         try:
-            found = await asyncio.to_thread(self._workspace.store.people, text, MOST_FOUND)
+            found = await asyncio.to_thread(self._workspace.store.people, text, MAX_FOUND)
         except RuntuiError as error:
             self._about.update(content(error))
             return
@@ -117,7 +117,7 @@ class PeopleView(ActionView[Person]):
         people.add_options([Option(content(line)) for line in triage_words.person_lines(found)])
         at_chosen = (index for index, person in enumerate(found) if chosen and person.id == chosen)
         people.highlighted = next(at_chosen, 0) if found else None
-        about = triage_words.found_people(text, len(self._found), MOST_FOUND, self._workspace.results.progress)
+        about = triage_words.found_people(text, len(self._found), MAX_FOUND, self._workspace.results.progress)
         self._about.update(content(about))
         self.post_message(self.Changed())
 

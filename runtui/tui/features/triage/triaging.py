@@ -18,7 +18,7 @@ from textual.content import Content
 from runtui.domain.filters import all_of
 from runtui.domain.text import count_words
 from runtui.domain.times import moment_text, now_ticks
-from runtui.domain.triage.memory import LONGEST_NOTE, NEVER, SNOOZES, TriageState, snooze_end
+from runtui.domain.triage.memory import LONGEST_NOTE, NO_TIME, SNOOZES, TriageState, snooze_end
 from runtui.domain.triage.standing import standing
 from runtui.domain.views import UNHANDLED_PROBLEMS
 from runtui.errors import RuntuiError
@@ -136,10 +136,10 @@ class Triaging(Feature):
             await self._chrome.ask(question, partial(self._snooze_for, run_ids))
             return
         until = snooze_end(typed, now_ticks())
-        end = "it changes" if until == NEVER else moment_text(until, now_ticks())
+        end = "it changes" if until == NO_TIME else moment_text(until, now_ticks())
         self.aside(self._mark(run_ids, "snoozed", f"Snoozed until {end}", until), _TRIAGE)
 
-    async def _mark(self, run_ids: Sequence[str], state: TriageState, words: str, until: int = NEVER) -> None:
+    async def _mark(self, run_ids: Sequence[str], state: TriageState, words: str, until: int = NO_TIME) -> None:
         self._acted = _Acted(run_ids[0], self._runs.table.cursor) if len(run_ids) == 1 else None
         marked = await asyncio.to_thread(self._workspace.triage.mark, run_ids, state, self._who, until=until)
         self._show(run_ids)
