@@ -80,8 +80,8 @@ _BY_STATUS: dict[int, FaultText] = {
     403: FaultText(
         "Access denied",
         "A permission, a role or a license is missing, or an access policy blocks it.",
-        "Reading needs LifecycleWorkflows.Read.All, and an Entra ID Governance license in the tenant. A person also "
-        "needs the role Global Reader or Lifecycle Workflows Administrator.",
+        "Reading needs LifecycleWorkflows.Read.All and an Entra ID Governance license; a person also needs the role "
+        "Global Reader or Lifecycle Workflows Administrator.",
     ),
     404: FaultText(
         "Not found",
@@ -130,8 +130,8 @@ _BY_STATUS: dict[int, FaultText] = {
 }
 
 _NEEDED_TO_WRITE = (
-    "A change needs LifecycleWorkflows.ReadWrite.All, and an Entra ID Governance license in the tenant. A person also "
-    "needs the role Lifecycle Workflows Administrator."
+    "A change needs LifecycleWorkflows.ReadWrite.All and an Entra ID Governance license; a person also needs the role "
+    "Lifecycle Workflows Administrator."
 )
 _SERVER_ERROR = FaultText(
     "The server failed",
@@ -245,7 +245,7 @@ def refused_action(fault: Fault, action: ServiceAction) -> Fault:
         return fault._replace(title="This service does not offer this action", message=message, hint="Check the root.")
     if fault.status == HTTPStatus.FORBIDDEN:
         needed = f"{action.name} needs {PERMISSIONS[action.name][0]} or a wider permission"
-        return fault._replace(hint=f"{needed}. A person also needs the role Lifecycle Workflows Administrator.")
+        return fault._replace(hint=f"{needed}; a person also needs the role Lifecycle Workflows Administrator.")
     return fault
 
 

@@ -96,7 +96,7 @@ def test_what_a_filter_finds_is_changed_and_all_of_it_is_taken_back(bulk: Bulk, 
     assert f"undoes    {len(told)} runs" in said
     assert undo_batch(bulk.server(), bulk.entries()[-1], options) == ExitCode.NOT_DONE
     again, said = lines(capsys)
-    assert all("It is undone already" in line["message"] for line in again)
+    assert all("It is already undone" in line["message"] for line in again)
     assert "There is nothing to send." in said
 
 

@@ -91,7 +91,7 @@ async def test_a_file_of_trust_that_is_not_there_is_told(served: ServedAuthority
         (Response(b"", 307, {"Location": "https://127.0.0.1:1/elsewhere"}), "a redirect, which is not followed"),
         (Response(b"{}", 302, {"Location": "/devicelogin"}), "a redirect, which is not followed"),
         (Response(b" " * (MAX_TOKEN_BYTES + 1), 200, {}), "larger than 1 MiB"),
-        (Response(b"x", 200, {"Content-Encoding": "br"}), "compressed as br"),
+        (Response(b"x", 200, {"Content-Encoding": "br"}), "compressed as 'br'"),
         (Response(b"not gzip", 200, {"Content-Encoding": "gzip"}), "gzip"),
         (Response(b"\xff\xfe{}", 200, {}), "without JSON"),
         (unavailable(), "503"),

@@ -42,7 +42,7 @@ def type_of_users(terminal: PtyProbe, text: str) -> None:
 
 def find_the_draft(terminal: PtyProbe, text: str) -> None:
     """Assert that the run has a draft, and that the form opens with it."""
-    terminal.wait_for("1 draft; ")
+    terminal.wait_for("1 draft not sent; ")
     terminal.press("G")
     terminal.wait_for("(?m)^.?~ ")
     terminal.press("e")

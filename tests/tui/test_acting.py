@@ -68,7 +68,7 @@ async def test_a_run_is_canceled_and_another_reprocessed_to_its_end(
         assert "The run has not ended: it is running." in lines(session)
         await session.press("enter")
         assert session.view == "review"
-        assert "users are processed: what was done for them stays." in lines(session)
+        assert "users are already processed: what was done for them stays." in lines(session)
         assert "It cannot be undone, and is never sent twice." in lines(session)
         await session.press("enter")
         assert (session.view, tenant.actions) == ("runs", [])
@@ -155,7 +155,7 @@ async def test_a_workflow_is_freed_and_its_failures_are_previewed(open_session: 
         await session.press("o")
         await session.until(lambda: "quarantine" in session.text())
         await session.press("g", "a", "enter")
-        assert "Nothing runs at once: the next scheduled run does" in lines(session)
+        assert "Nothing runs now; the next scheduled run will" in lines(session)
         await session.press("y")
         await told(session, "clear the quarantine of the workflow.")
         assert tenant.actions == ["clearQuarantine"]

@@ -77,7 +77,7 @@ async def test_what_was_found_before_the_screen_was_there_is_told_with_the_draft
         session.app.wired[Journaling].tell_what_was_left()
         await session.pilot.pause()
         assert "1 change from an earlier session: 1 unknown." in status_of(session)
-        assert "1 draft; ~" in status_of(session)
+        assert "1 draft not sent; ~" in status_of(session)
 
 
 async def test_an_answer_that_the_run_does_not_bear_out_is_unknown(open_session: Opener) -> None:
@@ -87,7 +87,7 @@ async def test_an_answer_that_the_run_does_not_bear_out_is_unknown(open_session:
         graph.answer_to_patch = lambda run: reply(200, unchanged[run["id"]])
         await change(session)
         await session.until(lambda: " unknown" in status_of(session))
-        assert "The run, read back, does not show the change" in status_of(session)
+        assert "On read-back, the run does not show the change" in status_of(session)
         assert "It may still arrive." in status_of(session)
 
 

@@ -262,6 +262,6 @@ async def test_a_run_that_is_damaged_on_disk_is_told_in_the_panel(open_session: 
             db.execute("UPDATE body SET raw = '{'")
         await session.press("j")
         await session.panel_rested()
-        assert "cannot be read there; r reads the list again." in " ".join(panel_lines(session)), session.text()
+        assert "cannot be read; r refreshes the list." in " ".join(panel_lines(session)), session.text()
         await session.press("r")
         await session.until(lambda: '"processingStatus"' in session.text())

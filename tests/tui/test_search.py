@@ -162,7 +162,7 @@ async def test_keys_search_every_tab_and_lead_back(open_session: Opener) -> None
         await session.workspace.client.peek(session.runs.row.workflow_id, session.runs.row.id)  # the log has a request
         await session.press("greater_than_sign")
         await session.press("N")
-        assert "Nothing is searched for; / searches." in session.text()
+        assert "There is no search; / starts one." in session.text()
         await session.press("slash")
         await session.type("count")
         first, _, total = panel_count(session).split()

@@ -53,7 +53,7 @@ async def test_what_the_form_says_goes_with_the_form(open_session: Opener, leave
     async with open_session(graph=Graph()) as session:
         await open_form(session)
         await session.press("ctrl+t")
-        assert status_of(session).startswith("The request carries only what changed")
+        assert status_of(session).startswith("The request contains only what changed")
         await session.press(leave)
         await session.until(lambda: view_of(session) != "edit")
         assert status_of(session) == ""
@@ -78,7 +78,7 @@ async def test_drafts_that_were_told_at_the_start_are_told_no_longer_than_they_a
     async with open_session(graph=graph) as session:
         await type_a_draft(session)
     async with open_session(graph=graph) as session:
-        assert "1 draft; ~" in status_of(session)
+        assert "1 draft not sent; ~" in status_of(session)
         session.workspace.drafts.drop("run-4")
         await session.press("j")
         assert status_of(session) == ""
@@ -96,7 +96,7 @@ async def test_a_disk_that_takes_drafts_again_is_no_trouble_any_more(
         await go_to(session, "totalUsersCount")
         monkeypatch.setattr(session.workspace.drafts, "_put", refuse)
         await session.type("9")
-        await session.until(lambda: "Drafts are not on disk" in status_of(session))
+        await session.until(lambda: "Drafts cannot be saved" in status_of(session))
         monkeypatch.undo()
         await session.type("1")
         session.workspace.drafts.flush()
@@ -218,7 +218,7 @@ async def test_a_key_that_would_stop_it_for_good_says_so(open_session: Opener, m
     monkeypatch.setattr("runtui.tui.screens.frame.shell_waits", lambda: False)
     async with open_session(size=(80, 24), runs=30) as session:
         await session.press("ctrl+z")
-        assert "No shell waits here" in session.text()
+        assert "No shell is waiting" in session.text()
 
 
 async def test_work_that_is_cancelled_before_it_begins_warns_nobody(open_session: Opener) -> None:

@@ -85,7 +85,7 @@ async def test_u_asks_twice_about_a_change_that_was_only_seen_on_read_back(place
         await session.press("u")
         question = f"#{entry.number} was only seen on read-back: somebody else may have made the same change."
         await session.until(lambda: question in status_of(session))
-        assert "Press u again to undo it all the same" in status_of(session)
+        assert "Press u again to undo it anyway" in status_of(session)
         assert view_of(session) == place, "nothing else happens before the second u"
         await session.press("u")
         await session.until(lambda: view_of(session) == "review")

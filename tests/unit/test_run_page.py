@@ -88,6 +88,6 @@ def test_many_causes_and_changes_are_counted() -> None:
 
 def test_a_run_that_is_not_stored_says_so() -> None:
     gone = run_page(KnownRun(run_id="run-9", stored=None), NOW)
-    told = "The list has no such run, or cannot be read; r refreshes it."
+    told = "This run is not in the list, or cannot be read; r refreshes the list."
     assert [fact.text for fact in gone.facts] == [told]
     assert gone.about.run_id == "run-9"

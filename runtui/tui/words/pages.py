@@ -225,7 +225,7 @@ class KnownRun(NamedTuple):
 def run_page(known: KnownRun, now: int) -> Page:
     """Return the page of a run at `now` (ticks): why it failed, its triage, its times, and its JSON as received."""
     if known.stored is None:
-        again = f"The list has no such run, or cannot be read; {key_of('refresh')} refreshes it."
+        again = f"This run is not in the list, or cannot be read; {key_of('refresh')} refreshes the list."
         gone = Fact(known.note, "$text-warning") if known.note else Fact(again, "$text-muted")
         return Page((gone,), about=About(known.run_id, short_id(known.run_id)))
     run = known.stored.raw
