@@ -299,7 +299,7 @@ async def send_many(workspace: Workspace, bulk: BulkDraft, names: Mapping[str, s
     lines.print_left_out(workspace, bulk)
     if bulk.drafts:
         sent = workspace.saves.submit_many(
-            bulk.drafts, undoes=bulk.undoes, holds=not options.keep_going, why=options.reason
+            bulk.drafts, undoes=bulk.undoes, may_hold=not options.keep_going, why=options.reason
         )
         await _Follower(workspace, sent, lines, can_ask=not options.yes).follow()
     await keep_exit_code()

@@ -400,7 +400,7 @@ async def _followed(workspace: Workspace, draft: Operation, undoes: int | None, 
 
     # asyncio's own handler would end the loop at the second ctrl+c, before the outcome is reported.
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop)
-    unsubscribe = workspace.saves.changed.subscribe(follower.hear)
+    unsubscribe = workspace.saves.changed.subscribe(follower.follow)
     try:
         workspace.saves.submit(draft, undoes=undoes, why=why, fresh=fresh)
         while follower.save is None or follower.save.active:
@@ -425,7 +425,7 @@ class _Follower:
         self._news = asyncio.Event()
         self._line = PassingLine()
 
-    def hear(self, save: Save) -> None:
+    def follow(self, save: Save) -> None:
         if self.save is None or save.step is not self.save.step:
             self._line.clear()
             if save.step is Step.PAUSED and save.exchange is not None and save.resumes_at is not None:

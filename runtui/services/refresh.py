@@ -203,13 +203,13 @@ class Refresh:
         """Announces each page of a workflow that is read in full, or once when its changes are read."""
 
     def start(self) -> None:
-        """Start to list at once and then at the interval, or continue after `hold`."""
+        """Start to list at once and then at the interval, or continue after `suspend`."""
         self._may_go_on.set()
         if self._task is None:
             self._task = asyncio.create_task(self._go_on(), name="refresh")
             self._task.add_done_callback(self._ended)
 
-    def hold(self) -> None:
+    def suspend(self) -> None:
         """Request no more pages of runs until `start`, so that more urgent requests go first."""
         self._may_go_on.clear()
 

@@ -1,4 +1,4 @@
-"""The runs and what was read of their results, in SQLite: windows, counts and places of a query, causes, people.
+"""The runs and what was read of their results, in SQLite: windows, counts and positions of a query, causes, people.
 
 Invariant: the JSON of a run is kept as received; what the list shows and sorts by is derived from it in the same
 transaction. A run that has not changed is neither written nor announced. Nothing outside relies on row numbers.
@@ -56,7 +56,7 @@ from runtui.services.store_query import (
     RunQuery,
     following,
     pick,
-    place,
+    position,
     row_of,
     total_of,
     walk,
@@ -345,12 +345,12 @@ class Store:
         return 0
 
     def position(self, query: RunQuery, run_id: str) -> int | None:
-        """The place of a run in a query, counted from 0; None when the query does not find it."""
+        """The position of a run in a query, counted from 0; None when the query does not find it."""
         run_id = storable(run_id)
         with self.reading() as db:
             found = self._findings.kept(query, _revision_for(db, query))
             if found is None:
-                return place(db, query, run_id)
+                return position(db, query, run_id)
             row = row_of(db, run_id)
             try:
                 return found.index(row.rowid) if row else None

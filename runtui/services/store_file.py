@@ -439,7 +439,7 @@ def put_runs(
     rowids = {old.rowid for old in stored.values()}
     for number, (run_id, raw) in enumerate(received.items()):
         if number % _RUNS_IN_A_GO == 0:
-            foreground.let_pass_in_thread()
+            foreground.yield_to_input_in_thread()
         old, text = stored.get(run_id), _as_json(raw)
         if old is not None:
             if old.raw == text and old.workflow_id == workflow_id:

@@ -1,4 +1,4 @@
-"""Runs in the order of a query: windows, places, neighbours, in SQL.
+"""Runs in the order of a query: windows, positions, neighbours, in SQL.
 
 Invariant: an order is total, down to the row number, and an index of the file holds it; a window at either end of it
 costs what it shows. What a filter leaves out is decided row by row.
@@ -218,7 +218,7 @@ def row_of(db: sqlite3.Connection, run_id: str) -> RunRow | None:
     return _row(found) if found else None
 
 
-def place(db: sqlite3.Connection, query: RunQuery, run_id: str) -> int | None:
+def position(db: sqlite3.Connection, query: RunQuery, run_id: str) -> int | None:
     """How many rows of the query come before a run; None when the query does not find it."""
     terms = _terms(query)
     where, values = where_of(query)

@@ -20,6 +20,7 @@ from runtui.graph.exchange import Exchange, FailureKind
 from runtui.graph.faults import fault_of
 from runtui.graph.network import no_trust, tls_context
 from runtui.graph.transport import Transport
+from tests import PATIENCE
 from tests.contract.raw_server import Connection, RawServer, Reply, answer
 
 TOKEN = "canary.token-that-must-not-show-0123456789"
@@ -33,7 +34,7 @@ async def token() -> str:
 @pytest.fixture(scope="module", autouse=True)
 def _client_code_is_loaded() -> None:
     """Import the client's code first, so that short deadlines measure the connection and not the imports."""
-    asyncio.run(patch_against(answer(RUN), timeout_seconds=60))
+    asyncio.run(patch_against(answer(RUN)))
 
 
 @pytest.fixture(autouse=True)
@@ -43,13 +44,13 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-async def patch(root: str, *, timeout_seconds: float = 5.0, max_bytes: int = 100_000) -> Exchange:
+async def patch(root: str, *, timeout_seconds: float = PATIENCE, max_bytes: int = 100_000) -> Exchange:
     """Send one PATCH with a new client."""
     async with Transport(root, token=token, timeout_seconds=timeout_seconds, max_bytes=max_bytes) as wire:
         return await wire.send("PATCH", "/workflowBase/runs/r1", purpose="update run", json_body='{"a": 1}')
 
 
-async def patch_against(reply: Reply, *, timeout_seconds: float = 5.0, max_bytes: int = 100_000) -> Exchange:
+async def patch_against(reply: Reply, *, timeout_seconds: float = PATIENCE, max_bytes: int = 100_000) -> Exchange:
     async with RawServer([reply]) as server:
         exchange = await patch(server.root, timeout_seconds=timeout_seconds, max_bytes=max_bytes)
         assert len(server.requests) == 1, "sent once, never repeated by itself"
@@ -139,7 +140,7 @@ async def test_a_reading_that_broke_is_not_done_and_asks_for_no_reading_back() -
 
 @pytest.mark.parametrize("reply", [silent, drip])
 async def test_the_deadline_covers_the_whole_answer(reply: Reply) -> None:
-    exchange = await patch_against(reply, timeout_seconds=0.5)
+    exchange = await patch_against(reply, timeout_seconds=2.0)
     assert exchange.failure is not None
     assert (exchange.failure.kind, exchange.failure.sent) == (FailureKind.TIMEOUT, "maybe")
 

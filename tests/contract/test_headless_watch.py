@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import sqlite3
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
@@ -18,6 +19,7 @@ from starlette.applications import Starlette
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless.triage.watch import ToldRuns, watch
 from runtui.services import refresh
+from tests import PATIENCE
 from tests.contract.headless_commands import ROOT, Commands, refusing
 
 Out = pytest.CaptureFixture[str]
@@ -63,7 +65,7 @@ def after(looks: int, step: Step) -> Step:
     """
 
     async def wait(script: Script) -> None:
-        async with asyncio.timeout(30), script.looked:
+        async with asyncio.timeout(PATIENCE), script.looked:
             await script.looked.wait_for(lambda: script.looks >= looks)
         await step(script)
 
@@ -196,8 +198,8 @@ def test_a_refusal_ends_it_and_what_cannot_be_used_is_refused_at_once(commands: 
 def test_a_defect_of_the_listing_ends_it_and_is_told(commands: Commands, capsys: Out) -> None:
     async def fails(_script: Script) -> None:
         asyncio.get_running_loop().call_later(
-            10, signal.raise_signal, signal.SIGTERM
-        )  # a watch that never ends by itself
+            PATIENCE, signal.raise_signal, signal.SIGTERM
+        )  # it would never end by itself
         raise ZeroDivisionError
 
     with pytest.raises(RuntuiError, match="The runs are no longer updated") as broken:
@@ -229,6 +231,14 @@ def test_only_one_watches_with_a_filter(commands: Commands, capsys: Out) -> None
 
     assert watched(commands, second, after(1, is_ended), watch_only=True) == ExitCode.DONE
     assert found == ["This filter is already watched"]
+
+
+def test_a_file_that_cannot_be_used_is_closed(commands: Commands) -> None:
+    settings, second = commands.server().settings, ToldRuns.__new__(ToldRuns)
+    with closing(ToldRuns(settings, "wf:a")), pytest.raises(RuntuiError, match="already watched"):
+        ToldRuns.__init__(second, settings, "wf:a")
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        assert second.has_begun
 
 
 def test_a_command_gets_the_run_and_its_failure_ends_nothing(

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from runtui.auth.msal_client import MsalClient, ServiceError
 from runtui.auth.signin import DeviceCode, SignIn, SignInError
 from runtui.graph.sign_in_http import MAX_TOKEN_BYTES, SignInHttp
+from tests import PATIENCE
 from tests.contract.authority_server import ServedAuthority, serve_authority
 from tests.contract.scripted_authority import unavailable
 from tests.contract.signing_in import ROOT, Pauses, by_device_code, settings_for
@@ -144,7 +145,7 @@ async def test_what_msal_leaves_out_is_not_sent(served: ServedAuthority) -> None
             f"{served.base}/{served.authority.directory.tenant_id}/oauth2/v2.0/devicecode",
             data={"client_id": "x", "claims": None},
             headers={"X-None": None},
-            timeout=5,
+            timeout=PATIENCE,
         )
     )
     assert served.authority.calls[-1].claims == ""

@@ -13,11 +13,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from runtui.domain.report import Outcome
 from runtui.services.journal import Entry, Journal
 from runtui.services.workspace import JOURNAL_FILE
+from tests import PATIENCE
 from tests.contract.conftest import Sandbox
 from tests.contract.loopback import loopback
 from tests.contract.writer_process import FIELD, writers
 
-PATIENCE = 60
 ROOT = "http://127.0.0.1/beta"
 
 

@@ -21,6 +21,7 @@ from textual.widgets import Static
 
 from runtui.log import strays_reported
 from runtui.tui.terminal import InputParser, TerminalApp, shell_waits, starting_theme, tell_the_shell
+from tests import PATIENCE
 
 SECRET = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJzZWNyZXQifQ.c2lnbmF0dXJl"
 
@@ -57,7 +58,7 @@ class LeavingApp(TerminalApp):
         is_gone = not os.isatty(0)
         readers = [thread for thread in threading.enumerate() if is_gone and thread.name == "textual-input"]
         for reader in readers:
-            reader.join(timeout=3)
+            reader.join(PATIENCE)
         if any(reader.is_alive() for reader in readers):
             (self._folder / "still-reading").touch()
         super().end_unattended()

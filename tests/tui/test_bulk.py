@@ -48,9 +48,9 @@ async def test_forty_failed_runs_are_canceled_by_nine_keys_and_taken_back_by_thr
 ) -> None:
     graph, messages = forty(), list[Callable[..., object]]()
 
-    def counted(message: Any, hear: Callable[[object], object], news: object, *, only_newest: bool) -> None:
-        messages.append(hear)
-        announced(message, hear, news, only_newest=only_newest)
+    def counted(message: Any, listener: Callable[[object], object], announcement: object, *, only_newest: bool) -> None:
+        messages.append(listener)
+        announced(message, listener, announcement, only_newest=only_newest)
 
     announced = feature.Announced.__init__
     monkeypatch.setattr(feature.Announced, "__init__", counted)

@@ -26,7 +26,7 @@ from runtui.keys.actions import ACTION_BY_ID, ACTIONS, SCOPE_TITLES, Action
 from runtui.sandbox.app import create_app
 from runtui.tui.app import RuntuiApp
 from runtui.tui.features.triage import explaining
-from runtui.tui.keys import awaited
+from runtui.tui.keys import blocks_keys
 from runtui.tui.output import DrawnOnce, FramePainter
 from runtui.tui.screens import panel, runs
 from tests.bench.actions import (
@@ -114,7 +114,7 @@ class Gate(httpx.AsyncBaseTransport):
 def is_of_key() -> bool:
     """Return whether a key waits for the current task: a task of a widget, or a worker of a group for such work."""
     with suppress(NoActiveWorker):
-        return get_current_worker().group.startswith(awaited(""))
+        return get_current_worker().group.startswith(blocks_keys(""))
     task = asyncio.current_task()
     return task is not None and task.get_name().startswith(("message pump", "run_test"))
 

@@ -91,7 +91,7 @@ async def test_what_was_mounted_at_rest_is_opened_without_a_layout(
         layouts.clear()
         for _ in range(2):
             await session.press(key)
-            assert session.app.screen is not session.runs.frame
+            assert session.app.screen is not session.runs.view_screen
             await session.press("escape")
         assert layouts == []
 

@@ -101,7 +101,7 @@ INHERITED: Final[dict[str, set[str]]] = {
 }
 """The private names that a class of ours inherits from Textual, and uses or replaces."""
 
-OURS: Final = {"tui/features/feature.py": {"_hear"}}
+OURS: Final = {"tui/features/feature.py": {"_listener"}}
 """Names that belong to a class of the same module."""
 
 

@@ -20,10 +20,9 @@ from runtui.services.journal import Entry, Journal, Settlement
 from runtui.services.store import EVERY_RUN, Store
 from runtui.services.writing import reconcile as reconcile_module
 from runtui.services.writing.reconcile import CHECK_INTERVALS, CONCURRENT_READS, MAX_OTHERS, OLD, Reconciler
+from tests import PATIENCE
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
 from tests.unit.intents import ROOT, intent
-
-PATIENCE = 30
 
 
 class Session:

@@ -23,6 +23,7 @@ from runtui.services.refresh import (
     rest_seconds,
 )
 from runtui.services.store import EVERY_RUN, RunQuery, Store
+from tests import PATIENCE
 from tests.unit.fake_lister import NEVER, FakeGraph, graph_error, ids, run
 
 
@@ -48,7 +49,7 @@ def watch(refresh: Refresh) -> asyncio.Queue[Progress]:
 
 
 async def next_end(ends: asyncio.Queue[Progress]) -> Progress:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         return await ends.get()
 
 
@@ -304,7 +305,7 @@ async def test_a_listing_that_is_held_goes_on_when_it_is_started_again(store: St
     refresh = Refresh(graph, store, interval=NEVER)
     ends = watch(refresh)
     refresh.start()
-    refresh.hold()
+    refresh.suspend()
     for _ in range(CONCURRENT_WORKFLOWS):
         await graph.at_gate.get()  # those that were already requested
     with pytest.raises(TimeoutError):

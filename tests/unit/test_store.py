@@ -25,6 +25,7 @@ from runtui.services.store_counts import failures_by_day, histories, totals
 from runtui.services.store_file import add_order
 from runtui.services.store_query import BrokenOffError, Findings, rows_of, texts, walk
 from runtui.services.store_results import run_row_of
+from tests import PATIENCE
 
 NOW = parse_ticks("2026-11-20T12:00:00Z")
 HOUR = 3600 * TICKS_PER_SECOND
@@ -399,7 +400,7 @@ def test_a_waiting_writer_comes_before_the_next_order_is_made(store: Store, monk
         def noting(db: sqlite3.Connection, key: str) -> None:
             if not made:
                 other.submit(store.put_run, "w1", a_run(2)).add_done_callback(lambda _: made.append("the writer"))
-                deadline = monotonic() + 10
+                deadline = monotonic() + PATIENCE
                 while not store._turn.next.locked() and monotonic() < deadline:
                     pass
             made.append(key)

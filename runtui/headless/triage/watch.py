@@ -15,7 +15,7 @@ import shutil
 import signal
 import sqlite3
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, Final
@@ -273,17 +273,17 @@ class ToldRuns:
     def __init__(self, settings: Settings, filter_text: str) -> None:
         of = json.dumps([settings.profile, settings.root, " ".join(filter_text.split())])
         self._path = settings.state_folder / f"watch-{sha256(of.encode()).hexdigest()[:16]}.db"
-        with self._faults():
+        with self._faults(), ExitStack() as unusable:
             private_database(self._path)
-            self._db = sqlite3.connect(self._path, timeout=0, isolation_level=None)
+            self._db = unusable.enter_context(closing(sqlite3.connect(self._path, timeout=0, isolation_level=None)))
             # The first write takes the lock and keeps it. A loss of power may lose the latest runs.
             for pragma in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = NORMAL"):
                 self._db.execute(f"PRAGMA {pragma}")
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.execute(
-                "CREATE TABLE IF NOT EXISTS told (run_id TEXT PRIMARY KEY, workflow_id TEXT) WITHOUT ROWID"
-            )
-            self._db.execute("COMMIT")
+            with self._writing():
+                self._db.execute(
+                    "CREATE TABLE IF NOT EXISTS told (run_id TEXT PRIMARY KEY, workflow_id TEXT) WITHOUT ROWID"
+                )
+            unusable.pop_all()
 
     def close(self) -> None:
         self._db.close()

@@ -51,7 +51,7 @@ def started_by_hand(
 def cause_left(earlier: Iterable[RunPlan], person: Person, now: int) -> Cause | None:
     """Return why a person fails again in a workflow, given its runs, newest first; None if the person does not fail."""
     for plan in earlier:
-        user = plan.place_of(person.number)
+        user = plan.index_of(person.number)
         turn = None if user is None else turn_at(plan, user, now)
         if turn is not None and turn.completed is not None:
             return _left(turn, person)

@@ -176,13 +176,13 @@ class RunPlan(NamedTuple):
                 if self.fails(user) and self.cause_of(user).deletes_user:
                     yield person.id
 
-    def place_of(self, number: int) -> int | None:
-        """Return the place in the run of the person with a number; None if the person is not in the run."""
+    def index_of(self, number: int) -> int | None:
+        """Return the index in the run of the person with a number; None if the person is not in the run."""
         if self.chosen:
             return self.chosen.index(number) if number in self.chosen else None
         first, size = self.cohort or self.workflow.cohort
-        place = (number - first - self.first_user) % size
-        return place if first <= number < first + size and place < self.users else None
+        index = (number - first - self.first_user) % size
+        return index if first <= number < first + size and index < self.users else None
 
     def subjects(self, people: People) -> Iterator[Person]:
         cohort = self.cohort or self.workflow.cohort

@@ -19,7 +19,7 @@ from runtui.graph.retry import Pace
 from runtui.redact import MARK
 from runtui.services.journal import Entry
 from runtui.services.writing.drive import RunWriter
-from runtui.services.writing.proof import shows
+from runtui.services.writing.proof import has_values
 
 
 class UndoError(RuntuiError):
@@ -110,7 +110,7 @@ def why_not(entry: Entry) -> str | None:
         return f"It is already undone, by #{entry.undone_by}."
     if entry.undone_perhaps_by is not None:
         return f"#{entry.undone_perhaps_by} was sent to undo it, and its own outcome is unknown."
-    if shows(entry.after, entry.before):
+    if has_values(entry.after, entry.before):
         return "The run had these values before; there is nothing to undo."
     return next(_unfit(entry), None)
 

@@ -49,7 +49,7 @@ from runtui.tui.features.signing_in import SignInView
 from runtui.tui.features.triage.explaining import CausesView
 from runtui.tui.features.triage.overviewing import OverviewView
 from runtui.tui.features.triage.tracing import PersonView
-from runtui.tui.keys import awaited
+from runtui.tui.keys import blocks_keys
 from runtui.tui.output import DrawnOnce
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.questions import Picker
@@ -78,7 +78,7 @@ class Copying(Feature):
 
     def action_copy(self) -> None:
         if (listed := self._chrome.front.view.list) is not None:
-            listed.table.row_under_cursor(hold=True)
+            listed.table.row_under_cursor(pin=True)
         self._ask(self._in_view())
 
     def action_copy_entry(self) -> None:
@@ -95,7 +95,7 @@ class Copying(Feature):
                 self._ask(self._in_view() if panel.tab == "run" else None, of_tab=True)
 
     def _ask(self, made: _Made | None, *, of_tab: bool = False) -> None:
-        self.aside(self._choose(made, of_tab), awaited("copy"))
+        self.in_worker(self._choose(made, of_tab), blocks_keys("copy"))
 
     async def _choose(self, made: _Made | None, of_tab: bool) -> None:
         offered = list(await asyncio.to_thread(made)) if made is not None else []
@@ -140,7 +140,7 @@ class Copying(Feature):
 
     def _chosen(self, copy: Copy | None) -> None:
         if copy is not None:
-            self.aside(self._copy(copy), awaited("copied"), exclusive=True)
+            self.in_worker(self._copy(copy), blocks_keys("copied"), exclusive=True)
 
     async def _copy(self, copy: Copy) -> None:
         """Copy at once what this machine knows; no key waits for what is to be read first."""
@@ -151,7 +151,7 @@ class Copying(Feature):
             await self._make(copy)
             return
         words = "Reading what the tasks of the run did…"
-        self.aside(self._read_first(copy, run), "hand over", words, exclusive=True)
+        self.in_worker(self._read_first(copy, run), "hand over", words, exclusive=True)
 
     def _unread(self, of: str) -> tuple[str, str] | None:
         """The ids of workflow and run of a hand-over that lacks what the tasks did. It reads files."""
@@ -210,7 +210,7 @@ class Copying(Feature):
     # What there is to choose from
 
     def _in_view(self) -> _Made | None:
-        """What can be copied of the thing under the cursor of the place in front."""
+        """What can be copied of the thing under the cursor of the screen in front."""
         view = self._chrome.front.view
         if isinstance(view, JournalView):
             return partial(self._of_entry, view.entry) if view.entry is not None else None

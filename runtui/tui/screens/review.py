@@ -70,7 +70,7 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
     """Shows a review, with a line for the reason and the answers below it; one of these has the focus.
 
     Args:
-        view: The question; its frame is dismissed with the reason.
+        view: The question; its screen is dismissed with the reason.
         why_key: The key that goes to the line for the reason.
         number: The number to type to send; empty for the two answers *no* and *send*.
     """
@@ -156,17 +156,17 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
     def send(self) -> None:
         """Dismiss the review with the reason; if a required one is missing, go to its line instead."""
         if self._lacks_reason:
-            self._view.frame.set_status(WHY_FIRST, "warning", lambda: self._lacks_reason)
+            self._view.view_screen.set_status(WHY_FIRST, "warning", lambda: self._lacks_reason)
             self.go_to("why")
         else:
-            self._view.frame.dismiss(self._reason)
+            self._view.view_screen.dismiss(self._reason)
 
     def leave(self) -> None:
         """Go from the reason back to the answers; from there, dismiss the review without sending."""
         if self.spot == "why":
             self.focus_safe()
         else:
-            self._view.frame.dismiss()
+            self._view.view_screen.dismiss()
 
     # Keys and mouse
 
@@ -330,7 +330,7 @@ class ReviewView(_ShowsSheet, ActionView[str]):
         """Act on the entered answer; enter in the reason goes back to the answers."""
         event.stop()
         if event.spot == "yes":
-            await self.frame.action_perform("send")
+            await self.view_screen.action_perform("send")
         elif event.spot == "no":
             self.action_reject()
         else:
@@ -344,7 +344,7 @@ class ReviewView(_ShowsSheet, ActionView[str]):
         self.sheet.go_to("why")
 
     def action_reject(self) -> None:
-        self.frame.dismiss()
+        self.view_screen.dismiss()
 
 
 class NumberReviewView(_ShowsSheet, ActionView[str]):
@@ -371,7 +371,7 @@ class NumberReviewView(_ShowsSheet, ActionView[str]):
         elif event.spot == "why":
             self.take_focus()
         else:
-            self.frame.set_status(f"Type {self._count} to send; {key_of('leave_question')} goes back.")
+            self.view_screen.set_status(f"Type {self._count} to send; {key_of('leave_question')} goes back.")
 
 
 def review_of(

@@ -26,7 +26,7 @@ from runtui.graph.root import run_key
 from runtui.services.store import EVERY_RUN, FIRST_ROWS, RunQuery, RunRows, cells_of
 from runtui.services.workspace import Workspace
 from runtui.services.writing.foreground import Foreground
-from runtui.tui.keys import awaited
+from runtui.tui.keys import blocks_keys
 from runtui.tui.resources import DRAFT_KEPT, OUTCOME_UNKNOWN, RUNS, SAVING, WATCHED, RowFlag, run_filter, triage_flag
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
@@ -37,7 +37,7 @@ from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import RowList
 from runtui.tui.widgets.side_panel import none_selected
 
-_COUNTING: Final = awaited("counting")
+_COUNTING: Final = blocks_keys("counting")
 _COUNTING_THE_REST: Final = "counting the rest"
 
 READING_RUNS: Final = "Reading the runs…"
@@ -87,11 +87,11 @@ class Throttle:
         self._resting = None
         if not self._is_due:
             return
-        if self._put_off <= MAX_DELAYS and self._foreground.was_touched(RELOAD_SECONDS):
+        if self._put_off <= MAX_DELAYS and self._foreground.had_input_within(RELOAD_SECONDS):
             self._put_off += 1
             self._rest()
             if self._put_off > MAX_DELAYS:
-                self._foreground.call_after_next(partial(self._owner.call_next, self.call_due))
+                self._foreground.call_after_next_input(partial(self._owner.call_next, self.call_due))
             return
         self.call_due()
 
@@ -185,7 +185,7 @@ class RunsView(ActionView[None]):
         """Redraw rows and strip from the store; relative times in the filter count from now."""
         self._query = self._query._replace(filter=run_filter(self.filter_text))
         self._count_and_draw(keep_line=True)
-        self.frame.chrome.show_trouble()
+        self.view_screen.chrome.show_trouble()
 
     @property
     def settings(self) -> ListSettings:
@@ -232,9 +232,9 @@ class RunsView(ActionView[None]):
         elif self.filter_text:
             self.filter_by("")
         else:
-            self.frame.chrome.panel.is_open = False
-            self.frame.zoom(False)
-            self.frame.chrome.set_status("")
+            self.view_screen.chrome.panel.is_open = False
+            self.view_screen.zoom(False)
+            self.view_screen.chrome.set_status("")
 
     def on_filter_bar_typed(self, event: FilterBar.Typed) -> None:
         """Show the runs that the typed filter finds."""
@@ -315,6 +315,6 @@ class RunsView(ActionView[None]):
         self.show_columns(self.columns, self._scrolled)
         self.list.show(rows, keep_line=keep_line, order=Order(self.shown.sort, self.shown.descending))
         self.say_when_empty()
-        self.frame.chrome.show_headline()
+        self.view_screen.chrome.show_headline()
 
     # The rows
