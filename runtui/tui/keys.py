@@ -27,7 +27,7 @@ from textual.worker import Worker
 
 from runtui.prelude.terminal import TAKEOVER
 from runtui.services.writing.foreground import Foreground
-from runtui.tui.output import DrawnOnce
+from runtui.tui.output import DifferentialOutput, DrawnOnce
 
 CHECKS_AT_ONCE: Final = 100
 """The number of checks, without a pause, whether the app has settled; no action takes more than 60 of them."""
@@ -164,8 +164,13 @@ class KeyQueue:
                 first()
             else:
                 await self._route_next(first)
-            if not self._waiting and not isinstance(first, events.MouseMove):
-                await self._draw()
+            app = self._app
+            if isinstance(app, DifferentialOutput) and not self._waiting and not isinstance(first, events.MouseMove):
+                app.is_held = True
+                try:
+                    await self._draw()
+                finally:
+                    app.is_held = False
 
     async def _route_next(self, event: events.Event) -> None:
         await self._ready_for(event)

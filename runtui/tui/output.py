@@ -204,6 +204,9 @@ class FramePainter:
 class DifferentialOutput(App[int]):
     """An App that sends only differences to its terminal. It comes before other App classes among the bases."""
 
+    is_held = False
+    """True while a key has its effect: what a clock would draw of it is not complete."""
+
     _painter: FramePainter | None = None
     _line: TerminalLine | None = None
 
@@ -276,7 +279,14 @@ class FrameClock:
     def resume(self) -> None:
         """Draw after a frame's time, unless that is due already."""
         if self._due is None:
-            self._due = asyncio.get_running_loop().call_later(UPDATE_PERIOD, self.tick)
+            self._due = asyncio.get_running_loop().call_later(UPDATE_PERIOD, self._run_out)
+
+    def _run_out(self) -> None:
+        self._due = None
+        if isinstance(self._app, DifferentialOutput) and self._app.is_held:
+            self.resume()
+        else:
+            self.tick()
 
     def pause(self) -> None:
         """Cancel the drawing that is due."""

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
-from pyte.screens import Char
+import pyte
 
 from runtui.keys.actions import ACTIONS, Action, Scope
 from runtui.keys.names import key_text
-from tests.bench.terminal import FOLLOWED_SECONDS, RUNTUI
+from runtui.tui.screens.runs import RELOAD_SECONDS
+from tests.bench.terminal import FOLLOWED_SECONDS, RUNTUI, bytes_of_change
+from tests.seen import seen
 from tests.terminal.pty_probe import PtyProbe
 
 MAX_RATIO: Final = 1.15
@@ -27,8 +29,8 @@ MAX_RATIO: Final = 1.15
 LITTLE: Final = 24
 """The bytes that an action may always send beyond those: they move the terminal's cursor."""
 
-_CLIPBOARD: Final = re.compile(rb"\x1b\]52;[^\x07\x1b]*(?:\x07|\x1b\\)")
-"""The output for the clipboard (OSC 52), which changes no cell."""
+_FRAME: Final = re.compile(r"\x1b\[\?2026h(.*?)\x1b\[\?2026l", re.DOTALL)
+"""A frame; between two of them stands what changes no cell, such as output for the clipboard."""
 
 _CHANGE: Final = "e enter c enter ctrl+s y"
 _BULK: Final = "space space e enter c enter ctrl+s 2 enter"
@@ -82,7 +84,8 @@ ANSWERED_LATER: Final[Mapping[str, str]] = {
     "choose_person": "the person's tasks are read from the server",
     "open_persons_run": "users are named by the directory",
 }
-"""Actions that draw a first frame at once, and the answer of the server that makes a second one."""
+"""Actions that draw a first frame at once, and the answer of the server that makes a second one; of several answers the
+first and the last make a frame, and those between them one in `RELOAD_SECONDS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +93,19 @@ class Sent:
     """The output of one action until the screen did not change."""
 
     action: str
+    seconds: float
+    """The time until then."""
     frames: int
     bytes: int
     floor: int
-    """The bytes that the changed cells need, see `bytes_of_change`."""
+    """The bytes that the cells changed by each frame need, see `bytes_of_change`."""
 
     @property
     def is_over(self) -> bool:
-        """The action sent too many bytes for its change, or too many frames for its events."""
-        events = 1 + (self.action in FOLLOWED_BY_PANEL) + (self.action in ANSWERED_LATER)
+        """The action sent too many bytes for its changes, or too many frames for its events."""
+        events = 1 + (self.action in FOLLOWED_BY_PANEL)
+        if self.action in ANSWERED_LATER:
+            events += 2 + int(self.seconds / RELOAD_SECONDS)
         return self.bytes > max(MAX_RATIO * self.floor, self.floor + LITTLE) or self.frames > events
 
 
@@ -118,70 +125,23 @@ def sent_by(terminal: PtyProbe, action: Action, keys: str | None = None) -> Sent
         terminal.press(key)
         terminal.wait_until_quiet(0.3)
     terminal.wait_until_quiet(FOLLOWED_SECONDS)
-    seen, before = len(terminal.received), terminal.cells()
+    before, screen, pressed = len(terminal.received), terminal.copy_of_screen(), time.perf_counter()
     terminal.press(key_text(action.keys[0]))
-    terminal.wait_for_bytes(seen)
+    terminal.wait_for_bytes(before)
     terminal.wait_until_quiet(FOLLOWED_SECONDS)
-    sent = _CLIPBOARD.sub(b"", bytes(terminal.received[seen:]))
-    frames = sent.count(b"\x1b[?2026h")
-    marks = frames * len("\x1b[?2026h\x1b[?2026l")
-    return Sent(action.id, frames, len(sent) - marks, bytes_of_change(before, terminal.cells()))
+    seconds = time.perf_counter() - pressed - FOLLOWED_SECONDS
+    sizes = list(sizes_of(screen, _FRAME.findall(terminal.received[before:].decode())))
+    return Sent(action.id, seconds, len(sizes), sum(size for size, _ in sizes), sum(floor for _, floor in sizes))
 
 
-def bytes_of_change(before: list[list[Char]], after: list[list[Char]]) -> int:
-    """Return the bytes of the cells that look different on two screens. Each counts with its place and the change of
-    its look, unless these follow from the cell before."""
-    ground = Counter(cell.bg for line in after for cell in line).most_common(1)[0][0]
-    size, pen, place = 0, _Look(), (-1, -1)
-    for y, (old, new) in enumerate(zip(before, after, strict=True)):
-        for x, (was, cell) in enumerate(zip(old, new, strict=True)):
-            if not cell.data or cell == was:
-                continue
-            look = _look(cell, ground)
-            if (cell.data, look) == (was.data, _look(was, ground)):
-                continue
-            if place != (y, x):
-                gap = new[place[1] : x] if place[0] == y else []
-                ways = [len(f"\x1b[{y + 1};{x + 1}H"), *([len(f"\x1b[{len(gap)}C")] if gap else [])]
-                if gap and all(_look(each, ground) == pen for each in gap):  # the cells between may be sent again
-                    ways.append(len("".join(each.data for each in gap).encode()))
-                size += min(ways)
-            if look != pen:
-                size += look.bytes_after(pen)
-                pen = look
-            size += len(cell.data.encode())
-            place = (y, x + 1)
-    return size
-
-
-class _Look(NamedTuple):
-    """The SGR parameters of a cell; empty for those that all cells of the screen have."""
-
-    marks: frozenset[str] = frozenset()
-    fore: str = ""
-    back: str = ""
-
-    def bytes_after(self, pen: _Look) -> int:
-        """Return the bytes of the shortest sequence that changes the look `pen` to this one."""
-        anew = ["0", *self.marks, *filter(None, self[1:])]
-        more = [*(self.marks - pen.marks), *(mine for mine, its in zip(self[1:], pen[1:], strict=True) if mine != its)]
-        is_more = self.marks >= pen.marks
-        return min(len(f"\x1b[{';'.join(words)}m") for words in ([more, anew] if is_more else [anew]))
-
-
-def _look(cell: Char, ground: str) -> _Look:
-    """Return the look of a cell; for a blank the colour of letters does not count."""
-    marks = frozenset(filter(None, ("4" * cell.underscore, "7" * cell.reverse)))
-    back = "" if cell.bg == ground else _colour("48", cell.bg)
-    if cell.data == " " and not marks:
-        return _Look(marks, "", back)
-    return _Look(marks | frozenset(filter(None, ("1" * cell.bold, "3" * cell.italics))), _colour("38", cell.fg), back)
-
-
-def _colour(kind: str, name: str) -> str:
-    if len(name) == 6 and all(letter in "0123456789abcdef" for letter in name):
-        return f"{kind};2;{int(name[:2], 16)};{int(name[2:4], 16)};{int(name[4:], 16)}"
-    return "39" if name == "default" else "31"
+def sizes_of(screen: pyte.Screen, frames: Iterable[str]) -> Iterator[tuple[int, int]]:
+    """Draw frames on a screen; yield the bytes of each, and those that the cells that it changes need."""
+    stream, before = pyte.Stream(screen), seen(screen)
+    for frame in frames:
+        stream.feed(frame)
+        after = seen(screen)
+        yield len(frame.encode()), bytes_of_change(before, after)
+        before = after
 
 
 def main() -> None:

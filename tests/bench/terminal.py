@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 from pyte.screens import Char
 
@@ -171,32 +173,60 @@ class Stopwatch(PtyProbe):
 
 
 def bytes_of_change(before: list[list[Char]], after: list[list[Char]]) -> int:
-    """Return the bytes of the cells that differ between two screens. Each counts with its place and its look, unless
-    these follow from the cell before."""
-    size, pen, place = 0, "", (-1, -1)
+    """Return the bytes of the cells that look different on two screens. Each counts with its place and the change of
+    its look, unless these follow from the cell before."""
+    ground = Counter(cell.bg for line in after for cell in line).most_common(1)[0][0]
+    size, pen, place = 0, _Look(), (-1, -1)
     for y, (old, new) in enumerate(zip(before, after, strict=True)):
         for x, (was, cell) in enumerate(zip(old, new, strict=True)):
-            if was == cell:
+            if not cell.data or cell == was:
+                continue
+            look = _look(cell, ground)
+            if (cell.data, look) == (was.data, _look(was, ground)):
                 continue
             if place != (y, x):
-                size += len(f"\x1b[{y + 1};{x + 1}H")
-            look = _look(cell)
-            if look != pen and (cell.data != " " or cell.reverse or cell.underscore or cell.bg != "default"):
-                size += len(f"\x1b[{look}m")
+                gap = new[place[1] : x] if place[0] == y else []
+                ways = [len(f"\x1b[{y + 1};{x + 1}H"), *([len(f"\x1b[{len(gap)}C")] if gap else [])]
+                if gap and all(_look(each, ground, pen) == pen for each in gap):  # they may be sent again
+                    ways.append(len("".join(each.data for each in gap).encode()))
+                size += min(ways)
+            look = _look(cell, ground, pen)
+            if look != pen:
+                size += look.bytes_after(pen)
                 pen = look
             size += len(cell.data.encode())
             place = (y, x + 1)
     return size
 
 
-def _look(cell: Char) -> str:
-    """Return the SGR parameters of a cell, without those that all cells of the screen have."""
-    marks = ("1" * cell.bold, "4" * cell.underscore, "7" * cell.reverse)
-    return ";".join(filter(None, (*marks, _colour("38", cell.fg))))
+class _Look(NamedTuple):
+    """The SGR parameters of a cell; empty for those that all cells of the screen have."""
+
+    marks: frozenset[str] = frozenset()
+    fore: str = ""
+    back: str = ""
+
+    def bytes_after(self, pen: _Look) -> int:
+        """Return the bytes of the shortest sequence that changes the look `pen` to this one."""
+        anew = ["0", *self.marks, *filter(None, self[1:])]
+        more = [*(self.marks - pen.marks), *(mine for mine, its in zip(self[1:], pen[1:], strict=True) if mine != its)]
+        is_more = self.marks >= pen.marks
+        return min(len(f"\x1b[{';'.join(words)}m") for words in ([more, anew] if is_more else [anew]))
+
+
+_BARE = _Look()
+
+
+def _look(cell: Char, ground: str, pen: _Look = _BARE) -> _Look:
+    """Return the look of a cell; a blank has the letters of `pen`, since it shows none."""
+    marks = frozenset(filter(None, ("4" * cell.underscore, "7" * cell.reverse)))
+    back = "" if cell.bg == ground else _colour("48", cell.bg)
+    if cell.data == " " and not marks:
+        return _Look(pen.marks - {"4", "7"}, pen.fore, back)
+    return _Look(marks | frozenset(filter(None, ("1" * cell.bold, "3" * cell.italics))), _colour("38", cell.fg), back)
 
 
 def _colour(kind: str, name: str) -> str:
-    try:
-        return f"{kind};2;{int(name[:2], 16)};{int(name[2:4], 16)};{int(name[4:], 16)}" if len(name) == 6 else "31"
-    except ValueError:
-        return "31"
+    if len(name) == 6 and all(letter in "0123456789abcdef" for letter in name):
+        return f"{kind};2;{int(name[:2], 16)};{int(name[2:4], 16)};{int(name[4:], 16)}"
+    return "39" if name == "default" else "31"

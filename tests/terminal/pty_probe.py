@@ -19,6 +19,7 @@ import sys
 import termios
 import time
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from shutil import which
 from tempfile import TemporaryDirectory
 from typing import Final, Self
@@ -191,6 +192,10 @@ class PtyProbe:
         """Return the cells of the screen as it is now, by line."""
         screen = self._screen
         return [[screen.buffer[y][x] for x in range(screen.columns)] for y in range(screen.lines)]
+
+    def copy_of_screen(self) -> pyte.Screen:
+        """Return a copy of the emulated screen as it is now."""
+        return deepcopy(self._screen)
 
     @property
     def title(self) -> str:

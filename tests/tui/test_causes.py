@@ -11,6 +11,7 @@ from runtui.domain.triage.causes import cause_rows
 from runtui.domain.triage.checks import checklist_of
 from runtui.sandbox.app import create_app
 from runtui.services.store import EVERY_RUN
+from runtui.tui.features.triage import explaining
 from runtui.tui.features.triage.explaining import CausesView
 from runtui.tui.resources import run_filter
 from tests.tui.conftest import Opener, Session
@@ -134,6 +135,22 @@ async def test_the_panel_says_the_whole_cause_and_what_to_check(open_session: Op
         said = (f"{cause.users} users in {cause.runs} runs", "What to check", *checklist.lines, *cause.workflows)
         expected = (*said, "Users", first.reason, first.subject_name)
         await session.until(lambda: all(words in " ".join(panel_text(session).split()) for words in expected))
+
+
+async def test_the_people_of_a_cause_stay_in_sight_while_more_is_read(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_session() as session:
+        await session.press("c")
+        await all_read(session)
+        await session.until(lambda: "Users\n" in panel_text(session))
+        monkeypatch.setattr(explaining, "REST_SECONDS", 3_600.0)
+        view, grouped = causes_of(session), list[object]()
+        monkeypatch.setattr(view.list, "put", lambda *rows: grouped.append(rows))
+        view._follow()
+        await session.until(lambda: grouped)
+        await session.settled()
+        assert "Users\n" in panel_text(session)
 
 
 async def test_results_that_may_not_be_read_are_said_in_place(open_session: Opener) -> None:

@@ -37,9 +37,8 @@ from tests.bench.actions import (
     LITTLE,
     MAX_RATIO,
     REACH,
-    bytes_of_change,
+    sizes_of,
 )
-from tests.seen import seen
 from tests.tui.conftest import Opener, Session, draw_frame
 from tests.tui.test_frames import LONG, NEVER
 from tests.tui.test_scenarios import Sandbox
@@ -66,15 +65,8 @@ class Terminal:
     def sizes(self) -> list[tuple[int, int]]:
         """Return, for each frame after the first, its bytes and the bytes that its changed cells need."""
         screen = pyte.Screen(*SIZE)
-        stream = pyte.Stream(screen)
-        stream.feed(f"\x1b[?7l{self.frames[0]}")
-        found, before = [], seen(screen)
-        for frame in self.frames[1:]:
-            stream.feed(frame)
-            after = seen(screen)
-            found.append((len(frame.encode()), bytes_of_change(before, after)))
-            before = after
-        return found
+        pyte.Stream(screen).feed(f"\x1b[?7l{self.frames[0]}")
+        return list(sizes_of(screen, self.frames[1:]))
 
 
 class Gate(httpx.AsyncBaseTransport):
@@ -167,7 +159,7 @@ async def test_an_action_is_drawn_in_one_frame_of_what_it_changes(
         await at_rest(session, gate)
         monkeypatch.setattr(panel, "REST_SECONDS", NEVER)
         monkeypatch.setattr(explaining, "REST_SECONDS", NEVER)
-        monkeypatch.setattr("runtui.tui.output.UPDATE_PERIOD", NEVER)
+        monkeypatch.setattr("runtui.tui.output.UPDATE_PERIOD", 0)  # the clock waits for the key, not for its time
         monkeypatch.setattr("runtui.tui.keys.FRAME_SECONDS", LONG)
         monkeypatch.setattr(Compositor, "render_update", draw_frame)
         for screen in session.app.screen_stack:
@@ -178,6 +170,7 @@ async def test_an_action_is_drawn_in_one_frame_of_what_it_changes(
 
         gate.is_open.clear()
         await key_drawn(session, action.keys[0])
+        monkeypatch.setattr("runtui.tui.output.UPDATE_PERIOD", NEVER)
         screen = session.app.screen
         assert isinstance(screen, DrawnOnce)
         assert screen._clock._due is None, "what the key changed is left to the clock"

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import httpx
 import pytest
 from rich.cells import cell_len
 
+from runtui.domain.triage.run_users import PersonResult
 from runtui.errors import RuntuiError
 from runtui.sandbox.app import create_app
 from runtui.services.results import ReadingProgress
 from runtui.services.store import EVERY_RUN, Person
 from runtui.tui.features.triage.tracing import PeopleView, PersonView
+from runtui.tui.screens import runs
 from runtui.tui.widgets.inputs import ChoiceList
 from runtui.tui.words.triage_words import found_people, person_lines, why_no_person
 from tests.tui.conftest import Opener, Session
@@ -69,6 +72,26 @@ async def test_people_are_looked_for_a_few_times_a_second_however_much_is_read(
             session.workspace.results.changed.announce(session.workspace.results.progress)
             await session.pilot.pause()
         assert len(looked) < 20
+
+
+async def test_of_many_answers_the_first_and_the_last_are_shown_at_once(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_session() as session:
+        person = await somebody(session)
+        monkeypatch.setattr(runs, "RELOAD_SECONDS", 3_600.0)
+        shown, show = list[str](), PersonView.show
+
+        def noted(view: PersonView, who: Person, tasks: Sequence[PersonResult], *words: str) -> None:
+            shown.append(words[0])
+            show(view, who, tasks, *words)
+
+        monkeypatch.setattr(PersonView, "show", noted)
+        await type_keys(session, ["@", *person.user_principal_name, "enter"], "in one packet")
+        await person_read(session)
+        total = len(session.workspace.store.workflows())
+        assert total > 2
+        assert shown == ["reading…", f"read in 1 of {total} workflows", ""]
 
 
 @pytest.mark.parametrize("size", [(120, 40), (80, 24)])

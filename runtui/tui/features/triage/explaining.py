@@ -63,6 +63,8 @@ class CausesView(ActionView[None]):
         """The causes all of whose runs are marked."""
         self._failures: tuple[str, Sequence[TaskResult]] = ("", ())
         """The key of a cause, and its latest failures."""
+        self._progress = workspace.results.progress
+        """How much was read when the failed tasks were grouped."""
         self._drawing = Throttle(self, workspace.foreground, self._follow)
 
     @property
@@ -92,14 +94,19 @@ class CausesView(ActionView[None]):
         await self._group(self.shown)
 
     async def _group(self, query: RunQuery) -> None:
+        """Show the causes, and with them the latest failures of the one that the panel shows."""
+        progress, (key, _) = self._workspace.results.progress, self._failures
         try:
             causes: Sequence[Cause] = await asyncio.to_thread(self._workspace.results.causes, query)
+            failures = await asyncio.to_thread(self._store.failures_of_cause, query, key, MAX_FAILURES) if key else ()
         except RuntuiError as error:
             self.list.put((), str(error))
             return
-        self._failures = ("", ())
         if query == self.shown:
-            why = unread(self._workspace) or triage_words.why_no_causes(self._workspace.results.progress)
+            self._progress = progress
+            if self._failures[0] == key:
+                self._failures = key, failures
+            why = unread(self._workspace) or triage_words.why_no_causes(progress)
             self.list.put(cause_rows(causes), why)
             self.post_message(self.Changed())  # the title says how much was read
             self._read_extensions([cause.extension_id for cause in causes])
@@ -112,7 +119,7 @@ class CausesView(ActionView[None]):
 
     def title(self) -> Content:
         of = triage_words.causes_of(self.shown.filter.text if self.shown.filter is not None else "")
-        return Content.assemble(self.list.heading(of), triage_words.reasons_read(self._workspace.results.progress))
+        return Content.assemble(self.list.heading(of), triage_words.reasons_read(self._progress))
 
     def show_in(self, panel: Panel) -> None:
         cause = self.cause

@@ -24,7 +24,7 @@ from runtui.domain.times import now_ticks
 from runtui.domain.triage.run_users import PERSON_COLUMNS, PersonResult, newest_first
 from runtui.errors import RuntuiError
 from runtui.services.store import EVERY_RUN, Person
-from runtui.services.triage.people import find_user, read_person
+from runtui.services.triage.people import PersonReading, find_user, read_person
 from runtui.services.workspace import Workspace
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.features.opening import Opening
@@ -204,6 +204,8 @@ class Tracing(Feature):
         self.screen = self._chrome.install(self.view)
         self._is_told_by_runs = False
         """Whether the server does not answer for one person, so that the results of all runs are read."""
+        self._reading: PersonReading | None = None
+        """What the server has told so far of the person that is open, if it is to be drawn."""
         self._drawing = Throttle(self.view, self._workspace.foreground, self._follow)
 
     def start(self) -> None:
@@ -224,8 +226,13 @@ class Tracing(Feature):
             self._drawing.ask()
 
     def _follow(self) -> None:
-        progress, person = self._workspace.results.progress, self.view.person
-        if self._is_told_by_runs and person is not None:
+        progress, person, reading = self._workspace.results.progress, self.view.person, self._reading
+        if person is None:
+            return
+        if reading is not None:
+            words = triage_words.how_far(reading, "workflows")
+            self.view.show(person, reading.tasks, words, triage_words.why_no_tasks(reading))
+        elif self._is_told_by_runs:
             how_far, why_none = triage_words.how_far(progress, "runs"), triage_words.why_no_tasks_in_runs(progress)
             self.in_worker(self._show_stored(person, how_far, why_none), _READING, exclusive=True)
 
@@ -246,6 +253,7 @@ class Tracing(Feature):
 
     async def _begin(self, person: Person) -> None:
         """Show what the store has, since the next key may act on it, and read the rest."""
+        self._reading = None
         await self._show_stored(person, "reading…", READING)
         self.in_worker(self._read(person), _READING, exclusive=True)
 
@@ -255,17 +263,21 @@ class Tracing(Feature):
             self.view.show(person, stored, reading, empty)
 
     async def _read(self, person: Person) -> None:
-        """Show what the server tells of a person, again whenever there is more."""
+        """Show what the server tells of a person: its first answer and the last one at once, others a few together."""
         try:
             if not person.id:
                 person = self.view.person = await find_user(self._workspace.client, person.name)
             async with aclosing(read_person(self._workspace.client, self._workspace.store, person.id)) as readings:
                 async for reading in readings:
-                    words = triage_words.how_far(reading, "workflows")
-                    self.view.show(person, reading.tasks, words, triage_words.why_no_tasks(reading))
+                    self._reading = reading
+                    if reading.read:  # before that it is of the store, which is shown
+                        self._drawing.ask()
+            self._follow()
         except RuntuiError as error:
+            self._reading = None
             self.view.show(person, (), "", triage_words.why_no_person(error, self._workspace.results.progress))
             return
+        self._reading = None
         if not reading.is_offered:
             self._is_told_by_runs = True
             self._workspace.results.read_in_background(EVERY_RUN)
