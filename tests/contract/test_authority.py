@@ -177,7 +177,7 @@ class TestChallenge:
 
 
 class TestRefusals:
-    def test_they_have_the_shape_of_entra(self, authority: ScriptedAuthority) -> None:
+    def test_the_tokens_have_the_shape_of_entra(self, authority: ScriptedAuthority) -> None:
         correlation_id = "6f0c2d9e-1b7a-4c55-9d21-0a51c0ffee01"
         authority.next_error(50076, claims='{"access_token":{"capolids":{"essential":true}}}')
         path = f"/{authority.directory.tenant_id}/oauth2/v2.0/token"
@@ -202,7 +202,7 @@ class TestRefusals:
         assert answers[0].headers["Retry-After"] == "7"
         assert answers[2].headers["Content-Type"] == "text/html"
 
-    def test_answers_that_take_their_time(self, authority: ScriptedAuthority) -> None:
+    def test_the_http_client_waits_for_a_delayed_answer(self, authority: ScriptedAuthority) -> None:
         waits: list[float] = []
         authority.delays["token"] = 2.5
         http = MemoryHttp(authority, pause=waits.append)
@@ -230,7 +230,7 @@ class TestRefusals:
         result = poll(app, flow)
         assert (result["error"], result["suberror"]) == ("invalid_grant", "consent_required")
 
-    def test_who_is_not_known(self, authority: ScriptedAuthority) -> None:
+    def test_an_unknown_application_or_tenant(self, authority: ScriptedAuthority) -> None:
         form = {"client_id": DAEMON_ID, "scope": SCOPES[0]}
         codes = [
             json.loads(bytes(authority.handle("POST", f"/{tenant}/oauth2/v2.0/devicecode", {}, form).body))[

@@ -122,7 +122,7 @@ def test_an_absent_file_is_fine(file: Path, capsys: pytest.CaptureFixture[str]) 
     assert "has no profile" in output(capsys, "profiles")
 
 
-def test_what_a_name_holds_acts_on_no_terminal(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_hostile_profile_name_does_not_act_on_the_terminal(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.write_text('[profiles."\\u001b[2Jx"]\nroot = "https://127.0.0.1:1/b"\n')
     for arguments in (["profiles"], ["config", "show"], ["config", "check"]):
         assert "\x1b" not in output(capsys, *arguments)

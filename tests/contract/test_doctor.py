@@ -138,7 +138,7 @@ async def test_a_server_without_a_clock_is_no_crash(date: str | None) -> None:
         (a_token(scp="LifecycleWorkflows.ReadWrite.All"), "permissions", "ok", "LifecycleWorkflows.ReadWrite.All"),
     ],
 )
-async def test_what_a_token_by_hand_says(token: str | None, about: str, state: str, words: str) -> None:
+async def test_the_check_of_a_supplied_token(token: str | None, about: str, state: str, words: str) -> None:
     environ = {} if token is None else {"RUNTUI_TOKEN": token}
     found, held = await doctor.sign_in(settings(), offline=False, environ=environ)
     named = {finding.about: finding for finding in found}
@@ -157,7 +157,7 @@ async def test_what_a_token_by_hand_says(token: str | None, about: str, state: s
         ("screen", {"STY": "x"}, ["ok", "warning"]),
     ],
 )
-def test_what_the_terminal_can(
+def test_the_check_of_the_terminal(
     term: str, environ: dict[str, str], states: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Terminal:

@@ -357,7 +357,7 @@ async def test_no_body_waits_for_the_collector() -> None:
 
 
 @pytest.mark.parametrize(("size", "is_large"), [(1_000, False), (200_000, True)])
-async def test_what_a_large_page_took_goes_back_to_the_system(
+async def test_the_memory_of_a_large_page_is_returned_to_the_system(
     size: int, is_large: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []

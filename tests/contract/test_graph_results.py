@@ -111,7 +111,7 @@ async def test_without_a_batch_each_is_asked_for_alone_and_the_batch_no_more(sta
     "body",
     [{}, {"responses": 5}, {"responses": [5, {"id": 1, "status": 200}, {"id": "0", "status": "200"}]}, {"value": []}],
 )
-async def test_what_a_batch_does_not_answer_is_asked_for_alone(body: Any) -> None:
+async def test_an_item_without_an_answer_in_the_batch_is_requested_by_itself(body: Any) -> None:
     server = ResultsServer(batch=lambda _body: reply(200, body))
     async with client(server) as graph:
         assert ids(await read(graph, 2)) == EVERYTHING[:2]

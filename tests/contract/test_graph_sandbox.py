@@ -81,7 +81,7 @@ async def test_each_answer_is_ours_and_carries_the_servers_id(graph: GraphClient
     assert all(exchange.response_header("client-request-id") == exchange.client_request_id for exchange in exchanges)
 
 
-async def test_one_run_and_what_became_of_its_tasks(graph: GraphClient) -> None:
+async def test_a_run_and_the_results_of_its_tasks(graph: GraphClient) -> None:
     workflow_id, run = await first_run(graph, "failed")
     answer = await graph.run(workflow_id, run["id"])
     assert answer.entity is not None

@@ -145,7 +145,7 @@ async def test_the_deadline_covers_the_whole_answer(reply: Reply) -> None:
     assert (exchange.failure.kind, exchange.failure.sent) == (FailureKind.TIMEOUT, "maybe")
 
 
-async def test_what_came_before_the_cut_is_kept() -> None:
+async def test_the_part_of_an_answer_before_the_cut_is_kept() -> None:
     exchange = await patch_against(answer(RUN, status="200 Fine", headers="Request-Id: q1\r\n", length=5_000))
     assert (exchange.status, exchange.reason, exchange.request_id) == (200, "Fine", "q1")
     assert exchange.response_body == RUN

@@ -104,7 +104,7 @@ def test_several_runs_are_canceled_and_those_it_cannot_help_are_told(commands: C
         actions.cancel_runs(commands.server(), ["a", "b"], follow=True, yes=True)
 
 
-def test_what_is_about_a_workflow_takes_its_name(commands: Commands, capsys: Out) -> None:
+def test_commands_about_a_workflow_accept_its_name(commands: Commands, capsys: Out) -> None:
     server, held = commands.server(), "Inactive guests, 90 days"
     assert actions.free_workflow(server, held, yes=True, as_json=True) == 0
     told = json.loads(capsys.readouterr().out)

@@ -75,7 +75,7 @@ def lines(capsys: Out) -> tuple[list[Json], str]:
     return [json.loads(line) for line in captured.out.splitlines()], captured.err
 
 
-def test_what_a_filter_finds_is_changed_and_all_of_it_is_taken_back(bulk: Bulk, capsys: Out) -> None:
+def test_runs_that_match_a_filter_are_changed_and_all_undone(bulk: Bulk, capsys: Out) -> None:
     assert bulk.change(text=PROBLEMS) == ExitCode.DONE
     told, said = lines(capsys)
     assert len(told) > 20
@@ -157,7 +157,7 @@ def test_a_dry_run_prints_each_request_and_sends_none(bulk: Bulk, capsys: Out) -
         (("a", "b"), None, {"yes": False}, "Not a terminal: add --yes"),
     ],
 )
-def test_what_cannot_be_meant_asks_the_server_nothing(
+def test_a_senseless_command_line_sends_no_request(
     run_ids: tuple[str, ...],
     text: str | None,
     options: dict[str, bool],

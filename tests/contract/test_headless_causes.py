@@ -93,7 +93,7 @@ class WithoutBatch(Refusing):
         return await super().handle_async_request(request)
 
 
-def test_what_was_read_before_is_not_asked_for_again(commands: Commands, capsys: Out) -> None:
+def test_results_read_earlier_are_not_requested_again(commands: Commands, capsys: Out) -> None:
     first = printed(commands, capsys)
     asked = len(commands.line.sent)
     assert printed(commands, capsys) == first
@@ -131,7 +131,7 @@ def test_nobody_and_more_than_one_person_are_refused(commands: Commands, capsys:
     assert capsys.readouterr().out == ""
 
 
-def test_where_the_server_does_not_answer_for_one_person_the_runs_tell(commands: Commands, capsys: Out) -> None:
+def test_without_an_answer_about_one_person_the_results_of_runs_are_used(commands: Commands, capsys: Out) -> None:
     user_id = failed_user(commands, capsys)
     server = commands.server()._replace(wire=Refusing(commands, "/userProcessingResults", 400))
     assert show_person(server, user_id, output="json") == ExitCode.DONE

@@ -109,7 +109,7 @@ def test_json_lines_are_printed_page_by_page_each_run_once(commands: Commands, c
     assert Counter(json.loads(line)["workflow"] for line in out.splitlines()).most_common(1)[0][1] > 3
 
 
-def test_of_a_known_list_the_changes_are_read_and_every_run_is_printed(commands: Commands, capsys: Out) -> None:
+def test_a_known_list_reads_only_changes_and_prints_every_run(commands: Commands, capsys: Out) -> None:
     _, whole, _ = listed(commands.server(), capsys)
     code, out, _ = listed(commands.server(), capsys)
     assert (code, sorted(out.splitlines())) == (ExitCode.DONE, sorted(whole.splitlines()))

@@ -80,7 +80,7 @@ def test_the_table_and_csv_have_a_line_an_entry(capsys: Out) -> None:
 
 
 @pytest.mark.usefixtures("journal")
-def test_one_entry_wholly(capsys: Out) -> None:
+def test_an_entry_is_printed_in_full(capsys: Out) -> None:
     assert main(["journal", "#2"]) == 0
     page = capsys.readouterr().out
     for words in ("outcome          unknown", "Slow.", "processingStatus: failed → queued", "PATCH http://", "␛[31m"):
@@ -98,7 +98,7 @@ def test_one_entry_wholly(capsys: Out) -> None:
         (["--root", "nonsense"], "This is not a Graph root."),
     ],
 )
-def test_what_makes_no_sense_is_said_and_prints_no_data(arguments: list[str], sentence: str, capsys: Out) -> None:
+def test_invalid_arguments_are_explained_and_print_no_data(arguments: list[str], sentence: str, capsys: Out) -> None:
     assert main(["journal", *arguments]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""

@@ -52,7 +52,7 @@ def records(triage: Run, folder: str = "mine") -> dict[str, dict[str, Any]]:
     return {record["runId"]: record for record in map(json.loads, out.splitlines())}
 
 
-def test_what_is_said_is_exported_and_taken_over_by_the_next_shift(triage: Run, tmp_path: Path) -> None:
+def test_marks_and_notes_are_exported_and_imported_by_the_next_shift(triage: Run, tmp_path: Path) -> None:
     code, out, said = triage("handled", "r1", "--note", "HR  knows\n")
     assert (code, out, said) == (0, "", "Handled: 1 run.\n")
     assert triage("snooze", "r2", "--until", "2h")[0] == 0
@@ -157,7 +157,7 @@ def test_hostile_text_stays_text(triage: Run) -> None:
         (["import", "nowhere.jsonl"], "The file cannot be read"),
     ],
 )
-def test_what_makes_no_sense_is_said_and_changes_nothing(triage: Run, arguments: list[str], words: str) -> None:
+def test_invalid_arguments_are_explained_and_change_nothing(triage: Run, arguments: list[str], words: str) -> None:
     code, out, said = triage(*arguments)
     assert code in (1, 2)
     assert out == ""

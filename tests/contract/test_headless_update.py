@@ -182,7 +182,7 @@ def test_values_that_are_there_already_are_not_sent(commands: Commands, capsys: 
     assert commands.entries() == []
 
 
-def test_what_an_earlier_session_left_unknown_is_settled_first(commands: Commands, capsys: Out) -> None:
+def test_a_change_left_unknown_by_an_earlier_session_is_settled_first(commands: Commands, capsys: Out) -> None:
     run_id, workflow_id = commands.a_run()
     facts = {"run_id": run_id, "workflow_id": workflow_id, "before": {}}
     seen = commands.record(**facts, after={"processingStatus": "completed"}, client_request_id="a")

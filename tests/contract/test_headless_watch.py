@@ -131,7 +131,7 @@ def printed(capsys: Out) -> list[str]:
     return [json.loads(line)["run"]["id"] for line in capsys.readouterr().out.splitlines()]
 
 
-def test_what_matches_is_printed_first_and_then_what_begins_to(commands: Commands, capsys: Out) -> None:
+def test_matching_runs_are_printed_first_then_new_matches(commands: Commands, capsys: Out) -> None:
     run_id, _ = commands.a_run("completed")
     assert watched(commands, nothing, after(2, is_ended)) == ExitCode.DONE
     (first,) = {len(printed(capsys))}

@@ -114,7 +114,7 @@ async def test_the_run_that_the_service_shows_settles_it(bench: OnDemand) -> Non
     assert "subjectIds" not in made.raw, "the list has runs as they are received"
 
 
-async def test_what_never_arrived_stays_unknown(bench: OnDemand) -> None:
+async def test_an_action_that_never_arrived_stays_unknown(bench: OnDemand) -> None:
     bench.line.arrives = False
     entry = await bench.lose()
     assert (entry.outcome, entry.new_run) == (Outcome.UNKNOWN, "")

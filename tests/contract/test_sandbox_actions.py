@@ -145,7 +145,7 @@ async def test_a_workflow_runs_on_demand_for_named_people(sandbox: Sandbox, is_s
     assert subjects(await results(sandbox, workflow, run["id"])) == {item["id"] for item in named}
 
 
-async def test_who_fails_for_a_lasting_cause_fails_again_on_demand(sandbox: Sandbox) -> None:
+async def test_a_user_who_failed_for_a_lasting_cause_fails_again_on_demand(sandbox: Sandbox) -> None:
     workflow = await sandbox.workflow("入社手続き（東京オフィス）")
     failed = await run_of(sandbox, workflow, "failed", 4)
     users = await results(sandbox, workflow, failed["id"])
@@ -204,7 +204,7 @@ async def test_a_queued_run_that_is_canceled_never_starts(sandbox: Sandbox) -> N
     assert await results(sandbox, workflow, run["id"]) == []
 
 
-async def test_what_cannot_be_canceled_is_refused_as_the_service_words_it(sandbox: Sandbox) -> None:
+async def test_canceling_an_ended_run_is_refused_in_the_services_words(sandbox: Sandbox) -> None:
     workflow, other = [await sandbox.workflow(name) for name in ("Onboard pre-hire", "Offboard last day")]
     done = await run_of(sandbox, workflow, "completed", 8)
     running = await run_of(sandbox, other, "inProgress", 7)
@@ -294,7 +294,7 @@ REFUSED: list[tuple[str, Any, int, str | None]] = [
 ]
 
 
-async def test_what_an_action_cannot_take_is_named_and_nothing_is_done(sandbox: Sandbox) -> None:
+async def test_an_invalid_parameter_of_an_action_is_named_and_nothing_is_done(sandbox: Sandbox) -> None:
     workflow = await sandbox.workflow("Onboard pre-hire")
     before = await sandbox.get(f"{workflow}/runs")
     for name, body, status, target in REFUSED:
@@ -304,7 +304,7 @@ async def test_what_an_action_cannot_take_is_named_and_nothing_is_done(sandbox: 
     assert sandbox.app.state.applied == []
 
 
-async def test_where_there_is_nobody_to_process_no_run_begins(sandbox: Sandbox) -> None:
+async def test_without_users_to_process_no_run_begins(sandbox: Sandbox) -> None:
     workflow = await sandbox.workflow("Onboard pre-hire")
     done = await run_of(sandbox, workflow, "completed", 8)
     await act(sandbox, f"{workflow}/activateWithScope", run_scope(done["id"]), 406)
@@ -315,7 +315,7 @@ async def test_where_there_is_nobody_to_process_no_run_begins(sandbox: Sandbox) 
     await act(sandbox, f"{for_accounts}/activate", {"subjects": [person]}, 406)
 
 
-async def test_what_does_not_wait_is_not_resumed(sandbox: Sandbox) -> None:
+async def test_a_task_that_does_not_wait_is_not_resumed(sandbox: Sandbox) -> None:
     workflow = await sandbox.workflow("Offboard last day")
     run = await run_of(sandbox, workflow, "inProgress", 7)
     path = f"{workflow}/runs/{run['id']}/taskProcessingResults"

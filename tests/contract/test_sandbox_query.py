@@ -133,7 +133,7 @@ async def test_a_filter_keeps_exactly_what_it_says(sandbox: Sandbox, clause: str
         ("search", "x", "'$search' is not supported"),
     ],
 )
-async def test_what_makes_no_sense_is_refused(sandbox: Sandbox, option: str, value: str, words: str) -> None:
+async def test_invalid_query_options_are_refused(sandbox: Sandbox, option: str, value: str, words: str) -> None:
     workflow = await sandbox.workflow("Onboard pre-hire")
     answer = await sandbox.client.get(f"{workflow}/runs", params={f"${option}": value})
     assert answer.status_code == 400

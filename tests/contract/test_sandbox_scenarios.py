@@ -175,7 +175,7 @@ RETRY_AFTER: dict[str, Callable[[httpx.Response], bool]] = {
 
 
 @proves(*RETRY_AFTER)
-async def test_a_storm_refuses_each_request_twice_and_then_lets_it_through(wire: Wire, scenario: str) -> None:
+async def test_the_scenario_refuses_each_request_twice_then_lets_it_through(wire: Wire, scenario: str) -> None:
     for _ in range(2):
         refused = await wire.patch()
         assert refused.status_code == int(scenario[:3])
@@ -423,7 +423,7 @@ async def test_an_answer_is_big_and_still_the_run(wire: Wire) -> None:
 
 
 @proves("ignored")
-async def test_one_property_stays_as_it_was(wire: Wire) -> None:
+async def test_one_property_is_left_unchanged(wire: Wire) -> None:
     body = {"processingStatus": wire.run["processingStatus"], **CHANGE}
     answer = await wire.client.patch(wire.write_path, json=body)
     assert answer.status_code == 200

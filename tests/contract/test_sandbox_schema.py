@@ -111,7 +111,7 @@ EXPANDED: Final = [
 
 
 @pytest.mark.parametrize(("template", "expand", "type_name"), EXPANDED)
-async def test_what_is_expanded_is_as_the_service_declares_it(
+async def test_expanded_entities_match_the_declaration(
     sandbox: Sandbox, template: str, expand: str, type_name: str
 ) -> None:
     found: list[str] = []
@@ -133,7 +133,7 @@ def test_actions_are_those_of_the_service_with_its_parameters() -> None:
         assert [*action.parameters] == [*declared.get("parameters", ())]
 
 
-async def test_a_judge_who_allows_everything_is_none(sandbox: Sandbox) -> None:
+async def test_the_check_finds_every_deviation_from_the_declaration(sandbox: Sandbox) -> None:
     workflow = (await sandbox.get(WORKFLOWS))["value"][0]
     run = (await sandbox.get(f"{WORKFLOWS}/{workflow['id']}/runs"))["value"][0]
     wrong: list[tuple[dict[str, Any], str]] = [

@@ -41,7 +41,7 @@ def test_the_sandbox_of_a_demo_gets_no_secret(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("is_killed", [True, False])
-def test_what_a_killed_demo_leaves_on_the_disk_is_removed(is_killed: bool, tmp_path: Path) -> None:
+def test_files_of_a_killed_demo_are_removed(is_killed: bool, tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     folder.mkdir()
     (folder / "runs.db").touch()

@@ -115,7 +115,7 @@ async def test_a_run_with_a_status_of_tomorrow_takes_it_back_untouched(sandbox: 
         ("text", None, "JSON object"),
     ],
 )
-async def test_what_may_not_be_written_is_named_and_nothing_changes(
+async def test_a_read_only_property_is_named_and_nothing_changes(
     sandbox: Sandbox, body: Any, target: str | None, words: str
 ) -> None:
     workflow, run = await first_run(sandbox)

@@ -186,7 +186,7 @@ class TestDeviceCode:
             assert cache_files(tmp_path) == []
 
     @pytest.mark.parametrize("code", [530036, 53003, 65001, 700016, 90094])
-    async def test_what_the_service_says_is_put_into_words(
+    async def test_an_error_of_the_service_is_explained(
         self, authority: ScriptedAuthority, tmp_path: Path, code: int
     ) -> None:
         authority.next_error(code)
@@ -300,7 +300,7 @@ class TestTheToken:
             await by_device_code(elsewhere, authority)
             assert await here() == await elsewhere()
 
-    async def test_of_several_accounts_none_is_taken_by_chance(
+    async def test_none_of_several_accounts_is_chosen_by_chance(
         self, authority: ScriptedAuthority, tmp_path: Path
     ) -> None:
         for account in (DEMO_ADMIN, DEMO_READER):

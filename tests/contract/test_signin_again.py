@@ -64,7 +64,7 @@ async def test_a_401_without_a_challenge_is_met_by_one_forced_refresh(
         assert sign_in.state.needs_person
 
 
-async def test_later_it_may_be_renewed_again(
+async def test_a_token_may_be_renewed_again_later(
     authority: ScriptedAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with signing_in(authority, tmp_path) as sign_in:
@@ -187,7 +187,7 @@ async def test_nothing_secret_is_logged_or_printed(
     assert "device_code=" not in caplog.text
 
 
-def test_what_msal_logs_goes_nowhere(capfd: pytest.CaptureFixture[str]) -> None:
+def test_log_records_of_msal_are_discarded(capfd: pytest.CaptureFixture[str]) -> None:
     tame_logger()
     seen = io.StringIO()
     handler = logging.StreamHandler(seen)

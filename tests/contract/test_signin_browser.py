@@ -77,9 +77,7 @@ async def test_a_browser_that_lands_here_signs_in(authority: ScriptedAuthority, 
         assert authority.verify(await sign_in()) is None
 
 
-async def test_what_is_pasted_has_to_be_the_answer_to_this_sign_in(
-    authority: ScriptedAuthority, tmp_path: Path
-) -> None:
+async def test_a_pasted_address_must_belong_to_this_sign_in(authority: ScriptedAuthority, tmp_path: Path) -> None:
     async with signing_in(authority, tmp_path, method="browser") as sign_in:
         attempt, page = await shown(sign_in)
         good = authority.browse(page.url).url

@@ -84,7 +84,7 @@ async def test_a_refused_token_of_a_program_is_replaced(tmp_path: Path) -> None:
         ({"RUNTUI_CLIENT_SECRET": SECRET}, 700024, "clock"),
     ],
 )
-async def test_what_is_wrong_with_a_secret(tmp_path: Path, environ: dict[str, str], code: int, says: str) -> None:
+async def test_errors_about_a_secret(tmp_path: Path, environ: dict[str, str], code: int, says: str) -> None:
     authority = authority_for(secret=SECRET)
     if code:
         authority.next_error(code)
@@ -160,7 +160,7 @@ async def test_a_certificate_with_a_password(tmp_path: Path, certificate: tuple[
                 assert "RUNTUI_CERTIFICATE_PASSWORD" in refused.value.hint
 
 
-async def test_a_certificate_file_that_is_none(tmp_path: Path, certificate: tuple[bytes, bytes]) -> None:
+async def test_an_invalid_certificate_file(tmp_path: Path, certificate: tuple[bytes, bytes]) -> None:
     key, public = certificate
     odd = {"key.pem": key, "cert.pem": public, "empty.pem": b"", "noise.pem": b"\xff\xfe", "noise.pfx": b"noise"}
     authority = authority_for(certificates=(public,))

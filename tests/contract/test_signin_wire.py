@@ -98,7 +98,9 @@ async def test_a_file_of_trust_that_is_not_there_is_told(served: ServedAuthority
         (unavailable(), "503"),
     ],
 )
-async def test_an_answer_that_is_none(served: ServedAuthority, tmp_path: Path, answer: Response, says: str) -> None:
+async def test_an_answer_that_is_not_valid(
+    served: ServedAuthority, tmp_path: Path, answer: Response, says: str
+) -> None:
     sign_in = over_tls(served, tmp_path)
     served.authority.next_answer(answer, endpoint="devicecode")
     with pytest.raises(SignInError, match=says):
@@ -138,7 +140,7 @@ def test_a_dead_proxy_is_blamed_and_not_the_service() -> None:
     assert "hidden-word" not in str(caught.value)
 
 
-async def test_what_msal_leaves_out_is_not_sent(served: ServedAuthority) -> None:
+async def test_parameters_that_msal_omits_are_not_sent(served: ServedAuthority) -> None:
     http = SignInHttp(served.ca_file)
     await asyncio.to_thread(
         lambda: http.post(

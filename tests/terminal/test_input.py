@@ -129,7 +129,7 @@ def test_keys_that_are_not_acted_on_yet_stay_in_the_terminal(tmp_path: Path) -> 
         assert terminal.wait_for_exit() == 0
 
 
-def test_what_nobody_can_have_typed_is_pasted_and_acts_on_nothing(tmp_path: Path) -> None:
+def test_input_too_long_for_typing_is_a_paste_and_triggers_no_action(tmp_path: Path) -> None:
     """A long text is pasted on a terminal that does not mark pastes."""
     with demo(tmp_path) as terminal:
         terminal.wait_for("e edit")

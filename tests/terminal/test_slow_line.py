@@ -34,7 +34,7 @@ class SlowLine(PtyProbe):
         self.asked = 0
 
 
-def test_what_has_not_arrived_holds_back_what_follows_and_the_last_state_is_shown() -> None:
+def test_unarrived_output_holds_back_later_frames_and_the_last_state_is_shown() -> None:
     with SlowLine(DEMO, is_forked=True) as terminal:
         terminal.wait_for(READY)
         terminal.wait_until_quiet(0.5)

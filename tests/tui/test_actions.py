@@ -142,7 +142,7 @@ def test_a_hint_line_names_five_actions_that_apply_now_and_the_help() -> None:
     assert "causes" not in hinted("edit", "app", has_run=True)
 
 
-async def test_what_cannot_be_done_says_why(open_session: Opener) -> None:
+async def test_an_action_that_cannot_run_says_why(open_session: Opener) -> None:
     async with open_session(runs=12) as session:
         await session.press("U")
         assert "Nothing is marked." in session.text()

@@ -213,7 +213,7 @@ async def test_a_restart_finds_everything_again_before_the_first_paint(
         assert session.app.theme == "ansi-light"
 
 
-async def test_what_cannot_be_restored_is_said(open_session: Opener, tmp_path: Path) -> None:
+async def test_settings_that_cannot_be_restored_are_reported(open_session: Opener, tmp_path: Path) -> None:
     path = preferences_path(tmp_path, "", ROOT)
     path.write_text("{")
     async with open_session(size=(100, 30), runs=20) as session:

@@ -204,7 +204,7 @@ async def test_esc_keeps_the_draft_as_it_was(open_session: Opener) -> None:
         assert merged(session).body()["processingStatus"] == "canceled", "the choice begins anew"
 
 
-async def test_what_moved_beside_the_draft_opens_the_form_at_once(open_session: Opener) -> None:
+async def test_a_changed_property_outside_the_draft_opens_the_form_at_once(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire, body_mode="changed") as session:
         await type_a_draft(session)
@@ -311,7 +311,7 @@ async def save_into_a_conflict(session: Session, held: Held, *keys: str) -> None
     await session.until(lambda: not session.workspace.saves.active() and status_of(session))
 
 
-async def test_who_waits_before_the_run_gets_the_values_at_once(open_session: Opener) -> None:
+async def test_a_conflict_opens_at_once_if_the_person_still_looks_at_the_run(open_session: Opener) -> None:
     held = Held(Graph())
     async with open_session(wire=held.wire) as session:
         await save_into_a_conflict(session, held)
@@ -327,7 +327,7 @@ async def test_who_waits_before_the_run_gets_the_values_at_once(open_session: Op
 @pytest.mark.parametrize(
     "keys", [("down",), ("greater_than_sign",), ("question_mark",), ("slash",), ("down", "e"), ("ctrl+p",)]
 )
-async def test_who_is_elsewhere_is_told_and_left_alone(open_session: Opener, keys: tuple[str, ...]) -> None:
+async def test_on_another_screen_a_conflict_is_only_reported(open_session: Opener, keys: tuple[str, ...]) -> None:
     held = Held(Graph())
     async with open_session(wire=held.wire) as session:
         await save_into_a_conflict(session, held, *keys)

@@ -116,7 +116,7 @@ async def test_dropping_takes_two_presses_and_tells_what_it_held(open_session: O
         assert session.draft.edits == {}
 
 
-async def test_what_is_typed_between_the_two_presses_is_asked_about_again(open_session: Opener) -> None:
+async def test_typing_between_the_two_presses_asks_again(open_session: Opener) -> None:
     async with open_session(wire=Graph().wire) as session:
         await type_into_a_count(session, "9")
         await session.press("shift+f8")

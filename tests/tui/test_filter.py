@@ -24,7 +24,7 @@ def statuses(session: Session) -> set[str]:
     return {row.status for row in session.workspace.store.window(session.runs.shown, 0, table.total)}
 
 
-async def test_it_is_live_counts_and_is_cleared(open_session: Opener) -> None:
+async def test_the_filter_is_live_shows_a_count_and_can_be_cleared(open_session: Opener) -> None:
     async with open_session(size=(100, 24)) as session:
         table = session.runs.table
         failed = session.workspace.store.totals().by_status["failed"]
@@ -147,7 +147,7 @@ async def test_a_place_beyond_wide_letters_is_pointed_at_by_cells(open_session: 
         assert lines[row + 1].index("^") == cells_before
 
 
-async def test_what_is_pasted_ends_in_sight_and_no_mark_points_out_of_sight(open_session: Opener) -> None:
+async def test_the_end_of_pasted_text_is_visible_and_no_error_mark_is_outside(open_session: Opener) -> None:
     async with open_session(size=(80, 24)) as session:
         await session.press("slash")
         session.app.focused.post_message(events.Paste("a) " + "b " * 60 + "end"))  # type: ignore[union-attr]

@@ -204,7 +204,7 @@ async def test_a_view_waits_for_rows_that_fill_the_list_and_the_cursor_for_the_s
         assert (written, preview.is_over, preview.is_served, preview.typed) == ([], True, True, b"xj")
 
 
-async def test_what_comes_is_drawn_once_and_never_over_the_help(
+async def test_new_rows_are_drawn_once_and_never_over_the_help(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_session(size=(80, 24), runs=60) as session:

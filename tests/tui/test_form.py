@@ -119,7 +119,7 @@ async def test_an_error_stands_under_its_field_while_the_text_is_wrong(open_sess
         assert "is required" in under(session, "failedTasksCount")
 
 
-async def test_what_is_typed_takes_the_place_of_a_field_that_was_just_entered(open_session: Opener) -> None:
+async def test_typing_replaces_the_text_of_a_field_that_just_got_the_focus(open_session: Opener) -> None:
     async with open_session() as session:
         await open_run(session, totalUsersCount=2, startedDateTime=None)
         await session.press(*["tab"] * 6)

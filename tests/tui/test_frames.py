@@ -69,7 +69,7 @@ async def test_a_key_is_drawn_in_one_frame(
         assert AT_ONCE.isdisjoint(drawn_by_clock)
 
 
-async def test_what_is_seen_through_the_palette_is_drawn_with_it(
+async def test_the_screen_behind_the_palette_is_drawn_with_it(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     frames: list[Any] = []
@@ -89,7 +89,7 @@ async def test_what_is_seen_through_the_palette_is_drawn_with_it(
         assert sum(isinstance(frame, LayoutUpdate) for frame in frames) == 1, "the whole screen"
 
 
-async def test_what_comes_without_a_key_is_drawn_by_the_clock(
+async def test_changes_without_a_key_are_drawn_by_the_timer(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_session() as session:

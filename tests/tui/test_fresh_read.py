@@ -107,7 +107,7 @@ async def test_the_form_is_open_before_the_answer_and_follows_it(open_session: O
         assert json.loads(slow.graph.patches[0])["failedTasksCount"] == 77
 
 
-async def test_nothing_is_said_of_a_run_that_did_not_move(open_session: Opener) -> None:
+async def test_no_message_about_a_run_that_has_not_changed(open_session: Opener) -> None:
     slow = Slow()
     async with open_session(wire=slow.wire) as session:
         await open_form(session, slow)
@@ -252,7 +252,7 @@ async def test_an_answer_about_the_run_before_does_not_touch_this_one(open_sessi
         assert text_of(session, "totalUsersCount") == "3"
 
 
-async def test_what_a_colleague_wrote_since_the_form_was_opened_is_not_overwritten_in_silence(
+async def test_a_colleagues_change_since_the_form_was_opened_is_not_silently_overwritten(
     open_session: Opener,
 ) -> None:
     async with open_session(runs=12) as session:

@@ -67,7 +67,7 @@ def record(journal: Journal, number: int, *, root: str = ROOT, outcome: Outcome 
         )
 
 
-async def test_one_line_an_entry_newest_first(open_session: Opener) -> None:
+async def test_the_journal_has_one_line_per_entry_newest_first(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire, size=(160, 40)) as session:
         await session.press("J")

@@ -44,7 +44,7 @@ async def test_the_row_and_the_header_say_it_until_it_is_settled(open_session: O
         assert not table.render_line(table.cursor - table.scroll_offset.y).text.startswith("?")
 
 
-async def test_what_earlier_sessions_left_is_told_at_the_start(open_session: Opener, tmp_path: Path) -> None:
+async def test_open_changes_of_earlier_sessions_are_reported_at_the_start(open_session: Opener, tmp_path: Path) -> None:
     """One of two changes is visible in its run, the other is not."""
     graph = Graph()
     graph.runs["run-1"]["processingStatus"] = "canceled"
@@ -63,7 +63,7 @@ async def test_what_earlier_sessions_left_is_told_at_the_start(open_session: Ope
         assert "open" not in session.text()
 
 
-async def test_what_was_found_before_the_screen_was_there_is_told_with_the_drafts(
+async def test_changes_settled_before_the_screen_opened_are_reported_with_the_drafts(
     open_session: Opener, tmp_path: Path
 ) -> None:
     graph = Graph()

@@ -110,7 +110,7 @@ async def test_colours_follow_the_theme() -> None:
         assert app.colour_of('"key"') != dark
 
 
-async def test_what_is_no_json_is_shown_as_its_lines() -> None:
+async def test_text_that_is_not_json_is_shown_line_by_line() -> None:
     app = ViewApp()
     async with app.run_test(size=(40, 10), notifications=True) as pilot:
         show_bytes(app.view, b"<html>\r\n\t[b]502[/b] \x1b[2J \xff\n</html>")

@@ -83,7 +83,7 @@ async def test_a_surface_is_told_its_size_once_and_has_few_widgets(
     ("key", "size"),
     [("question_mark", (80, 24)), ("question_mark", (120, 40)), ("e", (120, 40))],  # a form of 24 lines scrolls
 )
-async def test_what_was_mounted_at_rest_is_opened_without_a_layout(
+async def test_a_screen_mounted_in_advance_opens_without_a_layout(
     open_session: Opener, layouts: Layouts, key: str, size: tuple[int, int]
 ) -> None:
     async with open_session(size=size, ahead=True) as session:

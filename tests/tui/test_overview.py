@@ -100,7 +100,7 @@ async def test_a_click_goes_to_a_day_and_two_show_its_runs(open_session: Opener)
         assert session.runs.table.total == row.days[-1].runs
 
 
-async def test_what_time_alone_changes_is_drawn(open_session: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_changes_by_the_passing_of_time_are_drawn(open_session: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_session() as session:
         view = await opened(session)
         running = next(count for count in session.app.chrome.trouble.counts if count.word == "running")

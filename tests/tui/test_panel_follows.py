@@ -135,7 +135,7 @@ async def test_a_held_key_reads_nothing_until_it_rests(open_session: Opener, mon
         assert len(wire.asked) == len(before) + 2, "what is in the store is not asked for again"
 
 
-async def test_what_is_read_for_a_row_is_given_up_when_it_is_left(open_session: Opener) -> None:
+async def test_the_read_for_a_row_is_cancelled_when_the_cursor_leaves_it(open_session: Opener) -> None:
     held = Held(httpx.ASGITransport(create_app(runs=60)))
     async with open_session(wire=held) as session:
         await rest(session)
@@ -160,7 +160,7 @@ async def test_results_that_are_refused_are_said_beside_what_is_known(open_sessi
         assert session.app.chrome.status.text == "", "the list itself is whole"
 
 
-async def test_what_comes_while_the_panel_is_closed_is_there_when_it_opens(open_session: Opener) -> None:
+async def test_answers_that_arrive_while_the_panel_is_closed_are_there_when_it_opens(open_session: Opener) -> None:
     async with open_session(size=(80, 24)) as session:
         await session.press("right_square_bracket")
         await rest(session)

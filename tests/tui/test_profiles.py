@@ -53,7 +53,7 @@ async def test_the_profiles_are_listed_and_the_chosen_one_is_handed_on(
         assert session.app.is_followed
 
 
-async def test_another_one_is_opened_while_the_log_is_in_sight(open_session: Opener, profiles: Profiles) -> None:
+async def test_another_profile_is_opened_while_the_log_is_visible(open_session: Opener, profiles: Profiles) -> None:
     """The list below has no log yet, and appears once more while the session ends."""
     async with open_session(runs=5, profiles=profiles, profile="prod") as session:
         await session.press("P", "j", *["right_square_bracket"] * 3)
@@ -62,7 +62,7 @@ async def test_another_one_is_opened_while_the_log_is_in_sight(open_session: Ope
         assert session.app.is_followed
 
 
-async def test_the_present_one_is_just_gone_back_to(open_session: Opener, profiles: Profiles) -> None:
+async def test_choosing_the_current_profile_only_goes_back(open_session: Opener, profiles: Profiles) -> None:
     async with open_session(runs=5, profiles=profiles, profile="prod") as session:
         await session.press("P", "enter")
         assert session.view == "runs"
@@ -71,7 +71,7 @@ async def test_the_present_one_is_just_gone_back_to(open_session: Opener, profil
         assert session.app.wired[Leaving].next_profile is None
 
 
-async def test_one_that_cannot_be_opened_from_here_says_why(open_session: Opener, profiles: Profiles) -> None:
+async def test_a_profile_that_cannot_be_opened_from_here_says_why(open_session: Opener, profiles: Profiles) -> None:
     async with open_session(runs=5, profiles=profiles, profile="prod") as session:
         await session.press("P", "j", "j", "enter")
         assert "RUNTUI_TOKEN, which was given for" in session.text()

@@ -149,7 +149,7 @@ async def test_the_end_of_a_save_is_told_with_old_and_new_and_what_the_filter_do
         assert f"{failed - 1} failed" in session.text().splitlines()[1], "the counts above follow"
 
 
-async def test_what_the_service_did_not_take_over_moves_no_row(open_session: Opener) -> None:
+async def test_a_change_that_the_service_ignored_moves_no_row(open_session: Opener) -> None:
     graph = Graph(answer_to_patch=lambda run: reply(200, run | {"processingStatus": "failed"}))
     async with open_session(wire=graph.wire) as session:
         await to_the_review(session)

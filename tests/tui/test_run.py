@@ -128,7 +128,7 @@ async def test_while_the_service_asks_to_wait_that_is_said_in_place_of_what_is_r
             await session.press("escape")
 
 
-async def test_what_cannot_be_read_is_said_in_its_place(open_session: Opener) -> None:
+async def test_a_failed_read_is_reported_where_the_data_would_be(open_session: Opener) -> None:
     graph = Graph(answer_to_results=refused)
     async with open_session(graph=graph, size=(80, 24)) as session:
         users = session.app.wired[Opening].users

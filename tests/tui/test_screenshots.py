@@ -148,7 +148,7 @@ async def test_acting_in_pictures(open_session: Opener) -> None:
         await picture(session, "many")
 
 
-async def test_what_became_of_changes_in_pictures(open_session: Opener) -> None:
+async def test_the_outcomes_of_changes_in_pictures(open_session: Opener) -> None:
     async with open_session(size=WIDE, theme="runtui-dark") as session:
         assert session.server is not None
         session.workspace.reconciler.start()

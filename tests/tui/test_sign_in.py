@@ -240,7 +240,7 @@ async def test_rows_of_another_tenant_are_gone_before_the_list_is_read(
 @pytest.mark.parametrize(
     ("tenant", "username", "left"), [("organizations", "", 0), ("organizations", "lee", 1), ("contoso.example", "", 1)]
 )
-async def test_nothing_of_a_stranger_is_drawn_before_a_sign_in(
+async def test_runs_of_a_possibly_different_account_are_forgotten_before_a_sign_in(
     tenant: str, username: str, left: int, tmp_path: Path
 ) -> None:
     how = SignInSettings(
@@ -301,7 +301,7 @@ async def test_a_permission_that_is_missing_is_told_before_the_form_is_filled_in
         assert f"account {DEMO_ADMIN.username}" in desk.words
 
 
-async def test_nothing_is_said_of_a_permission_that_is_there(tmp_path: Path) -> None:
+async def test_no_warning_about_a_permission_that_the_token_has(tmp_path: Path) -> None:
     async with open_desk(tmp_path, prepare=is_in) as desk:
         await listed(desk)
         await desk.session.press("e")

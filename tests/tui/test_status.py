@@ -49,7 +49,7 @@ async def test_a_refusal_goes_when_its_reason_does(open_session: Opener) -> None
 
 
 @pytest.mark.parametrize("leave", ["escape", "f1", "shift+f3"])
-async def test_what_the_form_says_goes_with_the_form(open_session: Opener, leave: str) -> None:
+async def test_a_message_of_the_form_disappears_with_the_form(open_session: Opener, leave: str) -> None:
     async with open_session(graph=Graph()) as session:
         await open_form(session)
         await session.press("ctrl+t")
@@ -105,7 +105,7 @@ async def test_a_disk_that_takes_drafts_again_is_no_trouble_any_more(
         await session.until(lambda: status_of(session) == "")
 
 
-async def test_what_a_save_left_open_goes_with_its_draft(open_session: Opener) -> None:
+async def test_the_message_about_a_failed_save_disappears_with_its_draft(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(graph=graph) as session:
         graph.answer_to_patch = graph_error(403, "Forbidden", "Insufficient privileges.")
@@ -131,7 +131,7 @@ async def test_a_fault_that_is_simulated_no_longer_is_not_said_to_be(open_sessio
         assert status_of(session) == "Everything works."
 
 
-async def test_what_is_asked_about_an_entry_goes_with_the_cursor(open_session: Opener) -> None:
+async def test_a_message_about_an_entry_disappears_when_the_cursor_moves(open_session: Opener) -> None:
     graph = Graph(answer_to_patch=graph_error(500, "InternalServerError", "It broke."))
     async with open_session(graph=graph) as session:
         record(session.workspace.journal, 1)

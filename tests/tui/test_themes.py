@@ -66,7 +66,7 @@ def test_the_ansi_themes_use_the_palette_of_the_terminal(theme: str, ink: str) -
 
 
 @pytest.mark.parametrize("theme", sorted(THEMES))
-def test_what_a_status_can_be_has_colours_that_differ(theme: str) -> None:
+def test_each_kind_of_status_has_a_different_colour(theme: str) -> None:
     known = variables(theme)
     names = ["text-primary", "text-accent", "text-warning", "text-error", "text-success"]
     assert len({known[name].lower() for name in names}) >= (5 if not THEMES[theme].ansi else 4)

@@ -129,7 +129,7 @@ async def test_a_run_without_a_change_says_so(open_session: Opener) -> None:
         assert view_of(session) == "runs"
 
 
-async def test_what_a_colleague_wrote_since_is_not_overwritten(open_session: Opener) -> None:
+async def test_undo_does_not_overwrite_a_later_change_of_a_colleague(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
         entry = await change(session)
@@ -204,7 +204,7 @@ async def test_a_key_typed_ahead_answers_the_review_that_u_opens(place: str, ope
         assert graph.runs == before
 
 
-async def test_from_the_journal_the_way_back_is_the_journal(open_session: Opener) -> None:
+async def test_undo_from_the_journal_returns_to_the_journal(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
         await change(session)

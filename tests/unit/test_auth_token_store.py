@@ -58,7 +58,7 @@ def store(tmp_path: Path) -> FileTokenStore:
     return FileTokenStore(tmp_path / "state" / "tokens.json")
 
 
-def test_it_is_private_and_whole(store: FileTokenStore) -> None:
+def test_the_cache_is_private_and_complete(store: FileTokenStore) -> None:
     stored_cache(store).add(signed_in("ada"))
     assert stat.S_IMODE(store.path.stat().st_mode) == 0o600
     assert stat.S_IMODE(store.path.parent.stat().st_mode) == 0o700
@@ -150,7 +150,7 @@ def test_a_pipe_or_a_folder_in_its_place_is_refused(store: FileTokenStore) -> No
         store.read()
 
 
-def test_what_a_killed_writer_left_is_swept_away(store: FileTokenStore) -> None:
+def test_files_left_by_a_killed_writer_are_removed(store: FileTokenStore) -> None:
     store.path.parent.mkdir(mode=0o700)
     left = store.path.with_name("tokens.json.tmp")
     left.write_text("half a tok")
@@ -261,7 +261,7 @@ def nursery(path: Path) -> subprocess.Popen[str]:
     )
 
 
-def test_of_eight_processes_at_once_all_are_kept(store: FileTokenStore) -> None:
+def test_tokens_of_eight_concurrent_processes_are_all_kept(store: FileTokenStore) -> None:
     numbers = range(1, 9)
     with nursery(store.path) as process:
         process.communicate("".join(f"{number}\n" for number in numbers))

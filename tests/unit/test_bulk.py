@@ -141,7 +141,7 @@ async def test_a_token_that_ends_is_renewed_for_each_that_was_refused_by_it(benc
 
 
 @pytest.mark.parametrize("status", [429, 401, 412])
-async def test_what_one_of_them_meets_holds_up_no_other(status: int, bench: BulkBench) -> None:
+async def test_trouble_with_one_change_does_not_delay_the_others(status: int, bench: BulkBench) -> None:
     bench.graph.runs["run-3"]["processingStatus"] = "completed"  # somebody else's change
     bench.graph.renewals = 1
     bench.graph.on_read = lambda asked: answered(
@@ -248,7 +248,7 @@ async def test_a_refusal_that_was_accepted_holds_nothing_more_and_another_one_do
     assert {run_id for run_id, save in bench.ended.items() if save.outcome is not Outcome.DONE} == set(titles)
 
 
-async def test_what_was_sent_is_settled_while_a_refusal_holds_the_rest(bench: BulkBench) -> None:
+async def test_sent_changes_are_settled_while_a_refusal_holds_the_rest(bench: BulkBench) -> None:
     sent, many = set(), 1_000
     bench.graph.runs = {f"run-{n}": {**RUN, "id": f"run-{n}"} for n in range(many)}
 
@@ -279,7 +279,7 @@ async def test_a_run_that_is_gone_or_that_another_runtui_writes_holds_no_other(
     other.close()
 
 
-async def test_where_nobody_can_say_who_writes_each_ends_and_says_why(
+async def test_if_the_store_cannot_be_read_each_change_ends_with_the_reason(
     bench: BulkBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_store: Store, run_ids: Sequence[str]) -> dict[str, str]:
@@ -405,7 +405,7 @@ async def test_a_change_that_is_throttled_after_the_stop_waits_no_more(bench: Bu
     assert {entry.outcome for entry in bench.journal.entries()} == {Outcome.NOT_DONE}
 
 
-async def test_what_went_on_after_a_pause_is_waited_for_when_the_rest_is_stopped(bench: BulkBench) -> None:
+async def test_a_change_resumed_after_a_pause_is_awaited_when_the_rest_is_stopped(bench: BulkBench) -> None:
     bench.answer_one("run-0", refused(429, wait="0"))
     write = bench.graph.on_write
 

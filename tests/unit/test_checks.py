@@ -71,11 +71,11 @@ def test_an_account_task_that_succeeded_on_a_synchronized_user_is_doubtful() -> 
         TaskResult({}),
     ],
 )
-def test_nothing_else_is(result: TaskResult) -> None:
+def test_other_results_are_not_doubtful(result: TaskResult) -> None:
     assert why_doubtful(result) == ""
 
 
-def test_what_the_service_says_of_an_account_task_is_a_doubt() -> None:
+def test_a_remark_of_the_service_makes_an_account_task_doubtful() -> None:
     said = a_result(synced=False, processingInfo="The account was disabled already.")
     assert why_doubtful(said) == "Succeeded, but the service adds: The account was disabled already."
     assert why_doubtful(a_result(CUSTOM_EXTENSION, processingInfo="Called.")) == ""

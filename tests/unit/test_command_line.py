@@ -42,7 +42,7 @@ def line(*arguments: str) -> CommandLine:
     return _command_line(given["command"], given)
 
 
-def test_of_all_commands_the_one_that_is_named_has_a_parser() -> None:
+def test_only_the_named_command_gets_a_parser() -> None:
     (commands,) = (action.choices for action in command_parser("update")._actions if isinstance(action.choices, dict))
     assert list(commands) == ["update"]
 

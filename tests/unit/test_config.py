@@ -224,14 +224,14 @@ def test_odd_shapes_are_problems_and_no_crash(text: str, tmp_path: Path) -> None
     assert read_config(path).problems
 
 
-def test_what_is_no_toml_says_where(tmp_path: Path) -> None:
+def test_invalid_toml_is_reported_with_its_position(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text("[profiles.prod\n")
     with pytest.raises(UsageError, match="line 1"):
         read_config(path)
 
 
-def test_what_cannot_be_read_says_so(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         read_config(tmp_path)
     (tmp_path / "config.toml").write_bytes(b"\xff\xfe")

@@ -286,7 +286,7 @@ def test_a_property_in_the_body_that_moved_is_a_conflict_with_its_three_values()
     assert found == {"processingStatus": ("inProgress", "completed", "failed"), "failedTasksCount": (2, 5, 2)}
 
 
-def test_what_is_not_in_the_body_may_move() -> None:
+def test_a_property_outside_the_body_may_change() -> None:
     fresh = {**RECEIVED, "lastUpdatedDateTime": "2026-11-20T09:00:00Z", "totalTasksCount": 40, "failedTasksCount": 5}
     some = typed(draft(), processingStatus="failed")
     assert [item.field.name for item in some.conflicts(fresh)] == ["failedTasksCount"]
@@ -345,7 +345,7 @@ def test_the_edits_can_be_carried_over_to_the_run_as_it_is_now() -> None:
         ({"successfulUsersCount": "12"}, "12 successful and 1 failed users are more than the total of 12"),
     ],
 )
-def test_what_is_odd_is_said_and_never_forbidden(texts: dict[str, str], says: str) -> None:
+def test_odd_values_cause_warnings_and_are_never_forbidden(texts: dict[str, str], says: str) -> None:
     some = typed(draft(), **texts)
     (warning,) = some.warnings()
     assert says in warning
@@ -363,7 +363,7 @@ def test_what_is_odd_is_said_and_never_forbidden(texts: dict[str, str], says: st
         {"processingStatus": "newer", "startedDateTime": 5},
     ],
 )
-def test_what_was_odd_before_and_nobody_touched_is_not_blamed_on_the_change(received: dict[str, Any]) -> None:
+def test_an_untouched_odd_value_causes_no_warning(received: dict[str, Any]) -> None:
     some = typed(draft(**received), failedTasksCount="0")
     assert [sentence for sentence in some.warnings() if "goes back as received" not in sentence] == []
 

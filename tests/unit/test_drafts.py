@@ -96,7 +96,7 @@ def test_a_token_pasted_into_a_field_is_in_sight_and_not_on_the_disk(drafts: Dra
     assert left_in(path)["r1"].edits["failedUsersCount"].text == f"Bearer {MARK}"
 
 
-def test_what_was_hidden_on_the_disk_is_never_a_value_to_send(drafts: Drafts, path: Path) -> None:
+def test_a_value_masked_on_disk_is_never_sent(drafts: Drafts, path: Path) -> None:
     StaticToken(canary.TOKEN)
     opened = Draft("r1", "w1", {**RUN, "processingStatus": canary.TOKEN})
     drafts.keep(opened.with_values({"workflowExecutionType": canary.TOKEN, "failedUsersCount": 7}))
@@ -274,7 +274,7 @@ def test_a_full_disk_is_told_once_keeps_all_in_memory_and_is_tried_again(disk: D
     drafts.close()
 
 
-def test_what_the_disk_refused_is_tried_once_more_at_the_end(disk: Disk, path: Path) -> None:
+def test_a_failed_write_to_disk_is_retried_at_the_end(disk: Disk, path: Path) -> None:
     disk.is_full = True
     drafts = Drafts(path)
     drafts.load(ROOT)

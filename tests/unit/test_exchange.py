@@ -99,7 +99,7 @@ def test_headers_are_found_whatever_their_case() -> None:
     assert answer.response_header("retry-after") == ""
 
 
-def test_what_is_hidden_is_read_only_to_be_sent_back() -> None:
+def test_a_masked_value_is_read_only_to_be_sent_back() -> None:
     body = f'{{"a": "{canary.TOKEN}"}}'.encode()
     echoed = exchange(response_body=b'{"a": "[redacted]"}', unredacted=body)
     assert echoed.json() == {"a": "[redacted]"}

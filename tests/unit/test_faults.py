@@ -149,7 +149,7 @@ FOREIGN: Final = (*JSON, ("client-request-id", "another"))
 
 
 @pytest.mark.parametrize("status", [200, 204, 400, 401, 403, 404, 412, 500])
-def test_what_answers_another_request_says_nothing_about_a_write(status: int) -> None:
+def test_the_answer_to_another_request_proves_nothing_about_a_write(status: int) -> None:
     fault = written(answered(status, graph_error() if status >= 400 else {"id": "r1"}, FOREIGN))
     assert fault.title == "The response belongs to another request"
     assert fault.outcome is Outcome.UNKNOWN

@@ -69,7 +69,7 @@ def test_values_come_with_their_counts_and_those_that_no_row_has_come_last() -> 
     assert candidates(slot, RUN_FIELDS)[0].rows is None, "nothing was counted"
 
 
-def test_what_no_filter_can_express_is_not_offered() -> None:
+def test_names_that_no_filter_can_express_are_not_offered() -> None:
     assert offered("workflow:|", WORKFLOWS) == ['"Onboard pre-hire"', '"Offboard last day"', "入社手続き"]
 
 

@@ -57,7 +57,7 @@ def test_a_key_that_is_held_down_slows_the_work_and_does_not_stop_it(moment: Mom
     assert worked >= 25, "once in the longest wait, at least"
 
 
-def test_what_is_answered_is_waited_for_no_longer_and_the_next_key_is(moment: Moment) -> None:
+def test_after_a_handled_key_nothing_waits_until_the_next_key(moment: Moment) -> None:
     waiting = Foreground()
     waiting.note_input()
     waiting.note_handled()

@@ -64,7 +64,7 @@ def test_a_root_is_written_one_way(text: str, root: str) -> None:
         ("http://0.0.0.0:8080/", "without encryption"),
     ],
 )
-def test_what_is_no_root_is_refused_with_a_sentence(text: str, says: str) -> None:
+def test_an_invalid_root_is_refused_with_a_sentence(text: str, says: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_root(text)
     assert says in caught.value.message
@@ -133,7 +133,7 @@ HOSTILE = [
         ("https://evil.example/beta/x", "https://evil.example", "http://localhost:8080"),
     ],
 )
-def test_what_differs_is_seen_in_the_refusal(address: str, there: str, home: str) -> None:
+def test_a_refusal_names_both_servers(address: str, there: str, home: str) -> None:
     sentence = f"The address leads to {there}, which is not the configured server {home}."
     assert refusal("http://localhost:8080/beta", address) == sentence
 
@@ -175,7 +175,7 @@ ADDRESSES = [str, f"{ROOT}/{{}}".format, partial(linked, f"{ROOT}/a/b?c"), parti
 @given(st.lists(st.sampled_from(PIECES), max_size=9).map("".join), st.sampled_from(ADDRESSES))
 @example("https://graph.example/beta/x", str)
 @example("//beta[", partial(linked, f"{ROOT}/a/b?c"))
-def test_what_passes_is_under_the_root_for_every_reader(text: str, made: Callable[[str], str]) -> None:
+def test_an_accepted_address_is_below_the_root_in_every_reading(text: str, made: Callable[[str], str]) -> None:
     address = made(text)
     if refusal(ROOT, address) is not None:
         return

@@ -173,12 +173,12 @@ def test_a_paste_without_an_end_is_over_some_time() -> None:
     assert shown(lexer.feed(b"q")) == ["typed q"]
 
 
-def test_of_a_huge_paste_the_start_is_kept_and_nothing_is_typed() -> None:
+def test_only_the_start_of_a_huge_paste_is_kept_and_nothing_is_typed() -> None:
     reads = [PASTE, *[b"y" * 4096] * 100, END, b"q"]
     assert cut(*reads) == ["pasted " + "y" * MAX_PASTED, "typed q"]
 
 
-def test_what_nobody_can_have_typed_at_once_is_a_paste() -> None:
+def test_input_too_long_to_be_typed_at_once_is_a_paste() -> None:
     """The terminal does not mark pastes; the keys that a person holds down while the line stalls are fewer."""
     assert cut(b"y" * (MAX_TYPED - 1)) == ["typed " + "y" * (MAX_TYPED - 1)]
     assert cut(b"y" * 4096, b"y" * 100, None, b"\x11") == ["pasted " + "y" * 4196, "typed \x11"]
@@ -189,7 +189,7 @@ def test_what_nobody_can_have_typed_at_once_is_a_paste() -> None:
 
 
 @given(st.lists(st.binary(max_size=12) | st.sampled_from([b"\x1b", b"\x1b[", PASTE, END, b"\x1b]0;", b"\x1bP1$r"])))
-def test_where_reads_are_cut_makes_no_difference(parts: list[bytes]) -> None:
+def test_the_boundaries_of_reads_make_no_difference(parts: list[bytes]) -> None:
     data = b"".join(parts)
     assert cut(*parts) == cut(data) == cut(*(bytes([byte]) for byte in data))
 

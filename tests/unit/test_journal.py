@@ -107,7 +107,7 @@ def test_an_outcome_once_known_never_changes(first: Outcome, then: Outcome, jour
 
 
 @pytest.mark.parametrize(("outcome", "by"), [(Outcome.DONE, "read-back"), (Outcome.NOT_DONE, "person")])
-def test_what_is_unknown_can_become_known_and_keeps_what_was_answered(
+def test_an_unknown_outcome_can_become_known_and_keeps_its_answer(
     outcome: Outcome, by: KnownBy, journal: Journal
 ) -> None:
     some = intent()

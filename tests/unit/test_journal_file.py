@@ -134,7 +134,7 @@ def test_each_broken_file_gets_a_name_of_its_own_oldest_first(path: Path) -> Non
     assert [file.read_bytes()[:5] for file in damaged_files(path)] == [b"first", b"secon"]
 
 
-def test_what_was_not_yet_in_the_broken_file_itself_is_set_aside_with_it(path: Path) -> None:
+def test_the_log_of_a_broken_file_is_set_aside_with_it(path: Path) -> None:
     put(path, *(f"run {number}" for number in range(500)))
     with opened(path):  # while it is open, the newest entries are in the log beside it
         put(path, "the needle")
@@ -147,7 +147,7 @@ def test_what_was_not_yet_in_the_broken_file_itself_is_set_aside_with_it(path: P
     assert damaged_files(path) == [aside], "a file beside a broken one is none of its own"
 
 
-def test_two_that_find_it_broken_do_not_set_each_others_sound_file_aside(
+def test_two_processes_that_find_it_broken_do_not_set_the_new_file_aside(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path.parent.mkdir()
@@ -186,7 +186,7 @@ def elsewhere(path: Path, run_id: str) -> list[str]:
     return found.split()
 
 
-def test_what_one_process_writes_stays_when_another_one_comes_and_goes(path: Path) -> None:
+def test_a_process_that_opens_and_closes_the_file_loses_nothing_of_another(path: Path) -> None:
     with opened(path) as first, opened(path):  # as in a session: one for the journal, one for the drafts
         assert elsewhere(path, "a") == []
         first.execute("INSERT INTO draft VALUES (?, 'b', ?, ?, ?, ?, ?)", (DRAFT[0], *DRAFT[2:]))

@@ -90,7 +90,7 @@ BAD_VALUES: Final = [
 
 @pytest.mark.parametrize(("column", "value"), [(name, value) for name, value in BAD_VALUES if name != "words"])
 @pytest.mark.parametrize("without_checksum", [False, True])
-def test_one_row_that_holds_what_no_entry_can_is_known_by_its_number_and_the_others_are_whole(
+def test_a_row_with_impossible_values_is_named_and_the_others_are_sound(
     column: str, value: object, without_checksum: bool, path: Path, sound: Path
 ) -> None:
     spoil(path, {column: value}, without_checksum=without_checksum)

@@ -195,7 +195,7 @@ async def test_a_long_run_of_letters_does_not_wait_for_what_each_letter_causes()
         assert app.focused is app.query_one("#first")
 
 
-async def test_what_is_not_routed_when_it_closes_is_handed_back() -> None:
+async def test_unrouted_keys_are_returned_when_the_queue_closes() -> None:
     app = Desk()
     async with app.run_test():
         first = app.query_one("#first", Slow)

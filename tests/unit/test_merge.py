@@ -57,7 +57,7 @@ CASES: dict[str, Case] = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_who_wins(case: Case) -> None:
+def test_which_value_wins(case: Case) -> None:
     edits, moves, choices, expected = case
     ours = draft(edits, **({"failedTasksCount": 1.5} if "failedTasksCount" in choices else {}))
     now = moved(ours, **moves)
@@ -76,7 +76,7 @@ def test_the_default_is_ours_where_somebody_typed() -> None:
     assert body["failedTasksCount"] == 77
 
 
-def test_what_is_not_sent_is_no_conflict() -> None:
+def test_a_property_that_is_not_sent_causes_no_conflict() -> None:
     ours = draft({"processingStatus": "canceled"}, mode="changed")
     now = moved(ours, failedTasksCount=77)
     assert default_choices(ours, now) == {}

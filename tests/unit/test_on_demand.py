@@ -105,7 +105,7 @@ def test_the_only_new_run_of_exactly_these_users_proves_the_action(started: dict
         run("r1", scheduledDateTime="soon"),
     ],
 )
-def test_what_is_not_known_to_be_its_run_proves_nothing(started: dict[str, Any]) -> None:
+def test_a_run_that_may_not_be_the_actions_proves_nothing(started: dict[str, Any]) -> None:
     assert proved(action(), reading(started)) == []
 
 
@@ -168,11 +168,11 @@ def test_without_something_to_compare_with_a_person_has_to_look(before: dict[str
     assert verdict(action(before=before), reading(run("r1")), ()) == (False, UNPROVABLE)
 
 
-def test_where_the_moment_of_sending_cannot_be_read_nothing_is_proved() -> None:
+def test_without_the_time_of_sending_nothing_is_proved() -> None:
     assert proved(action(before={AS_OF: "soon", RECENT_RUNS: []}), reading(run("r1"))) == []
 
 
-def test_where_the_runs_cannot_be_read_a_person_has_to_look() -> None:
+def test_without_readable_runs_a_person_has_to_check() -> None:
     assert verdict(action(), Answer(exchange("GET"), {"id": "w1"}, None), ()) == (False, UNPROVABLE)
 
 
@@ -226,7 +226,7 @@ _SECONDS: Final = st.floats(-300, 900)
     theirs=st.lists(st.tuples(_SECONDS, st.sets(st.sampled_from(["u1", "u2", "u3"]), min_size=1)), max_size=4),
     seen=st.lists(st.booleans(), min_size=5, max_size=5),
 )
-def test_what_others_start_is_never_taken_for_ours(
+def test_runs_that_others_start_are_never_taken_for_ours(
     is_applied: bool, theirs: list[tuple[float, set[str]]], seen: list[bool]
 ) -> None:
     """Except if they start exactly the same at the same moment and our request was lost: nothing distinguishes those

@@ -159,7 +159,7 @@ async def test_every_update_leaves_the_screen_that_textual_leaves() -> None:
 
 
 @pytest.mark.parametrize("span", [(0, 0, 12), (0, 0, 2), (0, 2, 4), (0, 4, 8), (0, 6, 8), (0, 5, 12), (0, 8, 9)])
-def test_of_the_pieces_of_a_line_only_those_in_its_span_are_taken(span: tuple[int, int, int]) -> None:
+def test_only_the_pieces_within_the_span_of_a_line_are_drawn(span: tuple[int, int, int]) -> None:
     chops = {x: Strip([Segment(text)]) for x, text in {0: "abcd", 4: "efgh", 8: "ijkl"}.items()}
     update = ChopsUpdate([chops], [span], [[4, 8, 12]])
     plain, layered = Terminal(), Terminal()

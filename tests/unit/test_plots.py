@@ -59,7 +59,7 @@ def test_kinds_without_a_run_are_left_out_and_the_stuck_are_not_counted_as_runni
         (2, ""),
     ],
 )
-def test_what_does_not_fit_goes_from_the_right_and_words_before_counts(width: int, expected: str) -> None:
+def test_the_strip_drops_parts_from_the_right_and_words_before_counts(width: int, expected: str) -> None:
     assert strip(width) == expected
 
 

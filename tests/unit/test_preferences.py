@@ -66,7 +66,7 @@ def test_each_profile_and_without_one_each_root_has_its_own(tmp_path: Path) -> N
     assert opened(tmp_path, "test").kept == KeptChoices()
 
 
-def test_what_is_the_same_is_not_written(tmp_path: Path) -> None:
+def test_unchanged_preferences_are_not_written(tmp_path: Path) -> None:
     keep(tmp_path, runs=ListSettings())
     assert list(tmp_path.iterdir()) == []
 

@@ -207,7 +207,7 @@ def test_an_export_goes_to_a_private_folder(tmp_path: Path) -> None:
     assert mode(path) == 0o600
 
 
-def test_what_is_no_file_is_refused_and_holds_nobody_up(tmp_path: Path) -> None:
+def test_a_special_file_is_refused_without_blocking(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe, 0o600)
     for check in (open_private, private_database):

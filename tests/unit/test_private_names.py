@@ -261,6 +261,6 @@ def file_of(name: str) -> str:
 
 
 @pytest.mark.parametrize("library", LEFT_OUT)
-def test_what_is_left_out_can_be_had_whole_later(library: str) -> None:
+def test_a_module_left_out_can_be_imported_in_full_later(library: str) -> None:
     names = ", ".join(LEFT_OUT[library])
     assert LEFT_OUT[library].keys() <= set(loaded_after(f"{LOADED_BY[library][0]}; import {names}"))

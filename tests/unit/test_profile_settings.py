@@ -41,7 +41,7 @@ def sign_in(flags: Mapping[str, Any], **environ: str) -> SignInSettings:
     return found
 
 
-def test_what_is_not_said_is_as_the_settings_say() -> None:
+def test_values_that_are_not_given_are_the_defaults() -> None:
     expected = Settings(root=TOKEN["root"], tenant="graph.microsoft.com", state_folder=Path("/state"))
     assert settings(TOKEN) == expected
     assert settings(TOKEN, SSH_CONNECTION="x").mouse is False
@@ -78,7 +78,7 @@ def test_a_client_id_alone_means_a_person_on_the_global_cloud() -> None:
     )
 
 
-def test_what_is_set_for_azures_tools_alone_chooses_nothing() -> None:
+def test_variables_of_azures_tools_alone_choose_no_server() -> None:
     azure = {"AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c", "AZURE_AUTHORITY_HOST": "login.microsoftonline.us"}
     assert not names_server(choose(no_config(), {}, environ=azure))
     assert settings(TOKEN, **azure).sign_in is None, "a root by hand means a token by hand"

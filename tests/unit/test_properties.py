@@ -146,7 +146,7 @@ NEGATIVE = "A count cannot be negative."
         ("9" * 5000, TOO_LARGE),
     ],
 )
-def test_what_is_no_count_is_refused_with_the_reason(typed: str, says: str) -> None:
+def test_text_that_is_no_count_is_refused_with_the_reason(typed: str, says: str) -> None:
     sentence = refusal(COUNT, typed)
     assert says in sentence
     assert is_sentence(sentence)
@@ -214,7 +214,7 @@ def test_why_a_json_value_may_not_be_sent(field: Property, value: object, says: 
         *((TYPE, name) for name in EXECUTION_TYPE.names),
     ],
 )
-def test_what_may_be_sent(field: Property, value: object) -> None:
+def test_values_that_may_be_sent(field: Property, value: object) -> None:
     assert field.problem(value) is None
 
 

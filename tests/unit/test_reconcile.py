@@ -90,7 +90,7 @@ def show(graph: FakeGraph, run_id: str = "r1", **values: Any) -> None:
     graph.runs[run_id] |= values or {"processingStatus": "failed"}
 
 
-async def test_what_a_dead_session_left_is_unknown_until_the_run_shows_it(
+async def test_a_change_of_a_dead_session_is_unknown_until_the_run_shows_it(
     session: Session, other: Session, graph: FakeGraph
 ) -> None:
     number = other.record(None)
@@ -111,7 +111,7 @@ async def test_what_a_dead_session_left_is_unknown_until_the_run_shows_it(
     assert session.troubles == []
 
 
-async def test_what_is_on_its_way_in_a_living_session_is_left_alone(
+async def test_a_change_in_progress_in_another_session_is_left_alone(
     session: Session, other: Session, graph: FakeGraph
 ) -> None:
     show(graph)
@@ -176,7 +176,7 @@ async def test_why_a_run_with_the_values_is_no_proof_is_said_once(session: Sessi
     assert recorded.words == entry.words
 
 
-async def test_of_two_unknown_changes_of_a_run_the_newer_one_stands_for_it(session: Session, graph: FakeGraph) -> None:
+async def test_the_newer_of_two_unknown_changes_represents_the_run(session: Session, graph: FakeGraph) -> None:
     session.record(after={"failedTasksCount": 8})
     newer = session.record(after={"processingStatus": "failed"})
     await session.reconciler.check_all()

@@ -44,7 +44,7 @@ def _no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
         ("http://localhost:4000/?code=0123456789abcdef0123456789&state=s", "0123456789abcdef"),
     ],
 )
-def test_what_looks_like_a_secret_goes(text: str, secret: str) -> None:
+def test_text_that_looks_like_a_secret_is_masked(text: str, secret: str) -> None:
     assert secret not in redact(text)
     assert MARK in redact(text)
 
@@ -165,14 +165,14 @@ def test_secrets_that_overlap_become_one_mark() -> None:
 @pytest.mark.parametrize(
     "plain", ["", "failed", "scheduled", "completedWithErrors", "unknownFutureValue", "20261125", "639307628950522341"]
 )
-def test_what_may_be_ordinary_data_is_no_secret(plain: str) -> None:
+def test_text_that_may_be_ordinary_data_is_no_secret(plain: str) -> None:
     register_secret(plain)
     assert not can_be_hidden(plain)
     assert redact_body(f'{{"processingStatus": "{plain}"}}'.encode()) == f'{{"processingStatus": "{plain}"}}'.encode()
 
 
 @pytest.mark.parametrize("secret", [canary.TOKEN, canary.SECRET, JWT, "any-token-will-do", "a" * 40, "S3cr~t-Pass1"])
-def test_what_nobody_writes_by_chance_is_one(secret: str) -> None:
+def test_text_that_nobody_writes_by_chance_is_a_secret(secret: str) -> None:
     assert can_be_hidden(secret)
 
 

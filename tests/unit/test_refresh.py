@@ -77,7 +77,7 @@ async def test_rows_are_there_before_the_listing_ends_and_are_counted(store: Sto
     assert seen == [(0, 0), (1, 1), (3, 3)]
 
 
-async def test_what_is_gone_on_the_server_leaves_the_store(store: Store) -> None:
+async def test_a_run_deleted_on_the_server_leaves_the_store(store: Store) -> None:
     graph = FakeGraph(joiner=[[run("a"), run("b")]], leaver=[[run("c")]])
     refresh = Refresh(graph, store, interval=NEVER)
     await refresh.list_once()

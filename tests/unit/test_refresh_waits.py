@@ -56,7 +56,7 @@ async def test_a_server_that_fails_for_a_while_is_asked_for_the_same_page_again_
     assert not waits[-1], "once it goes on, nothing is said of waiting"
 
 
-async def test_what_the_server_asks_is_waited_for_by_all_workflows_and_announced(store: Store) -> None:
+async def test_all_workflows_wait_as_the_server_asks_and_the_wait_is_announced(store: Store) -> None:
     names = [f"w{number}" for number in range(8)]
     graph = FakeGraph(**{name: [[run(name)]] for name in names})
     graph.busy["w0"] = [refused(429, "40")]
@@ -99,7 +99,7 @@ async def test_a_wait_is_capped_for_a_listing(store: Store) -> None:
         (unreachable(), 1),
     ],
 )
-async def test_what_every_request_would_meet_ends_the_listing_in_all_workflows(
+async def test_a_fault_that_every_request_would_meet_ends_the_listing(
     error: GraphError, asked: int, store: Store
 ) -> None:
     names = [f"w{number}" for number in range(20)]

@@ -156,7 +156,7 @@ async def test_only_what_changed_is_asked_for_again(reader: ResultReader, servic
     assert (reader.progress.read, reader.progress.total) == (5, 5)
 
 
-async def test_asked_again_while_it_reads_it_looks_once_more(
+async def test_a_request_during_a_reading_leads_to_another_one(
     reader: ResultReader, service: FakeResults, store: Store
 ) -> None:
     put_problems(store, 1)
@@ -170,7 +170,9 @@ async def test_asked_again_while_it_reads_it_looks_once_more(
     assert service.asked == ["r0", "r1"]
 
 
-async def test_another_query_takes_its_place(reader: ResultReader, service: FakeResults, store: Store) -> None:
+async def test_another_query_replaces_the_one_being_read(
+    reader: ResultReader, service: FakeResults, store: Store
+) -> None:
     put_problems(store, 3)
     put(store, "w2", run(7))
     service.gate.clear()
@@ -209,7 +211,7 @@ async def test_a_run_that_cannot_be_read_costs_the_others_nothing(
 
 
 @pytest.mark.parametrize("status", [403, 401, 429])
-async def test_what_all_would_meet_ends_it_and_is_said_once(
+async def test_a_fault_that_all_would_meet_ends_the_reading_and_is_reported_once(
     reader: ResultReader, service: FakeResults, store: Store, status: int
 ) -> None:
     put_problems(store, 200)

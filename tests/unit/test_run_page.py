@@ -48,14 +48,14 @@ def test_a_run_is_named_and_counted_in_the_line_above() -> None:
     assert about == ("run-1", "✗ Onboard [b]new[/b] hire", "1 of 3 users", "bold")
 
 
-def test_what_waits_is_told_beside_what_failed() -> None:
+def test_waiting_tasks_are_shown_beside_failed_ones() -> None:
     waiting = [a_task("Run a Custom Task Extension", status="inProgress", user=user) for user in "ab"]
     told = facts(tasks=waiting)
     assert "No task failed." in told
     assert "● 2× waiting in Run a Custom Task Extension" in told
 
 
-def test_what_is_not_read_is_said_and_what_was_read_before_stays() -> None:
+def test_an_unread_run_says_so_and_earlier_results_stay() -> None:
     assert "Reading its task results…" in facts(is_reading=True)
     outdated = facts(tasks=[a_task("Send mail", "No mailbox.")], is_reading=True)
     assert "✗ 1× Send mail" in outdated

@@ -102,14 +102,14 @@ def test_a_task_is_named_in_full_before_its_reason_is(width: int, task_cells: in
     assert shown["reason"] >= 18
 
 
-def test_of_a_person_a_narrow_list_shows_the_reason_before_the_workflow() -> None:
+def test_a_narrow_list_of_a_person_shows_the_reason_before_the_workflow() -> None:
     needs = (("workflow", 17), ("task", 34), ("reason", 90))
     narrow, wide = (dict(list_layout(PERSON_COLUMNS, width, needs)) for width in (60, 80))
     assert {column.key: cells for column, cells in narrow.items()}["reason"] >= LEGIBLE
     assert [column.key for column in wide] == ["when", "status", "workflow", "task", "reason"]
 
 
-def test_what_is_no_user_is_known_by_its_tasks() -> None:
+def test_a_subject_that_is_no_user_is_listed_by_its_tasks() -> None:
     subject = {"@odata.type": "#microsoft.graph.identityGovernance.provisioningObjectWorkflowSubject", "id": "p1"}
     other = {"subject": None, "workflowSubject": subject}
     tasks = [task("x", 1, "completed", **other), task("x", 2, "inProgress", processingInfo="asked", **other)]
@@ -157,7 +157,7 @@ def test_a_waiting_extension_says_which_since_when_and_until_when(received: dict
     assert [row.row_of(found).summary(NOW) for found in row.tasks] == [words]
 
 
-def test_what_is_not_known_of_an_extension_is_not_told() -> None:
+def test_unknown_facts_about_an_extension_are_left_out() -> None:
     assert waiting_words(waiting(), None, NOW) == "waiting for 1h, times out in 2h at the latest: ext-1"
     later = NOW + 3 * 3_600 * TICKS_PER_SECOND
     assert "longer than any may wait (3h 00m)" in waiting_words(waiting(), None, later)

@@ -123,7 +123,7 @@ async def test_a_wait_is_announced_and_can_be_stopped(bench: Bench) -> None:
     assert not bench.saves.stop(number), "it is over"
 
 
-async def test_what_may_be_on_the_wire_cannot_be_stopped(bench: Bench) -> None:
+async def test_a_change_that_may_be_on_its_way_cannot_be_stopped(bench: Bench) -> None:
     bench.graph.gate.clear()
     number = bench.saves.submit(draft()).number
     await bench.graph.arrived.get()
@@ -175,7 +175,9 @@ async def test_a_token_that_is_missing_is_asked_for_once_and_the_save_goes_on(be
 
 @pytest.mark.parametrize("etag", [None, '"1"', ETAG], ids=["no ETag", "strong ETag", "weak ETag"])
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-async def test_what_may_have_been_applied_is_never_sent_again(status: int, etag: str | None, bench: Bench) -> None:
+async def test_a_change_that_may_have_been_applied_is_never_sent_again(
+    status: int, etag: str | None, bench: Bench
+) -> None:
     if etag is not None:
         with_etag(bench, lambda: etag)
     bench.answer_writes(refused(status, Outcome.UNKNOWN, wait="0"))

@@ -56,7 +56,7 @@ def reads(bench: Bench, *, first: dict[str, Any] = RUN, by: tuple[str, ...] = ("
 
 
 @pytest.mark.parametrize("by", ["", "another"])
-async def test_where_the_service_names_requests_an_answer_that_does_not_is_no_proof(by: str, bench: Bench) -> None:
+async def test_if_the_service_names_requests_an_answer_without_a_name_is_no_proof(by: str, bench: Bench) -> None:
     reads(bench, by=("mine", "mine"))
     bench.answer_writes(named(answered({**RUN, "processingStatus": "failed"}, method="PATCH"), by=by))
     save = await bench.ended(draft())
@@ -64,7 +64,7 @@ async def test_where_the_service_names_requests_an_answer_that_does_not_is_no_pr
     assert bench.outcomes()[0][:2] == (Outcome.UNKNOWN, "")
 
 
-async def test_where_the_service_names_requests_a_reading_that_does_not_is_no_proof(bench: Bench) -> None:
+async def test_if_the_service_names_requests_a_read_without_a_name_is_no_proof(bench: Bench) -> None:
     reads(bench, by=("mine", ""))
     bench.graph.on_write = lambda _run_id: refused(502, Outcome.UNKNOWN)
     save = await bench.ended(draft())

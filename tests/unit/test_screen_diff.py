@@ -190,7 +190,7 @@ def test_lines_that_look_alike_are_no_move() -> None:
         ("abcdefghijkl", 2, " " * 10, "\x1b[1;3H\x1b[K"),
     ],
 )
-def test_what_one_line_costs(line: str, at: int, new: str, sent: str) -> None:
+def test_the_bytes_of_one_line(line: str, at: int, new: str, sent: str) -> None:
     screen = shown(line)
     screen.put(0, at, cells(new, Pen()))
     assert screen.paint((0, 0)) == f"{sent}\r"

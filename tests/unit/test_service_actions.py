@@ -144,7 +144,7 @@ async def test_an_accepted_action_is_done_by_the_answer(service: Service, action
     assert service.entry.workflow_name == "Onboard", "also where it is about no run of the list"
 
 
-async def test_of_two_new_runs_nobody_says_which_is_ours(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_neither_of_two_new_runs_is_called_ours(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """A colleague may reprocess the run at the same moment. Then neither run is reported, recorded or followed."""
     monkeypatch.setattr(follow, "FOLLOW_SECONDS", (0.0,))
 
@@ -167,7 +167,7 @@ async def test_of_two_new_runs_nobody_says_which_is_ours(service: Service, monke
 
 @pytest.mark.parametrize("action", ACTIONS, ids=named)
 @pytest.mark.parametrize("lost", [LOST, refused(503, Outcome.UNKNOWN, method="POST"), refused(409, method="POST")])
-async def test_what_the_service_shows_settles_an_answer_that_was_lost(
+async def test_the_state_of_the_service_settles_a_lost_answer(
     service: Service, action: ServiceAction, lost: Answer
 ) -> None:
     """409: a gateway sent the action twice, and the second copy was refused."""
@@ -178,7 +178,9 @@ async def test_what_the_service_shows_settles_an_answer_that_was_lost(
 
 
 @pytest.mark.parametrize("action", ACTIONS, ids=named)
-async def test_what_nothing_proves_stays_unknown_and_is_not_repeated(service: Service, action: ServiceAction) -> None:
+async def test_an_action_without_proof_stays_unknown_and_is_not_repeated(
+    service: Service, action: ServiceAction
+) -> None:
     service.answer_actions((LOST, False))
     save = await service.act(action)
     assert (save.outcome, save.known_by, save.entry, len(service.sent)) == (Outcome.UNKNOWN, "", 1, 1)
@@ -186,7 +188,7 @@ async def test_what_nothing_proves_stays_unknown_and_is_not_repeated(service: Se
         assert "The service shows no new run of these users so far." in service.entry.words
 
 
-async def test_of_a_run_on_demand_nothing_is_proved_where_the_runs_could_not_be_read(service: Service) -> None:
+async def test_a_run_on_demand_is_not_proved_without_readable_runs(service: Service) -> None:
     service.graph.on_observe = lambda _: answered(service.workflow)
     service.answer_actions((LOST, True), (refused(409, method="POST"), False))
     assert (await service.act(ON_DEMAND)).outcome is Outcome.UNKNOWN
@@ -228,12 +230,12 @@ async def test_a_throttled_action_is_sent_again_for_it_was_not_carried_out(
         (ON_DEMAND, {}, ""),
     ],
 )
-async def test_what_cannot_help_says_why(action: ServiceAction, received: dict[str, Any], why: str) -> None:
+async def test_an_action_that_cannot_help_says_why(action: ServiceAction, received: dict[str, Any], why: str) -> None:
     said = why_not(action, received)
     assert (why in said) if why else said == ""
 
 
-async def test_nothing_is_sent_where_the_fresh_reading_speaks_against_it(service: Service) -> None:
+async def test_nothing_is_sent_if_the_fresh_read_rules_the_action_out(service: Service) -> None:
     service.run = {**service.run, "processingStatus": "completed"}
     save = await service.act(CANCEL)
     assert (save.outcome, save.entry, service.sent) == (Outcome.NOT_DONE, None, [])
@@ -251,7 +253,7 @@ async def test_a_reprocess_puts_the_new_run_into_the_list(service: Service) -> N
 
 
 @pytest.mark.parametrize("action", ACTIONS, ids=named)
-async def test_what_an_action_is_about_is_stored_as_what_it_is(service: Service, action: ServiceAction) -> None:
+async def test_the_object_of_an_action_is_stored_by_its_kind(service: Service, action: ServiceAction) -> None:
     await service.act(action)
     rows = {row.id for row in service.store.window(EVERY_RUN, 0, 99)}
     assert rows == ({"r1", "r9"} if action in MAKERS else {"r1"})
@@ -279,7 +281,7 @@ async def test_an_unknown_action_is_settled_once_the_service_shows_it(service: S
 
 
 @pytest.mark.parametrize("action", MAKERS, ids=named)
-async def test_of_two_unknown_actions_neither_is_proved_by_one_effect(service: Service, action: ServiceAction) -> None:
+async def test_one_effect_proves_neither_of_two_unknown_actions(service: Service, action: ServiceAction) -> None:
     service.answer_actions((LOST, False))
     await service.act(action)
     await service.act(action)
@@ -427,7 +429,7 @@ async def test_a_refusal_of_one_action_holds_those_that_were_not_sent(
     assert LANES < len(service.sent) <= 2 * LANES < len(runs)
 
 
-def test_of_several_runs_those_that_an_action_cannot_help_are_counted_by_their_state() -> None:
+def test_runs_that_an_action_cannot_help_are_counted_by_state() -> None:
     runs = [
         MarkedRun(f"r{n}", WORKFLOW, "Onboard", {**RUN, "id": f"r{n}", "processingStatus": state})
         for n, state in enumerate(("inProgress", "queued", "completed", "queued"))

@@ -80,7 +80,7 @@ def test_a_session_that_was_closed_is_gone(tmp_path: Path) -> None:
         assert own.is_gone(other.id)
 
 
-def test_two_that_look_at_the_same_moment_do_not_take_each_other_for_the_session(
+def test_two_concurrent_checks_do_not_mistake_each_other_for_the_session(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with process(BEGIN + TELL, tmp_path) as (other, its_id), session(tmp_path) as first, session(tmp_path) as second:

@@ -56,7 +56,7 @@ def test_the_same_command_shows_the_last_list(start: Starts) -> None:
     assert start("--profile", "contoso") == drawn_lines(ROWS)
 
 
-def test_what_is_dropped_is_shown_no_more_and_that_of_another_command_is(start: Starts) -> None:
+def test_dropping_a_picture_keeps_that_of_another_command(start: Starts) -> None:
     kept(start, "--profile", "contoso")
     start("--profile", "fabrikam")
     SNAPSHOT.keep(state_folder(), 80, ROWS)
@@ -117,7 +117,7 @@ def test_a_token_for_another_tenant_is_another_command(start: Starts) -> None:
         *(b"\x1bc", b"\x1b", b"\x1b[31", b"\r", b"\n"),
     ],
 )
-def test_what_could_act_on_the_terminal_is_not_written(start: Starts, damage: bytes) -> None:
+def test_a_stored_picture_that_could_act_on_the_terminal_is_not_shown(start: Starts, damage: bytes) -> None:
     path = kept(start)
     path.write_bytes(path.read_bytes() + damage)
     assert start() == ""

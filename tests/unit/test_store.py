@@ -86,7 +86,7 @@ def test_a_run_comes_back_as_received_and_in_the_order_of_its_properties(store: 
     assert (kept.workflow_id, kept.workflow_name) == ("w1", "w1")
 
 
-def test_what_a_run_does_not_have_is_none_in_its_row(store: Store) -> None:
+def test_a_missing_property_of_a_run_is_none_in_its_row(store: Store) -> None:
     put(store, ODD_RUN)
     (row,) = store.window(RunQuery(), 0, 9)
     assert row.status == "pausedByPolicy"
@@ -173,7 +173,7 @@ def test_a_run_that_no_page_had_is_removed_when_its_listing_ends(store: Store) -
     assert ids(store) == ["r1", "r3", "r9"]
 
 
-def test_of_two_pages_with_the_same_run_the_second_tells_only_of_the_others(store: Store) -> None:
+def test_a_run_on_two_pages_is_announced_only_once(store: Store) -> None:
     listing = store.next_listing()
     first = store.put_runs("w1", [a_run(1), a_run(2)], listing)
     second = store.put_runs("w1", [a_run(2), a_run(3, processingStatus="failed")], listing)
@@ -334,7 +334,7 @@ def plans(path: Path, act: Callable[[sqlite3.Connection], object]) -> list[str]:
     return explained.plans
 
 
-def test_what_the_first_lines_of_the_screen_count_reads_no_run(store: Store, path: Path) -> None:
+def test_the_counts_of_the_header_read_no_run(store: Store, path: Path) -> None:
     put(store, *(a_run(number, processingStatus="inProgress") for number in range(20)))
     store.complete_orders()
     for count in (lambda db: totals(db, NOW), lambda db: failures_by_day(db, 1, NOW)):
@@ -496,7 +496,7 @@ def test_the_first_rows_are_found_along_the_order_and_nothing_is_sorted(text: st
         assert not any("TEMP B-TREE" in step for step in steps)
 
 
-def test_what_nobody_waits_for_any_more_is_broken_off(store: Store) -> None:
+def test_a_query_that_nobody_waits_for_is_interrupted(store: Store) -> None:
     put(store, *(a_run(number) for number in range(3_000)))
     query = RunQuery(parse_filter("r29", NOW))
     with pytest.raises(BrokenOffError):

@@ -151,7 +151,7 @@ def test_nobody_waits_for_the_disk_where_a_file_is_new(path: Path, monkeypatch: 
     assert waited == [0, 0, 1, 1]
 
 
-async def test_what_is_over_leaves_its_log_where_it_is_however_long(path: Path) -> None:
+async def test_an_ended_session_leaves_its_log_however_long_it_is(path: Path) -> None:
     workspace = Workspace(Settings(root="", tenant="", state_folder=path.parent), path, StaticToken(canary.TOKEN))
     workspace.store.put_workflows([{"id": "1", "description": "x" * MAX_LOG_BYTES}])
     assert not workspace.active_saves
@@ -248,7 +248,7 @@ def test_a_file_that_another_runtui_has_begun_in_its_place_is_used(path: Path) -
         "UPDATE run SET status = CAST(x'ff' AS TEXT)",
     ],
 )
-def test_what_is_damaged_inside_is_told_and_begun_anew_at_the_next_start(damage: str, path: Path) -> None:
+def test_a_damaged_store_is_reported_and_replaced_at_the_next_start(damage: str, path: Path) -> None:
     store = Store(path)
     put_one(store)
     with sqlite3.connect(path) as db:

@@ -122,7 +122,7 @@ def test_the_private_names_that_a_crash_relies_on_are_there(name: str) -> None:
     ],
     ids=["driver", "parser"],
 )
-def test_what_is_used_of_textuals_input_is_there(owner: object, names: list[str]) -> None:
+def test_the_used_parts_of_textuals_input_exist(owner: object, names: list[str]) -> None:
     given = [*dir(owner), *inspect.getsource(LinuxDriver.__init__).replace("self.", " ").split()]
     assert set(names) <= set(given), "Textual changed: see the input thread in runtui/tui/terminal.py"
 

@@ -121,7 +121,7 @@ def test_known_moments(text: str, ticks: int) -> None:
         ("9999-12-31T23:59:59-00:01", "between the years"),
     ],
 )
-def test_what_is_no_moment_is_refused_with_a_sentence(text: str, says: str) -> None:
+def test_text_that_is_no_date_time_is_refused_with_a_sentence(text: str, says: str) -> None:
     with pytest.raises(ValueError, match=says) as refused:
         parse_ticks(text)
     assert str(refused.value).endswith(".")
@@ -153,7 +153,7 @@ def test_durations(text: str, ticks: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "h", "2", "2 h", "-2h", "1.5h", "2y", "2H", "٢h", "1" * 5000 + "h"])
-def test_what_is_no_duration_is_refused(text: str) -> None:
+def test_text_that_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="A duration is a number and a unit"):
         parse_duration(text)
 
@@ -185,7 +185,7 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
         ("2026-07-01 09:00", "2026-07-01T07:00:00Z"),
     ],
 )
-def test_what_people_type_for_a_moment(typed: str, sent: str) -> None:
+def test_typed_date_times(typed: str, sent: str) -> None:
     assert interpret(typed, NOW, BERLIN) == sent
     parse_ticks(sent)
 
@@ -211,7 +211,7 @@ def test_what_people_type_for_a_moment(typed: str, sent: str) -> None:
         ("0001-01-01", "between the years"),
     ],
 )
-def test_what_is_no_moment_is_refused_when_typed(typed: str, says: str) -> None:
+def test_typed_text_that_is_no_date_time_is_refused(typed: str, says: str) -> None:
     with pytest.raises(ValueError, match=says) as refused:
         interpret(typed, NOW, BERLIN)
     assert str(refused.value).endswith(".")
@@ -265,7 +265,7 @@ def test_a_wall_clock_is_read_back_as_typed_or_refused(wall: datetime, zone: Zon
 
 
 @given(moments)
-def test_what_is_sent_as_typed_is_never_rewritten(ticks: int) -> None:
+def test_a_full_date_time_is_sent_as_typed(ticks: int) -> None:
     text = format_ticks(ticks)
     assert interpret(text, NOW) == text
 

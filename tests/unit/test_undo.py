@@ -65,7 +65,7 @@ async def test_the_undo_is_the_inverse_change_over_the_run_as_it_is_now(journal:
     assert graph.calls == ["GET r1"], "nothing is sent by asking for it"
 
 
-async def test_what_the_service_did_not_take_over_does_not_keep_the_rest_from_being_undone(journal: Journal) -> None:
+async def test_ignored_properties_do_not_block_undoing_the_others(journal: Journal) -> None:
     before, after = {"failedTasksCount": 2, "totalUsersCount": 12}, {"failedTasksCount": 3, "totalUsersCount": 13}
     entry, graph = recorded(journal, before=before, after=after), FakeGraph()
     graph.runs["r1"] |= {"totalUsersCount": 13}
@@ -90,7 +90,7 @@ async def test_only_what_is_known_to_be_done_can_be_taken_back(
 
 
 @pytest.mark.parametrize(("of_undo", "is_free"), [(Outcome.DONE, False), (Outcome.NOT_DONE, True)])
-def test_what_was_taken_back_is_not_taken_back_again(of_undo: Outcome, is_free: bool, journal: Journal) -> None:
+def test_an_undone_change_is_not_undone_again(of_undo: Outcome, is_free: bool, journal: Journal) -> None:
     number = recorded(journal).number
     undo = recorded(journal, of_undo, undoes=number)
     entry = journal.entry(number)

@@ -67,7 +67,7 @@ def test_ordinary_text_is_left_alone(text: str) -> None:
         (["\x1b"], "['\\x1b']"),
     ],
 )
-def test_what_would_act_or_hide_is_shown(text: object, shown: str) -> None:
+def test_characters_that_would_act_or_hide_are_shown(text: object, shown: str) -> None:
     assert visible(text) == shown
 
 

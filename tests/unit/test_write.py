@@ -127,7 +127,7 @@ def test_a_write_asks_for_what_its_replies_call_for(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_is_known_if_it_breaks_off_is_never_more_than_what_happened(case: str) -> None:
+def test_an_interrupted_write_never_claims_more_than_happened(case: str) -> None:
     """Nothing counts as done before it was sent, and nothing that was sent counts as not done before its answer."""
     effects, _ = play(CASES[case][0])
     answers = 0
@@ -153,7 +153,7 @@ def test_a_pause_says_until_when_and_what_was_asked_beyond_it() -> None:
     assert pause.seconds < 9000 == pause.save.asked_seconds
 
 
-def test_what_cannot_be_settled_or_stored_is_said_and_hides_nothing() -> None:
+def test_a_failure_to_record_or_store_is_reported_and_hides_nothing() -> None:
     _, ended = play({Settle: [FULL_DISK], StoreRun: [False]})
     assert (ended.outcome, ended.unrecorded, ended.row_is_stale) == (Outcome.DONE, True, True)
 

@@ -166,7 +166,7 @@ async def test_our_values_in_an_answer_that_is_no_confirmation_prove_nothing(
 
 
 @covers(37, note="and applied later")
-async def test_what_was_accepted_and_applied_later_is_found_out(trial: Trial) -> None:
+async def test_a_change_accepted_now_and_applied_later_is_detected(trial: Trial) -> None:
     trial.line.at_write = [swallowed(says("202 Accepted")), honest]
     await trial.judge(await trial.save(), UNKNOWN)
     await trial.line.writes[0].apply()
@@ -365,9 +365,7 @@ async def test_an_answer_that_drips_past_the_deadline_is_read_back(is_applied: b
 
 @pytest.mark.parametrize("is_applied", [True, False], ids=["applied", "not applied"])
 @covers(55, note="an answer too many, before the right one")
-async def test_an_answer_too_many_does_not_become_the_answer_to_the_next_request(
-    is_applied: bool, trial: Trial
-) -> None:
+async def test_a_surplus_answer_is_not_taken_for_the_next_one(is_applied: bool, trial: Trial) -> None:
     """The second answer stays on the connection, where the read-back would find it."""
     other = answer(b'{"id": "another"}', headers="client-request-id: 6f0c\r\n")
 

@@ -203,7 +203,7 @@ TROUBLES: Final = [
 
 @pytest.mark.parametrize("from_start", [True, False], ids=["from the start", "between read and write"])
 @pytest.mark.parametrize(("trouble", "kind"), TROUBLES)
-async def test_what_never_left_is_not_done_and_may_be_tried_again(
+async def test_a_change_that_never_left_is_not_done_and_may_be_tried_again(
     trouble: Trouble, kind: FailureKind, from_start: bool, trial: Trial, ca_file: Path
 ) -> None:
     certify(trial.line, "localhost")
