@@ -23,17 +23,11 @@ class Row:
     """One measurement.
 
     Args:
-
         name: What is measured.
-
         unit: The unit of both figures.
-
         reference: What the figure is compared with.
-
         goal: The greatest ratio that is good enough.
-
         pairs: Measures the two figures in turns; closed after the last pair.
-
         rounds: The number of pairs; the median counts.
     """
 

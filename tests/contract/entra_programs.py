@@ -240,7 +240,6 @@ def _numeric_date(value: object) -> int:
     """Return a claim in seconds since 1970, which may have a fraction (RFC 7519), as whole seconds.
 
     Raises:
-
         OAuthError: it is not such a number.
     """
     if not isinstance(value, int | float) or not abs(value) < _FURTHEST_SECONDS:

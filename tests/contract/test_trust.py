@@ -66,7 +66,6 @@ def shake_hands(context: ssl.SSLContext, folder: Path, *chain: Identity) -> None
     """Shake hands over TLS in memory with a server that presents `chain`, its own certificate first.
 
     Raises:
-
         ssl.SSLCertVerificationError: the client does not trust it.
     """
     path = folder / "server.pem"
