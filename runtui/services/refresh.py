@@ -28,6 +28,7 @@ from runtui.graph.retry import Backoff, Pace, Wait, back_off, concerns_all
 from runtui.services.store import Store
 from runtui.services.store_file import (
     BY_ID,
+    HISTORIES,
     KnownListing,
     KnownListings,
     known_listings,
@@ -261,7 +262,7 @@ class Refresh:
             if full:
                 self._store.doubted.update(listing.names)
             await self._list_all_runs(listing, failed_before)
-            await asyncio.to_thread(self._store.complete_orders, sorts and {*sorts, BY_ID})
+            await asyncio.to_thread(self._store.complete_orders, sorts and {*sorts, BY_ID, HISTORIES})
         except RuntuiError as error:
             listing.fault = error
         self._next_is_short = listing.was_full and listing.is_known

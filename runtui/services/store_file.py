@@ -39,12 +39,8 @@ from runtui.services.writing.foreground import Foreground
 # The SQL below is built from column names; every value from a server is a parameter.
 # ruff: noqa: S608
 
-VERSION: Final = 3
+VERSION: Final = 4
 """The version of the tables below: raise it with every change that the columns and indexes of `run` do not show."""
-
-_WORKFLOW_INDEX: Final = "CREATE INDEX IF NOT EXISTS run_of_workflow ON run (workflow_id)"
-"""The runs of a workflow in the order of arrival. New ones come last, so that a page of them changes few pages of the
-file."""
 
 HISTORIES: Final = "histories"
 _HISTORY_INDEX: Final = "CREATE INDEX run_by_workflow_id ON run (workflow_id, recency, severity, failed_users)"
@@ -227,12 +223,14 @@ def _open_private(path: Path) -> sqlite3.Connection:
         # Sorting a million entries in memory takes 70 MB, and a third longer. SQLite's temporary files have no
         # name, so that nobody else can open them.
         db.execute("PRAGMA temp_store = FILE")
+        # Some builds of SQLite write zeros over all that is deleted. The file is private, and what it has is no secret.
+        db.execute("PRAGMA secure_delete = FAST")
         db.execute("BEGIN IMMEDIATE")
         version = db.execute("PRAGMA user_version").fetchone()[0]
         # In a file of another version the names are taken: that is an SQL error, and the file is set aside.
         for statement in () if version == VERSION and _has_our_runs(db) else _schema():
             db.execute(statement)
-        for statement in (TRIAGE_TABLE, *_LISTING_TABLES, _WORKFLOW_INDEX, _ACTIVE_INDEX):
+        for statement in (TRIAGE_TABLE, *_LISTING_TABLES, _ACTIVE_INDEX):
             db.execute(statement)
         db.execute("SELECT revision FROM state").fetchone()
         db.execute("SELECT revision FROM results_state").fetchone()

@@ -47,7 +47,7 @@ RowNumbers: TypeAlias = "array[int]"
 Revision: TypeAlias = tuple[int, int]
 """The revision of the runs, and of the results if the filter depends on them."""
 
-_KEPT_FINDINGS: Final = 2
+_CACHED_QUERIES: Final = 2
 
 _ROW: Final = ", ".join(
     ("rowid", "id", "workflow_id", "workflow_name", *(f"nullif({item.column}, {NO_NUMBER})" for item in ROW_PROPERTIES))
@@ -161,7 +161,7 @@ def in_order(db: sqlite3.Connection, query: RunQuery, rows: RowNumbers) -> RowNu
     return array("I", compress(everything, map(is_found.__getitem__, everything)))
 
 
-class _Finding(NamedTuple):
+class _FoundRows(NamedTuple):
     """The rows of a filtered query, and the state of the store in which they were found."""
 
     revision: Revision
@@ -170,11 +170,11 @@ class _Finding(NamedTuple):
     """True if these are only the first."""
 
 
-class Findings:
+class QueryCache:
     """The rows of the last filtered queries."""
 
     def __init__(self) -> None:
-        self._kept: dict[RunQuery, _Finding] = {}
+        self._kept: dict[RunQuery, _FoundRows] = {}
 
     def kept(self, query: RunQuery, revision: Revision) -> RowNumbers | None:
         """Return the rows of a query in its order, or the first of them, if they are known and still valid."""
@@ -189,7 +189,7 @@ class Findings:
         if kept is not None and kept.revision == revision and not kept.is_partial:
             return kept.rows
         # They may be known in another order.
-        return self._keep(query, _Finding(revision, in_order(db, query, find(db, query) if whole is None else whole)))
+        return self._keep(query, _FoundRows(revision, in_order(db, query, find(db, query) if whole is None else whole)))
 
     def first(self, db: sqlite3.Connection, query: RunQuery, revision: Revision, most: int) -> RowNumbers:
         """Return the first rows of a query, found by a walk in its order: quick if many runs match the filter."""
@@ -199,12 +199,12 @@ class Findings:
         # A plus keeps SQLite from using an index for the condition, so that only the walk along the order is left.
         sql = f"SELECT rowid FROM run WHERE +({where}) ORDER BY {_order(_terms(query))} LIMIT ?"
         rows = array("I", chain.from_iterable(db.execute(sql, (*values, most))))
-        return self._keep(query, _Finding(revision, rows, is_partial=len(rows) == most))
+        return self._keep(query, _FoundRows(revision, rows, is_partial=len(rows) == most))
 
-    def _keep(self, query: RunQuery, finding: _Finding) -> RowNumbers:
-        others = [(other, found) for other, found in self._kept.items() if other != query]
-        self._kept = dict([*others[1 - _KEPT_FINDINGS :], (query, finding)])
-        return finding.rows
+    def _keep(self, query: RunQuery, found: _FoundRows) -> RowNumbers:
+        others = [item for item in self._kept.items() if item[0] != query]
+        self._kept = dict([*others[1 - _CACHED_QUERIES :], (query, found)])
+        return found.rows
 
 
 def pick(db: sqlite3.Connection, numbers: RowNumbers) -> list[RunRow]:

@@ -67,7 +67,7 @@ def test_a_hand_over_contains_notes_and_reasons_for_changes(commands: Commands, 
         closing(Store(commands.server().store_file)) as store,
     ):
         memory = TriageMemory(journal, store, commands.server().settings.root)
-        memory.mark([run_id], "handled", "lee")
+        memory.set_state([run_id], "handled", "lee")
         memory.note([run_id], "HR *knows*", "lee")
     capsys.readouterr()
     assert handed_over(commands, run_id, output="md") == ExitCode.DONE

@@ -78,7 +78,7 @@ def test_marks_on_a_run_are_shown_and_that_it_is_back(
     assert triage["was"]["failedTasks"] == 3
 
 
-def test_a_draft_and_an_unknown_change_of_it_are_told(commands: Commands, capsys: Out) -> None:
+def test_a_draft_and_an_unknown_change_of_it_are_reported(commands: Commands, capsys: Out) -> None:
     run_id, workflow_id = commands.a_run()
     commands.record(run_id=run_id, workflow_id=workflow_id, outcome=Outcome.UNKNOWN)
     drafts = Drafts(commands.folder / JOURNAL_FILE)

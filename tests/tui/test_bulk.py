@@ -167,7 +167,7 @@ async def test_a_bulk_change_that_ends_at_once_is_reported(
         assert "done (200 OK)" in panel_text(session)
 
 
-async def test_a_response_that_was_left_on_its_way_is_told_beside_another_list(open_session: Opener) -> None:
+async def test_a_response_that_was_left_on_its_way_is_reported_beside_another_list(open_session: Opener) -> None:
     wire = Held(Graph().wire)
     async with open_session(wire=wire) as session:
         await type_keys(session, ["ctrl+a", "e", "enter", "up", "enter", "ctrl+s"], "in one packet")

@@ -67,7 +67,7 @@ def test_after_a_handled_key_nothing_waits_until_the_next_key(moment: Moment) ->
     assert waiting.has_unhandled_input
 
 
-def test_work_that_waits_is_told_apart_from_none(moment: Moment) -> None:
+def test_work_that_waits_is_reported_apart_from_none(moment: Moment) -> None:
     waiting = Foreground()
     asked = [waiting.has_waiters]
     waiting.yield_to_input_in_thread()

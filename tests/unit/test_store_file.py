@@ -161,7 +161,7 @@ async def test_an_ended_session_leaves_its_log_however_long_it_is(path: Path) ->
 
 
 @pytest.mark.parametrize("wrong", ["folder", "below a file"])
-def test_a_place_where_no_file_can_be_is_told_in_words(tmp_path: Path, wrong: str) -> None:
+def test_a_place_where_no_file_can_be_is_reported_in_words(tmp_path: Path, wrong: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError) as refused:
         Store(tmp_path if wrong == "folder" else tmp_path / "file" / "runs.db")

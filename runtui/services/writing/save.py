@@ -65,7 +65,7 @@ class Save(NamedTuple):
     """The number of its journal entry."""
     resumes_at: datetime | None = None
     """When a paused save continues (UTC)."""
-    asked_seconds: float | None = None
+    retry_after: float | None = None
     """The seconds that the service asks for, if they are more than the pause."""
     has_new_token: bool = False
     """True if it already got another token, because the first one was missing or refused."""
