@@ -206,10 +206,8 @@ def fault_of(exchange: Exchange, *, writing: bool) -> Fault | None:
 
 
 def read_answer(exchange: Exchange, *, writing: bool) -> tuple[dict[str, Any] | None, Fault | None]:
-    """Return the JSON object of an answer, and its fault; the object is None with a fault and for an empty answer.
-
-    An empty answer is a success of a write (Graph's usual 204) and a fault of a read.
-    """
+    """Return the JSON object of an answer, and its fault; the object is None with a fault and for an empty answer. An
+    empty answer is a success of a write (Graph's usual 204) and a fault of a read."""
     if exchange.failure is not None:
         return None, _failed(exchange, exchange.failure, writing)
     status = exchange.status or 0
@@ -391,10 +389,7 @@ def _inner_request_id(error: dict[str, Any]) -> str:
 
 
 def _text(value: Any) -> str:
-    """Return a text, redacted and shortened.
-
-    Some services send {"lang", "value"}, a list, or nothing.
-    """
+    """Return a text, redacted and shortened. Some services send {"lang", "value"}, a list, or nothing."""
     if isinstance(value, dict):
         value = value.get("value")
     if isinstance(value, list):

@@ -257,10 +257,8 @@ def tasks_of(db: sqlite3.Connection, run_id: str, subject_id: str) -> list[TaskR
 
 
 def unread_runs(db: sqlite3.Connection, where: Sql, now: int, most: int) -> UnreadRuns:
-    """Return the unread problem runs of a query: those whose results are missing or outdated, newest first.
-
-    `now` (ticks) decides what is stuck. A running run with failed tasks is a problem too.
-    """
+    """Return the unread problem runs of a query: those whose results are missing or outdated, newest first. `now`
+    (ticks) decides what is stuck. A running run with failed tasks is a problem too."""
     from runtui.domain.filter_tree import IsFlag
 
     problem, values = IsFlag("problem", now).where()

@@ -97,10 +97,8 @@ def confirms(intent: Intent, status: int | None, reading: Answer) -> bool:
 
 
 def verdict(entry: Entry, reading: Answer, others: Collection[Entry]) -> Verdict:
-    """Return what a reading of the run proves about a change without a trustworthy answer.
-
-    The run was read after the change was sent; `others` are the other changes of that run in the journal.
-    """
+    """Return what a reading of the run proves about a change without a trustworthy answer. The run was read after the
+    change was sent; `others` are the other changes of that run in the journal."""
     entity = reading.entity
     if entity is None:
         return NO_PROOF
@@ -214,10 +212,8 @@ def _objections(entry: Entry, reading: Answer, entity: Mapping[str, Any], others
 
 
 def _updated_before_sent(entry: Entry, reading: Answer, entity: Mapping[str, Any]) -> str:
-    """Return the time of the run's last update if it is before the change was sent; else empty.
-
-    If a service does not update `lastUpdatedDateTime` with a change, it says nothing.
-    """
+    """Return the time of the run's last update if it is before the change was sent; else empty. If a service does not
+    update `lastUpdatedDateTime` with a change, it says nothing."""
     before, updated = entry.before.get(UPDATED, NOT_RECEIVED), ticks_in(entity, UPDATED)
     ahead = reading.exchange.clock_ahead
     is_same = before is NOT_RECEIVED or UPDATED in entry.after or has_value(entity, UPDATED, before)

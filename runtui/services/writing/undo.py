@@ -72,10 +72,8 @@ def undo_of(entry: Entry, run: Mapping[str, Any], mode: BodyMode) -> Draft:
 def drafts_to_undo(
     entries: Sequence[Entry], runs: Mapping[str, Mapping[str, Any]], busy: Collection[str] = ()
 ) -> BulkDraft:
-    """Return the drafts that undo some entries of different runs.
-
-    `runs` are the existing runs as received, by id; `busy` those with a change in progress.
-    """
+    """Return the drafts that undo some entries of different runs. `runs` are the existing runs as received, by id;
+    `busy` those with a change in progress."""
     found: list[tuple[Draft, Entry]] = []
     left_out: dict[str, LeftOut] = {}
     for entry in entries:
