@@ -117,9 +117,7 @@ class PageReader:
             seen.add(link)
             exchange = first or await self.get(link, purpose, self.headers(), pace)
             first = None
-            body, items, ids = await asyncio.to_thread(
-                _page, exchange
-            )  # parsing takes too long for the time between two keys
+            body, items, ids = await asyncio.to_thread(_page, exchange)  # parsing would delay a key
             empty = 0 if items and ids not in brought else empty + 1
             brought.add(ids)
             yield CollectionPage(items, exchange)

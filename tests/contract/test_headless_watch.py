@@ -197,9 +197,7 @@ def test_a_refusal_ends_it_and_what_cannot_be_used_is_refused_at_once(commands: 
 
 def test_a_defect_of_the_listing_ends_it_and_is_reported(commands: Commands, capsys: Out) -> None:
     async def fails(_script: Script) -> None:
-        asyncio.get_running_loop().call_later(
-            PATIENCE, signal.raise_signal, signal.SIGTERM
-        )  # it would never end by itself
+        asyncio.get_running_loop().call_later(PATIENCE, signal.raise_signal, signal.SIGTERM)  # or it never ends
         raise ZeroDivisionError
 
     with pytest.raises(RuntuiError, match="The runs are no longer updated") as broken:

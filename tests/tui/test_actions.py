@@ -227,9 +227,7 @@ async def test_a_page_down_is_one_step(open_session: Opener) -> None:
     """Each step of an animation is a frame that a slow line must transmit."""
     async with open_session(size=(80, 24), runs=12) as session:
         await session.press("greater_than_sign")
-        await session.until(
-            lambda: "users: " in session.inside(session.panel)
-        )  # a whole page: a smaller step would have less to scroll
+        await session.until(lambda: "users: " in session.inside(session.panel))  # a whole page: enough to scroll
         page = session.find(JsonView)
         seen: list[float] = []
 

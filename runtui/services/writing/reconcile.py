@@ -262,9 +262,7 @@ class Reconciler:
         return await asyncio.to_thread(self._journal.entry, entry.number) or entry
 
     async def _settle(self, entry: Entry, outcome: Outcome, known_by: KnownBy, new_run: str = "") -> Entry:
-        words = (
-            entry.words if known_by == "person" else ""
-        )  # once it is proved, the reason for the doubt no longer matters
+        words = entry.words if known_by == "person" else ""  # a proof ends the reason for the doubt
         found = Settlement(entry.client_request_id, outcome, known_by, words=words, new_run=new_run)
         await asyncio.to_thread(self._journal.settle, found)
         settled = await asyncio.to_thread(self._journal.entry, entry.number) or entry
