@@ -117,7 +117,7 @@ class TestSilently:
         assert (result["error"], result["error_codes"]) == ("invalid_grant", [code])
         assert authority.verify(token) is None, "the access token outlives it"
 
-    def test_a_refresh_token_dies_of_neglect(self, authority: ScriptedAuthority, clock: Clock) -> None:
+    def test_an_unused_refresh_token_expires(self, authority: ScriptedAuthority, clock: Clock) -> None:
         app = public_app(authority)
         sign_in(authority, app)
         for _ in range(2):
@@ -164,9 +164,7 @@ class TestChallenge:
         )
         assert authority.verify(sign_in(authority, public_app(authority))["access_token"]) is None
 
-    def test_a_client_that_cannot_meet_one_is_never_challenged(
-        self, authority: ScriptedAuthority, clock: Clock
-    ) -> None:
+    def test_a_client_without_cp1_is_never_challenged(self, authority: ScriptedAuthority, clock: Clock) -> None:
         token = sign_in(authority, public_app(authority, capable=False))["access_token"]
         assert "xms_cc" not in claims_of(token)
         authority.revoke(DEMO_ADMIN)
@@ -223,7 +221,7 @@ class TestRefusals:
         body = json.loads(bytes(authority.handle("POST", "/organizations/oauth2/v2.0/devicecode", {}, form).body))
         assert (body["error"], body["error_codes"]) == (error, [code])
 
-    def test_a_permission_that_nobody_agreed_to(self, authority: ScriptedAuthority) -> None:
+    def test_a_permission_without_consent(self, authority: ScriptedAuthority) -> None:
         app = public_app(authority)
         flow = app.initiate_device_flow([WRITE_ALL])
         authority.approve(flow["user_code"], DEMO_READER)

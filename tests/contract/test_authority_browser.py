@@ -48,7 +48,7 @@ class TestBrowser:
         assert result["id_token_claims"]["preferred_username"] == DEMO_READER.username
         assert authority.verify(result["access_token"]) is None
 
-    def test_a_wrong_verifier_spends_the_code(self, authority: ScriptedAuthority) -> None:
+    def test_a_wrong_verifier_uses_up_the_code(self, authority: ScriptedAuthority) -> None:
         app = public_app(authority)
         flow = self.begin(app)
         response = dict(authority.browse(flow["auth_uri"]).parameters)

@@ -70,7 +70,7 @@ def test_profiles_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert (lab["default"], lab["readOnly"]) == (False, False)
 
 
-def test_a_profile_that_leads_nowhere_is_listed_with_the_reason(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unusable_profile_is_listed_with_the_reason(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.write_text('[profiles.bad]\nroot = "http://example.org"\n[profiles.odd]\ncloud = "x"\n')
     bad, odd = json.loads(output(capsys, "profiles", "--json", code=ExitCode.NOT_DONE))
     assert f"{file}, line 2: A token sent to example.org" in bad["problem"]
@@ -115,7 +115,7 @@ def test_a_file_that_is_no_toml_is_a_sentence(file: Path, capsys: pytest.Capture
     assert output(capsys, "config", "path").strip() == str(file), "where it lies is known even so"
 
 
-def test_an_absent_file_is_fine(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_file_is_fine(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.unlink()
     assert output(capsys, "config", "path", code=ExitCode.NOT_DONE).strip() == str(file)
     assert "not found, which is fine" in output(capsys, "config", "check")

@@ -114,7 +114,7 @@ async def test_a_server_that_is_not_there_ends_the_questions() -> None:
         (-600, "warning", "10 minutes ahead of"),
     ],
 )
-async def test_a_clock_that_is_off_is_noticed(seconds: int, state: str, words: str) -> None:
+async def test_a_wrong_clock_is_noticed(seconds: int, state: str, words: str) -> None:
     there = format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
     read = httpx.Response(200, headers={"date": there}, json={"value": []})
     clock = (await asked(bent(read=read)))["clock"]
@@ -263,7 +263,7 @@ def test_a_token_file_that_others_may_read_is_a_problem(place: Path, capsys: pyt
         ('[profiles.a]\nrefresh = "x"\n', "It must be a number."),
     ],
 )
-def test_choices_that_lead_nowhere_are_a_problem_with_a_next_step(
+def test_unusable_choices_are_a_problem_with_a_next_step(
     text: str, words: str, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place.write_text(text)

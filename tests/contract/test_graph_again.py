@@ -147,7 +147,7 @@ async def test_a_header_that_would_say_something_else_is_not_sent(tag: str) -> N
 
 
 @pytest.mark.parametrize("tag", ['W/"1"', '"1"', 'W/"JzEtVGFzayAgQEBAQEBAQEBAQEBAQEBARCc="', "*"])
-def test_an_entity_tag_is_taken_as_it_is(tag: str) -> None:
+def test_an_etag_is_used_unchanged(tag: str) -> None:
     assert etag_of({"id": "r1", "@odata.etag": tag}) == tag
 
 

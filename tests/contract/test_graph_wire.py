@@ -130,7 +130,7 @@ async def test_a_write_that_left_and_was_not_answered_whole_is_unknown(reply: Re
     assert len(exchange.response_body) <= 100_000
 
 
-async def test_a_reading_that_broke_is_not_done_and_asks_for_no_reading_back() -> None:
+async def test_a_failed_read_is_not_done_and_needs_no_read_back() -> None:
     async with RawServer([b""]) as server, Transport(server.root, token=token) as wire:
         exchange = await wire.send("GET", "/runs", purpose="list runs")
     fault = fault_of(exchange, writing=False)
@@ -152,7 +152,7 @@ async def test_the_part_of_an_answer_before_the_cut_is_kept() -> None:
     assert ("Request-Id", "q1") in exchange.response_headers
 
 
-async def test_a_body_over_the_limit_is_cut_there_and_said_to_be() -> None:
+async def test_a_body_over_the_limit_is_truncated_and_marked_so() -> None:
     exchange = await patch_against(answer(b"x" * 200), max_bytes=100)
     assert exchange.response_body == b"x" * 100
     assert exchange.truncated
@@ -209,7 +209,7 @@ async def test_a_server_that_cannot_speak_tls_was_sent_nothing() -> None:
     assert TOKEN.encode() not in b"".join(received)
 
 
-async def test_a_ca_file_that_is_none_ends_before_the_wire(tmp_path: Path) -> None:
+async def test_an_invalid_ca_file_ends_before_any_connection(tmp_path: Path) -> None:
     no_pem = tmp_path / "ca.pem"
     no_pem.write_text("not a certificate")
     for ca_file in (no_pem, tmp_path / "missing.pem"):

@@ -144,7 +144,7 @@ def test_a_damaged_entry_is_shown_as_such_and_the_others_are_whole(form: str, tm
 
 
 @pytest.mark.usefixtures("journal")
-def test_a_damaged_entry_is_found_by_its_number_and_that_word_alone(tmp_path: Path, capsys: Out) -> None:
+def test_a_damaged_entry_is_found_only_by_its_number_and_that_word(tmp_path: Path, capsys: Out) -> None:
     spoil(tmp_path, 2)
     for text, numbers in (
         ("#2", [2]), ("outcome:damaged", [2]), ("outcome:open", []), ("since:-24h", [3, 1]), ("before:2001-01-01", []),

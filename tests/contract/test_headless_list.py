@@ -121,7 +121,7 @@ def test_csv_has_a_record_a_run_no_formula_and_nothing_that_acts_on_a_terminal(t
 
 
 @pytest.mark.parametrize("output", ["table", "jsonl"])
-def test_a_reader_that_goes_away_ends_it_quietly(output: str, tmp_path: Path, root: str) -> None:
+def test_a_closed_pipe_ends_the_list_quietly(output: str, tmp_path: Path, root: str) -> None:
     env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "RUNTUI_STATE": str(tmp_path), "RUNTUI_TOKEN": canary.TOKEN}
     with subprocess.Popen(
         [*RUNTUI, "list", "--root", root, "-o", output],

@@ -309,7 +309,7 @@ class TestACommand:
         assert (listed.code, listed.err, listed.out.count("\n")) == (0, "", 30)
         assert place.authority.calls[-1].grant == "refresh_token"
 
-    async def test_a_sign_in_that_ended_on_the_way_says_so_and_waits_for_nobody(self, place: Place) -> None:
+    async def test_an_expired_sign_in_in_a_command_is_reported_without_waiting(self, place: Place) -> None:
         await place.signs_in()
         listed = await place.runtui("list", "--format", "jsonl")
         run = json.loads(listed.out.splitlines()[0])["run"]["id"]

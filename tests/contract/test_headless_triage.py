@@ -133,7 +133,7 @@ class Endless(io.RawIOBase):
         return len(room)
 
 
-def test_a_line_without_an_end_is_not_read_to_its_end(triage: Run) -> None:
+def test_an_endless_line_is_not_read_completely(triage: Run) -> None:
     code, out, said = triage("import", "-", typed=Endless())
     assert (code, out) == (2, "")
     assert "Line 1: It is longer than 16,384 characters." in said

@@ -73,7 +73,7 @@ def test_the_exit_code_tells_the_outcome(
     assert out.count("\n") == 1
 
 
-def test_a_change_that_nobody_is_asked_about_takes_one_reading_and_one_request(commands: Commands) -> None:
+def test_a_change_without_a_question_takes_one_read_and_one_request(commands: Commands) -> None:
     run_id, workflow_id = commands.a_run()
     assert commands.update(run_id, "failedTasksCount=3", workflow=workflow_id) == ExitCode.DONE
     assert commands.methods() == ["GET", "PATCH"]

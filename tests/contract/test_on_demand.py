@@ -19,7 +19,7 @@ from runtui.services.store import Store
 from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.reconcile import Reconciler
 from runtui.services.writing.saves import SaveQueue
-from tests import canary
+from tests import PATIENCE, canary
 from tests.contract.conftest import Clock
 
 ROOT: Final = "http://127.0.0.1/beta"
@@ -75,7 +75,7 @@ class OnDemand:
         for workflow in workflows:
             runs = [run async for page in self.client.runs(workflow["id"]) for run in page.items]
             for run in runs:
-                pages = self.client.results.of_users(workflow["id"], run["id"])
+                pages = self.client.results.user_results(workflow["id"], run["id"])
                 results = [result async for page in pages for result in page.items]
                 if run["processingStatus"] == "completed" and results:
                     return run_on_demand(workflow["id"], [results[0]["subject"]["id"]])
@@ -84,7 +84,7 @@ class OnDemand:
     async def lose(self) -> Entry:
         """Send the action and lose its answer; return its entry after the service's runs were read."""
         self.saves.submit(await self.action())
-        assert await self.saves.drain(30) == 0
+        assert await self.saves.drain(PATIENCE) == 0
         return await self.settled()
 
     async def settled(self) -> Entry:
@@ -121,7 +121,7 @@ async def test_an_action_that_never_arrived_stays_unknown(bench: OnDemand) -> No
     assert "The service shows no new run of these users so far." in entry.words
 
 
-async def test_a_colleague_who_started_the_same_before_or_much_later_is_not_us(bench: OnDemand) -> None:
+async def test_a_run_that_a_colleague_started_before_or_much_later_is_not_ours(bench: OnDemand) -> None:
     """The earlier one is within the same second, which `Date` cannot distinguish."""
     bench.line.arrives = False
     action, app = await bench.action(), bench.line.app

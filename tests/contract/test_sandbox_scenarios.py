@@ -153,7 +153,7 @@ def assert_not_from_graph(answer: httpx.Response) -> None:
 
 
 @proves("none")
-async def test_a_good_sandbox_carries_each_change_out(wire: Wire) -> None:
+async def test_without_a_fault_each_change_is_carried_out(wire: Wire) -> None:
     answer = await wire.patch({"client-request-id": "mine", "If-Match": 'W/"of another version"'})
     assert answer.status_code == 200, "If-Match means nothing to a service without entity tags"
     assert CHANGE.items() <= answer.json().items()
@@ -514,7 +514,7 @@ async def test_without_a_sign_in_its_scenarios_are_refused(scenario: str) -> Non
         assert wire.app.state.scenario.current.name == "slow"
 
 
-async def test_a_switch_takes_effect_at_once_and_forgets_what_was() -> None:
+async def test_a_switch_of_scenario_takes_effect_at_once_and_resets_the_counts() -> None:
     async with wired("401-once") as wire:
         scenario = wire.app.state.scenario
         assert [(await wire.patch()).status_code for _ in range(2)] == [401, 200]

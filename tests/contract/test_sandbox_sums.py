@@ -125,7 +125,7 @@ async def test_insights_are_the_sums_over_all_workflows(sandbox: Sandbox) -> Non
     assert sum(item["failedTasks"] for item in tasks) == whole["failedTasks"]
 
 
-async def test_a_run_knows_the_one_that_took_it_up_again(sandbox: Sandbox) -> None:
+async def test_a_run_names_the_run_that_reprocesses_it(sandbox: Sandbox) -> None:
     workflow = await sandbox.workflow("Onboard contractor")
     (again,) = (
         run

@@ -142,7 +142,7 @@ def test_an_unknown_scenario_is_refused_with_the_nearest_name(
     assert near in capsys.readouterr().err
 
 
-def test_a_name_near_to_none_gets_the_whole_list() -> None:
+def test_an_unlike_name_gets_the_whole_list() -> None:
     with pytest.raises(UsageError) as refused:
         scenario_named("zzzzzz")
     assert all(name in refused.value.hint for name in summaries())

@@ -100,7 +100,7 @@ class Bench(NamedTuple):
     async def ended(self, draft: Draft) -> Save:
         """Submit a draft and wait for its end."""
         number = self.saves.submit(draft).number
-        assert await self.saves.drain(30) == 0
+        assert await self.saves.drain(PATIENCE) == 0
         return next(save for save in self.news if save.number == number and not save.active)
 
     def stored(self, draft: Draft) -> dict[str, Any]:
@@ -220,7 +220,7 @@ async def test_an_answer_that_is_not_whole_is_read_back(
     assert bench.stored(draft)["totalTasksCount"] == draft.received["totalTasksCount"]
 
 
-async def test_a_run_that_moved_meanwhile_is_shown_and_not_sent(bench: Bench) -> None:
+async def test_a_run_that_changed_meanwhile_is_shown_and_nothing_is_sent(bench: Bench) -> None:
     draft = bench.draft(processingStatus="failed")
     async with httpx.AsyncClient(transport=httpx.ASGITransport(bench.app), base_url="http://127.0.0.1") as colleague:
         answer = await colleague.patch(
@@ -272,7 +272,7 @@ async def test_two_quick_submits_to_one_run_never_overlap_on_the_server(bench: B
     assert waiting == [Step.WAITING]
     assert (bench.line.patches, arrived.qsize()) == (2, 0)
     gate.set()
-    assert await bench.saves.drain(30) == 0
+    assert await bench.saves.drain(PATIENCE) == 0
     assert bench.line.most_patches == 2
     of_first = [body["failedTasksCount"] for run_id, body in bench.applied if run_id == first.run_id]
     assert of_first == [5, 6]
@@ -285,7 +285,7 @@ async def test_a_burst_of_submits_to_one_run_arrives_one_by_one_in_order(bench: 
         edited = draft.typed("failedTasksCount", str(count), bench.clock())
         bench.saves.submit(edited)
         draft = draft.rebased({**draft.received, "failedTasksCount": count})
-    assert await bench.saves.drain(30) == 0
+    assert await bench.saves.drain(PATIENCE) == 0
     assert bench.line.most_patches == 1
     assert [body["failedTasksCount"] for _, body in bench.applied] == list(range(101, 109))
 
@@ -324,7 +324,7 @@ async def gateway(_request: httpx.Request, go_on: Callable[[], Awaitable[httpx.R
     ],
     ids=["cut", "gateway", "answer of another run", "accepted only", "lost", "never sent"],
 )
-async def test_an_outcome_nobody_told_is_settled_by_reading_back_or_stays_unknown(
+async def test_an_unanswered_change_is_settled_by_read_back_or_stays_unknown(
     bend: Bend, outcome: Outcome, is_applied: bool, methods: list[str], bench: Bench
 ) -> None:
     bench.line.bend = bend

@@ -253,8 +253,8 @@ class TestTheToken:
             assert refreshing is not None
             await refreshing
             assert await again() == old
-            assert again.state.trouble is not None
-            assert again.state.trouble.is_passing
+            assert again.state.error is not None
+            assert again.state.error.is_passing
             assert again.state.needs_person is None
             assert again.state.account is not None
             assert await again() == old
@@ -270,7 +270,7 @@ class TestTheToken:
             await by_device_code(sign_in, authority)
             assert sign_in.state.account is not None
 
-    async def test_a_dead_refresh_token_is_not_sent_twice(
+    async def test_an_expired_refresh_token_is_not_sent_twice(
         self, authority: ScriptedAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         async with signing_in(authority, tmp_path) as sign_in:
@@ -289,7 +289,7 @@ class TestTheToken:
                 await sign_in()
             assert sign_in._refreshing is refreshing, "not even MSAL is asked"
             await by_device_code(sign_in, authority)
-            assert sign_in.state.trouble is None
+            assert sign_in.state.error is None
             assert await sign_in()
             assert sign_in.state.expires_at is not None
 
@@ -327,7 +327,7 @@ class TestTheToken:
             assert await sign_in()
         assert left_in(tmp_path) == []
 
-    async def test_it_asks_for_one_list_of_scopes(
+    async def test_the_sign_in_requests_one_list_of_scopes(
         self, authority: ScriptedAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         origin = "https://graph.fake.test"
@@ -361,7 +361,7 @@ class TestSigningOut:
                 await sign_in()
 
     @pytest.mark.parametrize("kept", ["file", "memory"])
-    async def test_a_refresh_in_flight_brings_nothing_back(
+    async def test_a_refresh_in_progress_restores_no_tokens(
         self, authority: ScriptedAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str
     ) -> None:
         gate = Gate()
@@ -382,7 +382,7 @@ class TestSigningOut:
             assert sign_in._client._store.read() == {}
             assert cache_files(tmp_path) == []
 
-    async def test_a_refresh_in_another_process_brings_nothing_back(
+    async def test_a_refresh_in_another_process_restores_no_tokens(
         self, authority: ScriptedAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         gate = Gate()

@@ -58,7 +58,7 @@ async def test_the_whole_way_over_tls(served: ServedAuthority, tmp_path: Path) -
     await sign_in.aclose()
 
 
-async def test_a_service_that_nobody_vouches_for_is_not_asked(served: ServedAuthority, tmp_path: Path) -> None:
+async def test_an_untrusted_service_gets_no_request(served: ServedAuthority, tmp_path: Path) -> None:
     sign_in = SignIn(
         MsalClient(settings_for(served.authority), root=ROOT, state_folder=tmp_path, http=SignInHttp, environ={}),
         pause=Pauses(),
@@ -71,7 +71,7 @@ async def test_a_service_that_nobody_vouches_for_is_not_asked(served: ServedAuth
     await sign_in.aclose()
 
 
-async def test_a_file_of_trust_that_is_not_there_is_reported(served: ServedAuthority, tmp_path: Path) -> None:
+async def test_a_missing_ca_file_is_reported(served: ServedAuthority, tmp_path: Path) -> None:
     sign_in = SignIn(
         MsalClient(
             settings_for(served.authority),
@@ -182,7 +182,7 @@ async def test_the_loop_turns_while_the_service_is_silent(served: ServedAuthorit
     served.authority.auto_approve(polls=2)
     sign_in = over_tls(served, tmp_path)
     shown: list[DeviceCode] = []
-    await asyncio.wait_for(sign_in.device_code(shown.append), 20)
+    await asyncio.wait_for(sign_in.device_code(shown.append), PATIENCE)
     assert shown
     await sign_in.aclose()
 
@@ -223,5 +223,5 @@ def test_leaving_does_not_wait_for_a_silent_service(tmp_path: Path) -> None:
         assert process.stdout.readline() == "asked\n"
         process.stdin.close()
         # The thread would get its answer in ten minutes; the limit is far below that, but enough for a busy machine.
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE) == 0
         assert process.stdout.read() == "left\n"

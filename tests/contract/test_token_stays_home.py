@@ -101,7 +101,7 @@ async def test_a_redirect_is_not_followed_and_carries_no_change_away(
     assert write.fault.outcome is not Outcome.DONE
 
 
-async def test_a_challenge_leads_to_nobody_else(signed_in: SignIn, elsewhere: RawServer) -> None:
+async def test_a_challenge_never_redirects_the_token(signed_in: SignIn, elsewhere: RawServer) -> None:
     """Whatever a 401 names, the next token comes from the same sign-in service and goes to the same root."""
     bearer = f'WWW-Authenticate: Bearer authorization_uri="{elsewhere.root}", realm="{elsewhere.root}"\r\n'
     away = answer(status="308 Permanent Redirect", headers=f"Location: {elsewhere.root}/x\r\n")

@@ -145,7 +145,7 @@ def test_a_company_ca_that_lacks_what_rfc_5280_asks_for_is_trusted(tmp_path: Pat
 
 
 @pytest.mark.usefixtures("of_system")
-def test_a_strange_certificate_is_not_trusted(tmp_path: Path) -> None:
+def test_an_unknown_certificate_is_not_trusted(tmp_path: Path) -> None:
     context = context_with(tmp_path, issued("Company Root", is_ca=True))
     with pytest.raises(ssl.SSLCertVerificationError, match="issuer"):
         shake_hands(context, tmp_path, issued(HOST, issued("Company Root", is_ca=True)))

@@ -214,7 +214,7 @@ async def test_a_changed_property_outside_the_draft_opens_the_form_at_once(open_
         assert "Your draft from" in status_of(session)
 
 
-async def test_a_draft_that_came_true_elsewhere_is_done(open_session: Opener) -> None:
+async def test_a_draft_whose_values_the_run_already_has_is_done(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
         leave_a_draft(session, total="3")

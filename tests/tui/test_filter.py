@@ -16,6 +16,7 @@ from runtui.services import store as store_module
 from runtui.services.store import FIRST_ROWS, RunQuery, Store
 from runtui.tui.features.opening import Opening
 from runtui.tui.resources import run_filter
+from tests import PATIENCE
 from tests.tui.conftest import Opener, Session
 
 
@@ -136,7 +137,7 @@ async def test_a_wrong_filter_says_where_and_leaves_the_list_as_it_was(open_sess
         assert (session.app.focused, table.total) == (table, failed)
 
 
-async def test_a_place_beyond_wide_letters_is_pointed_at_by_cells(open_session: Opener) -> None:
+async def test_an_error_after_wide_characters_is_marked_at_the_right_cell(open_session: Opener) -> None:
     async with open_session(size=(100, 24)) as session:
         await session.press("slash")
         session.app.focused.post_message(events.Paste("東京 stated>1h"))  # type: ignore[union-attr]
@@ -206,7 +207,7 @@ async def test_relative_times_in_a_filter_go_on_with_the_clock(
         await session.until(lambda: table.total < count)
 
 
-async def test_a_likely_slip_is_pointed_out_when_nothing_is_found(open_session: Opener) -> None:
+async def test_a_likely_mistake_is_pointed_out_when_nothing_is_found(open_session: Opener) -> None:
     async with open_session(size=(100, 24)) as session:
         await session.press("slash")
         await session.type("status:cancelled")
@@ -262,7 +263,7 @@ async def test_keys_typed_ahead_wait_for_the_values_that_a_tab_needs(
 
     def slowly(store: Store, column: str) -> list[tuple[str, int]]:
         counting.set()
-        assert may_end.wait(20)
+        assert may_end.wait(PATIENCE)
         return count(store, column)
 
     monkeypatch.setattr(Store, "value_counts", slowly)
@@ -303,7 +304,7 @@ async def test_earlier_filters_come_back_and_down_leads_through_them_to_the_list
         assert session.app.focused is table
 
 
-async def test_a_likely_slip_is_said_while_it_is_typed(open_session: Opener) -> None:
+async def test_a_likely_mistake_is_pointed_out_while_typing(open_session: Opener) -> None:
     async with open_session(size=(100, 24)) as session:
         await session.press("slash")
         await session.type("status:faled")

@@ -352,7 +352,7 @@ async def test_another_run_finds_nothing_of_the_one_before(open_session: Opener)
         assert len(session.workspace.drafts) == 0
 
 
-async def test_a_draft_left_goes_on_over_what_the_run_is_by_then(open_session: Opener) -> None:
+async def test_an_earlier_draft_continues_over_the_current_run(open_session: Opener) -> None:
     async with open_session() as session:
         raw = await open_run(session, failedTasksCount=1, totalUsersCount=10)
         await go_to(session, "failedTasksCount")
@@ -429,7 +429,7 @@ async def test_keys_typed_ahead_into_a_dropdown_choose_in_it(before: list[str], 
         assert changed == [("processingStatus", names[start + 1])]
 
 
-async def test_a_surface_is_made_of_few_widgets(open_session: Opener) -> None:
+async def test_a_screen_has_few_widgets(open_session: Opener) -> None:
     async with open_session(size=(120, 40)) as session:
         counts = {"runs": len(session.front.query("*"))}
         for key in ("e", "escape", "question_mark"):

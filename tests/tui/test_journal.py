@@ -103,7 +103,7 @@ def test_a_narrow_line_spends_its_room_on_the_change(tmp_path: Path) -> None:
     assert texts(row, 100)[-2:] == ["run-1", "failed → canceled"]
 
 
-def test_a_change_stands_before_what_it_undoes_and_tells_moments_by_the_clock() -> None:
+def test_a_change_comes_before_what_it_undoes_and_shows_local_times() -> None:
     now, later = datetime(2026, 11, 20, 12, tzinfo=UTC).astimezone(), datetime(2025, 2, 3, tzinfo=UTC).astimezone()
     before = {"a": later.isoformat(), "b": "2026-11-20T09:15:03.1Z"}
     after = {"a": now.isoformat(), "b": "2026-11-20T09:15:03.2Z"}
@@ -265,7 +265,7 @@ async def test_the_cursor_stays_on_its_entry_when_one_comes(open_session: Opener
         assert view(session).entry == shown(session)[0], "what was sent since is what it is opened for"
 
 
-async def test_a_look_settles_what_the_run_shows_by_now(open_session: Opener) -> None:
+async def test_a_check_settles_a_change_that_the_run_shows_now(open_session: Opener) -> None:
     graph = Graph(answer_to_patch=graph_error(500, "InternalServerError", "It broke."))
     async with open_session(wire=graph.wire) as session:
         entry = await change(session)
@@ -347,6 +347,6 @@ async def test_a_panel_that_shows_entries_follows_the_cursor(open_session: Opene
         await session.press("J")
         await session.until(lambda: "#2" in session.text())
         await session.press("enter")
-        await session.until(lambda: "#2 " in session.text())
+        await session.until(lambda: "#2 " in panel_text(session))
         await session.press("down")
-        await session.until(lambda: "#1 " in session.text())
+        await session.until(lambda: "#1 " in panel_text(session))

@@ -211,7 +211,7 @@ async def test_the_last_text_wins_over_a_large_one_that_is_still_laid_out() -> N
 
 
 @pytest.mark.parametrize("make", [large_body, lambda: b"[" + b"1," * 50 + b"1]"], ids=["large", "small"])
-async def test_the_place_is_kept_when_asked_for(make: Any) -> None:
+async def test_the_scroll_position_is_kept_on_request(make: Any) -> None:
     app = ViewApp()
     async with app.run_test(size=(40, 6), notifications=True) as pilot:
         show_bytes(app.view, make())
@@ -228,7 +228,7 @@ async def test_the_place_is_kept_when_asked_for(make: Any) -> None:
         assert app.view.scroll_offset.y == 0
 
 
-async def test_a_shorter_text_pulls_the_place_back() -> None:
+async def test_a_shorter_text_moves_the_scroll_position_back() -> None:
     app = ViewApp()
     async with app.run_test(size=(40, 6), notifications=True) as pilot:
         app.view.show_text("\n" * 500)

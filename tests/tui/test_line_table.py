@@ -132,7 +132,7 @@ async def test_the_cursor_stays_on_its_row_and_the_row_on_its_line() -> None:
         assert (app.table.cursor_id, app.table.cursor) == (21, 20), "where the row is gone, the line stays"
 
 
-async def test_a_cursor_that_nobody_touched_stays_on_the_first_row() -> None:
+async def test_an_unmoved_cursor_stays_on_the_first_row() -> None:
     async with place_of(things(5)) as (app, pilot):
         app.table.show(Things(things(4, 5)), keep_line=True)
         assert app.table.cursor_id == 4

@@ -132,7 +132,7 @@ async def rewrite(session: Session, change: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("keys", "line"), [((), 0), (("down", "up"), 1), (("enter",), 1)])
-async def test_a_cursor_that_nobody_has_touched_stays_on_the_first_row_as_the_list_comes_in(
+async def test_an_unmoved_cursor_stays_on_the_first_row_while_the_list_arrives(
     keys: tuple[str, ...], line: int, open_session: Opener
 ) -> None:
     graph = Graph(answer_to_list=lambda: reply(500, "not yet"))

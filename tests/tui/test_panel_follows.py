@@ -197,7 +197,7 @@ async def test_the_first_frame_of_a_question_has_its_page(
         assert first_frame == shown[2 : 2 + len(first_frame)]
 
 
-async def test_a_change_brings_its_tabs_and_the_cursor_takes_them_back(open_session: Opener) -> None:
+async def test_a_change_brings_its_tabs_forward_until_the_cursor_moves(open_session: Opener) -> None:
     async with open_session(wire=Graph().wire) as session:
         await session.press("e")
         await session.until(lambda: tab_of(session) == "request")

@@ -99,7 +99,7 @@ async def test_leaving_for_good_forgets_the_profile_that_was_to_follow(
         assert not session.app.is_followed
 
 
-async def test_a_save_on_its_way_is_waited_for_and_then_the_other_is_opened(
+async def test_a_change_in_progress_is_awaited_before_the_other_profile_opens(
     open_session: Opener, profiles: Profiles
 ) -> None:
     wire = HeldBack(Graph())
@@ -122,7 +122,7 @@ async def test_q_while_a_save_is_waited_for_leaves_for_good(open_session: Opener
         assert session.app.wired[Leaving].next_profile is None
 
 
-async def test_a_save_that_does_not_end_keeps_one_here(
+async def test_an_unfinished_change_keeps_the_current_profile(
     open_session: Opener, profiles: Profiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leaving, "QUIT_SECONDS", 0.05)

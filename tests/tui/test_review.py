@@ -21,7 +21,7 @@ def writes(session: Session) -> list[str]:
     return [write[0] for write in session.server.state.applied]
 
 
-async def test_it_says_what_goes_where_and_rests_on_no(open_session: Opener) -> None:
+async def test_the_question_shows_the_target_and_starts_on_no(open_session: Opener) -> None:
     async with open_session(size=(80, 24)) as session:
         row = session.runs.row
         assert row is not None

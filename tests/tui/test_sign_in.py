@@ -12,7 +12,7 @@ from runtui.command_line import token_source
 from runtui.sandbox.authority.directory import DEMO_ADMIN
 from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import Workspace
-from runtui.session import forget_strangers
+from runtui.session import empty_shared_store
 from runtui.settings import Settings, SignInSettings
 from runtui.tui.widgets.chrome import Headline
 from tests.contract.scripted_authority import ScriptedAuthority
@@ -110,7 +110,7 @@ async def test_a_refusal_is_reported_in_words_with_what_an_administrator_needs(t
         await listed(desk)
 
 
-async def test_a_code_that_ran_out_is_reported_and_another_one_can_be_had(tmp_path: Path) -> None:
+async def test_an_expired_code_is_reported_and_another_one_can_be_requested(tmp_path: Path) -> None:
     async with open_desk(tmp_path) as desk:
         await desk.sees_sign_in()
         first = await desk.ask_for_code()
@@ -250,7 +250,7 @@ async def test_runs_of_a_possibly_different_account_are_forgotten_before_a_sign_
     token = token_source(settings)
     leave_a_run(tmp_path / "runs.db")
     workspace = Workspace(settings, tmp_path / "runs.db", token)
-    await forget_strangers(workspace, token)
+    await empty_shared_store(workspace, token)
     assert workspace.store.count(EVERY_RUN) == left
     await workspace.close()
 

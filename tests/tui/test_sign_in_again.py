@@ -84,7 +84,7 @@ async def test_leaving_does_not_wait_for_somebody_to_sign_in(tmp_path: Path) -> 
         await desk.session.until(lambda: saves[-1].outcome is Outcome.NOT_DONE)
 
 
-async def test_a_form_is_there_again_after_a_listing_had_to_sign_in(tmp_path: Path) -> None:
+async def test_a_form_is_back_after_a_sign_in_for_a_listing(tmp_path: Path) -> None:
     async with open_desk(tmp_path, prepare=is_in) as desk:
         await listed(desk)
         await desk.session.press("e")

@@ -59,7 +59,7 @@ async def test_a_message_of_the_form_disappears_with_the_form(open_session: Open
         assert status_of(session) == ""
 
 
-async def test_a_question_is_void_once_it_asks_about_something_else(open_session: Opener) -> None:
+async def test_a_question_is_void_once_its_subject_changes(open_session: Opener) -> None:
     async with open_session(graph=Graph()) as session:
         await type_a_draft(session)
         await session.press("shift+f8")
@@ -94,10 +94,10 @@ async def test_a_disk_that_takes_drafts_again_is_no_trouble_any_more(
 
         await open_form(session)
         await go_to(session, "totalUsersCount")
-        monkeypatch.setattr(session.workspace.drafts, "_put", refuse)
-        await session.type("9")
-        await session.until(lambda: "Drafts cannot be saved" in status_of(session))
-        monkeypatch.undo()
+        with monkeypatch.context() as full:
+            full.setattr(session.workspace.drafts, "_put", refuse)
+            await session.type("9")
+            await session.until(lambda: "Drafts cannot be saved" in status_of(session))
         await session.type("1")
         session.workspace.drafts.flush()
         await session.press("home")
@@ -119,7 +119,7 @@ async def test_the_message_about_a_failed_save_disappears_with_its_draft(open_se
         assert status_of(session) == ""
 
 
-async def test_a_fault_that_is_simulated_no_longer_is_not_said_to_be(open_session: Opener) -> None:
+async def test_an_ended_simulation_is_not_shown(open_session: Opener) -> None:
     sandbox = Sandbox()
     async with open_session(runs=12, sandbox=sandbox) as session:
         await session.press("M", "down", "enter")
@@ -213,7 +213,9 @@ async def test_a_first_listing_that_waits_says_why_there_is_no_row(open_session:
         await session.until(lambda: "Reading the runs…" in session.text())
 
 
-async def test_a_key_that_would_stop_it_for_good_says_so(open_session: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_suspending_without_a_shell_is_refused_with_the_reason(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The process of the tests may have no shell that waits, or one that must not be disturbed."""
     monkeypatch.setattr("runtui.tui.screens.frame.shell_waits", lambda: False)
     async with open_session(size=(80, 24), runs=30) as session:

@@ -36,7 +36,7 @@ async def test_its_counts_add_up_to_the_problems_and_a_click_shows_the_runs_of_o
         assert (session.runs.filter_text, table.total) == ("", 240)
 
 
-async def test_a_click_in_another_place_leads_to_the_list(open_session: Opener) -> None:
+async def test_a_click_on_the_strip_elsewhere_leads_to_the_list(open_session: Opener) -> None:
     async with open_session(size=(80, 24)) as session:
         await session.press("J")
         assert session.view == "journal"

@@ -31,7 +31,7 @@ async def change(session: Session) -> Entry:
     return entries[0]
 
 
-async def test_u_takes_the_last_change_of_the_run_back(open_session: Opener) -> None:
+async def test_u_undoes_the_last_change_of_the_run(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
         run_id = session.runs.table.cursor_id
@@ -94,7 +94,7 @@ async def test_u_asks_twice_about_a_change_that_was_only_seen_on_read_back(place
         assert len(graph.patches) == 2
 
 
-async def test_u_goes_on_to_the_change_before(open_session: Opener) -> None:
+async def test_u_then_undoes_the_change_before(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
         run_id = session.runs.table.cursor_id
@@ -110,7 +110,7 @@ async def test_u_goes_on_to_the_change_before(open_session: Opener) -> None:
         assert graph.runs[run_id] == before
 
 
-async def test_n_takes_nothing_back_and_leads_to_the_list(open_session: Opener) -> None:
+async def test_n_undoes_nothing_and_returns_to_the_list(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
         await change(session)

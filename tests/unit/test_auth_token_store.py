@@ -97,7 +97,7 @@ def test_a_mode_that_is_too_wide_is_repaired(store: FileTokenStore) -> None:
     "content",
     [b"", b"{", b"[1]", b"null", b'"x"', b'{"Account": []}', b'{"Account": {"x": 1}}', b"\xff", b"[" * 100_000],
 )
-def test_a_file_that_makes_no_sense_is_set_aside(store: FileTokenStore, content: bytes) -> None:
+def test_an_invalid_file_is_set_aside(store: FileTokenStore, content: bytes) -> None:
     store.path.parent.mkdir(mode=0o700)
     for change in (False, True):
         store.path.write_bytes(content)

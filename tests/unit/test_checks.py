@@ -36,7 +36,7 @@ def test_a_definition_is_found_in_capitals_and_an_unknown_one_has_no_checklist()
     assert checklist_of("") is None
 
 
-def test_a_pass_for_a_user_without_a_manager_asks_for_the_manager_first() -> None:
+def test_a_temporary_pass_without_a_manager_suggests_the_manager_first() -> None:
     checklist = checklist_of(GENERATE_TAP.id)
     assert checklist is not None
     assert checklist.lines[:2] == ("The user has a manager.", "The manager has a mail address.")

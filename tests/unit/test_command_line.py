@@ -143,7 +143,7 @@ def test_a_wrong_flag_is_answered_by_the_command_that_does_not_have_it(
     assert words in said
 
 
-def test_a_profile_stands_below_the_flags(place: Path) -> None:
+def test_flags_override_a_profile(place: Path) -> None:
     place.write_text(f'[profiles.prod]\nroot = "{ROOT}"\ntenant = "Contoso"\nread-only = true\n')
     settings = line("--tenant", "Fabrikam").settings()
     assert (settings.profile, settings.root, settings.tenant, settings.read_only) == ("prod", ROOT, "Fabrikam", True)
@@ -159,13 +159,13 @@ def test_several_profiles_without_a_default_are_asked_about(place: Path) -> None
     assert str(caught.value).startswith(f"No profile is chosen. {place} has: one, two. Add --profile NAME")
 
 
-def test_a_demo_hears_no_profile_and_no_broken_file(place: Path) -> None:
+def test_a_demo_ignores_profiles_and_a_broken_file(place: Path) -> None:
     place.write_text("[profiles.prod\n")
     settings = line("demo", "--theme", "light", "--read-only").demo_settings()
     assert (settings.root, settings.profile, settings.theme, settings.read_only) == ("", "", "light", True)
 
 
-def test_an_undo_goes_back_on_the_profile_of_the_change_if_there_still_is_one(place: Path) -> None:
+def test_an_undo_uses_the_profile_of_the_change_if_it_still_exists(place: Path) -> None:
     place.write_text(f'default-profile = "b"\n[profiles.a]\nroot = "{ROOT}"\n[profiles.b]\nroot = "https://b/beta"\n')
     undo = line("undo", "1")
     made = undo.settings_to_undo(ROOT, "Contoso", "a")

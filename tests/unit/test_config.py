@@ -60,7 +60,7 @@ def test_without_a_file_there_are_only_defaults(tmp_path: Path) -> None:
         ({"client-id": "flag"}, {"RUNTUI_CLIENT_ID": "ours"}, "flag", "--client-id"),
     ],
 )
-def test_the_stronger_word_wins_and_is_named(
+def test_the_overriding_source_wins_and_is_named(
     flags: dict[str, str], environ: dict[str, str], value: str, where: str, file: Path
 ) -> None:
     choices = chosen(file, flags, environ=environ)

@@ -275,7 +275,7 @@ def test_applying_a_change_and_putting_back_what_was_there_gives_the_run_back(ty
 # The run has changed meanwhile
 
 
-def test_a_run_that_did_not_move_is_no_conflict() -> None:
+def test_an_unchanged_run_causes_no_conflict() -> None:
     assert not typed(draft(), processingStatus="failed").conflicts({**RECEIVED})
 
 
@@ -293,7 +293,7 @@ def test_a_property_outside_the_body_may_change() -> None:
     assert not some._replace(mode="changed").conflicts(fresh)
 
 
-def test_a_run_that_moved_to_our_value_is_no_conflict() -> None:
+def test_a_run_that_changed_to_our_value_causes_no_conflict() -> None:
     assert not typed(draft(), processingStatus="failed").conflicts({**RECEIVED, "processingStatus": "failed"})
 
 
@@ -310,16 +310,16 @@ def test_a_property_that_appeared_is_a_conflict() -> None:
         for item in some.conflicts({**RECEIVED, "totalUsersCount": 9})
     }
     assert found == {"totalUsersCount": (NOT_RECEIVED, 9, 12)}
-    assert some.lacking({}) == (), "it was not there when the run was opened either"
+    assert some.missing_from({}) == (), "it was not there when the run was opened either"
 
 
-def test_a_property_that_an_answer_lacks_has_not_moved_and_what_is_changed_of_them_is_lacking() -> None:
+def test_a_missing_property_counts_as_unchanged_but_a_missing_changed_one_as_lacking() -> None:
     some = typed(draft(), failedTasksCount="0", completedDateTime="2026-11-20T09:00:00Z")
-    assert some.lacking(RECEIVED) == ()
+    assert some.missing_from(RECEIVED) == ()
     fresh = {name: value for name, value in RECEIVED.items() if name not in ("failedTasksCount", "totalUsersCount")}
     assert some.conflicts(fresh) == some.conflicts({}) == ()
-    assert some.lacking(fresh) == ("failedTasksCount",), "nobody touched totalUsersCount"
-    assert some.lacking({}) == tuple(change.field.name for change in some.changes())
+    assert some.missing_from(fresh) == ("failedTasksCount",), "nobody touched totalUsersCount"
+    assert some.missing_from({}) == tuple(change.field.name for change in some.changes())
 
 
 def test_the_edits_can_be_carried_over_to_the_run_as_it_is_now() -> None:

@@ -117,7 +117,7 @@ def test_a_value_masked_on_disk_is_never_sent(drafts: Drafts, path: Path) -> Non
     assert left.revealed(fresh).body()["failedTasksCount"] == 2, "what is not hidden goes back as it was opened"
 
 
-def test_it_tells_when_something_was_typed_last(drafts: Drafts, path: Path) -> None:
+def test_the_time_of_the_last_input_is_known(drafts: Drafts, path: Path) -> None:
     before = datetime.now(UTC)
     drafts.keep(draft())
     typed_at = drafts.changed_at("r1")
@@ -285,7 +285,7 @@ def test_a_failed_write_to_disk_is_retried_at_the_end(disk: Disk, path: Path) ->
     assert set(left_in(path)) == {"r1"}
 
 
-def test_a_drop_that_the_disk_refused_is_not_forgotten(disk: Disk, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_deletion_of_a_draft_is_retried(disk: Disk, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drafts = Drafts(path)
     drafts.load(ROOT)
     drafts.keep(large("r1"))

@@ -127,7 +127,7 @@ def test_how_far_the_servers_clock_is_ahead_is_reported_by_the_end_of_its_answer
 
 
 @pytest.mark.parametrize("status", [200, 202, 204, 206, 207])
-def test_a_batch_that_says_nothing_of_a_change_is_no_answer_to_it(status: int) -> None:
+def test_a_batch_without_an_item_is_no_answer_to_its_change(status: int) -> None:
     """By itself a 204 would mean that the change was done."""
     item = BatchItem("PATCH", "/workflowBase/runs/r1", (), "{}")
     alone = unanswered(exchange(method="POST", status=status), "https://graph.example/beta", item)

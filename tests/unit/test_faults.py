@@ -211,7 +211,7 @@ def test_odd_error_bodies(error: dict[str, object], message: str, details: tuple
     assert (fault.message, fault.details) == (message, details)
 
 
-def test_a_detail_that_says_no_more_than_the_message_is_left_out() -> None:
+def test_a_detail_that_repeats_the_message_is_left_out() -> None:
     said = "Invalid value for property 'totalUsersCount'."
     details = [{"target": target, "message": said} for target in ("totalUsersCount", "id")]
     fault = written(answered(400, graph_error(message=said, details=details)))
@@ -301,6 +301,6 @@ def test_an_endless_error_is_bounded_in_every_part() -> None:
     assert len(fault.details) <= MAX_DETAILS
 
 
-def test_a_mismatch_is_unknown_for_a_write_only() -> None:
+def test_a_mismatched_answer_leaves_only_a_write_unknown() -> None:
     assert mismatch(answered(200), "Wrong.", writing=True).outcome is Outcome.UNKNOWN
     assert mismatch(answered(200), "Wrong.", writing=False).outcome is Outcome.NOT_DONE

@@ -48,7 +48,7 @@ def tree(text: str) -> Node:
 
 
 @pytest.mark.parametrize("text", ["", " ", "\t  "])
-def test_a_blank_text_asks_for_nothing(text: str) -> None:
+def test_a_blank_text_is_no_filter(text: str) -> None:
     assert parse_filter(text, NOW) is None
 
 

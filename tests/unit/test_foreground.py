@@ -88,7 +88,7 @@ async def test_the_event_loop_goes_on_between_two_pieces_and_longer_after_a_key(
     assert time.monotonic() - began >= MAX_SECONDS
 
 
-def test_a_piece_is_far_below_what_a_person_feels() -> None:
+def test_a_piece_of_work_is_too_short_to_notice() -> None:
     """100 ms feels immediate, and several pieces of work may come before a key."""
     assert PIECE_SECONDS <= 0.001
     assert MAX_SECONDS <= 0.033, "a key that is held down is typed 30 times a second"

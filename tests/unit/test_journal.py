@@ -138,7 +138,7 @@ def test_entries_come_newest_first_by_root_by_run_and_no_more_than_asked_for(jou
     assert journal.entry(99) is None
 
 
-def test_unsettled_is_what_is_unknown_or_forgotten_and_not_what_is_on_its_way(journal: Journal, other: Journal) -> None:
+def test_unsettled_changes_are_unknown_or_forgotten_but_not_in_progress(journal: Journal, other: Journal) -> None:
     journal.open(intent(run_id="ours, on its way"))
     other.open(intent(run_id="theirs, on its way"))
     for outcome in Outcome:

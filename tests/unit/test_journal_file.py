@@ -113,7 +113,7 @@ def a_page_of_zeros(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [overwritten, cut, a_page_of_zeros])
-def test_a_broken_file_is_set_aside_whole_and_a_sound_one_takes_its_place(damage: object, path: Path) -> None:
+def test_a_broken_file_is_set_aside_and_replaced_by_a_sound_one(damage: object, path: Path) -> None:
     assert callable(damage)
     put(path, *(f"run {number}" for number in range(500)))
     damage(path)
@@ -206,9 +206,7 @@ def test_a_file_of_a_newer_version_is_refused_and_left_as_it_is(path: Path) -> N
     assert damaged_files(path) == []
 
 
-def test_a_file_that_somebody_else_holds_for_too_long_is_not_taken_for_a_broken_one(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_is_locked_for_too_long_is_not_called_broken(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(path, "a")
     monkeypatch.setattr(journal_file, "BUSY_SECONDS", 0.01)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:

@@ -186,7 +186,7 @@ def test_a_file_that_was_renamed_holds_all_that_was_recorded_in_it(journal: Jour
     assert len(runs_in(path.with_name("elsewhere.db"))) == before
 
 
-def test_a_backup_that_is_put_in_its_place_is_what_the_next_change_goes_into(journal: Journal, path: Path) -> None:
+def test_the_next_change_goes_into_a_restored_backup(journal: Journal, path: Path) -> None:
     backup = path.parent.with_name("backup")
     before = runs_in(backup)
     replaced(path)
@@ -292,7 +292,7 @@ def test_a_living_runtui_whose_lock_was_deleted_still_keeps_others_from_its_run(
         other.open(intent(run_id="mine"))
 
 
-def test_another_runtui_that_comes_and_goes_is_no_loss(journal: Journal, path: Path) -> None:
+def test_another_runtui_that_opens_and_closes_the_file_loses_nothing(journal: Journal, path: Path) -> None:
     for number in range(5):
         with closing(Journal(path)) as other:
             other.open(intent(run_id=f"other-{number}"))

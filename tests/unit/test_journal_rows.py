@@ -135,7 +135,7 @@ def test_rows_from_before_there_were_checksums_are_read_and_get_one_when_they_ar
     assert entries_of(path)[1].damage
 
 
-def test_a_damaged_entry_is_never_settled_and_nothing_is_built_on_it(path: Path, journal: Journal) -> None:
+def test_a_damaged_entry_is_never_settled_and_proves_nothing(path: Path, journal: Journal) -> None:
     (entry,) = [entry for entry in journal.entries() if entry.number == DAMAGED]
     spoil(path, {"words": "Fast.", "outcome": None})
     with pytest.raises(JournalError, match=f"#{DAMAGED} is damaged"):
@@ -147,7 +147,7 @@ def test_a_damaged_entry_is_never_settled_and_nothing_is_built_on_it(path: Path,
     assert DAMAGED not in [unsettled.number for unsettled in journal.unsettled(ROOT)]
 
 
-def test_a_damaged_entry_may_have_brought_any_value() -> None:
+def test_a_damaged_entry_may_explain_any_value() -> None:
     assert not is_explained_by(an_entry(1), [])
     assert is_explained_by(an_entry(1), [damaged_entry(2, "unreadable")])
     assert is_explained_by(an_entry(3), [damaged_entry(2, "unreadable")])

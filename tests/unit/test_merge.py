@@ -115,7 +115,7 @@ def test_untouched_values_follow_the_run_and_typed_ones_wait_for_a_choice() -> N
     assert caught_up(followed, now) is followed, "there is nothing more to follow"
 
 
-def test_an_edit_that_came_true_is_dropped() -> None:
+def test_an_edit_that_the_run_already_has_is_dropped() -> None:
     ours = draft({"failedUsersCount": "7"})
     followed = caught_up(ours, moved(ours, failedUsersCount=7))
     assert (followed.edits, followed.received["failedUsersCount"]) == ({}, 7)
@@ -136,7 +136,7 @@ NAMES = [field.name for field in EDITABLE]
     choices=st.dictionaries(st.sampled_from(NAMES), st.sampled_from(["ours", "theirs"])),
     mode=st.sampled_from(["full", "changed"]),
 )
-def test_whatever_is_chosen_nothing_conflicts_any_more_and_nothing_else_is_lost(
+def test_any_choice_resolves_all_conflicts_and_loses_nothing_else(
     opened: dict[str, Any], now: dict[str, Any], texts: dict[str, str], choices: dict[str, Side], mode: Any
 ) -> None:
     ours = Draft("r", "w", opened, mode)
@@ -170,7 +170,7 @@ def test_whatever_is_chosen_nothing_conflicts_any_more_and_nothing_else_is_lost(
     texts=st.dictionaries(st.sampled_from(NAMES), TEXTS),
     mode=st.sampled_from(["full", "changed"]),
 )
-def test_whatever_moved_only_what_was_typed_is_left_to_choose(
+def test_only_typed_properties_need_a_choice_whatever_changed(
     opened: dict[str, Any], now: dict[str, Any], texts: dict[str, str], mode: Any
 ) -> None:
     ours = Draft("r", "w", opened, mode)

@@ -139,7 +139,7 @@ def test_as_long_as_another_new_run_may_be_it_too_nothing_is_proved(beside: dict
         run("r2", totalUsersCount=9, subjectIds=["u1"]),
     ],
 )
-def test_a_run_that_cannot_be_it_leaves_the_proof_alone(beside: dict[str, Any]) -> None:
+def test_a_run_that_does_not_fit_does_not_weaken_the_proof(beside: dict[str, Any]) -> None:
     assert proved(action(), reading(run("r1"), beside)) == ["r1"]
 
 
@@ -164,7 +164,7 @@ def test_the_clock_of_this_machine_does_not_matter(opened_at: datetime) -> None:
 
 
 @pytest.mark.parametrize("before", [{}, {AS_OF: moment(0)}, {RECENT_RUNS: []}])
-def test_without_something_to_compare_with_a_person_has_to_look(before: dict[str, Any]) -> None:
+def test_without_facts_from_before_a_person_must_check(before: dict[str, Any]) -> None:
     assert verdict(action(before=before), reading(run("r1")), ()) == (False, UNPROVABLE)
 
 
@@ -179,7 +179,7 @@ def test_without_readable_runs_a_person_has_to_check() -> None:
 @pytest.mark.parametrize(
     "sent", ["", "no json", "[1]", '{"subjects": "u1"}', '{"subjects": ["u1"]}', '{"subjects": []}']
 )
-def test_a_body_that_names_nobody_is_the_run_of_nobody(sent: str) -> None:
+def test_a_body_without_an_id_belongs_to_no_run(sent: str) -> None:
     empty = run("r1", subjectIds=[], totalUsersCount=0)
     assert proved(action(body=sent), reading(empty)) == proved(action(body=sent), reading(run("r1"))) == []
 

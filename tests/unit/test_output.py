@@ -72,7 +72,7 @@ def test_the_terminal_driver_still_writes_through_its_thread() -> None:
         ("not bold", ColorSystem.TRUECOLOR, Pen()),
     ],
 )
-def test_a_style_of_textual_is_a_pen(style: str, colors: ColorSystem, pen: Pen) -> None:
+def test_a_style_of_textual_becomes_sgr_parameters(style: str, colors: ColorSystem, pen: Pen) -> None:
     assert pen_of(Style.parse(style), colors) == pen
 
 
@@ -266,7 +266,7 @@ def test_a_new_session_of_the_terminal_gets_the_whole_screen() -> None:
     assert second.sent == first.sent
 
 
-def test_a_frame_is_one_where_the_terminal_can() -> None:
+def test_a_frame_is_synchronized_if_the_terminal_supports_it() -> None:
     line = FakeLine()
     painter = FramePainter(line, (6, 1))
     painter.synchronized = True

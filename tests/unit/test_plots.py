@@ -29,7 +29,7 @@ def test_a_sparkline_is_lowest_for_none_alone(numbers: list[int], expected: str)
     ("number", "most", "expected"),
     [(4, 4, "████"), (2, 4, "██  "), (1, 4000, "▏   "), (0, 4, "    "), (0, 0, "    "), (9, 4, "████")],
 )
-def test_a_bar_shows_anything_above_none(number: int, most: int, expected: str) -> None:
+def test_a_bar_shows_every_number_above_zero(number: int, most: int, expected: str) -> None:
     assert bar(number, most, 4) == expected
 
 

@@ -129,7 +129,7 @@ def test_a_folder_that_others_may_write_to_is_refused(
 
 
 @pytest.mark.parametrize("keep", KEEPERS.values(), ids=KEEPERS)
-def test_a_folder_of_ones_own_is_made_for_its_owner_alone(keep: Callable[[Path], None], tmp_path: Path) -> None:
+def test_a_new_folder_is_private(keep: Callable[[Path], None], tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         keep(tmp_path / "home" / "state")

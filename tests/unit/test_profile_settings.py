@@ -152,7 +152,7 @@ def test_a_refusal_names_where_the_value_came_from(
     assert "hidden" not in said
 
 
-def test_a_pair_of_ones_own_needs_a_word() -> None:
+def test_a_custom_pair_of_servers_needs_the_option() -> None:
     own = {"root": "https://own.example/beta", "authority": "login.example", **PERSON}
     assert sign_in({**own, "unsafe-endpoint": True}).authority == "https://login.example"
 

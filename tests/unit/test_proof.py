@@ -124,9 +124,7 @@ def test_a_run_that_was_last_updated_before_the_change_was_sent_is_somebody_else
         ),  # the value that this change sent
     ],
 )
-def test_when_it_was_last_updated_says_nothing_without_something_to_compare_it_with(
-    facts: dict[str, Any], dated: datetime | None
-) -> None:
+def test_the_last_update_proves_nothing_without_an_earlier_one(facts: dict[str, Any], dated: datetime | None) -> None:
     assert verdict(change(**facts), reading(dated, **{UPDATED: moment(-3_600)}), []).is_proof
 
 
@@ -151,7 +149,9 @@ def test_the_moment_of_sending_is_taken_by_the_services_clock_when_the_run_is_re
         ("no json", 4, ""),
     ],
 )
-def test_a_value_beside_that_is_not_as_it_was_sent_is_somebody_elses_work(body: str, value: object, why: str) -> None:
+def test_another_value_that_differs_from_the_sent_one_means_somebody_elses_change(
+    body: str, value: object, why: str
+) -> None:
     found = verdict(change(body=body), reading(totalUsersCount=value), [])
     assert found.is_proof is not bool(why)
     assert why in found.why
@@ -183,7 +183,7 @@ def test_another_change_of_ours_with_the_same_values_explains_them(
 ANOTHER: Final = "another change of yours may have set them"
 
 
-def test_a_change_that_cannot_be_read_may_have_brought_anything() -> None:
+def test_an_unreadable_change_may_explain_any_value() -> None:
     damaged = damaged_entry(4, "its checksum is wrong")
     assert verdict(change(), reading(), [change(), damaged]) == (False, f"The run has these values, but {ANOTHER}.")
     canceling = change(method="POST", url="https://graph/runs/run-1/cancelProcessing", body="", after={})

@@ -335,7 +335,7 @@ UPDATED, USERS = EDITABLE_BY_NAME["lastUpdatedDateTime"], EDITABLE_BY_NAME["tota
         (SCHEDULED, 639307512012034518, None),
     ],
 )
-def test_a_received_value_of_another_type_is_none_to_us(item: Property, received: object, value: object) -> None:
+def test_a_received_value_of_the_wrong_type_counts_as_none(item: Property, received: object, value: object) -> None:
     assert item.read({item.name: received, "totalUsersCount": 12}) == value
     assert USERS.read({item.name: received, "totalUsersCount": 12}) == 12, "the others are still understood"
 

@@ -131,7 +131,7 @@ def test_json_with_an_escaped_secret_stays_json(written: Escape) -> None:
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
-def test_a_secret_is_known_whatever_each_of_its_characters_looks_like(data: st.DataObject) -> None:
+def test_a_secret_is_recognized_in_every_encoding_of_its_characters(data: st.DataObject) -> None:
     register_secret(canary.TOKEN)
     ways = ["{0}", "\\u{1:04x}", "\\u{1:04X}", "\\x{1:02X}", "%{1:02X}", "%{1:02x}", "%25{1:02x}", "&#{1};"]
     ways += ["&amp;#x{1:X};"]

@@ -95,7 +95,7 @@ async def test_a_service_that_cannot_filter_is_listed_in_full_and_that_is_rememb
     court.graph.changes["joiner"] = [refused(status)]
     court.graph.pages["joiner"] = [[run("b", failedTasksCount=9)]]
     assert await court.listing(30) == [CHANGES[0], ("joiner", None), CHANGES[1]]
-    assert court.refresh.progress.complaint is None
+    assert court.refresh.progress.why_incomplete is None
     assert court.failed_tasks("b") == 9
     assert ids(court.store) == {"b", "c"}
     assert await court.listing(30) == FULL
@@ -116,7 +116,7 @@ async def test_trouble_that_is_not_about_the_filter_is_not_taken_for_a_refusal_o
     assert (await court.listing(30))[1] == CHANGES[1], "a server that fails says nothing about its runs"
 
 
-async def test_a_doubt_and_a_person_have_all_runs_read_until_they_are(court: Court) -> None:
+async def test_a_doubt_or_a_person_causes_a_full_listing(court: Court) -> None:
     court.refresh.doubt("joiner")
     assert await court.listing(30) == [("joiner", None), CHANGES[1]]
     court.graph.pages["leaver"] = [graph_error()]

@@ -170,7 +170,9 @@ async def test_nobody_waits_for_a_workflow_that_fails(store: Store) -> None:
         await refresh.stop()
 
 
-async def test_a_wait_for_one_workflow_makes_the_rest_no_longer(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_wait_for_one_workflow_does_not_lengthen_the_interval(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     graph = FakeGraph(joiner=[[run("a")]], leaver=[[run("b")]])
     graph.busy["joiner"] = [refused(500, "40"), refused(403)]
     took: asyncio.Queue[float] = asyncio.Queue()

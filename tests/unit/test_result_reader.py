@@ -43,7 +43,7 @@ class FakeResults:
         self.asked_extensions.append(extension_id)
         return self.extensions.get(extension_id)
 
-    async def of_runs(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
+    async def run_results(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
         del pace
         self.batches.append([run_id for _, run_id in runs])
         self.at_once += 1
@@ -120,7 +120,7 @@ async def test_at_one_go_it_reads_the_newest_and_says_how_many_are_left(
         assert service.asked == sorted(f"r{number}" for number in range(read))
 
 
-async def test_all_of_them_are_read_for_whoever_waits(
+async def test_all_problem_runs_are_read_for_a_waiting_caller(
     reader: ResultReader, service: FakeResults, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("runtui.services.results.MAX_RUNS", 30)

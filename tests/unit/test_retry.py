@@ -128,7 +128,7 @@ def test_the_requested_wait_is_honoured_up_to_the_limit() -> None:
 
 
 @given(st.integers(1, 10**9), st.integers())
-def test_without_a_word_each_wait_is_longer_than_the_last_and_bounded(attempt: int, seed: int) -> None:
+def test_without_retry_after_each_wait_is_longer_but_bounded(attempt: int, seed: int) -> None:
     chance = random.Random(seed)
     wait = wait_of(answered(), attempt, NOW, chance=chance)
     base = min(BACK_OFF_SECONDS * 2.0 ** min(attempt - 1, 10), LONGEST_WAIT)

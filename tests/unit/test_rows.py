@@ -65,7 +65,7 @@ def test_a_run_is_as_recent_as_its_start_and_before_that_as_its_schedule() -> No
 
 
 @pytest.mark.parametrize("wrong", [None, True, "12", 1.0, 2**31, -(2**31) - 1, 10**30, [], {}])
-def test_a_count_of_another_type_is_absent(wrong: object) -> None:
+def test_a_count_of_the_wrong_type_counts_as_absent(wrong: object) -> None:
     assert indexed(failedUsersCount=wrong)["failed_users"] == NO_NUMBER
 
 

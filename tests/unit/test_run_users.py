@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runtui.domain.columns import LEGIBLE, list_layout
+from runtui.domain.columns import LEGIBLE_CELLS, list_layout
 from runtui.domain.results import TaskResult, UserResult
 from runtui.domain.times import TICKS_PER_SECOND, parse_ticks
 from runtui.domain.triage.run_users import (
@@ -105,7 +105,7 @@ def test_a_task_is_named_in_full_before_its_reason_is(width: int, task_cells: in
 def test_a_narrow_list_of_a_person_shows_the_reason_before_the_workflow() -> None:
     needs = (("workflow", 17), ("task", 34), ("reason", 90))
     narrow, wide = (dict(list_layout(PERSON_COLUMNS, width, needs)) for width in (60, 80))
-    assert {column.key: cells for column, cells in narrow.items()}["reason"] >= LEGIBLE
+    assert {column.key: cells for column, cells in narrow.items()}["reason"] >= LEGIBLE_CELLS
     assert [column.key for column in wide] == ["when", "status", "workflow", "task", "reason"]
 
 
@@ -119,7 +119,7 @@ def test_a_subject_that_is_no_user_is_listed_by_its_tasks() -> None:
     assert (shown(row)["task"], shown(row)["reason"]) == ("Task 2", "for 1h: asked")
 
 
-def test_whatever_is_missing_makes_rows() -> None:
+def test_results_with_missing_properties_still_make_rows() -> None:
     for row in user_rows(
         [UserResult({}), UserResult({"subject": 5, "id": "x"})], [TaskResult({}), TaskResult({"task": 1})]
     ):

@@ -127,7 +127,7 @@ def test_old_locks_of_the_dead_are_swept_and_those_of_the_living_are_not(tmp_pat
 
 
 @pytest.mark.parametrize("has_folder", [True, False])
-def test_a_lock_whose_file_was_deleted_is_taken_anew(has_folder: bool, tmp_path: Path) -> None:
+def test_a_lock_whose_file_was_deleted_is_acquired_again(has_folder: bool, tmp_path: Path) -> None:
     folder = tmp_path / "sessions"
     with session(folder) as own, session(folder) as other:
         (folder / f"{own.id}{LOCK_SUFFIX}").unlink()

@@ -91,7 +91,7 @@ def test_prose_is_text_or_code(text: str) -> None:
     }  # fmt: skip
 
 
-def test_a_plain_sentence_is_no_code() -> None:
+def test_a_plain_sentence_is_not_called_code() -> None:
     assert prose("2 users with a failed task.") == "2 users with a failed task."
 
 
@@ -214,7 +214,7 @@ def test_unread_results_are_named_as_such() -> None:
     assert "The run is in progress." in handoff_markdown(a_handoff(a_failure(1), status="inProgress"))
 
 
-def test_much_is_counted_and_not_named() -> None:
+def test_many_items_are_counted_instead_of_named() -> None:
     many = [a_failure(number, "The same.") for number in range(NAMED_PEOPLE + 5)]
     kinds = [a_failure(number, f"Reason {chr(97 + number)}.") for number in range(NAMED_CAUSES + 2)]
     page = handoff_markdown(a_handoff(*many, *kinds))

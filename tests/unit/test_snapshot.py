@@ -80,14 +80,14 @@ def test_dropping_a_picture_keeps_that_of_another_command(start: Starts) -> None
         (["--profile", "contoso"], (80, 3), {"RUNTUI_CONFIG": "relative.toml"}),
     ],
 )
-def test_whatever_a_row_depends_on_is_another_command(
+def test_everything_that_a_row_depends_on_changes_the_command(
     start: Starts, arguments: list[str], size: tuple[int, int], variables: dict[str, str]
 ) -> None:
     kept(start, "--profile", "contoso")
     assert start(*arguments, size=size, **variables) == ""
 
 
-def test_another_config_is_another_command_from_the_moment_it_was_read(start: Starts) -> None:
+def test_another_config_changes_the_command_from_when_it_was_read(start: Starts) -> None:
     start()
     config_path().parent.mkdir(parents=True)
     config_path().write_text("default-profile = 'fabrikam'")
@@ -99,12 +99,12 @@ def test_another_config_is_another_command_from_the_moment_it_was_read(start: St
     assert start() == ""
 
 
-def test_a_new_token_is_the_same_command(start: Starts) -> None:
+def test_a_new_token_does_not_change_the_command(start: Starts) -> None:
     kept(start, RUNTUI_TOKEN="one", RUNTUI_CLIENT_SECRET="one")
     assert start(RUNTUI_TOKEN="two") == drawn_lines(ROWS)
 
 
-def test_a_token_for_another_tenant_is_another_command(start: Starts) -> None:
+def test_a_token_of_another_tenant_changes_the_command(start: Starts) -> None:
     kept(start, RUNTUI_TOKEN=jwt({"tid": "contoso", "exp": 1}))
     assert start(RUNTUI_TOKEN=jwt({"tid": "contoso", "exp": 2})) == drawn_lines(ROWS)
     assert start(RUNTUI_TOKEN=jwt({"tid": "fabrikam", "exp": 2})) == ""

@@ -117,7 +117,7 @@ NOT_OURS = (
 
 
 @pytest.mark.parametrize("make", NOT_OURS)
-def test_a_file_that_is_not_ours_is_set_aside_and_begun_anew(path: Path, make: Callable[[Path], None]) -> None:
+def test_a_foreign_file_is_set_aside_and_replaced(path: Path, make: Callable[[Path], None]) -> None:
     path.parent.mkdir()
     make(path)
     before = path.read_bytes()
@@ -161,7 +161,7 @@ async def test_an_ended_session_leaves_its_log_however_long_it_is(path: Path) ->
 
 
 @pytest.mark.parametrize("wrong", ["folder", "below a file"])
-def test_a_place_where_no_file_can_be_is_reported_in_words(tmp_path: Path, wrong: str) -> None:
+def test_an_impossible_path_is_explained(tmp_path: Path, wrong: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError) as refused:
         Store(tmp_path if wrong == "folder" else tmp_path / "file" / "runs.db")
@@ -207,9 +207,7 @@ def folder_moved(path: Path) -> None:
     "lose", [deleted, deleted_with_all_beside_it, log_deleted, index_deleted, folder_deleted, folder_moved]
 )
 @pytest.mark.parametrize("first", ["a read", "a write", "a read of a new thread"])
-def test_a_file_that_is_lost_is_made_anew_from_what_was_read(
-    lose: Callable[[Path], None], first: str, path: Path
-) -> None:
+def test_a_lost_file_is_created_again_from_what_was_read(lose: Callable[[Path], None], first: str, path: Path) -> None:
     store = Store(path)
     put_one(store)
     assert ids(store) == ["r1"]

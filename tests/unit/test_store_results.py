@@ -92,7 +92,7 @@ def test_results_come_back_as_received_and_in_order(store: Store) -> None:
     assert not results.is_outdated
 
 
-def test_another_reading_takes_the_place_of_the_first(store: Store) -> None:
+def test_another_reading_replaces_the_first(store: Store) -> None:
     put(store, "w1", run(1))
     read(store, "r1", task("No manager."), task("No mail.", BEN), users=(user(ADELE),))
     read(store, "r1", task("No license."))

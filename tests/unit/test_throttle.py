@@ -89,7 +89,7 @@ def test_while_somebody_types_it_is_put_off_and_drawn_after_the_effect_of_a_key(
     assert desk.drawn == 2, "once"
 
 
-def test_a_key_that_is_never_answered_puts_it_off_no_longer(desk: Desk) -> None:
+def test_an_unhandled_key_delays_drawing_no_longer_than_the_limit(desk: Desk) -> None:
     desk.throttle.ask()
     desk.throttle.ask()
     for _ in range(MAX_DELAYS + 2):

@@ -306,7 +306,7 @@ def test_the_local_zone_knows_its_changes_of_the_clocks_as_a_named_zone_does(
     assert answers[0] == answers[1]
 
 
-def test_a_local_day_without_midnight_starts_at_the_skip(live_in: Callable[[str], None]) -> None:
+def test_a_local_day_without_midnight_starts_after_the_skipped_hour(live_in: Callable[[str], None]) -> None:
     live_in("Africa/Cairo")
     assert interpret("2026-04-24", NOW) == "2026-04-23T22:00:00Z"
 
@@ -327,11 +327,11 @@ def test_a_local_day_without_midnight_starts_at_the_skip(live_in: Callable[[str]
         (-30 * HOUR, "in 30h"),
     ],
 )
-def test_distances_in_one_unit(length: int, words: str) -> None:
+def test_relative_times_have_one_unit(length: int, words: str) -> None:
     assert ago(NOW - length, NOW) == words
 
 
-def test_the_moment_that_stands_for_none_was_never() -> None:
+def test_no_real_time_equals_the_value_for_no_time() -> None:
     assert {ago(0, now_ticks()), since(0, now_ticks()), distance(0, now_ticks(), is_recorded=True)} == {"never"}
 
 

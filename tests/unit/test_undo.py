@@ -107,7 +107,7 @@ async def test_a_run_that_holds_something_else_by_now_is_left_alone_and_said(jou
     assert f"#{entry.number}" in refused.value.title
 
 
-async def test_a_moment_in_other_digits_is_still_what_was_written(journal: Journal) -> None:
+async def test_a_time_with_other_digits_is_still_the_written_one(journal: Journal) -> None:
     graph = FakeGraph()
     entry = recorded(
         journal,

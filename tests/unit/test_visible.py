@@ -71,7 +71,7 @@ def test_characters_that_would_act_or_hide_are_shown(text: object, shown: str) -
     assert visible(text) == shown
 
 
-def test_a_value_that_cannot_be_said_is_named_by_its_type() -> None:
+def test_a_number_with_too_many_digits_is_named_by_its_type() -> None:
     assert visible(10**5000) == "⟨int⟩"  # beyond the digits that Python converts
 
 

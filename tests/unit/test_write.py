@@ -115,7 +115,7 @@ CASES: Final[dict[str, tuple[dict[type[Effect[Any]], list[object]], list[type[Ef
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_write_asks_for_what_its_replies_call_for(case: str) -> None:
+def test_a_write_yields_the_effects_that_its_replies_require(case: str) -> None:
     replies, kinds, outcome, known_by = CASES[case]
     effects, ended = play(replies)
     assert [type(effect) for effect in effects] == kinds

@@ -33,7 +33,7 @@ _logger: Final = logging.getLogger("runtui.reconcile")
 CHECK_INTERVALS: Final = (30.0, 120.0, 600.0)
 """Seconds between two checks of an unknown change; the last value repeats while it stays unknown."""
 
-OLD: Final = timedelta(days=1)
+OLD_AFTER: Final = timedelta(days=1)
 """An older unknown change is checked once per session, and on request, because it will hardly arrive any more."""
 
 CONCURRENT_READS: Final = 4
@@ -213,7 +213,7 @@ class Reconciler:
         return after
 
     def _is_due(self, entry: Entry) -> bool:
-        return entry.number not in self._were_read_back or self._clock() - entry.opened_at < OLD
+        return entry.number not in self._were_read_back or self._clock() - entry.opened_at < OLD_AFTER
 
     async def _read_back(self, entries: list[Entry]) -> tuple[list[Entry], Exchange | None]:
         """Read back the run of some entries; return the entries afterwards, and the reading if there was one."""

@@ -135,7 +135,7 @@ async def too_large(call: Call) -> None:
 
 
 @pytest.mark.parametrize("number", [case(24, 24), case(26, 26)])
-async def test_a_big_body_that_is_not_taken_whole_leaves_the_change_unknown(number: int, trial: Trial) -> None:
+async def test_a_big_body_that_is_not_fully_read_leaves_the_change_unknown(number: int, trial: Trial) -> None:
     async def unread(call: Call) -> None:
         await trial.time.settle_down()
         trial.time.forward()
@@ -174,7 +174,7 @@ async def test_leaving_with_a_change_in_flight_says_unknown_and_the_next_session
 
 
 @covers(30)
-async def test_a_change_that_lands_after_it_was_called_unknown_is_found_out(trial: Trial) -> None:
+async def test_a_change_that_arrives_after_it_was_called_unknown_is_detected(trial: Trial) -> None:
     trial.line.at_write = [swallowed(deadline_passes(trial)), honest]
     await trial.judge(await trial.save(), UNKNOWN)
     await trial.line.writes[0].apply()
@@ -184,7 +184,7 @@ async def test_a_change_that_lands_after_it_was_called_unknown_is_found_out(tria
 
 
 @covers(30, note="over a newer one")
-async def test_a_change_that_lands_over_a_newer_one_of_ours_is_found_out_as_well(trial: Trial) -> None:
+async def test_a_change_that_arrives_after_a_newer_one_of_ours_is_detected(trial: Trial) -> None:
     trial.line.at_write = [swallowed(deadline_passes(trial)), honest]
     await trial.judge(await trial.save(trial.draft(**{COUNT: 1_001})), UNKNOWN)
     newer = await trial.save(trial.draft(**{COUNT: 1_002}))
@@ -197,7 +197,7 @@ async def test_a_change_that_lands_over_a_newer_one_of_ours_is_found_out_as_well
 
 
 @covers(30, note="never, and somebody repeats it")
-async def test_a_repetition_by_hand_proves_nothing_of_the_first_change(trial: Trial) -> None:
+async def test_repeating_a_change_proves_nothing_about_the_first_one(trial: Trial) -> None:
     trial.line.at_write = [swallowed(deadline_passes(trial)), honest]
     draft = trial.draft()
     await trial.judge(await trial.save(draft), UNKNOWN)

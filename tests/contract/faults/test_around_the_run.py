@@ -151,7 +151,7 @@ async def test_a_torn_file_is_set_aside_and_the_next_change_is_recorded(
 
 
 @covers(69, note="before our read")
-async def test_a_run_that_moved_before_our_read_is_not_written_over(trial: Trial) -> None:
+async def test_a_change_before_our_read_is_not_overwritten(trial: Trial) -> None:
     draft = trial.draft(processingStatus="failed")
     trial.colleague_writes(processingStatus="canceled")
     save = await trial.save(draft)
@@ -199,7 +199,7 @@ async def test_under_an_etag_a_change_of_a_property_that_is_not_sent_only_costs_
 
 @pytest.mark.parametrize("is_lost", [True, False], ids=["answer lost", "no answer ever"])
 @covers(69, note="the same value as ours")
-async def test_a_colleague_who_wrote_the_same_before_proves_nothing_of_ours(is_lost: bool, trial: Trial) -> None:
+async def test_a_colleagues_earlier_identical_change_proves_nothing_about_ours(is_lost: bool, trial: Trial) -> None:
     draft = trial.draft()
     trial.colleague_writes(**{COUNT: 4_711})
     trial.line.at_write = [swallowed(close_it if is_lost else refuses(504)), honest]
@@ -220,7 +220,9 @@ async def colleague_after_the_read(trial: Trial, **values: Any) -> None:
 
 @pytest.mark.parametrize("etags", [True, False], ids=["with ETags", "without"])
 @covers(69, note="the same value as ours, between read and write, seconds before")
-async def test_a_colleague_who_wrote_the_same_seconds_before_is_reported_from_us(etags: bool, trial: Trial) -> None:
+async def test_a_colleagues_identical_change_seconds_before_is_distinguished_from_ours(
+    etags: bool, trial: Trial
+) -> None:
     if etags:
         trial.app.state.scenario.use("etag")
     await colleague_after_the_read(trial, **{COUNT: 4_711})
@@ -233,7 +235,7 @@ async def test_a_colleague_who_wrote_the_same_seconds_before_is_reported_from_us
 
 
 @covers(69, note="the same value as ours and another one, between read and write")
-async def test_a_colleague_who_wrote_the_same_and_more_is_reported_from_us(trial: Trial) -> None:
+async def test_a_colleagues_change_with_more_values_is_distinguished_from_ours(trial: Trial) -> None:
     async def edit() -> None:
         trial.colleague_writes(**{COUNT: 4_711, "totalUsersCount": 99})
 
@@ -246,7 +248,7 @@ async def test_a_colleague_who_wrote_the_same_and_more_is_reported_from_us(trial
 
 
 @covers(69, note="the same value as ours, between read and write, at that moment")
-async def test_a_colleague_who_wrote_the_same_at_that_moment_looks_like_us_and_undo_says_so(trial: Trial) -> None:
+async def test_a_colleagues_identical_change_at_that_moment_looks_like_ours_and_undo_says_so(trial: Trial) -> None:
     """A run looks the same whoever wrote it. So this is the one false success that no client can detect."""
 
     async def edit() -> None:

@@ -148,7 +148,7 @@ async def signed_out(trial: Trial) -> AsyncIterator[None]:
 )
 @covers(5, note="words")
 @covers(6, note="words")
-async def test_a_certificate_out_of_its_time_is_not_called_interception(
+async def test_an_expired_certificate_is_not_called_interception(
     days: tuple[int, int], step: str, trial: Trial, ca_file: Path
 ) -> None:
     begin, end = (datetime.now(UTC) + timedelta(days=number) for number in days)
@@ -163,7 +163,7 @@ async def test_a_certificate_out_of_its_time_is_not_called_interception(
 @covers(3, note="words")
 @covers(4, note="words")
 @covers(8, note="words")
-async def test_a_strange_certificate_another_name_and_no_tls_at_all_have_steps_of_their_own(
+async def test_an_untrusted_certificate_another_name_and_no_tls_have_different_next_steps(
     trial: Trial, ca_file: Path
 ) -> None:
     trial.connect(secure=True, ca_file=ca_file)

@@ -141,7 +141,7 @@ class JournalView(ActionView[None]):
     def action_all_servers(self) -> None:
         self._select(self._root if self.shown.root is None else None, self.shown.text)
 
-    def action_leave_place(self) -> None:
+    def action_leave_view(self) -> None:
         """Go one step back: clear the filter first, then go to the earlier screen."""
         if self.shown.text:
             self.list.filter_bar.put("")
