@@ -1,4 +1,4 @@
-"""Paths and options of the sandbox in every way in which a client may write them, alone and in a batch."""
+"""The paths and query options of the sandbox in every spelling that a client may use, alone and in a batch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def last_day(sandbox: Sandbox) -> str:
 
 
 async def same(sandbox: Sandbox, plain: str, other: str) -> Any:
-    """The answer to two paths, which is the same."""
+    """Return the answer to two paths, which must be the same."""
     first, second = await sandbox.get(plain), await sandbox.get(other)
     assert first == second
     return first
