@@ -27,7 +27,7 @@ class Announcer(Generic[T]):
 
         return unsubscribe
 
-    def announce(self, news: T) -> None:
+    def announce(self, announcement: T) -> None:
         """Call every listener, including any that subscribes meanwhile."""
         for listener in self._listeners:
-            listener(news)
+            listener(announcement)

@@ -44,7 +44,7 @@ class Problem(NamedTuple):
     """A mistake in the file: its line (0 if unknown), and a sentence."""
 
     line: int
-    what: str
+    message: str
 
 
 class Config(NamedTuple):
@@ -66,12 +66,12 @@ class Config(NamedTuple):
             UsageError: A key is invalid.
         """
         for mistake in self.keys.mistakes:
-            what = f"{self.place_of_key(mistake.name)}: {mistake.sentence}"
+            what = f"{self.line_of_key(mistake.name)}: {mistake.sentence}"
             raise UsageError("A key cannot be used", what, "runtui config check lists every problem.")
         return self.keys.by_name
 
-    def place_of_key(self, name: str) -> str:
-        """Return the place of an action in `[keys]`, such as "config.toml, line 7"."""
+    def line_of_key(self, name: str) -> str:
+        """Return the line of an action in `[keys]`, such as "config.toml, line 7"."""
         return _place(self.path, self.lines.get((_KEYS, name), self.lines.get(("", "keys"), 0)))
 
 

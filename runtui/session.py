@@ -20,7 +20,7 @@ from runtui.command_line import CommandLine, SessionSpec, token_source
 from runtui.errors import ExitCode, RuntuiError
 from runtui.keys.actions import remap
 from runtui.prelude.first_paint import FirstPaint
-from runtui.prelude.snapshot import SNAPSHOT, placed
+from runtui.prelude.snapshot import SNAPSHOT, drawn_lines
 from runtui.prelude.terminal import MIN_CELLS, TAKEOVER, read_keys, require_terminal, terminal_size, write
 from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import SandboxControl, Workspace
@@ -44,7 +44,7 @@ _PAINTS_APART: Final = 0.1
 """Seconds between two paints once the list is full; the app will draw the rest."""
 
 
-class Ended(NamedTuple):
+class SessionEnd(NamedTuple):
     """The result of one app run."""
 
     code: int
@@ -100,14 +100,14 @@ async def _run_screen(
     sandbox: SandboxControl | None,
     profiles: Profiles | None,
     typed_ahead: TypedAhead | None = None,
-) -> Ended:
+) -> SessionEnd:
     """Run one app. `typed_ahead` holds the events that a previous app read but did not route; None in the first app."""
-    end_on_signals()
+    TAKEOVER.take()
+    end_on_signals()  # the handlers of `take` raise wherever the process is, also while it starts a thread
     settings = spec.settings
     workspace: Workspace | None = None
     token = spec.token or token_source(settings)
     try:
-        TAKEOVER.take()
         workspace = Workspace(settings, spec.store_file, token, wire=spec.wire)
         await forget_strangers(workspace, token)
         has_rows = _paint(workspace, sandbox)
@@ -136,7 +136,7 @@ async def _run_screen(
             from runtui.headless.console import keep_exit_code
 
             await keep_exit_code()
-        return Ended(code, app.wired[Leaving].next_profile, app.keys.close())
+        return SessionEnd(code, app.wired[Leaving].next_profile, app.keys.close())
     finally:
         if workspace is not None:
             await workspace.close(is_over=sandbox is not None)
@@ -162,7 +162,7 @@ async def forget_strangers(workspace: Workspace, token: object) -> None:
 def _paint(workspace: Workspace, sandbox: SandboxControl | None) -> bool:
     """Draw the first rows, or the notice that they are being read; return whether there were any."""
     paint = FirstPaint(workspace.settings, *terminal_size(), sandbox)
-    write(placed(paint.lines(workspace.store, workspace.preferences.kept)))
+    write(drawn_lines(paint.lines(workspace.store, workspace.preferences.kept)))
     return workspace.store.count(EVERY_RUN) > 0
 
 
@@ -244,7 +244,7 @@ async def _read_while_loading(spec: SessionSpec, workspace: Workspace, preview: 
 
     def show() -> None:
         nonlocal painting
-        if painting is None and not (is_full.is_set() and preview.is_served):
+        if painting is None and not loading_rest.done() and not (is_full.is_set() and preview.is_served):
             painting = loop.call_later(_PAINTS_APART if is_full.is_set() else _PAGES_TOGETHER, paint)
 
     def paint() -> None:
@@ -254,7 +254,7 @@ async def _read_while_loading(spec: SessionSpec, workspace: Workspace, preview: 
         if preview.is_full:
             is_full.set()
             if preview.is_served:
-                workspace.refresh.hold()
+                workspace.refresh.suspend()
         elif rows:
             workspace.refresh.start()  # the next pages may fill the list
 
@@ -276,7 +276,7 @@ async def _read_while_loading(spec: SessionSpec, workspace: Workspace, preview: 
     end = workspace.store.changed.subscribe(lambda _ids: loop.call_soon_threadsafe(show))
     workspace.refresh.start()
     if preview.is_served:
-        workspace.refresh.hold()
+        workspace.refresh.suspend()
     await loading_rest
     end()
     if painting is not None:

@@ -1,0 +1,9 @@
+"""The tests of runtui.
+
+A test waits for a state, not for a time: only a test that fails waits until its patience has run out.
+"""
+
+from typing import Final
+
+PATIENCE: Final = 120.0
+"""Seconds after which a wait fails; far more than a busy machine needs."""

@@ -310,7 +310,7 @@ def unused_members() -> Iterator[str]:
         for name, function in _functions(owner).items():
             if not is_public(name) or _is_handed_on(function) or _is_called_by_a_library(owner, name):
                 continue
-            if name.removeprefix("action_") in ACTION_BY_ID:  # Frame.action_perform looks it up
+            if name.removeprefix("action_") in ACTION_BY_ID:  # ViewScreen.action_perform looks it up
                 continue
             own = _inside(function)
             if all(use in own for _, use in _attributes()[name]):

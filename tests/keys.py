@@ -11,4 +11,4 @@ async def drained(keys: KeyQueue) -> None:
     """Wait until all events are routed and the last one has taken effect."""
     if keys._task is not None:
         await asyncio.wait((keys._task,))
-    await keys._settled(keys._outstanding)
+    await keys._wait_settled(keys._outstanding)

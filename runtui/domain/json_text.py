@@ -58,7 +58,7 @@ class Token(NamedTuple):
     kind: TokenKind | None
 
 
-class Place(NamedTuple):
+class Occurrence(NamedTuple):
     """The position in a line of an occurrence of a text, or of the part of it on that line."""
 
     begin: int
@@ -130,11 +130,11 @@ class Document:
         """Return the first line of the item that line `number` belongs to."""
         return bisect_left(self._starts, self._starts[number])
 
-    def line_at(self, place: int) -> int:
+    def line_at(self, offset: int) -> int:
         """Return the first line of the item at a position in the text (in characters)."""
-        return bisect_left(self._starts, self._starts[max(0, bisect_right(self._starts, place) - 1)])
+        return bisect_left(self._starts, self._starts[max(0, bisect_right(self._starts, offset) - 1)])
 
-    def place_of(self, number: int) -> int:
+    def offset_of(self, number: int) -> int:
         """Return the position in the text, in characters, of the item that line `number` belongs to."""
         return self._starts[number]
 
@@ -157,15 +157,15 @@ class Document:
                 yield None
                 begin = until
 
-    def places(self, number: int, text: str) -> Iterator[Place]:
-        """Yield the places of a text on line `number`, in any case; an occurrence may begin or end on another line."""
+    def occurrences_on(self, number: int, text: str) -> Iterator[Occurrence]:
+        """Yield the occurrences of a text on line `number`, in any case; one may begin or end on another line."""
         begin, end = self._extent(number)
         indentation, before = len(self._indentation(number)), (-1, -1)
         for line, start, stop in self._occurrences_in(self.first_line_of(number), text):
             before = (line, before[1] + 1 if line == before[0] else 0)
             if start < end and stop > begin:
                 shown = (max(start, begin) - begin, min(stop, end) - begin)
-                yield Place(indentation + shown[0], indentation + shown[1], *before)
+                yield Occurrence(indentation + shown[0], indentation + shown[1], *before)
 
     def _occurrences_in(self, first: int, text: str) -> Iterator[tuple[int, int, int]]:
         """Yield each occurrence in the item whose first line is `first`: its first line, its start and its end."""

@@ -115,22 +115,23 @@ touched: the latest known time of the run; "stuck" is measured from it.
 """
 
 _TEXT_NAMES, _MOMENT_NAMES, _COUNT_NAMES = (tuple(item.name for item in kind) for kind in (_TEXTS, _MOMENTS, _COUNTS))
-_STATUS: Final = next(place for place, item in enumerate(_TEXTS) if item.key == "status")
+_STATUS: Final = INDEXED.index("status")
 
 
 def index_run(raw: Mapping[str, Any], workflow_id: str) -> list[str | int]:
     """Return the values of a received run in the order of INDEXED. (`Property.read` for all properties at once.)"""
-    get = raw.get
-    texts = [storable(value) if isinstance(value := get(name), str) else "" for name in _TEXT_NAMES]
-    moments = [_ticks(value) if isinstance(value := get(name), str) else NO_NUMBER for name in _MOMENT_NAMES]
+    texts: list[str] = []
+    for value in map(raw.get, _TEXT_NAMES):
+        text = storable(value) if isinstance(value, str) else ""
+        texts += text, text.casefold()
+    moments = [_ticks(value) if isinstance(value, str) else NO_NUMBER for value in map(raw.get, _MOMENT_NAMES)]
     counts = [
-        value if type(value := get(name)) is int and INT32_MIN <= value <= INT32_MAX else NO_NUMBER
-        for name in _COUNT_NAMES
+        value if type(value) is int and INT32_MIN <= value <= INT32_MAX else NO_NUMBER
+        for value in map(raw.get, _COUNT_NAMES)
     ]
     severity = SEVERITY.get(texts[_STATUS], SEVERITY[""])
     recency = next((moment for moment in moments if moment != NO_NUMBER), NO_NUMBER)
-    with_keys = [kept for text in texts for kept in (text, text.casefold())]
-    return [*with_keys, *moments, *counts, storable(workflow_id), severity, recency, max(moments)]
+    return [*texts, *moments, *counts, storable(workflow_id), severity, recency, max(moments)]
 
 
 def _ticks(text: str) -> int:

@@ -66,7 +66,7 @@ class Failure(NamedTuple):
 
     kind: FailureKind
     sent: Literal["no", "maybe"]
-    what: str
+    message: str
     hint: str = ""
 
 
@@ -204,7 +204,7 @@ def load_strict_json(body: bytes) -> Any:
         raise AnswerError("The answer is empty.")
     try:
         text = body.decode("utf-8-sig")
-        if "\\ud" in text or "\\uD" in text:
+        if "\\" in text and ("\\ud" in text or "\\uD" in text):  # one character is found ten times as fast as three
             text = _SURROGATES.sub(lambda found: "\\ufffd" if found[1] else found[0], text)
         return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite_float)
     except AnswerError:

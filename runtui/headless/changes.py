@@ -400,7 +400,7 @@ async def _followed(workspace: Workspace, draft: Operation, undoes: int | None, 
 
     # asyncio's own handler would end the loop at the second ctrl+c, before the outcome is reported.
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop)
-    unsubscribe = workspace.saves.changed.subscribe(follower.hear)
+    unsubscribe = workspace.saves.changed.subscribe(follower.follow)
     try:
         workspace.saves.submit(draft, undoes=undoes, why=why, fresh=fresh)
         while follower.save is None or follower.save.active:
@@ -425,11 +425,11 @@ class _Follower:
         self._news = asyncio.Event()
         self._line = PassingLine()
 
-    def hear(self, save: Save) -> None:
+    def follow(self, save: Save) -> None:
         if self.save is None or save.step is not self.save.step:
             self._line.clear()
             if save.step is Step.PAUSED and save.exchange is not None and save.resumes_at is not None:
-                narrate_wait(save.resumes_at, save.exchange, save.asked_seconds)
+                narrate_wait(save.resumes_at, save.exchange, save.retry_after)
             elif save.step not in (Step.WAITING, Step.ENDED):
                 narrate(f"{save.step.value}…")
         self.save = save

@@ -107,7 +107,7 @@ def print_options(line: CommandLine, *, as_json: bool = False, environ: Mapping[
     if config.keys.by_name:
         rows += [("",), ("Keys",)]
         rows += [
-            (f"  {name}", " ".join(map(key_text, keys)), config.place_of_key(name))
+            (f"  {name}", " ".join(map(key_text, keys)), config.line_of_key(name))
             for name, keys in config.keys.by_name.items()
         ]
     rows += [("",), ("Secrets (from the environment only)",)]
@@ -146,7 +146,7 @@ def check_config() -> int:
     problems = problems_of(config)
     for problem in problems:
         place = f"{config.path}:{problem.line}" if problem.line else f"{config.path}"
-        print(visible(f"{place}: {problem.what}"))
+        print(visible(f"{place}: {problem.message}"))
     if problems:
         return ExitCode.NOT_DONE
     what = f"{count_words(len(config.profiles), 'profile')}, no problem"

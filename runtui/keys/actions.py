@@ -84,7 +84,7 @@ TYPING: Final[frozenset[Scope]] = frozenset({"edit", "values", "filter", "search
 
 _WITHOUT_LINES: Final = TYPING | {"review", "question"}
 
-PLACES: Final[tuple[frozenset[Scope], ...]] = (
+SIMULTANEOUS_SCOPES: Final[tuple[frozenset[Scope], ...]] = (
     *(
         frozenset({view, *shared, "panel", "app", *(() if view in _WITHOUT_LINES else ("table",))})
         for view, shared in VIEWS.items()
@@ -529,7 +529,7 @@ def key_of(action_id: str) -> str:
     return ACTION_BY_ID[action_id].shown_key
 
 
-def place_of(action: Action, key: str = "") -> str:
+def where_key_works(action: Action, key: str = "") -> str:
     """Say where its first key, or `key`, works: "R retry works in: Results of a bulk change."."""
     key = key or action.keys[0]
     scopes = {same.scope for same in ACTIONS if same.name == action.name and key in same.keys}

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from runtui.errors import nearest_words
-from runtui.keys.actions import ACTIONS, PLACES, SCOPE_TITLES, TYPING, Action
+from runtui.keys.actions import ACTIONS, SCOPE_TITLES, SIMULTANEOUS_SCOPES, TYPING, Action
 from runtui.keys.names import Keys, Mistake, is_text, key_text, read_key
 from runtui.options import BELONGS_TO_PROFILE, OPTION_BY_NAME
 
@@ -73,19 +73,19 @@ def _typed(by_name: Mapping[str, tuple[str, ...]]) -> Iterator[Mistake]:
 
 
 def _clashes(by_name: Mapping[str, tuple[str, ...]]) -> Iterator[Mistake]:
-    """Yield a mistake for each key that two actions share in one place, if `[keys]` names at least one of the two."""
-    told = set()
-    for place in PLACES:
+    """Yield a mistake for each key that two actions share at one time, if `[keys]` names at least one of the two."""
+    reported = set()
+    for scopes in SIMULTANEOUS_SCOPES:
         owners: dict[str, Action] = {}
         for action in ACTIONS:
-            if action.scope not in place:
+            if action.scope not in scopes:
                 continue
             for key in by_name.get(action.name, action.default_keys):
                 other = owners.setdefault(key, action)
                 pair = (key, frozenset({action.name, other.name}))
-                if other.name == action.name or pair in told or not {action.name, other.name} & by_name.keys():
+                if other.name == action.name or pair in reported or not {action.name, other.name} & by_name.keys():
                     continue
-                told.add(pair)
+                reported.add(pair)
                 mine, rival = (action, other) if action.name in by_name else (other, action)
                 yield Mistake(
                     mine.name,

@@ -14,9 +14,9 @@ from runtui.domain.views import MAX_VIEWS, all_views, problems_toggled, view_tog
 from runtui.keys.actions import ACTION_BY_ID, Action, in_scopes
 from runtui.keys.names import is_text, key_text
 from runtui.prelude.first_paint import FirstPaint, query_of
-from runtui.prelude.snapshot import placed
+from runtui.prelude.snapshot import drawn_lines
 from runtui.prelude.terminal import write
-from runtui.services.preferences import KeptChoices
+from runtui.services.preferences import StoredPreferences
 from runtui.services.store import EVERY_RUN, MANY_RUNS, RunRows, Store
 
 _HELP: Final = "help"
@@ -48,7 +48,7 @@ class Preview:
             the rows fill the list.
     """
 
-    def __init__(self, paint: FirstPaint, store: Store, kept: KeptChoices, *, moves: bool = True) -> None:
+    def __init__(self, paint: FirstPaint, store: Store, kept: StoredPreferences, *, moves: bool = True) -> None:
         self._paint, self._store, self._kept = paint, store, kept
         self._shown: Sequence[str] = ()
         self._top = self._cursor = 0
@@ -100,11 +100,11 @@ class Preview:
     def _draw(self, before: Sequence[str]) -> None:
         """Draw the help, or the rows; show the cursor only after a key was acted on."""
         if self.shows_help:
-            write(placed(self._paint.help(self._store)))
+            write(drawn_lines(self._paint.help(self._store)))
             return
         cursor = self._cursor if self._acted_on else None
         self._shown = self._paint.lines(self._store, self._kept, self._top, cursor)
-        write(placed(self._shown, before))
+        write(drawn_lines(self._shown, before))
 
     def _act(self) -> None:
         """Act on the typed keys up to the first that the preview cannot handle yet, or at all."""

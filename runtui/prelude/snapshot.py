@@ -48,7 +48,7 @@ class Snapshot:
             return
         if len(lines) == height and all(map(_is_harmless, lines)):
             TAKEOVER.take()
-            write(placed(lines))
+            write(drawn_lines(lines))
 
     def keep(self, folder: Path, columns: int, lines: Sequence[str]) -> None:
         """Write the lines of a screen for the next start of the same command; keep only the newest few files.
@@ -85,7 +85,7 @@ SNAPSHOT: Final = Snapshot()
 """The snapshot for this process's command."""
 
 
-def placed(lines: Sequence[str], shown: Sequence[str] = ()) -> str:
+def drawn_lines(lines: Sequence[str], shown: Sequence[str] = ()) -> str:
     """Return the output that draws `lines` from the top of the screen, without those equal in `shown`."""
     numbered = (number for number, line in enumerate(lines) if [line] != list(shown[number : number + 1]))
     return "".join(f"\x1b[{number + 1};1H\x1b[2K{lines[number]}" for number in numbered)

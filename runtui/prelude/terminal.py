@@ -79,7 +79,7 @@ class Takeover:
     def take(self) -> None:
         """Turn on the alternate screen, hide the cursor, and set the keyboard modes that the app will use.
 
-        Until the app installs its own handlers, SIGHUP and SIGTERM raise SystemExit.
+        Until a session installs its own handlers, SIGHUP and SIGTERM raise SystemExit.
         """
         self.is_ahead = False
         if self._modes is None:

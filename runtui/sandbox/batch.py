@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from runtui.sandbox.errors import GraphError, bad_request
-from runtui.sandbox.exchange import GraphResponse, hold_response, receive_once
+from runtui.sandbox.exchange import GraphResponse, buffer_response, receive_once
 from runtui.sandbox.requests import read_json
 
 _MAX_ITEMS: Final = 20
@@ -112,11 +112,11 @@ def _order(items: Mapping[str, _BatchItem]) -> TopologicalSorter[str]:
 
 async def _answer(request: Request, item: _BatchItem) -> dict[str, Any]:
     body = b"" if item.body is None else json.dumps(item.body).encode()
-    held = await hold_response(request.app, _scope(request, item), receive_once(body, request.receive))
-    answer: dict[str, Any] = {"id": item.id, "status": held.status_code, "headers": dict(held.headers)}
-    if held.body:
-        is_json = held.headers.get("content-type", "").startswith("application/json")
-        answer["body"] = json.loads(held.body) if is_json else base64.b64encode(held.body).decode()
+    response = await buffer_response(request.app, _scope(request, item), receive_once(body, request.receive))
+    answer: dict[str, Any] = {"id": item.id, "status": response.status_code, "headers": dict(response.headers)}
+    if response.body:
+        is_json = response.headers.get("content-type", "").startswith("application/json")
+        answer["body"] = json.loads(response.body) if is_json else base64.b64encode(response.body).decode()
     return answer
 
 

@@ -150,7 +150,7 @@ class SandboxState:
                 self.authority.revoke(user)
 
 
-class HeldResponse(Response):
+class BufferedResponse(Response):
     """A response of the app that is not sent yet."""
 
     body: bytes
@@ -159,13 +159,13 @@ class HeldResponse(Response):
     def is_success(self) -> bool:
         return 200 <= self.status_code < 300
 
-    def changed(self, body: bytes, status: int | None = None) -> HeldResponse:
+    def changed(self, body: bytes, status: int | None = None) -> BufferedResponse:
         """Return the response with another body and its length; a 204 has no content type."""
-        told = {"content-length", "content-type"} if status == 204 else {"content-length"}
-        headers = {name: value for name, value in self.headers.items() if name not in told}
-        return HeldResponse(body, status or self.status_code, headers)
+        outdated = {"content-length", "content-type"} if status == 204 else {"content-length"}
+        headers = {name: value for name, value in self.headers.items() if name not in outdated}
+        return BufferedResponse(body, status or self.status_code, headers)
 
-    def with_properties(self, **properties: Any) -> HeldResponse:
+    def with_properties(self, **properties: Any) -> BufferedResponse:
         """Return the response with other values for some properties of its JSON; unchanged if it has no body."""
         return self.changed(json.dumps({**json.loads(self.body), **properties}).encode()) if self.body else self
 
@@ -195,15 +195,15 @@ class Exchange(Request):
         receive = self.receive if body is None else receive_once(body, self.receive)
         await self.graph(self.scope, receive, self.send)
 
-    async def hold(self) -> HeldResponse:
-        return await hold_response(self.graph, self.scope, self.receive)
+    async def buffer(self) -> BufferedResponse:
+        return await buffer_response(self.graph, self.scope, self.receive)
 
     async def respond(self, response: Response) -> None:
         await response(self.scope, self.receive, self.send)
 
-    async def rewrite(self, change: Callable[[HeldResponse], HeldResponse]) -> None:
+    async def rewrite(self, change: Callable[[BufferedResponse], BufferedResponse]) -> None:
         """Let Graph carry the request out, then send its response; `change` rewrites it if it is a success."""
-        response = await self.hold()
+        response = await self.buffer()
         await self.respond(change(response) if response.is_success else response)
 
     async def refuse(self, fault: GraphError) -> None:
@@ -217,7 +217,7 @@ class Exchange(Request):
         page = f"<!DOCTYPE html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
         await self.respond(HTMLResponse(page, status))
 
-    async def cut(self, response: HeldResponse) -> NoReturn:
+    async def cut(self, response: BufferedResponse) -> NoReturn:
         """Send the first half of a response (nothing if it has no body), then end the connection."""
         if response.body:
             start = {"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers}
@@ -226,7 +226,7 @@ class Exchange(Request):
             await self.send({"type": "http.response.body", "body": half, "more_body": True})
         raise ConnectionAbortedError("The scenario ends the connection in the middle of a response.")
 
-    async def drip(self, response: HeldResponse, seconds: float) -> None:
+    async def drip(self, response: BufferedResponse, seconds: float) -> None:
         """Send the body byte by byte, with a pause after each, until the client disconnects."""
 
         async def slowly() -> AsyncIterator[bytes]:
@@ -237,7 +237,7 @@ class Exchange(Request):
         await self.respond(StreamingResponse(slowly(), response.status_code, response.headers))
 
 
-async def hold_response(app: ASGIApp, scope: Scope, receive: Receive) -> HeldResponse:
+async def buffer_response(app: ASGIApp, scope: Scope, receive: Receive) -> BufferedResponse:
     start: Message = {}
     chunks: list[bytes] = []
 
@@ -248,4 +248,4 @@ async def hold_response(app: ASGIApp, scope: Scope, receive: Receive) -> HeldRes
             chunks.append(message.get("body", b""))
 
     await app(scope, receive, take)
-    return HeldResponse(b"".join(chunks), start["status"], Headers(raw=start["headers"]))
+    return BufferedResponse(b"".join(chunks), start["status"], Headers(raw=start["headers"]))

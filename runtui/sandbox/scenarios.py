@@ -20,7 +20,7 @@ from runtui.sandbox.errors import GraphError, method_not_allowed, token_revoked,
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from runtui.sandbox.exchange import Exchange, HeldResponse, SandboxState
+    from runtui.sandbox.exchange import BufferedResponse, Exchange, SandboxState
 
 SLOW_SECONDS: Final = 3.0
 """The delay of `slow` before a change is applied."""
@@ -87,13 +87,13 @@ def _web_page(status: int, title: str, *, is_applied: bool) -> Action:
 
     async def respond(exchange: Exchange) -> None:
         if is_applied:
-            await exchange.hold()
+            await exchange.buffer()
         await exchange.respond_page(status, title)
 
     return respond
 
 
-def _rewrite(change: Callable[[HeldResponse], HeldResponse]) -> Action:
+def _rewrite(change: Callable[[BufferedResponse], BufferedResponse]) -> Action:
     async def rewrite(exchange: Exchange) -> None:
         await exchange.rewrite(change)
 
@@ -113,11 +113,11 @@ async def _delay_answer(exchange: Exchange) -> None:
 
 
 async def _drip(exchange: Exchange) -> None:
-    await exchange.drip(await exchange.hold(), _DRIP_SECONDS)
+    await exchange.drip(await exchange.buffer(), _DRIP_SECONDS)
 
 
 async def _cut(exchange: Exchange) -> None:
-    await exchange.cut(await exchange.hold())
+    await exchange.cut(await exchange.buffer())
 
 
 async def _reset_before(exchange: Exchange) -> None:
@@ -126,7 +126,7 @@ async def _reset_before(exchange: Exchange) -> None:
 
 
 async def _reset_after(exchange: Exchange) -> None:
-    await exchange.hold()
+    await exchange.buffer()
     raise ConnectionResetError("The scenario resets the connection; the request was carried out.")
 
 
@@ -134,7 +134,7 @@ async def _wrong_id(exchange: Exchange) -> None:
     await exchange.rewrite(lambda response: response.with_properties(id=f"{exchange.run_id}0"))
 
 
-def _at_length(response: HeldResponse) -> HeldResponse:
+def _at_length(response: BufferedResponse) -> BufferedResponse:
     lines = BIG_BODY_BYTES // len(_HISTORY_LINE)
     return response.with_properties(history=[{"index": index, "text": _HISTORY_LINE} for index in range(lines)])
 
@@ -163,7 +163,7 @@ async def _edit_meanwhile(exchange: Exchange) -> None:
         exchange.sandbox.edit_run(exchange.run_id)
         await exchange.proceed()
         return
-    response = await exchange.hold()
+    response = await exchange.buffer()
     if response.is_success:
         exchange.sandbox.edit_run(exchange.run_id)
     await exchange.respond(response)
@@ -184,7 +184,7 @@ async def _echo_token(exchange: Exchange) -> None:
     """Add a note with the token to each run of a response; a character that is no letter or digit is a JSON escape."""
     escaped = "".join(letter if letter.isalnum() else f"\\u{ord(letter):04X}" for letter in exchange.token)
 
-    def with_notes(response: HeldResponse) -> HeldResponse:
+    def with_notes(response: BufferedResponse) -> BufferedResponse:
         if not response.body:
             return response
         body = json.loads(response.body)
@@ -349,7 +349,7 @@ class ScenarioSwitch:
         self.current: Scenario = scenario
         self._acted: Counter[tuple[str, str]] = Counter()
         if scenario.has_newer_members:
-            self.sandbox.database.meet_tomorrow()
+            self.sandbox.database.add_future_values()
 
     def action(self, method: str, path: str) -> Action | None:
         """Count a request and return what happens to it; None for nothing."""

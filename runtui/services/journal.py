@@ -216,10 +216,10 @@ class Journal:
         with self._using() as db:
             own = {"session": self._own_session().id, "opened_at": _now()}
             with _transaction(db):
-                self._own_session().hold()
+                self._own_session().acquire()
                 busy = self._busy(db, {intent.root for intent in intents})
                 for intent, row in zip(intents, rows, strict=True):
-                    self._foreground.let_pass_in_thread()
+                    self._foreground.yield_to_input_in_thread()
                     number = busy.get((intent.root, run_key(intent.run_id)))
                     if number is None:
                         opened.append(_sealed(db, db.execute(_INSERT, row | own)))
@@ -262,12 +262,12 @@ class Journal:
         news: list[int] = []
         updates = []
         for settlement in settlements:
-            self._foreground.let_pass_in_thread()
+            self._foreground.yield_to_input_in_thread()
             updates.append(_update(settlement))
         with self._using(anywhere=True) as db:
             with _transaction(db):
                 for settlement, update in zip(settlements, updates, strict=True):
-                    self._foreground.let_pass_in_thread()
+                    self._foreground.yield_to_input_in_thread()
                     try:
                         row = self._sound_row(db, settlement.client_request_id)
                     except JournalError as error:
@@ -414,7 +414,7 @@ class Journal:
         return self._session
 
     def _row_of(self, intent: Intent) -> dict[str, Any]:
-        self._foreground.let_pass_in_thread()
+        self._foreground.yield_to_input_in_thread()
         plain = {name: redact_values(getattr(intent, name)) for name in Intent.__dataclass_fields__}
         plain |= {name: json.dumps(plain[name]) for name in ("before", "after")}
         return plain

@@ -348,7 +348,7 @@ class SessionLock:
         lock(descriptor)
         return descriptor
 
-    def hold(self) -> None:
+    def acquire(self) -> None:
         """Lock a new file if the lock file was deleted or moved: else this process would count as ended.
 
         Raises:

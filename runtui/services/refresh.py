@@ -28,6 +28,7 @@ from runtui.graph.retry import Backoff, Pace, Wait, back_off, concerns_all
 from runtui.services.store import Store
 from runtui.services.store_file import (
     BY_ID,
+    HISTORIES,
     KnownListing,
     KnownListings,
     known_listings,
@@ -203,13 +204,13 @@ class Refresh:
         """Announces each page of a workflow that is read in full, or once when its changes are read."""
 
     def start(self) -> None:
-        """Start to list at once and then at the interval, or continue after `hold`."""
+        """Start to list at once and then at the interval, or continue after `suspend`."""
         self._may_go_on.set()
         if self._task is None:
             self._task = asyncio.create_task(self._go_on(), name="refresh")
             self._task.add_done_callback(self._ended)
 
-    def hold(self) -> None:
+    def suspend(self) -> None:
         """Request no more pages of runs until `start`, so that more urgent requests go first."""
         self._may_go_on.clear()
 
@@ -261,7 +262,7 @@ class Refresh:
             if full:
                 self._store.doubted.update(listing.names)
             await self._list_all_runs(listing, failed_before)
-            await asyncio.to_thread(self._store.complete_orders, sorts and {*sorts, BY_ID})
+            await asyncio.to_thread(self._store.complete_orders, sorts and {*sorts, BY_ID, HISTORIES})
         except RuntuiError as error:
             listing.fault = error
         self._next_is_short = listing.was_full and listing.is_known

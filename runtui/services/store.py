@@ -1,4 +1,4 @@
-"""The runs and what was read of their results, in SQLite: windows, counts and places of a query, causes, people.
+"""The runs and what was read of their results, in SQLite: windows, counts and positions of a query, causes, people.
 
 Invariant: the JSON of a run is kept as received; what the list shows and sorts by is derived from it in the same
 transaction. A run that has not changed is neither written nor announced. Nothing outside relies on row numbers.
@@ -52,11 +52,11 @@ from runtui.services.store_file import (
 from runtui.services.store_query import (
     EVERY_RUN,
     BrokenOffError,
-    Findings,
+    QueryCache,
     RunQuery,
     following,
     pick,
-    place,
+    position,
     row_of,
     total_of,
     walk,
@@ -133,6 +133,10 @@ class _SeenRows:
             self._listing, self._marks = listing, bytearray()
         return self
 
+    def has_all(self, last: int) -> bool:
+        """Whether every row from the first to `last` is there."""
+        return last < len(self._marks) and self._marks.find(0, 1, last + 1) < 0
+
     def __contains__(self, row: object) -> bool:
         return isinstance(row, int) and row < len(self._marks) and self._marks[row] == 1
 
@@ -145,7 +149,7 @@ class _SeenRows:
         return new
 
 
-class _Turn:
+class _FairLock:
     """A fair lock: whoever waits gets it before a thread that releases it and asks again at once."""
 
     def __init__(self) -> None:
@@ -173,7 +177,7 @@ class Store:
         self._writer = open_writer(path)
         self._files: FileIds | None = files_at(path)
         """The files that are open; None once they are closed."""
-        self._turn = _Turn()
+        self._turn = _FairLock()
         self._readers: list[sqlite3.Connection] = []
         self._in_use: dict[int, threading.Lock] = {}
         """By connection: held while a thread reads through it."""
@@ -187,7 +191,7 @@ class Store:
         """The runs stored by `put_run`, each with the listing that was under way."""
         self.doubted: set[str] = set()
         """The workflows of which not all runs may be there as they are: the next listing reads all of them."""
-        self._findings = Findings()
+        self._query_cache = QueryCache()
         self.missing_orders = set(missing_orders(self._writer))
         """The columns without an index yet: the first window sorted by one reads every run."""
         self._wanted_orders: set[str] = set()
@@ -270,7 +274,9 @@ class Store:
     def finish_listing(self, workflow_id: str, listing: int) -> None:
         """Remove the runs of a workflow that no page of this listing had: they are gone on the server."""
         with self.writing() as (db, changes):
-            delete_runs(db, changes, storable(workflow_id), kept=self._seen.of(listing))
+            seen, (last,) = self._seen.of(listing), db.execute("SELECT coalesce(max(rowid), 0) FROM run").fetchone()
+            if not seen.has_all(last):  # otherwise nothing is gone, and the first listing has no index of a workflow
+                delete_runs(db, changes, storable(workflow_id), kept=seen)
 
     def complete_orders(self, sorts: Iterable[str] | None = None) -> None:
         """Build the indexes of some sort orders, or of all (None), after a listing. Call it in a thread."""
@@ -320,7 +326,7 @@ class Store:
         if query.sort in self.missing_orders:
             self._wanted_orders.add(query.sort)
         with self.reading() as db:
-            found = self._findings.kept(query, _revision_for(db, query))
+            found = self._query_cache.kept(query, _revision_for(db, query))
             if found is not None:
                 return with_triage(db, pick(db, found[start : start + count]))
             return with_triage(db, walk(db, query, start, count, total_of(db) if query.filter is None else None))
@@ -334,23 +340,23 @@ class Store:
         with self.reading() as db, while_wanted(db, is_over):
             if query.filter is None:
                 return total_of(db)
-            return len(self._findings.all(db, query, _revision_for(db, query)))
+            return len(self._query_cache.all(db, query, _revision_for(db, query)))
 
     def count_first(self, query: RunQuery, most: int, seconds: float) -> int:
         """How many runs a query finds, up to so many, which are there for `window` from now on; 0 where they cannot be
         found in time."""
         deadline = monotonic() + seconds
         with suppress(BrokenOffError), self.reading() as db, while_wanted(db, lambda: monotonic() > deadline):
-            return len(self._findings.first(db, query, _revision_for(db, query), most))
+            return len(self._query_cache.first(db, query, _revision_for(db, query), most))
         return 0
 
     def position(self, query: RunQuery, run_id: str) -> int | None:
-        """The place of a run in a query, counted from 0; None when the query does not find it."""
+        """The position of a run in a query, counted from 0; None when the query does not find it."""
         run_id = storable(run_id)
         with self.reading() as db:
-            found = self._findings.kept(query, _revision_for(db, query))
+            found = self._query_cache.kept(query, _revision_for(db, query))
             if found is None:
-                return place(db, query, run_id)
+                return position(db, query, run_id)
             row = row_of(db, run_id)
             try:
                 return found.index(row.rowid) if row else None
@@ -477,7 +483,7 @@ class Store:
             self._writer = open_again(self._path, lost, self._files)
             self._files = files_at(self._path)
             self.missing_orders = set(missing_orders(self._writer))
-            self._findings, self._seen, self._stored_ids, self._answered = Findings(), _SeenRows(), StoredIds(), {}
+            self._query_cache, self._seen, self._stored_ids, self._answered = QueryCache(), _SeenRows(), StoredIds(), {}
 
     @contextmanager
     def writing(self) -> Iterator[tuple[sqlite3.Connection, ChangedRuns]]:

@@ -39,11 +39,8 @@ from runtui.services.writing.foreground import Foreground
 # The SQL below is put together from the names of columns; whatever comes from a server is a parameter.
 # ruff: noqa: S608
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Of the tables below: raise it with every change that neither the columns nor the indexes of `run` show."""
-
-_WORKFLOW_INDEX: Final = "CREATE INDEX IF NOT EXISTS run_of_workflow ON run (workflow_id)"
-"""The runs of a workflow as they came. New ones stand last, so that a page of them writes few pages of the file."""
 
 HISTORIES: Final = "histories"
 _HISTORY_INDEX: Final = "CREATE INDEX run_by_workflow_id ON run (workflow_id, recency, severity, failed_users)"
@@ -228,12 +225,14 @@ def _open_private(path: Path) -> sqlite3.Connection:
         # In memory, to sort a million entries for an index takes 70 MB, and a third longer. SQLite's temporary files
         # have no name, so that nobody else can open them.
         db.execute("PRAGMA temp_store = FILE")
+        # Some builds of SQLite write zeros over all that is deleted. The file is private, and what it has is no secret.
+        db.execute("PRAGMA secure_delete = FAST")
         db.execute("BEGIN IMMEDIATE")
         version = db.execute("PRAGMA user_version").fetchone()[0]
         # In a file of another version the names are taken: an SQL error, so that the file is set aside.
         for statement in () if version == VERSION and _has_our_runs(db) else _schema():
             db.execute(statement)
-        for statement in (TRIAGE_TABLE, *_LISTING_TABLES, _WORKFLOW_INDEX, _ACTIVE_INDEX):
+        for statement in (TRIAGE_TABLE, *_LISTING_TABLES, _ACTIVE_INDEX):
             db.execute(statement)
         db.execute("SELECT revision FROM state").fetchone()
         db.execute("SELECT revision FROM results_state").fetchone()
@@ -439,7 +438,7 @@ def put_runs(
     rowids = {old.rowid for old in stored.values()}
     for number, (run_id, raw) in enumerate(received.items()):
         if number % _RUNS_IN_A_GO == 0:
-            foreground.let_pass_in_thread()
+            foreground.yield_to_input_in_thread()
         old, text = stored.get(run_id), _as_json(raw)
         if old is not None:
             if old.raw == text and old.workflow_id == workflow_id:

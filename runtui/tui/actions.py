@@ -1,7 +1,7 @@
 """Checks whether an action can run now, and makes Textual's bindings from the action registry.
 
-Invariant: an action that cannot run says why; only the hint line leaves it out. A view, the frame around it or a
-feature has an `action_<id>` for each action of `runtui.keys.actions`.
+Invariant: an action that cannot run says why; only the hint line leaves it out. A view, its screen or a feature
+has an `action_<id>` for each action of `runtui.keys.actions`.
 """
 
 from __future__ import annotations
@@ -229,8 +229,8 @@ def why_not(action: Action, now: ActionContext) -> str | None:
 def bindings(*scopes: Scope, **calls: str) -> list[BindingType]:
     """Return Textual's bindings for the actions of `scopes`.
 
-    Tables and inputs run their own actions; all others go through `Frame.action_perform`. `calls` maps an action id to
-    the Textual action of this widget, if that has another name.
+    Tables and inputs run their own actions; all others go through `ViewScreen.action_perform`. `calls` maps an action
+    id to the Textual action of this widget, if that has another name.
     """
     return [
         Binding(

@@ -33,7 +33,7 @@ from runtui.tui.features.listing import Listing
 from runtui.tui.features.wiring import Preparation, Stages, feature_in
 from runtui.tui.keys import KeyQueue, is_from_terminal
 from runtui.tui.output import DifferentialOutput, DrawnOnce
-from runtui.tui.screens.frame import PREPARE, Chrome, Frame
+from runtui.tui.screens.frame import PREPARE, Chrome, ViewScreen
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.terminal import TerminalApp, starting_theme, tell_the_shell
 from runtui.tui.text import CONTROL_FILTER, as_one_filter, content
@@ -135,7 +135,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self._stages = stages or Stages()
         self.chrome = Chrome(self, workspace, sandbox, profiles)
         self.runs = RunsView(workspace)
-        self.wired = Features(self.chrome, self.runs, feature_in, self.keys.rest)
+        self.wired = Features(self.chrome, self.runs, feature_in, self.keys.wait_idle)
         self.preparation = Preparation(self.wired)
         self.takes_mouse = settings.mouse
         """Whether to ask the terminal for mouse events."""
@@ -143,7 +143,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     def post_message(self, message: Message) -> bool:
         """Queue the events of the terminal; post all other messages as Textual does."""
         if is_from_terminal(message):
-            self._workspace.foreground.touch()
+            self._workspace.foreground.note_input()
             self.keys.put(message)
             return True
         return super().post_message(message)
@@ -152,7 +152,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         """Call `call` once the input so far has been routed to the widgets or, with `is_done`, has taken effect."""
 
         async def call_when_settled() -> None:
-            await self.keys.settled()
+            await self.keys.wait_settled()
             call()
 
         if is_done:
@@ -203,9 +203,9 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         """Return filters that remove control characters from every line, whichever widget drew it."""
         return (as_one_filter(*super().get_line_filters(), CONTROL_FILTER),)
 
-    def get_default_screen(self) -> Frame[None]:
-        """Return the frame of the list, the lowest screen of the stack."""
-        return Frame(self.chrome, self.runs)
+    def get_default_screen(self) -> ViewScreen[None]:
+        """Return the screen of the list, the lowest screen of the stack."""
+        return ViewScreen(self.chrome, self.runs)
 
     def exit(self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
         """Exit once no screen is half mounted: Textual 8.2.8 fails when it removes such a screen."""

@@ -6,11 +6,8 @@ packet, so each would act on a state that the person has not seen.
 
 Invariant: the same keys lead to the same state, whether typed slowly or arriving at once, and none is routed before a
 screen is mounted. The effect of the last one is drawn in one frame. Keys never wait for the network or a save, only for
-messages, the layout, and workers in an `awaited` group. A pump that never comes to rest delays keys once, for a limited
-time.
-
-This file uses these private parts of Textual, pinned by `tests/unit/test_keys.py`: a message pump's queue and whether
-it waits there, `App._registry`, `App._dom_ready`, the pending work of the animator and of a screen.
+messages, the layout, and workers in a `blocks_keys` group. A pump that never comes to rest delays keys once, for a
+limited time.
 """
 
 from __future__ import annotations
@@ -53,7 +50,7 @@ TypedAhead = tuple[events.Event, ...]
 """Events that were read but not routed, oldest first."""
 
 
-def awaited(group: str) -> str:
+def blocks_keys(group: str) -> str:
     """Return the name of a worker group that the next key waits for.
 
     Use it for local work that a key starts and the next key depends on, such as counting filtered rows; never for the
@@ -98,7 +95,7 @@ class KeyQueue:
         self._routed_at = 0.0
         self._typing: Widget | None = None
         """The widget that took the last event, if that was a letter."""
-        self.restless: set[object] = set()
+        self.timed_out: set[object] = set()
         """The objects that did not settle in time; keys wait for one again once it has settled."""
         self._task: asyncio.Task[None] | None = None
         self._is_closed = False
@@ -126,18 +123,18 @@ class KeyQueue:
             self.close()
         self.start()
 
-    async def settled(self) -> None:
+    async def wait_settled(self) -> None:
         """Wait until all queued events have taken effect."""
         while self._task is not None and not self._task.done():
             await asyncio.wait([self._task])
-        await self._settled(self._outstanding)
+        await self._wait_settled(self._outstanding)
 
-    async def rest(self) -> None:
+    async def wait_idle(self) -> None:
         """Wait until all queued events have taken effect and are drawn."""
         while TAKEOVER.is_ahead:  # noqa: ASYNC110 - the driver ends it without an event to wait for
             await asyncio.sleep(FRAME_SECONDS)
         while True:
-            await self.settled()
+            await self.wait_settled()
             if (due := self._routed_at + FRAME_SECONDS - monotonic()) <= 0:
                 return
             await asyncio.sleep(due)
@@ -183,7 +180,7 @@ class KeyQueue:
         self._typing = focused if is_text else None
         self._routed, self._routed_at = event, monotonic()
         self._route(event)
-        if self._foreground.is_asked and not self._is_watched:
+        if self._foreground.has_waiters and not self._is_watched:
             self._is_watched = True
             asyncio.get_running_loop().call_later(WATCH_SECONDS, self._watch)
 
@@ -197,7 +194,7 @@ class KeyQueue:
                 return
             if _is_busy(last):
                 continue
-            last = next(iter(self._at_work() - self.restless), None)
+            last = next(iter(self._at_work() - self.timed_out), None)
             if last is None and not screen.prepare_frame():
                 screen.draw_frame()
                 return
@@ -205,37 +202,37 @@ class KeyQueue:
     def _watch(self) -> None:
         """Tell `foreground` once all events have taken effect; check again while work waits for that."""
         if not self._is_closed and not self._waiting and not _is_busy(self._busy):
-            self._busy = next(iter(self._outstanding() - self.restless), None)
+            self._busy = next(iter(self._outstanding() - self.timed_out), None)
             if self._busy is None:
-                self._foreground.answered()
-        self._is_watched = self._foreground.is_waited_for and not self._is_closed
+                self._foreground.note_handled()
+        self._is_watched = self._foreground.has_unhandled_input and not self._is_closed
         if self._is_watched:
             asyncio.get_running_loop().call_later(WATCH_SECONDS, self._watch)
 
     async def _ready_for(self, event: events.Event) -> None:
         """Wait until an event can be routed."""
-        while not self._stands():  # noqa: ASYNC110 - Textual has no public event for it
+        while not self._is_mounted():  # noqa: ASYNC110 - Textual has no public event for it
             await asyncio.sleep(PAUSE_SECONDS)
         typing = self._typing
         if typing is not None and isinstance(event, events.Key) and event.is_printable:
             # The next letter goes into the same input, whatever else this one causes.
-            await self._settled(lambda: _busy((self._app, typing)))
+            await self._wait_settled(lambda: _busy((self._app, typing)))
             if self._app.focused is typing:
                 return
-        if not self._goes_on(event):
-            await self._settled(self._outstanding)
+        if not self._continues_last(event):
+            await self._wait_settled(self._outstanding)
 
-    def _goes_on(self, event: events.Event) -> bool:
+    def _continues_last(self, event: events.Event) -> bool:
         """Return whether a mouse event continues the one before: a move, or the next notch of the wheel."""
         is_wheel = isinstance(event, events.MouseScrollUp | events.MouseScrollDown)
         return isinstance(event, events.MouseMove) or (is_wheel and type(event) is type(self._routed))
 
-    def _stands(self) -> bool:
+    def _is_mounted(self) -> bool:
         """Return whether the screen in front is mounted with all its widgets."""
         app = self._app
         return app._dom_ready and bool(app.screen_stack) and app.screen.is_mounted
 
-    async def _settled(self, outstanding: Callable[[], set[object]]) -> None:
+    async def _wait_settled(self, outstanding: Callable[[], set[object]]) -> None:
         """Wait until nothing is outstanding, at most MAX_CHECKS checks."""
         last: object = None
         for look in range(MAX_CHECKS):
@@ -243,14 +240,14 @@ class KeyQueue:
                 return
             if not _is_busy(last):
                 found = outstanding()
-                self.restless &= found
-                if not (busy := found - self.restless):
+                self.timed_out &= found
+                if not (busy := found - self.timed_out):
                     return
                 last = next(iter(busy))  # while this one is busy, the others need no check
                 if len(busy) == 1 and isinstance(last, DrawnOnce) and not _is_busy(last):
                     last.prepare_frame()
             await asyncio.sleep(0 if look < CHECKS_AT_ONCE else PAUSE_SECONDS)
-        self.restless |= outstanding()
+        self.timed_out |= outstanding()
 
     def _at_work(self) -> set[object]:
         app = self._app

@@ -21,7 +21,7 @@ from textual.widgets.option_list import Option
 from runtui.keys.actions import in_scopes
 from runtui.tui.actions import why_not
 from runtui.tui.output import DrawnOnce
-from runtui.tui.screens.frame import Frame
+from runtui.tui.screens.frame import ViewScreen
 from runtui.tui.text import content, highlighted
 from runtui.tui.widgets.inputs import LineInput, PagedList
 
@@ -38,7 +38,7 @@ class Palette(DrawnOnce[str], ModalScreen[str]):
     """Asks for an action; its answer is the action's id.
 
     Args:
-        frame: The screen whose actions are listed.
+        screen: The screen whose actions are listed.
     """
 
     AUTO_FOCUS = "LineInput"
@@ -57,12 +57,12 @@ class Palette(DrawnOnce[str], ModalScreen[str]):
     Palette FoundActions { height: 1fr; overflow-y: scroll; scrollbar-size: 0 1; }
     """
 
-    def __init__(self, frame: Frame[Any]) -> None:
+    def __init__(self, screen: ViewScreen[Any]) -> None:
         super().__init__()
-        now = frame.chrome.context()
+        now = screen.chrome.context()
         self._actions = [
             (action, why_not(action, now) or f"{action.help} ({action.shown_key})")
-            for action in in_scopes(*frame.scopes)
+            for action in in_scopes(*screen.scopes)
             if action.id != "palette"
         ]
         self._found = FoundActions()

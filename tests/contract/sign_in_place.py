@@ -21,7 +21,7 @@ from runtui.sandbox.app import create_app
 from runtui.sandbox.authority.directory import DEMO_ADMIN, DEMO_APPLICATION, Application, Directory
 from runtui.sandbox.exchange import token_guard
 from runtui.services.store import Store
-from tests import canary
+from tests import PATIENCE, canary
 from tests.contract.authority_server import serve_authority
 from tests.contract.loopback import loopback
 from tests.contract.msal_apps import DAEMON, DAEMON_ID
@@ -30,7 +30,6 @@ from tests.forked import forking
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 RUNTUI: Final = (sys.executable, "-m", "runtui")
-FAR_TOO_LONG: Final = 60.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Started:
     async def says(self, words: str) -> str:
         """Wait until the command has narrated those words; the line that they are in."""
         assert self.process.stderr is not None
-        async with asyncio.timeout(FAR_TOO_LONG):
+        async with asyncio.timeout(PATIENCE):
             while line := (await self.process.stderr.readline()).decode():
                 self._said += line
                 if words in line:
@@ -64,7 +63,7 @@ class Started:
         self.process.stdin.write(f"{text}\n".encode())
 
     async def ends(self) -> Ran:
-        async with asyncio.timeout(FAR_TOO_LONG):
+        async with asyncio.timeout(PATIENCE):
             out, err = await self.process.communicate()
         assert self.process.returncode is not None
         return Ran(self.process.returncode, out.decode(), self._said + err.decode())

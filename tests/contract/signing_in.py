@@ -14,11 +14,10 @@ from runtui.auth.msal_client import MsalClient
 from runtui.auth.signin import DeviceCode, SignIn
 from runtui.sandbox.authority.directory import DEMO_ADMIN, DEMO_APPLICATION, User
 from runtui.settings import SignInSettings
+from tests import PATIENCE
 from tests.contract.scripted_authority import MemoryHttp, ScriptedAuthority
 
 ROOT: Final = "https://graph.fake.test/beta"
-FAR_TOO_LONG: Final = 20.0
-"""Seconds after which a test that waits for something gives up."""
 
 
 def now() -> float:
@@ -44,10 +43,10 @@ class Gate:
     def pass_through(self) -> None:
         if not self._open.is_set():
             self.waiting.release()
-            assert self._open.wait(FAR_TOO_LONG)
+            assert self._open.wait(PATIENCE)
 
     async def somebody_waits(self) -> None:
-        assert await asyncio.to_thread(self.waiting.acquire, timeout=FAR_TOO_LONG)
+        assert await asyncio.to_thread(self.waiting.acquire, timeout=PATIENCE)
 
 
 class GatedHttp(MemoryHttp):

@@ -236,7 +236,7 @@ async def open_bench(clock: Clock, tmp_path: Path) -> AsyncIterator[Callable[...
 
 @pytest.mark.parametrize("count", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("trouble", BENDS)
-async def test_what_was_applied_is_what_is_told(open_bench: Callable[..., Any], trouble: str, count: int) -> None:
+async def test_what_was_applied_is_what_is_reported(open_bench: Callable[..., Any], trouble: str, count: int) -> None:
     bend, outcomes = BENDS[trouble]
     bench: Bench = await open_bench(bend() if bend is storm else bend, count)
     drafts = bench.drafts(count)
@@ -244,7 +244,7 @@ async def test_what_was_applied_is_what_is_told(open_bench: Callable[..., Any], 
     if trouble == "a conflict in every tenth":
         for draft in drafts[::10]:
             bench.app.state.database.write_run(draft.run_id, {"failedTasksCount": 77})
-    bulk = bench.saves.submit_many(drafts, holds=False)
+    bulk = bench.saves.submit_many(drafts, may_hold=False)
     assert await bench.saves.drain(600) == 0
     applied = Counter(write.run_id for write in bench.app.state.applied)
     told = Counter(save.outcome for save in bench.ended.values())

@@ -12,12 +12,11 @@ from pathlib import Path
 import pytest
 from starlette.applications import Starlette
 
-from tests import canary
+from tests import PATIENCE, canary
 from tests.contract.conftest import WORKFLOWS, Sandbox
 from tests.contract.loopback import loopback
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-PATIENCE = 60
 
 
 class Shell:

@@ -20,6 +20,7 @@ from runtui.graph.exchange import Exchange, FailureKind
 from runtui.graph.faults import fault_of
 from runtui.graph.network import no_trust, tls_context
 from runtui.graph.transport import Transport
+from tests import PATIENCE
 from tests.contract.raw_server import Connection, RawServer, Reply, answer
 
 TOKEN = "canary.token-that-must-not-show-0123456789"
@@ -33,7 +34,7 @@ async def token() -> str:
 @pytest.fixture(scope="module", autouse=True)
 def _client_code_is_loaded() -> None:
     """So that short deadlines measure the wire and not the imports of the first request."""
-    asyncio.run(patch_against(answer(RUN), timeout_seconds=60))
+    asyncio.run(patch_against(answer(RUN)))
 
 
 @pytest.fixture(autouse=True)
@@ -43,13 +44,13 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-async def patch(root: str, *, timeout_seconds: float = 5.0, max_bytes: int = 100_000) -> Exchange:
+async def patch(root: str, *, timeout_seconds: float = PATIENCE, max_bytes: int = 100_000) -> Exchange:
     """One PATCH with a client of its own."""
     async with Transport(root, token=token, timeout_seconds=timeout_seconds, max_bytes=max_bytes) as wire:
         return await wire.send("PATCH", "/workflowBase/runs/r1", purpose="update run", json_body='{"a": 1}')
 
 
-async def patch_against(reply: Reply, *, timeout_seconds: float = 5.0, max_bytes: int = 100_000) -> Exchange:
+async def patch_against(reply: Reply, *, timeout_seconds: float = PATIENCE, max_bytes: int = 100_000) -> Exchange:
     async with RawServer([reply]) as server:
         exchange = await patch(server.root, timeout_seconds=timeout_seconds, max_bytes=max_bytes)
         assert len(server.requests) == 1, "sent once, never repeated by itself"
@@ -139,7 +140,7 @@ async def test_a_reading_that_broke_is_not_done_and_asks_for_no_reading_back() -
 
 @pytest.mark.parametrize("reply", [silent, drip])
 async def test_the_deadline_covers_the_whole_answer(reply: Reply) -> None:
-    exchange = await patch_against(reply, timeout_seconds=0.5)
+    exchange = await patch_against(reply, timeout_seconds=2.0)
     assert exchange.failure is not None
     assert (exchange.failure.kind, exchange.failure.sent) == (FailureKind.TIMEOUT, "maybe")
 
@@ -267,7 +268,7 @@ async def test_no_token_says_why() -> None:
     async with Transport("http://127.0.0.1:9/beta", token=none) as wire:
         exchange = await wire.send("GET", "/runs", purpose="list runs")
     assert exchange.failure is not None
-    assert (exchange.failure.kind, exchange.failure.what) == (FailureKind.TOKEN, "Nobody is signed in.")
+    assert (exchange.failure.kind, exchange.failure.message) == (FailureKind.TOKEN, "Nobody is signed in.")
 
 
 @pytest.mark.parametrize(
@@ -281,10 +282,10 @@ async def test_a_header_that_cannot_be_sent_is_named_once(value: str, what: str)
     async with Transport("http://127.0.0.1:9/beta", token=token) as wire:
         exchange = await wire.send("GET", "/runs", purpose="list runs", headers=[("If-Match", value)])
     assert exchange.failure is not None
-    assert (exchange.failure.kind, exchange.failure.what) == (FailureKind.HEADER, what)
+    assert (exchange.failure.kind, exchange.failure.message) == (FailureKind.HEADER, what)
 
 
-async def test_cancelling_is_told_as_unknown_and_raised() -> None:
+async def test_cancelling_is_reported_as_unknown_and_raised() -> None:
     told: list[Exchange] = []
     arrived = asyncio.Event()
 

@@ -115,7 +115,7 @@ def test_of_a_known_list_the_changes_are_read_and_every_run_is_printed(commands:
     assert (code, sorted(out.splitlines())) == (ExitCode.DONE, sorted(whole.splitlines()))
 
 
-def test_a_list_makes_no_index_but_that_of_ids_and_those_that_it_and_the_first_screen_are_sorted_by(
+def test_a_list_makes_the_indexes_of_ids_of_workflows_and_of_the_orders_that_it_and_the_first_screen_have(
     commands: Commands, capsys: Out
 ) -> None:
     list_runs(commands.server(), filter_text="", columns="", sort="users", limit=3, full=False, output="csv")
@@ -123,7 +123,7 @@ def test_a_list_makes_no_index_but_that_of_ids_and_those_that_it_and_the_first_s
     (file,) = commands.folder.glob("runs*.db")
     with closing(sqlite3.connect(file)) as db:
         indexes = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE name GLOB 'run_by_*'")}
-    assert indexes == {"run_by_id", "run_by_status", "run_by_users"}
+    assert indexes == {"run_by_id", "run_by_status", "run_by_users", "run_by_workflow_id"}
 
 
 @pytest.mark.parametrize(("status", "times"), [(500, 3), (502, 2), (503, 3), (504, 1), (429, 3)])

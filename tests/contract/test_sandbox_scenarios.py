@@ -26,13 +26,13 @@ from runtui.sandbox.scenarios import (
     summaries,
 )
 from runtui.sandbox.writes import AppliedWrite
+from tests import PATIENCE
 from tests.canary import TOKEN
 from tests.contract.conftest import NEWER_MEMBERS, WORKFLOWS, Clock
 from tests.contract.loopback import loopback
 from tests.contract.msal_apps import poll, public_app, sign_in, silent
 from tests.contract.scripted_authority import ScriptedAuthority
 
-PATIENCE = 30
 CHANGE = {"failedTasksCount": 41, "totalUsersCount": 42}
 proved: set[str] = set()
 

@@ -16,10 +16,10 @@ import pytest
 
 from runtui.errors import RuntuiError
 from runtui.sandbox.server import main
+from tests import PATIENCE
 from tests.contract.conftest import WORKFLOWS
 
 SERVE = "import sys; from runtui.sandbox.server import main; sys.exit(main(port=0, seed=7, {options}))"
-PATIENCE = 30
 
 
 @contextmanager

@@ -19,10 +19,8 @@ from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless.config import SECRET_VARIABLES
 from runtui.sandbox import server
 from runtui.sandbox.scenarios import scenario_named, summaries
-from tests import canary
+from tests import PATIENCE, canary
 from tests.contract.conftest import WORKFLOWS
-
-PATIENCE = 30
 
 
 def test_the_sandbox_of_a_demo_gets_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:

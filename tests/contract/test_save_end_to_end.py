@@ -24,7 +24,7 @@ from runtui.services.store import RunQuery, Store
 from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.save import Save, Step
 from runtui.services.writing.saves import SaveQueue
-from tests import canary
+from tests import PATIENCE, canary
 from tests.contract.conftest import Clock
 
 Bend = Callable[[httpx.Request, Callable[[], Awaitable[httpx.Response]]], Awaitable[httpx.Response]]
@@ -265,7 +265,7 @@ async def test_two_quick_submits_to_one_run_never_overlap_on_the_server(bench: B
     other = bench.draft(at=1, failedTasksCount="7")
     for draft in (first, second, other):
         bench.saves.submit(draft)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         held = {await arrived.get(), await arrived.get()}
     assert held == {first.run_id, other.run_id}, "another run does not wait"
     waiting = [save.step for save in bench.saves.active() if save.operation is second]
@@ -350,7 +350,7 @@ async def test_waiting_at_the_end_is_bounded_and_what_is_left_behind_is_called_u
     bench.line.bend = silent
     draft = bench.draft(processingStatus="failed")
     bench.saves.submit(draft)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         await arrived.wait()
     assert await bench.saves.drain(0.01) == 1
     assert bench.saves.of_run(draft.run_id) is not None

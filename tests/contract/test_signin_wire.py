@@ -16,6 +16,7 @@ from starlette.responses import Response
 from runtui.auth.msal_client import MsalClient, ServiceError
 from runtui.auth.signin import DeviceCode, SignIn, SignInError
 from runtui.graph.sign_in_http import MAX_TOKEN_BYTES, SignInHttp
+from tests import PATIENCE
 from tests.contract.authority_server import ServedAuthority, serve_authority
 from tests.contract.scripted_authority import unavailable
 from tests.contract.signing_in import ROOT, Pauses, by_device_code, settings_for
@@ -70,7 +71,7 @@ async def test_a_service_that_nobody_vouches_for_is_not_asked(served: ServedAuth
     await sign_in.aclose()
 
 
-async def test_a_file_of_trust_that_is_not_there_is_told(served: ServedAuthority, tmp_path: Path) -> None:
+async def test_a_file_of_trust_that_is_not_there_is_reported(served: ServedAuthority, tmp_path: Path) -> None:
     sign_in = SignIn(
         MsalClient(
             settings_for(served.authority),
@@ -144,7 +145,7 @@ async def test_what_msal_leaves_out_is_not_sent(served: ServedAuthority) -> None
             f"{served.base}/{served.authority.directory.tenant_id}/oauth2/v2.0/devicecode",
             data={"client_id": "x", "claims": None},
             headers={"X-None": None},
-            timeout=5,
+            timeout=PATIENCE,
         )
     )
     assert served.authority.calls[-1].claims == ""

@@ -13,11 +13,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from runtui.domain.report import Outcome
 from runtui.services.journal import Entry, Journal
 from runtui.services.workspace import JOURNAL_FILE
+from tests import PATIENCE
 from tests.contract.conftest import Sandbox
 from tests.contract.loopback import loopback
 from tests.contract.writer_process import FIELD, writers
 
-PATIENCE = 60
 ROOT = "http://127.0.0.1/beta"
 
 
@@ -83,7 +83,7 @@ def entries(folder: Path) -> list[Entry]:
 
 
 @pytest.mark.parametrize(("host", "version"), [("127.0.0.1", "beta"), ("localhost", "v1.0")])
-async def test_of_two_processes_that_write_one_run_the_second_is_told_and_sends_nothing(
+async def test_of_two_processes_that_write_one_run_the_second_is_reported_and_sends_nothing(
     host: str, version: str, held: Held, tmp_path: Path
 ) -> None:
     async with loopback(held.app) as root, writers(tmp_path) as started, asyncio.timeout(PATIENCE):

@@ -19,8 +19,9 @@ from textual.binding import Binding
 from textual.message import Message
 from textual.widgets import Static
 
-from runtui.log import strays_reported
+from runtui.log import unhandled_errors_reported
 from runtui.tui.terminal import InputParser, TerminalApp, shell_waits, starting_theme, tell_the_shell
+from tests import PATIENCE
 
 SECRET = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJzZWNyZXQifQ.c2lnbmF0dXJl"
 
@@ -57,7 +58,7 @@ class LeavingApp(TerminalApp):
         is_gone = not os.isatty(0)
         readers = [thread for thread in threading.enumerate() if is_gone and thread.name == "textual-input"]
         for reader in readers:
-            reader.join(timeout=3)
+            reader.join(PATIENCE)
         if any(reader.is_alive() for reader in readers):
             (self._folder / "still-reading").touch()
         super().end_unattended()
@@ -109,6 +110,6 @@ class LeavingApp(TerminalApp):
 
 if __name__ == "__main__":
     app = LeavingApp(Path(sys.argv[1]))
-    with strays_reported(Path(sys.argv[1])):
+    with unhandled_errors_reported(Path(sys.argv[1])):
         app.run()
     sys.exit(tell_the_shell(app))

@@ -27,7 +27,7 @@ from typing import Final, Self
 import pyte
 from pyte.screens import Char
 
-from tests import canary
+from tests import PATIENCE, canary
 from tests.forked import CAN_FORK, Forked
 
 KEYS: Final[Mapping[str, str]] = {
@@ -75,7 +75,7 @@ class PtyProbe:
         columns: int = 80,
         rows: int = 24,
         env: Mapping[str, str | None] | None = None,
-        timeout: float = 30.0,
+        timeout: float = PATIENCE,
         is_forked: bool = False,
     ) -> None:
         self.timeout = timeout

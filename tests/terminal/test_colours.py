@@ -29,7 +29,7 @@ OF_16 = re.compile(rb"\x1b\[(?:\d+;)*(?:3[0-7]|4[0-7]|9[0-7]|10[0-7])(?:;\d+)*m"
 )
 def test_colours_fit_the_terminal(tmp_path: Path, env: dict[str, str | None], sent: set[re.Pattern[bytes]]) -> None:
     command = [sys.executable, "-m", "tests.terminal.leaving_app", str(tmp_path)]
-    with PtyProbe(command, env={"PYTHONPATH": str(ROOT), **env}, timeout=20, is_forked=True) as terminal:
+    with PtyProbe(command, env={"PYTHONPATH": str(ROOT), **env}, is_forked=True) as terminal:
         terminal.wait_for("ready")
         terminal.press("x")
         terminal.wait_for_exit()

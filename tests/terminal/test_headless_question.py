@@ -141,7 +141,7 @@ def test_ctrl_c_after_the_change_was_sent_is_unknown_however_often(
     if command == "undo":
         run(tmp_path, *wanted)
         wanted = ("undo", "1", "--yes")
-    server.behave("slow")
+    server.behave("slow-drip")  # no answer comes before ctrl+c
     with PtyProbe((*RUNTUI, *wanted), columns=WIDE, env=environment(tmp_path), is_forked=True) as terminal:
         terminal.wait_for("sending…")
         with closing(sqlite3.connect(tmp_path / JOURNAL_FILE)) as busy:

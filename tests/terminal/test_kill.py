@@ -34,12 +34,11 @@ from runtui.services.journal import Entry
 from runtui.services.store import RunQuery
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings, store_path
-from tests import canary
+from tests import PATIENCE, canary
 from tests.contract.loopback import loopback
 from tests.contract.writer_process import FIELD, Writers, Written, writers
 from tests.terminal.test_session import runtui
 
-PATIENCE: Final = 60
 EXIT_CODES: Final = {"done": 0, "not done": 1, "unknown": 3, None: 1}
 """By what a command told; one that told nothing has sent nothing."""
 SEED: Final = 7

@@ -29,11 +29,10 @@ from runtui.services.journal import Entry
 from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings, store_path
-from tests import canary
+from tests import PATIENCE, canary
 from tests.contract.loopback import loopback
 from tests.contract.writer_process import FIELD, Writers, Written, told_by, writers
 
-PATIENCE: Final = 120
 SEED: Final = 11
 RUNS: Final = 160
 """Twice as many as are sent at once."""
@@ -175,7 +174,7 @@ async def test_after_a_kill_at_any_moment_of_many_changes_the_same_command_ends_
     reached: list[int] = []
     async with place_in(tmp_path) as place:
         for number, value in enumerate(range(100_000, 100_000 + kills)):
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(5 * PATIENCE):
                 writer = place.update(value, place.run_ids)
                 await place.arrive(chance.randint(1, THIRD) + number % 3 * THIRD, writer)
                 await asyncio.sleep(chance.uniform(0, 2 * DWELL))
@@ -208,7 +207,7 @@ async def test_two_commands_change_overlapping_runs_at_the_same_time(rounds: int
     async with place_in(tmp_path) as place:
         first_runs, second_runs = place.run_ids[:100], place.run_ids[60:]
         for value in range(100_000, 100_000 + 2 * rounds, 2):
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(5 * PATIENCE):
                 pairs = ((value, first_runs), (value + 1, second_runs))
                 both = [(place.update(number, run_ids), number, run_ids) for number, run_ids in pairs]
                 for writer, number, run_ids in both:

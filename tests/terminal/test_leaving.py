@@ -18,7 +18,7 @@ LEAVE_ALTERNATE_SCREEN = b"\x1b[?1049l"
 
 def probe(folder: Path, *before: str) -> PtyProbe:
     command = [*before, sys.executable, "-m", "tests.terminal.leaving_app", str(folder)]
-    return PtyProbe(command, columns=100, env={"PYTHONPATH": str(ROOT)}, timeout=20, is_forked=not before)
+    return PtyProbe(command, columns=100, env={"PYTHONPATH": str(ROOT)}, is_forked=not before)
 
 
 @pytest.mark.parametrize("keys", ["c", "w", "t", "i?"])
@@ -87,7 +87,7 @@ def test_it_is_suspended_where_a_shell_can_bring_it_back(tmp_path: Path, has_she
     job = f"{sys.executable} -m tests.terminal.leaving_app {tmp_path}"
     shell = f"set -m; {job}; echo the shell has it; read answer; fg; echo it ended"
     command = ["sh", "-c", shell] if has_shell else job.split()
-    with PtyProbe(command, columns=100, env={"PYTHONPATH": str(ROOT)}, timeout=20) as terminal:
+    with PtyProbe(command, columns=100, env={"PYTHONPATH": str(ROOT)}) as terminal:
         terminal.wait_for("ready")
         terminal.press("z")
         if has_shell:

@@ -14,12 +14,11 @@ from typing import Final
 import pyte
 import pytest
 
+from tests import PATIENCE
 from tests.seen import seen
 from tests.terminal.pty_probe import PtyProbe
 
 ROOT: Final = Path(__file__).parents[2]
-PATIENCE: Final = 10.0
-"""Seconds after which a difference counts as permanent."""
 READY: Final = r"240 runs.*as of"
 MUCH: Final = 400_000
 """Bytes of which a quarter is more than what Linux keeps for a terminal that does not read, and a whole screen."""

@@ -141,12 +141,25 @@ def test_a_server_that_does_not_start_leaves_a_sentence_on_a_restored_terminal(t
         assert b"The sandbox did not start" in terminal.received.rpartition(LEAVE_SCREEN)[2]
 
 
-@pytest.mark.parametrize("ending", ["terminate", "hang up", "ctrl+c"])
+SIGNALLED = """
+import asyncio, signal
+async def to_thread(call, *arguments):
+    reading = asyncio.get_running_loop().run_in_executor(None, call, *arguments)
+    if call.__name__ == "readline":
+        signal.raise_signal(signal.SIGTERM)
+    return await reading
+asyncio.to_thread = to_thread
+"""
+"""Ends the program at the moment that a thread begins to wait for the server."""
+
+
+@pytest.mark.parametrize("ending", ["terminate", "hang up", "ctrl+c", "signalled"])
 def test_ending_it_before_the_screen_is_there_gives_the_terminal_back(tmp_path: Path, ending: str) -> None:
     mute_server = tmp_path / "mute"
     mute_server.write_text("#!/bin/sh\nexec sleep 3600\n")
     mute_server.chmod(0o700)
     script = f"import sys; from runtui.cli import main; sys.executable = {str(mute_server)!r}; sys.exit(main(['demo']))"
+    script = SIGNALLED * (ending == "signalled") + script
     env = {"PYTHONPATH": CHECKOUT, "RUNTUI_STATE": str(tmp_path)}
     with PtyProbe((sys.executable, "-c", script), env=env) as terminal:
         terminal.wait_for("Reading the runs")
@@ -154,7 +167,7 @@ def test_ending_it_before_the_screen_is_there_gives_the_terminal_back(tmp_path: 
             terminal.process.terminate()
         elif ending == "ctrl+c":
             terminal.press("ctrl+c")
-        else:
+        elif ending == "hang up":
             terminal.hang_up()
         assert terminal.wait_for_exit() == 1
         if ending != "hang up":

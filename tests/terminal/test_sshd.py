@@ -28,14 +28,13 @@ from runtui.domain.times import parse_ticks
 from runtui.sandbox.app import create_app
 from runtui.services.journal import Entry, Journal
 from runtui.services.workspace import JOURNAL_FILE
-from tests import canary
+from tests import PATIENCE, canary
 from tests.contract.loopback import loopback
 from tests.terminal.pty_probe import PtyProbe
 from tests.terminal.sandbox_process import CHECKOUT
 from tests.terminal.test_session import RUNTUI
 
 SSHD: Final = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-PATIENCE: Final = 60
 TYPED: Final = "7 of them, I think"
 COUNT: Final = 4_711
 

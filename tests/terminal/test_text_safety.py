@@ -16,7 +16,7 @@ RAW = ["\x1b]0;", "\x1b[13;37H", "\x9b", "\u202e", "\u200b", "\U000e0041", "\x7f
 
 def probe(walls: str) -> PtyProbe:
     command = [sys.executable, "-m", "tests.terminal.hostile_app", walls]
-    return PtyProbe(command, columns=150, rows=40, env={"PYTHONPATH": str(ROOT)}, timeout=20, is_forked=True)
+    return PtyProbe(command, columns=150, rows=40, env={"PYTHONPATH": str(ROOT)}, is_forked=True)
 
 
 def look_at_every_place(terminal: PtyProbe) -> str:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, Final, TypeVar, overload
 
 import httpx
 import pytest
@@ -34,19 +34,22 @@ from runtui.settings import Settings
 from runtui.tui.app import RuntuiApp
 from runtui.tui.features.changes.editing import Editing
 from runtui.tui.features.changes.journaling import Journaling, JournalView
-from runtui.tui.screens.frame import Frame
+from runtui.tui.screens.frame import ViewScreen
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.text import plain
 from runtui.tui.widgets.chrome import StatusLine
 from runtui.tui.widgets.field_form import FieldForm
 from runtui.tui.widgets.side_panel import SidePanel
-from tests import canary
+from tests import PATIENCE, canary
 from tests.keys import drained
 from tests.tui.wires import Graph
 
 T = TypeVar("T", bound=Widget)
 
 ROOT = "http://127.0.0.1:1/beta"
+
+LOOK_SECONDS: Final = 0.01
+"""Between two looks whether a state has come."""
 
 _parsed: dict[frozenset[tuple[str, str]], LRUCache[Any, Any]] = {}
 """The parsed style sheets, by the variables of a theme: every app has the same ones."""
@@ -140,7 +143,7 @@ class Session:
         return app
 
     @property
-    def front(self) -> Frame[Any]:
+    def front(self) -> ViewScreen[Any]:
         """The main screen in front, below any question or dialog."""
         return self.app.chrome.front
 
@@ -242,13 +245,13 @@ class Session:
         await self.pilot.pause()
 
     async def until(self, holds: Callable[[], object]) -> None:
-        """Wait for a state, even if its screen is not mounted yet; the test's time limit ends the wait."""
-        for _ in range(1_000):
+        """Wait for a state, even if its screen is not mounted yet; at most for about PATIENCE."""
+        for _ in range(round(PATIENCE / LOOK_SECONDS)):
             with suppress(NoMatches):
                 if holds():
                     await self.pilot.pause()
                     return
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(LOOK_SECONDS)
         raise AssertionError(f"never came true; the screen says:\n{self.text()}")
 
     async def panel_rested(self) -> None:
@@ -339,9 +342,9 @@ def open_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
                 if ready:
                     await session.until(lambda: stands(session, ahead=ahead))
                     if not ahead:
-                        session.runs.table.row_under_cursor(hold=True)  # as after the other screens are mounted
+                        session.runs.table.row_under_cursor(pin=True)  # as after the other screens are mounted
                 yield session
-                assert not app.keys.restless, "keys waited in vain"
+                assert not app.keys.timed_out, "keys waited in vain"
                 assert not canary.holds_canary(f"{session.text()}{app.clipboard}{workspace.exchanges}".encode())
                 app.workers.cancel_all()  # Textual does so before it removes the screens, except for its pilot
         finally:

@@ -153,13 +153,13 @@ async def test_read_only_every_action_says_why_and_sends_nothing(open_session: O
 async def test_a_workflow_is_freed_and_its_failures_are_previewed(open_session: Opener, tenant: Tenant) -> None:
     async with open_session(wire=tenant.wire, size=(120, 40)) as session:
         await session.press("o")
-        await session.until(lambda: "quarantine" in session.text())
+        await session.until(lambda: left_text(session).count("■ quarantine") == 2)
         await session.press("g", "a", "enter")
         assert "Nothing runs at once: the next scheduled run does" in lines(session)
         await session.press("y")
         await told(session, "clear the quarantine of the workflow.")
         assert tenant.actions == ["clearQuarantine"]
-        await session.until(lambda: session.text().count("■ quarantine") == 1)
+        await session.until(lambda: left_text(session).count("■ quarantine") == 1)
         await session.press("a")
         await session.press("G", "enter")
         await told(session, "Preview: ")

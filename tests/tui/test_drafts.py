@@ -84,7 +84,7 @@ async def test_whatever_is_typed_is_there_for_the_next_session(open_session: Ope
         assert "39y" in session.text()
 
 
-async def test_a_draft_of_a_run_that_is_gone_is_told_when_the_list_is_whole(
+async def test_a_draft_of_a_run_that_is_gone_is_reported_when_the_list_is_whole(
     open_session: Opener, tmp_path: Path
 ) -> None:
     leave_a_draft(tmp_path, "run-9")
@@ -92,8 +92,9 @@ async def test_a_draft_of_a_run_that_is_gone_is_told_when_the_list_is_whole(
         await session.until(lambda: "no longer lists" in status_of(session))
         assert status_of(session).startswith("1 draft is of a run")
         assert "run-9" in session.workspace.drafts
+        listed_at = session.workspace.refresh.progress.finished_at
         await session.press("e", "escape", "r")
-        await session.until(lambda: not session.workspace.refresh.progress.listing)
+        await session.until(lambda: session.workspace.refresh.progress.finished_at != listed_at)
         assert "no longer lists" not in status_of(session), "once is enough"
 
 

@@ -13,7 +13,9 @@ from textual.keys import key_to_character
 from textual.screen import UPDATE_PERIOD
 
 from runtui.tui.app import RuntuiApp
+from runtui.tui.features.triage import explaining
 from runtui.tui.output import DrawnOnce
+from runtui.tui.screens import panel
 from tests.tui.conftest import Opener, draw_frame
 
 NEVER = 3_600.0
@@ -41,6 +43,8 @@ async def test_a_key_is_drawn_in_one_frame(
     frames: list[Any] = []
     async with open_session(size=size, ahead=True) as session:
         await session.panel_rested()
+        for following in (panel, explaining):
+            monkeypatch.setattr(following, "REST_SECONDS", NEVER)  # what follows the cursor is drawn by the clock
         monkeypatch.setattr(Compositor, "render_update", draw_frame)
         monkeypatch.setattr(RuntuiApp, "_display", lambda _app, _screen, frame: frames.append(frame))
         monkeypatch.setattr("runtui.tui.keys.FRAME_SECONDS", LONG)

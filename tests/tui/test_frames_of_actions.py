@@ -28,7 +28,7 @@ from runtui.sandbox.app import create_app
 from runtui.tui.app import RuntuiApp
 from runtui.tui.features.changes import waiting
 from runtui.tui.features.triage import explaining
-from runtui.tui.keys import awaited
+from runtui.tui.keys import blocks_keys
 from runtui.tui.output import DrawnOnce, FramePainter
 from runtui.tui.screens import panel, runs
 from runtui.tui.screens.frame import Frame
@@ -122,7 +122,7 @@ class Simulated(Sandbox):
 def is_of_key() -> bool:
     """Return whether a key waits for the current task: a task of a widget, or a worker of such a group."""
     with suppress(NoActiveWorker):
-        return get_current_worker().group.startswith(awaited(""))
+        return get_current_worker().group.startswith(blocks_keys(""))
     task = asyncio.current_task()
     return task is not None and task.get_name().startswith(("message pump", "run_test"))
 

@@ -9,7 +9,7 @@ from textual.screen import Screen
 
 from runtui.keys.actions import ACTIONS
 from runtui.prelude.terminal import TAKEOVER
-from runtui.tui.screens.frame import Frame
+from runtui.tui.screens.frame import ViewScreen
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import parsed, type_keys
 from tests.tui.test_scenarios import Sandbox
@@ -79,7 +79,7 @@ async def test_what_keys_typed_ahead_lead_to_is_the_first_that_is_drawn(
     draw = Screen._compositor_refresh
 
     def note(screen: Screen[object]) -> None:
-        drawn.append(screen.view.name if isinstance(screen, Frame) else None)
+        drawn.append(screen.view.name if isinstance(screen, ViewScreen) else None)
         draw(screen)
 
     monkeypatch.setattr(Screen, "_compositor_refresh", note)

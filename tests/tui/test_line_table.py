@@ -136,7 +136,7 @@ async def test_a_cursor_that_nobody_touched_stays_on_the_first_row() -> None:
     async with place_of(things(5)) as (app, pilot):
         app.table.show(Things(things(4, 5)), keep_line=True)
         assert app.table.cursor_id == 4
-        app.table.row_under_cursor(hold=True)
+        app.table.row_under_cursor(pin=True)
         app.table.show(Things(things(3, 4, 5)), keep_line=True)
         assert app.table.cursor_id == 4, "from here on it belongs to its row"
         await pilot.pause()

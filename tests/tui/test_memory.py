@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runtui.domain import properties
-from runtui.tui.screens.frame import Frame
+from runtui.tui.screens.frame import ViewScreen
 from tests.tui.conftest import Opener, Session
 from tests.tui.wires import Graph
 
@@ -68,7 +68,7 @@ async def test_at_rest_few_places_are_mounted_and_nothing_that_judges_values_is_
 
 def mounted(session: Session) -> set[str]:
     """The places that are mounted beside the list."""
-    frames = [screen for screen in session.app._installed_screens.values() if isinstance(screen, Frame)]
+    frames = [screen for screen in session.app._installed_screens.values() if isinstance(screen, ViewScreen)]
     return {frame.view.scope for frame in frames if frame.is_mounted}
 
 

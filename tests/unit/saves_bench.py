@@ -16,6 +16,7 @@ from runtui.services.store import Store
 from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.save import Save, Step
 from runtui.services.writing.saves import SaveQueue
+from tests import PATIENCE
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered, exchange, fault
 
 ROOT = "http://127.0.0.1/beta"
@@ -77,7 +78,7 @@ class Bench:
     async def reaches(self, step: Step) -> Save:
         reached = asyncio.Event()
         end = self.saves.changed.subscribe(lambda save: reached.set() if save.step is step else None)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             await reached.wait()
         end()
         return self.news[-1]

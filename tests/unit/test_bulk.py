@@ -28,6 +28,7 @@ from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.foreground import Foreground
 from runtui.services.writing.save import Save, Step
 from runtui.services.writing.saves import SaveQueue
+from tests import PATIENCE
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
 from tests.unit.intents import intent
 from tests.unit.saves_bench import NOW, ROOT, Bench, refused, who
@@ -57,8 +58,8 @@ class BulkBench(Bench):
         assert len(ends) == len({save.number for save in ends}), "each ends once"
         return {save.run_id: save for save in ends}
 
-    async def all_ended(self, some: list[Draft], *, holds: bool = False) -> Bulk:
-        bulk = self.saves.submit_many(some, holds=holds)
+    async def all_ended(self, some: list[Draft], *, may_hold: bool = False) -> Bulk:
+        bulk = self.saves.submit_many(some, may_hold=may_hold)
         await self.ends(bulk)
         return bulk
 
@@ -149,7 +150,7 @@ async def test_what_one_of_them_meets_holds_up_no_other(status: int, bench: Bulk
     answer = refused(status, wait="0")
     answer = answer._replace(exchange=replace(answer.exchange, request_headers=(("If-Match", 'W/"1"'),)))
     bench.answer_one("run-5", answer)
-    await bench.all_ended(drafts(), holds=True)
+    await bench.all_ended(drafts(), may_hold=True)
     assert bench.ended["run-3"].conflicts
     assert bench.ended["run-3"].outcome is Outcome.NOT_DONE
     assert bench.ended["run-5"].outcome is Outcome.DONE, "it was sent again"
@@ -161,7 +162,7 @@ async def test_what_one_of_them_meets_holds_up_no_other(status: int, bench: Bulk
 @pytest.mark.parametrize("is_abandoned", [False, True])
 async def test_a_long_pause_of_one_is_stopped_by_itself(is_abandoned: bool, bench: BulkBench) -> None:
     bench.answer_one("run-5", refused(429, wait="250"))
-    bulk = bench.saves.submit_many(drafts(), holds=False)
+    bulk = bench.saves.submit_many(drafts(), may_hold=False)
     paused, told = asyncio.Event(), list[bool]()
     bulk.changed.subscribe(lambda bulk: told.append(bulk.has_ended))
     bench.saves.changed.subscribe(lambda _save: paused.set() if len(bench.saves.active()) == 1 else None)
@@ -205,7 +206,7 @@ async def test_a_change_that_is_not_found_holds_the_rest_for_its_run_was_there(b
 async def test_an_answer_that_was_lost_holds_nothing(bench: BulkBench) -> None:
     """It refuses nothing: it is found out for its run alone."""
     bench.answer_one("run-0", answered(None, outcome=Outcome.UNKNOWN, method="PATCH"))
-    await bench.all_ended(drafts(), holds=True)
+    await bench.all_ended(drafts(), may_hold=True)
     assert bench.ended["run-0"].outcome is Outcome.UNKNOWN
     assert bench.canceled() == set(bench.graph.runs) - {"run-0"}
 
@@ -271,7 +272,7 @@ async def test_a_run_that_is_gone_or_that_another_runtui_writes_holds_no_other(
     )
     other = Journal(tmp_path / "journal.db")
     other.open(intent(root=ROOT, run_id="run-1", client_request_id="of the other"))
-    await bench.all_ended(drafts(), holds=True)
+    await bench.all_ended(drafts(), may_hold=True)
     assert bench.ended["run-0"].outcome is bench.ended["run-1"].outcome is Outcome.NOT_DONE
     assert "run-1" not in bench.canceled()
     assert bench.canceled() == set(bench.graph.runs) - {"run-0", "run-1"}
@@ -348,7 +349,7 @@ async def test_stopped_while_a_refusal_holds_the_rest_nothing_more_is_sent(
 
 async def test_stopping_sends_nothing_new_and_waits_for_what_is_on_the_wire(bench: BulkBench) -> None:
     bench.graph.gate.clear()
-    bulk = bench.saves.submit_many(drafts(), holds=False)
+    bulk = bench.saves.submit_many(drafts(), may_hold=False)
     await bench.graph.arrived.get()
     bulk.stop()
     bench.graph.gate.set()
@@ -440,15 +441,15 @@ async def test_a_refusal_that_comes_after_the_stop_asks_nobody(bench: BulkBench)
 async def abandoned(saves: SaveQueue, released: asyncio.Event) -> None:
     """Abandon them before what they wait for is released; it is in any case, or a defect would hang the tests."""
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await saves.abandon()
     finally:
         released.set()
 
 
-async def test_abandoned_in_the_middle_nobody_is_told_more_than_is_known(bench: BulkBench) -> None:
+async def test_abandoned_in_the_middle_nobody_is_reported_more_than_is_known(bench: BulkBench) -> None:
     bench.graph.gate.clear()
-    bench.saves.submit_many(drafts(), holds=False)
+    bench.saves.submit_many(drafts(), may_hold=False)
     await bench.graph.arrived.get()
     await abandoned(bench.saves, bench.graph.gate)
     assert len(bench.ended) == MANY
@@ -467,7 +468,7 @@ class TypingOn(Foreground):
         self.rests = asyncio.Event()
         self.rests.set()
 
-    async def let_pass(self) -> None:
+    async def yield_to_input(self) -> None:
         await self.rests.wait()
         await asyncio.sleep(0)
 
@@ -484,7 +485,7 @@ async def test_abandoned_while_answers_wait_for_a_key_each_counts_as_it_was_answ
         return answered(bench.graph.runs[asked], method="PATCH")
 
     bench.graph.on_write = write
-    saves.submit_many(drafts(), holds=False)
+    saves.submit_many(drafts(), may_hold=False)
     await asyncio.wait_for(written.wait(), 30)
     await abandoned(saves, typing.rests)
     outcomes = {entry.run_id: entry.outcome for entry in bench.journal.entries()}
@@ -494,7 +495,7 @@ async def test_abandoned_while_answers_wait_for_a_key_each_counts_as_it_was_answ
 
 async def test_a_run_of_the_bulk_is_busy_for_others_until_its_own_change_has_ended(bench: BulkBench) -> None:
     bench.graph.gate.clear()
-    bench.saves.submit_many(drafts(), holds=False)
+    bench.saves.submit_many(drafts(), may_hold=False)
     await bench.graph.arrived.get()
     later = Draft("run-0", WORKFLOW, {**RUN, "id": "run-0", "processingStatus": "canceled"})
     bench.saves.submit(later.typed("failedTasksCount", "0", NOW))
@@ -509,7 +510,7 @@ async def test_a_run_of_the_bulk_is_busy_for_others_until_its_own_change_has_end
 async def test_a_refused_token_is_had_anew_and_the_same_changes_go_on(bench: BulkBench) -> None:
     bench.graph.renewals = MANY
     bench.answer_one("run-4", refused(401))
-    await bench.all_ended(drafts(), holds=True)
+    await bench.all_ended(drafts(), may_hold=True)
     assert len(bench.canceled()) == MANY
     assert bench.ended["run-4"].has_new_token
 

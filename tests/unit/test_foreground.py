@@ -29,11 +29,11 @@ def moment(monkeypatch: pytest.MonkeyPatch) -> Moment:
 
 def test_a_key_counts_as_long_as_it_is_asked_for_and_none_before_it(moment: Moment) -> None:
     waiting = Foreground()
-    assert not waiting.was_touched(0.25)
-    waiting.touch()
+    assert not waiting.had_input_within(0.25)
+    waiting.note_input()
     for passed, is_recent in ((0.0, True), (0.24, True), (0.25, False), (9.0, False)):
         moment.now = 100.0 + passed
-        assert waiting.was_touched(0.25) is is_recent
+        assert waiting.had_input_within(0.25) is is_recent
 
 
 @pytest.mark.parametrize(("passed", "left"), [(0.0, MAX_SECONDS), (0.01, MAX_SECONDS - 0.01), (5.0, 0.0)])
@@ -41,50 +41,50 @@ def test_a_thread_waits_for_a_key_that_nobody_answers_for_a_limited_time(
     moment: Moment, passed: float, left: float
 ) -> None:
     waiting = Foreground()
-    waiting.touch()
+    waiting.note_input()
     moment.now += passed
     began = moment.now
-    waiting.let_pass_in_thread()
+    waiting.yield_to_input_in_thread()
     assert moment.now - began == pytest.approx(left, abs=0.002)
 
 
 def test_a_key_that_is_held_down_slows_the_work_and_does_not_stop_it(moment: Moment) -> None:
     waiting, worked = Foreground(), 0.0
     for n in range(1_000):
-        waiting.touch()
+        waiting.note_input()
         moment.pass_by(0.001)
-        worked += n > 0 and not waiting.is_waited_for
+        worked += n > 0 and not waiting.has_unhandled_input
     assert worked >= 25, "once in the longest wait, at least"
 
 
 def test_what_is_answered_is_waited_for_no_longer_and_the_next_key_is(moment: Moment) -> None:
     waiting = Foreground()
-    waiting.touch()
-    waiting.answered()
-    waiting.let_pass_in_thread()
+    waiting.note_input()
+    waiting.note_handled()
+    waiting.yield_to_input_in_thread()
     assert moment.now == 100.0
-    waiting.touch()
-    assert waiting.is_waited_for
+    waiting.note_input()
+    assert waiting.has_unhandled_input
 
 
-def test_work_that_waits_is_told_apart_from_none(moment: Moment) -> None:
+def test_work_that_waits_is_reported_apart_from_none(moment: Moment) -> None:
     waiting = Foreground()
-    asked = [waiting.is_asked]
-    waiting.let_pass_in_thread()
-    asked.append(waiting.is_asked)
+    asked = [waiting.has_waiters]
+    waiting.yield_to_input_in_thread()
+    asked.append(waiting.has_waiters)
     moment.pass_by(9.0)
-    asked.append(waiting.is_asked)
+    asked.append(waiting.has_waiters)
     assert asked == [False, True, False]
 
 
 async def test_the_event_loop_goes_on_between_two_pieces_and_longer_after_a_key() -> None:
     waiting, turns = Foreground(), list[str]()
     asyncio.get_running_loop().call_soon(turns.append, "something else")
-    await waiting.let_pass()
+    await waiting.yield_to_input()
     assert turns == ["something else"]
-    waiting.touch()
     began = time.monotonic()
-    await waiting.let_pass()
+    waiting.note_input()
+    await waiting.yield_to_input()
     assert time.monotonic() - began >= MAX_SECONDS
 
 

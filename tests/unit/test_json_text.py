@@ -142,7 +142,7 @@ def test_the_end_of_a_long_value_keeps_its_kind_and_its_item() -> None:
     document = Document(json.dumps({"key": "x" * 50, "n": 1}), 20).lay_out()
     assert [token.kind for token in document.tokens(3)] == [None, STRING]
     assert [document.top_level_key(number) for number in range(1, 4)] == ["key", None, None]
-    assert (document.line_at(document.place_of(3)), document.first_line_of(3)) == (1, 1)
+    assert (document.line_at(document.offset_of(3)), document.first_line_of(3)) == (1, 1)
 
 
 def test_laying_out_goes_on_where_it_stopped() -> None:
@@ -182,7 +182,7 @@ def test_a_search_finds_what_the_items_have_across_their_lines(
         parts = [
             (place.line, place.nth, document.line(number)[place.begin : place.end])
             for number in range(len(document))
-            for place in document.places(number, text)
+            for place in document.occurrences_on(number, text)
         ]
         assert sorted({begins for begins, _, _ in parts}) == sorted(set(found)), "a search goes where places are"
         for begins, nth, _ in parts:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from textual.widgets import Input
 
-from runtui.keys.actions import ACTION_BY_ID, ACTIONS, PLACES, SCOPE_TITLES, key_of, remap
+from runtui.keys.actions import ACTION_BY_ID, ACTIONS, SCOPE_TITLES, SIMULTANEOUS_SCOPES, key_of, remap
 from runtui.keys.keymap import EDITING_KEYS, NAMES, read_keys
 from runtui.keys.names import is_text, key_text, read_key
 
@@ -29,7 +29,7 @@ def sentences(table: object) -> list[str]:
 
 def test_ids_are_unique_and_every_scope_has_a_title_and_a_place() -> None:
     assert len(ACTION_BY_ID) == len(ACTIONS)
-    assert {action.scope for action in ACTIONS} == set(SCOPE_TITLES) == set().union(*PLACES)
+    assert {action.scope for action in ACTIONS} == set(SCOPE_TITLES) == set().union(*SIMULTANEOUS_SCOPES)
 
 
 def test_one_letter_means_one_thing_on_every_screen() -> None:
@@ -41,7 +41,7 @@ def test_one_letter_means_one_thing_on_every_screen() -> None:
     assert {key: names for key, names in meanings.items() if len(names) > 1 and key not in ANSWERS} == {}
 
 
-@pytest.mark.parametrize("place", PLACES, ids=lambda place: "-".join(sorted(place)))
+@pytest.mark.parametrize("place", SIMULTANEOUS_SCOPES, ids=lambda place: "-".join(sorted(place)))
 def test_no_key_does_two_things_in_one_place(place: frozenset[str]) -> None:
     owners: dict[str, str] = {}
     for action in ACTIONS:

@@ -18,7 +18,8 @@ from textual.widgets import Input, Static
 from runtui.services.writing import foreground
 from runtui.services.writing.foreground import Foreground
 from runtui.tui import keys
-from runtui.tui.keys import KeyQueue, awaited, is_from_terminal
+from runtui.tui.keys import KeyQueue, blocks_keys, is_from_terminal
+from tests import PATIENCE
 from tests.keys import drained
 
 
@@ -66,7 +67,7 @@ class Desk(App[None]):
 
     def post_message(self, message: Message) -> bool:
         if is_from_terminal(message):
-            self.foreground.touch()
+            self.foreground.note_input()
             self.keys.put(message)
             return True
         return super().post_message(message)
@@ -116,18 +117,19 @@ async def test_a_key_waits_until_the_one_before_has_been_handled() -> None:
 
 
 async def test_work_that_waits_goes_on_once_a_key_is_handled_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(foreground, "MAX_SECONDS", 60.0)
+    for name in ("MAX_SECONDS", "_LATELY_SECONDS"):
+        monkeypatch.setattr(foreground, name, PATIENCE)
     app = Desk()
     async with app.run_test():
         first = app.query_one("#first", Slow)
         with stuck(first):
-            await app.foreground.let_pass()
+            await app.foreground.yield_to_input()
             app.press("b")
             await until(lambda: first.got)
-            work = asyncio.create_task(app.foreground.let_pass())
+            work = asyncio.create_task(app.foreground.yield_to_input())
             done, _ = await asyncio.wait([work], timeout=3 * keys.WATCH_SECONDS)
             assert not done
-        await asyncio.wait_for(work, 10)
+        await asyncio.wait_for(work, PATIENCE)
 
 
 async def test_keys_from_before_the_first_screen_wait_for_it() -> None:
@@ -148,14 +150,14 @@ async def test_a_handler_that_does_not_end_is_waited_for_once(monkeypatch: pytes
                 patch.setattr(keys, "MAX_CHECKS", 30)
                 app.press("a")
                 await drained(app.keys)
-            assert app.keys.restless == {first}
+            assert app.keys.timed_out == {first}
             second.focus()
             await drained(app.keys)
             app.press("n", "x")
             await drained(app.keys)
             assert second.got == ["n"]
             assert app.query_one(Input).value == "x"
-        while app.keys.restless:
+        while app.keys.timed_out:
             await asyncio.sleep(0)
             await drained(app.keys)
 
@@ -165,7 +167,7 @@ async def test_keys_wait_for_the_workers_that_say_so_and_for_no_others() -> None
     async with app.run_test():
         done, never = asyncio.Event(), asyncio.Event()
         app.run_worker(never.wait(), group="network")
-        app.run_worker(done.wait(), group=awaited("counting"))
+        app.run_worker(done.wait(), group=blocks_keys("counting"))
         app.press("a")
         await asyncio.sleep(0.05)
         assert app.got()[0] == []
@@ -182,7 +184,7 @@ async def test_a_long_run_of_letters_does_not_wait_for_what_each_letter_causes()
         done = asyncio.Event()
         app.press("a")
         await drained(app.keys)
-        app.run_worker(done.wait(), group=awaited("counting"))
+        app.run_worker(done.wait(), group=blocks_keys("counting"))
         app.press("b", "c")
         await until(lambda: app.query_one(Input).value == "abc")
         app.press("tab")

@@ -25,6 +25,7 @@ from textual.widgets import Input, Label, OptionList, Select
 
 from runtui.tui.output import FramePainter, pen_of
 from runtui.tui.screen_diff import Pen
+from tests import PATIENCE
 from tests.seen import seen
 
 WIDTH, HEIGHT = 60, 16
@@ -189,7 +190,7 @@ class FakeLine:
     async def next_look(self) -> None:
         """Wait until somebody asks whether the line is behind, and has drawn the conclusion."""
         self._looked.clear()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await self._looked.wait()
 
     def write(self, data: str) -> None:

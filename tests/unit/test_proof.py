@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from runtui.domain.report import Outcome
 from runtui.graph.client import Answer
 from runtui.services.journal import Entry, damaged_entry
-from runtui.services.writing.proof import UPDATED, is_explained_by, shows, shows_some, verdict
+from runtui.services.writing.proof import UPDATED, has_new_value, has_values, is_explained_by, verdict
 from tests.unit.entries import an_entry
 from tests.unit.fake_writer import exchange
 
@@ -213,6 +213,6 @@ def test_a_change_is_never_proved_by_values_that_are_not_there_or_not_new(
     found = verdict(entry, reading()._replace(entity=now), [])
     new = {name for name in after if name not in before or before[name] != after[name]}
     assert found.is_proof == (after.items() <= now.items() and bool(new))
-    assert shows(after, now) == (after.items() <= now.items())
-    assert shows_some(entry, now) == any(now.get(name) == after[name] for name in new or after)
+    assert has_values(after, now) == (after.items() <= now.items())
+    assert has_new_value(entry, now) == any(now.get(name) == after[name] for name in new or after)
     assert bool(found.why) == (after.items() <= now.items() and not new)

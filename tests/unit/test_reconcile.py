@@ -20,10 +20,9 @@ from runtui.services.journal import Entry, Journal, Settlement
 from runtui.services.store import EVERY_RUN, Store
 from runtui.services.writing import reconcile as reconcile_module
 from runtui.services.writing.reconcile import CHECK_INTERVALS, CONCURRENT_READS, MAX_OTHERS, OLD, Reconciler
+from tests import PATIENCE
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
 from tests.unit.intents import ROOT, intent
-
-PATIENCE = 30
 
 
 class Session:
@@ -503,7 +502,7 @@ async def test_trouble_with_the_journal_is_announced_once(session: Session) -> N
     assert "Nothing is sent without the journal" in str(trouble)
 
 
-async def test_a_journal_that_was_set_aside_is_told_of_once(session: Session) -> None:
+async def test_a_journal_that_was_set_aside_is_reported_of_once(session: Session) -> None:
     session.journal.close()
     session.journal.path.write_bytes(b"this is no database, and long enough to be looked at" * 100)
     for _ in range(2):

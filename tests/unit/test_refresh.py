@@ -23,6 +23,7 @@ from runtui.services.refresh import (
     rest_seconds,
 )
 from runtui.services.store import EVERY_RUN, RunQuery, Store
+from tests import PATIENCE
 from tests.unit.fake_lister import NEVER, FakeGraph, graph_error, ids, run
 
 
@@ -48,7 +49,7 @@ def watch(refresh: Refresh) -> asyncio.Queue[Progress]:
 
 
 async def next_end(ends: asyncio.Queue[Progress]) -> Progress:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         return await ends.get()
 
 
@@ -304,7 +305,7 @@ async def test_a_listing_that_is_held_goes_on_when_it_is_started_again(store: St
     refresh = Refresh(graph, store, interval=NEVER)
     ends = watch(refresh)
     refresh.start()
-    refresh.hold()
+    refresh.suspend()
     for _ in range(CONCURRENT_WORKFLOWS):
         await graph.at_gate.get()  # those that were asked for already
     with pytest.raises(TimeoutError):
@@ -357,7 +358,7 @@ def test_faults_never_shorten_a_rest_and_alone_never_stretch_it_beyond_the_limit
     assert seconds <= rest_seconds(interval, took, failures + 1)
 
 
-async def test_a_defect_that_ends_the_listing_is_told(store: Store) -> None:
+async def test_a_defect_that_ends_the_listing_is_reported(store: Store) -> None:
     """Otherwise the list would look as if it were read on and on."""
     graph = FakeGraph(joiner=[[run("a")]])
     graph.workflows_error = TypeError("a defect")

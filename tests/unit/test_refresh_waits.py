@@ -17,6 +17,7 @@ from runtui.graph.retry import MAX_REPEATS
 from runtui.services import refresh as refresh_module
 from runtui.services.refresh import CONCURRENT_WORKFLOWS, Refresh
 from runtui.services.store import Store
+from tests import PATIENCE
 from tests.unit.fake_lister import EXCHANGE, NEVER, FakeGraph, ids, refused, run
 
 
@@ -64,11 +65,11 @@ async def test_what_the_server_asks_is_waited_for_by_all_workflows_and_announced
     refresh.changed.subscribe(lambda now: waiting.put_nowait(now.waiting_until) if now.waiting_until else None)
     before = datetime.now(UTC)
     refresh.start()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         until = await waiting.get()
     assert before + timedelta(seconds=40) <= until <= datetime.now(UTC) + timedelta(seconds=40)
     assert graph.asked == ["workflows", "w0"], "nobody else asks while the server wants to be left alone"
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         await refresh.stop()
     assert not any(task.get_name() == "refresh" for task in asyncio.all_tasks())
     assert graph.asked == ["workflows", "w0"]
@@ -81,7 +82,7 @@ async def test_a_wait_is_capped_for_a_listing(store: Store) -> None:
     waiting: asyncio.Queue[datetime] = asyncio.Queue()
     refresh.changed.subscribe(lambda now: waiting.put_nowait(now.waiting_until) if now.waiting_until else None)
     refresh.start()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         until = await waiting.get()
     assert until <= datetime.now(UTC) + timedelta(seconds=60)
     assert refresh.progress.waiting.startswith("The service asks to wait 115d 17h (429); runtui asks again at")
@@ -122,7 +123,7 @@ async def test_a_refused_token_ends_the_waiting_of_the_others(store: Store) -> N
     refresh = Refresh(graph, store, interval=NEVER)
     waits: list[bool] = []
     refresh.changed.subscribe(lambda progress: waits.append(progress.waiting_until is not None))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         await refresh.list_once()
     assert any(waits)
     assert refresh.progress.waiting_until is None
@@ -160,12 +161,12 @@ async def test_nobody_waits_for_a_workflow_that_fails(store: Store) -> None:
     others = asyncio.Event()
     refresh.changed.subscribe(lambda progress: others.set() if progress.runs_read == len(names) - 1 else None)
     refresh.start()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         await others.wait()
     assert ids(store) == set(names[1:])
     assert refresh.progress.listing, "w0 is asked for again in 40 seconds"
     assert refresh.progress.waiting_until is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         await refresh.stop()
 
 

@@ -25,6 +25,7 @@ from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.save import Save, Step
 from runtui.services.writing.saves import SaveQueue
 from runtui.tui.words.pages import save_words
+from tests import PATIENCE
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered, fault
 
 
@@ -97,7 +98,7 @@ async def until(saves: SaveQueue, step: Step) -> Save:
 
     end = saves.changed.subscribe(follow)
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             return await reached
     finally:
         end()
@@ -290,7 +291,7 @@ async def test_two_saves_of_one_run_take_turns_the_second_sees_the_first(saves: 
     saves.submit(draft(processingStatus="failed"))
     second = saves.submit(draft(processingStatus="completed"))
     other = saves.submit(draft("r2", processingStatus="failed"))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         assert {await graph.arrived.get(), await graph.arrived.get()} == {"r1", "r2"}
     assert [(save.number, save.step) for save in saves.active()] == [
         (1, Step.SENDING),
@@ -312,7 +313,7 @@ async def test_two_saves_of_one_run_take_turns_the_second_sees_the_first(saves: 
 async def test_two_spellings_of_one_id_are_one_run(saves: SaveQueue, graph: FakeGraph) -> None:
     graph.gate.clear()
     first = saves.submit(draft(processingStatus="failed"))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         await graph.arrived.get()
     second = saves.submit(draft("R1", processingStatus="completed"))
     await asyncio.sleep(0)
@@ -388,7 +389,7 @@ async def test_leaving_during_the_reading_back_says_what_the_answer_proved(
     monkeypatch.setattr(graph, "run", never_read_back)
     news = listen(saves)
     saves.submit(draft())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         await reading_back.wait()
     await saves.abandon()
     (last,) = [save for save in news if not save.active]
@@ -411,7 +412,7 @@ async def test_leaving_while_the_answer_is_being_stored_says_what_the_answer_sai
     news = listen(saves)
     saves.submit(draft())
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             await storing.wait()
         await saves.abandon()
     finally:

@@ -19,6 +19,7 @@ from runtui.services.journal import Intent
 from runtui.services.journal_file import JournalError
 from runtui.services.writing.save import Save, Step
 from runtui.services.writing.undo import draft_to_undo
+from tests import PATIENCE
 from tests.unit.fake_writer import RUN, FakeGraph, answered
 from tests.unit.saves_bench import Bench, draft, refused
 
@@ -253,7 +254,7 @@ async def broken_off(bench: Bench, monkeypatch: pytest.MonkeyPatch, target: obje
 
     monkeypatch.setattr(target, name, slow)
     bench.saves.submit(draft())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         await holding.wait()
     leaving = [asyncio.create_task(bench.saves.abandon()) for _ in range(2)]
     for _ in range(50):
@@ -315,7 +316,7 @@ async def test_leaving_after_the_reading_back_says_what_the_run_showed(
         bench.answer_writes(answered(method="PATCH"))
     bench.saves.submit(draft())
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             await storing.wait()
         await bench.saves.abandon()
     finally:
@@ -339,7 +340,7 @@ async def test_the_words_of_an_unknown_outcome_outlive_the_leaving(
 
     monkeypatch.setattr(bench.graph, "run", silent)
     bench.saves.submit(draft())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         await reached.wait()
     await bench.saves.abandon()
     (entry,) = bench.journal.entries()

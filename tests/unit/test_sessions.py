@@ -133,8 +133,8 @@ def test_a_lock_whose_file_was_deleted_is_taken_anew(has_folder: bool, tmp_path:
         (folder / f"{own.id}{LOCK_SUFFIX}").unlink()
         if not has_folder:
             shutil.rmtree(folder)
-        own.hold()
+        own.acquire()
         assert not other.is_gone(own.id)
-        own.hold()
+        own.acquire()
         assert own.id in {path.stem for path in folder.iterdir()}
     assert list(folder.iterdir()) == []

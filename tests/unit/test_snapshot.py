@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runtui.prelude import snapshot
-from runtui.prelude.snapshot import SNAPSHOT, placed
+from runtui.prelude.snapshot import SNAPSHOT, drawn_lines
 from runtui.prelude.terminal import TAKEOVER
 from runtui.settings import config_path, state_folder
 from tests.unit.test_tokens import jwt
@@ -53,7 +53,7 @@ def kept(start: Starts, *arguments: str, lines: list[str] = ROWS, **variables: s
 def test_the_same_command_shows_the_last_list(start: Starts) -> None:
     path = kept(start, "--profile", "contoso")
     assert path.stat().st_mode & 0o777 == 0o600
-    assert start("--profile", "contoso") == placed(ROWS)
+    assert start("--profile", "contoso") == drawn_lines(ROWS)
 
 
 def test_what_is_dropped_is_shown_no_more_and_that_of_another_command_is(start: Starts) -> None:
@@ -62,7 +62,7 @@ def test_what_is_dropped_is_shown_no_more_and_that_of_another_command_is(start: 
     SNAPSHOT.keep(state_folder(), 80, ROWS)
     SNAPSHOT.drop(state_folder())
     assert start("--profile", "fabrikam") == ""
-    assert start("--profile", "contoso") == placed(ROWS)
+    assert start("--profile", "contoso") == drawn_lines(ROWS)
 
 
 @pytest.mark.parametrize(
@@ -94,19 +94,19 @@ def test_another_config_is_another_command_from_the_moment_it_was_read(start: St
     SNAPSHOT.keep(state_folder(), 80, ROWS)
     assert start() == ""
     SNAPSHOT.keep(state_folder(), 80, ROWS)
-    assert start() == placed(ROWS)
+    assert start() == drawn_lines(ROWS)
     config_path().write_text("default-profile = 'contoso!'")
     assert start() == ""
 
 
 def test_a_new_token_is_the_same_command(start: Starts) -> None:
     kept(start, RUNTUI_TOKEN="one", RUNTUI_CLIENT_SECRET="one")
-    assert start(RUNTUI_TOKEN="two") == placed(ROWS)
+    assert start(RUNTUI_TOKEN="two") == drawn_lines(ROWS)
 
 
 def test_a_token_for_another_tenant_is_another_command(start: Starts) -> None:
     kept(start, RUNTUI_TOKEN=jwt({"tid": "contoso", "exp": 1}))
-    assert start(RUNTUI_TOKEN=jwt({"tid": "contoso", "exp": 2})) == placed(ROWS)
+    assert start(RUNTUI_TOKEN=jwt({"tid": "contoso", "exp": 2})) == drawn_lines(ROWS)
     assert start(RUNTUI_TOKEN=jwt({"tid": "fabrikam", "exp": 2})) == ""
 
 
@@ -138,14 +138,14 @@ def test_only_a_private_file_of_ones_own_is_read(start: Starts, tmp_path: Path) 
 
 def test_letters_that_do_not_print_are_blank(start: Starts) -> None:
     kept(start, lines=["入社\u3000手続き\u202e", "", ""])
-    assert start() == placed(["入社 手続き ", "", ""])
+    assert start() == drawn_lines(["入社 手続き ", "", ""])
 
 
 def test_a_few_are_kept(start: Starts) -> None:
     for number in range(20):
         start("--tenant", str(number))
         SNAPSHOT.keep(state_folder(), 80, ROWS)
-    assert start("--tenant", "19") == placed(ROWS)
+    assert start("--tenant", "19") == drawn_lines(ROWS)
     assert len(list(state_folder().iterdir())) == 8
 
 
@@ -166,6 +166,6 @@ def test_it_is_looked_for_where_the_session_keeps_it(
     config_path().parent.mkdir(parents=True, exist_ok=True)
     config_path().write_text("")
     kept(start)
-    assert start() == placed(ROWS)
+    assert start() == drawn_lines(ROWS)
     config_path().write_text("default-profile = 'fabrikam'")
     assert start() == ""

@@ -53,7 +53,7 @@ class Desk:
         """Until the timer runs out; somebody types meanwhile, or nobody."""
         self._now += RELOAD_SECONDS
         if typing:
-            self.foreground.touch()
+            self.foreground.note_input()
         self.owner.run_out()
 
 
@@ -77,14 +77,14 @@ def test_while_somebody_types_it_is_put_off_and_drawn_after_the_effect_of_a_key(
     desk.throttle.ask()
     for _ in range(MAX_DELAYS):
         desk.pass_by(typing=True)
-        desk.foreground.answered()
+        desk.foreground.note_handled()
     assert desk.drawn == 1, "it waits for a pause"
     desk.pass_by(typing=True)
     assert desk.drawn == 1, "and not at any moment: the next key may be on its way"
-    assert desk.foreground.is_asked, "somebody has to tell"
-    desk.foreground.answered()
+    assert desk.foreground.has_waiters, "somebody has to tell"
+    desk.foreground.note_handled()
     assert desk.drawn == 2
-    desk.foreground.answered()
+    desk.foreground.note_handled()
     desk.pass_by()
     assert desk.drawn == 2, "once"
 
@@ -96,7 +96,7 @@ def test_a_key_that_is_never_answered_puts_it_off_no_longer(desk: Desk) -> None:
         assert desk.drawn == 1
         desk.pass_by(typing=True)
     assert desk.drawn == 2
-    desk.foreground.answered()
+    desk.foreground.note_handled()
     assert desk.drawn == 2
 
 

@@ -74,8 +74,8 @@ class _Item:
 
 class Bulk:
     """Some writes of different runs under way together; the journal knows them by `batch`. The driver carries out the
-    effects. With `holds` the first refusal that other runs may meet too holds the rest, until `go_on` or `stop`. Each
-    piece of work on the event loop gives way to the `foreground`.
+    effects. With `may_hold` the first refusal that other runs may meet too holds the rest, until `go_on` or `stop`.
+    Each piece of work on the event loop gives way to the `foreground`.
     """
 
     def __init__(
@@ -84,13 +84,13 @@ class Bulk:
         batch: str,
         saves: Sequence[Save],
         *,
-        holds: bool = False,
+        may_hold: bool = False,
         foreground: Foreground,
     ) -> None:
         self.batch = batch
         self.saves = saves
         self._driver = driver
-        self._holds = holds
+        self._may_hold = may_hold
         self._foreground = foreground
         self._is_computing = False
         """Whether a lane works through answers. The others wait, so that two of them never make one long piece."""
@@ -155,7 +155,7 @@ class Bulk:
         cancelled: asyncio.CancelledError | None = None
         items = []
         while cancelled is None:
-            cancelled = await _unless_cancelled(self._foreground.let_pass())
+            cancelled = await _unless_cancelled(self._foreground.yield_to_input())
             if not self._is_computing:
                 break
         self._is_computing = True
@@ -164,7 +164,7 @@ class Bulk:
             if item is not None:
                 items.append(item)
             if cancelled is None and time.perf_counter() - began > PIECE_SECONDS:
-                cancelled = await _unless_cancelled(self._foreground.let_pass())
+                cancelled = await _unless_cancelled(self._foreground.yield_to_input())
                 began = time.perf_counter()
         self._is_computing = False
         for item in items:
@@ -207,7 +207,7 @@ class Bulk:
                 self._announce(item.effect.save)
             replies = await self._driver.carry_out([item.effect for item in group])
             await self._take_in_all(map(self._answered, group, replies))
-            await self._foreground.let_pass()
+            await self._foreground.yield_to_input()
         self._news.set()
 
     def _answered(self, item: _Item, reply: object) -> _Item | None:
@@ -310,7 +310,9 @@ class Bulk:
         """Hold the rest after a refusal that others may meet as well."""
         if save.action is not None and save.entry is None:
             return  # the run itself spoke against it
-        if not self._holds or self.is_stopped or save.fault is None or save.outcome_if_stopped is not Outcome.NOT_DONE:
+        if not self._may_hold or self.is_stopped:
+            return
+        if save.fault is None or save.outcome_if_stopped is not Outcome.NOT_DONE:
             return
         if self.held_by is None and save.fault.title not in self._accepted:
             _logger.info("the rest is held: %s", save.fault.title)

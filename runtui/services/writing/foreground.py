@@ -14,7 +14,7 @@ MAX_SECONDS: Final = 0.03
 """The longest wait for what is typed at a time."""
 
 _LOOK_SECONDS: Final = 0.001
-"""Between two looks whether it was answered."""
+"""Between two looks whether it was handled."""
 
 _LATELY_SECONDS: Final = 0.25
 
@@ -26,49 +26,49 @@ class Foreground:
     """Says whether a person waits for an answer. Any thread may call anything."""
 
     def __init__(self) -> None:
-        self._touched_at = self._until = self._asked_at = float("-inf")
+        self._input_at = self._until = self._asked_at = float("-inf")
         self._after_next: list[Callable[[], object]] = []
 
-    def touch(self) -> None:
+    def note_input(self) -> None:
         """A person has typed something. The wait for what was typed before becomes no longer by that."""
-        self._touched_at = time.monotonic()
-        if self._touched_at >= self._until:
-            self._until = self._touched_at + MAX_SECONDS
+        self._input_at = time.monotonic()
+        if self._input_at >= self._until:
+            self._until = self._input_at + MAX_SECONDS
 
-    def answered(self) -> None:
+    def note_handled(self) -> None:
         """All that was typed has taken effect."""
         self._until = float("-inf")
         after_next, self._after_next = self._after_next, []
         for call in after_next:
             call()
 
-    def call_after_next(self, call: Callable[[], object]) -> None:
+    def call_after_next_input(self, call: Callable[[], object]) -> None:
         """Call when what is typed next has taken effect: there is the most time then until something more is typed."""
         self._after_next.append(call)
 
-    def was_touched(self, seconds: float) -> bool:
-        return time.monotonic() < self._touched_at + seconds
+    def had_input_within(self, seconds: float) -> bool:
+        return time.monotonic() < self._input_at + seconds
 
     @property
-    def is_waited_for(self) -> bool:
+    def has_unhandled_input(self) -> bool:
         return time.monotonic() < self._until
 
     @property
-    def is_asked(self) -> bool:
-        """Whether there is work that has to know when what was typed is answered."""
+    def has_waiters(self) -> bool:
+        """Whether there is work that has to know when what was typed has taken effect."""
         return bool(self._after_next) or time.monotonic() < self._asked_at + _LATELY_SECONDS
 
-    async def let_pass(self) -> None:
+    async def yield_to_input(self) -> None:
         """Between two pieces of work on the event loop: have everything else that is ready done first."""
         import asyncio  # the first rows are on the terminal before it is loaded
 
         await asyncio.sleep(0)
         self._asked_at = time.monotonic()
-        while self.is_waited_for:  # noqa: ASYNC110 - any thread may answer, and it becomes longer by no key
+        while self.has_unhandled_input:  # noqa: ASYNC110 - any thread may answer, and it becomes longer by no key
             await asyncio.sleep(_LOOK_SECONDS)
 
-    def let_pass_in_thread(self) -> None:
+    def yield_to_input_in_thread(self) -> None:
         """Between two pieces of work in a thread: let the event loop go on, which a thread that computes holds up."""
         self._asked_at = time.monotonic()
-        while self.is_waited_for:
+        while self.has_unhandled_input:
             time.sleep(_LOOK_SECONDS)

@@ -9,7 +9,7 @@ may still land. By the answer to the request:
 | a success, without one (204, 200)      | shows a value that it brings             | done, by the answer              |
 |                                        | shows none, or cannot be read            | unknown                          |
 | a refusal in Graph's own words         | is not read                              | not done                         |
-| a refusal that a copy of it causes     | `bears_out` the refusal                  | not done                         |
+| a refusal that a copy of it causes     | `confirms` the refusal                   | not done                         |
 | (409, 412), or anything else, or none  | `verdict` says that it proves the change | done, seen on read-back          |
 |                                        | anything else                            | unknown                          |
 
@@ -65,24 +65,24 @@ UNPROVABLE: Final = (
 )
 
 
-def holds(values: Mapping[str, Any], name: str, value: object) -> bool:
+def has_value(values: Mapping[str, Any], name: str, value: object) -> bool:
     """Whether a run has this value of an editable property. One that was not received is not null."""
     field = EDITABLE_BY_NAME.get(name)
     return field is not None and name in values and field.same(value, values[name])
 
 
-def shows(wanted: Mapping[str, Any], entity: Mapping[str, Any]) -> bool:
+def has_values(wanted: Mapping[str, Any], entity: Mapping[str, Any]) -> bool:
     """Whether a run has exactly these values of its editable properties; of others it is not known."""
-    return all(holds(entity, name, value) for name, value in wanted.items())
+    return all(has_value(entity, name, value) for name, value in wanted.items())
 
 
-def shows_some(intent: Intent, entity: Mapping[str, Any]) -> bool:
+def has_new_value(intent: Intent, entity: Mapping[str, Any]) -> bool:
     """Whether a run has a value that a change brings."""
-    brought = [name for name, value in intent.after.items() if not holds(intent.before, name, value)]
-    return any(holds(entity, name, intent.after[name]) for name in brought or intent.after)
+    brought = [name for name, value in intent.after.items() if not has_value(intent.before, name, value)]
+    return any(has_value(entity, name, intent.after[name]) for name in brought or intent.after)
 
 
-def bears_out(intent: Intent, status: int | None, reading: Answer) -> bool:
+def confirms(intent: Intent, status: int | None, reading: Answer) -> bool:
     """Whether a reading confirms a refusal (409 or 412) that a copy of the same request may have caused: the run has
     none of the values that the change brings.
 
@@ -93,7 +93,7 @@ def bears_out(intent: Intent, status: int | None, reading: Answer) -> bool:
         return not shows_effect(intent, entity)
     if status == 412 and intent.if_match is not None and etag_of(reading.received) in (None, intent.if_match):
         return False
-    return intent.after.keys() <= entity.keys() and not shows_some(intent, entity)
+    return intent.after.keys() <= entity.keys() and not has_new_value(intent, entity)
 
 
 def verdict(entry: Entry, reading: Answer, others: Collection[Entry]) -> Verdict:
@@ -105,7 +105,7 @@ def verdict(entry: Entry, reading: Answer, others: Collection[Entry]) -> Verdict
         return NO_PROOF
     if entry.action:
         return _action_verdict(entry, reading, entity, others)
-    if not shows(entry.after, entity):
+    if not has_values(entry.after, entity):
         return NO_PROOF
     why = next(_objections(entry, reading, entity, others), None)
     return Verdict(True) if why is None else Verdict(False, f"The run has these values, but {why}.")
@@ -194,19 +194,19 @@ def is_explained_by(entry: Entry, others: Collection[Entry]) -> bool:
         if (other.number > entry.number and other.outcome is not Outcome.NOT_DONE)
         or (other.number < entry.number and not other.is_settled)
     ]
-    return all(any(holds(after, name, value) for after in rivals) for name, value in entry.after.items())
+    return all(any(has_value(after, name, value) for after in rivals) for name, value in entry.after.items())
 
 
 def _objections(entry: Entry, reading: Answer, entity: Mapping[str, Any], others: Collection[Entry]) -> Iterator[str]:
     """Why a run that has the values of a change may have them from elsewhere."""
-    if shows(entry.after, entry.before):
+    if has_values(entry.after, entry.before):
         yield "it had them before this change was sent"
     if is_explained_by(entry, others):
         yield "another change of yours may have brought them"
     if moment := _updated_before_sent(entry, reading, entity):
         yield f"it was last updated at {moment}, before this change was sent: somebody else made the same change"
     for name, value in entry.sent.items():
-        if name in entity.keys() & EDITABLE_BY_NAME and name not in entry.after and not holds(entity, name, value):
+        if name in entity.keys() & EDITABLE_BY_NAME and name not in entry.after and not has_value(entity, name, value):
             now, sent = json.dumps(entity[name]), json.dumps(value)
             yield f"{name} is {now} and not {sent}, as this change sent it: the run was changed by something else too"
 
@@ -218,7 +218,7 @@ def _updated_before_sent(entry: Entry, reading: Answer, entity: Mapping[str, Any
     """
     before, updated = entry.before.get(UPDATED, NOT_RECEIVED), ticks_in(entity, UPDATED)
     ahead = reading.exchange.clock_ahead
-    is_same = before is NOT_RECEIVED or UPDATED in entry.after or holds(entity, UPDATED, before)
+    is_same = before is NOT_RECEIVED or UPDATED in entry.after or has_value(entity, UPDATED, before)
     if is_same or updated is None or ahead is None:
         return ""
     sent = ticks_of(entry.opened_at) + int(ahead * TICKS_PER_SECOND)

@@ -79,11 +79,11 @@ class SaveQueue:
         return save
 
     def submit_many(
-        self, drafts: Sequence[Operation], *, undoes: Sequence[int | None] = (), holds: bool = True, why: str = ""
+        self, drafts: Sequence[Operation], *, undoes: Sequence[int | None] = (), may_hold: bool = True, why: str = ""
     ) -> Bulk:
         """Start writing drafts of different runs, none of which is being changed, side by side, as one bulk change.
 
-        `undoes` are the entries that they undo, one for each; empty for none. With `holds` the first refusal that
+        `undoes` are the entries that they undo, one for each; empty for none. With `may_hold` the first refusal that
         others may meet as well holds the rest.
 
         Raises:
@@ -103,7 +103,7 @@ class SaveQueue:
         batch = uuid4().hex
         numbers = undoes or [None] * len(drafts)
         saves = [self._begin(draft, number, batch, why) for draft, number in zip(drafts, numbers, strict=True)]
-        bulk = Bulk(self._driver, batch, saves, holds=holds, foreground=self._foreground)
+        bulk = Bulk(self._driver, batch, saves, may_hold=may_hold, foreground=self._foreground)
         self._begin_task(saves[0].number, self._carry_out_many(bulk), f"bulk {batch}")
         return bulk
 

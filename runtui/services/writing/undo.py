@@ -16,10 +16,10 @@ from runtui.domain.properties import EDITABLE_BY_NAME
 from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
 from runtui.graph.retry import Pace
-from runtui.redact import MARK
+from runtui.redact import REDACTED
 from runtui.services.journal import Entry
 from runtui.services.writing.drive import RunWriter
-from runtui.services.writing.proof import shows
+from runtui.services.writing.proof import has_values
 
 
 class UndoError(RuntuiError):
@@ -110,7 +110,7 @@ def why_not(entry: Entry) -> str | None:
         return f"It is undone already, by #{entry.undone_by}."
     if entry.undone_perhaps_by is not None:
         return f"#{entry.undone_perhaps_by} undoes it, and the outcome of that is unknown."
-    if shows(entry.after, entry.before):
+    if has_values(entry.after, entry.before):
         return "The run had these values before; there is nothing to undo."
     return next(_unfit(entry), None)
 
@@ -131,5 +131,5 @@ def _unfit(entry: Entry) -> Iterator[str]:
             yield f"This runtui does not know the property {name}."
         elif name not in entry.before and field.required:
             yield f"{name} was not received before the change, and cannot be removed again."
-        elif not isinstance(value, str | int | None) or isinstance(value, bool) or MARK in str(value):
+        elif not isinstance(value, str | int | None) or isinstance(value, bool) or REDACTED in str(value):
             yield f"The value of {name} before the change is not in the journal as it was received."

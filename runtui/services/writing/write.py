@@ -24,9 +24,9 @@ from runtui.errors import RuntuiError
 from runtui.graph.client import Answer, etag_of
 from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault, mismatch, perhaps_repeated, refused_action, unconfirmed
-from runtui.graph.retry import Retry, asked_wait, retry_of, wait_of
+from runtui.graph.retry import Retry, retry_after_seconds, retry_of, wait_of
 from runtui.services.journal import Entry, Intent
-from runtui.services.writing.proof import CAUSED_BY_A_COPY, NO_PROOF, UPDATED, bears_out, new_run, shows_some, verdict
+from runtui.services.writing.proof import CAUSED_BY_A_COPY, NO_PROOF, UPDATED, confirms, has_new_value, new_run, verdict
 from runtui.services.writing.save import Save, Step
 
 _logger: Final = logging.getLogger("runtui.write")
@@ -187,11 +187,11 @@ def _again(
         case Retry.WAIT:
             _logger.info("run %s: retry after try %d (%s)", save.run_id, attempt, exchange.status)
             moment = now()
-            seconds, asked = wait_of(exchange, attempt, moment), asked_wait(exchange, moment) or 0.0
+            seconds, asked = wait_of(exchange, attempt, moment), retry_after_seconds(exchange, moment) or 0.0
             yield from Pause(
                 save._replace(
                     resumes_at=moment + timedelta(seconds=seconds),
-                    asked_seconds=asked if asked > seconds else None,
+                    retry_after=asked if asked > seconds else None,
                     exchange=exchange,
                     step=Step.PAUSED,
                 ),
@@ -247,7 +247,7 @@ def _answered(save: Save, intent: Intent, answer: Answer) -> Save:
         fault = refused_action(fault, save.action)
     if fault is not None and fault.outcome is Outcome.NOT_DONE and fault.status in CAUSED_BY_A_COPY:
         fault = perhaps_repeated(fault)
-    is_shown = answer.entity is not None and shows_some(intent, answer.entity)
+    is_shown = answer.entity is not None and has_new_value(intent, answer.entity)
     is_proved = fault is None and (is_shown or save.action is not None)
     known_by: KnownBy = "answer" if is_proved else ""
     return save._replace(exchange=answer.exchange, fault=fault, known_by=known_by, step=Step.SETTLING)
@@ -270,7 +270,7 @@ def _find_out(
         proved = save if reading is None else (yield from _proved(save, save.fault, intent, answer, reading))
         return proved, entity
     if entity is not None:
-        known_by: KnownBy = "answer" if shows_some(intent, entity) else ""
+        known_by: KnownBy = "answer" if has_new_value(intent, entity) else ""
         return save._replace(known_by=known_by, ignored=ignored_of(save.operation, entity)), entity
     return save if save.known_by else save._replace(fault=unconfirmed(answer.exchange)), entity
 
@@ -285,8 +285,8 @@ def _find_out_of_action(
     if save.fault is not None:
         save = yield from _proved(save, save.fault, intent, answer, reading)
     # A run on demand does not say whose it is: one that an answer makes known could be a colleague's.
-    is_told = save.fault is None and (intent.action != "activate" or save.known_by == "read-back")
-    return save._replace(new_run=new_run(intent, reading.entity) if is_told else ""), reading.entity
+    is_certain = save.fault is None and (intent.action != "activate" or save.known_by == "read-back")
+    return save._replace(new_run=new_run(intent, reading.entity) if is_certain else ""), reading.entity
 
 
 def _read_back(save: Save, fresh: Answer) -> Generator[Effect[Any], Any, Answer | None]:
@@ -299,7 +299,7 @@ def _read_back(save: Save, fresh: Answer) -> Generator[Effect[Any], Any, Answer 
 
 def _proved(save: Save, fault: Fault, intent: Intent, answer: Answer, reading: Answer) -> Writing:
     """The save after a reading that alone can tell what became of it."""
-    if fault.status in CAUSED_BY_A_COPY and bears_out(intent, fault.status, reading):
+    if fault.status in CAUSED_BY_A_COPY and confirms(intent, fault.status, reading):
         return save._replace(fault=answer.fault)
     recorded = yield from Recall(save)
     found = NO_PROOF if recorded is None else verdict(recorded.entry, reading, recorded.others)

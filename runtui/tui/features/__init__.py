@@ -1,1 +1,1 @@
-"""What a person can do, one file a feature, with the place that it alone opens."""
+"""What a person can do, one file a feature, with the screen that it alone opens."""

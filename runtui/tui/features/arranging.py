@@ -111,7 +111,7 @@ class Arranging(Feature):
             self._runs.show_settings(view_toggled(self._runs.settings, self._preferences.kept.views, number))
         except IndexError:
             words = f"There is no view {number}; {key_of('views')} saves what the list shows as one."
-            self._chrome.set_status(words, holds=lambda: number > len(self._views))
+            self._chrome.set_status(words, shown_while=lambda: number > len(self._views))
         except RuntuiError as error:  # an older runtui, or somebody's hand, wrote it
             self._chrome.set_status(f"View {number} cannot be shown. {error}", "error")
 

@@ -20,37 +20,37 @@ from runtui.announcer import Announcer
 from runtui.errors import RuntuiError
 from runtui.keys.actions import FEATURE_OF
 from runtui.tui.actions import ActionContext
-from runtui.tui.screens.frame import Chrome, Frame
+from runtui.tui.screens.frame import Chrome, ViewScreen
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.terminal import lay_out
 
 FeatureT = TypeVar("FeatureT", bound="Feature")
 _T = TypeVar("_T")
 
-News = TypeVar("News")
+EventT = TypeVar("EventT")
 
 FOLLOW_CHANGES: Final = ("changes.editing", "changes.bulk_sending", "changes.following", "changes.journaling")
 """The files of the features that tell what became of a change."""
 
-Subscribe = Callable[[Callable[[News], None]], object]
+Subscribe = Callable[[Callable[[EventT], None]], object]
 """How a service takes a listener."""
 
 
-class Announced(Message, Generic[News]):
-    """A service announced `news`; `hear` is what listens to it."""
+class Announced(Message, Generic[EventT]):
+    """A service announced `announcement`; `listener` gets it."""
 
-    def __init__(self, hear: Callable[[News], object], news: News, *, only_newest: bool) -> None:
+    def __init__(self, listener: Callable[[EventT], object], announcement: EventT, *, only_newest: bool) -> None:
         super().__init__()
-        self._hear = hear
-        self._news = news
+        self._listener = listener
+        self._announcement = announcement
         self._only_newest = only_newest
 
     def can_replace(self, message: Message) -> bool:
-        """Of a flood of the same news the last one says as much as all of them."""
-        return self._only_newest and isinstance(message, Announced) and message._hear == self._hear
+        """Of a flood of announcements to one listener the last one says as much as all of them."""
+        return self._only_newest and isinstance(message, Announced) and message._listener == self._listener
 
     async def deliver(self) -> None:
-        outcome = self._hear(self._news)
+        outcome = self._listener(self._announcement)
         if isawaitable(outcome):
             await outcome
 
@@ -80,21 +80,21 @@ class Feature:
     def end(self) -> None:
         """The screens are gone."""
 
-    def hear(
+    def listen(
         self,
-        subscribe: Subscribe[News],
-        hear: Callable[[News], object],
+        subscribe: Subscribe[EventT],
+        listener: Callable[[EventT], object],
         *,
         only_newest: bool = False,
-        wanted: Callable[[News], bool] = lambda _news: True,
+        wanted: Callable[[EventT], bool] = lambda _announcement: True,
     ) -> None:
-        """Call `hear` on the event loop with each announcement of a service, and await it. `wanted` is asked at once,
-        in the service's thread. With `only_newest` an announcement that waits may be dropped for a newer one.
+        """Call `listener` on the event loop with each announcement of a service, and await it. `wanted` is asked at
+        once, in the service's thread. With `only_newest` an announcement that waits may be dropped for a newer one.
         """
 
-        def announce(news: News) -> None:
-            if wanted(news):
-                self._chrome.app.post_message(Announced(hear, news, only_newest=only_newest))
+        def announce(announcement: EventT) -> None:
+            if wanted(announcement):
+                self._chrome.app.post_message(Announced(listener, announcement, only_newest=only_newest))
 
         subscribe(announce)
 
@@ -110,14 +110,14 @@ class Feature:
         """The same of a call that reads files."""
         return await self.attempt(asyncio.to_thread(call))
 
-    def aside(self, work: Awaitable[object], group: str, saying: str = "", *, exclusive: bool = False) -> Worker[None]:
+    def in_worker(self, work: Awaitable[Any], group: str, saying: str = "", *, exclusive: bool = False) -> Worker[None]:
         """Run some work in a worker, with the sentence `saying` in the status line meanwhile; a failure is shown there.
-        The next key waits for a worker whose group `awaited` names. An `exclusive` worker cancels the others of its
+        The next key waits for a worker whose group `blocks_keys` names. An `exclusive` worker cancels the others of its
         group. Return the worker.
         """
         is_under_way = True
         if saying:
-            self._chrome.set_status(saying, holds=lambda: is_under_way)
+            self._chrome.set_status(saying, shown_while=lambda: is_under_way)
 
         async def guarded() -> None:
             nonlocal is_under_way
@@ -139,15 +139,15 @@ class Features:
         chrome: What the screens have in common.
         runs: The list.
         load: Loads the class of a feature by its file.
-        rest: Waits until nothing that was typed is left to do.
+        idle: Waits until nothing that was typed is left to do.
     """
 
     def __init__(
-        self, chrome: Chrome, runs: RunsView, load: Callable[[str], type[Feature]], rest: Callable[[], Awaitable[None]]
+        self, chrome: Chrome, runs: RunsView, load: Callable[[str], type[Feature]], idle: Callable[[], Awaitable[None]]
     ) -> None:
         self.chrome = chrome
         self.runs = runs
-        self.rest = rest
+        self.wait_idle = idle
         self._load = load
         self._built: dict[type[Feature], Feature] = {}
         chrome.owners = self._owners
@@ -171,24 +171,24 @@ class Features:
         for name in names:
             self[self._load(name)]
 
-    def awake(self, service: Announcer[News], *names: str) -> None:
-        """Build the features in some files at the first announcement of a service, which they hear too. The service
+    def build_when(self, service: Announcer[EventT], *names: str) -> None:
+        """Build the features in some files at the first announcement of a service, which they get too. The service
         announces on the event loop."""
 
-        def wake(_news: News) -> None:
+        def wake(_announcement: EventT) -> None:
             end()
             self.build(*names)
 
         end = service.subscribe(wake)
 
-    async def mount_at_rest(self, place: Callable[[], Frame[Any]]) -> None:
+    async def mount_when_idle(self, screen: Callable[[], ViewScreen[Any]]) -> None:
         """Mount what is likely to be opened next, while the person looks at something else.
 
         Its first layout tells its widgets their sizes, which has it laid out once more: that is done at rest, too.
         """
-        await self.rest()
-        await self.chrome.prepare(mounted := place())
-        await self.rest()
+        await self.wait_idle()
+        await self.chrome.prepare(mounted := screen())
+        await self.wait_idle()
         if not mounted.is_current:
             lay_out(mounted)
 

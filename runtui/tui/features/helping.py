@@ -78,9 +78,9 @@ class HelpView(ActionView[str]):
     def action_run_action(self) -> None:
         row = self.list.table.row_under_cursor()
         if row is not None and row.action_id:
-            self.frame.dismiss(row.action_id)
+            self.view_screen.dismiss(row.action_id)
         else:
-            self.frame.set_status("There is nothing to run on this line.", "warning")
+            self.view_screen.set_status("There is nothing to run on this line.", "warning")
 
     def action_filter_help(self) -> None:
         self.list.filter_bar.open()
@@ -89,7 +89,7 @@ class HelpView(ActionView[str]):
         self.action_leave_place()
 
     def action_close_by_quit(self) -> None:
-        self.frame.dismiss()
+        self.view_screen.dismiss()
 
 
 class Helping(Feature):
@@ -98,14 +98,14 @@ class Helping(Feature):
     def __init__(self, features: Features) -> None:
         super().__init__(features)
         self._view = HelpView()
-        self.place = self._chrome.place(self._view)
+        self.screen = self._chrome.install(self._view)
 
     async def action_help(self) -> None:
-        if self.place not in self._chrome.app.screen_stack:
+        if self.screen not in self._chrome.app.screen_stack:
             here = self._chrome.front.scopes_of_keys
-            await self._chrome.prepare(self.place)
+            await self._chrome.prepare(self.screen)
             self._view.open(here)
-        await self._chrome.toggle(self.place, self._run)
+        await self._chrome.toggle(self.screen, self._run)
 
     async def action_palette(self) -> None:
         from runtui.tui.palette import Palette

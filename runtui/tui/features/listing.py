@@ -40,13 +40,13 @@ class Listing(Feature):
         """When the first listing goes on, as it was told."""
 
     def start(self) -> None:
-        self.hear(self._workspace.store.changed.subscribe, lambda _ids: self._runs.drawing.ask(), only_newest=True)
-        self.hear(self._workspace.store.changed.subscribe, self._tell_of_ends)
-        self.hear(self._workspace.progressed.subscribe, self._listing_changed, only_newest=True)
-        self.hear(self._workspace.exchanged.subscribe, self._chrome.panel.exchange_ended, only_newest=True)
+        self.listen(self._workspace.store.changed.subscribe, lambda _ids: self._runs.drawing.ask(), only_newest=True)
+        self.listen(self._workspace.store.changed.subscribe, self._tell_of_ends)
+        self.listen(self._workspace.progressed.subscribe, self._listing_changed, only_newest=True)
+        self.listen(self._workspace.exchanged.subscribe, self._chrome.panel.exchange_ended, only_newest=True)
         # Runs get stuck and days end without a change of the store.
         self._chrome.app.set_interval(CLOCK_SECONDS, self._chrome.show_trouble)
-        self.hear(self._workspace.preferences.failed.subscribe, self._say_lost)
+        self.listen(self._workspace.preferences.failed.subscribe, self._say_lost)
         self._chrome.show_runs = self._show_runs
 
     def _say_lost(self, fault: RuntuiError) -> None:
@@ -100,7 +100,7 @@ class Listing(Feature):
 
     def action_watch(self) -> None:
         """Tell when the run, or each marked run, ends; where all of them are watched, no longer."""
-        run_id = self._chrome.hold_run()
+        run_id = self._chrome.pin_run()
         marked = self._runs.table.marks if self._chrome.front.view is self._runs else ()
         chosen = set(marked) or {run_id or ""}
         watched, store = self._runs.watched, self._workspace.store
@@ -135,7 +135,7 @@ class Listing(Feature):
 
     async def _show_runs(self, filter_text: str) -> None:
         """Bring the list into sight with only these runs, or with all where it shows these already."""
-        self._chrome.go_back_to(self._runs.frame)
+        self._chrome.go_back_to(self._runs.view_screen)
         self._runs.filter_by("" if self._runs.filter_text == filter_text else filter_text)
 
     def action_refresh(self) -> None:

@@ -1,6 +1,6 @@
 """Going deeper: from a run to its users, from a user to the tasks, from a task to all that the server tells of it.
 
-Invariant: a place opens within the key that asks for it, and shows at once what the store has; the next key waits for
+Invariant: a screen opens within the key that asks for it, and shows at once what the store has; the next key waits for
 that, and never for the network. What comes for a run that is open no longer is dropped. Enter on a list that is still
 being read opens its first row once it is there, if the person still waits for it.
 """
@@ -21,7 +21,7 @@ from runtui.graph.pages import GraphError
 from runtui.services.store import workflow_of
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.features.panes import Panes
-from runtui.tui.keys import awaited
+from runtui.tui.keys import blocks_keys
 from runtui.tui.resources import READING
 from runtui.tui.screens.run import TasksView, UsersView
 from runtui.tui.screens.runs import RELOAD_SECONDS
@@ -48,14 +48,14 @@ class _Known(NamedTuple):
 
 
 class Opening(Feature):
-    """The places of one run."""
+    """The screens of one run."""
 
     def __init__(self, features: Features) -> None:
         super().__init__(features)
         self.users = UsersView()
         self.tasks = TasksView()
-        self._users_place = self._chrome.place(self.users)
-        self._tasks_place = self._chrome.place(self.tasks)
+        self._users_screen = self._chrome.install(self.users)
+        self._tasks_screen = self._chrome.install(self.tasks)
         self._is_reading = False
         self._is_showing = False
         """Whether a part of the users is being shown, or was a moment ago."""
@@ -65,25 +65,25 @@ class Opening(Feature):
         """Whether the first user is to be opened once the users are there."""
 
     def start(self) -> None:
-        self.hear(self._workspace.store.changed.subscribe, self._store_changed)
-        self.hear(self._workspace.results.part_came.subscribe, self._part_came, only_newest=True)
-        self.hear(self._workspace.results.changed.subscribe, self._reading_changed, only_newest=True)
+        self.listen(self._workspace.store.changed.subscribe, self._store_changed)
+        self.listen(self._workspace.results.part_came.subscribe, self._part_came, only_newest=True)
+        self.listen(self._workspace.results.changed.subscribe, self._reading_changed, only_newest=True)
 
     # enter on a run
 
     async def action_open_run(self) -> None:
-        if (run_id := self._chrome.hold_run()) is not None:
+        if (run_id := self._chrome.pin_run()) is not None:
             await self.open_run(run_id)
 
     async def open_run(self, run_id: str) -> None:
         """Show the users of a run as the store has them, and read them again."""
         if (stored := self._chrome.listed(run_id)) is None:
             return
-        await self._chrome.prepare(self._users_place)
+        await self._chrome.prepare(self._users_screen)
         self._opens_first = False
         self.users.open(run_id, stored.workflow_name, has_failures=bool(stored.raw.get("failedUsersCount")))
-        await self._chrome.open(self._users_place, self._left)
-        self.aside(self._begin(run_id), awaited("users of a run"), exclusive=True)
+        await self._chrome.open(self._users_screen, self._left)
+        self.in_worker(self._begin(run_id), blocks_keys("users of a run"), exclusive=True)
 
     def _left(self, _answer: None) -> None:
         """Nobody looks at the users any more: what was read of them stays."""
@@ -103,7 +103,7 @@ class Opening(Feature):
     def _read_again(self, run_id: str) -> None:
         if run_id == self.users.run_id:
             self._is_reading = True
-            self.aside(self._read(run_id), _READING, exclusive=True)
+            self.in_worker(self._read(run_id), _READING, exclusive=True)
 
     async def _read(self, run_id: str) -> None:
         """Read the results of a run into the store, and show them, or why they cannot be read."""
@@ -139,12 +139,12 @@ class Opening(Feature):
     def _reading_changed(self, _progress: object) -> None:
         """The service asks to wait, or is asked again."""
         if self._is_reading and self.users.run_id is not None and not self.users.list.rows:
-            self.aside(self._show_stored(self.users.run_id), _SHOWING)
+            self.in_worker(self._show_stored(self.users.run_id), _SHOWING)
 
     def _part_came(self, run_id: str) -> None:
         """More users of a large run are there, or their tasks."""
         if run_id == self.users.run_id and self._is_reading and not self._is_showing:
-            self.aside(self._show_part(run_id), _SHOWING)
+            self.in_worker(self._show_part(run_id), _SHOWING)
 
     async def _show_part(self, run_id: str) -> None:
         """Show what came so far, then rest: the more there is, the longer it takes to show."""
@@ -166,10 +166,10 @@ class Opening(Feature):
     def _store_changed(self, run_ids: frozenset[str] | None) -> None:
         """Runs changed, or their results were read: the run that is open may be among them."""
         run_id = self.users.run_id
-        is_open = self._users_place in self._chrome.app.screen_stack
+        is_open = self._users_screen in self._chrome.app.screen_stack
         if run_id is None or not is_open or self._is_reading or (run_ids is not None and run_id not in run_ids):
             return
-        self.aside(self._follow(run_id), "follow one run", exclusive=True)
+        self.in_worker(self._follow(run_id), "follow one run", exclusive=True)
 
     async def _follow(self, run_id: str) -> None:
         known = await self._show_stored(run_id)
@@ -214,7 +214,7 @@ class Opening(Feature):
     async def _follow_user(self, run_id: str, rows: Sequence[UserRow]) -> None:
         """Show what is known by now of the user whose tasks are in sight."""
         shown = self.tasks.user
-        if self._tasks_place in self._chrome.app.screen_stack and shown is not None and self.tasks.run_id == run_id:
+        if self._tasks_screen in self._chrome.app.screen_stack and shown is not None and self.tasks.run_id == run_id:
             for row in rows:
                 if row.id == shown.id:
                     await self._show_tasks(run_id, row)
@@ -222,16 +222,16 @@ class Opening(Feature):
     # enter on a user
 
     async def action_open_user(self) -> None:
-        row, run_id = self.users.list.table.row_under_cursor(hold=True), self.users.run_id
+        row, run_id = self.users.list.table.row_under_cursor(pin=True), self.users.run_id
         if row is None or run_id is None:
             self._opens_first = self._is_reading
             words = "Opens the first user once they are there." if self._is_reading else "There is no user to open."
-            self._chrome.front.set_status(words, holds=lambda: not self.users.list.table.total)
+            self._chrome.front.set_status(words, shown_while=lambda: not self.users.list.table.total)
             return
-        await self._chrome.prepare(self._tasks_place)
+        await self._chrome.prepare(self._tasks_screen)
         self.tasks.open(run_id, row)
-        await self._chrome.open(self._tasks_place)
-        self.aside(self._show_tasks(run_id, row), awaited("tasks of a user"), exclusive=True)
+        await self._chrome.open(self._tasks_screen)
+        self.in_worker(self._show_tasks(run_id, row), blocks_keys("tasks of a user"), exclusive=True)
 
     async def _show_tasks(self, run_id: str, user: UserRow) -> None:
         """Show what the tasks of a run did for a user, where that is still open."""

@@ -27,7 +27,7 @@ from runtui.errors import FieldError
 from runtui.keys.actions import key_of
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.feature import Feature, Features
-from runtui.tui.keys import awaited
+from runtui.tui.keys import blocks_keys
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.text import content
 from runtui.tui.widgets.inputs import ChoiceList, LineInput
@@ -122,9 +122,9 @@ class SignInView(ActionView[None]):
             method for method in sign_in_words.methods_here(sign_in.settings) if not (demo and method == "interactive")
         )
         lines: list[Content] = [content(_DEMO, "bold $text-warning")] if demo else []
-        lines += [content(line) for line in sign_in_words.standing(sign_in.state)]
-        is_told = sign_in.state.account is None and why == str(not_signed_in())
-        if why and trouble is None and not is_told:
+        lines += [content(line) for line in sign_in_words.state_lines(sign_in.state)]
+        is_obvious = sign_in.state.account is None and why == str(not_signed_in())
+        if why and trouble is None and not is_obvious:
             lines += [Content(""), content(why, "$text-warning")]
         lines += [Content(""), *_trouble_lines(trouble)] if trouble is not None else []
         self._stop_waiting()
@@ -264,7 +264,7 @@ class SigningIn(Feature):
         super().__init__(features)
         self._sign_in = self._workspace.sign_in
         self.view = SignInView()
-        self.place = self._chrome.place(self.view)
+        self.screen = self._chrome.install(self.view)
         """Its screen; it stays mounted, so that a sign-in goes on behind another screen."""
         sandbox = self._chrome.sandbox
         self.demo_authority = sandbox.authority if sandbox is not None else ""
@@ -281,7 +281,7 @@ class SigningIn(Feature):
 
     def start(self) -> None:
         if self._sign_in is not None:
-            self.hear(self._sign_in.changed.subscribe, self._sign_in_changed, only_newest=True)
+            self.listen(self._sign_in.changed.subscribe, self._sign_in_changed, only_newest=True)
             if self._sign_in.is_person:
                 self._sign_in.ask_person = self._ask
             self._sign_in_changed()
@@ -347,7 +347,7 @@ class SigningIn(Feature):
     def _show_when_suitable(self) -> None:
         """Show the methods to sign in, unless somebody is typing or sees no screen: then only say that it is needed."""
         front, app, sign_in = self._chrome.front, self._chrome.app, self._sign_in
-        if front is self.place or sign_in is None:
+        if front is self.screen or sign_in is None:
             return
         if app.screen is not front or isinstance(app.focused, Input):
             words = sign_in_words.needed(sign_in.state.needs_person, key_of("sign_in"))
@@ -357,7 +357,7 @@ class SigningIn(Feature):
             app.run_worker(self._open(), group="show sign-in", exclusive=True, description="show sign-in")
 
     async def action_sign_in(self) -> None:
-        if self._chrome.front is self.place:
+        if self._chrome.front is self.screen:
             self.action_leave_sign_in()
         else:
             await self._open()
@@ -365,11 +365,11 @@ class SigningIn(Feature):
     async def _open(self) -> None:
         if self._sign_in is None:
             return
-        await self._chrome.prepare(self.place)
+        await self._chrome.prepare(self.screen)
         if self._attempt is None:
             self._show_methods()
-        await self._chrome.open(self.place, self._left)
-        if self.place.has_class("-narrow"):
+        await self._chrome.open(self.screen, self._left)
+        if self.screen.has_class("-narrow"):
             self._give_room()
 
     def _show_methods(self, trouble: SignInError | None = None) -> None:
@@ -383,7 +383,7 @@ class SigningIn(Feature):
         self.view.call_after_refresh(self._give_keys)
 
     def _give_keys(self) -> None:
-        if not self.place.has_keys_in_panel:
+        if not self.screen.has_keys_in_panel:
             self.view.take_focus()
 
     # Signing in
@@ -400,7 +400,7 @@ class SigningIn(Feature):
         )
         if method != "device-code":
             self._chrome.app.run_worker(
-                _wait_for(page_stands), group=awaited("sign-in page"), description="make the sign-in page"
+                _wait_for(page_stands), group=blocks_keys("sign-in page"), description="make the sign-in page"
             )
         self._chrome.refresh()
 
@@ -449,7 +449,7 @@ class SigningIn(Feature):
             return
         self._give_up()
         self._show_methods()
-        self.place.set_status("Sign-in canceled. Its code or address no longer works.", "warning")
+        self.screen.set_status("Sign-in canceled. Its code or address no longer works.", "warning")
 
     def _give_up(self) -> None:
         """Cancel the sign-in under way, if there is one."""
@@ -461,8 +461,8 @@ class SigningIn(Feature):
         self._chrome.is_zoomed = False
         # Whoever is somewhere else by now may come back to this screen on the way.
         self._show_methods()
-        if self._chrome.front is self.place and self._chrome.app.screen is self.place:
-            self.place.dismiss()
+        if self._chrome.front is self.screen and self._chrome.app.screen is self.screen:
+            self.screen.dismiss()
 
     def _left(self, _answer: None) -> None:
         """The screen is closed: no sign-in goes on, and whatever waits goes on without one."""
@@ -476,7 +476,7 @@ class SigningIn(Feature):
 
     def _give_room(self) -> None:
         """Take the panel away, which would leave too few lines."""
-        if self.place.has_keys_in_panel:
+        if self.screen.has_keys_in_panel:
             self.view.take_focus()
         self._chrome.is_zoomed = True
         self._chrome.refresh()
@@ -487,7 +487,7 @@ class SigningIn(Feature):
         key = key_of("sign_out")
         question = f"Sign out? This deletes the tokens of this session. Press {key} again to sign out."
         if self._chrome.has_confirmed(question):
-            self.aside(self._sign_out(), awaited("sign out"), exclusive=True)
+            self.in_worker(self._sign_out(), blocks_keys("sign out"), exclusive=True)
 
     async def _sign_out(self) -> None:
         if self._sign_in is None:

@@ -62,7 +62,7 @@ class Switching(Feature):
             self._chrome.show_headline()
             words = sandbox.scenarios[name]
             words = words if name == WELL_BEHAVED else f"Simulating: {words}"
-            self._chrome.set_status(words, holds=lambda: sandbox.scenario == name)
+            self._chrome.set_status(words, shown_while=lambda: sandbox.scenario == name)
             self._chrome.refresh()
 
         async def chosen(name: str | None) -> None:

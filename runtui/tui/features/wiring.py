@@ -44,16 +44,16 @@ class Preparation:
     async def prepare(self, stages: Stages) -> None:
         """Whenever keys rest, load what was not asked for yet and has to be there, then mount the form and the help."""
         wired, workspace = self._wired, self._wired.chrome.workspace
-        await wired.rest()
+        await wired.wait_idle()
         if workspace.progress is not None:  # it was begun before the screen, and may be held for the first keys
             workspace.refresh.start()
         await workspace.load_triage()
         for name in self._have_news():
-            await wired.rest()
+            await wired.wait_idle()
             wired.build(name)
-        wired.awake(workspace.reconciler.changed, *FOLLOW_CHANGES)
-        wired.awake(workspace.reconciler.failed, *FOLLOW_CHANGES)
-        await wired.rest()
+        wired.build_when(workspace.reconciler.changed, *FOLLOW_CHANGES)
+        wired.build_when(workspace.reconciler.failed, *FOLLOW_CHANGES)
+        await wired.wait_idle()
         stages.begin()
         await wired[Listing].is_read.wait()
         from runtui.tui.features.changes.editing import Editing
@@ -61,14 +61,14 @@ class Preparation:
         wired[Editing].tell_of_unlisted_drafts()
         self.is_followed_up = True
         if not self.is_prepared:
-            await wired.mount_at_rest(lambda: wired[Editing].place)
-            await wired.rest()
+            await wired.mount_when_idle(lambda: wired[Editing].screen)
+            await wired.wait_idle()
             from runtui.tui.features.helping import Helping
 
-            await wired.mount_at_rest(lambda: wired[Helping].place)
-            await wired.rest()
+            await wired.mount_when_idle(lambda: wired[Helping].screen)
+            await wired.wait_idle()
             # The first rows stand where they belong: from here on the cursor belongs to its run.
-            wired.runs.table.row_under_cursor(hold=True)
+            wired.runs.table.row_under_cursor(pin=True)
             stages.prepared()
             self.is_prepared = True
 

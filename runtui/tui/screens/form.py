@@ -146,7 +146,7 @@ class DraftEditor(Widget):
 
 
 class FormView(ActionView[None]):
-    """The form as a view of a frame; it shows one draft at a time."""
+    """The form as a view of a screen; it shows one draft at a time."""
 
     scope = "edit"
     needs_panel = True
@@ -215,7 +215,7 @@ class FormView(ActionView[None]):
             self._disputed = disputed
             self.editor.replace_draft(draft)
             if words := write_words.run_has_changed(before, draft, disputed):
-                self.frame.set_status(words, "warning" if disputed else "information")
+                self.view_screen.set_status(words, "warning" if disputed else "information")
 
     def title(self) -> Content:
         """Return the counts of changed and wrong fields, the workflow's name and the run's id."""
@@ -231,7 +231,7 @@ class FormView(ActionView[None]):
         mode: BodyMode = "changed" if self.draft.mode == "full" else "full"
         self.editor.replace_draft(self.draft._replace(mode=mode))
         words = "only what changed" if mode == "changed" else "every required property and what changed"
-        self.frame.set_status(f"The request carries {words}.")
+        self.view_screen.set_status(f"The request carries {words}.")
 
     def action_revert(self) -> None:
         """Revert the field with the focus to the run's newest value."""

@@ -1,8 +1,8 @@
 """The layout of every screen: header, tenant strip, left pane, side panel, status line and hint line.
 
-Invariant: every screen is a `Frame` around one view. The session (`Chrome`) owns the text of the lines and the panel;
-the screen in front draws it. So another screen changes the left pane alone. An action that `why_not` refuses never
-runs, whichever key, hint or palette entry asked for it.
+Invariant: every screen is a `ViewScreen` around one view. The session (`Chrome`) owns the text of the lines and the
+panel; the screen in front draws it. So another screen changes the left pane alone. An action that `why_not` refuses
+never runs, whichever key, hint or palette entry asked for it.
 """
 
 from __future__ import annotations
@@ -34,28 +34,28 @@ from runtui.keys.actions import (
     in_scopes,
     key_of,
     keys_of,
-    place_of,
+    where_key_works,
     with_key,
 )
 from runtui.services.store import StoredRun
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.tui.actions import ActionContext, bindings, why_not, why_read_only
-from runtui.tui.keys import awaited
+from runtui.tui.keys import blocks_keys
 from runtui.tui.output import DrawnOnce
 from runtui.tui.screens.panel import Panel
 from runtui.tui.terminal import TerminalApp, shell_waits
 from runtui.tui.widgets.chrome import (
+    Condition,
     HeaderLine,
     Headline,
     HintBar,
-    Holds,
     Pane,
     Severity,
     Status,
     StatusLine,
     TenantStrip,
     TenantTrouble,
-    for_good,
+    always,
     headline_of,
     surface,
     trouble_of,
@@ -80,7 +80,7 @@ class Chrome:
     """The state that all screens of one session share, and the ways to open and close screens.
 
     Args:
-        app: The application whose screen stack holds the frames.
+        app: The application whose screen stack holds the screens.
         workspace: The connected services.
         sandbox: The demo's sandbox; None on a real server.
         profiles: The profiles to switch between; None if there are none.
@@ -113,41 +113,41 @@ class Chrome:
         """Held while a screen mounts: Textual 8.2.8 fails when the app exits meanwhile."""
 
     @property
-    def front(self) -> Frame[Any]:
-        """The topmost frame; the palette or a notice may cover it."""
-        return next(screen for screen in reversed(self.app.screen_stack) if isinstance(screen, Frame))
+    def front(self) -> ViewScreen[Any]:
+        """The topmost screen of a view; the palette or a notice may cover it."""
+        return next(screen for screen in reversed(self.app.screen_stack) if isinstance(screen, ViewScreen))
 
     def is_in_front(self, view: ActionView[Any]) -> bool:
-        """Return whether the view's frame gets the keys."""
+        """Return whether the view's screen gets the keys."""
         return self.app.screen is self.front and self.front.view is view
 
-    def place(self, view: ActionView[Any]) -> Frame[Any]:
-        """Create and install a frame for a view; it stays mounted once it has been opened."""
-        place = Frame[Any](self, view)
-        self.app.install_screen(place, view.name or view.scope)
-        return place
+    def install(self, view: ActionView[Any]) -> ViewScreen[Any]:
+        """Install a screen for a view; it stays mounted once it has been opened."""
+        screen = ViewScreen[Any](self, view)
+        self.app.install_screen(screen, view.name or view.scope)
+        return screen
 
-    async def prepare(self, place: Frame[Any]) -> None:
-        """Mount an installed frame unless it is mounted already."""
+    async def prepare(self, screen: ViewScreen[Any]) -> None:
+        """Mount an installed screen unless it is mounted already."""
         async with self.mounting:
-            if not place.is_mounted:
-                await self.app.mount_ahead(place)
+            if not screen.is_mounted:
+                await self.app.mount_ahead(screen)
 
-    async def open(self, place: Frame[Any], answered: Answered[Any] | None = None) -> None:
-        """Show a frame: close all screens above it, or push it if it is not on the stack."""
-        if place in self.app.screen_stack:
-            self.go_back_to(place)
+    async def open(self, screen: ViewScreen[Any], answered: Answered[Any] | None = None) -> None:
+        """Show a screen: close all screens above it, or push it if it is not on the stack."""
+        if screen in self.app.screen_stack:
+            self.go_back_to(screen)
             return
-        await self.prepare(place)
-        await self.app.push_screen(place, answered)
+        await self.prepare(screen)
+        await self.app.push_screen(screen, answered)
 
-    async def toggle(self, place: Frame[Any], answered: Answered[Any] | None = None) -> None:
-        """Open a frame above the current screen; if it is open, close it and all screens above it."""
-        if place in self.app.screen_stack:
-            self.go_back_to(place)
-            place.dismiss(None)
+    async def toggle(self, screen: ViewScreen[Any], answered: Answered[Any] | None = None) -> None:
+        """Open a screen above the current one; if it is open, close it and all screens above it."""
+        if screen in self.app.screen_stack:
+            self.go_back_to(screen)
+            screen.dismiss(None)
         else:
-            await self.open(place, answered)
+            await self.open(screen, answered)
 
     async def ask(self, view: ActionView[ScreenResultType], answered: Answered[ScreenResultType] | None = None) -> None:
         """Open a question above the current screen; if one of the same name is open, close that instead.
@@ -155,23 +155,23 @@ class Chrome:
         An action that awaits this lets the question have the focus before the next key is routed.
         """
         for screen in self.app.screen_stack:
-            if isinstance(screen, Frame) and screen.view.name == view.name and view.name:
+            if isinstance(screen, ViewScreen) and screen.view.name == view.name and view.name:
                 await self.toggle(screen)
                 return
-        await self.open(Frame(self, view), answered)
+        await self.open(ViewScreen(self, view), answered)
 
-    def go_back_to(self, place: Frame[Any]) -> None:
-        """Dismiss all screens above a frame; questions among them get None as their answer."""
-        while self.app.screen is not place:
+    def go_back_to(self, screen: ViewScreen[Any]) -> None:
+        """Dismiss all screens above one; questions among them get None as their answer."""
+        while self.app.screen is not screen:
             self.app.screen.dismiss(None)
 
     # State
 
-    def hold_run(self) -> str | None:
+    def pin_run(self) -> str | None:
         """Return the id of the run that keys act on, and keep the cursor on its row from now on."""
         view = self.front.view
         if view.list is not None:
-            view.list.table.row_under_cursor(hold=True)
+            view.list.table.row_under_cursor(pin=True)
         return view.run_id
 
     def listed(self, run_id: str) -> StoredRun | None:
@@ -206,23 +206,23 @@ class Chrome:
             context = extend(context)
         return context
 
-    def set_status(self, text: str, severity: Severity = "information", holds: Holds = for_good) -> None:
-        """Show a sentence in the status line while `holds` returns True; an empty text hides the line."""
-        self.status = Status(text, severity, holds)
+    def set_status(self, text: str, severity: Severity = "information", shown_while: Condition = always) -> None:
+        """Show a sentence in the status line while `shown_while` returns True; an empty text hides the line."""
+        self.status = Status(text, severity, shown_while)
         for screen in {self.front, self.app.screen}:
             for line in screen.query(StatusLine):
                 line.show(text, severity)
 
-    def has_confirmed(self, question: str, holds: Holds = for_good) -> bool:
-        """Return True if the status line shows `question` (its key was pressed twice). Else show it, return False."""
+    def has_confirmed(self, question: str, shown_while: Condition = always) -> bool:
+        """Return True if the status line shows `question`: its key was pressed twice. Else return False and show it."""
         is_asked = self.status.text == question
         if not is_asked:
-            self.front.set_status(question, "warning", holds)
+            self.front.set_status(question, "warning", shown_while)
         return is_asked
 
     def drop_outdated_status(self) -> None:
         """Clear the status if its sentence is no longer true."""
-        if self.status.text and not self.status.holds():
+        if self.status.text and not self.status.shown_while():
             self.status = Status()
 
     def show_headline(self) -> None:
@@ -236,7 +236,7 @@ class Chrome:
         self.refresh()
 
     def refresh(self, _news: object = None) -> None:
-        """Redraw the changed parts of the frame in front."""
+        """Redraw the changed parts of the screen in front."""
         if self.app.is_running and self.front.is_mounted:
             self.front.draw()
 
@@ -248,10 +248,10 @@ class Body(Horizontal):
 
 @surface
 class ActionView(Widget, Generic[ScreenResultType]):
-    """The content of a frame's left pane: a widget with its actions; a question also has an answer."""
+    """The content of a screen's left pane: a widget with its actions; a question also has an answer."""
 
     scope: ClassVar[Scope]
-    """The registry scope of this view's own actions. The view, its list, its frame or a feature has an `action_<id>`
+    """The registry scope of this view's own actions. The view, its list, its screen or a feature has an `action_<id>`
     for each of them, and for each action of the scopes that the view shares."""
     more_scopes: tuple[Scope, ...] = ()
     """Further scopes whose actions work here."""
@@ -293,9 +293,9 @@ class ActionView(Widget, Generic[ScreenResultType]):
             return isinstance(message, ActionView.Changed)
 
     @property
-    def frame(self) -> Frame[ScreenResultType]:
+    def view_screen(self) -> ViewScreen[ScreenResultType]:
         """The screen around this view."""
-        assert isinstance(self.screen, Frame)  # noqa: S101 - views are mounted nowhere else
+        assert isinstance(self.screen, ViewScreen)  # noqa: S101 - views are mounted nowhere else
         return self.screen
 
     def title(self) -> Content:
@@ -315,7 +315,7 @@ class ActionView(Widget, Generic[ScreenResultType]):
 
     def show_line(self) -> None:
         """Redraw after the cursor moved, so that panel and hints change in the same frame as the row."""
-        self.frame.draw_in_front()
+        self.view_screen.draw_in_front()
 
     @on(LineTable.CursorMoved)
     @on(RowList.Marked)
@@ -327,12 +327,12 @@ class ActionView(Widget, Generic[ScreenResultType]):
     @on(events.Click)
     async def _clicked(self, event: events.Click) -> None:
         if self.opens and event.chain == 2 and self.list is not None and event.widget is self.list.table:
-            await self.frame.action_perform(self.opens)
+            await self.view_screen.action_perform(self.opens)
 
     async def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
         if self.opens:
-            await self.frame.action_perform(self.opens)
+            await self.view_screen.action_perform(self.opens)
 
     def before(self, action_id: str) -> None:
         """Update this view before `why_not` checks an action of its scope."""
@@ -340,15 +340,15 @@ class ActionView(Widget, Generic[ScreenResultType]):
     def action_leave_place(self) -> None:
         """Go one step back: clear the filter; without a filter, close the screen."""
         if self.list is None or not self.list.clear():
-            self.frame.dismiss()
+            self.view_screen.dismiss()
 
     def action_leave_question(self) -> None:
-        self.frame.dismiss()
+        self.view_screen.dismiss()
 
 
 @surface
-class Frame(DrawnOnce[ScreenResultType]):
-    """A screen with the lines, the panel and one view, which is a place or a question.
+class ViewScreen(DrawnOnce[ScreenResultType]):
+    """A screen with the lines, the panel and one view; a view may ask a question.
 
     Args:
         chrome: The state that all screens share.
@@ -417,9 +417,9 @@ class Frame(DrawnOnce[ScreenResultType]):
     def _panel_scopes(self) -> tuple[Scope, ...]:
         return ("text", "panel") if self.has_keys_in_panel else ("panel",)
 
-    def set_status(self, text: str, severity: Severity = "information", holds: Holds = for_good) -> None:
-        """Show a sentence in the status line while this screen is in front and `holds` returns True."""
-        self.chrome.set_status(text, severity, lambda: self.chrome.front is self and holds())
+    def set_status(self, text: str, severity: Severity = "information", shown_while: Condition = always) -> None:
+        """Show a sentence in the status line while this screen is in front and `shown_while` returns True."""
+        self.chrome.set_status(text, severity, lambda: self.chrome.front is self and shown_while())
 
     # Drawing
 
@@ -477,8 +477,8 @@ class Frame(DrawnOnce[ScreenResultType]):
     @on(events.DescendantFocus)
     @on(events.Resize)
     def draw_in_front(self) -> None:
-        """Draw after a change of the view, the focus or the size, if this frame is in front. While the first screen
-        mounts, no frame is."""
+        """Draw after a change of the view, the focus or the size, if this screen is in front. While the first screen
+        mounts, none is."""
         if self in self.app.screen_stack and self.chrome.front is self:
             self.draw()
 
@@ -490,7 +490,7 @@ class Frame(DrawnOnce[ScreenResultType]):
         if focused is None:
             self.call_later(self._give_keys)
         elif self.has_keys_in_panel:
-            self.app.run_worker(self.chrome.panel.catch_up(), group=awaited("panel"), description="fill the panel")
+            self.app.run_worker(self.chrome.panel.catch_up(), group=blocks_keys("panel"), description="fill the panel")
 
     def _give_keys(self) -> None:
         if self.focused is None and self.is_mounted and self.is_current and self.app.app_focus:
@@ -511,7 +511,7 @@ class Frame(DrawnOnce[ScreenResultType]):
     # Actions
 
     async def action_perform(self, action_id: str) -> None:
-        """Run an action by its id, or say why it cannot run. Its `action_<id>` is in the view, its list, this frame,
+        """Run an action by its id, or say why it cannot run. Its `action_<id>` is in the view, its list, this screen,
         its panel or a feature."""
         action = ACTION_BY_ID[action_id]
         if action.scope not in self.scopes:
@@ -542,7 +542,7 @@ class Frame(DrawnOnce[ScreenResultType]):
         elif own is not None and (action.is_alone or action.scope in self.scopes_of_keys):
             await self.app.run_action(own.binding.action, own.node)
         else:
-            self._remark(place_of(action), "warning")
+            self._remark(where_key_works(action), "warning")
 
     def on_key(self, event: events.Key) -> None:
         """Say where a key works that does nothing here. The next key that works clears that; a warning stays."""
@@ -553,14 +553,14 @@ class Frame(DrawnOnce[ScreenResultType]):
             if status.is_remark:
                 self.set_status("")
         elif status.is_remark or not status.text or status.severity == "information":
-            where = place_of(action, event.key)
+            where = where_key_works(action, event.key)
             if self.has_keys_in_panel and action.scope in self._own_scopes:
                 where = f"{action.shown_key} {action.label} works in the left pane; {key_of('focus_left')} goes there."
             self._remark(where)
 
-    def _remark(self, text: str, severity: Severity = "information", holds: Holds = for_good) -> None:
+    def _remark(self, text: str, severity: Severity = "information", shown_while: Condition = always) -> None:
         """Say why a key does nothing; the next key that works clears that."""
-        self.set_status(text, severity, holds)
+        self.set_status(text, severity, shown_while)
         self.chrome.status = self.chrome.status._replace(is_remark=True)
 
     async def on_hint_bar_chosen(self, event: HintBar.Chosen) -> None:

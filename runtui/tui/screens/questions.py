@@ -116,9 +116,9 @@ class Picker(ActionView[Value]):
         if (choice := self.under_cursor) is None:
             return
         if choice.refusal:
-            self.frame.set_status(choice.refusal, "error")
+            self.view_screen.set_status(choice.refusal, "error")
         else:
-            self.frame.dismiss(choice.value)
+            self.view_screen.dismiss(choice.value)
 
 
 class LineQuestion(ActionView[str]):
@@ -158,16 +158,16 @@ class LineQuestion(ActionView[str]):
     @on(Input.Submitted)
     async def _entered(self, event: Input.Submitted) -> None:
         event.stop()
-        await self.frame.action_perform("keep_line")
+        await self.view_screen.action_perform("keep_line")
 
     def action_keep_line(self) -> None:
         line = " ".join(self.query_one(LineInput).value.split())
         try:
             self._check(line)
         except ValueError as error:
-            self.frame.set_status(str(error), "warning")
+            self.view_screen.set_status(str(error), "warning")
         else:
-            self.frame.dismiss(line)
+            self.view_screen.dismiss(line)
 
 
 class ColumnChooser(ActionView[tuple[str, ...]]):
@@ -228,7 +228,7 @@ class ColumnChooser(ActionView[tuple[str, ...]]):
     def action_toggle_column(self) -> None:
         at = self._list.highlighted or 0
         if self._columns[self._order[at]].flexible:
-            self.frame.set_status("This column tells the rows apart; it is always shown.")
+            self.view_screen.set_status("This column tells the rows apart; it is always shown.")
             return
         self._is_automatic = False
         self._chosen ^= {self._order[at]}
@@ -255,6 +255,7 @@ class ColumnChooser(ActionView[tuple[str, ...]]):
     def action_keep_columns(self) -> None:
         keys = tuple(key for key in self._order if key in self._chosen)
         if not self._is_automatic and len(keys) < 2:
-            self.frame.set_status(f"Show at least one more column; {key_of('toggle_column')} shows it.", "warning")
+            words = f"Show at least one more column; {key_of('toggle_column')} shows it."
+            self.view_screen.set_status(words, "warning")
         else:
-            self.frame.dismiss(() if self._is_automatic else keys)
+            self.view_screen.dismiss(() if self._is_automatic else keys)

@@ -26,7 +26,7 @@ from runtui.graph.root import run_key
 from runtui.services.store import EVERY_RUN, FIRST_ROWS, RunQuery, RunRows, cells_of
 from runtui.services.workspace import Workspace
 from runtui.services.writing.foreground import Foreground
-from runtui.tui.keys import awaited
+from runtui.tui.keys import blocks_keys
 from runtui.tui.resources import DRAFT_KEPT, OUTCOME_UNKNOWN, RUNS, SAVING, WATCHED, RowFlag, run_filter, triage_flag
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
@@ -37,7 +37,7 @@ from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import RowList
 from runtui.tui.widgets.side_panel import none_selected
 
-_COUNTING: Final = awaited("counting")
+_COUNTING: Final = blocks_keys("counting")
 _COUNTING_THE_REST: Final = "counting the rest"
 
 READING_RUNS: Final = "Reading the runs…"
@@ -87,11 +87,11 @@ class Throttle:
         self._resting = None
         if not self._is_due:
             return
-        if self._put_off <= MAX_DELAYS and self._foreground.was_touched(RELOAD_SECONDS):
+        if self._put_off <= MAX_DELAYS and self._foreground.had_input_within(RELOAD_SECONDS):
             self._put_off += 1
             self._rest()
             if self._put_off > MAX_DELAYS:
-                self._foreground.call_after_next(partial(self._owner.call_next, self.call_due))
+                self._foreground.call_after_next_input(partial(self._owner.call_next, self.call_due))
             return
         self.call_due()
 
@@ -104,7 +104,7 @@ class Throttle:
             self.ask()
 
 
-class Narrowing(NamedTuple):
+class TemporaryFilter(NamedTuple):
     """A filter that another screen asked for, with the way back to that screen."""
 
     text: str
@@ -136,7 +136,7 @@ class RunsView(ActionView[None]):
             count_values=self._store.value_counts,
             history=History(workspace.preferences),
         )
-        self.narrowing: Narrowing | None = None
+        self.temporary: TemporaryFilter | None = None
         """The last filter that another screen asked for; it counts while the filter text is the same."""
         self.watched: set[str] = set()
         """The ids of the runs that ring the bell when they end."""
@@ -185,7 +185,7 @@ class RunsView(ActionView[None]):
         """Redraw rows and strip from the store; relative times in the filter count from now."""
         self._query = self._query._replace(filter=run_filter(self.filter_text))
         self._count_and_draw(keep_line=True)
-        self.frame.chrome.show_trouble()
+        self.view_screen.chrome.show_trouble()
 
     @property
     def settings(self) -> ListSettings:
@@ -197,8 +197,8 @@ class RunsView(ActionView[None]):
         counted = f"{table.total}{self._more} of {total}" if self.filter_text else f"{total}"
         if not is_counted(total, self._workspace.progress):
             counted = "–"
-        if (narrowing := self.narrowing) is not None and narrowing.text == self.filter_text:
-            return Content.assemble(self.list.title(counted, ""), "  ", content(narrowing.words, "$text-accent"))
+        if (temporary := self.temporary) is not None and temporary.text == self.filter_text:
+            return Content.assemble(self.list.title(counted, ""), "  ", content(temporary.words, "$text-accent"))
         view = view_of(self.settings, self._workspace.preferences.kept.views)
         return self.list.title(counted, self.filter_text, view=view.name if view is not None else "")
 
@@ -226,15 +226,15 @@ class RunsView(ActionView[None]):
 
     async def action_clear(self) -> None:
         """Clear the filter; without one, close the panel and clear the status line."""
-        if (narrowing := self.narrowing) is not None and narrowing.text == self.filter_text:
-            self.filter_by(narrowing.before)
-            await narrowing.go_back()
+        if (temporary := self.temporary) is not None and temporary.text == self.filter_text:
+            self.filter_by(temporary.before)
+            await temporary.go_back()
         elif self.filter_text:
             self.filter_by("")
         else:
-            self.frame.chrome.panel.is_open = False
-            self.frame.zoom(False)
-            self.frame.chrome.set_status("")
+            self.view_screen.chrome.panel.is_open = False
+            self.view_screen.zoom(False)
+            self.view_screen.chrome.set_status("")
 
     def on_filter_bar_typed(self, event: FilterBar.Typed) -> None:
         """Show the runs that the typed filter finds."""
@@ -250,7 +250,7 @@ class RunsView(ActionView[None]):
         Another screen that asks for this passes the meaning of the filter, for the title, and a way back to it.
         """
         if go_back is not None:
-            self.narrowing = Narrowing(text, words, self.filter_text, go_back)
+            self.temporary = TemporaryFilter(text, words, self.filter_text, go_back)
         self.show_settings(self.settings._replace(filter=text))
 
     # Order and columns
@@ -276,8 +276,8 @@ class RunsView(ActionView[None]):
         self.columns, self._scrolled = columns, scrolled
         settings = self.settings
         self.list.set_columns(Arrangement(settings.run_columns, cells_of(self._store), bool(columns), scrolled))
-        if (narrowing := self.narrowing) is not None and narrowing.text == settings.filter:
-            settings = settings._replace(filter=narrowing.before)  # the next start has no way back
+        if (temporary := self.temporary) is not None and temporary.text == settings.filter:
+            settings = settings._replace(filter=temporary.before)  # the next start has no way back
         self._workspace.preferences.keep(runs=settings)
 
     def _count_and_draw(self, *, keep_line: bool) -> None:
@@ -315,6 +315,6 @@ class RunsView(ActionView[None]):
         self.show_columns(self.columns, self._scrolled)
         self.list.show(rows, keep_line=keep_line, order=Order(self.shown.sort, self.shown.descending))
         self.say_when_empty()
-        self.frame.chrome.show_headline()
+        self.view_screen.chrome.show_headline()
 
     # The rows

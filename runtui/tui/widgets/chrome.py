@@ -279,11 +279,11 @@ class Pane(Vertical):
 
 Severity = Literal["information", "success", "warning", "error"]
 
-Holds: TypeAlias = Callable[[], bool]
+Condition: TypeAlias = Callable[[], bool]
 """Returns whether a sentence is still true."""
 
 
-def for_good() -> bool:
+def always() -> bool:
     """Keep a sentence until another one replaces it."""
     return True
 
@@ -293,7 +293,7 @@ class Status(NamedTuple):
 
     text: str = ""
     severity: Severity = "information"
-    holds: Holds = for_good
+    shown_while: Condition = always
     is_remark: bool = False
     """True if it says why a key did nothing; the next key that works clears it."""
 

@@ -24,7 +24,7 @@ from runtui.keys.actions import Scope
 from runtui.services.preferences import Preferences
 from runtui.tui.actions import bindings
 from runtui.tui.filtering import Candidate, Slot, ValueCount, candidates, slot_at
-from runtui.tui.keys import awaited
+from runtui.tui.keys import blocks_keys
 from runtui.tui.resources import Resource
 from runtui.tui.text import ELLIPSIS, content, fit, plain
 from runtui.tui.widgets.inputs import InputBar, LineInput
@@ -32,7 +32,7 @@ from runtui.tui.widgets.inputs import InputBar, LineInput
 CountValues: TypeAlias = Callable[[str], Sequence[ValueCount]]
 """Returns the values of a column, the most frequent first. A thread calls it."""
 
-_COUNTING: Final = awaited("values")
+_COUNTING: Final = blocks_keys("values")
 _MAX_KEPT: Final = 50
 _GAP: Final = "  "
 

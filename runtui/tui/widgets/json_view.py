@@ -234,7 +234,7 @@ class JsonView(ScrollView, can_focus=True):
         top = self.scroll_offset.y if asked.keep_place else 0
         before, at = self._document, top - len(self._header)
         if before.text == document.text and before.columns != document.columns and 0 < at < len(before):
-            top = len(asked.header) + document.line_at(before.place_of(at))
+            top = len(asked.header) + document.line_at(before.offset_of(at))
         self._document, self._header, self._changed = document, asked.header, asked.changed
         self._measure()
         self.scroll_to(y=top, animate=False)
@@ -278,9 +278,9 @@ class JsonView(ScrollView, can_focus=True):
         elif number - above < len(self._document):
             line = self._document.line(number - above)
             gutter = len(_CHANGED) if self._changed else 0
-            for place in self._document.places(number - above, text):
-                begin, end = (gutter + _cells(line[:at]) for at in (place.begin, place.end))
-                yield Found(begin, end, Match(place.line + above, place.nth))
+            for found in self._document.occurrences_on(number - above, text):
+                begin, end = (gutter + _cells(line[:at]) for at in (found.begin, found.end))
+                yield Found(begin, end, Match(found.line + above, found.nth))
 
     def _draw_text(self, number: int) -> Strip:
         if number < len(self._header):

@@ -137,9 +137,9 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
             if self.resource.id_of(row) == row_id:
                 self._repaint_line(self._start + index)
 
-    def row_under_cursor(self, *, hold: bool = False) -> RowT | None:
-        """Return the row under the cursor. With `hold`, keep the cursor on that row from now on."""
-        self.is_untouched = self.is_untouched and not hold
+    def row_under_cursor(self, *, pin: bool = False) -> RowT | None:
+        """Return the row under the cursor. With `pin`, keep the cursor on that row from now on."""
+        self.is_untouched = self.is_untouched and not pin
         return self._row(self.cursor) if self.total else None
 
     def finds(self, row_id: RowId) -> bool:

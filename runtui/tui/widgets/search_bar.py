@@ -23,10 +23,10 @@ from textual.widgets import Input, Static
 
 from runtui.keys.actions import Scope
 from runtui.tui.actions import bindings
-from runtui.tui.keys import awaited
+from runtui.tui.keys import blocks_keys
 from runtui.tui.widgets.inputs import InputBar, LineInput
 
-_LOOKING: Final = awaited("search")
+_LOOKING: Final = blocks_keys("search")
 
 MAX_MATCHES: Final = 10_000
 """The most matches to look for; after the last of them the next one is the first."""
@@ -84,15 +84,15 @@ def with_matches(strip: Strip, found: Iterable[Found], current: Match | None) ->
     return Strip.join([*parts, strip.crop(at)]) if parts else strip
 
 
-def places(line: str, text: str) -> Iterator[tuple[int, int]]:
+def spans(line: str, text: str) -> Iterator[tuple[int, int]]:
     """Yield the start and end of each occurrence of a text in a line, in characters."""
     for match in re.finditer(re.escape(text), line, re.IGNORECASE):
         yield match.span()
 
 
-def cells_of(line: str, place: tuple[int, int]) -> tuple[int, int]:
+def cells_of(line: str, span: tuple[int, int]) -> tuple[int, int]:
     """Convert a start and end in `line` from characters to cells."""
-    begin, end = place
+    begin, end = span
     return cell_len(line[:begin]), cell_len(line[:end])
 
 

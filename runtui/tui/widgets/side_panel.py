@@ -25,7 +25,7 @@ from runtui.tui.text import content, fit, middle, plain, wrapped
 from runtui.tui.widgets.chrome import Pane, PaneTitle
 from runtui.tui.widgets.inputs import PagedList
 from runtui.tui.widgets.json_view import JsonView
-from runtui.tui.widgets.search_bar import CURRENT_MATCH, MATCH, Match, Searchable, SearchBar, places
+from runtui.tui.widgets.search_bar import CURRENT_MATCH, MATCH, Match, Searchable, SearchBar, spans
 
 if TYPE_CHECKING:
     from runtui.graph.exchange import Exchange
@@ -102,12 +102,12 @@ class LogList(PagedList):
     def occurrences(self, text: str, first: int) -> Iterator[int | None]:
         lines = [str(option.prompt) for option in self.options]
         for number in (*range(first, len(lines)), *range(min(first, len(lines)))):
-            yield from (number for _ in places(lines[number], text))
+            yield from (number for _ in spans(lines[number], text))
 
     def mark(self, text: str, current: Match | None) -> None:
         for number, option in enumerate(self.options):
             line = content(str(option.prompt))
-            for nth, match in enumerate(places(line.plain, text) if text else ()):
+            for nth, match in enumerate(spans(line.plain, text) if text else ()):
                 line = line.stylize(CURRENT_MATCH if current == (number, nth) else MATCH, *match)
             self.replace_option_prompt_at_index(number, line)
 

@@ -67,7 +67,7 @@ class Acting(Feature):
             if choices := [choice async for choice in self._for_marks()]:
                 await self._choose(count_words(len(marks), "run"), choices)
             return
-        if (run_id := self._chrome.hold_run()) is None:
+        if (run_id := self._chrome.pin_run()) is None:
             self._chrome.front.set_status(NO_RUN, "warning")
             return
         if (stored := self._chrome.listed(run_id)) is None:
@@ -113,7 +113,7 @@ class Acting(Feature):
 
     def _for_task(self, run_id: str, stored: StoredRun) -> Iterator[Choice[_Step]]:
         rows = self._chrome.front.view.list
-        row = rows.table.row_under_cursor(hold=True) if rows is not None else None
+        row = rows.table.row_under_cursor(pin=True) if rows is not None else None
         if isinstance(row, TaskRow) and row.result.is_waiting:
             for end in ENDS:
                 action = resume(stored.workflow_id, run_id, row.result.id, end)
@@ -144,7 +144,7 @@ class Acting(Feature):
         if self._chrome.front.view is not self._opening.users:
             return []
         marked = [row for row in rows.rows if row.id in rows.table.marks]
-        chosen = marked or [row for row in (rows.table.row_under_cursor(hold=True),) if row is not None]
+        chosen = marked or [row for row in (rows.table.row_under_cursor(pin=True),) if row is not None]
         return [row for row in chosen if _is_user(row)]
 
     def _choice(
@@ -176,7 +176,7 @@ class Acting(Feature):
                 await self._review(run_on_demand(workflow_id, [person.id]), {}, [person])
             elif person is not None:
                 looking = self._find_person(workflow_id, person.name)
-                self.aside(looking, _ASKING, f"Looking for {person.name}…", exclusive=True)
+                self.in_worker(looking, _ASKING, f"Looking for {person.name}…", exclusive=True)
 
         self._workspace.results.read_in_background(EVERY_RUN)
         await self._chrome.ask(PeopleView(self._workspace), chosen)
@@ -190,7 +190,7 @@ class Acting(Feature):
     # A preview
 
     async def _preview(self, workflow_id: str) -> None:
-        self.aside(self._show_preview(workflow_id), _ASKING, "Asking which tasks would fail…", exclusive=True)
+        self.in_worker(self._show_preview(workflow_id), _ASKING, "Asking which tasks would fail…", exclusive=True)
 
     async def _show_preview(self, workflow_id: str) -> None:
         answer = await self._workspace.client.preview_task_failures(workflow_id)

@@ -22,7 +22,7 @@ from runtui.keys.actions import key_of
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.changes.bulk_sending import BulkSending, marked_runs
 from runtui.tui.features.feature import Feature, Features
-from runtui.tui.keys import awaited
+from runtui.tui.keys import blocks_keys
 from runtui.tui.screens.form import DraftEditor
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
@@ -89,7 +89,7 @@ class BulkFormView(ActionView[None]):
 
     def action_leave(self) -> None:
         """Back to the list; what was typed is kept."""
-        self.frame.dismiss()
+        self.view_screen.dismiss()
 
     def action_discard(self) -> None:
         """Take back all that was typed; the key has to be pressed twice."""
@@ -97,15 +97,15 @@ class BulkFormView(ActionView[None]):
         if draft is None:
             return
         question = write_words.discard_question(draft, key_of("discard"))
-        if not self.frame.chrome.has_confirmed(question, lambda: self.draft is draft):
+        if not self.view_screen.chrome.has_confirmed(question, lambda: self.draft is draft):
             return
         self.editor.draft = None
-        self.frame.dismiss()
-        self.frame.chrome.set_status(write_words.draft_discarded(draft))
+        self.view_screen.dismiss()
+        self.view_screen.chrome.set_status(write_words.draft_discarded(draft))
 
     def action_changed_only(self) -> None:
         """Say what is sent: here there is no choice."""
-        self.frame.set_status("A change to many runs carries only what you change.")
+        self.view_screen.set_status("A change to many runs carries only what you change.")
 
     def action_revert(self) -> None:
         """Take back what was typed into the field with the focus."""
@@ -119,7 +119,7 @@ class BulkEditing(Feature):
         super().__init__(features)
         self._sending = features[BulkSending]
         self.form = BulkFormView(self.review)
-        self.place = self._chrome.place(self.form)
+        self.screen = self._chrome.install(self.form)
         self._marked: frozenset[str] = frozenset()
         """The runs that the form is about."""
         self._typed: tuple[frozenset[str], Mapping[str, Edit]] = frozenset(), {}
@@ -155,7 +155,7 @@ class BulkEditing(Feature):
             mark(await asyncio.to_thread(store.ids, query))
             self._runs.post_message(self._runs.Changed())
 
-        self.aside(find(), awaited("mark runs"))
+        self.in_worker(find(), blocks_keys("mark runs"))
 
     def action_mark_range(self) -> None:
         self._runs.table.mark_range()
@@ -175,9 +175,9 @@ class BulkEditing(Feature):
             return
         self._marked = marks
         typed_for, edits = self._typed
-        await self._chrome.prepare(self.place)
+        await self._chrome.prepare(self.screen)
         self.form.open(model_of(runs, edits if typed_for == marks else {}), runs)
-        await self._chrome.open(self.place, self._left)
+        await self._chrome.open(self.screen, self._left)
         self._chrome.set_status(sign_in_words.cannot_write(self._workspace.sign_in), "warning")
         self._sending.show_request()
 
@@ -187,7 +187,7 @@ class BulkEditing(Feature):
         self._typed = self._marked, edits
         if edits and self._chrome.front.view is self._runs:
             words = f"What you typed is kept while the same runs are marked; {key_of('edit')} opens it again."
-            self._chrome.set_status(words, holds=lambda: self._typed == (self._runs.table.marks, edits))
+            self._chrome.set_status(words, shown_while=lambda: self._typed == (self._runs.table.marks, edits))
 
     # ctrl+s: the review
 
@@ -208,4 +208,4 @@ class BulkEditing(Feature):
     def _sent(self) -> None:
         """What was typed is on its way."""
         self.form.editor.draft = None
-        self.place.dismiss()
+        self.screen.dismiss()

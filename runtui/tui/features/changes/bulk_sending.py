@@ -33,7 +33,7 @@ from runtui.services.writing.undo import drafts_to_undo
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.changes.lists import RESULTS, ResultRow
 from runtui.tui.features.feature import FOLLOW_CHANGES, Feature, Features
-from runtui.tui.keys import awaited
+from runtui.tui.keys import blocks_keys
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.questions import Choice, Picker
@@ -153,8 +153,8 @@ class ResultsView(ActionView[None]):
 
     def on_line_table_cursor_moved(self) -> None:
         """Another change, or the same one has gone on: the panel shows its response."""
-        panel, row = self.frame.chrome.panel, self.row
-        if row is not None and panel.tab == "response" and self.frame in self.app.screen_stack:
+        panel, row = self.view_screen.chrome.panel, self.row
+        if row is not None and panel.tab == "response" and self.view_screen in self.app.screen_stack:
             panel.show_save(row.save)
 
 
@@ -173,7 +173,7 @@ class BulkSending(Feature):
     def __init__(self, features: Features) -> None:
         super().__init__(features)
         self.view = ResultsView()
-        self.place = self._chrome.place(self.view)
+        self.screen = self._chrome.install(self.view)
         self._changes: dict[str, BulkProgress] = {}
         """By batch: those that have not ended, and the last one."""
         self._is_due = False
@@ -194,9 +194,9 @@ class BulkSending(Feature):
 
             return noted
 
-        self.hear(lambda tell: saves.changed.subscribe(note(tell)), self._follow)
-        self._features.awake(saves.changed, *FOLLOW_CHANGES)
-        self.hear(reconciler.changed.subscribe, self._entry_settled)
+        self.listen(lambda tell: saves.changed.subscribe(note(tell)), self._follow)
+        self._features.build_when(saves.changed, *FOLLOW_CHANGES)
+        self.listen(reconciler.changed.subscribe, self._entry_settled)
 
     def extend(self, context: ActionContext) -> ActionContext:
         progress = self.view.progress if self._chrome.front.view is self.view else None
@@ -261,7 +261,7 @@ class BulkSending(Feature):
         progress = BulkProgress(under_way)
         self._changes = {batch: earlier for batch, earlier in self._changes.items() if not earlier.bulk.has_ended}
         self._changes[under_way.batch] = progress  # before anything is waited for: each state of a save is told once
-        self.hear(under_way.changed.subscribe, self._bulk_changed)
+        self.listen(under_way.changed.subscribe, self._bulk_changed)
         sent()
         if self._chrome.front.view is self._runs:
             self._runs.table.mark_all([draft.run_id for draft in bulk.drafts], marked=False)
@@ -278,16 +278,16 @@ class BulkSending(Feature):
 
     async def action_bulk(self) -> None:
         """Show the results: those that wait for a person, else the last ones; or close them."""
-        if self._chrome.front is self.place:
-            self.place.dismiss()
+        if self._chrome.front is self.screen:
+            self.screen.dismiss()
             return
         shown = [progress for progress in self._changes.values() if progress.held_by is not None]
         await self._show((shown or list(self._changes.values()))[-1])
 
     async def _show(self, progress: BulkProgress) -> None:
-        await self._chrome.prepare(self.place)
+        await self._chrome.prepare(self.screen)
         self.view.open(progress)
-        await self._chrome.open(self.place)
+        await self._chrome.open(self.screen)
         self._chrome.set_status("")
         if progress.held_by is not None:
             await self.action_stop_bulk()
@@ -299,7 +299,7 @@ class BulkSending(Feature):
     def _draw(self) -> None:
         self._is_due = False
         self._runs.table.tick()
-        if self.view.is_attached and self.place in self._chrome.app.screen_stack:  # the app may be on its way out
+        if self.view.is_attached and self.screen in self._chrome.app.screen_stack:  # the app may be on its way out
             self.view.reload()
         if (shown := self._chrome.panel.save_shown) is not None and shown.batch in self._changes:
             save = self._changes[shown.batch].saves.get(shown.number, shown)
@@ -324,7 +324,7 @@ class BulkSending(Feature):
         progress = self._changes.get(bulk.batch)
         if progress is None:
             return
-        is_in_sight = self._chrome.front is self.place and self.view.progress is progress
+        is_in_sight = self._chrome.front is self.screen and self.view.progress is progress
         outcomes = progress.outcomes
         if bulk.has_ended:
             good = set(outcomes) == {Outcome.DONE}
@@ -348,7 +348,7 @@ class BulkSending(Feature):
         if (save := bulk.held_by) is None:
             bulk.stop()
             self._chrome.front.set_status(
-                "Stopped; what is on its way is waited for.", holds=lambda: not bulk.has_ended
+                "Stopped; what is on its way is waited for.", shown_while=lambda: not bulk.has_ended
             )
             return
 
@@ -428,7 +428,7 @@ class BulkSending(Feature):
 
         def chosen(form: RecordFormat | None) -> None:
             if form is not None:
-                self.aside(export(form), awaited("export"))
+                self.in_worker(export(form), blocks_keys("export"))
 
         async def export(form: RecordFormat) -> None:
             records = [write_words.result_object(row) for row in rows]

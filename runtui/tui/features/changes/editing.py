@@ -29,7 +29,7 @@ from runtui.services.writing.save import Save
 from runtui.tui.features.changes.waiting import Waiting
 from runtui.tui.features.feature import FOLLOW_CHANGES, Feature, Features
 from runtui.tui.screens.form import FormView
-from runtui.tui.screens.frame import PREPARE, ActionView, Frame
+from runtui.tui.screens.frame import PREPARE, ActionView, ViewScreen
 from runtui.tui.screens.panel import Panel
 from runtui.tui.text import content, fit, middle, plain
 from runtui.tui.widgets.chrome import Severity
@@ -135,13 +135,13 @@ class ConflictView(ActionView[Merge]):
         self._choose(lambda choice: OTHER[choice])
 
     def action_merge(self) -> None:
-        self.frame.dismiss(Merge(self.draft, to_review=True))
+        self.view_screen.dismiss(Merge(self.draft, to_review=True))
 
     def action_merge_in_form(self) -> None:
-        self.frame.dismiss(Merge(self.draft, to_review=False))
+        self.view_screen.dismiss(Merge(self.draft, to_review=False))
 
     def action_leave_merge(self) -> None:
-        self.frame.dismiss()
+        self.view_screen.dismiss()
 
 
 def _table(conflicts: tuple[Conflict, ...], choices: Mapping[str, Side], left: Draft) -> list[Content]:
@@ -193,26 +193,26 @@ class Editing(Feature):
         def keep(draft: Draft) -> None:
             self._workspace.drafts.keep(draft)
             if draft.edits and "_review" not in vars(self):  # it comes next: while the person looks, it is mounted
-                self.aside(features.mount_at_rest(lambda: self._review[1]), PREPARE)
+                self.in_worker(features.mount_when_idle(lambda: self._review[1]), PREPARE)
 
         self.form = FormView(keep)
-        self.place = self._chrome.place(self.form)
+        self.screen = self._chrome.install(self.form)
         self._waiting = features[Waiting]
         self._last_sent = ""
         """The run whose change was confirmed last."""
 
     @cached_property
-    def _review(self) -> tuple[ReviewView, Frame[str]]:
+    def _review(self) -> tuple[ReviewView, ViewScreen[str]]:
         """The review and its screen, loaded once there is something to review."""
         from runtui.tui.screens.review import ReviewView
 
-        return (view := ReviewView()), self._chrome.place(view)
+        return (view := ReviewView()), self._chrome.install(view)
 
     def start(self) -> None:
         changed = self._workspace.saves.changed
-        self.hear(changed.subscribe, self._save_changed, wanted=lambda save: not save.batch)
-        self._features.awake(changed, *FOLLOW_CHANGES)
-        self.hear(self._workspace.drafts.failed.subscribe, self.tell_drafts_failed)
+        self.listen(changed.subscribe, self._save_changed, wanted=lambda save: not save.batch)
+        self._features.build_when(changed, *FOLLOW_CHANGES)
+        self.listen(self._workspace.drafts.failed.subscribe, self.tell_drafts_failed)
 
     # e: the form
 
@@ -222,7 +222,7 @@ class Editing(Feature):
             from runtui.tui.features.changes.bulk_editing import BulkEditing
 
             await self._features[BulkEditing].open(self._runs.table.marks)
-        elif (run_id := self._chrome.hold_run()) is not None:
+        elif (run_id := self._chrome.pin_run()) is not None:
             await self.open(run_id)
 
     async def open(self, run_id: str) -> None:
@@ -244,7 +244,7 @@ class Editing(Feature):
         await self._show_form(draft)
         self._chrome.front.set_status(f"{words} {hint}".strip(), "warning" if hint else "information")
         # What the server says comes later anyway: the form is drawn before it is asked.
-        self._chrome.app.call_after_refresh(self.aside, self._read(draft), "read the run", exclusive=True)
+        self._chrome.app.call_after_refresh(self.in_worker, self._read(draft), "read the run", exclusive=True)
 
     def _draft_of(self, run_id: str, stored: StoredRun) -> tuple[Draft, str]:
         """A new draft, or the one that was left over what does not touch it; and what to say of it."""
@@ -258,10 +258,10 @@ class Editing(Feature):
         return draft, write_words.draft_reopened(drafts.changed_at(run_id), datetime.now().astimezone())
 
     async def _show_form(self, draft: Draft) -> None:
-        await self._chrome.prepare(self.place)
+        await self._chrome.prepare(self.screen)
         self.form.open(draft, self._workflow_name(draft))
         self._workspace.drafts.keep(draft)
-        await self._chrome.open(self.place)
+        await self._chrome.open(self.screen)
         self._chrome.panel.bring_forward("request")
         self._chrome.refresh()
 
@@ -362,13 +362,13 @@ class Editing(Feature):
             notes=notes,
             requires_why=self._workspace.settings.require_why,
         )
-        view, place = self._review
-        if place in self._chrome.app.screen_stack:
-            self._chrome.go_back_to(place)
-            place.dismiss()
-        await self._chrome.prepare(place)
+        view, screen = self._review
+        if screen in self._chrome.app.screen_stack:
+            self._chrome.go_back_to(screen)
+            screen.dismiss()
+        await self._chrome.prepare(screen)
         view.sheet.ask(review)
-        await self._chrome.open(place, answered)
+        await self._chrome.open(screen, answered)
         self._chrome.set_status("")
         self._chrome.panel.bring_forward("request")
 
@@ -384,8 +384,8 @@ class Editing(Feature):
             self._last_sent = draft.run_id
             self._chrome.panel.open()
             self._chrome.panel.bring_forward("response")
-        if undoes is None and self._chrome.front is self.place:
-            self.place.dismiss()
+        if undoes is None and self._chrome.front is self.screen:
+            self.screen.dismiss()
         self._chrome.refresh()
 
     async def _save_changed(self, save: Save) -> None:
@@ -398,8 +398,8 @@ class Editing(Feature):
             failed = save.outcome is Outcome.NOT_DONE
             severity: Severity = "success" if good else "error" if failed else "warning"
             is_of_draft = failed and save.undoes is None and save.action is None
-            holds = lambda: not is_of_draft or save.run_id in self._workspace.drafts  # noqa: E731
-            self._chrome.set_status(self._save_words(save), severity, holds)
+            shown_while = lambda: not is_of_draft or save.run_id in self._workspace.drafts  # noqa: E731
+            self._chrome.set_status(self._save_words(save), severity, shown_while)
         self._waiting.follow(save)
         self._chrome.refresh()
         if save.conflicts and not save.row_is_stale and save.undoes is None and self._is_looking_at(save.run_id):
@@ -437,7 +437,7 @@ class Editing(Feature):
 
     def action_leave(self) -> None:
         """Back to the list; the draft is kept."""
-        self.place.dismiss()
+        self.screen.dismiss()
         if self.form.draft is not None:
             self._tell_kept(self.form.draft)
 
@@ -466,14 +466,14 @@ class Editing(Feature):
         drafts = self._workspace.drafts
         question = write_words.discard_question(draft, key_of(action_id))
 
-        def holds() -> bool:
+        def is_kept() -> bool:
             kept = drafts.get(draft.run_id)
             return kept is not None and kept.edits == draft.edits
 
-        if not self._chrome.has_confirmed(question, holds):
+        if not self._chrome.has_confirmed(question, is_kept):
             return
         drafts.drop(draft.run_id)
-        self._chrome.go_back_to(self._runs.frame)
+        self._chrome.go_back_to(self._runs.view_screen)
         self._runs.table.flags_changed(draft.run_id)
         self._chrome.set_status(write_words.draft_discarded(draft))
 
@@ -490,7 +490,7 @@ class Editing(Feature):
         elif any(self._workspace.save_of(run_id) for run_id in drafts):
             return  # a first change is on its way: it is this that loads what tells
         elif (count := len(drafts)) and not self._chrome.status.text:
-            self._chrome.set_status(write_words.drafts_found(count), holds=lambda: len(drafts) == count)
+            self._chrome.set_status(write_words.drafts_found(count), shown_while=lambda: len(drafts) == count)
 
     def tell_of_unlisted_drafts(self) -> None:
         """When the list is whole: there are drafts that no row leads to."""

@@ -54,12 +54,12 @@ class Following(Feature):
         self._followers = asyncio.Semaphore(MAX_FOLLOWED)
         self._made: dict[str, str] = {}
         """By the key of a run or a workflow, the newest run that an action of this session has made of it."""
-        self._told = ""
+        self._sentence = ""
         """The last sentence about a run that is followed; once another one stands there, it is left alone."""
 
     def start(self) -> None:
-        self.hear(self._workspace.saves.changed.subscribe, self._save_changed, wanted=_is_done_action)
-        self.hear(
+        self.listen(self._workspace.saves.changed.subscribe, self._save_changed, wanted=_is_done_action)
+        self.listen(
             self._workspace.reconciler.changed.subscribe, lambda entry: self._note_made(entry.run_id, entry.new_run)
         )
 
@@ -80,7 +80,7 @@ class Following(Feature):
     async def action_new_run(self) -> None:
         """Go to the run that reprocesses the one at hand, if this session or the journal knows it, else to the run that
         this session started on demand. If neither is known, ask the service."""
-        stored = self._workspace.store.get(self._chrome.hold_run() or "")
+        stored = self._workspace.store.get(self._chrome.pin_run() or "")
         if stored is None:
             self._chrome.front.set_status(NO_RUN, "warning")
         else:
@@ -100,7 +100,7 @@ class Following(Feature):
             await self._opening.open_run(made)
         else:
             look = self._look_for_new_runs(reprocess(workflow_id, run_id, "all"))
-            self.aside(look, "look for new runs", "Looking for the run that reprocesses it…", exclusive=True)
+            self.in_worker(look, "look for new runs", "Looking for the run that reprocesses it…", exclusive=True)
 
     async def _known_run_of(self, run_id: str) -> str:
         """The newest run that is known to be made of a run or a workflow, and is listed; empty where there is none."""
@@ -140,9 +140,9 @@ class Following(Feature):
         if name == "activate":
             self._workspace.refresh.now()  # the service does not say which run it has made
         if name == "resume":  # what the tasks of a run did, once one of them goes on
-            self.aside(self._workspace.results.read_run(save.operation.workflow_id, save.run_id), _FOLLOW)
+            self.in_worker(self._workspace.results.read_run(save.operation.workflow_id, save.run_id), _FOLLOW)
         else:
-            self.aside(self._follow(save), _FOLLOW)
+            self.in_worker(self._follow(save), _FOLLOW)
 
     def _note_made(self, run_id: str, new_run: str) -> None:
         if new_run:
@@ -164,13 +164,13 @@ class Following(Feature):
             if found.is_new:
                 self._note_made(save.run_id, str(found.run.get("id")))
             before, status = status, str(found.run.get(STATUS))
-            is_free = found.has_ended or self._chrome.status.text in ("", self._told)
+            is_free = found.has_ended or self._chrome.status.text in ("", self._sentence)
             if not save.batch and status != before and is_free:
                 name = visible(save.intent.workflow_name) if save.intent is not None else ""
-                self._told = found.words_of(name) if name else found.words
+                self._sentence = found.words_of(name) if name else found.words
                 good = status in ("completed", "canceled")
                 severity: Severity = "information" if not found.has_ended else "success" if good else "warning"
-                self._chrome.set_status(self._told, severity)
+                self._chrome.set_status(self._sentence, severity)
                 self._chrome.refresh()
             is_last = found.has_ended and sum(worker.group == _FOLLOW for worker in self._chrome.app.workers) == 1
             if is_last and self._workspace.settings.bell:

@@ -29,8 +29,8 @@ from runtui.tui.features.changes.bulk_sending import BulkSending
 from runtui.tui.features.changes.editing import Editing
 from runtui.tui.features.changes.lists import JOURNAL, NEWEST_FIRST, EntryRow, entry_rows
 from runtui.tui.features.feature import Feature, Features
-from runtui.tui.keys import awaited
-from runtui.tui.screens.frame import ActionView, Frame
+from runtui.tui.keys import blocks_keys
+from runtui.tui.screens.frame import ActionView, ViewScreen
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.questions import Choice, Picker
 from runtui.tui.widgets.chrome import Severity
@@ -92,7 +92,7 @@ class JournalView(ActionView[None]):
         if self.older is not None:
             self._show_page(self.shown, self.older, PAGE)
 
-    @work(group=awaited("journal"), exclusive=True, description="read the journal")
+    @work(group=blocks_keys("journal"), exclusive=True, description="read the journal")
     async def _show_page(
         self, query: EntryQuery, before: int | None, wanted: int, *, goes_to_news: bool = False
     ) -> None:
@@ -111,7 +111,7 @@ class JournalView(ActionView[None]):
         if goes_to_news and order == NEWEST_FIRST and self.entries and self.entries[0].number > newest:
             self.table.move_to(0)
         # The journal is read whole pages at a time: from its first row on, the cursor belongs to its entry.
-        self.table.row_under_cursor(hold=True)
+        self.table.row_under_cursor(pin=True)
         self.list.say("" if self.entries else self.list.not_found() if query.text else write_words.journal_is_empty())
 
     def title(self) -> Content:
@@ -121,8 +121,8 @@ class JournalView(ActionView[None]):
 
     def on_line_table_cursor_moved(self) -> None:
         """Another entry, or none: the panel shows it."""
-        if self.frame in self.app.screen_stack:
-            self.frame.chrome.panel.show_entry(self.entry)
+        if self.view_screen in self.app.screen_stack:
+            self.view_screen.chrome.panel.show_entry(self.entry)
 
     def _select(self, root: str | None, text: str) -> None:
         self.shown = EntryQuery(self.shown.journal, root, text)
@@ -145,18 +145,18 @@ class JournalView(ActionView[None]):
             self.list.filter_bar.put("")
             self._select(self.shown.root, "")
         else:
-            self.frame.dismiss()
+            self.view_screen.dismiss()
 
 
 class Journaling(Feature):
-    """The journal's place, and what can be done about what was sent."""
+    """The journal's screen, and what can be done about what was sent."""
 
     def __init__(self, features: Features) -> None:
         super().__init__(features)
         self._editing = features[Editing]
         self._bulk_sending = features[BulkSending]
         self.view = JournalView(self._workspace.journal, self._workspace.root)
-        self.place = self._chrome.place(self.view)
+        self.screen = self._chrome.install(self.view)
         self._sent: set[int] = set()
         """The entries of this session: what became of them is no news of an earlier one."""
         self._changed: set[str] = set()
@@ -164,9 +164,9 @@ class Journaling(Feature):
 
     def start(self) -> None:
         reconciler = self._workspace.reconciler
-        self.hear(self._workspace.journal.changed.subscribe, self._journal_changed, only_newest=True)
-        self.hear(reconciler.failed.subscribe, self._tell_trouble)
-        self.hear(
+        self.listen(self._workspace.journal.changed.subscribe, self._journal_changed, only_newest=True)
+        self.listen(reconciler.failed.subscribe, self._tell_trouble)
+        self.listen(
             # Whether it is of the first look is a matter of the moment at which it is announced.
             lambda tell: reconciler.changed.subscribe(lambda entry: tell((entry, not reconciler.has_checked_all))),
             self._entry_settled,
@@ -184,12 +184,12 @@ class Journaling(Feature):
     # The journal
 
     async def action_journal(self) -> None:
-        if self._chrome.front is self.place:
-            self.place.dismiss()
+        if self._chrome.front is self.screen:
+            self.screen.dismiss()
             return
-        await self._chrome.prepare(self.place)
+        await self._chrome.prepare(self.screen)
         self.view.reload(is_opened=True)
-        await self._chrome.open(self.place)
+        await self._chrome.open(self.screen)
         if not self._chrome.context().waiting:
             self._chrome.set_status("")  # the journal tells it, entry by entry
 
@@ -202,7 +202,7 @@ class Journaling(Feature):
 
     def _journal_changed(self, _numbers: object) -> None:
         """An entry came, or became known."""
-        if self.place in self._chrome.app.screen_stack:
+        if self.screen in self._chrome.app.screen_stack:
             self.view.reload()
 
     def _save_changed(self, save: Save) -> None:
@@ -217,7 +217,7 @@ class Journaling(Feature):
     def action_check(self) -> None:
         """Read the run of an unknown change again."""
         if (entry := self.view.entry) is not None:
-            self.aside(self._look(entry.number), "look at an entry", f"Checking #{entry.number}…")
+            self.in_worker(self._look(entry.number), "look at an entry", f"Checking #{entry.number}…")
 
     async def _look(self, number: int) -> None:
         entry = await self._workspace.reconciler.check(number)
@@ -230,7 +230,7 @@ class Journaling(Feature):
 
         def decided(outcome: Outcome | None) -> None:
             if outcome is not None:
-                self.aside(self._workspace.reconciler.decide(entry.number, outcome), awaited("settle an entry"))
+                self.in_worker(self._workspace.reconciler.decide(entry.number, outcome), blocks_keys("settle an entry"))
 
         choices: list[Choice[Outcome | None]] = [Choice(None, "Unknown: leave it as it is")]
         choices += [Choice(outcome, line) for outcome, line in write_words.DECISIONS.items()]
@@ -277,9 +277,9 @@ class Journaling(Feature):
     # u: undo
 
     def action_undo(self) -> None:
-        if (run_id := self._chrome.hold_run()) is not None:
+        if (run_id := self._chrome.pin_run()) is not None:
             self._chrome.app.workers.cancel_group(self._chrome.app, "undo")
-            self.aside(self._undo_last(run_id), awaited("find the last change"))
+            self.in_worker(self._undo_last(run_id), blocks_keys("find the last change"))
 
     async def _undo_last(self, run_id: str) -> None:
         entries = await asyncio.to_thread(self._workspace.journal.of_run, self._workspace.root, run_id)
@@ -331,12 +331,12 @@ class Journaling(Feature):
         except UndoError:  # the list may be old: the run itself says whether the change still stands
             draft = None
         if draft is None:
-            self.aside(self._review_undo(entry, is_looking), "undo", exclusive=True)
+            self.in_worker(self._review_undo(entry, is_looking), "undo", exclusive=True)
             return
         await self._editing.review(draft, undoes=entry.number)
-        self.aside(self._check_undo(entry, self._chrome.front), "undo", exclusive=True)
+        self.in_worker(self._check_undo(entry, self._chrome.front), "undo", exclusive=True)
 
-    async def _check_undo(self, entry: Entry, review: Frame[Any]) -> None:
+    async def _check_undo(self, entry: Entry, review: ViewScreen[Any]) -> None:
         """Read the run while the question stands, and take the question back where the change stands no longer.
 
         Once it is answered, the save reads the run itself.
@@ -368,7 +368,7 @@ class Journaling(Feature):
 
         def chosen(form: ExportFormat | None) -> None:
             if form is not None:
-                self.aside(self._export(query, form), awaited("export"))
+                self.in_worker(self._export(query, form), blocks_keys("export"))
 
         await self._chrome.ask(Picker("export", Content("Export the journal"), choices, about=about), chosen)
 

@@ -25,7 +25,7 @@ from runtui.services.results import runs_of_cause
 from runtui.services.store import EVERY_RUN, RunQuery
 from runtui.services.workspace import Workspace
 from runtui.tui.features.feature import Feature, Features
-from runtui.tui.keys import awaited
+from runtui.tui.keys import blocks_keys
 from runtui.tui.resources import MARKED, Resource, RowFlag, in_memory
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import REST_SECONDS, Panel
@@ -85,7 +85,7 @@ class CausesView(ActionView[None]):
         """Group again what the store has, a few times a second at most."""
         self._drawing.ask()
 
-    @work(group=awaited("causes"), exclusive=True, description="group failed tasks")
+    @work(group=blocks_keys("causes"), exclusive=True, description="group failed tasks")
     async def _begin(self, query: RunQuery) -> None:
         await self._group(query)
 
@@ -137,7 +137,7 @@ class CausesView(ActionView[None]):
         try:
             self._failures = key, await asyncio.to_thread(self._store.failures_of_cause, query, key, MAX_FAILURES)
         except RuntuiError as error:
-            self.frame.set_status(str(error), "error")
+            self.view_screen.set_status(str(error), "error")
         self.post_message(self.Changed())
 
     # Marks: those of the runs
@@ -148,20 +148,20 @@ class CausesView(ActionView[None]):
     def action_mark(self) -> None:
         """Mark all runs of the cause under the cursor; where all are marked, take their marks back."""
         if (cause := self.cause) is not None:
-            self.run_worker(self._mark(cause), group=awaited("mark a cause"), description="mark the runs of a cause")
+            self.run_worker(self._mark(cause), group=blocks_keys("mark a cause"), description="mark runs of a cause")
             self.table.action_step(1)
 
     async def _mark(self, cause: Cause) -> None:
         try:
             found = await asyncio.to_thread(self._store.ids, runs_of_cause(self.shown, cause))
         except RuntuiError as error:
-            self.frame.set_status(str(error), "error")
+            self.view_screen.set_status(str(error), "error")
             return
         run_ids = self._runs_of[cause.key] = frozenset(found)
         is_marked = not run_ids <= self._runs.marks
         self._runs.mark_all(run_ids, marked=is_marked)
         self._follow_marks()
-        self.frame.set_status(triage_words.marks_set(cause, len(run_ids), is_marked=is_marked))
+        self.view_screen.set_status(triage_words.marks_set(cause, len(run_ids), is_marked=is_marked))
         self.post_message(self.Changed())
 
     def action_clear_marks(self) -> None:
@@ -181,39 +181,39 @@ class CausesView(ActionView[None]):
 
 
 class Explaining(Feature):
-    """The place of the causes, and the way from one to its runs and back."""
+    """The screen of the causes, and the way from one to its runs and back."""
 
     def __init__(self, features: Features) -> None:
         super().__init__(features)
         self.view = CausesView(self._workspace, self._runs.table)
-        self.place = self._chrome.place(self.view)
+        self.screen = self._chrome.install(self.view)
 
     def start(self) -> None:
-        self.hear(self._workspace.results.changed.subscribe, self._results_changed, only_newest=True)
-        self.hear(self._workspace.refresh.changed.subscribe, self._listing_changed, only_newest=True)
+        self.listen(self._workspace.results.changed.subscribe, self._results_changed, only_newest=True)
+        self.listen(self._workspace.refresh.changed.subscribe, self._listing_changed, only_newest=True)
 
     async def action_causes(self) -> None:
-        if self._chrome.front is self.place:
-            self.place.dismiss()
+        if self._chrome.front is self.screen:
+            self.screen.dismiss()
         else:
             await self._open(self._runs.shown)
 
     async def _open(self, query: RunQuery) -> None:
-        await self._chrome.prepare(self.place)
+        await self._chrome.prepare(self.screen)
         self.view.open(query)
         self._workspace.results.read_in_background(query)
-        await self._chrome.open(self.place, self._left)
+        await self._chrome.open(self.screen, self._left)
 
     async def _left(self, _answer: None) -> None:
         await self._workspace.results.stop()
 
     def _results_changed(self, _progress: object) -> None:
         """More was read, or it cannot be."""
-        if self.place in self._chrome.app.screen_stack:
+        if self.screen in self._chrome.app.screen_stack:
             self.view.reload()
 
     def _listing_changed(self, progress: Progress) -> None:
-        if not progress.listing and self.place in self._chrome.app.screen_stack:
+        if not progress.listing and self.screen in self._chrome.app.screen_stack:
             self._workspace.results.read_in_background(self.view.shown)
             self.view.reload()
 
@@ -223,6 +223,6 @@ class Explaining(Feature):
             return
         query = self.view.shown
         found = runs_of_cause(query, cause).filter
-        self.place.dismiss()
+        self.screen.dismiss()
         if found is not None:
             self._runs.filter_by(found.text, triage_words.cause_title(cause), partial(self._open, query))

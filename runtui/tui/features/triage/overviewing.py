@@ -28,7 +28,7 @@ from runtui.domain.triage.workflows import (
 from runtui.errors import RuntuiError
 from runtui.services.workspace import Workspace
 from runtui.tui.features.feature import Feature, Features
-from runtui.tui.keys import awaited
+from runtui.tui.keys import blocks_keys
 from runtui.tui.resources import Resource, in_memory
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
@@ -85,7 +85,7 @@ class OverviewView(ActionView[None]):
         name = self.row.workflow.name if self.row is not None else ""
         return f"{name}, {day_text(self.day)}" if self.day is not None else name
 
-    @work(group=awaited("overview"), exclusive=True, description="read the overview")
+    @work(group=blocks_keys("overview"), exclusive=True, description="read the overview")
     async def open(self) -> None:
         """Read the workflows; the next key waits until they are there."""
         await self._read()
@@ -104,7 +104,7 @@ class OverviewView(ActionView[None]):
         self.list.set_columns(self.list.arranged())
         self.list.put(worst_first(found, now_ticks()), unread(self._workspace))
         # They are read whole: from the first row on, the cursor belongs to its workflow.
-        self.list.table.row_under_cursor(hold=True)
+        self.list.table.row_under_cursor(pin=True)
         self.post_message(self.Changed())
 
     def on_resize(self) -> None:
@@ -151,7 +151,7 @@ class OverviewView(ActionView[None]):
         if self.back is not None:
             self._go_to(None)
         elif not self.list.clear():
-            self.frame.dismiss()
+            self.view_screen.dismiss()
 
     @on(events.Click)
     async def _clicked(self, event: events.Click) -> None:
@@ -161,7 +161,7 @@ class OverviewView(ActionView[None]):
         column = self.list.table.arrangement.column_at(event.x, self.list.table.size.width)
         self._go_to(next((back for back in range(self._days) if column and day_key(back) == column.key), None))
         if event.chain == 2:
-            await self.frame.action_perform("workflow_runs")
+            await self.view_screen.action_perform("workflow_runs")
 
 
 def _today() -> date:
@@ -169,33 +169,33 @@ def _today() -> date:
 
 
 class Overviewing(Feature):
-    """The overview's place."""
+    """The overview's screen."""
 
     def __init__(self, features: Features) -> None:
         super().__init__(features)
         self.view = OverviewView(self._workspace)
-        self.place = self._chrome.place(self.view)
+        self.screen = self._chrome.install(self.view)
 
     def start(self) -> None:
-        self.hear(self._workspace.store.changed.subscribe, self.draw_again, only_newest=True)
-        self.hear(self._workspace.refresh.changed.subscribe, self.draw_again, only_newest=True)
+        self.listen(self._workspace.store.changed.subscribe, self.draw_again, only_newest=True)
+        self.listen(self._workspace.refresh.changed.subscribe, self.draw_again, only_newest=True)
         self._chrome.app.set_interval(CLOCK_SECONDS, self.draw_again)
 
     async def action_overview(self) -> None:
-        if self._chrome.front is self.place:
-            self.place.dismiss()
+        if self._chrome.front is self.screen:
+            self.screen.dismiss()
         else:
             await self._open()
 
     async def _open(self) -> None:
-        await self._chrome.prepare(self.place)
+        await self._chrome.prepare(self.screen)
         self.view.open()
-        await self._chrome.open(self.place)
+        await self._chrome.open(self.screen)
 
     async def action_workflow_runs(self) -> None:
         """Show the runs under the cursor in the list; one step back from there leads here again."""
         if filter_text := self.view.filter_text:
-            self._chrome.go_back_to(self._runs.frame)
+            self._chrome.go_back_to(self._runs.view_screen)
             self._runs.filter_by(filter_text, self.view.in_words, self._open)
 
     async def action_counts(self) -> None:
@@ -213,5 +213,5 @@ class Overviewing(Feature):
 
     def draw_again(self, _ids: object = None) -> None:
         """Count again, where it is in sight."""
-        if self.place in self._chrome.app.screen_stack:
+        if self.screen in self._chrome.app.screen_stack:
             self.view.drawing.ask()

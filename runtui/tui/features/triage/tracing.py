@@ -28,7 +28,7 @@ from runtui.services.triage.people import PersonReading, find_user, read_person
 from runtui.services.workspace import Workspace
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.features.opening import Opening
-from runtui.tui.keys import awaited
+from runtui.tui.keys import blocks_keys
 from runtui.tui.resources import READING, Resource, in_memory
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
@@ -102,7 +102,7 @@ class PeopleView(ActionView[Person]):
         """Look for what is typed; the next key waits for what the store finds."""
         self._search(self._typed)
 
-    @work(group=awaited("people"), exclusive=True, description="find people")
+    @work(group=blocks_keys("people"), exclusive=True, description="find people")
     async def _search(self, text: str) -> None:
         try:
             found = await asyncio.to_thread(self._workspace.store.people, text, MAX_FOUND)
@@ -129,7 +129,7 @@ class PeopleView(ActionView[Person]):
     @on(Input.Submitted)
     async def _entered(self, event: Input.Submitted) -> None:
         event.stop()
-        await self.frame.action_perform("choose_person")
+        await self.view_screen.action_perform("choose_person")
 
     def action_person_up(self) -> None:
         self._people.action_cursor_up()
@@ -141,9 +141,9 @@ class PeopleView(ActionView[Person]):
         """Answer with the person under the cursor, else with what is typed."""
         index = self._people.highlighted
         if index is not None:
-            self.frame.dismiss(self._found[index])
+            self.view_screen.dismiss(self._found[index])
         elif self._typed:
-            self.frame.dismiss(Person("", self._typed, "", 0, 0))
+            self.view_screen.dismiss(Person("", self._typed, "", 0, 0))
 
 
 class PersonView(ActionView[None]):
@@ -196,20 +196,20 @@ _READING: Final = "read a person"
 
 
 class Tracing(Feature):
-    """The question for a person, and the person's place."""
+    """The question for a person, and the person's screen."""
 
     def __init__(self, features: Features) -> None:
         super().__init__(features)
         self.view = PersonView()
-        self.place = self._chrome.place(self.view)
-        self._is_told_by_runs = False
+        self.screen = self._chrome.install(self.view)
+        self._is_read_by_runs = False
         """Whether the server does not answer for one person, so that the results of all runs are read."""
         self._reading: PersonReading | None = None
         """What the server has told so far of the person that is open, if it is to be drawn."""
         self._drawing = Throttle(self.view, self._workspace.foreground, self._follow)
 
     def start(self) -> None:
-        self.hear(self._workspace.results.changed.subscribe, self._results_changed, only_newest=True)
+        self.listen(self._workspace.results.changed.subscribe, self._results_changed, only_newest=True)
 
     # @: a question for a name
 
@@ -222,7 +222,7 @@ class Tracing(Feature):
         """More people may be known, and more of the person that is open."""
         if isinstance(asking := self._chrome.front.view, PeopleView):
             asking.drawing.ask()
-        elif self._is_told_by_runs:
+        elif self._is_read_by_runs:
             self._drawing.ask()
 
     def _follow(self) -> None:
@@ -232,30 +232,30 @@ class Tracing(Feature):
         if reading is not None:
             words = triage_words.how_far(reading, "workflows")
             self.view.show(person, reading.tasks, words, triage_words.why_no_tasks(reading))
-        elif self._is_told_by_runs:
+        elif self._is_read_by_runs:
             how_far, why_none = triage_words.how_far(progress, "runs"), triage_words.why_no_tasks_in_runs(progress)
-            self.aside(self._show_stored(person, how_far, why_none), _READING, exclusive=True)
+            self.in_worker(self._show_stored(person, how_far, why_none), _READING, exclusive=True)
 
     async def _chosen(self, person: Person | None) -> None:
         await self._workspace.results.stop()
         if person is None:
             return
-        await self._chrome.prepare(self.place)
+        await self._chrome.prepare(self.screen)
         self.view.open(person)
-        await self._chrome.open(self.place, self._left)
-        self.aside(self._begin(person), awaited("person"))
+        await self._chrome.open(self.screen, self._left)
+        self.in_worker(self._begin(person), blocks_keys("person"))
 
     async def _left(self, _answer: None) -> None:
         self._chrome.app.workers.cancel_group(self._chrome.app, _READING)
-        if self._is_told_by_runs:
-            self._is_told_by_runs = False
+        if self._is_read_by_runs:
+            self._is_read_by_runs = False
             await self._workspace.results.stop()
 
     async def _begin(self, person: Person) -> None:
         """Show what the store has, since the next key may act on it, and read the rest."""
         self._reading = None
         await self._show_stored(person, "reading…", READING)
-        self.aside(self._read(person), _READING, exclusive=True)
+        self.in_worker(self._read(person), _READING, exclusive=True)
 
     async def _show_stored(self, person: Person, reading: str, empty: str) -> None:
         stored = await self.in_thread(partial(self._workspace.store.results_of_person, person.id))
@@ -279,14 +279,14 @@ class Tracing(Feature):
             return
         self._reading = None
         if not reading.is_offered:
-            self._is_told_by_runs = True
+            self._is_read_by_runs = True
             self._workspace.results.read_in_background(EVERY_RUN)
         elif reading.fault is not None:
-            self.place.set_status(triage_words.why_no_tasks(reading), "error")
+            self.screen.set_status(triage_words.why_no_tasks(reading), "error")
 
     # enter on a task
 
     async def action_open_persons_run(self) -> None:
-        row = self.view.list.table.row_under_cursor(hold=True)
+        row = self.view.list.table.row_under_cursor(pin=True)
         if row is not None and row.run_id:
             await self._features[Opening].open_run(row.run_id)

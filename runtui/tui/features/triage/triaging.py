@@ -25,14 +25,14 @@ from runtui.errors import RuntuiError
 from runtui.keys.actions import key_of
 from runtui.services.store import EVERY_RUN, MANY_RUNS, RunQuery
 from runtui.tui.features.feature import Feature, Features
-from runtui.tui.keys import awaited
+from runtui.tui.keys import blocks_keys
 
 _logger: Final = logging.getLogger("runtui.triage")
 
 LOOK_SECONDS: Final = 20.0
 """How often it is looked for what others say, and for snoozes that ended."""
 
-_TRIAGE: Final = awaited("triage")
+_TRIAGE: Final = blocks_keys("triage")
 """The group of the workers that read and write what is said of runs: the next key waits for them."""
 
 _TYPED: Final = ""
@@ -63,7 +63,7 @@ class Triaging(Feature):
 
     def action_next_problem(self) -> None:
         """Go to the next problem of the list that is not handled, or open it where a run is open."""
-        self.aside(self._go_on(), _TRIAGE)
+        self.in_worker(self._go_on(), _TRIAGE)
 
     async def _go_on(self) -> None:
         table, view, shown = self._runs.table, self._chrome.front.view, self._runs.shown
@@ -106,7 +106,7 @@ class Triaging(Feature):
     # What a person says of a run
 
     def action_handled(self) -> None:
-        self.aside(self._toggle(self._targets()), _TRIAGE)
+        self.in_worker(self._toggle(self._targets()), _TRIAGE)
 
     async def _toggle(self, run_ids: Sequence[str]) -> None:
         rows, now = await asyncio.to_thread(self._workspace.triage.rows, run_ids), now_ticks()
@@ -137,11 +137,11 @@ class Triaging(Feature):
             return
         until = snooze_end(typed, now_ticks())
         end = "it changes" if until == NO_TIME else moment_text(until, now_ticks())
-        self.aside(self._mark(run_ids, "snoozed", f"Snoozed until {end}", until), _TRIAGE)
+        self.in_worker(self._mark(run_ids, "snoozed", f"Snoozed until {end}", until), _TRIAGE)
 
     async def _mark(self, run_ids: Sequence[str], state: TriageState, words: str, until: int = NO_TIME) -> None:
         self._acted = _Acted(run_ids[0], self._runs.table.cursor) if len(run_ids) == 1 else None
-        marked = await asyncio.to_thread(self._workspace.triage.mark, run_ids, state, self._who, until=until)
+        marked = await asyncio.to_thread(self._workspace.triage.set_state, run_ids, state, self._who, until=until)
         self._show(run_ids)
         left = _left_words(await asyncio.to_thread(self._count_left), key_of("next_problem"), "goes on")
         self._chrome.set_status(f"{words}: {self._named(marked)}. {left}", "success")
@@ -159,7 +159,7 @@ class Triaging(Feature):
 
         def noted(text: str | None) -> None:
             if text is not None:
-                self.aside(self._note(run_ids, text), _TRIAGE)
+                self.in_worker(self._note(run_ids, text), _TRIAGE)
 
         await self._chrome.ask(question, noted)
 
@@ -173,7 +173,7 @@ class Triaging(Feature):
         """The marked runs where the list is in sight, else the run at hand."""
         if self._chrome.front.view is self._runs and self._runs.table.marks:
             return sorted(self._runs.table.marks)
-        run_id = self._chrome.hold_run()
+        run_id = self._chrome.pin_run()
         return [run_id] if run_id is not None else []
 
     def _named(self, run_ids: Sequence[str]) -> str:
@@ -199,7 +199,7 @@ class Triaging(Feature):
 
     def follow(self) -> None:
         """Take over what another runtui wrote, and tell which snoozes ended."""
-        self.aside(self._follow(), "follow the triage memory", exclusive=True)
+        self.in_worker(self._follow(), "follow the triage memory", exclusive=True)
 
     async def _follow(self) -> None:
         try:
