@@ -31,7 +31,7 @@ from runtui.tui.features.triage import explaining
 from runtui.tui.keys import blocks_keys
 from runtui.tui.output import DrawnOnce, FramePainter
 from runtui.tui.screens import panel, runs
-from runtui.tui.screens.frame import Frame
+from runtui.tui.screens.frame import ViewScreen
 from tests.bench.actions import (
     ANSWERED_LATER,
     BEFORE,
@@ -186,7 +186,9 @@ async def test_an_action_is_drawn_in_one_frame_of_what_it_changes(
         display(session.app, None, draw_frame(session.app.screen._compositor, full=True))
 
         screen = session.app.screen
-        scopes = (*screen.scopes, *screen.scopes_of_keys, "table") if isinstance(screen, Frame) else (action.scope,)
+        scopes = (
+            (*screen.scopes, *screen.scopes_of_keys, "table") if isinstance(screen, ViewScreen) else (action.scope,)
+        )
         gate.is_open.clear()
         await key_drawn(session, action.keys[0])
         monkeypatch.setattr("runtui.tui.output.UPDATE_PERIOD", NEVER)
@@ -202,8 +204,8 @@ async def test_an_action_is_drawn_in_one_frame_of_what_it_changes(
         is_following = any(worker.description == "read the run in the panel" for worker in session.app.workers)
 
     sizes, is_answered_later = terminal.sizes(), action.id in ANSWERED_LATER
-    assert action.scope in scopes, "its keys do not lead to where it applies"
-    assert len(sizes) == 1 + is_answered_later, sizes
+    assert scopes is None or action.scope in scopes, "its keys do not lead to where it applies"
+    assert 1 <= len(sizes) <= 1 + is_answered_later, sizes  # what is answered may be known already
     assert of_key == 1 or not is_answered_later, "an answer is drawn, but not the key before it"
     assert is_following == (action.id in FOLLOWED_BY_PANEL)
     for size, floor in sizes:
