@@ -159,7 +159,7 @@ class Draft(NamedTuple):
             and not item.same(body[item.name], fresh.get(item.name))
         )
 
-    def lacking(self, fresh: Mapping[str, Any]) -> tuple[str, ...]:
+    def missing_from(self, fresh: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the changed properties that were received at the opening but are missing from `fresh`: a conflict in
         them cannot be ruled out."""
         names = (change.field.name for change in self.changes())

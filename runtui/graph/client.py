@@ -230,7 +230,7 @@ class GraphClient:
 
     async def _subject_ids(self, workflow_id: str, run_id: str) -> list[str] | None:
         try:
-            results = await all_items(self.results.of_users(workflow_id, run_id))
+            results = await all_items(self.results.user_results(workflow_id, run_id))
             return [str(item["subject"]["id"]) for item in results]
         except (RuntuiError, LookupError, TypeError):
             return None

@@ -69,16 +69,16 @@ class ResultsClient:
         self._batches = True
         """Whether the root has a `$batch`: until it refuses one."""
 
-    def of_tasks(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
+    def task_results(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
         """What became of each task in a run, page by page."""
         return self._results(task_results_path(workflow_id, run_id), "list task results", pace)
 
-    def of_users(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
+    def user_results(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
         return self._results(user_results_path(workflow_id, run_id), "list user results", pace)
 
-    def of_user(self, workflow_id: str, subject_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
+    def user_runs(self, workflow_id: str, user_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
         """What became of one user in all runs of a workflow, page by page."""
-        subject = quote(f"subject/id eq '{subject_id.replace(chr(39), chr(39) * 2)}'", safe="")
+        subject = quote(f"subject/id eq '{user_id.replace(chr(39), chr(39) * 2)}'", safe="")
         path = f"{workflow_path(workflow_id)}/userProcessingResults?$filter={subject}"
         return self._reader.pages(path, "list user results", pace)
 
@@ -90,7 +90,7 @@ class ResultsClient:
         path = f"{above}/userProcessingResults/{segment(result_id)}/taskProcessingResults"
         return self._reader.pages(path, "list task results", pace)
 
-    async def of_runs(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
+    async def run_results(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
         """All results of some runs (workflow id, run id), in as few requests as possible, run by run and part by part.
 
         Raises:

@@ -21,7 +21,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtui.command_line import CommandLine, SessionSpec
-from runtui.domain.bulk_draft import GONE, MAX_BY_KEY, SAME_ALREADY, BulkDraft, LeftOut, MarkedRun, drafts_of
+from runtui.domain.bulk_draft import GONE, MAX_BY_KEY, UNCHANGED, BulkDraft, LeftOut, MarkedRun, drafts_of
 from runtui.domain.draft import Draft, Edit
 from runtui.domain.properties import EDITABLE_BY_NAME
 from runtui.domain.report import Outcome, Report, sentences
@@ -355,7 +355,7 @@ class _Lines:
     def print_left_out(self, workspace: Workspace, bulk: BulkDraft) -> None:
         """Print a line for each run that gets no request."""
         for run_id, why in bulk.left_out.items():
-            outcome = Outcome.DONE if why is SAME_ALREADY else Outcome.NOT_DONE
+            outcome = Outcome.DONE if why is UNCHANGED else Outcome.NOT_DONE
             stored = stored_run(workspace, run_id)
             self._print(Draft(run_id, stored.workflow_id if stored is not None else "", {}), outcome, why.sentence)
 

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -301,13 +302,10 @@ def journal(path: Path) -> Iterator[Finding]:
 
 def _journal_state(path: Path) -> Finding:
     try:
-        db = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
-        try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as db:
             answer = db.execute("PRAGMA quick_check(1)").fetchone()[0]
             newer = db.execute("PRAGMA user_version").fetchone()[0] > len(STEPS)
             count = 0 if newer or answer != "ok" else db.execute("SELECT count(*) FROM entry").fetchone()[0]
-        finally:
-            db.close()
     except sqlite3.Error as error:
         answer, newer, count = str(error), False, 0
     if newer:

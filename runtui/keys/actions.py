@@ -225,7 +225,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("clear_marks", "row", ("U",), "clear marks", "Clear marks.", needs="marks"),
     Action("copy", "row", "copy", "copy", "Copy an id, a command, the hand-over or more.", 61, "row"),
     # A list opened above another screen, and a question
-    Action("leave_place", "opened", "back", "back", "Clear the filter, then go back.", 80),
+    Action("leave_view", "opened", "back", "back", "Clear the filter, then go back.", 80),
     Action("leave_question", "question", "back", "back", "Go back; nothing is chosen or sent.", 80),
     # Lists with hidden columns
     Action("next_columns", "wide", ("right",), "right", "Scroll the columns to the right."),

@@ -209,10 +209,10 @@ class JournalConnection(sqlite3.Connection):
             reason = "the file was cut short while runtui had it open"
         else:
             return
-        raise JournalError(self.path, reason, WITH_WHAT_IS_THERE)
+        raise JournalError(self.path, reason, FILE_GONE_HINT)
 
 
-WITH_WHAT_IS_THERE: Final = "Put it back, or send the change again into the file that is there then, or a new one."
+FILE_GONE_HINT: Final = "Put it back, or send the change again into the file that is there then, or a new one."
 """The next step if the file was moved, replaced or deleted."""
 
 

@@ -112,7 +112,7 @@ class Progress(NamedTuple):
     """The `Wait.words` of a wait before a retry; empty without one."""
 
     @property
-    def complaint(self) -> RuntuiError | None:
+    def why_incomplete(self) -> RuntuiError | None:
         """Why the list is incomplete; None if it is complete."""
         if self.fault is not None or not self.missing:
             return self.fault

@@ -55,15 +55,15 @@ from runtui.services.store_query import (
     QueryCache,
     RunQuery,
     following,
+    interrupted_when,
     pick,
     position,
     row_of,
     total_of,
     walk,
     where_of,
-    while_wanted,
 )
-from runtui.services.store_results import Person, Received, RunResults, UnreadRun, UnreadRuns, kept_object
+from runtui.services.store_results import IS_RUN, Person, Received, RunResults, UnreadRun, UnreadRuns, kept_object
 from runtui.services.triage.projection import with_triage
 from runtui.services.writing.foreground import Foreground
 
@@ -337,7 +337,7 @@ class Store:
         Raises:
             BrokenOffError: it was over before they were counted.
         """
-        with self.reading() as db, while_wanted(db, is_over):
+        with self.reading() as db, interrupted_when(db, is_over):
             if query.filter is None:
                 return total_of(db)
             return len(self._query_cache.all(db, query, _revision_for(db, query)))
@@ -346,7 +346,7 @@ class Store:
         """How many runs a query finds, up to so many, which are there for `window` from now on; 0 where they cannot be
         found in time."""
         deadline = monotonic() + seconds
-        with suppress(BrokenOffError), self.reading() as db, while_wanted(db, lambda: monotonic() > deadline):
+        with suppress(BrokenOffError), self.reading() as db, interrupted_when(db, lambda: monotonic() > deadline):
             return len(self._query_cache.first(db, query, _revision_for(db, query), most))
         return 0
 
@@ -371,7 +371,7 @@ class Store:
 
     def get(self, run_id: str) -> StoredRun | None:
         """A run; None where it is not there, or cannot be read: its workflow is doubted then."""
-        sql = "SELECT raw, workflow_id, workflow_name FROM run JOIN body USING (rowid) WHERE id = ?"
+        sql = f"SELECT raw, workflow_id, workflow_name FROM run JOIN body USING (rowid) WHERE {IS_RUN}"
         with self.reading() as db:
             found = db.execute(sql, (storable(run_id),)).fetchone()
         if found is not None and (raw := kept_object(found[0])) is not None:
@@ -421,7 +421,7 @@ class Store:
     def as_of(self, run_id: str) -> int:
         """What the results of a run that are asked for now are kept with, for `put_results`."""
         with self.reading() as db:
-            found = db.execute("SELECT last_updated FROM run WHERE id = ?", (storable(run_id),)).fetchone()
+            found = db.execute(f"SELECT last_updated FROM run WHERE {IS_RUN}", (storable(run_id),)).fetchone()
         return int(found[0]) if found else NO_NUMBER
 
     def unread_runs(self, query: RunQuery, now: int, most: int) -> UnreadRuns:
@@ -474,6 +474,8 @@ class Store:
         if db is None or self._files not in (None, files):
             files, db = self._of_thread.reader = self._files, open_reader(self._path)
             self._readers.append(db)
+            if self._files is None:  # `close` may not have met this one
+                db.close()
         return db
 
     def _open_again(self) -> None:
@@ -522,9 +524,9 @@ def workflow_name_of(store: Store, run_id: str, workflow_id: str) -> str:
 def workflow_names_of(store: Store, run_ids: Iterable[str]) -> dict[str, str]:
     """By id, the names of the workflows of some runs; what is not listed is left out."""
     by_stored_id = {storable(run_id): run_id for run_id in run_ids}
-    query = "SELECT id, workflow_name FROM run WHERE id IN (SELECT value FROM json_each(?))"
     with store.reading() as db:
-        return {by_stored_id[found]: name for found, name in db.execute(query, (json.dumps([*by_stored_id]),))}
+        found = store_results.rows_of_runs(db, "id, workflow_name", by_stored_id)
+        return {by_stored_id[run_id]: name for run_id, name in found}
 
 
 def cells_of(store: Store) -> Needs:

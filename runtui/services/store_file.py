@@ -12,7 +12,7 @@ import json
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import combinations
 from json import JSONDecodeError
@@ -32,7 +32,7 @@ from runtui.private_files import (
     remove_log_of,
     size_and_time,
 )
-from runtui.services.store_results import RESULT_TABLES, delete_results, kept_object
+from runtui.services.store_results import END_OF_ID, RESULT_TABLES, delete_results, kept_object, rows_of_runs
 from runtui.services.triage.projection import TRIAGE_TABLE
 from runtui.services.writing.foreground import Foreground
 
@@ -56,7 +56,7 @@ _ACTIVE_INDEX: Final = f"CREATE INDEX IF NOT EXISTS active_run ON run ({_SEGMENT
 """The runs at work, by when something touched them: those that are stuck are counted with each change of the list."""
 
 _SEGMENTS: Final = (
-    f"CREATE INDEX run_of_segment ON run ({_SEGMENT}, id)",
+    f"CREATE INDEX run_of_segment ON run ({_SEGMENT}, {END_OF_ID})",
     _ACTIVE_INDEX,
     "ANALYZE run",
     f"INSERT INTO sqlite_stat1 VALUES ('run', 'run_of_segment', '1000000 {1 << _SEGMENT_BITS} 1')",
@@ -94,9 +94,6 @@ _FEW_SEGMENTS: Final = 4
 _PLACES: Final = 1 << 22
 _MARKS: Final = tuple(1 << a | 1 << b | 1 << c for a, b, c in combinations(range(8), 3))
 """An id is marked by three bits in each of two bytes of so many: a million take 4 MiB."""
-
-_AT_ONCE: Final = 1_000
-"""Runs looked up by one statement: SQLite bounds the number of parameters."""
 
 _STATUS: Final = INDEXED.index("status")
 _LAST_UPDATED: Final = INDEXED.index("last_updated")
@@ -429,7 +426,7 @@ def put_runs(
     the service changed later.
     """
     next_rowid = db.execute("SELECT coalesce(max(rowid), 0) + 1 FROM run").fetchone()[0]
-    stored = _stored(db, tuple(stored_ids.among(db, received, next_rowid)))
+    stored = _stored(db, stored_ids.among(db, received, next_rowid))
     workflow_id = storable(workflow_id)
     name = _workflow_name(db, workflow_id)
     key = name.casefold()
@@ -495,14 +492,9 @@ def put_workflow(db: sqlite3.Connection, changes: ChangedRuns, raw: Mapping[str,
         changes.many = True
 
 
-def _stored(db: sqlite3.Connection, run_ids: Sequence[str]) -> dict[str, _Stored]:
-    found: dict[str, _Stored] = {}
-    for start in range(0, len(run_ids), _AT_ONCE):
-        part = run_ids[start : start + _AT_ONCE]
-        marks = ", ".join("?" * len(part))
-        sql = f"SELECT id, rowid, workflow_id, status, raw FROM run JOIN body USING (rowid) WHERE id IN ({marks})"
-        found |= {run_id: _Stored(*rest) for run_id, *rest in db.execute(sql, part)}
-    return found
+def _stored(db: sqlite3.Connection, run_ids: Collection[str]) -> dict[str, _Stored]:
+    columns = "id, run.rowid, workflow_id, status, (SELECT raw FROM body WHERE body.rowid = run.rowid)"
+    return {run_id: _Stored(*rest) for run_id, *rest in rows_of_runs(db, columns, run_ids)}
 
 
 def _workflow_name(db: sqlite3.Connection, workflow_id: str) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from runtui.domain.rows import NO_NUMBER, ROW_PROPERTIES, RUN_COLUMN_BY_KEY, RunRow, storable
 from runtui.services.store_file import order_terms
+from runtui.services.store_results import IS_RUN
 
 if TYPE_CHECKING:
     from runtui.domain.filter_tree import Filter
@@ -121,7 +122,7 @@ class BrokenOffError(Exception):
 
 
 @contextmanager
-def while_wanted(db: sqlite3.Connection, is_over: Callable[[], bool]) -> Iterator[None]:
+def interrupted_when(db: sqlite3.Connection, is_over: Callable[[], bool]) -> Iterator[None]:
     """Break off what is asked of a connection once it is over.
 
     Raises:
@@ -214,7 +215,7 @@ def pick(db: sqlite3.Connection, numbers: RowNumbers) -> list[RunRow]:
 
 
 def row_of(db: sqlite3.Connection, run_id: str) -> RunRow | None:
-    found = db.execute(f"SELECT {_ROW} FROM run WHERE id = ?", (run_id,)).fetchone()
+    found = db.execute(f"SELECT {_ROW} FROM run WHERE {IS_RUN}", (run_id,)).fetchone()
     return _row(found) if found else None
 
 
@@ -223,7 +224,7 @@ def position(db: sqlite3.Connection, query: RunQuery, run_id: str) -> int | None
     terms = _terms(query)
     where, values = where_of(query)
     fields = ", ".join(field for field, _ in terms)
-    key = db.execute(f"SELECT {fields} FROM run WHERE id = ? AND {where}", (run_id, *values)).fetchone()
+    key = db.execute(f"SELECT {fields} FROM run WHERE {IS_RUN} AND {where}", (run_id, *values)).fetchone()
     if key is None:
         return None
     before = 0
@@ -244,7 +245,7 @@ def following(db: sqlite3.Connection, query: RunQuery, run_id: str) -> RunRow | 
     terms = _terms(query)
     where, values = where_of(query)
     fields = ", ".join(field for field, _ in terms)
-    key = db.execute(f"SELECT {fields} FROM run WHERE id = ?", (run_id,)).fetchone()
+    key = db.execute(f"SELECT {fields} FROM run WHERE {IS_RUN}", (run_id,)).fetchone()
     # The rows that differ in the last field only come before those that differ in the one before it, and so on.
     for depth in reversed(range(len(terms)) if key is not None else ()):
         field, descending = terms[depth]

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from runtui.domain.results import Cause, TaskResult, UserResult
@@ -44,6 +45,14 @@ RESULT_TABLES: Final = (
 )
 """Times are ticks, NO_NUMBER where there is none; a subject that is not named has the row 0. The JSON of tasks is apart
 from the rows that are walked over."""
+
+END_OF_ID: Final = "substr(id, -16)"
+_HAS_ID: Final = "run.id = {0} AND substr(run.id, -16) = substr({0}, -16)"
+IS_RUN: Final = _HAS_ID.format("?1")
+"""The condition that a run has an id. Until there is an index of ids, there is a smaller one of their ends."""
+
+_AT_ONCE: Final = 1_000
+"""Runs looked up by one statement: SQLite bounds the number of parameters."""
 
 _NOBODY: Final = 0
 
@@ -133,8 +142,17 @@ def results_revision(db: sqlite3.Connection) -> int:
 
 
 def run_row_of(db: sqlite3.Connection, run_id: str) -> int | None:
-    found = db.execute("SELECT rowid FROM run WHERE id = ?", (run_id,)).fetchone()
+    found = db.execute(f"SELECT rowid FROM run WHERE {IS_RUN}", (run_id,)).fetchone()
     return int(found[0]) if found else None
+
+
+def rows_of_runs(db: sqlite3.Connection, columns: str, run_ids: Iterable[str]) -> Iterator[tuple[Any, ...]]:
+    """Yield some columns, the first of them the id, of each run that is there."""
+    remaining = iter(run_ids)
+    while part := tuple(islice(remaining, _AT_ONCE)):
+        wanted = f"WITH wanted (run_id) AS (VALUES {', '.join(['(?)'] * len(part))})"
+        joined = f"wanted CROSS JOIN run ON {_HAS_ID.format('run_id')}"
+        yield from db.execute(f"{wanted} SELECT {columns} FROM {joined}", part)
 
 
 def put_results(
@@ -220,7 +238,7 @@ def _delete(db: sqlite3.Connection, run_rows: Collection[int]) -> None:
 
 _WHOLE_OR_PARTS: Final = (
     "SELECT run_row, as_of <> last_updated FROM run JOIN reading ON run_row IN (run.rowid, -run.rowid)"
-    " WHERE run.id = ? ORDER BY run_row DESC LIMIT 1"
+    f" WHERE {IS_RUN} ORDER BY run_row DESC LIMIT 1"
 )
 """Under which number the results of a run stand, and whether they are outdated."""
 

@@ -25,7 +25,7 @@ ELSEWHERE: Final = {
     62: ("tests/contract/test_signin_again.py::test_a_service_that_is_down_is_no_reason_to_sign_in",),
     64: ("tests/contract/test_signin_again.py::test_a_revoked_person_has_to_sign_in_and_the_token_is_forgotten",),
     65: (
-        "tests/contract/test_two_processes.py::test_of_two_processes_that_write_one_run_the_second_is_told_and_sends_nothing",
+        "tests/contract/test_two_processes.py::test_of_two_processes_that_write_one_run_the_second_is_reported_and_sends_nothing",
     ),
     71: ("tests/tui/test_review.py::test_y_sends_once_however_often_it_is_pressed",),
 }

@@ -104,8 +104,8 @@ async def test_a_relative_next_link_starts_at_the_page_that_has_it(link: str, ad
     [
         (lambda graph: graph.workflows(), ""),
         (lambda graph: graph.runs("w 1"), "/w%201/runs"),
-        (lambda graph: graph.results.of_tasks("w1", "é"), "/w1/runs/%C3%A9/taskProcessingResults?$expand=subject"),
-        (lambda graph: graph.results.of_users("w1", "r1"), "/w1/runs/r1/userProcessingResults?$expand=subject"),
+        (lambda graph: graph.results.task_results("w1", "é"), "/w1/runs/%C3%A9/taskProcessingResults?$expand=subject"),
+        (lambda graph: graph.results.user_results("w1", "r1"), "/w1/runs/r1/userProcessingResults?$expand=subject"),
     ],
 )
 async def test_each_listing_has_its_address(

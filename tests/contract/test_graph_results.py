@@ -77,7 +77,7 @@ class ResultsServer:
 
 async def read(graph: GraphClient, count: int) -> list[ReadResults]:
     runs = [("w1", f"r{number}") for number in range(count)]
-    return [found async for found in graph.results.of_runs(runs, pace=Pace())]
+    return [found async for found in graph.results.run_results(runs, pace=Pace())]
 
 
 def ids(found: list[ReadResults]) -> list[tuple[str, list[str], list[str]]]:
@@ -127,7 +127,9 @@ async def test_subjects_are_left_as_they_are_where_a_server_expands_nothing() ->
         assert server.sent == ["POST /$batch"] * 2
         await read(graph, RUNS_IN_BATCH)
         assert server.sent == ["POST /$batch"] * 3, "it is not asked to expand again"
-        assert [item["id"] async for page in graph.results.of_users("w1", "r0") for item in page.items] == ["r0-user"]
+        assert [item["id"] async for page in graph.results.user_results("w1", "r0") for item in page.items] == [
+            "r0-user"
+        ]
         assert server.sent[-1] == "GET " + LCW.removeprefix(ROOT) + "/w1/runs/r0/userProcessingResults"
 
 
@@ -135,7 +137,7 @@ async def test_one_listing_falls_back_to_plain_subjects_too() -> None:
     server = ResultsServer(lambda path, _times: (403, REFUSED, {}) if "$expand" in path else None)
     async with client(server) as graph:
         for _ in range(2):
-            pages = graph.results.of_tasks("w1", "r0")
+            pages = graph.results.task_results("w1", "r0")
             assert [item["id"] async for page in pages for item in page.items] == ["r0-task"]
     assert len(server.sent) == 3
 
@@ -225,7 +227,7 @@ async def test_a_service_that_cannot_be_read_at_all_ends_it() -> None:
 async def test_an_id_that_cannot_be_part_of_an_address_is_in_no_batch() -> None:
     server = ResultsServer()
     async with client(server) as graph:
-        found = [item async for item in graph.results.of_runs([("w1", "../r0"), ("w1", "r1")], pace=Pace())]
+        found = [item async for item in graph.results.run_results([("w1", "../r0"), ("w1", "r1")], pace=Pace())]
     assert [item.error is None for item in found] == [False, True]
     assert server.sent == ["POST /$batch"]
     assert len(server.asked(server.requests[0])) == 2

@@ -86,7 +86,7 @@ async def test_one_run_and_what_became_of_its_tasks(graph: GraphClient) -> None:
     answer = await graph.run(workflow_id, run["id"])
     assert answer.entity is not None
     assert answer.entity.items() >= {name: run[name] for name in ("id", "processingStatus", "totalUsersCount")}.items()
-    tasks = await items(graph.results.of_tasks(workflow_id, run["id"]))
+    tasks = await items(graph.results.task_results(workflow_id, run["id"]))
     assert any(task["failureReason"] for task in tasks)
 
 

@@ -19,7 +19,7 @@ from runtui.services.store import Store
 from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.reconcile import Reconciler
 from runtui.services.writing.saves import SaveQueue
-from tests import canary
+from tests import PATIENCE, canary
 from tests.contract.conftest import Clock
 
 ROOT: Final = "http://127.0.0.1/beta"
@@ -75,7 +75,7 @@ class OnDemand:
         for workflow in workflows:
             runs = [run async for page in self.client.runs(workflow["id"]) for run in page.items]
             for run in runs:
-                pages = self.client.results.of_users(workflow["id"], run["id"])
+                pages = self.client.results.user_results(workflow["id"], run["id"])
                 results = [result async for page in pages for result in page.items]
                 if run["processingStatus"] == "completed" and results:
                     return run_on_demand(workflow["id"], [results[0]["subject"]["id"]])
@@ -84,7 +84,7 @@ class OnDemand:
     async def lose(self) -> Entry:
         """Send the action; return its entry after the runs of the service were read."""
         self.saves.submit(await self.action())
-        assert await self.saves.drain(30) == 0
+        assert await self.saves.drain(PATIENCE) == 0
         return await self.settled()
 
     async def settled(self) -> Entry:

@@ -46,7 +46,7 @@ async def workspace(wire: Counted, tmp_path: Path) -> AsyncIterator[Workspace]:
     workspace = Workspace(settings, tmp_path / "runs.db", StaticToken("any-token-will-do"), wire=wire)
     workspace.connect(ROOT)
     await workspace.refresh.list_once()
-    assert workspace.refresh.progress.complaint is None
+    assert workspace.refresh.progress.why_incomplete is None
     wire.sent.clear()
     yield workspace
     await workspace.close()

@@ -100,7 +100,7 @@ class Bench(NamedTuple):
     async def ended(self, draft: Draft) -> Save:
         """Submit and wait for the end."""
         number = self.saves.submit(draft).number
-        assert await self.saves.drain(30) == 0
+        assert await self.saves.drain(PATIENCE) == 0
         return next(save for save in self.news if save.number == number and not save.active)
 
     def stored(self, draft: Draft) -> dict[str, Any]:
@@ -272,7 +272,7 @@ async def test_two_quick_submits_to_one_run_never_overlap_on_the_server(bench: B
     assert waiting == [Step.WAITING]
     assert (bench.line.patches, arrived.qsize()) == (2, 0)
     gate.set()
-    assert await bench.saves.drain(30) == 0
+    assert await bench.saves.drain(PATIENCE) == 0
     assert bench.line.most_patches == 2
     of_first = [body["failedTasksCount"] for run_id, body in bench.applied if run_id == first.run_id]
     assert of_first == [5, 6]
@@ -285,7 +285,7 @@ async def test_a_burst_of_submits_to_one_run_arrives_one_by_one_in_order(bench: 
         edited = draft.typed("failedTasksCount", str(count), bench.clock())
         bench.saves.submit(edited)
         draft = draft.rebased({**draft.received, "failedTasksCount": count})
-    assert await bench.saves.drain(30) == 0
+    assert await bench.saves.drain(PATIENCE) == 0
     assert bench.line.most_patches == 1
     assert [body["failedTasksCount"] for _, body in bench.applied] == list(range(101, 109))
 

@@ -253,8 +253,8 @@ class TestTheToken:
             assert refreshing is not None
             await refreshing
             assert await again() == old
-            assert again.state.trouble is not None
-            assert again.state.trouble.is_passing
+            assert again.state.error is not None
+            assert again.state.error.is_passing
             assert again.state.needs_person is None
             assert again.state.account is not None
             assert await again() == old
@@ -289,7 +289,7 @@ class TestTheToken:
                 await sign_in()
             assert sign_in._refreshing is refreshing, "not even MSAL is asked"
             await by_device_code(sign_in, authority)
-            assert sign_in.state.trouble is None
+            assert sign_in.state.error is None
             assert await sign_in()
             assert sign_in.state.expires_at is not None
 

@@ -45,7 +45,7 @@ async def test_a_challenge_is_met_by_one_refresh_with_its_claims(authority: Scri
         sent = json.loads(call.claims)["access_token"]
         assert sent["nbf"] == wanted["access_token"]["nbf"]
         assert sent["xms_cc"] == {"values": ["CP1"]}
-        assert sign_in.state.trouble is None
+        assert sign_in.state.error is None
 
 
 async def test_a_401_without_a_challenge_is_met_by_one_forced_refresh(
@@ -109,7 +109,7 @@ async def test_with_a_person_the_refused_request_waits_for_the_sign_in(
         assert len(asked) == 1
         assert "expired" in asked[0]
         assert authority.verify(await sign_in(), write=True) is None
-        assert sign_in.state.trouble is None
+        assert sign_in.state.error is None
         begun = next(call for call in reversed(authority.calls) if call.endpoint == "devicecode")
         assert "nbf" in begun.claims, "the sign-in asks for what the server wants"
 
@@ -174,8 +174,8 @@ async def test_nothing_secret_is_logged_or_printed(
         await by_device_code(sign_in, authority)
         authority.next_answer(Response(half, 200, {}))
         assert not await sign_in.renew("Bearer")
-        assert sign_in.state.trouble is not None
-        told = f"{sign_in.state} {sign_in.state.trouble} {sign_in._token!r} {vars(sign_in.state.trouble)}"
+        assert sign_in.state.error is not None
+        told = f"{sign_in.state} {sign_in.state.error} {sign_in._token!r} {vars(sign_in.state.error)}"
         (codes,) = [call for call in authority.calls if call.endpoint == "devicecode"]
         assert codes.status == 200
         token = await sign_in()

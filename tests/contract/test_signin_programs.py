@@ -93,7 +93,7 @@ async def test_what_is_wrong_with_a_secret(tmp_path: Path, environ: dict[str, st
             await sign_in()
         assert not refused.value.needs_person
         assert sign_in.state.needs_person is None
-        assert sign_in.state.trouble is refused.value
+        assert sign_in.state.error is refused.value
 
 
 async def test_a_program_needs_one_tenant(tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ async def test_a_token_file_is_read_again_when_the_server_refuses_it(tmp_path: P
     assert state.expires_at.year == 2096
     assert state.can_write is False
     assert not await sign_in.renew("Bearer"), "the same one is still there"
-    assert sign_in.state.trouble is not None
+    assert sign_in.state.error is not None
     path.write_text(second := hand_written(upn="ada@contoso.example", jti="2"))
     assert await sign_in.renew("Bearer")
     assert await sign_in() == second

@@ -26,6 +26,7 @@ from runtui.services.store import EVERY_RUN, RunQuery, Store
 from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.save import Save
 from runtui.services.writing.saves import SaveQueue
+from tests import PATIENCE
 from tests.contract.conftest import Clock
 from tests.contract.scripted_authority import ScriptedAuthority
 from tests.contract.signing_in import ROOT, by_device_code, signing_in
@@ -117,7 +118,7 @@ async def test_a_save_goes_on_after_the_sign_in_that_it_took(tmp_path: Path, clo
         draft = session.draft(row.id, "processingStatus", "failed")
         authority.revoke(DEMO_ADMIN)
         number = session.saves.submit(draft).number
-        assert await session.saves.drain(30) == 0
+        assert await session.saves.drain(PATIENCE) == 0
         assert "expired" in session.asked[0]
         if comes:
             assert (len(session.asked), session.ended[number].outcome) == (1, Outcome.DONE)

@@ -180,7 +180,7 @@ async def test_the_loop_turns_while_the_service_is_silent(served: ServedAuthorit
     served.authority.auto_approve(polls=2)
     sign_in = over_tls(served, tmp_path)
     shown: list[DeviceCode] = []
-    await asyncio.wait_for(sign_in.device_code(shown.append), 20)
+    await asyncio.wait_for(sign_in.device_code(shown.append), PATIENCE)
     assert shown
     await sign_in.aclose()
 
@@ -221,5 +221,5 @@ def test_leaving_does_not_wait_for_a_silent_service(tmp_path: Path) -> None:
         assert process.stdout.readline() == "asked\n"
         process.stdin.close()
         # Its thread would answer in ten minutes; the limit is far from that, and far from a busy machine's slowness.
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE) == 0
         assert process.stdout.read() == "left\n"

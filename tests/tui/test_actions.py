@@ -136,8 +136,8 @@ def test_a_hint_line_names_five_actions_that_apply_now_and_the_help() -> None:
     assert hinted(*runs, has_list=True) == "filter causes problems journal overview help"
     assert hinted(*runs, has_list=True, sign_in=nobody).startswith("sign_in filter"), "the way on"
     causes: tuple[Scope, ...] = ("causes", *VIEWS["causes"], "app")
-    assert hinted(*causes, has_list=True, has_row=True) == "cause_runs filter leave_place copy mark help"
-    assert hinted(*causes, has_list=True) == "filter leave_place journal overview sort help"
+    assert hinted(*causes, has_list=True, has_row=True) == "cause_runs filter leave_view copy mark help"
+    assert hinted(*causes, has_list=True) == "filter leave_view journal overview sort help"
     assert hinted("edit", "app", has_run=True).startswith("review leave"), "what is the aim of a form"
     assert "causes" not in hinted("edit", "app", has_run=True)
 

@@ -17,6 +17,7 @@ from runtui.services.workspace import Workspace
 from runtui.tui.features import feature
 from runtui.tui.features.changes import bulk_sending
 from runtui.tui.features.changes.lists import RESULTS
+from tests import PATIENCE
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
 from tests.tui.test_faults import graph_error, status_of
@@ -148,7 +149,7 @@ async def test_what_ends_at_once_is_reported(open_session: Opener, monkeypatch: 
         read = bulk_sending.marked_runs
 
         def read_late(workspace: Workspace, run_ids: Collection[str]) -> list[MarkedRun]:
-            assert everything_ended.wait(20)
+            assert everything_ended.wait(PATIENCE)
             return read(workspace, run_ids)
 
         await type_keys(session, ["ctrl+a", "e", "enter", "up", "enter", "ctrl+s"], "in one packet")

@@ -164,7 +164,7 @@ async def test_results_that_may_not_be_read_are_said_in_place(open_session: Open
 
     async with open_session(wire=Forbidden()) as session:
         await session.press("c")
-        await session.until(lambda: "could not be read" in session.text())
+        await session.until(lambda: "could not be read" in session.inside(session.left))
         assert session.text().count("could not be read") == 1
         await session.press("enter", "space")
         assert session.view == "causes"

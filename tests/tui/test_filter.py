@@ -16,6 +16,7 @@ from runtui.services import store as store_module
 from runtui.services.store import FIRST_ROWS, RunQuery, Store
 from runtui.tui.features.opening import Opening
 from runtui.tui.resources import run_filter
+from tests import PATIENCE
 from tests.tui.conftest import Opener, Session
 
 
@@ -262,7 +263,7 @@ async def test_keys_typed_ahead_wait_for_the_values_that_a_tab_needs(
 
     def slowly(store: Store, column: str) -> list[tuple[str, int]]:
         counting.set()
-        assert may_end.wait(20)
+        assert may_end.wait(PATIENCE)
         return count(store, column)
 
     monkeypatch.setattr(Store, "value_counts", slowly)

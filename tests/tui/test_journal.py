@@ -347,6 +347,6 @@ async def test_a_panel_that_shows_entries_follows_the_cursor(open_session: Opene
         await session.press("J")
         await session.until(lambda: "#2" in session.text())
         await session.press("enter")
-        await session.until(lambda: "#2 " in session.text())
+        await session.until(lambda: "#2 " in panel_text(session))
         await session.press("down")
-        await session.until(lambda: "#1 " in session.text())
+        await session.until(lambda: "#1 " in panel_text(session))

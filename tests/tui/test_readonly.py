@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_faults import status_of
+from tests.tui.test_journal import open_journal
 from tests.tui.test_review import to_the_review, writes
 from tests.tui.test_undo import change
 from tests.tui.wires import Graph
@@ -58,8 +59,7 @@ async def test_in_the_journal_undo_is_refused(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
         await change(session)
-        await session.press("J")
-        await session.until(lambda: "#1" in session.text())
+        await open_journal(session)
         await session.press("ctrl+r", "u")
         assert "Read-only since" in status_of(session)
         assert session.view == "journal"

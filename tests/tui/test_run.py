@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from runtui.domain.columns import LONGEST
+from runtui.domain.columns import RESERVED_CELLS
 from runtui.tui.features.opening import Opening
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
@@ -39,12 +39,12 @@ async def test_enter_leads_to_the_tasks_of_a_user_and_esc_back_to_the_same_row(o
         users = session.app.wired[Opening].users
         await session.until(lambda: users.list.rows)
         assert session.view == "users"
-        failed = [row for row in users.list.rows if row.trouble is not None]
+        failed = [row for row in users.list.rows if row.blocker is not None]
         assert users.list.table.total == len(users.list.rows) > len(failed) > 0
         first = users.list.table.row_under_cursor()
         assert first in failed, "the worst stand first"
-        assert first.trouble is not None
-        assert first.trouble.reason[:12] in left_text(session)
+        assert first.blocker is not None
+        assert first.blocker.reason[:12] in left_text(session)
         assert "✗ failed" in left_text(session)
 
         assert f"{first.status} for {first.name}" in session.text(), "the panel follows the user"
@@ -216,7 +216,7 @@ async def test_reasons_have_their_room_before_they_are_there(open_session: Opene
         await session.until(lambda: session.app.wired[Opening].users.list.rows)
         table = session.app.wired[Opening].users.list.table
         shown = {column.key: cells for column, cells in table.arrangement.layout(table.size.width)}
-        assert shown["reason"] >= LONGEST
+        assert shown["reason"] >= RESERVED_CELLS
         assert shown.get("task", 27) == 27
 
 

@@ -249,7 +249,7 @@ async def picture(session: Session, name: str) -> None:
     await session.until(lambda: "Reading its task results" not in session.text())
     totals = session.workspace.store.totals()
     counts = tuple(tenant_counts(totals.by_status, totals.stuck))
-    await session.until(lambda: session.app.chrome.trouble.counts == counts)
+    await session.until(lambda: session.app.chrome.problems.counts == counts)
     svg = self_contained(session.app.export_screenshot(title="runtui", simplify=False))
     path = FOLDER / f"{name}.svg"
     if os.environ.get(WRITE) == "1":

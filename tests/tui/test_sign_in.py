@@ -12,7 +12,7 @@ from runtui.command_line import token_source
 from runtui.sandbox.authority.directory import DEMO_ADMIN
 from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import Workspace
-from runtui.session import forget_strangers
+from runtui.session import empty_shared_store
 from runtui.settings import Settings, SignInSettings
 from runtui.tui.widgets.chrome import Headline
 from tests.contract.scripted_authority import ScriptedAuthority
@@ -250,7 +250,7 @@ async def test_nothing_of_a_stranger_is_drawn_before_a_sign_in(
     token = token_source(settings)
     leave_a_run(tmp_path / "runs.db")
     workspace = Workspace(settings, tmp_path / "runs.db", token)
-    await forget_strangers(workspace, token)
+    await empty_shared_store(workspace, token)
     assert workspace.store.count(EVERY_RUN) == left
     await workspace.close()
 

@@ -94,10 +94,10 @@ async def test_a_disk_that_takes_drafts_again_is_no_trouble_any_more(
 
         await open_form(session)
         await go_to(session, "totalUsersCount")
-        monkeypatch.setattr(session.workspace.drafts, "_put", refuse)
-        await session.type("9")
-        await session.until(lambda: "Drafts are not on disk" in status_of(session))
-        monkeypatch.undo()
+        with monkeypatch.context() as full:
+            full.setattr(session.workspace.drafts, "_put", refuse)
+            await session.type("9")
+            await session.until(lambda: "Drafts are not on disk" in status_of(session))
         await session.type("1")
         session.workspace.drafts.flush()
         await session.press("home")

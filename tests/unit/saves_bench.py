@@ -72,7 +72,7 @@ class Bench:
 
     async def ended(self, draft: Draft) -> Save:
         self.saves.submit(draft)
-        assert await self.saves.drain(30) == 0
+        assert await self.saves.drain(PATIENCE) == 0
         return self.news[-1]
 
     async def reaches(self, step: Step) -> Save:

@@ -65,14 +65,14 @@ class BulkBench(Bench):
 
     async def ends(self, bulk: Bulk) -> None:
         """Wait until all have ended, and their bulk change with them."""
-        assert await self.saves.drain(10) == 0
+        assert await self.saves.drain(PATIENCE) == 0
         assert bulk.has_ended
 
     async def held(self, some: list[Draft]) -> Bulk:
         """Send them until a refusal holds the rest."""
         bulk, held = self.saves.submit_many(some), asyncio.Event()
         bulk.changed.subscribe(lambda _bulk: held.set())
-        await asyncio.wait_for(held.wait(), 30)
+        await asyncio.wait_for(held.wait(), PATIENCE)
         return bulk
 
     def canceled(self) -> set[str]:
@@ -102,7 +102,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[BulkBench]:
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: failed.append(context))
     yield bench
     try:
-        await asyncio.wait_for(bench.saves.abandon(), 10)
+        await asyncio.wait_for(bench.saves.abandon(), PATIENCE)
     finally:
         bench.journal.close()
         bench.store.close()
@@ -166,7 +166,7 @@ async def test_a_long_pause_of_one_is_stopped_by_itself(is_abandoned: bool, benc
     paused, told = asyncio.Event(), list[bool]()
     bulk.changed.subscribe(lambda bulk: told.append(bulk.has_ended))
     bench.saves.changed.subscribe(lambda _save: paused.set() if len(bench.saves.active()) == 1 else None)
-    await asyncio.wait_for(paused.wait(), 30)
+    await asyncio.wait_for(paused.wait(), PATIENCE)
     (left,) = bench.saves.active()
     assert (left.run_id, left.step) == ("run-5", Step.PAUSED)
     if is_abandoned:
@@ -242,7 +242,7 @@ async def test_a_refusal_that_was_accepted_holds_nothing_more_and_another_one_do
     holding: list[str] = []
     bulk = bench.saves.submit_many(drafts())
     bulk.changed.subscribe(go_on)
-    assert await bench.saves.drain(10) == 0
+    assert await bench.saves.drain(PATIENCE) == 0
     bulk.go_on()  # a key that comes late
     assert holding == ["run-0", "run-62"]
     assert {run_id for run_id, save in bench.ended.items() if save.outcome is not Outcome.DONE} == set(titles)
@@ -372,7 +372,7 @@ async def stopped_in(bench: BulkBench, monkeypatch: pytest.MonkeyPatch, owner: o
 
     monkeypatch.setattr(owner, step, held)
     bulk = bench.saves.submit_many(drafts())
-    await asyncio.wait_for(reached.wait(), 30)
+    await asyncio.wait_for(reached.wait(), PATIENCE)
     bulk.stop()
     go_on.set()
     await bench.ends(bulk)
@@ -400,7 +400,7 @@ async def test_a_change_that_is_throttled_after_the_stop_waits_no_more(bench: Bu
     await bench.graph.arrived.get()
     bulk.stop()
     bench.graph.gate.set()
-    assert await bench.saves.drain(10) == 0
+    assert await bench.saves.drain(PATIENCE) == 0
     assert {(save.outcome, save.stopped) for save in bench.ended.values()} == {(Outcome.NOT_DONE, True)}
     assert {entry.outcome for entry in bench.journal.entries()} == {Outcome.NOT_DONE}
 
@@ -418,7 +418,7 @@ async def test_what_went_on_after_a_pause_is_waited_for_when_the_rest_is_stopped
     bench.graph.on_write = hold_the_next
     bulk = bench.saves.submit_many(drafts(1))
     for _ in range(2):
-        await asyncio.wait_for(bench.graph.arrived.get(), 10)
+        await asyncio.wait_for(bench.graph.arrived.get(), PATIENCE)
     bulk.stop()
     bench.graph.gate.set()
     await bench.ends(bulk)
@@ -486,7 +486,7 @@ async def test_abandoned_while_answers_wait_for_a_key_each_counts_as_it_was_answ
 
     bench.graph.on_write = write
     saves.submit_many(drafts(), may_hold=False)
-    await asyncio.wait_for(written.wait(), 30)
+    await asyncio.wait_for(written.wait(), PATIENCE)
     await abandoned(saves, typing.rests)
     outcomes = {entry.run_id: entry.outcome for entry in bench.journal.entries()}
     assert {run_id for run_id, outcome in outcomes.items() if outcome is Outcome.DONE} == bench.canceled() != set()
@@ -502,7 +502,7 @@ async def test_a_run_of_the_bulk_is_busy_for_others_until_its_own_change_has_end
     with pytest.raises(UsageError, match="in progress"):
         bench.saves.submit_many(drafts(2))
     bench.graph.gate.set()
-    assert await bench.saves.drain(30) == 0
+    assert await bench.saves.drain(PATIENCE) == 0
     assert bench.graph.most_at_once["run-0"] == 1
     assert bench.graph.runs["run-0"]["failedTasksCount"] == 0
 

@@ -310,16 +310,16 @@ def test_a_property_that_appeared_is_a_conflict() -> None:
         for item in some.conflicts({**RECEIVED, "totalUsersCount": 9})
     }
     assert found == {"totalUsersCount": (NOT_RECEIVED, 9, 12)}
-    assert some.lacking({}) == (), "it was not there when the run was opened either"
+    assert some.missing_from({}) == (), "it was not there when the run was opened either"
 
 
 def test_a_property_that_an_answer_lacks_has_not_moved_and_what_is_changed_of_them_is_lacking() -> None:
     some = typed(draft(), failedTasksCount="0", completedDateTime="2026-11-20T09:00:00Z")
-    assert some.lacking(RECEIVED) == ()
+    assert some.missing_from(RECEIVED) == ()
     fresh = {name: value for name, value in RECEIVED.items() if name not in ("failedTasksCount", "totalUsersCount")}
     assert some.conflicts(fresh) == some.conflicts({}) == ()
-    assert some.lacking(fresh) == ("failedTasksCount",), "nobody touched totalUsersCount"
-    assert some.lacking({}) == tuple(change.field.name for change in some.changes())
+    assert some.missing_from(fresh) == ("failedTasksCount",), "nobody touched totalUsersCount"
+    assert some.missing_from({}) == tuple(change.field.name for change in some.changes())
 
 
 def test_the_edits_can_be_carried_over_to_the_run_as_it_is_now() -> None:

@@ -19,7 +19,7 @@ from runtui.graph.retry import Pace
 from runtui.services.journal import Entry, Journal, Settlement
 from runtui.services.store import EVERY_RUN, Store
 from runtui.services.writing import reconcile as reconcile_module
-from runtui.services.writing.reconcile import CHECK_INTERVALS, CONCURRENT_READS, MAX_OTHERS, OLD, Reconciler
+from runtui.services.writing.reconcile import CHECK_INTERVALS, CONCURRENT_READS, MAX_OTHERS, OLD_AFTER, Reconciler
 from tests import PATIENCE
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
 from tests.unit.intents import ROOT, intent
@@ -344,7 +344,7 @@ async def test_an_old_unknown_change_is_looked_at_once_a_session_and_when_asked_
     session: Session, graph: FakeGraph
 ) -> None:
     number = session.record()
-    session.ahead = OLD
+    session.ahead = OLD_AFTER
     session.record(run_id="r2")
     read, graph.on_read = graph.on_read, lambda _run_id: answered(outcome=Outcome.NOT_DONE)
     await session.reconciler.check_all()
@@ -367,7 +367,7 @@ async def test_an_old_change_of_a_run_that_is_gone_is_looked_at_once(
     status: int, looks: int, session: Session, graph: FakeGraph
 ) -> None:
     session.record()
-    session.ahead = OLD
+    session.ahead = OLD_AFTER
     gone = answered(outcome=Outcome.NOT_DONE)
     graph.on_read = lambda _run_id: gone._replace(exchange=replace(gone.exchange, status=status))
     for _ in range(2):

@@ -108,15 +108,15 @@ async def test_trouble_with_one_workflow_takes_no_row_away_and_stops_no_other(
         ("joiner", "Joiner", trouble)
     ]
     assert progress.fault is None
-    assert "The runs of Joiner could not be read" in str(progress.complaint)
-    assert trouble.title in str(progress.complaint)
+    assert "The runs of Joiner could not be read" in str(progress.why_incomplete)
+    assert trouble.title in str(progress.why_incomplete)
     assert whole_at is not None
     assert progress.finished_at is not None
     assert progress.finished_at > whole_at, "all the others are as new as this"
     graph.pages["joiner"] = [[run("a")]]
     await refresh.list_once()
     assert ids(store) == {"a", "c", "d"}
-    assert refresh.progress.complaint is None
+    assert refresh.progress.why_incomplete is None
 
 
 def refused_joiner() -> RuntuiError:
@@ -138,7 +138,7 @@ def refused_joiner() -> RuntuiError:
 )
 def test_the_workflows_that_are_missing_are_named_and_why(faults: list[RuntuiError], words: str) -> None:
     missing = tuple(UnreadWorkflow(f"w{number}", f"W{number}", fault) for number, fault in enumerate(faults))
-    assert str(Progress(missing=missing).complaint) == words
+    assert str(Progress(missing=missing).why_incomplete) == words
 
 
 async def rests_of(refresh: Refresh, count: int, monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, int]]:

@@ -95,7 +95,7 @@ async def test_a_service_that_cannot_filter_is_listed_in_full_and_that_is_rememb
     court.graph.changes["joiner"] = [refused(status)]
     court.graph.pages["joiner"] = [[run("b", failedTasksCount=9)]]
     assert await court.listing(30) == [CHANGES[0], ("joiner", None), CHANGES[1]]
-    assert court.refresh.progress.complaint is None
+    assert court.refresh.progress.why_incomplete is None
     assert court.failed_tasks("b") == 9
     assert ids(court.store) == {"b", "c"}
     assert await court.listing(30) == FULL

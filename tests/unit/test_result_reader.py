@@ -43,7 +43,7 @@ class FakeResults:
         self.asked_extensions.append(extension_id)
         return self.extensions.get(extension_id)
 
-    async def of_runs(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
+    async def run_results(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
         del pace
         self.batches.append([run_id for _, run_id in runs])
         self.at_once += 1

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runtui.domain.columns import LEGIBLE, list_layout
+from runtui.domain.columns import LEGIBLE_CELLS, list_layout
 from runtui.domain.results import TaskResult, UserResult
 from runtui.domain.times import TICKS_PER_SECOND, parse_ticks
 from runtui.domain.triage.run_users import (
@@ -105,7 +105,7 @@ def test_a_task_is_named_in_full_before_its_reason_is(width: int, task_cells: in
 def test_of_a_person_a_narrow_list_shows_the_reason_before_the_workflow() -> None:
     needs = (("workflow", 17), ("task", 34), ("reason", 90))
     narrow, wide = (dict(list_layout(PERSON_COLUMNS, width, needs)) for width in (60, 80))
-    assert {column.key: cells for column, cells in narrow.items()}["reason"] >= LEGIBLE
+    assert {column.key: cells for column, cells in narrow.items()}["reason"] >= LEGIBLE_CELLS
     assert [column.key for column in wide] == ["when", "status", "workflow", "task", "reason"]
 
 

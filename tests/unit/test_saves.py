@@ -75,7 +75,7 @@ async def ended(saves: SaveQueue, some: Draft) -> Save:
     """Submit and wait for the end."""
     news = listen(saves)
     number = saves.submit(some).number
-    assert await saves.drain(30) == 0
+    assert await saves.drain(PATIENCE) == 0
     return next(save for save in news if save.number == number and not save.active)
 
 
@@ -302,7 +302,7 @@ async def test_two_saves_of_one_run_take_turns_the_second_sees_the_first(saves: 
     assert current is not None
     assert current.number == 1
     graph.gate.set()
-    assert await saves.drain(30) == 0
+    assert await saves.drain(PATIENCE) == 0
     assert graph.most_at_once == {"r1": 1, "r2": 1}
     outcomes = {save.number: save.outcome for save in news if not save.active}
     assert outcomes == {1: Outcome.DONE, 2: Outcome.NOT_DONE, 3: Outcome.DONE}
@@ -322,7 +322,7 @@ async def test_two_spellings_of_one_id_are_one_run(saves: SaveQueue, graph: Fake
     ]  # fmt: skip
     assert saves.of_run("R1") is saves.of_run("r1") is not None
     graph.gate.set()
-    assert await saves.drain(30) == 0
+    assert await saves.drain(PATIENCE) == 0
     assert graph.most_at_once == {"r1": 1}
 
 
@@ -333,7 +333,7 @@ async def test_many_saves_of_one_run_go_out_one_by_one_in_their_order(saves: Sav
     for count in range(3, 13):
         saves.submit(draft(received=run, failedTasksCount=str(count)))
         run = {**run, "failedTasksCount": count}
-    assert await saves.drain(30) == 0
+    assert await saves.drain(PATIENCE) == 0
     assert graph.most_at_once == {"r1": 1}
     assert [json.loads(body)["failedTasksCount"] for body in graph.bodies] == list(range(3, 13))
     assert [save and save.number for save in next_ones] == [*range(2, 11), None], "it is busy until the last has ended"
@@ -346,7 +346,7 @@ async def test_waiting_for_saves_is_bounded(saves: SaveQueue, graph: FakeGraph) 
     await until(saves, Step.SENDING)
     assert await saves.drain(0.01) == 2
     graph.gate.set()
-    assert await saves.drain(30) == 0
+    assert await saves.drain(PATIENCE) == 0
     assert await saves.drain(0) == 0
 
 
@@ -404,7 +404,7 @@ async def test_leaving_while_the_answer_is_being_stored_says_what_the_answer_sai
 
     def slow(_workflow_id: str, *_raws: object) -> None:
         loop.call_soon_threadsafe(storing.set)
-        assert disk.wait(30)
+        assert disk.wait(PATIENCE)
 
     monkeypatch.setattr(store, "put_run", slow)
     if outcome is Outcome.NOT_DONE:
@@ -466,7 +466,7 @@ async def test_where_a_reason_is_required_nothing_is_sent_without_one(
         saves.submit_many([draft(), draft("r2")])
     assert graph.calls == []
     saves.submit(draft(), why="The report of Monday.")
-    assert await saves.drain(30) == 0
+    assert await saves.drain(PATIENCE) == 0
     assert [entry.why for entry in journal.entries()] == ["The report of Monday."]
 
 

@@ -20,6 +20,7 @@ from runtui.services.journal_file import JournalError
 from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.save import Save, Step
 from runtui.services.writing.saves import SaveQueue
+from tests import PATIENCE
 from tests.unit.fake_writer import RUN, WORKFLOW, answered, exchange, fault
 from tests.unit.saves_bench import ROOT, Bench, draft, refused, who
 
@@ -115,7 +116,7 @@ async def test_a_wait_is_announced_and_can_be_stopped(bench: Bench) -> None:
     assert 299 <= (paused.resumes_at - paused.exchange.started_at).total_seconds() <= 301, "capped"
     assert paused.retry_after == 9_999_999
     assert bench.saves.stop(number)
-    assert await bench.saves.drain(30) == 0
+    assert await bench.saves.drain(PATIENCE) == 0
     last = bench.news[-1]
     assert (last.outcome, last.stopped, bench.writes) == (Outcome.NOT_DONE, True, 1)
     assert message_of(last) == "It was stopped while it waited.", "and not that the service throttles"
@@ -129,7 +130,7 @@ async def test_what_may_be_on_the_wire_cannot_be_stopped(bench: Bench) -> None:
     await bench.graph.arrived.get()
     assert not bench.saves.stop(number)
     bench.graph.gate.set()
-    assert await bench.saves.drain(30) == 0
+    assert await bench.saves.drain(PATIENCE) == 0
     assert bench.news[-1].outcome is Outcome.DONE
 
 
@@ -272,10 +273,10 @@ async def test_a_run_that_another_runtui_is_writing_is_left_alone(bench: Bench, 
     news: list[Save] = []
     others.changed.subscribe(news.append)
     others.submit(draft())
-    assert await others.drain(30) == 0
+    assert await others.drain(PATIENCE) == 0
     journal.close()
     bench.graph.gate.set()
-    assert await bench.saves.drain(30) == 0
+    assert await bench.saves.drain(PATIENCE) == 0
     assert (news[-1].outcome, bench.writes) == (Outcome.NOT_DONE, 1)
     assert news[-1].fault is not None
     assert news[-1].fault.title == "Another runtui is writing this run"

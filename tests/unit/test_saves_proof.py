@@ -249,7 +249,7 @@ async def broken_off(bench: Bench, monkeypatch: pytest.MonkeyPatch, target: obje
     def slow(*args: Any, **kwargs: Any) -> Any:
         if threading.current_thread() is not threading.main_thread():
             loop.call_soon_threadsafe(holding.set)
-            assert go_on.wait(30)
+            assert go_on.wait(PATIENCE)
         return real(*args, **kwargs)
 
     monkeypatch.setattr(target, name, slow)
@@ -307,7 +307,7 @@ async def test_leaving_after_the_reading_back_says_what_the_run_showed(
 
     def slow(_workflow_id: str, *_raws: object) -> None:
         loop.call_soon_threadsafe(storing.set)
-        assert disk.wait(30)
+        assert disk.wait(PATIENCE)
 
     monkeypatch.setattr(bench.store, "put_run", slow)
     if is_applied:

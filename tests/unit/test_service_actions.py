@@ -37,6 +37,7 @@ from runtui.services.writing.reconcile import Reconciler
 from runtui.services.writing.save import Save
 from runtui.services.writing.saves import SaveQueue
 from runtui.services.writing.undo import why_not as why_no_undo
+from tests import PATIENCE
 from tests.unit.fake_writer import RUN, WORKFLOW, answered, fault
 from tests.unit.saves_bench import ROOT, Bench, refused, who
 
@@ -104,7 +105,7 @@ class Service(Bench):
         if action.name == "activateWithScope":
             self.run = {**self.run, "processingStatus": "failed"}
         self.saves.submit(action)
-        assert await self.saves.drain(30) == 0
+        assert await self.saves.drain(PATIENCE) == 0
         return self.news[-1]
 
     @property
@@ -390,7 +391,7 @@ async def test_one_action_on_several_runs_ends_for_each_by_itself(service: Servi
 
     service.graph.on_act = act
     service.saves.submit_many([cancel(WORKFLOW, run_id) for run_id in states])
-    assert await service.saves.drain(30) == 0
+    assert await service.saves.drain(PATIENCE) == 0
     ended = {save.run_id: (save.outcome, save.known_by) for save in service.news if not save.active}
     assert ended == {
         "r1": (Outcome.DONE, "answer"),
@@ -421,9 +422,9 @@ async def test_a_refusal_of_one_action_holds_those_that_were_not_sent(
     )
     bulk, held = service.saves.submit_many([cancel(WORKFLOW, run_id) for run_id in runs]), asyncio.Event()
     bulk.changed.subscribe(lambda _bulk: held.set())
-    await asyncio.wait_for(held.wait(), 30)
+    await asyncio.wait_for(held.wait(), PATIENCE)
     bulk.stop()
-    assert await service.saves.drain(30) == 0
+    assert await service.saves.drain(PATIENCE) == 0
     assert LANES < len(service.sent) <= 2 * LANES < len(runs)
 
 

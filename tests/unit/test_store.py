@@ -392,6 +392,12 @@ def test_an_order_that_a_person_looks_at_is_quick_before_the_listing_ends(store:
     assert plans(path, lambda db: walk(db, query, 0, 10)) == ["SCAN run USING INDEX run_by_users"]
 
 
+def test_a_thread_that_comes_after_the_end_opens_nothing(store: Store) -> None:
+    store.close()
+    with ThreadPoolExecutor(1) as late, pytest.raises(RuntuiError, match="closed"):
+        late.submit(store.count, RunQuery()).result()
+
+
 def test_a_waiting_writer_comes_before_the_next_order_is_made(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
     put(store, a_run(1))
@@ -436,13 +442,13 @@ def test_runs_with_random_ids_write_little_more_of_the_file_than_those_in_order(
                 put(store, *({"id": id_of(number)} for number in range(start, start + 1_000)))
             written.append(path.with_name(f"{name}.db-wal").stat().st_size)
     in_order, at_random = written
-    assert at_random < 1.2 * in_order
+    assert at_random < 1.1 * in_order
 
 
 def test_a_run_is_found_by_its_id_also_where_a_listing_has_not_ended(store: Store, path: Path) -> None:
     put(store, a_run(1))
-    for index in ("run_of_segment (ANY(<expr>) AND id=?)", "run_by_id (id=?)"):
-        assert plans(path, lambda db: run_row_of(db, "r1")) == [f"SEARCH run USING COVERING INDEX {index}"]
+    for index in ("INDEX run_of_segment (ANY(<expr>) AND <expr>=?)", "COVERING INDEX run_by_id (id=?)"):
+        assert plans(path, lambda db: run_row_of(db, "r1")) == [f"SEARCH run USING {index}"]
         store.complete_orders({"id"})
 
 

@@ -71,7 +71,7 @@ CANCELABLE: Final = frozenset({"queued", "inProgress"})
 CANCELED: Final = frozenset({"canceling", "canceled"})
 """The statuses of a canceled run."""
 
-UNDER_WAY: Final = CANCELABLE | {"canceling"}
+ACTIVE_STATUSES: Final = CANCELABLE | {"canceling"}
 
 
 class ReprocessScope(NamedTuple):
@@ -182,7 +182,7 @@ def why_not(action: ServiceAction, received: Mapping[str, Any]) -> str:
 def why_no_reprocess(run: Mapping[str, Any], user_scope: str = "") -> str:
     """Return why a run cannot be processed again; empty if it may be."""
     status = str(run.get(STATUS) or "")
-    if status in UNDER_WAY:
+    if status in ACTIVE_STATUSES:
         return f"The run has not ended: it is {status_word(status)}."
     if status == "quarantined":
         return "The run has not begun: its workflow is in quarantine."

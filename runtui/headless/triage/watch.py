@@ -156,7 +156,7 @@ async def _follow(workspace: Workspace, order: _Order, reported: ReportedRuns) -
         is_final = not was_read or workspace.refresh.is_broken
         if (fault := progress.fault) is not None and (is_final or _is_refused(workspace, fault)):
             raise fault
-        trouble.tell(str(progress.complaint or await _read_results(workspace, order) or ""))
+        trouble.tell(str(progress.why_incomplete or await _read_results(workspace, order) or ""))
         if fault is None:
             was_read = True
             left = await _tell_new(workspace, order, reported, left)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
 from runtui.domain.rows import short_id, status_word
-from runtui.domain.triage.service_actions import MAKE_RUNS, STATUS, UNDER_WAY, ServiceAction
+from runtui.domain.triage.service_actions import ACTIVE_STATUSES, MAKE_RUNS, STATUS, ServiceAction
 from runtui.graph.client import Answer
 from runtui.services.writing.proof import new_run
 from runtui.services.writing.save import Save
@@ -42,7 +42,7 @@ class FollowedRun(NamedTuple):
 
     @property
     def has_ended(self) -> bool:
-        return self.run.get(STATUS) not in UNDER_WAY
+        return self.run.get(STATUS) not in ACTIVE_STATUSES
 
     @property
     def status(self) -> str:

@@ -33,7 +33,7 @@ _logger: Final = logging.getLogger("runtui.reconcile")
 CHECK_INTERVALS: Final = (30.0, 120.0, 600.0)
 """Seconds between two checks of an unknown change; the last one repeats for as long as it stays unknown."""
 
-OLD: Final = timedelta(days=1)
+OLD_AFTER: Final = timedelta(days=1)
 """An unknown change older than this is checked once a session, and when a person asks: it will hardly land now."""
 
 CONCURRENT_READS: Final = 4
@@ -214,7 +214,7 @@ class Reconciler:
         return after
 
     def _is_due(self, entry: Entry) -> bool:
-        return entry.number not in self._were_read_back or self._clock() - entry.opened_at < OLD
+        return entry.number not in self._were_read_back or self._clock() - entry.opened_at < OLD_AFTER
 
     async def _read_back(self, entries: list[Entry]) -> tuple[list[Entry], Exchange | None]:
         """Read the one run of some entries back; the entries after that, and the reading, where there was one."""

@@ -144,7 +144,7 @@ def _attempt(save: Save, attempt: int, now: Callable[[], datetime]) -> Writing:
     if fresh.entity is None:
         again = yield from _again(save, fresh, attempt, Outcome.NOT_DONE, now)
         return again or _ended(save, Outcome.NOT_DONE, exchange=fresh.exchange, fault=fresh.fault)
-    if isinstance(save.operation, Draft) and (lacking := save.operation.lacking(fresh.entity)):
+    if isinstance(save.operation, Draft) and (lacking := save.operation.missing_from(fresh.entity)):
         return _ended(save, Outcome.NOT_DONE, exchange=fresh.exchange, fault=_refusal(_lacks(lacking)))
     if objection := _objection(save.operation, fresh.entity):
         is_stored = yield from StoreRun(save, fresh.entity)

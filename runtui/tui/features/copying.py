@@ -338,7 +338,7 @@ def _result(view: ResultsView, row: ResultRow) -> CopySubject:
 
 def _user(view: UsersView, row: UserRow) -> CopySubject:
     run_id, result = view.run_id or "", row.result
-    why = copies.reason_choices(row.trouble.reason if row.trouble is not None else "")
+    why = copies.reason_choices(row.blocker.reason if row.blocker is not None else "")
     lead = (copies.id_choice("user", row.id), *why, copies.id_choice("run", run_id))
     subject = CopySubject(lead, run_id, handoff_of=run_id)
     return subject if result is None else subject._replace(result_id=result.id, received=result.received)

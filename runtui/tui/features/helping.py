@@ -86,7 +86,7 @@ class HelpView(ActionView[str]):
         self.list.filter_bar.open()
 
     def action_close(self) -> None:
-        self.action_leave_place()
+        self.action_leave_view()
 
     def action_close_by_quit(self) -> None:
         self.view_screen.dismiss()

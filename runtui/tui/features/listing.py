@@ -34,7 +34,7 @@ class Listing(Feature):
         super().__init__(features)
         self.is_read = asyncio.Event()
         """Set once the runs were listed for the first time."""
-        self._complaint = ""
+        self._incomplete = ""
         """What was said of the last listing, as long as that is incomplete."""
         self._waits_until: datetime | None = None
         """When the first listing goes on, as it was told."""
@@ -45,7 +45,7 @@ class Listing(Feature):
         self.listen(self._workspace.progressed.subscribe, self._listing_changed, only_newest=True)
         self.listen(self._workspace.exchanged.subscribe, self._chrome.panel.exchange_ended, only_newest=True)
         # Runs get stuck and days end without a change of the store.
-        self._chrome.app.set_interval(CLOCK_SECONDS, self._chrome.show_trouble)
+        self._chrome.app.set_interval(CLOCK_SECONDS, self._chrome.show_problems)
         self.listen(self._workspace.preferences.failed.subscribe, self._say_lost)
         self._chrome.show_runs = self._show_runs
 
@@ -66,7 +66,7 @@ class Listing(Feature):
 
     def _listing_changed(self, progress: Progress) -> None:
         self._chrome.show_headline()
-        if not progress.listing and (progress.finished_at or progress.complaint):
+        if not progress.listing and (progress.finished_at or progress.why_incomplete):
             self._listing_ended(progress)
         elif progress.finished_at is None and progress.waiting_until != self._waits_until:
             self._waits_until = progress.waiting_until
@@ -75,14 +75,14 @@ class Listing(Feature):
 
     def _listing_ended(self, progress: Progress) -> None:
         """Say why the list is incomplete, for as long as it is so for that reason."""
-        why = progress.complaint
-        complaint = self._in_words(why, "The list is incomplete. ") if why is not None else ""
+        why = progress.why_incomplete
+        incomplete = self._in_words(why, "The list is incomplete. ") if why is not None else ""
         next_step = f"{key_of('overview')} shows the workflows, and when each is to run next."
         self._runs.say_when_empty(f"{RUNS.empty} {next_step}" if why is None else self._in_words(why))
-        is_news = bool(complaint) and complaint != self._complaint
-        self._complaint = complaint
+        is_news = bool(incomplete) and incomplete != self._incomplete
+        self._incomplete = incomplete
         if progress.fault is not None or is_news:
-            self._chrome.set_status(complaint, "error", lambda: self._complaint == complaint)
+            self._chrome.set_status(incomplete, "error", lambda: self._incomplete == incomplete)
         if progress.fault is None:
             self._runs.reload()
             self._tell_of_ends(None)  # another runtui may have stored what is news here

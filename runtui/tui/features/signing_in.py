@@ -350,7 +350,7 @@ class SigningIn(Feature):
         if front is self.screen or sign_in is None:
             return
         if app.screen is not front or isinstance(app.focused, Input):
-            words = sign_in_words.needed(sign_in.state.needs_person, key_of("sign_in"))
+            words = sign_in_words.sign_in_needed(sign_in.state.needs_person, key_of("sign_in"))
             still = lambda: self._asked is not None or sign_in.state.needs_person is not None  # noqa: E731
             self._chrome.set_status(words, "warning", still)
         else:

@@ -66,7 +66,7 @@ def who(state: SignInState, now: datetime) -> str:
 
     Empty while the account is unknown; `now` is aware.
     """
-    if state.account is None and state.trouble is None:
+    if state.account is None and state.error is None:
         return ""
     if state.account is None:
         return "signed out" if state.needs_person else "not signed in"
@@ -138,7 +138,7 @@ def left_without(key: str, *, somebody_waited: bool) -> str:
     return f"Not signed in. {what} {key} signs in."
 
 
-def needed(trouble: SignInError | None, key: str) -> str:
+def sign_in_needed(trouble: SignInError | None, key: str) -> str:
     """Say that a sign-in is needed, to a person who is typing; `key` signs in."""
     title = f"{trouble.title}. " if trouble is not None else ""
     return f"{title}Sign in when you are ready: {key_of('leave')}, then {key}."

@@ -139,7 +139,7 @@ class JournalView(ActionView[None]):
     def action_all_servers(self) -> None:
         self._select(self._root if self.shown.root is None else None, self.shown.text)
 
-    def action_leave_place(self) -> None:
+    def action_leave_view(self) -> None:
         """One step back: the filter first, then to where one came from."""
         if self.shown.text:
             self.list.filter_bar.put("")

@@ -146,7 +146,7 @@ class OverviewView(ActionView[None]):
         self.list.table.move_to_cell("" if back is None else day_key(back))
         self.post_message(self.Changed())
 
-    def action_leave_place(self) -> None:
+    def action_leave_view(self) -> None:
         """One step back: to all days, then the filter, then to where one came from."""
         if self.back is not None:
             self._go_to(None)
@@ -199,7 +199,7 @@ class Overviewing(Feature):
             self._runs.filter_by(filter_text, self.view.in_words, self._open)
 
     async def action_counts(self) -> None:
-        counts = self._chrome.trouble.counts
+        counts = self._chrome.problems.counts
         if not counts:
             self._chrome.set_status("No run is in trouble.")
             return
