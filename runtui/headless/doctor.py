@@ -171,7 +171,7 @@ async def _network(settings: Settings, *, offline: bool, environ: Mapping[str, s
     signed_in, token = await sign_in(settings, offline=offline, environ=environ)
     findings += signed_in
     if offline:
-        return [*findings, ok("root", f"{settings.root} was not asked (--offline).")]
+        return [*findings, ok("root", f"{settings.root} was not contacted (--offline).")]
     return findings + [finding async for finding in server(settings, token)]
 
 

@@ -122,7 +122,7 @@ def test_json_lines_carry_each_run_as_received(tmp_path: Path, root: str) -> Non
 
 
 def test_json_is_one_array_of_the_same_objects(tmp_path: Path, root: str) -> None:
-    # The sandbox goes on between the two: only what is over by then stays as it is.
+    # The sandbox goes on between the two listings, so only runs that have ended stay the same.
     over = ("--root", root, "--filter", f"completed<{datetime.now(UTC):%Y-%m-%d}")
     lines = listed(tmp_path, *over, "--format", "jsonl", "--sort", "status").stdout.splitlines()
     whole = listed(tmp_path, *over, "--format", "json").stdout
@@ -143,7 +143,7 @@ def test_csv_has_a_record_a_run_no_formula_and_nothing_that_acts_on_a_terminal(t
 
 
 @pytest.mark.parametrize("output", ["table", "jsonl"])
-def test_a_reader_that_goes_away_ends_it_quietly(output: str, tmp_path: Path, root: str) -> None:
+def test_a_closed_pipe_ends_the_list_quietly(output: str, tmp_path: Path, root: str) -> None:
     env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "RUNTUI_STATE": str(tmp_path), "RUNTUI_TOKEN": canary.TOKEN}
     with subprocess.Popen(
         [*RUNTUI, "list", "--root", root, "-o", output],
