@@ -109,8 +109,7 @@ def read_config(path: Path) -> Config:
         return Config(path, "", {}, {}, (), exists=False)
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "It is not UTF-8"
-        hint = "Correct it, or name another file in RUNTUI_CONFIG."
-        raise UsageError("config.toml cannot be read", f"{path}: {why}.", hint) from error
+        raise UsageError("config.toml cannot be read", f"{path}: {why}.", "Correct it or set RUNTUI_CONFIG.") from error
     import tomllib
 
     try:

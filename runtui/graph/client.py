@@ -128,8 +128,7 @@ class GraphClient:
     def runs(
         self, workflow_id: str, *, changed_since: int | None = None, begun: int | None = None, pace: Pace | None = None
     ) -> AsyncIterator[CollectionPage]:
-        """Yield the runs of one workflow (see `runs_path`), page by page; raise GraphError if the listing cannot
-        continue."""
+        """Yield the runs of one workflow (see `runs_path`), page by page; raise GraphError if the listing fails."""
         return self._reader.pages(runs_path(workflow_id, changed_since, begun), "list runs", pace)
 
     async def user(self, name: str, *, pace: Pace | None = None) -> dict[str, Any]:

@@ -238,7 +238,7 @@ def test_an_unreadable_file_is_reported(tmp_path: Path) -> None:
         with pytest.raises(UsageError) as caught:
             read_config(path)
         assert caught.value.message == f"{path}: {why}."
-        assert caught.value.hint == "Correct it, or name another file in RUNTUI_CONFIG."
+        assert caught.value.hint == "Correct it or set RUNTUI_CONFIG."
 
 
 @pytest.mark.parametrize(
