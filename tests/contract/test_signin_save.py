@@ -1,4 +1,4 @@
-"""A sign-in that ends during a save, or during many: after a new sign-in they continue with the same runs."""
+"""A sign-in that ends during one save or many: after a new sign-in they continue with the same runs."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class EndingLine(httpx.AsyncBaseTransport):
 
 
 class SignedIn:
-    """A session of a signed-in person, who signs in again when asked, or does not."""
+    """A session of a signed-in person who signs in again when asked, or does not."""
 
     def __init__(self, app: Starlette, store: Store, saves: SaveQueue, clock: Clock) -> None:
         self.app, self.store, self.saves = app, store, saves

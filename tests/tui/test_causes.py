@@ -92,7 +92,7 @@ async def test_the_causes_are_those_of_the_runs_in_the_list(open_session: Opener
         await session.until(lambda: 0 < len(shown.list.rows) < len(every))
         assert {name for row in shown.list.rows for name in row.cause.workflows} == {task}
         assert task in session.text().splitlines()[session.left.region.y]
-        # A cause within a filter keeps to it.
+        # The runs of a cause within a filter stay within that filter.
         await session.press("enter")
         assert session.runs.filter_text.startswith('wf:"')
 

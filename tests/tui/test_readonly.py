@@ -14,7 +14,7 @@ def header(session: Session) -> str:
     return session.text().splitlines()[0]
 
 
-async def test_a_key_forbids_writing_and_allows_it_again(open_session: Opener) -> None:
+async def test_a_key_toggles_read_only(open_session: Opener) -> None:
     async with open_session(runs=12) as session:
         assert "READ-ONLY" not in header(session)
         await session.press("ctrl+r")

@@ -1,4 +1,4 @@
-"""The write path against a client that answers as a test says, and the real store."""
+"""The write path with a client that answers as a test says, and the real store."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def draft(run_id: str = "r1", received: Mapping[str, Any] = RUN, **texts: Any) -
 
 
 async def ended(saves: SaveQueue, some: Draft) -> Save:
-    """Submit and wait for the end."""
+    """Submit a draft and wait for its end."""
     news = listen(saves)
     number = saves.submit(some).number
     assert await saves.drain(PATIENCE) == 0
@@ -86,7 +86,7 @@ def listen(saves: SaveQueue) -> list[Save]:
 
 
 async def until(saves: SaveQueue, step: Step) -> Save:
-    """Wait for a save on its way to reach a step."""
+    """Wait until a save reaches a step."""
     for save in saves.active():
         if save.step is step:
             return save
@@ -173,7 +173,7 @@ async def test_a_success_that_shows_the_values_is_done_when_the_rest_cannot_be_r
 
 
 def reads_once(graph: FakeGraph) -> Callable[[str], Answer]:
-    """Reads that fail from the second on."""
+    """Let reads fail from the second one on."""
 
     def read(run_id: str) -> Answer:
         reads = graph.calls.count(f"GET {run_id}")
@@ -195,7 +195,7 @@ async def test_a_value_that_the_service_did_not_take_is_named(
     assert entry.words == kept
 
 
-async def test_a_moment_that_comes_back_in_other_digits_was_taken(saves: SaveQueue, graph: FakeGraph) -> None:
+async def test_a_time_returned_with_other_digits_counts_as_accepted(saves: SaveQueue, graph: FakeGraph) -> None:
     graph.on_write = lambda _run_id: answered(
         {**graph.runs["r1"], "completedDateTime": "2026-11-20T09:15:03.92Z"}, method="PATCH"
     )
@@ -213,7 +213,7 @@ async def test_a_fresh_read_without_what_is_changed_stops_the_save_and_accuses_n
     assert (save.outcome, save.conflicts, save.entry) == (Outcome.NOT_DONE, (), None)
     assert graph.calls == ["GET r1"]
     told = message_of(save)
-    assert told.startswith(f"The run was read only in part. The answer lacks {name}, so nobody can tell")
+    assert told.startswith(f"The run was read only in part. The answer lacks {name}, so a change by somebody else")
     assert "Nothing was sent." in told
     assert "changed meanwhile" not in told
 
@@ -229,7 +229,7 @@ async def test_a_fresh_read_without_untouched_properties_does_not_stop_the_save(
     assert (save.outcome, graph.bodies) == (Outcome.DONE, [some.body_text()])
 
 
-async def test_a_run_that_moved_meanwhile_is_not_written(saves: SaveQueue, graph: FakeGraph, store: Store) -> None:
+async def test_a_run_that_changed_meanwhile_is_not_written(saves: SaveQueue, graph: FakeGraph, store: Store) -> None:
     graph.runs["r1"]["processingStatus"] = "completed"
     save = await ended(saves, draft())
     assert save.outcome is Outcome.NOT_DONE
