@@ -444,7 +444,7 @@ class _Follower:
             with suppress(asyncio.CancelledError):
                 goes_on = await self._question
         if goes_on:
-            self._bulk.go_on()
+            self._bulk.resume()
         elif not self._bulk.is_stopped:
             narrate("Stopped." if self._can_ask else "Stopped; --keep-going goes on after a refusal.")
             self._bulk.stop()

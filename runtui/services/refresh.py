@@ -207,7 +207,7 @@ class Refresh:
         """Start to list at once and then at the interval, or continue after `suspend`."""
         self._may_go_on.set()
         if self._task is None:
-            self._task = asyncio.create_task(self._go_on(), name="refresh")
+            self._task = asyncio.create_task(self._loop(), name="refresh")
             self._task.add_done_callback(self._ended)
 
     def suspend(self) -> None:
@@ -380,7 +380,7 @@ class Refresh:
 
         await asyncio.to_thread(work)
 
-    async def _go_on(self) -> None:
+    async def _loop(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()

@@ -74,7 +74,7 @@ class _Item:
 
 class Bulk:
     """Some writes of different runs under way together; the journal knows them by `batch`. The driver carries out the
-    effects. With `may_hold` the first refusal that other runs may meet too holds the rest, until `go_on` or `stop`.
+    effects. With `may_hold` the first refusal that other runs may meet too holds the rest, until `resume` or `stop`.
     Each piece of work on the event loop gives way to the `foreground`.
     """
 
@@ -176,7 +176,7 @@ class Bulk:
     def _is_over(self) -> bool:
         return not self._items and self._begun == len(self.saves)
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Go on after a refusal; others with its title hold nothing any more."""
         if self.held_by is not None and self.held_by.fault is not None:
             self._accepted.add(self.held_by.fault.title)

@@ -96,7 +96,7 @@ class Reconciler:
     def start(self) -> None:
         """Check what earlier sessions left, now and at each interval, and what this one leaves."""
         if self._task is None:
-            self._task = asyncio.create_task(self._go_on(), name="reconcile")
+            self._task = asyncio.create_task(self._loop(), name="reconcile")
 
     def check_soon(self) -> None:
         """Check now, or once more after the check under way, and restart the intervals: something became unknown."""
@@ -278,7 +278,7 @@ class Reconciler:
             if before.get(run_key(entry.run_id)) != entry:
                 self.changed.announce(entry)
 
-    async def _go_on(self) -> None:
+    async def _loop(self) -> None:
         step = 0
         while True:
             self._nudge.clear()

@@ -356,7 +356,7 @@ class BulkSending(Feature):
 
         def decided(goes_on: bool | None) -> None:
             if bulk.held_by is save and goes_on is not None:
-                (bulk.go_on if goes_on else bulk.stop)()
+                (bulk.resume if goes_on else bulk.stop)()
                 self.drawing.ask()
 
         choices: list[Choice[bool | None]] = [
