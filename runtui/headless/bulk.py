@@ -419,10 +419,10 @@ class _Follower:
             self._tell_wait(save)
         if is_animated() and self._news.empty() and not self._bulk.has_ended:
             ended = self._lines.outcomes.total()
-            self._progress.show(f"{len(self._bulk.saves) - self._left} of {len(self._bulk.saves)}" if ended else "…")
+            self._progress.show(f"{len(self._bulk.saves) - self._unsent} of {len(self._bulk.saves)}" if ended else "…")
 
     @property
-    def _left(self) -> int:
+    def _unsent(self) -> int:
         return sum(save.batch == self._bulk.batch for save in self._saves.active())
 
     def _tell_wait(self, save: Save) -> None:
@@ -437,7 +437,7 @@ class _Follower:
         """Go on or stop after a refusal that other changes may meet as well."""
         self._progress.clear()
         title = save.fault.title if save.fault is not None else "A change was refused"
-        narrate(f"{title} (run {save.run_id}). {count_words(self._left, 'run')} may be refused too.")
+        narrate(f"{title} (run {save.run_id}). {count_words(self._unsent, 'run')} may be refused too.")
         goes_on = False
         if self._can_ask:
             self._question = asyncio.create_task(confirmed("Go on?"))

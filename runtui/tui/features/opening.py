@@ -82,10 +82,10 @@ class Opening(Feature):
         await self._chrome.prepare(self._users_screen)
         self._opens_first = False
         self.users.open(run_id, stored.workflow_name, has_failures=bool(stored.raw.get("failedUsersCount")))
-        await self._chrome.open(self._users_screen, self._left)
+        await self._chrome.open(self._users_screen, self._dismissed)
         self.in_worker(self._begin(run_id), blocks_keys("users of a run"), exclusive=True)
 
-    def _left(self, _answer: None) -> None:
+    def _dismissed(self, _answer: None) -> None:
         """Nobody looks at the users any more: what was read of them stays."""
         self._chrome.app.workers.cancel_group(self._chrome.app, _READING)
         self._is_reading = False

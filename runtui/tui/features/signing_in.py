@@ -368,7 +368,7 @@ class SigningIn(Feature):
         await self._chrome.prepare(self.screen)
         if self._attempt is None:
             self._show_methods()
-        await self._chrome.open(self.screen, self._left)
+        await self._chrome.open(self.screen, self._dismissed)
         if self.screen.has_class("-narrow"):
             self._give_room()
 
@@ -464,7 +464,7 @@ class SigningIn(Feature):
         if self._chrome.front is self.screen and self._chrome.app.screen is self.screen:
             self.screen.dismiss()
 
-    def _left(self, _answer: None) -> None:
+    def _dismissed(self, _answer: None) -> None:
         """The screen is closed: no sign-in goes on, and whatever waits goes on without one."""
         self._give_up()
         somebody_waited = self._answer(False)

@@ -73,7 +73,7 @@ def who(state: SignInState, now: datetime) -> str:
     name = short_name(state.account)
     if state.needs_person:
         return f"{name}: sign in again"
-    left = _left(state, now)
+    left = _time_left(state, now)
     if left is None or left >= SOON:
         return name
     minutes = int(left / timedelta(minutes=1))
@@ -83,7 +83,7 @@ def who(state: SignInState, now: datetime) -> str:
 
 def next_change(state: SignInState, now: datetime) -> float | None:
     """Return the seconds until the passing of time changes the result of `who`; None if it does not."""
-    left = _left(state, now)
+    left = _time_left(state, now)
     if left is None or left <= timedelta(0):
         return None
     if left > SOON:
@@ -91,7 +91,7 @@ def next_change(state: SignInState, now: datetime) -> float | None:
     return left.total_seconds() % 60.0 + 1.0
 
 
-def _left(state: SignInState, now: datetime) -> timedelta | None:
+def _time_left(state: SignInState, now: datetime) -> timedelta | None:
     return None if state.expires_at is None else state.expires_at - now
 
 

@@ -177,11 +177,11 @@ class BulkEditing(Feature):
         typed_for, edits = self._typed
         await self._chrome.prepare(self.screen)
         self.form.open(model_of(runs, edits if typed_for == marks else {}), runs)
-        await self._chrome.open(self.screen, self._left)
+        await self._chrome.open(self.screen, self._dismissed)
         self._chrome.set_status(sign_in_words.cannot_write(self._workspace.sign_in), "warning")
         self._sending.show_request()
 
-    def _left(self, _answer: None) -> None:
+    def _dismissed(self, _answer: None) -> None:
         """Keep what was typed."""
         edits = self.form.draft.edits if self.form.draft is not None else {}
         self._typed = self._marked, edits
