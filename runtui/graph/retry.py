@@ -103,7 +103,7 @@ class Backoff:
     """
 
     def __init__(self, tell: Callable[[Wait | None], None], *, longest: float = LONGEST_WAIT) -> None:
-        self._tell = tell
+        self._announce = tell
         self._longest = longest
         self._ends: dict[Pace | None, float] = {}
         """In the loop's time, when the wait of one of them, or (None) of all of them, is over."""
@@ -116,7 +116,7 @@ class Backoff:
         _logger.info("wait %.1f s after try %d of #%d (%s)", seconds, tries, exchange.number, exchange.status)
         if end > max(self._ends.values(), default=0.0):
             asked, until = retry_after_seconds(exchange, now) or 0.0, now + timedelta(seconds=seconds)
-            self._tell(Wait(exchange, seconds, until, asked if asked > seconds else None))
+            self._announce(Wait(exchange, seconds, until, asked if asked > seconds else None))
         self._ends[who] = max(end, self._ends.get(who, 0.0))
 
     async def over(self, who: Pace) -> None:
@@ -127,7 +127,7 @@ class Backoff:
                 if key in self._ends and loop.time() >= self._ends[key]:
                     del self._ends[key]
                     if not self._ends:
-                        self._tell(None)
+                        self._announce(None)
 
 
 class Pace:

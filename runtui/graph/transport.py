@@ -216,13 +216,13 @@ class Transport:
             failure = progress.failure(FailureKind.TIMEOUT, what)
         except asyncio.CancelledError:
             stopped = progress.failure(FailureKind.CANCELLED, "The program stopped waiting for the answer.")
-            self._tell(_finished(planned, progress, time.perf_counter() - started, stopped))
+            self._note(_finished(planned, progress, time.perf_counter() - started, stopped))
             raise
         exchange = _finished(planned, progress, time.perf_counter() - started, failure)
         if exchange.is_foreign:
             # Its connection is an answer ahead: whatever comes over it next belongs to another request too.
             self._retire()
-        return self._tell(exchange)
+        return self._note(exchange)
 
     async def renew_token(self, exchange: Exchange) -> bool:
         """Ask for another token, because `exchange` was answered 401; whether there is one.
@@ -236,7 +236,7 @@ class Transport:
                 self._renewal = _Renewal(succeeded, self._requests)
             return self._renewal.succeeded
 
-    def _tell(self, exchange: Exchange) -> Exchange:
+    def _note(self, exchange: Exchange) -> Exchange:
         _log(exchange)
         if self._on_exchange is not None:
             self._on_exchange(exchange)

@@ -416,7 +416,7 @@ class _Follower:
             self._progress.clear()
             self._lines.print_end(save)
         elif save.step is Step.PAUSED:
-            self._tell_wait(save)
+            self._print_wait(save)
         if is_animated() and self._news.empty() and not self._bulk.has_ended:
             ended = self._lines.outcomes.total()
             self._progress.show(f"{len(self._bulk.saves) - self._unsent} of {len(self._bulk.saves)}" if ended else "…")
@@ -425,7 +425,7 @@ class _Follower:
     def _unsent(self) -> int:
         return sum(save.batch == self._bulk.batch for save in self._saves.active())
 
-    def _tell_wait(self, save: Save) -> None:
+    def _print_wait(self, save: Save) -> None:
         """Report a wait, once for all saves that wait for the same."""
         if save.resumes_at is None or save.exchange is None or save.resumes_at <= self._waits_until:
             return

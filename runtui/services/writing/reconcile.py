@@ -121,11 +121,11 @@ class Reconciler:
             self._remember(found)
             checked = await self._read_back_all(found, before_change_of)
             self.has_checked_all = True
-            self._tell(self.broken)
+            self._announce(self.broken)
             return [checked.get(entry.number, entry) for entry in found]
         except RuntuiError as error:
             self.fault = error
-            self._tell(error)
+            self._announce(error)
             return []
 
     @property
@@ -134,7 +134,7 @@ class Reconciler:
         aside = self._journal.set_aside
         return broken_journal(aside) if aside is not None else None
 
-    def _tell(self, trouble: RuntuiError | None) -> None:
+    def _announce(self, trouble: RuntuiError | None) -> None:
         if trouble is not None and str(trouble) != self._reported:
             self._reported = str(trouble)
             self.failed.announce(trouble)

@@ -166,7 +166,7 @@ class SearchBar(InputBar):
         searched, match = self._searched(), self._found[self._at]
         searched.mark(self.text, match)
         searched.go_to(match)
-        self._say()
+        self._show_count()
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
@@ -202,7 +202,7 @@ class SearchBar(InputBar):
         if text:
             self._look_through(searched, text, current)
         else:
-            self._say()
+            self._show_count()
 
     @work(group=_LOOKING, description="search a text")
     async def _look_through(self, searched: Searchable, text: str, current: Match | None) -> None:
@@ -230,9 +230,9 @@ class SearchBar(InputBar):
         elif current in self._found:
             self._at = self._found.index(current)
         self._is_going = False
-        self._say()
+        self._show_count()
 
-    def _say(self) -> None:
+    def _show_count(self) -> None:
         count = f"{len(self._found)}{'+' if self._is_cut else ''}"
         if not self.text:
             words = ""

@@ -102,7 +102,7 @@ class JournalView(ActionView[None]):
         try:
             found, self.older = await asyncio.to_thread(query.page, before, wanted)
         except RuntuiError as error:
-            self.list.say(str(error))
+            self.list.show_text(str(error))
             return
         self.entries = [*(self.entries if before is not None else ()), *found]
         rows = await asyncio.to_thread(entry_rows, self.entries, self._root, order)
@@ -112,7 +112,9 @@ class JournalView(ActionView[None]):
             self.table.move_to(0)
         # The journal is read whole pages at a time: from its first row on, the cursor belongs to its entry.
         self.table.row_under_cursor(pin=True)
-        self.list.say("" if self.entries else self.list.not_found() if query.text else write_words.journal_is_empty())
+        self.list.show_text(
+            "" if self.entries else self.list.not_found() if query.text else write_words.journal_is_empty()
+        )
 
     def title(self) -> Content:
         counted = f"{len(self.entries)}{'+' if self.older is not None else ''}"
