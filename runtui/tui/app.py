@@ -135,8 +135,8 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self._stages = stages or Stages()
         self.chrome = Chrome(self, workspace, sandbox, profiles)
         self.runs = RunsView(workspace)
-        self.features = Features(self.chrome, self.runs, feature_in, self.keys.wait_idle)
-        self.preparation = Preparation(self.features)
+        self.feature = Features(self.chrome, self.runs, feature_in, self.keys.wait_idle)
+        self.preparation = Preparation(self.feature)
         self.takes_mouse = settings.mouse
         """Whether to ask the terminal for mouse events."""
 
@@ -173,7 +173,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
 
     def _begin(self) -> None:
         """Fill the mounted list from the store before it is drawn; prepare the rest after the first frame."""
-        self.features[Listing].show_stored()
+        self.feature[Listing].show_stored()
         preparing = self.preparation.prepare(self._stages)
         self.call_after_refresh(self.run_worker, preparing, group=PREPARE, description="prepare the rest")
 
@@ -196,7 +196,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     def on_unmount(self) -> None:
         """Stop routing keys to widgets that are gone, and end every feature."""
         self.keys.close()
-        for feature in self.features.built:
+        for feature in self.feature.built:
             feature.end()
 
     def get_line_filters(self) -> Sequence[LineFilter]:
@@ -225,11 +225,11 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     @property
     def is_followed(self) -> bool:
         """Whether the app for another profile follows."""
-        return self.features[Leaving].next_profile is not None and self.crash is None
+        return self.feature[Leaving].next_profile is not None and self.crash is None
 
     def end_unattended(self) -> None:
         """Exit after a hang-up or a request to end, once the changes in progress have ended."""
-        leaving = self.features[Leaving]
+        leaving = self.feature[Leaving]
         leaving.next_profile = None
         leaving.stop_asking_all()
         leave = super().end_unattended
@@ -245,7 +245,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
 
     async def action_quit(self) -> None:
         """Quit once no change is in progress, or when asked a second time. Drafts are on disk."""
-        self.features[Leaving].leave(None)
+        self.feature[Leaving].leave(None)
 
 
 async def run(app: RuntuiApp) -> int:

@@ -74,7 +74,7 @@ async def test_what_was_found_before_the_screen_was_there_is_reported_with_the_d
     journal.close()
     async with open_session(wire=graph.wire) as session:
         await session.workspace.reconciler.check_all()
-        session.app.features[Journaling].tell_what_was_left()
+        session.app.feature[Journaling].tell_what_was_left()
         await session.pilot.pause()
         assert "1 change of an earlier session: 1 unknown." in status_of(session)
         assert "1 draft; ~" in status_of(session)

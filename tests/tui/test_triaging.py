@@ -117,7 +117,7 @@ async def test_what_another_runtui_says_and_a_snooze_that_ended_are_shown(open_s
         other = TriageMemory(journal, store, workspace.root)
         other.set_state(["run-01"], "handled", "kim")
         other.set_state(["run-03"], "snoozed", "kim", until=now_ticks())
-        session.app.features[Triaging].follow()
+        session.app.feature[Triaging].follow()
         await session.until(lambda: session.runs.table.total == 5)
         assert "1 snooze ended" in session.status.text
         assert "» ✗ failed" in session.text()
