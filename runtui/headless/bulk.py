@@ -36,9 +36,9 @@ from runtui.headless.changes import EXIT_CODES, ChangeOptions
 from runtui.headless.console import (
     PassingLine,
     answer_to,
+    can_rewrite_line,
     command,
     confirmed,
-    is_animated,
     keep_exit_code,
     narrate,
     parse_filter_option,
@@ -417,7 +417,7 @@ class _Follower:
             self._lines.print_end(save)
         elif save.step is Step.PAUSED:
             self._print_wait(save)
-        if is_animated() and self._news.empty() and not self._bulk.has_ended:
+        if can_rewrite_line() and self._news.empty() and not self._bulk.has_ended:
             ended = self._lines.outcomes.total()
             self._progress.show(f"{len(self._bulk.saves) - self._unsent} of {len(self._bulk.saves)}" if ended else "…")
 

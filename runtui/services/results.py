@@ -108,7 +108,7 @@ class ResultReader:
         """True if the same query was requested again during its reading."""
         self.progress = ReadingProgress()
         self.changed: Announcer[ReadingProgress] = Announcer()
-        self.part_came: Announcer[str] = Announcer()
+        self.part_arrived: Announcer[str] = Announcer()
         """Announces the id of a large run when a part of its results, except the last, is in the store."""
         self._runs: dict[str, _RunReading] = {}
         self.extensions: dict[str, Extension] = {}
@@ -296,13 +296,13 @@ class ResultReader:
             async for found in self._results.run_results([(run.workflow_id, run.run_id) for run in batch], pace=pace):
                 if found.error is not None:
                     part = None
-                    self._miss(found.error)
+                    self._note_failure(found.error)
                     continue
                 part = await self._put(found, as_of[found.run_id], part)
                 if found.ends:
                     self._announce(read=self.progress.read + 1)
         except GraphError as error:
-            self._miss(error, runs=len(batch))
+            self._note_failure(error, runs=len(batch))
         except RuntuiError as error:
             raise _ReadingOverError(error) from error
 
@@ -311,12 +311,12 @@ class ResultReader:
         run_id, tasks, users = found.run_id, found.tasks, found.users
         if not found.ends:
             part = await asyncio.to_thread(self._store.put_part, run_id, tasks, users, part=part)
-            self.part_came.announce(run_id)
+            self.part_arrived.announce(run_id)
             return part
         await asyncio.to_thread(self._store.put_results, run_id, as_of, tasks, users, part=part)
         return None
 
-    def _miss(self, error: GraphError, *, runs: int = 1) -> None:
+    def _note_failure(self, error: GraphError, *, runs: int = 1) -> None:
         """Count unreadable runs; raise _ReadingOverError if no other run could be read either."""
         if error.exchange.status == 403 or concerns_all(error.exchange):
             raise _ReadingOverError(error) from error

@@ -168,7 +168,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     def on_mount(self) -> None:
         """Start routing keys, with those typed ahead first. The terminal may be too small from the start."""
         self.chrome.front.call_next(self._begin)
-        self._mind_size(self.size)
+        self._check_size(self.size)
         self.keys.start()
 
     def _begin(self) -> None:
@@ -185,9 +185,9 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     def on_resize(self, event: events.Resize) -> None:
         """Show or remove the notice that the terminal is too small."""
         if self.screen_stack:
-            self._mind_size(event.size)
+            self._check_size(event.size)
 
-    def _mind_size(self, size: Size) -> None:
+    def _check_size(self, size: Size) -> None:
         if is_too_small(size) and not isinstance(self.screen, TooSmall):
             self.push_screen(TooSmall())
         elif not is_too_small(size) and isinstance(self.screen, TooSmall):

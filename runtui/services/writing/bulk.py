@@ -35,7 +35,7 @@ from runtui.services.writing.write import (
     RenewToken,
     Send,
     Settle,
-    StoreRun,
+    UpdateStore,
     Writing,
     write,
 )
@@ -46,7 +46,7 @@ LANES: Final = 4
 """Requests that are on the wire at once."""
 
 _WIRE: Final = (Send, Read)
-_FILES: Final = (Settle, StoreRun, Recall, Record, Identify)
+_FILES: Final = (Settle, UpdateStore, Recall, Record, Identify)
 _WORK: Final = (*[_WIRE] * LANES, _FILES, (RenewToken,))
 """What is carried out side by side, and of each what comes first: a change that has begun ends before another one
 begins. Neither the disk nor somebody who signs in holds up the wire."""
@@ -214,7 +214,7 @@ class Bulk:
         """Give a change its reply; None where it has ended by that."""
         goes_on = self._advance(item, reply)
         if (fault := item.save.fault) is not None and fault.status not in _MAY_BE_REPEATED:
-            self._mind(item.save)
+            self._hold_if_refused(item.save)
         return item if goes_on else None
 
     async def _rest(self) -> None:
@@ -261,7 +261,7 @@ class Bulk:
             self._driver.end(end.value)
             gone = end.value.exchange is not None and end.value.exchange.is_gone  # of other runs that says nothing
             if not isinstance(reply, RunBusyError) and not gone:
-                self._mind(end.value)
+                self._hold_if_refused(end.value)
             return False
         item.save = item.effect.save
         return True
@@ -306,7 +306,7 @@ class Bulk:
         ended = item.save._replace(step=Step.ENDED, outcome=Outcome.NOT_DONE, stopped=True, unrecorded=unrecorded)
         self._driver.end(ended)
 
-    def _mind(self, save: Save) -> None:
+    def _hold_if_refused(self, save: Save) -> None:
         """Hold the rest after a refusal that others may meet as well."""
         if save.action is not None and save.entry is None:
             return  # the run itself spoke against it

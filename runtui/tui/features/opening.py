@@ -66,7 +66,7 @@ class Opening(Feature):
 
     def start(self) -> None:
         self.listen(self._workspace.store.changed.subscribe, self._store_changed)
-        self.listen(self._workspace.results.part_came.subscribe, self._part_came, only_newest=True)
+        self.listen(self._workspace.results.part_arrived.subscribe, self._part_arrived, only_newest=True)
         self.listen(self._workspace.results.changed.subscribe, self._reading_changed, only_newest=True)
 
     # enter on a run
@@ -141,7 +141,7 @@ class Opening(Feature):
         if self._is_reading and self.users.run_id is not None and not self.users.list.rows:
             self.in_worker(self._show_stored(self.users.run_id), _SHOWING)
 
-    def _part_came(self, run_id: str) -> None:
+    def _part_arrived(self, run_id: str) -> None:
         """More users of a large run are there, or their tasks."""
         if run_id == self.users.run_id and self._is_reading and not self._is_showing:
             self.in_worker(self._show_part(run_id), _SHOWING)

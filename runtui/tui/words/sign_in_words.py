@@ -35,7 +35,7 @@ _NAME_CELLS: Final = 20
 BEWARE_PAGE: Final = "Never open or paste an address that someone sent you."
 
 
-def why_nobody(sign_in: SignIn | None, *, is_demo: bool = False) -> str | None:
+def why_no_sign_in(sign_in: SignIn | None, *, is_demo: bool = False) -> str | None:
     """Return why no person signs in during this session; None if one does."""
     if sign_in is None and is_demo:
         return "The demo needs no sign-in; runtui demo --sign-in rehearses one."
@@ -48,7 +48,7 @@ def why_nobody(sign_in: SignIn | None, *, is_demo: bool = False) -> str | None:
     return None
 
 
-def methods_here(settings: SignInSettings, environ: Mapping[str, str] = os.environ) -> tuple[PersonMethod, ...]:
+def available_methods(settings: SignInSettings, environ: Mapping[str, str] = os.environ) -> tuple[PersonMethod, ...]:
     """Return the methods that work on this machine, with the profile's own first."""
     from runtui.auth.flows import has_browser
 
