@@ -77,7 +77,7 @@ class Opening(Feature):
 
     async def open_run(self, run_id: str) -> None:
         """Show the users of a run as the store has them, and read them again."""
-        if (stored := self._chrome.listed(run_id)) is None:
+        if (stored := self._chrome.stored_run(run_id)) is None:
             return
         await self._chrome.prepare(self._users_screen)
         self._opens_first = False

@@ -174,7 +174,7 @@ class Chrome:
             view.list.table.row_under_cursor(pin=True)
         return view.run_id
 
-    def listed(self, run_id: str) -> StoredRun | None:
+    def stored_run(self, run_id: str) -> StoredRun | None:
         """Return a run from the store; if it is not there, say so in the status line and return None."""
         stored = self.workspace.store.get(run_id)
         if stored is None:

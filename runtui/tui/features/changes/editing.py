@@ -230,7 +230,7 @@ class Editing(Feature):
 
         It is open within the key: the next one may be meant for the form already.
         """
-        if (stored := self._chrome.listed(run_id)) is None:
+        if (stored := self._chrome.stored_run(run_id)) is None:
             return
         left, hint = self._workspace.drafts.get(run_id), sign_in_words.cannot_write(self._workspace.sign_in)
         if left is not None and (conflicts := left.conflicts(stored.raw)):
