@@ -92,9 +92,9 @@ def update(
     now = now_ticks()
     texts = changes.read_assignments(assignments, now)
     edits = {name: Edit(text, EDITABLE_BY_NAME[name].parse(text, now)) for name, text in texts.items()}
-    draw_up = partial(drafts_of, Draft("", "", {}, "changed", edits), busy=())
+    make_bulk = partial(drafts_of, Draft("", "", {}, "changed", edits), busy=())
     options = ChangeOptions(**how)
-    return send_to(session, run_ids, draw_up, options, filter_text=filter_text, workflow_id=workflow_id)
+    return send_to(session, run_ids, make_bulk, options, filter_text=filter_text, workflow_id=workflow_id)
 
 
 def is_one(run_ids: Sequence[str], filter_text: str | None) -> bool:
@@ -110,17 +110,17 @@ def _check_which(run_ids: Sequence[str], filter_text: str | None) -> None:
 def send_to(
     session: SessionSpec,
     run_ids: Sequence[str],
-    draw_up: Callable[[Sequence[MarkedRun]], BulkDraft],
+    make_bulk: Callable[[Sequence[MarkedRun]], BulkDraft],
     options: ChangeOptions,
     *,
     filter_text: str | None = None,
     workflow_id: str | None = None,
 ) -> int:
-    """Review and send what `draw_up` returns for the runs, and return the exit code. See `update` for the rest."""
+    """Review and send what `make_bulk` returns for the runs, and return the exit code. See `update` for the rest."""
     _check_which(run_ids, filter_text)
     changes.check_consent(session.settings, options)
     wanted = _filter(filter_text) if filter_text is not None else _with_standard_input(run_ids)
-    return _send_to(session, wanted, workflow_id, draw_up, options)
+    return _send_to(session, wanted, workflow_id, make_bulk, options)
 
 
 def _filter(text: str) -> Filter:
@@ -149,7 +149,7 @@ async def _send_to(
     session: SessionSpec,
     wanted: Filter | list[str],
     workflow_id: str | None,
-    draw_up: Callable[[Sequence[MarkedRun]], BulkDraft],
+    make_bulk: Callable[[Sequence[MarkedRun]], BulkDraft],
     options: ChangeOptions,
 ) -> int:
     async with connected(session) as workspace:
@@ -159,7 +159,7 @@ async def _send_to(
                 if isinstance(wanted, list)
                 else _filtered(workspace, wanted, options)
             )
-        bulk = draw_up(found.runs)
+        bulk = make_bulk(found.runs)
         bulk = bulk._replace(left_out={**found.left_out, **bulk.left_out})
         names = {run.run_id: run.workflow_name for run in found.runs}
         code = await send_many(workspace, bulk, names, options)

@@ -100,7 +100,7 @@ class Acting(Feature):
             *(partial(reprocess, scope=name) for name in SCOPES),
         ]
         for make in makers:
-            if (bulk := await self._bulk_editing.draw_up(make)) is None:
+            if (bulk := await self._bulk_editing.make_actions(make)) is None:
                 return
             action = bulk.action or make("", "")
             lacks = write_words.lacks_permission(self._workspace.sign_in, action.name)

@@ -197,13 +197,13 @@ class BulkEditing(Feature):
         if model is None:
             return
 
-        bulk = await self._sending.drawn_up(marks, partial(drafts_of, model))
+        bulk = await self._sending.make_bulk(marks, partial(drafts_of, model))
         if bulk is not None:
             await self._sending.ask(bulk, sent=self._sent)
 
-    async def draw_up(self, make: Callable[[str, str], ServiceAction]) -> BulkDraft | None:
+    async def make_actions(self, make: Callable[[str, str], ServiceAction]) -> BulkDraft | None:
         """An action on the marked runs, made from the ids of workflow and run; None where they cannot be read."""
-        return await self._sending.drawn_up(self.marks, partial(actions_of, make))
+        return await self._sending.make_bulk(self.marks, partial(actions_of, make))
 
     def _sent(self) -> None:
         """What was typed is on its way."""
