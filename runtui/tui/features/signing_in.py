@@ -118,11 +118,8 @@ class SignInView(ActionView[None]):
         """
         self._names = (sign_in.settings.authority, demo)
         # No browser finds the name of a demo's sign-in by itself.
-        self._methods = tuple(
-            method
-            for method in sign_in_words.available_methods(sign_in.settings)
-            if not (demo and method == "interactive")
-        )
+        methods = sign_in_words.available_methods(sign_in.settings)
+        self._methods = tuple(method for method in methods if not (demo and method == "interactive"))
         lines: list[Content] = [content(_DEMO, "bold $text-warning")] if demo else []
         lines += [content(line) for line in sign_in_words.state_lines(sign_in.state)]
         is_obvious = sign_in.state.account is None and why == str(not_signed_in())

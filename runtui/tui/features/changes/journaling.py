@@ -112,9 +112,8 @@ class JournalView(ActionView[None]):
             self.table.move_to(0)
         # The journal is read whole pages at a time: from its first row on, the cursor belongs to its entry.
         self.table.row_under_cursor(pin=True)
-        self.list.show_text(
-            "" if self.entries else self.list.not_found() if query.text else write_words.journal_is_empty()
-        )
+        nothing = self.list.not_found() if query.text else write_words.journal_is_empty()
+        self.list.show_text("" if self.entries else nothing)
 
     def title(self) -> Content:
         counted = f"{len(self.entries)}{'+' if self.older is not None else ''}"
