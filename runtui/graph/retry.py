@@ -36,7 +36,7 @@ _logger: Final = logging.getLogger("runtui.graph")
 THROTTLING: Final = frozenset({429, 503})
 """The statuses by which a service asks everybody to slow down."""
 
-PASSING: Final = THROTTLING | {500, 502, 504}
+TRANSIENT: Final = THROTTLING | {500, 502, 504}
 """The statuses of a GET that may pass by themselves."""
 
 MAX_REPEATS: Final = 3
@@ -172,7 +172,7 @@ def retry_of(
         return Retry.NEVER if has_new_token else Retry.NEW_TOKEN
     if tries > (MAX_REPEATS if is_read else MAX_WRITE_REPEATS):
         return Retry.NEVER
-    if exchange.status in (PASSING if is_read else {429}):
+    if exchange.status in (TRANSIENT if is_read else {429}):
         return Retry.WAIT
     return Retry.FRESH_READ if exchange.status == 412 and exchange.request_header("If-Match") else Retry.NEVER
 
