@@ -34,7 +34,7 @@ from runtui.graph.root import run_key
 from runtui.headless import changes
 from runtui.headless.changes import EXIT_CODES, ChangeOptions
 from runtui.headless.console import (
-    PassingLine,
+    ProgressLine,
     answer_to,
     can_rewrite_line,
     command,
@@ -385,7 +385,7 @@ class _Follower:
         self._can_ask = can_ask
         self._news: asyncio.Queue[Save | None] = asyncio.Queue()
         """The saves with news; None if the bulk change itself has news: it has ended, or a refusal holds the rest."""
-        self._progress = PassingLine()
+        self._progress = ProgressLine()
         self._waits_until = datetime.min.replace(tzinfo=UTC)
         self._question: asyncio.Task[bool] | None = None
         self._ending: asyncio.Task[None] | None = None

@@ -99,7 +99,7 @@ def count_seconds() -> float:
     return 1.0 if can_rewrite_line() else 30.0
 
 
-class PassingLine:
+class ProgressLine:
     """A status line: rewritten in place on a terminal, else each text on a new line."""
 
     def __init__(self) -> None:

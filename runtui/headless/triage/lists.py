@@ -22,7 +22,7 @@ from runtui.domain.triage.workflows import (
     worst_first,
 )
 from runtui.errors import RuntuiError, UsageError
-from runtui.headless.console import PassingLine, can_rewrite_line, command, parse_filter_option
+from runtui.headless.console import ProgressLine, can_rewrite_line, command, parse_filter_option
 from runtui.headless.output import OutputFormat, column_lines, print_lines, standard_output
 from runtui.headless.session import connected, list_all, tell_unread
 from runtui.services.sharing.formats import record_lines
@@ -77,7 +77,7 @@ def _print(
 
 async def read_results(workspace: Workspace, query: RunQuery) -> ReadingProgress:
     """Read the results that the store lacks and return the final progress."""
-    line = PassingLine()
+    line = ProgressLine()
 
     def show(progress: ReadingProgress) -> None:
         if can_rewrite_line():
