@@ -23,7 +23,7 @@ from runtui.services.journal import Intent, Journal, RunBusyError
 from runtui.services.journal_file import JournalError
 from runtui.services.store import Store
 from runtui.services.writing import drive
-from runtui.services.writing.bulk import LANES, Bulk
+from runtui.services.writing.bulk import CONCURRENT_WRITES, Bulk
 from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.foreground import Foreground
 from runtui.services.writing.save import Save, Step
@@ -380,7 +380,7 @@ async def stopped_in(bench: BulkBench, monkeypatch: pytest.MonkeyPatch, owner: o
 
 async def test_stopped_while_runs_are_read_no_other_is_read(bench: BulkBench, monkeypatch: pytest.MonkeyPatch) -> None:
     await stopped_in(bench, monkeypatch, bench.graph, "read_runs")
-    assert len(bench.graph.calls) <= LANES * MAX_BATCH < MANY, "what is on the wire is waited for"
+    assert len(bench.graph.calls) <= CONCURRENT_WRITES * MAX_BATCH < MANY, "what is on the wire is waited for"
     assert {(save.outcome, save.stopped) for save in bench.ended.values()} == {(Outcome.NOT_DONE, True)}
     assert bench.journal.entries() == []
 

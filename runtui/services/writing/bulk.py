@@ -42,12 +42,12 @@ from runtui.services.writing.write import (
 
 _logger: Final = logging.getLogger("runtui.write")
 
-LANES: Final = 4
+CONCURRENT_WRITES: Final = 4
 """Requests that are on the wire at once."""
 
 _WIRE: Final = (Send, Read)
 _FILES: Final = (Settle, UpdateStore, Recall, Record, Identify)
-_WORK: Final = (*[_WIRE] * LANES, _FILES, (RenewToken,))
+_WORK: Final = (*[_WIRE] * CONCURRENT_WRITES, _FILES, (RenewToken,))
 """What is carried out side by side, and of each what comes first: a change that has begun ends before another one
 begins. Neither the disk nor somebody who signs in holds up the wire."""
 
