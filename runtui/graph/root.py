@@ -72,7 +72,7 @@ def root_is_loopback(root: str) -> bool:
     return found is not None and is_loopback(found["host"])
 
 
-def linked(page: str, link: str) -> str:
+def resolve_link(page: str, link: str) -> str:
     """The address that `link`, found on the page at the address `page`, leads to (RFC 3986, section 5).
 
     An absolute link, and one that no server should write, comes back as it is; `refusal` judges what comes of it.
