@@ -99,11 +99,11 @@ class Backoff:
     """The waits of those who ask one service side by side, none of which is longer than `longest` seconds.
 
     When the service asks one of them to slow down, all of them wait; what else befalls one is no matter of the others.
-    `tell` is told of each wait that is longer than those before it, and of None when nobody waits.
+    `announce` gets each wait that is longer than those before it, and None when nobody waits.
     """
 
-    def __init__(self, tell: Callable[[Wait | None], None], *, longest: float = LONGEST_WAIT) -> None:
-        self._announce = tell
+    def __init__(self, announce: Callable[[Wait | None], None], *, longest: float = LONGEST_WAIT) -> None:
+        self._announce = announce
         self._longest = longest
         self._ends: dict[Pace | None, float] = {}
         """In the loop's time, when the wait of one of them, or (None) of all of them, is over."""
@@ -119,7 +119,7 @@ class Backoff:
             self._announce(Wait(exchange, seconds, until, asked if asked > seconds else None))
         self._ends[who] = max(end, self._ends.get(who, 0.0))
 
-    async def over(self, who: Pace) -> None:
+    async def wait(self, who: Pace) -> None:
         loop = asyncio.get_running_loop()
         while waiting := [key for key in (who, None) if key in self._ends]:
             await asyncio.sleep(max(self._ends[key] for key in waiting) - loop.time())
@@ -141,7 +141,7 @@ class Pace:
         self._failed_before = failed_before
 
     async def ready(self) -> None:
-        await self._backoff.over(self)
+        await self._backoff.wait(self)
 
     def retry(self, exchange: Exchange, tries: int) -> bool:
         """Whether to send the GET again that was answered so, for the `tries`-th time in a row (from 1)."""
