@@ -218,9 +218,9 @@ class Journaling(Feature):
     def action_check(self) -> None:
         """Read the run of an unknown change again."""
         if (entry := self.view.entry) is not None:
-            self.in_worker(self._look(entry.number), "look at an entry", f"Checking #{entry.number}…")
+            self.in_worker(self._check(entry.number), "look at an entry", f"Checking #{entry.number}…")
 
-    async def _look(self, number: int) -> None:
+    async def _check(self, number: int) -> None:
         entry = await self._workspace.reconciler.check(number)
         if entry is not None and not entry.is_settled:
             self._chrome.set_status(write_words.still_unsettled(entry), "warning", lambda: self._is_at(entry.number))
