@@ -127,7 +127,7 @@ def _filter(text: str) -> Filter:
     found = parse_filter_option(text)
     if found is None:
         raise UsageError(
-            "The filter is empty", "It would be every run of the tenant.", "Name what they have in common."
+            "The filter is empty", "It would match every run of the tenant.", "Name what they have in common."
         )
     return found
 
@@ -140,7 +140,7 @@ def _with_standard_input(run_ids: Sequence[str]) -> list[str]:
             if found.strip():
                 ids.setdefault(run_key(found.strip()), found.strip())
     if not ids:
-        raise UsageError("Which runs?", "Standard input holds no id.", "Write one a line.")
+        raise UsageError("Which runs?", "Standard input holds no id.", "Write one id per line.")
     return list(ids.values())
 
 
@@ -455,7 +455,7 @@ class _Follower:
             narrate("Stopping.")
             self._ending = asyncio.create_task(self._saves.abandon())
             return
-        narrate("Stopping: what is on the wire is waited for; ctrl+c again waits for nothing.")
+        narrate("Stopping after the requests in progress; ctrl+c again stops at once.")
         self._bulk.stop()
         if self._question is not None:
             self._question.cancel()

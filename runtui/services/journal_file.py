@@ -117,7 +117,7 @@ class JournalError(RuntuiError):
 
 def broken_journal(aside: Path) -> RuntuiError:
     """Return the message for a broken journal that was set aside as `aside`."""
-    what = f"It was set aside as {aside}, and a new one is begun."
+    what = f"It was set aside as {aside}, and a new one was started."
     return RuntuiError("The journal was broken", what, "What it held is not shown; keep the file if you need it.")
 
 
@@ -212,7 +212,7 @@ class JournalConnection(sqlite3.Connection):
         raise JournalError(self.path, reason, FILE_GONE_HINT)
 
 
-FILE_GONE_HINT: Final = "Put it back, or send the change again into the file that is there then, or a new one."
+FILE_GONE_HINT: Final = "Put it back, or send the change again: a file at that path, or a new one, then records it."
 """The next step if the file was moved, replaced or deleted."""
 
 

@@ -219,7 +219,7 @@ class Refresh:
         if task.cancelled() or (error := task.exception()) is None:
             return
         task.get_loop().call_exception_handler({"message": "the listing failed", "exception": error, "task": task})
-        what = f"A defect of runtui ended it ({type(error).__name__})."
+        what = f"A defect in runtui ended it ({type(error).__name__})."
         self.is_broken = True
         self._announce(listing=False, fault=RuntuiError("The runs are no longer updated", what, "Start runtui again."))
 

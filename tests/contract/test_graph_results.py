@@ -1,4 +1,4 @@
-"""The results of several runs: one request where the root has a `$batch`, many where it has none, the same outcome."""
+"""The results of several runs: one request if the root has `$batch`, else one for each run, with the same outcome."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ ADELE = {"id": "u1", "displayName": "Adele Vance", "userPrincipalName": "adele@c
 
 
 class ResultsServer:
-    """A root with the results of any run: one task and one user each, unless a rule says otherwise.
+    """A root with the results of any run: one task and one user each, unless a rule changes that.
 
-    A rule sees the path with its query and the number of times that it was asked for; None leaves the answer as it is.
+    A rule gets the path with its query and the number of times that it was requested; None leaves the answer as it is.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ async def test_without_a_batch_each_is_asked_for_alone_and_the_batch_no_more(sta
     "body",
     [{}, {"responses": 5}, {"responses": [5, {"id": 1, "status": 200}, {"id": "0", "status": "200"}]}, {"value": []}],
 )
-async def test_what_a_batch_does_not_answer_is_asked_for_alone(body: Any) -> None:
+async def test_an_item_without_an_answer_in_the_batch_is_requested_by_itself(body: Any) -> None:
     server = ResultsServer(batch=lambda _body: reply(200, body))
     async with client(server) as graph:
         assert ids(await read(graph, 2)) == EVERYTHING[:2]
@@ -142,7 +142,7 @@ async def test_one_listing_falls_back_to_plain_subjects_too() -> None:
     assert len(server.sent) == 3
 
 
-async def test_a_throttled_item_is_asked_for_again_and_so_is_what_it_dragged_along() -> None:
+async def test_a_throttled_item_and_the_items_it_affected_are_requested_again() -> None:
     def rule(path: str, times: int) -> Item | None:
         if "/r1/" in path and times == 1:
             return 429, REFUSED, {"Retry-After": "0"}
@@ -234,7 +234,7 @@ async def test_an_id_that_cannot_be_part_of_an_address_is_in_no_batch() -> None:
 
 
 def in_pages(path: str, _times: int) -> Item | None:
-    """Four pages of two results."""
+    """Return four pages of two results."""
     kind, _, number = path.rpartition("/")[2].partition("?$expand=subject")[0].partition("-")
     page = int(number or 0)
     link = {"@odata.nextLink": f"{ROOT}/runs/r0/{kind}-{page + 1}"} if page < 3 else {}

@@ -1,4 +1,4 @@
-"""The reading of results in the background: what is asked for, how many at a time, how it ends."""
+"""The reading of results in the background: which ones, how many at a time, and how it ends."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["path", "store"]
 
 
 class FakeResults:
-    """A service that has one failed task for each run. An exception in the place of a run is its answer."""
+    """A service with one failed task for each run. An exception in place of a run is raised instead of its answer."""
 
     def __init__(self) -> None:
         self.errors: dict[str, GraphError] = {}
@@ -79,7 +79,7 @@ def reader(service: FakeResults, store: Store) -> ResultReader:
 
 
 async def done(reader: ResultReader) -> None:
-    """Wait until it says that it no longer reads."""
+    """Wait until the reader reports that it has stopped."""
     over = asyncio.Event()
     unsubscribe = reader.changed.subscribe(lambda progress: None if progress.reading else over.set())
     await over.wait()
@@ -120,7 +120,7 @@ async def test_at_one_go_it_reads_the_newest_and_says_how_many_are_left(
         assert service.asked == sorted(f"r{number}" for number in range(read))
 
 
-async def test_all_of_them_are_read_for_whoever_waits(
+async def test_all_problem_runs_are_read_for_a_waiting_caller(
     reader: ResultReader, service: FakeResults, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("runtui.services.results.MAX_RUNS", 30)
@@ -156,7 +156,7 @@ async def test_only_what_changed_is_asked_for_again(reader: ResultReader, servic
     assert (reader.progress.read, reader.progress.total) == (5, 5)
 
 
-async def test_asked_again_while_it_reads_it_looks_once_more(
+async def test_a_request_during_a_reading_leads_to_another_one(
     reader: ResultReader, service: FakeResults, store: Store
 ) -> None:
     put_problems(store, 1)
@@ -170,7 +170,9 @@ async def test_asked_again_while_it_reads_it_looks_once_more(
     assert service.asked == ["r0", "r1"]
 
 
-async def test_another_query_takes_its_place(reader: ResultReader, service: FakeResults, store: Store) -> None:
+async def test_another_query_replaces_the_one_being_read(
+    reader: ResultReader, service: FakeResults, store: Store
+) -> None:
     put_problems(store, 3)
     put(store, "w2", run(7))
     service.gate.clear()
@@ -209,7 +211,7 @@ async def test_a_run_that_cannot_be_read_costs_the_others_nothing(
 
 
 @pytest.mark.parametrize("status", [403, 401, 429])
-async def test_what_all_would_meet_ends_it_and_is_said_once(
+async def test_a_fault_that_all_would_meet_ends_the_reading_and_is_reported_once(
     reader: ResultReader, service: FakeResults, store: Store, status: int
 ) -> None:
     put_problems(store, 200)

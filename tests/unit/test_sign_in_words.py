@@ -29,8 +29,8 @@ def state(seconds: float) -> SignInState:
         (599, "lee.admin · token 9 min"),
         (240, "lee.admin · token 4 min"),
         (59, "lee.admin · token under 1 min"),
-        (0, "lee.admin · token ended"),
-        (-9, "lee.admin · token ended"),
+        (0, "lee.admin · token expired"),
+        (-9, "lee.admin · token expired"),
     ],
 )
 def test_the_time_of_a_token_is_reported_below_ten_minutes(seconds: float, words: str) -> None:

@@ -93,7 +93,7 @@ def _due_words(started: int | None, timeout: int | None, now: int) -> str:
     due = started + (STUCK_AFTER if timeout is None else timeout)
     length = duration_text(due - started)
     if due <= now:
-        return f"past its timeout of {length}" if timeout is not None else f"longer than the {length} that any may wait"
+        return f"past its timeout of {length}" if timeout is not None else f"longer than any may wait ({length})"
     return f"times out {ago(due, now)}{'' if timeout is not None else ' at the latest'}"
 
 

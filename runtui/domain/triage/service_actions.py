@@ -214,7 +214,7 @@ def consequences(action: ServiceAction, received: Mapping[str, Any]) -> Iterator
         case "cancelProcessing":
             good, bad, total = (received.get(name) for name in USER_COUNTS)
             if isinstance(good, int) and isinstance(bad, int):
-                yield f"{good + bad} of {total} users are processed: what was done for them stays."
+                yield f"{good + bad} of {total} users are already processed: what was done for them stays."
             yield "Nothing is rolled back. The service stops the rest and shows canceling until it has."
         case "activateWithScope":
             scope = action.parameters["scope"]
@@ -224,9 +224,9 @@ def consequences(action: ServiceAction, received: Mapping[str, Any]) -> Iterator
         case "activate":
             yield "All tasks begin at once. A run on demand ignores the workflow's scope and trigger."
         case "clearQuarantine":
-            yield "Nothing runs at once: the next scheduled run does, for everybody in its scope."
+            yield "Nothing runs now; the next scheduled run will, for everybody in its scope."
         case "resume":
-            yield "The service takes this for the answer of the Logic App, which may still answer by itself."
+            yield "The service takes this as the answer of the Logic App, which may still answer by itself."
 
 
 def action_words(name: str, body: str) -> str:

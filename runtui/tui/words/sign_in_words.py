@@ -22,8 +22,8 @@ PersonMethod = Literal["device-code", "browser", "interactive"]
 
 METHOD_LABELS: Final[Mapping[PersonMethod, str]] = {
     "device-code": "Device code: type a short code on any device that has a browser",
-    "browser": "Browser elsewhere: open an address, then paste the one it ends at",
-    "interactive": "Browser here: open it on this machine and come back by itself",
+    "browser": "Browser elsewhere: open an address there, then paste the address where it ends",
+    "interactive": "Browser here: runtui opens it on this machine and continues by itself",
 }
 
 SOON: Final = timedelta(minutes=10)
@@ -77,7 +77,7 @@ def who(state: SignInState, now: datetime) -> str:
     if left is None or left >= SOON:
         return name
     minutes = int(left / timedelta(minutes=1))
-    rest = f"token {minutes} min" if minutes else "token under 1 min" if left > timedelta(0) else "token ended"
+    rest = f"token {minutes} min" if minutes else "token under 1 min" if left > timedelta(0) else "token expired"
     return f"{name} · {rest}"
 
 
