@@ -33,7 +33,7 @@ _KEYS: Final = "[keys]"
 """The section of `[keys]` in `Config.lines`; no profile can have this name."""
 
 
-class Chosen(NamedTuple):
+class Setting(NamedTuple):
     """A value and its source, such as "--root" or "config.toml, line 7"."""
 
     value: Any
@@ -80,7 +80,7 @@ class Choices(NamedTuple):
 
     profile: str
     profile_where: str
-    values: Mapping[str, Chosen]
+    values: Mapping[str, Setting]
 
     def get(self, name: str) -> Any:
         chosen = self.values.get(name)
@@ -150,19 +150,19 @@ def choose(
         UsageError: A value is invalid, or there is no such profile.
     """
     name, profile_where = _profile(config, profile, environ)
-    raw: dict[str, Chosen] = {}
+    raw: dict[str, Setting] = {}
     options = [option for option in OPTIONS if option.group in groups]
     for option in options:
         if option.azure and environ.get(option.azure):
-            raw[option.name] = Chosen(environ[option.azure], option.azure)
+            raw[option.name] = Setting(environ[option.azure], option.azure)
     for key, value in config.profiles.get(name, {}).items():
-        raw[key] = Chosen(value, _place(config.path, config.lines.get((name, key), 0)))
+        raw[key] = Setting(value, _place(config.path, config.lines.get((name, key), 0)))
     for option in options:
         if given := environ.get(option.variable):
-            if option.flag_undoes and _is_on(option, raw.get(option.name)) and not _is_on(option, Chosen(given, "")):
+            if option.flag_undoes and _is_on(option, raw.get(option.name)) and not _is_on(option, Setting(given, "")):
                 continue
-            raw[option.name] = Chosen(given, option.variable)
-    raw |= {key: Chosen(value, OPTION_BY_NAME[key].flag(value)) for key, value in flags.items()}
+            raw[option.name] = Setting(given, option.variable)
+    raw |= {key: Setting(value, OPTION_BY_NAME[key].flag(value)) for key, value in flags.items()}
     return Choices(name, profile_where, {key: _read(key, chosen) for key, chosen in raw.items()})
 
 
@@ -174,7 +174,7 @@ def default_profile(config: Config, environ: Mapping[str, str] = os.environ) -> 
         return ""
 
 
-def _is_on(option: Option, chosen: Chosen | None) -> bool:
+def _is_on(option: Option, chosen: Setting | None) -> bool:
     return chosen is not None and _read(option.name, chosen).value is True
 
 
@@ -198,13 +198,13 @@ def _profile(config: Config, named: str | None, environ: Mapping[str, str]) -> t
     return name, where
 
 
-def _read(name: str, chosen: Chosen) -> Chosen:
+def _read(name: str, chosen: Setting) -> Setting:
     option = OPTION_BY_NAME.get(name)
     if option is None:
         what = f"{chosen.where}: {_unknown(name)}"
         raise UsageError("config.toml is wrong", what, "runtui config check lists every problem.")
     try:
-        return Chosen(option.read(chosen.value), chosen.where)
+        return Setting(option.read(chosen.value), chosen.where)
     except ValueError as error:
         what = f"{chosen.where}: {name} is {_quoted(option, chosen.value)}. {error}"
         hint = "" if chosen.where.startswith("--") else "runtui config check lists every problem of the file."

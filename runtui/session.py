@@ -132,11 +132,11 @@ async def _run_screen(
             TAKEOVER.follow()
         if sandbox is None and typed_ahead is None:
             _keep_snapshot(workspace, *app.size)
-        if app.wired[Leaving].next_profile is None:
+        if app.feature[Leaving].next_profile is None:
             from runtui.headless.console import keep_exit_code
 
             await keep_exit_code()
-        return SessionEnd(code, app.wired[Leaving].next_profile, app.keys.close())
+        return SessionEnd(code, app.feature[Leaving].next_profile, app.keys.close())
     finally:
         if workspace is not None:
             await workspace.close(is_over=sandbox is not None)

@@ -29,7 +29,7 @@ class SignInError(RuntuiError):
         hint: str = "",
         *,
         needs_person: bool = False,
-        is_passing: bool = False,
+        is_transient: bool = False,
         reference: tuple[str, ...] = (),
         claims: str = "",
         pause: int = 0,
@@ -37,7 +37,7 @@ class SignInError(RuntuiError):
         super().__init__(title, message, hint)
         self.needs_person = needs_person
         """True if a (new) sign-in would help."""
-        self.is_passing = is_passing
+        self.is_transient = is_transient
         """True if a later retry may work: the service or the network is down."""
         self.reference = reference
         """Named ids for an administrator to find the sign-in in Entra's logs: "Trace ID: …"."""
@@ -52,7 +52,7 @@ class _Words(NamedTuple):
     message: str
     hint: str
     needs_person: bool = False
-    is_passing: bool = False
+    is_transient: bool = False
 
 
 _EXPIRED: Final = _Words(
@@ -142,7 +142,7 @@ _UNREACHABLE: Final = _Words(
     "The sign-in service cannot be reached",
     "It did not answer as expected.",
     "If it lasts, check the network, the proxy and ca-file.",
-    is_passing=True,
+    is_transient=True,
 )
 
 _BY_CODE: Final[Mapping[int, _Words]] = {
@@ -215,7 +215,7 @@ def from_oauth_error(answer: Mapping[str, Any], settings: SignInSettings, scopes
         message,
         hint,
         needs_person=words.needs_person,
-        is_passing=words.is_passing,
+        is_transient=words.is_transient,
         reference=tuple(_reference(answer, description)),
         claims=claims if isinstance(claims, str) else "",
     )
@@ -223,7 +223,7 @@ def from_oauth_error(answer: Mapping[str, Any], settings: SignInSettings, scopes
 
 def unreachable(why: str, pause: int = 0) -> SignInError:
     """Return the error for a service without a usable answer; `why` is a sentence, `pause` is in seconds."""
-    return SignInError(_UNREACHABLE.title, redact(why)[:_LONGEST], _UNREACHABLE.hint, is_passing=True, pause=pause)
+    return SignInError(_UNREACHABLE.title, redact(why)[:_LONGEST], _UNREACHABLE.hint, is_transient=True, pause=pause)
 
 
 def not_signed_in(message: str = "No account is signed in.") -> SignInError:

@@ -145,7 +145,7 @@ async def _poll(attempt: Attempt, flow: dict[str, Any]) -> tuple[Mapping[str, An
             )
         )
     except SignInError as error:
-        if not error.is_passing:
+        if not error.is_transient:
             raise
         return {"error": "temporarily_unavailable"}, max(interval, min(error.pause, _LONGEST_INTERVAL))
     if not isinstance(answer.get("access_token", ""), str) or not ("access_token" in answer or "error" in answer):

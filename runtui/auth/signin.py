@@ -151,7 +151,7 @@ class SignIn:
         if trouble is None:
             self._renewed_at = self._clock()
             return True
-        if trouble.is_passing:
+        if trouble.is_transient:
             return False
         await self._discard(trouble, claims, refused)
         if self.ask_person is None or not trouble.needs_person:

@@ -95,7 +95,7 @@ EXECUTION_TYPE: Final = OpenEnum(
 )
 
 
-class Listed(NamedTuple):
+class ListColumn(NamedTuple):
     """The column of a property in the list."""
 
     title: str
@@ -125,7 +125,7 @@ class Property:
     choices: OpenEnum | None = None
     index: str = ""
     """The store's column that orders runs by the property, if it is not `column`."""
-    listed: Listed | None = None
+    listed: ListColumn | None = None
     """The column in the list; None if it has none."""
     group: FormGroup | None = None
     """The group in the form; None for a read-only property."""
@@ -286,39 +286,39 @@ def _parse_count(typed: str) -> int:
 PROPERTIES: Final[tuple[Property, ...]] = (
     Property(
         name="processingStatus", key="status", kind="enum", column="status",
-        choices=PROCESSING_STATUS, index="severity", listed=Listed("status", 8, 1, grows_to=21),
+        choices=PROCESSING_STATUS, index="severity", listed=ListColumn("status", 8, 1, grows_to=21),
         group="Status", required=True,
         help="The status of the run. Changing it changes the report only: no work is stopped or repeated.",
     ),
     Property(
         name="workflowExecutionType", key="type", kind="enum", column="execution_type", aliases=("executionType",),
-        choices=EXECUTION_TYPE, listed=Listed("type", 18, 9),
+        choices=EXECUTION_TYPE, listed=ListColumn("type", 18, 9),
         group="Status", required=True, help="How the run was started.",
     ),
     Property(
         name="scheduledDateTime", key="scheduled", kind="datetime", column="scheduled",
-        listed=Listed("scheduled", 9, 11),
+        listed=ListColumn("scheduled", 9, 11),
         group="Times", required=True, help="When the run was due to start.",
     ),
     Property(
         name="startedDateTime", key="started", kind="datetime", column="started",
         # For a run that has started, `recency` is that time, and it has the index of the default order.
-        index="recency", listed=Listed("start", 5, 3),
+        index="recency", listed=ListColumn("start", 5, 3),
         group="Times", help="When the run started; empty if it has not.", is_recorded=True,
     ),
     Property(
         name="completedDateTime", key="completed", kind="datetime", column="completed",
-        listed=Listed("completed", 9, 10),
+        listed=ListColumn("completed", 9, 10),
         group="Times", help="When the run ended; empty if it has not.", is_recorded=True,
     ),
     Property(
         name="lastUpdatedDateTime", key="updated", kind="datetime", column="last_updated", aliases=("lastUpdated",),
-        listed=Listed("updated", 7, 7),
+        listed=ListColumn("updated", 7, 7),
         group="Times", help="When the run last changed.", is_recorded=True,
     ),
     Property(
         name="totalUsersCount", key="users", kind="count", column="total_users", aliases=("totalUsers",),
-        listed=Listed("users", 5, 4, grows_to=14),
+        listed=ListColumn("users", 5, 4, grows_to=14),
         group="Users", required=True, help="How many users the run is for.",
     ),
     Property(
@@ -328,12 +328,12 @@ PROPERTIES: Final[tuple[Property, ...]] = (
     ),
     Property(
         name="failedUsersCount", key="failedUsers", kind="count", column="failed_users",
-        listed=Listed("✗ users", 7, 14, alarms=True),
+        listed=ListColumn("✗ users", 7, 14, alarms=True),
         group="Users", required=True, help="How many users the run failed for; canceled ones do not count.",
     ),
     Property(
         name="failedTasksCount", key="failedTasks", kind="count", column="failed_tasks",
-        listed=Listed("✗ tasks", 7, 12, alarms=True),
+        listed=ListColumn("✗ tasks", 7, 12, alarms=True),
         group="Tasks", required=True, help="How many tasks failed, over all users.",
     ),
     Property(
@@ -342,7 +342,7 @@ PROPERTIES: Final[tuple[Property, ...]] = (
         group="Tasks", required=True, help="How many tasks were not processed.",
     ),
     Property(name="totalTasksCount", key="tasks", kind="count", column="total_tasks", aliases=("totalTasks",)),
-    Property(name="id", key="id", kind="text", column="id", aliases=("run", "runId"), listed=Listed("id", 21, 13)),
+    Property(name="id", key="id", kind="text", column="id", aliases=("run", "runId"), listed=ListColumn("id", 21, 13)),
 )  # fmt: skip
 """The known properties in the order of the form; all others are stored and shown as JSON."""
 

@@ -18,7 +18,7 @@ from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault, mismatch, read_answer
 from runtui.graph.network import LARGE_BODY, return_large_blocks
 from runtui.graph.retry import Pace, Retry, retry_of
-from runtui.graph.root import linked
+from runtui.graph.root import resolve_link
 from runtui.graph.transport import Transport
 
 PAGE_SIZE = 999
@@ -122,7 +122,7 @@ class PageReader:
             brought.add(ids)
             yield CollectionPage(items, exchange)
             found = as_received(body, exchange).get("@odata.nextLink")
-            link = linked(link, found) if found and isinstance(found, str) else None
+            link = resolve_link(link, found) if found and isinstance(found, str) else None
             if found not in (None, "") and (link is None or link in seen or empty > MAX_EMPTY_PAGES):
                 raise GraphError(mismatch(exchange, "Its next links lead to nothing new.", writing=False), exchange)
             del body, items, exchange  # free megabytes before the next page is read

@@ -36,7 +36,7 @@ _logger: Final = logging.getLogger("runtui.graph")
 THROTTLING: Final = frozenset({429, 503})
 """The statuses by which a service asks everybody to slow down."""
 
-PASSING: Final = THROTTLING | {500, 502, 504}
+TRANSIENT: Final = THROTTLING | {500, 502, 504}
 """The statuses of a GET that may be temporary."""
 
 MAX_REPEATS: Final = 3
@@ -98,12 +98,12 @@ class Wait(NamedTuple):
 class Backoff:
     """The waits of several jobs that use one service; none is longer than `longest` seconds.
 
-    If the service asks one job to slow down, all wait; other trouble delays only its own job. `tell` is called with
+    If the service asks one job to slow down, all wait; other trouble delays only its own job. `announce` is called with
     each wait that is longer than the current ones, and with None when nobody waits.
     """
 
-    def __init__(self, tell: Callable[[Wait | None], None], *, longest: float = LONGEST_WAIT) -> None:
-        self._tell = tell
+    def __init__(self, announce: Callable[[Wait | None], None], *, longest: float = LONGEST_WAIT) -> None:
+        self._announce = announce
         self._longest = longest
         self._ends: dict[Pace | None, float] = {}
         """When the wait of one job, or (None) of all jobs, ends, in the event loop's time."""
@@ -116,10 +116,10 @@ class Backoff:
         _logger.info("wait %.1f s after try %d of #%d (%s)", seconds, tries, exchange.number, exchange.status)
         if end > max(self._ends.values(), default=0.0):
             asked, until = retry_after_seconds(exchange, now) or 0.0, now + timedelta(seconds=seconds)
-            self._tell(Wait(exchange, seconds, until, asked if asked > seconds else None))
+            self._announce(Wait(exchange, seconds, until, asked if asked > seconds else None))
         self._ends[who] = max(end, self._ends.get(who, 0.0))
 
-    async def over(self, who: Pace) -> None:
+    async def wait(self, who: Pace) -> None:
         loop = asyncio.get_running_loop()
         while waiting := [key for key in (who, None) if key in self._ends]:
             await asyncio.sleep(max(self._ends[key] for key in waiting) - loop.time())
@@ -127,7 +127,7 @@ class Backoff:
                 if key in self._ends and loop.time() >= self._ends[key]:
                     del self._ends[key]
                     if not self._ends:
-                        self._tell(None)
+                        self._announce(None)
 
 
 class Pace:
@@ -142,7 +142,7 @@ class Pace:
         self._failed_before = failed_before
 
     async def ready(self) -> None:
-        await self._backoff.over(self)
+        await self._backoff.wait(self)
 
     def retry(self, exchange: Exchange, tries: int) -> bool:
         """Return whether to repeat a GET with this answer, the `tries`-th in a row (from 1)."""
@@ -173,7 +173,7 @@ def retry_of(
         return Retry.NEVER if has_new_token else Retry.NEW_TOKEN
     if tries > (MAX_REPEATS if is_read else MAX_WRITE_REPEATS):
         return Retry.NEVER
-    if exchange.status in (PASSING if is_read else {429}):
+    if exchange.status in (TRANSIENT if is_read else {429}):
         return Retry.WAIT
     return Retry.FRESH_READ if exchange.status == 412 and exchange.request_header("If-Match") else Retry.NEVER
 

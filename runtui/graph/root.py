@@ -72,7 +72,7 @@ def root_is_loopback(root: str) -> bool:
     return found is not None and is_loopback(found["host"])
 
 
-def linked(page: str, link: str) -> str:
+def resolve_link(page: str, link: str) -> str:
     """Return the address that `link` on the page at the address `page` leads to (RFC 3986, section 5). An absolute or
     invalid link is returned as it is; `refusal` judges the result."""
     if not _RELATIVE.fullmatch(link):

@@ -217,13 +217,13 @@ class Transport:
             failure = progress.failure(FailureKind.TIMEOUT, what)
         except asyncio.CancelledError:
             stopped = progress.failure(FailureKind.CANCELLED, "The program stopped waiting for the answer.")
-            self._tell(_finished(planned, progress, time.perf_counter() - started, stopped))
+            self._note(_finished(planned, progress, time.perf_counter() - started, stopped))
             raise
         exchange = _finished(planned, progress, time.perf_counter() - started, failure)
         if exchange.is_foreign:
             # The connection has a surplus answer: whatever comes next on it belongs to another request too.
             self._retire()
-        return self._tell(exchange)
+        return self._note(exchange)
 
     async def renew_token(self, exchange: Exchange) -> bool:
         """Get another token, because `exchange` was answered 401; return whether there is one.
@@ -237,7 +237,7 @@ class Transport:
                 self._renewal = _Renewal(succeeded, self._requests)
             return self._renewal.succeeded
 
-    def _tell(self, exchange: Exchange) -> Exchange:
+    def _note(self, exchange: Exchange) -> Exchange:
         _log(exchange)
         if self._on_exchange is not None:
             self._on_exchange(exchange)

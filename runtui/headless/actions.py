@@ -82,8 +82,8 @@ def _act_on(
         return _act_on_run(session, run_ids[0], workflow_id, make, options, follow=follow)
     if follow:
         raise UsageError("Nothing was sent", "--follow follows one run.", "Omit it, or name one run by its id.")
-    draw_up = partial(actions_of, make, busy=())
-    return send_to(session, run_ids, draw_up, options, filter_text=filter_text, workflow_id=workflow_id)
+    make_bulk = partial(actions_of, make, busy=())
+    return send_to(session, run_ids, make_bulk, options, filter_text=filter_text, workflow_id=workflow_id)
 
 
 @command

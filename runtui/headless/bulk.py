@@ -34,11 +34,11 @@ from runtui.graph.root import run_key
 from runtui.headless import changes
 from runtui.headless.changes import EXIT_CODES, ChangeOptions
 from runtui.headless.console import (
-    PassingLine,
+    ProgressLine,
     answer_to,
+    can_rewrite_line,
     command,
     confirmed,
-    is_animated,
     keep_exit_code,
     narrate,
     parse_filter_option,
@@ -92,9 +92,9 @@ def update(
     now = now_ticks()
     texts = changes.read_assignments(assignments, now)
     edits = {name: Edit(text, EDITABLE_BY_NAME[name].parse(text, now)) for name, text in texts.items()}
-    draw_up = partial(drafts_of, Draft("", "", {}, "changed", edits), busy=())
+    make_bulk = partial(drafts_of, Draft("", "", {}, "changed", edits), busy=())
     options = ChangeOptions(**how)
-    return send_to(session, run_ids, draw_up, options, filter_text=filter_text, workflow_id=workflow_id)
+    return send_to(session, run_ids, make_bulk, options, filter_text=filter_text, workflow_id=workflow_id)
 
 
 def is_one(run_ids: Sequence[str], filter_text: str | None) -> bool:
@@ -110,17 +110,17 @@ def _check_which(run_ids: Sequence[str], filter_text: str | None) -> None:
 def send_to(
     session: SessionSpec,
     run_ids: Sequence[str],
-    draw_up: Callable[[Sequence[MarkedRun]], BulkDraft],
+    make_bulk: Callable[[Sequence[MarkedRun]], BulkDraft],
     options: ChangeOptions,
     *,
     filter_text: str | None = None,
     workflow_id: str | None = None,
 ) -> int:
-    """Review and send what `draw_up` returns for the runs, and return the exit code. See `update` for the rest."""
+    """Review and send what `make_bulk` returns for the runs, and return the exit code. See `update` for the rest."""
     _check_which(run_ids, filter_text)
     changes.check_consent(session.settings, options)
     wanted = _filter(filter_text) if filter_text is not None else _with_standard_input(run_ids)
-    return _send_to(session, wanted, workflow_id, draw_up, options)
+    return _send_to(session, wanted, workflow_id, make_bulk, options)
 
 
 def _filter(text: str) -> Filter:
@@ -149,7 +149,7 @@ async def _send_to(
     session: SessionSpec,
     wanted: Filter | list[str],
     workflow_id: str | None,
-    draw_up: Callable[[Sequence[MarkedRun]], BulkDraft],
+    make_bulk: Callable[[Sequence[MarkedRun]], BulkDraft],
     options: ChangeOptions,
 ) -> int:
     async with connected(session) as workspace:
@@ -159,7 +159,7 @@ async def _send_to(
                 if isinstance(wanted, list)
                 else _filtered(workspace, wanted, options)
             )
-        bulk = draw_up(found.runs)
+        bulk = make_bulk(found.runs)
         bulk = bulk._replace(left_out={**found.left_out, **bulk.left_out})
         names = {run.run_id: run.workflow_name for run in found.runs}
         code = await send_many(workspace, bulk, names, options)
@@ -385,7 +385,7 @@ class _Follower:
         self._can_ask = can_ask
         self._news: asyncio.Queue[Save | None] = asyncio.Queue()
         """The saves with news; None if the bulk change itself has news: it has ended, or a refusal holds the rest."""
-        self._progress = PassingLine()
+        self._progress = ProgressLine()
         self._waits_until = datetime.min.replace(tzinfo=UTC)
         self._question: asyncio.Task[bool] | None = None
         self._ending: asyncio.Task[None] | None = None
@@ -416,16 +416,16 @@ class _Follower:
             self._progress.clear()
             self._lines.print_end(save)
         elif save.step is Step.PAUSED:
-            self._tell_wait(save)
-        if is_animated() and self._news.empty() and not self._bulk.has_ended:
+            self._print_wait(save)
+        if can_rewrite_line() and self._news.empty() and not self._bulk.has_ended:
             ended = self._lines.outcomes.total()
-            self._progress.show(f"{len(self._bulk.saves) - self._left} of {len(self._bulk.saves)}" if ended else "…")
+            self._progress.show(f"{len(self._bulk.saves) - self._unsent} of {len(self._bulk.saves)}" if ended else "…")
 
     @property
-    def _left(self) -> int:
+    def _unsent(self) -> int:
         return sum(save.batch == self._bulk.batch for save in self._saves.active())
 
-    def _tell_wait(self, save: Save) -> None:
+    def _print_wait(self, save: Save) -> None:
         """Report a wait, once for all saves that wait for the same."""
         if save.resumes_at is None or save.exchange is None or save.resumes_at <= self._waits_until:
             return
@@ -437,14 +437,14 @@ class _Follower:
         """Go on or stop after a refusal that other changes may meet as well."""
         self._progress.clear()
         title = save.fault.title if save.fault is not None else "A change was refused"
-        narrate(f"{title} (run {save.run_id}). {count_words(self._left, 'run')} may be refused too.")
+        narrate(f"{title} (run {save.run_id}). {count_words(self._unsent, 'run')} may be refused too.")
         goes_on = False
         if self._can_ask:
             self._question = asyncio.create_task(confirmed("Go on?"))
             with suppress(asyncio.CancelledError):
                 goes_on = await self._question
         if goes_on:
-            self._bulk.go_on()
+            self._bulk.resume()
         elif not self._bulk.is_stopped:
             narrate("Stopped." if self._can_ask else "Stopped; --keep-going goes on after a refusal.")
             self._bulk.stop()

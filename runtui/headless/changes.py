@@ -26,7 +26,7 @@ from runtui.errors import ExitCode, FieldError, UsageError, nearest_words
 from runtui.graph.client import Answer
 from runtui.graph.root import run_key, same_server
 from runtui.headless.console import (
-    PassingLine,
+    ProgressLine,
     can_ask,
     command,
     confirmed,
@@ -422,7 +422,7 @@ class _Follower:
     def __init__(self) -> None:
         self.save: Save | None = None
         self._news = asyncio.Event()
-        self._line = PassingLine()
+        self._line = ProgressLine()
 
     def follow(self, save: Save) -> None:
         if self.save is None or save.step is not self.save.step:

@@ -89,24 +89,24 @@ def print_result(line: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def is_animated() -> bool:
+def can_rewrite_line() -> bool:
     """Return True if a line of standard error can be rewritten in place."""
     return sys.stderr.isatty()
 
 
 def count_seconds() -> float:
     """Return the seconds between two lines of a countdown; fewer if the line is rewritten in place."""
-    return 1.0 if is_animated() else 30.0
+    return 1.0 if can_rewrite_line() else 30.0
 
 
-class PassingLine:
+class ProgressLine:
     """A status line: rewritten in place on a terminal, else each text on a new line."""
 
     def __init__(self) -> None:
         self._width = 0
 
     def show(self, text: str) -> None:
-        if not is_animated():
+        if not can_rewrite_line():
             narrate(text)
             return
         shown = visible(text)

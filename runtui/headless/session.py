@@ -129,10 +129,10 @@ def tell_unread(missing: Iterable[UnreadWorkflow], what: str = "", fault: Runtui
 
 def pace() -> Pace:
     """Return the retry rules for the GETs of a command; each wait is reported."""
-    return Pace(Backoff(_tell, longest=LONGEST_WAIT))
+    return Pace(Backoff(_print_wait, longest=LONGEST_WAIT))
 
 
-def _tell(wait: Wait | None) -> None:
+def _print_wait(wait: Wait | None) -> None:
     if wait is not None:
         narrate_wait(wait.until, wait.exchange, wait.retry_after)
 
@@ -186,7 +186,7 @@ async def run_and_answer(workspace: Workspace, workflow_id: str, run_id: str) ->
 
 async def read_runs(workspace: Workspace, runs: Sequence[tuple[str, str]]) -> list[Answer]:
     """Read runs, given as (workflow id, run id), in batches, waiting as the service asks. Return an answer for each."""
-    shared = Backoff(_tell, longest=LONGEST_WAIT)
+    shared = Backoff(_print_wait, longest=LONGEST_WAIT)
     gate = asyncio.Semaphore(_READS_AT_ONCE)
 
     async def read(part: Sequence[tuple[str, str]]) -> list[Answer]:

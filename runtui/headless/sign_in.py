@@ -24,7 +24,7 @@ from runtui.command_line import CommandLine, SessionSpec, token_source
 from runtui.domain.report import length_words
 from runtui.domain.text import visible
 from runtui.errors import ExitCode, FieldError, RuntuiError, UsageError
-from runtui.headless.console import PassingLine, command, count_seconds, narrate, typed_lines
+from runtui.headless.console import ProgressLine, command, count_seconds, narrate, typed_lines
 from runtui.headless.welcome import REGISTRATION
 from runtui.profiles import names_server
 from runtui.services.store import Store
@@ -189,7 +189,7 @@ async def _accompanied(
 
 async def _show_code(code: DeviceCode) -> None:
     narrate(f"Open       {code.verification_uri}", f"and enter  {code.user_code}", f"{who_asks()} {BEWARE_CODE}")
-    line = PassingLine()
+    line = ProgressLine()
     try:
         while (left := (code.expires_at - datetime.now(UTC)).total_seconds()) > 0:
             line.show(f"Waiting for your sign-in: {length_words(left)} left. ctrl+c cancels.")

@@ -129,7 +129,7 @@ class Action(NamedTuple):
 
     id: str
     scope: Scope
-    bound: str | tuple[str, ...]
+    binding: str | tuple[str, ...]
     """A key of MEANINGS; or its own default keys in Textual's names, the one to show first."""
     label: str
     """One or two words for the hint line."""
@@ -146,18 +146,18 @@ class Action(NamedTuple):
     """A further condition for the hint line to show it; its key works without that."""
 
     @property
-    def is_alone(self) -> bool:
+    def has_own_name(self) -> bool:
         """True if its name comes from its id, not from a shared meaning."""
         return self.name == self.id.replace("_", "-")
 
     @property
     def default_keys(self) -> tuple[str, ...]:
-        return MEANINGS[self.bound] if isinstance(self.bound, str) else self.bound
+        return MEANINGS[self.binding] if isinstance(self.binding, str) else self.binding
 
     @property
     def name(self) -> str:
         """Its name in `[keys]`: the shared meaning, else its id."""
-        return self.bound if isinstance(self.bound, str) else self.meaning or self.id.replace("_", "-")
+        return self.binding if isinstance(self.binding, str) else self.meaning or self.id.replace("_", "-")
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -207,7 +207,7 @@ class Refresh:
         """Start to list at once and then at the interval, or continue after `suspend`."""
         self._may_go_on.set()
         if self._task is None:
-            self._task = asyncio.create_task(self._go_on(), name="refresh")
+            self._task = asyncio.create_task(self._loop(), name="refresh")
             self._task.add_done_callback(self._ended)
 
     def suspend(self) -> None:
@@ -221,7 +221,7 @@ class Refresh:
         task.get_loop().call_exception_handler({"message": "the listing failed", "exception": error, "task": task})
         what = f"A defect in runtui ended it ({type(error).__name__})."
         self.is_broken = True
-        self._say(listing=False, fault=RuntuiError("The runs are no longer updated", what, "Start runtui again."))
+        self._announce(listing=False, fault=RuntuiError("The runs are no longer updated", what, "Start runtui again."))
 
     def now(self, *, full: bool = False) -> None:
         """Request a listing at once, even in a pause; one under way is followed by another. `full` reads all runs."""
@@ -235,7 +235,7 @@ class Refresh:
 
     def toggle_pause(self) -> None:
         """Pause or resume auto-refresh; a listing that is due begins at once."""
-        self._say(paused=not self.progress.paused)
+        self._announce(paused=not self.progress.paused)
         self._nudge.set()
 
     async def stop(self) -> None:
@@ -253,8 +253,8 @@ class Refresh:
         self._asked = False
         self._last_page_at = asyncio.get_running_loop().time()
         failed_before = frozenset(missing.workflow_id for missing in self.progress.missing)
-        self._say(listing=True, runs_read=0)
-        listing = _Listing(self._store.next_listing(), Backoff(self._tell_wait, longest=self._longest_wait))
+        self._announce(listing=True, runs_read=0)
+        listing = _Listing(self._store.next_listing(), Backoff(self._announce_wait, longest=self._longest_wait))
         try:
             await self._list_workflows(listing)
             if listing.known.by_workflow:  # most runs are stored already, so sorting can begin
@@ -275,7 +275,7 @@ class Refresh:
             len(listing.names),
             f", {listing.fault}" if listing.fault else "",
         )
-        self._say(
+        self._announce(
             listing=False,
             waiting_until=None,
             fault=listing.fault,
@@ -367,7 +367,7 @@ class Refresh:
                 if since is None:
                     self.up_to_date.announce(UpToDate(workflow_id, rows))
             self._last_page_at = asyncio.get_running_loop().time()
-            self._say(runs_read=self.progress.runs_read + len(page.items))
+            self._announce(runs_read=self.progress.runs_read + len(page.items))
             del page  # free its memory before the next page is read
             await self._may_go_on.wait()
 
@@ -380,7 +380,7 @@ class Refresh:
 
         await asyncio.to_thread(work)
 
-    async def _go_on(self) -> None:
+    async def _loop(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()
@@ -403,10 +403,10 @@ class Refresh:
                 async with asyncio.timeout_at(None if only_by_hand else due):
                     await self._nudge.wait()
 
-    def _tell_wait(self, wait: Wait | None) -> None:
-        self._say(waiting_until=wait and wait.until, waiting=wait.words if wait is not None else "")
+    def _announce_wait(self, wait: Wait | None) -> None:
+        self._announce(waiting_until=wait and wait.until, waiting=wait.words if wait is not None else "")
 
-    def _say(self, **facts: Any) -> None:
+    def _announce(self, **facts: Any) -> None:
         self.progress = self.progress._replace(**facts)
         self.changed.announce(self.progress)
 

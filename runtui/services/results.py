@@ -108,7 +108,7 @@ class ResultReader:
         """True if the same query was requested again during its reading."""
         self.progress = ReadingProgress()
         self.changed: Announcer[ReadingProgress] = Announcer()
-        self.part_came: Announcer[str] = Announcer()
+        self.part_arrived: Announcer[str] = Announcer()
         """Announces the id of a large run when a part of its results, except the last, is in the store."""
         self._runs: dict[str, _RunReading] = {}
         self.extensions: dict[str, Extension] = {}
@@ -183,7 +183,7 @@ class ResultReader:
     async def _read_run(self, workflow_id: str, run_id: str) -> None:
         as_of = await asyncio.to_thread(self._store.as_of, run_id)
         part: int | None = None
-        async for found in self._results.run_results([(workflow_id, run_id)], pace=Pace(Backoff(self._tell_wait))):
+        async for found in self._results.run_results([(workflow_id, run_id)], pace=Pace(Backoff(self._announce_wait))):
             if found.error is not None:
                 raise found.error
             part = await self._put(found, as_of, part)
@@ -251,7 +251,7 @@ class ResultReader:
                 goes_on = read is not None and (self._asked or (most is None and read > 0))
         finally:
             if self._task is asyncio.current_task() or self._task is None:
-                self._say(reading=False, waiting="")
+                self._announce(reading=False, waiting="")
 
     async def _read_some(self, query: RunQuery, most: int) -> int | None:
         """Read up to `most` runs. Return how many could be read, or None if the reading must end."""
@@ -260,7 +260,7 @@ class ResultReader:
         try:
             unread = await asyncio.to_thread(self._store.unread_runs, query, now_ticks(), most)
             before = unread.read
-            self._say(reading=True, read=before, total=unread.problems, unreadable=0, fault=None)
+            self._announce(reading=True, read=before, total=unread.problems, unreadable=0, fault=None)
             await self._read_runs(unread.runs)
         except RuntuiError as error:
             fault = error
@@ -272,13 +272,13 @@ class ResultReader:
         progress = self.progress
         _logger.info("results of %d of %d runs%s", progress.read, progress.total, f": {fault}" if fault else "")
         if fault is not None:
-            self._say(fault=fault)
+            self._announce(fault=fault)
             return None
         return progress.read - before
 
     async def _read_runs(self, unread: Sequence[UnreadRun]) -> None:
         """Read CONCURRENT_BATCHES batches at a time, with a common back-off."""
-        backoff = Backoff(self._tell_wait)
+        backoff = Backoff(self._announce_wait)
         batches = (unread[start : start + RUNS_IN_BATCH] for start in range(0, len(unread), RUNS_IN_BATCH))
 
         async def work() -> None:
@@ -296,13 +296,13 @@ class ResultReader:
             async for found in self._results.run_results([(run.workflow_id, run.run_id) for run in batch], pace=pace):
                 if found.error is not None:
                     part = None
-                    self._miss(found.error)
+                    self._note_failure(found.error)
                     continue
                 part = await self._put(found, as_of[found.run_id], part)
                 if found.ends:
-                    self._say(read=self.progress.read + 1)
+                    self._announce(read=self.progress.read + 1)
         except GraphError as error:
-            self._miss(error, runs=len(batch))
+            self._note_failure(error, runs=len(batch))
         except RuntuiError as error:
             raise _ReadingOverError(error) from error
 
@@ -311,21 +311,21 @@ class ResultReader:
         run_id, tasks, users = found.run_id, found.tasks, found.users
         if not found.ends:
             part = await asyncio.to_thread(self._store.put_part, run_id, tasks, users, part=part)
-            self.part_came.announce(run_id)
+            self.part_arrived.announce(run_id)
             return part
         await asyncio.to_thread(self._store.put_results, run_id, as_of, tasks, users, part=part)
         return None
 
-    def _miss(self, error: GraphError, *, runs: int = 1) -> None:
+    def _note_failure(self, error: GraphError, *, runs: int = 1) -> None:
         """Count unreadable runs; raise _ReadingOverError if no other run could be read either."""
         if error.exchange.status == 403 or concerns_all(error.exchange):
             raise _ReadingOverError(error) from error
-        self._say(unreadable=self.progress.unreadable + runs, fault=self.progress.fault or error)
+        self._announce(unreadable=self.progress.unreadable + runs, fault=self.progress.fault or error)
 
-    def _tell_wait(self, wait: Wait | None) -> None:
-        self._say(waiting=wait.words if wait is not None else "")
+    def _announce_wait(self, wait: Wait | None) -> None:
+        self._announce(waiting=wait.words if wait is not None else "")
 
-    def _say(self, **facts: Any) -> None:
+    def _announce(self, **facts: Any) -> None:
         self.progress = self.progress._replace(**facts)
         self.changed.announce(self.progress)
 

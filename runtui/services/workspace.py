@@ -291,7 +291,7 @@ class Workspace:
             self.store.close()
 
 
-WELL_BEHAVED: Final = "none"
+NO_FAULT: Final = "none"
 """The name of the sandbox scenario without faults."""
 
 
@@ -320,6 +320,6 @@ class SandboxControl(Protocol):
 
 def sandbox_badge(sandbox: SandboxControl | None) -> str:
     """Return the badge for the first line of the screen: "SANDBOX", with the name of a scenario that causes faults."""
-    if sandbox is None or sandbox.scenario == WELL_BEHAVED:
+    if sandbox is None or sandbox.scenario == NO_FAULT:
         return "SANDBOX"
     return f"SANDBOX: {sandbox.scenario}"

@@ -167,9 +167,9 @@ def _may_undo_bulk(now: ActionContext) -> str | None:
 
 
 def _needs_account(now: ActionContext) -> str | None:
-    from runtui.tui.words.sign_in_words import why_nobody
+    from runtui.tui.words.sign_in_words import why_no_sign_in
 
-    return why_nobody(now.sign_in, is_demo=now.is_demo)
+    return why_no_sign_in(now.sign_in, is_demo=now.is_demo)
 
 
 def _is_signed_in(now: ActionContext) -> bool:

@@ -135,8 +135,8 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self._stages = stages or Stages()
         self.chrome = Chrome(self, workspace, sandbox, profiles)
         self.runs = RunsView(workspace)
-        self.wired = Features(self.chrome, self.runs, feature_in, self.keys.wait_idle)
-        self.preparation = Preparation(self.wired)
+        self.feature = Features(self.chrome, self.runs, feature_in, self.keys.wait_idle)
+        self.preparation = Preparation(self.feature)
         self.takes_mouse = settings.mouse
         """Whether to ask the terminal for mouse events."""
 
@@ -168,12 +168,12 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     def on_mount(self) -> None:
         """Start routing keys, with those typed ahead first. The terminal may be too small from the start."""
         self.chrome.front.call_next(self._begin)
-        self._mind_size(self.size)
+        self._check_size(self.size)
         self.keys.start()
 
     def _begin(self) -> None:
         """Fill the mounted list from the store before it is drawn; prepare the rest after the first frame."""
-        self.wired[Listing].show_stored()
+        self.feature[Listing].show_stored()
         preparing = self.preparation.prepare(self._stages)
         self.call_after_refresh(self.run_worker, preparing, group=PREPARE, description="prepare the rest")
 
@@ -185,9 +185,9 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     def on_resize(self, event: events.Resize) -> None:
         """Show or remove the notice that the terminal is too small."""
         if self.screen_stack:
-            self._mind_size(event.size)
+            self._check_size(event.size)
 
-    def _mind_size(self, size: Size) -> None:
+    def _check_size(self, size: Size) -> None:
         if is_too_small(size) and not isinstance(self.screen, TooSmall):
             self.push_screen(TooSmall())
         elif not is_too_small(size) and isinstance(self.screen, TooSmall):
@@ -196,7 +196,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     def on_unmount(self) -> None:
         """Stop routing keys to widgets that are gone, and end every feature."""
         self.keys.close()
-        for feature in self.wired.built:
+        for feature in self.feature.built:
             feature.end()
 
     def get_line_filters(self) -> Sequence[LineFilter]:
@@ -225,11 +225,11 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     @property
     def is_followed(self) -> bool:
         """Whether the app for another profile follows."""
-        return self.wired[Leaving].next_profile is not None and self.crash is None
+        return self.feature[Leaving].next_profile is not None and self.crash is None
 
     def end_unattended(self) -> None:
         """Exit after a hang-up or a request to end, once the changes in progress have ended."""
-        leaving = self.wired[Leaving]
+        leaving = self.feature[Leaving]
         leaving.next_profile = None
         leaving.stop_asking_all()
         leave = super().end_unattended
@@ -245,7 +245,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
 
     async def action_quit(self) -> None:
         """Quit once no change is in progress, or when asked a second time. Drafts are on disk."""
-        self.wired[Leaving].leave(None)
+        self.feature[Leaving].leave(None)
 
 
 async def run(app: RuntuiApp) -> int:

@@ -189,7 +189,7 @@ class FramePainter:
         if sent := self._screen.paint(self._cursor):
             self._line.write(f"{_SYNC_START}{sent}{_SYNC_END}" if self.synchronized else sent)
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Try again now if a frame is waiting."""
         if self._next_look is not None:
             self.send()
@@ -261,7 +261,7 @@ class DifferentialOutput(App[int]):
                 self._painter.stop()
             self._painter = FramePainter(line, size)
         self._painter.synchronized = self._sync_available
-        line.backlog.go_on = self._painter.go_on
+        line.backlog.resume = self._painter.resume
         return self._painter
 
 

@@ -147,7 +147,7 @@ class Backlog:
     """
 
     def __init__(self) -> None:
-        self.go_on: Callable[[], object] = lambda: None
+        self.resume: Callable[[], object] = lambda: None
         """Sends the waiting frame, on the event loop; the painter sets it."""
         self._sent = 0
         """Bytes sent since the program took the terminal."""
@@ -314,7 +314,7 @@ class TerminalDriver(LinuxDriver):
         file = TerminalFile(self._file, partial(self._loop.call_soon_threadsafe, app.hang_up))
         self._file = file  # type: ignore[assignment] # it has every method that Textual calls
         self._loop.add_signal_handler(signal.SIGTSTP, self._stop)
-        self._loop.add_signal_handler(signal.SIGCONT, self._go_on)
+        self._loop.add_signal_handler(signal.SIGCONT, self._resume)
 
     def _stop(self) -> None:
         if self._has_terminal:
@@ -324,7 +324,7 @@ class TerminalDriver(LinuxDriver):
                 TAKEOVER.lend_keys()
         os.kill(os.getpid(), signal.SIGSTOP)
 
-    def _go_on(self) -> None:
+    def _resume(self) -> None:
         """Take the terminal again, also after a SIGSTOP, which has no handler; do nothing if the terminal is gone."""
         if self.exit_event.is_set() or not (self._has_terminal or self._comes_back):
             return
@@ -389,7 +389,7 @@ class TerminalDriver(LinuxDriver):
 
     def _arrived(self) -> None:
         self.backlog.answered()
-        self._loop.call_soon_threadsafe(self.backlog.go_on)
+        self._loop.call_soon_threadsafe(self.backlog.resume)
 
     def _show(self) -> None:
         """Draw the first frame, once the keys typed ahead have taken effect."""

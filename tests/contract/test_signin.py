@@ -254,7 +254,7 @@ class TestTheToken:
             await refreshing
             assert await again() == old
             assert again.state.error is not None
-            assert again.state.error.is_passing
+            assert again.state.error.is_transient
             assert again.state.needs_person is None
             assert again.state.account is not None
             assert await again() == old

@@ -65,7 +65,7 @@ async def test_an_untrusted_service_gets_no_request(served: ServedAuthority, tmp
     )
     with pytest.raises(SignInError, match=r"cannot be reached.*certificate") as refused:
         await by_device_code(sign_in, served.authority)
-    assert refused.value.is_passing
+    assert refused.value.is_transient
     assert "ca-file" in refused.value.hint
     assert served.authority.calls == []
     await sign_in.aclose()

@@ -167,7 +167,7 @@ class Session:
     @property
     def form(self) -> FieldForm:
         """The fields of the form."""
-        return self.app.wired[Editing].form.editor.form
+        return self.app.feature[Editing].form.editor.form
 
     @property
     def field(self) -> str | None:
@@ -176,7 +176,7 @@ class Session:
 
     def text_in(self, name: str) -> str:
         """Return the text of a field."""
-        field, draft = EDITABLE_BY_NAME[name], self.app.wired[Editing].form.draft
+        field, draft = EDITABLE_BY_NAME[name], self.app.feature[Editing].form.draft
         assert draft is not None
         return self.form.edit.text if self.field == name and not field.choices else plain(draft.text(field))
 
@@ -195,7 +195,7 @@ class Session:
     @property
     def journal(self) -> JournalView:
         """The list of the journal."""
-        return self.app.wired[Journaling].view
+        return self.app.feature[Journaling].view
 
     @property
     def panel(self) -> SidePanel:

@@ -146,7 +146,7 @@ async def open_desk(
         workspace.refresh.start()
         async with app.run_test(size=size, notifications=True) as pilot:
             session = Session(pilot, workspace, server)
-            session.app.wired[SigningIn].demo_authority = demo
+            session.app.feature[SigningIn].demo_authority = demo
             desk = Desk(session, authority, sign_in, polls, gate, secrets)
             yield desk
             assert desk.seen_secrets(folder) == []

@@ -63,24 +63,24 @@ async def test_every_place_offers_the_thing_under_its_cursor(open_session: Opene
             "the sandbox is none: Graph PowerShell cannot sign in to it"
         )
         await session.press("escape", "enter")
-        await session.until(lambda: session.app.wired[Opening].users.list.rows)
+        await session.until(lambda: session.app.feature[Opening].users.list.rows)
         await session.press("y")
-        (user, *_) = session.app.wired[Opening].users.list.shown.rows
+        (user, *_) = session.app.feature[Opening].users.list.shown.rows
         assert await copied(session, "y") == user.id
         await session.press("enter")
-        await session.until(lambda: session.app.wired[Opening].tasks.list.rows)
-        task = session.app.wired[Opening].tasks.list.table.row_under_cursor()
+        await session.until(lambda: session.app.feature[Opening].tasks.list.rows)
+        task = session.app.feature[Opening].tasks.list.table.row_under_cursor()
         assert task is not None
         assert task.result.reason in await copied(session, "y", "y")
         assert json.loads(await copied(session, "y", "end", "enter")) == task.result.received
         await session.press("escape", "escape", "c")
-        view = session.app.wired[Explaining].view
+        view = session.app.feature[Explaining].view
         await session.until(lambda: not session.workspace.results.progress.reading and view.cause is not None)
         assert view.cause is not None
         assert (await copied(session, "y", "h")).startswith(f"# Hand-over: `{view.cause.task}`")
         await session.press("escape", "o")
-        await session.until(lambda: session.app.wired[Overviewing].view.row is not None)
-        row = session.app.wired[Overviewing].view.row
+        await session.until(lambda: session.app.feature[Overviewing].view.row is not None)
+        row = session.app.feature[Overviewing].view.row
         assert row is not None
         assert await copied(session, "y", "y") == row.workflow.id
         await session.press("y", "h")

@@ -348,7 +348,7 @@ async def test_a_save_that_fails_while_quitting_keeps_the_screen(open_session: O
         await session.until(lambda: "Access denied" in status_of(session))
         assert "The draft is kept." in status_of(session)
         assert "Access denied" in panel_text(session)
-        await session.until(lambda: not session.app.wired[Leaving]._is_waiting)
+        await session.until(lambda: not session.app.feature[Leaving]._is_waiting)
         assert session.app.return_code is None
         await session.press("q")
         assert session.app.return_code == 0

@@ -323,7 +323,7 @@ async def test_rows_in_memory_offer_what_they_show(open_session: Opener) -> None
         await session.press("slash")
         await session.type("status:completedWithErrors users>8")
         await session.press("enter", "enter")
-        users = session.app.wired[Opening].users.list
+        users = session.app.feature[Opening].users.list
         await session.until(lambda: users.rows)
         await session.press("slash")
         await session.type("stat")

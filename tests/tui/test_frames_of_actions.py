@@ -168,7 +168,7 @@ async def test_an_action_is_drawn_in_one_frame_of_what_it_changes(
         monkeypatch.setattr(runs.Throttle, "ask", lambda throttle: throttle._call())
         monkeypatch.setattr(runs.Throttle, "_rested", lambda _throttle: None)
         monkeypatch.setattr(waiting, "COUNTDOWN_SECONDS", NEVER)
-        session.workspace.refresh._say(finished_at=LONG_AGO)
+        session.workspace.refresh._announce(finished_at=LONG_AGO)
         await answered(session, gate)
         for key in BEFORE.get(action.id, REACH[action.scope]).split():
             await session.press({"esc": "escape"}.get(key) or (_character_to_key(key) if len(key) == 1 else key))

@@ -58,7 +58,7 @@ def view_of(session: Session) -> str:
 
 
 def editor_of(session: Session) -> DraftEditor:
-    return session.app.wired[Editing].form.editor
+    return session.app.feature[Editing].form.editor
 
 
 def stored_count(session: Session) -> object:

@@ -74,7 +74,7 @@ async def test_changes_settled_before_the_screen_opened_are_reported_with_the_dr
     journal.close()
     async with open_session(wire=graph.wire) as session:
         await session.workspace.reconciler.check_all()
-        session.app.wired[Journaling].tell_what_was_left()
+        session.app.feature[Journaling].tell_what_was_left()
         await session.pilot.pause()
         assert "1 change from an earlier session: 1 unknown." in status_of(session)
         assert "1 draft not sent; ~" in status_of(session)

@@ -60,7 +60,7 @@ async def test_the_wait_is_counted_down_and_given_up(open_session: Opener, monke
             )
         )
         assert "The draft is kept." in status_of(session)
-        assert session.app.wired[Waiting].timer is None, "an idle screen has no clock"
+        assert session.app.feature[Waiting].timer is None, "an idle screen has no clock"
         assert len(graph.patches) == 1
 
 
@@ -71,7 +71,7 @@ async def test_the_countdown_leaves_a_later_sentence_and_another_page_alone(open
         await session.press("U")
         assert "Nothing is marked." in status_of(session)
         session.app.chrome.panel.show_entry(session.workspace.journal.entries()[0])
-        session.app.wired[Waiting].tick()
+        session.app.feature[Waiting].tick()
         assert "Nothing is marked." in status_of(session)
         assert "trying again" not in panel_text(session)
 

@@ -56,7 +56,7 @@ async def test_at_rest_few_places_are_mounted_and_nothing_that_judges_values_is_
         await first_listing_followed_up(session)
         assert mounted(session) == {"edit", "help"}
         assert properties._validator.cache_info().misses == 0
-        assert {type(feature).__name__ for feature in session.app.wired.built} == {
+        assert {type(feature).__name__ for feature in session.app.feature.built} == {
             "Editing", "Helping", "Listing", "Triaging", "Waiting",
         }  # fmt: skip
         await session.press("e")

@@ -58,7 +58,7 @@ async def test_the_names_of_tabs_and_of_columns_are_clicked(open_session: Opener
         await session.press("slash")
         await session.type("status:completedWithErrors")
         await session.press("enter", "enter")
-        users = session.app.wired[Opening].users.list
+        users = session.app.feature[Opening].users.list
         await session.until(lambda: users.rows)
         header = users.query_one(ColumnHeader).region.y
         names = [row.name for row in users.rows]

@@ -12,7 +12,7 @@ from tests.tui.conftest import Opener, Session
 
 
 def overview(session: Session) -> OverviewView:
-    return session.app.wired[Overviewing].view
+    return session.app.feature[Overviewing].view
 
 
 async def opened(session: Session) -> OverviewView:
@@ -57,7 +57,7 @@ async def test_the_days_that_there_is_room_for_are_in_sight(
         assert shown == [f"day{back}" for back in reversed(range(days))]
         assert {column.key: width for column, width in layout}["workflow"] >= 12
         session.workspace.store.put_workflows([{"id": "w", "displayName": "Another"}])
-        session.app.wired[Overviewing].draw_again()
+        session.app.feature[Overviewing].draw_again()
         await session.until(lambda: "Another" in session.text() or len(view.list.rows) > view.list.table.size.height)
         assert view.list.table.arrangement.layout(view.list.table.size.width) == layout
 
@@ -109,7 +109,7 @@ async def test_changes_by_the_passing_of_time_are_drawn(open_session: Opener, mo
         monkeypatch.setattr("runtui.services.store.now_ticks", lambda: later)
         monkeypatch.setattr("runtui.tui.features.triage.overviewing.now_ticks", lambda: later)
         session.app.chrome.show_problems()
-        session.app.wired[Overviewing].draw_again()
+        session.app.feature[Overviewing].draw_again()
         await session.until(lambda: "running" not in session.text().splitlines()[1])
         await session.until(lambda: all(not day.runs for row in view.list.rows for day in row.days[-2:]))
 

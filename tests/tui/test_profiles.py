@@ -47,7 +47,7 @@ async def test_the_profiles_are_listed_and_the_chosen_one_is_handed_on(
         await session.press("j")
         assert f"{ROOT}, signs in by token" in session.text()
         await session.press("enter")
-        following = session.app.wired[Leaving].next_profile
+        following = session.app.feature[Leaving].next_profile
         assert following is not None
         assert (following.profile, following.read_only) == ("lab", True)
         assert session.app.is_followed
@@ -68,14 +68,14 @@ async def test_choosing_the_current_profile_only_goes_back(open_session: Opener,
         assert session.view == "runs"
         await session.press("P", "P")
         assert session.view == "runs"
-        assert session.app.wired[Leaving].next_profile is None
+        assert session.app.feature[Leaving].next_profile is None
 
 
 async def test_a_profile_that_cannot_be_opened_from_here_says_why(open_session: Opener, profiles: Profiles) -> None:
     async with open_session(runs=5, profiles=profiles, profile="prod") as session:
         await session.press("P", "j", "j", "enter")
         assert "RUNTUI_TOKEN, which was given for" in session.text()
-        assert session.app.wired[Leaving].next_profile is None
+        assert session.app.feature[Leaving].next_profile is None
         assert session.view == "profiles"
 
 
@@ -94,7 +94,7 @@ async def test_leaving_for_good_forgets_the_profile_that_was_to_follow(
 ) -> None:
     async with open_session(runs=5, profiles=profiles, profile="prod") as session:
         await session.press("P", "j", "enter")
-        assert session.app.wired[Leaving].next_profile is not None
+        assert session.app.feature[Leaving].next_profile is not None
         session.app.end_unattended()
         assert not session.app.is_followed
 
@@ -119,7 +119,7 @@ async def test_q_while_a_save_is_waited_for_leaves_for_good(open_session: Opener
         await wire.hold_a_save(session)
         await session.press("P", "j", "enter", "q")
         assert session.app.return_code == 0
-        assert session.app.wired[Leaving].next_profile is None
+        assert session.app.feature[Leaving].next_profile is None
 
 
 async def test_an_unfinished_change_keeps_the_current_profile(
@@ -131,5 +131,5 @@ async def test_an_unfinished_change_keeps_the_current_profile(
         await wire.hold_a_save(session)
         await session.press("P", "j", "enter")
         await session.until(lambda: "outcome is unknown" in session.text())
-        assert session.app.wired[Leaving].next_profile is None
+        assert session.app.feature[Leaving].next_profile is None
         assert session.app.return_code is None

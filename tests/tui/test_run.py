@@ -36,7 +36,7 @@ async def test_enter_leads_to_the_tasks_of_a_user_and_esc_back_to_the_same_row(o
     async with open_session(size=(140, 40)) as session:
         run_id = await to_the_failed_run(session)
         await session.press("enter")
-        users = session.app.wired[Opening].users
+        users = session.app.feature[Opening].users
         await session.until(lambda: users.list.rows)
         assert session.view == "users"
         failed = [row for row in users.list.rows if row.blocker is not None]
@@ -68,7 +68,7 @@ async def test_enter_leads_to_the_tasks_of_a_user_and_esc_back_to_the_same_row(o
         user_id = users.list.table.cursor_id
 
         await session.press("enter")
-        tasks = session.app.wired[Opening].tasks
+        tasks = session.app.feature[Opening].tasks
         assert session.view == "tasks"
         assert tasks.user is not None
         assert tasks.user.id == user_id
@@ -100,7 +100,7 @@ async def test_keys_typed_ahead_reach_what_they_open(open_session: Opener) -> No
         await to_the_failed_run(session)
         await type_keys(session, ["enter", "/", "f", "a", "i", "l", "e", "d", "enter", "space"], "in one packet")
         assert session.view == "users"
-        users = session.app.wired[Opening].users.list
+        users = session.app.feature[Opening].users.list
         await session.until(lambda: users.rows)
         assert users.filter_text == "failed"
         assert session.app.focused is users.table
@@ -131,7 +131,7 @@ async def test_while_the_service_asks_to_wait_that_is_said_in_place_of_what_is_r
 async def test_a_failed_read_is_reported_where_the_data_would_be(open_session: Opener) -> None:
     graph = Graph(answer_to_results=refused)
     async with open_session(graph=graph, size=(80, 24)) as session:
-        users = session.app.wired[Opening].users
+        users = session.app.feature[Opening].users
         await session.press("enter")
         await session.until(lambda: "could not be read" in session.text())
         assert "may not" in session.text() or "403" in session.text() or "Reports.Read.All" in session.text()
@@ -213,8 +213,8 @@ async def test_names_come_from_the_directory_where_the_results_have_ids_alone(op
 async def test_reasons_have_their_room_before_they_are_there(open_session: Opener) -> None:
     async with open_session(graph=Graph(answer_to_results=lambda: nameless("u1")), size=(160, 40)) as session:
         await session.press("enter")
-        await session.until(lambda: session.app.wired[Opening].users.list.rows)
-        table = session.app.wired[Opening].users.list.table
+        await session.until(lambda: session.app.feature[Opening].users.list.rows)
+        table = session.app.feature[Opening].users.list.table
         shown = {column.key: cells for column, cells in table.arrangement.layout(table.size.width)}
         assert shown["reason"] >= RESERVED_CELLS
         assert shown.get("task", 27) == 27

@@ -116,14 +116,14 @@ async def test_the_main_job_in_pictures(open_session: Opener) -> None:
 async def test_why_runs_failed_in_pictures(open_session: Opener) -> None:
     async with open_session(size=WIDE, theme="runtui-dark") as session:
         await session.press("1", "enter")
-        await session.until(lambda: session.app.wired[Opening].users.list.rows)
+        await session.until(lambda: session.app.feature[Opening].users.list.rows)
         await picture(session, "run")
         await session.press("enter")
-        await session.until(lambda: session.view == "tasks" and session.app.wired[Opening].tasks.list.rows)
+        await session.until(lambda: session.view == "tasks" and session.app.feature[Opening].tasks.list.rows)
         await picture(session, "task")
 
         await session.press("escape", "escape", "c")
-        results, causes = session.workspace.results, session.app.wired[Explaining].view
+        results, causes = session.workspace.results, session.app.feature[Explaining].view
         await session.until(lambda: results.progress.total and results.progress.read == results.progress.total)
         await session.until(lambda: list(causes.list.rows) == cause_rows(results.causes(causes.shown)))
         await session.until(lambda: "Users" in session.text())

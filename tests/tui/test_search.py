@@ -120,12 +120,12 @@ async def test_a_page_that_is_drawn_again_keeps_the_match_and_the_place() -> Non
         app.view.scroll_to(y=50, animate=False)
         await pilot.pause()
         app.view.show_text(BODY.replace("Needle", "Noodle"), keep_place=True)
-        app.bar.look_again()
+        app.bar.search_again()
         await pilot.pause()
         assert (app.count(), app.view.scroll_offset.y) == ("2 of 40", 50)
         app.bar.open()
         await pilot.press("n")
-        app.bar.look_again()
+        app.bar.search_again()
         await pilot.pause()
         assert app.reversed(), "what was typed is gone to, though the page was drawn again meanwhile"
 

@@ -228,7 +228,7 @@ async def test_work_that_is_cancelled_before_it_begins_warns_nobody(open_session
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         async with open_session() as session:
-            session.app.wired[Listing].in_worker(asyncio.sleep(0), "of no use")
+            session.app.feature[Listing].in_worker(asyncio.sleep(0), "of no use")
             session.app.workers.cancel_group(session.app, "of no use")
             await session.settled()
         del session

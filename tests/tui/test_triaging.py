@@ -117,7 +117,7 @@ async def test_marks_of_another_runtui_and_ended_snoozes_are_shown(open_session:
         other = TriageMemory(journal, store, workspace.root)
         other.set_state(["run-01"], "handled", "kim")
         other.set_state(["run-03"], "snoozed", "kim", until=now_ticks())
-        session.app.wired[Triaging].follow()
+        session.app.feature[Triaging].follow()
         await session.until(lambda: session.runs.table.total == 5)
         assert "1 snooze ended" in session.status.text
         assert "» ✗ failed" in session.text()

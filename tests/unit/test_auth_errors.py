@@ -63,7 +63,7 @@ def test_each_refusal_has_its_words(number: int, says: str, person: bool) -> Non
     assert error.message
     assert error.hint
     assert error.needs_person is person
-    assert not error.is_passing
+    assert not error.is_transient
     assert f"AADSTS{number}" in error.message
     assert "Trace ID" not in error.message
     assert error.reference == ("Correlation ID: correlation-1", "Trace ID: trace-1", "Timestamp: 0001-01-01 00:00:00Z")

@@ -23,7 +23,7 @@ from runtui.services.journal import Intent, Journal, RunBusyError
 from runtui.services.journal_file import JournalError
 from runtui.services.store import Store
 from runtui.services.writing import drive
-from runtui.services.writing.bulk import LANES, Bulk
+from runtui.services.writing.bulk import CONCURRENT_WRITES, Bulk
 from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.foreground import Foreground
 from runtui.services.writing.save import Save, Step
@@ -190,7 +190,7 @@ async def test_the_first_refusal_holds_what_was_not_begun_until_one_goes_on(benc
     assert bulk.held_by.run_id == "run-0"
     assert sent < MANY, "the rest waits"
     assert not bulk.has_ended
-    bulk.go_on()
+    bulk.resume()
     await bench.ends(bulk)
     assert bench.canceled() == set(bench.graph.runs) - {"run-0"}
     assert bench.ended["run-0"].outcome is Outcome.NOT_DONE
@@ -217,7 +217,7 @@ async def test_a_refusal_to_read_holds_the_rest_as_well(bench: BulkBench) -> Non
     bulk = await bench.held(drafts())
     assert bulk.held_by is not None
     assert (bulk.held_by.run_id, bulk.held_by.outcome, bench.writes) == ("run-0", Outcome.NOT_DONE, 0)
-    bulk.go_on()
+    bulk.resume()
     await bench.ends(bulk)
     assert bench.canceled() == set(bench.graph.runs) - {"run-0"}
 
@@ -233,17 +233,17 @@ async def test_a_refusal_that_was_accepted_holds_nothing_more_and_another_one_do
         assert answer.fault is not None
         return answer._replace(fault=answer.fault._replace(title=titles[asked]))
 
-    def go_on(bulk: Bulk) -> None:
+    def resume(bulk: Bulk) -> None:
         if bulk.held_by is not None:
             holding.append(bulk.held_by.run_id)
-            bulk.go_on()
+            bulk.resume()
 
     bench.graph.on_write = write
     holding: list[str] = []
     bulk = bench.saves.submit_many(drafts())
-    bulk.changed.subscribe(go_on)
+    bulk.changed.subscribe(resume)
     assert await bench.saves.drain(PATIENCE) == 0
-    bulk.go_on()  # a key that comes too late
+    bulk.resume()  # a key that comes too late
     assert holding == ["run-0", "run-62"]
     assert {run_id for run_id, save in bench.ended.items() if save.outcome is not Outcome.DONE} == set(titles)
 
@@ -380,7 +380,7 @@ async def stopped_in(bench: BulkBench, monkeypatch: pytest.MonkeyPatch, owner: o
 
 async def test_stopped_while_runs_are_read_no_other_is_read(bench: BulkBench, monkeypatch: pytest.MonkeyPatch) -> None:
     await stopped_in(bench, monkeypatch, bench.graph, "read_runs")
-    assert len(bench.graph.calls) <= LANES * MAX_BATCH < MANY, "what is on the wire is waited for"
+    assert len(bench.graph.calls) <= CONCURRENT_WRITES * MAX_BATCH < MANY, "what is on the wire is waited for"
     assert {(save.outcome, save.stopped) for save in bench.ended.values()} == {(Outcome.NOT_DONE, True)}
     assert bench.journal.entries() == []
 

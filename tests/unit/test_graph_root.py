@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from runtui.auth.clouds import is_loopback
 from runtui.errors import UsageError
-from runtui.graph.root import LONGEST_ADDRESS, linked, parse_root, refusal, root_is_loopback
+from runtui.graph.root import LONGEST_ADDRESS, parse_root, refusal, resolve_link, root_is_loopback
 
 ROOT = "https://graph.example/beta"
 
@@ -168,13 +168,13 @@ PIECES = [
     *("\\", "@", ":", ":443", ":80", "#", "?", "%00", "\t", " ", "x", "%", "%25", ";", "[", "]", "ü", "。", "\u2025"),
 ]
 
-ADDRESSES = [str, f"{ROOT}/{{}}".format, partial(linked, f"{ROOT}/a/b?c"), partial(linked, f"{ROOT}/a/")]
+ADDRESSES = [str, f"{ROOT}/{{}}".format, partial(resolve_link, f"{ROOT}/a/b?c"), partial(resolve_link, f"{ROOT}/a/")]
 """An address as given, one below the root, and a link on a page."""
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=9).map("".join), st.sampled_from(ADDRESSES))
 @example("https://graph.example/beta/x", str)
-@example("//beta[", partial(linked, f"{ROOT}/a/b?c"))
+@example("//beta[", partial(resolve_link, f"{ROOT}/a/b?c"))
 def test_an_accepted_address_is_below_the_root_in_every_reading(text: str, made: Callable[[str], str]) -> None:
     address = made(text)
     if refusal(ROOT, address) is not None:

@@ -56,7 +56,7 @@ def test_every_key_of_the_registry_can_be_written_into_the_file_as_it_is_shown()
 
 
 def test_the_registry_itself_has_no_mistakes() -> None:
-    table = {action.name: [key_text(key) for key in action.default_keys] for action in ACTIONS if action.is_alone}
+    table = {action.name: [key_text(key) for key in action.default_keys] for action in ACTIONS if action.has_own_name}
     assert sentences(table) == []
 
 

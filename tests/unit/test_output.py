@@ -240,12 +240,12 @@ async def test_a_frame_that_waits_is_sent_when_the_terminal_has_answered() -> No
     line = FakeLine()
     painter = FramePainter(line, (6, 1))
     frame = LayoutUpdate([[Strip([Segment("one")])]], Region(0, 0, 6, 1))
-    painter.go_on()
+    painter.resume()
     assert line.sent == [], "nothing waits"
     line.behind = True
     painter.show(frame, ColorSystem.TRUECOLOR, (0, 0))
     line.behind = False
-    painter.go_on()
+    painter.resume()
     assert len(line.sent) == 1
 
 

@@ -31,7 +31,7 @@ from runtui.graph.faults import refused_action
 from runtui.services.journal import Entry, Journal
 from runtui.services.store import EVERY_RUN, workflow_of
 from runtui.services.writing import follow
-from runtui.services.writing.bulk import LANES
+from runtui.services.writing.bulk import CONCURRENT_WRITES
 from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.reconcile import Reconciler
 from runtui.services.writing.save import Save
@@ -408,12 +408,12 @@ async def test_a_refusal_of_one_action_holds_those_that_were_not_sent(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each action is sent by itself, even if many are ready."""
-    runs = {f"r{n}": {**RUN, "id": f"r{n}"} for n in range(3 * LANES)}
+    runs = {f"r{n}": {**RUN, "id": f"r{n}"} for n in range(3 * CONCURRENT_WRITES)}
     service.graph.on_observe = lambda action: answered(runs[action.run_id])
 
     async def act(action: ServiceAction, *, client_request_id: str | None = None) -> Answer:
         service.sent.append(action)
-        is_one_of_the_first = len(service.sent) <= LANES
+        is_one_of_the_first = len(service.sent) <= CONCURRENT_WRITES
         await all_recorded.wait()
         return answered(method="POST") if is_one_of_the_first else refused(403, method="POST")
 
@@ -427,7 +427,7 @@ async def test_a_refusal_of_one_action_holds_those_that_were_not_sent(
     await asyncio.wait_for(held.wait(), PATIENCE)
     bulk.stop()
     assert await service.saves.drain(PATIENCE) == 0
-    assert LANES < len(service.sent) <= 2 * LANES < len(runs)
+    assert CONCURRENT_WRITES < len(service.sent) <= 2 * CONCURRENT_WRITES < len(runs)
 
 
 def test_runs_that_an_action_cannot_help_are_counted_by_state() -> None:

@@ -10,7 +10,7 @@ from runtui.auth.errors import not_signed_in
 from runtui.auth.flows import has_browser
 from runtui.auth.signin import Account, SignInState
 from runtui.settings import SignInSettings
-from runtui.tui.words.sign_in_words import countdown, methods_here, next_change, short_name, who
+from runtui.tui.words.sign_in_words import available_methods, countdown, next_change, short_name, who
 
 NOW = datetime(2026, 11, 20, 10, tzinfo=UTC)
 NOBODY = Account(username="", tenant_id="")
@@ -72,8 +72,8 @@ def test_a_countdown_never_runs_below_zero() -> None:
 def test_a_browser_of_this_machine_is_offered_only_where_there_is_one() -> None:
     settings = SignInSettings(method="browser", tenant_id="t", client_id="c", authority="https://login.fake.test")
     local, remote = {"DISPLAY": ":0"}, {"DISPLAY": ":10", "SSH_CONNECTION": "192.0.2.1 1 192.0.2.2 22"}
-    assert methods_here(settings, local) == ("browser", "device-code", "interactive")
-    assert methods_here(settings, remote) == ("browser", "device-code")
+    assert available_methods(settings, local) == ("browser", "device-code", "interactive")
+    assert available_methods(settings, remote) == ("browser", "device-code")
     assert has_browser(local)
     assert not has_browser(remote)
 

@@ -26,7 +26,7 @@ from runtui.services.writing.write import (
     Send,
     Sender,
     Settle,
-    StoreRun,
+    UpdateStore,
     write,
 )
 from tests.unit.entries import an_entry
@@ -39,7 +39,7 @@ FULL_DISK: Final = RuntuiError("The disk is full", "There is no room.", "Make ro
 SENDER: Final = Sender("anna@contoso.com", "prod", "Contoso", ROOT, "Onboard", "PATCH", f"{ROOT}/runs/r1", "request-1")
 USUAL: Final[Mapping[type[Effect[Any]], object]] = {
     Read: answered(RUN), Identify: SENDER, Record: 1, Send: answered(WRITTEN, method="PATCH"), Recall: None,
-    Settle: None, StoreRun: True, RenewToken: False, Pause: None,
+    Settle: None, UpdateStore: True, RenewToken: False, Pause: None,
 }  # fmt: skip
 """The reply to each effect if all goes well."""
 
@@ -69,48 +69,48 @@ UNKNOWN: Final = answered(None, outcome=Outcome.UNKNOWN, method="PATCH")
 
 CASES: Final[dict[str, tuple[dict[type[Effect[Any]], list[object]], list[type[Effect[Any]]], Outcome, str]]] = {
     # the differences from a write that goes well; the effects in order; the outcome, and how it is known
-    "all goes well": ({}, [*SENT, Settle, StoreRun], Outcome.DONE, "answer"),
+    "all goes well": ({}, [*SENT, Settle, UpdateStore], Outcome.DONE, "answer"),
     "the run cannot be read": (
         {Read: [answered(None, outcome=Outcome.NOT_DONE)]}, [Read], Outcome.NOT_DONE, ""),
     "the reading lacks what is changed": ({Read: [answered({"id": "r1"})]}, [Read], Outcome.NOT_DONE, ""),
     "somebody else changed it": (
-        {Read: [answered({**RUN, "processingStatus": "canceled"})]}, [Read, StoreRun], Outcome.NOT_DONE, ""),
+        {Read: [answered({**RUN, "processingStatus": "canceled"})]}, [Read, UpdateStore], Outcome.NOT_DONE, ""),
     "nobody can say who writes": ({Identify: [FULL_DISK]}, [Read, Identify], Outcome.NOT_DONE, ""),
     "the intent cannot be recorded": ({Record: [FULL_DISK]}, SENT[:3], Outcome.NOT_DONE, ""),
     "no body, and the run shows it": (
         {Send: [answered(method="PATCH")], Read: [answered(RUN), answered(WRITTEN)]},
-        [*SENT, Read, Settle, StoreRun], Outcome.DONE, "answer"),
+        [*SENT, Read, Settle, UpdateStore], Outcome.DONE, "answer"),
     "no body, and the run cannot be read": (
         {Send: [answered(method="PATCH")], Read: [answered(RUN), answered(None, outcome=Outcome.NOT_DONE)]},
         [*SENT, Read, Settle], Outcome.UNKNOWN, ""),
-    "refused": ({Send: [refused(400)]}, [*SENT, Settle, StoreRun], Outcome.NOT_DONE, ""),
+    "refused": ({Send: [refused(400)]}, [*SENT, Settle, UpdateStore], Outcome.NOT_DONE, ""),
     "refused for a copy, and the run has other values": (
-        {Send: [refused(409)]}, [*SENT, Read, Settle, StoreRun], Outcome.NOT_DONE, ""),
+        {Send: [refused(409)]}, [*SENT, Read, Settle, UpdateStore], Outcome.NOT_DONE, ""),
     "refused for a copy, and the run has the values": (
         {Send: [refused(409)], Read: [answered(RUN), answered(WRITTEN)],
          Recall: [Recorded(an_entry(1, before=RUN, after={"processingStatus": "failed"}, body="{}"), ())]},
-        [*SENT, Read, Recall, Settle, StoreRun], Outcome.DONE, "read-back"),
+        [*SENT, Read, Recall, Settle, UpdateStore], Outcome.DONE, "read-back"),
     "cut off, and the run shows it": (
         {Send: [UNKNOWN], Read: [answered(RUN), answered(WRITTEN)],
          Recall: [Recorded(an_entry(1, before=RUN, after={"processingStatus": "failed"}, body="{}"), ())]},
-        [*SENT, Read, Recall, Settle, StoreRun], Outcome.DONE, "read-back"),
+        [*SENT, Read, Recall, Settle, UpdateStore], Outcome.DONE, "read-back"),
     "cut off, and the journal is gone": (
         {Send: [UNKNOWN], Read: [answered(RUN), answered(WRITTEN)]},
-        [*SENT, Read, Recall, Settle, StoreRun], Outcome.UNKNOWN, ""),
+        [*SENT, Read, Recall, Settle, UpdateStore], Outcome.UNKNOWN, ""),
     "cut off, and the run cannot be read": (
         {Send: [UNKNOWN], Read: [answered(RUN), answered(None, outcome=Outcome.NOT_DONE)]},
         [*SENT, Read, Settle], Outcome.UNKNOWN, ""),
     "throttled once": (
         {Send: [refused(429, wait="7"), answered(WRITTEN, method="PATCH")]},
-        [*SENT, Settle, Pause, *SENT, Settle, StoreRun], Outcome.DONE, "answer"),
+        [*SENT, Settle, Pause, *SENT, Settle, UpdateStore], Outcome.DONE, "answer"),
     "throttled while it was read": (
         {Read: [refused(429, wait="7", method="GET"), answered(RUN)]},
-        [Read, Pause, *SENT, Settle, StoreRun], Outcome.DONE, "answer"),
+        [Read, Pause, *SENT, Settle, UpdateStore], Outcome.DONE, "answer"),
     "the token was refused, and there is another one": (
         {Send: [refused(401), answered(WRITTEN, method="PATCH")], RenewToken: [True]},
-        [*SENT, Settle, RenewToken, *SENT, Settle, StoreRun], Outcome.DONE, "answer"),
+        [*SENT, Settle, RenewToken, *SENT, Settle, UpdateStore], Outcome.DONE, "answer"),
     "the token was refused, and there is no other": (
-        {Send: [refused(401)]}, [*SENT, Settle, RenewToken, StoreRun], Outcome.NOT_DONE, ""),
+        {Send: [refused(401)]}, [*SENT, Settle, RenewToken, UpdateStore], Outcome.NOT_DONE, ""),
 }  # fmt: skip
 
 
@@ -121,7 +121,7 @@ def test_a_write_yields_the_effects_that_its_replies_require(case: str) -> None:
     assert [type(effect) for effect in effects] == kinds
     assert (ended.outcome, ended.step) == (outcome, Step.ENDED)
     assert ended.known_by == known_by
-    assert ended.row_is_stale is (Send in kinds and StoreRun not in kinds)
+    assert ended.row_is_stale is (Send in kinds and UpdateStore not in kinds)
     recorded = "" if outcome is Outcome.UNKNOWN else known_by or "answer"
     assert [effect.known_by for effect in effects if isinstance(effect, Settle)][-1:] in ([], [recorded])
 
@@ -154,7 +154,7 @@ def test_a_pause_says_until_when_and_what_was_asked_beyond_it() -> None:
 
 
 def test_a_failure_to_record_or_store_is_reported_and_hides_nothing() -> None:
-    _, ended = play({Settle: [FULL_DISK], StoreRun: [False]})
+    _, ended = play({Settle: [FULL_DISK], UpdateStore: [False]})
     assert (ended.outcome, ended.unrecorded, ended.row_is_stale) == (Outcome.DONE, True, True)
 
 
@@ -212,5 +212,5 @@ def test_each_detail_of_a_refusal_is_reported() -> None:
 @pytest.mark.parametrize("is_stored", [True, False])
 def test_a_conflict_says_whether_the_list_shows_it(is_stored: bool) -> None:
     moved = answered({**RUN, "processingStatus": "canceled"})
-    _, ended = play({Read: [moved], StoreRun: [is_stored]})
+    _, ended = play({Read: [moved], UpdateStore: [is_stored]})
     assert (len(ended.conflicts), ended.row_is_stale) == (1, not is_stored)

@@ -22,7 +22,7 @@ from runtui.domain.triage.workflows import (
     worst_first,
 )
 from runtui.errors import RuntuiError, UsageError
-from runtui.headless.console import PassingLine, command, is_animated, parse_filter_option
+from runtui.headless.console import ProgressLine, can_rewrite_line, command, parse_filter_option
 from runtui.headless.output import OutputFormat, column_lines, print_lines, standard_output
 from runtui.headless.session import connected, list_all, tell_unread
 from runtui.services.sharing.formats import record_lines
@@ -77,10 +77,10 @@ def _print(
 
 async def read_results(workspace: Workspace, query: RunQuery) -> ReadingProgress:
     """Read the results that the store lacks and return the final progress."""
-    line = PassingLine()
+    line = ProgressLine()
 
     def show(progress: ReadingProgress) -> None:
-        if is_animated():
+        if can_rewrite_line():
             line.show(f"Reading why tasks failed: {progress.read} of {progress.total} runs.")
 
     unsubscribe = workspace.results.changed.subscribe(show)

@@ -159,7 +159,7 @@ async def _follow(workspace: Workspace, order: _Order, reported: ReportedRuns) -
         trouble.tell(str(progress.why_incomplete or await _read_results(workspace, order) or ""))
         if fault is None:
             was_read = True
-            left = await _tell_new(workspace, order, reported, left)
+            left = await _report_new(workspace, order, reported, left)
 
 
 def _is_refused(workspace: Workspace, fault: RuntuiError) -> bool:
@@ -192,7 +192,7 @@ class _Trouble:
         self._said = words
 
 
-async def _tell_new(workspace: Workspace, order: _Order, reported: ReportedRuns, left: int | None) -> int | None:
+async def _report_new(workspace: Workspace, order: _Order, reported: ReportedRuns, left: int | None) -> int | None:
     """Report the runs that begin to match, at most `left` (None: all). Return how many may still be reported."""
     query, store = order.query(), workspace.store
     unread = {workflow.workflow_id for workflow in workspace.refresh.progress.missing}
@@ -210,14 +210,14 @@ async def _tell_new(workspace: Workspace, order: _Order, reported: ReportedRuns,
         if left == 0:
             return left
         if (stored := store.get(run_id)) is not None:
-            await _to_its_end(_tell(run_id, stored, order.command, reported))
+            await _to_its_end(_report(run_id, stored, order.command, reported))
             left = left - 1 if left is not None else None
     if not reported.has_begun:
         reported.begin({})
     return left
 
 
-async def _tell(run_id: str, stored: StoredRun, command: WatchedCommand | None, reported: ReportedRuns) -> None:
+async def _report(run_id: str, stored: StoredRun, command: WatchedCommand | None, reported: ReportedRuns) -> None:
     line = json.dumps(run_record(stored))
     print(line, flush=True)
     if command is not None:

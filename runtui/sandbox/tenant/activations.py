@@ -54,11 +54,11 @@ def cause_left(earlier: Iterable[RunPlan], person: Person, now: int) -> Cause | 
         user = plan.index_of(person.number)
         progress = None if user is None else progress_at(plan, user, now)
         if progress is not None and progress.completed is not None:
-            return _left(progress, person)
+            return _cause_left(progress, person)
     return None
 
 
-def _left(progress: UserProgress, person: Person) -> Cause | None:
+def _cause_left(progress: UserProgress, person: Person) -> Cause | None:
     return progress.cause if progress.cause is not None and progress.cause.remains(person) else None
 
 
@@ -86,7 +86,7 @@ def reprocessing(plan: RunPlan, choice: Choice, people: People, now: int, scope:
     left = {place for work in again for place in _unsuccessful(plan, work)}
     return started_by_hand(
         plan.workflow,
-        {work.person.number: _left(work.progress, work.person) for work in again},
+        {work.person.number: _cause_left(work.progress, work.person) for work in again},
         now,
         "activatedWithScope",
         scope=scope,

@@ -35,19 +35,19 @@ from runtui.services.writing.write import (
     RenewToken,
     Send,
     Settle,
-    StoreRun,
+    UpdateStore,
     Writing,
     write,
 )
 
 _logger: Final = logging.getLogger("runtui.write")
 
-LANES: Final = 4
+CONCURRENT_WRITES: Final = 4
 """The most concurrent requests."""
 
 _WIRE: Final = (Send, Read)
-_FILES: Final = (Settle, StoreRun, Recall, Record, Identify)
-_WORK: Final = (*[_WIRE] * LANES, _FILES, (RenewToken,))
+_FILES: Final = (Settle, UpdateStore, Recall, Record, Identify)
+_WORK: Final = (*[_WIRE] * CONCURRENT_WRITES, _FILES, (RenewToken,))
 """The lanes that run side by side, each with its kinds of effects by priority: a change in progress ends before another
 one begins. Neither the disk nor a sign-in holds up the requests."""
 
@@ -76,7 +76,7 @@ class Bulk:
     """Several writes of different runs in progress together; the journal groups them by `batch`.
 
     The driver carries out the effects. With `may_hold` the first refusal that may affect other runs too holds the rest,
-    until `go_on` or `stop`. Each piece of work on the event loop gives way to the `foreground`.
+    until `resume` or `stop`. Each piece of work on the event loop gives way to the `foreground`.
     """
 
     def __init__(
@@ -177,7 +177,7 @@ class Bulk:
     def _is_over(self) -> bool:
         return not self._items and self._begun == len(self.saves)
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Continue after a refusal; further ones with its title do not hold the rest."""
         if self.held_by is not None and self.held_by.fault is not None:
             self._accepted.add(self.held_by.fault.title)
@@ -215,7 +215,7 @@ class Bulk:
         """Give a change its reply; return None if that ended it."""
         goes_on = self._advance(item, reply)
         if (fault := item.save.fault) is not None and fault.status not in _MAY_BE_REPEATED:
-            self._mind(item.save)
+            self._hold_if_refused(item.save)
         return item if goes_on else None
 
     async def _rest(self) -> None:
@@ -224,7 +224,7 @@ class Bulk:
         self._news.clear()
         try:
             if self._resting == len(_WORK) and self.held_by is not None:
-                self.changed.announce(self)  # a listener may call go_on or stop at once
+                self.changed.announce(self)  # a listener may call resume or stop at once
             await self._news.wait()
         finally:
             self._resting -= 1
@@ -262,7 +262,7 @@ class Bulk:
             self._driver.end(end.value)
             gone = end.value.exchange is not None and end.value.exchange.is_gone  # this says nothing about other runs
             if not isinstance(reply, RunBusyError) and not gone:
-                self._mind(end.value)
+                self._hold_if_refused(end.value)
             return False
         item.save = item.effect.save
         return True
@@ -307,7 +307,7 @@ class Bulk:
         ended = item.save._replace(step=Step.ENDED, outcome=Outcome.NOT_DONE, stopped=True, unrecorded=unrecorded)
         self._driver.end(ended)
 
-    def _mind(self, save: Save) -> None:
+    def _hold_if_refused(self, save: Save) -> None:
         """Hold the rest after a refusal that others may meet as well."""
         if save.action is not None and save.entry is None:
             return  # the state of the run itself caused it

@@ -44,7 +44,7 @@ from runtui.services.writing.write import (
     Send,
     Sender,
     Settle,
-    StoreRun,
+    UpdateStore,
     known_by_of,
     words_of,
     write,
@@ -145,8 +145,8 @@ class WriteDriver:
                 case Settle():
                     settlements = [_settlement(effect) for effect in effects if isinstance(effect, Settle)]
                     replies = await uncancelled(self.journal.settle_many, settlements)
-                case StoreRun():
-                    observed = [(it.save.operation, it.entity) for it in effects if isinstance(it, StoreRun)]
+                case UpdateStore():
+                    observed = [(it.save.operation, it.entity) for it in effects if isinstance(it, UpdateStore)]
                     replies = await asyncio.to_thread(self._store_runs, observed)
                 case RenewToken():
                     refused = [effect.exchange for effect in effects if isinstance(effect, RenewToken)]

@@ -95,7 +95,7 @@ class Reconciler:
     def start(self) -> None:
         """Check the changes of earlier sessions, now and at each interval, and later those of this session."""
         if self._task is None:
-            self._task = asyncio.create_task(self._go_on(), name="reconcile")
+            self._task = asyncio.create_task(self._loop(), name="reconcile")
 
     def check_soon(self) -> None:
         """Check now, or once more after the current check, and restart the intervals: an outcome has become unknown."""
@@ -120,11 +120,11 @@ class Reconciler:
             self._remember(found)
             checked = await self._read_back_all(found, before_change_of)
             self.has_checked_all = True
-            self._tell(self.broken)
+            self._announce(self.broken)
             return [checked.get(entry.number, entry) for entry in found]
         except RuntuiError as error:
             self.fault = error
-            self._tell(error)
+            self._announce(error)
             return []
 
     @property
@@ -133,7 +133,7 @@ class Reconciler:
         aside = self._journal.set_aside
         return broken_journal(aside) if aside is not None else None
 
-    def _tell(self, trouble: RuntuiError | None) -> None:
+    def _announce(self, trouble: RuntuiError | None) -> None:
         if trouble is not None and str(trouble) != self._reported:
             self._reported = str(trouble)
             self.failed.announce(trouble)
@@ -277,7 +277,7 @@ class Reconciler:
             if before.get(run_key(entry.run_id)) != entry:
                 self.changed.announce(entry)
 
-    async def _go_on(self) -> None:
+    async def _loop(self) -> None:
         step = 0
         while True:
             self._nudge.clear()

@@ -105,7 +105,7 @@ class Settle(Effect[None]):
 
 
 @dataclass(eq=False, repr=False, slots=True)
-class StoreRun(Effect[bool]):
+class UpdateStore(Effect[bool]):
     """Store the run from the answer; the reply is whether that worked."""
 
     entity: Mapping[str, Any]
@@ -149,7 +149,7 @@ def _attempt(save: Save, attempt: int, now: Callable[[], datetime]) -> Writing:
     if isinstance(save.operation, Draft) and (lacking := save.operation.missing_from(fresh.entity)):
         return _ended(save, Outcome.NOT_DONE, exchange=fresh.exchange, fault=_refusal(_lacks(lacking)))
     if objection := _objection(save.operation, fresh.entity):
-        is_stored = yield from StoreRun(save, fresh.entity)
+        is_stored = yield from UpdateStore(save, fresh.entity)
         return _ended(save, Outcome.NOT_DONE, exchange=fresh.exchange, row_is_stale=not is_stored, **objection)
     try:
         intent = _intent(save, fresh, (yield from Identify(save)))
@@ -167,7 +167,7 @@ def _attempt(save: Save, attempt: int, now: Callable[[], datetime]) -> Writing:
         save = save._replace(unrecorded=True)
     if again := (yield from _again(save, answer, attempt, outcome, now)):
         return again
-    is_stored = entity is not None and (yield from StoreRun(save, entity))
+    is_stored = entity is not None and (yield from UpdateStore(save, entity))
     return _ended(save, outcome, row_is_stale=not is_stored)
 
 

@@ -46,17 +46,17 @@ class Listing(Feature):
         self.listen(self._workspace.exchanged.subscribe, self._chrome.panel.exchange_ended, only_newest=True)
         # Runs become stuck and days end without a change of the store.
         self._chrome.app.set_interval(CLOCK_SECONDS, self._chrome.show_problems)
-        self.listen(self._workspace.preferences.failed.subscribe, self._say_lost)
+        self.listen(self._workspace.preferences.failed.subscribe, self._show_lost)
         self._chrome.show_runs = self._show_runs
 
-    def _say_lost(self, fault: RuntuiError) -> None:
+    def _show_lost(self, fault: RuntuiError) -> None:
         self._chrome.set_status(str(fault), "warning")
 
     def show_stored(self) -> None:
         """Show the stored runs, or say why the earlier filter cannot be restored."""
         self._runs.reload()
         if (fault := self._workspace.preferences.fault) is not None:
-            self._say_lost(fault)
+            self._show_lost(fault)
         elif why := self._runs.why_unfiltered:
             self._chrome.set_status(f"The filter of the last session cannot be used here: {why}", "warning")
         if (progress := self._workspace.progress) is not None:

@@ -66,7 +66,7 @@ class Opening(Feature):
 
     def start(self) -> None:
         self.listen(self._workspace.store.changed.subscribe, self._store_changed)
-        self.listen(self._workspace.results.part_came.subscribe, self._part_came, only_newest=True)
+        self.listen(self._workspace.results.part_arrived.subscribe, self._part_arrived, only_newest=True)
         self.listen(self._workspace.results.changed.subscribe, self._reading_changed, only_newest=True)
 
     # enter on a run
@@ -77,15 +77,15 @@ class Opening(Feature):
 
     async def open_run(self, run_id: str) -> None:
         """Show the stored users of a run, and read them again."""
-        if (stored := self._chrome.listed(run_id)) is None:
+        if (stored := self._chrome.stored_run(run_id)) is None:
             return
         await self._chrome.prepare(self._users_screen)
         self._opens_first = False
         self.users.open(run_id, stored.workflow_name, has_failures=bool(stored.raw.get("failedUsersCount")))
-        await self._chrome.open(self._users_screen, self._left)
+        await self._chrome.open(self._users_screen, self._dismissed)
         self.in_worker(self._begin(run_id), blocks_keys("users of a run"), exclusive=True)
 
-    def _left(self, _answer: None) -> None:
+    def _dismissed(self, _answer: None) -> None:
         """Stop reading, because nobody looks at the users any more; what was read stays."""
         self._chrome.app.workers.cancel_group(self._chrome.app, _READING)
         self._is_reading = False
@@ -139,7 +139,7 @@ class Opening(Feature):
         if self._is_reading and self.users.run_id is not None and not self.users.list.rows:
             self.in_worker(self._show_stored(self.users.run_id), _SHOWING)
 
-    def _part_came(self, run_id: str) -> None:
+    def _part_arrived(self, run_id: str) -> None:
         """Show more users of a large run, or their tasks."""
         if run_id == self.users.run_id and self._is_reading and not self._is_showing:
             self.in_worker(self._show_part(run_id), _SHOWING)

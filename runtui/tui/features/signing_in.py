@@ -119,9 +119,8 @@ class SignInView(ActionView[None]):
         a demo's own sign-in can be opened."""
         self._names = (sign_in.settings.authority, demo)
         # A browser cannot resolve the name of a demo's sign-in by itself.
-        self._methods = tuple(
-            method for method in sign_in_words.methods_here(sign_in.settings) if not (demo and method == "interactive")
-        )
+        methods = sign_in_words.available_methods(sign_in.settings)
+        self._methods = tuple(method for method in methods if not (demo and method == "interactive"))
         lines: list[Content] = [content(_DEMO, "bold $text-warning")] if demo else []
         lines += [content(line) for line in sign_in_words.state_lines(sign_in.state)]
         is_obvious = sign_in.state.account is None and why == str(not_signed_in())
@@ -370,7 +369,7 @@ class SigningIn(Feature):
         await self._chrome.prepare(self.screen)
         if self._attempt is None:
             self._show_methods()
-        await self._chrome.open(self.screen, self._left)
+        await self._chrome.open(self.screen, self._dismissed)
         if self.screen.has_class("-narrow"):
             self._give_room()
 
@@ -466,7 +465,7 @@ class SigningIn(Feature):
         if self._chrome.front is self.screen and self._chrome.app.screen is self.screen:
             self.screen.dismiss()
 
-    def _left(self, _answer: None) -> None:
+    def _dismissed(self, _answer: None) -> None:
         """The screen was closed: cancel the sign-in, and let the waiting request continue without one."""
         self._give_up()
         somebody_waited = self._answer(False)

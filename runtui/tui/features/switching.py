@@ -10,7 +10,7 @@ from textual.content import Content
 
 from runtui.errors import RuntuiError
 from runtui.profiles import Profile, Profiles, sign_in_word
-from runtui.services.workspace import WELL_BEHAVED
+from runtui.services.workspace import NO_FAULT
 from runtui.settings import Settings
 from runtui.tui.actions import why_read_only
 from runtui.tui.features.feature import Feature
@@ -61,7 +61,7 @@ class Switching(Feature):
             await sandbox.use_scenario(name)
             self._chrome.show_headline()
             words = sandbox.scenarios[name]
-            words = words if name == WELL_BEHAVED else f"Simulating: {words}"
+            words = words if name == NO_FAULT else f"Simulating: {words}"
             self._chrome.set_status(words, shown_while=lambda: sandbox.scenario == name)
             self._chrome.refresh()
 

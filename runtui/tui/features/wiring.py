@@ -34,8 +34,8 @@ class Stages(NamedTuple):
 class Preparation:
     """The work that is done while keys rest, until no key has to wait for anything."""
 
-    def __init__(self, wired: Features) -> None:
-        self._wired = wired
+    def __init__(self, features: Features) -> None:
+        self._features = features
         self.is_followed_up = False
         """True once every feature with news at the start is loaded, and has reported them."""
         self.is_prepared = False
@@ -43,39 +43,39 @@ class Preparation:
 
     async def prepare(self, stages: Stages) -> None:
         """Whenever keys rest, load what is still needed, then mount the form and the help."""
-        wired, workspace = self._wired, self._wired.chrome.workspace
-        await wired.wait_idle()
+        features, workspace = self._features, self._features.chrome.workspace
+        await features.wait_idle()
         if workspace.progress is not None:  # it was started before the screen, and may be held for the first keys
             workspace.refresh.start()
         await workspace.load_triage()
         for name in self._have_news():
-            await wired.wait_idle()
-            wired.build(name)
-        wired.build_when(workspace.reconciler.changed, *FOLLOW_CHANGES)
-        wired.build_when(workspace.reconciler.failed, *FOLLOW_CHANGES)
-        await wired.wait_idle()
+            await features.wait_idle()
+            features.build(name)
+        features.build_when(workspace.reconciler.changed, *FOLLOW_CHANGES)
+        features.build_when(workspace.reconciler.failed, *FOLLOW_CHANGES)
+        await features.wait_idle()
         stages.begin()
-        await wired[Listing].is_read.wait()
+        await features[Listing].is_read.wait()
         from runtui.tui.features.changes.editing import Editing
 
-        wired[Editing].tell_of_unlisted_drafts()
+        features[Editing].tell_of_unlisted_drafts()
         self.is_followed_up = True
         if not self.is_prepared:
-            await wired.mount_when_idle(lambda: wired[Editing].screen)
-            await wired.wait_idle()
+            await features.mount_when_idle(lambda: features[Editing].screen)
+            await features.wait_idle()
             from runtui.tui.features.helping import Helping
 
-            await wired.mount_when_idle(lambda: wired[Helping].screen)
-            await wired.wait_idle()
+            await features.mount_when_idle(lambda: features[Helping].screen)
+            await features.wait_idle()
             # The first rows are in place: from here on the cursor belongs to its run.
-            wired.runs.table.row_under_cursor(pin=True)
+            features.runs.table.row_under_cursor(pin=True)
             stages.prepared()
             self.is_prepared = True
 
     def _have_news(self) -> Iterator[str]:
         """Return the files of the features that report something at the start or regularly, and of the form, which must
         open at once."""
-        workspace = self._wired.chrome.workspace
+        workspace = self._features.chrome.workspace
         yield "changes.editing"
         yield "triage.triaging"
         if workspace.sign_in is not None:

@@ -174,7 +174,7 @@ class Chrome:
             view.list.table.row_under_cursor(pin=True)
         return view.run_id
 
-    def listed(self, run_id: str) -> StoredRun | None:
+    def stored_run(self, run_id: str) -> StoredRun | None:
         """Return a run from the store; if it is not there, say so in the status line and return None."""
         stored = self.workspace.store.get(run_id)
         if stored is None:
@@ -539,7 +539,7 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         own = next((key for key in self.active_bindings.values() if key.binding.id == action.name), None)
         if action.scope in self.scopes:
             await self.action_perform(action_id)
-        elif own is not None and (action.is_alone or action.scope in self.scopes_of_keys):
+        elif own is not None and (action.has_own_name or action.scope in self.scopes_of_keys):
             await self.app.run_action(own.binding.action, own.node)
         else:
             self._remark(where_key_works(action), "warning")

@@ -208,7 +208,7 @@ class RunsView(ActionView[None]):
         if self._store.count(EVERY_RUN):
             shown = self.shown.filter
             words = "" if self.table.total else self.list.not_found(shown.hint if shown is not None else "")
-        self.list.say(words)
+        self.list.show_text(words)
 
     def _flag(self, row: RunRow) -> RowFlag | None:
         """Return a row's flag, the first of: change in progress, unknown outcome, draft kept, watched, its triage."""

@@ -38,7 +38,7 @@ _CHANGED: Final = "* "
 _UNCHANGED: Final = "  "
 
 
-class _Asked(NamedTuple):
+class _Source(NamedTuple):
     """A request to show a text."""
 
     text: str
@@ -99,10 +99,10 @@ class JsonView(ScrollView, can_focus=True):
 
     def __init__(self, text: str = "", *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._asked = _Asked(text, (), frozenset(), False, UNWRAPPED)
+        self._source = _Source(text, (), frozenset(), False, UNWRAPPED)
         """The last request, shown already or not."""
-        self._header, self._changed = self._asked.header, self._asked.changed
-        self._document = self._asked.document()
+        self._header, self._changed = self._source.header, self._source.changed
+        self._document = self._source.document()
         self._strips: LRUCache[int, Strip] = LRUCache(1000)
         self._expected = 0
         self._sought = ""
@@ -112,10 +112,10 @@ class JsonView(ScrollView, can_focus=True):
         self._measure()
 
     def on_resize(self) -> None:
-        asked, columns = self._asked, self._columns(self._asked.changed)
-        if columns != asked.columns:
-            is_shown = self._document.text is asked.text
-            self._show(asked._replace(columns=columns, keep_place=asked.keep_place or is_shown))
+        source, columns = self._source, self._columns(self._source.changed)
+        if columns != source.columns:
+            is_shown = self._document.text is source.text
+            self._show(source._replace(columns=columns, keep_place=source.keep_place or is_shown))
 
     def show_text(
         self,
@@ -134,15 +134,15 @@ class JsonView(ScrollView, can_focus=True):
         """
         self._expected = expected
         marked = frozenset(changed)
-        self._show(_Asked(text, tuple(header), marked, keep_place, self._columns(marked)))
+        self._show(_Source(text, tuple(header), marked, keep_place, self._columns(marked)))
 
-    def _show(self, asked: _Asked) -> None:
+    def _show(self, source: _Source) -> None:
         self.workers.cancel_group(self, _GROUP)
-        self._asked = asked
-        if len(asked.text) <= IN_PLACE_LIMIT:
-            self._replace(asked.document(), asked)
+        self._source = source
+        if len(source.text) <= IN_PLACE_LIMIT:
+            self._replace(source.document(), source)
         else:
-            self._lay_out(asked)
+            self._lay_out(source)
 
     def _columns(self, changed: Collection[str]) -> int:
         """Return the width for a line of the text; UNWRAPPED while the view's width is unknown."""
@@ -219,23 +219,23 @@ class JsonView(ScrollView, can_focus=True):
         self._strips.clear()
 
     @work(group=_GROUP, description="lay out a large text")
-    async def _lay_out(self, asked: _Asked) -> None:
-        document = await asyncio.to_thread(asked.document, FIRST_LINES)
-        if not asked.keep_place:
-            self._replace(document, asked)
+    async def _lay_out(self, source: _Source) -> None:
+        document = await asyncio.to_thread(source.document, FIRST_LINES)
+        if not source.keep_place:
+            self._replace(document, source)
         await asyncio.to_thread(document.lay_out)
-        if asked.keep_place:
-            self._replace(document, asked)
+        if source.keep_place:
+            self._replace(document, source)
         else:
             self._measure()
         self.post_message(self.LaidOut())
 
-    def _replace(self, document: Document, asked: _Asked) -> None:
-        top = self.scroll_offset.y if asked.keep_place else 0
+    def _replace(self, document: Document, source: _Source) -> None:
+        top = self.scroll_offset.y if source.keep_place else 0
         before, at = self._document, top - len(self._header)
         if before.text == document.text and before.columns != document.columns and 0 < at < len(before):
-            top = len(asked.header) + document.line_at(before.offset_of(at))
-        self._document, self._header, self._changed = document, asked.header, asked.changed
+            top = len(source.header) + document.line_at(before.offset_of(at))
+        self._document, self._header, self._changed = document, source.header, source.changed
         self._measure()
         self.scroll_to(y=top, animate=False)
 

@@ -112,7 +112,7 @@ class ReadList(RowList[RowT, RowId]):
         rows = in_order(self._found(), self.resource.columns, self.order, now_ticks())
         self.shown = ReadRows(rows, self.resource.id_of)
         self.show(self.shown, keep_line=keep_line, order=self.order)
-        self.say("" if rows else self.not_found() if self.rows else self._empty_words)
+        self.show_text("" if rows else self.not_found() if self.rows else self._empty_words)
 
     def _found(self) -> Sequence[RowT]:
         if not self._filter.words:

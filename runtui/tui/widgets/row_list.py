@@ -121,7 +121,7 @@ class RowList(Widget, Generic[RowT, RowId]):
         """Clear the filter; return True if there was one. Lists in memory override it; else the view filters."""
         return False
 
-    def say(self, words: str) -> None:
+    def show_text(self, words: str) -> None:
         """Show why there are no rows; empty words hide that."""
         self._empty.display = bool(words)
         if words:

@@ -26,7 +26,7 @@ from runtui.tui.actions import bindings
 from runtui.tui.keys import blocks_keys
 from runtui.tui.widgets.inputs import InputBar, LineInput
 
-_LOOKING: Final = blocks_keys("search")
+_SEARCHING: Final = blocks_keys("search")
 
 MAX_MATCHES: Final = 10_000
 """The most matches to look for; after the last of them the next one is the first."""
@@ -139,18 +139,18 @@ class SearchBar(InputBar):
         self._from = self._searched().top_line
         self.query_one(LineInput).action_select_all()
         self.post_message(self.Changed())
-        self.look_again()
+        self.search_again()
 
     def close(self) -> None:
         """Close the bar and remove all marks."""
         super().close()
-        self.look_again()
+        self.search_again()
         self.post_message(self.Changed())
 
-    def look_again(self) -> None:
+    def search_again(self) -> None:
         """Search again after the visible text has changed, without scrolling."""
         if self.is_open or self._marked is not None:
-            self._look(go=False)
+            self._search(go=False)
 
     def step(self, by: int) -> None:
         """Go `by` matches forward or back, wrapping around at the ends."""
@@ -166,13 +166,13 @@ class SearchBar(InputBar):
         searched, match = self._searched(), self._found[self._at]
         searched.mark(self.text, match)
         searched.go_to(match)
-        self._say()
+        self._show_count()
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
         if self.is_open:
-            self._look(go=True)
+            self._search(go=True)
 
     @on(Input.Submitted)
     def _entered(self, event: Input.Submitted) -> None:
@@ -189,8 +189,8 @@ class SearchBar(InputBar):
         self.close()
         self._searched().take_focus()
 
-    def _look(self, *, go: bool) -> None:
-        self.workers.cancel_group(self, _LOOKING)
+    def _search(self, *, go: bool) -> None:
+        self.workers.cancel_group(self, _SEARCHING)
         text, searched = self.text, self._searched()
         if self._marked is not None and self._marked is not searched:
             self._marked.mark("", None)
@@ -200,12 +200,12 @@ class SearchBar(InputBar):
         searched.mark(text, current)
         self._marked = searched if text else None
         if text:
-            self._look_through(searched, text, current)
+            self._search_through(searched, text, current)
         else:
-            self._say()
+            self._show_count()
 
-    @work(group=_LOOKING, description="search a text")
-    async def _look_through(self, searched: Searchable, text: str, current: Match | None) -> None:
+    @work(group=_SEARCHING, description="search a text")
+    async def _search_through(self, searched: Searchable, text: str, current: Match | None) -> None:
         top = self._from if self._is_going else searched.top_line
         after: list[Match] = []
         before: list[Match] = []
@@ -230,9 +230,9 @@ class SearchBar(InputBar):
         elif current in self._found:
             self._at = self._found.index(current)
         self._is_going = False
-        self._say()
+        self._show_count()
 
-    def _say(self) -> None:
+    def _show_count(self) -> None:
         count = f"{len(self._found)}{'+' if self._is_cut else ''}"
         if not self.text:
             words = ""

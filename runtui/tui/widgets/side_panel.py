@@ -202,7 +202,7 @@ class SidePanel(Pane):
         if under_cursor is not None and under_cursor.id in ids:
             self._log.highlighted = ids.index(under_cursor.id)
         if self.tab == "log":
-            self.search.look_again()
+            self.search.search_again()
 
     @property
     def logged(self) -> int | None:
@@ -221,7 +221,7 @@ class SidePanel(Pane):
         if tab in self._tops:
             self._page.scroll_to(y=self._tops.pop(tab), animate=False)
         self._show_title()
-        self.search.look_again()
+        self.search.search_again()
         if had_focus:
             self.take_focus()
 
@@ -253,7 +253,7 @@ class SidePanel(Pane):
 
     def on_json_view_laid_out(self, event: JsonView.LaidOut) -> None:
         event.stop()
-        self.search.look_again()
+        self.search.search_again()
 
     def _searched(self) -> Searchable:
         """Return the widget to search, that of the visible tab."""
@@ -301,7 +301,7 @@ class SidePanel(Pane):
         self._page.show_text(
             page.body, header=header, changed=page.changed, keep_place=keep_place, expected=max(0, width - 2)
         )
-        self.search.look_again()
+        self.search.search_again()
 
 
 def _summary(exchange: Exchange) -> str:

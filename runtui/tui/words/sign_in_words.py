@@ -35,7 +35,7 @@ _NAME_CELLS: Final = 20
 BEWARE_PAGE: Final = "Never open or paste an address that someone sent you."
 
 
-def why_nobody(sign_in: SignIn | None, *, is_demo: bool = False) -> str | None:
+def why_no_sign_in(sign_in: SignIn | None, *, is_demo: bool = False) -> str | None:
     """Return why no person signs in during this session; None if one does."""
     if sign_in is None and is_demo:
         return "The demo needs no sign-in; runtui demo --sign-in rehearses one."
@@ -48,7 +48,7 @@ def why_nobody(sign_in: SignIn | None, *, is_demo: bool = False) -> str | None:
     return None
 
 
-def methods_here(settings: SignInSettings, environ: Mapping[str, str] = os.environ) -> tuple[PersonMethod, ...]:
+def available_methods(settings: SignInSettings, environ: Mapping[str, str] = os.environ) -> tuple[PersonMethod, ...]:
     """Return the methods that work on this machine, with the profile's own first."""
     from runtui.auth.flows import has_browser
 
@@ -73,7 +73,7 @@ def who(state: SignInState, now: datetime) -> str:
     name = short_name(state.account)
     if state.needs_person:
         return f"{name}: sign in again"
-    left = _left(state, now)
+    left = _time_left(state, now)
     if left is None or left >= SOON:
         return name
     minutes = int(left / timedelta(minutes=1))
@@ -83,7 +83,7 @@ def who(state: SignInState, now: datetime) -> str:
 
 def next_change(state: SignInState, now: datetime) -> float | None:
     """Return the seconds until the passing of time changes the result of `who`; None if it does not."""
-    left = _left(state, now)
+    left = _time_left(state, now)
     if left is None or left <= timedelta(0):
         return None
     if left > SOON:
@@ -91,7 +91,7 @@ def next_change(state: SignInState, now: datetime) -> float | None:
     return left.total_seconds() % 60.0 + 1.0
 
 
-def _left(state: SignInState, now: datetime) -> timedelta | None:
+def _time_left(state: SignInState, now: datetime) -> timedelta | None:
     return None if state.expires_at is None else state.expires_at - now
 
 

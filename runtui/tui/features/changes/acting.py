@@ -70,7 +70,7 @@ class Acting(Feature):
         if (run_id := self._chrome.pin_run()) is None:
             self._chrome.front.set_status(NO_RUN, "warning")
             return
-        if (stored := self._chrome.listed(run_id)) is None:
+        if (stored := self._chrome.stored_run(run_id)) is None:
             return
         made = await asyncio.to_thread(recorded_run, self._workspace, run_id)
         choices = [*self._for_task(run_id, stored), *self._for_run(run_id, stored, made)]
@@ -100,7 +100,7 @@ class Acting(Feature):
             *(partial(reprocess, scope=name) for name in SCOPES),
         ]
         for make in makers:
-            if (bulk := await self._bulk_editing.draw_up(make)) is None:
+            if (bulk := await self._bulk_editing.make_actions(make)) is None:
                 return
             action = bulk.action or make("", "")
             lacks = write_words.lacks_permission(self._workspace.sign_in, action.name)

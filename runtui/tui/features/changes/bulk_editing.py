@@ -176,11 +176,11 @@ class BulkEditing(Feature):
         typed_for, edits = self._typed
         await self._chrome.prepare(self.screen)
         self.form.open(model_of(runs, edits if typed_for == marks else {}), runs)
-        await self._chrome.open(self.screen, self._left)
+        await self._chrome.open(self.screen, self._dismissed)
         self._chrome.set_status(sign_in_words.cannot_write(self._workspace.sign_in), "warning")
         self._sending.show_request()
 
-    def _left(self, _answer: None) -> None:
+    def _dismissed(self, _answer: None) -> None:
         """Keep typed text."""
         edits = self.form.draft.edits if self.form.draft is not None else {}
         self._typed = self._marked, edits
@@ -196,14 +196,14 @@ class BulkEditing(Feature):
         if model is None:
             return
 
-        bulk = await self._sending.drawn_up(marks, partial(drafts_of, model))
+        bulk = await self._sending.make_bulk(marks, partial(drafts_of, model))
         if bulk is not None:
             await self._sending.ask(bulk, sent=self._sent)
 
-    async def draw_up(self, make: Callable[[str, str], ServiceAction]) -> BulkDraft | None:
+    async def make_actions(self, make: Callable[[str, str], ServiceAction]) -> BulkDraft | None:
         """Make an action on the marked runs from the ids of workflow and run; return None if the runs cannot be
         read."""
-        return await self._sending.drawn_up(self.marks, partial(actions_of, make))
+        return await self._sending.make_bulk(self.marks, partial(actions_of, make))
 
     def _sent(self) -> None:
         """Forget typed text, because it is being sent."""

@@ -206,18 +206,18 @@ class BulkSending(Feature):
 
     # The review
 
-    async def drawn_up(
+    async def make_bulk(
         self,
         run_ids: Collection[str],
-        draw_up: Callable[[Sequence[MarkedRun], Collection[str], Collection[str]], BulkDraft],
+        make: Callable[[Sequence[MarkedRun], Collection[str], Collection[str]], BulkDraft],
     ) -> BulkDraft | None:
-        """Call `draw_up` with the runs as listed, the ids of those with a change in progress, and the ids of those no
+        """Call `make` with the runs as listed, the ids of those with a change in progress, and the ids of those no
         longer listed; None if they cannot be read."""
 
         def from_list() -> BulkDraft:
             runs = {run.run_id: run for run in marked_runs(self._workspace, run_ids)}
             busy = [run_id for run_id in runs if self._workspace.saves.of_run(run_id) is not None]
-            return draw_up([*runs.values()], busy, [run_id for run_id in run_ids if run_id not in runs])
+            return make([*runs.values()], busy, [run_id for run_id in run_ids if run_id not in runs])
 
         return await self.in_thread(from_list)
 
@@ -358,7 +358,7 @@ class BulkSending(Feature):
 
         def decided(goes_on: bool | None) -> None:
             if bulk.held_by is save and goes_on is not None:
-                (bulk.go_on if goes_on else bulk.stop)()
+                (bulk.resume if goes_on else bulk.stop)()
                 self.drawing.ask()
 
         choices: list[Choice[bool | None]] = [
@@ -398,13 +398,13 @@ class BulkSending(Feature):
         """Make the same changes or actions for the current runs; `operations` are by run id."""
         actions = {run_id: action for run_id, action in operations.items() if isinstance(action, ServiceAction)}
         if actions:
-            return await self.drawn_up(actions, partial(actions_of, lambda _, run_id: actions[run_id]))
+            return await self.make_bulk(actions, partial(actions_of, lambda _, run_id: actions[run_id]))
 
-        def draw_up(runs: Sequence[MarkedRun], busy: Collection[str], gone: Collection[str]) -> BulkDraft:
+        def make_bulk(runs: Sequence[MarkedRun], busy: Collection[str], gone: Collection[str]) -> BulkDraft:
             drafts = {run.run_id: _over(operations[run.run_id], run) for run in runs}
             return bulk_of({**dict.fromkeys(gone), **drafts}, busy)
 
-        return await self.drawn_up(operations, draw_up)
+        return await self.make_bulk(operations, make_bulk)
 
     async def action_undo_bulk(self) -> None:
         rows = [row for row in self.view.chosen if row.outcome is Outcome.DONE]

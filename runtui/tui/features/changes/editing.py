@@ -230,7 +230,7 @@ class Editing(Feature):
 
         It is open when the key is handled, because the next key may be meant for the form.
         """
-        if (stored := self._chrome.listed(run_id)) is None:
+        if (stored := self._chrome.stored_run(run_id)) is None:
             return
         left, hint = self._workspace.drafts.get(run_id), sign_in_words.cannot_write(self._workspace.sign_in)
         if left is not None and (conflicts := left.conflicts(stored.raw)):

@@ -104,7 +104,7 @@ class JournalView(ActionView[None]):
         try:
             found, self.older = await asyncio.to_thread(query.page, before, wanted)
         except RuntuiError as error:
-            self.list.say(str(error))
+            self.list.show_text(str(error))
             return
         self.entries = [*(self.entries if before is not None else ()), *found]
         rows = await asyncio.to_thread(entry_rows, self.entries, self._root, order)
@@ -114,7 +114,8 @@ class JournalView(ActionView[None]):
             self.table.move_to(0)
         # The journal is read in whole pages: from its first row on, the cursor belongs to its entry.
         self.table.row_under_cursor(pin=True)
-        self.list.say("" if self.entries else self.list.not_found() if query.text else write_words.journal_is_empty())
+        nothing = self.list.not_found() if query.text else write_words.journal_is_empty()
+        self.list.show_text("" if self.entries else nothing)
 
     def title(self) -> Content:
         counted = f"{len(self.entries)}{'+' if self.older is not None else ''}"
@@ -219,9 +220,9 @@ class Journaling(Feature):
     def action_check(self) -> None:
         """Read the run of an unknown change again."""
         if (entry := self.view.entry) is not None:
-            self.in_worker(self._look(entry.number), "look at an entry", f"Checking #{entry.number}…")
+            self.in_worker(self._check(entry.number), "look at an entry", f"Checking #{entry.number}…")
 
-    async def _look(self, number: int) -> None:
+    async def _check(self, number: int) -> None:
         entry = await self._workspace.reconciler.check(number)
         if entry is not None and not entry.is_settled:
             self._chrome.set_status(write_words.still_unsettled(entry), "warning", lambda: self._is_at(entry.number))

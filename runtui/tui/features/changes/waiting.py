@@ -42,7 +42,7 @@ class Waiting(Feature):
     def follow(self, save: Save) -> None:
         """Start or stop the clock after the progress of a save."""
         if save.step is Step.PAUSED and save.outcome is None:
-            self._say(save)
+            self._show_wait(save)
         if self._waiting() and self.timer is None:
             self.timer = self._chrome.app.set_interval(COUNTDOWN_SECONDS, self.tick)
         elif not self._waiting() and self.timer is not None:
@@ -54,9 +54,9 @@ class Waiting(Feature):
         for save in self._waiting():
             self._chrome.panel.follow_save(save)
             if self._chrome.status.text == self._sentence:
-                self._say(save)
+                self._show_wait(save)
 
-    def _say(self, save: Save) -> None:
+    def _show_wait(self, save: Save) -> None:
         """Show the countdown of a save, as long as it waits."""
         self._sentence = pages.wait_sentence(save, datetime.now(UTC))
         waits = lambda: save.number in {waiting.number for waiting in self._waiting()}  # noqa: E731

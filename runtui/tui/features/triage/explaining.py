@@ -202,9 +202,9 @@ class Explaining(Feature):
         await self._chrome.prepare(self.screen)
         self.view.open(query)
         self._workspace.results.read_in_background(query)
-        await self._chrome.open(self.screen, self._left)
+        await self._chrome.open(self.screen, self._dismissed)
 
-    async def _left(self, _answer: None) -> None:
+    async def _dismissed(self, _answer: None) -> None:
         await self._workspace.results.stop()
 
     def _results_changed(self, _progress: object) -> None:

@@ -241,10 +241,10 @@ class Tracing(Feature):
             return
         await self._chrome.prepare(self.screen)
         self.view.open(person)
-        await self._chrome.open(self.screen, self._left)
+        await self._chrome.open(self.screen, self._dismissed)
         self.in_worker(self._begin(person), blocks_keys("person"))
 
-    async def _left(self, _answer: None) -> None:
+    async def _dismissed(self, _answer: None) -> None:
         self._chrome.app.workers.cancel_group(self._chrome.app, _READING)
         if self._is_read_by_runs:
             self._is_read_by_runs = False

@@ -63,9 +63,9 @@ class Triaging(Feature):
 
     def action_next_problem(self) -> None:
         """Go to the next unhandled problem of the list; if a run is open, open it."""
-        self.in_worker(self._go_on(), _TRIAGE)
+        self.in_worker(self._go_to_next(), _TRIAGE)
 
-    async def _go_on(self) -> None:
+    async def _go_to_next(self) -> None:
         table, view, shown = self._runs.table, self._chrome.front.view, self._runs.shown
         origin, acted = view.run_id, self._acted
         if view is self._runs and acted is not None and acted.line == table.cursor and not table.finds(acted.run_id):
