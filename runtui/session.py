@@ -234,8 +234,7 @@ async def _load_over_rows(spec: SessionSpec, workspace: Workspace) -> None:
 
 
 async def _read_while_loading(spec: SessionSpec, workspace: Workspace, preview: Preview) -> None:
-    """Read the server, show the first rows, and import the app meanwhile. Once the rows suffice for a typed key, hold
-    the listing until the app is up."""
+    """Read the server and draw the first rows while the app loads; the listing pauses once a typed key can act."""
     from runtui.graph.network import load_httpx
 
     loop = asyncio.get_running_loop()

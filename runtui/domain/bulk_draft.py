@@ -131,8 +131,7 @@ def drafts_of(model: Draft, runs: Sequence[MarkedRun], busy: Collection[str], go
 
 
 def bulk_of(drafts: Mapping[str, Draft | None], busy: Collection[str]) -> BulkDraft:
-    """Return the bulk change for drafts by run id; None stands for a run that is no longer listed. `busy` are the ids
-    of runs with a change in progress."""
+    """Return the bulk change for drafts by run id (None: no longer listed). `busy` are ids of runs being changed."""
     kept: list[Draft] = []
     left_out: dict[str, LeftOut] = {}
     for run_id in _once(drafts):

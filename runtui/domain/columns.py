@@ -163,8 +163,7 @@ def natural_order(column: Column[RowT]) -> Order:
 
 
 def in_order(rows: Sequence[RowT], columns: Sequence[Column[RowT]], order: Order, now: int) -> Sequence[RowT]:
-    """Sort rows in memory, text without regard to case. The natural order is stable; the other direction is its exact
-    reverse."""
+    """Sort rows in memory, text in any case. The natural order is stable; the other is its exact reverse."""
     column = next((column for column in columns if column.key == order.key), None)
     if column is None:
         return rows[::-1] if order.descending else rows

@@ -37,8 +37,9 @@ class _Case(NamedTuple):
 
 # The first entry that fits the exception or one of its causes counts.
 _CAUSES = (
-    _Case((socket.gaierror,), FailureKind.NAME, "The name of the server could not be resolved"),
-    _Case((ssl.SSLError,), FailureKind.TLS, "No secure connection could be made"),
+    _Case((socket.gaierror,), FailureKind.NAME, "The name of the server has no address"),
+    _Case((ssl.SSLCertVerificationError,), FailureKind.TLS, "The server's certificate is not trusted"),
+    _Case((ssl.SSLError,), FailureKind.TLS, "What answers there may not speak TLS"),
     _Case((ConnectionRefusedError,), FailureKind.CONNECTION_REFUSED, "The connection was refused"),
 )
 _CASES = (
@@ -65,7 +66,7 @@ _BAD_CERTIFICATES = {
     62: "The certificate belongs to another server: check the host of the root.",
     64: "The certificate belongs to another server: check the host of the root.",
 }
-_NO_TLS = "Check scheme and port of the root: what answers there may not speak TLS."
+_NO_TLS = "Check scheme and port of the root."
 
 
 def failure_of(error: Exception, *, may_be_sent: bool, proxy: Proxy | None = None) -> Failure:
@@ -135,5 +136,5 @@ def _root_cause(error: Exception) -> str:
     """Return the message of the system or of OpenSSL, else of the exception; one line without a full stop."""
     telling = (ssl.SSLError, socket.gaierror, ConnectionError)
     cause = next((cause for cause in _causes(error) if isinstance(cause, telling)), error)
-    said = cause.verify_message if isinstance(cause, ssl.SSLCertVerificationError) else str(cause)
+    said = getattr(cause, "verify_message", "") or getattr(cause, "strerror", "") or str(cause)
     return " ".join(said.split()).rstrip(".")

@@ -183,7 +183,7 @@ _BY_FAILURE: dict[FailureKind, tuple[str, str]] = {
     ),
     FailureKind.CONNECTION: ("The server cannot be reached", "Check the root and the network."),
     FailureKind.TLS: (
-        "The server's certificate is not trusted",
+        "There is no secure connection",
         "If your company inspects TLS traffic, trust its certificate with --ca-file; otherwise stop here.",
     ),
     FailureKind.PROXY: ("The proxy rejects the request", "Check the proxy, and its user name and password."),

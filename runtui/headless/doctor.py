@@ -99,8 +99,7 @@ _ENDLESS: Final = 1_000_000
 
 
 def examine(line: CommandLine, *, offline: bool, as_json: bool) -> int:
-    """Run every check, print the findings, and return the exit code: NOT_DONE if there is a problem. `offline` leaves
-    out the checks that send requests."""
+    """Run every check, print what it finds, and return NOT_DONE for a problem. `offline` sends no request."""
     findings = list(_place())
     chosen, settings = _choices(line)
     findings += chosen

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -72,6 +73,27 @@ def test_a_slip_in_a_filter_that_finds_nothing_is_reported(tmp_path: Path, root:
     done = listed(tmp_path, "--root", root, "--filter", "status:faild", "-o", "jsonl")
     assert (done.returncode, done.stdout) == (0, b"")
     assert done.stderr.decode() == "No known status begins with faild. Did you mean failed?\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["list", "--filter", "status:strange"], 0),
+        (["list", "--filter", "strange:1"], 2),
+        (["list", "--limit", "-1"], 2),
+        (["show", "no-such-run"], 1),
+    ],
+)
+def test_the_exit_code_stays_where_nobody_reads_the_messages(
+    tmp_path: Path, root: str, arguments: list[str], code: int
+) -> None:
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "LANG": "C.UTF-8", "RUNTUI_TOKEN": canary.TOKEN}
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "runtui", *arguments, "--root", root]
+    done = subprocess.run(command, env=env, cwd=CHECKOUT, stdout=subprocess.DEVNULL, stderr=writing, check=False)
+    os.close(writing)
+    assert done.returncode == code
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")

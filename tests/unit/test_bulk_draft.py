@@ -78,8 +78,12 @@ def test_a_warning_is_shown_once_with_its_number_of_runs() -> None:
     runs = [a_run(0), a_run(1, startedDateTime="2026-11-22T09:00:00Z")]
     bulk = drafts_of(model(runs, completedDateTime="2026-11-21T09:00:00Z"), runs, ())
     assert list(bulk.warnings()) == ["The run would be completed before it started. (1 run)"]
+
+
+def test_what_stops_a_run_is_told_where_one_goes_on() -> None:
+    runs = [a_run(0), a_run(1, processingStatus="inProgress")]
     bulk = drafts_of(model(runs, processingStatus="canceled"), runs, ())
-    assert list(bulk.warnings()) == ["To stop a run, the service offers cancelProcessing on the workflow."]
+    assert list(bulk.warnings()) == ["To stop a run, the service offers cancelProcessing on the workflow. (1 run)"]
 
 
 def test_typed_values_stay_until_all_runs_have_them() -> None:

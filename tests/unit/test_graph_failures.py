@@ -64,9 +64,18 @@ ATTEMPTS = ExceptionGroup("tried", [ConnectionRefusedError(111, "refused"), Conn
         (
             caused(httpx.ConnectError("x"), socket.gaierror(-2, "Name or service not known")),
             FailureKind.NAME,
-            "not known",
+            "The name of the server has no address: Name or service not known.",
         ),
-        (caused(httpx.ConnectError("x"), untrusted()), FailureKind.TLS, ": certificate has expired."),
+        (
+            caused(httpx.ConnectError("x"), ssl.SSLError(1, "wrong version number")),
+            FailureKind.TLS,
+            "may not speak TLS",
+        ),
+        (
+            caused(httpx.ConnectError("x"), untrusted()),
+            FailureKind.TLS,
+            "certificate is not trusted: certificate has expired.",
+        ),
         (
             caused(httpx.ConnectError("x"), caused(OSError("All attempts failed"), ATTEMPTS)),
             FailureKind.CONNECTION_REFUSED,

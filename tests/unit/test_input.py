@@ -50,6 +50,11 @@ def shown(pieces: Iterable[Piece]) -> list[str]:
     return told
 
 
+def test_enter_that_was_typed_before_the_terminal_was_raw_is_enter() -> None:
+    assert cut(b"e\n\x1b[B\n") == ["typed e\r", "sequence [B", "typed \r"]
+    assert cut(PASTE + b"a\nb" + END) == ["pasted a\nb"]
+
+
 def patience(lexer: InputLexer) -> float | None:
     """Return the seconds that the lexer waits at this point."""
     return lexer.patience

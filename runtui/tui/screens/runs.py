@@ -203,8 +203,7 @@ class RunsView(ActionView[None]):
         return self.list.title(counted, self.filter_text, view=view.name if view is not None else "")
 
     def say_when_empty(self, words: str | None = None) -> None:
-        """Say why the list is empty, if it is: `words` without any run (None: as before), else that the filter finds
-        none."""
+        """Say why the list is empty: `words` without any run (None: as before), else that the filter finds none."""
         self._empty_words = words = self._empty_words if words is None else words
         if self._store.count(EVERY_RUN):
             shown = self.shown.filter

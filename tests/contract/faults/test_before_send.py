@@ -176,7 +176,7 @@ async def test_an_untrusted_certificate_another_name_and_no_tls_have_different_n
         hints.append(save.fault.hint)
     assert "--ca-file" in hints[0]
     assert "belongs to another server: check the host of the root" in hints[1]
-    assert "may not speak TLS" in hints[2]
+    assert "Check scheme and port of the root" in hints[2]
 
 
 TROUBLES: Final = [
