@@ -178,7 +178,7 @@ COMMANDS: Final = (
             Argument("--watch-only", action="store_true", help="at the first start, skip the runs that match already"),
             Argument("--from-start", action="store_true", help="print again what an earlier watch printed"),
             Argument("--count", type=_whole_number("the count", least=1), metavar="N",
-                     help="stop after so many runs (default: at SIGINT or SIGTERM)"),
+                     help="stop after this many runs (default: at SIGINT or SIGTERM)"),
             Argument("--exec", dest="program", metavar="COMMAND",
                      help="a program and its arguments, started for each printed run, one at a time"),
             Argument("--exec-timeout", dest="program_seconds", default=60, metavar="SECONDS",
@@ -302,7 +302,7 @@ COMMANDS: Final = (
                 ),
             ),
             Command(
-                name="snooze", help="put runs off until a time, a change, or until they get worse",
+                name="snooze", help="put runs off until a time or a change, or until they get worse",
                 run="runtui.headless.triage.shift:snooze", takes="line", options=_READING,
                 arguments=(
                     _RUNS, _NOTE,

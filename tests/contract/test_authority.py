@@ -84,7 +84,7 @@ class TestDeviceCode:
         result = poll(app, flow)
         assert (result["error"], result["error_codes"]) == ("expired_token", [70020])
 
-    def test_it_approves_by_itself_for_a_demo(self, authority: ScriptedAuthority) -> None:
+    def test_a_demo_approves_codes_by_itself(self, authority: ScriptedAuthority) -> None:
         authority.auto_approve(DEMO_READER, polls=3)
         app = public_app(authority)
         flow = app.initiate_device_flow(SCOPES)
@@ -136,7 +136,7 @@ class TestSilently:
 
 
 class TestChallenge:
-    def test_a_refresh_with_the_claims_meets_it(self, authority: ScriptedAuthority) -> None:
+    def test_a_refresh_with_the_claims_meets_the_challenge(self, authority: ScriptedAuthority) -> None:
         app = public_app(authority)
         token = sign_in(authority, app)["access_token"]
         wanted = authority.challenge(DEMO_ADMIN)

@@ -91,7 +91,7 @@ class EchoingGraph:
 
 
 @pytest.mark.parametrize("written", WRITERS.values(), ids=WRITERS)
-def test_it_is_hidden_everywhere_and_goes_back_as_it_came(
+def test_an_echoed_token_is_hidden_everywhere_and_goes_back_unchanged(
     written: Callable[[str], str], tmp_path: Path, capfd: Out
 ) -> None:
     graph = EchoingGraph(written)

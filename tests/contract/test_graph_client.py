@@ -61,7 +61,7 @@ async def items(listing: AsyncIterator[CollectionPage]) -> list[str]:
     return [item["id"] async for page in listing for item in page.items]
 
 
-async def test_a_listing_follows_next_links_verbatim_and_asks_anew_each_time() -> None:
+async def test_a_listing_follows_next_links_verbatim_and_sends_the_headers_each_time() -> None:
     link = f"{LCW}/w1/runs?$filter=startswith(id,'a')&$skiptoken=aB%2F..%3D"
     handle, requests = pages(
         {"value": [{"id": "r1"}], "@odata.nextLink": link},

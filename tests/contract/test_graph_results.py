@@ -216,7 +216,7 @@ async def test_a_secret_that_a_batch_echoes_is_shown_nowhere_and_followed_as_it_
     assert secret not in repr(found)
 
 
-async def test_a_service_that_cannot_be_read_at_all_ends_it() -> None:
+async def test_an_unreadable_service_ends_the_reading() -> None:
     server = ResultsServer(batch=lambda _body: reply(401, REFUSED))
     async with client(server) as graph:
         with pytest.raises(GraphError):

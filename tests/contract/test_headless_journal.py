@@ -175,7 +175,7 @@ def test_a_damaged_entry_is_not_undone(tmp_path: Path, capsys: Out) -> None:
 @pytest.mark.parametrize(
     "command", [["journal"], ["journal", "--format", "json"], ["journal", "1"], ["undo", "1", "--yes"], ["list"]]
 )
-def test_that_a_broken_journal_was_set_aside_is_said_once_with_its_path(
+def test_a_broken_journal_that_was_set_aside_is_reported_once_with_its_path(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Out
 ) -> None:
     monkeypatch.setenv("RUNTUI_TOKEN", canary.TOKEN)

@@ -169,7 +169,7 @@ def test_a_closed_pipe_ends_the_list_quietly(output: str, tmp_path: Path, root: 
         (["--root", "http://192.0.2.1/beta"], canary.TOKEN, 2, "Plain http is refused"),
     ],
 )
-def test_what_cannot_be_done_is_said_and_prints_no_data(
+def test_an_error_of_list_is_reported_and_prints_no_data(
     tmp_path: Path, root: str, arguments: list[str], token: str | None, code: int, sentence: str
 ) -> None:
     done = listed(tmp_path, *(argument.format(root=root) for argument in arguments), token=token)

@@ -113,7 +113,7 @@ def test_a_dry_run_as_json(commands: Commands, capsys: Out) -> None:
     assert (told["method"], told["body"]["failedTasksCount"]) == ("PATCH", 3)
 
 
-def test_all_that_is_wrong_is_said_at_once_and_nothing_is_asked(commands: Commands, capsys: Out) -> None:
+def test_all_mistakes_are_listed_at_once_and_no_request_is_sent(commands: Commands, capsys: Out) -> None:
     with pytest.raises(UsageError) as refused:
         commands.update("run", "procesingStatus=x", "failedTasksCount=1.5", "completedDateTime=soon",
                         "totalUsersCount=", "processingStatus=Failed", "word", "completedDateTime=now")  # fmt: skip

@@ -166,7 +166,7 @@ def test_a_watch_goes_on_where_it_ended(commands: Commands, capsys: Out) -> None
     assert all(file.stat().st_mode & 0o077 == 0 for file in commands.folder.glob("watch-*"))
 
 
-def test_a_line_that_drops_is_said_once_and_survived(commands: Commands, capsys: Out) -> None:
+def test_a_dropped_connection_is_reported_once_and_survived(commands: Commands, capsys: Out) -> None:
     run_id, _ = commands.a_run("completed")
     steps = after(1, is_cut), is_cut, is_cut, becomes(run_id, "failed"), nothing
     assert watched(commands, *steps, watch_only=True, count=1) == ExitCode.DONE

@@ -45,7 +45,7 @@ def read_workflows(root: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_answers_as_soon_as_it_says_so_and_ends_well_when_told_to(number: signal.Signals) -> None:
+def test_the_server_answers_once_it_prints_its_address_and_ends_cleanly(number: signal.Signals) -> None:
     with served() as (process, line):
         assert line["pid"] == process.pid
         assert line["root"].startswith("http://127.0.0.1:")
@@ -56,7 +56,7 @@ def test_it_answers_as_soon_as_it_says_so_and_ends_well_when_told_to(number: sig
 
 
 @pytest.mark.parametrize("sign_in", [False, True])
-def test_it_answers_to_the_names_of_this_machine_alone(sign_in: bool) -> None:
+def test_the_server_answers_only_to_names_of_this_machine(sign_in: bool) -> None:
     """A request with another host name that resolves to this machine comes from a web page (DNS rebinding)."""
     with served(runs=1, sign_in=sign_in) as (_, line), httpx.Client(trust_env=False) as client:
         port = httpx.URL(line["root"]).port
@@ -79,14 +79,14 @@ def test_it_answers_to_the_names_of_this_machine_alone(sign_in: bool) -> None:
                 assert f"answers to 127.0.0.1:{port} and localhost:{port}" in answer.json()["error"]["message"]
 
 
-def test_it_ends_while_a_client_keeps_its_connection_open() -> None:
+def test_the_server_ends_while_a_client_keeps_its_connection_open() -> None:
     with served() as (process, line), httpx.Client(trust_env=False) as client:
         client.get(f"{line['root']}{WORKFLOWS}")
         process.terminate()
         assert process.wait(PATIENCE) == 0
 
 
-def test_it_ends_with_the_process_that_started_it() -> None:
+def test_the_server_ends_with_the_process_that_started_it() -> None:
     with served(until_stdin_closes=True) as (process, line):
         assert len(read_workflows(line["root"])) == 15
         process.communicate(timeout=PATIENCE)  # this closes its standard input first

@@ -36,7 +36,7 @@ def refreshes(authority: ScriptedAuthority) -> int:
 
 
 class TestDeviceCode:
-    async def test_it_signs_in_and_the_next_start_finds_it(self, authority: ScriptedAuthority, tmp_path: Path) -> None:
+    async def test_a_sign_in_is_found_by_the_next_start(self, authority: ScriptedAuthority, tmp_path: Path) -> None:
         async with signing_in(authority, tmp_path) as sign_in:
             states: list[SignInState] = []
             sign_in.changed.subscribe(states.append)
@@ -342,7 +342,9 @@ class TestTheToken:
         async with signing_in(authority, tmp_path, write=False) as reading:
             assert reading.scopes == (read,)
 
-    async def test_it_says_that_it_understands_challenges(self, authority: ScriptedAuthority, tmp_path: Path) -> None:
+    async def test_the_sign_in_declares_that_it_understands_challenges(
+        self, authority: ScriptedAuthority, tmp_path: Path
+    ) -> None:
         async with signing_in(authority, tmp_path) as sign_in:
             await by_device_code(sign_in, authority)
         asked = [call.claims for call in authority.calls if call.endpoint in ("devicecode", "token")]

@@ -48,7 +48,7 @@ def test_enter_pressed_early_is_enter(tmp_path: Path) -> None:
         terminal.wait_for("Users of .*  [1-9]")
 
 
-def test_the_help_opens_before_the_screen_stands(tmp_path: Path) -> None:
+def test_the_help_opens_before_the_screen_is_there(tmp_path: Path) -> None:
     with runtui(tmp_path, "demo", "--runs", "20") as terminal:
         terminal.press("?")
         terminal.wait_for("20 runs.*as of")

@@ -74,7 +74,7 @@ def test_odd_input_does_not_abandon_a_save(tmp_path: Path) -> None:
         assert terminal.wait_for_exit() == 0
 
 
-def test_a_paste_without_an_end_is_handed_on_and_a_key_gets_out_of_it(terminal: PtyProbe) -> None:
+def test_a_paste_without_an_end_is_passed_on_and_a_key_ends_it(terminal: PtyProbe) -> None:
     terminal.press("/")
     terminal.send(b"\x1b[200~no-such-workflow")
     terminal.wait_for("no-such-workflow")

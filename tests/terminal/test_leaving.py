@@ -83,7 +83,7 @@ def test_a_line_dropped_while_something_is_written_is_no_crash(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("has_shell", [True, False])
-def test_it_is_suspended_where_a_shell_can_bring_it_back(tmp_path: Path, has_shell: bool) -> None:
+def test_runtui_is_suspended_if_a_shell_can_resume_it(tmp_path: Path, has_shell: bool) -> None:
     job = f"{sys.executable} -m tests.terminal.leaving_app {tmp_path}"
     shell = f"set -m; {job}; echo the shell has it; read answer; fg; echo it ended"
     command = ["sh", "-c", shell] if has_shell else job.split()

@@ -88,7 +88,7 @@ raise SystemExit(main())
 
 
 @pytest.mark.parametrize("ending", ["terminate", "hang up", "ctrl+c", "error"])
-def test_the_last_list_stands_before_anything_is_loaded(tmp_path: Path, ending: str) -> None:
+def test_the_last_list_is_drawn_before_anything_is_loaded(tmp_path: Path, ending: str) -> None:
     with sandbox() as root, runtui(tmp_path, "--root", root, columns=80, rows=24) as terminal:
         terminal.wait_for("30 runs.*as of")
         terminal.press("q")

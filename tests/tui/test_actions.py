@@ -285,7 +285,7 @@ async def test_help_is_filtered_and_runs_what_is_chosen(open_session: Opener) ->
         assert session.view == "runs"
 
 
-async def test_help_begins_anew_however_it_was_left(open_session: Opener) -> None:
+async def test_help_starts_at_the_top_however_it_was_left(open_session: Opener) -> None:
     async with open_session(size=(80, 24), runs=12) as session:
         await session.press("question_mark")
         first = session.text()

@@ -89,7 +89,7 @@ async def test_a_view_of_ones_own_is_saved_shown_renamed_replaced_and_deleted(op
         assert "There is no view 7" in session.text()
 
 
-async def test_the_sort_picker_offers_both_directions_and_stands_on_the_present_one(open_session: Opener) -> None:
+async def test_the_sort_picker_offers_both_directions_and_starts_at_the_current_one(open_session: Opener) -> None:
     async with open_session(size=(80, 30)) as session:
         await session.press("S", "escape")
         assert session.runs.settings == ListSettings()

@@ -47,7 +47,7 @@ async def ended(session: Session) -> None:
     await session.until(lambda: session.view == "results" and "open" not in session.text())
 
 
-async def test_forty_failed_runs_are_canceled_by_nine_keys_and_taken_back_by_three(
+async def test_nine_keys_cancel_forty_failed_runs_and_three_undo_that(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     graph, messages = forty(), list[Callable[..., object]]()

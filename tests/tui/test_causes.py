@@ -189,7 +189,9 @@ async def test_leaving_cancels_what_is_being_read(open_session: Opener) -> None:
 
 
 @pytest.mark.parametrize(("key", "untrue"), [("c", "No task failed"), ("o", "There are no workflows")])
-async def test_before_a_run_is_read_nothing_is_said_of_them(key: str, untrue: str, open_session: Opener) -> None:
+async def test_while_the_runs_are_read_nothing_untrue_is_said_about_them(
+    key: str, untrue: str, open_session: Opener
+) -> None:
     wire = Held(httpx.ASGITransport(create_app(runs=0)))
     wire.hold()
     async with open_session(wire=wire, ready=False, size=(80, 24)) as session:

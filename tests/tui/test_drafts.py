@@ -158,7 +158,7 @@ async def test_drafts_that_cannot_be_kept_are_said_once(open_session: Opener, mo
         monkeypatch.undo()
 
 
-async def test_a_file_of_a_newer_version_is_said_at_the_start(open_session: Opener, tmp_path: Path) -> None:
+async def test_a_file_of_a_newer_version_is_reported_at_the_start(open_session: Opener, tmp_path: Path) -> None:
     open_journal(tmp_path / "journal.db", durable=False).close()
     with sqlite3.connect(tmp_path / "journal.db") as db:
         db.execute(f"PRAGMA user_version = {len(STEPS) + 1}")

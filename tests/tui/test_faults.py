@@ -80,7 +80,7 @@ async def test_trouble_with_the_list_is_reported_and_the_list_stays(open_session
             assert "incomplete" not in session.text()
 
 
-async def test_the_next_step_for_the_list_is_not_what_the_status_line_cuts(open_session: Opener) -> None:
+async def test_the_next_step_for_the_list_is_not_cut_off(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire, size=(80, 24)) as session:
         graph.answer_to_list = graph_error(403, "Forbidden", "Insufficient privileges to complete the operation. " * 9)

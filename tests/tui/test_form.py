@@ -98,7 +98,7 @@ async def test_the_draft_follows_every_key_and_the_request_with_it(open_session:
                 assert draft_of(session).body()[name] == raw[name]
 
 
-async def test_an_error_stands_under_its_field_while_the_text_is_wrong(open_session: Opener) -> None:
+async def test_an_error_is_below_its_field_while_the_text_is_wrong(open_session: Opener) -> None:
     async with open_session() as session:
         await open_run(session, failedTasksCount=2)
         await go_to(session, "failedTasksCount")
@@ -301,7 +301,7 @@ async def test_odd_values_open_and_go_back_as_they_came(open_session: Opener) ->
             assert len(session.workspace.drafts) == 0
 
 
-async def test_text_that_is_typed_back_is_no_edit_even_when_signs_stand_for_it(open_session: Opener) -> None:
+async def test_typing_the_received_text_is_no_edit_even_with_signs(open_session: Opener) -> None:
     async with open_session(runs=12) as session:
         raw = await open_run(session, totalUsersCount="1\n2\x1b")
         await go_to(session, "totalUsersCount")

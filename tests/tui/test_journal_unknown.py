@@ -103,7 +103,7 @@ async def test_nothing_is_sent_without_the_journal(open_session: Opener, tmp_pat
         assert graph.patches == []
 
 
-async def test_a_run_that_another_runtui_writes_is_left_to_it(open_session: Opener, tmp_path: Path) -> None:
+async def test_a_run_that_another_runtui_is_changing_is_not_written(open_session: Opener, tmp_path: Path) -> None:
     graph = Graph()
     other = Journal(tmp_path / JOURNAL_FILE)
     record(other, 4, outcome=None)
@@ -171,9 +171,7 @@ async def test_an_outcome_whose_entry_vanished_is_reported_as_unrecorded(open_se
         assert "The outcome could not be written to the journal" in status_of(session)
 
 
-async def test_a_damaged_entry_is_in_the_list_and_nothing_can_be_done_with_it(
-    open_session: Opener, tmp_path: Path
-) -> None:
+async def test_a_damaged_entry_is_listed_without_actions(open_session: Opener, tmp_path: Path) -> None:
     journal = Journal(tmp_path / JOURNAL_FILE)
     for number in (1, 2, 3):
         record(journal, number)
@@ -194,7 +192,7 @@ async def test_a_damaged_entry_is_in_the_list_and_nothing_can_be_done_with_it(
         await session.until(lambda: "3 entries written to" in status_of(session))
 
 
-async def test_that_a_broken_journal_was_set_aside_is_said_on_the_screen(open_session: Opener, tmp_path: Path) -> None:
+async def test_the_screen_reports_that_a_broken_journal_was_set_aside(open_session: Opener, tmp_path: Path) -> None:
     (tmp_path / JOURNAL_FILE).write_bytes(b"this was never a database" * 100)
     async with open_session(wire=Graph().wire) as session:
         await session.until(lambda: "The journal was broken. It was set aside as" in status_of(session))

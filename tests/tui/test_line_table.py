@@ -177,7 +177,7 @@ async def test_the_last_line_is_announced_so_that_more_can_be_read(keys: tuple[s
         assert sum(isinstance(event, LineTable.EndReached) for event in app.heard) == ends
 
 
-async def test_rows_shown_anew_are_announced_even_where_the_cursor_stays() -> None:
+async def test_rows_shown_again_are_announced_even_if_the_cursor_stays() -> None:
     async with place_of(things(1, 2)) as (app, pilot):
         await pilot.press("down")
         app.heard.clear()

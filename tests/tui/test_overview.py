@@ -114,7 +114,9 @@ async def test_changes_by_the_passing_of_time_are_drawn(open_session: Opener, mo
         await session.until(lambda: all(not day.runs for row in view.list.rows for day in row.days[-2:]))
 
 
-async def test_it_follows_the_store_and_says_in_the_panel_what_holds_a_workflow_back(open_session: Opener) -> None:
+async def test_the_overview_follows_the_store_and_the_panel_says_what_holds_a_workflow_back(
+    open_session: Opener,
+) -> None:
     async with open_session() as session:
         view = await opened(session)
         store = session.workspace.store

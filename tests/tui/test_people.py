@@ -141,7 +141,7 @@ async def test_an_id_that_was_never_read_is_looked_up(open_session: Opener) -> N
         assert {task.result.subject_id for task in view.list.rows} == {person.id}
 
 
-async def test_nobody_by_that_name_is_said(open_session: Opener) -> None:
+async def test_an_unknown_name_is_reported(open_session: Opener) -> None:
     async with open_session(runs=12) as session:
         await session.type("@")
         await session.type("nobody@nowhere.example")
@@ -164,7 +164,7 @@ async def test_without_an_answer_about_one_person_the_results_of_runs_are_used(o
         assert "could not be read" not in session.text()
 
 
-async def test_a_workflow_that_may_not_be_read_is_said_and_the_rest_stays(open_session: Opener) -> None:
+async def test_a_forbidden_workflow_is_reported_and_the_others_stay(open_session: Opener) -> None:
     async with open_session(wire=Without(OF_A_WORKFLOW, 403)) as session:
         person = await somebody(session)
         await session.type("@")
@@ -219,7 +219,7 @@ def test_a_person_who_is_not_found_may_be_in_an_unread_run() -> None:
     assert why_no_person("Nobody.", ReadingProgress(read=35, total=35)) == "Nobody."
 
 
-def test_why_runs_are_not_read_stands_below_the_people() -> None:
+def test_the_reason_for_unread_runs_is_shown_below_the_people() -> None:
     progress = ReadingProgress(read=1, total=35, fault=RuntuiError("Access denied"))
     assert found_people("anna", 2, 50, progress) == "1 of 35 runs are read. Access denied."
     assert "0 of 9 runs are read. Enter looks" in found_people("anna", 0, 50, ReadingProgress(total=9, reading=True))

@@ -118,7 +118,7 @@ def refused() -> httpx.Response:
     return reply(403, {"error": {"code": "Forbidden", "message": "Reports.Read.All is missing."}})
 
 
-async def test_while_the_service_asks_to_wait_that_is_said_in_place_of_what_is_read(open_session: Opener) -> None:
+async def test_while_the_service_asks_to_wait_the_wait_is_shown_in_place_of_the_data(open_session: Opener) -> None:
     busy = {"error": {"code": "TooManyRequests", "message": "Too many requests."}}
     graph = Graph(answer_to_results=lambda: reply(429, busy))
     async with open_session(graph=graph, size=(80, 24)) as session:

@@ -86,7 +86,7 @@ async def test_leaving_changes_nothing_and_leads_back(open_session: Opener, key:
         assert sandbox.scenario == "slow"
 
 
-async def test_a_sandbox_that_is_gone_is_said(open_session: Opener) -> None:
+async def test_an_ended_sandbox_is_reported(open_session: Opener) -> None:
     sandbox = Sandbox()
     sandbox.fault = RuntuiError("The sandbox has ended", "It takes no scenario any more.")
     async with open_session(runs=12, sandbox=sandbox) as session:

@@ -141,7 +141,7 @@ async def test_undo_does_not_overwrite_a_later_change_of_a_colleague(open_sessio
         assert len(graph.patches) == 1
 
 
-async def test_an_unknown_change_stands_in_the_way(open_session: Opener) -> None:
+async def test_an_unknown_change_blocks_undo(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
         await change(session)
@@ -172,7 +172,7 @@ async def test_an_undo_leaves_the_draft_of_the_run_alone(open_session: Opener) -
         assert len(graph.patches) == 2
 
 
-async def test_a_review_comes_only_to_who_still_waits_for_it(open_session: Opener) -> None:
+async def test_a_review_opens_only_for_a_person_who_still_waits(open_session: Opener) -> None:
     """A `y` meant for something else must never send, so the review does not open over another view."""
     wire = Held(Graph().wire)
     async with open_session(wire=wire) as session:

@@ -182,7 +182,7 @@ async def test_a_long_pause_of_one_change_is_stopped_by_itself(is_abandoned: boo
     assert "run-5" not in bench.canceled()
 
 
-async def test_the_first_refusal_holds_what_was_not_begun_until_one_goes_on(bench: BulkBench) -> None:
+async def test_the_first_refusal_holds_the_unsent_changes_until_a_person_continues(bench: BulkBench) -> None:
     bench.answer_one("run-0", refused(403))
     bulk = await bench.held(drafts())
     assert bulk.held_by is not None
@@ -385,7 +385,7 @@ async def test_stopped_while_runs_are_read_no_other_is_read(bench: BulkBench, mo
     assert bench.journal.entries() == []
 
 
-async def test_stopped_before_it_is_recorded_the_journal_knows_nothing_of_it(
+async def test_a_save_stopped_before_it_is_recorded_is_not_in_the_journal(
     bench: BulkBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await stopped_in(bench, monkeypatch, drive.WriteDriver, "senders")

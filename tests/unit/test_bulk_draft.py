@@ -74,7 +74,7 @@ def test_a_relative_time_is_one_moment_for_all() -> None:
     assert change == ("startedDateTime", "1 2026-11-20T09:00:00Z, 1 null", "2026-11-26T04:00:00Z")
 
 
-def test_a_warning_is_said_once_with_the_number_of_its_runs() -> None:
+def test_a_warning_is_shown_once_with_its_number_of_runs() -> None:
     runs = [a_run(0), a_run(1, startedDateTime="2026-11-22T09:00:00Z")]
     bulk = drafts_of(model(runs, completedDateTime="2026-11-21T09:00:00Z"), runs, ())
     assert list(bulk.warnings()) == ["The run would be completed before it started. (1 run)"]

@@ -96,7 +96,7 @@ async def test_text_above_the_limit_of_osc_52_is_not_sent(desk: Desk) -> None:
     assert "written to" in done.words
 
 
-async def test_a_file_that_cannot_be_written_is_said_and_no_failure(desk: Desk) -> None:
+async def test_an_unwritable_file_is_reported_and_does_not_fail_the_command(desk: Desk) -> None:
     (desk.folder / "state").write_text("")
     done = into_file("text", desk.folder / "state")
     assert not done.is_done

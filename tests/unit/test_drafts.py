@@ -213,7 +213,7 @@ open_journal(Path(sys.argv[1]), durable=True).close()
 """
 
 
-def test_another_runtui_that_leaves_takes_nothing_with_it(drafts: Drafts, path: Path) -> None:
+def test_another_runtui_that_ends_deletes_nothing(drafts: Drafts, path: Path) -> None:
     """SQLite's locks belong to the process: closing any descriptor of the file releases them. The next process that
     closes the file would then take itself for the last one, and delete the log that this process still writes."""
     journal = Journal(path)
@@ -338,7 +338,7 @@ def test_a_file_of_a_newer_version_is_left_alone_and_said(path: Path) -> None:
 
 
 @pytest.mark.parametrize("edits", ["{", '{"failedUsersCount": {"text": "7", "colour": 1}}', "[1]", "7"])
-def test_one_draft_that_cannot_be_read_is_said_and_stays_where_it_is(path: Path, edits: str) -> None:
+def test_an_unreadable_draft_is_reported_and_kept(path: Path, edits: str) -> None:
     drafts = Drafts(path)
     drafts.load(ROOT)
     drafts.keep(draft("r1"))

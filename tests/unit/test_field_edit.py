@@ -88,7 +88,7 @@ def test_a_window_follows_the_cursor_and_no_further() -> None:
     assert line.selected == "78"
 
 
-def test_a_shorter_text_stands_at_the_start_of_the_window() -> None:
+def test_a_shorter_text_starts_at_the_left_edge_of_the_window() -> None:
     line = line_after("a" * 5_000)
     line.strip(5, LOOK)
     line.show("0")

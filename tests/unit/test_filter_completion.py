@@ -57,7 +57,7 @@ def test_the_part_at_the_cursor_is_replaced_and_no_other(text: str, wanted: str)
 
 
 @pytest.mark.parametrize("typed", ['workflow:"Onboard p|"', 'workflow:"onboard p|', "workflow:pre|", "workflow:Onb|"])
-def test_a_value_with_blanks_is_quoted_whether_or_not_it_was_begun_so(typed: str) -> None:
+def test_a_value_with_blanks_is_quoted_even_without_an_opening_quote(typed: str) -> None:
     assert completed(typed, WORKFLOWS) == 'workflow:"Onboard pre-hire"'
 
 

@@ -27,7 +27,7 @@ def moment(monkeypatch: pytest.MonkeyPatch) -> Moment:
     return Moment(monkeypatch)
 
 
-def test_a_key_counts_as_long_as_it_is_asked_for_and_none_before_it(moment: Moment) -> None:
+def test_a_key_counts_for_the_given_time(moment: Moment) -> None:
     waiting = Foreground()
     assert not waiting.had_input_within(0.25)
     waiting.note_input()

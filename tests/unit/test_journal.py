@@ -300,7 +300,7 @@ journal.close()
 """Starts a process that may not write a file beyond a size, as if the disk were full; this also stops root."""
 
 
-def test_a_full_disk_is_said_loses_nothing_and_is_over_when_there_is_room(journal: Journal, path: Path) -> None:
+def test_a_full_disk_is_reported_until_there_is_room_and_nothing_is_lost(journal: Journal, path: Path) -> None:
     root = Path(__file__).parents[2]
     filled = subprocess.run(
         [sys.executable, "-c", FILL_THE_DISK, path], cwd=root, capture_output=True, text=True, check=True

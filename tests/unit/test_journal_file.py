@@ -85,7 +85,7 @@ def test_a_symbolic_link_is_refused_and_its_target_untouched(path: Path, tmp_pat
 
 
 @pytest.mark.parametrize("place", ["state", "state/journal.db"])
-def test_something_else_in_its_place_is_said_and_left_there(place: str, path: Path, tmp_path: Path) -> None:
+def test_something_else_in_place_of_the_file_is_reported_and_kept(place: str, path: Path, tmp_path: Path) -> None:
     """A file where the folder should be, or a folder where the file should be."""
     if place == "state":
         (tmp_path / place).write_text("mine")

@@ -176,7 +176,7 @@ def test_a_file_that_was_moved_has_the_outcome_all_the_same_and_goes_on_when_it_
     assert journal.open(intent(run_id="next")) == number + 1
 
 
-def test_a_file_that_was_renamed_holds_all_that_was_recorded_in_it(journal: Journal, path: Path) -> None:
+def test_a_renamed_file_has_everything_that_was_recorded(journal: Journal, path: Path) -> None:
     before = len(journal.entries())
     renamed(path)
     with pytest.raises(JournalError, match=LOST):

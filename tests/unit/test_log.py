@@ -89,7 +89,7 @@ def test_a_full_disk_ends_the_log_and_not_the_command(
 
 
 @pytest.mark.parametrize("way", ["flag", "variable", "profile"])
-def test_it_is_off_unless_a_flag_a_variable_or_the_profile_asks_for_it(
+def test_the_log_is_off_unless_a_flag_a_variable_or_the_profile_turns_it_on(
     way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, config = tmp_path / "log", tmp_path / "config.toml"

@@ -69,7 +69,7 @@ def test_the_strip_fits_at_every_width_and_keeps_more_at_a_greater_one() -> None
         assert len(strip(narrow).split()) <= len(strip(wide).split())
 
 
-def test_a_cell_of_the_strip_belongs_to_the_part_that_stands_there() -> None:
+def test_each_cell_of_the_strip_belongs_to_the_part_shown_there() -> None:
     parts = tenant_strip(COUNTS, FAILURES, 47, {})
     found = [part_at(parts, cell) for cell in range(-1, 48)]
     assert found[0] is None

@@ -136,7 +136,7 @@ def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
     assert (tmp_path / "elsewhere").read_text() == "mine"
 
 
-def test_a_disk_that_takes_nothing_is_said_once(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_once(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("no folder")
     preferences = opened(tmp_path / "state")
     told: list[RuntuiError] = []

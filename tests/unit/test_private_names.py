@@ -247,7 +247,7 @@ count."""
 
 
 @pytest.mark.parametrize("library", UNUSED_MODULES)
-def test_a_library_is_loaded_without_what_is_left_out_and_takes_no_more_of_it_than_is_said(library: str) -> None:
+def test_a_library_is_loaded_without_the_left_out_modules_and_imports_only_the_listed_names(library: str) -> None:
     left_out, (code, packages) = UNUSED_MODULES[library], LOADED_BY[library]
     loaded = loaded_after(code)
     assert left_out.keys().isdisjoint(loaded)

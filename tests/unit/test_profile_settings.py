@@ -157,7 +157,7 @@ def test_a_custom_pair_of_servers_needs_the_option() -> None:
     assert sign_in({**own, "unsafe-endpoint": True}).authority == "https://login.example"
 
 
-def test_a_proxy_is_no_matter_for_this_machine_and_ours_stands_above_the_environments() -> None:
+def test_this_machine_needs_no_proxy_and_the_option_overrides_the_environment() -> None:
     broken = {"HTTPS_PROXY": "http://p:99999"}
     assert settings({"root": "http://127.0.0.1:1/beta"}, **broken).proxy == ""
     assert settings({**TOKEN, "proxy": "http://p:1"}, **broken).proxy == "http://p:1"

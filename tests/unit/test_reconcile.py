@@ -156,7 +156,7 @@ async def test_a_value_that_a_later_change_of_ours_may_have_set_proves_nothing(
         {"processingStatus": "failed", "propertyOfANewerVersion": 1},
     ],
 )
-async def test_half_of_a_change_is_no_proof_of_it(after: Mapping[str, Any], session: Session, graph: FakeGraph) -> None:
+async def test_half_of_a_change_does_not_prove_it(after: Mapping[str, Any], session: Session, graph: FakeGraph) -> None:
     number = session.record(after=after)
     show(graph)
     await session.reconciler.check_all()
@@ -164,7 +164,7 @@ async def test_half_of_a_change_is_no_proof_of_it(after: Mapping[str, Any], sess
     assert session.reconciler.fault is None
 
 
-async def test_why_a_run_with_the_values_is_no_proof_is_said_once(session: Session, graph: FakeGraph) -> None:
+async def test_the_reason_why_a_run_is_no_proof_is_recorded_once(session: Session, graph: FakeGraph) -> None:
     number = session.record(before={"processingStatus": "failed"})
     show(graph)
     for _ in range(2):
@@ -285,7 +285,7 @@ async def test_a_check_in_progress_does_not_overrule_a_person(
     assert (entry.outcome, entry.known_by) == session.outcome(number) == (Outcome.NOT_DONE, "person")
 
 
-async def test_trouble_with_the_journal_is_said_and_over_when_it_is_over(tmp_path: Path, graph: FakeGraph) -> None:
+async def test_trouble_with_the_journal_is_reported_until_it_ends(tmp_path: Path, graph: FakeGraph) -> None:
     folder = tmp_path / "state"
     folder.mkdir()
     session = Session(folder, "ours", graph)
@@ -513,9 +513,7 @@ async def test_a_journal_that_was_set_aside_is_reported_once(session: Session) -
     assert session.journal.set_aside.exists()
 
 
-async def test_what_becomes_unknown_during_a_check_is_checked_right_after_it(
-    session: Session, graph: FakeGraph
-) -> None:
+async def test_a_change_that_becomes_unknown_during_a_check_is_checked_next(session: Session, graph: FakeGraph) -> None:
     asked, go_on, again = asyncio.Event(), asyncio.Event(), asyncio.Event()
     usual = graph.run
 

@@ -227,7 +227,7 @@ async def test_no_more_workflows_are_listed_at_once_than_the_service_likes(store
     assert len(ids(store)) == len(names)
 
 
-async def test_it_lists_at_the_start_and_then_when_asked(store: Store) -> None:
+async def test_a_refresh_lists_at_the_start_and_on_request(store: Store) -> None:
     graph = FakeGraph(joiner=[[run("a")]])
     refresh = Refresh(graph, store, interval=NEVER)
     ends = watch(refresh)
@@ -242,7 +242,7 @@ async def test_it_lists_at_the_start_and_then_when_asked(store: Store) -> None:
     await refresh.stop()
 
 
-async def test_it_lists_again_by_the_clock(store: Store) -> None:
+async def test_a_refresh_lists_again_at_the_interval(store: Store) -> None:
     graph = FakeGraph(joiner=[[run("a")]])
     refresh = Refresh(graph, store, interval=0.001)
     ends = watch(refresh)

@@ -253,7 +253,7 @@ async def test_a_pace_allows_three_repeats_each_after_the_wait_that_was_asked_fo
 
 
 @pytest.mark.parametrize(("status", "waits"), [(429, True), (503, True), (500, False), (504, False)])
-async def test_all_wait_for_a_service_that_is_busy_and_nobody_for_the_trouble_of_another(
+async def test_all_wait_for_a_busy_service_but_not_for_the_trouble_of_one(
     status: int, waits: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock(monkeypatch)

@@ -78,7 +78,7 @@ async def test_a_read_that_goes_on_failing_is_the_end_of_the_save(status: int, r
     assert bench.journal.entries() == []
 
 
-async def test_a_write_that_graph_throttled_begins_anew_with_a_fresh_read_and_an_entry_of_its_own(bench: Bench) -> None:
+async def test_a_throttled_write_starts_again_with_a_fresh_read_and_its_own_entry(bench: Bench) -> None:
     bench.answer_writes(refused(429, wait="0"), None)
     save = await bench.ended(draft())
     assert save.outcome is Outcome.DONE
@@ -254,7 +254,7 @@ async def test_an_outcome_that_cannot_be_recorded_is_reported_and_said_to_be_unr
     assert (save.outcome, save.unrecorded) == (Outcome.DONE, True)
 
 
-async def test_breaking_off_without_a_journal_says_that_the_outcome_is_not_in_it(
+async def test_breaking_off_without_a_journal_reports_the_outcome_as_unrecorded(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.graph.gate.clear()

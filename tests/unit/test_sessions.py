@@ -65,7 +65,7 @@ def test_a_session_is_gone_when_its_process_was_killed(code: str, tmp_path: Path
         assert [path.stem for path in tmp_path.iterdir()] == [own.id]
 
 
-def test_looking_at_a_living_session_takes_nothing_from_it(tmp_path: Path) -> None:
+def test_checking_a_live_session_does_not_affect_it(tmp_path: Path) -> None:
     with session(tmp_path) as first, session(tmp_path) as second, session(tmp_path) as third:
         assert not second.is_gone(first.id)
         assert not third.is_gone(first.id)

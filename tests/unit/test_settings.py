@@ -68,7 +68,7 @@ def test_a_relative_home_folder_is_refused(relative: str, tmp_path: Path, monkey
     assert state_folder({"XDG_STATE_HOME": "/var/state"}) == Path("/var/state/runtui"), "it is not asked for"
 
 
-def test_the_home_folder_of_nobody_is_said_in_a_sentence() -> None:
+def test_the_home_folder_of_an_unknown_user_is_refused() -> None:
     with pytest.raises(ValueError, match="no user with the home folder ~no-such-user"):
         read_path("~no-such-user/ca.pem")
     with pytest.raises(UsageError, match="no user with the home folder ~no-such-user"):

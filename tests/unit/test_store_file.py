@@ -225,7 +225,7 @@ def test_a_lost_file_is_created_again_from_what_was_read(lose: Callable[[Path], 
     after.close()
 
 
-def test_a_file_that_another_runtui_has_begun_in_its_place_is_used(path: Path) -> None:
+def test_a_new_file_by_another_runtui_is_used(path: Path) -> None:
     store = Store(path)
     put_one(store)
     deleted_with_all_beside_it(path)

@@ -102,7 +102,7 @@ def test_a_crash_report_has_the_traceback_and_nothing_private(tmp_path: Path) ->
     assert stat.S_IMODE(report.parent.stat().st_mode) == 0o700
 
 
-def test_a_report_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_an_unwritable_report_is_mentioned(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     said = crash_sentence(failure(), tmp_path / "file")
     assert said.startswith("runtui crashed (ValueError). No report could be written")

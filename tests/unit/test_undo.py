@@ -80,7 +80,7 @@ async def test_ignored_properties_do_not_block_undoing_the_others(journal: Journ
     ("outcome", "why"),
     [(Outcome.NOT_DONE, "not done"), (Outcome.UNKNOWN, "is unknown"), (None, "is unknown")],
 )
-async def test_only_what_is_known_to_be_done_can_be_taken_back(
+async def test_only_a_change_known_to_be_done_can_be_undone(
     outcome: Outcome | None, why: str, journal: Journal
 ) -> None:
     entry, graph = recorded(journal, outcome), FakeGraph()
@@ -98,7 +98,7 @@ def test_an_undone_change_is_not_undone_again(of_undo: Outcome, is_free: bool, j
     assert why_not(entry) == (None if is_free else f"It is already undone, by #{undo.number}.")
 
 
-async def test_a_run_that_holds_something_else_by_now_is_left_alone_and_said(journal: Journal) -> None:
+async def test_a_run_with_other_values_now_is_left_alone_and_reported(journal: Journal) -> None:
     entry, graph = recorded(journal), FakeGraph()
     graph.runs["r1"]["processingStatus"] = "completed"
     with pytest.raises(UndoError) as refused:
@@ -119,7 +119,7 @@ async def test_a_time_with_other_digits_is_still_the_written_one(journal: Journa
     assert undo.body()["startedDateTime"] == RUN["startedDateTime"]
 
 
-async def test_a_run_that_cannot_be_read_is_said(journal: Journal) -> None:
+async def test_an_unreadable_run_is_reported(journal: Journal) -> None:
     entry, graph = recorded(journal), FakeGraph()
     graph.on_read = lambda _run_id: answered(outcome=Outcome.NOT_DONE)
     with pytest.raises(UndoError, match=r"cannot be read\. It went wrong\."):
@@ -136,7 +136,7 @@ async def test_a_run_that_cannot_be_read_is_said(journal: Journal) -> None:
         ({"processingStatus": f"x{SECRET}"}, {"processingStatus": "failed"}, "not in the journal as it was received"),
     ],
 )
-def test_a_value_that_cannot_be_put_back_is_said_at_once(
+def test_a_value_that_cannot_be_restored_is_reported_at_once(
     before: dict[str, Any], after: dict[str, Any], why: str, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redact, "_secrets", {})

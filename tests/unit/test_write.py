@@ -144,7 +144,7 @@ def test_an_interrupted_write_never_claims_more_than_happened(case: str) -> None
         assert answers or known is Outcome.NOT_DONE
 
 
-def test_a_pause_says_until_when_and_what_was_asked_beyond_it() -> None:
+def test_a_pause_shows_its_end_and_a_longer_requested_wait() -> None:
     replies: dict[type[Effect[Any]], list[object]] = {Send: [refused(429, wait="7"), UNKNOWN]}
     (pause,) = (effect for effect in play(replies)[0] if isinstance(effect, Pause))
     assert (pause.seconds, pause.save.step, pause.save.retry_after) == (7.0, Step.PAUSED, None)
@@ -188,7 +188,7 @@ def test_only_a_refusal_of_graphs_own_may_be_that_of_a_second_copy(outcome: Outc
 
 
 @pytest.mark.parametrize("outcome", Outcome)
-def test_how_a_save_ended_is_what_is_said_of_it_from_then_on(outcome: Outcome) -> None:
+def test_the_outcome_of_an_ended_save_does_not_change(outcome: Outcome) -> None:
     ended = Save(1, draft(), step=Step.ENDED, outcome=outcome, fault=fault(Outcome.UNKNOWN))
     assert ended.outcome_if_stopped is outcome
 

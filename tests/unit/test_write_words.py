@@ -78,7 +78,7 @@ def test_if_a_change_is_not_offered_the_action_instead_is_not_cut_off() -> None:
 
 
 @pytest.mark.parametrize("status", [*range(400, 432), 499])
-def test_the_next_step_after_a_refusal_stands_before_what_the_status_line_cuts(status: int) -> None:
+def test_the_next_step_after_a_refusal_is_not_cut_off(status: int) -> None:
     error = {"code": "Refused", "message": "What a service says at length. " * 20}
     answer = replace(exchange("PATCH"), status=status, response_body=json.dumps({"error": error}).encode())
     refusal = fault_of(answer, writing=True)

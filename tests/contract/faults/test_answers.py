@@ -278,7 +278,7 @@ WAITS: Final = [
 
 
 @pytest.mark.parametrize(("retry_after", "least", "most"), WAITS)
-async def test_a_throttled_change_waits_and_begins_anew(
+async def test_a_throttled_change_waits_and_starts_again(
     retry_after: str, least: float, most: float, trial: Trial
 ) -> None:
     trial.line.at_write = [swallowed(throttled(retry_after)), honest]
@@ -295,7 +295,7 @@ DEV_PROXY: Final = "client-request-id: 8c1f0d3e-0000-4000-8000-00000000beef\r\n"
 
 
 @covers(47, note="under another id")
-async def test_a_throttled_change_that_names_another_request_waits_and_begins_anew(trial: Trial) -> None:
+async def test_a_throttled_change_that_names_another_request_waits_and_starts_again(trial: Trial) -> None:
     trial.line.at_write = [swallowed(refuses(429, headers=f"Retry-After: 7\r\n{DEV_PROXY}")), honest]
     save = await trial.save()
     assert trial.time.slept == [7.0]
