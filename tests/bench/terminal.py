@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,22 +174,21 @@ class Stopwatch(PtyProbe):
 def bytes_of_change(before: list[list[Char]], after: list[list[Char]]) -> int:
     """Return the bytes of the cells that look different on two screens. Each counts with its place and the change of
     its look, unless these follow from the cell before."""
-    ground = Counter(cell.bg for line in after for cell in line).most_common(1)[0][0]
     size, pen, place = 0, _Look(), (-1, -1)
     for y, (old, new) in enumerate(zip(before, after, strict=True)):
         for x, (was, cell) in enumerate(zip(old, new, strict=True)):
             if not cell.data or cell == was:
                 continue
-            look = _look(cell, ground)
-            if (cell.data, look) == (was.data, _look(was, ground)):
+            look = _look(cell)
+            if (cell.data, look) == (was.data, _look(was)):
                 continue
             if place != (y, x):
                 gap = new[place[1] : x] if place[0] == y else []
                 ways = [len(f"\x1b[{y + 1};{x + 1}H"), *([len(f"\x1b[{len(gap)}C")] if gap else [])]
-                if gap and all(_look(each, ground, pen) == pen for each in gap):  # they may be sent again
+                if gap and all(_look(each, pen) == pen for each in gap):  # they may be sent again
                     ways.append(len("".join(each.data for each in gap).encode()))
                 size += min(ways)
-            look = _look(cell, ground, pen)
+            look = _look(cell, pen)
             if look != pen:
                 size += look.bytes_after(pen)
                 pen = look
@@ -200,7 +198,7 @@ def bytes_of_change(before: list[list[Char]], after: list[list[Char]]) -> int:
 
 
 class _Look(NamedTuple):
-    """The SGR parameters of a cell; empty for those that all cells of the screen have."""
+    """The SGR parameters of a cell."""
 
     marks: frozenset[str] = frozenset()
     fore: str = ""
@@ -217,10 +215,10 @@ class _Look(NamedTuple):
 _BARE = _Look()
 
 
-def _look(cell: Char, ground: str, pen: _Look = _BARE) -> _Look:
+def _look(cell: Char, pen: _Look = _BARE) -> _Look:
     """Return the look of a cell; a blank has the letters of `pen`, since it shows none."""
     marks = frozenset(filter(None, ("4" * cell.underscore, "7" * cell.reverse)))
-    back = "" if cell.bg == ground else _colour("48", cell.bg)
+    back = _colour("48", cell.bg)
     if cell.data == " " and not marks:
         return _Look(pen.marks - {"4", "7"}, pen.fore, back)
     return _Look(marks | frozenset(filter(None, ("1" * cell.bold, "3" * cell.italics))), _colour("38", cell.fg), back)
