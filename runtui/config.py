@@ -44,7 +44,7 @@ class Problem(NamedTuple):
     """A mistake in the file: its line (0 if unknown), and a sentence."""
 
     line: int
-    what: str
+    message: str
 
 
 class Config(NamedTuple):

@@ -47,7 +47,7 @@ class SandboxProcess:
         self.scenarios: dict[str, str] = {}
         self.scenario = "none"
         self.authority = ""
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `stop`
         self._process = subprocess.Popen(
             [sys.executable, "-m", "runtui.sandbox.server"],
@@ -108,7 +108,7 @@ class SandboxProcess:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None  # noqa: S101 - pipes were asked for
         assert stdout is not None  # noqa: S101
-        with self._turn:
+        with self._lock:
             try:
                 # Unbuffered, so that closing the pipe does not repeat a failed write.
                 os.write(stdin.fileno(), " ".join(name.split()).encode() + b"\n")

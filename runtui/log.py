@@ -119,7 +119,7 @@ def crash_sentence(error: BaseException, folder: Path, what: str = "runtui crash
 
 
 @contextmanager
-def strays_reported(folder: Path) -> Iterator[None]:
+def unhandled_errors_reported(folder: Path) -> Iterator[None]:
     """Report uncaught errors in threads, tasks and finalizers; Python would print their tracebacks."""
 
     def report(error: BaseException | None) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-MARK = "[redacted]"
+REDACTED = "[redacted]"
 """The replacement for a secret."""
 
 SHORTEST_SECRET = 12
@@ -44,19 +44,19 @@ _NAMED = "client_secret|client_assertion|refresh_token|access_token|id_token|dev
 
 _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     # Authorization: Bearer ..., in any sentence. Eight characters or more: "Bearer token" is a phrase, not a token.
-    (re.compile(r"(?i)\b(bearer\s+)(?!token\b|realm\b)[\w.~+/-]{8,}=*"), rf"\g<1>{MARK}"),
+    (re.compile(r"(?i)\b(bearer\s+)(?!token\b|realm\b)[\w.~+/-]{8,}=*"), rf"\g<1>{REDACTED}"),
     # Authorization: Basic ..., which is a user and a password in base64 (RFC 7617).
-    (re.compile(r"(?i)(authorization[\"']?\s*[:=]\s*[\"']?basic\s+)[\w+/-]{4,}=*"), rf"\g<1>{MARK}"),
+    (re.compile(r"(?i)(authorization[\"']?\s*[:=]\s*[\"']?basic\s+)[\w+/-]{4,}=*"), rf"\g<1>{REDACTED}"),
     # A JSON Web Token: header, claims and, when signed, a signature. The header is bounded, or a server could send text
     # that is searched to its end from every "-eyJ" in it.
-    (re.compile(r"\beyJ[\w-]{8,1000}\.[\w-]{8,}(?:\.[\w-]*)*"), MARK),
+    (re.compile(r"\beyJ[\w-]{8,1000}\.[\w-]{8,}(?:\.[\w-]*)*"), REDACTED),
     # Microsoft's opaque refresh tokens and authorization codes: 0.A..., 1.A..., M.C123_...
-    (re.compile(r"\b(?:[01]\.A|M\.[CR]\d+_)[\w.!*$-]{20,}"), MARK),
+    (re.compile(r"\b(?:[01]\.A|M\.[CR]\d+_)[\w.!*$-]{20,}"), REDACTED),
     # name=value in forms and addresses, "name": "value" in JSON.
-    (re.compile(rf"(?i)\b((?:{_NAMED})=)[^\s&\"'<>]+"), rf"\g<1>{MARK}"),
-    (re.compile(rf"(?i)([\"'](?:{_NAMED})[\"']\s*:\s*[\"'])[^\"']+"), rf"\g<1>{MARK}"),
+    (re.compile(rf"(?i)\b((?:{_NAMED})=)[^\s&\"'<>]+"), rf"\g<1>{REDACTED}"),
+    (re.compile(rf"(?i)([\"'](?:{_NAMED})[\"']\s*:\s*[\"'])[^\"']+"), rf"\g<1>{REDACTED}"),
     # An authorization code in a redirect address; a short one is an error code, which stays.
-    (re.compile(r"(?i)\b(code=)[^\s&\"'<>]{20,}"), rf"\g<1>{MARK}"),
+    (re.compile(r"(?i)\b(code=)[^\s&\"'<>]{20,}"), rf"\g<1>{REDACTED}"),
 )
 
 # Escapes of a visible ASCII character. One pattern each: `re` finds one first character much faster than one of three.
@@ -118,7 +118,7 @@ def hide_secrets(text: str) -> str:
         return text
     parts, end = [], 0
     for start, stop in _merged(_places_of_secrets(text)):
-        parts += [text[end:start], MARK]
+        parts += [text[end:start], REDACTED]
         end = stop
     return "".join([*parts, text[end:]])
 
@@ -131,7 +131,7 @@ def redact_body(body: bytes, *, is_whole: bool = True) -> bytes:
     text = body.decode("utf-8", "surrogateescape")
     hidden = hide_secrets(text)
     if not is_whole and (begun := max(map(len, _begun_at_end(hidden)), default=0)):
-        hidden = hidden[:-begun] + MARK
+        hidden = hidden[:-begun] + REDACTED
     return body if hidden is text else hidden.encode("utf-8", "surrogateescape")
 
 

@@ -44,7 +44,7 @@ _PAINTS_APART: Final = 0.1
 """Seconds between two paints once the list is full; the app will draw the rest."""
 
 
-class Ended(NamedTuple):
+class SessionEnd(NamedTuple):
     """The result of one app run."""
 
     code: int
@@ -100,7 +100,7 @@ async def _run_screen(
     sandbox: SandboxControl | None,
     profiles: Profiles | None,
     typed_ahead: TypedAhead | None = None,
-) -> Ended:
+) -> SessionEnd:
     """Run one app. `typed_ahead` holds the events that a previous app read but did not route; None in the first app."""
     TAKEOVER.take()
     end_on_signals()  # the handlers of `take` raise wherever the process is, also while it starts a thread
@@ -136,7 +136,7 @@ async def _run_screen(
             from runtui.headless.console import keep_exit_code
 
             await keep_exit_code()
-        return Ended(code, app.wired[Leaving].next_profile, app.keys.close())
+        return SessionEnd(code, app.wired[Leaving].next_profile, app.keys.close())
     finally:
         if workspace is not None:
             await workspace.close(is_over=sandbox is not None)
@@ -244,7 +244,7 @@ async def _read_while_loading(spec: SessionSpec, workspace: Workspace, preview: 
 
     def show() -> None:
         nonlocal painting
-        if painting is None and not (is_full.is_set() and preview.is_served):
+        if painting is None and not loading_rest.done() and not (is_full.is_set() and preview.is_served):
             painting = loop.call_later(_PAINTS_APART if is_full.is_set() else _PAGES_TOGETHER, paint)
 
     def paint() -> None:

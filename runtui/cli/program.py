@@ -36,12 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _open_streams()
     arguments = sys.argv[1:] if arguments is None else arguments
     given = vars(_without_command(arguments) or command_parser(*arguments[:1]).parse_args(arguments))
-    from runtui.log import crash_sentence, strays_reported
+    from runtui.log import crash_sentence, unhandled_errors_reported
 
     command: Command = given.pop("command")
     reports = _report_folder()
     try:
-        with strays_reported(reports):
+        with unhandled_errors_reported(reports):
             return _run(command, given)
     except RuntuiError as error:
         from runtui.domain.text import visible

@@ -17,7 +17,7 @@ from runtui.domain.properties import EDITABLE, Property
 from runtui.domain.text import count_words
 from runtui.domain.triage.service_actions import STATUS, USER_COUNTS, Operation, ServiceAction, consequences, why_not
 
-TOLD_VALUES: Final = 3
+SHOWN_VALUES: Final = 3
 """The most values of one property that are listed with their number of runs; the rest are counted together."""
 
 MAX_BY_KEY: Final = 20
@@ -180,12 +180,12 @@ def actions_of(
 
 def by_count(values: Counter[str]) -> str:
     """Return values with their counts, the most common first: "7 failed, 2 inProgress"."""
-    told = [f"{count} {value or 'empty'}" for value, count in values.most_common(TOLD_VALUES)]
-    others = len(values) - TOLD_VALUES
+    shown = [f"{count} {value or 'empty'}" for value, count in values.most_common(SHOWN_VALUES)]
+    others = len(values) - SHOWN_VALUES
     if others > 0:
-        left = values.total() - sum(count for _, count in values.most_common(TOLD_VALUES))
-        told.append(f"{left} with {count_words(others, 'other value')}")
-    return ", ".join(told)
+        left = values.total() - sum(count for _, count in values.most_common(SHOWN_VALUES))
+        shown.append(f"{left} with {count_words(others, 'other value')}")
+    return ", ".join(shown)
 
 
 def _once(run_ids: Iterable[str]) -> Iterable[str]:

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, NamedTuple
 from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME, SENTINEL, Property, same_value
 from runtui.domain.text import count_words
 from runtui.errors import FieldError
-from runtui.redact import MARK
+from runtui.redact import REDACTED
 
 RUN_TYPE: Final = "#microsoft.graph.identityGovernance.run"
 """The `@odata.type` in the example of Graph's API page."""
@@ -202,7 +202,7 @@ def value_word(value: object) -> str:
 
 
 def _hides(value: object) -> bool:
-    return isinstance(value, str) and MARK in value
+    return isinstance(value, str) and REDACTED in value
 
 
 def _untouched(draft: Draft, body: Mapping[str, Any]) -> Iterator[str]:

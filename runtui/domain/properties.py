@@ -226,9 +226,9 @@ def same_value(left: object, right: object) -> bool:
 
 @cache
 def _core() -> ModuleType:
-    from runtui.left_out import without_left_out
+    from runtui.unused_modules import without_unused
 
-    with without_left_out("pydantic_core"):
+    with without_unused("pydantic_core"):
         import pydantic_core
     return pydantic_core
 

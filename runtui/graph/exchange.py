@@ -66,7 +66,7 @@ class Failure(NamedTuple):
 
     kind: FailureKind
     sent: Literal["no", "maybe"]
-    what: str
+    message: str
     hint: str = ""
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from runtui.domain.report import Outcome, length_words
 from runtui.domain.triage.service_actions import PERMISSIONS, ServiceAction
 from runtui.graph.exchange import AnswerError, Exchange, Failure, FailureKind
-from runtui.graph.retry import asked_wait
+from runtui.graph.retry import retry_after_seconds
 from runtui.redact import redact
 
 LONGEST_MESSAGE = 600
@@ -262,7 +262,7 @@ def _unproved(writing: bool) -> Outcome:
 def _failed(exchange: Exchange, failure: Failure, writing: bool) -> Fault:
     title, hint = _BY_FAILURE[failure.kind]
     outcome = Outcome.NOT_DONE if failure.sent == "no" else _unproved(writing)
-    return _fault(exchange, FaultText(title, failure.what, failure.hint or hint), outcome)
+    return _fault(exchange, FaultText(title, failure.message, failure.hint or hint), outcome)
 
 
 def _read_object(exchange: Exchange, outcome: Outcome) -> tuple[dict[str, Any] | None, Fault | None]:
@@ -297,7 +297,7 @@ def _words(exchange: Exchange, status: int, *, offered: bool) -> FaultText:
     if not offered:
         return NOT_OFFERED
     words = _BY_STATUS.get(status) or (_SERVER_ERROR if status >= 500 else _REFUSED)
-    wait = asked_wait(exchange, exchange.ended_at) if status in (429, 503) else None
+    wait = retry_after_seconds(exchange, exchange.ended_at) if status in (429, 503) else None
     if wait:
         words = words._replace(hint=f"The server asks to wait {length_words(wait)} before the next try.")
     return words
@@ -341,7 +341,7 @@ def _fault(exchange: Exchange, words: FaultText, outcome: Outcome, error: dict[s
     message = said or words.message
     if words is NOT_OFFERED and said:
         message = f"{words.message} The server says: {said}"
-    more = (detail for detail in _details(error) if not _is_told(*detail, message)) if error else ()
+    more = (detail for detail in _details(error) if not _is_repeated(*detail, message)) if error else ()
     return Fault(
         title=words.title,
         message=redact(message),
@@ -355,7 +355,7 @@ def _fault(exchange: Exchange, words: FaultText, outcome: Outcome, error: dict[s
     )
 
 
-def _is_told(target: str, detail: str, message: str) -> bool:
+def _is_repeated(target: str, detail: str, message: str) -> bool:
     """Return whether `message` already has a detail's text and names the property that it is about, if any."""
     return detail in message and (not target or target in re.findall(r"\w+", message))
 

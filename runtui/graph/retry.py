@@ -54,7 +54,7 @@ BACK_OFF_SECONDS: Final = 3.0
 JITTER: Final = 0.5
 """A back-off is longer by up to this share of it, by chance: programs refused together do not come back together."""
 
-_LONGEST_ASKED: Final = 100 * 365 * 86_400.0
+_LONGEST_RETRY_AFTER: Final = 100 * 365 * 86_400.0
 """A century. What is longer is not worth telling apart, and a date so far away can still be computed."""
 
 _MAX_DOUBLINGS: Final = 10
@@ -85,13 +85,13 @@ class Wait(NamedTuple):
     seconds: float
     until: datetime
     """UTC."""
-    asked_seconds: float | None = None
+    retry_after: float | None = None
     """What the server asks for, where that is longer."""
 
     @property
     def words(self) -> str:
         """Why nothing is asked now, and when it is again, as a sentence."""
-        why = wait_reason(self.exchange.status, self.asked_seconds)
+        why = wait_reason(self.exchange.status, self.retry_after)
         return f"{why}; runtui asks again at {second_text(self.until)}."
 
 
@@ -115,7 +115,7 @@ class Backoff:
         end = asyncio.get_running_loop().time() + seconds
         _logger.info("wait %.1f s after try %d of #%d (%s)", seconds, tries, exchange.number, exchange.status)
         if end > max(self._ends.values(), default=0.0):
-            asked, until = asked_wait(exchange, now) or 0.0, now + timedelta(seconds=seconds)
+            asked, until = retry_after_seconds(exchange, now) or 0.0, now + timedelta(seconds=seconds)
             self._tell(Wait(exchange, seconds, until, asked if asked > seconds else None))
         self._ends[who] = max(end, self._ends.get(who, 0.0))
 
@@ -184,7 +184,7 @@ def concerns_all(exchange: Exchange) -> bool:
     return exchange.lacks_token or exchange.status in THROTTLING or unreachable
 
 
-def asked_wait(exchange: Exchange, now: datetime) -> float | None:
+def retry_after_seconds(exchange: Exchange, now: datetime) -> float | None:
     """The seconds that `Retry-After` asks for; None when it is absent, past or cannot be understood.
 
     It may be a number of seconds or an HTTP date. A date is measured against the server's own clock, the `Date` of the
@@ -193,7 +193,7 @@ def asked_wait(exchange: Exchange, now: datetime) -> float | None:
     """
     values = [value for name, value in exchange.response_headers if name.lower() == "retry-after"]
     waits = [wait for value in values if (wait := _seconds(value, exchange, now)) is not None]
-    return min(max(waits), _LONGEST_ASKED) if waits else None
+    return min(max(waits), _LONGEST_RETRY_AFTER) if waits else None
 
 
 def wait_of(
@@ -203,7 +203,7 @@ def wait_of(
 
     What the server asks for, else an exponential back-off with jitter; never more than `longest`.
     """
-    asked = asked_wait(exchange, now)
+    asked = retry_after_seconds(exchange, now)
     if asked is None:
         asked = back_off(BACK_OFF_SECONDS, attempt - 1) * (1 + JITTER * chance.random())
     return min(asked, longest)

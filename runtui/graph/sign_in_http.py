@@ -127,8 +127,8 @@ class SignInHttp:
             raise ServiceError(str(error)) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             failure = failure_of(error, may_be_sent=True, proxy=proxy_of(url, self._proxy))
-            _logger.info("%s %s: %s", method, url.partition("?")[0], failure.what)
-            raise ServiceError(failure.what) from None
+            _logger.info("%s %s: %s", method, url.partition("?")[0], failure.message)
+            raise ServiceError(failure.message) from None
 
 
 class DemoSignInHttp(SignInHttp):

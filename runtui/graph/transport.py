@@ -25,7 +25,7 @@ from runtui.errors import RuntuiError
 from runtui.graph.exchange import Exchange, Failure, FailureKind
 from runtui.graph.network import BodyError, BoundedBody, check_environment, load_httpx, no_trust, proxy_of, tls_context
 from runtui.graph.root import parse_root, refusal, root_is_loopback
-from runtui.redact import MARK, hide_secrets, redact, redact_body, register_secret
+from runtui.redact import REDACTED, hide_secrets, redact, redact_body, register_secret
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -53,14 +53,14 @@ class _RequestEndedError(Exception):
     """The request ends here, for a reason that is already a Failure."""
 
     def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.what)
+        super().__init__(failure.message)
         self.failure = failure
 
 
 def _log(exchange: Exchange) -> None:
     """Log a request: what, the answer or what went wrong, how long it took, and its ids."""
     failure = exchange.failure
-    went_wrong = "" if failure is None else f"{failure.kind} (sent: {failure.sent}) {failure.what}"
+    went_wrong = "" if failure is None else f"{failure.kind} (sent: {failure.sent}) {failure.message}"
     _logger.info(
         "#%d %s %s: %s in %.0f ms, client-request-id %s, request-id %s",
         exchange.number,
@@ -76,9 +76,8 @@ def _log(exchange: Exchange) -> None:
 class _Clients(NamedTuple):
     """Two clients with connections of their own; they share one set of certificates."""
 
-    keeping: httpx.AsyncClient
-    """Keeps a connection for the next request."""
-    parting: httpx.AsyncClient
+    keep_alive: httpx.AsyncClient
+    close_after: httpx.AsyncClient
     """Opens a connection for each request and closes it behind the answer."""
 
 
@@ -258,7 +257,7 @@ class Transport:
         _check_headers(headers)
         token = await self._bearer()
         clients = await asyncio.shield(self._building())
-        client = clients.parting if alone else clients.keeping
+        client = clients.close_after if alone else clients.keep_alive
         import httpx
 
         from runtui.graph.failures import failure_of
@@ -361,7 +360,7 @@ def _request_headers(
     """What a request carries, with the token, which comes first, masked; Host and Content-Length are httpx's to add."""
     content_type = (("Content-Type", "application/json"),) if json_body is not None else ()
     return (
-        ("Authorization", f"Bearer {MARK}"),
+        ("Authorization", f"Bearer {REDACTED}"),
         ("Accept", "application/json"),
         ("Accept-Encoding", "gzip"),
         ("User-Agent", f"runtui/{__version__}"),
@@ -385,7 +384,7 @@ def _finished(planned: Exchange, progress: _Progress, seconds: float, failure: F
         status=response.status_code,
         reason=redact(response.reason_phrase),
         response_headers=tuple(
-            (redact(name), MARK if name.lower() in _SECRET_HEADERS else redact(value)) for name, value in headers
+            (redact(name), REDACTED if name.lower() in _SECRET_HEADERS else redact(value)) for name, value in headers
         ),
         response_body=shown,
         unredacted=None if shown is received else received,

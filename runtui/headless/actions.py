@@ -120,10 +120,10 @@ async def _act(
     if isinstance(save, int):
         return save
     if follow and save.outcome is Outcome.DONE:
-        told = ""
+        printed = ""
         async for found in followed(workspace.client, save):
-            narrate(*([found.words] if found.words != told else []))
-            told = found.words
+            narrate(*([found.words] if found.words != printed else []))
+            printed = found.words
             if found.has_ended and options.as_json:
                 print(json.dumps(dict(found.run)))
     return int(EXIT_CODES[save.outcome or Outcome.UNKNOWN])

@@ -41,8 +41,8 @@ from runtui.headless.console import (
     is_animated,
     keep_exit_code,
     narrate,
+    parse_filter_option,
     print_result,
-    told_filter,
 )
 from runtui.headless.session import connected, list_all, narrate_wait, read_runs, stored_run
 from runtui.services.journal import Entry
@@ -124,7 +124,7 @@ def send_to(
 
 
 def _filter(text: str) -> Filter:
-    found = told_filter(text)
+    found = parse_filter_option(text)
     if found is None:
         raise UsageError(
             "The filter is empty", "It would be every run of the tenant.", "Name what they have in common."
@@ -431,7 +431,7 @@ class _Follower:
             return
         self._waits_until = save.resumes_at
         self._progress.clear()
-        narrate_wait(save.resumes_at, save.exchange, save.asked_seconds)
+        narrate_wait(save.resumes_at, save.exchange, save.retry_after)
 
     async def _decide(self, save: Save) -> None:
         """Go on or stop after a refusal that other changes may meet as well."""

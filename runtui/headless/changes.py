@@ -429,7 +429,7 @@ class _Follower:
         if self.save is None or save.step is not self.save.step:
             self._line.clear()
             if save.step is Step.PAUSED and save.exchange is not None and save.resumes_at is not None:
-                narrate_wait(save.resumes_at, save.exchange, save.asked_seconds)
+                narrate_wait(save.resumes_at, save.exchange, save.retry_after)
             elif save.step not in (Step.WAITING, Step.ENDED):
                 narrate(f"{save.step.value}…")
         self.save = save

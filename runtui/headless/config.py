@@ -146,7 +146,7 @@ def check_config() -> int:
     problems = problems_of(config)
     for problem in problems:
         place = f"{config.path}:{problem.line}" if problem.line else f"{config.path}"
-        print(visible(f"{place}: {problem.what}"))
+        print(visible(f"{place}: {problem.message}"))
     if problems:
         return ExitCode.NOT_DONE
     what = f"{count_words(len(config.profiles), 'profile')}, no problem"

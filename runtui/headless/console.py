@@ -21,17 +21,17 @@ from runtui.domain.text import cells_in, visible
 if TYPE_CHECKING:
     from runtui.domain.filter_tree import Filter
 
-Asked = ParamSpec("Asked")
+_P = ParamSpec("_P")
 
 _STDIN: Final = 0
 """The descriptor of standard input; if the shell closed it, Python has no file object for it."""
 
 
-def command(work: Callable[Asked, Coroutine[Any, Any, int]]) -> Callable[Asked, int]:
+def command(work: Callable[_P, Coroutine[Any, Any, int]]) -> Callable[_P, int]:
     """Run a coroutine as a command on its own event loop. Ctrl+c after its end does not change the exit code."""
 
     @wraps(work)
-    def run(*args: Asked.args, **how: Asked.kwargs) -> int:
+    def run(*args: _P.args, **how: _P.kwargs) -> int:
         async def to_the_end() -> int:
             code = await work(*args, **how)
             await keep_exit_code()
@@ -64,7 +64,7 @@ def narrate(*lines: str) -> None:
     _write("".join(f"{visible(line)}\n" for line in lines))
 
 
-def told_filter(text: str) -> Filter | None:
+def parse_filter_option(text: str) -> Filter | None:
     """Parse the filter of a command line, and print its hint about a likely mistake.
 
     Raises:

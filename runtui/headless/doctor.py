@@ -159,7 +159,7 @@ def _file(config: Config) -> Iterator[Finding]:
         yield ok("config", f"{config.path}: {count_words(len(config.profiles), 'profile')}, no problem.")
     for found in problems:
         place = f"{config.path}, line {found.line}" if found.line else f"{config.path}"
-        yield warning("config", f"{place}: {found.what}", "Correct it; runtui config check lists every problem.")
+        yield warning("config", f"{place}: {found.message}", "Correct it; runtui config check lists every problem.")
 
 
 def _short(config: Config, choices: Choices, option: str) -> str:

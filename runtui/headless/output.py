@@ -22,7 +22,7 @@ _LEAST: Final = 4
 _PRINTED_AT_ONCE: Final = 1_000
 
 
-class Paper(NamedTuple):
+class Output(NamedTuple):
     """The properties of standard output."""
 
     width: int = 0
@@ -30,19 +30,19 @@ class Paper(NamedTuple):
     has_colours: bool = False
 
 
-def standard_output(environ: Mapping[str, str] = os.environ) -> Paper:
+def standard_output(environ: Mapping[str, str] = os.environ) -> Output:
     """Return the properties of standard output. NO_COLOR turns colours off (no-color.org)."""
     if not sys.stdout.isatty():
-        return Paper()
+        return Output()
     try:
         width = os.get_terminal_size(sys.stdout.fileno()).columns
     except OSError:
         width = 0
-    return Paper(width or 80, not environ.get("NO_COLOR") and environ.get("TERM", "dumb") != "dumb")
+    return Output(width or 80, not environ.get("NO_COLOR") and environ.get("TERM", "dumb") != "dumb")
 
 
 def column_lines(
-    columns: Sequence[Column[RowT]], rows: Callable[[], Iterable[RowT]], now: int, paper: Paper, *, is_chosen: bool
+    columns: Sequence[Column[RowT]], rows: Callable[[], Iterable[RowT]], now: int, out: Output, *, is_chosen: bool
 ) -> Iterator[str]:
     """Yield a line of titles and a line per row, with columns as wide as their widest cells.
 
@@ -54,15 +54,15 @@ def column_lines(
     for row in rows():
         for column in columns:
             widths[column.key] = max(widths[column.key], cells_in(visible(column.show(row, now).text)))
-    if paper.width and not is_chosen:
-        room = paper.width + GUTTER + GAP
+    if out.width and not is_chosen:
+        room = out.width + GUTTER + GAP
         standing = [column._replace(width=min(column.width, widths[column.key])) for column in columns]
         arrangement: Arrangement[Any] = Arrangement(tuple(standing), tuple(widths.items()))
         shown = [column.key for column, _ in arrangement.layout(room)]
         columns = [column for column in columns if column.key in shown]
-        if sum(widths[column.key] + GAP for column in columns) - GAP > paper.width:
+        if sum(widths[column.key] + GAP for column in columns) - GAP > out.width:
             widths |= {column.key: min(widths[column.key], column.grows_to) for column in columns if column.grows_to}
-    while paper.width and (over := sum(widths[column.key] + GAP for column in columns) - GAP - paper.width) > 0:
+    while out.width and (over := sum(widths[column.key] + GAP for column in columns) - GAP - out.width) > 0:
         widest = max(columns, key=lambda column: widths[column.key])
         if widths[widest.key] <= _LEAST:
             break
@@ -74,7 +74,7 @@ def column_lines(
         texts = [fit_cells(visible(cell.text), widths[column.key], column.align) for column, cell in cells]
         if cells[-1][0].align == "left":
             texts[-1] = texts[-1].rstrip()
-        if paper.has_colours:
+        if out.has_colours:
             texts = [coloured(text, cell.role) for text, (_, cell) in zip(texts, cells, strict=True)]
         yield gap.join(texts)
 

@@ -19,7 +19,7 @@ from runtui.domain.properties import PROPERTIES
 from runtui.domain.rows import RUN_COLUMNS, RunRow
 from runtui.domain.times import now_ticks
 from runtui.errors import UsageError, nearest_words
-from runtui.headless.console import command, told_filter
+from runtui.headless.console import command, parse_filter_option
 from runtui.headless.output import OutputFormat, column_lines, print_lines, standard_output
 from runtui.headless.session import connected, list_all, tell_unread
 from runtui.services.refresh import UnreadWorkflow, UpToDate
@@ -63,7 +63,7 @@ async def list_runs(
         RuntuiError: filter, columns or order cannot be used, or nothing could be read. Nothing is printed.
     """
     chosen = tuple(map(_column, columns.split(","))) if columns.strip() else ()
-    query = RunQuery(told_filter(filter_text), *_order(sort))
+    query = RunQuery(parse_filter_option(filter_text), *_order(sort))
     in_any_order = output == "jsonl" and limit is None and not sort.strip()
     listing = _Listing(query, chosen, limit, full, output, in_any_order)
     async with connected(session) as workspace:
@@ -153,9 +153,9 @@ def stored_rows(store: Store, query: RunQuery) -> Iterator[RunRow]:
 
 
 def _table(rows: Callable[[], Iterable[RunRow]], columns: Sequence[Column[RunRow]]) -> Iterator[str]:
-    paper = standard_output()
-    names = tuple(column.key for column in RUN_COLUMNS) if paper.width else _IN_A_PIPE
-    return column_lines(columns or [*map(_column, names)], rows, now_ticks(), paper, is_chosen=bool(columns))
+    out = standard_output()
+    names = tuple(column.key for column in RUN_COLUMNS) if out.width else _IN_A_PIPE
+    return column_lines(columns or [*map(_column, names)], rows, now_ticks(), out, is_chosen=bool(columns))
 
 
 def _records(runs: Iterable[RunText], columns: Sequence[Column[RunRow]], output: RecordFormat) -> Iterator[str]:

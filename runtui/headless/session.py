@@ -134,12 +134,12 @@ def pace() -> Pace:
 
 def _tell(wait: Wait | None) -> None:
     if wait is not None:
-        narrate_wait(wait.until, wait.exchange, wait.asked_seconds)
+        narrate_wait(wait.until, wait.exchange, wait.retry_after)
 
 
-def narrate_wait(until: datetime, exchange: Exchange, asked_seconds: float | None) -> None:
+def narrate_wait(until: datetime, exchange: Exchange, retry_after: float | None) -> None:
     """Report why the next request waits until `until`."""
-    narrate(wait_sentence((until - datetime.now(UTC)).total_seconds(), exchange.status, asked_seconds))
+    narrate(wait_sentence((until - datetime.now(UTC)).total_seconds(), exchange.status, retry_after))
 
 
 async def find_run(workspace: Workspace, run_id: str, workflow_id: str | None) -> tuple[str, str]:

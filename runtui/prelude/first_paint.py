@@ -28,7 +28,7 @@ from runtui.domain.text import cells_in, fit_cells, visible
 from runtui.domain.times import now_ticks
 from runtui.domain.views import ListSettings, order_title, view_of
 from runtui.keys.actions import VIEWS, view_keys
-from runtui.services.preferences import KeptChoices
+from runtui.services.preferences import StoredPreferences
 from runtui.services.store import EVERY_RUN, MANY_RUNS, RunQuery, Store, cells_of
 from runtui.services.workspace import SandboxControl, sandbox_badge
 from runtui.settings import Settings
@@ -63,7 +63,7 @@ class FirstPaint:
         self.rows = max(1, self._pane - 2 - self._has_frame)
         """The number of rows that the list has room for."""
 
-    def lines(self, store: Store, kept: KeptChoices, top: int = 0, cursor: int | None = None) -> list[str]:
+    def lines(self, store: Store, kept: StoredPreferences, top: int = 0, cursor: int | None = None) -> list[str]:
         """Return all lines of the terminal, with the rows from index `top` on, or the notice that runs are being read.
 
         `cursor` is the index of the row under the cursor; None to show no cursor.
@@ -150,7 +150,7 @@ def _count(store: Store, query: RunQuery, total: int) -> str:
     return f"{store.count(query)} of {total}" if total < MANY_RUNS else ""
 
 
-def _title(kept: KeptChoices, counted: str) -> str:
+def _title(kept: StoredPreferences, counted: str) -> str:
     settings = kept.runs
     view = view_of(settings, kept.views)
     name = view.name[:1].upper() + view.name[1:] if view is not None else "Runs"

@@ -16,7 +16,7 @@ from runtui.keys.names import is_text, key_text
 from runtui.prelude.first_paint import FirstPaint, query_of
 from runtui.prelude.snapshot import drawn_lines
 from runtui.prelude.terminal import write
-from runtui.services.preferences import KeptChoices
+from runtui.services.preferences import StoredPreferences
 from runtui.services.store import EVERY_RUN, MANY_RUNS, RunRows, Store
 
 _HELP: Final = "help"
@@ -48,7 +48,7 @@ class Preview:
             the rows fill the list.
     """
 
-    def __init__(self, paint: FirstPaint, store: Store, kept: KeptChoices, *, moves: bool = True) -> None:
+    def __init__(self, paint: FirstPaint, store: Store, kept: StoredPreferences, *, moves: bool = True) -> None:
         self._paint, self._store, self._kept = paint, store, kept
         self._shown: Sequence[str] = ()
         self._top = self._cursor = 0

@@ -1,4 +1,4 @@
 """The embedded Graph: an ASGI app on SQLite that answers as Microsoft Graph does.
 
-Invariant: it imports the domain, `errors` and `left_out`, and no client code: it is an independent check of the client.
+Invariant: it imports the domain, `errors` and `unused_modules`, and no client code: it checks the client independently.
 """

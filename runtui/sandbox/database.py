@@ -18,11 +18,11 @@ from typing import Any, Final, NamedTuple
 from runtui.domain.times import parse_ticks
 from runtui.sandbox.entities import (
     ENTITY_TYPES,
-    EXECUTION_TYPE_OF_TOMORROW,
     EXTENSION,
+    FUTURE_EXECUTION_TYPE,
+    FUTURE_STATUS,
     RESULT_TYPES,
     RUN,
-    STATUS_OF_TOMORROW,
     SUBJECT_RESULT,
     TASK,
     TASK_DEFINITION,
@@ -47,7 +47,7 @@ from runtui.sandbox.tenant.runs import (
     task_results,
     user_results,
 )
-from runtui.sandbox.tenant.seed import plan_of_tomorrow
+from runtui.sandbox.tenant.seed import future_plan
 from runtui.sandbox.tenant.tasks import EXTENSIONS, TASK_DEFINITIONS, definition_state, extension_state, task_state
 from runtui.sandbox.tenant.workflows import (
     DAY,
@@ -253,16 +253,16 @@ class Database:
         version = hashlib.sha256(repr((self._writes[run_id], row)).encode()).hexdigest()
         return f'W/"{version[:24]}"'
 
-    def meet_tomorrow(self) -> None:
-        """Give every fourth run a status and an execution type that no client knows; add `plan_of_tomorrow` once."""
+    def add_future_values(self) -> None:
+        """Give every fourth run a status and an execution type that no client knows; add `future_plan` once."""
         self._move_runs()
-        plan = plan_of_tomorrow(self._workflows.values(), self._clock())
+        plan = future_plan(self._workflows.values(), self._clock())
         if not any(plan.extra == known.extra for known in self._plans.values()):
             self._add_run(plan)
         self._sql.execute(
             "UPDATE run SET processingStatus = ?, workflowExecutionType = ?, lastUpdatedDateTime = ?,"
             " lastUpdatedDateTimeText = NULL WHERE rowid % 4 = 0",
-            (STATUS_OF_TOMORROW, EXECUTION_TYPE_OF_TOMORROW, self._clock()),
+            (FUTURE_STATUS, FUTURE_EXECUTION_TYPE, self._clock()),
         )
 
     def _scope(self, entity: EntityType, owner: Mapping[str, str], where: Condition) -> Condition:

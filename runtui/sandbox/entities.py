@@ -52,19 +52,19 @@ class Enumeration(NamedTuple):
 
 
 # Members that no service has today. They stand for those that a service may add.
-STATUS_OF_TOMORROW: Final = "pausedByPolicy"
-EXECUTION_TYPE_OF_TOMORROW: Final = "startedByPolicy"
+FUTURE_STATUS: Final = "pausedByPolicy"
+FUTURE_EXECUTION_TYPE: Final = "startedByPolicy"
 
 PROCESSING_STATUS: Final = Enumeration(
     "lifecycleWorkflowProcessingStatus",
     ("queued", "inProgress", "completed", "completedWithErrors", "canceled", "failed"),
-    ("canceling", "quarantined", STATUS_OF_TOMORROW),
+    ("canceling", "quarantined", FUTURE_STATUS),
 )
 CATEGORY: Final = Enumeration("lifecycleWorkflowCategory", ("joiner", "leaver"), ("mover", "extensibility"))
 EXECUTION_TYPE: Final = Enumeration(
     "workflowExecutionType",
     ("scheduled", "onDemand"),
-    ("activatedWithScope", "preview", "extensibilityOnDemand", EXECUTION_TYPE_OF_TOMORROW),
+    ("activatedWithScope", "preview", "extensibilityOnDemand", FUTURE_EXECUTION_TYPE),
 )
 
 

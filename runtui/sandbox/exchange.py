@@ -161,8 +161,8 @@ class BufferedResponse(Response):
 
     def changed(self, body: bytes, status: int | None = None) -> BufferedResponse:
         """Return the response with another body and its length; a 204 has no content type."""
-        told = {"content-length", "content-type"} if status == 204 else {"content-length"}
-        headers = {name: value for name, value in self.headers.items() if name not in told}
+        outdated = {"content-length", "content-type"} if status == 204 else {"content-length"}
+        headers = {name: value for name, value in self.headers.items() if name not in outdated}
         return BufferedResponse(body, status or self.status_code, headers)
 
     def with_properties(self, **properties: Any) -> BufferedResponse:

@@ -349,7 +349,7 @@ class ScenarioSwitch:
         self.current: Scenario = scenario
         self._acted: Counter[tuple[str, str]] = Counter()
         if scenario.has_newer_members:
-            self.sandbox.database.meet_tomorrow()
+            self.sandbox.database.add_future_values()
 
     def action(self, method: str, path: str) -> Action | None:
         """Count a request and return what happens to it; None for nothing."""

@@ -29,15 +29,15 @@ from starlette.routing import Mount, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runtui.errors import ExitCode, RuntuiError, UsageError
-from runtui.left_out import without_left_out
 from runtui.sandbox.app import create_app
 from runtui.sandbox.errors import GraphError
 from runtui.sandbox.scenarios import summaries
+from runtui.unused_modules import without_unused
 
 if TYPE_CHECKING:
     from runtui.sandbox.authority.service import Authority
 
-with without_left_out("uvicorn"):
+with without_unused("uvicorn"):
     from uvicorn.config import Config
     from uvicorn.protocols.http.h11_impl import H11Protocol
     from uvicorn.server import Server

@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 from runtui.announcer import Announcer
 from runtui.domain.draft import Draft, Edit
 from runtui.errors import RuntuiError
-from runtui.redact import MARK, hide_secrets, redact_values
+from runtui.redact import REDACTED, hide_secrets, redact_values
 from runtui.services.journal_file import JournalConnection, JournalError, broken_journal, open_journal
 
 _NOT_KEPT: Final = "What was typed here held a secret, which is not kept on disk. Type it again, or revert the field."
@@ -29,7 +29,7 @@ PATIENCE_SECONDS: Final = 0.02
 """The longest wait of a change for the disk; a write takes about one millisecond."""
 
 
-class Kept(NamedTuple):
+class StoredDraft(NamedTuple):
     """A draft and the time of its last change (UTC)."""
 
     draft: Draft
@@ -46,9 +46,9 @@ class Drafts:
         """Announces, in the writer's thread, the first failed write after a success, and a file found broken."""
         self._path = path
         self._root = ""
-        self._kept: dict[str, Kept] = {}
-        self._waiting: dict[str, Kept | None] = {}
-        self._refused: dict[str, Kept | None] = {}
+        self._kept: dict[str, StoredDraft] = {}
+        self._waiting: dict[str, StoredDraft | None] = {}
+        self._refused: dict[str, StoredDraft | None] = {}
         """The drafts that could not be written. Only the writer's thread uses it."""
         self._lock = threading.Lock()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="drafts")
@@ -96,7 +96,7 @@ class Drafts:
             self.drop(draft.run_id)
         elif before is None or before.draft is not draft:
             is_typed = before is None or before.draft.edits != draft.edits
-            kept = Kept(draft, datetime.now(UTC) if is_typed or before is None else before.changed_at)
+            kept = StoredDraft(draft, datetime.now(UTC) if is_typed or before is None else before.changed_at)
             self._kept[draft.run_id] = kept
             self._write_later(draft.run_id, kept)
 
@@ -125,7 +125,7 @@ class Drafts:
             self._write()
         self._let_go()
 
-    def _write_later(self, run_id: str, kept: Kept | None) -> None:
+    def _write_later(self, run_id: str, kept: StoredDraft | None) -> None:
         with self._lock:
             is_idle = not self._waiting
             self._waiting[run_id] = kept
@@ -153,7 +153,7 @@ class Drafts:
         if fault is not None and is_news:
             self.failed.announce(fault)
 
-    def _put(self, drafts: Mapping[str, Kept | None]) -> None:
+    def _put(self, drafts: Mapping[str, StoredDraft | None]) -> None:
         db, lost = self._connection(), None
         try:
             db.check()
@@ -186,20 +186,21 @@ class Drafts:
             self.failed.announce(broken_journal(aside))
 
 
-def _row(root: str, kept: Kept) -> tuple[str, ...]:
+def _row(root: str, kept: StoredDraft) -> tuple[str, ...]:
     draft = kept.draft
     received = hide_secrets(json.dumps(draft.received))
     edits = json.dumps({name: redact_values(edit._asdict()) for name, edit in draft.edits.items()})
     return root, draft.run_id, draft.workflow_id, draft.mode, received, edits, kept.changed_at.isoformat()
 
 
-def _kept(row: sqlite3.Row) -> Kept:
+def _kept(row: sqlite3.Row) -> StoredDraft:
     edits = {name: _edit(**edit) for name, edit in json.loads(row["edits"]).items()}
     received = json.loads(row["received"])
     draft = Draft(row["run_id"], row["workflow_id"], received, row["mode"], MappingProxyType(edits))
-    return Kept(draft, datetime.fromisoformat(row["changed_at"]))
+    return StoredDraft(draft, datetime.fromisoformat(row["changed_at"]))
 
 
 def _edit(text: str, value: str | int | None, error: str | None) -> Edit:
     """Restore an edit. One with a hidden secret becomes an error, so that the mark for the secret is never sent."""
-    return Edit(text, error=error or _NOT_KEPT) if MARK in text or MARK in str(value) else Edit(text, value, error)
+    is_hidden = REDACTED in text or REDACTED in str(value)
+    return Edit(text, error=error or _NOT_KEPT) if is_hidden else Edit(text, value, error)

@@ -34,7 +34,7 @@ QUIET_SECONDS: Final = 0.3
 """How long a write waits for further choices, because a filter is typed letter by letter."""
 
 
-class KeptChoices(NamedTuple):
+class StoredPreferences(NamedTuple):
     """The stored choices."""
 
     runs: ListSettings = ListSettings()
@@ -47,7 +47,7 @@ class KeptChoices(NamedTuple):
     columns: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     """The keys of the chosen columns of all other lists, by the name of the list."""
 
-    def with_filters(self, filters: Sequence[str]) -> KeptChoices:
+    def with_filters(self, filters: Sequence[str]) -> StoredPreferences:
         """Return the choices with these earlier filters, within their bounds."""
         short = [text for text in filters if len(text) <= LONGEST_FILTER]
         return self._replace(filters=tuple(short[-MAX_FILTERS:]))
@@ -69,7 +69,7 @@ class Preferences:
         self.kept = self._read()
 
     def keep(self, **choices: Any) -> None:
-        """Change fields of `KeptChoices`, and write them in the background if any value is new."""
+        """Change fields of `StoredPreferences`, and write them in the background if any value is new."""
         kept = self.kept._replace(**choices)
         with self._turn:
             if kept == self.kept or self._closing.is_set():
@@ -88,7 +88,7 @@ class Preferences:
         if self._writer is not None:
             self._writer.shutdown()
 
-    def _read(self) -> KeptChoices:
+    def _read(self) -> StoredPreferences:
         try:
             with os.fdopen(open_private(self._path), "rb") as stream:
                 text = stream.read(MAX_FILE_BYTES + 1)
@@ -96,7 +96,7 @@ class Preferences:
                 raise ValueError("it is too long")
             return _kept_from(json.loads(text))
         except FileNotFoundError:
-            return KeptChoices()
+            return StoredPreferences()
         except OSError as error:
             self.fault = _fault("cannot be read", self._path, error)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
@@ -105,7 +105,7 @@ class Preferences:
                 self._path.replace(aside)
             words = f"{self._path.name} was damaged; it is set aside as {aside.name}, and the list starts anew."
             self.fault = RuntuiError("The kept filter, order and views are lost", words)
-        return KeptChoices()
+        return StoredPreferences()
 
     def _write(self) -> None:
         self._closing.wait(QUIET_SECONDS)
@@ -137,7 +137,7 @@ def _fault(what: str, path: Path, error: OSError) -> RuntuiError:
     return RuntuiError(f"Filter, order and views {what}", *explanation(path, error, cure))
 
 
-def _object_of(kept: KeptChoices) -> dict[str, Any]:
+def _object_of(kept: StoredPreferences) -> dict[str, Any]:
     return {
         "theme": kept.theme,
         "filters": kept.filters,
@@ -147,13 +147,13 @@ def _object_of(kept: KeptChoices) -> dict[str, Any]:
     }
 
 
-def _kept_from(found: Mapping[str, Any]) -> KeptChoices:
+def _kept_from(found: Mapping[str, Any]) -> StoredPreferences:
     """Convert the content of a file; raise a ValueError, TypeError, KeyError or AttributeError if it is malformed.
 
     An unknown column is left out.
     """
     views = [View(_text(view["name"]), _settings_from(view)) for view in found["views"]]
-    kept = KeptChoices(
+    kept = StoredPreferences(
         _settings_from(found["runs"]), tuple(views[: MAX_VIEWS - len(BUILT_IN_VIEWS)]), _text(found["theme"])
     )
     of_lists = found.get("columns", {}).items()

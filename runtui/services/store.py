@@ -52,7 +52,7 @@ from runtui.services.store_file import (
 from runtui.services.store_query import (
     EVERY_RUN,
     BrokenOffError,
-    Findings,
+    QueryCache,
     RunQuery,
     following,
     pick,
@@ -149,7 +149,7 @@ class _SeenRows:
         return new
 
 
-class _Turn:
+class _FairLock:
     """A fair lock: whoever waits gets it before a thread that releases it and asks again at once."""
 
     def __init__(self) -> None:
@@ -177,7 +177,7 @@ class Store:
         self._writer = open_writer(path)
         self._files: FileIds | None = files_at(path)
         """The files that are open; None once they are closed."""
-        self._turn = _Turn()
+        self._turn = _FairLock()
         self._readers: list[sqlite3.Connection] = []
         self._in_use: dict[int, threading.Lock] = {}
         """By connection: held while a thread reads through it."""
@@ -191,7 +191,7 @@ class Store:
         """The runs stored by `put_run`, each with the listing that was under way."""
         self.doubted: set[str] = set()
         """The workflows of which not all runs may be there as they are: the next listing reads all of them."""
-        self._findings = Findings()
+        self._query_cache = QueryCache()
         self.missing_orders = set(missing_orders(self._writer))
         """The columns without an index yet: the first window sorted by one reads every run."""
         self._wanted_orders: set[str] = set()
@@ -326,7 +326,7 @@ class Store:
         if query.sort in self.missing_orders:
             self._wanted_orders.add(query.sort)
         with self.reading() as db:
-            found = self._findings.kept(query, _revision_for(db, query))
+            found = self._query_cache.kept(query, _revision_for(db, query))
             if found is not None:
                 return with_triage(db, pick(db, found[start : start + count]))
             return with_triage(db, walk(db, query, start, count, total_of(db) if query.filter is None else None))
@@ -340,21 +340,21 @@ class Store:
         with self.reading() as db, while_wanted(db, is_over):
             if query.filter is None:
                 return total_of(db)
-            return len(self._findings.all(db, query, _revision_for(db, query)))
+            return len(self._query_cache.all(db, query, _revision_for(db, query)))
 
     def count_first(self, query: RunQuery, most: int, seconds: float) -> int:
         """How many runs a query finds, up to so many, which are there for `window` from now on; 0 where they cannot be
         found in time."""
         deadline = monotonic() + seconds
         with suppress(BrokenOffError), self.reading() as db, while_wanted(db, lambda: monotonic() > deadline):
-            return len(self._findings.first(db, query, _revision_for(db, query), most))
+            return len(self._query_cache.first(db, query, _revision_for(db, query), most))
         return 0
 
     def position(self, query: RunQuery, run_id: str) -> int | None:
         """The position of a run in a query, counted from 0; None when the query does not find it."""
         run_id = storable(run_id)
         with self.reading() as db:
-            found = self._findings.kept(query, _revision_for(db, query))
+            found = self._query_cache.kept(query, _revision_for(db, query))
             if found is None:
                 return position(db, query, run_id)
             row = row_of(db, run_id)
@@ -483,7 +483,7 @@ class Store:
             self._writer = open_again(self._path, lost, self._files)
             self._files = files_at(self._path)
             self.missing_orders = set(missing_orders(self._writer))
-            self._findings, self._seen, self._stored_ids, self._answered = Findings(), _SeenRows(), StoredIds(), {}
+            self._query_cache, self._seen, self._stored_ids, self._answered = QueryCache(), _SeenRows(), StoredIds(), {}
 
     @contextmanager
     def writing(self) -> Iterator[tuple[sqlite3.Connection, ChangedRuns]]:

@@ -1,9 +1,9 @@
-"""The terminal UI, the only package that imports Textual; it does so here, without the modules in `LEFT_OUT`.
+"""The terminal UI, the only package that imports Textual; it does so here, without the modules in `UNUSED_MODULES`.
 
 Imported code takes most of the start's time and memory, so functions import what only few keys need.
 """
 
-from runtui.left_out import without_left_out
+from runtui.unused_modules import without_unused
 
-with without_left_out("textual"):
+with without_unused("textual"):
     import textual.app  # noqa: F401 - imported for its effect on sys.modules

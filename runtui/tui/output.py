@@ -114,7 +114,7 @@ class TerminalLine:
     def __init__(self, app: App[int], writer: WriterThread, backlog: Backlog) -> None:
         self.writer = writer
         self.backlog = backlog
-        self.has_told_size = False
+        self.has_reported_size = False
         """True once the terminal has reported its size by itself (mode 2048)."""
         self._app = app
         self._poll = select.poll()
@@ -221,8 +221,8 @@ class DifferentialOutput(App[int]):
         line = self._open_line()
         if line is None or self._painter is None or tuple(event.size) != self._painter.size:
             return
-        is_first_report = event.pixel_size is not None and not line.has_told_size
-        line.has_told_size = line.has_told_size or is_first_report
+        is_first_report = event.pixel_size is not None and not line.has_reported_size
+        line.has_reported_size = line.has_reported_size or is_first_report
         if not is_first_report:
             self.action_repaint()
 
@@ -315,7 +315,7 @@ class DrawnOnce(Screen[ScreenResultType]):
 
     def __init__(self, *, classes: str | None = None) -> None:
         super().__init__(classes=classes)
-        self._told_size = self.app.size
+        self._known_size = self.app.size
         self._theme_drawn = self.app.theme
         self._clock = FrameClock(self.app, self._draw_changes)
         self._is_preparing = False
@@ -352,9 +352,9 @@ class DrawnOnce(Screen[ScreenResultType]):
     def post_message(self, message: Message) -> bool:
         """Drop a Resize event with the size that the screen has already."""
         if isinstance(message, events.Resize):
-            if message.size == self._told_size:
+            if message.size == self._known_size:
                 return True
-            self._told_size = message.size
+            self._known_size = message.size
         return super().post_message(message)
 
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:

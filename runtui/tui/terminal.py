@@ -538,8 +538,8 @@ class TerminalApp(App[int]):
         if self.crash is None:
             from runtui.log import crash_sentence
 
-            is_told = isinstance(error, RuntuiError)  # such as a damaged store; it has its own next step
-            self.crash = f"runtui: {visible(error)}" if is_told else crash_sentence(error, self._crash_folder)
+            is_expected = isinstance(error, RuntuiError)  # such as a damaged store; it has its own next step
+            self.crash = f"runtui: {visible(error)}" if is_expected else crash_sentence(error, self._crash_folder)
         self._close_messages_no_wait()
 
 

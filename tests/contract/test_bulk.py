@@ -236,7 +236,7 @@ async def open_bench(clock: Clock, tmp_path: Path) -> AsyncIterator[Callable[...
 
 @pytest.mark.parametrize("count", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("trouble", BENDS)
-async def test_what_was_applied_is_what_is_told(open_bench: Callable[..., Any], trouble: str, count: int) -> None:
+async def test_what_was_applied_is_what_is_reported(open_bench: Callable[..., Any], trouble: str, count: int) -> None:
     bend, outcomes = BENDS[trouble]
     bench: Bench = await open_bench(bend() if bend is storm else bend, count)
     drafts = bench.drafts(count)

@@ -232,7 +232,7 @@ def test_offline_it_says_so_and_goes_on(place: Path, capsys: pytest.CaptureFixtu
     assert "hidden-word" not in said
 
 
-def test_a_person_who_is_not_signed_in_is_told_how(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_person_who_is_not_signed_in_is_reported_how(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["doctor", "--offline", "--json", "--tenant-id", "contoso.com", "--client-id", "11111111"]
     for extra, asked_for in ((["--read-only"], "Read.All."), ([], "ReadWrite.All.")):
         assert main([*arguments, *extra]) == ExitCode.NOT_DONE

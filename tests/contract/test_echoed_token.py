@@ -21,7 +21,7 @@ from runtui.headless.journal import print_entry, print_journal
 from runtui.headless.output import OutputFormat
 from runtui.headless.runs import list_runs
 from runtui.headless.triage.show import show_run
-from runtui.redact import MARK
+from runtui.redact import REDACTED
 from runtui.services.writing.undo import UndoError
 from runtui.settings import Settings
 from tests import canary
@@ -110,17 +110,17 @@ def test_it_is_hidden_everywhere_and_goes_back_as_it_came(
 
     forms: tuple[OutputFormat, ...] = ("table", "json", "csv")
     for form in forms:
-        assert MARK in said(listed_as(form))
+        assert REDACTED in said(listed_as(form))
     (line,) = said(listed_as("jsonl")).splitlines()
     listed = json.loads(line)
-    assert (listed["workflow"], listed["run"]["processingStatus"]) == (f"Offboard {MARK}", MARK)
-    assert listed["run"]["note"] == {f"seen with {MARK}": [f"Bearer {MARK}"]}
+    assert (listed["workflow"], listed["run"]["processingStatus"]) == (f"Offboard {REDACTED}", REDACTED)
+    assert listed["run"]["note"] == {f"seen with {REDACTED}": [f"Bearer {REDACTED}"]}
     assert any(canary.TOKEN in request.url.params.get("skip", "") for request in graph.seen), "the link is followed"
-    assert MARK in said(show_run(server, "r1", as_json=False))
-    assert MARK in said(show_run(server, "r1", as_json=True))
+    assert REDACTED in said(show_run(server, "r1", as_json=False))
+    assert REDACTED in said(show_run(server, "r1", as_json=True))
 
     changing = ["failedTasksCount=2"]
-    assert MARK in said(update_run(server, "r1", changing, dry_run=True, yes=True))
+    assert REDACTED in said(update_run(server, "r1", changing, dry_run=True, yes=True))
     assert not graph.changes
     said(update_run(server, "r1", changing, yes=True))
     said(undo_entry(server, 1, ChangeOptions(yes=True)))
@@ -133,7 +133,7 @@ def test_it_is_hidden_everywhere_and_goes_back_as_it_came(
     assert graph.run == RUN
     for output in ("table", "json", "csv", "md"):
         said(print_journal(tmp_path, root=None, filter_text="", limit=None, output=output))
-        assert MARK in said(print_entry(tmp_path, 1, output=output))
+        assert REDACTED in said(print_entry(tmp_path, 1, output=output))
 
 
 async def test_a_request_is_sent_as_it_is_and_shown_without_it() -> None:
@@ -146,8 +146,8 @@ async def test_a_request_is_sent_as_it_is_and_shown_without_it() -> None:
     (sent,), (shown,) = graph.seen, told
     assert (sent.content.decode(), sent.headers["if-match"]) == (body, ETAG)
     assert sent.url.query.decode() == f"like={canary.TOKEN}"
-    assert shown.request_body == json.dumps({"processingStatus": MARK})
-    assert ("If-Match", f'W/"{MARK}"') in shown.request_headers
+    assert shown.request_body == json.dumps({"processingStatus": REDACTED})
+    assert ("If-Match", f'W/"{REDACTED}"') in shown.request_headers
     assert not canary.holds_canary(f"{shown!r}{shown.body_text}".encode())
 
 

@@ -268,7 +268,7 @@ async def test_no_token_says_why() -> None:
     async with Transport("http://127.0.0.1:9/beta", token=none) as wire:
         exchange = await wire.send("GET", "/runs", purpose="list runs")
     assert exchange.failure is not None
-    assert (exchange.failure.kind, exchange.failure.what) == (FailureKind.TOKEN, "Nobody is signed in.")
+    assert (exchange.failure.kind, exchange.failure.message) == (FailureKind.TOKEN, "Nobody is signed in.")
 
 
 @pytest.mark.parametrize(
@@ -282,10 +282,10 @@ async def test_a_header_that_cannot_be_sent_is_named_once(value: str, what: str)
     async with Transport("http://127.0.0.1:9/beta", token=token) as wire:
         exchange = await wire.send("GET", "/runs", purpose="list runs", headers=[("If-Match", value)])
     assert exchange.failure is not None
-    assert (exchange.failure.kind, exchange.failure.what) == (FailureKind.HEADER, what)
+    assert (exchange.failure.kind, exchange.failure.message) == (FailureKind.HEADER, what)
 
 
-async def test_cancelling_is_told_as_unknown_and_raised() -> None:
+async def test_cancelling_is_reported_as_unknown_and_raised() -> None:
     told: list[Exchange] = []
     arrived = asyncio.Event()
 

@@ -87,7 +87,7 @@ def test_nothing_is_sent_by_a_dry_run_or_read_only_or_where_it_cannot_help(comma
     assert (commands.line.methods().count("POST"), commands.entries()) == (0, [])
 
 
-def test_several_runs_are_canceled_and_those_it_cannot_help_are_told(commands: Commands, capsys: Out) -> None:
+def test_several_runs_are_canceled_and_those_it_cannot_help_are_reported(commands: Commands, capsys: Out) -> None:
     """By a filter; the exit code is that of the worst."""
     code = actions.cancel_runs(commands.server(), [], filter_text="status:inProgress,failed", yes=True)
     captured = capsys.readouterr()

@@ -192,7 +192,7 @@ def test_a_refusal_stops_the_rest_unless_it_is_to_go_on(keep_going: bool, bulk: 
         assert f"{len(unsent)} stopped before they were sent." in said
 
 
-def test_a_throttled_item_is_waited_for_and_the_wait_is_told(bulk: Bulk, capsys: Out) -> None:
+def test_a_throttled_item_is_waited_for_and_the_wait_is_reported(bulk: Bulk, capsys: Out) -> None:
     bulk.bend(some_refused(429, THROTTLED, again=True))
     assert bulk.change(text=PROBLEMS) == ExitCode.DONE
     told, said = lines(capsys)
@@ -284,7 +284,7 @@ def test_a_person_decides_after_a_refusal(bulk: Bulk, monkeypatch: pytest.Monkey
     assert outcomes["done"] == len(bulk.app.state.applied) > 0
 
 
-def test_a_defect_in_the_middle_is_told_at_once_and_every_run_has_an_end(
+def test_a_defect_in_the_middle_is_reported_at_once_and_every_run_has_an_end(
     bulk: Bulk, capsys: Out, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def defect(*_: object) -> None:

@@ -67,7 +67,7 @@ def test_what_was_said_of_a_run_and_why_it_was_changed_is_handed_over(commands: 
         closing(Store(commands.server().store_file)) as store,
     ):
         memory = TriageMemory(journal, store, commands.server().settings.root)
-        memory.mark([run_id], "handled", "lee")
+        memory.set_state([run_id], "handled", "lee")
         memory.note([run_id], "HR *knows*", "lee")
     capsys.readouterr()
     assert handed_over(commands, run_id, output="md") == ExitCode.DONE

@@ -189,7 +189,7 @@ def test_that_a_broken_journal_was_set_aside_is_said_once_with_its_path(
     assert capsys.readouterr().err == ""
 
 
-def test_an_outcome_whose_entry_vanished_is_told_as_unrecorded(
+def test_an_outcome_whose_entry_vanished_is_reported_as_unrecorded(
     sandbox_app: Starlette, tmp_path: Path, capsys: Out
 ) -> None:
     commands = Commands(sandbox_app, tmp_path)

@@ -68,7 +68,7 @@ def test_a_table_in_a_pipe_has_whole_names_and_ids(tmp_path: Path, root: str) ->
     assert line.endswith(run["run"]["id"])
 
 
-def test_a_slip_in_a_filter_that_finds_nothing_is_told(tmp_path: Path, root: str) -> None:
+def test_a_slip_in_a_filter_that_finds_nothing_is_reported(tmp_path: Path, root: str) -> None:
     done = listed(tmp_path, "--root", root, "--filter", "status:faild", "-o", "jsonl")
     assert (done.returncode, done.stdout) == (0, b"")
     assert done.stderr.decode() == "No known status begins with faild. Did you mean failed?\n"

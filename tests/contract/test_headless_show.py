@@ -54,7 +54,7 @@ def test_an_id_in_upper_case_is_asked_for_as_the_service_spells_it(commands: Com
     assert json.loads(capsys.readouterr().out)["run"]["id"] == run_id
 
 
-def test_what_people_did_about_a_run_is_told_and_that_it_is_back(
+def test_what_people_did_about_a_run_is_reported_and_that_it_is_back(
     commands: Commands, capsys: Out, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id, workflow_id = commands.a_run("failed")
@@ -78,7 +78,7 @@ def test_what_people_did_about_a_run_is_told_and_that_it_is_back(
     assert triage["was"]["failedTasks"] == 3
 
 
-def test_a_draft_and_an_unknown_change_of_it_are_told(commands: Commands, capsys: Out) -> None:
+def test_a_draft_and_an_unknown_change_of_it_are_reported(commands: Commands, capsys: Out) -> None:
     run_id, workflow_id = commands.a_run()
     commands.record(run_id=run_id, workflow_id=workflow_id, outcome=Outcome.UNKNOWN)
     drafts = Drafts(commands.folder / JOURNAL_FILE)

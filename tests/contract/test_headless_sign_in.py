@@ -82,7 +82,7 @@ class TestAPerson:
         [("whoami",), ("list",), ("show", "r"), ("update", "r", "--set", "failedTasksCount=1", "--yes")],
         ids=lambda command: command[0],
     )
-    async def test_who_is_nobody_is_told_to_sign_in(self, place: Place, command: tuple[str, ...]) -> None:
+    async def test_who_is_nobody_is_reported_to_sign_in(self, place: Place, command: tuple[str, ...]) -> None:
         refused = await place.runtui(*command)
         assert (refused.code, refused.out) == (1, "")
         assert refused.err == ("runtui: Sign in first. No account is signed in. Sign in: runtui login --profile demo\n")

@@ -193,7 +193,7 @@ def test_what_an_earlier_session_left_unknown_is_settled_first(commands: Command
     assert f"#{unseen} unknown; the service may still carry it out." in said
 
 
-def test_a_wait_that_the_service_asks_for_is_told(commands: Commands, capsys: Out) -> None:
+def test_a_wait_that_the_service_asks_for_is_reported(commands: Commands, capsys: Out) -> None:
     run_id, _ = commands.a_run()
     refuse = refusing(429, **{"retry-after": "0"})
 

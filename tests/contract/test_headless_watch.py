@@ -17,7 +17,7 @@ import pytest
 from starlette.applications import Starlette
 
 from runtui.errors import ExitCode, RuntuiError, UsageError
-from runtui.headless.triage.watch import ToldRuns, watch
+from runtui.headless.triage.watch import ReportedRuns, watch
 from runtui.services import refresh
 from tests import PATIENCE
 from tests.contract.headless_commands import ROOT, Commands, refusing
@@ -115,14 +115,14 @@ def watched(commands: Commands, *steps: Step, **choices: Any) -> int:
         "filter_text": "status:failed", "interval": None, "watch_only": False, "from_start": False, "count": None,
         "program": None, "program_seconds": 60,
     }  # fmt: skip
-    script, keep = Script(commands, *steps), ToldRuns.keep
+    script, keep = Script(commands, *steps), ReportedRuns.keep
 
-    def counted(told: ToldRuns, *found: Any) -> None:
-        keep(told, *found)
+    def counted(reported: ReportedRuns, *found: Any) -> None:
+        keep(reported, *found)
         script.tasks.append(asyncio.get_running_loop().create_task(script.look()))
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(ToldRuns, "keep", counted)
+        patched.setattr(ReportedRuns, "keep", counted)
         return watch(commands.server()._replace(wire=script), **facts | choices)
 
 
@@ -195,7 +195,7 @@ def test_a_refusal_ends_it_and_what_cannot_be_used_is_refused_at_once(commands: 
     assert capsys.readouterr().out == ""
 
 
-def test_a_defect_of_the_listing_ends_it_and_is_told(commands: Commands, capsys: Out) -> None:
+def test_a_defect_of_the_listing_ends_it_and_is_reported(commands: Commands, capsys: Out) -> None:
     async def fails(_script: Script) -> None:
         asyncio.get_running_loop().call_later(PATIENCE, signal.raise_signal, signal.SIGTERM)  # it would go on for ever
         raise ZeroDivisionError
@@ -206,8 +206,8 @@ def test_a_defect_of_the_listing_ends_it_and_is_told(commands: Commands, capsys:
     assert capsys.readouterr().out == ""
 
 
-def test_a_full_disk_is_told_with_the_cure_and_nothing_is_taken_for_told(commands: Commands) -> None:
-    with closing(ToldRuns(commands.server().settings, "status:failed")) as told:
+def test_a_full_disk_is_reported_with_the_cure_and_nothing_is_taken_for_reported(commands: Commands) -> None:
+    with closing(ReportedRuns(commands.server().settings, "status:failed")) as told:
         told._db.execute("PRAGMA max_page_count = 1")  # as many as there are at least
         with pytest.raises(RuntuiError, match="The watch cannot be remembered") as full:
             told.begin({f"run-{number}": "w1" for number in range(1_000)})
@@ -222,19 +222,19 @@ def test_only_one_watches_with_a_filter(commands: Commands, capsys: Out) -> None
 
     async def second(_script: Script) -> None:
         try:
-            ToldRuns(commands.server().settings, " status:failed ").close()
+            ReportedRuns(commands.server().settings, " status:failed ").close()
         except RuntuiError as error:
             found.append(error.title)
-        ToldRuns(commands.server().settings, "status:queued").close()
+        ReportedRuns(commands.server().settings, "status:queued").close()
 
     assert watched(commands, second, after(1, is_ended), watch_only=True) == ExitCode.DONE
     assert found == ["This filter is already watched"]
 
 
 def test_a_file_that_cannot_be_used_is_closed(commands: Commands) -> None:
-    settings, second = commands.server().settings, ToldRuns.__new__(ToldRuns)
-    with closing(ToldRuns(settings, "wf:a")), pytest.raises(RuntuiError, match="already watched"):
-        ToldRuns.__init__(second, settings, "wf:a")
+    settings, second = commands.server().settings, ReportedRuns.__new__(ReportedRuns)
+    with closing(ReportedRuns(settings, "wf:a")), pytest.raises(RuntuiError, match="already watched"):
+        ReportedRuns.__init__(second, settings, "wf:a")
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         assert second.has_begun
 

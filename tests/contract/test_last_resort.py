@@ -43,7 +43,7 @@ def reports(folder: Path) -> list[Path]:
 
 @pytest.mark.parametrize("error", [RuntimeError, MemoryError, RecursionError, AssertionError, UnicodeError, OSError])
 @pytest.mark.parametrize("place", COMMANDS)
-def test_a_defect_is_told_in_a_sentence(
+def test_a_defect_is_reported_in_a_sentence(
     place: str, error: type[Exception], folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Out
 ) -> None:
     def defect(*_: object, **__: object) -> int:
@@ -92,7 +92,7 @@ def in_the_end_of_an_object() -> None:
 
 
 @pytest.mark.parametrize("stray", [in_a_thread, in_a_task, in_the_end_of_an_object])
-def test_a_defect_that_nobody_waits_for_is_told_too_and_changes_no_exit_code(
+def test_a_defect_that_nobody_waits_for_is_reported_too_and_changes_no_exit_code(
     stray: Callable[[], None], folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Out
 ) -> None:
     def command(*_: object, **__: object) -> int:

@@ -105,7 +105,7 @@ async def test_the_filter_is_what_the_service_documents(sandbox: Sandbox, clock:
     assert 0 < len(found) < len(every)
 
 
-def test_a_command_reads_what_changed_since_another_one_unless_it_is_told_to_read_all(
+def test_a_command_reads_what_changed_since_another_one_unless_it_is_reported_to_read_all(
     sandbox_app: Starlette, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wire = Counted(sandbox_app)

@@ -405,7 +405,7 @@ async def test_faults_befall_actions_as_they_do_a_patch(sandbox: Sandbox) -> Non
         assert len(runs) == len(sandbox.app.state.applied) == applied, scenario
 
 
-async def test_a_run_that_was_written_to_is_told_by_what_it_did_once_an_action_reaches_it(sandbox: Sandbox) -> None:
+async def test_a_run_that_was_written_to_is_reported_by_what_it_did_once_an_action_reaches_it(sandbox: Sandbox) -> None:
     workflow = await sandbox.workflow("Onboard new hire, first day")
     run = await run_of(sandbox, workflow, "inProgress", 24)
     await sandbox.client.patch(f"/workflowBase/runs/{run['id']}", json={"successfulUsersCount": 99})

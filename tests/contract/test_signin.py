@@ -63,7 +63,9 @@ class TestDeviceCode:
         assert set(DeviceCode.__slots__) == {"user_code", "verification_uri", "expires_at"}
         assert len(code.user_code) == 9
 
-    async def test_a_refusal_is_told_and_nothing_is_kept(self, authority: ScriptedAuthority, tmp_path: Path) -> None:
+    async def test_a_refusal_is_reported_and_nothing_is_kept(
+        self, authority: ScriptedAuthority, tmp_path: Path
+    ) -> None:
         async with signing_in(authority, tmp_path) as sign_in:
             with pytest.raises(SignInError) as refused:
                 await sign_in.device_code(lambda code: authority.refuse(code.user_code))
@@ -162,7 +164,7 @@ class TestDeviceCode:
             assert (await sign_in.load()).account is None
             assert cache_files(tmp_path) == []
 
-    async def test_somebody_else_is_told_and_not_kept(self, authority: ScriptedAuthority, tmp_path: Path) -> None:
+    async def test_somebody_else_is_reported_and_not_kept(self, authority: ScriptedAuthority, tmp_path: Path) -> None:
         async with signing_in(authority, tmp_path, username=DEMO_ADMIN.username.upper(), write=False) as sign_in:
             with pytest.raises(SignInError, match="another account") as other:
                 await by_device_code(sign_in, authority, DEMO_READER)
@@ -170,7 +172,7 @@ class TestDeviceCode:
             assert cache_files(tmp_path) == []
             await by_device_code(sign_in, authority, DEMO_ADMIN)
 
-    async def test_an_account_of_another_tenant_is_told(self, authority: ScriptedAuthority, tmp_path: Path) -> None:
+    async def test_an_account_of_another_tenant_is_reported(self, authority: ScriptedAuthority, tmp_path: Path) -> None:
         # A second tenant, behind the same address.
         other = Directory(tenant_id="00000000-0000-4000-8000-000000000001", domain="other.example")
         elsewhere = ScriptedAuthority(base=authority.base, directory=other)

@@ -105,7 +105,7 @@ async def test_what_is_pasted_has_to_be_the_answer_to_this_sign_in(
         await attempt
 
 
-async def test_a_refusal_in_the_browser_is_told(authority: ScriptedAuthority, tmp_path: Path) -> None:
+async def test_a_refusal_in_the_browser_is_reported(authority: ScriptedAuthority, tmp_path: Path) -> None:
     async with signing_in(authority, tmp_path, method="browser") as sign_in:
         attempt, page = await shown(sign_in)
         page.paste(authority.browse(page.url, None).url)
@@ -125,7 +125,7 @@ async def test_a_refusal_with_a_foreign_state_is_not_believed(authority: Scripte
             await attempt
 
 
-async def test_a_code_that_is_refused_is_told(authority: ScriptedAuthority, tmp_path: Path) -> None:
+async def test_a_code_that_is_refused_is_reported(authority: ScriptedAuthority, tmp_path: Path) -> None:
     async with signing_in(authority, tmp_path, method="browser") as sign_in:
         attempt, page = await shown(sign_in)
         authority.next_error(54005)

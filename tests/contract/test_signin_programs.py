@@ -14,7 +14,7 @@ import trustme
 from runtui.auth.claims import read_claims
 from runtui.auth.msal_client import MsalClient
 from runtui.auth.signin import SignIn, SignInError
-from runtui.redact import MARK, redact
+from runtui.redact import REDACTED, redact
 from runtui.sandbox.authority.directory import (
     READ_ALL,
     WRITE_ALL,
@@ -56,7 +56,7 @@ async def test_a_secret_signs_in_and_leaves_no_file(tmp_path: Path) -> None:
             assert sign_in.state.can_write
     assert sum(call.grant == "client_credentials" for call in authority.calls) == 2
     assert left_in(tmp_path) == []
-    assert redact(f"echo {SECRET}") == f"echo {MARK}"
+    assert redact(f"echo {SECRET}") == f"echo {REDACTED}"
 
 
 async def test_our_own_variable_wins(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ async def test_a_service_that_nobody_vouches_for_is_not_asked(served: ServedAuth
     await sign_in.aclose()
 
 
-async def test_a_file_of_trust_that_is_not_there_is_told(served: ServedAuthority, tmp_path: Path) -> None:
+async def test_a_file_of_trust_that_is_not_there_is_reported(served: ServedAuthority, tmp_path: Path) -> None:
     sign_in = SignIn(
         MsalClient(
             settings_for(served.authority),

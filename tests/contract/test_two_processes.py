@@ -83,7 +83,7 @@ def entries(folder: Path) -> list[Entry]:
 
 
 @pytest.mark.parametrize(("host", "version"), [("127.0.0.1", "beta"), ("localhost", "v1.0")])
-async def test_of_two_processes_that_write_one_run_the_second_is_told_and_sends_nothing(
+async def test_of_two_processes_that_write_one_run_the_second_is_reported_and_sends_nothing(
     host: str, version: str, held: Held, tmp_path: Path
 ) -> None:
     async with loopback(held.app) as root, writers(tmp_path) as started, asyncio.timeout(PATIENCE):

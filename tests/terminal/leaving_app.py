@@ -19,7 +19,7 @@ from textual.binding import Binding
 from textual.message import Message
 from textual.widgets import Static
 
-from runtui.log import strays_reported
+from runtui.log import unhandled_errors_reported
 from runtui.tui.terminal import InputParser, TerminalApp, shell_waits, starting_theme, tell_the_shell
 from tests import PATIENCE
 
@@ -110,6 +110,6 @@ class LeavingApp(TerminalApp):
 
 if __name__ == "__main__":
     app = LeavingApp(Path(sys.argv[1]))
-    with strays_reported(Path(sys.argv[1])):
+    with unhandled_errors_reported(Path(sys.argv[1])):
         app.run()
     sys.exit(tell_the_shell(app))

@@ -21,7 +21,7 @@ import pytest
 from runtui import redact
 from runtui.cli import main
 from runtui.errors import ExitCode
-from runtui.redact import MARK
+from runtui.redact import REDACTED
 from tests import canary
 from tests.terminal.pty_probe import PtyProbe
 from tests.terminal.sandbox_process import CHECKOUT, SandboxProcess, sandbox_process
@@ -158,17 +158,17 @@ def test_every_command_without_a_screen(
     there = ("--root", server.root)
     listed = {form: run("list", *there, "--format", form) for form in ("table", "json", "csv", "jsonl")}
     run_id = json.loads(listed["jsonl"].splitlines()[0])["run"]["id"]
-    assert f"Read with {MARK}." in listed["jsonl"], "each run has the token in it, escaped"
+    assert f"Read with {REDACTED}." in listed["jsonl"], "each run has the token in it, escaped"
     run("show", run_id, *there)
-    assert f"Read with {MARK}." in run("show", run_id, *there, "--json")
+    assert f"Read with {REDACTED}." in run("show", run_id, *there, "--json")
     change = ("update", run_id, *there, "--set", "failedTasksCount=77", "--yes")
     run(*change, "--dry-run")
-    assert MARK in run(*change, code=ExitCode.NOT_DONE)
-    assert MARK in json.loads(run(*change, "--json", code=ExitCode.NOT_DONE))["message"]
+    assert REDACTED in run(*change, code=ExitCode.NOT_DONE)
+    assert REDACTED in json.loads(run(*change, "--json", code=ExitCode.NOT_DONE))["message"]
     server.behave("none")
     run(*change)
     server.behave("echo")
-    assert MARK in run("undo", "3", "--yes", code=ExitCode.NOT_DONE)
+    assert REDACTED in run("undo", "3", "--yes", code=ExitCode.NOT_DONE)
     for form in ("table", "json", "jsonl", "csv", "md"):
         assert run_id in run("journal", "--format", form)
         assert run_id in run("journal", "1", "--format", form)

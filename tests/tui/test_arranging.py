@@ -10,7 +10,7 @@ import pytest
 from runtui.domain.columns import GAP, GUTTER
 from runtui.domain.views import ListSettings, View
 from runtui.prelude.first_paint import FirstPaint
-from runtui.services.preferences import KeptChoices, preferences_path
+from runtui.services.preferences import StoredPreferences, preferences_path
 from runtui.tui.features.opening import Opening
 from runtui.tui.widgets.line_painter import ColumnHeader
 from tests.tui.conftest import ROOT, Opener, Session
@@ -218,7 +218,7 @@ async def test_what_cannot_be_restored_is_said(open_session: Opener, tmp_path: P
     path.write_text("{")
     async with open_session(size=(100, 30), runs=20) as session:
         assert "is set aside" in said(session)
-        assert session.workspace.preferences.kept == KeptChoices()
+        assert session.workspace.preferences.kept == StoredPreferences()
     path.write_text(json.dumps({"theme": "", "runs": {**ListSettings("tomorrow:(")._asdict()}, "views": []}))
     async with open_session(size=(100, 30), runs=20) as session:
         assert "The filter of the last session cannot be used here: tomorrow:(" in said(session)

@@ -141,7 +141,7 @@ async def test_the_review_of_many_says_all_that_changes_on_a_small_screen(open_s
         assert graph.patches == []
 
 
-async def test_what_ends_at_once_is_told(open_session: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_ends_at_once_is_reported(open_session: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
     graph = Graph()
     async with open_session(graph=graph) as session:
         everything_ended = threading.Event()
@@ -165,7 +165,7 @@ async def test_what_ends_at_once_is_told(open_session: Opener, monkeypatch: pyte
         assert "done (200 OK)" in panel_text(session)
 
 
-async def test_a_response_that_was_left_on_its_way_is_told_beside_another_list(open_session: Opener) -> None:
+async def test_a_response_that_was_left_on_its_way_is_reported_beside_another_list(open_session: Opener) -> None:
     wire = Held(Graph().wire)
     async with open_session(wire=wire) as session:
         await type_keys(session, ["ctrl+a", "e", "enter", "up", "enter", "ctrl+s"], "in one packet")
@@ -179,7 +179,7 @@ async def test_a_response_that_was_left_on_its_way_is_told_beside_another_list(o
         assert "done (200 OK)" in panel_text(session)
 
 
-async def test_what_each_met_is_told_and_what_failed_is_tried_again(open_session: Opener) -> None:
+async def test_what_each_met_is_reported_and_what_failed_is_tried_again(open_session: Opener) -> None:
     graph = forty()
     async with open_session(graph=graph) as session:
         await type_keys(session, ["2", "ctrl+a", "e", "enter", "up", "enter", "ctrl+s"], "in one packet")

@@ -327,7 +327,7 @@ async def test_who_waits_before_the_run_gets_the_values_at_once(open_session: Op
 @pytest.mark.parametrize(
     "keys", [("down",), ("greater_than_sign",), ("question_mark",), ("slash",), ("down", "e"), ("ctrl+p",)]
 )
-async def test_who_is_elsewhere_is_told_and_left_alone(open_session: Opener, keys: tuple[str, ...]) -> None:
+async def test_who_is_elsewhere_is_reported_and_left_alone(open_session: Opener, keys: tuple[str, ...]) -> None:
     held = Held(Graph())
     async with open_session(wire=held.wire) as session:
         await save_into_a_conflict(session, held, *keys)

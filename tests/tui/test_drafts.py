@@ -84,7 +84,7 @@ async def test_whatever_is_typed_is_there_for_the_next_session(open_session: Ope
         assert "39y" in session.text()
 
 
-async def test_a_draft_of_a_run_that_is_gone_is_told_when_the_list_is_whole(
+async def test_a_draft_of_a_run_that_is_gone_is_reported_when_the_list_is_whole(
     open_session: Opener, tmp_path: Path
 ) -> None:
     leave_a_draft(tmp_path, "run-9")

@@ -58,7 +58,7 @@ def status_of(session: Session) -> str:
     return session.status.text
 
 
-async def test_trouble_with_the_list_is_told_and_the_list_stays(open_session: Opener) -> None:
+async def test_trouble_with_the_list_is_reported_and_the_list_stays(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
         table = session.runs.table
@@ -145,7 +145,7 @@ async def test_a_server_that_never_answered_leaves_an_empty_list_that_says_why(o
         await session.until(lambda: session.runs.table.total == 5)
 
 
-async def test_trouble_with_a_save_is_told_and_the_draft_stays(open_session: Opener) -> None:
+async def test_trouble_with_a_save_is_reported_and_the_draft_stays(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
         run_id = session.runs.table.cursor_id

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from types import SimpleNamespace
 
 import pytest
 from rich.cells import cell_len, set_cell_size
 from textual import events
 
+from runtui import session
+from runtui.announcer import Announcer
 from runtui.domain.columns import is_framed, list_width, pane_width
 from runtui.domain.views import ListSettings
 from runtui.prelude.first_paint import FirstPaint
@@ -244,3 +248,25 @@ async def test_the_help_opens_over_its_preview(
         for line in lines:
             assert set_cell_size(shown[line - 1], left) == set_cell_size(painted[line], left), line
         assert "\x1b[7m" in written[-1]
+
+
+async def test_rows_that_come_once_the_app_is_loaded_are_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread announces them when it likes: also just before nobody listens any more."""
+    loop, changed, painted = asyncio.get_running_loop(), Announcer[list[str]](), list[str]()
+    nothing = SimpleNamespace(start=lambda: None, hold=lambda: None, load=lambda: None, connect=lambda root: None)
+    workspace = SimpleNamespace(**vars(nothing), store=SimpleNamespace(changed=changed), refresh=nothing)
+    preview = SimpleNamespace(is_served=False, is_full=True, show=lambda: painted.append("rows"))
+
+    async def load_screen() -> None:
+        loop.call_soon(changed.announce, [])
+
+    async def root() -> str:
+        return "http://127.0.0.1:1/beta"
+
+    monkeypatch.setattr(session, "_load_screen", load_screen)
+    monkeypatch.setattr(session, "_PAGES_TOGETHER", 0.0)
+    monkeypatch.setattr(session, "_ROWS_COME_FIRST", 0.0)
+    await session._read_while_loading(SimpleNamespace(root=root), workspace, preview)  # type: ignore[arg-type]
+    for _ in range(9):
+        await asyncio.sleep(0)
+    assert painted == []

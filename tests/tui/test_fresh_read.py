@@ -197,7 +197,7 @@ async def test_a_review_stays_as_it_is_shown(open_session: Opener) -> None:
         assert text_of(session, "totalUsersCount") == "8"
 
 
-async def test_a_run_that_cannot_be_read_is_told_and_editing_goes_on(open_session: Opener) -> None:
+async def test_a_run_that_cannot_be_read_is_reported_and_editing_goes_on(open_session: Opener) -> None:
     slow = Slow(trouble=graph_error(500, "InternalServerError", "It broke."))
     async with open_session(wire=slow.wire) as session:
         await open_form(session, slow)

@@ -44,7 +44,7 @@ async def test_the_row_and_the_header_say_it_until_it_is_settled(open_session: O
         assert not table.render_line(table.cursor - table.scroll_offset.y).text.startswith("?")
 
 
-async def test_what_earlier_sessions_left_is_told_at_the_start(open_session: Opener, tmp_path: Path) -> None:
+async def test_what_earlier_sessions_left_is_reported_at_the_start(open_session: Opener, tmp_path: Path) -> None:
     """One of two changes shows in its run, the other does not."""
     graph = Graph()
     graph.runs["run-1"]["processingStatus"] = "canceled"
@@ -63,7 +63,7 @@ async def test_what_earlier_sessions_left_is_told_at_the_start(open_session: Ope
         assert "open" not in session.text()
 
 
-async def test_what_was_found_before_the_screen_was_there_is_told_with_the_drafts(
+async def test_what_was_found_before_the_screen_was_there_is_reported_with_the_drafts(
     open_session: Opener, tmp_path: Path
 ) -> None:
     graph = Graph()
@@ -116,7 +116,7 @@ async def test_a_run_that_another_runtui_writes_is_left_to_it(open_session: Open
     other.close()
 
 
-async def test_an_outcome_that_cannot_be_recorded_is_told(open_session: Opener, tmp_path: Path) -> None:
+async def test_an_outcome_that_cannot_be_recorded_is_reported(open_session: Opener, tmp_path: Path) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
         journal = session.workspace.journal
@@ -156,7 +156,7 @@ async def test_a_journal_that_vanishes_stops_what_would_be_sent_and_says_so(
         assert [entry.number for entry in session.workspace.journal.entries()] == [1]
 
 
-async def test_an_outcome_whose_entry_vanished_is_told_as_unrecorded(open_session: Opener, tmp_path: Path) -> None:
+async def test_an_outcome_whose_entry_vanished_is_reported_as_unrecorded(open_session: Opener, tmp_path: Path) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
 

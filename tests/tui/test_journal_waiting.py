@@ -99,14 +99,14 @@ async def test_given_up_before_anything_was_sent(open_session: Opener) -> None:
         assert session.workspace.journal.entries() == []
 
 
-def test_a_wait_longer_than_runtui_waits_is_told_as_asked() -> None:
+def test_a_wait_longer_than_runtui_waits_is_reported_as_asked() -> None:
     now = datetime(2026, 11, 23, 12, tzinfo=UTC)
     draft = Draft("run-1", "w1", a_run(1), "full")
     busy = replace(exchange("PATCH"), status=429)
-    save = Save(1, draft, Step.PAUSED, resumes_at=now + timedelta(seconds=300), asked_seconds=3600.0, exchange=busy)
+    save = Save(1, draft, Step.PAUSED, resumes_at=now + timedelta(seconds=300), retry_after=3600.0, exchange=busy)
     assert pages.wait_sentence(save, now) == (
         "The service asks to wait 1h 00m (429); trying again in 5m 00s. w stops waiting."
     )
-    save = save._replace(asked_seconds=None)
+    save = save._replace(retry_after=None)
     assert pages.wait_sentence(save, now).startswith("The service is busy (429); trying again in 5m")
     assert "trying again now." in pages.wait_sentence(save, now + timedelta(hours=1))

@@ -37,7 +37,7 @@ def for_a_size(layouts: Layouts) -> list[Screen[Any]]:
     return [screen for screen, is_for_size in layouts if is_for_size]
 
 
-async def test_the_first_screen_is_told_its_size_once(open_session: Opener, layouts: Layouts) -> None:
+async def test_the_first_screen_is_reported_its_size_once(open_session: Opener, layouts: Layouts) -> None:
     async with open_session(typed_ahead=[events.Key("down", None)], ready=False) as session:
         await session.until(lambda: session.runs.table.cursor == 1)
         assert for_a_size(layouts) == [session.front]
@@ -66,7 +66,7 @@ async def test_a_container_draws_one_line_for_all_that_are_alike(
 
 
 @pytest.mark.parametrize(("key", "widgets"), [("question_mark", 24), ("ctrl+p", 8)])
-async def test_a_surface_is_told_its_size_once_and_has_few_widgets(
+async def test_a_surface_is_reported_its_size_once_and_has_few_widgets(
     open_session: Opener, layouts: Layouts, key: str, widgets: int
 ) -> None:
     async with open_session() as session:

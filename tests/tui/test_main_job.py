@@ -66,7 +66,7 @@ async def test_enter_on_the_review_sends_nothing(open_session: Opener) -> None:
         assert session.server.state.applied == []
 
 
-async def test_saves_outlive_the_form_and_the_outcome_is_told(open_session: Opener) -> None:
+async def test_saves_outlive_the_form_and_the_outcome_is_reported(open_session: Opener) -> None:
     async with open_session(ahead=True) as session:
         outcomes: list[Outcome | None] = []
         session.workspace.saves.changed.subscribe(lambda save: outcomes.append(save.outcome))

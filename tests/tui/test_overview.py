@@ -133,7 +133,7 @@ async def test_it_follows_the_store_and_says_in_the_panel_what_holds_a_workflow_
         assert "[b]Too many[/b]␛[2J" in words
 
 
-async def test_no_count_is_told_before_it_is_known(open_session: Opener) -> None:
+async def test_no_count_is_reported_before_it_is_known(open_session: Opener) -> None:
     async with open_session() as session:
         view = overview(session)
         assert view.title().plain == "Workflows  reading…"

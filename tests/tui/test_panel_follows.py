@@ -258,7 +258,7 @@ def tab_of(session: Session) -> str:
     return session.panel.tab
 
 
-async def test_a_run_that_is_damaged_on_disk_is_told_in_the_panel(open_session: Opener) -> None:
+async def test_a_run_that_is_damaged_on_disk_is_reported_in_the_panel(open_session: Opener) -> None:
     async with open_session(runs=20) as session:
         with session.workspace.store.writing() as (db, _):
             db.execute("UPDATE body SET raw = '{'")

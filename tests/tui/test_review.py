@@ -37,7 +37,7 @@ async def test_it_says_what_goes_where_and_rests_on_no(open_session: Opener) -> 
             assert words in text
         assert f"{change.before}  →  {change.after}" in text
         assert session.find(ReviewSheet).has_focus
-        assert session.find(ReviewSheet).spot == "no"
+        assert session.find(ReviewSheet).item == "no"
         await session.press("enter")
         await session.until(lambda: session.view == "edit")
         assert writes(session) == []
@@ -61,7 +61,7 @@ async def test_the_button_that_sends_is_reached_by_tab(open_session: Opener) -> 
     async with open_session() as session:
         await to_the_review(session)
         await session.press("tab")
-        assert session.find(ReviewSheet).spot == "yes"
+        assert session.find(ReviewSheet).item == "yes"
         await session.press("enter", "enter")
         await session.until(lambda: writes(session) and not session.workspace.saves.active())
         assert len(writes(session)) == 1
@@ -132,7 +132,9 @@ async def test_a_read_only_session_says_why_it_refuses(open_session: Opener) -> 
         assert "READ-ONLY" in session.text()
 
 
-async def test_the_end_of_a_save_is_told_with_old_and_new_and_what_the_filter_does_to_it(open_session: Opener) -> None:
+async def test_the_end_of_a_save_is_reported_with_old_and_new_and_what_the_filter_does_to_it(
+    open_session: Opener,
+) -> None:
     async with open_session() as session:
         await session.press("slash")
         await session.type("status:failed")
@@ -186,7 +188,7 @@ async def test_escape_leaves_the_reason_before_the_question(open_session: Opener
         await to_the_review(session)
         await session.press("m", "escape")
         assert session.view == "review"
-        assert session.find(ReviewSheet).spot == "no"
+        assert session.find(ReviewSheet).item == "no"
         await session.press("escape")
         assert session.view == "edit"
         assert writes(session) == []

@@ -97,7 +97,7 @@ async def test_the_clock_tells_the_time_left_once_a_second_and_draws_nothing_els
         assert sum(one != other for one, other in zip(before, after, strict=True)) == 1
 
 
-async def test_a_refusal_is_told_in_words_with_what_an_administrator_needs(tmp_path: Path) -> None:
+async def test_a_refusal_is_reported_in_words_with_what_an_administrator_needs(tmp_path: Path) -> None:
     async with open_desk(tmp_path) as desk:
         await desk.sees_sign_in()
         desk.authority.refuse(await desk.ask_for_code())
@@ -110,7 +110,7 @@ async def test_a_refusal_is_told_in_words_with_what_an_administrator_needs(tmp_p
         await listed(desk)
 
 
-async def test_a_code_that_ran_out_is_told_and_another_one_can_be_had(tmp_path: Path) -> None:
+async def test_a_code_that_ran_out_is_reported_and_another_one_can_be_had(tmp_path: Path) -> None:
     async with open_desk(tmp_path) as desk:
         await desk.sees_sign_in()
         first = await desk.ask_for_code()
@@ -183,7 +183,7 @@ async def paste(desk: Desk, text: str) -> None:
     await desk.session.pilot.pause()
 
 
-async def test_a_browser_that_is_refused_is_told(tmp_path: Path) -> None:
+async def test_a_browser_that_is_refused_is_reported(tmp_path: Path) -> None:
     async with open_desk(tmp_path, method="browser") as desk:
         await desk.sees_sign_in()
         await desk.session.press("enter")
@@ -262,7 +262,7 @@ async def test_a_session_with_a_token_by_hand_has_nobody_to_sign_in(open_session
         assert "Using a token you supplied" in session.text()
 
 
-async def test_the_time_of_a_token_is_told_when_it_is_little(tmp_path: Path) -> None:
+async def test_the_time_of_a_token_is_reported_when_it_is_little(tmp_path: Path) -> None:
     authority = ScriptedAuthority()
     authority.issuer.lifetime = 545
     async with open_desk(tmp_path, authority=authority, prepare=is_in) as desk:
@@ -289,7 +289,7 @@ async def test_the_account_gives_way_before_the_tenant_and_the_badges_and_after_
         assert ("240 runs" in header) is (columns == 120)
 
 
-async def test_a_permission_that_is_missing_is_told_before_the_form_is_filled_in(tmp_path: Path) -> None:
+async def test_a_permission_that_is_missing_is_reported_before_the_form_is_filled_in(tmp_path: Path) -> None:
     async with open_desk(tmp_path, size=(120, 40), write=False, prepare=is_in) as desk:
         await listed(desk)
         await desk.session.press("e")

@@ -102,7 +102,7 @@ async def test_a_form_is_there_again_after_a_listing_had_to_sign_in(tmp_path: Pa
         await desk.session.until(lambda: desk.session.workspace.refresh.progress.finished_at != before)
 
 
-async def test_whoever_types_is_told_and_not_disturbed(tmp_path: Path) -> None:
+async def test_whoever_types_is_reported_and_not_disturbed(tmp_path: Path) -> None:
     async with open_desk(tmp_path, prepare=is_in) as desk:
         await listed(desk)
         await desk.session.press("slash")

@@ -115,8 +115,8 @@ async def test_what_another_runtui_says_and_a_snooze_that_ended_are_shown(open_s
         known = [workspace.store.get(f"run-0{number}") for number in (1, 3)]
         store.put_runs("w1", [run.raw for run in known if run is not None], store.next_listing())
         other = TriageMemory(journal, store, workspace.root)
-        other.mark(["run-01"], "handled", "kim")
-        other.mark(["run-03"], "snoozed", "kim", until=now_ticks())
+        other.set_state(["run-01"], "handled", "kim")
+        other.set_state(["run-03"], "snoozed", "kim", until=now_ticks())
         session.app.wired[Triaging].follow()
         await session.until(lambda: session.runs.table.total == 5)
         assert "1 snooze ended" in session.status.text

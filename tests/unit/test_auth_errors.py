@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from runtui.auth.errors import SignInError, from_oauth_error, unreachable
 from runtui.options import SignInMethod
-from runtui.redact import MARK
+from runtui.redact import REDACTED
 from runtui.settings import SignInSettings
 from tests.canary import SECRET, TOKEN
 from tests.contract.entra_programs import ALL_AADSTS, aadsts
@@ -117,7 +117,7 @@ def test_the_number_may_stand_in_the_text_alone() -> None:
     assert error.reference == ("Correlation ID: c1", "Trace ID: t1", "Timestamp: 2026-01-02 03:04:05Z")
 
 
-def test_an_administrator_is_told_what_to_allow() -> None:
+def test_an_administrator_is_reported_what_to_allow() -> None:
     error = from_oauth_error(answer(65001), PERSON, SCOPES)
     assert "https://login.test/tenant-1/adminconsent?client_id=client-1 (LifecycleWorkflows.Read.All)" in error.hint
     assert "read-only" not in error.hint
@@ -142,7 +142,7 @@ def test_foreign_text_is_redacted_and_bounded() -> None:
     for text in (str(error), str(error.reference), str(unreachable(secret))):
         assert TOKEN not in text
         assert SECRET not in text
-        assert MARK in text
+        assert REDACTED in text
         assert len(text) < 3000
 
 

@@ -23,7 +23,7 @@ from runtui.auth.token_store import (
     staging_cache,
     stored_cache,
 )
-from runtui.redact import MARK, redact
+from runtui.redact import REDACTED, redact
 
 
 def signed_in(name: str, *, size: int = 40) -> dict[str, Any]:
@@ -66,8 +66,8 @@ def test_it_is_private_and_whole(store: FileTokenStore) -> None:
     assert {"AccessToken", "RefreshToken", "Account", "IdToken"} <= tokens.keys()
     assert {path.name for path in store.path.parent.iterdir()} == {"tokens.json", "tokens.json.lock"}
     # A sign-in is one write, although MSAL changes five entries for it.
-    assert redact("access-ada-" + "a" * 40) == MARK
-    assert redact("refresh-ada-" + "r" * 40) == MARK
+    assert redact("access-ada-" + "a" * 40) == REDACTED
+    assert redact("refresh-ada-" + "r" * 40) == REDACTED
 
 
 def test_a_sign_in_is_one_write(store: FileTokenStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,7 +200,9 @@ def test_deleting_leaves_nothing_of_a_token(store: FileTokenStore) -> None:
     store.delete()
 
 
-def test_a_full_disk_is_told_and_what_was_there_stays(store: FileTokenStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_and_what_was_there_stays(
+    store: FileTokenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cache = stored_cache(store)
     cache.add(signed_in("ada"))
 

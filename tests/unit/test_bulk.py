@@ -447,7 +447,7 @@ async def abandoned(saves: SaveQueue, released: asyncio.Event) -> None:
         released.set()
 
 
-async def test_abandoned_in_the_middle_nobody_is_told_more_than_is_known(bench: BulkBench) -> None:
+async def test_abandoned_in_the_middle_nobody_is_reported_more_than_is_known(bench: BulkBench) -> None:
     bench.graph.gate.clear()
     bench.saves.submit_many(drafts(), may_hold=False)
     await bench.graph.arrived.get()

@@ -9,8 +9,8 @@ from typing import Final
 
 import pytest
 
-from runtui.redact import MARK, register_secret
-from runtui.services.sharing.clipboard import MAX_ENCODED, HandedOver, hand_over, into_file
+from runtui.redact import REDACTED, register_secret
+from runtui.services.sharing.clipboard import MAX_ENCODED, CopyResult, copy_text, into_file
 
 TMUX: Final = """#!/bin/sh
 [ "$2" = "{refused}" ] && exit 1
@@ -39,8 +39,8 @@ class Desk:
         """The arguments and the input of the last call of tmux."""
         return (self.folder / "arguments").read_text().strip(), (self.folder / "buffer").read_text()
 
-    async def copy(self, text: str, *, fits: bool = True) -> HandedOver:
-        return await hand_over(
+    async def copy(self, text: str, *, fits: bool = True) -> CopyResult:
+        return await copy_text(
             text, self.sent.append, folder=self.folder / "state", fits_on_page=lambda _: fits, environ=self.environ
         )
 
@@ -67,7 +67,7 @@ async def test_an_older_tmux_has_the_buffer_alone(desk: Desk, monkeypatch: pytes
 async def test_without_tmux_the_terminal_gets_it_and_no_more_is_said(desk: Desk) -> None:
     done = await desk.copy("text")
     assert desk.sent == ["text"]
-    assert done == HandedOver("sent to the terminal (OSC 52)")
+    assert done == CopyResult("sent to the terminal (OSC 52)")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ async def test_where_osc_52_arrives_nowhere_there_is_a_page_then_a_file(
     assert (await desk.copy("text")).page == "text"
     done = await desk.copy("text", fits=False)
     (file,) = (desk.folder / "state").rglob("copied-*")
-    assert done == HandedOver(f"written to {file}")
+    assert done == CopyResult(f"written to {file}")
     assert file.read_text() == "text\n"
     assert file.stat().st_mode & 0o777 == 0o600
     assert desk.sent == []
@@ -113,4 +113,9 @@ async def test_nothing_secret_is_copied_in_any_way(desk: Desk, monkeypatch: pyte
     (file,) = (desk.folder / "state").rglob("copied-*")
     desk.start_tmux(monkeypatch)
     await desk.copy(secret)
-    assert (desk.sent, page, file.read_text(), desk.buffer[1]) == ([f"a {MARK} b"], MARK, f"{MARK}\n", MARK)
+    assert (desk.sent, page, file.read_text(), desk.buffer[1]) == (
+        [f"a {REDACTED} b"],
+        REDACTED,
+        f"{REDACTED}\n",
+        REDACTED,
+    )

@@ -11,7 +11,7 @@ from runtui.domain.rows import ROW_PROPERTIES, RUN_COLUMNS, RunRow
 from runtui.domain.text import UNSAFE, cells_in
 from runtui.domain.times import TICKS_PER_SECOND, parse_ticks
 from runtui.domain.triage.causes import CAUSE_COLUMNS, cause_rows
-from runtui.headless.output import Paper, column_lines
+from runtui.headless.output import Output, column_lines
 
 NOW = parse_ticks("2026-11-20T12:00:00Z")
 NAMES = ("Onboard new hire, first day, EMEA and Asia", "入社手続き（東京オフィス）", "\x1b[31mOffboard\x9b\u202e")
@@ -26,9 +26,9 @@ def a_row(number: int) -> RunRow:
     return RunRow(number, f"6513270e_{number}\x07", "w", name, values | facts | {"status": statuses[number % 3]})
 
 
-def lines(paper: Paper, *keys: str, rows: int = 9) -> list[str]:
+def lines(out: Output, *keys: str, rows: int = 9) -> list[str]:
     columns = [column for key in keys for column in RUN_COLUMNS if column.key == key] or RUN_COLUMNS
-    printed = column_lines(columns, lambda: map(a_row, range(rows)), NOW, paper, is_chosen=bool(keys))
+    printed = column_lines(columns, lambda: map(a_row, range(rows)), NOW, out, is_chosen=bool(keys))
     return list(printed)
 
 
@@ -37,7 +37,7 @@ def cells(line: str) -> int:
 
 
 def test_in_a_pipe_nothing_is_cut_and_nothing_is_coloured() -> None:
-    title, *rows = lines(Paper(), "workflow", "status", "users")
+    title, *rows = lines(Output(), "workflow", "status", "users")
     assert title.split() == ["workflow", "status", "users"]
     assert rows[0].startswith(NAMES[0])
     assert "3/12 ✗9" in rows[0]
@@ -48,7 +48,7 @@ def test_in_a_pipe_nothing_is_cut_and_nothing_is_coloured() -> None:
 @pytest.mark.parametrize("width", [20, 40, 60, 80, 120, 200])
 @pytest.mark.parametrize("keys", [(), ("id", "workflow", "status", "type"), ("workflow",)])
 def test_a_terminal_gets_lines_that_fit(width: int, keys: tuple[str, ...]) -> None:
-    printed = lines(Paper(width, has_colours=True), *keys)
+    printed = lines(Output(width, has_colours=True), *keys)
     least = 5 * len(keys) if keys else 40
     assert max(map(cells, printed)) <= max(width, least)
     assert not any(UNSAFE.search(COLOUR.sub("", line)) for line in printed)
@@ -56,17 +56,17 @@ def test_a_terminal_gets_lines_that_fit(width: int, keys: tuple[str, ...]) -> No
 
 
 def test_colours_are_those_of_the_status_and_only_where_they_are_wanted() -> None:
-    assert "\x1b[1;31m✗ failed" in lines(Paper(80, has_colours=True))[1]
-    assert not any("\x1b" in line for line in lines(Paper(80)))
+    assert "\x1b[1;31m✗ failed" in lines(Output(80, has_colours=True))[1]
+    assert not any("\x1b" in line for line in lines(Output(80)))
 
 
 def test_no_rows_are_a_line_of_titles() -> None:
-    assert lines(Paper(), "status", "users", rows=0) == ["status users"]
+    assert lines(Output(), "status", "users", rows=0) == ["status users"]
 
 
 def test_a_long_task_leaves_the_reason_the_room_of_a_terminal() -> None:
     cause = Cause("k", "Archive mailbox: Run a Custom Task Extension", "d", "word " * 30, 1, 1, NOW, NOW, ())
     rows = cause_rows([cause])
-    title, row = column_lines(CAUSE_COLUMNS, lambda: rows, NOW, Paper(100), is_chosen=False)
+    title, row = column_lines(CAUSE_COLUMNS, lambda: rows, NOW, Output(100), is_chosen=False)
     assert title.index("reason") <= 29
     assert row[title.index("reason") : title.index("runs")].count("word") >= 8

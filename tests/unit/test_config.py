@@ -179,8 +179,8 @@ def test_a_mistake_in_the_file_names_its_line(line: str, what: str, tmp_path: Pa
     path.write_text(f"# a comment\n[profiles.prod]\n\n{line}\n")
     (problem,) = read_config(path).problems
     assert problem.line == 4
-    assert what in problem.what
-    assert "abc" not in problem.what, "a secret is not repeated"
+    assert what in problem.message
+    assert "abc" not in problem.message, "a secret is not repeated"
     with pytest.raises(UsageError, match="line 4"):
         chosen(path)
 
@@ -202,7 +202,7 @@ def test_every_problem_is_listed_at_once(tmp_path: Path) -> None:
         ("[profiles.prod]\nprofile = 1\n", 2, "There is no key 'profile'. Did you mean profiles?"),
     ],
 )
-def test_a_key_in_a_wrong_place_is_told_where_it_belongs(text: str, line: int, what: str, tmp_path: Path) -> None:
+def test_a_key_in_a_wrong_place_is_reported_where_it_belongs(text: str, line: int, what: str, tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text(text)
     assert read_config(path).problems == ((line, what),)

@@ -18,7 +18,7 @@ from runtui.auth.tokens import StaticToken
 from runtui.domain.draft import Draft
 from runtui.domain.times import now_ticks
 from runtui.errors import RuntuiError
-from runtui.redact import MARK
+from runtui.redact import REDACTED
 from runtui.services import drafts as drafts_module
 from runtui.services.drafts import Drafts
 from runtui.services.journal import Journal
@@ -93,7 +93,7 @@ def test_a_token_pasted_into_a_field_is_in_sight_and_not_on_the_disk(drafts: Dra
     assert canary.leaks(path.parent) == [], "also while the file is open"
     drafts.close()
     assert canary.leaks(path.parent) == []
-    assert left_in(path)["r1"].edits["failedUsersCount"].text == f"Bearer {MARK}"
+    assert left_in(path)["r1"].edits["failedUsersCount"].text == f"Bearer {REDACTED}"
 
 
 def test_what_was_hidden_on_the_disk_is_never_a_value_to_send(drafts: Drafts, path: Path) -> None:
@@ -103,10 +103,10 @@ def test_what_was_hidden_on_the_disk_is_never_a_value_to_send(drafts: Drafts, pa
     drafts.flush()
     assert canary.leaks(path.parent) == []
     left = left_in(path)["r1"]
-    assert left.edits["workflowExecutionType"].text == MARK
+    assert left.edits["workflowExecutionType"].text == REDACTED
     assert "Type it again" in left.errors()["workflowExecutionType"], "with an error nothing is sent"
     assert left.edits["failedUsersCount"].value == 7
-    assert left.received["processingStatus"] == MARK
+    assert left.received["processingStatus"] == REDACTED
     for now in (canary.TOKEN, "failed"):
         fresh = {**RUN, "processingStatus": now}
         assert not any(conflict.field.name == "processingStatus" for conflict in left.conflicts(fresh))
@@ -253,7 +253,7 @@ def large(run_id: str) -> Draft:
     return Draft(run_id, "w", {"note": "x" * 20_000}).typed("failedUsersCount", "7", 0)
 
 
-def test_a_full_disk_is_told_once_keeps_all_in_memory_and_is_tried_again(disk: Disk, path: Path) -> None:
+def test_a_full_disk_is_reported_once_keeps_all_in_memory_and_is_tried_again(disk: Disk, path: Path) -> None:
     disk.is_full = True
     drafts = Drafts(path)
     drafts.load(ROOT)

@@ -120,7 +120,9 @@ def test_what_is_hidden_is_read_only_to_be_sent_back() -> None:
         ("", None),
     ],
 )
-def test_how_far_the_servers_clock_is_ahead_is_told_by_the_end_of_its_answer(date: str, ahead: float | None) -> None:
+def test_how_far_the_servers_clock_is_ahead_is_reported_by_the_end_of_its_answer(
+    date: str, ahead: float | None
+) -> None:
     assert exchange(seconds=1.5, response_headers=(("Date", date),)).clock_ahead == ahead
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from runtui.domain.report import Outcome
 from runtui.graph.exchange import Exchange, Failure, FailureKind
 from runtui.graph.faults import LONGEST_MESSAGE, MAX_DETAILS, Fault, fault_of, mismatch, read_answer
-from runtui.redact import MARK
+from runtui.redact import REDACTED
 
 JSON = (("Content-Type", "application/json"), ("request-id", "q1"))
 HTML = (("Content-Type", "text/html; charset=utf-8"),)
@@ -270,7 +270,7 @@ def test_a_redirect_says_where_it_points() -> None:
     assert "https://login.example/x" in fault.message
 
 
-def test_the_wait_that_a_server_asks_for_is_told() -> None:
+def test_the_wait_that_a_server_asks_for_is_reported() -> None:
     assert "41s" in written(answered(429, graph_error(), (*JSON, ("Retry-After", "41")))).hint
     assert written(answered(429, graph_error(), (*JSON, ("Retry-After", "soon")))).hint == "Wait before trying again."
     assert "115d 17h" in written(answered(429, graph_error(), (*JSON, ("Retry-After", "9999999")))).hint
@@ -282,7 +282,7 @@ def test_the_wait_that_a_server_asks_for_is_told() -> None:
 def test_texts_are_bounded_and_hold_no_token() -> None:
     said = "Bearer abcdefghijkl was refused. " + "x" * 5_000
     fault = written(answered(401, graph_error(code="Bearer abcdefghijkl", message=said)))
-    assert len(fault.message) <= LONGEST_MESSAGE + len(MARK)
+    assert len(fault.message) <= LONGEST_MESSAGE + len(REDACTED)
     assert "abcdefghijkl" not in repr(fault)
 
 
@@ -297,7 +297,7 @@ def test_an_endless_error_is_bounded_in_every_part() -> None:
     error = graph_error(long, long, target=long, details=[{"target": long, "message": long}] * 200)
     fault = written(answered(400, error | {"innerError": {"request-id": long}}))
     texts = [fault.message, fault.code, *sum(fault.details, ())]
-    assert all(len(text) <= LONGEST_MESSAGE + len(MARK) for text in texts)
+    assert all(len(text) <= LONGEST_MESSAGE + len(REDACTED) for text in texts)
     assert len(fault.details) <= MAX_DETAILS
 
 

@@ -67,7 +67,7 @@ def test_what_is_answered_is_waited_for_no_longer_and_the_next_key_is(moment: Mo
     assert waiting.has_unhandled_input
 
 
-def test_work_that_waits_is_told_apart_from_none(moment: Moment) -> None:
+def test_work_that_waits_is_reported_apart_from_none(moment: Moment) -> None:
     waiting = Foreground()
     asked = [waiting.has_waiters]
     waiting.yield_to_input_in_thread()

@@ -80,6 +80,6 @@ ATTEMPTS = ExceptionGroup("tried", [ConnectionRefusedError(111, "refused"), Conn
 def test_the_sentence_names_the_root_cause(error: Exception, kind: FailureKind, says: str) -> None:
     failure = failure_of(error, may_be_sent=True)
     assert failure.kind is kind
-    assert says in failure.what
-    assert failure.what.endswith(".")
-    assert not failure.what.endswith("..")
+    assert says in failure.message
+    assert failure.message.endswith(".")
+    assert not failure.message.endswith("..")

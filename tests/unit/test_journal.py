@@ -242,9 +242,13 @@ def test_no_secret_is_in_the_file_and_the_rest_is_as_it_was(
         Settlement(some.client_request_id, Outcome.UNKNOWN, "", exchange=answer(straddling), words=f"Saw {SECRET}.")
     )
     entry = the(journal, number)
-    kept = {"processingStatus": f"is {redact.MARK} here", "failedTasksCount": 3, redact.MARK: None}
+    kept = {"processingStatus": f"is {redact.REDACTED} here", "failedTasksCount": 3, redact.REDACTED: None}
     assert (entry.before, entry.after, json.loads(entry.body)) == (kept, kept, kept)
-    assert (entry.who, entry.workflow_name, entry.words) == (redact.MARK, redact.MARK, f"Saw {redact.MARK}.")
+    assert (entry.who, entry.workflow_name, entry.words) == (
+        redact.REDACTED,
+        redact.REDACTED,
+        f"Saw {redact.REDACTED}.",
+    )
     assert len(entry.response) == LONGEST_RESPONSE
     written = b"".join(file.read_bytes() for file in path.parent.iterdir() if file.is_file())
     assert b"Saw [redacted]." in written

@@ -325,7 +325,7 @@ async def test_no_write_leaves_without_an_entry_that_can_be_found(lose: Loss, tm
 
 
 @pytest.mark.parametrize("lose", [deleted, renamed, log_deleted])
-async def test_an_outcome_whose_row_is_lost_is_told_as_unrecorded(lose: Loss, tmp_path: Path) -> None:
+async def test_an_outcome_whose_row_is_lost_is_reported_as_unrecorded(lose: Loss, tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.answer_writes(None)
     apply = bench.graph.apply

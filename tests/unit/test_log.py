@@ -13,7 +13,7 @@ import pytest
 from runtui.cli import main
 from runtui.errors import ExitCode
 from runtui.log import logged_to
-from runtui.redact import MARK, register_secret
+from runtui.redact import REDACTED, register_secret
 
 SECRET = "a-secret-of-this-test+1"
 
@@ -29,7 +29,7 @@ def test_a_record_is_one_line_without_secrets_and_without_control_characters(tmp
     logger.info("after the end")
     first, request, hostile, last = path.read_text().splitlines()
     assert first.endswith(": list")
-    assert request.endswith(f"Z graph: GET https://graph.example/?t={MARK}: 200")
+    assert request.endswith(f"Z graph: GET https://graph.example/?t={REDACTED}: 200")
     assert "two" in hostile
     assert "\x1b" not in hostile
     assert last.endswith("runtui: end")

@@ -16,8 +16,8 @@ from runtui.services.preferences import (
     LONGEST_FILTER,
     MAX_FILE_BYTES,
     MAX_FILTERS,
-    KeptChoices,
     Preferences,
+    StoredPreferences,
     preferences_path,
 )
 
@@ -42,7 +42,7 @@ def the_file(folder: Path) -> Path:
 def test_a_restart_finds_everything_again_in_a_private_file(tmp_path: Path) -> None:
     keep(tmp_path / "state", runs=SHOWN, views=OWN, theme="runtui-light")
     again = opened(tmp_path / "state")
-    assert again.kept == KeptChoices(SHOWN, OWN, "runtui-light")
+    assert again.kept == StoredPreferences(SHOWN, OWN, "runtui-light")
     assert again.fault is None
     assert stat.S_IMODE(the_file(tmp_path / "state").stat().st_mode) == 0o600
     assert [path.name for path in (tmp_path / "state").iterdir()] == [the_file(tmp_path).name]
@@ -52,7 +52,7 @@ def test_the_latest_earlier_filters_are_kept_within_the_bounds_of_the_file(tmp_p
     filters = [f"id:{number}" for number in range(MAX_FILTERS + 5)]
     long = "入" * LONGEST_FILTER
     preferences = opened(tmp_path)
-    preferences.keep(filters=KeptChoices().with_filters([*filters, long + "x", *[long] * 3]).filters)
+    preferences.keep(filters=StoredPreferences().with_filters([*filters, long + "x", *[long] * 3]).filters)
     preferences.close()
     assert opened(tmp_path).kept.filters == (*filters[8:], long, long, long)
     assert len(json.dumps([long] * MAX_FILTERS)) < MAX_FILE_BYTES / 2
@@ -63,7 +63,7 @@ def test_each_profile_and_without_one_each_root_has_its_own(tmp_path: Path) -> N
     assert len({preferences_path(tmp_path, *place) for place in places}) == len(places)
     assert preferences_path(tmp_path, "prod", "https://a") == preferences_path(tmp_path, "prod", "https://b")
     keep(tmp_path, runs=SHOWN)
-    assert opened(tmp_path, "test").kept == KeptChoices()
+    assert opened(tmp_path, "test").kept == StoredPreferences()
 
 
 def test_what_is_the_same_is_not_written(tmp_path: Path) -> None:
@@ -104,12 +104,12 @@ def test_two_programs_leave_a_whole_file_of_one_of_them(tmp_path: Path) -> None:
 def test_a_damaged_file_is_set_aside_and_said(tmp_path: Path, text: str) -> None:
     the_file(tmp_path).write_text(text)
     preferences = opened(tmp_path)
-    assert preferences.kept == KeptChoices()
+    assert preferences.kept == StoredPreferences()
     assert "set aside" in str(preferences.fault)
     assert the_file(tmp_path).with_name(the_file(tmp_path).name + ".aside").read_text() == text
     preferences.keep(runs=SHOWN)
     preferences.close()
-    assert opened(tmp_path).kept == KeptChoices(SHOWN)
+    assert opened(tmp_path).kept == StoredPreferences(SHOWN)
 
 
 def test_a_column_that_this_version_does_not_know_is_left_out(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from textual.message_pump import MessagePump
 from textual.screen import Screen
 
 import runtui.tui
-from runtui.left_out import LEFT_OUT
+from runtui.unused_modules import UNUSED_MODULES
 
 RUNTUI: Final = Path(__file__).parents[2] / "runtui"
 LIBRARIES: Final = {"textual", "rich", "msal", "httpx", "uvicorn", "starlette"}
@@ -245,9 +245,9 @@ LOADED_BY: Final = {
 """Of each library that is loaded without some modules: what loads it here, and the packages that take of those."""
 
 
-@pytest.mark.parametrize("library", LEFT_OUT)
+@pytest.mark.parametrize("library", UNUSED_MODULES)
 def test_a_library_is_loaded_without_what_is_left_out_and_takes_no_more_of_it_than_is_said(library: str) -> None:
-    left_out, (code, packages) = LEFT_OUT[library], LOADED_BY[library]
+    left_out, (code, packages) = UNUSED_MODULES[library], LOADED_BY[library]
     loaded = loaded_after(code)
     assert left_out.keys().isdisjoint(loaded)
     sources = (name for name in loaded if name.partition(".")[0] in packages and Path(file_of(name)).suffix == ".py")
@@ -259,7 +259,7 @@ def file_of(name: str) -> str:
     return str(getattr(importlib.import_module(name), "__file__", ""))
 
 
-@pytest.mark.parametrize("library", LEFT_OUT)
+@pytest.mark.parametrize("library", UNUSED_MODULES)
 def test_what_is_left_out_can_be_had_whole_later(library: str) -> None:
-    names = ", ".join(LEFT_OUT[library])
-    assert LEFT_OUT[library].keys() <= set(loaded_after(f"{LOADED_BY[library][0]}; import {names}"))
+    names = ", ".join(UNUSED_MODULES[library])
+    assert UNUSED_MODULES[library].keys() <= set(loaded_after(f"{LOADED_BY[library][0]}; import {names}"))

@@ -165,7 +165,7 @@ def test_every_scenario_that_is_named_exists() -> None:
     assert named <= {scenario.name for scenario in SCENARIOS}
 
 
-def test_every_way_to_sign_in_is_told() -> None:
+def test_every_way_to_sign_in_is_reported() -> None:
     assert first_cells("Signing in") == list(options.SIGN_IN_METHODS)
 
 
@@ -177,11 +177,11 @@ def test_every_variable_that_is_named_exists() -> None:
     assert sorted(name for name in named - known if f'"{name}"' not in read) == []
 
 
-def test_every_exit_code_is_told() -> None:
+def test_every_exit_code_is_reported() -> None:
     assert first_cells("Exit codes") == [str(int(code)) for code in ExitCode]
 
 
-def test_every_file_is_told_by_its_name() -> None:
+def test_every_file_is_reported_by_its_name() -> None:
     made = (store_path(Path(), "any").name, cache_path(Path(), "any", "any", "any").name)
     without_hash = [re.sub(r"[0-9a-f]{16}", "…", name) for name in made]
     assert {JOURNAL_FILE, f"{EXPORTS}/", "sessions/", *without_hash} <= set(first_cells("Files"))

@@ -502,7 +502,7 @@ async def test_trouble_with_the_journal_is_announced_once(session: Session) -> N
     assert "Nothing is sent without the journal" in str(trouble)
 
 
-async def test_a_journal_that_was_set_aside_is_told_of_once(session: Session) -> None:
+async def test_a_journal_that_was_set_aside_is_reported_of_once(session: Session) -> None:
     session.journal.close()
     session.journal.path.write_bytes(b"this is no database, and long enough to be looked at" * 100)
     for _ in range(2):

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runtui import redact as module
-from runtui.redact import MARK, can_be_hidden, hide_secrets, redact, redact_body, redact_values, register_secret
+from runtui.redact import REDACTED, can_be_hidden, hide_secrets, redact, redact_body, redact_values, register_secret
 from tests import canary
 
 JWT = "eyJ0eXAiOiJKV1QiLCJub25jZSI6Ik.eyJhdWQiOiJodHRwczovL2dyYXBo.c2lnbmF0dXJl-_x"
@@ -46,7 +46,7 @@ def _no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_what_looks_like_a_secret_goes(text: str, secret: str) -> None:
     assert secret not in redact(text)
-    assert MARK in redact(text)
+    assert REDACTED in redact(text)
 
 
 @pytest.mark.parametrize(
@@ -80,8 +80,8 @@ def test_a_registered_secret_is_nowhere(secret: str, before: str, after: str) ->
     for form in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1]):
         text = f"{before}{form}{after}"
         body = redact_body(text.encode("utf-8", "surrogatepass"))
-        assert not any(form in part for part in redact(text).split(MARK))
-        assert not any(form.encode() in part for part in body.split(MARK.encode()))
+        assert not any(form in part for part in redact(text).split(REDACTED))
+        assert not any(form.encode() in part for part in body.split(REDACTED.encode()))
 
 
 Escape = Callable[[str], str]
@@ -114,7 +114,7 @@ def test_an_escaped_secret_is_known(written: Escape) -> None:
     echo = written(canary.TOKEN)
     for text in (f"It said: {echo}, twice: {echo}", f"{echo}{echo}", echo):
         assert echo not in redact(text)
-        assert MARK in redact(text)
+        assert REDACTED in redact(text)
     assert hide_secrets(f"50% off & more \\o/ {echo} &amp; \\u00e9").endswith(" &amp; \\u00e9"), "the rest stays"
 
 
@@ -126,7 +126,7 @@ def test_json_with_an_escaped_secret_stays_json(written: Escape) -> None:
     echo = written(canary.TOKEN)
     body = f'{{"a": "x{echo}y\\"z", "{echo}": ["{echo}", 1], "b": "\\u00e9\\\\"}}'
     hidden = json.loads(redact_body(body.encode()))
-    assert hidden == {"a": f'x{MARK}y"z', MARK: [MARK, 1], "b": "é\\"}
+    assert hidden == {"a": f'x{REDACTED}y"z', REDACTED: [REDACTED, 1], "b": "é\\"}
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -136,8 +136,8 @@ def test_a_secret_is_known_whatever_each_of_its_characters_looks_like(data: st.D
     ways = ["{0}", "\\u{1:04x}", "\\u{1:04X}", "\\x{1:02X}", "%{1:02X}", "%{1:02x}", "%25{1:02x}", "&#{1};"]
     ways += ["&amp;#x{1:X};"]
     echo = "".join(data.draw(st.sampled_from(ways)).format(letter, ord(letter)) for letter in canary.TOKEN)
-    assert redact(f"It said {echo} here") == f"It said {MARK} here"
-    assert json.loads(redact_body(f'{{"said": "x{echo}"}}'.encode()).decode()) == {"said": f"x{MARK}"}
+    assert redact(f"It said {echo} here") == f"It said {REDACTED} here"
+    assert json.loads(redact_body(f'{{"said": "x{echo}"}}'.encode()).decode()) == {"said": f"x{REDACTED}"}
 
 
 @pytest.mark.parametrize("filler", ["\\", "%41", "&#65;", "\\u0041"])
@@ -146,20 +146,20 @@ def test_a_long_text_is_searched_as_well(filler: str, monkeypatch: pytest.Monkey
     register_secret(canary.TOKEN)
     long = filler * 1_000
     for name in (".NET's JSON", "an address", "HTML", "base64"):
-        assert MARK in redact_body(f"{long} {ESCAPES[name](canary.TOKEN)} {long[:99]}".encode()).decode()
+        assert REDACTED in redact_body(f"{long} {ESCAPES[name](canary.TOKEN)} {long[:99]}".encode()).decode()
 
 
 def test_decoded_values_are_redacted_keys_too() -> None:
     register_secret(canary.TOKEN)
     echo = json.loads(f'{{"{ESCAPES["JSON, every character"](canary.TOKEN)}": [["{quote(canary.TOKEN)}"]]}}')
-    assert redact_values(echo) == {MARK: [[MARK]]}
+    assert redact_values(echo) == {REDACTED: [[REDACTED]]}
 
 
 def test_secrets_that_overlap_become_one_mark() -> None:
     register_secret("abcd-efghi-jk")
     register_secret("abcd-efghi-jk-and-more")
     register_secret("-and-more-and-more")
-    assert redact("x abcd-efghi-jk-and-more-and-more x") == f"x {MARK} x"
+    assert redact("x abcd-efghi-jk-and-more-and-more x") == f"x {REDACTED} x"
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_a_body_that_broke_off_does_not_end_with_half_a_secret() -> None:
     register_secret(canary.TOKEN)
     for length in range(6, len(canary.TOKEN) + 1):
         body = f"It said {canary.TOKEN[:length]}".encode()
-        assert redact_body(body, is_whole=False) == f"It said {MARK}".encode()
+        assert redact_body(body, is_whole=False) == f"It said {REDACTED}".encode()
     assert redact_body(b"It said canar", is_whole=False) == b"It said canar"
     assert redact_body(b"It said canary/", is_whole=True) == b"It said canary/"
 
@@ -188,4 +188,4 @@ def test_a_body_that_broke_off_does_not_end_with_half_a_secret() -> None:
 def test_a_body_keeps_what_only_looks_like_a_secret() -> None:
     register_secret("opaque/token/1234")
     body = f'{{"next": "?code={"x" * 30}", "echo": "opaque\\/token\\/1234", "jwt": "{JWT}"}}'.encode()
-    assert redact_body(body) == body.replace(b"opaque\\/token\\/1234", MARK.encode())
+    assert redact_body(body) == body.replace(b"opaque\\/token\\/1234", REDACTED.encode())

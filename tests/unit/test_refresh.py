@@ -358,7 +358,7 @@ def test_faults_never_shorten_a_rest_and_alone_never_stretch_it_beyond_the_limit
     assert seconds <= rest_seconds(interval, took, failures + 1)
 
 
-async def test_a_defect_that_ends_the_listing_is_told(store: Store) -> None:
+async def test_a_defect_that_ends_the_listing_is_reported(store: Store) -> None:
     """Otherwise the list would look as if it were read on and on."""
     graph = FakeGraph(joiner=[[run("a")]])
     graph.workflows_error = TypeError("a defect")

@@ -24,8 +24,8 @@ from runtui.graph.retry import (
     Pace,
     Retry,
     Wait,
-    asked_wait,
     concerns_all,
+    retry_after_seconds,
     retry_of,
     wait_of,
 )
@@ -79,15 +79,17 @@ def asking(value: str) -> Exchange:
     ],
 )
 def test_what_a_server_asks_for(value: str, seconds: float | None) -> None:
-    assert asked_wait(asking(value), NOW) == seconds
+    assert retry_after_seconds(asking(value), NOW) == seconds
 
 
 def test_without_the_header_nothing_is_asked() -> None:
-    assert asked_wait(answered(("Date", "Mon, 23 Nov 2026 10:00:41 GMT")), NOW) is None
+    assert retry_after_seconds(answered(("Date", "Mon, 23 Nov 2026 10:00:41 GMT")), NOW) is None
 
 
 def test_of_two_headers_the_longer_wait_counts_and_garbage_does_not() -> None:
-    assert asked_wait(answered(("retry-after", "5"), ("Retry-After", "soon"), ("RETRY-AFTER", "7")), NOW) == 7.0
+    assert (
+        retry_after_seconds(answered(("retry-after", "5"), ("Retry-After", "soon"), ("RETRY-AFTER", "7")), NOW) == 7.0
+    )
 
 
 @pytest.mark.parametrize("hours", [-2, 2])
@@ -95,14 +97,14 @@ def test_a_date_is_measured_by_the_clock_of_the_server(hours: int) -> None:
     its_now = NOW + timedelta(hours=hours)
     date = ("Date", format_datetime(its_now, usegmt=True))
     until = ("Retry-After", format_datetime(its_now + timedelta(seconds=30), usegmt=True))
-    assert asked_wait(answered(date, until), NOW) == 30.0
-    assert asked_wait(answered(("Date", "some day"), until), NOW) == (7_230.0 if hours == 2 else None)
+    assert retry_after_seconds(answered(date, until), NOW) == 30.0
+    assert retry_after_seconds(answered(("Date", "some day"), until), NOW) == (7_230.0 if hours == 2 else None)
 
 
 @given(st.text(max_size=60) | st.text("0123456789,;: -+.GMTJan", max_size=60))
 def test_no_header_breaks_the_reading_of_it(value: str) -> None:
     exchange = answered(("Retry-After", value), ("Date", value))
-    asked = asked_wait(exchange, NOW)
+    asked = retry_after_seconds(exchange, NOW)
     assert asked is None or asked >= 0
     assert 0 <= wait_of(exchange, 1, NOW) <= LONGEST_WAIT
     assert NOW + timedelta(seconds=asked or 0) >= NOW, "a moment that can be shown"
@@ -113,7 +115,10 @@ def test_no_header_breaks_the_reading_of_it(value: str) -> None:
 def test_a_date_that_a_server_writes_is_read_back(skew: int, seconds: int) -> None:
     its_now = NOW + timedelta(seconds=skew)
     until = format_datetime(its_now + timedelta(seconds=seconds), usegmt=True)
-    assert asked_wait(answered(("Date", format_datetime(its_now, usegmt=True)), ("Retry-After", until)), NOW) == seconds
+    assert (
+        retry_after_seconds(answered(("Date", format_datetime(its_now, usegmt=True)), ("Retry-After", until)), NOW)
+        == seconds
+    )
 
 
 def test_what_is_asked_is_waited_up_to_the_limit() -> None:

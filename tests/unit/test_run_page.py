@@ -48,7 +48,7 @@ def test_a_run_is_named_and_counted_in_the_line_above() -> None:
     assert about == ("run-1", "✗ Onboard [b]new[/b] hire", "1 of 3 users", "bold")
 
 
-def test_what_waits_is_told_beside_what_failed() -> None:
+def test_what_waits_is_reported_beside_what_failed() -> None:
     waiting = [a_task("Run a Custom Task Extension", status="inProgress", user=user) for user in "ab"]
     told = facts(tasks=waiting)
     assert "No task failed." in told

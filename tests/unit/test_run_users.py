@@ -157,7 +157,7 @@ def test_a_waiting_extension_says_which_since_when_and_until_when(received: dict
     assert [row.row_of(found).summary(NOW) for found in row.tasks] == [words]
 
 
-def test_what_is_not_known_of_an_extension_is_not_told() -> None:
+def test_what_is_not_known_of_an_extension_is_not_reported() -> None:
     assert waiting_words(waiting(), None, NOW) == "waiting for 1h, times out in 2h at the latest: ext-1"
     later = NOW + 3 * 3_600 * TICKS_PER_SECOND
     assert "longer than the 3h 00m that any may wait" in waiting_words(waiting(), None, later)

@@ -113,7 +113,7 @@ async def test_a_wait_is_announced_and_can_be_stopped(bench: Bench) -> None:
     assert paused.resumes_at is not None
     assert paused.exchange is not None
     assert 299 <= (paused.resumes_at - paused.exchange.started_at).total_seconds() <= 301, "capped"
-    assert paused.asked_seconds == 9_999_999
+    assert paused.retry_after == 9_999_999
     assert bench.saves.stop(number)
     assert await bench.saves.drain(30) == 0
     last = bench.news[-1]
@@ -238,7 +238,7 @@ async def test_without_a_journal_nothing_is_sent(bench: Bench, monkeypatch: pyte
     assert "Nothing is sent without the journal" in save.fault.hint
 
 
-async def test_an_outcome_that_cannot_be_recorded_is_told_and_said_to_be_unrecorded(
+async def test_an_outcome_that_cannot_be_recorded_is_reported_and_said_to_be_unrecorded(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lose_the_journal(run_id: str) -> Answer:

@@ -218,7 +218,7 @@ def test_nothing_that_acts_on_a_terminal_becomes_a_cell() -> None:
 
 
 @pytest.mark.parametrize("grapheme", ["👨\u200d👩\u200d👧", "❤\ufe0f", "🎉", "e\u0301", "🇯🇵", "🌡"])
-def test_after_a_grapheme_of_doubtful_width_the_place_is_told(grapheme: str) -> None:
+def test_after_a_grapheme_of_doubtful_width_the_place_is_reported(grapheme: str) -> None:
     screen = ScreenDiff(12, 1)
     screen.put(0, 0, cells(grapheme + "after", Pen()))
     column = len(cells(grapheme, Pen())) + 1

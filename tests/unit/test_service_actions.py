@@ -366,7 +366,7 @@ def test_the_review_of_a_cancel_says_what_stays() -> None:
     assert "11 of 12 users are processed: what was done for them stays." in said
 
 
-def test_a_service_without_the_action_is_told_apart_from_a_wrong_run() -> None:
+def test_a_service_without_the_action_is_reported_apart_from_a_wrong_run() -> None:
     told = refused_action(
         fault(Outcome.NOT_DONE).__class__(
             "This service does not offer this change", "", "", Outcome.NOT_DONE, 400, "", (), "", ""

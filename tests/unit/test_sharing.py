@@ -25,7 +25,7 @@ from runtui.domain.results import TaskResult
 from runtui.domain.text import UNSAFE, visible
 from runtui.domain.triage.service_actions import action_words
 from runtui.domain.triage.standing import NOTE
-from runtui.redact import MARK, redact, redact_values, register_secret
+from runtui.redact import REDACTED, redact, redact_values, register_secret
 from runtui.services.journal_query import entry_object
 from runtui.services.sharing.commands import azure_cli, curl, portal_link, powershell, request_of, shared_request
 from runtui.services.sharing.formats import code_block, code_span, prose
@@ -142,7 +142,7 @@ def test_no_command_holds_a_secret() -> None:
     request = shared_request("PATCH", f"{URL}?x=sUpErSeCrEt-0123456789", (("Prefer", "sUpErSeCrEt-0123456789"),), "{}")
     for command in (curl(request), azure_cli(request), powershell(request)):
         assert "sUpErSeCrEt" not in command
-        assert MARK in command
+        assert REDACTED in command
 
 
 @pytest.mark.parametrize("cloud", CLOUD_BY_NAME.values(), ids=lambda cloud: cloud.name)

@@ -33,7 +33,7 @@ def state(seconds: float) -> SignInState:
         (-9, "lee.admin · token ended"),
     ],
 )
-def test_the_time_of_a_token_is_told_below_ten_minutes(seconds: float, words: str) -> None:
+def test_the_time_of_a_token_is_reported_below_ten_minutes(seconds: float, words: str) -> None:
     assert who(state(seconds), NOW) == words
 
 

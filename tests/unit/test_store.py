@@ -23,7 +23,7 @@ from runtui.services import store_file
 from runtui.services.store import RunQuery, Store
 from runtui.services.store_counts import failures_by_day, histories, totals
 from runtui.services.store_file import add_order
-from runtui.services.store_query import BrokenOffError, Findings, rows_of, texts, walk
+from runtui.services.store_query import BrokenOffError, QueryCache, rows_of, texts, walk
 from runtui.services.store_results import run_row_of
 from tests import PATIENCE
 
@@ -491,7 +491,7 @@ def test_the_first_rows_are_found_along_the_order_and_nothing_is_sorted(text: st
     store.complete_orders()
     for sort in ("status", "users"):
         query = RunQuery(parse_filter(text, NOW), sort)
-        steps = plans(path, lambda db: Findings().first(db, query, (0, 0), 9))  # noqa: B023
+        steps = plans(path, lambda db: QueryCache().first(db, query, (0, 0), 9))  # noqa: B023
         assert steps[0] in (f"SCAN run USING {kind}INDEX run_by_{sort}" for kind in ("", "COVERING "))
         assert not any("TEMP B-TREE" in step for step in steps)
 

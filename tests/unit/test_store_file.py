@@ -161,7 +161,7 @@ async def test_what_is_over_leaves_its_log_where_it_is_however_long(path: Path) 
 
 
 @pytest.mark.parametrize("wrong", ["folder", "below a file"])
-def test_a_place_where_no_file_can_be_is_told_in_words(tmp_path: Path, wrong: str) -> None:
+def test_a_place_where_no_file_can_be_is_reported_in_words(tmp_path: Path, wrong: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError) as refused:
         Store(tmp_path if wrong == "folder" else tmp_path / "file" / "runs.db")
@@ -248,7 +248,7 @@ def test_a_file_that_another_runtui_has_begun_in_its_place_is_used(path: Path) -
         "UPDATE run SET status = CAST(x'ff' AS TEXT)",
     ],
 )
-def test_what_is_damaged_inside_is_told_and_begun_anew_at_the_next_start(damage: str, path: Path) -> None:
+def test_what_is_damaged_inside_is_reported_and_begun_anew_at_the_next_start(damage: str, path: Path) -> None:
     store = Store(path)
     put_one(store)
     with sqlite3.connect(path) as db:

@@ -379,7 +379,7 @@ def test_now_is_between_two_readings_of_the_system_clock() -> None:
         ("9999-12-31T23:59:59Z", "31 Dec 9999 23:59 UTC"),
     ],
 )
-def test_a_moment_is_told_with_its_year_where_that_is_another_one(
+def test_a_moment_is_reported_with_its_year_where_that_is_another_one(
     moment: str, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TZ", "UTC")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from runtui.auth.claims import read_claims
 from runtui.auth.tokens import StaticToken, TokenSource, environment_token
 from runtui.errors import ExitCode, UsageError
-from runtui.redact import MARK, redact
+from runtui.redact import REDACTED, redact
 
 TOKEN = "eyJ0eXAi.payload-of-the-token.signature_1"
 
@@ -70,7 +70,7 @@ def test_a_token_cannot_be_printed_by_accident() -> None:
     token = StaticToken("opaque-and-secret-1234")
     for shown in (repr(token), str(token), f"{token}", f"{[token]}", f"{token!a}"):
         assert "opaque-and-secret" not in shown
-    assert redact("the server echoed opaque-and-secret-1234 back") == f"the server echoed {MARK} back"
+    assert redact("the server echoed opaque-and-secret-1234 back") == f"the server echoed {REDACTED} back"
 
 
 async def test_the_environment_gives_the_token() -> None:

@@ -89,7 +89,7 @@ def test_a_handled_run_comes_back_when_it_gets_worse(
     memory: TriageMemory, store: Store, before: dict[str, Any], after: dict[str, Any], why: str
 ) -> None:
     put(store, a_run(**before))
-    memory.mark(["r1"], "handled", "lee")
+    memory.set_state(["r1"], "handled", "lee")
     assert standing(row(store), NOW) == "handled"
     put(store, a_run(**before | after))
     known = row(store).triage
@@ -101,7 +101,7 @@ def test_a_handled_run_comes_back_when_it_gets_worse(
 
 def test_a_run_that_got_stuck_after_it_was_handled_comes_back(memory: TriageMemory, store: Store) -> None:
     put(store, a_run(processingStatus="inProgress", lastUpdatedDateTime=format_ticks(NOW - STUCK_AFTER + HOUR)))
-    memory.mark(["r1"], "handled", "")
+    memory.set_state(["r1"], "handled", "")
     later = NOW + 3 * HOUR
     assert (standing(row(store), NOW), standing(row(store), later)) == ("handled", "back")
     assert (found(store, "triage:back"), found(store, "triage:back", later)) == ([], ["r1"])
@@ -109,8 +109,8 @@ def test_a_run_that_got_stuck_after_it_was_handled_comes_back(memory: TriageMemo
 
 def test_a_snooze_ends_at_its_time_or_once_the_run_changes(memory: TriageMemory, store: Store) -> None:
     put(store, a_run(1), a_run(2, processingStatus="completed"))
-    memory.mark(["r1"], "snoozed", "", until=NOW + HOUR)
-    memory.mark(["r2"], "snoozed", "")
+    memory.set_state(["r1"], "snoozed", "", until=NOW + HOUR)
+    memory.set_state(["r2"], "snoozed", "")
     assert found(store, "triage:snoozed") == ["r1", "r2"]
     assert found(store, "triage:snoozed", NOW + HOUR) == ["r2"]
     assert found(store, "triage:back", NOW + HOUR) == ["r1"]
@@ -137,7 +137,7 @@ def test_the_filter_finds_what_the_rule_says(memory: TriageMemory, store: Store)
     states: tuple[TriageState, ...] = ("handled", "snoozed", "")
     for number in numbers[:250]:
         until = chance.choice((NO_TIME, NOW + HOUR, NOW + 9 * HOUR))
-        memory.mark([f"r{number}"], chance.choice(states), "", until=until)
+        memory.set_state([f"r{number}"], chance.choice(states), "", until=until)
         if number % 5 == 0:
             memory.see(f"r{number}")
     put(store, *(some(number) if number % 3 else store_raw(store, number) for number in numbers))
@@ -182,8 +182,8 @@ def test_notes_are_found_and_stay_when_the_run_is_handled(memory: TriageMemory, 
     put(store, a_run(1), a_run(2))
     memory.note(["r1"], "Ärger mit\nder Lizenz", "lee")
     memory.see("r1")
-    memory.mark(["r1"], "handled", "kim")
-    memory.mark(["r1"], "", "kim")
+    memory.set_state(["r1"], "handled", "kim")
+    memory.set_state(["r1"], "", "kim")
     known = row(store).triage
     assert known is not None
     assert (known.note, known.state, known.who, known.seen > NO_TIME) == ("Ärger mit der Lizenz", "", "kim", True)
@@ -205,7 +205,7 @@ def test_the_journal_has_the_truth_and_the_store_may_be_deleted(
     memory: TriageMemory, store: Store, journal: Journal, tmp_path: Path
 ) -> None:
     put(store, a_run(1), a_run(2))
-    memory.mark(["r1"], "handled", "lee")
+    memory.set_state(["r1"], "handled", "lee")
     assert (tmp_path / "journal.db").stat().st_mode & 0o777 == 0o600
     fresh = Store(tmp_path / "other.db")
     put(fresh, a_run(1), a_run(2))
@@ -213,7 +213,7 @@ def test_the_journal_has_the_truth_and_the_store_may_be_deleted(
     assert found(fresh, "triage:handled") == []
     assert (again.follow(), again.follow()) == (True, False), "what is the same is not written again"
     assert found(fresh, "triage:handled") == ["r1"]
-    again.mark(["r1"], "", "kim")
+    again.set_state(["r1"], "", "kim")
     memory.follow()
     assert found(store, "triage:handled") == []
     fresh.close()
@@ -226,7 +226,7 @@ def test_two_runtui_at_once_take_nothing_back_from_each_other(
     other_journal, other_store = Journal(tmp_path / "journal.db"), Store(tmp_path / "other.db")
     put(other_store, a_run(1))
     other = TriageMemory(other_journal, other_store, ROOT)
-    memory.mark(["r1"], "handled", "lee")
+    memory.set_state(["r1"], "handled", "lee")
     other.see("r1")
     other.note(["r1"], "mine", "kim")
     for side, its_store in ((memory, store), (other, other_store)):
@@ -243,12 +243,12 @@ def test_a_row_that_is_none_of_ours_is_left_out(
     damage: str, memory: TriageMemory, store: Store, journal: Journal
 ) -> None:
     put(store, a_run(1), a_run(2))
-    memory.mark(["r1", "r2"], "handled", "lee")
+    memory.set_state(["r1", "r2"], "handled", "lee")
     damaged = f"UPDATE triage SET {damage}, stamp = 99 WHERE run_id = :run_id"
     journal.execute(damaged, [{"run_id": "r1"}])
     assert (memory.follow(), memory.follow()) == (True, False), "what is left out is not written again at each look"
     assert found(store, "triage:handled") == ["r2"]
-    memory.mark(["r1", "r2"], "handled", "lee")
+    memory.set_state(["r1", "r2"], "handled", "lee")
     memory.note(["r1"], "as it should be", "lee")
     memory.follow()
     assert found(store, "triage:handled") == ["r1", "r2"]

@@ -97,7 +97,7 @@ def test_an_overdue_schedule_tells_of_the_catch_up_window() -> None:
     assert "on demand" in late.next_step(NOW)
 
 
-def test_a_schedule_that_is_off_is_told_but_not_where_there_can_be_none() -> None:
+def test_a_schedule_that_is_off_is_reported_but_not_where_there_can_be_none() -> None:
     off = workflow(isSchedulingEnabled=False)
     assert list(off.warnings(NOW)) == ["Its schedule is off: it runs for nobody unless a person starts it."]
     assert "isSchedulingEnabled" in off.next_step(NOW)
@@ -138,7 +138,7 @@ def test_a_schedule_that_is_off_is_told_but_not_where_there_can_be_none() -> Non
         ([], ""),
     ],
 )
-def test_a_trigger_is_told_in_words(conditions: object, words: str) -> None:
+def test_a_trigger_is_reported_in_words(conditions: object, words: str) -> None:
     assert workflow(executionConditions=conditions).trigger == words
 
 

@@ -147,10 +147,10 @@ def test_what_is_known_if_it_breaks_off_is_never_more_than_what_happened(case: s
 def test_a_pause_says_until_when_and_what_was_asked_beyond_it() -> None:
     replies: dict[type[Effect[Any]], list[object]] = {Send: [refused(429, wait="7"), UNKNOWN]}
     (pause,) = (effect for effect in play(replies)[0] if isinstance(effect, Pause))
-    assert (pause.seconds, pause.save.step, pause.save.asked_seconds) == (7.0, Step.PAUSED, None)
+    assert (pause.seconds, pause.save.step, pause.save.retry_after) == (7.0, Step.PAUSED, None)
     assert pause.save.resumes_at == NOW + timedelta(seconds=7)
     (pause,) = (effect for effect in play({Send: [refused(429, wait="9000"), UNKNOWN]})[0] if isinstance(effect, Pause))
-    assert pause.seconds < 9000 == pause.save.asked_seconds
+    assert pause.seconds < 9000 == pause.save.retry_after
 
 
 def test_what_cannot_be_settled_or_stored_is_said_and_hides_nothing() -> None:
@@ -200,7 +200,7 @@ def test_the_answer_to_the_reading_is_not_told_as_that_to_the_change() -> None:
     assert (ended.sent, ended.report.heading) == (ended.exchange, "#1 not done (403)")
 
 
-def test_each_detail_of_a_refusal_is_told() -> None:
+def test_each_detail_of_a_refusal_is_reported() -> None:
     details = (("failedTasksCount", "It is larger than the total."), ("", "Ask an administrator."))
     answer = refused(400)
     assert answer.fault is not None

@@ -21,7 +21,7 @@ def is_problem(row: RunRow, now: int) -> bool:
     return status_look(row.status).is_problem or is_stuck(row, now)
 
 
-def marked(known: RunTriage, row: RunRow, state: TriageState, now: int, *, until: int = NO_TIME) -> RunTriage:
+def with_state(known: RunTriage, row: RunRow, state: TriageState, now: int, *, until: int = NO_TIME) -> RunTriage:
     """Return `known` with a new state from `now` on (ticks), and with the run's present values."""
     return known._replace(
         state=state,

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 from runtui.command_line import SessionSpec
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.graph.root import same_server
-from runtui.headless.console import command, narrate, told_filter
+from runtui.headless.console import command, narrate, parse_filter_option
 from runtui.headless.session import connected, find_run, list_all, read_run
 from runtui.headless.triage.lists import named_causes, read_results
 from runtui.private_files import explanation
@@ -53,7 +53,7 @@ async def hand_over(
     """
     if bool(subject) is (cause_number is not None):
         raise UsageError("Hand over what?", "", "Name a run, a change such as '#12', or --cause N.")
-    query = RunQuery(told_filter(filter_text))
+    query = RunQuery(parse_filter_option(filter_text))
     async with connected(session) as workspace:
         if cause_number is not None:
             handoff, trouble = await _handoff_of_cause(workspace, cause_number, query)

@@ -22,7 +22,7 @@ from runtui.domain.triage.workflows import (
     worst_first,
 )
 from runtui.errors import RuntuiError, UsageError
-from runtui.headless.console import PassingLine, command, is_animated, told_filter
+from runtui.headless.console import PassingLine, command, is_animated, parse_filter_option
 from runtui.headless.output import OutputFormat, column_lines, print_lines, standard_output
 from runtui.headless.session import connected, list_all, tell_unread
 from runtui.services.sharing.formats import record_lines
@@ -51,7 +51,7 @@ async def list_causes(session: SessionSpec, *, filter_text: str, output: OutputF
     """
     from runtui.domain.triage.causes import CAUSE_COLUMNS, CAUSE_PROPERTIES, cause_record, cause_rows
 
-    query = RunQuery(told_filter(filter_text))
+    query = RunQuery(parse_filter_option(filter_text))
     async with connected(session) as workspace:
         missing = await list_all(workspace)
         progress = await read_results(workspace, query)
@@ -160,9 +160,9 @@ async def _read_person(workspace: Workspace, person: Person) -> tuple[Sequence[P
     from runtui.services.triage.people import read_person
 
     async with aclosing(read_person(workspace.client, workspace.store, person.id)) as readings:
-        told = [reading async for reading in readings]
-    if told[-1].is_offered:
-        return told[-1].tasks, told[-1].fault
+        found = [reading async for reading in readings]
+    if found[-1].is_offered:
+        return found[-1].tasks, found[-1].fault
     await workspace.results.read(EVERY_RUN)
     stored = await asyncio.to_thread(workspace.store.results_of_person, person.id)
     return stored, workspace.results.progress.fault

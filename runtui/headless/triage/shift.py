@@ -78,7 +78,7 @@ def _mark(
         if missing := [run_id for run_id in run_ids if run_id not in known]:
             what = f"The local store has no run {', '.join(map(repr, missing))}. Nothing was marked."
             raise UsageError("There is no such run here", what, "`runtui list` reads all runs.")
-        memory.mark(run_ids, state, "", until=until)
+        memory.set_state(run_ids, state, "", until=until)
         if note is not None:
             memory.note(run_ids, note, "")
     narrate(f"{words}: {count_words(len(known), 'run')}.")

@@ -196,14 +196,14 @@ async def _show_user(session: SessionSpec, run_id: str, workflow_id: str | None,
     row = row._replace(extensions=workspace.results.extensions)
     workflow = stored.workflow_name if stored is not None else ""
     if as_json:
-        told = {
+        printed = {
             "workflowId": workflow_id,
             "workflow": workflow,
             "runId": run_id,
             "user": row.result.received if row.result is not None else None,
             "tasks": [task.received for task in row.tasks],
         }
-        print(json.dumps(told))
+        print(json.dumps(printed))
     else:
         for line in _user_lines(row, workflow or workflow_id, run_id, now_ticks()):
             print(line)

@@ -27,7 +27,7 @@ from runtui.domain.text import visible
 from runtui.domain.times import now_ticks
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.graph.pages import GraphError
-from runtui.headless.console import command, narrate, told_filter
+from runtui.headless.console import command, narrate, parse_filter_option
 from runtui.headless.runs import run_record, stored_rows
 from runtui.headless.session import connected
 from runtui.options import default_of
@@ -91,15 +91,15 @@ async def watch(
     """
     chosen = _command(program, program_seconds) if program is not None else None
     order = _Order(filter_text, watch_only, from_start, count, chosen)
-    told_filter(filter_text)
+    parse_filter_option(filter_text)
     seconds = interval or session.settings.refresh_seconds or default_of("refresh")
     session = session._replace(settings=replace(session.settings, refresh_seconds=seconds))
     _end_by_signals()
-    with suppress(asyncio.CancelledError), closing(ToldRuns(session.settings, order.filter_text)) as told:
+    with suppress(asyncio.CancelledError), closing(ReportedRuns(session.settings, order.filter_text)) as reported:
         if order.from_start:
-            told.forget()
+            reported.forget()
         async with connected(session) as workspace:
-            await _follow(workspace, order, told)
+            await _follow(workspace, order, reported)
     return ExitCode.DONE
 
 
@@ -130,7 +130,7 @@ def _end_by_signals() -> None:
         signal.signal(number, end)
 
 
-async def _follow(workspace: Workspace, order: _Order, told: ToldRuns) -> None:
+async def _follow(workspace: Workspace, order: _Order, reported: ReportedRuns) -> None:
     """Report new runs after each listing, at most `order.count`.
 
     Raises:
@@ -159,7 +159,7 @@ async def _follow(workspace: Workspace, order: _Order, told: ToldRuns) -> None:
         trouble.tell(str(progress.complaint or await _read_results(workspace, order) or ""))
         if fault is None:
             was_read = True
-            left = await _tell_new(workspace, order, told, left)
+            left = await _tell_new(workspace, order, reported, left)
 
 
 def _is_refused(workspace: Workspace, fault: RuntuiError) -> bool:
@@ -192,7 +192,7 @@ class _Trouble:
         self._said = words
 
 
-async def _tell_new(workspace: Workspace, order: _Order, told: ToldRuns, left: int | None) -> int | None:
+async def _tell_new(workspace: Workspace, order: _Order, reported: ReportedRuns, left: int | None) -> int | None:
     """Report the runs that begin to match, at most `left` (None: all). Return how many may still be reported."""
     query, store = order.query(), workspace.store
     unread = {workflow.workflow_id for workflow in workspace.refresh.progress.missing}
@@ -203,26 +203,26 @@ async def _tell_new(workspace: Workspace, order: _Order, told: ToldRuns, left: i
         return {row.id: row.workflow_id for row in stored_rows(store, query) if row.workflow_id not in unread}
 
     found = await asyncio.to_thread(matching)
-    told.keep(found, unread)
-    if order.watch_only and not told.has_begun:
-        told.begin(found)
-    for run_id in told.new_among(found):
+    reported.keep(found, unread)
+    if order.watch_only and not reported.has_begun:
+        reported.begin(found)
+    for run_id in reported.new_among(found):
         if left == 0:
             return left
         if (stored := store.get(run_id)) is not None:
-            await _to_its_end(_tell(run_id, stored, order.command, told))
+            await _to_its_end(_tell(run_id, stored, order.command, reported))
             left = left - 1 if left is not None else None
-    if not told.has_begun:
-        told.begin({})
+    if not reported.has_begun:
+        reported.begin({})
     return left
 
 
-async def _tell(run_id: str, stored: StoredRun, command: WatchedCommand | None, told: ToldRuns) -> None:
+async def _tell(run_id: str, stored: StoredRun, command: WatchedCommand | None, reported: ReportedRuns) -> None:
     line = json.dumps(run_record(stored))
     print(line, flush=True)
     if command is not None:
         await _run(command, run_id, line)
-    told.add(run_id, stored.workflow_id)
+    reported.add(run_id, stored.workflow_id)
 
 
 async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
@@ -263,7 +263,7 @@ async def _run(command: WatchedCommand, run_id: str, line: str) -> None:
         narrate(f"runtui: The command for run {run_id} {end}.")
 
 
-class ToldRuns:
+class ReportedRuns:
     """The runs that a watch with a filter has reported on a server. Only one watch at a time can hold the file.
 
     Raises:

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from runtui.domain.times import TICKS_PER_SECOND
 from runtui.sandbox.tenant.causes import Cause
 from runtui.sandbox.tenant.people import People, Person
-from runtui.sandbox.tenant.runs import Callback, RunPlan, Turn, Work, turn_at, waits_for_callback, work_of
+from runtui.sandbox.tenant.runs import Callback, RunPlan, UserProgress, Work, progress_at, waits_for_callback, work_of
 from runtui.sandbox.tenant.workflows import Workflow
 
 _DELAY: Final = 2 * TICKS_PER_SECOND
@@ -52,14 +52,14 @@ def cause_left(earlier: Iterable[RunPlan], person: Person, now: int) -> Cause | 
     """Return why a person fails again in a workflow, given its runs, newest first; None if the person does not fail."""
     for plan in earlier:
         user = plan.index_of(person.number)
-        turn = None if user is None else turn_at(plan, user, now)
-        if turn is not None and turn.completed is not None:
-            return _left(turn, person)
+        progress = None if user is None else progress_at(plan, user, now)
+        if progress is not None and progress.completed is not None:
+            return _left(progress, person)
     return None
 
 
-def _left(turn: Turn, person: Person) -> Cause | None:
-    return turn.cause if turn.cause is not None and turn.cause.remains(person) else None
+def _left(progress: UserProgress, person: Person) -> Cause | None:
+    return progress.cause if progress.cause is not None and progress.cause.remains(person) else None
 
 
 class Choice(NamedTuple):
@@ -73,7 +73,7 @@ class Choice(NamedTuple):
     """The ids of the results of the chosen users; None for no such choice."""
 
     def takes(self, work: Work) -> bool:
-        has_failed = work.turn.cause is not None
+        has_failed = work.progress.cause is not None
         is_chosen = self.results is None or work.id in self.results
         return is_chosen and (has_failed or not (self.failed_users or self.failed_tasks))
 
@@ -86,7 +86,7 @@ def reprocessing(plan: RunPlan, choice: Choice, people: People, now: int, scope:
     left = {place for work in again for place in _unsuccessful(plan, work)}
     return started_by_hand(
         plan.workflow,
-        {work.person.number: _left(work.turn, work.person) for work in again},
+        {work.person.number: _left(work.progress, work.person) for work in again},
         now,
         "activatedWithScope",
         scope=scope,
@@ -97,15 +97,15 @@ def reprocessing(plan: RunPlan, choice: Choice, people: People, now: int, scope:
 
 def _unsuccessful(plan: RunPlan, work: Work) -> Iterator[int]:
     for index, (place, task) in enumerate(plan.tasks):
-        cause = work.turn.cause
-        if index >= work.turn.tasks_done or (cause is not None and cause.task.id == task.id):
+        cause = work.progress.cause
+        if index >= work.progress.tasks_done or (cause is not None and cause.task.id == task.id):
             yield place
 
 
 def answered(plan: RunPlan, user_result_id: str, people: People, now: int, *, has_completed: bool) -> RunPlan | None:
     """Return the plan of a run after an extension has called back for a user; None if the user does not wait."""
     for user, work in enumerate(work_of(plan, people, now)):
-        if work.id == user_result_id and waits_for_callback(plan, work.turn, now):
+        if work.id == user_result_id and waits_for_callback(plan, work.progress, now):
             return plan._replace(callbacks=(*plan.callbacks, Callback(user, now, has_completed)))
     return None
 
@@ -117,7 +117,7 @@ def task_flaws(earlier: Iterable[RunPlan], people: People, now: int) -> dict[int
         if not any(cause.configuration for cause in plan.causes):
             continue
         for work in work_of(plan, people, now):
-            cause = work.turn.cause
+            cause = work.progress.cause
             if cause is not None and cause.configuration:
                 place, _ = plan.tasks[plan.task_of(cause)]
                 flaws.setdefault(place, cause.flaw(work.person))

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.times import TICKS_PER_SECOND
-from runtui.sandbox.entities import STATUS_OF_TOMORROW, guid
+from runtui.sandbox.entities import FUTURE_STATUS, guid
 from runtui.sandbox.tenant.causes import CALLED_BACK_FAILED, Cause
 from runtui.sandbox.tenant.people import Cohort, People, Person
 from runtui.sandbox.tenant.tasks import (
@@ -36,7 +36,7 @@ _CANCELING: Final = 4 * TICKS_PER_SECOND
 _RESUMING: Final = 2 * TICKS_PER_SECOND
 """The duration of the tasks after one whose extension has called back, in total."""
 
-_UNFINISHED: Final = frozenset({"queued", "quarantined", "inProgress", STATUS_OF_TOMORROW})
+_UNFINISHED: Final = frozenset({"queued", "quarantined", "inProgress", FUTURE_STATUS})
 """The statuses of a run without a completedDateTime."""
 
 _NOTHING_TO_DO: Final = {
@@ -232,10 +232,10 @@ def _counts(plan: RunPlan, now: int) -> _Counts:
     done = _users_done(plan, now)
     failed = plan.failed_among(done)
     if plan.is_acted_on and _has_begun(plan, now):
-        turns = [_turn(plan, user, done, now) for user in range(plan.users)]
-        failed = sum(turn.cause is not None for turn in turns)
-        successful = sum(turn.status == "completed" for turn in turns)
-        return _Counts(plan.users, successful, failed, sum(plan.task_count - turn.tasks_done for turn in turns))
+        every = [_progress(plan, user, done, now) for user in range(plan.users)]
+        failed = sum(progress.cause is not None for progress in every)
+        successful = sum(progress.status == "completed" for progress in every)
+        return _Counts(plan.users, successful, failed, sum(plan.task_count - progress.tasks_done for progress in every))
     if done == 0 and (now < min(plan.rests, plan.started + _COUNTING) or plan.is_acted_on):
         return _Counts()
     tasks = plan.task_count - (plan.task_of(plan.causes[0]) if _waits_outside(plan, now) else 0)
@@ -290,7 +290,7 @@ def _is_answered(plan: RunPlan) -> bool:
     return len(plan.callbacks) == plan.users - (plan.stops_after or 0) > 0
 
 
-class Turn(NamedTuple):
+class UserProgress(NamedTuple):
     """The progress of a run with one of its users. Times are in ticks."""
 
     span: int
@@ -325,7 +325,7 @@ class Work(NamedTuple):
 
     id: str
     person: Person
-    turn: Turn
+    progress: UserProgress
 
 
 def user_results(plan: RunPlan, people: People, now: int) -> Iterator[dict[str, Any]]:
@@ -343,19 +343,19 @@ def subject_results(plan: RunPlan, people: People, now: int) -> Iterator[dict[st
 
 
 def _result(plan: RunPlan, work: Work) -> dict[str, Any]:
-    turn = work.turn
+    progress = work.progress
     return {
         "id": work.id,
         "workflowId": plan.workflow.id,
         "runId": plan.id,
         "subject/id": work.person.id,
-        "completedDateTime": turn.completed,
-        "failedTasksCount": int(turn.cause is not None),
-        "processingStatus": turn.status,
+        "completedDateTime": progress.completed,
+        "failedTasksCount": int(progress.cause is not None),
+        "processingStatus": progress.status,
         "scheduledDateTime": plan.scheduled,
-        "startedDateTime": turn.started,
+        "startedDateTime": progress.started,
         "totalTasksCount": plan.task_count,
-        "totalUnprocessedTasksCount": plan.task_count - turn.tasks_done,
+        "totalUnprocessedTasksCount": plan.task_count - progress.tasks_done,
         "workflowExecutionType": plan.execution_type,
         "workflowVersion": plan.workflow.version,
     }
@@ -365,13 +365,13 @@ def task_results(plan: RunPlan, people: People, now: int) -> Iterator[dict[str, 
     """Yield the taskProcessingResults of a run, for `entities.TASK_RESULT.record`: the tasks that have begun."""
     workflow = plan.workflow
     for row, work in enumerate(work_of(plan, people, now)):
-        turn = work.turn
-        if turn.started is None:
+        progress = work.progress
+        if progress.started is None:
             continue
-        begun = turn.tasks_done + (turn.waiting_task is not None)
+        begun = progress.tasks_done + (progress.waiting_task is not None)
         for index, (place, task) in enumerate(plan.tasks[:begun]):
-            begins = turn.begins(index)
-            cause = turn.cause if turn.cause is not None and turn.cause.task.id == task.id else None
+            begins = progress.begins(index)
+            cause = progress.cause if progress.cause is not None and progress.cause.task.id == task.id else None
             ended = "completed" if cause is None else "failed"
             yield {
                 "id": guid(work.id, index),
@@ -383,8 +383,8 @@ def task_results(plan: RunPlan, people: People, now: int) -> Iterator[dict[str, 
                 "subject/id": work.person.id,
                 "createdDateTime": begins,
                 "startedDateTime": begins,
-                "completedDateTime": turn.ends(index),
-                "processingStatus": turn.status if index == turn.waiting_task else ended,
+                "completedDateTime": progress.ends(index),
+                "processingStatus": progress.status if index == progress.waiting_task else ended,
                 "failureReason": None if cause is None else cause.reason(work.person, _logic_app(task), begins),
                 "processingInfo": _processing_info(plan, work, index, now),
                 "subject": None if workflow.subjects else json.dumps({"id": work.person.id}),
@@ -417,8 +417,8 @@ def _ends(plan: RunPlan, now: int) -> Counter[tuple[int, Cause | None]]:
     """Count the users of a run by the number of tasks that have ended for them and the cause of their failure."""
     done = _users_done(plan, now)
     if plan.is_acted_on:
-        turns = (_turn(plan, user, done, now) for user in range(plan.users))
-        return Counter((turn.tasks_done, turn.cause) for turn in turns)
+        every = (_progress(plan, user, done, now) for user in range(plan.users))
+        return Counter((progress.tasks_done, progress.cause) for progress in every)
     failed = plan.failed_among(done)
     ends: Counter[tuple[int, Cause | None]] = Counter()
     for cause, count in Counter(plan.causes[number % len(plan.causes)] for number in range(failed)).items():
@@ -426,7 +426,7 @@ def _ends(plan: RunPlan, now: int) -> Counter[tuple[int, Cause | None]]:
     ends[plan.task_count, None] += done - failed
     if done < plan.users and _status_at(plan, now) == "inProgress":
         # The run is processing one user, unless all the others wait for a callback.
-        ends[_turn(plan, done, done, now).tasks_done, None] += plan.users - done if _waits_outside(plan, now) else 1
+        ends[_progress(plan, done, done, now).tasks_done, None] += plan.users - done if _waits_outside(plan, now) else 1
     return ends
 
 
@@ -464,16 +464,16 @@ def _report_status(run_status: str, successful: int, failed: int) -> str:
 def _processing_info(plan: RunPlan, work: Work, index: int, now: int) -> str | None:
     """Return the processingInfo of a task: what it waits for, or that it had nothing to do; else None."""
     _, task = plan.tasks[index]
-    if index != work.turn.waiting_task:
+    if index != work.progress.waiting_task:
         return _NOTHING_TO_DO.get(task.id) if work.person.number % 3 == 0 else None
-    if not waits_for_callback(plan, work.turn, now):
+    if not waits_for_callback(plan, work.progress, now):
         return None
-    return plan.causes[0].reason(work.person, _logic_app(task), work.turn.begins(index))
+    return plan.causes[0].reason(work.person, _logic_app(task), work.progress.begins(index))
 
 
-def waits_for_callback(plan: RunPlan, turn: Turn, now: int) -> bool:
+def waits_for_callback(plan: RunPlan, progress: UserProgress, now: int) -> bool:
     """Return whether a task of a user waits for a callback."""
-    return _waits_outside(plan, now) and turn.status == "inProgress" and turn.resumed is None
+    return _waits_outside(plan, now) and progress.status == "inProgress" and progress.resumed is None
 
 
 def _logic_app(task: TaskDefinition) -> str:
@@ -497,63 +497,63 @@ def work_of(plan: RunPlan, people: People, now: int) -> Iterator[Work]:
     workflow = plan.workflow
     for user, person in enumerate(plan.subjects(people)):
         result_id = f"{workflow.id}_{workflow.version}_{plan.id}_{person.id}"
-        yield Work(result_id, person, _turn(plan, user, done, now))
+        yield Work(result_id, person, _progress(plan, user, done, now))
 
 
-def turn_at(plan: RunPlan, user: int, now: int) -> Turn | None:
+def progress_at(plan: RunPlan, user: int, now: int) -> UserProgress | None:
     """Return the progress of a run with the user at a place of it; None if it has not begun."""
-    return _turn(plan, user, _users_done(plan, now), now) if _has_begun(plan, now) else None
+    return _progress(plan, user, _users_done(plan, now), now) if _has_begun(plan, now) else None
 
 
-def _turn(plan: RunPlan, user: int, done: int, now: int) -> Turn:
+def _progress(plan: RunPlan, user: int, done: int, now: int) -> UserProgress:
     """Return the progress of a run with the user at a place of it, after it has processed `done` users."""
     if plan.canceled is None or now < plan.canceled:
-        return _uncanceled_turn(plan, user, done, now)
-    turn = _uncanceled_turn(plan._replace(canceled=None), user, done, plan.canceled)
-    if turn.completed is not None and turn.completed <= plan.canceled:
-        return turn
+        return _uncanceled_progress(plan, user, done, now)
+    progress = _uncanceled_progress(plan._replace(canceled=None), user, done, plan.canceled)
+    if progress.completed is not None and progress.completed <= plan.canceled:
+        return progress
     status = _status_at(plan, now)
-    has_stopped = status == "canceled" and turn.started is not None
-    return turn._replace(status=status, completed=plan.rests if has_stopped else None)
+    has_stopped = status == "canceled" and progress.started is not None
+    return progress._replace(status=status, completed=plan.rests if has_stopped else None)
 
 
-def _uncanceled_turn(plan: RunPlan, user: int, done: int, now: int) -> Turn:
+def _uncanceled_progress(plan: RunPlan, user: int, done: int, now: int) -> UserProgress:
     run_status = _status_at(plan, now)
     tasks = plan.task_count
     begins, ends = plan.finished(user), plan.finished(user + 1)
-    turn = Turn(span=max((ends - begins) // tasks, 1))
+    progress = UserProgress(span=max((ends - begins) // tasks, 1))
     if user < done:
-        turn = turn._replace(started=begins, completed=ends, tasks_done=tasks)
+        progress = progress._replace(started=begins, completed=ends, tasks_done=tasks)
         if not plan.fails(user):
-            return turn._replace(status="completed")
-        return _failed(plan, turn, plan.cause_of(user))
+            return progress._replace(status="completed")
+        return _failed(plan, progress, plan.cause_of(user))
     if _waits_outside(plan, now):
-        return _waiting_turn(plan, user, turn, now)
+        return _waiting_progress(plan, user, progress, now)
     if run_status == "canceled":
-        return turn._replace(status="canceled")
+        return progress._replace(status="canceled")
     if run_status == "inProgress" and user == done:
-        finished = min((now - begins) // turn.span, tasks - 1)
-        return turn._replace(status="inProgress", started=begins, tasks_done=finished, waiting_task=finished)
-    return turn
+        finished = min((now - begins) // progress.span, tasks - 1)
+        return progress._replace(status="inProgress", started=begins, tasks_done=finished, waiting_task=finished)
+    return progress
 
 
-def _waiting_turn(plan: RunPlan, user: int, turn: Turn, now: int) -> Turn:
+def _waiting_progress(plan: RunPlan, user: int, progress: UserProgress, now: int) -> UserProgress:
     """Return the progress with a user whose task waits for a callback, before the callback and after it."""
     waiting = plan.task_of(plan.causes[0])
-    turn = turn._replace(started=plan.stops, status="inProgress", tasks_done=waiting, waiting_task=waiting)
+    progress = progress._replace(started=plan.stops, status="inProgress", tasks_done=waiting, waiting_task=waiting)
     callback = next((item for item in plan.callbacks if item.user == user and item.moment <= now), None)
     if callback is None:
-        return turn
-    turn = turn._replace(resumed=(waiting, callback.moment), waiting_task=None, tasks_done=plan.task_count)
+        return progress
+    progress = progress._replace(resumed=(waiting, callback.moment), waiting_task=None, tasks_done=plan.task_count)
     if not callback.has_completed:
-        return _failed(plan, turn._replace(completed=callback.moment), CALLED_BACK_FAILED)
+        return _failed(plan, progress._replace(completed=callback.moment), CALLED_BACK_FAILED)
     later = waiting + 1
     ends = callback.moment + (_RESUMING if later < plan.task_count else 0)
     if now >= ends:
-        return turn._replace(status="completed", completed=ends)
-    return turn._replace(tasks_done=later, waiting_task=later)
+        return progress._replace(status="completed", completed=ends)
+    return progress._replace(tasks_done=later, waiting_task=later)
 
 
-def _failed(plan: RunPlan, turn: Turn, cause: Cause) -> Turn:
+def _failed(plan: RunPlan, progress: UserProgress, cause: Cause) -> UserProgress:
     status = "completedWithErrors" if cause.task.continues_on_error else "failed"
-    return turn._replace(status=status, cause=cause, tasks_done=plan.task_count - plan.left_after(cause))
+    return progress._replace(status=status, cause=cause, tasks_done=plan.task_count - plan.left_after(cause))

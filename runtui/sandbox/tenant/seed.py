@@ -14,7 +14,7 @@ from random import Random
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.times import TICKS_PER_SECOND
-from runtui.sandbox.entities import STATUS_OF_TOMORROW, guid
+from runtui.sandbox.entities import FUTURE_STATUS, guid
 from runtui.sandbox.tenant.causes import (
     ALREADY_DELETED,
     ARCHIVED_TEAM,
@@ -272,11 +272,11 @@ def hostile_plans(plans: list[RunPlan]) -> list[RunPlan]:
     return attacked
 
 
-def plan_of_tomorrow(workflows: Iterable[Workflow], now: int) -> RunPlan:
+def future_plan(workflows: Iterable[Workflow], now: int) -> RunPlan:
     """Return the plan of a run of a later service: with a status, properties and an id that no client knows."""
     workflow = next(item for item in workflows if item.key == "manager-change")
     return _plan(Random(0), workflow, now - 9 * HOUR, users=18, seconds=workflow.seconds)._replace(  # noqa: S311
-        fate=STATUS_OF_TOMORROW,
+        fate=FUTURE_STATUS,
         stops_after=6,
         extra={
             "changeTicket": "CHG0031877",

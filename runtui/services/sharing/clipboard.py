@@ -31,7 +31,7 @@ _WITHOUT_CLIPBOARD: Final = ("linux", "dumb", "vt", "screen.linux")
 """The prefixes of TERM for terminals without a clipboard."""
 
 
-class HandedOver(NamedTuple):
+class CopyResult(NamedTuple):
     """The result of copying a text."""
 
     words: str
@@ -41,7 +41,7 @@ class HandedOver(NamedTuple):
     is_done: bool = True
 
 
-async def hand_over(
+async def copy_text(
     text: str,
     send_osc52: Callable[[str], object],
     *,
@@ -49,28 +49,28 @@ async def hand_over(
     fits_on_page: Callable[[str], bool],
     ending: str = "txt",
     environ: Mapping[str, str] = os.environ,
-) -> HandedOver:
+) -> CopyResult:
     """Copy a text in the first available way. `environ` tells whether tmux is used and the type of the terminal.
     `folder` is the state folder for a file, and `ending` the extension of its name.
     """
     text = redact(text)
     if environ.get("TMUX") and await _in_tmux(text):
-        return HandedOver("in tmux's buffer; prefix ] pastes it")
+        return CopyResult("in tmux's buffer; prefix ] pastes it")
     if _has_osc52(environ) and len(b64encode(text.encode("utf-8", "replace"))) <= MAX_ENCODED:
         send_osc52(text)
-        return HandedOver("sent to the terminal (OSC 52)")
+        return CopyResult("sent to the terminal (OSC 52)")
     if fits_on_page(text):
-        return HandedOver("shown to be selected", page=text)
+        return CopyResult("shown to be selected", page=text)
     return await asyncio.to_thread(into_file, text, folder, ending)
 
 
-def into_file(text: str, folder: Path, ending: str = "txt") -> HandedOver:
+def into_file(text: str, folder: Path, ending: str = "txt") -> CopyResult:
     """Write a text to a new private file in a state folder."""
     try:
         path = write_export(folder, f"copied.{ending}", [redact(text).removesuffix("\n")])
     except RuntuiError as error:
-        return HandedOver(f"not written. {error.message} {error.hint}", is_done=False)
-    return HandedOver(f"written to {path}")
+        return CopyResult(f"not written. {error.message} {error.hint}", is_done=False)
+    return CopyResult(f"written to {path}")
 
 
 def _has_osc52(environ: Mapping[str, str]) -> bool:

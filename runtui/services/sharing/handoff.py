@@ -169,8 +169,8 @@ def run_handoff(
     open_points = [*_open_run(stored.raw, workflow, results), *_open_changes(changes)]
     if has_draft:
         open_points.append("A draft of a change is on this machine and was not sent.")
-    cloud, told = cloud_of_root(origin.root), {change.client_request_id for change in changes}
-    others = [other for other in requests if other.client_request_id not in told]
+    cloud, known = cloud_of_root(origin.root), {change.client_request_id for change in changes}
+    others = [other for other in requests if other.client_request_id not in known]
     return Handoff(
         title=stored.workflow_name or stored.workflow_id,
         facts=(
@@ -405,8 +405,8 @@ def _request_record(exchange: Exchange) -> dict[str, Any]:
 
 def _request_line(request: Mapping[str, Any]) -> str:
     ids = (("request-id", request["requestId"]), ("client-request-id", request["clientRequestId"]))
-    told = ", ".join(f"{name}: {code_span(value)}" for name, value in ids if value)
-    return f"- {_utc(request['sentAt'])} {request['method']} {request['status'] or 'no answer'}, {told}"
+    shown = ", ".join(f"{name}: {code_span(value)}" for name, value in ids if value)
+    return f"- {_utc(request['sentAt'])} {request['method']} {request['status'] or 'no answer'}, {shown}"
 
 
 def _lines(record: Mapping[str, Any]) -> Iterator[str]:

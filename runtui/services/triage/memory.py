@@ -14,7 +14,7 @@ from typing import Final
 from runtui.domain.rows import RunRow, storable
 from runtui.domain.times import now_ticks
 from runtui.domain.triage.memory import LONGEST_NOTE, NO_TIME, TRIAGE_STATES, RunTriage, TriageState
-from runtui.domain.triage.standing import marked
+from runtui.domain.triage.standing import with_state
 from runtui.graph.root import server_key
 from runtui.redact import redact
 from runtui.services.journal import Journal
@@ -107,13 +107,13 @@ class TriageMemory:
             self._write(_SEE, [RunTriage(storable(run_id), seen=now_ticks())])
         return is_first
 
-    def mark(self, run_ids: Iterable[str], state: TriageState, who: str, *, until: int = NO_TIME) -> list[str]:
+    def set_state(self, run_ids: Iterable[str], state: TriageState, who: str, *, until: int = NO_TIME) -> list[str]:
         """Set the state of runs ("" clears it), with their present values. Return the ids of those in the store.
 
         `until` is the end of a snooze (ticks); NO_TIME means when the run changes. `who` is empty if unknown.
         """
         now, rows = now_ticks(), self.rows(run_ids)
-        known = [marked(RunTriage(row.id, who=who, changed=now), row, state, now, until=until) for row in rows]
+        known = [with_state(RunTriage(row.id, who=who, changed=now), row, state, now, until=until) for row in rows]
         self._write(_MARK, known)
         return [row.id for row in rows]
 

@@ -25,7 +25,7 @@ MAX_LINES: Final = 200_000
 LONGEST_LINE: Final = 16_384
 """In characters."""
 
-_TOLD: Final = 10
+_SHOWN_MISTAKES: Final = 10
 """The most invalid lines that an error lists."""
 
 _SLACK: Final = 300 * TICKS_PER_SECOND
@@ -96,9 +96,9 @@ def read_shift(lines: Iterable[str], root: str) -> list[RunTriage]:
         except ValueError as error:
             wrong.append(f"Line {number}: {_sentence(error)}")
     if wrong:
-        more = [f"And {len(wrong) - _TOLD} more."] if len(wrong) > _TOLD else []
-        told = "\n".join(["Nothing was imported.", *wrong[:_TOLD], *more])
-        raise UsageError("This is not a file of `runtui triage export`", told)
+        more = [f"And {len(wrong) - _SHOWN_MISTAKES} more."] if len(wrong) > _SHOWN_MISTAKES else []
+        message = "\n".join(["Nothing was imported.", *wrong[:_SHOWN_MISTAKES], *more])
+        raise UsageError("This is not a file of `runtui triage export`", message)
     return found
 
 

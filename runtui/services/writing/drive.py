@@ -137,14 +137,14 @@ class WriteDriver:
                 case Identify():
                     replies = await self.senders(saves)
                 case Record():
-                    replies = await whatever_happens(self.journal.open_many, intents)
+                    replies = await uncancelled(self.journal.open_many, intents)
                 case Send():
                     replies = await self._client.update_runs(list(map(_update_of, intents)))
                 case Recall():
                     replies = [await asyncio.to_thread(self._recorded, save) for save in saves]
                 case Settle():
                     settlements = [_settlement(effect) for effect in effects if isinstance(effect, Settle)]
-                    replies = await whatever_happens(self.journal.settle_many, settlements)
+                    replies = await uncancelled(self.journal.settle_many, settlements)
                 case StoreRun():
                     observed = [(it.save.operation, it.entity) for it in effects if isinstance(it, StoreRun)]
                     replies = await asyncio.to_thread(self._store_runs, observed)
@@ -264,7 +264,7 @@ def _without(entity: Mapping[str, Any], names: Collection[str]) -> dict[str, Any
     return {name: value for name, value in entity.items() if name not in names}
 
 
-async def whatever_happens(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+async def uncancelled(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
     """Run `call` in a thread. However often it is cancelled, it ends first: what it wrote has to be known."""
     task = asyncio.ensure_future(asyncio.to_thread(call, *args, **kwargs))
     cancelled: asyncio.CancelledError | None = None

@@ -51,15 +51,15 @@ class FollowedRun(NamedTuple):
     @property
     def words(self) -> str:
         """How far it has come; its id in full."""
-        return self._told_of(f"The {'new ' if self.is_new else ''}run {self.run.get('id')}")
+        return self._sentence(f"The {'new ' if self.is_new else ''}run {self.run.get('id')}")
 
     def words_of(self, workflow_name: str) -> str:
         """How far it has come, by the name of its workflow."""
-        return self._told_of(
+        return self._sentence(
             f"{workflow_name}, new run {short_id(str(self.run.get('id')))}," if self.is_new else workflow_name
         )
 
-    def _told_of(self, what: str) -> str:
+    def _sentence(self, what: str) -> str:
         return f"{what} {'has ended:' if self.has_ended else 'is'} {self.status}{self.users}."
 
     @property

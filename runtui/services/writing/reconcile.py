@@ -89,7 +89,7 @@ class Reconciler:
         """Why the journal could not be read; None when it could."""
         self.failed: Announcer[RuntuiError] = Announcer()
         """Told when the journal cannot be read, each trouble once, and when it was found broken."""
-        self._told = ""
+        self._reported = ""
         self.changed: Announcer[Entry] = Announcer()
         """Told of each entry when it is found forgotten, and again when it is settled."""
 
@@ -135,8 +135,8 @@ class Reconciler:
         return broken_journal(aside) if aside is not None else None
 
     def _tell(self, trouble: RuntuiError | None) -> None:
-        if trouble is not None and str(trouble) != self._told:
-            self._told = str(trouble)
+        if trouble is not None and str(trouble) != self._reported:
+            self._reported = str(trouble)
             self.failed.announce(trouble)
 
     async def check(self, number: int) -> Entry | None:

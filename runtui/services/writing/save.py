@@ -64,7 +64,7 @@ class Save(NamedTuple):
     """Its number there."""
     resumes_at: datetime | None = None
     """When a paused save goes on (UTC)."""
-    asked_seconds: float | None = None
+    retry_after: float | None = None
     """The seconds that the service asks for, where they are longer than the pause."""
     has_new_token: bool = False
     """Whether another token was had for it, because the first one was missing or refused."""

@@ -16,7 +16,7 @@ from runtui.domain.properties import EDITABLE_BY_NAME
 from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
 from runtui.graph.retry import Pace
-from runtui.redact import MARK
+from runtui.redact import REDACTED
 from runtui.services.journal import Entry
 from runtui.services.writing.drive import RunWriter
 from runtui.services.writing.proof import has_values
@@ -131,5 +131,5 @@ def _unfit(entry: Entry) -> Iterator[str]:
             yield f"This runtui does not know the property {name}."
         elif name not in entry.before and field.required:
             yield f"{name} was not received before the change, and cannot be removed again."
-        elif not isinstance(value, str | int | None) or isinstance(value, bool) or MARK in str(value):
+        elif not isinstance(value, str | int | None) or isinstance(value, bool) or REDACTED in str(value):
             yield f"The value of {name} before the change is not in the journal as it was received."

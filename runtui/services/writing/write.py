@@ -24,7 +24,7 @@ from runtui.errors import RuntuiError
 from runtui.graph.client import Answer, etag_of
 from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault, mismatch, perhaps_repeated, refused_action, unconfirmed
-from runtui.graph.retry import Retry, asked_wait, retry_of, wait_of
+from runtui.graph.retry import Retry, retry_after_seconds, retry_of, wait_of
 from runtui.services.journal import Entry, Intent
 from runtui.services.writing.proof import CAUSED_BY_A_COPY, NO_PROOF, UPDATED, confirms, has_new_value, new_run, verdict
 from runtui.services.writing.save import Save, Step
@@ -187,11 +187,11 @@ def _again(
         case Retry.WAIT:
             _logger.info("run %s: retry after try %d (%s)", save.run_id, attempt, exchange.status)
             moment = now()
-            seconds, asked = wait_of(exchange, attempt, moment), asked_wait(exchange, moment) or 0.0
+            seconds, asked = wait_of(exchange, attempt, moment), retry_after_seconds(exchange, moment) or 0.0
             yield from Pause(
                 save._replace(
                     resumes_at=moment + timedelta(seconds=seconds),
-                    asked_seconds=asked if asked > seconds else None,
+                    retry_after=asked if asked > seconds else None,
                     exchange=exchange,
                     step=Step.PAUSED,
                 ),
@@ -285,8 +285,8 @@ def _find_out_of_action(
     if save.fault is not None:
         save = yield from _proved(save, save.fault, intent, answer, reading)
     # A run on demand does not say whose it is: one that an answer makes known could be a colleague's.
-    is_told = save.fault is None and (intent.action != "activate" or save.known_by == "read-back")
-    return save._replace(new_run=new_run(intent, reading.entity) if is_told else ""), reading.entity
+    is_certain = save.fault is None and (intent.action != "activate" or save.known_by == "read-back")
+    return save._replace(new_run=new_run(intent, reading.entity) if is_certain else ""), reading.entity
 
 
 def _read_back(save: Save, fresh: Answer) -> Generator[Effect[Any], Any, Answer | None]:

@@ -1,4 +1,4 @@
-"""Copying: what can be copied of the thing under the cursor, and the ways to the clipboard.
+"""Copying: what can be copied of the subject under the cursor, and the ways to the clipboard.
 
 Invariant: a text leaves only by `services.sharing`, which redacts it, and the status line says which way it took. Files
 are read in threads; for a hand-over a run is read once where the store does not have what its tasks did.
@@ -31,7 +31,7 @@ from runtui.keys.actions import key_of
 from runtui.services.journal import Entry
 from runtui.services.journal_query import entry_object
 from runtui.services.results import runs_of_cause
-from runtui.services.sharing.clipboard import HandedOver, hand_over, into_file
+from runtui.services.sharing.clipboard import CopyResult, copy_text, into_file
 from runtui.services.sharing.commands import request_of, shared_request
 from runtui.services.sharing.handoff import (
     handoff_markdown,
@@ -58,7 +58,7 @@ from runtui.tui.screens.runs import RunsView
 from runtui.tui.text import content
 from runtui.tui.widgets.chrome import Severity
 from runtui.tui.words import copies
-from runtui.tui.words.copies import CauseOfRuns, Copy, CopyChoice, HandoffOf, Way
+from runtui.tui.words.copies import CauseOfRuns, Copy, CopyChoice, Destination, HandoffOf
 
 _Made = Callable[[], Sequence[CopyChoice]]
 """Makes what can be chosen; it may read files."""
@@ -128,13 +128,13 @@ class Copying(Feature):
         view = self._chrome.front.view
         return view.under_cursor if isinstance(view, Picker) else None
 
-    def _answer(self, choice: CopyChoice | None, way: Way) -> None:
+    def _answer(self, choice: CopyChoice | None, destination: Destination) -> None:
         """Answer the question with a line of it, or say why that cannot be copied."""
         if choice is None or choice.refusal:
             words = choice.refusal if choice is not None else "There is no hand-over of this."
             self._chrome.front.set_status(words, "warning")
         else:
-            self._chrome.front.dismiss(choice.value._replace(way=way))
+            self._chrome.front.dismiss(choice.value._replace(destination=destination))
 
     # The answer
 
@@ -183,16 +183,16 @@ class Copying(Feature):
         """Hand a text over, and say what was done; `lacks` is what the text should have and has not."""
         app, folder = self._chrome.app, self._workspace.settings.state_folder
         fits = partial(fits_on_page, size=app.size)
-        if copy.way == "page" and fits(copy.text):
-            done = HandedOver("shown to be selected", page=copy.text)
-        elif copy.way == "page":
+        if copy.destination == "page" and fits(copy.text):
+            done = CopyResult("shown to be selected", page=copy.text)
+        elif copy.destination == "page":
             how = f"{key_of('copy')} then {key_of('save_chosen')} writes it to a file"
-            done = HandedOver(f"too long or too wide for this screen; {how}", is_done=False)
-        elif copy.way == "file":
+            done = CopyResult(f"too long or too wide for this screen; {how}", is_done=False)
+        elif copy.destination == "file":
             done = await asyncio.to_thread(into_file, copy.text, folder, copy.ending)
         else:
             to_terminal = app.copy_to_clipboard
-            done = await hand_over(copy.text, to_terminal, folder=folder, fits_on_page=fits, ending=copy.ending)
+            done = await copy_text(copy.text, to_terminal, folder=folder, fits_on_page=fits, ending=copy.ending)
         if done.page:
             async with self._chrome.mounting:
                 await app.push_screen(SelectionPage(done.page))
@@ -210,26 +210,26 @@ class Copying(Feature):
     # What there is to choose from
 
     def _in_view(self) -> _Made | None:
-        """What can be copied of the thing under the cursor of the screen in front."""
+        """What can be copied of the subject under the cursor of the screen in front."""
         view = self._chrome.front.view
         if isinstance(view, JournalView):
             return partial(self._of_entry, view.entry) if view.entry is not None else None
         row = view.list.table.row_under_cursor() if view.list is not None else None
         if view.list is None or row is None:
             return None
-        thing = _THINGS[type(view)](view, row) if type(view) in _THINGS else Thing()
-        return partial(self._of, thing, copies.row_choice(view.list.resource.columns, row))
+        subject = _SUBJECTS[type(view)](view, row) if type(view) in _SUBJECTS else CopySubject()
+        return partial(self._of, subject, copies.row_choice(view.list.resource.columns, row))
 
-    def _of(self, thing: Thing, row: CopyChoice) -> list[CopyChoice]:
+    def _of(self, subject: CopySubject, row: CopyChoice) -> list[CopyChoice]:
         workspace = self._workspace
-        stored = workspace.store.get(thing.run_id) if thing.run_id else None
-        workflow_id = thing.workflow_id or (stored.workflow_id if stored is not None else "")
-        received = stored.raw if thing.is_run and stored is not None else thing.received
-        choices = [*thing.lead, copies.handoff_choice(thing.handoff_of)]
-        if thing.run_id:
-            choices.append(self._request_ids(thing.run_id))
+        stored = workspace.store.get(subject.run_id) if subject.run_id else None
+        workflow_id = subject.workflow_id or (stored.workflow_id if stored is not None else "")
+        received = stored.raw if subject.is_run and stored is not None else subject.received
+        choices = [*subject.lead, copies.handoff_choice(subject.handoff_of)]
+        if subject.run_id:
+            choices.append(self._request_ids(subject.run_id))
         if workflow_id:
-            address = workspace.client.read_target(workflow_id, thing.run_id, thing.result_id)
+            address = workspace.client.read_target(workflow_id, subject.run_id, subject.result_id)
             choices.append(copies.link_choice(workspace.root, workflow_id))
             choices += copies.command_choices(shared_request("GET", address), workspace.root)
         return [*choices, row, copies.json_choice(received)]
@@ -308,7 +308,7 @@ def fits_on_page(text: str, size: Size) -> bool:
     return len(lines) <= size.height - _LINES_OF_HINT and all(cell_len(line) <= size.width for line in lines)
 
 
-class Thing(NamedTuple):
+class CopySubject(NamedTuple):
     """What is under the cursor of a list, as far as it can be copied."""
 
     lead: tuple[CopyChoice, ...] = ()
@@ -325,51 +325,51 @@ class Thing(NamedTuple):
     """Whether it was received as the run."""
 
 
-def _run(view: RunsView, row: RunRow) -> Thing:
+def _run(view: RunsView, row: RunRow) -> CopySubject:
     lead = (copies.id_choice("run", row.id), *copies.marked_choices(view.table.marks))
-    return Thing(lead, row.id, row.workflow_id, handoff_of=row.id, is_run=True)
+    return CopySubject(lead, row.id, row.workflow_id, handoff_of=row.id, is_run=True)
 
 
-def _result(view: ResultsView, row: ResultRow) -> Thing:
+def _result(view: ResultsView, row: ResultRow) -> CopySubject:
     run_id = row.save.run_id
     ids = (copies.id_choice("run", run_id), *copies.marked_choices(view.list.table.marks))
-    return Thing((*ids, *copies.reason_choices(row.reason)), run_id, handoff_of=run_id, is_run=True)
+    return CopySubject((*ids, *copies.reason_choices(row.reason)), run_id, handoff_of=run_id, is_run=True)
 
 
-def _user(view: UsersView, row: UserRow) -> Thing:
+def _user(view: UsersView, row: UserRow) -> CopySubject:
     run_id, result = view.run_id or "", row.result
     why = copies.reason_choices(row.trouble.reason if row.trouble is not None else "")
     lead = (copies.id_choice("user", row.id), *why, copies.id_choice("run", run_id))
-    thing = Thing(lead, run_id, handoff_of=run_id)
-    return thing if result is None else thing._replace(result_id=result.id, received=result.received)
+    subject = CopySubject(lead, run_id, handoff_of=run_id)
+    return subject if result is None else subject._replace(result_id=result.id, received=result.received)
 
 
-def _task(view: TasksView, row: TaskRow) -> Thing:
+def _task(view: TasksView, row: TaskRow) -> CopySubject:
     of_user = view.user.result if view.user is not None else None
-    thing = _of_task(row.result, view.run_id or "")
-    return thing._replace(result_id=of_user.id if of_user is not None else "")
+    subject = _of_task(row.result, view.run_id or "")
+    return subject._replace(result_id=of_user.id if of_user is not None else "")
 
 
-def _of_task(task: TaskResult, run_id: str) -> Thing:
+def _of_task(task: TaskResult, run_id: str) -> CopySubject:
     ids = (copies.id_choice("task result", task.id), copies.id_choice("run", run_id))
     lead = (*copies.reason_choices(task.reason if task.is_failed else ""), *ids)
-    return Thing(lead, run_id, handoff_of=run_id, received=task.received)
+    return CopySubject(lead, run_id, handoff_of=run_id, received=task.received)
 
 
-def _cause(view: CausesView, row: CauseRow) -> Thing:
+def _cause(view: CausesView, row: CauseRow) -> CopySubject:
     cause = row.cause
     lead = (*copies.reason_choices(cause.reason), copies.filter_choice(f"cause:{cause.key}"))
     of = CauseOfRuns(cause, runs_of_cause(view.shown, cause))
-    return Thing(lead, handoff_of=of, received=cause_record(cause))
+    return CopySubject(lead, handoff_of=of, received=cause_record(cause))
 
 
-def _workflow(_view: OverviewView, row: WorkflowHistory) -> Thing:
+def _workflow(_view: OverviewView, row: WorkflowHistory) -> CopySubject:
     workflow = row.workflow
     lead = (copies.id_choice("workflow", workflow.id),)
-    return Thing(lead, workflow_id=workflow.id, received=workflow.received)
+    return CopySubject(lead, workflow_id=workflow.id, received=workflow.received)
 
 
-_THINGS: Final[Mapping[type[ActionView[Any]], Callable[[Any, Any], Thing]]] = {
+_SUBJECTS: Final[Mapping[type[ActionView[Any]], Callable[[Any, Any], CopySubject]]] = {
     RunsView: _run,
     ResultsView: _result,
     UsersView: _user,

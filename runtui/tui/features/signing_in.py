@@ -122,9 +122,9 @@ class SignInView(ActionView[None]):
             method for method in sign_in_words.methods_here(sign_in.settings) if not (demo and method == "interactive")
         )
         lines: list[Content] = [content(_DEMO, "bold $text-warning")] if demo else []
-        lines += [content(line) for line in sign_in_words.standing(sign_in.state)]
-        is_told = sign_in.state.account is None and why == str(not_signed_in())
-        if why and trouble is None and not is_told:
+        lines += [content(line) for line in sign_in_words.state_lines(sign_in.state)]
+        is_obvious = sign_in.state.account is None and why == str(not_signed_in())
+        if why and trouble is None and not is_obvious:
             lines += [Content(""), content(why, "$text-warning")]
         lines += [Content(""), *_trouble_lines(trouble)] if trouble is not None else []
         self._stop_waiting()

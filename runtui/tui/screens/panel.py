@@ -79,7 +79,7 @@ class Panel:
         self._worker: Worker[None] | None = None
         self.save_shown: Save | None = None
         """The save on the Response tab, as it was when drawn."""
-        self._told: Entry | Exchange | None = None
+        self._subject: Entry | Exchange | None = None
         """The finished change or request on the Request and Response tabs, if any."""
         self._changed_run = NOTHING_NAMED
         """The heading of the last draft or save, kept so that its run is not looked up at each key."""
@@ -110,7 +110,7 @@ class Panel:
         if self.tab == "log":
             number = self._widget.logged if self._widget is not None else None
             return next((exchange for exchange in self._workspace.exchanges if exchange.number == number), None)
-        return self._told if self.tab in ("request", "response") else None
+        return self._subject if self.tab in ("request", "response") else None
 
     def text(self) -> str:
         """Return the page of the tab in front as text; empty for the log. It may read files.
@@ -288,7 +288,7 @@ class Panel:
         """Show the request that a draft or an action would send; its run counts as the one under the cursor."""
         from runtui.tui.words import pages
 
-        self._told = None
+        self._subject = None
         self.follow(draft.run_id)
         page = pages.request_page(draft, *self._workspace.client.target(draft))
         self._show("request", page._replace(about=self._about(draft.run_id, draft.workflow_id)), keep_place=True)
@@ -297,7 +297,7 @@ class Panel:
         """Show a save, in progress or ended."""
         from runtui.tui.words import pages
 
-        self.save_shown, self._told = save, None
+        self.save_shown, self._subject = save, None
         page = pages.save_page(save, datetime.now(UTC))
         self._show("response", page._replace(about=self._about(save.run_id, save.operation.workflow_id)))
 
@@ -310,7 +310,7 @@ class Panel:
         """Show the request and the response of a journal entry; None if none is under the cursor."""
         from runtui.tui.words import pages
 
-        self.save_shown, self._told = None, entry
+        self.save_shown, self._subject = None, entry
         if entry is None:
             self._show("request", NOTHING_SENT["request"])
             self._show("response", NOTHING_SENT["response"])
@@ -328,7 +328,7 @@ class Panel:
             if exchange.number == number:
                 fault = fault_of(exchange, writing=exchange.method != "GET")
                 about = About(words=exchange.purpose)
-                self.save_shown, self._told = None, exchange
+                self.save_shown, self._subject = None, exchange
                 self._show("request", pages.sent_page(exchange)._replace(about=about))
                 self._show("response", pages.exchange_page(exchange, fault)._replace(about=about))
                 self.choose("response")

@@ -52,10 +52,10 @@ class Review(NamedTuple):
 NO_REVIEW: Final = Review(Content(), None, Content(), Content())
 """The empty review."""
 
-Spot = Literal["why", "number", "no", "yes"]
+Item = Literal["why", "number", "no", "yes"]
 """The parts of a review that can have the focus: a line to type into, or an answer."""
 
-_TOLD_BODIES: Final = 3
+_SHOWN_BODIES: Final = 3
 """The number of requests of a bulk change whose bodies are shown."""
 
 _MIN_FACT_LINES: Final = 3
@@ -102,9 +102,9 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
     class Entered(Message):
         """Enter was pressed, or an answer was clicked."""
 
-        def __init__(self, spot: Spot) -> None:
+        def __init__(self, item: Item) -> None:
             super().__init__()
-            self.spot = spot
+            self.item = item
 
     def __init__(self, view: ActionView[str], why_key: str, number: str = "") -> None:
         super().__init__()
@@ -114,8 +114,8 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
         self.number = LineEdit()
         self._why_label = f"why ({why_key}): "
         self._wanted = number
-        self._spots: tuple[Spot, ...] = ("why", "number") if number else ("why", "no", "yes")
-        self.spot: Spot = self._spots[1]
+        self._items: tuple[Item, ...] = ("why", "number") if number else ("why", "no", "yes")
+        self.item: Item = self._items[1]
         """The part with the focus."""
         self._top = 0
         """The first visible line of the facts."""
@@ -125,7 +125,7 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
         """Show another review, with empty lines and the focus where enter sends nothing."""
         self.review = review
         self.why, self.number = LineEdit(), LineEdit()
-        self._top, self.spot = 0, self._spots[1]
+        self._top, self.item = 0, self._items[1]
         self.draw()
 
     @property
@@ -142,15 +142,15 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
     def has_number(self) -> bool:
         return bool(self._wanted) and self.number.text.strip() == self._wanted
 
-    def go_to(self, spot: Spot) -> None:
+    def go_to(self, item: Item) -> None:
         """Focus the reason, the number or an answer."""
-        self.spot = spot
+        self.item = item
         self.draw()
         self.post_message(ActionView.Changed())
 
     def focus_safe(self) -> None:
         """Focus the part where enter sends nothing: *no*, or the number."""
-        self.go_to(self._spots[1])
+        self.go_to(self._items[1])
         self.screen.set_focus(self)
 
     def send(self) -> None:
@@ -163,7 +163,7 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
 
     def leave(self) -> None:
         """Go from the reason back to the answers; from there, dismiss the review without sending."""
-        if self.spot == "why":
+        if self.item == "why":
             self.focus_safe()
         else:
             self._view.view_screen.dismiss()
@@ -172,23 +172,23 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
 
     @property
     def line(self) -> LineEdit | None:
-        return self.why if self.spot == "why" else self.number if self.spot == "number" else None
+        return self.why if self.item == "why" else self.number if self.item == "number" else None
 
     def edited(self) -> None:
         self.draw()
         self.post_message(ActionView.Changed())
-        if self.spot == "number" and self.has_number:
+        if self.item == "number" and self.has_number:
             self.send()
 
     def action_walk(self, step: int) -> None:
         """Go to the next part; past the last answer, let Textual go to the next widget."""
-        at = self._spots.index(self.spot) + step
-        if not self._wanted and not 0 <= at < len(self._spots):
+        at = self._items.index(self.item) + step
+        if not self._wanted and not 0 <= at < len(self._items):
             raise SkipAction
-        self.go_to(self._spots[at % len(self._spots)])
+        self.go_to(self._items[at % len(self._items)])
 
     def action_enter(self) -> None:
-        self.post_message(self.Entered(self.spot))
+        self.post_message(self.Entered(self.item))
 
     def action_scroll_facts(self, lines: int) -> None:
         self._top += lines
@@ -201,11 +201,11 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
 
     def on_click(self, event: events.Click) -> None:
         """Give the clicked answer, or focus the clicked line."""
-        spot = event.style.meta.get("spot")
-        if spot in ("no", "yes"):
-            self.post_message(self.Entered(spot))
-        elif spot is not None:
-            self.go_to(spot)
+        item = event.style.meta.get("item")
+        if item in ("no", "yes"):
+            self.post_message(self.Entered(item))
+        elif item is not None:
+            self.go_to(item)
 
     # Drawing
 
@@ -252,13 +252,13 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
         needed = "required by this profile" if self.review.requires_why else "optional"
         return self._typed_line(self._why_label, self.why, "why", width, f"a sentence for the journal, {needed}")
 
-    def _typed_line(self, label: str, edit: LineEdit, spot: Spot, width: int, placeholder: str = "") -> Strip:
-        style, has_keys = self.visual_style.rich_style, self.spot == spot and self.has_focus
+    def _typed_line(self, label: str, edit: LineEdit, item: Item, width: int, placeholder: str = "") -> Strip:
+        style, has_keys = self.visual_style.rich_style, self.item == item and self.has_focus
         room = max(1, width - len(label))
         marks = (self._style(name, partial=True) for name in ("selection", "cursor", "placeholder"))
         strip = edit.strip(room, EditLook(self._style("line"), *marks), has_keys=has_keys, placeholder=placeholder)
         line = Strip.join([Strip([Segment(f" {label}", style)]), strip, Strip([Segment(" ", style)])])
-        return line.apply_meta({"spot": spot})
+        return line.apply_meta({"item": item})
 
     def _answers(self, width: int, below: int) -> Strip:
         more = f"↓ {below} more" if below > 0 else ""
@@ -271,10 +271,10 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
         room = max(0, width + 1 - first.cell_length)
         return Strip.join([first, Strip([Segment(f"{more:>{room}} ", self._style("more"))])])
 
-    def _answer(self, spot: Spot) -> Strip:
-        words = f"No, back ({key_of('reject')})" if spot == "no" else f"Send ({key_of('send')})"
-        style = self._style("answer-focus" if spot == self.spot and self.has_focus else "answer")
-        return Strip([Segment(f"{words:^{_ANSWER}}", style)]).apply_meta({"spot": spot})
+    def _answer(self, item: Item) -> Strip:
+        words = f"No, back ({key_of('reject')})" if item == "no" else f"Send ({key_of('send')})"
+        style = self._style("answer-focus" if item == self.item and self.has_focus else "answer")
+        return Strip([Segment(f"{words:^{_ANSWER}}", style)]).apply_meta({"item": item})
 
     def _style(self, name: str, *, partial: bool = False) -> Style:
         return self.get_component_rich_style(f"review-sheet--{name}", partial=partial)
@@ -329,9 +329,9 @@ class ReviewView(_ShowsSheet, ActionView[str]):
     async def on_review_sheet_entered(self, event: ReviewSheet.Entered) -> None:
         """Act on the entered answer; enter in the reason goes back to the answers."""
         event.stop()
-        if event.spot == "yes":
+        if event.item == "yes":
             await self.view_screen.action_perform("send")
-        elif event.spot == "no":
+        elif event.item == "no":
             self.action_reject()
         else:
             self.take_focus()
@@ -368,7 +368,7 @@ class NumberReviewView(_ShowsSheet, ActionView[str]):
         event.stop()
         if self.sheet.has_number:
             self.sheet.send()
-        elif event.spot == "why":
+        elif event.item == "why":
             self.take_focus()
         else:
             self.view_screen.set_status(f"Type {self._count} to send; {key_of('leave_question')} goes back.")
@@ -431,7 +431,7 @@ def _bulk_facts(bulk: BulkDraft, target: Sequence[tuple[str, str]]) -> Content:
     if left_out := bulk.left_out_words():
         lines.append(content(f"left out: {left_out}", "$text-warning"))
     lines += [Content(""), *_target_lines(target), Content(""), Content.styled("The first requests", "$text-muted")]
-    for draft in bulk.drafts[:_TOLD_BODIES]:
+    for draft in bulk.drafts[:_SHOWN_BODIES]:
         lines.append(content(f"{'PATCH' if bulk.action is None else 'POST'} {draft.run_id}", "$text-muted"))
         lines.append(content(" ".join(draft.body_text().split())))
     return Content("\n").join(lines)

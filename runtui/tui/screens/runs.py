@@ -104,7 +104,7 @@ class Throttle:
             self.ask()
 
 
-class Narrowing(NamedTuple):
+class TemporaryFilter(NamedTuple):
     """A filter that another screen asked for, with the way back to that screen."""
 
     text: str
@@ -136,7 +136,7 @@ class RunsView(ActionView[None]):
             count_values=self._store.value_counts,
             history=History(workspace.preferences),
         )
-        self.narrowing: Narrowing | None = None
+        self.temporary: TemporaryFilter | None = None
         """The last filter that another screen asked for; it counts while the filter text is the same."""
         self.watched: set[str] = set()
         """The ids of the runs that ring the bell when they end."""
@@ -197,8 +197,8 @@ class RunsView(ActionView[None]):
         counted = f"{table.total}{self._more} of {total}" if self.filter_text else f"{total}"
         if not is_counted(total, self._workspace.progress):
             counted = "–"
-        if (narrowing := self.narrowing) is not None and narrowing.text == self.filter_text:
-            return Content.assemble(self.list.title(counted, ""), "  ", content(narrowing.words, "$text-accent"))
+        if (temporary := self.temporary) is not None and temporary.text == self.filter_text:
+            return Content.assemble(self.list.title(counted, ""), "  ", content(temporary.words, "$text-accent"))
         view = view_of(self.settings, self._workspace.preferences.kept.views)
         return self.list.title(counted, self.filter_text, view=view.name if view is not None else "")
 
@@ -226,9 +226,9 @@ class RunsView(ActionView[None]):
 
     async def action_clear(self) -> None:
         """Clear the filter; without one, close the panel and clear the status line."""
-        if (narrowing := self.narrowing) is not None and narrowing.text == self.filter_text:
-            self.filter_by(narrowing.before)
-            await narrowing.go_back()
+        if (temporary := self.temporary) is not None and temporary.text == self.filter_text:
+            self.filter_by(temporary.before)
+            await temporary.go_back()
         elif self.filter_text:
             self.filter_by("")
         else:
@@ -250,7 +250,7 @@ class RunsView(ActionView[None]):
         Another screen that asks for this passes the meaning of the filter, for the title, and a way back to it.
         """
         if go_back is not None:
-            self.narrowing = Narrowing(text, words, self.filter_text, go_back)
+            self.temporary = TemporaryFilter(text, words, self.filter_text, go_back)
         self.show_settings(self.settings._replace(filter=text))
 
     # Order and columns
@@ -276,8 +276,8 @@ class RunsView(ActionView[None]):
         self.columns, self._scrolled = columns, scrolled
         settings = self.settings
         self.list.set_columns(Arrangement(settings.run_columns, cells_of(self._store), bool(columns), scrolled))
-        if (narrowing := self.narrowing) is not None and narrowing.text == settings.filter:
-            settings = settings._replace(filter=narrowing.before)  # the next start has no way back
+        if (temporary := self.temporary) is not None and temporary.text == settings.filter:
+            settings = settings._replace(filter=temporary.before)  # the next start has no way back
         self._workspace.preferences.keep(runs=settings)
 
     def _count_and_draw(self, *, keep_line: bool) -> None:

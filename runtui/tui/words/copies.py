@@ -32,7 +32,7 @@ _WRITES: Final = "Running it sends the change again. "
 
 HANDOFF: Final = "Hand-over"
 
-Way = Literal["clipboard", "page", "file"]
+Destination = Literal["clipboard", "page", "file"]
 """The destination of a text; without a clipboard another one is used."""
 
 
@@ -57,7 +57,7 @@ class Copy(NamedTuple):
     """The subject of a hand-over to make when chosen; None for `text`."""
     ending: str = "txt"
     """The extension of a file for it."""
-    way: Way = "clipboard"
+    destination: Destination = "clipboard"
 
 
 CopyChoice: TypeAlias = Choice[Copy]
@@ -166,6 +166,6 @@ def request_ids_choice(entries: Iterable[Entry], exchanges: Iterable[Exchange]) 
 
 def _request_line(sent: datetime, request: Entry | Exchange) -> str:
     ids = [("request-id", request.request_id), ("client-request-id", request.client_request_id)]
-    told = " ".join(f"{name} {code_span(value)}" for name, value in ids if value)
+    shown = " ".join(f"{name} {code_span(value)}" for name, value in ids if value)
     status = request.status if request.status is not None else "no answer"
-    return f"{sent:%Y-%m-%dT%H:%M:%SZ} {request.method} {status} {told}"
+    return f"{sent:%Y-%m-%dT%H:%M:%SZ} {request.method} {status} {shown}"

@@ -33,16 +33,16 @@ from runtui.services.writing.save import Save, Step
 from runtui.tui.widgets.side_panel import About, Fact, Page, none_selected
 from runtui.tui.words import triage_words, write_words
 
-TOLD_CHANGES: Final = 2
+SHOWN_CHANGES: Final = 2
 """The most changed properties in the status line; the Request tab has all."""
 
-TOLD_SUBJECTS: Final = 3
+SHOWN_SUBJECTS: Final = 3
 """The most affected users named on the Run tab."""
 
-TOLD_CAUSES: Final = 6
+SHOWN_CAUSES: Final = 6
 """The most causes of failures on the Run tab."""
 
-TOLD_ENTRIES: Final = 3
+SHOWN_ENTRIES: Final = 3
 """The most changes from this machine on the Run tab."""
 
 _OUTCOME_STYLE = {
@@ -83,8 +83,8 @@ def save_page(save: Save, now: datetime) -> Page:
         method = "PATCH" if save.action is None else "POST"
         facts = [Fact(f"{method}: {save.step.value}…", "bold"), *waits]
         return Page(tuple(facts), save.operation.body_text(), changed)
-    told = save.report
-    facts = [Fact(told.heading, _OUTCOME_STYLE[save.outcome]), *(Fact(reason) for reason in told.reasons())]
+    result = save.report
+    facts = [Fact(result.heading, _OUTCOME_STYLE[save.outcome]), *(Fact(reason) for reason in result.reasons())]
     if save.action is not None:
         facts.insert(1, Fact(save.action.words))
     if save.new_run:
@@ -105,7 +105,7 @@ def wait_sentence(save: Save, now: datetime) -> str:
     """Say how long a paused save still waits at `now` (aware), and name the key that ends that."""
     left = (save.resumes_at - now).total_seconds() if save.resumes_at is not None else 0.0
     status = save.exchange.status if save.exchange is not None else None
-    return f"{report.wait_sentence(left, status, save.asked_seconds)} {key_of('stop_waiting')} stops waiting."
+    return f"{report.wait_sentence(left, status, save.retry_after)} {key_of('stop_waiting')} stops waiting."
 
 
 def save_words(save: Save) -> str:
@@ -113,16 +113,16 @@ def save_words(save: Save) -> str:
 
     The status line is short, so the most important words come first; the Response tab has the rest.
     """
-    told, changes = save.report, save.operation.changes()
+    result, changes = save.report, save.operation.changes()
     if save.action is not None:
         return write_words.action_ended(save)
     if save.outcome is Outcome.DONE:
         taken = [change for change in changes if change.field.name not in save.ignored]
-        return report.sentences(told.heading, short_change(taken), *told.reasons())
+        return report.sentences(result.heading, short_change(taken), *result.reasons())
     kept = "The draft is kept." if save.undoes is None else ""
     if save.outcome is Outcome.UNKNOWN:
-        return report.sentences(told.heading, *told.reasons(), kept, checked_again(), write_words.next_step(save))
-    return report.sentences(told.heading, *told.reasons(), write_words.next_step(save), kept, told.message)
+        return report.sentences(result.heading, *result.reasons(), kept, checked_again(), write_words.next_step(save))
+    return report.sentences(result.heading, *result.reasons(), write_words.next_step(save), kept, result.message)
 
 
 def checked_again() -> str:
@@ -134,8 +134,8 @@ def short_change(changes: Sequence[Change]) -> str:
     """Return a change in short: the first properties with old and new value, and the number of others."""
     before = {change.field.name: change.before for change in changes}
     words = [*report.change_words(before, {change.field.name: change.after for change in changes})]
-    more = len(words) - TOLD_CHANGES
-    return ", ".join(words[:TOLD_CHANGES]) + (f", and {more} more" if more > 0 else "")
+    more = len(words) - SHOWN_CHANGES
+    return ", ".join(words[:SHOWN_CHANGES]) + (f", and {more} more" if more > 0 else "")
 
 
 def entry_response_page(entry: Entry) -> Page:
@@ -147,8 +147,8 @@ def entry_response_page(entry: Entry) -> Page:
     if entry.status is not None:
         took = f"   {entry.seconds * 1000:.0f} ms" if entry.seconds is not None else ""
         facts.append(Fact(f"{entry.report.answer}   {entry.method}{took}", "bold"))
-    told = (entry.words, f"It was sent {entry.sends} times, under one ETag." if entry.sends > 1 else "")
-    facts += [Fact(words) for words in told if words]
+    notes = (entry.words, f"It was sent {entry.sends} times, under one ETag." if entry.sends > 1 else "")
+    facts += [Fact(words) for words in notes if words]
     facts += _labelled(
         ("undone by", f"#{entry.undone_by}" if entry.undone_by is not None else ""),
         ("undoes", f"#{entry.undoes}" if entry.undoes is not None else ""),
@@ -241,8 +241,8 @@ def run_page(known: KnownRun, now: int) -> Page:
     elif known.is_reading:
         facts.append(Fact("Reading its task results…", "$text-muted"))
     if known.row is not None:
-        told = triage_facts(known.row, now, lambda ticks: moment_text(ticks, now))
-        facts += [Fact(f"{_TRIAGE[name]}{words}", "$text-accent") for name, words in told]
+        triage = triage_facts(known.row, now, lambda ticks: moment_text(ticks, now))
+        facts += [Fact(f"{_TRIAGE[name]}{words}", "$text-accent") for name, words in triage]
     facts += [Fact(words, "$text-accent") for words in _done_by_you(known, to_datetime(now))]
     facts += _times(values, now)
     users = f"{_count(values['successful'])} of {_count(values['users'])} users"
@@ -266,16 +266,16 @@ def _why(tasks: Sequence[TaskResult], now: int) -> Iterator[Fact]:
         if task.is_waiting:
             waiting[task.task_name, task.extension_id].append(task)
     causes = by_cause(failed)
-    for alike in causes[:TOLD_CAUSES]:
+    for alike in causes[:SHOWN_CAUSES]:
         yield Fact(f"✗ {len(alike)}× {alike[0].task_name}", "bold $text-error")
         yield Fact(f"  {alike[0].reason}")
-    if len(causes) > TOLD_CAUSES:
-        yield Fact(f"and {len(causes) - TOLD_CAUSES} more causes", "$text-muted")
+    if len(causes) > SHOWN_CAUSES:
+        yield Fact(f"and {len(causes) - SHOWN_CAUSES} more causes", "$text-muted")
     if failed:
-        yield Fact(subjects_line(failed, TOLD_SUBJECTS), "$text-muted")
+        yield Fact(subjects_line(failed, SHOWN_SUBJECTS), "$text-muted")
     else:
         yield Fact("No task failed.", "$text-muted")
-    for alike in sorted(waiting.values(), key=len, reverse=True)[:TOLD_CAUSES]:
+    for alike in sorted(waiting.values(), key=len, reverse=True)[:SHOWN_CAUSES]:
         first = min(alike, key=lambda task: task.started or now)
         yield Fact(f"● {len(alike)}× waiting in {first.task_name}", "$text-primary")
         yield Fact(f"  {waiting_words(first, None, now)}")
@@ -287,7 +287,7 @@ def _done_by_you(known: KnownRun, now: datetime) -> Iterator[str]:
         yield f"~ draft not sent; {key_of('edit')} opens it"
     ended = {entry.number: entry.ended_at for entry in known.entries}
     changes = [entry for entry in known.entries if entry.undoes is None and not entry.damage]
-    for entry in changes[:TOLD_ENTRIES]:
+    for entry in changes[:SHOWN_ENTRIES]:
         words = f"{'asked' if entry.action else 'changed'} by you #{entry.number}, {clock_text(entry.opened_at, now)}"
         if entry.outcome is not Outcome.DONE:
             words = f"your change #{entry.number}, {clock_text(entry.opened_at, now)}: {outcome_word(entry)}"
@@ -301,8 +301,8 @@ def _done_by_you(known: KnownRun, now: datetime) -> Iterator[str]:
         if entry.why:
             words += f" (why: {entry.why})"
         yield words
-    if len(changes) > TOLD_ENTRIES:
-        yield f"and {len(changes) - TOLD_ENTRIES} changes before; {key_of('journal')} shows them"
+    if len(changes) > SHOWN_ENTRIES:
+        yield f"and {len(changes) - SHOWN_ENTRIES} changes before; {key_of('journal')} shows them"
 
 
 def _times(values: Mapping[str, object], now: int) -> Iterator[Fact]:

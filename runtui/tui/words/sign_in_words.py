@@ -100,7 +100,7 @@ def signed_in(account: Account, *, goes_on: bool) -> str:
     return f"Signed in as {account}.{' The waiting request continues.' if goes_on else ''}"
 
 
-def standing(state: SignInState) -> tuple[str, ...]:
+def state_lines(state: SignInState) -> tuple[str, ...]:
     if state.account is None:
         return ("Nobody is signed in.",)
     nowhere = "not in the token"

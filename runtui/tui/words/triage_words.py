@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 # Causes
 
-TOLD_REASONS: Final = 2
-TOLD_WORKFLOWS: Final = 8
-TOLD_PEOPLE: Final = 8
+SHOWN_REASONS: Final = 2
+SHOWN_WORKFLOWS: Final = 8
+SHOWN_PEOPLE: Final = 8
 """The most further reasons, workflows and people on the page of a cause."""
 
 
@@ -54,10 +54,10 @@ def cause_page(cause: Cause, failures: Sequence[TaskResult], now: int) -> Page:
     ]
     facts += [Fact(""), Fact(cause.reason)]
     facts += what_to_check(cause.definition_id)
-    facts += _named("Workflows", cause.workflows, TOLD_WORKFLOWS, len(cause.workflows))
-    facts += _named("Users", people, TOLD_PEOPLE, cause.users)
+    facts += _named("Workflows", cause.workflows, SHOWN_WORKFLOWS, len(cause.workflows))
+    facts += _named("Users", people, SHOWN_PEOPLE, cause.users)
     if others:
-        facts += [Fact(""), Fact("Also in these words", "bold"), *map(Fact, others[:TOLD_REASONS])]
+        facts += [Fact(""), Fact("Also in these words", "bold"), *map(Fact, others[:SHOWN_REASONS])]
     return Page(tuple(facts), about=About("", f"✗ {cause.task}", style="bold $text-error"))
 
 
@@ -74,10 +74,10 @@ def _named(title: str, names: Sequence[str], most: int, total: int) -> list[Fact
     """Return the first names, one per line, and the number of others."""
     if not names:
         return []
-    told = [Fact(f"  {name}") for name in names[:most]]
-    if more := total - len(told):
-        told.append(Fact(f"  and {more} more", "$text-muted"))
-    return [Fact(""), Fact(title, "bold"), *told]
+    lines = [Fact(f"  {name}") for name in names[:most]]
+    if more := total - len(lines):
+        lines.append(Fact(f"  and {more} more", "$text-muted"))
+    return [Fact(""), Fact(title, "bold"), *lines]
 
 
 def cause_title(cause: Cause) -> str:

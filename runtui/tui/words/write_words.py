@@ -204,7 +204,7 @@ def read_only_toggled(why: str | None, saves: int) -> str:
 
 # The service's own actions
 
-TOLD_FAILURES: Final = 2
+SHOWN_FAILURES: Final = 2
 """The most failing tasks of a preview in the status line; the Response tab has all."""
 
 
@@ -244,7 +244,7 @@ def preview_result(answer: Answer) -> tuple[str, bool]:
     tasks = [task for task in found if isinstance(task, dict)] if isinstance(found, list) else []
     if not tasks:
         return "Preview: the service expects no task to fail.", True
-    said = "; ".join(f"{task.get('name')}: {task.get('failureReason')}" for task in tasks[:TOLD_FAILURES])
+    said = "; ".join(f"{task.get('name')}: {task.get('failureReason')}" for task in tasks[:SHOWN_FAILURES])
     return f"Preview: {count_words(len(tasks), 'task')} would fail. {said}", False
 
 
@@ -261,14 +261,14 @@ def next_step(save: Save) -> str:
 
 def action_ended(save: Save) -> str:
     """Say how an action ended, for the status line; if it was not done or is unknown, also why and the next step."""
-    told, what = save.report, save.action.words if save.action is not None else ""
+    result, what = save.report, save.action.words if save.action is not None else ""
     if save.outcome is Outcome.DONE:
         made = f"New run {short_id(save.new_run)} is followed; {key_of('new_run')} goes there" if save.new_run else ""
-        return sentences(f"{told.heading}: {what}", *told.reasons(), made)
+        return sentences(f"{result.heading}: {what}", *result.reasons(), made)
     if save.outcome is Outcome.UNKNOWN:
         again = f"It is not sent again: runtui looks at what the service shows; {key_of('journal')} shows the journal."
-        return sentences(f"{told.heading}: {what}", *told.reasons(), again, told.message)
-    return sentences(f"{told.heading}: {what}", *told.reasons(), next_step(save), told.message)
+        return sentences(f"{result.heading}: {what}", *result.reasons(), again, result.message)
+    return sentences(f"{result.heading}: {what}", *result.reasons(), next_step(save), result.message)
 
 
 def action_instead(changes: Sequence[Change]) -> str:

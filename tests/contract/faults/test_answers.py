@@ -140,7 +140,7 @@ async def test_a_service_that_asks_to_wait_is_not_sent_the_change_again(trial: T
 
 
 @covers(56)
-async def test_a_message_that_attacks_the_terminal_is_told_as_signs(trial: Trial) -> None:
+async def test_a_message_that_attacks_the_terminal_is_reported_as_signs(trial: Trial) -> None:
     trial.line.at_write = [swallowed(refuses(400, "\x1b]52;c;cm0=\x07\x1b[2J\u202egone"))]
     save = await trial.save()
     told = visible(message_of(save))

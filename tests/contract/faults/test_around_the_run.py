@@ -92,7 +92,9 @@ async def test_on_a_full_disk_nothing_is_sent_and_with_room_again_it_is(trial: T
 
 @pytest.mark.parametrize("is_applied", [True, False], ids=["applied", "refused"])
 @covers(66, note="full when the outcome is known")
-async def test_an_outcome_that_cannot_be_recorded_is_told_and_found_out_later(is_applied: bool, trial: Trial) -> None:
+async def test_an_outcome_that_cannot_be_recorded_is_reported_and_found_out_later(
+    is_applied: bool, trial: Trial
+) -> None:
     with full_disk_from_the_write_on(trial, is_applied):
         save = await trial.save()
     assert (save.outcome, save.unrecorded) == (DONE if is_applied else NOT_DONE, True)
@@ -218,7 +220,7 @@ async def colleague_after_the_read(trial: Trial, **values: Any) -> None:
 
 @pytest.mark.parametrize("etags", [True, False], ids=["with ETags", "without"])
 @covers(69, note="the same value as ours, between read and write, seconds before")
-async def test_a_colleague_who_wrote_the_same_seconds_before_is_told_from_us(etags: bool, trial: Trial) -> None:
+async def test_a_colleague_who_wrote_the_same_seconds_before_is_reported_from_us(etags: bool, trial: Trial) -> None:
     if etags:
         trial.app.state.scenario.use("etag")
     await colleague_after_the_read(trial, **{COUNT: 4_711})
@@ -231,7 +233,7 @@ async def test_a_colleague_who_wrote_the_same_seconds_before_is_told_from_us(eta
 
 
 @covers(69, note="the same value as ours and another one, between read and write")
-async def test_a_colleague_who_wrote_the_same_and_more_is_told_from_us(trial: Trial) -> None:
+async def test_a_colleague_who_wrote_the_same_and_more_is_reported_from_us(trial: Trial) -> None:
     async def edit() -> None:
         trial.colleague_writes(**{COUNT: 4_711, "totalUsersCount": 99})
 

@@ -54,7 +54,7 @@ class Following(Feature):
         self._followers = asyncio.Semaphore(MAX_FOLLOWED)
         self._made: dict[str, str] = {}
         """By the key of a run or a workflow, the newest run that an action of this session has made of it."""
-        self._told = ""
+        self._sentence = ""
         """The last sentence about a run that is followed; once another one stands there, it is left alone."""
 
     def start(self) -> None:
@@ -164,13 +164,13 @@ class Following(Feature):
             if found.is_new:
                 self._note_made(save.run_id, str(found.run.get("id")))
             before, status = status, str(found.run.get(STATUS))
-            is_free = found.has_ended or self._chrome.status.text in ("", self._told)
+            is_free = found.has_ended or self._chrome.status.text in ("", self._sentence)
             if not save.batch and status != before and is_free:
                 name = visible(save.intent.workflow_name) if save.intent is not None else ""
-                self._told = found.words_of(name) if name else found.words
+                self._sentence = found.words_of(name) if name else found.words
                 good = status in ("completed", "canceled")
                 severity: Severity = "information" if not found.has_ended else "success" if good else "warning"
-                self._chrome.set_status(self._told, severity)
+                self._chrome.set_status(self._sentence, severity)
                 self._chrome.refresh()
             is_last = found.has_ended and sum(worker.group == _FOLLOW for worker in self._chrome.app.workers) == 1
             if is_last and self._workspace.settings.bell:

@@ -26,7 +26,7 @@ class Waiting(Feature):
         super().__init__(features)
         self.timer: Timer | None = None
         """Runs while a save waits."""
-        self._told = ""
+        self._sentence = ""
         """The last sentence; once another one stands there, it is left alone."""
 
     def extend(self, context: ActionContext) -> ActionContext:
@@ -53,14 +53,14 @@ class Waiting(Feature):
         """Tell how long saves still wait, where it was told before and nothing else has taken its place."""
         for save in self._waiting():
             self._chrome.panel.follow_save(save)
-            if self._chrome.status.text == self._told:
+            if self._chrome.status.text == self._sentence:
                 self._say(save)
 
     def _say(self, save: Save) -> None:
         """Tell how long a save still waits, as long as it does."""
-        self._told = pages.wait_sentence(save, datetime.now(UTC))
+        self._sentence = pages.wait_sentence(save, datetime.now(UTC))
         waits = lambda: save.number in {waiting.number for waiting in self._waiting()}  # noqa: E731
-        self._chrome.set_status(self._told, "warning", waits)
+        self._chrome.set_status(self._sentence, "warning", waits)
 
     def action_stop_waiting(self) -> None:
         for save in self._waiting()[:1]:

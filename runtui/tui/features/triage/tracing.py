@@ -202,7 +202,7 @@ class Tracing(Feature):
         super().__init__(features)
         self.view = PersonView()
         self.screen = self._chrome.install(self.view)
-        self._is_told_by_runs = False
+        self._is_read_by_runs = False
         """Whether the server does not answer for one person, so that the results of all runs are read."""
         self._reading: PersonReading | None = None
         """What the server has told so far of the person that is open, if it is to be drawn."""
@@ -222,7 +222,7 @@ class Tracing(Feature):
         """More people may be known, and more of the person that is open."""
         if isinstance(asking := self._chrome.front.view, PeopleView):
             asking.drawing.ask()
-        elif self._is_told_by_runs:
+        elif self._is_read_by_runs:
             self._drawing.ask()
 
     def _follow(self) -> None:
@@ -232,7 +232,7 @@ class Tracing(Feature):
         if reading is not None:
             words = triage_words.how_far(reading, "workflows")
             self.view.show(person, reading.tasks, words, triage_words.why_no_tasks(reading))
-        elif self._is_told_by_runs:
+        elif self._is_read_by_runs:
             how_far, why_none = triage_words.how_far(progress, "runs"), triage_words.why_no_tasks_in_runs(progress)
             self.in_worker(self._show_stored(person, how_far, why_none), _READING, exclusive=True)
 
@@ -247,8 +247,8 @@ class Tracing(Feature):
 
     async def _left(self, _answer: None) -> None:
         self._chrome.app.workers.cancel_group(self._chrome.app, _READING)
-        if self._is_told_by_runs:
-            self._is_told_by_runs = False
+        if self._is_read_by_runs:
+            self._is_read_by_runs = False
             await self._workspace.results.stop()
 
     async def _begin(self, person: Person) -> None:
@@ -279,7 +279,7 @@ class Tracing(Feature):
             return
         self._reading = None
         if not reading.is_offered:
-            self._is_told_by_runs = True
+            self._is_read_by_runs = True
             self._workspace.results.read_in_background(EVERY_RUN)
         elif reading.fault is not None:
             self.screen.set_status(triage_words.why_no_tasks(reading), "error")

@@ -141,7 +141,7 @@ class Triaging(Feature):
 
     async def _mark(self, run_ids: Sequence[str], state: TriageState, words: str, until: int = NO_TIME) -> None:
         self._acted = _Acted(run_ids[0], self._runs.table.cursor) if len(run_ids) == 1 else None
-        marked = await asyncio.to_thread(self._workspace.triage.mark, run_ids, state, self._who, until=until)
+        marked = await asyncio.to_thread(self._workspace.triage.set_state, run_ids, state, self._who, until=until)
         self._show(run_ids)
         left = _left_words(await asyncio.to_thread(self._count_left), key_of("next_problem"), "goes on")
         self._chrome.set_status(f"{words}: {self._named(marked)}. {left}", "success")

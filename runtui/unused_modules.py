@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Final
 
-LEFT_OUT: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+UNUSED_MODULES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     # Its command palette with the widgets for that, the folders of a desktop, tables of colours.
     "textual": {
         "platformdirs": ("user_downloads_path",),
@@ -37,9 +37,9 @@ LEFT_OUT: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
 
 
 @contextmanager
-def without_left_out(library: str) -> Iterator[None]:
-    """Replace the modules of a library in `LEFT_OUT` while the block imports it; modules already loaded stay."""
-    absent = {name: parts for name, parts in LEFT_OUT[library].items() if name not in sys.modules}
+def without_unused(library: str) -> Iterator[None]:
+    """Replace the modules of a library in `UNUSED_MODULES` while the block imports it; modules already loaded stay."""
+    absent = {name: parts for name, parts in UNUSED_MODULES[library].items() if name not in sys.modules}
     for name, parts in absent.items():
         module = sys.modules[name] = ModuleType(name)
         vars(module).update({part: type(part, (), {}) for part in parts})
