@@ -237,7 +237,7 @@ OPTIONS: Final = (
         "proxy", "server", read_proxy, "the proxy to use", "URL",
         default="", default_words="from HTTPS_PROXY and NO_PROXY", is_address=True,
     ),
-    Option("page-size", "server", _whole(1, 999), "page size of a listing", "N", default=999),
+    Option("page-size", "server", _whole(1, 999), "items to request per page", "N", default=999),
     Option(
         "unsafe-endpoint", "server", _switch,
         "allow sign-in for a root or an authority that is not a Microsoft cloud's own pair", default=False,
@@ -255,11 +255,11 @@ OPTIONS: Final = (
         default="", default_words="none", azure="AZURE_CLIENT_ID",
     ),
     Option(
-        "username", "sign-in", _text, "which account to use, where there are several", "NAME",
+        "username", "sign-in", _text, "the account to use, if there are several", "NAME",
         default="", default_words="the only one",
     ),
     Option(
-        "authority", "sign-in", _text, "the sign-in service, where it is not the cloud's own", "URL",
+        "authority", "sign-in", _text, "the sign-in service, if it is not the cloud's own", "URL",
         default_words="the cloud's own", is_address=True, azure="AZURE_AUTHORITY_HOST",
     ),
     Option(
@@ -279,7 +279,7 @@ OPTIONS: Final = (
         "read-only", "writing", _switch, "refuse every change", default=False, negative="write", flag_undoes=True,
     ),
     Option(
-        "require-why", "writing", _switch, "send no change without a reason for the journal", default=False,
+        "require-why", "writing", _switch, "refuse a change without a reason for the journal", default=False,
         flag_undoes=True,
     ),
     Option(
@@ -289,10 +289,10 @@ OPTIONS: Final = (
     ),
     Option(
         "theme", "screen", _one_of(*THEME_NAMES), f"one of {', '.join(THEME_NAMES)}", "NAME",
-        default_words="by the terminal",
+        default_words="to match the terminal",
     ),
     Option(
-        "refresh", "screen", _number(0, 86_400), "seconds between two refreshes of the list; 0: only by key", "SECONDS",
+        "refresh", "screen", _number(0, 86_400), "seconds between refreshes of the list; 0: by key only", "SECONDS",
         default=30.0, setting="refresh_seconds",
     ),
     Option(

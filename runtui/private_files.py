@@ -184,7 +184,7 @@ def _check_file(path: Path, found: os.stat_result) -> None:
     if stat.S_ISLNK(found.st_mode):
         raise _is_link(path)
     if not stat.S_ISREG(found.st_mode):
-        raise NotPrivateError(f"{path} is no regular file", "Move it away")
+        raise NotPrivateError(f"{path} is not a regular file", "Move it away")
     _check_owner(path, found, "the file")
 
 

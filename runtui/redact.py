@@ -76,8 +76,7 @@ _secrets: dict[str, tuple[str, ...]] = {}
 
 
 def can_be_hidden(value: str) -> bool:
-    """Return whether a secret differs from ordinary data: a short text, a word or a number may occur by chance, so
-    hiding it would damage data."""
+    """Return True unless a secret is a short text, a word or a number, which may also occur in ordinary data."""
     is_plain = (value.isalpha() or value.isdigit()) and len(value) <= _LONGEST_WORD
     return len(value) >= SHORTEST_SECRET and not is_plain
 

@@ -109,7 +109,7 @@ async def _run_screen(
     token = spec.token or token_source(settings)
     try:
         workspace = Workspace(settings, spec.store_file, token, wire=spec.wire)
-        await forget_strangers(workspace, token)
+        await empty_shared_store(workspace, token)
         has_rows = _paint(workspace, sandbox)
         gc.disable()  # nothing loaded before the first rows is garbage
         with _previewing(workspace, sandbox, moves=has_rows, reads=not typed_ahead) as preview:
@@ -124,7 +124,7 @@ async def _run_screen(
             sandbox=sandbox,
             profiles=profiles,
             typed_ahead=typed_ahead or (),
-            stages=Stages(partial(_begin, workspace), keep_from_collector),
+            stages=Stages(partial(_begin, workspace), exempt_from_collection),
         )
         TAKEOVER.hand_over()
         code = await screen.run(app)
@@ -149,7 +149,7 @@ def _shares_store(settings: Settings) -> bool:
     return settings.sign_in is not None and settings.sign_in.shares_store
 
 
-async def forget_strangers(workspace: Workspace, token: object) -> None:
+async def empty_shared_store(workspace: Workspace, token: object) -> None:
     """Empty a store that tenants share if nobody is signed in: its runs may belong to another tenant."""
     if not _shares_store(workspace.settings):
         return
@@ -234,8 +234,7 @@ async def _load_over_rows(spec: SessionSpec, workspace: Workspace) -> None:
 
 
 async def _read_while_loading(spec: SessionSpec, workspace: Workspace, preview: Preview) -> None:
-    """Read the server, show the first rows, and import the app meanwhile. Once the rows suffice for a typed key, hold
-    the listing until the app is up."""
+    """Read the server and draw the first rows while the app loads; the listing pauses once a typed key can act."""
     from runtui.graph.network import load_httpx
 
     loop = asyncio.get_running_loop()
@@ -291,7 +290,7 @@ def _begin(workspace: Workspace) -> None:
     workspace.reconciler.start()
 
 
-def keep_from_collector() -> None:
+def exempt_from_collection() -> None:
     """Exempt all live objects from garbage collection, since each full pass over them would delay a key.
 
     Call it once per session: a frozen object is never freed.

@@ -208,7 +208,7 @@ def from_oauth_error(answer: Mapping[str, Any], settings: SignInSettings, scopes
         page = f"{settings.authority}/{settings.tenant_id}/adminconsent?client_id={settings.client_id}"
         hint += f" {page} ({', '.join(permissions)})."
         if WRITE_PERMISSION in permissions:
-            hint += " A read-only profile needs less."
+            hint += " A read-only profile needs fewer."
     claims = answer.get("claims")
     return SignInError(
         words.title,

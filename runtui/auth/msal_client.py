@@ -304,7 +304,7 @@ class MsalClient:
             list(self.scopes), known[0], force_refresh=is_refused, claims_challenge=claims or None
         )
         if not answer:
-            raise not_signed_in(f"Nothing is left of the sign-in of {known[0]['username']}.")
+            raise not_signed_in(f"No token is left of the sign-in of {known[0]['username']}.")
         return SignedIn(self.stored(home_account_id).account, self._token(answer))
 
     def _renew_program(self, claims: str, is_refused: bool) -> SignedIn:

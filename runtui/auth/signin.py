@@ -53,7 +53,7 @@ class SignInState:
     """The end of the present token (UTC), which is renewed earlier if possible. None if none or no end is known."""
     permissions: frozenset[str] | None = None
     """The permissions in the token; None if it does not name them."""
-    trouble: SignInError | None = None
+    error: SignInError | None = None
     """Why there is no token, or why the present one could not be renewed; None if all is well."""
 
     @property
@@ -67,7 +67,7 @@ class SignInState:
     @property
     def needs_person(self) -> SignInError | None:
         """Why a person must sign in; None if nobody must."""
-        return self.trouble if self.trouble is not None and self.trouble.needs_person else None
+        return self.error if self.error is not None and self.error.needs_person else None
 
 
 class SignIn:
@@ -122,7 +122,7 @@ class SignIn:
         Raises:
             SignInError: there is no token; `needs_person` says whether signing in would help.
         """
-        now, token, trouble = self._clock(), self._token, self.state.trouble
+        now, token, trouble = self._clock(), self._token, self.state.error
         if (token is None or token.is_due(now)) and (trouble is None or not self._is_final(trouble, now)):
             refreshing = self._refresh()
             if token is None or not token.is_valid(now + _MARGIN_SECONDS):
@@ -130,7 +130,7 @@ class SignIn:
                 await asyncio.wait([refreshing])
         if self._token is not None and self._token.is_valid(self._clock()):
             return self._token.value
-        raise self.state.trouble or not_signed_in()
+        raise self.state.error or not_signed_in()
 
     async def renew(self, challenge: str, /) -> bool:
         """Get another token after a 401, with the claims in the challenge. Return True if there is one.
@@ -259,7 +259,7 @@ class SignIn:
     async def _sign_in(self, flow: Callable[[Attempt], Awaitable[Mapping[str, Any]]]) -> Account:
         _logger.info("sign-in by %s for %s", self.settings.method, " ".join(self.scopes))
         app, staging = await self._run(self._client.stage)
-        trouble = self.state.trouble
+        trouble = self.state.error
         claims = trouble.claims if trouble else ""
         answer = await flow(Attempt(app, self.settings, self.scopes, claims, self._run))
         account = await self._run(lambda: self._client.staged_account(staging, answer))
@@ -291,10 +291,10 @@ class SignIn:
         self._not_before = self._clock() + (trouble.pause or _BACK_OFF_SECONDS)
         if is_over:
             self._token = None
-            self._set_state(SignInState(trouble=trouble))
+            self._set_state(SignInState(error=trouble))
         else:
             expires = self._token.expires if self._token else None
-            self._set_state(replace(self.state, expires_at=expires, trouble=trouble))
+            self._set_state(replace(self.state, expires_at=expires, error=trouble))
 
     def _set_state(self, state: SignInState) -> None:
         if state != self.state:

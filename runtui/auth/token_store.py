@@ -159,8 +159,7 @@ def cache_path(folder: Path, authority: str, tenant_id: str, client_id: str) -> 
 
 
 class _Stored:
-    """A mixin for MSAL's token cache that reads the store before each search, and writes each change, of any number of
-    entries, at once."""
+    """A mixin for MSAL's token cache: it reads the store before each search and writes each change at once."""
 
     store: TokenStore
     _cache: Tokens

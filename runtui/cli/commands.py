@@ -66,7 +66,7 @@ def _whole_number(what: str, most: int | None = None, *, least: int = 0) -> Call
 
 
 def _format(*names: str) -> Argument:
-    words = f"how to print it (default: {names[0]})"
+    words = f"the output format (default: {names[0]})"
     return Argument("-o", "--format", dest="output", choices=names, default=names[0], help=words)
 
 
@@ -84,13 +84,13 @@ _EVERY: Final = OPTIONS
 _JSON: Final = Argument("--json", dest="as_json", action="store_true", help="print JSON")
 _RECORDS: Final = _format("table", "json", "jsonl", "csv")
 _WORKFLOW_ID: Final = Argument("--workflow", dest="workflow_id", metavar="ID",
-                               help="the id of its workflow (default: find it)")  # fmt: skip
+                               help="the id of its workflow (default: look it up)")  # fmt: skip
 _RUN: Final = (Argument("run_id", metavar="RUN", help="the id of the run"), _WORKFLOW_ID)
 _WHICH: Final = (
     Argument("run_ids", metavar="RUN", nargs="*", help="the ids of the runs; - reads them from standard input"),
     Argument("--filter", dest="filter_text", metavar="TEXT",
-             help="the runs that match, such as status:failed, in place of ids"),
-    Argument("--workflow", dest="workflow_id", metavar="ID", help="the id of their workflow (default: found)"),
+             help="the runs that match, such as status:failed, instead of ids"),
+    Argument("--workflow", dest="workflow_id", metavar="ID", help="the id of their workflow (default: look it up)"),
 )  # fmt: skip
 _CHANGE: Final = (
     Argument("--dry-run", action="store_true", help="print the request and send no change"),
@@ -101,19 +101,19 @@ _CHANGE: Final = (
 _FOLLOW: Final = Argument("--follow", action="store_true", help="follow the run to its end")
 _WORKFLOW: Final = Argument("workflow", metavar="WORKFLOW", help="the id or the name of the workflow")
 _KEEP_GOING: Final = Argument(
-    "--keep-going", action="store_true", help="of many changes: go on after a refusal that others may meet as well"
+    "--keep-going", action="store_true", help="with many runs: go on after a refusal that may meet the others too"
 )
 _RUNS: Final = Argument("run_ids", metavar="RUN", nargs="+", help="the ids of the runs")
-_NOTE: Final = Argument("--note", metavar="TEXT", help="a note to them; an empty one removes it")
+_NOTE: Final = Argument("--note", metavar="TEXT", help="a note on the runs; an empty one removes it")
 _SANDBOX: Final = (
     Argument("--runs", type=_whole_number("the number of runs", _MAX_RUNS), default=240, metavar="N",
              help="how many runs the sandbox has (default: 240)"),
-    Argument("--seed", type=int, default=7, metavar="S", help="another seed gives other data (default: 7)"),
-    Argument("--hostile", action="store_true", help="names and values that attack a terminal"),
+    Argument("--seed", type=int, default=7, metavar="S", help="the seed of the random data (default: 7)"),
+    Argument("--hostile", action="store_true", help="add names and values that attack the terminal"),
     Argument("--scenario", default="none", metavar="NAME",
              help="the fault to simulate, see below (default: none)"),
     # The underscore keeps it apart from the session option "sign-in".
-    Argument("--sign-in", dest="sign_in", action="store_true", help="the sandbox requires people to sign in"),
+    Argument("--sign-in", dest="sign_in", action="store_true", help="require people to sign in"),
 )  # fmt: skip
 
 TUI: Final = Command(name="", help="the terminal UI", run="runtui.session:open_screen", takes="line", options=_EVERY)
@@ -129,12 +129,12 @@ COMMANDS: Final = (
         name="list", help="list runs",
         run="runtui.headless.runs:list_runs", takes="session", options=_READING,
         arguments=(
-            _filter("such as status:failed or is:problem"),
-            Argument("--columns", default="", metavar="A,B", help="which columns, such as status,workflow,id"),
+            _filter("only the runs that match, such as status:failed or is:problem"),
+            Argument("--columns", default="", metavar="A,B", help="the columns to print, such as status,workflow,id"),
             Argument("--sort", default="", metavar="COLUMN", help="a column, such as users or users:asc"
-                     " (default: the most urgent first, then the newest; jsonl without --limit: as they are read)"),
+                     " (default: the most urgent first, then the newest; jsonl without --limit: as read)"),
             Argument("--limit", type=_whole_number("the limit"), metavar="N", help="only the first N (default: all)"),
-            Argument("--full", action="store_true", help="read all runs again, also those that have not changed"),
+            Argument("--full", action="store_true", help="read all runs again, even unchanged ones"),
             _RECORDS,
         ),
     ),
@@ -148,10 +148,10 @@ COMMANDS: Final = (
         ),
     ),
     Command(
-        name="causes", help="list why tasks failed, grouped by task and reason over all runs",
+        name="causes", help="list why tasks failed, grouped by task and reason across all runs",
         run="runtui.headless.triage.lists:list_causes", takes="session", options=_READING,
         arguments=(
-            _filter("only runs such as status:failed or is:problem"),
+            _filter("only the runs that match, such as status:failed or is:problem"),
             _RECORDS,
         ),
     ),
@@ -169,43 +169,43 @@ COMMANDS: Final = (
         arguments=(_RECORDS,),
     ),
     Command(
-        name="watch", help="print one JSON line for each run that matches, then for each that begins to",
+        name="watch", help="print a JSON line for each run that matches a filter, then for each new match",
         run="runtui.headless.triage.watch:watch", takes="session", options=_READING,
         arguments=(
-            _filter("such as status:failed or is:problem (default: all runs)"),
+            _filter("only the runs that match, such as status:failed or is:problem (default: all)"),
             Argument("--interval", type=_whole_number("the interval", _LONGEST_INTERVAL, least=1), metavar="SECONDS",
                      help="seconds between two listings (default: refresh of the profile, else 30)"),
-            Argument("--watch-only", action="store_true", help="print no run that matches at the first start"),
-            Argument("--from-start", action="store_true", help="forget what an earlier watch has printed"),
+            Argument("--watch-only", action="store_true", help="at the first start, skip the runs that match already"),
+            Argument("--from-start", action="store_true", help="print again what an earlier watch printed"),
             Argument("--count", type=_whole_number("the count", least=1), metavar="N",
-                     help="end after so many runs (default: until SIGINT or SIGTERM)"),
+                     help="stop after so many runs (default: at SIGINT or SIGTERM)"),
             Argument("--exec", dest="program", metavar="COMMAND",
-                     help="a program and its arguments, run for each run, one at a time"),
+                     help="a program and its arguments, started for each printed run, one at a time"),
             Argument("--exec-timeout", dest="program_seconds", default=60, metavar="SECONDS",
-                     type=_whole_number("the time of a command", _LONGEST_INTERVAL, least=1),
-                     help="how long a command may take (default: 60)"),
+                     type=_whole_number("the time limit", _LONGEST_INTERVAL, least=1),
+                     help="how long the program of --exec may take (default: 60)"),
         ),
-        epilog="Like kubectl get -w: what matches is printed first. Started again with the same filter, it goes on"
-        " where it ended. A command gets the line on standard input and the id in RUNTUI_RUN_ID; no shell reads it, and"
-        " its output goes to standard error. Exit codes: 0 ended by a signal or after --count, 1 refused, 2 usage.",
+        epilog="Started again with the same filter, it continues where it stopped. The program of --exec gets the line"
+        " on standard input and the run's id in RUNTUI_RUN_ID; it runs without a shell, and its output goes to standard"
+        " error. Exit codes: 0 ended by a signal or by --count, 1 the service refused, 2 wrong usage.",
     ),
     Command(
-        name="handoff", help="write what the next person has to know of a run, a change or a cause, for a ticket",
+        name="handoff", help="write the hand-over of a run, a change or a cause: what the next person must know",
         run="runtui.headless.triage.handoff:hand_over", takes="session", options=_READING,
         arguments=(
             Argument("subject", metavar="RUN", nargs="?", default="",
                      help="the id of the run, or the number of a change to it, such as '#12'"),
             _WORKFLOW_ID,
             Argument("--cause", dest="cause_number", type=_whole_number("the number of a cause"), metavar="N",
-                     help="the cause in line N of `runtui causes`, in place of a run"),
-            _filter("with --cause: only runs such as status:failed, as for `runtui causes`"),
-            Argument("--reduce-people", action="store_true", help="initials and ids in place of names and addresses"),
-            Argument("--file", type=Path, metavar="FILE", help="write a new file, for you alone (default: print)"),
+                     help="the cause in line N of `runtui causes`, instead of a run"),
+            _filter("with --cause: the filter that you gave to `runtui causes`"),
+            Argument("--reduce-people", action="store_true", help="write initials and ids, no names and addresses"),
+            Argument("--file", type=Path, metavar="FILE", help="write to this new, private file (default: print)"),
             _format("md", "json"),
         ),
     ),
     Command(
-        name="update", help="change properties of one run, or of many",
+        name="update", help="change properties of one run or many",
         run="runtui.headless.bulk:update", takes="session", options=_WRITING,
         arguments=(
             *_WHICH,
@@ -215,7 +215,7 @@ COMMANDS: Final = (
         ),
     ),
     Command(
-        name="undo", help="undo a change, or all that were sent with it",
+        name="undo", help="undo a change, or the whole bulk change that it belongs to",
         run="runtui.headless.bulk:undo", takes="line", options=_WRITING,
         arguments=(
             Argument("number", type=_entry_number, metavar="CHANGE", help="its number in the journal"),
@@ -226,12 +226,12 @@ COMMANDS: Final = (
         ),
     ),
     Command(
-        name="cancel", help="cancel a queued or running run, or many",
+        name="cancel", help="cancel one run or many that are queued or in progress",
         run="runtui.headless.actions:cancel_runs", takes="session", options=_WRITING,
         arguments=(*_WHICH, _FOLLOW, *_CHANGE, _KEEP_GOING),
     ),
     Command(
-        name="reprocess", help="process a run again by a new run, or many",
+        name="reprocess", help="process one run or many again, each in a new run",
         run="runtui.headless.actions:reprocess_runs", takes="session", options=_WRITING,
         arguments=(
             *_WHICH,
@@ -242,7 +242,7 @@ COMMANDS: Final = (
         ),
     ),
     Command(
-        name="activate", help="run a workflow on demand for some users",
+        name="activate", help="run a workflow on demand for the users that you name",
         run="runtui.headless.actions:activate", takes="session", options=_WRITING,
         arguments=(
             _WORKFLOW,
@@ -252,45 +252,45 @@ COMMANDS: Final = (
         ),
     ),
     Command(
-        name="clear-quarantine", help="let a workflow run again that the service holds back",
+        name="clear-quarantine", help="end the quarantine of a workflow, so that it runs again",
         run="runtui.headless.actions:free_workflow", takes="session", options=_WRITING,
         arguments=(_WORKFLOW, *_CHANGE),
     ),
     Command(
-        name="resume", help="answer for the custom task extension that a task of a run waits for",
+        name="resume", help="end a task that waits for its custom task extension, as completed or failed",
         run="runtui.headless.actions:resume_task", takes="session", options=_WRITING,
         arguments=(
             *_RUN,
             Argument("--as", dest="end", choices=("completed", "failed"), required=True, help="how the task ends"),
-            Argument("--task", default="", metavar="ID", help="the id of the task's result (default: the only one)"),
+            Argument("--task", default="", metavar="ID", help="the id of the task's result (default: the waiting one)"),
             *_CHANGE,
         ),
     ),
     Command(
-        name="preview", help="list which tasks of a workflow would fail as it stands; changes nothing",
+        name="preview", help="list the tasks of a workflow that would fail if it ran now; changes nothing",
         run="runtui.headless.actions:preview", takes="session", options=_READING,
         arguments=(_WORKFLOW, _JSON),
     ),
     Command(
-        name="journal", help="list the changes made from this machine and their outcomes; asks no server",
+        name="journal", help="list the changes made from this machine and their outcomes; works offline",
         run="runtui.headless.journal:journal", takes="line", options=_READING,
         arguments=(
             Argument("number", type=_entry_number, nargs="?", metavar="CHANGE", help="show this change in full"),
-            _filter('such as "outcome:unknown since:-24h"'),
+            _filter('only the changes that match, such as "outcome:unknown since:-24h"'),
             Argument("--limit", type=_whole_number("the limit"), metavar="N", help="only the newest N (default: all)"),
             _format("table", "json", "jsonl", "csv", "md"),
         ),
     ),
     Command(
-        name="triage", help="export, import or say what was handled, snoozed and noted; asks no server",
+        name="triage", help="mark runs as handled or snoozed; export or import marks and notes; works offline",
         takes="line",
         parts=(
             Command(
-                name="export", help="print all of it as JSON lines, for the next shift",
+                name="export", help="print the marks and notes of all runs as JSON lines, for the next shift",
                 run="runtui.headless.triage.shift:export_triage", takes="line", options=_READING,
             ),
             Command(
-                name="import", help="take over what another shift exported; of each run the newest wins",
+                name="import", help="import what another shift exported; for each run the newer one wins",
                 run="runtui.headless.triage.shift:import_triage", takes="line", options=_READING,
                 arguments=(Argument("file", metavar="FILE", help="the file; - for standard input"),),
             ),
@@ -298,22 +298,22 @@ COMMANDS: Final = (
                 name="handled", help="mark runs as handled",
                 run="runtui.headless.triage.shift:mark_handled", takes="line", options=_READING,
                 arguments=(
-                    _RUNS, _NOTE, Argument("--undo", action="store_true", help="they are not handled any more"),
+                    _RUNS, _NOTE, Argument("--undo", action="store_true", help="remove the mark"),
                 ),
             ),
             Command(
-                name="snooze", help="put runs off; they are back at that time, or when they get worse",
+                name="snooze", help="put runs off until a time, a change, or until they get worse",
                 run="runtui.headless.triage.shift:snooze", takes="line", options=_READING,
                 arguments=(
                     _RUNS, _NOTE,
                     Argument("--until", required=True, metavar="TIME",
-                             help='such as 2h, "tomorrow 09:00" or change (until it changes)'),
+                             help='such as 2h or "tomorrow 09:00"; "change" means until the run changes'),
                 ),
             ),
         ),
     ),
     Command(
-        name="login", help="sign in; later commands and the terminal UI use it",
+        name="login", help="sign in for later commands and the terminal UI",
         run="runtui.headless.sign_in:login", takes="line", options=_READING,
         arguments=(
             Argument("--method", dest="sign-in", default=argparse.SUPPRESS, metavar="METHOD",
@@ -326,7 +326,7 @@ COMMANDS: Final = (
         run="runtui.headless.sign_in:logout", takes="session", options=_READING,
     ),
     Command(
-        name="whoami", help="show who is signed in and until when; asks no server",
+        name="whoami", help="show who is signed in and until when; works offline",
         run="runtui.headless.sign_in:whoami", takes="session", options=_READING, arguments=(_JSON,),
     ),
     Command(
@@ -341,11 +341,11 @@ COMMANDS: Final = (
                 run="runtui.headless.config:print_options", takes="line", options=_EVERY, arguments=(_JSON,),
             ),
             Command(
-                name="path", help="print where config.toml is or belongs",
+                name="path", help="print the path of config.toml, even if there is none yet",
                 run="runtui.headless.config:print_path", takes="nothing", options=_LOG,
             ),
             Command(
-                name="check", help="list every problem in config.toml; exit code 1 when there is one",
+                name="check", help="list every problem in config.toml; the exit code is 1 if there is one",
                 run="runtui.headless.config:check_config", takes="nothing", options=_LOG,
             ),
         ),
@@ -353,23 +353,23 @@ COMMANDS: Final = (
     Command(
         name="doctor", help="check this machine, the sign-in and the server, and suggest next steps",
         run="runtui.headless.doctor:examine", takes="line", options=_EVERY,
-        arguments=(_JSON, Argument("--offline", action="store_true", help="ask no server")),
+        arguments=(_JSON, Argument("--offline", action="store_true", help="contact no server")),
     ),
     Command(
-        name="completion", help="print what makes a shell complete runtui's commands and options",
+        name="completion", help="print a script that lets a shell complete runtui's commands and options",
         run="runtui.cli.program:print_completion", takes="nothing",
         arguments=(Argument("shell", choices=("bash", "zsh", "tcsh"), help="the shell"),),
         epilog="In bash: runtui completion bash >> ~/.bash_completion",
     ),
     Command(
-        name="sandbox", help="run only the sandbox server; prints one JSON line with its root",
+        name="sandbox", help="run the sandbox server alone; it prints one JSON line with its root",
         run="runtui.sandbox.server:main", takes="nothing", lists_scenarios=True,
         arguments=(
             Argument("--port", type=_whole_number("the port", 65_535), default=0, metavar="P",
-                     help="the port on 127.0.0.1 (default: any)"),
-            Argument("--until-stdin-closes", action="store_true", help="end when standard input does"),
+                     help="the port on 127.0.0.1 (default: any free one)"),
+            Argument("--until-stdin-closes", action="store_true", help="stop when standard input is closed"),
             *_SANDBOX,
         ),
-        epilog="While it runs, the name of a scenario on standard input switches to it.",
+        epilog="While it runs, type the name of a scenario on standard input to switch to it.",
     ),
 )  # fmt: skip

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from runtui import __version__
 from runtui.cli.commands import COMMANDS, TUI, Command
@@ -32,8 +32,15 @@ _OUTPUT_FAILURES: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, er
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit code of the process."""
+    """Run one command and return the exit code of the process, also if nobody reads its messages."""
     _open_streams()
+    try:
+        return _main(arguments)
+    finally:
+        _tell("")  # a message that is left is flushed here rather than by the interpreter
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     given = vars(_without_command(arguments) or command_parser(*arguments[:1]).parse_args(arguments))
     from runtui.log import crash_sentence, unhandled_errors_reported
@@ -46,12 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RuntuiError as error:
         from runtui.domain.text import visible
 
-        print(f"runtui: {visible(error, newlines=True)}", file=sys.stderr)
+        _tell(f"runtui: {visible(error, newlines=True)}\n")
         return error.exit_code
     except KeyboardInterrupt:
         return ExitCode.NOT_DONE
     except Exception as error:  # noqa: BLE001 - the last resort: a defect is told in a sentence, not in a traceback
-        print(crash_sentence(error, reports), file=sys.stderr)
+        _tell(f"{crash_sentence(error, reports)}\n")
         return ExitCode.NOT_DONE
 
 
@@ -90,11 +97,11 @@ def _call(command: Command, given: dict[str, Any]) -> int:
         code = run(*_first_argument(command, given), **own)
         sys.stdout.flush()
     except BrokenPipeError:
-        _discard_output()
+        _discard(sys.stdout)
     except OSError as error:
         if error.filename is not None or error.errno not in _OUTPUT_FAILURES:
             raise
-        _discard_output()
+        _discard(sys.stdout)
         raise RuntuiError("The output is incomplete", f"Standard output cannot be written: {error.strerror}.") from None
     return code
 
@@ -107,9 +114,18 @@ def _open_streams() -> None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
 
 
-def _discard_output() -> None:
-    """Redirect standard output to the null device, because the interpreter flushes it once more at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _tell(message: str) -> None:
+    """Write to standard error, which its reader may have closed, as with 2>&1 | head."""
+    try:
+        sys.stderr.write(message)
+        sys.stderr.flush()
+    except OSError:
+        _discard(sys.stderr)
+
+
+def _discard(stream: TextIO) -> None:
+    """Redirect a stream to the null device, because the interpreter flushes it once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _check_texts(values: Iterable[object]) -> None:
@@ -167,7 +183,10 @@ class _SuggestingParser(argparse.ArgumentParser):
         if unknown:
             known = [flag for flag in self._option_string_actions if flag.startswith("--")]
             name = unknown[0].partition("=")[0]
-            meant = nearest_words(name, known) if name.startswith("-") else ""
+            if name.startswith("-"):
+                meant = nearest_words("--json" if name in ("-o", "--format") else name, known)
+            else:
+                meant = f" Did you mean --filter {unknown[0]!r}?" if "--filter" in known else ""
             if name.removeprefix("--") in OPTION_BY_NAME:
                 meant = f" {name} is an option of other commands."
             self.error(f"unrecognized arguments: {' '.join(unknown)}{'.' if meant else ''}{meant}")

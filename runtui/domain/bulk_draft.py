@@ -32,7 +32,7 @@ class LeftOut(NamedTuple):
     sentence: str
 
 
-SAME_ALREADY: Final = LeftOut("with these values already", "The run has these values already. Nothing was sent.")
+UNCHANGED: Final = LeftOut("with these values already", "The run has these values already. Nothing was sent.")
 IN_PROGRESS: Final = LeftOut("with a change in progress", "A change to this run is in progress. Nothing was sent.")
 GONE: Final = LeftOut("no longer in the list", "There is no such run. Nothing was sent.")
 
@@ -131,8 +131,7 @@ def drafts_of(model: Draft, runs: Sequence[MarkedRun], busy: Collection[str], go
 
 
 def bulk_of(drafts: Mapping[str, Draft | None], busy: Collection[str]) -> BulkDraft:
-    """Return the bulk change for drafts by run id; None stands for a run that is no longer listed. `busy` are the ids
-    of runs with a change in progress."""
+    """Return the bulk change for drafts by run id (None: no longer listed). `busy` are ids of runs being changed."""
     kept: list[Draft] = []
     left_out: dict[str, LeftOut] = {}
     for run_id in _once(drafts):
@@ -142,7 +141,7 @@ def bulk_of(drafts: Mapping[str, Draft | None], busy: Collection[str]) -> BulkDr
         elif run_id in busy:
             left_out[run_id] = IN_PROGRESS
         elif not draft.changes():
-            left_out[run_id] = SAME_ALREADY
+            left_out[run_id] = UNCHANGED
         else:
             kept.append(draft)
     return BulkDraft(tuple(kept), left_out)

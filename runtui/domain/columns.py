@@ -49,22 +49,22 @@ _SHARE: Final = (3, 5)
 """The list's share of a wide screen, as a fraction; styles/base.tcss has the same value in its own unit."""
 
 ESSENTIAL: Final = 4
-"""A column with a lower priority number is always shown; one with this number if the flexible column keeps LEGIBLE."""
+"""A column with a lower priority number is always shown; with this one, if the flexible column keeps LEGIBLE_CELLS."""
 
-LEGIBLE: Final = 12
+LEGIBLE_CELLS: Final = 12
 """The least width of the flexible column at which the last essential column is shown."""
 
 FAVOURED: Final = 6
 """Columns up to this priority number may leave the flexible column only its least width."""
 
-COMFORT: Final = 26
+COMFORT_CELLS: Final = 26
 """The width that the flexible column keeps before a column beyond FAVOURED is shown, if its needs are unknown."""
 
-LONGEST: Final = 40
+RESERVED_CELLS: Final = 40
 """The most cells that the flexible column reserves for its own values before other columns are shown."""
 
 _GROWTH: Final = 4
-"""A growing column takes one of this many cells that the flexible column has beyond its least width and COMFORT."""
+"""A growing column gets one in this many cells that the flexible column has above its least width and COMFORT_CELLS."""
 
 _TERMINAL_COLOURS: Final[Mapping[Role, str]] = {
     "status-failed": "\x1b[1;31m",
@@ -131,7 +131,7 @@ class Column(NamedTuple, Generic[RowT]):
     """True for the one column of a list that takes the remaining room."""
     grows_to: int = 0
     """The most cells the column takes: what its values need, or a part of the spare room if that is unknown. Above
-    LONGEST it is prose, which is cut if other columns need the room. 0 for a fixed width."""
+    RESERVED_CELLS it is prose, which is cut if other columns need the room. 0 for a fixed width."""
     value: Callable[[RowT], str | int] | None = None
     """The sort key for rows in memory; None to sort by the text of the cell."""
     order_name: str = ""
@@ -163,8 +163,7 @@ def natural_order(column: Column[RowT]) -> Order:
 
 
 def in_order(rows: Sequence[RowT], columns: Sequence[Column[RowT]], order: Order, now: int) -> Sequence[RowT]:
-    """Sort rows in memory, text without regard to case. The natural order is stable; the other direction is its exact
-    reverse."""
+    """Sort rows in memory, text in any case. The natural order is stable; the other is its exact reverse."""
     column = next((column for column in columns if column.key == order.key), None)
     if column is None:
         return rows[::-1] if order.descending else rows
@@ -198,7 +197,7 @@ def list_layout(
     """
     needed = dict(needs)
     flexible = next(column for column in columns if column.flexible)
-    name = min(needed.get(flexible.key, 0), LONGEST)
+    name = min(needed.get(flexible.key, 0), RESERVED_CELLS)
     narrowest = max(len(flexible.title) + GAP, min(flexible.width, needed.get(flexible.key, flexible.width)))
     shown = {flexible.key: 0}
     room = width - GUTTER - GAP
@@ -206,21 +205,21 @@ def list_layout(
     kept = narrowest + sum(column.width + GAP for column in others if column.priority <= ESSENTIAL)
     for column in others if is_chosen else sorted(others, key=lambda column: column.priority):
         kept -= (column.width + GAP) * (column.priority <= ESSENTIAL)
-        least = name or (COMFORT if column.priority > FAVOURED else 0)
+        least = name or (COMFORT_CELLS if column.priority > FAVOURED else 0)
         least = max(narrowest, min(least, width // 2) if is_chosen else least)
         # A column grows only into room that no essential column needs.
         needs_most = min(needed.get(column.key, 0), column.grows_to)
-        spare = room - GAP - (least if column.grows_to > LONGEST else kept)
+        spare = room - GAP - (least if column.grows_to > RESERVED_CELLS else kept)
         cells = max(column.width, needs_most if is_chosen else min(needs_most, spare))
         left = room - cells - GAP
-        is_crowded = left < (LEGIBLE if column.priority == ESSENTIAL else least)
+        is_crowded = left < (LEGIBLE_CELLS if column.priority == ESSENTIAL else least)
         if is_crowded and (len(shown) > 1 if is_chosen else column.priority >= ESSENTIAL):
             break
         shown[column.key] = cells
         room = left
     for column in columns:
         if column.grows_to and column.key in shown and column.key not in needed:
-            growth = min(column.grows_to - column.width, max(0, room - max(COMFORT, narrowest)) // _GROWTH)
+            growth = min(column.grows_to - column.width, max(0, room - max(COMFORT_CELLS, narrowest)) // _GROWTH)
             shown[column.key] += growth
             room -= growth
     return tuple(

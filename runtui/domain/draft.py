@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
 from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME, SENTINEL, Property, same_value
+from runtui.domain.rows import status_look
 from runtui.domain.text import count_words
 from runtui.errors import FieldError
 from runtui.redact import REDACTED
@@ -159,9 +160,8 @@ class Draft(NamedTuple):
             and not item.same(body[item.name], fresh.get(item.name))
         )
 
-    def lacking(self, fresh: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the changed properties that were received at the opening but are missing from `fresh`: a conflict in
-        them cannot be ruled out."""
+    def missing_from(self, fresh: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the changed properties that are missing from `fresh` now: a conflict in them cannot be ruled out."""
         names = (change.field.name for change in self.changes())
         return tuple(name for name in names if name in self.received and name not in fresh)
 
@@ -189,7 +189,7 @@ class Draft(NamedTuple):
         return (
             *_untouched(self, body),
             *_sentinels(body),
-            *_report_only(values, changed),
+            *_report_only(self, body),
             *_contradictions(values, changed),
         )
 
@@ -222,8 +222,9 @@ def _sentinels(body: Mapping[str, Any]) -> Iterator[str]:
             yield f"{SENTINEL} is a placeholder: services refuse it as a value of {item.name}."
 
 
-def _report_only(values: Mapping[str, Any], changed: AbstractSet[str]) -> Iterator[str]:
-    if "processingStatus" in changed and values["processingStatus"] in {"canceled", "canceling"}:
+def _report_only(draft: Draft, body: Mapping[str, Any]) -> Iterator[str]:
+    was, status = (str(values.get("processingStatus")) for values in (draft.received, body))
+    if status != was and status in {"canceled", "canceling"} and not status_look(was).has_ended:
         yield "To stop a run, the service offers cancelProcessing on the workflow."
 
 

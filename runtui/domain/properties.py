@@ -288,7 +288,7 @@ PROPERTIES: Final[tuple[Property, ...]] = (
         name="processingStatus", key="status", kind="enum", column="status",
         choices=PROCESSING_STATUS, index="severity", listed=Listed("status", 8, 1, grows_to=21),
         group="Status", required=True,
-        help="Where the run stands. Writing it changes the report, not the work: nothing is stopped or repeated.",
+        help="The status of the run. Changing it changes the report only: no work is stopped or repeated.",
     ),
     Property(
         name="workflowExecutionType", key="type", kind="enum", column="execution_type", aliases=("executionType",),
@@ -298,18 +298,18 @@ PROPERTIES: Final[tuple[Property, ...]] = (
     Property(
         name="scheduledDateTime", key="scheduled", kind="datetime", column="scheduled",
         listed=Listed("scheduled", 9, 11),
-        group="Times", required=True, help="When the run was to start.",
+        group="Times", required=True, help="When the run was due to start.",
     ),
     Property(
         name="startedDateTime", key="started", kind="datetime", column="started",
         # For a run that has started, `recency` is that time, and it has the index of the default order.
         index="recency", listed=Listed("start", 5, 3),
-        group="Times", help="When the run started; empty: not yet.", is_recorded=True,
+        group="Times", help="When the run started; empty if it has not.", is_recorded=True,
     ),
     Property(
         name="completedDateTime", key="completed", kind="datetime", column="completed",
         listed=Listed("completed", 9, 10),
-        group="Times", help="When the run ended; empty: not yet.", is_recorded=True,
+        group="Times", help="When the run ended; empty if it has not.", is_recorded=True,
     ),
     Property(
         name="lastUpdatedDateTime", key="updated", kind="datetime", column="last_updated", aliases=("lastUpdated",),

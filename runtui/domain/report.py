@@ -81,7 +81,7 @@ class Report(NamedTuple):
         elif self.title:
             yield f"{self.title}."
         elif self.ignored and self.outcome is Outcome.UNKNOWN:
-            yield f"The run, read back, does not show the change ({', '.join(self.ignored)}). It may still arrive."
+            yield f"On read-back, the run does not show the change ({', '.join(self.ignored)}). It may still arrive."
         elif self.outcome is Outcome.UNKNOWN and not self.message:
             yield "runtui stopped waiting after it was sent: it may have been carried out or not."
         if self.ignored and self.outcome is Outcome.DONE:

@@ -139,8 +139,7 @@ def local_text(ticks: int) -> str:
 
 
 def moment_text(ticks: int, now: int) -> str:
-    """Format ticks for people in the local zone: "23 Nov 13:00 UTC", "23 Nov 14:00 +01:00". The year is added if it is
-    not the year of `now` (ticks)."""
+    """Format ticks for people in the local zone: "23 Nov 14:00 +01:00", with the year unless it is that of `now`."""
     try:
         moment, today = to_datetime(ticks), to_datetime(now)
     except (OverflowError, ValueError, OSError):
@@ -151,8 +150,7 @@ def moment_text(ticks: int, now: int) -> str:
 
 
 def clock_text(moment: datetime, now: datetime) -> str:
-    """Format an aware datetime briefly in the local zone: "13:00" on the day of `now`, "23 Nov 13:00" in the same year,
-    else "23 Nov 2025"."""
+    """Format an aware datetime in the local zone: "13:00" on the day of `now`, "23 Nov 13:00", "23 Nov 2025"."""
     here, today = moment.astimezone(), now.astimezone()
     if here.date() == today.date():
         return f"{here:%H:%M}"

@@ -1,1 +1,1 @@
-"""The wire: Microsoft Graph over HTTP. httpx is imported here and nowhere else."""
+"""Microsoft Graph over HTTP. httpx is imported here and nowhere else."""

@@ -1,8 +1,10 @@
-"""Several requests in one: the body of a `$batch`, and its items as exchanges of their own.
+"""Several requests in one: the body of a `$batch`, and its items as separate exchanges.
 
-Invariant: an item is judged as if it had come alone, by its own status, headers and body; what is hidden in the whole
-is hidden in each. A body is sent as given, byte for byte. An item that the answer does not hold, or holds twice, was
-not answered. Rules: Microsoft Graph, "Combine multiple HTTP requests using JSON batching".
+Invariant: an item is judged by its own status, headers and body, as if it had come alone; what is masked in the batch
+is masked in each item. A body is sent byte for byte as given. An item that is missing in the answer, or is in it twice,
+counts as unanswered.
+
+Rules: Microsoft Graph, "Combine multiple HTTP requests using JSON batching".
 """
 
 from __future__ import annotations
@@ -18,18 +20,18 @@ from runtui.graph.exchange import AnswerError, Exchange, Failure, FailureKind
 from runtui.redact import hide_secrets, redact
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
-"""Header names with their values, as they are sent."""
+"""Pairs of header name and value, as they are sent."""
 
 BATCH_PATH: Final = "/$batch"
 
 MAX_BATCH: Final = 20
-"""Requests in one; Graph refuses more."""
+"""The most requests in one batch; Graph refuses more."""
 
 _NOT_OFFERED: Final = range(400, 500)
 
 _ID_HEADER: Final = "client-request-id"
 _KEPT_HEADERS: Final = frozenset({"content-type", "retry-after", "date", "request-id", _ID_HEADER})
-"""The headers of an item that somebody reads."""
+"""The headers of an item that are kept."""
 
 
 class BatchItem(NamedTuple):
@@ -37,10 +39,10 @@ class BatchItem(NamedTuple):
 
     method: str
     path: str
-    """Below the root, percent-encoded."""
+    """The path below the root, percent-encoded."""
     headers: Headers = ()
     body: str | None = None
-    """JSON."""
+    """The JSON body."""
 
 
 def batch_of(items: Iterable[BatchItem]) -> str:
@@ -54,15 +56,13 @@ def _request(number: int, item: BatchItem) -> str:
 
 
 def is_batch_refused(exchange: Exchange) -> bool:
-    """Whether the root offers no `$batch` at all, so that there is no use in asking again."""
+    """Return whether the root offers no `$batch` at all, so that another try is useless."""
     return exchange.failure is None and (exchange.status in _NOT_OFFERED or exchange.status == 501)
 
 
 def answers_of(exchange: Exchange, root: str, items: Sequence[BatchItem]) -> Iterator[Exchange | None]:
-    """The answers to the items of a batch, in their order; None for one that it does not hold once, and legibly.
-
-    Nothing is read before it is asked for.
-    """
+    """Return the answers to the items of a batch, in order; None for one that is missing, repeated or unreadable.
+    Nothing is read before it is used."""
     if exchange.failure is not None or exchange.status != HTTPStatus.OK or exchange.is_foreign:
         shown = received = {}
     else:
@@ -76,13 +76,13 @@ def answers_of(exchange: Exchange, root: str, items: Sequence[BatchItem]) -> Ite
 
 
 def as_item(exchange: Exchange, root: str, item: BatchItem) -> Exchange:
-    """An exchange that says of one item what a batch says of all: it was refused as a whole, or broke off."""
+    """Return the exchange for one item of a batch that was refused as a whole or broke off."""
     kept = [pair for pair in exchange.response_headers if not exchange.echoes_id or pair[0].lower() != _ID_HEADER]
     return replace(exchange, response_headers=tuple(kept), **_asked(root, item))
 
 
 def _asked(root: str, item: BatchItem) -> dict[str, Any]:
-    """What an exchange says of an item before it is answered."""
+    """Return the fields of an exchange that are known before an item is answered."""
     return {
         "method": item.method,
         "url": redact(root + item.path),
@@ -92,16 +92,17 @@ def _asked(root: str, item: BatchItem) -> dict[str, Any]:
 
 
 def unanswered(batch: Exchange, root: str, item: BatchItem) -> Exchange:
-    """An item of a batch without an answer of its own: the batch was refused as a whole, or nobody knows."""
+    """Return the exchange for an item without an answer: the batch was refused as a whole, or the outcome is
+    unknown."""
     exchange = as_item(batch, root, item)
     if batch.failure is not None or not 200 <= (batch.status or 0) < 300 or batch.is_foreign:
         return exchange
-    # Also a batch without a body (204) says nothing of this request, which alone such an answer would.
+    # A batch without a body (204) says nothing about this request either, although alone it would.
     return replace(exchange, failure=Failure(FailureKind.CUT, "maybe", "The batch has no answer to this request."))
 
 
 def as_throttled(answer: Exchange) -> Exchange:
-    """An item as `retry` judges it: it is answered 424 when the service throttled another item of its batch."""
+    """Return an item as `retry` judges it: a 424 means that the service throttled another item of its batch."""
     is_dragged_along = answer.status == HTTPStatus.FAILED_DEPENDENCY
     if not is_dragged_along or answer.failure is not None:
         return answer
@@ -109,7 +110,7 @@ def as_throttled(answer: Exchange) -> Exchange:
 
 
 def _items(body: Any) -> dict[str, Mapping[str, Any]]:
-    """The items, by id, without those whose id stands there twice."""
+    """Return the items by id, without those whose id occurs twice."""
     responses = body.get("responses") if isinstance(body, Mapping) else None
     items = [item for item in (responses if isinstance(responses, list) else ()) if isinstance(item, Mapping)]
     times = Counter(item["id"] for item in items if isinstance(item.get("id"), str))

@@ -1,7 +1,7 @@
-"""What runtui asks of Graph, by name: workflows, runs, one run, the results of runs, the update of a run.
+"""The requests of runtui to Graph, by name: workflows, runs, one run, results of runs, the update of a run.
 
-Invariant: an answer reaches the caller only when it is a JSON object about the thing that was asked for. What is
-sent as a body is the text that was given, byte for byte.
+Invariant: an answer reaches the caller only if it is a JSON object about the requested thing. A body is sent byte for
+byte as given.
 """
 
 from __future__ import annotations
@@ -60,14 +60,14 @@ from runtui.options import PATCH_PATH
 _NO_ID = "00000000-0000-0000-0000-000000000000"
 
 SHORTLY_BEFORE: Final = 60 * TICKS_PER_SECOND
-"""How long before an action the runs are looked at that others have started."""
+"""How long before an action the runs that others started are read."""
 
-# An entity tag as a header can carry it: visible ASCII.
+# An entity tag that a header can carry: visible ASCII.
 _ETAG = re.compile(r"[!-~]+")
 
 
 class Answer(NamedTuple):
-    """What came of one request: the entity, a fault, or neither when a write was answered without a body."""
+    """The result of one request: the entity, a fault, or neither if a write was answered without a body."""
 
     exchange: Exchange
     entity: dict[str, Any] | None
@@ -75,10 +75,8 @@ class Answer(NamedTuple):
 
     @property
     def received(self) -> dict[str, Any]:
-        """The entity with what is hidden in it, a secret that the server echoes: to be sent back, never shown or kept.
-
-        Empty when there is no entity.
-        """
+        """The entity with any secret that the server echoed: only to be sent back, never shown or kept. Empty without
+        an entity."""
         return {} if self.entity is None else as_received(self.entity, self.exchange)
 
 
@@ -90,10 +88,10 @@ class RunUpdate(NamedTuple):
     body: str
     """The JSON to send."""
     client_request_id: str | None = None
-    """The GUID to send it under; None makes one."""
+    """The GUID to send as client-request-id; None makes one."""
     if_match: str | None = None
-    """The entity tag of the version that the change was made for (see `etag_of`), opaque: the server then refuses the
-    change of any other version. One that no header can carry is not sent: the answer is a fault."""
+    """The entity tag of the version that the change is for (see `etag_of`): the server then refuses to change any other
+    version. If no header can carry it, nothing is sent and the answer is a fault."""
 
     @property
     def headers(self) -> Headers:
@@ -102,19 +100,19 @@ class RunUpdate(NamedTuple):
 
 
 class GraphClient:
-    """The requests of runtui, on one Graph root. `patch_path` is the path that changes a run.
+    """The requests of runtui on one Graph root. `patch_path` is the path that changes a run.
 
     Ids are opaque. The transport refuses an id that cannot be part of an address (empty, or with a slash or a control
     character): the answer is then a fault, and nothing was sent.
 
-    A `pace` says when to send a GET, and when to repeat one that failed; without a pace it is sent once.
+    A `pace` decides when to send a GET, and when to repeat a failed one; without a pace it is sent once.
     """
 
     def __init__(self, transport: Transport, *, patch_path: str = PATCH_PATH, page_size: int = PAGE_SIZE) -> None:
         if not patch_path.startswith("/") or "{runId}" not in patch_path:
             raise UsageError(
                 "This path cannot be used for changes",
-                f"{patch_path!r} has to start with a slash and to name {{runId}}.",
+                f"{patch_path!r} must start with a slash and contain {{runId}}.",
                 f"The default is {PATCH_PATH}.",
             )
         self._transport = transport
@@ -122,7 +120,7 @@ class GraphClient:
         self._reader = PageReader(transport, page_size)
         self.results = ResultsClient(self._reader)
         self._batches = True
-        """Whether the root has a `$batch`: until it refuses one."""
+        """True until the root refuses a `$batch`."""
 
     def workflows(self, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
         return self._reader.pages(WORKFLOWS_PATH, "list workflows", pace)
@@ -130,29 +128,30 @@ class GraphClient:
     def runs(
         self, workflow_id: str, *, changed_since: int | None = None, begun: int | None = None, pace: Pace | None = None
     ) -> AsyncIterator[CollectionPage]:
-        """The runs of one workflow (see `runs_path`), page by page; GraphError when the listing cannot go on."""
+        """Yield the runs of one workflow (see `runs_path`), page by page; raise GraphError if the listing cannot
+        continue."""
         return self._reader.pages(runs_path(workflow_id, changed_since, begun), "list runs", pace)
 
     async def user(self, name: str, *, pace: Pace | None = None) -> dict[str, Any]:
-        """A user of the directory, by id or userPrincipalName: names, and whether the account is synchronized.
+        """Return a user of the directory, by id or userPrincipalName: names, and whether the account is synchronized.
 
         Raises:
-            GraphError: there is no such user, or nobody may read users.
+            GraphError: there is no such user, or reading users is not allowed.
         """
         return object_of(await self._reader.get(self._transport.url(user_path(name)), "read user", (), pace))
 
     async def run(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> Answer:
-        """One run, as it is now, over a connection of its own: what is sent, and what is called done, rests on it."""
+        """Read one run over a connection of its own, because writes and outcomes rely on it."""
         headers = prefer(ALL_ENUM_MEMBERS)
         exchange = await self._reader.get(run_path(workflow_id, run_id), "read run", headers, pace, alone=True)
         return _about(run_id, exchange, writing=False)
 
     async def peek(self, workflow_id: str, run_id: str) -> Answer:
-        """One run, as it is now, asked once and with the token at hand: nobody is made to sign in for it."""
+        """Read one run once with the token at hand, without asking anybody to sign in."""
         return _about(run_id, await self._glance(run_path(workflow_id, run_id), "read run"), writing=False)
 
     async def custom_task_extension(self, extension_id: str) -> dict[str, Any] | None:
-        """A custom task extension, asked for once and with the token at hand; None where it cannot be read."""
+        """Read a custom task extension once with the token at hand; return None if it cannot be read."""
         exchange = await self._glance(extension_path(extension_id), "read custom task extension")
         return read_answer(exchange, writing=False)[0]
 
@@ -160,11 +159,8 @@ class GraphClient:
         return await self._transport.send("GET", path, purpose=purpose, headers=prefer(ALL_ENUM_MEMBERS))
 
     async def update_run(self, update: RunUpdate) -> Answer:
-        """Change one run, with one request over a connection of its own; the entity is None when the server answers
-        without a body.
-
-        Whoever asks decides what a refusal or a silence calls for.
-        """
+        """Change one run with one request over a connection of its own; the entity is None if the answer has no body.
+        The caller decides what follows a refusal or a lost answer."""
         exchange = await self._transport.send(
             *self.write_target(update.workflow_id, update.run_id),
             purpose="update run",
@@ -187,17 +183,17 @@ class GraphClient:
         return Answer(exchange, *read_answer(exchange, writing=True))
 
     async def observe(self, action: ServiceAction, *, before: Mapping[str, Any] | None = None) -> Answer:
-        """Read the object of an action as it is now: the task result, the workflow, or the run.
+        """Read the object of an action: the task result, the workflow, or the run.
 
-        If the action makes runs, the answer has them too: under `REPROCESSED` those that reprocess the run, or what
-        `_recent_runs` returns. `before` is the `evidence` kept when the action was sent; None before it is sent.
+        If the action makes runs, the answer has them too: under `REPROCESSED` those that reprocess the run, or the
+        result of `_recent_runs`. `before` is the `evidence` stored when the action was sent; None before that.
         """
         path, wanted = object_path(action), action.task_result_id or action.run_id
         exchange = await self._reader.get(path, "read", prefer(ALL_ENUM_MEMBERS), None, alone=True)
         answer = _about(wanted, exchange, writing=False)
         if answer.entity is None or action.name not in MAKE_RUNS:
             return answer
-        # Only what is read here stands under these names: a server may send something of its own under them.
+        # Only runtui's own reads are stored under these names, because a server may send properties with these names.
         entity = {name: value for name, value in answer.entity.items() if name not in READ_BESIDES}
         if action.name == "activate":
             return answer._replace(entity=entity | await self._recent_runs(exchange, action.workflow_id, before))
@@ -208,11 +204,12 @@ class GraphClient:
             return Answer(error.exchange, None, error.fault)
 
     async def _recent_runs(self, now: Exchange, workflow_id: str, before: Mapping[str, Any] | None) -> dict[str, Any]:
-        """The on-demand runs since shortly before an action, under `RECENT_RUNS`, and the moment of the action by the
-        service's clock, under `AS_OF`. Each new run has the ids of its users, None if they cannot be read. Empty if
-        the runs cannot be read, or if no answer tells the moment.
+        """Return the on-demand runs since shortly before an action, under `RECENT_RUNS`, and the time of the action by
+        the service's clock, under `AS_OF`.
 
-        `now` is an answer of a moment ago, `before` what was kept before the action was sent; None if this is that.
+        Each new run has the ids of its users, None if they cannot be read. The result is empty if the runs cannot be
+        read, or if no answer tells the time. `now` is a recent answer, `before` the facts stored before the action was
+        sent; None if this call is before that.
         """
         kept = before or {}
         as_of = kept.get(AS_OF) or (format_ticks(ticks_of(now.answered_at)) if now.answered_at is not None else "")
@@ -230,25 +227,25 @@ class GraphClient:
 
     async def _subject_ids(self, workflow_id: str, run_id: str) -> list[str] | None:
         try:
-            results = await all_items(self.results.of_users(workflow_id, run_id))
+            results = await all_items(self.results.user_results(workflow_id, run_id))
             return [str(item["subject"]["id"]) for item in results]
         except (RuntuiError, LookupError, TypeError):
             return None
 
     async def preview_task_failures(self, workflow_id: str) -> Answer:
-        """Have the service tell under "value" which tasks of a workflow would fail; it changes nothing."""
+        """Return the tasks of a workflow that the service expects to fail, under "value"; nothing is changed."""
         path = f"{workflow_path(workflow_id)}/previewTaskFailures"
         exchange = await self._transport.send("POST", path, purpose="previewTaskFailures", alone=True)
         return Answer(exchange, *read_answer(exchange, writing=False))
 
     async def read_runs(self, runs: Sequence[tuple[str, str]]) -> Iterator[Answer]:
-        """Some runs (workflow id, run id), at most MAX_BATCH, each read once; taken apart when asked for."""
+        """Read at most MAX_BATCH runs (workflow id, run id), each once; an answer is parsed when it is used."""
         items = [BatchItem("GET", run_path(*run), prefer(ALL_ENUM_MEMBERS)) for run in runs]
         run_ids = [run_id for _, run_id in runs]
         return await self._side_by_side("read runs", items, run_ids, lambda n: self.run(*runs[n]), writing=False)
 
     async def update_runs(self, updates: Sequence[RunUpdate]) -> Iterator[Answer]:
-        """Change some runs, at most MAX_BATCH, each as `update_run` changes one; answered as by `read_runs`."""
+        """Change at most MAX_BATCH runs, each as `update_run` does; the answers are as in `read_runs`."""
         root, items = self._transport.root, []
         for update in updates:
             method, url = self.write_target(update.workflow_id, update.run_id)
@@ -268,10 +265,8 @@ class GraphClient:
         *,
         writing: bool,
     ) -> Iterator[Answer]:
-        """The answers to requests for some runs: by `$batch`, or each alone where the root offers none.
-
-        What the batch says as a whole, or breaks off with, holds for each of them.
-        """
+        """Return the answers to requests for some runs: by `$batch`, or one by one if the root offers none. A refusal
+        or failure of the whole batch counts for each item."""
         root = self._transport.root
         if self._batches and len(items) > 1 and not any(refusal(root, root + item.path) for item in items):
             batch = await self._transport.send(
@@ -287,30 +282,31 @@ class GraphClient:
         return iter(await asyncio.gather(*map(alone, range(len(items)))))
 
     async def ask_for_update(self) -> Exchange:
-        """What the server says of the address of `update_run`, asked about a run that cannot exist.
+        """Ask the server what it offers at the address of `update_run`, for a run that cannot exist.
 
-        The method is OPTIONS, which is safe (RFC 9110): nothing can change by it. `Allow` names what is offered.
+        The method is OPTIONS, which is safe (RFC 9110): it changes nothing. `Allow` names the offered methods.
         """
         _, url = self.write_target(_NO_ID, _NO_ID)
         return await self._transport.send("OPTIONS", url, purpose="ask for update")
 
     async def renew_token(self, exchange: Exchange) -> bool:
-        """Where a token was missing or refused: ask for another; whether the request makes sense once more."""
+        """Get another token if the token was missing or refused; return whether to send the request again."""
         return exchange.lacks_token and await self._transport.renew_token(exchange)
 
     def write_target(self, workflow_id: str, run_id: str) -> tuple[str, str]:
-        """The method and the address of `update_run`, to be shown before anything is sent."""
+        """Return the method and address of `update_run`, to show them before the request is sent."""
         path = self._patch_path.replace("{runId}", segment(run_id)).replace("{workflowId}", segment(workflow_id))
         return "PATCH", self._transport.url(path)
 
     def target(self, operation: Operation) -> tuple[str, str]:
-        """The method and the address of `act` or `update_run`."""
+        """Return the method and address of `act` or `update_run`."""
         if isinstance(operation, ServiceAction):
             return "POST", self._transport.url(action_path(operation))
         return self.write_target(operation.workflow_id, operation.run_id)
 
     def read_target(self, workflow_id: str, run_id: str = "", result_id: str = "") -> str:
-        """The address of a workflow, of one of its runs, or of what a run did for one user (by the user's result)."""
+        """Return the address of a workflow, of one of its runs, or of a run's tasks for one user (by the user's
+        result)."""
         if not run_id:
             return self._transport.url(workflow_path(workflow_id))
         path = run_path(workflow_id, run_id)
@@ -319,24 +315,24 @@ class GraphClient:
 
 
 def etag_of(entity: Mapping[str, Any]) -> str | None:
-    """The entity tag of an entity, opaque; None when it has none, or one that no header can carry."""
+    """Return the entity tag of an entity; None if it has none, or one that no header can carry."""
     tag = entity.get("@odata.etag")
     return tag if isinstance(tag, str) and _ETAG.fullmatch(tag) else None
 
 
 def _about(run_id: str, exchange: Exchange, *, writing: bool) -> Answer:
-    """The answer to a request for one run, unless it is about another one."""
+    """Return the answer to a request for one run, or a fault if it is about another run."""
     entity, fault = read_answer(exchange, writing=writing)
     if entity is None:
         return Answer(exchange, None, fault)
     named = entity.get("id")
     if isinstance(named, str) and same_run(named, run_id):
         return Answer(exchange, entity, fault)
-    message = f"It is about {named!r}, and {run_id!r} was asked for." if named else "It names no run."
+    message = f"It is about {named!r}, but {run_id!r} was requested." if named else "It names no run."
     return Answer(exchange, None, mismatch(exchange, message, writing=writing))
 
 
 def _has_no_batch(batch: Exchange) -> bool:
-    """Whether the service itself says that it has no `$batch`, and so has carried nothing out."""
+    """Return whether the service itself says that it has no `$batch`, so that nothing was carried out."""
     fault = fault_of(batch, writing=True) if batch.status in NO_SUCH_PATH else None
     return fault is not None and fault.outcome is Outcome.NOT_DONE and fault.status in NO_SUCH_PATH

@@ -1,8 +1,8 @@
 """One request and its answer, as the side panel and the journal show them.
 
-Invariant: an Exchange shows no secret (it is redacted before it is built) and never changes afterwards. What a server
-echoed of one is in `unredacted` alone, which goes back to the server and nowhere else.
-Nothing here reads the network; this module imports neither httpx nor pydantic.
+Invariant: an Exchange shows no secret (it is redacted when it is built) and never changes. A secret that a server
+echoed is only in `unredacted`, which goes back to the server and nowhere else. Nothing here reads the network; this
+module imports neither httpx nor pydantic.
 """
 
 from __future__ import annotations
@@ -16,41 +16,41 @@ from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Any, Literal, NamedTuple, NoReturn
 
-# Read left to right: an escaped backslash, a surrogate pair, or a surrogate alone. Only the last is no character.
+# From left to right: an escaped backslash, a surrogate pair, or a lone surrogate. Only the last is no character.
 _SURROGATES = re.compile(r"\\\\|\\u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w|(\\u[dD][89a-fA-F]\w\w)")
 
 
 class FailureKind(Enum):
-    """Why there is no whole answer to read."""
+    """Why there is no complete answer."""
 
     REFUSED_ADDRESS = "address refused"
     """The address lies outside the configured root; the token does not go there."""
     TOKEN = "token"  # noqa: S105 - a kind of failure
     """There is no usable token."""
     HEADER = "header"
-    """A header of the request would hold what no header can carry."""
+    """A header of the request contains what no header can carry."""
     SETUP = "setup"
     """The client could not be built: a CA file, a proxy setting."""
     NAME = "name"
     """The host name has no address."""
     CONNECTION_REFUSED = "connection refused"
-    """Nobody listens there."""
+    """The connection was refused."""
     CONNECTION = "connection"
-    """No connection, for another reason."""
+    """No connection was made, for another reason."""
     TLS = "tls"
-    """The server could not prove who it is."""
+    """The server's certificate was not accepted."""
     PROXY = "proxy"
-    """The proxy did not let the request through."""
+    """The proxy refused the request."""
     PROXY_UNREACHABLE = "proxy unreachable"
-    """No connection to the proxy; nothing is known of the server behind it."""
+    """The proxy could not be reached; nothing is known about the server behind it."""
     TIMEOUT = "timeout"
-    """No whole answer in time."""
+    """The answer was not complete in time."""
     CUT = "cut"
-    """The connection ended before the answer did."""
+    """The connection ended before the answer."""
     PROTOCOL = "protocol"
-    """What came back is not HTTP."""
+    """The answer is not HTTP."""
     ENCODING = "encoding"
-    """The body is compressed in a way that was not asked for, or not what it says it is."""
+    """The body is compressed in a way that was not requested, or not as it claims."""
     TOO_LARGE = "too large"
     """The body is larger than the limit."""
     CANCELLED = "cancelled"
@@ -58,10 +58,10 @@ class FailureKind(Enum):
 
 
 class Failure(NamedTuple):
-    """Why a request has no whole answer.
+    """Why a request has no complete answer.
 
-    `sent` is "no" only where it is proved that the server cannot have seen the request; `what` is one sentence. `hint`
-    is the next step, where more is known than the kind alone says.
+    `sent` is "no" only if the server provably has not seen the request. `what` is one sentence. `hint` is the next
+    step, if more is known than the kind tells.
     """
 
     kind: FailureKind
@@ -76,11 +76,11 @@ class AnswerError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request and what came back: an answer, a failure, or both when an answer broke off.
+    """One request and what came back: an answer, a failure, or both if an answer broke off.
 
-    Header pairs keep the order and spelling of the wire. `response_body` is unpacked and ends at the transport's
-    limit, in which case `truncated` is true. `started_at` is UTC; `seconds` runs from there to the last byte read.
-    Where a secret stood, in the request or in the answer, there is a mark.
+    Header pairs keep the order and spelling in which they were received. `response_body` is decompressed and ends at
+    the transport's limit, in which case `truncated` is true. `started_at` is UTC; `seconds` is the time from then to
+    the last byte read. A mask replaces each secret in the request and in the answer.
     """
 
     number: int
@@ -98,7 +98,7 @@ class Exchange:
     truncated: bool = False
     failure: Failure | None = None
     unredacted: bytes | None = field(default=None, repr=False, compare=False)
-    """The body as received, where `response_body` hides a secret in it; None where nothing is hidden."""
+    """The body as received, if `response_body` masks a secret in it; None if nothing is masked."""
 
     @property
     def client_request_id(self) -> str:
@@ -106,12 +106,12 @@ class Exchange:
 
     @property
     def request_id(self) -> str:
-        """The server's own id of this request; empty when it gave none."""
+        """The server's own id of this request; empty if it sent none."""
         return self.response_header("request-id")
 
     @property
     def answer(self) -> str:
-        """Status and reason of the answer, such as "200 OK"; empty without an answer."""
+        """The status and reason of the answer, such as "200 OK"; empty without an answer."""
         return f"{self.status} {self.reason}".rstrip() if self.status is not None else ""
 
     @property
@@ -121,20 +121,20 @@ class Exchange:
 
     @property
     def ended_at(self) -> datetime:
-        """When the last byte of the answer was read (UTC); when the request began while that is not known."""
+        """The time of the last byte of the answer (UTC), or of the start of the request if that is unknown."""
         return self.started_at + timedelta(seconds=self.seconds or 0.0)
 
     @property
     def echoes_id(self) -> bool:
-        """Whether the answer names the id that this request was sent under."""
+        """True if the answer names the id that this request was sent with."""
         return self.response_header("client-request-id").lower() == self.client_request_id.lower() != ""
 
     @property
     def is_foreign(self) -> bool:
-        """Whether the answer names another request, and so says nothing about this one.
+        """True if the answer names another request, and so proves nothing about this one.
 
-        Of a GET, and of a refusal by 429 or 503, it does not matter: gateways and mocks, such as Microsoft's Dev
-        Proxy, put an id of their own there. What says that a write was done, or why not, has to be about that write.
+        It does not matter for a GET, or for a 429 or 503: gateways and mocks, such as Microsoft's Dev Proxy, put an id
+        of their own there. An answer that says that a write was done, or why not, must be about that write.
         """
         if self.method == "GET" or self.status in (429, 503):
             return False
@@ -142,51 +142,51 @@ class Exchange:
 
     @property
     def answered_at(self) -> datetime | None:
-        """The `Date` of the answer: the server's clock, cut to whole seconds (RFC 9110, section 6.6.1). None where the
-        answer does not date itself."""
+        """The `Date` of the answer: the server's clock, cut to whole seconds (RFC 9110, section 6.6.1). None without a
+        valid one."""
         return http_date(self.response_header("date"))
 
     @property
     def clock_ahead(self) -> float | None:
-        """The least seconds that the server's clock is ahead of ours; None where `answered_at` is None."""
+        """The least number of seconds by which the server's clock is ahead of ours; None if `answered_at` is None."""
         date = self.answered_at
         return None if date is None else (date - self.ended_at).total_seconds()
 
     @property
     def lacks_token(self) -> bool:
-        """Whether there was no usable token, or the server refused the one there was."""
+        """True if there was no usable token, or the server refused it."""
         return self.status == 401 or (self.failure is not None and self.failure.kind is FailureKind.TOKEN)
 
     @property
     def content_type(self) -> str:
-        """The media type of the answer, lower case, without parameters; empty when it has none."""
+        """The media type of the answer in lower case, without parameters; empty if it has none."""
         return self.response_header("content-type").partition(";")[0].strip().lower()
 
     @property
     def body_text(self) -> str:
-        """The body of the answer as text, for reading; bytes that are no UTF-8 become U+FFFD."""
+        """The body of the answer as text to read; bytes that are not UTF-8 become U+FFFD."""
         return self.response_body.decode("utf-8-sig", "replace")
 
     def request_header(self, name: str) -> str:
         return _header(self.request_headers, name)
 
     def response_header(self, name: str) -> str:
-        """The first value of a response header; empty when it is absent."""
+        """Return the first value of a response header; empty if it is absent."""
         return _header(self.response_headers, name)
 
     def json(self) -> Any:
-        """The body as JSON, read strictly; AnswerError says what is wrong with it."""
+        """Parse the body as strict JSON; AnswerError says what is wrong with it."""
         if self.truncated:
             raise AnswerError("The answer is larger than the limit and was not read to its end.")
         return load_strict_json(self.response_body)
 
     def json_as_received(self) -> Any:
-        """The body as JSON with what `json` hides, to be sent back to the server: never shown, never kept on disk."""
+        """Parse the body as JSON with the secrets that `json` masks: only to be sent back to the server."""
         return self.json() if self.unredacted is None else load_strict_json(self.unredacted)
 
 
 def http_date(text: str) -> datetime | None:
-    """An HTTP date, in any of its three forms; None when it is none."""
+    """Parse an HTTP date in any of its three forms; return None if it is invalid."""
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, IndexError, OverflowError):
@@ -195,10 +195,10 @@ def http_date(text: str) -> datetime | None:
 
 
 def load_strict_json(body: bytes) -> Any:
-    """Parse UTF-8 JSON; AnswerError for whatever JSON (RFC 8259) or a careful reader does not accept.
+    """Parse UTF-8 JSON; raise AnswerError for everything that JSON (RFC 8259) or a careful reader does not accept.
 
-    Duplicate names, NaN, Infinity and numbers beyond a double are refused: two programs would read them differently.
-    A surrogate without its partner, which no file and no terminal can hold, becomes U+FFFD.
+    Duplicate names, NaN, Infinity and numbers beyond a double are refused, because two programs would read them
+    differently. A lone surrogate, which no file and no terminal can hold, becomes U+FFFD.
     """
     if not body.strip():
         raise AnswerError("The answer is empty.")

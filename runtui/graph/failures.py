@@ -1,6 +1,6 @@
-"""From an httpx exception to a Failure: was the request sent, and what happened, in a sentence.
+"""From an httpx exception to a Failure: whether the request was sent, and what happened, in a sentence.
 
-Invariant: `sent` is "no" only for the exceptions that cannot occur once the server may have read the request.
+Invariant: `sent` is "no" only for exceptions that cannot occur once the server may have read the request.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from runtui.graph.exchange import Failure, FailureKind
 from runtui.graph.network import Proxy
 from runtui.redact import redact
 
-# All of these end before the request's first byte is written, or before the tunnel to the server stands. A root with
-# plain http has no proxy, so a ProxyError is always about a tunnel that was refused.
+# All of these occur before the first byte of the request is written, or before the tunnel to the server is open. A root
+# with plain http has no proxy, so a ProxyError is always about a tunnel that was refused.
 _NEVER_SENT = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -35,15 +35,16 @@ class _Case(NamedTuple):
     what: str
 
 
-# The first that fits the exception or one of its causes.
+# The first entry that fits the exception or one of its causes counts.
 _CAUSES = (
-    _Case((socket.gaierror,), FailureKind.NAME, "The name of the server could not be resolved"),
-    _Case((ssl.SSLError,), FailureKind.TLS, "No secure connection could be made"),
+    _Case((socket.gaierror,), FailureKind.NAME, "The name of the server has no address"),
+    _Case((ssl.SSLCertVerificationError,), FailureKind.TLS, "The server's certificate is not trusted"),
+    _Case((ssl.SSLError,), FailureKind.TLS, "What answers there may not speak TLS"),
     _Case((ConnectionRefusedError,), FailureKind.CONNECTION_REFUSED, "The connection was refused"),
 )
 _CASES = (
     _Case((httpx.PoolTimeout,), FailureKind.TIMEOUT, "All connections were busy for too long"),
-    _Case((httpx.ConnectTimeout,), FailureKind.TIMEOUT, "The server did not take the connection in time"),
+    _Case((httpx.ConnectTimeout,), FailureKind.TIMEOUT, "The server did not accept the connection in time"),
     _Case((httpx.TimeoutException,), FailureKind.TIMEOUT, "The server stopped answering"),
     _Case((httpx.ProxyError,), FailureKind.PROXY, "The proxy refused to connect to the server"),
     _Case((httpx.ConnectError,), FailureKind.CONNECTION, "No connection to the server could be made"),
@@ -52,27 +53,27 @@ _CASES = (
 )
 _OTHER = _Case((Exception,), FailureKind.PROTOCOL, "The request could not be carried out")
 
-# What h11 and httpcore say when the connection closes before the answer is whole.
+# The messages of h11 and httpcore when the connection closes before the answer is complete.
 _CUT_PHRASES = ("peer closed connection", "server disconnected")
 
 
-# OpenSSL's verify codes (x509_vfy.h): what is wrong with a certificate whose issuer is trusted.
+# OpenSSL's verify codes (x509_vfy.h) for certificates whose issuer is trusted.
 _BAD_CERTIFICATES = {
     9: "Its certificate is not valid yet: check the clock of this machine (date -u), then tell its administrator.",
     10: "A certificate has expired, its own or one above it: check the clock of this machine (date -u), then tell its "
     "administrator.",
     23: "Its certificate is revoked: do not go on, and tell its administrator.",
-    62: "The certificate is another server's: check the host of the root.",
-    64: "The certificate is another server's: check the host of the root.",
+    62: "The certificate belongs to another server: check the host of the root.",
+    64: "The certificate belongs to another server: check the host of the root.",
 }
-_NO_TLS = "Check scheme and port of the root: what answers there may not speak TLS."
+_NO_TLS = "Check scheme and port of the root."
 
 
 def failure_of(error: Exception, *, may_be_sent: bool, proxy: Proxy | None = None) -> Failure:
-    """The Failure that an exception of the client amounts to.
+    """Return the Failure for an exception of the client.
 
-    `may_be_sent` tells whether any byte of the request was handed to a connection; where that is not known, say True.
-    `proxy` is on the way to the server, and then the connection that could not be made was the one to it.
+    `may_be_sent` is True if any byte of the request may have been handed to a connection. `proxy` is the proxy on the
+    way to the server: a failed connection is then the one to the proxy.
     """
     case = _case(error)
     of_proxy = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError)
@@ -85,7 +86,7 @@ def failure_of(error: Exception, *, may_be_sent: bool, proxy: Proxy | None = Non
 
 
 def _of_proxy(error: Exception, case: _Case, proxy: Proxy) -> Failure:
-    """The proxy refused, or could not be reached; either way the server has seen nothing."""
+    """Return the failure of a proxy that refused or could not be reached; the server has seen nothing."""
     cause = _root_cause(error)
     if isinstance(error, httpx.ProxyError):
         wants_sign_in = "407" in cause
@@ -93,8 +94,8 @@ def _of_proxy(error: Exception, case: _Case, proxy: Proxy) -> Failure:
         cure = f"Put its user and password into {proxy.source}." if wants_sign_in else f"Check {proxy.source}."
         return Failure(FailureKind.PROXY, "no", redact(what), cure)
     if isinstance(error, httpx.ConnectTimeout):
-        # The connection to the proxy, or the handshake with the server behind it.
-        what = f"The proxy {proxy.address}, or the server behind it, did not take the connection in time."
+        # Either the connection to the proxy failed, or the handshake with the server behind it.
+        what = f"The proxy {proxy.address}, or the server behind it, did not accept the connection in time."
         return Failure(FailureKind.TIMEOUT, "no", redact(what), f"Check {proxy.source}, and the network.")
     why = "the connection was refused" if case.kind is FailureKind.CONNECTION_REFUSED else cause
     what = f"No connection to the proxy {proxy.address} could be made: {why}."
@@ -102,7 +103,7 @@ def _of_proxy(error: Exception, case: _Case, proxy: Proxy) -> Failure:
 
 
 def _tls_hint(error: Exception) -> str:
-    """What is known beyond a certificate that nobody trusts; empty for such a one."""
+    """Return what is known beyond an untrusted certificate; empty if nothing is."""
     cause = next((cause for cause in _causes(error) if isinstance(cause, ssl.SSLError)), None)
     if isinstance(cause, ssl.SSLCertVerificationError):
         return _BAD_CERTIFICATES.get(getattr(cause, "verify_code", 0), "")
@@ -121,7 +122,7 @@ def _case(error: Exception) -> _Case:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The exception, what it was raised from, and the members of groups (one attempt for each address of a name)."""
+    """Yield the exception, its causes, and the members of groups (one attempt for each address of a name)."""
     current: BaseException | None = error
     while current is not None:
         yield current
@@ -132,8 +133,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _root_cause(error: Exception) -> str:
-    """What the system or OpenSSL says, else the exception; one line without a full stop."""
+    """Return the message of the system or of OpenSSL, else of the exception; one line without a full stop."""
     telling = (ssl.SSLError, socket.gaierror, ConnectionError)
     cause = next((cause for cause in _causes(error) if isinstance(cause, telling)), error)
-    said = cause.verify_message if isinstance(cause, ssl.SSLCertVerificationError) else str(cause)
+    said = getattr(cause, "verify_message", "") or getattr(cause, "strerror", "") or str(cause)
     return " ".join(said.split()).rstrip(".")

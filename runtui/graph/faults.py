@@ -1,7 +1,7 @@
-"""From what happened on the wire to done, not done or unknown, and to words with a next step.
+"""From an exchange to an outcome (done, not done, unknown), and to words with a next step.
 
-Invariant: a write is NOT_DONE only where that is proved: it was never sent, or Graph itself refused it in its own error
-format. Every other trouble after the first byte left is UNKNOWN. All texts are plain and redacted.
+Invariant: a write is NOT_DONE only if that is proved: it was never sent, or Graph itself refused it in its own error
+format. Every other trouble after the first byte was sent is UNKNOWN. All texts are plain and redacted.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from runtui.graph.retry import retry_after_seconds
 from runtui.redact import redact
 
 LONGEST_MESSAGE = 600
-"""Characters of a server's message that are worth showing; the body holds the rest."""
+"""The most characters of a server's message that are shown; the body has the rest."""
 
 MAX_DETAILS = 50
-"""Details of an error that are worth showing; the body holds the rest."""
+"""The most details of an error that are shown; the body has the rest."""
 
 
 class Fault(NamedTuple):
     """What went wrong with one request: `title` in a few words, `message` in sentences, `hint` as the next step.
 
-    `code` is Graph's own error code ("" when it gave none). `details` are (target, message) pairs of what the message
-    does not tell; a target names the property that the server refuses, where it says so.
+    `code` is Graph's own error code ("" if it sent none). `details` are pairs (target, message) that the message does
+    not contain; a target is the property that the server refuses, if it names one.
     """
 
     title: str
@@ -49,7 +49,7 @@ class Fault(NamedTuple):
 
 
 class FaultText(NamedTuple):
-    """The words of one kind of fault. `message` speaks when the server says nothing itself."""
+    """The words for one kind of fault. `message` is used if the server gives none."""
 
     title: str
     message: str
@@ -62,7 +62,7 @@ FRESH_TOKEN = f"{SIGN_IN_AGAIN}, or put a fresh token into RUNTUI_TOKEN."
 NOT_OFFERED = FaultText(
     "This service does not offer this change",
     "It does not know this request; nothing is wrong with the run or with what you typed.",
-    "The published Graph service offers actions in place of it: runtui cancel stops a run (cancelProcessing), "
+    "The published Graph service offers actions instead: runtui cancel stops a run (cancelProcessing), "
     "runtui reprocess processes it again (activateWithScope). The sandbox offers the change itself: runtui demo.",
 )
 
@@ -80,8 +80,8 @@ _BY_STATUS: dict[int, FaultText] = {
     403: FaultText(
         "Access denied",
         "A permission, a role or a license is missing, or an access policy blocks it.",
-        "Reading needs LifecycleWorkflows.Read.All; a person also the role Global Reader or Lifecycle Workflows "
-        "Administrator, the tenant an Entra ID Governance license.",
+        "Reading needs LifecycleWorkflows.Read.All and an Entra ID Governance license; a person also needs the role "
+        "Global Reader or Lifecycle Workflows Administrator.",
     ),
     404: FaultText(
         "Not found",
@@ -89,7 +89,7 @@ _BY_STATUS: dict[int, FaultText] = {
         "Refresh the list; if everything is missing, check the root.",
     ),
     405: FaultText(
-        "The server does not allow this method here", "The address exists, the method does not.", "Check the root."
+        "The server does not allow this method here", "The address exists, but not for this method.", "Check the root."
     ),
     406: FaultText(
         "The server finds nothing to process",
@@ -130,8 +130,8 @@ _BY_STATUS: dict[int, FaultText] = {
 }
 
 _NEEDED_TO_WRITE = (
-    "A change needs LifecycleWorkflows.ReadWrite.All; a person also the role Lifecycle Workflows Administrator, "
-    "the tenant an Entra ID Governance license."
+    "A change needs LifecycleWorkflows.ReadWrite.All and an Entra ID Governance license; a person also needs the role "
+    "Lifecycle Workflows Administrator."
 )
 _SERVER_ERROR = FaultText(
     "The server failed",
@@ -183,7 +183,7 @@ _BY_FAILURE: dict[FailureKind, tuple[str, str]] = {
     ),
     FailureKind.CONNECTION: ("The server cannot be reached", "Check the root and the network."),
     FailureKind.TLS: (
-        "The server's certificate is not trusted",
+        "There is no secure connection",
         "If your company inspects TLS traffic, trust its certificate with --ca-file; otherwise stop here.",
     ),
     FailureKind.PROXY: ("The proxy rejects the request", "Check the proxy, and its user name and password."),
@@ -196,8 +196,8 @@ _BY_FAILURE: dict[FailureKind, tuple[str, str]] = {
     FailureKind.CANCELLED: ("Stopped waiting", "Read the run again to see its current state."),
 }
 
-# Every other 4xx of Graph is said before it does anything. 408, 424 and 499 may come too late to tell, and 407 is no
-# word of Graph's.
+# Graph sends every other 4xx before it does anything. 408, 424 and 499 may come too late to tell, and 407 does not
+# come from Graph.
 _NOT_A_REFUSAL = frozenset({407, 408, 424, 499})
 
 
@@ -206,10 +206,8 @@ def fault_of(exchange: Exchange, *, writing: bool) -> Fault | None:
 
 
 def read_answer(exchange: Exchange, *, writing: bool) -> tuple[dict[str, Any] | None, Fault | None]:
-    """The JSON object of an answer, and what went wrong; the object is None with a fault and with an empty answer.
-
-    An empty answer is a success of a write (Graph's usual 204) and a fault of a read.
-    """
+    """Return the JSON object of an answer, and its fault; the object is None with a fault and for an empty answer. An
+    empty answer is a success of a write (Graph's usual 204) and a fault of a read."""
     if exchange.failure is not None:
         return None, _failed(exchange, exchange.failure, writing)
     status = exchange.status or 0
@@ -226,31 +224,31 @@ def read_answer(exchange: Exchange, *, writing: bool) -> tuple[dict[str, Any] | 
 
 
 def mismatch(exchange: Exchange, message: str, *, writing: bool) -> Fault:
-    """The fault of an answer that is well formed and does not say what it must, such as another run's id."""
+    """Return the fault of a well-formed answer with the wrong content, such as another run's id."""
     words = FaultText("The response does not match the request", message, "Read the full response.")
     return _fault(exchange, words, _unproved(writing))
 
 
 def unconfirmed(exchange: Exchange) -> Fault:
-    """The fault of a write that was answered with success and without the run, which could not be read afterwards."""
+    """Return the fault of a write with a successful answer that lacks the run, which could not be read afterwards."""
     message = f"The service answered {exchange.status} without the run, and the run could not be read afterwards."
     words = FaultText("Not confirmed", message, "If it happens again, check the network.")
     return _fault(exchange, words, Outcome.UNKNOWN)
 
 
 def refused_action(fault: Fault, action: ServiceAction) -> Fault:
-    """The refusal of an action, in its own words: what it needs, or that the service has none such."""
+    """Return the refusal of an action with what the action needs, or that the service does not offer it."""
     if fault.title == NOT_OFFERED.title:
         message = f"It does not know {action.name}. Nothing is wrong with the run."
         return fault._replace(title="This service does not offer this action", message=message, hint="Check the root.")
     if fault.status == HTTPStatus.FORBIDDEN:
         needed = f"{action.name} needs {PERMISSIONS[action.name][0]} or a wider permission"
-        return fault._replace(hint=f"{needed}; a person also the role Lifecycle Workflows Administrator.")
+        return fault._replace(hint=f"{needed}; a person also needs the role Lifecycle Workflows Administrator.")
     return fault
 
 
 def perhaps_repeated(fault: Fault) -> Fault:
-    """The refusal of a write that a gateway may have sent twice: what became of the first copy is not known."""
+    """Return the refusal of a write that a gateway may have sent twice: the outcome of the first copy is unknown."""
     message = f"{fault.message} A gateway that sends a change twice gets this answer to the second one."
     return fault._replace(message=message, outcome=Outcome.UNKNOWN)
 
@@ -304,7 +302,7 @@ def _words(exchange: Exchange, status: int, *, offered: bool) -> FaultText:
 
 
 def _is_graphs_own(error: dict[str, Any] | None) -> bool:
-    """Whether it is an error as Graph writes it, with a code that is a text (it may be ""); gateways write others."""
+    """Return whether it is an error in Graph's format, with a code that is text (perhaps ""); gateways send others."""
     return error is not None and isinstance(error.get("code"), str)
 
 
@@ -314,7 +312,7 @@ def _is_no_request(status: int, error: dict[str, Any] | None) -> bool:
 
 
 def graph_error(exchange: Exchange) -> dict[str, Any] | None:
-    """The `error` object of a Graph error body; None when the body is anything else."""
+    """Return the `error` object of a Graph error body; None if the body is anything else."""
     try:
         body = exchange.json()
     except AnswerError:
@@ -324,7 +322,7 @@ def graph_error(exchange: Exchange) -> dict[str, Any] | None:
 
 
 def _what_it_is(exchange: Exchange) -> str:
-    """A sentence on a body that is no Graph JSON."""
+    """Return a sentence about a body that is not Graph's JSON."""
     if not exchange.response_body.strip():
         return "The answer is empty."
     text = exchange.body_text
@@ -361,13 +359,13 @@ def _is_repeated(target: str, detail: str, message: str) -> bool:
 
 
 def _sentence(error: dict[str, Any]) -> str:
-    """What the server says: its message, else the first message of its details, else its code."""
+    """Return the server's words: its message, else the first message of its details, else its code."""
     said = _text(error.get("message")) or next((message for _, message in _details(error)), "")
     return said or _text(error.get("code"))
 
 
 def _details(error: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """(target, message) pairs of every detail, whatever the nesting; the error's own target comes first."""
+    """Yield (target, message) of every detail at any depth; the error's own target comes first."""
     target = _text(error.get("target"))
     if target:
         yield target, _text(error.get("message"))
@@ -380,7 +378,7 @@ def _details(error: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _inner_request_id(error: dict[str, Any]) -> str:
-    """The request id inside `innerError` or `innererror`, at any depth that a server nests it."""
+    """Return the request id inside `innerError` or `innererror`, however deep it is."""
     inner: Any = error
     while isinstance(inner, dict):
         found = _text(inner.get("request-id"))
@@ -391,14 +389,11 @@ def _inner_request_id(error: dict[str, Any]) -> str:
 
 
 def _text(value: Any) -> str:
-    """A text from where a text should be, redacted and bounded.
-
-    Some services send {"lang", "value"}, a list, or nothing.
-    """
+    """Return a text, redacted and shortened. Some services send {"lang", "value"}, a list, or nothing."""
     if isinstance(value, dict):
         value = value.get("value")
     if isinstance(value, list):
         value = " ".join(part.strip() for part in value if isinstance(part, str))
-    # Redacted before the cut that is shown, because half a token no longer looks like one; not all of it, for speed.
+    # Redact before shortening for display, because half a token no longer looks like one; redact only part, for speed.
     said = redact(value.strip()[: 10 * LONGEST_MESSAGE]) if isinstance(value, str) else ""
     return said if len(said) <= LONGEST_MESSAGE else said[: LONGEST_MESSAGE - 1] + "…"

@@ -1,8 +1,8 @@
-"""What both wires share, Graph's and the sign-in's: httpx made ready, whom TLS trusts, the way through a proxy, bodies.
+"""Shared by the connections to Graph and to the sign-in service: httpx, the trusted certificates, the proxy, bodies.
 
 Invariant: whoever imports httpx has called `load_httpx` first. A certificate is always verified, by the same rules on
-every Python: what the operating system trusts is trusted, and a file of one's own besides. This machine is never
-reached through a proxy, and no user or password of a proxy is shown. A body is never unpacked beyond its limit.
+every Python: the operating system's and those of an own file are trusted. This machine is never reached through a
+proxy, and no user or password of a proxy is shown. A body is never decompressed beyond its limit.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from runtui.graph.exchange import FailureKind
 from runtui.graph.root import root_is_loopback
 
 LARGE_BODY = 128 * 1024
-"""Bytes from which on a block is one of its own: what glibc begins with."""
+"""The size in bytes from which glibc gives a block its own mapping; this is its initial value."""
 
 _CHOSEN = "proxy (--proxy, RUNTUI_PROXY, or the profile)"
 
@@ -31,8 +31,8 @@ _CHOSEN = "proxy (--proxy, RUNTUI_PROXY, or the profile)"
 def load_httpx() -> None:
     """Import httpx without its command line, and with the event loop support that its first request would load.
 
-    `httpx` imports a command line made of click, rich and pygments when it finds them (40 ms); it copes without.
-    httpcore looks for sniffio several times a request, and copes without: where there is none, once is enough.
+    httpx imports a command line made of click, rich and pygments if they are installed (40 ms), but works without.
+    httpcore searches for sniffio several times per request, and works without: one search is enough.
     """
     if "httpx" not in sys.modules:
         sys.modules["httpx._main"] = None  # type: ignore[assignment]
@@ -46,17 +46,17 @@ def load_httpx() -> None:
         anyio.run(anyio.sleep, 0)
         if find_spec("sniffio") is None:
             sys.modules["sniffio"] = None  # type: ignore[assignment]
-    # At INFO they print whole addresses, at DEBUG cookies.
+    # At INFO they log whole addresses, at DEBUG cookies.
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
 @cache
 def return_large_blocks() -> None:
-    """Return the memory of a large body to the system once it is read, from now on.
+    """From now on, return the memory of a large body to the system once it is read.
 
-    glibc stops to do so after the first such block, and keeps them in an arena of each thread: 30 MB after a listing,
-    and 5 MB of smaller blocks, which two arenas share (mallopt(3)). Any other C library is left alone.
+    glibc stops doing so after the first such block, and keeps them in an arena per thread: 30 MB after a listing, and 5
+    MB of smaller blocks, which two arenas share (mallopt(3)). Any other C library is left alone.
     """
     if sys.platform == "linux":
         import ctypes
@@ -67,20 +67,20 @@ def return_large_blocks() -> None:
 
 
 def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:
-    """Trust in what the operating system trusts, and in the certificates of `ca_file` (PEM) besides.
+    """Return a context that trusts what the operating system trusts, and the certificates of `ca_file` (PEM).
 
-    Reads files, some 20 ms: call it in a thread.
+    It reads files for about 20 ms: call it in a thread.
 
     Raises:
-        OSError: the file cannot be read, or holds no certificate.
+        OSError: the file cannot be read, or has no certificate.
     """
     context = _system_trust()
-    # A file with the issuing authority, or with the server's certificate itself, is enough: its root is often not at
-    # hand. By itself Python asks for that from 3.13 on.
+    # A file with the issuing authority, or with the server's own certificate, is enough, because the root is often not
+    # at hand. Python has this as its default from 3.13 on.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     # Company authorities often lack the key identifiers that RFC 5280 asks for; Python refuses those from 3.13 on.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    # RFC 9110, 4.3.4: a server's name is in subjectAltName. OpenSSL would take the common name where there is none.
+    # RFC 9110, 4.3.4: a server's name is in subjectAltName. Without one, OpenSSL would accept the common name.
     context.hostname_checks_common_name = False
     if ca_file is not None:
         context.load_verify_locations(cafile=ca_file)
@@ -88,14 +88,14 @@ def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:
 
 
 def no_trust() -> ssl.SSLContext:
-    """A context that trusts nobody, for a client that never speaks TLS: it costs nothing to make."""
+    """Return a context that trusts nobody, for a client that never speaks TLS: it is cheap to make."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _system_trust() -> ssl.SSLContext:
     if sys.platform == "linux":
         context = ssl.create_default_context()
-        # With a bundle loaded once, here: truststore would load it again for each connection, on the event loop.
+        # Load the bundle once, here: truststore would load it again for each connection, on the event loop.
         if context.get_ca_certs():
             return context
     import truststore
@@ -107,15 +107,14 @@ class Proxy(NamedTuple):
     """A proxy on the way to a server."""
 
     address: str
-    """Host and port, as they were written."""
+    """Host and port as they were given."""
     source: str
-    """The variable or the option that names it."""
+    """The variable or the option that sets it."""
 
 
 def proxy_of(root: str, chosen: str = "") -> Proxy | None:
-    """The proxy between us and a parsed root; None where there is none. `chosen`, the option, stands above the
-    environment.
-    """
+    """Return the proxy on the way to a parsed root; None if there is none. The option `chosen` overrides the
+    environment."""
     if root_is_loopback(root):
         return None
     if chosen:
@@ -132,7 +131,8 @@ def proxy_of(root: str, chosen: str = "") -> Proxy | None:
 
 
 def check_environment() -> None:
-    """ValueError for a proxy port that is none: httpx takes it, and fails at each request in an undeclared way."""
+    """Raise ValueError for a proxy with an invalid port: httpx accepts it, and fails at each request in an undeclared
+    way."""
     from urllib.request import getproxies
 
     import httpx
@@ -150,7 +150,7 @@ def _place(address: str) -> str:
 
 
 class BodyError(Exception):
-    """A body that cannot be read to its end: `kind` and one sentence."""
+    """A body that cannot be read completely: `kind` and one sentence."""
 
     def __init__(self, kind: FailureKind, what: str) -> None:
         super().__init__(what)
@@ -158,16 +158,16 @@ class BodyError(Exception):
 
 
 class BoundedBody:
-    """Collects the raw chunks of a body, plain or as a single gzip stream, up to `limit` unpacked bytes.
+    """Collects the raw chunks of a body, plain or as a single gzip stream, up to `limit` decompressed bytes.
 
-    Raises BodyError when another Content-Encoding is named: nothing else is asked for, and layers of compression
-    are how a few bytes become gigabytes.
+    It raises BodyError for any other Content-Encoding: no other is requested, and layers of compression turn a few
+    bytes into gigabytes.
     """
 
     def __init__(self, content_encoding: str, limit: int) -> None:
         encoding = content_encoding.strip().lower()
         if encoding not in ("", "identity", "gzip", "x-gzip"):
-            raise BodyError(FailureKind.ENCODING, f"The answer is packed as {encoding!r}, which was not asked for.")
+            raise BodyError(FailureKind.ENCODING, f"The answer is compressed as {encoding!r}, which was not asked for.")
         self._limit = limit
         self._unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16) if "gzip" in encoding else None
         self._data = bytearray()
@@ -178,7 +178,7 @@ class BoundedBody:
         return bytes(self._data)
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next chunk; BodyError when it is no gzip or the limit is passed."""
+        """Take the next chunk; raise BodyError if it is not gzip or exceeds the limit."""
         room = self._limit - len(self._data)
         if self._unpacker is not None:
             chunk = self._unpack(self._unpacker, chunk, room + 1)
@@ -189,7 +189,7 @@ class BoundedBody:
             raise BodyError(FailureKind.TOO_LARGE, f"The answer is larger than {size}; the rest was not read.")
 
     def finish(self) -> None:
-        """Say that the body is over; BodyError when its gzip stream is not."""
+        """End the body; raise BodyError if its gzip stream is incomplete."""
         if self._unpacker is not None and not self._unpacker.eof:
             raise BodyError(FailureKind.CUT, "The compressed answer ended before it was complete.")
 
@@ -198,7 +198,7 @@ class BoundedBody:
         try:
             unpacked = unpacker.decompress(chunk, at_most)
         except zlib.error:
-            raise BodyError(FailureKind.ENCODING, "The answer says it is gzip, and is not.") from None
+            raise BodyError(FailureKind.ENCODING, "The answer claims to be gzip, but is not.") from None
         if unpacker.unused_data:
-            raise BodyError(FailureKind.ENCODING, "Something follows the compressed answer.")
+            raise BodyError(FailureKind.ENCODING, "There is extra data after the compressed answer.")
         return unpacked

@@ -1,7 +1,7 @@
-"""Reading a collection of Graph: one GET as often as it makes sense, and the pages that follow it.
+"""Reading a collection of Graph: a GET, repeated while that makes sense, and the pages that follow it.
 
-Invariant: an answer reaches the caller only when it is a JSON object with a list of things that have ids. Next links
-are followed verbatim, below the same root only, and never twice.
+Invariant: an answer reaches the caller only if it is a JSON object with a list of entities that have ids. Next links
+are followed verbatim, only below the same root, and never twice.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from runtui.graph.root import linked
 from runtui.graph.transport import Transport
 
 PAGE_SIZE = 999
-"""Items asked for in one page; Graph documents no size for these collections and may send fewer."""
+"""The number of items to request per page; Graph documents no size for these collections and may send fewer."""
 
 MAX_EMPTY_PAGES = 50
-"""Pages in a row, each with a next link, that are believed though they bring nothing: empty ones, which OData allows,
-and such as came before. A loop looks the same, also one whose links are always new."""
+"""The most pages in a row, each with a next link, that bring nothing new: empty ones, which OData allows, and repeated
+ones. More look like a loop, even with ever new links."""
 
 NO_SUCH_PATH = frozenset({400, 404, 405, 501})
-"""The statuses by which a server says that it has no such collection, or no `$batch`."""
+"""The statuses of a server that has no such collection, or no `$batch`."""
 
-# Members after an enum's sentinel are sent only to those who ask; without it they read "unknownFutureValue".
+# Members after an enum's sentinel are sent only on request; otherwise they read "unknownFutureValue".
 ALL_ENUM_MEMBERS = "include-unknown-enum-members"
 
 
@@ -40,7 +40,7 @@ def prefer(*preferences: str) -> Headers:
 
 
 class CollectionPage(NamedTuple):
-    """One page of a collection, each item with a non-empty `id`, and the exchange that brought it."""
+    """One page of a collection, each item with a non-empty `id`, and its exchange."""
 
     items: tuple[dict[str, Any], ...]
     exchange: Exchange
@@ -51,7 +51,7 @@ async def all_items(pages: AsyncIterator[CollectionPage]) -> list[dict[str, Any]
 
 
 class GraphError(RuntuiError):
-    """A listing that cannot go on: the fault, and the exchange it shows in."""
+    """A listing that cannot continue: the fault, and its exchange."""
 
     def __init__(self, fault: Fault, exchange: Exchange) -> None:
         super().__init__(fault.title, fault.message, fault.hint)
@@ -77,10 +77,8 @@ class PageReader:
         alone: bool = False,
         batch: str | None = None,
     ) -> Exchange:
-        """GET as often as the pace says, and once more when the token was refused and there is another one.
-
-        `batch` is the body of a request for several GETs, which is a POST by form alone.
-        """
+        """Send a GET as often as the pace allows, and once more with another token if the token was refused. `batch` is
+        the body of a request for several GETs; it is a POST only in form."""
         tries, has_new_token = 0, False
         while True:
             if pace is not None:
@@ -103,16 +101,14 @@ class PageReader:
                 return exchange
 
     def headers(self, most: int = PAGE_SIZE) -> Headers:
-        """A next link does not carry headers on, so each page asks again."""
+        """Return the headers of each page: a next link does not include them."""
         return prefer(ALL_ENUM_MEMBERS, f"odata.maxpagesize={min(self._page_size, most)}")
 
     async def pages(
         self, path: str, purpose: str, pace: Pace | None, *, first: Exchange | None = None
     ) -> AsyncIterator[CollectionPage]:
-        """Follow next links verbatim, under the same root only, until there is none; a link never twice.
-
-        A relative one starts at the page that has it. `first` is the answer to the first request, where it is known.
-        """
+        """Follow next links verbatim, only below the same root and never twice, until there is none. A relative link
+        starts at its page. `first` is the answer to the first request, if it is known."""
         link: str | None = self.transport.url(path)
         seen: set[str] = set()
         brought: set[int] = set()
@@ -121,19 +117,19 @@ class PageReader:
             seen.add(link)
             exchange = first or await self.get(link, purpose, self.headers(), pace)
             first = None
-            body, items, ids = await asyncio.to_thread(_page, exchange)  # too much to take apart between two keys
+            body, items, ids = await asyncio.to_thread(_page, exchange)  # parsing would delay a key
             empty = 0 if items and ids not in brought else empty + 1
             brought.add(ids)
             yield CollectionPage(items, exchange)
             found = as_received(body, exchange).get("@odata.nextLink")
             link = linked(link, found) if found and isinstance(found, str) else None
             if found not in (None, "") and (link is None or link in seen or empty > MAX_EMPTY_PAGES):
-                raise GraphError(mismatch(exchange, "Its next links lead nowhere new.", writing=False), exchange)
-            del body, items, exchange  # megabytes, which the next page is not to be read beside
+                raise GraphError(mismatch(exchange, "Its next links lead to nothing new.", writing=False), exchange)
+            del body, items, exchange  # free megabytes before the next page is read
 
 
 def as_received(body: dict[str, Any], exchange: Exchange) -> dict[str, Any]:
-    """The body of an answer without anything hidden in it."""
+    """Return the body of an answer with nothing masked."""
     received: dict[str, Any] = body if exchange.unredacted is None else exchange.json_as_received()
     return received
 
@@ -146,7 +142,7 @@ def object_of(exchange: Exchange) -> dict[str, Any]:
 
 
 def _page(exchange: Exchange) -> tuple[dict[str, Any], tuple[dict[str, Any], ...], int]:
-    """The body of an answer, its items, and what stands for their ids."""
+    """Return the body of an answer, its items, and a value that stands for their ids."""
     if len(exchange.response_body) > LARGE_BODY:
         return_large_blocks()
     body = object_of(exchange)

@@ -1,6 +1,6 @@
-"""The paths of lifecycle workflows below a Graph root, from ids to what a request line carries.
+"""The paths of lifecycle workflows below a Graph root, built from ids.
 
-Invariant: an id is one segment of a path, whatever stands in it; nothing of it becomes a part of the path.
+Invariant: an id is one segment of a path, whatever it contains.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ WORKFLOWS_PATH: Final = "/identityGovernance/lifecycleWorkflows/workflows"
 
 
 def segment(text: str) -> str:
-    """An id as one segment of a path."""
+    """Return an id as one segment of a path."""
     return quote(text, safe="", errors="replace")
 
 
@@ -24,8 +24,8 @@ def workflow_path(workflow_id: str) -> str:
 
 
 def runs_path(workflow_id: str, changed_since: int | None = None, begun: int | None = None) -> str:
-    """The runs of a workflow: all of them, or those that changed since a moment (ticks) and those that do not tell, or
-    those that were scheduled since `begun` (ticks)."""
+    """Return the path of a workflow's runs: all of them, those changed since a time (ticks) or without such a time, or
+    those scheduled since `begun` (ticks)."""
     path = f"{workflow_path(workflow_id)}/runs"
     if begun is not None:
         return f"{path}?$filter={segment(f'scheduledDateTime ge {format_ticks(begun)}')}"
@@ -48,7 +48,7 @@ def user_results_path(workflow_id: str, run_id: str) -> str:
 
 
 def user_path(name: str) -> str:
-    """A user of the directory, with the properties that are shown."""
+    """Return the path of a user of the directory, with the displayed properties."""
     return f"/users/{segment(name)}?$select=id,displayName,userPrincipalName,onPremisesSyncEnabled"
 
 
@@ -57,7 +57,7 @@ def extension_path(extension_id: str) -> str:
 
 
 def object_path(action: ServiceAction) -> str:
-    """What an action is about: a workflow, a run, or what a task of it did."""
+    """Return the path of the object of an action: a workflow, a run, or a task result."""
     if action.is_about_workflow:
         return workflow_path(action.workflow_id)
     if action.task_result_id:
@@ -66,6 +66,6 @@ def object_path(action: ServiceAction) -> str:
 
 
 def action_path(action: ServiceAction) -> str:
-    """Where an action is POSTed: at a task result, or at the workflow."""
+    """Return the path to POST an action to: at a task result, or at the workflow."""
     above = object_path(action) if action.task_result_id else workflow_path(action.workflow_id)
     return f"{above}/{action.name}"

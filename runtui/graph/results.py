@@ -1,7 +1,7 @@
-"""What runs did for their users and by their tasks: the results of one run, of one user, and of many runs by `$batch`.
+"""The results of runs by user and by task: of one run, of one user, and of many runs by `$batch`.
 
-Invariant: results are asked for with their subjects expanded and in batches until the server refuses that; then they
-are asked for plainly, run by run.
+Invariant: results are requested with expanded subjects and in batches until the server refuses that; then plainly, run
+by run.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from runtui.graph.retry import Pace, concerns_all
 from runtui.graph.root import refusal
 
 RUNS_IN_BATCH = MAX_BATCH // 2
-"""Runs whose results fit into one request: those of its tasks, and those of its users."""
+"""The number of runs whose results (tasks and users) fit into one batch."""
 
 MAX_RESULTS_HELD = 2_000
-"""Results of one run that are held at once: a run may have 10,000 users, with some tasks each."""
+"""The most results of one run in memory at once: a run may have 10,000 users, with several tasks each."""
 
 BATCHED_PAGE_SIZE = 200
-"""Items of a page in a batch: twenty such pages with their subjects are well below the limit of an answer."""
+"""Items per page in a batch: twenty such pages with their subjects are well below the limit of an answer."""
 
 READ_RESULTS = "read results"
 """The purpose of the requests for the results of several runs."""
 
-# A subject is its id alone, unless asked for.
+# Without $expand a subject has only its id.
 _EXPAND = "?$expand=subject"
 
-# How a server says that it does not expand: not known, not allowed to whoever asks, not there.
+# The statuses of a server that does not expand: unknown, not allowed for this caller, not there.
 _EXPAND_REFUSED = frozenset({400, 403, 501})
 
 _RESULT_PATHS = (user_results_path, task_results_path)
@@ -55,59 +55,59 @@ class ReadResults(NamedTuple):
     tasks: Sequence[dict[str, Any]] = ()
     users: Sequence[dict[str, Any]] = ()
     ends: bool = True
-    """Whether these are the last of the run."""
+    """True if these are the last of the run."""
     error: GraphError | None = None
 
 
 class ResultsClient:
-    """Asks for results. Of a listing that cannot go on, GraphError tells why."""
+    """Requests results. GraphError tells why a listing cannot continue."""
 
     def __init__(self, reader: PageReader) -> None:
         self._reader = reader
         self._expands = True
-        """Whether `$expand=subject` is asked for: until the server refuses it."""
+        """True until the server refuses `$expand=subject`."""
         self._batches = True
-        """Whether the root has a `$batch`: until it refuses one."""
+        """True until the root refuses a `$batch`."""
 
-    def of_tasks(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
-        """What became of each task in a run, page by page."""
+    def task_results(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
+        """Yield the results of each task in a run, page by page."""
         return self._results(task_results_path(workflow_id, run_id), "list task results", pace)
 
-    def of_users(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
+    def user_results(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
         return self._results(user_results_path(workflow_id, run_id), "list user results", pace)
 
-    def of_user(self, workflow_id: str, subject_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
-        """What became of one user in all runs of a workflow, page by page."""
-        subject = quote(f"subject/id eq '{subject_id.replace(chr(39), chr(39) * 2)}'", safe="")
+    def user_runs(self, workflow_id: str, user_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
+        """Yield the results of one user in all runs of a workflow, page by page."""
+        subject = quote(f"subject/id eq '{user_id.replace(chr(39), chr(39) * 2)}'", safe="")
         path = f"{workflow_path(workflow_id)}/userProcessingResults?$filter={subject}"
         return self._reader.pages(path, "list user results", pace)
 
     def tasks_of_user(
         self, workflow_id: str, run_id: str, result_id: str, *, pace: Pace | None = None
     ) -> AsyncIterator[CollectionPage]:
-        """The results of the tasks of one user of a run, by the id of the user's result; an unknown run's id is ""."""
+        """Yield the task results of one user of a run, by the id of the user's result; `run_id` is "" if unknown."""
         above = run_path(workflow_id, run_id) if run_id else workflow_path(workflow_id)
         path = f"{above}/userProcessingResults/{segment(result_id)}/taskProcessingResults"
         return self._reader.pages(path, "list task results", pace)
 
-    async def of_runs(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
-        """All results of some runs (workflow id, run id), in as few requests as possible, run by run and part by part.
+    async def run_results(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
+        """Yield all results of some runs (workflow id, run id) with few requests, run by run and part by part.
 
         Raises:
-            GraphError: when no run could be read, for a reason that concerns every request.
+            GraphError: no run could be read, for a reason that concerns every request.
         """
         found = await self._first_pages([path(*run) for run in runs for path in _RESULT_PATHS], pace)
         for workflow_id, run_id in runs:
             tasks: list[dict[str, Any]] = []
             users: list[dict[str, Any]] = []
             try:
-                # Users first: a list of them is of use before their tasks are there.
+                # Users come first: a list of them is useful before their tasks are known.
                 for path, held in ((user_results_path, users), (task_results_path, tasks)):
                     is_first = True
                     try:
                         async for page in self._results_from(path(workflow_id, run_id), found, pace):
                             held.extend(page.items)
-                            # Of many users the first are there at once.
+                            # The first of many users are shown at once.
                             is_full = is_first and held is users and len(users) >= BATCHED_PAGE_SIZE
                             is_first = False
                             if is_full or len(tasks) + len(users) >= MAX_RESULTS_HELD:
@@ -115,7 +115,7 @@ class ResultsClient:
                                 tasks.clear()
                                 users.clear()
                     except GraphError as error:
-                        # A root may tell of tasks alone.
+                        # A root may offer task results only.
                         if held is tasks or not is_first or error.exchange.status not in NO_SUCH_PATH:
                             raise
             except GraphError as error:
@@ -124,7 +124,7 @@ class ResultsClient:
                 yield ReadResults(run_id, tuple(tasks), tuple(users))
 
     async def _results(self, path: str, purpose: str, pace: Pace | None) -> AsyncIterator[CollectionPage]:
-        """Results with their subjects expanded, and as they are where the server refuses that."""
+        """Yield results with expanded subjects, or plain ones if the server refuses that."""
         if self._expands:
             has_begun = False
             try:
@@ -141,10 +141,8 @@ class ResultsClient:
             yield page
 
     async def _first_pages(self, paths: Sequence[str], pace: Pace) -> dict[str, Exchange]:
-        """The answers to some GETs of results, by `$batch`: by path, with what is expanded in it.
-
-        What is missing is to be asked for alone: there is no `$batch`, or its answer is too large.
-        """
+        """Return the answers to some GETs of results by `$batch`, by path, including the $expand if it was used.
+        Missing ones must be requested separately: there is no `$batch`, or its answer is too large."""
         headers = self._reader.headers(BATCHED_PAGE_SIZE)
         root = self._reader.transport.root
         found: dict[str, Exchange] = {}
@@ -155,10 +153,10 @@ class ResultsClient:
             items = [BatchItem("GET", path, headers) for path in part]
             batch = await self._reader.get(BATCH_PATH, READ_RESULTS, (), pace, batch=batch_of(items))
             if concerns_all(batch) or (batch.failure and batch.failure.kind is not FailureKind.TOO_LARGE):
-                object_of(batch)  # raises what is wrong
+                object_of(batch)  # raises its fault
             self._batches = not is_batch_refused(batch)
             tries.update(part)
-            # The pages of twenty listings are too much to take apart between two keys.
+            # Parsing the pages of twenty listings takes too long for the time between two keys.
             answers = await asyncio.to_thread(list, answers_of(batch, root, items))
             for path, answer in zip(part, answers, strict=True):
                 if answer is None:
@@ -174,7 +172,7 @@ class ResultsClient:
     async def _results_from(
         self, path: str, found: Mapping[str, Exchange], pace: Pace
     ) -> AsyncIterator[CollectionPage]:
-        """Results whose first page may be there already."""
+        """Yield results; the first page may be known already."""
         for asked in (path + _EXPAND, path):
             if asked in found:
                 async for page in self._reader.pages(asked, READ_RESULTS, pace, first=found[asked]):

@@ -37,39 +37,39 @@ THROTTLING: Final = frozenset({429, 503})
 """The statuses by which a service asks everybody to slow down."""
 
 PASSING: Final = THROTTLING | {500, 502, 504}
-"""The statuses of a GET that may pass by themselves."""
+"""The statuses of a GET that may be temporary."""
 
 MAX_REPEATS: Final = 3
-"""Times that one GET is sent again."""
+"""How often one GET is repeated."""
 
 MAX_WRITE_REPEATS: Final = 4
-"""Times that a change is sent again after the service proved that it applied nothing."""
+"""How often a change is repeated after the service proved that it applied nothing."""
 
 LONGEST_WAIT: Final = 300.0
-"""Seconds. A server that asks for more is asked again after this long."""
+"""The longest wait in seconds. A server that asks for more is asked again after this long."""
 
 BACK_OFF_SECONDS: Final = 3.0
-"""The wait after the first try when the server names none; it doubles with each try."""
+"""The wait after the first try in seconds, if the server names none; it doubles with each try."""
 
 JITTER: Final = 0.5
-"""A back-off is longer by up to this share of it, by chance: programs refused together do not come back together."""
+"""The largest random share that is added to a back-off, so that programs refused together do not return together."""
 
 _LONGEST_RETRY_AFTER: Final = 100 * 365 * 86_400.0
-"""A century. What is longer is not worth telling apart, and a date so far away can still be computed."""
+"""A century. Longer waits need no distinction, and a date that far away can still be computed."""
 
 _MAX_DOUBLINGS: Final = 10
-"""Beyond it a back-off only grows past the limit."""
+"""The most doublings of a back-off; more would only exceed the limit."""
 
 _DIGITS: Final = re.compile(r"[0-9]+")
 
 _OF_ONE_REQUEST: Final = frozenset({FailureKind.REFUSED_ADDRESS, FailureKind.HEADER})
-"""Why a request was not sent, for a reason that lies in it alone."""
+"""The failures before sending whose cause is the request itself."""
 
 _CHANCE: Final = random.Random()  # noqa: S311 - spreads requests, keeps no secret
 
 
 class Retry(Enum):
-    """What has to come before a request is sent again."""
+    """What is needed before a request is sent again."""
 
     NEVER = "it is not sent again"
     WAIT = "the wait of `wait_of`"
@@ -81,35 +81,35 @@ class Wait(NamedTuple):
     """A wait before a request is sent again."""
 
     exchange: Exchange
-    """The answer that brought it about."""
+    """The answer that caused it."""
     seconds: float
     until: datetime
-    """UTC."""
+    """The end of the wait (UTC)."""
     retry_after: float | None = None
-    """What the server asks for, where that is longer."""
+    """The seconds that the server asks for, if they are more; else None."""
 
     @property
     def words(self) -> str:
-        """Why nothing is asked now, and when it is again, as a sentence."""
+        """A sentence that says why no request is sent now, and when the next one is."""
         why = wait_reason(self.exchange.status, self.retry_after)
         return f"{why}; runtui asks again at {second_text(self.until)}."
 
 
 class Backoff:
-    """The waits of those who ask one service side by side, none of which is longer than `longest` seconds.
+    """The waits of several jobs that use one service; none is longer than `longest` seconds.
 
-    When the service asks one of them to slow down, all of them wait; what else befalls one is no matter of the others.
-    `tell` is told of each wait that is longer than those before it, and of None when nobody waits.
+    If the service asks one job to slow down, all wait; other trouble delays only its own job. `tell` is called with
+    each wait that is longer than the current ones, and with None when nobody waits.
     """
 
     def __init__(self, tell: Callable[[Wait | None], None], *, longest: float = LONGEST_WAIT) -> None:
         self._tell = tell
         self._longest = longest
         self._ends: dict[Pace | None, float] = {}
-        """In the loop's time, when the wait of one of them, or (None) of all of them, is over."""
+        """When the wait of one job, or (None) of all jobs, ends, in the event loop's time."""
 
     def add(self, who: Pace | None, exchange: Exchange, tries: int) -> None:
-        """Let `who`, or all of them (None), wait after the `tries`-th answer to a request."""
+        """Let `who`, or all jobs (None), wait after the `tries`-th answer to a request."""
         now = datetime.now(UTC)
         seconds = wait_of(exchange, tries, now, longest=self._longest)
         end = asyncio.get_running_loop().time() + seconds
@@ -131,9 +131,10 @@ class Backoff:
 
 
 class Pace:
-    """When the GETs of one job may be sent, and which are sent again. The back-off is shared with the jobs that ask the
-    same service at the same time. A job that failed the last time is not repeated after a fault of the server's: the
-    next time will tell.
+    """Decides when the GETs of one job may be sent, and which are repeated.
+
+    Jobs that use the same service at the same time share the back-off. If the job failed the last time, it is not
+    repeated after a fault of the server; the next time will show.
     """
 
     def __init__(self, backoff: Backoff | None = None, *, failed_before: bool = False) -> None:
@@ -144,7 +145,7 @@ class Pace:
         await self._backoff.over(self)
 
     def retry(self, exchange: Exchange, tries: int) -> bool:
-        """Whether to send the GET again that was answered so, for the `tries`-th time in a row (from 1)."""
+        """Return whether to repeat a GET with this answer, the `tries`-th in a row (from 1)."""
         throttled = exchange.status in THROTTLING
         if retry_of(exchange, tries) is not Retry.WAIT or (self._failed_before and not throttled):
             return False
@@ -160,10 +161,10 @@ def retry_of(
     has_new_token: bool = False,
     for_change: bool = False,
 ) -> Retry:
-    """What has to come before a request that was sent `tries` times is sent again, by the table above.
+    """Return what is needed before a request is repeated that was sent `tries` times, by the table above.
 
-    A change that may have been applied is not sent again (`outcome`). `has_new_token`: another token was had for it
-    already. `for_change`: a change depends on it, so that a person may be asked for a token that is missing.
+    A change that may have been applied is not repeated (`outcome`). `has_new_token`: it was already sent with another
+    token. `for_change`: a change depends on it, so a person may be asked for a missing token.
     """
     is_read = exchange.method == "GET"
     if outcome is not Outcome.NOT_DONE:
@@ -178,18 +179,18 @@ def retry_of(
 
 
 def concerns_all(exchange: Exchange) -> bool:
-    """Whether every other request would meet the same: no token, no connection, or a service that asks to wait."""
+    """Return whether every other request would meet the same: no token, no connection, or a service that asks to
+    wait."""
     failure = exchange.failure
     unreachable = failure is not None and failure.sent == "no" and failure.kind not in _OF_ONE_REQUEST
     return exchange.lacks_token or exchange.status in THROTTLING or unreachable
 
 
 def retry_after_seconds(exchange: Exchange, now: datetime) -> float | None:
-    """The seconds that `Retry-After` asks for; None when it is absent, past or cannot be understood.
+    """Return the seconds that `Retry-After` asks for; None if it is absent, past or invalid.
 
-    It may be a number of seconds or an HTTP date. A date is measured against the server's own clock, the `Date` of the
-    same answer, and only without one against `now` (aware). Of several values, as proxies join them, the longest
-    counts.
+    It is a number of seconds or an HTTP date. A date is compared with the server's own clock, the `Date` of the same
+    answer; without one, with `now` (aware). If proxies have joined several values, the longest counts.
     """
     values = [value for name, value in exchange.response_headers if name.lower() == "retry-after"]
     waits = [wait for value in values if (wait := _seconds(value, exchange, now)) is not None]
@@ -199,9 +200,9 @@ def retry_after_seconds(exchange: Exchange, now: datetime) -> float | None:
 def wait_of(
     exchange: Exchange, attempt: int, now: datetime, *, longest: float = LONGEST_WAIT, chance: random.Random = _CHANCE
 ) -> float:
-    """The seconds to wait after the `attempt`-th try (from 1), which ended as `exchange`, before the next one.
+    """Return the seconds to wait after the `attempt`-th try (from 1), which ended as `exchange`.
 
-    What the server asks for, else an exponential back-off with jitter; never more than `longest`.
+    The server's value counts, else an exponential back-off with jitter; never more than `longest`.
     """
     asked = retry_after_seconds(exchange, now)
     if asked is None:
@@ -210,7 +211,7 @@ def wait_of(
 
 
 def back_off(seconds: float, failures: int) -> float:
-    """`seconds`, doubled with each failure, up to `LONGEST_WAIT`; more than that only where `seconds` is more."""
+    """Double `seconds` with each failure, up to `LONGEST_WAIT`; the result exceeds that only if `seconds` does."""
     return max(seconds, min(LONGEST_WAIT, seconds * 2.0 ** min(failures, _MAX_DOUBLINGS)))
 
 

@@ -1,8 +1,8 @@
 """The Graph root: where a token may go, and which names of a server or a run mean the same one.
 
-Invariant: an address that `refusal` lets pass has the root's scheme, host and port and lies below its path, however
-a server, a proxy or a URL library reads it. What is not plainly inside is outside. Two names are told apart only where
-they may lead to two runs, so a guard that asks here never lets two changes of one run pass each other; names are
+Invariant: an address that `refusal` accepts has the root's scheme, host and port and lies below its path, however a
+server, a proxy or a URL library reads it. Whatever is not plainly inside counts as outside. Two names differ only if
+they may lead to two runs, so a guard based on them never lets two changes of one run pass each other; names are
 compared, never replaced.
 """
 
@@ -17,7 +17,7 @@ from runtui.auth.clouds import is_loopback
 from runtui.errors import UsageError
 
 LONGEST_ADDRESS = 16_384
-"""Characters; the opaque links of next pages are long, but not endless."""
+"""The most characters of an address; the opaque links of next pages are long, but not endless."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -28,28 +28,28 @@ _ADDRESS = re.compile(
     re.IGNORECASE,
 )
 _ROOT_PATH = re.compile(r"(?:/[\w~-][\w.~-]*)*", re.ASCII)
-# A mark with a meaning in addresses (dot, slash, backslash, question mark, hash) or a control character, in disguise,
-# however often it is wrapped.
+# A percent-encoded character with a meaning in addresses (dot, slash, backslash, question mark, hash) or a control
+# character, at any level of encoding.
 _DISGUISED = re.compile(r"%(?:25)*(?:2e|2f|5c|3f|23|0[0-9a-f]|1[0-9a-f]|7f)", re.IGNORECASE)
 
-# What may be joined to the address of a page: printable ASCII that begins like no address of its own.
+# A link that may be joined to the address of its page: printable ASCII that does not begin like a full address.
 _RELATIVE = re.compile(r"(?![A-Za-z][A-Za-z0-9+.-]*:)[!-\[\]-~]+")
 
 _VERSION = re.compile(r"/(?:beta|v[0-9]+(?:\.[0-9]+)?)$")
 
-_EXAMPLE = "Give it like https://graph.microsoft.com/beta or http://127.0.0.1:8080/beta."
+_EXAMPLE = "Write it like https://graph.microsoft.com/beta or http://127.0.0.1:8080/beta."
 
 
 def parse_root(text: str) -> str:
-    """A Graph root as it is used everywhere: lower-case host, no default port, no trailing slash.
+    """Return a Graph root in its one form: lower-case host, no default port, no trailing slash.
 
-    Raises UsageError when `text` is no root, or when it would send a token unencrypted off this machine.
+    Raises UsageError if `text` is no root, or if it would send a token unencrypted off this machine.
     """
     found = _ADDRESS.fullmatch(text.strip().rstrip("/"))
     if "@" in text:
-        raise UsageError("This is not a Graph root", "A root carries no user name and no password.", _EXAMPLE)
+        raise UsageError("This is not a Graph root", "A root must not contain a user name or a password.", _EXAMPLE)
     if found is None or found["query"] is not None:
-        raise UsageError("This is not a Graph root", f"{text.strip()!r} is no plain http or https address.", _EXAMPLE)
+        raise UsageError("This is not a Graph root", f"{text.strip()!r} is not a plain http(s) address.", _EXAMPLE)
     scheme, host, port = _origin(found)
     path = found["path"] or ""
     if not 0 < port < 65_536:
@@ -67,16 +67,14 @@ def parse_root(text: str) -> str:
 
 
 def root_is_loopback(root: str) -> bool:
-    """Whether a parsed root is a server on this machine; such a one is never reached through a proxy."""
+    """Return whether a parsed root is a server on this machine, which is never reached through a proxy."""
     found = _ADDRESS.fullmatch(root)
     return found is not None and is_loopback(found["host"])
 
 
 def linked(page: str, link: str) -> str:
-    """The address that `link`, found on the page at the address `page`, leads to (RFC 3986, section 5).
-
-    An absolute link, and one that no server should write, comes back as it is; `refusal` judges what comes of it.
-    """
+    """Return the address that `link` on the page at the address `page` leads to (RFC 3986, section 5). An absolute or
+    invalid link is returned as it is; `refusal` judges the result."""
     if not _RELATIVE.fullmatch(link):
         return link
     try:
@@ -86,15 +84,13 @@ def linked(page: str, link: str) -> str:
 
 
 def refusal(root: str, address: str) -> str | None:
-    """Why the token of `root` (as `parse_root` gives it) must not be sent to `address`; None when it may.
-
-    Ids are part of addresses: an empty one, or one with a slash or a control character, is refused here too.
-    """
+    """Return why the token of `root` (as `parse_root` gives it) must not be sent to `address`; None if it may. Ids are
+    part of addresses: an empty one, or one with a slash or a control character, is refused here too."""
     if len(address) > LONGEST_ADDRESS:
         return f"The address is longer than {LONGEST_ADDRESS:,} characters."
     found, home = _ADDRESS.fullmatch(address), _ADDRESS.fullmatch(root)
     if found is None or home is None:
-        return "The address is not a plain http or https address."
+        return "The address is not a plain http(s) address."
     if _origin(found) != _origin(home):
         return f"The address leads to {_server(found)}, which is not the configured server {_server(home)}."
     path, base = found["path"] or "", home["path"] or ""
@@ -102,27 +98,27 @@ def refusal(root: str, address: str) -> str | None:
         return f"The address lies outside the configured root {root}."
     segments = path.split("/")[1:]
     if not {"", ".", ".."}.isdisjoint(segments) or _DISGUISED.search(path):
-        return "A part of its path is empty, or holds marks that could lead elsewhere."
+        return "A part of its path is empty, or has characters that could lead elsewhere."
     return None
 
 
 @lru_cache(maxsize=256)
 def server_key(root: str) -> str:
-    """What all names of one server have in common.
+    """Return a key that all names of one server share.
 
-    Graph's versions (`/beta`, `/v1.0`) are views of the same runs, every loopback name is this machine, and host and
-    path are the same in upper case. The port tells servers apart, whichever scheme it speaks.
+    Graph's versions (`/beta`, `/v1.0`) show the same runs, every loopback name is this machine, and the case of host
+    and path does not matter. The port distinguishes servers, whatever the scheme.
     """
     try:
         parts = urlsplit(root.lower())
         host, port = parts.hostname or "", parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
     except ValueError:
-        return root.lower()  # no address; it is itself alone
+        return root.lower()  # an invalid address is equal only to itself
     return f"{_host_key(host)}:{port}{_VERSION.sub('', parts.path.rstrip('/'))}"
 
 
 def run_key(run_id: str) -> str:
-    """What all spellings of one run's id have in common: GUIDs compare without regard to case (RFC 9562, section 4)."""
+    """Return a key that all spellings of one run's id share: GUIDs compare without case (RFC 9562, section 4)."""
     return run_id.lower()
 
 
@@ -144,7 +140,7 @@ def _host_key(host: str) -> str:
 
 
 def _server(found: re.Match[str]) -> str:
-    """Scheme, host and port: whichever of them differs has to be seen."""
+    """Return scheme, host and port, so that a message shows which of them differs."""
     scheme, host, port = _origin(found)
     return f"{scheme}://{host}{'' if port == _DEFAULT_PORTS[scheme] else f':{port}'}"
 

@@ -1,7 +1,7 @@
-"""What carries MSAL's requests: httpx in the place of requests, so that both wires of the program are one.
+"""Carries MSAL's requests with httpx instead of requests, so that both kinds of connections follow the same rules.
 
-Invariant: the same trust and the same proxies as for Graph. Redirects are not followed, because a 307 would carry the
-form with its refresh token or secret to wherever it leads; a body is never read beyond a limit.
+Invariant: trust and proxies are those for Graph. Redirects are not followed, because a 307 would carry the form with
+its refresh token or secret to another place; a body is never read beyond a limit.
 """
 
 from __future__ import annotations
@@ -22,35 +22,36 @@ from runtui.redact import redact
 _logger: Final = logging.getLogger("runtui.auth.http")
 
 SECONDS: Final = 15.0
-"""How long one step of a request may take; a token is a few kilobytes."""
+"""The most seconds for one step of a request; a token is a few kilobytes."""
 
 MAX_TOKEN_BYTES: Final = 1024 * 1024
-"""Bytes of an answer, unpacked, that are read before the rest is refused."""
+"""The most decompressed bytes of an answer; the rest is refused."""
 
 _DIRECT: Final = ("169.254.169.254", "localhost", "127.0.0.1", "[::1]")
-"""Hosts that no proxy leads to: this machine, and Azure's service for managed identities."""
+"""Hosts that are never reached through a proxy: this machine, and Azure's service for managed identities."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignInAnswer:
-    """An answer, as MSAL looks at it."""
+    """An answer with the attributes that MSAL uses."""
 
     status_code: int
     headers: Mapping[str, str]
     text: str
 
     def raise_for_status(self) -> None:
-        """ServiceError when it is a refusal."""
+        """Raise ServiceError if it is a refusal."""
         if self.status_code >= 400:
             raise ServiceError(f"It answered {self.status_code}.")
 
 
 class SignInHttp:
-    """MSAL's `http_client`. Safe to use from several threads; every method blocks. Without a proxy it goes by
-    HTTPS_PROXY and NO_PROXY; each step of a request may take `timeout_seconds`.
+    """MSAL's `http_client`. It may be used from several threads; every method blocks.
+
+    If no proxy is given, HTTPS_PROXY and NO_PROXY apply; each step of a request may take `timeout_seconds`.
 
     Raises:
-        ServiceError: the file cannot be used, or a proxy needs what is not installed.
+        ServiceError: the file cannot be used, or the proxy needs a package that is not installed.
     """
 
     def __init__(self, ca_file: Path | None = None, *, proxy: str = "", timeout_seconds: float = SECONDS) -> None:
@@ -70,7 +71,7 @@ class SignInHttp:
             raise ServiceError(redact(f"{error}.")) from None
 
     def get(self, url: str, **options: Any) -> SignInAnswer:
-        """Ask by GET; of the options `params` and `headers` count.
+        """Send a GET with the options `params` and `headers`; other options are ignored.
 
         Raises:
             ServiceError: there is no answer.
@@ -78,7 +79,7 @@ class SignInHttp:
         return self._send("GET", url, options)
 
     def post(self, url: str, **options: Any) -> SignInAnswer:
-        """Ask by POST; of the options `params`, `headers` and `data` count.
+        """Send a POST with the options `params`, `headers` and `data`; other options are ignored.
 
         Raises:
             ServiceError: there is no answer.
@@ -89,16 +90,16 @@ class SignInHttp:
         self._client.close()
 
     def _address(self, url: str) -> str:
-        """Where a request to an address really goes.
+        """Return the address to which a request really goes.
 
         Raises:
             ServiceError: it may not go there.
         """
         parts = urlsplit(url)
         host = parts.hostname or ""
-        # Plain http is for services on this machine and for Azure's link-local one.
+        # Plain http is allowed for services on this machine and for Azure's link-local service.
         if parts.scheme != "https" and not (parts.scheme == "http" and (is_loopback(host) or host == _DIRECT[0])):
-            raise ServiceError("Its address is no https address.")
+            raise ServiceError("Its address is not an https address.")
         return url
 
     def _send(self, method: str, url: str, options: Mapping[str, Any]) -> SignInAnswer:
@@ -118,10 +119,10 @@ class SignInHttp:
                     body.feed(chunk)
                 body.finish()
                 text = body.data.decode("utf-8", "replace")
-                # Without its query, which may hold a code.
+                # Leave out the query, which may contain a code.
                 _logger.info("%s %s: %d", method, url.partition("?")[0], response.status_code)
                 if response.is_redirect:
-                    raise ServiceError(f"It answered {response.status_code}: go elsewhere. That is not followed.")
+                    raise ServiceError(f"It answered {response.status_code}, a redirect, which is not followed.")
                 return SignInAnswer(response.status_code, dict(response.headers), text)
         except BodyError as error:
             raise ServiceError(str(error)) from None
@@ -132,8 +133,8 @@ class SignInHttp:
 
 
 class DemoSignInHttp(SignInHttp):
-    """The way to the sandbox's sign-in: what is asked of a `name` that no host can have, such as
-    https://login.fake.test, goes to a `place` on this machine.
+    """The connection to the sandbox's sign-in: requests to a `name` that no host can have, such as
+    https://login.fake.test, go to a `place` on this machine.
 
     Raises:
         ServiceError: it is not on this machine.
@@ -149,12 +150,12 @@ class DemoSignInHttp(SignInHttp):
 
     def _address(self, url: str) -> str:
         if not url.startswith(f"{self._name}/"):
-            raise ServiceError("The demo asks nobody but the sandbox.")
+            raise ServiceError("The demo contacts only the sandbox.")
         return self._place + url.removeprefix(self._name)
 
 
 def _present(values: Mapping[str, Any] | None) -> dict[str, str]:
-    """What MSAL gave; it says None for what is absent, which httpx would send as an empty value."""
+    """Return MSAL's parameters without None, which httpx would send as an empty value."""
     return {
         name: value.decode() if isinstance(value, bytes) else str(value)
         for name, value in (values or {}).items()

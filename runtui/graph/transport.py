@@ -1,7 +1,8 @@
 """The only place that opens connections: one root, one way to send a request.
 
-Invariant: the token goes to addresses under the root and nowhere else; what is sent is sent as given, and ends as one
-Exchange that shows no secret. Trouble with the network or the form of an answer is a Failure in it, not an exception.
+Invariant: the token goes to addresses below the root and nowhere else. A body is sent as given, and each request ends
+as one Exchange that shows no secret. Trouble with the network or the form of an answer is a Failure in it, not an
+exception.
 """
 
 from __future__ import annotations
@@ -33,18 +34,18 @@ if TYPE_CHECKING:
     import httpx
 
     Wire: TypeAlias = httpx.AsyncBaseTransport
-    """What carries requests in place of the network: httpx's own seam."""
+    """Carries requests in place of the network; this is httpx's own interface."""
 
 _logger: Final = logging.getLogger("runtui.graph")
 
 MAX_BYTES = 16 * 1024 * 1024
-"""Bytes of an answer, unpacked, that are read before the rest is refused; a page of 999 runs takes 0.6 MB."""
+"""The most decompressed bytes of an answer; the rest is refused. A page of 999 runs takes 0.6 MB."""
 
 MAX_CONNECTIONS = 16
-"""Connections of one client; httpx's pool slows down badly from 32 on."""
+"""The most connections of one client; httpx's pool slows down badly from 32 on."""
 
 CONNECT_SECONDS = 10.0
-"""The part of a request's time that may pass before a connection stands."""
+"""The part of a request's time limit in which a connection must be made."""
 
 _SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
 
@@ -58,7 +59,7 @@ class _RequestEndedError(Exception):
 
 
 def _log(exchange: Exchange) -> None:
-    """Log a request: what, the answer or what went wrong, how long it took, and its ids."""
+    """Log a request: its purpose, the answer or the failure, its duration, and its ids."""
     failure = exchange.failure
     went_wrong = "" if failure is None else f"{failure.kind} (sent: {failure.sent}) {failure.message}"
     _logger.info(
@@ -74,15 +75,15 @@ def _log(exchange: Exchange) -> None:
 
 
 class _Clients(NamedTuple):
-    """Two clients with connections of their own; they share one set of certificates."""
+    """Two clients with separate connections and the same certificates."""
 
     keep_alive: httpx.AsyncClient
     close_after: httpx.AsyncClient
-    """Opens a connection for each request and closes it behind the answer."""
+    """Opens a connection for each request and closes it after the answer."""
 
 
 class _Renewal(NamedTuple):
-    """How the last renewal of the token ended, and the last request that was begun before it."""
+    """The result of the last renewal of the token, and the last request that was started before it."""
 
     succeeded: bool = False
     request: int = 0
@@ -90,7 +91,7 @@ class _Renewal(NamedTuple):
 
 @dataclass(slots=True)
 class _Progress:
-    """How far a request came: what its Exchange says when it breaks off now."""
+    """How far a request came, for its Exchange if it breaks off."""
 
     sent: bool = False
     response: httpx.Response | None = None
@@ -140,12 +141,12 @@ class Transport:
         self._on_exchange = on_exchange
         self._wire = wire
         self._requests = 0
-        """How many were begun; the number of the last one."""
+        """The number of requests started so far, which is the number of the last one."""
         self._renewal = _Renewal()
         self._renewing = asyncio.Lock()
         self._client_task: asyncio.Task[_Clients] | None = None
         self._retired: list[asyncio.Task[_Clients]] = []
-        """Clients whose connections are used no more, and which may still be answering somebody."""
+        """Clients that get no new requests, but may still have some in progress."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -164,13 +165,13 @@ class Transport:
                     await client.aclose()
 
     def _retire(self) -> None:
-        """Have the next request build clients with connections of their own."""
+        """Let the next request build clients with new connections."""
         if self._client_task is not None:
             self._retired.append(self._client_task)
             self._client_task = None
 
     def url(self, path: str) -> str:
-        """The address of a path below the root; the path starts with a slash and is already percent-encoded."""
+        """Return the address of a path below the root; the path starts with a slash and is percent-encoded."""
         return self.root + path
 
     async def send(
@@ -184,12 +185,12 @@ class Transport:
         client_request_id: str | None = None,
         alone: bool = False,
     ) -> Exchange:
-        """Send one request and read its answer to the end.
+        """Send one request and read its answer completely.
 
-        Network and HTTP trouble becomes `Exchange.failure`; only cancellation is raised, once `on_exchange` was told.
-        `json_body` is sent as it is, byte for byte; `headers` are sent besides those that every request carries.
-        `client_request_id` is the GUID to send it under, for whoever has to know it beforehand; None makes one.
-        `alone` opens a connection for this request, so that no answer left over on a kept one is taken for its own.
+        Network and HTTP trouble becomes `Exchange.failure`; only cancellation is raised, after `on_exchange` was
+        called. `json_body` is sent byte for byte; `headers` are sent in addition to those of every request.
+        `client_request_id` is the GUID to send, for a caller that must know it beforehand; None makes one. `alone`
+        opens a connection for this request, so that no answer left over on a kept connection is taken for its own.
         """
         url = self.url(path_or_url) if path_or_url.startswith("/") else path_or_url
         self._requests += 1
@@ -220,14 +221,14 @@ class Transport:
             raise
         exchange = _finished(planned, progress, time.perf_counter() - started, failure)
         if exchange.is_foreign:
-            # Its connection is an answer ahead: whatever comes over it next belongs to another request too.
+            # The connection has a surplus answer: whatever comes next on it belongs to another request too.
             self._retire()
         return self._tell(exchange)
 
     async def renew_token(self, exchange: Exchange) -> bool:
-        """Ask for another token, because `exchange` was answered 401; whether there is one.
+        """Get another token, because `exchange` was answered 401; return whether there is one.
 
-        Requests that were under way together are refused together: the token is renewed once for all of them.
+        Concurrent requests are refused together, so the token is renewed once for all of them.
         """
         async with self._renewing:
             if exchange.number > self._renewal.request:
@@ -252,7 +253,7 @@ class Transport:
         *,
         alone: bool,
     ) -> None:
-        """From the address to the last byte of the answer; what is learned on the way is in `progress`."""
+        """Send the request and read the answer to its last byte; `progress` records what is known so far."""
         self._check_address(url)
         _check_headers(headers)
         token = await self._bearer()
@@ -271,7 +272,7 @@ class Transport:
                 extensions={"trace": progress.trace},
             )
             self._check_address(str(request.url))
-            # A carrier that is not the network does not tell of its steps.
+            # A replacement for the network does not report its steps.
             progress.sent = self._wire is not None
             response = await client.send(request, stream=True)
             async with aclosing(response):
@@ -291,7 +292,7 @@ class Transport:
             progress.body.finish()
 
     def _check_address(self, url: str) -> None:
-        """Asked of the address as given, and again as the client will really use it."""
+        """Check the address as given, and again in the form in which the client will use it."""
         if why := refusal(self.root, url):
             raise _RequestEndedError(Failure(FailureKind.REFUSED_ADDRESS, "no", redact(why)))
 
@@ -308,17 +309,18 @@ class Transport:
         return token
 
     def _building(self) -> asyncio.Task[_Clients]:
-        """The task that builds the clients, or has built them; a failed one is replaced, so that a cure is noticed."""
+        """Return the task that builds the clients, or has built them. A failed one is replaced, so that a cure takes
+        effect."""
         task = self._client_task
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
             task = asyncio.create_task(asyncio.to_thread(self._build), name="build the HTTP client")
-            # The request that needs the client reports a failure; until there is one, nobody has to.
+            # The request that needs the client reports a failure; without one, nobody must retrieve it.
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
             self._client_task = task
         return task
 
     def _build(self) -> _Clients:
-        """Import httpx, load the certificates, build the clients. Takes about 100 ms, so it runs in a thread."""
+        """Import httpx, load the certificates, build the clients. This takes about 100 ms: call it in a thread."""
         load_httpx()
         import httpx
 
@@ -343,21 +345,21 @@ class Transport:
 
 def _check_headers(headers: Iterable[tuple[str, str]]) -> None:
     for name, value in headers:
-        # It says what was meant and ends where it should: printable ASCII, no blank at an end.
+        # The value must mean and end what was intended: printable ASCII without a blank at an end.
         if not re.fullmatch(r"[!-~](?:[ -~]*[!-~])?", value):
             what = "would hold characters that no header can carry" if value else "is empty"
             raise _RequestEndedError(Failure(FailureKind.HEADER, "no", f"The header {name} {what}."))
 
 
 def _challenge(exchange: Exchange) -> str:
-    """What the server says about the token that it wants, in all its `WWW-Authenticate` headers."""
+    """Return what the server says about the token that it wants, from all its `WWW-Authenticate` headers."""
     return ", ".join(value for name, value in exchange.response_headers if name.lower() == "www-authenticate")
 
 
 def _request_headers(
     json_body: str | None, headers: Iterable[tuple[str, str]], client_request_id: str | None
 ) -> tuple[tuple[str, str], ...]:
-    """What a request carries, with the token, which comes first, masked; Host and Content-Length are httpx's to add."""
+    """Return the headers of a request, with the masked token first; httpx adds Host and Content-Length."""
     content_type = (("Content-Type", "application/json"),) if json_body is not None else ()
     return (
         ("Authorization", f"Bearer {REDACTED}"),
@@ -372,7 +374,7 @@ def _request_headers(
 
 def _finished(planned: Exchange, progress: _Progress, seconds: float, failure: Failure | None) -> Exchange:
     response, body = progress.response, progress.body
-    progress.response = progress.body = None  # the request traces into it: a circle would keep megabytes
+    progress.response = progress.body = None  # the request refers to it: a cycle would keep megabytes
     ended = replace(planned, seconds=seconds, failure=failure)
     if response is None:
         return ended

@@ -181,7 +181,7 @@ async def _waiting_task(workspace: Workspace, workflow_id: str, run_id: str, wan
     Raises:
         UsageError: there is no such task, or several wait and none was named.
     """
-    tasks = await all_items(workspace.client.results.of_tasks(workflow_id, run_id, pace=pace()))
+    tasks = await all_items(workspace.client.results.task_results(workflow_id, run_id, pace=pace()))
     found = [task for task in map(TaskResult, tasks) if (task.id == wanted if wanted else task.is_waiting)]
     if len(found) == 1:
         return found[0]

@@ -21,7 +21,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtui.command_line import CommandLine, SessionSpec
-from runtui.domain.bulk_draft import GONE, MAX_BY_KEY, SAME_ALREADY, BulkDraft, LeftOut, MarkedRun, drafts_of
+from runtui.domain.bulk_draft import GONE, MAX_BY_KEY, UNCHANGED, BulkDraft, LeftOut, MarkedRun, drafts_of
 from runtui.domain.draft import Draft, Edit
 from runtui.domain.properties import EDITABLE_BY_NAME
 from runtui.domain.report import Outcome, Report, sentences
@@ -127,7 +127,7 @@ def _filter(text: str) -> Filter:
     found = parse_filter_option(text)
     if found is None:
         raise UsageError(
-            "The filter is empty", "It would be every run of the tenant.", "Name what they have in common."
+            "The filter is empty", "It would match every run of the tenant.", "Name what they have in common."
         )
     return found
 
@@ -140,7 +140,7 @@ def _with_standard_input(run_ids: Sequence[str]) -> list[str]:
             if found.strip():
                 ids.setdefault(run_key(found.strip()), found.strip())
     if not ids:
-        raise UsageError("Which runs?", "Standard input holds no id.", "Write one a line.")
+        raise UsageError("Which runs?", "Standard input holds no id.", "Write one id per line.")
     return list(ids.values())
 
 
@@ -355,7 +355,7 @@ class _Lines:
     def print_left_out(self, workspace: Workspace, bulk: BulkDraft) -> None:
         """Print a line for each run that gets no request."""
         for run_id, why in bulk.left_out.items():
-            outcome = Outcome.DONE if why is SAME_ALREADY else Outcome.NOT_DONE
+            outcome = Outcome.DONE if why is UNCHANGED else Outcome.NOT_DONE
             stored = stored_run(workspace, run_id)
             self._print(Draft(run_id, stored.workflow_id if stored is not None else "", {}), outcome, why.sentence)
 
@@ -455,7 +455,7 @@ class _Follower:
             narrate("Stopping.")
             self._ending = asyncio.create_task(self._saves.abandon())
             return
-        narrate("Stopping: what is on the wire is waited for; ctrl+c again waits for nothing.")
+        narrate("Stopping after the requests in progress; ctrl+c again stops at once.")
         self._bulk.stop()
         if self._question is not None:
             self._question.cancel()

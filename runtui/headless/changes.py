@@ -239,8 +239,7 @@ def nothing_sent_if_cancelled() -> Iterator[None]:
 
 
 async def settle_earlier(workspace: Workspace, options: ChangeOptions, *run_ids: str) -> None:
-    """Read back earlier changes with an unknown outcome. Report those that are settled now, and those of these runs
-    that are not. A dry run does nothing here."""
+    """Read back earlier unknown changes (not in a dry run); report what is settled, and what is not of these runs."""
     if options.dry_run:
         return
     first = run_ids[0] if len(run_ids) == 1 else None

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -98,8 +99,7 @@ _ENDLESS: Final = 1_000_000
 
 
 def examine(line: CommandLine, *, offline: bool, as_json: bool) -> int:
-    """Run every check, print the findings, and return the exit code: NOT_DONE if there is a problem. `offline` leaves
-    out the checks that send requests."""
+    """Run every check, print what it finds, and return NOT_DONE for a problem. `offline` sends no request."""
     findings = list(_place())
     chosen, settings = _choices(line)
     findings += chosen
@@ -171,7 +171,7 @@ async def _network(settings: Settings, *, offline: bool, environ: Mapping[str, s
     signed_in, token = await sign_in(settings, offline=offline, environ=environ)
     findings += signed_in
     if offline:
-        return [*findings, ok("root", f"{settings.root} was not asked (--offline).")]
+        return [*findings, ok("root", f"{settings.root} was not contacted (--offline).")]
     return findings + [finding async for finding in server(settings, token)]
 
 
@@ -301,13 +301,10 @@ def journal(path: Path) -> Iterator[Finding]:
 
 def _journal_state(path: Path) -> Finding:
     try:
-        db = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
-        try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as db:
             answer = db.execute("PRAGMA quick_check(1)").fetchone()[0]
             newer = db.execute("PRAGMA user_version").fetchone()[0] > len(STEPS)
             count = 0 if newer or answer != "ok" else db.execute("SELECT count(*) FROM entry").fetchone()[0]
-        finally:
-            db.close()
     except sqlite3.Error as error:
         answer, newer, count = str(error), False, 0
     if newer:

@@ -99,8 +99,8 @@ async def whoami(session: SessionSpec, *, as_json: bool) -> int:
     async with _opened(settings) as sign_in:
         state = await sign_in.load()
         scopes = () if sign_in.settings.method == "token" else sign_in.scopes
-    if state.trouble is not None:
-        raise with_next_step(state.trouble, settings)
+    if state.error is not None:
+        raise with_next_step(state.error, settings)
     print(identity_json(settings, state, scopes) if as_json else "\n".join(identity_lines(settings, state, scopes)))
     is_expired = sign_in.settings.method == "token" and state.expires_at and state.expires_at <= datetime.now(UTC)
     if is_expired:
@@ -147,9 +147,9 @@ async def _login(settings: Settings, no_browser: bool) -> int:
         store = Store(SessionSpec(settings=settings).store_file)
         store.keep_workflows(())
         store.close()
-    if found.trouble is not None:
-        narrate(str(found.trouble))
-    print(*identity_lines(settings, state if found.trouble else found, sign_in.scopes), sep="\n")
+    if found.error is not None:
+        narrate(str(found.error))
+    print(*identity_lines(settings, state if found.error else found, sign_in.scopes), sep="\n")
     narrate(f"Kept in {settings.state_folder}, readable by you alone, until runtui logout.")
     return ExitCode.DONE
 

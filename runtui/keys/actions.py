@@ -28,7 +28,7 @@ SCOPE_TITLES: Final[dict[Scope, str]] = {
     "row": "A row of a list",
     "wide": "Wide lists",
     "run": "A run",
-    "opened": "Every list but that of runs",
+    "opened": "Every list except Runs",
     "runs": "Runs",
     "users": "Users of a run",
     "tasks": "Tasks of a user",
@@ -225,7 +225,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("clear_marks", "row", ("U",), "clear marks", "Clear marks.", needs="marks"),
     Action("copy", "row", "copy", "copy", "Copy an id, a command, the hand-over or more.", 61, "row"),
     # A list opened above another screen, and a question
-    Action("leave_place", "opened", "back", "back", "Clear the filter, then go back.", 80),
+    Action("leave_view", "opened", "back", "back", "Clear the filter, then go back.", 80),
     Action("leave_question", "question", "back", "back", "Go back; nothing is chosen or sent.", 80),
     # Lists with hidden columns
     Action("next_columns", "wide", ("right",), "right", "Scroll the columns to the right."),
@@ -233,7 +233,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     # A run, under the cursor or opened
     Action("edit", "run", "edit", "edit", "Open the run, or all marked runs, in the form.", 90, "form"),
     Action("undo", "run", "undo", "undo", "Undo the last change to this run.", 71, "editing", hinted="own change"),
-    Action("watch", "run", ("W",), "watch", "Toggle the bell for the end of the run, or of all marked runs.", 0, "run"),
+    Action("watch", "run", ("W",), "watch", "Toggle the bell for when the run, or each marked run, ends.", 0, "run"),
     Action(
         "act",
         "run",
@@ -249,7 +249,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("snooze", "run", ("b",), "snooze", "Snooze the run, or all marked runs, until later.", needs="run"),
     Action("note", "run", "note", "note", "Write a note on the run, or on all marked runs.", 0, "run"),
     # The list of runs
-    Action("open_run", "runs", "details", "open", "Open the run: its users.", 85, "run"),
+    Action("open_run", "runs", "details", "open", "Open the run to see its users.", 85, "run"),
     Action("problems", "runs", ("x",), "problems", "Show only runs with problems, or all runs.", 60),
     Action("mark_all", "runs", ("ctrl+a",), "mark all", "Mark all runs that the list shows."),
     Action("mark_range", "runs", ("V",), "mark range", "Mark the runs from the last mark to the cursor.", needs="run"),
@@ -258,9 +258,9 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("views", "runs", ("v",), "views", "Show a view; save, rename or delete one of your own.", 45),
     Action("clear", "runs", "back", "clear", "Clear the filter, then close the side panel."),
     # One run
-    Action("open_user", "users", "details", "open", "Open the user: the tasks.", 85, hinted="row"),
+    Action("open_user", "users", "details", "open", "Open the user to see the tasks.", 85, hinted="row"),
     # One user of a run
-    Action("open_task", "tasks", "details", "JSON", "Go to the task in the panel.", 85, "row"),
+    Action("open_task", "tasks", "details", "JSON", "Go to the task's JSON in the panel.", 85, "row"),
     # Causes
     Action("cause_runs", "causes", "details", "runs", "Show the runs of this cause.", 85, "row"),
     # Finding a person
@@ -271,9 +271,9 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("open_persons_run", "person", "details", "open", "Open the run.", 85, "row"),
     # The filter box
     Action("keep_filter", "filter", ("enter",), "keep", "Keep the filter and go to the list.", 90),
-    Action("complete", "filter", ("tab",), "complete", "Complete a field or a value; again: the next one.", 85),
-    Action("complete_back", "filter", ("shift+tab",), "previous", "Complete with the previous one."),
-    Action("earlier_filter", "filter", ("up",), "earlier", "Go to the filter before this one.", 70),
+    Action("complete", "filter", ("tab",), "complete", "Complete a field or a value; repeat for the next one.", 85),
+    Action("complete_back", "filter", ("shift+tab",), "previous", "Complete with the previous suggestion."),
+    Action("earlier_filter", "filter", ("up",), "earlier", "Go to the previous filter.", 70),
     Action("later_filter", "filter", ("down",), "list", "Go to the next filter; after the last, to the list.", 60),
     Action("clear_filter", "filter", ("escape",), "clear", "Clear the filter and close the box.", 80),
     # The form
@@ -320,15 +320,15 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("leave_merge", "conflict", "back", "back", "Go back; the draft is kept.", 80),
     # The review
     Action("send", "review", ("y",), "send", "Send exactly this request.", 90, "writing"),
-    Action("why", "review", "note", "why", "Say why, for the journal.", 84),
+    Action("why", "review", "note", "why", "Give a reason, for the journal.", 84),
     Action("reject", "review", ("n",), "no", "Go back; nothing is sent."),
     # Results of a bulk change
     Action("open_result", "results", "details", "details", "Show the request and the response.", 90, "row"),
     Action("result_run", "results", "new-run", "run", "Go to the new run of the action, or to its own run.", 86, "row"),
-    Action("retry", "results", ("R",), "retry", "Review and send again the changes not done.", 84, "failed change"),
+    Action("retry", "results", ("R",), "retry", "Review the changes not done, and resend them.", 84, "failed change"),
     Action("undo_bulk", "results", "undo", "undo", "Undo the changes that were done.", 82, "done change"),
     Action(
-        "stop_bulk", "results", ("X",), "stop", "Stop what is not begun, or go on after a refusal.", 88, "open change"
+        "stop_bulk", "results", ("X",), "stop", "Stop the unsent changes, or go on after a refusal.", 88, "open change"
     ),
     Action("export_results", "results", "export", "export", "Export the results to a file.", 60),
     # The journal
@@ -361,8 +361,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
         "row",
         hinted="new run",
     ),
-    Action("earlier_day", "overview", ("left",), "earlier day", "Go to the day before.", 86, "row"),
-    Action("later_day", "overview", ("right",), "later day", "Go to the day after, then to all days.", 0, "row"),
+    Action("earlier_day", "overview", ("left",), "earlier day", "Go to the previous day.", 86, "row"),
+    Action("later_day", "overview", ("right",), "later day", "Go to the next day; from today, to all days.", 0, "row"),
     Action(
         "act_on_workflow",
         "overview",
@@ -379,7 +379,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("search", "text", "filter", "search", "Search the text as you type.", 80),
     Action("next_match", "text", "next", "next", "Go to the next match; without a search, the next problem.", 75),
     Action("previous_match", "text", ("N",), "previous", "Go to the previous match.", 0, "search"),
-    Action("copy_tab", "text", "copy", "copy", "Copy something from the tab.", 72),
+    Action("copy_tab", "text", "copy", "copy", "Copy something that the tab shows.", 72),
     Action("keep_search", "search", ("enter", "down"), "keep", "Keep the matches and go to the text.", 90),
     Action("clear_search", "search", ("escape",), "clear", "End the search and go to the text.", 80),
     Action("zoom", "app", ("z", "f11"), "zoom", "Show one pane alone, or both.", 15),
@@ -395,7 +395,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("toggle_column", "columns", "mark", "show", "Show or hide the column.", 90),
     Action("column_up", "columns", ("minus", "shift+up"), "move up", "Move the column one place up.", 84),
     Action("column_down", "columns", ("plus", "shift+down"), "move down", "Move the column one place down.", 82),
-    Action("automatic", "columns", ("0",), "automatic", "Show the columns that the width has room for.", 70),
+    Action("automatic", "columns", ("0",), "automatic", "Show as many columns as fit.", 70),
     Action("keep_columns", "columns", "choose", "apply", "Show these columns.", 88),
     # A note, a name or a time
     Action("keep_line", "line", ("enter",), "keep", "Keep what is typed.", 90),
@@ -467,9 +467,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("help", "app", ("question_mark", "f1"), "help", "Open or close the list of keys.", 70),
     Action("palette", "app", ("ctrl+p", "colon"), "palette", "Find an action by name.", 10),
     Action("redraw", "app", ("ctrl+l",), "redraw", "Redraw the screen.", call="app.repaint"),
-    Action(
-        "suspend", "app", ("ctrl+z",), "suspend", "Give the terminal back to the shell; `fg` comes back.", needs="shell"
-    ),
+    Action("suspend", "app", ("ctrl+z",), "suspend", "Suspend to the shell; `fg` resumes runtui.", needs="shell"),
     Action("theme", "app", ("T",), "theme", "Switch to the next theme."),
     Action(
         "quit",
@@ -481,7 +479,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
         call="app.quit",
         hinted="list",
     ),
-    Action("run_action", "help", ("enter",), "run", "Close the help and run the action of the line.", 85),
+    Action("run_action", "help", ("enter",), "run", "Close the help and run the action under the cursor.", 85),
     Action("filter_help", "help", "filter", "filter", "Filter the keys as you type.", 80),
     Action("close", "help", "back", "close", "Clear the filter, then close the help.", 90),
     Action("close_by_quit", "help", ("q",), "close", "Close the help.", meaning="quit"),

@@ -128,8 +128,7 @@ class Preview:
             self._acted_on += len(known)
 
     def _show_view(self, number: int | None) -> bool:
-        """Show a view by its number (None: the problems), with the cursor on the same row. Return False if there is no
-        such view or it has no rows."""
+        """Show a view by its number (None: the problems), cursor on the same row. Return False if it has no rows."""
         settings, own = self._kept.runs, self._kept.views
         if number is not None and number > len(all_views(own)):
             return False

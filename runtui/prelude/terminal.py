@@ -106,8 +106,7 @@ class Takeover:
         self.is_ahead = False
 
     def lend_keys(self) -> None:
-        """Restore the keyboard's original modes while the process is stopped, since not every shell sets its own. The
-        app sets its modes again afterwards."""
+        """Restore the keyboard's original modes until the app sets its own: while stopped, not every shell does."""
         if self._modes is not None:
             termios.tcsetattr(sys.stdin.fileno(), termios.TCSANOW, self._modes)
 

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount
 
 from runtui.domain.times import now_ticks
 from runtui.sandbox.batch import post_batch
@@ -23,7 +23,7 @@ from runtui.sandbox.database import Database
 from runtui.sandbox.errors import GraphError, method_not_allowed, unknown_segment
 from runtui.sandbox.exchange import Pause, SandboxState, fault_response, graph_envelope, graph_headers, token_guard
 from runtui.sandbox.reads import WORKFLOW_PATH, function_routes, read_routes
-from runtui.sandbox.requests import PathReader, canonical_paths
+from runtui.sandbox.requests import LateRoute, PathReader, canonical_paths
 from runtui.sandbox.scenarios import ScenarioSwitch, simulation
 from runtui.sandbox.tenant.seed import DEFAULT_RUNS, HOSTILE_TEXTS, hostile_plans, hostile_workflows, plan_runs
 from runtui.sandbox.tenant.seed import workflows as seeded_workflows
@@ -38,9 +38,9 @@ ROUTES: Final = (
     *function_routes(),
     *read_routes(),
     *action_routes(),
-    Route(f"{WORKFLOW_PATH}/runs/{{key}}", update_run, methods=["PATCH"]),
-    Route("/workflowBase/runs/{key}", update_run, methods=["PATCH"]),
-    Route("/$batch", post_batch, methods=["POST"]),
+    LateRoute(f"{WORKFLOW_PATH}/runs/{{key}}", update_run, methods=["PATCH"]),
+    LateRoute("/workflowBase/runs/{key}", update_run, methods=["PATCH"]),
+    LateRoute("/$batch", post_batch, methods=["POST"]),
 )
 _PATHS: Final = PathReader(prefix + route.path for prefix in _PREFIXES for route in ROUTES)
 

@@ -14,7 +14,6 @@ from typing import Any, Final, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
 
 from runtui.domain.times import parse_ticks
 from runtui.sandbox.database import Window
@@ -44,7 +43,7 @@ from runtui.sandbox.query import (
     refuse_unknown,
     token_after,
 )
-from runtui.sandbox.requests import context_of, database_of, link_of, options_of, preferences_of
+from runtui.sandbox.requests import LateRoute, context_of, database_of, link_of, options_of, preferences_of
 from runtui.sandbox.tenant.people import DEFAULT_USER_PROPERTIES, Person
 from runtui.sandbox.tenant.tasks import TaskDefinition
 
@@ -133,7 +132,7 @@ def everywhere(entity: EntityType, name: str) -> Finder:
 # The handlers.
 
 
-def reading(path: str, find: Finder, find_one: Finder | None = None) -> Iterator[Route]:
+def reading(path: str, find: Finder, find_one: Finder | None = None) -> Iterator[LateRoute]:
     """Yield the routes of a collection: its pages, its count, and one entity."""
 
     async def read_page(request: Request) -> Response:
@@ -145,9 +144,9 @@ def reading(path: str, find: Finder, find_one: Finder | None = None) -> Iterator
     async def read_one(request: Request) -> Response:
         return entity_response(request, (find_one or find)(request), request.path_params["key"])
 
-    yield Route(path, read_page)
-    yield Route(f"{path}/$count", read_count)
-    yield Route(f"{path}/{{key}}", read_one, methods=["GET"])
+    yield LateRoute(path, read_page)
+    yield LateRoute(f"{path}/$count", read_count)
+    yield LateRoute(f"{path}/{{key}}", read_one, methods=["GET"])
 
 
 async def list_version_tasks(request: Request) -> Response:
@@ -269,14 +268,14 @@ def _narrowed(values: dict[str, Any], select: tuple[str, ...], type_name: str) -
     return {by_folded[name.casefold()]: values[by_folded[name.casefold()]] for name in select} if select else values
 
 
-def read_routes() -> Iterator[Route]:
+def read_routes() -> Iterator[LateRoute]:
     one, run = WORKFLOW_PATH, RUN_PATH
     yield from reading(f"/{ROOT}/workflows", workflows)
     yield from reading(f"{one}/runs", of_workflow(RUN, "runs"), runs)
     yield from reading(f"{one}/tasks", of_workflow(TASK, "tasks"))
     yield from reading(f"{one}/tasks/{{task_id}}/taskProcessingResults", of_task)
     yield from reading(f"{one}/versions", of_workflow(VERSION, "versions"))
-    yield Route(f"{one}/versions/{{key}}/tasks", list_version_tasks)
+    yield LateRoute(f"{one}/versions/{{key}}/tasks", list_version_tasks)
     yield from reading(f"{run}/reprocessedRuns", of_run(RUN, "reprocessedRuns"))
     yield from reading(f"{run}/taskProcessingResults", of_run(TASK_RESULT, "taskProcessingResults"))
     for entity in (USER_RESULT, SUBJECT_RESULT):
@@ -292,7 +291,7 @@ def read_routes() -> Iterator[Route]:
     for entity in (TASK_DEFINITION, EXTENSION):
         yield from reading(f"/{ROOT}/{entity.name}s", everywhere(entity, f"{entity.name}s"))
     for path in ("/users", "/directoryObjects"):
-        yield Route(f"{path}/{{key}}", get_user)
+        yield LateRoute(f"{path}/{{key}}", get_user)
 
 
 # The functions: sums over what was scheduled in a window of time.
@@ -435,11 +434,11 @@ FUNCTIONS: Final[tuple[tuple[str, str, Function], ...]] = (
 )
 
 
-def function_routes() -> Iterator[Route]:
+def function_routes() -> Iterator[LateRoute]:
     """Yield the routes of each function: under its name, and under its qualified name."""
     for path, name, compute in FUNCTIONS:
         for written in (name, f"{NAMESPACE}.{name}"):
-            yield Route(f"{path}/{written}({{window}})", _endpoint(compute))
+            yield LateRoute(f"{path}/{written}({{window}})", _endpoint(compute))
 
 
 def _endpoint(compute: Function) -> Callable[[Request], Awaitable[Response]]:

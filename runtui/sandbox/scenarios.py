@@ -268,7 +268,7 @@ SCENARIOS: Final = (
     Scenario("reset-before", "The connection is reset before a change is applied.", _reset_before),
     Scenario("reset-after", "The connection is reset after a change is applied.", _reset_after),
     Scenario("half-body", "Changes are applied; the response breaks off.", _cut),
-    Scenario("wrong-id", "Changes are applied; the response is of another run.", _wrong_id),
+    Scenario("wrong-id", "Changes are applied; the response describes another run.", _wrong_id),
     Scenario("html-200", "A network's sign-in page swallows each change (200).",
              _web_page(200, "Sign in to the network", is_applied=False)),
     Scenario("204", "Changes are applied; the response is empty (204).",

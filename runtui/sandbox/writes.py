@@ -13,7 +13,6 @@ from typing import Any, Final, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from runtui.domain.properties import EDITABLE_BY_NAME, SENTINEL
 from runtui.sandbox.entities import RUN, TASK_RESULT, USER_RESULT
@@ -35,7 +34,7 @@ from runtui.sandbox.reads import (
     runs,
     workflows,
 )
-from runtui.sandbox.requests import context_of, database_of, options_of, read_json
+from runtui.sandbox.requests import LateRoute, context_of, database_of, options_of, read_json
 from runtui.sandbox.tenant.activations import Choice
 from runtui.sandbox.tenant.people import Person
 
@@ -345,12 +344,12 @@ ACTIONS: Final = (
 )
 
 
-def action_routes() -> Iterator[Route]:
+def action_routes() -> Iterator[LateRoute]:
     """Yield the routes of each action: under its name, and under its qualified name."""
     for action in ACTIONS:
         for path, find in action.bindings:
             for written in (action.name, f"{NAMESPACE}.{action.name}"):
-                yield Route(f"{path}/{written}", _endpoint(action, find), methods=["POST"])
+                yield LateRoute(f"{path}/{written}", _endpoint(action, find), methods=["POST"])
 
 
 def _endpoint(action: BoundAction, find: Finder) -> Callable[[Request], Awaitable[Response]]:

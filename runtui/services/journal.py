@@ -25,8 +25,8 @@ from runtui.graph.exchange import AnswerError, Exchange, load_strict_json
 from runtui.graph.root import run_key, same_server
 from runtui.redact import redact, redact_values
 from runtui.services.journal_file import (
+    FILE_GONE_HINT,
     TEXTS,
-    WITH_WHAT_IS_THERE,
     DamagedRowError,
     JournalConnection,
     JournalError,
@@ -286,7 +286,7 @@ class Journal:
         """Return the undamaged row of a request; raise JournalError if it is missing or damaged."""
         row = next(iter(db.rows(_SELECT.format(condition="client_request_id = ?"), (client_request_id, -1))), None)
         if row is None:
-            raise JournalError(self.path, "this change is not in it", WITH_WHAT_IS_THERE)
+            raise JournalError(self.path, "this change is not in it", FILE_GONE_HINT)
         if damage := _entry(row).damage:
             raise JournalError(self.path, f"#{row['number']} is damaged: {damage}", "It stays as it is.")
         return row
@@ -400,7 +400,7 @@ class Journal:
             # Another runtui checkpointed its log into the file, or another program wrote it: open and check it again.
             self._let_go()
             if last is not None and self.entry(last) is None:
-                raise JournalError(self.path, f"#{last} is no longer in it", WITH_WHAT_IS_THERE)
+                raise JournalError(self.path, f"#{last} is no longer in it", FILE_GONE_HINT)
             self._last = last
 
     def _let_go(self) -> None:

@@ -117,7 +117,7 @@ class JournalError(RuntuiError):
 
 def broken_journal(aside: Path) -> RuntuiError:
     """Return the message for a broken journal that was set aside as `aside`."""
-    what = f"It was set aside as {aside}, and a new one is begun."
+    what = f"It was set aside as {aside}, and a new one was started."
     return RuntuiError("The journal was broken", what, "What it held is not shown; keep the file if you need it.")
 
 
@@ -209,10 +209,10 @@ class JournalConnection(sqlite3.Connection):
             reason = "the file was cut short while runtui had it open"
         else:
             return
-        raise JournalError(self.path, reason, WITH_WHAT_IS_THERE)
+        raise JournalError(self.path, reason, FILE_GONE_HINT)
 
 
-WITH_WHAT_IS_THERE: Final = "Put it back, or send the change again into the file that is there then, or a new one."
+FILE_GONE_HINT: Final = "Put it back, or send the change again: a file at that path, or a new one, then records it."
 """The next step if the file was moved, replaced or deleted."""
 
 

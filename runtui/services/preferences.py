@@ -103,7 +103,7 @@ class Preferences:
             aside = self._path.with_name(self._path.name + ".aside")
             with suppress(OSError):
                 self._path.replace(aside)
-            words = f"{self._path.name} was damaged; it is set aside as {aside.name}, and the list starts anew."
+            words = f"{self._path.name} was damaged; it is set aside as {aside.name}, and the list has its defaults."
             self.fault = RuntuiError("The kept filter, order and views are lost", words)
         return StoredPreferences()
 

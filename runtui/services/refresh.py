@@ -112,7 +112,7 @@ class Progress(NamedTuple):
     """The `Wait.words` of a wait before a retry; empty without one."""
 
     @property
-    def complaint(self) -> RuntuiError | None:
+    def why_incomplete(self) -> RuntuiError | None:
         """Why the list is incomplete; None if it is complete."""
         if self.fault is not None or not self.missing:
             return self.fault
@@ -219,7 +219,7 @@ class Refresh:
         if task.cancelled() or (error := task.exception()) is None:
             return
         task.get_loop().call_exception_handler({"message": "the listing failed", "exception": error, "task": task})
-        what = f"A defect of runtui ended it ({type(error).__name__})."
+        what = f"A defect in runtui ended it ({type(error).__name__})."
         self.is_broken = True
         self._say(listing=False, fault=RuntuiError("The runs are no longer updated", what, "Start runtui again."))
 

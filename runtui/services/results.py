@@ -66,7 +66,7 @@ class ReadingProgress(NamedTuple):
 class ResultSource(Protocol):
     """The part of the Graph client that reads results."""
 
-    def of_runs(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
+    def run_results(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
         """Yield the results of runs, given as (workflow id, run id), run by run."""
 
 
@@ -196,7 +196,7 @@ class ResultReader:
     async def _read_run(self, workflow_id: str, run_id: str, reading: _RunReading) -> None:
         as_of = await asyncio.to_thread(self._store.as_of, run_id)
         part: int | None = None
-        async for found in self._results.of_runs([(workflow_id, run_id)], pace=Pace(Backoff(self._tell_wait))):
+        async for found in self._results.run_results([(workflow_id, run_id)], pace=Pace(Backoff(self._tell_wait))):
             if found.error is not None:
                 raise found.error
             part = await self._put(found, as_of, part)
@@ -309,7 +309,7 @@ class ResultReader:
         as_of = {run.run_id: run.as_of for run in batch}
         part: int | None = None
         try:
-            async for found in self._results.of_runs([(run.workflow_id, run.run_id) for run in batch], pace=pace):
+            async for found in self._results.run_results([(run.workflow_id, run.run_id) for run in batch], pace=pace):
                 if found.error is not None:
                     part = None
                     self._miss(found.error)

@@ -1,13 +1,12 @@
-"""The runs and what was read of their results, in SQLite: windows, counts and positions of a query, causes, people.
+"""The runs and the results read for them, in SQLite: windows, counts and positions of a query, causes, people.
 
-Invariant: the JSON of a run is kept as received; what the list shows and sorts by is derived from it in the same
-transaction. A run that has not changed is neither written nor announced. Nothing outside relies on row numbers.
+Invariant: the JSON of a run is kept as received; everything that the list shows and sorts by is derived from it in the
+same transaction. An unchanged run is neither written nor announced. Nothing outside relies on row numbers. The file is
+a copy of the server's data: if it is deleted, moved or replaced under a running runtui, it is created again from what
+was read of it.
 
-The file is a copy of what the server has. Where it is deleted, moved or replaced under a running runtui, it is made
-anew from what was read of it.
-
-Threads: any thread may call anything. Writes take turns; each thread reads through its own connection, never waits for
-a write, and sees one state per call. Changes are announced in the thread that wrote, once they can be read.
+Threads: any thread may call any method. Writes take turns; each thread reads through its own connection, never waits
+for a write, and sees one state per call. Changes are announced in the thread that wrote, once they can be read.
 """
 
 from __future__ import annotations
@@ -55,13 +54,13 @@ from runtui.services.store_query import (
     QueryCache,
     RunQuery,
     following,
+    interrupted_when,
     pick,
     position,
     row_of,
     total_of,
     walk,
     where_of,
-    while_wanted,
 )
 from runtui.services.store_results import IS_RUN, Person, Received, RunResults, UnreadRun, UnreadRuns, kept_object
 from runtui.services.triage.projection import with_triage
@@ -92,28 +91,28 @@ __all__ = [
     "workflow_of",
 ]
 
-# The SQL below is put together from the names of columns and from conditions that `domain.filters` builds; whatever
-# comes from a person or a server is a parameter.
+# The SQL below is built from column names and from conditions made by `domain.filters`; every value from a person or
+# a server is a parameter.
 # ruff: noqa: S608
 
 MANY_RUNS: Final = 20_000
-"""Runs from which on a filter may take more than a few milliseconds to count."""
+"""From this number of runs on, counting a filter may take more than a few milliseconds."""
 
 FIRST_ROWS: Final = 200
 FIRST_SECONDS: Final = 0.05
 """The rows that are drawn before all are counted, if they are found within this time."""
 
 _MAX_USERS: Final = "SELECT (SELECT max(total_users) FROM run), (SELECT max(failed_users) FROM run)"
-"""Each is the end of an index."""
+"""Each query reads one end of an index."""
 
 _MAX_USERS_SO_FAR: Final = (
     "SELECT max(total_users), max(failed_users) FROM (SELECT total_users, failed_users FROM run LIMIT 10000)"
 )
-"""The same as long as there are no such indexes: the first runs tell."""
+"""The same while those indexes are missing, from the first runs only."""
 
 
 class StoredRun(NamedTuple):
-    """One run as received, and whose it is."""
+    """One run as received, and its workflow."""
 
     raw: dict[str, Any]
     workflow_id: str
@@ -121,14 +120,14 @@ class StoredRun(NamedTuple):
 
 
 class _SeenRows:
-    """The rows that the pages of a listing had so far, a byte each."""
+    """The rows of a listing's pages so far, one byte each."""
 
     def __init__(self) -> None:
         self._listing = 0
         self._marks = bytearray()
 
     def of(self, listing: int) -> Self:
-        """Those of a listing; a later one begins anew."""
+        """Return the rows of a listing; a later listing starts empty."""
         if listing > self._listing:
             self._listing, self._marks = listing, bytearray()
         return self
@@ -141,7 +140,7 @@ class _SeenRows:
         return isinstance(row, int) and row < len(self._marks) and self._marks[row] == 1
 
     def add(self, rows: Collection[int]) -> list[int]:
-        """The rows that were not there yet."""
+        """Add rows; return those that are new."""
         self._marks.extend(bytes(max(0, max(rows, default=0) + 1 - len(self._marks))))
         new = [row for row in sorted(rows) if not self._marks[row]]
         for row in new:
@@ -150,7 +149,7 @@ class _SeenRows:
 
 
 class _FairLock:
-    """A fair lock: whoever waits gets it before a thread that releases it and asks again at once."""
+    """A fair lock: a waiting thread gets it before one that releases it and asks again at once."""
 
     def __init__(self) -> None:
         self._held, self.next = threading.Lock(), threading.Lock()
@@ -167,51 +166,51 @@ class Store:
     """The runs of one Graph root."""
 
     def __init__(self, path: Path, foreground: Foreground | None = None) -> None:
-        """Open the file, or begin it anew when it is none of this version. Storing many runs gives way to `foreground`.
+        """Open the file, or create it again if it has another version. Storing many runs gives way to `foreground`.
 
         Raises:
-            StoreError: when the file cannot be created, read or written.
+            StoreError: the file cannot be created, read or written.
         """
         self._path = path
         self.foreground = foreground or Foreground()
         self._writer = open_writer(path)
         self._files: FileIds | None = files_at(path)
-        """The files that are open; None once they are closed."""
+        """The open files; None once they are closed."""
         self._turn = _FairLock()
         self._readers: list[sqlite3.Connection] = []
         self._in_use: dict[int, threading.Lock] = {}
-        """By connection: held while a thread reads through it."""
+        """The lock of each connection, held while a thread reads through it."""
         self._of_thread = threading.local()
         self.changed: Announcer[frozenset[str] | None] = Announcer()
-        """The ids of the runs that changed; None for many."""
+        """The ids of the changed runs; None for many."""
         self._listing = 0
         self._seen = _SeenRows()
         self._stored_ids = StoredIds()
         self._answered: dict[str, int] = {}
-        """The runs stored by `put_run`, each with the listing that was under way."""
+        """The runs stored by `put_run`, each with the listing that was in progress."""
         self.doubted: set[str] = set()
-        """The workflows of which not all runs may be there as they are: the next listing reads all of them."""
+        """The workflows whose stored runs may be incomplete or outdated: the next listing reads all of them."""
         self._query_cache = QueryCache()
         self.missing_orders = set(missing_orders(self._writer))
-        """The columns without an index yet: the first window sorted by one reads every run."""
+        """The columns without an index so far: the first window sorted by one reads every run."""
         self._wanted_orders: set[str] = set()
-        """Those that a list is sorted by."""
+        """The columns that a list is sorted by."""
 
     def close(self) -> None:
-        """Close every connection; nothing may be asked afterwards."""
+        """Close every connection; nothing may be called afterwards."""
         with self._turn:
             self._files = None
             for db in (*self._readers, self._writer):
-                with self._in_use.setdefault(id(db), threading.Lock()):  # SQLite crashes when it is closed in a call
+                with self._in_use.setdefault(id(db), threading.Lock()):  # SQLite crashes if it is closed during a call
                     db.close()
             self._readers.clear()
 
     # Writing
 
     def next_listing(self) -> int:
-        """The number of a listing that begins now; it must not be asked for earlier.
+        """Return the number of a listing that begins now; call it right before the first request.
 
-        A run that `put_run` stores from now on is overwritten only by a page that has a later change of it.
+        A run that `put_run` stores from now on is overwritten only by a page with a later change of it.
         """
         with self._turn:
             self._listing += 1
@@ -234,10 +233,10 @@ class Store:
                     delete_runs(db, changes, workflow_id)
 
     def put_runs(self, workflow_id: str, runs: Sequence[Mapping[str, Any]], listing: int) -> list[int]:
-        """Store one page of a workflow's runs; the rows of those that no page of this listing had before.
+        """Store one page of a workflow's runs; return the rows that no earlier page of this listing had.
 
         Raises:
-            RuntuiError: when a run has no id; all the others are stored.
+            RuntuiError: a run has no id; all the others are stored.
         """
         sound: dict[str, Mapping[str, Any]] = {}
         refused = None
@@ -248,7 +247,7 @@ class Store:
                 refused = error
         with self.writing() as (db, changes):
             answered = {run_id for run_id, during in self._answered.items() if during >= listing}
-            while self._wanted_orders:  # while they are few
+            while self._wanted_orders:  # only while they are few
                 add_order(db, key := self._wanted_orders.pop())
                 self.missing_orders.discard(key)
             rows = put_runs(
@@ -260,10 +259,10 @@ class Store:
         return met
 
     def put_run(self, workflow_id: str, *raws: Mapping[str, Any]) -> None:
-        """Store a run, or some of one workflow, from the answers to GETs or PATCHes.
+        """Store some runs of one workflow from the answers to GETs or PATCHes.
 
         Raises:
-            RuntuiError: when one has no id; none is stored then.
+            RuntuiError: one has no id; none is stored then.
         """
         received = {stored_id(raw, workflow_id): raw for raw in raws}
         with self.writing() as (db, changes):
@@ -288,15 +287,15 @@ class Store:
             missing.discard(key)
             self.missing_orders.discard(key)
         if BY_ID not in self.missing_orders:
-            self._stored_ids = StoredIds()  # the index tells: megabytes are free
+            self._stored_ids = StoredIds()  # the index replaces it: megabytes are free
 
     def put_results(
         self, run_id: str, as_of: int, tasks: Received, users: Received, *, part: int | None = None
     ) -> None:
-        """Store all results of a run as received, in place of those it has; nothing when the run is gone.
+        """Store all results of a run as received, in place of earlier ones; nothing if the run is gone.
 
-        `as_of` is the lastUpdatedDateTime that the run had before they were asked for (ticks, NO_NUMBER without one);
-        `part` is what `put_part` returned where these are the last of several parts.
+        `as_of` is the lastUpdatedDateTime that the run had before the request (ticks, NO_NUMBER without one). `part` is
+        the return value of `put_part` if these are the last of several parts.
         """
         with self.writing() as (db, changes):
             if (row := store_results.run_row_of(db, storable(run_id))) is not None:
@@ -304,24 +303,25 @@ class Store:
                 changes.read.add(storable(run_id))
 
     def put_part(self, run_id: str, tasks: Received, users: Received, *, part: int | None = None) -> int:
-        """Keep some results of a large run aside until `put_results` gets the last of them.
+        """Keep some results of a large run aside until `put_results` gets the last part.
 
         Returns:
-            What to give as `part` with the next call; None begins.
+            The `part` for the next call; pass None in the first call.
         """
         with self.writing() as (db, _):
             row = store_results.run_row_of(db, storable(run_id))
             return store_results.put_part(db, row, tasks, users, part) if row is not None else 0
 
     def put_names(self, named: Iterable[tuple[str, str, str]]) -> None:
-        """Keep what users of results are called: (id, display name, userPrincipalName) of each."""
+        """Store the names of users in results: (id, display name, userPrincipalName) each."""
         with self.writing() as (db, _):
             store_results.put_names(db, ((storable(key), storable(name), storable(upn)) for key, name, upn in named))
 
     # Reading
 
     def window(self, query: RunQuery, start: int, count: int) -> list[RunRow]:
-        """The rows `start` to `start + count` of a query; fewer at its end. Quickest after a `count` of that query."""
+        """Return the rows `start` to `start + count` of a query; fewer at its end. Quickest after a `count` of that
+        query."""
         start, count = max(0, start), max(0, count)
         if query.sort in self.missing_orders:
             self._wanted_orders.add(query.sort)
@@ -332,26 +332,26 @@ class Store:
             return with_triage(db, walk(db, query, start, count, total_of(db) if query.filter is None else None))
 
     def count(self, query: RunQuery, is_over: Callable[[], bool] = lambda: False) -> int:
-        """How many runs a query finds. With a filter it may have to read all rows: a matter for a thread.
+        """Return how many runs match a query. With a filter it may read all rows: call it in a thread.
 
         Raises:
-            BrokenOffError: it was over before they were counted.
+            BrokenOffError: the caller no longer wants the number.
         """
-        with self.reading() as db, while_wanted(db, is_over):
+        with self.reading() as db, interrupted_when(db, is_over):
             if query.filter is None:
                 return total_of(db)
             return len(self._query_cache.all(db, query, _revision_for(db, query)))
 
     def count_first(self, query: RunQuery, most: int, seconds: float) -> int:
-        """How many runs a query finds, up to so many, which are there for `window` from now on; 0 where they cannot be
-        found in time."""
+        """Return how many runs match a query, at most so many, which `window` can then return; 0 if they are not found
+        in time."""
         deadline = monotonic() + seconds
-        with suppress(BrokenOffError), self.reading() as db, while_wanted(db, lambda: monotonic() > deadline):
+        with suppress(BrokenOffError), self.reading() as db, interrupted_when(db, lambda: monotonic() > deadline):
             return len(self._query_cache.first(db, query, _revision_for(db, query), most))
         return 0
 
     def position(self, query: RunQuery, run_id: str) -> int | None:
-        """The position of a run in a query, counted from 0; None when the query does not find it."""
+        """Return the position of a run in a query, from 0; None if the query does not match it."""
         run_id = storable(run_id)
         with self.reading() as db:
             found = self._query_cache.kept(query, _revision_for(db, query))
@@ -364,13 +364,13 @@ class Store:
                 return None
 
     def ids(self, query: RunQuery) -> list[str]:
-        """The ids of the runs that a query finds, in no order. A matter for a thread."""
+        """Return the ids of the runs that match a query, in no order. Call it in a thread."""
         where, values = where_of(query)
         with self.reading() as db:
             return [run_id for (run_id,) in db.execute(f"SELECT id FROM run WHERE {where}", values)]
 
     def get(self, run_id: str) -> StoredRun | None:
-        """A run; None where it is not there, or cannot be read: its workflow is doubted then."""
+        """Return a run; None if it is missing or cannot be read: its workflow is then doubted."""
         sql = f"SELECT raw, workflow_id, workflow_name FROM run JOIN body USING (rowid) WHERE {IS_RUN}"
         with self.reading() as db:
             found = db.execute(sql, (storable(run_id),)).fetchone()
@@ -380,72 +380,73 @@ class Store:
         return None
 
     def workflows(self) -> list[dict[str, Any]]:
-        """The workflows as received, by name."""
+        """Return the workflows as received, by name."""
         with self.reading() as db:
             return [raw for _, raw in workflows(db)]
 
     def totals(self, now: int | None = None) -> Totals:
-        """The counts over all runs; `now` (ticks) decides which are stuck."""
+        """Return the counts over all runs; `now` (ticks) decides which are stuck."""
         with self.reading() as db:
             return totals(db, now_ticks() if now is None else now)
 
     def failures_by_day(self, days: int, now: int | None = None) -> list[int]:
-        """How many runs of each of the last `days` days went wrong, today's last; a run is of the day it began."""
+        """Return how many runs of each of the last `days` days failed, today last; a run belongs to the day on which it
+        began."""
         with self.reading() as db:
             return failures_by_day(db, days, now_ticks() if now is None else now)
 
     def histories(self, days: int, now: int | None = None) -> list[WorkflowHistory]:
-        """Every workflow with its last `days` days, by name. A matter for a thread."""
+        """Return every workflow with its last `days` days, by name. Call it in a thread."""
         self.complete_orders({HISTORIES})
         with self.reading() as db:
             return histories(db, days, now_ticks() if now is None else now)
 
     def value_counts(self, column: str, most: int = 1_000) -> list[tuple[str, int]]:
-        """The values of a column with how many runs have them, the commonest first: a matter for a thread."""
-        with self.reading() as db:  # SQLite would hold every run to sort them
+        """Return the values of a column with their number of runs, the commonest first. Call it in a thread."""
+        with self.reading() as db:  # SQLite would hold every run in memory to sort them
             counts = Counter(chain.from_iterable(db.execute(f"SELECT {column} FROM run")))
         return sorted(counts.items(), key=lambda counted: (-counted[1], counted[0]))[:most]
 
     # Reading results
 
     def results_of(self, run_id: str, *, with_users: bool = False) -> RunResults | None:
-        """Return `store_results.results_of`. A matter for a thread."""
+        """Return `store_results.results_of`. Call it in a thread."""
         with self.reading() as db:
             return store_results.results_of(db, storable(run_id), with_users=with_users)
 
     def tasks_of(self, run_id: str, subject_id: str) -> list[TaskResult]:
-        """What the tasks of a run did for one subject, as far as it was read."""
+        """Return what the tasks of a run did for one subject, as far as it was read."""
         with self.reading() as db:
             return store_results.tasks_of(db, storable(run_id), subject_id)
 
     def as_of(self, run_id: str) -> int:
-        """What the results of a run that are asked for now are kept with, for `put_results`."""
+        """Return the `as_of` for `put_results` if the results of a run are requested now."""
         with self.reading() as db:
             found = db.execute(f"SELECT last_updated FROM run WHERE {IS_RUN}", (storable(run_id),)).fetchone()
         return int(found[0]) if found else NO_NUMBER
 
     def unread_runs(self, query: RunQuery, now: int, most: int) -> UnreadRuns:
-        """The problems of a query whose results are missing or outdated, newest first, at most so many."""
+        """Return the problem runs of a query whose results are missing or outdated, newest first, at most so many."""
         with self.reading() as db:
             return store_results.unread_runs(db, where_of(query), now, most)
 
     def causes(self, query: RunQuery) -> list[Cause]:
-        """The failures in the runs of a query by cause, as far as they were read. A matter for a thread."""
+        """Return the known failures in the runs of a query by cause. Call it in a thread."""
         with self.reading() as db:
             return store_results.causes(db, where_of(query))
 
     def failures_of_cause(self, query: RunQuery, key: str, most: int) -> list[TaskResult]:
-        """The latest failures of a cause in the runs of a query, at most so many. A matter for a thread."""
+        """Return the latest failures of a cause in the runs of a query, at most so many. Call it in a thread."""
         with self.reading() as db:
             return store_results.failures_of_cause(db, where_of(query), key, most)
 
     def people(self, text: str, most: int) -> list[Person]:
-        """Whom results name: those with `text` in name, UPN or id, by name. A matter for a thread."""
+        """Return the people in results with `text` in name, UPN or id, by name. Call it in a thread."""
         with self.reading() as db:
             return store_results.people(db, text, most)
 
     def results_of_person(self, subject_id: str) -> list[PersonResult]:
-        """What tasks did for a person over all runs that were read, newest first. A matter for a thread."""
+        """Return what tasks did for a person over all runs that were read, newest first. Call it in a thread."""
         with self.reading() as db:
             return store_results.results_of_person(db, subject_id)
 
@@ -453,7 +454,7 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """This thread's connection, within one state of the store."""
+        """Yield this thread's connection, within one state of the store."""
         try:
             db = self._reader()
             with self._in_use.setdefault(id(db), threading.Lock()):
@@ -466,7 +467,7 @@ class Store:
             raise store_error(self._path, error) from error
 
     def _reader(self) -> sqlite3.Connection:
-        """This thread's connection to the file that is at the path."""
+        """Return this thread's connection to the file at the path."""
         if self._files not in (None, files_at(self._path)):
             with self._turn:
                 self._open_again()
@@ -474,10 +475,12 @@ class Store:
         if db is None or self._files not in (None, files):
             files, db = self._of_thread.reader = self._files, open_reader(self._path)
             self._readers.append(db)
+            if self._files is None:  # `close` may not have met this one
+                db.close()
         return db
 
     def _open_again(self) -> None:
-        """Where the file was lost: have another one written. Readers follow, each at its next call."""
+        """Create another file if this one was lost. Readers follow, each at its next call."""
         if self._files is not None and self._files != files_at(self._path):
             self._readers.append(lost := self._writer)
             self._writer = open_again(self._path, lost, self._files)
@@ -487,7 +490,8 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[tuple[sqlite3.Connection, ChangedRuns]]:
-        """A turn to write: one transaction, all or nothing, then the announcement of what it changed."""
+        """Yield a connection for one transaction that is written completely or not at all; then announce its
+        changes."""
         changes = ChangedRuns()
         with self._turn:
             try:
@@ -508,19 +512,19 @@ class Store:
 
 
 def workflow_of(store: Store, workflow_id: str) -> dict[str, Any] | None:
-    """A workflow as received; None when it is not listed."""
+    """Return a workflow as received; None if it is not listed."""
     return next((raw for raw in store.workflows() if raw.get("id") == workflow_id), None)
 
 
 def workflow_name_of(store: Store, run_id: str, workflow_id: str) -> str:
-    """The name of a run's workflow; its id where neither is listed."""
+    """Return the name of a run's workflow; its id if the run or the workflow is not listed."""
     if (stored := store.get(run_id)) is not None:
         return stored.workflow_name
     return str((workflow_of(store, workflow_id) or {}).get("displayName") or workflow_id)
 
 
 def workflow_names_of(store: Store, run_ids: Iterable[str]) -> dict[str, str]:
-    """By id, the names of the workflows of some runs; what is not listed is left out."""
+    """Return the names of the workflows of some runs, by run id; unlisted ones are left out."""
     by_stored_id = {storable(run_id): run_id for run_id in run_ids}
     with store.reading() as db:
         found = store_results.rows_of_runs(db, "id, workflow_name", by_stored_id)
@@ -528,7 +532,8 @@ def workflow_names_of(store: Store, run_ids: Iterable[str]) -> dict[str, str]:
 
 
 def cells_of(store: Store) -> Needs:
-    """The cells of the widest values of the list, over all runs; over the first ones until they are all there."""
+    """Return the cells of the widest values of the list, over all runs, or over the first ones until the indexes are
+    there."""
     with store.reading() as db:
         statuses = [status for (status,) in db.execute("SELECT status FROM status_count")]
         names = [name for (name,) in db.execute("SELECT name FROM workflow")]
@@ -538,7 +543,7 @@ def cells_of(store: Store) -> Needs:
 
 
 def stored_runs(store: Store, run_ids: Iterable[str]) -> dict[str, StoredRun]:
-    """Some runs by id, in the order of their ids; what is not there is left out. A matter for a thread."""
+    """Return some runs by id, in the order of their ids, without missing ones. Call it in a thread."""
     return {run_id: run for run_id in sorted(run_ids) if (run := store.get(run_id)) is not None}
 
 
@@ -549,23 +554,23 @@ class RunRows:
     store: Store
     query: RunQuery
     total: int | None = None
-    """How many are shown, where only the first are there yet."""
+    """The number of shown rows if only the first are known so far."""
 
     @property
     def is_slow_to_count(self) -> bool:
-        """Whether finding them is a matter for a thread; otherwise it takes a few milliseconds at most."""
+        """True if counting belongs into a thread; otherwise it takes a few milliseconds at most."""
         is_at_hand = self.query.filter is None and self.query.sort not in self.store.missing_orders
         return not is_at_hand and self.store.count(EVERY_RUN) >= MANY_RUNS
 
     def count_first(self) -> int:
-        """How many of the first are there in a moment, for `total`. A matter for a thread."""
+        """Return how many first rows are found quickly, for `total`. Call it in a thread."""
         return self.store.count_first(self.query, FIRST_ROWS, FIRST_SECONDS) if self.query.filter is not None else 0
 
     def find(self, is_over: Callable[[], bool]) -> None:
-        """Have them in their order and counted. A matter for a thread.
+        """Find, sort and count the rows. Call it in a thread.
 
         Raises:
-            BrokenOffError: it was over before.
+            BrokenOffError: the caller no longer wants them.
         """
         self.store.complete_orders({self.query.sort})
         self.store.count(self.query, is_over)

@@ -1,8 +1,8 @@
-"""How many runs there are in the store: by status, by day, and by day of each workflow.
+"""The numbers of runs in the store: by status, by day, and by day of each workflow.
 
-Invariant: what is counted by status was counted when it was written. A day is one of the local zone, so one on which
-clocks change is longer or shorter, and a run is of the day on which it began or was to begin. A count by day is one
-walk over a stretch of an index that holds all it needs: nothing is sorted, and no row is read.
+Invariant: counts by status are updated with each write. A day is one of the local zone, so one on which clocks change
+is longer or shorter; a run belongs to the day on which it began or was due to begin. A count by day reads one stretch
+of an index that has everything it needs: nothing is sorted, and no row is read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from runtui.domain.triage.workflows import Workflow, WorkflowDay, WorkflowHistor
 from runtui.services.store_file import ACTIVE
 from runtui.services.store_results import kept_object
 
-# The SQL below is put together from numbers that the domain declares; every moment and id is a parameter.
+# The SQL below is built from numbers of the domain; every time and id is a parameter.
 # ruff: noqa: S608
 
 _PROBLEM: Final = f"severity IN ({', '.join(map(str, PROBLEM_SEVERITIES))})"
@@ -39,15 +39,15 @@ _LAST_READ: Final = (
 """The last run of each workflow whose results were read."""
 
 _TASKS: Final = "SELECT raw FROM task_result JOIN task_body USING (rowid) WHERE run_row = ? LIMIT 200"
-"""Results of a run, enough to meet each of its tasks."""
+"""The most results of a run that are read, enough to meet each of its tasks."""
 
 
 class Totals(NamedTuple):
-    """How many runs there are, unfiltered."""
+    """The numbers of all runs, without a filter."""
 
     by_status: Mapping[str, int]
     stuck: int
-    """How many runs are at work, and nothing has touched them for long."""
+    """The number of running runs that nothing has updated for long."""
 
 
 def totals(db: sqlite3.Connection, now: int) -> Totals:
@@ -60,7 +60,7 @@ def failures_by_day(db: sqlite3.Connection, days: int, now: int) -> list[int]:
 
 
 def histories(db: sqlite3.Connection, days: int, now: int) -> list[WorkflowHistory]:
-    """Every workflow with its last days, by name."""
+    """Return every workflow with its last days, by name."""
     bounds = tuple(pairwise(day_starts(days, now)))
     held = {workflow_id: users for workflow_id, users, _ in db.execute(_LAST_HELD)}
     read = {workflow_id: run_row for workflow_id, run_row, _ in db.execute(_LAST_READ)}
@@ -77,14 +77,14 @@ def histories(db: sqlite3.Connection, days: int, now: int) -> list[WorkflowHisto
 
 
 def workflows(db: sqlite3.Connection) -> list[tuple[str, dict[str, Any]]]:
-    """Every workflow as received, with its id, by name."""
+    """Yield every workflow as received, with its id, by name."""
     found = db.execute("SELECT id, CAST(name AS TEXT), raw FROM workflow").fetchall()
     found.sort(key=lambda workflow: workflow[1].casefold())
     return [(key, kept_object(raw) or {"id": key, "displayName": name}) for key, name, raw in found]
 
 
 def _tasks_of(db: sqlite3.Connection, run_row: int | None) -> tuple[str, ...]:
-    """The names of the tasks that a run began, in their order."""
+    """Return the names of the tasks that a run began, in order."""
     if run_row is None:
         return ()
     tasks = ((kept_object(raw) or {}).get("task") for (raw,) in db.execute(_TASKS, (run_row,)))

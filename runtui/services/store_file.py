@@ -1,9 +1,9 @@
-"""The file under the store: its tables, how it is opened, and how runs are written into it.
+"""The file of the store: its tables, how it is opened, and how runs are written into it.
 
-Invariant: opening never fails because of what is in the file. The runs in it are a copy of what the server has, so a
-file that is no database, or one of another version, is set aside under another name and begun anew. A run, its JSON and
-the counts by status change together, in the caller's transaction; every change is noted in the `ChangedRuns` it is
-announced from. A run that has not changed is neither written nor noted.
+Invariant: opening never fails because of the content of the file. Its runs are a copy of the server's data, so a file
+that is no database, or has another version, is set aside under another name and created again. A run, its JSON and the
+counts by status change together, in the caller's transaction; every change is noted in the `ChangedRuns` for the
+announcement. An unchanged run is neither written nor noted.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ from runtui.services.store_results import END_OF_ID, RESULT_TABLES, delete_resul
 from runtui.services.triage.projection import TRIAGE_TABLE
 from runtui.services.writing.foreground import Foreground
 
-# The SQL below is put together from the names of columns; whatever comes from a server is a parameter.
+# The SQL below is built from column names; every value from a server is a parameter.
 # ruff: noqa: S608
 
 VERSION: Final = 4
-"""Of the tables below: raise it with every change that neither the columns nor the indexes of `run` show."""
+"""The version of the tables below: raise it with every change that the columns and indexes of `run` do not show."""
 
 HISTORIES: Final = "histories"
 _HISTORY_INDEX: Final = "CREATE INDEX run_by_workflow_id ON run (workflow_id, recency, severity, failed_users)"
-"""The runs of a workflow by day, with all that is counted of them."""
+"""The runs of a workflow by day, with everything that is counted."""
 
 ACTIVE: Final = f"severity IN ({', '.join(map(str, ACTIVE_SEVERITIES))})"
-"""The condition that a run is at work."""
+"""The condition for a running run."""
 
 BY_ID: Final = "id"
 _SEGMENT_BITS: Final = 11
 _SEGMENT: Final = f"rowid >> {_SEGMENT_BITS}"
 _ACTIVE_INDEX: Final = f"CREATE INDEX IF NOT EXISTS active_run ON run ({_SEGMENT}, severity, touched) WHERE {ACTIVE}"
-"""The runs at work, by when something touched them: those that are stuck are counted with each change of the list."""
+"""The running runs by their last update: the stuck ones are counted with each change of the list."""
 
 _SEGMENTS: Final = (
     f"CREATE INDEX run_of_segment ON run ({_SEGMENT}, {END_OF_ID})",
@@ -63,8 +63,9 @@ _SEGMENTS: Final = (
     "INSERT INTO sqlite_stat1 VALUES ('run', 'active_run', '50000 100 50 1')",
     "ANALYZE sqlite_schema",
 )
-"""Ids, until there is the index of all, and moments come in no order: a page of new runs would change nearly every page
-of one index, and changes those of the last segment. The facts have SQLite look into each segment (its "skip-scan")."""
+"""The ids until their full index exists. In one index, a page of new runs, whose ids follow no order, would change
+nearly every page; here it changes those of the last segment. The values in sqlite_stat1 make SQLite search each segment
+("skip-scan")."""
 
 _LISTING_TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS listing (workflow_id TEXT PRIMARY KEY, as_of INTEGER NOT NULL,"
@@ -79,39 +80,40 @@ MANY: Final = 100
 """More changed runs than this are announced as "many", without their ids."""
 
 _WRITING_KIB: Final = -2_000
-"""What a writer keeps of the file in memory (as SQLite writes KiB): its default."""
+"""The memory of a writer's page cache (negative: KiB): SQLite's default."""
 
 _SORTING_KIB: Final = -8_000
-"""The same while an index is made. SQLite merges 16 sorted parts of this size in one go; what more parts hold is
-written twice."""
+"""The same while an index is built. SQLite merges 16 sorted parts of this size at once; larger indexes are written
+twice."""
 
 _RUNS_IN_A_GO: Final = 32
-"""Runs taken apart between two looks at the foreground: below a millisecond; a look costs as much as a run."""
+"""Runs handled between two checks of the foreground: less than a millisecond; a check costs as much as a run."""
 
 _FEW_SEGMENTS: Final = 4
-"""To look an id up in so many segments costs little more than in one."""
+"""Searching an id in this many segments costs little more than in one."""
 
 _PLACES: Final = 1 << 22
 _MARKS: Final = tuple(1 << a | 1 << b | 1 << c for a, b, c in combinations(range(8), 3))
-"""An id is marked by three bits in each of two bytes of so many: a million take 4 MiB."""
+"""An id is marked by three bits in each of two of these bytes: a million ids take 4 MiB."""
 
 _STATUS: Final = INDEXED.index("status")
 _LAST_UPDATED: Final = INDEXED.index("last_updated")
 
 _as_json: Final = json.JSONEncoder().encode
-"""What `json.dumps` gives, which asks again for each run how it is to be written."""
+"""The same as `json.dumps`, which would create an encoder for each run."""
 
 _PUT: Final = (
     f"INSERT INTO run ({', '.join(RUN_TABLE)}) VALUES ({', '.join('?' * len(RUN_TABLE))})"
     f" ON CONFLICT (rowid) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in RUN_TABLE[1:])}"
 )
-"""REPLACE would write every index of a run anew, also those in which nothing changes."""
+"""REPLACE would write every index of a run again, even if nothing in it changes."""
 
 _DAMAGED: Final = ("malformed", "Could not decode", "not a database")
-"""What is said of a damaged file: by SQLite of its pages and of JSON in it, by Python of a text that is no UTF-8."""
+"""Messages about a damaged file: SQLite's about its pages and about JSON in it, Python's about text that is not
+UTF-8."""
 
 _FOREIGN: Final = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR}
-"""SQLite's words for: this file is not ours (no database, a broken one, other tables)."""
+"""SQLite's codes for a file that is not ours: no database, a broken one, other tables."""
 
 
 class StoreError(RuntuiError):
@@ -123,14 +125,14 @@ class StoreError(RuntuiError):
 
 
 def store_error(path: Path, error: sqlite3.Error | JSONDecodeError) -> StoreError:
-    """Why the store failed. Of a damaged file it is noted beside it, so that it is begun anew when it is opened next:
-    a copy of what the server has is not to stay in anybody's way."""
+    """Return why the store failed. A damaged file gets a mark beside it, so that it is created again when it is next
+    opened: a copy of the server's data must not block anybody."""
     is_damaged = isinstance(error, JSONDecodeError) or any(sign in str(error) for sign in _DAMAGED)
     if not is_damaged:
         return StoreError(path, error)
     with suppress(OSError):
         os.close(create_private(_note_of_damage(path)))
-    return StoreError(path, error, "Start runtui again: the runs are then read anew.")
+    return StoreError(path, error, "Start runtui again; it then reads all runs again.")
 
 
 def _note_of_damage(path: Path) -> Path:
@@ -141,7 +143,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
     """Open the file for writing, 0600 in a folder 0700, with the tables of this version.
 
     Raises:
-        StoreError: when there can be no such file.
+        StoreError: the file cannot be created.
     """
     try:
         if (note := _note_of_damage(path)).exists():
@@ -160,18 +162,16 @@ def open_writer(path: Path) -> sqlite3.Connection:
 
 
 def begin_write(db: sqlite3.Connection, path: Path) -> None:
-    """Begin a transaction that writes. With a log that is empty it does not wait for the disk: what SQLite waits for
-    there is that a loss of power leaves nothing old in the log."""
+    """Begin a transaction that writes. With an empty log it does not wait for the disk: SQLite would only ensure that a
+    power failure leaves nothing old in the log."""
     has_log = size_and_time(path.with_name(path.name + "-wal"))[0] > 0
     db.execute(f"PRAGMA synchronous = {'NORMAL' if has_log else 'OFF'}")
     db.execute("BEGIN IMMEDIATE")
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
-    """Another connection to the same file, which never waits for the writer and cannot write.
-
-    It keeps little of what it read: each thread has one, and the system keeps the pages of the file for all of them.
-    """
+    """Return another connection to the same file, which cannot write and never waits for the writer. Its cache is
+    small: each thread has one, and the system caches the pages of the file for all."""
     db = _connect(path)
     db.execute("PRAGMA query_only = 1")
     db.execute("PRAGMA cache_size = -256")  # KiB
@@ -179,16 +179,16 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 
 def open_again(path: Path, lost: sqlite3.Connection, files: FileIds) -> sqlite3.Connection:
-    """A writer on the file that is at a path now, in place of one whose files were deleted, moved or replaced.
+    """Open a writer on the file at the path, in place of one whose files were deleted, moved or replaced.
 
-    Where there is none, what the lost one holds goes into a new file, as far as it can be read.
+    If there is no file, the content of the lost one goes into a new file, as far as it can be read.
 
     Raises:
-        StoreError: when there can be no such file.
+        StoreError: the file cannot be created.
     """
     try:
         if files_at(path)[0] == files[0]:
-            _set_aside(path)  # its log was deleted; what SQLite knows of that one belongs to the process
+            _set_aside(path)  # its log was deleted; what SQLite knows of that log is shared within the process
         remove_log_of(path, files)
         is_new = not path.exists()
     except OSError as error:
@@ -201,10 +201,8 @@ def open_again(path: Path, lost: sqlite3.Connection, files: FileIds) -> sqlite3.
 
 
 def order_terms(column: Column[RunRow]) -> tuple[tuple[str, bool], ...]:
-    """A column's natural order as (field, descending), down to the row number, so that it is total.
-
-    The row number runs as the first field does: that is the order in which an index holds equal entries.
-    """
+    """Return a column's natural order as (field, descending), down to the row number, so that it is total. The row
+    number has the direction of the first field, because that is how an index orders equal entries."""
     terms = tuple((term.lstrip("-"), term.startswith("-")) for term in column.order)
     return (*terms, ("rowid", terms[0][1]))
 
@@ -213,20 +211,20 @@ def _open_private(path: Path) -> sqlite3.Connection:
     private_database(path)
     db = _connect(path)
     try:
-        if not path.stat().st_size:  # of a new file nothing can be lost
+        if not path.stat().st_size:  # a new file has nothing to lose
             db.execute("PRAGMA synchronous = OFF")
-        db.execute("PRAGMA page_size = 8192")  # half as many calls of the system as with SQLite's 4096 bytes
+        db.execute("PRAGMA page_size = 8192")  # half as many system calls as with SQLite's 4096 bytes
         db.execute("PRAGMA journal_mode = WAL")
-        # A listing changes the same pages of the indexes again and again: copied seldom, a quarter less is written.
+        # A listing changes the same index pages again and again: with few checkpoints a quarter less is written.
         db.execute("PRAGMA wal_autocheckpoint = 4000")
-        # In memory, to sort a million entries for an index takes 70 MB, and a third longer. SQLite's temporary files
-        # have no name, so that nobody else can open them.
+        # Sorting a million entries in memory takes 70 MB, and a third longer. SQLite's temporary files have no
+        # name, so that nobody else can open them.
         db.execute("PRAGMA temp_store = FILE")
         # Some builds of SQLite write zeros over all that is deleted. The file is private, and what it has is no secret.
         db.execute("PRAGMA secure_delete = FAST")
         db.execute("BEGIN IMMEDIATE")
         version = db.execute("PRAGMA user_version").fetchone()[0]
-        # In a file of another version the names are taken: an SQL error, so that the file is set aside.
+        # In a file of another version the names are taken: that is an SQL error, and the file is set aside.
         for statement in () if version == VERSION and _has_our_runs(db) else _schema():
             db.execute(statement)
         for statement in (TRIAGE_TABLE, *_LISTING_TABLES, _ACTIVE_INDEX):
@@ -241,29 +239,29 @@ def _open_private(path: Path) -> sqlite3.Connection:
 
 
 def _has_our_runs(db: sqlite3.Connection) -> bool:
-    """Whether a file has the columns and orders of the list."""
+    """Return whether a file has the columns and orders of the list."""
     columns = {name for _, name, *_ in db.execute("PRAGMA table_info(run)")}
     return columns == set(RUN_TABLE) and _orders(db).issubset(_INDEXES.values())
 
 
 def _orders(db: sqlite3.Connection) -> set[str]:
-    """The indexes for orders of the list that a file has."""
+    """Return the list orders with an index in the file."""
     sql = "SELECT sql FROM sqlite_master WHERE name GLOB 'run_by_*'"
     return {statement for (statement,) in db.execute(sql)}
 
 
 def missing_orders(db: sqlite3.Connection) -> list[str]:
-    """The columns by which a file cannot be sorted yet without a look at every run."""
+    """Return the columns that the file cannot sort by without reading every run."""
     orders = _orders(db)
     return [key for key, statement in _INDEXES.items() if statement not in orders]
 
 
 def add_order(db: sqlite3.Connection, key: str) -> None:
-    """Make the index of a column, if it is not there."""
+    """Build the index of a column if it is missing."""
     if key in missing_orders(db):
         db.execute(f"PRAGMA cache_size = {_SORTING_KIB}")
         if key == BY_ID:
-            db.execute("DROP INDEX IF EXISTS run_of_segment")  # its room is used again
+            db.execute("DROP INDEX IF EXISTS run_of_segment")  # its space is used again
         try:
             db.execute(_INDEXES[key])
         finally:
@@ -288,7 +286,8 @@ def _set_aside(path: Path) -> None:
 
 
 def _schema() -> tuple[str, ...]:
-    """A file of this version. Rows of runs are apart from their JSON, so that walking over them reads little."""
+    """Return the schema of this version. Rows of runs are separate from their JSON, so that walking over them reads
+    little."""
     columns = ", ".join(f"{name} NOT NULL" for name in RUN_TABLE[1:])
     return (
         f"CREATE TABLE run (rowid INTEGER PRIMARY KEY, {columns})",
@@ -304,7 +303,8 @@ def _schema() -> tuple[str, ...]:
 
 
 def _indexes() -> Iterator[tuple[str, str]]:
-    """One index for each order of the list, by column, its first field ascending: SQLite reads it from either end."""
+    """Return one index per order of the list, by column, with the first field ascending: SQLite reads it from either
+    end."""
     for column in RUN_COLUMNS:
         *terms, (_, backward) = order_terms(column)
         fields = ", ".join(f"{field} DESC" if descending != backward else field for field, descending in terms)
@@ -313,25 +313,25 @@ def _indexes() -> Iterator[tuple[str, str]]:
 
 
 _INDEXES: Final = dict(_indexes()) | {HISTORIES: _HISTORY_INDEX}
-"""They come once the runs are there, or when a list is sorted so: to make an index of a million runs costs a third of
-what it costs to carry it along while they come."""
+"""They are built once the runs are there, or when a list is sorted that way: indexing a million runs at the end costs a
+third of updating the index while they arrive."""
 
 
 class ChangedRuns:
-    """What one transaction changed."""
+    """The changes of one transaction."""
 
     def __init__(self) -> None:
         self.ids: set[str] = set()
         self.read: set[str] = set()
         """The runs whose results were read: they are announced too."""
         self.many = False
-        """Whether more changed than the ids tell."""
+        """True if more has changed than the ids tell."""
 
     def __bool__(self) -> bool:
         return self.many or bool(self.ids) or bool(self.read)
 
     def news(self) -> frozenset[str] | None:
-        """What is announced: the ids, or None for many."""
+        """Return what to announce: the ids, or None for many."""
         ids = self.ids | self.read
         return None if self.many or len(ids) > MANY else frozenset(ids)
 
@@ -340,17 +340,17 @@ class KnownListing(NamedTuple):
     """How far the runs of a workflow are known, by the service's clock (ticks)."""
 
     as_of: int
-    """What was so before is in the store."""
+    """All changes before this time are in the store."""
     full_at: int
-    """When all of them were last read; what was deleted since is not known."""
+    """When all runs were last read; later deletions are unknown."""
 
 
 class KnownListings(NamedTuple):
-    """What is kept of listings for the next one."""
+    """The facts about listings that are kept for the next one."""
 
     by_workflow: Mapping[str, KnownListing]
     filter_refused: int | None
-    """When the service refused to list changes alone (ticks); None: it did not."""
+    """When the service refused to list only changes (ticks); None if it did not."""
 
 
 def known_listings(db: sqlite3.Connection) -> KnownListings:
@@ -369,16 +369,16 @@ def put_filter_refused(db: sqlite3.Connection, at: int) -> None:
 
 
 class StoredIds:
-    """Which ids a file has, while it has no index of them. It finds every id that is there, and takes about one in ten
-    thousand others for one that is there."""
+    """The ids in a file that has no index of them. It finds every stored id, and takes about one in ten thousand others
+    for a stored one."""
 
     def __init__(self) -> None:
         self._version = -1
-        """Of the file; another one: somebody else wrote into it."""
+        """The version of the file; another one means that somebody else has written."""
         self._marks = bytearray()
 
     def among(self, db: sqlite3.Connection, ids: Collection[str], rows: int) -> Collection[str]:
-        """Those of some ids that a file of so many rows may have. All of them are stored next."""
+        """Return those of some ids that a file with so many rows may have. The caller stores all of them next."""
         if rows < _FEW_SEGMENTS << _SEGMENT_BITS or BY_ID not in missing_orders(db):
             self._version, self._marks = -1, bytearray()
             return ids
@@ -389,7 +389,7 @@ class StoredIds:
         return self._mark(ids)
 
     def _mark(self, ids: Iterable[str]) -> list[str]:
-        """Those that may have been marked before."""
+        """Return those that may have been marked before."""
         marks, met = self._marks, []
         for run_id in ids:
             number = hash(run_id)
@@ -402,7 +402,7 @@ class StoredIds:
 
 
 class _Stored(NamedTuple):
-    """What must be known of a stored run to tell whether it changes."""
+    """The facts about a stored run that show whether it changes."""
 
     rowid: int
     workflow_id: str
@@ -420,10 +420,10 @@ def put_runs(
     stored_ids: StoredIds,
     answered: Collection[str] = (),
 ) -> set[int]:
-    """Store runs as received, by `stored_id`; the row numbers of all of them, changed or not.
+    """Store runs as received, by `stored_id`; return the row numbers of all of them, changed or not.
 
-    Those in `answered` were read one by one meanwhile, perhaps before, perhaps after: they are replaced only by what
-    the service changed later.
+    Runs in `answered` were read separately meanwhile, before or after: they are replaced only by a later change of the
+    service.
     """
     next_rowid = db.execute("SELECT coalesce(max(rowid), 0) + 1 FROM run").fetchone()[0]
     stored = _stored(db, stored_ids.among(db, received, next_rowid))
@@ -459,7 +459,7 @@ def put_runs(
 
 
 def _last_updated(run: Mapping[str, Any]) -> int:
-    """In ticks; NO_NUMBER where it does not say."""
+    """Return the last update in ticks; NO_NUMBER if the run names none."""
     return int(index_run(run, "")[_LAST_UPDATED])
 
 
@@ -477,7 +477,7 @@ def delete_runs(db: sqlite3.Connection, changes: ChangedRuns, workflow_id: str, 
 
 
 def put_workflow(db: sqlite3.Connection, changes: ChangedRuns, raw: Mapping[str, Any]) -> None:
-    """Store a workflow as received; its name is shown in the rows of its runs at once."""
+    """Store a workflow as received; its name appears in the rows of its runs at once."""
     workflow_id, display_name = storable(str(raw["id"])), raw.get("displayName")
     name = storable(display_name) if isinstance(display_name, str) and display_name else workflow_id
     if name != _workflow_name(db, workflow_id):
@@ -498,7 +498,7 @@ def _stored(db: sqlite3.Connection, run_ids: Collection[str]) -> dict[str, _Stor
 
 
 def _workflow_name(db: sqlite3.Connection, workflow_id: str) -> str:
-    """The name of a workflow; one that is not known yet is called by its id until it is."""
+    """Return the name of a workflow, or its id while the name is unknown."""
     known = db.execute("SELECT name FROM workflow WHERE id = ?", (workflow_id,)).fetchone()
     if known is not None:
         return str(known[0])
@@ -507,7 +507,7 @@ def _workflow_name(db: sqlite3.Connection, workflow_id: str) -> str:
 
 
 def _add_counts(db: sqlite3.Connection, counts: Mapping[str, int]) -> None:
-    """Carry the counts by status along. (Triggers would too, but a page of new runs would take half as long again.)"""
+    """Update the counts by status. (Triggers would do it too, but a page of new runs would take half as long again.)"""
     db.executemany(
         "INSERT INTO status_count VALUES (?, ?) ON CONFLICT DO UPDATE SET runs = runs + excluded.runs",
         [(status, runs) for status, runs in counts.items() if runs],

@@ -1,7 +1,7 @@
 """Runs in the order of a query: windows, positions, neighbours, in SQL.
 
-Invariant: an order is total, down to the row number, and an index of the file holds it; a window at either end of it
-costs what it shows. What a filter leaves out is decided row by row.
+Invariant: an order is total, down to the row number, and an index of the file has it; a window at either end costs only
+what it shows. A filter is checked row by row.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from runtui.services.store_results import IS_RUN
 if TYPE_CHECKING:
     from runtui.domain.filter_tree import Filter
 
-# The SQL below is put together from the names of columns and from conditions that `domain.filters` builds; whatever
-# comes from a person or a server is a parameter.
+# The SQL below is built from column names and from conditions made by `domain.filters`; every value from a person or
+# a server is a parameter.
 # ruff: noqa: S608
 
 
@@ -30,36 +30,36 @@ class RunQuery(NamedTuple):
     """What the list shows: which runs, in which order."""
 
     filter: Filter | None = None
-    """None: every run."""
+    """The filter; None means every run."""
     sort: str = "status"
-    """The key of a column. The first order is what needs a person first, then the newest."""
+    """The key of a column. The default order has the most urgent first, then the newest."""
     descending: bool = True
 
 
 EVERY_RUN: Final = RunQuery()
-"""No filter, in the first order. Its count costs the same however many runs there are, unlike `Store.totals`."""
+"""No filter, in the default order. Its count costs the same for any number of runs, unlike `Store.totals`."""
 
 Terms: TypeAlias = Sequence[tuple[str, bool]]
-"""An order: fields, each with whether it runs from great to small."""
+"""An order: fields, each with whether it is descending."""
 
 RowNumbers: TypeAlias = "array[int]"
-"""The rows that a query finds, in its order: four bytes a row."""
+"""The row numbers that match a query, in its order: four bytes each."""
 
 Revision: TypeAlias = tuple[int, int]
-"""The state of the runs, and of the results where a filter asks about them."""
+"""The revision of the runs, and of the results if the filter depends on them."""
 
 _CACHED_QUERIES: Final = 2
 
 _ROW: Final = ", ".join(
     ("rowid", "id", "workflow_id", "workflow_name", *(f"nullif({item.column}, {NO_NUMBER})" for item in ROW_PROPERTIES))
 )
-"""What a RunRow is made of, with None for a number that the run does not have."""
+"""The columns of a RunRow, with None for a number that the run does not have."""
 
 _STEPS_BETWEEN_LOOKS: Final = 20_000
-"""Instructions of SQLite: about a millisecond."""
+"""A number of SQLite instructions that takes about a millisecond."""
 
 _LOOK_UPS_PER_STEP: Final = 16
-"""To look up a row costs as much as so many steps along an index."""
+"""Looking up a row costs as much as this many steps along an index."""
 
 _KEYS: Final = tuple(item.key for item in ROW_PROPERTIES)
 
@@ -69,7 +69,7 @@ def total_of(db: sqlite3.Connection) -> int:
 
 
 def walk(db: sqlite3.Connection, query: RunQuery, start: int, count: int, total: int | None = None) -> list[RunRow]:
-    """The rows `start` to `start + count`, by the way of the nearer end if the `total` is known."""
+    """Return the rows `start` to `start + count`, from the nearer end if the `total` is known."""
     terms = _terms(query)
     skip, backward = start, False
     if total is not None:
@@ -87,21 +87,21 @@ def walk(db: sqlite3.Connection, query: RunQuery, start: int, count: int, total:
 _BODY: Final = (
     "(SELECT CASE WHEN raw GLOB '{*' THEN raw ELSE json('{' || raw) END FROM body WHERE body.rowid = run.rowid)"
 )
-"""The JSON of a run. Of what is no object SQLite says that it is malformed."""
+"""The JSON of a run. SQLite calls anything but an object malformed."""
 
 
 class RunText(NamedTuple):
-    """One run as it is kept, and whose it is."""
+    """One stored run and its workflow."""
 
     id: str
     workflow_id: str
     workflow_name: str
     raw: str
-    """Its JSON, in ASCII and on one line."""
+    """Its JSON in ASCII, on one line."""
 
 
 def texts(db: sqlite3.Connection, query: RunQuery, rows: Sequence[int] | None = None) -> Iterator[RunText]:
-    """All runs of a query, in its order, one after the other; of some rows alone: in the order of the rows."""
+    """Yield all runs of a query in its order; or the given rows, in the order of their numbers."""
     where, values = where_of(query)
     found = f"SELECT id, CAST(workflow_id AS TEXT), workflow_name, {_BODY} FROM"
     if rows is None:
@@ -112,21 +112,21 @@ def texts(db: sqlite3.Connection, query: RunQuery, rows: Sequence[int] | None = 
 
 
 def rows_of(db: sqlite3.Connection, workflow_id: str) -> list[int]:
-    """The rows of a workflow, in the order in which they were first stored."""
+    """Return the rows of a workflow in the order in which they were first stored."""
     sql = "SELECT rowid FROM run WHERE workflow_id = ? ORDER BY rowid"
     return [row for (row,) in db.execute(sql, (storable(workflow_id),))]
 
 
 class BrokenOffError(Exception):
-    """Nobody waits any more for what was asked."""
+    """The caller no longer wants the result."""
 
 
 @contextmanager
-def while_wanted(db: sqlite3.Connection, is_over: Callable[[], bool]) -> Iterator[None]:
-    """Break off what is asked of a connection once it is over.
+def interrupted_when(db: sqlite3.Connection, is_over: Callable[[], bool]) -> Iterator[None]:
+    """Interrupt the queries of a connection as soon as `is_over` returns True.
 
     Raises:
-        BrokenOffError: it was.
+        BrokenOffError: it did.
     """
     db.set_progress_handler(is_over, _STEPS_BETWEEN_LOOKS)
     try:
@@ -140,13 +140,14 @@ def while_wanted(db: sqlite3.Connection, is_over: Callable[[], bool]) -> Iterato
 
 
 def find(db: sqlite3.Connection, query: RunQuery) -> RowNumbers:
-    """All rows of a query, in no order. It reads every row that the filter cannot rule out by an index."""
+    """Return all rows of a query, in no order. It reads every row that no index rules out."""
     where, values = where_of(query)
     return array("I", chain.from_iterable(db.execute(f"SELECT rowid FROM run WHERE {where}", values)))
 
 
 def in_order(db: sqlite3.Connection, query: RunQuery, rows: RowNumbers) -> RowNumbers:
-    """Some rows in the order of a query: each looked up, or picked from the order of all, whichever is less work."""
+    """Return some rows in the order of a query: each looked up, or picked from the order of all, whichever costs
+    less."""
     order = _order(_terms(query))
     if len(rows) < total_of(db) // _LOOK_UPS_PER_STEP:
         wanted = "(SELECT value FROM json_each(?)) AS wanted"
@@ -162,41 +163,41 @@ def in_order(db: sqlite3.Connection, query: RunQuery, rows: RowNumbers) -> RowNu
 
 
 class _FoundRows(NamedTuple):
-    """What a filtered query found, and in which state of the store."""
+    """The rows of a filtered query, and the state of the store in which they were found."""
 
     revision: Revision
     rows: RowNumbers
     is_partial: bool = False
-    """Whether these are only the first."""
+    """True if these are only the first."""
 
 
 class QueryCache:
-    """The rows that the last filtered queries found."""
+    """The rows of the last filtered queries."""
 
     def __init__(self) -> None:
         self._kept: dict[RunQuery, _FoundRows] = {}
 
     def kept(self, query: RunQuery, revision: Revision) -> RowNumbers | None:
-        """The rows of a query in its order, or the first of them, if they were asked for and nothing changed since."""
+        """Return the rows of a query in its order, or the first of them, if they are known and still valid."""
         found = self._kept.get(query)
         return found.rows if found is not None and found.revision == revision else None
 
     def all(self, db: sqlite3.Connection, query: RunQuery, revision: Revision) -> RowNumbers:
-        """All rows of a query, in its order."""
+        """Return all rows of a query, in its order."""
         same = [found for other, found in self._kept.items() if other.filter == query.filter]
         whole = next((found.rows for found in same if found.revision == revision and not found.is_partial), None)
         kept = self._kept.get(query)
         if kept is not None and kept.revision == revision and not kept.is_partial:
             return kept.rows
-        # In another order they may be there.
+        # They may be known in another order.
         return self._keep(query, _FoundRows(revision, in_order(db, query, find(db, query) if whole is None else whole)))
 
     def first(self, db: sqlite3.Connection, query: RunQuery, revision: Revision, most: int) -> RowNumbers:
-        """The first rows of a query, found by a walk in its order: quick where many runs fulfil the filter."""
+        """Return the first rows of a query, found by a walk in its order: quick if many runs match the filter."""
         if (rows := self.kept(query, revision)) is not None:
             return rows
         where, values = where_of(query)
-        # Behind a plus no condition is looked up by an index, so that what is left is the walk along the order.
+        # A plus keeps SQLite from using an index for the condition, so that only the walk along the order is left.
         sql = f"SELECT rowid FROM run WHERE +({where}) ORDER BY {_order(_terms(query))} LIMIT ?"
         rows = array("I", chain.from_iterable(db.execute(sql, (*values, most))))
         return self._keep(query, _FoundRows(revision, rows, is_partial=len(rows) == most))
@@ -208,7 +209,7 @@ class QueryCache:
 
 
 def pick(db: sqlite3.Connection, numbers: RowNumbers) -> list[RunRow]:
-    """The rows with these numbers, in the order of the numbers."""
+    """Return the rows with these numbers, in the order of the numbers."""
     sql = f"SELECT {_ROW} FROM run WHERE rowid IN ({', '.join('?' * len(numbers))})"
     rows = {row.rowid: row for row in map(_row, db.execute(sql, tuple(numbers)))}
     return [rows[number] for number in numbers]
@@ -220,7 +221,7 @@ def row_of(db: sqlite3.Connection, run_id: str) -> RunRow | None:
 
 
 def position(db: sqlite3.Connection, query: RunQuery, run_id: str) -> int | None:
-    """How many rows of the query come before a run; None when the query does not find it."""
+    """Return how many rows of the query come before a run; None if the query does not match it."""
     terms = _terms(query)
     where, values = where_of(query)
     fields = ", ".join(field for field, _ in terms)
@@ -228,7 +229,7 @@ def position(db: sqlite3.Connection, query: RunQuery, run_id: str) -> int | None
     if key is None:
         return None
     before = 0
-    # First the rows that differ in the first field, then those equal in it that differ in the second, and so on:
+    # First come the rows that differ in the first field, then those equal in it that differ in the second, and so on:
     # each of these is one stretch of the index.
     for depth, (field, descending) in enumerate(terms):
         equal = "".join(f" AND {same} = ?" for same, _ in terms[:depth])
@@ -238,15 +239,13 @@ def position(db: sqlite3.Connection, query: RunQuery, run_id: str) -> int | None
 
 
 def following(db: sqlite3.Connection, query: RunQuery, run_id: str) -> RunRow | None:
-    """The first row of a query after a run, which the query itself may not find; after the last one, the first.
-
-    None: the query finds nothing. It reads the rows from that run on until the filter holds.
-    """
+    """Return the first row of a query after a run, which need not match the query; after the last row, the first. None
+    if nothing matches. It reads from that run on until a row matches."""
     terms = _terms(query)
     where, values = where_of(query)
     fields = ", ".join(field for field, _ in terms)
     key = db.execute(f"SELECT {fields} FROM run WHERE {IS_RUN}", (run_id,)).fetchone()
-    # The rows that differ in the last field only come before those that differ in the one before it, and so on.
+    # Rows that differ only in the last field come before those that differ in the one before it, and so on.
     for depth in reversed(range(len(terms)) if key is not None else ()):
         field, descending = terms[depth]
         equal = "".join(f" AND {same} = ?" for same, _ in terms[:depth])

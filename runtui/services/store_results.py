@@ -1,8 +1,8 @@
-"""The tables of results in the store: what was read of a run, and what is asked across runs: causes and people.
+"""The tables of results in the store: the results of each run, and queries across runs: causes and people.
 
-Invariant: results are kept as received, with the `lastUpdatedDateTime` that their run had before they were asked for;
-they are outdated when the run has another one. All results of a run change together and go with their run. Texts that
-are matched are casefolded. What follows from a result (its cause, its subject) is derived in the same transaction.
+Invariant: results are kept as received, with the `lastUpdatedDateTime` that their run had before the request; they are
+outdated if the run has another one. All results of a run change together and are deleted with their run. Texts for
+matching are casefolded. Everything derived from a result (its cause, its subject) is written in the same transaction.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from runtui.domain.filter_tree import Sql
     from runtui.domain.triage.run_users import PersonResult
 
-# The SQL below is put together from conditions that `domain.filters` builds; whatever comes from a person or a server
-# is a parameter.
+# The SQL below is built from conditions made by `domain.filters`; every value from a person or a server is a
+# parameter.
 # ruff: noqa: S608
 
 RESULT_TABLES: Final = (
@@ -38,13 +38,13 @@ RESULT_TABLES: Final = (
     " key TEXT NOT NULL)",
     "CREATE INDEX task_result_by_run ON task_result (run_row)",
     "CREATE INDEX task_result_by_subject ON task_result (subject_row, run_row)",
-    # Whatever a cause is made of: the grouping reads this index alone.
+    # This has everything that a cause is made of: the grouping reads this index alone.
     "CREATE INDEX task_result_by_cause ON task_result (cause, run_row, subject_row, moment) WHERE cause <> ''",
     "CREATE INDEX user_result_by_run ON user_result (run_row)",
     "CREATE INDEX user_result_by_subject ON user_result (subject_row, run_row)",
 )
-"""Times are ticks, NO_NUMBER where there is none; a subject that is not named has the row 0. The JSON of tasks is apart
-from the rows that are walked over."""
+"""Times are ticks, NO_NUMBER for none; an unnamed subject has the row 0. The JSON of tasks is separate from the rows
+that queries walk over."""
 
 END_OF_ID: Final = "substr(id, -16)"
 _HAS_ID: Final = "run.id = {0} AND substr(run.id, -16) = substr({0}, -16)"
@@ -65,13 +65,13 @@ _PUT_SUBJECT: Final = (
     "INSERT INTO subject (id, name, upn, key) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
     " name = excluded.name, upn = excluded.upn, key = excluded.key WHERE excluded.name <> excluded.id"
 )
-"""A name that is known stays where a later result brings the id alone."""
+"""A known name is kept if a later result has only the id."""
 
 _NAMED: Final = (
     "raw, coalesce((SELECT name FROM subject WHERE subject.rowid = subject_row AND name <> id), ''),"
     " coalesce((SELECT upn FROM subject WHERE subject.rowid = subject_row), '')"
 )
-"""A result, and what its subject is called, whoever told it."""
+"""A result, and the name of its subject, whichever result it came from."""
 
 _NOTABLE_TASKS: Final = (
     f"SELECT {_NAMED} FROM task_result AS task JOIN task_body USING (rowid) WHERE run_row = :run AND (cause <> ''"
@@ -79,11 +79,11 @@ _NOTABLE_TASKS: Final = (
     " (SELECT 1 FROM user_result AS own WHERE own.subject_row = task.subject_row AND own.run_row = :run)))"
     " ORDER BY task.rowid"
 )
-"""What `RunResults.tasks` are."""
+"""The results in `RunResults.tasks`."""
 
 
 def kept_object(text: object) -> dict[str, Any] | None:
-    """The JSON object that the store keeps in a text; None where it holds anything else: that is not known then."""
+    """Return the JSON object in a stored text; None if the text is anything else, as if it were unknown."""
     try:
         kept = json.loads(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):
@@ -92,14 +92,15 @@ def kept_object(text: object) -> dict[str, Any] | None:
 
 
 class RunResults(NamedTuple):
-    """The results of one run that are shown, in the order in which they came."""
+    """The results of one run that are shown, in the order of arrival."""
 
     tasks: tuple[TaskResult, ...]
-    """Those that failed or wait; with `users`, also all of subjects without one. `tasks_of` has every one."""
+    """The tasks that failed or wait; with `users`, also all tasks of subjects without a user result. `tasks_of` has
+    all."""
     users: tuple[UserResult, ...]
-    """Empty unless they were asked for: there may be thousands."""
+    """Empty unless requested, because there may be thousands."""
     is_outdated: bool
-    """Whether the run changed after they were asked for, or they are not all."""
+    """True if the run changed after the request, or if these are not all."""
     is_whole: bool = True
 
 
@@ -109,35 +110,35 @@ class UnreadRun(NamedTuple):
     run_id: str
     workflow_id: str
     as_of: int
-    """Its lastUpdatedDateTime (ticks, NO_NUMBER without one): what its results are to be kept with."""
+    """Its lastUpdatedDateTime (ticks, NO_NUMBER without one), to store with its results."""
 
 
 class UnreadRuns(NamedTuple):
-    """What is left to read of a query."""
+    """The runs of a query that still have to be read."""
 
     runs: tuple[UnreadRun, ...]
     """The newest of them."""
     problems: int
-    """How many runs of the query have a problem."""
+    """The number of runs of the query with a problem."""
     read: int
-    """The problems whose results are there."""
+    """The number of these whose results are known."""
 
 
 class Person(NamedTuple):
-    """Somebody whom results name."""
+    """A person named in results."""
 
     id: str
     name: str
-    """The display name, or the id where no result brought one; of another subject what it is, and its id."""
+    """The display name, or the id if no result has one; for another kind of object its kind and id."""
     user_principal_name: str
     runs: int
-    """How many of the runs whose results were read are about them."""
+    """The number of runs with known results about this person."""
     failures: int
-    """How many tasks failed for them."""
+    """The number of tasks that failed for this person."""
 
 
 def results_revision(db: sqlite3.Connection) -> int:
-    """A number that grows whenever results are stored."""
+    """Return a number that grows whenever results are stored."""
     return int(db.execute("SELECT CAST(revision AS INTEGER) FROM results_state").fetchone()[0])
 
 
@@ -158,10 +159,8 @@ def rows_of_runs(db: sqlite3.Connection, columns: str, run_ids: Iterable[str]) -
 def put_results(
     db: sqlite3.Connection, run_row: int, as_of: int, tasks: Received, users: Received, *, part: int | None
 ) -> None:
-    """Store all results of a run in place of those it has; `part` names the parts of which these are the last.
-
-    Parts are dropped when another reading of the run has begun or ended since.
-    """
+    """Store all results of a run in place of earlier ones; `part` names the parts of which these are the last. Parts
+    are dropped if another reading of the run has begun or ended since."""
     if part is None:
         _delete(db, [run_row, -run_row])
         _add(db, run_row, tasks, users)
@@ -179,8 +178,8 @@ def put_results(
 def put_part(db: sqlite3.Connection, run_row: int, tasks: Received, users: Received, part: int | None) -> int:
     """Keep some of a run's results aside until the last of them is there.
 
-    Returned is what names them in the next call, as its `part`; None for the first. They stand under the negative
-    number of the run's row, which only who opens the run looks at.
+    Return the `part` for the next call; the first one gets None. They are stored under the negative row number of the
+    run, which only the run's own screen reads.
     """
     if part is None:
         _delete(db, [-run_row])
@@ -219,7 +218,7 @@ def _add(db: sqlite3.Connection, run_row: int, tasks: Received, users: Received)
 
 
 def delete_results(db: sqlite3.Connection, run_rows: Collection[int]) -> None:
-    """Remove what was read of runs that are gone, and what is being read; and the names of whom nothing else tells."""
+    """Remove the results of deleted runs, including unfinished ones, and the names that no other result needs."""
     before = db.total_changes
     _delete(db, [row for run_row in run_rows for row in (run_row, -run_row)])
     if db.total_changes > before:
@@ -240,11 +239,12 @@ _WHOLE_OR_PARTS: Final = (
     "SELECT run_row, as_of <> last_updated FROM run JOIN reading ON run_row IN (run.rowid, -run.rowid)"
     f" WHERE {IS_RUN} ORDER BY run_row DESC LIMIT 1"
 )
-"""Under which number the results of a run stand, and whether they are outdated."""
+"""The row number of a run's results, and whether they are outdated."""
 
 
 def results_of(db: sqlite3.Connection, run_id: str, *, with_users: bool = False) -> RunResults | None:
-    """Return what was read of a run; None for nothing. `with_users` adds its users, or parts if nothing is whole."""
+    """Return the known results of a run; None if there are none. `with_users` adds its users, or parts if nothing is
+    whole."""
     found = db.execute(_WHOLE_OR_PARTS, (run_id,)).fetchone()
     is_whole = found is not None and found[0] > 0
     if found is None or not (is_whole or with_users):
@@ -258,12 +258,12 @@ def results_of(db: sqlite3.Connection, run_id: str, *, with_users: bool = False)
 
 
 def _known(kind: type[ResultT], rows: Iterable[Sequence[Any]]) -> list[ResultT]:
-    """Results of rows of their JSON and of what their subject is called, but for those that cannot be read."""
+    """Yield the results in some rows of JSON and subject name, except those that cannot be read."""
     return [kind(kept, *named) for raw, *named in rows if (kept := kept_object(raw)) is not None]
 
 
 def tasks_of(db: sqlite3.Connection, run_id: str, subject_id: str) -> list[TaskResult]:
-    """What the tasks of a run did for one subject, in the order in which it came, as far as it is there."""
+    """Return what the tasks of a run did for one subject, in the order of arrival, as far as it is known."""
     named = db.execute("SELECT rowid FROM subject WHERE id = ?", (storable(subject_id),)).fetchone()
     run_row = db.execute(_WHOLE_OR_PARTS, (run_id,)).fetchone()
     found = db.execute(
@@ -275,10 +275,8 @@ def tasks_of(db: sqlite3.Connection, run_id: str, subject_id: str) -> list[TaskR
 
 
 def unread_runs(db: sqlite3.Connection, where: Sql, now: int, most: int) -> UnreadRuns:
-    """What is left to read of the runs of a query: its problems whose results are missing or outdated, newest first.
-
-    `now` (ticks) decides what is stuck. A run that goes on with failed tasks is a problem too.
-    """
+    """Return the unread problem runs of a query: those whose results are missing or outdated, newest first. `now`
+    (ticks) decides what is stuck. A running run with failed tasks is a problem too."""
     from runtui.domain.filter_tree import IsFlag
 
     problem, values = IsFlag("problem", now).where()
@@ -295,7 +293,7 @@ def unread_runs(db: sqlite3.Connection, where: Sql, now: int, most: int) -> Unre
 
 
 def causes(db: sqlite3.Connection, where: Sql) -> list[Cause]:
-    """The failures in the runs of a query, grouped; those that hit the most users first. Each has its latest reason."""
+    """Return the failures in the runs of a query by cause, most affected users first. Each has its latest reason."""
     failures = "task_result INDEXED BY task_result_by_cause CROSS JOIN run ON run.rowid = run_row"
     found = db.execute(
         "SELECT cause, raw, runs, users, first, last, names FROM ("
@@ -319,7 +317,7 @@ def causes(db: sqlite3.Connection, where: Sql) -> list[Cause]:
 
 
 def failures_of_cause(db: sqlite3.Connection, where: Sql, key: str, most: int) -> list[TaskResult]:
-    """The latest failures of a cause in the runs of a query, at most so many."""
+    """Return the latest failures of a cause in the runs of a query, at most so many."""
     found = db.execute(
         f"SELECT {_NAMED} FROM task_result JOIN task_body USING (rowid) JOIN run ON run.rowid = run_row"
         f" WHERE cause = ? AND {where[0]} ORDER BY moment DESC, task_result.rowid DESC LIMIT ?",
@@ -329,7 +327,7 @@ def failures_of_cause(db: sqlite3.Connection, where: Sql, key: str, most: int) -
 
 
 def put_names(db: sqlite3.Connection, named: Iterable[tuple[str, str, str]]) -> None:
-    """Keep what subjects are called: (id, name, userPrincipalName) of each."""
+    """Store the names of subjects: (id, name, userPrincipalName) each."""
     db.execute("UPDATE results_state SET revision = revision + 1")
     db.executemany(
         "UPDATE subject SET name = ?, upn = ?, key = ? WHERE id = ?",
@@ -338,7 +336,7 @@ def put_names(db: sqlite3.Connection, named: Iterable[tuple[str, str, str]]) -> 
 
 
 def people(db: sqlite3.Connection, text: str, most: int) -> list[Person]:
-    """People with `text` in name, UPN or id (any case): first those that begin with it; unnamed ones last."""
+    """Return people with `text` in name, UPN or id (any case): those that begin with it first, unnamed ones last."""
     wanted = text.strip().casefold()
     found = db.execute(
         "SELECT id, name, upn,"
@@ -346,7 +344,7 @@ def people(db: sqlite3.Connection, text: str, most: int) -> list[Person]:
         " UNION SELECT run_row FROM task_result WHERE subject_row = subject.rowid AND run_row > 0)),"
         " (SELECT count(*) FROM task_result WHERE subject_row = subject.rowid AND run_row > 0 AND cause <> '')"
         " FROM subject WHERE instr(key, :text)"
-        # One whose runs are all gone is nobody's result any more.
+        # Results of deleted runs do not count for anybody.
         " AND (EXISTS (SELECT 1 FROM user_result WHERE subject_row = subject.rowid AND run_row > 0)"
         " OR EXISTS (SELECT 1 FROM task_result WHERE subject_row = subject.rowid AND run_row > 0))"
         " ORDER BY instr(key, char(10) || :text) = 0, name IN ('', id), name COLLATE NOCASE, id LIMIT :most",
@@ -356,8 +354,8 @@ def people(db: sqlite3.Connection, text: str, most: int) -> list[Person]:
 
 
 def results_of_person(db: sqlite3.Connection, subject_id: str) -> list[PersonResult]:
-    """What tasks did for somebody, over all runs that were read, newest first."""
-    # Much that the first rows of a session do not need.
+    """Return what tasks did for a person, over all runs that were read, newest first."""
+    # Modules that the first rows of a session do not need.
     from runtui.domain.triage.run_users import PersonResult
 
     found = db.execute(
@@ -374,7 +372,7 @@ def results_of_person(db: sqlite3.Connection, subject_id: str) -> list[PersonRes
 
 
 def _indexed(task: TaskResult) -> tuple[str, str, str, int]:
-    """What is kept of a task result in columns of its own, from `task_key` on."""
+    """Return the columns of a task result, from `task_key` on."""
     return (
         storable(task.task_name).casefold(),
         task.cause_key,
@@ -384,7 +382,7 @@ def _indexed(task: TaskResult) -> tuple[str, str, str, int]:
 
 
 def _subject_rows(db: sqlite3.Connection, results: Iterable[TaskResult | UserResult]) -> dict[str, int]:
-    """Store whom results name; the row of each, by id."""
+    """Store the subjects that results name; return the row of each, by id."""
     subjects: dict[str, tuple[str, str, str, str]] = {}
     for result in results:
         if result.subject_id:
@@ -397,5 +395,5 @@ def _subject_rows(db: sqlite3.Connection, results: Iterable[TaskResult | UserRes
 
 
 def _key(texts: Iterable[str]) -> str:
-    """Texts one below the other, each between line ends, so that a whole one can be told from a part."""
+    """Join texts, each between line ends, so that a whole text can be told from a part."""
     return "\n".join(("", *texts, "")).casefold()

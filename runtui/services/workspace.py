@@ -258,8 +258,7 @@ class Workspace:
         self.exchanged.announce(exchange)
 
     def _follow_save(self, save: Save) -> None:
-        """Drop the draft of a change that is done. For an unknown outcome, read the run back soon. Doubt the list if
-        it may show what is not there."""
+        """Drop the draft of a change that is done, read back an unknown one, and doubt a list that may be wrong."""
         from runtui.domain.report import Outcome
 
         if save.outcome is Outcome.DONE and self.drafts.get(save.run_id) == save.operation:

@@ -215,8 +215,8 @@ REASONS: Final[Mapping[Need, Reason]] = {
     "signed out": _needs_signing_in,
     "no sign-in": _may_sign_in,
     "code": lambda now: None if now.is_signing_in else "There is no code or address to copy yet.",
-    "search": lambda now: None if now.is_searching else f"Nothing is searched for; {key_of('search')} searches.",
-    "shell": lambda now: None if now.has_shell else "No shell waits here that could resume runtui.",
+    "search": lambda now: None if now.is_searching else f"There is no search; {key_of('search')} starts one.",
+    "shell": lambda now: None if now.has_shell else "No shell is waiting that could resume runtui.",
     "demo": lambda now: None if now.is_demo else "Only the sandbox of `runtui demo` can simulate faults.",
 }
 

@@ -14,6 +14,7 @@ sequence. This file decides:
 - Escape and a character are two keys, even in one packet, since tmux and SSH join what is typed fast. Alt with a
   character sends the same two bytes, so it is the same two keys, except for `_META_KEYS`.
 - Escape and `[`, `]`, `O`, `P` or `_` may start a sequence. After `ESCAPE_SECONDS` of silence they are keys.
+- A line feed is enter: the system makes one of the key until the terminal is raw.
 """
 
 from __future__ import annotations
@@ -143,7 +144,7 @@ class InputLexer:
         """Yield the piece at the start of `data`; return the rest."""
         text, escape, _ = data.partition(_ESC)
         if typed := _C1.sub("", self._decoder.decode(text, final=bool(escape))):
-            yield Typed(typed)
+            yield Typed(typed.replace("\n", "\r"))
         data = data[len(text) :]
         if whole := _WHOLE.match(data):
             if whole[0] == _PASTE_START:

@@ -58,7 +58,7 @@ NOTED: Final = RowFlag("¶", "has a note")
 ROW_FLAGS: Final = (SAVING, OUTCOME_UNKNOWN, DRAFT_KEPT, WATCHED, MARKED, BACK, HANDLED, SNOOZED, NOTED)
 """All flags; if several fit a row, the first is shown."""
 
-UNDER_A_MARK: Final = frozenset(ROW_FLAGS[ROW_FLAGS.index(MARKED) + 1 :])
+HIDDEN_BY_MARK: Final = frozenset(ROW_FLAGS[ROW_FLAGS.index(MARKED) + 1 :])
 """The flags that a mark hides."""
 
 READING: Final = "Reading…"

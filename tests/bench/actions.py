@@ -74,7 +74,7 @@ LEFT_OUT: Final[Mapping[str, str]] = {
 
 FOLLOWED_BY_PANEL: Final = frozenset({
     "cursor_up", "cursor_down", "page_up", "page_down", "first_row", "last_row", "mark", "view_3", "view_4", "view_5",
-    "leave_place", "next_problem", "handled", "open_persons_run", "cause_runs", "workflow_runs", "keep_line",
+    "leave_view", "next_problem", "handled", "open_persons_run", "cause_runs", "workflow_runs", "keep_line",
 })  # fmt: skip
 """Actions that move the cursor: the panel follows by a timer, in a frame of its own."""
 

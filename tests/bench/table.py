@@ -24,11 +24,11 @@ class Row:
 
     Args:
         name: What is measured.
-        unit: Of both figures.
-        reference: What it is held against.
+        unit: The unit of both figures.
+        reference: What the figure is compared with.
         goal: The greatest ratio that is good enough.
-        pairs: Takes the two figures in turns; it is closed after the last.
-        rounds: How often, of which the median counts.
+        pairs: Measures the two figures in turns; closed after the last pair.
+        rounds: The number of pairs; the median counts.
     """
 
     name: str

@@ -62,7 +62,7 @@ def milliseconds(work: Callable[[], object]) -> float:
 
 
 def pages(runs: int) -> Iterator[tuple[str, str]]:
-    """Yield a workflow and the JSON of a page of its runs. The runs are of two weeks, in no order of an index."""
+    """Yield a workflow and the JSON of a page of its runs. The runs span two weeks and follow no order of an index."""
     now = now_ticks()
     for start in range(0, runs, PAGE):
         numbers = range(start, min(start + PAGE, runs))

@@ -177,7 +177,7 @@ class EndlessResults:
     async def custom_task_extension(self, extension_id: str) -> dict[str, Any] | None:
         raise AssertionError(extension_id)
 
-    async def of_runs(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
+    async def run_results(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
         del pace
         chance = random.Random(7)
         for _, run_id in runs:

@@ -1,4 +1,4 @@
-"""The sandbox's sign-in authority over TLS, on loopback, with a certificate of a certificate authority to throw away.
+"""The sandbox's sign-in authority over TLS on loopback, with a certificate from a throwaway certificate authority.
 
 Invariant: nothing outlives the `async with`: no connection, no task, no file.
 """
@@ -27,7 +27,7 @@ from tests.contract.scripted_authority import ScriptedAuthority
 
 @dataclass(frozen=True)
 class ServedAuthority:
-    """An authority, the address it is at (`authority.base`), and the file with the CA that vouches for it."""
+    """An authority, its address (`authority.base`), and the file with the CA that issued its certificate."""
 
     authority: ScriptedAuthority
     ca_file: Path
@@ -41,7 +41,7 @@ class ServedAuthority:
 async def serve_authority(
     clock: Callable[[], int] = now_ticks, *, directory: Directory | None = None
 ) -> AsyncIterator[ServedAuthority]:
-    """Serve an authority in this event loop: a client that blocks needs a thread of its own."""
+    """Serve an authority in this event loop. A client that blocks needs a thread of its own."""
     ca = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ca.issue_cert(HOST, "localhost").configure_cert(context)

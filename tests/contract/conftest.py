@@ -74,7 +74,7 @@ def clock() -> Clock:
 
 @pytest.fixture(scope="session")
 def seeded() -> Iterator[Database]:
-    """A seeded tenant for tests to copy, because planning and seeding one takes a sixth of a test's time."""
+    """A seeded tenant that tests copy, because planning and seeding one takes a sixth of a test's time."""
     database: Database = create_app(clock=Clock()).state.database
     yield database
     database.close()

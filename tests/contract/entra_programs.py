@@ -237,10 +237,10 @@ def _check_lifetime(claims: Mapping[str, Any], now: int) -> None:
 
 
 def _numeric_date(value: object) -> int:
-    """Return a claim of seconds since 1970, which may have a fraction (RFC 7519), as whole seconds.
+    """Return a claim in seconds since 1970, which may have a fraction (RFC 7519), as whole seconds.
 
     Raises:
-        OAuthError: it is no such number.
+        OAuthError: it is not such a number.
     """
     if not isinstance(value, int | float) or not abs(value) < _FURTHEST_SECONDS:
         raise aadsts(50027)

@@ -1,4 +1,4 @@
-"""The commands without a screen, in this process, over a line to the sandbox that tests bend."""
+"""Runs the commands in this process, with a connection to the sandbox that tests manipulate."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROOT = "http://127.0.0.1/beta"
 
 
 class Commands:
-    """One person's state folder, and a sandbox."""
+    """The commands of one person: a state folder and a sandbox."""
 
     def __init__(self, app: Starlette, folder: Path) -> None:
         self.app = app
@@ -43,7 +43,7 @@ class Commands:
         return undo_entry(self.server(), number, how, seen_on_read_back=seen_on_read_back)
 
     def a_run(self, status: str = "completed") -> tuple[str, str]:
-        """The ids of a run of that status and of its workflow, as the server has them."""
+        """Return the ids of a run with that status and of its workflow, from the server."""
 
         async def find() -> tuple[str, str]:
             async with httpx.AsyncClient(
@@ -59,11 +59,11 @@ class Commands:
 
     @property
     def applied(self) -> list[dict[str, Any]]:
-        """The bodies that the sandbox really carried out."""
+        """The bodies of the changes that the sandbox applied."""
         return [write.body for write in self.app.state.applied]
 
     def entries(self) -> list[Entry]:
-        """The journal, newest first."""
+        """The journal entries, newest first."""
         journal = Journal(self.folder / JOURNAL_FILE)
         try:
             return journal.entries()
@@ -71,7 +71,7 @@ class Commands:
             journal.close()
 
     def record(self, **facts: Any) -> int:
-        """Put an entry into the journal as another session would have left it; its number."""
+        """Add a journal entry as another session would leave it; return its number."""
         journal = Journal(self.folder / JOURNAL_FILE)
         entry = an_entry(**{"root": ROOT, "outcome": None} | facts)
         try:
@@ -83,7 +83,7 @@ class Commands:
         return number
 
     def methods(self) -> list[str]:
-        """The methods that went over the line, and the listings as such."""
+        """The methods of the requests, except that a listing appears as such."""
         return ["LIST" if path.endswith("/workflows") else method for method, path in self.line.sent
                 if not path.endswith("/runs")]  # fmt: skip
 
@@ -93,7 +93,7 @@ async def token() -> str:
 
 
 def refusing(status: int, **headers: str) -> Bend:
-    """Graph itself refuses the change; nothing is applied."""
+    """Let Graph itself refuse the change, so that nothing is applied."""
 
     async def bend(request: httpx.Request, _go_on: Any) -> httpx.Response:
         echo = {"client-request-id": request.headers["client-request-id"], "content-type": "application/json"}
@@ -104,11 +104,11 @@ def refusing(status: int, **headers: str) -> Bend:
 
 
 async def lost_on_the_way(_request: httpx.Request, _go_on: Any) -> httpx.Response:
-    """Nobody knows whether the change arrived; it did not."""
+    """Drop the request before the server gets it; the client cannot know that."""
     raise httpx.ReadError("reset")
 
 
 async def lost_on_the_way_back(_request: httpx.Request, go_on: Any) -> httpx.Response:
-    """The change arrived, its answer did not."""
+    """Let the server apply the change, but drop its answer."""
     await go_on()
     raise httpx.ReadError("reset")

@@ -34,12 +34,12 @@ async def served(app: ASGIApp, **where: Any) -> AsyncIterator[asyncio.Server]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # the loop tells the connections of their end in its next round
+        await asyncio.sleep(0)  # the loop tells the connections of their end in its next iteration
         await server.wait_closed()
 
 
 @asynccontextmanager
 async def loopback(app: ASGIApp) -> AsyncIterator[str]:
-    """Serve the app; the Graph root under which it answers."""
+    """Serve the app; yield the Graph root."""
     async with served(app, host=HOST, port=0) as server:
         yield f"http://{HOST}:{server.sockets[0].getsockname()[1]}/beta"

@@ -1,6 +1,6 @@
-"""runtui with all that Python logs, at DEBUG, on standard error; `crash` ends as a broken terminal UI does.
+"""runtui with everything that Python logs, at DEBUG, on standard error; `crash` ends like a crashed terminal UI.
 
-Several commands, with a `+` between them, run one after the other; each ends its output with a form feed.
+Several commands, separated by `+`, run one after the other; each ends its output with a form feed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from runtui.log import crash_sentence
 
 
 async def crash() -> str:
-    """Break with every secret of a sign-in at hand: in local variables, and in the texts of two errors."""
+    """Crash while every secret of a sign-in is in reach: in local variables, and in the texts of two errors."""
     settings = CommandLine({}).settings()
     source = token_source(settings)
     token = await source()

@@ -31,7 +31,8 @@ MACHINE: Final = FederatedCredential("https://ci.fake.test", "repo:contoso/runs"
 
 
 def public_app(authority: ScriptedAuthority, *, capable: bool = True) -> Any:
-    """MSAL as it comes, but for the wire. MSAL keeps refusals for a minute: another app asks again."""
+    """Return an unmodified MSAL app, except for its HTTP client. MSAL caches refusals for a minute, so a retry needs
+    another app."""
     return msal.PublicClientApplication(
         DEMO_APPLICATION.client_id,
         authority=authority.url(),
@@ -56,7 +57,7 @@ def _never(_seconds: float) -> None:
 
 
 def poll(app: Any, flow: Any) -> Any:
-    """One poll; of a copy, because MSAL notes the moment there, and warns of the next one coming too soon."""
+    """Poll once, with a copy of the flow: MSAL stores the time in it, and warns if the next poll comes too soon."""
     return app.acquire_token_by_device_flow(dict(flow), exit_condition=lambda _flow: True)
 
 
@@ -82,7 +83,7 @@ def refusal(verdict: GraphError | None) -> GraphError:
 
 
 def challenge_in(fault: GraphError) -> str:
-    """The claims that a 401 asks for, as JSON; empty without a challenge."""
+    """Return the claims that a 401 asks for, as JSON; empty without a challenge."""
     assert fault.headers is not None
     _, found, rest = fault.headers["WWW-Authenticate"].partition('error="insufficient_claims", claims="')
     return base64.b64decode(rest.partition('"')[0]).decode() if found else ""
@@ -90,13 +91,13 @@ def challenge_in(fault: GraphError) -> str:
 
 @cache
 def pair(_number: int = 0) -> tuple[bytes, bytes]:
-    """An RSA key and a certificate for it, both PEM; another number, another pair."""
+    """Return an RSA key and its certificate, both PEM; each number has a different pair."""
     issued = trustme.CA(key_type=trustme.KeyType.RSA).issue_cert("ci.fake.test", key_type=trustme.KeyType.RSA)
     return issued.private_key_pem.bytes(), issued.cert_chain_pems[0].bytes()
 
 
 def machine_token(key: bytes, **change: Any) -> str:
-    """What a build machine is given by its own issuer."""
+    """Return a token that a build machine gets from its own issuer."""
     from cryptography.hazmat.primitives.asymmetric import padding, rsa
     from cryptography.hazmat.primitives.hashes import SHA256
 

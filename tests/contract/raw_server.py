@@ -1,4 +1,4 @@
-"""A server made of bytes: it reads one whole request after the other and answers exactly what a test wrote.
+"""A server made of bytes: it reads one whole request after another and sends exactly what a test wrote.
 
 Invariant: nothing outlives the `async with`: no connection, no task.
 """
@@ -33,12 +33,12 @@ class Connection:
         self.writer.transport.abort()
 
     async def until_closed(self) -> None:
-        """Answer no further; wait until the client gives up."""
+        """Send no more; wait until the client gives up."""
         await self.reader.read()
 
 
 class ConnectionServer:
-    """Serves each connection in a task of its own; `root` is the Graph root under which it answers."""
+    """Serves each connection in its own task; `root` is its Graph root."""
 
     async def __aenter__(self) -> Self:
         self._handlers: set[asyncio.Task[None]] = set()
@@ -66,9 +66,9 @@ class ConnectionServer:
 
 @dataclass
 class RawServer(ConnectionServer):
-    """Answers each request with the next of `replies`, the last one again and again.
+    """Answers each request with the next of `replies`; the last one is repeated.
 
-    With `keep_open` a connection stays for the next request; otherwise one reply ends it.
+    With `keep_open` a connection stays open for the next request; otherwise it is closed after one reply.
     """
 
     replies: list[Reply]
@@ -105,7 +105,7 @@ async def read_request(reader: asyncio.StreamReader) -> bytes:
 
 
 def answer(body: bytes = b"", *, status: str = "200 OK", headers: str = "", length: int | None = None) -> bytes:
-    """A plain HTTP answer; `length` lies about the length of the body."""
+    """Return a plain HTTP response; `length` replaces the true length of the body in the header."""
     size = len(body) if length is None else length
     kind = "" if "content-type" in headers.lower() else "Content-Type: application/json\r\n"
     return f"HTTP/1.1 {status}\r\nContent-Length: {size}\r\n{kind}{headers}\r\n".encode() + body

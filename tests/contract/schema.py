@@ -1,8 +1,7 @@
-"""The service's own declaration of its types, and what an answer has that it does not allow.
+"""The service's own declaration of its types, and a check of answers against it.
 
-`schema.json` is distilled from Microsoft Graph's metadata (microsoft.graph.identityGovernance, v1.0 and beta): the
-types by name, with their base; the properties with their type, "?" for nullable, "[]" for a collection;
-and the actions.
+`schema.json` is a digest of Microsoft Graph's metadata (microsoft.graph.identityGovernance, v1.0 and beta): the types
+by name, with their base; the properties with their type, "?" for nullable, "[]" for a collection; and the actions.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""A sandbox that lets in whoever signed in, a sign-in authority over TLS, and runtui in processes of its own there.
+"""A sandbox that requires a sign-in, its sign-in authority over TLS, and runtui in processes of its own.
 
-Invariant: a process gets the environment that is written here and nothing of the machine's; none outlives its test.
+Invariant: a process gets only the environment that is written here, nothing of the machine's; none outlives its test.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ RUNTUI: Final = (sys.executable, "-m", "runtui")
 
 @dataclass(frozen=True)
 class Ran:
-    """The end of a command: its exit code and its output."""
+    """The result of a command: its exit code and its output."""
 
     code: int
     out: str
@@ -42,14 +42,14 @@ class Ran:
 
 
 class Started:
-    """A command that is under way."""
+    """A running command."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self._said = ""
 
     async def says(self, words: str) -> str:
-        """Wait until the command has narrated those words; the line that they are in."""
+        """Wait until the command has written these words to standard error; return their line."""
         assert self.process.stderr is not None
         async with asyncio.timeout(PATIENCE):
             while line := (await self.process.stderr.readline()).decode():
@@ -113,7 +113,7 @@ class Place:
     async def started(
         self, *arguments: str, stdin: int = asyncio.subprocess.PIPE, **environ: str
     ) -> AsyncIterator[Started]:
-        """A command, under way until the block ends."""
+        """Start a command that runs until the block ends."""
         async with self.process(*RUNTUI, *arguments, stdin=stdin, **environ) as process:
             yield Started(process)
 
@@ -134,12 +134,12 @@ class Place:
             await process.communicate()
 
     async def runtui(self, *arguments: str, **environ: str) -> Ran:
-        """A command from its beginning to its end, without a terminal and with nothing to read."""
+        """Run a command to its end, without a terminal and with empty standard input."""
         async with self.started(*arguments, stdin=asyncio.subprocess.DEVNULL, **environ) as command:
             return await command.ends()
 
     async def signs_in(self) -> Ran:
-        """Sign in by device code, as somebody who types the code at once."""
+        """Sign in by device code, as a person who types the code at once."""
         self.authority.auto_approve(DEMO_ADMIN, polls=1)
         return await self.runtui("login")
 
@@ -159,7 +159,7 @@ def leave_a_run(store_file: Path) -> None:
 
 @asynccontextmanager
 async def sign_in_place(folder: Path, *, scenario: str = "none", **changes: object) -> AsyncIterator[Place]:
-    """Serve everything; `changes` are to the registration of the program DAEMON."""
+    """Serve everything; `changes` modify the registration of the program DAEMON."""
     app = create_app(runs=30, scenario=scenario)
     daemon: Application = replace(DAEMON, **{"secret": canary.SECRET} | changes)  # type: ignore[arg-type]
     try:

@@ -1,4 +1,4 @@
-"""A sign-in against the sandbox's authority: MSAL as it comes, in memory, with pauses that take no time."""
+"""A sign-in with unmodified MSAL at the sandbox's authority, in memory, with pauses that take no time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROOT: Final = "https://graph.fake.test/beta"
 
 
 def now() -> float:
-    """The clock that a test may move: looked up at each call."""
+    """Return the time of the clock that a test may move; it is looked up at each call."""
     return time.time()
 
 
@@ -50,7 +50,7 @@ class Gate:
 
 
 class GatedHttp(MemoryHttp):
-    """The authority in memory, behind a gate; its answer is made before the gate, as a slow network would have it."""
+    """The authority in memory, behind a gate. A request gets its answer first and then waits, as on a slow network."""
 
     def __init__(self, authority: ScriptedAuthority, gate: Gate) -> None:
         super().__init__(authority, pause=lambda _seconds: None)
@@ -63,7 +63,7 @@ class GatedHttp(MemoryHttp):
 
 
 class Pauses:
-    """Stands for `asyncio.sleep`: remembers the seconds, and lets others run."""
+    """Replaces `asyncio.sleep`: records the seconds and lets other tasks run."""
 
     def __init__(self, then: Callable[[int], None] = lambda _count: None) -> None:
         self.seconds: list[float] = []
@@ -96,7 +96,7 @@ async def signing_in(
     environ: Mapping[str, str] | None = None,
     **choices: Any,
 ) -> AsyncIterator[SignIn]:
-    """A SignIn on a state folder, closed at the end."""
+    """Yield a SignIn on a state folder; close it at the end."""
     sign_in = SignIn(
         MsalClient(
             settings_for(authority, **choices),
@@ -115,7 +115,7 @@ async def signing_in(
 
 
 async def by_device_code(sign_in: SignIn, authority: ScriptedAuthority, account: User = DEMO_ADMIN) -> DeviceCode:
-    """Sign in as somebody who types the code at once."""
+    """Sign in as a person who types the code at once."""
     shown: list[DeviceCode] = []
 
     def show(code: DeviceCode) -> None:

@@ -117,7 +117,7 @@ class TestSilently:
         assert (result["error"], result["error_codes"]) == ("invalid_grant", [code])
         assert authority.verify(token) is None, "the access token outlives it"
 
-    def test_a_refresh_token_dies_of_neglect(self, authority: ScriptedAuthority, clock: Clock) -> None:
+    def test_an_unused_refresh_token_expires(self, authority: ScriptedAuthority, clock: Clock) -> None:
         app = public_app(authority)
         sign_in(authority, app)
         for _ in range(2):
@@ -164,9 +164,7 @@ class TestChallenge:
         )
         assert authority.verify(sign_in(authority, public_app(authority))["access_token"]) is None
 
-    def test_a_client_that_cannot_meet_one_is_never_challenged(
-        self, authority: ScriptedAuthority, clock: Clock
-    ) -> None:
+    def test_a_client_without_cp1_is_never_challenged(self, authority: ScriptedAuthority, clock: Clock) -> None:
         token = sign_in(authority, public_app(authority, capable=False))["access_token"]
         assert "xms_cc" not in claims_of(token)
         authority.revoke(DEMO_ADMIN)
@@ -177,7 +175,7 @@ class TestChallenge:
 
 
 class TestRefusals:
-    def test_they_have_the_shape_of_entra(self, authority: ScriptedAuthority) -> None:
+    def test_the_tokens_have_the_shape_of_entra(self, authority: ScriptedAuthority) -> None:
         correlation_id = "6f0c2d9e-1b7a-4c55-9d21-0a51c0ffee01"
         authority.next_error(50076, claims='{"access_token":{"capolids":{"essential":true}}}')
         path = f"/{authority.directory.tenant_id}/oauth2/v2.0/token"
@@ -202,7 +200,7 @@ class TestRefusals:
         assert answers[0].headers["Retry-After"] == "7"
         assert answers[2].headers["Content-Type"] == "text/html"
 
-    def test_answers_that_take_their_time(self, authority: ScriptedAuthority) -> None:
+    def test_the_http_client_waits_for_a_delayed_answer(self, authority: ScriptedAuthority) -> None:
         waits: list[float] = []
         authority.delays["token"] = 2.5
         http = MemoryHttp(authority, pause=waits.append)
@@ -223,14 +221,14 @@ class TestRefusals:
         body = json.loads(bytes(authority.handle("POST", "/organizations/oauth2/v2.0/devicecode", {}, form).body))
         assert (body["error"], body["error_codes"]) == (error, [code])
 
-    def test_a_permission_that_nobody_agreed_to(self, authority: ScriptedAuthority) -> None:
+    def test_a_permission_without_consent(self, authority: ScriptedAuthority) -> None:
         app = public_app(authority)
         flow = app.initiate_device_flow([WRITE_ALL])
         authority.approve(flow["user_code"], DEMO_READER)
         result = poll(app, flow)
         assert (result["error"], result["suberror"]) == ("invalid_grant", "consent_required")
 
-    def test_who_is_not_known(self, authority: ScriptedAuthority) -> None:
+    def test_an_unknown_application_or_tenant(self, authority: ScriptedAuthority) -> None:
         form = {"client_id": DAEMON_ID, "scope": SCOPES[0]}
         codes = [
             json.loads(bytes(authority.handle("POST", f"/{tenant}/oauth2/v2.0/devicecode", {}, form).body))[

@@ -44,11 +44,11 @@ class TestBrowser:
         landing = authority.browse(flow["auth_uri"], DEMO_READER)
         assert landing.url.startswith(f"{self.LANDING}?code=")
         response = {name: value for name, (value,) in parse_qs(urlsplit(landing.url).query).items()}
-        result = app.acquire_token_by_auth_code_flow(flow, response)  # raises on a wrong state or nonce
+        result = app.acquire_token_by_auth_code_flow(flow, response)  # this raises if the state or the nonce is wrong
         assert result["id_token_claims"]["preferred_username"] == DEMO_READER.username
         assert authority.verify(result["access_token"]) is None
 
-    def test_a_wrong_verifier_spends_the_code(self, authority: ScriptedAuthority) -> None:
+    def test_a_wrong_verifier_uses_up_the_code(self, authority: ScriptedAuthority) -> None:
         app = public_app(authority)
         flow = self.begin(app)
         response = dict(authority.browse(flow["auth_uri"]).parameters)
@@ -116,7 +116,7 @@ class TestBrowser:
             assert f'action="{self.LANDING}"' in end.text
             parts = end.text.split('<input type="hidden" name="')[1:]
             response = {part.partition('"')[0]: part.partition('value="')[2].partition('"')[0] for part in parts}
-        # The address carries the flow's own PKCE challenge, so MSAL can finish what the page began.
+        # The address contains the PKCE challenge of the flow, so MSAL can finish what the page began.
         result = public_app(authority).acquire_token_by_auth_code_flow(flow, response)
         assert result["id_token_claims"]["preferred_username"] == DEMO_READER.username
 

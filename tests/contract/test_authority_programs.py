@@ -1,4 +1,4 @@
-"""Programs that sign in by themselves: secrets, certificates, other issuers' assertions; as MSAL does it."""
+"""Programs that sign in by themselves, with MSAL: secrets, certificates, assertions of other issuers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def authority(clock: Clock) -> ScriptedAuthority:
 
 class TestPrograms:
     def with_daemon(self, **credential: Any) -> ScriptedAuthority:
-        # MSAL dates its assertions by the machine's clock.
+        # MSAL takes the time of its assertions from the machine's clock.
         return ScriptedAuthority(now_ticks, directory=Directory(applications=(replace(DAEMON, **credential),)))
 
     def test_a_secret(self) -> None:
@@ -50,7 +50,7 @@ class TestPrograms:
         assert authority.verify(result["access_token"], write=True) is None
 
     @pytest.mark.parametrize(("secret_ends", "given", "code"), [(1, "right", 7000222), (2**62, "wrong", 7000215)])
-    def test_a_secret_that_will_not_do(self, secret_ends: int, given: str, code: int) -> None:
+    def test_an_unusable_secret(self, secret_ends: int, given: str, code: int) -> None:
         authority = self.with_daemon(secret="right", secret_ends=secret_ends)
         result = daemon_app(authority, given).acquire_token_for_client(SCOPES)
         assert (result["error"], result["error_codes"]) == ("invalid_client", [code])
@@ -122,7 +122,7 @@ class TestPrograms:
         assert ("access_token" in result) == (code is None)
 
     @pytest.mark.parametrize("assertion", ["", "x", "a.b.c", "e30.e30.", "é.é.é", "bnVsbA.bnVsbA.AAAA"])
-    def test_an_assertion_that_is_none(self, assertion: str) -> None:
+    def test_an_invalid_assertion(self, assertion: str) -> None:
         authority = self.with_daemon(federated=(MACHINE,))
         result = daemon_app(authority, {"client_assertion": lambda: assertion}).acquire_token_for_client(SCOPES)
         assert result["error_codes"] == [50027 if assertion else 7000216]

@@ -1,4 +1,4 @@
-"""The authority's tokens at the sandbox's Graph, and MSAL's own HTTP through a socket with TLS."""
+"""The authority's tokens at the sandbox's Graph, and MSAL's own HTTP client over a TLS socket."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ def authority(clock: Clock) -> ScriptedAuthority:
 
 
 class TestGraph:
-    """The answer of the sandbox's Graph to a request with a token, behind the guard."""
+    """The sandbox's Graph answers a request according to its token."""
 
     @pytest.fixture
     def graph(self, sandbox_app: Starlette, sandbox: Sandbox, authority: ScriptedAuthority) -> httpx.AsyncClient:
-        # Behind everything else that stands around the app, as graph_envelope is.
+        # The guard is behind all other middleware of the app, as graph_envelope is.
         sandbox_app.user_middleware.append(Middleware(token_guard, authority=authority))
         return sandbox.client
 
@@ -70,7 +70,7 @@ class TestGraph:
         for account, allowed in ((DEMO_READER, False), (DEMO_ADMIN, True)):
             headers = self.signed_in(authority, account)
             assert (await graph.get(WORKFLOWS, headers=headers)).status_code == 200
-            # No such run: whoever may write gets as far as to be told so.
+            # There is no such run; only a caller with write permission is told so.
             path, body = "/workflowBase/runs/none", {"processingStatus": "canceled"}
             refused = await graph.patch(path, json=body, headers=headers)
             assert (refused.status_code == 403) is not allowed
@@ -137,18 +137,18 @@ class TestGraph:
 
 
 def _foreign() -> str:
-    """A token of another authority."""
+    """Return a token of another authority."""
     other = ScriptedAuthority()
     token: str = sign_in(other, public_app(other))["access_token"]
     return token
 
 
 class TestOverTls:
-    """The same with MSAL's own HTTP, through a socket."""
+    """The same over a socket, with MSAL's own HTTP client."""
 
     @pytest.fixture(autouse=True)
     def _own_trust(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        # Requests would trust these in the place of what it is told.
+        # requests would trust the files in these variables instead of the given one.
         for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")

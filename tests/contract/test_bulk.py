@@ -1,4 +1,4 @@
-"""Many changes through `$batch` against the sandbox, over a line that misbehaves: what it applied is what is told."""
+"""Many changes through `$batch` against the sandbox, over a faulty connection: reports match what it applied."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ FORBIDDEN: Final = {"error": {"code": "Forbidden", "message": "Insufficient priv
 Json = dict[str, Any]
 Forward = Callable[[Json], Awaitable[Json]]
 Bend = Callable[[Json, Forward, int], Awaitable[httpx.Response]]
-"""Gets the body of a batch of changes, a way to have it carried out, and which batch of changes it is, from 1."""
+"""Called with the body of a batch of changes, a function that carries it out, and the number of the batch (from 1)."""
 
 
 class Line(httpx.AsyncBaseTransport):
-    """Carries requests to the app; batches of changes as a test says."""
+    """Carries requests to the app, and batches of changes as a test decides."""
 
     def __init__(self, app: Starlette, bend: Bend) -> None:
         self._app = httpx.ASGITransport(app)
@@ -84,7 +84,7 @@ async def turned_round(body: Json, forward: Forward, _number: int) -> httpx.Resp
 
 
 def some_refused(status: int, error: Json, *, again: bool) -> Bend:
-    """Every third item is refused, and applied only when it comes again."""
+    """Refuse every third item, and apply it only when it comes again."""
 
     async def bend(body: Json, forward: Forward, number: int) -> httpx.Response:
         bad = body["requests"][::3] if number <= 3 or not again else []
@@ -96,7 +96,7 @@ def some_refused(status: int, error: Json, *, again: bool) -> Bend:
 
 
 def storm() -> Bend:
-    """Each item is refused two times, together with those beside it (424), before it is applied."""
+    """Refuse each item twice, together with the other items of its batch (424), before it is applied."""
     times: Counter[str] = Counter()
 
     async def bend(body: Json, forward: Forward, _number: int) -> httpx.Response:
@@ -114,14 +114,14 @@ def storm() -> Bend:
 
 
 async def forbidden_midway(body: Json, forward: Forward, number: int) -> httpx.Response:
-    """The permission is missing from the third batch on."""
+    """Refuse everything from the third batch on: the permission is missing."""
     if number < 3:
         return reply(await forward(body))
     return reply({"responses": [refused(item, 403, FORBIDDEN) for item in body["requests"]]})
 
 
 async def cut_after(body: Json, forward: Forward, number: int) -> httpx.Response:
-    """The second batch is applied, and its answer never comes."""
+    """Apply the second batch, but send no answer."""
     answer = await forward(body)
     if number == 2:
         raise httpx.ReadError("reset")
@@ -135,7 +135,7 @@ async def cut_before(body: Json, forward: Forward, number: int) -> httpx.Respons
 
 
 async def half_applied(body: Json, forward: Forward, number: int) -> httpx.Response:
-    """Half of the second batch is applied, then the connection is cut."""
+    """Apply half of the second batch, then cut the connection."""
     if number != 2:
         return reply(await forward(body))
     await forward({"requests": body["requests"][::2]})
@@ -147,7 +147,7 @@ async def items_missing(body: Json, forward: Forward, _number: int) -> httpx.Res
 
 
 async def items_twice(body: Json, forward: Forward, _number: int) -> httpx.Response:
-    """One item is answered twice, and the second answer is a refusal."""
+    """Answer one item twice; the second answer is a refusal."""
     answers = (await forward(body))["responses"]
     return reply({"responses": [*answers, refused(answers[0], 400, FORBIDDEN)]})
 
@@ -236,7 +236,7 @@ async def open_bench(clock: Clock, tmp_path: Path) -> AsyncIterator[Callable[...
 
 @pytest.mark.parametrize("count", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("trouble", BENDS)
-async def test_what_was_applied_is_what_is_reported(open_bench: Callable[..., Any], trouble: str, count: int) -> None:
+async def test_the_report_matches_what_was_applied(open_bench: Callable[..., Any], trouble: str, count: int) -> None:
     bend, outcomes = BENDS[trouble]
     bench: Bench = await open_bench(bend() if bend is storm else bend, count)
     drafts = bench.drafts(count)

@@ -1,4 +1,4 @@
-"""`runtui profiles` and `runtui config`: what is said of the file, and that no secret is."""
+"""`runtui profiles` and `runtui config`: what they print about the file, and that they print no secret."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_profiles_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert (lab["default"], lab["readOnly"]) == (False, False)
 
 
-def test_a_profile_that_leads_nowhere_is_listed_with_the_reason(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unusable_profile_is_listed_with_the_reason(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.write_text('[profiles.bad]\nroot = "http://example.org"\n[profiles.odd]\ncloud = "x"\n')
     bad, odd = json.loads(output(capsys, "profiles", "--json", code=ExitCode.NOT_DONE))
     assert f"{file}, line 2: A token sent to example.org" in bad["problem"]
@@ -115,14 +115,14 @@ def test_a_file_that_is_no_toml_is_a_sentence(file: Path, capsys: pytest.Capture
     assert output(capsys, "config", "path").strip() == str(file), "where it lies is known even so"
 
 
-def test_an_absent_file_is_fine(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_file_is_fine(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.unlink()
     assert output(capsys, "config", "path", code=ExitCode.NOT_DONE).strip() == str(file)
     assert "not found, which is fine" in output(capsys, "config", "check")
     assert "has no profile" in output(capsys, "profiles")
 
 
-def test_what_a_name_holds_acts_on_no_terminal(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_hostile_profile_name_does_not_act_on_the_terminal(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.write_text('[profiles."\\u001b[2Jx"]\nroot = "https://127.0.0.1:1/b"\n')
     for arguments in (["profiles"], ["config", "show"], ["config", "check"]):
         assert "\x1b" not in output(capsys, *arguments)

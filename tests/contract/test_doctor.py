@@ -1,4 +1,4 @@
-"""`runtui doctor`: each check in its states, against a server that is bent; nothing secret, nothing changed."""
+"""`runtui doctor`: each check in its states, against a manipulated server; it prints no secret and changes nothing."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ async def test_a_server_that_is_not_there_ends_the_questions() -> None:
         (-600, "warning", "10 minutes ahead of"),
     ],
 )
-async def test_a_clock_that_is_off_is_noticed(seconds: int, state: str, words: str) -> None:
+async def test_a_wrong_clock_is_noticed(seconds: int, state: str, words: str) -> None:
     there = format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
     read = httpx.Response(200, headers={"date": there}, json={"value": []})
     clock = (await asked(bent(read=read)))["clock"]
@@ -138,7 +138,7 @@ async def test_a_server_without_a_clock_is_no_crash(date: str | None) -> None:
         (a_token(scp="LifecycleWorkflows.ReadWrite.All"), "permissions", "ok", "LifecycleWorkflows.ReadWrite.All"),
     ],
 )
-async def test_what_a_token_by_hand_says(token: str | None, about: str, state: str, words: str) -> None:
+async def test_the_check_of_a_supplied_token(token: str | None, about: str, state: str, words: str) -> None:
     environ = {} if token is None else {"RUNTUI_TOKEN": token}
     found, held = await doctor.sign_in(settings(), offline=False, environ=environ)
     named = {finding.about: finding for finding in found}
@@ -157,7 +157,7 @@ async def test_what_a_token_by_hand_says(token: str | None, about: str, state: s
         ("screen", {"STY": "x"}, ["ok", "warning"]),
     ],
 )
-def test_what_the_terminal_can(
+def test_the_check_of_the_terminal(
     term: str, environ: dict[str, str], states: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Terminal:
@@ -224,7 +224,7 @@ def test_offline_it_says_so_and_goes_on(place: Path, capsys: pytest.CaptureFixtu
     report = json.loads(said)
     found = {finding["about"]: finding for finding in report["findings"]}
     assert report["ok"] is True
-    assert found["root"]["what"] == f"{ROOT} was not asked (--offline)."
+    assert found["root"]["what"] == f"{ROOT} was not contacted (--offline)."
     assert found["proxy"]["what"] == "http://***@p:1, as chosen."
     assert (found["config"]["state"], "line 5" in found["config"]["what"]) == ("warning", True)
     assert "root from line 2" in found["options"]["what"]
@@ -263,7 +263,7 @@ def test_a_token_file_that_others_may_read_is_a_problem(place: Path, capsys: pyt
         ('[profiles.a]\nrefresh = "x"\n', "It must be a number."),
     ],
 )
-def test_choices_that_lead_nowhere_are_a_problem_with_a_next_step(
+def test_unusable_choices_are_a_problem_with_a_next_step(
     text: str, words: str, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place.write_text(text)

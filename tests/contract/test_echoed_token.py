@@ -1,4 +1,4 @@
-"""A service that writes the token into its data: it is hidden from people and files, and goes back as it came."""
+"""A service that writes the token into its data: people and files do not get it, but it goes back as it came."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ WRITERS: Final[dict[str, Callable[[str], str]]] = {
 
 
 class EchoingGraph:
-    """One workflow with one run, whose data holds the token; the second page of the runs has it in its address."""
+    """One workflow with one run, whose data contains the token; so does the address of the second page of runs."""
 
     def __init__(self, written: Callable[[str], str]) -> None:
         self.run: dict[str, Any] = dict(RUN)

@@ -20,7 +20,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 class Shell:
-    """Starts `runtui` in processes of its own, on one state folder, on the sandbox of this process."""
+    """Starts `runtui` in processes of its own, on one state folder, with the sandbox of this process."""
 
     def __init__(self, root: str, folder: Path) -> None:
         self._root = root
@@ -28,9 +28,9 @@ class Shell:
                          "RUNTUI_TOKEN": canary.TOKEN, "PYTHONUNBUFFERED": "1"}  # fmt: skip
 
     async def interrupted_at(self, words: str, *arguments: str) -> tuple[int, str]:
-        """Send ctrl+c the moment a line with these words is printed; the exit code, and all that was printed.
+        """Send ctrl+c once, as soon as a line with these words is printed; return the exit code and all output.
 
-        Once: a second one within the same moment ends a program at once, wherever it is.
+        A second ctrl+c at that moment would end a program at once, wherever it is.
         """
         pipe = asyncio.subprocess.PIPE
         command = (sys.executable, "-m", "runtui", *arguments, "--root", self._root)

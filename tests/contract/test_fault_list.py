@@ -1,4 +1,4 @@
-"""The fault list is whole: each of its cases has a test, or a test elsewhere, or a sentence on why it cannot occur."""
+"""The fault list is complete: each case has a test here or elsewhere, or a sentence on why it cannot occur."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ ELSEWHERE: Final = {
     62: ("tests/contract/test_signin_again.py::test_a_service_that_is_down_is_no_reason_to_sign_in",),
     64: ("tests/contract/test_signin_again.py::test_a_revoked_person_has_to_sign_in_and_the_token_is_forgotten",),
     65: (
-        "tests/contract/test_two_processes.py::test_of_two_processes_that_write_one_run_the_second_is_told_and_sends_nothing",
+        "tests/contract/test_two_processes.py::test_the_second_of_two_processes_writing_one_run_sends_nothing_and_says_so",
     ),
     71: ("tests/tui/test_review.py::test_y_sends_once_however_often_it_is_pressed",),
 }
-"""Tests that need more than this package has: a process to kill, a terminal to hang up, two processes, a keyboard."""
+"""The cases with tests elsewhere, which need a process to kill, a terminal to hang up, two processes or a keyboard."""
 
 CANNOT_OCCUR: Final = {
     63: "An account belongs to the sign-in; each entry records who the token of its own request named.",
 }
-"""Why there is no such case in what writes."""
+"""Cases that cannot occur in a write, with the reason."""
 
 
 def test_every_case_is_accounted_for_once() -> None:
@@ -45,7 +45,7 @@ def test_every_case_is_accounted_for_once() -> None:
 
 
 @pytest.mark.parametrize("test_id", [test_id for ids in ELSEWHERE.values() for test_id in ids])
-def test_what_is_tested_elsewhere_is_there(test_id: str) -> None:
+def test_the_tests_named_as_elsewhere_exist(test_id: str) -> None:
     file, _, name = test_id.partition("::")
     tree = ast.parse((ROOT / file).read_text("utf-8"))
     assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}

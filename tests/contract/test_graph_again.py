@@ -1,4 +1,4 @@
-"""Which requests are repeated (tokens, pages) and which never are (writes), and with which tokens a write is sent."""
+"""Which requests are repeated (tokens, pages) and which never are (writes), and which tokens a write is sent with."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.contract.test_graph_client import LCW, ROOT, Handler, client, items, 
 def refusing(
     times: int, challenge: str = 'Bearer error="insufficient_claims", claims="e30="'
 ) -> tuple[Handler, list[httpx.Request]]:
-    """A handler that refuses so many tokens and then answers, and the requests it saw."""
+    """Return a handler that refuses that many tokens and then answers, and the list of its requests."""
     requests: list[httpx.Request] = []
 
     def handle(request: httpx.Request) -> httpx.Response:
@@ -38,7 +38,7 @@ def refusing(
 
 
 class Renewing:
-    """A token source that tells how often it was asked for another token, and with what challenge."""
+    """A token source that counts how often it was asked for another token, and records the challenges."""
 
     def __init__(self, *, succeeds: bool = True) -> None:
         self.succeeds = succeeds
@@ -147,18 +147,18 @@ async def test_a_header_that_would_say_something_else_is_not_sent(tag: str) -> N
 
 
 @pytest.mark.parametrize("tag", ['W/"1"', '"1"', 'W/"JzEtVGFzayAgQEBAQEBAQEBAQEBAQEBARCc="', "*"])
-def test_an_entity_tag_is_taken_as_it_is(tag: str) -> None:
+def test_an_etag_is_used_unchanged(tag: str) -> None:
     assert etag_of({"id": "r1", "@odata.etag": tag}) == tag
 
 
 @pytest.mark.parametrize("tag", [None, 5, "", " ", '"a b"', '"a"\n', '"\r\nX: 1"', '"é"', '"\x7f"', ['"1"']])
-def test_what_no_header_can_carry_is_no_entity_tag(tag: Any) -> None:
+def test_a_value_that_no_header_can_contain_is_not_an_etag(tag: Any) -> None:
     assert etag_of({"id": "r1", "@odata.etag": tag}) is None
     assert etag_of({"id": "r1"}) is None
 
 
 class Impatient(Pace):
-    """A pace that never waits, and allows so many tries of each page."""
+    """A pace that never waits and allows that many tries of each page."""
 
     def __init__(self, most_tries: int) -> None:
         super().__init__()

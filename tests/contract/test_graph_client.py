@@ -1,4 +1,4 @@
-"""The requests of the client and what it makes of well and badly behaved answers, on a wire in memory."""
+"""The client's requests, and how it takes good and bad answers, over a connection in memory."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Handler = Callable[[httpx.Request], httpx.Response]
 
 
 def reply(status: int, body: Any = None, headers: dict[str, str] | None = None) -> httpx.Response:
-    """An answer that is still to be read, as from a network."""
+    """Return a response that is not read yet, as from a network."""
     content = b"" if body is None else json.dumps(body).encode()
     return httpx.Response(
         status, headers={"content-type": "application/json"} | (headers or {}), stream=httpx.ByteStream(content)
@@ -47,7 +47,7 @@ async def client(handler: Handler, **options: Any) -> AsyncIterator[GraphClient]
 
 
 def pages(*bodies: Any) -> tuple[Handler, list[httpx.Request]]:
-    """A handler that answers with one body after the other, and the requests it saw."""
+    """Return a handler that answers with one body after another, and the list of its requests."""
     requests: list[httpx.Request] = []
 
     def handle(request: httpx.Request) -> httpx.Response:
@@ -104,8 +104,8 @@ async def test_a_relative_next_link_starts_at_the_page_that_has_it(link: str, ad
     [
         (lambda graph: graph.workflows(), ""),
         (lambda graph: graph.runs("w 1"), "/w%201/runs"),
-        (lambda graph: graph.results.of_tasks("w1", "é"), "/w1/runs/%C3%A9/taskProcessingResults?$expand=subject"),
-        (lambda graph: graph.results.of_users("w1", "r1"), "/w1/runs/r1/userProcessingResults?$expand=subject"),
+        (lambda graph: graph.results.task_results("w1", "é"), "/w1/runs/%C3%A9/taskProcessingResults?$expand=subject"),
+        (lambda graph: graph.results.user_results("w1", "r1"), "/w1/runs/r1/userProcessingResults?$expand=subject"),
     ],
 )
 async def test_each_listing_has_its_address(
@@ -158,19 +158,19 @@ ODD_LINKS: tuple[Any, ...] = (5, 0, False, [], {})
 @pytest.mark.parametrize(
     ("bodies", "says"),
     [
-        ([{"value": [{"id": "a"}], "@odata.nextLink": f"{LCW}?$skip=1"}] * 2, "nowhere new"),
-        *(([{"value": [{"id": "a"}], "@odata.nextLink": odd}], "nowhere new") for odd in ODD_LINKS),
-        ([{"value": [{"id": "a"}], "@odata.nextLink": "workflows"}], "nowhere new"),
+        ([{"value": [{"id": "a"}], "@odata.nextLink": f"{LCW}?$skip=1"}] * 2, "lead to nothing new"),
+        *(([{"value": [{"id": "a"}], "@odata.nextLink": odd}], "lead to nothing new") for odd in ODD_LINKS),
+        ([{"value": [{"id": "a"}], "@odata.nextLink": "workflows"}], "lead to nothing new"),
         (
             [{"value": [], "@odata.nextLink": f"{LCW}?$skip={number}"} for number in range(MAX_EMPTY_PAGES + 1)],
-            "nowhere new",
+            "lead to nothing new",
         ),
         (
             [
                 {"value": [{"id": f"a{number % 3}"}], "@odata.nextLink": f"{LCW}?$skiptoken={number}"}
                 for number in range(MAX_EMPTY_PAGES + 4)
             ],
-            "nowhere new",
+            "lead to nothing new",
         ),
         ([{}], 'no list "value"'),
         ([{"value": {"id": "a"}}], 'no list "value"'),
@@ -207,7 +207,7 @@ async def test_one_run() -> None:
 
 
 async def test_a_reading_is_believed_whatever_request_its_answer_names_and_keeps_its_connection() -> None:
-    """Microsoft's Dev Proxy puts an id of its own on its answers."""
+    """Microsoft's Dev Proxy puts its own request id on its answers."""
     clients: set[int] = set()
 
     def handle(request: httpx.Request) -> httpx.Response:
@@ -357,7 +357,7 @@ async def test_no_body_waits_for_the_collector() -> None:
 
 
 @pytest.mark.parametrize(("size", "is_large"), [(1_000, False), (200_000, True)])
-async def test_what_a_large_page_took_goes_back_to_the_system(
+async def test_the_memory_of_a_large_page_is_returned_to_the_system(
     size: int, is_large: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []

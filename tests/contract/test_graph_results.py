@@ -1,4 +1,4 @@
-"""The results of several runs: one request where the root has a `$batch`, many where it has none, the same outcome."""
+"""The results of several runs: one request if the root has `$batch`, else one for each run, with the same outcome."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ ADELE = {"id": "u1", "displayName": "Adele Vance", "userPrincipalName": "adele@c
 
 
 class ResultsServer:
-    """A root with the results of any run: one task and one user each, unless a rule says otherwise.
+    """A root with the results of any run: one task and one user each, unless a rule changes that.
 
-    A rule sees the path with its query and the number of times that it was asked for; None leaves the answer as it is.
+    A rule gets the path with its query and the number of times that it was requested; None leaves the answer as it is.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class ResultsServer:
 
 async def read(graph: GraphClient, count: int) -> list[ReadResults]:
     runs = [("w1", f"r{number}") for number in range(count)]
-    return [found async for found in graph.results.of_runs(runs, pace=Pace())]
+    return [found async for found in graph.results.run_results(runs, pace=Pace())]
 
 
 def ids(found: list[ReadResults]) -> list[tuple[str, list[str], list[str]]]:
@@ -111,7 +111,7 @@ async def test_without_a_batch_each_is_asked_for_alone_and_the_batch_no_more(sta
     "body",
     [{}, {"responses": 5}, {"responses": [5, {"id": 1, "status": 200}, {"id": "0", "status": "200"}]}, {"value": []}],
 )
-async def test_what_a_batch_does_not_answer_is_asked_for_alone(body: Any) -> None:
+async def test_an_item_without_an_answer_in_the_batch_is_requested_by_itself(body: Any) -> None:
     server = ResultsServer(batch=lambda _body: reply(200, body))
     async with client(server) as graph:
         assert ids(await read(graph, 2)) == EVERYTHING[:2]
@@ -127,7 +127,9 @@ async def test_subjects_are_left_as_they_are_where_a_server_expands_nothing() ->
         assert server.sent == ["POST /$batch"] * 2
         await read(graph, RUNS_IN_BATCH)
         assert server.sent == ["POST /$batch"] * 3, "it is not asked to expand again"
-        assert [item["id"] async for page in graph.results.of_users("w1", "r0") for item in page.items] == ["r0-user"]
+        assert [item["id"] async for page in graph.results.user_results("w1", "r0") for item in page.items] == [
+            "r0-user"
+        ]
         assert server.sent[-1] == "GET " + LCW.removeprefix(ROOT) + "/w1/runs/r0/userProcessingResults"
 
 
@@ -135,12 +137,12 @@ async def test_one_listing_falls_back_to_plain_subjects_too() -> None:
     server = ResultsServer(lambda path, _times: (403, REFUSED, {}) if "$expand" in path else None)
     async with client(server) as graph:
         for _ in range(2):
-            pages = graph.results.of_tasks("w1", "r0")
+            pages = graph.results.task_results("w1", "r0")
             assert [item["id"] async for page in pages for item in page.items] == ["r0-task"]
     assert len(server.sent) == 3
 
 
-async def test_a_throttled_item_is_asked_for_again_and_so_is_what_it_dragged_along() -> None:
+async def test_a_throttled_item_and_the_items_it_affected_are_requested_again() -> None:
     def rule(path: str, times: int) -> Item | None:
         if "/r1/" in path and times == 1:
             return 429, REFUSED, {"Retry-After": "0"}
@@ -225,14 +227,14 @@ async def test_a_service_that_cannot_be_read_at_all_ends_it() -> None:
 async def test_an_id_that_cannot_be_part_of_an_address_is_in_no_batch() -> None:
     server = ResultsServer()
     async with client(server) as graph:
-        found = [item async for item in graph.results.of_runs([("w1", "../r0"), ("w1", "r1")], pace=Pace())]
+        found = [item async for item in graph.results.run_results([("w1", "../r0"), ("w1", "r1")], pace=Pace())]
     assert [item.error is None for item in found] == [False, True]
     assert server.sent == ["POST /$batch"]
     assert len(server.asked(server.requests[0])) == 2
 
 
 def in_pages(path: str, _times: int) -> Item | None:
-    """Four pages of two results."""
+    """Return four pages of two results."""
     kind, _, number = path.rpartition("/")[2].partition("?$expand=subject")[0].partition("-")
     page = int(number or 0)
     link = {"@odata.nextLink": f"{ROOT}/runs/r0/{kind}-{page + 1}"} if page < 3 else {}

@@ -1,4 +1,4 @@
-"""The client against the embedded sandbox: two programs that know nothing of each other but the Graph reference."""
+"""The client against the embedded sandbox: two programs that share nothing but the Graph reference."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def items(listing: AsyncIterator[CollectionPage]) -> list[dict[str, Any]]:
 
 
 async def first_run(graph: GraphClient, status: str) -> tuple[str, dict[str, Any]]:
-    """A run in `status` and the id of its workflow."""
+    """Return a run with that status and the id of its workflow."""
     for workflow in await items(graph.workflows()):
         for run in await items(graph.runs(workflow["id"])):
             if run["processingStatus"] == status:
@@ -81,12 +81,12 @@ async def test_each_answer_is_ours_and_carries_the_servers_id(graph: GraphClient
     assert all(exchange.response_header("client-request-id") == exchange.client_request_id for exchange in exchanges)
 
 
-async def test_one_run_and_what_became_of_its_tasks(graph: GraphClient) -> None:
+async def test_a_run_and_the_results_of_its_tasks(graph: GraphClient) -> None:
     workflow_id, run = await first_run(graph, "failed")
     answer = await graph.run(workflow_id, run["id"])
     assert answer.entity is not None
     assert answer.entity.items() >= {name: run[name] for name in ("id", "processingStatus", "totalUsersCount")}.items()
-    tasks = await items(graph.results.of_tasks(workflow_id, run["id"]))
+    tasks = await items(graph.results.task_results(workflow_id, run["id"]))
     assert any(task["failureReason"] for task in tasks)
 
 

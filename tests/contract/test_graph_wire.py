@@ -1,4 +1,4 @@
-"""The transport against servers that misbehave on the wire: what is told, and when "not sent" is claimed."""
+"""The transport against servers that break the protocol: the reported fault, and when it claims "not sent"."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def token() -> str:
 
 @pytest.fixture(scope="module", autouse=True)
 def _client_code_is_loaded() -> None:
-    """So that short deadlines measure the wire and not the imports of the first request."""
+    """Import the client's code first, so that short deadlines measure the connection and not the imports."""
     asyncio.run(patch_against(answer(RUN)))
 
 
@@ -45,7 +45,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def patch(root: str, *, timeout_seconds: float = PATIENCE, max_bytes: int = 100_000) -> Exchange:
-    """One PATCH with a client of its own."""
+    """Send one PATCH with a new client."""
     async with Transport(root, token=token, timeout_seconds=timeout_seconds, max_bytes=max_bytes) as wire:
         return await wire.send("PATCH", "/workflowBase/runs/r1", purpose="update run", json_body='{"a": 1}')
 
@@ -72,7 +72,7 @@ async def silent(connection: Connection) -> None:
 
 
 async def drip(connection: Connection) -> None:
-    """A byte every few milliseconds: no single read ever waits long."""
+    """Send a byte every few milliseconds, so that no single read waits long."""
     connection.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
     gone = asyncio.create_task(connection.until_closed())
     while not gone.done():
@@ -130,7 +130,7 @@ async def test_a_write_that_left_and_was_not_answered_whole_is_unknown(reply: Re
     assert len(exchange.response_body) <= 100_000
 
 
-async def test_a_reading_that_broke_is_not_done_and_asks_for_no_reading_back() -> None:
+async def test_a_failed_read_is_not_done_and_needs_no_read_back() -> None:
     async with RawServer([b""]) as server, Transport(server.root, token=token) as wire:
         exchange = await wire.send("GET", "/runs", purpose="list runs")
     fault = fault_of(exchange, writing=False)
@@ -145,14 +145,14 @@ async def test_the_deadline_covers_the_whole_answer(reply: Reply) -> None:
     assert (exchange.failure.kind, exchange.failure.sent) == (FailureKind.TIMEOUT, "maybe")
 
 
-async def test_what_came_before_the_cut_is_kept() -> None:
+async def test_the_part_of_an_answer_before_the_cut_is_kept() -> None:
     exchange = await patch_against(answer(RUN, status="200 Fine", headers="Request-Id: q1\r\n", length=5_000))
     assert (exchange.status, exchange.reason, exchange.request_id) == (200, "Fine", "q1")
     assert exchange.response_body == RUN
     assert ("Request-Id", "q1") in exchange.response_headers
 
 
-async def test_a_body_over_the_limit_is_cut_there_and_said_to_be() -> None:
+async def test_a_body_over_the_limit_is_truncated_and_marked_so() -> None:
     exchange = await patch_against(answer(b"x" * 200), max_bytes=100)
     assert exchange.response_body == b"x" * 100
     assert exchange.truncated
@@ -209,7 +209,7 @@ async def test_a_server_that_cannot_speak_tls_was_sent_nothing() -> None:
     assert TOKEN.encode() not in b"".join(received)
 
 
-async def test_a_ca_file_that_is_none_ends_before_the_wire(tmp_path: Path) -> None:
+async def test_an_invalid_ca_file_ends_before_any_connection(tmp_path: Path) -> None:
     no_pem = tmp_path / "ca.pem"
     no_pem.write_text("not a certificate")
     for ca_file in (no_pem, tmp_path / "missing.pem"):

@@ -1,4 +1,4 @@
-"""The service's actions as commands: what is sent, what is told, and with which exit code."""
+"""The service's actions as commands: their requests, messages and exit codes."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_nothing_is_sent_by_a_dry_run_or_read_only_or_where_it_cannot_help(comma
 
 
 def test_several_runs_are_canceled_and_those_it_cannot_help_are_reported(commands: Commands, capsys: Out) -> None:
-    """By a filter; the exit code is that of the worst."""
+    """The runs come from a filter; the exit code is that of the worst outcome."""
     code = actions.cancel_runs(commands.server(), [], filter_text="status:inProgress,failed", yes=True)
     captured = capsys.readouterr()
     told = [json.loads(line) for line in captured.out.splitlines()]
@@ -104,7 +104,7 @@ def test_several_runs_are_canceled_and_those_it_cannot_help_are_reported(command
         actions.cancel_runs(commands.server(), ["a", "b"], follow=True, yes=True)
 
 
-def test_what_is_about_a_workflow_takes_its_name(commands: Commands, capsys: Out) -> None:
+def test_commands_about_a_workflow_accept_its_name(commands: Commands, capsys: Out) -> None:
     server, held = commands.server(), "Inactive guests, 90 days"
     assert actions.free_workflow(server, held, yes=True, as_json=True) == 0
     told = json.loads(capsys.readouterr().out)
@@ -125,7 +125,7 @@ def test_what_is_about_a_workflow_takes_its_name(commands: Commands, capsys: Out
 
 
 def test_a_task_that_waits_is_resumed(commands: Commands, capsys: Out) -> None:
-    """Of several the one that is named."""
+    """If several tasks wait, the named one is resumed."""
     found: list[tuple[str, str, list[dict[str, Any]]]] = []
     for workflow in get(commands, WORKFLOWS)["value"]:
         runs = f"{WORKFLOWS}/{workflow['id']}/runs"

@@ -1,4 +1,4 @@
-"""`runtui update` of many runs and `runtui undo --batch` in this process: what is applied is what the lines say."""
+"""`runtui update` of many runs and `runtui undo --batch` in this process: the printed lines match what is applied."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ TO_CANCELED = "processingStatus=canceled"
 
 
 class Bulk(Commands):
-    """Commands whose batches of changes a test bends."""
+    """Commands whose batches of changes a test manipulates."""
 
     def __init__(self, app: Starlette, folder: Path) -> None:
         super().__init__(app, folder)
@@ -60,7 +60,7 @@ class Bulk(Commands):
         return update(self.server(), run_ids, [TO_CANCELED], **how)
 
     def statuses(self) -> dict[str, str]:
-        """The last value that was written to each run."""
+        """The value last written to each run."""
         return {write.run_id: write.body["processingStatus"] for write in self.app.state.applied}
 
 
@@ -70,12 +70,12 @@ def bulk(sandbox_app: Starlette, tmp_path: Path) -> Bulk:
 
 
 def lines(capsys: Out) -> tuple[list[Json], str]:
-    """The JSON objects of standard output, and standard error."""
+    """Return the JSON objects on standard output, and standard error."""
     captured = capsys.readouterr()
     return [json.loads(line) for line in captured.out.splitlines()], captured.err
 
 
-def test_what_a_filter_finds_is_changed_and_all_of_it_is_taken_back(bulk: Bulk, capsys: Out) -> None:
+def test_runs_that_match_a_filter_are_changed_and_all_undone(bulk: Bulk, capsys: Out) -> None:
     assert bulk.change(text=PROBLEMS) == ExitCode.DONE
     told, said = lines(capsys)
     assert len(told) > 20
@@ -96,7 +96,7 @@ def test_what_a_filter_finds_is_changed_and_all_of_it_is_taken_back(bulk: Bulk, 
     assert f"undoes    {len(told)} runs" in said
     assert undo_batch(bulk.server(), bulk.entries()[-1], options) == ExitCode.NOT_DONE
     again, said = lines(capsys)
-    assert all("It is undone already" in line["message"] for line in again)
+    assert all("It is already undone" in line["message"] for line in again)
     assert "There is nothing to send." in said
 
 
@@ -157,7 +157,7 @@ def test_a_dry_run_prints_each_request_and_sends_none(bulk: Bulk, capsys: Out) -
         (("a", "b"), None, {"yes": False}, "Not a terminal: add --yes"),
     ],
 )
-def test_what_cannot_be_meant_asks_the_server_nothing(
+def test_a_senseless_command_line_sends_no_request(
     run_ids: tuple[str, ...],
     text: str | None,
     options: dict[str, bool],
@@ -220,7 +220,7 @@ def test_ctrl_c_stops_after_what_is_on_the_wire_and_twice_waits_for_nothing(
     told, said = lines(capsys)
     outcomes = Counter(line["outcome"] for line in told)
     applied = set(bulk.statuses())
-    assert "what is on the wire is waited for" in said
+    assert "Stopping after the requests in progress" in said
     assert {line["runId"] for line in told if line["outcome"] == "done"} <= applied
     assert not applied & {line["runId"] for line in told if line["outcome"] == "not done"}
     assert outcomes["not done"] > 0

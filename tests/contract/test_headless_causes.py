@@ -1,4 +1,4 @@
-"""`runtui causes` and `runtui person` in this process: what they print, and what they say of what is missing."""
+"""`runtui causes` and `runtui person` in this process: their output, and what they say about missing results."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_every_cause_is_an_object_the_one_that_hit_most_users_first(commands: Co
     assert weights == sorted(weights, reverse=True)
     assert causes[0]["check"]
     assert all(cause["since"] <= cause["last"] for cause in causes)
-    # The same task with the same reason is one cause, whoever it hit.
+    # The same task with the same reason is one cause, whichever user it affected.
     assert causes[0]["runs"] > 1
 
 
@@ -82,7 +82,7 @@ def test_results_that_may_not_be_read_are_named_and_the_exit_code_says_so(comman
 
 
 class WithoutBatch(Refusing):
-    """Each run is asked alone, since there is no $batch, and nobody may read its results."""
+    """Answers without $batch, so each run is requested by itself, and lets nobody read its results."""
 
     def __init__(self, commands: Commands) -> None:
         super().__init__(commands, "ProcessingResults", 403)
@@ -93,7 +93,7 @@ class WithoutBatch(Refusing):
         return await super().handle_async_request(request)
 
 
-def test_what_was_read_before_is_not_asked_for_again(commands: Commands, capsys: Out) -> None:
+def test_results_read_earlier_are_not_requested_again(commands: Commands, capsys: Out) -> None:
     first = printed(commands, capsys)
     asked = len(commands.line.sent)
     assert printed(commands, capsys) == first
@@ -131,7 +131,7 @@ def test_nobody_and_more_than_one_person_are_refused(commands: Commands, capsys:
     assert capsys.readouterr().out == ""
 
 
-def test_where_the_server_does_not_answer_for_one_person_the_runs_tell(commands: Commands, capsys: Out) -> None:
+def test_without_an_answer_about_one_person_the_results_of_runs_are_used(commands: Commands, capsys: Out) -> None:
     user_id = failed_user(commands, capsys)
     server = commands.server()._replace(wire=Refusing(commands, "/userProcessingResults", 400))
     assert show_person(server, user_id, output="json") == ExitCode.DONE
@@ -139,7 +139,7 @@ def test_where_the_server_does_not_answer_for_one_person_the_runs_tell(commands:
 
 
 def failed_user(commands: Commands, capsys: Out) -> str:
-    """The id of somebody for whom a task failed."""
+    """Return the id of a user for whom a task failed."""
     run_id, workflow_id = commands.a_run("failed")
     show_run(commands.server(), run_id, as_json=True, workflow_id=workflow_id)
     failed: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["failedTasks"]
@@ -147,7 +147,7 @@ def failed_user(commands: Commands, capsys: Out) -> str:
 
 
 async def a_synchronized_leaver(commands: Commands) -> str:
-    """The id of somebody from AD DS whose account a workflow has disabled, as far as its results tell."""
+    """Return the id of a user from AD DS whose account a workflow disabled, according to its results."""
     transport, headers = httpx.ASGITransport(commands.app), {"Authorization": "Bearer any"}
     async with httpx.AsyncClient(transport=transport, base_url=ROOT, headers=headers) as client:
         workflows = (await client.get(WORKFLOWS)).json()["value"]

@@ -51,7 +51,7 @@ def test_a_run_is_handed_over_with_its_causes_and_the_change_that_was_made(comma
     assert (read["method"], read["status"]) == ("GET", 200)
     assert read["requestId"]
     assert read["clientRequestId"] != entry.client_request_id
-    # By the number of the change it is the same run.
+    # The number of the change names the same run.
     assert handed_over(commands, f"#{entry.number}", output="md") == ExitCode.DONE
     page = capsys.readouterr().out
     assert f"`{run_id}`" in page
@@ -59,7 +59,7 @@ def test_a_run_is_handed_over_with_its_causes_and_the_change_that_was_made(comma
     assert all(reason in page for cause in told["causes"] for reason in cause["reasons"])
 
 
-def test_what_was_said_of_a_run_and_why_it_was_changed_is_handed_over(commands: Commands, capsys: Out) -> None:
+def test_a_hand_over_contains_notes_and_reasons_for_changes(commands: Commands, capsys: Out) -> None:
     run_id, _ = commands.a_run("failed")
     commands.update(run_id, "processingStatus=canceled", why="ticket 4711")
     with (

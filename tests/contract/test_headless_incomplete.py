@@ -1,4 +1,4 @@
-"""`runtui list` and `show` in this process, where the server answers for some of what is asked and not for the rest."""
+"""`runtui list` and `show` in this process, when the server answers only some of the requests."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Out = pytest.CaptureFixture[str]
 
 
 class Refusing(httpx.AsyncBaseTransport):
-    """Answers with a status, so many times, whatever has this in its address; the sandbox answers the rest."""
+    """Answers that many requests whose address contains a text with a status; the sandbox answers the others."""
 
     def __init__(self, commands: Commands, part: str, status: int, times: int = 99) -> None:
         self._commands = commands
@@ -109,7 +109,7 @@ def test_json_lines_are_printed_page_by_page_each_run_once(commands: Commands, c
     assert Counter(json.loads(line)["workflow"] for line in out.splitlines()).most_common(1)[0][1] > 3
 
 
-def test_of_a_known_list_the_changes_are_read_and_every_run_is_printed(commands: Commands, capsys: Out) -> None:
+def test_a_known_list_reads_only_changes_and_prints_every_run(commands: Commands, capsys: Out) -> None:
     _, whole, _ = listed(commands.server(), capsys)
     code, out, _ = listed(commands.server(), capsys)
     assert (code, sorted(out.splitlines())) == (ExitCode.DONE, sorted(whole.splitlines()))

@@ -1,4 +1,4 @@
-"""`runtui journal`, as the shell sees it: no server, no token, and data alone on standard output."""
+"""`runtui journal` as the shell sees it: no server, no token, and only data on standard output."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_the_table_and_csv_have_a_line_an_entry(capsys: Out) -> None:
 
 
 @pytest.mark.usefixtures("journal")
-def test_one_entry_wholly(capsys: Out) -> None:
+def test_an_entry_is_printed_in_full(capsys: Out) -> None:
     assert main(["journal", "#2"]) == 0
     page = capsys.readouterr().out
     for words in ("outcome          unknown", "Slow.", "processingStatus: failed → queued", "PATCH http://", "␛[31m"):
@@ -98,7 +98,7 @@ def test_one_entry_wholly(capsys: Out) -> None:
         (["--root", "nonsense"], "This is not a Graph root."),
     ],
 )
-def test_what_makes_no_sense_is_said_and_prints_no_data(arguments: list[str], sentence: str, capsys: Out) -> None:
+def test_invalid_arguments_are_explained_and_print_no_data(arguments: list[str], sentence: str, capsys: Out) -> None:
     assert main(["journal", *arguments]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -112,13 +112,13 @@ def test_an_empty_journal_is_no_error(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def spoil(folder: Path, number: int) -> None:
-    """Change a word of an entry past runtui."""
+    """Change a word of an entry without runtui."""
     with closing(sqlite3.connect(folder / JOURNAL_FILE)) as db, db:
         db.execute("UPDATE entry SET words = 'Fast.' WHERE number = ?", (number,))
 
 
 def lines_of(output: str) -> set[str]:
-    """Its lines, but for the brackets and commas of an array and the width of columns."""
+    """Return the lines of the output without the brackets and commas of an array and the padding of columns."""
     return {" ".join(line.split()) for line in output.replace("\n,", "\n").strip("[]\n").splitlines()}
 
 
@@ -144,7 +144,7 @@ def test_a_damaged_entry_is_shown_as_such_and_the_others_are_whole(form: str, tm
 
 
 @pytest.mark.usefixtures("journal")
-def test_a_damaged_entry_is_found_by_its_number_and_that_word_alone(tmp_path: Path, capsys: Out) -> None:
+def test_a_damaged_entry_is_found_only_by_its_number_and_that_word(tmp_path: Path, capsys: Out) -> None:
     spoil(tmp_path, 2)
     for text, numbers in (
         ("#2", [2]), ("outcome:damaged", [2]), ("outcome:open", []), ("since:-24h", [3, 1]), ("before:2001-01-01", []),
@@ -184,7 +184,7 @@ def test_that_a_broken_journal_was_set_aside_is_said_once_with_its_path(
     assert main([*command, *server]) != 0
     (aside,) = damaged_files(tmp_path / JOURNAL_FILE)
     told = capsys.readouterr().err
-    assert told.startswith(f"The journal was broken. It was set aside as {aside}, and a new one is begun.")
+    assert told.startswith(f"The journal was broken. It was set aside as {aside}, and a new one was started.")
     assert main(["journal"]) == 0
     assert capsys.readouterr().err == ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -74,6 +75,27 @@ def test_a_slip_in_a_filter_that_finds_nothing_is_reported(tmp_path: Path, root:
     assert done.stderr.decode() == "No known status begins with faild. Did you mean failed?\n"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["list", "--filter", "status:strange"], 0),
+        (["list", "--filter", "strange:1"], 2),
+        (["list", "--limit", "-1"], 2),
+        (["show", "no-such-run"], 1),
+    ],
+)
+def test_the_exit_code_stays_where_nobody_reads_the_messages(
+    tmp_path: Path, root: str, arguments: list[str], code: int
+) -> None:
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "LANG": "C.UTF-8", "RUNTUI_TOKEN": canary.TOKEN}
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "runtui", *arguments, "--root", root]
+    done = subprocess.run(command, env=env, cwd=CHECKOUT, stdout=subprocess.DEVNULL, stderr=writing, check=False)
+    os.close(writing)
+    assert done.returncode == code
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
 @pytest.mark.parametrize("output", ["table", "jsonl"])
 def test_an_output_that_cannot_be_written_is_no_crash(tmp_path: Path, root: str, output: str) -> None:
@@ -100,7 +122,7 @@ def test_json_lines_carry_each_run_as_received(tmp_path: Path, root: str) -> Non
 
 
 def test_json_is_one_array_of_the_same_objects(tmp_path: Path, root: str) -> None:
-    # The sandbox goes on between the two: only what is over by then stays as it is.
+    # The sandbox goes on between the two listings, so only runs that have ended stay the same.
     over = ("--root", root, "--filter", f"completed<{datetime.now(UTC):%Y-%m-%d}")
     lines = listed(tmp_path, *over, "--format", "jsonl", "--sort", "status").stdout.splitlines()
     whole = listed(tmp_path, *over, "--format", "json").stdout
@@ -121,7 +143,7 @@ def test_csv_has_a_record_a_run_no_formula_and_nothing_that_acts_on_a_terminal(t
 
 
 @pytest.mark.parametrize("output", ["table", "jsonl"])
-def test_a_reader_that_goes_away_ends_it_quietly(output: str, tmp_path: Path, root: str) -> None:
+def test_a_closed_pipe_ends_the_list_quietly(output: str, tmp_path: Path, root: str) -> None:
     env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "RUNTUI_STATE": str(tmp_path), "RUNTUI_TOKEN": canary.TOKEN}
     with subprocess.Popen(
         [*RUNTUI, "list", "--root", root, "-o", output],

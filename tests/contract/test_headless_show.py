@@ -54,7 +54,7 @@ def test_an_id_in_upper_case_is_asked_for_as_the_service_spells_it(commands: Com
     assert json.loads(capsys.readouterr().out)["run"]["id"] == run_id
 
 
-def test_what_people_did_about_a_run_is_reported_and_that_it_is_back(
+def test_marks_on_a_run_are_shown_and_that_it_is_back(
     commands: Commands, capsys: Out, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id, workflow_id = commands.a_run("failed")

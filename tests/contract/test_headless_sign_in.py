@@ -82,7 +82,7 @@ class TestAPerson:
         [("whoami",), ("list",), ("show", "r"), ("update", "r", "--set", "failedTasksCount=1", "--yes")],
         ids=lambda command: command[0],
     )
-    async def test_who_is_nobody_is_reported_to_sign_in(self, place: Place, command: tuple[str, ...]) -> None:
+    async def test_whoami_without_a_sign_in_says_to_sign_in(self, place: Place, command: tuple[str, ...]) -> None:
         refused = await place.runtui(*command)
         assert (refused.code, refused.out) == (1, "")
         assert refused.err == ("runtui: Sign in first. No account is signed in. Sign in: runtui login --profile demo\n")
@@ -124,7 +124,7 @@ class TestAPerson:
         assert fact(said.out, "account") == DEMO_ADMIN.username
 
     @pytest.mark.parametrize("left", [0, 1])
-    async def test_who_may_be_of_another_tenant_finds_no_rows(self, place: Place, left: int) -> None:
+    async def test_an_account_that_may_be_of_another_tenant_sees_no_stored_rows(self, place: Place, left: int) -> None:
         tenant = ("organizations", place.authority.directory.tenant_id)[left]
         leave_a_run(path := store_path(place.state, place.root, tenant))
         place.authority.auto_approve(DEMO_ADMIN, polls=1)
@@ -175,7 +175,7 @@ class TestInABrowser:
         ],
         ids=["local", "over ssh", "no display", "not wanted"],
     )
-    async def test_one_is_opened_in_a_local_session_alone(
+    async def test_a_browser_is_opened_only_in_a_local_session(
         self, place: Place, tmp_path: Path, arguments: tuple[str, ...], environ: dict[str, str], opens: bool
     ) -> None:
         opened, script = tmp_path / "opened", tmp_path / "browser.sh"
@@ -259,7 +259,7 @@ class TestUsage:
         ):
             assert words in login.err
 
-    async def test_half_of_it_is_not_enough(self, place: Place) -> None:
+    async def test_a_client_id_without_a_tenant_is_not_enough(self, place: Place) -> None:
         login = await place.runtui("login", "--client-id", "app", RUNTUI_CONFIG="/nowhere/config.toml")
         assert login.code == 2
         assert "Signing in needs a tenant-id" in login.err
@@ -309,7 +309,7 @@ class TestACommand:
         assert (listed.code, listed.err, listed.out.count("\n")) == (0, "", 30)
         assert place.authority.calls[-1].grant == "refresh_token"
 
-    async def test_a_sign_in_that_ended_on_the_way_says_so_and_waits_for_nobody(self, place: Place) -> None:
+    async def test_an_expired_sign_in_in_a_command_is_reported_without_waiting(self, place: Place) -> None:
         await place.signs_in()
         listed = await place.runtui("list", "--format", "jsonl")
         run = json.loads(listed.out.splitlines()[0])["run"]["id"]

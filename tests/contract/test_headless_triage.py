@@ -27,7 +27,8 @@ DAY = 24 * 3600 * 10_000_000
 
 @pytest.fixture
 def triage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Out) -> Run:
-    """Run the command on a state folder by its name, with two failed runs in its store; code, output, messages."""
+    """Run a command by name on a state folder whose store has two failed runs; return exit code, output and
+    messages."""
 
     def run(*arguments: str, folder: str = "mine", typed: str | io.RawIOBase = "") -> tuple[int, str, str]:
         state = tmp_path / folder
@@ -51,7 +52,7 @@ def records(triage: Run, folder: str = "mine") -> dict[str, dict[str, Any]]:
     return {record["runId"]: record for record in map(json.loads, out.splitlines())}
 
 
-def test_what_is_said_is_exported_and_taken_over_by_the_next_shift(triage: Run, tmp_path: Path) -> None:
+def test_marks_and_notes_are_exported_and_imported_by_the_next_shift(triage: Run, tmp_path: Path) -> None:
     code, out, said = triage("handled", "r1", "--note", "HR  knows\n")
     assert (code, out, said) == (0, "", "Handled: 1 run.\n")
     assert triage("snooze", "r2", "--until", "2h")[0] == 0
@@ -63,9 +64,9 @@ def test_what_is_said_is_exported_and_taken_over_by_the_next_shift(triage: Run, 
     file = tmp_path / "shift.jsonl"
     file.write_text(exported)
     code, out, said = triage("import", str(file), folder="theirs")
-    assert (code, out, said) == (0, "", "Taken over: 2 of 2 runs; what is newer here stays.\n")
+    assert (code, out, said) == (0, "", "Imported: 2 of 2 runs; newer ones here were kept.\n")
     assert records(triage, "theirs") == mine
-    assert triage("import", "-", folder="theirs", typed=exported)[2].startswith("Taken over: 0 of 2 runs")
+    assert triage("import", "-", folder="theirs", typed=exported)[2].startswith("Imported: 0 of 2 runs")
 
 
 def test_whatever_is_exported_can_be_imported() -> None:
@@ -76,7 +77,7 @@ def test_whatever_is_exported_can_be_imported() -> None:
 def test_the_newest_wins_for_each_run(triage: Run) -> None:
     triage("handled", "r1", "r2")
     older = triage("export")[1]
-    assert triage("handled", "--undo", "r1")[2] == "Not handled any more: 1 run.\n"
+    assert triage("handled", "--undo", "r1")[2] == "No longer handled: 1 run.\n"
     triage("import", "-", typed=older)
     assert {run: record["state"] for run, record in records(triage).items()} == {"r1": None, "r2": "handled"}
 
@@ -117,7 +118,7 @@ def test_an_odd_line_is_refused_by_its_number_and_nothing_is_imported(triage: Ru
 
 
 class Endless(io.RawIOBase):
-    """Digits without a line end, as /dev/zero has none; nobody needs a megabyte of them."""
+    """An endless line of digits, like /dev/zero; nobody needs a megabyte of them."""
 
     def __init__(self) -> None:
         self.given = 0
@@ -132,7 +133,7 @@ class Endless(io.RawIOBase):
         return len(room)
 
 
-def test_a_line_without_an_end_is_not_read_to_its_end(triage: Run) -> None:
+def test_an_endless_line_is_not_read_completely(triage: Run) -> None:
     code, out, said = triage("import", "-", typed=Endless())
     assert (code, out) == (2, "")
     assert "Line 1: It is longer than 16,384 characters." in said
@@ -156,7 +157,7 @@ def test_hostile_text_stays_text(triage: Run) -> None:
         (["import", "nowhere.jsonl"], "The file cannot be read"),
     ],
 )
-def test_what_makes_no_sense_is_said_and_changes_nothing(triage: Run, arguments: list[str], words: str) -> None:
+def test_invalid_arguments_are_explained_and_change_nothing(triage: Run, arguments: list[str], words: str) -> None:
     code, out, said = triage(*arguments)
     assert code in (1, 2)
     assert out == ""

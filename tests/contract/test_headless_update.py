@@ -73,7 +73,7 @@ def test_the_exit_code_tells_the_outcome(
     assert out.count("\n") == 1
 
 
-def test_a_change_that_nobody_is_asked_about_takes_one_reading_and_one_request(commands: Commands) -> None:
+def test_a_change_without_a_question_takes_one_read_and_one_request(commands: Commands) -> None:
     run_id, workflow_id = commands.a_run()
     assert commands.update(run_id, "failedTasksCount=3", workflow=workflow_id) == ExitCode.DONE
     assert commands.methods() == ["GET", "PATCH"]
@@ -182,7 +182,7 @@ def test_values_that_are_there_already_are_not_sent(commands: Commands, capsys: 
     assert commands.entries() == []
 
 
-def test_what_an_earlier_session_left_unknown_is_settled_first(commands: Commands, capsys: Out) -> None:
+def test_a_change_left_unknown_by_an_earlier_session_is_settled_first(commands: Commands, capsys: Out) -> None:
     run_id, workflow_id = commands.a_run()
     facts = {"run_id": run_id, "workflow_id": workflow_id, "before": {}}
     seen = commands.record(**facts, after={"processingStatus": "completed"}, client_request_id="a")
@@ -208,7 +208,7 @@ def test_a_wait_that_the_service_asks_for_is_reported(commands: Commands, capsys
 
 
 async def never(_request: object, _go_on: object) -> httpx.Response:
-    """ctrl+c comes after the change is sent."""
+    """Never answer, and send ctrl+c while the change is on its way."""
     signal.raise_signal(signal.SIGINT)
     await asyncio.Event().wait()
     raise AssertionError
@@ -317,7 +317,7 @@ def test_a_reason_is_kept_and_where_the_profile_requires_one_nothing_is_asked_wi
 
 
 async def a_session_on_the_screen(spec: SessionSpec) -> None:
-    """Open and close what a session with a screen does, without the screen."""
+    """Open and close what a session with a screen opens, without the screen."""
     workspace = Workspace(spec.settings, spec.store_file, StaticToken(canary.TOKEN), wire=spec.wire)
     workspace.connect(spec.settings.root)
     assert not workspace.journal.entries()[1:]
@@ -325,7 +325,7 @@ async def a_session_on_the_screen(spec: SessionSpec) -> None:
 
 
 def test_a_change_by_a_command_costs_two_requests_and_no_new_log_of_a_database(commands: Commands, capsys: Out) -> None:
-    """A command waits for the disk at each commit of the journal, and whenever it does not just continue a log."""
+    """A command waits for the disk at each commit of the journal, and whenever it does more than continue a log."""
     run_id, workflow_id = commands.a_run()
     assert commands.update(run_id, "failedTasksCount=1", workflow=workflow_id) == 0
     logs = {path: path.stat().st_ino for path in commands.folder.glob("*.db-wal")}

@@ -25,7 +25,7 @@ from tests.contract.headless_commands import ROOT, Commands, refusing
 Out = pytest.CaptureFixture[str]
 
 MAX_LISTINGS = 500
-"""A watch that waits for a run that never comes is ended, and its test fails."""
+"""The number of listings after which a watch ends and its test fails: the expected run never came."""
 
 Step = Callable[["Script"], Awaitable[object]]
 """Called before a listing."""
@@ -127,11 +127,11 @@ def watched(commands: Commands, *steps: Step, **choices: Any) -> int:
 
 
 def printed(capsys: Out) -> list[str]:
-    """The ids of the runs that were printed, in their order."""
+    """Return the ids of the printed runs, in order."""
     return [json.loads(line)["run"]["id"] for line in capsys.readouterr().out.splitlines()]
 
 
-def test_what_matches_is_printed_first_and_then_what_begins_to(commands: Commands, capsys: Out) -> None:
+def test_matching_runs_are_printed_first_then_new_matches(commands: Commands, capsys: Out) -> None:
     run_id, _ = commands.a_run("completed")
     assert watched(commands, nothing, after(2, is_ended)) == ExitCode.DONE
     (first,) = {len(printed(capsys))}
@@ -156,7 +156,7 @@ def test_a_watch_goes_on_where_it_ended(commands: Commands, capsys: Out) -> None
     other_id, _ = commands.a_run("canceled")
     assert watched(commands, after(1, is_ended), watch_only=True) == ExitCode.DONE
     assert printed(capsys) == [], "what matched at the first start is known"
-    # Meanwhile nobody watches.
+    # Nobody watches now.
     commands.update(run_id, "processingStatus=failed")
     capsys.readouterr()
     assert watched(commands, count=1) == ExitCode.DONE
@@ -197,18 +197,18 @@ def test_a_refusal_ends_it_and_what_cannot_be_used_is_refused_at_once(commands: 
 
 def test_a_defect_of_the_listing_ends_it_and_is_reported(commands: Commands, capsys: Out) -> None:
     async def fails(_script: Script) -> None:
-        asyncio.get_running_loop().call_later(PATIENCE, signal.raise_signal, signal.SIGTERM)  # it would go on for ever
+        asyncio.get_running_loop().call_later(PATIENCE, signal.raise_signal, signal.SIGTERM)  # or it never ends
         raise ZeroDivisionError
 
     with pytest.raises(RuntuiError, match="The runs are no longer updated") as broken:
         watched(commands, after(1, fails), watch_only=True)
-    assert "A defect of runtui ended it (ZeroDivisionError)." in str(broken.value)
+    assert "A defect in runtui ended it (ZeroDivisionError)." in str(broken.value)
     assert capsys.readouterr().out == ""
 
 
 def test_a_full_disk_is_reported_with_the_cure_and_nothing_is_taken_for_reported(commands: Commands) -> None:
     with closing(ReportedRuns(commands.server().settings, "status:failed")) as told:
-        told._db.execute("PRAGMA max_page_count = 1")  # as many as there are at least
+        told._db.execute("PRAGMA max_page_count = 1")  # at least as many as that
         with pytest.raises(RuntuiError, match="The watch cannot be remembered") as full:
             told.begin({f"run-{number}": "w1" for number in range(1_000)})
         assert "is full" in full.value.message
@@ -261,7 +261,7 @@ def test_a_command_gets_the_run_and_its_failure_ends_nothing(
     assert captured.err.count("failed with exit code 3.") == 2
     program.write_text("import time\ntime.sleep(600)\n")
     assert watched(commands, **how | {"program_seconds": 0.2, "count": 1}) == ExitCode.DONE
-    assert "was ended after 1s." in capfd.readouterr().err
+    assert "was stopped after 1s." in capfd.readouterr().err
 
 
 def test_a_signal_lets_the_command_end_and_the_next_start_goes_on(

@@ -1,4 +1,4 @@
-"""Any defect of runtui, anywhere: a sentence, a private report, exit code 1, no traceback."""
+"""Any defect, anywhere in runtui: one sentence, a private report, exit code 1, no traceback."""
 
 from __future__ import annotations
 

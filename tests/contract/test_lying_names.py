@@ -56,7 +56,7 @@ def activate(commands: Commands, _run: str, workflow_id: str) -> int:
 
 @pytest.mark.parametrize("lie", LIES, ids=repr)
 @pytest.mark.parametrize("act", [update_one, cancel, activate])
-def test_what_a_server_sends_under_our_names_is_not_taken_for_what_we_read(
+def test_properties_named_like_ours_are_not_taken_for_our_own(
     act: Callable[[Commands, str, str], int],
     lie: Any,
     sandbox_app: Starlette,

@@ -1,4 +1,4 @@
-"""The network settings of a session, from the choice to the wire."""
+"""The network settings of a session, from the configuration to the connection."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def test_a_proxy_of_ones_own_is_used_whatever_the_environment_says(
 
 @pytest.fixture
 def dead_port() -> Iterator[int]:
-    """A port of this machine that nobody listens on."""
+    """Return a port of this machine that nobody listens on."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()[1]

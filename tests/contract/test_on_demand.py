@@ -1,4 +1,4 @@
-"""A run on demand whose answer was lost, with the sandbox: whether its runs settle the outcome."""
+"""A run on demand whose answer was lost, with the sandbox: when its runs settle the outcome."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from runtui.services.store import Store
 from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.reconcile import Reconciler
 from runtui.services.writing.saves import SaveQueue
-from tests import canary
+from tests import PATIENCE, canary
 from tests.contract.conftest import Clock
 
 ROOT: Final = "http://127.0.0.1/beta"
@@ -75,16 +75,16 @@ class OnDemand:
         for workflow in workflows:
             runs = [run async for page in self.client.runs(workflow["id"]) for run in page.items]
             for run in runs:
-                pages = self.client.results.of_users(workflow["id"], run["id"])
+                pages = self.client.results.user_results(workflow["id"], run["id"])
                 results = [result async for page in pages for result in page.items]
                 if run["processingStatus"] == "completed" and results:
                     return run_on_demand(workflow["id"], [results[0]["subject"]["id"]])
         raise AssertionError("no run of the sandbox has users")
 
     async def lose(self) -> Entry:
-        """Send the action; return its entry after the runs of the service were read."""
+        """Send the action and lose its answer; return its entry after the service's runs were read."""
         self.saves.submit(await self.action())
-        assert await self.saves.drain(30) == 0
+        assert await self.saves.drain(PATIENCE) == 0
         return await self.settled()
 
     async def settled(self) -> Entry:
@@ -114,15 +114,15 @@ async def test_the_run_that_the_service_shows_settles_it(bench: OnDemand) -> Non
     assert "subjectIds" not in made.raw, "the list has runs as they are received"
 
 
-async def test_what_never_arrived_stays_unknown(bench: OnDemand) -> None:
+async def test_an_action_that_never_arrived_stays_unknown(bench: OnDemand) -> None:
     bench.line.arrives = False
     entry = await bench.lose()
     assert (entry.outcome, entry.new_run) == (Outcome.UNKNOWN, "")
     assert "The service shows no new run of these users so far." in entry.words
 
 
-async def test_a_colleague_who_started_the_same_before_or_much_later_is_not_us(bench: OnDemand) -> None:
-    """Before: within the second that `Date` does not tell apart."""
+async def test_a_run_that_a_colleague_started_before_or_much_later_is_not_ours(bench: OnDemand) -> None:
+    """The earlier one is within the same second, which `Date` cannot distinguish."""
     bench.line.arrives = False
     action, app = await bench.action(), bench.line.app
 
@@ -150,5 +150,5 @@ async def test_a_colleague_who_started_the_same_at_the_same_time_leaves_it_unkno
     bench.line.meanwhile = both
     entry = await bench.lose()
     assert (entry.outcome, entry.new_run) == (Outcome.UNKNOWN, "")
-    assert "Several new runs are of these users, so nothing tells which is yours: " in entry.words
+    assert "Several new runs have these users, so it is unclear which one is yours: " in entry.words
     assert bench.line.posts == 1

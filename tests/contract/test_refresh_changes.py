@@ -23,7 +23,7 @@ from tests.contract.headless_commands import ROOT, Commands
 
 
 class Counted(httpx.AsyncBaseTransport):
-    """Carries requests to the app, and keeps their addresses."""
+    """Carries requests to the app and records their addresses."""
 
     def __init__(self, app: Starlette) -> None:
         self._app = httpx.ASGITransport(app)
@@ -41,12 +41,12 @@ async def wire(sandbox_app: Starlette) -> Counted:
 
 @pytest.fixture
 async def workspace(wire: Counted, tmp_path: Path) -> AsyncIterator[Workspace]:
-    """One that has listed everything, in pages of seven."""
+    """A workspace that has listed everything, in pages of seven."""
     settings = Settings(tenant="Contoso", root=ROOT, state_folder=tmp_path, page_size=7)
     workspace = Workspace(settings, tmp_path / "runs.db", StaticToken("any-token-will-do"), wire=wire)
     workspace.connect(ROOT)
     await workspace.refresh.list_once()
-    assert workspace.refresh.progress.complaint is None
+    assert workspace.refresh.progress.why_incomplete is None
     wire.sent.clear()
     yield workspace
     await workspace.close()
@@ -55,7 +55,7 @@ async def workspace(wire: Counted, tmp_path: Path) -> AsyncIterator[Workspace]:
 async def test_a_refresh_with_nothing_changed_costs_one_request_per_workflow(
     workspace: Workspace, wire: Counted, clock: Clock
 ) -> None:
-    clock.advance(3_000)  # nothing moves any more, and nothing is within the overlap
+    clock.advance(3_000)  # no run changes any more, and none is within the overlap
     await workspace.refresh.list_once()
     clock.advance(600)
     await workspace.refresh.list_once()

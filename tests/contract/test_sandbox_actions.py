@@ -1,4 +1,4 @@
-"""Actions of the service: their effects over time, and their errors."""
+"""The actions of the service: their effects over time, and their errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CALLED_BACK = {"data": {"@odata.type": f"{TYPE}customTaskExtensionCallbackData",
 
 
 async def act(sandbox: Sandbox, path: str, body: Any = None, status: int = 204) -> Any:
-    """The answer to an action that must end in a status: its JSON, None without a body."""
+    """Send an action that must be answered with a status; return the JSON of the answer, None without a body."""
     answer = await sandbox.client.post(path, json=body, headers=NEWER_MEMBERS)
     assert answer.status_code == status, answer.text
     return answer.json() if answer.content else None
@@ -32,7 +32,7 @@ def scope(type_name: str, **properties: Any) -> dict[str, Any]:
 
 
 async def run_of(sandbox: Sandbox, workflow: str, status: str, users: int) -> dict[str, Any]:
-    """The newest run of a workflow with that status and so many users."""
+    """Return the newest run of a workflow with that status and that many users."""
     clause = f"processingStatus eq '{status}' and totalUsersCount eq {users}"
     found: dict[str, Any] = (await sandbox.get(f"{workflow}/runs", filter=clause))["value"][0]
     return found
@@ -80,9 +80,9 @@ async def test_failed_users_are_processed_again_in_a_run_of_their_own(sandbox: S
     tasks = await results(sandbox, workflow, run["id"], "task")
     assert {task["task"]["displayName"] for task in tasks} == {"Generate TAP And Send Email"}
     assert Counter(task["failureReason"] is None for task in tasks) == {True: 1, False: 1}
-    # The old run stays as it was, and its failed users are linked to the new one too.
+    # The old run stays as it was; its failed users are linked to the new run too.
     assert (await sandbox.get(f"{workflow}/runs/{failed['id']}"))["failedUsersCount"] == 2
-    # Once more: who failed again, and the task that failed.
+    # Reprocess once more, for the user and the task that failed again.
     await act(sandbox, f"{workflow}/activateWithScope", run_scope(run["id"]))
     sandbox.clock.advance(60)
     once_more = (await sandbox.get(f"{workflow}/runs"))["value"][0]
@@ -112,7 +112,7 @@ async def test_the_scope_says_who_is_processed_again_with_what(
     sandbox.clock.advance(60)
     run = (await sandbox.get(f"{workflow}/runs"))["value"][0]
     assert (run["totalUsersCount"], run["totalTasksCount"]) == expected
-    # There are licenses again.
+    # Licenses are available again.
     assert (run["processingStatus"], run["failedUsersCount"]) == ("completed", 0)
 
 
@@ -145,7 +145,7 @@ async def test_a_workflow_runs_on_demand_for_named_people(sandbox: Sandbox, is_s
     assert subjects(await results(sandbox, workflow, run["id"])) == {item["id"] for item in named}
 
 
-async def test_who_fails_for_a_lasting_cause_fails_again_on_demand(sandbox: Sandbox) -> None:
+async def test_a_user_who_failed_for_a_lasting_cause_fails_again_on_demand(sandbox: Sandbox) -> None:
     workflow = await sandbox.workflow("入社手続き（東京オフィス）")
     failed = await run_of(sandbox, workflow, "failed", 4)
     users = await results(sandbox, workflow, failed["id"])
@@ -180,7 +180,7 @@ async def test_a_canceled_run_stops_and_keeps_what_is_done(sandbox: Sandbox) -> 
         "canceled": 24 - after["successfulUsersCount"],
     }
     assert after["totalUnprocessedTasksCount"] == sum(user["totalUnprocessedTasksCount"] for user in users)
-    # One of them was under way.
+    # One of the users was being processed.
     stopped = Counter(user["completedDateTime"] for user in users if user["processingStatus"] == "canceled")
     assert stopped == {None: 23 - after["successfulUsersCount"], after["completedDateTime"]: 1}
     kept = await results(sandbox, workflow, run["id"], "task")
@@ -204,7 +204,7 @@ async def test_a_queued_run_that_is_canceled_never_starts(sandbox: Sandbox) -> N
     assert await results(sandbox, workflow, run["id"]) == []
 
 
-async def test_what_cannot_be_canceled_is_refused_as_the_service_words_it(sandbox: Sandbox) -> None:
+async def test_canceling_an_ended_run_is_refused_in_the_services_words(sandbox: Sandbox) -> None:
     workflow, other = [await sandbox.workflow(name) for name in ("Onboard pre-hire", "Offboard last day")]
     done = await run_of(sandbox, workflow, "completed", 8)
     running = await run_of(sandbox, other, "inProgress", 7)
@@ -294,7 +294,7 @@ REFUSED: list[tuple[str, Any, int, str | None]] = [
 ]
 
 
-async def test_what_an_action_cannot_take_is_named_and_nothing_is_done(sandbox: Sandbox) -> None:
+async def test_an_invalid_parameter_of_an_action_is_named_and_nothing_is_done(sandbox: Sandbox) -> None:
     workflow = await sandbox.workflow("Onboard pre-hire")
     before = await sandbox.get(f"{workflow}/runs")
     for name, body, status, target in REFUSED:
@@ -304,7 +304,7 @@ async def test_what_an_action_cannot_take_is_named_and_nothing_is_done(sandbox: 
     assert sandbox.app.state.applied == []
 
 
-async def test_where_there_is_nobody_to_process_no_run_begins(sandbox: Sandbox) -> None:
+async def test_without_users_to_process_no_run_begins(sandbox: Sandbox) -> None:
     workflow = await sandbox.workflow("Onboard pre-hire")
     done = await run_of(sandbox, workflow, "completed", 8)
     await act(sandbox, f"{workflow}/activateWithScope", run_scope(done["id"]), 406)
@@ -315,7 +315,7 @@ async def test_where_there_is_nobody_to_process_no_run_begins(sandbox: Sandbox) 
     await act(sandbox, f"{for_accounts}/activate", {"subjects": [person]}, 406)
 
 
-async def test_what_does_not_wait_is_not_resumed(sandbox: Sandbox) -> None:
+async def test_a_task_that_does_not_wait_is_not_resumed(sandbox: Sandbox) -> None:
     workflow = await sandbox.workflow("Offboard last day")
     run = await run_of(sandbox, workflow, "inProgress", 7)
     path = f"{workflow}/runs/{run['id']}/taskProcessingResults"
@@ -323,7 +323,7 @@ async def test_what_does_not_wait_is_not_resumed(sandbox: Sandbox) -> None:
     await act(sandbox, f"{path}/{task['id']}/resume", CALLED_BACK, 409)
     await act(sandbox, f"{path}/nope/resume", CALLED_BACK, 404)
     await act(sandbox, f"{path}/{task['id']}/resume", {"source": "x"}, 400)
-    # While a run is under way, its task is in progress too, but waits for nobody.
+    # While a run is in progress, its task is too, but the task waits for nothing.
     under_way = await sandbox.workflow("Mover: team or department")
     run = await run_of(sandbox, under_way, "inProgress", 40)
     (task,) = (
@@ -386,7 +386,7 @@ FAULTS: list[tuple[str, int | None, bool]] = [
     ("segment", 204, True),
     ("echo", 400, False),
 ]
-"""Scenarios, the status of the answer to an action, if there is one, and whether the action is carried out."""
+"""Scenarios, the status of the answer to an action (None without an answer), and whether the action is carried out."""
 
 
 async def test_faults_befall_actions_as_they_do_a_patch(sandbox: Sandbox) -> None:

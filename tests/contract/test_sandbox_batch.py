@@ -1,4 +1,5 @@
-"""$batch: each item answered as if it had come alone; order by dependsOn; refusals of the whole."""
+"""$batch: each item is answered as if it came alone; dependsOn gives the order; an invalid batch is refused as a
+whole."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ BROKEN = {"id": "broken", "method": "GET", "url": "nowhere"}
 
 
 async def post(sandbox: Sandbox, *requests: Any) -> dict[str, Any]:
-    """The responses by their ids."""
+    """Send a batch; return the responses by id."""
     answer = await sandbox.client.post("/$batch", json={"requests": requests})
     assert answer.status_code == 200, answer.text
     responses = answer.json()["responses"]
@@ -49,7 +50,7 @@ async def test_writes_in_a_batch_are_carried_out_in_the_order_of_their_dependenc
     assert [write.body["failedTasksCount"] for write in sandbox.app.state.applied] == [1, 2, 3]
 
 
-async def test_what_depends_on_a_failure_is_not_carried_out(sandbox: Sandbox) -> None:
+async def test_an_item_that_depends_on_a_failed_one_is_not_carried_out(sandbox: Sandbox) -> None:
     workflow = await sandbox.workflow("Onboard pre-hire")
     run = (await sandbox.get(f"{workflow}/runs", top="1"))["value"][0]["id"]
     write = {
@@ -88,7 +89,7 @@ async def test_what_depends_on_a_failure_is_not_carried_out(sandbox: Sandbox) ->
         {"requests": ["list"]},
     ],
 )
-async def test_what_is_no_batch_is_refused_whole(sandbox: Sandbox, body: Any) -> None:
+async def test_an_invalid_batch_is_refused_as_a_whole(sandbox: Sandbox, body: Any) -> None:
     headers = {"Content-Type": "application/json"}
     answer = await sandbox.client.post("/$batch", content=json.dumps(body), headers=headers)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "BadRequest")

@@ -32,7 +32,7 @@ ORDERS = (
 
 
 def key(order: str) -> Any:
-    """A sort key that does what an $orderby asks for, nulls first in an ascending order."""
+    """Return a sort key that does what an $orderby asks for, with nulls first in ascending order."""
 
     def values(run: dict[str, Any]) -> list[Any]:
         parts = []
@@ -133,7 +133,7 @@ async def test_a_filter_keeps_exactly_what_it_says(sandbox: Sandbox, clause: str
         ("search", "x", "'$search' is not supported"),
     ],
 )
-async def test_what_makes_no_sense_is_refused(sandbox: Sandbox, option: str, value: str, words: str) -> None:
+async def test_invalid_query_options_are_refused(sandbox: Sandbox, option: str, value: str, words: str) -> None:
     workflow = await sandbox.workflow("Onboard pre-hire")
     answer = await sandbox.client.get(f"{workflow}/runs", params={f"${option}": value})
     assert answer.status_code == 400
@@ -153,7 +153,7 @@ async def test_options_that_are_not_odatas_are_ignored(sandbox: Sandbox) -> None
 
 @pytest.fixture(scope="module")
 def crowded() -> Iterator[Any]:
-    """A tenant in which one workflow has more runs than the largest page."""
+    """A tenant with one workflow that has more runs than the largest page."""
     app = create_app(runs=12_000, clock=Clock())
     yield app
     app.state.database.close()

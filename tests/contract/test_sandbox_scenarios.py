@@ -1,4 +1,4 @@
-"""Every scenario over a real socket: the client's view, and the writes that were really applied."""
+"""Every scenario over a real socket: what the client gets, and which writes were really applied."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ proved: set[str] = set()
 
 
 def proves(*names: str) -> pytest.MarkDecorator:
-    """Mark a test as the proof of these scenarios; it is run once for each."""
+    """Mark a test as the proof of these scenarios; it runs once for each."""
     proved.update(names)
     return pytest.mark.parametrize("scenario", names)
 
@@ -50,7 +50,7 @@ def test_every_scenario_has_a_proof_and_a_sentence() -> None:
 
 
 class Pauses:
-    """Stands in for the clock of the slow scenarios: notes each pause, and ends one when a test says so."""
+    """Replaces the pauses of the slow scenarios: records each one, and ends it when a test says so."""
 
     def __init__(self) -> None:
         self.asked: asyncio.Queue[float] = asyncio.Queue()
@@ -78,12 +78,12 @@ class Wire:
 
     @property
     def run_path(self) -> str:
-        """The path at which the run is read."""
+        """The path to read the run."""
         return f"{self.workflow_path}/runs/{self.run['id']}"
 
     @property
     def write_path(self) -> str:
-        """The path at which the run is written."""
+        """The path to change the run."""
         return f"/workflowBase/runs/{self.run['id']}"
 
     @property
@@ -96,7 +96,7 @@ class Wire:
         return await self.client.patch(self.write_path, json=CHANGE, headers=headers)
 
     async def read(self) -> dict[str, Any]:
-        """Read the run as it is now, without the socket, so that no scenario applies."""
+        """Read the run without the socket, so that no scenario applies."""
         stored = self.app.state.scenario.sandbox.stored_run(self.run["id"])
         assert stored is not None
         return dict(stored)
@@ -137,7 +137,7 @@ async def wire(scenario: str) -> AsyncIterator[Wire]:
 
 
 def graph_error(answer: httpx.Response) -> dict[str, Any]:
-    """The error of an answer that comes from Graph itself, with Graph's headers."""
+    """Return the error of an answer that comes from Graph itself, with Graph's headers."""
     assert answer.headers["request-id"]
     assert answer.headers["client-request-id"]
     error: dict[str, Any] = answer.json()["error"]
@@ -153,7 +153,7 @@ def assert_not_from_graph(answer: httpx.Response) -> None:
 
 
 @proves("none")
-async def test_a_good_sandbox_carries_each_change_out(wire: Wire) -> None:
+async def test_without_a_fault_each_change_is_carried_out(wire: Wire) -> None:
     answer = await wire.patch({"client-request-id": "mine", "If-Match": 'W/"of another version"'})
     assert answer.status_code == 200, "If-Match means nothing to a service without entity tags"
     assert CHANGE.items() <= answer.json().items()
@@ -175,7 +175,7 @@ RETRY_AFTER: dict[str, Callable[[httpx.Response], bool]] = {
 
 
 @proves(*RETRY_AFTER)
-async def test_a_storm_refuses_each_request_twice_and_then_lets_it_through(wire: Wire, scenario: str) -> None:
+async def test_the_scenario_refuses_each_request_twice_then_lets_it_through(wire: Wire, scenario: str) -> None:
     for _ in range(2):
         refused = await wire.patch()
         assert refused.status_code == int(scenario[:3])
@@ -423,7 +423,7 @@ async def test_an_answer_is_big_and_still_the_run(wire: Wire) -> None:
 
 
 @proves("ignored")
-async def test_one_property_stays_as_it_was(wire: Wire) -> None:
+async def test_one_property_is_left_unchanged(wire: Wire) -> None:
     body = {"processingStatus": wire.run["processingStatus"], **CHANGE}
     answer = await wire.client.patch(wire.write_path, json=body)
     assert answer.status_code == 200
@@ -450,7 +450,7 @@ async def test_the_token_comes_back(wire: Wire) -> None:
 
 
 def code_ends(authority: ScriptedAuthority, polls: int) -> str:
-    """Poll at most `polls` times for a code that nobody enters. Return the last error, or "token"."""
+    """Poll at most `polls` times for a code that nobody enters; return the last error, or "token"."""
     app, pauses = public_app(authority), 0
     flow = app.initiate_device_flow(["https://graph.fake.test/.default"])
     answer: dict[str, Any] = {"error": "authorization_pending"}
@@ -514,7 +514,7 @@ async def test_without_a_sign_in_its_scenarios_are_refused(scenario: str) -> Non
         assert wire.app.state.scenario.current.name == "slow"
 
 
-async def test_a_switch_takes_effect_at_once_and_forgets_what_was() -> None:
+async def test_a_switch_of_scenario_takes_effect_at_once_and_resets_the_counts() -> None:
     async with wired("401-once") as wire:
         scenario = wire.app.state.scenario
         assert [(await wire.patch()).status_code for _ in range(2)] == [401, 200]

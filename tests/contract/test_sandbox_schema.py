@@ -42,11 +42,11 @@ SUMMARIES: Final = {
     "topWorkflowsProcessedSummary": "topWorkflowsInsightsSummary[]",
     "topTasksProcessedSummary": "topTasksInsightsSummary[]",
 }
-"""The types that functions return, by name; for a summary, by the collection that it sums up."""
+"""The types that functions return, by function; for a summary, by the collection that it sums up."""
 
 
 def expected(template: str) -> tuple[str, bool]:
-    """The type of the answer at a path, and whether it is a collection."""
+    """Return the type of the answer at a path, and whether it is a collection."""
     *front, last = template.strip("/").split("/")
     if "(" in last:
         name = last.partition("(")[0].rpartition(".")[2]
@@ -56,7 +56,7 @@ def expected(template: str) -> tuple[str, bool]:
 
 
 async def filled(sandbox: Sandbox, template: str) -> list[str]:
-    """The paths that a template stands for: one for each workflow, with the keys of what is found on the way."""
+    """Yield the paths of a template: one for each workflow, with the keys of entities that are found on the way."""
     paths = [""]
     for segment in template.strip("/").split("/"):
         if not segment.startswith("{"):
@@ -70,7 +70,7 @@ async def filled(sandbox: Sandbox, template: str) -> list[str]:
 
 
 async def keys(sandbox: Sandbox, path: str) -> list[str]:
-    """The keys of some entities: of workflows of every kind, of runs in every state, of a few of everything else."""
+    """Return the keys of some entities: workflows of every kind, runs in every state, a few of everything else."""
     name = "versionNumber" if path.endswith("/versions") else "id"
     listed = (await sandbox.get(path))["value"]
     if path == WORKFLOWS:
@@ -111,7 +111,7 @@ EXPANDED: Final = [
 
 
 @pytest.mark.parametrize(("template", "expand", "type_name"), EXPANDED)
-async def test_what_is_expanded_is_as_the_service_declares_it(
+async def test_expanded_entities_match_the_declaration(
     sandbox: Sandbox, template: str, expand: str, type_name: str
 ) -> None:
     found: list[str] = []
@@ -133,7 +133,7 @@ def test_actions_are_those_of_the_service_with_its_parameters() -> None:
         assert [*action.parameters] == [*declared.get("parameters", ())]
 
 
-async def test_a_judge_who_allows_everything_is_none(sandbox: Sandbox) -> None:
+async def test_the_check_finds_every_deviation_from_the_declaration(sandbox: Sandbox) -> None:
     workflow = (await sandbox.get(WORKFLOWS))["value"][0]
     run = (await sandbox.get(f"{WORKFLOWS}/{workflow['id']}/runs"))["value"][0]
     wrong: list[tuple[dict[str, Any], str]] = [

@@ -1,4 +1,4 @@
-"""The seeded tenant: the same for the same seed, believable, adding up, and moving on with time."""
+"""The seeded tenant: the same for the same seed, plausible, consistent in its sums, and moving on with time."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ WAITING = [plan for plan in SEEDED_PLANS if plan.fate == "inProgress"]
 
 
 def canceled(plan: RunPlan, share: float) -> RunPlan:
-    """A run canceled at some moment between its schedule and its end."""
+    """Return a run that is canceled at some moment between its schedule and its end."""
     waits = plan.fate == "inProgress" and len(plan.callbacks) < plan.users - (plan.stops_after or 0)
     moment = plan.scheduled + int(share * (plan.rests + waits * DAY - plan.scheduled))
     return plan._replace(canceled=moment, callbacks=tuple(item for item in plan.callbacks if item.moment <= moment))

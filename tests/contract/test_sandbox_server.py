@@ -57,7 +57,7 @@ def test_it_answers_as_soon_as_it_says_so_and_ends_well_when_told_to(number: sig
 
 @pytest.mark.parametrize("sign_in", [False, True])
 def test_it_answers_to_the_names_of_this_machine_alone(sign_in: bool) -> None:
-    """A request for another name that leads here is from a web page (DNS rebinding)."""
+    """A request with another host name that resolves to this machine comes from a web page (DNS rebinding)."""
     with served(runs=1, sign_in=sign_in) as (_, line), httpx.Client(trust_env=False) as client:
         port = httpx.URL(line["root"]).port
         paths = [f"{line['root']}{WORKFLOWS}", *([f"{line['authority']}/keys"] if sign_in else [])]
@@ -89,7 +89,7 @@ def test_it_ends_while_a_client_keeps_its_connection_open() -> None:
 def test_it_ends_with_the_process_that_started_it() -> None:
     with served(until_stdin_closes=True) as (process, line):
         assert len(read_workflows(line["root"])) == 15
-        process.communicate(timeout=PATIENCE)  # closes its standard input first
+        process.communicate(timeout=PATIENCE)  # this closes its standard input first
         assert process.returncode == 0
 
 

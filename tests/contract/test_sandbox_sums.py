@@ -8,7 +8,7 @@ from tests.contract.conftest import WORKFLOWS, Sandbox
 
 INSIGHTS = "/identityGovernance/lifecycleWorkflows/insights"
 WINDOW = "startDateTime=2026-11-13T10:00:00Z,endDateTime=2026-11-30T00:00:00Z"
-"""The last seven days, of which a workflow has results."""
+"""The last seven days, for which a workflow has results."""
 
 BAD = {"failed", "completedWithErrors"}
 
@@ -31,7 +31,7 @@ async def test_results_of_a_workflow_are_those_of_its_runs_of_a_week_newest_firs
     of_runs = [
         user for run in week for user in await everything(sandbox, f"{workflow}/runs/{run['id']}/userProcessingResults")
     ]
-    # A run that is read by itself is not among the results of the week for that.
+    # Reading one run by its id does not add it to the results of the week.
     await everything(sandbox, f"{workflow}/runs/{older[0]['id']}/userProcessingResults")
     assert users == of_runs == await everything(sandbox, f"{workflow}/userProcessingResults")
     one = await sandbox.get(f"{workflow}/userProcessingResults/{users[3]['id']}")
@@ -125,7 +125,7 @@ async def test_insights_are_the_sums_over_all_workflows(sandbox: Sandbox) -> Non
     assert sum(item["failedTasks"] for item in tasks) == whole["failedTasks"]
 
 
-async def test_a_run_knows_the_one_that_took_it_up_again(sandbox: Sandbox) -> None:
+async def test_a_run_names_the_run_that_reprocesses_it(sandbox: Sandbox) -> None:
     workflow = await sandbox.workflow("Onboard contractor")
     (again,) = (
         run

@@ -41,7 +41,7 @@ def test_the_sandbox_of_a_demo_gets_no_secret(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("is_killed", [True, False])
-def test_what_a_killed_demo_leaves_on_the_disk_is_removed(is_killed: bool, tmp_path: Path) -> None:
+def test_files_of_a_killed_demo_are_removed(is_killed: bool, tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     folder.mkdir()
     (folder / "runs.db").touch()
@@ -49,7 +49,7 @@ def test_what_a_killed_demo_leaves_on_the_disk_is_removed(is_killed: bool, tmp_p
     process.serve(str(folder), runs=0, seed=7, hostile=False)
     asyncio.run(process.root())
     if not is_killed:
-        process._process.terminate()  # the demo goes on, and removes it itself
+        process._process.terminate()  # the demo continues, and removes the file itself
         process._process.wait(PATIENCE)
     process.stop()
     assert folder.exists() is not is_killed
@@ -142,7 +142,7 @@ def test_an_unknown_scenario_is_refused_with_the_nearest_name(
     assert near in capsys.readouterr().err
 
 
-def test_a_name_near_to_none_gets_the_whole_list() -> None:
+def test_an_unlike_name_gets_the_whole_list() -> None:
     with pytest.raises(UsageError) as refused:
         scenario_named("zzzzzz")
     assert all(name in refused.value.hint for name in summaries())

@@ -13,7 +13,7 @@ TYPE = "#microsoft.graph.identityGovernance.run"
 
 
 async def first_run(sandbox: Sandbox, clause: str = "processingStatus eq 'completed'") -> tuple[str, dict[str, Any]]:
-    """The path of a workflow and a run of it."""
+    """Return the path of a workflow and of one of its runs."""
     workflow = await sandbox.workflow("Offboard last day")
     listed = await sandbox.get(f"{workflow}/runs", filter=clause)
     return workflow, listed["value"][0]
@@ -115,7 +115,7 @@ async def test_a_run_with_a_status_of_tomorrow_takes_it_back_untouched(sandbox: 
         ("text", None, "JSON object"),
     ],
 )
-async def test_what_may_not_be_written_is_named_and_nothing_changes(
+async def test_a_read_only_property_is_named_and_nothing_changes(
     sandbox: Sandbox, body: Any, target: str | None, words: str
 ) -> None:
     workflow, run = await first_run(sandbox)

@@ -1,4 +1,4 @@
-"""From a draft to the row: store, write path, client and transport with the sandbox, over a wire that tests disturb."""
+"""From a draft to the row: store, write path, client and transport with the sandbox, over a faulty connection."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Line(httpx.AsyncBaseTransport):
             self.patches -= 1
 
     def methods(self) -> list[str]:
-        """The methods since the listing, in order."""
+        """The methods of the requests since the listing, in order."""
         return [method for method, path in self.sent if not path.endswith(("/runs", "/workflows"))]
 
 
@@ -63,7 +63,7 @@ async def straight(_request: httpx.Request, go_on: Callable[[], Awaitable[httpx.
 
 
 def answer_with(status: int, change: Callable[[dict[str, Any]], dict[str, Any] | None]) -> Bend:
-    """The app carries the request out, but the client gets another answer."""
+    """Let the app carry the request out, but give the client another answer."""
 
     async def bend(request: httpx.Request, go_on: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
         whole = json.loads(await (await go_on()).aread())
@@ -88,7 +88,7 @@ class Bench(NamedTuple):
     news: list[Save]
 
     def draft(self, text: str = "status:completed", at: int = 0, **typed: str) -> Draft:
-        """A draft of a listed run, with text typed into its fields."""
+        """Return a draft of a listed run, with text typed into its fields."""
         row = self.store.window(RunQuery(parse_filter(text, self.clock())), at, 1)[0]
         stored = self.store.get(row.id)
         assert stored is not None
@@ -98,13 +98,13 @@ class Bench(NamedTuple):
         return draft
 
     async def ended(self, draft: Draft) -> Save:
-        """Submit and wait for the end."""
+        """Submit a draft and wait for its end."""
         number = self.saves.submit(draft).number
-        assert await self.saves.drain(30) == 0
+        assert await self.saves.drain(PATIENCE) == 0
         return next(save for save in self.news if save.number == number and not save.active)
 
     def stored(self, draft: Draft) -> dict[str, Any]:
-        """The run in the store, without the annotations of a single answer."""
+        """Return the run in the store, without the annotations of single answers."""
         found = self.store.get(draft.run_id)
         assert found is not None
         return {name: value for name, value in found.raw.items() if "@" not in name}
@@ -220,7 +220,7 @@ async def test_an_answer_that_is_not_whole_is_read_back(
     assert bench.stored(draft)["totalTasksCount"] == draft.received["totalTasksCount"]
 
 
-async def test_a_run_that_moved_meanwhile_is_shown_and_not_sent(bench: Bench) -> None:
+async def test_a_run_that_changed_meanwhile_is_shown_and_nothing_is_sent(bench: Bench) -> None:
     draft = bench.draft(processingStatus="failed")
     async with httpx.AsyncClient(transport=httpx.ASGITransport(bench.app), base_url="http://127.0.0.1") as colleague:
         answer = await colleague.patch(
@@ -272,7 +272,7 @@ async def test_two_quick_submits_to_one_run_never_overlap_on_the_server(bench: B
     assert waiting == [Step.WAITING]
     assert (bench.line.patches, arrived.qsize()) == (2, 0)
     gate.set()
-    assert await bench.saves.drain(30) == 0
+    assert await bench.saves.drain(PATIENCE) == 0
     assert bench.line.most_patches == 2
     of_first = [body["failedTasksCount"] for run_id, body in bench.applied if run_id == first.run_id]
     assert of_first == [5, 6]
@@ -285,19 +285,19 @@ async def test_a_burst_of_submits_to_one_run_arrives_one_by_one_in_order(bench: 
         edited = draft.typed("failedTasksCount", str(count), bench.clock())
         bench.saves.submit(edited)
         draft = draft.rebased({**draft.received, "failedTasksCount": count})
-    assert await bench.saves.drain(30) == 0
+    assert await bench.saves.drain(PATIENCE) == 0
     assert bench.line.most_patches == 1
     assert [body["failedTasksCount"] for _, body in bench.applied] == list(range(101, 109))
 
 
 async def cut(_request: httpx.Request, go_on: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
-    """The app carries the request out, and the connection breaks before the answer."""
+    """Let the app carry the request out, then break the connection before the answer."""
     await go_on()
     raise httpx.ReadError("reset")
 
 
 async def lost(_request: httpx.Request, _go_on: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
-    """The connection breaks before the app sees the request, and the client cannot know."""
+    """Break the connection before the app gets the request; the client cannot know that."""
     raise httpx.ReadError("reset")
 
 
@@ -306,7 +306,7 @@ async def never_sent(_request: httpx.Request, _go_on: Callable[[], Awaitable[htt
 
 
 async def gateway(_request: httpx.Request, go_on: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
-    """The app carries the request out, and a gateway answers instead of it."""
+    """Let the app carry the request out, and answer as a gateway."""
     await go_on()
     page = httpx.ByteStream(b"<title>Gateway Time-out</title>")
     return httpx.Response(504, headers={"content-type": "text/html"}, stream=page)
@@ -324,7 +324,7 @@ async def gateway(_request: httpx.Request, go_on: Callable[[], Awaitable[httpx.R
     ],
     ids=["cut", "gateway", "answer of another run", "accepted only", "lost", "never sent"],
 )
-async def test_an_outcome_nobody_told_is_settled_by_reading_back_or_stays_unknown(
+async def test_an_unanswered_change_is_settled_by_read_back_or_stays_unknown(
     bend: Bend, outcome: Outcome, is_applied: bool, methods: list[str], bench: Bench
 ) -> None:
     bench.line.bend = bend

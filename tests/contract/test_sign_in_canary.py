@@ -103,7 +103,7 @@ class Loud:
                 assert self.artefacts.in_data(path.read_bytes()) == set(), (arguments, path.name)
 
 
-async def test_nothing_of_a_sign_in_is_found_anywhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_secrets_of_a_sign_in_are_found_nowhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key, certificate = pair()
     pem, assertion = tmp_path / "app.pem", tmp_path / "assertion"
     pem.write_bytes(key + certificate)
@@ -186,7 +186,7 @@ async def test_a_malformed_success_is_logged_nowhere(
     assert TOKEN not in but_the_cache(tmp_path)
 
 
-def test_what_msal_itself_logs_goes_nowhere(heard: StringIO, capfd: pytest.CaptureFixture[str]) -> None:
+def test_log_records_of_msal_itself_are_discarded(heard: StringIO, capfd: pytest.CaptureFixture[str]) -> None:
     authority = ScriptedAuthority()
     tame_logger()
     app = msal.PublicClientApplication(

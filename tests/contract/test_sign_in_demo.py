@@ -1,4 +1,4 @@
-"""The demo reaches its own sign-in service under one name, on this machine, and no other."""
+"""The sign-in of the demo: only its own service, by its name, on this machine."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_sign_in_that_is_not_on_this_machine_is_refused(place: str) -> None:
 def test_nobody_else_is_asked(url: str) -> None:
     http = DemoSignInHttp(AUTHORITY_BASE, "http://127.0.0.1:9/authority")
     try:
-        with pytest.raises(ServiceError, match="nobody but the sandbox"):
+        with pytest.raises(ServiceError, match="contacts only the sandbox"):
             http.get(url)
     finally:
         http.close()

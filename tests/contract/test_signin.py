@@ -173,7 +173,7 @@ class TestDeviceCode:
             await by_device_code(sign_in, authority, DEMO_ADMIN)
 
     async def test_an_account_of_another_tenant_is_reported(self, authority: ScriptedAuthority, tmp_path: Path) -> None:
-        # A second tenant, behind the same address.
+        # This is a second tenant at the same address.
         other = Directory(tenant_id="00000000-0000-4000-8000-000000000001", domain="other.example")
         elsewhere = ScriptedAuthority(base=authority.base, directory=other)
         async with signing_in(authority, tmp_path) as sign_in:
@@ -188,7 +188,7 @@ class TestDeviceCode:
             assert cache_files(tmp_path) == []
 
     @pytest.mark.parametrize("code", [530036, 53003, 65001, 700016, 90094])
-    async def test_what_the_service_says_is_put_into_words(
+    async def test_an_error_of_the_service_is_explained(
         self, authority: ScriptedAuthority, tmp_path: Path, code: int
     ) -> None:
         authority.next_error(code)
@@ -241,7 +241,7 @@ class TestTheToken:
         async with signing_in(authority, tmp_path) as sign_in:
             await by_device_code(sign_in, authority)
             old = await sign_in()
-        # Again from the start: nothing in memory, and not even the tenant can be looked up.
+        # Start again: nothing is in memory, and even the tenant cannot be looked up.
         authority.next_answer(answer, endpoint="discovery", times=99)
         authority.next_answer(answer, times=99)
         later(monkeypatch, 3600 - 200)
@@ -253,8 +253,8 @@ class TestTheToken:
             assert refreshing is not None
             await refreshing
             assert await again() == old
-            assert again.state.trouble is not None
-            assert again.state.trouble.is_passing
+            assert again.state.error is not None
+            assert again.state.error.is_passing
             assert again.state.needs_person is None
             assert again.state.account is not None
             assert await again() == old
@@ -270,7 +270,7 @@ class TestTheToken:
             await by_device_code(sign_in, authority)
             assert sign_in.state.account is not None
 
-    async def test_a_dead_refresh_token_is_not_sent_twice(
+    async def test_an_expired_refresh_token_is_not_sent_twice(
         self, authority: ScriptedAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         async with signing_in(authority, tmp_path) as sign_in:
@@ -289,7 +289,7 @@ class TestTheToken:
                 await sign_in()
             assert sign_in._refreshing is refreshing, "not even MSAL is asked"
             await by_device_code(sign_in, authority)
-            assert sign_in.state.trouble is None
+            assert sign_in.state.error is None
             assert await sign_in()
             assert sign_in.state.expires_at is not None
 
@@ -302,7 +302,7 @@ class TestTheToken:
             await by_device_code(elsewhere, authority)
             assert await here() == await elsewhere()
 
-    async def test_of_several_accounts_none_is_taken_by_chance(
+    async def test_none_of_several_accounts_is_chosen_by_chance(
         self, authority: ScriptedAuthority, tmp_path: Path
     ) -> None:
         for account in (DEMO_ADMIN, DEMO_READER):
@@ -327,7 +327,7 @@ class TestTheToken:
             assert await sign_in()
         assert left_in(tmp_path) == []
 
-    async def test_it_asks_for_one_list_of_scopes(
+    async def test_the_sign_in_requests_one_list_of_scopes(
         self, authority: ScriptedAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         origin = "https://graph.fake.test"
@@ -361,7 +361,7 @@ class TestSigningOut:
                 await sign_in()
 
     @pytest.mark.parametrize("kept", ["file", "memory"])
-    async def test_a_refresh_in_flight_brings_nothing_back(
+    async def test_a_refresh_in_progress_restores_no_tokens(
         self, authority: ScriptedAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str
     ) -> None:
         gate = Gate()
@@ -382,7 +382,7 @@ class TestSigningOut:
             assert sign_in._client._store.read() == {}
             assert cache_files(tmp_path) == []
 
-    async def test_a_refresh_in_another_process_brings_nothing_back(
+    async def test_a_refresh_in_another_process_restores_no_tokens(
         self, authority: ScriptedAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         gate = Gate()

@@ -27,7 +27,7 @@ def authority() -> ScriptedAuthority:
 
 
 async def challenge_of(authority: ScriptedAuthority, sign_in: SignIn) -> str:
-    """Return the challenge with which the server refuses the present token; it has to refuse it."""
+    """Return the challenge with which the server refuses the present token, as it must."""
     verdict = authority.verify(await sign_in())
     assert isinstance(verdict, GraphError)
     assert verdict.status == 401
@@ -35,7 +35,7 @@ async def challenge_of(authority: ScriptedAuthority, sign_in: SignIn) -> str:
     return verdict.headers["WWW-Authenticate"]
 
 
-async def test_a_challenge_is_met_by_one_refresh_with_its_claims(authority: ScriptedAuthority, tmp_path: Path) -> None:
+async def test_a_challenge_leads_to_one_refresh_with_its_claims(authority: ScriptedAuthority, tmp_path: Path) -> None:
     async with signing_in(authority, tmp_path) as sign_in:
         await by_device_code(sign_in, authority)
         wanted = json.loads(authority.challenge(DEMO_ADMIN))
@@ -45,10 +45,10 @@ async def test_a_challenge_is_met_by_one_refresh_with_its_claims(authority: Scri
         sent = json.loads(call.claims)["access_token"]
         assert sent["nbf"] == wanted["access_token"]["nbf"]
         assert sent["xms_cc"] == {"values": ["CP1"]}
-        assert sign_in.state.trouble is None
+        assert sign_in.state.error is None
 
 
-async def test_a_401_without_a_challenge_is_met_by_one_forced_refresh(
+async def test_a_401_without_a_challenge_leads_to_one_forced_refresh(
     authority: ScriptedAuthority, tmp_path: Path
 ) -> None:
     async with signing_in(authority, tmp_path) as sign_in:
@@ -56,7 +56,7 @@ async def test_a_401_without_a_challenge_is_met_by_one_forced_refresh(
         old = await sign_in()
         assert await sign_in.renew("Bearer")
         assert await sign_in() != old
-        # Refused again at once: it is not the token.
+        # It is refused again at once, so the token is not the reason.
         assert not await sign_in.renew("Bearer")
         assert sum(call.grant == "refresh_token" for call in authority.calls) == 1
         with pytest.raises(SignInError, match="refuses this sign-in"):
@@ -64,7 +64,7 @@ async def test_a_401_without_a_challenge_is_met_by_one_forced_refresh(
         assert sign_in.state.needs_person
 
 
-async def test_later_it_may_be_renewed_again(
+async def test_a_token_may_be_renewed_again_later(
     authority: ScriptedAuthority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with signing_in(authority, tmp_path) as sign_in:
@@ -109,7 +109,7 @@ async def test_with_a_person_the_refused_request_waits_for_the_sign_in(
         assert len(asked) == 1
         assert "expired" in asked[0]
         assert authority.verify(await sign_in(), write=True) is None
-        assert sign_in.state.trouble is None
+        assert sign_in.state.error is None
         begun = next(call for call in reversed(authority.calls) if call.endpoint == "devicecode")
         assert "nbf" in begun.claims, "the sign-in asks for what the server wants"
 
@@ -174,8 +174,8 @@ async def test_nothing_secret_is_logged_or_printed(
         await by_device_code(sign_in, authority)
         authority.next_answer(Response(half, 200, {}))
         assert not await sign_in.renew("Bearer")
-        assert sign_in.state.trouble is not None
-        told = f"{sign_in.state} {sign_in.state.trouble} {sign_in._token!r} {vars(sign_in.state.trouble)}"
+        assert sign_in.state.error is not None
+        told = f"{sign_in.state} {sign_in.state.error} {sign_in._token!r} {vars(sign_in.state.error)}"
         (codes,) = [call for call in authority.calls if call.endpoint == "devicecode"]
         assert codes.status == 200
         token = await sign_in()
@@ -187,7 +187,7 @@ async def test_nothing_secret_is_logged_or_printed(
     assert "device_code=" not in caplog.text
 
 
-def test_what_msal_logs_goes_nowhere(capfd: pytest.CaptureFixture[str]) -> None:
+def test_log_records_of_msal_are_discarded(capfd: pytest.CaptureFixture[str]) -> None:
     tame_logger()
     seen = io.StringIO()
     handler = logging.StreamHandler(seen)

@@ -1,4 +1,4 @@
-"""Signing in in a browser: on the loopback port, or by a pasted address."""
+"""Signing in with a browser: on the loopback port, or with a pasted address."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def authority() -> ScriptedAuthority:
 
 
 async def shown(sign_in: SignIn) -> tuple[asyncio.Task[Account], BrowserPage]:
-    """A sign-in that waits for its browser."""
+    """Return a sign-in that waits for its browser."""
     page: asyncio.Future[BrowserPage] = asyncio.get_running_loop().create_future()
     attempt: asyncio.Task[Account] = asyncio.create_task(sign_in.browser(page.set_result))
 
@@ -35,7 +35,7 @@ async def shown(sign_in: SignIn) -> tuple[asyncio.Task[Account], BrowserPage]:
 
 
 async def visit(page: BrowserPage, request: str) -> str:
-    """Return the response to a browser that is redirected to this machine: the status line and the rest."""
+    """Visit an address of this machine as a redirected browser; return the status line and the rest."""
     port = urlsplit(page.redirect_uri).port
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request.encode())
@@ -77,9 +77,7 @@ async def test_a_browser_that_lands_here_signs_in(authority: ScriptedAuthority, 
         assert authority.verify(await sign_in()) is None
 
 
-async def test_what_is_pasted_has_to_be_the_answer_to_this_sign_in(
-    authority: ScriptedAuthority, tmp_path: Path
-) -> None:
+async def test_a_pasted_address_must_belong_to_this_sign_in(authority: ScriptedAuthority, tmp_path: Path) -> None:
     async with signing_in(authority, tmp_path, method="browser") as sign_in:
         attempt, page = await shown(sign_in)
         good = authority.browse(page.url).url

@@ -1,4 +1,4 @@
-"""Programs that sign in by themselves, and tokens given by hand."""
+"""Programs that sign in by themselves, and supplied tokens."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def test_a_refused_token_of_a_program_is_replaced(tmp_path: Path) -> None:
         ({"RUNTUI_CLIENT_SECRET": SECRET}, 700024, "clock"),
     ],
 )
-async def test_what_is_wrong_with_a_secret(tmp_path: Path, environ: dict[str, str], code: int, says: str) -> None:
+async def test_errors_about_a_secret(tmp_path: Path, environ: dict[str, str], code: int, says: str) -> None:
     authority = authority_for(secret=SECRET)
     if code:
         authority.next_error(code)
@@ -93,7 +93,7 @@ async def test_what_is_wrong_with_a_secret(tmp_path: Path, environ: dict[str, st
             await sign_in()
         assert not refused.value.needs_person
         assert sign_in.state.needs_person is None
-        assert sign_in.state.trouble is refused.value
+        assert sign_in.state.error is refused.value
 
 
 async def test_a_program_needs_one_tenant(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ async def test_a_secret_in_the_environment_does_not_replace_a_person(tmp_path: P
 
 @pytest.fixture(scope="module")
 def certificate() -> tuple[bytes, bytes]:
-    """A private key and its certificate (PEM)."""
+    """Return a private key and its certificate (PEM)."""
     issued = trustme.CA(key_type=trustme.KeyType.RSA).issue_cert("nightly.example", key_type=trustme.KeyType.RSA)
     return issued.private_key_pem.bytes(), issued.cert_chain_pems[0].bytes()
 
@@ -160,7 +160,7 @@ async def test_a_certificate_with_a_password(tmp_path: Path, certificate: tuple[
                 assert "RUNTUI_CERTIFICATE_PASSWORD" in refused.value.hint
 
 
-async def test_a_certificate_file_that_is_none(tmp_path: Path, certificate: tuple[bytes, bytes]) -> None:
+async def test_an_invalid_certificate_file(tmp_path: Path, certificate: tuple[bytes, bytes]) -> None:
     key, public = certificate
     odd = {"key.pem": key, "cert.pem": public, "empty.pem": b"", "noise.pem": b"\xff\xfe", "noise.pfx": b"noise"}
     authority = authority_for(certificates=(public,))
@@ -212,7 +212,7 @@ async def test_a_federated_token_is_read_whenever_it_is_sent(tmp_path: Path) -> 
 
 
 def hand_written(**claims: Any) -> str:
-    """A token that another program might write; the sandbox would not take it."""
+    """Return a token that another program might write; the sandbox would not accept it."""
     middle = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
     return f"eyJ0eXAi.{middle}.signature"
 
@@ -240,7 +240,7 @@ async def test_a_token_file_is_read_again_when_the_server_refuses_it(tmp_path: P
     assert state.expires_at.year == 2096
     assert state.can_write is False
     assert not await sign_in.renew("Bearer"), "the same one is still there"
-    assert sign_in.state.trouble is not None
+    assert sign_in.state.error is not None
     path.write_text(second := hand_written(upn="ada@contoso.example", jti="2"))
     assert await sign_in.renew("Bearer")
     assert await sign_in() == second
@@ -286,7 +286,7 @@ async def test_the_variable_gives_a_token(tmp_path: Path) -> None:
 
 
 class AzuresService:
-    """The service of a virtual machine that knows its identity."""
+    """The identity service of an Azure virtual machine."""
 
     def __init__(self, answers: list[MemoryResponse]) -> None:
         self.answers = answers

@@ -1,4 +1,4 @@
-"""A sign-in that ends during a save, or during many: after a new sign-in they continue with the same runs."""
+"""A sign-in that ends during one save or many: after a new sign-in they continue with the same runs."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from runtui.services.store import EVERY_RUN, RunQuery, Store
 from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.save import Save
 from runtui.services.writing.saves import SaveQueue
+from tests import PATIENCE
 from tests.contract.conftest import Clock
 from tests.contract.scripted_authority import ScriptedAuthority
 from tests.contract.signing_in import ROOT, by_device_code, signing_in
@@ -57,7 +58,7 @@ class EndingLine(httpx.AsyncBaseTransport):
 
 
 class SignedIn:
-    """A session of a signed-in person, who signs in again when asked, or does not."""
+    """A session of a signed-in person who signs in again when asked, or does not."""
 
     def __init__(self, app: Starlette, store: Store, saves: SaveQueue, clock: Clock) -> None:
         self.app, self.store, self.saves = app, store, saves
@@ -117,7 +118,7 @@ async def test_a_save_goes_on_after_the_sign_in_that_it_took(tmp_path: Path, clo
         draft = session.draft(row.id, "processingStatus", "failed")
         authority.revoke(DEMO_ADMIN)
         number = session.saves.submit(draft).number
-        assert await session.saves.drain(30) == 0
+        assert await session.saves.drain(PATIENCE) == 0
         assert "expired" in session.asked[0]
         if comes:
             assert (len(session.asked), session.ended[number].outcome) == (1, Outcome.DONE)

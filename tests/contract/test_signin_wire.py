@@ -1,4 +1,4 @@
-"""Signing in over a real wire: TLS, trust, redirects, a slow service, and an event loop that never waits for it."""
+"""Signing in over a real connection: TLS, trust, redirects, a slow service, an event loop that never blocks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SLOW_SECONDS = 1.5
 
 @pytest.fixture
 async def served(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ServedAuthority]:
-    # What requests, MSAL's own wire, would obey, and this program must not.
+    # The variables that requests, MSAL's own HTTP client, would use, and runtui must not.
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/requests.pem")
     monkeypatch.setenv("CURL_CA_BUNDLE", "/nowhere/curl.pem")
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
@@ -58,7 +58,7 @@ async def test_the_whole_way_over_tls(served: ServedAuthority, tmp_path: Path) -
     await sign_in.aclose()
 
 
-async def test_a_service_that_nobody_vouches_for_is_not_asked(served: ServedAuthority, tmp_path: Path) -> None:
+async def test_an_untrusted_service_gets_no_request(served: ServedAuthority, tmp_path: Path) -> None:
     sign_in = SignIn(
         MsalClient(settings_for(served.authority), root=ROOT, state_folder=tmp_path, http=SignInHttp, environ={}),
         pause=Pauses(),
@@ -71,7 +71,7 @@ async def test_a_service_that_nobody_vouches_for_is_not_asked(served: ServedAuth
     await sign_in.aclose()
 
 
-async def test_a_file_of_trust_that_is_not_there_is_reported(served: ServedAuthority, tmp_path: Path) -> None:
+async def test_a_missing_ca_file_is_reported(served: ServedAuthority, tmp_path: Path) -> None:
     sign_in = SignIn(
         MsalClient(
             settings_for(served.authority),
@@ -89,16 +89,18 @@ async def test_a_file_of_trust_that_is_not_there_is_reported(served: ServedAutho
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        (Response(b"", 307, {"Location": "https://127.0.0.1:1/elsewhere"}), "go elsewhere"),
-        (Response(b"{}", 302, {"Location": "/devicelogin"}), "go elsewhere"),
+        (Response(b"", 307, {"Location": "https://127.0.0.1:1/elsewhere"}), "a redirect, which is not followed"),
+        (Response(b"{}", 302, {"Location": "/devicelogin"}), "a redirect, which is not followed"),
         (Response(b" " * (MAX_TOKEN_BYTES + 1), 200, {}), "larger than 1 MiB"),
-        (Response(b"x", 200, {"Content-Encoding": "br"}), "packed"),
+        (Response(b"x", 200, {"Content-Encoding": "br"}), "compressed as 'br'"),
         (Response(b"not gzip", 200, {"Content-Encoding": "gzip"}), "gzip"),
         (Response(b"\xff\xfe{}", 200, {}), "without JSON"),
         (unavailable(), "503"),
     ],
 )
-async def test_an_answer_that_is_none(served: ServedAuthority, tmp_path: Path, answer: Response, says: str) -> None:
+async def test_an_answer_that_is_not_valid(
+    served: ServedAuthority, tmp_path: Path, answer: Response, says: str
+) -> None:
     sign_in = over_tls(served, tmp_path)
     served.authority.next_answer(answer, endpoint="devicecode")
     with pytest.raises(SignInError, match=says):
@@ -120,7 +122,7 @@ async def test_a_tenant_whose_addresses_lead_elsewhere_is_refused(served: Served
 def test_plain_http_is_for_this_machine_and_for_azures_link_local_service() -> None:
     http = SignInHttp(timeout_seconds=0.05)
     for address in ("http://login.microsoftonline.com/x", "ftp://127.0.0.1/", "x"):
-        with pytest.raises(ServiceError, match="no https"):
+        with pytest.raises(ServiceError, match="not an https"):
             http.get(address)
     with pytest.raises(ServiceError, match="connection"):
         http.get("http://127.0.0.1:9/metadata")
@@ -138,7 +140,7 @@ def test_a_dead_proxy_is_blamed_and_not_the_service() -> None:
     assert "hidden-word" not in str(caught.value)
 
 
-async def test_what_msal_leaves_out_is_not_sent(served: ServedAuthority) -> None:
+async def test_parameters_that_msal_omits_are_not_sent(served: ServedAuthority) -> None:
     http = SignInHttp(served.ca_file)
     await asyncio.to_thread(
         lambda: http.post(
@@ -157,7 +159,7 @@ async def test_the_loop_never_waits_for_a_slow_service(served: ServedAuthority, 
     served.authority.delays["token"] = SLOW_SECONDS
     served.authority.auto_approve(polls=2)
     sign_in = over_tls(served, tmp_path)
-    await sign_in.load()  # MSAL is imported, which holds Python's lock for moments
+    await sign_in.load()  # importing MSAL holds Python's lock for moments
     worst, last = 0.0, time.perf_counter()
 
     async def tick() -> None:
@@ -176,11 +178,11 @@ async def test_the_loop_never_waits_for_a_slow_service(served: ServedAuthority, 
 
 
 async def test_the_loop_turns_while_the_service_is_silent(served: ServedAuthority, tmp_path: Path) -> None:
-    """Without a clock: were the loop held up by the answer, the service in this same loop could never give it."""
+    """No clock is needed: if the answer blocked the loop, the service in this same loop could never send it."""
     served.authority.auto_approve(polls=2)
     sign_in = over_tls(served, tmp_path)
     shown: list[DeviceCode] = []
-    await asyncio.wait_for(sign_in.device_code(shown.append), 20)
+    await asyncio.wait_for(sign_in.device_code(shown.append), PATIENCE)
     assert shown
     await sign_in.aclose()
 
@@ -220,6 +222,6 @@ def test_leaving_does_not_wait_for_a_silent_service(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "asked\n"
         process.stdin.close()
-        # Its thread would answer in ten minutes; the limit is far from that, and far from a busy machine's slowness.
-        assert process.wait(30) == 0
+        # The thread would get its answer in ten minutes; the limit is far below that, but enough for a busy machine.
+        assert process.wait(PATIENCE) == 0
         assert process.stdout.read() == "left\n"

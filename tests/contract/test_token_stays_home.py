@@ -1,4 +1,4 @@
-"""The token of somebody who signed in goes to the Graph root alone, wherever servers point to."""
+"""The token of a signed-in person goes only to the Graph root, wherever servers point to."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def signed_in(tmp_path: Path) -> AsyncIterator[SignIn]:
 
 @pytest.fixture
 async def elsewhere() -> AsyncIterator[RawServer]:
-    """Another server, which must never be asked anything."""
+    """Another server, which must never get a request."""
     async with RawServer([EMPTY]) as server:
         yield server
         assert server.requests == []
@@ -101,8 +101,8 @@ async def test_a_redirect_is_not_followed_and_carries_no_change_away(
     assert write.fault.outcome is not Outcome.DONE
 
 
-async def test_a_challenge_leads_to_nobody_else(signed_in: SignIn, elsewhere: RawServer) -> None:
-    """Whatever a 401 names, the next token comes from where the first one came from, and goes where that one went."""
+async def test_a_challenge_never_redirects_the_token(signed_in: SignIn, elsewhere: RawServer) -> None:
+    """Whatever a 401 names, the next token comes from the same sign-in service and goes to the same root."""
     bearer = f'WWW-Authenticate: Bearer authorization_uri="{elsewhere.root}", realm="{elsewhere.root}"\r\n'
     away = answer(status="308 Permanent Redirect", headers=f"Location: {elsewhere.root}/x\r\n")
     async with RawServer([answer(status="401 Unauthorized", headers=bearer), away]) as home:
@@ -129,7 +129,7 @@ async def test_a_sign_in_is_not_sent_on(elsewhere: RawServer, status: str) -> No
 
 
 class Tried:
-    """A client of somebody who signed in, which is led astray by one link after the other."""
+    """A client of a signed-in person, which is misled by one link after another."""
 
     def __init__(self, folder: Path) -> None:
         self.requests: list[httpx.Request] = []
@@ -181,7 +181,7 @@ RELATIVE = {
     "//graph.example/beta/x": f"{ROOT}/x",
     "graph.example/beta/x": f"{ROOT}/identityGovernance/lifecycleWorkflows/graph.example/beta/x",
 }
-"""What is no address of its own leads below the root, as a link on a page, and where to."""
+"""The links of `HOSTILE` that are relative to the page and lead below the root -> the addresses that they lead to."""
 
 
 @pytest.mark.parametrize("link", [link for link in HOSTILE if link and link not in RELATIVE])

@@ -34,10 +34,10 @@ class Identity:
 def issued(
     name: str, by: Identity | None = None, *, is_ca: bool = False, san: bool = True, aki: bool = True
 ) -> Identity:
-    """A certificate for `name`, signed by another one or by itself.
+    """Issue a certificate for `name`, signed by another one or by itself.
 
-    `san` False leaves the name in the subject alone; `aki` False leaves out what RFC 5280 asks for and company CAs
-    often lack: the key identifiers.
+    Without `san` the name is only in the subject. Without `aki` the key identifiers are missing: RFC 5280 requires
+    them, but company CAs often lack them.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
@@ -63,7 +63,7 @@ def issued(
 
 
 def shake_hands(context: ssl.SSLContext, folder: Path, *chain: Identity) -> None:
-    """A TLS handshake in memory with a server that proves itself with `chain`, its own certificate first.
+    """Shake hands over TLS in memory with a server that presents `chain`, its own certificate first.
 
     Raises:
         ssl.SSLCertVerificationError: the client does not trust it.
@@ -88,9 +88,9 @@ def shake_hands(context: ssl.SSLContext, folder: Path, *chain: Identity) -> None
 
 @pytest.fixture(params=["bundle", "truststore"])
 def of_system(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A system with a bundle of certificates, and one that truststore has to be asked about.
+    """Simulate a system with a bundle of certificates, and one with a trust store that only truststore can query.
 
-    Python is as strict by itself as 3.13 is.
+    Python is as strict by default as 3.13 is.
     """
     default_context = ssl.create_default_context
 
@@ -124,7 +124,7 @@ def test_a_ca_file_with_the_root_is_trusted(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("of_system")
 def test_a_ca_file_with_the_issuing_authority_alone_is_trusted(tmp_path: Path) -> None:
-    """Python 3.13 sets VERIFY_X509_PARTIAL_CHAIN by itself, earlier ones do not."""
+    """Python 3.13 sets VERIFY_X509_PARTIAL_CHAIN by default, earlier versions do not."""
     root = issued("Company Root", is_ca=True)
     issuing = issued("Company Issuing CA", root, is_ca=True)
     shake_hands(context_with(tmp_path, issuing), tmp_path, issued(HOST, issuing), issuing)
@@ -139,13 +139,13 @@ def test_a_ca_file_with_the_certificate_of_the_server_itself_is_trusted(tmp_path
 
 @pytest.mark.usefixtures("of_system")
 def test_a_company_ca_that_lacks_what_rfc_5280_asks_for_is_trusted(tmp_path: Path) -> None:
-    """Python 3.13 sets VERIFY_X509_STRICT by itself, earlier ones do not."""
+    """Python 3.13 sets VERIFY_X509_STRICT by default, earlier versions do not."""
     root = issued("Company Root", is_ca=True, aki=False)
     shake_hands(context_with(tmp_path, root), tmp_path, issued(HOST, root, aki=False))
 
 
 @pytest.mark.usefixtures("of_system")
-def test_a_strange_certificate_is_not_trusted(tmp_path: Path) -> None:
+def test_an_unknown_certificate_is_not_trusted(tmp_path: Path) -> None:
     context = context_with(tmp_path, issued("Company Root", is_ca=True))
     with pytest.raises(ssl.SSLCertVerificationError, match="issuer"):
         shake_hands(context, tmp_path, issued(HOST, issued("Company Root", is_ca=True)))
@@ -153,7 +153,7 @@ def test_a_strange_certificate_is_not_trusted(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("of_system")
 def test_a_name_in_the_subject_alone_is_no_name(tmp_path: Path) -> None:
-    """RFC 9110, 4.3.4: what identifies a server is in subjectAltName, not in the common name."""
+    """RFC 9110, 4.3.4: subjectAltName identifies a server, not the common name."""
     root = issued("Company Root", is_ca=True)
     with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
         shake_hands(context_with(tmp_path, root), tmp_path, issued(HOST, root, san=False))

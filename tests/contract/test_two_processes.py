@@ -1,4 +1,4 @@
-"""One journal, several processes: nothing is lost between them, and no run is written by two at once."""
+"""One journal, several processes: no entry is lost, and no run is written by two at once."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Held(NamedTuple):
 
     @property
     def applied(self) -> dict[str, int]:
-        """The applied changes: the id of each request and its value."""
+        """The applied changes: the request id and the value of each."""
         return {write.client_request_id: write.body[FIELD] for write in self.app.state.applied}
 
 
@@ -83,7 +83,7 @@ def entries(folder: Path) -> list[Entry]:
 
 
 @pytest.mark.parametrize(("host", "version"), [("127.0.0.1", "beta"), ("localhost", "v1.0")])
-async def test_of_two_processes_that_write_one_run_the_second_is_reported_and_sends_nothing(
+async def test_the_second_of_two_processes_writing_one_run_sends_nothing_and_says_so(
     host: str, version: str, held: Held, tmp_path: Path
 ) -> None:
     async with loopback(held.app) as root, writers(tmp_path) as started, asyncio.timeout(PATIENCE):

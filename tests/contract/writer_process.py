@@ -37,7 +37,7 @@ from runtui.services.workspace import JOURNAL_FILE, Workspace
 from runtui.services.writing import reconcile, saves  # noqa: F401 - loaded before the first fork
 from runtui.services.writing.save import Save, Step
 from runtui.settings import Settings, store_path
-from tests import canary
+from tests import PATIENCE, canary
 from tests.forked import forking
 from tests.unit.intents import intent
 
@@ -236,7 +236,7 @@ async def save(
         entity = (await workspace.client.run(workflow_id, run_id)).entity
         assert entity is not None
         workspace.saves.submit(Draft(run_id, workflow_id, entity).typed(FIELD, str(value), now_ticks()))
-        assert await workspace.saves.drain(60) == 0
+        assert await workspace.saves.drain(PATIENCE) == 0
         (end,) = ends
         assert end.outcome is not None
         fault = end.fault.title if end.fault is not None else ""

@@ -1,4 +1,4 @@
-"""A small app that puts hostile strings wherever Textual takes text. Its argument names the walls that are up.
+"""A small app that puts hostile strings wherever Textual takes text. Its argument names the active walls.
 
 Run as `python -m tests.terminal.hostile_app both|first|second|none`.
 """
@@ -32,7 +32,7 @@ class Drawn(Widget):
         self._shown = shown
 
     def render(self) -> RenderResult:
-        """Draw what was given."""
+        """Draw the given content."""
         return self._shown
 
 
@@ -51,11 +51,11 @@ class HostileApp(App[int]):
         self._content = content if first else Content
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Put the second wall up, or leave it."""
+        """Put the second wall up unless it is left out."""
         return [*super().get_line_filters(), CONTROL_FILTER] if self._second else super().get_line_filters()
 
     def compose(self) -> ComposeResult:
-        """Place by place."""
+        """Show the text in one place after another."""
         framed = Static("S " + self._text, markup=False, id="framed")
         framed.styles.border = ("solid", "red")
         framed.border_title = self._content("T " + self._hostile)
@@ -72,7 +72,7 @@ class HostileApp(App[int]):
         yield Static("ready", id="state", markup=False)
 
     def action_toast(self) -> None:
-        """Show a toast with a hostile title too."""
+        """Show a toast, also with a hostile title."""
         self.notify("N " + self._text, title="H " + self._text, markup=False)
 
 

@@ -27,7 +27,7 @@ SECRET = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJzZWNyZXQifQ.c2lnbmF0dXJl"
 
 
 class LeavingApp(TerminalApp):
-    """Ends in the way its key says."""
+    """Ends in the way that a key selects."""
 
     CSS = "Static { color: $text-error; background: $panel; border: round $primary; }"
     BINDINGS = [
@@ -46,7 +46,7 @@ class LeavingApp(TerminalApp):
         self._folder = folder
 
     def compose(self) -> ComposeResult:
-        """Say that the app is there."""
+        """Show that the app runs."""
         yield Static("ready", markup=False)
 
     def on_unmount(self) -> None:
@@ -54,7 +54,7 @@ class LeavingApp(TerminalApp):
         (self._folder / "unmounted").touch()
 
     def end_unattended(self) -> None:
-        """Note whether a thread still reads a terminal that is gone."""
+        """Record whether a thread still reads from a terminal that is gone."""
         is_gone = not os.isatty(0)
         readers = [thread for thread in threading.enumerate() if is_gone and thread.name == "textual-input"]
         for reader in readers:
@@ -91,7 +91,7 @@ class LeavingApp(TerminalApp):
         InputParser.feed = feed  # type: ignore[method-assign]
 
     def action_flood(self) -> None:
-        """Write far more than what lies between a program and its terminal."""
+        """Write far more than the buffers between a program and its terminal hold."""
         assert self._driver is not None
         self._driver.write("flood" * 200_000)
 
@@ -103,7 +103,7 @@ class LeavingApp(TerminalApp):
             self.query_one(Static).update("nobody would bring it back")
 
     async def action_be_busy(self) -> None:
-        """Handle no other key until there is a file `go`."""
+        """Handle no other key until a file `go` exists."""
         while not (self._folder / "go").exists():  # noqa: ASYNC110 - it comes from another process
             await asyncio.sleep(0.02)
 

@@ -1,4 +1,5 @@
-"""`runtui` with all that Python logs in a file, whose key for the next theme crashes it with the token in the error.
+"""`runtui` with a file of everything that Python logs; its key for the next theme crashes it with the token in the
+error.
 
 Run as `python -m tests.terminal.loud_runtui LOG ARGUMENTS`; the token is the one in RUNTUI_TOKEN.
 """

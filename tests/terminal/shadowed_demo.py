@@ -26,7 +26,7 @@ class ShadowedApp(RuntuiApp):
     shadow: TextIO
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
-        """Show the update here and there."""
+        """Draw the update on the terminal and in the file."""
         if isinstance(renderable, LayoutUpdate | ChopsUpdate) and not self._batch_count:
             self.shadow.write(renderable.render_segments(self.console))
             self.shadow.flush()

@@ -1,8 +1,8 @@
 """The token is in the requests and nowhere else: not when the server echoes it, not in a log, not after a crash.
 
-The sandbox says the Authorization header of each change back, in a sentence and in a header, and puts the token into
-each run that is read, escaped. Every test waits for that sentence with the token's place taken by a mark, so it is
-known that the token was there to be found.
+The sandbox repeats the Authorization header of each change in a sentence and in a header, and puts the token, escaped,
+into each run that is read. Every test waits for that sentence with a mask instead of the token, so it is certain that
+the token was there.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from tests.terminal.pty_probe import PtyProbe
 from tests.terminal.sandbox_process import CHECKOUT, SandboxProcess, sandbox_process
 
 ECHO = r"\[redacted\]"
-"""The server's sentence as the person sees it, wherever its line ends."""
+"""The mask that a person sees in place of the token in the server's sentence."""
 
 ENVIRONMENT: Final = {"PYTHONPATH": CHECKOUT, "RUNTUI_TOKEN": canary.TOKEN, "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[SandboxProcess]:
-    """One that echoes the token."""
+    """A server that echoes the token."""
     with sandbox_process("echo", ENVIRONMENT) as server:
         yield server
 
 
 def assert_not_in_arguments(*processes: int) -> None:
-    """Return the command line of a process, which all users of the machine can read."""
+    """Assert that no command line of these processes, which all users of the machine can read, has a secret."""
     for process in processes:
         shown = subprocess.run(["ps", "-ww", "-o", "args=", "-p", str(process)], capture_output=True, check=True)
         assert b"runtui" in shown.stdout
@@ -54,13 +54,13 @@ def on_terminal(state: Path, server: SandboxProcess) -> PtyProbe:
 
 
 def change_and_be_refused(terminal: PtyProbe) -> None:
-    """From the list to the server's answer, by way of the filter and the form."""
+    """Change a run, from the list by the filter and the form to the server's answer."""
     terminal.wait_for("30 runs.*as of")
     terminal.press("/")
     terminal.wait_for(" e edit", gone=True)
     terminal.type("status:failed")
     terminal.press("enter")
-    terminal.wait_for(" e edit")  # until then a key is a letter of the filter
+    terminal.wait_for(" e edit")  # until then a key is text of the filter
     terminal.wait_for("Failed  ")
     terminal.press("e")
     terminal.wait_for("(?m)^(╭─)? Edit ")
@@ -76,7 +76,7 @@ def change_and_be_refused(terminal: PtyProbe) -> None:
 
 
 def look_everywhere(terminal: PtyProbe) -> None:
-    """The tabs of the panel, the clipboard, the journal and its exports."""
+    """Search the tabs of the panel, the clipboard, the journal and its exports."""
     for words in ("PATCH +400 ", "0 of 2 users", r'"totalUsersCount": \d*7', "400 Bad Request"):
         terminal.press("]")
         terminal.wait_for(words)
@@ -106,7 +106,7 @@ def test_a_session_that_ends_in_a_crash_and_one_that_is_hung_up(tmp_path: Path, 
     (report,) = tmp_path.glob("crash-*.txt")
     assert "LookupError: [redacted] was refused" in report.read_text()
     with on_terminal(tmp_path, server) as terminal:
-        terminal.wait_for("1 draft; ")
+        terminal.wait_for("1 draft not sent; ")
         terminal.press("e")
         terminal.wait_for("(?m)^(╭─)? Edit ")
         terminal.hang_up()
@@ -120,7 +120,7 @@ def test_a_session_that_ends_in_a_crash_and_one_that_is_hung_up(tmp_path: Path, 
 
 
 class Commands:
-    """Runs commands without a screen in this process, each as if it were the first one, with everything logged."""
+    """Runs each command in this process as if it were the first one, with everything logged."""
 
     def __init__(
         self, state: Path, patch: pytest.MonkeyPatch, said: pytest.CaptureFixture[str], heard: pytest.LogCaptureFixture
@@ -131,7 +131,7 @@ class Commands:
         self._log = state / "runtui.log"
 
     def __call__(self, *arguments: str, code: ExitCode = ExitCode.DONE) -> str:
-        """The standard output of one."""
+        """Run a command; return its standard output."""
         self._patch.setattr(redact, "_secrets", {})
         for name in (None, "httpx", "httpcore", "asyncio"):
             self._heard.set_level(logging.DEBUG, name)

@@ -1,4 +1,4 @@
-"""A terminal gets only the colours that it says it can show."""
+"""A terminal gets only the colours that it claims to support."""
 
 from __future__ import annotations
 

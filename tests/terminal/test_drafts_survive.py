@@ -1,4 +1,5 @@
-"""A typed draft survives the process, however that ends: on a real terminal, from the key to the next start."""
+"""A typed draft survives the end of the process, however it ends: on a real terminal, from the key to the next
+start."""
 
 from __future__ import annotations
 
@@ -40,13 +41,13 @@ def type_of_users(terminal: PtyProbe, text: str) -> None:
 
 
 def find_the_draft(terminal: PtyProbe, text: str) -> None:
-    """Assert that there is a draft of that run, and that the form opens with it."""
-    terminal.wait_for("1 draft; ")
+    """Assert that the run has a draft, and that the form opens with it."""
+    terminal.wait_for("1 draft not sent; ")
     terminal.press("G")
     terminal.wait_for("(?m)^.?~ ")
     terminal.press("e")
     terminal.wait_for(f"{text} ")
-    terminal.wait_for("Your draft of")
+    terminal.wait_for("Your draft from")
 
 
 def leave(terminal: PtyProbe) -> None:

@@ -18,11 +18,11 @@ LEAVING = {"q", "f10", "ctrl+q"}
 EVERY_KEY = list(dict.fromkeys(key for action in ACTIONS for key in action.keys))
 MOMENTS = range(0, 1_501, 50)
 APART = 250
-"""Milliseconds between two presses of one key in one start: five starts meet every moment."""
+"""Milliseconds between two presses of the same key during one start; five starts cover every moment."""
 
 
 def survives(folder: Path, keys: Sequence[str], *moments: int) -> None:
-    """Send the keys in one packet at each of some moments after the start; assert that ctrl+q then ends the program."""
+    """Send the keys in one packet at several moments after the start; assert that ctrl+q then ends the program."""
     with runtui(folder, "demo", "--runs", "20", "--refresh", "0") as terminal:
         began = time.monotonic()
         for milliseconds in moments:
@@ -130,7 +130,7 @@ def test_no_key_crashes_it_at_any_moment(tmp_path: Path, key: str, first: int) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize("milliseconds", MOMENTS)
-# Until runtui has the terminal, ctrl+q is XON: the terminal's driver takes it, and no program sees it.
+# Until runtui controls the terminal, ctrl+q is XON, which the terminal driver keeps from every program.
 @pytest.mark.parametrize("key", sorted(LEAVING - {"ctrl+q"}))
 def test_leaving_at_any_moment_leaves(tmp_path: Path, key: str, milliseconds: int) -> None:
     survives(tmp_path, [key], milliseconds)

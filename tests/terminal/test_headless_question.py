@@ -1,4 +1,5 @@
-"""The question before a write, ctrl+c, and what a write waits for, on a real terminal and without one."""
+"""The question before a write, ctrl+c, and how often a write waits for the disk, with a real terminal and without
+one."""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ def server() -> Iterator[SandboxProcess]:
 
 @pytest.fixture(scope="module")
 def runs(server: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The ids of runs that nobody has changed yet."""
+    """Return the ids of runs that nobody has changed yet."""
     listed = run(tmp_path_factory.mktemp("lister"), "list", "--root", server.root, "--format", "jsonl").stdout
     found = [json.loads(line)["run"] for line in listed.splitlines()]
     return iter([str(each["id"]) for each in found if each["processingStatus"].startswith("completed")])
@@ -145,7 +146,7 @@ def test_ctrl_c_after_the_change_was_sent_is_unknown_however_often(
     with PtyProbe((*RUNTUI, *wanted), columns=WIDE, env=environment(tmp_path), is_forked=True) as terminal:
         terminal.wait_for("sending…")
         with closing(sqlite3.connect(tmp_path / JOURNAL_FILE)) as busy:
-            busy.execute("BEGIN IMMEDIATE")  # the outcome cannot be written yet
+            busy.execute("BEGIN IMMEDIATE")  # the outcome cannot be recorded yet
             terminal.press("ctrl+c")
             terminal.wait_for("Stopping")
             terminal.press("ctrl+c")
@@ -171,12 +172,13 @@ def test_without_a_terminal_a_change_needs_yes(tmp_path: Path, server: SandboxPr
 
 @pytest.mark.skipif(which("strace") is None, reason="strace counts the system calls")
 def test_a_change_waits_for_the_disk_three_times(tmp_path: Path, server: SandboxProcess) -> None:
-    """It syncs its intent, the directory entry of that file, and its outcome; not the store, which is only a copy."""
+    """They are its intent, the directory entry of that file, and its outcome. The store is only a copy and is not
+    synced."""
     server.behave("none")
     state, calls = tmp_path / "state", tmp_path / "calls"
     listed = run(state, "list", "--root", server.root, "--format", "jsonl").stdout.splitlines()
     with closing(sqlite3.connect(store_path(state, server.root))) as store:
-        store.execute("SELECT revision FROM state").fetchone()  # after a longer list the log is in the file
+        store.execute("SELECT revision FROM state").fetchone()  # after a longer list the log is already in the file
     tracing = ("strace", "-f", "-y", "-e", "trace=fsync,fdatasync", "-o", str(calls))
     changed = run(state, *change(json.loads(listed[-1])["run"]["id"], server), "--yes", under=tracing)
     assert changed.stdout == "#1 done (200 OK).\n"

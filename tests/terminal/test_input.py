@@ -1,4 +1,4 @@
-"""Whatever arrives from the terminal, and however much: runtui goes on, and acts on the next key."""
+"""Any input from the terminal, in any amount: runtui continues, and acts on the next key."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_paste_without_an_end_is_handed_on_and_a_key_gets_out_of_it(terminal: 
 
 
 def test_after_noise_a_key_acts(tmp_path: Path) -> None:
-    """The app has only an input and a list, because this test is not about what the keys in the noise do."""
+    """The app has only an input and a list, because the effect of the keys within the noise does not matter here."""
     script = (
         "import sys; from pathlib import Path; from textual.widgets import Input, OptionList\n"
         "from runtui.tui.terminal import TerminalApp, starting_theme, tell_the_shell\n"
@@ -129,7 +129,7 @@ def test_keys_that_are_not_acted_on_yet_stay_in_the_terminal(tmp_path: Path) -> 
         assert terminal.wait_for_exit() == 0
 
 
-def test_what_nobody_can_have_typed_is_pasted_and_acts_on_nothing(tmp_path: Path) -> None:
+def test_input_too_long_for_typing_is_a_paste_and_triggers_no_action(tmp_path: Path) -> None:
     """A long text is pasted on a terminal that does not mark pastes."""
     with demo(tmp_path) as terminal:
         terminal.wait_for("e edit")
@@ -142,6 +142,6 @@ def test_what_nobody_can_have_typed_is_pasted_and_acts_on_nothing(tmp_path: Path
 
 
 def memory(terminal: PtyProbe) -> int:
-    """The most memory that the program has had so far, in KiB."""
+    """Return the peak memory of the program so far, in KiB."""
     status = Path(f"/proc/{terminal.process.pid}/status").read_text("ascii")
     return int(status.partition("VmHWM:")[2].split()[0])

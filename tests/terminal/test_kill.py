@@ -1,8 +1,8 @@
-"""`kill -9` and ctrl+c at any moment of a write: what the journal says after the next start is what the service did.
+"""`kill -9` and ctrl+c at any moment of a write: after the next start the journal says what the service did.
 
 The judge is the sandbox in this process, behind a real socket: its log of applied writes is the truth. The writer is a
-real process on a real state folder. After each end a new session opens the folder and looks, and what it says is held
-against that log. Ctrl+c leaves an exit code and perhaps a word, which are held against it too.
+real process with a real state folder. After it ends, a new session opens the folder, checks the runs, and its
+statements are compared with that log. So are the exit code and the output of a command that ctrl+c ended.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ from tests.contract.writer_process import FIELD, Writers, Written, writers
 from tests.terminal.test_session import runtui
 
 EXIT_CODES: Final = {"done": 0, "not done": 1, "unknown": 3, None: 1}
-"""By what a command told; one that told nothing has sent nothing."""
+"""The exit code by the outcome in a command's output; a command without output has sent nothing."""
 SEED: Final = 7
 FIRST_VALUE: Final = 100_000
-"""No run has such a value by itself."""
+"""The first value to write; no run has such a value by itself."""
 
 DWELL: Final = 0.005
-"""Seconds that the server takes for each stage of a write, so that random kills meet all of them."""
+"""Seconds that the server takes for each stage of a write, so that random kills hit every stage."""
 
 
 class Stage(Enum):
@@ -80,17 +80,17 @@ EXACT: Final[dict[str | Stage, Phase]] = {
     "SETTLING": Phase.ANSWERED,
     "ENDED": Phase.COMPLETE,
 }
-"""The points at which a writer can be killed, and the stage of the write there: the steps that the writer announces,
-and the stages of the server."""
+"""The points at which a writer can be killed -> the stage of the write there. They are the steps that the writer
+announces and the stages of the server."""
 
 
 class Judge:
-    """The writes that the server saw, and the stage at which it kills the writer."""
+    """Records the writes that the server gets, and kills the writer at a chosen stage."""
 
     def __init__(self) -> None:
         self.deadly: Stage | None = None
         self.is_gentle = False
-        """The writers are commands that ctrl+c ends, not processes that are killed."""
+        """True if the writers are commands that ctrl+c ends, not processes that are killed."""
         self.writer: Written | None = None
         self.arrived: set[str] = set()
         """The client-request-ids of the writes that reached the server."""
@@ -103,7 +103,7 @@ class Judge:
         await asyncio.sleep(DWELL)
         if stage is self.deadly:
             assert self.writer is not None
-            # What ctrl+c ends may still be waiting for this very answer.
+            # A command that ctrl+c ends may still wait for this very answer.
             await (self.writer.kill() if not self.is_gentle else self.writer.send(signal.SIGINT))
 
 
@@ -134,7 +134,7 @@ class Judged:
         try:
             body = await request.body()
         except ClientDisconnect:
-            return  # it died, and took the part of the body with it that was not read
+            return  # the writer died before the rest of the body was read
         await judge.reach(Stage.BODY_READ)
 
         async def send_in_halves(message: Message) -> None:
@@ -153,7 +153,7 @@ class Judged:
 
 
 class Kill(NamedTuple):
-    """One write whose process was ended, and the facts about it. For a write from the screen, `writer` is empty."""
+    """One write whose process was ended, and the facts about it. `writer` is empty for a write from the screen."""
 
     value: int
     run_id: str
@@ -162,7 +162,7 @@ class Kill(NamedTuple):
 
 
 class Court:
-    """The sandbox, the writers and the state folder, over many kills."""
+    """The sandbox, the writers and the state folder, used for many kills."""
 
     def __init__(self, root: str, judge: Judge, applied: list[AppliedWrite], started: Writers, folder: Path) -> None:
         self._root, self._judge, self._applied, self._started, self._folder = root, judge, applied, started, folder
@@ -171,7 +171,7 @@ class Court:
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Workspace]:
-        """A runtui in this process, on the same folder."""
+        """Open a session in this process, on the same folder."""
         settings = Settings(root=self._root, tenant="Contoso", state_folder=self._folder)
         workspace = Workspace(settings, store_path(self._folder, self._root), StaticToken(canary.TOKEN))
         try:
@@ -197,7 +197,7 @@ class Court:
         return kill
 
     async def seconds_of_a_write(self) -> float:
-        """The median life of three writers that nobody kills, in seconds."""
+        """Return the median lifetime of three writers that nobody kills, in seconds."""
         loop, lives = asyncio.get_running_loop(), []
         for _ in range(3):
             kill = self.write()
@@ -209,7 +209,7 @@ class Court:
         return sorted(lives)[1]
 
     async def kill_at(self, point: str | Stage) -> Kill:
-        """End a writer at an exact point."""
+        """End a writer at a given point."""
         self._judge.deadly = point if isinstance(point, Stage) else None
         kill = self.write(dies_at=point if isinstance(point, str) else None)
         await kill.writer.gone
@@ -217,7 +217,7 @@ class Court:
         return kill
 
     async def kill_after(self, seconds: float, step: str | None = None) -> Kill:
-        """End a writer some seconds after it announced a step, or after its start, at whatever stage it is."""
+        """End a writer some seconds after it announced a step, or after its start, whatever it does then."""
         kill = self.write()
         await (kill.writer.reached[step].wait() if step is not None else kill.writer.pid)
         await asyncio.sleep(seconds)
@@ -225,7 +225,8 @@ class Court:
         return kill
 
     async def interrupt_screen(self, seconds: float) -> tuple[Kill, int]:
-        """Send a draft from the screen, and ctrl+c as a key and a signal `seconds` later; return the exit code too."""
+        """Send a draft from the screen, then ctrl+c as a key and as a signal `seconds` later; return the exit code
+        too."""
         (workflow_id, run_id), value = next(self._runs), next(self._values)
         async with self.session() as workspace:
             entity = (await workspace.client.run(workflow_id, run_id)).entity
@@ -243,7 +244,7 @@ class Court:
             terminal.press("enter")
             terminal.wait_for(rf"\b1 of \d+  /id:{run_id[-12:]}\b")
             terminal.press("e")
-            terminal.wait_for("Your draft of")
+            terminal.wait_for("Your draft from")
             terminal.press("ctrl+s")
             terminal.wait_for("send this change")
             terminal.press("y")
@@ -253,11 +254,12 @@ class Court:
             return terminal.wait_for_exit()
 
     async def judge(self, kill: Kill) -> Phase:
-        """Start anew on the folder and compare what the journal says with what the service did; how far it had come."""
+        """Start anew on the folder, compare the journal with what the service did, and return the stage that the write
+        reached."""
         async with self.session() as workspace:
             found = entry_of(kill, workspace)
-            await workspace.reconciler.check_all()  # the write may still be landing
-            # This read comes after all that the writer sent: when it is answered, the server knows of the write.
+            await workspace.reconciler.check_all()  # the write may still arrive
+            # This read follows everything that the writer sent: when it is answered, the server knows of the write.
             await workspace.client.run(kill.workflow_id, kill.run_id)
             await self._judge.quiet.wait()
             phase = self._phase(found)
@@ -333,7 +335,7 @@ async def test_after_a_kill_at_any_moment_the_journal_says_what_the_service_did(
     phases: Counter[Phase] = Counter()
     async with court_in(tmp_path) as court:
         life = await court.seconds_of_a_write()
-        # Most of a life is its beginning, so the steps that matter get kills of their own.
+        # Most of a writer's life is its start, so the important steps get their own kills.
         moments = [(None, 1.1 * life), ("RECORDING", 2 * DWELL), ("SENDING", 4 * DWELL), ("SETTLING", DWELL)]
         for step, longest in islice(cycle(moments), kills):
             async with asyncio.timeout(PATIENCE):
@@ -343,7 +345,7 @@ async def test_after_a_kill_at_any_moment_the_journal_says_what_the_service_did(
 
 
 COMMAND_POINTS: Final = tuple(point for point in EXACT if point not in ("WAITING", "ENDED"))
-"""The points of a command, which does not announce that it waits for others, and reports its end afterwards."""
+"""The points of a command, which does not announce that it waits for others, and prints its report afterwards."""
 
 
 @pytest.mark.parametrize("rounds", [1, pytest.param(5, marks=pytest.mark.slow)])

@@ -1,4 +1,4 @@
-"""Bulk changes by commands that are killed at any moment, or run at the same time: they report what was applied.
+"""Bulk changes by commands that are killed at any moment or run at the same time: they report what was applied.
 
 The judge is the sandbox in this process, behind a real socket: its log of applied writes is the truth. The commands are
 real processes on one state folder. A killed command is resumed by running it again.
@@ -35,16 +35,16 @@ from tests.contract.writer_process import FIELD, Writers, Written, told_by, writ
 
 SEED: Final = 11
 RUNS: Final = 160
-"""Twice as many as are sent at once."""
+"""The number of runs, twice as many as are sent at once."""
 
 BATCHES: Final = 3 * RUNS // MAX_BATCH
-"""Requests of a command: the review reads the runs, then each is read and changed."""
+"""The requests of a command for each run: the review reads it, then it is read again and changed."""
 
 THIRD: Final = BATCHES // 3
-"""One of three commands is killed early, one in the middle and one late."""
+"""One of three commands is killed early, one in the middle, one late."""
 
 DWELL: Final = 0.03
-"""Seconds that the server takes before and after a batch, so that random kills meet all moments of it."""
+"""Seconds that the server takes before and after a batch, so that random kills hit every stage of it."""
 
 
 class Dwelling:
@@ -102,12 +102,12 @@ class Place:
             await workspace.close()
 
     def update(self, value: int, run_ids: list[str], *options: str) -> Written:
-        """A process that sets one value in some runs."""
+        """Start a process that sets one value in some runs."""
         arguments = ["update", *run_ids, "--set", f"{FIELD}={value}", "--root", self.root, "--yes", *options]
         return self._started.start(arguments=arguments)
 
     async def arrive(self, batches: int, writer: Written) -> None:
-        """Wait until that many batches of a process have come, or until it has ended."""
+        """Wait until the server got that many batches of a process, or the process has ended."""
         while not self.batches.empty():
             self.batches.get_nowait()
 
@@ -120,7 +120,7 @@ class Place:
         coming.cancel()
 
     def told(self, writer: Written) -> dict[str, dict[str, Any]]:
-        """The report of a process about each run, up to its end."""
+        """Return the report of a process about each run, up to its end."""
         path = told_by(self._folder, writer.number)
         lines = path.read_text("utf-8").splitlines() if path.exists() else []
         return {line["runId"]: line for line in map(json.loads, lines)}
@@ -130,7 +130,7 @@ class Place:
         return Counter(write.run_id for write in self._log if write.body[FIELD] == value)
 
     async def entries(self, value: int, workspace: Workspace) -> list[Entry]:
-        """Return the entries of a value after all unknown ones were read back."""
+        """Return the journal entries of a value after all unknown ones were read back."""
         await self.quiet.wait()
         await workspace.reconciler.check_all()
         found = await asyncio.to_thread(workspace.journal.entries, limit=10_000)

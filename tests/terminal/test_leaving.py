@@ -62,20 +62,20 @@ def test_a_request_to_end_restores_the_terminal(tmp_path: Path, number: signal.S
 
 @pytest.mark.parametrize("before", [(), ("sh", "-c", 'trap "" HUP; exec "$@"', "sh")], ids=["default", "ignored"])
 def test_a_dropped_line_ends_the_program_in_order(tmp_path: Path, before: tuple[str, ...]) -> None:
-    """Also where SIGHUP was inherited as ignored, as under nohup."""
+    """This also holds if SIGHUP is ignored from the start, as under nohup."""
     with probe(tmp_path, *before) as terminal:
         terminal.wait_for("ready")
         terminal.hang_up()
         assert terminal.wait_for_exit() == 1
     assert (tmp_path / "unmounted").exists()
-    assert not (tmp_path / "still-reading").exists()  # it would spin for as long as saves take to end
+    assert not (tmp_path / "still-reading").exists()  # it would spin for as long as unfinished saves take
 
 
 def test_a_line_dropped_while_something_is_written_is_no_crash(tmp_path: Path) -> None:
     with probe(tmp_path) as terminal:
         terminal.wait_for("ready")
         terminal.press("f")
-        terminal.wait_for("floodflood")  # and nobody reads the rest
+        terminal.wait_for("floodflood")  # while nobody reads the rest
         terminal.hang_up()
         assert terminal.wait_for_exit() == 1
     assert (tmp_path / "unmounted").exists()

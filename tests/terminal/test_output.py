@@ -1,4 +1,4 @@
-"""With the output layer, the real app on a real terminal shows the same as without it."""
+"""With the output layer, the app on a real terminal shows the same as without it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from tests.terminal.pty_probe import PtyProbe
 ROOT: Final = Path(__file__).parents[2]
 READY: Final = r"240 runs.*as of"
 MUCH: Final = 400_000
-"""Bytes of which a quarter is more than what Linux keeps for a terminal that does not read, and a whole screen."""
+"""A number of bytes; a quarter of it exceeds a whole screen and what Linux buffers for a terminal that does not
+read."""
 FIRST_KEYS: Final = ("pagedown", "pagedown", "pageup", "ctrl+p", "down", "pagedown", "esc")
 KEYS: Final = (
     "down", "down", "down", "up", "end", "home", "space", "s", "x", "z", ">", "?", "/", "d", "enter", "e", "tab", "tab",
@@ -31,7 +32,7 @@ KEYS: Final = (
 
 
 class Shadow:
-    """An emulated terminal with the output that Textual alone would send."""
+    """An emulated terminal that gets the output of Textual without the layer."""
 
     def __init__(self, path: Path, columns: int, rows: int) -> None:
         self.screen = pyte.Screen(columns, rows)
@@ -44,7 +45,7 @@ class Shadow:
         self._stream.feed(self._file.read())
 
     def size(self) -> int:
-        """The bytes that Textual alone would have sent so far."""
+        """The bytes that Textual would have sent so far without the layer."""
         return self._path.stat().st_size
 
     def wait_for_more_than(self, size: int) -> None:
@@ -62,7 +63,7 @@ class Shadow:
 
 
 def differences(layered: pyte.Screen, plain: pyte.Screen) -> list[str]:
-    """Return where two terminals differ, cell by cell."""
+    """Return the differences between two terminals, cell by cell."""
     return [
         f"line {y}, column {x}: {one} is to be {other}"
         for y, (row, other_row) in enumerate(zip(seen(layered), seen(plain), strict=True))
@@ -72,7 +73,7 @@ def differences(layered: pyte.Screen, plain: pyte.Screen) -> list[str]:
 
 
 def differences_at_rest(terminal: PtyProbe, shadow: Shadow) -> list[str]:
-    """Return where they differ once the program is quiet; while it may still be at work, look again."""
+    """Return the differences once the program is quiet; repeat while it may still draw."""
     end = time.monotonic() + PATIENCE
     while True:
         terminal.wait_until_quiet(0.1)
@@ -89,7 +90,7 @@ def demo(tmp_path: Path, shadow: Path, **variables: str) -> PtyProbe:
 
 
 def walk(tmp_path: Path, *, seed: int, presses: int) -> None:
-    """Press keys at random and compare the two terminals whenever the program is quiet."""
+    """Press random keys, and compare the two terminals whenever the program is quiet."""
     path = tmp_path / "shadow"
     random = Random(seed)
     with demo(tmp_path, path) as terminal:
@@ -128,7 +129,7 @@ def test_a_terminal_that_does_not_read_holds_up_nothing_but_its_frames(tmp_path:
             keys = cycle(("end", "home"))
             while (before := shadow.size()) - drawn < MUCH:
                 terminal.press(next(keys))
-                shadow.wait_for_more_than(before)  # the app goes on while nobody reads
+                shadow.wait_for_more_than(before)  # the app continues while nobody reads
             assert differences_at_rest(terminal, shadow) == []
             assert len(terminal.received) - received < MUCH / 4
 
@@ -142,14 +143,14 @@ def test_after_a_stop_the_whole_screen_comes_back(tmp_path: Path) -> None:
             os.kill(terminal.process.pid, signal.SIGTSTP)
             terminal.wait_for_stop()
             terminal.wait_until_quiet()
-            terminal._screen.erase_in_display(2)  # the shell and whatever ran there
+            terminal._screen.erase_in_display(2)  # the output of the shell and of other programs
             os.kill(terminal.process.pid, signal.SIGCONT)
             assert differences_at_rest(terminal, shadow) == []
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTSTP, signal.SIGSTOP])
 def test_stopped_at_any_moment_it_goes_on(tmp_path: Path, stop: signal.Signals) -> None:
-    """Stop it while it draws: also in the middle of handing output over to the thread that writes."""
+    """The program is stopped while it draws, also while it hands output over to the writing thread."""
     with demo(tmp_path, tmp_path / "shadow") as terminal:
         terminal.wait_for(READY)
         keys = cycle(KEYS[:7])
@@ -162,7 +163,7 @@ def test_stopped_at_any_moment_it_goes_on(tmp_path: Path, stop: signal.Signals) 
         terminal.wait_for(READY)
         end = time.monotonic() + terminal.timeout
         while "Help" not in terminal.text and time.monotonic() < end:
-            terminal.press("?")  # taking the terminal over again drops what was typed before
+            terminal.press("?")  # taking the terminal back discards earlier input
             terminal.wait_until_quiet()
         terminal.wait_for("Help")
 

@@ -31,7 +31,7 @@ def test_the_shell_is_not_seen_between_two_profiles(tmp_path: Path) -> None:
         assert "READ-ONLY" not in terminal.text
         assert terminal.received.count(ENTER_SCREEN) == 1
         assert LEAVE_SCREEN not in terminal.received
-        # The keys work in the second as in the first, whatever arrives before them.
+        # Keys work in the second profile as in the first, whatever arrives before them.
         terminal.send(b"\xe9\x1b[57441;1:3u\x1b[1114112u")
         terminal.press("P")
         terminal.wait_for("● lab")
@@ -42,7 +42,7 @@ def test_the_shell_is_not_seen_between_two_profiles(tmp_path: Path) -> None:
         assert terminal.received.count(ENTER_SCREEN) == terminal.received.count(LEAVE_SCREEN) == 1
 
 
-def test_keys_typed_ahead_act_on_the_second(tmp_path: Path) -> None:
+def test_keys_typed_ahead_act_on_the_second_profile(tmp_path: Path) -> None:
     with sandbox() as root, opened(tmp_path, root) as terminal:
         terminal.wait_for("Contoso +READ-ONLY.*30 runs.*as of")
         terminal.press("P")
@@ -53,7 +53,7 @@ def test_keys_typed_ahead_act_on_the_second(tmp_path: Path) -> None:
         assert terminal.wait_for_exit() == 0
 
 
-def test_ending_the_second_gives_the_terminal_back(tmp_path: Path) -> None:
+def test_ending_the_second_profile_restores_the_terminal(tmp_path: Path) -> None:
     with sandbox() as root, opened(tmp_path, root) as terminal:
         terminal.wait_for("Contoso +READ-ONLY.*30 runs.*as of")
         terminal.press("P")
@@ -65,7 +65,7 @@ def test_ending_the_second_gives_the_terminal_back(tmp_path: Path) -> None:
         assert terminal.received.count(ENTER_SCREEN) == terminal.received.count(LEAVE_SCREEN) == 1
 
 
-def test_a_second_that_cannot_be_opened_leaves_a_sentence_on_a_restored_terminal(tmp_path: Path) -> None:
+def test_a_second_profile_that_cannot_be_opened_leaves_a_sentence_on_a_restored_terminal(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("a-token-in-a-file")
     token.chmod(0o600)

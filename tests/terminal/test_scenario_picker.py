@@ -1,4 +1,4 @@
-"""The demo's scenarios on a real terminal: named on the command line, seen in the first paint, changed by a key."""
+"""The demo's scenarios on a real terminal: chosen on the command line, shown in the first paint, changed by a key."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.terminal.pty_probe import PtyProbe
 from tests.terminal.test_session import TEXTUAL_STARTS, runtui
 
 
-def test_a_demo_misbehaves_from_the_start_and_by_key(tmp_path: Path) -> None:
+def test_a_demo_simulates_faults_from_the_start_and_by_key(tmp_path: Path) -> None:
     with runtui(tmp_path, "demo", "--runs", "30", "--scenario", "slow", columns=80, rows=24) as terminal:
         terminal.wait_for("M simulate")
         assert b"SANDBOX: slow" in terminal.received.partition(TEXTUAL_STARTS)[0], "in the first paint"
@@ -23,6 +23,6 @@ def test_a_demo_misbehaves_from_the_start_and_by_key(tmp_path: Path) -> None:
 
 
 def throttled(terminal: PtyProbe) -> None:
-    """The server simulates the scenario; it is not only the badge that changes."""
+    """Assert that the server really simulates the scenario, and that not only the badge has changed."""
     terminal.press("r")
     terminal.wait_for("waiting until")

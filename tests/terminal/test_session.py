@@ -1,4 +1,5 @@
-"""A session from the command to the shell, on a real terminal: first paint, take-over, the last list, the way out."""
+"""A session from the command to the shell, on a real terminal: first paint, Textual's screen, the last list, the
+exit."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from tests.terminal.sandbox_process import CHECKOUT, sandbox_process
 RUNTUI = (sys.executable, "-m", "runtui")
 ENTER_SCREEN, LEAVE_SCREEN = b"\x1b[?1049h", b"\x1b[?1049l"
 TEXTUAL_STARTS = b"\x1b[?2004h"
-"""Bracketed pastes: Textual asks for them before it draws anything; the first paint does not."""
+"""The sequence that turns bracketed paste on: Textual sends it before it draws anything; the first paint does not."""
 
 
 def runtui(state: Path, *arguments: str, columns: int = 120, rows: int = 30, is_forked: bool = False) -> PtyProbe:
@@ -28,7 +29,7 @@ def runtui(state: Path, *arguments: str, columns: int = 120, rows: int = 30, is_
 
 @contextmanager
 def sandbox() -> Iterator[str]:
-    """A sandbox server of its own; its root."""
+    """Start a sandbox server; yield its root."""
     with sandbox_process(is_forked=True) as server:
         yield server.root
 
@@ -83,7 +84,7 @@ sys.meta_path.insert(0, Blocked())
 from runtui.__main__ import main
 raise SystemExit(main())
 """
-"""The program up to where it loads the command line."""
+"""A program that stops before the command line is loaded."""
 
 
 @pytest.mark.parametrize("ending", ["terminate", "hang up", "ctrl+c", "error"])
@@ -191,7 +192,7 @@ def test_the_last_list_is_there_when_the_server_is_not(tmp_path: Path) -> None:
 def test_the_main_job_against_a_server_started_by_hand(tmp_path: Path, columns: int, rows: int) -> None:
     with sandbox() as root, runtui(tmp_path, "--root", root, columns=columns, rows=rows) as terminal:
         terminal.wait_for("30 runs.*as of")
-        # Typed ahead, as on a slow line: the keys after `e` are for the form, those after `enter` for its dropdown.
+        # As on a slow line: the keys after `e` are for the form, those after `enter` for its dropdown.
         terminal.press("x", "e", "enter")
         terminal.wait_for("the first task has begun")
         terminal.type("queued")

@@ -1,4 +1,4 @@
-"""`runtui demo --sign-in` on a real terminal: a whole sign-in by code, then a save that has to sign in again."""
+"""`runtui demo --sign-in` on a real terminal: a whole sign-in by code, then a save that requires another sign-in."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ CODE = re.compile(r"^ +((?:[B-Z2-9]  ){8}[B-Z2-9]) *$", re.MULTILINE)
 
 
 def code_on(terminal: PtyProbe) -> str:
-    """Return the code to enter."""
+    """Return the code on the screen."""
     shown = CODE.search(terminal.text)
     assert shown is not None
     return shown[1].replace(" ", "")
 
 
 def approve(address: str, code: str) -> None:
-    """Type the code, as a person does in the browser: a sandbox that says yes by itself takes its time."""
+    """Enter the code as a person does in a browser, because the sandbox takes longer to approve it by itself."""
     answers = {"user_code": code, "username": "lee.admin@contoso.example", "answer": "approve"}
     with urlopen(address, urlencode(answers).encode()) as page:
         assert page.status == 200
@@ -38,7 +38,7 @@ def test_a_demo_rehearses_a_sign_in_and_one_in_the_middle_of_a_save(tmp_path: Pa
         terminal.wait_for(r"Waiting for you: 1\d:\d\d left")
         assert "DEMO" in terminal.text
         first_code = code_on(terminal)
-        # The sandbox says yes by itself.
+        # The sandbox approves the code by itself.
         terminal.wait_for("Signed in as lee.admin@contoso.example")
         terminal.wait_for(r"as of \d\d:\d\d")
         terminal.press("e", "enter")
@@ -61,7 +61,7 @@ def test_a_demo_rehearses_a_sign_in_and_one_in_the_middle_of_a_save(tmp_path: Pa
         assert b"eyJ" not in terminal.received, "no token was ever drawn"
 
 
-def test_a_scenario_of_the_sign_in_needs_one(tmp_path: Path) -> None:
+def test_a_sign_in_scenario_needs_a_sign_in(tmp_path: Path) -> None:
     with runtui(tmp_path, "demo", "--runs", "3", columns=80, rows=24, is_forked=True) as terminal:
         terminal.wait_for("M simulate")
         terminal.press("M")

@@ -1,4 +1,4 @@
-"""Over a line that carries less than the server takes in, what is sent waits for what has arrived."""
+"""On a line that is slower than the program, output waits until earlier output has arrived."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ DEMO: Final = (sys.executable, "-m", "runtui", "demo", "--refresh", "0")
 READY: Final = r"240 runs.*as of"
 GIVEN_BACK: Final = b"\x1b[?1049l"
 LARGEST_FRAME: Final = 6_000
-"""Bytes: a screen of 80 by 24 takes less."""
+"""A number of bytes; a screen of 80 by 24 needs fewer."""
 
 
 class SlowLine(PtyProbe):
-    """A terminal at the far end of a line: while it is held up, no answer to what was asked has come back."""
+    """A terminal at the far end of a line. While the line is held up, the program gets no answers to its questions."""
 
     is_held_up = False
     asked = 0
@@ -34,7 +34,7 @@ class SlowLine(PtyProbe):
         self.asked = 0
 
 
-def test_what_has_not_arrived_holds_back_what_follows_and_the_last_state_is_shown() -> None:
+def test_unarrived_output_holds_back_later_frames_and_the_last_state_is_shown() -> None:
     with SlowLine(DEMO, is_forked=True) as terminal:
         terminal.wait_for(READY)
         terminal.wait_until_quiet(0.5)

@@ -1,7 +1,7 @@
-"""A real sshd whose line drops in a draft, in the review and while a change is sent: nothing is lost, no process is
-left, and the next start tells the truth.
+"""A real sshd whose connection drops during a draft, a review or a change: nothing is lost, no process is left behind,
+and the next start tells the truth.
 
-The sandbox in this process knows what was applied, and holds an answer back for as long as a test wants.
+The sandbox in this process knows what was applied, and delays an answer for as long as a test wants.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ pytestmark = [
 
 
 class Host:
-    """This machine, as one reaches it over SSH."""
+    """This machine as an SSH server."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -73,7 +73,7 @@ class Host:
         return [SSHD, "-D", "-e", "-f", f"{self._folder}/sshd_config"]
 
     def runtui(self, root: str) -> PtyProbe:
-        """The terminal UI over a new connection."""
+        """Start the terminal UI over a new connection."""
         variables = {"RUNTUI_STATE": self.state, "RUNTUI_TOKEN": canary.TOKEN, "PYTHONPATH": CHECKOUT,
                      "LANG": "C.UTF-8", "COLORTERM": "truecolor"}  # fmt: skip
         words = ["env", *(f"{name}={value}" for name, value in variables.items()), *RUNTUI, "--root", root]
@@ -104,7 +104,7 @@ class Host:
 
 
 class Service:
-    """The sandbox, whose changes wait until they are let go."""
+    """The sandbox; changes wait until they are released."""
 
     def __init__(self) -> None:
         now = parse_ticks("2026-11-20T10:00:00Z")
@@ -144,12 +144,12 @@ async def service() -> AsyncIterator[Service]:
 
 
 def drop_client(terminal: PtyProbe, _host: Host) -> None:
-    """The laptop is gone."""
+    """Kill the client, as when a laptop disappears."""
     terminal.process.send_signal(signal.SIGKILL)
 
 
 def drop_server(_terminal: PtyProbe, host: Host) -> None:
-    """The process that holds the connection dies: the terminal goes with it."""
+    """Kill the server process that holds the connection, and with it the terminal."""
     stat = Path(f"/proc/{host.pid}/stat").read_text()
     os.kill(int(stat.rpartition(")")[2].split()[1]), signal.SIGKILL)
 
@@ -175,7 +175,7 @@ async def gone(host: Host) -> None:
 
 
 async def drop_while(at: Callable[[PtyProbe], None], drop: Drop, host: Host, root: str) -> None:
-    """Use runtui over SSH up to a moment, and lose the line then."""
+    """Use runtui over SSH up to a moment, then lose the connection."""
 
     def use() -> None:
         with host.runtui(root) as terminal:
@@ -186,7 +186,7 @@ async def drop_while(at: Callable[[PtyProbe], None], drop: Drop, host: Host, roo
 
 
 async def see(host: Host, root: str, look: Callable[[PtyProbe], None]) -> None:
-    """Start runtui over SSH again, look, and leave."""
+    """Start runtui over SSH again, check what it shows, and quit."""
 
     def use() -> None:
         with host.runtui(root) as terminal:
@@ -206,7 +206,7 @@ async def test_a_line_that_drops_in_the_draft_loses_no_letter(drop: Drop, host: 
         terminal.wait_for(TYPED)
 
     def find_it(terminal: PtyProbe) -> None:
-        terminal.wait_for("1 draft; ")
+        terminal.wait_for("1 draft not sent; ")
         terminal.press("G", "e")
         terminal.wait_for(TYPED)
         terminal.press("esc")
@@ -236,7 +236,7 @@ async def test_a_line_that_drops_in_the_review_sends_nothing_and_keeps_the_draft
     async with loopback(service.app) as root:
         await drop_while(change, drop, host, root)
         await gone(host)
-        await see(host, root, lambda terminal: terminal.wait_for("1 draft; ") and None)
+        await see(host, root, lambda terminal: terminal.wait_for("1 draft not sent; ") and None)
     assert (service.applied, host.entries()) == ([], [])
 
 

@@ -20,7 +20,7 @@ def probe(walls: str) -> PtyProbe:
 
 
 def look_at_every_place(terminal: PtyProbe) -> str:
-    """Return the screen with a toast on it, after the program has shown that it still answers."""
+    """Return the screen with a toast on it, and end the program."""
     terminal.wait_for("ready")
     terminal.press("f2")
     terminal.wait_for(r"▌ H\b[\s\S]*▌ N\b")
@@ -43,11 +43,11 @@ def test_nothing_vanishes_and_no_markup_is_read() -> None:
         shown = look_at_every_place(terminal)
         assert [sequence for sequence in RAW if sequence.encode() in terminal.received] == []
         assert [place for place in "STDIOBLP" if f"{place} {SHOWN}" not in shown] == []
-        assert "▌ ␛]0;owned␇␛[13;37H" in shown  # the toast, folded at its width
+        assert "▌ ␛]0;owned␇␛[13;37H" in shown  # the text of the toast, wrapped at its width
 
 
 def test_without_a_wall_it_would_have_reached_the_terminal() -> None:
-    """The proof that the tests above can fail."""
+    """This proves that the tests above can fail."""
     with probe("none") as terminal:
         terminal.wait_for_output(b"\x1b[13;37H")
         assert b"\x1b[13;37H" in terminal.received

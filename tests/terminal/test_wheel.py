@@ -1,4 +1,4 @@
-"""The wheel alone is enough: built without the network, installed into an empty environment, opened from elsewhere."""
+"""The wheel is complete: built without the network, installed into an empty environment, run from another folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STYLES = {path.name for path in (ROOT / "styles").glob("*.tcss")}
 
 @pytest.fixture(scope="module")
 def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel and the source distribution of the checkout."""
+    """Return a folder with the wheel and the source distribution of the checkout."""
     folder = tmp_path_factory.mktemp("distributions")
     _run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-t", "sdist", "-d", str(folder), cwd=ROOT)
     return folder
@@ -52,7 +52,7 @@ def test_an_empty_environment_opens_the_demo_from_another_folder(distributions: 
     install = ("install", "--no-deps", "--no-index", "--no-compile")
     _run(sys.executable, "-m", "pip", "--python", str(python), *install, str(wheel))
     packages = Path(_run(str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
-    # What runtui depends on is borrowed from here, behind what was installed: no network.
+    # The dependencies come from this environment, after the installed files in the path: no network is needed.
     (packages / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n", "utf-8")
     found = _run(str(python), "-c", "import runtui; print(runtui.__file__)", cwd=elsewhere).strip()
     assert Path(found).is_relative_to(packages)

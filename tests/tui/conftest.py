@@ -104,8 +104,8 @@ class Session:
     """The small scripted Graph that replaces the sandbox; None with the sandbox."""
 
     def __post_init__(self) -> None:
-        # For each pause Textual's pilot posts a callback to every widget, and then sleeps until the processor is idle.
-        # That costs more than a key, and depends on time. Here a pause ends when nothing is left to do.
+        # For each pause Textual's pilot posts a callback to every widget, then sleeps until the processor is idle.
+        # That costs more than a key and depends on timing. Here a pause ends when nothing is left to do.
         self.pilot._wait_for_screen = self._rested  # type: ignore[method-assign]
         self.pilot.pause = self._pause  # type: ignore[method-assign]
 
@@ -349,6 +349,6 @@ def open_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
                 app.workers.cancel_all()  # Textual does so before it removes the screens, except for its pilot
         finally:
             await workspace.close()
-            StylesCache.get_inner_outer.cache_clear()  # it keeps the drawings of up to 1,024 widgets alive
+            StylesCache.get_inner_outer.cache_clear()  # it keeps the renderings of up to 1,024 widgets alive
 
     return opened

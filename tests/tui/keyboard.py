@@ -36,7 +36,7 @@ def sent(key: str) -> str:
 
 
 def parsed(keys: Iterable[str]) -> Iterator[events.Event]:
-    """The events of one packet that holds these keys."""
+    """Yield the events of one packet that contains these keys."""
     for event in XTermParser(False).feed("".join(map(sent, keys))):
         assert isinstance(event, events.Event)
         yield event

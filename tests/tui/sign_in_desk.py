@@ -1,6 +1,6 @@
 """The terminal UI on a sandbox with a sign-in: unmodified MSAL, and the authority in memory.
 
-Invariant: every token and secret code that the authority gave out is noted, and found nowhere where it does not belong.
+Invariant: every token and secret code that the authority issued is recorded, and occurs only where it belongs.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Desk:
 
     @property
     def words(self) -> str:
-        """The left pane as running text: lines that were wrapped are one again."""
+        """The left pane as running text, without the line breaks of wrapping."""
         return " ".join(self.session.inside(self.session.left).split())
 
     async def sees_sign_in(self) -> None:
@@ -157,7 +157,7 @@ async def open_desk(
 
 
 async def is_in(sign_in: SignIn, authority: ScriptedAuthority) -> None:
-    """Sign somebody in before the screen opens."""
+    """Sign in before the screen opens."""
 
     def approve(code: Any) -> None:
         authority.approve(code.user_code)

@@ -1,4 +1,4 @@
-"""The service's actions by key: selected, reviewed, sent, watched to the end; on one run, on many, on a workflow."""
+"""The service's actions by key: selected, reviewed, sent, and followed to the end; on one run, many, or a workflow."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def test_a_run_is_canceled_and_another_reprocessed_to_its_end(
         assert "The run has not ended: it is running." in lines(session)
         await session.press("enter")
         assert session.view == "review"
-        assert "users are processed: what was done for them stays." in lines(session)
+        assert "users are already processed: what was done for them stays." in lines(session)
         assert "It cannot be undone, and is never sent twice." in lines(session)
         await session.press("enter")
         assert (session.view, tenant.actions) == ("runs", [])
@@ -155,7 +155,7 @@ async def test_a_workflow_is_freed_and_its_failures_are_previewed(open_session: 
         await session.press("o")
         await session.until(lambda: left_text(session).count("■ quarantine") == 2)
         await session.press("g", "a", "enter")
-        assert "Nothing runs at once: the next scheduled run does" in lines(session)
+        assert "Nothing runs now; the next scheduled run will" in lines(session)
         await session.press("y")
         await told(session, "clear the quarantine of the workflow.")
         assert tenant.actions == ["clearQuarantine"]
@@ -170,7 +170,7 @@ async def test_a_workflow_is_freed_and_its_failures_are_previewed(open_session: 
 async def test_a_workflow_that_runs_on_demand_is_followed_by_the_run_that_it_makes(
     open_session: Opener, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(follow, "MAX_MISSED", 1_000)  # whose run it is shows once the tenant's clock has moved
+    monkeypatch.setattr(follow, "MAX_MISSED", 1_000)  # its users are known once the tenant's clock has moved
     async with open_session(wire=tenant.wire, size=(120, 40)) as session:
         await session.press("slash", *"status:failed type:scheduled", "enter")
         await session.press("enter")

@@ -1,4 +1,4 @@
-"""The registry of actions with the real screen: every key works, and an action that cannot be done says why."""
+"""The registry of actions with the real screen: every key works, and an action that cannot run says why."""
 
 from __future__ import annotations
 
@@ -136,13 +136,13 @@ def test_a_hint_line_names_five_actions_that_apply_now_and_the_help() -> None:
     assert hinted(*runs, has_list=True) == "filter causes problems journal overview help"
     assert hinted(*runs, has_list=True, sign_in=nobody).startswith("sign_in filter"), "the way on"
     causes: tuple[Scope, ...] = ("causes", *VIEWS["causes"], "app")
-    assert hinted(*causes, has_list=True, has_row=True) == "cause_runs filter leave_place copy mark help"
-    assert hinted(*causes, has_list=True) == "filter leave_place journal overview sort help"
+    assert hinted(*causes, has_list=True, has_row=True) == "cause_runs filter leave_view copy mark help"
+    assert hinted(*causes, has_list=True) == "filter leave_view journal overview sort help"
     assert hinted("edit", "app", has_run=True).startswith("review leave"), "what is the aim of a form"
     assert "causes" not in hinted("edit", "app", has_run=True)
 
 
-async def test_what_cannot_be_done_says_why(open_session: Opener) -> None:
+async def test_an_action_that_cannot_run_says_why(open_session: Opener) -> None:
     async with open_session(runs=12) as session:
         await session.press("U")
         assert "Nothing is marked." in session.text()
@@ -224,12 +224,10 @@ async def test_help_lists_every_key_and_gives_the_way_back(open_session: Opener)
 
 
 async def test_a_page_down_is_one_step(open_session: Opener) -> None:
-    """Each step of an animation is a frame that a slow line has to carry."""
+    """Each step of an animation is a frame that a slow line must transmit."""
     async with open_session(size=(80, 24), runs=12) as session:
         await session.press("greater_than_sign")
-        await session.until(
-            lambda: "users: " in session.inside(session.panel)
-        )  # the whole page: a part has less to scroll
+        await session.until(lambda: "users: " in session.inside(session.panel))  # a whole page: enough to scroll
         page = session.find(JsonView)
         seen: list[float] = []
 
@@ -329,7 +327,7 @@ async def test_themes_go_round(open_session: Opener) -> None:
         assert sorted(seen) == sorted(THEMES)
 
 
-async def test_keys_of_a_person_take_the_place_of_the_others(open_session: Opener) -> None:
+async def test_keys_in_the_config_replace_the_default_keys(open_session: Opener) -> None:
     remap(read_keys({"edit": ["ctrl+e", "E"], "back": "backspace", "review": "ctrl+y", "journal": "H"}).by_name)
     try:
         async with open_session(size=(80, 24), runs=12) as session:

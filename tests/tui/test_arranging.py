@@ -17,13 +17,13 @@ from tests.tui.conftest import ROOT, Opener, Session
 
 
 def titles(session: Session) -> list[str]:
-    """The headings, without the marks of more columns and of the order."""
+    """Return the headings, without the marks for hidden columns and for the order."""
     text = session.find(ColumnHeader).render_line(0).text
     return text.strip(" ‹›").replace("↓", "").replace("↑", "").replace("✗ ", "✗").split()
 
 
 def headline(session: Session) -> str:
-    """The title of the list, which is on the screen."""
+    """Return the title of the list; assert that it is on the screen."""
     title = session.runs.title().plain
     assert f" {title}" in session.text()
     return title
@@ -50,7 +50,7 @@ async def test_a_digit_shows_a_view_under_its_name_and_again_all_runs(open_sessi
         await session.press("1", "x")
         assert headline(session).startswith("Runs  240  ")
         await session.press("8")
-        assert "There is no view 8; v saves what the list shows as one." in said(session)
+        assert "There is no view 8; v saves the list as a view." in said(session)
         before = headline(session)
         session.workspace.preferences.keep(views=(View("of another runtui", ListSettings("started>=garbage")),))
         await session.press("7")
@@ -71,7 +71,7 @@ async def test_a_view_of_ones_own_is_saved_shown_renamed_replaced_and_deleted(op
         await session.press("1", "7")
         assert session.runs.settings == preferences.kept.views[0].settings
 
-        await session.press("v", "enter", "j", "enter")  # on the view that is shown: rename
+        await session.press("v", "enter", "j", "enter")  # on the current view: rename
         await session.type("Leavers")
         await session.press("enter", "v", "G", "enter")
         await session.type("leavers")
@@ -213,7 +213,7 @@ async def test_a_restart_finds_everything_again_before_the_first_paint(
         assert session.app.theme == "ansi-light"
 
 
-async def test_what_cannot_be_restored_is_said(open_session: Opener, tmp_path: Path) -> None:
+async def test_settings_that_cannot_be_restored_are_reported(open_session: Opener, tmp_path: Path) -> None:
     path = preferences_path(tmp_path, "", ROOT)
     path.write_text("{")
     async with open_session(size=(100, 30), runs=20) as session:

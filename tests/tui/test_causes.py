@@ -92,7 +92,7 @@ async def test_the_causes_are_those_of_the_runs_in_the_list(open_session: Opener
         await session.until(lambda: 0 < len(shown.list.rows) < len(every))
         assert {name for row in shown.list.rows for name in row.cause.workflows} == {task}
         assert task in session.text().splitlines()[session.left.region.y]
-        # A cause within a filter keeps to it.
+        # The runs of a cause within a filter stay within that filter.
         await session.press("enter")
         assert session.runs.filter_text.startswith('wf:"')
 
@@ -164,7 +164,7 @@ async def test_results_that_may_not_be_read_are_said_in_place(open_session: Open
 
     async with open_session(wire=Forbidden()) as session:
         await session.press("c")
-        await session.until(lambda: "could not be read" in session.text())
+        await session.until(lambda: "could not be read" in session.inside(session.left))
         assert session.text().count("could not be read") == 1
         await session.press("enter", "space")
         assert session.view == "causes"

@@ -1,4 +1,4 @@
-"""A run that somebody changed after the draft: three values, one choice for each field, nothing sent or lost."""
+"""A run that somebody changed after the draft: three values, one choice per field, nothing sent or lost."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tests.tui.conftest import Opener, Session
 from tests.tui.wires import Graph
 
 PATCH_OF = "run-4"
-"""The run under the cursor at the start: the one that started last."""
+"""The run under the cursor at the start, which is the one that started last."""
 
 
 def view_of(session: Session) -> str:
-    """The view at the left."""
+    """Return the name of the current view."""
     return session.view
 
 
@@ -204,17 +204,17 @@ async def test_esc_keeps_the_draft_as_it_was(open_session: Opener) -> None:
         assert merged(session).body()["processingStatus"] == "canceled", "the choice begins anew"
 
 
-async def test_what_moved_beside_the_draft_opens_the_form_at_once(open_session: Opener) -> None:
+async def test_a_changed_property_outside_the_draft_opens_the_form_at_once(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire, body_mode="changed") as session:
         await type_a_draft(session)
         await session.press("escape")
         await meet(session, graph, failedTasksCount=77)
         assert view_of(session) == "edit"
-        assert "Your draft of" in status_of(session)
+        assert "Your draft from" in status_of(session)
 
 
-async def test_a_draft_that_came_true_elsewhere_is_done(open_session: Opener) -> None:
+async def test_a_draft_whose_values_the_run_already_has_is_done(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
         leave_a_draft(session, total="3")
@@ -301,7 +301,7 @@ class Held:
 
 
 async def save_into_a_conflict(session: Session, held: Held, *keys: str) -> None:
-    """Send a draft whose run somebody changes meanwhile, and press keys before runtui knows that."""
+    """Send a draft whose run somebody changes meanwhile, and press keys before runtui notices."""
     leave_a_draft(session)
     await session.press("e", "ctrl+s", "y")
     await session.until(held.arrived.is_set)
@@ -311,7 +311,7 @@ async def save_into_a_conflict(session: Session, held: Held, *keys: str) -> None
     await session.until(lambda: not session.workspace.saves.active() and status_of(session))
 
 
-async def test_who_waits_before_the_run_gets_the_values_at_once(open_session: Opener) -> None:
+async def test_a_conflict_opens_at_once_if_the_person_still_looks_at_the_run(open_session: Opener) -> None:
     held = Held(Graph())
     async with open_session(wire=held.wire) as session:
         await save_into_a_conflict(session, held)
@@ -327,7 +327,7 @@ async def test_who_waits_before_the_run_gets_the_values_at_once(open_session: Op
 @pytest.mark.parametrize(
     "keys", [("down",), ("greater_than_sign",), ("question_mark",), ("slash",), ("down", "e"), ("ctrl+p",)]
 )
-async def test_who_is_elsewhere_is_reported_and_left_alone(open_session: Opener, keys: tuple[str, ...]) -> None:
+async def test_on_another_screen_a_conflict_is_only_reported(open_session: Opener, keys: tuple[str, ...]) -> None:
     held = Held(Graph())
     async with open_session(wire=held.wire) as session:
         await save_into_a_conflict(session, held, *keys)

@@ -15,7 +15,7 @@ from tests.tui.wires import Graph, Held, a_run
 
 
 def view_of(session: Session) -> str:
-    """The view at the left."""
+    """Return the name of the current view."""
     return session.view
 
 
@@ -50,13 +50,13 @@ async def test_a_draft_of_an_earlier_session_is_marked_told_and_opened_with_its_
 ) -> None:
     leave_a_draft(tmp_path)
     async with open_session(wire=Graph().wire) as session:
-        assert status_of(session) == "1 draft; ~ marks its run, e opens it."
+        assert status_of(session) == "1 draft not sent; ~ marks its run, e opens a draft."
         assert first_flag(session) == "~"
         await session.press("e")
         await session.until(lambda: view_of(session) == "edit")
         assert "12x" in session.text()
         assert "A count is a whole number" in session.text(), "a field left in error says so at once"
-        assert status_of(session).startswith("Your draft of ")
+        assert status_of(session).startswith("Your draft from ")
         assert status_of(session).endswith("; F8 reverts a field, shift+F8 discards the draft.")
 
 
@@ -89,13 +89,13 @@ async def test_a_draft_of_a_run_that_is_gone_is_reported_when_the_list_is_whole(
 ) -> None:
     leave_a_draft(tmp_path, "run-9")
     async with open_session(wire=Graph().wire) as session:
-        await session.until(lambda: "no longer lists" in status_of(session))
-        assert status_of(session).startswith("1 draft is of a run")
+        await session.until(lambda: "does not list now" in status_of(session))
+        assert status_of(session).startswith("1 draft belongs to a run")
         assert "run-9" in session.workspace.drafts
         listed_at = session.workspace.refresh.progress.finished_at
         await session.press("e", "escape", "r")
         await session.until(lambda: session.workspace.refresh.progress.finished_at != listed_at)
-        assert "no longer lists" not in status_of(session), "once is enough"
+        assert "does not list now" not in status_of(session), "once is enough"
 
 
 async def test_dropping_takes_two_presses_and_tells_what_it_held(open_session: Opener) -> None:
@@ -116,7 +116,7 @@ async def test_dropping_takes_two_presses_and_tells_what_it_held(open_session: O
         assert session.draft.edits == {}
 
 
-async def test_what_is_typed_between_the_two_presses_is_asked_about_again(open_session: Opener) -> None:
+async def test_typing_between_the_two_presses_asks_again(open_session: Opener) -> None:
     async with open_session(wire=Graph().wire) as session:
         await type_into_a_count(session, "9")
         await session.press("shift+f8")
@@ -148,7 +148,7 @@ async def test_drafts_that_cannot_be_kept_are_said_once(open_session: Opener, mo
 
         monkeypatch.setattr(session.workspace.drafts, "_put", refuse)
         await type_into_a_count(session, "9")
-        await session.until(lambda: "Drafts are not on disk" in status_of(session))
+        await session.until(lambda: "Drafts cannot be saved" in status_of(session))
         assert "disk is full" in status_of(session)
         session.set_status("")
         await session.type("1")
@@ -164,5 +164,5 @@ async def test_a_file_of_a_newer_version_is_said_at_the_start(open_session: Open
         db.execute(f"PRAGMA user_version = {len(STEPS) + 1}")
     db.close()
     async with open_session(wire=Graph().wire) as session:
-        assert "Drafts are not on disk" in status_of(session)
+        assert "Drafts cannot be saved" in status_of(session)
         assert "newer runtui" in status_of(session)

@@ -34,12 +34,12 @@ def half(*_: object) -> httpx.Response:
 
 def graph_error(status: int, code: str, message: str) -> Callable[..., httpx.Response]:
     error = {"error": {"code": code, "message": message, "innerError": {"request-id": "r-1"}}}
-    # Without the header each 500 of the list would be waited for.
+    # Without the header runtui would wait after each 500 of the list.
     return lambda *_: reply(status, error, {"Retry-After": "0"})
 
 
 TROUBLES: dict[str, tuple[Callable[..., httpx.Response], str, str]] = {
-    # what happens, a word of the title, a word of the next step
+    # the fault, a word of the title, a word of the next step
     "refused": (refused, "Nothing listens at this address", "port in the root"),
     "html": (lambda *_: reply(200, HTML), "This is not a response from Graph", "Check the root"),
     "401": (
@@ -85,7 +85,7 @@ async def test_the_next_step_for_the_list_is_not_what_the_status_line_cuts(open_
     async with open_session(wire=graph.wire, size=(80, 24)) as session:
         graph.answer_to_list = graph_error(403, "Forbidden", "Insufficient privileges to complete the operation. " * 9)
         await session.press("r")
-        await session.until(lambda: "Entra ID Governance license." in " ".join(session.text().split()))
+        await session.until(lambda: "Lifecycle Workflows Administrator." in " ".join(session.text().split()))
         assert "The list is incomplete. Access denied." in session.text()
 
 
@@ -187,7 +187,12 @@ async def test_trouble_with_a_save_is_reported_and_the_draft_stays(open_session:
             "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: Revoked",
             "Sign in again (A), or put a fresh token into RUNTUI_TOKEN.",
         ),
-        (403, "Access denied.", "Insufficient privileges to complete the operation.", "Governance license."),
+        (
+            403,
+            "Access denied.",
+            "Insufficient privileges to complete the operation.",
+            "Lifecycle Workflows Administrator.",
+        ),
     ],
 )
 async def test_a_refusal_is_read_whole_without_another_key(
@@ -329,7 +334,7 @@ async def test_quitting_does_not_lose_a_draft(open_session: Opener) -> None:
         assert draft.changes()
     async with open_session(wire=graph.wire) as session:
         assert session.workspace.drafts.get(draft.run_id) == draft
-        assert "1 draft; ~" in session.text()
+        assert "1 draft not sent; ~" in session.text()
         assert "~" in session.text()
 
 

@@ -1,4 +1,4 @@
-"""The filter box: it filters as one types, forgives errors, and the list always shows what the filter says."""
+"""The filter box: it filters while one types, tolerates errors, and the list always matches the shown filter."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from runtui.services import store as store_module
 from runtui.services.store import FIRST_ROWS, RunQuery, Store
 from runtui.tui.features.opening import Opening
 from runtui.tui.resources import run_filter
+from tests import PATIENCE
 from tests.tui.conftest import Opener, Session
 
 
@@ -24,7 +25,7 @@ def statuses(session: Session) -> set[str]:
     return {row.status for row in session.workspace.store.window(session.runs.shown, 0, table.total)}
 
 
-async def test_it_is_live_counts_and_is_cleared(open_session: Opener) -> None:
+async def test_the_filter_is_live_shows_a_count_and_can_be_cleared(open_session: Opener) -> None:
     async with open_session(size=(100, 24)) as session:
         table = session.runs.table
         failed = session.workspace.store.totals().by_status["failed"]
@@ -136,18 +137,18 @@ async def test_a_wrong_filter_says_where_and_leaves_the_list_as_it_was(open_sess
         assert (session.app.focused, table.total) == (table, failed)
 
 
-async def test_a_place_beyond_wide_letters_is_pointed_at_by_cells(open_session: Opener) -> None:
+async def test_an_error_after_wide_characters_is_marked_at_the_right_cell(open_session: Opener) -> None:
     async with open_session(size=(100, 24)) as session:
         await session.press("slash")
         session.app.focused.post_message(events.Paste("東京 stated>1h"))  # type: ignore[union-attr]
         await session.pilot.pause()
         lines = session.text().splitlines()
         row = next(index for index, line in enumerate(lines) if "stated>1h" in line)
-        cells_before = len(lines[row][: lines[row].index("stated")]) + 2  # two letters take a cell more
+        cells_before = len(lines[row][: lines[row].index("stated")]) + 2  # both letters are two cells wide
         assert lines[row + 1].index("^") == cells_before
 
 
-async def test_what_is_pasted_ends_in_sight_and_no_mark_points_out_of_sight(open_session: Opener) -> None:
+async def test_the_end_of_pasted_text_is_visible_and_no_error_mark_is_outside(open_session: Opener) -> None:
     async with open_session(size=(80, 24)) as session:
         await session.press("slash")
         session.app.focused.post_message(events.Paste("a) " + "b " * 60 + "end"))  # type: ignore[union-attr]
@@ -206,7 +207,7 @@ async def test_relative_times_in_a_filter_go_on_with_the_clock(
         await session.until(lambda: table.total < count)
 
 
-async def test_a_likely_slip_is_pointed_out_when_nothing_is_found(open_session: Opener) -> None:
+async def test_a_likely_mistake_is_pointed_out_when_nothing_is_found(open_session: Opener) -> None:
     async with open_session(size=(100, 24)) as session:
         await session.press("slash")
         await session.type("status:cancelled")
@@ -223,7 +224,7 @@ async def test_letters_typed_ahead_of_the_screen_are_all_in_the_filter(open_sess
 
 
 def hint_line(session: Session) -> str:
-    """The line under the box."""
+    """Return the line under the box."""
     return session.text().splitlines()[session.find("#filter-hint").region.y]
 
 
@@ -262,7 +263,7 @@ async def test_keys_typed_ahead_wait_for_the_values_that_a_tab_needs(
 
     def slowly(store: Store, column: str) -> list[tuple[str, int]]:
         counting.set()
-        assert may_end.wait(20)
+        assert may_end.wait(PATIENCE)
         return count(store, column)
 
     monkeypatch.setattr(Store, "value_counts", slowly)
@@ -303,7 +304,7 @@ async def test_earlier_filters_come_back_and_down_leads_through_them_to_the_list
         assert session.app.focused is table
 
 
-async def test_a_likely_slip_is_said_while_it_is_typed(open_session: Opener) -> None:
+async def test_a_likely_mistake_is_pointed_out_while_typing(open_session: Opener) -> None:
     async with open_session(size=(100, 24)) as session:
         await session.press("slash")
         await session.type("status:faled")

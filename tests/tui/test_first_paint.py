@@ -25,7 +25,7 @@ _COLUMN = re.compile(r"\x1b\[(\d+)G")
 
 
 def placed(line: str) -> str:
-    """A line as it is seen, where what comes next is put in a column."""
+    """Return a line as it is seen: escape sequences that set the column become spaces."""
     while column := _COLUMN.search(line):
         before = line[: column.start()]
         line = before + " " * (int(column[1]) - 1 - cell_len(before)) + line[column.end() :]
@@ -65,7 +65,7 @@ async def draws_over(
     assert len(lines) == size[1]
     painted = {number: placed(_COLOUR.sub("", line)) for number, line in enumerate(lines, 1)}
     assert table.size.width == list_width(*size)
-    # A list that keeps changing is drawn a few times a second: its last page may be due still.
+    # A list that keeps changing is drawn a few times a second: its last page may still be pending.
     await session.until(lambda: not session.runs.drawing._is_due)
     shown = session.text().split("\n")
     left = pane_width(size[0])
@@ -208,7 +208,7 @@ async def test_a_view_waits_for_rows_that_fill_the_list_and_the_cursor_for_the_s
         assert (written, preview.is_over, preview.is_served, preview.typed) == ([], True, True, b"xj")
 
 
-async def test_what_comes_is_drawn_once_and_never_over_the_help(
+async def test_new_rows_are_drawn_once_and_never_over_the_help(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_session(size=(80, 24), runs=60) as session:

@@ -33,7 +33,7 @@ ODD_VALUES: dict[str, Any] = {
 
 @pytest.fixture
 def open_session(open_session: Opener) -> Opener:
-    """A session on a Graph whose runs have the values of a test."""
+    """Return an opener of a session on a Graph whose runs a test sets."""
     return lambda **choices: open_session(graph=Graph(), **choices)
 
 
@@ -66,7 +66,7 @@ async def clear(session: Session) -> None:
 
 
 async def open_run(session: Session, **values: Any) -> dict[str, Any]:
-    """Open a run that has these values, in the store and on the server; the run as received."""
+    """Open a run with these values, in the store and on the server; return the run as received."""
     run_id = session.runs.table.cursor_id
     assert run_id is not None
     stored = session.workspace.store.get(run_id)
@@ -119,7 +119,7 @@ async def test_an_error_stands_under_its_field_while_the_text_is_wrong(open_sess
         assert "is required" in under(session, "failedTasksCount")
 
 
-async def test_what_is_typed_takes_the_place_of_a_field_that_was_just_entered(open_session: Opener) -> None:
+async def test_typing_replaces_the_text_of_a_field_that_just_got_the_focus(open_session: Opener) -> None:
     async with open_session() as session:
         await open_run(session, totalUsersCount=2, startedDateTime=None)
         await session.press(*["tab"] * 6)
@@ -332,7 +332,7 @@ async def test_another_run_finds_nothing_of_the_one_before(open_session: Opener)
         await session.type("x")
         await session.press("down", "up")
         await session.press("escape")
-        await session.until(lambda: session.runs.table.cursor > 0)  # what is not known is sorted below what failed
+        await session.until(lambda: session.runs.table.cursor > 0)  # an unknown status is sorted below a failed one
         await session.press("k")
         second = session.runs.table.cursor_id
         await open_run(session)
@@ -352,7 +352,7 @@ async def test_another_run_finds_nothing_of_the_one_before(open_session: Opener)
         assert len(session.workspace.drafts) == 0
 
 
-async def test_a_draft_left_goes_on_over_what_the_run_is_by_then(open_session: Opener) -> None:
+async def test_an_earlier_draft_continues_over_the_current_run(open_session: Opener) -> None:
     async with open_session() as session:
         raw = await open_run(session, failedTasksCount=1, totalUsersCount=10)
         await go_to(session, "failedTasksCount")
@@ -429,7 +429,7 @@ async def test_keys_typed_ahead_into_a_dropdown_choose_in_it(before: list[str], 
         assert changed == [("processingStatus", names[start + 1])]
 
 
-async def test_a_surface_is_made_of_few_widgets(open_session: Opener) -> None:
+async def test_a_screen_has_few_widgets(open_session: Opener) -> None:
     async with open_session(size=(120, 40)) as session:
         counts = {"runs": len(session.front.query("*"))}
         for key in ("e", "escape", "question_mark"):
@@ -451,5 +451,5 @@ async def test_hints_name_keys_that_are_no_text_while_a_dropdown_is_searched(ope
         assert "esc back" not in hints[1]
         for action_id in ("close_values", "choose_value"):
             await session.press("enter")
-            await session.front.run_by_name(action_id)  # as a click on its hint does
+            await session.front.run_by_name(action_id)  # like a click on its hint
             assert session.form.menu is None

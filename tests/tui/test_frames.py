@@ -31,7 +31,7 @@ KEYS: Sequence[str] = (
     "ctrl+p", "escape",
     "S", "escape", "C", "down", "space", "escape", "m", "a", "escape", "y", "escape",
 )  # fmt: skip
-"""Keys of most places, one after the other."""
+"""Keys that lead through most places, one after another."""
 AT_ONCE = {"z", "right_square_bracket", "tab", "down", "space", "u"}
 """The keys whose effect needs no timer and no answer."""
 
@@ -69,7 +69,7 @@ async def test_a_key_is_drawn_in_one_frame(
         assert AT_ONCE.isdisjoint(drawn_by_clock)
 
 
-async def test_what_is_seen_through_the_palette_is_drawn_with_it(
+async def test_the_screen_behind_the_palette_is_drawn_with_it(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     frames: list[Any] = []
@@ -89,7 +89,7 @@ async def test_what_is_seen_through_the_palette_is_drawn_with_it(
         assert sum(isinstance(frame, LayoutUpdate) for frame in frames) == 1, "the whole screen"
 
 
-async def test_what_comes_without_a_key_is_drawn_by_the_clock(
+async def test_changes_without_a_key_are_drawn_by_the_timer(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_session() as session:
@@ -103,7 +103,7 @@ async def test_what_comes_without_a_key_is_drawn_by_the_clock(
 
 
 async def test_nothing_is_drawn_once_the_app_ends(open_session: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A drawing error ends the program, which draws no more: a second error would make a second crash report."""
+    """A drawing error ends the program. It draws no more, because a second error would make a second crash report."""
     async with open_session() as session:
         await session.settled()
         screen = session.app.screen
@@ -126,5 +126,5 @@ async def test_a_screen_that_is_gone_draws_nothing(open_session: Opener) -> None
         assert isinstance(gone, DrawnOnce)
         await session.press("escape")
         await session.until(lambda: not gone.is_attached)
-        Context().run(gone.draw_frame)  # as a task that knows of no app does
+        Context().run(gone.draw_frame)  # in a context without an active app
         assert session.app._exception is None

@@ -1,8 +1,8 @@
-"""Each action of the registry is drawn by one frame, and a frame sends little more than the cells that it changes.
+"""Each action of the registry is drawn in one frame, and a frame sends little more than the cells that it changes.
 
-While a key is drawn the server and the clock stand still, and threads as well, but for those that keys wait for: no
-count depends on who is faster. The places where an action applies, and the actions for which an answer makes a frame
-of its own, are declared once, with the bench that presses the same keys on a real terminal.
+While a key is drawn, the server, the clock and the threads stand still, except for threads that keys wait for. So no
+count depends on timing. The places where an action applies, and the actions whose answer makes a frame of its own, are
+declared once, in the bench that presses the same keys on a real terminal.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ from tests.tui.test_frames import LONG, NEVER
 from tests.tui.test_scenarios import Sandbox
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
-"""When the list was read, so that another time stands above it once it is read again."""
+"""The time of the last listing; after a refresh the header shows another time."""
 SIZE = (120, 40)
 MEASURED = [action for action in ACTIONS if action.id not in LEFT_OUT]
 
 
 class Terminal:
-    """A terminal that takes everything at once."""
+    """A terminal that accepts all output at once."""
 
     def __init__(self) -> None:
         self.frames: list[str] = []
@@ -63,14 +63,14 @@ class Terminal:
         return False
 
     def sizes(self) -> list[tuple[int, int]]:
-        """The bytes of each frame after the first, and those that its cells need."""
+        """Return, for each frame after the first, its bytes and the bytes that its changed cells need."""
         screen = pyte.Screen(*SIZE)
         pyte.Stream(screen).feed(f"\x1b[?7l{self.frames[0]}")
         return list(sizes_of(screen, self.frames[1:]))
 
 
 class Gate(httpx.AsyncBaseTransport):
-    """Stands before the server and the threads: while it is shut, they do what a key waits for and nothing else."""
+    """Holds requests and work in threads while it is shut, except what a key waits for."""
 
     def __init__(self) -> None:
         self.is_open = asyncio.Event()
@@ -87,7 +87,7 @@ class Gate(httpx.AsyncBaseTransport):
         return response
 
     def run_in_executor(self, *call: Any) -> asyncio.Future[Any]:
-        """In place of the event loop's."""
+        """Replace the event loop's method of that name."""
         return asyncio.ensure_future(self._pass(is_of_key(), self._in_thread, *call))
 
     async def _pass(self, is_of_key: bool, call: Callable[..., Any], *arguments: Any) -> Any:
@@ -104,7 +104,7 @@ class Gate(httpx.AsyncBaseTransport):
 
 
 def is_of_key() -> bool:
-    """Return whether a key waits for the current task: a task of a widget, or a worker of such a group."""
+    """Return whether a key waits for the current task: a task of a widget, or a worker of a group for such work."""
     with suppress(NoActiveWorker):
         return get_current_worker().group.startswith(blocks_keys(""))
     task = asyncio.current_task()
@@ -112,7 +112,7 @@ def is_of_key() -> bool:
 
 
 async def answered(session: Session, gate: Gate) -> None:
-    """Wait until nothing is asked of a thread or of the server."""
+    """Wait until no request and no work in a thread is in progress."""
     await session._rested()
     while not gate.is_idle.is_set():
         await gate.is_idle.wait()
@@ -120,7 +120,7 @@ async def answered(session: Session, gate: Gate) -> None:
 
 
 async def at_rest(session: Session, gate: Gate) -> None:
-    """Wait until the panel has followed as well, and all is read that is read aside."""
+    """Wait until the panel has followed and all background reads are done."""
     await answered(session, gate)
     while workers := [worker for worker in session.app.workers if not worker.is_finished]:
         await session.app.workers.wait_for_complete(workers)
@@ -128,7 +128,7 @@ async def at_rest(session: Session, gate: Gate) -> None:
 
 
 async def key_drawn(session: Session, key: str) -> None:
-    """Press a key and wait until it is drawn, whatever stands still meanwhile."""
+    """Press a key and wait until it is drawn, even if everything else stands still."""
     keys = session.app.keys
     keys.put(events.Key(key, key_to_character(key)))
     assert keys._task is not None
@@ -164,7 +164,7 @@ async def test_an_action_is_drawn_in_one_frame_of_what_it_changes(
         monkeypatch.setattr(Compositor, "render_update", draw_frame)
         for screen in session.app.screen_stack:
             assert isinstance(screen, DrawnOnce)
-            screen.draw_frame()  # its clock is due no more: it would tick while the key has its effect
+            screen.draw_frame()  # its clock is no longer due: it would tick while the key takes effect
         monkeypatch.setattr(RuntuiApp, "_display", display)
         display(session.app, None, draw_frame(session.app.screen._compositor, full=True))
 

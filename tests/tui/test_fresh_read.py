@@ -1,4 +1,4 @@
-"""Opening the form reads the run: what nobody touched follows it, what somebody typed has its three values shown."""
+"""Opening the form reads the run: untouched fields get the new values, and a typed one is shown with three values."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def draft_of(session: Session) -> Draft:
 
 
 def view_of(session: Session) -> str:
-    """The view at the left."""
+    """Return the name of the current view."""
     return session.view
 
 
@@ -62,7 +62,7 @@ def editor_of(session: Session) -> DraftEditor:
 
 
 def stored_count(session: Session) -> object:
-    """failedTasksCount as the list has it."""
+    """Return the failedTasksCount in the list."""
     stored = session.workspace.store.get(RUN)
     return stored.raw["failedTasksCount"] if stored is not None else None
 
@@ -72,7 +72,7 @@ def text_of(session: Session, name: str) -> str:
 
 
 async def open_form(session: Session, slow: Slow) -> None:
-    """Open the form of the first run; its read is on the way."""
+    """Open the form of the first run, while its read is in progress."""
     assert session.runs.table.cursor_id == RUN
     await session.press("e")
     await session.until(lambda: view_of(session) == "edit" and slow.reads)
@@ -107,7 +107,7 @@ async def test_the_form_is_open_before_the_answer_and_follows_it(open_session: O
         assert json.loads(slow.graph.patches[0])["failedTasksCount"] == 77
 
 
-async def test_nothing_is_said_of_a_run_that_did_not_move(open_session: Opener) -> None:
+async def test_no_message_about_a_run_that_has_not_changed(open_session: Opener) -> None:
     slow = Slow()
     async with open_session(wire=slow.wire) as session:
         await open_form(session, slow)
@@ -252,7 +252,7 @@ async def test_an_answer_about_the_run_before_does_not_touch_this_one(open_sessi
         assert text_of(session, "totalUsersCount") == "3"
 
 
-async def test_what_a_colleague_wrote_since_the_form_was_opened_is_not_overwritten_in_silence(
+async def test_a_colleagues_change_since_the_form_was_opened_is_not_silently_overwritten(
     open_session: Opener,
 ) -> None:
     async with open_session(runs=12) as session:

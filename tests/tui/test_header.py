@@ -24,7 +24,7 @@ def test_while_the_server_wants_the_listing_to_wait_the_moment_it_goes_on_is_sho
     assert state(Progress(listing=True, finished_at=READ)) == f"as of {READ.astimezone():%H:%M:%S}"
 
 
-def test_no_count_of_runs_is_reported_before_it_is_known() -> None:
+def test_no_count_of_runs_is_shown_before_it_is_known() -> None:
     settings = Settings(root="", tenant="Contoso", state_folder=Path())
     told = [
         headline(settings, runs, Progress(finished_at=read)).counts for runs, read in ((0, None), (0, READ), (3, None))

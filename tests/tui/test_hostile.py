@@ -70,7 +70,7 @@ async def test_hostile_names_sort(open_session: Opener) -> None:
         assert is_safe(session)
 
 
-async def test_what_is_edited_beside_an_attack_leaves_it_untouched_on_the_server(open_session: Opener) -> None:
+async def test_editing_another_field_leaves_hostile_text_untouched_on_the_server(open_session: Opener) -> None:
     odd = a_run(0) | {
         "id": "9" * 64 + "_" + "7" * 65,
         "processingStatus": ATTACK,

@@ -67,11 +67,11 @@ def record(journal: Journal, number: int, *, root: str = ROOT, outcome: Outcome 
         )
 
 
-async def test_one_line_an_entry_newest_first(open_session: Opener) -> None:
+async def test_the_journal_has_one_line_per_entry_newest_first(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire, size=(160, 40)) as session:
         await session.press("J")
-        await session.until(lambda: "Nothing was sent yet." in session.text())
+        await session.until(lambda: "Nothing has been sent yet." in session.text())
         await session.press("escape")
         first = await change(session)
         graph.answer_to_patch = graph_error(403, "Forbidden", "Insufficient privileges.")
@@ -103,7 +103,7 @@ def test_a_narrow_line_spends_its_room_on_the_change(tmp_path: Path) -> None:
     assert texts(row, 100)[-2:] == ["run-1", "failed → canceled"]
 
 
-def test_a_change_stands_before_what_it_undoes_and_tells_moments_by_the_clock() -> None:
+def test_a_change_comes_before_what_it_undoes_and_shows_local_times() -> None:
     now, later = datetime(2026, 11, 20, 12, tzinfo=UTC).astimezone(), datetime(2025, 2, 3, tzinfo=UTC).astimezone()
     before = {"a": later.isoformat(), "b": "2026-11-20T09:15:03.1Z"}
     after = {"a": now.isoformat(), "b": "2026-11-20T09:15:03.2Z"}
@@ -115,7 +115,7 @@ def test_a_change_stands_before_what_it_undoes_and_tells_moments_by_the_clock() 
 
 
 def texts(row: EntryRow, width: int) -> list[str]:
-    """Return the text of an entry's cells in a line of that width, cut as the table cuts it."""
+    """Return the text of an entry's cells in a line of that width, truncated as the table does."""
     layout = list_layout(JOURNAL.columns, width, needs_of(JOURNAL.columns, [row]))
     return [fit(column.show(row, now_ticks()).text, room).rstrip() for column, room in layout]
 
@@ -265,7 +265,7 @@ async def test_the_cursor_stays_on_its_entry_when_one_comes(open_session: Opener
         assert view(session).entry == shown(session)[0], "what was sent since is what it is opened for"
 
 
-async def test_a_look_settles_what_the_run_shows_by_now(open_session: Opener) -> None:
+async def test_a_check_settles_a_change_that_the_run_shows_now(open_session: Opener) -> None:
     graph = Graph(answer_to_patch=graph_error(500, "InternalServerError", "It broke."))
     async with open_session(wire=graph.wire) as session:
         entry = await change(session)
@@ -330,7 +330,7 @@ async def test_export_writes_a_private_file_and_says_where(open_session: Opener,
 async def test_a_journal_that_cannot_be_read_says_why(open_session: Opener, tmp_path: Path) -> None:
     async with open_session(runs=12) as session:
         session.workspace.journal.close()
-        session.workspace.journal.path = tmp_path  # a folder is no file
+        session.workspace.journal.path = tmp_path  # a file in place of the folder
         await session.press("J")
         await session.until(lambda: "The journal cannot be used" in session.text())
         await session.press("u")
@@ -347,6 +347,6 @@ async def test_a_panel_that_shows_entries_follows_the_cursor(open_session: Opene
         await session.press("J")
         await session.until(lambda: "#2" in session.text())
         await session.press("enter")
-        await session.until(lambda: "#2 " in session.text())
+        await session.until(lambda: "#2 " in panel_text(session))
         await session.press("down")
-        await session.until(lambda: "#1 " in session.text())
+        await session.until(lambda: "#1 " in panel_text(session))

@@ -44,18 +44,18 @@ async def test_the_row_and_the_header_say_it_until_it_is_settled(open_session: O
         assert not table.render_line(table.cursor - table.scroll_offset.y).text.startswith("?")
 
 
-async def test_what_earlier_sessions_left_is_reported_at_the_start(open_session: Opener, tmp_path: Path) -> None:
+async def test_open_changes_of_earlier_sessions_are_reported_at_the_start(open_session: Opener, tmp_path: Path) -> None:
     """One of two changes shows in its run, the other does not."""
     graph = Graph()
     graph.runs["run-1"]["processingStatus"] = "canceled"
     journal = Journal(tmp_path / JOURNAL_FILE)
     record(journal, 1, outcome=Outcome.UNKNOWN)
-    record(journal, 2, outcome=None)  # its process is gone
+    record(journal, 2, outcome=None)  # the process of the entry has ended
     record(journal, 3, outcome=Outcome.DONE)
     journal.close()
     async with open_session(wire=graph.wire) as session:
         session.workspace.reconciler.start()
-        words = "2 changes of an earlier session: 1 done, seen on read-back; 1 unknown. J shows the journal."
+        words = "2 changes from an earlier session: 1 done, seen on read-back; 1 unknown. J shows the journal."
         await session.until(lambda: words in status_of(session))
         await session.until(lambda: "1 unknown" in header(session))
         await session.press("J")
@@ -63,7 +63,7 @@ async def test_what_earlier_sessions_left_is_reported_at_the_start(open_session:
         assert "open" not in session.text()
 
 
-async def test_what_was_found_before_the_screen_was_there_is_reported_with_the_drafts(
+async def test_changes_settled_before_the_screen_opened_are_reported_with_the_drafts(
     open_session: Opener, tmp_path: Path
 ) -> None:
     graph = Graph()
@@ -76,8 +76,8 @@ async def test_what_was_found_before_the_screen_was_there_is_reported_with_the_d
         await session.workspace.reconciler.check_all()
         session.app.wired[Journaling].tell_what_was_left()
         await session.pilot.pause()
-        assert "1 change of an earlier session: 1 unknown." in status_of(session)
-        assert "1 draft; ~" in status_of(session)
+        assert "1 change from an earlier session: 1 unknown." in status_of(session)
+        assert "1 draft not sent; ~" in status_of(session)
 
 
 async def test_an_answer_that_the_run_does_not_bear_out_is_unknown(open_session: Opener) -> None:
@@ -87,7 +87,7 @@ async def test_an_answer_that_the_run_does_not_bear_out_is_unknown(open_session:
         graph.answer_to_patch = lambda run: reply(200, unchanged[run["id"]])
         await change(session)
         await session.until(lambda: " unknown" in status_of(session))
-        assert "The run, read back, does not show the change" in status_of(session)
+        assert "On read-back, the run does not show the change" in status_of(session)
         assert "It may still arrive." in status_of(session)
 
 
@@ -95,7 +95,7 @@ async def test_nothing_is_sent_without_the_journal(open_session: Opener, tmp_pat
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
         session.workspace.journal.close()
-        session.workspace.journal.path = tmp_path  # a folder is no file
+        session.workspace.journal.path = tmp_path  # a file in place of the folder
         await session.press("e", "enter", "down", "enter", "ctrl+s", "y")
         await session.until(lambda: "The journal cannot be used" in status_of(session))
         assert "ot done" in status_of(session)

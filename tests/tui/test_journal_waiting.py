@@ -76,7 +76,7 @@ async def test_the_countdown_leaves_a_later_sentence_and_another_page_alone(open
         assert "trying again" not in panel_text(session)
 
 
-async def test_given_up_before_anything_was_sent(open_session: Opener) -> None:
+async def test_a_change_given_up_before_it_was_sent(open_session: Opener) -> None:
     graph = Graph()
 
     class Busy(httpx.AsyncBaseTransport):

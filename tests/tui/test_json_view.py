@@ -35,14 +35,14 @@ class ViewApp(App[None]):
         return self.query_one(JsonView)
 
     def shown(self) -> list[str]:
-        """The lines on the screen, without trailing space, down to the last one that has text."""
+        """Return the lines on the screen without trailing spaces, down to the last one with text."""
         lines = [self.view.render_line(y).text.rstrip() for y in range(self.view.size.height)]
         while lines and not lines[-1]:
             lines.pop()
         return lines
 
     def colour_of(self, text: str) -> Any:
-        """The colour of `text` on the screen."""
+        """Return the colour of `text` on the screen."""
         for y in range(self.view.size.height):
             for segment in self.view.render_line(y):
                 if segment.text == text:
@@ -51,7 +51,7 @@ class ViewApp(App[None]):
 
 
 def show_bytes(view: JsonView, body: bytes, **options: Any) -> None:
-    """Show a body as it came over the wire."""
+    """Show a body as it came over the network."""
     view.show_text(body.decode("utf-8", "backslashreplace"), **options)
 
 
@@ -110,7 +110,7 @@ async def test_colours_follow_the_theme() -> None:
         assert app.colour_of('"key"') != dark
 
 
-async def test_what_is_no_json_is_shown_as_its_lines() -> None:
+async def test_text_that_is_not_json_is_shown_line_by_line() -> None:
     app = ViewApp()
     async with app.run_test(size=(40, 10), notifications=True) as pilot:
         show_bytes(app.view, b"<html>\r\n\t[b]502[/b] \x1b[2J \xff\n</html>")
@@ -190,7 +190,7 @@ async def test_another_width_while_a_large_text_is_laid_out_loses_nothing(monkey
         show_bytes(app.view, large_body(), header=[content("200 OK")])
         await pilot.resize_terminal(30, 6)
         while app.view.size.width > 30:
-            await pilot.pause(0.01)  # Textual keeps a new size for the time of a frame
+            await pilot.pause(0.01)  # Textual applies a new size after the time of a frame
         may_begin.set()
         await app.workers.wait_for_complete([worker for worker in app.workers if not worker.is_finished])
         await pilot.pause()
@@ -211,7 +211,7 @@ async def test_the_last_text_wins_over_a_large_one_that_is_still_laid_out() -> N
 
 
 @pytest.mark.parametrize("make", [large_body, lambda: b"[" + b"1," * 50 + b"1]"], ids=["large", "small"])
-async def test_the_place_is_kept_when_asked_for(make: Any) -> None:
+async def test_the_scroll_position_is_kept_on_request(make: Any) -> None:
     app = ViewApp()
     async with app.run_test(size=(40, 6), notifications=True) as pilot:
         show_bytes(app.view, make())
@@ -228,7 +228,7 @@ async def test_the_place_is_kept_when_asked_for(make: Any) -> None:
         assert app.view.scroll_offset.y == 0
 
 
-async def test_a_shorter_text_pulls_the_place_back() -> None:
+async def test_a_shorter_text_moves_the_scroll_position_back() -> None:
     app = ViewApp()
     async with app.run_test(size=(40, 6), notifications=True) as pilot:
         app.view.show_text("\n" * 500)

@@ -67,7 +67,7 @@ PHRASES: Final = {
     "|ctrl+s 3 0|ctrl+s escape|shift+f8 shift+f8|X|R|u|B|B j enter|escape e",
     "palette": "ctrl+p h e l p enter|ctrl+p escape|ctrl+p down down enter|: f i l t e r enter|ctrl+p z z z escape",
 }
-"""The keys to press on each screen: some phrases of keys separated by blanks."""
+"""The keys for each screen: phrases separated by |, each of some keys separated by blanks."""
 
 WAYS: Final = {
     "list": "", "form": "e", "review": "e enter down enter ctrl+s", "journal": "J", "help": "?", "panel": ">",
@@ -83,19 +83,19 @@ _PASSING: Final = re.compile(
     r"[0-9a-f]{8}-[0-9a-f-]{27}|localhost:\d+|\d\d:\d\d(:\d\d)?(\.\d+)?|\s*\d+ ms|\s+…|\s*(in )?\d+[smhd]( ago)?"
     r"|\d[\d.T]{5,}Z?|([A-Z\d]  ){8}[A-Z\d]|\d+Z(?=\.jsonl)"
 )
-"""What is another one each time: clocks, durations, ids of requests, names of files, the code to sign in with, and how
-many blanks come before what is cut."""
+"""Text that differs each time: clocks, durations, request ids, file names, the code to sign in with, and the number of
+blanks before truncated text."""
 
 _IN_BACKGROUND: Final = re.compile(r"[^│\n]*\bPOST +no answer[^│\n]*| +(?=│)")
-"""In the log, the requests that nobody's key made: how many there are is a matter of time. And the blanks before an
-edge, which such a line pushes aside."""
+"""In the log, the requests that no key caused, because their number depends on timing; and the blanks before an edge,
+which such a line moves."""
 
 _ADDRESS: Final = re.compile(r"https://login\.fake\.test/\S*(\n\S+)*")
-"""The address to sign in at, over several lines: its port, state and challenge are drawn at random."""
+"""The address to sign in at, over several lines: its port, state and challenge are random."""
 
 
 def script(seed: int) -> list[str]:
-    """Return random keys: those to a screen, then keys of that screen and of others."""
+    """Return random keys: those that lead to a screen, then keys of that screen and of others."""
     chance = Random(seed)
     screen = list(WAYS)[seed % len(WAYS)]
     phrases = [WAYS[screen]]
@@ -107,7 +107,7 @@ def script(seed: int) -> list[str]:
 
 @dataclass(frozen=True)
 class End:
-    """The screen that keys led to."""
+    """The state of the screen after the keys."""
 
     view: str
     screen: tuple[str, ...]
@@ -127,7 +127,7 @@ def overtake(session: Session) -> None:
     assert stored is not None
     before = {**stored.raw, "totalUsersCount": stored.raw["totalUsersCount"] + 1}
     session.workspace.drafts.keep(Draft(last.id, stored.workflow_id, before).typed("totalUsersCount", "9999", _NOW))
-    session.runs.table.flags_changed(last.id)  # as whoever left it by the form would have had it drawn
+    session.runs.table.flags_changed(last.id)  # the form would have drawn the flag
 
 
 async def read_results(session: Session) -> None:
@@ -143,8 +143,8 @@ def screen_of(session: Session) -> tuple[str, ...]:
 
 
 async def rested(session: Session) -> None:
-    """Wait until the screen stays the same, with the network still held."""
-    if session.view == "causes":  # a pause between keys comes first
+    """Wait until the screen stays the same while the network is held."""
+    if session.view == "causes":  # it draws only after a pause between keys
         drawing = session.find(CausesView)._drawing
         await session.until(lambda: not (drawing._is_due or drawing._resting))
     last, same = screen_of(session), 0
@@ -199,7 +199,7 @@ class Desk:
     server: Any
 
     async def see_code(self) -> None:
-        """Begin another sign-in, up to the code to type."""
+        """Begin another sign-in, up to the display of the code."""
         await self.session.press("A", "enter")
         await self.session.until(lambda: self.session.find(SignInView).wait.ends)
 
@@ -265,7 +265,7 @@ async def compare(open_session: Opener, folder: Path, seed: int) -> None:
     keys, size = script(seed), ((80, 24), (120, 40))[seed // 7 % 2]
     ends = []
     for manner in MANNERS:
-        # One after the other in the same place: the screen shows its path.
+        # All use the same folder in turn, because the screen shows its path.
         ends.append(await end_after(open_session, folder / "state", keys, manner, size))
         (folder / "state").rename(folder / manner)
     slowly, *others = ends
@@ -276,12 +276,12 @@ async def compare(open_session: Opener, folder: Path, seed: int) -> None:
 
 @pytest.fixture(autouse=True)
 def a_held_request_does_not_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a busy machine keys take longer than an answer may."""
+    """On a busy machine the keys may take longer than the time limit of a request."""
     monkeypatch.setattr("runtui.graph.transport.Transport", partial(Transport, timeout_seconds=3_600.0))
 
 
 QUICK: Final = (1, 8, 18, 19)
-"""The form, the sign-in, the tasks of a user and what to copy."""
+"""The form, the sign-in, the tasks of a user, and the copy dialog."""
 
 
 @pytest.mark.parametrize("seed", QUICK)

@@ -57,7 +57,7 @@ async def test_the_form_that_opens_again_is_that_of_the_next_run(open_session: O
         assert edited(session).run_id == second.id
 
 
-async def test_what_the_palette_finds_is_what_enter_runs(open_session: Opener) -> None:
+async def test_enter_runs_the_action_that_the_palette_found(open_session: Opener) -> None:
     async with open_session(runs=12) as session:
         await type_keys(session, ["ctrl+p", *"list of keys", "enter"], "in one packet")
         await session.until(lambda: session.app.screen is session.front)

@@ -19,7 +19,7 @@ LEAVING = {"q", "f10", "ctrl+q"}
 
 
 def seen(session: Session) -> dict[str, object]:
-    """The state that keys can change here."""
+    """Return the state that keys can change here."""
     focused = session.app.focused
     return {
         "view": session.view,
@@ -72,7 +72,7 @@ async def test_leaving_before_the_first_mount_leaves(open_session: Opener) -> No
         await session.until(lambda: session.app.return_code == 0)
 
 
-async def test_what_keys_typed_ahead_lead_to_is_the_first_that_is_drawn(
+async def test_the_first_frame_shows_the_result_of_keys_typed_ahead(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[str | None] = []

@@ -1,6 +1,7 @@
-"""What comes into sight has few widgets, and is laid out for the size of the terminal once.
+"""A screen that opens has few widgets, and is laid out for the size of the terminal once.
 
-No machine changes these counts; layouts that follow from messages of widgets are left out, for on some they coincide.
+These counts are the same on every machine. Layouts that follow from messages of widgets are left out, because sometimes
+two of them coincide.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ Layouts = list[tuple[Screen[Any], bool]]
 
 @pytest.fixture
 def layouts(monkeypatch: pytest.MonkeyPatch) -> Layouts:
-    """Each layout: of which screen, and whether for a size that it was told."""
+    """Record each layout: its screen, and whether it was for a given size."""
     found: Layouts = []
     lay_out = Screen._refresh_layout
 
@@ -37,7 +38,7 @@ def for_a_size(layouts: Layouts) -> list[Screen[Any]]:
     return [screen for screen, is_for_size in layouts if is_for_size]
 
 
-async def test_the_first_screen_is_reported_its_size_once(open_session: Opener, layouts: Layouts) -> None:
+async def test_the_first_screen_gets_its_size_once(open_session: Opener, layouts: Layouts) -> None:
     async with open_session(typed_ahead=[events.Key("down", None)], ready=False) as session:
         await session.until(lambda: session.runs.table.cursor == 1)
         assert for_a_size(layouts) == [session.front]
@@ -66,7 +67,7 @@ async def test_a_container_draws_one_line_for_all_that_are_alike(
 
 
 @pytest.mark.parametrize(("key", "widgets"), [("question_mark", 24), ("ctrl+p", 8)])
-async def test_a_surface_is_reported_its_size_once_and_has_few_widgets(
+async def test_a_screen_gets_its_size_once_and_has_few_widgets(
     open_session: Opener, layouts: Layouts, key: str, widgets: int
 ) -> None:
     async with open_session() as session:
@@ -82,7 +83,7 @@ async def test_a_surface_is_reported_its_size_once_and_has_few_widgets(
     ("key", "size"),
     [("question_mark", (80, 24)), ("question_mark", (120, 40)), ("e", (120, 40))],  # a form of 24 lines scrolls
 )
-async def test_what_was_mounted_at_rest_is_opened_without_a_layout(
+async def test_a_screen_mounted_in_advance_opens_without_a_layout(
     open_session: Opener, layouts: Layouts, key: str, size: tuple[int, int]
 ) -> None:
     async with open_session(size=size, ahead=True) as session:

@@ -20,7 +20,7 @@ FAILED = ListCell("bad", "status-failed")
 
 
 class Thing(NamedTuple):
-    """A row of its own kind: nothing in the table knows runs or entries."""
+    """A row of a type that only this test has, because the table knows neither runs nor entries."""
 
     number: int
     has_failed: bool = False
@@ -47,7 +47,7 @@ THINGS: Resource[Thing, int] = Resource(
 
 
 class Things:
-    """Rows that remember how many were read at a time."""
+    """Rows that record how many of them each read returned."""
 
     def __init__(self, rows: Sequence[Thing]) -> None:
         self._rows = ReadRows(rows, THINGS.id_of)
@@ -66,7 +66,7 @@ class Things:
 
 
 class Place(App[None]):
-    """A table and its titles, and what the table says."""
+    """A table with headings, and the messages of the table."""
 
     CSS = """
     LineTable > .line-table--status-failed { color: red; }
@@ -132,7 +132,7 @@ async def test_the_cursor_stays_on_its_row_and_the_row_on_its_line() -> None:
         assert (app.table.cursor_id, app.table.cursor) == (21, 20), "where the row is gone, the line stays"
 
 
-async def test_a_cursor_that_nobody_touched_stays_on_the_first_row() -> None:
+async def test_an_unmoved_cursor_stays_on_the_first_row() -> None:
     async with place_of(things(5)) as (app, pilot):
         app.table.show(Things(things(4, 5)), keep_line=True)
         assert app.table.cursor_id == 4

@@ -1,4 +1,4 @@
-"""The list: keys move, order and marks hold to runs, and whatever comes and goes, the cursor stays on its run."""
+"""The list: keys move, order and marks belong to runs, and whatever changes, the cursor stays on its run."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def table_of(session: Session) -> LineTable[RunRow, str]:
 
 
 def line_of(session: Session) -> str:
-    """The line of the screen on which the cursor stands."""
+    """Return the line of the screen with the cursor."""
     table = table_of(session)
     return table.render_line(table.cursor - table.scroll_offset.y).text
 
 
 def ids(session: Session) -> list[str]:
-    """All runs in the order of the list."""
+    """Return the ids of all runs in the order of the list."""
     return [row.id for row in rows(session)]
 
 
@@ -109,7 +109,8 @@ async def test_marks_belong_to_runs(open_session: Opener) -> None:
 
 
 async def rewrite(session: Session, change: dict[str, Any]) -> None:
-    """Let runs come, go or change in the store; `change` maps run ids to new values, or to None for "gone"."""
+    """Let runs appear, disappear or change in the store; `change` maps run ids to new values, or to None for a deleted
+    run."""
     store = session.workspace.store
     for run_id, values in change.items():
         stored = store.get(run_id)
@@ -131,7 +132,7 @@ async def rewrite(session: Session, change: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("keys", "line"), [((), 0), (("down", "up"), 1), (("enter",), 1)])
-async def test_a_cursor_that_nobody_has_touched_stays_on_the_first_row_as_the_list_comes_in(
+async def test_an_unmoved_cursor_stays_on_the_first_row_while_the_list_arrives(
     keys: tuple[str, ...], line: int, open_session: Opener
 ) -> None:
     graph = Graph(answer_to_list=lambda: reply(500, "not yet"))
@@ -222,7 +223,7 @@ async def test_columns_give_way_by_their_priority(open_session: Opener) -> None:
         table = table_of(session)
         for width, names in COLUMN_SETS.items():
             await session.pilot.resize_terminal(width, 24)
-            if width >= 100:  # the panel takes its part
+            if width >= 100:  # the panel takes part of the width
                 await session.press("z")
             assert " ".join(titles(session).replace("↓", "").rstrip("›").split()) == names
             assert titles(session).endswith("›") == (len(names.split()) < len(COLUMN_SETS[200].split()))

@@ -1,4 +1,4 @@
-"""Memory: at rest it holds what a key needs at once; an evening of refreshes takes no more than the first of them."""
+"""Memory: at rest it holds only what a key needs at once, and it does not grow over an evening of refreshes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_GROWTH = 2 * 1024 * 1024
 
 
 async def list_again(session: Session, times: int) -> None:
-    """Read all runs again, each time to the end and until the screen has followed."""
+    """Read all runs again several times; wait each time until the listing has ended."""
     for _ in range(times):
         await list_once(session)
 
@@ -35,7 +35,7 @@ async def list_once(session: Session) -> None:
 
 
 async def first_listing_followed_up(session: Session) -> None:
-    """Wait until all that follows the first listing has been done."""
+    """Wait until the work that follows the first listing is done."""
     await session.until(lambda: session.workspace.refresh.progress.finished_at is not None)
     await session.until(lambda: not any(worker.is_running for worker in session.app.workers))
 
@@ -60,14 +60,14 @@ async def test_at_rest_few_places_are_mounted_and_nothing_that_judges_values_is_
             "Editing", "Helping", "Listing", "Triaging", "Waiting",
         }  # fmt: skip
         await session.press("e")
-        await session.until(lambda: properties._validator.cache_info().misses == 3)  # text, count and datetime
+        await session.until(lambda: properties._validator.cache_info().misses == 3)  # text, count and date-time
         assert mounted(session) == {"edit", "help"}
         await session.press("enter", "down", "enter")
         await session.until(lambda: mounted(session) == {"edit", "help", "review"})
 
 
 def mounted(session: Session) -> set[str]:
-    """The places that are mounted beside the list."""
+    """Return the scopes of the views that are mounted beside the list."""
     frames = [screen for screen in session.app._installed_screens.values() if isinstance(screen, ViewScreen)]
     return {frame.view.scope for frame in frames if frame.is_mounted}
 
@@ -85,6 +85,6 @@ async def test_memory_does_not_grow_with_the_number_of_refreshes(open_session: O
 
 
 def resident_bytes() -> int:
-    """Return the memory of this process after a garbage collection."""
+    """Return the resident memory of this process after a garbage collection."""
     gc.collect()
     return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -13,7 +13,7 @@ from tests.tui.conftest import Opener, Session
 
 
 async def click(session: Session, words: str, line: int, left: int = 0) -> None:
-    """Click in the middle of some words on a line of the screen, from a column on."""
+    """Click in the middle of some words on a line of the screen; search for them from column `left` on."""
     shown = session.text().splitlines()[line]
     x = shown.index(words, left) + len(words) // 2
     assert await session.pilot.click(offset=(x, line % session.app.size.height))
@@ -21,7 +21,7 @@ async def click(session: Session, words: str, line: int, left: int = 0) -> None:
 
 
 async def wheel(session: Session, widget: Widget) -> None:
-    """Turn the wheel one notch down over a widget."""
+    """Scroll the wheel one notch down over a widget."""
     x, y = widget.region.x + 1, widget.region.y + 1
     session.app.post_message(events.MouseScrollDown(None, x, y, 0, 0, 0, False, False, False, x, y))
     await session.settled()

@@ -1,4 +1,4 @@
-"""Small screens: the same job at 80x24 and below, with tenant and badges in sight; a notice where that cannot be."""
+"""Small screens: the same job at 80x24 and below, with tenant and badges visible; a notice where that is impossible."""
 
 from __future__ import annotations
 

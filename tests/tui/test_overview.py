@@ -100,15 +100,15 @@ async def test_a_click_goes_to_a_day_and_two_show_its_runs(open_session: Opener)
         assert session.runs.table.total == row.days[-1].runs
 
 
-async def test_what_time_alone_changes_is_drawn(open_session: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_changes_by_the_passing_of_time_are_drawn(open_session: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_session() as session:
         view = await opened(session)
-        running = next(count for count in session.app.chrome.trouble.counts if count.word == "running")
+        running = next(count for count in session.app.chrome.problems.counts if count.word == "running")
         assert f"● {running.runs} running" in session.text()
         later = now_ticks() + 3 * 86_400 * TICKS_PER_SECOND
         monkeypatch.setattr("runtui.services.store.now_ticks", lambda: later)
         monkeypatch.setattr("runtui.tui.features.triage.overviewing.now_ticks", lambda: later)
-        session.app.chrome.show_trouble()
+        session.app.chrome.show_problems()
         session.app.wired[Overviewing].draw_again()
         await session.until(lambda: "running" not in session.text().splitlines()[1])
         await session.until(lambda: all(not day.runs for row in view.list.rows for day in row.days[-2:]))
@@ -133,7 +133,7 @@ async def test_it_follows_the_store_and_says_in_the_panel_what_holds_a_workflow_
         assert "[b]Too many[/b]␛[2J" in words
 
 
-async def test_no_count_is_reported_before_it_is_known(open_session: Opener) -> None:
+async def test_no_count_is_shown_before_it_is_known(open_session: Opener) -> None:
     async with open_session() as session:
         view = overview(session)
         assert view.title().plain == "Workflows  reading…"

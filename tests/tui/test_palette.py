@@ -7,7 +7,7 @@ from tests.tui.conftest import Opener, Session
 
 
 def found(session: Session) -> list[str]:
-    """The names of what is found."""
+    """Return the names of the found actions."""
     return [str(option.prompt).split("\n")[0] for option in session.app.screen.query_one(FoundActions).options]
 
 

@@ -1,4 +1,4 @@
-"""The side panel: request, answer, run and log, each whole and each reachable by keys."""
+"""The side panel: request, response, run and log, each complete and reachable by keys."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def title_of(session: Session) -> str:
 
 
 def down_to(session: Session, purpose: str) -> list[str]:
-    """The keys to the newest request of a purpose in the log."""
+    """Return the keys that lead to the newest request of a purpose in the log."""
     return ["home", *["down"] * [exchange.purpose for exchange in session.workspace.exchanges].index(purpose), "enter"]
 
 
@@ -49,7 +49,7 @@ async def test_request_response_and_log(open_session: Opener) -> None:
         assert title_of(session) == "log"
         log = session.find("#panel-log", OptionList)
         assert session.app.focused is log
-        assert log.option_count == len(session.workspace.exchanges) >= 3  # the form's read, the fresh one, the write
+        assert log.option_count == len(session.workspace.exchanges) >= 3  # the form's read, the fresh read, the write
         assert "PATCH" in session.text()
         await session.press(*down_to(session, "read run"))
         assert title_of(session) == "response"
@@ -115,12 +115,12 @@ async def test_on_a_narrow_screen_it_opens_under_the_list_and_esc_closes_it(open
         assert shown(panel) is False
 
 
-async def test_details_say_what_failed(open_session: Opener) -> None:
+async def test_the_panel_names_what_failed(open_session: Opener) -> None:
     async with open_session(size=(120, 50)) as session:
         await session.press("slash")
         await session.type("status:failed offboard")
         await session.press("enter")
-        await session.until(lambda: "✗" in panel_text(session) and "users:" in panel_text(session))
+        await session.until(lambda: not session.panel.shows_another_run and "users:" in panel_text(session))
         row = session.runs.row
         assert row is not None
         assert row.workflow_name[:20] in panel_text(session)
@@ -206,5 +206,5 @@ def test_the_log_tells_what_was_given_up_from_what_failed(kind: FailureKind | No
         ),
     ],
 )
-def test_a_fact_goes_on_below_what_follows_its_label(text: str, lines: list[str]) -> None:
+def test_a_long_fact_is_wrapped_below_its_text(text: str, lines: list[str]) -> None:
     assert [line.plain for line in wrapped(content(text), 22)] == lines

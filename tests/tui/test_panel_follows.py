@@ -28,7 +28,7 @@ def panel_lines(session: Session) -> list[str]:
 
 
 def run_in_sight(session: Session) -> str:
-    """The id of the run that the panel shows, "" for none; as the JSON on the screen has it."""
+    """Return the id of the run that the panel shows, from the JSON on the screen; empty for none."""
     lines = panel_lines(session)
     return next((line.partition('"id": "')[2] for line in lines if '"id": "' in line), "")
 
@@ -46,7 +46,7 @@ def check_the_panel(session: Session) -> None:
 
 
 async def rest(session: Session) -> None:
-    """Wait until the panel shows what the cursor rests on."""
+    """Wait until the panel shows the run that the cursor rests on."""
     await session.until(lambda: all(worker.is_finished for worker in session.app.workers))
     await session.settled()
     if session.panel.display and session.panel.tab == "run":
@@ -95,7 +95,7 @@ async def test_a_walk_of_1_000_keys(open_session: Opener, size: tuple[int, int])
 
 
 class Watched(httpx.AsyncBaseTransport):
-    """The sandbox, and what was asked of it."""
+    """The sandbox; records the paths of the requests."""
 
     def __init__(self) -> None:
         self._inner = httpx.ASGITransport(create_app(runs=60))
@@ -135,7 +135,7 @@ async def test_a_held_key_reads_nothing_until_it_rests(open_session: Opener, mon
         assert len(wire.asked) == len(before) + 2, "what is in the store is not asked for again"
 
 
-async def test_what_is_read_for_a_row_is_given_up_when_it_is_left(open_session: Opener) -> None:
+async def test_the_read_for_a_row_is_cancelled_when_the_cursor_leaves_it(open_session: Opener) -> None:
     held = Held(httpx.ASGITransport(create_app(runs=60)))
     async with open_session(wire=held) as session:
         await rest(session)
@@ -160,7 +160,7 @@ async def test_results_that_are_refused_are_said_beside_what_is_known(open_sessi
         assert session.app.chrome.status.text == "", "the list itself is whole"
 
 
-async def test_what_comes_while_the_panel_is_closed_is_there_when_it_opens(open_session: Opener) -> None:
+async def test_answers_that_arrive_while_the_panel_is_closed_are_there_when_it_opens(open_session: Opener) -> None:
     async with open_session(size=(80, 24)) as session:
         await session.press("right_square_bracket")
         await rest(session)
@@ -179,7 +179,7 @@ async def test_what_comes_while_the_panel_is_closed_is_there_when_it_opens(open_
 async def test_the_first_frame_of_a_question_has_its_page(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Textual paints a screen after its layout; its widgets may get their sizes later."""
+    """Textual paints a screen right after its layout; its widgets may get their sizes later."""
     first_frame: list[str] = []
     resumed = ViewScreen.on_screen_resume
 
@@ -197,7 +197,7 @@ async def test_the_first_frame_of_a_question_has_its_page(
         assert first_frame == shown[2 : 2 + len(first_frame)]
 
 
-async def test_a_change_brings_its_tabs_and_the_cursor_takes_them_back(open_session: Opener) -> None:
+async def test_a_change_brings_its_tabs_forward_until_the_cursor_moves(open_session: Opener) -> None:
     async with open_session(wire=Graph().wire) as session:
         await session.press("e")
         await session.until(lambda: tab_of(session) == "request")
@@ -264,6 +264,6 @@ async def test_a_run_that_is_damaged_on_disk_is_reported_in_the_panel(open_sessi
             db.execute("UPDATE body SET raw = '{'")
         await session.press("j")
         await session.panel_rested()
-        assert "cannot be read there; r reads the list again." in " ".join(panel_lines(session)), session.text()
+        assert "cannot be read; r refreshes the list." in " ".join(panel_lines(session)), session.text()
         await session.press("r")
         await session.until(lambda: '"processingStatus"' in session.text())

@@ -26,7 +26,7 @@ OF_A_WORKFLOW = re.compile(r"/workflows/[^/]+/userProcessingResults$", re.IGNORE
 
 
 class Without(httpx.AsyncBaseTransport):
-    """A sandbox that answers some paths with a status."""
+    """A sandbox that answers some paths with an error status."""
 
     def __init__(self, refused: re.Pattern[str], status: int) -> None:
         self._app = httpx.ASGITransport(create_app(runs=60))
@@ -152,7 +152,7 @@ async def test_nobody_by_that_name_is_said(open_session: Opener) -> None:
         assert session.view == "runs"
 
 
-async def test_where_the_server_does_not_answer_for_one_person_the_runs_tell(open_session: Opener) -> None:
+async def test_without_an_answer_about_one_person_the_results_of_runs_are_used(open_session: Opener) -> None:
     async with open_session(wire=Without(OF_A_WORKFLOW, 400)) as session:
         person = await somebody(session)
         stored = session.workspace.store.results_of_person(person.id)
@@ -214,7 +214,7 @@ async def test_a_search_may_end_after_the_question_is_closed(open_session: Opene
         assert session.app._exception is None
 
 
-def test_who_is_not_found_may_be_in_a_run_that_is_not_read_yet() -> None:
+def test_a_person_who_is_not_found_may_be_in_an_unread_run() -> None:
     assert why_no_person("Nobody.", ReadingProgress(read=3, total=35)).startswith("Nobody. 32 runs are not")
     assert why_no_person("Nobody.", ReadingProgress(read=35, total=35)) == "Nobody."
 

@@ -53,8 +53,8 @@ async def test_the_profiles_are_listed_and_the_chosen_one_is_handed_on(
         assert session.app.is_followed
 
 
-async def test_another_one_is_opened_while_the_log_is_in_sight(open_session: Opener, profiles: Profiles) -> None:
-    """The list below has no log yet, and comes into sight once more while the session ends."""
+async def test_another_profile_is_opened_while_the_log_is_visible(open_session: Opener, profiles: Profiles) -> None:
+    """The list below has no log yet, and appears once more while the session ends."""
     async with open_session(runs=5, profiles=profiles, profile="prod") as session:
         await session.press("P", "j", *["right_square_bracket"] * 3)
         assert session.app.chrome.panel.tab == "log"
@@ -62,7 +62,7 @@ async def test_another_one_is_opened_while_the_log_is_in_sight(open_session: Ope
         assert session.app.is_followed
 
 
-async def test_the_present_one_is_just_gone_back_to(open_session: Opener, profiles: Profiles) -> None:
+async def test_choosing_the_current_profile_only_goes_back(open_session: Opener, profiles: Profiles) -> None:
     async with open_session(runs=5, profiles=profiles, profile="prod") as session:
         await session.press("P", "enter")
         assert session.view == "runs"
@@ -71,7 +71,7 @@ async def test_the_present_one_is_just_gone_back_to(open_session: Opener, profil
         assert session.app.wired[Leaving].next_profile is None
 
 
-async def test_one_that_cannot_be_opened_from_here_says_why(open_session: Opener, profiles: Profiles) -> None:
+async def test_a_profile_that_cannot_be_opened_from_here_says_why(open_session: Opener, profiles: Profiles) -> None:
     async with open_session(runs=5, profiles=profiles, profile="prod") as session:
         await session.press("P", "j", "j", "enter")
         assert "RUNTUI_TOKEN, which was given for" in session.text()
@@ -99,7 +99,7 @@ async def test_leaving_for_good_forgets_the_profile_that_was_to_follow(
         assert not session.app.is_followed
 
 
-async def test_a_save_on_its_way_is_waited_for_and_then_the_other_is_opened(
+async def test_a_change_in_progress_is_awaited_before_the_other_profile_opens(
     open_session: Opener, profiles: Profiles
 ) -> None:
     wire = HeldBack(Graph())
@@ -122,7 +122,7 @@ async def test_q_while_a_save_is_waited_for_leaves_for_good(open_session: Opener
         assert session.app.wired[Leaving].next_profile is None
 
 
-async def test_a_save_that_does_not_end_keeps_one_here(
+async def test_an_unfinished_change_keeps_the_current_profile(
     open_session: Opener, profiles: Profiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(leaving, "QUIT_SECONDS", 0.05)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_faults import status_of
+from tests.tui.test_journal import open_journal
 from tests.tui.test_review import to_the_review, writes
 from tests.tui.test_undo import change
 from tests.tui.wires import Graph
@@ -13,7 +14,7 @@ def header(session: Session) -> str:
     return session.text().splitlines()[0]
 
 
-async def test_a_key_forbids_writing_and_allows_it_again(open_session: Opener) -> None:
+async def test_a_key_toggles_read_only(open_session: Opener) -> None:
     async with open_session(runs=12) as session:
         assert "READ-ONLY" not in header(session)
         await session.press("ctrl+r")
@@ -58,8 +59,7 @@ async def test_in_the_journal_undo_is_refused(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
         await change(session)
-        await session.press("J")
-        await session.until(lambda: "#1" in session.text())
+        await open_journal(session)
         await session.press("ctrl+r", "u")
         assert "Read-only since" in status_of(session)
         assert session.view == "journal"

@@ -40,7 +40,7 @@ def reads_alone(request: httpx.Request) -> bool:
 
 
 def walk(seed: int, steps: int) -> Iterator[tuple[str, str]]:
-    """The steps of a walk: keys by name, or text to type."""
+    """Yield the steps of a walk: keys by name, or text to type."""
     chance = random.Random(seed)
     for _ in range(steps):
         kind = chance.random()
@@ -59,7 +59,7 @@ async def test_no_key_writes_in_a_read_only_session(open_session: Opener, seed: 
     wire = Counting()
     async with open_session(wire=wire, read_only=begins, size=(80, 24)) as session:
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(session.app, "action_quit", stay)  # the palette offers it, too
+            patched.setattr(session.app, "action_quit", stay)  # the palette offers it too
             await take(session, seed, steps, begins=begins)
         assert session.workspace.read_only
         assert wire.writes == []
@@ -71,11 +71,11 @@ async def test_no_key_writes_in_a_read_only_session(open_session: Opener, seed: 
 
 
 async def stay() -> None:
-    """Do not leave."""
+    """Replace the action that quits."""
 
 
 async def take(session: Session, seed: int, steps: int, *, begins: bool) -> None:
-    """Take the walk in a session that is read-only from the start, or by a key at first."""
+    """Take the walk in a session that is read-only from the start, or made read-only by a key first."""
     if not begins:
         await session.press("ctrl+r")
     for kind, what in walk(seed, steps):

@@ -1,4 +1,4 @@
-"""The review: nothing leaves without a deliberate key, and what it shows is what is sent."""
+"""The review: nothing is sent without a deliberate key, and the request shown is the request sent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.tui.wires import Graph, reply
 
 
 async def to_the_review(session: Session) -> None:
-    """Change the status of the run under the cursor to the next value, and ask for the review."""
+    """Change the status of the run under the cursor to the next value, and open the review."""
     await session.press("e")
     await session.until(lambda: session.view == "edit")
     await session.press("enter", "down", "enter", "ctrl+s")
@@ -21,7 +21,7 @@ def writes(session: Session) -> list[str]:
     return [write[0] for write in session.server.state.applied]
 
 
-async def test_it_says_what_goes_where_and_rests_on_no(open_session: Opener) -> None:
+async def test_the_question_shows_the_target_and_starts_on_no(open_session: Opener) -> None:
     async with open_session(size=(80, 24)) as session:
         row = session.runs.row
         assert row is not None
@@ -89,7 +89,7 @@ async def test_at_80x24_the_change_and_what_speaks_against_it_are_in_sight_and_t
         await session.press("e", "enter")
         await session.type("canceled")
         await session.press("enter")
-        for downs, text in ((2, "2026-11-20T10:00:00Z"), (2, "2026-11-20T09:00:00Z"), (2, "999"), (1, "888")):
+        for downs, text in ((2, "2026-11-20T10:00:00Z"), (2, "2026-11-20T09:00:00Z"), (2, "1"), (1, "888")):
             await session.press(*["tab"] * downs)
             await session.type(text)
         await session.press("ctrl+s")
@@ -151,7 +151,7 @@ async def test_the_end_of_a_save_is_reported_with_old_and_new_and_what_the_filte
         assert f"{failed - 1} failed" in session.text().splitlines()[1], "the counts above follow"
 
 
-async def test_what_the_service_did_not_take_over_moves_no_row(open_session: Opener) -> None:
+async def test_a_change_that_the_service_ignored_moves_no_row(open_session: Opener) -> None:
     graph = Graph(answer_to_patch=lambda run: reply(200, run | {"processingStatus": "failed"}))
     async with open_session(wire=graph.wire) as session:
         await to_the_review(session)

@@ -1,4 +1,4 @@
-"""A run, opened: its users, the tasks of one, and the way back to the same row."""
+"""An opened run: its users, the tasks of one user, and the way back to the same row."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from runtui.domain.columns import LONGEST
+from runtui.domain.columns import RESERVED_CELLS
 from runtui.tui.features.opening import Opening
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
@@ -23,7 +23,7 @@ def left_text(session: Session) -> str:
 
 
 async def to_the_failed_run(session: Session) -> str:
-    """Put the cursor on a run that failed for some of its users; its id."""
+    """Put the cursor on a run that failed for some of its users; return its id."""
     await session.press("slash")
     await session.type("status:completedWithErrors users>8")
     await session.press("enter")
@@ -39,12 +39,12 @@ async def test_enter_leads_to_the_tasks_of_a_user_and_esc_back_to_the_same_row(o
         users = session.app.wired[Opening].users
         await session.until(lambda: users.list.rows)
         assert session.view == "users"
-        failed = [row for row in users.list.rows if row.trouble is not None]
+        failed = [row for row in users.list.rows if row.blocker is not None]
         assert users.list.table.total == len(users.list.rows) > len(failed) > 0
         first = users.list.table.row_under_cursor()
         assert first in failed, "the worst stand first"
-        assert first.trouble is not None
-        assert first.trouble.reason[:12] in left_text(session)
+        assert first.blocker is not None
+        assert first.blocker.reason[:12] in left_text(session)
         assert "✗ failed" in left_text(session)
 
         assert f"{first.status} for {first.name}" in session.text(), "the panel follows the user"
@@ -107,7 +107,7 @@ async def test_keys_typed_ahead_reach_what_they_open(open_session: Opener) -> No
 
 
 def one_user(name: str = "Adele Vance", **more: Any) -> httpx.Response:
-    """The results of a user, as either list of results has them."""
+    """Return the results of a user; the answer fits both lists of results."""
     subject = {"id": "u1", "displayName": name}
     task = {"id": "t1", "displayName": "Add to groups", "executionSequence": 1}
     result = {"id": "r1", "processingStatus": "failed", "failureReason": "No group.", "subject": subject, "task": task}
@@ -128,7 +128,7 @@ async def test_while_the_service_asks_to_wait_that_is_said_in_place_of_what_is_r
             await session.press("escape")
 
 
-async def test_what_cannot_be_read_is_said_in_its_place(open_session: Opener) -> None:
+async def test_a_failed_read_is_reported_where_the_data_would_be(open_session: Opener) -> None:
     graph = Graph(answer_to_results=refused)
     async with open_session(graph=graph, size=(80, 24)) as session:
         users = session.app.wired[Opening].users
@@ -165,11 +165,11 @@ async def test_what_cannot_be_read_is_said_in_its_place(open_session: Opener) ->
 
 async def test_enter_on_users_that_are_still_read_opens_the_first_once_it_is_there(open_session: Opener) -> None:
     wire = Held(Graph(answer_to_results=one_user).wire)
-    async with open_session(wire=wire, size=(80, 24)) as session:  # no panel in sight reads it before
+    async with open_session(wire=wire, size=(80, 24)) as session:  # without a panel nothing is read in advance
         wire.hold()
         await session.press("enter", "enter")
         assert session.view == "users"
-        assert "Opens the first user once they are there." in session.text()
+        assert "The first user opens when the list is there." in session.text()
         wire.release()
         await session.until(lambda: session.view == "tasks")
         assert "Tasks of Adele Vance  1" in session.text()
@@ -185,7 +185,7 @@ async def test_enter_on_users_that_are_still_read_opens_the_first_once_it_is_the
 
 
 def nameless(*ids: str) -> httpx.Response:
-    """The results of users of whom the server tells the ids alone."""
+    """Return the results of users for whom the server sends only ids."""
     return reply(
         200, {"value": [{"id": f"r{key}", "processingStatus": "failed", "subject": {"id": key}} for key in ids]}
     )
@@ -216,12 +216,12 @@ async def test_reasons_have_their_room_before_they_are_there(open_session: Opene
         await session.until(lambda: session.app.wired[Opening].users.list.rows)
         table = session.app.wired[Opening].users.list.table
         shown = {column.key: cells for column, cells in table.arrangement.layout(table.size.width)}
-        assert shown["reason"] >= LONGEST
+        assert shown["reason"] >= RESERVED_CELLS
         assert shown.get("task", 27) == 27
 
 
 class InParts(httpx.AsyncBaseTransport):
-    """A network in which only the first page of anything comes."""
+    """A network that delivers only the first page of anything."""
 
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
         self._inner = inner

@@ -1,4 +1,4 @@
-"""The scenario picker of a demo: what the sandbox offers, chosen by a key, and always in sight in the first line."""
+"""The scenario picker of the demo: it offers what the sandbox has; the choice is always visible in the first line."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def header(session: Session) -> str:
 
 
 def view_of(session: Session) -> str:
-    """The view at the left."""
+    """Return the name of the current view."""
     return session.view
 
 

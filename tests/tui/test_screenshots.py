@@ -1,7 +1,8 @@
-"""The pictures of the README: the main job driven to its end, each step compared with its file in screenshots/.
+"""The pictures of the README: the main job from start to end; each step is compared with its file in screenshots/.
 
-What is compared is the text of the screen, line by line; colours may move without a new picture. To make the pictures
-anew: RUNTUI_WRITE_SCREENSHOTS=1 python -m pytest tests/tui/test_screenshots.py
+The test compares the text of the screen, line by line; colours may change without a new picture. To write new pictures:
+
+    RUNTUI_WRITE_SCREENSHOTS=1 python -m pytest tests/tui/test_screenshots.py
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ _SVG: Final = "{http://www.w3.org/2000/svg}"
 
 
 class StoppedClock(datetime):
-    """A datetime for which it is always `NOW`."""
+    """A datetime class whose `now` is always `NOW`."""
 
     @classmethod
     def now(cls, tz: tzinfo | None = None) -> Self:
@@ -65,7 +66,7 @@ class StoppedClock(datetime):
 
 @pytest.fixture(autouse=True)
 def _everything_that_varies_stands_still(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Clocks, time zone, ids, durations and the port."""
+    """Fix everything that varies: clocks, time zone, ids, durations and the port."""
     nanoseconds = int(NOW.timestamp()) * 1_000_000_000
     ticking = itertools.count()
     monkeypatch.setattr("runtui.domain.times.time", SimpleNamespace(time_ns=lambda: nanoseconds))
@@ -88,7 +89,7 @@ def _everything_that_varies_stands_still(monkeypatch: pytest.MonkeyPatch) -> Ite
 
 async def test_the_main_job_in_pictures(open_session: Opener) -> None:
     async with open_session(size=WIDE, theme="runtui-dark") as session:
-        # The cursor stands on the run that came in first, whichever that was.
+        # The cursor would be on whichever run came in first.
         await session.press("g")
         await picture(session, "list")
 
@@ -126,7 +127,7 @@ async def test_why_runs_failed_in_pictures(open_session: Opener) -> None:
         await session.until(lambda: results.progress.total and results.progress.read == results.progress.total)
         await session.until(lambda: list(causes.list.rows) == cause_rows(results.causes(causes.shown)))
         await session.until(lambda: "Users" in session.text())
-        await session.until(lambda: "Return of assets" in session.text())  # the extensions are called by their names
+        await session.until(lambda: "Return of assets" in session.text())  # the extensions are shown by name
         await picture(session, "causes")
 
         await session.press("escape", "o", "j", "j", "j", *["left"] * 4)
@@ -147,13 +148,13 @@ async def test_acting_in_pictures(open_session: Opener) -> None:
         await picture(session, "many")
 
 
-async def test_what_became_of_changes_in_pictures(open_session: Opener) -> None:
+async def test_the_outcomes_of_changes_in_pictures(open_session: Opener) -> None:
     async with open_session(size=WIDE, theme="runtui-dark") as session:
         assert session.server is not None
         session.workspace.reconciler.start()
         await session.press("slash")
         await session.type("failed>0 started>-4d")
-        await session.press("enter", "s", "s")  # newest first: a row stays where it is when its status is another one
+        await session.press("enter", "s", "s")  # newest first, so that a row keeps its place when its status changes
         for scenario in ("none", "403", "html-200"):
             session.server.state.scenario.use(scenario)
             await draft_a_change(session)
@@ -244,12 +245,12 @@ async def edit_as_a_colleague(session: Session, **values: object) -> None:
 
 
 async def picture(session: Session, name: str) -> None:
-    """Write screenshots/NAME.svg when asked to; otherwise its text has to be what the screen shows."""
+    """Write screenshots/NAME.svg if asked to; else assert that its text is what the screen shows."""
     await session.panel_rested()
     await session.until(lambda: "Reading its task results" not in session.text())
     totals = session.workspace.store.totals()
     counts = tuple(tenant_counts(totals.by_status, totals.stuck))
-    await session.until(lambda: session.app.chrome.trouble.counts == counts)
+    await session.until(lambda: session.app.chrome.problems.counts == counts)
     svg = self_contained(session.app.export_screenshot(title="runtui", simplify=False))
     path = FOLDER / f"{name}.svg"
     if os.environ.get(WRITE) == "1":
@@ -261,12 +262,13 @@ async def picture(session: Session, name: str) -> None:
 
 
 def self_contained(svg: str) -> str:
-    """Without the fonts that Rich would have the browser fetch, and with room for wide characters, which it forgets."""
+    """Return a picture without the fonts that Rich has a browser download, and with the right width for wide
+    characters."""
     return _TEXT.sub(_placed, _FONT_FACE.sub("", svg).replace("Fira Code, monospace", _FONTS))
 
 
 def _placed(text: re.Match[str]) -> str:
-    """One text as several, so that narrow and wide characters each get the width of their cells."""
+    """Split one text into several, so that narrow and wide characters each get the width of their cells."""
     x, placed = float(text["x"]), ""
     for _, letters in itertools.groupby(unescape(text["text"]), cell_len):
         run = "".join(letters)
@@ -278,7 +280,7 @@ def _placed(text: re.Match[str]) -> str:
 
 
 def drawn_lines(svg: str) -> list[str]:
-    """The texts of a picture, line by line, each with its place in the line."""
+    """Return the text of a picture, line by line, each piece at its place in the line."""
     lines: dict[float, dict[float, str]] = defaultdict(dict)
     for element in ElementTree.fromstring(svg).iter(f"{_SVG}text"):
         if "clip-path" in element.attrib:

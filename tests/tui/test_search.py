@@ -1,4 +1,4 @@
-"""Search in the side panel: as typed, counted, from match to match, in every tab."""
+"""Search in the side panel: as you type, counted, from match to match, in every tab."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ class SearchApp(App[None]):
         return self.query_one(SearchBar)
 
     def count(self) -> str:
-        """The search bar's text about the matches."""
+        """Return the search bar's text about the matches."""
         return str(self.query_one("#search-count").render())
 
     def reversed(self) -> list[tuple[int, str]]:
-        """The current match: its row on the screen, and its text."""
+        """Return the current match: its row on the screen, and its text."""
         return self._drawn("reverse")
 
     def underlined(self) -> list[tuple[int, str]]:
-        """The other matches in sight."""
+        """Return the other visible matches."""
         return self._drawn("underline")
 
     def _drawn(self, attribute: str) -> list[tuple[int, str]]:
@@ -157,12 +157,12 @@ def panel_count(session: Session) -> str:
 async def test_keys_search_every_tab_and_lead_back(open_session: Opener) -> None:
     async with open_session(size=(120, 40)) as session:
         await session.panel_rested()
-        await session.until(lambda: "Reading what its" not in session.app.chrome.panel.text())  # which grows the log
+        await session.until(lambda: "Reading what its" not in session.app.chrome.panel.text())  # a line more in the log
         assert session.runs.row is not None
         await session.workspace.client.peek(session.runs.row.workflow_id, session.runs.row.id)  # the log has a request
         await session.press("greater_than_sign")
         await session.press("N")
-        assert "Nothing is searched for; / searches." in session.text()
+        assert "There is no search; / starts one." in session.text()
         await session.press("slash")
         await session.type("count")
         first, _, total = panel_count(session).split()

@@ -12,7 +12,7 @@ from runtui.command_line import token_source
 from runtui.sandbox.authority.directory import DEMO_ADMIN
 from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import Workspace
-from runtui.session import forget_strangers
+from runtui.session import empty_shared_store
 from runtui.settings import Settings, SignInSettings
 from runtui.tui.widgets.chrome import Headline
 from tests.contract.scripted_authority import ScriptedAuthority
@@ -110,7 +110,7 @@ async def test_a_refusal_is_reported_in_words_with_what_an_administrator_needs(t
         await listed(desk)
 
 
-async def test_a_code_that_ran_out_is_reported_and_another_one_can_be_had(tmp_path: Path) -> None:
+async def test_an_expired_code_is_reported_and_another_one_can_be_requested(tmp_path: Path) -> None:
     async with open_desk(tmp_path) as desk:
         await desk.sees_sign_in()
         first = await desk.ask_for_code()
@@ -133,7 +133,7 @@ async def test_esc_gives_up_though_a_poll_is_under_way_and_succeeds(tmp_path: Pa
         assert "Sign-in canceled." in desk.status
         assert "Nobody is signed in." in desk.words
         desk.gate.open()
-        await desk.session.until(lambda: len(desk.secrets) > 1)  # the token came, too late
+        await desk.session.until(lambda: len(desk.secrets) > 1)  # the token came too late
         assert desk.sign_in.state.account is None
         assert (await desk.sign_in.load()).account is None
 
@@ -155,7 +155,7 @@ async def test_a_browser_elsewhere_ends_at_an_address_that_is_pasted(tmp_path: P
         await desk.session.press("ctrl+y")
         address = desk.session.app.clipboard
         assert address.startswith("https://login.fake.test/")
-        # What a person marks with the mouse: whole lines, from one edge to the other.
+        # Select with the mouse as a person does: whole lines, from one edge to the other.
         assert address in desk.session.text().replace("\n", "")
         assert "someone sent you" in desk.words, "without scrolling"
 
@@ -240,7 +240,7 @@ async def test_rows_of_another_tenant_are_gone_before_the_list_is_read(
 @pytest.mark.parametrize(
     ("tenant", "username", "left"), [("organizations", "", 0), ("organizations", "lee", 1), ("contoso.example", "", 1)]
 )
-async def test_nothing_of_a_stranger_is_drawn_before_a_sign_in(
+async def test_runs_of_a_possibly_different_account_are_forgotten_before_a_sign_in(
     tenant: str, username: str, left: int, tmp_path: Path
 ) -> None:
     how = SignInSettings(
@@ -250,7 +250,7 @@ async def test_nothing_of_a_stranger_is_drawn_before_a_sign_in(
     token = token_source(settings)
     leave_a_run(tmp_path / "runs.db")
     workspace = Workspace(settings, tmp_path / "runs.db", token)
-    await forget_strangers(workspace, token)
+    await empty_shared_store(workspace, token)
     assert workspace.store.count(EVERY_RUN) == left
     await workspace.close()
 
@@ -301,7 +301,7 @@ async def test_a_permission_that_is_missing_is_reported_before_the_form_is_fille
         assert f"account {DEMO_ADMIN.username}" in desk.words
 
 
-async def test_nothing_is_said_of_a_permission_that_is_there(tmp_path: Path) -> None:
+async def test_no_warning_about_a_permission_that_the_token_has(tmp_path: Path) -> None:
     async with open_desk(tmp_path, prepare=is_in) as desk:
         await listed(desk)
         await desk.session.press("e")

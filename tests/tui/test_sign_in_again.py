@@ -20,7 +20,8 @@ def saves_of(desk: Desk) -> list[Save]:
 
 
 async def send_a_change(desk: Desk) -> str:
-    """Give the first run another status, lose the sign-in once the form has been read, and send that; its id."""
+    """Change the status of the first run, end the sign-in once the form has read the run, send the change; return the
+    id."""
     run_id = desk.session.runs.table.cursor_id
     assert run_id is not None
     await desk.session.press("e")
@@ -83,7 +84,7 @@ async def test_leaving_does_not_wait_for_somebody_to_sign_in(tmp_path: Path) -> 
         await desk.session.until(lambda: saves[-1].outcome is Outcome.NOT_DONE)
 
 
-async def test_a_form_is_there_again_after_a_listing_had_to_sign_in(tmp_path: Path) -> None:
+async def test_a_form_is_back_after_a_sign_in_for_a_listing(tmp_path: Path) -> None:
     async with open_desk(tmp_path, prepare=is_in) as desk:
         await listed(desk)
         await desk.session.press("e")
@@ -102,7 +103,7 @@ async def test_a_form_is_there_again_after_a_listing_had_to_sign_in(tmp_path: Pa
         await desk.session.until(lambda: desk.session.workspace.refresh.progress.finished_at != before)
 
 
-async def test_whoever_types_is_reported_and_not_disturbed(tmp_path: Path) -> None:
+async def test_a_typing_person_is_told_about_the_sign_in_but_not_interrupted(tmp_path: Path) -> None:
     async with open_desk(tmp_path, prepare=is_in) as desk:
         await listed(desk)
         await desk.session.press("slash")

@@ -49,17 +49,17 @@ async def test_a_refusal_goes_when_its_reason_does(open_session: Opener) -> None
 
 
 @pytest.mark.parametrize("leave", ["escape", "f1", "shift+f3"])
-async def test_what_the_form_says_goes_with_the_form(open_session: Opener, leave: str) -> None:
+async def test_a_message_of_the_form_disappears_with_the_form(open_session: Opener, leave: str) -> None:
     async with open_session(graph=Graph()) as session:
         await open_form(session)
         await session.press("ctrl+t")
-        assert status_of(session).startswith("The request carries only what changed")
+        assert status_of(session).startswith("The request contains only what changed")
         await session.press(leave)
         await session.until(lambda: view_of(session) != "edit")
         assert status_of(session) == ""
 
 
-async def test_a_question_is_void_once_it_asks_about_something_else(open_session: Opener) -> None:
+async def test_a_question_is_void_once_its_subject_changes(open_session: Opener) -> None:
     async with open_session(graph=Graph()) as session:
         await type_a_draft(session)
         await session.press("shift+f8")
@@ -78,7 +78,7 @@ async def test_drafts_that_were_told_at_the_start_are_told_no_longer_than_they_a
     async with open_session(graph=graph) as session:
         await type_a_draft(session)
     async with open_session(graph=graph) as session:
-        assert "1 draft; ~" in status_of(session)
+        assert "1 draft not sent; ~" in status_of(session)
         session.workspace.drafts.drop("run-4")
         await session.press("j")
         assert status_of(session) == ""
@@ -94,10 +94,10 @@ async def test_a_disk_that_takes_drafts_again_is_no_trouble_any_more(
 
         await open_form(session)
         await go_to(session, "totalUsersCount")
-        monkeypatch.setattr(session.workspace.drafts, "_put", refuse)
-        await session.type("9")
-        await session.until(lambda: "Drafts are not on disk" in status_of(session))
-        monkeypatch.undo()
+        with monkeypatch.context() as full:
+            full.setattr(session.workspace.drafts, "_put", refuse)
+            await session.type("9")
+            await session.until(lambda: "Drafts cannot be saved" in status_of(session))
         await session.type("1")
         session.workspace.drafts.flush()
         await session.press("home")
@@ -105,7 +105,7 @@ async def test_a_disk_that_takes_drafts_again_is_no_trouble_any_more(
         await session.until(lambda: status_of(session) == "")
 
 
-async def test_what_a_save_left_open_goes_with_its_draft(open_session: Opener) -> None:
+async def test_the_message_about_a_failed_save_disappears_with_its_draft(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(graph=graph) as session:
         graph.answer_to_patch = graph_error(403, "Forbidden", "Insufficient privileges.")
@@ -119,7 +119,7 @@ async def test_what_a_save_left_open_goes_with_its_draft(open_session: Opener) -
         assert status_of(session) == ""
 
 
-async def test_a_fault_that_is_simulated_no_longer_is_not_said_to_be(open_session: Opener) -> None:
+async def test_an_ended_simulation_is_not_shown(open_session: Opener) -> None:
     sandbox = Sandbox()
     async with open_session(runs=12, sandbox=sandbox) as session:
         await session.press("M", "down", "enter")
@@ -131,7 +131,7 @@ async def test_a_fault_that_is_simulated_no_longer_is_not_said_to_be(open_sessio
         assert status_of(session) == "Everything works."
 
 
-async def test_what_is_asked_about_an_entry_goes_with_the_cursor(open_session: Opener) -> None:
+async def test_a_message_about_an_entry_disappears_when_the_cursor_moves(open_session: Opener) -> None:
     graph = Graph(answer_to_patch=graph_error(500, "InternalServerError", "It broke."))
     async with open_session(graph=graph) as session:
         record(session.workspace.journal, 1)
@@ -213,12 +213,14 @@ async def test_a_first_listing_that_waits_says_why_there_is_no_row(open_session:
         await session.until(lambda: "Reading the runs…" in session.text())
 
 
-async def test_a_key_that_would_stop_it_for_good_says_so(open_session: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tests' own process has no shell that waits, or one that must not be bothered."""
+async def test_suspending_without_a_shell_is_refused_with_the_reason(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process of the tests may have no shell that waits, or one that must not be disturbed."""
     monkeypatch.setattr("runtui.tui.screens.frame.shell_waits", lambda: False)
     async with open_session(size=(80, 24), runs=30) as session:
         await session.press("ctrl+z")
-        assert "No shell waits here" in session.text()
+        assert "No shell is waiting" in session.text()
 
 
 async def test_work_that_is_cancelled_before_it_begins_warns_nobody(open_session: Opener) -> None:

@@ -36,7 +36,7 @@ async def test_its_counts_add_up_to_the_problems_and_a_click_shows_the_runs_of_o
         assert (session.runs.filter_text, table.total) == ("", 240)
 
 
-async def test_a_click_in_another_place_leads_to_the_list(open_session: Opener) -> None:
+async def test_a_click_on_the_strip_elsewhere_leads_to_the_list(open_session: Opener) -> None:
     async with open_session(size=(80, 24)) as session:
         await session.press("J")
         assert session.view == "journal"
@@ -50,7 +50,7 @@ async def test_a_click_on_the_days_opens_the_overview(open_session: Opener) -> N
         assert session.view == "overview"
 
 
-async def test_where_lines_are_few_the_list_has_that_of_the_strip(open_session: Opener) -> None:
+async def test_on_a_low_screen_the_list_gets_the_line_of_the_strip(open_session: Opener) -> None:
     async with open_session(size=(80, 19)) as session:
         assert strip(session).startswith(" Runs ")
         await session.pilot.resize_terminal(80, 20)
@@ -74,7 +74,7 @@ async def test_every_count_is_a_key_away(open_session: Opener) -> None:
         assert session.runs.table.total == counts[place].runs
 
 
-async def test_without_trouble_it_says_so(open_session: Opener) -> None:
+async def test_without_problems_the_strip_says_so(open_session: Opener) -> None:
     runs = {"run-1": {**a_run(1), "processingStatus": "completed"}}
     async with open_session(size=(80, 24), graph=Graph(runs)) as session:
         assert strip(session) == " ✓ no problems"

@@ -33,19 +33,19 @@ def variables(theme: str) -> dict[str, str]:
 
 
 def luminance(colour: Color) -> float:
-    """Relative luminance as WCAG 2.2 defines it."""
+    """Return the relative luminance as WCAG 2.2 defines it."""
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour.normalized]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def contrast(one: Color, other: Color) -> float:
-    """Contrast ratio as WCAG 2.2 defines it."""
+    """Return the contrast ratio as WCAG 2.2 defines it."""
     darker, lighter = sorted([luminance(one), luminance(other)])
     return (lighter + 0.05) / (darker + 0.05)
 
 
 def in_256_colours(colour: Color) -> Color:
-    """The colour that a terminal without truecolor is sent."""
+    """Return the colour that a terminal without truecolor gets."""
     return Color.from_rich_color(colour.rich_color.downgrade(ColorSystem.EIGHT_BIT))
 
 
@@ -66,7 +66,7 @@ def test_the_ansi_themes_use_the_palette_of_the_terminal(theme: str, ink: str) -
 
 
 @pytest.mark.parametrize("theme", sorted(THEMES))
-def test_what_a_status_can_be_has_colours_that_differ(theme: str) -> None:
+def test_each_kind_of_status_has_a_different_colour(theme: str) -> None:
     known = variables(theme)
     names = ["text-primary", "text-accent", "text-warning", "text-error", "text-success"]
     assert len({known[name].lower() for name in names}) >= (5 if not THEMES[theme].ansi else 4)

@@ -1,4 +1,4 @@
-"""A shift's queue: worked off by one key for the next and one for handled, with snoozes, notes and what others say."""
+"""A shift's queue: one key for the next problem and one for handled, with snoozes, notes and the marks of others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.tui.wires import Graph
 
 
 def queue() -> Graph:
-    """Six failed runs among completed ones."""
+    """Return a Graph with six failed runs among completed ones."""
     graph = Graph()
     template = next(iter(graph.runs.values()))
     graph.runs.clear()
@@ -107,7 +107,7 @@ async def test_a_snooze_and_a_note_are_told_in_the_panel_and_found_by_the_filter
         assert (session.runs.table.total, under_cursor(session)) == (1, run_id)
 
 
-async def test_what_another_runtui_says_and_a_snooze_that_ended_are_shown(open_session: Opener, tmp_path: Path) -> None:
+async def test_marks_of_another_runtui_and_ended_snoozes_are_shown(open_session: Opener, tmp_path: Path) -> None:
     async with open_session(graph=queue(), size=(80, 24)) as session:
         await session.press("6")
         assert session.runs.table.total == 6

@@ -1,4 +1,4 @@
-"""Undo: the same review and write path, and no change of a colleague and no draft is touched."""
+"""Undo: the same review and write path; no change of a colleague and no draft is touched."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def change(session: Session) -> Entry:
     return entries[0]
 
 
-async def test_u_takes_the_last_change_of_the_run_back(open_session: Opener) -> None:
+async def test_u_undoes_the_last_change_of_the_run(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
         run_id = session.runs.table.cursor_id
@@ -85,7 +85,7 @@ async def test_u_asks_twice_about_a_change_that_was_only_seen_on_read_back(place
         await session.press("u")
         question = f"#{entry.number} was only seen on read-back: somebody else may have made the same change."
         await session.until(lambda: question in status_of(session))
-        assert "Press u again to undo it all the same" in status_of(session)
+        assert "Press u again to undo it anyway" in status_of(session)
         assert view_of(session) == place, "nothing else happens before the second u"
         await session.press("u")
         await session.until(lambda: view_of(session) == "review")
@@ -94,7 +94,7 @@ async def test_u_asks_twice_about_a_change_that_was_only_seen_on_read_back(place
         assert len(graph.patches) == 2
 
 
-async def test_u_goes_on_to_the_change_before(open_session: Opener) -> None:
+async def test_u_then_undoes_the_change_before(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
         run_id = session.runs.table.cursor_id
@@ -110,7 +110,7 @@ async def test_u_goes_on_to_the_change_before(open_session: Opener) -> None:
         assert graph.runs[run_id] == before
 
 
-async def test_n_takes_nothing_back_and_leads_to_the_list(open_session: Opener) -> None:
+async def test_n_undoes_nothing_and_returns_to_the_list(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
         await change(session)
@@ -129,7 +129,7 @@ async def test_a_run_without_a_change_says_so(open_session: Opener) -> None:
         assert view_of(session) == "runs"
 
 
-async def test_what_a_colleague_wrote_since_is_not_overwritten(open_session: Opener) -> None:
+async def test_undo_does_not_overwrite_a_later_change_of_a_colleague(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
         entry = await change(session)
@@ -173,14 +173,14 @@ async def test_an_undo_leaves_the_draft_of_the_run_alone(open_session: Opener) -
 
 
 async def test_a_review_comes_only_to_who_still_waits_for_it(open_session: Opener) -> None:
-    """`y` pressed for something else must never send: the review is not opened over another view."""
+    """A `y` meant for something else must never send, so the review does not open over another view."""
     wire = Held(Graph().wire)
     async with open_session(wire=wire) as session:
         entry = await change(session)
         stored = session.workspace.store.get(entry.run_id)
         assert stored is not None
-        session.workspace.store.put_run(entry.workflow_id, {**stored.raw, **entry.before})  # the list is old
-        # Where it is sorted anew before the keys, and not between them, the cursor is above another run.
+        session.workspace.store.put_run(entry.workflow_id, {**stored.raw, **entry.before})  # the list is outdated
+        # The list is sorted first: between the two keys, that would put the cursor on another run.
         await session.until(lambda: session.runs.row is not None and session.runs.row.status == "failed")
         wire.hold()
         await session.type("uj")
@@ -204,7 +204,7 @@ async def test_a_key_typed_ahead_answers_the_review_that_u_opens(place: str, ope
         assert graph.runs == before
 
 
-async def test_from_the_journal_the_way_back_is_the_journal(open_session: Opener) -> None:
+async def test_undo_from_the_journal_returns_to_the_journal(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
         await change(session)

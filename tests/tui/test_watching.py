@@ -13,7 +13,7 @@ from tests.tui.conftest import Opener, Session
 
 
 def ends_elsewhere(session: Session, run_id: str) -> None:
-    """A run has ended, and another runtui has read that into the same file."""
+    """Let a run end, as stored by another runtui in the same file."""
     other = Store(session.workspace.settings.state_folder / "runs.db")
     stored = other.get(run_id)
     assert stored is not None
@@ -22,7 +22,7 @@ def ends_elsewhere(session: Session, run_id: str) -> None:
 
 
 def ends(session: Session, *run_ids: str, **facts: Any) -> None:
-    """Runs have ended on the server, and were read."""
+    """Let runs end, as stored after a read."""
     for run_id in run_ids:
         stored = session.workspace.store.get(run_id)
         assert stored is not None

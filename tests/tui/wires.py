@@ -54,7 +54,7 @@ class Graph:
 
     @property
     def wire(self) -> httpx.MockTransport:
-        """The transport to it."""
+        """The transport to this Graph."""
         return httpx.MockTransport(self._handle)
 
     def _handle(self, request: httpx.Request) -> httpx.Response:

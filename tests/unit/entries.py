@@ -1,4 +1,4 @@
-"""Entries of the journal, made by hand."""
+"""Journal entries for tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from runtui.services.journal import Entry
 
 
 def an_entry(number: int = 1, **facts: Any) -> Entry:
-    """An entry that is done, but for what `facts` say."""
+    """Return an entry that is done, with the fields in `facts` replaced."""
     usual: dict[str, Any] = {
         "who": "ann@contoso.com", "profile": "prod", "tenant": "Contoso", "root": "http://127.0.0.1/beta",
         "workflow_id": "w1", "workflow_name": "Onboard", "run_id": "run-1", "method": "PATCH",

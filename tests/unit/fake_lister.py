@@ -39,10 +39,10 @@ def run(run_id: str, **more: Any) -> dict[str, Any]:
 
 
 class FakeGraph:
-    """Workflows and the pages of their runs. An exception in place of a page is raised there.
+    """Workflows and the pages of their runs.
 
-    `busy` has the refusals that come, one after the other, before the first page of a workflow. A request for changed
-    runs gets the pages of `changes`, or none.
+    An exception instead of a page is raised. `busy` has the refusals before the first page of a workflow, one for each
+    request. A request for changed runs gets the pages of `changes`, or none.
     """
 
     def __init__(self, **pages: Sequence[Sequence[dict[str, Any]] | Exception]) -> None:

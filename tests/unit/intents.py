@@ -12,7 +12,7 @@ ROOT: Final = "http://127.0.0.1/beta"
 
 
 def intent(**facts: Any) -> Intent:
-    """A change of the run r1 from inProgress to failed, unless `facts` say otherwise."""
+    """Return a change of the run r1 from inProgress to failed, with the fields in `facts` replaced."""
     some: dict[str, Any] = {
         "who": "ada@contoso.com",
         "profile": "prod",

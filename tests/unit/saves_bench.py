@@ -1,4 +1,4 @@
-"""SaveQueue on a fake service, a real store and a real journal, and what became of them."""
+"""SaveQueue with a fake service, a real store and a real journal, and the outcomes of its saves."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def refused(
     wait: str | None = None,
     method: str = "PATCH",
 ) -> Answer:
-    """An answer of that status, and what it says of the write."""
+    """Return an answer with that status, and what it says about the write."""
     headers = (("Retry-After", wait),) if wait is not None else ()
     sent = replace(exchange(method), status=status, response_headers=headers)
     return Answer(sent, None, fault(outcome)._replace(status=status, code=code))
@@ -51,10 +51,11 @@ class Bench:
         self.saves.changed.subscribe(self.news.append)
         self.applied = 0
         self.seen_by_journal: list[list[Entry]] = []
-        """The entries of the journal at the arrival of each PATCH."""
+        """The entries of the journal when each PATCH arrived."""
 
     def answer_writes(self, *answers: Answer | None) -> None:
-        """Answer one write after the other, the last one again and again; None applies it and answers with the run."""
+        """Answer the writes one by one; the last answer is repeated. None applies the write and answers with the
+        run."""
         left = list(answers)
 
         def write(run_id: str) -> Answer:
@@ -72,7 +73,7 @@ class Bench:
 
     async def ended(self, draft: Draft) -> Save:
         self.saves.submit(draft)
-        assert await self.saves.drain(30) == 0
+        assert await self.saves.drain(PATIENCE) == 0
         return self.news[-1]
 
     async def reaches(self, step: Step) -> Save:

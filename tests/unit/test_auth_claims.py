@@ -1,4 +1,4 @@
-"""The claims of a token, and those that a server wants: they are only hints, and may contain anything."""
+"""The claims of a token, and those that a server asks for: they are only hints, and may contain anything."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_the_claims_of_a_challenge(challenge: str) -> None:
         f'Bearer error="insufficient_claims", claims="{encoded("[" * 9000)}"',
     ],
 )
-def test_a_challenge_that_wants_nothing(challenge: str) -> None:
+def test_a_challenge_without_claims(challenge: str) -> None:
     assert wanted_claims(challenge) == ""
 
 

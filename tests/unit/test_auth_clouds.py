@@ -93,7 +93,7 @@ def test_an_authority_as_people_write_it(given_: str, authority: str) -> None:
         "https://[",
     ],
 )
-def test_what_is_no_authority(text: str) -> None:
+def test_an_invalid_authority(text: str) -> None:
     with pytest.raises(UsageError):
         parse_authority(text)
 

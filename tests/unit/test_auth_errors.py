@@ -1,4 +1,4 @@
-"""Errors of the sign-in service, in words that a person can act on."""
+"""The errors of the sign-in service, in words that tell a person what to do."""
 
 from __future__ import annotations
 

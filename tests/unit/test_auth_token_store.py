@@ -1,4 +1,4 @@
-"""The token cache: whole or not there, private, shared by processes, and forgetful where it has to be."""
+"""The token cache: complete or absent, private, shared by processes, and free of tokens that must go."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def store(tmp_path: Path) -> FileTokenStore:
     return FileTokenStore(tmp_path / "state" / "tokens.json")
 
 
-def test_it_is_private_and_whole(store: FileTokenStore) -> None:
+def test_the_cache_is_private_and_complete(store: FileTokenStore) -> None:
     stored_cache(store).add(signed_in("ada"))
     assert stat.S_IMODE(store.path.stat().st_mode) == 0o600
     assert stat.S_IMODE(store.path.parent.stat().st_mode) == 0o700
@@ -97,7 +97,7 @@ def test_a_mode_that_is_too_wide_is_repaired(store: FileTokenStore) -> None:
     "content",
     [b"", b"{", b"[1]", b"null", b'"x"', b'{"Account": []}', b'{"Account": {"x": 1}}', b"\xff", b"[" * 100_000],
 )
-def test_a_file_that_makes_no_sense_is_set_aside(store: FileTokenStore, content: bytes) -> None:
+def test_an_invalid_file_is_set_aside(store: FileTokenStore, content: bytes) -> None:
     store.path.parent.mkdir(mode=0o700)
     for change in (False, True):
         store.path.write_bytes(content)
@@ -124,7 +124,7 @@ def test_a_link_in_its_place_is_refused(store: FileTokenStore, tmp_path: Path) -
             stored_cache(store).add(signed_in("ada"))
         link.unlink()
     assert target.read_text() == "{}"
-    # One in the place of the temporary file is swept away, not followed.
+    # A link in place of the temporary file is removed, not followed.
     store.path.with_name("tokens.json.tmp").symlink_to(target)
     stored_cache(store).add(signed_in("ada"))
     assert target.read_text() == "{}"
@@ -150,7 +150,7 @@ def test_a_pipe_or_a_folder_in_its_place_is_refused(store: FileTokenStore) -> No
         store.read()
 
 
-def test_what_a_killed_writer_left_is_swept_away(store: FileTokenStore) -> None:
+def test_files_left_by_a_killed_writer_are_removed(store: FileTokenStore) -> None:
     store.path.parent.mkdir(mode=0o700)
     left = store.path.with_name("tokens.json.tmp")
     left.write_text("half a tok")
@@ -252,10 +252,9 @@ for line in sys.stdin:
 os.close(gate)
 sys.exit(any(os.waitpid(child, 0)[1] for child in children))
 """
-"""Forks writers: MSAL is imported once for all of them. A line is one writer; 0 says its pid and writes on and on.
-
-None waits for the disk: what a killed process wrote is there all the same, and most kills would meet that wait alone.
-"""
+"""Forks writers, so that MSAL is imported once for all of them. Each line of input starts a writer; 0 makes one that
+prints its pid and writes forever. None waits for the disk: what a killed process wrote is in the file anyway, and
+otherwise most kills would hit that wait."""
 
 
 def nursery(path: Path) -> subprocess.Popen[str]:
@@ -264,7 +263,7 @@ def nursery(path: Path) -> subprocess.Popen[str]:
     )
 
 
-def test_of_eight_processes_at_once_all_are_kept(store: FileTokenStore) -> None:
+def test_tokens_of_eight_concurrent_processes_are_all_kept(store: FileTokenStore) -> None:
     numbers = range(1, 9)
     with nursery(store.path) as process:
         process.communicate("".join(f"{number}\n" for number in numbers))
@@ -283,7 +282,7 @@ def kill_while_writing(path: Path, times: int) -> None:
             writer = int(process.stdout.readline())
             for _ in range(chance.randint(1, 4)):
                 process.stdout.readline()
-            time.sleep(chance.uniform(0, 0.02))  # no wait for anything: a moment anywhere within a write
+            time.sleep(chance.uniform(0, 0.02))  # without a wait, so that the kill may hit any moment of a write
             os.kill(writer, signal.SIGKILL)
             while process.stdout.readline() != "gone\n":
                 pass

@@ -1,4 +1,4 @@
-"""Many writes side by side: each by the rules of one, together in few requests and commits."""
+"""Many writes side by side: each follows the rules of a single one, but with few requests and commits."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.unit.intents import intent
 from tests.unit.saves_bench import NOW, ROOT, Bench, refused, who
 
 MANY = 120
-"""More than are on their way at once."""
+"""More runs than are sent at once."""
 
 
 def drafts(count: int = MANY) -> list[Draft]:
@@ -53,7 +53,7 @@ class BulkBench(Bench):
 
     @property
     def ended(self) -> dict[str, Save]:  # type: ignore[override]
-        """By run id, how each save ended."""
+        """How each save ended, by run id."""
         ends = [save for save in self.news if not save.active]
         assert len(ends) == len({save.number for save in ends}), "each ends once"
         return {save.run_id: save for save in ends}
@@ -64,23 +64,23 @@ class BulkBench(Bench):
         return bulk
 
     async def ends(self, bulk: Bulk) -> None:
-        """Wait until all have ended, and their bulk change with them."""
-        assert await self.saves.drain(10) == 0
+        """Wait until all saves and their bulk change have ended."""
+        assert await self.saves.drain(PATIENCE) == 0
         assert bulk.has_ended
 
     async def held(self, some: list[Draft]) -> Bulk:
-        """Send them until a refusal holds the rest."""
+        """Send the drafts until a refusal holds the rest."""
         bulk, held = self.saves.submit_many(some), asyncio.Event()
         bulk.changed.subscribe(lambda _bulk: held.set())
-        await asyncio.wait_for(held.wait(), 30)
+        await asyncio.wait_for(held.wait(), PATIENCE)
         return bulk
 
     def canceled(self) -> set[str]:
-        """The runs on the server that have the new value."""
+        """The ids of the runs on the server that have the new value."""
         return {run_id for run_id, run in self.graph.runs.items() if run["processingStatus"] == "canceled"}
 
     def answer_one(self, run_id: str, *answers: Answer) -> None:
-        """Answer the writes of one run in its own way, the last one again and again, and apply none of those."""
+        """Answer the writes of one run with these answers, the last one repeatedly, and apply none of them."""
         left = list(answers)
 
         def write(asked: str) -> Answer:
@@ -102,7 +102,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[BulkBench]:
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: failed.append(context))
     yield bench
     try:
-        await asyncio.wait_for(bench.saves.abandon(), 10)
+        await asyncio.wait_for(bench.saves.abandon(), PATIENCE)
     finally:
         bench.journal.close()
         bench.store.close()
@@ -124,7 +124,7 @@ async def test_many_changes_go_out_in_batches_and_each_is_recorded(bench: BulkBe
     assert stored.raw["processingStatus"] == "canceled"
 
 
-async def test_a_token_that_ends_is_renewed_for_each_that_was_refused_by_it(bench: BulkBench) -> None:
+async def test_an_expired_token_is_renewed_for_each_refused_change(bench: BulkBench) -> None:
     refused_by_it: set[str] = set()
 
     def write(run_id: str) -> Answer:
@@ -141,7 +141,7 @@ async def test_a_token_that_ends_is_renewed_for_each_that_was_refused_by_it(benc
 
 
 @pytest.mark.parametrize("status", [429, 401, 412])
-async def test_what_one_of_them_meets_holds_up_no_other(status: int, bench: BulkBench) -> None:
+async def test_trouble_with_one_change_does_not_delay_the_others(status: int, bench: BulkBench) -> None:
     bench.graph.runs["run-3"]["processingStatus"] = "completed"  # somebody else's change
     bench.graph.renewals = 1
     bench.graph.on_read = lambda asked: answered(
@@ -160,13 +160,13 @@ async def test_what_one_of_them_meets_holds_up_no_other(status: int, bench: Bulk
 
 
 @pytest.mark.parametrize("is_abandoned", [False, True])
-async def test_a_long_pause_of_one_is_stopped_by_itself(is_abandoned: bool, bench: BulkBench) -> None:
+async def test_a_long_pause_of_one_change_is_stopped_by_itself(is_abandoned: bool, bench: BulkBench) -> None:
     bench.answer_one("run-5", refused(429, wait="250"))
     bulk = bench.saves.submit_many(drafts(), may_hold=False)
     paused, told = asyncio.Event(), list[bool]()
     bulk.changed.subscribe(lambda bulk: told.append(bulk.has_ended))
     bench.saves.changed.subscribe(lambda _save: paused.set() if len(bench.saves.active()) == 1 else None)
-    await asyncio.wait_for(paused.wait(), 30)
+    await asyncio.wait_for(paused.wait(), PATIENCE)
     (left,) = bench.saves.active()
     assert (left.run_id, left.step) == ("run-5", Step.PAUSED)
     if is_abandoned:
@@ -204,7 +204,7 @@ async def test_a_change_that_is_not_found_holds_the_rest_for_its_run_was_there(b
 
 
 async def test_an_answer_that_was_lost_holds_nothing(bench: BulkBench) -> None:
-    """It refuses nothing: it is found out for its run alone."""
+    """A lost answer is not a refusal: its outcome is checked for its own run only."""
     bench.answer_one("run-0", answered(None, outcome=Outcome.UNKNOWN, method="PATCH"))
     await bench.all_ended(drafts(), may_hold=True)
     assert bench.ended["run-0"].outcome is Outcome.UNKNOWN
@@ -223,7 +223,7 @@ async def test_a_refusal_to_read_holds_the_rest_as_well(bench: BulkBench) -> Non
 
 
 async def test_a_refusal_that_was_accepted_holds_nothing_more_and_another_one_does(bench: BulkBench) -> None:
-    """The first of several refusals holds the change. A listener may let it go on at once."""
+    """The first of several refusals holds the bulk change. A listener may let it continue at once."""
     titles = {"run-0": "Access denied", "run-1": "Locked", "run-60": "Access denied", "run-62": "Locked"}
 
     def write(asked: str) -> Answer:
@@ -242,13 +242,13 @@ async def test_a_refusal_that_was_accepted_holds_nothing_more_and_another_one_do
     holding: list[str] = []
     bulk = bench.saves.submit_many(drafts())
     bulk.changed.subscribe(go_on)
-    assert await bench.saves.drain(10) == 0
-    bulk.go_on()  # a key that comes late
+    assert await bench.saves.drain(PATIENCE) == 0
+    bulk.go_on()  # a key that comes too late
     assert holding == ["run-0", "run-62"]
     assert {run_id for run_id, save in bench.ended.items() if save.outcome is not Outcome.DONE} == set(titles)
 
 
-async def test_what_was_sent_is_settled_while_a_refusal_holds_the_rest(bench: BulkBench) -> None:
+async def test_sent_changes_are_settled_while_a_refusal_holds_the_rest(bench: BulkBench) -> None:
     sent, many = set(), 1_000
     bench.graph.runs = {f"run-{n}": {**RUN, "id": f"run-{n}"} for n in range(many)}
 
@@ -279,7 +279,7 @@ async def test_a_run_that_is_gone_or_that_another_runtui_writes_holds_no_other(
     other.close()
 
 
-async def test_where_nobody_can_say_who_writes_each_ends_and_says_why(
+async def test_if_the_store_cannot_be_read_each_change_ends_with_the_reason(
     bench: BulkBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_store: Store, run_ids: Sequence[str]) -> dict[str, str]:
@@ -303,14 +303,14 @@ async def test_where_nobody_can_say_who_writes_each_ends_and_says_why(
 async def test_stopped_while_a_refusal_holds_the_rest_nothing_more_is_sent(
     is_stopped: bool, is_abandoned: bool, can_record: bool, bench: BulkBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Abandoned, at once or right after it, what was recorded and not sent is not done all the same."""
+    """Even if the saves are abandoned at once or right afterwards, what was recorded but not sent is not done."""
     bench.answer_one("run-0", refused(403))
     bench.graph.gate.clear()
     open_many, loop = bench.journal.open_many, asyncio.get_running_loop()
 
     def once_all_are_read(intents: Sequence[Intent]) -> list[int | RunBusyError]:
         while len(bench.graph.batches) < MANY / 20:
-            time.sleep(0.001)  # the lanes go on to read, as nothing is there to be sent
+            time.sleep(0.001)  # the lanes go on reading, because nothing is ready to be sent
         opened = open_many(intents)
         if len(bench.journal.entries()) == MANY:
             loop.call_soon_threadsafe(bench.graph.gate.set)
@@ -362,7 +362,7 @@ async def test_stopping_sends_nothing_new_and_waits_for_what_is_on_the_wire(benc
 
 
 async def stopped_in(bench: BulkBench, monkeypatch: pytest.MonkeyPatch, owner: object, step: str) -> None:
-    """Stop a bulk change while a step of it is under way, and wait for its end."""
+    """Stop a bulk change during one of its steps, and wait for its end."""
     reached, go_on, carry_out = asyncio.Event(), asyncio.Event(), getattr(owner, step)
 
     async def held(*arguments: Any) -> Any:
@@ -372,7 +372,7 @@ async def stopped_in(bench: BulkBench, monkeypatch: pytest.MonkeyPatch, owner: o
 
     monkeypatch.setattr(owner, step, held)
     bulk = bench.saves.submit_many(drafts())
-    await asyncio.wait_for(reached.wait(), 30)
+    await asyncio.wait_for(reached.wait(), PATIENCE)
     bulk.stop()
     go_on.set()
     await bench.ends(bulk)
@@ -400,12 +400,12 @@ async def test_a_change_that_is_throttled_after_the_stop_waits_no_more(bench: Bu
     await bench.graph.arrived.get()
     bulk.stop()
     bench.graph.gate.set()
-    assert await bench.saves.drain(10) == 0
+    assert await bench.saves.drain(PATIENCE) == 0
     assert {(save.outcome, save.stopped) for save in bench.ended.values()} == {(Outcome.NOT_DONE, True)}
     assert {entry.outcome for entry in bench.journal.entries()} == {Outcome.NOT_DONE}
 
 
-async def test_what_went_on_after_a_pause_is_waited_for_when_the_rest_is_stopped(bench: BulkBench) -> None:
+async def test_a_change_resumed_after_a_pause_is_awaited_when_the_rest_is_stopped(bench: BulkBench) -> None:
     bench.answer_one("run-0", refused(429, wait="0"))
     write = bench.graph.on_write
 
@@ -418,7 +418,7 @@ async def test_what_went_on_after_a_pause_is_waited_for_when_the_rest_is_stopped
     bench.graph.on_write = hold_the_next
     bulk = bench.saves.submit_many(drafts(1))
     for _ in range(2):
-        await asyncio.wait_for(bench.graph.arrived.get(), 10)
+        await asyncio.wait_for(bench.graph.arrived.get(), PATIENCE)
     bulk.stop()
     bench.graph.gate.set()
     await bench.ends(bulk)
@@ -439,7 +439,7 @@ async def test_a_refusal_that_comes_after_the_stop_asks_nobody(bench: BulkBench)
 
 
 async def abandoned(saves: SaveQueue, released: asyncio.Event) -> None:
-    """Abandon them before what they wait for is released; it is in any case, or a defect would hang the tests."""
+    """Abandon the saves, then release what they wait for; release it in any case, or a defect would hang the tests."""
     try:
         async with asyncio.timeout(PATIENCE):
             await saves.abandon()
@@ -447,7 +447,7 @@ async def abandoned(saves: SaveQueue, released: asyncio.Event) -> None:
         released.set()
 
 
-async def test_abandoned_in_the_middle_nobody_is_reported_more_than_is_known(bench: BulkBench) -> None:
+async def test_a_bulk_change_abandoned_in_the_middle_claims_no_more_than_is_known(bench: BulkBench) -> None:
     bench.graph.gate.clear()
     bench.saves.submit_many(drafts(), may_hold=False)
     await bench.graph.arrived.get()
@@ -461,7 +461,7 @@ async def test_abandoned_in_the_middle_nobody_is_reported_more_than_is_known(ben
 
 
 class TypingOn(Foreground):
-    """A person who begins to type, and does not stop before a test says so."""
+    """A person who types until a test stops that."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -486,7 +486,7 @@ async def test_abandoned_while_answers_wait_for_a_key_each_counts_as_it_was_answ
 
     bench.graph.on_write = write
     saves.submit_many(drafts(), may_hold=False)
-    await asyncio.wait_for(written.wait(), 30)
+    await asyncio.wait_for(written.wait(), PATIENCE)
     await abandoned(saves, typing.rests)
     outcomes = {entry.run_id: entry.outcome for entry in bench.journal.entries()}
     assert {run_id for run_id, outcome in outcomes.items() if outcome is Outcome.DONE} == bench.canceled() != set()
@@ -502,12 +502,12 @@ async def test_a_run_of_the_bulk_is_busy_for_others_until_its_own_change_has_end
     with pytest.raises(UsageError, match="in progress"):
         bench.saves.submit_many(drafts(2))
     bench.graph.gate.set()
-    assert await bench.saves.drain(30) == 0
+    assert await bench.saves.drain(PATIENCE) == 0
     assert bench.graph.most_at_once["run-0"] == 1
     assert bench.graph.runs["run-0"]["failedTasksCount"] == 0
 
 
-async def test_a_refused_token_is_had_anew_and_the_same_changes_go_on(bench: BulkBench) -> None:
+async def test_a_refused_token_is_renewed_and_the_same_changes_continue(bench: BulkBench) -> None:
     bench.graph.renewals = MANY
     bench.answer_one("run-4", refused(401))
     await bench.all_ended(drafts(), may_hold=True)
@@ -527,7 +527,7 @@ async def test_a_read_only_session_sends_none_of_them(tmp_path: Path, some: list
 
 
 async def test_one_run_in_two_spellings_is_refused_and_waits_for_nothing(bench: BulkBench) -> None:
-    """Its second change would wait for the first one, which begins with the second."""
+    """Its second change would wait for the first one, which starts only together with the second."""
     (draft,) = drafts(1)
     with pytest.raises(UsageError, match="in different spellings of its id"):
         bench.saves.submit_many([draft, draft._replace(run_id="RUN-0")])

@@ -32,7 +32,7 @@ def model(runs: list[MarkedRun], **texts: str) -> Draft:
     return draft
 
 
-def test_what_all_runs_have_is_common_and_the_rest_is_counted() -> None:
+def test_values_that_all_runs_have_are_common_and_the_others_are_counted() -> None:
     runs = [a_run(0), a_run(1, processingStatus="inProgress", totalUsersCount=4), a_run(2, totalUsersCount=True)]
     assert common_values(runs) == {
         "workflowExecutionType": "scheduled",
@@ -78,11 +78,15 @@ def test_a_warning_is_said_once_with_the_number_of_its_runs() -> None:
     runs = [a_run(0), a_run(1, startedDateTime="2026-11-22T09:00:00Z")]
     bulk = drafts_of(model(runs, completedDateTime="2026-11-21T09:00:00Z"), runs, ())
     assert list(bulk.warnings()) == ["The run would be completed before it started. (1 run)"]
+
+
+def test_what_stops_a_run_is_told_where_one_goes_on() -> None:
+    runs = [a_run(0), a_run(1, processingStatus="inProgress")]
     bulk = drafts_of(model(runs, processingStatus="canceled"), runs, ())
-    assert list(bulk.warnings()) == ["To stop a run, the service offers cancelProcessing on the workflow."]
+    assert list(bulk.warnings()) == ["To stop a run, the service offers cancelProcessing on the workflow. (1 run)"]
 
 
-def test_what_was_typed_stays_until_all_runs_have_it() -> None:
+def test_typed_values_stay_until_all_runs_have_them() -> None:
     edits = {"processingStatus": Edit("canceled", "canceled")}
     some, all_of_them = [a_run(0), a_run(1, processingStatus="canceled")], [a_run(1, processingStatus="canceled")]
     assert dict(model_of(some, edits).edits) == edits

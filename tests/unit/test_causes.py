@@ -1,4 +1,4 @@
-"""Causes as rows: their order, their bar, and what a program gets of them."""
+"""Causes as rows: their order, their bars, and their form for programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The filter of rows in memory, over columns of its own."""
+"""The filter of rows in memory, on columns of this test."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_words_are_looked_for_in_what_a_row_shows(text: str, names: list[str]) -
         ("!", "A value for", (0, 1)),
     ],
 )
-def test_what_cannot_be_understood_is_refused_with_its_place(text: str, words: str, place: tuple[int, int]) -> None:
+def test_an_invalid_term_is_refused_with_its_position(text: str, words: str, place: tuple[int, int]) -> None:
     with pytest.raises(FilterError) as caught:
         found(text)
     assert words in caught.value.message

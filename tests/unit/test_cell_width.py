@@ -1,4 +1,4 @@
-"""Text of our own measuring fills the cells that Rich, which draws the rest, would say it fills."""
+"""The widths that runtui computes are those of Rich, which draws the text."""
 
 from __future__ import annotations
 

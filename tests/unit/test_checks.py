@@ -36,7 +36,7 @@ def test_a_definition_is_found_in_capitals_and_an_unknown_one_has_no_checklist()
     assert checklist_of("") is None
 
 
-def test_a_pass_for_a_user_without_a_manager_asks_for_the_manager_first() -> None:
+def test_a_temporary_pass_without_a_manager_suggests_the_manager_first() -> None:
     checklist = checklist_of(GENERATE_TAP.id)
     assert checklist is not None
     assert checklist.lines[:2] == ("The user has a manager.", "The manager has a mail address.")
@@ -71,11 +71,11 @@ def test_an_account_task_that_succeeded_on_a_synchronized_user_is_doubtful() -> 
         TaskResult({}),
     ],
 )
-def test_nothing_else_is(result: TaskResult) -> None:
+def test_other_results_are_not_doubtful(result: TaskResult) -> None:
     assert why_doubtful(result) == ""
 
 
-def test_what_the_service_says_of_an_account_task_is_a_doubt() -> None:
+def test_a_remark_of_the_service_makes_an_account_task_doubtful() -> None:
     said = a_result(synced=False, processingInfo="The account was disabled already.")
     assert why_doubtful(said) == "Succeeded, but the service adds: The account was disabled already."
     assert why_doubtful(a_result(CUSTOM_EXTENSION, processingInfo="Called.")) == ""

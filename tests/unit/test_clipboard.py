@@ -1,4 +1,4 @@
-"""The ways to the clipboard, in their order, and what is said of each."""
+"""The ways to the clipboard, in order, and the words for each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ cat > "{folder}/buffer"
 
 
 class Desk:
-    """A terminal, and perhaps a tmux of a few lines."""
+    """A terminal, with or without a fake tmux."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -73,10 +73,10 @@ async def test_without_tmux_the_terminal_gets_it_and_no_more_is_said(desk: Desk)
 @pytest.mark.parametrize(
     "environ", [{"TMUX": "x"}, {"STY": "1.pts", "TERM": "screen"}, {"TERM": "linux"}, {"TERM": "dumb"}]
 )
-async def test_where_osc_52_arrives_nowhere_there_is_a_page_then_a_file(
+async def test_without_osc_52_the_text_goes_to_a_page_or_a_file(
     desk: Desk, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PATH", str(desk.folder))  # no tmux there
+    monkeypatch.setenv("PATH", str(desk.folder))  # the folder without tmux
     desk.environ = environ
     assert (await desk.copy("text")).page == "text"
     done = await desk.copy("text", fits=False)
@@ -87,7 +87,7 @@ async def test_where_osc_52_arrives_nowhere_there_is_a_page_then_a_file(
     assert desk.sent == []
 
 
-async def test_what_is_beyond_the_cap_of_osc_52_is_not_sent(desk: Desk) -> None:
+async def test_text_above_the_limit_of_osc_52_is_not_sent(desk: Desk) -> None:
     most = MAX_ENCODED // 4 * 3
     assert len(b64encode(b"x" * most)) <= MAX_ENCODED
     await desk.copy("x" * most)

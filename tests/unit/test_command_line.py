@@ -1,4 +1,4 @@
-"""The command line is made from the table of options: every flag is there, works before and after the command."""
+"""The command line is made from the table of options: every flag exists, and works before and after the command."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROOT = "https://graph.microsoft.com/beta"
 
 @pytest.fixture(autouse=True)
 def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A config.toml and a state folder of the test's own, and no variable that means something."""
+    """Set up a config.toml and a state folder for the test, and unset every variable with a meaning."""
     for name in [option.variable for option in OPTIONS] + [option.azure for option in OPTIONS if option.azure]:
         monkeypatch.delenv(name, raising=False)
     for name in ("RUNTUI_PROFILE", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
@@ -42,7 +42,7 @@ def line(*arguments: str) -> CommandLine:
     return _command_line(given["command"], given)
 
 
-def test_of_all_commands_the_one_that_is_named_has_a_parser() -> None:
+def test_only_the_named_command_gets_a_parser() -> None:
     (commands,) = (action.choices for action in command_parser("update")._actions if isinstance(action.choices, dict))
     assert list(commands) == ["update"]
 
@@ -129,6 +129,8 @@ def test_a_value_that_makes_no_sense_names_its_flag(capsys: pytest.CaptureFixtur
         (["--them", "light", "--rfresh"], "usage: runtui", "unrecognized arguments: --rfresh. Did you mean --refresh?"),
         (["triage", "exprt"], "usage: runtui triage", "argument PART: there is no 'exprt'. Did you mean export?"),
         (["completion", "fish"], "usage: runtui completion", "there is no 'fish'. Possible: bash, zsh, tcsh."),
+        (["show", "a", "-o", "json"], "usage: runtui show", "unrecognized arguments: -o json. Did you mean --json?"),
+        (["list", "is:stuck now"], "usage: runtui list", "is:stuck now. Did you mean --filter 'is:stuck now'?"),
         (["list", "-o", "jsn"], "usage: runtui list", "argument -o/--format: there is no 'jsn'. Did you mean json?"),
     ],
 )
@@ -143,7 +145,7 @@ def test_a_wrong_flag_is_answered_by_the_command_that_does_not_have_it(
     assert words in said
 
 
-def test_a_profile_stands_below_the_flags(place: Path) -> None:
+def test_flags_override_a_profile(place: Path) -> None:
     place.write_text(f'[profiles.prod]\nroot = "{ROOT}"\ntenant = "Contoso"\nread-only = true\n')
     settings = line("--tenant", "Fabrikam").settings()
     assert (settings.profile, settings.root, settings.tenant, settings.read_only) == ("prod", ROOT, "Fabrikam", True)
@@ -159,13 +161,13 @@ def test_several_profiles_without_a_default_are_asked_about(place: Path) -> None
     assert str(caught.value).startswith(f"No profile is chosen. {place} has: one, two. Add --profile NAME")
 
 
-def test_a_demo_hears_no_profile_and_no_broken_file(place: Path) -> None:
+def test_a_demo_ignores_profiles_and_a_broken_file(place: Path) -> None:
     place.write_text("[profiles.prod\n")
     settings = line("demo", "--theme", "light", "--read-only").demo_settings()
     assert (settings.root, settings.profile, settings.theme, settings.read_only) == ("", "", "light", True)
 
 
-def test_an_undo_goes_back_on_the_profile_of_the_change_if_there_still_is_one(place: Path) -> None:
+def test_an_undo_uses_the_profile_of_the_change_if_it_still_exists(place: Path) -> None:
     place.write_text(f'default-profile = "b"\n[profiles.a]\nroot = "{ROOT}"\n[profiles.b]\nroot = "https://b/beta"\n')
     undo = line("undo", "1")
     made = undo.settings_to_undo(ROOT, "Contoso", "a")

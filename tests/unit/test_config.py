@@ -1,4 +1,4 @@
-"""config.toml, variables and flags: what wins, where it came from, and what is said of a mistake."""
+"""config.toml, variables and flags: which one wins, where a value came from, and the messages for mistakes."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_without_a_file_there_are_only_defaults(tmp_path: Path) -> None:
         ({"client-id": "flag"}, {"RUNTUI_CLIENT_ID": "ours"}, "flag", "--client-id"),
     ],
 )
-def test_the_stronger_word_wins_and_is_named(
+def test_the_overriding_source_wins_and_is_named(
     flags: dict[str, str], environ: dict[str, str], value: str, where: str, file: Path
 ) -> None:
     choices = chosen(file, flags, environ=environ)
@@ -96,7 +96,7 @@ def test_the_profile_is_chosen_in_the_same_order(
         (False, None, None, False, "{path}, line 2"),
         (None, "true", None, True, "RUNTUI_READ_ONLY"),
         (False, "true", None, True, "RUNTUI_READ_ONLY"),
-        # A variable makes a profile read-only, but opens none for writing.
+        # A variable makes a profile read-only, but cannot allow changes.
         (True, "false", None, True, "{path}, line 2"),
         (True, "0", None, True, "{path}, line 2"),
         (None, None, True, True, "--read-only"),
@@ -224,14 +224,14 @@ def test_odd_shapes_are_problems_and_no_crash(text: str, tmp_path: Path) -> None
     assert read_config(path).problems
 
 
-def test_what_is_no_toml_says_where(tmp_path: Path) -> None:
+def test_invalid_toml_is_reported_with_its_position(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text("[profiles.prod\n")
     with pytest.raises(UsageError, match="line 1"):
         read_config(path)
 
 
-def test_what_cannot_be_read_says_so(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         read_config(tmp_path)
     (tmp_path / "config.toml").write_bytes(b"\xff\xfe")

@@ -1,4 +1,4 @@
-"""The dependencies: each range has both ends, and the reproducible install keeps to them, whole and with hashes."""
+"""The dependencies: each range has both ends, and the reproducible install satisfies them, complete and with hashes."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_the_reproducible_install_keeps_to_the_ranges(requirement: Requirement) 
 
 
 def needed(name: str, extras: set[str], seen: set[tuple[str, str]]) -> Iterator[str]:
-    """Return the distributions that an installed one needs on this system, with their own needs."""
+    """Return the distributions that an installed one needs on this system, directly and indirectly."""
     for text in requires(name) or ():
         requirement = Requirement(text)
         wanted = requirement.marker is None or any(

@@ -1,4 +1,4 @@
-"""A draft: what is typed over a run, what it would send, what it warns of, and what takes it back."""
+"""A draft: the text typed over a run, the request, the warnings, and how edits are undone."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def changed(some: Draft) -> dict[str, tuple[object, object]]:
     return {change.field.name: (change.before, change.after) for change in some.changes()}
 
 
-# What goes into the body
+# The body
 
 
 def test_the_full_body_is_the_type_every_required_property_as_received_and_what_changed() -> None:
@@ -250,7 +250,7 @@ def test_nothing_typed_is_lost_and_only_what_may_be_sent_is_sent(typing: list[tu
     assert some == draft()
 
 
-# Taking it back
+# Undoing edits
 
 
 def test_values_are_put_back_exactly_as_they_are_given() -> None:
@@ -272,10 +272,10 @@ def test_applying_a_change_and_putting_back_what_was_there_gives_the_run_back(ty
     assert {**after, **{change.field.name: change.after for change in back.changes()}} == RECEIVED
 
 
-# The run moved meanwhile
+# The run has changed meanwhile
 
 
-def test_a_run_that_did_not_move_is_no_conflict() -> None:
+def test_an_unchanged_run_causes_no_conflict() -> None:
     assert not typed(draft(), processingStatus="failed").conflicts({**RECEIVED})
 
 
@@ -286,14 +286,14 @@ def test_a_property_in_the_body_that_moved_is_a_conflict_with_its_three_values()
     assert found == {"processingStatus": ("inProgress", "completed", "failed"), "failedTasksCount": (2, 5, 2)}
 
 
-def test_what_is_not_in_the_body_may_move() -> None:
+def test_a_property_outside_the_body_may_change() -> None:
     fresh = {**RECEIVED, "lastUpdatedDateTime": "2026-11-20T09:00:00Z", "totalTasksCount": 40, "failedTasksCount": 5}
     some = typed(draft(), processingStatus="failed")
     assert [item.field.name for item in some.conflicts(fresh)] == ["failedTasksCount"]
     assert not some._replace(mode="changed").conflicts(fresh)
 
 
-def test_a_run_that_moved_to_our_value_is_no_conflict() -> None:
+def test_a_run_that_changed_to_our_value_causes_no_conflict() -> None:
     assert not typed(draft(), processingStatus="failed").conflicts({**RECEIVED, "processingStatus": "failed"})
 
 
@@ -310,16 +310,16 @@ def test_a_property_that_appeared_is_a_conflict() -> None:
         for item in some.conflicts({**RECEIVED, "totalUsersCount": 9})
     }
     assert found == {"totalUsersCount": (NOT_RECEIVED, 9, 12)}
-    assert some.lacking({}) == (), "it was not there when the run was opened either"
+    assert some.missing_from({}) == (), "it was not there when the run was opened either"
 
 
-def test_a_property_that_an_answer_lacks_has_not_moved_and_what_is_changed_of_them_is_lacking() -> None:
+def test_a_missing_property_counts_as_unchanged_but_a_missing_changed_one_as_lacking() -> None:
     some = typed(draft(), failedTasksCount="0", completedDateTime="2026-11-20T09:00:00Z")
-    assert some.lacking(RECEIVED) == ()
+    assert some.missing_from(RECEIVED) == ()
     fresh = {name: value for name, value in RECEIVED.items() if name not in ("failedTasksCount", "totalUsersCount")}
     assert some.conflicts(fresh) == some.conflicts({}) == ()
-    assert some.lacking(fresh) == ("failedTasksCount",), "nobody touched totalUsersCount"
-    assert some.lacking({}) == tuple(change.field.name for change in some.changes())
+    assert some.missing_from(fresh) == ("failedTasksCount",), "nobody touched totalUsersCount"
+    assert some.missing_from({}) == tuple(change.field.name for change in some.changes())
 
 
 def test_the_edits_can_be_carried_over_to_the_run_as_it_is_now() -> None:
@@ -345,7 +345,7 @@ def test_the_edits_can_be_carried_over_to_the_run_as_it_is_now() -> None:
         ({"successfulUsersCount": "12"}, "12 successful and 1 failed users are more than the total of 12"),
     ],
 )
-def test_what_is_odd_is_said_and_never_forbidden(texts: dict[str, str], says: str) -> None:
+def test_odd_values_cause_warnings_and_are_never_forbidden(texts: dict[str, str], says: str) -> None:
     some = typed(draft(), **texts)
     (warning,) = some.warnings()
     assert says in warning
@@ -363,7 +363,7 @@ def test_what_is_odd_is_said_and_never_forbidden(texts: dict[str, str], says: st
         {"processingStatus": "newer", "startedDateTime": 5},
     ],
 )
-def test_what_was_odd_before_and_nobody_touched_is_not_blamed_on_the_change(received: dict[str, Any]) -> None:
+def test_an_untouched_odd_value_causes_no_warning(received: dict[str, Any]) -> None:
     some = typed(draft(**received), failedTasksCount="0")
     assert [sentence for sentence in some.warnings() if "goes back as received" not in sentence] == []
 

@@ -1,4 +1,4 @@
-"""Drafts on disk: what was typed outlives the process, a second runtui, a full disk and a damaged file."""
+"""Drafts on disk: typed text survives the process, a second runtui, a full disk and a damaged file."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_a_token_pasted_into_a_field_is_in_sight_and_not_on_the_disk(drafts: Dra
     assert left_in(path)["r1"].edits["failedUsersCount"].text == f"Bearer {REDACTED}"
 
 
-def test_what_was_hidden_on_the_disk_is_never_a_value_to_send(drafts: Drafts, path: Path) -> None:
+def test_a_value_masked_on_disk_is_never_sent(drafts: Drafts, path: Path) -> None:
     StaticToken(canary.TOKEN)
     opened = Draft("r1", "w1", {**RUN, "processingStatus": canary.TOKEN})
     drafts.keep(opened.with_values({"workflowExecutionType": canary.TOKEN, "failedUsersCount": 7}))
@@ -117,7 +117,7 @@ def test_what_was_hidden_on_the_disk_is_never_a_value_to_send(drafts: Drafts, pa
     assert left.revealed(fresh).body()["failedTasksCount"] == 2, "what is not hidden goes back as it was opened"
 
 
-def test_it_tells_when_something_was_typed_last(drafts: Drafts, path: Path) -> None:
+def test_the_time_of_the_last_input_is_known(drafts: Drafts, path: Path) -> None:
     before = datetime.now(UTC)
     drafts.keep(draft())
     typed_at = drafts.changed_at("r1")
@@ -171,7 +171,7 @@ def test_roots_do_not_see_each_other(drafts: Drafts, path: Path) -> None:
     assert left_in(path, "http://127.0.0.1:2/beta") == {}
 
 
-# Two at once
+# Two sessions at once
 
 WRITER = """
 import sys
@@ -214,8 +214,8 @@ open_journal(Path(sys.argv[1]), durable=True).close()
 
 
 def test_another_runtui_that_leaves_takes_nothing_with_it(drafts: Drafts, path: Path) -> None:
-    """SQLite's locks are the process's: closing any descriptor of the file gives them up, and the next one that leaves
-    would take itself for the last, and delete the log in which this process goes on writing."""
+    """SQLite's locks belong to the process: closing any descriptor of the file releases them. The next process that
+    closes the file would then take itself for the last one, and delete the log that this process still writes."""
     journal = Journal(path)
     assert journal.unsettled(ROOT) == []
     subprocess.run([sys.executable, "-c", VISITOR, str(path)], cwd=CHECKOUT, check=True)
@@ -225,11 +225,11 @@ def test_another_runtui_that_leaves_takes_nothing_with_it(drafts: Drafts, path: 
     journal.close()
 
 
-# A disk that takes nothing
+# A full disk
 
 
 class Disk:
-    """Opens the file as usual, or as on a full disk."""
+    """Opens the file normally, or as if the disk were full."""
 
     def __init__(self) -> None:
         self.is_full = False
@@ -249,7 +249,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 
 
 def large(run_id: str) -> Draft:
-    """A draft that needs pages of its own."""
+    """Return a draft that needs pages of its own in the file."""
     return Draft(run_id, "w", {"note": "x" * 20_000}).typed("failedUsersCount", "7", 0)
 
 
@@ -274,7 +274,7 @@ def test_a_full_disk_is_reported_once_keeps_all_in_memory_and_is_tried_again(dis
     drafts.close()
 
 
-def test_what_the_disk_refused_is_tried_once_more_at_the_end(disk: Disk, path: Path) -> None:
+def test_a_failed_write_to_disk_is_retried_at_the_end(disk: Disk, path: Path) -> None:
     disk.is_full = True
     drafts = Drafts(path)
     drafts.load(ROOT)
@@ -285,7 +285,7 @@ def test_what_the_disk_refused_is_tried_once_more_at_the_end(disk: Disk, path: P
     assert set(left_in(path)) == {"r1"}
 
 
-def test_a_drop_that_the_disk_refused_is_not_forgotten(disk: Disk, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_deletion_of_a_draft_is_retried(disk: Disk, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drafts = Drafts(path)
     drafts.load(ROOT)
     drafts.keep(large("r1"))
@@ -304,7 +304,7 @@ def test_a_drop_that_the_disk_refused_is_not_forgotten(disk: Disk, path: Path, m
     assert left_in(path) == {}
 
 
-# A file that is no good
+# A broken file
 
 
 def test_a_broken_file_is_set_aside_and_drafts_go_into_another(path: Path) -> None:

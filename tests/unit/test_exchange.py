@@ -1,4 +1,4 @@
-"""Strict JSON, and what an exchange knows of its answer."""
+"""Strict JSON, and the facts that an exchange knows about its answer."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_headers_are_found_whatever_their_case() -> None:
     assert answer.response_header("retry-after") == ""
 
 
-def test_what_is_hidden_is_read_only_to_be_sent_back() -> None:
+def test_a_masked_value_is_read_only_to_be_sent_back() -> None:
     body = f'{{"a": "{canary.TOKEN}"}}'.encode()
     echoed = exchange(response_body=b'{"a": "[redacted]"}', unredacted=body)
     assert echoed.json() == {"a": "[redacted]"}
@@ -127,8 +127,8 @@ def test_how_far_the_servers_clock_is_ahead_is_reported_by_the_end_of_its_answer
 
 
 @pytest.mark.parametrize("status", [200, 202, 204, 206, 207])
-def test_a_batch_that_says_nothing_of_a_change_is_no_answer_to_it(status: int) -> None:
-    """Alone, a 204 would say that it was done."""
+def test_a_batch_without_an_item_is_no_answer_to_its_change(status: int) -> None:
+    """By itself a 204 would mean that the change was done."""
     item = BatchItem("PATCH", "/workflowBase/runs/r1", (), "{}")
     alone = unanswered(exchange(method="POST", status=status), "https://graph.example/beta", item)
     entity, fault = read_answer(alone, writing=True)

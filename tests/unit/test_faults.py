@@ -1,4 +1,4 @@
-"""The outcome that follows from an answer, and the words for it that a person can act on."""
+"""The outcome that follows from an answer, and words for it that tell a person what to do."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ FOREIGN: Final = (*JSON, ("client-request-id", "another"))
 
 
 @pytest.mark.parametrize("status", [200, 204, 400, 401, 403, 404, 412, 500])
-def test_what_answers_another_request_says_nothing_about_a_write(status: int) -> None:
+def test_the_answer_to_another_request_proves_nothing_about_a_write(status: int) -> None:
     fault = written(answered(status, graph_error() if status >= 400 else {"id": "r1"}, FOREIGN))
     assert fault.title == "The response belongs to another request"
     assert fault.outcome is Outcome.UNKNOWN
@@ -159,7 +159,7 @@ def test_what_answers_another_request_says_nothing_about_a_write(status: int) ->
 
 @pytest.mark.parametrize(("status", "outcome"), [(429, Outcome.NOT_DONE), (503, Outcome.UNKNOWN)])
 def test_a_busy_service_may_name_another_request(status: int, outcome: Outcome) -> None:
-    """Gateways and mocks, such as Microsoft's Dev Proxy, put an id of their own there."""
+    """Gateways and mocks, such as Microsoft's Dev Proxy, put their own request id there."""
     exchange = answered(status, graph_error(), FOREIGN)
     assert written(exchange) == written(replace(exchange, response_headers=JSON))
     assert written(exchange).outcome is outcome
@@ -211,7 +211,7 @@ def test_odd_error_bodies(error: dict[str, object], message: str, details: tuple
     assert (fault.message, fault.details) == (message, details)
 
 
-def test_a_detail_that_says_no_more_than_the_message_is_left_out() -> None:
+def test_a_detail_that_repeats_the_message_is_left_out() -> None:
     said = "Invalid value for property 'totalUsersCount'."
     details = [{"target": target, "message": said} for target in ("totalUsersCount", "id")]
     fault = written(answered(400, graph_error(message=said, details=details)))
@@ -301,6 +301,6 @@ def test_an_endless_error_is_bounded_in_every_part() -> None:
     assert len(fault.details) <= MAX_DETAILS
 
 
-def test_a_mismatch_is_unknown_for_a_write_only() -> None:
+def test_a_mismatched_answer_leaves_only_a_write_unknown() -> None:
     assert mismatch(answered(200), "Wrong.", writing=True).outcome is Outcome.UNKNOWN
     assert mismatch(answered(200), "Wrong.", writing=False).outcome is Outcome.NOT_DONE

@@ -12,7 +12,7 @@ LOOK = EditLook(Style(bold=True), Style(underline=True), Style(reverse=True), St
 
 
 def line_after(text: str, *keys: str) -> LineEdit:
-    """A line with the cursor behind its text, after some keys; what is no name of a key is typed."""
+    """Return a line with the cursor after its text, after some keys; a single character is typed."""
     line = LineEdit(text)
     line.press("end")
     for key in keys:
@@ -24,7 +24,7 @@ def line_after(text: str, *keys: str) -> LineEdit:
 
 
 def marked(line: LineEdit, width: int) -> str:
-    """A window of the line: what is selected in brackets, the cursor before a bar."""
+    """Return a window of the line: the selection in brackets, the cursor before a bar."""
     shown = ""
     for text, style, _ in line.strip(width, LOOK):
         assert style is not None

@@ -13,7 +13,7 @@ WORKFLOWS = (("Onboard pre-hire", 40), ("Offboard last day", 31), ("入社手続
 
 
 def offered(text: str, counted: tuple[tuple[str, int], ...] = ()) -> list[str]:
-    """The candidates at the | of a text."""
+    """Return the candidates at the | in a text."""
     before, _, after = text.partition("|")
     slot = slot_at(before + after, len(before), RUN_FIELDS)
     return [candidate.text for candidate in candidates(slot, RUN_FIELDS, counted)]
@@ -69,7 +69,7 @@ def test_values_come_with_their_counts_and_those_that_no_row_has_come_last() -> 
     assert candidates(slot, RUN_FIELDS)[0].rows is None, "nothing was counted"
 
 
-def test_what_no_filter_can_express_is_not_offered() -> None:
+def test_names_that_no_filter_can_express_are_not_offered() -> None:
     assert offered("workflow:|", WORKFLOWS) == ['"Onboard pre-hire"', '"Offboard last day"', "入社手続き"]
 
 
@@ -80,7 +80,7 @@ def test_quoted_text_and_values_of_unknown_fields_are_left_alone(text: str) -> N
 
 
 @pytest.mark.parametrize("field", RUN_FIELDS, ids=lambda field: field.name)
-def test_whatever_is_offered_is_understood(field) -> None:  # type: ignore[no-untyped-def]
+def test_every_offered_completion_is_a_valid_filter(field) -> None:  # type: ignore[no-untyped-def]
     for value in field.values:
         found = parse_filter(completed(f"{field.name}{field.operator}{value}|"), NOW)
         assert found is not None

@@ -1,4 +1,4 @@
-"""The filter language: what it understands, what it refuses and where (test_store_model.py proves what it finds)."""
+"""The filter language: what it accepts, and what it refuses at which place (test_store_model.py tests the results)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def tree(text: str) -> Node:
 
 
 @pytest.mark.parametrize("text", ["", " ", "\t  "])
-def test_a_blank_text_asks_for_nothing(text: str) -> None:
+def test_a_blank_text_is_no_filter(text: str) -> None:
     assert parse_filter(text, NOW) is None
 
 
@@ -100,7 +100,7 @@ def test_a_blank_text_asks_for_nothing(text: str) -> None:
         ("is:problem,active", AnyOf((IsFlag("problem", NOW), IsFlag("active", NOW)))),
     ],
 )
-def test_what_is_typed_and_what_it_means(text: str, expected: Node) -> None:
+def test_filters_and_their_meanings(text: str, expected: Node) -> None:
     assert repr(tree(text)) == repr(expected)  # as tuples, an AllOf and an AnyOf of the same parts are equal
 
 
@@ -156,9 +156,7 @@ def test_a_day_a_minute_and_a_moment_are_the_stretch_they_name(typed: str, first
         ("!" * 99 + "a", 32, 1, "too deeply"),
     ],
 )
-def test_what_cannot_be_understood_says_where_and_what_is_possible(
-    text: str, position: int, length: int, words: str
-) -> None:
+def test_an_invalid_filter_says_where_and_what_is_possible(text: str, position: int, length: int, words: str) -> None:
     with pytest.raises(FilterError) as refused:
         parse_filter(text, NOW)
     error = refused.value
@@ -178,7 +176,7 @@ def test_an_unknown_status_is_accepted_with_a_hint(text: str, hint: str) -> None
 
 
 @pytest.mark.parametrize("text", ["status:failed", "status:comp", "wf:zzz", "status:none"])
-def test_what_is_known_needs_no_hint(text: str) -> None:
+def test_a_known_value_needs_no_hint(text: str) -> None:
     assert read(text).hint == ""
 
 

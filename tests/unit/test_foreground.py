@@ -1,4 +1,4 @@
-"""Work that comes after what a person does: how long it waits, and that it waits no longer."""
+"""Background work that waits for a person's keys, and the longest time that it waits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runtui.services.writing.foreground import MAX_SECONDS, PIECE_SECONDS, Foreg
 
 
 class Moment:
-    """The time, which goes on while somebody sleeps."""
+    """The time, which moves only when something sleeps."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 100.0
@@ -57,7 +57,7 @@ def test_a_key_that_is_held_down_slows_the_work_and_does_not_stop_it(moment: Mom
     assert worked >= 25, "once in the longest wait, at least"
 
 
-def test_what_is_answered_is_waited_for_no_longer_and_the_next_key_is(moment: Moment) -> None:
+def test_after_a_handled_key_nothing_waits_until_the_next_key(moment: Moment) -> None:
     waiting = Foreground()
     waiting.note_input()
     waiting.note_handled()
@@ -88,7 +88,7 @@ async def test_the_event_loop_goes_on_between_two_pieces_and_longer_after_a_key(
     assert time.monotonic() - began >= MAX_SECONDS
 
 
-def test_a_piece_is_far_below_what_a_person_feels() -> None:
-    """100 ms feels immediate; several pieces of work may stand before a key."""
+def test_a_piece_of_work_is_too_short_to_notice() -> None:
+    """100 ms feels immediate, and several pieces of work may come before a key."""
     assert PIECE_SECONDS <= 0.001
     assert MAX_SECONDS <= 0.033, "a key that is held down is typed 30 times a second"

@@ -1,4 +1,4 @@
-"""Unpacking within a limit: what a body claims to be costs no memory."""
+"""Decompression within a limit: a false claim about the size of a body costs no memory."""
 
 from __future__ import annotations
 

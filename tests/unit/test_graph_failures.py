@@ -1,4 +1,4 @@
-"""Which exceptions of the client prove that nothing was sent."""
+"""The exceptions of the client that prove that nothing was sent."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ PERHAPS_SENT: list[Exception] = [
 
 
 @pytest.mark.parametrize("error", NEVER_SENT, ids=repr)
-def test_these_come_before_the_first_byte(error: Exception) -> None:
+def test_failures_before_the_first_byte(error: Exception) -> None:
     assert failure_of(error, may_be_sent=True).sent == "no"
 
 
 @pytest.mark.parametrize("error", PERHAPS_SENT, ids=repr)
-def test_these_may_come_after_it(error: Exception) -> None:
+def test_failures_possibly_after_the_first_byte(error: Exception) -> None:
     assert failure_of(error, may_be_sent=True).sent == "maybe"
     assert failure_of(error, may_be_sent=False).sent == "no"
 
@@ -64,9 +64,18 @@ ATTEMPTS = ExceptionGroup("tried", [ConnectionRefusedError(111, "refused"), Conn
         (
             caused(httpx.ConnectError("x"), socket.gaierror(-2, "Name or service not known")),
             FailureKind.NAME,
-            "not known",
+            "The name of the server has no address: Name or service not known.",
         ),
-        (caused(httpx.ConnectError("x"), untrusted()), FailureKind.TLS, ": certificate has expired."),
+        (
+            caused(httpx.ConnectError("x"), ssl.SSLError(1, "wrong version number")),
+            FailureKind.TLS,
+            "may not speak TLS",
+        ),
+        (
+            caused(httpx.ConnectError("x"), untrusted()),
+            FailureKind.TLS,
+            "certificate is not trusted: certificate has expired.",
+        ),
         (
             caused(httpx.ConnectError("x"), caused(OSError("All attempts failed"), ATTEMPTS)),
             FailureKind.CONNECTION_REFUSED,

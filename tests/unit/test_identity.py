@@ -1,4 +1,4 @@
-"""Which run is which: every name of one server is one server, and no two servers are taken for one."""
+"""The identity of runs: all names of one server mean the same server, and no two servers are confused."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NAMES = [
     ["http://localhost:port/beta"],
     [""],
 ]
-"""Servers, each by all its names."""
+"""Servers, each with all its names."""
 
 
 @pytest.mark.parametrize("names", NAMES, ids=lambda names: names[0])

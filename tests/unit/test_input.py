@@ -1,4 +1,4 @@
-"""The input from a terminal: its tokens, and that no input gets past the grammar."""
+"""The input from a terminal: its tokens, and that no input breaks the grammar."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PASTE, END = b"\x1b[200~", b"\x1b[201~"
 
 
 def shown(pieces: Iterable[Piece]) -> list[str]:
-    """Pieces as short strings; characters that were typed in a row are one, wherever the reads were cut."""
+    """Return the pieces as short strings. Characters typed in a row form one string, wherever the reads were split."""
     told: list[str] = []
     was_typed = False
     for piece in pieces:
@@ -50,13 +50,18 @@ def shown(pieces: Iterable[Piece]) -> list[str]:
     return told
 
 
+def test_enter_that_was_typed_before_the_terminal_was_raw_is_enter() -> None:
+    assert cut(b"e\n\x1b[B\n") == ["typed e\r", "sequence [B", "typed \r"]
+    assert cut(PASTE + b"a\nb" + END) == ["pasted a\nb"]
+
+
 def patience(lexer: InputLexer) -> float | None:
     """Return the seconds that the lexer waits at this point."""
     return lexer.patience
 
 
 def cut(*reads: bytes | None) -> list[str]:
-    """Feed bytes; None is a silence that is as long as the lexer has patience."""
+    """Feed bytes; None is a silence for as long as the lexer waits."""
     lexer = InputLexer()
     return shown(piece for data in reads for piece in (lexer.silence() if data is None else lexer.feed(data)))
 
@@ -173,13 +178,13 @@ def test_a_paste_without_an_end_is_over_some_time() -> None:
     assert shown(lexer.feed(b"q")) == ["typed q"]
 
 
-def test_of_a_huge_paste_the_start_is_kept_and_nothing_is_typed() -> None:
+def test_only_the_start_of_a_huge_paste_is_kept_and_nothing_is_typed() -> None:
     reads = [PASTE, *[b"y" * 4096] * 100, END, b"q"]
     assert cut(*reads) == ["pasted " + "y" * MAX_PASTED, "typed q"]
 
 
-def test_what_nobody_can_have_typed_at_once_is_a_paste() -> None:
-    """Of a terminal that marks no pastes; the keys that a person holds down while the line stalls are fewer."""
+def test_input_too_long_to_be_typed_at_once_is_a_paste() -> None:
+    """The terminal does not mark pastes; the keys that a person holds down while the line stalls are fewer."""
     assert cut(b"y" * (MAX_TYPED - 1)) == ["typed " + "y" * (MAX_TYPED - 1)]
     assert cut(b"y" * 4096, b"y" * 100, None, b"\x11") == ["pasted " + "y" * 4196, "typed \x11"]
     in_colour = "\x1b[31mfailed\x1b[0m yes\r\n" * 100
@@ -189,7 +194,7 @@ def test_what_nobody_can_have_typed_at_once_is_a_paste() -> None:
 
 
 @given(st.lists(st.binary(max_size=12) | st.sampled_from([b"\x1b", b"\x1b[", PASTE, END, b"\x1b]0;", b"\x1bP1$r"])))
-def test_where_reads_are_cut_makes_no_difference(parts: list[bytes]) -> None:
+def test_the_boundaries_of_reads_make_no_difference(parts: list[bytes]) -> None:
     data = b"".join(parts)
     assert cut(*parts) == cut(data) == cut(*(bytes([byte]) for byte in data))
 
@@ -257,7 +262,7 @@ FRAGMENTS = [
 
 
 def noise(size: int, seed: int) -> bytes:
-    """Random bytes and pieces of sequences."""
+    """Return random bytes and pieces of escape sequences."""
     random = Random(seed)
     data = bytearray()
     while len(data) < size:

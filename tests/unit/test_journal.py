@@ -1,4 +1,5 @@
-"""The journal: what is recorded, what may still change, who is kept from whose run, what is never in it."""
+"""The journal: what it records, what may still change, which runs are blocked for others, and what it never
+contains."""
 
 from __future__ import annotations
 
@@ -106,7 +107,7 @@ def test_an_outcome_once_known_never_changes(first: Outcome, then: Outcome, jour
 
 
 @pytest.mark.parametrize(("outcome", "by"), [(Outcome.DONE, "read-back"), (Outcome.NOT_DONE, "person")])
-def test_what_is_unknown_can_become_known_and_keeps_what_was_answered(
+def test_an_unknown_outcome_can_become_known_and_keeps_its_answer(
     outcome: Outcome, by: KnownBy, journal: Journal
 ) -> None:
     some = intent()
@@ -137,7 +138,7 @@ def test_entries_come_newest_first_by_root_by_run_and_no_more_than_asked_for(jou
     assert journal.entry(99) is None
 
 
-def test_unsettled_is_what_is_unknown_or_forgotten_and_not_what_is_on_its_way(journal: Journal, other: Journal) -> None:
+def test_unsettled_changes_are_unknown_or_forgotten_but_not_in_progress(journal: Journal, other: Journal) -> None:
     journal.open(intent(run_id="ours, on its way"))
     other.open(intent(run_id="theirs, on its way"))
     for outcome in Outcome:
@@ -296,7 +297,7 @@ kept.append(journal.open(intent()))
 print(json.dumps([said, kept]))
 journal.close()
 """
-"""A process that may write no file beyond a size: as if the disk were full, also for root."""
+"""Starts a process that may not write a file beyond a size, as if the disk were full; this also stops root."""
 
 
 def test_a_full_disk_is_said_loses_nothing_and_is_over_when_there_is_room(journal: Journal, path: Path) -> None:

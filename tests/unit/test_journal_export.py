@@ -73,13 +73,13 @@ def test_a_cell_is_never_a_formula() -> None:
 
 
 def tokens_of(text: str) -> list[Token]:
-    """How a Markdown reader takes the report of an entry that holds `text` wherever foreign text can be."""
+    """Return the Markdown tokens of the report of an entry that has `text` wherever foreign text can be."""
     entry = an_entry(who=text, words=text, body=text, before={"x": text}, after={"x": text, f"{text}!": 1})
     return MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse("\n".join(export([entry], "md")))
 
 
 def outside_of_code(tokens: list[Token]) -> list[tuple[str, str]]:
-    """The structure, and the words that are not code."""
+    """Return the structure, and the words that are not code."""
     inner = [child for token in tokens for child in token.children or ()]
     return [(token.type, "") for token in tokens] + [
         (child.type, child.content if child.type != "code_inline" else "") for child in inner

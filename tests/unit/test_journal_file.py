@@ -1,4 +1,4 @@
-"""The journal's file: private, never overwritten, set aside when it is broken, left alone when it is newer."""
+"""The journal's file: private, never overwritten, set aside if it is broken, left alone if it is newer."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def loose() -> Iterator[None]:
-    """New files are open to all unless the program sees to it."""
+    """Make new files open to everybody unless the program prevents it."""
     before = os.umask(0)
     yield
     os.umask(before)
@@ -86,7 +86,7 @@ def test_a_symbolic_link_is_refused_and_its_target_untouched(path: Path, tmp_pat
 
 @pytest.mark.parametrize("place", ["state", "state/journal.db"])
 def test_something_else_in_its_place_is_said_and_left_there(place: str, path: Path, tmp_path: Path) -> None:
-    """A file where the folder should be, a folder where the file should be."""
+    """A file where the folder should be, or a folder where the file should be."""
     if place == "state":
         (tmp_path / place).write_text("mine")
     else:
@@ -113,7 +113,7 @@ def a_page_of_zeros(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [overwritten, cut, a_page_of_zeros])
-def test_a_broken_file_is_set_aside_whole_and_a_sound_one_takes_its_place(damage: object, path: Path) -> None:
+def test_a_broken_file_is_set_aside_and_replaced_by_a_sound_one(damage: object, path: Path) -> None:
     assert callable(damage)
     put(path, *(f"run {number}" for number in range(500)))
     damage(path)
@@ -134,9 +134,9 @@ def test_each_broken_file_gets_a_name_of_its_own_oldest_first(path: Path) -> Non
     assert [file.read_bytes()[:5] for file in damaged_files(path)] == [b"first", b"secon"]
 
 
-def test_what_was_not_yet_in_the_broken_file_itself_is_set_aside_with_it(path: Path) -> None:
+def test_the_log_of_a_broken_file_is_set_aside_with_it(path: Path) -> None:
     put(path, *(f"run {number}" for number in range(500)))
-    with opened(path):  # while it is open, what is written last is in the file beside it
+    with opened(path):  # while it is open, the newest entries are in the log beside it
         put(path, "the needle")
         overwritten(path)
         put(path, "after")
@@ -147,7 +147,7 @@ def test_what_was_not_yet_in_the_broken_file_itself_is_set_aside_with_it(path: P
     assert damaged_files(path) == [aside], "a file beside a broken one is none of its own"
 
 
-def test_two_that_find_it_broken_do_not_set_each_others_sound_file_aside(
+def test_two_processes_that_find_it_broken_do_not_set_the_new_file_aside(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path.parent.mkdir()
@@ -158,7 +158,7 @@ def test_two_that_find_it_broken_do_not_set_each_others_sound_file_aside(
     def meanwhile(file: Path) -> None:
         if other.ident is None:
             other.start()
-            other.join(0.2)  # time to come this far as well, were it not made to wait
+            other.join(0.2)  # time enough to get here too, if it were not made to wait
         set_aside(file)
 
     monkeypatch.setattr(journal_file, "_set_aside", meanwhile)
@@ -180,14 +180,14 @@ db.close()
 
 
 def elsewhere(path: Path, run_id: str) -> list[str]:
-    """Another process opens the file, adds a row, and ends; what it found there."""
+    """Let another process open the file, add a row and end; return the rows that it found."""
     command = [sys.executable, "-c", OTHER, str(path), run_id]
     found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return found.split()
 
 
-def test_what_one_process_writes_stays_when_another_one_comes_and_goes(path: Path) -> None:
-    with opened(path) as first, opened(path):  # a session has two: one for the journal, one for the drafts
+def test_a_process_that_opens_and_closes_the_file_loses_nothing_of_another(path: Path) -> None:
+    with opened(path) as first, opened(path):  # as in a session: one for the journal, one for the drafts
         assert elsewhere(path, "a") == []
         first.execute("INSERT INTO draft VALUES (?, 'b', ?, ?, ?, ?, ?)", (DRAFT[0], *DRAFT[2:]))
         assert elsewhere(path, "c") == ["a", "b"]
@@ -206,9 +206,7 @@ def test_a_file_of_a_newer_version_is_refused_and_left_as_it_is(path: Path) -> N
     assert damaged_files(path) == []
 
 
-def test_a_file_that_somebody_else_holds_for_too_long_is_not_taken_for_a_broken_one(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_is_locked_for_too_long_is_not_called_broken(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(path, "a")
     monkeypatch.setattr(journal_file, "BUSY_SECONDS", 0.01)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -231,7 +229,7 @@ def test_an_intent_is_on_the_disk_itself(
 
 
 def test_a_file_of_every_earlier_version_keeps_what_it_holds(path: Path) -> None:
-    """Each as the runtui of its time made it, brought up to date by opening it."""
+    """Each file is as runtui made it at that version; opening brings it up to date."""
     path.parent.mkdir(mode=0o700)
     for version in range(1, len(STEPS)):
         path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Which entries of the journal the words of a filter find."""
+"""The entries of the journal that a filter finds."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_all_words_must_hold(text: str, numbers: list[int]) -> None:
         ("since:", "Type a date-time"),
     ],
 )
-def test_what_makes_no_sense_is_refused_with_what_is_possible(text: str, sentence: str) -> None:
+def test_an_invalid_term_is_refused_with_the_possible_ones(text: str, sentence: str) -> None:
     with pytest.raises(UsageError) as refused:
         entry_filter(text, NOW)
     assert sentence in str(refused.value)

@@ -1,5 +1,5 @@
-"""The file that is open is the file that is there: whatever happens to it under a running runtui, nothing is recorded
-where nobody would find it, and nobody is told that it was."""
+"""The open file is the file at the path: whatever happens to it under a running runtui, no change is recorded where
+nobody would find it, or reported as recorded."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LOST = "deleted|cut short|no longer in it"
 
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a journal of some size, and an older backup of it beside its folder."""
+    """A folder with a journal of some size, and an older backup of it beside the folder."""
     folder = tmp_path_factory.mktemp("history")
     path = folder / "state" / "journal.db"
     for size, backup in ((30, "backup"), (60, "")):
@@ -116,7 +116,7 @@ def index_deleted(path: Path) -> None:
 
 
 def runs_in(path: Path) -> list[str]:
-    """The runs of the entries that the next runtui finds at a path, the oldest first."""
+    """Return the runs of the entries that the next runtui finds at a path, oldest first."""
     with closing(Journal(path)) as journal:
         return [entry.run_id for entry in reversed(journal.entries())]
 
@@ -186,7 +186,7 @@ def test_a_file_that_was_renamed_holds_all_that_was_recorded_in_it(journal: Jour
     assert len(runs_in(path.with_name("elsewhere.db"))) == before
 
 
-def test_a_backup_that_is_put_in_its_place_is_what_the_next_change_goes_into(journal: Journal, path: Path) -> None:
+def test_the_next_change_goes_into_a_restored_backup(journal: Journal, path: Path) -> None:
     backup = path.parent.with_name("backup")
     before = runs_in(backup)
     replaced(path)
@@ -292,7 +292,7 @@ def test_a_living_runtui_whose_lock_was_deleted_still_keeps_others_from_its_run(
         other.open(intent(run_id="mine"))
 
 
-def test_another_runtui_that_comes_and_goes_is_no_loss(journal: Journal, path: Path) -> None:
+def test_another_runtui_that_opens_and_closes_the_file_loses_nothing(journal: Journal, path: Path) -> None:
     for number in range(5):
         with closing(Journal(path)) as other:
             other.open(intent(run_id=f"other-{number}"))

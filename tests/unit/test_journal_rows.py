@@ -1,4 +1,4 @@
-"""Damage in the journal: a row that is not as it was written is known by its number, and everything else goes on."""
+"""Damage in the journal: an altered row is named by its number, and everything else continues to work."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def path(sound: Path, tmp_path: Path) -> Path:
-    """A copy of it that may be damaged."""
+    """A copy of that journal, which a test may damage."""
     return Path(shutil.copy(sound, tmp_path / "journal.db"))
 
 
@@ -59,7 +59,7 @@ def journal(path: Path) -> Iterator[Journal]:
 
 
 def spoil(path: Path, columns: dict[str, Any], number: int = DAMAGED, *, without_checksum: bool = False) -> None:
-    """Write columns of one row past runtui."""
+    """Write columns of one row without runtui."""
     with closing(sqlite3.connect(path)) as db, db:
         for name, value in columns.items():
             db.execute(f"UPDATE entry SET {name} = ? WHERE number = ?", (value, number))
@@ -90,7 +90,7 @@ BAD_VALUES: Final = [
 
 @pytest.mark.parametrize(("column", "value"), [(name, value) for name, value in BAD_VALUES if name != "words"])
 @pytest.mark.parametrize("without_checksum", [False, True])
-def test_one_row_that_holds_what_no_entry_can_is_known_by_its_number_and_the_others_are_whole(
+def test_a_row_with_impossible_values_is_named_and_the_others_are_sound(
     column: str, value: object, without_checksum: bool, path: Path, sound: Path
 ) -> None:
     spoil(path, {column: value}, without_checksum=without_checksum)
@@ -135,7 +135,7 @@ def test_rows_from_before_there_were_checksums_are_read_and_get_one_when_they_ar
     assert entries_of(path)[1].damage
 
 
-def test_a_damaged_entry_is_never_settled_and_nothing_is_built_on_it(path: Path, journal: Journal) -> None:
+def test_a_damaged_entry_is_never_settled_and_proves_nothing(path: Path, journal: Journal) -> None:
     (entry,) = [entry for entry in journal.entries() if entry.number == DAMAGED]
     spoil(path, {"words": "Fast.", "outcome": None})
     with pytest.raises(JournalError, match=f"#{DAMAGED} is damaged"):
@@ -147,7 +147,7 @@ def test_a_damaged_entry_is_never_settled_and_nothing_is_built_on_it(path: Path,
     assert DAMAGED not in [unsettled.number for unsettled in journal.unsettled(ROOT)]
 
 
-def test_a_damaged_entry_may_have_brought_any_value() -> None:
+def test_a_damaged_entry_may_explain_any_value() -> None:
     assert not is_explained_by(an_entry(1), [])
     assert is_explained_by(an_entry(1), [damaged_entry(2, "unreadable")])
     assert is_explained_by(an_entry(3), [damaged_entry(2, "unreadable")])
@@ -175,7 +175,7 @@ def test_a_damaged_session_leads_to_no_other_file(path: Path, tmp_path: Path) ->
     assert victim.exists()
 
 
-# Bytes
+# Flipped bits
 
 
 def flipped(path: Path, chance: random.Random) -> None:
@@ -187,11 +187,11 @@ def flipped(path: Path, chance: random.Random) -> None:
 
 
 def check_that_all_survives(path: Path, before: dict[int, Entry], seed: int) -> None:
-    """Read, settle, ask and write; each entry is as it was written, or says that it is damaged."""
+    """Read, settle and add entries; each entry is as it was written, or is reported as damaged."""
     with closing(Journal(path)) as journal:
         try:
             found = journal.entries()
-        except JournalError:  # such as a version from the future: said, and nothing is done
+        except JournalError:  # for example of a version from the future: it is reported, and nothing is done
             return
         for entry in found:
             assert entry.damage or as_written(entry) == as_written(before[entry.number]), seed
@@ -208,7 +208,7 @@ def check_that_all_survives(path: Path, before: dict[int, Entry], seed: int) -> 
 
 
 def as_written(entry: Entry) -> Entry:
-    """The entry without what other rows say of it."""
+    """Return the entry without the facts that come from other rows."""
     return replace(entry, undone_by=None, undone_perhaps_by=None)
 
 

@@ -1,4 +1,4 @@
-"""JSON laid out for reading says what was received, byte for byte, and costs no more than its reader sees."""
+"""JSON laid out for reading contains what was received, byte for byte, and costs no more than its reader sees."""
 
 import json
 import re
@@ -88,7 +88,7 @@ def test_tokens_carry_their_kind() -> None:
     "text",
     ["<html>\r\n\t<b>502</b>\n\n", '{"cut": "in ha', "NaN", '{"a": Infinity}', "\ufeff{}", "// no\n{}", "{'a': 1}"],
 )
-def test_what_is_no_json_keeps_its_own_lines(text: str) -> None:
+def test_text_that_is_not_json_keeps_its_lines(text: str) -> None:
     assert not is_strict_json(text)
     assert lines(text) == [line.removesuffix("\r").expandtabs(4) for line in text.removesuffix("\n").split("\n")]
 
@@ -111,12 +111,12 @@ def test_a_line_is_never_expensive_to_draw(text: str) -> None:
 
 
 def two_each(text: str) -> int:
-    """Cells, where what is no ASCII takes two."""
+    """Return the width if each non-ASCII character takes two cells."""
     return sum(1 if letter.isascii() else 2 for letter in text)
 
 
 @given(json_values, st.integers(4, 60))
-def test_what_is_longer_than_a_line_is_whole_in_the_next_ones(value: object, columns: int) -> None:
+def test_a_value_longer_than_a_line_continues_on_the_next_lines(value: object, columns: int) -> None:
     text = json.dumps(value, ensure_ascii=False)
     wide, narrow = Document(text).lay_out(), Document(text, columns, two_each).lay_out()
     shown = [narrow.line(number) for number in range(len(narrow))]

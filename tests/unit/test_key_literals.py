@@ -1,4 +1,5 @@
-"""No sentence writes a key: each names it through its action, so that it stays true when the key is remapped."""
+"""No sentence contains a key as a literal: each names it through its action, so that it is still true after
+remapping."""
 
 from __future__ import annotations
 
@@ -12,9 +13,9 @@ import pytest
 
 RUNTUI: Final = Path(__file__).parents[2] / "runtui"
 SOURCES: Final = sorted(path for path in RUNTUI.rglob("*.py") if not {"sandbox", "headless"} & set(path.parts))
-"""A command without a screen reads lines; what ends a line there is no action."""
-NAME_KEYS: Final = {"key_names.py", "keymap.py", "input.py"}
-"""Files that are about keys themselves."""
+"""All files but those of commands and of the sandbox, which read lines: what ends a line there is no action."""
+NAME_KEYS: Final = {"keymap.py", "input.py"}
+"""Files about keys themselves."""
 
 KEY: Final = re.compile(
     r"\b(esc|shift\+|ctrl\+(?!c\b)|F\d{1,2}\b)"  # ctrl+c is a signal outside the screen, and cannot be remapped
@@ -25,7 +26,7 @@ KEY: Final = re.compile(
 
 
 def sentences(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """The strings of a module that hold more than a word, without docstrings; the values of f-strings as `…`."""
+    """Yield the strings of a module with more than a word, without docstrings; the values in f-strings become `…`."""
     inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}
     docstrings = {
         id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

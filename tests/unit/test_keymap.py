@@ -1,4 +1,4 @@
-"""The keys of the registry, and those of `[keys]`: what they mean, what can be pressed, what is refused."""
+"""The keys of the registry and those of `[keys]`: their meanings, which keys can be pressed, and which are refused."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_the_registry_itself_has_no_mistakes() -> None:
     assert sentences(table) == []
 
 
-def test_what_an_input_does_itself_is_known() -> None:
+def test_the_keys_that_an_input_handles_itself_are_known() -> None:
     taken = {key.strip() for binding in Input.BINDINGS for key in getattr(binding, "key", "").split(",")}
     assert {key for key in taken if can_be_pressed(key)} <= EDITING_KEYS
 

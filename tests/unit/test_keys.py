@@ -58,7 +58,7 @@ class Slow(Static, can_focus=True):
 
 
 class Desk(App[None]):
-    """Two widgets and an input; what comes from the terminal waits for its turn."""
+    """Two widgets and an input; events from the terminal wait for their turn."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class Desk(App[None]):
 
 @contextmanager
 def stuck(widget: Slow) -> Iterator[None]:
-    """Meanwhile the widget does not come to an end with any key."""
+    """Within this context, the widget does not finish handling a key."""
     widget.may_end.clear()
     try:
         yield
@@ -195,7 +195,7 @@ async def test_a_long_run_of_letters_does_not_wait_for_what_each_letter_causes()
         assert app.focused is app.query_one("#first")
 
 
-async def test_what_is_not_routed_when_it_closes_is_handed_back() -> None:
+async def test_unrouted_keys_are_returned_when_the_queue_closes() -> None:
     app = Desk()
     async with app.run_test():
         first = app.query_one("#first", Slow)

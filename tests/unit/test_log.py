@@ -1,4 +1,4 @@
-"""`--log FILE`: private, redacted, one line a record, and refused in a sentence where it cannot be written."""
+"""`--log FILE`: private, redacted, one line per record, and a clear message if it cannot be written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A draft meets the run as it is by now: who wins, what stays, and that no byte of a value changes."""
+"""A draft meets the changed run: which value wins, which edits stay, and that no value changes by a byte."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def moved(opened: Draft, **values: Any) -> dict[str, Any]:
 Case = tuple[Mapping[str, str], Mapping[str, Any], Mapping[str, Side], Mapping[str, Any]]
 
 CASES: dict[str, Case] = {
-    # edits, what moved, choices, the values of the edits afterwards
+    # edits, changed properties, choices, the values of the edits afterwards
     "nothing moved": ({"failedUsersCount": "7"}, {}, {}, {"failedUsersCount": 7}),
     "an edit is ours": ({"failedUsersCount": "7"}, {"failedUsersCount": 9}, {}, {"failedUsersCount": 7}),
     "an edit given up": ({"failedUsersCount": "7"}, {"failedUsersCount": 9}, {"failedUsersCount": "theirs"}, {}),
@@ -57,7 +57,7 @@ CASES: dict[str, Case] = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_who_wins(case: Case) -> None:
+def test_which_value_wins(case: Case) -> None:
     edits, moves, choices, expected = case
     ours = draft(edits, **({"failedTasksCount": 1.5} if "failedTasksCount" in choices else {}))
     now = moved(ours, **moves)
@@ -76,7 +76,7 @@ def test_the_default_is_ours_where_somebody_typed() -> None:
     assert body["failedTasksCount"] == 77
 
 
-def test_what_is_not_sent_is_no_conflict() -> None:
+def test_a_property_that_is_not_sent_causes_no_conflict() -> None:
     ours = draft({"processingStatus": "canceled"}, mode="changed")
     now = moved(ours, failedTasksCount=77)
     assert default_choices(ours, now) == {}
@@ -99,7 +99,7 @@ def test_a_property_that_an_answer_lacks_is_no_conflict_and_keeps_its_edit() -> 
     assert resolve(ours, now, {}).body()["failedUsersCount"] == 7
 
 
-# Catching up while somebody types
+# Catching up during typing
 
 
 def test_untouched_values_follow_the_run_and_typed_ones_wait_for_a_choice() -> None:
@@ -115,13 +115,13 @@ def test_untouched_values_follow_the_run_and_typed_ones_wait_for_a_choice() -> N
     assert caught_up(followed, now) is followed, "there is nothing more to follow"
 
 
-def test_an_edit_that_came_true_is_dropped() -> None:
+def test_an_edit_that_the_run_already_has_is_dropped() -> None:
     ours = draft({"failedUsersCount": "7"})
     followed = caught_up(ours, moved(ours, failedUsersCount=7))
     assert (followed.edits, followed.received["failedUsersCount"]) == ({}, 7)
 
 
-# Whatever the values
+# For any values
 
 JSON = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text("a0Z:- é", max_size=4)
 VALUES = st.sampled_from([None, 0, 1, True, 1.5, "", "1", "failed", "queued", FRACTION, SAME_MOMENT, LATER]) | JSON
@@ -136,7 +136,7 @@ NAMES = [field.name for field in EDITABLE]
     choices=st.dictionaries(st.sampled_from(NAMES), st.sampled_from(["ours", "theirs"])),
     mode=st.sampled_from(["full", "changed"]),
 )
-def test_whatever_is_chosen_nothing_conflicts_any_more_and_nothing_else_is_lost(
+def test_any_choice_resolves_all_conflicts_and_loses_nothing_else(
     opened: dict[str, Any], now: dict[str, Any], texts: dict[str, str], choices: dict[str, Side], mode: Any
 ) -> None:
     ours = Draft("r", "w", opened, mode)
@@ -170,7 +170,7 @@ def test_whatever_is_chosen_nothing_conflicts_any_more_and_nothing_else_is_lost(
     texts=st.dictionaries(st.sampled_from(NAMES), TEXTS),
     mode=st.sampled_from(["full", "changed"]),
 )
-def test_whatever_moved_only_what_was_typed_is_left_to_choose(
+def test_only_typed_properties_need_a_choice_whatever_changed(
     opened: dict[str, Any], now: dict[str, Any], texts: dict[str, str], mode: Any
 ) -> None:
     ours = Draft("r", "w", opened, mode)
@@ -190,5 +190,5 @@ def test_whatever_moved_only_what_was_typed_is_left_to_choose(
 
 
 def exact(left: object, right: object) -> bool:
-    """The same JSON value, byte for byte."""
+    """Return whether two JSON values are the same, byte for byte."""
     return type(left) is type(right) and left == right

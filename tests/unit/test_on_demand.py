@@ -1,4 +1,4 @@
-"""The proof of an action that starts a run, from the new runs of its workflow: never somebody else's run."""
+"""The proof of an action that starts a run, from the new runs of its workflow: somebody else's run never proves it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.unit.entries import an_entry
 from tests.unit.fake_writer import exchange
 
 SENT: Final = datetime(2026, 11, 20, 12, 0, 7, tzinfo=UTC)
-"""By the service's clock."""
+"""The time of the action by the service's clock."""
 URL: Final = "http://127.0.0.1/beta/workflows/w1/activate"
 WINDOW_SECONDS: Final = WINDOW / TICKS_PER_SECOND
 
@@ -33,12 +33,12 @@ def body(*users: str) -> str:
 
 
 def moment(seconds: float) -> str:
-    """So long after the action was sent."""
+    """Return the time that many seconds after the action was sent."""
     return (SENT + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
 
 
 def action(number: int = 5, *users: str, after: float = 0, **facts: Any) -> Entry:
-    """An action that was sent so many seconds after the first one, and never answered."""
+    """Return an action that was sent that many seconds after the first one and never answered."""
     usual: dict[str, Any] = {
         "run_id": "w1", "method": "POST", "url": URL, "body": body(*(users or ("u1", "u2"))),
         "before": {AS_OF: moment(after), RECENT_RUNS: ["r0"]}, "after": {}, "outcome": Outcome.UNKNOWN,
@@ -47,7 +47,7 @@ def action(number: int = 5, *users: str, after: float = 0, **facts: Any) -> Entr
 
 
 def run(run_id: str = "r1", *users: str, after: float = 0.4, **values: Any) -> dict[str, Any]:
-    """A run that began so many seconds after the action was sent; an Ellipsis leaves a value out."""
+    """Return a run that began that many seconds after the action was sent; an Ellipsis leaves a value out."""
     known = users or ("u2", "u1")
     usual: dict[str, Any] = {
         "id": run_id, "workflowExecutionType": "onDemand", "processingStatus": "queued",
@@ -61,7 +61,7 @@ def reading(*runs: Mapping[str, Any]) -> Answer:
 
 
 def proved(entry: Entry, shown: Answer, *others: Entry) -> list[str]:
-    """The runs that the action is proved to have started."""
+    """Return the runs that the action provably started."""
     made = new_runs(entry, shown.entity or {}, others)
     assert verdict(entry, shown, others).is_proof == bool(made)
     return made
@@ -71,7 +71,7 @@ def proved(entry: Entry, shown: Answer, *others: Entry) -> list[str]:
     "started",
     [
         run("r1"),
-        run("r1", "U1", "U2"),  # ids are the same in every case
+        run("r1", "U1", "U2"),  # ids are compared without case
         run("r1", processingStatus="completed"),
         run("r1", after=-1),  # `Date` counts whole seconds
         run("r1", after=WINDOW_SECONDS),
@@ -84,14 +84,14 @@ def test_the_only_new_run_of_exactly_these_users_proves_the_action(started: dict
 @pytest.mark.parametrize(
     "started",
     [
-        run("r0"),  # it was there before
+        run("r0"),  # it existed before
         run("r1", after=-1.1),
         run("r1", after=WINDOW_SECONDS + 0.1),
         run("r1", "u1"),
         run("r1", "u1", processingStatus="completed"),
         run("r1", "u1", "u3"),
         run("r1", "u1", "u2", "u3"),
-        run("r1", totalUsersCount=3),  # the third is still to come
+        run("r1", totalUsersCount=3),  # the third user is still unknown
         run("r1", totalUsersCount=0),
         run("r1", totalUsersCount=...),
         run("r1", totalUsersCount="2"),
@@ -105,14 +105,14 @@ def test_the_only_new_run_of_exactly_these_users_proves_the_action(started: dict
         run("r1", scheduledDateTime="soon"),
     ],
 )
-def test_what_is_not_known_to_be_its_run_proves_nothing(started: dict[str, Any]) -> None:
+def test_a_run_that_may_not_be_the_actions_proves_nothing(started: dict[str, Any]) -> None:
     assert proved(action(), reading(started)) == []
 
 
 @pytest.mark.parametrize(
     "beside",
     [
-        run("r2"),  # somebody else asked for the same at the same time, or a gateway sent ours twice
+        run("r2"),  # somebody else sent the same at the same time, or a gateway sent ours twice
         run("r2", after=90),
         run("r2", subjectIds=None),
         run("r2", subjectIds=["u1"], totalUsersCount=0),
@@ -139,7 +139,7 @@ def test_as_long_as_another_new_run_may_be_it_too_nothing_is_proved(beside: dict
         run("r2", totalUsersCount=9, subjectIds=["u1"]),
     ],
 )
-def test_a_run_that_cannot_be_it_leaves_the_proof_alone(beside: dict[str, Any]) -> None:
+def test_a_run_that_does_not_fit_does_not_weaken_the_proof(beside: dict[str, Any]) -> None:
     assert proved(action(), reading(run("r1"), beside)) == ["r1"]
 
 
@@ -148,9 +148,11 @@ def test_why_nothing_is_proved_names_the_runs_to_look_at() -> None:
         return verdict(action(), reading(*runs), others).why
 
     assert why() == "The service shows no new run of these users so far."
-    assert "Several new runs are of these users, so nothing tells which is yours: r1, r2." in why(run("r1"), run("r2"))
+    assert "Several new runs have these users, so it is unclear which one is yours: r1, r2." in why(
+        run("r1"), run("r2")
+    )
     assert "Run r1 is new, but not all of its users are known yet." in why(run("r1", subjectIds=None))
-    assert "Run r1 is of these users, but began more than 2 minutes after" in why(run("r1", after=600))
+    assert "Run r1 has these users, but began more than 2 minutes after" in why(run("r1", after=600))
     assert "Run r1 is new, but another action of yours" in why(run("r1"), others=(action(6, after=1),))
 
 
@@ -162,22 +164,22 @@ def test_the_clock_of_this_machine_does_not_matter(opened_at: datetime) -> None:
 
 
 @pytest.mark.parametrize("before", [{}, {AS_OF: moment(0)}, {RECENT_RUNS: []}])
-def test_without_something_to_compare_with_a_person_has_to_look(before: dict[str, Any]) -> None:
+def test_without_facts_from_before_a_person_must_check(before: dict[str, Any]) -> None:
     assert verdict(action(before=before), reading(run("r1")), ()) == (False, UNPROVABLE)
 
 
-def test_where_the_moment_of_sending_cannot_be_read_nothing_is_proved() -> None:
+def test_without_the_time_of_sending_nothing_is_proved() -> None:
     assert proved(action(before={AS_OF: "soon", RECENT_RUNS: []}), reading(run("r1"))) == []
 
 
-def test_where_the_runs_cannot_be_read_a_person_has_to_look() -> None:
+def test_without_readable_runs_a_person_has_to_check() -> None:
     assert verdict(action(), Answer(exchange("GET"), {"id": "w1"}, None), ()) == (False, UNPROVABLE)
 
 
 @pytest.mark.parametrize(
     "sent", ["", "no json", "[1]", '{"subjects": "u1"}', '{"subjects": ["u1"]}', '{"subjects": []}']
 )
-def test_a_body_that_names_nobody_is_the_run_of_nobody(sent: str) -> None:
+def test_a_body_without_an_id_belongs_to_no_run(sent: str) -> None:
     empty = run("r1", subjectIds=[], totalUsersCount=0)
     assert proved(action(body=sent), reading(empty)) == proved(action(body=sent), reading(run("r1"))) == []
 
@@ -198,10 +200,10 @@ def test_a_body_that_names_nobody_is_the_run_of_nobody(sent: str) -> None:
         (action(6, "u1", after=1), ["r1"]),
         (action(6, "u1", after=1, before={}), ["r1"]),
         (action(6, after=1, url=URL.replace("activate", "clearQuarantine")), ["r1"]),
-        (action(6, after=60), ["r1"]),  # the run was there before that one was sent
+        (action(6, after=60), ["r1"]),  # the run existed before that one was sent
         (action(4, after=-600), ["r1"]),
         (action(6, after=1, before={AS_OF: moment(1), RECENT_RUNS: ["r0", "r1"]}), ["r1"]),
-        (action(5), ["r1"]),  # itself
+        (action(5), ["r1"]),  # the action itself
     ],
 )
 def test_a_run_that_another_action_of_ours_may_have_started_proves_nothing(other: Entry, made: list[str]) -> None:
@@ -224,10 +226,11 @@ _SECONDS: Final = st.floats(-300, 900)
     theirs=st.lists(st.tuples(_SECONDS, st.sets(st.sampled_from(["u1", "u2", "u3"]), min_size=1)), max_size=4),
     seen=st.lists(st.booleans(), min_size=5, max_size=5),
 )
-def test_what_others_start_is_never_taken_for_ours(
+def test_runs_that_others_start_are_never_taken_for_ours(
     is_applied: bool, theirs: list[tuple[float, set[str]]], seen: list[bool]
 ) -> None:
-    """Unless they start exactly the same at the same moment, and ours was lost: nothing tells these two apart."""
+    """Except if they start exactly the same at the same moment and our request was lost: nothing distinguishes those
+    two."""
     runs = [run(f"r{number}", *users, after=after) for number, (after, users) in enumerate(theirs, 1)]
     alike = [after for after, users in theirs if users == {"u1", "u2"} and -1 <= after <= WINDOW_SECONDS]
     if is_applied:

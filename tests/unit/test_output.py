@@ -31,7 +31,7 @@ from tests.seen import seen
 WIDTH, HEIGHT = 60, 16
 
 
-# What is used of Textual
+# Textual's names in use
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_the_terminal_driver_still_writes_through_its_thread() -> None:
         ("not bold", ColorSystem.TRUECOLOR, Pen()),
     ],
 )
-def test_a_style_of_textual_is_a_pen(style: str, colors: ColorSystem, pen: Pen) -> None:
+def test_a_style_of_textual_becomes_sgr_parameters(style: str, colors: ColorSystem, pen: Pen) -> None:
     assert pen_of(Style.parse(style), colors) == pen
 
 
@@ -81,7 +81,7 @@ def test_a_link_is_kept() -> None:
     assert pen_of(style, ColorSystem.TRUECOLOR).link == f"id={style.link_id};https://example.org/"
 
 
-# The same screens as without it
+# The same screens as without the layer
 
 
 class Terminal:
@@ -116,7 +116,7 @@ class Question(ModalScreen[None]):
 
 
 class TwoTerminals(App[None]):
-    """Shows every update twice: as Textual writes it, and through the layer."""
+    """Draws every update twice: as Textual writes it, and through the layer."""
 
     CSS = "#left { width: 50%; } Select { dock: top; } #names { dock: right; width: 40%; height: 9; }"
     BINDINGS = [("ctrl+o", "ask", "Ask")]
@@ -159,7 +159,7 @@ async def test_every_update_leaves_the_screen_that_textual_leaves() -> None:
 
 
 @pytest.mark.parametrize("span", [(0, 0, 12), (0, 0, 2), (0, 2, 4), (0, 4, 8), (0, 6, 8), (0, 5, 12), (0, 8, 9)])
-def test_of_the_pieces_of_a_line_only_those_in_its_span_are_taken(span: tuple[int, int, int]) -> None:
+def test_only_the_pieces_within_the_span_of_a_line_are_drawn(span: tuple[int, int, int]) -> None:
     chops = {x: Strip([Segment(text)]) for x, text in {0: "abcd", 4: "efgh", 8: "ijkl"}.items()}
     update = ChopsUpdate([chops], [span], [[4, 8, 12]])
     plain, layered = Terminal(), Terminal()
@@ -172,7 +172,7 @@ def test_of_the_pieces_of_a_line_only_those_in_its_span_are_taken(span: tuple[in
 
 
 class FakeLine:
-    """A line that is behind, or closed, when the test says so."""
+    """A line that is behind or closed when the test says so."""
 
     def __init__(self) -> None:
         self.open = True
@@ -188,7 +188,7 @@ class FakeLine:
         return self.behind
 
     async def next_look(self) -> None:
-        """Wait until somebody asks whether the line is behind, and has drawn the conclusion."""
+        """Wait until the painter has asked whether the line is behind, and has acted on the answer."""
         self._looked.clear()
         async with asyncio.timeout(PATIENCE):
             await self._looked.wait()
@@ -200,7 +200,7 @@ class FakeLine:
 
 
 def painter_on(line: FakeLine) -> Callable[[str], None]:
-    """Return what shows a line of text."""
+    """Return a function that shows a line of text."""
     painter = FramePainter(line, (6, 1))
 
     def show(text: str) -> None:
@@ -266,7 +266,7 @@ def test_a_new_session_of_the_terminal_gets_the_whole_screen() -> None:
     assert second.sent == first.sent
 
 
-def test_a_frame_is_one_where_the_terminal_can() -> None:
+def test_a_frame_is_synchronized_if_the_terminal_supports_it() -> None:
     line = FakeLine()
     painter = FramePainter(line, (6, 1))
     painter.synchronized = True

@@ -29,7 +29,7 @@ def test_a_sparkline_is_lowest_for_none_alone(numbers: list[int], expected: str)
     ("number", "most", "expected"),
     [(4, 4, "████"), (2, 4, "██  "), (1, 4000, "▏   "), (0, 4, "    "), (0, 0, "    "), (9, 4, "████")],
 )
-def test_a_bar_shows_anything_above_none(number: int, most: int, expected: str) -> None:
+def test_a_bar_shows_every_number_above_zero(number: int, most: int, expected: str) -> None:
     assert bar(number, most, 4) == expected
 
 
@@ -59,7 +59,7 @@ def test_kinds_without_a_run_are_left_out_and_the_stuck_are_not_counted_as_runni
         (2, ""),
     ],
 )
-def test_what_does_not_fit_goes_from_the_right_and_words_before_counts(width: int, expected: str) -> None:
+def test_the_strip_drops_parts_from_the_right_and_words_before_counts(width: int, expected: str) -> None:
     assert strip(width) == expected
 
 

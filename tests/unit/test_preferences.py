@@ -1,4 +1,4 @@
-"""Preferences for the next start: read as written, never lost without a message, never an obstacle to the start."""
+"""The preferences for the next start: read as written, never lost without a message, never an obstacle to the start."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_each_profile_and_without_one_each_root_has_its_own(tmp_path: Path) -> N
     assert opened(tmp_path, "test").kept == StoredPreferences()
 
 
-def test_what_is_the_same_is_not_written(tmp_path: Path) -> None:
+def test_unchanged_preferences_are_not_written(tmp_path: Path) -> None:
     keep(tmp_path, runs=ListSettings())
     assert list(tmp_path.iterdir()) == []
 
@@ -121,7 +121,7 @@ def test_a_column_that_this_version_does_not_know_is_left_out(tmp_path: Path) ->
 
 
 def test_text_that_no_file_and_no_database_can_hold_becomes_text(tmp_path: Path) -> None:
-    """JSON may carry a lone surrogate."""
+    """JSON may contain a lone surrogate."""
     keep(tmp_path, runs=ListSettings("id:x\ud800"))
     assert opened(tmp_path).kept.runs.filter == "id:x?"
 

@@ -1,4 +1,4 @@
-"""No part of runtui writes a file where somebody else could change it."""
+"""No part of runtui writes a file in a place where others could change it."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ KEEPERS: Final[dict[str, Callable[[Path], None]]] = {
 
 @pytest.fixture
 def somebody_else(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
-    """Give a file or a folder to another user; where that takes the administrator, it only looks like that."""
+    """Give a file or a folder to another user; without the rights of an administrator, only pretend to."""
 
     def give_away(path: Path) -> None:
         if os.geteuid() == 0:
@@ -129,7 +129,7 @@ def test_a_folder_that_others_may_write_to_is_refused(
 
 
 @pytest.mark.parametrize("keep", KEEPERS.values(), ids=KEEPERS)
-def test_a_folder_of_ones_own_is_made_for_its_owner_alone(keep: Callable[[Path], None], tmp_path: Path) -> None:
+def test_a_new_folder_is_private(keep: Callable[[Path], None], tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         keep(tmp_path / "home" / "state")
@@ -207,18 +207,18 @@ def test_an_export_goes_to_a_private_folder(tmp_path: Path) -> None:
     assert mode(path) == 0o600
 
 
-def test_what_is_no_file_is_refused_and_holds_nobody_up(tmp_path: Path) -> None:
+def test_a_special_file_is_refused_without_blocking(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe, 0o600)
     for check in (open_private, private_database):
-        with pytest.raises(NotPrivateError, match="no regular file"):
+        with pytest.raises(NotPrivateError, match="not a regular file"):
             check(pipe)
     with pytest.raises(FileExistsError):
         create_private(pipe)
 
 
 def test_a_database_that_is_open_is_not_opened_once_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Closing that descriptor would give up the locks of the connection that is there."""
+    """Closing that second descriptor would release the locks of the open connection."""
     database = tmp_path / "runs.db"
     private_database(database)
 

@@ -151,7 +151,7 @@ def classes_of_the_face() -> Iterator[type]:
 
 
 def inherited(kind: type) -> set[str]:
-    """The private names of a class that its ancestors in Textual have too."""
+    """Return the private names of a class that its Textual ancestors have too."""
     textual = [base for base in kind.__mro__ if base.__module__.partition(".")[0] == "textual"]
     theirs = {
         name for base in textual for name in (*vars(base), *getattr(base, "__annotations__", ()), *assigned(base))
@@ -161,7 +161,7 @@ def inherited(kind: type) -> set[str]:
 
 @cache
 def assigned(kind: type) -> set[str]:
-    """The private attributes that a class gives itself."""
+    """Return the private attributes that a class sets on itself."""
     return {
         node.attr
         for node in ast.walk(tree_of(kind))
@@ -170,7 +170,7 @@ def assigned(kind: type) -> set[str]:
 
 
 def used_by(kind: type) -> set[str]:
-    """The private names that a class defines or reads of itself."""
+    """Return the private names that a class defines or reads on itself."""
     tree = tree_of(kind)
     used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     used |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
@@ -182,7 +182,7 @@ def tree_of(kind: type) -> ast.Module:
 
 
 def test_no_class_takes_a_private_name_of_textual() -> None:
-    """Neither on purpose, nor by giving something of its own the same name."""
+    """A class may not do so on purpose, nor by accident."""
     for kind in classes_of_the_face():
         path = name_of(Path(inspect.getfile(kind)))
         found = inherited(kind) - ATTRIBUTES.get(path, set())
@@ -205,7 +205,7 @@ PRIVATE_NAMES: Final = (
     (MessagePump, "_is_mounted"),
     (Animator, "_animations"),
 )  # fmt: skip
-"""A class of Textual, and a private name of it that is used here or replaced."""
+"""A class of Textual, and a private name of it that runtui uses or replaces."""
 
 
 def test_each_private_name_still_exists() -> None:
@@ -219,14 +219,14 @@ def test_each_private_module_still_exists() -> None:
 
 
 def loaded_after(code: str) -> list[str]:
-    """The names of all modules that a process has loaded after some code."""
+    """Return the names of all modules that a process has loaded after some code."""
     code = f"import sys; {code}; print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], cwd=RUNTUI.parent, capture_output=True, text=True, check=True)
     return ran.stdout.split()
 
 
 def taken_by(name: str, wanted: Collection[str]) -> Iterator[tuple[str, str]]:
-    """What a module takes at its import of some others: (module, name)."""
+    """Yield what a module imports from some other modules at its top level: (module, name)."""
     module = importlib.import_module(name)
     for node in ast.parse(Path(str(module.__file__)).read_text("utf-8")).body:
         if isinstance(node, ast.ImportFrom):
@@ -242,7 +242,8 @@ LOADED_BY: Final = {
         ("pydantic_core",),
     ),
 }
-"""Of each library that is loaded without some modules: what loads it here, and the packages that take of those."""
+"""For each library that is loaded without some of its modules: the code that loads it, and the packages whose imports
+count."""
 
 
 @pytest.mark.parametrize("library", UNUSED_MODULES)
@@ -260,6 +261,6 @@ def file_of(name: str) -> str:
 
 
 @pytest.mark.parametrize("library", UNUSED_MODULES)
-def test_what_is_left_out_can_be_had_whole_later(library: str) -> None:
+def test_a_module_left_out_can_be_imported_in_full_later(library: str) -> None:
     names = ", ".join(UNUSED_MODULES[library])
     assert UNUSED_MODULES[library].keys() <= set(loaded_after(f"{LOADED_BY[library][0]}; import {names}"))

@@ -1,4 +1,4 @@
-"""From choices to settings: the server, the sign-in, and errors that name the source of a wrong value."""
+"""From the given values to the settings: the server, the sign-in, and errors that name the source of a wrong value."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def sign_in(flags: Mapping[str, Any], **environ: str) -> SignInSettings:
     return found
 
 
-def test_what_is_not_said_is_as_the_settings_say() -> None:
+def test_values_that_are_not_given_are_the_defaults() -> None:
     expected = Settings(root=TOKEN["root"], tenant="graph.microsoft.com", state_folder=Path("/state"))
     assert settings(TOKEN) == expected
     assert settings(TOKEN, SSH_CONNECTION="x").mouse is False
@@ -78,7 +78,7 @@ def test_a_client_id_alone_means_a_person_on_the_global_cloud() -> None:
     )
 
 
-def test_what_is_set_for_azures_tools_alone_chooses_nothing() -> None:
+def test_variables_of_azures_tools_alone_choose_no_server() -> None:
     azure = {"AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c", "AZURE_AUTHORITY_HOST": "login.microsoftonline.us"}
     assert not names_server(choose(no_config(), {}, environ=azure))
     assert settings(TOKEN, **azure).sign_in is None, "a root by hand means a token by hand"
@@ -152,7 +152,7 @@ def test_a_refusal_names_where_the_value_came_from(
     assert "hidden" not in said
 
 
-def test_a_pair_of_ones_own_needs_a_word() -> None:
+def test_a_custom_pair_of_servers_needs_the_option() -> None:
     own = {"root": "https://own.example/beta", "authority": "login.example", **PERSON}
     assert sign_in({**own, "unsafe-endpoint": True}).authority == "https://login.example"
 
@@ -174,7 +174,7 @@ def test_a_proxy_is_no_matter_for_this_machine_and_ours_stands_above_the_environ
     ],
 )
 def test_a_proxy_without_a_scheme_is_an_http_proxy_as_everywhere_else(said: str, proxy: str) -> None:
-    """curl and the programs that read HTTPS_PROXY understand host:port so."""
+    """curl and other programs that read HTTPS_PROXY treat host:port in the same way."""
     assert settings({**TOKEN, "proxy": said}).proxy == proxy
 
 

@@ -1,4 +1,4 @@
-"""Going on to another profile: what of the command line lasts, and what is never carried over."""
+"""Switching to another profile: which flags still apply, and what is never carried over."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_each_profile_says_where_it_leads_or_why_nowhere(config: Config) -> None
     assert (found["prod"].settings and found["prod"].settings.read_only) is True
 
 
-def test_write_holds_for_the_profile_it_was_given_with(config: Config) -> None:
+def test_the_write_flag_applies_only_to_the_profile_it_was_given_with(config: Config) -> None:
     present = next(iter(profiles(config))).settings
     assert present is not None
     opened = profiles(config, {"read-only": False, "theme": "light", "root": "https://x.example/beta"})
@@ -69,7 +69,7 @@ def test_a_token_by_hand_goes_to_no_other_root(config: Config) -> None:
         opened.next_profile("other", present)
 
 
-def test_a_profile_alone_hears_neither_flags_nor_variables(config: Config) -> None:
+def test_a_profile_alone_ignores_flags_and_variables(config: Config) -> None:
     profile = read_profile(config, "same", {"RUNTUI_READ_ONLY": "true", "HTTPS_PROXY": "http://p:99999"})
     assert profile.settings is not None
     assert profile.settings.read_only is False

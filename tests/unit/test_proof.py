@@ -19,14 +19,14 @@ from tests.unit.entries import an_entry
 from tests.unit.fake_writer import exchange
 
 SENT: Final = datetime(2026, 11, 20, 10, 0, 0, tzinfo=UTC)
-"""By our own clock."""
+"""The time of sending by our own clock."""
 AHEAD: Final = timedelta(hours=2)
-"""The service's clock is ahead of ours by this."""
+"""How far the service's clock is ahead of ours."""
 EARLIER: Final = "2026-11-20T04:00:50.7736315Z"
 
 
 def change(**facts: Any) -> Entry:
-    """A change of two properties that was sent and never answered."""
+    """Return a change of two properties that was sent and never answered."""
     usual: dict[str, Any] = {
         "before": {"processingStatus": "completed", "failedTasksCount": 0, UPDATED: EARLIER},
         "after": {"processingStatus": "failed", "failedTasksCount": 7},
@@ -37,7 +37,7 @@ def change(**facts: Any) -> Entry:
 
 
 def reading(dated: datetime | None = SENT + AHEAD, **values: Any) -> Answer:
-    """The run, read when our clock said `SENT`, with the values of the change; an Ellipsis leaves one out."""
+    """Return the run, read at `SENT` by our clock, with the values of the change; an Ellipsis leaves one out."""
     run: dict[str, Any] = {"id": "run-1", "processingStatus": "failed", "failedTasksCount": 7, "totalUsersCount": 3}
     run = {name: value for name, value in (run | {UPDATED: EARLIER} | values).items() if value is not ...}
     headers = (("Date", format_datetime(dated, usegmt=True)),) if dated is not None else ()
@@ -45,7 +45,7 @@ def reading(dated: datetime | None = SENT + AHEAD, **values: Any) -> Answer:
 
 
 def moment(seconds: float) -> str:
-    """By the service's clock, so long after the change was sent."""
+    """Return the time that long after the change was sent, by the service's clock."""
     return (SENT + AHEAD + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
 
 
@@ -72,7 +72,7 @@ def test_an_answer_without_a_run_proves_nothing() -> None:
 
 
 def test_null_has_to_be_read_to_be_a_proof() -> None:
-    """A property that an answer leaves out is not null."""
+    """A property that is missing from an answer is not null."""
     clearing = change(before={"completedDateTime": EARLIER}, after={"completedDateTime": None}, body="{}")
     assert verdict(clearing, reading(completedDateTime=None), []).is_proof
     assert verdict(clearing, reading(completedDateTime=...), []) == (False, "")
@@ -96,7 +96,7 @@ def test_values_that_were_there_before_are_said_to_have_been_there() -> None:
         (moment(0), True),
         (moment(0.5), True),
         (moment(3_600), True),  # a later change of another property
-        (EARLIER, True),  # this service leaves it alone
+        (EARLIER, True),  # this service does not update it
         ("2026-11-20T05:00:50.7736315+01:00", True),
         (None, True),
         (..., True),
@@ -116,14 +116,15 @@ def test_a_run_that_was_last_updated_before_the_change_was_sent_is_somebody_else
 @pytest.mark.parametrize(
     ("facts", "dated"),
     [
-        ({"before": {"processingStatus": "completed"}}, SENT + AHEAD),  # of an older runtui
+        ({"before": {"processingStatus": "completed"}}, SENT + AHEAD),  # written by an older runtui
         ({}, None),
-        ({"after": {"processingStatus": "failed", UPDATED: moment(-3_600)}}, SENT + AHEAD),  # our own value
+        (
+            {"after": {"processingStatus": "failed", UPDATED: moment(-3_600)}},
+            SENT + AHEAD,
+        ),  # the value that this change sent
     ],
 )
-def test_when_it_was_last_updated_says_nothing_without_something_to_compare_it_with(
-    facts: dict[str, Any], dated: datetime | None
-) -> None:
+def test_the_last_update_proves_nothing_without_an_earlier_one(facts: dict[str, Any], dated: datetime | None) -> None:
     assert verdict(change(**facts), reading(dated, **{UPDATED: moment(-3_600)}), []).is_proof
 
 
@@ -138,8 +139,8 @@ def test_the_moment_of_sending_is_taken_by_the_services_clock_when_the_run_is_re
 @pytest.mark.parametrize(
     ("body", "value", "why"),
     [
-        ('{"totalUsersCount": 3}', 4, "totalUsersCount is 4 and not 3"),
-        ('{"totalUsersCount": null}', 4, "totalUsersCount is 4 and not null"),
+        ('{"totalUsersCount": 3}', 4, "totalUsersCount is 4, where this change sent 3"),
+        ('{"totalUsersCount": null}', 4, "totalUsersCount is 4, where this change sent null"),
         ('{"totalUsersCount": 3}', ..., ""),
         ('{"totalUsersCount": 3}', 3, ""),
         ('{"processingStatus": "[redacted]"}', 3, ""),
@@ -148,7 +149,9 @@ def test_the_moment_of_sending_is_taken_by_the_services_clock_when_the_run_is_re
         ("no json", 4, ""),
     ],
 )
-def test_a_value_beside_that_is_not_as_it_was_sent_is_somebody_elses_work(body: str, value: object, why: str) -> None:
+def test_another_value_that_differs_from_the_sent_one_means_somebody_elses_change(
+    body: str, value: object, why: str
+) -> None:
     found = verdict(change(body=body), reading(totalUsersCount=value), [])
     assert found.is_proof is not bool(why)
     assert why in found.why
@@ -177,15 +180,15 @@ def test_another_change_of_ours_with_the_same_values_explains_them(
     assert found == (not explains, f"The run has these values, but {ANOTHER}." if explains else "")
 
 
-ANOTHER: Final = "another change of yours may have brought them"
+ANOTHER: Final = "another change of yours may have set them"
 
 
-def test_a_change_that_cannot_be_read_may_have_brought_anything() -> None:
+def test_an_unreadable_change_may_explain_any_value() -> None:
     damaged = damaged_entry(4, "its checksum is wrong")
     assert verdict(change(), reading(), [change(), damaged]) == (False, f"The run has these values, but {ANOTHER}.")
     canceling = change(method="POST", url="https://graph/runs/run-1/cancelProcessing", body="", after={})
     found = verdict(canceling, reading(processingStatus="canceling"), [canceling, damaged])
-    assert found == (False, "It shows, but another action of yours may have brought it about.")
+    assert found == (False, "Its effect is there, but another action of yours may have caused it.")
     assert verdict(canceling, reading(processingStatus="canceling"), [canceling]).is_proof
 
 

@@ -1,4 +1,4 @@
-"""The editable properties: what the API page lists, what may be typed, what may be sent, and each refusal in words."""
+"""The editable properties: those of the API page, valid typed text, valid values, and the words for each refusal."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ NEGATIVE = "A count cannot be negative."
         ("9" * 5000, TOO_LARGE),
     ],
 )
-def test_what_is_no_count_is_refused_with_the_reason(typed: str, says: str) -> None:
+def test_text_that_is_no_count_is_refused_with_the_reason(typed: str, says: str) -> None:
     sentence = refusal(COUNT, typed)
     assert says in sentence
     assert is_sentence(sentence)
@@ -214,7 +214,7 @@ def test_why_a_json_value_may_not_be_sent(field: Property, value: object, says: 
         *((TYPE, name) for name in EXECUTION_TYPE.names),
     ],
 )
-def test_what_may_be_sent(field: Property, value: object) -> None:
+def test_values_that_may_be_sent(field: Property, value: object) -> None:
     assert field.problem(value) is None
 
 
@@ -335,7 +335,7 @@ UPDATED, USERS = EDITABLE_BY_NAME["lastUpdatedDateTime"], EDITABLE_BY_NAME["tota
         (SCHEDULED, 639307512012034518, None),
     ],
 )
-def test_a_received_value_of_another_type_is_none_to_us(item: Property, received: object, value: object) -> None:
+def test_a_received_value_of_the_wrong_type_counts_as_none(item: Property, received: object, value: object) -> None:
     assert item.read({item.name: received, "totalUsersCount": 12}) == value
     assert USERS.read({item.name: received, "totalUsersCount": 12}) == 12, "the others are still understood"
 

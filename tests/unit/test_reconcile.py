@@ -1,4 +1,4 @@
-"""Finding out what became of a change: what the run shows, who else may have put it there, what a person says."""
+"""Settling an unknown change: by the state of the run, by other changes that may explain it, by a person's decision."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from runtui.graph.retry import Pace
 from runtui.services.journal import Entry, Journal, Settlement
 from runtui.services.store import EVERY_RUN, Store
 from runtui.services.writing import reconcile as reconcile_module
-from runtui.services.writing.reconcile import CHECK_INTERVALS, CONCURRENT_READS, MAX_OTHERS, OLD, Reconciler
+from runtui.services.writing.reconcile import CHECK_INTERVALS, CONCURRENT_READS, MAX_OTHERS, OLD_AFTER, Reconciler
 from tests import PATIENCE
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
 from tests.unit.intents import ROOT, intent
 
 
 class Session:
-    """One runtui on a state folder, with a service of its own to ask."""
+    """One runtui on a state folder, with its own service."""
 
     def __init__(
         self, folder: Path, name: str, graph: FakeGraph, intervals: tuple[float, ...] = CHECK_INTERVALS
     ) -> None:
         self.ahead = timedelta()
-        """Its clock is ahead by this."""
+        """How far its clock is ahead."""
         self.journal = Journal(folder / "journal.db")
         self.store = Store(folder / f"runs-{name}.db")
         self.store.put_workflows([{"id": WORKFLOW, "displayName": "Onboard"}])
@@ -47,7 +47,7 @@ class Session:
         return datetime.now(UTC) + self.ahead
 
     def record(self, outcome: Outcome | None = Outcome.UNKNOWN, **facts: Any) -> int:
-        """An entry with that outcome; its number."""
+        """Add an entry with that outcome; return its number."""
         some = intent(**facts)
         number = self.journal.open(some)
         if outcome is not None:
@@ -86,11 +86,11 @@ async def other(tmp_path: Path, graph: FakeGraph) -> AsyncIterator[Session]:
 
 
 def show(graph: FakeGraph, run_id: str = "r1", **values: Any) -> None:
-    """The run has these values."""
+    """Let the service show the run with these values."""
     graph.runs[run_id] |= values or {"processingStatus": "failed"}
 
 
-async def test_what_a_dead_session_left_is_unknown_until_the_run_shows_it(
+async def test_a_change_of_a_dead_session_is_unknown_until_the_run_shows_it(
     session: Session, other: Session, graph: FakeGraph
 ) -> None:
     number = other.record(None)
@@ -111,7 +111,7 @@ async def test_what_a_dead_session_left_is_unknown_until_the_run_shows_it(
     assert session.troubles == []
 
 
-async def test_what_is_on_its_way_in_a_living_session_is_left_alone(
+async def test_a_change_in_progress_in_another_session_is_left_alone(
     session: Session, other: Session, graph: FakeGraph
 ) -> None:
     show(graph)
@@ -137,7 +137,7 @@ async def test_what_is_on_its_way_in_a_living_session_is_left_alone(
         ([(Outcome.NOT_DONE, {"processingStatus": "failed"}), (Outcome.DONE, {"processingStatus": "failed"})], False),
     ],
 )
-async def test_a_value_that_a_later_change_of_ours_may_have_put_there_proves_nothing(
+async def test_a_value_that_a_later_change_of_ours_may_have_set_proves_nothing(
     later: list[tuple[Outcome | None, Mapping[str, Any]]], is_proof: bool, session: Session, graph: FakeGraph
 ) -> None:
     number = session.record()
@@ -176,7 +176,7 @@ async def test_why_a_run_with_the_values_is_no_proof_is_said_once(session: Sessi
     assert recorded.words == entry.words
 
 
-async def test_of_two_unknown_changes_of_a_run_the_newer_one_stands_for_it(session: Session, graph: FakeGraph) -> None:
+async def test_the_newer_of_two_unknown_changes_represents_the_run(session: Session, graph: FakeGraph) -> None:
     session.record(after={"failedTasksCount": 8})
     newer = session.record(after={"processingStatus": "failed"})
     await session.reconciler.check_all()
@@ -250,7 +250,7 @@ async def test_two_runtui_that_settle_the_same_change_agree(session: Session, ot
     read, both, asked = graph.run, asyncio.Event(), 0
 
     async def together(workflow_id: str, run_id: str, *, pace: Pace | None = None) -> Answer:
-        """Neither reads the run before both have found the change."""
+        """Neither session reads the run before both have found the change."""
         nonlocal asked
         asked += 1
         if asked == 2:
@@ -267,7 +267,7 @@ async def test_two_runtui_that_settle_the_same_change_agree(session: Session, ot
     assert session.reconciler.unsettled == other.reconciler.unsettled == {}
 
 
-async def test_a_person_is_not_overruled_by_a_look_that_is_under_way(
+async def test_a_check_in_progress_does_not_overrule_a_person(
     session: Session, other: Session, graph: FakeGraph
 ) -> None:
     number = session.record()
@@ -330,7 +330,7 @@ async def test_before_a_change_its_run_is_read_first_and_not_every_other(session
     assert len(graph.calls) == len(others), "without a change that waits, all of them are looked at"
 
 
-async def test_before_a_change_the_others_have_only_so_long(
+async def test_before_a_change_other_checks_have_limited_time(
     session: Session, graph: FakeGraph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for run_id in ("r2", "r1"):
@@ -340,11 +340,11 @@ async def test_before_a_change_the_others_have_only_so_long(
     assert graph.calls == ["GET r1"]
 
 
-async def test_an_old_unknown_change_is_looked_at_once_a_session_and_when_asked_for(
+async def test_an_old_unknown_change_is_checked_once_per_session_and_on_request(
     session: Session, graph: FakeGraph
 ) -> None:
     number = session.record()
-    session.ahead = OLD
+    session.ahead = OLD_AFTER
     session.record(run_id="r2")
     read, graph.on_read = graph.on_read, lambda _run_id: answered(outcome=Outcome.NOT_DONE)
     await session.reconciler.check_all()
@@ -363,11 +363,11 @@ async def test_an_old_unknown_change_is_looked_at_once_a_session_and_when_asked_
 
 
 @pytest.mark.parametrize(("status", "looks"), [(404, 1), (410, 1), (403, 2)])
-async def test_an_old_change_of_a_run_that_is_gone_is_looked_at_once(
+async def test_an_old_change_of_a_deleted_run_is_checked_once(
     status: int, looks: int, session: Session, graph: FakeGraph
 ) -> None:
     session.record()
-    session.ahead = OLD
+    session.ahead = OLD_AFTER
     gone = answered(outcome=Outcome.NOT_DONE)
     graph.on_read = lambda _run_id: gone._replace(exchange=replace(gone.exchange, status=status))
     for _ in range(2):
@@ -376,7 +376,7 @@ async def test_an_old_change_of_a_run_that_is_gone_is_looked_at_once(
 
 
 @pytest.mark.parametrize("status", [401, 429, 503])
-async def test_a_service_that_would_refuse_them_all_is_not_asked_about_all(
+async def test_a_service_that_would_refuse_all_gets_few_requests(
     status: int, session: Session, graph: FakeGraph
 ) -> None:
     for count in range(5 * CONCURRENT_READS):
@@ -396,7 +396,7 @@ async def test_answers_after_a_refusal_for_all_do_not_take_it_back(session: Sess
     usual, all_asked, is_told = graph.run, asyncio.Event(), asyncio.Event()
 
     async def first_of_some(workflow_id: str, run_id: str, *, pace: Pace | None = None) -> Answer:
-        """The first of those that are asked side by side is answered first."""
+        """Of the reads that are in progress together, the first one is answered first."""
         answer = await usual(workflow_id, run_id, pace=pace)
         if len(graph.calls) == CONCURRENT_READS:
             all_asked.set()
@@ -412,7 +412,7 @@ async def test_answers_after_a_refusal_for_all_do_not_take_it_back(session: Sess
 
 
 class Timeouts:
-    """In the place of `asyncio.timeout`: no time passes, and what was asked for is remembered."""
+    """Replaces `asyncio.timeout`: no time passes, and the requested limits are recorded."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, last: int) -> None:
         self.asked: list[float] = []
@@ -431,7 +431,7 @@ class Timeouts:
         return asyncio.timeout(None)
 
 
-async def test_an_unknown_change_is_looked_at_again_less_and_less_often_until_the_run_shows_it(
+async def test_an_unknown_change_is_checked_less_and_less_often_until_the_run_shows_it(
     session: Session, graph: FakeGraph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     number = session.record()
@@ -453,7 +453,7 @@ async def test_an_unknown_change_is_looked_at_again_less_and_less_often_until_th
     assert session.outcome(number) == (Outcome.DONE, "read-back")
 
 
-async def test_a_change_that_becomes_unknown_begins_the_looks_anew(
+async def test_a_change_that_becomes_unknown_restarts_the_checks(
     session: Session, graph: FakeGraph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     timeouts = Timeouts(monkeypatch, last=3)
@@ -502,7 +502,7 @@ async def test_trouble_with_the_journal_is_announced_once(session: Session) -> N
     assert "Nothing is sent without the journal" in str(trouble)
 
 
-async def test_a_journal_that_was_set_aside_is_reported_of_once(session: Session) -> None:
+async def test_a_journal_that_was_set_aside_is_reported_once(session: Session) -> None:
     session.journal.close()
     session.journal.path.write_bytes(b"this is no database, and long enough to be looked at" * 100)
     for _ in range(2):

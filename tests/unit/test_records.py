@@ -1,4 +1,4 @@
-"""CSV that a spreadsheet may open: what is text stays text, what is read back is what was written."""
+"""CSV that a spreadsheet may open: text stays text, and reading it back returns what was written."""
 
 from __future__ import annotations
 
@@ -50,5 +50,5 @@ def test_what_is_read_back_is_what_was_written(values: list[str | int | None]) -
 
 
 @given(st.text(), st.text())
-def test_two_texts_are_never_one_cell(left: str, right: str) -> None:
+def test_different_texts_never_give_the_same_cell(left: str, right: str) -> None:
     assert (csv_line([left]) == csv_line([right])) == (left == right)

@@ -1,4 +1,4 @@
-"""No secret passes the scrubber, and ordinary text passes it unchanged."""
+"""No secret passes the redaction, and ordinary text passes it unchanged."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
         ("http://localhost:4000/?code=0123456789abcdef0123456789&state=s", "0123456789abcdef"),
     ],
 )
-def test_what_looks_like_a_secret_goes(text: str, secret: str) -> None:
+def test_text_that_looks_like_a_secret_is_masked(text: str, secret: str) -> None:
     assert secret not in redact(text)
     assert REDACTED in redact(text)
 
@@ -85,7 +85,7 @@ def test_a_registered_secret_is_nowhere(secret: str, before: str, after: str) ->
 
 
 Escape = Callable[[str], str]
-"""Writes a text as another program does."""
+"""Writes a text in the way of another program."""
 
 ESCAPES: Final[dict[str, Escape]] = {
     "JSON, a slash": lambda text: text.replace("/", "\\/"),
@@ -131,7 +131,7 @@ def test_json_with_an_escaped_secret_stays_json(written: Escape) -> None:
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
-def test_a_secret_is_known_whatever_each_of_its_characters_looks_like(data: st.DataObject) -> None:
+def test_a_secret_is_recognized_in_every_encoding_of_its_characters(data: st.DataObject) -> None:
     register_secret(canary.TOKEN)
     ways = ["{0}", "\\u{1:04x}", "\\u{1:04X}", "\\x{1:02X}", "%{1:02X}", "%{1:02x}", "%25{1:02x}", "&#{1};"]
     ways += ["&amp;#x{1:X};"]
@@ -165,14 +165,14 @@ def test_secrets_that_overlap_become_one_mark() -> None:
 @pytest.mark.parametrize(
     "plain", ["", "failed", "scheduled", "completedWithErrors", "unknownFutureValue", "20261125", "639307628950522341"]
 )
-def test_what_may_be_ordinary_data_is_no_secret(plain: str) -> None:
+def test_text_that_may_be_ordinary_data_is_no_secret(plain: str) -> None:
     register_secret(plain)
     assert not can_be_hidden(plain)
     assert redact_body(f'{{"processingStatus": "{plain}"}}'.encode()) == f'{{"processingStatus": "{plain}"}}'.encode()
 
 
 @pytest.mark.parametrize("secret", [canary.TOKEN, canary.SECRET, JWT, "any-token-will-do", "a" * 40, "S3cr~t-Pass1"])
-def test_what_nobody_writes_by_chance_is_one(secret: str) -> None:
+def test_text_that_nobody_writes_by_chance_is_a_secret(secret: str) -> None:
     assert can_be_hidden(secret)
 
 

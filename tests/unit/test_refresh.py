@@ -1,4 +1,4 @@
-"""The listing against a service that a test scripts, and the real store."""
+"""The listing with a service that a test scripts, and the real store."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def watch(refresh: Refresh) -> asyncio.Queue[Progress]:
-    """A queue of the progress at the end of each listing."""
+    """Return a queue of the progress at the end of each listing."""
     ends: asyncio.Queue[Progress] = asyncio.Queue()
     was_listing = [False]
 
@@ -77,7 +77,7 @@ async def test_rows_are_there_before_the_listing_ends_and_are_counted(store: Sto
     assert seen == [(0, 0), (1, 1), (3, 3)]
 
 
-async def test_what_is_gone_on_the_server_leaves_the_store(store: Store) -> None:
+async def test_a_run_deleted_on_the_server_leaves_the_store(store: Store) -> None:
     graph = FakeGraph(joiner=[[run("a"), run("b")]], leaver=[[run("c")]])
     refresh = Refresh(graph, store, interval=NEVER)
     await refresh.list_once()
@@ -108,15 +108,15 @@ async def test_trouble_with_one_workflow_takes_no_row_away_and_stops_no_other(
         ("joiner", "Joiner", trouble)
     ]
     assert progress.fault is None
-    assert "The runs of Joiner could not be read" in str(progress.complaint)
-    assert trouble.title in str(progress.complaint)
+    assert "The runs of Joiner could not be read" in str(progress.why_incomplete)
+    assert trouble.title in str(progress.why_incomplete)
     assert whole_at is not None
     assert progress.finished_at is not None
     assert progress.finished_at > whole_at, "all the others are as new as this"
     graph.pages["joiner"] = [[run("a")]]
     await refresh.list_once()
     assert ids(store) == {"a", "c", "d"}
-    assert refresh.progress.complaint is None
+    assert refresh.progress.why_incomplete is None
 
 
 def refused_joiner() -> RuntuiError:
@@ -138,16 +138,16 @@ def refused_joiner() -> RuntuiError:
 )
 def test_the_workflows_that_are_missing_are_named_and_why(faults: list[RuntuiError], words: str) -> None:
     missing = tuple(UnreadWorkflow(f"w{number}", f"W{number}", fault) for number, fault in enumerate(faults))
-    assert str(Progress(missing=missing).complaint) == words
+    assert str(Progress(missing=missing).why_incomplete) == words
 
 
 async def rests_of(refresh: Refresh, count: int, monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, int]]:
-    """How long each of so many listings took, by its own account, and how many failures in a row that makes."""
+    """Return how long each of that many listings took by its own account, and the number of failures in a row."""
     rests: list[tuple[float, int]] = []
 
     def no_rest(_interval: float, took: float, failures: int) -> float:
         rests.append((took, failures))
-        return 0.001  # the loop has to come round
+        return 0.001  # the loop must run once
 
     monkeypatch.setattr(refresh_module, "rest_seconds", no_rest)
     ends = watch(refresh)
@@ -299,7 +299,7 @@ async def test_the_end_of_a_pause_lists_at_once_when_a_listing_is_due(store: Sto
     await refresh.stop()
 
 
-async def test_a_listing_that_is_held_goes_on_when_it_is_started_again(store: Store) -> None:
+async def test_a_suspended_listing_continues_when_it_is_started_again(store: Store) -> None:
     names = [f"w{number}" for number in range(2 * CONCURRENT_WORKFLOWS)]
     graph = FakeGraph(**{name: [[run(f"run of {name}")]] for name in names})
     refresh = Refresh(graph, store, interval=NEVER)
@@ -307,7 +307,7 @@ async def test_a_listing_that_is_held_goes_on_when_it_is_started_again(store: St
     refresh.start()
     refresh.suspend()
     for _ in range(CONCURRENT_WORKFLOWS):
-        await graph.at_gate.get()  # those that were asked for already
+        await graph.at_gate.get()  # those that were already requested
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await ends.get()
@@ -359,7 +359,7 @@ def test_faults_never_shorten_a_rest_and_alone_never_stretch_it_beyond_the_limit
 
 
 async def test_a_defect_that_ends_the_listing_is_reported(store: Store) -> None:
-    """Otherwise the list would look as if it were read on and on."""
+    """Otherwise the list would look as if it were still being read."""
     graph = FakeGraph(joiner=[[run("a")]])
     graph.workflows_error = TypeError("a defect")
     refresh = Refresh(graph, store, interval=NEVER)
@@ -370,6 +370,6 @@ async def test_a_defect_that_ends_the_listing_is_reported(store: Store) -> None:
     progress = await next_end(ends)
     assert (
         str(progress.fault)
-        == "The runs are no longer updated. A defect of runtui ended it (TypeError). Start runtui again."
+        == "The runs are no longer updated. A defect in runtui ended it (TypeError). Start runtui again."
     )
     assert (refresh.is_broken, told) == (True, [TypeError])

@@ -1,4 +1,4 @@
-"""A refresh that asks for changes alone: from when on, and when all runs are read instead."""
+"""A refresh that requests only changes: since when, and when it reads all runs instead."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FIRST = parse_ticks("2026-11-20T10:00:00Z")
 
 
 class Court:
-    """A service with a clock, and the refresh that lists it."""
+    """A service with a clock, and the refresh that reads it."""
 
     def __init__(self, store: Store) -> None:
         self.graph = FakeGraph(joiner=[[run("a"), run("b")]], leaver=[[run("c")]])
@@ -45,7 +45,7 @@ class Court:
 
 @pytest.fixture
 async def court(tmp_path: Path) -> Any:
-    """One that has listed everything once."""
+    """A service from which everything has been listed once."""
     store = Store(tmp_path / "runs.db")
     court = Court(store)
     assert await court.listing() == FULL
@@ -57,7 +57,7 @@ FULL = [("joiner", None), ("leaver", None)]
 CHANGES = [("joiner", FIRST - OVERLAP), ("leaver", FIRST - OVERLAP)]
 
 
-async def test_what_changed_is_read_and_what_was_deleted_goes_with_the_next_full_listing(court: Court) -> None:
+async def test_changed_runs_are_read_and_deleted_ones_go_with_the_next_full_listing(court: Court) -> None:
     court.graph.pages["joiner"] = [[run("a", failedTasksCount=3)]]
     court.graph.changes["joiner"] = [[run("a", failedTasksCount=3)], [run("new")]]
     assert await court.listing(30) == CHANGES
@@ -68,7 +68,7 @@ async def test_what_changed_is_read_and_what_was_deleted_goes_with_the_next_full
     assert ids(court.store) == {"a", "c", "new"}
 
 
-async def test_what_is_known_outlives_the_process_and_goes_with_its_workflow(court: Court) -> None:
+async def test_the_time_of_the_last_listing_survives_the_process_and_goes_with_its_workflow(court: Court) -> None:
     assert await court.listing(30, again=True) == CHANGES
     court.graph.workflow_ids = ["leaver"]
     await court.listing(30)
@@ -77,7 +77,7 @@ async def test_what_is_known_outlives_the_process_and_goes_with_its_workflow(cou
     assert ids(court.store) == {"a", "b", "c"}
 
 
-async def test_where_nothing_changes_nothing_is_written_until_the_overlap_has_passed(court: Court) -> None:
+async def test_without_changes_nothing_is_written_until_the_overlap_has_passed(court: Court) -> None:
     def kept() -> KnownListing:
         with court.store.reading() as db:
             return known_listings(db).by_workflow["joiner"]
@@ -95,7 +95,7 @@ async def test_a_service_that_cannot_filter_is_listed_in_full_and_that_is_rememb
     court.graph.changes["joiner"] = [refused(status)]
     court.graph.pages["joiner"] = [[run("b", failedTasksCount=9)]]
     assert await court.listing(30) == [CHANGES[0], ("joiner", None), CHANGES[1]]
-    assert court.refresh.progress.complaint is None
+    assert court.refresh.progress.why_incomplete is None
     assert court.failed_tasks("b") == 9
     assert ids(court.store) == {"b", "c"}
     assert await court.listing(30) == FULL
@@ -116,7 +116,7 @@ async def test_trouble_that_is_not_about_the_filter_is_not_taken_for_a_refusal_o
     assert (await court.listing(30))[1] == CHANGES[1], "a server that fails says nothing about its runs"
 
 
-async def test_a_doubt_and_a_person_have_all_runs_read_until_they_are(court: Court) -> None:
+async def test_a_doubt_or_a_person_causes_a_full_listing(court: Court) -> None:
     court.refresh.doubt("joiner")
     assert await court.listing(30) == [("joiner", None), CHANGES[1]]
     court.graph.pages["leaver"] = [graph_error()]
@@ -132,7 +132,7 @@ async def test_a_doubt_and_a_person_have_all_runs_read_until_they_are(court: Cou
 async def test_a_known_list_is_quick_in_every_order_while_its_changes_are_read(tmp_path: Path) -> None:
     with closing(Store(tmp_path / "runs.db")) as store:
         court = Court(store)
-        await court.listing(sorts={"status"})  # as `runtui list` does
+        await court.listing(sorts={"status"})  # like `runtui list`
         with store.reading() as db:
             assert {"id", "status", "users"}.intersection(missing_orders(db)) == {"users"}
         court.graph.gate.clear()
@@ -147,10 +147,10 @@ async def test_a_known_list_is_quick_in_every_order_while_its_changes_are_read(t
 
 
 @pytest.mark.parametrize("other", ["'{'", "'[1]'", "'5'", "5", "x'ff'"])
-async def test_what_the_store_cannot_read_is_not_known_and_read_again(other: str, court: Court, tmp_path: Path) -> None:
+async def test_unreadable_rows_are_ignored_and_read_again(other: str, court: Court, tmp_path: Path) -> None:
     task = {"processingStatus": "failed", "failureReason": "no", "subject": {"id": "u1"}, "task": {"id": "t1"}}
     court.store.put_results("a", court.store.as_of("a"), [task], [{"id": "u1"}])
-    tasks = () if other in ("'{'", "x'ff'") else ("task_body",)  # of which SQLite reads the JSON itself
+    tasks = () if other in ("'{'", "x'ff'") else ("task_body",)  # SQLite itself reads the JSON of these
     with closing(sqlite3.connect(tmp_path / "runs.db", isolation_level=None)) as db:
         for table in ("body", "workflow", "user_result", *tasks):
             db.execute(f"UPDATE {table} SET raw = {other}")
@@ -190,7 +190,7 @@ async def test_a_service_that_does_not_tell_the_time_is_listed_in_full(court: Co
         (0, 0, 1, 2 + REFUSED_FOR, -OVERLAP),
     ],
 )
-def test_from_when_on_changes_are_asked_for(
+def test_the_time_since_which_changes_are_requested(
     as_of: int, full_at: int, now: int | None, refused_at: int | None, since: int | None
 ) -> None:
     def later(moment: int | None) -> int | None:

@@ -1,4 +1,4 @@
-"""The listing when the service asks to wait, or refuses the token: everybody waits, or everybody stops."""
+"""The listing if the service asks to wait or refuses the token: all requests wait, or all stop."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.unit.fake_lister import EXCHANGE, NEVER, FakeGraph, ids, refused, run
 
 
 def unreachable() -> GraphError:
-    """The connection cannot be made."""
+    """Fail to connect."""
     exchange = replace(EXCHANGE, failure=Failure(FailureKind.CONNECTION_REFUSED, "no", "The connection was refused."))
     fault = fault_of(exchange, writing=False)
     assert fault is not None
@@ -56,7 +56,7 @@ async def test_a_server_that_fails_for_a_while_is_asked_for_the_same_page_again_
     assert not waits[-1], "once it goes on, nothing is said of waiting"
 
 
-async def test_what_the_server_asks_is_waited_for_by_all_workflows_and_announced(store: Store) -> None:
+async def test_all_workflows_wait_as_the_server_asks_and_the_wait_is_announced(store: Store) -> None:
     names = [f"w{number}" for number in range(8)]
     graph = FakeGraph(**{name: [[run(name)]] for name in names})
     graph.busy["w0"] = [refused(429, "40")]
@@ -99,7 +99,7 @@ async def test_a_wait_is_capped_for_a_listing(store: Store) -> None:
         (unreachable(), 1),
     ],
 )
-async def test_what_every_request_would_meet_ends_the_listing_in_all_workflows(
+async def test_a_fault_that_every_request_would_meet_ends_the_listing(
     error: GraphError, asked: int, store: Store
 ) -> None:
     names = [f"w{number}" for number in range(20)]
@@ -170,7 +170,9 @@ async def test_nobody_waits_for_a_workflow_that_fails(store: Store) -> None:
         await refresh.stop()
 
 
-async def test_a_wait_for_one_workflow_makes_the_rest_no_longer(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_wait_for_one_workflow_does_not_lengthen_the_interval(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     graph = FakeGraph(joiner=[[run("a")]], leaver=[[run("b")]])
     graph.busy["joiner"] = [refused(500, "40"), refused(403)]
     took: asyncio.Queue[float] = asyncio.Queue()

@@ -1,4 +1,4 @@
-"""The reading of results in the background: what is asked for, how many at a time, how it ends."""
+"""The reading of results in the background: which ones, how many at a time, and how it ends."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["path", "store"]
 
 
 class FakeResults:
-    """A service that has one failed task for each run. An exception in the place of a run is its answer."""
+    """A service with one failed task for each run. An exception in place of a run is raised instead of its answer."""
 
     def __init__(self) -> None:
         self.errors: dict[str, GraphError] = {}
@@ -44,7 +44,7 @@ class FakeResults:
         self.asked_extensions.append(extension_id)
         return self.extensions.get(extension_id)
 
-    async def of_runs(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
+    async def run_results(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
         del pace
         self.batches.append([run_id for _, run_id in runs])
         self.at_once += 1
@@ -80,7 +80,7 @@ def reader(service: FakeResults, store: Store) -> ResultReader:
 
 
 async def done(reader: ResultReader) -> None:
-    """Wait until it says that it no longer reads."""
+    """Wait until the reader reports that it has stopped."""
     over = asyncio.Event()
     unsubscribe = reader.changed.subscribe(lambda progress: None if progress.reading else over.set())
     await over.wait()
@@ -121,7 +121,7 @@ async def test_at_one_go_it_reads_the_newest_and_says_how_many_are_left(
         assert service.asked == sorted(f"r{number}" for number in range(read))
 
 
-async def test_all_of_them_are_read_for_whoever_waits(
+async def test_all_problem_runs_are_read_for_a_waiting_caller(
     reader: ResultReader, service: FakeResults, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("runtui.services.results.MAX_RUNS", 30)
@@ -157,7 +157,7 @@ async def test_only_what_changed_is_asked_for_again(reader: ResultReader, servic
     assert (reader.progress.read, reader.progress.total) == (5, 5)
 
 
-async def test_asked_again_while_it_reads_it_looks_once_more(
+async def test_a_request_during_a_reading_leads_to_another_one(
     reader: ResultReader, service: FakeResults, store: Store
 ) -> None:
     put_problems(store, 1)
@@ -171,7 +171,9 @@ async def test_asked_again_while_it_reads_it_looks_once_more(
     assert service.asked == ["r0", "r1"]
 
 
-async def test_another_query_takes_its_place(reader: ResultReader, service: FakeResults, store: Store) -> None:
+async def test_another_query_replaces_the_one_being_read(
+    reader: ResultReader, service: FakeResults, store: Store
+) -> None:
     put_problems(store, 3)
     put(store, "w2", run(7))
     service.gate.clear()
@@ -210,7 +212,7 @@ async def test_a_run_that_cannot_be_read_costs_the_others_nothing(
 
 
 @pytest.mark.parametrize("status", [403, 401, 429])
-async def test_what_all_would_meet_ends_it_and_is_said_once(
+async def test_a_fault_that_all_would_meet_ends_the_reading_and_is_reported_once(
     reader: ResultReader, service: FakeResults, store: Store, status: int
 ) -> None:
     put_problems(store, 200)

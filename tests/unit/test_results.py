@@ -151,7 +151,7 @@ SAME_CAUSE = [
 
 
 @pytest.mark.parametrize(("reason", "other"), SAME_CAUSE)
-def test_what_differs_from_user_to_user_is_folded(reason: str, other: str) -> None:
+def test_parts_of_a_reason_that_differ_between_users_are_folded(reason: str, other: str) -> None:
     assert fold_reason(reason) == fold_reason(other) != reason
 
 
@@ -164,7 +164,7 @@ OTHER_CAUSES = [
 
 
 @pytest.mark.parametrize(("reason", "other"), OTHER_CAUSES)
-def test_what_says_something_else_stays_apart(reason: str, other: str) -> None:
+def test_different_reasons_stay_apart(reason: str, other: str) -> None:
     assert fold_reason(reason) != fold_reason(other)
 
 

@@ -1,4 +1,4 @@
-"""Which requests are repeated, and when: one rule, the waits that servers ask for in every form, and the back-off."""
+"""Which requests are repeated, and when: one rule, every form in which servers ask to wait, and the back-off."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def asking(value: str) -> Exchange:
         ("\x1b[2J", None),
     ],
 )
-def test_what_a_server_asks_for(value: str, seconds: float | None) -> None:
+def test_the_wait_that_a_server_asks_for(value: str, seconds: float | None) -> None:
     assert retry_after_seconds(asking(value), NOW) == seconds
 
 
@@ -121,14 +121,14 @@ def test_a_date_that_a_server_writes_is_read_back(skew: int, seconds: int) -> No
     )
 
 
-def test_what_is_asked_is_waited_up_to_the_limit() -> None:
+def test_the_requested_wait_is_honoured_up_to_the_limit() -> None:
     assert wait_of(asking("41"), 1, NOW) == 41.0
     assert wait_of(asking("9999999"), 1, NOW) == LONGEST_WAIT
     assert wait_of(asking("41"), 1, NOW, longest=10) == 10
 
 
 @given(st.integers(1, 10**9), st.integers())
-def test_without_a_word_each_wait_is_longer_than_the_last_and_bounded(attempt: int, seed: int) -> None:
+def test_without_retry_after_each_wait_is_longer_but_bounded(attempt: int, seed: int) -> None:
     chance = random.Random(seed)
     wait = wait_of(answered(), attempt, NOW, chance=chance)
     base = min(BACK_OFF_SECONDS * 2.0 ** min(attempt - 1, 10), LONGEST_WAIT)
@@ -154,12 +154,12 @@ def test_a_wait_is_never_told_too_short(seconds: float, words: str) -> None:
 
 
 def under_if_match(status: int) -> Exchange:
-    """The answer to a change of one version."""
+    """Return the answer to a change of one version."""
     return replace(answered(status=status), request_headers=(("If-Match", '"1"'),))
 
 
 def read(status: int, wait: str = "") -> Exchange:
-    """The answer to a GET."""
+    """Return the answer to a GET."""
     return replace(answered(*([("Retry-After", wait)] if wait else []), status=status), method="GET")
 
 
@@ -178,7 +178,7 @@ OTHERS = (200, 204, 302, 400, 403, 404, 408, 409, 410, 412, 423, 501, 505)
         *(pytest.param(answered(status=code), Retry.NEVER, Retry.NEVER, id=f"{code}") for code in OTHERS),
     ],
 )
-def test_what_comes_before_a_request_is_sent_again(exchange: Exchange, of_a_read: Retry, of_a_change: Retry) -> None:
+def test_how_a_request_is_retried(exchange: Exchange, of_a_read: Retry, of_a_change: Retry) -> None:
     of_get = replace(exchange, method="GET", request_headers=())
     assert retry_of(of_get, 1) is of_a_read
     assert retry_of(of_get, 1, for_change=True) is (Retry.NEW_TOKEN if exchange.lacks_token else of_a_read)
@@ -205,7 +205,7 @@ def test_a_token_is_renewed_once() -> None:
 
 
 @pytest.mark.parametrize("kind", list(FailureKind))
-def test_what_never_reached_the_server_concerns_all_but_for_what_lies_in_the_request(kind: FailureKind) -> None:
+def test_a_request_that_never_left_concerns_all_unless_the_fault_is_its_own(kind: FailureKind) -> None:
     of_this_one = kind in (FailureKind.REFUSED_ADDRESS, FailureKind.HEADER)
     failed = replace(read(200), status=None, failure=Failure(kind, "no", "It failed."))
     assert concerns_all(failed) is not of_this_one
@@ -221,7 +221,7 @@ def test_a_refused_token_and_a_busy_service_concern_all(status: int, of_all: boo
 
 
 class Clock:
-    """The clock of the event loop: a sleep moves it forward, and is recorded."""
+    """The clock of the event loop: a sleep moves it forward and is recorded."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         loop, sleep = asyncio.get_running_loop(), asyncio.sleep
@@ -268,7 +268,7 @@ async def test_all_wait_for_a_service_that_is_busy_and_nobody_for_the_trouble_of
     assert [wait and wait.seconds for wait in told] == [60.0, None], "the longest wait, and its end"
 
 
-async def test_what_failed_the_last_time_is_not_waited_for_but_a_busy_service_is() -> None:
+async def test_a_failed_workflow_causes_no_wait_but_a_busy_service_does() -> None:
     pace = Pace(failed_before=True)
     assert not pace.retry(read(500), 1)
     assert pace.retry(read(503), 1)

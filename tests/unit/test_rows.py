@@ -65,7 +65,7 @@ def test_a_run_is_as_recent_as_its_start_and_before_that_as_its_schedule() -> No
 
 
 @pytest.mark.parametrize("wrong", [None, True, "12", 1.0, 2**31, -(2**31) - 1, 10**30, [], {}])
-def test_a_count_of_another_type_is_absent(wrong: object) -> None:
+def test_a_count_of_the_wrong_type_counts_as_absent(wrong: object) -> None:
     assert indexed(failedUsersCount=wrong)["failed_users"] == NO_NUMBER
 
 
@@ -202,7 +202,7 @@ def test_no_other_column_is_shown_where_a_name_would_be_cut_for_it(width: int) -
     assert room["workflow"] >= len(name) or len(columns) == 4
 
 
-def test_what_the_flexible_column_does_not_need_is_room_for_the_others() -> None:
+def test_spare_room_of_the_flexible_column_goes_to_the_others() -> None:
     columns = (
         Column[str]("name", "name", 8, 1, lambda row, _: ListCell(row), grows_to=28),
         Column[str]("reason", "reason", 20, 1, lambda row, _: ListCell(""), flexible=True),

@@ -48,14 +48,14 @@ def test_a_run_is_named_and_counted_in_the_line_above() -> None:
     assert about == ("run-1", "✗ Onboard [b]new[/b] hire", "1 of 3 users", "bold")
 
 
-def test_what_waits_is_reported_beside_what_failed() -> None:
+def test_waiting_tasks_are_shown_beside_failed_ones() -> None:
     waiting = [a_task("Run a Custom Task Extension", status="inProgress", user=user) for user in "ab"]
     told = facts(tasks=waiting)
     assert "No task failed." in told
     assert "● 2× waiting in Run a Custom Task Extension" in told
 
 
-def test_what_is_not_read_is_said_and_what_was_read_before_stays() -> None:
+def test_an_unread_run_says_so_and_earlier_results_stay() -> None:
     assert "Reading its task results…" in facts(is_reading=True)
     outdated = facts(tasks=[a_task("Send mail", "No mailbox.")], is_reading=True)
     assert "✗ 1× Send mail" in outdated
@@ -83,11 +83,11 @@ def test_many_causes_and_changes_are_counted() -> None:
         entries=[an_entry(number) for number in range(9, 0, -1)],
     )
     assert "and 2 more causes" in told
-    assert any(line.startswith("and 6 changes before") for line in told)
+    assert any(line.startswith("and 6 earlier changes") for line in told)
 
 
 def test_a_run_that_is_not_stored_says_so() -> None:
     gone = run_page(KnownRun(run_id="run-9", stored=None), NOW)
-    told = "This run is not in the list, or cannot be read there; r reads the list again."
+    told = "This run is not in the list, or cannot be read; r refreshes the list."
     assert [fact.text for fact in gone.facts] == [told]
     assert gone.about.run_id == "run-9"

@@ -1,4 +1,4 @@
-"""The users of a run as rows: whatever the server tells of them."""
+"""The users of a run as rows, whatever the server sends about them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runtui.domain.columns import LEGIBLE, list_layout
+from runtui.domain.columns import LEGIBLE_CELLS, list_layout
 from runtui.domain.results import TaskResult, UserResult
 from runtui.domain.times import TICKS_PER_SECOND, parse_ticks
 from runtui.domain.triage.run_users import (
@@ -102,14 +102,14 @@ def test_a_task_is_named_in_full_before_its_reason_is(width: int, task_cells: in
     assert shown["reason"] >= 18
 
 
-def test_of_a_person_a_narrow_list_shows_the_reason_before_the_workflow() -> None:
+def test_a_narrow_list_of_a_person_shows_the_reason_before_the_workflow() -> None:
     needs = (("workflow", 17), ("task", 34), ("reason", 90))
     narrow, wide = (dict(list_layout(PERSON_COLUMNS, width, needs)) for width in (60, 80))
-    assert {column.key: cells for column, cells in narrow.items()}["reason"] >= LEGIBLE
+    assert {column.key: cells for column, cells in narrow.items()}["reason"] >= LEGIBLE_CELLS
     assert [column.key for column in wide] == ["when", "status", "workflow", "task", "reason"]
 
 
-def test_what_is_no_user_is_known_by_its_tasks() -> None:
+def test_a_subject_that_is_no_user_is_listed_by_its_tasks() -> None:
     subject = {"@odata.type": "#microsoft.graph.identityGovernance.provisioningObjectWorkflowSubject", "id": "p1"}
     other = {"subject": None, "workflowSubject": subject}
     tasks = [task("x", 1, "completed", **other), task("x", 2, "inProgress", processingInfo="asked", **other)]
@@ -119,7 +119,7 @@ def test_what_is_no_user_is_known_by_its_tasks() -> None:
     assert (shown(row)["task"], shown(row)["reason"]) == ("Task 2", "for 1h: asked")
 
 
-def test_whatever_is_missing_makes_rows() -> None:
+def test_results_with_missing_properties_still_make_rows() -> None:
     for row in user_rows(
         [UserResult({}), UserResult({"subject": 5, "id": "x"})], [TaskResult({}), TaskResult({"task": 1})]
     ):
@@ -157,10 +157,10 @@ def test_a_waiting_extension_says_which_since_when_and_until_when(received: dict
     assert [row.row_of(found).summary(NOW) for found in row.tasks] == [words]
 
 
-def test_what_is_not_known_of_an_extension_is_not_reported() -> None:
+def test_unknown_facts_about_an_extension_are_left_out() -> None:
     assert waiting_words(waiting(), None, NOW) == "waiting for 1h, times out in 2h at the latest: ext-1"
     later = NOW + 3 * 3_600 * TICKS_PER_SECOND
-    assert "longer than the 3h 00m that any may wait" in waiting_words(waiting(), None, later)
+    assert "longer than any may wait (3h 00m)" in waiting_words(waiting(), None, later)
     assert waiting_words(waiting(startedDateTime=None), None, NOW) == "waiting: ext-1"
     assert waiting_words(task("ann", 1, "inProgress", processingInfo="polling"), None, NOW) == "for 1h: polling"
 

@@ -1,4 +1,4 @@
-"""The write path against a client that answers as a test says, and the real store."""
+"""The write path with a client that answers as a test says, and the real store."""
 
 from __future__ import annotations
 
@@ -72,10 +72,10 @@ def draft(run_id: str = "r1", received: Mapping[str, Any] = RUN, **texts: Any) -
 
 
 async def ended(saves: SaveQueue, some: Draft) -> Save:
-    """Submit and wait for the end."""
+    """Submit a draft and wait for its end."""
     news = listen(saves)
     number = saves.submit(some).number
-    assert await saves.drain(30) == 0
+    assert await saves.drain(PATIENCE) == 0
     return next(save for save in news if save.number == number and not save.active)
 
 
@@ -86,7 +86,7 @@ def listen(saves: SaveQueue) -> list[Save]:
 
 
 async def until(saves: SaveQueue, step: Step) -> Save:
-    """Wait for a save on its way to reach a step."""
+    """Wait until a save reaches a step."""
     for save in saves.active():
         if save.step is step:
             return save
@@ -173,7 +173,7 @@ async def test_a_success_that_shows_the_values_is_done_when_the_rest_cannot_be_r
 
 
 def reads_once(graph: FakeGraph) -> Callable[[str], Answer]:
-    """Reads that fail from the second on."""
+    """Let reads fail from the second one on."""
 
     def read(run_id: str) -> Answer:
         reads = graph.calls.count(f"GET {run_id}")
@@ -195,7 +195,7 @@ async def test_a_value_that_the_service_did_not_take_is_named(
     assert entry.words == kept
 
 
-async def test_a_moment_that_comes_back_in_other_digits_was_taken(saves: SaveQueue, graph: FakeGraph) -> None:
+async def test_a_time_returned_with_other_digits_counts_as_accepted(saves: SaveQueue, graph: FakeGraph) -> None:
     graph.on_write = lambda _run_id: answered(
         {**graph.runs["r1"], "completedDateTime": "2026-11-20T09:15:03.92Z"}, method="PATCH"
     )
@@ -213,7 +213,7 @@ async def test_a_fresh_read_without_what_is_changed_stops_the_save_and_accuses_n
     assert (save.outcome, save.conflicts, save.entry) == (Outcome.NOT_DONE, (), None)
     assert graph.calls == ["GET r1"]
     told = message_of(save)
-    assert told.startswith(f"The run was read only in part. The answer lacks {name}, so nobody can tell")
+    assert told.startswith(f"The run was read only in part. The answer lacks {name}, so a change by somebody else")
     assert "Nothing was sent." in told
     assert "changed meanwhile" not in told
 
@@ -229,7 +229,7 @@ async def test_a_fresh_read_without_untouched_properties_does_not_stop_the_save(
     assert (save.outcome, graph.bodies) == (Outcome.DONE, [some.body_text()])
 
 
-async def test_a_run_that_moved_meanwhile_is_not_written(saves: SaveQueue, graph: FakeGraph, store: Store) -> None:
+async def test_a_run_that_changed_meanwhile_is_not_written(saves: SaveQueue, graph: FakeGraph, store: Store) -> None:
     graph.runs["r1"]["processingStatus"] = "completed"
     save = await ended(saves, draft())
     assert save.outcome is Outcome.NOT_DONE
@@ -302,7 +302,7 @@ async def test_two_saves_of_one_run_take_turns_the_second_sees_the_first(saves: 
     assert current is not None
     assert current.number == 1
     graph.gate.set()
-    assert await saves.drain(30) == 0
+    assert await saves.drain(PATIENCE) == 0
     assert graph.most_at_once == {"r1": 1, "r2": 1}
     outcomes = {save.number: save.outcome for save in news if not save.active}
     assert outcomes == {1: Outcome.DONE, 2: Outcome.NOT_DONE, 3: Outcome.DONE}
@@ -322,7 +322,7 @@ async def test_two_spellings_of_one_id_are_one_run(saves: SaveQueue, graph: Fake
     ]  # fmt: skip
     assert saves.of_run("R1") is saves.of_run("r1") is not None
     graph.gate.set()
-    assert await saves.drain(30) == 0
+    assert await saves.drain(PATIENCE) == 0
     assert graph.most_at_once == {"r1": 1}
 
 
@@ -333,7 +333,7 @@ async def test_many_saves_of_one_run_go_out_one_by_one_in_their_order(saves: Sav
     for count in range(3, 13):
         saves.submit(draft(received=run, failedTasksCount=str(count)))
         run = {**run, "failedTasksCount": count}
-    assert await saves.drain(30) == 0
+    assert await saves.drain(PATIENCE) == 0
     assert graph.most_at_once == {"r1": 1}
     assert [json.loads(body)["failedTasksCount"] for body in graph.bodies] == list(range(3, 13))
     assert [save and save.number for save in next_ones] == [*range(2, 11), None], "it is busy until the last has ended"
@@ -346,7 +346,7 @@ async def test_waiting_for_saves_is_bounded(saves: SaveQueue, graph: FakeGraph) 
     await until(saves, Step.SENDING)
     assert await saves.drain(0.01) == 2
     graph.gate.set()
-    assert await saves.drain(30) == 0
+    assert await saves.drain(PATIENCE) == 0
     assert await saves.drain(0) == 0
 
 
@@ -404,7 +404,7 @@ async def test_leaving_while_the_answer_is_being_stored_says_what_the_answer_sai
 
     def slow(_workflow_id: str, *_raws: object) -> None:
         loop.call_soon_threadsafe(storing.set)
-        assert disk.wait(30)
+        assert disk.wait(PATIENCE)
 
     monkeypatch.setattr(store, "put_run", slow)
     if outcome is Outcome.NOT_DONE:
@@ -466,7 +466,7 @@ async def test_where_a_reason_is_required_nothing_is_sent_without_one(
         saves.submit_many([draft(), draft("r2")])
     assert graph.calls == []
     saves.submit(draft(), why="The report of Monday.")
-    assert await saves.drain(30) == 0
+    assert await saves.drain(PATIENCE) == 0
     assert [entry.why for entry in journal.entries()] == ["The report of Monday."]
 
 

@@ -1,4 +1,4 @@
-"""When a save begins anew, and when it never may: throttling, a renewed token, ETags, a journal that fails."""
+"""When a save starts again, and when it never may: throttling, a renewed token, ETags, a journal that fails."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from runtui.services.journal_file import JournalError
 from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.save import Save, Step
 from runtui.services.writing.saves import SaveQueue
+from tests import PATIENCE
 from tests.unit.fake_writer import RUN, WORKFLOW, answered, exchange, fault
 from tests.unit.saves_bench import ROOT, Bench, draft, refused, who
 
@@ -87,7 +88,7 @@ async def test_a_write_that_graph_throttled_begins_anew_with_a_fresh_read_and_an
     assert (save.fault, save.resumes_at) == (None, None)
 
 
-async def test_a_run_that_moves_while_the_service_throttles_is_not_written(bench: Bench) -> None:
+async def test_a_run_that_changes_during_throttling_is_not_written(bench: Bench) -> None:
     bench.answer_writes(refused(429, wait="0"), None)
     fresh = [RUN, {**RUN, "processingStatus": "canceled"}]
     bench.graph.on_read = lambda _run_id: answered(fresh.pop(0))
@@ -115,7 +116,7 @@ async def test_a_wait_is_announced_and_can_be_stopped(bench: Bench) -> None:
     assert 299 <= (paused.resumes_at - paused.exchange.started_at).total_seconds() <= 301, "capped"
     assert paused.retry_after == 9_999_999
     assert bench.saves.stop(number)
-    assert await bench.saves.drain(30) == 0
+    assert await bench.saves.drain(PATIENCE) == 0
     last = bench.news[-1]
     assert (last.outcome, last.stopped, bench.writes) == (Outcome.NOT_DONE, True, 1)
     assert message_of(last) == "It was stopped while it waited.", "and not that the service throttles"
@@ -123,13 +124,13 @@ async def test_a_wait_is_announced_and_can_be_stopped(bench: Bench) -> None:
     assert not bench.saves.stop(number), "it is over"
 
 
-async def test_what_may_be_on_the_wire_cannot_be_stopped(bench: Bench) -> None:
+async def test_a_change_that_may_be_on_its_way_cannot_be_stopped(bench: Bench) -> None:
     bench.graph.gate.clear()
     number = bench.saves.submit(draft()).number
     await bench.graph.arrived.get()
     assert not bench.saves.stop(number)
     bench.graph.gate.set()
-    assert await bench.saves.drain(30) == 0
+    assert await bench.saves.drain(PATIENCE) == 0
     assert bench.news[-1].outcome is Outcome.DONE
 
 
@@ -175,7 +176,9 @@ async def test_a_token_that_is_missing_is_asked_for_once_and_the_save_goes_on(be
 
 @pytest.mark.parametrize("etag", [None, '"1"', ETAG], ids=["no ETag", "strong ETag", "weak ETag"])
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-async def test_what_may_have_been_applied_is_never_sent_again(status: int, etag: str | None, bench: Bench) -> None:
+async def test_a_change_that_may_have_been_applied_is_never_sent_again(
+    status: int, etag: str | None, bench: Bench
+) -> None:
     if etag is not None:
         with_etag(bench, lambda: etag)
     bench.answer_writes(refused(status, Outcome.UNKNOWN, wait="0"))
@@ -188,7 +191,7 @@ async def test_what_may_have_been_applied_is_never_sent_again(status: int, etag:
 
 
 def with_etag(bench: Bench, etag: Callable[[], str]) -> None:
-    """Reads carry an ETag from now on."""
+    """Let reads carry an ETag."""
     bench.graph.on_read = lambda run_id: answered({**bench.graph.runs[run_id], "@odata.etag": etag()})
 
 
@@ -199,7 +202,7 @@ async def test_if_match_is_sent_whenever_the_service_gives_an_etag(bench: Bench)
     assert bench.journal.entries()[0].if_match == ETAG
 
 
-async def test_a_stale_etag_begins_anew_when_nothing_of_ours_moved(bench: Bench) -> None:
+async def test_a_stale_etag_starts_again_if_none_of_our_properties_changed(bench: Bench) -> None:
     with_etag(bench, lambda: f'W/"{len(bench.graph.calls)}"')
     bench.answer_writes(refused(412), None)
     save = await bench.ended(draft())
@@ -209,7 +212,7 @@ async def test_a_stale_etag_begins_anew_when_nothing_of_ours_moved(bench: Bench)
     assert bench.outcomes() == [(Outcome.NOT_DONE, "answer", 412), (Outcome.DONE, "answer", None)]
 
 
-async def test_a_stale_etag_shows_what_moved(bench: Bench) -> None:
+async def test_a_stale_etag_shows_what_changed(bench: Bench) -> None:
     theirs = {**RUN, "processingStatus": "canceled", "@odata.etag": '"2"'}
     fresh = [{**RUN, "@odata.etag": ETAG}, theirs, theirs]
     bench.graph.on_read = lambda _run_id: answered(fresh.pop(0))
@@ -220,7 +223,7 @@ async def test_a_stale_etag_shows_what_moved(bench: Bench) -> None:
     assert bench.outcomes() == [(Outcome.NOT_DONE, "answer", 412)]
 
 
-async def test_a_412_without_an_etag_of_ours_is_the_end(bench: Bench) -> None:
+async def test_a_412_without_our_etag_ends_the_save(bench: Bench) -> None:
     bench.answer_writes(refused(412))
     save = await bench.ended(draft())
     assert (save.outcome, bench.writes) == (Outcome.NOT_DONE, 1)
@@ -272,10 +275,10 @@ async def test_a_run_that_another_runtui_is_writing_is_left_alone(bench: Bench, 
     news: list[Save] = []
     others.changed.subscribe(news.append)
     others.submit(draft())
-    assert await others.drain(30) == 0
+    assert await others.drain(PATIENCE) == 0
     journal.close()
     bench.graph.gate.set()
-    assert await bench.saves.drain(30) == 0
+    assert await bench.saves.drain(PATIENCE) == 0
     assert (news[-1].outcome, bench.writes) == (Outcome.NOT_DONE, 1)
     assert news[-1].fault is not None
     assert news[-1].fault.title == "Another runtui is writing this run"

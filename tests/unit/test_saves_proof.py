@@ -1,4 +1,4 @@
-"""The proof of a save: its answer, the run as read afterwards, and the state of knowledge when the user quits."""
+"""The proof of a save: its answer, the run as read afterwards, and what is known if the user quits."""
 
 from __future__ import annotations
 
@@ -36,13 +36,14 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def named(answer: Answer, *, by: str = "mine") -> Answer:
-    """The answer to a request that was sent as "mine", and that names this one."""
+    """Return the answer to a request that was sent as "mine"; the answer names the request `by`."""
     sent, named = (("client-request-id", "mine"),), (("client-request-id", by),) if by else ()
     return answer._replace(exchange=replace(answer.exchange, request_headers=sent, response_headers=named))
 
 
 def reads(bench: Bench, *, first: dict[str, Any] = RUN, by: tuple[str, ...] = ("", "")) -> None:
-    """Answer the reading before the change with `first`, those after it with the run; `by` is whom they name."""
+    """Answer the read before the change with `first`, later ones with the run; `by` is the request id in the
+    answers."""
 
     def read(run_id: str) -> Answer:
         is_first = bench.writes == 0
@@ -55,7 +56,7 @@ def reads(bench: Bench, *, first: dict[str, Any] = RUN, by: tuple[str, ...] = ("
 
 
 @pytest.mark.parametrize("by", ["", "another"])
-async def test_where_the_service_names_requests_an_answer_that_does_not_is_no_proof(by: str, bench: Bench) -> None:
+async def test_if_the_service_names_requests_an_answer_without_a_name_is_no_proof(by: str, bench: Bench) -> None:
     reads(bench, by=("mine", "mine"))
     bench.answer_writes(named(answered({**RUN, "processingStatus": "failed"}, method="PATCH"), by=by))
     save = await bench.ended(draft())
@@ -63,7 +64,7 @@ async def test_where_the_service_names_requests_an_answer_that_does_not_is_no_pr
     assert bench.outcomes()[0][:2] == (Outcome.UNKNOWN, "")
 
 
-async def test_where_the_service_names_requests_a_reading_that_does_not_is_no_proof(bench: Bench) -> None:
+async def test_if_the_service_names_requests_a_read_without_a_name_is_no_proof(bench: Bench) -> None:
     reads(bench, by=("mine", ""))
     bench.graph.on_write = lambda _run_id: refused(502, Outcome.UNKNOWN)
     save = await bench.ended(draft())
@@ -87,31 +88,31 @@ async def test_a_success_that_the_run_does_not_show_at_all_is_unknown(bench: Ben
     assert bench.outcomes() == [(Outcome.UNKNOWN, "", None)]
 
 
-async def test_a_success_that_shows_only_what_was_there_before_is_unknown(bench: Bench) -> None:
-    reads(bench, first={**RUN, "processingStatus": "failed"})  # a colleague did half of it
+async def test_a_success_that_shows_only_earlier_values_is_unknown(bench: Bench) -> None:
+    reads(bench, first={**RUN, "processingStatus": "failed"})  # a colleague made half of the change
     bench.answer_writes(answered({**RUN, "processingStatus": "failed"}, method="PATCH"))
     save = await bench.ended(draft(processingStatus="failed", failedTasksCount="7"))
     assert (save.outcome, save.ignored) == (Outcome.UNKNOWN, ("failedTasksCount",))
 
 
-async def test_a_success_over_values_that_were_all_there_is_done(bench: Bench) -> None:
+async def test_a_success_is_done_if_the_run_already_had_all_values(bench: Bench) -> None:
     reads(bench, first={**RUN, "processingStatus": "failed"})
     bench.answer_writes(None)
     save = await bench.ended(draft())
     assert (save.outcome, save.known_by) == (Outcome.DONE, "answer")
 
 
-async def test_a_reading_that_takes_a_shortened_answer_back_leaves_the_change_unknown(bench: Bench) -> None:
+async def test_a_read_that_contradicts_a_shortened_answer_leaves_the_change_unknown(bench: Bench) -> None:
     bench.answer_writes(answered({"id": "r1", "processingStatus": "failed"}, method="PATCH"))
     save = await bench.ended(draft())
     assert (save.outcome, save.ignored) == (Outcome.UNKNOWN, ("processingStatus",))
 
 
-# The run, where no answer vouches for the change
+# The run, if no answer vouches for the change
 
 
 async def test_values_that_were_there_before_prove_nothing_of_a_lost_write(bench: Bench) -> None:
-    bench.graph.runs["r1"]["processingStatus"] = "failed"  # a colleague did the same
+    bench.graph.runs["r1"]["processingStatus"] = "failed"  # a colleague made the same change
     bench.answer_writes(refused(504, Outcome.UNKNOWN))
     save = await bench.ended(draft())
     assert (save.outcome, bench.writes) == (Outcome.UNKNOWN, 1)
@@ -119,7 +120,7 @@ async def test_values_that_were_there_before_prove_nothing_of_a_lost_write(bench
     assert "it had them before" in bench.journal.entries()[0].words
 
 
-async def test_a_twin_that_may_still_land_leaves_both_unknown(bench: Bench) -> None:
+async def test_an_identical_change_that_may_still_arrive_leaves_both_unknown(bench: Bench) -> None:
     bench.answer_writes(refused(504, Outcome.UNKNOWN))
     assert (await bench.ended(draft())).outcome is Outcome.UNKNOWN
 
@@ -133,7 +134,7 @@ async def test_a_twin_that_may_still_land_leaves_both_unknown(bench: Bench) -> N
 
 
 @pytest.mark.parametrize("trouble", [None, JournalError(Path("journal.db"), "disk I/O error")])
-async def test_without_its_entry_a_reading_proves_nothing(
+async def test_a_read_without_a_journal_entry_proves_nothing(
     trouble: JournalError | None, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lost(_number: int) -> None:
@@ -147,11 +148,11 @@ async def test_without_its_entry_a_reading_proves_nothing(
     assert bench.outcomes() == [(Outcome.UNKNOWN, "", 504)]
 
 
-# Refusals that a copy of the same request brings about
+# Refusals caused by a copy of the same request
 
 
 def gateway_repeats(bench: Bench, status: int) -> None:
-    """The first copy is applied, and the second one, refused, is answered."""
+    """Apply the first copy of a request, and answer with the refusal of the second."""
     bench.graph.on_write = lambda _run_id: refused(status)
 
 
@@ -203,10 +204,10 @@ async def test_a_refusal_of_what_the_run_does_not_show_is_not_done(status: int, 
     [(lambda _writes: ETAG, Outcome.UNKNOWN), (lambda _writes: None, Outcome.UNKNOWN), (str, Outcome.NOT_DONE)],
     ids=["the version that is gone", "no version", "a newer version"],
 )
-async def test_a_reading_of_the_version_that_is_gone_does_not_bear_a_412_out(
+async def test_a_read_of_the_old_version_does_not_confirm_a_412(
     tag: Callable[[int], str | None], outcome: Outcome, bench: Bench
 ) -> None:
-    """The first copy may have been applied, and what is read afterwards may be older than that."""
+    """The first copy may have been applied, and the read afterwards may return an older version."""
     bench.graph.on_read = lambda _run_id: answered({**RUN, "@odata.etag": tag(bench.writes) if bench.writes else ETAG})
     bench.answer_writes(refused(412))
     save = await bench.ended(draft())
@@ -214,14 +215,14 @@ async def test_a_reading_of_the_version_that_is_gone_does_not_bear_a_412_out(
     assert bench.writes == ((MAX_WRITE_REPEATS + 1) if outcome is Outcome.NOT_DONE else 1)
 
 
-async def test_a_409_is_borne_out_by_a_run_that_has_not_changed(bench: Bench) -> None:
+async def test_a_409_is_confirmed_by_a_run_that_has_not_changed(bench: Bench) -> None:
     bench.graph.runs["r1"]["@odata.etag"] = ETAG
     bench.answer_writes(refused(409))
     assert (await bench.ended(draft())).outcome is Outcome.NOT_DONE
 
 
 @pytest.mark.parametrize("status", [409, 412])
-async def test_a_reading_without_what_was_changed_does_not_bear_a_refusal_out(status: int, bench: Bench) -> None:
+async def test_a_read_without_the_changed_property_does_not_confirm_a_refusal(status: int, bench: Bench) -> None:
     partial = {name: value for name, value in RUN.items() if name != "processingStatus"}
     bench.graph.on_read = lambda _run_id: answered(
         {**(partial if bench.writes else RUN), "@odata.etag": f'"{bench.writes}"'}
@@ -242,14 +243,14 @@ async def test_any_other_refusal_is_believed_at_once(bench: Bench) -> None:
 
 
 async def broken_off(bench: Bench, monkeypatch: pytest.MonkeyPatch, target: object, name: str) -> Save:
-    """Leave twice while a call in a thread holds a save up, then let the call end; the save as it ended."""
+    """Quit twice while a call in a thread holds up a save, then let the call end; return the save at its end."""
     loop, holding, go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
     real: Callable[..., Any] = getattr(target, name)
 
     def slow(*args: Any, **kwargs: Any) -> Any:
         if threading.current_thread() is not threading.main_thread():
             loop.call_soon_threadsafe(holding.set)
-            assert go_on.wait(30)
+            assert go_on.wait(PATIENCE)
         return real(*args, **kwargs)
 
     monkeypatch.setattr(target, name, slow)
@@ -307,7 +308,7 @@ async def test_leaving_after_the_reading_back_says_what_the_run_showed(
 
     def slow(_workflow_id: str, *_raws: object) -> None:
         loop.call_soon_threadsafe(storing.set)
-        assert disk.wait(30)
+        assert disk.wait(PATIENCE)
 
     monkeypatch.setattr(bench.store, "put_run", slow)
     if is_applied:

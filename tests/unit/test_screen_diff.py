@@ -45,7 +45,7 @@ class Terminal:
 
 
 def cell_by_cell(screen: ScreenDiff) -> Terminal:
-    """A terminal to which every cell was sent on its own, from a full reset: nothing here can be forgotten."""
+    """Return a terminal to which every cell was sent separately after a full reset, so that none can be left over."""
     terminal = Terminal()
     for y, row in enumerate(screen.wanted):
         for x, (text, (foreground, background, attributes, _)) in enumerate(row):
@@ -112,8 +112,8 @@ def test_a_pen_change_is_never_longer_than_a_reset(before: Pen, after: Pen) -> N
         (BOLD_RED, BOLD, "\x1b[39m"),
         (BOLD_RED, RED, "\x1b[22m"),
         (BOLD_RED, Pen(), "\x1b[m"),
-        (FAINT_BOLD_RED, BOLD_RED, "\x1b[22;1m"),  # 22 puts out both
-        (OVERLINED, RED, "\x1b[0;31m"),  # nothing puts out 53 alone everywhere
+        (FAINT_BOLD_RED, BOLD_RED, "\x1b[22;1m"),  # 22 turns both off
+        (OVERLINED, RED, "\x1b[0;31m"),  # nothing turns off 53 alone on every terminal
         (Pen(), LINK, "\x1b]8;id=1;https://example.org/\x1b\\"),
         (LINK, Pen(), "\x1b]8;;\x1b\\"),
         (LINK, RED, "\x1b]8;;\x1b\\\x1b[31m"),
@@ -186,11 +186,11 @@ def test_lines_that_look_alike_are_no_move() -> None:
     [
         ("status ok", 7, "no", "\x1b[1;8Hno"),
         ("abcdef", 0, "Abcdef", "\x1b[HA"),
-        ("abcdefghijkl", 0, "AbCdefghijkL", "\x1b[HAbC\x1b[8CL"),  # one cell is sent again, eight are passed over
+        ("abcdefghijkl", 0, "AbCdefghijkL", "\x1b[HAbC\x1b[8CL"),  # one cell is sent again, eight are skipped
         ("abcdefghijkl", 2, " " * 10, "\x1b[1;3H\x1b[K"),
     ],
 )
-def test_what_one_line_costs(line: str, at: int, new: str, sent: str) -> None:
+def test_the_bytes_of_one_line(line: str, at: int, new: str, sent: str) -> None:
     screen = shown(line)
     screen.put(0, at, cells(new, Pen()))
     assert screen.paint((0, 0)) == f"{sent}\r"

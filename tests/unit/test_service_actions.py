@@ -37,6 +37,7 @@ from runtui.services.writing.reconcile import Reconciler
 from runtui.services.writing.save import Save
 from runtui.services.writing.saves import SaveQueue
 from runtui.services.writing.undo import why_not as why_no_undo
+from tests import PATIENCE
 from tests.unit.fake_writer import RUN, WORKFLOW, answered, fault
 from tests.unit.saves_bench import ROOT, Bench, refused, who
 
@@ -74,7 +75,7 @@ class Service(Bench):
         return self.task if action.task_result_id else self.run
 
     def answer_actions(self, *answers: tuple[Answer, bool]) -> None:
-        """Answer one action after the other, and carry it out where that is said; the last answer stays."""
+        """Answer the actions one by one, and carry out those with that mark; the last answer is repeated."""
         left = list(answers)
 
         def act(action: ServiceAction) -> Answer:
@@ -104,7 +105,7 @@ class Service(Bench):
         if action.name == "activateWithScope":
             self.run = {**self.run, "processingStatus": "failed"}
         self.saves.submit(action)
-        assert await self.saves.drain(30) == 0
+        assert await self.saves.drain(PATIENCE) == 0
         return self.news[-1]
 
     @property
@@ -138,14 +139,14 @@ async def test_an_accepted_action_is_done_by_the_answer(service: Service, action
     assert (entry.outcome, entry.method, entry.action, entry.body) == (
         Outcome.DONE, "POST", action.name, action.body_text(),
     )  # fmt: skip
-    # A run on demand does not say whose it is, and a colleague may have started one at the same moment.
+    # A run on demand does not name its starter, and a colleague may have started one at the same moment.
     assert entry.new_run == save.new_run == ("r9" if action is REPROCESS else "")
     assert why_no_undo(entry) == "It was an action of the service; there is nothing to undo."
     assert service.entry.workflow_name == "Onboard", "also where it is about no run of the list"
 
 
-async def test_of_two_new_runs_nobody_says_which_is_ours(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A colleague may reprocess the run at the same moment: neither is told, recorded nor followed."""
+async def test_neither_of_two_new_runs_is_called_ours(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A colleague may reprocess the run at the same moment. Then neither run is reported, recorded or followed."""
     monkeypatch.setattr(follow, "FOLLOW_SECONDS", (0.0,))
 
     def act(_: ServiceAction) -> Answer:
@@ -167,10 +168,10 @@ async def test_of_two_new_runs_nobody_says_which_is_ours(service: Service, monke
 
 @pytest.mark.parametrize("action", ACTIONS, ids=named)
 @pytest.mark.parametrize("lost", [LOST, refused(503, Outcome.UNKNOWN, method="POST"), refused(409, method="POST")])
-async def test_what_the_service_shows_settles_an_answer_that_was_lost(
+async def test_the_state_of_the_service_settles_a_lost_answer(
     service: Service, action: ServiceAction, lost: Answer
 ) -> None:
-    """409: a gateway sent it twice, and the second copy was refused."""
+    """409: a gateway sent the action twice, and the second copy was refused."""
     service.answer_actions((lost, True))
     save = await service.act(action)
     assert (save.outcome, save.known_by, len(service.sent)) == (Outcome.DONE, "read-back", 1)
@@ -178,7 +179,9 @@ async def test_what_the_service_shows_settles_an_answer_that_was_lost(
 
 
 @pytest.mark.parametrize("action", ACTIONS, ids=named)
-async def test_what_nothing_proves_stays_unknown_and_is_not_repeated(service: Service, action: ServiceAction) -> None:
+async def test_an_action_without_proof_stays_unknown_and_is_not_repeated(
+    service: Service, action: ServiceAction
+) -> None:
     service.answer_actions((LOST, False))
     save = await service.act(action)
     assert (save.outcome, save.known_by, save.entry, len(service.sent)) == (Outcome.UNKNOWN, "", 1, 1)
@@ -186,7 +189,7 @@ async def test_what_nothing_proves_stays_unknown_and_is_not_repeated(service: Se
         assert "The service shows no new run of these users so far." in service.entry.words
 
 
-async def test_of_a_run_on_demand_nothing_is_proved_where_the_runs_could_not_be_read(service: Service) -> None:
+async def test_a_run_on_demand_is_not_proved_without_readable_runs(service: Service) -> None:
     service.graph.on_observe = lambda _: answered(service.workflow)
     service.answer_actions((LOST, True), (refused(409, method="POST"), False))
     assert (await service.act(ON_DEMAND)).outcome is Outcome.UNKNOWN
@@ -228,12 +231,12 @@ async def test_a_throttled_action_is_sent_again_for_it_was_not_carried_out(
         (ON_DEMAND, {}, ""),
     ],
 )
-async def test_what_cannot_help_says_why(action: ServiceAction, received: dict[str, Any], why: str) -> None:
+async def test_an_action_that_cannot_help_says_why(action: ServiceAction, received: dict[str, Any], why: str) -> None:
     said = why_not(action, received)
     assert (why in said) if why else said == ""
 
 
-async def test_nothing_is_sent_where_the_fresh_reading_speaks_against_it(service: Service) -> None:
+async def test_nothing_is_sent_if_the_fresh_read_rules_the_action_out(service: Service) -> None:
     service.run = {**service.run, "processingStatus": "completed"}
     save = await service.act(CANCEL)
     assert (save.outcome, save.entry, service.sent) == (Outcome.NOT_DONE, None, [])
@@ -251,7 +254,7 @@ async def test_a_reprocess_puts_the_new_run_into_the_list(service: Service) -> N
 
 
 @pytest.mark.parametrize("action", ACTIONS, ids=named)
-async def test_what_an_action_is_about_is_stored_as_what_it_is(service: Service, action: ServiceAction) -> None:
+async def test_the_object_of_an_action_is_stored_by_its_kind(service: Service, action: ServiceAction) -> None:
     await service.act(action)
     rows = {row.id for row in service.store.window(EVERY_RUN, 0, 99)}
     assert rows == ({"r1", "r9"} if action in MAKERS else {"r1"})
@@ -279,7 +282,7 @@ async def test_an_unknown_action_is_settled_once_the_service_shows_it(service: S
 
 
 @pytest.mark.parametrize("action", MAKERS, ids=named)
-async def test_of_two_unknown_actions_neither_is_proved_by_one_effect(service: Service, action: ServiceAction) -> None:
+async def test_one_effect_proves_neither_of_two_unknown_actions(service: Service, action: ServiceAction) -> None:
     service.answer_actions((LOST, False))
     await service.act(action)
     await service.act(action)
@@ -330,7 +333,7 @@ async def test_a_national_cloud_is_not_asked_for_what_it_lacks(service: Service,
 async def test_a_new_run_is_followed_to_its_end(
     service: Service, action: ServiceAction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is looked for where the service does not show it at once; a reading that fails is not the end."""
+    """runtui looks for it if the service does not show it at once; a failed read is not the end."""
     monkeypatch.setattr(follow, "FOLLOW_SECONDS", (0.0,))
     service.answer_actions((answered(method="POST"), False))
     save = await service.act(action)
@@ -363,7 +366,7 @@ async def test_a_new_run_is_followed_to_its_end(
 
 def test_the_review_of_a_cancel_says_what_stays() -> None:
     said = " ".join(consequences(CANCEL, RUN))
-    assert "11 of 12 users are processed: what was done for them stays." in said
+    assert "11 of 12 users are already processed: what was done for them stays." in said
 
 
 def test_a_service_without_the_action_is_reported_apart_from_a_wrong_run() -> None:
@@ -378,7 +381,7 @@ def test_a_service_without_the_action_is_reported_apart_from_a_wrong_run() -> No
 
 
 async def test_one_action_on_several_runs_ends_for_each_by_itself(service: Service) -> None:
-    """One that was answered, one whose answer was lost, one that the run itself speaks against: it holds nobody."""
+    """One was answered, one lost its answer, one is disproved by its run: none of them holds the others."""
     states = {"r1": "inProgress", "r2": "queued", "r3": "completed"}
     runs = {run_id: {**RUN, "id": run_id, "processingStatus": state} for run_id, state in states.items()}
     service.graph.on_observe = lambda action: answered(runs[action.run_id])
@@ -390,7 +393,7 @@ async def test_one_action_on_several_runs_ends_for_each_by_itself(service: Servi
 
     service.graph.on_act = act
     service.saves.submit_many([cancel(WORKFLOW, run_id) for run_id in states])
-    assert await service.saves.drain(30) == 0
+    assert await service.saves.drain(PATIENCE) == 0
     ended = {save.run_id: (save.outcome, save.known_by) for save in service.news if not save.active}
     assert ended == {
         "r1": (Outcome.DONE, "answer"),
@@ -404,7 +407,7 @@ async def test_one_action_on_several_runs_ends_for_each_by_itself(service: Servi
 async def test_a_refusal_of_one_action_holds_those_that_were_not_sent(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each goes out by itself, also where many wait to be sent."""
+    """Each action is sent by itself, even if many are ready."""
     runs = {f"r{n}": {**RUN, "id": f"r{n}"} for n in range(3 * LANES)}
     service.graph.on_observe = lambda action: answered(runs[action.run_id])
 
@@ -421,13 +424,13 @@ async def test_a_refusal_of_one_action_holds_those_that_were_not_sent(
     )
     bulk, held = service.saves.submit_many([cancel(WORKFLOW, run_id) for run_id in runs]), asyncio.Event()
     bulk.changed.subscribe(lambda _bulk: held.set())
-    await asyncio.wait_for(held.wait(), 30)
+    await asyncio.wait_for(held.wait(), PATIENCE)
     bulk.stop()
-    assert await service.saves.drain(30) == 0
+    assert await service.saves.drain(PATIENCE) == 0
     assert LANES < len(service.sent) <= 2 * LANES < len(runs)
 
 
-def test_of_several_runs_those_that_an_action_cannot_help_are_counted_by_their_state() -> None:
+def test_runs_that_an_action_cannot_help_are_counted_by_state() -> None:
     runs = [
         MarkedRun(f"r{n}", WORKFLOW, "Onboard", {**RUN, "id": f"r{n}", "processingStatus": state})
         for n, state in enumerate(("inProgress", "queued", "completed", "queued"))
@@ -436,4 +439,4 @@ def test_of_several_runs_those_that_an_action_cannot_help_are_counted_by_their_s
     assert [action.run_id for action in bulk.drafts] == ["r0", "r1"]
     assert list(bulk.changes()) == [("processingStatus", "1 inProgress, 1 queued", "cancel the run")]
     assert bulk.left_out_words() == "1 completed, 1 no longer in the list, 1 with a change in progress"
-    assert bulk.notes[0] == "22 of 24 users are processed: what was done for them stays."
+    assert bulk.notes[0] == "22 of 24 users are already processed: what was done for them stays."

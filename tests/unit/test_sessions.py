@@ -1,4 +1,4 @@
-"""The running sessions: the system says when a process has ended, however it ended."""
+"""The running sessions: the operating system tells when a process has ended, however it ended."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], close_f
 
 @contextmanager
 def process(code: str, folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A process with a session of its own, and that session's id."""
+    """Start a process with its own session; yield the process and the id of the session."""
     with subprocess.Popen(
         [sys.executable, "-c", code, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as started:
@@ -80,7 +80,7 @@ def test_a_session_that_was_closed_is_gone(tmp_path: Path) -> None:
         assert own.is_gone(other.id)
 
 
-def test_two_that_look_at_the_same_moment_do_not_take_each_other_for_the_session(
+def test_two_concurrent_checks_do_not_mistake_each_other_for_the_session(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with process(BEGIN + TELL, tmp_path) as (other, its_id), session(tmp_path) as first, session(tmp_path) as second:
@@ -127,7 +127,7 @@ def test_old_locks_of_the_dead_are_swept_and_those_of_the_living_are_not(tmp_pat
 
 
 @pytest.mark.parametrize("has_folder", [True, False])
-def test_a_lock_whose_file_was_deleted_is_taken_anew(has_folder: bool, tmp_path: Path) -> None:
+def test_a_lock_whose_file_was_deleted_is_acquired_again(has_folder: bool, tmp_path: Path) -> None:
     folder = tmp_path / "sessions"
     with session(folder) as own, session(folder) as other:
         (folder / f"{own.id}{LOCK_SUFFIX}").unlink()

@@ -56,9 +56,7 @@ def test_without_a_home_folder_the_way_out_is_named(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("relative", ["", ".", "home/ada"])
-def test_a_home_folder_that_depends_on_where_one_stands_is_refused(
-    relative: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_relative_home_folder_is_refused(relative: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", relative)
     monkeypatch.chdir(tmp_path)
     for environ in ({}, {"RUNTUI_STATE": "~/state", "RUNTUI_CONFIG": "~/config.toml"}, {"XDG_STATE_HOME": "relative"}):
@@ -109,7 +107,7 @@ def test_two_tenants_of_one_root_never_share_a_store(monkeypatch: pytest.MonkeyP
     assert store_of() == paths[-1], "the next token for the same tenant"
 
 
-def test_a_session_writes_where_the_api_page_says_and_cannot_change_its_mind() -> None:
+def test_the_settings_have_the_path_of_the_api_page_and_cannot_change() -> None:
     settings = Settings(root="https://graph.microsoft.com/beta", tenant="contoso", state_folder=Path())
     assert settings.patch_path == PATCH_PATH == "/workflowBase/runs/{runId}"
     assert settings.body_mode == "full"

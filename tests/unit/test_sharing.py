@@ -91,7 +91,7 @@ def test_prose_is_text_or_code(text: str) -> None:
     }  # fmt: skip
 
 
-def test_a_plain_sentence_is_no_code() -> None:
+def test_a_plain_sentence_is_not_called_code() -> None:
     assert prose("2 users with a failed task.") == "2 users with a failed task."
 
 
@@ -200,7 +200,7 @@ def test_a_hand_over_tells_what_happened_what_was_done_and_what_is_open() -> Non
     assert told["causes"][0]["people"][0]["userPrincipalName"] == "u1@c.example"
 
 
-def test_of_other_requests_those_that_failed_are_named_first() -> None:
+def test_failed_requests_are_named_before_other_ones() -> None:
     asked = [
         replace(EXCHANGE, status=status, request_headers=(("client-request-id", f"own-{number}"),))
         for number, status in enumerate([200] * NAMED_REQUESTS + [503])
@@ -209,12 +209,12 @@ def test_of_other_requests_those_that_failed_are_named_first() -> None:
     assert [request["clientRequestId"] for request in told] == [f"own-{number}" for number in (5, 0, 1, 2, 3)]
 
 
-def test_what_was_not_read_is_named_as_such() -> None:
+def test_unread_results_are_named_as_such() -> None:
     assert "The results of its tasks were not read." in handoff_markdown(a_handoff())
     assert "The run is in progress." in handoff_markdown(a_handoff(a_failure(1), status="inProgress"))
 
 
-def test_much_is_counted_and_not_named() -> None:
+def test_many_items_are_counted_instead_of_named() -> None:
     many = [a_failure(number, "The same.") for number in range(NAMED_PEOPLE + 5)]
     kinds = [a_failure(number, f"Reason {chr(97 + number)}.") for number in range(NAMED_CAUSES + 2)]
     page = handoff_markdown(a_handoff(*many, *kinds))
@@ -285,11 +285,11 @@ def test_times_of_a_hand_over_do_not_age() -> None:
     assert " ago" not in page
 
 
-# What is copied
+# The copied texts
 
 
 def everything_copied(text: str) -> list[str]:
-    """What is copied of things that have a text wherever a server or a person can put one."""
+    """Return the copies of things whose texts a server or a person can set."""
     change = an_entry(
         7, run_id=text, workflow_name=text, who=text, words=text, body=json.dumps({"a": text}), url=f"{URL}/{text}",
         request_id=text, before={"processingStatus": text}, after={"processingStatus": text}, response=text,
@@ -324,7 +324,7 @@ def everything_copied(text: str) -> list[str]:
         "rEgIsTeReD-0123456789",
     ],
 )
-def test_nothing_that_is_like_a_token_is_copied_of_anything(secret: str) -> None:
+def test_no_copy_contains_text_like_a_token(secret: str) -> None:
     register_secret("rEgIsTeReD-0123456789")
     hidden = secret.removeprefix("Bearer ").removeprefix("client_secret=")
     for text in everything_copied(f"before {secret} after"):
@@ -332,7 +332,7 @@ def test_nothing_that_is_like_a_token_is_copied_of_anything(secret: str) -> None
 
 
 @given(st.text(alphabet="a\n\r\t\x1b\x03;'\u202e\ud800`") | st.text())
-def test_what_is_copied_is_text_where_it_is_pasted(text: str) -> None:
+def test_copied_text_stays_text_where_it_is_pasted(text: str) -> None:
     for copied in everything_copied(text):
         assert UNSAFE.search(copied.replace("\n", "")) is None
     for choice in (copies.id_choice("run", text), copies.row_choice([], text)):

@@ -29,8 +29,8 @@ def state(seconds: float) -> SignInState:
         (599, "lee.admin · token 9 min"),
         (240, "lee.admin · token 4 min"),
         (59, "lee.admin · token under 1 min"),
-        (0, "lee.admin · token ended"),
-        (-9, "lee.admin · token ended"),
+        (0, "lee.admin · token expired"),
+        (-9, "lee.admin · token expired"),
     ],
 )
 def test_the_time_of_a_token_is_reported_below_ten_minutes(seconds: float, words: str) -> None:
@@ -39,8 +39,8 @@ def test_the_time_of_a_token_is_reported_below_ten_minutes(seconds: float, words
 
 def test_who_is_signed_in() -> None:
     assert who(SignInState(), NOW) == "", "not known yet"
-    assert who(SignInState(trouble=not_signed_in()), NOW) == "signed out"
-    assert who(SignInState(account=LEE, trouble=not_signed_in()), NOW) == "lee.admin: sign in again"
+    assert who(SignInState(error=not_signed_in()), NOW) == "signed out"
+    assert who(SignInState(account=LEE, error=not_signed_in()), NOW) == "lee.admin: sign in again"
     long = Account(username="x" * 50 + "@contoso.example", tenant_id="t")
     assert len(short_name(long)) == 20
 

@@ -20,7 +20,7 @@ Starts = Callable[..., str]
 
 @pytest.fixture
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Starts:
-    """Begin a command of these arguments and variables; what is written to the terminal."""
+    """Begin a command with these arguments and variables; return what it writes to the terminal."""
     for name in os.environ:
         if name.startswith(("RUNTUI_", "AZURE_", "XDG_")) or name in ("NO_COLOR", "TZ"):
             monkeypatch.delenv(name)
@@ -43,7 +43,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Starts:
 
 
 def kept(start: Starts, *arguments: str, lines: list[str] = ROWS, **variables: str) -> Path:
-    """End a session of these arguments; the file that it leaves."""
+    """End a session with these arguments; return the file that it leaves."""
     start(*arguments, **variables)
     SNAPSHOT.keep(state_folder(), 80, lines)
     (path,) = state_folder().glob("rows-*")
@@ -56,7 +56,7 @@ def test_the_same_command_shows_the_last_list(start: Starts) -> None:
     assert start("--profile", "contoso") == drawn_lines(ROWS)
 
 
-def test_what_is_dropped_is_shown_no_more_and_that_of_another_command_is(start: Starts) -> None:
+def test_dropping_a_picture_keeps_that_of_another_command(start: Starts) -> None:
     kept(start, "--profile", "contoso")
     start("--profile", "fabrikam")
     SNAPSHOT.keep(state_folder(), 80, ROWS)
@@ -80,14 +80,14 @@ def test_what_is_dropped_is_shown_no_more_and_that_of_another_command_is(start: 
         (["--profile", "contoso"], (80, 3), {"RUNTUI_CONFIG": "relative.toml"}),
     ],
 )
-def test_whatever_a_row_depends_on_is_another_command(
+def test_everything_that_a_row_depends_on_changes_the_command(
     start: Starts, arguments: list[str], size: tuple[int, int], variables: dict[str, str]
 ) -> None:
     kept(start, "--profile", "contoso")
     assert start(*arguments, size=size, **variables) == ""
 
 
-def test_another_config_is_another_command_from_the_moment_it_was_read(start: Starts) -> None:
+def test_another_config_changes_the_command_from_when_it_was_read(start: Starts) -> None:
     start()
     config_path().parent.mkdir(parents=True)
     config_path().write_text("default-profile = 'fabrikam'")
@@ -99,12 +99,12 @@ def test_another_config_is_another_command_from_the_moment_it_was_read(start: St
     assert start() == ""
 
 
-def test_a_new_token_is_the_same_command(start: Starts) -> None:
+def test_a_new_token_does_not_change_the_command(start: Starts) -> None:
     kept(start, RUNTUI_TOKEN="one", RUNTUI_CLIENT_SECRET="one")
     assert start(RUNTUI_TOKEN="two") == drawn_lines(ROWS)
 
 
-def test_a_token_for_another_tenant_is_another_command(start: Starts) -> None:
+def test_a_token_of_another_tenant_changes_the_command(start: Starts) -> None:
     kept(start, RUNTUI_TOKEN=jwt({"tid": "contoso", "exp": 1}))
     assert start(RUNTUI_TOKEN=jwt({"tid": "contoso", "exp": 2})) == drawn_lines(ROWS)
     assert start(RUNTUI_TOKEN=jwt({"tid": "fabrikam", "exp": 2})) == ""
@@ -117,7 +117,7 @@ def test_a_token_for_another_tenant_is_another_command(start: Starts) -> None:
         *(b"\x1bc", b"\x1b", b"\x1b[31", b"\r", b"\n"),
     ],
 )
-def test_what_could_act_on_the_terminal_is_not_written(start: Starts, damage: bytes) -> None:
+def test_a_stored_picture_that_could_act_on_the_terminal_is_not_shown(start: Starts, damage: bytes) -> None:
     path = kept(start)
     path.write_bytes(path.read_bytes() + damage)
     assert start() == ""

@@ -1,4 +1,4 @@
-"""The store: what is kept, what is announced, and that every window is the right one."""
+"""The store: what it keeps and announces, and that every window of rows is right."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def store(path: Path) -> Iterator[Store]:
 
 
 def revision(path: Path) -> int:
-    """The number that grows with every change of runs."""
+    """Return the number that grows with every change of runs."""
     with closing(sqlite3.connect(path)) as db:
         return int(db.execute("SELECT revision FROM state").fetchone()[0])
 
@@ -86,7 +86,7 @@ def test_a_run_comes_back_as_received_and_in_the_order_of_its_properties(store: 
     assert (kept.workflow_id, kept.workflow_name) == ("w1", "w1")
 
 
-def test_what_a_run_does_not_have_is_none_in_its_row(store: Store) -> None:
+def test_a_missing_property_of_a_run_is_none_in_its_row(store: Store) -> None:
     put(store, ODD_RUN)
     (row,) = store.window(RunQuery(), 0, 9)
     assert row.status == "pausedByPolicy"
@@ -173,7 +173,7 @@ def test_a_run_that_no_page_had_is_removed_when_its_listing_ends(store: Store) -
     assert ids(store) == ["r1", "r3", "r9"]
 
 
-def test_of_two_pages_with_the_same_run_the_second_tells_only_of_the_others(store: Store) -> None:
+def test_a_run_on_two_pages_is_announced_only_once(store: Store) -> None:
     listing = store.next_listing()
     first = store.put_runs("w1", [a_run(1), a_run(2)], listing)
     second = store.put_runs("w1", [a_run(2), a_run(3, processingStatus="failed")], listing)
@@ -315,7 +315,7 @@ def test_the_first_press_shows_the_worst_or_the_newest_first(
 
 
 class Explained:
-    """A connection that notes how SQLite would carry out each statement."""
+    """A connection that records how SQLite would carry out each statement."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self.db = db
@@ -334,7 +334,7 @@ def plans(path: Path, act: Callable[[sqlite3.Connection], object]) -> list[str]:
     return explained.plans
 
 
-def test_what_the_first_lines_of_the_screen_count_reads_no_run(store: Store, path: Path) -> None:
+def test_the_counts_of_the_header_read_no_run(store: Store, path: Path) -> None:
     put(store, *(a_run(number, processingStatus="inProgress") for number in range(20)))
     store.complete_orders()
     for count in (lambda db: totals(db, NOW), lambda db: failures_by_day(db, 1, NOW)):
@@ -342,7 +342,7 @@ def test_what_the_first_lines_of_the_screen_count_reads_no_run(store: Store, pat
         assert of_runs.startswith("SEARCH run USING COVERING INDEX")
 
 
-def test_a_day_of_a_workflow_reads_no_run_also_where_a_listing_has_not_ended(store: Store, path: Path) -> None:
+def test_a_day_of_a_workflow_reads_no_run_even_during_a_listing(store: Store, path: Path) -> None:
     put(store, a_run(1))
     store.histories(1, NOW)
     steps = plans(path, lambda db: histories(db, 1, NOW))
@@ -392,6 +392,12 @@ def test_an_order_that_a_person_looks_at_is_quick_before_the_listing_ends(store:
     assert plans(path, lambda db: walk(db, query, 0, 10)) == ["SCAN run USING INDEX run_by_users"]
 
 
+def test_a_thread_that_comes_after_the_end_opens_nothing(store: Store) -> None:
+    store.close()
+    with ThreadPoolExecutor(1) as late, pytest.raises(RuntuiError, match="closed"):
+        late.submit(store.count, RunQuery()).result()
+
+
 def test_a_waiting_writer_comes_before_the_next_order_is_made(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
     put(store, a_run(1))
@@ -413,7 +419,7 @@ def test_a_waiting_writer_comes_before_the_next_order_is_made(store: Store, monk
 
 
 def test_runs_in_no_order_write_as_little_of_the_file_as_those_in_order(tmp_path: Path) -> None:
-    """A page of runs is added behind what is there: all that it changes is in the log until it is copied."""
+    """A page of runs is appended: everything that it changes is in the log until the log is copied."""
     written = []
     for step in (1, 1_237):
         path = tmp_path / f"{step}.db"
@@ -449,7 +455,7 @@ def test_a_run_is_found_by_its_id_also_where_a_listing_has_not_ended(store: Stor
 def test_runs_that_come_again_are_known_also_where_a_listing_has_not_ended(
     store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also those that another process has stored meanwhile, and those that one has stored that was ended."""
+    """This includes runs that another process has stored meanwhile, and those that a killed process has stored."""
     monkeypatch.setattr(store_file, "_FEW_SEGMENTS", 0)
     pages = [[a_run(number) for number in range(start, start + 60)] for start in (0, 40, 80, 60)]
     with closing(Store(path)) as other:
@@ -467,7 +473,7 @@ FILTERS = ("status:failed", "-status:failed", "is:problem", "r1", "users>3", "no
 @pytest.mark.parametrize("descending", [True, False])
 @pytest.mark.parametrize("column", RUN_COLUMNS, ids=lambda column: column.key)
 def test_the_first_rows_are_those_of_all_and_those_are_in_order(store: Store, column: Any, descending: bool) -> None:
-    """However few of them: those looked up one by one, and those picked from the order of all."""
+    """This holds for few rows, which are looked up one by one, and for many, which are picked from the order of all."""
     statuses = ("failed", "completed", "completed", "inProgress", "newer than us")
     put(store, *(a_run(n, processingStatus=statuses[n % 5], totalUsersCount=n * 7 % 11) for n in range(60)))
     for text in FILTERS:
@@ -496,7 +502,7 @@ def test_the_first_rows_are_found_along_the_order_and_nothing_is_sorted(text: st
         assert not any("TEMP B-TREE" in step for step in steps)
 
 
-def test_what_nobody_waits_for_any_more_is_broken_off(store: Store) -> None:
+def test_a_query_that_nobody_waits_for_is_interrupted(store: Store) -> None:
     put(store, *(a_run(number) for number in range(3_000)))
     query = RunQuery(parse_filter("r29", NOW))
     with pytest.raises(BrokenOffError):
@@ -505,7 +511,7 @@ def test_what_nobody_waits_for_any_more_is_broken_off(store: Store) -> None:
     assert store.count(query) == len(ids(store, query)) == 111
 
 
-def test_a_finding_is_not_used_once_the_runs_have_changed(store: Store) -> None:
+def test_found_rows_are_not_used_after_the_runs_have_changed(store: Store) -> None:
     query = RunQuery(parse_filter("status:failed", NOW))
     put(store, a_run(1, processingStatus="failed"), a_run(2))
     assert (store.count(query), ids(store, query)) == (1, ["r1"])

@@ -52,7 +52,7 @@ def test_failures_are_counted_on_the_day_on_which_a_run_began(store: Store) -> N
         run(2, "2026-11-20T22:59:59.9999999Z", "canceled"),
         run(3, "2026-11-19T23:00:00Z", "quarantined"),
         run(4, "2026-11-19T22:59:59.9999999Z", "completedWithErrors"),
-        run(5, "2026-11-18T22:59:59Z"),  # before
+        run(5, "2026-11-18T22:59:59Z"),  # before the first day
         run(6, "2026-11-20T11:00:00Z", "completed"),
         run(7, None),
         run(8, None, scheduledDateTime="2026-11-19T01:00:00Z"),

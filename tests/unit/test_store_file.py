@@ -1,4 +1,4 @@
-"""The file under the store: whose it is, and what happens when it is not ours."""
+"""The store's file: who owns it, and what happens if it is not ours."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ NOT_OURS = (
 
 
 @pytest.mark.parametrize("make", NOT_OURS)
-def test_a_file_that_is_not_ours_is_set_aside_and_begun_anew(path: Path, make: Callable[[Path], None]) -> None:
+def test_a_foreign_file_is_set_aside_and_replaced(path: Path, make: Callable[[Path], None]) -> None:
     path.parent.mkdir()
     make(path)
     before = path.read_bytes()
@@ -151,17 +151,17 @@ def test_nobody_waits_for_the_disk_where_a_file_is_new(path: Path, monkeypatch: 
     assert waited == [0, 0, 1, 1]
 
 
-async def test_what_is_over_leaves_its_log_where_it_is_however_long(path: Path) -> None:
+async def test_an_ended_session_leaves_its_log_however_long_it_is(path: Path) -> None:
     workspace = Workspace(Settings(root="", tenant="", state_folder=path.parent), path, StaticToken(canary.TOKEN))
     workspace.store.put_workflows([{"id": "1", "description": "x" * MAX_LOG_BYTES}])
     assert not workspace.active_saves
-    assert "saves" not in vars(workspace)  # whoever leaves builds no queue to learn that it is empty
+    assert "saves" not in vars(workspace)  # a session that ends need not build a queue to find it empty
     await workspace.close(is_over=True)
     assert path.with_name(f"{path.name}-wal").exists()
 
 
 @pytest.mark.parametrize("wrong", ["folder", "below a file"])
-def test_a_place_where_no_file_can_be_is_reported_in_words(tmp_path: Path, wrong: str) -> None:
+def test_an_impossible_path_is_explained(tmp_path: Path, wrong: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError) as refused:
         Store(tmp_path if wrong == "folder" else tmp_path / "file" / "runs.db")
@@ -207,9 +207,7 @@ def folder_moved(path: Path) -> None:
     "lose", [deleted, deleted_with_all_beside_it, log_deleted, index_deleted, folder_deleted, folder_moved]
 )
 @pytest.mark.parametrize("first", ["a read", "a write", "a read of a new thread"])
-def test_a_file_that_is_lost_is_made_anew_from_what_was_read(
-    lose: Callable[[Path], None], first: str, path: Path
-) -> None:
+def test_a_lost_file_is_created_again_from_what_was_read(lose: Callable[[Path], None], first: str, path: Path) -> None:
     store = Store(path)
     put_one(store)
     assert ids(store) == ["r1"]
@@ -248,13 +246,13 @@ def test_a_file_that_another_runtui_has_begun_in_its_place_is_used(path: Path) -
         "UPDATE run SET status = CAST(x'ff' AS TEXT)",
     ],
 )
-def test_what_is_damaged_inside_is_reported_and_begun_anew_at_the_next_start(damage: str, path: Path) -> None:
+def test_a_damaged_store_is_reported_and_replaced_at_the_next_start(damage: str, path: Path) -> None:
     store = Store(path)
     put_one(store)
     with sqlite3.connect(path) as db:
         db.execute(damage)
     db.close()
-    with pytest.raises(StoreError, match="Start runtui again: the runs are then read anew"):
+    with pytest.raises(StoreError, match="Start runtui again; it then reads all runs again"):
         (store.get("r1"), store.window(EVERY_RUN, 0, 9), all_texts(store))
     store.close()
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""Every window, count and place agrees with a plain list: the same questions answered in Python, from JSON alone."""
+"""Every window, count and position agrees with a plain list: the same questions, answered in Python from JSON alone."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def matches(node: Node | None, raw: Raw, workflow: str) -> bool:
         case IsNull(field):
             return not values(raw, field)
         case InResults():
-            return False  # of no run here were results read
+            return False  # no results of a run were read here
         case IsFlag(flag, _):
             problem = status(raw) in ("failed", "completedWithErrors", "canceled", "quarantined") or is_stuck(raw)
             active = status(raw) in ("inProgress", "canceling")
@@ -200,7 +200,7 @@ def sort_value(key: str, raw: Raw, workflow: str) -> Any:
 
 
 class Model:
-    """The runs in a dict, each with the number it got when it came: one more than the greatest there was."""
+    """The runs in a dict, each with a number that is one more than the greatest one when it came."""
 
     def __init__(self) -> None:
         self.runs: dict[str, tuple[Raw, str, int]] = {}
@@ -221,7 +221,7 @@ class Model:
         wanted = query.filter.tree if query.filter else None
         column = RUN_COLUMN_BY_KEY[query.sort]
         found = [run for run in self.runs.values() if matches(wanted, run[0], run[1])]
-        # From the last key to the first: each sort keeps the order of equals that the one before it made.
+        # Sort by the last key first: each sort keeps the earlier order of equal runs.
         backward = column.descending_first
         found.sort(key=lambda run: run[2], reverse=backward)
         if column.key not in ("started", "id"):

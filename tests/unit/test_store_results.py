@@ -1,4 +1,4 @@
-"""Results in the store: kept with their run, outdated with it, gone with it; and what is asked across runs."""
+"""Results in the store: kept, outdated and deleted with their run; and queries across runs."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_results_come_back_as_received_and_in_order(store: Store) -> None:
     assert not results.is_outdated
 
 
-def test_another_reading_takes_the_place_of_the_first(store: Store) -> None:
+def test_another_reading_replaces_the_first(store: Store) -> None:
     put(store, "w1", run(1))
     read(store, "r1", task("No manager."), task("No mail.", BEN), users=(user(ADELE),))
     read(store, "r1", task("No license."))
@@ -151,7 +151,7 @@ def test_a_large_run_keeps_what_it_has_until_the_last_part_is_there(store: Store
     assert found(store, "user:ben") == ["r1"]
 
 
-def test_of_two_readings_of_a_large_run_the_later_one_counts(store: Store) -> None:
+def test_the_later_of_two_readings_of_a_large_run_counts(store: Store) -> None:
     put(store, "w1", run(1))
     as_of = store.as_of("r1")
     slow = store.put_part("r1", (task("Slow."),), ())
@@ -196,7 +196,7 @@ def test_results_of_a_run_that_is_gone_are_dropped(store: Store) -> None:
     assert (store.results_of("nobody"), store.causes(EVERY_RUN), store.as_of("nobody")) == (None, [], NO_NUMBER)
 
 
-def test_what_is_to_be_read_are_the_problems_without_results_of_today(store: Store) -> None:
+def test_problems_without_current_results_are_to_be_read(store: Store) -> None:
     old = format_ticks(NOW - 400 * MINUTE)
     stuck = run(4, "inProgress", startedDateTime=old, lastUpdatedDateTime=old)
     put(store, "w1", run(1), run(2, "completed"), run(3, "inProgress", failedTasksCount=1), stuck, run(5, "inProgress"))

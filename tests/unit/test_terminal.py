@@ -110,7 +110,7 @@ def test_a_report_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["_fatal_error", "_close_messages_no_wait", "_handle_exception"])
 def test_the_private_names_that_a_crash_relies_on_are_there(name: str) -> None:
-    """Textual has no public hook for an unhandled error; a release that renames these must fail here first."""
+    """Textual has no public hook for an unhandled error, so a release that renames these must fail here first."""
     assert callable(getattr(App, name))
 
 
@@ -122,7 +122,7 @@ def test_the_private_names_that_a_crash_relies_on_are_there(name: str) -> None:
     ],
     ids=["driver", "parser"],
 )
-def test_what_is_used_of_textuals_input_is_there(owner: object, names: list[str]) -> None:
+def test_the_used_parts_of_textuals_input_exist(owner: object, names: list[str]) -> None:
     given = [*dir(owner), *inspect.getsource(LinuxDriver.__init__).replace("self.", " ").split()]
     assert set(names) <= set(given), "Textual changed: see the input thread in runtui/tui/terminal.py"
 
@@ -152,7 +152,7 @@ def test_the_private_attribute_that_holds_the_error_is_there() -> None:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time, in seconds, which only a test lets go on."""
+    """The time in seconds; only a test moves it."""
     now = [1000.0]
     monkeypatch.setattr(terminal, "monotonic", lambda: now[0])
     return now

@@ -30,7 +30,7 @@ def test_content_and_plain_show_what_would_act() -> None:
     assert content("a\nb", newlines=True).plain == "a\nb"
 
 
-def test_what_the_palette_shows_is_literal() -> None:
+def test_text_in_the_palette_is_literal() -> None:
     shown = highlighted(Matcher("go"), "[b]go \x1b on")
     assert shown.plain == "[b]go ␛ on"
     assert [(span.start, span.end) for span in shown.spans] == [(3, 4), (4, 5)]
@@ -115,5 +115,5 @@ def test_the_second_wall_takes_commands_and_hostile_links_out() -> None:
 
 
 @pytest.mark.parametrize(("text", "told"), [("one two", "one two"), ("one two three four", "one\ntwo …")])
-def test_what_has_too_many_lines_ends_in_a_mark(text: str, told: str) -> None:
+def test_text_with_too_many_lines_ends_in_a_mark(text: str, told: str) -> None:
     assert in_lines(Content(text), 5, 2).plain.rstrip() == told

@@ -1,7 +1,7 @@
-"""The first wall, held by machine: nowhere in runtui/tui can a string from elsewhere be parsed as markup.
+"""The first wall, checked by machine: nothing in runtui/tui can parse foreign text as markup.
 
-Textual parses markup in every `str` it is given unless told otherwise. So each place that takes one is either told
-(`markup=False`) or given Content; these rules read the source and name every place that is neither.
+Textual parses markup in every `str` unless it is told not to. So each call that takes one either has `markup=False` or
+gets Content. These rules read the source and name every call that has neither.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PARSES_MARKUP: Final = {"from_markup", "from_text", "from_rich_text", "render_st
 """Methods of Content, Text, Widget and of the palette's matcher that parse what they are given."""
 
 TAKES_MARKUP_FLAG: Final = {"Static", "Label", "Tooltip", "OptionList", "RichLog", "notify"}
-"""What can be told `markup=False`, and always parses when it is not."""
+"""Calls that accept `markup=False`, and parse without it."""
 
 TEXT_ARGUMENT: Final = {
     "Button": (0, "label"),
@@ -33,7 +33,7 @@ TEXT_ARGUMENT: Final = {
     "Collapsible": (None, "title"),
     "Tree": (0, "label"),
 }
-"""What cannot be told: the position and the name of the argument that it parses."""
+"""Calls that always parse -> the position and the name of the parsed argument."""
 
 MARKUP_KEYWORDS: Final = {"tooltip", "border_title", "border_subtitle"}
 """Arguments and attributes of any widget that are parsed."""
@@ -52,7 +52,7 @@ MAKES_CONTENT: Final = {
 
 
 def name_of(node: ast.expr) -> str:
-    """`Content.styled` for that attribute, `super().__init__` for that call's function."""
+    """Return `Content.styled` for that attribute, `super().__init__` for the function of that call."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):
@@ -71,14 +71,14 @@ def is_named_str(annotation: ast.expr | None) -> bool:
 
 
 def is_own_words(node: ast.expr) -> bool:
-    """A literal of our source without a bracket, or a constant by its name."""
+    """Return whether an expression is a literal of our source without a bracket, or a constant by its name."""
     if isinstance(node, ast.Constant):
         return node.value is None or (isinstance(node.value, str) and "[" not in node.value)
     return isinstance(node, ast.Name | ast.Attribute) and last_name(node).isupper()
 
 
 def is_content(node: ast.expr) -> bool:
-    """An expression that no markup parser will ever read."""
+    """Return whether an expression is one that no markup parser reads."""
     if isinstance(node, ast.IfExp):
         return is_content(node.body) and is_content(node.orelse)
     if isinstance(node, ast.BinOp):
@@ -115,7 +115,7 @@ def starts_with_content(call: ast.Call) -> bool:
 
 
 def text_arguments(call: ast.Call) -> Iterator[ast.expr]:
-    """The arguments of `call` that Textual would parse."""
+    """Yield the arguments of `call` that Textual would parse."""
     position, name = TEXT_ARGUMENT.get(last_name(call.func), (None, None))
     if position is not None and len(call.args) > position:
         yield call.args[position]
@@ -125,7 +125,8 @@ def text_arguments(call: ast.Call) -> Iterator[ast.expr]:
 
 
 def careless_classes(tree: ast.AST) -> Iterator[ast.ClassDef]:
-    """Own classes over Static and its like that do not tell their parent's constructor `markup=False`."""
+    """Yield our subclasses of Static and similar widgets that do not pass `markup=False` to their parent's
+    constructor."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef) and {last_name(base) for base in node.bases} & TAKES_MARKUP_FLAG:
             calls = (call for call in ast.walk(node) if isinstance(call, ast.Call))
@@ -134,7 +135,7 @@ def careless_classes(tree: ast.AST) -> Iterator[ast.ClassDef]:
 
 
 def violations(source: str) -> list[str]:
-    """Say every place in `source` where a string could be parsed as markup or drawn unsafe, as `line: sentence`."""
+    """Return every place in `source` where a string could be parsed as markup or drawn unsafe, as `line: sentence`."""
     tree = ast.parse(source)
     found = [(own.lineno, f"{own.name} does not tell its parent markup=False") for own in careless_classes(tree)]
     for node in ast.walk(tree):

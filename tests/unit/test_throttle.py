@@ -1,4 +1,4 @@
-"""How often, and when, a list that keeps changing is drawn while a person types."""
+"""How often, and when, a changing list is drawn while a person types."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from runtui.tui.screens.runs import MAX_DELAYS, RELOAD_SECONDS, Throttle
 
 
 class Owner:
-    """A pump with one timer, which a test lets run out."""
+    """A message pump with one timer that a test lets expire."""
 
     def __init__(self) -> None:
         self._due: Callable[[], object] | None = None
@@ -38,7 +38,7 @@ class Owner:
 
 
 class Desk:
-    """A throttle, its pump, and somebody who types."""
+    """A throttle, its message pump, and a person who types."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._now = 100.0
@@ -50,7 +50,7 @@ class Desk:
         self.drawn += 1
 
     def pass_by(self, *, typing: bool = False) -> None:
-        """Until the timer runs out; somebody types meanwhile, or nobody."""
+        """Let the timer expire, while a person types or not."""
         self._now += RELOAD_SECONDS
         if typing:
             self.foreground.note_input()
@@ -89,7 +89,7 @@ def test_while_somebody_types_it_is_put_off_and_drawn_after_the_effect_of_a_key(
     assert desk.drawn == 2, "once"
 
 
-def test_a_key_that_is_never_answered_puts_it_off_no_longer(desk: Desk) -> None:
+def test_an_unhandled_key_delays_drawing_no_longer_than_the_limit(desk: Desk) -> None:
     desk.throttle.ask()
     desk.throttle.ask()
     for _ in range(MAX_DELAYS + 2):

@@ -1,4 +1,4 @@
-"""Moments without loss, and what people may type for one."""
+"""Times without loss of precision, and the ways in which people may type them."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_known_moments(text: str, ticks: int) -> None:
         ("9999-12-31T23:59:59-00:01", "between the years"),
     ],
 )
-def test_what_is_no_moment_is_refused_with_a_sentence(text: str, says: str) -> None:
+def test_text_that_is_no_date_time_is_refused_with_a_sentence(text: str, says: str) -> None:
     with pytest.raises(ValueError, match=says) as refused:
         parse_ticks(text)
     assert str(refused.value).endswith(".")
@@ -153,7 +153,7 @@ def test_durations(text: str, ticks: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "h", "2", "2 h", "-2h", "1.5h", "2y", "2H", "٢h", "1" * 5000 + "h"])
-def test_what_is_no_duration_is_refused(text: str) -> None:
+def test_text_that_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="A duration is a number and a unit"):
         parse_duration(text)
 
@@ -185,7 +185,7 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
         ("2026-07-01 09:00", "2026-07-01T07:00:00Z"),
     ],
 )
-def test_what_people_type_for_a_moment(typed: str, sent: str) -> None:
+def test_typed_date_times(typed: str, sent: str) -> None:
     assert interpret(typed, NOW, BERLIN) == sent
     parse_ticks(sent)
 
@@ -211,7 +211,7 @@ def test_what_people_type_for_a_moment(typed: str, sent: str) -> None:
         ("0001-01-01", "between the years"),
     ],
 )
-def test_what_is_no_moment_is_refused_when_typed(typed: str, says: str) -> None:
+def test_typed_text_that_is_no_date_time_is_refused(typed: str, says: str) -> None:
     with pytest.raises(ValueError, match=says) as refused:
         interpret(typed, NOW, BERLIN)
     assert str(refused.value).endswith(".")
@@ -265,14 +265,14 @@ def test_a_wall_clock_is_read_back_as_typed_or_refused(wall: datetime, zone: Zon
 
 
 @given(moments)
-def test_what_is_sent_as_typed_is_never_rewritten(ticks: int) -> None:
+def test_a_full_date_time_is_sent_as_typed(ticks: int) -> None:
     text = format_ticks(ticks)
     assert interpret(text, NOW) == text
 
 
 @pytest.fixture
 def live_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
-    """Moves this process into a time zone, and back at the end."""
+    """Move this process into a time zone, and back at the end."""
 
     def move(zone: str) -> None:
         monkeypatch.setenv("TZ", zone)
@@ -306,7 +306,7 @@ def test_the_local_zone_knows_its_changes_of_the_clocks_as_a_named_zone_does(
     assert answers[0] == answers[1]
 
 
-def test_a_local_day_without_midnight_starts_at_the_skip(live_in: Callable[[str], None]) -> None:
+def test_a_local_day_without_midnight_starts_after_the_skipped_hour(live_in: Callable[[str], None]) -> None:
     live_in("Africa/Cairo")
     assert interpret("2026-04-24", NOW) == "2026-04-23T22:00:00Z"
 
@@ -327,11 +327,11 @@ def test_a_local_day_without_midnight_starts_at_the_skip(live_in: Callable[[str]
         (-30 * HOUR, "in 30h"),
     ],
 )
-def test_distances_in_one_unit(length: int, words: str) -> None:
+def test_relative_times_have_one_unit(length: int, words: str) -> None:
     assert ago(NOW - length, NOW) == words
 
 
-def test_the_moment_that_stands_for_none_was_never() -> None:
+def test_no_real_time_equals_the_value_for_no_time() -> None:
     assert {ago(0, now_ticks()), since(0, now_ticks()), distance(0, now_ticks(), is_recorded=True)} == {"never"}
 
 

@@ -1,4 +1,4 @@
-"""A bearer token by hand: taken as people paste it, refused in words, never printed."""
+"""A supplied bearer token: accepted as people paste it, refused with a clear message, never printed."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_what_would_corrupt_a_header_is_refused_and_not_repeated(value: str, say
 
 
 @pytest.mark.parametrize("value", ["any", "scheduled", "Bearer completedWithErrors", "639307628950522341", "x7+y/z1=="])
-def test_what_could_not_be_hidden_where_it_is_repeated_is_refused(value: str) -> None:
+def test_a_token_that_could_not_be_masked_is_refused(value: str) -> None:
     with pytest.raises(UsageError) as refused:
         StaticToken(value)
     assert "could not be hidden" in refused.value.message
@@ -92,7 +92,7 @@ async def test_a_static_token_is_never_renewed() -> None:
     assert await static() == TOKEN
 
 
-def test_what_a_token_source_is() -> None:
+def test_the_kind_of_token_source() -> None:
     async def bare() -> str:
         return TOKEN
 

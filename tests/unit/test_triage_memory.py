@@ -1,4 +1,5 @@
-"""The triage memory: when a run comes back, what a person says of it, and that the journal's file has the truth."""
+"""The triage memory: when a run comes back, what a person records, and that the journal's file is the source of
+truth."""
 
 from __future__ import annotations
 
@@ -119,7 +120,7 @@ def test_a_snooze_ends_at_its_time_or_once_the_run_changes(memory: TriageMemory,
 
 
 def test_the_filter_finds_what_the_rule_says(memory: TriageMemory, store: Store) -> None:
-    """Of every kind of run and mark, after every kind of change, at every time."""
+    """For every kind of run and mark, after every kind of change, at every time."""
     chance = random.Random(11)
     statuses = ("failed", "quarantined", "completedWithErrors", "canceled", "pausedByPolicy", "inProgress", "completed")
 

@@ -1,4 +1,4 @@
-"""Taking a change back: only what was done, only while it still stands, with the very values that were there."""
+"""Undoing a change: only one that was done and still stands, and with exactly the earlier values."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 def recorded(journal: Journal, outcome: Outcome | None = Outcome.DONE, **facts: Any) -> Entry:
-    """An entry with that outcome."""
+    """Record an entry with that outcome."""
     some = intent(**facts)
     number = journal.open(some)
     if outcome is not None:
@@ -65,7 +65,7 @@ async def test_the_undo_is_the_inverse_change_over_the_run_as_it_is_now(journal:
     assert graph.calls == ["GET r1"], "nothing is sent by asking for it"
 
 
-async def test_what_the_service_did_not_take_over_does_not_keep_the_rest_from_being_undone(journal: Journal) -> None:
+async def test_ignored_properties_do_not_block_undoing_the_others(journal: Journal) -> None:
     before, after = {"failedTasksCount": 2, "totalUsersCount": 12}, {"failedTasksCount": 3, "totalUsersCount": 13}
     entry, graph = recorded(journal, before=before, after=after), FakeGraph()
     graph.runs["r1"] |= {"totalUsersCount": 13}
@@ -90,12 +90,12 @@ async def test_only_what_is_known_to_be_done_can_be_taken_back(
 
 
 @pytest.mark.parametrize(("of_undo", "is_free"), [(Outcome.DONE, False), (Outcome.NOT_DONE, True)])
-def test_what_was_taken_back_is_not_taken_back_again(of_undo: Outcome, is_free: bool, journal: Journal) -> None:
+def test_an_undone_change_is_not_undone_again(of_undo: Outcome, is_free: bool, journal: Journal) -> None:
     number = recorded(journal).number
     undo = recorded(journal, of_undo, undoes=number)
     entry = journal.entry(number)
     assert entry is not None
-    assert why_not(entry) == (None if is_free else f"It is undone already, by #{undo.number}.")
+    assert why_not(entry) == (None if is_free else f"It is already undone, by #{undo.number}.")
 
 
 async def test_a_run_that_holds_something_else_by_now_is_left_alone_and_said(journal: Journal) -> None:
@@ -107,7 +107,7 @@ async def test_a_run_that_holds_something_else_by_now_is_left_alone_and_said(jou
     assert f"#{entry.number}" in refused.value.title
 
 
-async def test_a_moment_in_other_digits_is_still_what_was_written(journal: Journal) -> None:
+async def test_a_time_with_other_digits_is_still_the_written_one(journal: Journal) -> None:
     graph = FakeGraph()
     entry = recorded(
         journal,
@@ -167,7 +167,7 @@ def test_nothing_is_undone_twice_while_the_first_undo_may_still_land(outcome: Ou
     undo = recorded(journal, outcome, undoes=number)
     entry = journal.entry(number)
     assert entry is not None
-    assert f"#{undo.number} undoes it, and the outcome of that is unknown." == str(why_not(entry))
+    assert f"#{undo.number} was sent to undo it, and its own outcome is unknown." == str(why_not(entry))
     journal.settle(Settlement(undo.client_request_id, Outcome.NOT_DONE, "person"))
     entry = journal.entry(number)
     assert entry is not None

@@ -1,4 +1,4 @@
-"""Text on the screen never acts on the terminal and never hides; ordinary names stay as they are."""
+"""Text on the screen never acts on the terminal and hides nothing; ordinary names stay as they are."""
 
 import re
 import unicodedata
@@ -67,11 +67,11 @@ def test_ordinary_text_is_left_alone(text: str) -> None:
         (["\x1b"], "['\\x1b']"),
     ],
 )
-def test_what_would_act_or_hide_is_shown(text: object, shown: str) -> None:
+def test_characters_that_would_act_or_hide_are_shown(text: object, shown: str) -> None:
     assert visible(text) == shown
 
 
-def test_a_value_that_cannot_be_said_is_named_by_its_type() -> None:
+def test_a_number_with_too_many_digits_is_named_by_its_type() -> None:
     assert visible(10**5000) == "⟨int⟩"  # beyond the digits that Python converts
 
 
@@ -84,7 +84,7 @@ def test_nothing_unsafe_is_left_and_twice_is_once(text: str, newlines: bool) -> 
     shown = visible(text, newlines=newlines)
     assert not UNSAFE.search(shown.replace("\n", "") if newlines else shown)
     assert visible(shown, newlines=newlines) == shown
-    shown.encode()  # a terminal takes UTF-8: a lone surrogate must not get here
+    shown.encode()  # a terminal takes UTF-8, so a lone surrogate must not get here
 
 
 @given(st.one_of(any_text, hostile_text))
@@ -95,7 +95,7 @@ def test_no_character_outlives_its_limit_of_combining_marks(text: str) -> None:
 
 @given(any_text)
 def test_safe_characters_all_arrive_in_order(text: str) -> None:
-    """Nothing vanishes: take the marks away and the harmless characters are there, one by one."""
+    """Nothing is lost: without the marks, all harmless characters are there in order."""
     harmless = [c for c in text if not UNSAFE.match(c) and unicodedata.category(c)[0] != "M"]
     remaining = iter(visible(text))
     assert all(character in remaining for character in harmless)
@@ -105,8 +105,17 @@ def test_safe_characters_all_arrive_in_order(text: str) -> None:
 
 @pytest.mark.parametrize("category", ["Cc", "Cf", "Cs", "Zl", "Zp", "Co"])
 def test_every_character_of_the_invisible_categories_is_marked(category: str) -> None:
-    """The table of characters is written by hand; Unicode's own categories hold it to account."""
-    drawn = {0x110BD, 0x110CD, 0x06DD, 0x070F, 0x0890, 0x0891, 0x08E2, *range(0x600, 0x606)}  # numbers' own signs
+    """The table of characters is written by hand; Unicode's own categories check it."""
+    drawn = {
+        0x110BD,
+        0x110CD,
+        0x06DD,
+        0x070F,
+        0x0890,
+        0x0891,
+        0x08E2,
+        *range(0x600, 0x606),
+    }  # signs that belong to numbers
     missed = [
         f"U+{code:04X}"
         for code in range(0x110000)

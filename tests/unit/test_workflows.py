@@ -1,4 +1,4 @@
-"""A workflow in words: what its schedule does, what holds it back, how its runs went, and how they are found."""
+"""A workflow in words: its schedule, what holds it back, how its runs went, and how to find them."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_the_success_rate_is_of_the_runs_that_ended_and_whole_only_where_all_wer
     assert rate(WorkflowDay(400, 1, 399)) == 99
 
 
-def test_what_a_person_should_look_at_stands_first() -> None:
+def test_workflows_that_need_attention_come_first() -> None:
     def history(name: str, problems: int = 0, **properties: Any) -> WorkflowHistory:
         return WorkflowHistory(workflow(displayName=name, **properties), (WorkflowDay(9, problems),))
 

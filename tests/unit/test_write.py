@@ -1,4 +1,4 @@
-"""The protocol of a write without I/O: which effects it asks for, in which order, and how it ends."""
+"""The protocol of a write without I/O: which effects it yields, in which order, and how it ends."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ USUAL: Final[Mapping[type[Effect[Any]], object]] = {
     Read: answered(RUN), Identify: SENDER, Record: 1, Send: answered(WRITTEN, method="PATCH"), Recall: None,
     Settle: None, StoreRun: True, RenewToken: False, Pause: None,
 }  # fmt: skip
-"""The reply to each effect where all goes well."""
+"""The reply to each effect if all goes well."""
 
 SENT: Final = [Read, Identify, Record, Send]
 
 
 def play(replies: Mapping[type[Effect[Any]], Sequence[object]]) -> tuple[list[Effect[Any]], Save]:
-    """Drive one write; of the replies to an effect the last one is given again and again, and an error is thrown."""
+    """Drive one write. The last reply to an effect is repeated; an error is thrown into the write."""
     left = {kind: list(given) for kind, given in replies.items()}
     some = draft()
     writing = write(Save(1, some), lambda: NOW)
@@ -65,10 +65,10 @@ def play(replies: Mapping[type[Effect[Any]], Sequence[object]]) -> tuple[list[Ef
 
 
 UNKNOWN: Final = answered(None, outcome=Outcome.UNKNOWN, method="PATCH")
-"""The line was cut after the request had left."""
+"""The connection broke after the request was sent."""
 
 CASES: Final[dict[str, tuple[dict[type[Effect[Any]], list[object]], list[type[Effect[Any]]], Outcome, str]]] = {
-    # what differs from a write that goes well; the effects in their order; the outcome, how it is known
+    # the differences from a write that goes well; the effects in order; the outcome, and how it is known
     "all goes well": ({}, [*SENT, Settle, StoreRun], Outcome.DONE, "answer"),
     "the run cannot be read": (
         {Read: [answered(None, outcome=Outcome.NOT_DONE)]}, [Read], Outcome.NOT_DONE, ""),
@@ -115,7 +115,7 @@ CASES: Final[dict[str, tuple[dict[type[Effect[Any]], list[object]], list[type[Ef
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_write_asks_for_what_its_replies_call_for(case: str) -> None:
+def test_a_write_yields_the_effects_that_its_replies_require(case: str) -> None:
     replies, kinds, outcome, known_by = CASES[case]
     effects, ended = play(replies)
     assert [type(effect) for effect in effects] == kinds
@@ -127,8 +127,8 @@ def test_a_write_asks_for_what_its_replies_call_for(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_is_known_if_it_breaks_off_is_never_more_than_what_happened(case: str) -> None:
-    """Nothing is done before it was sent, and nothing that was sent is called not done before the answer is there."""
+def test_an_interrupted_write_never_claims_more_than_happened(case: str) -> None:
+    """Nothing counts as done before it was sent, and nothing that was sent counts as not done before its answer."""
     effects, _ = play(CASES[case][0])
     answers = 0
     for effect in effects:
@@ -153,7 +153,7 @@ def test_a_pause_says_until_when_and_what_was_asked_beyond_it() -> None:
     assert pause.seconds < 9000 == pause.save.retry_after
 
 
-def test_what_cannot_be_settled_or_stored_is_said_and_hides_nothing() -> None:
+def test_a_failure_to_record_or_store_is_reported_and_hides_nothing() -> None:
     _, ended = play({Settle: [FULL_DISK], StoreRun: [False]})
     assert (ended.outcome, ended.unrecorded, ended.row_is_stale) == (Outcome.DONE, True, True)
 
@@ -177,14 +177,14 @@ def test_only_what_is_lacking_or_refused_of_the_service_is_its_fault() -> None:
 
 @pytest.mark.parametrize(("outcome", "is_said"), [(Outcome.NOT_DONE, True), (Outcome.UNKNOWN, False)])
 def test_only_a_refusal_of_graphs_own_may_be_that_of_a_second_copy(outcome: Outcome, is_said: bool) -> None:
-    """A 409 in words of a gateway's, or for another request, says nothing of what Graph makes of a copy."""
+    """A 409 in a gateway's words, or for another request, does not tell how Graph treats a copy."""
     _, ended = play({Send: [refused(409, outcome)], Read: [answered(RUN), answered(outcome=Outcome.NOT_DONE)]})
     assert ended.outcome is Outcome.UNKNOWN
     assert ended.fault is not None
     assert ("sends a change twice" in ended.fault.message) is is_said
 
 
-# What is said of a save
+# The words about a save
 
 
 @pytest.mark.parametrize("outcome", Outcome)

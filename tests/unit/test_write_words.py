@@ -35,7 +35,7 @@ from tests.unit.saves_bench import draft
     ],
 )
 def test_a_permission_that_the_token_lacks_is_named(name: ActionName, permissions: Any, lacking: str) -> None:
-    """One that it does not tell of is not."""
+    """If the token's permissions are unknown, none is named."""
     sign_in: Any = SimpleNamespace(state=SimpleNamespace(permissions=permissions))
     said = write_words.lacks_permission(sign_in, name)
     assert said == (f"The token lacks {lacking}; the service will probably refuse." if lacking else "")
@@ -68,7 +68,7 @@ def test_a_preview_tells_the_first_failures_and_how_many_there_are() -> None:
     )
 
 
-def test_where_a_change_is_not_offered_the_action_stands_before_what_the_status_line_may_cut() -> None:
+def test_if_a_change_is_not_offered_the_action_instead_is_not_cut_off() -> None:
     some = draft(RUN, processingStatus="canceled")
     refused = fault(Outcome.NOT_DONE)._replace(title=NOT_OFFERED.title, message="It does not know this request.")
     save = Save(1, some, step=Step.ENDED, outcome=Outcome.NOT_DONE, fault=refused)
@@ -93,7 +93,7 @@ def test_the_next_step_after_a_refusal_stands_before_what_the_status_line_cuts(s
         assert (step if told.title != NOT_OFFERED.title else "a on the run cancels it.") in seen
 
 
-def test_what_is_not_offered_names_its_key_in_the_response_too() -> None:
+def test_the_response_tab_also_names_the_key_of_the_action_instead() -> None:
     refused = fault(Outcome.NOT_DONE)._replace(title=NOT_OFFERED.title, hint=NOT_OFFERED.hint)
     save = Save(1, draft(RUN, processingStatus="canceled"), step=Step.ENDED, outcome=Outcome.NOT_DONE, fault=refused)
     assert save_page(save, datetime.now(UTC)).facts[-1].text == "→ a on the run cancels it."
@@ -104,6 +104,6 @@ def test_before_an_action_the_one_whose_outcome_is_unknown_is_named() -> None:
     unknown = an_entry(4, run_id="r-1", method="POST", url="http://127.0.0.1/beta/workflows/w1/cancelProcessing")
     workspace: Any = SimpleNamespace(reconciler=SimpleNamespace(unsettled={"r-1": unknown}))
     assert write_words.action_in_doubt(workspace, action) == (
-        "#4 is unknown: it may have been carried out, or still be, and this one would be the second."
+        "#4 is unknown: it may have been carried out, or may still be, and this one would be the second."
     )
     assert write_words.action_in_doubt(workspace, cancel("w1", "r-2")) == ""

@@ -28,7 +28,7 @@ _MANAGER: Final = "The user has a manager."
 _MANAGERS_MAIL: Final = "The manager has a mail address."
 _NO_ROLE: Final = "The user holds no Microsoft Entra role, and is no member or owner of a role-assignable group."
 _SYNCED_USER: Final = (
-    "Where the user is synchronized from AD DS: the task is set to act on premises, the provisioning agent is "
+    "For a user synchronized from AD DS: the task is set to act on premises, the provisioning agent is "
     "1.1.1586.0 or newer, and its gMSA may change the account."
 )
 _GROUPS: Final = (
@@ -44,8 +44,8 @@ _PACKAGES: Final = ("The access package and its assignment policy still exist.",
 _EXTENSION: Final = Checklist(
     (
         "The Logic App is enabled, and its run history shows no error: an expired connection, a full quota.",
-        "With launch and wait: it answers within the time set at the extension.",
-        "Who answers may: the managed identity or application that the extension names as response authorization.",
+        "With launch and wait: it answers within the extension's timeout.",
+        "The extension's response authorization names the managed identity or application that answers.",
     ),
     f"{_ENTRA}/id-governance/lifecycle-workflow-extensibility",
 )
@@ -82,7 +82,7 @@ _CHECKLISTS: Final[Mapping[str, Checklist]] = {
         f"{_TASKS}#delete-user",
     ),
     "509589a4-0466-4471-829e-49c5e502bdee": Checklist(
-        ("The user is no external user: those sign in at their home tenant.",),
+        ("The user is not external: external users sign in at their home tenant.",),
         f"{_TASKS}#revoke-all-refresh-tokens-for-user",
     ),
     # Groups and teams
@@ -95,7 +95,7 @@ _CHECKLISTS: Final[Mapping[str, Checklist]] = {
     # Licenses and access packages
     "683c87a4-2ad4-420b-97d4-220d90afcd24": Checklist(
         (
-            "Licenses of each product are left: buy or free some, then reprocess the failed users.",
+            "Each product has licenses left; if not, buy or free some, then reprocess the failed users.",
             "The user has a usage location.",
             "No license that the user has conflicts with a service plan of the new one.",
         ),
@@ -110,7 +110,7 @@ _CHECKLISTS: Final[Mapping[str, Checklist]] = {
     "c1ec1e76-f374-4375-aaa6-0bb6bd4c60be": Checklist(
         (
             *_PACKAGES,
-            "Where the policy asks for approval: its approvers exist, and entitlement management enforces approval for "
+            "If the policy asks for approval: its approvers exist, and entitlement management enforces approval for "
             "direct assignments.",
         ),
         f"{_TASKS}#request-user-access-package-assignment",
@@ -148,7 +148,7 @@ def why_doubtful(result: TaskResult) -> str:
     is_synced = flag_in(object_in(result.received, "subject"), "onPremisesSyncEnabled")
     if not is_synced or (argument.casefold(), "true") in _arguments(result):
         return f"Succeeded, but the service adds: {result.processing_info}" if result.processing_info else ""
-    return f"Succeeded, but nothing may have happened: the user is synchronized from AD DS, and {argument} is not on."
+    return f"Succeeded, but perhaps without any effect: the user is synchronized from AD DS, and {argument} is not on."
 
 
 def _arguments(result: TaskResult) -> Iterator[tuple[str, str]]:

@@ -93,7 +93,7 @@ def _due_words(started: int | None, timeout: int | None, now: int) -> str:
     due = started + (STUCK_AFTER if timeout is None else timeout)
     length = duration_text(due - started)
     if due <= now:
-        return f"past its timeout of {length}" if timeout is not None else f"longer than the {length} that any may wait"
+        return f"past its timeout of {length}" if timeout is not None else f"longer than any may wait ({length})"
     return f"times out {ago(due, now)}{'' if timeout is not None else ' at the latest'}"
 
 
@@ -123,7 +123,7 @@ class UserRow(NamedTuple):
         return self.name == self.id and bool(self.id) and (self.result or self.tasks[0]).is_about_user
 
     @property
-    def trouble(self) -> TaskResult | None:
+    def blocker(self) -> TaskResult | None:
         """The first failed task, else the first one in progress; None if there is neither."""
         return next((task for task in self.tasks if task.is_failed), self.waiting)
 
@@ -136,7 +136,7 @@ class UserRow(NamedTuple):
 
     def why(self, now: int) -> str:
         """Return why the subject failed, or what it waits for at `now` (ticks); empty if neither."""
-        return self.row_of(self.trouble).summary(now) if self.trouble is not None else ""
+        return self.row_of(self.blocker).summary(now) if self.blocker is not None else ""
 
 
 def user_rows(
@@ -236,7 +236,7 @@ USER_COLUMNS: Final[tuple[Column[UserRow], ...]] = (
     ),
     Column("user", "user", 14, 2, _user, grows_to=28),
     Column("reason", "reason", 24, 3, lambda row, now: text_cell(row.why(now)), flexible=True),
-    Column("task", "task", 16, 5, lambda row, _: text_cell(row.trouble.task_name if row.trouble else ""), grows_to=27),
+    Column("task", "task", 16, 5, lambda row, _: text_cell(row.blocker.task_name if row.blocker else ""), grows_to=27),
     Column("tasks", "tasks", 5, 6, _tasks, align="right", grows_to=9),
     Column(
         "ended", "ended", 5, 7, lambda row, now: age_cell(row.ended, now), DESCENDING, "right",

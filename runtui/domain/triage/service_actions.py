@@ -71,7 +71,7 @@ CANCELABLE: Final = frozenset({"queued", "inProgress"})
 CANCELED: Final = frozenset({"canceling", "canceled"})
 """The statuses of a canceled run."""
 
-UNDER_WAY: Final = CANCELABLE | {"canceling"}
+ACTIVE_STATUSES: Final = CANCELABLE | {"canceling"}
 
 
 class ReprocessScope(NamedTuple):
@@ -182,7 +182,7 @@ def why_not(action: ServiceAction, received: Mapping[str, Any]) -> str:
 def why_no_reprocess(run: Mapping[str, Any], user_scope: str = "") -> str:
     """Return why a run cannot be processed again; empty if it may be."""
     status = str(run.get(STATUS) or "")
-    if status in UNDER_WAY:
+    if status in ACTIVE_STATUSES:
         return f"The run has not ended: it is {status_word(status)}."
     if status == "quarantined":
         return "The run has not begun: its workflow is in quarantine."
@@ -214,7 +214,7 @@ def consequences(action: ServiceAction, received: Mapping[str, Any]) -> Iterator
         case "cancelProcessing":
             good, bad, total = (received.get(name) for name in USER_COUNTS)
             if isinstance(good, int) and isinstance(bad, int):
-                yield f"{good + bad} of {total} users are processed: what was done for them stays."
+                yield f"{good + bad} of {total} users are already processed: what was done for them stays."
             yield "Nothing is rolled back. The service stops the rest and shows canceling until it has."
         case "activateWithScope":
             scope = action.parameters["scope"]
@@ -224,9 +224,9 @@ def consequences(action: ServiceAction, received: Mapping[str, Any]) -> Iterator
         case "activate":
             yield "All tasks begin at once. A run on demand ignores the workflow's scope and trigger."
         case "clearQuarantine":
-            yield "Nothing runs at once: the next scheduled run does, for everybody in its scope."
+            yield "Nothing runs now; the next scheduled run will, for everybody in its scope."
         case "resume":
-            yield "The service takes this for the answer of the Logic App, which may still answer by itself."
+            yield "The service takes this as the answer of the Logic App, which may still answer by itself."
 
 
 def action_words(name: str, body: str) -> str:

@@ -45,13 +45,13 @@ def import_triage(line: CommandLine, file: str) -> int:
     with _memory_of(line) as (memory, root):
         received = read_shift(_lines(file), root)
         taken = memory.take(received)
-    narrate(f"Taken over: {taken} of {count_words(len(received), 'run')}; what is newer here stays.")
+    narrate(f"Imported: {taken} of {count_words(len(received), 'run')}; newer ones here were kept.")
     return ExitCode.DONE
 
 
 def mark_handled(line: CommandLine, run_ids: Sequence[str], *, note: str | None, undo: bool) -> int:
     """Mark runs as handled, or undo that, and return the exit code."""
-    return _mark(line, run_ids, "" if undo else "handled", "Not handled any more" if undo else "Handled", note=note)
+    return _mark(line, run_ids, "" if undo else "handled", "No longer handled" if undo else "Handled", note=note)
 
 
 def snooze(line: CommandLine, run_ids: Sequence[str], *, until: str, note: str | None) -> int:

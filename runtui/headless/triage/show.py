@@ -111,7 +111,7 @@ def _remembered(workspace: Workspace, workflow_id: str, run: Mapping[str, Any]) 
 
 async def _failed_tasks(workspace: Workspace, run_id: str, workflow_id: str) -> Sequence[Mapping[str, Any]] | None:
     try:
-        tasks = await all_items(workspace.client.results.of_tasks(workflow_id, run_id, pace=pace()))
+        tasks = await all_items(workspace.client.results.task_results(workflow_id, run_id, pace=pace()))
     except GraphError as error:
         narrate(f"The results of its tasks could not be read. {error}")
         return None
@@ -212,8 +212,8 @@ async def _show_user(session: SessionSpec, run_id: str, workflow_id: str | None,
 
 async def _users(workspace: Workspace, workflow_id: str, run_id: str) -> list[UserRow]:
     client, steady = workspace.client, pace()
-    users = await all_items(client.results.of_users(workflow_id, run_id, pace=steady))
-    tasks = await all_items(client.results.of_tasks(workflow_id, run_id, pace=steady))
+    users = await all_items(client.results.user_results(workflow_id, run_id, pace=steady))
+    tasks = await all_items(client.results.task_results(workflow_id, run_id, pace=steady))
     return user_rows(map(UserResult, users), map(TaskResult, tasks))
 
 

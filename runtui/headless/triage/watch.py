@@ -156,7 +156,7 @@ async def _follow(workspace: Workspace, order: _Order, reported: ReportedRuns) -
         is_final = not was_read or workspace.refresh.is_broken
         if (fault := progress.fault) is not None and (is_final or _is_refused(workspace, fault)):
             raise fault
-        trouble.tell(str(progress.complaint or await _read_results(workspace, order) or ""))
+        trouble.tell(str(progress.why_incomplete or await _read_results(workspace, order) or ""))
         if fault is None:
             was_read = True
             left = await _tell_new(workspace, order, reported, left)
@@ -253,7 +253,7 @@ async def _run(command: WatchedCommand, run_id: str, line: str) -> None:
             await process.communicate(f"{line}\n".encode())
         end = f"failed with exit code {process.returncode}" if process.returncode else ""
     except TimeoutError:
-        end = f"was ended after {length_words(command.seconds)}"
+        end = f"was stopped after {length_words(command.seconds)}"
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError):
@@ -342,7 +342,7 @@ class ReportedRuns:
                 why = "Another runtui watches with this filter; it would take runs from this one."
                 raise RuntuiError("This filter is already watched", why, "End that one first.") from error
             is_full = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
-            anew = "Delete it to begin anew; what matches is then printed again."
+            anew = "Delete it to start over; all matching runs are then printed again."
             cure = "Free disk space and try again." if is_full else anew
             raise RuntuiError("The watch cannot be remembered", f"{self._path}: {error}.", cure) from error
         except OSError as error:

@@ -98,8 +98,7 @@ def azure_cli(request: SharedRequest) -> str:
 
 
 def portal_link(cloud: Cloud, workflow_id: str) -> str:
-    """Return the link to a workflow in the Microsoft Entra admin center. No link to a run is documented; runs are
-    listed under *Workflow history* there."""
+    """Return the link to a workflow in the Entra admin center, which lists its runs: no link to a run is documented."""
     blade = "#view/Microsoft_AAD_LifecycleManagement/DetailedWorkflowMenuBlade/~/overview/workflowId"
     return f"{cloud.portal}/{blade}/{segment(redact(workflow_id))}"
 

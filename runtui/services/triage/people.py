@@ -128,7 +128,7 @@ async def _tasks_in(
     """Yield the results of one workflow's runs for a person."""
     workflow_id = str(workflow["id"])
     name = str(workflow.get("displayName") or workflow_id)
-    async for page in client.results.of_user(workflow_id, subject_id, pace=pace):
+    async for page in client.results.user_runs(workflow_id, subject_id, pace=pace):
         for result in page.items:
             run_id = _run_of(result["id"], workflow_id, subject_id)
             async for tasks in client.results.tasks_of_user(workflow_id, run_id, result["id"], pace=pace):

@@ -1,7 +1,7 @@
-"""Carries out many writes side by side: what several of them ask for goes out as one `$batch`, one commit.
+"""Carries out many writes side by side: effects of several writes share one `$batch` or one commit.
 
-Invariant: each save follows the protocol of `write` as if it were alone, and ends by itself. What one has to wait for
-holds up no other. Nothing new goes out once it was stopped, or while it is held; what is on the wire is waited for.
+Invariant: each save follows the protocol of `write` as if it were alone, and ends by itself. A wait of one delays no
+other. Nothing more is sent once the bulk change is stopped, or while it is held; requests in progress are awaited.
 """
 
 from __future__ import annotations
@@ -43,39 +43,40 @@ from runtui.services.writing.write import (
 _logger: Final = logging.getLogger("runtui.write")
 
 LANES: Final = 4
-"""Requests that are on the wire at once."""
+"""The most concurrent requests."""
 
 _WIRE: Final = (Send, Read)
 _FILES: Final = (Settle, StoreRun, Recall, Record, Identify)
 _WORK: Final = (*[_WIRE] * LANES, _FILES, (RenewToken,))
-"""What is carried out side by side, and of each what comes first: a change that has begun ends before another one
-begins. Neither the disk nor somebody who signs in holds up the wire."""
+"""The lanes that run side by side, each with its kinds of effects by priority: a change in progress ends before another
+one begins. Neither the disk nor a sign-in holds up the requests."""
 
 _GOES_OUT: Final = (Read, Identify, Record, Send, RenewToken)
-"""What is not begun while the changes are held."""
+"""The effects that do not start while the changes are held."""
 
 _MAY_BE_REPEATED: Final = THROTTLING | {401, 412}
-"""Refusals that may lead to another try, so that nothing follows from them yet."""
+"""The statuses of refusals that may lead to another try, so that they do not count yet."""
 
 _AT_ONCE: Final = 2 * MAX_BATCH
-"""Changes that are recorded by one commit."""
+"""The most changes that one commit records."""
 
 
 @dataclass(slots=True)
 class _Item:
-    """One save on its way."""
+    """One save in progress."""
 
     save: Save
     writing: Writing
     effect: Effect[Any]
     is_stopped: bool = False
-    """Whether it is recorded as stopped, and asks for nothing more."""
+    """True once it is recorded as stopped and needs nothing more."""
 
 
 class Bulk:
-    """Some writes of different runs under way together; the journal knows them by `batch`. The driver carries out the
-    effects. With `may_hold` the first refusal that other runs may meet too holds the rest, until `go_on` or `stop`.
-    Each piece of work on the event loop gives way to the `foreground`.
+    """Several writes of different runs in progress together; the journal groups them by `batch`.
+
+    The driver carries out the effects. With `may_hold` the first refusal that may affect other runs too holds the rest,
+    until `go_on` or `stop`. Each piece of work on the event loop gives way to the `foreground`.
     """
 
     def __init__(
@@ -93,29 +94,29 @@ class Bulk:
         self._may_hold = may_hold
         self._foreground = foreground
         self._is_computing = False
-        """Whether a lane works through answers. The others wait, so that two of them never make one long piece."""
+        """True while a lane processes answers. The others wait, so that two of them never form one long piece."""
         self._ready: dict[type[Effect[Any]], deque[_Item]] = {kind: deque() for kinds in _WORK for kind in kinds}
         self._pauses: dict[asyncio.Task[None], _Item] = {}
         self._items: dict[int, _Item] = {}
-        """Those that have not ended, by the number of the save."""
+        """The saves that have not ended, by number."""
         self._news = asyncio.Event()
         self.is_stopped = False
         self.has_ended = False
-        """Whether each of them has ended."""
+        """True once every save has ended."""
         self.held_by: Save | None = None
-        """The refusal that holds the rest."""
+        """The save whose refusal holds the rest."""
         self.changed: Announcer[Bulk] = Announcer()
-        """Told when the rest is held and nothing is on the wire any more, and when all have ended."""
+        """Announces that the rest is held and no request is in progress, and the end of all."""
         self._begun = 0
-        """Of the changes, how many have asked for the first thing."""
+        """The number of saves that have begun."""
         self._resting = 0
-        """Of those in `_WORK`, how many have nothing to do."""
+        """The number of lanes without work."""
         self._accepted: set[str] = set()
-        """The titles of refusals that hold nothing any more."""
+        """The titles of refusals that no longer hold the rest."""
         self._announced: dict[int, Save] = {}
 
     async def run(self) -> None:
-        """Carry all of them out; returns when each has ended. Cancelled, it ends them with no more than is known."""
+        """Carry out all saves; return when each has ended. If cancelled, each ends with what is known."""
         try:
             async with asyncio.TaskGroup() as lanes:
                 lanes.create_task(self._begin())
@@ -125,7 +126,7 @@ class Bulk:
             for pause in tuple(self._pauses):
                 pause.cancel()
             for item in self._ready[Send]:
-                item.save = item.save._replace(step=Step.WAITING)  # it is recorded, and nothing of it was sent
+                item.save = item.save._replace(step=Step.WAITING)  # it is recorded, but was not sent
             left = (*(item.save for item in self._items.values()), *self.saves[self._begun :])
             self._items.clear()
             for save in left:
@@ -134,7 +135,7 @@ class Bulk:
             self.changed.announce(self)
 
     async def _begin(self) -> None:
-        """Have each ask for the first thing."""
+        """Let each save ask for its first effect."""
 
         def begin(save: Save) -> _Item:
             writing = write(save, lambda: datetime.now(UTC))
@@ -147,10 +148,10 @@ class Bulk:
             await self._take_in_all(map(begin, self.saves[start : start + _AT_ONCE]))
 
     async def _take_in_all(self, going_on: Iterable[_Item | None]) -> None:
-        """Work through some changes (None is one that has ended), then queue what they ask for next, all together.
+        """Process some changes (None is one that has ended), then queue their next effects all together.
 
-        Keys are handled in between. It runs to its end even when it is cancelled: nobody else knows yet what was
-        answered to a change.
+        Keys are handled in between. It finishes even if it is cancelled, because nobody else knows the answers to the
+        changes yet.
         """
         cancelled: asyncio.CancelledError | None = None
         items = []
@@ -177,14 +178,14 @@ class Bulk:
         return not self._items and self._begun == len(self.saves)
 
     def go_on(self) -> None:
-        """Go on after a refusal; others with its title hold nothing any more."""
+        """Continue after a refusal; further ones with its title do not hold the rest."""
         if self.held_by is not None and self.held_by.fault is not None:
             self._accepted.add(self.held_by.fault.title)
         self.held_by = None
         self._news.set()
 
     def stop(self) -> None:
-        """Begin nothing new: what waits ends as stopped, what is on the wire is waited for."""
+        """Send nothing more: waiting changes end as stopped, requests in progress are awaited."""
         self.is_stopped = True
         self.held_by = None
         for pause, item in tuple(self._pauses.items()):
@@ -211,25 +212,25 @@ class Bulk:
         self._news.set()
 
     def _answered(self, item: _Item, reply: object) -> _Item | None:
-        """Give a change its reply; None where it has ended by that."""
+        """Give a change its reply; return None if that ended it."""
         goes_on = self._advance(item, reply)
         if (fault := item.save.fault) is not None and fault.status not in _MAY_BE_REPEATED:
             self._mind(item.save)
         return item if goes_on else None
 
     async def _rest(self) -> None:
-        """Wait until there may be something to do."""
+        """Wait until there may be work."""
         self._resting += 1
         self._news.clear()
         try:
             if self._resting == len(_WORK) and self.held_by is not None:
-                self.changed.announce(self)  # whoever is told may go on, or stop, at once
+                self.changed.announce(self)  # a listener may call go_on or stop at once
             await self._news.wait()
         finally:
             self._resting -= 1
 
     def _next_group(self, kinds: Sequence[type[Effect[Any]]]) -> list[_Item]:
-        """Some changes that ask for the same now; none while there is nothing to be done."""
+        """Return some changes that need the same kind of effect now; empty if there is no work."""
         for kind in kinds:
             waiting = self._ready[kind]
             if self.held_by is not None and kind in _GOES_OUT:
@@ -239,7 +240,7 @@ class Bulk:
             if ready:
                 most = MAX_BATCH if kind in _WIRE else _AT_ONCE
                 if kind in _WIRE and ready[0].save.action is not None:
-                    most = 1  # an action has no run that the answer in a batch could be told by
+                    most = 1  # the answer to an action in a batch could not be matched to a run
                 group = ready[:most]
                 for item in group:
                     waiting.remove(item)
@@ -247,7 +248,7 @@ class Bulk:
         return []
 
     def _advance(self, item: _Item, reply: object) -> bool:
-        """Have a change go on with its reply; whether it asks for something more."""
+        """Let a change continue with its reply; return whether it needs another effect."""
         if item.is_stopped:
             self._end_stopped(item, unrecorded=isinstance(reply, RuntuiError))
             return False
@@ -259,7 +260,7 @@ class Bulk:
         except StopIteration as end:
             del self._items[item.save.number]
             self._driver.end(end.value)
-            gone = end.value.exchange is not None and end.value.exchange.is_gone  # of other runs that says nothing
+            gone = end.value.exchange is not None and end.value.exchange.is_gone  # this says nothing about other runs
             if not isinstance(reply, RunBusyError) and not gone:
                 self._mind(end.value)
             return False
@@ -295,7 +296,7 @@ class Bulk:
         self._driver.break_off(item.save)
 
     def _record_as_stopped(self, item: _Item, intent: Intent) -> None:
-        """The journal has a change that is not sent: it is to know that."""
+        """Record in the journal that a recorded change is not sent."""
         item.is_stopped = True
         item.save = item.save._replace(step=Step.WAITING)
         item.effect = Settle(item.save, intent, Outcome.NOT_DONE, "", "It was stopped before it was sent.")
@@ -309,7 +310,7 @@ class Bulk:
     def _mind(self, save: Save) -> None:
         """Hold the rest after a refusal that others may meet as well."""
         if save.action is not None and save.entry is None:
-            return  # the run itself spoke against it
+            return  # the state of the run itself caused it
         if not self._may_hold or self.is_stopped:
             return
         if save.fault is None or save.outcome_if_stopped is not Outcome.NOT_DONE:
@@ -325,7 +326,7 @@ class Bulk:
 
 
 async def _unless_cancelled(waiting: Coroutine[Any, Any, None]) -> asyncio.CancelledError | None:
-    """Wait; what says that it was cancelled."""
+    """Wait for a coroutine; return the CancelledError if the wait was cancelled, else None."""
     try:
         await waiting
     except asyncio.CancelledError as error:

@@ -1,7 +1,7 @@
-"""Carries out what the protocol of a write asks for: one change alone, over the wire, the store and the journal.
+"""Carries out the effects of the write protocol: for a single change, with the client, the store and the journal.
 
-Invariant: a save is announced as it stands before each effect is begun. What writes the journal runs to its end,
-however often the task is cancelled. A task that is cancelled, or fails, ends its save with no more than what is known.
+Invariant: a save is announced before each effect starts. A write to the journal finishes, however often the task is
+cancelled. A task that is cancelled or fails ends its save with what is known.
 """
 
 from __future__ import annotations
@@ -57,28 +57,28 @@ _T = TypeVar("_T")
 
 
 class RunWriter(Protocol):
-    """The part of the Graph client that saves need. An answer holds an entity, a fault, or neither (no body)."""
+    """The part of the Graph client that saves need. An answer has an entity, a fault, or neither (no body)."""
 
     async def run(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> Answer:
-        """Read one run, as often as the pace says; without one, once."""
+        """Read one run, as often as the pace allows; without one, once."""
 
     async def read_runs(self, runs: Sequence[tuple[str, str]]) -> Iterable[Answer]:
-        """Read some runs, each as `run` does; an answer is taken apart when it is asked for."""
+        """Read some runs, each as `run` does; an answer is parsed when it is used."""
 
     async def update_runs(self, updates: Sequence[RunUpdate]) -> Iterable[Answer]:
-        """PATCH some runs, each once; an answer is taken apart when it is asked for."""
+        """PATCH some runs, each once; an answer is parsed when it is used."""
 
     async def renew_token(self, exchange: Exchange) -> bool:
-        """After a 401: whether there is another token to try with."""
+        """Get another token after a 401; return whether there is one."""
 
     async def act(self, action: ServiceAction, *, client_request_id: str | None = None) -> Answer:
         """POST an action, once."""
 
     async def observe(self, action: ServiceAction, *, before: Mapping[str, Any] | None = None) -> Answer:
-        """Read the object of an action once. `before` is what was kept when it was sent; None before that."""
+        """Read the object of an action once. `before` is what was stored when it was sent; None before that."""
 
     def target(self, operation: Operation) -> tuple[str, str]:
-        """The method and the address of an update of a run or `act`."""
+        """Return the method and the address of an update of a run or of `act`."""
 
 
 class WriteContext(NamedTuple):
@@ -88,11 +88,11 @@ class WriteContext(NamedTuple):
     tenant: str
     profile: str
     who: Callable[[], Awaitable[str]]
-    """The account, as the token names it; empty when it does not."""
+    """Returns the account named in the token; empty if it names none."""
 
 
 class WriteDriver:
-    """Drives `write`, one save a call; `announce` is told of every step."""
+    """Drives `write`, one save per call; `announce` gets every step."""
 
     def __init__(
         self, client: RunWriter, store: Store, journal: Journal, context: WriteContext, announce: Callable[[Save], None]
@@ -108,7 +108,7 @@ class WriteDriver:
         return self._context.root
 
     async def run(self, save: Save) -> None:
-        """From the fresh read to the recorded outcome, which is announced last."""
+        """Carry out a save, from the fresh read to the recorded outcome, which is announced last."""
         writing = write(save, lambda: datetime.now(UTC))
         try:
             effect = next(writing)
@@ -122,8 +122,8 @@ class WriteDriver:
             self.end(end.value)
 
     async def carry_out(self, effects: Sequence[Effect[Any]]) -> Iterable[object]:
-        """The replies to some effects of one kind, in their order; a RuntuiError is to be thrown. What reads or sends
-        an action comes alone."""
+        """Return the replies to some effects of one kind, in order; a RuntuiError must be thrown into its write. A read
+        or a request of an action comes alone."""
         saves = [effect.save for effect in effects]
         intents = [effect.intent for effect in effects if isinstance(effect, Record | Send)]
         replies: Iterable[object]
@@ -167,7 +167,7 @@ class WriteDriver:
         return await self._client.observe(action, before=intent.before if intent is not None else None)
 
     def break_off(self, save: Save) -> None:
-        """End a save whose task was cancelled or failed, with no more than what is known."""
+        """End a save whose task was cancelled or failed, with what is known."""
         outcome = save.outcome_if_stopped
         unrecorded = True
         try:
@@ -176,7 +176,7 @@ class WriteDriver:
                 self.journal.settle(Settlement(request_id, outcome, known_by_of(save), save.exchange, words))
             unrecorded = False
         except JournalError:
-            pass  # said by `unrecorded`
+            pass  # reported by `unrecorded`
         finally:
             self.end(
                 save._replace(
@@ -190,7 +190,7 @@ class WriteDriver:
             )
 
     async def senders(self, saves: Sequence[Save]) -> list[Sender]:
-        """Who sends some changes and where to, each with a request id of its own."""
+        """Return sender and target of some changes, each with its own request id."""
         context, who = self._context, await self._context.who()
         names = workflow_names_of(self._store, [save.run_id for save in saves])
         senders = []
@@ -208,7 +208,8 @@ class WriteDriver:
             return None
 
     def _store_runs(self, observed: Sequence[tuple[Operation, Mapping[str, Any]]]) -> list[bool]:
-        """Store what was read; return which were stored: a full disk must not hide an outcome. Call it in a thread."""
+        """Store what was read; return for each whether it is stored, because a full disk must not hide an outcome. Call
+        it in a thread."""
         try:
             store_observed(self._store, observed)
         except RuntuiError:
@@ -235,7 +236,7 @@ def _settlement(effect: Settle) -> Settlement:
 
 
 def store_observed(store: Store, observed: Sequence[tuple[Operation, Mapping[str, Any]]]) -> None:
-    """Store what was read of what each operation is about, and the runs that it was reprocessed by.
+    """Store the entity that was read for each operation, and the runs that reprocess it.
 
     Raises:
         RuntuiError: it cannot be stored.
@@ -247,7 +248,7 @@ def store_observed(store: Store, observed: Sequence[tuple[Operation, Mapping[str
             of_workflow.append(entity)
         elif operation.is_about_workflow:
             store.put_workflows([_without(entity, READ_BESIDES)])
-            # Of any other action nothing is read besides: what stands under the name then is the server's own.
+            # For any other action, a property with this name is the server's own.
             if operation.name in MAKE_RUNS:
                 of_workflow.extend(_without(run, {SUBJECT_IDS}) for run in entity.get(RECENT_RUNS, ()))
         elif operation.name in MAKE_RUNS:
@@ -260,12 +261,12 @@ def store_observed(store: Store, observed: Sequence[tuple[Operation, Mapping[str
 
 
 def _without(entity: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
-    """An entity as it was received, without what was read besides."""
+    """Return an entity as received, without the properties that runtui added."""
     return {name: value for name, value in entity.items() if name not in names}
 
 
 async def uncancelled(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """Run `call` in a thread. However often it is cancelled, it ends first: what it wrote has to be known."""
+    """Run `call` in a thread and let it finish, however often the task is cancelled: its result must be known."""
     task = asyncio.ensure_future(asyncio.to_thread(call, *args, **kwargs))
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
@@ -274,6 +275,6 @@ async def uncancelled(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwarg
         except asyncio.CancelledError as error:
             cancelled = error
     if cancelled is not None:
-        task.exception()  # it was seen: nobody else will ask for it
+        task.exception()  # retrieve the error, because nobody else will
         raise cancelled
     return task.result()

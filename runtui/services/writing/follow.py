@@ -1,7 +1,6 @@
-"""Following the run that an action has made, or stops, to its end.
+"""Follows the run that an action has made, or stops, to its end.
 
-Invariant: nothing is sent but readings of one run, further and further apart; what cannot be read some times in a row
-is followed no longer.
+Invariant: it only reads one run, at growing intervals; after several failed reads in a row it gives up.
 """
 
 from __future__ import annotations
@@ -11,38 +10,38 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
 from runtui.domain.rows import short_id, status_word
-from runtui.domain.triage.service_actions import MAKE_RUNS, STATUS, UNDER_WAY, ServiceAction
+from runtui.domain.triage.service_actions import ACTIVE_STATUSES, MAKE_RUNS, STATUS, ServiceAction
 from runtui.graph.client import Answer
 from runtui.services.writing.proof import new_run
 from runtui.services.writing.save import Save
 
 FOLLOW_SECONDS: Final = (1.0, 2.0, 3.0, 5.0, 10.0, 20.0)
-"""Seconds between two readings; the last one repeats until the run has ended."""
+"""Seconds between two reads; the last value repeats until the run has ended."""
 
 MAX_MISSED: Final = 8
-"""Readings in a row that may bring nothing."""
+"""The most failed reads in a row."""
 
 
 class RunReader(Protocol):
     """The part of the Graph client that following needs."""
 
     async def peek(self, workflow_id: str, run_id: str) -> Answer:
-        """Read one run, once, with the token at hand."""
+        """Read one run once, with the token at hand."""
 
     async def observe(self, action: ServiceAction, *, before: Mapping[str, Any] | None = None) -> Answer:
-        """Read what an action is about; `before` is what was kept before it was sent."""
+        """Read the object of an action; `before` is what was stored before it was sent."""
 
 
 class FollowedRun(NamedTuple):
-    """A run as it was read while it is followed."""
+    """A followed run as it was last read."""
 
     run: Mapping[str, Any]
     is_new: bool
-    """Whether the action has made it."""
+    """True if the action made the run."""
 
     @property
     def has_ended(self) -> bool:
-        return self.run.get(STATUS) not in UNDER_WAY
+        return self.run.get(STATUS) not in ACTIVE_STATUSES
 
     @property
     def status(self) -> str:
@@ -50,11 +49,11 @@ class FollowedRun(NamedTuple):
 
     @property
     def words(self) -> str:
-        """How far it has come; its id in full."""
+        """A sentence about its progress, with its full id."""
         return self._sentence(f"The {'new ' if self.is_new else ''}run {self.run.get('id')}")
 
     def words_of(self, workflow_name: str) -> str:
-        """How far it has come, by the name of its workflow."""
+        """Return its progress in words, with the name of its workflow."""
         return self._sentence(
             f"{workflow_name}, new run {short_id(str(self.run.get('id')))}," if self.is_new else workflow_name
         )
@@ -64,13 +63,14 @@ class FollowedRun(NamedTuple):
 
     @property
     def users(self) -> str:
-        """What became of its users, after a comma; empty where it has none."""
+        """Its numbers of users in words, after a comma; empty if it has none."""
         done, total, failed = (self.run.get(f"{name}UsersCount") for name in ("successful", "total", "failed"))
         return f", {done} of {total} users done, {failed} failed" if total else ""
 
 
 async def followed(client: RunReader, save: Save) -> AsyncIterator[FollowedRun]:
-    """Read the run that a done action makes or stops, again and again until it has ended; nothing for other actions."""
+    """Yield the run that a completed action makes or stops, again and again until it has ended; nothing for other
+    actions."""
     action, intent = save.action, save.intent
     if action is None or intent is None or action.name not in ("cancelProcessing", *MAKE_RUNS):
         return

@@ -1,9 +1,9 @@
-"""Which run of a workflow an *activate* has started, told from the runs that are new since.
+"""Which run of a workflow an *activate* has started, judged from the new runs since then.
 
-Invariant: a run does not say who asked for it. So a run proves the action only if it is on demand, was not there
-before, is scheduled within WINDOW after the action was sent, and is for exactly the users that were sent, all of them
-known. Nothing is proved if a second new run may fit too, or if another action of this journal may have started it.
-Every moment is by the service's clock, never by this machine's.
+Invariant: a run does not name its starter. So a run proves the action only if it is on demand, is new, is scheduled
+within WINDOW after the action was sent, and is for exactly the users that were sent, all of them known. Nothing is
+proved if a second new run may fit too, or if another action in this journal may have started it. Every time is by the
+service's clock, never by this machine's.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from runtui.domain.report import Outcome
 from runtui.domain.times import TICKS_PER_SECOND
 from runtui.domain.triage.received import ticks_in
-from runtui.domain.triage.service_actions import AS_OF, RECENT_RUNS, STATUS, SUBJECT_IDS, UNDER_WAY
+from runtui.domain.triage.service_actions import ACTIVE_STATUSES, AS_OF, RECENT_RUNS, STATUS, SUBJECT_IDS
 
 if TYPE_CHECKING:
     from runtui.services.journal import Entry, Intent
 
 WINDOW: Final = 120 * TICKS_PER_SECOND
-"""How long after it was sent an action may still start its run: one that begins later was rather started again."""
+"""How long after sending an action may still start its run: a later run was probably started by another request."""
 
 TOLERANCE: Final = TICKS_PER_SECOND
 """`Date` counts whole seconds."""
 
 _Claim = Literal["", "may be", "is", "late"]
-"""How a run fits an action: "" not at all, "may be" if more has to be known, "is" in everything, "late" in everything
-but the moment at which it began."""
+"""How a run fits an action: "" not at all, "may be" if more must be known, "is" completely, "late" completely except
+for its start."""
 
 
 class StartedRuns(NamedTuple):
@@ -35,38 +35,38 @@ class StartedRuns(NamedTuple):
 
     fitting: tuple[str, ...]
     undecided: tuple[str, ...]
-    """Whose users are not all known yet."""
+    """The runs whose users are not all known yet."""
     late: tuple[str, ...]
     rivals: tuple[str, ...]
-    """Those of `fitting` that another action of the journal may have started."""
+    """The runs of `fitting` that another action in the journal may have started."""
 
     @property
     def proof(self) -> str:
-        """The run that the action has started; empty where nothing proves which."""
+        """The run that the action has started; empty if none is proved."""
         return self.fitting[0] if len(self.fitting) == 1 and not self.undecided and not self.rivals else ""
 
     @property
     def words(self) -> str:
-        """Why nothing is proved, in a sentence; empty where it is."""
+        """A sentence that says why nothing is proved; empty if something is."""
         if self.proof:
             return ""
         if self.rivals:
             return f"Run {self.rivals[0]} is new, but another action of yours may have started it."
         if len(self.fitting) > 1:
             runs = ", ".join(self.fitting)
-            return f"Several new runs are of these users, so nothing tells which is yours: {runs}."
+            return f"Several new runs have these users, so it is unclear which one is yours: {runs}."
         if self.undecided:
             return f"Run {self.undecided[0]} is new, but not all of its users are known yet."
         if self.late:
             length = f"{WINDOW // TICKS_PER_SECOND // 60} minutes"
-            return f"Run {self.late[0]} is of these users, but began more than {length} after this action was sent."
+            return f"Run {self.late[0]} has these users, but began more than {length} after this action was sent."
         return "The service shows no new run of these users so far."
 
 
 def started_runs(intent: Intent, workflow: Mapping[str, Any], others: Collection[Entry] = ()) -> StartedRuns | None:
-    """What the runs of a workflow (as `observe` reads it after an action was sent) say of the action; None where
-    nothing can be compared. `others` are the other actions on it in the journal; damaged ones may have started
-    anything.
+    """Judge the runs of a workflow (from `observe` after an action was sent); return None if nothing can be compared.
+
+    `others` are the other actions on the workflow in the journal; damaged ones may have started anything.
     """
     if not {AS_OF, RECENT_RUNS} <= intent.before.keys() or RECENT_RUNS not in workflow:
         return None
@@ -84,7 +84,8 @@ def started_runs(intent: Intent, workflow: Mapping[str, Any], others: Collection
 
 
 def _may_have_started(other: Entry, run: Mapping[str, Any]) -> bool:
-    """Whether another action of the journal may have started a run. One whose run is known has started that one."""
+    """Return whether another action in the journal may have started a run. An action with a known run has started that
+    one."""
     if other.damage:
         return True
     if other.action != "activate" or other.new_run or other.outcome is Outcome.NOT_DONE:
@@ -95,7 +96,7 @@ def _may_have_started(other: Entry, run: Mapping[str, Any]) -> bool:
 
 
 def _claim(run: Mapping[str, Any], intent: Intent) -> _Claim:
-    """What a run is to an action that was sent with something to compare it with."""
+    """Return how a run fits an action with known facts from before it was sent."""
     if run["id"] in intent.before.get(RECENT_RUNS, ()) or run.get("workflowExecutionType") != "onDemand":
         return ""
     began, sent = ticks_in(run, "scheduledDateTime"), ticks_in(intent.before, AS_OF)
@@ -105,7 +106,7 @@ def _claim(run: Mapping[str, Any], intent: Intent) -> _Claim:
     is_late = began > sent + WINDOW
     if users == wanted and total == len(wanted) and began >= sent - TOLERANCE:
         return "late" if is_late else "is"
-    are_others = users is not None and (not users <= wanted or run.get(STATUS) not in UNDER_WAY)
+    are_others = users is not None and (not users <= wanted or run.get(STATUS) not in ACTIVE_STATUSES)
     are_more = isinstance(total, int) and total > len(wanted)
     return "" if is_late or began < sent - TOLERANCE or are_others or are_more else "may be"
 
@@ -117,6 +118,6 @@ def _wanted(intent: Intent) -> frozenset[str]:
 
 
 def _users_of(run: Mapping[str, Any]) -> frozenset[str] | None:
-    """The ids of the users of a run, as far as they are known; None where they were not read."""
+    """Return the ids of the known users of a run; None if they were not read."""
     found = run.get(SUBJECT_IDS)
     return None if found is None else frozenset(str(user).casefold() for user in found)

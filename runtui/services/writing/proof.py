@@ -41,24 +41,24 @@ if TYPE_CHECKING:
     from runtui.services.journal import Entry, Intent
 
 CAUSED_BY_A_COPY: Final = frozenset({409, 412})
-"""Refusals that the same request brings about when it arrives twice, as gateways make it: the first copy applied."""
+"""Refusals that a request causes if it arrives twice, as through a gateway: the first copy was applied."""
 
 UPDATED: Final = "lastUpdatedDateTime"
-"""When a run was last changed, by the service's clock."""
+"""The time of the last change of a run, by the service's clock."""
 
 CLOCK_TOLERANCE: Final = TICKS_PER_SECOND
 """`Date` counts whole seconds, `lastUpdatedDateTime` may do so too, and two machines of a service differ a little."""
 
 
 class Verdict(NamedTuple):
-    """Whether a reading proves a change; `why` it does not, in a sentence, where the run shows the values."""
+    """Whether a reading proves a change. `why` is a sentence that says why not, if the run has the values."""
 
     is_proof: bool
     why: str = ""
 
 
 NO_PROOF: Final = Verdict(False)
-"""What a run that does not have the values proves."""
+"""The verdict on a run without the values."""
 
 UNPROVABLE: Final = (
     "Nothing that the service shows proves it: look for a new run of these users, then record the outcome."
@@ -66,27 +66,27 @@ UNPROVABLE: Final = (
 
 
 def has_value(values: Mapping[str, Any], name: str, value: object) -> bool:
-    """Whether a run has this value of an editable property. One that was not received is not null."""
+    """Return whether a run has this value of an editable property. A missing property is not null."""
     field = EDITABLE_BY_NAME.get(name)
     return field is not None and name in values and field.same(value, values[name])
 
 
 def has_values(wanted: Mapping[str, Any], entity: Mapping[str, Any]) -> bool:
-    """Whether a run has exactly these values of its editable properties; of others it is not known."""
+    """Return whether a run has exactly these values of its editable properties; for others it is unknown."""
     return all(has_value(entity, name, value) for name, value in wanted.items())
 
 
 def has_new_value(intent: Intent, entity: Mapping[str, Any]) -> bool:
-    """Whether a run has a value that a change brings."""
+    """Return whether a run has a new value of a change."""
     brought = [name for name, value in intent.after.items() if not has_value(intent.before, name, value)]
     return any(has_value(entity, name, intent.after[name]) for name in brought or intent.after)
 
 
 def confirms(intent: Intent, status: int | None, reading: Answer) -> bool:
-    """Whether a reading confirms a refusal (409 or 412) that a copy of the same request may have caused: the run has
-    none of the values that the change brings.
+    """Return whether a reading confirms a refusal (409 or 412) that a copy of the same request may have caused.
 
-    After 412 a reading of the version that the change was made for proves nothing: it is older than the refusal.
+    It does if the run has none of the new values of the change. After 412 a reading of the version that the change was
+    made for proves nothing: it is older than the refusal.
     """
     entity = reading.entity or {}
     if intent.action:
@@ -97,9 +97,8 @@ def confirms(intent: Intent, status: int | None, reading: Answer) -> bool:
 
 
 def verdict(entry: Entry, reading: Answer, others: Collection[Entry]) -> Verdict:
-    """What a reading of the run proves about a change without a trustworthy answer. It was read after the change was
-    sent; `others` are the other changes of that run in the journal.
-    """
+    """Return what a reading of the run proves about a change without a trustworthy answer. The run was read after the
+    change was sent; `others` are the other changes of that run in the journal."""
     entity = reading.entity
     if entity is None:
         return NO_PROOF
@@ -112,7 +111,8 @@ def verdict(entry: Entry, reading: Answer, others: Collection[Entry]) -> Verdict
 
 
 def shows_effect(intent: Intent, entity: Mapping[str, Any]) -> bool:
-    """Whether the object of an action, read afterwards, shows an effect that it did not show before, or may show it."""
+    """Return whether the object of an action, read afterwards, shows or may show an effect that it did not show
+    before."""
     match intent.action:
         case "cancelProcessing":
             return entity.get(STATUS) in CANCELED and intent.before.get(STATUS) not in CANCELED
@@ -130,10 +130,10 @@ def shows_effect(intent: Intent, entity: Mapping[str, Any]) -> bool:
 
 
 def new_runs(intent: Intent, entity: Mapping[str, Any], others: Collection[Entry] = ()) -> list[str]:
-    """The ids of the runs that an action may have made; none for an action that makes none.
+    """Return the ids of the runs that an action may have made; empty for an action that makes none.
 
-    An action on demand has at most the one that is proved. One that reprocesses has every run in its scope that was not
-    there before and that no other action has made; a run that names no scope is in any.
+    An action on demand has at most the proved one. An action that reprocesses has every new run in its scope that no
+    other action has made; a run without a scope fits any.
     """
     if intent.action == "activate":
         started = started_runs(intent, entity, others)
@@ -153,7 +153,7 @@ def new_runs(intent: Intent, entity: Mapping[str, Any], others: Collection[Entry
 
 
 def new_run(intent: Intent, entity: Mapping[str, Any], others: Collection[Entry] = ()) -> str:
-    """The id of the run that an action has made; empty for none, or where several may be its own."""
+    """Return the id of the run that an action has made; empty if there is none, or if several may be its own."""
     found = new_runs(intent, entity, others)
     return found[0] if len(found) == 1 else ""
 
@@ -167,15 +167,15 @@ def _action_verdict(entry: Entry, reading: Answer, entity: Mapping[str, Any], ot
     if entry.action == "activateWithScope" and not new_runs(entry, entity, others):
         return NO_PROOF
     if any(_is_rival(entry, other) for other in others):
-        return Verdict(False, "It shows, but another action of yours may have brought it about.")
+        return Verdict(False, "Its effect is there, but another action of yours may have caused it.")
     if entry.action == "cancelProcessing" and (moment := _updated_before_sent(entry, reading, entity)):
-        return Verdict(False, f"The run is canceled, but since {moment}, before this action was sent.")
+        return Verdict(False, f"The run is canceled, but it was last updated at {moment}, before this action was sent.")
     return Verdict(True)
 
 
 def _is_rival(entry: Entry, other: Entry) -> bool:
-    """Whether another entry may have had the effect of this one: a later one, or one whose outcome is not known. One
-    whose run is known has had its own."""
+    """Return whether another entry may have had the effect of this one: a later one, or one with an unknown outcome. An
+    entry with a known run has had its own effect."""
     if other.damage:
         return True
     if other.action != entry.action or other.number == entry.number or other.new_run:
@@ -184,8 +184,8 @@ def _is_rival(entry: Entry, other: Entry) -> bool:
 
 
 def is_explained_by(entry: Entry, others: Collection[Entry]) -> bool:
-    """Whether other changes of the run may have brought every value of this one: later ones, and earlier ones whose
-    outcome is not known either. A damaged one may have brought anything."""
+    """Return whether other changes of the run may explain every value of this one: later ones, and earlier ones with an
+    unknown outcome. A damaged entry may explain anything."""
     if any(other.damage for other in others):
         return True
     rivals = [
@@ -198,24 +198,22 @@ def is_explained_by(entry: Entry, others: Collection[Entry]) -> bool:
 
 
 def _objections(entry: Entry, reading: Answer, entity: Mapping[str, Any], others: Collection[Entry]) -> Iterator[str]:
-    """Why a run that has the values of a change may have them from elsewhere."""
+    """Yield the reasons why a run may have the values of a change for another reason."""
     if has_values(entry.after, entry.before):
         yield "it had them before this change was sent"
     if is_explained_by(entry, others):
-        yield "another change of yours may have brought them"
+        yield "another change of yours may have set them"
     if moment := _updated_before_sent(entry, reading, entity):
         yield f"it was last updated at {moment}, before this change was sent: somebody else made the same change"
     for name, value in entry.sent.items():
         if name in entity.keys() & EDITABLE_BY_NAME and name not in entry.after and not has_value(entity, name, value):
             now, sent = json.dumps(entity[name]), json.dumps(value)
-            yield f"{name} is {now} and not {sent}, as this change sent it: the run was changed by something else too"
+            yield f"{name} is {now}, where this change sent {sent}: something else changed the run too"
 
 
 def _updated_before_sent(entry: Entry, reading: Answer, entity: Mapping[str, Any]) -> str:
-    """When the run was last updated, if that was before the change was sent; empty where nothing says so.
-
-    A service that leaves `lastUpdatedDateTime` alone when a run is changed says nothing by it.
-    """
+    """Return the time of the run's last update if it is before the change was sent; else empty. If a service does not
+    update `lastUpdatedDateTime` with a change, it says nothing."""
     before, updated = entry.before.get(UPDATED, NOT_RECEIVED), ticks_in(entity, UPDATED)
     ahead = reading.exchange.clock_ahead
     is_same = before is NOT_RECEIVED or UPDATED in entry.after or has_value(entity, UPDATED, before)

@@ -1,7 +1,7 @@
-"""Finding out what became of changes whose outcome is unknown, or whose process is gone: by reading the run back.
+"""Settles changes whose outcome is unknown or whose process has ended, by reading the run back.
 
-Invariant: only what the run itself shows makes a change done; that it does not show it proves nothing, because a write
-may still land. So an unknown is checked again, and in the end a person decides.
+Invariant: only what the run itself shows makes a change done. A run without the change proves nothing, because the
+write may still arrive. So an unknown change is checked again, and in the end a person decides.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ from runtui.services.writing.proof import new_run, verdict
 _logger: Final = logging.getLogger("runtui.reconcile")
 
 CHECK_INTERVALS: Final = (30.0, 120.0, 600.0)
-"""Seconds between two checks of an unknown change; the last one repeats for as long as it stays unknown."""
+"""Seconds between two checks of an unknown change; the last value repeats while it stays unknown."""
 
-OLD: Final = timedelta(days=1)
-"""An unknown change older than this is checked once a session, and when a person asks: it will hardly land now."""
+OLD_AFTER: Final = timedelta(days=1)
+"""An older unknown change is checked once per session, and on request, because it will hardly arrive any more."""
 
 CONCURRENT_READS: Final = 4
-"""Runs read back at once."""
+"""The most runs read back at the same time."""
 
 MAX_OTHERS: Final = 20
-"""Other runs with unknown changes that are read back before one run is changed."""
+"""The most other runs with unknown changes that are read back before a run is changed."""
 
 SECONDS_FOR_OTHERS: Final = 3.0
-"""How long before that change the reading of another run may still begin."""
+"""The seconds before that change in which the reading of another run may still begin."""
 
 
 def operation_of(entry: Entry) -> Operation:
-    """What an entry carried out, as far as it takes to read what that was about."""
+    """Return the operation of an entry, as far as its object must be known to read it."""
     if not entry.action:
         return Draft(entry.run_id, entry.workflow_id, {})
     name, task = cast(ActionName, entry.action), str(entry.before.get("id", ""))
@@ -55,9 +55,8 @@ def operation_of(entry: Entry) -> Operation:
 
 
 class Reconciler:
-    """The changes of one root that are still to be settled. `intervals` are seconds between two checks; by the clock
-    (UTC) a change is old.
-    """
+    """The unsettled changes of one root. `intervals` are the seconds between two checks; `clock` (UTC) decides whether
+    a change is old."""
 
     def __init__(
         self,
@@ -80,26 +79,26 @@ class Reconciler:
         self._task: asyncio.Task[None] | None = None
         self._nudge = asyncio.Event()
         self.unsettled: dict[str, Entry] = {}
-        """By the key of the run (`run_key`), the newest change that nobody knows the outcome of."""
+        """The newest change with an unknown outcome, by the key of its run (`run_key`)."""
         self.settled: dict[int, Entry] = {}
-        """By number, what this session found out."""
+        """The changes that this session settled, by number."""
         self.has_checked_all = False
-        """Whether everything that earlier sessions left was checked once."""
+        """True once everything from earlier sessions was checked."""
         self.fault: RuntuiError | None = None
-        """Why the journal could not be read; None when it could."""
+        """Why the journal could not be read; None if it could."""
         self.failed: Announcer[RuntuiError] = Announcer()
-        """Told when the journal cannot be read, each trouble once, and when it was found broken."""
+        """Announces that the journal cannot be read, each trouble once, and that it was found broken."""
         self._reported = ""
         self.changed: Announcer[Entry] = Announcer()
-        """Told of each entry when it is found forgotten, and again when it is settled."""
+        """Announces each entry when it is found forgotten, and again when it is settled."""
 
     def start(self) -> None:
-        """Check what earlier sessions left, now and at each interval, and what this one leaves."""
+        """Check the changes of earlier sessions, now and at each interval, and later those of this session."""
         if self._task is None:
             self._task = asyncio.create_task(self._go_on(), name="reconcile")
 
     def check_soon(self) -> None:
-        """Check now, or once more after the check under way, and restart the intervals: something became unknown."""
+        """Check now, or once more after the current check, and restart the intervals: an outcome has become unknown."""
         self._nudge.set()
 
     async def stop(self) -> None:
@@ -109,11 +108,11 @@ class Reconciler:
             await asyncio.wait([task])
 
     async def check_all(self, *, before_change_of: str | None = None) -> list[Entry]:
-        """Read back the runs with an unsettled change; all unsettled entries as they are after that.
+        """Read back the runs with an unsettled change; return all unsettled entries as they are afterwards.
 
-        With `before_change_of`, a run that is about to be changed, that run is read first, and only some of the
-        others: the change is waited for. Trouble with the journal is in `fault`; a run that cannot be read leaves its
-        entries as they are.
+        `before_change_of` is a run that is about to be changed: it is read first, and only some of the others, because
+        the change waits. Trouble with the journal is in `fault`; a run that cannot be read leaves its entries as they
+        are.
         """
         try:
             found = await asyncio.to_thread(self._find)
@@ -130,7 +129,7 @@ class Reconciler:
 
     @property
     def broken(self) -> RuntuiError | None:
-        """What is to be said of a journal that was found broken; None of a sound one."""
+        """The message about a journal that was found broken; None for a sound one."""
         aside = self._journal.set_aside
         return broken_journal(aside) if aside is not None else None
 
@@ -140,10 +139,10 @@ class Reconciler:
             self.failed.announce(trouble)
 
     async def check(self, number: int) -> Entry | None:
-        """Read one unknown change's run back; the entry as it is after that, None when there is none.
+        """Read the run of one unknown change back; return the entry as it is afterwards, None if there is none.
 
         Raises:
-            JournalError: when the journal cannot be used.
+            JournalError: the journal cannot be used.
         """
         entry = await asyncio.to_thread(self._entry, number)
         if entry is None:
@@ -152,10 +151,10 @@ class Reconciler:
         return checked[0]
 
     async def decide(self, number: int, outcome: Outcome) -> None:
-        """Settle an unknown change by a person's word; one that is on its way, or known, stays as it is.
+        """Settle an unknown change by a person's decision; one in progress, or with a known outcome, stays as it is.
 
         Raises:
-            JournalError: when the journal cannot be used.
+            JournalError: the journal cannot be used.
         """
         entry = await asyncio.to_thread(self._entry, number)
         if entry is not None and entry.outcome is Outcome.UNKNOWN:
@@ -163,14 +162,14 @@ class Reconciler:
             await self._settle(entry, outcome, "person")
 
     def _find(self) -> list[Entry]:
-        """The entries to be settled; those whose process is gone are called unknown first."""
+        """Return the entries to settle; those whose process has ended become unknown first."""
         for entry in self._journal.unsettled(self._root):
             if entry.outcome is None:
                 self._call_unknown(entry)
         return [entry for entry in self._journal.unsettled(self._root) if entry.outcome is not None]
 
     def _entry(self, number: int) -> Entry | None:
-        """One entry; it is called unknown first when its process is gone."""
+        """Return one entry; it becomes unknown first if its process has ended."""
         entry = self._journal.entry(number)
         if entry is None or not self._journal.is_forgotten(entry):
             return entry
@@ -183,7 +182,7 @@ class Reconciler:
         self._journal.settle(Settlement(entry.client_request_id, Outcome.UNKNOWN, "", words=words))
 
     async def _read_back_all(self, found: list[Entry], first_run: str | None) -> dict[int, Entry]:
-        """Read back the runs of the entries that are due, some at once; by number, what became of those."""
+        """Read back the runs of the due entries, several at the same time; return the entries afterwards, by number."""
         first = None if first_run is None else run_key(first_run)
         by_run: dict[str, list[Entry]] = {}
         for entry in found:
@@ -214,14 +213,14 @@ class Reconciler:
         return after
 
     def _is_due(self, entry: Entry) -> bool:
-        return entry.number not in self._were_read_back or self._clock() - entry.opened_at < OLD
+        return entry.number not in self._were_read_back or self._clock() - entry.opened_at < OLD_AFTER
 
     async def _read_back(self, entries: list[Entry]) -> tuple[list[Entry], Exchange | None]:
-        """Read the one run of some entries back; the entries after that, and the reading, where there was one."""
+        """Read back the run of some entries; return the entries afterwards, and the reading if there was one."""
         if all(entry.outcome is not Outcome.UNKNOWN for entry in entries):
             return entries, None
         answers: dict[int, Answer] = {}
-        """By number, what an action is about; the run of all others under 0."""
+        """The objects of actions by entry number; the run of all other entries is under 0."""
         checked: list[Entry] = []
         for entry in entries:
             about = entry.number if entry.action else 0
@@ -234,14 +233,14 @@ class Reconciler:
         return checked, answer.exchange
 
     async def _read(self, entry: Entry) -> Answer:
-        """What an entry is about, as it is now; the store has it from then on."""
+        """Read the object of an entry and store it."""
         operation = operation_of(entry)
         if isinstance(operation, ServiceAction):
             answer = await self._client.observe(operation, before=entry.before)
         else:
             answer = await self._client.run(operation.workflow_id, operation.run_id)
         if answer.entity is not None:
-            # Where the list cannot be brought up to date, what the run shows is known all the same.
+            # If it cannot be stored for the list, the facts about the run are known nevertheless.
             with contextlib.suppress(RuntuiError):
                 await asyncio.to_thread(store_observed, self._store, [(operation, answer.entity)])
         return answer
@@ -263,7 +262,7 @@ class Reconciler:
         return await asyncio.to_thread(self._journal.entry, entry.number) or entry
 
     async def _settle(self, entry: Entry, outcome: Outcome, known_by: KnownBy, new_run: str = "") -> Entry:
-        words = entry.words if known_by == "person" else ""  # why it was in doubt is no trouble of one that is proved
+        words = entry.words if known_by == "person" else ""  # a proof ends the reason for the doubt
         found = Settlement(entry.client_request_id, outcome, known_by, words=words, new_run=new_run)
         await asyncio.to_thread(self._journal.settle, found)
         settled = await asyncio.to_thread(self._journal.entry, entry.number) or entry

@@ -1,7 +1,7 @@
-"""One change on its way: how far it has come, and what can be said of it at every moment.
+"""One change in progress: how far it is, and what is known about it at every moment.
 
-Invariant: a save never says more than is known: with nothing heard after it was sent it is unknown, and before that it
-is not done.
+Invariant: a save never claims more than is known: without an answer it is unknown once it was sent, and not done
+before.
 """
 
 from __future__ import annotations
@@ -20,62 +20,63 @@ from runtui.services.journal import Intent
 
 
 class Step(Enum):
-    """Where a save stands; the words are what the row and the panel show."""
+    """The step of a save; the words appear in the row and in the panel."""
 
-    WAITING = "waiting for the save before it"
-    READING = "reading the run afresh"
+    WAITING = "waiting for an earlier change"
+    READING = "reading the run again"
     RECORDING = "writing the journal"
     SENDING = "sending"
-    SETTLING = "finding out what became of it"
+    SETTLING = "checking the outcome"
     PAUSED = "waiting until the service takes requests again"
     ENDED = "ended"
 
 
 class Save(NamedTuple):
-    """One change on its way."""
+    """One change in progress."""
 
     number: int
     operation: Operation
     step: Step = Step.WAITING
     outcome: Outcome | None = None
     exchange: Exchange | None = None
-    """The PATCH or POST once it was sent; the read before it when that is where the save ended."""
+    """The PATCH or POST once it was sent; the read before it if the save ended there."""
     fault: Fault | None = None
     conflicts: tuple[Conflict, ...] = ()
     ignored: tuple[str, ...] = ()
-    """Properties whose value, read after the write, is not the one that was sent."""
+    """Properties whose value after the write is not the one that was sent."""
     known_by: KnownBy = ""
-    """What proves that it is done: the answer, or the run as it was read afterwards; empty as long as nothing does."""
+    """What proves that it is done: the answer, or the run as read afterwards; empty without a proof."""
     row_is_stale: bool = False
-    """Whether the list may still show the old values: the run could not be read back or not be stored."""
+    """True if the list may still show the old values: the run could not be read back or not be stored."""
     undoes: int | None = None
     """The journal entry that this change undoes."""
     new_run: str = ""
     """The id of the run that an action has made, once it is known."""
     batch: str = ""
-    """The bulk change that it belongs to; empty for one alone."""
+    """The bulk change that it belongs to; empty for a single change."""
     why: str = ""
-    """Why it is made, as the person says; empty where nothing was said."""
+    """The reason as typed; empty if there is none."""
     fresh: Answer | None = None
-    """The reading that the draft was made over, where it is fresh enough to be sent after; None: it is read first."""
+    """The answer with the run that the draft is based on, if it is fresh enough to send the change; None: read it
+    first."""
     intent: Intent | None = None
-    """What is in the journal for the request that was sent last."""
+    """The intent in the journal for the last request."""
     entry: int | None = None
-    """Its number there."""
+    """The number of its journal entry."""
     resumes_at: datetime | None = None
-    """When a paused save goes on (UTC)."""
+    """When a paused save continues (UTC)."""
     retry_after: float | None = None
-    """The seconds that the service asks for, where they are longer than the pause."""
+    """The seconds that the service asks for, if they are more than the pause."""
     has_new_token: bool = False
-    """Whether another token was had for it, because the first one was missing or refused."""
+    """True if it already got another token, because the first one was missing or refused."""
     stopped: bool = False
-    """Whether it was stopped before it was sent, or sent again."""
+    """True if it was stopped before it was sent, or sent again."""
     unrecorded: bool = False
-    """Whether the outcome could not be written to the journal."""
+    """True if the outcome could not be written to the journal."""
 
     @property
     def run_id(self) -> str:
-        """The run it writes to; the workflow where an action is about that."""
+        """The id of the run that it writes; the workflow's id for an action on a workflow."""
         return self.operation.run_id
 
     @property
@@ -88,12 +89,12 @@ class Save(NamedTuple):
 
     @property
     def may_be_stopped(self) -> bool:
-        """Whether nothing of it can be on the wire."""
+        """True if nothing of it can be on its way."""
         return self.step in (Step.WAITING, Step.READING, Step.PAUSED)
 
     @property
     def outcome_if_stopped(self) -> Outcome:
-        """What can be said of it if nothing more is heard."""
+        """The outcome if nothing more is heard."""
         if self.outcome is not None:
             return self.outcome
         if self.step is Step.SENDING:
@@ -106,7 +107,7 @@ class Save(NamedTuple):
 
     @property
     def sent(self) -> Exchange | None:
-        """The request that carried the change; the read before it is none."""
+        """The request that carried the change; the read before it does not count."""
         return self.exchange if self.exchange is not None and self.exchange.method != "GET" else None
 
     @property

@@ -1,7 +1,7 @@
-"""Every write of a session: which are on their way, one at a time per run, and none that a screen could cancel.
+"""All writes of a session: at most one in progress per run, and none that a screen could cancel.
 
-Invariant: what is sent is the text that was reviewed, byte for byte, and a save ends as done, not done or unknown. The
-protocol of one save is in `write`; here is who may begin, who waits for whom, and who may stop.
+Invariant: the text that was reviewed is sent, byte for byte, and a save ends as done, not done or unknown. `write` has
+the protocol of one save; this module decides which may begin, which wait, and which may be stopped.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 
 class SaveQueue:
-    """Owns every write as an asyncio task of its own, apart from any screen.
+    """Owns every write as its own asyncio task, apart from any screen.
 
-    `context` says who writes, and where. `refusal` is called at each submit and says why nothing may be written now.
+    `context` says who writes, and where. `refusal` is called at each submit and returns why nothing may be written now.
     With `requires_why` nothing is written without a reason. A bulk change gives way to the `foreground`; None if nobody
     types.
     """
@@ -56,22 +56,22 @@ class SaveQueue:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._active: dict[int, Save] = {}
         self._of_run: dict[str, dict[int, Save]] = {}
-        """The same, by the key of their run."""
+        """The same by the key of their run."""
         self._held: dict[int, asyncio.Lock] = {}
-        """By save of a bulk change, the lock of its run."""
+        """The lock of the run of each save in a bulk change."""
         self._count = 0
         self.changed: Announcer[Save] = Announcer()
 
     def submit(
         self, draft: Operation, *, undoes: int | None = None, why: str = "", fresh: Answer | None = None
     ) -> Save:
-        """Start writing a draft that has changes and no errors; progress is announced by `changed`.
+        """Start to write a draft that has changes and no errors; `changed` announces the progress.
 
-        `undoes` is the journal's number of the entry that it undoes. `fresh` is the reading that the draft was made
-        over a moment ago: the run is then not read again before the first try.
+        `undoes` is the number of the journal entry that it undoes. `fresh` is a very recent answer with the run that
+        the draft is based on: the run is then not read again before the first try.
 
         Raises:
-            UsageError: in a read-only session, or when the draft is not fit to be sent. Nothing was sent then.
+            UsageError: the session is read-only, or the draft cannot be sent. Nothing was sent.
         """
         self._check(draft, why)
         save = self._begin(draft, undoes, why=why, fresh=fresh)
@@ -81,13 +81,14 @@ class SaveQueue:
     def submit_many(
         self, drafts: Sequence[Operation], *, undoes: Sequence[int | None] = (), may_hold: bool = True, why: str = ""
     ) -> Bulk:
-        """Start writing drafts of different runs, none of which is being changed, side by side, as one bulk change.
+        """Start to write drafts of different runs side by side, as one bulk change.
 
         `undoes` are the entries that they undo, one for each; empty for none. With `may_hold` the first refusal that
-        others may meet as well holds the rest.
+        may affect the others holds the rest.
 
         Raises:
-            UsageError: as `submit` does, for one of them, or when one of the runs is being changed. Nothing was sent.
+            UsageError: as in `submit`, for one of them, or a change to one of the runs is in progress. Nothing was
+                sent.
         """
         if not drafts:
             raise UsageError("There is nothing to send", "No run is to be changed.")
@@ -108,12 +109,12 @@ class SaveQueue:
         return bulk
 
     def _begin_task(self, number: int, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Start the task of a save, or of a bulk change under the number of its first."""
+        """Start the task of a save, or of a bulk change under the number of its first save."""
 
         def end(task: asyncio.Task[None]) -> None:
             self._tasks.pop(number, None)
             if not task.cancelled() and (error := task.exception()) is not None:
-                # At once: a defect that is told when the task is collected may be told when nobody listens any more.
+                # Report at once: a defect found when the task is collected may find no listener.
                 context = {"message": f"{name} failed", "exception": error, "task": task}
                 task.get_loop().call_exception_handler(context)
 
@@ -141,15 +142,15 @@ class SaveQueue:
         return save
 
     def active(self) -> tuple[Save, ...]:
-        """The saves on their way, oldest first."""
+        """The saves in progress, oldest first."""
         return tuple(self._active.values())
 
     def of_run(self, run_id: str) -> Save | None:
-        """The oldest save on its way to this run, if any: the one that is not waiting for another."""
+        """Return the oldest save of this run in progress, which waits for no other; None if there is none."""
         return next(iter(self._of_run.get(run_key(run_id), {}).values()), None)
 
     def stop(self, number: int) -> bool:
-        """Cancel a save before anything of it is sent, or sent again; whether that was still possible."""
+        """Cancel a save before it is sent, or sent again; return whether that was still possible."""
         save, task = self._active.get(number), self._tasks.get(number)
         if save is None or save.batch or task is None or not save.may_be_stopped:
             return False
@@ -189,7 +190,7 @@ class SaveQueue:
             async with self._locks.setdefault(run_key(save.run_id), asyncio.Lock()):
                 await self._driver.run(save)
         finally:
-            # Cancelled, or ended by a defect: no row may wait for ever, and nobody is told more than is known.
+            # Cancelled, or ended by a defect: no row may wait forever, and nobody is told more than is known.
             if (left := self._active.get(save.number)) is not None:
                 self._driver.break_off(left)
 

@@ -1,7 +1,7 @@
-"""Undo: the inverse of a change, or of many, as drafts for the same review and the same write path.
+"""Undo: the inverse of one change, or of many, as drafts for the same review and write path.
 
-Invariant: only what is known to be done can be undone, and only while the run still holds what was written; nothing of
-a colleague's is overwritten. The values put back are those that were received, byte for byte.
+Invariant: only a change that is known to be done can be undone, and only while the run still has the written values; no
+change of a colleague is overwritten. The restored values are those that were received, byte for byte.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class UndoError(RuntuiError):
 async def draft_to_undo(
     entry: Entry, client: RunWriter, mode: BodyMode = "changed", *, pace: Pace | None = None
 ) -> Draft:
-    """The draft that undoes an entry, over the run as it is now; `mode` says what its body holds besides.
+    """Return the draft that undoes an entry, based on the current run; `mode` selects what else its body contains.
 
-    The run is read as the `pace` says; without one, once.
+    The run is read as often as the `pace` allows; without one, once.
 
     Raises:
-        UndoError: the run cannot be read, no longer has what the entry wrote, or `why_not` refuses.
+        UndoError: the run cannot be read, no longer has the entry's values, or `why_not` refuses.
     """
     if why := why_not(entry):
         raise UndoError(entry, why, "Check it in the journal first." if entry.outcome is Outcome.UNKNOWN else "")
@@ -49,10 +49,10 @@ async def draft_to_undo(
 
 
 def undo_of(entry: Entry, run: Mapping[str, Any], mode: BodyMode) -> Draft:
-    """The draft that undoes what the service took over of an entry, over a run as received; for `mode` see above.
+    """Return the draft that undoes the applied part of an entry, based on a run as received; for `mode` see above.
 
     Raises:
-        UndoError: the run no longer has what the entry wrote, or `why_not` refuses.
+        UndoError: the run no longer has the entry's values, or `why_not` refuses.
     """
     if why := why_not(entry):
         raise UndoError(entry, why)
@@ -72,9 +72,8 @@ def undo_of(entry: Entry, run: Mapping[str, Any], mode: BodyMode) -> Draft:
 def drafts_to_undo(
     entries: Sequence[Entry], runs: Mapping[str, Mapping[str, Any]], busy: Collection[str] = ()
 ) -> BulkDraft:
-    """The drafts that undo some entries, each of another run. `runs` are those that there are, by id, as received;
-    `busy` those with a change in progress.
-    """
+    """Return the drafts that undo some entries of different runs. `runs` are the existing runs as received, by id;
+    `busy` those with a change in progress."""
     found: list[tuple[Draft, Entry]] = []
     left_out: dict[str, LeftOut] = {}
     for entry in entries:
@@ -100,30 +99,31 @@ def drafts_to_undo(
 
 
 def why_not(entry: Entry) -> str | None:
-    """Why an entry cannot be undone, as far as the journal alone can tell; None when it can."""
+    """Return why an entry cannot be undone, as far as the journal alone shows; None if it can."""
     if entry.outcome is Outcome.NOT_DONE or entry.action:
         what = "not done" if entry.outcome is Outcome.NOT_DONE else "an action of the service"
         return f"It was {what}; there is nothing to undo."
     if entry.outcome is not Outcome.DONE:
         return f"It cannot be read: {entry.damage}." if entry.damage else "Its outcome is unknown."
     if entry.undone_by is not None:
-        return f"It is undone already, by #{entry.undone_by}."
+        return f"It is already undone, by #{entry.undone_by}."
     if entry.undone_perhaps_by is not None:
-        return f"#{entry.undone_perhaps_by} undoes it, and the outcome of that is unknown."
+        return f"#{entry.undone_perhaps_by} was sent to undo it, and its own outcome is unknown."
     if has_values(entry.after, entry.before):
         return "The run had these values before; there is nothing to undo."
     return next(_unfit(entry), None)
 
 
 def doubt_of(entry: Entry) -> str:
-    """Why an entry that can be undone may not be ours, so that a person is asked twice; empty where nothing says so."""
+    """Return why an entry that can be undone may be someone else's change, so that a person is asked twice; else
+    empty."""
     if entry.known_by != "read-back":
         return ""
     return f"#{entry.number} was only seen on read-back: somebody else may have made the same change."
 
 
 def _unfit(entry: Entry) -> Iterator[str]:
-    """What of the values before cannot be written."""
+    """Yield the earlier values that cannot be written, as sentences."""
     for name in entry.after:
         field = EDITABLE_BY_NAME.get(name)
         value = entry.before.get(name)

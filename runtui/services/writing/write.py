@@ -1,11 +1,12 @@
 """The protocol of one write, without I/O: read, compare, record the intent, send, settle, record the end.
 
-`write` yields what is to be carried out next, each an `Effect` with the save as it stands meanwhile, and is sent the
-reply; a RuntuiError is thrown into it. Whoever drives it decides how: one change alone, or many side by side.
+`write` yields each `Effect` to carry out, with the current save, and is sent the reply; a RuntuiError is thrown into
+it. Its driver decides how: for one change, or for many side by side.
 
-Invariant: nothing is sent that the journal does not hold, and what may have been applied is never sent again, not even
-under an ETag: a service that gives ETags need not heed them. What proves an outcome is in `proof`. Rules: HTTP (RFC
-9110, sections 9.2.2 and 13.1.1), Microsoft Graph's throttling guidance.
+Invariant: nothing is sent that is not in the journal. A change that may have been applied is never sent again, not even
+with an ETag, because a service that sends ETags need not honour them. `proof` has the rules for an outcome.
+
+Rules: HTTP (RFC 9110, sections 9.2.2 and 13.1.1), Microsoft Graph's throttling guidance.
 """
 
 from __future__ import annotations
@@ -36,10 +37,10 @@ Reply = TypeVar("Reply")
 
 @dataclass(eq=False, repr=False, slots=True)
 class Effect(Generic[Reply]):
-    """Something to carry out; `yield from` it is the reply."""
+    """Something to carry out; `yield from` it returns the reply."""
 
     save: Save
-    """The save while it is carried out: all that is known if it breaks off here."""
+    """The save meanwhile: everything that is known if the write breaks off here."""
 
     def __iter__(self) -> Generator[Effect[Any], Reply, Reply]:
         reply: Reply = yield self
@@ -47,7 +48,7 @@ class Effect(Generic[Reply]):
 
 
 class Sender(NamedTuple):
-    """What an intent says of who sends it and where to."""
+    """The facts in an intent about its sender and target."""
 
     who: str
     profile: str
@@ -67,16 +68,16 @@ class Recorded(NamedTuple):
 
 
 class Read(Effect[Answer]):
-    """Read the run of the save, or what its action is about, once, over a connection of its own."""
+    """Read the run of the save, or the object of its action, once, over a connection of its own."""
 
 
 class Identify(Effect[Sender]):
-    """Tell who sends the change, and a request id for it."""
+    """Return who sends the change, and a request id for it."""
 
 
 @dataclass(eq=False, repr=False, slots=True)
 class Record(Effect[int]):
-    """Write the intent into the journal, for good; the reply is its number there."""
+    """Write the intent into the journal durably; the reply is its number."""
 
     intent: Intent
 
@@ -89,47 +90,48 @@ class Send(Effect[Answer]):
 
 
 class Recall(Effect[Recorded | None]):
-    """Look up the change of the save in the journal; None where it cannot be read."""
+    """Look up the change of the save in the journal; the reply is None if it cannot be read."""
 
 
 @dataclass(eq=False, repr=False, slots=True)
 class Settle(Effect[None]):
-    """Write how it ended into the journal."""
+    """Write the outcome into the journal."""
 
     intent: Intent
     outcome: Outcome
     known_by: KnownBy
     words: str
-    """What went wrong; empty when nothing did."""
+    """What went wrong; empty if nothing did."""
 
 
 @dataclass(eq=False, repr=False, slots=True)
 class StoreRun(Effect[bool]):
-    """Put the run as it was answered into the store; the reply is whether that worked."""
+    """Store the run from the answer; the reply is whether that worked."""
 
     entity: Mapping[str, Any]
 
 
 @dataclass(eq=False, repr=False, slots=True)
 class RenewToken(Effect[bool]):
-    """Get another token than the one of an exchange; the reply is whether there is one."""
+    """Get another token than that of an exchange; the reply is whether there is one."""
 
     exchange: Exchange
 
 
 @dataclass(eq=False, repr=False, slots=True)
 class Pause(Effect[None]):
-    """Wait for so many seconds; nothing is on the wire meanwhile, and the save can be stopped."""
+    """Wait for some seconds; no request is in progress meanwhile, and the save can be stopped."""
 
     seconds: float
 
 
 Writing: TypeAlias = Generator[Effect[Any], Any, Save]
-"""A write under way; it returns the save as it ended."""
+"""A write in progress; it returns the save at its end."""
 
 
 def write(save: Save, now: Callable[[], datetime]) -> Writing:
-    """From the fresh read to the recorded outcome; begins again while nothing was applied and a retry makes sense."""
+    """Write from the fresh read to the recorded outcome; start again while nothing was applied and a retry makes
+    sense."""
     for attempt in count(1):
         save = yield from _attempt(save, attempt, now)
         if not save.active:
@@ -138,13 +140,13 @@ def write(save: Save, now: Callable[[], datetime]) -> Writing:
 
 
 def _attempt(save: Save, attempt: int, now: Callable[[], datetime]) -> Writing:
-    """Once from the fresh read on; the save as it ended, or to begin anew with."""
+    """Make one attempt from the fresh read on; return the save at its end, or the save to start again with."""
     save, read = save._replace(step=Step.READING, fresh=None), save.fresh
     fresh = read or (yield from Read(save))
     if fresh.entity is None:
         again = yield from _again(save, fresh, attempt, Outcome.NOT_DONE, now)
         return again or _ended(save, Outcome.NOT_DONE, exchange=fresh.exchange, fault=fresh.fault)
-    if isinstance(save.operation, Draft) and (lacking := save.operation.lacking(fresh.entity)):
+    if isinstance(save.operation, Draft) and (lacking := save.operation.missing_from(fresh.entity)):
         return _ended(save, Outcome.NOT_DONE, exchange=fresh.exchange, fault=_refusal(_lacks(lacking)))
     if objection := _objection(save.operation, fresh.entity):
         is_stored = yield from StoreRun(save, fresh.entity)
@@ -170,7 +172,7 @@ def _attempt(save: Save, attempt: int, now: Callable[[], datetime]) -> Writing:
 
 
 def _objection(operation: Operation, fresh: Mapping[str, Any]) -> dict[str, Any]:
-    """Why nothing is sent after the fresh read, as facts of the save; empty where nothing speaks against it."""
+    """Return why nothing is sent after the fresh read, as fields of the save; empty if there is no reason."""
     if isinstance(operation, ServiceAction):
         why = why_not(operation, fresh)
         return {"fault": _refusal(RuntuiError("The action cannot help", f"{why} Nothing was sent."))} if why else {}
@@ -181,7 +183,7 @@ def _objection(operation: Operation, fresh: Mapping[str, Any]) -> dict[str, Any]
 def _again(
     save: Save, answer: Answer, attempt: int, outcome: Outcome, now: Callable[[], datetime]
 ) -> Generator[Effect[Any], Any, Save | None]:
-    """The save to begin again with, once what `retry_of` asks for is there; None when it is not sent again."""
+    """Return the save to start again with, once the needs of `retry_of` are met; None if it is not sent again."""
     exchange = answer.exchange
     match retry_of(exchange, attempt, outcome=outcome, has_new_token=save.has_new_token, for_change=True):
         case Retry.WAIT:
@@ -206,7 +208,7 @@ def _again(
 
 
 def _intent(save: Save, fresh: Answer, sender: Sender) -> Intent:
-    """What is about to be sent: the body as shown, but with the true value where a secret is hidden in one."""
+    """Return the intent: the body as shown, but with the true value wherever it masks a secret."""
     operation, current, received = save.operation, fresh.entity or {}, fresh.received
     changes = operation.changes()
     if isinstance(operation, Draft):
@@ -232,16 +234,16 @@ def _intent(save: Save, fresh: Answer, sender: Sender) -> Intent:
 
 
 def _checked(answer: Answer, read: Exchange) -> Answer:
-    """The answer to a PATCH, unless it is somebody else's; `read` is the reading before it."""
+    """Return the answer to a PATCH, unless it belongs to another request; `read` is the read before it."""
     if answer.fault is None and read.echoes_id and not answer.exchange.echoes_id:
-        # A gateway may hand over what was meant for somebody else; the run itself shows what is true.
+        # A gateway may deliver somebody else's answer; the run itself shows the truth.
         what = "It does not name this request, as the answer before it did."
         return answer._replace(entity=None, fault=mismatch(answer.exchange, what, writing=True))
     return answer
 
 
 def _answered(save: Save, intent: Intent, answer: Answer) -> Save:
-    """The save once its request was answered: a break from here on knows what the answer says."""
+    """Return the save after its request was answered: from here on an interruption knows the answer."""
     fault = answer.fault
     if fault is not None and save.action is not None:
         fault = refused_action(fault, save.action)
@@ -256,7 +258,8 @@ def _answered(save: Save, intent: Intent, answer: Answer) -> Save:
 def _find_out(
     save: Save, intent: Intent, answer: Answer, fresh: Answer
 ) -> Generator[Effect[Any], Any, tuple[Save, Mapping[str, Any] | None]]:
-    """From the answer to an outcome, by the table in `proof`; and the run as it was read last, None if it was not."""
+    """Turn an answer into an outcome, by the table in `proof`; return the run as last read too, None if it was not
+    read."""
     before, entity = fresh.entity or {}, answer.entity
     if save.outcome_if_stopped is Outcome.NOT_DONE:
         return save, before
@@ -278,27 +281,27 @@ def _find_out(
 def _find_out_of_action(
     save: Save, intent: Intent, answer: Answer, fresh: Answer
 ) -> Generator[Effect[Any], Any, tuple[Save, Mapping[str, Any] | None]]:
-    """From the answer to an action to an outcome; what it is about is read in any case: it has changed."""
+    """Turn the answer to an action into an outcome; its object is read in any case, because it has changed."""
     reading = yield from _read_back(save, fresh)
     if reading is None or reading.entity is None:
         return save, None
     if save.fault is not None:
         save = yield from _proved(save, save.fault, intent, answer, reading)
-    # A run on demand does not say whose it is: one that an answer makes known could be a colleague's.
+    # A run on demand does not name its starter: a run that only an answer names could be a colleague's.
     is_certain = save.fault is None and (intent.action != "activate" or save.known_by == "read-back")
     return save._replace(new_run=new_run(intent, reading.entity) if is_certain else ""), reading.entity
 
 
 def _read_back(save: Save, fresh: Answer) -> Generator[Effect[Any], Any, Answer | None]:
-    """The run as it is after the change; None when it cannot be read, or when the answer does not name its request as
-    the reading before the change did."""
+    """Read the run after the change; return None if it cannot be read, or if the answer does not name its request
+    although the read before the change did."""
     reading = yield from Read(save)
     is_ours = reading.exchange.echoes_id or not fresh.exchange.echoes_id
     return reading if reading.entity is not None and is_ours else None
 
 
 def _proved(save: Save, fault: Fault, intent: Intent, answer: Answer, reading: Answer) -> Writing:
-    """The save after a reading that alone can tell what became of it."""
+    """Return the save after a reading that alone can settle the outcome."""
     if fault.status in CAUSED_BY_A_COPY and confirms(intent, fault.status, reading):
         return save._replace(fault=answer.fault)
     recorded = yield from Recall(save)
@@ -314,7 +317,7 @@ def _ended(save: Save, outcome: Outcome, **facts: Any) -> Save:
 
 
 def ignored_of(operation: Operation, entity: Mapping[str, Any]) -> tuple[str, ...]:
-    """The changed properties that the run, as read after the write, does not have as they were sent."""
+    """Return the changed properties that do not have the sent values in the run as read after the write."""
     return tuple(
         change.field.name
         for change in operation.changes()
@@ -323,14 +326,14 @@ def ignored_of(operation: Operation, entity: Mapping[str, Any]) -> tuple[str, ..
 
 
 def known_by_of(save: Save) -> KnownBy:
-    """How the outcome of a save is known, as far as it has come."""
+    """Return how the outcome of a save is known so far."""
     if save.step is not Step.SETTLING or save.outcome_if_stopped is Outcome.UNKNOWN:
         return ""
     return save.known_by or "answer"
 
 
 def words_of(save: Save) -> str:
-    """What went wrong, or was not taken over, for the journal; empty when nothing did and all was."""
+    """Return what went wrong or was ignored, for the journal; empty if nothing was."""
     if save.fault is not None:
         return save.fault.summary
     if not save.ignored:
@@ -339,16 +342,16 @@ def words_of(save: Save) -> str:
 
 
 def _properties(entity: Mapping[str, Any]) -> set[str]:
-    """The names of an entity's properties, without annotations such as @odata.context."""
+    """Return the names of an entity's properties, without annotations such as @odata.context."""
     return {name for name in entity if "@" not in name}
 
 
 def _lacks(names: Sequence[str]) -> RuntuiError:
-    """Why nothing is sent when the fresh read lacks what the change is about."""
-    what = f"The answer lacks {', '.join(names)}, so nobody can tell whether somebody changed it. Nothing was sent."
+    """Return why nothing is sent if the fresh read lacks a property of the change."""
+    what = f"The answer lacks {', '.join(names)}, so a change by somebody else would go unnoticed. Nothing was sent."
     return RuntuiError("The run was read only in part", what, "Try again; a service may leave properties out.")
 
 
 def _refusal(error: RuntuiError) -> Fault:
-    """An error of our own as the fault of a request that was not sent."""
+    """Turn an error of our own into the fault of a request that was not sent."""
     return Fault(error.title, error.message, error.hint, Outcome.NOT_DONE, None, "", (), "", "")

@@ -1,1 +1,1 @@
-"""What a person can do, one file a feature, with the screen that it alone opens."""
+"""The things that a person can do, one feature per file, with the screen that only it opens."""

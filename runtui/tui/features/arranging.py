@@ -1,6 +1,6 @@
-"""How the list is arranged: by which column it is sorted, which columns it has, and the views of a person's own.
+"""Arranges the list: the column it is sorted by, its columns, and the person's own views.
 
-Invariant: a question changes nothing until it is answered. What was chosen is kept for the next start.
+Invariant: a question changes nothing until it is answered. A choice is kept for the next start.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from runtui.tui.features.feature import Feature, Features
 from runtui.tui.screens.questions import Choice, ColumnChooser, LineQuestion, Picker, marked_lines
 
 LONGEST_NAME: Final = 24
-"""Characters of the name of a view."""
+"""The most characters of a view's name."""
 
 
 class _Task(NamedTuple):
-    """What to do with a view: the one of a number, counted from 1, or a new one."""
+    """A task for a view: the one with a number, counted from 1, or a new one."""
 
     does: Literal["show", "save", "change", "rename", "replace", "delete"]
     number: int
@@ -106,13 +106,13 @@ class Arranging(Feature):
         self._runs.show_settings(problems_toggled(self._runs.settings))
 
     def show_view(self, number: int) -> None:
-        """Show the view on a digit, or all runs where it is shown already."""
+        """Show the view of a digit, or all runs if it is shown already."""
         try:
             self._runs.show_settings(view_toggled(self._runs.settings, self._preferences.kept.views, number))
         except IndexError:
-            words = f"There is no view {number}; {key_of('views')} saves what the list shows as one."
+            words = f"There is no view {number}; {key_of('views')} saves the list as a view."
             self._chrome.set_status(words, shown_while=lambda: number > len(self._views))
-        except RuntuiError as error:  # an older runtui, or somebody's hand, wrote it
+        except RuntuiError as error:  # an older runtui, or a person, wrote it
             self._chrome.set_status(f"View {number} cannot be shown. {error}", "error")
 
     action_view_1 = partialmethod(show_view, 1)
@@ -149,12 +149,12 @@ class Arranging(Feature):
         ]
         full = f"All {MAX_VIEWS} views are in use; delete one of yours first." if len(views) >= MAX_VIEWS else ""
         save = _Task("save", len(views) + 1)
-        choices.append(Choice(save, "+ save what the list shows", _summary(self._runs.settings), refusal=full))
+        choices.append(Choice(save, "+ save the list as a view", _summary(self._runs.settings), refusal=full))
         at = len(views) if present is None else present
         await self._chrome.ask(Picker("views", Content.assemble(("Views", "bold")), choices, at=at), self._do)
 
     async def _do(self, task: _Task | None) -> None:
-        """Carry out what was chosen; a view to change is asked about once more."""
+        """Carry out a choice; to change a view, ask a second question."""
         if task is None:
             return
         own, index = list(self._preferences.kept.views), task.number - 1 - len(BUILT_IN_VIEWS)
@@ -169,7 +169,7 @@ class Arranging(Feature):
                 await self._name(task, own[index].name if task.does == "rename" else "")
             case "replace":
                 own[index] = own[index]._replace(settings=self._runs.settings)
-                self._keep(own, f"View {task.number} shows what the list shows.")
+                self._keep(own, f"View {task.number} is saved: it shows the list as it is now.")
             case "delete":
                 gone = own.pop(index)
                 self._keep(own, f"View {gone.name} is deleted.")
@@ -207,7 +207,7 @@ class Arranging(Feature):
 def _changes(number: int, name: str) -> Iterator[Choice[_Task]]:
     yield Choice(_Task("show", number), f"show {name}")
     yield Choice(_Task("rename", number), "rename")
-    yield Choice(_Task("replace", number), "replace by what the list shows")
+    yield Choice(_Task("replace", number), "replace with the list as it is now")
     yield Choice(_Task("delete", number), "delete")
 
 

@@ -1,7 +1,7 @@
-"""Copying: what can be copied of the subject under the cursor, and the ways to the clipboard.
+"""Copying: the things to copy about the subject under the cursor, and the ways to the clipboard.
 
-Invariant: a text leaves only by `services.sharing`, which redacts it, and the status line says which way it took. Files
-are read in threads; for a hand-over a run is read once where the store does not have what its tasks did.
+Invariant: a text leaves only by `services.sharing`, which redacts it, and the status line says which way it went. Files
+are read in threads. For a hand-over a run is read once if the store lacks the results of its tasks.
 """
 
 from __future__ import annotations
@@ -61,18 +61,18 @@ from runtui.tui.words import copies
 from runtui.tui.words.copies import CauseOfRuns, Copy, CopyChoice, Destination, HandoffOf
 
 _Made = Callable[[], Sequence[CopyChoice]]
-"""Makes what can be chosen; it may read files."""
+"""Makes the choices; it may read files."""
 
 _QUESTION: Final = "copy"
 
 
 class Copying(Feature):
-    """The question what to copy, and what becomes of the answer."""
+    """The question what to copy, and the steps after the answer."""
 
     def __init__(self, features: Features) -> None:
         super().__init__(features)
         self._offered: Sequence[CopyChoice] = ()
-        """What the question offers."""
+        """The choices of the question."""
 
     # The question
 
@@ -129,7 +129,7 @@ class Copying(Feature):
         return view.under_cursor if isinstance(view, Picker) else None
 
     def _answer(self, choice: CopyChoice | None, destination: Destination) -> None:
-        """Answer the question with a line of it, or say why that cannot be copied."""
+        """Answer the question with one of its lines, or say why that cannot be copied."""
         if choice is None or choice.refusal:
             words = choice.refusal if choice is not None else "There is no hand-over of this."
             self._chrome.front.set_status(words, "warning")
@@ -143,8 +143,8 @@ class Copying(Feature):
             self.in_worker(self._copy(copy), blocks_keys("copied"), exclusive=True)
 
     async def _copy(self, copy: Copy) -> None:
-        """Copy at once what this machine knows; no key waits for what is to be read first."""
-        # What stands in the question already waits for no thread: the frame that closes it shows the outcome.
+        """Copy at once what this machine knows; no key waits for what must be read first."""
+        # A text that the question already has waits for no thread: the frame that closes the question shows the result.
         of = copy.handoff_of
         run = await asyncio.to_thread(self._unread, of) if isinstance(of, str) else None
         if run is None:
@@ -154,7 +154,7 @@ class Copying(Feature):
         self.in_worker(self._read_first(copy, run), "hand over", words, exclusive=True)
 
     def _unread(self, of: str) -> tuple[str, str] | None:
-        """The ids of workflow and run of a hand-over that lacks what the tasks did. It reads files."""
+        """Return the ids of workflow and run of a hand-over that lacks task results. It reads files."""
         stored, results = self._workspace.store.get(of), self._workspace.store.results_of(of)
         return (stored.workflow_id, of) if stored and (results is None or results.is_outdated) else None
 
@@ -180,7 +180,7 @@ class Copying(Feature):
             self._chrome.front.set_status("There is no code and no address yet.", "warning")
 
     async def _send(self, copy: Copy, lacks: str = "") -> None:
-        """Hand a text over, and say what was done; `lacks` is what the text should have and has not."""
+        """Hand a text over, and say what was done; `lacks` is what the text is missing."""
         app, folder = self._chrome.app, self._workspace.settings.state_folder
         fits = partial(fits_on_page, size=app.size)
         if copy.destination == "page" and fits(copy.text):
@@ -201,16 +201,16 @@ class Copying(Feature):
         self._chrome.set_status(sentences(f"{copy.what}: {done.words}", lacks), severity)
 
     async def _handoff(self, of: HandoffOf) -> str:
-        """Make a hand-over from what is on this machine."""
+        """Make a hand-over from the data on this machine."""
         workspace, origin = self._workspace, await origin_of(self._workspace)
         if isinstance(of, str):
             return handoff_markdown(await asyncio.to_thread(handoff_of_run, workspace, of, origin))
         return handoff_markdown(await asyncio.to_thread(handoff_of_cause, workspace, of.cause, of.query, origin))
 
-    # What there is to choose from
+    # The choices
 
     def _in_view(self) -> _Made | None:
-        """What can be copied of the subject under the cursor of the screen in front."""
+        """Return the choices for the subject under the cursor of the screen in front."""
         view = self._chrome.front.view
         if isinstance(view, JournalView):
             return partial(self._of_entry, view.entry) if view.entry is not None else None
@@ -265,10 +265,10 @@ _LINES_OF_HINT: Final = 1
 
 
 class SelectionPage(DrawnOnce[None]):
-    """A text alone on the screen, to be selected in the terminal: the way to copy where there is no clipboard.
+    """A text alone on the screen, to select it in the terminal: a way to copy without a clipboard.
 
-    Nothing stands beside or before the text, so that selecting lines selects nothing else; and no line of it is broken,
-    since it would be selected as two. Under it stands how to go back.
+    Nothing is beside or before the text, so that selecting lines selects nothing else; no line is wrapped, because it
+    would be selected as two. The way back is below.
     """
 
     BINDINGS = bindings("page", close_page="close_page")
@@ -279,7 +279,7 @@ class SelectionPage(DrawnOnce[None]):
     """
 
     def __init__(self, text: str) -> None:
-        """Show a text that is redacted already."""
+        """Show a text that is already redacted."""
         super().__init__()
         self._text = text
 
@@ -289,7 +289,7 @@ class SelectionPage(DrawnOnce[None]):
 
     @property
     def _hint(self) -> Content:
-        """How to go on, or that the terminal shows less than the text."""
+        """Return how to go on, or that the terminal cannot show the whole text."""
         words = "Select the text in your terminal"
         if not fits_on_page(self._text, self.app.size):
             words = "The terminal is too small for all of the text"
@@ -303,26 +303,26 @@ class SelectionPage(DrawnOnce[None]):
 
 
 def fits_on_page(text: str, size: Size) -> bool:
-    """Whether a terminal of that size, in cells, shows all of a text."""
+    """Return whether a terminal of that size, in cells, can show a whole text."""
     lines = visible(text, newlines=True).split("\n")
     return len(lines) <= size.height - _LINES_OF_HINT and all(cell_len(line) <= size.width for line in lines)
 
 
 class CopySubject(NamedTuple):
-    """What is under the cursor of a list, as far as it can be copied."""
+    """The subject under the cursor of a list, as far as it can be copied."""
 
     lead: tuple[CopyChoice, ...] = ()
-    """What is of it alone; the first is copied by two keys."""
+    """The choices about the subject alone; two keys copy the first one."""
     run_id: str = ""
-    """The run that it is, or is a part of."""
+    """The run that it is or belongs to."""
     workflow_id: str = ""
-    """Its workflow; empty where that is the one of the run."""
+    """Its workflow; empty if that is the run's."""
     result_id: str = ""
-    """Which user's result of the run it is, or is a part of."""
+    """The user's result in the run that it is or belongs to."""
     handoff_of: HandoffOf | None = None
     received: Mapping[str, Any] | None = None
     is_run: bool = False
-    """Whether it was received as the run."""
+    """True if it was received as the run."""
 
 
 def _run(view: RunsView, row: RunRow) -> CopySubject:
@@ -338,7 +338,7 @@ def _result(view: ResultsView, row: ResultRow) -> CopySubject:
 
 def _user(view: UsersView, row: UserRow) -> CopySubject:
     run_id, result = view.run_id or "", row.result
-    why = copies.reason_choices(row.trouble.reason if row.trouble is not None else "")
+    why = copies.reason_choices(row.blocker.reason if row.blocker is not None else "")
     lead = (copies.id_choice("user", row.id), *why, copies.id_choice("run", run_id))
     subject = CopySubject(lead, run_id, handoff_of=run_id)
     return subject if result is None else subject._replace(result_id=result.id, received=result.received)
@@ -378,4 +378,4 @@ _SUBJECTS: Final[Mapping[type[ActionView[Any]], Callable[[Any, Any], CopySubject
     CausesView: _cause,
     OverviewView: _workflow,
 }
-"""What the row of a list is, where there is more to it than its cells."""
+"""Functions that make the subject of a row that has more than its cells."""

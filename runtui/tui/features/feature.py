@@ -1,8 +1,8 @@
-"""What a feature is, and those of one session.
+"""What a feature is, and the features of one session.
 
-Invariant: a feature is loaded and built when it is first asked for. Until then there is nothing that it could tell;
-from then on it follows the services, which know no widget: they may announce from any thread, and what hears it runs on
-the event loop, in the order in which it was announced.
+Invariant: a feature is loaded and built when it is first needed. Before that it has nothing to report; from then on it
+follows the services, which know no widget: they may announce from any thread, and listeners run on the event loop, in
+the order of the announcements.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _T = TypeVar("_T")
 EventT = TypeVar("EventT")
 
 FOLLOW_CHANGES: Final = ("changes.editing", "changes.bulk_sending", "changes.following", "changes.journaling")
-"""The files of the features that tell what became of a change."""
+"""The files of the features that report the outcome of a change."""
 
 Subscribe = Callable[[Callable[[EventT], None]], object]
-"""How a service takes a listener."""
+"""The function by which a service takes a listener."""
 
 
 class Announced(Message, Generic[EventT]):
@@ -46,7 +46,7 @@ class Announced(Message, Generic[EventT]):
         self._only_newest = only_newest
 
     def can_replace(self, message: Message) -> bool:
-        """Of a flood of announcements to one listener the last one says as much as all of them."""
+        """Of many announcements to one listener the last one is enough."""
         return self._only_newest and isinstance(message, Announced) and message._listener == self._listener
 
     async def deliver(self) -> None:
@@ -56,10 +56,8 @@ class Announced(Message, Generic[EventT]):
 
 
 class Feature:
-    """What a person can do: it has an `action_<id>` for each action of the registry that it owns.
-
-    One that stands in a file of this package is found there.
-    """
+    """Something that a person can do: it has an `action_<id>` for each action of the registry that it owns. A feature
+    in a file of this package is found by its file."""
 
     def __init__(self, features: Features) -> None:
         self._features = features
@@ -68,14 +66,14 @@ class Feature:
         self._workspace = features.chrome.workspace
 
     def start(self) -> None:
-        """Follow the services, from the moment at which it was built."""
+        """Follow the services from now on."""
 
     def extend(self, context: ActionContext) -> ActionContext:
-        """Add what this feature alone knows of what can be done now."""
+        """Add the facts about possible actions that only this feature knows."""
         return context
 
     def stop_asking(self) -> None:
-        """Have nobody wait for a person."""
+        """Let nothing wait for a person."""
 
     def end(self) -> None:
         """The screens are gone."""
@@ -88,8 +86,10 @@ class Feature:
         only_newest: bool = False,
         wanted: Callable[[EventT], bool] = lambda _announcement: True,
     ) -> None:
-        """Call `listener` on the event loop with each announcement of a service, and await it. `wanted` is asked at
-        once, in the service's thread. With `only_newest` an announcement that waits may be dropped for a newer one.
+        """Call `listener` on the event loop with each announcement of a service, and await it.
+
+        `wanted` is called at once, in the service's thread. With `only_newest` a waiting announcement may be dropped
+        for a newer one.
         """
 
         def announce(announcement: EventT) -> None:
@@ -99,7 +99,7 @@ class Feature:
         subscribe(announce)
 
     async def attempt(self, work: Awaitable[_T]) -> _T | None:
-        """The result of some work; a failure is shown in the status line, and gives None."""
+        """Return the result of some work; show a failure in the status line, and return None."""
         try:
             return await work
         except RuntuiError as error:
@@ -107,11 +107,12 @@ class Feature:
             return None
 
     async def in_thread(self, call: Callable[[], _T]) -> _T | None:
-        """The same of a call that reads files."""
+        """Do the same for a call that reads files."""
         return await self.attempt(asyncio.to_thread(call))
 
     def in_worker(self, work: Awaitable[Any], group: str, saying: str = "", *, exclusive: bool = False) -> Worker[None]:
         """Run some work in a worker, with the sentence `saying` in the status line meanwhile; a failure is shown there.
+
         The next key waits for a worker whose group `blocks_keys` names. An `exclusive` worker cancels the others of its
         group. Return the worker.
         """
@@ -133,13 +134,13 @@ class Feature:
 
 
 class Features:
-    """The features of one session, by their classes.
+    """The features of one session, by class.
 
     Args:
         chrome: What the screens have in common.
         runs: The list.
         load: Loads the class of a feature by its file.
-        idle: Waits until nothing that was typed is left to do.
+        idle: Waits until all input is handled.
     """
 
     def __init__(
@@ -153,7 +154,7 @@ class Features:
         chrome.owners = self._owners
 
     def __getitem__(self, kind: type[FeatureT]) -> FeatureT:
-        """A feature, built and started where it is not."""
+        """Return a feature; build and start it first if necessary."""
         found = self._built.get(kind)
         if found is None:
             found = self._built[kind] = kind(self)
@@ -167,7 +168,7 @@ class Features:
             yield self[self._load(FEATURE_OF[action_id])]
 
     def build(self, *names: str) -> None:
-        """Build those of some files, in this order."""
+        """Build the features in some files, in this order."""
         for name in names:
             self[self._load(name)]
 
@@ -184,7 +185,7 @@ class Features:
     async def mount_when_idle(self, screen: Callable[[], ViewScreen[Any]]) -> None:
         """Mount what is likely to be opened next, while the person looks at something else.
 
-        Its first layout tells its widgets their sizes, which has it laid out once more: that is done at rest, too.
+        Its first layout tells its widgets their sizes, which leads to a second layout: that is done now, too.
         """
         await self.wait_idle()
         await self.chrome.prepare(mounted := screen())

@@ -1,6 +1,6 @@
 """The help, as rows to choose from.
 
-Invariant: what works where the help was opened stands first.
+Invariant: keys that work where the help was opened come first.
 """
 
 from __future__ import annotations
@@ -54,15 +54,14 @@ class HelpView(ActionView[str]):
         yield self._about
 
     def open(self, here: Iterable[Scope]) -> None:
-        """Begin at the top, without a filter; `here` are the scopes whose keys work where it is opened, the nearest
-        first.
-        """
+        """Start at the top, without a filter; `here` are the scopes whose keys work where it is opened, the nearest
+        first."""
         from runtui.services.journal_query import ENTRY_FILTER_HELP
 
         self.list.filter_bar.close()
         self.list.begin("")
         self.list.put(help_rows(here, ENTRY_FILTER_HELP, ROW_FLAGS))
-        self.list.table.move_to(1)  # the first heading is no line to choose
+        self.list.table.move_to(1)  # the first heading cannot be chosen
         self.show_line()
         self.list.table.scroll_to(y=0, animate=False, force=True, immediate=True)
         self.take_focus()
@@ -71,7 +70,7 @@ class HelpView(ActionView[str]):
         return self.list.heading()
 
     def show_line(self) -> None:
-        """Where the row under the cursor works, and the whole of it."""
+        """Show where the row under the cursor works, and its full text."""
         row = self.list.table.row_under_cursor()
         self._about.update(content(row.whole if row is not None else ""), layout=False)
 
@@ -86,14 +85,14 @@ class HelpView(ActionView[str]):
         self.list.filter_bar.open()
 
     def action_close(self) -> None:
-        self.action_leave_place()
+        self.action_leave_view()
 
     def action_close_by_quit(self) -> None:
         self.view_screen.dismiss()
 
 
 class Helping(Feature):
-    """Opening the help and the palette, and running what is chosen there."""
+    """Opens the help and the palette, and runs the chosen action."""
 
     def __init__(self, features: Features) -> None:
         super().__init__(features)

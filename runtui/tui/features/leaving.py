@@ -1,7 +1,7 @@
 """Leaving: for good, for another profile, or for the shell and back.
 
-Invariant: a save on its way is waited for, for a limited time, and the person is told what leaving before its end would
-mean. Drafts are on disk.
+Invariant: changes in progress are awaited for a limited time, and the person is told the effect of leaving earlier.
+Drafts are on disk.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from runtui.services.writing.save import Save
 
 QUIT_SECONDS: Final = 10.0
-"""How long quitting waits for saves on their way; after that the person is told and may quit all the same."""
+"""How long quitting waits for changes in progress; after that the person is told and may quit anyway."""
 
 
 class Leaving(Feature):
@@ -27,11 +27,11 @@ class Leaving(Feature):
     def __init__(self, features: Features) -> None:
         super().__init__(features)
         self.next_profile: Settings | None = None
-        """What is opened in the place of this session; None: nothing, the person leaves for good."""
+        """The session to open next; None to leave for good."""
         self._is_waiting = False
 
     def leave(self, next_profile: Settings | None) -> None:
-        """Leave once no save is on its way, or when asked a second time, for another profile or (None) for good."""
+        """Leave once no change is in progress, or when asked a second time, for another profile or (None) for good."""
         self.next_profile = next_profile
         self.stop_asking_all()
         saves = self._workspace.active_saves
@@ -44,11 +44,11 @@ class Leaving(Feature):
         self._chrome.app.run_worker(self._leave_after_saves(), group="quit", description="quit", exit_on_error=True)
 
     def action_suspend(self) -> None:
-        """Stop until the shell goes on with this process; what is on its way is answered then."""
+        """Stop until the shell resumes this process; answers that arrive meanwhile are read then."""
         self._chrome.app.action_suspend_process()
 
     async def _leave_after_saves(self) -> None:
-        """Leave when the saves on their way are done; stay when one is not, so that the person sees why."""
+        """Leave when all changes in progress are done; stay if one is not, so that the person sees why."""
         from runtui.domain.report import Outcome
 
         saves = self._workspace.saves
@@ -69,12 +69,12 @@ class Leaving(Feature):
             self.next_profile = None
 
     def stop_asking_all(self) -> None:
-        """A save that waits for somebody, such as to sign in, must not hold up the end."""
+        """Let no change wait for a person, for example for a sign-in, because that would delay the end."""
         for feature in self._features.built:
             feature.stop_asking()
 
     async def drain(self) -> None:
-        """Wait for saves on their way, with nobody here to press a key."""
+        """Wait for changes in progress when nobody is there to press a key."""
         await self._workspace.saves.drain(QUIT_SECONDS)
 
     def _is_saving(self) -> bool:
@@ -82,8 +82,8 @@ class Leaving(Feature):
 
 
 def _left_open(saves: Sequence[Save]) -> str:
-    """What leaving now would mean for saves on their way."""
+    """Say what leaving now would mean for changes in progress."""
     counted, key = count_words(len(saves), "save"), key_of("quit")
     if all(save.may_be_stopped for save in saves):
-        return f"{counted} not sent yet. {key} leaves all the same and cancels; drafts are kept."
-    return f"{counted} without an answer. {key} leaves all the same: the outcome is unknown."
+        return f"{counted} not sent yet. {key} quits anyway and cancels; drafts are kept."
+    return f"{counted} without an answer. {key} quits anyway: the outcome is unknown."

@@ -1,7 +1,7 @@
-"""The list as it comes in: reading runs, why the list is incomplete, and the end of the runs that are watched.
+"""The list while it is read: reading the runs, why the list is incomplete, and the end of watched runs.
 
-Invariant: what stays incomplete for the same reason is said once; the first line goes on to say it. Watching asks the
-server nothing: it follows the store.
+Invariant: the reason for an incomplete list is reported once; the first line continues to show it. Watching sends no
+requests: it follows the store.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ if TYPE_CHECKING:
     from runtui.services.refresh import Progress
 
 MAX_WATCHED: Final = 100
-"""Each of them is looked up when the store changes."""
+"""The most watched runs, because each is looked up whenever the store changes."""
 
 
 class Listing(Feature):
-    """The runs of the server, read and read again."""
+    """The runs of the server, read repeatedly."""
 
     def __init__(self, features: Features) -> None:
         super().__init__(features)
         self.is_read = asyncio.Event()
         """Set once the runs were listed for the first time."""
-        self._complaint = ""
-        """What was said of the last listing, as long as that is incomplete."""
+        self._incomplete = ""
+        """The message about the last listing, while that is incomplete."""
         self._waits_until: datetime | None = None
-        """When the first listing goes on, as it was told."""
+        """When the first listing continues, as it was announced."""
 
     def start(self) -> None:
         self.listen(self._workspace.store.changed.subscribe, lambda _ids: self._runs.drawing.ask(), only_newest=True)
         self.listen(self._workspace.store.changed.subscribe, self._tell_of_ends)
         self.listen(self._workspace.progressed.subscribe, self._listing_changed, only_newest=True)
         self.listen(self._workspace.exchanged.subscribe, self._chrome.panel.exchange_ended, only_newest=True)
-        # Runs get stuck and days end without a change of the store.
-        self._chrome.app.set_interval(CLOCK_SECONDS, self._chrome.show_trouble)
+        # Runs become stuck and days end without a change of the store.
+        self._chrome.app.set_interval(CLOCK_SECONDS, self._chrome.show_problems)
         self.listen(self._workspace.preferences.failed.subscribe, self._say_lost)
         self._chrome.show_runs = self._show_runs
 
@@ -53,7 +53,7 @@ class Listing(Feature):
         self._chrome.set_status(str(fault), "warning")
 
     def show_stored(self) -> None:
-        """Show what the store has, or say why that is not as it was left."""
+        """Show the stored runs, or say why the earlier filter cannot be restored."""
         self._runs.reload()
         if (fault := self._workspace.preferences.fault) is not None:
             self._say_lost(fault)
@@ -66,7 +66,7 @@ class Listing(Feature):
 
     def _listing_changed(self, progress: Progress) -> None:
         self._chrome.show_headline()
-        if not progress.listing and (progress.finished_at or progress.complaint):
+        if not progress.listing and (progress.finished_at or progress.why_incomplete):
             self._listing_ended(progress)
         elif progress.finished_at is None and progress.waiting_until != self._waits_until:
             self._waits_until = progress.waiting_until
@@ -74,22 +74,23 @@ class Listing(Feature):
         self._chrome.refresh()
 
     def _listing_ended(self, progress: Progress) -> None:
-        """Say why the list is incomplete, for as long as it is so for that reason."""
-        why = progress.complaint
-        complaint = self._in_words(why, "The list is incomplete. ") if why is not None else ""
+        """Say why the list is incomplete, as long as that reason holds."""
+        why = progress.why_incomplete
+        incomplete = self._in_words(why, "The list is incomplete. ") if why is not None else ""
         next_step = f"{key_of('overview')} shows the workflows, and when each is to run next."
         self._runs.say_when_empty(f"{RUNS.empty} {next_step}" if why is None else self._in_words(why))
-        is_news = bool(complaint) and complaint != self._complaint
-        self._complaint = complaint
+        is_news = bool(incomplete) and incomplete != self._incomplete
+        self._incomplete = incomplete
         if progress.fault is not None or is_news:
-            self._chrome.set_status(complaint, "error", lambda: self._complaint == complaint)
+            self._chrome.set_status(incomplete, "error", lambda: self._incomplete == incomplete)
         if progress.fault is None:
             self._runs.reload()
-            self._tell_of_ends(None)  # another runtui may have stored what is news here
+            self._tell_of_ends(None)  # another runtui may have stored runs that are new here
             self.is_read.set()
 
     def _in_words(self, fault: RuntuiError, before: str = "") -> str:
-        """Why, behind `before`, the next step before what may be cut; where a person is needed, only that."""
+        """Return the reason after `before`, with the next step ahead of what may be cut; if a person is needed, only
+        that."""
         state = sign_in.state if (sign_in := self._workspace.sign_in) is not None and sign_in.is_person else None
         if state is None or state.needs_person is None:
             return " ".join(filter(None, (f"{before}{fault.title}.", fault.hint, fault.message)))
@@ -99,7 +100,7 @@ class Listing(Feature):
     # W: watched runs
 
     def action_watch(self) -> None:
-        """Tell when the run, or each marked run, ends; where all of them are watched, no longer."""
+        """Report the end of the run, or of each marked run; if all are watched, stop watching."""
         run_id = self._chrome.pin_run()
         marked = self._runs.table.marks if self._chrome.front.view is self._runs else ()
         chosen = set(marked) or {run_id or ""}
@@ -118,7 +119,7 @@ class Listing(Feature):
         self._runs.drawing.ask()
 
     def _tell_of_ends(self, changed: frozenset[str] | None) -> None:
-        """Ring the bell, once, for the watched runs that have ended."""
+        """Ring the bell once for the watched runs that have ended."""
         watched, store = self._runs.watched, self._workspace.store
         ended = {run_id: _end_of(store, run_id) for run_id in sorted(watched if changed is None else watched & changed)}
         ended = {run_id: words for run_id, words in ended.items() if words}
@@ -134,16 +135,16 @@ class Listing(Feature):
             self._chrome.app.bell()
 
     async def _show_runs(self, filter_text: str) -> None:
-        """Bring the list into sight with only these runs, or with all where it shows these already."""
+        """Bring the list to the front with only these runs, or with all if it shows these already."""
         self._chrome.go_back_to(self._runs.view_screen)
         self._runs.filter_by("" if self._runs.filter_text == filter_text else filter_text)
 
     def action_refresh(self) -> None:
-        """Bring the list up to date now; during a listing: once more after it."""
+        """Refresh the list now; during a listing, once more after it."""
         self._workspace.refresh.now()
 
     def action_refresh_all(self) -> None:
-        """Read all runs now: what was deleted goes, too."""
+        """Read all runs now, so that deleted ones disappear too."""
         self._workspace.refresh.now(full=True)
 
     def action_pause(self) -> None:
@@ -151,7 +152,7 @@ class Listing(Feature):
 
 
 def _end_of(store: Store, run_id: str) -> str:
-    """How a run ended, in a sentence; empty while it goes on."""
+    """Return a sentence about the end of a run; empty while it has not ended."""
     if (stored := store.get(run_id)) is None:
         return "A watched run is no longer listed."
     row = stored.raw

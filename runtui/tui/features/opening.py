@@ -1,8 +1,8 @@
-"""Going deeper: from a run to its users, from a user to the tasks, from a task to all that the server tells of it.
+"""Opens a run's users, a user's tasks, and the full data of a task.
 
-Invariant: a screen opens within the key that asks for it, and shows at once what the store has; the next key waits for
-that, and never for the network. What comes for a run that is open no longer is dropped. Enter on a list that is still
-being read opens its first row once it is there, if the person still waits for it.
+Invariant: a screen opens while its key is handled, and shows the stored data at once; the next key waits for that, and
+never for the network. Data for a run that is no longer open is dropped. Enter on a list that is still being read opens
+its first row once it is there, if the person still waits for it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from runtui.tui.screens.run import TasksView, UsersView
 from runtui.tui.screens.runs import RELOAD_SECONDS
 
 REST: Final = 4
-"""The rest between two parts of a large run, as a multiple of the time that showing the last one took."""
+"""The rest between two parts of a large run, as a multiple of the time for showing the last one."""
 
 READS_NAMES: Final = "User.ReadBasic.All"
 """The least permission that reads names from the directory."""
@@ -37,13 +37,13 @@ _SHOWING: Final = "show a part of a run"
 
 
 class _Known(NamedTuple):
-    """What there is to show of a run."""
+    """The known data of a run."""
 
     rows: Sequence[UserRow] = ()
     empty: str = ""
     """Why it has no users."""
     progress: str = ""
-    """How far they were read, where they are not all there."""
+    """How many users were read, if not all."""
     is_outdated: bool = False
 
 
@@ -58,11 +58,11 @@ class Opening(Feature):
         self._tasks_screen = self._chrome.install(self.tasks)
         self._is_reading = False
         self._is_showing = False
-        """Whether a part of the users is being shown, or was a moment ago."""
+        """True while a part of the users is being shown, and for a moment afterwards."""
         self._fault = ""
-        """Why what is shown is not as the server has it; empty where it is."""
+        """Why the shown data may differ from the server's; empty if it does not."""
         self._opens_first = False
-        """Whether the first user is to be opened once the users are there."""
+        """True if the first user is to be opened once the users are there."""
 
     def start(self) -> None:
         self.listen(self._workspace.store.changed.subscribe, self._store_changed)
@@ -76,7 +76,7 @@ class Opening(Feature):
             await self.open_run(run_id)
 
     async def open_run(self, run_id: str) -> None:
-        """Show the users of a run as the store has them, and read them again."""
+        """Show the stored users of a run, and read them again."""
         if (stored := self._chrome.listed(run_id)) is None:
             return
         await self._chrome.prepare(self._users_screen)
@@ -86,7 +86,7 @@ class Opening(Feature):
         self.in_worker(self._begin(run_id), blocks_keys("users of a run"), exclusive=True)
 
     def _left(self, _answer: None) -> None:
-        """Nobody looks at the users any more: what was read of them stays."""
+        """Stop reading, because nobody looks at the users any more; what was read stays."""
         self._chrome.app.workers.cancel_group(self._chrome.app, _READING)
         self._is_reading = False
 
@@ -96,7 +96,7 @@ class Opening(Feature):
         await self._remember(run_id)
 
     async def _remember(self, run_id: str) -> None:
-        """A run that was opened counts as seen: a cursor that passes over it tells nothing."""
+        """Mark an opened run as seen; passing over it with the cursor does not count."""
         if await self.in_thread(partial(self._workspace.triage.see, run_id)):
             self._chrome.panel.read_again()
 
@@ -124,10 +124,8 @@ class Opening(Feature):
             await self._show_stored(run_id, words)
 
     async def _read_names(self) -> bool:
-        """Ask the directory for the users that are known by their ids alone; whether more are known now.
-
-        Where it may not be read, that is said once.
-        """
+        """Request the names of users with only an id from the directory; return whether more are known now. If the
+        directory cannot be read, say so once."""
         rows = (*self.users.list.shown.rows, *self.users.list.rows)
         try:
             return await self._workspace.results.read_names([row.id for row in rows if row.is_unnamed])
@@ -137,17 +135,17 @@ class Opening(Feature):
             return False
 
     def _reading_changed(self, _progress: object) -> None:
-        """The service asks to wait, or is asked again."""
+        """Show that the service asks to wait, or is asked again."""
         if self._is_reading and self.users.run_id is not None and not self.users.list.rows:
             self.in_worker(self._show_stored(self.users.run_id), _SHOWING)
 
     def _part_came(self, run_id: str) -> None:
-        """More users of a large run are there, or their tasks."""
+        """Show more users of a large run, or their tasks."""
         if run_id == self.users.run_id and self._is_reading and not self._is_showing:
             self.in_worker(self._show_part(run_id), _SHOWING)
 
     async def _show_part(self, run_id: str) -> None:
-        """Show what came so far, then rest: the more there is, the longer it takes to show."""
+        """Show what was read so far, then rest: more data takes longer to show."""
         if self.users.list.rows and not self.users.progress:
             return  # all of them, as they were before
         self._is_showing = True
@@ -159,12 +157,12 @@ class Opening(Feature):
             self._is_showing = False
 
     async def _read_extensions(self) -> bool:
-        """Read what is known of the extensions that tasks wait for; whether there is more of that now."""
+        """Read the extensions that tasks wait for; return whether more of them are known now."""
         waiting = (row.waiting.extension_id for row in self.users.list.rows if row.waiting is not None)
         return await self._workspace.results.read_extensions(waiting)
 
     def _store_changed(self, run_ids: frozenset[str] | None) -> None:
-        """Runs changed, or their results were read: the run that is open may be among them."""
+        """Show changed runs or results, if the open run is among them."""
         run_id = self.users.run_id
         is_open = self._users_screen in self._chrome.app.screen_stack
         if run_id is None or not is_open or self._is_reading or (run_ids is not None and run_id not in run_ids):
@@ -179,7 +177,7 @@ class Opening(Feature):
     # What is shown
 
     async def _show_stored(self, run_id: str, fault: str = "") -> _Known | None:
-        """Show what the store has of a run, if it is still open. `fault` says why that may be outdated."""
+        """Show the stored data of a run, if it is still open. `fault` says why it may be outdated."""
         try:
             known = await asyncio.to_thread(self._stored, run_id)
         except RuntuiError as error:
@@ -199,7 +197,7 @@ class Opening(Feature):
         return known
 
     def _stored(self, run_id: str) -> _Known:
-        """What the store has of a run. It reads the file."""
+        """Return the stored data of a run. It reads the file."""
         store = self._workspace.store
         stored, results = store.get(run_id), store.results_of(run_id, with_users=True)
         if stored is None:
@@ -212,7 +210,7 @@ class Opening(Feature):
         return _Known(rows, READING if progress else empty, progress, results.is_outdated)
 
     async def _follow_user(self, run_id: str, rows: Sequence[UserRow]) -> None:
-        """Show what is known by now of the user whose tasks are in sight."""
+        """Show the known tasks of the user whose tasks are in front."""
         shown = self.tasks.user
         if self._tasks_screen in self._chrome.app.screen_stack and shown is not None and self.tasks.run_id == run_id:
             for row in rows:
@@ -225,7 +223,7 @@ class Opening(Feature):
         row, run_id = self.users.list.table.row_under_cursor(pin=True), self.users.run_id
         if row is None or run_id is None:
             self._opens_first = self._is_reading
-            words = "Opens the first user once they are there." if self._is_reading else "There is no user to open."
+            words = "The first user opens when the list is there." if self._is_reading else "There is no user to open."
             self._chrome.front.set_status(words, shown_while=lambda: not self.users.list.table.total)
             return
         await self._chrome.prepare(self._tasks_screen)
@@ -234,7 +232,7 @@ class Opening(Feature):
         self.in_worker(self._show_tasks(run_id, row), blocks_keys("tasks of a user"), exclusive=True)
 
     async def _show_tasks(self, run_id: str, user: UserRow) -> None:
-        """Show what the tasks of a run did for a user, where that is still open."""
+        """Show the tasks of a run for a user, if that is still open."""
         subject_id = user.result.subject_id if user.result is not None else user.tasks[0].subject_id
         tasks = await asyncio.to_thread(self._workspace.store.tasks_of, run_id, subject_id)
         shown = self.tasks.user
@@ -242,7 +240,7 @@ class Opening(Feature):
             self.tasks.show(user, in_sequence(tasks), is_whole=not self.users.progress)
 
     async def _open_first(self) -> None:
-        """Open the first user, where somebody asked for that before there was one, and still waits."""
+        """Open the first user, if somebody asked for that before there was one, and still waits."""
         if not self._opens_first or not self.users.list.table.total:
             return
         self._opens_first = False

@@ -1,4 +1,4 @@
-"""The two panes: which of them has the keys, how much room each has, and the tabs and the search of the side panel."""
+"""The two panes: which one has the keys, how much room each gets, and the tabs and the search of the side panel."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from runtui.tui.features.feature import Feature
 
 
 class Panes(Feature):
-    """Going from pane to pane, and from tab to tab."""
+    """Switches between panes, and between tabs."""
 
     def action_next_tab(self) -> None:
         self._step_tab(1)
@@ -16,7 +16,7 @@ class Panes(Feature):
         self._step_tab(-1)
 
     def _step_tab(self, by: int) -> None:
-        """To another tab of the panel; one out of sight opens as it was left."""
+        """Show another tab of the panel; a hidden panel opens as it was left."""
         front = self._chrome.front
         if front.shows_panel:
             self._chrome.panel.step(by)
@@ -24,17 +24,17 @@ class Panes(Feature):
         front.draw()
 
     async def action_next_match(self) -> None:
-        """To the next match; where nothing is searched for, to the next run that needs a person."""
+        """Go to the next match; without a search, to the next run that needs a person."""
         front = self._chrome.front
         if front.panel.search.is_open:
             front.panel.search.step(1)
         elif ACTION_BY_ID["next_problem"].scope in front.scopes:
             await front.action_perform("next_problem")
         else:
-            front.set_status(f"Nothing is searched for; {key_of('search')} searches.", "warning")
+            front.set_status(f"There is no search; {key_of('search')} starts one.", "warning")
 
     def action_leave_panel(self) -> None:
-        """One step back: the search first, then from the panel, which stays as it is."""
+        """Go one step back: end the search first, then leave the panel, which stays as it is."""
         front = self._chrome.front
         if front.panel.search.is_open:
             front.panel.search.close()

@@ -1,8 +1,9 @@
-"""Signing in: when somebody is needed, the methods there are, the one under way, and who is signed in now.
+"""Signing in: when somebody is needed, the methods, the sign-in in progress, and who is signed in.
 
-Invariant: one sign-in is under way at most, and giving it up cancels it. Whatever waits for a person is answered: by a
-sign-in, by esc, or by the end of the screen. A form and its draft stay as they are behind it. The view holds no token
-and asks no server: what it shows of a sign-in comes from the fields of `DeviceCode` and `BrowserPage`.
+Invariant: at most one sign-in is in progress, and giving it up cancels it. Everything that waits for a person gets an
+answer: by a sign-in, by esc, or by the end of the screen. A form and its draft stay unchanged behind it. The view has
+no token and sends no request: everything that it shows about a sign-in comes from the fields of `DeviceCode` and
+`BrowserPage`.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from runtui.auth.signin import Account, BrowserPage, DeviceCode, SignIn
 
 TICK_SECONDS: Final = 1.0
-"""How often the time that is left is told."""
+"""Seconds between two updates of the countdown."""
 
 PAGE_SECONDS: Final = 900
 """How long `SignIn.browser` waits for a browser."""
@@ -47,17 +48,17 @@ _DEMO: Final = "DEMO: the sandbox's own sign-in. Never type a password."
 
 
 class WaitLine(Static):
-    """How long the sign-in service still waits for a person."""
+    """Shows how long the sign-in service still waits for a person."""
 
     ends: datetime | None = None
-    """Until when; None while it waits for nobody."""
+    """The end of the wait; None while nothing waits."""
     _clock: Timer | None = None
 
     def __init__(self) -> None:
         super().__init__(id="sign-in-wait", markup=False)
 
     def wait_until(self, ends: datetime | None) -> None:
-        """Tell the time that is left, from now on; None: no longer."""
+        """Count down to a time from now on; None stops."""
         self.ends = ends
         self.count_down()
         if ends is not None and self._clock is None:
@@ -72,7 +73,7 @@ class WaitLine(Static):
 
 
 class SignInView(ActionView[None]):
-    """Shows where the sign-in stands, and leads through one; the feature around it begins and ends sign-ins."""
+    """Shows the state of the sign-in and leads through one; its feature starts and ends sign-ins."""
 
     scope = "sign_in"
     opens = "use_method"
@@ -90,13 +91,14 @@ class SignInView(ActionView[None]):
         self._words = "Sign in"
         self._methods: tuple[PersonMethod, ...] = ()
         self._names = ("", "")
-        """The sign-in service as the sign-in knows it, and as it can be opened here: they differ in a demo alone."""
+        """The address of the sign-in service as the sign-in knows it, and as it can be opened here: they differ only in
+        a demo."""
         self._copied = ""
         self._page: BrowserPage | None = None
         self.wait = WaitLine()
 
     def compose(self) -> ComposeResult:
-        """Everything that any state needs; what a state does not need is not displayed."""
+        """Compose the widgets of all states; those that a state does not need are hidden."""
         with VerticalScroll(id="sign-in-page"):
             yield Static(id="sign-in-facts", markup=False)
             yield ChoiceList(id="sign-in-methods")
@@ -108,16 +110,15 @@ class SignInView(ActionView[None]):
 
     @property
     def method(self) -> PersonMethod | None:
-        """The method under the cursor; None while none is to be chosen."""
+        """The method under the cursor; None if there is none to choose."""
         rows = self.query_one(ChoiceList)
         return None if rows.has_class("-gone") or rows.highlighted is None else self._methods[rows.highlighted]
 
     def open(self, sign_in: SignIn, *, why: str = "", trouble: SignInError | None = None, demo: str = "") -> None:
-        """Show who is signed in and the methods to sign in: why somebody has to, what went wrong with the last attempt,
-        and where a demo's own sign-in can be opened.
-        """
+        """Show who is signed in and the methods to sign in: why somebody must, the error of the last attempt, and where
+        a demo's own sign-in can be opened."""
         self._names = (sign_in.settings.authority, demo)
-        # No browser finds the name of a demo's sign-in by itself.
+        # A browser cannot resolve the name of a demo's sign-in by itself.
         self._methods = tuple(
             method for method in sign_in_words.methods_here(sign_in.settings) if not (demo and method == "interactive")
         )
@@ -138,7 +139,7 @@ class SignInView(ActionView[None]):
         self._entitle("Sign in" if sign_in.state.needs_person else "Account")
 
     def begin(self, method: PersonMethod) -> None:
-        """Say that the sign-in service is being asked."""
+        """Say that runtui waits for the sign-in service."""
         self._stop_waiting()
         self._entitle(f"Sign in: {METHOD_LABELS[method].partition(':')[0].lower()}")
         self._update("facts", Content("Asking the sign-in service…"))
@@ -159,7 +160,7 @@ class SignInView(ActionView[None]):
         self.wait.wait_until(code.expires_at)
 
     def show_page(self, page: BrowserPage, *, opened: bool) -> None:
-        """Show the address to open, and take the one where it ends; `opened` tells whether it is open already."""
+        """Show the address to open, and take the one where it ends; `opened` is True if a browser already shows it."""
         self._page = page
         self._copied = self._here(page.url)
         first = "A browser was opened; if it was not, open this address:" if opened else "Open this in any browser:"
@@ -167,7 +168,7 @@ class SignInView(ActionView[None]):
         self._update("address", content(self._copied, "$text-accent"))
         landing = self.query_one(LineInput)
         landing.value, landing.disabled = "", False
-        note = f"It ends at {page.redirect_uri}, perhaps with an error: copy that address.\n"
+        note = f"It ends at {page.redirect_uri}, perhaps showing an error: copy that address.\n"
         note += f"{who_asks()} {sign_in_words.BEWARE_PAGE}"
         self._update("note", content(note, newlines=True))
         self._display(*(f"sign-in-{part}" for part in ("facts", "address", "landing", "wait", "note")))
@@ -184,13 +185,13 @@ class SignInView(ActionView[None]):
     def _stop_waiting(self) -> None:
         self.wait.wait_until(None)
         self._page, self._copied = None, ""
-        # A landing address holds a code that is good for a moment: it does not stay.
+        # A landing address has a code that is valid for a moment, so it is removed.
         self.query_one(LineInput).value = ""
 
     # What is pressed
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """The address where a browser ended."""
+        """Pass on the address where a browser ended."""
         event.stop()
         if self._page is None:
             return
@@ -205,13 +206,13 @@ class SignInView(ActionView[None]):
 
     @property
     def copied(self) -> tuple[str, str]:
-        """What the copy key copies, and what that is: a user code or an address, never a token; nothing before that."""
+        """The text for the copy key, and what it is: a user code or an address, never a token; nothing before that."""
         return self._copied, "Address" if self._page is not None else "Code"
 
     # Drawing
 
     def _here(self, address: str) -> str:
-        """An address as a browser can open it: in a demo the sign-in service has a name that no host can have."""
+        """Return an address that a browser can open: in a demo the sign-in service has a name that no host can have."""
         name, place = self._names
         return place + address.removeprefix(name) if place and address.startswith(f"{name}/") else address
 
@@ -238,14 +239,14 @@ class SignInView(ActionView[None]):
 
 
 def _large(code: str) -> Content:
-    """A code that can be read from across a desk: spaced, on a field of its own."""
+    """Return a code that can be read from a distance: spaced, on a field of its own."""
     words = f"    {'  '.join(content(code).plain)}    "
     blank = " " * len(words)
     return Content("\n").join([content(f" {line}", "bold reverse") for line in (blank, words, blank)])
 
 
 def _trouble_lines(trouble: SignInError) -> list[Content]:
-    """What went wrong, what to do, and what to pass on to an administrator."""
+    """Yield the error, the next step, and the facts for an administrator."""
     lines = [content(trouble.title, "bold $text-error")]
     lines += [content(trouble.message)] if trouble.message else []
     lines += [content(f"→ {trouble.hint}", "$text-accent")] if trouble.hint else []
@@ -254,30 +255,30 @@ def _trouble_lines(trouble: SignInError) -> list[Content]:
 
 
 PAGE_MADE_SECONDS: Final = 1.0
-"""How long keys are held for the page of a browser sign-in; it takes some milliseconds."""
+"""How long keys wait for the page of a browser sign-in, which takes some milliseconds."""
 
 
 class SigningIn(Feature):
-    """The sign-in's screen, and what waits for it."""
+    """The screen of the sign-in, and the requests that wait for it."""
 
     def __init__(self, features: Features) -> None:
         super().__init__(features)
         self._sign_in = self._workspace.sign_in
         self.view = SignInView()
         self.screen = self._chrome.install(self.view)
-        """Its screen; it stays mounted, so that a sign-in goes on behind another screen."""
+        """Its screen; it stays mounted, so that a sign-in continues behind another screen."""
         sandbox = self._chrome.sandbox
         self.demo_authority = sandbox.authority if sandbox is not None else ""
-        """Where a demo's own sign-in can be opened; empty on a real one."""
+        """Where a demo's own sign-in can be opened; empty for a real one."""
         self._attempt: Worker[None] | None = None
         self._asked: asyncio.Future[bool] | None = None
-        """What a request waits for that only a person can help; None: none waits."""
+        """Answers the request that waits for a person; None if none waits."""
         self._why = ""
         """Why it waits."""
         self._was_needed = False
-        """Whether it was told already that somebody has to sign in."""
+        """True if it was already said that somebody must sign in."""
         self._expiry: Timer | None = None
-        """Until the first line says something else of the token."""
+        """Runs until the first line must show another time left for the token."""
 
     def start(self) -> None:
         if self._sign_in is not None:
@@ -287,7 +288,7 @@ class SigningIn(Feature):
             self._sign_in_changed()
 
     def end(self) -> None:
-        """Nobody is here any more."""
+        """Answer everything that waits: nobody is here any more."""
         if self._sign_in is not None:
             self._sign_in.ask_person = None
         self.stop_asking()
@@ -298,7 +299,7 @@ class SigningIn(Feature):
     # Who is signed in
 
     def _sign_in_changed(self, _state: object = None) -> None:
-        """Somebody signed in or out, the token was renewed, or it could not be."""
+        """Show that somebody signed in or out, or that the token was renewed or could not be."""
         if self._sign_in is None:
             return
         self._tell_expiry()
@@ -309,7 +310,7 @@ class SigningIn(Feature):
         self._chrome.refresh()
 
     def _tell_expiry(self) -> None:
-        """Draw the first line, and again when only the time makes it another one."""
+        """Draw the first line, and again when the passing of time changes it."""
         if self._expiry is not None:
             self._expiry.stop()
             self._expiry = None
@@ -321,7 +322,7 @@ class SigningIn(Feature):
     # When somebody is needed
 
     async def _ask(self, why: str) -> bool:
-        """Have a person sign in, for a request that waits; whether there was a sign-in."""
+        """Ask a person to sign in, for a request that waits; return whether somebody did."""
         self._why = why
         asked: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._asked = asked
@@ -333,11 +334,11 @@ class SigningIn(Feature):
                 self._asked = None
 
     def stop_asking(self) -> None:
-        """Tell whoever waits that nobody signs in."""
+        """Answer the waiting request: nobody signs in."""
         self._answer(False)
 
     def _answer(self, came: bool) -> bool:
-        """Let what waits go on; whether anything waited."""
+        """Answer the waiting request; return whether there was one."""
         asked, self._asked = self._asked, None
         if asked is None or asked.done():
             return False
@@ -345,12 +346,13 @@ class SigningIn(Feature):
         return True
 
     def _show_when_suitable(self) -> None:
-        """Show the methods to sign in, unless somebody is typing or sees no screen: then only say that it is needed."""
+        """Show the methods to sign in, unless somebody types or sees no screen: then only say that a sign-in is
+        needed."""
         front, app, sign_in = self._chrome.front, self._chrome.app, self._sign_in
         if front is self.screen or sign_in is None:
             return
         if app.screen is not front or isinstance(app.focused, Input):
-            words = sign_in_words.needed(sign_in.state.needs_person, key_of("sign_in"))
+            words = sign_in_words.sign_in_needed(sign_in.state.needs_person, key_of("sign_in"))
             still = lambda: self._asked is not None or sign_in.state.needs_person is not None  # noqa: E731
             self._chrome.set_status(words, "warning", still)
         else:
@@ -379,7 +381,7 @@ class SigningIn(Feature):
         why = self._why if self._asked is not None else needed.summary if needed else ""
         self.view.open(self._sign_in, why=why, trouble=trouble, demo=self.demo_authority)
         self._chrome.refresh()
-        # What came into sight can have the keys once it is laid out.
+        # A widget that has just been shown can have the keys after its layout.
         self.view.call_after_refresh(self._give_keys)
 
     def _give_keys(self) -> None:
@@ -389,7 +391,7 @@ class SigningIn(Feature):
     # Signing in
 
     def action_use_method(self) -> None:
-        """Begin with the method under the cursor, in the place of what was under way."""
+        """Start the method under the cursor in place of the one in progress."""
         if (method := self.view.method) is None:
             return
         self.view.begin(method)
@@ -427,7 +429,7 @@ class SigningIn(Feature):
             return await sign_in.device_code(self.view.show_code)
 
         def show(page: BrowserPage) -> None:
-            # Beside another pane the address could not be marked with the mouse.
+            # Beside another pane the address could not be selected with the mouse.
             self._give_room()
             self.view.show_page(page, opened=method == "interactive")
             page_stands.set()
@@ -435,7 +437,7 @@ class SigningIn(Feature):
         return await sign_in.browser(show, open_page=open_page if method == "interactive" else None)
 
     def _signed_in(self, account: Account, *, is_new: bool) -> None:
-        """Back to where the person was; what waited goes on, and the list is read."""
+        """Return to the earlier screen; the waiting request continues, and the list is read."""
         somebody_waited = self._answer(True)
         self._go_back()
         self._chrome.set_status(sign_in_words.signed_in(account, goes_on=somebody_waited), "success")
@@ -443,7 +445,7 @@ class SigningIn(Feature):
             self._workspace.refresh.now(full=True)  # another account may see other runs
 
     def action_leave_sign_in(self) -> None:
-        """Give up the sign-in under way and show the methods again; from there, go back."""
+        """Cancel the sign-in in progress and show the methods again; from there, go back."""
         if self._attempt is None:
             self._go_back()
             return
@@ -452,20 +454,20 @@ class SigningIn(Feature):
         self.screen.set_status("Sign-in canceled. Its code or address no longer works.", "warning")
 
     def _give_up(self) -> None:
-        """Cancel the sign-in under way, if there is one."""
+        """Cancel the sign-in in progress, if there is one."""
         if self._attempt is not None:
             self._attempt.cancel()
             self._attempt = None
 
     def _go_back(self) -> None:
         self._chrome.is_zoomed = False
-        # Whoever is somewhere else by now may come back to this screen on the way.
+        # From another screen, the person may return to this one on the way.
         self._show_methods()
         if self._chrome.front is self.screen and self._chrome.app.screen is self.screen:
             self.screen.dismiss()
 
     def _left(self, _answer: None) -> None:
-        """The screen is closed: no sign-in goes on, and whatever waits goes on without one."""
+        """The screen was closed: cancel the sign-in, and let the waiting request continue without one."""
         self._give_up()
         somebody_waited = self._answer(False)
         if self._sign_in is not None and (somebody_waited or self._sign_in.state.needs_person):
@@ -475,7 +477,7 @@ class SigningIn(Feature):
             self._chrome.set_status(words, "warning", still)
 
     def _give_room(self) -> None:
-        """Take the panel away, which would leave too few lines."""
+        """Hide the panel, which would leave too few lines."""
         if self.screen.has_keys_in_panel:
             self.view.take_focus()
         self._chrome.is_zoomed = True
@@ -494,28 +496,26 @@ class SigningIn(Feature):
             return
         self._give_up()
         self._answer(False)
-        self._was_needed = True  # the person knows
+        self._was_needed = True  # this is no news to the person
         await self._sign_in.sign_out()
         self._show_methods()
         self._chrome.set_status(sign_in_words.signed_out(self._sign_in.settings), "success")
 
 
 async def _wait_for(page: asyncio.Event) -> None:
-    """Hold the keys for a page that is made on this machine: its input takes the next one.
-
-    Where the service has to be asked first, they are not held for it.
-    """
+    """Hold the keys for a page that is made on this machine, because its input takes the next one. If the service must
+    be asked first, the keys are not held."""
     with suppress(TimeoutError):
         await asyncio.wait_for(page.wait(), PAGE_MADE_SECONDS)
 
 
 def open_page(address: str) -> bool:
-    """Open an address in a browser of this machine; whether there is one with a window of its own."""
+    """Open an address in a browser on this machine; return whether there is one with a window of its own."""
     import webbrowser
 
     try:
         browser = webbrowser.get()
     except webbrowser.Error:
         return False
-    # One that runs in the terminal would draw over this screen.
+    # A browser in the terminal would draw over this screen.
     return type(browser) is not webbrowser.GenericBrowser and browser.open(address)

@@ -1,6 +1,6 @@
-"""Going on to something else: another profile, another scenario of a demo, read-only, a theme.
+"""Switches profile, sandbox scenario, read-only and theme.
 
-Invariant: a profile that leads nowhere is shown with the reason, and never opened. Names and sentences of scenarios
+Invariant: a profile that cannot be used is shown with the reason, and never opened. Names and sentences of scenarios
 come from the sandbox.
 """
 
@@ -21,7 +21,7 @@ from runtui.tui.themes import THEMES
 
 
 class Switching(Feature):
-    """What this session is about, and how it behaves."""
+    """The server and the behaviour of this session."""
 
     async def action_profiles(self) -> None:
         if (profiles := self._chrome.profiles) is None:
@@ -40,7 +40,7 @@ class Switching(Feature):
         await self._chrome.ask(Picker("profiles", title, choices, at=at or 0), chosen)
 
     def _choice_of(self, profiles: Profiles, profile: Profile, line: str) -> Choice[Settings]:
-        """A profile, with what it leads to or why it leads nowhere."""
+        """Return a profile as a choice, with its server or the reason why it cannot be used."""
         present = self._workspace.settings
         if profile.name == present.profile:
             return Choice(present, line, _facts(profile))
@@ -73,7 +73,7 @@ class Switching(Feature):
         await self._chrome.ask(Picker("scenarios", title, choices, at=at or 0), chosen)
 
     def action_read_only(self) -> None:
-        """Toggle read-only; a session that began read-only stays so."""
+        """Toggle read-only; a session that started read-only stays so."""
         workspace = self._workspace
         workspace.toggle_read_only()
         from runtui.tui.words import write_words

@@ -1,7 +1,7 @@
-"""Loading features, and getting ready what the first keys did not ask for.
+"""Loads features, and prepares what the first keys did not need.
 
-Invariant: a feature is loaded at its key, or when there is something that it tells. Code, and what is mounted, takes
-megabytes: once keys rest, that is spent on the form and the help alone, which have to open at once.
+Invariant: a feature is loaded at its key, or when it has something to report. Code and mounted screens take megabytes:
+once keys rest, only the form and the help are prepared, because they must open at once.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ from runtui.tui.features.listing import Listing
 
 
 def feature_in(name: str) -> type[Feature]:
-    """The class of the feature in a file of this package, which is loaded."""
+    """Load the feature in a file of this package and return its class."""
     module = import_module(f"{features.__name__}.{name}")
     kinds = (kind for kind in vars(module).values() if isinstance(kind, type) and Feature in kind.__bases__)
     return next(kind for kind in kinds if kind.__module__ == module.__name__)
 
 
 class Stages(NamedTuple):
-    """Whom the screen tells how far it has come, once each."""
+    """The stages of the start that the screen reports, once each."""
 
     begin: Callable[[], object] = lambda: None
-    """The first rows and keys are done with: there is time for the server now."""
+    """The first rows are drawn and the first keys handled: there is time for the server."""
     prepared: Callable[[], object] = lambda: None
-    """What is to stay is loaded and mounted."""
+    """Everything that is prepared is loaded and mounted."""
 
 
 class Preparation:
-    """What is done while keys rest, until nothing is left for a key to wait for."""
+    """The work that is done while keys rest, until no key has to wait for anything."""
 
     def __init__(self, wired: Features) -> None:
         self._wired = wired
         self.is_followed_up = False
-        """Whether every feature that has something to tell at the start is there, and has told it."""
+        """True once every feature with news at the start is loaded, and has reported them."""
         self.is_prepared = False
-        """Whether the form and the help are mounted."""
+        """True once the form and the help are mounted."""
 
     async def prepare(self, stages: Stages) -> None:
-        """Whenever keys rest, load what was not asked for yet and has to be there, then mount the form and the help."""
+        """Whenever keys rest, load what is still needed, then mount the form and the help."""
         wired, workspace = self._wired, self._wired.chrome.workspace
         await wired.wait_idle()
-        if workspace.progress is not None:  # it was begun before the screen, and may be held for the first keys
+        if workspace.progress is not None:  # it was started before the screen, and may be held for the first keys
             workspace.refresh.start()
         await workspace.load_triage()
         for name in self._have_news():
@@ -67,14 +67,14 @@ class Preparation:
 
             await wired.mount_when_idle(lambda: wired[Helping].screen)
             await wired.wait_idle()
-            # The first rows stand where they belong: from here on the cursor belongs to its run.
+            # The first rows are in place: from here on the cursor belongs to its run.
             wired.runs.table.row_under_cursor(pin=True)
             stages.prepared()
             self.is_prepared = True
 
     def _have_news(self) -> Iterator[str]:
-        """The files of the features that have something to tell at the start, or look for it from time to time; the
-        form's, for it has to open at once."""
+        """Return the files of the features that report something at the start or regularly, and of the form, which must
+        open at once."""
         workspace = self._wired.chrome.workspace
         yield "changes.editing"
         yield "triage.triaging"

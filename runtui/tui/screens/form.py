@@ -231,7 +231,7 @@ class FormView(ActionView[None]):
         mode: BodyMode = "changed" if self.draft.mode == "full" else "full"
         self.editor.replace_draft(self.draft._replace(mode=mode))
         words = "only what changed" if mode == "changed" else "every required property and what changed"
-        self.view_screen.set_status(f"The request carries {words}.")
+        self.view_screen.set_status(f"The request contains {words}.")
 
     def action_revert(self) -> None:
         """Revert the field with the focus to the run's newest value."""

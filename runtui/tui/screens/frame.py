@@ -53,12 +53,12 @@ from runtui.tui.widgets.chrome import (
     Severity,
     Status,
     StatusLine,
+    TenantProblems,
     TenantStrip,
-    TenantTrouble,
     always,
     headline_of,
     surface,
-    trouble_of,
+    tenant_problems,
 )
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import RowList
@@ -103,7 +103,7 @@ class Chrome:
         self.owners: Callable[[str], Iterable[object]] = lambda _action_id: ()
         """Returns the features that may perform an action, by its id; it loads a feature that is not loaded yet."""
         self.headline = Headline()
-        self.trouble = TenantTrouble()
+        self.problems = TenantProblems()
         self.show_runs: Callable[[str], Awaitable[None]]
         """Shows the list of runs with a filter. The feature that owns the list sets it."""
         self.status = Status()
@@ -230,9 +230,9 @@ class Chrome:
         self.headline = headline_of(self.workspace, self.sandbox)
         self.refresh()
 
-    def show_trouble(self) -> None:
+    def show_problems(self) -> None:
         """Update the tenant strip from the store."""
-        self.trouble = trouble_of(self.workspace.store)
+        self.problems = tenant_problems(self.workspace.store)
         self.refresh()
 
     def refresh(self, _news: object = None) -> None:
@@ -337,7 +337,7 @@ class ActionView(Widget, Generic[ScreenResultType]):
     def before(self, action_id: str) -> None:
         """Update this view before `why_not` checks an action of its scope."""
 
-    def action_leave_place(self) -> None:
+    def action_leave_view(self) -> None:
         """Go one step back: clear the filter; without a filter, close the screen."""
         if self.list is None or not self.list.clear():
             self.view_screen.dismiss()
@@ -430,7 +430,7 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         chrome, in_panel = self.chrome, self.has_keys_in_panel
         chrome.drop_outdated_status()
         self._header.headline = chrome.headline
-        self._strip.trouble = chrome.trouble
+        self._strip.problems = chrome.problems
         self._left.show_title(self.view.title(), active=not in_panel)
         self.give_room()
         self.view.show_in(chrome.panel)

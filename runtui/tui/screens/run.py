@@ -10,7 +10,7 @@ from typing import Final
 
 from textual.content import Content
 
-from runtui.domain.columns import LONGEST
+from runtui.domain.columns import RESERVED_CELLS
 from runtui.domain.results import TaskResult
 from runtui.domain.times import now_ticks
 from runtui.domain.triage.run_users import NO_TASKS, TASK_COLUMNS, USER_COLUMNS, TaskRow, UserRow
@@ -20,7 +20,7 @@ from runtui.tui.screens.panel import Panel
 from runtui.tui.widgets.read_list import ReadList
 from runtui.tui.words.pages import task_page
 
-_ROOM_FOR_REASONS: Final = {"reason": LONGEST, "task": 27}
+_ROOM_FOR_REASONS: Final = {"reason": RESERVED_CELLS, "task": 27}
 """The column widths, in cells, to reserve for a run with failures, so that no column moves when the reasons arrive."""
 
 USERS: Final[Resource[UserRow, str]] = in_memory(
@@ -64,8 +64,8 @@ class UsersView(ActionView[None]):
         if self._run_id is None:
             return
         user = self.list.table.row_under_cursor()
-        if user is not None and user.trouble is not None:
-            panel.show_page(task_page(self._run_id, user.name, user.row_of(user.trouble), now_ticks()))
+        if user is not None and user.blocker is not None:
+            panel.show_page(task_page(self._run_id, user.name, user.row_of(user.blocker), now_ticks()))
         else:
             panel.follow(self._run_id)
 
@@ -98,8 +98,8 @@ class TasksView(ActionView[None]):
         rows, is_new = [user.row_of(task) for task in tasks], not self.list.rows
         self.user = user
         self.list.put(rows, TASKS.empty if is_whole else READING)
-        if is_new and user.trouble is not None:
-            self.list.go_to(user.trouble.id)
+        if is_new and user.blocker is not None:
+            self.list.go_to(user.blocker.id)
 
     def title(self) -> Content:
         return self.list.heading(self.user.name if self.user is not None else "")

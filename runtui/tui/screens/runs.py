@@ -49,7 +49,7 @@ def unread(workspace: Workspace) -> str | None:
     progress = workspace.progress
     if is_counted(workspace.store.count(EVERY_RUN), progress):
         return None
-    return READING_RUNS if progress is None or progress.complaint is None else str(progress.complaint)
+    return READING_RUNS if progress is None or progress.why_incomplete is None else str(progress.why_incomplete)
 
 
 RELOAD_SECONDS: Final = 0.25
@@ -185,7 +185,7 @@ class RunsView(ActionView[None]):
         """Redraw rows and strip from the store; relative times in the filter count from now."""
         self._query = self._query._replace(filter=run_filter(self.filter_text))
         self._count_and_draw(keep_line=True)
-        self.view_screen.chrome.show_trouble()
+        self.view_screen.chrome.show_problems()
 
     @property
     def settings(self) -> ListSettings:
@@ -203,8 +203,7 @@ class RunsView(ActionView[None]):
         return self.list.title(counted, self.filter_text, view=view.name if view is not None else "")
 
     def say_when_empty(self, words: str | None = None) -> None:
-        """Say why the list is empty, if it is: `words` without any run (None: as before), else that the filter finds
-        none."""
+        """Say why the list is empty: `words` without any run (None: as before), else that the filter finds none."""
         self._empty_words = words = self._empty_words if words is None else words
         if self._store.count(EVERY_RUN):
             shown = self.shown.filter

@@ -106,7 +106,7 @@ class HeaderLine(Widget):
 _STRIP_PADDING: Final = 1
 
 
-class TenantTrouble(NamedTuple):
+class TenantProblems(NamedTuple):
     """The facts of the tenant strip."""
 
     counts: tuple[TenantCount, ...] = ()
@@ -118,12 +118,12 @@ class TenantTrouble(NamedTuple):
     """True once any run was read."""
 
 
-def trouble_of(store: Store) -> TenantTrouble:
+def tenant_problems(store: Store) -> TenantProblems:
     """Return the facts of the tenant strip from the store."""
     totals = store.totals()
     counts = tenant_counts(totals.by_status, totals.stuck)
     failures = tuple(store.failures_by_day(STRIP_DAYS))
-    return TenantTrouble(counts, failures, tuple(view_keys().items()), bool(totals.by_status))
+    return TenantProblems(counts, failures, tuple(view_keys().items()), bool(totals.by_status))
 
 
 class TenantStrip(Widget):
@@ -147,7 +147,7 @@ class TenantStrip(Widget):
             super().__init__()
             self.filter = filter_text
 
-    trouble: reactive[TenantTrouble] = reactive(TenantTrouble())
+    problems: reactive[TenantProblems] = reactive(TenantProblems())
     """The facts to draw."""
 
     def render(self) -> RenderResult:
@@ -160,14 +160,14 @@ class TenantStrip(Widget):
 
     def on_click(self, event: events.Click) -> None:
         part = part_at(self._parts(), event.x - _STRIP_PADDING)
-        if part is not None and self.trouble.counts:
+        if part is not None and self.problems.counts:
             self.post_message(self.Chosen(part.filter))
 
     def _parts(self) -> list[StripPart]:
-        trouble = self.trouble
-        if not trouble.is_known:
+        problems = self.problems
+        if not problems.is_known:
             return []
-        return tenant_strip(trouble.counts, trouble.failures, self.content_size.width, dict(trouble.keys))
+        return tenant_strip(problems.counts, problems.failures, self.content_size.width, dict(problems.keys))
 
 
 def is_counted(runs: int, progress: Progress | None) -> bool:
@@ -197,7 +197,7 @@ def headline(
         state = f"as of {second_text(progress.finished_at)}"
     else:
         state = "reading…" if progress.listing else ""
-    if progress is not None and progress.complaint is not None:
+    if progress is not None and progress.why_incomplete is not None:
         state = f"{state} incomplete".strip()
     if progress is not None and progress.paused:
         state = f"{state} paused".strip()

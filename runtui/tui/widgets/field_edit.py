@@ -225,8 +225,7 @@ class ChoiceMenu:
         self.cursor = steps[key]
 
     def insert(self, letter: str) -> None:
-        """Go to the first value that starts with the typed letters, else to the first line that contains them. If none
-        does, start again with the last letter."""
+        """Go to the first value that starts with (else contains) the typed letters; if none does, with the last."""
         if not f"{self._typed}{letter}".strip():
             return
         for typed in (f"{self._typed}{letter}".casefold(), letter.casefold()):

@@ -93,8 +93,7 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
         """The drawn lines, from the top."""
         self._painter = FormPainter(self)
         self._enters_at: int | None = None
-        """The index of the field to enter when tab returns to the form: the first after leaving by the last, and vice
-        versa."""
+        """The index of the field that tab enters next: the first after leaving by the last, and the reverse."""
         self._is_selecting = False
 
     # What is shown

@@ -263,7 +263,7 @@ class FilterBar(InputBar):
         error = self._error
         is_elsewhere = isinstance(error, FilterError) and error.position + error.length < slot.start
         if error is not None and (self._is_refused or is_elsewhere or not found):
-            self._hint.update(self._complaint(self._box.value, error))
+            self._hint.update(self._error_line(self._box.value, error))
         elif found:
             self._hint.update(self._offer(found, choice.at if choice is not None else None))
         elif self._slip:
@@ -317,7 +317,7 @@ class FilterBar(InputBar):
             ]
         return Content("").join(shown)
 
-    def _complaint(self, text: str, error: RuntuiError) -> Content:
+    def _error_line(self, text: str, error: RuntuiError) -> Content:
         """Return the mistake in a filter, with a mark under its place if known, on one line if it fits."""
         style = self.get_visual_style("filter-bar--slip")
         if not isinstance(error, FilterError):

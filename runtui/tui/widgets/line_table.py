@@ -21,7 +21,7 @@ from textual.strip import Strip
 from runtui.domain.columns import Arrangement, Role, RowT
 from runtui.domain.times import now_ticks
 from runtui.tui.actions import bindings
-from runtui.tui.resources import MARKED, UNDER_A_MARK, ReadRows, Resource, RowFlag, RowId, Rows
+from runtui.tui.resources import HIDDEN_BY_MARK, MARKED, ReadRows, Resource, RowFlag, RowId, Rows
 from runtui.tui.widgets.line_painter import LineLook, LinePainter
 
 CLOCK_SECONDS: Final = 60
@@ -173,7 +173,7 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
 
     def flag(self, row: RowT) -> str:
         flag = self._own_flag(row)
-        if self.resource.id_of(row) in self.marks and (flag is None or flag in UNDER_A_MARK):
+        if self.resource.id_of(row) in self.marks and (flag is None or flag in HIDDEN_BY_MARK):
             flag = MARKED
         return flag.sign if flag is not None else " "
 

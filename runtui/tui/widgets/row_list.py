@@ -118,8 +118,7 @@ class RowList(Widget, Generic[RowT, RowId]):
         self.table.set_columns(arrangement)
 
     def clear(self) -> bool:
-        """Clear the filter and return whether there was one. Lists with rows in memory override this; in others the
-        view filters."""
+        """Clear the filter; return True if there was one. Lists in memory override it; else the view filters."""
         return False
 
     def say(self, words: str) -> None:

@@ -86,7 +86,7 @@ NOTHING_SENT: Final[Mapping[Tab, Page]] = {
 }
 """The pages of Request and Response before any change."""
 
-_NOTHING_LOGGED: Final = "No request yet. Listings that went well are left out."
+_NOTHING_LOGGED: Final = "No request yet. Successful listings are left out."
 
 
 class LogList(PagedList):

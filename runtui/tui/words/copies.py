@@ -108,7 +108,7 @@ def response_choice(body: str) -> CopyChoice:
     return text_choice("response", "Response", text, refusal="There is no response.", ending=ending)
 
 
-def handoff_choice(of: HandoffOf | None, why_not: str = "Only runs, changes and causes are handed over.") -> CopyChoice:
+def handoff_choice(of: HandoffOf | None, why_not: str = "Only a run, change or cause has a hand-over.") -> CopyChoice:
     """Return the choice of a hand-over, which is made only when chosen."""
     about = "Markdown for a ticket: causes, people, changes with request ids, open points."
     why = "" if of is not None else why_not
@@ -122,7 +122,7 @@ def link_choice(root: str, workflow_id: str) -> CopyChoice:
         "link to the workflow in the portal",
         "Link",
         portal_link(cloud, workflow_id) if cloud is not None else "",
-        refusal="This server is none of Microsoft's clouds, so no portal shows it.",
+        refusal="This server is not a Microsoft cloud, so no portal shows it.",
         about="Its runs are under Workflow history; there is no link to one run. ",
     )
 
@@ -138,7 +138,7 @@ def command_choices(request: SharedRequest, root: str) -> Iterator[CopyChoice]:
         ("az rest", "az command", azure_cli, about),
     ):
         made = make(request) if cloud is not None else ""
-        elsewhere = "It can sign in only to Microsoft's clouds; this server is none of them."
+        elsewhere = "It can sign in only to a Microsoft cloud, and this server is not one."
         yield text_choice(line, what, made, refusal=elsewhere, about=words)
 
 
@@ -160,7 +160,7 @@ def request_ids_choice(entries: Iterable[Entry], exchanges: Iterable[Exchange]) 
     for exchange in exchanges:
         lines.setdefault(exchange.client_request_id, _request_line(exchange.started_at, exchange))
     return text_choice(
-        "request ids", "Request ids", "\n".join(lines.values()), refusal="No request about it is known here."
+        "request ids", "Request ids", "\n".join(lines.values()), refusal="No request for it is known here."
     )
 
 

@@ -225,7 +225,7 @@ class KnownRun(NamedTuple):
 def run_page(known: KnownRun, now: int) -> Page:
     """Return the page of a run at `now` (ticks): why it failed, its triage, its times, and its JSON as received."""
     if known.stored is None:
-        again = f"This run is not in the list, or cannot be read there; {key_of('refresh')} reads the list again."
+        again = f"This run is not in the list, or cannot be read; {key_of('refresh')} refreshes the list."
         gone = Fact(known.note, "$text-warning") if known.note else Fact(again, "$text-muted")
         return Page((gone,), about=About(known.run_id, short_id(known.run_id)))
     run = known.stored.raw
@@ -288,7 +288,7 @@ def _done_by_you(known: KnownRun, now: datetime) -> Iterator[str]:
     ended = {entry.number: entry.ended_at for entry in known.entries}
     changes = [entry for entry in known.entries if entry.undoes is None and not entry.damage]
     for entry in changes[:SHOWN_ENTRIES]:
-        words = f"{'asked' if entry.action else 'changed'} by you #{entry.number}, {clock_text(entry.opened_at, now)}"
+        words = f"{'sent' if entry.action else 'changed'} by you #{entry.number}, {clock_text(entry.opened_at, now)}"
         if entry.outcome is not Outcome.DONE:
             words = f"your change #{entry.number}, {clock_text(entry.opened_at, now)}: {outcome_word(entry)}"
         if entry.undone_by is not None:
@@ -302,7 +302,7 @@ def _done_by_you(known: KnownRun, now: datetime) -> Iterator[str]:
             words += f" (why: {entry.why})"
         yield words
     if len(changes) > SHOWN_ENTRIES:
-        yield f"and {len(changes) - SHOWN_ENTRIES} changes before; {key_of('journal')} shows them"
+        yield f"and {len(changes) - SHOWN_ENTRIES} earlier changes; {key_of('journal')} shows them"
 
 
 def _times(values: Mapping[str, object], now: int) -> Iterator[Fact]:
@@ -340,7 +340,7 @@ def task_page(run_id: str, name: str, row: TaskRow | None, now: int, where: str 
 
 
 def _answer_facts(exchange: Exchange) -> list[Fact]:
-    took = f"{exchange.seconds * 1000:.0f} ms" if exchange.seconds is not None else "no time known"
+    took = f"{exchange.seconds * 1000:.0f} ms" if exchange.seconds is not None else "time unknown"
     ids = _labelled(
         ("request-id", exchange.request_id),
         ("client-request-id", exchange.client_request_id),

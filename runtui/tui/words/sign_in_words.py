@@ -22,8 +22,8 @@ PersonMethod = Literal["device-code", "browser", "interactive"]
 
 METHOD_LABELS: Final[Mapping[PersonMethod, str]] = {
     "device-code": "Device code: type a short code on any device that has a browser",
-    "browser": "Browser elsewhere: open an address, then paste the one it ends at",
-    "interactive": "Browser here: open it on this machine and come back by itself",
+    "browser": "Browser elsewhere: open an address there, then paste the address where it ends",
+    "interactive": "Browser here: runtui opens it on this machine and continues by itself",
 }
 
 SOON: Final = timedelta(minutes=10)
@@ -66,7 +66,7 @@ def who(state: SignInState, now: datetime) -> str:
 
     Empty while the account is unknown; `now` is aware.
     """
-    if state.account is None and state.trouble is None:
+    if state.account is None and state.error is None:
         return ""
     if state.account is None:
         return "signed out" if state.needs_person else "not signed in"
@@ -77,7 +77,7 @@ def who(state: SignInState, now: datetime) -> str:
     if left is None or left >= SOON:
         return name
     minutes = int(left / timedelta(minutes=1))
-    rest = f"token {minutes} min" if minutes else "token under 1 min" if left > timedelta(0) else "token ended"
+    rest = f"token {minutes} min" if minutes else "token under 1 min" if left > timedelta(0) else "token expired"
     return f"{name} · {rest}"
 
 
@@ -138,7 +138,7 @@ def left_without(key: str, *, somebody_waited: bool) -> str:
     return f"Not signed in. {what} {key} signs in."
 
 
-def needed(trouble: SignInError | None, key: str) -> str:
+def sign_in_needed(trouble: SignInError | None, key: str) -> str:
     """Say that a sign-in is needed, to a person who is typing; `key` signs in."""
     title = f"{trouble.title}. " if trouble is not None else ""
     return f"{title}Sign in when you are ready: {key_of('leave')}, then {key}."

@@ -57,7 +57,7 @@ def cause_page(cause: Cause, failures: Sequence[TaskResult], now: int) -> Page:
     facts += _named("Workflows", cause.workflows, SHOWN_WORKFLOWS, len(cause.workflows))
     facts += _named("Users", people, SHOWN_PEOPLE, cause.users)
     if others:
-        facts += [Fact(""), Fact("Also in these words", "bold"), *map(Fact, others[:SHOWN_REASONS])]
+        facts += [Fact(""), Fact("Other wordings", "bold"), *map(Fact, others[:SHOWN_REASONS])]
     return Page(tuple(facts), about=About("", f"✗ {cause.task}", style="bold $text-error"))
 
 
@@ -108,13 +108,13 @@ def reasons_read(progress: ReadingProgress) -> str:
 def why_no_causes(progress: ReadingProgress) -> str | None:
     """Return why no cause is listed; None if no task failed, which the list says itself."""
     if progress.fault is not None:
-        return f"Why tasks failed could not be read. {progress.fault}"
+        return f"The reasons for failed tasks could not be read. {progress.fault}"
     return (progress.waiting or "Reading why tasks failed…") if progress.reading else None
 
 
 # People
 
-NO_RUN_OF_USER: Final = "No run had this user."
+NO_RUN_OF_USER: Final = "No run included this user."
 
 _MAX_CELLS: Final = (26, 8, 36)
 """The most cells of a name, the failures and a sign-in name in a list of people."""
@@ -151,7 +151,7 @@ def found_people(text: str, found: int, most: int, progress: ReadingProgress) ->
     if found:
         return reading.strip()
     if not text:
-        return f"Nobody's results were read yet. Type a sign-in name or an id.{reading}"
+        return f"No results have been read yet. Type a sign-in name or an id.{reading}"
     return f"Nobody by that name in the results read so far.{reading} Enter looks it up as a sign-in name or an id."
 
 
@@ -250,7 +250,7 @@ def _conditions(history: WorkflowHistory) -> Iterator[Fact]:
             yield Fact(f"{label:10} {value}", "$text-muted")
     tasks = workflow.tasks or history.tasks_begun
     if tasks:
-        yield Fact("tasks:" if workflow.tasks else "tasks of its last run that was read:", "$text-muted")
+        yield Fact("tasks:" if workflow.tasks else "tasks of the last run that was read:", "$text-muted")
     for number, task in enumerate(tasks, 1):
         yield Fact(f"{number:2} {task}")
 

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 def draft_reopened(changed_at: datetime, now: datetime) -> str:
     return (
-        f"Your draft of {clock_text(changed_at, now)}; {key_of('revert')} reverts a field, "
+        f"Your draft from {clock_text(changed_at, now)}; {key_of('revert')} reverts a field, "
         f"{key_of('discard')} discards the draft."
     )
 
@@ -56,7 +56,7 @@ def draft_in_conflict(changed_at: datetime, now: datetime, conflicts: Sequence[C
     """Say that the run has changed since the draft was started."""
     names = ", ".join(conflict.field.name for conflict in conflicts)
     return (
-        f"The run changed under your draft of {clock_text(changed_at, now)} ({names}). Nothing was written; "
+        f"The run has changed since your draft from {clock_text(changed_at, now)} ({names}). Nothing was written; "
         f"{key_of('ours')} keeps your value, {key_of('theirs')} takes theirs."
     )
 
@@ -94,16 +94,16 @@ def drafts_found(count: int) -> str:
     """Say how many drafts were found at the start; empty if there are none."""
     if not count:
         return ""
-    words = "drafts; ~ marks their runs" if count > 1 else "draft; ~ marks its run"
-    return f"{count} {words}, {key_of('edit')} opens it."
+    runs = "their runs" if count > 1 else "its run"
+    return f"{count_words(count, 'draft')} not sent; ~ marks {runs}, {key_of('edit')} opens a draft."
 
 
 def drafts_unlisted(count: int) -> str:
     """Say how many drafts are of runs that are not listed; empty if there are none."""
     if not count:
         return ""
-    words = "drafts are of runs" if count > 1 else "draft is of a run"
-    return f"{count} {words} that the server no longer lists; kept until the run is listed again."
+    words = "drafts belong to runs" if count > 1 else "draft belongs to a run"
+    return f"{count} {words} that the server does not list now; kept until listed again."
 
 
 def discard_question(draft: Draft, key: str) -> str:
@@ -132,7 +132,7 @@ FORMATS: Final[Mapping[ExportFormat, str]] = {
 def journal_is_empty() -> str:
     """Say that nothing was sent yet, and name the keys that make changes."""
     keys = f"{key_of('edit')} edits a run; {key_of('act')} cancels or reprocesses it"
-    return f"Nothing was sent yet. In the list, {keys}."
+    return f"Nothing has been sent yet. In the list, {keys}."
 
 
 def changes_found(entries: Collection[Entry]) -> str:
@@ -144,7 +144,7 @@ def changes_found(entries: Collection[Entry]) -> str:
     parts = [f"{done} done, seen on read-back"] if done else []
     parts += [f"{unknown} unknown"] if unknown else []
     changes = count_words(len(entries), "change")
-    return f"{changes} of an earlier session: {'; '.join(parts)}. {key_of('journal')} shows the journal."
+    return f"{changes} from an earlier session: {'; '.join(parts)}. {key_of('journal')} shows the journal."
 
 
 def still_unsettled(entry: Entry) -> str:
@@ -233,7 +233,7 @@ def action_in_doubt(workspace: Workspace, action: ServiceAction) -> str:
     if entry is None:
         return ""
     twice = ", and this one would be the second" if entry.action == action.name else ""
-    return f"#{entry.number} is unknown: it may have been carried out, or still be{twice}."
+    return f"#{entry.number} is unknown: it may have been carried out, or may still be{twice}."
 
 
 def preview_result(answer: Answer) -> tuple[str, bool]:
@@ -266,7 +266,7 @@ def action_ended(save: Save) -> str:
         made = f"New run {short_id(save.new_run)} is followed; {key_of('new_run')} goes there" if save.new_run else ""
         return sentences(f"{result.heading}: {what}", *result.reasons(), made)
     if save.outcome is Outcome.UNKNOWN:
-        again = f"It is not sent again: runtui looks at what the service shows; {key_of('journal')} shows the journal."
+        again = f"It is not sent again: runtui checks what the service shows; {key_of('journal')} shows the journal."
         return sentences(f"{result.heading}: {what}", *result.reasons(), again, result.message)
     return sentences(f"{result.heading}: {what}", *result.reasons(), next_step(save), result.message)
 

@@ -52,7 +52,7 @@ async def silence(call: Call, _whole: bytes) -> None:
 
 
 def cut(share: float, *, in_body: bool, then: Ending = close) -> Ending:
-    """Send a share of the head or of the body, then end the connection."""
+    """Send that share (0 to 1) of the head or of the body, then end the connection."""
 
     async def ending(call: Call, whole: bytes) -> None:
         head, end, body = whole.partition(b"\r\n\r\n")
@@ -160,7 +160,7 @@ def late(readings: int, ending: Ending) -> Behaviour:
 
 
 def repeated(ending: Ending) -> Behaviour:
-    """Apply the change twice, as a gateway does that loses the first answer and repeats the request."""
+    """Apply the change twice, like a gateway that loses the first answer and repeats the request."""
 
     async def act(call: Call) -> None:
         call.honestly()

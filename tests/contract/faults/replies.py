@@ -62,7 +62,7 @@ def rewritten(change: Callable[[bytes, bytes], bytes]) -> Reply:
 
 
 def cut_after(share: float, *, in_body: bool, reset: bool = False) -> Reply:
-    """Send a part of the head or of the body, then end the connection."""
+    """Send part of the head or of the body, then end the connection."""
 
     async def reply(call: Call, whole: bytes) -> None:
         head, end, body = whole.partition(HEAD_END)
@@ -74,7 +74,7 @@ def cut_after(share: float, *, in_body: bool, reset: bool = False) -> Reply:
 
 
 async def reset_it(call: Call, _answer: bytes) -> None:
-    """A TCP reset."""
+    """Reset the TCP connection."""
     call.connection.reset()
 
 

@@ -98,7 +98,7 @@ async def test_a_refusal_in_graphs_own_words_is_not_done(reply: Reply, trial: Tr
 
 
 async def arrives_twice(call: Call) -> None:
-    """A gateway loses the first answer and sends the request again."""
+    """Let a gateway lose the first answer and send the request again."""
     await call.apply()
     await honest(call)
 
@@ -166,7 +166,7 @@ async def test_our_values_in_an_answer_that_is_no_confirmation_prove_nothing(
 
 
 @covers(37, note="and applied later")
-async def test_what_was_accepted_and_applied_later_is_found_out(trial: Trial) -> None:
+async def test_a_change_accepted_now_and_applied_later_is_detected(trial: Trial) -> None:
     trial.line.at_write = [swallowed(says("202 Accepted")), honest]
     await trial.judge(await trial.save(), UNKNOWN)
     await trial.line.writes[0].apply()
@@ -192,7 +192,7 @@ async def test_a_success_that_the_run_does_not_show_is_unknown(status: str, tria
 
 
 async def unreadable(call: Call) -> None:
-    """A reading that breaks."""
+    """Reset the connection of a read."""
     call.connection.reset()
 
 
@@ -291,7 +291,7 @@ async def test_a_throttled_change_waits_and_begins_anew(
 
 
 DEV_PROXY: Final = "client-request-id: 8c1f0d3e-0000-4000-8000-00000000beef\r\n"
-"""An id of its own, as Microsoft's Dev Proxy puts it on the answers that it makes up."""
+"""The header with the request id that Microsoft's Dev Proxy puts on the answers that it makes up."""
 
 
 @covers(47, note="under another id")
@@ -349,7 +349,7 @@ async def test_a_service_that_throttles_for_ever_is_given_up(trial: Trial) -> No
 @covers(53)
 async def test_an_answer_that_drips_past_the_deadline_is_read_back(is_applied: bool, trial: Trial) -> None:
     async def drip(call: Call, whole: bytes) -> None:
-        """A byte every five seconds: no single read ever waits long."""
+        """Send a byte every five seconds, so that no single read waits long."""
         gone = asyncio.ensure_future(call.connection.until_closed())
         for byte in whole:
             if gone.done() or call.connection.writer.is_closing():
@@ -365,10 +365,8 @@ async def test_an_answer_that_drips_past_the_deadline_is_read_back(is_applied: b
 
 @pytest.mark.parametrize("is_applied", [True, False], ids=["applied", "not applied"])
 @covers(55, note="an answer too many, before the right one")
-async def test_an_answer_too_many_does_not_become_the_answer_to_the_next_request(
-    is_applied: bool, trial: Trial
-) -> None:
-    """The second answer is left over on the connection, where the reading back would find it."""
+async def test_a_surplus_answer_is_not_taken_for_the_next_one(is_applied: bool, trial: Trial) -> None:
+    """The second answer stays on the connection, where the read-back would find it."""
     other = answer(b'{"id": "another"}', headers="client-request-id: 6f0c\r\n")
 
     async def twice(call: Call, whole: bytes) -> None:
@@ -376,7 +374,7 @@ async def test_an_answer_too_many_does_not_become_the_answer_to_the_next_request
 
     trial.line.at_write = [(applied if is_applied else swallowed)(twice), honest]
     save = await trial.save()
-    # Whether the reading back meets the answer that was left over is up to the connection; it is never believed.
+    # The connection decides whether the read-back meets the leftover answer, but that answer is never believed.
     assert save.outcome is UNKNOWN or (is_applied and save.outcome is DONE)
     assert trial.contradictions() == trial.slips_of(save) == []
     assert len(trial.line.writes) == 1
@@ -390,7 +388,7 @@ async def test_an_answer_too_many_does_not_become_the_answer_to_the_next_request
 async def test_an_answer_that_nobody_asked_for_is_not_taken_for_one(
     reply: Reply, values: dict[str, int], echoes_ids: bool, trial: Trial
 ) -> None:
-    """It follows a reading on a connection that is kept, and the service swallows the change."""
+    """The unrequested answer follows a read on a kept connection, and the service then drops the change."""
     trial.line.echoes_ids = echoes_ids
     run = {**trial.truth(), **values}
 

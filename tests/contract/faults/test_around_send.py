@@ -1,4 +1,4 @@
-"""Trouble once a change may be on its way: unknown, and done only where the run, read back, shows it."""
+"""Trouble once a change may be on its way: the outcome is unknown, and done only if reading the run back shows it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ONE_HOUR: Final = 3_600.0
 
 
 def deadline_passes(trial: Trial) -> Reply:
-    """No byte of an answer, until runtui gives up."""
+    """Send no byte of an answer until runtui gives up."""
 
     async def reply(call: Call, _answer: bytes) -> None:
         trial.time.forward()
@@ -28,7 +28,7 @@ def deadline_passes(trial: Trial) -> Reply:
 
 
 def sleeps(trial: Trial) -> Reply:
-    """The laptop is shut with the request under way; when it wakes up, the connection is dead."""
+    """Suspend the laptop during the request; when it wakes up, the connection is dead."""
 
     async def reply(call: Call, _answer: bytes) -> None:
         trial.time.forward(8 * ONE_HOUR)
@@ -117,7 +117,7 @@ async def test_a_kept_connection_that_was_closed_long_before_is_replaced_and_the
 
 
 def padded(size: int) -> Meddling:
-    """Readings say that an enumeration has a member with a very long name, which goes back as it was received."""
+    """Let reads contain an enum member with a very long name, which must go back as it was received."""
 
     async def meddle(call: Call) -> None:
         head, _, body = (await call.apply()).partition(HEAD_END)
@@ -129,13 +129,13 @@ def padded(size: int) -> Meddling:
 
 
 async def too_large(call: Call) -> None:
-    """A gateway refuses after the head, and closes with most of the body unread."""
+    """Refuse like a gateway: after the head, closing the connection with most of the body unread."""
     await says("413 Content Too Large", "<title>413 Request Entity Too Large</title>")(call, b"")
     call.connection.reset()
 
 
 @pytest.mark.parametrize("number", [case(24, 24), case(26, 26)])
-async def test_a_big_body_that_is_not_taken_whole_leaves_the_change_unknown(number: int, trial: Trial) -> None:
+async def test_a_big_body_that_is_not_fully_read_leaves_the_change_unknown(number: int, trial: Trial) -> None:
     async def unread(call: Call) -> None:
         await trial.time.settle_down()
         trial.time.forward()
@@ -174,7 +174,7 @@ async def test_leaving_with_a_change_in_flight_says_unknown_and_the_next_session
 
 
 @covers(30)
-async def test_a_change_that_lands_after_it_was_called_unknown_is_found_out(trial: Trial) -> None:
+async def test_a_change_that_arrives_after_it_was_called_unknown_is_detected(trial: Trial) -> None:
     trial.line.at_write = [swallowed(deadline_passes(trial)), honest]
     await trial.judge(await trial.save(), UNKNOWN)
     await trial.line.writes[0].apply()
@@ -184,7 +184,7 @@ async def test_a_change_that_lands_after_it_was_called_unknown_is_found_out(tria
 
 
 @covers(30, note="over a newer one")
-async def test_a_change_that_lands_over_a_newer_one_of_ours_is_found_out_as_well(trial: Trial) -> None:
+async def test_a_change_that_arrives_after_a_newer_one_of_ours_is_detected(trial: Trial) -> None:
     trial.line.at_write = [swallowed(deadline_passes(trial)), honest]
     await trial.judge(await trial.save(trial.draft(**{COUNT: 1_001})), UNKNOWN)
     newer = await trial.save(trial.draft(**{COUNT: 1_002}))
@@ -197,7 +197,7 @@ async def test_a_change_that_lands_over_a_newer_one_of_ours_is_found_out_as_well
 
 
 @covers(30, note="never, and somebody repeats it")
-async def test_a_repetition_by_hand_proves_nothing_of_the_first_change(trial: Trial) -> None:
+async def test_repeating_a_change_proves_nothing_about_the_first_one(trial: Trial) -> None:
     trial.line.at_write = [swallowed(deadline_passes(trial)), honest]
     draft = trial.draft()
     await trial.judge(await trial.save(draft), UNKNOWN)
@@ -207,7 +207,7 @@ async def test_a_repetition_by_hand_proves_nothing_of_the_first_change(trial: Tr
 
 @covers(30, note="under an ETag")
 async def test_under_an_etag_nothing_is_sent_again_either(trial: Trial) -> None:
-    """A service that gives ETags need not heed them, and then both copies would apply."""
+    """A service that sends ETags need not honour them, and then both copies would be applied."""
     trial.app.state.scenario.use("etag")
     trial.line.at_write = [swallowed(deadline_passes(trial)), honest]
     await trial.judge(await trial.save(), UNKNOWN)

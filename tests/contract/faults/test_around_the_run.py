@@ -1,4 +1,4 @@
-"""Trouble around a change: another runtui, a disk that takes nothing, a broken file, a colleague, a run gone."""
+"""Trouble around a change: another runtui, a full disk, a broken file, a colleague's change, a deleted run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.contract.faults.replies import applied, close_it, refuses, swallowed
 
 @contextmanager
 def full_disk() -> Iterator[None]:
-    """No file of this process may grow: every write to one fails."""
+    """Let no file of this process grow, so that every write to a file fails."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
     try:
@@ -33,7 +33,7 @@ def full_disk() -> Iterator[None]:
 
 
 def another(trial: Trial, folder: Path) -> Trial:
-    """A second runtui on the same state folder, through the same proxy."""
+    """Open a second runtui on the same state folder, through the same proxy."""
     facts: dict[str, Any] = {"workflow_id": trial.workflow_id, "run_id": trial.run_id, "is_bulk": trial.is_bulk}
     return Trial(trial.app, trial.line, folder, trial.monkeypatch, **facts)
 
@@ -57,7 +57,7 @@ async def test_a_run_that_another_runtui_is_writing_is_left_alone(
     await arrived.wait()
     refused = await second.save(second.draft())
     assert refused.fault is not None
-    # With the first one applied already, the fresh read finds its value; else the journal tells of it.
+    # If the first change is already applied, the fresh read finds its value; otherwise the journal has it.
     assert (refused.outcome, refused.fault.title) == (NOT_DONE, "Another runtui is writing this run")
     assert len(trial.line.writes) == 1
     go_on.set()
@@ -139,7 +139,7 @@ async def test_a_torn_file_is_set_aside_and_the_next_change_is_recorded(
     await trial.judge(await trial.save(trial.draft(**{COUNT: 1_001})), UNKNOWN)
     await trial.close()
     with closing(sqlite3.connect(tmp_path / name)) as db:
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # SQLite would mend the file by its log
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # SQLite would repair the file from its log
     tear(tmp_path / name)
     trial.line.writes.clear()
     trial.connect()
@@ -151,7 +151,7 @@ async def test_a_torn_file_is_set_aside_and_the_next_change_is_recorded(
 
 
 @covers(69, note="before our read")
-async def test_a_run_that_moved_before_our_read_is_not_written_over(trial: Trial) -> None:
+async def test_a_change_before_our_read_is_not_overwritten(trial: Trial) -> None:
     draft = trial.draft(processingStatus="failed")
     trial.colleague_writes(processingStatus="canceled")
     save = await trial.save(draft)
@@ -199,7 +199,7 @@ async def test_under_an_etag_a_change_of_a_property_that_is_not_sent_only_costs_
 
 @pytest.mark.parametrize("is_lost", [True, False], ids=["answer lost", "no answer ever"])
 @covers(69, note="the same value as ours")
-async def test_a_colleague_who_wrote_the_same_before_proves_nothing_of_ours(is_lost: bool, trial: Trial) -> None:
+async def test_a_colleagues_earlier_identical_change_proves_nothing_about_ours(is_lost: bool, trial: Trial) -> None:
     draft = trial.draft()
     trial.colleague_writes(**{COUNT: 4_711})
     trial.line.at_write = [swallowed(close_it if is_lost else refuses(504)), honest]
@@ -207,7 +207,7 @@ async def test_a_colleague_who_wrote_the_same_before_proves_nothing_of_ours(is_l
 
 
 async def colleague_after_the_read(trial: Trial, **values: Any) -> None:
-    """Somebody else changes the run between runtui's read and its change, which is sent five seconds later."""
+    """Change the run as somebody else between runtui's read and its change, which is sent five seconds later."""
 
     async def read_then_edit(call: Call) -> None:
         trial.line.at_read = honest
@@ -220,7 +220,9 @@ async def colleague_after_the_read(trial: Trial, **values: Any) -> None:
 
 @pytest.mark.parametrize("etags", [True, False], ids=["with ETags", "without"])
 @covers(69, note="the same value as ours, between read and write, seconds before")
-async def test_a_colleague_who_wrote_the_same_seconds_before_is_reported_from_us(etags: bool, trial: Trial) -> None:
+async def test_a_colleagues_identical_change_seconds_before_is_distinguished_from_ours(
+    etags: bool, trial: Trial
+) -> None:
     if etags:
         trial.app.state.scenario.use("etag")
     await colleague_after_the_read(trial, **{COUNT: 4_711})
@@ -233,7 +235,7 @@ async def test_a_colleague_who_wrote_the_same_seconds_before_is_reported_from_us
 
 
 @covers(69, note="the same value as ours and another one, between read and write")
-async def test_a_colleague_who_wrote_the_same_and_more_is_reported_from_us(trial: Trial) -> None:
+async def test_a_colleagues_change_with_more_values_is_distinguished_from_ours(trial: Trial) -> None:
     async def edit() -> None:
         trial.colleague_writes(**{COUNT: 4_711, "totalUsersCount": 99})
 
@@ -241,13 +243,13 @@ async def test_a_colleague_who_wrote_the_same_and_more_is_reported_from_us(trial
     trial.line.at_write = [swallowed(close_it)]
     save = await trial.save()
     assert save.fault is not None
-    assert "totalUsersCount is 99 and not" in save.fault.message
+    assert "totalUsersCount is 99, where" in save.fault.message
     await trial.judge(save, UNKNOWN)
 
 
 @covers(69, note="the same value as ours, between read and write, at that moment")
-async def test_a_colleague_who_wrote_the_same_at_that_moment_looks_like_us_and_undo_says_so(trial: Trial) -> None:
-    """A run looks the same whoever wrote it: this is the one false credit that no client can tell."""
+async def test_a_colleagues_identical_change_at_that_moment_looks_like_ours_and_undo_says_so(trial: Trial) -> None:
+    """A run looks the same whoever wrote it. So this is the one false success that no client can detect."""
 
     async def edit() -> None:
         trial.colleague_writes(**{COUNT: 4_711})

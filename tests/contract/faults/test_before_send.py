@@ -1,4 +1,4 @@
-"""Trouble before the first byte of a change leaves: it is not done, said so, and may be tried again."""
+"""Trouble before the first byte of a change leaves: it is reported as not done and may be tried again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.contract.faults.meddling import Call, MeddlingProxy
 from tests.contract.raw_server import Connection
 
 FOREIGN_ROOT: Final = "https://graph.example/beta"
-"""A root off this machine; only a proxy reaches it."""
+"""A root on another machine, which only a proxy can reach."""
 
 YEAR: Final = timedelta(days=365)
 
@@ -39,7 +39,7 @@ def authority() -> trustme.CA:
 
 
 def certify(line: MeddlingProxy, *names: str, by: trustme.CA | None = None, **validity: Any) -> None:
-    """Let the line prove itself with a certificate for these names."""
+    """Let the proxy present a certificate for these names."""
     line.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     (by or authority()).issue_cert(*names, **validity).configure_cert(line.tls)
 
@@ -52,7 +52,7 @@ def ca_file(tmp_path: Path) -> Path:
 
 
 def certified(*names: str, stranger: bool = False, **validity: datetime) -> Trouble:
-    """The certificate of the line is another one."""
+    """Return a trouble: the proxy presents another certificate."""
 
     @asynccontextmanager
     async def trouble(trial: Trial) -> AsyncIterator[None]:
@@ -81,7 +81,7 @@ async def nobody_listens(trial: Trial) -> AsyncIterator[None]:
 
 
 def accepted(treatment: Callable[[Trial, Connection], Awaitable[None]]) -> Trouble:
-    """A new connection finds something else than TLS."""
+    """Return a trouble: a new connection meets something other than TLS."""
 
     @asynccontextmanager
     async def trouble(trial: Trial) -> AsyncIterator[None]:
@@ -105,7 +105,7 @@ async def plain_http(_trial: Trial, connection: Connection) -> None:
 
 @asynccontextmanager
 async def all_connections_busy(trial: Trial) -> AsyncIterator[None]:
-    """Readings that are not answered hold every connection that there may be."""
+    """Hold every possible connection with reads that are not answered."""
     arrived, over = asyncio.Semaphore(0), asyncio.Event()
 
     async def hold(_call: Call) -> None:
@@ -121,7 +121,7 @@ async def all_connections_busy(trial: Trial) -> AsyncIterator[None]:
         await arrived.acquire()
 
     async def give_up() -> None:
-        await trial.time.settle_down()  # by then the request waits for a connection
+        await trial.time.settle_down()  # by now the request waits for a connection
         trial.time.forward()
 
     waiting = asyncio.create_task(give_up())
@@ -148,7 +148,7 @@ async def signed_out(trial: Trial) -> AsyncIterator[None]:
 )
 @covers(5, note="words")
 @covers(6, note="words")
-async def test_a_certificate_out_of_its_time_is_not_called_interception(
+async def test_an_expired_certificate_is_not_called_interception(
     days: tuple[int, int], step: str, trial: Trial, ca_file: Path
 ) -> None:
     begin, end = (datetime.now(UTC) + timedelta(days=number) for number in days)
@@ -163,7 +163,7 @@ async def test_a_certificate_out_of_its_time_is_not_called_interception(
 @covers(3, note="words")
 @covers(4, note="words")
 @covers(8, note="words")
-async def test_a_strange_certificate_another_name_and_no_tls_at_all_have_steps_of_their_own(
+async def test_an_untrusted_certificate_another_name_and_no_tls_have_different_next_steps(
     trial: Trial, ca_file: Path
 ) -> None:
     trial.connect(secure=True, ca_file=ca_file)
@@ -175,8 +175,8 @@ async def test_a_strange_certificate_another_name_and_no_tls_at_all_have_steps_o
         assert save.fault is not None
         hints.append(save.fault.hint)
     assert "--ca-file" in hints[0]
-    assert "another server's: check the host of the root" in hints[1]
-    assert "may not speak TLS" in hints[2]
+    assert "belongs to another server: check the host of the root" in hints[1]
+    assert "Check scheme and port of the root" in hints[2]
 
 
 TROUBLES: Final = [
@@ -203,7 +203,7 @@ TROUBLES: Final = [
 
 @pytest.mark.parametrize("from_start", [True, False], ids=["from the start", "between read and write"])
 @pytest.mark.parametrize(("trouble", "kind"), TROUBLES)
-async def test_what_never_left_is_not_done_and_may_be_tried_again(
+async def test_a_change_that_never_left_is_not_done_and_may_be_tried_again(
     trouble: Trouble, kind: FailureKind, from_start: bool, trial: Trial, ca_file: Path
 ) -> None:
     certify(trial.line, "localhost")
@@ -229,7 +229,7 @@ async def _enter(stack: AsyncExitStack, trouble: AbstractAsyncContextManager[obj
 
 
 async def tunnel(call: Call) -> None:
-    """A proxy that lets the connection through."""
+    """Answer a CONNECT as a proxy that opens the tunnel."""
     assert call.head.startswith(b"CONNECT graph.example:443")
     await call.answer(b"HTTP/1.1 200 Connection established\r\n\r\n")
 

@@ -1,7 +1,7 @@
-"""Random writes against a server that misbehaves on the change and on the reading back: no false word, no double send.
+"""Random writes against a server that misbehaves at the change and at the read-back: no false report, no double send.
 
-Invariant: what was told and recorded is held against the server's own log of what it applied. A case is drawn from
-`SEED`, its mode and its place, so the name in a failure is enough to see it again.
+Invariant: reports and journal are compared with the server's own log of applied changes. A case follows from `SEED`,
+its mode and its index, so the name in a failure is enough to reproduce it.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from tests.contract.faults.read_faults import READ_FAULTS
 SEED: Final = 22
 MODES: Final = [(etags, echoes_ids) for etags in Etags for echoes_ids in (True, False)]
 STRIKES: Final = (1, 1, 1, 2, 3, 99)
-"""The number of requests of one save that a fault affects; the last number stands for all."""
+"""The number of requests of one save that a fault affects; the last number means all."""
 FAR_TOO_LONG: Final = 1_000_000.0
-"""Seconds on a clock that the server puts forward, after which a save is called stuck."""
+"""Seconds, on a clock that the server moves forward, after which a save counts as stuck."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Case:
 
 
 def cases(mode: int, count: int) -> Iterator[Case]:
-    """The writes of one mode; the modes begin at different faults, so that a few writes meet them all."""
+    """Return the writes of one mode. Modes start at different faults, so that a few writes meet all of them."""
     chance, faults = random.Random(SEED + mode), shuffled(SEED)
     start = len(faults) * mode // len(MODES)
     yield Case(0, FirstFault("none", honest), 1, "none", 1, {"failedTasksCount": 1_000})
@@ -72,13 +72,13 @@ def cases(mode: int, count: int) -> Iterator[Case]:
 
 
 class Bench:
-    """One session of runtui on one fault server, for many writes."""
+    """One session of runtui on one fault server, used for many writes."""
 
     def __init__(self, server: FaultServer, workspace: Workspace) -> None:
         self.server = server
         self.workspace = workspace
         self.lies = 0
-        """Writes that a server's lie made believe."""
+        """The number of writes that runtui believed because of a server's lie."""
         self.outcomes: Counter[str] = Counter()
         self._ends: dict[int, Save] = {}
         workspace.saves.changed.subscribe(self._follow)
@@ -88,7 +88,7 @@ class Bench:
             self._ends[save.number] = save
 
     async def write(self, case: Case) -> list[str]:
-        """Carry a case out; every false word of it, now and once the run was read back."""
+        """Carry out a case; return every false statement about it, now and after the run is read back."""
         server, received = self.server, self.server.new_run()
         server.at_read = _with_stray(case.fault) if case.fault.stray is not None else honest
         server.at_write = [case.fault.act] * case.strikes + [honest]
@@ -108,7 +108,7 @@ class Bench:
         return [f"{case}: {word}" for word in found]
 
     def _entries(self, run_id: str) -> list[Entry]:
-        """Oldest first."""
+        """Return the entries of a run, oldest first."""
         return self.workspace.journal.of_run(self.workspace.root, run_id)[::-1]
 
     def _false_words(self, case: Case, save: Save | None, run_id: str = "") -> Iterator[str]:

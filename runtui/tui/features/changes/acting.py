@@ -1,6 +1,6 @@
-"""The service's own actions: from `a` on a run, a task or a workflow, over choice, to the review.
+"""The service's own actions: from `a` on a run, a task or a workflow, by a list of actions, to the review.
 
-Invariant: nothing is sent but what a review confirmed; what cannot be done is listed with the reason.
+Invariant: only what a review confirmed is sent; an action that cannot run is listed with the reason.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ _ASKING: Final = "act"
 """The group of the worker that asks the server for something that an action needs."""
 
 _Step: TypeAlias = Callable[[], Awaitable[None]]
-"""What a choice leads to."""
+"""The step that a choice leads to."""
 
 
 class Acting(Feature):
-    """The list of actions, and what is made of the one that is chosen."""
+    """The list of actions, and the step after the choice."""
 
     def __init__(self, features: Features) -> None:
         super().__init__(features)
@@ -62,7 +62,7 @@ class Acting(Feature):
     # a: the list of actions
 
     async def action_act(self) -> None:
-        """Ask which action is wanted for the marked runs, else for the run at hand or the task under the cursor."""
+        """Ask for an action on the marked runs, else on the current run or the task under the cursor."""
         if marks := self._bulk_editing.marks:
             if choices := [choice async for choice in self._for_marks()]:
                 await self._choose(count_words(len(marks), "run"), choices)
@@ -93,7 +93,7 @@ class Acting(Feature):
         await self._chrome.ask(Picker("act", title, choices, at=first), chosen)
 
     async def _for_marks(self) -> AsyncIterator[Choice[_Step]]:
-        """What can be done for several runs, each with for how many."""
+        """Yield the actions for several runs, each with the number of runs that it can help."""
         marks = len(self._bulk_editing.marks)
         makers: list[Callable[[str, str], ServiceAction]] = [
             cancel,
@@ -135,11 +135,11 @@ class Acting(Feature):
             ask = partial(self._ask_for_person, workflow_id)
             on_demand = _choice(ask, "run the workflow on demand for a person…", on_demand.about, on_demand.refusal)
         yield on_demand
-        about = "The service says which tasks would fail as the workflow stands. Nothing is changed."
+        about = "The service says which tasks would fail if the workflow ran now. Nothing is changed."
         yield _choice(partial(self._preview, workflow_id), "preview task failures of the workflow", about)
 
     def _users(self) -> list[UserRow]:
-        """The marked users, else of the one under the cursor, where users are in sight."""
+        """Return the marked users, else the one under the cursor, if users are in front."""
         rows = self._opening.users.list
         if self._chrome.front.view is not self._opening.users:
             return []
@@ -168,7 +168,7 @@ class Acting(Feature):
     # On demand
 
     async def _ask_for_person(self, workflow_id: str) -> None:
-        """Ask whom to run it for; more results are read meanwhile, so that more people are known."""
+        """Ask for the person to run it for; more results are read meanwhile, so that more people are known."""
 
         async def chosen(person: Person | None) -> None:
             await self._workspace.results.stop()
@@ -201,11 +201,11 @@ class Acting(Feature):
 
 
 def _choice(step: _Step, words: str, about: str, refusal: str = "") -> Choice[_Step]:
-    """A line of the list; the reason stands beside what cannot be done."""
+    """Return a line of the list; an action that cannot run has the reason beside it."""
     line = f"{words[:1].upper()}{words[1:]}"
     return Choice(step, f"{line} · {refusal}" if refusal else line, refusal or about, refusal)
 
 
 def _is_user(row: UserRow) -> bool:
-    """Whether a row is about a user: a workflow runs on demand for users alone."""
+    """Return whether a row is about a user, because a workflow runs on demand only for users."""
     return all(result.is_about_user for result in (*row.tasks, *([row.result] if row.result is not None else [])))

@@ -1,8 +1,7 @@
-"""Changing many runs: the marks, and the form over the marked runs.
+"""Changes many runs: the marks, and the form for the marked runs.
 
-Invariant: the model is the only state; leaving the form loses nothing, and what is typed for some runs stays while the
-same runs are marked. A field that nobody touches keeps its value in every run. What is sent is a matter of
-`bulk_sending`.
+Invariant: the model is the only state. Leaving the form loses nothing, and typed text is kept while the same runs are
+marked. An untouched field keeps its value in every run. `bulk_sending` sends the changes.
 """
 
 from __future__ import annotations
@@ -35,13 +34,13 @@ class BulkFormView(ActionView[None]):
     scope = "edit"
 
     def __init__(self, review: Callable[[], Awaitable[None]]) -> None:
-        """A form that `review` asks about."""
+        """Create the form; `review` asks about its changes."""
         super().__init__(name="bulk-edit")
         self._review = review
         self.editor = DraftEditor()
         self.runs: Sequence[MarkedRun] = ()
         self._first: tuple[Draft, Operation] | None = None
-        """A model, and the draft of the first run that it would change."""
+        """A model, and the operation on the first run that it would change."""
 
     def compose(self) -> ComposeResult:
         yield self.editor
@@ -52,7 +51,7 @@ class BulkFormView(ActionView[None]):
 
     @property
     def run_id(self) -> str | None:
-        """None: keys act on many runs."""
+        """None, because keys act on many runs."""
         return None
 
     def open(self, model: Draft, runs: Sequence[MarkedRun]) -> None:
@@ -64,13 +63,13 @@ class BulkFormView(ActionView[None]):
         self.editor.form.take_focus()
 
     def title(self) -> Content:
-        """How many runs, what changed, and what is wrong."""
+        """The number of runs, what changed, and what is wrong."""
         if self.draft is None:
             return Content()
         return Content.assemble((f"Edit {count_words(len(self.runs), 'run')}", "bold"), self.editor.counts)
 
     def show_in(self, panel: Panel) -> None:
-        """The request for the first run that would change, else for the first run."""
+        """Show the request for the first run that would change, else for the first run."""
         if self.draft is None or not self.runs:
             return
         if self._first is None or self._first[0] is not self.draft:
@@ -84,15 +83,15 @@ class BulkFormView(ActionView[None]):
         self.editor.before(action_id)
 
     async def action_review(self) -> None:
-        """Show what would change, and ask."""
+        """Show the changes and ask."""
         await self._review()
 
     def action_leave(self) -> None:
-        """Back to the list; what was typed is kept."""
+        """Go back to the list; typed text is kept."""
         self.view_screen.dismiss()
 
     def action_discard(self) -> None:
-        """Take back all that was typed; the key has to be pressed twice."""
+        """Discard all typed text; the key must be pressed twice."""
         draft = self.draft
         if draft is None:
             return
@@ -104,11 +103,11 @@ class BulkFormView(ActionView[None]):
         self.view_screen.chrome.set_status(write_words.draft_discarded(draft))
 
     def action_changed_only(self) -> None:
-        """Say what is sent: here there is no choice."""
-        self.view_screen.set_status("A change to many runs carries only what you change.")
+        """Say what is sent: there is no choice here."""
+        self.view_screen.set_status("A change to many runs sends only what you change.")
 
     def action_revert(self) -> None:
-        """Take back what was typed into the field with the focus."""
+        """Discard the text in the field with the focus."""
         self.editor.revert()
 
 
@@ -121,9 +120,9 @@ class BulkEditing(Feature):
         self.form = BulkFormView(self.review)
         self.screen = self._chrome.install(self.form)
         self._marked: frozenset[str] = frozenset()
-        """The runs that the form is about."""
+        """The runs in the form."""
         self._typed: tuple[frozenset[str], Mapping[str, Edit]] = frozenset(), {}
-        """What was typed and not sent, and for which runs."""
+        """Typed but unsent text, and its runs."""
 
     def extend(self, context: ActionContext) -> ActionContext:
         is_in_front = self._chrome.front.view is self.form
@@ -131,7 +130,7 @@ class BulkEditing(Feature):
 
     @property
     def marks(self) -> frozenset[str]:
-        """The marked runs, where the list is in sight."""
+        """The marked runs, if the list is in front."""
         return self._runs.table.marks if self._chrome.front.view is self._runs else frozenset()
 
     # Marks
@@ -182,7 +181,7 @@ class BulkEditing(Feature):
         self._sending.show_request()
 
     def _left(self, _answer: None) -> None:
-        """Keep what was typed."""
+        """Keep typed text."""
         edits = self.form.draft.edits if self.form.draft is not None else {}
         self._typed = self._marked, edits
         if edits and self._chrome.front.view is self._runs:
@@ -192,7 +191,7 @@ class BulkEditing(Feature):
     # ctrl+s: the review
 
     async def review(self) -> None:
-        """Show what would change for the runs of the form as they are now, and ask."""
+        """Show the changes to the current runs of the form, and ask."""
         model, marks = self.form.draft, self._marked
         if model is None:
             return
@@ -202,10 +201,11 @@ class BulkEditing(Feature):
             await self._sending.ask(bulk, sent=self._sent)
 
     async def draw_up(self, make: Callable[[str, str], ServiceAction]) -> BulkDraft | None:
-        """An action on the marked runs, made from the ids of workflow and run; None where they cannot be read."""
+        """Make an action on the marked runs from the ids of workflow and run; return None if the runs cannot be
+        read."""
         return await self._sending.drawn_up(self.marks, partial(actions_of, make))
 
     def _sent(self) -> None:
-        """What was typed is on its way."""
+        """Forget typed text, because it is being sent."""
         self.form.editor.draft = None
         self.screen.dismiss()

@@ -1,7 +1,7 @@
-"""Sending many changes: the question before them, what became of each as they end, and what is done with those.
+"""Sends many changes: the question before, the result of each, and the keys for the results.
 
-Invariant: nothing is sent but what a review confirmed. A change goes on wherever the person is, and leaving its results
-stops nothing; one sentence tells its end. An outcome that is found out later takes the place of an unknown one.
+Invariant: only what a review confirmed is sent. A bulk change continues wherever the person is, and leaving its results
+stops nothing; one sentence reports its end. An outcome that is settled later replaces an unknown one.
 """
 
 from __future__ import annotations
@@ -47,21 +47,21 @@ from runtui.tui.words import sign_in_words, write_words
 
 @dataclass(slots=True)
 class BulkProgress:
-    """One bulk change and how far each of its changes has come."""
+    """One bulk change and the progress of each of its changes."""
 
     bulk: Bulk
     words: str = ""
-    """What it changes, or carries out."""
+    """The change or the action."""
     workflows: Mapping[str, str] = field(default_factory=dict)
-    """The name of each run's workflow, by the run's id."""
+    """The name of each run's workflow, by run id."""
     saves: dict[int, Save] = field(default_factory=dict)
-    """By number, each as it was announced last."""
+    """The last announced state of each save, by number."""
     settled: dict[str, Entry] = field(default_factory=dict)
-    """By run id, what was found out of a change after it had ended."""
+    """The entries of changes that were settled after their end, by run id."""
     followed: dict[str, FollowedRun] = field(default_factory=dict)
-    """By run id, the run that its action has made, or stops, as it was read last."""
+    """The run that each action has made or stops, as last read, by run id."""
     asked_about: Save | None = None
-    """The refusal about which a person was asked last."""
+    """The last refusal that a person was asked about."""
 
     @property
     def rows(self) -> list[ResultRow]:
@@ -77,7 +77,7 @@ class BulkProgress:
 
     @property
     def is_undo(self) -> bool:
-        """Whether it undoes other changes."""
+        """True if it undoes other changes."""
         return self.bulk.saves[0].undoes is not None
 
     @property
@@ -86,12 +86,12 @@ class BulkProgress:
 
     @property
     def held_by(self) -> Save | None:
-        """The refusal that holds the rest, while there is a rest."""
+        """The refusal that holds the rest, if there is a rest."""
         return None if self.bulk.has_ended else self.bulk.held_by
 
     @property
     def outcomes(self) -> Counter[Outcome | None]:
-        """How many changes ended how; None: those on their way."""
+        """The number of changes with each outcome; None for those in progress."""
         return Counter(row.outcome for row in self.rows)
 
 
@@ -106,7 +106,7 @@ class ResultsView(ActionView[None]):
         self.list = ReadList(RESULTS, name="results", sort="outcome")
         self.progress: BulkProgress | None = None
         self.outcomes: Counter[Outcome | None] = Counter()
-        """Those that the list shows."""
+        """The changes in the list."""
 
     @property
     def row(self) -> ResultRow | None:
@@ -114,12 +114,12 @@ class ResultsView(ActionView[None]):
 
     @property
     def chosen(self) -> Sequence[ResultRow]:
-        """The marked rows; all where none is marked."""
+        """The marked rows, or all if none is marked."""
         marks, rows = self.list.table.marks, self.progress.rows if self.progress is not None else []
         return [row for row in rows if row.save.run_id in marks] if marks else rows
 
     def open(self, progress: BulkProgress) -> None:
-        """Show a bulk change as it is now."""
+        """Show a bulk change in its current state."""
         if progress is not self.progress:
             self.progress = progress
             self.list.table.clear_marks()
@@ -127,7 +127,7 @@ class ResultsView(ActionView[None]):
         self.reload()
 
     def reload(self) -> None:
-        """Follow what has ended since."""
+        """Show what has ended since."""
         if self.progress is not None:
             self.outcomes = self.progress.outcomes
             self.list.put(self.progress.rows)
@@ -152,7 +152,7 @@ class ResultsView(ActionView[None]):
             panel.follow(row.save.run_id, row.outcome)
 
     def on_line_table_cursor_moved(self) -> None:
-        """Another change, or the same one has gone on: the panel shows its response."""
+        """Show the response of the change under the cursor in the panel, also when it makes progress."""
         panel, row = self.view_screen.chrome.panel, self.row
         if row is not None and panel.tab == "response" and self.view_screen in self.app.screen_stack:
             panel.show_save(row.save)
@@ -162,7 +162,7 @@ RESULT_FORMATS: Final[tuple[RecordFormat, ...]] = ("jsonl", "csv")
 
 
 def marked_runs(workspace: Workspace, run_ids: Collection[str]) -> list[MarkedRun]:
-    """The runs as they are in the list. It reads files."""
+    """Return the marked runs as they are in the list. It reads files."""
     found = stored_runs(workspace.store, run_ids)
     return [MarkedRun(run_id, run.workflow_id, run.workflow_name, run.raw) for run_id, run in found.items()]
 
@@ -175,7 +175,7 @@ class BulkSending(Feature):
         self.view = ResultsView()
         self.screen = self._chrome.install(self.view)
         self._changes: dict[str, BulkProgress] = {}
-        """By batch: those that have not ended, and the last one."""
+        """The bulk changes that have not ended, and the last one, by batch."""
         self._is_due = False
         self.drawing = Throttle(self._runs, self._workspace.foreground, self._draw)
 
@@ -183,7 +183,7 @@ class BulkSending(Feature):
         saves, reconciler = self._workspace.saves, self._workspace.reconciler
 
         def note(tell: Callable[[None], None]) -> Callable[[Save], None]:
-            """Keep each state of a save, and have many of them drawn at once."""
+            """Keep each state of a save, and draw several of them together."""
 
             def noted(save: Save) -> None:
                 if (progress := self._changes.get(save.batch)) is not None:
@@ -222,8 +222,10 @@ class BulkSending(Feature):
         return await self.in_thread(from_list)
 
     async def ask(self, bulk: BulkDraft, hint: str | None = None, *, sent: Callable[[], None] = lambda: None) -> None:
-        """Ask whether to send these drafts or actions. `hint` is a warning; None for the one about changes. `sent` is
-        called once they are on their way."""
+        """Ask whether to send these drafts or actions.
+
+        `hint` is a warning; None for the one about changes. `sent` is called once they are being sent.
+        """
         if not bulk.drafts:
             words = f"There is nothing to send: {bulk.left_out_words() or 'no run is chosen'}."
             self._chrome.set_status(words, "warning")
@@ -246,13 +248,13 @@ class BulkSending(Feature):
         self.show_request()
 
     def show_request(self) -> None:
-        """Show the first request in the panel. It is of another run, so its tab comes forward only now."""
+        """Show the first request in the panel. It belongs to another run, so its tab comes to the front only now."""
         self._chrome.front.view.show_in(self._chrome.panel)
         self._chrome.panel.bring_forward("request")
         self._chrome.refresh()
 
     async def _send(self, bulk: BulkDraft, why: str, sent: Callable[[], None]) -> None:
-        """Hand the drafts to the save queue, and show what becomes of them."""
+        """Hand the drafts to the save queue, and show their results."""
         try:
             under_way = self._workspace.saves.submit_many(bulk.drafts, undoes=bulk.undoes, why=why)
         except UsageError as error:
@@ -260,7 +262,7 @@ class BulkSending(Feature):
             return
         progress = BulkProgress(under_way)
         self._changes = {batch: earlier for batch, earlier in self._changes.items() if not earlier.bulk.has_ended}
-        self._changes[under_way.batch] = progress  # before anything is waited for: each state of a save is told once
+        self._changes[under_way.batch] = progress  # before the first await: each state of a save is announced once
         self.listen(under_way.changed.subscribe, self._bulk_changed)
         sent()
         if self._chrome.front.view is self._runs:
@@ -270,14 +272,14 @@ class BulkSending(Feature):
         progress.workflows = {run.run_id: run.workflow_name for run in runs or ()}
         progress.words = await asyncio.to_thread(write_words.bulk_summary, bulk)
         await self._show(progress)
-        self.view.show_in(self._chrome.panel)  # it is another run's: its tab comes forward once it is there
+        self.view.show_in(self._chrome.panel)  # it is about another run: its tab comes forward once it is there
         self._chrome.panel.bring_forward("response")
         self.view.on_line_table_cursor_moved()
 
     # The results
 
     async def action_bulk(self) -> None:
-        """Show the results: those that wait for a person, else the last ones; or close them."""
+        """Show the results that wait for a person, else the last ones; or close them."""
         if self._chrome.front is self.screen:
             self.screen.dismiss()
             return
@@ -293,13 +295,13 @@ class BulkSending(Feature):
             await self.action_stop_bulk()
 
     async def _follow(self, _news: None) -> None:
-        """Some changes went on."""
+        """Note the progress of some changes."""
         self.drawing.ask()
 
     def _draw(self) -> None:
         self._is_due = False
         self._runs.table.tick()
-        if self.view.is_attached and self.screen in self._chrome.app.screen_stack:  # the app may be on its way out
+        if self.view.is_attached and self.screen in self._chrome.app.screen_stack:  # the app may be quitting
             self.view.reload()
         if (shown := self._chrome.panel.save_shown) is not None and shown.batch in self._changes:
             save = self._changes[shown.batch].saves.get(shown.number, shown)
@@ -308,19 +310,19 @@ class BulkSending(Feature):
         self._chrome.refresh()
 
     def _entry_settled(self, entry: Entry) -> None:
-        """What was unknown is known."""
+        """Note that an unknown outcome was settled."""
         if (progress := self._changes.get(entry.batch)) is not None and entry.is_settled:
             progress.settled[entry.run_id] = entry
             self.drawing.ask()
 
     def note_followed(self, save: Save, found: FollowedRun) -> None:
-        """The run that an action has made, or stops, was read."""
+        """Note a new reading of the run that an action has made or stops."""
         if (progress := self._changes.get(save.batch)) is not None:
             progress.followed[save.run_id] = found
             self.drawing.ask()
 
     async def _bulk_changed(self, bulk: Bulk) -> None:
-        """All have ended, or a refusal holds the rest."""
+        """Report that all have ended, or that a refusal holds the rest."""
         progress = self._changes.get(bulk.batch)
         if progress is None:
             return
@@ -340,7 +342,7 @@ class BulkSending(Feature):
         self._draw()
 
     async def action_stop_bulk(self) -> None:
-        """Stop what was not begun; where a refusal holds it, ask whether to go on."""
+        """Stop the unsent changes; if a refusal holds them, ask whether to go on."""
         progress = self.view.progress
         if progress is None:
             return
@@ -348,7 +350,7 @@ class BulkSending(Feature):
         if (save := bulk.held_by) is None:
             bulk.stop()
             self._chrome.front.set_status(
-                "Stopped; what is on its way is waited for.", shown_while=lambda: not bulk.has_ended
+                "Stopped; waiting for the changes in progress.", shown_while=lambda: not bulk.has_ended
             )
             return
 
@@ -362,7 +364,7 @@ class BulkSending(Feature):
         choices: list[Choice[bool | None]] = [
             Choice(None, "Decide later: nothing is sent meanwhile"),
             Choice(False, f"Stop: send nothing to the other {count_words(left, 'run')}"),
-            Choice(True, "Go on: refusals of this kind hold nothing any more"),
+            Choice(True, "Go on, and do not stop again for such refusals"),
         ]
         about = write_words.held_question(save, left)
         await self._chrome.ask(Picker("held", Content("Go on after a refusal?"), choices, about=about), decided)
@@ -393,7 +395,7 @@ class BulkSending(Feature):
             await self.ask(bulk)
 
     async def _again(self, operations: Mapping[str, Operation]) -> BulkDraft | None:
-        """Draw up the same values, or the same actions, for the runs as they are now; `operations` are by run id."""
+        """Make the same changes or actions for the current runs; `operations` are by run id."""
         actions = {run_id: action for run_id, action in operations.items() if isinstance(action, ServiceAction)}
         if actions:
             return await self.drawn_up(actions, partial(actions_of, lambda _, run_id: actions[run_id]))
@@ -410,13 +412,13 @@ class BulkSending(Feature):
         await self.review_undo(numbers)
 
     async def review_undo(self, numbers: Sequence[int]) -> None:
-        """Ask whether to undo these entries of the journal, over the runs as the list has them."""
+        """Ask whether to undo these journal entries, based on the runs in the list."""
         bulk = await self.in_thread(lambda: self._undo_of(numbers))
         if bulk is not None:
             await self.ask(bulk)
 
     def _undo_of(self, numbers: Sequence[int]) -> BulkDraft:
-        """The drafts that undo some entries. It reads files."""
+        """Return the drafts that undo some entries. It reads files."""
         workspace = self._workspace
         entries = [entry for number in numbers if (entry := workspace.journal.entry(number)) is not None]
         runs = stored_runs(workspace.store, [entry.run_id for entry in entries])
@@ -444,6 +446,6 @@ class BulkSending(Feature):
 
 
 def _over(operation: Operation, run: MarkedRun) -> Draft:
-    """The values of a draft over the run as it is now."""
+    """Return the values of a draft over the current run."""
     values = {change.field.name: change.after for change in operation.changes()}
     return Draft(operation.run_id, run.workflow_id, run.received, "changed").with_values(values)

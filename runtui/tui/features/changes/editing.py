@@ -1,8 +1,8 @@
-"""Changing a run: from `e` on a run, over form, conflict and review, to what became of the change.
+"""Changes a run: from `e` on a run, by the form, a conflict and the review, to the report of the outcome.
 
-Invariant: nothing is sent but what a review confirmed, and no draft is lost by one key. Nothing is chosen for anybody
-in silence: each property in conflict is shown with its three values, and the draft stays as it was until the person
-goes on. What took a while to find out takes the screen only from a person who still waits for it.
+Invariant: only what a review confirmed is sent, and no single key loses a draft. No value is chosen silently: each
+conflicting property is shown with its three values, and the draft stays unchanged until the person continues. A late
+result opens a screen only for a person who still waits for it.
 """
 
 from __future__ import annotations
@@ -45,19 +45,19 @@ _GAP: Final = 2
 
 
 class Merge(NamedTuple):
-    """A draft of chosen values, and whether it goes to the review at once or to the form first."""
+    """A draft with chosen values, and whether it goes to the review at once or to the form first."""
 
     draft: Draft
     to_review: bool
 
 
 class ConflictView(ActionView[Merge]):
-    """Shows a draft and the run as it is now; at first the typed values are chosen.
+    """Shows a draft and the current run; at first the typed values are chosen.
 
     Args:
         draft: The draft as it was left.
-        now: The run as it is by now, Graph's JSON object.
-        workflow_name: Whose run it is.
+        now: The current run, as Graph's JSON object.
+        workflow_name: The name of its workflow.
     """
 
     scope = "conflict"
@@ -76,7 +76,7 @@ class ConflictView(ActionView[Merge]):
 
     @property
     def draft(self) -> Draft:
-        """The draft that the values chosen make."""
+        """The draft with the chosen values."""
         return resolve(self.left, self._now, self._choices)
 
     def compose(self) -> ComposeResult:
@@ -102,11 +102,11 @@ class ConflictView(ActionView[Merge]):
         panel.show_draft(self.draft)
 
     def on_resize(self, _event: events.Resize) -> None:
-        """Another width: lines or blocks."""
+        """Switch between lines and blocks to fit the width."""
         self._show()
 
     def _show(self) -> None:
-        """Draw the choices, and tell what they make."""
+        """Draw the choices, and report the resulting draft."""
         width = (self._list.size.width or self.app.size.width) - 3
         lines = _table(self._conflicts, self._choices, self.left)
         is_table = cell_len(lines[0].plain) <= width
@@ -145,7 +145,7 @@ class ConflictView(ActionView[Merge]):
 
 
 def _table(conflicts: tuple[Conflict, ...], choices: Mapping[str, Side], left: Draft) -> list[Content]:
-    """One line a property, below the titles; as wide as its values."""
+    """Return one line per property, below the headings, as wide as its values."""
     rows = [_TITLES, *(_row(conflict, choices[conflict.field.name], left) for conflict in conflicts)]
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     lines = []
@@ -169,7 +169,7 @@ def _row(conflict: Conflict, choice: Side, left: Draft) -> tuple[str, ...]:
 
 
 def _block(conflict: Conflict, choice: Side, *, is_typed: bool, width: int) -> Content:
-    """Four lines a property, for narrow panes and long values."""
+    """Return four lines per property, for narrow panes and long values."""
     ours = value_word(conflict.ours) if is_typed else f"{value_word(conflict.ours)}  (not edited, as opened)"
     lines = (
         f"{conflict.field.name}: {_WORDS[choice]}",
@@ -192,7 +192,7 @@ class Editing(Feature):
 
         def keep(draft: Draft) -> None:
             self._workspace.drafts.keep(draft)
-            if draft.edits and "_review" not in vars(self):  # it comes next: while the person looks, it is mounted
+            if draft.edits and "_review" not in vars(self):  # needed next, so mount it while the person looks
                 self.in_worker(features.mount_when_idle(lambda: self._review[1]), PREPARE)
 
         self.form = FormView(keep)
@@ -203,7 +203,7 @@ class Editing(Feature):
 
     @cached_property
     def _review(self) -> tuple[ReviewView, ViewScreen[str]]:
-        """The review and its screen, loaded once there is something to review."""
+        """The review and its screen, loaded at the first review."""
         from runtui.tui.screens.review import ReviewView
 
         return (view := ReviewView()), self._chrome.install(view)
@@ -217,7 +217,7 @@ class Editing(Feature):
     # e: the form
 
     async def action_edit(self) -> None:
-        """Open the marked runs, or the run under the cursor where none is marked."""
+        """Open the marked runs, or the run under the cursor if none is marked."""
         if self._chrome.front.view is self._runs and self._runs.table.marks:
             from runtui.tui.features.changes.bulk_editing import BulkEditing
 
@@ -226,9 +226,9 @@ class Editing(Feature):
             await self.open(run_id)
 
     async def open(self, run_id: str) -> None:
-        """Open the draft of a run: a new one, or the one that was left, with the values in conflict first if any.
+        """Open the draft of a run: a new one, or the stored one, with conflicts first if there are any.
 
-        It is open within the key: the next one may be meant for the form already.
+        It is open when the key is handled, because the next key may be meant for the form.
         """
         if (stored := self._chrome.listed(run_id)) is None:
             return
@@ -243,11 +243,11 @@ class Editing(Feature):
         draft, words = self._draft_of(run_id, stored)
         await self._show_form(draft)
         self._chrome.front.set_status(f"{words} {hint}".strip(), "warning" if hint else "information")
-        # What the server says comes later anyway: the form is drawn before it is asked.
+        # The answer comes later anyway, so the form is drawn before the request.
         self._chrome.app.call_after_refresh(self.in_worker, self._read(draft), "read the run", exclusive=True)
 
     def _draft_of(self, run_id: str, stored: StoredRun) -> tuple[Draft, str]:
-        """A new draft, or the one that was left over what does not touch it; and what to say of it."""
+        """Return a new draft, or the stored one with the new values of untouched properties; and a message about it."""
         drafts = self._workspace.drafts
         left = drafts.get(run_id)
         if left is None:
@@ -266,7 +266,7 @@ class Editing(Feature):
         self._chrome.refresh()
 
     async def _read(self, draft: Draft) -> None:
-        """Hand the run as it is now to the form, and to the list, which may be old; after a failure editing goes on."""
+        """Pass the current run to the form, and to the list, which may be old; after a failure editing continues."""
         answer = await self._workspace.client.peek(draft.workflow_id, draft.run_id)
         if answer.entity is not None:
             self.form.catch_up(draft.run_id, answer.entity)
@@ -285,10 +285,10 @@ class Editing(Feature):
     def _workflow_name(self, draft: Operation) -> str:
         return workflow_name_of(self._workspace.store, draft.run_id, draft.workflow_id)
 
-    # ctrl+s: the values in conflict, if any, and the review
+    # ctrl+s: conflicts, if there are any, and the review
 
     async def action_review(self) -> None:
-        """Show the change, where it would go, and ask; first the values in conflict with the run as read, if any."""
+        """Show the change and its target, and ask; first resolve conflicts with the run as read."""
         draft, newer = self.form.draft, self.form.editor.newer
         if draft is None:
             return
@@ -299,7 +299,7 @@ class Editing(Feature):
             await self.review(draft)
 
     async def _resolve(self, draft: Draft, now: Mapping[str, Any]) -> None:
-        """Have a person choose between the draft's values and those that the run has by now."""
+        """Let a person choose between the draft's values and the current ones."""
 
         async def resolved(merge: Merge | None) -> None:
             if merge is None:
@@ -311,7 +311,7 @@ class Editing(Feature):
         self._chrome.panel.bring_forward("request")
 
     async def _use(self, merge: Merge) -> None:
-        """On to the review if there is something to send, with the form behind it."""
+        """Go to the review if there is something to send, with the form behind it."""
         draft = merge.draft
         with self._chrome.app.batch_update():
             await self._show_form(draft)
@@ -334,10 +334,10 @@ class Editing(Feature):
         notes: Sequence[str] = (),
         people: Sequence[tuple[str, str]] = (),
     ) -> None:
-        """Ask whether to send a draft or an action.
+        """Ask whether to send a draft or an action. The arguments are those of `review_of`.
 
-        The arguments are those of `review_of`. A `hint` of None stands for the warning about changes; `people` are
-        those whom an action is for, as pairs such as ("user", name).
+        A `hint` of None means the warning about changes; `people` are those whom an action is for, as pairs such as
+        ("user", name).
         """
 
         def answered(why: str | None) -> None:
@@ -389,7 +389,7 @@ class Editing(Feature):
         self._chrome.refresh()
 
     async def _save_changed(self, save: Save) -> None:
-        """A save went on: its row says so, and the panel; when it ended, so does the status line."""
+        """Show the progress of a save in its row and the panel; when it has ended, in the status line too."""
         self._runs.table.flags_changed(save.run_id)
         if self._chrome.front.view.scope != "journal":  # there the panel shows the entry under the cursor
             self._chrome.panel.show_save(save)
@@ -406,10 +406,10 @@ class Editing(Feature):
             await self.open(save.run_id)
 
     def _is_looking_at(self, run_id: str) -> bool:
-        """Whether the cursor is still on this run: only then may its values in conflict take the screen.
+        """Return whether the cursor is still on this run: only then may a conflict open.
 
         A key that was meant for the list does no harm there: nothing is sent without another `y` in the review. A run
-        that the filter hides since it changed has no row for the cursor, and counts too.
+        that the filter hides since its change has no row for the cursor, and counts too.
         """
         view = self._chrome.front.view
         if view.list is None or not self._chrome.is_in_front(view) or self._chrome.app.focused is not view.list.table:
@@ -425,24 +425,24 @@ class Editing(Feature):
         if save.outcome is Outcome.DONE and is_of_run and not self._runs.table.finds(save.run_id):
             words += " The filter no longer shows the run."
         elif save.outcome is Outcome.DONE and self._is_moved(save):
-            words += f" The cursor goes with the run; {key_of('next_problem')} goes to the next problem."
+            words += f" The cursor follows the run; {key_of('next_problem')} goes to the next problem."
         return words
 
     def _is_moved(self, save: Save) -> bool:
-        """Whether a change has moved the row under the cursor to others of its status."""
+        """Return whether a change has moved the row under the cursor to rows with its new status."""
         is_seen = self._chrome.front.view is self._runs and self._runs.run_id == save.run_id
         return is_seen and STATUS in {change.field.name for change in save.operation.changes()} - {*save.ignored}
 
     # Drafts
 
     def action_leave(self) -> None:
-        """Back to the list; the draft is kept."""
+        """Go back to the list; the draft is kept."""
         self.screen.dismiss()
         if self.form.draft is not None:
             self._tell_kept(self.form.draft)
 
     def _tell_kept(self, draft: Draft) -> None:
-        """Tell, back where the run is, that a draft is kept."""
+        """Say in front of the run that a draft is kept."""
         self._runs.table.flags_changed(draft.run_id)
         view = self._chrome.front.view
         is_here = self._chrome.is_in_front(view) and (view is self._runs or view.run_id == draft.run_id)
@@ -459,9 +459,9 @@ class Editing(Feature):
             self._drop(view.left, "discard_merge")
 
     def _drop(self, draft: Draft, action_id: str) -> None:
-        """Drop a draft when the question about just this draft is in sight, or ask it.
+        """Discard a draft if the question about this very draft is shown, else ask it.
 
-        The question is void once the screen or what was typed is another one.
+        The question is void once the screen or the typed text is another one.
         """
         drafts = self._workspace.drafts
         question = write_words.discard_question(draft, key_of(action_id))
@@ -478,22 +478,23 @@ class Editing(Feature):
         self._chrome.set_status(write_words.draft_discarded(draft))
 
     def tell_drafts_failed(self, fault: RuntuiError) -> None:
-        """What is typed stays in memory alone."""
-        words = f"Drafts are not on disk: they last until you leave. {fault}"
+        """Say that typed text is only in memory."""
+        words = f"Drafts cannot be saved: they are lost when you quit. {fault}"
         self._chrome.set_status(words, "error", lambda: self._workspace.drafts.fault is not None)
 
     def tell_of_drafts(self) -> None:
-        """At the start: which were kept from the last time, unless something else was said, or why they cannot be."""
+        """At the start, report the drafts from the last session, unless something else was reported, or why they cannot
+        be read."""
         drafts = self._workspace.drafts
         if drafts.fault is not None:
             self.tell_drafts_failed(drafts.fault)
         elif any(self._workspace.save_of(run_id) for run_id in drafts):
-            return  # a first change is on its way: it is this that loads what tells
+            return  # a first change is in progress, and loaded the code that reports it
         elif (count := len(drafts)) and not self._chrome.status.text:
             self._chrome.set_status(write_words.drafts_found(count), shown_while=lambda: len(drafts) == count)
 
     def tell_of_unlisted_drafts(self) -> None:
-        """When the list is whole: there are drafts that no row leads to."""
+        """When the list is complete, report drafts whose runs are not in it."""
         store, drafts = self._workspace.store, self._workspace.drafts
 
         def count_unlisted() -> int:

@@ -1,7 +1,7 @@
-"""The runs that actions make, or stop: read until they have ended, and gone to by a key.
+"""Follows the runs that actions make or stop until they have ended; a key goes to them.
 
-Invariant: a run is followed wherever the person is, and of many that one batch made, `MAX_FOLLOWED` at a time. Which
-run was made of which is what this session saw, else what the journal knows, else what the service says.
+Invariant: a run is followed wherever the person is, and of a bulk action `MAX_FOLLOWED` runs at a time. Which run came
+from which is known from this session, else from the journal, else from the service.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from runtui.tui.screens.questions import Choice, Picker
 from runtui.tui.widgets.chrome import Severity
 
 MAX_FOLLOWED: Final = 20
-"""Runs of a bulk change that are followed at a time."""
+"""The most runs of a bulk action that are followed at a time."""
 
 _FOLLOW: Final = "follow"
 """The group of the workers that follow a run."""
 
 
 def recorded_run(workspace: Workspace, run_id: str) -> str:
-    """The newest run that the journal knows to be made of a run or a workflow; empty where it knows none. It reads
-    files."""
+    """Return the newest run that the journal knows to be made from a run or a workflow; empty if it knows none. It
+    reads files."""
     entries = workspace.journal.of_run(workspace.root, run_id)
     return next((entry.new_run for entry in entries if entry.new_run), "")
 
 
 class Following(Feature):
-    """What this session's actions have made of runs and workflows."""
+    """The runs that this session's actions have made from runs and workflows."""
 
     def __init__(self, features: Features) -> None:
         super().__init__(features)
@@ -53,9 +53,9 @@ class Following(Feature):
         self._overview = features[Overviewing].view
         self._followers = asyncio.Semaphore(MAX_FOLLOWED)
         self._made: dict[str, str] = {}
-        """By the key of a run or a workflow, the newest run that an action of this session has made of it."""
+        """The newest run that an action of this session has made, by the key of a run or a workflow."""
         self._sentence = ""
-        """The last sentence about a run that is followed; once another one stands there, it is left alone."""
+        """The last message about a followed run; if another one replaces it, that one stays."""
 
     def start(self) -> None:
         self.listen(self._workspace.saves.changed.subscribe, self._save_changed, wanted=_is_done_action)
@@ -75,10 +75,10 @@ class Following(Feature):
         if (row := self._overview.row) is not None and (made := await self._known_run_of(row.workflow.id)):
             await self._opening.open_run(made)
         else:
-            self._chrome.front.set_status("No run is known to be started on demand by you.", "warning")
+            self._chrome.front.set_status("No on-demand run that you started is known.", "warning")
 
     async def action_new_run(self) -> None:
-        """Go to the run that reprocesses the one at hand, if this session or the journal knows it, else to the run that
+        """Go to the run that reprocesses the current one, if this session or the journal knows it, else to the run that
         this session started on demand. If neither is known, ask the service."""
         stored = self._workspace.store.get(self._chrome.pin_run() or "")
         if stored is None:
@@ -87,7 +87,7 @@ class Following(Feature):
             await self._go_on_from(stored.raw["id"], stored.workflow_id)
 
     async def action_result_run(self) -> None:
-        """Go to the run that the action of a line has made, else to the run that it was about."""
+        """Go to the run that the action of a line has made, else to the run that it acted on."""
         if (row := self._bulk_sending.view.row) is None:
             return
         if row.save.action is not None and row.save.action.name == "activateWithScope":
@@ -103,7 +103,7 @@ class Following(Feature):
             self.in_worker(look, "look for new runs", "Looking for the run that reprocesses it…", exclusive=True)
 
     async def _known_run_of(self, run_id: str) -> str:
-        """The newest run that is known to be made of a run or a workflow, and is listed; empty where there is none."""
+        """Return the newest listed run that is known to be made from a run or a workflow; empty if there is none."""
         made = self._made.get(run_key(run_id)) or await asyncio.to_thread(recorded_run, self._workspace, run_id)
         return made if made and self._workspace.store.get(made) is not None else ""
 
@@ -132,14 +132,14 @@ class Following(Feature):
         title = Content.styled("Runs that reprocess this one", "bold")
         await self._chrome.ask(Picker("new-runs", title, choices), chosen)
 
-    # What an action has made, or stops
+    # The runs that an action has made or stops
 
     def _save_changed(self, save: Save) -> None:
         self._note_made(save.run_id, save.new_run)
         name = save.action.name if save.action is not None else ""
         if name == "activate":
             self._workspace.refresh.now()  # the service does not say which run it has made
-        if name == "resume":  # what the tasks of a run did, once one of them goes on
+        if name == "resume":  # the results of the run's tasks, once one of them progresses
             self.in_worker(self._workspace.results.read_run(save.operation.workflow_id, save.run_id), _FOLLOW)
         else:
             self.in_worker(self._follow(save), _FOLLOW)
@@ -150,13 +150,13 @@ class Following(Feature):
             self._chrome.refresh()
 
     async def _readings(self, save: Save) -> AsyncIterator[FollowedRun]:
-        """The run each time that it was read; of many, some are followed at a time."""
+        """Yield the run at each reading; several are followed at a time."""
         async with self._followers if save.batch else nullcontext():
             async for found in followed(self._workspace.client, save):
                 yield found
 
     async def _follow(self, save: Save) -> None:
-        """Show how a run goes on, and say when it ends; before that, speak only if the status line is free."""
+        """Show the progress of a run, and report its end; before that, speak only if the status line is free."""
         status = ""
         async for found in self._readings(save):
             await asyncio.to_thread(self._workspace.store.put_run, save.operation.workflow_id, found.run)

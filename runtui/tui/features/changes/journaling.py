@@ -1,7 +1,7 @@
-"""The journal: every change that was sent, what became of it, and what can be done about it: undo, settle, export.
+"""The journal: every change that was sent, its outcome, and the keys for it: undo, settle, export.
 
-Invariant: the journal is read and written in threads, a page at a time. What cannot be undone or settled here says why.
-What took a while to find out takes the screen only from a person who still waits for it.
+Invariant: the journal is read and written in threads, one page at a time. A change that cannot be undone or settled
+says why. A late result opens a screen only for a person who still waits for it.
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ class JournalView(ActionView[None]):
     list: RowList[EntryRow, int]
 
     def __init__(self, journal: Journal, root: str) -> None:
-        """The journal as seen from the session with this root."""
+        """Create the journal for a session with this root."""
         super().__init__()
         self.list = RowList(JOURNAL, name="journal")
         self.list.order, self.list.sort_by = NEWEST_FIRST, self._sort_by
         self.shown = EntryQuery(journal, root)
         self.older: int | None = None
-        """Where the entries begin that are not read yet; None when all are."""
+        """The place from which older entries are not read yet; None when all are read."""
         self._root = root
         self.entries: list[Entry] = []
-        """Those that were read, newest first."""
+        """The entries that were read, newest first."""
 
     @property
     def table(self) -> LineTable[EntryRow, int]:
@@ -78,8 +78,10 @@ class JournalView(ActionView[None]):
             panel.follow(entry.run_id, entry)
 
     def reload(self, *, is_opened: bool = False) -> None:
-        """Show the journal as it is now; filter and roots stay as they were left. Where it is opened the cursor goes to
-        what was sent since it was last in sight."""
+        """Show the current journal; filter and roots stay as they were.
+
+        When it is opened, the cursor goes to what was sent since it was last visible.
+        """
         self._show_page(self.shown, None, max(PAGE, len(self.entries)), goes_to_news=is_opened)
 
     def _sort_by(self, order: Order) -> None:
@@ -87,7 +89,7 @@ class JournalView(ActionView[None]):
         self.reload()
 
     def on_line_table_end_reached(self, event: LineTable.EndReached) -> None:
-        """Read on, where there is more."""
+        """Read more entries, if there are any."""
         event.stop()
         if self.older is not None:
             self._show_page(self.shown, self.older, PAGE)
@@ -98,7 +100,7 @@ class JournalView(ActionView[None]):
     ) -> None:
         order, newest = self.list.order, self.entries[0].number if self.entries else 0
         if order != NEWEST_FIRST:
-            wanted = maxsize  # which entries come first, only all of them tell
+            wanted = maxsize  # only all entries tell which come first
         try:
             found, self.older = await asyncio.to_thread(query.page, before, wanted)
         except RuntuiError as error:
@@ -110,7 +112,7 @@ class JournalView(ActionView[None]):
         self.list.show(rows, keep_line=True, order=order)
         if goes_to_news and order == NEWEST_FIRST and self.entries and self.entries[0].number > newest:
             self.table.move_to(0)
-        # The journal is read whole pages at a time: from its first row on, the cursor belongs to its entry.
+        # The journal is read in whole pages: from its first row on, the cursor belongs to its entry.
         self.table.row_under_cursor(pin=True)
         self.list.say("" if self.entries else self.list.not_found() if query.text else write_words.journal_is_empty())
 
@@ -120,7 +122,7 @@ class JournalView(ActionView[None]):
         return Content.assemble(title, "  all roots" if self.shown.root is None else "")
 
     def on_line_table_cursor_moved(self) -> None:
-        """Another entry, or none: the panel shows it."""
+        """Show the entry under the cursor in the panel."""
         if self.view_screen in self.app.screen_stack:
             self.view_screen.chrome.panel.show_entry(self.entry)
 
@@ -131,7 +133,7 @@ class JournalView(ActionView[None]):
     # Filter
 
     def on_filter_bar_typed(self, event: FilterBar.Typed) -> None:
-        """Show what the filter finds."""
+        """Show the entries that match the filter."""
         event.stop()
         if event.text != self.shown.text:
             self._select(self.shown.root, event.text)
@@ -139,8 +141,8 @@ class JournalView(ActionView[None]):
     def action_all_servers(self) -> None:
         self._select(self._root if self.shown.root is None else None, self.shown.text)
 
-    def action_leave_place(self) -> None:
-        """One step back: the filter first, then to where one came from."""
+    def action_leave_view(self) -> None:
+        """Go one step back: clear the filter first, then go to the earlier screen."""
         if self.shown.text:
             self.list.filter_bar.put("")
             self._select(self.shown.root, "")
@@ -158,16 +160,16 @@ class Journaling(Feature):
         self.view = JournalView(self._workspace.journal, self._workspace.root)
         self.screen = self._chrome.install(self.view)
         self._sent: set[int] = set()
-        """The entries of this session: what became of them is no news of an earlier one."""
+        """The entries of this session, whose outcomes are not news of an earlier one."""
         self._changed: set[str] = set()
-        """The runs whose last change of this session is done and undoes nothing."""
+        """The runs whose last change in this session is done and undoes nothing."""
 
     def start(self) -> None:
         reconciler = self._workspace.reconciler
         self.listen(self._workspace.journal.changed.subscribe, self._journal_changed, only_newest=True)
         self.listen(reconciler.failed.subscribe, self._tell_trouble)
         self.listen(
-            # Whether it is of the first look is a matter of the moment at which it is announced.
+            # The time of the announcement decides whether it belongs to the first check.
             lambda tell: reconciler.changed.subscribe(lambda entry: tell((entry, not reconciler.has_checked_all))),
             self._entry_settled,
         )
@@ -191,7 +193,7 @@ class Journaling(Feature):
         self.view.reload(is_opened=True)
         await self._chrome.open(self.screen)
         if not self._chrome.context().waiting:
-            self._chrome.set_status("")  # the journal tells it, entry by entry
+            self._chrome.set_status("")  # the journal shows it, entry by entry
 
     def action_entry(self) -> None:
         if self.view.entry is not None:
@@ -201,7 +203,7 @@ class Journaling(Feature):
             self._chrome.refresh()
 
     def _journal_changed(self, _numbers: object) -> None:
-        """An entry came, or became known."""
+        """Note that an entry is new, or its outcome known."""
         if self.screen in self._chrome.app.screen_stack:
             self.view.reload()
 
@@ -239,13 +241,13 @@ class Journaling(Feature):
         await self._chrome.ask(Picker("decide", title, choices, about=about), decided)
 
     def _is_at(self, number: int) -> bool:
-        """Whether the cursor stands on this entry, and nobody knows what became of it."""
+        """Return whether the cursor is on this entry, and its outcome is unknown."""
         entry = self.view.entry
         is_there = self._chrome.front.view is self.view and entry is not None and entry.number == number
         return is_there and entry is not None and not entry.is_settled
 
     def _entry_settled(self, news: tuple[Entry, bool]) -> None:
-        """A change is known to be unknown, or what became of it was found out."""
+        """Note that a change is known to be unknown, or that its outcome was settled."""
         entry, is_first_look = news
         self._runs.table.flags_changed(entry.run_id)
         if is_first_look and entry.number not in self._sent:
@@ -256,7 +258,7 @@ class Journaling(Feature):
         self._chrome.show_headline()
 
     def tell_what_was_left(self) -> None:
-        """What was found from the last time: changes whose outcome was not known, and drafts, or why there are none."""
+        """Report the changes with unknown outcomes and the drafts of earlier sessions, or why there are none."""
         drafts, reconciler = self._workspace.drafts, self._workspace.reconciler
         if (trouble := reconciler.fault or reconciler.broken) is not None:
             self._tell_trouble(trouble)
@@ -270,7 +272,7 @@ class Journaling(Feature):
             self._chrome.set_status(" ".join(filter(None, words)), "warning" if reconciler.unsettled else "information")
 
     def _tell_trouble(self, trouble: RuntuiError) -> None:
-        """Nothing can be sent, or what was sent before is not shown."""
+        """Report that nothing can be sent, or that earlier changes are not shown."""
         reconciler, words = self._workspace.reconciler, str(trouble)
         self._chrome.set_status(words, "error", lambda: words in (str(reconciler.fault), str(reconciler.broken)))
 
@@ -291,7 +293,7 @@ class Journaling(Feature):
         await self._undo(entry, "undo", lambda: self._chrome.is_in_front(view) and view.run_id == run_id)
 
     async def action_undo_entry(self) -> None:
-        """Undo the change under the cursor; of a bulk change, ask whether that one or all of them."""
+        """Undo the change under the cursor; for a bulk change, ask whether that one or all of them."""
         if (entry := self.view.entry) is None:
             return
         batch = await self.in_thread(partial(self._workspace.journal.of_batch, entry.batch))
@@ -307,7 +309,7 @@ class Journaling(Feature):
                 await self._undo_entry(entry)
 
         choices = [Choice(False, f"#{entry.number} alone"), Choice(True, f"All {len(together)} changes sent with it")]
-        await self._chrome.ask(Picker("undo", Content("Undo a change of many"), choices), chosen)
+        await self._chrome.ask(Picker("undo", Content("Undo one change, or all"), choices), chosen)
 
     async def _undo_entry(self, entry: Entry) -> None:
         def is_looking() -> bool:
@@ -317,18 +319,19 @@ class Journaling(Feature):
         await self._undo(entry, "undo_entry", is_looking)
 
     async def _undo(self, entry: Entry, action_id: str, is_looking: Callable[[], bool]) -> None:
-        """Ask whether to undo a change, within the key where the list has its run: the next key may be the answer.
+        """Ask whether to undo a change; if the list has its run, before the key is done, because the next key may be
+        the answer.
 
-        Where the change may be somebody else's, `action_id` has to be repeated with that in sight.
+        If the change may be somebody else's, `action_id` must be repeated while the doubt is shown.
         """
         if doubt := doubt_of(entry):
-            question = f"{doubt} Press {key_of(action_id)} again to undo it all the same."
+            question = f"{doubt} Press {key_of(action_id)} again to undo it anyway."
             if not self._chrome.has_confirmed(question, is_looking):
                 return
         stored, mode = self._workspace.store.get(entry.run_id), self._workspace.settings.body_mode
         try:
             draft = undo_of(entry, stored.raw, mode) if stored is not None else None
-        except UndoError:  # the list may be old: the run itself says whether the change still stands
+        except UndoError:  # the list may be old: the run itself shows whether the change still stands
             draft = None
         if draft is None:
             self.in_worker(self._review_undo(entry, is_looking), "undo", exclusive=True)
@@ -337,7 +340,7 @@ class Journaling(Feature):
         self.in_worker(self._check_undo(entry, self._chrome.front), "undo", exclusive=True)
 
     async def _check_undo(self, entry: Entry, review: ViewScreen[Any]) -> None:
-        """Read the run while the question stands, and take the question back where the change stands no longer.
+        """Read the run while the question is open, and close the question if the change no longer stands.
 
         Once it is answered, the save reads the run itself.
         """
@@ -362,7 +365,7 @@ class Journaling(Feature):
 
     async def action_export(self) -> None:
         query = self.view.shown
-        found = f"What the filter finds: {query.text}" if query.text else "Every entry"
+        found = f"Changes that match: {query.text}" if query.text else "Every entry"
         about = f"{found}, of {'all roots' if query.root is None else query.root}."
         choices = [Choice(form, words) for form, words in write_words.FORMATS.items()]
 

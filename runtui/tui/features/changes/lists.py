@@ -1,6 +1,6 @@
 """The lists of changes: the entries of the journal, and the changes of one bulk change.
 
-Invariant: what needs a person stands first.
+Invariant: a change that needs a person comes first.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from runtui.tui.resources import ReadRows, Resource, in_memory
 from runtui.tui.text import middle
 
 _ID_CELLS: Final = 9
-"""Of the id of a run beside other facts: both its ends."""
+"""The cells for a run id beside other facts: both ends of it fit."""
 
 
 class EntryRow(NamedTuple):
-    """An entry of the journal, seen from a session."""
+    """A journal entry, shown in a session."""
 
     entry: Entry
     root: str
-    """The root of the session; an entry of another one says so."""
+    """The root of the session; an entry of another root says so."""
 
 
 _OUTCOMES: Final[dict[Outcome | None, tuple[str, Role]]] = {
@@ -40,10 +40,10 @@ _OUTCOMES: Final[dict[Outcome | None, tuple[str, Role]]] = {
     Outcome.UNKNOWN: ("?", "status-problem"),
     None: ("↑", "status-active"),
 }
-"""The sign and the role of an outcome."""
+"""The glyph and the role of an outcome."""
 
 _NEEDS_A_PERSON: Final = (Outcome.NOT_DONE, Outcome.UNKNOWN, None, Outcome.DONE)
-"""The order of outcomes: what a person has to look at first."""
+"""The order of outcomes: first those that a person must look at."""
 
 
 def _entry_urgency(row: EntryRow) -> int:
@@ -72,7 +72,7 @@ def _workflow(row: EntryRow, _now: int) -> ListCell:
 
 
 def _change(row: EntryRow, now: int) -> ListCell:
-    """What changed in short, after the server where that is another one, before the change that it undoes."""
+    """Return the change in short, after the server if that is another one, before the change that it undoes."""
     entry = row.entry
     if entry.damage:
         return ListCell(entry.damage)
@@ -83,8 +83,8 @@ def _change(row: EntryRow, now: int) -> ListCell:
 
 
 def _by_the_clock(entry: Entry, now: int) -> Iterator[str]:
-    """Each changed property, from what to what; a status names itself, and moments are as in other columns where that
-    tells them apart."""
+    """Yield each changed property with old and new value; a status needs no name, and times are as in other columns if
+    that distinguishes them."""
     for name, value in entry.after.items():
         values = (entry.before.get(name, NOT_RECEIVED), value)
         was, became = (_clock_word(each, now) for each in values)
@@ -123,7 +123,7 @@ JOURNAL: Final[Resource[EntryRow, int]] = Resource(
     id_of=lambda row: row.entry.number,
     filter_help=ENTRY_FILTER_HELP,
     read_filter=entry_filter,
-    empty="Nothing was sent yet.",
+    empty="Nothing has been sent yet.",
     nothing_found="No entry matches the filter.",
     fields=tuple(FieldHelp(name, values) for name, values in ENTRY_FIELDS.items()),
 )
@@ -133,29 +133,29 @@ NEWEST_FIRST: Final = Order("number", descending=True)
 
 
 def entry_rows(entries: Sequence[Entry], root: str, order: Order = NEWEST_FIRST) -> ReadRows[EntryRow, int]:
-    """Entries that were read, newest first, seen from a session with this root and in an order."""
+    """Return the rows of entries that were read, newest first, for a session with this root, in an order."""
     rows = [EntryRow(entry, root) for entry in entries]
     return ReadRows(in_order(rows, JOURNAL.columns, order, now_ticks()), JOURNAL.id_of)
 
 
 class ResultRow(NamedTuple):
-    """One change of a bulk change, as far as it has come."""
+    """One change of a bulk change in its current state."""
 
     save: Save
     workflow_name: str
     settled: Entry | None = None
-    """Its entry of the journal, where what became of it was found out after it had ended."""
+    """Its journal entry, if it was settled after its end."""
     followed: FollowedRun | None = None
-    """The run that its action has made, or stops, as it was read last."""
+    """The run that its action has made or stops, as last read."""
 
     @property
     def outcome(self) -> Outcome | None:
-        """None while it is on its way."""
+        """None while it is in progress."""
         return self.save.outcome if self.settled is None else self.settled.outcome
 
     @property
     def reason(self) -> str:
-        """Why it ended so, or what it waits for; empty where it is done as asked."""
+        """Why it ended so, or what it waits for; empty if it is done as requested."""
         if (followed := self.followed) is not None:
             made = f": {middle(str(followed.run.get('id')), _ID_CELLS)} (new run)" if followed.is_new else ""
             return f"{followed.status}{made}{followed.users}"
@@ -173,7 +173,7 @@ class ResultRow(NamedTuple):
 
 
 def _urgency(row: ResultRow) -> int:
-    """What was refused stands before what was stopped."""
+    """A refused change comes before a stopped one."""
     return 2 * _NEEDS_A_PERSON.index(row.outcome) + row.save.stopped
 
 

@@ -1,6 +1,6 @@
-"""Changes that wait until the service takes requests again: for how long, and stopping one.
+"""Changes that wait until the service takes requests again: the countdown, and a key to stop one.
 
-Invariant: a clock runs only while one waits, and what was said meanwhile is left alone.
+Invariant: a clock runs only while a change waits, and a newer message is left alone.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ from runtui.tui.features.feature import Feature, Features
 from runtui.tui.words import pages
 
 COUNTDOWN_SECONDS: Final = 1.0
-"""How often the time that a save still waits is told."""
+"""Seconds between two updates of the countdown."""
 
 
 class Waiting(Feature):
-    """The saves that wait, and the sentence that tells for how long."""
+    """The waiting saves, and the message with their countdown."""
 
     def __init__(self, features: Features) -> None:
         super().__init__(features)
         self.timer: Timer | None = None
         """Runs while a save waits."""
         self._sentence = ""
-        """The last sentence; once another one stands there, it is left alone."""
+        """The last message; if another one replaces it, that one stays."""
 
     def extend(self, context: ActionContext) -> ActionContext:
         return context._replace(waiting=bool(self._waiting()))
 
     def _waiting(self) -> tuple[Save, ...]:
-        """Those that wait, the one under the cursor first."""
+        """The waiting saves, the one under the cursor first."""
         run_id = self._chrome.front.view.run_id
         active = self._workspace.saves.active()
         paused = (save for save in active if save.step is Step.PAUSED and not save.batch)
         return tuple(sorted(paused, key=lambda save: save.run_id != run_id))
 
     def follow(self, save: Save) -> None:
-        """A save went on: the clock runs, or stops."""
+        """Start or stop the clock after the progress of a save."""
         if save.step is Step.PAUSED and save.outcome is None:
             self._say(save)
         if self._waiting() and self.timer is None:
@@ -50,14 +50,14 @@ class Waiting(Feature):
             self.timer = None
 
     def tick(self) -> None:
-        """Tell how long saves still wait, where it was told before and nothing else has taken its place."""
+        """Update the countdown, if it is shown and no other message has replaced it."""
         for save in self._waiting():
             self._chrome.panel.follow_save(save)
             if self._chrome.status.text == self._sentence:
                 self._say(save)
 
     def _say(self, save: Save) -> None:
-        """Tell how long a save still waits, as long as it does."""
+        """Show the countdown of a save, as long as it waits."""
         self._sentence = pages.wait_sentence(save, datetime.now(UTC))
         waits = lambda: save.number in {waiting.number for waiting in self._waiting()}  # noqa: E731
         self._chrome.set_status(self._sentence, "warning", waits)
@@ -66,7 +66,7 @@ class Waiting(Feature):
         for save in self._waiting()[:1]:
             if not self._workspace.saves.stop(save.number):
                 self._chrome.set_status(
-                    "It is on its way again and cannot be stopped.",
+                    "It is being sent again and can no longer be stopped.",
                     "warning",
                     lambda: save.number in {active.number for active in self._workspace.saves.active()},  # noqa: B023
                 )

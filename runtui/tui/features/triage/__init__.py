@@ -1,1 +1,1 @@
-"""What a person does to understand problems and to work them off: causes, people, the queue."""
+"""Helps a person to understand problems and to work them off: causes, people, the queue."""

@@ -1,8 +1,8 @@
-"""Why runs failed: the causes in the runs of the list, one row for each task and reason, and the runs of one of them.
+"""Why runs failed: the causes in the runs of the list, one row per task and reason, and the runs of a cause.
 
-Invariant: the rows come from the store alone and are grouped in a thread, within the runs that the list showed when the
-causes were opened. Results are read in the background while the causes are open, and no longer. How much of it was read
-stands in the title; what cannot be read is said in place.
+Invariant: the rows come only from the store and are grouped in a thread, within the runs that the list showed when the
+causes were opened. Results are read in the background only while the causes are open. The title says how much was read;
+an error is shown where the data would be.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from runtui.tui.widgets.side_panel import none_selected
 from runtui.tui.words import triage_words
 
 MAX_FAILURES: Final = 100
-"""Failures of a cause among which those of different words, and different people, are looked for."""
+"""The failures of a cause that are searched for different wordings and people."""
 
 CAUSES: Final[Resource[CauseRow, str]] = in_memory(
     "Causes", "cause", CAUSE_COLUMNS, lambda row: row.cause.key, "No task failed in these runs."
@@ -44,7 +44,7 @@ CAUSES: Final[Resource[CauseRow, str]] = in_memory(
 
 
 class CausesView(ActionView[None]):
-    """The list of causes. Marks on a cause are marks on its runs in the table of the list."""
+    """The list of causes. Marks on a cause are marks on its runs in the list."""
 
     scope = "causes"
     list: ReadList[CauseRow, str]
@@ -60,7 +60,7 @@ class CausesView(ActionView[None]):
         self._runs_of: dict[str, frozenset[str]] = {}
         """The runs of the causes that were marked here, by the causes' keys."""
         self._marked: set[str] = set()
-        """The causes all of whose runs are marked."""
+        """The causes whose runs are all marked."""
         self._failures: tuple[str, Sequence[TaskResult]] = ("", ())
         """The key of a cause, and its latest failures."""
         self._progress = workspace.results.progress
@@ -77,12 +77,12 @@ class CausesView(ActionView[None]):
         return row.cause if row is not None else None
 
     def open(self, query: RunQuery) -> None:
-        """Group the failed tasks of these runs; the next key waits for what the store has of them."""
+        """Group the failed tasks of these runs; the next key waits for the stored ones."""
         self.shown = query
         self._begin(query)
 
     def reload(self) -> None:
-        """Group again what the store has, a few times a second at most."""
+        """Group the stored results again, a few times a second at most."""
         self._drawing.ask()
 
     @work(group=blocks_keys("causes"), exclusive=True, description="group failed tasks")
@@ -94,7 +94,7 @@ class CausesView(ActionView[None]):
         await self._group(self.shown)
 
     async def _group(self, query: RunQuery) -> None:
-        """Show the causes, and with them the latest failures of the one that the panel shows."""
+        """Show the causes, with the latest failures of the one in the panel."""
         progress, (key, _) = self._workspace.results.progress, self._failures
         try:
             causes: Sequence[Cause] = await asyncio.to_thread(self._workspace.results.causes, query)
@@ -113,7 +113,7 @@ class CausesView(ActionView[None]):
 
     @work(group="extensions of causes", description="read custom task extensions")
     async def _read_extensions(self, ids: Sequence[str]) -> None:
-        """Call tasks by the extensions that they run."""
+        """Name tasks after the extensions that they run."""
         if await self._workspace.results.read_extensions(ids):
             self.reload()
 
@@ -140,13 +140,13 @@ class CausesView(ActionView[None]):
             self.view_screen.set_status(str(error), "error")
         self.post_message(self.Changed())
 
-    # Marks: those of the runs
+    # Marks on the runs
 
     def _flag(self, row: CauseRow) -> RowFlag | None:
         return MARKED if row.cause.key in self._marked else None
 
     def action_mark(self) -> None:
-        """Mark all runs of the cause under the cursor; where all are marked, take their marks back."""
+        """Mark all runs of the cause under the cursor; if all are marked, clear their marks."""
         if (cause := self.cause) is not None:
             self.run_worker(self._mark(cause), group=blocks_keys("mark a cause"), description="mark runs of a cause")
             self.table.action_step(1)
@@ -208,7 +208,7 @@ class Explaining(Feature):
         await self._workspace.results.stop()
 
     def _results_changed(self, _progress: object) -> None:
-        """More was read, or it cannot be."""
+        """Show that more was read, or an error."""
         if self.screen in self._chrome.app.screen_stack:
             self.view.reload()
 
@@ -218,7 +218,7 @@ class Explaining(Feature):
             self.view.reload()
 
     def action_cause_runs(self) -> None:
-        """Show the runs of the cause under the cursor in the list; one step back from there leads here again."""
+        """Show the runs of the cause under the cursor in the list; one step back from there returns here."""
         if (cause := self.view.cause) is None:
             return
         query = self.view.shown

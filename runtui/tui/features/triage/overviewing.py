@@ -1,7 +1,7 @@
-"""The overview: every workflow with its schedule, how its runs went, a heat map of its days, and the way to its runs.
+"""The overview: each workflow with its schedule, the results of its runs, a heat map of its days, and its runs.
 
-Invariant: it is drawn from the store alone, which a thread reads, and follows it while it is open. The cursor is on a
-workflow, and where a person has gone to it on one of its days; both stay when the rows are read again.
+Invariant: it is drawn only from the store, which a thread reads, and follows it while it is open. The cursor is on a
+workflow, or on one of its days if a person has gone there; both stay when the rows are read again.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ class OverviewView(ActionView[None]):
         self._longest = 0
         """The cells of the longest name."""
         self.back: int | None = None
-        """How many days before today the cursor is on; None: it is on the whole workflow."""
+        """How many days before today the cursor is; None if it is on the whole workflow."""
         self.drawing = Throttle(self, workspace.foreground, self._read_again)
-        """Asked when runs or workflows are others now."""
+        """Redraws the list when runs or workflows change."""
 
     @property
     def row(self) -> WorkflowHistory | None:
@@ -74,14 +74,14 @@ class OverviewView(ActionView[None]):
 
     @property
     def filter_text(self) -> str:
-        """The filter of the list that finds the runs under the cursor; empty where there is no workflow."""
+        """The filter of the list for the runs under the cursor; empty without a workflow."""
         if self.row is None:
             return ""
         return runs_filter(self.row.workflow, [history.workflow for history in self.list.rows], self.day)
 
     @property
     def in_words(self) -> str:
-        """What that filter finds, for the title of the list."""
+        """Return that filter in words, for the title of the list."""
         name = self.row.workflow.name if self.row is not None else ""
         return f"{name}, {day_text(self.day)}" if self.day is not None else name
 
@@ -103,19 +103,19 @@ class OverviewView(ActionView[None]):
         self._longest = max((cell_len(plain(row.workflow.name)) for row in found), default=0)
         self.list.set_columns(self.list.arranged())
         self.list.put(worst_first(found, now_ticks()), unread(self._workspace))
-        # They are read whole: from the first row on, the cursor belongs to its workflow.
+        # They are read completely: from the first row on, the cursor belongs to its workflow.
         self.list.table.row_under_cursor(pin=True)
         self.post_message(self.Changed())
 
     def on_resize(self) -> None:
-        """There is room for more days, or for fewer."""
+        """Show more or fewer days to fit the width."""
         self.list.set_columns(self.list.arranged())
         if self.back is not None:
             self._go_to(min(self.back, self._days - 1))
 
     @property
     def _days(self) -> int:
-        """How many days the heat map has: some give way to the names of the workflows."""
+        """Return how many days the heat map has; the names of the workflows may need their room."""
         return map_days(self.size.width, self._longest)
 
     def title(self) -> Content:
@@ -133,11 +133,11 @@ class OverviewView(ActionView[None]):
     # Days
 
     def action_earlier_day(self) -> None:
-        """From all days to today, then to the day before."""
+        """Go from all days to today, then to the day before."""
         self._go_to(0 if self.back is None else min(self.back + 1, self._days - 1))
 
     def action_later_day(self) -> None:
-        """To the day after; from today to all days."""
+        """Go to the day after; from today to all days."""
         if self.back is not None:
             self._go_to(self.back - 1 if self.back else None)
 
@@ -146,8 +146,8 @@ class OverviewView(ActionView[None]):
         self.list.table.move_to_cell("" if back is None else day_key(back))
         self.post_message(self.Changed())
 
-    def action_leave_place(self) -> None:
-        """One step back: to all days, then the filter, then to where one came from."""
+    def action_leave_view(self) -> None:
+        """Go one step back: to all days, then clear the filter, then go to the earlier screen."""
         if self.back is not None:
             self._go_to(None)
         elif not self.list.clear():
@@ -169,7 +169,7 @@ def _today() -> date:
 
 
 class Overviewing(Feature):
-    """The overview's screen."""
+    """The screen of the overview."""
 
     def __init__(self, features: Features) -> None:
         super().__init__(features)
@@ -193,13 +193,13 @@ class Overviewing(Feature):
         await self._chrome.open(self.screen)
 
     async def action_workflow_runs(self) -> None:
-        """Show the runs under the cursor in the list; one step back from there leads here again."""
+        """Show the runs under the cursor in the list; one step back from there returns here."""
         if filter_text := self.view.filter_text:
             self._chrome.go_back_to(self._runs.view_screen)
             self._runs.filter_by(filter_text, self.view.in_words, self._open)
 
     async def action_counts(self) -> None:
-        counts = self._chrome.trouble.counts
+        counts = self._chrome.problems.counts
         if not counts:
             self._chrome.set_status("No run is in trouble.")
             return
@@ -212,6 +212,6 @@ class Overviewing(Feature):
         await self._chrome.ask(Picker("counts", Content.styled("Show runs that are", "bold"), choices), chosen)
 
     def draw_again(self, _ids: object = None) -> None:
-        """Count again, where it is in sight."""
+        """Count again, if the overview is visible."""
         if self.screen in self._chrome.app.screen_stack:
             self.view.drawing.ask()

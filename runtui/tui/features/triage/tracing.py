@@ -1,8 +1,8 @@
 """One person across all workflows: the question for a name, what was done for that person, going to a run.
 
-Invariant: what the store has is shown at once; the server is asked while the person is open, and no longer. A sign-in
-name or an id that the store does not know is an answer to the question as well. The rows are of one person, and what
-comes for another one is not shown among them.
+Invariant: stored data is shown at once; requests are sent only while the person is open. A sign-in name or an id that
+the store does not know is also an answer to the question. The rows are about one person, and data about another one is
+never among them.
 """
 
 from __future__ import annotations
@@ -40,23 +40,23 @@ from runtui.tui.widgets.side_panel import none_selected
 from runtui.tui.words import pages, triage_words
 
 MAX_FOUND: Final = 50
-"""People that are offered; a longer name finds fewer."""
+"""The most people that are offered; a longer name finds fewer."""
 
 
 def _names_first(column: Column[PersonResult]) -> Column[PersonResult]:
-    """The same column where the panel has each reason whole: tasks and workflows need no room of a reason."""
+    """Return the same column for a list beside the panel, which has each reason in full: reasons need no room then."""
     if column.flexible:
         return column._replace(flexible=False, priority=ESSENTIAL + 1, grows_to=400)
     return column._replace(flexible=True, grows_to=0) if column.key == "task" else column
 
 
 PERSON: Final[Resource[PersonResult, str]] = in_memory(
-    "Tasks", "task", tuple(map(_names_first, PERSON_COLUMNS)), lambda task: task.id, "No run had this user."
+    "Tasks", "task", tuple(map(_names_first, PERSON_COLUMNS)), lambda task: task.id, "No run included this user."
 )
 
 
 class PeopleView(ActionView[Person]):
-    """Asks for a person by name, sign-in name or id; the answer may know no more than what was typed."""
+    """Asks for a person by name, sign-in name or id; the answer may have only the typed text."""
 
     scope = "people"
     opens = "choose_person"
@@ -72,10 +72,10 @@ class PeopleView(ActionView[Person]):
         self._workspace = workspace
         self._found: Sequence[Person] = ()
         self._sought = ""
-        """What they were found by."""
+        """The text that they were found by."""
         self.drawing = Throttle(self, workspace.foreground, self.search)
-        """Looks again for what is typed, as more becomes known."""
-        # Found by no query: a search may end while the view is being closed.
+        """Searches again for the typed text as more people become known."""
+        # It is not found by a query: a search may end while the view is being closed.
         self._input = LineInput(placeholder="name, sign-in name or id", id="people-input")
         self._people = ChoiceList(id="people-list")
         self._about = Static(id="people-about", markup=False)
@@ -99,7 +99,7 @@ class PeopleView(ActionView[Person]):
         return self._input.value.strip()
 
     def search(self) -> None:
-        """Look for what is typed; the next key waits for what the store finds."""
+        """Search for the typed text; the next key waits for the result from the store."""
         self._search(self._typed)
 
     @work(group=blocks_keys("people"), exclusive=True, description="find people")
@@ -110,7 +110,7 @@ class PeopleView(ActionView[Person]):
             self._about.update(content(error))
             return
         people = self._people
-        # A cursor that was moved stays on its person: more become known while somebody chooses.
+        # A cursor that was moved stays on its person, although more become known.
         chosen = self._found[people.highlighted].id if people.highlighted and text == self._sought else ""
         self._found, self._sought = found, text
         people.clear_options()
@@ -138,7 +138,7 @@ class PeopleView(ActionView[Person]):
         self._people.action_cursor_down()
 
     def action_choose_person(self) -> None:
-        """Answer with the person under the cursor, else with what is typed."""
+        """Answer with the person under the cursor, else with the typed text."""
         index = self._people.highlighted
         if index is not None:
             self.view_screen.dismiss(self._found[index])
@@ -164,15 +164,14 @@ class PersonView(ActionView[None]):
         return self.list.table.row_under_cursor()
 
     def open(self, person: Person) -> None:
-        """Begin with another person, or stay with the one that is open."""
+        """Start with another person, or stay with the open one."""
         if self.person is None or person.id != self.person.id:
             self.list.begin(READING)
         self.person = person
 
     def show(self, person: Person, tasks: Iterable[PersonResult], reading: str = "", empty: str | None = None) -> None:
-        """Show all tasks that are known of a person, if that is still the one that is open; `reading` stands in the
-        title, `empty` is said where there are none.
-        """
+        """Show all known tasks of a person, if that person is still open; `reading` is for the title, `empty` for an
+        empty list."""
         if self.person is not None and person.id == self.person.id:
             self._reading = reading
             self.list.put(newest_first(tasks), empty)
@@ -203,9 +202,9 @@ class Tracing(Feature):
         self.view = PersonView()
         self.screen = self._chrome.install(self.view)
         self._is_read_by_runs = False
-        """Whether the server does not answer for one person, so that the results of all runs are read."""
+        """True if the server does not answer for one person, so that the results of all runs are read."""
         self._reading: PersonReading | None = None
-        """What the server has told so far of the person that is open, if it is to be drawn."""
+        """The server's answers about the open person so far, if they are to be drawn."""
         self._drawing = Throttle(self.view, self._workspace.foreground, self._follow)
 
     def start(self) -> None:
@@ -219,7 +218,7 @@ class Tracing(Feature):
         await self._chrome.ask(PeopleView(self._workspace), self._chosen)
 
     def _results_changed(self, _progress: object) -> None:
-        """More people may be known, and more of the person that is open."""
+        """Show more people, and more about the open person."""
         if isinstance(asking := self._chrome.front.view, PeopleView):
             asking.drawing.ask()
         elif self._is_read_by_runs:
@@ -252,7 +251,7 @@ class Tracing(Feature):
             await self._workspace.results.stop()
 
     async def _begin(self, person: Person) -> None:
-        """Show what the store has, since the next key may act on it, and read the rest."""
+        """Show the stored data, because the next key may act on it, and read the rest."""
         self._reading = None
         await self._show_stored(person, "reading…", READING)
         self.in_worker(self._read(person), _READING, exclusive=True)
@@ -263,14 +262,14 @@ class Tracing(Feature):
             self.view.show(person, stored, reading, empty)
 
     async def _read(self, person: Person) -> None:
-        """Show what the server tells of a person: its first answer and the last one at once, others a few together."""
+        """Show the server's answers about a person: the first and the last one at once, the others a few together."""
         try:
             if not person.id:
                 person = self.view.person = await find_user(self._workspace.client, person.name)
             async with aclosing(read_person(self._workspace.client, self._workspace.store, person.id)) as readings:
                 async for reading in readings:
                     self._reading = reading
-                    if reading.read:  # before that it is of the store, which is shown
+                    if reading.read:  # before that, stored data is shown
                         self._drawing.ask()
             self._follow()
         except RuntuiError as error:

@@ -1,8 +1,8 @@
-"""Working off a queue: the next problem that nobody handled, and what a person says of a run: handled, later, a note.
+"""Works off a queue: the next unhandled problem, and a person's marks on a run: handled, snoozed, a note.
 
-Invariant: nothing of it is sent to the service. A key is over once the journal has what it says and the list shows it;
-what another runtui says is taken over within LOOK_SECONDS. No problem is passed over: where the run that was just
-handled has left the list, the next one is counted from its place.
+Invariant: nothing of this is sent to the service. A key is done once the journal has its mark and the list shows it;
+marks of another runtui arrive within LOOK_SECONDS. No problem is skipped: if the run that was just handled has left the
+list, the next one is counted from its position.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from runtui.tui.keys import blocks_keys
 _logger: Final = logging.getLogger("runtui.triage")
 
 LOOK_SECONDS: Final = 20.0
-"""How often it is looked for what others say, and for snoozes that ended."""
+"""Seconds between two checks for marks of others and for ended snoozes."""
 
 _TRIAGE: Final = blocks_keys("triage")
-"""The group of the workers that read and write what is said of runs: the next key waits for them."""
+"""The group of the workers that read and write marks: the next key waits for them."""
 
 _TYPED: Final = ""
-"""Chosen in place of a usual snooze: the time is typed."""
+"""The choice to type a time instead of a usual snooze."""
 
 
 class _Acted(NamedTuple):
-    """The run that a person said something of last, and the line of the list that the cursor was on."""
+    """The last run that a person marked, and the line of the list with the cursor then."""
 
     run_id: str
     line: int
@@ -53,7 +53,7 @@ class Triaging(Feature):
         super().__init__(features)
         self._acted: _Acted | None = None
         self._followed = now_ticks()
-        """When it was last looked for snoozes that ended."""
+        """When ended snoozes were last checked."""
 
     def start(self) -> None:
         self._chrome.app.set_interval(LOOK_SECONDS, self.follow)
@@ -62,7 +62,7 @@ class Triaging(Feature):
     # n: the next problem
 
     def action_next_problem(self) -> None:
-        """Go to the next problem of the list that is not handled, or open it where a run is open."""
+        """Go to the next unhandled problem of the list; if a run is open, open it."""
         self.in_worker(self._go_on(), _TRIAGE)
 
     async def _go_on(self) -> None:
@@ -87,23 +87,23 @@ class Triaging(Feature):
 
     @property
     def _queue(self) -> RunQuery:
-        """The problems of the list that nobody has handled or put off, in its order."""
+        """Return the query for the unhandled problems of the list, in its order."""
         shown = self._runs.shown
         return shown._replace(filter=all_of(shown.filter, UNHANDLED_PROBLEMS, now_ticks()))
 
     def _count_left(self) -> int | None:
-        """How many problems are left; None where counting them would keep a key waiting."""
+        """Return how many problems are left; None if counting them would delay a key."""
         store = self._workspace.store
         return store.count(self._queue) if store.count(EVERY_RUN) < MANY_RUNS else None
 
     def _nothing_left(self) -> str:
-        words = "Nothing left to do here: every problem of the list is handled or snoozed."
+        words = "Nothing left to do here: every problem in the list is handled or snoozed."
         if self._runs.filter_text:
             others = self._workspace.store.count(RunQuery(all_of(None, UNHANDLED_PROBLEMS, now_ticks())))
             words += f" {_problems(others)} not handled beyond its filter." if others else ""
         return words
 
-    # What a person says of a run
+    # Marks of a person
 
     def action_handled(self) -> None:
         self.in_worker(self._toggle(self._targets()), _TRIAGE)
@@ -111,7 +111,7 @@ class Triaging(Feature):
     async def _toggle(self, run_ids: Sequence[str]) -> None:
         rows, now = await asyncio.to_thread(self._workspace.triage.rows, run_ids), now_ticks()
         is_taken_back = all(standing(row, now) == "handled" for row in rows)
-        words = "Not handled any more" if is_taken_back else "Handled"
+        words = "No longer handled" if is_taken_back else "Handled"
         await self._mark(run_ids, "" if is_taken_back else "handled", words)
 
     async def action_snooze(self) -> None:
@@ -166,46 +166,46 @@ class Triaging(Feature):
     async def _note(self, run_ids: Sequence[str], text: str) -> None:
         await asyncio.to_thread(self._workspace.triage.note, run_ids, text, self._who)
         self._show(run_ids)
-        words = "Note kept" if text else "Note taken away"
+        words = "Note kept" if text else "Note removed"
         self._chrome.set_status(f"{words}: {self._named(run_ids)}.", "success")
 
     def _targets(self) -> list[str]:
-        """The marked runs where the list is in sight, else the run at hand."""
+        """The marked runs if the list is in front, else the current run."""
         if self._chrome.front.view is self._runs and self._runs.table.marks:
             return sorted(self._runs.table.marks)
         run_id = self._chrome.pin_run()
         return [run_id] if run_id is not None else []
 
     def _named(self, run_ids: Sequence[str]) -> str:
-        """One run by its workflow, several by their number."""
+        """Name one run by its workflow, several by their number."""
         stored = self._workspace.store.get(run_ids[0]) if len(run_ids) == 1 else None
         return stored.workflow_name if stored is not None else count_words(len(run_ids), "run")
 
     @property
     def _who(self) -> str:
-        """Who says so, as far as that is known without asking anybody."""
+        """Return who makes the mark, as far as that is known without a request."""
         sign_in = self._workspace.sign_in
         account = sign_in.state.account if sign_in is not None else None
         return account.username if account is not None else ""
 
     def _show(self, run_ids: Sequence[str] = ()) -> None:
-        """Draw the list at once: the next key may act on the row that comes under the cursor, and not on marks of runs
-        of which something was just said."""
+        """Draw the list at once, because the next key may act on the row that comes under the cursor; clear the marks
+        of the runs that were just acted on."""
         self._runs.table.mark_all(run_ids, marked=False)
         self._runs.reload()
         self._chrome.panel.read_again()
 
-    # What others say, and what time does
+    # Marks of others, and ended snoozes
 
     def follow(self) -> None:
-        """Take over what another runtui wrote, and tell which snoozes ended."""
+        """Take over what another runtui wrote, and report ended snoozes."""
         self.in_worker(self._follow(), "follow the triage memory", exclusive=True)
 
     async def _follow(self) -> None:
         try:
             is_news = await asyncio.to_thread(self._workspace.triage.follow)
         except RuntuiError as error:
-            # Drafts and reconciler tell of a journal that cannot be read; the list goes on with what was known.
+            # Drafts and reconciler report an unreadable journal; the list continues with what was known.
             _logger.info("the triage memory was not read: %s", error)
             return
         before, self._followed = self._followed, now_ticks()
@@ -223,7 +223,7 @@ def _check_note(text: str) -> None:
 
 
 def _left_words(left: int | None, key: str, does: str) -> str:
-    """How many problems are left, and what a key does about it."""
+    """Return how many problems are left, and the key for them."""
     if left == 0:
         return "Nothing left to do in this list."
     return f"{key} {does}." if left is None else f"{_problems(left)} left; {key} {does}."
