@@ -18,6 +18,7 @@ import pyte
 
 from runtui.keys.actions import ACTIONS, Action, Scope
 from runtui.keys.names import key_text
+from runtui.sandbox.scenarios import summaries
 from runtui.tui.screens.runs import RELOAD_SECONDS
 from tests.bench.terminal import FOLLOWED_SECONDS, RUNTUI, bytes_of_change
 from tests.seen import seen
@@ -33,12 +34,22 @@ _FRAME: Final = re.compile(r"\x1b\[\?2026h(.*?)\x1b\[\?2026l", re.DOTALL)
 """A frame; between two of them stands what changes no cell, such as output for the clipboard."""
 
 _CHANGE: Final = "e enter c enter ctrl+s y"
-_BULK: Final = "space space e enter c enter ctrl+s 2 enter"
+_BULK: Final = f"space space {_CHANGE}"
+
+
+def _simulate(scenario: str) -> str:
+    """Return the keys that choose a scenario of the sandbox."""
+    return " ".join(("M", *["down"] * list(summaries()).index(scenario), "enter"))
+
+
+_CONFLICT: Final = f"{_simulate('412')} {_CHANGE}"
+_UNKNOWN: Final = f"{_simulate('reset-before')} {_CHANGE} J"
+_BUSY: Final = _simulate("429-absurd")
 
 REACH: Final[Mapping[Scope, str]] = {
     "table": "", "rows": "", "row": "", "wide": "", "run": "", "runs": "", "app": "", "panel": "",
     "users": "enter", "opened": "enter", "tasks": "enter enter", "causes": "c", "people": "@", "person": "@ a d enter",
-    "filter": "/", "edit": "e", "values": "e enter", "conflict": "", "review": "e enter c enter ctrl+s",
+    "filter": "/", "edit": "e", "values": "e enter", "conflict": _CONFLICT, "review": "e enter c enter ctrl+s",
     "journal": f"{_CHANGE} J", "overview": "o", "results": _BULK, "text": ">", "search": "> /", "question": "S",
     "picker": "S", "copies": "y", "page": "y t", "columns": "C", "line": "m", "help": "?", "sign_in": "A",
 }  # fmt: skip
@@ -53,20 +64,16 @@ BEFORE: Final[Mapping[str, str]] = {
     "next_match": "> / a enter", "previous_match": "> / a enter n", "leave_panel": ">", "keep_search": "> / a",
     "clear_search": "> / a", "focus_left": ">", "column_up": "C down down", "automatic": "C space",
     "keep_columns": "C space", "keep_line": "m x", "bulk": f"{_BULK} esc",
-    "choose": "S down",
+    "choose": "S down", "new_run": "a enter y", "check": _UNKNOWN, "decide": _UNKNOWN, "ours": f"{_CONFLICT} left",
+    "stop_waiting": f"e enter c enter ctrl+s {_BUSY} y",
+    "stop_bulk": f"space space e enter c enter ctrl+s {_BUSY} y",
 }  # fmt: skip
 """The keys to press before an action, in place of those of its scope."""
 
 LEFT_OUT: Final[Mapping[str, str]] = {
-    **dict.fromkeys(
-        ("merge", "theirs", "ours", "other", "merge_in_form", "discard_merge", "leave_merge"), "needs a conflict"
-    ),
     **dict.fromkeys(("use_method", "copy_code", "sign_out", "leave_sign_in", "sign_in"), "nobody signs in to the demo"),
-    **dict.fromkeys(("check", "decide"), "needs an unknown outcome"),
     **dict.fromkeys(("suspend", "quit"), "gives the terminal back"),
-    **dict.fromkeys(("stop_waiting", "stop_bulk"), "needs a change that waits"),
     "redraw": "sends the whole screen on purpose",
-    "new_run": "needs an action that made a run",
     "new_workflow_run": "needs a run that was started",
     "profiles": "the demo has one profile",
 }
@@ -74,7 +81,8 @@ LEFT_OUT: Final[Mapping[str, str]] = {
 
 FOLLOWED_BY_PANEL: Final = frozenset({
     "cursor_up", "cursor_down", "page_up", "page_down", "first_row", "last_row", "mark", "view_3", "view_4", "view_5",
-    "leave_view", "next_problem", "handled", "open_persons_run", "cause_runs", "workflow_runs", "keep_line",
+    "leave_view", "next_problem", "handled", "open_persons_run", "cause_runs", "workflow_runs", "keep_line", "bulk",
+    "new_run",
 })  # fmt: skip
 """Actions that move the cursor: the panel follows by a timer, in a frame of its own."""
 
@@ -82,6 +90,8 @@ ANSWERED_LATER: Final[Mapping[str, str]] = {
     "send": "the server answers",
     **dict.fromkeys(("causes", "people"), "results are read from the server"),
     "choose_person": "the person's tasks are read from the server",
+    "check": "the run is read",
+    **dict.fromkeys(("result_run", "new_run"), "the users of the run are read"),
     "open_persons_run": "users are named by the directory",
 }
 """Actions that draw a first frame at once, and the answer of the server that makes a second one; of several answers the
