@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -38,7 +38,10 @@ MAX_NAMES: Final = 100
 NAMES_AT_ONCE: Final = 4
 
 LINGER_SECONDS: Final = 1.0
-"""How long an unneeded reading continues: a person who goes from the panel to the run's own screen needs it again."""
+"""How long an unneeded reading continues: a person who goes from the panel to the run's own screen needs it again.
+
+Then it ends. The reading of a large run, once a part is stored, waits instead for whoever returns to the run.
+"""
 
 CONCURRENT_BATCHES: Final = 3
 """Concurrent requests for results, besides those of a listing."""
@@ -89,9 +92,13 @@ class _ReadingOverError(Exception):
 class _RunReading:
     """The reading of one run."""
 
-    task: asyncio.Task[None]
+    task: asyncio.Task[None] = field(init=False)
     waiting: int = 0
-    """The number of waiting callers; the reading ends soon after the last one leaves."""
+    """The number of waiting callers; the reading ends or pauses soon after the last one leaves."""
+    has_parts: bool = False
+    """True once a part of a large run is stored: beginning again would request it again."""
+    may_go_on: asyncio.Event = field(default_factory=asyncio.Event)
+    """Cleared during a pause."""
 
 
 class ResultReader:
@@ -164,29 +171,38 @@ class ResultReader:
         """
         reading = self._runs.get(run_id)
         if reading is None or reading.task.done():
-            task = asyncio.create_task(self._read_run(workflow_id, run_id), name="read the results of a run")
-            task.add_done_callback(lambda task: task.cancelled() or task.exception())  # also without a caller
-            reading = self._runs[run_id] = _RunReading(task)
+            reading = self._runs[run_id] = _RunReading()
+            reading.task = asyncio.create_task(self._read_run(workflow_id, run_id, reading), name="read one run")
+            reading.task.add_done_callback(lambda task: task.cancelled() or task.exception())  # also without a caller
         reading.waiting += 1
+        reading.may_go_on.set()
         try:
             await asyncio.shield(reading.task)
         finally:
             reading.waiting -= 1
-            asyncio.get_running_loop().call_later(LINGER_SECONDS, self._give_up, run_id, reading)
+            asyncio.get_running_loop().call_later(LINGER_SECONDS, self._leave, run_id, reading)
 
-    def _give_up(self, run_id: str, reading: _RunReading) -> None:
-        if not reading.waiting:
-            reading.task.cancel()
-            if self._runs.get(run_id) is reading:
-                del self._runs[run_id]
+    def _leave(self, run_id: str, reading: _RunReading) -> None:
+        """End a reading without a caller; one with parts pauses, in place of the one that paused before."""
+        if reading.waiting:
+            return
+        pauses = reading.has_parts and not reading.task.done()
+        before = [key for key, other in self._runs.items() if not other.may_go_on.is_set() and other is not reading]
+        for key in before if pauses else (run_id,):
+            if key != run_id or self._runs.get(key) is reading:
+                self._runs.pop(key).task.cancel()
+        reading.may_go_on.clear()
 
-    async def _read_run(self, workflow_id: str, run_id: str) -> None:
+    async def _read_run(self, workflow_id: str, run_id: str, reading: _RunReading) -> None:
         as_of = await asyncio.to_thread(self._store.as_of, run_id)
         part: int | None = None
         async for found in self._results.run_results([(workflow_id, run_id)], pace=Pace(Backoff(self._announce_wait))):
             if found.error is not None:
                 raise found.error
             part = await self._put(found, as_of, part)
+            if not found.ends:
+                reading.has_parts = True
+                await reading.may_go_on.wait()
 
     async def read_extensions(self, ids: Iterable[str]) -> bool:
         """Request each unknown custom task extension once. Return True if any of them is known now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -244,6 +245,60 @@ async def test_one_run_is_read_now_or_says_why_not(reader: ResultReader, service
     service.errors["r0"] = refused(403)
     with pytest.raises(GraphError):
         await reader.read_run("w1", "r0")
+
+
+class LargeRun(FakeResults):
+    """A service with runs of three parts, each sent when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sends: dict[str, asyncio.Queue[None]] = defaultdict(asyncio.Queue)
+
+    async def of_runs(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
+        del pace
+        self.batches.append([run_id for _, run_id in runs])
+        for part in range(3):
+            await self.sends[runs[0][1]].get()
+            yield ReadResults(runs[0][1], (task(f"Reason {part}."),), (), ends=part == 2)
+
+
+async def test_a_large_run_is_read_on_when_somebody_returns_to_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtui.services.results.LINGER_SECONDS", 0)
+    put_problems(store, 3)
+    service = LargeRun()
+    reader, came = ResultReader(service, service, store), asyncio.Event()
+    reader.part_came.subscribe(lambda _: came.set())
+
+    async def look_at(run_id: str) -> None:
+        """Wait for the results of a run until a part of them is there."""
+        looking = asyncio.create_task(reader.read_run("w1", run_id))
+        came.clear()
+        service.sends[run_id].put_nowait(None)
+        await came.wait()
+        looking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await looking
+        await asyncio.sleep(0)  # the loop's turn in which the reading is left
+
+    await look_at("r0")
+    came.clear()
+    service.sends["r0"].put_nowait(None)
+    service.sends["r0"].put_nowait(None)
+    await came.wait()
+    await asyncio.sleep(0)
+    assert service.sends["r0"].qsize() == 1, "while nobody waits, the request under way is the last"
+    await reader.read_run("w1", "r0")
+    results = store.results_of("r0")
+    assert results is not None
+    assert [failure.reason for failure in results.tasks] == ["Reason 0.", "Reason 1.", "Reason 2."]
+    assert service.batches == [["r0"]], "the first part was not requested again"
+
+    await look_at("r1")
+    await look_at("r2")
+    assert [*reader._runs] == ["r2"], "only one waits for a person to return"
+    await reader.close()
 
 
 async def test_causes_of_one_reason_are_told_apart_by_their_extensions(
