@@ -254,7 +254,7 @@ class LargeRun(FakeResults):
         super().__init__()
         self.sends: dict[str, asyncio.Queue[None]] = defaultdict(asyncio.Queue)
 
-    async def of_runs(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
+    async def run_results(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
         del pace
         self.batches.append([run_id for _, run_id in runs])
         for part in range(3):
