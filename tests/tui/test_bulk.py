@@ -13,9 +13,12 @@ from textual import events
 
 from runtui.domain.bulk_draft import MarkedRun
 from runtui.domain.columns import list_layout
+from runtui.domain.report import Outcome
 from runtui.services.workspace import Workspace
+from runtui.services.writing.save import Step
 from runtui.tui.features import feature
 from runtui.tui.features.changes import bulk_sending
+from runtui.tui.features.changes.bulk_sending import ResultsView
 from runtui.tui.features.changes.lists import RESULTS
 from tests import PATIENCE
 from tests.tui.conftest import Opener, Session
@@ -160,11 +163,30 @@ async def test_a_bulk_change_that_ends_at_once_is_reported(
         everything_ended.set()
         await ended(session)
         assert "5 changes: 5 done." in status_of(session)
-        assert "done (200 OK)" in panel_text(session), "a change brings its response forward"
+        await session.until(lambda: "done (200 OK)" in panel_text(session))  # a change brings its response forward
         await type_keys(session, ["u", "y"], "slowly")
         await ended(session)
         await session.until(lambda: "5 undos: 5 done." in status_of(session))
-        assert "done (200 OK)" in panel_text(session)
+        await session.until(lambda: "done (200 OK)" in panel_text(session))
+
+
+async def test_rows_that_change_places_leave_the_response_in_front(open_session: Opener) -> None:
+    wire = Held(Graph().wire)
+    async with open_session(wire=wire) as session:
+        await type_keys(session, ["ctrl+a", "e", "enter", "up", "enter", "ctrl+s"], "in one packet")
+        wire.hold()
+        await session.press("y")
+        await session.until(lambda: session.view == "results" and session.panel.tab == "response")
+        view = session.find(ResultsView)
+        assert view.progress is not None
+        assert view.row is not None
+        first = view.row.save
+        view.progress.saves[first.number] = first._replace(step=Step.ENDED, outcome=Outcome.DONE)
+        view.reload()
+        await session.settled()
+        assert view.row.save.run_id != first.run_id
+        assert session.panel.tab == "response", "nobody has moved the cursor"
+        wire.release()
 
 
 async def test_a_response_that_was_left_on_its_way_is_reported_beside_another_list(open_session: Opener) -> None:

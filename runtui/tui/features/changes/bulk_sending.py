@@ -149,7 +149,7 @@ class ResultsView(ActionView[None]):
 
     def show_in(self, panel: Panel) -> None:
         if (row := self.row) is not None:
-            panel.follow(row.save.run_id, row.outcome)
+            panel.follow(row.save.run_id, row.outcome, lambda _: not self.list.table.is_untouched)  # rows move
 
     def on_line_table_cursor_moved(self) -> None:
         """Show the response of the change under the cursor in the panel, also when it makes progress."""
