@@ -269,7 +269,7 @@ async def test_a_large_run_is_read_on_when_somebody_returns_to_it(
     put_problems(store, 3)
     service = LargeRun()
     reader, came = ResultReader(service, service, store), asyncio.Event()
-    reader.part_came.subscribe(lambda _: came.set())
+    reader.part_arrived.subscribe(lambda _: came.set())
 
     async def look_at(run_id: str) -> None:
         """Wait for the results of a run until a part of them is there."""
