@@ -88,7 +88,7 @@ class _ReadingOverError(Exception):
         self.fault = fault
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _RunReading:
     """The reading of one run."""
 
@@ -180,18 +180,20 @@ class ResultReader:
             await asyncio.shield(reading.task)
         finally:
             reading.waiting -= 1
-            asyncio.get_running_loop().call_later(LINGER_SECONDS, self._leave, run_id, reading)
+            asyncio.get_running_loop().call_later(LINGER_SECONDS, self._leave, reading)
 
-    def _leave(self, run_id: str, reading: _RunReading) -> None:
+    def _leave(self, reading: _RunReading) -> None:
         """End a reading without a caller; one with parts pauses, in place of the one that paused before."""
         if reading.waiting:
             return
-        pauses = reading.has_parts and not reading.task.done()
-        before = [key for key, other in self._runs.items() if not other.may_go_on.is_set() and other is not reading]
-        for key in before if pauses else (run_id,):
-            if key != run_id or self._runs.get(key) is reading:
-                self._runs.pop(key).task.cancel()
         reading.may_go_on.clear()
+        if reading.has_parts and not reading.task.done():
+            ended = [other for other in self._runs.values() if other is not reading and not other.may_go_on.is_set()]
+        else:
+            ended = [reading]
+        for other in ended:
+            other.task.cancel()
+        self._runs = {run_id: other for run_id, other in self._runs.items() if other not in ended}
 
     async def _read_run(self, workflow_id: str, run_id: str, reading: _RunReading) -> None:
         as_of = await asyncio.to_thread(self._store.as_of, run_id)
