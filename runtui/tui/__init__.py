@@ -7,4 +7,3 @@ from runtui.unused_modules import without_unused
 
 with without_unused("textual"):
     import textual.app  # noqa: F401 - imported for its effect on sys.modules
-    from textual.widgets import Input  # noqa: F401
