@@ -179,6 +179,7 @@ class Journal:
         self._last: int | None = None
         """The number of the entry that this process opened last. A file without it is not the one it was written to."""
         self._session: SessionLock | None = None
+        self._is_closed = False
 
     # Writing
 
@@ -341,7 +342,9 @@ class Journal:
                 return changed
 
     def close(self) -> None:
+        """Close the files for good: a thread that is late gets a JournalError."""
         with self._lock:
+            self._is_closed = True
             self._let_go()
             session, self._session = self._session, None
             if session is not None:
@@ -369,6 +372,8 @@ class Journal:
         With `anywhere` the file may have been moved or deleted: an outcome goes into the file that has its intent.
         """
         with self._lock:
+            if self._is_closed:
+                raise JournalError(self.path, "it is closed", "Start runtui again.")
             try:
                 self._own_session()
                 if self._db is None:

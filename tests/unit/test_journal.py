@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -138,7 +139,9 @@ def test_entries_come_newest_first_by_root_by_run_and_no_more_than_asked_for(jou
     assert journal.entry(99) is None
 
 
-def test_unsettled_changes_are_unknown_or_forgotten_but_not_in_progress(journal: Journal, other: Journal) -> None:
+def test_unsettled_changes_are_unknown_or_forgotten_but_not_in_progress(
+    path: Path, journal: Journal, other: Journal
+) -> None:
     journal.open(intent(run_id="ours, on its way"))
     other.open(intent(run_id="theirs, on its way"))
     for outcome in Outcome:
@@ -151,7 +154,8 @@ def test_unsettled_changes_are_unknown_or_forgotten_but_not_in_progress(journal:
     assert [entry.run_id for entry in journal.unsettled(ROOT)] == ["unknown"]
     other.close()
     assert [entry.run_id for entry in journal.unsettled(ROOT)] == ["unknown", "theirs, on its way"]
-    assert [entry.run_id for entry in other.unsettled(ROOT)] == ["unknown", "theirs, on its way"], "it began anew"
+    with closing(Journal(path)) as restarted:
+        assert [entry.run_id for entry in restarted.unsettled(ROOT)] == ["unknown", "theirs, on its way"]
 
 
 def test_an_entry_is_undone_by_the_undo_that_was_done(journal: Journal) -> None:
@@ -267,6 +271,13 @@ def test_a_journal_that_could_not_be_used_is_used_as_soon_as_it_can_be(tmp_path:
     folder.unlink()
     assert journal.open(intent()) == 1
     journal.close()
+
+
+def test_a_thread_that_comes_after_the_end_opens_nothing(journal: Journal) -> None:
+    journal.open(intent())
+    journal.close()
+    with ThreadPoolExecutor(1) as late, pytest.raises(JournalError, match="closed"):
+        late.submit(journal.entries).result()
 
 
 FILL_THE_DISK = """

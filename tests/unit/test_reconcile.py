@@ -503,7 +503,7 @@ async def test_trouble_with_the_journal_is_announced_once(session: Session) -> N
 
 
 async def test_a_journal_that_was_set_aside_is_reported_once(session: Session) -> None:
-    session.journal.close()
+    session.journal._let_go()
     session.journal.path.write_bytes(b"this is no database, and long enough to be looked at" * 100)
     for _ in range(2):
         await session.reconciler.check_all()
