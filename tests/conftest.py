@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import sqlite3
-import warnings
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from functools import cache
@@ -113,18 +112,13 @@ UNWAITED = "PRAGMA synchronous = OFF"
 
 @cache
 def hasty(kind: Any) -> Any:
-    """Return a subclass of a connection class that never waits for the disk, and wants to be closed."""
+    """Return a subclass of a connection class that never waits for the disk."""
 
     class Hasty(kind):  # type: ignore[misc]
         def execute(self, sql: str, *values: Any) -> Any:
             if sql == "PRAGMA journal_mode = WAL":  # this connection writes
                 super().execute(UNWAITED)
             return super().execute(UNWAITED if sql.startswith("PRAGMA synchronous = ") else sql, *values)
-
-        def __del__(self) -> None:
-            """Warn of a connection that nobody has closed, as Python does from 3.13 on."""
-            with suppress(sqlite3.ProgrammingError):  # it is closed
-                warnings.warn(f"{self.total_changes} changes, and nobody closed it", ResourceWarning, stacklevel=1)
 
     return Hasty
 
