@@ -410,7 +410,7 @@ class Store:
     # Reading results
 
     def results_of(self, run_id: str, *, with_users: bool = False) -> RunResults | None:
-        """Return `store_results.results_of`. Call it in a thread."""
+        """Return what was read of a run, as `store_results.results_of` does. Call it in a thread."""
         with self.reading() as db:
             return store_results.results_of(db, storable(run_id), with_users=with_users)
 

@@ -166,11 +166,11 @@ class KeyQueue:
                 await self._route_next(first)
             app = self._app
             if isinstance(app, DifferentialOutput) and not self._waiting and not isinstance(first, events.MouseMove):
-                app.is_held = True
+                app.defers_frames = True
                 try:
                     await self._draw()
                 finally:
-                    app.is_held = False
+                    app.defers_frames = False
 
     async def _route_next(self, event: events.Event) -> None:
         await self._ready_for(event)

@@ -204,8 +204,8 @@ class FramePainter:
 class DifferentialOutput(App[int]):
     """An App that sends only differences to its terminal. It comes before other App classes among the bases."""
 
-    is_held = False
-    """True while a key has its effect: what a clock would draw of it is not complete."""
+    defers_frames = False
+    """True while a key takes effect: a frame that a clock draws then would show the effect half done."""
 
     _painter: FramePainter | None = None
     _line: TerminalLine | None = None
@@ -283,7 +283,7 @@ class FrameClock:
 
     def _run_out(self) -> None:
         self._due = None
-        if isinstance(self._app, DifferentialOutput) and self._app.is_held:
+        if isinstance(self._app, DifferentialOutput) and self._app.defers_frames:
             self.resume()
         else:
             self.tick()
