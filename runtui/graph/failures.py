@@ -39,7 +39,7 @@ class _Case(NamedTuple):
 _CAUSES = (
     _Case((socket.gaierror,), FailureKind.NAME, "The name of the server has no address"),
     _Case((ssl.SSLCertVerificationError,), FailureKind.TLS, "The server's certificate is not trusted"),
-    _Case((ssl.SSLError,), FailureKind.TLS, "What answers there may not speak TLS"),
+    _Case((ssl.SSLError,), FailureKind.TLS, "The server at this address may not speak TLS"),
     _Case((ConnectionRefusedError,), FailureKind.CONNECTION_REFUSED, "The connection was refused"),
 )
 _CASES = (

@@ -133,7 +133,7 @@ class _SeenRows:
         return self
 
     def has_all(self, last: int) -> bool:
-        """Whether every row from the first to `last` is there."""
+        """Return True if every row from the first to `last` was seen."""
         return last < len(self._marks) and self._marks.find(0, 1, last + 1) < 0
 
     def __contains__(self, row: object) -> bool:

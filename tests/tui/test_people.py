@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Sequence
+import threading
+from collections.abc import AsyncIterator, Sequence
 
 import httpx
 import pytest
@@ -14,10 +16,13 @@ from runtui.errors import RuntuiError
 from runtui.sandbox.app import create_app
 from runtui.services.results import ReadingProgress
 from runtui.services.store import EVERY_RUN, Person
-from runtui.tui.features.triage.tracing import PeopleView, PersonView
+from runtui.services.triage.people import PersonReading
+from runtui.tui.features.triage import tracing
+from runtui.tui.features.triage.tracing import PeopleView, PersonView, Tracing
 from runtui.tui.screens import runs
 from runtui.tui.widgets.inputs import ChoiceList
 from runtui.tui.words.triage_words import found_people, person_lines, why_no_person
+from tests import PATIENCE
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
 from tests.tui.wires import Held, reply
@@ -92,6 +97,50 @@ async def test_of_many_answers_the_first_and_the_last_are_shown_at_once(
         total = len(session.workspace.store.workflows())
         assert total > 2
         assert shown == ["reading…", f"read in 1 of {total} workflows", ""]
+
+
+async def test_a_late_answer_about_one_person_is_never_shown_for_the_next(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered, over, stored = asyncio.Event(), asyncio.Event(), threading.Event()
+    shown: list[tuple[str, set[str]]] = []
+
+    async with open_session() as session:
+        first = await somebody(session)
+        store, show = session.workspace.store, PersonView.show
+        next_one = next(person for person in store.people("", 50) if person.id != first.id)
+        of_first, of_person = store.results_of_person(first.id), store.results_of_person
+
+        async def read_person(_client: object, _store: object, subject_id: str) -> AsyncIterator[PersonReading]:
+            if subject_id == first.id:
+                try:
+                    await answered.wait()
+                    yield PersonReading(tuple(of_first), 1, 1)
+                finally:
+                    over.set()
+            else:
+                yield PersonReading((), 1, 1)
+
+        def results_of_person(subject_id: str) -> list[PersonResult]:
+            if subject_id == next_one.id:
+                stored.wait(PATIENCE)
+            return of_person(subject_id)
+
+        def noted(view: PersonView, who: Person, tasks: Sequence[PersonResult], *words: str) -> None:
+            shown.append((who.id, {task.result.subject_id for task in tasks}))
+            show(view, who, tasks, *words)
+
+        monkeypatch.setattr(tracing, "read_person", read_person)
+        monkeypatch.setattr(store, "results_of_person", results_of_person)
+        monkeypatch.setattr(PersonView, "show", noted)
+        await type_keys(session, ["@", *first.user_principal_name, "enter"], "in one packet")
+        await session.until(lambda: shown)
+        await session.app.feature[Tracing]._chosen(next_one)
+        answered.set()
+        await asyncio.wait_for(over.wait(), PATIENCE)
+        stored.set()
+        await session.until(lambda: shown[-1] == (next_one.id, set()))
+    assert all(subjects <= {who} for who, subjects in shown)
 
 
 @pytest.mark.parametrize("size", [(120, 40), (80, 24)])

@@ -240,19 +240,23 @@ class Tracing(Feature):
         if person is None:
             return
         await self._chrome.prepare(self.screen)
+        self._stop_reading()  # `_follow` shows an answer for whoever is open
         self.view.open(person)
         await self._chrome.open(self.screen, self._dismissed)
         self.in_worker(self._begin(person), blocks_keys("person"))
 
-    async def _dismissed(self, _answer: None) -> None:
+    def _stop_reading(self) -> None:
         self._chrome.app.workers.cancel_group(self._chrome.app, _READING)
+        self._reading = None
+
+    async def _dismissed(self, _answer: None) -> None:
+        self._stop_reading()
         if self._is_read_by_runs:
             self._is_read_by_runs = False
             await self._workspace.results.stop()
 
     async def _begin(self, person: Person) -> None:
         """Show the stored data, because the next key may act on it, and read the rest."""
-        self._reading = None
         await self._show_stored(person, "reading…", READING)
         self.in_worker(self._read(person), _READING, exclusive=True)
 
