@@ -31,6 +31,8 @@ class ActionContext(NamedTuple):
     """This session has changed that run and not undone it."""
     has_new_run: bool = False
     """The run that an action of this session created from it is known."""
+    has_way_back: bool = False
+    """The key that goes back does something here."""
     has_list: bool = False
     """The view is a list; it may be empty."""
     has_row: bool = False
@@ -188,6 +190,7 @@ def _may_sign_in(now: ActionContext) -> str | None:
 REASONS: Final[Mapping[Need, Reason]] = {
     "": lambda _: None,
     "run": _needs_run,
+    "back": lambda now: None if now.has_way_back else "All runs are shown.",
     "row": lambda now: None if now.has_row else "There is nothing under the cursor.",
     "list": lambda now: None if now.has_list else "There is no list here.",
     "marks": lambda now: None if now.marks else "Nothing is marked.",

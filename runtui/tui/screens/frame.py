@@ -198,6 +198,7 @@ class Chrome:
             changes=len(draft.changes()) if draft is not None else 0,
             errors=len(draft.errors()) if draft is not None else 0,
             marked_runs=marks if view.changes_marked else 0,
+            has_way_back=view.has_way_back,
             has_list=listed is not None and view.scope != "help",
             has_row=listed is not None and listed.table.cursor_id is not None,
             marks=marks,
@@ -284,6 +285,11 @@ class ActionView(Widget, Generic[ScreenResultType]):
     def run_id(self) -> str | None:
         """The id of the run that keys act on here; None if there is none."""
         return self.draft.run_id if self.draft is not None else None
+
+    @property
+    def has_way_back(self) -> bool:
+        """True if the key that goes back does something here."""
+        return True
 
     class Changed(Message):
         """The title, the draft or the possible actions have changed."""
