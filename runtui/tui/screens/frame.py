@@ -198,7 +198,7 @@ class Chrome:
             changes=len(draft.changes()) if draft is not None else 0,
             errors=len(draft.errors()) if draft is not None else 0,
             marked_runs=marks if view.changes_marked else 0,
-            has_way_back=view.has_way_back,
+            is_covered=bool(view.filter_text) or (self.panel.is_open and self.app.size.width < WIDE),
             has_list=listed is not None and view.scope != "help",
             has_row=listed is not None and listed.table.cursor_id is not None,
             marks=marks,
@@ -262,6 +262,7 @@ class ActionView(Widget, Generic[ScreenResultType]):
     """True if a change that starts here applies to the marked rows, if any."""
     list: RowList[Any, Any] | None = None
     """The view's list; None if it has none."""
+    filter_text = ""
     opens: ClassVar[str] = ""
     """The id of the action for a double click on a row or a click on a choice."""
     DEFAULT_CSS = "ActionView { height: 1fr; }"
@@ -285,11 +286,6 @@ class ActionView(Widget, Generic[ScreenResultType]):
     def run_id(self) -> str | None:
         """The id of the run that keys act on here; None if there is none."""
         return self.draft.run_id if self.draft is not None else None
-
-    @property
-    def has_way_back(self) -> bool:
-        """True if the key that goes back does something here."""
-        return True
 
     class Changed(Message):
         """The title, the draft or the possible actions have changed."""

@@ -18,7 +18,7 @@ from textual.message_pump import MessagePump
 from textual.timer import Timer
 from textual.worker import Worker
 
-from runtui.domain.columns import WIDE, Arrangement, Order
+from runtui.domain.columns import Arrangement, Order
 from runtui.domain.filters import FilterError
 from runtui.domain.rows import RunRow
 from runtui.domain.views import ListSettings, view_of
@@ -174,11 +174,6 @@ class RunsView(ActionView[None]):
     def row(self) -> RunRow | None:
         """The run under the cursor."""
         return self.table.row_under_cursor()
-
-    @property
-    def has_way_back(self) -> bool:
-        is_narrow = self.app.size.width < WIDE
-        return bool(self.filter_text) or (is_narrow and self.view_screen.chrome.panel.is_open)
 
     def show_in(self, panel: Panel) -> None:
         if (row := self.row) is None:
