@@ -259,6 +259,9 @@ class LargeRun(FakeResults):
         self.batches.append([run_id for _, run_id in runs])
         for part in range(3):
             await self.sends[runs[0][1]].get()
+            if error := self.errors.get(runs[0][1]):
+                yield ReadResults(runs[0][1], error=error)
+                return
             yield ReadResults(runs[0][1], (task(f"Reason {part}."),), (), ends=part == 2)
 
 
@@ -299,6 +302,49 @@ async def test_a_large_run_is_read_on_when_somebody_returns_to_it(
     await look_at("r2")
     assert [*reader._runs] == ["r2"], "only one waits for a person to return"
     await reader.close()
+
+
+async def test_a_reading_begins_anew_if_its_next_link_has_expired_meanwhile(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtui.services.results.LINGER_SECONDS", 0)
+    put_problems(store, 1)
+    service = LargeRun()
+    reader, came = ResultReader(service, service, store), asyncio.Event()
+    reader.part_arrived.subscribe(lambda _: came.set())
+    sends = service.sends["r0"]
+
+    async def leave_half_read() -> None:
+        looking = asyncio.create_task(reader.read_run("w1", "r0"))
+        for _ in range(2):
+            came.clear()
+            sends.put_nowait(None)
+            await came.wait()
+            looking.cancel()
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    await leave_half_read()
+    service.errors["r0"] = refused(410)
+    reading = asyncio.create_task(reader.read_run("w1", "r0"))
+    sends.put_nowait(None)
+    while len(service.batches) == 1 and not reading.done():
+        await asyncio.sleep(0)
+    del service.errors["r0"]
+    for _ in range(3):
+        sends.put_nowait(None)
+    await reading
+    results = store.results_of("r0")
+    assert results is not None
+    assert [failure.reason for failure in results.tasks] == ["Reason 0.", "Reason 1.", "Reason 2."]
+
+    await leave_half_read()
+    service.errors["r0"] = refused(410)
+    sends.put_nowait(None)
+    sends.put_nowait(None)
+    with pytest.raises(GraphError):
+        await reader.read_run("w1", "r0")
+    assert len(service.batches) == 4, "it begins anew once"
 
 
 async def test_causes_of_one_reason_are_told_apart_by_their_extensions(
