@@ -253,14 +253,16 @@ class LargeRun(FakeResults):
     def __init__(self) -> None:
         super().__init__()
         self.sends: dict[str, asyncio.Queue[None]] = defaultdict(asyncio.Queue)
+        self.expired: set[int] = set()
+        """The readings, counted from 1, whose last next link has expired."""
 
     async def run_results(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
         del pace
         self.batches.append([run_id for _, run_id in runs])
         for part in range(3):
             await self.sends[runs[0][1]].get()
-            if error := self.errors.get(runs[0][1]):
-                yield ReadResults(runs[0][1], error=error)
+            if part == 2 and len(self.batches) in self.expired:
+                yield ReadResults(runs[0][1], error=refused(410))
                 return
             yield ReadResults(runs[0][1], (task(f"Reason {part}."),), (), ends=part == 2)
 
@@ -324,24 +326,17 @@ async def test_a_reading_begins_anew_if_its_next_link_has_expired_meanwhile(
             await asyncio.sleep(0)
         await asyncio.sleep(0)
 
+    service.expired = {1, 3, 4}
     await leave_half_read()
-    service.errors["r0"] = refused(410)
-    reading = asyncio.create_task(reader.read_run("w1", "r0"))
-    sends.put_nowait(None)
-    while len(service.batches) == 1 and not reading.done():
-        await asyncio.sleep(0)
-    del service.errors["r0"]
-    for _ in range(3):
+    for _ in range(4):
         sends.put_nowait(None)
-    await reading
+    await reader.read_run("w1", "r0")
     results = store.results_of("r0")
     assert results is not None
     assert [failure.reason for failure in results.tasks] == ["Reason 0.", "Reason 1.", "Reason 2."]
-
     await leave_half_read()
-    service.errors["r0"] = refused(410)
-    sends.put_nowait(None)
-    sends.put_nowait(None)
+    for _ in range(4):
+        sends.put_nowait(None)
     with pytest.raises(GraphError):
         await reader.read_run("w1", "r0")
     assert len(service.batches) == 4, "it begins anew once"
