@@ -25,7 +25,15 @@ from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME, Property
 from runtui.tui.actions import bindings
 from runtui.tui.text import plain
 from runtui.tui.widgets.field_edit import ChoiceMenu, EditsLines, LineEdit
-from runtui.tui.widgets.form_painter import FormLine, FormPainter, Keyed, ShownDraft, left_of_fields, width_of
+from runtui.tui.widgets.form_painter import (
+    FEWEST_LINES,
+    FormLine,
+    FormPainter,
+    Keyed,
+    ShownDraft,
+    left_of_fields,
+    width_of,
+)
 
 _WALK: Final = ("up", "down", "tab", "shift+tab", "enter", "space", "home", "end", "pageup", "pagedown")
 
@@ -279,16 +287,16 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
 
     def draw(self) -> None:
         """Build the lines again, and repaint those that changed."""
-        if not self._width or self.shown is None:
+        if not self._width:
+            return
+        if self.shown is None:  # a form that is opened later needs no layout then
+            self._scroll_through(FEWEST_LINES)
             return
         keyed = Keyed(self.field, self.edit, self.menu, self.has_focus)
         before, width = self.lines, self._width
         self.lines = list(self._painter.lines(self.shown, keyed, width))
         if len(before) != len(self.lines):
-            self.virtual_size = Size(0, len(self.lines))
-            self.show_vertical_scrollbar = len(self.lines) > self.content_size.height
-            if self.show_vertical_scrollbar:  # Textual 8.2.8 updates it only in a layout
-                self.vertical_scrollbar.window_virtual_size = len(self.lines)
+            self._scroll_through(len(self.lines))
             if self._width != width:  # the scrollbar has appeared or gone
                 self.lines = list(self._painter.lines(self.shown, keyed, self._width))
         for at in range(max(len(before), len(self.lines))):
@@ -298,6 +306,12 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
             own = self.region_of(self.field.name)
             cell = self.edit.cursor_cell(own.width) if self.field.choices is None else 0
             self.app.cursor_position = own.offset + Offset(cell, 0)
+
+    def _scroll_through(self, lines: int) -> None:
+        self.virtual_size = Size(0, lines)
+        self.show_vertical_scrollbar = lines > self.content_size.height
+        if self.show_vertical_scrollbar:  # Textual 8.2.8 updates it only in a layout
+            self.vertical_scrollbar.window_virtual_size = lines
 
     def region_of(self, name: str) -> Region:
         """Return the region of a field's text on the screen; it is outside of the form if scrolled out of view."""
