@@ -326,11 +326,6 @@ class DrawnOnce(Screen[ScreenResultType]):
         """The clock, in place of Textual's timer."""
         return self._clock
 
-    @property
-    def needs_layout(self) -> bool:
-        """True if a widget has moved, come or gone since the last layout."""
-        return self._layout_required
-
     def prepare_frame(self) -> bool:
         """Do the pending layout without drawing. Return False if there was none; else more changes may follow."""
         if not (self._layout_required or self._scroll_required or self._callbacks):

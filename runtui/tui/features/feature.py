@@ -22,7 +22,7 @@ from runtui.keys.actions import FEATURE_OF
 from runtui.tui.actions import ActionContext
 from runtui.tui.screens.frame import Chrome, ViewScreen
 from runtui.tui.screens.runs import RunsView
-from runtui.tui.terminal import lay_out
+from runtui.tui.terminal import lay_out, needs_layout
 
 FeatureT = TypeVar("FeatureT", bound="Feature")
 _T = TypeVar("_T")
@@ -191,7 +191,7 @@ class Features:
         await self.wait_idle()
         await self.chrome.prepare(mounted := screen())
         await self.wait_idle()
-        while mounted.needs_layout and not mounted.is_current:
+        while needs_layout(mounted) and not mounted.is_current:
             lay_out(mounted)
             await self.wait_idle()
 

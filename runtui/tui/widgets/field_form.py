@@ -287,31 +287,25 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
 
     def draw(self) -> None:
         """Build the lines again, and repaint those that changed."""
-        if not self._width:
-            return
-        if self.shown is None:  # a form that is opened later needs no layout then
-            self._scroll_through(FEWEST_LINES)
-            return
-        keyed = Keyed(self.field, self.edit, self.menu, self.has_focus)
         before, width = self.lines, self._width
-        self.lines = list(self._painter.lines(self.shown, keyed, width))
-        if len(before) != len(self.lines):
-            self._scroll_through(len(self.lines))
-            if self._width != width:  # the scrollbar has appeared or gone
+        keyed = Keyed(self.field, self.edit, self.menu, self.has_focus)
+        if width and self.shown is not None:
+            self.lines = list(self._painter.lines(self.shown, keyed, width))
+        count = len(self.lines) or FEWEST_LINES  # so that a form mounted in advance opens without a layout
+        if width and count != self.virtual_size.height:
+            self.virtual_size = Size(0, count)
+            self.show_vertical_scrollbar = count > self.content_size.height
+            if self.show_vertical_scrollbar:  # Textual 8.2.8 updates it only in a layout
+                self.vertical_scrollbar.window_virtual_size = count
+            if self._width != width and self.shown is not None:  # the scrollbar has appeared or gone
                 self.lines = list(self._painter.lines(self.shown, keyed, self._width))
         for at in range(max(len(before), len(self.lines))):
             if before[at : at + 1] != self.lines[at : at + 1]:
                 self.refresh_line(at)
-        if self.has_focus:
+        if self.has_focus and self.lines:
             own = self.region_of(self.field.name)
             cell = self.edit.cursor_cell(own.width) if self.field.choices is None else 0
             self.app.cursor_position = own.offset + Offset(cell, 0)
-
-    def _scroll_through(self, lines: int) -> None:
-        self.virtual_size = Size(0, lines)
-        self.show_vertical_scrollbar = lines > self.content_size.height
-        if self.show_vertical_scrollbar:  # Textual 8.2.8 updates it only in a layout
-            self.vertical_scrollbar.window_virtual_size = lines
 
     def region_of(self, name: str) -> Region:
         """Return the region of a field's text on the screen; it is outside of the form if scrolled out of view."""
