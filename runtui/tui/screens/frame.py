@@ -149,16 +149,28 @@ class Chrome:
         else:
             await self.open(screen, answered)
 
-    async def ask(self, view: ActionView[ScreenResultType], answered: Answered[ScreenResultType] | None = None) -> None:
+    async def ask(
+        self,
+        view: ActionView[ScreenResultType],
+        answered: Callable[[ScreenResultType], object],
+        given_up: Callable[[], object] = lambda: None,
+    ) -> None:
         """Open a question above the current screen; if one of the same name is open, close that instead.
 
-        An action that awaits this lets the question have the focus before the next key is routed.
+        An action that awaits this lets the question have the focus before the next key is routed. `answered` gets the
+        answer; `given_up` is called if there is none. Either is awaited.
         """
+
+        async def pass_on(answer: ScreenResultType | None) -> None:
+            outcome = given_up() if answer is None else answered(answer)
+            if isawaitable(outcome):
+                await outcome
+
         for screen in self.app.screen_stack:
             if isinstance(screen, ViewScreen) and screen.view.name == view.name and view.name:
                 await self.toggle(screen)
                 return
-        await self.open(ViewScreen(self, view), answered)
+        await self.open(ViewScreen(self, view), pass_on)
 
     def go_back_to(self, screen: ViewScreen[Any]) -> None:
         """Dismiss all screens above one; questions among them get None as their answer."""
