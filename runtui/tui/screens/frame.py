@@ -62,7 +62,7 @@ from runtui.tui.widgets.chrome import (
 )
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import RowList
-from runtui.tui.widgets.side_panel import SidePanel
+from runtui.tui.widgets.side_panel import SidePanel, Tab
 
 if TYPE_CHECKING:
     from runtui.domain.draft import Draft
@@ -508,19 +508,20 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         if self.focused is None and self.is_mounted and self.is_current and self.app.app_focus:
             self.view.take_focus()
 
-    def on_side_panel_exchange_chosen(self, event: SidePanel.ExchangeChosen) -> None:
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Show the request that was chosen in the log of the panel."""
         event.stop()
-        self.chrome.panel.show_exchange(event.number)
-
-    async def on_tenant_strip_chosen(self, event: TenantStrip.Chosen) -> None:
-        """Show the runs of a clicked count, or the overview after a click on the days."""
-        event.stop()
-        if event.filter:
-            await self.chrome.show_runs(event.filter)
-        else:
-            await self.action_perform("overview")
+        if event.option.id is not None:
+            self.chrome.panel.show_exchange(int(event.option.id))
 
     # Actions
+
+    async def action_show_runs(self, filter_text: str) -> None:
+        """Show the runs of a clicked count."""
+        await self.chrome.show_runs(filter_text)
+
+    def action_choose_tab(self, tab: Tab) -> None:
+        self.chrome.panel.choose(tab)
 
     async def action_perform(self, action_id: str) -> None:
         """Run an action by its id, or say why it cannot run. Its `action_<id>` is in the view, its list, this screen,
@@ -542,7 +543,7 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         if isawaitable(outcome):
             await outcome
 
-    async def run_by_name(self, action_id: str) -> None:
+    async def action_run_by_name(self, action_id: str) -> None:
         """Run an action chosen from a list of all actions, as its key would; if it does not work here, say where.
 
         The keys of tables and inputs work only while those have the focus.
@@ -574,14 +575,6 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         """Say why a key does nothing; the next key that works clears that."""
         self.set_status(text, severity, shown_while)
         self.chrome.status = self.chrome.status._replace(is_remark=True)
-
-    async def on_hint_bar_chosen(self, event: HintBar.Chosen) -> None:
-        event.stop()
-        await self.run_by_name(event.action_id)
-
-    def on_side_panel_tab_chosen(self, event: SidePanel.TabChosen) -> None:
-        event.stop()
-        self.chrome.panel.choose(event.tab)
 
     def on_search_bar_changed(self, event: SearchBar.Changed) -> None:
         """Redraw: the keys for going to matches start or stop working."""

@@ -11,12 +11,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, NamedTuple, TypeAlias, TypeVar, get_args
 
 from rich.cells import cell_len
-from textual import events
 from textual.app import RenderResult
 from textual.containers import Vertical
 from textual.content import Content
 from textual.geometry import Region
-from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 from textual.style import Style
@@ -24,7 +22,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from runtui.domain.columns import Role
-from runtui.domain.plots import STRIP_DAYS, StripPart, TenantCount, part_at, strip_text, tenant_counts, tenant_strip
+from runtui.domain.plots import STRIP_DAYS, StripPart, TenantCount, strip_text, tenant_counts, tenant_strip
 from runtui.domain.text import count_words
 from runtui.domain.times import second_text
 from runtui.keys.actions import ACTION_BY_ID, Action, view_keys
@@ -51,6 +49,12 @@ class Headline(NamedTuple):
     """Such as "listing…", "as of 15:42:07", "waiting until 15:42:19", "paused"."""
     who: str = ""
     """The account, such as "lee.admin" or "signed out"; dropped if it does not fit, after counts and state."""
+
+
+def clickable(action: str) -> Style:
+    """Return a style whose text runs an action of the screen when it is clicked. A widget with such text turns
+    `auto_links` off, which would draw it as a link."""
+    return Style.from_meta({"@click": f"screen.{action}"})
 
 
 class HeaderLine(Widget):
@@ -103,9 +107,6 @@ class HeaderLine(Widget):
             counts.pop()
 
 
-_STRIP_PADDING: Final = 1
-
-
 class TenantProblems(NamedTuple):
     """The facts of the tenant strip."""
 
@@ -129,23 +130,17 @@ def tenant_problems(store: Store) -> TenantProblems:
 class TenantStrip(Widget):
     """Draws one line with the number of runs in trouble, by kind, and the failures of each day.
 
-    A click on a count posts `Chosen` with a filter for exactly those runs; a click on the days, one without a filter.
+    A click on a count shows exactly those runs; a click on the days, the overview.
     """
 
-    DEFAULT_CSS = f"TenantStrip {{ height: 1; padding: 0 {_STRIP_PADDING}; }}"
+    auto_links = reactive(False)
+    DEFAULT_CSS = "TenantStrip { height: 1; padding: 0 1; }"
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"tenant-strip--{role}" for role in get_args(Role)}
     """
     | Class | Description |
     | :- | :- |
     | `tenant-strip--ROLE` | A count, by its role in `domain.columns`. |
     """
-
-    class Chosen(Message):
-        """A count was clicked, whose runs `filter` finds; or the days, with an empty `filter`."""
-
-        def __init__(self, filter_text: str) -> None:
-            super().__init__()
-            self.filter = filter_text
 
     problems: reactive[TenantProblems] = reactive(TenantProblems())
     """The facts to draw."""
@@ -155,13 +150,11 @@ class TenantStrip(Widget):
         line, at = Content(strip_text(parts)), 0
         for part in parts:
             at = line.plain.index(part.text, at)
-            line = line.stylize(self.get_visual_style(f"tenant-strip--{part.role}"), at, at + len(part.text))
+            style = self.get_visual_style(f"tenant-strip--{part.role}")
+            if self.problems.counts:
+                style += clickable(f"show_runs({part.filter!r})" if part.filter else "perform('overview')")
+            line = line.stylize(style, at, at + len(part.text))
         return line
-
-    def on_click(self, event: events.Click) -> None:
-        part = part_at(self._parts(), event.x - _STRIP_PADDING)
-        if part is not None and self.problems.counts:
-            self.post_message(self.Chosen(part.filter))
 
     def _parts(self) -> list[StripPart]:
         problems = self.problems
@@ -225,6 +218,7 @@ def headline_of(workspace: Workspace, sandbox: SandboxControl | None = None) -> 
 class PaneTitle(Static):
     """One line in a pane: its title, or the subject of its page."""
 
+    auto_links = reactive(False)
     DEFAULT_CSS = "PaneTitle { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }"
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
@@ -346,20 +340,11 @@ _OPENS_PANEL: Final = ACTION_BY_ID["next_tab"]._replace(label="panel")
 _OPENS_PANEL_AT: Final = 2
 """Its index among the hints, after the actions on the row."""
 
-_HINT: Final = "hint"
-"""The key in a cell's meta data that holds the id of its action."""
-
 
 class HintBar(Widget):
     """Shows as many hints as fit, the most important ones; a click on a hint runs its action."""
 
-    class Chosen(Message):
-        """A hint was clicked."""
-
-        def __init__(self, action_id: str) -> None:
-            super().__init__()
-            self.action_id = action_id
-
+    auto_links = reactive(False)
     DEFAULT_CSS = "HintBar { height: 1; padding: 0 1; }"
     COMPONENT_CLASSES = {"hint-bar--key", "hint-bar--label", "hint-bar--disabled"}
     """
@@ -394,15 +379,10 @@ class HintBar(Widget):
             text = f"{key} {action.label}"
             if parts:
                 parts.append(Content("  "))
-            here = Style.from_meta({_HINT: action.id})
+            here = clickable(f"run_by_name('{action.id}')")
             if why_not(action, self.context) is None:
                 parts.append(Content.styled(key, key_style + here))
                 parts.append(Content.styled(f" {action.label}", label_style + here))
             else:
                 parts.append(Content.styled(text, disabled_style + here))
         return Content("").join(parts) if parts else Content("")
-
-    def on_click(self, event: events.Click) -> None:
-        event.stop()
-        if (action_id := event.style.meta.get(_HINT)) is not None:
-            self.post_message(self.Chosen(action_id))
