@@ -18,7 +18,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.content import Content
 from textual.geometry import Region, Size
-from textual.message import Message
 from textual.strip import Strip
 from textual.visual import Visual
 
@@ -26,7 +25,7 @@ from runtui.domain.bulk_draft import MAX_BY_KEY, BulkDraft
 from runtui.domain.draft import Draft, value_word
 from runtui.domain.text import count_words
 from runtui.domain.triage.service_actions import Operation, ServiceAction
-from runtui.keys.actions import key_of
+from runtui.keys.actions import Scope, key_of
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.text import content, wrapped
@@ -99,14 +98,7 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
     """
     DEFAULT_CSS = "ReviewSheet { height: 1fr; }"
 
-    class Entered(Message):
-        """Enter was pressed, or an answer was clicked."""
-
-        def __init__(self, item: Item) -> None:
-            super().__init__()
-            self.item = item
-
-    def __init__(self, view: ActionView[str], why_key: str, number: str = "") -> None:
+    def __init__(self, view: ReviewView, why_key: str, number: str = "") -> None:
         super().__init__()
         self._view = view
         self.review = NO_REVIEW
@@ -187,8 +179,8 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
             raise SkipAction
         self.go_to(self._items[at % len(self._items)])
 
-    def action_enter(self) -> None:
-        self.post_message(self.Entered(self.item))
+    async def action_enter(self) -> None:
+        await self._view.entered(self.item)
 
     def action_scroll_facts(self, lines: int) -> None:
         self._top += lines
@@ -199,11 +191,11 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
     def _wheel_turned(self, event: events.MouseScrollDown | events.MouseScrollUp) -> None:
         self.action_scroll_facts(1 if isinstance(event, events.MouseScrollDown) else -1)
 
-    def on_click(self, event: events.Click) -> None:
+    async def on_click(self, event: events.Click) -> None:
         """Give the clicked answer, or focus the clicked line."""
         item = event.style.meta.get("item")
         if item in ("no", "yes"):
-            self.post_message(self.Entered(item))
+            await self._view.entered(item)
         elif item is not None:
             self.go_to(item)
 
@@ -280,10 +272,35 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
         return self.get_component_rich_style(f"review-sheet--{name}", partial=partial)
 
 
-class _ShowsSheet:
-    """A mixin for both reviews, whose sheet shows everything and asks the question."""
+class ReviewView(ActionView[str]):
+    """A review that one key answers; its result is the reason, empty if none was typed.
 
-    sheet: ReviewSheet
+    Args:
+        count: The number of runs of a bulk change; keys then act on no single run. 0 for one change.
+    """
+
+    scope: ClassVar[Scope] = "review"
+
+    def __init__(self, count: int = 0) -> None:
+        super().__init__(name="bulk-review" if count else None)
+        self._count = count
+        self.sheet = self._new_sheet()
+
+    def _new_sheet(self) -> ReviewSheet:
+        return ReviewSheet(self, key_of("why"))
+
+    def compose(self) -> ComposeResult:
+        yield self.sheet
+
+    @property
+    def draft(self) -> Draft | None:
+        operation = self.sheet.review.operation
+        return operation if isinstance(operation, Draft) and not self._count else None
+
+    @property
+    def run_id(self) -> str | None:
+        operation = self.sheet.review.operation
+        return operation.run_id if operation is not None and not self._count else None
 
     def title(self) -> Content:
         return self.sheet.review.question
@@ -295,43 +312,11 @@ class _ShowsSheet:
         if self.sheet.review.operation is not None:
             panel.show_draft(self.sheet.review.operation)
 
-    def action_leave_question(self) -> None:
-        self.sheet.leave()
-
-
-class ReviewView(_ShowsSheet, ActionView[str]):
-    """A review that one key answers; its result is the reason, empty if none was typed.
-
-    Args:
-        is_bulk: Whether it is about many runs; keys then act on no single run.
-    """
-
-    scope = "review"
-
-    def __init__(self, *, is_bulk: bool = False) -> None:
-        super().__init__(name="bulk-review" if is_bulk else None)
-        self.sheet = ReviewSheet(self, key_of("why"))
-        self._is_bulk = is_bulk
-
-    def compose(self) -> ComposeResult:
-        yield self.sheet
-
-    @property
-    def draft(self) -> Draft | None:
-        operation = self.sheet.review.operation
-        return operation if isinstance(operation, Draft) and not self._is_bulk else None
-
-    @property
-    def run_id(self) -> str | None:
-        operation = self.sheet.review.operation
-        return operation.run_id if operation is not None and not self._is_bulk else None
-
-    async def on_review_sheet_entered(self, event: ReviewSheet.Entered) -> None:
+    async def entered(self, item: Item) -> None:
         """Act on the entered answer; enter in the reason goes back to the answers."""
-        event.stop()
-        if event.item == "yes":
+        if item == "yes":
             await self.view_screen.action_perform("send")
-        elif event.item == "no":
+        elif item == "no":
             self.action_reject()
         else:
             self.take_focus()
@@ -346,29 +331,23 @@ class ReviewView(_ShowsSheet, ActionView[str]):
     def action_reject(self) -> None:
         self.view_screen.dismiss()
 
+    def action_leave_question(self) -> None:
+        self.sheet.leave()
 
-class NumberReviewView(_ShowsSheet, ActionView[str]):
-    """A review that typing the number of runs answers, without enter; a required reason must be typed first.
 
-    Its result is the reason, empty if none was typed.
-    """
+class NumberReviewView(ReviewView, inherit_bindings=False):
+    """A review that typing the number of runs answers, without enter; a required reason must be typed first."""
 
     scope = "question"
 
-    def __init__(self, count: int) -> None:
-        super().__init__(name="bulk-review")
-        self.sheet = ReviewSheet(self, "tab", str(count))
-        self._count = count
+    def _new_sheet(self) -> ReviewSheet:
+        return ReviewSheet(self, "tab", str(self._count))
 
-    def compose(self) -> ComposeResult:
-        yield self.sheet
-
-    def on_review_sheet_entered(self, event: ReviewSheet.Entered) -> None:
+    async def entered(self, item: Item) -> None:
         """Send if the number is right; else enter in the reason goes to the number."""
-        event.stop()
         if self.sheet.has_number:
             self.sheet.send()
-        elif event.item == "why":
+        elif item == "why":
             self.take_focus()
         else:
             self.view_screen.set_status(f"Type {self._count} to send; {key_of('leave_question')} goes back.")
@@ -419,8 +398,7 @@ def bulk_review(
     against = (*([hint] if hint else []), *bulk.doubts, *bulk.warnings())
     notes = _notes_of(first, against, bulk.notes, "the reports")
     review = Review(question, first, _bulk_facts(bulk, target), notes, requires_why)
-    view: NumberReviewView | ReviewView
-    view = NumberReviewView(count) if count > MAX_BY_KEY else ReviewView(is_bulk=True)
+    view = (NumberReviewView if count > MAX_BY_KEY else ReviewView)(count)
     view.sheet.ask(review)
     return view
 
