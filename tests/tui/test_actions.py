@@ -122,7 +122,7 @@ def test_reasons_are_sentences() -> None:
 
 def hinted(*scopes: Scope, typing: bool = False, **facts: Any) -> str:
     """Return the hints of the bottom line while these scopes have the focus."""
-    return " ".join(action.id for action, _ in hints(in_scopes(*scopes), ActionContext(**facts), typing=typing))
+    return " ".join(action.id for action, *_ in hints(in_scopes(*scopes), ActionContext(**facts), typing=typing))
 
 
 def test_a_hint_line_names_five_actions_that_apply_now_and_the_help() -> None:

@@ -39,7 +39,7 @@ from runtui.keys.actions import (
 )
 from runtui.services.store import StoredRun
 from runtui.services.workspace import SandboxControl, Workspace
-from runtui.tui.actions import ActionContext, bindings, why_not, why_read_only
+from runtui.tui.actions import ActionContext, bindings, hints, why_not, why_read_only
 from runtui.tui.keys import blocks_keys
 from runtui.tui.output import DrawnOnce
 from runtui.tui.screens.panel import Panel
@@ -449,11 +449,13 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         chrome.panel.draw_on(self.panel, is_in_sight=self.shows_panel)
         self.panel.mark_active(in_panel)
         self._status.show(chrome.status.text, chrome.status.severity)
-        self._hints.actions = in_scopes(*self.scopes_of_keys)
-        self._hints.context = chrome.context()
-        is_place = self.view.list is not None and self.view.scope != "help"
-        self._hints.opens_panel = is_place and not (self.shows_panel or chrome.is_zoomed)
-        self._hints.typing = self.focused is not None and self.focused.check_consume_key("a", "a")
+        now = chrome.context()
+        self._hints.hints = hints(
+            in_scopes(*self.scopes_of_keys),
+            now,
+            typing=self.focused is not None and self.focused.check_consume_key("a", "a"),
+            opens_panel=now.has_list and not (self.shows_panel or chrome.is_zoomed),
+        )
 
     @property
     def shows_panel(self) -> bool:

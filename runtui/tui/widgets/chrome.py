@@ -6,7 +6,7 @@ tenant and the badges SANDBOX and READ-ONLY stay; counts are dropped first, then
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, NamedTuple, TypeAlias, TypeVar, get_args
 
@@ -25,11 +25,11 @@ from runtui.domain.columns import Role
 from runtui.domain.plots import STRIP_DAYS, StripPart, TenantCount, strip_text, tenant_counts, tenant_strip
 from runtui.domain.text import count_words
 from runtui.domain.times import second_text
-from runtui.keys.actions import ACTION_BY_ID, Action, view_keys
+from runtui.keys.actions import view_keys
 from runtui.services.store import EVERY_RUN, Store
 from runtui.services.workspace import SandboxControl, Workspace, sandbox_badge
 from runtui.settings import Settings
-from runtui.tui.actions import ActionContext, hints, why_not
+from runtui.tui.actions import Hint
 from runtui.tui.text import ELLIPSIS, content, fit, in_lines, plain
 
 if TYPE_CHECKING:
@@ -335,12 +335,6 @@ class StatusLine(Static):
         self.update(in_lines(self._said, self._width, _STATUS_LINES))
 
 
-_OPENS_PANEL: Final = ACTION_BY_ID["next_tab"]._replace(label="panel")
-"""The next-tab action as the hint line names it while the panel is hidden."""
-_OPENS_PANEL_AT: Final = 2
-"""Its index among the hints, after the actions on the row."""
-
-
 class HintBar(Widget):
     """Shows as many hints as fit, the most important ones; a click on a hint runs its action."""
 
@@ -355,34 +349,17 @@ class HintBar(Widget):
     | `hint-bar--disabled` | Both, while the action cannot run yet. |
     """
 
-    actions: reactive[Sequence[Action]] = reactive(())
-    """The actions whose keys work now."""
-    context: reactive[ActionContext] = reactive(ActionContext())
-    """The facts that decide which of them can run."""
-    opens_panel: reactive[bool] = reactive(False)
-    """True if the view is a list and the panel is hidden: the panel says why a run failed."""
-    typing: reactive[bool] = reactive(False)
-    """True if an input has the focus, so that letters and digits are text."""
+    hints: reactive[list[Hint]] = reactive(list)
 
     def render(self) -> RenderResult:
-        key_style = self.get_visual_style("hint-bar--key")
-        label_style = self.get_visual_style("hint-bar--label")
-        disabled_style = self.get_visual_style("hint-bar--disabled")
-        room = self.content_size.width
-        parts: list[Content] = []
-        shown = hints(self.actions, self.context, typing=self.typing)
-        if self.opens_panel and not self.typing:
-            shown.insert(_OPENS_PANEL_AT, (_OPENS_PANEL, _OPENS_PANEL.shown_key))
-        while sum(cell_len(f"{key} {action.label}  ") for action, key in shown) - 2 > room:
+        ready = self.get_visual_style("hint-bar--key"), self.get_visual_style("hint-bar--label")
+        disabled = self.get_visual_style("hint-bar--disabled")
+        shown = [*self.hints]
+        while sum(cell_len(f"{key} {action.label}  ") for action, key, _ in shown) - 2 > self.content_size.width:
             del shown[-2 if len(shown) > 1 else -1]  # keep the last one, the help
-        for action, key in shown:
-            text = f"{key} {action.label}"
-            if parts:
-                parts.append(Content("  "))
-            here = clickable(f"run_by_name('{action.id}')")
-            if why_not(action, self.context) is None:
-                parts.append(Content.styled(key, key_style + here))
-                parts.append(Content.styled(f" {action.label}", label_style + here))
-            else:
-                parts.append(Content.styled(text, disabled_style + here))
-        return Content("").join(parts) if parts else Content("")
+        parts = []
+        for action, key, is_ready in shown:
+            of_key, of_label = ready if is_ready else (disabled, disabled)
+            words = Content.assemble((key, of_key), (f" {action.label}", of_label))
+            parts.append(words.stylize(clickable(f"run_by_name('{action.id}')")))
+        return Content("  ").join(parts)
