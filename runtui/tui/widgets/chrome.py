@@ -113,8 +113,6 @@ class TenantProblems(NamedTuple):
     counts: tuple[TenantCount, ...] = ()
     failures: tuple[int, ...] = ()
     """The number of runs with failures per day; today's is last."""
-    keys: tuple[tuple[str, str], ...] = ()
-    """Pairs of a filter and the key that sets it."""
     is_known: bool = False
     """True once any run was read."""
 
@@ -123,8 +121,7 @@ def tenant_problems(store: Store) -> TenantProblems:
     """Return the facts of the tenant strip from the store."""
     totals = store.totals()
     counts = tenant_counts(totals.by_status, totals.stuck)
-    failures = tuple(store.failures_by_day(STRIP_DAYS))
-    return TenantProblems(counts, failures, tuple(view_keys().items()), bool(totals.by_status))
+    return TenantProblems(counts, tuple(store.failures_by_day(STRIP_DAYS)), bool(totals.by_status))
 
 
 class TenantStrip(Widget):
@@ -157,10 +154,8 @@ class TenantStrip(Widget):
         return line
 
     def _parts(self) -> list[StripPart]:
-        problems = self.problems
-        if not problems.is_known:
-            return []
-        return tenant_strip(problems.counts, problems.failures, self.content_size.width, dict(problems.keys))
+        counts, failures, is_known = self.problems
+        return tenant_strip(counts, failures, self.content_size.width, view_keys()) if is_known else []
 
 
 def is_counted(runs: int, progress: Progress | None) -> bool:

@@ -180,23 +180,18 @@ class BulkSending(Feature):
         self.drawing = Throttle(self._runs, self._workspace.foreground, self._draw)
 
     def start(self) -> None:
-        saves, reconciler = self._workspace.saves, self._workspace.reconciler
+        changed = self._workspace.saves.changed
+        self.listen(changed.subscribe, lambda _save: self.drawing.ask(), wanted=self._note)
+        self._features.build_when(changed, *FOLLOW_CHANGES)
+        self.listen(self._workspace.reconciler.changed.subscribe, self._entry_settled)
 
-        def note(tell: Callable[[None], None]) -> Callable[[Save], None]:
-            """Keep each state of a save, and draw several of them together."""
-
-            def noted(save: Save) -> None:
-                if (progress := self._changes.get(save.batch)) is not None:
-                    progress.saves[save.number] = save
-                if save.batch and not self._is_due:
-                    self._is_due = True
-                    tell(None)
-
-            return noted
-
-        self.listen(lambda tell: saves.changed.subscribe(note(tell)), self._follow)
-        self._features.build_when(saves.changed, *FOLLOW_CHANGES)
-        self.listen(reconciler.changed.subscribe, self._entry_settled)
+    def _note(self, save: Save) -> bool:
+        """Keep the state of a save; return whether to draw it, since several are drawn together."""
+        if (progress := self._changes.get(save.batch)) is not None:
+            progress.saves[save.number] = save
+        is_first = bool(save.batch) and not self._is_due
+        self._is_due |= is_first
+        return is_first
 
     def extend(self, context: ActionContext) -> ActionContext:
         progress = self.view.progress if self._chrome.front.view is self.view else None
@@ -288,10 +283,6 @@ class BulkSending(Feature):
         self._chrome.set_status("")
         if progress.held_by is not None:
             await self.action_stop_bulk()
-
-    async def _follow(self, _news: None) -> None:
-        """Note the progress of some changes."""
-        self.drawing.ask()
 
     def _draw(self) -> None:
         self._is_due = False
