@@ -11,7 +11,7 @@ import httpx
 
 from runtui.domain.draft import Draft
 from runtui.tui.features.changes.editing import ConflictView, Editing
-from runtui.tui.screens.form import FormView
+from runtui.tui.screens.form import DraftEditor
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_faults import graph_error, status_of
 from tests.tui.wires import Graph
@@ -57,8 +57,8 @@ def view_of(session: Session) -> str:
     return session.view
 
 
-def editor_of(session: Session) -> FormView:
-    return session.app.feature[Editing].form
+def editor_of(session: Session) -> DraftEditor:
+    return session.app.feature[Editing].form.editor
 
 
 def stored_count(session: Session) -> object:

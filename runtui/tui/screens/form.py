@@ -18,6 +18,7 @@ from runtui.domain.draft import BodyMode, Conflict, Draft, caught_up
 from runtui.domain.properties import EDITABLE
 from runtui.domain.text import count_words
 from runtui.domain.times import ago, moment_text, now_ticks, parse_ticks
+from runtui.keys.actions import Scope
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.text import content, in_lines, middle, plain
@@ -39,23 +40,22 @@ class HelpLines(Widget):
         return in_lines(self.text, max(1, self.content_size.width), self.size.height)
 
 
-class DraftView(ActionView[None]):
+class DraftEditor(Widget):
     """The fields of a draft, with help below for the one with the focus.
 
     Args:
         keep: Called with each new state of the draft before it is drawn.
     """
 
-    scope = "edit"
     DEFAULT_CSS = """
-    DraftView { layout: vertical; height: 1fr; }
-    DraftView FieldForm { height: 1fr; }
+    DraftEditor { layout: vertical; height: 1fr; }
+    DraftEditor FieldForm { height: 1fr; }
     """
-    draft: Draft | None = None
 
-    def __init__(self, keep: Callable[[Draft], None] = lambda _draft: None, *, name: str | None = None) -> None:
-        super().__init__(name=name)
+    def __init__(self, keep: Callable[[Draft], None] = lambda _draft: None) -> None:
+        super().__init__()
         self._keep = keep
+        self.draft: Draft | None = None
         self.newer: Mapping[str, Any] = {}
         """The run (Graph's JSON object) as last read since the draft was opened; empty until then."""
         self.form = FieldForm()
@@ -66,6 +66,11 @@ class DraftView(ActionView[None]):
         yield self._help
 
     @property
+    def scope(self) -> Scope | None:
+        """The scope whose keys work while a dropdown is open; None without one."""
+        return "values" if self.form.menu is not None else None
+
+    @property
     def counts(self) -> str:
         """The number of changed and of wrong fields, as text for a title."""
         if self.draft is None:
@@ -73,14 +78,11 @@ class DraftView(ActionView[None]):
         counts = ((len(self.draft.changes()), "changed"), (len(self.draft.errors()), "wrong"))
         return "".join(f"  {count} {word}" for count, word in counts if count)
 
-    def show_draft(self, draft: Draft, mixed: Mapping[str, str] = MappingProxyType({})) -> None:
+    def open(self, draft: Draft, mixed: Mapping[str, str] = MappingProxyType({})) -> None:
         """Show a draft and focus processingStatus; see `FieldForm.load` for `mixed`."""
         self.draft, self.newer = draft, {}
         self.form.load(draft, mixed)
         self._show_help()
-        self.form.take_focus()
-
-    def take_focus(self) -> None:
         self.form.take_focus()
 
     def before(self, action_id: str) -> None:
@@ -94,9 +96,9 @@ class DraftView(ActionView[None]):
         self._keep(draft)
         self.form.put(draft, self.newer)
         self._show_help()
-        self.post_message(self.Changed())
+        self.post_message(ActionView.Changed())
 
-    def action_revert(self) -> None:
+    def revert(self) -> None:
         """Revert the field with the focus."""
         if self.draft is not None:
             self.replace_draft(self.draft.reverted(self.form.field.name))
@@ -113,7 +115,7 @@ class DraftView(ActionView[None]):
         if text != draft.text(event.field):
             self.draft = draft.typed(event.field.name, text, now_ticks())
             self._keep(self.draft)
-            self.post_message(self.Changed())
+            self.post_message(ActionView.Changed())
         self.form.show(self.draft or draft, self.newer)
         self._show_help()
 
@@ -121,7 +123,7 @@ class DraftView(ActionView[None]):
         """Show the help of the entered field in the same frame."""
         event.stop()
         self._show_help()
-        self.post_message(self.Changed())
+        self.post_message(ActionView.Changed())
 
     def _show_help(self) -> None:
         draft, field, menu = self.draft, self.form.field, self.form.menu
@@ -143,18 +145,34 @@ class DraftView(ActionView[None]):
         self._help.text = content("  ".join(part for part in (warnings, field.help, reading) if part))
 
 
-class FormView(DraftView):
-    """The form of one run; it shows one draft at a time."""
+class FormView(ActionView[None]):
+    """The form as a view of a screen; it shows one draft at a time."""
 
+    scope = "edit"
     needs_panel = True
-    _workflow_name = ""
-    _disputed: tuple[Conflict, ...] = ()
-    """The conflicts with the server's newer values that were reported last."""
+
+    def __init__(self, keep: Callable[[Draft], None]) -> None:
+        """Create the form; it calls `keep` with each state of its draft before drawing it, to write it to disk."""
+        super().__init__()
+        self.editor = DraftEditor(keep)
+        self._disputed: tuple[Conflict, ...] = ()
+        """The conflicts with the server's newer values that were reported last."""
+        self._workflow_name = ""
+
+    def compose(self) -> ComposeResult:
+        yield self.editor
+
+    @property
+    def draft(self) -> Draft | None:
+        return self.editor.draft
 
     def open(self, draft: Draft, workflow_name: str) -> None:
         """Show a draft and focus processingStatus."""
         self._disputed, self._workflow_name = (), workflow_name
-        self.show_draft(draft)
+        self.editor.open(draft)
+
+    def take_focus(self) -> None:
+        self.editor.form.take_focus()
 
     def resumed(self) -> None:
         """Take over the run, which may have been read meanwhile."""
@@ -165,6 +183,9 @@ class FormView(DraftView):
         if self.draft is not None:
             panel.show_draft(self.draft)
 
+    def before(self, action_id: str) -> None:
+        self.editor.before(action_id)
+
     def on_field_form_menu_closed(self, event: FieldForm.MenuClosed) -> None:
         """Take over the run's newer values, which waited while the dropdown was open."""
         event.stop()
@@ -174,7 +195,7 @@ class FormView(DraftView):
         """Take over a newly read run; ignore it if it is not the draft's run."""
         if self.draft is not None and self.draft.run_id == run_id:
             # A property missing in the response keeps its received value.
-            self.newer = {**self.draft.received, **now}
+            self.editor.newer = {**self.draft.received, **now}
             self._follow_the_run()
 
     def _follow_the_run(self) -> None:
@@ -182,14 +203,17 @@ class FormView(DraftView):
 
         Do nothing below a review, whose request must stay as shown, or while a dropdown is open, which would close.
         """
-        before, newer = self.draft, self.newer
-        if before is None or not newer or not self.screen.is_active or self.form.menu is not None:
+        newer = self.editor.newer
+        if not newer or not self.screen.is_active or self.editor.form.menu is not None:
+            return
+        before = self.draft
+        if before is None:
             return
         draft = caught_up(before, newer)
         disputed = tuple(conflict for conflict in draft.conflicts(newer) if conflict.field.name in draft.edits)
         if draft is not before or disputed != self._disputed:
             self._disputed = disputed
-            self.replace_draft(draft)
+            self.editor.replace_draft(draft)
             if words := write_words.run_has_changed(before, draft, disputed):
                 self.view_screen.set_status(words, "warning" if disputed else "information")
 
@@ -198,20 +222,20 @@ class FormView(DraftView):
         if self.draft is None:
             return Content()
         name, run_id = content(self._workflow_name), content(middle(self.draft.run_id, 24))
-        return Content.assemble(("Edit", "bold"), self.counts, "  ", name, "  ", run_id)
+        return Content.assemble(("Edit", "bold"), self.editor.counts, "  ", name, "  ", run_id)
 
     def action_changed_only(self) -> None:
         """Switch between sending all required properties and only the changed ones."""
         if self.draft is None:
             return
         mode: BodyMode = "changed" if self.draft.mode == "full" else "full"
-        self.replace_draft(self.draft._replace(mode=mode))
+        self.editor.replace_draft(self.draft._replace(mode=mode))
         words = "only what changed" if mode == "changed" else "every required property and what changed"
         self.view_screen.set_status(f"The request contains {words}.")
 
     def action_revert(self) -> None:
         """Revert the field with the focus to the run's newest value."""
-        super().action_revert()
+        self.editor.revert()
         self._follow_the_run()
 
 

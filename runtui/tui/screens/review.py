@@ -25,7 +25,7 @@ from runtui.domain.bulk_draft import MAX_BY_KEY, BulkDraft
 from runtui.domain.draft import Draft, value_word
 from runtui.domain.text import count_words
 from runtui.domain.triage.service_actions import Operation, ServiceAction
-from runtui.keys.actions import Scope, key_of
+from runtui.keys.actions import key_of
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.text import content, wrapped
@@ -98,7 +98,7 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
     """
     DEFAULT_CSS = "ReviewSheet { height: 1fr; }"
 
-    def __init__(self, view: ReviewView, why_key: str, number: str = "") -> None:
+    def __init__(self, view: ReviewView | NumberReviewView, why_key: str, number: str = "") -> None:
         super().__init__()
         self._view = view
         self.review = NO_REVIEW
@@ -272,35 +272,10 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
         return self.get_component_rich_style(f"review-sheet--{name}", partial=partial)
 
 
-class ReviewView(ActionView[str]):
-    """A review that one key answers; its result is the reason, empty if none was typed.
+class _ShowsSheet:
+    """A mixin for both reviews, whose sheet shows everything and asks the question."""
 
-    Args:
-        count: The number of runs of a bulk change; keys then act on no single run. 0 for one change.
-    """
-
-    scope: ClassVar[Scope] = "review"
-
-    def __init__(self, count: int = 0) -> None:
-        super().__init__(name="bulk-review" if count else None)
-        self._count = count
-        self.sheet = self._new_sheet()
-
-    def _new_sheet(self) -> ReviewSheet:
-        return ReviewSheet(self, key_of("why"))
-
-    def compose(self) -> ComposeResult:
-        yield self.sheet
-
-    @property
-    def draft(self) -> Draft | None:
-        operation = self.sheet.review.operation
-        return operation if isinstance(operation, Draft) and not self._count else None
-
-    @property
-    def run_id(self) -> str | None:
-        operation = self.sheet.review.operation
-        return operation.run_id if operation is not None and not self._count else None
+    sheet: ReviewSheet
 
     def title(self) -> Content:
         return self.sheet.review.question
@@ -311,6 +286,37 @@ class ReviewView(ActionView[str]):
     def show_in(self, panel: Panel) -> None:
         if self.sheet.review.operation is not None:
             panel.show_draft(self.sheet.review.operation)
+
+    def action_leave_question(self) -> None:
+        self.sheet.leave()
+
+
+class ReviewView(_ShowsSheet, ActionView[str]):
+    """A review that one key answers; its result is the reason, empty if none was typed.
+
+    Args:
+        is_bulk: Whether it is about many runs; keys then act on no single run.
+    """
+
+    scope = "review"
+
+    def __init__(self, *, is_bulk: bool = False) -> None:
+        super().__init__(name="bulk-review" if is_bulk else None)
+        self.sheet = ReviewSheet(self, key_of("why"))
+        self._is_bulk = is_bulk
+
+    def compose(self) -> ComposeResult:
+        yield self.sheet
+
+    @property
+    def draft(self) -> Draft | None:
+        operation = self.sheet.review.operation
+        return operation if isinstance(operation, Draft) and not self._is_bulk else None
+
+    @property
+    def run_id(self) -> str | None:
+        operation = self.sheet.review.operation
+        return operation.run_id if operation is not None and not self._is_bulk else None
 
     async def entered(self, item: Item) -> None:
         """Act on the entered answer; enter in the reason goes back to the answers."""
@@ -331,17 +337,22 @@ class ReviewView(ActionView[str]):
     def action_reject(self) -> None:
         self.view_screen.dismiss()
 
-    def action_leave_question(self) -> None:
-        self.sheet.leave()
 
+class NumberReviewView(_ShowsSheet, ActionView[str]):
+    """A review that typing the number of runs answers, without enter; a required reason must be typed first.
 
-class NumberReviewView(ReviewView, inherit_bindings=False):
-    """A review that typing the number of runs answers, without enter; a required reason must be typed first."""
+    Its result is the reason, empty if none was typed.
+    """
 
     scope = "question"
 
-    def _new_sheet(self) -> ReviewSheet:
-        return ReviewSheet(self, "tab", str(self._count))
+    def __init__(self, count: int) -> None:
+        super().__init__(name="bulk-review")
+        self.sheet = ReviewSheet(self, "tab", str(count))
+        self._count = count
+
+    def compose(self) -> ComposeResult:
+        yield self.sheet
 
     async def entered(self, item: Item) -> None:
         """Send if the number is right; else enter in the reason goes to the number."""
@@ -398,7 +409,7 @@ def bulk_review(
     against = (*([hint] if hint else []), *bulk.doubts, *bulk.warnings())
     notes = _notes_of(first, against, bulk.notes, "the reports")
     review = Review(question, first, _bulk_facts(bulk, target), notes, requires_why)
-    view = (NumberReviewView if count > MAX_BY_KEY else ReviewView)(count)
+    view = NumberReviewView(count) if count > MAX_BY_KEY else ReviewView(is_bulk=True)
     view.sheet.ask(review)
     return view
 

@@ -350,11 +350,11 @@ class HintBar(Widget):
         ready = self.get_visual_style("hint-bar--key"), self.get_visual_style("hint-bar--label")
         disabled = self.get_visual_style("hint-bar--disabled")
         shown = [*self.hints]
-        while sum(cell_len(f"{key} {action.label}  ") for action, key, _ in shown) - 2 > self.content_size.width:
+        while sum(cell_len(f"{hint.key} {hint.action.label}  ") for hint in shown) - 2 > self.content_size.width:
             del shown[-2 if len(shown) > 1 else -1]  # keep the last one, the help
         parts = []
-        for action, key, is_ready in shown:
-            of_key, of_label = ready if is_ready else (disabled, disabled)
-            words = Content.assemble((key, of_key), (f" {action.label}", of_label))
-            parts.append(words.stylize(clickable(f"run_by_name('{action.id}')")))
+        for hint in shown:
+            of_key, of_label = ready if hint.is_ready else (disabled, disabled)
+            words = Content.assemble((hint.key, of_key), (f" {hint.action.label}", of_label))
+            parts.append(words.stylize(clickable(f"run_by_name('{hint.action.id}')")))
         return Content("  ").join(parts)
