@@ -12,19 +12,19 @@ import os
 import ssl
 import sys
 import zlib
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from runtui.graph.exchange import FailureKind
 from runtui.graph.root import root_is_loopback
 from runtui.unused_modules import without_unused
 
-if TYPE_CHECKING:
-    import httpx
+WireT = TypeVar("WireT")
 
 LARGE_BODY = 128 * 1024
 """The size in bytes from which glibc gives a block its own mapping; this is its initial value."""
@@ -117,18 +117,23 @@ class Proxy(NamedTuple):
         """Host and port, to be shown."""
         return self.url.partition("://")[2].rpartition("@")[2].strip("/")
 
-    def for_httpx(self, context: ssl.SSLContext) -> httpx.Proxy:
-        """Return the proxy for a transport; a proxy that speaks TLS itself is trusted by the same context.
 
-        Raises:
-            ValueError, httpx.InvalidURL: there can be no such proxy.
-        """
-        import httpx
+def new_wire(kind: Callable[..., WireT], context: ssl.SSLContext, proxy: Proxy | None, **options: Any) -> WireT:
+    """Return a transport of httpx, direct or through a proxy; a proxy that speaks TLS is trusted by the same context.
 
-        url = httpx.URL(self.url)
+    Raises:
+        ValueError, ImportError, httpx.InvalidURL: there can be no such proxy, or it needs a package.
+    """
+    import httpx
+
+    through = None
+    if proxy is not None:
+        url = httpx.URL(proxy.url)
         if url.port is not None and url.port > 65_535:  # httpx accepts it, and fails at each request
-            raise ValueError(f"The proxy of {self.source} has the port {url.port}, and there is no such port")
-        return httpx.Proxy(url, ssl_context=context if url.scheme == "https" else None)
+            raise ValueError(f"The proxy of {proxy.source} has the port {url.port}, and there is no such port")
+        through = httpx.Proxy(url, ssl_context=context if url.scheme == "https" else None)
+    with without_unused("httpx"):  # each time it would import certifi, whose certificates it does not get
+        return kind(context, proxy=through, **options)
 
 
 def proxy_of(root: str, chosen: str = "") -> Proxy | None:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from runtui import __version__
 from runtui.auth.clouds import is_loopback
 from runtui.auth.msal_client import ServiceError
-from runtui.graph.network import BodyError, BoundedBody, Proxy, load_httpx, proxy_of, tls_context
+from runtui.graph.network import BodyError, BoundedBody, Proxy, load_httpx, new_wire, proxy_of, tls_context
 from runtui.redact import redact
 
 if TYPE_CHECKING:
@@ -98,8 +98,7 @@ class SignInHttp:
 
         if proxy not in self._wires:
             try:
-                way = proxy and proxy.for_httpx(self._context)
-                self._wires[proxy] = httpx.HTTPTransport(self._context, proxy=way)
+                self._wires[proxy] = new_wire(httpx.HTTPTransport, self._context, proxy)
             except (ImportError, ValueError, httpx.InvalidURL) as error:
                 raise ServiceError(redact(f"{error}.")) from None
         return self._wires[proxy]

@@ -16,7 +16,6 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
@@ -24,7 +23,7 @@ from runtui import __version__
 from runtui.auth.tokens import TokenSource
 from runtui.errors import RuntuiError
 from runtui.graph.exchange import Exchange, Failure, FailureKind
-from runtui.graph.network import BodyError, BoundedBody, load_httpx, no_trust, proxy_of, tls_context
+from runtui.graph.network import BodyError, BoundedBody, load_httpx, new_wire, no_trust, proxy_of, tls_context
 from runtui.graph.root import parse_root, refusal, root_is_loopback
 from runtui.redact import REDACTED, hide_secrets, redact, redact_body, register_secret
 
@@ -330,9 +329,8 @@ class Transport:
         try:
             context = no_trust() if self.root.startswith("http:") else tls_context(self._ca_file)
             proxy = proxy_of(self.root, self._proxy)
-            usual = partial(httpx.AsyncHTTPTransport, context, proxy=proxy and proxy.for_httpx(context))
             limits = [httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=n) for n in (None, 0)]
-            return _Wires(*(usual(limits=limit) for limit in limits))
+            return _Wires(*(new_wire(httpx.AsyncHTTPTransport, context, proxy, limits=limit) for limit in limits))
         except (OSError, ImportError, ValueError, httpx.InvalidURL) as error:
             raise _RequestEndedError(Failure(FailureKind.SETUP, "no", redact(f"{error}."))) from None
 
