@@ -63,12 +63,16 @@ class ChangeOptions(NamedTuple):
     """Print the request instead of sending it."""
     yes: bool = False
     """The command line confirms the change."""
-    as_json: bool = False
-    """Print the result as a JSON object."""
+    output: str = "table"
+    """ "json" to print the result as a JSON object."""
     keep_going: bool = False
     """In a bulk change, continue after a refusal that other changes may meet as well."""
     why: str = ""
     """The reason as typed."""
+
+    @property
+    def as_json(self) -> bool:
+        return self.output == "json"
 
     @property
     def reason(self) -> str:

@@ -32,11 +32,11 @@ SECRET_VARIABLES: Final = (
 _COLUMNS: Final = ("", "profile", "tenant", "root", "sign-in", "", "")
 
 
-def print_profiles(*, as_json: bool) -> int:
+def print_profiles(*, output: str) -> int:
     """Print every profile, and mark the default. Return the exit code: NOT_DONE if a profile has a problem."""
     config = read_config(config_path())
     records = list(_profiles(config, default_profile(config)))
-    if as_json:
+    if output == "json":
         print(json.dumps(records, indent=2))
     elif not records:
         print(f"{visible(config.path)} has no profile. Run runtui to see how to write one.")
@@ -79,10 +79,10 @@ def print_path() -> int:
     return ExitCode.DONE if path.exists() else ExitCode.NOT_DONE
 
 
-def print_options(line: CommandLine, *, as_json: bool = False, environ: Mapping[str, str] = os.environ) -> int:
+def print_options(line: CommandLine, *, output: str, environ: Mapping[str, str] = os.environ) -> int:
     config, choices = line.choices()
     secrets = {name: bool(environ.get(name)) for name in SECRET_VARIABLES}
-    if as_json:
+    if output == "json":
         options = {option.name: _choice(choices, option) for option in OPTIONS}
         profile = {"value": choices.profile or None, "from": choices.profile_where or "default"}
         print(

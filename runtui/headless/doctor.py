@@ -98,7 +98,7 @@ _ENDLESS: Final = 1_000_000
 """The width of output that is not a terminal, in characters."""
 
 
-def examine(line: CommandLine, *, offline: bool, as_json: bool) -> int:
+def examine(line: CommandLine, *, offline: bool, output: str) -> int:
     """Run every check, print what it finds, and return NOT_DONE for a problem. `offline` sends no request."""
     findings = list(_place())
     chosen, settings = _choices(line)
@@ -107,7 +107,7 @@ def examine(line: CommandLine, *, offline: bool, as_json: bool) -> int:
         findings += asyncio.run(_network(settings, offline=offline))
     has_problem = any(finding.state == "problem" for finding in findings)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _ENDLESS
-    print(_json(findings) if as_json else "\n".join(_lines(findings, width)))
+    print(_json(findings) if output == "json" else "\n".join(_lines(findings, width)))
     return ExitCode.NOT_DONE if has_problem else ExitCode.DONE
 
 
