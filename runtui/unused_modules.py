@@ -40,10 +40,7 @@ UNUSED_MODULES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         "urllib.request": ("Request", "getproxies", "parse_http_list"),
     },
     # The HTTP client that it uses if it gets none: 120 ms.
-    "msal": {
-        "requests": ("Session",),
-        "requests.adapters": ("HTTPAdapter",),
-    },
+    "msal": {"requests": ("Session",), "requests.adapters": ("HTTPAdapter",)},
     # Its command line, with click and multiprocessing: 20 ms. Files that configure the log: 6 ms.
     "uvicorn": {
         "configparser": ("RawConfigParser",),
@@ -67,11 +64,11 @@ def without_unused(library: str) -> Iterator[None]:
             module = sys.modules[name] = ModuleType(name)
             vars(module).update({part: type(part, (), {}) for part in parts})
             if package := sys.modules.get(name.rpartition(".")[0]):
-                setattr(package, name.rpartition(".")[2], module)
+                vars(package)[name.rpartition(".")[2]] = module
         try:
             yield
         finally:
             for name in absent:
-                module = sys.modules.pop(name)
+                del sys.modules[name]
                 if package := sys.modules.get(name.rpartition(".")[0]):
                     vars(package).pop(name.rpartition(".")[2], None)

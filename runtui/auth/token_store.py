@@ -244,24 +244,14 @@ def load_msal() -> Any:
 
 def stored_cache(store: TokenStore) -> Any:
     """Return MSAL's token cache on top of a store. It imports MSAL, so call it in a thread."""
-    msal = load_msal()
-
-    class StoredTokenCache(_Stored, msal.TokenCache):  # type: ignore[misc, name-defined]
-        pass
-
-    cache = StoredTokenCache()
+    cache = type("StoredTokenCache", (_Stored, load_msal().TokenCache), {})()
     cache.store = store
     return cache
 
 
 def staging_cache() -> Any:
     """Return MSAL's token cache for one sign-in. Nothing is stored until its `event` is added to the stored cache."""
-    msal = load_msal()
-
-    class StagingTokenCache(_Staged, msal.TokenCache):  # type: ignore[misc, name-defined]
-        pass
-
-    return StagingTokenCache()
+    return type("StagingTokenCache", (_Staged, load_msal().TokenCache), {})()
 
 
 def _register_tokens(answer: object) -> None:

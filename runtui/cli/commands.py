@@ -154,17 +154,13 @@ COMMANDS: Final = (
     Command(
         name="causes", help="list why tasks failed, grouped by task and reason across all runs",
         run="runtui.headless.triage.lists:list_causes", takes="session", options=_READING,
-        arguments=(
-            _filter("only the runs that match, such as status:failed or is:problem"),
-            *_RECORDS,
-        ),
+        arguments=(_filter("only the runs that match, such as status:failed or is:problem"), *_RECORDS),
     ),
     Command(
         name="person", help="list what every task did for one person, across all workflows",
         run="runtui.headless.triage.lists:show_person", takes="session", options=_READING,
         arguments=(
-            Argument("name", metavar="NAME", help="a name, sign-in name (user principal name) or id"),
-            *_RECORDS,
+            Argument("name", metavar="NAME", help="a name, sign-in name (user principal name) or id"), *_RECORDS,
         ),
     ),
     Command(
@@ -301,9 +297,7 @@ COMMANDS: Final = (
             Command(
                 name="handled", help="mark runs as handled",
                 run="runtui.headless.triage.shift:mark_handled", takes="line", options=_READING,
-                arguments=(
-                    _RUNS, _NOTE, Argument("--undo", action="store_true", help="remove the mark"),
-                ),
+                arguments=(_RUNS, _NOTE, Argument("--undo", action="store_true", help="remove the mark")),
             ),
             Command(
                 name="snooze", help="put runs off until a time or a change, or until they get worse",
@@ -320,8 +314,7 @@ COMMANDS: Final = (
         name="login", help="sign in for later commands and the terminal UI",
         run="runtui.headless.sign_in:login", takes="line", options=_READING,
         arguments=(
-            Argument("--method", dest="sign-in", default=argparse.SUPPRESS, metavar="METHOD",
-                     help="the same as --sign-in"),
+            Argument("--method", dest="sign-in", default=argparse.SUPPRESS, metavar="METHOD", help="same as --sign-in"),
             Argument("--no-browser", action="store_true", help="print the address and open no browser"),
         ),
     ),

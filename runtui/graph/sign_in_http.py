@@ -55,7 +55,7 @@ class SignInHttp:
     If no proxy is given, HTTPS_PROXY and NO_PROXY apply; each step of a request may take `timeout_seconds`.
 
     Raises:
-        ServiceError: the file cannot be used.
+        ServiceError: the file cannot be used, or there is no answer.
     """
 
     def __init__(self, ca_file: Path | None = None, *, proxy: str = "", timeout_seconds: float = SECONDS) -> None:
@@ -69,19 +69,11 @@ class SignInHttp:
             raise ServiceError(redact(f"{error}.")) from None
 
     def get(self, url: str, **options: Any) -> SignInAnswer:
-        """Send a GET with the options `params` and `headers`; other options are ignored.
-
-        Raises:
-            ServiceError: there is no answer.
-        """
+        """Send a GET with the options `params` and `headers`; other options are ignored."""
         return self._send("GET", url, options)
 
     def post(self, url: str, **options: Any) -> SignInAnswer:
-        """Send a POST with the options `params`, `headers` and `data`; other options are ignored.
-
-        Raises:
-            ServiceError: there is no answer.
-        """
+        """Send a POST with the options `params`, `headers` and `data`; other options are ignored."""
         return self._send("POST", url, options)
 
     def close(self) -> None:
@@ -89,18 +81,11 @@ class SignInHttp:
             wire.close()
 
     def _wire(self, proxy: Proxy | None) -> httpx.HTTPTransport:
-        """Return the connections through a proxy, or the direct ones.
-
-        Raises:
-            ServiceError: the proxy needs a package that is not installed, or there can be no such proxy.
-        """
+        """Return the connections through a proxy, or the direct ones; raise as `new_wire` does."""
         import httpx
 
         if proxy not in self._wires:
-            try:
-                self._wires[proxy] = new_wire(httpx.HTTPTransport, self._context, proxy)
-            except (ImportError, ValueError, httpx.InvalidURL) as error:
-                raise ServiceError(redact(f"{error}.")) from None
+            self._wires[proxy] = new_wire(httpx.HTTPTransport, self._context, proxy)
         return self._wires[proxy]
 
     def _address(self, url: str) -> str:
@@ -126,12 +111,11 @@ class SignInHttp:
         headers = {"Accept-Encoding": "gzip", "User-Agent": f"runtui/{__version__}", **headers}
         proxy = None if urlsplit(url).hostname == _IDENTITY_HOST else proxy_of(url, self._proxy)
         timeout = {"timeout": httpx.Timeout(self._timeout_seconds).as_dict()}
-        wire = self._wire(proxy)
         try:
             request = httpx.Request(
                 method, url, params=params or None, data=data or None, headers=headers, extensions=timeout
             )
-            with closing(wire.handle_request(request)) as response:
+            with closing(self._wire(proxy).handle_request(request)) as response:
                 body = BoundedBody(response.headers.get("content-encoding", ""), MAX_TOKEN_BYTES)
                 for chunk in response.iter_raw():
                     body.feed(chunk)
@@ -144,6 +128,8 @@ class SignInHttp:
                 return SignInAnswer(response.status_code, dict(response.headers), text)
         except BodyError as error:
             raise ServiceError(str(error)) from None
+        except (ImportError, ValueError) as error:  # there can be no such proxy, or it needs a package
+            raise ServiceError(redact(f"{error}.")) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             failure = failure_of(error, may_be_sent=True, proxy=proxy)
             _logger.info("%s %s: %s", method, url.partition("?")[0], failure.message)

@@ -124,7 +124,7 @@ async def _act(
         async for found in followed(workspace.client, save):
             narrate(*([found.words] if found.words != printed else []))
             printed = found.words
-            if found.has_ended and options.as_json:
+            if found.has_ended and options.output == "json":
                 print(json.dumps(dict(found.run)))
     return int(EXIT_CODES[save.outcome or Outcome.UNKNOWN])
 

@@ -45,9 +45,7 @@ def print_profiles(*, output: str) -> int:
             (
                 "*" if record["default"] else "",
                 record["name"],
-                record["tenant"] or "",
-                record["root"] or "",
-                record["signIn"] or "",
+                *(record[name] or "" for name in ("tenant", "root", "signIn")),
                 "read-only" if record["readOnly"] else "",
                 record["problem"] or "",
             )
@@ -85,18 +83,9 @@ def print_options(line: CommandLine, *, output: str, environ: Mapping[str, str] 
     if output == "json":
         options = {option.name: _choice(choices, option) for option in OPTIONS}
         profile = {"value": choices.profile or None, "from": choices.profile_where or "default"}
-        print(
-            json.dumps(
-                {
-                    "file": str(config.path),
-                    "profile": profile,
-                    "options": options,
-                    "keys": {name: list(map(key_text, keys)) for name, keys in config.keys.by_name.items()},
-                    "secrets": secrets,
-                },
-                indent=2,
-            )
-        )
+        named = {name: list(map(key_text, keys)) for name, keys in config.keys.by_name.items()}
+        shown = {"file": str(config.path), "profile": profile, "options": options, "keys": named, "secrets": secrets}
+        print(json.dumps(shown, indent=2))
         return ExitCode.DONE
     print(f"file     {visible(config.path)}{'' if config.exists else ' (there is none)'}")
     print(f"profile  {visible(choices.profile) or 'none'}{_from(choices.profile_where)}")

@@ -101,8 +101,10 @@ async def whoami(session: SessionSpec, *, output: str) -> int:
         scopes = () if sign_in.settings.method == "token" else sign_in.scopes
     if state.error is not None:
         raise with_next_step(state.error, settings)
-    is_json = output == "json"
-    print(identity_json(settings, state, scopes) if is_json else "\n".join(identity_lines(settings, state, scopes)))
+    if output == "json":
+        print(json.dumps(_facts(settings, state, scopes), indent=2))
+    else:
+        print(*identity_lines(settings, state, scopes), sep="\n")
     is_expired = sign_in.settings.method == "token" and state.expires_at and state.expires_at <= datetime.now(UTC)
     if is_expired:
         narrate(f"This token has expired. {next_step(settings)}")
@@ -251,10 +253,6 @@ def with_next_step(error: SignInError, settings: Settings | None = None) -> Runt
     if settings is not None and error.needs_person:
         hint = f"{hint} {next_step(settings)}".strip()
     return RuntuiError(error.title, error.message, "\n".join(filter(None, (hint, " · ".join(error.reference)))))
-
-
-def identity_json(settings: Settings, state: SignInState, scopes: Sequence[str]) -> str:
-    return json.dumps(_facts(settings, state, scopes), indent=2)
 
 
 def identity_lines(settings: Settings, state: SignInState, scopes: Sequence[str]) -> Iterator[str]:
