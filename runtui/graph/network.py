@@ -33,8 +33,7 @@ _CHOSEN = "proxy (--proxy, RUNTUI_PROXY, or the profile)"
 
 
 def load_httpx() -> None:
-    """Import httpx without what only its clients need, and with the event loop support that its first request would
-    load.
+    """Import httpx for its transports alone, with the event loop support that its first request would load.
 
     httpcore searches for sniffio several times per request, and works without: one search is enough.
     """

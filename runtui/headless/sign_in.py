@@ -101,10 +101,8 @@ async def whoami(session: SessionSpec, *, output: str) -> int:
         scopes = () if sign_in.settings.method == "token" else sign_in.scopes
     if state.error is not None:
         raise with_next_step(state.error, settings)
-    if output == "json":
-        print(json.dumps(_facts(settings, state, scopes), indent=2))
-    else:
-        print(*identity_lines(settings, state, scopes), sep="\n")
+    known = settings, state, scopes
+    print(json.dumps(_facts(*known), indent=2) if output == "json" else "\n".join(identity_lines(*known)))
     is_expired = sign_in.settings.method == "token" and state.expires_at and state.expires_at <= datetime.now(UTC)
     if is_expired:
         narrate(f"This token has expired. {next_step(settings)}")
