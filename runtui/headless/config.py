@@ -77,7 +77,7 @@ def print_path() -> int:
     return ExitCode.DONE if path.exists() else ExitCode.NOT_DONE
 
 
-def print_options(line: CommandLine, *, output: str, environ: Mapping[str, str] = os.environ) -> int:
+def print_options(line: CommandLine, *, output: str = "table", environ: Mapping[str, str] = os.environ) -> int:
     config, choices = line.choices()
     secrets = {name: bool(environ.get(name)) for name in SECRET_VARIABLES}
     if output == "json":
