@@ -2,7 +2,7 @@
 
 Invariant: such a module is replaced only while its library is imported; a later import gets the real one. The
 replacement has an empty class for each name that the library imports from it, and nothing else, so a version that needs
-more fails at import.
+more fails at import. A module that the library can do without is not found.
 """
 
 from __future__ import annotations
@@ -13,11 +13,17 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Final
 
-UNUSED_MODULES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
-    # Its command palette with the widgets for that, the folders of a desktop, tables of colours.
+UNUSED_MODULES: Final[Mapping[str, Mapping[str, tuple[str, ...] | None]]] = {
+    # TLS, which anyio adds itself: 7 ms of the first key.
+    "asyncio": {"ssl": None},
+    # Its command line, made of click, rich and pygments: 40 ms.
+    "httpx": {"httpx._main": None},
+    # Its command palette with the widgets for that, notifications, files for a desktop, tables of colours, key lines.
     "textual": {
+        "mimetypes": (),
         "platformdirs": ("user_downloads_path",),
         "rich.table": ("Table",),
+        "textual.canvas": ("Canvas", "Rectangle"),
         "textual.command": (
             "CommandListItem",
             "CommandPalette",
@@ -27,6 +33,7 @@ UNUSED_MODULES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
             "Provider",
             "SimpleProvider",
         ),
+        "uuid": ("uuid4",),
     },
     # Its command line, with click and multiprocessing: 20 ms. Files that configure the log: 6 ms.
     "uvicorn": {
@@ -37,7 +44,7 @@ UNUSED_MODULES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     # The 84 TypedDicts of its schemas, which take four times as long as the rest; plain dictionaries work as well.
     "pydantic_core": {"pydantic_core.core_schema": ("CoreConfig", "CoreSchema", "CoreSchemaType", "ErrorType")},
 }
-"""Library -> module to leave out -> the names that the library imports from it."""
+"""Library -> module to leave out -> the names that the library imports from it; None if it need not be there."""
 
 
 @contextmanager
@@ -45,8 +52,9 @@ def without_unused(library: str) -> Iterator[None]:
     """Replace the modules of a library in `UNUSED_MODULES` while the block imports it; modules already loaded stay."""
     absent = {name: parts for name, parts in UNUSED_MODULES[library].items() if name not in sys.modules}
     for name, parts in absent.items():
-        module = sys.modules[name] = ModuleType(name)
-        vars(module).update({part: type(part, (), {}) for part in parts})
+        module = ModuleType(name)
+        vars(module).update({part: type(part, (), {}) for part in parts or ()})
+        sys.modules[name] = module if parts is not None else None  # type: ignore[assignment] # not found
     try:
         yield
     finally:

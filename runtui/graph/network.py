@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from runtui.graph.exchange import FailureKind
 from runtui.graph.root import root_is_loopback
+from runtui.unused_modules import without_unused
 
 LARGE_BODY = 128 * 1024
 """The size in bytes from which glibc gives a block its own mapping; this is its initial value."""
@@ -31,16 +32,12 @@ _CHOSEN = "proxy (--proxy, RUNTUI_PROXY, or the profile)"
 def load_httpx() -> None:
     """Import httpx without its command line, and with the event loop support that its first request would load.
 
-    httpx imports a command line made of click, rich and pygments if they are installed (40 ms), but works without.
     httpcore searches for sniffio several times per request, and works without: one search is enough.
     """
     if "httpx" not in sys.modules:
-        sys.modules["httpx._main"] = None  # type: ignore[assignment]
-        try:
+        with without_unused("httpx"):
             import httpcore  # noqa: F401 - which httpx loads for its first client
             import httpx  # noqa: F401
-        finally:
-            del sys.modules["httpx._main"]
         import anyio
 
         anyio.run(anyio.sleep, 0)
