@@ -39,6 +39,7 @@ from runtui.headless.session import connected, find_run, narrate_wait, pace, run
 from runtui.services.journal import Entry
 from runtui.services.store import workflow_name_of
 from runtui.services.workspace import Workspace
+from runtui.services.writing.follow import followed
 from runtui.services.writing.save import Save, Step
 from runtui.services.writing.undo import UndoError, doubt_of, draft_to_undo
 from runtui.settings import Settings
@@ -261,28 +262,17 @@ async def carry_out(
     *,
     undoes: int | None = None,
     fresh: Answer | None = None,
+    notes: Sequence[str] = (),
+    follow: bool = False,
 ) -> int:
     """Review, confirm and send a draft or an action, print the outcome, and return the exit code.
 
-    `undoes` and `fresh` are as in `SaveQueue.submit`.
+    `undoes` and `fresh` are as in `SaveQueue.submit`; `notes` are sentences for the review of an action. `follow`
+    reports the run that the action started or canceled until its end.
 
     Raises:
         UsageError: the draft has errors, or the session is read-only.
     """
-    save = await sent(workspace, operation, options, undoes=undoes, fresh=fresh)
-    return save if isinstance(save, int) else int(EXIT_CODES[save.outcome or Outcome.UNKNOWN])
-
-
-async def sent(
-    workspace: Workspace,
-    operation: Operation,
-    options: ChangeOptions,
-    *,
-    undoes: int | None = None,
-    notes: Sequence[str] = (),
-    fresh: Answer | None = None,
-) -> Save | int:
-    """Do what `carry_out` does. Return the ended save, or the exit code if nothing was submitted."""
     if isinstance(operation, Draft) and not operation.changes():
         message = "The run has these values already. Nothing was sent."
         return await _print_outcome(operation, Outcome.DONE, message, options)
@@ -304,8 +294,20 @@ async def sent(
         if not options.yes and not await confirmed(question):
             return await _print_outcome(operation, Outcome.NOT_DONE, NOT_CONFIRMED, options)
     save = await _followed(workspace, operation, undoes, options.reason, fresh)
-    await _print_outcome(operation, save.outcome or Outcome.UNKNOWN, message_of(save), options, save)
-    return save
+    code = await _print_outcome(operation, save.outcome or Outcome.UNKNOWN, message_of(save), options, save)
+    if follow and save.outcome is Outcome.DONE:
+        await _report_run(workspace, save, options)
+    return code
+
+
+async def _report_run(workspace: Workspace, save: Save, options: ChangeOptions) -> None:
+    printed = ""
+    async for found in followed(workspace.client, save):
+        if found.words != printed:
+            narrate(found.words)
+        printed = found.words
+        if found.has_ended and options.as_json:
+            print(json.dumps(dict(found.run)))
 
 
 def print_request(operation: Operation, method: str, url: str, *, as_json: bool, **ids: str) -> None:
