@@ -130,6 +130,8 @@ class SandboxState:
         self.database = database
         self.pause = pause
         self.authority = authority
+        self.edits: list[tuple[str, dict[str, Any]]] = []
+        """The simulated changes of somebody else: run ids and properties, oldest first."""
 
     def stored_run(self, run_id: str) -> dict[str, Any] | None:
         row = self.database.one(RUN, run_id, {})
@@ -138,8 +140,9 @@ class SandboxState:
     def edit_run(self, run_id: str) -> None:
         """Change the status of a run, as if somebody else did it."""
         if (run := self.stored_run(run_id)) is not None:
-            status = "failed" if run["processingStatus"] == "canceled" else "canceled"
-            self.database.write_run(run_id, {"processingStatus": status})
+            changes = {"processingStatus": "failed" if run["processingStatus"] == "canceled" else "canceled"}
+            self.database.write_run(run_id, changes)
+            self.edits.append((run_id, changes))
 
     def revoke_sign_ins(self) -> None:
         if self.authority is not None:
