@@ -401,7 +401,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("keep_line", "line", ("enter",), "keep", "Keep what is typed.", 90),
     # The account
     Action("use_method", "sign_in", ("enter",), "sign in", "Sign in with the selected method.", 90, "no sign-in"),
-    Action("copy_code", "sign_in", "copy", "copy", "Copy the code or the address.", 85, "code"),
+    Action("copy_code", "sign_in", "copy", "copy", "Copy the code, the address or the message.", 85, "code"),
     Action("sign_out", "sign_in", ("O",), "sign out", "Sign out (press twice).", 75, "signed in"),
     Action("leave_sign_in", "sign_in", "back", "back", "Cancel the sign-in, or go back.", 80),
     # Everywhere
