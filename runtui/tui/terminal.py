@@ -547,6 +547,11 @@ class TerminalApp(App[int]):
         self._close_messages_no_wait()
 
 
+def needs_layout(screen: Screen[Any]) -> bool:
+    """Return whether a widget has moved, come or gone since the last layout."""
+    return screen._layout_required
+
+
 def lay_out(screen: Screen[Any]) -> None:
     """Lay out a screen for the terminal's size, and draw it if it is in front."""
     screen._refresh_layout(screen.app.size)
