@@ -17,14 +17,12 @@ from typing import Final
 UNUSED_MODULES: Final[Mapping[str, Mapping[str, str | None]]] = {
     # TLS, which anyio adds itself: 7 ms of the first key.
     "asyncio": {"ssl": None},
-    # Its command palette with the widgets for that, notifications, files for a desktop, tables of colours, key lines.
+    # Its command palette with the widgets for that, the folders of a desktop, tables of colours, key lines.
     "textual": {
-        "mimetypes": "",
         "platformdirs": "user_downloads_path",
         "rich.table": "Table",
         "textual.canvas": "Canvas CanvasLineType Rectangle",
         "textual.command": "CommandListItem CommandPalette DiscoveryHit Hit Hits Provider SimpleProvider",
-        "uuid": "uuid4",
     },
     # What only its clients need, not its transports: cookies, proxies of the environment, other certificates than given
     # ones, names that are not ASCII, text in other encodings. 25 ms and 3 MiB. And its command line with click: 40 ms.
@@ -45,13 +43,14 @@ UNUSED_MODULES: Final[Mapping[str, Mapping[str, str | None]]] = {
 }
 """Library -> module to leave out -> the names that the library takes from it; None if it can do without the module."""
 
-_ONE_AT_A_TIME: Final = threading.RLock()
+IMPORT_LOCK: Final = threading.RLock()
+"""Hold it to import a module of `UNUSED_MODULES` that is of the standard library, so as to get the real one."""
 
 
 @contextmanager
 def without_unused(library: str) -> Iterator[None]:
     """Replace the modules of a library in `UNUSED_MODULES` while the block imports it; modules already loaded stay."""
-    with _ONE_AT_A_TIME:
+    with IMPORT_LOCK:
         absent = {name: names for name, names in UNUSED_MODULES[library].items() if name not in sys.modules}
         for name, names in absent.items():
             module = ModuleType(name)
