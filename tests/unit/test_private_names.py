@@ -277,6 +277,25 @@ def test_a_module_left_out_can_be_imported_in_full_later(library: str) -> None:
     assert UNUSED_MODULES[library].keys() <= set(loaded_after(f"{LOADED_BY[library][0]}; import {names}"))
 
 
+def test_runtui_imports_no_module_that_another_thread_may_have_replaced() -> None:
+    replaced = {name for names in UNUSED_MODULES.values() for name, parts in names.items() if parts is not None}
+    importers = {
+        (path.relative_to(RUNTUI).as_posix(), name)
+        for path in RUNTUI.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for name in imports_of(node)
+        if name in replaced
+    }
+    assert importers == {("graph/network.py", "urllib.request")}  # under the lock, as the next test proves
+
+
+def imports_of(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    if isinstance(node, ast.ImportFrom) and node.module:
+        yield from (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+
+
 PROXY_DURING_IMPORT: Final = """
 import threading
 from concurrent.futures import ThreadPoolExecutor
