@@ -102,7 +102,7 @@ Need = Literal[
     "", "run", "row", "list", "marks", "writing", "editing", "own change", "new run", "form", "valid change",
     "change", "waiting change", "bulk change", "open change", "failed change", "done change", "journal entry",
     "undoable entry", "unknown entry", "checkable entry", "profiles", "account", "signed in", "signed out",
-    "no sign-in", "code", "demo", "search", "shell",
+    "no sign-in", "code", "demo", "search", "shell", "back",
 ]  # fmt: skip
 """The condition for an action to run; `tui.actions.why_not` says what is missing."""
 
@@ -256,7 +256,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("invert_marks", "runs", ("asterisk",), "invert marks", "Invert the marks of the list."),
     *_views(),
     Action("views", "runs", ("v",), "views", "Show a view; save, rename or delete one of your own.", 45),
-    Action("clear", "runs", "back", "clear", "Clear the filter, then close the side panel."),
+    Action("clear", "runs", "back", "back", "Clear the filter, then close the side panel.", 79, hinted="back"),
     # One run
     Action("open_user", "users", "details", "open", "Open the user to see the tasks.", 85, hinted="row"),
     # One user of a run

@@ -481,7 +481,7 @@ class TerminalApp(App[int]):
     def on_mount(self) -> None:
         """Install the handlers for hang-up and termination."""
         if not self.is_headless:
-            install_signals(asyncio.get_running_loop(), self.hang_up, self._end_unless_leaving)
+            install_signals(asyncio.get_running_loop(), self._end_on_hangup, self._end_unless_leaving)
 
     @property
     def _background_screens(self) -> list[Screen[Any]]:
@@ -505,6 +505,10 @@ class TerminalApp(App[int]):
         """Exit unless the app is exiting already; the first exit code stands."""
         if self.return_code is None:
             self.end_unattended()
+
+    def _end_on_hangup(self) -> None:
+        """Exit; give the terminal back if it still lives, as after `kill -HUP`."""
+        (self._end_unless_leaving if os.isatty(0) else self.hang_up)()
 
     def hang_up(self) -> None:
         """Give up the dead terminal first, since reading it spins and writing to it blocks; then exit.
@@ -541,6 +545,11 @@ class TerminalApp(App[int]):
             is_expected = isinstance(error, RuntuiError)  # such as a damaged store; it has its own next step
             self.crash = f"runtui: {visible(error)}" if is_expected else crash_sentence(error, self._crash_folder)
         self._close_messages_no_wait()
+
+
+def needs_layout(screen: Screen[Any]) -> bool:
+    """Return whether a widget has moved, come or gone since the last layout."""
+    return screen._layout_required
 
 
 def lay_out(screen: Screen[Any]) -> None:
