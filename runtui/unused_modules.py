@@ -52,13 +52,14 @@ UNUSED_MODULES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
 }
 """Library -> module to leave out -> the names that the library takes from it."""
 
-_ONE_AT_A_TIME: Final = threading.RLock()
+IMPORT_LOCK: Final = threading.RLock()
+"""Hold it to import a module of `UNUSED_MODULES` that is of the standard library, so as to get the real one."""
 
 
 @contextmanager
 def without_unused(library: str) -> Iterator[None]:
     """Replace the modules of a library in `UNUSED_MODULES` while the block imports it; modules already loaded stay."""
-    with _ONE_AT_A_TIME:
+    with IMPORT_LOCK:
         absent = {name: parts for name, parts in UNUSED_MODULES[library].items() if name not in sys.modules}
         for name, parts in absent.items():
             module = sys.modules[name] = ModuleType(name)

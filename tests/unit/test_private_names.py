@@ -6,6 +6,7 @@ import ast
 import importlib
 import importlib.util
 import inspect
+import os
 import pkgutil
 import subprocess
 import sys
@@ -272,3 +273,36 @@ def file_of(name: str) -> str:
 def test_a_module_left_out_can_be_imported_in_full_later(library: str) -> None:
     names = ", ".join(UNUSED_MODULES[library])
     assert UNUSED_MODULES[library].keys() <= set(loaded_after(f"{LOADED_BY[library][0]}; import {names}"))
+
+
+PROXY_DURING_IMPORT: Final = """
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from runtui.graph import network
+from runtui.unused_modules import IMPORT_LOCK, without_unused
+
+reached = threading.Event()
+
+class Lock:
+    def __enter__(self):
+        reached.set()
+        IMPORT_LOCK.acquire()
+    def __exit__(self, *_):
+        IMPORT_LOCK.release()
+
+network.IMPORT_LOCK = Lock()
+with ThreadPoolExecutor() as pool:
+    with without_unused("httpx"):
+        found = pool.submit(network.proxy_of, "https://graph.example/beta")
+        found.add_done_callback(lambda _: reached.set())
+        reached.wait()
+    print(found.result().place)
+"""
+
+
+def test_a_proxy_is_looked_up_while_another_thread_imports_httpx() -> None:
+    env = {**os.environ, "https_proxy": "http://proxy.example:8080"}
+    ran = subprocess.run(
+        [sys.executable, "-c", PROXY_DURING_IMPORT], check=False, env=env, capture_output=True, text=True
+    )
+    assert ran.stdout.strip() == "proxy.example:8080", ran.stderr
