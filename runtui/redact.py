@@ -87,17 +87,17 @@ def register_secret(value: str) -> None:
         _secrets[value] = tuple({value, quote(value, safe=""), json.dumps(value)[1:-1], *_in_base64(value)})
 
 
-def register_environment_secrets(environ: Mapping[str, str] = os.environ) -> None:
+def register_environment_secrets() -> None:
     """Register the secrets in RUNTUI_* and AZURE_* variables, such as RUNTUI_TOKEN; call it before they are read."""
-    for name, value in environ.items():
+    for name, value in os.environ.items():
         if name.startswith(("RUNTUI_", "AZURE_")) and name.endswith(_SECRET_ENDINGS):
             register_secret(value)
 
 
-def without_own_secrets(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+def without_own_secrets() -> dict[str, str]:
     """Return the environment for a program that a person names, without the secrets in RUNTUI_* variables."""
-    own = [name for name in environ if name.startswith("RUNTUI_") and name.endswith(_SECRET_ENDINGS)]
-    return {name: value for name, value in environ.items() if name not in own}
+    own = [name for name in os.environ if name.startswith("RUNTUI_") and name.endswith(_SECRET_ENDINGS)]
+    return {name: value for name, value in os.environ.items() if name not in own}
 
 
 def redact(text: str) -> str:

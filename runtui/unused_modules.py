@@ -17,9 +17,8 @@ from typing import Final
 UNUSED_MODULES: Final[Mapping[str, Mapping[str, str | None]]] = {
     # TLS, which anyio adds itself: 7 ms of the first key.
     "asyncio": {"ssl": None},
-    # Its command palette with the widgets for that, notifications, files for a desktop, tables of colours, key lines.
+    # Its command palette with the widgets for that, the folders of a desktop, tables of colours, key lines.
     "textual": {
-        "mimetypes": "",
         "platformdirs": "user_downloads_path",
         "rich.table": "Table",
         "textual.canvas": "Canvas CanvasLineType Rectangle",

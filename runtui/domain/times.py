@@ -266,13 +266,13 @@ def _start_of_day(day: date, zone: tzinfo | None) -> str:
     return _utc_text(shown[0] if shown else _candidates(midnight, zone)[-1])
 
 
-def day_starts(days: int, now: int, zone: tzinfo | None = None) -> tuple[int, ...]:
-    """Return the start of each of the last `days` days in `zone` (None: local), today's last, then tomorrow's start.
+def day_starts(days: int, now: int) -> tuple[int, ...]:
+    """Return the start of each of the last `days` local days, today's last, then tomorrow's start.
 
     The result is `days` + 1 values in ticks.
     """
-    today = to_datetime(now, zone).date()
-    return tuple(parse_ticks(_start_of_day(today - timedelta(days=back), zone)) for back in range(days - 1, -2, -1))
+    today = to_datetime(now).date()
+    return tuple(parse_ticks(_start_of_day(today - timedelta(days=back), None)) for back in range(days - 1, -2, -1))
 
 
 def _on_wall_clock(day: date, hour: str, minute: str, second: str | None, zone: tzinfo | None) -> str:

@@ -76,6 +76,12 @@ def lines(capsys: Out) -> tuple[list[Json], str]:
     return [json.loads(line) for line in captured.out.splitlines()], captured.err
 
 
+def test_a_table_is_printed_even_in_a_pipe_if_it_is_asked_for(bulk: Bulk, capsys: Out) -> None:
+    run_ids = [bulk.a_run(status)[0] for status in ("failed", "completed")]
+    assert bulk.change(*run_ids, output="table") == ExitCode.DONE
+    assert {tuple(line.split()[:2]) for line in capsys.readouterr().out.splitlines()} == {("done", i) for i in run_ids}
+
+
 def test_runs_that_match_a_filter_are_changed_and_all_undone(bulk: Bulk, capsys: Out) -> None:
     assert bulk.change(text=PROBLEMS) == ExitCode.DONE
     told, said = lines(capsys)

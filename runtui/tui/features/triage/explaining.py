@@ -15,7 +15,7 @@ from typing import Final
 from textual import work
 from textual.content import Content
 
-from runtui.domain.results import Cause, TaskResult
+from runtui.domain.results import Cause, TaskResult, fold_reason
 from runtui.domain.rows import RunRow
 from runtui.domain.times import now_ticks
 from runtui.domain.triage.causes import CAUSE_COLUMNS, CauseRow, cause_rows
@@ -159,13 +159,13 @@ class CausesView(ActionView[None]):
             return
         run_ids = self._runs_of[cause.key] = frozenset(found)
         is_marked = not run_ids <= self._runs.marks
-        self._runs.mark_all(run_ids, marked=is_marked)
+        self._runs.set_marks(self._runs.marks | run_ids if is_marked else self._runs.marks - run_ids)
         self._follow_marks()
         self.view_screen.set_status(triage_words.marks_set(cause, len(run_ids), is_marked=is_marked))
         self.post_message(self.Changed())
 
     def action_clear_marks(self) -> None:
-        self._runs.clear_marks()
+        self._runs.set_marks(frozenset())
         self._follow_marks()
         self.post_message(self.Changed())
 
@@ -225,4 +225,5 @@ class Explaining(Feature):
         found = runs_of_cause(query, cause).filter
         self.screen.dismiss()
         if found is not None:
-            self._runs.filter_by(found.text, triage_words.cause_title(cause), partial(self._open, query))
+            words = f"{cause.task}: {fold_reason(cause.reason)}"
+            self._runs.filter_by(found.text, words, partial(self._open, query))
