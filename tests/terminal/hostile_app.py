@@ -18,6 +18,7 @@ from textual.widgets import Button, Input, OptionList, Select, Static
 
 from runtui.tui.text import CONTROL_FILTER, content, plain
 from runtui.tui.widgets.json_view import JsonView
+from tests import PATIENCE
 
 HOSTILE = "\x1b]0;owned\x07\x1b[13;37H\x9b13;37H\u202e\u200b\U000e0041\x7f\ud800[/x][@click=app.quit]go[/]"
 """Sets a title, moves the cursor in two ways, reorders, hides, and would be a link if it were markup."""
@@ -73,7 +74,7 @@ class HostileApp(App[int]):
 
     def action_toast(self) -> None:
         """Show a toast, also with a hostile title."""
-        self.notify("N " + self._text, title="H " + self._text, markup=False)
+        self.notify("N " + self._text, title="H " + self._text, markup=False, timeout=PATIENCE)
 
 
 if __name__ == "__main__":
