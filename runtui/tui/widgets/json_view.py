@@ -28,6 +28,7 @@ from textual.strip import Strip
 from runtui.domain.json_text import UNWRAPPED, Document, TokenKind
 from runtui.tui.actions import bindings
 from runtui.tui.text import plain
+from runtui.tui.widgets.chrome import unboxed
 from runtui.tui.widgets.search_bar import Found, Match, cells_of, with_matches
 
 IN_PLACE_LIMIT: Final = 100_000
@@ -54,6 +55,7 @@ class _Source(NamedTuple):
         return Document(self.text, self.columns, _cells).lay_out(spans)
 
 
+@unboxed
 class JsonView(ScrollView, can_focus=True):
     """Shows JSON or any other text, of up to several megabytes; header lines above it scroll with it."""
 
@@ -212,8 +214,7 @@ class JsonView(ScrollView, can_focus=True):
         strip = self._strips.get(number)
         if strip is None:
             strip = self._strips[number] = self._draw(number)
-        style = self.visual_style.rich_style  # cached, unlike `rich_style`
-        return strip.crop_extend(0, self.scrollable_content_region.width, style).apply_style(style)
+        return strip
 
     def notify_style_update(self) -> None:
         """Drop the cached lines, which have the old colours."""
@@ -266,7 +267,8 @@ class JsonView(ScrollView, can_focus=True):
 
     def _draw(self, number: int) -> Strip:
         """Return line `number`, counted from the header's first, with its matches marked."""
-        strip = self._draw_text(number)
+        style = self.visual_style.rich_style  # cached, unlike `rich_style`
+        strip = self._draw_text(number).crop_extend(0, self.scrollable_content_region.width, style).apply_style(style)
         return with_matches(strip, self._found(number), self._match) if self._sought else strip
 
     def _found(self, number: int) -> Iterator[Found]:
