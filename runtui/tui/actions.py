@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from textual.binding import Binding, BindingType, Keymap
 
-from runtui.keys.actions import Action, Need, Scope, in_scopes, key_of, remapped
+from runtui.keys.actions import ACTION_BY_ID, Action, Need, Scope, in_scopes, key_of, remapped
 
 if TYPE_CHECKING:
     from runtui.auth.signin import SignIn
@@ -31,6 +31,8 @@ class ActionContext(NamedTuple):
     """This session has changed that run and not undone it."""
     has_new_run: bool = False
     """The run that an action of this session created from it is known."""
+    is_covered: bool = False
+    """A filter hides runs, or the panel was opened over them."""
     has_list: bool = False
     """The view is a list; it may be empty."""
     has_row: bool = False
@@ -181,13 +183,10 @@ def _needs_signing_in(now: ActionContext) -> str | None:
     return None if is_needed else "No sign-in is needed now."
 
 
-def _may_sign_in(now: ActionContext) -> str | None:
-    return f"A sign-in is in progress; {key_of('leave_sign_in')} cancels it." if now.is_signing_in else None
-
-
 REASONS: Final[Mapping[Need, Reason]] = {
     "": lambda _: None,
     "run": _needs_run,
+    "back": lambda now: None if now.is_covered else "All runs are shown.",
     "row": lambda now: None if now.has_row else "There is nothing under the cursor.",
     "list": lambda now: None if now.has_list else "There is no list here.",
     "marks": lambda now: None if now.marks else "Nothing is marked.",
@@ -213,7 +212,9 @@ REASONS: Final[Mapping[Need, Reason]] = {
     "account": _needs_account,
     "signed in": lambda now: None if _is_signed_in(now) else "Nobody is signed in.",
     "signed out": _needs_signing_in,
-    "no sign-in": _may_sign_in,
+    "no sign-in": lambda now: (
+        f"A sign-in is in progress; {key_of('leave_sign_in')} cancels it." if now.is_signing_in else None
+    ),
     "code": lambda now: None if now.is_signing_in else "There is no code or address to copy yet.",
     "search": lambda now: None if now.is_searching else f"There is no search; {key_of('search')} starts one.",
     "shell": lambda now: None if now.has_shell else "No shell is waiting that could resume runtui.",
@@ -262,11 +263,27 @@ _STEPS: Final = frozenset({"valid change"})
 """Needs that a person fulfils in the same view: until then the hint is shown, but dimmed."""
 
 
-def hints(actions: Collection[Action], now: ActionContext, *, typing: bool = False) -> list[tuple[Action, str]]:
-    """Return the hint line as pairs of action and key: the most important of `actions` that can run now, then the help.
+_OPENS_PANEL: Final = ACTION_BY_ID["next_tab"]._replace(label="panel")
+"""The next-tab action as the hint line names it while the panel is hidden: the panel says why a run failed."""
+_OPENS_PANEL_AT: Final = 2
+"""Its index among the hints, after the actions on the row."""
 
-    With `typing`, keys that an input takes as text are not offered. The action that opens the current view is left
-    out.
+
+class Hint(NamedTuple):
+    """A hint: an action, its key, and whether the action can run now."""
+
+    action: Action
+    key: str
+    is_ready: bool = True
+
+
+def hints(
+    actions: Collection[Action], now: ActionContext, *, typing: bool = False, opens_panel: bool = False
+) -> list[Hint]:
+    """Return the hint line: the most important of `actions` that can run now, then the help.
+
+    With `typing`, keys that an input takes as text are not offered; with `opens_panel`, the key that shows the panel
+    is. The action that opens the current view is left out.
     """
     here = {action.scope for action in actions}
     found = []
@@ -274,7 +291,11 @@ def hints(actions: Collection[Action], now: ActionContext, *, typing: bool = Fal
         key = action.key_while_typing if typing else action.shown_key
         if key is None or action.id in here or REASONS[action.hinted](now) is not None:
             continue
-        if action.needs in _STEPS or why_not(action, now) is None:
-            found.append((action, key))
-    helps = [hint for hint in found if hint[0].id == "help"]
-    return [hint for hint in found if hint not in helps][:MAX_HINTS] + helps
+        is_ready = why_not(action, now) is None
+        if is_ready or action.needs in _STEPS:
+            found.append(Hint(action, key, is_ready))
+    helps = [hint for hint in found if hint.action.id == "help"]
+    shown = [hint for hint in found if hint not in helps][:MAX_HINTS] + helps
+    if opens_panel and not typing:
+        shown.insert(_OPENS_PANEL_AT, Hint(_OPENS_PANEL, _OPENS_PANEL.shown_key))
+    return shown

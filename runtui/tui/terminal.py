@@ -481,7 +481,7 @@ class TerminalApp(App[int]):
     def on_mount(self) -> None:
         """Install the handlers for hang-up and termination."""
         if not self.is_headless:
-            install_signals(asyncio.get_running_loop(), self.hang_up, self._end_unless_leaving)
+            install_signals(asyncio.get_running_loop(), self._end_on_hangup, self._end_unless_leaving)
 
     @property
     def _background_screens(self) -> list[Screen[Any]]:
@@ -505,6 +505,10 @@ class TerminalApp(App[int]):
         """Exit unless the app is exiting already; the first exit code stands."""
         if self.return_code is None:
             self.end_unattended()
+
+    def _end_on_hangup(self) -> None:
+        """Exit; give the terminal back if it still lives, as after `kill -HUP`."""
+        (self._end_unless_leaving if os.isatty(0) else self.hang_up)()
 
     def hang_up(self) -> None:
         """Give up the dead terminal first, since reading it spins and writing to it blocks; then exit.
