@@ -267,8 +267,7 @@ class JsonView(ScrollView, can_focus=True):
 
     def _draw(self, number: int) -> Strip:
         """Return line `number`, counted from the header's first, with its matches marked."""
-        style = self.visual_style.rich_style  # cached, unlike `rich_style`
-        strip = self._draw_text(number).crop_extend(0, self.scrollable_content_region.width, style).apply_style(style)
+        strip = self._draw_text(number)
         return with_matches(strip, self._found(number), self._match) if self._sought else strip
 
     def _found(self, number: int) -> Iterator[Found]:
@@ -295,18 +294,20 @@ class JsonView(ScrollView, can_focus=True):
             return Strip([])
         segments = [self._gutter(number)] if self._changed else []
         for text, kind in self._document.tokens(number):
-            segments.append(Segment(plain(text), self._style(kind) if kind else None))
+            segments.append(Segment(plain(text), self._style(kind or "")))
         return Strip(segments)
 
     def _gutter(self, number: int) -> Segment:
         if self._document.top_level_key(number) in self._changed:
             return Segment(_CHANGED, self._style("changed"))
-        return Segment(_UNCHANGED)
+        return Segment(_UNCHANGED, self._style(""))
 
     def _style(self, name: str) -> Style:
+        """Return the style of a component class; of the view itself for an empty name."""
         style = self._styles.get(name)
         if style is None:
-            style = self._styles[name] = self.get_component_rich_style(f"json-view--{name}", partial=True)
+            own = self.get_component_rich_style(f"json-view--{name}", partial=True) if name else Style()
+            style = self._styles[name] = self.visual_style.rich_style + own
         return style
 
 
