@@ -18,9 +18,9 @@ from typing import Any, Final, NamedTuple
 from runtui.command_line import SessionSpec
 from runtui.domain.draft import NOT_RECEIVED, Change, Draft, value_word
 from runtui.domain.properties import EDITABLE_BY_NAME
-from runtui.domain.report import Outcome, Report, length_words, sentences
+from runtui.domain.report import Outcome, Report, sentences
 from runtui.domain.text import visible
-from runtui.domain.times import now_ticks
+from runtui.domain.times import length_words, now_ticks
 from runtui.domain.triage.service_actions import Operation, ServiceAction
 from runtui.errors import ExitCode, FieldError, UsageError, nearest_words
 from runtui.graph.client import Answer

@@ -45,8 +45,7 @@ from runtui.private_files import explanation, private_folder
 from runtui.profiles import names_server, settings_of
 from runtui.redact import redact
 from runtui.services.journal_file import STEPS, damaged_files
-from runtui.services.workspace import JOURNAL_FILE
-from runtui.settings import Settings, config_path, state_folder
+from runtui.settings import JOURNAL_FILE, Settings, config_path, state_folder
 
 if TYPE_CHECKING:
     from runtui.graph.transport import Wire

@@ -30,8 +30,7 @@ from runtui.services.journal_query import (
     export,
     outcome_word,
 )
-from runtui.services.workspace import JOURNAL_FILE
-from runtui.settings import state_folder
+from runtui.settings import JOURNAL_FILE, state_folder
 
 _COLUMNS: Final[tuple[Column[Entry], ...]] = (
     Column("number", "#", 3, 1, lambda entry, _: ListCell(str(entry.number))),

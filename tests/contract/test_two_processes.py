@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runtui.domain.report import Outcome
 from runtui.services.journal import Entry, Journal
-from runtui.services.workspace import JOURNAL_FILE
+from runtui.settings import JOURNAL_FILE
 from tests import PATIENCE
 from tests.contract.conftest import Sandbox
 from tests.contract.loopback import loopback

@@ -34,10 +34,10 @@ from runtui.services import journal as journal_module
 from runtui.services import refresh  # noqa: F401 - loaded before the first fork
 from runtui.services.journal import Journal, Settlement
 from runtui.services.journal_file import JournalError, open_journal
-from runtui.services.workspace import JOURNAL_FILE, Workspace
+from runtui.services.workspace import Workspace
 from runtui.services.writing import reconcile, saves  # noqa: F401 - loaded before the first fork
 from runtui.services.writing.save import Save, Step
-from runtui.settings import Settings, store_path
+from runtui.settings import JOURNAL_FILE, Settings, store_path
 from tests import PATIENCE, canary
 from tests.forked import forking
 from tests.unit.intents import intent

@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from runtui.services.workspace import JOURNAL_FILE
+from runtui.settings import JOURNAL_FILE
 from tests.terminal.pty_probe import PtyProbe
 from tests.terminal.test_session import runtui, sandbox
 

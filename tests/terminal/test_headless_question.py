@@ -16,8 +16,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from runtui.services.journal import Journal
-from runtui.services.workspace import JOURNAL_FILE
-from runtui.settings import store_path
+from runtui.settings import JOURNAL_FILE, store_path
 from tests import forked
 from tests.terminal.pty_probe import PtyProbe
 from tests.terminal.sandbox_process import CHECKOUT, SandboxProcess, sandbox_process

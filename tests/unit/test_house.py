@@ -107,6 +107,8 @@ NOT_NEEDED: Final = {
     "runs": {"keys.actions", "auth.signin", "services.journal"},
     "bulk": {"services.refresh", "services.preferences", "services.writing.bulk", "services.journal_query"},
     "triage.lists": {"headless.runs", "services.journal"},
+    "sign_in": {"services.store", "domain.draft", "sqlite3"},
+    "journal": {"services.workspace", "services.store"},
 }
 
 
