@@ -6,9 +6,9 @@ says why. An invalid line stays, and the status line says why.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from rich.cells import cell_len
 from textual import on
@@ -25,6 +25,9 @@ from runtui.tui.text import content, fit, plain
 from runtui.tui.widgets.inputs import ChoiceList, LineInput
 
 Value = TypeVar("Value")
+
+Step: TypeAlias = Callable[[], Awaitable[None]]
+"""The value of a choice that leads somewhere."""
 
 
 @dataclass(frozen=True, slots=True)
