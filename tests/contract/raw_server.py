@@ -9,6 +9,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -33,8 +34,9 @@ class Connection:
         self.writer.transport.abort()
 
     async def until_closed(self) -> None:
-        """Send no more; wait until the client gives up."""
-        await self.reader.read()
+        """Send no more; wait until the client gives up, in order or with a reset."""
+        with suppress(ConnectionError):
+            await self.reader.read()
 
 
 class ConnectionServer:

@@ -139,8 +139,20 @@ async def test_a_failed_read_is_not_done_and_needs_no_read_back() -> None:
 
 
 @pytest.mark.parametrize("reply", [silent, drip])
-async def test_the_deadline_covers_the_whole_answer(reply: Reply) -> None:
-    exchange = await patch_against(reply, timeout_seconds=2.0)
+async def test_the_deadline_covers_the_whole_answer(reply: Reply, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time runs out once the answer has begun, however long the machine takes until then."""
+    deadline = asyncio.timeout(None)
+
+    def the_deadline(seconds: float) -> asyncio.Timeout:
+        assert seconds == PATIENCE
+        return deadline
+
+    async def answer_late(connection: Connection) -> None:
+        deadline.reschedule(asyncio.get_running_loop().time() + 0.05)
+        await reply(connection)  # type: ignore[operator]
+
+    monkeypatch.setattr(asyncio, "timeout", the_deadline)
+    exchange = await patch_against(answer_late)
     assert exchange.failure is not None
     assert (exchange.failure.kind, exchange.failure.sent) == (FailureKind.TIMEOUT, "maybe")
 

@@ -89,6 +89,7 @@ class LeavingApp(TerminalApp):
             yield from ()
 
         InputParser.feed = feed  # type: ignore[method-assign]
+        self.query_one(Static).update("the next key crashes")
 
     def action_flood(self) -> None:
         """Write far more than the buffers between a program and its terminal hold."""

@@ -53,6 +53,7 @@ _AS_SESSION: Final = (
 _TAKE_TERMINAL: Final = ("setsid", "--ctty") if which("setsid") else (sys.executable, "-I", "-S", "-c", _AS_SESSION)
 """Runs a command in a new session with the terminal; `setsid` of util-linux does so within a millisecond."""
 _SYNCHRONIZED_OUTPUT: Final = "2026"
+_FRAME_STARTS, _FRAME_ENDS = (f"\x1b[?{_SYNCHRONIZED_OUTPUT}{letter}".encode() for letter in "hl")
 
 
 class PtyProbe:
@@ -202,8 +203,13 @@ class PtyProbe:
         """The window title that the program set."""
         return str(self._screen.title)
 
+    @property
+    def is_in_frame(self) -> bool:
+        """True while a frame of synchronised output has begun and not ended: a terminal shows it when it is whole."""
+        return not self._closed and self.received.rfind(_FRAME_STARTS) > self.received.rfind(_FRAME_ENDS)
+
     def wait_for(self, pattern: str, *, gone: bool = False) -> re.Match[str] | None:
-        """Wait until `pattern` is on the screen, or with `gone` until it is not.
+        """Wait until `pattern` is on the screen, or with `gone` until it is not; never within a frame.
 
         Raises:
             AssertionError: it took longer than the timeout, or the program ended first.
@@ -211,7 +217,7 @@ class PtyProbe:
         end = time.monotonic() + self.timeout
         while True:
             found = re.search(pattern, self.text)
-            if (found is None) == gone:
+            if (found is None) == gone and not self.is_in_frame:
                 return found
             if self._closed or time.monotonic() > end:
                 state = "there to the end" if gone else "not seen"
