@@ -78,10 +78,9 @@ class SignInView(ActionView[None]):
     scope = "sign_in"
     opens = "use_method"
     DEFAULT_CSS = """
-    SignInView { layout: vertical; height: 1fr; }
     SignInView VerticalScroll { height: 1fr; scrollbar-size: 0 1; }
     SignInView Static { height: auto; padding: 0 1; }
-    SignInView ChoiceList { height: auto; margin: 1 0; }
+    SignInView ChoiceList { height: auto; margin: 1 0; text-wrap: wrap; text-overflow: fold; }
     SignInView #sign-in-address { padding: 0; }
     SignInView .-gone { display: none; }
     """
@@ -190,8 +189,9 @@ class SignInView(ActionView[None]):
     # What is pressed
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Pass on the address where a browser ended."""
+        """Pass on the address where a browser ended; it chooses no method."""
         event.stop()
+        event.prevent_default()
         if self._page is None:
             return
         try:

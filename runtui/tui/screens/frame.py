@@ -22,7 +22,7 @@ from textual.message import Message
 from textual.reactive import Reactive
 from textual.screen import ScreenResultType
 from textual.widget import Widget
-from textual.widgets import OptionList
+from textual.widgets import Input, OptionList
 
 from runtui.domain.columns import FRAMED_LINES, WIDE
 from runtui.domain.plots import STRIP_LINES
@@ -274,7 +274,7 @@ class ActionView(Widget, Generic[ScreenResultType]):
     list: RowList[Any, Any] | None = None
     """The view's list; None if it has none."""
     opens: ClassVar[str] = ""
-    """The id of the action for a double click on a row or a click on a choice."""
+    """The id of the action for enter in a line, a click on a choice or a double click on a row."""
     DEFAULT_CSS = "ActionView { height: 1fr; }"
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -341,7 +341,9 @@ class ActionView(Widget, Generic[ScreenResultType]):
         if self.opens and event.chain == 2 and self.list is not None and event.widget is self.list.table:
             await self.view_screen.action_perform(self.opens)
 
-    async def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+    @on(Input.Submitted)
+    @on(OptionList.OptionSelected)
+    async def _choice_made(self, event: Message) -> None:
         event.stop()
         if self.opens:
             await self.view_screen.action_perform(self.opens)

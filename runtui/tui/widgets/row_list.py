@@ -47,7 +47,7 @@ class RowList(Widget, Generic[RowT, RowId]):
     """
 
     DEFAULT_CSS = """
-    RowList { layout: vertical; height: 1fr; }
+    RowList { height: 1fr; }
     RowList > LineTable { height: 1fr; }
     RowList > .row-list--empty { padding: 1 2; height: auto; }
     """

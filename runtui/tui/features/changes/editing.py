@@ -62,8 +62,6 @@ class ConflictView(ActionView[Merge]):
 
     scope = "conflict"
     DEFAULT_CSS = """
-    ConflictView { layout: vertical; height: 1fr; }
-    ConflictView ChoiceList { height: 1fr; }
     ConflictView #conflict-titles { height: 1; padding: 0 1; display: none; }
     ConflictView.-table #conflict-titles { display: block; }
     """
