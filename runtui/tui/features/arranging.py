@@ -26,7 +26,7 @@ from runtui.domain.views import (
 from runtui.errors import RuntuiError
 from runtui.keys.actions import key_of
 from runtui.tui.features.feature import Feature, Features
-from runtui.tui.screens.questions import Choice, ColumnChooser, LineQuestion, Picker, Step, marked_lines
+from runtui.tui.screens.questions import Choice, ColumnChooser, LineQuestion, NextStep, Picker, marked_lines
 
 LONGEST_NAME: Final = 24
 """The most characters of a view's name."""
@@ -124,7 +124,7 @@ class Arranging(Feature):
         present = views.index(self._present) if self._present in views else None
         rows = [(f"{at} {view.name}", _summary(view.settings)) for at, view in enumerate(views, 1)]
         lines = marked_lines(rows, present)
-        choices: list[Choice[Step]]
+        choices: list[Choice[NextStep]]
         choices = [Choice(partial(self._show, number), line) for number, line in enumerate(lines[:built_in], 1)]
         about = "Yours: show, rename, replace or delete it."
         choices += [Choice(partial(self._change, at), line, about) for at, line in enumerate(lines[built_in:])]
@@ -151,7 +151,7 @@ class Arranging(Feature):
             del own[at]
             self._keep(own, f"View {view.name} is deleted.")
 
-        choices: list[Choice[Step]] = [
+        choices: list[Choice[NextStep]] = [
             Choice(partial(self._show, number), f"show {view.name}"),
             Choice(partial(self._name, at), "rename"),
             Choice(replace, "replace with the list as it is now"),

@@ -262,6 +262,7 @@ class SigningIn(Feature):
 
     def __init__(self, features: Features) -> None:
         super().__init__(features)
+        self._sign_in: SignIn = self._workspace.sign_in  # type: ignore[assignment] # no action runs without one
         self.view = SignInView()
         self.screen = self._chrome.install(self.view)
         """Its screen; it stays mounted, so that a sign-in continues behind another screen."""
@@ -293,12 +294,6 @@ class SigningIn(Feature):
 
     def extend(self, context: ActionContext) -> ActionContext:
         return context._replace(is_signing_in=self._attempt is not None)
-
-    @property
-    def _sign_in(self) -> SignIn:
-        """The sign-in of this session; without one no action of this feature can run."""
-        assert self._workspace.sign_in is not None  # noqa: S101 - for the type checker
-        return self._workspace.sign_in
 
     @property
     def _is_needed(self) -> bool:

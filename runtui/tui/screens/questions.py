@@ -25,7 +25,7 @@ from runtui.tui.widgets.inputs import ChoiceList, LineInput
 
 Value = TypeVar("Value")
 
-Step: TypeAlias = Callable[[], Awaitable[None]]
+NextStep: TypeAlias = Callable[[], Awaitable[None]]
 """The value of a choice that leads somewhere."""
 
 

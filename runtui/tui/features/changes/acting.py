@@ -36,7 +36,7 @@ from runtui.tui.features.feature import Feature, Features
 from runtui.tui.features.opening import Opening
 from runtui.tui.features.triage.overviewing import Overviewing
 from runtui.tui.features.triage.tracing import PeopleView
-from runtui.tui.screens.questions import Choice, Picker, Step
+from runtui.tui.screens.questions import Choice, NextStep, Picker
 from runtui.tui.words import triage_words, write_words
 
 ENDS: Final[tuple[TaskEnd, ...]] = ("completed", "failed")
@@ -80,12 +80,12 @@ class Acting(Feature):
             workflow = workflow_of(self._workspace.store, row.workflow.id) or row.workflow.received
             await self._choose(row.workflow.name, [*self._for_workflow(workflow)])
 
-    async def _choose(self, name: str, choices: Sequence[Choice[Step]]) -> None:
+    async def _choose(self, name: str, choices: Sequence[Choice[NextStep]]) -> None:
         first = next((line for line, choice in enumerate(choices) if not choice.refusal), 0)
         title = Content.assemble(("Actions  ", "bold"), name)
         await self._chrome.ask(Picker("act", title, choices, at=first), lambda step: step())
 
-    async def _for_marks(self) -> AsyncIterator[Choice[Step]]:
+    async def _for_marks(self) -> AsyncIterator[Choice[NextStep]]:
         """Yield the actions for several runs, each with the number of runs that it can help."""
         marks = len(self._bulk_editing.marks)
         makers: list[Callable[[str, str], ServiceAction]] = [
@@ -104,7 +104,7 @@ class Acting(Feature):
             words = f"{action.words}, for {len(bulk.drafts)} of {marks}" if bulk.drafts else action.words
             yield _choice(partial(self._bulk_sending.ask, bulk, lacks), words, about, refusal)
 
-    def _for_task(self, run_id: str, stored: StoredRun) -> Iterator[Choice[Step]]:
+    def _for_task(self, run_id: str, stored: StoredRun) -> Iterator[Choice[NextStep]]:
         rows = self._chrome.front.view.list
         row = rows.table.row_under_cursor(pin=True) if rows is not None else None
         if isinstance(row, TaskRow) and row.result.is_waiting:
@@ -112,14 +112,14 @@ class Acting(Feature):
                 action = resume(stored.workflow_id, run_id, row.result.id, end)
                 yield self._choice(action, row.result.received)
 
-    def _for_run(self, run_id: str, stored: StoredRun, made: str) -> Iterator[Choice[Step]]:
+    def _for_run(self, run_id: str, stored: StoredRun, made: str) -> Iterator[Choice[NextStep]]:
         if made:
             yield _choice(partial(self._opening.open_run, made), f"open the new run {made}", "It reprocesses this run.")
         yield self._choice(cancel(stored.workflow_id, run_id), stored.raw)
         for scope in SCOPES:
             yield self._choice(reprocess(stored.workflow_id, run_id, scope), stored.raw)
 
-    def _for_workflow(self, workflow: Mapping[str, Any]) -> Iterator[Choice[Step]]:
+    def _for_workflow(self, workflow: Mapping[str, Any]) -> Iterator[Choice[NextStep]]:
         workflow_id = str(workflow["id"])
         yield self._choice(clear_quarantine(workflow_id), workflow)
         users = self._users()
@@ -142,7 +142,7 @@ class Acting(Feature):
 
     def _choice(
         self, action: ServiceAction, received: Mapping[str, Any], users: Sequence[UserRow] = ()
-    ) -> Choice[Step]:
+    ) -> Choice[NextStep]:
         refusal = write_words.action_refusal(self._workspace, action, received)
         lacks = write_words.lacks_permission(self._workspace.sign_in, action.name)
         about = " ".join(filter(None, (lacks, *consequences(action, received))))
@@ -193,7 +193,7 @@ class Acting(Feature):
         self._chrome.set_status(words, "success" if is_good else "warning")
 
 
-def _choice(step: Step, words: str, about: str, refusal: str = "") -> Choice[Step]:
+def _choice(step: NextStep, words: str, about: str, refusal: str = "") -> Choice[NextStep]:
     """Return a line of the list; an action that cannot run has the reason beside it."""
     line = f"{words[:1].upper()}{words[1:]}"
     return Choice(step, f"{line} · {refusal}" if refusal else line, refusal or about, refusal)
