@@ -126,10 +126,6 @@ class Panel:
         facts = "\n".join(plain(fact.text, newlines=True) for fact in page.facts)
         return "\n\n".join(filter(None, (facts, plain(page.body, newlines=True))))
 
-    def open(self) -> None:
-        """Show the panel on a narrow screen, too."""
-        self.is_open = True
-
     def choose(self, tab: Tab) -> None:
         """Bring the tab that a person chose to the front."""
         self._chosen = tab

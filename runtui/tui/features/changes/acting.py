@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from textual.content import Content
 
+from runtui.domain.bulk_draft import actions_of
 from runtui.domain.text import count_words
 from runtui.domain.triage.run_users import TaskRow, UserRow
 from runtui.domain.triage.service_actions import (
@@ -87,13 +88,13 @@ class Acting(Feature):
 
     async def _for_marks(self) -> AsyncIterator[Choice[NextStep]]:
         """Yield the actions for several runs, each with the number of runs that it can help."""
-        marks = len(self._bulk_editing.marks)
+        marks = self._bulk_editing.marks
         makers: list[Callable[[str, str], ServiceAction]] = [
             cancel,
             *(partial(reprocess, scope=name) for name in SCOPES),
         ]
         for make in makers:
-            if (bulk := await self._bulk_editing.make_actions(make)) is None:
+            if (bulk := await self._bulk_sending.make_bulk(marks, partial(actions_of, make))) is None:
                 return
             action = bulk.action or make("", "")
             lacks = write_words.lacks_permission(self._workspace.sign_in, action.name)
@@ -101,7 +102,7 @@ class Acting(Feature):
                 "" if bulk.drafts else f"none of them: {bulk.left_out_words()}."
             )
             about = " ".join(filter(None, (lacks, *bulk.notes)))
-            words = f"{action.words}, for {len(bulk.drafts)} of {marks}" if bulk.drafts else action.words
+            words = f"{action.words}, for {len(bulk.drafts)} of {len(marks)}" if bulk.drafts else action.words
             yield _choice(partial(self._bulk_sending.ask, bulk, lacks), words, about, refusal)
 
     def _for_task(self, run_id: str, stored: StoredRun) -> Iterator[Choice[NextStep]]:
@@ -188,7 +189,7 @@ class Acting(Feature):
     async def _show_preview(self, workflow_id: str) -> None:
         answer = await self._workspace.client.preview_task_failures(workflow_id)
         words, is_good = write_words.preview_result(answer)
-        self._chrome.panel.open()
+        self._chrome.panel.is_open = True
         self._chrome.panel.show_exchange(answer.exchange.number)
         self._chrome.set_status(words, "success" if is_good else "warning")
 

@@ -362,7 +362,7 @@ class BulkSending(Feature):
         journal, entry = self._workspace.journal, None
         if number is not None:
             entry = await self.in_thread(lambda: journal.entry(number))
-        panel.open()
+        panel.is_open = True
         if entry is not None:
             panel.show_entry(entry)
         else:

@@ -374,7 +374,7 @@ class Editing(Feature):
             self._chrome.set_status(str(error), "error")
         else:
             self._last_sent = draft.run_id
-            self._chrome.panel.open()
+            self._chrome.panel.is_open = True
             self._chrome.panel.bring_forward("response")
         if undoes is None and self._chrome.front is self.screen:
             self.screen.dismiss()
