@@ -215,7 +215,7 @@ FileIds: TypeAlias = tuple[tuple[int, int] | None, ...]
 
 def files_at(path: Path) -> FileIds:
     """Return the ids of the files that are now at a database's path."""
-    found = (_stat(path.with_name(path.name + suffix)) for suffix in ("", "-wal", "-shm"))
+    found = (_stat(f"{path}{suffix}") for suffix in ("", "-wal", "-shm"))
     return tuple((file.st_dev, file.st_ino) if file is not None else None for file in found)
 
 
@@ -260,8 +260,8 @@ def size_and_time(path: Path) -> tuple[int, int]:
     return (found.st_size, found.st_mtime_ns) if found is not None else (0, 0)
 
 
-def _stat(path: Path) -> os.stat_result | None:
+def _stat(path: Path | str) -> os.stat_result | None:
     try:
-        return path.stat()
+        return os.stat(path)  # noqa: PTH116 - before each read of a database, and a Path takes longer
     except (FileNotFoundError, NotADirectoryError):
         return None

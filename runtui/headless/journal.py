@@ -35,7 +35,8 @@ from runtui.settings import state_folder
 
 _COLUMNS: Final[tuple[Column[Entry], ...]] = (
     Column("number", "#", 3, 1, lambda entry, _: ListCell(str(entry.number))),
-    Column("opened", "opened", 19, 3, lambda entry, _: ListCell(_clock(entry))),
+    Column("opened", "opened", 25, 3,
+           lambda entry, _: ListCell("" if entry.damage else local_text(ticks_of(entry.opened_at)))),
     Column("outcome", "outcome", 8, 1, lambda entry, _: ListCell(outcome_word(entry))),
     Column("workflow", "workflow", 12, 4, lambda entry, _: ListCell(entry.workflow_name), grows_to=24),
     Column("change", "change", 20, 2,
@@ -106,13 +107,6 @@ def journal_in(folder: Path) -> Iterator[Journal]:
 
 def no_such_entry(number: int) -> RuntuiError:
     return UsageError("There is no such change", f"The journal has no #{number}.", "runtui journal lists them.")
-
-
-def _clock(entry: Entry) -> str:
-    """Return when the entry was opened, in local time without the offset; "" if unknown."""
-    if entry.damage:
-        return ""
-    return local_text(ticks_of(entry.opened_at))[:19]
 
 
 def _full_entry(entry: Entry, output: JournalFormat) -> Iterator[str]:

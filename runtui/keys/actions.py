@@ -102,7 +102,7 @@ Need = Literal[
     "", "run", "row", "list", "marks", "writing", "editing", "own change", "new run", "form", "valid change",
     "change", "waiting change", "bulk change", "open change", "failed change", "done change", "journal entry",
     "undoable entry", "unknown entry", "checkable entry", "profiles", "account", "signed in", "signed out",
-    "no sign-in", "code", "demo", "search", "shell",
+    "no sign-in", "code", "demo", "search", "shell", "back",
 ]  # fmt: skip
 """The condition for an action to run; `tui.actions.why_not` says what is missing."""
 
@@ -255,7 +255,7 @@ _ACTIONS: Final[Mapping[Scope, tuple[Action, ...]]] = {
         Action("invert_marks", ("asterisk",), "invert marks", "Invert the marks of the list."),
         *_views(),
         Action("views", ("v",), "views", "Show a view; save, rename or delete one of your own.", 45),
-        Action("clear", "back", "clear", "Clear the filter, then close the side panel."),
+        Action("clear", "back", "back", "Clear the filter, then close the side panel.", 79, hinted="back"),
     ),
     "users": (Action("open_user", "details", "open", "Open the user to see the tasks.", 85, hinted="row"),),
     "tasks": (Action("open_task", "details", "JSON", "Go to the task's JSON in the panel.", 85, "row"),),

@@ -195,15 +195,22 @@ class ResultReader:
             other.task.cancel()
         self._runs = {run_id: other for run_id, other in self._runs.items() if other not in ended}
 
-    async def _read_run(self, workflow_id: str, run_id: str, reading: _RunReading) -> None:
+    async def _read_run(self, workflow_id: str, run_id: str, reading: _RunReading, *, is_again: bool = False) -> None:
+        """Read one run, part by part. If an error ends a reading that has paused, begin anew, once: its next link may
+        have expired meanwhile."""
         as_of = await asyncio.to_thread(self._store.as_of, run_id)
         part: int | None = None
+        has_paused = False
         async for found in self._results.run_results([(workflow_id, run_id)], pace=Pace(Backoff(self._announce_wait))):
             if found.error is not None:
-                raise found.error
+                if is_again or not has_paused:
+                    raise found.error
+                await self._read_run(workflow_id, run_id, reading, is_again=True)
+                return
             part = await self._put(found, as_of, part)
             if not found.ends:
                 reading.has_parts = True
+                has_paused = has_paused or not reading.may_go_on.is_set()
                 await reading.may_go_on.wait()
 
     async def read_extensions(self, ids: Iterable[str]) -> bool:

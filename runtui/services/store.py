@@ -183,6 +183,8 @@ class Store:
         self._of_thread = threading.local()
         self.changed: Announcer[frozenset[str] | None] = Announcer()
         """The ids of the changed runs; None for many."""
+        self.results_read: Announcer[str] = Announcer()
+        """The id of a run whose results are in the store now; the run itself is the same."""
         self._listing = 0
         self._seen = _SeenRows()
         self._stored_ids = StoredIds()
@@ -259,12 +261,14 @@ class Store:
         return met
 
     def put_run(self, workflow_id: str, *raws: Mapping[str, Any]) -> None:
-        """Store some runs of one workflow from the answers to GETs or PATCHes.
+        """Store some runs of one workflow from the answers to GETs or PATCHes, without the context of the answer: a
+        listing has none, so the same run would count as changed.
 
         Raises:
             RuntuiError: one has no id; none is stored then.
         """
-        received = {stored_id(raw, workflow_id): raw for raw in raws}
+        own = ({name: value for name, value in raw.items() if name != "@odata.context"} for raw in raws)
+        received = {stored_id(raw, workflow_id): raw for raw in own}
         with self.writing() as (db, changes):
             rows = put_runs(db, changes, workflow_id, received, self.foreground, stored_ids=self._stored_ids)
             self._answered |= dict.fromkeys(received, self._listing)
@@ -297,10 +301,11 @@ class Store:
         `as_of` is the lastUpdatedDateTime that the run had before the request (ticks, NO_NUMBER without one). `part` is
         the return value of `put_part` if these are the last of several parts.
         """
-        with self.writing() as (db, changes):
+        with self.writing() as (db, _):
             if (row := store_results.run_row_of(db, storable(run_id))) is not None:
                 store_results.put_results(db, row, as_of, tasks, users, part=part)
-                changes.read.add(storable(run_id))
+        if row is not None:
+            self.results_read.announce(storable(run_id))
 
     def put_part(self, run_id: str, tasks: Received, users: Received, *, part: int | None = None) -> int:
         """Keep some results of a large run aside until `put_results` gets the last part.
@@ -499,7 +504,7 @@ class Store:
                 begin_write(self._writer, self._path)
                 try:
                     yield self._writer, changes
-                    if changes.many or changes.ids:
+                    if changes:
                         self._writer.execute("UPDATE state SET revision = revision + 1")
                     self._writer.execute("COMMIT")
                 except BaseException:
@@ -590,5 +595,4 @@ def _revision(db: sqlite3.Connection) -> int:
 
 
 def _revision_for(db: sqlite3.Connection, query: RunQuery) -> tuple[int, int]:
-    asks_results = query.filter is not None and query.filter.asks_results
-    return _revision(db), store_results.results_revision(db) if asks_results else 0
+    return _revision(db), store_results.results_revision(db) if query.asks_results else 0

@@ -322,18 +322,15 @@ class ChangedRuns:
 
     def __init__(self) -> None:
         self.ids: set[str] = set()
-        self.read: set[str] = set()
-        """The runs whose results were read: they are announced too."""
         self.many = False
         """True if more has changed than the ids tell."""
 
     def __bool__(self) -> bool:
-        return self.many or bool(self.ids) or bool(self.read)
+        return self.many or bool(self.ids)
 
     def news(self) -> frozenset[str] | None:
         """Return what to announce: the ids, or None for many."""
-        ids = self.ids | self.read
-        return None if self.many or len(ids) > MANY else frozenset(ids)
+        return None if self.many or len(self.ids) > MANY else frozenset(self.ids)
 
 
 class KnownListing(NamedTuple):

@@ -35,6 +35,11 @@ class RunQuery(NamedTuple):
     """The key of a column. The default order has the most urgent first, then the newest."""
     descending: bool = True
 
+    @property
+    def asks_results(self) -> bool:
+        """True if the runs that it finds depend on their results, too."""
+        return self.filter is not None and self.filter.asks_results
+
 
 EVERY_RUN: Final = RunQuery()
 """No filter, in the default order. Its count costs the same for any number of runs, unlike `Store.totals`."""

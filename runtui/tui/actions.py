@@ -31,6 +31,8 @@ class ActionContext(NamedTuple):
     """This session has changed that run and not undone it."""
     has_new_run: bool = False
     """The run that an action of this session created from it is known."""
+    is_covered: bool = False
+    """A filter hides runs, or the panel was opened over them."""
     has_list: bool = False
     """The view is a list; it may be empty."""
     has_row: bool = False
@@ -181,13 +183,10 @@ def _needs_signing_in(now: ActionContext) -> str | None:
     return None if is_needed else "No sign-in is needed now."
 
 
-def _may_sign_in(now: ActionContext) -> str | None:
-    return f"A sign-in is in progress; {key_of('leave_sign_in')} cancels it." if now.is_signing_in else None
-
-
 REASONS: Final[Mapping[Need, Reason]] = {
     "": lambda _: None,
     "run": _needs_run,
+    "back": lambda now: None if now.is_covered else "All runs are shown.",
     "row": lambda now: None if now.has_row else "There is nothing under the cursor.",
     "list": lambda now: None if now.has_list else "There is no list here.",
     "marks": lambda now: None if now.marks else "Nothing is marked.",
@@ -213,7 +212,9 @@ REASONS: Final[Mapping[Need, Reason]] = {
     "account": _needs_account,
     "signed in": lambda now: None if _is_signed_in(now) else "Nobody is signed in.",
     "signed out": _needs_signing_in,
-    "no sign-in": _may_sign_in,
+    "no sign-in": lambda now: (
+        f"A sign-in is in progress; {key_of('leave_sign_in')} cancels it." if now.is_signing_in else None
+    ),
     "code": lambda now: None if now.is_signing_in else "There is no code or address to copy yet.",
     "search": lambda now: None if now.is_searching else f"There is no search; {key_of('search')} starts one.",
     "shell": lambda now: None if now.has_shell else "No shell is waiting that could resume runtui.",

@@ -467,7 +467,7 @@ class TerminalApp(App[int]):
         """
         if not self.is_headless:
             loop = asyncio.get_running_loop()
-            loop.add_signal_handler(signal.SIGHUP, self.hang_up)
+            loop.add_signal_handler(signal.SIGHUP, self._end_on_hangup)
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, self._end_unless_leaving)
 
@@ -493,6 +493,10 @@ class TerminalApp(App[int]):
         """Exit unless the app is exiting already; the first exit code stands."""
         if self.return_code is None:
             self.end_unattended()
+
+    def _end_on_hangup(self) -> None:
+        """Exit; give the terminal back if it still lives, as after `kill -HUP`."""
+        (self._end_unless_leaving if os.isatty(0) else self.hang_up)()
 
     def hang_up(self) -> None:
         """Give up the dead terminal first, since reading it spins and writing to it blocks; then exit.
@@ -529,6 +533,11 @@ class TerminalApp(App[int]):
             is_expected = isinstance(error, RuntuiError)  # such as a damaged store; it has its own next step
             self.crash = f"runtui: {visible(error)}" if is_expected else crash_sentence(error, self._crash_folder)
         self._close_messages_no_wait()
+
+
+def needs_layout(screen: Screen[Any]) -> bool:
+    """Return whether a widget has moved, come or gone since the last layout."""
+    return screen._layout_required
 
 
 def lay_out(screen: Screen[Any]) -> None:

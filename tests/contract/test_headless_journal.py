@@ -8,6 +8,7 @@ import json
 import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -75,6 +76,8 @@ def test_the_table_and_csv_have_a_line_an_entry(capsys: Out) -> None:
     assert title.split() == ["#", "opened", "outcome", "workflow", "change", "run"]
     assert [line.split()[0] for line in lines] == ["3", "2", "1"]
     assert "processingStatus: failed → queued" in lines[0]
+    opened = datetime.fromisoformat(" ".join(lines[0].split()[1:3]))
+    assert opened.tzinfo is not None, "who reads it elsewhere knows the time too"
     main(["journal", "--format", "csv"])
     assert len(list(csv.reader(io.StringIO(capsys.readouterr().out)))) == 4
 

@@ -177,6 +177,12 @@ async def test_the_hint_bar_is_one_line_of_whole_hints_in_every_place(open_sessi
             return hints
 
         assert check()[0] == "e edit"
+        assert "esc back" not in check(), "esc does nothing here"
+        for opened in ("right_square_bracket", "x"):
+            await session.press(opened)
+            assert "esc back" in check(), opened
+            await session.press("escape")
+            assert "esc back" not in check(), opened
         await session.press("greater_than_sign")
         assert check()[0] == "esc back"
         await session.press("less_than_sign", "question_mark")

@@ -80,8 +80,7 @@ async def test_a_screen_gets_its_size_once_and_has_few_widgets(
 
 
 @pytest.mark.parametrize(
-    ("key", "size"),
-    [("question_mark", (80, 24)), ("question_mark", (120, 40)), ("e", (120, 40))],  # a form of 24 lines scrolls
+    ("key", "size"), [("question_mark", (80, 24)), ("question_mark", (120, 40)), ("e", (80, 24)), ("e", (120, 40))]
 )
 async def test_a_screen_mounted_in_advance_opens_without_a_layout(
     open_session: Opener, layouts: Layouts, key: str, size: tuple[int, int]

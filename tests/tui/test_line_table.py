@@ -155,6 +155,23 @@ async def test_marks_belong_to_rows_and_a_flag_of_its_own_goes_first() -> None:
         assert app.table.marks == frozenset()
 
 
+async def test_clearing_marks_costs_the_same_however_many_there_are() -> None:
+    looked_at: list[int] = []
+
+    def id_of(thing: Thing) -> int:
+        looked_at.append(thing.number)
+        return thing.number
+
+    async with place_of(things(*range(40))) as (app, _):
+        app.table.resource = THINGS._replace(id_of=id_of)
+        app.table.mark_all(range(10_000), marked=True)
+        assert app.line(0)[0] == "◆"
+        looked_at.clear()
+        app.table.clear_marks()
+        assert len(looked_at) < 10 * HEIGHT
+        assert app.line(0)[0] == " "
+
+
 async def test_the_row_under_the_cursor_keeps_its_status_colour() -> None:
     async with place_of([Thing(1, has_failed=True), Thing(2)]) as (app, pilot):
         table = app.table

@@ -253,12 +253,17 @@ class LargeRun(FakeResults):
     def __init__(self) -> None:
         super().__init__()
         self.sends: dict[str, asyncio.Queue[None]] = defaultdict(asyncio.Queue)
+        self.expired: set[int] = set()
+        """The readings, counted from 1, whose last next link has expired."""
 
     async def run_results(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
         del pace
         self.batches.append([run_id for _, run_id in runs])
         for part in range(3):
             await self.sends[runs[0][1]].get()
+            if part == 2 and len(self.batches) in self.expired:
+                yield ReadResults(runs[0][1], error=refused(410))
+                return
             yield ReadResults(runs[0][1], (task(f"Reason {part}."),), (), ends=part == 2)
 
 
@@ -299,6 +304,42 @@ async def test_a_large_run_is_read_on_when_somebody_returns_to_it(
     await look_at("r2")
     assert [*reader._runs] == ["r2"], "only one waits for a person to return"
     await reader.close()
+
+
+async def test_a_reading_begins_anew_if_its_next_link_has_expired_meanwhile(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtui.services.results.LINGER_SECONDS", 0)
+    put_problems(store, 1)
+    service = LargeRun()
+    reader, came = ResultReader(service, service, store), asyncio.Event()
+    reader.part_arrived.subscribe(lambda _: came.set())
+    sends = service.sends["r0"]
+
+    async def leave_half_read() -> None:
+        looking = asyncio.create_task(reader.read_run("w1", "r0"))
+        for _ in range(2):
+            came.clear()
+            sends.put_nowait(None)
+            await came.wait()
+            looking.cancel()
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    service.expired = {1, 3, 4}
+    await leave_half_read()
+    for _ in range(4):
+        sends.put_nowait(None)
+    await reader.read_run("w1", "r0")
+    results = store.results_of("r0")
+    assert results is not None
+    assert [failure.reason for failure in results.tasks] == ["Reason 0.", "Reason 1.", "Reason 2."]
+    await leave_half_read()
+    for _ in range(4):
+        sends.put_nowait(None)
+    with pytest.raises(GraphError):
+        await reader.read_run("w1", "r0")
+    assert len(service.batches) == 4, "it begins anew once"
 
 
 async def test_causes_of_one_reason_are_told_apart_by_their_extensions(

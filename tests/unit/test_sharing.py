@@ -33,6 +33,7 @@ from runtui.services.sharing.handoff import (
     NAMED_CAUSES,
     NAMED_PEOPLE,
     NAMED_REQUESTS,
+    NAMED_WORDINGS,
     Handoff,
     Origin,
     handoff_json,
@@ -221,6 +222,9 @@ def test_many_items_are_counted_instead_of_named() -> None:
     assert f"{NAMED_PEOPLE + 5} users" in page
     assert "- and 5 more" in page
     assert "And 3 more causes." in page
+    worded = handoff_markdown(a_handoff(*(a_failure(number) for number in range(NAMED_WORDINGS + 2))))
+    assert "And 2 more wordings of this reason." in worded
+    assert "more wording" not in page
 
 
 def test_reduced_people_are_initials_and_ids_also_in_reasons() -> None:

@@ -253,7 +253,7 @@ def test_an_unchanged_tenant_is_neither_written_nor_announced(store: Store, path
     listing = store.next_listing()
     store.put_runs("w1", runs, listing)
     store.finish_listing("w1", listing)
-    store.put_run("w1", runs[7])
+    store.put_run("w1", {"@odata.context": "https://graph/$metadata#runs/$entity", **runs[7]})
     assert (heard, revision(path)) == ([], before)
 
 

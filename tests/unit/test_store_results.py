@@ -257,11 +257,13 @@ def test_a_filter_by_results_follows_what_is_read(store: Store) -> None:
 
 def test_a_reading_is_announced_and_changes_no_run(store: Store, path: Path) -> None:
     put(store, "w1", run(1))
-    heard: list[frozenset[str] | None] = []
-    store.changed.subscribe(heard.append)
+    heard: list[str] = []
+    store.results_read.subscribe(heard.append)
+    store.changed.subscribe(lambda changed: pytest.fail(f"changed: {changed}"))
     before = revision(path)
     read(store, "r1", task("No manager."))
-    assert (heard, revision(path)) == ([frozenset({"r1"})], before)
+    read(store, "gone", task("No manager."))
+    assert (heard, revision(path)) == (["r1"], before)
 
 
 def test_people_are_found_by_name_upn_and_id(store: Store) -> None:

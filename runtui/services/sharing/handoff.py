@@ -299,7 +299,7 @@ def _failure(results: Sequence[TaskResult]) -> FailedTask:
         )
         for result in results
     }
-    reasons = tuple(dict.fromkeys(result.reason for result in results))[:NAMED_WORDINGS]
+    reasons = tuple(dict.fromkeys(result.reason for result in results))
     return FailedTask(first.task_name, first.definition_id, reasons, tuple(subjects.values()), len(subjects))
 
 
@@ -382,7 +382,8 @@ def _failure_record(failure: FailedTask) -> dict[str, Any]:
     checklist = checklist_of(failure.definition_id)
     return {
         "task": failure.task,
-        "reasons": list(failure.reasons),
+        "reasons": list(failure.reasons[:NAMED_WORDINGS]),
+        "moreReasons": len(failure.reasons[NAMED_WORDINGS:]),
         "users": failure.users,
         "people": [
             {"id": subject.id, "name": subject.name, "userPrincipalName": subject.user_principal_name or None}
@@ -449,6 +450,8 @@ def _failure_lines(failure: Mapping[str, Any]) -> Iterator[str]:
     yield from ("", f"## Failed: {code_span(failure['task'])}, {count_words(failure['users'], 'user')}")
     for reason in failure["reasons"]:
         yield from ("", *code_block(reason, "text"))
+    if failure["moreReasons"]:
+        yield from ("", f"And {count_words(failure['moreReasons'], 'more wording')} of this reason.")
     if failure["people"]:
         yield ""
         for person in failure["people"]:

@@ -24,7 +24,7 @@ from runtui.tui import features
 from runtui.tui.actions import ActionContext
 from runtui.tui.screens.frame import Chrome, ViewScreen
 from runtui.tui.screens.runs import RunsView
-from runtui.tui.terminal import lay_out
+from runtui.tui.terminal import lay_out, needs_layout
 
 FeatureT = TypeVar("FeatureT", bound="Feature")
 _T = TypeVar("_T")
@@ -190,13 +190,15 @@ class Features:
     async def mount_when_idle(self, screen: Callable[[], ViewScreen[Any]]) -> None:
         """Mount what is likely to be opened next, while the person looks at something else.
 
-        Its first layout tells its widgets their sizes, which leads to a second layout: that is done now, too.
+        Its first layout tells its widgets their sizes, which leads to a second layout, and that to a third one if it
+        brings a scrollbar: they are done now, too.
         """
         await self.wait_idle()
         await self.chrome.prepare(mounted := screen())
         await self.wait_idle()
-        if not mounted.is_current:
+        while needs_layout(mounted) and not mounted.is_current:
             lay_out(mounted)
+            await self.wait_idle()
 
     @property
     def built(self) -> Sequence[Feature]:

@@ -41,6 +41,7 @@ class Listing(Feature):
 
     def start(self) -> None:
         self.listen(self._workspace.store.changed.subscribe, lambda _ids: self._runs.drawing.ask(), only_newest=True)
+        self.listen(self._workspace.store.results_read.subscribe, self._results_read, only_newest=True)
         self.listen(self._workspace.store.changed.subscribe, self._tell_of_ends)
         self.listen(self._workspace.progressed.subscribe, self._listing_changed, only_newest=True)
         self.listen(self._workspace.exchanged.subscribe, self._chrome.panel.exchange_ended, only_newest=True)
@@ -63,6 +64,10 @@ class Listing(Feature):
             self._listing_changed(progress)
         else:
             self._chrome.show_headline()
+
+    def _results_read(self, _run_id: str) -> None:
+        if self._runs.shown.asks_results:
+            self._runs.drawing.ask()
 
     def _listing_changed(self, progress: Progress) -> None:
         self._chrome.show_headline()

@@ -8,7 +8,7 @@ its first row once it is there, if the person still waits for it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from http import HTTPStatus
 from time import monotonic
@@ -65,7 +65,8 @@ class Opening(Feature):
         """True if the first user is to be opened once the users are there."""
 
     def start(self) -> None:
-        self.listen(self._workspace.store.changed.subscribe, self._store_changed)
+        self.listen(self._workspace.store.changed.subscribe, self._runs_changed)
+        self.listen(self._workspace.store.results_read.subscribe, lambda run_id: self._runs_changed({run_id}))
         self.listen(self._workspace.results.part_arrived.subscribe, self._part_arrived, only_newest=True)
         self.listen(self._workspace.results.changed.subscribe, self._reading_changed, only_newest=True)
 
@@ -161,7 +162,7 @@ class Opening(Feature):
         waiting = (row.waiting.extension_id for row in self.users.list.rows if row.waiting is not None)
         return await self._workspace.results.read_extensions(waiting)
 
-    def _store_changed(self, run_ids: frozenset[str] | None) -> None:
+    def _runs_changed(self, run_ids: Collection[str] | None) -> None:
         """Show changed runs or results, if the open run is among them."""
         run_id = self.users.run_id
         is_open = self._users_screen in self._chrome.app.screen_stack

@@ -140,6 +140,7 @@ class Chrome:
             return
         await self.prepare(screen)
         await self.app.push_screen(screen, answered)
+        self.panel.turn_to(screen.panel)
 
     async def toggle(self, screen: ViewScreen[Any], answered: Answered[Any] | None = None) -> None:
         """Open a screen above the current one; if it is open, close it and all screens above it."""
@@ -210,6 +211,7 @@ class Chrome:
             changes=len(draft.changes()) if draft is not None else 0,
             errors=len(draft.errors()) if draft is not None else 0,
             marked_runs=marks if view.changes_marked else 0,
+            is_covered=bool(view.filter_text) or (self.panel.is_open and self.app.size.width < WIDE),
             has_list=listed is not None and view.scope != "help",
             has_row=listed is not None and listed.table.cursor_id is not None,
             marks=marks,
@@ -242,9 +244,13 @@ class Chrome:
         self.headline = headline_of(self.workspace, self.sandbox)
         self.refresh()
 
+    def count_problems(self) -> None:
+        """Count what the tenant strip shows; it is drawn with whatever is drawn next."""
+        self.problems = tenant_problems(self.workspace.store)
+
     def show_problems(self) -> None:
         """Update the tenant strip from the store."""
-        self.problems = tenant_problems(self.workspace.store)
+        self.count_problems()
         self.refresh()
 
     def refresh(self, _news: object = None) -> None:
@@ -273,6 +279,7 @@ class ActionView(Widget, Generic[ScreenResultType]):
     """True if a change that starts here applies to the marked rows, if any."""
     list: RowList[Any, Any] | None = None
     """The view's list; None if it has none."""
+    filter_text = ""
     opens: ClassVar[str] = ""
     """The id of the action for enter in a line, a click on a choice or a double click on a row."""
     DEFAULT_CSS = "ActionView { height: 1fr; }"
@@ -388,7 +395,7 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         """Create the lines and the two panes. Most places are never opened, so `__init__` does not create them."""
         self._header = HeaderLine(id="header")
         self._strip = TenantStrip(id="strip")
-        self._left = Pane(self.view, id="left")
+        self._left = Pane(self.view, id="left", classes="-active")
         self.panel = SidePanel(id="panel")
         self._status = StatusLine(id="status")
         self._hints = HintBar(id="hints")
@@ -447,6 +454,7 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         self._strip.problems = chrome.problems
         self._left.show_title(self.view.title(), active=not in_panel)
         self.give_room()
+        chrome.panel.turn_to(self.panel)
         self.view.show_in(chrome.panel)
         chrome.panel.draw_on(self.panel, is_in_sight=self.shows_panel)
         self.panel.mark_active(in_panel)

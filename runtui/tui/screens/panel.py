@@ -81,6 +81,8 @@ class Panel:
         """The save on the Response tab, as it was when drawn."""
         self._subject: Entry | Exchange | None = None
         """The finished change or request on the Request and Response tabs, if any."""
+        self._drafted: tuple[Operation | None, Page] = None, Page()
+        """The last draft, with its page on the Request tab."""
         self._changed_run = NOTHING_NAMED
         """The heading of the last draft or save, kept so that its run is not looked up at each key."""
         self._chosen: Tab = "run"
@@ -89,13 +91,20 @@ class Panel:
         self.is_open = False
         """True if the person opened it on a narrow screen."""
 
+    def turn_to(self, widget: SidePanel) -> None:
+        """Draw on no other panel than `widget` from now on, and there once `draw_on` gives it all pages."""
+        if widget is not self._widget:
+            self._widget = None
+
     def draw_on(self, widget: SidePanel, *, is_in_sight: bool) -> None:
         """Draw on `widget`, the panel of the screen in front, from now on; give it all pages if it is another one."""
         is_other, self._widget, self._is_in_sight = widget is not self._widget, widget, is_in_sight
         if is_other:
-            for tab, page in self._pages.items():
-                widget.show(tab, page)
+            if self.tab in self._pages:
+                widget.show(self.tab, self._pages[self.tab])
             self.bring_forward(self.tab)
+            for tab, page in self._pages.items():  # hidden by now, so none is drawn
+                widget.show(tab, page)
         widget.point_at(self._wanted.run_id)
         self._read_on()
 
@@ -274,9 +283,10 @@ class Panel:
         workflow_id = known.stored.workflow_id if known.stored is not None else ""
         try:
             await self._workspace.results.read_run(workflow_id, known.run_id)
+            results = await asyncio.to_thread(self._workspace.store.results_of, known.run_id)
         except RuntuiError as error:
             return known._replace(is_reading=False, note=f"Its task results could not be read: {error}")
-        return (await asyncio.to_thread(self._known, known.run_id))._replace(is_reading=False)
+        return known._replace(is_reading=False, tasks=results.tasks if results is not None else None)
 
     # A change
 
@@ -286,8 +296,12 @@ class Panel:
 
         self._subject = None
         self.follow(draft.run_id)
-        page = pages.request_page(draft, *self._workspace.client.target(draft))
-        self._show("request", page._replace(about=self._about(draft.run_id, draft.workflow_id)), keep_place=True)
+        shown, page = self._drafted
+        if draft is not shown or page is not self._pages.get("request"):
+            page = pages.request_page(draft, *self._workspace.client.target(draft))
+            page = page._replace(about=self._about(draft.run_id, draft.workflow_id))
+            self._drafted = draft, page
+            self._show("request", page, keep_place=True)
 
     def show_save(self, save: Save) -> None:
         """Show a save, in progress or ended."""

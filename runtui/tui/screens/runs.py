@@ -182,8 +182,8 @@ class RunsView(ActionView[None]):
     def reload(self) -> None:
         """Redraw rows and strip from the store; relative times in the filter count from now."""
         self._query = self._query._replace(filter=run_filter(self.filter_text))
+        self.view_screen.chrome.count_problems()
         self._count_and_draw(keep_line=True)
-        self.view_screen.chrome.show_problems()
 
     @property
     def settings(self) -> ListSettings:

@@ -252,9 +252,9 @@ class Pane(Vertical):
     The pane with the focus has the class `-active`.
     """
 
-    def __init__(self, *widgets: Widget, id: str) -> None:
+    def __init__(self, *widgets: Widget, id: str, classes: str | None = None) -> None:
         self._title = PaneTitle(classes="pane--title")
-        super().__init__(self._title, *widgets, id=id)
+        super().__init__(self._title, *widgets, id=id, classes=classes)
 
     def show_title(self, title: Content, *, active: bool) -> None:
         """Update the title and the mark of the focus, if they changed."""

@@ -25,7 +25,15 @@ from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME, Property
 from runtui.tui.actions import bindings
 from runtui.tui.text import plain
 from runtui.tui.widgets.field_edit import ChoiceMenu, EditsLines, LineEdit
-from runtui.tui.widgets.form_painter import FormLine, FormPainter, Keyed, ShownDraft, left_of_fields, width_of
+from runtui.tui.widgets.form_painter import (
+    FEWEST_LINES,
+    FormLine,
+    FormPainter,
+    Keyed,
+    ShownDraft,
+    left_of_fields,
+    width_of,
+)
 
 _WALK: Final = ("up", "down", "tab", "shift+tab", "enter", "space", "home", "end", "pageup", "pagedown")
 
@@ -279,22 +287,22 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
 
     def draw(self) -> None:
         """Build the lines again, and repaint those that changed."""
-        if not self._width or self.shown is None:
-            return
-        keyed = Keyed(self.field, self.edit, self.menu, self.has_focus)
         before, width = self.lines, self._width
-        self.lines = list(self._painter.lines(self.shown, keyed, width))
-        if len(before) != len(self.lines):
-            self.virtual_size = Size(0, len(self.lines))
-            self.show_vertical_scrollbar = len(self.lines) > self.content_size.height
+        keyed = Keyed(self.field, self.edit, self.menu, self.has_focus)
+        if width and self.shown is not None:
+            self.lines = list(self._painter.lines(self.shown, keyed, width))
+        count = len(self.lines) or FEWEST_LINES  # so that a form mounted in advance opens without a layout
+        if width and count != self.virtual_size.height:
+            self.virtual_size = Size(0, count)
+            self.show_vertical_scrollbar = count > self.content_size.height
             if self.show_vertical_scrollbar:  # Textual 8.2.8 updates it only in a layout
-                self.vertical_scrollbar.window_virtual_size = len(self.lines)
-            if self._width != width:  # the scrollbar has appeared or gone
+                self.vertical_scrollbar.window_virtual_size = count
+            if self._width != width and self.shown is not None:  # the scrollbar has appeared or gone
                 self.lines = list(self._painter.lines(self.shown, keyed, self._width))
         for at in range(max(len(before), len(self.lines))):
             if before[at : at + 1] != self.lines[at : at + 1]:
                 self.refresh_line(at)
-        if self.has_focus:
+        if self.has_focus and self.lines:
             own = self.region_of(self.field.name)
             cell = self.edit.cursor_cell(own.width) if self.field.choices is None else 0
             self.app.cursor_position = own.offset + Offset(cell, 0)

@@ -31,6 +31,9 @@ _NOTE: Final = 11
 _ROOMY: Final = 1 + _LABEL + 29 + _NOTE
 """The least width, in cells, of a form with notes: edge, label, date-time with seven fraction digits, cursor, note."""
 
+FEWEST_LINES: Final = len(EDITABLE) + len({field.group for field in EDITABLE})
+"""The lines of an unchanged draft: the fields and the names of their groups."""
+
 
 class ShownDraft(NamedTuple):
     """The facts that the form shows."""

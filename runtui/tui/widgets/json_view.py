@@ -14,6 +14,7 @@ from typing import ClassVar, Final, NamedTuple
 
 from rich.cells import cell_len
 from rich.segment import Segment
+from rich.style import Style
 from textual import work
 from textual.binding import BindingType
 from textual.cache import LRUCache
@@ -104,6 +105,7 @@ class JsonView(ScrollView, can_focus=True):
         self._header, self._changed = self._source.header, self._source.changed
         self._document = self._source.document()
         self._strips: LRUCache[int, Strip] = LRUCache(1000)
+        self._styles: dict[str, Style] = {}
         self._expected = 0
         self._sought = ""
         self._match: Match | None = None
@@ -217,6 +219,7 @@ class JsonView(ScrollView, can_focus=True):
         """Drop the cached lines, which have the old colours."""
         super().notify_style_update()
         self._strips.clear()
+        self._styles.clear()
 
     @work(group=_GROUP, description="lay out a large text")
     async def _lay_out(self, source: _Source) -> None:
@@ -290,14 +293,19 @@ class JsonView(ScrollView, can_focus=True):
             return Strip([])
         segments = [self._gutter(number)] if self._changed else []
         for text, kind in self._document.tokens(number):
-            style = self.get_component_rich_style(f"json-view--{kind}", partial=True) if kind else None
-            segments.append(Segment(plain(text), style))
+            segments.append(Segment(plain(text), self._style(kind) if kind else None))
         return Strip(segments)
 
     def _gutter(self, number: int) -> Segment:
         if self._document.top_level_key(number) in self._changed:
-            return Segment(_CHANGED, self.get_component_rich_style("json-view--changed", partial=True))
+            return Segment(_CHANGED, self._style("changed"))
         return Segment(_UNCHANGED)
+
+    def _style(self, name: str) -> Style:
+        style = self._styles.get(name)
+        if style is None:
+            style = self._styles[name] = self.get_component_rich_style(f"json-view--{name}", partial=True)
+        return style
 
 
 def _cells(line: str) -> int:

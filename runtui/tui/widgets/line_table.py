@@ -167,9 +167,8 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
         self._last_marked = self.cursor_id
 
     def clear_marks(self) -> None:
-        marked, self.marks = self.marks, frozenset()
-        for row_id in marked:
-            self.flags_changed(row_id)
+        self.marks = frozenset()
+        self._repaint_differences()
 
     def flag(self, row: RowT) -> str:
         flag = self._own_flag(row)

@@ -208,8 +208,9 @@ class SidePanel(Pane):
         self._searched().take_focus()
 
     def mark_active(self, active: bool) -> None:
-        self._active = active
-        self._show_title()
+        if active != self._active:
+            self._active = active
+            self._show_title()
 
     async def action_search(self) -> None:
         """Open the search. Its bar is mounted on first use, since most screens are never searched."""

@@ -92,11 +92,6 @@ def marks_set(cause: Cause, runs: int, *, is_marked: bool) -> str:
     return f"Cleared {count_words(runs, 'mark')}: {cause.task}."
 
 
-def causes_of(filter_text: str) -> str:
-    """Name the runs whose causes are listed, by the filter of the list of runs."""
-    return f"the runs /{filter_text}" if filter_text else "all runs"
-
-
 def reasons_read(progress: ReadingProgress) -> str:
     """Say how many of those runs were read, for the title; empty once all are."""
     if progress.read == progress.total:

@@ -118,7 +118,7 @@ class CausesView(ActionView[None]):
             self.reload()
 
     def title(self) -> Content:
-        of = triage_words.causes_of(self.shown.filter.text if self.shown.filter is not None else "")
+        of = f"the runs /{self.shown.filter.text}" if self.shown.filter is not None else "all runs"
         return Content.assemble(self.list.heading(of), triage_words.reasons_read(self._progress))
 
     def show_in(self, panel: Panel) -> None:

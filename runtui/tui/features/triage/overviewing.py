@@ -73,7 +73,7 @@ class OverviewView(ActionView[None]):
         return None if self.back is None else _today() - timedelta(days=self.back)
 
     @property
-    def filter_text(self) -> str:
+    def runs_filter(self) -> str:
         """The filter of the list for the runs under the cursor; empty without a workflow."""
         if self.row is None:
             return ""
@@ -194,7 +194,7 @@ class Overviewing(Feature):
 
     async def action_workflow_runs(self) -> None:
         """Show the runs under the cursor in the list; one step back from there returns here."""
-        if filter_text := self.view.filter_text:
+        if filter_text := self.view.runs_filter:
             self._chrome.go_back_to(self._runs.view_screen)
             self._runs.filter_by(filter_text, self.view.in_words, self._open)
 
