@@ -38,7 +38,7 @@ _MOMENT: Final = re.compile(
 )
 """A valid time, except that the pattern cannot check the hour, the day and the offset."""
 
-_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _DURATION: Final = re.compile(r"(?:\d{1,9}[smhdw])+", re.ASCII)
@@ -146,7 +146,7 @@ def moment_text(ticks: int, now: int) -> str:
         return format_ticks(ticks)
     year = "" if moment.year == today.year else f" {moment.year}"
     zone = moment.isoformat(timespec="minutes")[-6:] if moment.utcoffset() else "UTC"
-    return f"{moment.day} {_MONTHS[moment.month - 1]}{year} {moment:%H:%M} {zone}"
+    return f"{moment.day} {MONTHS[moment.month - 1]}{year} {moment:%H:%M} {zone}"
 
 
 def clock_text(moment: datetime, now: datetime) -> str:
@@ -154,7 +154,7 @@ def clock_text(moment: datetime, now: datetime) -> str:
     here, today = moment.astimezone(), now.astimezone()
     if here.date() == today.date():
         return f"{here:%H:%M}"
-    return f"{here.day} {_MONTHS[here.month - 1]} {f'{here:%H:%M}' if here.year == today.year else here.year}"
+    return f"{here.day} {MONTHS[here.month - 1]} {f'{here:%H:%M}' if here.year == today.year else here.year}"
 
 
 def second_text(moment: datetime) -> str:
@@ -164,7 +164,7 @@ def second_text(moment: datetime) -> str:
 
 def day_text(day: date) -> str:
     """Format a day for people: "Wed 25 Nov"."""
-    return f"{_WEEKDAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]}"
+    return f"{_WEEKDAYS[day.weekday()]} {day.day} {MONTHS[day.month - 1]}"
 
 
 def parse_duration(text: str) -> int:

@@ -124,7 +124,7 @@ async def _act(
         async for found in followed(workspace.client, save):
             narrate(*([found.words] if found.words != printed else []))
             printed = found.words
-            if found.has_ended and options.as_json:
+            if found.has_ended and options.output == "json":
                 print(json.dumps(dict(found.run)))
     return int(EXIT_CODES[save.outcome or Outcome.UNKNOWN])
 
@@ -191,7 +191,7 @@ async def _waiting_task(workspace: Workspace, workflow_id: str, run_id: str, wan
 
 
 @command
-async def preview(session: SessionSpec, workflow: str, *, as_json: bool = False) -> int:
+async def preview(session: SessionSpec, workflow: str, *, output: str) -> int:
     """Print the tasks of a workflow that the service expects to fail, and return the exit code."""
     async with connected(session) as workspace:
         found = await _workflow(workspace, workflow)
@@ -200,7 +200,7 @@ async def preview(session: SessionSpec, workflow: str, *, as_json: bool = False)
             raise failed_read("The failures cannot be previewed", answer)
         tasks = answer.entity.get("value")
         for task in tasks if isinstance(tasks, list) else ():
-            print(json.dumps(task) if as_json else visible(f"{task.get('name')}: {task.get('failureReason')}"))
+            print(json.dumps(task) if output == "json" else visible(f"{task.get('name')}: {task.get('failureReason')}"))
         if not tasks:
             narrate("The service expects no task to fail.")
         return ExitCode.DONE

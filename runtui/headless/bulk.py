@@ -287,7 +287,7 @@ async def send_many(workspace: Workspace, bulk: BulkDraft, names: Mapping[str, s
     Raises:
         UsageError: the session is read-only.
     """
-    lines = _Lines(names, as_json=options.as_json or not sys.stdout.isatty())
+    lines = _Lines(names, as_json=options.output == "json" or not sys.stdout.isatty())
     with changes.nothing_sent_if_cancelled():
         narrate(*_review(workspace, bulk))
         if options.dry_run:

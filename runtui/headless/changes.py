@@ -63,8 +63,8 @@ class ChangeOptions(NamedTuple):
     """Print the request instead of sending it."""
     yes: bool = False
     """The command line confirms the change."""
-    as_json: bool = False
-    """Print the result as a JSON object."""
+    output: str = "table"
+    """ "json" to print the result as a JSON object."""
     keep_going: bool = False
     """In a bulk change, continue after a refusal that other changes may meet as well."""
     why: str = ""
@@ -298,7 +298,7 @@ async def sent(
             facts.append(("undoes", f"#{undoes}"))
         narrate(*_review(operation, facts, notes))
         if options.dry_run:
-            print_request(operation, method, url, as_json=options.as_json)
+            print_request(operation, method, url, as_json=options.output == "json")
             return ExitCode.DONE
         question = "Send this change?" if isinstance(operation, Draft) else "Send this action?"
         if not options.yes and not await confirmed(question):
@@ -321,7 +321,7 @@ async def _print_outcome(
     draft: Operation, outcome: Outcome, message: str, options: ChangeOptions, save: Save | None = None
 ) -> int:
     line = sentences((save.report if save is not None else Report(outcome=outcome)).heading, message)
-    line = json.dumps(result_object(draft, outcome, line, save)) if options.as_json else visible(line)
+    line = json.dumps(result_object(draft, outcome, line, save)) if options.output == "json" else visible(line)
     # From here on, neither a closed pipe nor ctrl+c may change the exit code.
     print_result(line)
     await keep_exit_code()
