@@ -396,7 +396,7 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         self._header = HeaderLine(id="header")
         self._strip = TenantStrip(id="strip")
         self._left = Pane(self.view, id="left", classes="-active")
-        self.panel = SidePanel(id="panel")
+        self.panel = SidePanel(self.chrome.panel.pages, id="panel")
         self._status = StatusLine(id="status")
         self._hints = HintBar(id="hints")
         yield self._header
