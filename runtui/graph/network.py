@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from runtui.graph.exchange import FailureKind
 from runtui.graph.root import root_is_loopback
-from runtui.unused_modules import without_unused
+from runtui.unused_modules import IMPORT_LOCK, without_unused
 
 WireT = TypeVar("WireT")
 
@@ -144,8 +144,8 @@ def proxy_of(root: str, chosen: str = "") -> Proxy | None:
         return Proxy(chosen, _CHOSEN)
     if sys.platform == "linux" and not any(name.lower().endswith("_proxy") for name in os.environ):
         return None  # Linux has no other place for them, and this module takes 20 ms:
-    from urllib.request import getproxies, proxy_bypass
-
+    with IMPORT_LOCK:
+        from urllib.request import getproxies, proxy_bypass
     proxies = getproxies()
     scheme = next((scheme for scheme in ("https", "all") if proxies.get(scheme)), "")
     if not scheme or proxy_bypass(urlsplit(root).hostname or ""):

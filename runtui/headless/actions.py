@@ -13,7 +13,6 @@ from typing import Any, TypeAlias
 
 from runtui.command_line import SessionSpec
 from runtui.domain.bulk_draft import actions_of
-from runtui.domain.report import Outcome
 from runtui.domain.results import TaskResult
 from runtui.domain.text import visible
 from runtui.domain.triage.service_actions import (
@@ -32,18 +31,16 @@ from runtui.errors import ExitCode, UsageError, nearest_words
 from runtui.graph.pages import all_items
 from runtui.headless.bulk import is_one, send_to
 from runtui.headless.changes import (
-    EXIT_CODES,
     ChangeOptions,
+    carry_out,
     check_consent,
     nothing_sent_if_cancelled,
-    sent,
     settle_earlier,
 )
 from runtui.headless.console import command, narrate
 from runtui.headless.session import connected, failed_read, find_run, pace, read_run
 from runtui.services.triage.people import find_user
 from runtui.services.workspace import Workspace
-from runtui.services.writing.follow import followed
 
 _ActionOnRun: TypeAlias = Callable[[str, str], ServiceAction]
 """Returns the action for a workflow id and a run id."""
@@ -106,27 +103,12 @@ async def _act_on_run(
 
 
 async def _act(
-    workspace: Workspace,
-    action: ServiceAction,
-    received: Mapping[str, Any],
-    options: ChangeOptions,
-    *,
-    follow: bool = False,
+    workspace: Workspace, action: ServiceAction, received: Mapping[str, Any], options: ChangeOptions, **how: Any
 ) -> int:
-    """Send an action and return the exit code. `follow` reports the started or canceled run until its end."""
+    """Send an action as `carry_out` does, after a warning if it cannot help, and return the exit code."""
     if why := why_not(action, received):
         narrate(f"! {why}")
-    save = await sent(workspace, action, options, notes=[*consequences(action, received)])
-    if isinstance(save, int):
-        return save
-    if follow and save.outcome is Outcome.DONE:
-        printed = ""
-        async for found in followed(workspace.client, save):
-            narrate(*([found.words] if found.words != printed else []))
-            printed = found.words
-            if found.has_ended and options.output == "json":
-                print(json.dumps(dict(found.run)))
-    return int(EXIT_CODES[save.outcome or Outcome.UNKNOWN])
+    return await carry_out(workspace, action, options, notes=[*consequences(action, received)], **how)
 
 
 def activate(session: SessionSpec, workflow: str, *, users: Sequence[str], **how: Any) -> int:

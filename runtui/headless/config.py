@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 from runtui.command_line import CommandLine
@@ -77,9 +77,9 @@ def print_path() -> int:
     return ExitCode.DONE if path.exists() else ExitCode.NOT_DONE
 
 
-def print_options(line: CommandLine, *, output: str = "table", environ: Mapping[str, str] = os.environ) -> int:
+def print_options(line: CommandLine, *, output: str = "table") -> int:
     config, choices = line.choices()
-    secrets = {name: bool(environ.get(name)) for name in SECRET_VARIABLES}
+    secrets = {name: bool(os.environ.get(name)) for name in SECRET_VARIABLES}
     if output == "json":
         options = {option.name: _choice(choices, option) for option in OPTIONS}
         profile = {"value": choices.profile or None, "from": choices.profile_where or "default"}

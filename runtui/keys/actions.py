@@ -372,7 +372,7 @@ _ACTIONS: Final[Mapping[Scope, tuple[Action, ...]]] = {
     "line": (Action("keep_line", ("enter",), "keep", "Keep what is typed.", 90),),
     "sign_in": (
         Action("use_method", ("enter",), "sign in", "Sign in with the selected method.", 90, "no sign-in"),
-        Action("copy_code", "copy", "copy", "Copy the code or the address.", 85, "code"),
+        Action("copy_code", "copy", "copy", "Copy the code, the address or the message.", 85, "code"),
         Action("sign_out", ("O",), "sign out", "Sign out (press twice).", 75, "signed in"),
         Action("leave_sign_in", "back", "back", "Cancel the sign-in, or go back.", 80),
     ),

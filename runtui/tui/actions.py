@@ -62,6 +62,8 @@ class ActionContext(NamedTuple):
     """The sign-in of this session; None if a token was supplied."""
     is_signing_in: bool = False
     """A sign-in is in progress."""
+    has_code: bool = False
+    """The sign-in shows a code, an address or a message to copy."""
     is_searching: bool = False
     """A search is open in the side panel."""
     is_demo: bool = False
@@ -197,7 +199,7 @@ REASONS: Final[Mapping[Need, Reason]] = {
     "form": _may_open_form,
     "valid change": _may_review,
     "change": _needs_change,
-    "waiting change": lambda now: None if now.waiting else "No change is waiting.",
+    "waiting change": lambda now: None if now.waiting else f"No single change waits; {key_of('stop_bulk')} stops many.",
     "bulk change": lambda now: None if now.has_bulk else "You have not changed several runs at once yet.",
     "open change": lambda now: None if None in now.outcomes else "All changes have ended.",
     "failed change": _may_retry,
@@ -215,7 +217,7 @@ REASONS: Final[Mapping[Need, Reason]] = {
     "no sign-in": lambda now: (
         f"A sign-in is in progress; {key_of('leave_sign_in')} cancels it." if now.is_signing_in else None
     ),
-    "code": lambda now: None if now.is_signing_in else "There is no code or address to copy yet.",
+    "code": lambda now: None if now.has_code else "There is nothing to copy yet.",
     "search": lambda now: None if now.is_searching else f"There is no search; {key_of('search')} starts one.",
     "shell": lambda now: None if now.has_shell else "No shell is waiting that could resume runtui.",
     "demo": lambda now: None if now.is_demo else "Only the sandbox of `runtui demo` can simulate faults.",

@@ -45,7 +45,7 @@ async def test_the_wait_is_counted_down_and_given_up(open_session: Opener, monke
     graph = Graph(answer_to_patch=busy)
     async with open_session(wire=graph.wire) as session:
         await session.press("w")
-        assert "No change is waiting." in status_of(session)
+        assert "No single change waits" in status_of(session)
         await send(session)
         assert status_of(session).startswith("The service is busy (429); trying again in 2")
         assert "w stops waiting." in status_of(session)
@@ -97,6 +97,20 @@ async def test_a_change_given_up_before_it_was_sent(open_session: Opener) -> Non
         await session.until(lambda: "Not done. It was stopped before anything was sent." in status_of(session))
         assert graph.patches == []
         assert session.workspace.journal.entries() == []
+
+
+async def test_many_changes_that_wait_say_until_when_and_which_key_stops_them(open_session: Opener) -> None:
+    async with open_session(graph=Graph(answer_to_patch=busy)) as session:
+        await session.press("ctrl+a", "e", "enter", "up", "enter", "ctrl+s")
+        await session.until(lambda: session.view == "bulk-review")
+        await session.press("y")
+        await session.until(lambda: len(re.findall(r"waiting until \d\d:\d\d:\d\d", session.text())) == 5)
+        await session.press("w")
+        assert "No single change waits; X stops many." in status_of(session)
+        await session.press("enter")
+        assert "X stops waiting." in " ".join(panel_text(session).split())
+        await session.press("X")
+        await session.until(lambda: "5 changes: 5 not done." in status_of(session))
 
 
 def test_a_wait_longer_than_runtui_waits_is_reported_as_asked() -> None:

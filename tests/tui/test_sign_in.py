@@ -74,7 +74,7 @@ async def test_the_copy_key_copies_the_user_code_and_nothing_before_there_is_one
     async with open_desk(tmp_path) as desk:
         await desk.sees_sign_in()
         await desk.session.press("y")
-        assert (desk.session.app.clipboard, "no code" in desk.status) == ("", True)
+        assert (desk.session.app.clipboard, "nothing to copy" in desk.status) == ("", True)
         code = await desk.ask_for_code()
         await desk.session.press("y")
         assert desk.session.app.clipboard == code
@@ -103,6 +103,9 @@ async def test_a_refusal_is_reported_in_words_with_what_an_administrator_needs(t
         desk.authority.refuse(await desk.ask_for_code())
         desk.polls.go_on()
         await desk.session.until(lambda: "was declined" in desk.words)
+        await desk.session.press("y")
+        assert "was declined" in desk.session.app.clipboard
+        assert "\nCorrelation ID: " in desk.session.app.clipboard
         for word in ("Correlation ID: ", "Trace ID: ", "Timestamp: ", "→ Sign in again", "Device code"):
             assert word in desk.words
         assert "signed out" in desk.header

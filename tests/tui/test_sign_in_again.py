@@ -65,6 +65,7 @@ async def test_a_save_that_nobody_signs_in_for_is_not_done_and_its_draft_is_kept
         saves = saves_of(desk)
         run_id = await send_a_change(desk)
         await desk.sees_sign_in()
+        assert "A request waits for this sign-in; esc ends it; drafts are kept." in desk.words
         await desk.session.press("escape")
         await desk.session.until(lambda: saves and saves[-1].outcome is not None)
         assert saves[-1].outcome is Outcome.NOT_DONE

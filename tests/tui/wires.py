@@ -84,7 +84,8 @@ class Graph:
             url = request.url.join(f"x/../{part['url'].lstrip('/')}")
             answer = self._handle(httpx.Request(part["method"], url, content=json.dumps(part.get("body")).encode()))
             body = json.loads(answer.read() or b"null")
-            responses.append({"id": part["id"], "status": answer.status_code, "body": body})
+            headers = dict(answer.headers)
+            responses.append({"id": part["id"], "status": answer.status_code, "headers": headers, "body": body})
         return reply(200, {"responses": responses})
 
     def _patch(self, request: httpx.Request) -> httpx.Response:

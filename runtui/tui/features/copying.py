@@ -172,11 +172,9 @@ class Copying(Feature):
 
     async def action_copy_code(self) -> None:
         view = self._chrome.front.view
-        if isinstance(view, SignInView) and view.copied[0]:
+        if isinstance(view, SignInView):
             text, what = view.copied
-            await self._send(Copy(what, visible(text)))
-        else:
-            self._chrome.front.set_status("There is no code and no address yet.", "warning")
+            await self._send(Copy(what, visible(text, newlines=what == "Message")))
 
     async def _send(self, copy: Copy, lacks: str = "") -> None:
         """Hand a text over, and say what was done; `lacks` is what the text is missing."""

@@ -92,7 +92,8 @@ class SignInView(ActionView[None]):
         self._names = ("", "")
         """The address of the sign-in service as the sign-in knows it, and as it can be opened here: they differ only in
         a demo."""
-        self._copied = ""
+        self.copied = ("", "")
+        """The text for the copy key, and what it is: a code, an address or a message, never a token."""
         self._page: BrowserPage | None = None
         self.wait = WaitLine()
 
@@ -113,26 +114,30 @@ class SignInView(ActionView[None]):
         rows = self.query_one(ChoiceList)
         return None if rows.has_class("-gone") or rows.highlighted is None else self._methods[rows.highlighted]
 
-    def open(self, sign_in: SignIn, *, why: str = "", trouble: SignInError | None = None, demo: str = "") -> None:
-        """Show who is signed in and the methods to sign in: why somebody must, the error of the last attempt, and where
-        a demo's own sign-in can be opened."""
+    def open(
+        self, sign_in: SignIn, *, why: str, is_awaited: bool, trouble: SignInError | None = None, demo: str = ""
+    ) -> None:
+        """Show who is signed in and the methods to sign in: why somebody must, whether a request waits for it, the
+        error of the last attempt, and where a demo's own sign-in can be opened."""
         self._names = (sign_in.settings.authority, demo)
         # A browser cannot resolve the name of a demo's sign-in by itself.
         methods = sign_in_words.available_methods(sign_in.settings)
         self._methods = tuple(method for method in methods if not (demo and method == "interactive"))
         lines: list[Content] = [content(_DEMO, "bold $text-warning")] if demo else []
         lines += [content(line) for line in sign_in_words.state_lines(sign_in.state)]
-        is_obvious = sign_in.state.account is None and why == str(not_signed_in())
-        if why and trouble is None and not is_obvious:
-            lines += [Content(""), content(why, "$text-warning")]
-        lines += [Content(""), *_trouble_lines(trouble)] if trouble is not None else []
+        is_obvious = not why or (sign_in.state.account is None and why == str(not_signed_in()))
+        said = _trouble_lines(trouble) if trouble is not None else [] if is_obvious else [content(why, "$text-warning")]
+        lines += [Content(""), *said] if said else []
         self._stop_waiting()
+        self.copied = ("\n".join(line.plain for line in said), "Message")
         self._update("facts", Content("\n").join(lines))
         rows = self.query_one(ChoiceList)
         rows.clear_options()
         rows.add_options([METHOD_LABELS[method] for method in self._methods])
         rows.highlighted = 0
-        self._update("note", content(who_asks(), "$text-muted"))
+        waits = f"A request waits for this sign-in; {key_of('leave_sign_in')} ends it; drafts are kept."
+        note = f"{waits}\n{who_asks()}" if is_awaited else who_asks()
+        self._update("note", content(note, "$text-muted", newlines=True))
         self._display("sign-in-facts", "sign-in-methods", "sign-in-note")
         self._entitle("Sign in" if sign_in.state.needs_person else "Account")
 
@@ -146,7 +151,7 @@ class SignInView(ActionView[None]):
 
     def show_code(self, code: DeviceCode) -> None:
         address = self._here(code.verification_uri)
-        self._copied = code.user_code
+        self.copied = (code.user_code, "Code")
         key = key_of("copy_code")
         lines = [*self._demo_lines("It ends by itself in a few seconds, or open the page.")]
         lines += [Content("Open on any device:"), content(address, "bold"), Content("and type this code:")]
@@ -160,10 +165,10 @@ class SignInView(ActionView[None]):
     def show_page(self, page: BrowserPage, *, opened: bool) -> None:
         """Show the address to open, and take the one where it ends; `opened` is True if a browser already shows it."""
         self._page = page
-        self._copied = self._here(page.url)
+        self.copied = (self._here(page.url), "Address")
         first = "A browser was opened; if it was not, open this address:" if opened else "Open this in any browser:"
         self._update("facts", Content("\n").join([*self._demo_lines("")[:1], Content(first)]))
-        self._update("address", content(self._copied, "$text-accent"))
+        self._update("address", content(self.copied[0], "$text-accent"))
         landing = self.query_one(LineInput)
         landing.value, landing.disabled = "", False
         note = f"It ends at {page.redirect_uri}, perhaps showing an error: copy that address.\n"
@@ -182,7 +187,7 @@ class SignInView(ActionView[None]):
 
     def _stop_waiting(self) -> None:
         self.wait.wait_until(None)
-        self._page, self._copied = None, ""
+        self._page, self.copied = None, ("", "")
         # A landing address has a code that is valid for a moment, so it is removed.
         self.query_one(LineInput).value = ""
 
@@ -202,11 +207,6 @@ class SignInView(ActionView[None]):
         event.input.value, event.input.disabled = "", True
         self._say_below(Content("Signing in…"))
         self.take_focus()
-
-    @property
-    def copied(self) -> tuple[str, str]:
-        """The text for the copy key, and what it is: a user code or an address, never a token; nothing before that."""
-        return self._copied, "Address" if self._page is not None else "Code"
 
     # Drawing
 
@@ -293,7 +293,7 @@ class SigningIn(Feature):
         self.stop_asking()
 
     def extend(self, context: ActionContext) -> ActionContext:
-        return context._replace(is_signing_in=self._attempt is not None)
+        return context._replace(is_signing_in=self._attempt is not None, has_code=bool(self.view.copied[0]))
 
     @property
     def _is_needed(self) -> bool:
@@ -374,8 +374,9 @@ class SigningIn(Feature):
 
     def _show_methods(self, trouble: SignInError | None = None) -> None:
         needed = self._sign_in.state.needs_person
-        why = self._why if self._asked is not None else needed.summary if needed else ""
-        self.view.open(self._sign_in, why=why, trouble=trouble, demo=self.demo_authority)
+        is_awaited = self._asked is not None
+        why = self._why if is_awaited else needed.summary if needed else ""
+        self.view.open(self._sign_in, why=why, is_awaited=is_awaited, trouble=trouble, demo=self.demo_authority)
         self._chrome.refresh()
         # A widget that has just been shown can have the keys after its layout.
         self.view.call_after_refresh(self._give_keys)

@@ -105,7 +105,8 @@ def wait_sentence(save: Save, now: datetime) -> str:
     """Say how long a paused save still waits at `now` (aware), and name the key that ends that."""
     left = (save.resumes_at - now).total_seconds() if save.resumes_at is not None else 0.0
     status = save.exchange.status if save.exchange is not None else None
-    return f"{report.wait_sentence(left, status, save.retry_after)} {key_of('stop_waiting')} stops waiting."
+    key = key_of("stop_bulk" if save.batch else "stop_waiting")
+    return f"{report.wait_sentence(left, status, save.retry_after)} {key} stops waiting."
 
 
 def save_words(save: Save) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from rich.cells import cell_len
 
 from runtui.domain.plots import HEAT_LEGEND
-from runtui.domain.results import Cause, TaskResult, fold_reason
+from runtui.domain.results import Cause, TaskResult
 from runtui.domain.text import count_words
 from runtui.domain.times import ago, day_text, moment_text, since
 from runtui.domain.triage.checks import checklist_of
@@ -78,11 +78,6 @@ def _named(title: str, names: Sequence[str], most: int, total: int) -> list[Fact
     if more := total - len(lines):
         lines.append(Fact(f"  and {more} more", "$text-muted"))
     return [Fact(""), Fact(title, "bold"), *lines]
-
-
-def cause_title(cause: Cause) -> str:
-    """Name a cause for the title of its runs."""
-    return f"{cause.task}: {fold_reason(cause.reason)}"
 
 
 def marks_set(cause: Cause, runs: int, *, is_marked: bool) -> str:

@@ -360,7 +360,7 @@ class BulkSending(Feature):
             return
         number, panel = row.save.entry, self._chrome.panel
         journal, entry = self._workspace.journal, None
-        if number is not None:
+        if number is not None and row.outcome is not None:  # else the entry tells of an earlier try
             entry = await self.in_thread(lambda: journal.entry(number))
         panel.is_open = True
         if entry is not None:

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from runtui.domain.columns import DESCENDING, EMPTY_CELL, Column, ListCell, Order, Role, in_order
 from runtui.domain.draft import NOT_RECEIVED, value_word
 from runtui.domain.report import Outcome
-from runtui.domain.times import clock_text, now_ticks, parse_ticks, ticks_of, to_datetime
+from runtui.domain.times import clock_text, now_ticks, parse_ticks, second_text, ticks_of, to_datetime
 from runtui.domain.triage.service_actions import STATUS
 from runtui.graph.root import same_server
 from runtui.services.journal import Entry
@@ -162,7 +162,8 @@ class ResultRow(NamedTuple):
         if self.settled is not None:
             return self.settled.report.heading
         if self.save.active:
-            return self.save.step.value if self.save.step is not Step.WAITING else ""
+            step, until = self.save.step, self.save.resumes_at
+            return f"waiting until {second_text(until)}" if until else step.value if step is not Step.WAITING else ""
         if (conflicts := self.save.conflicts) and not self.save.stopped:
             is_evident = len(self.save.operation.changes()) == 1
             moved = (f"{value_word(item.now)} by now" + f": {item.field.name}" * (not is_evident) for item in conflicts)

@@ -15,7 +15,7 @@ from typing import Final
 from textual import work
 from textual.content import Content
 
-from runtui.domain.results import Cause, TaskResult
+from runtui.domain.results import Cause, TaskResult, fold_reason
 from runtui.domain.rows import RunRow
 from runtui.domain.times import now_ticks
 from runtui.domain.triage.causes import CAUSE_COLUMNS, CauseRow, cause_rows
@@ -225,4 +225,5 @@ class Explaining(Feature):
         found = runs_of_cause(query, cause).filter
         self.screen.dismiss()
         if found is not None:
-            self._runs.filter_by(found.text, triage_words.cause_title(cause), partial(self._open, query))
+            words = f"{cause.task}: {fold_reason(cause.reason)}"
+            self._runs.filter_by(found.text, words, partial(self._open, query))
