@@ -56,7 +56,7 @@ from runtui.tui.widgets.chrome import (
     TenantProblems,
     TenantStrip,
     always,
-    headline_of,
+    headline,
     surface,
     tenant_problems,
 )
@@ -241,7 +241,7 @@ class Chrome:
 
     def show_headline(self) -> None:
         """Update the header line from the workspace."""
-        self.headline = headline_of(self.workspace, self.sandbox)
+        self.headline = headline(self.workspace, self.sandbox)
         self.refresh()
 
     def count_problems(self) -> None:

@@ -29,7 +29,6 @@ from runtui.domain.times import second_text
 from runtui.keys.actions import view_keys
 from runtui.services.store import EVERY_RUN, Store
 from runtui.services.workspace import SandboxControl, Workspace, sandbox_badge
-from runtui.settings import Settings
 from runtui.tui.actions import Hint
 from runtui.tui.text import ELLIPSIS, content, fit, in_lines, plain
 
@@ -164,20 +163,17 @@ def is_counted(runs: int, progress: Progress | None) -> bool:
     return runs > 0 or (progress is not None and progress.finished_at is not None)
 
 
-def headline(
-    settings: Settings,
-    runs: int,
-    progress: Progress | None,
-    sandbox: SandboxControl | None = None,
-    *,
-    read_only: bool = False,
-    unknown: int = 0,
-    who: str = "",
-) -> Headline:
-    """Return the headline: tenant, badges, number of runs, age of the list, account."""
+def headline(workspace: Workspace, sandbox: SandboxControl | None = None) -> Headline:
+    """Return the current headline of a session: tenant, badges, number of runs, age of the list, account."""
+    settings, progress, who = workspace.settings, workspace.progress, ""
+    runs, unknown = workspace.store.count(EVERY_RUN), len(workspace.unsettled)
+    if (sign_in := workspace.sign_in) is not None:
+        from runtui.tui.words import sign_in_words
+
+        who = sign_in_words.who(sign_in.state, datetime.now(UTC))
     counts = [f"{unknown} unknown"] if unknown else []
     counts += [count_words(runs, "run")] if is_counted(runs, progress) else []
-    badges = (sandbox_badge(sandbox),) * settings.is_sandbox + ("READ-ONLY",) * read_only
+    badges = (sandbox_badge(sandbox),) * settings.is_sandbox + ("READ-ONLY",) * workspace.read_only
     if progress is None:
         state = ""
     elif progress.waiting_until is not None:
@@ -191,24 +187,6 @@ def headline(
     if progress is not None and progress.paused:
         state = f"{state} paused".strip()
     return Headline(settings.tenant, badges, tuple(counts), state, who)
-
-
-def headline_of(workspace: Workspace, sandbox: SandboxControl | None = None) -> Headline:
-    """Return the current headline of a session."""
-    who = ""
-    if (sign_in := workspace.sign_in) is not None:
-        from runtui.tui.words import sign_in_words
-
-        who = sign_in_words.who(sign_in.state, datetime.now(UTC))
-    return headline(
-        workspace.settings,
-        workspace.store.count(EVERY_RUN),
-        workspace.progress,
-        sandbox,
-        read_only=workspace.read_only,
-        unknown=len(workspace.unsettled),
-        who=who,
-    )
 
 
 class PaneTitle(Static):
