@@ -136,9 +136,8 @@ class SignInView(ActionView[None]):
         rows.clear_options()
         rows.add_options([METHOD_LABELS[method] for method in self._methods])
         rows.highlighted = 0
-        waits = f"A request waits for this sign-in; {key_of('leave_sign_in')} ends it; drafts are kept."
-        note = f"{waits}\n{who_asks()}" if is_awaited else who_asks()
-        self._update("note", content(note, "$text-muted", newlines=True))
+        waits = f"A request waits for this sign-in; {key_of('leave_sign_in')} ends it; drafts are kept.\n"
+        self._update("note", content(waits * is_awaited + who_asks(), "$text-muted", newlines=True))
         self._display("sign-in-facts", "sign-in-methods", "sign-in-note")
         self._entitle("Sign in" if sign_in.state.needs_person else "Account")
 
