@@ -109,15 +109,15 @@ class CommandLine(NamedTuple):
             return parse_root(self.flags["root"])
         return self.settings().root if self.profile or "cloud" in self.flags else None
 
-    def log_file(self, environ: Mapping[str, str] = os.environ) -> Path | None:
+    def log_file(self) -> Path | None:
         """Return the path in `--log`, RUNTUI_LOG or the profile; None without one.
 
         Raises:
             UsageError: The flag or the variable has an invalid path.
         """
-        if LOG.name in self.flags or environ.get(LOG.variable):
+        if LOG.name in self.flags or os.environ.get(LOG.variable):
             flags = {name: value for name, value in self.flags.items() if name == LOG.name}
-            choices = choose(no_config(), flags, profile="", groups=(LOG.group,), environ=environ)
+            choices = choose(no_config(), flags, profile="", groups=(LOG.group,))
         else:
             try:
                 choices = self.choices()[1]
@@ -127,13 +127,13 @@ class CommandLine(NamedTuple):
         return path
 
 
-def tenant_known(settings: Settings, environ: Mapping[str, str] = os.environ) -> str:
+def tenant_known(settings: Settings) -> str:
     """Return the tenant and account of a session as far as known before the first request: from the sign-in settings,
     or the tenant id in RUNTUI_TOKEN. Empty if unknown."""
     if settings.sign_in is None:
         from runtui.auth.claims import read_claims
 
-        return "" if settings.is_sandbox else read_claims(environ.get("RUNTUI_TOKEN", "")).tenant_id
+        return "" if settings.is_sandbox else read_claims(os.environ.get("RUNTUI_TOKEN", "")).tenant_id
     return f"{settings.sign_in.tenant_id} {settings.sign_in.username}".strip()
 
 

@@ -166,10 +166,10 @@ def choose(
     return Choices(name, profile_where, {key: _read(key, chosen) for key, chosen in raw.items()})
 
 
-def default_profile(config: Config, environ: Mapping[str, str] = os.environ) -> str:
+def default_profile(config: Config) -> str:
     """Return the profile to use if the command line names none; "" without one."""
     try:
-        return _profile(config, None, environ)[0]
+        return _profile(config, None, os.environ)[0]
     except UsageError:
         return ""
 

@@ -34,10 +34,10 @@ SIGN_IN_METHODS: Final[tuple[str, ...]] = get_args(SignInMethod)
 
 THEME_NAMES: Final = ("dark", "light", "runtui-dark", "runtui-light", "ansi-dark", "ansi-light")
 
-_ID: Final = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
+_ID: Final = r"(?a)[A-Za-z0-9][\w.-]*"
 _HOST: Final = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9.-]*)(?::(?P<port>[0-9]{1,9}))?"
-_PROXY: Final = re.compile(rf"(?P<scheme>https?|socks5h?)://(?:[!-~]+@)?{_HOST}/?")
-_LOGIN: Final = re.compile(r"(?<=//).*@|^(?!.*//).*@", re.DOTALL)
+_PROXY: Final = rf"(?P<scheme>https?|socks5h?)://(?:[!-~]+@)?{_HOST}/?"
+_LOGIN: Final = r"(?s)(?<=//).*@|^(?!.*//).*@"
 
 PATCH_PATH: Final = "/workflowBase/runs/{runId}"
 """The path on the API page "Update run", which the published service does not offer; it may contain `{workflowId}`."""
@@ -91,7 +91,7 @@ class Option(NamedTuple):
         if isinstance(value, bool):
             return str(value).lower()
         text = f"{value:g}" if isinstance(value, float) else str(value)
-        return _LOGIN.sub("***@", text) if self.is_address else text
+        return re.sub(_LOGIN, "***@", text) if self.is_address else text
 
 
 def _text(value: object) -> str:
@@ -146,7 +146,7 @@ def _whole(least: int, most: int) -> Callable[[object], int]:
 
 def _id(value: object) -> str:
     text = _text(value)
-    if not _ID.fullmatch(text):
+    if not re.fullmatch(_ID, text):
         raise ValueError("It must be an id (GUID) or a domain, such as contoso.onmicrosoft.com.")
     return text
 
@@ -159,7 +159,7 @@ def read_proxy(value: object) -> str:
     """
     text = _text(value)
     text = text if "://" in text else f"http://{text}"
-    found = _PROXY.fullmatch(text)
+    found = re.fullmatch(_PROXY, text)
     if found is None:
         raise ValueError("It must be an address such as http://proxy.example:8080.")
     if (port := found["port"]) is not None and not 0 < int(port) < 65_536:

@@ -209,8 +209,12 @@ def sign_in_word(settings: Settings) -> str:
 def read_profile(config: Config, name: str, environ: Mapping[str, str] = os.environ) -> Profile:
     """Read a profile without flags and variables, except those that name folders."""
     places = {variable: environ[variable] for variable in _FOLDER_VARIABLES if variable in environ}
+    return _profile(config, {}, name, places)
+
+
+def _profile(config: Config, flags: Mapping[str, Any], name: str, environ: Mapping[str, str]) -> Profile:
     try:
-        return Profile(name, settings_of(choose(config, {}, profile=name, environ=places), places))
+        return Profile(name, settings_of(choose(config, flags, profile=name, environ=environ), environ))
     except UsageError as error:
         return Profile(name, None, str(error))
 
@@ -229,12 +233,8 @@ class Profiles:
         return len(self._config.profiles)
 
     def __iter__(self) -> Iterator[Profile]:
-        """Yield each profile with the settings that a switch would use."""
-        for name in self._config.profiles:
-            try:
-                yield Profile(name, self._settings(name))
-            except UsageError as error:
-                yield Profile(name, None, str(error))
+        """Return each profile with the settings that a switch would use."""
+        return (_profile(self._config, self._flags, name, self._environ) for name in self._config.profiles)
 
     def next_profile(self, name: str, present: Settings) -> Settings:
         """Return the settings for a switch from the `present` session to a profile.
@@ -242,7 +242,7 @@ class Profiles:
         Raises:
             UsageError: The profile cannot be opened from this session.
         """
-        settings = self._settings(name)
+        settings = settings_of(choose(self._config, self._flags, profile=name, environ=self._environ), self._environ)
         if settings.sign_in is None:
             from runtui.auth.tokens import environment_token
 
@@ -254,9 +254,6 @@ class Profiles:
                     f"Start runtui --profile {name} with its own token, or set a token-file in the profile.",
                 )
         return settings
-
-    def _settings(self, name: str) -> Settings:
-        return settings_of(choose(self._config, self._flags, profile=name, environ=self._environ), self._environ)
 
 
 def _lasts(name: str, value: object) -> bool:

@@ -42,33 +42,33 @@ _SECRET_ENDINGS: Final = ("TOKEN", "SECRET", "PASSWORD")
 
 _NAMED = "client_secret|client_assertion|refresh_token|access_token|id_token|device_code|password"
 
-_SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
+_SHAPES: tuple[tuple[str, str], ...] = (
     # Authorization: Bearer ..., in any sentence. Eight characters or more: "Bearer token" is a phrase, not a token.
-    (re.compile(r"(?i)\b(bearer\s+)(?!token\b|realm\b)[\w.~+/-]{8,}=*"), rf"\g<1>{REDACTED}"),
+    (r"(?i)\b(bearer\s+)(?!token\b|realm\b)[\w.~+/-]{8,}=*", rf"\g<1>{REDACTED}"),
     # Authorization: Basic ..., which is a user and a password in base64 (RFC 7617).
-    (re.compile(r"(?i)(authorization[\"']?\s*[:=]\s*[\"']?basic\s+)[\w+/-]{4,}=*"), rf"\g<1>{REDACTED}"),
+    (r"(?i)(authorization[\"']?\s*[:=]\s*[\"']?basic\s+)[\w+/-]{4,}=*", rf"\g<1>{REDACTED}"),
     # A JSON Web Token: header, claims and, when signed, a signature. The header is bounded, or a server could send text
     # that is searched to its end from every "-eyJ" in it.
-    (re.compile(r"\beyJ[\w-]{8,1000}\.[\w-]{8,}(?:\.[\w-]*)*"), REDACTED),
+    (r"\beyJ[\w-]{8,1000}\.[\w-]{8,}(?:\.[\w-]*)*", REDACTED),
     # Microsoft's opaque refresh tokens and authorization codes: 0.A..., 1.A..., M.C123_...
-    (re.compile(r"\b(?:[01]\.A|M\.[CR]\d+_)[\w.!*$-]{20,}"), REDACTED),
+    (r"\b(?:[01]\.A|M\.[CR]\d+_)[\w.!*$-]{20,}", REDACTED),
     # name=value in forms and addresses, "name": "value" in JSON.
-    (re.compile(rf"(?i)\b((?:{_NAMED})=)[^\s&\"'<>]+"), rf"\g<1>{REDACTED}"),
-    (re.compile(rf"(?i)([\"'](?:{_NAMED})[\"']\s*:\s*[\"'])[^\"']+"), rf"\g<1>{REDACTED}"),
+    (rf"(?i)\b((?:{_NAMED})=)[^\s&\"'<>]+", rf"\g<1>{REDACTED}"),
+    (rf"(?i)([\"'](?:{_NAMED})[\"']\s*:\s*[\"'])[^\"']+", rf"\g<1>{REDACTED}"),
     # An authorization code in a redirect address; a short one is an error code, which stays.
-    (re.compile(r"(?i)\b(code=)[^\s&\"'<>]{20,}"), rf"\g<1>{REDACTED}"),
+    (r"(?i)\b(code=)[^\s&\"'<>]{20,}", rf"\g<1>{REDACTED}"),
 )
 
 # Escapes of a visible ASCII character. One pattern each: `re` finds one first character much faster than one of three.
 _ESCAPES: Final = (
-    re.compile(r"\\(?:(?:u00|x)[2-7][0-9a-fA-F]|[/\"\\])"),  # \u002B and \/ in JSON (RFC 8259), \x2B in JavaScript
-    re.compile(r"%[2-7][0-9a-fA-F]"),  # %2B in addresses and forms (RFC 3986)
-    re.compile(r"&#?\w{1,8};"),  # &#43; &#x2B; &plus; in HTML
+    r"\\(?:(?:u00|x)[2-7][0-9a-fA-F]|[/\"\\])",  # \u002B and \/ in JSON (RFC 8259), \x2B in JavaScript
+    r"%[2-7][0-9a-fA-F]",  # %2B in addresses and forms (RFC 3986)
+    r"&#?\w{1,8};",  # &#43; &#x2B; &plus; in HTML
 )
 
 _BEGIN_ESCAPES: Final = "\\%&"
 
-_PIECES: Final = re.compile(r"[^\W_]*")
+_PIECES: Final = r"[^\W_]*"
 """The runs of letters and digits in a secret, and empty ones in between."""
 
 _secrets: dict[str, tuple[str, ...]] = {}
@@ -87,17 +87,17 @@ def register_secret(value: str) -> None:
         _secrets[value] = tuple({value, quote(value, safe=""), json.dumps(value)[1:-1], *_in_base64(value)})
 
 
-def register_environment_secrets(environ: Mapping[str, str] = os.environ) -> None:
+def register_environment_secrets() -> None:
     """Register the secrets in RUNTUI_* and AZURE_* variables, such as RUNTUI_TOKEN; call it before they are read."""
-    for name, value in environ.items():
+    for name, value in os.environ.items():
         if name.startswith(("RUNTUI_", "AZURE_")) and name.endswith(_SECRET_ENDINGS):
             register_secret(value)
 
 
-def without_own_secrets(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+def without_own_secrets() -> dict[str, str]:
     """Return the environment for a program that a person names, without the secrets in RUNTUI_* variables."""
-    own = [name for name in environ if name.startswith("RUNTUI_") and name.endswith(_SECRET_ENDINGS)]
-    return {name: value for name, value in environ.items() if name not in own}
+    own = [name for name in os.environ if name.startswith("RUNTUI_") and name.endswith(_SECRET_ENDINGS)]
+    return {name: value for name, value in os.environ.items() if name not in own}
 
 
 def redact(text: str) -> str:
@@ -106,7 +106,7 @@ def redact(text: str) -> str:
         return text
     text = hide_secrets(text)
     for shape, replacement in _SHAPES:
-        text = shape.sub(replacement, text)
+        text = re.sub(shape, replacement, text)
     return text
 
 
@@ -167,10 +167,10 @@ def _readings(text: str) -> Iterator[str]:
     yield text
     if not any(begin in text for begin in _BEGIN_ESCAPES):
         return
-    if len(text) > _LONGEST_PLAIN and not any(max(_PIECES.findall(secret), key=len) in text for secret in _secrets):
+    if len(text) > _LONGEST_PLAIN and not any(max(re.findall(_PIECES, secret), key=len) in text for secret in _secrets):
         return
     for escape in _ESCAPES * _MAX_ESCAPED:
-        if (plain := escape.sub(_character, text)) != text:
+        if (plain := re.sub(escape, _character, text)) != text:
             yield plain
             text = plain
 
@@ -189,12 +189,12 @@ def _places_of_secrets(text: str) -> Iterator[tuple[int, int]]:
                     start = reading.find(form, start + 1)
 
 
-def _unescaped(text: str, places: Sequence[int], escape: re.Pattern[str]) -> tuple[str, list[int]]:
+def _unescaped(text: str, places: Sequence[int], escape: str) -> tuple[str, list[int]]:
     """Undo one kind of escapes; return the new text, and the place of each of its characters in the original."""
     parts: list[str] = []
     kept: list[int] = []
     end = 0
-    for found in escape.finditer(text):
+    for found in re.finditer(escape, text):
         plain = _character(found)
         parts += [text[end : found.start()], plain]
         kept += places[end : found.start()]

@@ -6,7 +6,6 @@ has some, often long before Textual is imported; keys pressed meanwhile are not 
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import signal
 import sys
@@ -15,6 +14,11 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+from runtui.unused_modules import without_unused
+
+with without_unused("asyncio"):
+    import asyncio
 
 from runtui.command_line import CommandLine, SessionSpec, token_source
 from runtui.errors import ExitCode, RuntuiError

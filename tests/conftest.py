@@ -17,6 +17,8 @@ from typing import Any, Final
 import pytest
 from hypothesis import HealthCheck, settings
 
+from runtui.services.journal import Journal
+from runtui.services.store import Store
 from tests.canary import leaks
 
 # No deadline, because it would depend on the load of the machine. Few values for each test: every run draws others.
@@ -42,6 +44,20 @@ def all_that_is_logged(tmp_path_factory: pytest.TempPathFactory, nothing_leaks: 
     yield
     logger.removeHandler(handler)
     handler.close()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path / "runs.db")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    journal = Journal(tmp_path / "journal.db")
+    yield journal
+    journal.close()
 
 
 @pytest.hookimpl(wrapper=True, optionalhook=True)

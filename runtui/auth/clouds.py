@@ -17,7 +17,7 @@ from runtui.errors import UsageError
 _DEMO_DOMAIN: Final = ".test"
 """A top-level domain without real hosts (RFC 2606)."""
 
-_HOST: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|[0-9a-f:.]+")
+_HOST: Final = r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|[0-9a-f:.]+"
 
 
 class Cloud(NamedTuple):
@@ -121,7 +121,7 @@ def parse_authority(text: str) -> str:
         parts = urlsplit(given if "://" in given else f"https://{given}")
         host, port = parts.hostname or "", parts.port
         is_plain = parts.path in ("", "/") and not (parts.query or parts.fragment or "@" in parts.netloc)
-        is_authority = parts.scheme == "https" and is_plain and _HOST.fullmatch(host)
+        is_authority = parts.scheme == "https" and is_plain and re.fullmatch(_HOST, host)
     except ValueError:
         is_authority = None
     if not is_authority:

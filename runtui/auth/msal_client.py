@@ -9,7 +9,6 @@ who signs in: an application's secret never replaces a person. The tokens of a p
 from __future__ import annotations
 
 import json
-import logging
 import os
 import threading
 import time
@@ -36,6 +35,7 @@ from runtui.auth.token_store import (
     MemoryTokenStore,
     TokenStore,
     cache_path,
+    load_msal,
     staging_cache,
     stored_cache,
 )
@@ -343,9 +343,7 @@ class MsalClient:
 
     def _build(self, cache: Any) -> Any:
         """Return MSAL's application for the method, or its client for a managed identity. It discovers the tenant."""
-        import msal
-
-        tame_logger()
+        msal = load_msal()
         with self._lock:
             if self._http is None:
                 self._http = self._make_http()
@@ -382,15 +380,6 @@ class MsalClient:
             if settings.method != "certificate":
                 raise
             raise bad_certificate(settings.certificate) from None
-
-
-def tame_logger() -> None:
-    """Silence MSAL's log: at DEBUG it has device codes, and without a handler its errors go to the terminal."""
-    logger = logging.getLogger("msal")
-    logger.propagate = False
-    logger.setLevel(logging.ERROR)
-    if not logger.handlers:
-        logger.addHandler(logging.NullHandler())
 
 
 def translate_errors(work: Callable[[], _T], settings: SignInSettings, scopes: tuple[str, ...]) -> _T:

@@ -8,6 +8,7 @@ Only this module uses private names of MSAL (`TokenCache._cache`, `._lock`).
 from __future__ import annotations
 
 import json
+import logging
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ from typing import Any, Final, TypeAlias
 from runtui.auth.errors import SignInError
 from runtui.private_files import explanation, locked_file, open_private, private_folder, replace_private
 from runtui.redact import register_secret
+from runtui.unused_modules import without_unused
 
 Tokens: TypeAlias = dict[str, Any]
 """MSAL's stored data: entries by kind ("AccessToken", "Account", …) and key."""
@@ -227,26 +229,29 @@ class _Staged:
             super().add(event, **options)  # type: ignore[misc]
 
 
+def load_msal() -> Any:
+    """Import MSAL without the HTTP client that it does not get, and silence its log: at DEBUG it has device codes, and
+    without a handler its errors go to the terminal."""
+    with without_unused("msal"):
+        import msal
+    logger = logging.getLogger("msal")
+    logger.propagate = False
+    logger.setLevel(logging.ERROR)
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+    return msal
+
+
 def stored_cache(store: TokenStore) -> Any:
     """Return MSAL's token cache on top of a store. It imports MSAL, so call it in a thread."""
-    import msal
-
-    class StoredTokenCache(_Stored, msal.TokenCache):  # type: ignore[misc]
-        pass
-
-    cache = StoredTokenCache()
+    cache = type("StoredTokenCache", (_Stored, load_msal().TokenCache), {})()
     cache.store = store
     return cache
 
 
 def staging_cache() -> Any:
     """Return MSAL's token cache for one sign-in. Nothing is stored until its `event` is added to the stored cache."""
-    import msal
-
-    class StagingTokenCache(_Staged, msal.TokenCache):  # type: ignore[misc]
-        pass
-
-    return StagingTokenCache()
+    return type("StagingTokenCache", (_Staged, load_msal().TokenCache), {})()
 
 
 def _register_tokens(answer: object) -> None:

@@ -65,9 +65,13 @@ def _whole_number(what: str, most: int | None = None, *, least: int = 0) -> Call
     return read
 
 
-def _format(*names: str) -> Argument:
+def _output(*names: str) -> tuple[Argument, Argument]:
+    """Return the option of every command that prints for people and for programs; the first name is its default."""
     words = f"the output format (default: {names[0]})"
-    return Argument("-o", "--format", dest="output", choices=names, default=names[0], help=words)
+    return (
+        Argument("-o", "--format", dest="output", choices=names, default=names[0], help=words),
+        Argument("--json", dest="output", action="store_const", const="json", help="the same as -o json"),
+    )
 
 
 def _filter(words: str) -> Argument:
@@ -81,8 +85,8 @@ _READING: Final = (*_SERVER, OPTION_BY_NAME["read-only"], *_LOG)
 _WRITING: Final = (*_SERVER, *_options("writing"), *_LOG)
 _EVERY: Final = OPTIONS
 
-_JSON: Final = Argument("--json", dest="as_json", action="store_true", help="print JSON")
-_RECORDS: Final = _format("table", "json", "jsonl", "csv")
+_JSON: Final = _output("table", "json")
+_RECORDS: Final = _output("table", "json", "jsonl", "csv")
 _WORKFLOW_ID: Final = Argument("--workflow", dest="workflow_id", metavar="ID",
                                help="the id of its workflow (default: look it up)")  # fmt: skip
 _RUN: Final = (Argument("run_id", metavar="RUN", help="the id of the run"), _WORKFLOW_ID)
@@ -96,7 +100,7 @@ _CHANGE: Final = (
     Argument("--dry-run", action="store_true", help="print the request and send no change"),
     Argument("--yes", action="store_true", help="send without asking; required without a terminal"),
     Argument("--why", default="", metavar="TEXT", help="a reason, for the journal"),
-    _JSON,
+    *_JSON,
 )
 _FOLLOW: Final = Argument("--follow", action="store_true", help="follow the run to its end")
 _WORKFLOW: Final = Argument("workflow", metavar="WORKFLOW", help="the id or the name of the workflow")
@@ -135,7 +139,7 @@ COMMANDS: Final = (
                      " (default: the most urgent first, then the newest; jsonl without --limit: as read)"),
             Argument("--limit", type=_whole_number("the limit"), metavar="N", help="only the first N (default: all)"),
             Argument("--full", action="store_true", help="read all runs again, even unchanged ones"),
-            _RECORDS,
+            *_RECORDS,
         ),
     ),
     Command(
@@ -144,29 +148,25 @@ COMMANDS: Final = (
         arguments=(
             *_RUN,
             Argument("--user", metavar="USER", help="the tasks of this user: a name, user principal name or id"),
-            _JSON,
+            *_JSON,
         ),
     ),
     Command(
         name="causes", help="list why tasks failed, grouped by task and reason across all runs",
         run="runtui.headless.triage.lists:list_causes", takes="session", options=_READING,
-        arguments=(
-            _filter("only the runs that match, such as status:failed or is:problem"),
-            _RECORDS,
-        ),
+        arguments=(_filter("only the runs that match, such as status:failed or is:problem"), *_RECORDS),
     ),
     Command(
         name="person", help="list what every task did for one person, across all workflows",
         run="runtui.headless.triage.lists:show_person", takes="session", options=_READING,
         arguments=(
-            Argument("name", metavar="NAME", help="a name, sign-in name (user principal name) or id"),
-            _RECORDS,
+            Argument("name", metavar="NAME", help="a name, sign-in name (user principal name) or id"), *_RECORDS,
         ),
     ),
     Command(
         name="workflows", help="list workflows with their schedule, what holds them back and how their runs went",
         run="runtui.headless.triage.lists:list_workflows", takes="session", options=_READING,
-        arguments=(_RECORDS,),
+        arguments=_RECORDS,
     ),
     Command(
         name="watch", help="print a JSON line for each run that matches a filter, then for each new match",
@@ -201,7 +201,7 @@ COMMANDS: Final = (
             _filter("with --cause: the filter that you gave to `runtui causes`"),
             Argument("--reduce-people", action="store_true", help="write initials and ids, no names and addresses"),
             Argument("--file", type=Path, metavar="FILE", help="write to this new, private file (default: print)"),
-            _format("md", "json"),
+            *_output("md", "json"),
         ),
     ),
     Command(
@@ -269,7 +269,7 @@ COMMANDS: Final = (
     Command(
         name="preview", help="list the tasks of a workflow that would fail if it ran now; changes nothing",
         run="runtui.headless.actions:preview", takes="session", options=_READING,
-        arguments=(_WORKFLOW, _JSON),
+        arguments=(_WORKFLOW, *_JSON),
     ),
     Command(
         name="journal", help="list the changes made from this machine and their outcomes; works offline",
@@ -278,7 +278,7 @@ COMMANDS: Final = (
             Argument("number", type=_entry_number, nargs="?", metavar="CHANGE", help="show this change in full"),
             _filter('only the changes that match, such as "outcome:unknown since:-24h"'),
             Argument("--limit", type=_whole_number("the limit"), metavar="N", help="only the newest N (default: all)"),
-            _format("table", "json", "jsonl", "csv", "md"),
+            *_output("table", "json", "jsonl", "csv", "md"),
         ),
     ),
     Command(
@@ -297,9 +297,7 @@ COMMANDS: Final = (
             Command(
                 name="handled", help="mark runs as handled",
                 run="runtui.headless.triage.shift:mark_handled", takes="line", options=_READING,
-                arguments=(
-                    _RUNS, _NOTE, Argument("--undo", action="store_true", help="remove the mark"),
-                ),
+                arguments=(_RUNS, _NOTE, Argument("--undo", action="store_true", help="remove the mark")),
             ),
             Command(
                 name="snooze", help="put runs off until a time or a change, or until they get worse",
@@ -316,8 +314,7 @@ COMMANDS: Final = (
         name="login", help="sign in for later commands and the terminal UI",
         run="runtui.headless.sign_in:login", takes="line", options=_READING,
         arguments=(
-            Argument("--method", dest="sign-in", default=argparse.SUPPRESS, metavar="METHOD",
-                     help="the same as --sign-in"),
+            Argument("--method", dest="sign-in", default=argparse.SUPPRESS, metavar="METHOD", help="same as --sign-in"),
             Argument("--no-browser", action="store_true", help="print the address and open no browser"),
         ),
     ),
@@ -327,18 +324,18 @@ COMMANDS: Final = (
     ),
     Command(
         name="whoami", help="show who is signed in and until when; works offline",
-        run="runtui.headless.sign_in:whoami", takes="session", options=_READING, arguments=(_JSON,),
+        run="runtui.headless.sign_in:whoami", takes="session", options=_READING, arguments=_JSON,
     ),
     Command(
         name="profiles", help="list the profiles in config.toml; * marks the default",
-        run="runtui.headless.config:print_profiles", takes="nothing", options=_LOG, arguments=(_JSON,),
+        run="runtui.headless.config:print_profiles", takes="nothing", options=_LOG, arguments=_JSON,
     ),
     Command(
         name="config", help="show or check the options", takes="nothing",
         parts=(
             Command(
                 name="show", help="show every option, its value and where it comes from",
-                run="runtui.headless.config:print_options", takes="line", options=_EVERY, arguments=(_JSON,),
+                run="runtui.headless.config:print_options", takes="line", options=_EVERY, arguments=_JSON,
             ),
             Command(
                 name="path", help="print the path of config.toml, even if there is none yet",
@@ -353,7 +350,7 @@ COMMANDS: Final = (
     Command(
         name="doctor", help="check this machine, the sign-in and the server, and suggest next steps",
         run="runtui.headless.doctor:examine", takes="line", options=_EVERY,
-        arguments=(_JSON, Argument("--offline", action="store_true", help="contact no server")),
+        arguments=(*_JSON, Argument("--offline", action="store_true", help="contact no server")),
     ),
     Command(
         name="completion", help="print a script that lets a shell complete runtui's commands and options",

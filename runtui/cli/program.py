@@ -184,7 +184,7 @@ class _SuggestingParser(argparse.ArgumentParser):
             known = [flag for flag in self._option_string_actions if flag.startswith("--")]
             name = unknown[0].partition("=")[0]
             if name.startswith("-"):
-                meant = nearest_words("--json" if name in ("-o", "--format") else name, known)
+                meant = nearest_words(name, known)
             else:
                 meant = f" Did you mean --filter {unknown[0]!r}?" if "--filter" in known else ""
             if name.removeprefix("--") in OPTION_BY_NAME:

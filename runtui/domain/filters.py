@@ -54,10 +54,10 @@ ASKING: Final = re.compile(r"([^\W\d]\w*)(:|>=|<=|!=|>|<|=)")
 """A field and an operator, the beginning of a condition."""
 _WORD: Final = re.compile(r'[^\s()"]+')
 _VALUE: Final = re.compile(r'[^\s(),"]+')
-_NUMBER: Final = re.compile(r"[+-]?\d{1,15}", re.ASCII)
-_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}|today|yesterday|tomorrow", re.ASCII)
-_TO_THE_MINUTE: Final = re.compile(r".*[Tt ]\d{1,2}:\d{2}(?:Z|[+-]\d{2}:\d{2})?", re.ASCII)
-_RELATIVE: Final = re.compile(r"now|(?:now)?\s*[+-].*", re.ASCII)
+_NUMBER: Final = r"(?a)[+-]?\d{1,15}"
+_DAY: Final = r"(?a)\d{4}-\d{2}-\d{2}|today|yesterday|tomorrow"
+_TO_THE_MINUTE: Final = r"(?a).*[Tt ]\d{1,2}:\d{2}(?:Z|[+-]\d{2}:\d{2})?"
+_RELATIVE: Final = r"(?a)now|(?:now)?\s*[+-].*"
 _NOTHING: Final = {"null", "none"}
 
 _FIELD_BY_NAME: Final = {name.casefold(): field for field in FILTER_FIELDS for name in (field.name, *field.aliases)}
@@ -234,7 +234,7 @@ class _Reader:
             return IsNull(field)
         comparison = cast(Operator, "=" if sign.text == ":" else sign.text)
         if field.kind == "count":
-            if not _NUMBER.fullmatch(value.text):
+            if not re.fullmatch(_NUMBER, value.text):
                 raise value.error(f"{field} is a whole number, such as {field}>0.")
             return CountIs(field, comparison, int(value.text))
         return self._time(field, comparison, value)
@@ -263,7 +263,7 @@ class _Reader:
             first, end = _stretch(value.text.strip(), self.now, self.zone)
         except ValueError as error:
             raise value.error(f"{error} For example {field}>-24h.") from None
-        if comparison == "=" and _RELATIVE.fullmatch(value.text.strip().lower()):
+        if comparison == "=" and re.fullmatch(_RELATIVE, value.text.strip().lower()):
             raise value.error(f"{value.text} is one instant: write {field}>{value.text} or {field}<{value.text}.")
         return TimeIs(field, comparison, first, end)
 
@@ -288,12 +288,12 @@ class _Reader:
 def _stretch(text: str, now: int, zone: tzinfo | None) -> tuple[int, int]:
     """Return the period that a text names, in ticks, end excluded: a whole day, minute or second, or a single tick."""
     first = parse_ticks(interpret(text, now, zone))
-    if _DAY.fullmatch(text.lower()):
+    if re.fullmatch(_DAY, text.lower()):
         try:
             tomorrow = to_datetime(first, zone).date() + timedelta(days=1)
         except OverflowError:
             return first, MAX_TICKS + 1
         return first, parse_ticks(interpret(tomorrow.isoformat(), now, zone))
-    if _RELATIVE.fullmatch(text.lower()) or "." in text:
+    if re.fullmatch(_RELATIVE, text.lower()) or "." in text:
         return first, first + 1
-    return first, first + TICKS_PER_SECOND * (60 if _TO_THE_MINUTE.fullmatch(text) else 1)
+    return first, first + TICKS_PER_SECOND * (60 if re.fullmatch(_TO_THE_MINUTE, text) else 1)

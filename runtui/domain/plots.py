@@ -7,7 +7,6 @@ strip is the number of runs that its filter finds.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate
 from typing import Final, NamedTuple
 
 from runtui.domain.columns import ListCell, Role
@@ -130,15 +129,6 @@ def _forms(
         yield worded[:kept] + bare[kept:]
     for kept in range(len(bare) - 1, 0, -1):
         yield bare[:kept]
-
-
-def part_at(parts: Sequence[StripPart], cell: int) -> StripPart | None:
-    """Return the part at a cell, from 0; None between two parts."""
-    ends = accumulate(len(part.text) + part.behind for part in parts)
-    for part, end in zip(parts, ends, strict=True):
-        if end - part.behind - len(part.text) <= cell < end - part.behind:
-            return part
-    return None
 
 
 def strip_text(parts: Sequence[StripPart]) -> str:

@@ -34,9 +34,9 @@ INT32_MIN: Final = -2_147_483_648
 PropertyKind = Literal["text", "enum", "count", "datetime"]
 FormGroup = Literal["Status", "Times", "Users", "Tasks"]
 
-_GROUPED: Final = re.compile(r"[+-]?\d{1,3}(?:([,_' \u00a0\u202f])\d{3})(?:\1\d{3})*", re.ASCII)
-_WHOLE: Final = re.compile(r"[+-]?\d+", re.ASCII)
-_DECIMAL: Final = re.compile(r"[+-]?(?:\d+[.,]\d*|[.,]\d+)(?:[eE][+-]?\d+)?|[+-]?\d+[eE][+-]?\d+", re.ASCII)
+_GROUPED: Final = r"(?a)[+-]?\d{1,3}(?:([,_' \u00a0\u202f])\d{3})(?:\1\d{3})*"
+_WHOLE: Final = r"(?a)[+-]?\d+"
+_DECIMAL: Final = r"(?a)[+-]?(?:\d+[.,]\d*|[.,]\d+)(?:[eE][+-]?\d+)?|[+-]?\d+[eE][+-]?\d+"
 _INT32_DIGITS: Final = 10
 _NEGATIVE: Final = "A count cannot be negative."
 _TOO_LARGE: Final = f"That does not fit an Int32: the largest is {INT32_MAX}."
@@ -269,16 +269,16 @@ def _json_word(value: object) -> str:
 
 def _parse_count(typed: str) -> int:
     """Parse digits, optionally with one kind of thousands separator (1,000)."""
-    if match := _GROUPED.fullmatch(typed):
+    if match := re.fullmatch(_GROUPED, typed):
         typed = typed.replace(match[1], "")
-    if _WHOLE.fullmatch(typed):
+    if re.fullmatch(_WHOLE, typed):
         digits = typed.lstrip("+-0")
         is_negative = typed.startswith("-")
         if len(digits) > _INT32_DIGITS:
             raise FieldError(_NEGATIVE if is_negative else _TOO_LARGE)
         value = int(digits or "0")
         return -value if is_negative else value
-    if _DECIMAL.fullmatch(typed):
+    if re.fullmatch(_DECIMAL, typed):
         raise FieldError("A count is a whole number: no decimal point, no exponent.")
     raise FieldError("A count is a whole number, such as 12 or 1,000.")
 

@@ -184,7 +184,7 @@ _ADDRESS: Final = r"(?<![\w.+-])[a-zA-Z][\w+.-]*://\S+|(?<![\w.+#-])[\w.+#-]+@[\
 _LONG_ID: Final = r"(?<![\w-])(?=[\w-]*\d)[\w-]{16,}"
 # A number, or numbers joined to a time, a date or a version.
 _NUMBER: Final = r"(?<!\w)\d+(?:[.,:/T-]\d+)*Z?"
-_FOLDED: Final = re.compile(f"(?P<name>{_QUOTED_NAME})|(?P<address>{_ADDRESS})|{_LONG_ID}|{_NUMBER}")
+_FOLDED: Final = f"(?P<name>{_QUOTED_NAME})|(?P<address>{_ADDRESS})|{_LONG_ID}|{_NUMBER}"
 
 _LONGEST_FOLDED: Final = 2_000
 """The characters of a reason that are compared."""
@@ -199,7 +199,7 @@ def fold_reason(text: str, names: Iterable[str] = ()) -> str:
     for name in sorted(filter(None, names), key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "'…'", text)
     # A replacement may complete another quoted name, so repeat. The loop ends: no fold brings a folded part back.
-    while (folded := _FOLDED.sub(_mark, text)) != text:
+    while (folded := re.sub(_FOLDED, _mark, text)) != text:
         text = folded
     return text
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from runtui.domain.columns import DASH, EMPTY_CELL, Align, Column, ListCell, Needs, Role, Show
+from runtui.domain.columns import DASH, EMPTY_CELL, Align, Column, ListCell, Needs, Role, Show, text_cell
 from runtui.domain.properties import INT32_MAX, INT32_MIN, PROPERTIES, Property
 from runtui.domain.text import cells_in, visible
 from runtui.domain.times import TICKS_PER_SECOND, distance, parse_ticks
@@ -192,14 +192,13 @@ def short_id(run_id: str) -> str:
 
 
 def _status(row: RunRow, now: int) -> ListCell:
-    shown = status_look(row.status)
-    if is_stuck(row, now):
-        return ListCell(f"{STUCK_GLYPH} stuck", "status-stuck")
-    return ListCell(_status_text(row.status), shown.role)
+    return ListCell(f"{STUCK_GLYPH} stuck", "status-stuck") if is_stuck(row, now) else status_cell(row.status)
 
 
-def _status_text(status: str) -> str:
-    return f"{status_look(status).glyph} {status_word(status)}"
+def status_cell(status: str) -> ListCell:
+    """Return the cell of a processingStatus: its glyph and its word."""
+    look = status_look(status)
+    return ListCell(f"{look.glyph} {status_word(status)}", look.role)
 
 
 def _users(row: RunRow, _now: int) -> ListCell:
@@ -233,8 +232,7 @@ def _shown(item: Property) -> Show[RunRow]:
         return EMPTY_CELL if ticks is None else ListCell(distance(ticks, now, is_recorded=item.is_recorded))
 
     def text(row: RunRow, _now: int) -> ListCell:
-        shown = row.text(item.key)
-        return ListCell(shown) if shown else EMPTY_CELL
+        return text_cell(row.text(item.key))
 
     return _SHOWN_OTHERWISE.get(item.key) or {"count": count, "datetime": moment}.get(item.kind, text)
 
@@ -256,7 +254,7 @@ def cells_needed(statuses: Iterable[str], workflow_names: Iterable[str], most_us
     """Return the width of the widest value in each column of unbounded width: status, workflow and users."""
     users = 2 * _digits(most_users) + 1 + (2 + _digits(most_failed) if most_failed > 0 else 0)
     return (
-        ("status", max((cells_in(visible(_status_text(status))) for status in statuses), default=0)),
+        ("status", max((cells_in(visible(status_cell(status).text)) for status in statuses), default=0)),
         ("workflow", max((cells_in(visible(name)) for name in workflow_names), default=0)),
         ("users", users),
     )

@@ -38,12 +38,12 @@ _MOMENT: Final = re.compile(
 )
 """A valid time, except that the pattern cannot check the hour, the day and the offset."""
 
-_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_DURATION: Final = re.compile(r"(?:\d{1,9}[smhdw])+", re.ASCII)
-_DAY_WORD: Final = re.compile(r"(today|tomorrow|yesterday)(?:[ t]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?", re.ASCII)
-_SHIFT: Final = re.compile(r"(?:now)?\s*([+-])\s*(\S+)", re.ASCII)
+_DATE: Final = r"(?a)\d{4}-\d{2}-\d{2}"
+_DURATION: Final = r"(?a)(?:\d{1,9}[smhdw])+"
+_DAY_WORD: Final = r"(?a)(today|tomorrow|yesterday)(?:[ t]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?"
+_SHIFT: Final = r"(?a)(?:now)?\s*([+-])\s*(\S+)"
 _DAY_SHIFT: Final = {"yesterday": -1, "today": 0, "tomorrow": 1}
 _OFF_CLOCK: Final = "Hours go from 00 to 23, minutes and seconds from 00 to 59."
 _OFF_CALENDAR: Final = "A date-time lies between the years 0001 and 9999 (UTC)."
@@ -146,7 +146,7 @@ def moment_text(ticks: int, now: int) -> str:
         return format_ticks(ticks)
     year = "" if moment.year == today.year else f" {moment.year}"
     zone = moment.isoformat(timespec="minutes")[-6:] if moment.utcoffset() else "UTC"
-    return f"{moment.day} {_MONTHS[moment.month - 1]}{year} {moment:%H:%M} {zone}"
+    return f"{moment.day} {MONTHS[moment.month - 1]}{year} {moment:%H:%M} {zone}"
 
 
 def clock_text(moment: datetime, now: datetime) -> str:
@@ -154,7 +154,7 @@ def clock_text(moment: datetime, now: datetime) -> str:
     here, today = moment.astimezone(), now.astimezone()
     if here.date() == today.date():
         return f"{here:%H:%M}"
-    return f"{here.day} {_MONTHS[here.month - 1]} {f'{here:%H:%M}' if here.year == today.year else here.year}"
+    return f"{here.day} {MONTHS[here.month - 1]} {f'{here:%H:%M}' if here.year == today.year else here.year}"
 
 
 def second_text(moment: datetime) -> str:
@@ -164,7 +164,7 @@ def second_text(moment: datetime) -> str:
 
 def day_text(day: date) -> str:
     """Format a day for people: "Wed 25 Nov"."""
-    return f"{_WEEKDAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]}"
+    return f"{_WEEKDAYS[day.weekday()]} {day.day} {MONTHS[day.month - 1]}"
 
 
 def parse_duration(text: str) -> int:
@@ -173,7 +173,7 @@ def parse_duration(text: str) -> int:
     Raises:
         ValueError: the message is one sentence that says what is possible.
     """
-    if not _DURATION.fullmatch(text):
+    if not re.fullmatch(_DURATION, text):
         raise ValueError("A duration is a number and a unit, such as 45s, 90m, 2h, 3d, 1w or 1d12h.")
     return sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)([smhdw])", text))
 
@@ -234,13 +234,13 @@ def interpret(text: str, now: int, zone: tzinfo | None = None) -> str:
     word = typed.lower()
     if word == "now":
         return _whole_seconds(now)
-    if shift := _SHIFT.fullmatch(word):
+    if shift := re.fullmatch(_SHIFT, word):
         distance = parse_duration(shift[2])
         return _whole_seconds(_on_calendar(now + distance if shift[1] == "+" else now - distance))
-    if named := _DAY_WORD.fullmatch(word):
+    if named := re.fullmatch(_DAY_WORD, word):
         day = (to_datetime(now, zone) + timedelta(days=_DAY_SHIFT[named[1]])).date()
         return _on_wall_clock(day, named[2], named[3], named[4], zone) if named[2] else _start_of_day(day, zone)
-    if _DATE.fullmatch(typed):
+    if re.fullmatch(_DATE, typed):
         return _start_of_day(_date(typed), zone)
     typed = typed.upper().replace(" ", "T")
     match = _DATE_TIME.fullmatch(typed)
@@ -266,13 +266,13 @@ def _start_of_day(day: date, zone: tzinfo | None) -> str:
     return _utc_text(shown[0] if shown else _candidates(midnight, zone)[-1])
 
 
-def day_starts(days: int, now: int, zone: tzinfo | None = None) -> tuple[int, ...]:
-    """Return the start of each of the last `days` days in `zone` (None: local), today's last, then tomorrow's start.
+def day_starts(days: int, now: int) -> tuple[int, ...]:
+    """Return the start of each of the last `days` local days, today's last, then tomorrow's start.
 
     The result is `days` + 1 values in ticks.
     """
-    today = to_datetime(now, zone).date()
-    return tuple(parse_ticks(_start_of_day(today - timedelta(days=back), zone)) for back in range(days - 1, -2, -1))
+    today = to_datetime(now).date()
+    return tuple(parse_ticks(_start_of_day(today - timedelta(days=back), None)) for back in range(days - 1, -2, -1))
 
 
 def _on_wall_clock(day: date, hour: str, minute: str, second: str | None, zone: tzinfo | None) -> str:

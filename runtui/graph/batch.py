@@ -75,12 +75,6 @@ def answers_of(exchange: Exchange, root: str, items: Sequence[BatchItem]) -> Ite
         yield _answer(exchange, root, item, shown.get(str(n)), received.get(str(n)))
 
 
-def as_item(exchange: Exchange, root: str, item: BatchItem) -> Exchange:
-    """Return the exchange for one item of a batch that was refused as a whole or broke off."""
-    kept = [pair for pair in exchange.response_headers if not exchange.echoes_id or pair[0].lower() != _ID_HEADER]
-    return replace(exchange, response_headers=tuple(kept), **_asked(root, item))
-
-
 def _asked(root: str, item: BatchItem) -> dict[str, Any]:
     """Return the fields of an exchange that are known before an item is answered."""
     return {
@@ -94,7 +88,8 @@ def _asked(root: str, item: BatchItem) -> dict[str, Any]:
 def unanswered(batch: Exchange, root: str, item: BatchItem) -> Exchange:
     """Return the exchange for an item without an answer: the batch was refused as a whole, or the outcome is
     unknown."""
-    exchange = as_item(batch, root, item)
+    kept = [pair for pair in batch.response_headers if not batch.echoes_id or pair[0].lower() != _ID_HEADER]
+    exchange = replace(batch, response_headers=tuple(kept), **_asked(root, item))
     if batch.failure is not None or not 200 <= (batch.status or 0) < 300 or batch.is_foreign:
         return exchange
     # A batch without a body (204) says nothing about this request either, although alone it would.

@@ -24,7 +24,7 @@ from runtui.domain.triage.service_actions import (
     Operation,
     ServiceAction,
 )
-from runtui.errors import RuntuiError, UsageError
+from runtui.errors import RuntuiError
 from runtui.graph.batch import BATCH_PATH, BatchItem, Headers, answers_of, as_throttled, batch_of, unanswered
 from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault, fault_of, mismatch, read_answer
@@ -109,12 +109,6 @@ class GraphClient:
     """
 
     def __init__(self, transport: Transport, *, patch_path: str = PATCH_PATH, page_size: int = PAGE_SIZE) -> None:
-        if not patch_path.startswith("/") or "{runId}" not in patch_path:
-            raise UsageError(
-                "This path cannot be used for changes",
-                f"{patch_path!r} must start with a slash and contain {{runId}}.",
-                f"The default is {PATCH_PATH}.",
-            )
         self._transport = transport
         self._patch_path = patch_path
         self._reader = PageReader(transport, page_size)

@@ -12,9 +12,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Any, Literal, NamedTuple, NoReturn
+
+from runtui.domain.times import MONTHS
+
+_FIXDATE = re.compile(r"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d:\d\d:\d\d) GMT", re.ASCII)
+"""The form of a date that servers must send (RFC 9110, section 5.6.7)."""
 
 # From left to right: an escaped backslash, a surrogate pair, or a lone surrogate. Only the last is no character.
 _SURROGATES = re.compile(r"\\\\|\\u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w|(\\u[dD][89a-fA-F]\w\w)")
@@ -187,7 +191,14 @@ class Exchange:
 
 def http_date(text: str) -> datetime | None:
     """Parse an HTTP date in any of its three forms; return None if it is invalid."""
+    if not text:
+        return None
     try:
+        if found := _FIXDATE.fullmatch(text):
+            day, month, year, clock = found.groups()
+            return datetime.fromisoformat(f"{year}-{MONTHS.index(month) + 1:02}-{day}T{clock}+00:00")
+        from email.utils import parsedate_to_datetime  # 6 ms and 1 MiB, for forms that no server may send
+
         date = parsedate_to_datetime(text)
     except (ValueError, IndexError, OverflowError):
         return None

@@ -90,15 +90,15 @@ def _of_proxy(error: Exception, case: _Case, proxy: Proxy) -> Failure:
     cause = _root_cause(error)
     if isinstance(error, httpx.ProxyError):
         wants_sign_in = "407" in cause
-        what = f"The proxy {proxy.address} refused to connect to the server: {cause}."
+        what = f"The proxy {proxy.place} refused to connect to the server: {cause}."
         cure = f"Put its user and password into {proxy.source}." if wants_sign_in else f"Check {proxy.source}."
         return Failure(FailureKind.PROXY, "no", redact(what), cure)
     if isinstance(error, httpx.ConnectTimeout):
         # Either the connection to the proxy failed, or the handshake with the server behind it.
-        what = f"The proxy {proxy.address}, or the server behind it, did not accept the connection in time."
+        what = f"The proxy {proxy.place}, or the server behind it, did not accept the connection in time."
         return Failure(FailureKind.TIMEOUT, "no", redact(what), f"Check {proxy.source}, and the network.")
     why = "the connection was refused" if case.kind is FailureKind.CONNECTION_REFUSED else cause
-    what = f"No connection to the proxy {proxy.address} could be made: {why}."
+    what = f"No connection to the proxy {proxy.place} could be made: {why}."
     return Failure(FailureKind.PROXY_UNREACHABLE, "no", redact(what), f"Check {proxy.source}, and the network.")
 
 

@@ -12,15 +12,19 @@ import os
 import ssl
 import sys
 import zlib
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from runtui.graph.exchange import FailureKind
 from runtui.graph.root import root_is_loopback
+from runtui.unused_modules import IMPORT_LOCK, without_unused
+
+WireT = TypeVar("WireT")
 
 LARGE_BODY = 128 * 1024
 """The size in bytes from which glibc gives a block its own mapping; this is its initial value."""
@@ -29,18 +33,14 @@ _CHOSEN = "proxy (--proxy, RUNTUI_PROXY, or the profile)"
 
 
 def load_httpx() -> None:
-    """Import httpx without its command line, and with the event loop support that its first request would load.
+    """Import httpx for its transports alone, with the event loop support that its first request would load.
 
-    httpx imports a command line made of click, rich and pygments if they are installed (40 ms), but works without.
     httpcore searches for sniffio several times per request, and works without: one search is enough.
     """
     if "httpx" not in sys.modules:
-        sys.modules["httpx._main"] = None  # type: ignore[assignment]
-        try:
-            import httpcore  # noqa: F401 - which httpx loads for its first client
+        with without_unused("httpx"):
+            import httpcore  # noqa: F401 - which httpx loads for its first transport
             import httpx  # noqa: F401
-        finally:
-            del sys.modules["httpx._main"]
         import anyio
 
         anyio.run(anyio.sleep, 0)
@@ -106,10 +106,33 @@ def _system_trust() -> ssl.SSLContext:
 class Proxy(NamedTuple):
     """A proxy on the way to a server."""
 
-    address: str
-    """Host and port as they were given."""
+    url: str
+    """Its address, with the user and the password if it has any."""
     source: str
     """The variable or the option that sets it."""
+
+    @property
+    def place(self) -> str:
+        """Host and port, to be shown."""
+        return self.url.partition("://")[2].rpartition("@")[2].strip("/")
+
+
+def new_wire(kind: Callable[..., WireT], context: ssl.SSLContext, proxy: Proxy | None, **options: Any) -> WireT:
+    """Return a transport of httpx, direct or through a proxy; a proxy that speaks TLS is trusted by the same context.
+
+    Raises:
+        ValueError, ImportError, httpx.InvalidURL: there can be no such proxy, or it needs a package.
+    """
+    import httpx
+
+    through = None
+    if proxy is not None:
+        url = httpx.URL(proxy.url)
+        if url.port is not None and url.port > 65_535:  # httpx accepts it, and fails at each request
+            raise ValueError(f"The proxy of {proxy.source} has the port {url.port}, and there is no such port")
+        through = httpx.Proxy(url, ssl_context=context if url.scheme == "https" else None)
+    with without_unused("httpx"):  # each time it would import certifi, whose certificates it does not get
+        return kind(context, proxy=through, **options)
 
 
 def proxy_of(root: str, chosen: str = "") -> Proxy | None:
@@ -118,35 +141,19 @@ def proxy_of(root: str, chosen: str = "") -> Proxy | None:
     if root_is_loopback(root):
         return None
     if chosen:
-        return Proxy(_place(chosen), _CHOSEN)
-    from urllib.request import getproxies, proxy_bypass
-
+        return Proxy(chosen, _CHOSEN)
+    if sys.platform == "linux" and not any(name.lower().endswith("_proxy") for name in os.environ):
+        return None  # Linux has no other place for them, and this module takes 20 ms:
+    with IMPORT_LOCK:
+        from urllib.request import getproxies, proxy_bypass
     proxies = getproxies()
     scheme = next((scheme for scheme in ("https", "all") if proxies.get(scheme)), "")
     if not scheme or proxy_bypass(urlsplit(root).hostname or ""):
         return None
     names = (f"{scheme}_proxy", f"{scheme}_proxy".upper())
     source = next((name for name in names if os.environ.get(name)), "the proxy settings of the system")
-    return Proxy(_place(proxies[scheme]), source)
-
-
-def check_environment() -> None:
-    """Raise ValueError for a proxy with an invalid port: httpx accepts it, and fails at each request in an undeclared
-    way."""
-    from urllib.request import getproxies
-
-    import httpx
-
-    proxies = getproxies()
-    for scheme in ("https", "all"):
-        address = proxies.get(scheme, "")
-        port = httpx.URL(address if "://" in address else f"http://{address}").port
-        if port is not None and port > 65_535:
-            raise ValueError(f"The proxy for {scheme} has the port {port}, and there is no such port")
-
-
-def _place(address: str) -> str:
-    return address.partition("://")[2].rpartition("@")[2].strip("/") or address.rpartition("@")[2].strip("/")
+    address = proxies[scheme]
+    return Proxy(address if "://" in address else f"http://{address}", source)
 
 
 class BodyError(Exception):

@@ -22,20 +22,19 @@ LONGEST_ADDRESS = 16_384
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 # An allow-list, not a URL parser: printable ASCII without a user name, a fragment or a backslash.
-_ADDRESS = re.compile(
-    r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::(?P<port>[0-9]{1,5}))?"
-    r"(?P<path>/[!\"$->@-\[\]-~]*)?(?:\?(?P<query>[!\"$-\[\]-~]*))?",
-    re.IGNORECASE,
+_ADDRESS = (
+    r"(?i)(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<path>/[!\"$->@-\[\]-~]*)?(?:\?(?P<query>[!\"$-\[\]-~]*))?"
 )
-_ROOT_PATH = re.compile(r"(?:/[\w~-][\w.~-]*)*", re.ASCII)
+_ROOT_PATH = r"(?a)(?:/[\w~-][\w.~-]*)*"
 # A percent-encoded character with a meaning in addresses (dot, slash, backslash, question mark, hash) or a control
 # character, at any level of encoding.
-_DISGUISED = re.compile(r"%(?:25)*(?:2e|2f|5c|3f|23|0[0-9a-f]|1[0-9a-f]|7f)", re.IGNORECASE)
+_DISGUISED = r"(?i)%(?:25)*(?:2e|2f|5c|3f|23|0[0-9a-f]|1[0-9a-f]|7f)"
 
 # A link that may be joined to the address of its page: printable ASCII that does not begin like a full address.
-_RELATIVE = re.compile(r"(?![A-Za-z][A-Za-z0-9+.-]*:)[!-\[\]-~]+")
+_RELATIVE = r"(?![A-Za-z][A-Za-z0-9+.-]*:)[!-\[\]-~]+"
 
-_VERSION = re.compile(r"/(?:beta|v[0-9]+(?:\.[0-9]+)?)$")
+_VERSION = r"/(?:beta|v[0-9]+(?:\.[0-9]+)?)$"
 
 _EXAMPLE = "Write it like https://graph.microsoft.com/beta or http://127.0.0.1:8080/beta."
 
@@ -45,7 +44,7 @@ def parse_root(text: str) -> str:
 
     Raises UsageError if `text` is no root, or if it would send a token unencrypted off this machine.
     """
-    found = _ADDRESS.fullmatch(text.strip().rstrip("/"))
+    found = re.fullmatch(_ADDRESS, text.strip().rstrip("/"))
     if "@" in text:
         raise UsageError("This is not a Graph root", "A root must not contain a user name or a password.", _EXAMPLE)
     if found is None or found["query"] is not None:
@@ -54,7 +53,7 @@ def parse_root(text: str) -> str:
     path = found["path"] or ""
     if not 0 < port < 65_536:
         raise UsageError("This is not a Graph root", f"There is no port {port}.", _EXAMPLE)
-    if not _ROOT_PATH.fullmatch(path):
+    if not re.fullmatch(_ROOT_PATH, path):
         raise UsageError("This is not a Graph root", f"The path {path!r} is not a plain one.", _EXAMPLE)
     if scheme == "http" and not is_loopback(host):
         raise UsageError(
@@ -68,14 +67,14 @@ def parse_root(text: str) -> str:
 
 def root_is_loopback(root: str) -> bool:
     """Return whether a parsed root is a server on this machine, which is never reached through a proxy."""
-    found = _ADDRESS.fullmatch(root)
+    found = re.fullmatch(_ADDRESS, root)
     return found is not None and is_loopback(found["host"])
 
 
 def resolve_link(page: str, link: str) -> str:
     """Return the address that `link` on the page at the address `page` leads to (RFC 3986, section 5). An absolute or
     invalid link is returned as it is; `refusal` judges the result."""
-    if not _RELATIVE.fullmatch(link):
+    if not re.fullmatch(_RELATIVE, link):
         return link
     try:
         return urljoin(page, link)
@@ -88,7 +87,7 @@ def refusal(root: str, address: str) -> str | None:
     part of addresses: an empty one, or one with a slash or a control character, is refused here too."""
     if len(address) > LONGEST_ADDRESS:
         return f"The address is longer than {LONGEST_ADDRESS:,} characters."
-    found, home = _ADDRESS.fullmatch(address), _ADDRESS.fullmatch(root)
+    found, home = re.fullmatch(_ADDRESS, address), re.fullmatch(_ADDRESS, root)
     if found is None or home is None:
         return "The address is not a plain http(s) address."
     if _origin(found) != _origin(home):
@@ -97,7 +96,7 @@ def refusal(root: str, address: str) -> str | None:
     if not path.startswith(base + "/"):
         return f"The address lies outside the configured root {root}."
     segments = path.split("/")[1:]
-    if not {"", ".", ".."}.isdisjoint(segments) or _DISGUISED.search(path):
+    if not {"", ".", ".."}.isdisjoint(segments) or re.search(_DISGUISED, path):
         return "A part of its path is empty, or has characters that could lead elsewhere."
     return None
 
@@ -114,7 +113,7 @@ def server_key(root: str) -> str:
         host, port = parts.hostname or "", parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
     except ValueError:
         return root.lower()  # an invalid address is equal only to itself
-    return f"{_host_key(host)}:{port}{_VERSION.sub('', parts.path.rstrip('/'))}"
+    return f"{_host_key(host)}:{port}{re.sub(_VERSION, '', parts.path.rstrip('/'))}"
 
 
 def run_key(run_id: str) -> str:

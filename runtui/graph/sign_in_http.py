@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from runtui import __version__
 from runtui.auth.clouds import is_loopback
 from runtui.auth.msal_client import ServiceError
-from runtui.graph.network import BodyError, BoundedBody, load_httpx, proxy_of, tls_context
+from runtui.graph.network import BodyError, BoundedBody, Proxy, load_httpx, new_wire, proxy_of, tls_context
 from runtui.redact import redact
+
+if TYPE_CHECKING:
+    import httpx
 
 _logger: Final = logging.getLogger("runtui.auth.http")
 
@@ -27,8 +31,8 @@ SECONDS: Final = 15.0
 MAX_TOKEN_BYTES: Final = 1024 * 1024
 """The most decompressed bytes of an answer; the rest is refused."""
 
-_DIRECT: Final = ("169.254.169.254", "localhost", "127.0.0.1", "[::1]")
-"""Hosts that are never reached through a proxy: this machine, and Azure's service for managed identities."""
+_IDENTITY_HOST: Final = "169.254.169.254"
+"""The host of Azure's service for managed identities, which is never reached through a proxy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,43 +55,38 @@ class SignInHttp:
     If no proxy is given, HTTPS_PROXY and NO_PROXY apply; each step of a request may take `timeout_seconds`.
 
     Raises:
-        ServiceError: the file cannot be used, or the proxy needs a package that is not installed.
+        ServiceError: the file cannot be used, or there is no answer.
     """
 
     def __init__(self, ca_file: Path | None = None, *, proxy: str = "", timeout_seconds: float = SECONDS) -> None:
         load_httpx()
-        import httpx
-
         self._proxy = proxy
+        self._timeout_seconds = timeout_seconds
+        self._wires: dict[Proxy | None, httpx.HTTPTransport] = {}
         try:
-            self._client = httpx.Client(
-                verify=tls_context(ca_file),
-                proxy=proxy or None,
-                mounts={f"all://{host}": None for host in _DIRECT},
-                timeout=timeout_seconds,
-                follow_redirects=False,
-            )
-        except (OSError, ImportError, ValueError, httpx.InvalidURL) as error:
+            self._context = tls_context(ca_file)
+        except (OSError, ImportError) as error:
             raise ServiceError(redact(f"{error}.")) from None
 
     def get(self, url: str, **options: Any) -> SignInAnswer:
-        """Send a GET with the options `params` and `headers`; other options are ignored.
-
-        Raises:
-            ServiceError: there is no answer.
-        """
+        """Send a GET with the options `params` and `headers`; other options are ignored."""
         return self._send("GET", url, options)
 
     def post(self, url: str, **options: Any) -> SignInAnswer:
-        """Send a POST with the options `params`, `headers` and `data`; other options are ignored.
-
-        Raises:
-            ServiceError: there is no answer.
-        """
+        """Send a POST with the options `params`, `headers` and `data`; other options are ignored."""
         return self._send("POST", url, options)
 
     def close(self) -> None:
-        self._client.close()
+        for wire in self._wires.values():
+            wire.close()
+
+    def _wire(self, proxy: Proxy | None) -> httpx.HTTPTransport:
+        """Return the connections through a proxy, or the direct ones; raise as `new_wire` does."""
+        import httpx
+
+        if proxy not in self._wires:
+            self._wires[proxy] = new_wire(httpx.HTTPTransport, self._context, proxy)
+        return self._wires[proxy]
 
     def _address(self, url: str) -> str:
         """Return the address to which a request really goes.
@@ -98,7 +97,7 @@ class SignInHttp:
         parts = urlsplit(url)
         host = parts.hostname or ""
         # Plain http is allowed for services on this machine and for Azure's link-local service.
-        if parts.scheme != "https" and not (parts.scheme == "http" and (is_loopback(host) or host == _DIRECT[0])):
+        if parts.scheme != "https" and not (parts.scheme == "http" and (is_loopback(host) or host == _IDENTITY_HOST)):
             raise ServiceError("Its address is not an https address.")
         return url
 
@@ -110,10 +109,13 @@ class SignInHttp:
         url = self._address(url)
         params, data, headers = (_present(options.get(name)) for name in ("params", "data", "headers"))
         headers = {"Accept-Encoding": "gzip", "User-Agent": f"runtui/{__version__}", **headers}
+        proxy = None if urlsplit(url).hostname == _IDENTITY_HOST else proxy_of(url, self._proxy)
+        timeout = {"timeout": httpx.Timeout(self._timeout_seconds).as_dict()}
         try:
-            with self._client.stream(
-                method, url, params=params or None, data=data or None, headers=headers
-            ) as response:
+            request = httpx.Request(
+                method, url, params=params or None, data=data or None, headers=headers, extensions=timeout
+            )
+            with closing(self._wire(proxy).handle_request(request)) as response:
                 body = BoundedBody(response.headers.get("content-encoding", ""), MAX_TOKEN_BYTES)
                 for chunk in response.iter_raw():
                     body.feed(chunk)
@@ -126,8 +128,10 @@ class SignInHttp:
                 return SignInAnswer(response.status_code, dict(response.headers), text)
         except BodyError as error:
             raise ServiceError(str(error)) from None
+        except (ImportError, ValueError) as error:  # there can be no such proxy, or it needs a package
+            raise ServiceError(redact(f"{error}.")) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            failure = failure_of(error, may_be_sent=True, proxy=proxy_of(url, self._proxy))
+            failure = failure_of(error, may_be_sent=True, proxy=proxy)
             _logger.info("%s %s: %s", method, url.partition("?")[0], failure.message)
             raise ServiceError(failure.message) from None
 

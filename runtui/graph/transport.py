@@ -16,7 +16,6 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
@@ -24,7 +23,7 @@ from runtui import __version__
 from runtui.auth.tokens import TokenSource
 from runtui.errors import RuntuiError
 from runtui.graph.exchange import Exchange, Failure, FailureKind
-from runtui.graph.network import BodyError, BoundedBody, check_environment, load_httpx, no_trust, proxy_of, tls_context
+from runtui.graph.network import BodyError, BoundedBody, load_httpx, new_wire, no_trust, proxy_of, tls_context
 from runtui.graph.root import parse_root, refusal, root_is_loopback
 from runtui.redact import REDACTED, hide_secrets, redact, redact_body, register_secret
 
@@ -42,7 +41,7 @@ MAX_BYTES = 16 * 1024 * 1024
 """The most decompressed bytes of an answer; the rest is refused. A page of 999 runs takes 0.6 MB."""
 
 MAX_CONNECTIONS = 16
-"""The most connections of one client; httpx's pool slows down badly from 32 on."""
+"""The most connections of one pool; httpx's pool slows down badly from 32 on."""
 
 CONNECT_SECONDS = 10.0
 """The part of a request's time limit in which a connection must be made."""
@@ -74,11 +73,11 @@ def _log(exchange: Exchange) -> None:
     )
 
 
-class _Clients(NamedTuple):
-    """Two clients with separate connections and the same certificates."""
+class _Wires(NamedTuple):
+    """Two pools of connections with the same certificates."""
 
-    keep_alive: httpx.AsyncClient
-    close_after: httpx.AsyncClient
+    keep_alive: Wire
+    close_after: Wire
     """Opens a connection for each request and closes it after the answer."""
 
 
@@ -144,9 +143,9 @@ class Transport:
         """The number of requests started so far, which is the number of the last one."""
         self._renewal = _Renewal()
         self._renewing = asyncio.Lock()
-        self._client_task: asyncio.Task[_Clients] | None = None
-        self._retired: list[asyncio.Task[_Clients]] = []
-        """Clients that get no new requests, but may still have some in progress."""
+        self._wires_task: asyncio.Task[_Wires] | None = None
+        self._retired: list[asyncio.Task[_Wires]] = []
+        """Pools that get no new requests, but may still have some in progress."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -155,20 +154,20 @@ class Transport:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close every connection; a later request would build a new client."""
+        """Close every connection; a later request would build new pools."""
         self._retire()
         retired, self._retired = self._retired, []
         for building in retired:
             await asyncio.wait([building])
             if not building.cancelled() and building.exception() is None:
-                for client in building.result():
-                    await client.aclose()
+                for wire in building.result():
+                    await wire.aclose()
 
     def _retire(self) -> None:
-        """Let the next request build clients with new connections."""
-        if self._client_task is not None:
-            self._retired.append(self._client_task)
-            self._client_task = None
+        """Let the next request build pools with new connections."""
+        if self._wires_task is not None:
+            self._retired.append(self._wires_task)
+            self._wires_task = None
 
     def url(self, path: str) -> str:
         """Return the address of a path below the root; the path starts with a slash and is percent-encoded."""
@@ -257,24 +256,25 @@ class Transport:
         self._check_address(url)
         _check_headers(headers)
         token = await self._bearer()
-        clients = await asyncio.shield(self._building())
-        client = clients.close_after if alone else clients.keep_alive
+        wires = await asyncio.shield(self._building())
+        wire = wires.close_after if alone else wires.keep_alive
         import httpx
 
         from runtui.graph.failures import failure_of
 
+        timeout = httpx.Timeout(self._timeout_seconds, connect=min(CONNECT_SECONDS, self._timeout_seconds))
         try:
             request = httpx.Request(
                 method,
                 url,
                 headers=[*headers[1:], ("Authorization", f"Bearer {token}")],
                 content=None if json_body is None else json_body.encode(),
-                extensions={"trace": progress.trace},
+                extensions={"trace": progress.trace, "timeout": timeout.as_dict()},
             )
             self._check_address(str(request.url))
             # A replacement for the network does not report its steps.
             progress.sent = self._wire is not None
-            response = await client.send(request, stream=True)
+            response = await wire.handle_async_request(request)
             async with aclosing(response):
                 await self._read(response, progress)
         except BodyError as error:
@@ -292,7 +292,7 @@ class Transport:
             progress.body.finish()
 
     def _check_address(self, url: str) -> None:
-        """Check the address as given, and again in the form in which the client will use it."""
+        """Check the address as given, and again in the form in which httpx will use it."""
         if why := refusal(self.root, url):
             raise _RequestEndedError(Failure(FailureKind.REFUSED_ADDRESS, "no", redact(why)))
 
@@ -308,37 +308,29 @@ class Transport:
         register_secret(token)
         return token
 
-    def _building(self) -> asyncio.Task[_Clients]:
-        """Return the task that builds the clients, or has built them. A failed one is replaced, so that a cure takes
+    def _building(self) -> asyncio.Task[_Wires]:
+        """Return the task that builds the pools, or has built them. A failed one is replaced, so that a cure takes
         effect."""
-        task = self._client_task
+        task = self._wires_task
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
-            task = asyncio.create_task(asyncio.to_thread(self._build), name="build the HTTP client")
-            # The request that needs the client reports a failure; without one, nobody must retrieve it.
+            task = asyncio.create_task(asyncio.to_thread(self._build), name="build the connection pools")
+            # The request that needs them reports a failure; without one, nobody must retrieve it.
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
-            self._client_task = task
+            self._wires_task = task
         return task
 
-    def _build(self) -> _Clients:
-        """Import httpx, load the certificates, build the clients. This takes about 100 ms: call it in a thread."""
+    def _build(self) -> _Wires:
+        """Import httpx, load the certificates, build the pools. This takes about 100 ms: call it in a thread."""
         load_httpx()
         import httpx
 
-        heeds_environment = not root_is_loopback(self.root)
+        if self._wire is not None:
+            return _Wires(self._wire, self._wire)
         try:
-            if heeds_environment:
-                check_environment()
-            usual = partial(
-                httpx.AsyncClient,
-                verify=no_trust() if self.root.startswith("http:") else tls_context(self._ca_file),
-                trust_env=heeds_environment,
-                proxy=self._proxy or None,
-                timeout=httpx.Timeout(self._timeout_seconds, connect=min(CONNECT_SECONDS, self._timeout_seconds)),
-                follow_redirects=False,
-                transport=self._wire,
-            )
+            context = no_trust() if self.root.startswith("http:") else tls_context(self._ca_file)
+            proxy = proxy_of(self.root, self._proxy)
             limits = [httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=n) for n in (None, 0)]
-            return _Clients(*(usual(limits=limit) for limit in limits))
+            return _Wires(*(new_wire(httpx.AsyncHTTPTransport, context, proxy, limits=limit) for limit in limits))
         except (OSError, ImportError, ValueError, httpx.InvalidURL) as error:
             raise _RequestEndedError(Failure(FailureKind.SETUP, "no", redact(f"{error}."))) from None
 

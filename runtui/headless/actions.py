@@ -13,7 +13,6 @@ from typing import Any, TypeAlias
 
 from runtui.command_line import SessionSpec
 from runtui.domain.bulk_draft import actions_of
-from runtui.domain.report import Outcome
 from runtui.domain.results import TaskResult
 from runtui.domain.text import visible
 from runtui.domain.triage.service_actions import (
@@ -32,18 +31,16 @@ from runtui.errors import ExitCode, UsageError, nearest_words
 from runtui.graph.pages import all_items
 from runtui.headless.bulk import is_one, send_to
 from runtui.headless.changes import (
-    EXIT_CODES,
     ChangeOptions,
+    carry_out,
     check_consent,
     nothing_sent_if_cancelled,
-    sent,
     settle_earlier,
 )
 from runtui.headless.console import command, narrate
 from runtui.headless.session import connected, failed_read, find_run, pace, read_run
 from runtui.services.triage.people import find_user
 from runtui.services.workspace import Workspace
-from runtui.services.writing.follow import followed
 
 _ActionOnRun: TypeAlias = Callable[[str, str], ServiceAction]
 """Returns the action for a workflow id and a run id."""
@@ -106,27 +103,12 @@ async def _act_on_run(
 
 
 async def _act(
-    workspace: Workspace,
-    action: ServiceAction,
-    received: Mapping[str, Any],
-    options: ChangeOptions,
-    *,
-    follow: bool = False,
+    workspace: Workspace, action: ServiceAction, received: Mapping[str, Any], options: ChangeOptions, **how: Any
 ) -> int:
-    """Send an action and return the exit code. `follow` reports the started or canceled run until its end."""
+    """Send an action as `carry_out` does, after a warning if it cannot help, and return the exit code."""
     if why := why_not(action, received):
         narrate(f"! {why}")
-    save = await sent(workspace, action, options, notes=[*consequences(action, received)])
-    if isinstance(save, int):
-        return save
-    if follow and save.outcome is Outcome.DONE:
-        printed = ""
-        async for found in followed(workspace.client, save):
-            narrate(*([found.words] if found.words != printed else []))
-            printed = found.words
-            if found.has_ended and options.as_json:
-                print(json.dumps(dict(found.run)))
-    return int(EXIT_CODES[save.outcome or Outcome.UNKNOWN])
+    return await carry_out(workspace, action, options, notes=[*consequences(action, received)], **how)
 
 
 def activate(session: SessionSpec, workflow: str, *, users: Sequence[str], **how: Any) -> int:
@@ -191,7 +173,7 @@ async def _waiting_task(workspace: Workspace, workflow_id: str, run_id: str, wan
 
 
 @command
-async def preview(session: SessionSpec, workflow: str, *, as_json: bool = False) -> int:
+async def preview(session: SessionSpec, workflow: str, *, output: str) -> int:
     """Print the tasks of a workflow that the service expects to fail, and return the exit code."""
     async with connected(session) as workspace:
         found = await _workflow(workspace, workflow)
@@ -200,7 +182,7 @@ async def preview(session: SessionSpec, workflow: str, *, as_json: bool = False)
             raise failed_read("The failures cannot be previewed", answer)
         tasks = answer.entity.get("value")
         for task in tasks if isinstance(tasks, list) else ():
-            print(json.dumps(task) if as_json else visible(f"{task.get('name')}: {task.get('failureReason')}"))
+            print(json.dumps(task) if output == "json" else visible(f"{task.get('name')}: {task.get('failureReason')}"))
         if not tasks:
             narrate("The service expects no task to fail.")
         return ExitCode.DONE

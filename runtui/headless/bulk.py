@@ -14,7 +14,7 @@ import json
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -119,8 +119,11 @@ def send_to(
     """Review and send what `make_bulk` returns for the runs, and return the exit code. See `update` for the rest."""
     _check_which(run_ids, filter_text)
     changes.check_consent(session.settings, options)
-    wanted = _filter(filter_text) if filter_text is not None else _with_standard_input(run_ids)
-    return _send_to(session, wanted, workflow_id, make_bulk, options)
+    if filter_text is not None:
+        find = partial(_filtered, _filter(filter_text))
+    else:
+        find = partial(_named, _with_standard_input(run_ids), workflow_id)
+    return _send_to(session, find, make_bulk, options)
 
 
 def _filter(text: str) -> Filter:
@@ -147,18 +150,13 @@ def _with_standard_input(run_ids: Sequence[str]) -> list[str]:
 @command
 async def _send_to(
     session: SessionSpec,
-    wanted: Filter | list[str],
-    workflow_id: str | None,
+    find: Callable[[Workspace, ChangeOptions], Awaitable[_Found]],
     make_bulk: Callable[[Sequence[MarkedRun]], BulkDraft],
     options: ChangeOptions,
 ) -> int:
     async with connected(session) as workspace:
         with changes.nothing_sent_if_cancelled():
-            found = await (
-                _named(workspace, wanted, workflow_id, options)
-                if isinstance(wanted, list)
-                else _filtered(workspace, wanted, options)
-            )
+            found = await find(workspace, options)
         bulk = make_bulk(found.runs)
         bulk = bulk._replace(left_out={**found.left_out, **bulk.left_out})
         names = {run.run_id: run.workflow_name for run in found.runs}
@@ -166,7 +164,7 @@ async def _send_to(
     return code if found.is_whole else max(code, ExitCode.NOT_DONE)
 
 
-async def _filtered(workspace: Workspace, wanted: Filter, options: ChangeOptions) -> _Found:
+async def _filtered(wanted: Filter, workspace: Workspace, options: ChangeOptions) -> _Found:
     """List all runs and return those that match."""
     missing = await list_all(workspace)
     narrate(*(workflow.words for workflow in missing))
@@ -183,7 +181,7 @@ async def _filtered(workspace: Workspace, wanted: Filter, options: ChangeOptions
 
 
 async def _named(
-    workspace: Workspace, run_ids: Sequence[str], workflow_id: str | None, options: ChangeOptions
+    run_ids: Sequence[str], workflow_id: str | None, workspace: Workspace, options: ChangeOptions
 ) -> _Found:
     """Return the runs with these ids: from a new listing if one is not in the store, else read from the server."""
     is_listed = False
@@ -287,7 +285,7 @@ async def send_many(workspace: Workspace, bulk: BulkDraft, names: Mapping[str, s
     Raises:
         UsageError: the session is read-only.
     """
-    lines = _Lines(names, as_json=options.as_json or not sys.stdout.isatty())
+    lines = _Lines(names, as_json=options.output == "json" or not sys.stdout.isatty())
     with changes.nothing_sent_if_cancelled():
         narrate(*_review(workspace, bulk))
         if options.dry_run:

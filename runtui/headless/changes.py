@@ -39,6 +39,7 @@ from runtui.headless.session import connected, find_run, narrate_wait, pace, run
 from runtui.services.journal import Entry
 from runtui.services.store import workflow_name_of
 from runtui.services.workspace import Workspace
+from runtui.services.writing.follow import followed
 from runtui.services.writing.save import Save, Step
 from runtui.services.writing.undo import UndoError, doubt_of, draft_to_undo
 from runtui.settings import Settings
@@ -63,8 +64,8 @@ class ChangeOptions(NamedTuple):
     """Print the request instead of sending it."""
     yes: bool = False
     """The command line confirms the change."""
-    as_json: bool = False
-    """Print the result as a JSON object."""
+    output: str = "table"
+    """ "json" to print the result as a JSON object."""
     keep_going: bool = False
     """In a bulk change, continue after a refusal that other changes may meet as well."""
     why: str = ""
@@ -261,28 +262,17 @@ async def carry_out(
     *,
     undoes: int | None = None,
     fresh: Answer | None = None,
+    notes: Sequence[str] = (),
+    follow: bool = False,
 ) -> int:
     """Review, confirm and send a draft or an action, print the outcome, and return the exit code.
 
-    `undoes` and `fresh` are as in `SaveQueue.submit`.
+    `undoes` and `fresh` are as in `SaveQueue.submit`; `notes` are sentences for the review of an action. `follow`
+    reports the run that the action started or canceled until its end.
 
     Raises:
         UsageError: the draft has errors, or the session is read-only.
     """
-    save = await sent(workspace, operation, options, undoes=undoes, fresh=fresh)
-    return save if isinstance(save, int) else int(EXIT_CODES[save.outcome or Outcome.UNKNOWN])
-
-
-async def sent(
-    workspace: Workspace,
-    operation: Operation,
-    options: ChangeOptions,
-    *,
-    undoes: int | None = None,
-    notes: Sequence[str] = (),
-    fresh: Answer | None = None,
-) -> Save | int:
-    """Do what `carry_out` does. Return the ended save, or the exit code if nothing was submitted."""
     if isinstance(operation, Draft) and not operation.changes():
         message = "The run has these values already. Nothing was sent."
         return await _print_outcome(operation, Outcome.DONE, message, options)
@@ -298,14 +288,26 @@ async def sent(
             facts.append(("undoes", f"#{undoes}"))
         narrate(*_review(operation, facts, notes))
         if options.dry_run:
-            print_request(operation, method, url, as_json=options.as_json)
+            print_request(operation, method, url, as_json=options.output == "json")
             return ExitCode.DONE
         question = "Send this change?" if isinstance(operation, Draft) else "Send this action?"
         if not options.yes and not await confirmed(question):
             return await _print_outcome(operation, Outcome.NOT_DONE, NOT_CONFIRMED, options)
     save = await _followed(workspace, operation, undoes, options.reason, fresh)
-    await _print_outcome(operation, save.outcome or Outcome.UNKNOWN, message_of(save), options, save)
-    return save
+    code = await _print_outcome(operation, save.outcome or Outcome.UNKNOWN, message_of(save), options, save)
+    if follow and save.outcome is Outcome.DONE:
+        await _report_run(workspace, save, options)
+    return code
+
+
+async def _report_run(workspace: Workspace, save: Save, options: ChangeOptions) -> None:
+    printed = ""
+    async for found in followed(workspace.client, save):
+        if found.words != printed:
+            narrate(found.words)
+        printed = found.words
+        if found.has_ended and options.output == "json":
+            print(json.dumps(dict(found.run)))
 
 
 def print_request(operation: Operation, method: str, url: str, *, as_json: bool, **ids: str) -> None:
@@ -321,7 +323,7 @@ async def _print_outcome(
     draft: Operation, outcome: Outcome, message: str, options: ChangeOptions, save: Save | None = None
 ) -> int:
     line = sentences((save.report if save is not None else Report(outcome=outcome)).heading, message)
-    line = json.dumps(result_object(draft, outcome, line, save)) if options.as_json else visible(line)
+    line = json.dumps(result_object(draft, outcome, line, save)) if options.output == "json" else visible(line)
     # From here on, neither a closed pipe nor ctrl+c may change the exit code.
     print_result(line)
     await keep_exit_code()
@@ -388,8 +390,10 @@ def _intended_id(save: Save | None) -> str | None:
 
 
 async def _followed(workspace: Workspace, draft: Operation, undoes: int | None, why: str, fresh: Answer | None) -> Save:
-    """Submit a draft and return its save when it has ended. Ctrl+c ends it early, with what is known by then."""
-    follower = _Follower()
+    """Submit a draft and return its save when it has ended. Report each step, with a countdown during a wait. Ctrl+c
+    ends it early, with what is known by then."""
+    news: asyncio.Queue[Save] = asyncio.Queue()
+    line = ProgressLine()
     stopping: list[asyncio.Task[None]] = []
 
     def stop() -> None:
@@ -399,52 +403,33 @@ async def _followed(workspace: Workspace, draft: Operation, undoes: int | None, 
 
     # asyncio's own handler would end the loop at the second ctrl+c, before the outcome is reported.
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop)
-    unsubscribe = workspace.saves.changed.subscribe(follower.follow)
+    unsubscribe = workspace.saves.changed.subscribe(news.put_nowait)
     try:
-        workspace.saves.submit(draft, undoes=undoes, why=why, fresh=fresh)
-        while follower.save is None or follower.save.active:
+        save = workspace.saves.submit(draft, undoes=undoes, why=why, fresh=fresh)
+        step = save.step
+        while save.active:
             try:
-                await follower.next_news()
+                async with asyncio.timeout(count_seconds() if save.step is Step.PAUSED else None):
+                    save = await news.get()
+            except TimeoutError:
+                left = (save.resumes_at - datetime.now(UTC)).total_seconds() if save.resumes_at is not None else 0.0
+                line.show(f"Trying again in {length_words(max(0.0, left))}.")
             except asyncio.CancelledError:  # from a ctrl+c before the handler was set
                 stop()
                 if (task := asyncio.current_task()) is not None:
                     task.uncancel()
+            if save.step is not step:
+                step = save.step
+                line.clear()
+                _report_step(save)
     finally:
         unsubscribe()
-        follower.end()
-    assert follower.save is not None  # noqa: S101 - `submit` announces before it returns
-    return follower.save
+        line.clear()
+    return save
 
 
-class _Follower:
-    """Reports one save step by step, with a countdown during a wait."""
-
-    def __init__(self) -> None:
-        self.save: Save | None = None
-        self._news = asyncio.Event()
-        self._line = ProgressLine()
-
-    def follow(self, save: Save) -> None:
-        if self.save is None or save.step is not self.save.step:
-            self._line.clear()
-            if save.step is Step.PAUSED and save.exchange is not None and save.resumes_at is not None:
-                narrate_wait(save.resumes_at, save.exchange, save.retry_after)
-            elif save.step not in (Step.WAITING, Step.ENDED):
-                narrate(f"{save.step.value}…")
-        self.save = save
-        self._news.set()
-
-    async def next_news(self) -> None:
-        """Wait for the next step of the save, or for the next second of the countdown."""
-        resumes_at = self.save.resumes_at if self.save is not None and self.save.step is Step.PAUSED else None
-        try:
-            async with asyncio.timeout(None if resumes_at is None else count_seconds()):
-                await self._news.wait()
-        except TimeoutError:
-            if resumes_at is not None:
-                left = (resumes_at - datetime.now(UTC)).total_seconds()
-                self._line.show(f"Trying again in {length_words(max(0.0, left))}.")
-        self._news.clear()
-
-    def end(self) -> None:
-        self._line.clear()
+def _report_step(save: Save) -> None:
+    if save.step is Step.PAUSED and save.exchange is not None and save.resumes_at is not None:
+        narrate_wait(save.resumes_at, save.exchange, save.retry_after)
+    elif save.step not in (Step.WAITING, Step.ENDED):
+        narrate(f"{save.step.value}…")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 from runtui.command_line import CommandLine
@@ -32,11 +32,11 @@ SECRET_VARIABLES: Final = (
 _COLUMNS: Final = ("", "profile", "tenant", "root", "sign-in", "", "")
 
 
-def print_profiles(*, as_json: bool) -> int:
+def print_profiles(*, output: str) -> int:
     """Print every profile, and mark the default. Return the exit code: NOT_DONE if a profile has a problem."""
     config = read_config(config_path())
     records = list(_profiles(config, default_profile(config)))
-    if as_json:
+    if output == "json":
         print(json.dumps(records, indent=2))
     elif not records:
         print(f"{visible(config.path)} has no profile. Run runtui to see how to write one.")
@@ -45,9 +45,7 @@ def print_profiles(*, as_json: bool) -> int:
             (
                 "*" if record["default"] else "",
                 record["name"],
-                record["tenant"] or "",
-                record["root"] or "",
-                record["signIn"] or "",
+                *(record[name] or "" for name in ("tenant", "root", "signIn")),
                 "read-only" if record["readOnly"] else "",
                 record["problem"] or "",
             )
@@ -79,24 +77,15 @@ def print_path() -> int:
     return ExitCode.DONE if path.exists() else ExitCode.NOT_DONE
 
 
-def print_options(line: CommandLine, *, as_json: bool = False, environ: Mapping[str, str] = os.environ) -> int:
+def print_options(line: CommandLine, *, output: str = "table") -> int:
     config, choices = line.choices()
-    secrets = {name: bool(environ.get(name)) for name in SECRET_VARIABLES}
-    if as_json:
+    secrets = {name: bool(os.environ.get(name)) for name in SECRET_VARIABLES}
+    if output == "json":
         options = {option.name: _choice(choices, option) for option in OPTIONS}
         profile = {"value": choices.profile or None, "from": choices.profile_where or "default"}
-        print(
-            json.dumps(
-                {
-                    "file": str(config.path),
-                    "profile": profile,
-                    "options": options,
-                    "keys": {name: list(map(key_text, keys)) for name, keys in config.keys.by_name.items()},
-                    "secrets": secrets,
-                },
-                indent=2,
-            )
-        )
+        named = {name: list(map(key_text, keys)) for name, keys in config.keys.by_name.items()}
+        shown = {"file": str(config.path), "profile": profile, "options": options, "keys": named, "secrets": secrets}
+        print(json.dumps(shown, indent=2))
         return ExitCode.DONE
     print(f"file     {visible(config.path)}{'' if config.exists else ' (there is none)'}")
     print(f"profile  {visible(choices.profile) or 'none'}{_from(choices.profile_where)}")

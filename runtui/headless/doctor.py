@@ -25,7 +25,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from runtui import __version__
 from runtui.auth.claims import WRITE_PERMISSION, read_claims
@@ -35,7 +35,7 @@ from runtui.domain.text import count_words, visible
 from runtui.errors import ExitCode, RuntuiError
 from runtui.graph.client import GraphClient
 from runtui.graph.exchange import Exchange
-from runtui.graph.network import tls_context
+from runtui.graph.network import proxy_of, tls_context
 from runtui.graph.pages import GraphError
 from runtui.graph.root import root_is_loopback
 from runtui.graph.transport import Transport
@@ -98,7 +98,7 @@ _ENDLESS: Final = 1_000_000
 """The width of output that is not a terminal, in characters."""
 
 
-def examine(line: CommandLine, *, offline: bool, as_json: bool) -> int:
+def examine(line: CommandLine, *, offline: bool, output: str) -> int:
     """Run every check, print what it finds, and return NOT_DONE for a problem. `offline` sends no request."""
     findings = list(_place())
     chosen, settings = _choices(line)
@@ -107,7 +107,7 @@ def examine(line: CommandLine, *, offline: bool, as_json: bool) -> int:
         findings += asyncio.run(_network(settings, offline=offline))
     has_problem = any(finding.state == "problem" for finding in findings)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _ENDLESS
-    print(_json(findings) if as_json else "\n".join(_lines(findings, width)))
+    print(_json(findings) if output == "json" else "\n".join(_lines(findings, width)))
     return ExitCode.NOT_DONE if has_problem else ExitCode.DONE
 
 
@@ -329,24 +329,12 @@ def trust(settings: Settings, environ: Mapping[str, str] = os.environ) -> Findin
 
 
 def proxy(settings: Settings) -> Finding:
-    from urllib.request import getproxies, proxy_bypass
-
-    host = urlsplit(settings.root).hostname or ""
     if root_is_loopback(settings.root):
         return ok("proxy", "None: the root is this machine.")
-    if settings.proxy:
-        return ok("proxy", f"{_shown(settings.proxy)}, as chosen.")
-    proxies = getproxies()
-    address = proxies.get("https") or proxies.get("all")
-    if not address:
-        return ok("proxy", "None.")
-    if proxy_bypass(host):
-        return ok("proxy", f"None for {host}, as NO_PROXY says.")
-    return ok("proxy", f"{_shown(address)}, as the environment says.")
-
-
-def _shown(address: str) -> str:
-    return OPTION_BY_NAME["proxy"].shown(address)
+    found = proxy_of(settings.root, settings.proxy)
+    if found is None:
+        return ok("proxy", "None is named for this root.")
+    return ok("proxy", f"{OPTION_BY_NAME['proxy'].shown(found.url)}, from {found.source}.")
 
 
 async def sign_in(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice, zip_longest
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -30,7 +30,7 @@ class Output(NamedTuple):
     has_colours: bool = False
 
 
-def standard_output(environ: Mapping[str, str] = os.environ) -> Output:
+def standard_output() -> Output:
     """Return the properties of standard output. NO_COLOR turns colours off (no-color.org)."""
     if not sys.stdout.isatty():
         return Output()
@@ -38,7 +38,7 @@ def standard_output(environ: Mapping[str, str] = os.environ) -> Output:
         width = os.get_terminal_size(sys.stdout.fileno()).columns
     except OSError:
         width = 0
-    return Output(width or 80, not environ.get("NO_COLOR") and environ.get("TERM", "dumb") != "dumb")
+    return Output(width or 80, not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb")
 
 
 def column_lines(

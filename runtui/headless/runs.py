@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 from runtui.command_line import SessionSpec
 from runtui.domain.columns import Column, ListCell
@@ -65,27 +65,15 @@ async def list_runs(
     chosen = tuple(map(_column, columns.split(","))) if columns.strip() else ()
     query = RunQuery(parse_filter_option(filter_text), *_order(sort))
     in_any_order = output == "jsonl" and limit is None and not sort.strip()
-    listing = _Listing(query, chosen, limit, full, output, in_any_order)
     async with connected(session) as workspace:
-        if listing.in_any_order:
-            missing = await _print_as_read(workspace, listing)
+        if in_any_order:
+            missing = await _print_as_read(workspace, query, chosen, full=full)
         else:
-            missing = await list_all(workspace, full=listing.full, sort=listing.query.sort)
-            _print_in_order(workspace.store, listing, {workflow.workflow_id for workflow in missing})
+            missing = await list_all(workspace, full=full, sort=query.sort)
+            # Without the runs of unread workflows, which are from an earlier listing.
+            unread = {workflow.workflow_id for workflow in missing}
+            _print_in_order(workspace.store, query, unread, chosen, output, limit=limit)
     return tell_unread(missing)
-
-
-class _Listing(NamedTuple):
-    """The options of one `runtui list`."""
-
-    query: RunQuery
-    columns: tuple[Column[RunRow], ...]
-    """The requested columns; empty for the default."""
-    limit: int | None
-    full: bool
-    output: OutputFormat
-    in_any_order: bool
-    """Print each run as soon as it is read."""
 
 
 def _order(sort: str) -> tuple[str, bool]:
@@ -114,37 +102,47 @@ def _column(name: str) -> Column[RunRow]:
     return column if column.key != "id" else column._replace(show=lambda row, _: ListCell(row.id, "muted"))
 
 
-async def _print_as_read(workspace: Workspace, listing: _Listing) -> Sequence[UnreadWorkflow]:
+async def _print_as_read(
+    workspace: Workspace, query: RunQuery, columns: Sequence[Column[RunRow]], *, full: bool
+) -> Sequence[UnreadWorkflow]:
     """Print runs while others are read, and return the workflows that could not be read. Printing blocks the event
     loop, so a slow consumer of standard output slows the reading."""
     parts: asyncio.Queue[UpToDate | None] = asyncio.Queue()
     workspace.refresh.up_to_date.subscribe(parts.put_nowait)
-    reading = asyncio.create_task(list_all(workspace, full=listing.full))
+    reading = asyncio.create_task(list_all(workspace, full=full))
     reading.add_done_callback(lambda _: parts.put_nowait(None))
     try:
         while (part := await parts.get()) is not None:
             with workspace.store.reading() as db:
                 rows = rows_of(db, part.workflow_id) if part.rows is None else part.rows
                 for start in range(0, len(rows), BATCH):
-                    runs = texts(db, listing.query, rows[start : start + BATCH])
-                    print_lines(_records(runs, listing.columns, "jsonl"))
+                    runs = texts(db, query, rows[start : start + BATCH])
+                    print_lines(_records(runs, columns, "jsonl"))
     finally:
         reading.cancel()
         await asyncio.wait([reading])
     return reading.result()
 
 
-def _print_in_order(store: Store, listing: _Listing, left_out: Container[str]) -> None:
-    """Print the runs in the store, without those of the workflows in `left_out`, which are from an earlier listing."""
+def _print_in_order(
+    store: Store,
+    query: RunQuery,
+    left_out: Container[str],
+    columns: Sequence[Column[RunRow]],
+    output: OutputFormat,
+    *,
+    limit: int | None,
+) -> None:
+    """Print the runs in the store, without those of the workflows in `left_out`."""
 
     def chosen(runs: Iterable[Run]) -> Iterator[Run]:
-        return islice((run for run in runs if run.workflow_id not in left_out), listing.limit)
+        return islice((run for run in runs if run.workflow_id not in left_out), limit)
 
-    if listing.output == "table":
-        print_lines(_table(lambda: chosen(stored_rows(store, listing.query)), listing.columns))
+    if output == "table":
+        print_lines(_table(lambda: chosen(stored_rows(store, query)), columns))
     else:
         with store.reading() as db:
-            print_lines(_records(chosen(texts(db, listing.query)), listing.columns, listing.output))
+            print_lines(_records(chosen(texts(db, query)), columns, output))
 
 
 def stored_rows(store: Store, query: RunQuery) -> Iterator[RunRow]:

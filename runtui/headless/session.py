@@ -17,7 +17,7 @@ from runtui.errors import ExitCode, RuntuiError
 from runtui.graph.batch import MAX_BATCH
 from runtui.graph.client import Answer
 from runtui.graph.exchange import Exchange
-from runtui.graph.retry import LONGEST_WAIT, Backoff, Pace, Wait
+from runtui.graph.retry import Backoff, Pace, Wait
 from runtui.graph.root import run_key
 from runtui.headless.console import keep_exit_code, narrate
 from runtui.services.journal_file import broken_journal
@@ -129,7 +129,7 @@ def tell_unread(missing: Iterable[UnreadWorkflow], what: str = "", fault: Runtui
 
 def pace() -> Pace:
     """Return the retry rules for the GETs of a command; each wait is reported."""
-    return Pace(Backoff(_print_wait, longest=LONGEST_WAIT))
+    return Pace(Backoff(_print_wait))
 
 
 def _print_wait(wait: Wait | None) -> None:
@@ -186,7 +186,7 @@ async def run_and_answer(workspace: Workspace, workflow_id: str, run_id: str) ->
 
 async def read_runs(workspace: Workspace, runs: Sequence[tuple[str, str]]) -> list[Answer]:
     """Read runs, given as (workflow id, run id), in batches, waiting as the service asks. Return an answer for each."""
-    shared = Backoff(_print_wait, longest=LONGEST_WAIT)
+    shared = Backoff(_print_wait)
     gate = asyncio.Semaphore(_READS_AT_ONCE)
 
     async def read(part: Sequence[tuple[str, str]]) -> list[Answer]:

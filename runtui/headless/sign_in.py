@@ -89,7 +89,7 @@ async def logout(session: SessionSpec) -> int:
 
 
 @command
-async def whoami(session: SessionSpec, *, as_json: bool) -> int:
+async def whoami(session: SessionSpec, *, output: str) -> int:
     """Print who is signed in, from the tokens on this machine without any request, and return the exit code.
 
     Raises:
@@ -101,7 +101,8 @@ async def whoami(session: SessionSpec, *, as_json: bool) -> int:
         scopes = () if sign_in.settings.method == "token" else sign_in.scopes
     if state.error is not None:
         raise with_next_step(state.error, settings)
-    print(identity_json(settings, state, scopes) if as_json else "\n".join(identity_lines(settings, state, scopes)))
+    known = settings, state, scopes
+    print(json.dumps(_facts(*known), indent=2) if output == "json" else "\n".join(identity_lines(*known)))
     is_expired = sign_in.settings.method == "token" and state.expires_at and state.expires_at <= datetime.now(UTC)
     if is_expired:
         narrate(f"This token has expired. {next_step(settings)}")
@@ -250,10 +251,6 @@ def with_next_step(error: SignInError, settings: Settings | None = None) -> Runt
     if settings is not None and error.needs_person:
         hint = f"{hint} {next_step(settings)}".strip()
     return RuntuiError(error.title, error.message, "\n".join(filter(None, (hint, " · ".join(error.reference)))))
-
-
-def identity_json(settings: Settings, state: SignInState, scopes: Sequence[str]) -> str:
-    return json.dumps(_facts(settings, state, scopes), indent=2)
 
 
 def identity_lines(settings: Settings, state: SignInState, scopes: Sequence[str]) -> Iterator[str]:

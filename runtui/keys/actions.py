@@ -128,7 +128,6 @@ class Action(NamedTuple):
     """One thing a person can do."""
 
     id: str
-    scope: Scope
     binding: str | tuple[str, ...]
     """A key of MEANINGS; or its own default keys in Textual's names, the one to show first."""
     label: str
@@ -144,6 +143,8 @@ class Action(NamedTuple):
     """The Textual action to run; empty for the one named by the id."""
     hinted: Need = ""
     """A further condition for the hint line to show it; its key works without that."""
+    scope: Scope = "app"
+    """Where its keys work; `ACTIONS` takes it from the group."""
 
     @property
     def has_own_name(self) -> bool:
@@ -203,287 +204,248 @@ def _views() -> Iterator[Action]:
         if number <= len(BUILT_IN_VIEWS):
             name = BUILT_IN_VIEWS[number - 1].name
             words = f"the view {name}"
-        yield Action(f"view_{number}", "runs", (str(number),), name, f"Show {words}, or all runs.")
+        yield Action(f"view_{number}", (str(number),), name, f"Show {words}, or all runs.")
 
 
-ACTIONS: Final[tuple[Action, ...]] = (
-    # Moving
-    Action("cursor_up", "table", ("k", "up"), "up", "Move one line up.", call="step(-1)"),
-    Action("cursor_down", "table", ("j", "down"), "down", "Move one line down.", call="step(1)"),
-    Action("page_up", "table", ("pageup",), "page up", "Move one screen up.", call="page(-1)"),
-    Action("page_down", "table", ("pagedown",), "page down", "Move one screen down.", call="page(1)"),
-    Action("first_row", "table", ("g", "home"), "first", "Go to the first line."),
-    Action("last_row", "table", ("G", "end"), "last", "Go to the last line."),
-    # Every list
-    Action("filter", "rows", "filter", "filter", "Filter the rows as you type.", 80),
-    Action("sort", "rows", ("s",), "sort", "Sort by the next column.", 55),
-    Action("sort_order", "rows", ("S", "shift+f7"), "sort by", "Choose a column to sort by, and the direction."),
-    Action("reverse", "rows", ("I", "shift+f8"), "reverse", "Reverse the sort order."),
-    Action("columns", "rows", ("C",), "columns", "Choose the columns and their order."),
-    # A row of most lists
-    Action("mark", "row", "mark", "mark", "Toggle mark.", 60, "row"),
-    Action("clear_marks", "row", ("U",), "clear marks", "Clear marks.", needs="marks"),
-    Action("copy", "row", "copy", "copy", "Copy an id, a command, the hand-over or more.", 61, "row"),
-    # A list opened above another screen, and a question
-    Action("leave_view", "opened", "back", "back", "Clear the filter, then go back.", 80),
-    Action("leave_question", "question", "back", "back", "Go back; nothing is chosen or sent.", 80),
-    # Lists with hidden columns
-    Action("next_columns", "wide", ("right",), "right", "Scroll the columns to the right."),
-    Action("previous_columns", "wide", ("left",), "left", "Scroll the columns to the left."),
-    # A run, under the cursor or opened
-    Action("edit", "run", "edit", "edit", "Open the run, or all marked runs, in the form.", 90, "form"),
-    Action("undo", "run", "undo", "undo", "Undo the last change to this run.", 71, "editing", hinted="own change"),
-    Action("watch", "run", ("W",), "watch", "Toggle the bell for when the run, or each marked run, ends.", 0, "run"),
-    Action(
-        "act",
-        "run",
-        "act",
-        "actions",
-        "Cancel, reprocess and more, for the run or all marked runs.",
-        62,
-        hinted="editing",
+_ACTIONS: Final[Mapping[Scope, tuple[Action, ...]]] = {
+    "table": (
+        Action("cursor_up", ("k", "up"), "up", "Move one line up.", call="step(-1)"),
+        Action("cursor_down", ("j", "down"), "down", "Move one line down.", call="step(1)"),
+        Action("page_up", ("pageup",), "page up", "Move one screen up.", call="page(-1)"),
+        Action("page_down", ("pagedown",), "page down", "Move one screen down.", call="page(1)"),
+        Action("first_row", ("g", "home"), "first", "Go to the first line."),
+        Action("last_row", ("G", "end"), "last", "Go to the last line."),
     ),
-    Action("new_run", "run", "new-run", "new run", "Go to the run that reprocesses it.", 86, hinted="new run"),
-    Action("next_problem", "run", "next", "next", "Go to the next problem that is not handled.", 62, hinted="row"),
-    Action("handled", "run", ("f",), "handled", "Toggle handled for the run, or for all marked runs.", 40, "run"),
-    Action("snooze", "run", ("b",), "snooze", "Snooze the run, or all marked runs, until later.", needs="run"),
-    Action("note", "run", "note", "note", "Write a note on the run, or on all marked runs.", 0, "run"),
-    # The list of runs
-    Action("open_run", "runs", "details", "open", "Open the run to see its users.", 85, "run"),
-    Action("problems", "runs", ("x",), "problems", "Show only runs with problems, or all runs.", 60),
-    Action("mark_all", "runs", ("ctrl+a",), "mark all", "Mark all runs that the list shows."),
-    Action("mark_range", "runs", ("V",), "mark range", "Mark the runs from the last mark to the cursor.", needs="run"),
-    Action("invert_marks", "runs", ("asterisk",), "invert marks", "Invert the marks of the list."),
-    *_views(),
-    Action("views", "runs", ("v",), "views", "Show a view; save, rename or delete one of your own.", 45),
-    Action("clear", "runs", "back", "back", "Clear the filter, then close the side panel.", 79, hinted="back"),
-    # One run
-    Action("open_user", "users", "details", "open", "Open the user to see the tasks.", 85, hinted="row"),
-    # One user of a run
-    Action("open_task", "tasks", "details", "JSON", "Go to the task's JSON in the panel.", 85, "row"),
-    # Causes
-    Action("cause_runs", "causes", "details", "runs", "Show the runs of this cause.", 85, "row"),
-    # Finding a person
-    Action("choose_person", "people", "choose", "show", "Show what all workflows did for this person.", 90),
-    Action("person_up", "people", ("up",), "up", "Move one line up.", meaning="cursor-up"),
-    Action("person_down", "people", ("down",), "down", "Move one line down.", meaning="cursor-down"),
-    # One person
-    Action("open_persons_run", "person", "details", "open", "Open the run.", 85, "row"),
-    # The filter box
-    Action("keep_filter", "filter", ("enter",), "keep", "Keep the filter and go to the list.", 90),
-    Action("complete", "filter", ("tab",), "complete", "Complete a field or a value; repeat for the next one.", 85),
-    Action("complete_back", "filter", ("shift+tab",), "previous", "Complete with the previous suggestion."),
-    Action("earlier_filter", "filter", ("up",), "earlier", "Go to the previous filter.", 70),
-    Action("later_filter", "filter", ("down",), "list", "Go to the next filter; after the last, to the list.", 60),
-    Action("clear_filter", "filter", ("escape",), "clear", "Clear the filter and close the box.", 80),
-    # The form
-    Action("review", "edit", ("ctrl+s", "f2"), "review", "Review the change before it is sent.", 90, "valid change"),
-    Action(
-        "changed_only",
-        "edit",
-        ("ctrl+t", "f6"),
-        "send changed only",
-        "Send only changed properties, or all required ones.",
-        60,
+    "rows": (
+        Action("filter", "filter", "filter", "Filter the rows as you type.", 80),
+        Action("sort", ("s",), "sort", "Sort by the next column.", 55),
+        Action("sort_order", ("S", "shift+f7"), "sort by", "Choose a column to sort by, and the direction."),
+        Action("reverse", ("I", "shift+f8"), "reverse", "Reverse the sort order."),
+        Action("columns", ("C",), "columns", "Choose the columns and their order."),
     ),
-    Action("revert", "edit", ("f8",), "revert field", "Revert this field.", 50, "change"),
-    Action("discard", "edit", ("shift+f8",), "discard", "Discard the draft (press twice).", needs="change"),
-    Action("leave", "edit", "back", "back", "Go back to the list; the draft is kept.", 80),
-    Action(
-        "choose_value", "values", "choose", "choose", "Choose the value under the cursor.", 90, call="press('enter')"
+    "row": (
+        Action("mark", "mark", "mark", "Toggle mark.", 60, "row"),
+        Action("clear_marks", ("U",), "clear marks", "Clear marks.", needs="marks"),
+        Action("copy", "copy", "copy", "Copy an id, a command, the hand-over or more.", 61, "row"),
     ),
-    Action("close_values", "values", "back", "keep", "Close the dropdown unchanged.", 80, call="press('escape')"),
-    # A draft whose run has changed
-    Action(
-        "merge",
-        "conflict",
-        ("enter", "ctrl+s", "f2"),
-        "review",
-        "Review the merged values.",
-        90,
-        "editing",
-        meaning="review",
+    "opened": (Action("leave_view", "back", "back", "Clear the filter, then go back.", 80),),
+    "question": (Action("leave_question", "back", "back", "Go back; nothing is chosen or sent.", 80),),
+    "wide": (
+        Action("next_columns", ("right",), "right", "Scroll the columns to the right."),
+        Action("previous_columns", ("left",), "left", "Scroll the columns to the left."),
     ),
-    Action("theirs", "conflict", ("left",), "theirs", "Use the value that the run has now.", 85),
-    Action("ours", "conflict", ("right",), "yours", "Use the value in your draft.", 84),
-    Action("other", "conflict", ("space",), "switch", "Switch between theirs and yours."),
-    Action("merge_in_form", "conflict", "edit", "edit", "Edit the merged values.", 60, "editing"),
-    Action(
-        "discard_merge",
-        "conflict",
-        ("D", "shift+f8"),
-        "discard",
-        "Discard the draft (press twice).",
-        50,
-        meaning="discard",
+    "run": (
+        Action("edit", "edit", "edit", "Open the run, or all marked runs, in the form.", 90, "form"),
+        Action("undo", "undo", "undo", "Undo the last change to this run.", 71, "editing", hinted="own change"),
+        Action("watch", ("W",), "watch", "Toggle the bell for when the run, or each marked run, ends.", needs="run"),
+        Action(
+            "act", "act", "actions", "Cancel, reprocess and more, for the run or all marked runs.", 62, hinted="editing"
+        ),
+        Action("new_run", "new-run", "new run", "Go to the run that reprocesses it.", 86, hinted="new run"),
+        Action("next_problem", "next", "next", "Go to the next problem that is not handled.", 62, hinted="row"),
+        Action("handled", ("f",), "handled", "Toggle handled for the run, or for all marked runs.", 40, "run"),
+        Action("snooze", ("b",), "snooze", "Snooze the run, or all marked runs, until later.", needs="run"),
+        Action("note", "note", "note", "Write a note on the run, or on all marked runs.", needs="run"),
     ),
-    Action("leave_merge", "conflict", "back", "back", "Go back; the draft is kept.", 80),
-    # The review
-    Action("send", "review", ("y",), "send", "Send exactly this request.", 90, "writing"),
-    Action("why", "review", "note", "why", "Give a reason, for the journal.", 84),
-    Action("reject", "review", ("n",), "no", "Go back; nothing is sent."),
-    # Results of a bulk change
-    Action("open_result", "results", "details", "details", "Show the request and the response.", 90, "row"),
-    Action("result_run", "results", "new-run", "run", "Go to the new run of the action, or to its own run.", 86, "row"),
-    Action("retry", "results", ("R",), "retry", "Review the changes not done, and resend them.", 84, "failed change"),
-    Action("undo_bulk", "results", "undo", "undo", "Undo the changes that were done.", 82, "done change"),
-    Action(
-        "stop_bulk", "results", ("X",), "stop", "Stop the unsent changes, or go on after a refusal.", 88, "open change"
+    "runs": (
+        Action("open_run", "details", "open", "Open the run to see its users.", 85, "run"),
+        Action("problems", ("x",), "problems", "Show only runs with problems, or all runs.", 60),
+        Action("mark_all", ("ctrl+a",), "mark all", "Mark all runs that the list shows."),
+        Action("mark_range", ("V",), "mark range", "Mark the runs from the last mark to the cursor.", needs="run"),
+        Action("invert_marks", ("asterisk",), "invert marks", "Invert the marks of the list."),
+        *_views(),
+        Action("views", ("v",), "views", "Show a view; save, rename or delete one of your own.", 45),
+        Action("clear", "back", "back", "Clear the filter, then close the side panel.", 79, hinted="back"),
     ),
-    Action("export_results", "results", "export", "export", "Export the results to a file.", 60),
-    # The journal
-    Action("entry", "journal", "details", "details", "Show the request and the response.", 90, "journal entry"),
-    Action("undo_entry", "journal", "undo", "undo", "Undo this change.", 85, "undoable entry"),
-    Action("check", "journal", ("l",), "check", "Check an unknown change now.", 75, "checkable entry"),
-    Action("decide", "journal", ("d",), "decide", "Record whether an unknown change was done.", 68, "unknown entry"),
-    Action(
-        "copy_entry",
-        "journal",
-        "copy",
-        "copy",
-        "Copy request ids, a command, the hand-over or more.",
-        64,
-        "journal entry",
+    "users": (Action("open_user", "details", "open", "Open the user to see the tasks.", 85, hinted="row"),),
+    "tasks": (Action("open_task", "details", "JSON", "Go to the task's JSON in the panel.", 85, "row"),),
+    "causes": (Action("cause_runs", "details", "runs", "Show the runs of this cause.", 85, "row"),),
+    "people": (
+        Action("choose_person", "choose", "show", "Show what all workflows did for this person.", 90),
+        Action("person_up", ("up",), "up", "Move one line up.", meaning="cursor-up"),
+        Action("person_down", ("down",), "down", "Move one line down.", meaning="cursor-down"),
     ),
-    Action("all_servers", "journal", ("i",), "all servers", "Show the changes on all servers, or on this one.", 40),
-    Action("export", "journal", "export", "export", "Export the changes to a file.", 60, hinted="journal entry"),
-    # The overview
-    Action(
-        "workflow_runs", "overview", "details", "its runs", "Show the runs of the workflow, or of its day.", 90, "row"
+    "person": (Action("open_persons_run", "details", "open", "Open the run.", 85, "row"),),
+    "filter": (
+        Action("keep_filter", ("enter",), "keep", "Keep the filter and go to the list.", 90),
+        Action("complete", ("tab",), "complete", "Complete a field or a value; repeat for the next one.", 85),
+        Action("complete_back", ("shift+tab",), "previous", "Complete with the previous suggestion."),
+        Action("earlier_filter", ("up",), "earlier", "Go to the previous filter.", 70),
+        Action("later_filter", ("down",), "list", "Go to the next filter; after the last, to the list.", 60),
+        Action("clear_filter", ("escape",), "clear", "Clear the filter and close the box.", 80),
     ),
-    Action(
-        "new_workflow_run",
-        "overview",
-        "new-run",
-        "new run",
-        "Go to the run that you started.",
-        88,
-        "row",
-        hinted="new run",
+    "edit": (
+        Action("review", ("ctrl+s", "f2"), "review", "Review the change before it is sent.", 90, "valid change"),
+        Action(
+            "changed_only",
+            ("ctrl+t", "f6"),
+            "send changed only",
+            "Send only changed properties, or all required ones.",
+            60,
+        ),
+        Action("revert", ("f8",), "revert field", "Revert this field.", 50, "change"),
+        Action("discard", ("shift+f8",), "discard", "Discard the draft (press twice).", needs="change"),
+        Action("leave", "back", "back", "Go back to the list; the draft is kept.", 80),
     ),
-    Action("earlier_day", "overview", ("left",), "earlier day", "Go to the previous day.", 86, "row"),
-    Action("later_day", "overview", ("right",), "later day", "Go to the next day; from today, to all days.", 0, "row"),
-    Action(
-        "act_on_workflow",
-        "overview",
-        "act",
-        "actions",
-        "Clear the quarantine, run on demand, preview failures.",
-        64,
-        "row",
+    "values": (
+        Action("choose_value", "choose", "choose", "Choose the value under the cursor.", 90, call="press('enter')"),
+        Action("close_values", "back", "keep", "Close the dropdown unchanged.", 80, call="press('escape')"),
     ),
-    # The side panel
-    Action("next_tab", "panel", ("right_square_bracket", "f9"), "next tab", "Show the next tab.", 66),
-    Action("previous_tab", "panel", ("left_square_bracket", "shift+f9"), "previous tab", "Show the previous tab."),
-    Action("leave_panel", "panel", "back", "back", "End the search, then go back to the left pane.", 85),
-    Action("search", "text", "filter", "search", "Search the text as you type.", 80),
-    Action("next_match", "text", "next", "next", "Go to the next match; without a search, the next problem.", 75),
-    Action("previous_match", "text", ("N",), "previous", "Go to the previous match.", 0, "search"),
-    Action("copy_tab", "text", "copy", "copy", "Copy something that the tab shows.", 72),
-    Action("keep_search", "search", ("enter", "down"), "keep", "Keep the matches and go to the text.", 90),
-    Action("clear_search", "search", ("escape",), "clear", "End the search and go to the text.", 80),
-    Action("zoom", "app", ("z", "f11"), "zoom", "Show one pane alone, or both.", 15),
-    # A picker
-    Action("choose", "picker", "choose", "choose", "Choose the line under the cursor.", 90),
-    # The copy dialog
-    Action("copy_chosen", "copies", "copy", "copy", "Copy what is under the cursor."),
-    Action("copy_handoff", "copies", ("h",), "hand-over", "Copy the hand-over.", 86),
-    Action("show_chosen", "copies", ("t",), "show", "Show the text, to select it in the terminal.", 75),
-    Action("save_chosen", "copies", "export", "to a file", "Write the text to a file.", 70),
-    Action("close_page", "page", ("escape", "enter"), "close", "Go back.", 90, meaning="back"),
-    # The columns
-    Action("toggle_column", "columns", "mark", "show", "Show or hide the column.", 90),
-    Action("column_up", "columns", ("minus", "shift+up"), "move up", "Move the column one place up.", 84),
-    Action("column_down", "columns", ("plus", "shift+down"), "move down", "Move the column one place down.", 82),
-    Action("automatic", "columns", ("0",), "automatic", "Show as many columns as fit.", 70),
-    Action("keep_columns", "columns", "choose", "apply", "Show these columns.", 88),
-    # A note, a name or a time
-    Action("keep_line", "line", ("enter",), "keep", "Keep what is typed.", 90),
-    # The account
-    Action("use_method", "sign_in", ("enter",), "sign in", "Sign in with the selected method.", 90, "no sign-in"),
-    Action("copy_code", "sign_in", "copy", "copy", "Copy the code, the address or the message.", 85, "code"),
-    Action("sign_out", "sign_in", ("O",), "sign out", "Sign out (press twice).", 75, "signed in"),
-    Action("leave_sign_in", "sign_in", "back", "back", "Cancel the sign-in, or go back.", 80),
-    # Everywhere
-    Action("focus_left", "app", ("less_than_sign", "shift+f12"), "left pane", "Go to the left pane."),
-    Action(
-        "focus_panel",
-        "app",
-        ("greater_than_sign", "f12"),
-        "panel",
-        "Open the side panel and go to it.",
-        25,
-        hinted="list",
+    "conflict": (
+        Action(
+            "merge", ("enter", "ctrl+s", "f2"), "review", "Review the merged values.", 90, "editing", meaning="review"
+        ),
+        Action("theirs", ("left",), "theirs", "Use the value that the run has now.", 85),
+        Action("ours", ("right",), "yours", "Use the value in your draft.", 84),
+        Action("other", ("space",), "switch", "Switch between theirs and yours."),
+        Action("merge_in_form", "edit", "edit", "Edit the merged values.", 60, "editing"),
+        Action(
+            "discard_merge", ("D", "shift+f8"), "discard", "Discard the draft (press twice).", 50, meaning="discard"
+        ),
+        Action("leave_merge", "back", "back", "Go back; the draft is kept.", 80),
     ),
-    Action("refresh", "app", ("r", "f5"), "refresh", "Refresh now.", 22, hinted="list"),
-    Action("refresh_all", "app", ("ctrl+f5",), "refresh all", "Read all runs again, even unchanged ones."),
-    Action("pause", "app", ("p",), "pause", "Pause or resume auto-refresh.", 20, hinted="list"),
-    Action(
-        "causes",
-        "app",
-        ("c",),
-        "causes",
-        "Open or close the causes of failed tasks in the listed runs.",
-        64,
-        hinted="list",
+    "review": (
+        Action("send", ("y",), "send", "Send exactly this request.", 90, "writing"),
+        Action("why", "note", "why", "Give a reason, for the journal.", 84),
+        Action("reject", ("n",), "no", "Go back; nothing is sent."),
     ),
-    Action("people", "app", ("at",), "people", "Find one person across all workflows.", 14, hinted="list"),
-    Action(
-        "journal", "app", ("J", "shift+f3"), "journal", "Open or close the journal of your changes.", 58, hinted="list"
+    "results": (
+        Action("open_result", "details", "details", "Show the request and the response.", 90, "row"),
+        Action("result_run", "new-run", "run", "Go to the new run of the action, or to its own run.", 86, "row"),
+        Action("retry", ("R",), "retry", "Review the changes not done, and resend them.", 84, "failed change"),
+        Action("undo_bulk", "undo", "undo", "Undo the changes that were done.", 82, "done change"),
+        Action("stop_bulk", ("X",), "stop", "Stop the unsent changes, or go on after a refusal.", 88, "open change"),
+        Action("export_results", "export", "export", "Export the results to a file.", 60),
     ),
-    Action(
-        "bulk",
-        "app",
-        ("B",),
-        "results",
-        "Open or close the results of the last change to many runs.",
-        13,
-        "bulk change",
+    "journal": (
+        Action("entry", "details", "details", "Show the request and the response.", 90, "journal entry"),
+        Action("undo_entry", "undo", "undo", "Undo this change.", 85, "undoable entry"),
+        Action("check", ("l",), "check", "Check an unknown change now.", 75, "checkable entry"),
+        Action("decide", ("d",), "decide", "Record whether an unknown change was done.", 68, "unknown entry"),
+        Action(
+            "copy_entry", "copy", "copy", "Copy request ids, a command, the hand-over or more.", 64, "journal entry"
+        ),
+        Action("all_servers", ("i",), "all servers", "Show the changes on all servers, or on this one.", 40),
+        Action("export", "export", "export", "Export the changes to a file.", 60, hinted="journal entry"),
     ),
-    Action("counts", "app", ("number_sign",), "counts", "Show the runs of one of the counts under the header."),
-    Action("overview", "app", ("o",), "overview", "Open or close the overview of the workflows.", 57, hinted="list"),
-    Action(
-        "stop_waiting",
-        "app",
-        ("w", "ctrl+g"),
-        "stop waiting",
-        "Stop waiting for a throttled change.",
-        12,
-        "waiting change",
+    "overview": (
+        Action("workflow_runs", "details", "its runs", "Show the runs of the workflow, or of its day.", 90, "row"),
+        Action(
+            "new_workflow_run", "new-run", "new run", "Go to the run that you started.", 88, "row", hinted="new run"
+        ),
+        Action("earlier_day", ("left",), "earlier day", "Go to the previous day.", 86, "row"),
+        Action("later_day", ("right",), "later day", "Go to the next day; from today, to all days.", needs="row"),
+        Action(
+            "act_on_workflow", "act", "actions", "Clear the quarantine, run on demand, preview failures.", 64, "row"
+        ),
     ),
-    Action("read_only", "app", ("ctrl+r",), "read-only", "Toggle read-only."),
-    Action(
-        "sign_in",
-        "app",
-        ("A", "shift+f2"),
-        "account",
-        "Show the account; sign in or out.",
-        99,
-        "account",
-        hinted="signed out",
+    "panel": (
+        Action("next_tab", ("right_square_bracket", "f9"), "next tab", "Show the next tab.", 66),
+        Action("previous_tab", ("left_square_bracket", "shift+f9"), "previous tab", "Show the previous tab."),
+        Action("leave_panel", "back", "back", "End the search, then go back to the left pane.", 85),
     ),
-    Action("profiles", "app", ("P",), "profiles", "Switch profile.", needs="profiles"),
-    Action("simulate", "app", ("M",), "simulate", "Simulate a fault in the sandbox.", 64, "demo", hinted="list"),
-    Action("help", "app", ("question_mark", "f1"), "help", "Open or close the list of keys.", 70),
-    Action("palette", "app", ("ctrl+p", "colon"), "palette", "Find an action by name.", 10),
-    Action("redraw", "app", ("ctrl+l",), "redraw", "Redraw the screen.", call="app.repaint"),
-    Action("suspend", "app", ("ctrl+z",), "suspend", "Suspend to the shell; `fg` resumes runtui.", needs="shell"),
-    Action("theme", "app", ("T",), "theme", "Switch to the next theme."),
-    Action(
-        "quit",
-        "app",
-        ("q", "f10", "ctrl+q"),
-        "quit",
-        "Quit (waits for a change in progress).",
-        30,
-        call="app.quit",
-        hinted="list",
+    "text": (
+        Action("search", "filter", "search", "Search the text as you type.", 80),
+        Action("next_match", "next", "next", "Go to the next match; without a search, the next problem.", 75),
+        Action("previous_match", ("N",), "previous", "Go to the previous match.", needs="search"),
+        Action("copy_tab", "copy", "copy", "Copy something that the tab shows.", 72),
     ),
-    Action("run_action", "help", ("enter",), "run", "Close the help and run the action under the cursor.", 85),
-    Action("filter_help", "help", "filter", "filter", "Filter the keys as you type.", 80),
-    Action("close", "help", "back", "close", "Clear the filter, then close the help.", 90),
-    Action("close_by_quit", "help", ("q",), "close", "Close the help.", meaning="quit"),
-)
+    "search": (
+        Action("keep_search", ("enter", "down"), "keep", "Keep the matches and go to the text.", 90),
+        Action("clear_search", ("escape",), "clear", "End the search and go to the text.", 80),
+    ),
+    "picker": (Action("choose", "choose", "choose", "Choose the line under the cursor.", 90),),
+    "copies": (
+        Action("copy_chosen", "copy", "copy", "Copy what is under the cursor."),
+        Action("copy_handoff", ("h",), "hand-over", "Copy the hand-over.", 86),
+        Action("show_chosen", ("t",), "show", "Show the text, to select it in the terminal.", 75),
+        Action("save_chosen", "export", "to a file", "Write the text to a file.", 70),
+    ),
+    "page": (Action("close_page", ("escape", "enter"), "close", "Go back.", 90, meaning="back"),),
+    "columns": (
+        Action("toggle_column", "mark", "show", "Show or hide the column.", 90),
+        Action("column_up", ("minus", "shift+up"), "move up", "Move the column one place up.", 84),
+        Action("column_down", ("plus", "shift+down"), "move down", "Move the column one place down.", 82),
+        Action("automatic", ("0",), "automatic", "Show as many columns as fit.", 70),
+        Action("keep_columns", "choose", "apply", "Show these columns.", 88),
+    ),
+    "line": (Action("keep_line", ("enter",), "keep", "Keep what is typed.", 90),),
+    "sign_in": (
+        Action("use_method", ("enter",), "sign in", "Sign in with the selected method.", 90, "no sign-in"),
+        Action("copy_code", "copy", "copy", "Copy the code, the address or the message.", 85, "code"),
+        Action("sign_out", ("O",), "sign out", "Sign out (press twice).", 75, "signed in"),
+        Action("leave_sign_in", "back", "back", "Cancel the sign-in, or go back.", 80),
+    ),
+    "app": (
+        Action("zoom", ("z", "f11"), "zoom", "Show one pane alone, or both.", 15),
+        Action("focus_left", ("less_than_sign", "shift+f12"), "left pane", "Go to the left pane."),
+        Action(
+            "focus_panel", ("greater_than_sign", "f12"), "panel", "Open the side panel and go to it.", 25, hinted="list"
+        ),
+        Action("refresh", ("r", "f5"), "refresh", "Refresh now.", 22, hinted="list"),
+        Action("refresh_all", ("ctrl+f5",), "refresh all", "Read all runs again, even unchanged ones."),
+        Action("pause", ("p",), "pause", "Pause or resume auto-refresh.", 20, hinted="list"),
+        Action(
+            "causes",
+            ("c",),
+            "causes",
+            "Open or close the causes of failed tasks in the listed runs.",
+            64,
+            hinted="list",
+        ),
+        Action("people", ("at",), "people", "Find one person across all workflows.", 14, hinted="list"),
+        Action(
+            "journal", ("J", "shift+f3"), "journal", "Open or close the journal of your changes.", 58, hinted="list"
+        ),
+        Action(
+            "bulk", ("B",), "results", "Open or close the results of the last change to many runs.", 13, "bulk change"
+        ),
+        Action("counts", ("number_sign",), "counts", "Show the runs of one of the counts under the header."),
+        Action("overview", ("o",), "overview", "Open or close the overview of the workflows.", 57, hinted="list"),
+        Action(
+            "stop_waiting",
+            ("w", "ctrl+g"),
+            "stop waiting",
+            "Stop waiting for a throttled change.",
+            12,
+            "waiting change",
+        ),
+        Action("read_only", ("ctrl+r",), "read-only", "Toggle read-only."),
+        Action(
+            "sign_in",
+            ("A", "shift+f2"),
+            "account",
+            "Show the account; sign in or out.",
+            99,
+            "account",
+            hinted="signed out",
+        ),
+        Action("profiles", ("P",), "profiles", "Switch profile.", needs="profiles"),
+        Action("simulate", ("M",), "simulate", "Simulate a fault in the sandbox.", 64, "demo", hinted="list"),
+        Action("help", ("question_mark", "f1"), "help", "Open or close the list of keys.", 70),
+        Action("palette", ("ctrl+p", "colon"), "palette", "Find an action by name.", 10),
+        Action("redraw", ("ctrl+l",), "redraw", "Redraw the screen.", call="app.repaint"),
+        Action("suspend", ("ctrl+z",), "suspend", "Suspend to the shell; `fg` resumes runtui.", needs="shell"),
+        Action("theme", ("T",), "theme", "Switch to the next theme."),
+        Action(
+            "quit",
+            ("q", "f10", "ctrl+q"),
+            "quit",
+            "Quit (waits for a change in progress).",
+            30,
+            call="app.quit",
+            hinted="list",
+        ),
+    ),
+    "help": (
+        Action("run_action", ("enter",), "run", "Close the help and run the action under the cursor.", 85),
+        Action("filter_help", "filter", "filter", "Filter the keys as you type.", 80),
+        Action("close", "back", "close", "Clear the filter, then close the help.", 90),
+        Action("close_by_quit", ("q",), "close", "Close the help.", meaning="quit"),
+    ),
+}
+
+ACTIONS: Final = tuple(action._replace(scope=scope) for scope, actions in _ACTIONS.items() for action in actions)
 
 FEATURES: Final[Mapping[str, str]] = {
     "listing": "watch refresh refresh_all pause",

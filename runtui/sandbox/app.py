@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -20,10 +19,10 @@ from starlette.routing import Mount
 from runtui.domain.times import now_ticks
 from runtui.sandbox.batch import post_batch
 from runtui.sandbox.database import Database
-from runtui.sandbox.errors import GraphError, method_not_allowed, unknown_segment
+from runtui.sandbox.errors import GraphError
 from runtui.sandbox.exchange import Pause, SandboxState, fault_response, graph_envelope, graph_headers, token_guard
 from runtui.sandbox.reads import WORKFLOW_PATH, function_routes, read_routes
-from runtui.sandbox.requests import LateRoute, PathReader, canonical_paths
+from runtui.sandbox.requests import Route, RouteTable, canonical_paths
 from runtui.sandbox.scenarios import ScenarioSwitch, simulation
 from runtui.sandbox.tenant.seed import DEFAULT_RUNS, HOSTILE_TEXTS, hostile_plans, hostile_workflows, plan_runs
 from runtui.sandbox.tenant.seed import workflows as seeded_workflows
@@ -32,17 +31,17 @@ from runtui.sandbox.writes import action_routes, update_run
 if TYPE_CHECKING:
     from runtui.sandbox.authority.service import Authority
 
-_PREFIXES: Final = ("/beta", "/v1.0")
-
 ROUTES: Final = (
     *function_routes(),
     *read_routes(),
     *action_routes(),
-    LateRoute(f"{WORKFLOW_PATH}/runs/{{key}}", update_run, methods=["PATCH"]),
-    LateRoute("/workflowBase/runs/{key}", update_run, methods=["PATCH"]),
-    LateRoute("/$batch", post_batch, methods=["POST"]),
+    Route(f"{WORKFLOW_PATH}/runs/{{key}}", update_run, "PATCH"),
+    Route("/workflowBase/runs/{key}", update_run, "PATCH"),
+    Route("/$batch", post_batch, "POST"),
 )
-_PATHS: Final = PathReader(prefix + route.path for prefix in _PREFIXES for route in ROUTES)
+_TABLE: Final = RouteTable(
+    route._replace(path=prefix + route.path) for prefix in ("/beta", "/v1.0") for route in ROUTES
+)
 
 
 def create_app(
@@ -80,15 +79,14 @@ def create_app(
 
 def _create_starlette(authority: Authority | None) -> Starlette:
     """Make the app of the routes and the middleware; the first middleware of the list is the outermost."""
-    layers = [Middleware(canonical_paths, _PATHS), Middleware(simulation), Middleware(graph_envelope)]
+    layers = [Middleware(canonical_paths, _TABLE), Middleware(simulation), Middleware(graph_envelope)]
     if authority is not None:
         layers.append(Middleware(token_guard, authority))
     return Starlette(
-        routes=[Mount(prefix, routes=ROUTES) for prefix in _PREFIXES],
+        routes=[Mount("", _TABLE)],
         middleware=layers,
         exception_handlers={
             GraphError: _on_graph_error,
-            HTTPException: _on_http_exception,
             ClientDisconnect: _on_disconnect,
             Exception: _on_crash,
         },
@@ -98,14 +96,6 @@ def _create_starlette(authority: Authority | None) -> Starlette:
 async def _on_graph_error(request: Request, fault: Exception) -> Response:
     assert isinstance(fault, GraphError)  # noqa: S101 - it is registered for this type alone
     return fault_response(request, fault)
-
-
-async def _on_http_exception(request: Request, exception: Exception) -> Response:
-    """Starlette's own errors as Graph words them: unknown path, wrong method."""
-    assert isinstance(exception, HTTPException)  # noqa: S101 - it is registered for this type alone
-    if exception.status_code == 405:
-        return fault_response(request, method_not_allowed(exception.headers))
-    return fault_response(request, unknown_segment(_PATHS.first_unknown(request.url.path)))
 
 
 async def _on_disconnect(_request: Request, _exception: Exception) -> Response:

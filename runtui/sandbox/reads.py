@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from starlette.requests import Request
@@ -43,7 +43,7 @@ from runtui.sandbox.query import (
     refuse_unknown,
     token_after,
 )
-from runtui.sandbox.requests import LateRoute, context_of, database_of, link_of, options_of, preferences_of
+from runtui.sandbox.requests import Endpoint, Route, context_of, database_of, link_of, options_of, preferences_of
 from runtui.sandbox.tenant.people import DEFAULT_USER_PROPERTIES, Person
 from runtui.sandbox.tenant.tasks import TaskDefinition
 
@@ -132,7 +132,7 @@ def everywhere(entity: EntityType, name: str) -> Finder:
 # The handlers.
 
 
-def reading(path: str, find: Finder, find_one: Finder | None = None) -> Iterator[LateRoute]:
+def reading(path: str, find: Finder, find_one: Finder | None = None) -> Iterator[Route]:
     """Yield the routes of a collection: its pages, its count, and one entity."""
 
     async def read_page(request: Request) -> Response:
@@ -144,9 +144,9 @@ def reading(path: str, find: Finder, find_one: Finder | None = None) -> Iterator
     async def read_one(request: Request) -> Response:
         return entity_response(request, (find_one or find)(request), request.path_params["key"])
 
-    yield LateRoute(path, read_page)
-    yield LateRoute(f"{path}/$count", read_count)
-    yield LateRoute(f"{path}/{{key}}", read_one, methods=["GET"])
+    yield Route(path, read_page)
+    yield Route(f"{path}/$count", read_count)
+    yield Route(f"{path}/{{key}}", read_one)
 
 
 async def list_version_tasks(request: Request) -> Response:
@@ -268,14 +268,14 @@ def _narrowed(values: dict[str, Any], select: tuple[str, ...], type_name: str) -
     return {by_folded[name.casefold()]: values[by_folded[name.casefold()]] for name in select} if select else values
 
 
-def read_routes() -> Iterator[LateRoute]:
+def read_routes() -> Iterator[Route]:
     one, run = WORKFLOW_PATH, RUN_PATH
     yield from reading(f"/{ROOT}/workflows", workflows)
     yield from reading(f"{one}/runs", of_workflow(RUN, "runs"), runs)
     yield from reading(f"{one}/tasks", of_workflow(TASK, "tasks"))
     yield from reading(f"{one}/tasks/{{task_id}}/taskProcessingResults", of_task)
     yield from reading(f"{one}/versions", of_workflow(VERSION, "versions"))
-    yield LateRoute(f"{one}/versions/{{key}}/tasks", list_version_tasks)
+    yield Route(f"{one}/versions/{{key}}/tasks", list_version_tasks)
     yield from reading(f"{run}/reprocessedRuns", of_run(RUN, "reprocessedRuns"))
     yield from reading(f"{run}/taskProcessingResults", of_run(TASK_RESULT, "taskProcessingResults"))
     for entity in (USER_RESULT, SUBJECT_RESULT):
@@ -291,7 +291,7 @@ def read_routes() -> Iterator[LateRoute]:
     for entity in (TASK_DEFINITION, EXTENSION):
         yield from reading(f"/{ROOT}/{entity.name}s", everywhere(entity, f"{entity.name}s"))
     for path in ("/users", "/directoryObjects"):
-        yield LateRoute(f"{path}/{{key}}", get_user)
+        yield Route(f"{path}/{{key}}", get_user)
 
 
 # The functions: sums over what was scheduled in a window of time.
@@ -434,14 +434,14 @@ FUNCTIONS: Final[tuple[tuple[str, str, Function], ...]] = (
 )
 
 
-def function_routes() -> Iterator[LateRoute]:
+def function_routes() -> Iterator[Route]:
     """Yield the routes of each function: under its name, and under its qualified name."""
     for path, name, compute in FUNCTIONS:
         for written in (name, f"{NAMESPACE}.{name}"):
-            yield LateRoute(f"{path}/{written}({{window}})", _endpoint(compute))
+            yield Route(f"{path}/{written}({{window}})", _endpoint(compute))
 
 
-def _endpoint(compute: Function) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(compute: Function) -> Endpoint:
     async def answer(request: Request) -> Response:
         return GraphResponse(compute(request, _window(request)))
 

@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, NoReturn
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match, Route, compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runtui.sandbox.database import Database
-from runtui.sandbox.errors import GraphError, bad_request
+from runtui.sandbox.errors import GraphError, bad_request, method_not_allowed, unknown_segment
 from runtui.sandbox.query import MAX_PAGE_SIZE
 
 _SYSTEM_OPTIONS: Final = frozenset(
@@ -112,51 +111,58 @@ _KEYED: Final = re.compile(r"([\w$.]+)\((?:'((?:[^']|'')*)'|(\d+))\)", re.ASCII)
 """A collection and the key of one of its entities."""
 
 
-class LateRoute(Route):
-    """A route whose pattern is compiled when the first path asks for it: the patterns of all routes take 11 ms."""
-
-    def __init__(
-        self,
-        path: str,
-        endpoint: Callable[[Request], Awaitable[Response] | Response],
-        methods: Iterable[str] = ("GET",),
-    ) -> None:
-        super().__init__("/", endpoint, methods=[*methods])
-        self.path = path
-        self._segments = path.split("/")[::-1]
-        self._is_compiled = False
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Match a path, which may have a prefix, by its fixed segments, then by the pattern."""
-        pairs = zip(self._segments[:-1], scope["path"].split("/")[::-1], strict=False)
-        if not all("{" in expected or expected == given for expected, given in pairs):
-            return Match.NONE, {}
-        if not self._is_compiled:
-            self.path_regex, self.path_format, self.param_convertors = compile_path(self.path)
-            self._is_compiled = True
-        return super().matches(scope)
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-class PathReader:
-    """Matches paths against the templates of some routes. In a template, a segment in braces stands for any key, and a
+class Route(NamedTuple):
+    """The endpoint for a method and the paths of a template. In it, a segment in braces stands for any key, and a
     segment that ends in `({…})` for a function.
     """
 
-    def __init__(self, templates: Iterable[str]) -> None:
-        self._templates = [template.strip("/").split("/") for template in templates]
+    path: str
+    endpoint: Endpoint
+    method: str = "GET"
+
+
+class RouteTable:
+    """An ASGI app that passes a request to the endpoint of its path, which it has in the form of `canonical`."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._endpoints: dict[tuple[str, ...], dict[str, Endpoint]] = {}
+        for route in routes:
+            methods = self._endpoints.setdefault(tuple(route.path.strip("/").split("/")), {})
+            methods |= dict.fromkeys(("GET", "HEAD") if route.method == "GET" else (route.method,), route.endpoint)
 
     def canonical(self, path: str) -> str:
         return "/" + "/".join(self._read(path)[0])
 
-    def first_unknown(self, path: str) -> str:
-        """Return the first segment that no route has; the last segment if the path only ends too early."""
-        segments, known = self._read(path)
-        return segments[known] if known < len(segments) else segments[-1] if segments else ""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request.
 
-    def _read(self, path: str) -> tuple[list[str], int]:
-        """Return the segments of a path, and how many of them, from the first, are known to some route."""
+        Raises:
+            GraphError: no route has the path. The error names the first segment that no route has; the last one if the
+                path only ends too early.
+        """
+        segments, known, templates = self._read(scope["path"])
+        for template in templates:
+            keys = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape("/".join(template)))
+            if (found := re.fullmatch(keys, "/".join(segments))) is not None:
+                break
+        else:
+            raise unknown_segment(segments[known] if known < len(segments) else segments[-1] if segments else "")
+        methods = self._endpoints[template]
+        if scope["method"] not in methods:
+            raise method_not_allowed({"Allow": ", ".join(methods)})
+        scope = {**scope, "root_path": f"/{segments[0]}", "path_params": found.groupdict()}
+        response = await methods[scope["method"]](Request(scope, receive))
+        await response(scope, receive, send)
+
+    def _read(self, path: str) -> tuple[list[str], int, Sequence[tuple[str, ...]]]:
+        """Return the segments of a path, how many of them, from the first, are known to some route, and the templates
+        that begin with them.
+        """
         waiting = [segment for segment in path.split("/") if segment][::-1]
-        templates = self._templates
+        templates: Sequence[tuple[str, ...]] = tuple(self._endpoints)
         segments: list[str] = []
         known = 0
         while waiting:
@@ -178,7 +184,7 @@ class PathReader:
             known += bool(fitting)
             templates = fitting
             segments.append(segment)
-        return segments, known
+        return segments, known, templates
 
 
 @lru_cache(4_096)
@@ -191,11 +197,11 @@ def _fits(pattern: str, segment: str) -> bool:
     return name.casefold() == written.casefold() and bool(has_parameters) == bool(has_arguments)
 
 
-def canonical_paths(app: ASGIApp, reader: PathReader) -> ASGIApp:
+def canonical_paths(app: ASGIApp, table: RouteTable) -> ASGIApp:
     """ASGI middleware: rewrite every path to the form that the routes have."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        scope["path"] = reader.canonical(scope["path"])
+        scope["path"] = table.canonical(scope["path"])
         await app(scope, receive, send)
 
     return answer

@@ -8,7 +8,7 @@ service metadata; their errors: the reference pages.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from starlette.requests import Request
@@ -34,7 +34,7 @@ from runtui.sandbox.reads import (
     runs,
     workflows,
 )
-from runtui.sandbox.requests import LateRoute, context_of, database_of, options_of, read_json
+from runtui.sandbox.requests import Endpoint, Route, context_of, database_of, options_of, read_json
 from runtui.sandbox.tenant.activations import Choice
 from runtui.sandbox.tenant.people import Person
 
@@ -344,15 +344,15 @@ ACTIONS: Final = (
 )
 
 
-def action_routes() -> Iterator[LateRoute]:
+def action_routes() -> Iterator[Route]:
     """Yield the routes of each action: under its name, and under its qualified name."""
     for action in ACTIONS:
         for path, find in action.bindings:
             for written in (action.name, f"{NAMESPACE}.{action.name}"):
-                yield LateRoute(f"{path}/{written}", _endpoint(action, find), methods=["POST"])
+                yield Route(f"{path}/{written}", _endpoint(action, find), "POST")
 
 
-def _endpoint(action: BoundAction, find: Finder) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(action: BoundAction, find: Finder) -> Endpoint:
     async def answer(request: Request) -> Response:
         body = await request.body()
         refuse_unknown(options_of(request), frozenset())

@@ -203,31 +203,38 @@ class Journal:
             JournalError: as `open` does, for all of them.
         """
         rows = [self._row_of(intent) for intent in intents]
-        with self._lock:
-            self._look_at_the_file()
-            opened = self._insert(intents, rows)
+        opened: list[int | RunBusyError] = []
+        with self._recording() as db:
+            session = self._own_session()
+            own = {"session": session.id, "opened_at": _now()}
+            session.acquire()
+            busy = self._busy(db, {intent.root for intent in intents})
+            for intent, row in zip(intents, rows, strict=True):
+                self._foreground.yield_to_input_in_thread()
+                number = busy.get((intent.root, run_key(intent.run_id)))
+                if number is None:
+                    opened.append(_sealed(db, db.execute(_INSERT, row | own)))
+                else:
+                    opened.append(RunBusyError(number))
             numbers = [found for found in opened if isinstance(found, int)]
             self._last = max(numbers, default=self._last)
         if numbers:
             self.changed.announce(numbers)
         return opened
 
-    def _insert(self, intents: Sequence[Intent], rows: Sequence[dict[str, Any]]) -> list[int | RunBusyError]:
-        opened: list[int | RunBusyError] = []
-        with self._using() as db:
-            own = {"session": self._own_session().id, "opened_at": _now()}
-            with _transaction(db):
-                self._own_session().acquire()
-                busy = self._busy(db, {intent.root for intent in intents})
-                for intent, row in zip(intents, rows, strict=True):
-                    self._foreground.yield_to_input_in_thread()
-                    number = busy.get((intent.root, run_key(intent.run_id)))
-                    if number is None:
-                        opened.append(_sealed(db, db.execute(_INSERT, row | own)))
-                    else:
-                        opened.append(RunBusyError(number))
-        with self._using():  # raises if the commit went into a file that is no longer at the path
-            return opened
+    @contextmanager
+    def _recording(self) -> Iterator[JournalConnection]:
+        """Give one thread the connection for one commit.
+
+        Raises:
+            JournalError: the file lacks what this process recorded last, or was lost before or during the commit.
+        """
+        with self._lock:
+            self._look_at_the_file()
+            with self._using() as db, _transaction(db):
+                yield db
+            with self._using():
+                pass  # raises if the commit went into a file that is no longer at the path
 
     def _busy(self, db: JournalConnection, roots: Collection[str]) -> dict[tuple[str, str], int]:
         """Return the numbers of the changes that other live runtui are writing, by (root, run key)."""
@@ -334,12 +341,8 @@ class Journal:
         Raises:
             JournalError: as `open` does.
         """
-        with self._lock:
-            self._look_at_the_file()
-            with self._using() as db, _transaction(db):
-                changed = db.executemany(statement, rows).rowcount
-            with self._using():  # raises if the commit went into a file that is no longer at the path
-                return changed
+        with self._recording() as db:
+            return db.executemany(statement, rows).rowcount
 
     def close(self) -> None:
         """Close the files for good: a thread that is late gets a JournalError."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from textual.binding import Binding, BindingType, Keymap
 
-from runtui.keys.actions import Action, Need, Scope, in_scopes, key_of, remapped
+from runtui.keys.actions import ACTION_BY_ID, Action, Need, Scope, in_scopes, key_of, remapped
 
 if TYPE_CHECKING:
     from runtui.auth.signin import SignIn
@@ -265,11 +265,27 @@ _STEPS: Final = frozenset({"valid change"})
 """Needs that a person fulfils in the same view: until then the hint is shown, but dimmed."""
 
 
-def hints(actions: Collection[Action], now: ActionContext, *, typing: bool = False) -> list[tuple[Action, str]]:
-    """Return the hint line as pairs of action and key: the most important of `actions` that can run now, then the help.
+_OPENS_PANEL: Final = ACTION_BY_ID["next_tab"]._replace(label="panel")
+"""The next-tab action as the hint line names it while the panel is hidden: the panel says why a run failed."""
+_OPENS_PANEL_AT: Final = 2
+"""Its index among the hints, after the actions on the row."""
 
-    With `typing`, keys that an input takes as text are not offered. The action that opens the current view is left
-    out.
+
+class Hint(NamedTuple):
+    """A hint: an action, its key, and whether the action can run now."""
+
+    action: Action
+    key: str
+    is_ready: bool = True
+
+
+def hints(
+    actions: Collection[Action], now: ActionContext, *, typing: bool = False, opens_panel: bool = False
+) -> list[Hint]:
+    """Return the hint line: the most important of `actions` that can run now, then the help.
+
+    With `typing`, keys that an input takes as text are not offered; with `opens_panel`, the key that shows the panel
+    is. The action that opens the current view is left out.
     """
     here = {action.scope for action in actions}
     found = []
@@ -277,7 +293,11 @@ def hints(actions: Collection[Action], now: ActionContext, *, typing: bool = Fal
         key = action.key_while_typing if typing else action.shown_key
         if key is None or action.id in here or REASONS[action.hinted](now) is not None:
             continue
-        if action.needs in _STEPS or why_not(action, now) is None:
-            found.append((action, key))
-    helps = [hint for hint in found if hint[0].id == "help"]
-    return [hint for hint in found if hint not in helps][:MAX_HINTS] + helps
+        is_ready = why_not(action, now) is None
+        if is_ready or action.needs in _STEPS:
+            found.append(Hint(action, key, is_ready))
+    helps = [hint for hint in found if hint.action.id == "help"]
+    shown = [hint for hint in found if hint not in helps][:MAX_HINTS] + helps
+    if opens_panel and not typing:
+        shown.insert(_OPENS_PANEL_AT, Hint(_OPENS_PANEL, _OPENS_PANEL.shown_key))
+    return shown

@@ -30,7 +30,7 @@ from runtui.tui.actions import bindings, textual_keymap
 from runtui.tui.features.feature import Announced, Features
 from runtui.tui.features.leaving import Leaving
 from runtui.tui.features.listing import Listing
-from runtui.tui.features.wiring import Preparation, Stages, feature_in
+from runtui.tui.features.wiring import Preparation, Stages
 from runtui.tui.keys import KeyQueue, is_from_terminal
 from runtui.tui.output import DifferentialOutput, DrawnOnce
 from runtui.tui.screens.frame import PREPARE, Chrome, ViewScreen
@@ -135,7 +135,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self._stages = stages or Stages()
         self.chrome = Chrome(self, workspace, sandbox, profiles)
         self.runs = RunsView(workspace)
-        self.feature = Features(self.chrome, self.runs, feature_in, self.keys.wait_idle)
+        self.feature = Features(self.chrome, self.runs, self.keys.wait_idle)
         self.preparation = Preparation(self.feature)
         self.takes_mouse = settings.mouse
         """Whether to ask the terminal for mouse events."""

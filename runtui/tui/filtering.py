@@ -173,10 +173,10 @@ def _quoted(value: str) -> str:
 
 # Rows in memory
 
-_WORD: Final = re.compile(r'(!?)(?:([^\W\d][\w-]*):(?!//))?((?:"[^"]*"|[^\s"])*)')
-_SIGN: Final = re.compile(r"^[^\w\s] ")
+_WORD: Final = r'(!?)(?:([^\W\d][\w-]*):(?!//))?((?:"[^"]*"|[^\s"])*)'
+_SIGN: Final = r"^[^\w\s] "
 _MAX_VALUES: Final = 1_000
-_ALTERNATIVE: Final = re.compile(r'"([^"]*)"|([^,"]+)')
+_ALTERNATIVE: Final = r'"([^"]*)"|([^,"]+)'
 
 
 class CellWord(NamedTuple):
@@ -217,7 +217,7 @@ def cell_filter(columns: Sequence[Column[Any]]) -> Callable[[str], CellFilter[An
     keys = {name.casefold(): column.key for column in columns for name in (column.title, column.key)}
 
     def read(text: str) -> CellFilter[Any]:
-        words = [_read(match, keys) for match in _WORD.finditer(text) if match[0]]
+        words = [_read(match, keys) for match in re.finditer(_WORD, text) if match[0]]
         return CellFilter(tuple(columns), tuple(words))
 
     return read
@@ -236,7 +236,7 @@ def cell_fields(columns: Sequence[Column[Any]]) -> tuple[FieldHelp, ...]:
 def count_cells(column: Column[RowT], rows: Iterable[RowT]) -> list[ValueCount]:
     """Count the texts of a column, without their sign; the most frequent come first."""
     now = now_ticks()
-    counted = Counter(_SIGN.sub("", column.show(row, now).text) for row in rows)
+    counted = Counter(re.sub(_SIGN, "", column.show(row, now).text) for row in rows)
     return [(text, count) for text, count in counted.most_common(_MAX_VALUES) if text]
 
 
@@ -246,7 +246,7 @@ def _read(match: re.Match[str], keys: Mapping[str, str]) -> CellWord:
         meant = nearest_words(name.casefold(), tuple(keys))
         words = f"No column is called {name!r}.{meant} Columns: {', '.join(dict.fromkeys(keys))}."
         raise FilterError(words, match.start(2), len(name))
-    found = _ALTERNATIVE.findall(value) if name is not None else [(value.strip('"'), "")]
+    found = re.findall(_ALTERNATIVE, value) if name is not None else [(value.strip('"'), "")]
     texts = tuple(text.casefold() for pair in found if (text := "".join(pair)))
     if not texts:
         raise FilterError(f"A value for {name or match[0]} is missing here.", match.start(), len(match[0]))

@@ -53,24 +53,24 @@ _STRING: Final = rb"\x1b(?:\][0-9]+;|P[01]?[>!$+][|r]|_G)[^\x00-\x1f]*"
 """Terminals' answers in strings, without their end: OSC; DCS of XTVERSION, DA3, DECRQSS and XTGETTCAP; APC."""
 _X10_BYTE: Final = rb"[\x00 -\xff]"
 
-_WHOLE: Final = re.compile(
+_WHOLE: Final = (
     rb"(?P<mouse>\x1b\[M" + _X10_BYTE + rb"{3})"
     rb"|(?P<string>" + _STRING + rb"(?:\x07|\x1b\\))"
     rb"|\x1b\[\[[A-E]|\x1b\[[0-9]{1,2}\$"  # the function keys of the Linux console and, shifted, of rxvt
     rb"|\x1b\[(?![M\[])[ -?]*[@-~]|\x1bO[0-9;]*[A-Za-z]|" + _META_KEYS
 )
-_UNFINISHED: Final = re.compile(
+_UNFINISHED: Final = (
     rb"(?P<typed>\x1b(?:\[\[?|\][0-9]*|O|P[01]?|_)?)"
     rb"|\x1b\[[ -?]*|\x1b\[M" + _X10_BYTE + rb"{0,2}|\x1bO[0-9;]*|\x1bP[01]?[>!$+]|" + _STRING + rb"\x1b?"
 )
-_BROKEN: Final = re.compile(rb"\x1b\[(?:[ -?]+|M" + _X10_BYTE + rb"{0,2})|\x1bO[0-9;]+|\x1bP[01]?[>!$+]|" + _STRING)
+_BROKEN: Final = rb"\x1b\[(?:[ -?]+|M" + _X10_BYTE + rb"{0,2})|\x1bO[0-9;]+|\x1bP[01]?[>!$+]|" + _STRING
 """The start of a sequence that is broken off by something else, such as another sequence."""
-_NOT_TYPED: Final = re.compile(_WHOLE.pattern + rb"|" + _BROKEN.pattern)
+_NOT_TYPED: Final = _WHOLE + rb"|" + _BROKEN
 
-_C1: Final = re.compile("[\x80-\x9f]+")
-_MOUSE: Final = re.compile(r"\x1b\[<(?P<button>\d{1,3});[1-9]\d{0,4};[1-9]\d{0,4}[Mm]")
-_SIZE: Final = re.compile(r"\x1b\[48" + 4 * r";(\d{1,9})(?::[\d:]*)?" + "t")
-_KEY: Final = re.compile(
+_C1: Final = "[\x80-\x9f]+"
+_MOUSE: Final = r"\x1b\[<(?P<button>\d{1,3});[1-9]\d{0,4};[1-9]\d{0,4}[Mm]"
+_SIZE: Final = r"\x1b\[48" + 4 * r";(\d{1,9})(?::[\d:]*)?" + "t"
+_KEY: Final = (
     r"\x1b\[(?P<code>\d*)(?::[\d:]*)?"
     r"(?:;(?P<modifiers>\d*)(?::(?P<event>\d*)[\d:]*)?(?:;(?P<text>[\d:]*))?)?(?P<end>[u~A-HP-S])"
 )
@@ -143,19 +143,19 @@ class InputLexer:
     def _cut(self, data: bytes) -> Generator[Piece, None, bytes]:
         """Yield the piece at the start of `data`; return the rest."""
         text, escape, _ = data.partition(_ESC)
-        if typed := _C1.sub("", self._decoder.decode(text, final=bool(escape))):
+        if typed := re.sub(_C1, "", self._decoder.decode(text, final=bool(escape))):
             yield Typed(typed.replace("\n", "\r"))
         data = data[len(text) :]
-        if whole := _WHOLE.match(data):
+        if whole := re.match(_WHOLE, data):
             if whole[0] == _PASTE_START:
                 self._begin_paste()
             elif whole.lastgroup is None and (code := _accepted(whole[0].decode("ascii"))):
                 yield ControlSequence(code)
             return data[whole.end() :]
-        if _UNFINISHED.fullmatch(data):
+        if re.fullmatch(_UNFINISHED, data):
             self._held = data[:_MAX_HELD] + (_ESC if len(data) > _MAX_HELD and data.endswith(_ESC) else b"")
             return b""
-        if broken := _BROKEN.match(data):
+        if broken := re.match(_BROKEN, data):
             return data[broken.end() :]
         if data:
             yield Typed("\x1b")
@@ -190,12 +190,12 @@ class InputLexer:
 
 def _is_flood(data: bytes) -> bool:
     """Return whether one read has more characters than a person types, such as log lines with colours."""
-    return len(data) >= MAX_TYPED and _PASTE_START not in data and len(_NOT_TYPED.sub(b"", data)) >= MAX_TYPED
+    return len(data) >= MAX_TYPED and _PASTE_START not in data and len(re.sub(_NOT_TYPED, b"", data)) >= MAX_TYPED
 
 
 def _typed_start(held: bytes) -> str:
     """Return the keys that the start of a sequence may be; empty if nobody can have typed it."""
-    unfinished = _UNFINISHED.fullmatch(held)
+    unfinished = re.fullmatch(_UNFINISHED, held)
     return (unfinished["typed"] or b"").decode("ascii") if unfinished else ""
 
 
@@ -209,12 +209,12 @@ def _may_be_pasted(data: bytes) -> bool:
 def _accepted(code: str) -> str | None:
     """Return the sequence as Textual's parser accepts it; None to ignore it."""
     if code.startswith("\x1b[<"):
-        mouse = _MOUSE.fullmatch(code)
+        mouse = re.fullmatch(_MOUSE, code)
         # Buttons from 128 on are such as "back"; Textual would read them as the first three.
         return code if mouse and int(mouse["button"]) < 128 else None
-    if size := _SIZE.fullmatch(code):
+    if size := re.fullmatch(_SIZE, code):
         return _accepted_size(*map(int, size.groups()))
-    if key := _KEY.fullmatch(code):
+    if key := re.fullmatch(_KEY, code):
         return _accepted_key(key)
     return code if len(code) <= _LONGEST and ":" not in code else None
 

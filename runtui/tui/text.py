@@ -140,7 +140,7 @@ def _without_unsafe(text: str) -> str:
     return set_cell_size(replaced, cell_len(text))
 
 
-_BEFORE_THE_VALUE: Final = re.compile(r" *(?:[·→] |\w+(?: \w+)? {2,}(?=\S))?")
+_BEFORE_THE_VALUE: Final = r" *(?:[·→] |\w+(?: \w+)? {2,}(?=\S))?"
 """The blanks before a fact, and its bullet, or its label and the two or more blanks after that."""
 _BLANKS: Final = r"\s+"
 _EAST_ASIAN: Final = r"|(?<=[\u2e80-\uffdf])(?=[\u2e80-\uffdf])"
@@ -154,7 +154,7 @@ def wrapped(line: Content, width: int) -> list[Content]:
     wrapped between its parts, indented by at least two cells.
     """
     text = line.plain
-    is_address, before = "://" in text, _BEFORE_THE_VALUE.match(text)
+    is_address, before = "://" in text, re.match(_BEFORE_THE_VALUE, text)
     head = cell_len(before[0]) if before is not None and cell_len(before[0]) <= width // 2 else 0
     indent = max(head, 2 * is_address)
     cuts, start, fits = list[int](), 0, 0

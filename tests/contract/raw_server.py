@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -42,9 +43,12 @@ class Connection:
 class ConnectionServer:
     """Serves each connection in its own task; `root` is its Graph root."""
 
+    greets_with: ssl.SSLContext | None = None
+    """Every connection begins with TLS."""
+
     async def __aenter__(self) -> Self:
         self._handlers: set[asyncio.Task[None]] = set()
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self.greets_with)
         self.port: int = self._server.sockets[0].getsockname()[1]
         self.root = f"http://127.0.0.1:{self.port}/beta"
         return self

@@ -143,6 +143,8 @@ def test_keys_that_cannot_be_used_are_listed_and_refused_at_start(
 
 def test_other_keys_are_shown_with_their_line(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.write_text(FILE + '\n[keys]\nedit = ["ctrl+E", "shift+f6"]\n')
-    (line,) = [line for line in output(capsys, "config", "show").splitlines() if line.startswith("  edit ")]
+    shown = output(capsys, "config", "show")
+    assert output(capsys, "config") == shown
+    (line,) = [line for line in shown.splitlines() if line.startswith("  edit ")]
     assert line.split()[1:] == ["ctrl+e", "shift+F6", f"{file},", "line", "13"]
     assert json.loads(output(capsys, "config", "show", "--json"))["keys"] == {"edit": ["ctrl+e", "shift+F6"]}

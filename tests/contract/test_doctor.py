@@ -225,7 +225,7 @@ def test_offline_it_says_so_and_goes_on(place: Path, capsys: pytest.CaptureFixtu
     found = {finding["about"]: finding for finding in report["findings"]}
     assert report["ok"] is True
     assert found["root"]["what"] == f"{ROOT} was not contacted (--offline)."
-    assert found["proxy"]["what"] == "http://***@p:1, as chosen."
+    assert found["proxy"]["what"] == "http://***@p:1, from proxy (--proxy, RUNTUI_PROXY, or the profile)."
     assert (found["config"]["state"], "line 5" in found["config"]["what"]) == ("warning", True)
     assert "root from line 2" in found["options"]["what"]
     assert not canary.holds_canary(said.encode())

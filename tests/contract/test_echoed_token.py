@@ -116,8 +116,8 @@ def test_an_echoed_token_is_hidden_everywhere_and_goes_back_unchanged(
     assert (listed["workflow"], listed["run"]["processingStatus"]) == (f"Offboard {REDACTED}", REDACTED)
     assert listed["run"]["note"] == {f"seen with {REDACTED}": [f"Bearer {REDACTED}"]}
     assert any(canary.TOKEN in request.url.params.get("skip", "") for request in graph.seen), "the link is followed"
-    assert REDACTED in said(show_run(server, "r1", as_json=False))
-    assert REDACTED in said(show_run(server, "r1", as_json=True))
+    assert REDACTED in said(show_run(server, "r1", output="table"))
+    assert REDACTED in said(show_run(server, "r1", output="json"))
 
     changing = ["failedTasksCount=2"]
     assert REDACTED in said(update_run(server, "r1", changing, dry_run=True, yes=True))

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from runtui.domain.report import Outcome
-from runtui.errors import ExitCode, UsageError
+from runtui.errors import ExitCode
 from runtui.graph.client import GraphClient, RunUpdate
 from runtui.graph.exchange import Exchange
 from runtui.graph.network import BoundedBody
@@ -292,13 +292,6 @@ async def test_an_id_that_could_change_the_address_is_sent_nowhere(bad_id: str) 
     for answer in answers:
         assert answer.fault is not None
         assert answer.fault.outcome is Outcome.NOT_DONE
-
-
-@pytest.mark.parametrize("path", ["workflowBase/runs/{runId}", "/workflowBase/runs", ""])
-async def test_a_path_for_changes_must_name_the_run(path: str) -> None:
-    async with Transport(ROOT, token=token) as transport:
-        with pytest.raises(UsageError):
-            GraphClient(transport, patch_path=path)
 
 
 async def test_a_refusal_comes_with_words_and_the_whole_exchange() -> None:

@@ -392,9 +392,9 @@ async def test_the_trust_of_the_system_is_checked() -> None:
     assert never_used.get_ca_certs() == []
 
 
-def test_importing_the_wire_costs_no_httpx() -> None:
-    code = (
-        "import sys, runtui.graph.client; print([m for m in ('httpx', 'pydantic', 'truststore') if m in sys.modules])"
-    )
+def test_importing_the_wire_costs_no_httpx_and_a_date_of_a_server_no_email() -> None:
+    code = """import sys, runtui.graph.client
+runtui.graph.retry.http_date("Fri, 27 Nov 2026 15:23:14 GMT").timestamp()
+print([m for m in ("httpx", "pydantic", "truststore", "email.utils") if m in sys.modules])"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -75,7 +75,7 @@ def test_the_exit_code_tells_what_became_of_an_action(
 
 def test_nothing_is_sent_by_a_dry_run_or_read_only_or_where_it_cannot_help(commands: Commands, capsys: Out) -> None:
     run_id, workflow_id = commands.a_run("inProgress")
-    code = actions.cancel_runs(commands.server(), [run_id], workflow_id=workflow_id, dry_run=True, as_json=True)
+    code = actions.cancel_runs(commands.server(), [run_id], workflow_id=workflow_id, dry_run=True, output="json")
     told = json.loads(capsys.readouterr().out)
     assert (code, told["method"], told["url"]) == (0, "POST", f"{ROOT}{WORKFLOWS}/{workflow_id}/cancelProcessing")
     assert told["body"]["scope"]["runs"] == [{"id": run_id}]
@@ -106,7 +106,7 @@ def test_several_runs_are_canceled_and_those_it_cannot_help_are_reported(command
 
 def test_commands_about_a_workflow_accept_its_name(commands: Commands, capsys: Out) -> None:
     server, held = commands.server(), "Inactive guests, 90 days"
-    assert actions.free_workflow(server, held, yes=True, as_json=True) == 0
+    assert actions.free_workflow(server, held, yes=True, output="json") == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["action"], told["runId"], told["outcome"]) == ("clearQuarantine", None, "done")
     (workflow,) = [item for item in get(commands, WORKFLOWS)["value"] if item["displayName"] == held]
@@ -118,9 +118,9 @@ def test_commands_about_a_workflow_accept_its_name(commands: Commands, capsys: O
     assert actions.activate(server, "Onboard contractor", users=names, yes=True) == 0
     assert carried_out(commands) == ["clearQuarantine", "activate"]
     assert [entry.outcome for entry in commands.entries()] == [Outcome.DONE, Outcome.DONE]
-    assert actions.preview(server, "Onboard contractor", as_json=True) == 0
+    assert actions.preview(server, "Onboard contractor", output="json") == 0
     with pytest.raises(UsageError, match=r"'Onboard contract'\. Did you mean Onboard contractor\?"):
-        actions.preview(server, "Onboard contract")
+        actions.preview(server, "Onboard contract", output="table")
     assert len(commands.entries()) == 2, "a preview is a reading"
 
 

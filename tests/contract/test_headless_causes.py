@@ -141,7 +141,7 @@ def test_without_an_answer_about_one_person_the_results_of_runs_are_used(command
 def failed_user(commands: Commands, capsys: Out) -> str:
     """Return the id of a user for whom a task failed."""
     run_id, workflow_id = commands.a_run("failed")
-    show_run(commands.server(), run_id, as_json=True, workflow_id=workflow_id)
+    show_run(commands.server(), run_id, output="json", workflow_id=workflow_id)
     failed: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["failedTasks"]
     return str(failed[0]["subject"]["id"])
 

@@ -150,7 +150,7 @@ def test_a_run_and_its_results_are_asked_for_again(status: int, words: str, comm
     for part in (f"/runs/{run_id}", "Results"):
         wire = Refusing(commands, part, status, MAX_REPEATS)
         server = commands.server()._replace(wire=wire)
-        assert show_run(server, run_id, as_json=True, workflow_id=workflow_id) == ExitCode.DONE
+        assert show_run(server, run_id, output="json", workflow_id=workflow_id) == ExitCode.DONE
         captured = capsys.readouterr()
         assert json.loads(captured.out)["failedTasks"]
         assert captured.err.count(f"{words}; trying again now.") == MAX_REPEATS
@@ -161,5 +161,5 @@ def test_a_run_that_is_not_found_names_the_workflows_that_could_not_be_looked_th
     run_id, workflow_id = commands.a_run()
     server = commands.server()._replace(wire=Refusing(commands, f"{workflow_id}/runs", 403))
     with pytest.raises(RuntuiError, match="There is no such run") as caught:
-        show_run(server, run_id, as_json=True)
+        show_run(server, run_id, output="json")
     assert "could not be read: Access denied." in str(caught.value)

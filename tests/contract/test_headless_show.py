@@ -31,13 +31,13 @@ def commands(sandbox_app: Starlette, tmp_path: Path) -> Commands:
 
 def test_a_run_and_what_failed_in_it(commands: Commands, capsys: Out) -> None:
     run_id, workflow_id = commands.a_run("failed")
-    assert show_run(commands.server(), run_id, as_json=False) == 0
+    assert show_run(commands.server(), run_id, output="table") == 0
     out = capsys.readouterr().out
     assert f"run                         {run_id}" in out
     assert "processingStatus            failed" in out
     assert "✗ " in out
     assert "users: " in out
-    assert show_run(commands.server(), run_id, as_json=True, workflow_id=workflow_id) == 0
+    assert show_run(commands.server(), run_id, output="json", workflow_id=workflow_id) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["run"]["id"], told["workflowId"], told["draft"], told["unsettled"]) == (run_id, workflow_id, None, [])
     assert told["failedTasks"]
@@ -50,7 +50,7 @@ def test_a_run_and_what_failed_in_it(commands: Commands, capsys: Out) -> None:
 
 def test_an_id_in_upper_case_is_asked_for_as_the_service_spells_it(commands: Commands, capsys: Out) -> None:
     run_id, _ = commands.a_run("failed")
-    assert show_run(commands.server(), run_id.upper(), as_json=True) == 0
+    assert show_run(commands.server(), run_id.upper(), output="json") == 0
     assert json.loads(capsys.readouterr().out)["run"]["id"] == run_id
 
 
@@ -60,19 +60,19 @@ def test_marks_on_a_run_are_shown_and_that_it_is_back(
     run_id, workflow_id = commands.a_run("failed")
     assert commands.update(run_id, "failedTasksCount=3", workflow=workflow_id, why="INC1: the app was down") == 0
     capsys.readouterr()
-    show_run(commands.server(), run_id, as_json=True, workflow_id=workflow_id)
+    show_run(commands.server(), run_id, output="json", workflow_id=workflow_id)
     told = json.loads(capsys.readouterr().out)
     assert (told["triage"]["standing"], told["triage"]["state"]) == ("new", None)
     assert told["reasons"] == [{"entry": 1, "why": "INC1: the app was down"}]
     monkeypatch.setenv("RUNTUI_STATE", str(commands.folder))
     assert main(["triage", "handled", run_id, "--note", "told the owner", "--root", ROOT]) == 0
-    show_run(commands.server(), run_id, as_json=False)
+    show_run(commands.server(), run_id, output="table")
     out = capsys.readouterr().out
     assert re.search(r"^triage +handled ", out, re.MULTILINE)
     assert re.search(r"^note +told the owner$", out, re.MULTILINE)
     assert re.search(r"^why +INC1: the app was down  \(#1\)$", out, re.MULTILINE)
     commands.app.state.database.write_run(run_id, {"failedTasksCount": 9})
-    show_run(commands.server(), run_id, as_json=True)
+    show_run(commands.server(), run_id, output="json")
     triage = json.loads(capsys.readouterr().out)["triage"]
     assert (triage["standing"], triage["comeback"], triage["note"]) == ("back", "more tasks failed", "told the owner")
     assert triage["was"]["failedTasks"] == 3
@@ -85,11 +85,11 @@ def test_a_draft_and_an_unknown_change_of_it_are_reported(commands: Commands, ca
     drafts.load(ROOT)
     drafts.keep(Draft(run_id, workflow_id, {"failedTasksCount": 1}).typed("failedTasksCount", "8", 0))
     drafts.close()
-    show_run(commands.server(), run_id, as_json=False)
+    show_run(commands.server(), run_id, output="table")
     out = capsys.readouterr().out
     assert "There is an unsent draft: failedTasksCount." in out
     assert "Changed by you: #1 unknown. processingStatus: failed → queued." in out
-    show_run(commands.server(), run_id, as_json=True)
+    show_run(commands.server(), run_id, output="json")
     told = json.loads(capsys.readouterr().out)
     assert told["draft"] == {"failedTasksCount": {"before": 1, "after": 8}}
     assert [entry["number"] for entry in told["unsettled"]] == [1]
@@ -104,7 +104,7 @@ def test_results_that_cannot_be_read_are_told_and_the_exit_code_says_so(commands
 
     run_id, workflow_id = commands.a_run("failed")
     server = commands.server()._replace(wire=WithoutResults())
-    assert show_run(server, run_id, as_json=True, workflow_id=workflow_id) == ExitCode.NOT_DONE
+    assert show_run(server, run_id, output="json", workflow_id=workflow_id) == ExitCode.NOT_DONE
     captured = capsys.readouterr()
     assert json.loads(captured.out)["failedTasks"] is None
     assert "The results of its tasks could not be read." in captured.err
@@ -112,10 +112,10 @@ def test_results_that_cannot_be_read_are_told_and_the_exit_code_says_so(commands
 
 def test_what_a_run_did_for_one_user(commands: Commands, capsys: Out) -> None:
     run_id, workflow_id = commands.a_run("failed")
-    show_run(commands.server(), run_id, as_json=True, workflow_id=workflow_id)
+    show_run(commands.server(), run_id, output="json", workflow_id=workflow_id)
     failed = json.loads(capsys.readouterr().out)["failedTasks"][0]
     user_id = failed["subject"]["id"]
-    assert show_run(commands.server(), run_id, as_json=True, user=user_id.upper()) == 0
+    assert show_run(commands.server(), run_id, output="json", user=user_id.upper()) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["runId"], told["workflowId"], told["user"]["subject"]["id"]) == (run_id, workflow_id, user_id)
     sequence = [result["task"]["executionSequence"] for result in told["tasks"]]
@@ -123,7 +123,7 @@ def test_what_a_run_did_for_one_user(commands: Commands, capsys: Out) -> None:
     assert {result["subject"]["id"] for result in told["tasks"]} == {user_id}
     assert failed in told["tasks"]
 
-    assert show_run(commands.server(), run_id, as_json=False, user=user_id) == 0
+    assert show_run(commands.server(), run_id, output="table", user=user_id) == 0
     out = capsys.readouterr().out
     assert re.search(f"✗ failed +{failed['task']['displayName']}", out)
     assert failed["failureReason"] in out
@@ -133,12 +133,12 @@ def test_what_a_run_did_for_one_user(commands: Commands, capsys: Out) -> None:
 def test_a_name_has_to_mean_one_user(commands: Commands, capsys: Out) -> None:
     run_id, workflow_id = commands.a_run("completedWithErrors")
     with pytest.raises(UsageError, match="Which user"):
-        show_run(commands.server(), run_id, as_json=False, workflow_id=workflow_id, user="-")
+        show_run(commands.server(), run_id, output="table", workflow_id=workflow_id, user="-")
     with pytest.raises(RuntuiError, match="No such user"):
-        show_run(commands.server(), run_id, as_json=False, workflow_id=workflow_id, user="nobody at all")
+        show_run(commands.server(), run_id, output="table", workflow_id=workflow_id, user="nobody at all")
     queued, workflow_id = commands.a_run("queued")
     with pytest.raises(RuntuiError) as caught:
-        show_run(commands.server(), queued, as_json=False, workflow_id=workflow_id, user="x")
+        show_run(commands.server(), queued, output="table", workflow_id=workflow_id, user="x")
     assert "has not begun" in str(caught.value)
     assert capsys.readouterr().out == ""
 
@@ -146,5 +146,5 @@ def test_a_name_has_to_mean_one_user(commands: Commands, capsys: Out) -> None:
 def test_a_run_that_is_not_there_prints_no_data(commands: Commands, capsys: Out) -> None:
     _, workflow_id = commands.a_run()
     with pytest.raises(RuntuiError, match="The run cannot be read"):
-        show_run(commands.server(), "nowhere", as_json=True, workflow_id=workflow_id)
+        show_run(commands.server(), "nowhere", output="json", workflow_id=workflow_id)
     assert capsys.readouterr().out == ""

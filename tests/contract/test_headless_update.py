@@ -33,7 +33,7 @@ def commands(sandbox_app: Starlette, tmp_path: Path) -> Commands:
 def test_values_are_read_as_in_the_form_and_the_result_is_one_json_object(commands: Commands, capsys: Out) -> None:
     run_id, workflow_id = commands.a_run()
     code = commands.update(run_id, "failedTasksCount=1,000", "startedDateTime=null", "processingStatus=failed",
-                           as_json=True)  # fmt: skip
+                           output="json")  # fmt: skip
     captured = capsys.readouterr()
     told = json.loads(captured.out)
     (entry,) = commands.entries()
@@ -108,7 +108,7 @@ def test_a_dry_run_prints_the_request_and_sends_no_write(commands: Commands, cap
 
 def test_a_dry_run_as_json(commands: Commands, capsys: Out) -> None:
     run_id, _ = commands.a_run()
-    assert commands.update(run_id, "failedTasksCount=3", dry_run=True, as_json=True) == 0
+    assert commands.update(run_id, "failedTasksCount=3", dry_run=True, output="json") == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["method"], told["body"]["failedTasksCount"]) == ("PATCH", 3)
 
@@ -156,7 +156,7 @@ def test_on_a_terminal_it_asks(
     monkeypatch.setattr(changes, "can_ask", lambda: True)
     monkeypatch.setattr(changes, "confirmed", answered)
     run_id, _ = commands.a_run()
-    assert commands.update(run_id, "failedTasksCount=3", yes=False, as_json=True) == code
+    assert commands.update(run_id, "failedTasksCount=3", yes=False, output="json") == code
     told = json.loads(capsys.readouterr().out)
     assert told["outcome"] == ("done" if answer else "not done")
     assert len(commands.applied) == answer
@@ -267,7 +267,7 @@ def test_undo_puts_back_what_was_there(commands: Commands, capsys: Out) -> None:
     capsys.readouterr()
     assert commands.undo(1, dry_run=True) == 0
     assert json.loads(capsys.readouterr().out.split("\n", 1)[1])["processingStatus"] == "completed"
-    assert commands.undo(1, as_json=True) == 0
+    assert commands.undo(1, output="json") == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["entry"], told["changed"]) == (2, {"processingStatus": {"before": "failed", "after": "completed"}})
     assert commands.applied[-1]["processingStatus"] == "completed"

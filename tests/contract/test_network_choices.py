@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import trustme
 
 from runtui.auth.tokens import StaticToken
 from runtui.graph.transport import Transport
@@ -46,6 +48,17 @@ async def test_a_proxy_of_ones_own_is_used_whatever_the_environment_says(
     assert "hidden-word" not in said
     assert proxy.requests[0].startswith(b"CONNECT graph.example:443")
     assert not canary.holds_canary(proxy.requests[0])
+
+
+async def test_a_proxy_that_speaks_tls_is_trusted_by_the_ca_file(tmp_path: Path) -> None:
+    proxy, authority = RawServer([REFUSAL] * 5), trustme.CA()
+    proxy.greets_with = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(proxy.greets_with)
+    authority.cert_pem.write_to_path(path := tmp_path / "ca.pem")
+    async with proxy:
+        address = f"https://127.0.0.1:{proxy.port}"
+        said = await listed(tmp_path, root="https://graph.example/beta", proxy=address, ca_file=path)
+    assert f"The proxy 127.0.0.1:{proxy.port} refused to connect to the server: 407" in said
 
 
 @pytest.fixture

@@ -5,11 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from starlette import routing
-from starlette.requests import Request
-from starlette.responses import Response
 
-from runtui.sandbox import requests
 from tests.contract.conftest import NEWER_MEMBERS, WORKFLOWS, Sandbox
 
 RUN_SUMMARY = "microsoft.graph.identityGovernance.summary"
@@ -164,28 +160,3 @@ async def test_a_batch_answers_every_read_as_it_answers_one_alone(sandbox: Sandb
             again = [{"id": "1", "method": "GET", "url": rest, "headers": NEWER_MEMBERS}]
             answers = (await sandbox.client.post("/$batch", json={"requests": again})).json()["responses"]
             assert answers[0]["body"] == (await sandbox.client.get(link, headers=NEWER_MEMBERS)).json()
-
-
-def test_a_pattern_is_compiled_once_and_for_a_path_that_may_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    compiled: list[str] = []
-
-    def compile_path(path: str) -> Any:
-        compiled.append(path)
-        return routing.compile_path(path)
-
-    async def endpoint(_request: Request) -> Response:
-        return Response()
-
-    def match(path: str, method: str = "GET") -> routing.Match:
-        return route.matches({"type": "http", "method": method, "path": f"/beta{path}", "root_path": "/beta"})[0]
-
-    monkeypatch.setattr(requests, "compile_path", compile_path)
-    route = requests.LateRoute("/workflows/{key}/runs", endpoint)
-    assert [match("/workflows/w1/users"), match("/people/w1/runs"), match("/workflows")] == [routing.Match.NONE] * 3
-    assert compiled == []
-    assert [match("/workflows/w1/runs"), match("/workflows/w1/runs", "PATCH"), match("/a/workflows/w1/runs")] == [
-        routing.Match.FULL,
-        routing.Match.PARTIAL,
-        routing.Match.NONE,
-    ]
-    assert compiled == ["/workflows/{key}/runs"]

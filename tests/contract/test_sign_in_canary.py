@@ -20,8 +20,8 @@ import msal
 import pytest
 from starlette.responses import Response
 
-from runtui.auth.msal_client import tame_logger
 from runtui.auth.signin import SignInError
+from runtui.auth.token_store import load_msal
 from runtui.sandbox.authority.directory import DEMO_ADMIN, DEMO_APPLICATION
 from tests import canary
 from tests.contract.msal_apps import DAEMON_ID, MACHINE, SCOPES, machine_token, pair, poll
@@ -188,7 +188,7 @@ async def test_a_malformed_success_is_logged_nowhere(
 
 def test_log_records_of_msal_itself_are_discarded(heard: StringIO, capfd: pytest.CaptureFixture[str]) -> None:
     authority = ScriptedAuthority()
-    tame_logger()
+    load_msal()
     app = msal.PublicClientApplication(
         DEMO_APPLICATION.client_id,
         authority=authority.url(),

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from starlette.responses import Response
 
-from runtui.auth.msal_client import tame_logger
 from runtui.auth.signin import DeviceCode, SignIn, SignInError
+from runtui.auth.token_store import load_msal
 from runtui.sandbox.authority.directory import DEMO_ADMIN
 from runtui.sandbox.errors import GraphError
 from tests.canary import SECRET, TOKEN
@@ -188,7 +188,7 @@ async def test_nothing_secret_is_logged_or_printed(
 
 
 def test_log_records_of_msal_are_discarded(capfd: pytest.CaptureFixture[str]) -> None:
-    tame_logger()
+    load_msal()
     seen = io.StringIO()
     handler = logging.StreamHandler(seen)
     logging.getLogger().addHandler(handler)

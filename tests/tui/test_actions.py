@@ -24,12 +24,12 @@ from runtui.tui.features.changes.bulk_sending import ResultsView
 from runtui.tui.features.changes.editing import ConflictView
 from runtui.tui.features.changes.journaling import JournalView
 from runtui.tui.features.copying import SelectionPage
+from runtui.tui.features.feature import feature_in
 from runtui.tui.features.helping import HelpView
 from runtui.tui.features.signing_in import SignInView
 from runtui.tui.features.triage.explaining import CausesView
 from runtui.tui.features.triage.overviewing import OverviewView
 from runtui.tui.features.triage.tracing import PeopleView, PersonView
-from runtui.tui.features.wiring import feature_in
 from runtui.tui.resources import run_filter
 from runtui.tui.screens.form import FormView
 from runtui.tui.screens.frame import ActionView, ViewScreen
@@ -122,7 +122,7 @@ def test_reasons_are_sentences() -> None:
 
 def hinted(*scopes: Scope, typing: bool = False, **facts: Any) -> str:
     """Return the hints of the bottom line while these scopes have the focus."""
-    return " ".join(action.id for action, _ in hints(in_scopes(*scopes), ActionContext(**facts), typing=typing))
+    return " ".join(action.id for action, *_ in hints(in_scopes(*scopes), ActionContext(**facts), typing=typing))
 
 
 def test_a_hint_line_names_five_actions_that_apply_now_and_the_help() -> None:

@@ -451,5 +451,5 @@ async def test_hints_name_keys_that_are_no_text_while_a_dropdown_is_searched(ope
         assert "esc back" not in hints[1]
         for action_id in ("close_values", "choose_value"):
             await session.press("enter")
-            await session.front.run_by_name(action_id)  # like a click on its hint
+            await session.front.action_run_by_name(action_id)  # like a click on its hint
             assert session.form.menu is None

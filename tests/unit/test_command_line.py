@@ -129,7 +129,7 @@ def test_a_value_that_makes_no_sense_names_its_flag(capsys: pytest.CaptureFixtur
         (["--them", "light", "--rfresh"], "usage: runtui", "unrecognized arguments: --rfresh. Did you mean --refresh?"),
         (["triage", "exprt"], "usage: runtui triage", "argument PART: there is no 'exprt'. Did you mean export?"),
         (["completion", "fish"], "usage: runtui completion", "there is no 'fish'. Possible: bash, zsh, tcsh."),
-        (["show", "a", "-o", "json"], "usage: runtui show", "unrecognized arguments: -o json. Did you mean --json?"),
+        (["show", "a", "-o", "csv"], "usage: runtui show", "there is no 'csv'. Possible: table, json."),
         (["list", "is:stuck now"], "usage: runtui list", "is:stuck now. Did you mean --filter 'is:stuck now'?"),
         (["list", "-o", "jsn"], "usage: runtui list", "argument -o/--format: there is no 'jsn'. Did you mean json?"),
     ],

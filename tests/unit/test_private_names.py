@@ -6,6 +6,7 @@ import ast
 import importlib
 import importlib.util
 import inspect
+import os
 import pkgutil
 import subprocess
 import sys
@@ -225,16 +226,24 @@ def loaded_after(code: str) -> list[str]:
     return ran.stdout.split()
 
 
-def taken_by(name: str, wanted: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Yield what a module imports from some other modules at its top level: (module, name)."""
+def taken_by(name: str, wanted: Collection[str]) -> Iterator[tuple[bool, tuple[str, str]]]:
+    """Yield what a module takes from some other modules: whether at its import, and (module, name)."""
     module = importlib.import_module(name)
-    for node in ast.parse(Path(str(module.__file__)).read_text("utf-8")).body:
-        if isinstance(node, ast.ImportFrom):
+    tree = ast.parse(Path(str(module.__file__)).read_text("utf-8-sig"))
+    functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    later = {node for function in functions for node in ast.walk(function)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and (whole := ast.unparse(node.value)) in wanted:
+            yield node not in later, (whole, node.attr)
+        if isinstance(node, ast.ImportFrom) and node not in later:
             whole = importlib.util.resolve_name("." * node.level + (node.module or ""), module.__package__)
-            yield from ((whole, alias.name) for alias in node.names if whole in wanted)
+            yield from ((True, (whole, alias.name)) for alias in node.names if whole in wanted)
 
 
 LOADED_BY: Final = {
+    "asyncio": ("import runtui.session", ("asyncio",)),
+    "httpx": ("from runtui.graph.network import load_httpx; load_httpx()", ("httpx", "httpcore")),
+    "msal": ("from runtui.auth.token_store import load_msal; load_msal()", ("msal",)),
     "textual": ("import runtui.tui.app", ("textual", "rich")),
     "uvicorn": ("import runtui.sandbox.server", ("uvicorn",)),
     "pydantic_core": (
@@ -252,8 +261,10 @@ def test_a_library_is_loaded_without_the_left_out_modules_and_imports_only_the_l
     loaded = loaded_after(code)
     assert left_out.keys().isdisjoint(loaded)
     sources = (name for name in loaded if name.partition(".")[0] in packages and Path(file_of(name)).suffix == ".py")
-    taken = {pair for name in sources for pair in taken_by(name, left_out)}
-    assert taken == {(name, part) for name, parts in left_out.items() for part in parts}
+    needed = {name: names.split() for name, names in left_out.items() if names is not None}
+    taken = {use for name in sources for use in taken_by(name, needed)}
+    listed = {(name, part) for name, parts in needed.items() for part in parts}
+    assert {pair for at_import, pair in taken if at_import} <= listed <= {pair for _, pair in taken}
 
 
 def file_of(name: str) -> str:
@@ -264,3 +275,55 @@ def file_of(name: str) -> str:
 def test_a_module_left_out_can_be_imported_in_full_later(library: str) -> None:
     names = ", ".join(UNUSED_MODULES[library])
     assert UNUSED_MODULES[library].keys() <= set(loaded_after(f"{LOADED_BY[library][0]}; import {names}"))
+
+
+def test_runtui_imports_no_module_that_another_thread_may_have_replaced() -> None:
+    replaced = {name for names in UNUSED_MODULES.values() for name, parts in names.items() if parts is not None}
+    importers = {
+        (path.relative_to(RUNTUI).as_posix(), name)
+        for path in RUNTUI.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for name in imports_of(node)
+        if name in replaced
+    }
+    assert importers == {("graph/network.py", "urllib.request")}  # under the lock, as the next test proves
+
+
+def imports_of(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    if isinstance(node, ast.ImportFrom) and node.module:
+        yield from (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+
+
+PROXY_DURING_IMPORT: Final = """
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from runtui.graph import network
+from runtui.unused_modules import IMPORT_LOCK, without_unused
+
+reached = threading.Event()
+
+class Lock:
+    def __enter__(self):
+        reached.set()
+        IMPORT_LOCK.acquire()
+    def __exit__(self, *_):
+        IMPORT_LOCK.release()
+
+network.IMPORT_LOCK = Lock()
+with ThreadPoolExecutor() as pool:
+    with without_unused("httpx"):
+        found = pool.submit(network.proxy_of, "https://graph.example/beta")
+        found.add_done_callback(lambda _: reached.set())
+        reached.wait()
+    print(found.result().place)
+"""
+
+
+def test_a_proxy_is_looked_up_while_another_thread_imports_httpx() -> None:
+    env = {**os.environ, "https_proxy": "http://proxy.example:8080"}
+    ran = subprocess.run(
+        [sys.executable, "-c", PROXY_DURING_IMPORT], check=False, env=env, capture_output=True, text=True
+    )
+    assert ran.stdout.strip() == "proxy.example:8080", ran.stderr

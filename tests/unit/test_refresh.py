@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -25,13 +23,6 @@ from runtui.services.refresh import (
 from runtui.services.store import EVERY_RUN, RunQuery, Store
 from tests import PATIENCE
 from tests.unit.fake_lister import NEVER, FakeGraph, graph_error, ids, run
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "runs.db")
-    yield store
-    store.close()
 
 
 def watch(refresh: Refresh) -> asyncio.Queue[Progress]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -27,13 +25,6 @@ def unreachable() -> GraphError:
     fault = fault_of(exchange, writing=False)
     assert fault is not None
     return GraphError(fault, exchange)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "runs.db")
-    yield store
-    store.close()
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])

@@ -53,13 +53,6 @@ async def graph() -> FakeGraph:
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    journal = Journal(tmp_path / "journal.db")
-    yield journal
-    journal.close()
-
-
-@pytest.fixture
 async def saves(graph: FakeGraph, store: Store, journal: Journal) -> SaveQueue:
     return SaveQueue(graph, store, journal, ORIGIN)
 

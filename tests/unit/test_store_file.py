@@ -65,58 +65,33 @@ def make_no_database(path: Path) -> None:
     path.write_bytes(b"this is no database" * 500)
 
 
-def make_another_version(path: Path) -> None:
-    Store(path).close()
-    with sqlite3.connect(path) as db:
-        db.execute(f"PRAGMA user_version = {VERSION + 1}")
-    db.close()
-
-
 def make_broken(path: Path) -> None:
     Store(path).close()
     path.write_bytes(path.read_bytes()[:100] + b"\xff" * 9000)
 
 
-def make_incomplete(path: Path) -> None:
-    Store(path).close()
-    with sqlite3.connect(path) as db:
-        db.execute("DROP TABLE state")
-    db.close()
+def altered_by(statement: str) -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        Store(path).close()
+        with sqlite3.connect(path) as db:
+            db.execute(statement)
+        db.close()
+
+    return make
 
 
-def make_with_another_column(path: Path) -> None:
-    Store(path).close()
-    with sqlite3.connect(path) as db:
-        db.execute("ALTER TABLE run ADD COLUMN cost")
-    db.close()
+NOT_OURS = {
+    "no database": make_no_database,
+    "another version": altered_by(f"PRAGMA user_version = {VERSION + 1}"),
+    "broken": make_broken,
+    "without a table": altered_by("DROP TABLE state"),
+    "another column": altered_by("ALTER TABLE run ADD COLUMN cost"),
+    "without a column": altered_by("ALTER TABLE run DROP COLUMN total_tasks"),
+    "another order": altered_by("CREATE INDEX run_by_started ON run (started)"),
+}
 
 
-def make_without_a_column(path: Path) -> None:
-    Store(path).close()
-    with sqlite3.connect(path) as db:
-        db.execute("ALTER TABLE run DROP COLUMN total_tasks")
-    db.close()
-
-
-def make_with_another_order(path: Path) -> None:
-    Store(path).close()
-    with sqlite3.connect(path) as db:
-        db.execute("CREATE INDEX run_by_started ON run (started)")
-    db.close()
-
-
-NOT_OURS = (
-    make_no_database,
-    make_another_version,
-    make_broken,
-    make_incomplete,
-    make_with_another_column,
-    make_without_a_column,
-    make_with_another_order,
-)
-
-
-@pytest.mark.parametrize("make", NOT_OURS)
+@pytest.mark.parametrize("make", NOT_OURS.values(), ids=NOT_OURS)
 def test_a_foreign_file_is_set_aside_and_replaced(path: Path, make: Callable[[Path], None]) -> None:
     path.parent.mkdir()
     make(path)

@@ -4,7 +4,6 @@ truth."""
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +22,6 @@ from runtui.services.triage.memory import TriageMemory
 ROOT = "https://graph.microsoft.com/beta"
 NOW = now_ticks()
 HOUR = 3600 * TICKS_PER_SECOND
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(tmp_path / "runs.db")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    opened = Journal(tmp_path / "journal.db")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,13 +19,6 @@ from tests.unit.intents import intent
 
 NOW = parse_ticks("2026-11-20T09:15:03Z")
 SECRET = "a-secret-that-nobody-may-read"
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    journal = Journal(tmp_path / "journal.db")
-    yield journal
-    journal.close()
 
 
 def recorded(journal: Journal, outcome: Outcome | None = Outcome.DONE, **facts: Any) -> Entry:

@@ -123,7 +123,7 @@ def test_a_write_yields_the_effects_that_its_replies_require(case: str) -> None:
     assert ended.known_by == known_by
     assert ended.row_is_stale is (Send in kinds and UpdateStore not in kinds)
     recorded = "" if outcome is Outcome.UNKNOWN else known_by or "answer"
-    assert [effect.known_by for effect in effects if isinstance(effect, Settle)][-1:] in ([], [recorded])
+    assert [effect.settlement.known_by for effect in effects if isinstance(effect, Settle)][-1:] in ([], [recorded])
 
 
 @pytest.mark.parametrize("case", CASES)

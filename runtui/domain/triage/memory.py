@@ -26,7 +26,7 @@ UNTIL_CHANGE: Final = "change"
 SNOOZES: Final = {"1h": "1 hour", "4h": "4 hours", "tomorrow 09:00": "tomorrow 09:00", UNTIL_CHANGE: "until it changes"}
 """The usual snoozes as typed, each with its words."""
 
-_LENGTH: Final = re.compile(r"\d+[smhdw].*")
+_LENGTH: Final = r"\d+[smhdw].*"
 
 
 class RunTriage(NamedTuple):
@@ -62,7 +62,7 @@ def snooze_end(text: str, now: int) -> int:
     if typed == UNTIL_CHANGE:
         return NO_TIME
     try:
-        end = parse_ticks(interpret(f"+{typed}" if _LENGTH.fullmatch(typed) else typed, now))
+        end = parse_ticks(interpret(f"+{typed}" if re.fullmatch(_LENGTH, typed) else typed, now))
     except ValueError:
         raise ValueError(f"A snooze is a length (90m, 2h, 3d), a time (tomorrow 09:00) or {UNTIL_CHANGE}.") from None
     if end <= now:

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from runtui.domain.columns import DESCENDING, EMPTY_CELL, Column, ListCell, age_cell, text_cell
 from runtui.domain.results import TaskResult, UserResult
-from runtui.domain.rows import NO_NUMBER, STUCK_AFTER, severity, short_id, status_look, status_word
+from runtui.domain.rows import NO_NUMBER, STUCK_AFTER, severity, short_id, status_cell, status_look
 from runtui.domain.times import TICKS_PER_SECOND, ago, distance, duration_text
 from runtui.domain.triage.checks import why_doubtful
 from runtui.domain.triage.received import object_in, text_in
@@ -210,11 +210,6 @@ def users_named(rows: Sequence[UserRow], text: str) -> list[UserRow]:
     return exactly or [row for row, names in known if any(wanted in name for name in names)]
 
 
-def _status(status: str) -> ListCell:
-    look = status_look(status)
-    return ListCell(f"{look.glyph} {status_word(status)}", look.role)
-
-
 def _user(row: UserRow, _now: int) -> ListCell:
     """Return the name; an id is shortened in its middle."""
     return ListCell(short_id(row.id) if row.name == row.id else row.name)
@@ -231,7 +226,7 @@ def _tasks(row: UserRow, _now: int) -> ListCell:
 
 USER_COLUMNS: Final[tuple[Column[UserRow], ...]] = (
     Column(
-        "status", "status", 11, 1, lambda row, _: _status(row.status), DESCENDING,
+        "status", "status", 11, 1, lambda row, _: status_cell(row.status), DESCENDING,
         grows_to=24, value=lambda row: severity(row.status),
     ),
     Column("user", "user", 14, 2, _user, grows_to=28),
@@ -257,7 +252,7 @@ TASK_COLUMNS: Final[tuple[Column[TaskRow], ...]] = (
         value=lambda row: row.result.sequence or 0, order_name="sequence",
     ),
     Column(
-        "status", "status", 11, 2, lambda row, _: _status(row.result.status), DESCENDING,
+        "status", "status", 11, 2, lambda row, _: status_cell(row.result.status), DESCENDING,
         grows_to=24, value=lambda row: severity(row.result.status),
     ),
     Column("task", "task", 16, 3, lambda row, _: ListCell(row.result.task_name), grows_to=34),

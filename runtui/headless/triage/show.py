@@ -62,7 +62,7 @@ class RunReport:
 
 @command
 async def show_run(
-    session: SessionSpec, run_id: str, *, as_json: bool, workflow_id: str | None = None, user: str | None = None
+    session: SessionSpec, run_id: str, *, output: str, workflow_id: str | None = None, user: str | None = None
 ) -> int:
     """Print one run, or its results for one user, and return the exit code: NOT_DONE if results cannot be read.
 
@@ -70,11 +70,11 @@ async def show_run(
         RuntuiError: the run cannot be found or read, or not exactly one user matches. Nothing is printed.
     """
     if user is not None:
-        return await _show_user(session, run_id, workflow_id, user, as_json)
+        return await _show_user(session, run_id, workflow_id, user, output)
     async with connected(session) as workspace:
         workflow_id, run_id = await find_run(workspace, run_id, workflow_id)
         report = await _report(workspace, run_id, workflow_id)
-    if as_json:
+    if output == "json":
         print(json.dumps(_object(report)))
     else:
         for line in _lines(report, now_ticks()):
@@ -182,7 +182,7 @@ def _failures(failed: Sequence[Mapping[str, Any]] | None) -> Iterator[str]:
     yield subjects_line(results, SUBJECTS_IN_TEXT, " (--json lists all)")
 
 
-async def _show_user(session: SessionSpec, run_id: str, workflow_id: str | None, user: str, as_json: bool) -> int:
+async def _show_user(session: SessionSpec, run_id: str, workflow_id: str | None, user: str, output: str) -> int:
     async with connected(session) as workspace:
         workflow_id, run_id = await find_run(workspace, run_id, workflow_id)
         rows = await _users(workspace, workflow_id, run_id)
@@ -195,7 +195,7 @@ async def _show_user(session: SessionSpec, run_id: str, workflow_id: str | None,
         stored = workspace.store.get(run_id)
     row = row._replace(extensions=workspace.results.extensions)
     workflow = stored.workflow_name if stored is not None else ""
-    if as_json:
+    if output == "json":
         printed = {
             "workflowId": workflow_id,
             "workflow": workflow,

@@ -37,6 +37,7 @@ from runtui.services.writing.write import (
     Settle,
     UpdateStore,
     Writing,
+    settlement_of,
     write,
 )
 
@@ -295,7 +296,7 @@ class Bulk:
         """Record in the journal that a recorded change is not sent."""
         item.is_stopped = True
         item.save = item.save._replace(step=Step.WAITING)
-        item.effect = Settle(item.save, intent, Outcome.NOT_DONE, "", "It was stopped before it was sent.")
+        item.effect = Settle(item.save, settlement_of(item.save, intent, "It was stopped before it was sent."))
         self._ready[Settle].append(item)
 
     def _end_stopped(self, item: _Item, *, unrecorded: bool) -> None:

@@ -28,7 +28,7 @@ from runtui.errors import RuntuiError
 from runtui.graph.client import Answer, RunUpdate
 from runtui.graph.exchange import Exchange
 from runtui.graph.retry import Pace
-from runtui.services.journal import Intent, Journal, Settlement
+from runtui.services.journal import Intent, Journal
 from runtui.services.journal_file import JournalError
 from runtui.services.store import Store, workflow_names_of, workflow_of
 from runtui.services.writing.save import Save, Step
@@ -45,8 +45,7 @@ from runtui.services.writing.write import (
     Sender,
     Settle,
     UpdateStore,
-    known_by_of,
-    words_of,
+    settlement_of,
     write,
 )
 
@@ -143,7 +142,7 @@ class WriteDriver:
                 case Recall():
                     replies = [await asyncio.to_thread(self._recorded, save) for save in saves]
                 case Settle():
-                    settlements = [_settlement(effect) for effect in effects if isinstance(effect, Settle)]
+                    settlements = [effect.settlement for effect in effects if isinstance(effect, Settle)]
                     replies = await uncancelled(self.journal.settle_many, settlements)
                 case UpdateStore():
                     observed = [(it.save.operation, it.entity) for it in effects if isinstance(it, UpdateStore)]
@@ -168,12 +167,10 @@ class WriteDriver:
 
     def break_off(self, save: Save) -> None:
         """End a save whose task was cancelled or failed, with what is known."""
-        outcome = save.outcome_if_stopped
         unrecorded = True
         try:
             if save.intent is not None:
-                request_id, words = save.intent.client_request_id, words_of(save) or "runtui stopped waiting for it."
-                self.journal.settle(Settlement(request_id, outcome, known_by_of(save), save.exchange, words))
+                self.journal.settle(settlement_of(save, save.intent, "runtui stopped waiting for it."))
             unrecorded = False
         except JournalError:
             pass  # reported by `unrecorded`
@@ -181,7 +178,7 @@ class WriteDriver:
             self.end(
                 save._replace(
                     step=Step.ENDED,
-                    outcome=outcome,
+                    outcome=save.outcome_if_stopped,
                     resumes_at=None,
                     unrecorded=unrecorded,
                     row_is_stale=save.step is not Step.WAITING,
@@ -226,13 +223,6 @@ class WriteDriver:
 
 def _update_of(intent: Intent) -> RunUpdate:
     return RunUpdate(intent.workflow_id, intent.run_id, intent.body, intent.client_request_id, intent.if_match)
-
-
-def _settlement(effect: Settle) -> Settlement:
-    save = effect.save
-    return Settlement(
-        effect.intent.client_request_id, effect.outcome, effect.known_by, save.exchange, effect.words, save.new_run
-    )
 
 
 def store_observed(store: Store, observed: Sequence[tuple[Operation, Mapping[str, Any]]]) -> None:

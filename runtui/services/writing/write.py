@@ -26,7 +26,7 @@ from runtui.graph.client import Answer, etag_of
 from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault, mismatch, perhaps_repeated, refused_action, unconfirmed
 from runtui.graph.retry import Retry, retry_after_seconds, retry_of, wait_of
-from runtui.services.journal import Entry, Intent
+from runtui.services.journal import Entry, Intent, Settlement
 from runtui.services.writing.proof import CAUSED_BY_A_COPY, NO_PROOF, UPDATED, confirms, has_new_value, new_run, verdict
 from runtui.services.writing.save import Save, Step
 
@@ -97,11 +97,7 @@ class Recall(Effect[Recorded | None]):
 class Settle(Effect[None]):
     """Write the outcome into the journal."""
 
-    intent: Intent
-    outcome: Outcome
-    known_by: KnownBy
-    words: str
-    """What went wrong; empty if nothing did."""
+    settlement: Settlement
 
 
 @dataclass(eq=False, repr=False, slots=True)
@@ -162,7 +158,7 @@ def _attempt(save: Save, attempt: int, now: Callable[[], datetime]) -> Writing:
     save, entity = yield from _find_out(_answered(save, intent, answer), intent, answer, fresh)
     outcome = save.outcome_if_stopped
     try:
-        yield from Settle(save, intent, outcome, known_by_of(save), words_of(save))
+        yield from Settle(save, settlement_of(save, intent))
     except RuntuiError:
         save = save._replace(unrecorded=True)
     if again := (yield from _again(save, answer, attempt, outcome, now)):
@@ -325,14 +321,16 @@ def ignored_of(operation: Operation, entity: Mapping[str, Any]) -> tuple[str, ..
     )
 
 
-def known_by_of(save: Save) -> KnownBy:
-    """Return how the outcome of a save is known so far."""
-    if save.step is not Step.SETTLING or save.outcome_if_stopped is Outcome.UNKNOWN:
-        return ""
-    return save.known_by or "answer"
+def settlement_of(save: Save, intent: Intent, otherwise: str = "") -> Settlement:
+    """Return the outcome for the journal if nothing more is heard; `otherwise` are its words if nothing went wrong."""
+    outcome = save.outcome_if_stopped
+    is_known = save.step is Step.SETTLING and outcome is not Outcome.UNKNOWN
+    known_by: KnownBy = (save.known_by or "answer") if is_known else ""
+    words = _words_of(save) or otherwise
+    return Settlement(intent.client_request_id, outcome, known_by, save.exchange, words, save.new_run)
 
 
-def words_of(save: Save) -> str:
+def _words_of(save: Save) -> str:
     """Return what went wrong or was ignored, for the journal; empty if nothing was."""
     if save.fault is not None:
         return save.fault.summary

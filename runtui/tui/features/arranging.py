@@ -11,7 +11,7 @@ from typing import Final, Literal, NamedTuple
 
 from textual.content import Content
 
-from runtui.domain.columns import Order, natural_order
+from runtui.domain.columns import natural_order
 from runtui.domain.views import (
     BUILT_IN_VIEWS,
     MAX_VIEWS,
@@ -70,13 +70,8 @@ class Arranging(Feature):
         ]
         lines = marked_lines(rows, present)
         choices = [Choice(order, line) for (_, order), line in zip(orders, lines, strict=True)]
-
-        def chosen(order: Order | None) -> None:
-            if order is not None:
-                listed.sort_by(order)
-
         title = Content.styled("Sort by", "bold")
-        await self._chrome.ask(Picker("sort", title, choices, at=present or 0), chosen)
+        await self._chrome.ask(Picker("sort", title, choices, at=present or 0), listed.sort_by)
 
     # Columns
 
@@ -88,9 +83,7 @@ class Arranging(Feature):
         in_sight = {column.key for column, _ in listed.table.arrangement.layout(listed.table.size.width)}
         shown = tuple(column.key for column in columns if column.key in in_sight)
 
-        def chosen(keys: tuple[str, ...] | None) -> None:
-            if keys is None:
-                return
+        def chosen(keys: tuple[str, ...]) -> None:
             if is_of_runs:
                 self._runs.show_columns(keys)
             else:

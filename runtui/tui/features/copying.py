@@ -138,9 +138,8 @@ class Copying(Feature):
 
     # The answer
 
-    def _chosen(self, copy: Copy | None) -> None:
-        if copy is not None:
-            self.in_worker(self._copy(copy), blocks_keys("copied"), exclusive=True)
+    def _chosen(self, copy: Copy) -> None:
+        self.in_worker(self._copy(copy), blocks_keys("copied"), exclusive=True)
 
     async def _copy(self, copy: Copy) -> None:
         """Copy at once what this machine knows; no key waits for what must be read first."""

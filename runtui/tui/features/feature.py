@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from importlib import import_module
 from inspect import isawaitable
 from typing import Any, Final, Generic, TypeVar
 from weakref import finalize
@@ -19,6 +20,7 @@ from textual.worker import Worker
 from runtui.announcer import Announcer
 from runtui.errors import RuntuiError
 from runtui.keys.actions import FEATURE_OF
+from runtui.tui import features
 from runtui.tui.actions import ActionContext
 from runtui.tui.screens.frame import Chrome, ViewScreen
 from runtui.tui.screens.runs import RunsView
@@ -133,23 +135,26 @@ class Feature:
         return self._chrome.app.run_worker(guarded, group=group, exclusive=exclusive, description=group)
 
 
+def feature_in(name: str) -> type[Feature]:
+    """Load the feature in a file of this package and return its class."""
+    module = import_module(f"{features.__name__}.{name}")
+    kinds = (kind for kind in vars(module).values() if isinstance(kind, type) and Feature in kind.__bases__)
+    return next(kind for kind in kinds if kind.__module__ == module.__name__)
+
+
 class Features:
     """The features of one session, by class.
 
     Args:
         chrome: What the screens have in common.
         runs: The list.
-        load: Loads the class of a feature by its file.
-        idle: Waits until all input is handled.
+        wait_idle: Waits until all input is handled.
     """
 
-    def __init__(
-        self, chrome: Chrome, runs: RunsView, load: Callable[[str], type[Feature]], idle: Callable[[], Awaitable[None]]
-    ) -> None:
+    def __init__(self, chrome: Chrome, runs: RunsView, wait_idle: Callable[[], Awaitable[None]]) -> None:
         self.chrome = chrome
         self.runs = runs
-        self.wait_idle = idle
-        self._load = load
+        self.wait_idle = wait_idle
         self._built: dict[type[Feature], Feature] = {}
         chrome.owners = self._owners
 
@@ -165,12 +170,12 @@ class Features:
 
     def _owners(self, action_id: str) -> Iterator[Feature]:
         if action_id in FEATURE_OF:
-            yield self[self._load(FEATURE_OF[action_id])]
+            yield self[feature_in(FEATURE_OF[action_id])]
 
     def build(self, *names: str) -> None:
         """Build the features in some files, in this order."""
         for name in names:
-            self[self._load(name)]
+            self[feature_in(name)]
 
     def build_when(self, service: Announcer[EventT], *names: str) -> None:
         """Build the features in some files at the first announcement of a service, which they get too. The service

@@ -116,4 +116,4 @@ class Helping(Feature):
 
     async def _run(self, action_id: str | None) -> None:
         if action_id is not None:
-            await self._chrome.front.run_by_name(action_id)
+            await self._chrome.front.action_run_by_name(action_id)

@@ -32,8 +32,8 @@ class Switching(Feature):
         lines = marked_lines([(profile.name, _summary(profile)) for profile in profiles], at)
         choices = [self._choice_of(profiles, *pair) for pair in zip(profiles, lines, strict=True)]
 
-        def chosen(settings: Settings | None) -> None:
-            if settings is not None and settings.profile != present:
+        def chosen(settings: Settings) -> None:
+            if settings.profile != present:
                 self._features[Leaving].leave(settings)
 
         title = Content.assemble(("Profiles", "bold"), "  ", content(present))
@@ -65,12 +65,10 @@ class Switching(Feature):
             self._chrome.set_status(words, shown_while=lambda: sandbox.scenario == name)
             self._chrome.refresh()
 
-        async def chosen(name: str | None) -> None:
-            if name is not None:
-                await self.attempt(simulate(name))
-
         title = Content.assemble(("Simulate a fault", "bold"), "  ", content(sandbox.scenario))
-        await self._chrome.ask(Picker("scenarios", title, choices, at=at or 0), chosen)
+        await self._chrome.ask(
+            Picker("scenarios", title, choices, at=at or 0), lambda name: self.attempt(simulate(name))
+        )
 
     def action_read_only(self) -> None:
         """Toggle read-only; a session that started read-only stays so."""

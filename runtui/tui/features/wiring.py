@@ -7,19 +7,10 @@ once keys rest, only the form and the help are prepared, because they must open 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from importlib import import_module
 from typing import NamedTuple
 
-from runtui.tui import features
-from runtui.tui.features.feature import FOLLOW_CHANGES, Feature, Features
+from runtui.tui.features.feature import FOLLOW_CHANGES, Features
 from runtui.tui.features.listing import Listing
-
-
-def feature_in(name: str) -> type[Feature]:
-    """Load the feature in a file of this package and return its class."""
-    module = import_module(f"{features.__name__}.{name}")
-    kinds = (kind for kind in vars(module).values() if isinstance(kind, type) and Feature in kind.__bases__)
-    return next(kind for kind in kinds if kind.__module__ == module.__name__)
 
 
 class Stages(NamedTuple):

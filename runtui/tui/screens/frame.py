@@ -39,7 +39,7 @@ from runtui.keys.actions import (
 )
 from runtui.services.store import StoredRun
 from runtui.services.workspace import SandboxControl, Workspace
-from runtui.tui.actions import ActionContext, bindings, why_not, why_read_only
+from runtui.tui.actions import ActionContext, bindings, hints, why_not, why_read_only
 from runtui.tui.keys import blocks_keys
 from runtui.tui.output import DrawnOnce
 from runtui.tui.screens.panel import Panel
@@ -62,7 +62,7 @@ from runtui.tui.widgets.chrome import (
 )
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import RowList
-from runtui.tui.widgets.side_panel import SidePanel
+from runtui.tui.widgets.side_panel import SidePanel, Tab
 
 if TYPE_CHECKING:
     from runtui.domain.draft import Draft
@@ -150,16 +150,28 @@ class Chrome:
         else:
             await self.open(screen, answered)
 
-    async def ask(self, view: ActionView[ScreenResultType], answered: Answered[ScreenResultType] | None = None) -> None:
+    async def ask(
+        self,
+        view: ActionView[ScreenResultType],
+        answered: Callable[[ScreenResultType], object],
+        given_up: Callable[[], object] = lambda: None,
+    ) -> None:
         """Open a question above the current screen; if one of the same name is open, close that instead.
 
-        An action that awaits this lets the question have the focus before the next key is routed.
+        An action that awaits this lets the question have the focus before the next key is routed. `answered` gets the
+        answer; `given_up` is called if there is none. Either is awaited.
         """
+
+        async def pass_on(answer: ScreenResultType | None) -> None:
+            outcome = given_up() if answer is None else answered(answer)
+            if isawaitable(outcome):
+                await outcome
+
         for screen in self.app.screen_stack:
             if isinstance(screen, ViewScreen) and screen.view.name == view.name and view.name:
                 await self.toggle(screen)
                 return
-        await self.open(ViewScreen(self, view), answered)
+        await self.open(ViewScreen(self, view), pass_on)
 
     def go_back_to(self, screen: ViewScreen[Any]) -> None:
         """Dismiss all screens above one; questions among them get None as their answer."""
@@ -445,11 +457,13 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         chrome.panel.draw_on(self.panel, is_in_sight=self.shows_panel)
         self.panel.mark_active(in_panel)
         self._status.show(chrome.status.text, chrome.status.severity)
-        self._hints.actions = in_scopes(*self.scopes_of_keys)
-        self._hints.context = chrome.context()
-        is_place = self.view.list is not None and self.view.scope != "help"
-        self._hints.opens_panel = is_place and not (self.shows_panel or chrome.is_zoomed)
-        self._hints.typing = self.focused is not None and self.focused.check_consume_key("a", "a")
+        now = chrome.context()
+        self._hints.hints = hints(
+            in_scopes(*self.scopes_of_keys),
+            now,
+            typing=self.focused is not None and self.focused.check_consume_key("a", "a"),
+            opens_panel=now.has_list and not (self.shows_panel or chrome.is_zoomed),
+        )
 
     @property
     def shows_panel(self) -> bool:
@@ -504,19 +518,20 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         if self.focused is None and self.is_mounted and self.is_current and self.app.app_focus:
             self.view.take_focus()
 
-    def on_side_panel_exchange_chosen(self, event: SidePanel.ExchangeChosen) -> None:
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Show the request that was chosen in the log of the panel."""
         event.stop()
-        self.chrome.panel.show_exchange(event.number)
-
-    async def on_tenant_strip_chosen(self, event: TenantStrip.Chosen) -> None:
-        """Show the runs of a clicked count, or the overview after a click on the days."""
-        event.stop()
-        if event.filter:
-            await self.chrome.show_runs(event.filter)
-        else:
-            await self.action_perform("overview")
+        if event.option.id is not None:
+            self.chrome.panel.show_exchange(int(event.option.id))
 
     # Actions
+
+    async def action_show_runs(self, filter_text: str) -> None:
+        """Show the runs of a clicked count."""
+        await self.chrome.show_runs(filter_text)
+
+    def action_choose_tab(self, tab: Tab) -> None:
+        self.chrome.panel.choose(tab)
 
     async def action_perform(self, action_id: str) -> None:
         """Run an action by its id, or say why it cannot run. Its `action_<id>` is in the view, its list, this screen,
@@ -538,7 +553,7 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         if isawaitable(outcome):
             await outcome
 
-    async def run_by_name(self, action_id: str) -> None:
+    async def action_run_by_name(self, action_id: str) -> None:
         """Run an action chosen from a list of all actions, as its key would; if it does not work here, say where.
 
         The keys of tables and inputs work only while those have the focus.
@@ -570,14 +585,6 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         """Say why a key does nothing; the next key that works clears that."""
         self.set_status(text, severity, shown_while)
         self.chrome.status = self.chrome.status._replace(is_remark=True)
-
-    async def on_hint_bar_chosen(self, event: HintBar.Chosen) -> None:
-        event.stop()
-        await self.run_by_name(event.action_id)
-
-    def on_side_panel_tab_chosen(self, event: SidePanel.TabChosen) -> None:
-        event.stop()
-        self.chrome.panel.choose(event.tab)
 
     def on_search_bar_changed(self, event: SearchBar.Changed) -> None:
         """Redraw: the keys for going to matches start or stop working."""

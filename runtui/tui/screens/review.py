@@ -18,7 +18,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.content import Content
 from textual.geometry import Region, Size
-from textual.message import Message
 from textual.strip import Strip
 from textual.visual import Visual
 
@@ -99,14 +98,7 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
     """
     DEFAULT_CSS = "ReviewSheet { height: 1fr; }"
 
-    class Entered(Message):
-        """Enter was pressed, or an answer was clicked."""
-
-        def __init__(self, item: Item) -> None:
-            super().__init__()
-            self.item = item
-
-    def __init__(self, view: ActionView[str], why_key: str, number: str = "") -> None:
+    def __init__(self, view: ReviewView | NumberReviewView, why_key: str, number: str = "") -> None:
         super().__init__()
         self._view = view
         self.review = NO_REVIEW
@@ -187,8 +179,8 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
             raise SkipAction
         self.go_to(self._items[at % len(self._items)])
 
-    def action_enter(self) -> None:
-        self.post_message(self.Entered(self.item))
+    async def action_enter(self) -> None:
+        await self._view.entered(self.item)
 
     def action_scroll_facts(self, lines: int) -> None:
         self._top += lines
@@ -199,11 +191,11 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
     def _wheel_turned(self, event: events.MouseScrollDown | events.MouseScrollUp) -> None:
         self.action_scroll_facts(1 if isinstance(event, events.MouseScrollDown) else -1)
 
-    def on_click(self, event: events.Click) -> None:
+    async def on_click(self, event: events.Click) -> None:
         """Give the clicked answer, or focus the clicked line."""
         item = event.style.meta.get("item")
         if item in ("no", "yes"):
-            self.post_message(self.Entered(item))
+            await self._view.entered(item)
         elif item is not None:
             self.go_to(item)
 
@@ -326,12 +318,11 @@ class ReviewView(_ShowsSheet, ActionView[str]):
         operation = self.sheet.review.operation
         return operation.run_id if operation is not None and not self._is_bulk else None
 
-    async def on_review_sheet_entered(self, event: ReviewSheet.Entered) -> None:
+    async def entered(self, item: Item) -> None:
         """Act on the entered answer; enter in the reason goes back to the answers."""
-        event.stop()
-        if event.item == "yes":
+        if item == "yes":
             await self.view_screen.action_perform("send")
-        elif event.item == "no":
+        elif item == "no":
             self.action_reject()
         else:
             self.take_focus()
@@ -363,12 +354,11 @@ class NumberReviewView(_ShowsSheet, ActionView[str]):
     def compose(self) -> ComposeResult:
         yield self.sheet
 
-    def on_review_sheet_entered(self, event: ReviewSheet.Entered) -> None:
+    async def entered(self, item: Item) -> None:
         """Send if the number is right; else enter in the reason goes to the number."""
-        event.stop()
         if self.sheet.has_number:
             self.sheet.send()
-        elif event.item == "why":
+        elif item == "why":
             self.take_focus()
         else:
             self.view_screen.set_status(f"Type {self._count} to send; {key_of('leave_question')} goes back.")
@@ -419,7 +409,6 @@ def bulk_review(
     against = (*([hint] if hint else []), *bulk.doubts, *bulk.warnings())
     notes = _notes_of(first, against, bulk.notes, "the reports")
     review = Review(question, first, _bulk_facts(bulk, target), notes, requires_why)
-    view: NumberReviewView | ReviewView
     view = NumberReviewView(count) if count > MAX_BY_KEY else ReviewView(is_bulk=True)
     view.sheet.ask(review)
     return view

@@ -6,17 +6,15 @@ tenant and the badges SANDBOX and READ-ONLY stay; counts are dropped first, then
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, NamedTuple, TypeAlias, TypeVar, get_args
 
 from rich.cells import cell_len
-from textual import events
 from textual.app import RenderResult
 from textual.containers import Vertical
 from textual.content import Content
 from textual.geometry import Region
-from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 from textual.style import Style
@@ -24,14 +22,14 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from runtui.domain.columns import Role
-from runtui.domain.plots import STRIP_DAYS, StripPart, TenantCount, part_at, strip_text, tenant_counts, tenant_strip
+from runtui.domain.plots import STRIP_DAYS, StripPart, TenantCount, strip_text, tenant_counts, tenant_strip
 from runtui.domain.text import count_words
 from runtui.domain.times import second_text
-from runtui.keys.actions import ACTION_BY_ID, Action, view_keys
+from runtui.keys.actions import view_keys
 from runtui.services.store import EVERY_RUN, Store
 from runtui.services.workspace import SandboxControl, Workspace, sandbox_badge
 from runtui.settings import Settings
-from runtui.tui.actions import ActionContext, hints, why_not
+from runtui.tui.actions import Hint
 from runtui.tui.text import ELLIPSIS, content, fit, in_lines, plain
 
 if TYPE_CHECKING:
@@ -51,6 +49,12 @@ class Headline(NamedTuple):
     """Such as "listing…", "as of 15:42:07", "waiting until 15:42:19", "paused"."""
     who: str = ""
     """The account, such as "lee.admin" or "signed out"; dropped if it does not fit, after counts and state."""
+
+
+def clickable(action: str) -> Style:
+    """Return a style whose text runs an action of the screen when it is clicked. A widget with such text turns
+    `auto_links` off, which would draw it as a link."""
+    return Style.from_meta({"@click": f"screen.{action}"})
 
 
 class HeaderLine(Widget):
@@ -103,17 +107,12 @@ class HeaderLine(Widget):
             counts.pop()
 
 
-_STRIP_PADDING: Final = 1
-
-
 class TenantProblems(NamedTuple):
     """The facts of the tenant strip."""
 
     counts: tuple[TenantCount, ...] = ()
     failures: tuple[int, ...] = ()
     """The number of runs with failures per day; today's is last."""
-    keys: tuple[tuple[str, str], ...] = ()
-    """Pairs of a filter and the key that sets it."""
     is_known: bool = False
     """True once any run was read."""
 
@@ -122,30 +121,23 @@ def tenant_problems(store: Store) -> TenantProblems:
     """Return the facts of the tenant strip from the store."""
     totals = store.totals()
     counts = tenant_counts(totals.by_status, totals.stuck)
-    failures = tuple(store.failures_by_day(STRIP_DAYS))
-    return TenantProblems(counts, failures, tuple(view_keys().items()), bool(totals.by_status))
+    return TenantProblems(counts, tuple(store.failures_by_day(STRIP_DAYS)), bool(totals.by_status))
 
 
 class TenantStrip(Widget):
     """Draws one line with the number of runs in trouble, by kind, and the failures of each day.
 
-    A click on a count posts `Chosen` with a filter for exactly those runs; a click on the days, one without a filter.
+    A click on a count shows exactly those runs; a click on the days, the overview.
     """
 
-    DEFAULT_CSS = f"TenantStrip {{ height: 1; padding: 0 {_STRIP_PADDING}; }}"
+    auto_links = reactive(False)
+    DEFAULT_CSS = "TenantStrip { height: 1; padding: 0 1; }"
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"tenant-strip--{role}" for role in get_args(Role)}
     """
     | Class | Description |
     | :- | :- |
     | `tenant-strip--ROLE` | A count, by its role in `domain.columns`. |
     """
-
-    class Chosen(Message):
-        """A count was clicked, whose runs `filter` finds; or the days, with an empty `filter`."""
-
-        def __init__(self, filter_text: str) -> None:
-            super().__init__()
-            self.filter = filter_text
 
     problems: reactive[TenantProblems] = reactive(TenantProblems())
     """The facts to draw."""
@@ -155,19 +147,15 @@ class TenantStrip(Widget):
         line, at = Content(strip_text(parts)), 0
         for part in parts:
             at = line.plain.index(part.text, at)
-            line = line.stylize(self.get_visual_style(f"tenant-strip--{part.role}"), at, at + len(part.text))
+            style = self.get_visual_style(f"tenant-strip--{part.role}")
+            if self.problems.counts:
+                style += clickable(f"show_runs({part.filter!r})" if part.filter else "perform('overview')")
+            line = line.stylize(style, at, at + len(part.text))
         return line
 
-    def on_click(self, event: events.Click) -> None:
-        part = part_at(self._parts(), event.x - _STRIP_PADDING)
-        if part is not None and self.problems.counts:
-            self.post_message(self.Chosen(part.filter))
-
     def _parts(self) -> list[StripPart]:
-        problems = self.problems
-        if not problems.is_known:
-            return []
-        return tenant_strip(problems.counts, problems.failures, self.content_size.width, dict(problems.keys))
+        counts, failures, is_known = self.problems
+        return tenant_strip(counts, failures, self.content_size.width, view_keys()) if is_known else []
 
 
 def is_counted(runs: int, progress: Progress | None) -> bool:
@@ -225,6 +213,7 @@ def headline_of(workspace: Workspace, sandbox: SandboxControl | None = None) -> 
 class PaneTitle(Static):
     """One line in a pane: its title, or the subject of its page."""
 
+    auto_links = reactive(False)
     DEFAULT_CSS = "PaneTitle { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }"
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
@@ -341,25 +330,10 @@ class StatusLine(Static):
         self.update(in_lines(self._said, self._width, _STATUS_LINES))
 
 
-_OPENS_PANEL: Final = ACTION_BY_ID["next_tab"]._replace(label="panel")
-"""The next-tab action as the hint line names it while the panel is hidden."""
-_OPENS_PANEL_AT: Final = 2
-"""Its index among the hints, after the actions on the row."""
-
-_HINT: Final = "hint"
-"""The key in a cell's meta data that holds the id of its action."""
-
-
 class HintBar(Widget):
     """Shows as many hints as fit, the most important ones; a click on a hint runs its action."""
 
-    class Chosen(Message):
-        """A hint was clicked."""
-
-        def __init__(self, action_id: str) -> None:
-            super().__init__()
-            self.action_id = action_id
-
+    auto_links = reactive(False)
     DEFAULT_CSS = "HintBar { height: 1; padding: 0 1; }"
     COMPONENT_CLASSES = {"hint-bar--key", "hint-bar--label", "hint-bar--disabled"}
     """
@@ -370,39 +344,17 @@ class HintBar(Widget):
     | `hint-bar--disabled` | Both, while the action cannot run yet. |
     """
 
-    actions: reactive[Sequence[Action]] = reactive(())
-    """The actions whose keys work now."""
-    context: reactive[ActionContext] = reactive(ActionContext())
-    """The facts that decide which of them can run."""
-    opens_panel: reactive[bool] = reactive(False)
-    """True if the view is a list and the panel is hidden: the panel says why a run failed."""
-    typing: reactive[bool] = reactive(False)
-    """True if an input has the focus, so that letters and digits are text."""
+    hints: reactive[list[Hint]] = reactive(list)
 
     def render(self) -> RenderResult:
-        key_style = self.get_visual_style("hint-bar--key")
-        label_style = self.get_visual_style("hint-bar--label")
-        disabled_style = self.get_visual_style("hint-bar--disabled")
-        room = self.content_size.width
-        parts: list[Content] = []
-        shown = hints(self.actions, self.context, typing=self.typing)
-        if self.opens_panel and not self.typing:
-            shown.insert(_OPENS_PANEL_AT, (_OPENS_PANEL, _OPENS_PANEL.shown_key))
-        while sum(cell_len(f"{key} {action.label}  ") for action, key in shown) - 2 > room:
+        ready = self.get_visual_style("hint-bar--key"), self.get_visual_style("hint-bar--label")
+        disabled = self.get_visual_style("hint-bar--disabled")
+        shown = [*self.hints]
+        while sum(cell_len(f"{hint.key} {hint.action.label}  ") for hint in shown) - 2 > self.content_size.width:
             del shown[-2 if len(shown) > 1 else -1]  # keep the last one, the help
-        for action, key in shown:
-            text = f"{key} {action.label}"
-            if parts:
-                parts.append(Content("  "))
-            here = Style.from_meta({_HINT: action.id})
-            if why_not(action, self.context) is None:
-                parts.append(Content.styled(key, key_style + here))
-                parts.append(Content.styled(f" {action.label}", label_style + here))
-            else:
-                parts.append(Content.styled(text, disabled_style + here))
-        return Content("").join(parts) if parts else Content("")
-
-    def on_click(self, event: events.Click) -> None:
-        event.stop()
-        if (action_id := event.style.meta.get(_HINT)) is not None:
-            self.post_message(self.Chosen(action_id))
+        parts = []
+        for hint in shown:
+            of_key, of_label = ready if hint.is_ready else (disabled, disabled)
+            words = Content.assemble((hint.key, of_key), (f" {hint.action.label}", of_label))
+            parts.append(words.stylize(clickable(f"run_by_name('{hint.action.id}')")))
+        return Content("  ").join(parts)

@@ -10,11 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from rich.cells import cell_len
-from textual import events
 from textual.content import Content
-from textual.message import Message
-from textual.style import Style
-from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from runtui.domain.columns import panel_width
@@ -22,7 +18,7 @@ from runtui.domain.rows import short_id
 from runtui.domain.times import second_text
 from runtui.tui.actions import bindings
 from runtui.tui.text import content, fit, middle, plain, wrapped
-from runtui.tui.widgets.chrome import Pane, PaneTitle
+from runtui.tui.widgets.chrome import Pane, PaneTitle, clickable
 from runtui.tui.widgets.inputs import PagedList
 from runtui.tui.widgets.json_view import JsonView
 from runtui.tui.widgets.search_bar import CURRENT_MATCH, MATCH, Match, Searchable, SearchBar, spans
@@ -32,9 +28,6 @@ if TYPE_CHECKING:
 
 Tab = Literal["run", "request", "response", "log"]
 TABS: Final[tuple[Tab, ...]] = ("run", "request", "response", "log")
-
-_TAB: Final = "tab"
-"""The key in a title cell's meta data that holds its tab."""
 
 _MIN_ID_CELLS: Final = 9
 """The least width, in cells, of a run's id beside a long name."""
@@ -124,20 +117,6 @@ class SidePanel(Pane):
     SidePanel.-log > OptionList { display: block; }
     SidePanel.-log > JsonView { display: none; }
     """
-
-    class ExchangeChosen(Message):
-        """A request of the log was chosen."""
-
-        def __init__(self, number: int) -> None:
-            super().__init__()
-            self.number = number
-
-    class TabChosen(Message):
-        """The name of a tab was clicked."""
-
-        def __init__(self, tab: Tab) -> None:
-            super().__init__()
-            self.tab = tab
 
     def __init__(self, *, id: str) -> None:
         self._about = PaneTitle(id="panel-about")
@@ -242,16 +221,6 @@ class SidePanel(Pane):
     def action_previous_match(self) -> None:
         self.search.step(-1)
 
-    def on_click(self, event: events.Click) -> None:
-        if (tab := event.style.meta.get(_TAB)) is not None:
-            event.stop()
-            self.post_message(self.TabChosen(tab))
-
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        event.stop()
-        if event.option.id is not None:
-            self.post_message(self.ExchangeChosen(int(event.option.id)))
-
     def on_json_view_laid_out(self, event: JsonView.LaidOut) -> None:
         event.stop()
         self.search.search_again()
@@ -263,7 +232,7 @@ class SidePanel(Pane):
     def _show_title(self) -> None:
         names = [
             Content.styled(tab.capitalize(), "bold underline" if tab == self.tab else "$text-muted").stylize(
-                Style.from_meta({_TAB: tab})
+                clickable(f"choose_tab('{tab}')")
             )
             for tab in TABS
         ]

@@ -84,13 +84,9 @@ class Acting(Feature):
             await self._choose(row.workflow.name, [*self._for_workflow(workflow)])
 
     async def _choose(self, name: str, choices: Sequence[Choice[_Step]]) -> None:
-        async def chosen(step: _Step | None) -> None:
-            if step is not None:
-                await step()
-
         first = next((line for line, choice in enumerate(choices) if not choice.refusal), 0)
         title = Content.assemble(("Actions  ", "bold"), name)
-        await self._chrome.ask(Picker("act", title, choices, at=first), chosen)
+        await self._chrome.ask(Picker("act", title, choices, at=first), lambda step: step())
 
     async def _for_marks(self) -> AsyncIterator[Choice[_Step]]:
         """Yield the actions for several runs, each with the number of runs that it can help."""
@@ -170,16 +166,16 @@ class Acting(Feature):
     async def _ask_for_person(self, workflow_id: str) -> None:
         """Ask for the person to run it for; more results are read meanwhile, so that more people are known."""
 
-        async def chosen(person: Person | None) -> None:
+        async def chosen(person: Person) -> None:
             await self._workspace.results.stop()
-            if person is not None and person.id:
+            if person.id:
                 await self._review(run_on_demand(workflow_id, [person.id]), {}, [person])
-            elif person is not None:
+            else:
                 looking = self._find_person(workflow_id, person.name)
                 self.in_worker(looking, _ASKING, f"Looking for {person.name}…", exclusive=True)
 
         self._workspace.results.read_in_background(EVERY_RUN)
-        await self._chrome.ask(PeopleView(self._workspace), chosen)
+        await self._chrome.ask(PeopleView(self._workspace), chosen, self._workspace.results.stop)
 
     async def _find_person(self, workflow_id: str, name: str) -> None:
         view = self._chrome.front.view

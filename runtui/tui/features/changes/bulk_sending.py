@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from textual.content import Content
 
@@ -180,23 +180,18 @@ class BulkSending(Feature):
         self.drawing = Throttle(self._runs, self._workspace.foreground, self._draw)
 
     def start(self) -> None:
-        saves, reconciler = self._workspace.saves, self._workspace.reconciler
+        changed = self._workspace.saves.changed
+        self.listen(changed.subscribe, lambda _save: self.drawing.ask(), wanted=self._note)
+        self._features.build_when(changed, *FOLLOW_CHANGES)
+        self.listen(self._workspace.reconciler.changed.subscribe, self._entry_settled)
 
-        def note(tell: Callable[[None], None]) -> Callable[[Save], None]:
-            """Keep each state of a save, and draw several of them together."""
-
-            def noted(save: Save) -> None:
-                if (progress := self._changes.get(save.batch)) is not None:
-                    progress.saves[save.number] = save
-                if save.batch and not self._is_due:
-                    self._is_due = True
-                    tell(None)
-
-            return noted
-
-        self.listen(lambda tell: saves.changed.subscribe(note(tell)), self._follow)
-        self._features.build_when(saves.changed, *FOLLOW_CHANGES)
-        self.listen(reconciler.changed.subscribe, self._entry_settled)
+    def _note(self, save: Save) -> bool:
+        """Keep the state of a save; return whether to draw it, since several are drawn together."""
+        if (progress := self._changes.get(save.batch)) is not None:
+            progress.saves[save.number] = save
+        is_first = bool(save.batch) and not self._is_due
+        self._is_due |= is_first
+        return is_first
 
     def extend(self, context: ActionContext) -> ActionContext:
         progress = self.view.progress if self._chrome.front.view is self.view else None
@@ -230,11 +225,6 @@ class BulkSending(Feature):
             words = f"There is nothing to send: {bulk.left_out_words() or 'no run is chosen'}."
             self._chrome.set_status(words, "warning")
             return
-
-        async def answered(why: str | None) -> None:
-            if why is not None:
-                await self._send(bulk, why, sent)
-
         workspace, first = self._workspace, bulk.drafts[0]
         method, url = workspace.client.target(first)
         target = (
@@ -242,8 +232,8 @@ class BulkSending(Feature):
             ("requests", f"{len(bulk.drafts)}, the first: {method} {url}"),
         )
         hint = sign_in_words.cannot_write(workspace.sign_in) if hint is None else hint
-        requires_why = workspace.settings.require_why
-        await self._chrome.ask(bulk_review(bulk, target, hint, requires_why=requires_why), answered)
+        review = bulk_review(bulk, target, hint, requires_why=workspace.settings.require_why)
+        await self._chrome.ask(review, lambda why: self._send(bulk, why, sent))
         self._chrome.set_status("")
         self.show_request()
 
@@ -293,10 +283,6 @@ class BulkSending(Feature):
         self._chrome.set_status("")
         if progress.held_by is not None:
             await self.action_stop_bulk()
-
-    async def _follow(self, _news: None) -> None:
-        """Note the progress of some changes."""
-        self.drawing.ask()
 
     def _draw(self) -> None:
         self._is_due = False
@@ -356,12 +342,12 @@ class BulkSending(Feature):
 
         progress.asked_about = save
 
-        def decided(goes_on: bool | None) -> None:
-            if bulk.held_by is save and goes_on is not None:
+        def decided(goes_on: bool) -> None:
+            if bulk.held_by is save:
                 (bulk.resume if goes_on else bulk.stop)()
                 self.drawing.ask()
 
-        choices: list[Choice[bool | None]] = [
+        choices: list[Choice[Any]] = [
             Choice(None, "Decide later: nothing is sent meanwhile"),
             Choice(False, f"Stop: send nothing to the other {count_words(left, 'run')}"),
             Choice(True, "Go on, and do not stop again for such refusals"),
@@ -426,23 +412,19 @@ class BulkSending(Feature):
         return drafts_to_undo(entries, {run_id: run.raw for run_id, run in runs.items()}, busy)
 
     async def action_export_results(self) -> None:
-        rows = list(self.view.chosen)
-
-        def chosen(form: RecordFormat | None) -> None:
-            if form is not None:
-                self.in_worker(export(form), blocks_keys("export"))
-
-        async def export(form: RecordFormat) -> None:
-            records = [write_words.result_object(row) for row in rows]
-            folder = self._workspace.journal.path.parent
-            lines = record_lines(records, form, tuple(records[0]))
-            path = await self.in_thread(lambda: write_export(folder, f"results.{form}", lines))
-            if path is not None:
-                self._chrome.set_status(write_words.export_written(path, len(rows)), "success")
-
-        if rows:
+        if rows := list(self.view.chosen):
             choices = [Choice(form, write_words.FORMATS[form]) for form in RESULT_FORMATS]
-            await self._chrome.ask(Picker("export", Content("Export the results"), choices), chosen)
+            question = Picker("export", Content("Export the results"), choices)
+            await self._chrome.ask(
+                question, lambda form: self.in_worker(self._export(rows, form), blocks_keys("export"))
+            )
+
+    async def _export(self, rows: Sequence[ResultRow], form: RecordFormat) -> None:
+        records = [write_words.result_object(row) for row in rows]
+        folder = self._workspace.journal.path.parent
+        lines = record_lines(records, form, tuple(records[0]))
+        path = await asyncio.to_thread(write_export, folder, f"results.{form}", lines)
+        self._chrome.set_status(write_words.export_written(path, len(rows)), "success")
 
 
 def _over(operation: Operation, run: MarkedRun) -> Draft:

@@ -300,14 +300,8 @@ class Editing(Feature):
 
     async def _resolve(self, draft: Draft, now: Mapping[str, Any]) -> None:
         """Let a person choose between the draft's values and the current ones."""
-
-        async def resolved(merge: Merge | None) -> None:
-            if merge is None:
-                self._tell_kept(draft)
-            else:
-                await self._use(merge)
-
-        await self._chrome.ask(ConflictView(draft, now, self._workflow_name(draft)), resolved)
+        question = ConflictView(draft, now, self._workflow_name(draft))
+        await self._chrome.ask(question, self._use, lambda: self._tell_kept(draft))
         self._chrome.panel.bring_forward("request")
 
     async def _use(self, merge: Merge) -> None:

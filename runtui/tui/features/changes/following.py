@@ -124,13 +124,8 @@ class Following(Feature):
             await self._opening.open_run(made[0]["id"])
             return
         choices = [Choice(str(run["id"]), FollowedRun(run, is_new=True).words) for run in made]
-
-        async def chosen(run_id: str | None) -> None:
-            if run_id is not None:
-                await self._opening.open_run(run_id)
-
         title = Content.styled("Runs that reprocess this one", "bold")
-        await self._chrome.ask(Picker("new-runs", title, choices), chosen)
+        await self._chrome.ask(Picker("new-runs", title, choices), self._opening.open_run)
 
     # The runs that an action has made or stops
 

@@ -231,11 +231,10 @@ class Journaling(Feature):
         if (entry := self.view.entry) is None:
             return
 
-        def decided(outcome: Outcome | None) -> None:
-            if outcome is not None:
-                self.in_worker(self._workspace.reconciler.decide(entry.number, outcome), blocks_keys("settle an entry"))
+        def decided(outcome: Outcome) -> None:
+            self.in_worker(self._workspace.reconciler.decide(entry.number, outcome), blocks_keys("settle an entry"))
 
-        choices: list[Choice[Outcome | None]] = [Choice(None, "Unknown: leave it as it is")]
+        choices: list[Choice[Any]] = [Choice(None, "Unknown: leave it as it is")]
         choices += [Choice(outcome, line) for outcome, line in write_words.DECISIONS.items()]
         title = Content.assemble(("What became of ", "bold"), (f"#{entry.number}", "bold"), ("?", "bold"))
         about = write_words.decision_question(entry)
@@ -303,11 +302,8 @@ class Journaling(Feature):
             await self._undo_entry(entry)
             return
 
-        async def chosen(whole: bool | None) -> None:
-            if whole:
-                await self._bulk_sending.review_undo(together)
-            elif whole is not None:
-                await self._undo_entry(entry)
+        async def chosen(whole: bool) -> None:
+            await (self._bulk_sending.review_undo(together) if whole else self._undo_entry(entry))
 
         choices = [Choice(False, f"#{entry.number} alone"), Choice(True, f"All {len(together)} changes sent with it")]
         await self._chrome.ask(Picker("undo", Content("Undo one change, or all"), choices), chosen)
@@ -369,12 +365,10 @@ class Journaling(Feature):
         found = f"Changes that match: {query.text}" if query.text else "Every entry"
         about = f"{found}, of {'all roots' if query.root is None else query.root}."
         choices = [Choice(form, words) for form, words in write_words.FORMATS.items()]
-
-        def chosen(form: ExportFormat | None) -> None:
-            if form is not None:
-                self.in_worker(self._export(query, form), blocks_keys("export"))
-
-        await self._chrome.ask(Picker("export", Content("Export the journal"), choices, about=about), chosen)
+        await self._chrome.ask(
+            Picker("export", Content("Export the journal"), choices, about=about),
+            lambda form: self.in_worker(self._export(query, form), blocks_keys("export")),
+        )
 
     async def _export(self, query: EntryQuery, form: ExportFormat) -> None:
         path, count = await asyncio.to_thread(query.write, form)

@@ -203,13 +203,9 @@ class Overviewing(Feature):
         if not counts:
             self._chrome.set_status("No run is in trouble.")
             return
-
-        async def chosen(filter_text: str | None) -> None:
-            if filter_text is not None:
-                await self._chrome.show_runs(filter_text)
-
         choices = [Choice(count.filter, f"{count.glyph} {count.runs} {count.word}", count.filter) for count in counts]
-        await self._chrome.ask(Picker("counts", Content.styled("Show runs that are", "bold"), choices), chosen)
+        question = Picker("counts", Content.styled("Show runs that are", "bold"), choices)
+        await self._chrome.ask(question, self._chrome.show_runs)
 
     def draw_again(self, _ids: object = None) -> None:
         """Count again, if the overview is visible."""

@@ -215,7 +215,7 @@ class Tracing(Feature):
     async def action_people(self) -> None:
         """Ask for a person; more results are read meanwhile, so that more people are known."""
         self._workspace.results.read_in_background(self._runs.shown)
-        await self._chrome.ask(PeopleView(self._workspace), self._chosen)
+        await self._chrome.ask(PeopleView(self._workspace), self._chosen, self._workspace.results.stop)
 
     def _results_changed(self, _progress: object) -> None:
         """Show more people, and more about the open person."""
@@ -235,10 +235,8 @@ class Tracing(Feature):
             how_far, why_none = triage_words.how_far(progress, "runs"), triage_words.why_no_tasks_in_runs(progress)
             self.in_worker(self._show_stored(person, how_far, why_none), _READING, exclusive=True)
 
-    async def _chosen(self, person: Person | None) -> None:
+    async def _chosen(self, person: Person) -> None:
         await self._workspace.results.stop()
-        if person is None:
-            return
         await self._chrome.prepare(self.screen)
         self._stop_reading()  # `_follow` shows an answer for whoever is open
         self.view.open(person)

@@ -124,9 +124,7 @@ class Triaging(Feature):
         title = Content.styled(f"Snooze {self._named(run_ids)} for", "bold")
         await self._chrome.ask(Picker("snooze", title, choices, about=about), partial(self._snooze_for, run_ids))
 
-    async def _snooze_for(self, run_ids: Sequence[str], typed: str | None) -> None:
-        if typed is None:
-            return
+    async def _snooze_for(self, run_ids: Sequence[str], typed: str) -> None:
         if typed == _TYPED:
             from runtui.tui.screens.questions import LineQuestion
 
@@ -156,12 +154,7 @@ class Triaging(Feature):
         question = LineQuestion(
             "note", f"Note to {self._named(run_ids)}", about, notes.pop() if len(notes) == 1 else "", _check_note
         )
-
-        def noted(text: str | None) -> None:
-            if text is not None:
-                self.in_worker(self._note(run_ids, text), _TRIAGE)
-
-        await self._chrome.ask(question, noted)
+        await self._chrome.ask(question, lambda text: self.in_worker(self._note(run_ids, text), _TRIAGE))
 
     async def _note(self, run_ids: Sequence[str], text: str) -> None:
         await asyncio.to_thread(self._workspace.triage.note, run_ids, text, self._who)
