@@ -221,7 +221,7 @@ async def test_the_request_is_back_when_a_form_is_in_front_again(open_session: O
         await session.until(lambda: session.view == "edit")
         assert session.panel.tab == "request"
         await session.press("right_square_bracket", "question_mark", "escape")
-        assert session.panel.tab == "response", "what a person chose stays"
+        assert [session.panel.tab] == ["response"], "what a person chose stays"
 
 
 async def test_the_response_stays_when_its_run_leaves_the_list(open_session: Opener) -> None:
