@@ -115,7 +115,7 @@ class SignInView(ActionView[None]):
         return None if rows.has_class("-gone") or rows.highlighted is None else self._methods[rows.highlighted]
 
     def open(
-        self, sign_in: SignIn, *, why: str, is_awaited: bool, trouble: SignInError | None = None, demo: str = ""
+        self, sign_in: SignIn, *, why: str, waits: bool, trouble: SignInError | None = None, demo: str = ""
     ) -> None:
         """Show who is signed in and the methods to sign in: why somebody must, whether a request waits for it, the
         error of the last attempt, and where a demo's own sign-in can be opened."""
@@ -135,9 +135,8 @@ class SignInView(ActionView[None]):
         rows.clear_options()
         rows.add_options([METHOD_LABELS[method] for method in self._methods])
         rows.highlighted = 0
-        waits = f"A request waits for this sign-in; {key_of('leave_sign_in')} ends it; drafts are kept."
-        note = f"{waits}\n{who_asks()}" if is_awaited else who_asks()
-        self._update("note", content(note, "$text-muted", newlines=True))
+        words = f"A request waits for this sign-in; {key_of('leave_sign_in')} ends it; drafts are kept.\n"
+        self._update("note", content(words * waits + who_asks(), "$text-muted", newlines=True))
         self._display("sign-in-facts", "sign-in-methods", "sign-in-note")
         self._entitle("Sign in" if sign_in.state.needs_person else "Account")
 
@@ -374,9 +373,8 @@ class SigningIn(Feature):
 
     def _show_methods(self, trouble: SignInError | None = None) -> None:
         needed = self._sign_in.state.needs_person
-        is_awaited = self._asked is not None
-        why = self._why if is_awaited else needed.summary if needed else ""
-        self.view.open(self._sign_in, why=why, is_awaited=is_awaited, trouble=trouble, demo=self.demo_authority)
+        why = self._why if self._asked is not None else needed.summary if needed else ""
+        self.view.open(self._sign_in, why=why, waits=self._asked is not None, trouble=trouble, demo=self.demo_authority)
         self._chrome.refresh()
         # A widget that has just been shown can have the keys after its layout.
         self.view.call_after_refresh(self._give_keys)

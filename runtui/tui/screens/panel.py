@@ -290,8 +290,10 @@ class Panel:
         """Show the request that a draft or an action would send; its run counts as the one under the cursor."""
         from runtui.tui.words import pages
 
-        self._subject = None
+        self._subject, is_other = None, draft.run_id != self._wanted.run_id
         self.follow(draft.run_id)
+        if is_other:  # back from another view
+            self.bring_forward("request")
         shown, page = self._drafted
         if draft is not shown or page is not self.pages["request"]:
             page = pages.request_page(draft, *self._workspace.client.target(draft))
