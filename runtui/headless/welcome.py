@@ -44,8 +44,8 @@ No server is set up yet. To use your tenant:
 
 {indent(CONFIG, "   ")}
 
-3. runtui           opens the list and signs you in; a read-only profile requests
-                    no permission to change anything.
+3. runtui           opens the list and signs you in; a read-only profile
+                    requests no permission to change anything.
    runtui doctor    shows what is still missing.
 
 Or use a bearer token that you already have:

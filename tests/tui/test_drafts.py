@@ -155,6 +155,9 @@ async def test_drafts_that_cannot_be_kept_are_said_once(open_session: Opener, mo
         session.workspace.drafts.flush()
         await session.pilot.pause()
         assert status_of(session) == ""
+        await session.press("ctrl+q")
+        assert "Not saved: 1 draft. q again quits." in status_of(session)
+        assert session.app.return_code is None
         monkeypatch.undo()
 
 

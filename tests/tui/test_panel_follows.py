@@ -211,6 +211,19 @@ async def test_a_change_brings_its_tabs_forward_until_the_cursor_moves(open_sess
         assert ANOTHER_RUN in "\n".join(panel_lines(session)[:3])
 
 
+async def test_the_request_is_back_when_a_form_is_in_front_again(open_session: Opener) -> None:
+    async with open_session(graph=Graph(), size=(80, 24)) as session:
+        await session.press("e")
+        await session.until(lambda: session.view == "edit")
+        await session.press("c")
+        await session.until(lambda: session.view == "causes")
+        await session.press("escape")
+        await session.until(lambda: session.view == "edit")
+        assert session.panel.tab == "request"
+        await session.press("right_square_bracket", "question_mark", "escape")
+        assert [session.panel.tab] == ["response"], "what a person chose stays"
+
+
 async def test_the_response_stays_when_its_run_leaves_the_list(open_session: Opener) -> None:
     async with open_session(runs=30) as session:
         await session.type("/status:failed")

@@ -188,6 +188,7 @@ def test_without_any_server_the_first_page_says_how_to_begin(place: Path, capsys
     said = capsys.readouterr().err
     for word in ("runtui demo", "LifecycleWorkflows.Read.All", "http://localhost", "public client flows", str(place)):
         assert word in said
+    assert all(len(printed) <= 80 for printed in said.splitlines() if str(place) not in printed)
     assert line().profile is None
 
 

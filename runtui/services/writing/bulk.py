@@ -174,10 +174,6 @@ class Bulk:
         if cancelled is not None:
             raise cancelled
 
-    @property
-    def _is_over(self) -> bool:
-        return not self._items and self._begun == len(self.saves)
-
     def resume(self) -> None:
         """Continue after a refusal; further ones with its title do not hold the rest."""
         if self.held_by is not None and self.held_by.fault is not None:
@@ -200,7 +196,7 @@ class Bulk:
         self._news.set()
 
     async def _carry_on(self, kinds: Sequence[type[Effect[Any]]]) -> None:
-        while not self._is_over:
+        while self._items or self._begun < len(self.saves):
             group = self._next_group(kinds)
             if not group:
                 await self._rest()

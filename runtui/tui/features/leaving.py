@@ -1,7 +1,7 @@
 """Leaving: for good, for another profile, or for the shell and back.
 
-Invariant: changes in progress are awaited for a limited time, and the person is told the effect of leaving earlier.
-Drafts are on disk.
+Invariant: changes in progress are awaited for a limited time, and the person is told the effect of leaving earlier,
+also with drafts that could not be saved.
 """
 
 from __future__ import annotations
@@ -32,6 +32,10 @@ class Leaving(Feature):
 
     def leave(self, next_profile: Settings | None) -> None:
         """Leave once no change is in progress, or when asked a second time, for another profile or (None) for good."""
+        if (drafts := self._workspace.drafts) and drafts.fault is not None:
+            unsaved = f"Not saved: {count_words(len(drafts), 'draft')}. {key_of('quit')} again quits. {drafts.fault}"
+            if not self._chrome.has_confirmed(unsaved):
+                return
         self.next_profile = next_profile
         self.stop_asking_all()
         saves = self._workspace.active_saves

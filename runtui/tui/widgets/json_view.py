@@ -14,7 +14,6 @@ from typing import ClassVar, Final, NamedTuple
 
 from rich.cells import cell_len
 from rich.segment import Segment
-from rich.style import Style
 from textual import work
 from textual.binding import BindingType
 from textual.cache import LRUCache
@@ -28,7 +27,7 @@ from textual.strip import Strip
 from runtui.domain.json_text import UNWRAPPED, Document, TokenKind
 from runtui.tui.actions import bindings
 from runtui.tui.text import plain
-from runtui.tui.widgets.chrome import unboxed
+from runtui.tui.widgets.chrome import ComponentStyles, unboxed
 from runtui.tui.widgets.search_bar import Found, Match, cells_of, with_matches
 
 IN_PLACE_LIMIT: Final = 100_000
@@ -107,7 +106,7 @@ class JsonView(ScrollView, can_focus=True):
         self._header, self._changed = self._source.header, self._source.changed
         self._document = self._source.document()
         self._strips: LRUCache[int, Strip] = LRUCache(1000)
-        self._styles: dict[str, Style] = {}
+        self._style = ComponentStyles(self, "json-view")
         self._expected = 0
         self._sought = ""
         self._match: Match | None = None
@@ -220,7 +219,7 @@ class JsonView(ScrollView, can_focus=True):
         """Drop the cached lines, which have the old colours."""
         super().notify_style_update()
         self._strips.clear()
-        self._styles.clear()
+        self._style.forget()
 
     @work(group=_GROUP, description="lay out a large text")
     async def _lay_out(self, source: _Source) -> None:
@@ -294,21 +293,13 @@ class JsonView(ScrollView, can_focus=True):
             return Strip([])
         segments = [self._gutter(number)] if self._changed else []
         for text, kind in self._document.tokens(number):
-            segments.append(Segment(plain(text), self._style(kind or "")))
+            segments.append(Segment(plain(text), self._style(kind) if kind else self.visual_style.rich_style))
         return Strip(segments)
 
     def _gutter(self, number: int) -> Segment:
         if self._document.top_level_key(number) in self._changed:
             return Segment(_CHANGED, self._style("changed"))
-        return Segment(_UNCHANGED, self._style(""))
-
-    def _style(self, name: str) -> Style:
-        """Return the style of a component class; of the view itself for an empty name."""
-        style = self._styles.get(name)
-        if style is None:
-            own = self.get_component_rich_style(f"json-view--{name}", partial=True) if name else Style()
-            style = self._styles[name] = self.visual_style.rich_style + own
-        return style
+        return Segment(_UNCHANGED, self.visual_style.rich_style)
 
 
 def _cells(line: str) -> int:

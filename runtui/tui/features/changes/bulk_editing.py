@@ -13,10 +13,10 @@ from functools import partial
 from textual.app import ComposeResult
 from textual.content import Content
 
-from runtui.domain.bulk_draft import BulkDraft, MarkedRun, actions_of, drafts_of, mixed_values, model_of
+from runtui.domain.bulk_draft import MarkedRun, drafts_of, mixed_values, model_of
 from runtui.domain.draft import Draft, Edit
 from runtui.domain.text import count_words
-from runtui.domain.triage.service_actions import Operation, ServiceAction
+from runtui.domain.triage.service_actions import Operation
 from runtui.keys.actions import key_of
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.changes.bulk_sending import BulkSending, marked_runs
@@ -195,11 +195,6 @@ class BulkEditing(Feature):
         bulk = await self._sending.make_bulk(marks, partial(drafts_of, model))
         if bulk is not None:
             await self._sending.ask(bulk, sent=self._sent)
-
-    async def make_actions(self, make: Callable[[str, str], ServiceAction]) -> BulkDraft | None:
-        """Make an action on the marked runs from the ids of workflow and run; return None if the runs cannot be
-        read."""
-        return await self._sending.make_bulk(self.marks, partial(actions_of, make))
 
     def _sent(self) -> None:
         """Forget typed text, because it is being sent."""
