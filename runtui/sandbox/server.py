@@ -6,6 +6,7 @@ standard input. The server listens on 127.0.0.1, and answers only requests whose
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -22,8 +23,6 @@ from urllib.parse import parse_qsl
 
 from runtui.unused_modules import without_unused
 
-with without_unused("asyncio"):
-    import asyncio
 with without_unused("uvicorn"):
     from starlette.applications import Starlette
     from starlette.datastructures import Headers
