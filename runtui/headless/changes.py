@@ -64,8 +64,8 @@ class ChangeOptions(NamedTuple):
     """Print the request instead of sending it."""
     yes: bool = False
     """The command line confirms the change."""
-    output: str = "table"
-    """ "json" to print the result as a JSON object."""
+    output: str = ""
+    """How to print results: "table" or "json"; empty for a table, but JSON lines for many changes in a pipe."""
     keep_going: bool = False
     """In a bulk change, continue after a refusal that other changes may meet as well."""
     why: str = ""

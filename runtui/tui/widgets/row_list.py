@@ -189,7 +189,7 @@ class RowList(Widget, Generic[RowT, RowId]):
             self.post_message(self.Marked())
 
     def action_clear_marks(self) -> None:
-        self.table.clear_marks()
+        self.table.set_marks(frozenset())
         self.post_message(self.Marked())
 
     def on_filter_bar_closed(self, event: FilterBar.Closed) -> None:

@@ -136,22 +136,18 @@ class BulkEditing(Feature):
     # Marks
 
     def action_mark_all(self) -> None:
-        self._mark(lambda shown: self._runs.table.mark_all(shown, marked=True))
+        self._mark(frozenset.union)
 
     def action_invert_marks(self) -> None:
-        def invert(shown: Collection[str]) -> None:
-            table = self._runs.table
-            marks = table.marks
-            table.mark_all(shown, marked=True)
-            table.mark_all(marks.intersection(shown), marked=False)
+        self._mark(frozenset.symmetric_difference)
 
-        self._mark(invert)
-
-    def _mark(self, mark: Callable[[Collection[str]], None]) -> None:
-        query, store = self._runs.shown, self._workspace.store
+    def _mark(self, changed: Callable[[frozenset[str], Collection[str]], frozenset[str]]) -> None:
+        """Change the marks, given the marked runs and all that the list shows."""
+        query, store, table = self._runs.shown, self._workspace.store, self._runs.table
 
         async def find() -> None:
-            mark(await asyncio.to_thread(store.ids, query))
+            shown = await asyncio.to_thread(store.ids, query)
+            table.set_marks(changed(table.marks, shown))
             self._runs.post_message(self._runs.Changed())
 
         self.in_worker(find(), blocks_keys("mark runs"))
