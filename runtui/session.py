@@ -100,10 +100,7 @@ async def _run_screens(spec: SessionSpec, sandbox: SandboxControl | None, profil
 
 
 async def _run_screen(
-    spec: SessionSpec,
-    sandbox: SandboxControl | None,
-    profiles: Profiles | None,
-    typed_ahead: TypedAhead | None = None,
+    spec: SessionSpec, sandbox: SandboxControl | None, profiles: Profiles | None, typed_ahead: TypedAhead | None = None
 ) -> SessionEnd:
     """Run one app. `typed_ahead` holds the events that a previous app read but did not route; None in the first app."""
     TAKEOVER.take()

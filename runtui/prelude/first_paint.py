@@ -44,13 +44,7 @@ class FirstPaint:
         sandbox: The demo's sandbox; None on a real server.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        columns: int,
-        height: int,
-        sandbox: SandboxControl | None = None,
-    ) -> None:
+    def __init__(self, settings: Settings, columns: int, height: int, sandbox: SandboxControl | None = None) -> None:
         self._settings = settings
         self._sandbox = sandbox
         self._columns = columns

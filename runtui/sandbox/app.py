@@ -85,11 +85,7 @@ def _create_starlette(authority: Authority | None) -> Starlette:
     return Starlette(
         routes=[Mount("", _TABLE)],
         middleware=layers,
-        exception_handlers={
-            GraphError: _on_graph_error,
-            ClientDisconnect: _on_disconnect,
-            Exception: _on_crash,
-        },
+        exception_handlers={GraphError: _on_graph_error, ClientDisconnect: _on_disconnect, Exception: _on_crash},
     )
 
 

@@ -21,26 +21,26 @@ from select import select
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
-from starlette.applications import Starlette
-from starlette.datastructures import Headers
-from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Mount, Route, Router
-from starlette.types import ASGIApp, Receive, Scope, Send
+from runtui.unused_modules import without_unused
+
+with without_unused("uvicorn"):
+    from starlette.applications import Starlette
+    from starlette.datastructures import Headers
+    from starlette.requests import Request
+    from starlette.responses import JSONResponse, PlainTextResponse, Response
+    from starlette.routing import Mount, Route, Router
+    from starlette.types import ASGIApp, Receive, Scope, Send
+    from uvicorn.config import Config
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+    from uvicorn.server import Server
 
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.sandbox.app import create_app
 from runtui.sandbox.errors import GraphError
 from runtui.sandbox.scenarios import summaries
-from runtui.unused_modules import without_unused
 
 if TYPE_CHECKING:
     from runtui.sandbox.authority.service import Authority
-
-with without_unused("uvicorn"):
-    from uvicorn.config import Config
-    from uvicorn.protocols.http.h11_impl import H11Protocol
-    from uvicorn.server import Server
 
 HOST: Final = "127.0.0.1"
 AUTHORITY_PATH: Final = "/authority"

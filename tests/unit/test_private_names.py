@@ -245,7 +245,7 @@ LOADED_BY: Final = {
     "httpx": ("from runtui.graph.network import load_httpx; load_httpx()", ("httpx", "httpcore")),
     "msal": ("from runtui.auth.token_store import load_msal; load_msal()", ("msal",)),
     "textual": ("import runtui.tui.app", ("textual", "rich")),
-    "uvicorn": ("import runtui.sandbox.server", ("uvicorn",)),
+    "uvicorn": ("import runtui.sandbox.server", ("starlette", "uvicorn")),
     "pydantic_core": (
         "from runtui.domain.properties import EDITABLE_BY_NAME as known; known['totalUsersCount'].problem(1)",
         ("pydantic_core",),
