@@ -245,6 +245,22 @@ def surface(container: type[WidgetT]) -> type[WidgetT]:
     return container
 
 
+def unboxed(widget: type[WidgetT]) -> type[WidgetT]:
+    """Make a widget that has no border, padding or tint, and keeps its lines, draw them alone: Textual's box around a
+    line costs more than the line."""
+
+    def render_lines(self: WidgetT, crop: Region) -> list[Strip]:
+        width, style = self.outer_size.width, self.visual_style.rich_style
+        background = self.background_colors[1]
+        lines = [self.render_line(y).adjust_cell_length(width, style) for y in crop.line_range]
+        for each in self.get_line_filters():
+            lines = [line.apply_filter(each, background) for line in lines]
+        return lines if crop.width == width else [line.crop(crop.x, crop.right) for line in lines]
+
+    widget.render_lines = render_lines  # type: ignore[assignment,method-assign]
+    return widget
+
+
 @surface
 class Pane(Vertical):
     """One half of the body. Its title is in its border if it has one, else in a line of its own.

@@ -28,6 +28,7 @@ from textual.strip import Strip
 from runtui.domain.json_text import UNWRAPPED, Document, TokenKind
 from runtui.tui.actions import bindings
 from runtui.tui.text import plain
+from runtui.tui.widgets.chrome import unboxed
 from runtui.tui.widgets.search_bar import Found, Match, cells_of, with_matches
 
 IN_PLACE_LIMIT: Final = 100_000
@@ -54,6 +55,7 @@ class _Source(NamedTuple):
         return Document(self.text, self.columns, _cells).lay_out(spans)
 
 
+@unboxed
 class JsonView(ScrollView, can_focus=True):
     """Shows JSON or any other text, of up to several megabytes; header lines above it scroll with it."""
 
@@ -212,8 +214,7 @@ class JsonView(ScrollView, can_focus=True):
         strip = self._strips.get(number)
         if strip is None:
             strip = self._strips[number] = self._draw(number)
-        style = self.visual_style.rich_style  # cached, unlike `rich_style`
-        return strip.crop_extend(0, self.scrollable_content_region.width, style).apply_style(style)
+        return strip
 
     def notify_style_update(self) -> None:
         """Drop the cached lines, which have the old colours."""
@@ -293,18 +294,20 @@ class JsonView(ScrollView, can_focus=True):
             return Strip([])
         segments = [self._gutter(number)] if self._changed else []
         for text, kind in self._document.tokens(number):
-            segments.append(Segment(plain(text), self._style(kind) if kind else None))
+            segments.append(Segment(plain(text), self._style(kind or "")))
         return Strip(segments)
 
     def _gutter(self, number: int) -> Segment:
         if self._document.top_level_key(number) in self._changed:
             return Segment(_CHANGED, self._style("changed"))
-        return Segment(_UNCHANGED)
+        return Segment(_UNCHANGED, self._style(""))
 
     def _style(self, name: str) -> Style:
+        """Return the style of a component class; of the view itself for an empty name."""
         style = self._styles.get(name)
         if style is None:
-            style = self._styles[name] = self.get_component_rich_style(f"json-view--{name}", partial=True)
+            own = self.get_component_rich_style(f"json-view--{name}", partial=True) if name else Style()
+            style = self._styles[name] = self.visual_style.rich_style + own
         return style
 
 
