@@ -63,8 +63,8 @@ def return_large_blocks() -> None:
 
 
 def return_free_memory() -> None:
-    """Return to the system what is free between blocks in use: 10 MB after a listing of a million runs. glibc itself
-    returns only the end of an arena (malloc_trim(3)). Call it in a thread: it takes milliseconds."""
+    """Return to the system what is free between blocks in use, which glibc keeps (malloc_trim(3)): 10 MB after a
+    million runs were listed. Call it in a thread: it takes milliseconds."""
     return_large_blocks()
     _call_glibc("malloc_trim", 0)
 

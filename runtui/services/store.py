@@ -92,7 +92,7 @@ MANY_RUNS: Final = 20_000
 
 FIRST_ROWS: Final = 200
 FIRST_SECONDS: Final = 0.05
-"""The rows that are drawn before all are counted, if they are found within this time."""
+"""The rows that are drawn before all are counted, and how long they are searched along the order."""
 
 _MAX_USERS: Final = "SELECT (SELECT max(total_users) FROM run), (SELECT max(failed_users) FROM run)"
 """Each query reads one end of an index."""
@@ -340,11 +340,12 @@ class Store:
             return len(self._query_cache.all(db, query, _revision_for(db, query)))
 
     def count_first(self, query: RunQuery, most: int, seconds: float) -> int:
-        """Return how many runs match a query, at most so many, which `window` can then return; 0 if they are not found
-        in time."""
-        deadline = monotonic() + seconds
-        with suppress(BrokenOffError), self.reading() as db, interrupted_when(db, lambda: monotonic() > deadline):
-            return len(self._query_cache.first(db, query, _revision_for(db, query), most))
+        """Return how many runs match a query, at most so many, which `window` can then return; 0 if they are found
+        neither along the order in so many seconds nor by an index for the filter in twice as many."""
+        for by_index in (False, True):
+            end = monotonic() + seconds * (2 if by_index else 1)
+            with suppress(BrokenOffError), self.reading() as db, interrupted_when(db, lambda: monotonic() > end):  # noqa: B023
+                return len(self._query_cache.first(db, query, _revision_for(db, query), most, by_index=by_index))
         return 0
 
     def position(self, query: RunQuery, run_id: str) -> int | None:
@@ -582,9 +583,6 @@ class RunRows:
         return self.store.position(self.query, run_id)
 
 
-def _revision(db: sqlite3.Connection) -> int:
-    return int(db.execute("SELECT CAST(revision AS INTEGER) FROM state").fetchone()[0])
-
-
 def _revision_for(db: sqlite3.Connection, query: RunQuery) -> tuple[int, int]:
-    return _revision(db), store_results.results_revision(db) if query.asks_results else 0
+    [(revision,)] = db.execute("SELECT CAST(revision AS INTEGER) FROM state")
+    return revision, store_results.results_revision(db) if query.asks_results else 0

@@ -502,6 +502,17 @@ def test_the_first_rows_are_found_along_the_order_and_nothing_is_sorted(text: st
         assert not any("TEMP B-TREE" in step for step in steps)
 
 
+@pytest.mark.parametrize("text", ["status:failed", "is:problem", "started>2026-01-01"])
+def test_the_first_rows_are_found_quickly_even_if_they_come_late_in_the_order(text: str, store: Store) -> None:
+    """SQLite looks at the time after so many steps that it reads a hundred rows by an index, but not all of them."""
+    failed = {"processingStatus": "failed", "startedDateTime": "2026-02-01T00:00:00Z"}
+    done = {"processingStatus": "completed", "startedDateTime": "2025-02-01T00:00:00Z"}
+    put(store, *(a_run(number, **(done if number < 9_000 else failed)) for number in range(9_100)))
+    store.complete_orders()
+    query = RunQuery(parse_filter(text, NOW), "status" if ":" in text else "started", descending=False)
+    assert store.count_first(query, 9, -1) == 9
+
+
 def test_a_query_that_nobody_waits_for_is_interrupted(store: Store) -> None:
     put(store, *(a_run(number) for number in range(3_000)))
     query = RunQuery(parse_filter("r29", NOW))

@@ -163,8 +163,7 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
             return
         last = self._source.position(self._last_marked) if self._last_marked is not None else None
         first, end = sorted((self.cursor if last is None else last, self.cursor))
-        rows = self._source.window(first, end - first + 1)
-        self.set_marks(self.marks.union(map(self.resource.id_of, rows)))
+        self.set_marks(self.marks.union(map(self.resource.id_of, self._source.window(first, end - first + 1))))
         self._last_marked = self.cursor_id
 
     def flag(self, row: RowT) -> str:
@@ -277,8 +276,7 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
     def on_focus(self) -> None:
         self._repaint_line(self.cursor)
 
-    def on_blur(self) -> None:
-        self._repaint_line(self.cursor)
+    on_blur = on_focus
 
     def render_line(self, y: int) -> Strip:
         look = self._drawn[y] = self._look(self.scroll_offset.y + y)

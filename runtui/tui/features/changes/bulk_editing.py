@@ -142,7 +142,6 @@ class BulkEditing(Feature):
         self._mark(frozenset.symmetric_difference)
 
     def _mark(self, changed: Callable[[frozenset[str], Collection[str]], frozenset[str]]) -> None:
-        """Change the marks, given the marked runs and all that the list shows."""
         query, store, table = self._runs.shown, self._workspace.store, self._runs.table
 
         async def find() -> None:
