@@ -10,10 +10,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from runtui.errors import UsageError
 from runtui.options import SignInMethod, default_of, home_folder, read_path
+
+JOURNAL_FILE: Final = "journal.db"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

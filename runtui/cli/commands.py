@@ -65,11 +65,11 @@ def _whole_number(what: str, most: int | None = None, *, least: int = 0) -> Call
     return read
 
 
-def _output(*names: str) -> tuple[Argument, Argument]:
-    """Return the option of every command that prints for people and for programs; the first name is its default."""
-    words = f"the output format (default: {names[0]})"
+def _output(*names: str, empty: str = "") -> tuple[Argument, Argument]:
+    """Return the option of every command that prints. Its default is the first name, or empty with that meaning."""
+    words, default = f"the output format (default: {empty or names[0]})", "" if empty else names[0]
     return (
-        Argument("-o", "--format", dest="output", choices=names, default=names[0], help=words),
+        Argument("-o", "--format", dest="output", choices=names, default=default, help=words),
         Argument("--json", dest="output", action="store_const", const="json", help="the same as -o json"),
     )
 
@@ -100,7 +100,7 @@ _CHANGE: Final = (
     Argument("--dry-run", action="store_true", help="print the request and send no change"),
     Argument("--yes", action="store_true", help="send without asking; required without a terminal"),
     Argument("--why", default="", metavar="TEXT", help="a reason, for the journal"),
-    *_JSON,
+    *_output("table", "json", empty="table, but json for many runs in a pipe"),
 )
 _FOLLOW: Final = Argument("--follow", action="store_true", help="follow the run to its end")
 _WORKFLOW: Final = Argument("workflow", metavar="WORKFLOW", help="the id or the name of the workflow")

@@ -6,13 +6,12 @@ sentence names a key or a command: the caller adds the next step. Texts are raw:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from runtui.domain.draft import NOT_RECEIVED, Conflict, value_word
-from runtui.domain.times import TICKS_PER_SECOND, duration_text
+from runtui.domain.times import length_words
 
 
 class Outcome(Enum):
@@ -123,8 +122,3 @@ def wait_reason(status: int | None, asked: float | None) -> str:
     else:
         what = "is busy" if status in (429, 503) else "failed"
     return f"The service {what}" if status is None else f"The service {what} ({status})"
-
-
-def length_words(seconds: float) -> str:
-    """Return a wait in words, rounded up to whole seconds, such as "41s" or "115d 17h"."""
-    return duration_text(math.ceil(seconds) * TICKS_PER_SECOND)

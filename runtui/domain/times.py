@@ -6,6 +6,7 @@ formatted from them, never rewritten. Code that stores a received value stores i
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from datetime import UTC, date, datetime, timedelta, tzinfo
@@ -219,6 +220,11 @@ def duration_text(ticks: int) -> str:
     if hours:
         return f"{hours}h {minutes:02d}m"
     return f"{minutes}m {seconds:02d}s" if minutes else f"{seconds}s"
+
+
+def length_words(seconds: float) -> str:
+    """Return a wait in words, rounded up to whole seconds, such as "41s" or "115d 17h"."""
+    return duration_text(math.ceil(seconds) * TICKS_PER_SECOND)
 
 
 def interpret(text: str, now: int, zone: tzinfo | None = None) -> str:

@@ -12,7 +12,8 @@ from http import HTTPStatus
 from itertools import islice
 from typing import Any, NamedTuple
 
-from runtui.domain.report import Outcome, length_words
+from runtui.domain.report import Outcome
+from runtui.domain.times import length_words
 from runtui.domain.triage.service_actions import PERMISSIONS, ServiceAction
 from runtui.graph.exchange import AnswerError, Exchange, Failure, FailureKind
 from runtui.graph.retry import retry_after_seconds

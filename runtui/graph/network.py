@@ -56,14 +56,25 @@ def return_large_blocks() -> None:
     """From now on, return the memory of a large body to the system once it is read.
 
     glibc stops doing so after the first such block, and keeps them in an arena per thread: 30 MB after a listing, and 5
-    MB of smaller blocks, which two arenas share (mallopt(3)). Any other C library is left alone.
+    MB of smaller blocks, which two arenas share (mallopt(3)).
     """
-    if sys.platform == "linux":
-        import ctypes
+    _call_glibc("mallopt", -3, LARGE_BODY)  # M_MMAP_THRESHOLD
+    _call_glibc("mallopt", -8, 2)  # M_ARENA_MAX
 
-        with suppress(AttributeError):
-            ctypes.CDLL(None).mallopt(-3, LARGE_BODY)  # M_MMAP_THRESHOLD
-            ctypes.CDLL(None).mallopt(-8, 2)  # M_ARENA_MAX
+
+def return_free_memory() -> None:
+    """Return to the system what is free between blocks in use: 10 MB after a listing of a million runs. glibc itself
+    returns only the end of an arena (malloc_trim(3)). Call it in a thread: it takes milliseconds."""
+    return_large_blocks()
+    _call_glibc("malloc_trim", 0)
+
+
+def _call_glibc(function: str, *numbers: int) -> None:
+    """Call a function of glibc. Any other C library is left alone."""
+    import ctypes
+
+    with suppress(AttributeError):
+        getattr(ctypes.CDLL(None), function)(*numbers)
 
 
 def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:

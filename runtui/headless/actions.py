@@ -169,7 +169,7 @@ async def _waiting_task(workspace: Workspace, workflow_id: str, run_id: str, wan
         return found[0]
     lines = [f"{task.id}  {task.task_name}, {task.subject_name}" for task in found]
     what = "\n".join(("Several tasks wait:", *lines)) if lines else "No task of this run waits."
-    raise UsageError("Nothing was sent", what, "Name one with --task ID." if lines else "")
+    raise UsageError("Nothing was sent", what, "Name one with --task ID." if lines else "See runtui show.")
 
 
 @command

@@ -104,7 +104,7 @@ def is_one(run_ids: Sequence[str], filter_text: str | None) -> bool:
 
 def _check_which(run_ids: Sequence[str], filter_text: str | None) -> None:
     if bool(run_ids) == (filter_text is not None):
-        raise UsageError("Which runs?", "Name runs by their ids, by - for those on standard input, or by --filter.")
+        raise UsageError("Which runs?", "Name either their ids (- for those on standard input) or a --filter.")
 
 
 def send_to(
@@ -285,7 +285,7 @@ async def send_many(workspace: Workspace, bulk: BulkDraft, names: Mapping[str, s
     Raises:
         UsageError: the session is read-only.
     """
-    lines = _Lines(names, as_json=options.output == "json" or not sys.stdout.isatty())
+    lines = _Lines(names, as_json=options.output == "json" or not (options.output or sys.stdout.isatty()))
     with changes.nothing_sent_if_cancelled():
         narrate(*_review(workspace, bulk))
         if options.dry_run:

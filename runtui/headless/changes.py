@@ -18,9 +18,9 @@ from typing import Any, Final, NamedTuple
 from runtui.command_line import SessionSpec
 from runtui.domain.draft import NOT_RECEIVED, Change, Draft, value_word
 from runtui.domain.properties import EDITABLE_BY_NAME
-from runtui.domain.report import Outcome, Report, length_words, sentences
+from runtui.domain.report import Outcome, Report, sentences
 from runtui.domain.text import visible
-from runtui.domain.times import now_ticks
+from runtui.domain.times import length_words, now_ticks
 from runtui.domain.triage.service_actions import Operation, ServiceAction
 from runtui.errors import ExitCode, FieldError, UsageError, nearest_words
 from runtui.graph.client import Answer
@@ -64,8 +64,8 @@ class ChangeOptions(NamedTuple):
     """Print the request instead of sending it."""
     yes: bool = False
     """The command line confirms the change."""
-    output: str = "table"
-    """ "json" to print the result as a JSON object."""
+    output: str = ""
+    """How to print results: "table" or "json"; empty for a table, but JSON lines for many changes in a pipe."""
     keep_going: bool = False
     """In a bulk change, continue after a refusal that other changes may meet as well."""
     why: str = ""

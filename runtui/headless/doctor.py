@@ -45,8 +45,7 @@ from runtui.private_files import explanation, private_folder
 from runtui.profiles import names_server, settings_of
 from runtui.redact import redact
 from runtui.services.journal_file import STEPS, damaged_files
-from runtui.services.workspace import JOURNAL_FILE
-from runtui.settings import Settings, config_path, state_folder
+from runtui.settings import JOURNAL_FILE, Settings, config_path, state_folder
 
 if TYPE_CHECKING:
     from runtui.graph.transport import Wire
@@ -166,9 +165,9 @@ def _short(config: Config, choices: Choices, option: str) -> str:
     return choices.where(option).removeprefix(f"{config.path}, ")
 
 
-async def _network(settings: Settings, *, offline: bool, environ: Mapping[str, str] = os.environ) -> list[Finding]:
-    findings = [await asyncio.to_thread(trust, settings, environ), await asyncio.to_thread(proxy, settings)]
-    signed_in, token = await sign_in(settings, offline=offline, environ=environ)
+async def _network(settings: Settings, *, offline: bool) -> list[Finding]:
+    findings = [await asyncio.to_thread(trust, settings), await asyncio.to_thread(proxy, settings)]
+    signed_in, token = await sign_in(settings, offline=offline)
     findings += signed_in
     if offline:
         return [*findings, ok("root", f"{settings.root} was not contacted (--offline).")]
@@ -255,9 +254,10 @@ def _clipboard(term: str, environ: Mapping[str, str]) -> Finding:
     return ok("clipboard", f"{way}, where the terminal allows it.")
 
 
-def language(environ: Mapping[str, str] = os.environ) -> Iterator[Finding]:
+def language() -> Iterator[Finding]:
     encoding = sys.stdout.encoding or locale.getencoding()
-    found = next((f"{name}={environ[name]}" for name in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(name)), "not set")
+    named = (f"{name}={os.environ[name]}" for name in ("LC_ALL", "LC_CTYPE", "LANG") if os.environ.get(name))
+    found = next(named, "not set")
     if encoding.lower().replace("-", "") != "utf8":
         yield problem(
             "locale", f"The encoding is {encoding} ({found}).", "Set LANG to a UTF-8 locale, such as C.UTF-8."
@@ -314,7 +314,7 @@ def _journal_state(path: Path) -> Finding:
     return ok("journal", f"{count_words(count, 'entry', 'entries')}, sound.")
 
 
-def trust(settings: Settings, environ: Mapping[str, str] = os.environ) -> Finding:
+def trust(settings: Settings) -> Finding:
     if settings.root.startswith("http:"):
         return ok("trust", "No certificate is needed: the root is plain http on this machine.")
     try:
@@ -324,7 +324,7 @@ def trust(settings: Settings, environ: Mapping[str, str] = os.environ) -> Findin
     own = f", and {settings.ca_file}" if settings.ca_file else ""
     if type(context) is not ssl.SSLContext:
         return ok("trust", f"The certificates of the operating system{own}.")
-    variable = next((f" ({name})" for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if environ.get(name)), "")
+    variable = next((f" ({name})" for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)), "")
     return ok("trust", f"{len(context.get_ca_certs())} certificates of the system{variable}{own}.")
 
 

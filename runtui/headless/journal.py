@@ -30,8 +30,7 @@ from runtui.services.journal_query import (
     export,
     outcome_word,
 )
-from runtui.services.workspace import JOURNAL_FILE
-from runtui.settings import state_folder
+from runtui.settings import JOURNAL_FILE, state_folder
 
 _COLUMNS: Final[tuple[Column[Entry], ...]] = (
     Column("number", "#", 3, 1, lambda entry, _: ListCell(str(entry.number))),
@@ -87,7 +86,13 @@ def print_entry(folder: Path, number: int, *, output: JournalFormat) -> int:
         entry = journal.entry(number)
     if entry is None:
         raise no_such_entry(number)
-    for line in _full_entry(entry, output):
+    if output == "table":
+        lines = _page(entry)
+    elif output in ("json", "jsonl"):
+        lines = iter((json.dumps({**entry_object(entry), "response": entry.response}),))
+    else:
+        lines = export([entry], output)
+    for line in lines:
         print(line)
     return ExitCode.DONE if not entry.damage else ExitCode.NOT_DONE
 
@@ -107,14 +112,6 @@ def journal_in(folder: Path) -> Iterator[Journal]:
 
 def no_such_entry(number: int) -> RuntuiError:
     return UsageError("There is no such change", f"The journal has no #{number}.", "runtui journal lists them.")
-
-
-def _full_entry(entry: Entry, output: JournalFormat) -> Iterator[str]:
-    if output == "table":
-        return _page(entry)
-    if output in ("json", "jsonl"):
-        return iter((json.dumps({**entry_object(entry), "response": entry.response}),))
-    return export([entry], output)
 
 
 def _page(entry: Entry) -> Iterator[str]:

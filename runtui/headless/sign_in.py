@@ -21,13 +21,12 @@ from runtui.auth.flows import BEWARE_CODE, has_browser, who_asks
 from runtui.auth.msal_client import PERSON_METHODS
 from runtui.auth.signin import BrowserPage, DeviceCode, SignIn, SignInError, SignInState
 from runtui.command_line import CommandLine, SessionSpec, token_source
-from runtui.domain.report import length_words
 from runtui.domain.text import visible
+from runtui.domain.times import length_words
 from runtui.errors import ExitCode, FieldError, RuntuiError, UsageError
 from runtui.headless.console import ProgressLine, command, count_seconds, narrate, typed_lines
 from runtui.headless.welcome import REGISTRATION
 from runtui.profiles import names_server
-from runtui.services.store import Store
 from runtui.settings import Settings, SignInSettings
 
 SUPPLIED_TOKEN: Final = SignInSettings(method="token", tenant_id="", client_id="", authority="")
@@ -145,6 +144,8 @@ async def _login(settings: Settings, no_browser: bool) -> int:
     async with _opened(settings) as after:
         found = await after.load()
     if state.account is not None and may_be_of_another_tenant(sign_in.settings, before, state.account):
+        from runtui.services.store import Store
+
         store = Store(SessionSpec(settings=settings).store_file)
         store.keep_workflows(())
         store.close()

@@ -106,8 +106,8 @@ class Database:
         self._clock = clock
         everybody = People(seed, names)
         self.people = People(seed, names, deleted={user for plan in plans for user in plan.deleted(everybody)})
-        self._sql = sqlite3.connect(":memory:", isolation_level=None)
-        weakref.finalize(self, self._sql.close)  # nothing shuts down an app that is only called within a process
+        self._sql = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        weakref.finalize(self, self._sql.close)  # nothing shuts down an app within a process; any thread may forget it
         self._sql.execute("BEGIN")
         for statement in (statement for entity in ENTITY_TYPES for statement in _create_table(entity)):
             self._sql.execute(statement)

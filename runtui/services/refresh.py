@@ -23,9 +23,10 @@ from runtui.domain.rows import storable
 from runtui.domain.text import fit_cells, visible
 from runtui.domain.times import TICKS_PER_SECOND, UNIX_EPOCH_TICKS
 from runtui.errors import RuntuiError
+from runtui.graph.network import return_free_memory
 from runtui.graph.pages import CollectionPage, GraphError
 from runtui.graph.retry import Backoff, Pace, Wait, back_off, concerns_all
-from runtui.services.store import Store
+from runtui.services.store import EVERY_RUN, MANY_RUNS, Store
 from runtui.services.store_file import (
     BY_ID,
     HISTORIES,
@@ -385,6 +386,8 @@ class Refresh:
         while True:
             began = loop.time()
             await self.list_once()
+            if self._store.count(EVERY_RUN) >= MANY_RUNS:
+                await asyncio.to_thread(return_free_memory)
             # The wait for one failing workflow must not lengthen the rest, hence the time until the last page.
             took = 0.0 if self._next_is_short else self._last_page_at - began
             rest = rest_seconds(self._interval, took, self._failures)

@@ -25,7 +25,8 @@ from runtui.errors import RuntuiError
 from runtui.graph.pages import GraphError
 from runtui.graph.results import RUNS_IN_BATCH, ReadResults
 from runtui.graph.retry import Backoff, Pace, Wait, concerns_all
-from runtui.services.store import RunQuery, Store, UnreadRun
+from runtui.services.store import RunQuery, Store
+from runtui.services.store_results import UnreadRun
 
 _logger: Final = logging.getLogger("runtui.results")
 

@@ -36,7 +36,6 @@ from runtui.services.store_file import (
     HISTORIES,
     ChangedRuns,
     StoredIds,
-    StoreError,
     add_order,
     begin_write,
     delete_runs,
@@ -53,7 +52,6 @@ from runtui.services.store_query import (
     BrokenOffError,
     QueryCache,
     RunQuery,
-    following,
     interrupted_when,
     pick,
     position,
@@ -62,7 +60,7 @@ from runtui.services.store_query import (
     walk,
     where_of,
 )
-from runtui.services.store_results import IS_RUN, Person, Received, RunResults, UnreadRun, UnreadRuns, kept_object
+from runtui.services.store_results import IS_RUN, Person, Received, RunResults, UnreadRuns, kept_object
 from runtui.services.triage.projection import with_triage
 from runtui.services.writing.foreground import Foreground
 
@@ -75,16 +73,10 @@ __all__ = [
     "EVERY_RUN",
     "Person",
     "RunQuery",
-    "RunResults",
     "RunRows",
     "Store",
-    "StoreError",
     "StoredRun",
-    "UnreadRun",
-    "UnreadRuns",
     "cells_of",
-    "following",
-    "row_of",
     "stored_runs",
     "workflow_name_of",
     "workflow_names_of",

@@ -189,13 +189,12 @@ class QueryCache:
 
     def all(self, db: sqlite3.Connection, query: RunQuery, revision: Revision) -> RowNumbers:
         """Return all rows of a query, in its order."""
-        same = [found for other, found in self._kept.items() if other.filter == query.filter]
-        whole = next((found.rows for found in same if found.revision == revision and not found.is_partial), None)
-        kept = self._kept.get(query)
-        if kept is not None and kept.revision == revision and not kept.is_partial:
-            return kept.rows
-        # They may be known in another order.
-        return self._keep(query, _FoundRows(revision, in_order(db, query, find(db, query) if whole is None else whole)))
+        whole = {key: found for key, found in self._kept.items() if found.revision == revision and not found.is_partial}
+        if query in whole:
+            return whole[query].rows
+        in_another_order = next((found.rows for key, found in whole.items() if key.filter == query.filter), None)
+        rows = find(db, query) if in_another_order is None else in_another_order
+        return self._keep(query, _FoundRows(revision, in_order(db, query, rows)))
 
     def first(self, db: sqlite3.Connection, query: RunQuery, revision: Revision, most: int) -> RowNumbers:
         """Return the first rows of a query, found by a walk in its order: quick if many runs match the filter."""

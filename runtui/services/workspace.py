@@ -23,7 +23,7 @@ from runtui.graph.root import parse_root
 from runtui.private_files import MAX_LOG_BYTES, logs_kept
 from runtui.services.store import Store
 from runtui.services.writing.foreground import Foreground
-from runtui.settings import Settings
+from runtui.settings import JOURNAL_FILE, Settings
 
 if TYPE_CHECKING:
     from runtui.auth.signin import SignIn
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
 
 LISTINGS: Final = frozenset({"list workflows", "list runs", "read results"})
 """The purposes of the most frequent requests."""
-
-JOURNAL_FILE: Final = "journal.db"
 
 KEPT_EXCHANGES: Final = 200
 """Requests kept for the Log tab; older ones are dropped, bodies and all."""

@@ -67,7 +67,7 @@ class TooSmall(DrawnOnce[None]):
         *(Binding(key, "app.quit", show=False) for key in QUITTING),
     ]
     DEFAULT_CSS = """
-    TooSmall { layout: vertical; padding: 0 1; }
+    TooSmall { padding: 0 1; }
     TooSmall #size-notice { height: 1fr; }
     """
 

@@ -59,11 +59,6 @@ def blocks_keys(group: str) -> str:
     return f"{_AWAITED}{group}"
 
 
-def takes_key(focused: Widget | None, key: events.Key) -> bool:
-    """Return whether the focused widget takes a key as text."""
-    return focused is not None and focused.check_consume_key(key.key, key.character)
-
-
 def is_from_terminal(message: Message) -> TypeGuard[events.InputEvent | events.Paste]:
     """Return whether a message is a key, a paste or a mouse event that the app has not forwarded yet."""
     return isinstance(message, events.InputEvent | events.Paste) and not message.is_forwarded
@@ -176,8 +171,9 @@ class KeyQueue:
         await self._ready_for(event)
         self._waiting.popleft()
         focused = self._app.focused
-        is_text = isinstance(event, events.Key) and takes_key(focused, event)
-        self._typing = focused if is_text else None
+        self._typing = None
+        if isinstance(event, events.Key) and focused is not None:
+            self._typing = focused if focused.check_consume_key(event.key, event.character) else None
         self._routed, self._routed_at = event, monotonic()
         self._route(event)
         if self._foreground.has_waiters and not self._is_watched:

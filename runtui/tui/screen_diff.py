@@ -274,8 +274,13 @@ class _Encoder:
         for text, pen in run:
             # Pens are cached, so the fast identity test nearly always succeeds.
             if pen is not self.pen and not self._fits(text, pen):
-                self.take(pen)
+                self.take(self._on_blank(pen) if text == " " else pen)
             append(text)
+
+    def _on_blank(self, pen: Pen) -> Pen:
+        """Return the pen for a blank: the next letter needs the colour and the attributes that no blank shows."""
+        kept = Pen(self.pen.foreground, pen.background, self.pen.attributes - _SEEN_ON_BLANKS)
+        return kept if pen == blank_pen(kept) and len(sgr(self.pen, kept)) <= len(sgr(self.pen, pen)) else pen
 
     def _fits(self, text: str, pen: Pen) -> bool:
         """Return whether the current pen draws `text` as `pen` would; a space shows only some of a pen."""

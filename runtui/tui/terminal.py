@@ -83,7 +83,8 @@ def starting_theme(environ: Mapping[str, str] = os.environ, chosen: str | None =
     if chosen not in (None, "dark", "light"):
         known = ", ".join(["dark", "light", *THEMES])
         raise RuntuiError("Unknown theme", f"There is no theme {chosen!r}.", f"Choose one of {known}.")
-    has_few_colours = "NO_COLOR" in environ or _has_sixteen_colours(environ)
+    console = Console(force_terminal=True, _environ=environ)  # concludes from TERM and COLORTERM; Textual asks it too
+    has_few_colours = "NO_COLOR" in environ or console.color_system in (None, "standard")
     if chosen is None and kept in THEMES:
         if not has_few_colours or kept in (ANSI_DARK, ANSI_LIGHT):
             return kept
@@ -92,27 +93,6 @@ def starting_theme(environ: Mapping[str, str] = os.environ, chosen: str | None =
     if has_few_colours:
         return ANSI_LIGHT if is_light else ANSI_DARK
     return LIGHT if is_light else DARK
-
-
-def _has_sixteen_colours(environ: Mapping[str, str]) -> bool:
-    """Return what Rich concludes from TERM and COLORTERM; Textual asks it too."""
-    console = Console(force_terminal=True, _environ=environ)
-    return console.color_system in (None, "standard")
-
-
-def install_signals(
-    loop: asyncio.AbstractEventLoop, on_hangup: Callable[[], None], on_terminate: Callable[[], None]
-) -> None:
-    """Call `on_hangup` for SIGHUP, and `on_terminate` for SIGTERM and SIGINT, in the event loop.
-
-    On the screen ctrl+c is a key; SIGINT comes from another process or while the terminal is given back.
-
-    The handler replaces an ignored SIGHUP too, as under nohup: else Textual's input thread would spin on the dead
-    terminal for ever.
-    """
-    loop.add_signal_handler(signal.SIGHUP, on_hangup)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_terminate)
 
 
 def silence_output() -> None:
@@ -479,9 +459,17 @@ class TerminalApp(App[int]):
         return filters
 
     def on_mount(self) -> None:
-        """Install the handlers for hang-up and termination."""
+        """Install the handlers for hang-up and termination.
+
+        On the screen ctrl+c is a key; SIGINT comes from another process or while the terminal is given back. The
+        handler replaces an ignored SIGHUP too, as under nohup: else Textual's input thread would spin on the dead
+        terminal for ever.
+        """
         if not self.is_headless:
-            install_signals(asyncio.get_running_loop(), self._end_on_hangup, self._end_unless_leaving)
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGHUP, self._end_on_hangup)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, self._end_unless_leaving)
 
     @property
     def _background_screens(self) -> list[Screen[Any]]:

@@ -13,8 +13,7 @@ from starlette.applications import Starlette
 from runtui.command_line import SessionSpec
 from runtui.headless.changes import ChangeOptions, undo_entry, update_run
 from runtui.services.journal import Entry, Journal, Settlement
-from runtui.services.workspace import JOURNAL_FILE
-from runtui.settings import Settings
+from runtui.settings import JOURNAL_FILE, Settings
 from tests.contract.conftest import WORKFLOWS
 from tests.contract.test_save_end_to_end import Bend, Line
 from tests.unit.entries import an_entry

@@ -97,7 +97,8 @@ class RawServer(ConnectionServer):
             return
         finally:
             connection.writer.close()
-            await asyncio.wait([asyncio.ensure_future(connection.writer.wait_closed())])
+            with suppress(ConnectionError):
+                await connection.writer.wait_closed()
 
 
 async def read_request(reader: asyncio.StreamReader) -> bytes:

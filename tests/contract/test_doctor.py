@@ -21,8 +21,7 @@ from runtui.headless.doctor import Finding
 from runtui.options import OPTIONS
 from runtui.sandbox.app import create_app
 from runtui.services.journal import Journal
-from runtui.services.workspace import JOURNAL_FILE
-from runtui.settings import Settings
+from runtui.settings import JOURNAL_FILE, Settings
 from tests import canary
 
 ROOT = "https://graph.example/beta"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import json
 import signal
@@ -73,6 +74,12 @@ def lines(capsys: Out) -> tuple[list[Json], str]:
     """Return the JSON objects on standard output, and standard error."""
     captured = capsys.readouterr()
     return [json.loads(line) for line in captured.out.splitlines()], captured.err
+
+
+def test_a_table_is_printed_even_in_a_pipe_if_it_is_asked_for(bulk: Bulk, capsys: Out) -> None:
+    run_ids = [bulk.a_run(status)[0] for status in ("failed", "completed")]
+    assert bulk.change(*run_ids, output="table") == ExitCode.DONE
+    assert {tuple(line.split()[:2]) for line in capsys.readouterr().out.splitlines()} == {("done", i) for i in run_ids}
 
 
 def test_runs_that_match_a_filter_are_changed_and_all_undone(bulk: Bulk, capsys: Out) -> None:
@@ -291,6 +298,8 @@ def test_a_defect_in_the_middle_is_reported_at_once_and_every_run_has_an_end(
         raise TypeError("nobody expects it")
 
     monkeypatch.setattr("runtui.services.writing.drive.store_observed", defect)
+    gc.collect()  # the tasks of earlier tests are not reported here
+    caplog.clear()
     bulk.change(text=PROBLEMS)
     told, said = lines(capsys)
     assert {line["runId"] for line in told if line["outcome"] == "not done"}.isdisjoint(bulk.statuses())

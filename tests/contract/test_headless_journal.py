@@ -19,7 +19,7 @@ from runtui.cli import main
 from runtui.domain.report import Outcome
 from runtui.services.journal import Journal, Settlement
 from runtui.services.journal_file import damaged_files
-from runtui.services.workspace import JOURNAL_FILE
+from runtui.settings import JOURNAL_FILE
 from tests import canary
 from tests.contract.headless_commands import Commands
 from tests.unit.entries import an_entry

@@ -18,7 +18,7 @@ from runtui.domain.results import TaskResult
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless.triage.show import show_run
 from runtui.services.drafts import Drafts
-from runtui.services.workspace import JOURNAL_FILE
+from runtui.settings import JOURNAL_FILE
 from tests.contract.headless_commands import ROOT, Commands
 
 Out = pytest.CaptureFixture[str]

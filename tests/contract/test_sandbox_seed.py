@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import sys
+import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import cycle, pairwise
@@ -32,6 +35,17 @@ from tests.contract.conftest import WORKFLOWS, Clock, Sandbox
 NOW = Clock().ticks
 DAY = 24 * 3600 * TICKS_PER_SECOND
 COUNTERS = ("failedTasksCount", "failedUsersCount", "successfulUsersCount", "totalUnprocessedTasksCount")
+
+
+def test_a_sandbox_that_nobody_closes_may_be_forgotten_in_any_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", failed.append)
+    databases = [create_app(runs=1).state.database]
+    gc.collect()
+    thread = threading.Thread(target=databases.clear)
+    thread.start()
+    thread.join()
+    assert failed == []
 
 
 def test_the_same_seed_tells_the_same_story_and_another_one_another() -> None:

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runtui.domain.report import Outcome
 from runtui.services.journal import Entry, Journal
-from runtui.services.workspace import JOURNAL_FILE
+from runtui.settings import JOURNAL_FILE
 from tests import PATIENCE
 from tests.contract.conftest import Sandbox
 from tests.contract.loopback import loopback
@@ -22,7 +22,7 @@ ROOT = "http://127.0.0.1/beta"
 
 
 async def test_four_processes_lose_no_entry(tmp_path: Path) -> None:
-    names, count = ["ada", "bob", "cyd", "dan"], 200
+    names, count = ["ada", "bob", "cyd", "dan"], 100
     async with writers(tmp_path) as started, asyncio.timeout(PATIENCE):
         at_work = [started.start(root=ROOT, name=name, count=count) for name in names]
         await asyncio.gather(*(writer.gone for writer in at_work))

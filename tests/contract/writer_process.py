@@ -30,13 +30,14 @@ from runtui.errors import ExitCode
 from runtui.graph import client, transport  # noqa: F401 - loaded before the first fork
 from runtui.headless import changes
 from runtui.headless.console import narrate
+from runtui.services import journal as journal_module
 from runtui.services import refresh  # noqa: F401 - loaded before the first fork
 from runtui.services.journal import Journal, Settlement
-from runtui.services.journal_file import JournalError
-from runtui.services.workspace import JOURNAL_FILE, Workspace
+from runtui.services.journal_file import JournalError, open_journal
+from runtui.services.workspace import Workspace
 from runtui.services.writing import reconcile, saves  # noqa: F401 - loaded before the first fork
 from runtui.services.writing.save import Save, Step
-from runtui.settings import Settings, store_path
+from runtui.settings import JOURNAL_FILE, Settings, store_path
 from tests import PATIENCE, canary
 from tests.forked import forking
 from tests.unit.intents import intent
@@ -183,7 +184,8 @@ def _carry_out(order: dict[str, Any]) -> int:
 
 
 def record(folder: Path, *, root: str, name: str, count: int) -> dict[str, Any]:
-    """Open and settle `count` entries of one run; return their numbers."""
+    """Open and settle `count` entries of one run without waiting for the disk; return their numbers."""
+    vars(journal_module)["open_journal"] = lambda path, **_: open_journal(path, durable=False)
     journal = Journal(folder / JOURNAL_FILE)
     numbers = []
     for index in range(count):

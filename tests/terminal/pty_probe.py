@@ -18,7 +18,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from shutil import which
 from tempfile import TemporaryDirectory
@@ -223,6 +223,13 @@ class PtyProbe:
                 state = "there to the end" if gone else "not seen"
                 raise AssertionError(f"{pattern!r} was {state}; the screen:\n{self.text}")
             self._pump(0.05)
+
+    def wait_until(self, holds: Callable[[], object]) -> None:
+        """Wait for a state outside the terminal, and read the program's output meanwhile."""
+        end = time.monotonic() + self.timeout
+        while not holds():
+            assert time.monotonic() < end, f"never came true; the screen:\n{self.text}"
+            self._pump(0.02)
 
     def wait_for_output(self, data: bytes) -> None:
         """Wait until the program has written these bytes, or has ended."""

@@ -3,8 +3,11 @@ start."""
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+from runtui.settings import JOURNAL_FILE
 from tests.terminal.pty_probe import PtyProbe
 from tests.terminal.test_session import runtui, sandbox
 
@@ -16,6 +19,7 @@ def test_what_is_typed_is_offered_at_the_next_start(tmp_path: Path) -> None:
             terminal.press("G", "e")
             terminal.wait_for("(?m)^(╭─)? Edit ")
             type_of_users(terminal, "7 of them")
+            terminal.wait_until(lambda: is_on_disk(tmp_path, "7 of them"))  # a slow disk holds up no key for long
             terminal.process.kill()
             terminal.wait_for_exit()
         with runtui(tmp_path, "--root", root, is_forked=True) as terminal:
@@ -38,6 +42,11 @@ def type_of_users(terminal: PtyProbe, text: str) -> None:
     terminal.wait_for("How many users the run is for")
     terminal.type(text)
     terminal.wait_for(f"{text} ")
+
+
+def is_on_disk(folder: Path, text: str) -> bool:
+    with closing(sqlite3.connect(folder / JOURNAL_FILE)) as db:
+        return any(text in edits for (edits,) in db.execute("SELECT edits FROM draft"))
 
 
 def find_the_draft(terminal: PtyProbe, text: str) -> None:

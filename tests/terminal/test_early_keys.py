@@ -53,7 +53,7 @@ def test_the_help_opens_before_the_screen_is_there(tmp_path: Path) -> None:
         terminal.press("?")
         terminal.wait_for("20 runs.*as of")
         assert b"Help" in terminal.received.partition(TEXTUAL_STARTS)[0]
-        assert "Help" in terminal.text
+        terminal.wait_for("Help")
         terminal.press("?", "q")
         assert terminal.wait_for_exit() == 0
 

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from shutil import which
+from urllib.request import Request, urlopen
 
 import pytest
 
 from runtui.services.journal import Journal
-from runtui.services.workspace import JOURNAL_FILE
-from runtui.settings import store_path
+from runtui.settings import JOURNAL_FILE, store_path
 from tests import forked
 from tests.terminal.pty_probe import PtyProbe
 from tests.terminal.sandbox_process import CHECKOUT, SandboxProcess, sandbox_process
@@ -55,6 +55,14 @@ def run(state: Path, *arguments: str, under: tuple[str, ...] = ()) -> subprocess
 
 def change(run_id: str, server: SandboxProcess) -> tuple[str, ...]:
     return ("update", run_id, "--root", server.root, "--set", "failedTasksCount=77")
+
+
+def is_changed(run_id: str, server: SandboxProcess) -> bool:
+    """Return whether the server has the new value."""
+    workflows = f"{server.root}/identityGovernance/lifecycleWorkflows/workflows"
+    address = f"{workflows}/{run_id.partition('_')[0]}/runs/{run_id}"
+    with urlopen(Request(address, headers={"Authorization": "Bearer any"})) as answer:
+        return bool(json.load(answer)["failedTasksCount"] == 77)
 
 
 def updating(state: Path, run_id: str, server: SandboxProcess, *arguments: str) -> PtyProbe:
@@ -138,13 +146,15 @@ def test_ctrl_c_after_the_change_was_sent_is_unknown_however_often(
     tmp_path: Path, server: SandboxProcess, runs: Iterator[str], command: str
 ) -> None:
     server.behave("none")
-    wanted = (*change(next(runs), server), "--yes")
+    run_id = next(runs)
+    wanted = (*change(run_id, server), "--yes")
     if command == "undo":
         run(tmp_path, *wanted)
         wanted = ("undo", "1", "--yes")
     server.behave("slow-drip")  # no answer comes before ctrl+c
     with PtyProbe((*RUNTUI, *wanted), columns=WIDE, env=environment(tmp_path), is_forked=True) as terminal:
         terminal.wait_for("sending…")
+        terminal.wait_until(lambda: is_changed(run_id, server) is (command == "update"))
         with closing(sqlite3.connect(tmp_path / JOURNAL_FILE)) as busy:
             busy.execute("BEGIN IMMEDIATE")  # the outcome cannot be recorded yet
             terminal.press("ctrl+c")

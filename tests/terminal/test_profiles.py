@@ -28,7 +28,7 @@ def test_the_shell_is_not_seen_between_two_profiles(tmp_path: Path) -> None:
         terminal.wait_for("○ lab")
         terminal.press("down", "enter")
         terminal.wait_for("Laboratory.*30 runs.*as of")
-        assert "READ-ONLY" not in terminal.text
+        terminal.wait_for("READ-ONLY", gone=True)
         assert terminal.received.count(ENTER_SCREEN) == 1
         assert LEAVE_SCREEN not in terminal.received
         # Keys work in the second profile as in the first, whatever arrives before them.

@@ -12,7 +12,7 @@ def test_a_demo_simulates_faults_from_the_start_and_by_key(tmp_path: Path) -> No
     with runtui(tmp_path, "demo", "--runs", "30", "--scenario", "slow", columns=80, rows=24) as terminal:
         terminal.wait_for("M simulate")
         assert b"SANDBOX: slow" in terminal.received.partition(TEXTUAL_STARTS)[0], "in the first paint"
-        assert "SANDBOX: slow" in terminal.lines[0]
+        terminal.wait_for(r"\A.*SANDBOX: slow")
         terminal.press("M")
         terminal.wait_for("● slow")
         terminal.press("g", "j", "enter")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from urllib.parse import urlencode
 from urllib.request import urlopen
@@ -10,12 +9,12 @@ from urllib.request import urlopen
 from tests.terminal.pty_probe import PtyProbe
 from tests.terminal.test_session import runtui
 
-CODE = re.compile(r"^ +((?:[B-Z2-9]  ){8}[B-Z2-9]) *$", re.MULTILINE)
+CODE = r"(?m)^ +((?:[B-Z2-9]  ){8}[B-Z2-9]) *$"
 
 
 def code_on(terminal: PtyProbe) -> str:
-    """Return the code on the screen."""
-    shown = CODE.search(terminal.text)
+    """Wait for a code on the screen and return it."""
+    shown = terminal.wait_for(CODE)
     assert shown is not None
     return shown[1].replace(" ", "")
 
@@ -31,12 +30,12 @@ def test_a_demo_rehearses_a_sign_in_and_one_in_the_middle_of_a_save(tmp_path: Pa
     arguments = ("demo", "--sign-in", "--runs", "30", "--scenario", "sign-in-revoked")
     with runtui(tmp_path, *arguments, columns=80, rows=24, is_forked=True) as terminal:
         terminal.wait_for("Device code: type a short code")
-        assert "SANDBOX: sign-in-revoked" in terminal.lines[0]
+        terminal.wait_for(r"\A.*SANDBOX: sign-in-revoked")
         terminal.press("enter")
         address = terminal.wait_for(r"http://127\.0\.0\.1:\d+/authority/devicelogin")
         assert address is not None
         terminal.wait_for(r"Waiting for you: 1\d:\d\d left")
-        assert "DEMO" in terminal.text
+        terminal.wait_for("DEMO")
         first_code = code_on(terminal)
         # The sandbox approves the code by itself.
         terminal.wait_for("Signed in as lee.admin@contoso.example")
@@ -48,7 +47,7 @@ def test_a_demo_rehearses_a_sign_in_and_one_in_the_middle_of_a_save(tmp_path: Pa
         terminal.wait_for('"processingStatus": "canceled"')
         terminal.press("ctrl+s")
         terminal.wait_for("send this change\\?")
-        assert "lee.admin@contoso.example" in terminal.text
+        terminal.wait_for("lee.admin@contoso.example")
         terminal.press("y")
         terminal.wait_for("Your sign-in has expired")
         terminal.press("enter")

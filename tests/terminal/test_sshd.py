@@ -27,7 +27,7 @@ from runtui.domain.report import Outcome
 from runtui.domain.times import parse_ticks
 from runtui.sandbox.app import create_app
 from runtui.services.journal import Entry, Journal
-from runtui.services.workspace import JOURNAL_FILE
+from runtui.settings import JOURNAL_FILE
 from tests import PATIENCE, canary
 from tests.contract.loopback import loopback
 from tests.terminal.pty_probe import PtyProbe

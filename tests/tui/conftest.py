@@ -264,8 +264,7 @@ class Session:
                 all(worker.is_finished for worker in self.app.workers if worker.description in names)
                 or not (panel._is_in_sight and panel.tab == "run")
                 or (
-                    "run" in panel._pages
-                    and panel._pages["run"].about.run_id == panel._wanted.run_id
+                    panel.pages["run"].about.run_id == panel._wanted.run_id
                     and not panel.is_outdated
                     and "Reading its task results" in panel.text()
                 )

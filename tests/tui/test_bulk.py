@@ -276,7 +276,7 @@ async def test_marks_of_a_range_inverted_and_left_out_runs(open_session: Opener)
         graph.runs["run-0"]["processingStatus"] = "canceled"
         await session.press("r")
         await session.until(lambda: "canceled" in session.text())
-        session.runs.table.mark_all({"run-0", "run-1", "gone"}, marked=True)
+        session.runs.table.set_marks(session.runs.table.marks | {"run-0", "run-1", "gone"})
         await type_keys(session, ["e", "enter", *["down"] * 5, "enter", "ctrl+s"], "slowly")
         assert "send this change to 1 run?" in session.text()
         assert "left out: 1 no longer in the list, 1 with these values already" in session.text()

@@ -11,7 +11,7 @@ import httpx
 
 from runtui.domain.report import Outcome
 from runtui.services.journal import Journal
-from runtui.services.workspace import JOURNAL_FILE
+from runtui.settings import JOURNAL_FILE
 from runtui.tui.features.changes.journaling import Journaling
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_faults import graph_error, status_of

@@ -25,13 +25,13 @@ BUSY = {"error": {"code": "TooManyRequests", "message": "Too many requests."}}
 
 
 def busy(*_: object) -> httpx.Response:
-    return reply(429, BUSY, {"retry-after": "28"})
+    return reply(429, BUSY, {"retry-after": "299"})
 
 
 def seconds_left(text: str) -> int:
-    found = re.search(r"trying again in (\d+)s", text)
+    found = re.search(r"trying again in (\d)m (\d\d)s", text)
     assert found, text
-    return int(found[1])
+    return 60 * int(found[1]) + int(found[2])
 
 
 async def send(session: Session) -> None:
@@ -47,7 +47,7 @@ async def test_the_wait_is_counted_down_and_given_up(open_session: Opener, monke
         await session.press("w")
         assert "No single change waits" in status_of(session)
         await send(session)
-        assert status_of(session).startswith("The service is busy (429); trying again in 2")
+        assert status_of(session).startswith("The service is busy (429); trying again in 4m ")
         assert "w stops waiting." in status_of(session)
         first = seconds_left(status_of(session))
         await session.until(lambda: seconds_left(status_of(session)) < first)

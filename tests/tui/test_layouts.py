@@ -15,6 +15,9 @@ from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
 
+from runtui.tui.widgets.form_painter import FormPainter
+from runtui.tui.widgets.json_view import JsonView
+from runtui.tui.widgets.line_table import LineTable
 from tests.tui.conftest import Opener
 
 Layouts = list[tuple[Screen[Any], bool]]
@@ -114,3 +117,36 @@ async def test_the_panel_follows_the_cursor_without_a_layout(open_session: Opene
             await session.press("down")
             await session.panel_rested()
         assert layouts == []
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_a_key_lays_out_one_page_and_one_form_and_reads_no_list(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    async with open_session(size=size, ahead=True) as session:
+        await session.panel_rested()
+        done: Counter[str] = Counter()
+
+        def count(owner: type, name: str) -> None:
+            act = getattr(owner, name)
+
+            def counted(self: Any, *args: Any, **options: Any) -> Any:
+                done[owner.__name__] += 1
+                return act(self, *args, **options)
+
+            monkeypatch.setattr(owner, name, counted)
+
+        count(JsonView, "show_text")
+        count(FormPainter, "lines")
+        count(LineTable, "show")
+        pages = 1 if size[0] == 120 else 0
+        for key, work in (
+            ("down", {JsonView: pages}),  # the results of this run are read, which changes no row
+            ("e", {JsonView: 1, FormPainter: 1}),  # the run is read once more, and is the same
+            ("tab", {FormPainter: 1}),
+            ("escape", {JsonView: pages}),
+        ):
+            done.clear()
+            await session.press(key)
+            await session.panel_rested()
+            assert done == Counter({kind.__name__: times for kind, times in work.items() if times}), key

@@ -151,7 +151,7 @@ async def test_marks_belong_to_rows_and_a_flag_of_its_own_goes_first() -> None:
         app.table.toggle_mark(14)
         assert app.line(0)[0] == " "
         assert app.table.marks == {13}
-        app.table.clear_marks()
+        app.table.set_marks(frozenset())
         assert app.table.marks == frozenset()
 
 
@@ -164,10 +164,10 @@ async def test_clearing_marks_costs_the_same_however_many_there_are() -> None:
 
     async with place_of(things(*range(40))) as (app, _):
         app.table.resource = THINGS._replace(id_of=id_of)
-        app.table.mark_all(range(10_000), marked=True)
+        app.table.set_marks(frozenset(range(10_000)))
         assert app.line(0)[0] == "◆"
         looked_at.clear()
-        app.table.clear_marks()
+        app.table.set_marks(frozenset())
         assert len(looked_at) < 10 * HEIGHT
         assert app.line(0)[0] == " "
 

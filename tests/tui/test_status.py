@@ -225,6 +225,7 @@ async def test_suspending_without_a_shell_is_refused_with_the_reason(
 
 async def test_work_that_is_cancelled_before_it_begins_warns_nobody(open_session: Opener) -> None:
     """A warning would be printed over the screen."""
+    gc.collect()  # the coroutines of earlier tests are not reported here
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         async with open_session() as session:

@@ -20,7 +20,7 @@ ROOT: Final = Path(__file__).parents[2]
 
 ALLOWED: Final = {
     "files": 225,
-    "lines": 48_637,
+    "lines": 48_545,
 }
 """Rules that do not hold yet: name -> figure, which may shrink, but not grow. A rule that holds leaves this table."""
 
@@ -107,6 +107,8 @@ NOT_NEEDED: Final = {
     "runs": {"keys.actions", "auth.signin", "services.journal"},
     "bulk": {"services.refresh", "services.preferences", "services.writing.bulk", "services.journal_query"},
     "triage.lists": {"headless.runs", "services.journal"},
+    "sign_in": {"services.store", "domain.draft", "sqlite3"},
+    "journal": {"services.workspace", "services.store"},
 }
 
 

@@ -26,8 +26,7 @@ from runtui.options import GROUP_TITLES, OPTIONS, Option
 from runtui.sandbox.app import ROUTES
 from runtui.sandbox.scenarios import SCENARIOS
 from runtui.services.journal_query import ENTRY_FILTER_HELP, EXPORTS
-from runtui.services.workspace import JOURNAL_FILE
-from runtui.settings import store_path
+from runtui.settings import JOURNAL_FILE, store_path
 from runtui.tui.themes import THEMES
 
 ROOT: Final = Path(__file__).parents[2]

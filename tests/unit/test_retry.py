@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtui.domain.report import Outcome, length_words, wait_sentence
+from runtui.domain.report import Outcome, wait_sentence
+from runtui.domain.times import length_words
 from runtui.graph.exchange import Exchange, Failure, FailureKind
 from runtui.graph.retry import (
     BACK_OFF_SECONDS,

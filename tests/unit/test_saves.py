@@ -304,6 +304,7 @@ async def test_two_saves_of_one_run_take_turns_the_second_sees_the_first(saves: 
 
 
 async def test_two_spellings_of_one_id_are_one_run(saves: SaveQueue, graph: FakeGraph) -> None:
+    graph.runs["R1"] = graph.runs["r1"]
     graph.gate.clear()
     first = saves.submit(draft(processingStatus="failed"))
     async with asyncio.timeout(PATIENCE):

@@ -208,6 +208,12 @@ def test_spaces_need_no_pen_of_their_own() -> None:
     assert "\x1b[1;31ma b  c" in screen.paint((0, 0))
 
 
+def test_a_space_on_another_colour_keeps_the_pen_of_the_letters() -> None:
+    screen, red_on_blue = ScreenDiff(12, 1), Pen("31", "44")
+    screen.put(0, 0, cells("a", red_on_blue) + cells(" ", Pen("", "42")) + cells("b", Pen("31", "42")))
+    assert "\x1b[31;44ma\x1b[42m b" in screen.paint((0, 0))
+
+
 @pytest.mark.parametrize("pen", [UNDERLINED, LINK, Pen("31", "", frozenset("7"))])
 def test_a_pen_that_is_seen_on_spaces_stays_whole(pen: Pen) -> None:
     assert blank_pen(pen) == pen

@@ -41,7 +41,8 @@ from runtui.services.sharing.handoff import (
     reduced,
     run_handoff,
 )
-from runtui.services.store import RunResults, StoredRun
+from runtui.services.store import StoredRun
+from runtui.services.store_results import RunResults
 from runtui.tui.words import copies
 from tests.unit.entries import an_entry
 from tests.unit.fake_lister import EXCHANGE

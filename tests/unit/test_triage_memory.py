@@ -16,7 +16,8 @@ from runtui.domain.times import TICKS_PER_SECOND, format_ticks, now_ticks, parse
 from runtui.domain.triage.memory import NO_TIME, TriageState, snooze_end
 from runtui.domain.triage.standing import comeback, standing
 from runtui.services.journal import Journal
-from runtui.services.store import EVERY_RUN, RunQuery, Store, following
+from runtui.services.store import EVERY_RUN, RunQuery, Store
+from runtui.services.store_query import following
 from runtui.services.triage.memory import TriageMemory
 
 ROOT = "https://graph.microsoft.com/beta"

@@ -52,7 +52,7 @@ async def hand_over(
         RuntuiError: there is no such run, change or cause, or the file cannot be written. Nothing is printed.
     """
     if bool(subject) is (cause_number is not None):
-        raise UsageError("Hand over what?", "", "Name a run, a change such as '#12', or --cause N.")
+        raise UsageError("Hand over what?", "", "Name one of these: a run, a change such as '#12', --cause N.")
     query = RunQuery(parse_filter_option(filter_text))
     async with connected(session) as workspace:
         if cause_number is not None:

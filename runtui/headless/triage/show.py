@@ -222,7 +222,7 @@ def _the_one(rows: Sequence[UserRow], user: str) -> UserRow:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise RuntuiError("No such user", f"None of the {len(rows)} users of this run is called {user!r}.")
+        raise RuntuiError("No such user", f"None of its {len(rows)} users is called {user!r}.", "Try runtui person.")
     names = ", ".join(f"{row.name} ({row.id})" for row in found[:_NAMED])
     more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
     raise UsageError("Which user?", f"{user!r} fits {len(found)} users: {names}{more}.", "Name one by its id.")

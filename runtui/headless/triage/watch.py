@@ -22,9 +22,8 @@ from typing import Any, Final
 
 from runtui.command_line import SessionSpec
 from runtui.domain.filters import parse_filter
-from runtui.domain.report import length_words
 from runtui.domain.text import visible
-from runtui.domain.times import now_ticks
+from runtui.domain.times import length_words, now_ticks
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.graph.pages import GraphError
 from runtui.headless.console import command, narrate, parse_filter_option

@@ -31,7 +31,8 @@ from runtui.services.journal import Entry
 from runtui.services.journal_query import entry_object
 from runtui.services.sharing.commands import portal_link
 from runtui.services.sharing.formats import code_block, code_span, prose
-from runtui.services.store import RunQuery, RunResults, StoredRun, workflow_of
+from runtui.services.store import RunQuery, StoredRun, workflow_of
+from runtui.services.store_results import RunResults
 from runtui.services.workspace import Workspace
 
 NAMED_CAUSES: Final = 12

@@ -69,6 +69,7 @@ class _Item:
     save: Save
     writing: Writing
     effect: Effect[Any]
+    announced: Save | None = None
     is_stopped: bool = False
     """True once it is recorded as stopped and needs nothing more."""
 
@@ -114,7 +115,6 @@ class Bulk:
         """The number of lanes without work."""
         self._accepted: set[str] = set()
         """The titles of refusals that no longer hold the rest."""
-        self._announced: dict[int, Save] = {}
 
     async def run(self) -> None:
         """Carry out all saves; return when each has ended. If cancelled, each ends with what is known."""
@@ -202,7 +202,7 @@ class Bulk:
                 await self._rest()
                 continue
             for item in group:
-                self._announce(item.effect.save)
+                self._announce(item)
             replies = await self._driver.carry_out([item.effect for item in group])
             await self._take_in_all(map(self._answered, group, replies))
             await self._foreground.yield_to_input()
@@ -273,7 +273,7 @@ class Bulk:
         elif self.is_stopped and item.save.may_be_stopped:
             self._break_off(item)
         elif isinstance(item.effect, Pause):
-            self._announce(item.save)
+            self._announce(item)
             pause = asyncio.create_task(self._pause(item, item.effect.seconds), name=f"pause of {item.save.number}")
             self._pauses[pause] = item
         else:
@@ -316,10 +316,10 @@ class Bulk:
             _logger.info("the rest is held: %s", save.fault.title)
             self.held_by = save
 
-    def _announce(self, save: Save) -> None:
-        if self._announced.get(save.number) != save:
-            self._announced[save.number] = save
-            self._driver.announce(save)
+    def _announce(self, item: _Item) -> None:
+        if item.announced != item.save:
+            item.announced = item.save
+            self._driver.announce(item.save)
 
 
 async def _unless_cancelled(waiting: Coroutine[Any, Any, None]) -> asyncio.CancelledError | None:

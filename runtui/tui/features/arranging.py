@@ -5,9 +5,8 @@ Invariant: a question changes nothing until it is answered. A choice is kept for
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partialmethod
-from typing import Final, Literal, NamedTuple
+from functools import partial, partialmethod
+from typing import Final
 
 from textual.content import Content
 
@@ -27,17 +26,10 @@ from runtui.domain.views import (
 from runtui.errors import RuntuiError
 from runtui.keys.actions import key_of
 from runtui.tui.features.feature import Feature, Features
-from runtui.tui.screens.questions import Choice, ColumnChooser, LineQuestion, Picker, marked_lines
+from runtui.tui.screens.questions import Choice, ColumnChooser, LineQuestion, NextStep, Picker, marked_lines
 
 LONGEST_NAME: Final = 24
 """The most characters of a view's name."""
-
-
-class _Task(NamedTuple):
-    """A task for a view: the one with a number, counted from 1, or a new one."""
-
-    does: Literal["show", "save", "change", "rename", "replace", "delete"]
-    number: int
 
 
 class Arranging(Feature):
@@ -127,60 +119,59 @@ class Arranging(Feature):
         return view_of(self._runs.settings, self._preferences.kept.views)
 
     async def action_views(self) -> None:
-        views = self._views
+        """Ask for a view; one of the person's own leads to a second question."""
+        views, built_in = self._views, len(BUILT_IN_VIEWS)
         present = views.index(self._present) if self._present in views else None
-        lines = marked_lines(
-            [(f"{at} {view.name}", _summary(view.settings)) for at, view in enumerate(views, 1)], present
-        )
-        choices = [
-            Choice(
-                _Task("show" if number <= len(BUILT_IN_VIEWS) else "change", number),
-                line,
-                "" if number <= len(BUILT_IN_VIEWS) else "Yours: show, rename, replace or delete it.",
-            )
-            for number, line in enumerate(lines, 1)
-        ]
+        rows = [(f"{at} {view.name}", _summary(view.settings)) for at, view in enumerate(views, 1)]
+        lines = marked_lines(rows, present)
+        choices: list[Choice[NextStep]]
+        choices = [Choice(partial(self._show, number), line) for number, line in enumerate(lines[:built_in], 1)]
+        about = "Yours: show, rename, replace or delete it."
+        choices += [Choice(partial(self._change, at), line, about) for at, line in enumerate(lines[built_in:])]
         full = f"All {MAX_VIEWS} views are in use; delete one of yours first." if len(views) >= MAX_VIEWS else ""
-        save = _Task("save", len(views) + 1)
-        choices.append(Choice(save, "+ save the list as a view", _summary(self._runs.settings), refusal=full))
+        choices.append(Choice(self._name, "+ save the list as a view", _summary(self._runs.settings), refusal=full))
         at = len(views) if present is None else present
-        await self._chrome.ask(Picker("views", Content.assemble(("Views", "bold")), choices, at=at), self._do)
+        question = Picker("views", Content.assemble(("Views", "bold")), choices, at=at)
+        await self._chrome.ask(question, lambda step: step())
 
-    async def _do(self, task: _Task | None) -> None:
-        """Carry out a choice; to change a view, ask a second question."""
-        if task is None:
-            return
-        own, index = list(self._preferences.kept.views), task.number - 1 - len(BUILT_IN_VIEWS)
-        match task.does:
-            case "show":
-                if self._views[task.number - 1] != self._present:
-                    self.show_view(task.number)
-            case "change":
-                title = Content.assemble(("View", "bold"), f" {task.number}")
-                await self._chrome.ask(Picker("view", title, [*_changes(task.number, own[index].name)]), self._do)
-            case "save" | "rename":
-                await self._name(task, own[index].name if task.does == "rename" else "")
-            case "replace":
-                own[index] = own[index]._replace(settings=self._runs.settings)
-                self._keep(own, f"View {task.number} is saved: it shows the list as it is now.")
-            case "delete":
-                gone = own.pop(index)
-                self._keep(own, f"View {gone.name} is deleted.")
+    async def _show(self, number: int) -> None:
+        if self._views[number - 1] != self._present:
+            self.show_view(number)
 
-    async def _name(self, task: _Task, name: str) -> None:
-        """Ask for the name of a view, and save it."""
+    async def _change(self, at: int) -> None:
+        """Ask what to do with the person's own view at this index."""
+        own, number = list(self._preferences.kept.views), at + 1 + len(BUILT_IN_VIEWS)
+        view = own[at]
 
-        def named(name: str | None) -> None:
-            if not name:
-                return
-            own, index = list(self._preferences.kept.views), task.number - 1 - len(BUILT_IN_VIEWS)
-            if task.does == "save":
-                own.append(View(name, self._runs.settings))
-            else:
-                own[index] = own[index]._replace(name=name)
-            self._keep(own, f"Saved: {task.number} shows {name}.")
+        async def replace() -> None:
+            own[at] = view._replace(settings=self._runs.settings)
+            self._keep(own, f"View {number} is saved: it shows the list as it is now.")
 
-        taken = {view.name.casefold() for view in self._views if view.name != name}
+        async def delete() -> None:
+            del own[at]
+            self._keep(own, f"View {view.name} is deleted.")
+
+        choices: list[Choice[NextStep]] = [
+            Choice(partial(self._show, number), f"show {view.name}"),
+            Choice(partial(self._name, at), "rename"),
+            Choice(replace, "replace with the list as it is now"),
+            Choice(delete, "delete"),
+        ]
+        title = Content.assemble(("View", "bold"), f" {number}")
+        await self._chrome.ask(Picker("view", title, choices), lambda step: step())
+
+    async def _name(self, at: int | None = None) -> None:
+        """Ask for the name of the person's own view at this index, or of a new one, and save it."""
+        own = list(self._preferences.kept.views)
+        view = View("", self._runs.settings) if at is None else own[at]
+
+        def named(name: str) -> None:
+            if name:
+                place = len(own) if at is None else at
+                own[place : place + 1] = [view._replace(name=name)]
+                self._keep(own, f"Saved: {place + 1 + len(BUILT_IN_VIEWS)} shows {name}.")
+
+        taken = {other.name.casefold() for other in self._views if other.name != view.name}
 
         def check(text: str) -> None:
             if not text or len(text) > LONGEST_NAME:
@@ -188,20 +179,14 @@ class Arranging(Feature):
             if text.casefold() in taken:
                 raise ValueError(f"There is a view {text} already.")
 
-        title = "Rename the view" if name else "Save as a view"
-        await self._chrome.ask(LineQuestion("name", title, "A name for the view, such as leavers", name, check), named)
+        title = "Save as a view" if at is None else "Rename the view"
+        question = LineQuestion("name", title, "A name for the view, such as leavers", view.name, check)
+        await self._chrome.ask(question, named)
 
     def _keep(self, own: list[View], words: str) -> None:
         self._preferences.keep(views=tuple(own))
         self._chrome.set_status(words)
         self._chrome.refresh()
-
-
-def _changes(number: int, name: str) -> Iterator[Choice[_Task]]:
-    yield Choice(_Task("show", number), f"show {name}")
-    yield Choice(_Task("rename", number), "rename")
-    yield Choice(_Task("replace", number), "replace with the list as it is now")
-    yield Choice(_Task("delete", number), "delete")
 
 
 def _summary(settings: ListSettings) -> str:

@@ -270,7 +270,7 @@ class SelectionPage(DrawnOnce[None]):
 
     BINDINGS = bindings("page", close_page="close_page")
     DEFAULT_CSS = """
-    SelectionPage { layout: vertical; overflow: hidden; }
+    SelectionPage { overflow: hidden; }
     SelectionPage #selection-text { height: 1fr; width: 100%; text-wrap: nowrap; }
     SelectionPage #selection-hint { height: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
     """

@@ -38,7 +38,6 @@ class HelpView(ActionView[str]):
     scope = "help"
     opens = "run_action"
     DEFAULT_CSS = f"""
-    HelpView {{ layout: vertical; height: 1fr; }}
     HelpView ColumnHeader {{ display: none; }}
     HelpView #help-about {{ height: {LINES_BELOW}; padding: 0 1; }}
     """

@@ -20,7 +20,7 @@ class Panes(Feature):
         front = self._chrome.front
         if front.shows_panel:
             self._chrome.panel.step(by)
-        self._chrome.panel.open()
+        self._chrome.panel.is_open = True
         front.draw()
 
     async def action_next_match(self) -> None:
@@ -55,6 +55,6 @@ class Panes(Feature):
         front = self._chrome.front
         if not front.has_keys_in_panel:
             front.zoom(False)
-        self._chrome.panel.open()
+        self._chrome.panel.is_open = True
         front.give_room()
         front.panel.take_focus()

@@ -78,10 +78,9 @@ class SignInView(ActionView[None]):
     scope = "sign_in"
     opens = "use_method"
     DEFAULT_CSS = """
-    SignInView { layout: vertical; height: 1fr; }
     SignInView VerticalScroll { height: 1fr; scrollbar-size: 0 1; }
     SignInView Static { height: auto; padding: 0 1; }
-    SignInView ChoiceList { height: auto; margin: 1 0; }
+    SignInView ChoiceList { height: auto; margin: 1 0; text-wrap: wrap; text-overflow: fold; }
     SignInView #sign-in-address { padding: 0; }
     SignInView .-gone { display: none; }
     """
@@ -194,8 +193,9 @@ class SignInView(ActionView[None]):
     # What is pressed
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Pass on the address where a browser ended."""
+        """Pass on the address where a browser ended; it chooses no method."""
         event.stop()
+        event.prevent_default()
         if self._page is None:
             return
         try:
@@ -261,7 +261,7 @@ class SigningIn(Feature):
 
     def __init__(self, features: Features) -> None:
         super().__init__(features)
-        self._sign_in = self._workspace.sign_in
+        self._sign_in: SignIn = self._workspace.sign_in  # type: ignore[assignment] # no action runs without one
         self.view = SignInView()
         self.screen = self._chrome.install(self.view)
         """Its screen; it stays mounted, so that a sign-in continues behind another screen."""
@@ -279,7 +279,7 @@ class SigningIn(Feature):
         """Runs until the first line must show another time left for the token."""
 
     def start(self) -> None:
-        if self._sign_in is not None:
+        if self._workspace.sign_in is not None:
             self.listen(self._sign_in.changed.subscribe, self._sign_in_changed, only_newest=True)
             if self._sign_in.is_person:
                 self._sign_in.ask_person = self._ask
@@ -287,21 +287,24 @@ class SigningIn(Feature):
 
     def end(self) -> None:
         """Answer everything that waits: nobody is here any more."""
-        if self._sign_in is not None:
+        if self._workspace.sign_in is not None:
             self._sign_in.ask_person = None
         self.stop_asking()
 
     def extend(self, context: ActionContext) -> ActionContext:
         return context._replace(is_signing_in=self._attempt is not None, has_code=bool(self.view.copied[0]))
 
+    @property
+    def _is_needed(self) -> bool:
+        """Whether somebody must sign in."""
+        return self._sign_in.state.needs_person is not None
+
     # Who is signed in
 
     def _sign_in_changed(self, _state: object = None) -> None:
         """Show that somebody signed in or out, or that the token was renewed or could not be."""
-        if self._sign_in is None:
-            return
         self._tell_expiry()
-        needs = self._sign_in.is_person and self._sign_in.state.needs_person is not None
+        needs = self._sign_in.is_person and self._is_needed
         if needs and not self._was_needed:
             self._show_when_suitable()
         self._was_needed = needs
@@ -313,8 +316,7 @@ class SigningIn(Feature):
             self._expiry.stop()
             self._expiry = None
         self._chrome.show_headline()
-        seconds = sign_in_words.next_change(self._sign_in.state, datetime.now(UTC)) if self._sign_in else None
-        if seconds is not None:
+        if (seconds := sign_in_words.next_change(self._sign_in.state, datetime.now(UTC))) is not None:
             self._expiry = self._chrome.app.set_timer(seconds, self._tell_expiry)
 
     # When somebody is needed
@@ -346,13 +348,12 @@ class SigningIn(Feature):
     def _show_when_suitable(self) -> None:
         """Show the methods to sign in, unless somebody types or sees no screen: then only say that a sign-in is
         needed."""
-        front, app, sign_in = self._chrome.front, self._chrome.app, self._sign_in
-        if front is self.screen or sign_in is None:
+        front, app = self._chrome.front, self._chrome.app
+        if front is self.screen:
             return
         if app.screen is not front or isinstance(app.focused, Input):
-            words = sign_in_words.sign_in_needed(sign_in.state.needs_person, key_of("sign_in"))
-            still = lambda: self._asked is not None or sign_in.state.needs_person is not None  # noqa: E731
-            self._chrome.set_status(words, "warning", still)
+            words = sign_in_words.sign_in_needed(self._sign_in.state.needs_person, key_of("sign_in"))
+            self._chrome.set_status(words, "warning", lambda: self._asked is not None or self._is_needed)
         else:
             app.run_worker(self._open(), group="show sign-in", exclusive=True, description="show sign-in")
 
@@ -363,8 +364,6 @@ class SigningIn(Feature):
             await self._open()
 
     async def _open(self) -> None:
-        if self._sign_in is None:
-            return
         await self._chrome.prepare(self.screen)
         if self._attempt is None:
             self._show_methods()
@@ -373,8 +372,6 @@ class SigningIn(Feature):
             self._give_room()
 
     def _show_methods(self, trouble: SignInError | None = None) -> None:
-        if self._sign_in is None:
-            return
         needed = self._sign_in.state.needs_person
         why = self._why if self._asked is not None else needed.summary if needed else ""
         self.view.open(self._sign_in, why=why, waits=self._asked is not None, trouble=trouble, demo=self.demo_authority)
@@ -405,10 +402,9 @@ class SigningIn(Feature):
         self._chrome.refresh()
 
     async def _sign_in_by(self, method: PersonMethod, page_stands: asyncio.Event) -> None:
-        assert self._sign_in is not None  # noqa: S101 - the screen opens only on one
         before = self._sign_in.state.account
         try:
-            account = await self._bring_about(self._sign_in, method, page_stands)
+            account = await self._bring_about(method, page_stands)
         except SignInError as trouble:
             self._attempt = None
             self._show_methods(trouble)
@@ -422,9 +418,9 @@ class SigningIn(Feature):
         finally:
             page_stands.set()
 
-    async def _bring_about(self, sign_in: SignIn, method: PersonMethod, page_stands: asyncio.Event) -> Account:
+    async def _bring_about(self, method: PersonMethod, page_stands: asyncio.Event) -> Account:
         if method == "device-code":
-            return await sign_in.device_code(self.view.show_code)
+            return await self._sign_in.device_code(self.view.show_code)
 
         def show(page: BrowserPage) -> None:
             # Beside another pane the address could not be selected with the mouse.
@@ -432,7 +428,7 @@ class SigningIn(Feature):
             self.view.show_page(page, opened=method == "interactive")
             page_stands.set()
 
-        return await sign_in.browser(show, open_page=open_page if method == "interactive" else None)
+        return await self._sign_in.browser(show, open_page=open_page if method == "interactive" else None)
 
     def _signed_in(self, account: Account, *, is_new: bool) -> None:
         """Return to the earlier screen; the waiting request continues, and the list is read."""
@@ -468,11 +464,9 @@ class SigningIn(Feature):
         """The screen was closed: cancel the sign-in, and let the waiting request continue without one."""
         self._give_up()
         somebody_waited = self._answer(False)
-        if self._sign_in is not None and (somebody_waited or self._sign_in.state.needs_person):
+        if somebody_waited or self._is_needed:
             words = sign_in_words.left_without(key_of("sign_in"), somebody_waited=somebody_waited)
-            sign_in = self._sign_in
-            still = lambda: somebody_waited or sign_in.state.needs_person is not None  # noqa: E731
-            self._chrome.set_status(words, "warning", still)
+            self._chrome.set_status(words, "warning", lambda: somebody_waited or self._is_needed)
 
     def _give_room(self) -> None:
         """Hide the panel, which would leave too few lines."""
@@ -490,8 +484,6 @@ class SigningIn(Feature):
             self.in_worker(self._sign_out(), blocks_keys("sign out"), exclusive=True)
 
     async def _sign_out(self) -> None:
-        if self._sign_in is None:
-            return
         self._give_up()
         self._answer(False)
         self._was_needed = True  # this is no news to the person

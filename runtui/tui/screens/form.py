@@ -50,7 +50,7 @@ class DraftEditor(Widget):
     """
 
     DEFAULT_CSS = """
-    DraftEditor { layout: vertical; height: 1fr; }
+    DraftEditor { height: 1fr; }
     DraftEditor FieldForm { height: 1fr; }
     """
 

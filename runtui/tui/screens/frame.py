@@ -22,7 +22,7 @@ from textual.message import Message
 from textual.reactive import Reactive
 from textual.screen import ScreenResultType
 from textual.widget import Widget
-from textual.widgets import OptionList
+from textual.widgets import Input, OptionList
 
 from runtui.domain.columns import FRAMED_LINES, WIDE
 from runtui.domain.plots import STRIP_LINES
@@ -56,7 +56,7 @@ from runtui.tui.widgets.chrome import (
     TenantProblems,
     TenantStrip,
     always,
-    headline_of,
+    headline,
     surface,
     tenant_problems,
 )
@@ -241,7 +241,7 @@ class Chrome:
 
     def show_headline(self) -> None:
         """Update the header line from the workspace."""
-        self.headline = headline_of(self.workspace, self.sandbox)
+        self.headline = headline(self.workspace, self.sandbox)
         self.refresh()
 
     def count_problems(self) -> None:
@@ -281,7 +281,7 @@ class ActionView(Widget, Generic[ScreenResultType]):
     """The view's list; None if it has none."""
     filter_text = ""
     opens: ClassVar[str] = ""
-    """The id of the action for a double click on a row or a click on a choice."""
+    """The id of the action for enter in a line, a click on a choice or a double click on a row."""
     DEFAULT_CSS = "ActionView { height: 1fr; }"
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -348,7 +348,9 @@ class ActionView(Widget, Generic[ScreenResultType]):
         if self.opens and event.chain == 2 and self.list is not None and event.widget is self.list.table:
             await self.view_screen.action_perform(self.opens)
 
-    async def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+    @on(Input.Submitted)
+    @on(OptionList.OptionSelected)
+    async def _choice_made(self, event: Message) -> None:
         event.stop()
         if self.opens:
             await self.view_screen.action_perform(self.opens)
@@ -394,7 +396,7 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         self._header = HeaderLine(id="header")
         self._strip = TenantStrip(id="strip")
         self._left = Pane(self.view, id="left", classes="-active")
-        self.panel = SidePanel(id="panel")
+        self.panel = SidePanel(self.chrome.panel.pages, id="panel")
         self._status = StatusLine(id="status")
         self._hints = HintBar(id="hints")
         yield self._header

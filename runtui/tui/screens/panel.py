@@ -63,7 +63,7 @@ class Panel:
         self._widget: SidePanel | None = None
         """The panel of the screen in front."""
         self._is_in_sight = False
-        self._pages: dict[Tab, Page] = {}
+        self.pages: dict[Tab, Page] = {"run": Page(), **NOTHING_SENT, "log": Page()}
         self._wanted = _Followed()
         """The run or page under the cursor."""
         self._passed = 0
@@ -92,19 +92,15 @@ class Panel:
         """True if the person opened it on a narrow screen."""
 
     def turn_to(self, widget: SidePanel) -> None:
-        """Draw on no other panel than `widget` from now on, and there once `draw_on` gives it all pages."""
+        """Draw on no other panel than `widget` from now on, and there from the next `draw_on` on."""
         if widget is not self._widget:
             self._widget = None
 
     def draw_on(self, widget: SidePanel, *, is_in_sight: bool) -> None:
-        """Draw on `widget`, the panel of the screen in front, from now on; give it all pages if it is another one."""
+        """Draw on `widget`, the panel of the screen in front, from now on."""
         is_other, self._widget, self._is_in_sight = widget is not self._widget, widget, is_in_sight
         if is_other:
-            if self.tab in self._pages:
-                widget.show(self.tab, self._pages[self.tab])
             self.bring_forward(self.tab)
-            for tab, page in self._pages.items():  # hidden by now, so none is drawn
-                widget.show(tab, page)
         widget.point_at(self._wanted.run_id)
         self._read_on()
 
@@ -128,16 +124,12 @@ class Panel:
         """
         from runtui.tui.words import pages
 
-        page = self._pages.get(self.tab, Page())
+        page = self.pages[self.tab]
         wanted = self._wanted.run_id
         if self.tab == "run" and wanted and page.about.run_id != wanted:
             page = pages.run_page(self._known(wanted), now_ticks())
         facts = "\n".join(plain(fact.text, newlines=True) for fact in page.facts)
         return "\n\n".join(filter(None, (facts, plain(page.body, newlines=True))))
-
-    def open(self) -> None:
-        """Show the panel on a narrow screen, too."""
-        self.is_open = True
 
     def choose(self, tab: Tab) -> None:
         """Bring the tab that a person chose to the front."""
@@ -166,7 +158,7 @@ class Panel:
         """
         is_other, before = run_id != self._wanted.run_id, self._wanted.run_id
         if is_other and self._is_following and before:
-            is_shown = self._pages.get("run", Page()).about.run_id == before
+            is_shown = self.pages["run"].about.run_id == before
             self._passed = 0 if is_shown else self._passed + 1
             if self._passed >= ROWS_PASSED:
                 # Beside an empty panel a scrolling list moves whole lines, which the terminal can scroll itself.
@@ -235,7 +227,7 @@ class Panel:
     async def catch_up(self) -> None:
         """Show the run under the cursor at once, from the data on this machine."""
         run_id = self._wanted.run_id
-        is_current = self._pages.get("run", Page()).about.run_id == run_id and not self.is_outdated
+        is_current = self.pages["run"].about.run_id == run_id and not self.is_outdated
         if self.tab == "run" and self._is_following and run_id and not is_current:
             await self._workspace.load_triage()
             news = self._news
@@ -246,7 +238,7 @@ class Panel:
         from runtui.tui.words import pages
 
         page = await asyncio.to_thread(pages.run_page, known, now_ticks())
-        is_same = known.run_id == self._pages.get("run", Page()).about.run_id
+        is_same = known.run_id == self.pages["run"].about.run_id
         self._show("run", page, keep_place=is_same)
         self._news_shown = news
         if known.stored is None:
@@ -303,7 +295,7 @@ class Panel:
         if is_other:  # back from another view
             self.bring_forward("request")
         shown, page = self._drafted
-        if draft is not shown or page is not self._pages.get("request"):
+        if draft is not shown or page is not self.pages["request"]:
             page = pages.request_page(draft, *self._workspace.client.target(draft))
             page = page._replace(about=self._about(draft.run_id, draft.workflow_id))
             self._drafted = draft, page
@@ -364,6 +356,6 @@ class Panel:
         return self._changed_run
 
     def _show(self, tab: Tab, page: Page, *, keep_place: bool = False) -> None:
-        self._pages[tab] = page
-        if self._widget is not None:
-            self._widget.show(tab, page, keep_place=keep_place)
+        is_other, self.pages[tab] = page != self.pages[tab], page
+        if is_other and self._widget is not None:
+            self._widget.page_changed(tab, keep_place=keep_place)

@@ -6,15 +6,14 @@ says why. An invalid line stays, and the status line says why.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from rich.cells import cell_len
-from textual import on
 from textual.app import ComposeResult
 from textual.content import Content
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from runtui.domain.columns import Column
@@ -25,6 +24,9 @@ from runtui.tui.text import content, fit, plain
 from runtui.tui.widgets.inputs import ChoiceList, LineInput
 
 Value = TypeVar("Value")
+
+NextStep: TypeAlias = Callable[[], Awaitable[None]]
+"""The value of a choice that leads somewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,6 @@ class Picker(ActionView[Value]):
     BINDINGS = bindings("picker", "copies", "question")
     opens = "choose"
     DEFAULT_CSS = """
-    Picker { layout: vertical; height: 1fr; }
-    Picker ChoiceList { height: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }
     Picker Static { height: auto; max-height: 4; padding: 0 1; }
     """
 
@@ -133,8 +133,8 @@ class LineQuestion(ActionView[str]):
     """
 
     scope = "line"
+    opens = "keep_line"
     DEFAULT_CSS = """
-    LineQuestion { layout: vertical; height: 1fr; }
     LineQuestion Static { height: auto; padding: 0 1; }
     LineQuestion #line { padding: 0 1; }
     """
@@ -154,11 +154,6 @@ class LineQuestion(ActionView[str]):
 
     def take_focus(self) -> None:
         self.screen.set_focus(self.query_one(LineInput))
-
-    @on(Input.Submitted)
-    async def _entered(self, event: Input.Submitted) -> None:
-        event.stop()
-        await self.view_screen.action_perform("keep_line")
 
     def action_keep_line(self) -> None:
         line = " ".join(self.query_one(LineInput).value.split())
@@ -181,10 +176,6 @@ class ColumnChooser(ActionView[tuple[str, ...]]):
 
     scope = "columns"
     opens = "toggle_column"
-    DEFAULT_CSS = """
-    ColumnChooser { layout: vertical; height: 1fr; }
-    ColumnChooser ChoiceList { height: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }
-    """
 
     def __init__(self, columns: Sequence[Column[Any]], chosen: Sequence[str], shown: Sequence[str]) -> None:
         super().__init__(name="columns")

@@ -36,6 +36,7 @@ class UsersView(ActionView[None]):
     scope = "users"
     opens = "open_user"
     list: ReadList[UserRow, str]
+    run_id: str | None = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,17 +44,12 @@ class UsersView(ActionView[None]):
         self.workflow_name = ""
         self.progress = ""
         """How many users were read so far; empty once all were."""
-        self._run_id: str | None = None
-
-    @property
-    def run_id(self) -> str | None:
-        return self._run_id
 
     def open(self, run_id: str, workflow_name: str, *, has_failures: bool) -> None:
         """Open a run, or stay with the one that is open. With failures, reserve room for their reasons."""
         self.list.expected = _ROOM_FOR_REASONS if has_failures else {}
-        if run_id != self._run_id:
-            self._run_id, self.workflow_name, self.progress = run_id, workflow_name, ""
+        if run_id != self.run_id:
+            self.run_id, self.workflow_name, self.progress = run_id, workflow_name, ""
             self.list.begin(READING)
 
     def title(self) -> Content:
@@ -61,13 +57,13 @@ class UsersView(ActionView[None]):
 
     def show_in(self, panel: Panel) -> None:
         """Show the failed or pending task of the user under the cursor; without one, the run."""
-        if self._run_id is None:
+        if self.run_id is None:
             return
         user = self.list.table.row_under_cursor()
         if user is not None and user.blocker is not None:
-            panel.show_page(task_page(self._run_id, user.name, user.row_of(user.blocker), now_ticks()))
+            panel.show_page(task_page(self.run_id, user.name, user.row_of(user.blocker), now_ticks()))
         else:
-            panel.follow(self._run_id)
+            panel.follow(self.run_id)
 
 
 class TasksView(ActionView[None]):
@@ -76,22 +72,18 @@ class TasksView(ActionView[None]):
     scope = "tasks"
     opens = "open_task"
     list: ReadList[TaskRow, str]
+    run_id: str | None = None
 
     def __init__(self) -> None:
         super().__init__()
         self.list = ReadList(TASKS, name="tasks", sort="sequence")
         self.user: UserRow | None = None
-        self._run_id: str | None = None
-
-    @property
-    def run_id(self) -> str | None:
-        return self._run_id
 
     def open(self, run_id: str, user: UserRow) -> None:
         """Open a user, or stay with the one that is open."""
-        if self.user is None or (run_id, user.id) != (self._run_id, self.user.id):
+        if self.user is None or (run_id, user.id) != (self.run_id, self.user.id):
             self.list.begin(READING)
-        self._run_id, self.user = run_id, user
+        self.run_id, self.user = run_id, user
 
     def show(self, user: UserRow, tasks: Sequence[TaskResult], *, is_whole: bool) -> None:
         """Show the user's tasks, all (`is_whole`) or those read so far. The cursor starts at the task in trouble."""
@@ -106,6 +98,4 @@ class TasksView(ActionView[None]):
 
     def show_in(self, panel: Panel) -> None:
         row = self.list.table.row_under_cursor()
-        panel.show_page(
-            task_page(self._run_id or "", self.user.name if self.user is not None else "", row, now_ticks())
-        )
+        panel.show_page(task_page(self.run_id or "", self.user.name if self.user is not None else "", row, now_ticks()))

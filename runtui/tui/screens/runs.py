@@ -151,10 +151,8 @@ class RunsView(ActionView[None]):
         self.filter_text = kept.filter
         self.columns = kept.columns
         """The keys of the chosen columns; empty for as many as fit."""
-        self._scrolled = 0
         self._query = RunQuery(found, kept.sort, kept.descending)
         self.list.order, self.list.sort_by = Order(kept.sort, kept.descending), self._sort_by
-        self.list.scroll_by = self._scroll_by
         self.shown = self._query
         """The query that the table shows; `_query` is newer while its rows are being counted."""
         self._more = ""
@@ -257,9 +255,6 @@ class RunsView(ActionView[None]):
     def _sort_by(self, order: Order) -> None:
         self.show_settings(self.settings._replace(sort=order.key, descending=order.descending))
 
-    def _scroll_by(self, columns: int) -> None:
-        self.show_columns(self.columns, self.list.scrolled(columns).first or 0)
-
     def show_settings(self, settings: ListSettings) -> None:
         """Show the list with this filter, order and columns."""
         query = RunQuery(run_filter(settings.filter), settings.sort, settings.descending)
@@ -272,7 +267,7 @@ class RunsView(ActionView[None]):
 
     def show_columns(self, columns: tuple[str, ...], scrolled: int = 0) -> None:
         """Show these columns (none: as many as fit), scrolled right by `scrolled` columns, and keep the settings."""
-        self.columns, self._scrolled = columns, scrolled
+        self.columns = columns
         settings = self.settings
         self.list.set_columns(Arrangement(settings.run_columns, cells_of(self._store), bool(columns), scrolled))
         if (temporary := self.temporary) is not None and temporary.text == settings.filter:
@@ -311,7 +306,7 @@ class RunsView(ActionView[None]):
 
     def _draw(self, rows: RunRows, *, keep_line: bool) -> None:
         self.shown, self._more = rows.query, "+" if rows.total is not None else ""
-        self.show_columns(self.columns, self._scrolled)
+        self.show_columns(self.columns, self.table.arrangement.first or 0)
         self.list.show(rows, keep_line=keep_line, order=Order(self.shown.sort, self.shown.descending))
         self.say_when_empty()
         self.view_screen.chrome.show_headline()

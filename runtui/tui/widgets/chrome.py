@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, NamedTuple, TypeAlias, TypeVar, get_args
 
 from rich.cells import cell_len
+from rich.style import Style as RichStyle
 from textual.app import RenderResult
 from textual.containers import Vertical
 from textual.content import Content
@@ -28,7 +29,6 @@ from runtui.domain.times import second_text
 from runtui.keys.actions import view_keys
 from runtui.services.store import EVERY_RUN, Store
 from runtui.services.workspace import SandboxControl, Workspace, sandbox_badge
-from runtui.settings import Settings
 from runtui.tui.actions import Hint
 from runtui.tui.text import ELLIPSIS, content, fit, in_lines, plain
 
@@ -163,20 +163,17 @@ def is_counted(runs: int, progress: Progress | None) -> bool:
     return runs > 0 or (progress is not None and progress.finished_at is not None)
 
 
-def headline(
-    settings: Settings,
-    runs: int,
-    progress: Progress | None,
-    sandbox: SandboxControl | None = None,
-    *,
-    read_only: bool = False,
-    unknown: int = 0,
-    who: str = "",
-) -> Headline:
-    """Return the headline: tenant, badges, number of runs, age of the list, account."""
+def headline(workspace: Workspace, sandbox: SandboxControl | None = None) -> Headline:
+    """Return the current headline of a session: tenant, badges, number of runs, age of the list, account."""
+    settings, progress, who = workspace.settings, workspace.progress, ""
+    runs, unknown = workspace.store.count(EVERY_RUN), len(workspace.unsettled)
+    if (sign_in := workspace.sign_in) is not None:
+        from runtui.tui.words import sign_in_words
+
+        who = sign_in_words.who(sign_in.state, datetime.now(UTC))
     counts = [f"{unknown} unknown"] if unknown else []
     counts += [count_words(runs, "run")] if is_counted(runs, progress) else []
-    badges = (sandbox_badge(sandbox),) * settings.is_sandbox + ("READ-ONLY",) * read_only
+    badges = (sandbox_badge(sandbox),) * settings.is_sandbox + ("READ-ONLY",) * workspace.read_only
     if progress is None:
         state = ""
     elif progress.waiting_until is not None:
@@ -190,24 +187,6 @@ def headline(
     if progress is not None and progress.paused:
         state = f"{state} paused".strip()
     return Headline(settings.tenant, badges, tuple(counts), state, who)
-
-
-def headline_of(workspace: Workspace, sandbox: SandboxControl | None = None) -> Headline:
-    """Return the current headline of a session."""
-    who = ""
-    if (sign_in := workspace.sign_in) is not None:
-        from runtui.tui.words import sign_in_words
-
-        who = sign_in_words.who(sign_in.state, datetime.now(UTC))
-    return headline(
-        workspace.settings,
-        workspace.store.count(EVERY_RUN),
-        workspace.progress,
-        sandbox,
-        read_only=workspace.read_only,
-        unknown=len(workspace.unsettled),
-        who=who,
-    )
 
 
 class PaneTitle(Static):
@@ -229,6 +208,25 @@ class PaneTitle(Static):
         return is_other
 
 
+class ComponentStyles:
+    """The styles of a widget's component classes, by their name after the `prefix`; kept until `forget`."""
+
+    def __init__(self, widget: Widget, prefix: str) -> None:
+        self._widget, self._prefix = widget, prefix
+        self._styles: dict[tuple[str, bool], RichStyle] = {}
+
+    def __call__(self, name: str, *, partial: bool = False) -> RichStyle:
+        """Return a style; a `partial` one is to be added to another."""
+        style = self._styles.get((name, partial))
+        if style is None:
+            style = self._widget.get_component_rich_style(f"{self._prefix}--{name}", partial=partial)
+            self._styles[name, partial] = style
+        return style
+
+    def forget(self) -> None:
+        self._styles.clear()
+
+
 def surface(container: type[WidgetT]) -> type[WidgetT]:
     """Make a container render one inner line and repeat it: all lines inside its border are alike and blank."""
     draw = container.render_lines
@@ -243,6 +241,22 @@ def surface(container: type[WidgetT]) -> type[WidgetT]:
 
     container.render_lines = render_lines  # type: ignore[assignment,method-assign]
     return container
+
+
+def unboxed(widget: type[WidgetT]) -> type[WidgetT]:
+    """Make a widget that has no border, padding or tint, and keeps its lines, draw them alone: Textual's box around a
+    line costs more than the line."""
+
+    def render_lines(self: WidgetT, crop: Region) -> list[Strip]:
+        width, style = self.outer_size.width, self.visual_style.rich_style
+        background = self.background_colors[1]
+        lines = [self.render_line(y).adjust_cell_length(width, style) for y in crop.line_range]
+        for each in self.get_line_filters():
+            lines = [line.apply_filter(each, background) for line in lines]
+        return lines if crop.width == width else [line.crop(crop.x, crop.right) for line in lines]
+
+    widget.render_lines = render_lines  # type: ignore[assignment,method-assign]
+    return widget
 
 
 @surface

@@ -24,6 +24,7 @@ from runtui.domain.draft import Draft
 from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME, Property
 from runtui.tui.actions import bindings
 from runtui.tui.text import plain
+from runtui.tui.widgets.chrome import unboxed
 from runtui.tui.widgets.field_edit import ChoiceMenu, EditsLines, LineEdit
 from runtui.tui.widgets.form_painter import (
     FEWEST_LINES,
@@ -38,6 +39,7 @@ from runtui.tui.widgets.form_painter import (
 _WALK: Final = ("up", "down", "tab", "shift+tab", "enter", "space", "home", "end", "pageup", "pagedown")
 
 
+@unboxed
 class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
     """All fields of a draft, in groups; one of them gets the keys."""
 
@@ -282,8 +284,7 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
 
     def render_line(self, y: int) -> Strip:
         at = y + self.scroll_offset.y
-        strip = self.lines[at].strip if at < len(self.lines) else Strip([])
-        return strip.adjust_cell_length(self._width, self.visual_style.rich_style)
+        return self.lines[at].strip if at < len(self.lines) else Strip([])
 
     def draw(self) -> None:
         """Build the lines again, and repaint those that changed."""

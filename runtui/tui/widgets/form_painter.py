@@ -19,6 +19,7 @@ from runtui.domain.draft import Draft
 from runtui.domain.properties import EDITABLE, Property
 from runtui.domain.times import ago, now_ticks, parse_ticks, since
 from runtui.tui.text import content, fit, wrapped
+from runtui.tui.widgets.chrome import ComponentStyles
 from runtui.tui.widgets.field_edit import ChoiceMenu, EditLook, LineEdit, choice_lines
 
 MIXED: Final = "(mixed)"
@@ -84,12 +85,9 @@ class FormPainter:
     """Draws the lines of a widget that has the component classes of `FieldForm`."""
 
     def __init__(self, widget: Widget) -> None:
-        self._widget = widget
-        self._styles: dict[str, Style] = {}
-
-    def forget(self) -> None:
-        """Drop the cached styles."""
-        self._styles.clear()
+        self._style = ComponentStyles(widget, "field-form")
+        self.forget = self._style.forget
+        """Drops the cached styles."""
 
     def lines(self, shown: ShownDraft, keyed: Keyed, width: int) -> Iterator[FormLine]:
         """Yield all lines of the form, from the top."""
@@ -146,13 +144,6 @@ class FormPainter:
 
     def _strip(self, *parts: tuple[str, str]) -> Strip:
         return Strip([Segment(text, self._style(name)) for text, name in parts if text])
-
-    def _style(self, name: str, *, partial: bool = False) -> Style:
-        style = self._styles.get(name)
-        if style is None:
-            style = self._widget.get_component_rich_style(f"field-form--{name}", partial=partial)
-            self._styles[name] = style
-        return style
 
     def _mark(self, name: str) -> Style:
         """Return a style to add to that of a field."""

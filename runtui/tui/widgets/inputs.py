@@ -97,6 +97,7 @@ class PagedList(OptionList):
 class ChoiceList(PagedList, inherit_bindings=False):
     """A list with the keys of a table; enter is left to the view around it."""
 
+    DEFAULT_CSS = "ChoiceList { height: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }"
     BINDINGS = bindings(
         "table",
         cursor_up="cursor_up",

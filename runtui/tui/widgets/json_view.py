@@ -14,7 +14,6 @@ from typing import ClassVar, Final, NamedTuple
 
 from rich.cells import cell_len
 from rich.segment import Segment
-from rich.style import Style
 from textual import work
 from textual.binding import BindingType
 from textual.cache import LRUCache
@@ -28,6 +27,7 @@ from textual.strip import Strip
 from runtui.domain.json_text import UNWRAPPED, Document, TokenKind
 from runtui.tui.actions import bindings
 from runtui.tui.text import plain
+from runtui.tui.widgets.chrome import ComponentStyles, unboxed
 from runtui.tui.widgets.search_bar import Found, Match, cells_of, with_matches
 
 IN_PLACE_LIMIT: Final = 100_000
@@ -54,6 +54,7 @@ class _Source(NamedTuple):
         return Document(self.text, self.columns, _cells).lay_out(spans)
 
 
+@unboxed
 class JsonView(ScrollView, can_focus=True):
     """Shows JSON or any other text, of up to several megabytes; header lines above it scroll with it."""
 
@@ -105,7 +106,7 @@ class JsonView(ScrollView, can_focus=True):
         self._header, self._changed = self._source.header, self._source.changed
         self._document = self._source.document()
         self._strips: LRUCache[int, Strip] = LRUCache(1000)
-        self._styles: dict[str, Style] = {}
+        self._style = ComponentStyles(self, "json-view")
         self._expected = 0
         self._sought = ""
         self._match: Match | None = None
@@ -212,14 +213,13 @@ class JsonView(ScrollView, can_focus=True):
         strip = self._strips.get(number)
         if strip is None:
             strip = self._strips[number] = self._draw(number)
-        style = self.visual_style.rich_style  # cached, unlike `rich_style`
-        return strip.crop_extend(0, self.scrollable_content_region.width, style).apply_style(style)
+        return strip
 
     def notify_style_update(self) -> None:
         """Drop the cached lines, which have the old colours."""
         super().notify_style_update()
         self._strips.clear()
-        self._styles.clear()
+        self._style.forget()
 
     @work(group=_GROUP, description="lay out a large text")
     async def _lay_out(self, source: _Source) -> None:
@@ -293,19 +293,13 @@ class JsonView(ScrollView, can_focus=True):
             return Strip([])
         segments = [self._gutter(number)] if self._changed else []
         for text, kind in self._document.tokens(number):
-            segments.append(Segment(plain(text), self._style(kind) if kind else None))
+            segments.append(Segment(plain(text), self._style(kind) if kind else self.visual_style.rich_style))
         return Strip(segments)
 
     def _gutter(self, number: int) -> Segment:
         if self._document.top_level_key(number) in self._changed:
             return Segment(_CHANGED, self._style("changed"))
-        return Segment(_UNCHANGED)
-
-    def _style(self, name: str) -> Style:
-        style = self._styles.get(name)
-        if style is None:
-            style = self._styles[name] = self.get_component_rich_style(f"json-view--{name}", partial=True)
-        return style
+        return Segment(_UNCHANGED, self.visual_style.rich_style)
 
 
 def _cells(line: str) -> int:

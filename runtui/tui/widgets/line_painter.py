@@ -9,7 +9,6 @@ from typing import Any, Final, NamedTuple
 
 from rich.cells import cell_len
 from rich.segment import Segment
-from rich.style import Style
 from textual import events
 from textual.app import RenderResult
 from textual.content import Content
@@ -20,6 +19,7 @@ from textual.widget import Widget
 
 from runtui.domain.columns import GAP, GUTTER, Arrangement, Column, ListCell
 from runtui.tui.text import fit
+from runtui.tui.widgets.chrome import ComponentStyles
 
 _MAX_STRIPS: Final = 512
 
@@ -82,11 +82,11 @@ class LinePainter:
     def __init__(self, widget: Widget) -> None:
         self._widget = widget
         self._strips: dict[LineLook, Strip] = {}
-        self._styles: dict[str, Style] = {}
+        self._style = ComponentStyles(widget, "line-table")
 
     def forget(self) -> None:
         """Drop the caches after the styles or the columns have changed."""
-        self._styles.clear()
+        self._style.forget()
         self._strips.clear()
 
     def strip(self, look: LineLook, arrangement: Arrangement[Any]) -> Strip:
@@ -123,9 +123,3 @@ class LinePainter:
                 return Strip.join([line.crop(0, start), cell, line.crop(start + width, look.width)])
             start += width + GAP
         return line
-
-    def _style(self, name: str) -> Style:
-        style = self._styles.get(name)
-        if style is None:
-            style = self._styles[name] = self._widget.get_component_rich_style(f"line-table--{name}")
-        return style

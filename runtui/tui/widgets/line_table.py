@@ -7,7 +7,7 @@ cost of a key grows with the number of rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Final, Generic, get_args
 
 from textual import events
@@ -152,9 +152,9 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
         self._last_marked = row_id
         self.flags_changed(row_id)
 
-    def mark_all(self, row_ids: Collection[RowId], *, marked: bool) -> None:
-        """Mark or unmark rows, listed or not."""
-        self.marks = self.marks.union(row_ids) if marked else self.marks.difference(row_ids)
+    def set_marks(self, row_ids: frozenset[RowId]) -> None:
+        """Mark these rows, listed or not, and no others."""
+        self.marks = row_ids
         self._repaint_differences()
 
     def mark_range(self) -> None:
@@ -163,12 +163,9 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
             return
         last = self._source.position(self._last_marked) if self._last_marked is not None else None
         first, end = sorted((self.cursor if last is None else last, self.cursor))
-        self.mark_all([self.resource.id_of(row) for row in self._source.window(first, end - first + 1)], marked=True)
+        rows = self._source.window(first, end - first + 1)
+        self.set_marks(self.marks.union(map(self.resource.id_of, rows)))
         self._last_marked = self.cursor_id
-
-    def clear_marks(self) -> None:
-        self.marks = frozenset()
-        self._repaint_differences()
 
     def flag(self, row: RowT) -> str:
         flag = self._own_flag(row)

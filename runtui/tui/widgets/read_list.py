@@ -70,7 +70,7 @@ class ReadList(RowList[RowT, RowId]):
         self.filter_bar.put("")
         self.filter_text, self._filter = "", cell_filter(self.resource.columns)("")
         self.order = self._first_order
-        self.table.clear_marks()
+        self.table.set_marks(frozenset())
         self.table.is_untouched = True
         self.set_columns(self.arranged()._replace(first=0))
         self.put((), empty)

@@ -47,7 +47,7 @@ class RowList(Widget, Generic[RowT, RowId]):
     """
 
     DEFAULT_CSS = """
-    RowList { layout: vertical; height: 1fr; }
+    RowList { height: 1fr; }
     RowList > LineTable { height: 1fr; }
     RowList > .row-list--empty { padding: 1 2; height: auto; }
     """
@@ -74,8 +74,6 @@ class RowList(Widget, Generic[RowT, RowId]):
         """The order in which rows are shown or are about to be shown."""
         self.sort_by: Callable[[Order], None] = lambda _order: None
         """Sorts the rows; the view that supplies them sets it."""
-        self.scroll_by: Callable[[int], None] = lambda columns: self.set_columns(self.scrolled(columns))
-        """Scrolls right by a number of columns; a view that keeps the position replaces it."""
         self._needs: Needs = ()
         self.expected: Mapping[str, int] = {}
         """Column key -> least width in cells, for values that are not read yet."""
@@ -171,15 +169,11 @@ class RowList(Widget, Generic[RowT, RowId]):
         else:
             self.sort_by(natural_order(self.resource.by_key[event.key]))
 
-    def scrolled(self, columns: int) -> Arrangement[RowT]:
-        """Return the current columns, scrolled right by a number of columns."""
-        return self.table.arrangement.scrolled(columns, self.table.size.width)
-
     def action_next_columns(self) -> None:
-        self.scroll_by(1)
+        self.set_columns(self.table.arrangement.scrolled(1, self.table.size.width))
 
     def action_previous_columns(self) -> None:
-        self.scroll_by(-1)
+        self.set_columns(self.table.arrangement.scrolled(-1, self.table.size.width))
 
     def action_mark(self) -> None:
         """Toggle the mark of the row under the cursor, and go to the next row."""
@@ -189,7 +183,7 @@ class RowList(Widget, Generic[RowT, RowId]):
             self.post_message(self.Marked())
 
     def action_clear_marks(self) -> None:
-        self.table.clear_marks()
+        self.table.set_marks(frozenset())
         self.post_message(self.Marked())
 
     def on_filter_bar_closed(self, event: FilterBar.Closed) -> None:

@@ -109,7 +109,11 @@ class LogList(PagedList):
 
 
 class SidePanel(Pane):
-    """Shows one of four tabs, with the search bar below."""
+    """Shows one of four tabs, with the search bar below.
+
+    Args:
+        pages: The pages of the session, by tab; the panel of each screen draws the same ones.
+    """
 
     BINDINGS = bindings("text")
     DEFAULT_CSS = """
@@ -118,7 +122,8 @@ class SidePanel(Pane):
     SidePanel.-log > JsonView { display: none; }
     """
 
-    def __init__(self, *, id: str) -> None:
+    def __init__(self, pages: Mapping[Tab, Page], *, id: str) -> None:
+        self._pages = pages
         self._about = PaneTitle(id="panel-about")
         self._page = JsonView(id="panel-page")
         self._log = LogList(id="panel-log")
@@ -127,12 +132,11 @@ class SidePanel(Pane):
         self.tab: Tab = "run"
         self.cursor_run = ""
         """The id of the run under the cursor; empty if there is none."""
-        self._pages: dict[Tab, Page] = {"run": Page(), **NOTHING_SENT, "log": Page()}
         self._active = False
-        self._drawn: tuple[Tab, int] | None = None
-        """The drawn tab and its width; None once its page has changed."""
-        self._tops: dict[Tab, float] = {}
-        """The scroll positions of the hidden pages."""
+        self._drawn: tuple[Tab, int, Page] | None = None
+        """The drawn tab, its width and its page."""
+        self._tops: dict[Tab, tuple[float, Page]] = {}
+        """The scroll positions of hidden pages, and these pages."""
 
     def on_mount(self) -> None:
         self._show_title()
@@ -140,24 +144,18 @@ class SidePanel(Pane):
     def on_resize(self) -> None:
         self._draw(keep_place=True)
 
-    def show(self, tab: Tab, page: Page, *, keep_place: bool = False) -> None:
-        """Set the page of a tab; the visible tab stays the same."""
-        if self._pages.get(tab) != page:
-            self._pages[tab] = page
-            if not keep_place:
-                self._tops.pop(tab, None)
-            if self._drawn is not None and self._drawn[0] == tab:
-                self._drawn = None
-            if tab == self.tab:
-                self._draw(keep_place=keep_place)
+    def page_changed(self, tab: Tab, *, keep_place: bool) -> None:
+        """Draw a tab whose page has changed, if it is visible. `keep_place` keeps the scroll position, also later."""
+        if keep_place and tab in self._tops:
+            self._tops[tab] = self._tops[tab][0], self._pages[tab]
+        if tab == self.tab:
+            self._draw(keep_place=keep_place)
 
     def point_at(self, run_id: str) -> None:
         """Set the run under the cursor; empty for none. Also draw a page that changed while the panel was hidden, since
         no Resize event may follow when it is shown again."""
-        if run_id != self.cursor_run:
+        if run_id != self.cursor_run or not self._is_drawn:
             self.cursor_run = run_id
-            self._show_about()
-        if self._drawn is None:
             self._draw(keep_place=True)
 
     @property
@@ -192,13 +190,14 @@ class SidePanel(Pane):
     def choose(self, tab: Tab) -> None:
         """Show a tab; it takes the focus if the panel had it."""
         had_focus = self.has_focus_within
-        if self.tab != "log":
-            self._tops[self.tab] = self._page.scroll_y
+        if self.tab not in (tab, "log"):
+            self._tops[self.tab] = self._page.scroll_y, self._pages[self.tab]
         self.tab = tab
         self.set_class(tab == "log", "-log")
         self._draw(keep_place=False)
-        if tab in self._tops:
-            self._page.scroll_to(y=self._tops.pop(tab), animate=False)
+        top, page = self._tops.pop(tab, (0.0, None))
+        if page == self._pages[tab]:
+            self._page.scroll_to(y=top, animate=False)
         self._show_title()
         self.search.search_again()
         if had_focus:
@@ -257,14 +256,17 @@ class SidePanel(Pane):
         """The width of a line in cells; before the first layout, the width that the panel will have."""
         return self.size.width or panel_width(*self.app.size)
 
+    @property
+    def _is_drawn(self) -> bool:
+        return self._drawn == (self.tab, self._width, self._pages[self.tab])
+
     def _draw(self, *, keep_place: bool) -> None:
         """Draw the visible tab if tab, page or width have changed."""
         self._show_about()
-        width = self._width
-        if self.tab == "log" or not self.display or self._drawn == (self.tab, width):
+        if self.tab == "log" or not self.display or self._is_drawn:
             return
-        self._drawn = (self.tab, width)
-        page = self._pages[self.tab]
+        width, page = self._width, self._pages[self.tab]
+        self._drawn = self.tab, width, page
         header = [line for fact in page.facts for line in wrapped(content(fact.text, fact.style), max(20, width - 2))]
         if header and page.body:
             header.append(Content(""))

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from runtui.services.journal_file import damaged_files
-from runtui.services.workspace import JOURNAL_FILE
 from runtui.services.writing.undo import doubt_of
+from runtui.settings import JOURNAL_FILE
 from tests.contract.faults.cases import case, covers
 from tests.contract.faults.judge import COUNT, DONE, NOT_DONE, UNKNOWN, Trial
 from tests.contract.faults.meddling import Call, honest

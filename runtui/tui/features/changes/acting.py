@@ -6,12 +6,13 @@ Invariant: only what a review confirmed is sent; an action that cannot run is li
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from textual.content import Content
 
+from runtui.domain.bulk_draft import actions_of
 from runtui.domain.text import count_words
 from runtui.domain.triage.run_users import TaskRow, UserRow
 from runtui.domain.triage.service_actions import (
@@ -36,16 +37,13 @@ from runtui.tui.features.feature import Feature, Features
 from runtui.tui.features.opening import Opening
 from runtui.tui.features.triage.overviewing import Overviewing
 from runtui.tui.features.triage.tracing import PeopleView
-from runtui.tui.screens.questions import Choice, Picker
+from runtui.tui.screens.questions import Choice, NextStep, Picker
 from runtui.tui.words import triage_words, write_words
 
 ENDS: Final[tuple[TaskEnd, ...]] = ("completed", "failed")
 
 _ASKING: Final = "act"
 """The group of the worker that asks the server for something that an action needs."""
-
-_Step: TypeAlias = Callable[[], Awaitable[None]]
-"""The step that a choice leads to."""
 
 
 class Acting(Feature):
@@ -83,20 +81,20 @@ class Acting(Feature):
             workflow = workflow_of(self._workspace.store, row.workflow.id) or row.workflow.received
             await self._choose(row.workflow.name, [*self._for_workflow(workflow)])
 
-    async def _choose(self, name: str, choices: Sequence[Choice[_Step]]) -> None:
+    async def _choose(self, name: str, choices: Sequence[Choice[NextStep]]) -> None:
         first = next((line for line, choice in enumerate(choices) if not choice.refusal), 0)
         title = Content.assemble(("Actions  ", "bold"), name)
         await self._chrome.ask(Picker("act", title, choices, at=first), lambda step: step())
 
-    async def _for_marks(self) -> AsyncIterator[Choice[_Step]]:
+    async def _for_marks(self) -> AsyncIterator[Choice[NextStep]]:
         """Yield the actions for several runs, each with the number of runs that it can help."""
-        marks = len(self._bulk_editing.marks)
+        marks = self._bulk_editing.marks
         makers: list[Callable[[str, str], ServiceAction]] = [
             cancel,
             *(partial(reprocess, scope=name) for name in SCOPES),
         ]
         for make in makers:
-            if (bulk := await self._bulk_editing.make_actions(make)) is None:
+            if (bulk := await self._bulk_sending.make_bulk(marks, partial(actions_of, make))) is None:
                 return
             action = bulk.action or make("", "")
             lacks = write_words.lacks_permission(self._workspace.sign_in, action.name)
@@ -104,10 +102,10 @@ class Acting(Feature):
                 "" if bulk.drafts else f"none of them: {bulk.left_out_words()}."
             )
             about = " ".join(filter(None, (lacks, *bulk.notes)))
-            words = f"{action.words}, for {len(bulk.drafts)} of {marks}" if bulk.drafts else action.words
+            words = f"{action.words}, for {len(bulk.drafts)} of {len(marks)}" if bulk.drafts else action.words
             yield _choice(partial(self._bulk_sending.ask, bulk, lacks), words, about, refusal)
 
-    def _for_task(self, run_id: str, stored: StoredRun) -> Iterator[Choice[_Step]]:
+    def _for_task(self, run_id: str, stored: StoredRun) -> Iterator[Choice[NextStep]]:
         rows = self._chrome.front.view.list
         row = rows.table.row_under_cursor(pin=True) if rows is not None else None
         if isinstance(row, TaskRow) and row.result.is_waiting:
@@ -115,14 +113,14 @@ class Acting(Feature):
                 action = resume(stored.workflow_id, run_id, row.result.id, end)
                 yield self._choice(action, row.result.received)
 
-    def _for_run(self, run_id: str, stored: StoredRun, made: str) -> Iterator[Choice[_Step]]:
+    def _for_run(self, run_id: str, stored: StoredRun, made: str) -> Iterator[Choice[NextStep]]:
         if made:
             yield _choice(partial(self._opening.open_run, made), f"open the new run {made}", "It reprocesses this run.")
         yield self._choice(cancel(stored.workflow_id, run_id), stored.raw)
         for scope in SCOPES:
             yield self._choice(reprocess(stored.workflow_id, run_id, scope), stored.raw)
 
-    def _for_workflow(self, workflow: Mapping[str, Any]) -> Iterator[Choice[_Step]]:
+    def _for_workflow(self, workflow: Mapping[str, Any]) -> Iterator[Choice[NextStep]]:
         workflow_id = str(workflow["id"])
         yield self._choice(clear_quarantine(workflow_id), workflow)
         users = self._users()
@@ -145,7 +143,7 @@ class Acting(Feature):
 
     def _choice(
         self, action: ServiceAction, received: Mapping[str, Any], users: Sequence[UserRow] = ()
-    ) -> Choice[_Step]:
+    ) -> Choice[NextStep]:
         refusal = write_words.action_refusal(self._workspace, action, received)
         lacks = write_words.lacks_permission(self._workspace.sign_in, action.name)
         about = " ".join(filter(None, (lacks, *consequences(action, received))))
@@ -191,12 +189,12 @@ class Acting(Feature):
     async def _show_preview(self, workflow_id: str) -> None:
         answer = await self._workspace.client.preview_task_failures(workflow_id)
         words, is_good = write_words.preview_result(answer)
-        self._chrome.panel.open()
+        self._chrome.panel.is_open = True
         self._chrome.panel.show_exchange(answer.exchange.number)
         self._chrome.set_status(words, "success" if is_good else "warning")
 
 
-def _choice(step: _Step, words: str, about: str, refusal: str = "") -> Choice[_Step]:
+def _choice(step: NextStep, words: str, about: str, refusal: str = "") -> Choice[NextStep]:
     """Return a line of the list; an action that cannot run has the reason beside it."""
     line = f"{words[:1].upper()}{words[1:]}"
     return Choice(step, f"{line} · {refusal}" if refusal else line, refusal or about, refusal)

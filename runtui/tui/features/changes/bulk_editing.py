@@ -13,10 +13,10 @@ from functools import partial
 from textual.app import ComposeResult
 from textual.content import Content
 
-from runtui.domain.bulk_draft import BulkDraft, MarkedRun, actions_of, drafts_of, mixed_values, model_of
+from runtui.domain.bulk_draft import MarkedRun, drafts_of, mixed_values, model_of
 from runtui.domain.draft import Draft, Edit
 from runtui.domain.text import count_words
-from runtui.domain.triage.service_actions import Operation, ServiceAction
+from runtui.domain.triage.service_actions import Operation
 from runtui.keys.actions import key_of
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.changes.bulk_sending import BulkSending, marked_runs
@@ -136,22 +136,18 @@ class BulkEditing(Feature):
     # Marks
 
     def action_mark_all(self) -> None:
-        self._mark(lambda shown: self._runs.table.mark_all(shown, marked=True))
+        self._mark(frozenset.union)
 
     def action_invert_marks(self) -> None:
-        def invert(shown: Collection[str]) -> None:
-            table = self._runs.table
-            marks = table.marks
-            table.mark_all(shown, marked=True)
-            table.mark_all(marks.intersection(shown), marked=False)
+        self._mark(frozenset.symmetric_difference)
 
-        self._mark(invert)
-
-    def _mark(self, mark: Callable[[Collection[str]], None]) -> None:
-        query, store = self._runs.shown, self._workspace.store
+    def _mark(self, changed: Callable[[frozenset[str], Collection[str]], frozenset[str]]) -> None:
+        """Change the marks, given the marked runs and all that the list shows."""
+        query, store, table = self._runs.shown, self._workspace.store, self._runs.table
 
         async def find() -> None:
-            mark(await asyncio.to_thread(store.ids, query))
+            shown = await asyncio.to_thread(store.ids, query)
+            table.set_marks(changed(table.marks, shown))
             self._runs.post_message(self._runs.Changed())
 
         self.in_worker(find(), blocks_keys("mark runs"))
@@ -199,11 +195,6 @@ class BulkEditing(Feature):
         bulk = await self._sending.make_bulk(marks, partial(drafts_of, model))
         if bulk is not None:
             await self._sending.ask(bulk, sent=self._sent)
-
-    async def make_actions(self, make: Callable[[str, str], ServiceAction]) -> BulkDraft | None:
-        """Make an action on the marked runs from the ids of workflow and run; return None if the runs cannot be
-        read."""
-        return await self._sending.make_bulk(self.marks, partial(actions_of, make))
 
     def _sent(self) -> None:
         """Forget typed text, because it is being sent."""

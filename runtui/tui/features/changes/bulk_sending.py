@@ -122,7 +122,6 @@ class ResultsView(ActionView[None]):
         """Show a bulk change in its current state."""
         if progress is not self.progress:
             self.progress = progress
-            self.list.table.clear_marks()
             self.list.begin("")
         self.reload()
 
@@ -257,9 +256,9 @@ class BulkSending(Feature):
         self._changes[under_way.batch] = progress  # before the first await: each state of a save is announced once
         self.listen(under_way.changed.subscribe, self._bulk_changed)
         sent()
-        if self._chrome.front.view is self._runs:
-            self._runs.table.mark_all([draft.run_id for draft in bulk.drafts], marked=False)
         run_ids = [draft.run_id for draft in bulk.drafts]
+        if self._chrome.front.view is self._runs:
+            self._runs.table.set_marks(self._runs.table.marks.difference(run_ids))
         runs = await self.in_thread(lambda: marked_runs(self._workspace, run_ids))
         progress.workflows = {run.run_id: run.workflow_name for run in runs or ()}
         progress.words = await asyncio.to_thread(write_words.bulk_summary, bulk)
@@ -364,7 +363,7 @@ class BulkSending(Feature):
         journal, entry = self._workspace.journal, None
         if number is not None and row.outcome is not None:  # else the entry tells of an earlier try
             entry = await self.in_thread(lambda: journal.entry(number))
-        panel.open()
+        panel.is_open = True
         if entry is not None:
             panel.show_entry(entry)
         else:

@@ -62,8 +62,6 @@ class ConflictView(ActionView[Merge]):
 
     scope = "conflict"
     DEFAULT_CSS = """
-    ConflictView { layout: vertical; height: 1fr; }
-    ConflictView ChoiceList { height: 1fr; }
     ConflictView #conflict-titles { height: 1; padding: 0 1; display: none; }
     ConflictView.-table #conflict-titles { display: block; }
     """
@@ -376,7 +374,7 @@ class Editing(Feature):
             self._chrome.set_status(str(error), "error")
         else:
             self._last_sent = draft.run_id
-            self._chrome.panel.open()
+            self._chrome.panel.is_open = True
             self._chrome.panel.bring_forward("response")
         if undoes is None and self._chrome.front is self.screen:
             self.screen.dismiss()

@@ -58,7 +58,11 @@ class Following(Feature):
         """The last message about a followed run; if another one replaces it, that one stays."""
 
     def start(self) -> None:
-        self.listen(self._workspace.saves.changed.subscribe, self._save_changed, wanted=_is_done_action)
+        self.listen(
+            self._workspace.saves.changed.subscribe,
+            self._save_changed,
+            wanted=lambda save: save.action is not None and save.outcome is Outcome.DONE,
+        )
         self.listen(
             self._workspace.reconciler.changed.subscribe, lambda entry: self._note_made(entry.run_id, entry.new_run)
         )
@@ -170,7 +174,3 @@ class Following(Feature):
             is_last = found.has_ended and sum(worker.group == _FOLLOW for worker in self._chrome.app.workers) == 1
             if is_last and self._workspace.settings.bell:
                 self._chrome.app.bell()
-
-
-def _is_done_action(save: Save) -> bool:
-    return save.action is not None and save.outcome is Outcome.DONE

@@ -159,13 +159,13 @@ class CausesView(ActionView[None]):
             return
         run_ids = self._runs_of[cause.key] = frozenset(found)
         is_marked = not run_ids <= self._runs.marks
-        self._runs.mark_all(run_ids, marked=is_marked)
+        self._runs.set_marks(self._runs.marks | run_ids if is_marked else self._runs.marks - run_ids)
         self._follow_marks()
         self.view_screen.set_status(triage_words.marks_set(cause, len(run_ids), is_marked=is_marked))
         self.post_message(self.Changed())
 
     def action_clear_marks(self) -> None:
-        self._runs.clear_marks()
+        self._runs.set_marks(frozenset())
         self._follow_marks()
         self.post_message(self.Changed())
 

@@ -61,9 +61,7 @@ class PeopleView(ActionView[Person]):
     scope = "people"
     opens = "choose_person"
     DEFAULT_CSS = """
-    PeopleView { layout: vertical; height: 1fr; }
     PeopleView #people-input { padding: 0 1; }
-    PeopleView ChoiceList { height: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }
     PeopleView Static { height: auto; max-height: 4; padding: 0 1; }
     """
 
@@ -125,11 +123,6 @@ class PeopleView(ActionView[Person]):
     def _text_changed(self, event: Input.Changed) -> None:
         event.stop()
         self.search()
-
-    @on(Input.Submitted)
-    async def _entered(self, event: Input.Submitted) -> None:
-        event.stop()
-        await self.view_screen.action_perform("choose_person")
 
     def action_person_up(self) -> None:
         self._people.action_cursor_up()

@@ -184,7 +184,7 @@ class Triaging(Feature):
     def _show(self, run_ids: Sequence[str] = ()) -> None:
         """Draw the list at once, because the next key may act on the row that comes under the cursor; clear the marks
         of the runs that were just acted on."""
-        self._runs.table.mark_all(run_ids, marked=False)
+        self._runs.table.set_marks(self._runs.table.marks.difference(run_ids))
         self._runs.reload()
         self._chrome.panel.read_again()
 
