@@ -23,7 +23,6 @@ from runtui.domain.columns import (
     pane_width,
 )
 from runtui.domain.plots import STRIP_DAYS, STRIP_LINES, strip_text, tenant_counts, tenant_strip
-from runtui.domain.rows import RunRow
 from runtui.domain.text import cells_in, fit_cells, visible
 from runtui.domain.times import now_ticks
 from runtui.domain.views import ListSettings, order_title, view_of
@@ -68,7 +67,7 @@ class FirstPaint:
         arrangement = Arrangement(settings.run_columns, cells_of(store), bool(settings.columns))
         layout = arrangement.layout(list_width(self._columns, self._height))
         title = _title(kept, str(total) if query.filter is None else _count(store, query, total)) if total else ""
-        listed = [self._titles(layout)]
+        listed = [" " * GUTTER + " ".join(fit_cells(column.title, width, column.align) for column, width in layout)]
         for number, row in enumerate(store.window(query, top, self.rows), top):
             listed.append(self._under_cursor(layout, row, now) if number == cursor else self._row(layout, row, now))
         if len(listed) == 1:
@@ -118,9 +117,6 @@ class FirstPaint:
         counts = tenant_counts(totals.by_status, totals.stuck)
         parts = tenant_strip(counts, store.failures_by_day(STRIP_DAYS), self._columns - 2, keys=view_keys())
         return " " + strip_text([part._replace(text=self._coloured(part.text, part.role)) for part in parts])
-
-    def _titles(self, layout: Layout[RunRow]) -> str:
-        return " " * GUTTER + " ".join(fit_cells(column.title, width, column.align) for column, width in layout)
 
     def _row(self, layout: Layout[RowT], row: RowT, now: int) -> str:
         parts = [" " * GUTTER]

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from textual.content import Content
 
-from runtui.domain.bulk_draft import BulkDraft, MarkedRun, actions_of, bulk_of
+from runtui.domain.bulk_draft import BulkDraft, MarkedRun, actions_of, bulk_of, by_count
 from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
 from runtui.domain.text import count_words
@@ -24,7 +24,7 @@ from runtui.errors import UsageError
 from runtui.services.journal import Entry
 from runtui.services.journal_query import write_export
 from runtui.services.sharing.formats import RecordFormat, record_lines
-from runtui.services.store import stored_runs
+from runtui.services.store import stored_runs, workflow_names_of
 from runtui.services.workspace import Workspace
 from runtui.services.writing.bulk import Bulk
 from runtui.services.writing.follow import FollowedRun
@@ -226,7 +226,9 @@ class BulkSending(Feature):
             return
         workspace, first = self._workspace, bulk.drafts[0]
         method, url = workspace.client.target(first)
+        names = await self.in_thread(lambda: workflow_names_of(workspace.store, [it.run_id for it in bulk.drafts]))
         target = (
+            ("workflows", by_count(Counter((names or {}).values()))),
             *write_words.sent_from(workspace),
             ("requests", f"{len(bulk.drafts)}, the first: {method} {url}"),
         )
