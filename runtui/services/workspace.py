@@ -277,6 +277,17 @@ class Workspace:
         if {change.field.name: change.after for change in draft.changes()} == entry.after:
             self.drafts.drop(entry.run_id)
 
+    def drop_done_drafts(self) -> None:
+        """Drop the drafts whose change was sent before a crash, and was found done by another process since.
+
+        Raises:
+            JournalError: see `Journal`.
+        """
+        for run_id in tuple(self.drafts):
+            newest = next(iter(self.journal.of_run(self.root, run_id)), None)
+            if newest is not None and newest.opened_at >= self.drafts.changed_at(run_id):
+                self._follow_entry(newest)
+
     async def close(self, *, is_over: bool = False) -> None:
         """Stop the listing and close every service. Call `saves.drain()` first: saves still pending are abandoned. With
         `is_over` the files are deleted next, so the logs are not written into them."""

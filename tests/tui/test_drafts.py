@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from runtui.domain.draft import Draft
+from runtui.domain.report import Outcome
 from runtui.services.drafts import Drafts
+from runtui.services.journal import Journal, Settlement
 from runtui.services.journal_file import STEPS, open_journal
 from tests.tui.conftest import ROOT, Opener, Session
 from tests.tui.wires import Graph, Held, a_run
+from tests.unit.intents import intent
 
 
 def view_of(session: Session) -> str:
@@ -28,12 +32,20 @@ def first_flag(session: Session) -> str:
     return next((line.lstrip("│")[0] for line in session.text().splitlines() if "Onboard" in line[:60]), "")
 
 
-def leave_a_draft(folder: Path, run_id: str = "run-4") -> None:
+def leave_a_draft(folder: Path, run_id: str = "run-4", typed: str = "12x") -> None:
     """Store a draft, as an earlier session does."""
     drafts = Drafts(folder / "journal.db")
     drafts.load(ROOT)
-    drafts.keep(Draft(run_id, "w1", a_run(int(run_id[-1]))).typed("totalUsersCount", "12x", 0))
+    drafts.keep(Draft(run_id, "w1", a_run(int(run_id[-1]))).typed("totalUsersCount", typed, 0))
     drafts.close()
+
+
+def leave_a_change(folder: Path, outcome: Outcome) -> None:
+    """Store a change of run-4 to 12 users with its outcome, as another process settles it for one that was killed."""
+    sent = intent(root=ROOT, run_id="run-4", before={"totalUsersCount": 3}, after={"totalUsersCount": 12})
+    with closing(Journal(folder / "journal.db")) as journal:
+        journal.open(sent)
+        journal.settle(Settlement(sent.client_request_id, outcome, "read-back"))
 
 
 async def type_into_a_count(session: Session, text: str) -> None:
@@ -58,6 +70,30 @@ async def test_a_draft_of_an_earlier_session_is_marked_told_and_opened_with_its_
         assert "A count is a whole number" in session.text(), "a field left in error says so at once"
         assert status_of(session).startswith("Your draft from ")
         assert status_of(session).endswith("; F8 reverts a field, shift+F8 discards the draft.")
+
+
+async def test_a_draft_whose_change_another_process_found_done_is_dropped(open_session: Opener, tmp_path: Path) -> None:
+    leave_a_draft(tmp_path, typed="12")
+    leave_a_change(tmp_path, Outcome.DONE)
+    async with open_session(wire=Graph().wire) as session:
+        assert "not sent" not in status_of(session)
+        assert first_flag(session) != "~"
+
+
+@pytest.mark.parametrize(
+    ("typed", "outcome", "is_typed_later"),
+    [("12", Outcome.NOT_DONE, False), ("13", Outcome.DONE, False), ("12", Outcome.DONE, True)],
+)
+async def test_a_draft_that_differs_from_what_is_done_or_was_typed_later_stays(
+    typed: str, outcome: Outcome, is_typed_later: bool, open_session: Opener, tmp_path: Path
+) -> None:
+    if is_typed_later:
+        leave_a_change(tmp_path, outcome)
+    leave_a_draft(tmp_path, typed=typed)
+    if not is_typed_later:
+        leave_a_change(tmp_path, outcome)
+    async with open_session(wire=Graph().wire) as session:
+        assert status_of(session).startswith("1 draft not sent")
 
 
 async def test_a_draft_of_an_earlier_session_is_marked_before_the_server_answers(

@@ -7,8 +7,10 @@ once keys rest, only the form and the help are prepared, because they must open 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
+from runtui.errors import RuntuiError
 from runtui.tui.features.feature import FOLLOW_CHANGES, Features
 from runtui.tui.features.listing import Listing
 
@@ -39,6 +41,8 @@ class Preparation:
         if workspace.progress is not None:  # it was started before the screen, and may be held for the first keys
             workspace.refresh.start()
         await workspace.load_triage()
+        with suppress(RuntuiError):  # the reconciler reports a journal that cannot be read
+            workspace.drop_done_drafts()
         for name in self._have_news():
             await features.wait_idle()
             features.build(name)
