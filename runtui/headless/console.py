@@ -49,8 +49,10 @@ async def keep_exit_code() -> None:
         BrokenPipeError: the reader of standard output is gone.
     """
     sys.stdout.flush()
-    # Remove the loop's handler first: closing the loop would restore the default one.
-    asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+    # Remove the loop's handler first. This restores the default one for a moment, as closing the loop would for good.
+    with suppress(KeyboardInterrupt):
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         await asyncio.sleep(0)

@@ -90,3 +90,29 @@ async def test_ctrl_c_after_unknown_was_told_stays_unknown(
 async def test_ctrl_c_after_the_last_line_of_a_list_is_not_an_interrupted_list(shell: Shell) -> None:
     code, printed = await shell.interrupted_at("\n]", "list", "--format", "json", "--filter", "status:failed")
     assert (code, bool(json.loads(printed))) == (0, True)
+
+
+CTRL_C_AT_THE_END = """
+import asyncio, signal
+from runtui.headless.console import keep_exit_code
+
+class Loop(asyncio.SelectorEventLoop):
+    def remove_signal_handler(self, number):
+        was_set = super().remove_signal_handler(number)
+        signal.raise_signal(number)
+        return was_set
+
+async def work():
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, print)
+    await keep_exit_code()
+    signal.raise_signal(signal.SIGINT)
+    return 3
+
+with asyncio.Runner(loop_factory=Loop) as runner:
+    raise SystemExit(runner.run(work()))
+"""
+
+
+async def test_ctrl_c_in_the_moment_in_which_its_handler_is_removed_changes_no_exit_code() -> None:
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", CTRL_C_AT_THE_END)
+    assert await process.wait() == 3
