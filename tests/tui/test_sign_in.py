@@ -87,6 +87,7 @@ async def test_the_clock_tells_the_time_left_once_a_second_and_draws_nothing_els
     async with open_desk(tmp_path) as desk:
         await desk.sees_sign_in()
         await desk.ask_for_code()
+        await desk.session.until(lambda: "y copy" in desk.session.text())
         before = desk.session.text().splitlines()
         monkeypatch.setattr(
             "runtui.tui.words.sign_in_words.countdown", lambda _ends, _now: "Waiting for you: 0:07 left."
@@ -94,7 +95,8 @@ async def test_the_clock_tells_the_time_left_once_a_second_and_draws_nothing_els
         desk.view.wait.count_down()
         await desk.session.until(lambda: "0:07 left" in desk.session.text())
         after = desk.session.text().splitlines()
-        assert sum(one != other for one, other in zip(before, after, strict=True)) == 1
+        drawn = [line for line, earlier in zip(after, before, strict=True) if line != earlier]
+        assert len(drawn) == 1, drawn
 
 
 async def test_a_refusal_is_reported_in_words_with_what_an_administrator_needs(tmp_path: Path) -> None:
