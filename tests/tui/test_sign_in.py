@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from textual import events
 
+from runtui.auth.flows import DeviceCode
 from runtui.command_line import token_source
 from runtui.sandbox.authority.directory import DEMO_ADMIN
 from runtui.services.store import EVERY_RUN
@@ -79,6 +81,19 @@ async def test_the_copy_key_copies_the_user_code_and_nothing_before_there_is_one
         await desk.session.press("y")
         assert desk.session.app.clipboard == code
         assert "Code: sent to the terminal (OSC 52)." in desk.status
+
+
+async def test_the_copy_key_is_hinted_with_the_code(tmp_path: Path) -> None:
+    async with open_desk(tmp_path) as desk:
+        await desk.sees_sign_in()
+        assert "y copy" not in desk.session.text()
+        desk.view.begin("device-code")
+        await desk.session.pilot.pause()
+        end = datetime.now(UTC) + timedelta(minutes=15)
+        page = "https://login.example/device"
+        desk.view.show_code(DeviceCode(user_code="ABCD1234", verification_uri=page, expires_at=end))
+        await desk.session.pilot.pause()
+        assert "y copy" in desk.session.text()
 
 
 async def test_the_clock_tells_the_time_left_once_a_second_and_draws_nothing_else(

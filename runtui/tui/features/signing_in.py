@@ -234,6 +234,7 @@ class SignInView(ActionView[None]):
     def _display(self, *shown: str) -> None:
         for widget in self.query_one("#sign-in-page").children:
             widget.set_class(widget.id not in shown, "-gone")
+        self.post_message(self.Changed())
 
 
 def _large(code: str) -> Content:
