@@ -199,7 +199,9 @@ REASONS: Final[Mapping[Need, Reason]] = {
     "form": _may_open_form,
     "valid change": _may_review,
     "change": _needs_change,
-    "waiting change": lambda now: None if now.waiting else f"No single change waits; {key_of('stop_bulk')} stops many.",
+    "waiting change": lambda now: (
+        None if now.waiting else f"No change of one run waits; {key_of('stop_bulk')} stops a change of many."
+    ),
     "bulk change": lambda now: None if now.has_bulk else "You have not changed several runs at once yet.",
     "open change": lambda now: None if None in now.outcomes else "All changes have ended.",
     "failed change": _may_retry,

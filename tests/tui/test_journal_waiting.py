@@ -45,7 +45,7 @@ async def test_the_wait_is_counted_down_and_given_up(open_session: Opener, monke
     graph = Graph(answer_to_patch=busy)
     async with open_session(wire=graph.wire) as session:
         await session.press("w")
-        assert "No single change waits" in status_of(session)
+        assert "No change of one run waits" in status_of(session)
         await send(session)
         assert status_of(session).startswith("The service is busy (429); trying again in 4m ")
         assert "w stops waiting." in status_of(session)
@@ -106,7 +106,7 @@ async def test_many_changes_that_wait_say_until_when_and_which_key_stops_them(op
         await session.press("y")
         await session.until(lambda: len(re.findall(r"waiting until \d\d:\d\d:\d\d", session.text())) == 5)
         await session.press("w")
-        assert "No single change waits; X stops many." in status_of(session)
+        assert "No change of one run waits; X stops a change of many." in status_of(session)
         await session.press("enter")
         assert "X stops waiting." in " ".join(panel_text(session).split())
         await session.press("X")

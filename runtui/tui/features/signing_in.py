@@ -297,7 +297,7 @@ class SigningIn(Feature):
 
     @property
     def _is_needed(self) -> bool:
-        """Whether somebody must sign in."""
+        """True if somebody must sign in."""
         return self._sign_in.state.needs_person is not None
 
     # Who is signed in
