@@ -277,15 +277,15 @@ class Workspace:
         if {change.field.name: change.after for change in draft.changes()} == entry.after:
             self.drafts.drop(entry.run_id)
 
-    def drop_done_drafts(self) -> None:
+    async def drop_done_drafts(self) -> None:
         """Drop the drafts whose change was sent before a crash, and was found done by another process since.
 
         Raises:
             JournalError: see `Journal`.
         """
         for run_id in tuple(self.drafts):
-            newest = next(iter(self.journal.of_run(self.root, run_id)), None)
-            if newest is not None and newest.opened_at >= self.drafts.changed_at(run_id):
+            newest = next(iter(await asyncio.to_thread(self.journal.of_run, self.root, run_id)), None)
+            if newest is not None and run_id in self.drafts and newest.opened_at >= self.drafts.changed_at(run_id):
                 self._follow_entry(newest)
 
     async def close(self, *, is_over: bool = False) -> None:

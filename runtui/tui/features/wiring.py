@@ -42,7 +42,7 @@ class Preparation:
             workspace.refresh.start()
         await workspace.load_triage()
         with suppress(RuntuiError):  # the reconciler reports a journal that cannot be read
-            workspace.drop_done_drafts()
+            await workspace.drop_done_drafts()
         for name in self._have_news():
             await features.wait_idle()
             features.build(name)
