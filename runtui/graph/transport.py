@@ -205,8 +205,7 @@ class Transport:
             started_at=datetime.now(UTC),
             token_hint=self._token_hint,
         )
-        started = time.perf_counter()
-        progress = _Progress()
+        started, progress = time.perf_counter(), _Progress()
         failure: Failure | None = None
         try:
             async with asyncio.timeout(self._timeout_seconds):
