@@ -20,8 +20,8 @@ from runtui.domain.times import now_ticks
 from runtui.sandbox.batch import post_batch
 from runtui.sandbox.database import Database
 from runtui.sandbox.errors import GraphError
-from runtui.sandbox.exchange import Pause, SandboxState, fault_response, graph_envelope, graph_headers, token_guard
-from runtui.sandbox.reads import WORKFLOW_PATH, function_routes, read_routes
+from runtui.sandbox.exchange import Pause, fault_response, graph_envelope, graph_headers, token_guard
+from runtui.sandbox.reads import ROOT, function_routes, read_routes
 from runtui.sandbox.requests import Route, RouteTable, canonical_paths
 from runtui.sandbox.scenarios import ScenarioSwitch, simulation
 from runtui.sandbox.tenant.seed import DEFAULT_RUNS, HOSTILE_TEXTS, hostile_plans, hostile_workflows, plan_runs
@@ -35,7 +35,7 @@ ROUTES: Final = (
     *function_routes(),
     *read_routes(),
     *action_routes(),
-    Route(f"{WORKFLOW_PATH}/runs/{{key}}", update_run, "PATCH"),
+    Route(f"/{ROOT}/workflows/{{key}}/runs/{{key}}", update_run, "PATCH"),
     Route("/workflowBase/runs/{key}", update_run, "PATCH"),
     Route("/$batch", post_batch, "POST"),
 )
@@ -71,7 +71,7 @@ def create_app(
     app = _create_starlette(authority)
     names = HOSTILE_TEXTS if hostile else ()
     database = app.state.database = Database(workflows.values(), plans, seed=seed, clock=clock, names=names)
-    app.state.scenario = ScenarioSwitch(scenario, SandboxState(database, pause, authority))
+    app.state.scenario = ScenarioSwitch(scenario, database, pause, authority)
     app.state.clock = clock
     app.state.applied = []
     return app

@@ -8,7 +8,6 @@ or ConnectionAbortedError (an early end); the server then breaks it.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from email.utils import formatdate
@@ -21,12 +20,11 @@ from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runtui.domain.times import TICKS_PER_SECOND, UNIX_EPOCH_TICKS
-from runtui.sandbox.database import Database
-from runtui.sandbox.entities import RUN
 from runtui.sandbox.errors import GraphError, unauthenticated
 
 if TYPE_CHECKING:
     from runtui.sandbox.authority.service import Authority
+    from runtui.sandbox.scenarios import ScenarioSwitch
 
 _DIAGNOSTIC: Final = (
     '{"ServerInfo":{"DataCenter":"Sandbox","Slice":"E","Ring":"0","ScaleUnit":"000","RoleInstance":"LOOPBACK"}}'
@@ -123,33 +121,6 @@ def fault_response(request: Request, fault: GraphError) -> Response:
     return GraphResponse(body, fault.status, headers=fault.headers)
 
 
-class SandboxState:
-    """The state that scenarios change: the tenant, and the sign-ins if the sandbox has an authority."""
-
-    def __init__(self, database: Database, pause: Pause = asyncio.sleep, authority: Authority | None = None) -> None:
-        self.database = database
-        self.pause = pause
-        self.authority = authority
-        self.edits: list[tuple[str, dict[str, Any]]] = []
-        """The simulated changes of somebody else: run ids and properties, oldest first."""
-
-    def stored_run(self, run_id: str) -> dict[str, Any] | None:
-        row = self.database.one(RUN, run_id, {})
-        return None if row is None else RUN.renderer(None, include_newer=True)(row)
-
-    def edit_run(self, run_id: str) -> None:
-        """Change the status of a run, as if somebody else did it."""
-        if (run := self.stored_run(run_id)) is not None:
-            changes = {"processingStatus": "failed" if run["processingStatus"] == "canceled" else "canceled"}
-            self.database.write_run(run_id, changes)
-            self.edits.append((run_id, changes))
-
-    def revoke_sign_ins(self) -> None:
-        if self.authority is not None:
-            for user in self.authority.directory.users:
-                self.authority.revoke(user)
-
-
 class BufferedResponse(Response):
     """A response of the app that is not sent yet."""
 
@@ -173,11 +144,11 @@ class BufferedResponse(Response):
 class Exchange(Request):
     """A request that a scenario intercepts before Graph sees it, and the ways to answer it."""
 
-    def __init__(self, graph: ASGIApp, scope: Scope, receive: Receive, send: Send, sandbox: SandboxState) -> None:
+    def __init__(self, graph: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         super().__init__(scope, receive)
         self.graph = graph
         self.send = send
-        self.sandbox = sandbox
+        self.switch: ScenarioSwitch = self.app.state.scenario
 
     @property
     def token(self) -> str:
@@ -232,7 +203,7 @@ class Exchange(Request):
         async def slowly() -> AsyncIterator[bytes]:
             for byte in response.body:
                 yield bytes([byte])
-                await self.sandbox.pause(seconds)
+                await self.switch.pause(seconds)
 
         await self.respond(StreamingResponse(slowly(), response.status_code, response.headers))
 

@@ -71,6 +71,11 @@ def preferences_of(request: Request) -> Preferences:
     return Preferences(page_size, "include-unknown-enum-members" in words)
 
 
+def segments_of(request: Request) -> list[str]:
+    """Return the segments of the path below the version."""
+    return str(request.scope["path"]).split("/")[2:]
+
+
 def context_of(request: Request, metadata: str, select: Iterable[str] | None = None) -> str:
     columns = f"({','.join(select)})" if select else ""
     return f"{request.url.scheme}://{request.url.netloc}{request.scope['root_path']}/$metadata#{metadata}{columns}"
@@ -144,16 +149,12 @@ class RouteTable:
                 path only ends too early.
         """
         segments, known, templates = self._read(scope["path"])
-        for template in templates:
-            keys = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape("/".join(template)))
-            if (found := re.fullmatch(keys, "/".join(segments))) is not None:
-                break
-        else:
+        methods = next((self._endpoints[template] for template in templates if len(template) == len(segments)), None)
+        if methods is None:
             raise unknown_segment(segments[known] if known < len(segments) else segments[-1] if segments else "")
-        methods = self._endpoints[template]
         if scope["method"] not in methods:
             raise method_not_allowed({"Allow": ", ".join(methods)})
-        scope = {**scope, "root_path": f"/{segments[0]}", "path_params": found.groupdict()}
+        scope = {**scope, "root_path": f"/{segments[0]}"}
         response = await methods[scope["method"]](Request(scope, receive))
         await response(scope, receive, send)
 

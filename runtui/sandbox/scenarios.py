@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from runtui.errors import UsageError, nearest
 from runtui.sandbox.errors import GraphError, method_not_allowed, token_revoked, unknown_segment
@@ -20,7 +20,9 @@ from runtui.sandbox.errors import GraphError, method_not_allowed, token_revoked,
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from runtui.sandbox.exchange import BufferedResponse, Exchange, SandboxState
+    from runtui.sandbox.authority.service import Authority
+    from runtui.sandbox.database import Database
+    from runtui.sandbox.exchange import BufferedResponse, Exchange, Pause
 
 SLOW_SECONDS: Final = 3.0
 """The delay of `slow` before a change is applied."""
@@ -103,12 +105,12 @@ def _rewrite(change: Callable[[BufferedResponse], BufferedResponse]) -> Action:
 async def _delay(exchange: Exchange) -> None:
     """Carry the request out after a delay, even if the client has disconnected by then."""
     body = await exchange.body()
-    await exchange.sandbox.pause(SLOW_SECONDS)
+    await exchange.switch.pause(SLOW_SECONDS)
     await exchange.proceed(body)
 
 
 async def _delay_answer(exchange: Exchange) -> None:
-    await exchange.sandbox.pause(READ_SECONDS)
+    await exchange.switch.pause(READ_SECONDS)
     await exchange.proceed()
 
 
@@ -151,7 +153,7 @@ async def _ignore_a_property(exchange: Exchange) -> None:
     except GraphError:
         pass  # the app refuses it in its own words
     else:
-        before = exchange.sandbox.stored_run(exchange.run_id) or {}
+        before = exchange.switch.database.run(exchange.run_id) or {}
         ignored = next((name for name, value in changes.items() if before.get(name) != value), None)
         body = json.dumps({name: value for name, value in sent.items() if name != ignored}).encode()
     await exchange.proceed(body)
@@ -160,12 +162,12 @@ async def _ignore_a_property(exchange: Exchange) -> None:
 async def _edit_meanwhile(exchange: Exchange) -> None:
     """Edit the run as somebody else, before a write is applied or after a read is carried out."""
     if exchange.method != "GET":
-        exchange.sandbox.edit_run(exchange.run_id)
+        exchange.switch.edit_run(exchange.run_id)
         await exchange.proceed()
         return
     response = await exchange.buffer()
     if response.is_success:
-        exchange.sandbox.edit_run(exchange.run_id)
+        exchange.switch.edit_run(exchange.run_id)
     await exchange.respond(response)
 
 
@@ -176,7 +178,9 @@ async def _have_no_route(exchange: Exchange) -> None:
 
 
 async def _revoke_sign_ins(exchange: Exchange) -> None:
-    exchange.sandbox.revoke_sign_ins()
+    if (authority := exchange.switch.authority) is not None:
+        for user in authority.directory.users:
+            authority.revoke(user)
     await exchange.proceed()
 
 
@@ -333,8 +337,12 @@ def check_sign_in(scenario: Scenario, *, has_sign_in: bool) -> None:
 class ScenarioSwitch:
     """Holds the current scenario, and counts the requests that it has acted on."""
 
-    def __init__(self, name: str, sandbox: SandboxState) -> None:
-        self.sandbox = sandbox
+    def __init__(self, name: str, database: Database, pause: Pause, authority: Authority | None) -> None:
+        self.database = database
+        self.pause = pause
+        self.authority = authority
+        self.edits: list[tuple[str, dict[str, Any]]] = []
+        """The simulated changes of somebody else: run ids and properties, oldest first."""
         self.use(name)
 
     def use(self, name: str) -> None:
@@ -344,12 +352,12 @@ class ScenarioSwitch:
             UsageError: there is no such scenario, or it needs a sign-in and there is none; nothing has changed.
         """
         scenario = scenario_named(name)
-        check_sign_in(scenario, has_sign_in=self.sandbox.authority is not None)
+        check_sign_in(scenario, has_sign_in=self.authority is not None)
         self._decide_codes(scenario.codes)
         self.current: Scenario = scenario
         self._acted: Counter[tuple[str, str]] = Counter()
         if scenario.has_newer_members:
-            self.sandbox.database.add_future_values()
+            self.database.add_future_values()
 
     def action(self, method: str, path: str) -> Action | None:
         """Count a request and return what happens to it; None for nothing."""
@@ -361,14 +369,21 @@ class ScenarioSwitch:
                 return scenario.action
         return scenario.otherwise
 
+    def edit_run(self, run_id: str) -> None:
+        """Change the status of a run, as if somebody else did it."""
+        if (run := self.database.run(run_id)) is not None:
+            changes = {"processingStatus": "failed" if run["processingStatus"] == "canceled" else "canceled"}
+            self.database.write_run(run_id, changes)
+            self.edits.append((run_id, changes))
+
     def _decide_codes(self, codes: Codes) -> None:
         """Let the sandbox decide about codes, as if somebody entered them on another device."""
-        if self.sandbox.authority is None:
+        if self.authority is None:
             return
         from runtui.sandbox.authority.directory import DEMO_ADMIN
         from runtui.sandbox.authority.grants import DEVICE_CODE_SECONDS, Autopilot
 
-        devices = self.sandbox.authority.devices
+        devices = self.authority.devices
         devices.interval = _POLL_SECONDS
         devices.lifetime = SHORT_CODE_SECONDS if codes is Codes.EXPIRED else DEVICE_CODE_SECONDS
         user = DEMO_ADMIN if codes is Codes.APPROVED else None
@@ -384,6 +399,6 @@ def simulation(app: ASGIApp) -> ASGIApp:
         if (action := switch.action(scope["method"], scope["path"])) is None:
             await app(scope, receive, send)
         else:
-            await action(Exchange(app, scope, receive, send, switch.sandbox))
+            await action(Exchange(app, scope, receive, send))
 
     return answer

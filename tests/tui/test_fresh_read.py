@@ -260,8 +260,8 @@ async def test_a_colleagues_change_since_the_form_was_opened_is_not_silently_ove
         current = session.server.state.scenario
         current.use("colleague")
         await session.press("e")
-        await session.until(lambda: view_of(session) == "edit" and current.sandbox.edits)
-        ((run_id, theirs),) = current.sandbox.edits
+        await session.until(lambda: view_of(session) == "edit" and current.edits)
+        ((run_id, theirs),) = current.edits
         await go_to(session, "failedTasksCount")
         await session.type("999")
         await session.press("ctrl+s", "y")
