@@ -14,17 +14,17 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 from uuid import uuid4
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runtui.domain.times import TICKS_PER_SECOND, UNIX_EPOCH_TICKS
+from runtui.sandbox.database import Database
 from runtui.sandbox.errors import GraphError, unauthenticated
 
 if TYPE_CHECKING:
     from runtui.sandbox.authority.service import Authority
-    from runtui.sandbox.scenarios import ScenarioSwitch
 
 _DIAGNOSTIC: Final = (
     '{"ServerInfo":{"DataCenter":"Sandbox","Slice":"E","Ring":"0","ScaleUnit":"000","RoleInstance":"LOOPBACK"}}'
@@ -46,59 +46,36 @@ class GraphResponse(Response):
         return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
 
 
-def graph_envelope(app: ASGIApp) -> ASGIApp:
-    """ASGI middleware: give each request its ids, refuse one without a token, add Graph's headers to the response."""
-
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
-        request_id = str(uuid4())
-        state = scope.setdefault("state", {})
-        state["request_id"] = request_id
-        state["client_request_id"] = headers.get("client-request-id") or request_id
-        state["date"] = http_date(scope["app"].state.clock())
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(graph_headers(state))
-            await send(message)
-
-        let_in = app if bearer_token(headers) else fault_response(Request(scope), unauthenticated())
-        await let_in(scope, receive, send_with_headers)
-
-    return answer
+def give_ids(request: Request) -> None:
+    """Give a request its own id, and the one that the client chose or else the same."""
+    request.state.request_id = str(uuid4())
+    request.state.client_request_id = request.headers.get("client-request-id") or request.state.request_id
 
 
-def token_guard(app: ASGIApp, authority: Authority) -> ASGIApp:
-    """ASGI middleware: refuse a request unless the authority issued its token, with the permission that it needs.
+def check_token(request: Request) -> None:
+    """Check that a request has a token and, if the sandbox has an authority, that the authority issued it with the
+    permission that the request needs.
 
-    It has to be inside `graph_envelope`, which gives a request its ids.
+    Raises:
+        GraphError: it has none, or is refused.
     """
-
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        # A batch itself changes nothing: each of its items comes through here by itself.
-        writes = scope["method"] not in _READING and not scope["path"].endswith("/$batch")
-        action = scope["path"].rpartition("/")[2].rpartition(".")[2] if scope["method"] == "POST" else ""
-        verdict = authority.verify(bearer_token(Headers(scope=scope)), write=writes, action=action)
-        let_in = app if verdict is None else fault_response(Request(scope), verdict)
-        await let_in(scope, receive, send)
-
-    return answer
+    token = bearer_token(request.headers)
+    if not token:
+        raise unauthenticated()
+    authority: Authority | None = request.app.state.authority
+    if authority is None:
+        return
+    # A batch itself changes nothing: each of its items comes through here by itself.
+    path = request.scope["path"]
+    writes = request.method not in _READING and not path.endswith("/$batch")
+    action = path.rpartition("/")[2].rpartition(".")[2] if request.method == "POST" else ""
+    if (refusal := authority.verify(token, write=writes, action=action)) is not None:
+        raise refusal
 
 
 def bearer_token(headers: Mapping[str, str]) -> str:
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
-
-
-def graph_headers(state: Mapping[str, str]) -> dict[str, str]:
-    return {
-        "request-id": state["request_id"],
-        "client-request-id": state["client_request_id"],
-        "Date": state["date"],
-        "OData-Version": "4.0",
-        "Cache-Control": "no-store, no-cache",
-        "x-ms-ags-diagnostic": _DIAGNOSTIC,
-    }
 
 
 def http_date(ticks: int) -> str:
@@ -119,6 +96,20 @@ def receive_once(body: bytes, then: Receive) -> Receive:
 def fault_response(request: Request, fault: GraphError) -> Response:
     body = fault.body(request.state.request_id, request.state.client_request_id)
     return GraphResponse(body, fault.status, headers=fault.headers)
+
+
+def with_graph_headers(request: Request, response: Response) -> Response:
+    """Return the response to a request that has its ids, with the headers of every response of Graph."""
+    headers = {
+        "request-id": request.state.request_id,
+        "client-request-id": request.state.client_request_id,
+        "Date": http_date(request.app.state.clock()),
+        "OData-Version": "4.0",
+        "Cache-Control": "no-store, no-cache",
+        "x-ms-ags-diagnostic": _DIAGNOSTIC,
+    }
+    response.headers.update(headers)
+    return response
 
 
 class BufferedResponse(Response):
@@ -148,7 +139,7 @@ class Exchange(Request):
         super().__init__(scope, receive)
         self.graph = graph
         self.send = send
-        self.switch: ScenarioSwitch = self.app.state.scenario
+        self.database: Database = self.app.state.database
 
     @property
     def token(self) -> str:
@@ -160,6 +151,13 @@ class Exchange(Request):
 
     def http_date(self, *, in_seconds: int) -> str:
         return http_date(self.app.state.clock() + in_seconds * TICKS_PER_SECOND)
+
+    def edit_run(self) -> None:
+        """Change the status of the run, as if somebody else did it."""
+        if (run := self.database.run(self.run_id)) is not None:
+            changes = {"processingStatus": "failed" if run["processingStatus"] == "canceled" else "canceled"}
+            self.database.write_run(self.run_id, changes)
+            self.app.state.edits.append((self.run_id, changes))
 
     async def proceed(self, body: bytes | None = None) -> None:
         """Let Graph answer. Pass the `body` if it was read already; it may be changed."""
@@ -178,10 +176,8 @@ class Exchange(Request):
         await self.respond(change(response) if response.is_success else response)
 
     async def refuse(self, fault: GraphError) -> None:
-        async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
-            await fault_response(Request(scope), fault)(scope, receive, send)
-
-        await graph_envelope(refusing)(self.scope, self.receive, self.send)
+        give_ids(self)
+        await self.respond(with_graph_headers(self, fault_response(self, fault)))
 
     async def respond_page(self, status: int, title: str) -> None:
         """Answer with a web page, as a proxy or a gateway does, without Graph's headers."""
@@ -203,7 +199,7 @@ class Exchange(Request):
         async def slowly() -> AsyncIterator[bytes]:
             for byte in response.body:
                 yield bytes([byte])
-                await self.switch.pause(seconds)
+                await self.app.state.pause(seconds)
 
         await self.respond(StreamingResponse(slowly(), response.status_code, response.headers))
 

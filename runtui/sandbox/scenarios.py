@@ -12,17 +12,15 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from runtui.errors import UsageError, nearest
 from runtui.sandbox.errors import GraphError, method_not_allowed, token_revoked, unknown_segment
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
-
     from runtui.sandbox.authority.service import Authority
     from runtui.sandbox.database import Database
-    from runtui.sandbox.exchange import BufferedResponse, Exchange, Pause
+    from runtui.sandbox.exchange import BufferedResponse, Exchange
 
 SLOW_SECONDS: Final = 3.0
 """The delay of `slow` before a change is applied."""
@@ -105,12 +103,12 @@ def _rewrite(change: Callable[[BufferedResponse], BufferedResponse]) -> Action:
 async def _delay(exchange: Exchange) -> None:
     """Carry the request out after a delay, even if the client has disconnected by then."""
     body = await exchange.body()
-    await exchange.switch.pause(SLOW_SECONDS)
+    await exchange.app.state.pause(SLOW_SECONDS)
     await exchange.proceed(body)
 
 
 async def _delay_answer(exchange: Exchange) -> None:
-    await exchange.switch.pause(READ_SECONDS)
+    await exchange.app.state.pause(READ_SECONDS)
     await exchange.proceed()
 
 
@@ -153,7 +151,7 @@ async def _ignore_a_property(exchange: Exchange) -> None:
     except GraphError:
         pass  # the app refuses it in its own words
     else:
-        before = exchange.switch.database.run(exchange.run_id) or {}
+        before = exchange.database.run(exchange.run_id) or {}
         ignored = next((name for name, value in changes.items() if before.get(name) != value), None)
         body = json.dumps({name: value for name, value in sent.items() if name != ignored}).encode()
     await exchange.proceed(body)
@@ -162,12 +160,12 @@ async def _ignore_a_property(exchange: Exchange) -> None:
 async def _edit_meanwhile(exchange: Exchange) -> None:
     """Edit the run as somebody else, before a write is applied or after a read is carried out."""
     if exchange.method != "GET":
-        exchange.switch.edit_run(exchange.run_id)
+        exchange.edit_run()
         await exchange.proceed()
         return
     response = await exchange.buffer()
     if response.is_success:
-        exchange.switch.edit_run(exchange.run_id)
+        exchange.edit_run()
     await exchange.respond(response)
 
 
@@ -178,7 +176,7 @@ async def _have_no_route(exchange: Exchange) -> None:
 
 
 async def _revoke_sign_ins(exchange: Exchange) -> None:
-    if (authority := exchange.switch.authority) is not None:
+    if (authority := exchange.app.state.authority) is not None:
         for user in authority.directory.users:
             authority.revoke(user)
     await exchange.proceed()
@@ -337,12 +335,9 @@ def check_sign_in(scenario: Scenario, *, has_sign_in: bool) -> None:
 class ScenarioSwitch:
     """Holds the current scenario, and counts the requests that it has acted on."""
 
-    def __init__(self, name: str, database: Database, pause: Pause, authority: Authority | None) -> None:
-        self.database = database
-        self.pause = pause
-        self.authority = authority
-        self.edits: list[tuple[str, dict[str, Any]]] = []
-        """The simulated changes of somebody else: run ids and properties, oldest first."""
+    def __init__(self, name: str, database: Database, authority: Authority | None) -> None:
+        self._database = database
+        self._authority = authority
         self.use(name)
 
     def use(self, name: str) -> None:
@@ -352,12 +347,12 @@ class ScenarioSwitch:
             UsageError: there is no such scenario, or it needs a sign-in and there is none; nothing has changed.
         """
         scenario = scenario_named(name)
-        check_sign_in(scenario, has_sign_in=self.authority is not None)
+        check_sign_in(scenario, has_sign_in=self._authority is not None)
         self._decide_codes(scenario.codes)
         self.current: Scenario = scenario
         self._acted: Counter[tuple[str, str]] = Counter()
         if scenario.has_newer_members:
-            self.database.add_future_values()
+            self._database.add_future_values()
 
     def action(self, method: str, path: str) -> Action | None:
         """Count a request and return what happens to it; None for nothing."""
@@ -369,36 +364,15 @@ class ScenarioSwitch:
                 return scenario.action
         return scenario.otherwise
 
-    def edit_run(self, run_id: str) -> None:
-        """Change the status of a run, as if somebody else did it."""
-        if (run := self.database.run(run_id)) is not None:
-            changes = {"processingStatus": "failed" if run["processingStatus"] == "canceled" else "canceled"}
-            self.database.write_run(run_id, changes)
-            self.edits.append((run_id, changes))
-
     def _decide_codes(self, codes: Codes) -> None:
         """Let the sandbox decide about codes, as if somebody entered them on another device."""
-        if self.authority is None:
+        if self._authority is None:
             return
         from runtui.sandbox.authority.directory import DEMO_ADMIN
         from runtui.sandbox.authority.grants import DEVICE_CODE_SECONDS, Autopilot
 
-        devices = self.authority.devices
+        devices = self._authority.devices
         devices.interval = _POLL_SECONDS
         devices.lifetime = SHORT_CODE_SECONDS if codes is Codes.EXPIRED else DEVICE_CODE_SECONDS
         user = DEMO_ADMIN if codes is Codes.APPROVED else None
         devices.autopilot = None if codes is Codes.EXPIRED else Autopilot(user, _POLLS)
-
-
-def simulation(app: ASGIApp) -> ASGIApp:
-    """ASGI middleware: do to each request what the current scenario says."""
-    from runtui.sandbox.exchange import Exchange
-
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        switch: ScenarioSwitch = scope["app"].state.scenario
-        if (action := switch.action(scope["method"], scope["path"])) is None:
-            await app(scope, receive, send)
-        else:
-            await action(Exchange(app, scope, receive, send))
-
-    return answer

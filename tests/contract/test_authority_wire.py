@@ -12,7 +12,6 @@ import httpx
 import msal
 import pytest
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 
 from runtui.sandbox.authority.directory import (
     DEMO_ADMIN,
@@ -24,7 +23,6 @@ from runtui.sandbox.authority.directory import (
     User,
 )
 from runtui.sandbox.authority.tokens import to_base64url
-from runtui.sandbox.exchange import token_guard
 from runtui.sandbox.writes import ACTIONS as BOUND_ACTIONS
 from tests.contract.authority_server import serve_authority
 from tests.contract.conftest import WORKFLOWS, Clock, Sandbox, action_path
@@ -56,8 +54,7 @@ class TestGraph:
 
     @pytest.fixture
     def graph(self, sandbox_app: Starlette, sandbox: Sandbox, authority: ScriptedAuthority) -> httpx.AsyncClient:
-        # The guard is behind all other middleware of the app, as graph_envelope is.
-        sandbox_app.user_middleware.append(Middleware(token_guard, authority=authority))
+        sandbox_app.state.authority = authority
         return sandbox.client
 
     def signed_in(self, authority: ScriptedAuthority, account: User) -> dict[str, str]:
