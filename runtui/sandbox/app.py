@@ -20,7 +20,15 @@ from runtui.domain.times import now_ticks
 from runtui.sandbox.batch import post_batch
 from runtui.sandbox.database import Database
 from runtui.sandbox.errors import GraphError
-from runtui.sandbox.exchange import Exchange, Pause, check_token, fault_response, give_ids, with_graph_headers
+from runtui.sandbox.exchange import (
+    Exchange,
+    Pause,
+    ProxyPage,
+    check_token,
+    fault_response,
+    give_ids,
+    with_graph_headers,
+)
 from runtui.sandbox.reads import ROOT, function_routes, read_routes
 from runtui.sandbox.requests import Route, RouteTable
 from runtui.sandbox.scenarios import ScenarioSwitch
@@ -37,7 +45,7 @@ ROUTES: Final = (
     *action_routes(),
     Route(f"/{ROOT}/workflows/{{key}}/runs/{{key}}", update_run, "PATCH"),
     Route("/workflowBase/runs/{key}", update_run, "PATCH"),
-    Route("/$batch", post_batch, "POST"),
+    Route("/$batch", lambda request: post_batch(request, _respond), "POST"),
 )
 _TABLE: Final = RouteTable(
     route._replace(path=prefix + route.path) for prefix in ("/beta", "/v1.0") for route in ROUTES
@@ -82,30 +90,40 @@ def create_app(
 
 
 async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
-    """Do to a request what the current scenario says: most often, let Graph answer."""
-    scope["path"] = _TABLE.canonical(scope["path"])
-    exchange = Exchange(_answer_as_graph, scope, receive, send)
-    action = exchange.app.state.scenario.action(exchange.method, scope["path"])
-    await (exchange.proceed() if action is None else action(exchange))
+    response = await _respond(Request(scope, receive))
+    await response(scope, receive, send)
 
 
-async def _answer_as_graph(scope: Scope, receive: Receive, send: Send) -> None:
-    request = Request(scope, receive)
+async def _respond(request: Request) -> Response:
+    """Do to a request what the current scenario says: most often, let Graph answer.
+
+    Raises:
+        ConnectionError: the scenario breaks the connection.
+    """
+    request.scope["path"] = _TABLE.canonical(request.scope["path"])
     give_ids(request)
+    action = request.app.state.scenario.action(request.method, request.scope["path"])
+    response = await (_ask_graph(request) if action is None else action(Exchange(request, _ask_graph)))
+    return response if isinstance(response, ProxyPage) else with_graph_headers(request, response)
+
+
+async def _ask_graph(request: Request) -> Response:
     try:
         check_token(request)
-        response = await _TABLE.respond(request)
+        return await _TABLE.respond(request)
     except GraphError as fault:
-        response = fault_response(request, fault)
+        return fault_response(request, fault)
     except ClientDisconnect:
-        response = Response(status_code=499)  # nothing was done, and nobody reads this
-    except Exception:
-        defect = GraphError(500, "InternalServerError", "The sandbox has a defect; see its standard error.")
-        await with_graph_headers(request, fault_response(request, defect))(scope, receive, send)
-        raise  # for the log
-    await with_graph_headers(request, response)(scope, receive, send)
+        return Response(status_code=499)  # nothing was done, and nobody reads this
 
 
-async def _on_exception(_request: Request, exception: Exception) -> Response:
-    """Pass on the exception of a scenario that breaks the connection: Starlette would answer 500 first."""
-    raise exception
+async def _on_exception(request: Request, exception: Exception) -> Response:
+    """Answer a defect of the sandbox in Graph's shape; Starlette raises the exception again for the log.
+
+    Raises:
+        ConnectionError: the scenario breaks the connection.
+    """
+    if isinstance(exception, ConnectionError):
+        raise exception
+    fault = GraphError(500, "InternalServerError", "The sandbox has a defect; see its standard error.")
+    return with_graph_headers(request, fault_response(request, fault))

@@ -11,17 +11,17 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from runtui.domain.times import TICKS_PER_SECOND, UNIX_EPOCH_TICKS
 from runtui.sandbox.database import Database
 from runtui.sandbox.errors import GraphError, unauthenticated
+from runtui.sandbox.requests import Endpoint
 
 if TYPE_CHECKING:
     from runtui.sandbox.authority.service import Authority
@@ -83,16 +83,6 @@ def http_date(ticks: int) -> str:
     return formatdate((ticks - UNIX_EPOCH_TICKS) // TICKS_PER_SECOND, usegmt=True)
 
 
-def receive_once(body: bytes, then: Receive) -> Receive:
-    """Return an ASGI `receive` that returns the body first, and then the messages of `then`."""
-    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def receive() -> Message:
-        return messages.pop() if messages else await then()
-
-    return receive
-
-
 def fault_response(request: Request, fault: GraphError) -> Response:
     body = fault.body(request.state.request_id, request.state.client_request_id)
     return GraphResponse(body, fault.status, headers=fault.headers)
@@ -112,33 +102,37 @@ def with_graph_headers(request: Request, response: Response) -> Response:
     return response
 
 
-class BufferedResponse(Response):
-    """A response of the app that is not sent yet."""
+def receive_once(body: bytes, then: Receive) -> Receive:
+    """Return an ASGI `receive` that returns the body first, and then the messages of `then`."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
-    body: bytes
+    async def receive() -> Message:
+        return messages.pop() if messages else await then()
 
-    @property
-    def is_success(self) -> bool:
-        return 200 <= self.status_code < 300
+    return receive
 
-    def changed(self, body: bytes, status: int | None = None) -> BufferedResponse:
-        """Return the response with another body and its length; a 204 has no content type."""
-        outdated = {"content-length", "content-type"} if status == 204 else {"content-length"}
-        headers = {name: value for name, value in self.headers.items() if name not in outdated}
-        return BufferedResponse(body, status or self.status_code, headers)
 
-    def with_properties(self, **properties: Any) -> BufferedResponse:
-        """Return the response with other values for some properties of its JSON; unchanged if it has no body."""
-        return self.changed(json.dumps({**json.loads(self.body), **properties}).encode()) if self.body else self
+class ProxyPage(HTMLResponse):
+    """A web page of a proxy or a gateway, without Graph's headers."""
+
+
+class CutResponse(Response):
+    """A response of which only the first half is sent (nothing if it has no body); then the connection ends."""
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        if self.body:
+            half = bytes(self.body[: len(self.body) // 2])
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            await send({"type": "http.response.body", "body": half, "more_body": True})
+        raise ConnectionAbortedError("The scenario ends the connection in the middle of a response.")
 
 
 class Exchange(Request):
     """A request that a scenario intercepts before Graph sees it, and the ways to answer it."""
 
-    def __init__(self, graph: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        super().__init__(scope, receive)
+    def __init__(self, request: Request, graph: Endpoint) -> None:
+        super().__init__(request.scope, request.receive)
         self.graph = graph
-        self.send = send
         self.database: Database = self.app.state.database
 
     @property
@@ -159,60 +153,37 @@ class Exchange(Request):
             self.database.write_run(self.run_id, changes)
             self.app.state.edits.append((self.run_id, changes))
 
-    async def proceed(self, body: bytes | None = None) -> None:
-        """Let Graph answer. Pass the `body` if it was read already; it may be changed."""
-        receive = self.receive if body is None else receive_once(body, self.receive)
-        await self.graph(self.scope, receive, self.send)
+    async def proceed(self, body: bytes | None = None) -> Response:
+        """Let Graph answer; `body` replaces the body of the request."""
+        return await self.graph(self if body is None else Request(self.scope, receive_once(body, self.receive)))
 
-    async def buffer(self) -> BufferedResponse:
-        return await buffer_response(self.graph, self.scope, self.receive)
+    async def rewrite(self, change: Callable[[bytes], bytes], status: int | None = None) -> Response:
+        """Let Graph answer; a success gets another body, and another status if one is given."""
+        response = await self.proceed()
+        if response.status_code >= 300:
+            return response
+        outdated = {"content-length", "content-type"} if status == 204 else {"content-length"}
+        headers = {name: value for name, value in response.headers.items() if name not in outdated}
+        return Response(change(bytes(response.body)), status or response.status_code, headers)
 
-    async def respond(self, response: Response) -> None:
-        await response(self.scope, self.receive, self.send)
+    def refuse(self, fault: GraphError) -> Response:
+        return fault_response(self, fault)
 
-    async def rewrite(self, change: Callable[[BufferedResponse], BufferedResponse]) -> None:
-        """Let Graph carry the request out, then send its response; `change` rewrites it if it is a success."""
-        response = await self.buffer()
-        await self.respond(change(response) if response.is_success else response)
-
-    async def refuse(self, fault: GraphError) -> None:
-        give_ids(self)
-        await self.respond(with_graph_headers(self, fault_response(self, fault)))
-
-    async def respond_page(self, status: int, title: str) -> None:
-        """Answer with a web page, as a proxy or a gateway does, without Graph's headers."""
+    def page(self, status: int, title: str) -> Response:
         page = f"<!DOCTYPE html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
-        await self.respond(HTMLResponse(page, status))
+        return ProxyPage(page, status)
 
-    async def cut(self, response: BufferedResponse) -> NoReturn:
-        """Send the first half of a response (nothing if it has no body), then end the connection."""
-        if response.body:
-            start = {"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers}
-            half = response.body[: len(response.body) // 2]
-            await self.send(start)
-            await self.send({"type": "http.response.body", "body": half, "more_body": True})
-        raise ConnectionAbortedError("The scenario ends the connection in the middle of a response.")
+    async def cut(self) -> Response:
+        response = await self.proceed()
+        return CutResponse(response.body, response.status_code, response.headers)
 
-    async def drip(self, response: BufferedResponse, seconds: float) -> None:
-        """Send the body byte by byte, with a pause after each, until the client disconnects."""
+    async def drip(self, seconds: float) -> Response:
+        """Let Graph answer, and send the body byte by byte with a pause after each, until the client disconnects."""
+        response = await self.proceed()
 
         async def slowly() -> AsyncIterator[bytes]:
-            for byte in response.body:
+            for byte in bytes(response.body):
                 yield bytes([byte])
                 await self.app.state.pause(seconds)
 
-        await self.respond(StreamingResponse(slowly(), response.status_code, response.headers))
-
-
-async def buffer_response(app: ASGIApp, scope: Scope, receive: Receive) -> BufferedResponse:
-    start: Message = {}
-    chunks: list[bytes] = []
-
-    async def take(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            start.update(message)
-        else:
-            chunks.append(message.get("body", b""))
-
-    await app(scope, receive, take)
-    return BufferedResponse(b"".join(chunks), start["status"], Headers(raw=start["headers"]))
+        return StreamingResponse(slowly(), response.status_code, response.headers)
