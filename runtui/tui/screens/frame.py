@@ -405,9 +405,8 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
     def on_mount(self) -> None:
         """Focus the view, and give its list the columns that the person chose."""
         listed, kept = self.view.list, self.chrome.workspace.preferences.kept.columns
-        if listed is not None:
-            if keys := kept.get(str(listed.name)):
-                listed.choose(keys)
+        if listed is not None and (keys := kept.get(str(listed.name))):
+            listed.choose(keys)
         self.view.take_focus()
         self.give_room()
 
