@@ -215,7 +215,7 @@ async def test_the_request_is_back_when_a_form_is_in_front_again(open_session: O
     async with open_session(graph=Graph(), size=(80, 24)) as session:
         await session.press("e")
         await session.until(lambda: session.view == "edit")
-        await session.press("c")
+        await session.press("f12", "c")
         await session.until(lambda: session.view == "causes")
         await session.press("escape")
         await session.until(lambda: session.view == "edit")
