@@ -47,17 +47,15 @@ class MarkedRun(NamedTuple):
 
 
 class BulkDraft(NamedTuple):
-    """The drafts or actions of one bulk change, one for each run, and the runs without one."""
+    """The drafts or actions of one change, one for each run, and the runs without one."""
 
     drafts: tuple[Operation, ...]
     left_out: Mapping[str, LeftOut]
     """The reason for each run without a draft, by run id."""
-    undoes: tuple[int | None, ...] = ()
-    """The number of the journal entry that each draft undoes; empty if none undoes one."""
     doubts: tuple[str, ...] = ()
     """Reasons against sending it, besides the warnings of the drafts."""
     states: str = ""
-    """The states of the runs by count, such as "7 failed, 2 inProgress"; empty unless these are actions."""
+    """The states of the runs by count, such as "7 failed, 2 inProgress"; empty unless these are actions on many."""
     notes: tuple[str, ...] = ()
     """The consequences of the actions, in sentences; empty for drafts."""
 
@@ -68,8 +66,8 @@ class BulkDraft(NamedTuple):
         return first if isinstance(first, ServiceAction) else None
 
     def changes(self) -> Iterator[tuple[str, str, str]]:
-        """Yield each changed property, or the action: its name, and its values before and after, by count."""
-        if self.action is not None:
+        """Yield each changed property, or the action on many: its name, and its values before and after, by count."""
+        if self.action is not None and self.states:
             yield STATUS, self.states, self.action.words
         before: dict[str, Counter[str]] = {}
         after: dict[str, Counter[str]] = {}
@@ -79,8 +77,9 @@ class BulkDraft(NamedTuple):
                 after.setdefault(change.field.name, Counter())[value_word(change.after)] += 1
         for field in EDITABLE:
             if field.name in before:
-                new = after[field.name]
-                yield field.name, by_count(before[field.name]), next(iter(new)) if len(new) == 1 else by_count(new)
+                was, new = before[field.name], after[field.name]
+                old_words = by_count(was) if len(self.drafts) > 1 else next(iter(was))
+                yield field.name, old_words, by_count(new) if len(new) > 1 else next(iter(new))
 
     def warnings(self) -> Iterator[str]:
         """Yield each warning of the drafts once, with its number of runs unless it concerns all of them."""

@@ -11,7 +11,8 @@ import httpx
 from starlette.applications import Starlette
 
 from runtui.command_line import SessionSpec
-from runtui.headless.changes import ChangeOptions, undo_entry, update_run
+from runtui.headless.bulk import undo_entry, update
+from runtui.headless.changes import ChangeOptions
 from runtui.services.journal import Entry, Journal, Settlement
 from runtui.settings import JOURNAL_FILE, Settings
 from tests.contract.conftest import WORKFLOWS
@@ -35,7 +36,7 @@ class Commands:
         return SessionSpec(settings=settings, token=token, wire=self.line)
 
     def update(self, run_id: str, *assignments: str, workflow: str | None = None, **options: Any) -> int:
-        return update_run(self.server(), run_id, assignments, workflow_id=workflow, **{"yes": True, **options})
+        return update(self.server(), [run_id], assignments, workflow_id=workflow, **{"yes": True, **options})
 
     def undo(self, number: int, *, seen_on_read_back: bool = False, **options: Any) -> int:
         how = ChangeOptions(**{"yes": True, **options})

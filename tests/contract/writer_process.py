@@ -36,7 +36,7 @@ from runtui.services.journal import Journal, Settlement
 from runtui.services.journal_file import JournalError, open_journal
 from runtui.services.workspace import Workspace
 from runtui.services.writing import reconcile, saves  # noqa: F401 - loaded before the first fork
-from runtui.services.writing.save import Save, Step
+from runtui.services.writing.write import Save, Step
 from runtui.settings import JOURNAL_FILE, Settings, store_path
 from tests import PATIENCE, canary
 from tests.forked import forking

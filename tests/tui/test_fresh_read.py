@@ -11,7 +11,7 @@ import httpx
 
 from runtui.domain.draft import Draft
 from runtui.tui.features.changes.editing import ConflictView, Editing
-from runtui.tui.screens.form import FormView
+from runtui.tui.screens.form import DraftEditor
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_faults import graph_error, status_of
 from tests.tui.wires import Graph
@@ -57,8 +57,8 @@ def view_of(session: Session) -> str:
     return session.view
 
 
-def form_of(session: Session) -> FormView:
-    return session.app.feature[Editing].form
+def editor_of(session: Session) -> DraftEditor:
+    return session.app.feature[Editing].form.editor
 
 
 def stored_count(session: Session) -> object:
@@ -113,7 +113,7 @@ async def test_no_message_about_a_run_that_has_not_changed(open_session: Opener)
         await open_form(session, slow)
         before = draft_of(session)
         slow.may_answer.set()
-        await session.until(lambda: form_of(session).newer)
+        await session.until(lambda: editor_of(session).newer)
         assert draft_of(session) is before
         assert status_of(session) == ""
 
@@ -170,7 +170,7 @@ async def test_an_open_dropdown_is_left_alone_until_it_closes(open_session: Open
         await open_form(session, slow)
         await session.press("enter")
         slow.may_answer.set()
-        await session.until(lambda: form_of(session).newer)
+        await session.until(lambda: editor_of(session).newer)
         assert session.form.menu is not None
         assert text_of(session, "processingStatus") == "failed"
         await session.press("escape")
@@ -190,7 +190,7 @@ async def test_a_review_stays_as_it_is_shown(open_session: Opener) -> None:
         assert view_of(session) == "review"
         reviewed = draft_of(session)
         slow.may_answer.set()
-        await session.until(lambda: form_of(session).newer)
+        await session.until(lambda: editor_of(session).newer)
         assert draft_of(session) is reviewed
         await session.press("n")
         assert text_of(session, "failedTasksCount") == "77"

@@ -9,7 +9,7 @@ from textual.widgets import Input
 
 from runtui.domain.report import Outcome
 from runtui.sandbox.authority.directory import DEMO_ADMIN
-from runtui.services.writing.save import Save
+from runtui.services.writing.write import Save
 from tests.tui.sign_in_desk import Desk, is_in, listed, open_desk
 
 

@@ -22,8 +22,8 @@ from runtui.headless.changes import message_of
 from runtui.services.journal import Journal
 from runtui.services.store import EVERY_RUN, Store
 from runtui.services.writing.drive import WriteContext
-from runtui.services.writing.save import Save, Step
 from runtui.services.writing.saves import SaveQueue
+from runtui.services.writing.write import Save, Step
 from runtui.tui.words.pages import save_words
 from tests import PATIENCE
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered, fault

@@ -24,7 +24,6 @@ from runtui.graph.retry import THROTTLING
 from runtui.services.journal import Intent, RunBusyError
 from runtui.services.writing.drive import WriteDriver
 from runtui.services.writing.foreground import PIECE_SECONDS, Foreground
-from runtui.services.writing.save import Save, Step
 from runtui.services.writing.write import (
     Effect,
     Identify,
@@ -33,8 +32,10 @@ from runtui.services.writing.write import (
     Recall,
     Record,
     RenewToken,
+    Save,
     Send,
     Settle,
+    Step,
     UpdateStore,
     Writing,
     settlement_of,

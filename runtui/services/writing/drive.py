@@ -31,7 +31,6 @@ from runtui.graph.retry import Pace
 from runtui.services.journal import Intent, Journal
 from runtui.services.journal_file import JournalError
 from runtui.services.store import Store, workflow_names_of, workflow_of
-from runtui.services.writing.save import Save, Step
 from runtui.services.writing.write import (
     Effect,
     Identify,
@@ -41,9 +40,11 @@ from runtui.services.writing.write import (
     Record,
     Recorded,
     RenewToken,
+    Save,
     Send,
     Sender,
     Settle,
+    Step,
     UpdateStore,
     settlement_of,
     write,

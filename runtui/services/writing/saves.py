@@ -23,7 +23,7 @@ from runtui.services.journal import Journal
 from runtui.services.store import Store
 from runtui.services.writing.drive import RunWriter, WriteContext, WriteDriver
 from runtui.services.writing.foreground import Foreground
-from runtui.services.writing.save import Save
+from runtui.services.writing.write import Save
 
 if TYPE_CHECKING:
     from runtui.services.writing.bulk import Bulk
@@ -62,29 +62,24 @@ class SaveQueue:
         self._count = 0
         self.changed: Announcer[Save] = Announcer()
 
-    def submit(
-        self, draft: Operation, *, undoes: int | None = None, why: str = "", fresh: Answer | None = None
-    ) -> Save:
+    def submit(self, draft: Operation, *, why: str = "", fresh: Answer | None = None) -> Save:
         """Start to write a draft that has changes and no errors; `changed` announces the progress.
 
-        `undoes` is the number of the journal entry that it undoes. `fresh` is a very recent answer with the run that
-        the draft is based on: the run is then not read again before the first try.
+        `fresh` is a very recent answer with the run that the draft is based on: the run is then not read again before
+        the first try.
 
         Raises:
             UsageError: the session is read-only, or the draft cannot be sent. Nothing was sent.
         """
         self._check(draft, why)
-        save = self._begin(draft, undoes, why=why, fresh=fresh)
+        save = self._begin(draft, why=why, fresh=fresh)
         self._begin_task(save.number, self._carry_out(save), f"save {save.number}")
         return save
 
-    def submit_many(
-        self, drafts: Sequence[Operation], *, undoes: Sequence[int | None] = (), may_hold: bool = True, why: str = ""
-    ) -> Bulk:
+    def submit_many(self, drafts: Sequence[Operation], *, may_hold: bool = True, why: str = "") -> Bulk:
         """Start to write drafts of different runs side by side, as one bulk change.
 
-        `undoes` are the entries that they undo, one for each; empty for none. With `may_hold` the first refusal that
-        may affect the others holds the rest.
+        With `may_hold` the first refusal that may affect the others holds the rest.
 
         Raises:
             UsageError: as in `submit`, for one of them, or a change to one of the runs is in progress. Nothing was
@@ -102,8 +97,7 @@ class SaveQueue:
         from runtui.services.writing.bulk import Bulk
 
         batch = uuid4().hex
-        numbers = undoes or [None] * len(drafts)
-        saves = [self._begin(draft, number, batch, why) for draft, number in zip(drafts, numbers, strict=True)]
+        saves = [self._begin(draft, batch, why) for draft in drafts]
         bulk = Bulk(self._driver, batch, saves, may_hold=may_hold, foreground=self._foreground)
         self._begin_task(saves[0].number, self._carry_out_many(bulk), f"bulk {batch}")
         return bulk
@@ -133,11 +127,9 @@ class SaveQueue:
         if isinstance(draft, Draft) and (draft.errors() or not draft.changes()):
             raise UsageError("There is nothing to send", "The draft has no change, or a field of it holds no value.")
 
-    def _begin(
-        self, draft: Operation, undoes: int | None, batch: str = "", why: str = "", fresh: Answer | None = None
-    ) -> Save:
+    def _begin(self, draft: Operation, batch: str = "", why: str = "", fresh: Answer | None = None) -> Save:
         self._count += 1
-        save = Save(self._count, draft, undoes=undoes, batch=batch, why=why, fresh=fresh)
+        save = Save(self._count, draft, batch=batch, why=why, fresh=fresh)
         self._announce(save)
         return save
 

@@ -65,7 +65,7 @@ def undo_of(entry: Entry, run: Mapping[str, Any], mode: BodyMode) -> Draft:
     if moved:
         words = f"The run no longer holds what this change wrote: {', '.join(moved)}."
         raise UndoError(entry, words, "Edit the run to set its values by hand.")
-    draft = Draft(run["id"], entry.workflow_id, run, mode)
+    draft = Draft(run["id"], entry.workflow_id, run, mode, undoes=entry.number)
     return draft.with_values({name: entry.before.get(name) for name in entry.after})
 
 
@@ -90,12 +90,7 @@ def drafts_to_undo(
     doubtful = sum(bool(doubt_of(entry)) for _, entry in found)
     was = "was" if doubtful == 1 else "were"
     doubts = (f"{doubtful} {was} only seen on read-back: somebody else may have made the same change.",)
-    return BulkDraft(
-        tuple(draft for draft, _ in found),
-        left_out,
-        tuple(entry.number for _, entry in found),
-        doubts if doubtful else (),
-    )
+    return BulkDraft(tuple(draft for draft, _ in found), left_out, doubts if doubtful else ())
 
 
 def why_not(entry: Entry) -> str | None:

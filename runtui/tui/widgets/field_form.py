@@ -22,7 +22,6 @@ from textual.strip import Strip
 
 from runtui.domain.draft import Draft
 from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME, Property
-from runtui.keys.actions import Scope
 from runtui.tui.actions import bindings
 from runtui.tui.text import plain
 from runtui.tui.widgets.chrome import unboxed
@@ -106,11 +105,6 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
         self._enters_at: int | None = None
         """The index of the field that tab enters next: the first after leaving by the last, and the reverse."""
         self._is_selecting = False
-
-    @property
-    def scope(self) -> Scope | None:
-        """The scope whose keys work while a dropdown is open; None without one."""
-        return "values" if self.menu is not None else None
 
     # What is shown
 

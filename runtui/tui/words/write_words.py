@@ -35,7 +35,7 @@ from runtui.keys.actions import key_of
 from runtui.services.journal import Entry
 from runtui.services.journal_query import ExportFormat
 from runtui.services.workspace import Workspace
-from runtui.services.writing.save import Save
+from runtui.services.writing.write import Save
 from runtui.tui.actions import why_read_only
 
 if TYPE_CHECKING:
@@ -295,7 +295,7 @@ def bulk_summary(bulk: BulkDraft) -> str:
         return bulk.action.words
     changes = [(name, after) for name, _, after in bulk.changes()]
     names = ", ".join(name for name, _ in changes)
-    if bulk.undoes:
+    if bulk.drafts[0].undoes is not None:
         return f"undo of {names}"
     return f"{names} → {changes[0][1]}" if len(changes) == 1 else names
 

@@ -28,21 +28,21 @@ from runtui.services.store import stored_runs, workflow_names_of
 from runtui.services.workspace import Workspace
 from runtui.services.writing.bulk import Bulk
 from runtui.services.writing.follow import FollowedRun
-from runtui.services.writing.save import Save
 from runtui.services.writing.undo import drafts_to_undo
+from runtui.services.writing.write import Save
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.changes.lists import RESULTS, ResultRow
+from runtui.tui.features.changes.reviewing import Reviewing
 from runtui.tui.features.feature import FOLLOW_CHANGES, Feature, Features
 from runtui.tui.keys import blocks_keys
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.questions import Choice, Picker
-from runtui.tui.screens.review import bulk_review
 from runtui.tui.screens.runs import Throttle
 from runtui.tui.text import content
 from runtui.tui.widgets.chrome import Severity
 from runtui.tui.widgets.read_list import ReadList
-from runtui.tui.words import sign_in_words, write_words
+from runtui.tui.words import write_words
 
 
 @dataclass(slots=True)
@@ -171,6 +171,7 @@ class BulkSending(Feature):
 
     def __init__(self, features: Features) -> None:
         super().__init__(features)
+        self._reviewing = features[Reviewing]
         self.view = ResultsView()
         self.screen = self._chrome.install(self.view)
         self._changes: dict[str, BulkProgress] = {}
@@ -218,36 +219,21 @@ class BulkSending(Feature):
     async def ask(self, bulk: BulkDraft, hint: str | None = None, *, sent: Callable[[], None] = lambda: None) -> None:
         """Ask whether to send these drafts or actions.
 
-        `hint` is a warning; None for the one about changes. `sent` is called once they are being sent.
+        `hint` is as in `Reviewing.review`; `sent` is called once they are being sent.
         """
         if not bulk.drafts:
             words = f"There is nothing to send: {bulk.left_out_words() or 'no run is chosen'}."
             self._chrome.set_status(words, "warning")
             return
-        workspace, first = self._workspace, bulk.drafts[0]
-        method, url = workspace.client.target(first)
-        names = await self.in_thread(lambda: workflow_names_of(workspace.store, [it.run_id for it in bulk.drafts]))
-        target = (
-            ("workflows", by_count(Counter((names or {}).values()))),
-            *write_words.sent_from(workspace),
-            ("requests", f"{len(bulk.drafts)}, the first: {method} {url}"),
-        )
-        hint = sign_in_words.cannot_write(workspace.sign_in) if hint is None else hint
-        review = bulk_review(bulk, target, hint, requires_why=workspace.settings.require_why)
-        await self._chrome.ask(review, lambda why: self._send(bulk, why, sent))
-        self._chrome.set_status("")
-        self.show_request()
+        store = self._workspace.store
+        names = await self.in_thread(lambda: workflow_names_of(store, [draft.run_id for draft in bulk.drafts]))
+        about = [("workflows", by_count(Counter((names or {}).values())))]
+        await self._reviewing.review(bulk, about, partial(self._send, bulk, sent), hint, is_bulk=True)
 
-    def show_request(self) -> None:
-        """Show the first request in the panel. It belongs to another run, so its tab comes to the front only now."""
-        self._chrome.front.view.show_in(self._chrome.panel)
-        self._chrome.panel.bring_forward("request")
-        self._chrome.refresh()
-
-    async def _send(self, bulk: BulkDraft, why: str, sent: Callable[[], None]) -> None:
+    async def _send(self, bulk: BulkDraft, sent: Callable[[], None], why: str) -> None:
         """Hand the drafts to the save queue, and show their results."""
         try:
-            under_way = self._workspace.saves.submit_many(bulk.drafts, undoes=bulk.undoes, why=why)
+            under_way = self._workspace.saves.submit_many(bulk.drafts, why=why)
         except UsageError as error:
             self._chrome.set_status(str(error), "error")
             return
