@@ -1,7 +1,8 @@
-"""Carries out many writes side by side: effects of several writes share one `$batch` or one commit.
+"""Carries out writes, one or many side by side: effects of several writes share one `$batch` or one commit.
 
 Invariant: each save follows the protocol of `write` as if it were alone, and ends by itself. A wait of one delays no
-other. Nothing more is sent once the bulk change is stopped, or while it is held; requests in progress are awaited.
+other. A save is announced before each of its effects starts. Nothing more is sent once the bulk change is stopped, or
+while it is held; requests in progress are awaited.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class _Item:
 
 
 class Bulk:
-    """Several writes of different runs in progress together; the journal groups them by `batch`.
+    """Writes of different runs in progress together; the journal groups several by `batch`, which is empty for one.
 
     The driver carries out the effects. With `may_hold` the first refusal that may affect other runs too holds the rest,
     until `resume` or `stop`. Each piece of work on the event loop gives way to the `foreground`.
