@@ -126,23 +126,24 @@ def drafts_of(model: Draft, runs: Sequence[MarkedRun], busy: Collection[str], go
     """
     values = {name: edit.value for name, edit in model.edits.items()}
     drafts = (Draft(run.run_id, run.workflow_id, run.received, "changed").with_values(values) for run in runs)
-    return bulk_of({**dict.fromkeys(gone), **{draft.run_id: draft for draft in drafts}}, busy)
+    return bulk_of({**dict.fromkeys(gone, GONE), **{draft.run_id: draft for draft in drafts}}, busy)
 
 
-def bulk_of(drafts: Mapping[str, Draft | None], busy: Collection[str]) -> BulkDraft:
-    """Return the bulk change for drafts by run id (None: no longer listed). `busy` are ids of runs being changed."""
-    kept: list[Draft] = []
+def bulk_of(found: Mapping[str, Operation | LeftOut], busy: Collection[str] = ()) -> BulkDraft:
+    """Return the bulk change for drafts or actions by run id, or why a run gets none. `busy` are ids of runs being
+    changed."""
+    kept: list[Operation] = []
     left_out: dict[str, LeftOut] = {}
-    for run_id in _once(drafts):
-        draft = drafts[run_id]
-        if draft is None:
-            left_out[run_id] = GONE
-        elif run_id in busy:
+    for run_id in _once(found):
+        operation = found[run_id]
+        if run_id in busy:
             left_out[run_id] = IN_PROGRESS
-        elif not draft.changes():
+        elif isinstance(operation, LeftOut):
+            left_out[run_id] = operation
+        elif isinstance(operation, Draft) and not operation.changes():
             left_out[run_id] = UNCHANGED
         else:
-            kept.append(draft)
+            kept.append(operation)
     return BulkDraft(tuple(kept), left_out)
 
 
@@ -155,25 +156,27 @@ def actions_of(
     """Return the bulk change with an action on each run that it can help. `make` returns the action for a workflow id
     and a run id. `busy` and `gone` are as in `drafts_of`.
     """
-    actions: list[ServiceAction] = []
-    states: Counter[str] = Counter()
+    listed = {run.run_id: run.received for run in runs}
+    found = {run.run_id: _action_or_why(make(run.workflow_id, run.run_id), run.received) for run in runs}
+    bulk = bulk_of({**dict.fromkeys(gone, GONE), **found}, busy)
+    changed = [listed[action.run_id] for action in bulk.drafts]
     users: Counter[str] = Counter()
-    left_out = dict.fromkeys(gone, GONE)
-    listed = {run.run_id: run for run in runs}
-    for run in map(listed.__getitem__, _once(listed)):
-        action = make(run.workflow_id, run.run_id)
-        state = value_word(run.received.get(STATUS, NOT_RECEIVED))
-        if run.run_id in busy:
-            left_out[run.run_id] = IN_PROGRESS
-        elif why := why_not(action, run.received):
-            nobody = " without a failed user" if run.received.get("failedUsersCount") == 0 else ""
-            left_out[run.run_id] = LeftOut(f"{state}{nobody}", f"{why} Nothing was sent.")
-        else:
-            actions.append(action)
-            states[state] += 1
-            users.update({name: count for name in USER_COUNTS if isinstance(count := run.received.get(name), int)})
-    notes = tuple(consequences(actions[0], users)) if actions else ()
-    return BulkDraft(tuple(actions), left_out, states=by_count(states), notes=notes)
+    for run in changed:
+        users.update({name: count for name in USER_COUNTS if isinstance(count := run.get(name), int)})
+    notes = tuple(consequences(bulk.action, users)) if bulk.action is not None else ()
+    return bulk._replace(states=by_count(Counter(map(_state, changed))), notes=notes)
+
+
+def _action_or_why(action: ServiceAction, run: Mapping[str, Any]) -> ServiceAction | LeftOut:
+    """Return an action, or why it cannot help a run."""
+    if not (why := why_not(action, run)):
+        return action
+    nobody = " without a failed user" if run.get("failedUsersCount") == 0 else ""
+    return LeftOut(f"{_state(run)}{nobody}", f"{why} Nothing was sent.")
+
+
+def _state(run: Mapping[str, Any]) -> str:
+    return value_word(run.get(STATUS, NOT_RECEIVED))
 
 
 def by_count(values: Counter[str]) -> str:

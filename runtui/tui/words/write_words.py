@@ -259,18 +259,6 @@ def next_step(save: Save) -> str:
     return save.fault.hint.replace(SIGN_IN_AGAIN, f"{SIGN_IN_AGAIN} ({key_of('sign_in')})")
 
 
-def action_ended(save: Save) -> str:
-    """Say how an action ended, for the status line; if it was not done or is unknown, also why and the next step."""
-    result, what = save.report, save.action.words if save.action is not None else ""
-    if save.outcome is Outcome.DONE:
-        made = f"New run {short_id(save.new_run)} is followed; {key_of('new_run')} goes there" if save.new_run else ""
-        return sentences(f"{result.heading}: {what}", *result.reasons(), made)
-    if save.outcome is Outcome.UNKNOWN:
-        again = f"It is not sent again: runtui checks what the service shows; {key_of('journal')} shows the journal."
-        return sentences(f"{result.heading}: {what}", *result.reasons(), again, result.message)
-    return sentences(f"{result.heading}: {what}", *result.reasons(), next_step(save), result.message)
-
-
 def action_instead(changes: Sequence[Change]) -> str:
     """Name the action that does what a change wanted, for a service that offers no change of a run."""
     key = key_of("act")

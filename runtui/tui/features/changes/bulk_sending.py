@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from textual.content import Content
 
-from runtui.domain.bulk_draft import BulkDraft, MarkedRun, actions_of, bulk_of, by_count
+from runtui.domain.bulk_draft import GONE, BulkDraft, MarkedRun, actions_of, bulk_of, by_count
 from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
 from runtui.domain.text import count_words
@@ -375,7 +375,7 @@ class BulkSending(Feature):
 
         def make_bulk(runs: Sequence[MarkedRun], busy: Collection[str], gone: Collection[str]) -> BulkDraft:
             drafts = {run.run_id: _over(operations[run.run_id], run) for run in runs}
-            return bulk_of({**dict.fromkeys(gone), **drafts}, busy)
+            return bulk_of({**dict.fromkeys(gone, GONE), **drafts}, busy)
 
         return await self.make_bulk(operations, make_bulk)
 
