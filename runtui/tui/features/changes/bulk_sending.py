@@ -50,10 +50,10 @@ class BulkProgress:
     """One bulk change and the progress of each of its changes."""
 
     bulk: Bulk
+    workflows: Mapping[str, str]
+    """The name of each run's workflow, by run id."""
     words: str = ""
     """The change or the action."""
-    workflows: Mapping[str, str] = field(default_factory=dict)
-    """The name of each run's workflow, by run id."""
     saves: dict[int, Save] = field(default_factory=dict)
     """The last announced state of each save, by number."""
     settled: dict[str, Entry] = field(default_factory=dict)
@@ -226,27 +226,25 @@ class BulkSending(Feature):
             self._chrome.set_status(words, "warning")
             return
         store = self._workspace.store
-        names = await self.in_thread(lambda: workflow_names_of(store, [draft.run_id for draft in bulk.drafts]))
-        about = [("workflows", by_count(Counter((names or {}).values())))]
-        await self._reviewing.review(bulk, about, partial(self._send, bulk, sent), hint, is_bulk=True)
+        found = await self.in_thread(lambda: workflow_names_of(store, [draft.run_id for draft in bulk.drafts]))
+        names = found or {}
+        about = [("workflows", by_count(Counter(names.values())))]
+        await self._reviewing.review(bulk, about, partial(self._send, bulk, names, sent), hint, is_bulk=True)
 
-    async def _send(self, bulk: BulkDraft, sent: Callable[[], None], why: str) -> None:
+    async def _send(self, bulk: BulkDraft, names: Mapping[str, str], sent: Callable[[], None], why: str) -> None:
         """Hand the drafts to the save queue, and show their results."""
         try:
             under_way = self._workspace.saves.submit_many(bulk.drafts, why=why)
         except UsageError as error:
             self._chrome.set_status(str(error), "error")
             return
-        progress = BulkProgress(under_way)
+        progress = BulkProgress(under_way, names)
         self._changes = {batch: earlier for batch, earlier in self._changes.items() if not earlier.bulk.has_ended}
         self._changes[under_way.batch] = progress  # before the first await: each state of a save is announced once
         self.listen(under_way.changed.subscribe, self._bulk_changed)
         sent()
-        run_ids = [draft.run_id for draft in bulk.drafts]
         if self._chrome.front.view is self._runs:
-            self._runs.table.set_marks(self._runs.table.marks.difference(run_ids))
-        runs = await self.in_thread(lambda: marked_runs(self._workspace, run_ids))
-        progress.workflows = {run.run_id: run.workflow_name for run in runs or ()}
+            self._runs.table.set_marks(self._runs.table.marks.difference(draft.run_id for draft in bulk.drafts))
         progress.words = await asyncio.to_thread(write_words.bulk_summary, bulk)
         await self._show(progress)
         self.view.show_in(self._chrome.panel)  # it is about another run: its tab comes forward once it is there
