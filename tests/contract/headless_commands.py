@@ -18,6 +18,7 @@ from runtui.settings import JOURNAL_FILE, Settings
 from tests.contract.conftest import WORKFLOWS
 from tests.contract.test_save_end_to_end import Bend, Line
 from tests.unit.entries import an_entry
+from tests.unit.intents import record_intent
 
 ROOT = "http://127.0.0.1/beta"
 
@@ -75,7 +76,7 @@ class Commands:
         journal = Journal(self.folder / JOURNAL_FILE)
         entry = an_entry(**{"root": ROOT, "outcome": None} | facts)
         try:
-            number = journal.open(entry)
+            number = record_intent(journal, entry)
             if entry.outcome is not None:
                 journal.settle(Settlement(entry.client_request_id, entry.outcome, entry.known_by))
         finally:
