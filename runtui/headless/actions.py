@@ -38,6 +38,7 @@ from runtui.headless.changes import (
     settle_earlier,
 )
 from runtui.headless.console import command, narrate
+from runtui.headless.output import print_lines
 from runtui.headless.session import connected, failed_read, find_run, pace, read_run
 from runtui.services.triage.people import find_user
 from runtui.services.workspace import Workspace
@@ -173,13 +174,13 @@ async def _waiting_task(workspace: Workspace, workflow_id: str, run_id: str, wan
 async def preview(session: SessionSpec, workflow: str, *, output: str) -> int:
     """Print the tasks of a workflow that the service expects to fail, and return the exit code."""
     async with connected(session) as workspace:
-        found = await _workflow(workspace, workflow)
-        answer = await workspace.client.preview_task_failures(found["id"])
+        answer = await workspace.client.preview_task_failures((await _workflow(workspace, workflow))["id"])
         if answer.entity is None:
             raise failed_read("The failures cannot be previewed", answer)
-        tasks = answer.entity.get("value")
-        for task in tasks if isinstance(tasks, list) else ():
-            print(json.dumps(task) if output == "json" else visible(f"{task.get('name')}: {task.get('failureReason')}"))
+        found = answer.entity.get("value")
+        tasks = found if isinstance(found, list) else []
+        lines = (visible(f"{task.get('name')}: {task.get('failureReason')}") for task in tasks)
+        print_lines([json.dumps(tasks)] if output == "json" else lines)
         if not tasks:
             narrate("The service expects no task to fail.")
         return ExitCode.DONE

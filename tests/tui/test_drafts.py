@@ -191,6 +191,8 @@ async def test_drafts_that_cannot_be_kept_are_said_once(open_session: Opener, mo
         session.workspace.drafts.flush()
         await session.pilot.pause()
         assert status_of(session) == ""
+        await session.press("escape")
+        assert "Drafts cannot be saved" in status_of(session), "nor are they kept after the form"
         await session.press("ctrl+q")
         assert "Not saved: 1 draft. q again quits." in status_of(session)
         assert session.app.return_code is None

@@ -402,11 +402,13 @@ class Editing(Feature):
             self._tell_kept(self.form.draft)
 
     def _tell_kept(self, draft: Draft) -> None:
-        """Say in front of the run that a draft is kept."""
+        """Say in front of the run that a draft is kept, or anywhere that none can be."""
         self._runs.table.flags_changed(draft.run_id)
         view = self._chrome.front.view
         is_here = self._chrome.is_in_front(view) and (view is self._runs or view.run_id == draft.run_id)
-        if is_here and draft.run_id in self._workspace.drafts:
+        if (fault := self._workspace.drafts.fault) is not None:
+            self.tell_drafts_failed(fault)
+        elif is_here and draft.run_id in self._workspace.drafts:
             self._chrome.front.set_status(f"The draft is kept; {key_of('edit')} on the run opens it again.")
 
     def action_discard(self) -> None:
