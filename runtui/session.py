@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from runtui.tui.keys import TypedAhead
 
 _COLLECTS_AFTER: Final = 10_000
-"""The new objects, about 1 MiB, after which Python looks for cycles; its own 700 are too few for one import or layout."""
+"""The new objects, about 1 MiB, after which Python looks for cycles. Its own 700 are fewer than one import makes."""
 
 _GIVES_WAY_AFTER: Final = 0.0005
 """Python's thread switch interval while the app is imported, in seconds; the default is ten times as long."""
