@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     from runtui.profiles import Profiles
     from runtui.tui.keys import TypedAhead
 
-_COLLECTS_AFTER: Final = 10_000
-"""The new objects, about 1 MiB, after which Python looks for cycles. Its own 700 are fewer than one import makes."""
-
 _GIVES_WAY_AFTER: Final = 0.0005
 """Python's thread switch interval while the app is imported, in seconds; the default is ten times as long."""
 
@@ -289,7 +286,7 @@ async def _read_while_loading(spec: SessionSpec, workspace: Workspace, preview: 
 def _begin(workspace: Workspace) -> None:
     """Start to read the server, and exempt everything loaded so far from garbage collection."""
     gc.freeze()
-    gc.set_threshold(_COLLECTS_AFTER)
+    gc.set_threshold(10_000)  # new objects, about 1 MiB; one import makes more than Python's own 700
     gc.enable()
     workspace.refresh.start()
     workspace.reconciler.start()
