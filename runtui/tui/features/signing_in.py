@@ -324,6 +324,8 @@ class SigningIn(Feature):
         self._why = why
         asked: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._asked = asked
+        if self._chrome.front is self.screen and self._attempt is None:
+            self._show_methods()
         self._show_when_suitable()
         try:
             return await asked
