@@ -10,7 +10,7 @@ from textual.widgets import Input
 
 from runtui.domain.report import Outcome
 from runtui.sandbox.authority.directory import DEMO_ADMIN
-from runtui.services.writing.save import Save
+from runtui.services.writing.write import Save
 from tests.tui.sign_in_desk import Desk, is_in, listed, open_desk
 
 
@@ -84,7 +84,7 @@ async def test_a_request_that_begins_to_wait_below_the_sign_in_is_told_there(tmp
         sign_in = desk.session.workspace.sign_in
         assert sign_in is not None
         assert sign_in.ask_person is not None
-        waiting = asyncio.create_task(sign_in.ask_person("Your sign-in has expired."))
+        waiting = asyncio.ensure_future(sign_in.ask_person("Your sign-in has expired."))
         await desk.session.pilot.pause()
         assert "A request waits for this sign-in; esc ends it; drafts are kept." in desk.words
         assert "Your sign-in has expired." in desk.words
