@@ -128,7 +128,7 @@ class SidePanel(Pane):
         self._page = JsonView(id="panel-page")
         self._log = LogList(id="panel-log")
         self.search = SearchBar(self._searched)
-        super().__init__(self._about, self._page, id=id)
+        super().__init__(self._about, id=id)
         self.tab: Tab = "run"
         self.cursor_run = ""
         """The id of the run under the cursor; empty if there is none."""
@@ -165,12 +165,8 @@ class SidePanel(Pane):
         return bool(about.run_id) and about.run_id != self.cursor_run
 
     def show_log(self, exchanges: Iterable[Exchange]) -> None:
-        """List the requests in the given order; the cursor stays on its request.
-
-        The list is mounted on first use, since most screens never show it.
-        """
-        if not self._log.is_attached:
-            self.mount(self._log, after=self._page)
+        """List the requests in the given order; the cursor stays on its request."""
+        self._mount(self._log)
         options = [Option(content(_summary(exchange)), id=str(exchange.number)) for exchange in exchanges]
         under_cursor = self._log.highlighted_option
         self._log.clear_options()
@@ -226,7 +222,13 @@ class SidePanel(Pane):
 
     def _searched(self) -> Searchable:
         """Return the widget to search, that of the visible tab."""
-        return self._log if self.tab == "log" else self._page
+        return self._mount(self._log if self.tab == "log" else self._page)
+
+    def _mount(self, shown: LogList | JsonView) -> LogList | JsonView:
+        """Return a widget of a tab. It is mounted on first use: a panel is empty at first, and most never show the log."""
+        if not shown.is_attached:
+            self.mount(shown, after=self._about)
+        return shown
 
     def _show_title(self) -> None:
         names = [
@@ -266,6 +268,9 @@ class SidePanel(Pane):
         if self.tab == "log" or not self.display or self._is_drawn:
             return
         width, page = self._width, self._pages[self.tab]
+        if page == Page() and not self._page.is_attached:
+            return
+        self._mount(self._page)
         self._drawn = self.tab, width, page
         header = [line for fact in page.facts for line in wrapped(content(fact.text, fact.style), max(20, width - 2))]
         if header and page.body:
