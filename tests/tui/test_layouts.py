@@ -30,7 +30,7 @@ def layouts(monkeypatch: pytest.MonkeyPatch) -> Layouts:
     lay_out = Screen._refresh_layout
 
     def noted(self: Screen[Any], *sizes: Any, **options: Any) -> None:
-        found.append((self, bool(sizes)))
+        found.append((self, any(sizes)))
         lay_out(self, *sizes, **options)
 
     monkeypatch.setattr(Screen, "_refresh_layout", noted)

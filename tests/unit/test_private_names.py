@@ -61,7 +61,9 @@ ATTRIBUTES: Final[dict[str, set[str]]] = {
         "_display",
         "_exit",
         "_handle_exception",
+        "_layout_required",
         "_queue",
+        "_refresh_layout",
     },
     "tui/terminal.py": {"_background_screens", "_compositor_refresh", "_layout_required", "_refresh_layout"},
 }
@@ -76,6 +78,7 @@ INHERITED: Final[dict[str, set[str]]] = {
         "_display",
         "_driver",
         "_layout_required",
+        "_refresh_layout",
         "_repaint_required",
         "_on_timer_update",
         "_scroll_required",

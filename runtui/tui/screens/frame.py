@@ -396,7 +396,8 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         self._header = HeaderLine(id="header")
         self._strip = TenantStrip(id="strip")
         self._left = Pane(self.view, id="left", classes="-active")
-        self.panel = SidePanel(self.chrome.panel.pages, id="panel")
+        is_first = self in self.app.screen_stack  # the others are mounted before they are pushed
+        self.panel = SidePanel(self.chrome.panel.pages, id="panel", is_empty=is_first)
         self._status = StatusLine(id="status")
         self._hints = HintBar(id="hints")
         yield self._header

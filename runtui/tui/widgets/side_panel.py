@@ -113,6 +113,7 @@ class SidePanel(Pane):
 
     Args:
         pages: The pages of the session, by tab; the panel of each screen draws the same ones.
+        is_empty: Whether the widget for pages is mounted later, with the first page.
     """
 
     BINDINGS = bindings("text")
@@ -122,13 +123,13 @@ class SidePanel(Pane):
     SidePanel.-log > JsonView { display: none; }
     """
 
-    def __init__(self, pages: Mapping[Tab, Page], *, id: str) -> None:
+    def __init__(self, pages: Mapping[Tab, Page], *, id: str, is_empty: bool = False) -> None:
         self._pages = pages
         self._about = PaneTitle(id="panel-about")
         self._page = JsonView(id="panel-page")
         self._log = LogList(id="panel-log")
         self.search = SearchBar(self._searched)
-        super().__init__(self._about, id=id)
+        super().__init__(self._about, *(() if is_empty else (self._page,)), id=id)
         self.tab: Tab = "run"
         self.cursor_run = ""
         """The id of the run under the cursor; empty if there is none."""
@@ -225,7 +226,7 @@ class SidePanel(Pane):
         return self._mount(self._log if self.tab == "log" else self._page)
 
     def _mount(self, shown: LogList | JsonView) -> LogList | JsonView:
-        """Return a widget of a tab. It is mounted on first use: a panel is empty at first, and most never show the log."""
+        """Return a widget of a tab; mount it on first use."""
         if not shown.is_attached:
             self.mount(shown, after=self._about)
         return shown
