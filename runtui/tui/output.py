@@ -312,7 +312,7 @@ class DrawnOnce(Screen[ScreenResultType]):
     """A base class for screens that are laid out and drawn only once when they come to the front.
 
     It shows what Textual would show, without the repeated work of Textual 8.2.8: a layout for each Resize event with
-    the same size, a second layout after one that followed new widgets or gave them new sizes, matching all styles whenever the screen
+    the same size, a second layout of widgets that are new or got a new size, matching all styles whenever the screen
     comes to the front, and a second full drawing after a layout.
     """
 

@@ -430,15 +430,12 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
     @property
     def scopes(self) -> tuple[Scope, ...]:
         """The scopes of all actions that work on this screen."""
-        return (*self._own_scopes, *self._panel_scopes, "app")
+        text: tuple[Scope, ...] = ("text",) if self.has_keys_in_panel else ()
+        return (*self._own_scopes, *text, "panel", "app")
 
     @property
     def _own_scopes(self) -> tuple[Scope, ...]:
         return (self.view.scope, *VIEWS[self.view.scope], *self.view.more_scopes)
-
-    @property
-    def _panel_scopes(self) -> tuple[Scope, ...]:
-        return ("text", "panel") if self.has_keys_in_panel else ("panel",)
 
     def set_status(self, text: str, severity: Severity = "information", shown_while: Condition = always) -> None:
         """Show a sentence in the status line while this screen is in front and `shown_while` returns True."""
@@ -484,7 +481,7 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         inner: Scope | None = next((scope for node in around if (scope := getattr(node, "scope", None))), None)
         if inner is not None and inner != self.view.scope:  # an input, or an open dropdown
             return (inner, "app")
-        return (*self._panel_scopes, "app") if self.has_keys_in_panel else (*self._own_scopes, "app")
+        return ("text", "panel", "app") if self.has_keys_in_panel else (*self._own_scopes, "app")
 
     def give_room(self) -> None:
         """Show one pane or both. This sets the panes' own styles: a class on the screen would restyle every widget."""
