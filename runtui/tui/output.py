@@ -323,8 +323,7 @@ class DrawnOnce(Screen[ScreenResultType]):
         self._clock = FrameClock(self.app, self._draw_changes)
         self._is_preparing = False
         """True while a layout runs whose drawing must wait."""
-        self._laid_out_at = 0.0
-        """When the last layout started, by the clock of messages."""
+        self._laid_out_at = 0.0  # when the last layout started, by the clock of messages
 
     @property
     def _update_timer(self) -> FrameClock:  # type: ignore[override]

@@ -37,10 +37,6 @@ def layouts(monkeypatch: pytest.MonkeyPatch) -> Layouts:
     return found
 
 
-def for_a_size(layouts: Layouts) -> list[Screen[Any]]:
-    return [screen for screen, is_for_size in layouts if is_for_size]
-
-
 async def test_the_first_screen_is_laid_out_once(open_session: Opener, layouts: Layouts) -> None:
     async with open_session(typed_ahead=[events.Key("down", None)], ready=False) as session:
         await session.until(lambda: session.runs.table.cursor == 1)
@@ -78,7 +74,7 @@ async def test_a_screen_gets_its_size_once_and_has_few_widgets(
         before = len(session.app._registry)
         layouts.clear()
         await session.press(key)
-        assert for_a_size(layouts) == [session.app.screen]
+        assert [screen for screen, is_for_size in layouts if is_for_size] == [session.app.screen]
         assert len(session.app._registry) - before <= widgets
 
 

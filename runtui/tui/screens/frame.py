@@ -323,9 +323,11 @@ class ActionView(Widget, Generic[ScreenResultType]):
         raise NotImplementedError
 
     def take_focus(self) -> None:
-        """Focus this view; by default its list."""
+        """Focus this view; by default its list, else its first widget that takes keys."""
         if self.list is not None:
             self.list.take_focus()
+        elif (first := next((part for part in self.walk_children(Widget) if part.can_focus), None)) is not None:
+            self.screen.set_focus(first)
 
     def resumed(self) -> None:
         """Catch up with what happened while another screen was in front."""
@@ -397,8 +399,8 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         self._header = HeaderLine(id="header")
         self._strip = TenantStrip(id="strip")
         self._left = Pane(self.view, id="left", classes="-active")
-        is_first = self in self.app.screen_stack  # the others are mounted before they are pushed
-        self.panel = SidePanel(self.chrome.panel.pages, id="panel", is_empty=is_first)
+        # Only the first screen is on the stack already.
+        self.panel = SidePanel(self.chrome.panel.pages, id="panel", is_empty=self in self.app.screen_stack)
         self._status = StatusLine(id="status")
         self._hints = HintBar(id="hints")
         yield self._header

@@ -269,14 +269,13 @@ class SidePanel(Pane):
         if self.tab == "log" or not self.display or self._is_drawn:
             return
         width, page = self._width, self._pages[self.tab]
+        self._drawn = self.tab, width, page
         if page == Page() and not self._page.is_attached:
             return
-        self._mount(self._page)
-        self._drawn = self.tab, width, page
         header = [line for fact in page.facts for line in wrapped(content(fact.text, fact.style), max(20, width - 2))]
         if header and page.body:
             header.append(Content(""))
-        self._page.show_text(
+        self._mount(self._page).show_text(
             page.body, header=header, changed=page.changed, keep_place=keep_place, expected=max(0, width - 2)
         )
         self.search.search_again()
