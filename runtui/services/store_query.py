@@ -110,8 +110,7 @@ def texts(db: sqlite3.Connection, query: RunQuery, rows: Sequence[int] | None = 
     where, values = where_of(query)
     found = f"SELECT id, CAST(workflow_id AS TEXT), workflow_name, {_BODY} FROM"
     if rows is None:
-        sql = f"{found} run WHERE {where} ORDER BY {_order(_terms(query))}"
-        return map(RunText._make, db.execute(sql, values))
+        return map(RunText._make, db.execute(f"{found} run WHERE {where} ORDER BY {_order(_terms(query))}", values))
     sql = f"{found} (SELECT value FROM json_each(?)) AS wanted CROSS JOIN run ON run.rowid = wanted.value WHERE {where}"
     return map(RunText._make, db.execute(sql, (json.dumps(rows), *values)))
 
@@ -182,16 +181,20 @@ class QueryCache:
     def __init__(self) -> None:
         self._kept: dict[RunQuery, _FoundRows] = {}
 
-    def kept(self, query: RunQuery, revision: Revision) -> RowNumbers | None:
-        """Return the rows of a query in its order, or the first of them, if they are known and still valid."""
-        found = self._kept.get(query)
-        return found.rows if found is not None and found.revision == revision else None
+    def kept(self, query: RunQuery, revision: Revision, *, whole: bool = False) -> RowNumbers | None:
+        """Return the rows of a query in its order, or the first of them unless `whole`, if they are known and still
+        valid."""
+        for key in (query, query._replace(descending=not query.descending)):
+            found = self._kept.get(key)
+            if found is not None and found.revision == revision and not (found.is_partial and (whole or key != query)):
+                return found.rows if key == query else self._keep(query, found._replace(rows=found.rows[::-1]))
+        return None
 
     def all(self, db: sqlite3.Connection, query: RunQuery, revision: Revision) -> RowNumbers:
         """Return all rows of a query, in its order."""
+        if (known := self.kept(query, revision, whole=True)) is not None:
+            return known
         whole = {key: found for key, found in self._kept.items() if found.revision == revision and not found.is_partial}
-        if query in whole:
-            return whole[query].rows
         in_another_order = next((found.rows for key, found in whole.items() if key.filter == query.filter), None)
         rows = find(db, query) if in_another_order is None else in_another_order
         return self._keep(query, _FoundRows(revision, in_order(db, query, rows)))
