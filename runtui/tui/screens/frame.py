@@ -324,10 +324,8 @@ class ActionView(Widget, Generic[ScreenResultType]):
 
     def take_focus(self) -> None:
         """Focus this view; by default its list, else its first widget that takes keys."""
-        if self.list is not None:
-            self.list.take_focus()
-        elif (first := next((part for part in self.walk_children(Widget) if part.can_focus), None)) is not None:
-            self.screen.set_focus(first)
+        first = next((part for part in self.walk_children(Widget) if part.can_focus), None)
+        self.screen.set_focus(self.list.table if self.list is not None else first)
 
     def resumed(self) -> None:
         """Catch up with what happened while another screen was in front."""

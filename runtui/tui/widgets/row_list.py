@@ -147,9 +147,6 @@ class RowList(Widget, Generic[RowT, RowId]):
             parts.append(Content(f"  {MARKED.sign} {len(marks)} {MARKED.words}"))
         return Content("").join(parts)
 
-    def take_focus(self) -> None:
-        self.screen.set_focus(self.table)
-
     def action_filter(self) -> None:
         self.filter_bar.open()
 
@@ -188,4 +185,4 @@ class RowList(Widget, Generic[RowT, RowId]):
 
     def on_filter_bar_closed(self, event: FilterBar.Closed) -> None:
         event.stop()
-        self.take_focus()
+        self.screen.set_focus(self.table)

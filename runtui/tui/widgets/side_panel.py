@@ -89,9 +89,6 @@ class LogList(PagedList):
     def top_line(self) -> int:
         return self.highlighted or 0
 
-    def take_focus(self) -> None:
-        self.focus()
-
     def occurrences(self, text: str, first: int) -> Iterator[int | None]:
         lines = [str(option.prompt) for option in self.options]
         for number in (*range(first, len(lines)), *range(min(first, len(lines)))):
@@ -201,7 +198,7 @@ class SidePanel(Pane):
             self.take_focus()
 
     def take_focus(self) -> None:
-        self._searched().take_focus()
+        self._searched().focus()
 
     def mark_active(self, active: bool) -> None:
         if active != self._active:
@@ -223,13 +220,13 @@ class SidePanel(Pane):
 
     def _searched(self) -> Searchable:
         """Return the widget to search, that of the visible tab."""
-        return self._mount(self._log if self.tab == "log" else self._page)
+        shown = self._log if self.tab == "log" else self._page
+        self._mount(shown)
+        return shown
 
-    def _mount(self, shown: LogList | JsonView) -> LogList | JsonView:
-        """Return a widget of a tab; mount it on first use."""
+    def _mount(self, shown: LogList | JsonView) -> None:
         if not shown.is_attached:
             self.mount(shown, after=self._about)
-        return shown
 
     def _show_title(self) -> None:
         names = [
@@ -272,10 +269,11 @@ class SidePanel(Pane):
         self._drawn = self.tab, width, page
         if page == Page() and not self._page.is_attached:
             return
+        self._mount(self._page)
         header = [line for fact in page.facts for line in wrapped(content(fact.text, fact.style), max(20, width - 2))]
         if header and page.body:
             header.append(Content(""))
-        self._mount(self._page).show_text(
+        self._page.show_text(
             page.body, header=header, changed=page.changed, keep_place=keep_place, expected=max(0, width - 2)
         )
         self.search.search_again()
