@@ -46,12 +46,6 @@ class RowList(Widget, Generic[RowT, RowId]):
     values of the rows, and `history` for earlier filters (None: those of this session).
     """
 
-    DEFAULT_CSS = """
-    RowList { height: 1fr; }
-    RowList > LineTable { height: 1fr; }
-    RowList > .row-list--empty { padding: 1 2; height: auto; }
-    """
-
     class Marked(Message):
         """The marks have changed."""
 

@@ -114,11 +114,6 @@ class SidePanel(Pane):
     """
 
     BINDINGS = bindings("text")
-    DEFAULT_CSS = """
-    SidePanel > OptionList { height: 1fr; display: none; }
-    SidePanel.-log > OptionList { display: block; }
-    SidePanel.-log > JsonView { display: none; }
-    """
 
     def __init__(self, pages: Mapping[Tab, Page], *, id: str, is_empty: bool = False) -> None:
         self._pages = pages
