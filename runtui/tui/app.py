@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from rich.console import RenderableType
 from textual import events
@@ -19,7 +19,6 @@ from textual.dom import DOMNode
 from textual.filter import LineFilter
 from textual.geometry import Size
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Static
 
 from runtui.keys.actions import ACTION_BY_ID
@@ -41,8 +40,6 @@ from runtui.tui.text import CONTROL_FILTER, as_one_filter, content
 from runtui.tui.widgets.chrome import StatusLine
 
 SHEETS: Final = ("base", "list", "panel")
-LATER_SHEET: Final = "later"
-"""The style sheet that the first screen does without."""
 
 
 def style_sheet(name: str) -> Path:
@@ -131,6 +128,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
             theme=starting_theme(chosen=settings.theme, kept=workspace.preferences.kept.theme),
             crash_folder=settings.state_folder,
             css_path=[style_sheet(name) for name in SHEETS],
+            later_css_path=style_sheet("later"),
             takes_over=takes_over,
         )
         self.set_keymap(textual_keymap())
@@ -167,12 +165,6 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         """Match the styles of attached nodes only; Textual 8.2.8 also does it while a widget is being built."""
         if node.is_attached or node is self:
             super().update_styles(node, animate)
-
-    async def mount_ahead(self, screen: Screen[Any]) -> None:
-        """Read the style sheet of the other screens first; one that is read already is left out."""
-        sheet = style_sheet(LATER_SHEET)
-        self.stylesheet.add_source(sheet.read_text("utf-8"), (str(sheet), ""))
-        await super().mount_ahead(screen)
 
     def on_mount(self) -> None:
         """Start routing keys, with those typed ahead first. The terminal may be too small from the start."""
