@@ -81,6 +81,9 @@ class Workspace:
         """Import the modules that read the server. It is slow, so call it in a thread at the start."""
         import runtui.graph.client
         import runtui.services.refresh  # noqa: F401
+        from runtui.graph.network import load_httpx
+
+        load_httpx()
 
     async def load_triage(self) -> TriageMemory:
         """Return `triage`, built with the journal and the drafts. The modules are imported in a thread."""

@@ -338,10 +338,6 @@ class ActionView(Widget, Generic[ScreenResultType]):
     def show_in(self, panel: Panel) -> None:
         """Choose what the side panel shows beside this view."""
 
-    def show_line(self) -> None:
-        """Redraw after the cursor moved, so that panel and hints change in the same frame as the row."""
-        self.view_screen.draw_in_front()
-
     @on(LineTable.CursorMoved)
     @on(RowList.Marked)
     def _rows_changed(self, event: Message) -> None:
@@ -415,10 +411,8 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
     def on_mount(self) -> None:
         """Focus the view, and give its list the columns that the person chose."""
         listed, kept = self.view.list, self.chrome.workspace.preferences.kept.columns
-        if listed is not None:
-            listed.table.tell_line = self.view.show_line
-            if keys := kept.get(str(listed.name)):
-                listed.choose(keys)
+        if listed is not None and (keys := kept.get(str(listed.name))):
+            listed.choose(keys)
         self.view.take_focus()
         self.give_room()
 
