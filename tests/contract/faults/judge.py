@@ -89,6 +89,8 @@ class Token:
             raise self.fault
         return canary.TOKEN
 
+    next_step = "Sign in again."
+
     async def renew(self, _challenge: str, /) -> bool:
         self.others -= 1
         return self.others >= 0
@@ -156,7 +158,7 @@ class Trial:
 
     def truth(self) -> dict[str, Any]:
         """Return the run as the sandbox has it."""
-        found: dict[str, Any] | None = self.app.state.scenario.sandbox.stored_run(self.run_id)
+        found: dict[str, Any] | None = self.app.state.database.run(self.run_id)
         assert found is not None
         return found
 
