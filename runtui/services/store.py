@@ -70,18 +70,9 @@ if TYPE_CHECKING:
     from runtui.domain.triage.workflows import WorkflowHistory
 
 __all__ = [
-    "EVERY_RUN",
-    "Person",
-    "RunQuery",
-    "RunRows",
-    "Store",
-    "StoredRun",
-    "cells_of",
-    "stored_runs",
-    "workflow_name_of",
-    "workflow_names_of",
-    "workflow_of",
-]
+    "EVERY_RUN", "Person", "RunQuery", "RunRows", "Store", "StoredRun",
+    "cells_of", "stored_runs", "workflow_name_of", "workflow_names_of", "workflow_of",
+]  # fmt: skip
 
 # The SQL below is built from column names and from conditions made by `domain.filters`; every value from a person or
 # a server is a parameter.
