@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from runtui.services.results import ResultReader
     from runtui.services.triage.memory import TriageMemory
     from runtui.services.writing.reconcile import Reconciler
-    from runtui.services.writing.save import Save
     from runtui.services.writing.saves import SaveQueue
+    from runtui.services.writing.write import Save
 
 LISTINGS: Final = frozenset({"list workflows", "list runs", "read results"})
 """The purposes of the most frequent requests."""

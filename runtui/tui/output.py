@@ -8,8 +8,8 @@ Invariant: after the last frame the terminal shows what Textual's own output wou
 unknown (other output, a new session on the terminal, a new size), the next frame is sent whole.
 
 This file uses these private parts of Textual, pinned by `tests/unit/test_private_names.py`: how an app displays what a
-screen drew, its driver and the driver's writer; a screen's update timer and its pending work; the attributes of the two
-updates that a full-screen compositor makes.
+screen drew, its driver and the driver's writer; a screen's update timer and its pending work; what a compositor asks
+of the widgets, and the attributes of the two updates that it makes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from rich.color import ColorSystem
 from rich.console import COLOR_SYSTEMS
 from rich.style import Style
 from textual import events, on
-from textual._compositor import ChopsUpdate, LayoutUpdate
+from textual._compositor import ChopsUpdate, Compositor, LayoutUpdate
 from textual.app import App
 from textual.drivers._writer_thread import WriterThread
 from textual.geometry import Region
@@ -306,6 +306,19 @@ class FrameClock:
             self._app._handle_exception(error)
 
 
+class LineCompositor(Compositor):
+    """Asks the widgets only for the lines between the first and the last that is drawn; Textual's asks for all."""
+
+    def _get_renders(self, crop: Region | None = None) -> Iterator[tuple[Region, Region, list[Strip]]]:
+        drawn = crop or self.size.region
+        for widget, (region, clip) in self.visible_widgets.items():
+            if shown := region.intersection(clip):
+                _, y, width, height = drawn.intersection(shown)
+                if width and height:
+                    part = Region(shown.x, y, shown.width, height)
+                    yield part, part, widget.render_lines(part.translate(-region.offset))
+
+
 class DrawnOnce(Screen[ScreenResultType]):
     """A base class for screens that are laid out and drawn only once when they come to the front.
 
@@ -315,6 +328,7 @@ class DrawnOnce(Screen[ScreenResultType]):
 
     def __init__(self, *, classes: str | None = None) -> None:
         super().__init__(classes=classes)
+        self._compositor = LineCompositor()
         self._known_size = self.app.size
         self._theme_drawn = self.app.theme
         self._clock = FrameClock(self.app, self._draw_changes)
@@ -360,6 +374,13 @@ class DrawnOnce(Screen[ScreenResultType]):
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
         """Refresh without a repaint if a layout is due, since the layout draws what it moves."""
         return super().refresh(*regions, repaint=repaint and not layout, layout=layout, recompose=recompose)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Show the screen behind a transparent one as it is; Textual has Rich draw it again, with no tint."""
+        behind = self.app._background_screens if self.app.screen is self else ()
+        if not behind:
+            return super().render_lines(crop)
+        return [line.discard_meta() for line in behind[-1]._compositor.render_strips()[crop.y : crop.bottom]]
 
     @on(events.ScreenResume)
     def _come_into_sight(self, event: events.ScreenResume) -> None:

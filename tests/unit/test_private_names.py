@@ -32,6 +32,7 @@ LIBRARIES: Final = {"textual", "rich", "msal", "httpx", "uvicorn", "starlette"}
 MODULES: Final[dict[str, set[str]]] = {
     "tui/output.py": {
         "textual._compositor.ChopsUpdate",
+        "textual._compositor.Compositor",
         "textual._compositor.LayoutUpdate",
         "textual.drivers._writer_thread.WriterThread",
     },
@@ -55,6 +56,8 @@ ATTRIBUTES: Final[dict[str, set[str]]] = {
         "_waiters",
     },
     "tui/output.py": {
+        "_background_screens",
+        "_compositor",
         "_compositor_refresh",
         "_context",
         "_dirty_regions",
@@ -75,6 +78,7 @@ INHERITED: Final[dict[str, set[str]]] = {
         "_compositor",
         "_display",
         "_driver",
+        "_get_renders",
         "_layout_required",
         "_repaint_required",
         "_on_timer_update",
@@ -201,7 +205,7 @@ PRIVATE_NAMES: Final = (
     *((LinuxDriver, name) for name in ("_app", "_debug", "_get_terminal_size", "_loop", "_mouse", "_run_input_thread")),
     *((Screen, name) for name in ("_layout_required", "_scroll_required", "_callbacks", "_compositor_refresh")),
     *((Screen, name) for name in ("_compositor", "_on_timer_update", "_update_timer")),
-    (Compositor, "_dirty_regions"),
+    *((Compositor, name) for name in ("_dirty_regions", "_get_renders")),
     *((MessagePump, name) for name in ("_message_queue", "_pending_message", "_next_callbacks", "_running")),
     (MessagePump, "_is_mounted"),
     (Animator, "_animations"),

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from runtui.domain.triage.service_actions import Operation
     from runtui.graph.exchange import Exchange
     from runtui.services.journal import Entry
-    from runtui.services.writing.save import Save
+    from runtui.services.writing.write import Save
     from runtui.tui.words.pages import KnownRun
 
 REST_SECONDS: Final = 0.1
