@@ -29,8 +29,8 @@ from runtui.graph.root import refusal
 RUNS_IN_BATCH = MAX_BATCH // 2
 """The number of runs whose results (tasks and users) fit into one batch."""
 
-MAX_RESULTS_HELD = 2_000
-"""The most results of one run in memory at once: a run may have 10,000 users, with several tasks each."""
+MAX_RESULTS_HELD = 500
+"""No more results of one run are held while a page is read: a run may have 100,000, and each takes 4 KB."""
 
 BATCHED_PAGE_SIZE = 200
 """Items per page in a batch: twenty such pages with their subjects are well below the limit of an answer."""

@@ -19,19 +19,21 @@ import os
 import select
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from rich.color import ColorSystem
 from rich.console import COLOR_SYSTEMS
 from rich.style import Style
-from textual import events, on
+from textual import events, messages, on
 from textual._compositor import ChopsUpdate, Compositor, LayoutUpdate
 from textual.app import App
 from textual.drivers._writer_thread import WriterThread
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.screen import UPDATE_PERIOD, Screen, ScreenResultType
 from textual.strip import Strip
+from textual.widget import Widget
 
 from runtui.prelude.terminal import TAKEOVER
 from runtui.tui.screen_diff import DEFAULT_PEN, Pen, ScreenDiff, cells
@@ -323,7 +325,8 @@ class DrawnOnce(Screen[ScreenResultType]):
     """A base class for screens that are laid out and drawn only once when they come to the front.
 
     It shows what Textual would show, without the repeated work of Textual 8.2.8: a layout for each Resize event with
-    the same size, matching all styles whenever the screen comes to the front, and a second full drawing after a layout.
+    the same size, a second layout of widgets that are new or got a new size, matching all styles whenever the screen
+    comes to the front, and a second full drawing after a layout.
     """
 
     def __init__(self, *, classes: str | None = None) -> None:
@@ -334,6 +337,7 @@ class DrawnOnce(Screen[ScreenResultType]):
         self._clock = FrameClock(self.app, self._draw_changes)
         self._is_preparing = False
         """True while a layout runs whose drawing must wait."""
+        self._laid_out_at = 0.0  # when the last layout started, by the clock of messages
 
     @property
     def _update_timer(self) -> FrameClock:  # type: ignore[override]
@@ -374,6 +378,22 @@ class DrawnOnce(Screen[ScreenResultType]):
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
         """Refresh without a repaint if a layout is due, since the layout draws what it moves."""
         return super().refresh(*regions, repaint=repaint and not layout, layout=layout, recompose=recompose)
+
+    def _refresh_layout(self, size: Size | None = None, scroll: bool = False) -> None:
+        """Lay out, and drop the requests for another layout that new sizes lead to: only a scrollbar moves others."""
+        self._laid_out_at = monotonic()
+        at_rest = [widget for widget in self.walk_children(Widget) if not widget._layout_required]
+        super()._refresh_layout(size, scroll=scroll)
+        for widget in at_rest:
+            if widget.styles.overflow_x == widget.styles.overflow_y == "hidden":
+                widget._layout_required = False
+
+    @on(messages.Layout)
+    def _drop_outdated(self, message: messages.Layout) -> None:
+        """Drop a request for a layout that was made before the last one: the widget is laid out already."""
+        if message.time < self._laid_out_at:
+            message.stop()
+            message.prevent_default()
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Show the screen behind a transparent one as it is; Textual has Rich draw it again, with no tint."""

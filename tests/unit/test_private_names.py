@@ -64,7 +64,9 @@ ATTRIBUTES: Final[dict[str, set[str]]] = {
         "_display",
         "_exit",
         "_handle_exception",
+        "_layout_required",
         "_queue",
+        "_refresh_layout",
     },
     "tui/terminal.py": {"_background_screens", "_compositor_refresh", "_layout_required", "_refresh_layout"},
 }
@@ -80,6 +82,7 @@ INHERITED: Final[dict[str, set[str]]] = {
         "_driver",
         "_get_renders",
         "_layout_required",
+        "_refresh_layout",
         "_repaint_required",
         "_on_timer_update",
         "_scroll_required",

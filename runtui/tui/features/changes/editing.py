@@ -95,9 +95,6 @@ class ConflictView(ActionView[Merge]):
         name, run_id = content(self._workflow_name), content(middle(self.left.run_id, 24))
         return Content.assemble(("The run has changed", "bold"), "  ", name, "  ", run_id)
 
-    def take_focus(self) -> None:
-        self.screen.set_focus(self._list)
-
     def show_in(self, panel: Panel) -> None:
         panel.show_draft(self.draft)
 
