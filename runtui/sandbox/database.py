@@ -26,7 +26,6 @@ from runtui.sandbox.entities import (
     SUBJECT_RESULT,
     TASK,
     TASK_DEFINITION,
-    TASK_REPORT,
     TASK_RESULT,
     USER_RESULT,
     VERSION,
@@ -41,7 +40,6 @@ from runtui.sandbox.tenant.runs import (
     RunPlan,
     run_state,
     subject_results,
-    task_reports,
     task_results,
     user_results,
 )
@@ -57,13 +55,12 @@ from runtui.sandbox.tenant.workflows import (
 )
 
 _SQL_TYPES: Final = {"count": "INTEGER", "boolean": "INTEGER", "datetime": "INTEGER"}
-_OWNER_TYPES: Final = {"place": "INTEGER", "scheduledDateTime": "INTEGER"}
+_OWNER_TYPES: Final = {"place": "INTEGER"}
 
 _RESULTS: Final = {
     USER_RESULT.name: user_results,
     SUBJECT_RESULT.name: subject_results,
     TASK_RESULT.name: task_results,
-    TASK_REPORT.name: task_reports,
 }
 """The functions that compute the results of a run, by the name of the entity type."""
 

@@ -127,7 +127,7 @@ async def test_a_batch_answers_every_read_as_it_answers_one_alone(sandbox: Sandb
         f"{workflow}/runs/$count",
         f"{workflow}/runs?top=2",
         f"{workflow}/userProcessingResults?$top=3&$expand=subject",
-        f"{workflow}/taskReports?$expand=task($select=displayName)",
+        f"{run}/taskProcessingResults?$expand=task($select=displayName)&$top=2",
         f"{run}/userProcessingResults?$expand=subject($select=displayName)&$top=2",
         f"{run}/taskProcessingResults?$filter=processingStatus eq 'failed'",
         f"{run}/reprocessedRuns",

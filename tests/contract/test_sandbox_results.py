@@ -60,21 +60,6 @@ async def test_pages_of_a_workflows_results_have_everything_once(sandbox: Sandbo
     assert len({user["id"] for user in parts}) == len(parts)
 
 
-async def test_task_reports_say_how_each_task_of_a_run_went(sandbox: Sandbox) -> None:
-    workflow = await sandbox.workflow("Offboard last day")
-    reports = await everything(sandbox, f"{workflow}/taskReports?$expand=task,taskDefinition")
-    runs = {run["id"]: run for run in await everything(sandbox, f"{workflow}/runs")}
-    for run_id in {report["runId"] for report in reports}:
-        own = [report for report in reports if report["runId"] == run_id]
-        assert sum(report["failedUsersCount"] for report in own) == runs[run_id]["failedTasksCount"]
-        assert sum(report["unprocessedUsersCount"] for report in own) == runs[run_id]["totalUnprocessedTasksCount"]
-    failed = next(report for report in reports if report["failedUsersCount"])
-    results = await everything(sandbox, f"{workflow}/taskReports/{failed['id']}/taskProcessingResults")
-    assert {result["task"]["id"] for result in results} == {failed["task"]["id"]}
-    assert sum(result["processingStatus"] == "failed" for result in results) == failed["failedUsersCount"]
-    assert failed["taskDefinition"]["id"] == failed["task"]["taskDefinitionId"]
-
-
 async def test_a_run_names_the_run_that_reprocesses_it(sandbox: Sandbox) -> None:
     workflow = await sandbox.workflow("Onboard contractor")
     (again,) = (

@@ -24,7 +24,6 @@ TYPES: Final = {
     "userProcessingResults": "userProcessingResult",
     "subjectProcessingResults": "subjectProcessingResult",
     "taskProcessingResults": "taskProcessingResult",
-    "taskReports": "taskReport",
     "taskDefinitions": "taskDefinition",
     "customTaskExtensions": "customTaskExtension",
     "users": "graph.user",
@@ -88,7 +87,6 @@ async def test_an_answer_is_as_the_service_declares_it(sandbox: Sandbox, templat
 EXPANDED: Final = [
     (WORKFLOWS, "tasks", "workflow"),
     (WORKFLOWS + "/{key}/versions", "tasks", "workflowVersion"),
-    (WORKFLOWS + "/{key}/taskReports", "task,taskDefinition", "taskReport"),
     (WORKFLOWS + "/{key}/userProcessingResults", "subject", "userProcessingResult"),
     (WORKFLOWS + "/{key}/runs/{key}/taskProcessingResults", "subject,task", "taskProcessingResult"),
 ]
