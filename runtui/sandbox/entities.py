@@ -106,8 +106,6 @@ class EntityType:
     """The properties that `$expand` accepts. Each holds the id of a user, or a whole entity."""
     paths: tuple[Property, ...] = ()
     """The paths to properties of another entity that `$filter` accepts, such as `subject/id`."""
-    searchable: tuple[str, ...] = ()
-    """The properties that `$search` searches."""
 
     @property
     def type_name(self) -> str:
@@ -204,7 +202,6 @@ WORKFLOW: Final = EntityType(
         Property("version", "count"),
     ),
     navigation=("tasks",),
-    searchable=("displayName", "description"),
 )
 
 VERSION: Final = EntityType(

@@ -66,8 +66,7 @@ SortKey = tuple[Any, ...]
 _ENUM_TYPE: Final = re.compile(r"('(?:[^']|'')*')|\bmicrosoft\.graph\.(?:\w+\.)?\w+(?=')", re.ASCII)
 """A text in quotes, which is kept, or the type name before one (`type'member'`), which is removed."""
 
-_SEARCH_TERM: Final = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^\s"]+))')
-COUNT_OPTIONS: Final = frozenset({"$filter", "$search"})
+COUNT_OPTIONS: Final = frozenset({"$filter"})
 ENTITY_OPTIONS: Final = frozenset({"$select", "$expand"})
 COLLECTION_OPTIONS: Final = COUNT_OPTIONS | ENTITY_OPTIONS | {"$orderby", "$count", "$top", "$skiptoken"}
 """The query options of the count of a collection, of one entity of it, and of its pages."""
@@ -226,49 +225,6 @@ def _value(item: Property, node: Any) -> Any:
     return value
 
 
-def _parse_where(options: Mapping[str, str], entity: EntityType) -> Condition:
-    """Translate `$filter` and `$search`; a row has to meet both."""
-    conditions = [_parse_filter(options["$filter"], entity)] if "$filter" in options else []
-    if "$search" in options:
-        conditions.append(_parse_search(options["$search"], entity))
-    return Condition.joined("AND", conditions or [ALWAYS])
-
-
-def _parse_search(text: str, entity: EntityType) -> Condition:
-    """Translate a `$search`: words or quoted phrases, each may be `property:text`, joined by AND (default) or OR."""
-    sql, joint, position = "", "", 0
-    parameters: list[Any] = []
-    while match := _SEARCH_TERM.match(text, position):
-        position = match.end()
-        phrase, word = match.groups()
-        if word in {"AND", "OR"}:
-            if not sql or joint:
-                break
-            joint = f" {word} "
-            continue
-        condition = _search_condition((phrase or "").replace("\\", "") or word or "", entity)
-        sql += (joint or " AND " if sql else "") + condition.sql
-        parameters += condition.parameters
-        joint = ""
-    if match is not None or not sql or joint or text[position:].strip():
-        raise bad_request(f"Syntax error in the $search clause: {text}.")
-    return Condition(f"({sql})", tuple(parameters))
-
-
-def _search_condition(term: str, entity: EntityType) -> Condition:
-    name, colon, text = term.partition(":")
-    names: tuple[str, ...] = entity.searchable
-    if colon:
-        names = (declared(name, entity).name,)
-        if names[0] not in entity.searchable:
-            raise bad_request(f"The property '{name}' cannot be used in the $search query option.")
-    sought = (text if colon else term).lower()
-    if not sought:
-        raise bad_request("Syntax error in the $search clause: it seeks nothing.")
-    tests = " OR ".join(f'instr(lower("{name}"), ?) > 0' for name in names)
-    return Condition(f"({tests})", (sought,) * len(names))
-
-
 def _parse_orderby(text: str, entity: EntityType) -> tuple[Order, ...]:
     """Translate an `$orderby`: names, each may be followed by `asc` or `desc`."""
     orders = []
@@ -335,9 +291,7 @@ def parse_query(
     options: Mapping[str, str], entity: EntityType, supported: frozenset[str], max_page_size: int | None = None
 ) -> Query:
     """Parse the query options; `max_page_size` is the page size of the `Prefer` header, None without one."""
-    unsupported = {"$expand"} if not entity.navigation else set()
-    unsupported |= {"$search"} if not entity.searchable else set()
-    refuse_unknown(options, supported - unsupported)
+    refuse_unknown(options, supported if entity.navigation else supported - {"$expand"})
     asked_order = _parse_orderby(options["$orderby"], entity) if "$orderby" in options else ()
     order = (*asked_order, *(Order(column, descending) for column, descending in entity.order))
     sizes = [size for size in (_page_size(options.get("$top")), max_page_size) if size is not None]
@@ -345,7 +299,7 @@ def parse_query(
     if count not in {"true", "false"}:
         raise bad_request(f"Invalid value '{count}' for $count: it must be true or false.")
     return Query(
-        where=_parse_where(options, entity),
+        where=_parse_filter(options["$filter"], entity) if "$filter" in options else ALWAYS,
         order=order,
         select=_parse_select(options["$select"], entity) if "$select" in options else None,
         expand=_parse_expand(options["$expand"], entity) if "$expand" in options else {},
