@@ -28,7 +28,6 @@ from runtui.sandbox.entities import (
     TASK_DEFINITION,
     TASK_RESULT,
     USER_RESULT,
-    VERSION,
     WORKFLOW,
     EntityType,
     Row,
@@ -51,11 +50,10 @@ from runtui.sandbox.tenant.workflows import (
     quarantine_details,
     workflow_state,
     workflow_tasks,
-    workflow_versions,
 )
 
 _SQL_TYPES: Final = {"count": "INTEGER", "boolean": "INTEGER", "datetime": "INTEGER"}
-_OWNER_TYPES: Final = {"place": "INTEGER"}
+_KEY_TYPES: Final = {"id": "TEXT PRIMARY KEY", "place": "INTEGER"}
 
 _RESULTS: Final = {
     USER_RESULT.name: user_results,
@@ -106,7 +104,6 @@ class Database:
         now = clock()
         self._insert(RUN, (run_state(plan, now) for plan in plans))
         self._insert(WORKFLOW, (workflow_state(item, seed, now) for item in workflows))
-        self._insert(VERSION, (version for item in workflows for version in workflow_versions(item, seed, now)))
         self._insert(TASK, (task for item in workflows for task in workflow_tasks(item)))
         self._insert(TASK_DEFINITION, map(definition_state, TASK_DEFINITIONS))
         self._insert(EXTENSION, (extension_state(item, now) for item in EXTENSIONS))
@@ -145,7 +142,7 @@ class Database:
         return self._count(entity, self._scope(entity, owner, where))
 
     def one(self, entity: EntityType, key: str, owner: Mapping[str, str]) -> Row | None:
-        scope = self._scope(entity, owner, Condition(f'"{entity.key}" = ?', (key,)))
+        scope = self._scope(entity, owner, Condition('"id" = ?', (key,)))
         columns = ", ".join(f'"{column}"' for column in entity.columns)
         row: Row | None = self._sql.execute(
             f'SELECT {columns} FROM "{entity.name}" WHERE {scope.sql}', scope.parameters
@@ -320,9 +317,7 @@ class Database:
 
 def _create_table(entity: EntityType) -> Iterator[str]:
     """Yield the statements that create the table of an entity type and an index for each owner column."""
-    types = {item.name: _SQL_TYPES.get(item.kind, "TEXT") for item in entity.properties} | _OWNER_TYPES
-    if entity.key == "id":
-        types["id"] = "TEXT PRIMARY KEY"
+    types = {item.name: _SQL_TYPES.get(item.kind, "TEXT") for item in entity.properties} | _KEY_TYPES
     columns = ", ".join(f'"{column}" {types.get(column, "TEXT")}' for column in entity.columns)
     yield f'CREATE TABLE "{entity.name}" ({columns})'
     place = ', "place"' if "place" in entity.columns else ""

@@ -99,7 +99,6 @@ class EntityType:
     properties: tuple[Property, ...]
     owners: tuple[str, ...] = ()
     """Columns with the ids of the owners of an entity and its place among others; never sent."""
-    key: str = "id"
     order: tuple[tuple[str, bool], ...] = (("rowid", False),)
     """The default order of a collection: each column, and True for descending. No two rows are equal in it."""
     navigation: tuple[str, ...] = ()
@@ -179,36 +178,24 @@ def _read_date_time(row: Row, index: int) -> str | None:
     return None if ticks is None else written or format_ticks(ticks)
 
 
-_WORKFLOW_BASE: Final = (
-    Property("category", "enum", CATEGORY),
-    Property("displayName", "string"),
-    Property("description", "string"),
-    Property("createdDateTime", "datetime"),
-    Property("lastModifiedDateTime", "datetime"),
-    Property("isEnabled", "boolean"),
-    Property("isSchedulingEnabled", "boolean"),
-    Property("executionConditions", "json"),
-    Property("settings", "json"),
-    Property("tasks", "json", is_sent=False),
-)
-
 WORKFLOW: Final = EntityType(
     "workflow",
     (
         Property("id", "string"),
-        *_WORKFLOW_BASE,
+        Property("category", "enum", CATEGORY),
+        Property("displayName", "string"),
+        Property("description", "string"),
+        Property("createdDateTime", "datetime"),
+        Property("lastModifiedDateTime", "datetime"),
+        Property("isEnabled", "boolean"),
+        Property("isSchedulingEnabled", "boolean"),
+        Property("executionConditions", "json"),
+        Property("settings", "json"),
+        Property("tasks", "json", is_sent=False),
         Property("nextScheduleRunDateTime", "datetime"),
         Property("quarantineDetails", "json"),
         Property("version", "count"),
     ),
-    navigation=("tasks",),
-)
-
-VERSION: Final = EntityType(
-    "workflowVersion",
-    (Property("versionNumber", "count"), *_WORKFLOW_BASE),
-    owners=("workflowId",),
-    key="versionNumber",
     navigation=("tasks",),
 )
 
@@ -331,7 +318,7 @@ EXTENSION: Final = EntityType(
 RESULT_TYPES: Final = (USER_RESULT, SUBJECT_RESULT, TASK_RESULT)
 """The types of the results of a run: for its users, and of its tasks."""
 
-ENTITY_TYPES: Final = (WORKFLOW, VERSION, TASK, RUN, *RESULT_TYPES, TASK_DEFINITION, EXTENSION)
+ENTITY_TYPES: Final = (WORKFLOW, TASK, RUN, *RESULT_TYPES, TASK_DEFINITION, EXTENSION)
 
 
 class Navigation(NamedTuple):
@@ -359,7 +346,6 @@ NAVIGATION: Final[Mapping[str, Mapping[str, Navigation]]] = {
     WORKFLOW.name: {
         "runs": Navigation(RUN, _OF_WORKFLOW),
         "tasks": Navigation(TASK, _OF_WORKFLOW),
-        "versions": Navigation(VERSION, _OF_WORKFLOW),
         "userProcessingResults": Navigation(USER_RESULT, _OF_WORKFLOW),
         "subjectProcessingResults": Navigation(SUBJECT_RESULT, _OF_WORKFLOW),
     },

@@ -7,7 +7,6 @@ shapes: Microsoft Graph reference, and the service metadata.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -17,7 +16,6 @@ from starlette.responses import PlainTextResponse, Response
 from runtui.sandbox.entities import (
     NAVIGATION,
     RUN,
-    VERSION,
     EntityType,
     Row,
 )
@@ -111,15 +109,6 @@ async def read_entity(request: Request) -> Response:
     return entity_response(request, *collection_of(request))
 
 
-async def list_version_tasks(request: Request) -> Response:
-    """Answer GET …/versions/{number}/tasks with the tasks of that version."""
-    refuse_unknown(options_of(request), frozenset())
-    found, key = collection_of(request)
-    tasks = json.loads(VERSION.by_column(row_of(request, found, key))["tasks"])
-    context = context_of(request, f"{found.metadata}({key})/tasks")
-    return GraphResponse({"@odata.context": context, "value": tasks})
-
-
 async def get_user(request: Request) -> Response:
     """Answer GET /users/{id}, by id or user principal name, and GET /directoryObjects/{id}, by id."""
     (kind, key), options = segments_of(request), options_of(request)
@@ -203,11 +192,9 @@ def _narrowed(values: dict[str, Any], select: tuple[str, ...], type_name: str) -
 
 
 def read_routes() -> Iterator[Route]:
-    for path, entity in collections():
+    for path, _ in collections():
         yield Route(path, read_page)
         yield Route(f"{path}/$count", read_count)
         yield Route(f"{path}/{{key}}", read_entity)
-        if entity is VERSION:
-            yield Route(f"{path}/{{key}}/tasks", list_version_tasks)
     for kind in ("users", "directoryObjects"):
         yield Route(f"/{kind}/{{key}}", get_user)

@@ -110,7 +110,7 @@ def _refuse_constant(word: str) -> NoReturn:
     raise ValueError(f"{word} is not a JSON value.")
 
 
-_KEYED: Final = re.compile(r"([\w$.]+)\((?:'((?:[^']|'')*)'|(\d+))\)", re.ASCII)
+_KEYED: Final = re.compile(r"([\w$.]+)\('((?:[^']|'')*)'\)", re.ASCII)
 """A collection and the key of one of its entities."""
 
 
@@ -147,7 +147,7 @@ class RouteTable:
             name = keyed[1] if keyed else segment
             segments.append(self._names.get(name.casefold(), name))
             if keyed is not None:
-                segments.append(keyed[3] or keyed[2].replace("''", "'"))
+                segments.append(keyed[2].replace("''", "'"))
         return "/" + "/".join(segments)
 
     async def respond(self, request: Request) -> Response:

@@ -82,16 +82,6 @@ async def test_a_run_names_the_run_that_reprocesses_it(sandbox: Sandbox) -> None
     assert own["value"] == [again]
 
 
-async def test_a_version_has_the_tasks_of_its_time(sandbox: Sandbox) -> None:
-    workflow = await sandbox.workflow("Offboard last day")
-    present = await sandbox.get(workflow, expand="tasks")
-    listed = (await sandbox.get(f"{workflow}/versions"))["value"]
-    assert [item["versionNumber"] for item in listed] == list(range(1, present["version"] + 1))
-    tasks = [(await sandbox.get(f"{workflow}/versions/{n}/tasks"))["value"] for n in (1, present["version"])]
-    assert tasks[1] == present["tasks"] == (await sandbox.get(f"{workflow}/tasks"))["value"]
-    assert 0 < len(tasks[0]) < len(tasks[1])
-
-
 async def test_a_waiting_task_leads_to_its_extension(sandbox: Sandbox) -> None:
     workflow = await sandbox.workflow("Offboard last day")
     run = (await sandbox.get(f"{workflow}/runs", filter="processingStatus eq 'inProgress'"))["value"][0]

@@ -302,18 +302,3 @@ def quarantine_details(quarantine: Quarantine | None, now: int) -> dict[str, Any
 def workflow_tasks(workflow: Workflow) -> Iterator[Mapping[str, Any]]:
     for index, task in enumerate(workflow.tasks):
         yield task_state(workflow.id, index, task)
-
-
-def workflow_versions(workflow: Workflow, seed: int, now: int) -> Iterator[dict[str, Any]]:
-    """Yield the versions of a workflow, for `entities.VERSION.record`; older versions have fewer tasks."""
-    present = workflow_state(workflow, seed, now)
-    tasks = json.loads(present["tasks"])
-    for number in range(1, workflow.version + 1):
-        ago = workflow.version - number
-        yield {
-            **present,
-            "workflowId": workflow.id,
-            "versionNumber": number,
-            "lastModifiedDateTime": present["lastModifiedDateTime"] - ago * 31 * DAY,
-            "tasks": json.dumps(tasks[: max(1, len(tasks) - ago // 2)]),
-        }
