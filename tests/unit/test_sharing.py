@@ -22,7 +22,9 @@ from runtui.auth.clouds import CLOUD_BY_NAME
 from runtui.domain.columns import Column, ListCell
 from runtui.domain.report import Outcome
 from runtui.domain.results import TaskResult
+from runtui.domain.rows import RunRow
 from runtui.domain.text import UNSAFE, visible
+from runtui.domain.triage.memory import RunTriage
 from runtui.domain.triage.service_actions import action_words
 from runtui.domain.triage.standing import NOTE
 from runtui.redact import REDACTED, redact, redact_values, register_secret
@@ -36,9 +38,7 @@ from runtui.services.sharing.handoff import (
     NAMED_WORDINGS,
     Handoff,
     Origin,
-    handoff_json,
     handoff_markdown,
-    reduced,
     run_handoff,
 )
 from runtui.services.store import StoredRun
@@ -197,7 +197,7 @@ def test_a_hand_over_tells_what_happened_what_was_done_and_what_is_open() -> Non
     page = handoff_markdown(a_handoff(changes=[action]))
     assert f"- asked for: `{action_words('cancelProcessing', body)}`" in page
     assert "- new run: `r-2`" in page
-    told = json.loads(handoff_json(a_handoff(a_failure(1), changes=[change])))
+    told = a_handoff(a_failure(1), changes=[change])
     assert told["changes"][0]["requestId"] == "req-1"
     assert told["causes"][0]["people"][0]["userPrincipalName"] == "u1@c.example"
 
@@ -207,7 +207,7 @@ def test_failed_requests_are_named_before_other_ones() -> None:
         replace(EXCHANGE, status=status, request_headers=(("client-request-id", f"own-{number}"),))
         for number, status in enumerate([200] * NAMED_REQUESTS + [503])
     ]
-    told = json.loads(handoff_json(a_handoff(requests=asked)))["requests"]
+    told = a_handoff(requests=asked)["requests"]
     assert [request["clientRequestId"] for request in told] == [f"own-{number}" for number in (5, 0, 1, 2, 3)]
 
 
@@ -231,9 +231,11 @@ def test_many_items_are_counted_instead_of_named() -> None:
 def test_reduced_people_are_initials_and_ids_also_in_reasons() -> None:
     change = an_entry(3, why="Ann Number1 asked for it.", words="Ann Number1 is gone.", outcome=Outcome.DONE)
     failure = a_failure(1, "Ann Number1 (u1@c.example) has no manager; ask 'Lee Gu'.")
-    handoff = a_handoff(failure, changes=[change])
-    handoff = replace(handoff, facts=(*handoff.facts, (NOTE, "Ann Number1 knows.")))
-    for text in (handoff_markdown(reduced(handoff)), handoff_json(reduced(handoff))):
+    values = {"status": "", "failedUsers": None, "failedTasks": None, "updated": None}
+    noted = RunRow(1, "r-1", "w-1", "Onboard", values, RunTriage("r-1", note="Ann Number1 knows."))
+    handoff = a_handoff(failure, changes=[change], row=noted, reduce_people=True)
+    assert handoff["facts"][NOTE] == "'…' knows."
+    for text in (handoff_markdown(handoff), json.dumps(handoff)):
         assert not any(name in text for name in ("Ann", "u1@c", "Lee Gu"))
         assert "A. N." in text
         assert "id-1" in text
@@ -267,9 +269,9 @@ def test_foreign_text_in_a_hand_over_is_code(text: str) -> None:
 def test_a_name_beyond_those_that_are_listed_is_reduced_too() -> None:
     many = [a_failure(number, "There is no manager for 'X'.") for number in range(NAMED_PEOPLE + 1)]
     last = a_failure(99, "There is no manager for Ann Number99.")  # the same cause
-    handoff = a_handoff(*many, last)
-    assert "for Ann Number99" in handoff_markdown(handoff)
-    for text in (handoff_markdown(reduced(handoff)), handoff_json(reduced(handoff))):
+    assert "for Ann Number99" in handoff_markdown(a_handoff(*many, last))
+    handoff = a_handoff(*many, last, reduce_people=True)
+    for text in (handoff_markdown(handoff), json.dumps(handoff)):
         assert "Ann Number99" not in text
 
 
@@ -314,8 +316,13 @@ def everything_copied(text: str) -> list[str]:
         *copies.command_choices(shared_request("PATCH", change.url, (("If-Match", text),), change.body), root),
         *copies.command_choices(request_of(exchange), root),
     ]  # fmt: skip
-    handoff = a_handoff(a_failure(1, text, text), name=text, status=text, changes=[change], requests=[exchange])
-    handed = [handoff_markdown(handoff), handoff_json(handoff), handoff_markdown(reduced(handoff))]
+    handoffs = [
+        a_handoff(
+            a_failure(1, text, text), name=text, status=text, changes=[change], requests=[exchange], reduce_people=fewer
+        )
+        for fewer in (False, True)
+    ]
+    handed = [*map(handoff_markdown, handoffs), json.dumps(handoffs[0])]
     return [*(choice.value.text for choice in choices), *(choice.about for choice in choices), *handed]
 
 
