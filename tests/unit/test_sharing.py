@@ -29,6 +29,7 @@ from runtui.domain.triage.service_actions import action_words
 from runtui.domain.triage.standing import NOTE
 from runtui.redact import REDACTED, redact, redact_values, register_secret
 from runtui.services.journal_query import entry_object
+from runtui.services.known_run import KnownRun
 from runtui.services.sharing.commands import azure_cli, curl, portal_link, powershell, request_of, shared_request
 from runtui.services.sharing.formats import code_block, code_span, prose
 from runtui.services.sharing.handoff import (
@@ -170,16 +171,22 @@ def a_failure(number: int, reason: str = "", name: str = "") -> TaskResult:
 
 
 def a_handoff(
-    *failures: TaskResult, status: str = "completedWithErrors", name: str = "Onboard", **facts: Any
+    *failures: TaskResult,
+    status: str = "completedWithErrors",
+    name: str = "Onboard",
+    origin: Origin = ORIGIN,
+    **facts: Any,
 ) -> Handoff:
     run = {"id": "r-1", "processingStatus": status, "totalUsersCount": 3, "startedDateTime": "2026-11-25T10:00:00.5Z"}
     results = RunResults(tuple(failures), (), is_outdated=False) if failures else None
-    return run_handoff("r-1", StoredRun(run, "w-1", name), results, None, **{"changes": (), "origin": ORIGIN} | facts)
+    choices = {key: facts.pop(key) for key in ("requests", "reduce_people") if key in facts}
+    known = KnownRun("r-1", StoredRun(run, "w-1", name), results=results, **facts)
+    return run_handoff(known, origin, **choices)
 
 
 def test_a_hand_over_tells_what_happened_what_was_done_and_what_is_open() -> None:
     change = an_entry(12, run_id="r-1", outcome=Outcome.UNKNOWN, request_id="req-1", client_request_id="own-1")
-    page = handoff_markdown(a_handoff(a_failure(1), a_failure(2), changes=[change], has_draft=True))
+    page = handoff_markdown(a_handoff(a_failure(1), a_failure(2), entries=[change], has_draft=True))
     for words in (
         "# Hand-over: `Onboard`", "- run: `r-1`", "- started: `2026-11-25 10:00:00 UTC`",
         "## Failed: `Welcome`, 2 users",
@@ -194,10 +201,10 @@ def test_a_hand_over_tells_what_happened_what_was_done_and_what_is_open() -> Non
     action = an_entry(
         13, run_id="r-1", method="POST", url=f"{URL}/cancelProcessing", body=body, new_run="r-2", before={}, after={}
     )
-    page = handoff_markdown(a_handoff(changes=[action]))
+    page = handoff_markdown(a_handoff(entries=[action]))
     assert f"- asked for: `{action_words('cancelProcessing', body)}`" in page
     assert "- new run: `r-2`" in page
-    told = a_handoff(a_failure(1), changes=[change])
+    told = a_handoff(a_failure(1), entries=[change])
     assert told["changes"][0]["requestId"] == "req-1"
     assert told["causes"][0]["people"][0]["userPrincipalName"] == "u1@c.example"
 
@@ -233,7 +240,7 @@ def test_reduced_people_are_initials_and_ids_also_in_reasons() -> None:
     failure = a_failure(1, "Ann Number1 (u1@c.example) has no manager; ask 'Lee Gu'.")
     values = {"status": "", "failedUsers": None, "failedTasks": None, "updated": None}
     noted = RunRow(1, "r-1", "w-1", "Onboard", values, RunTriage("r-1", note="Ann Number1 knows."))
-    handoff = a_handoff(failure, changes=[change], row=noted, reduce_people=True)
+    handoff = a_handoff(failure, entries=[change], row=noted, reduce_people=True)
     assert handoff["facts"][NOTE] == "'…' knows."
     for text in (handoff_markdown(handoff), json.dumps(handoff)):
         assert not any(name in text for name in ("Ann", "u1@c", "Lee Gu"))
@@ -253,7 +260,7 @@ def test_foreign_text_in_a_hand_over_is_code(text: str) -> None:
     ids = (("client-request-id", text),)
     request = replace(EXCHANGE, request_headers=ids, response_headers=(("request-id", text),))
     page = handoff_markdown(
-        a_handoff(a_failure(1, text, text), name=text, status=text, changes=[change], origin=origin, requests=[request])
+        a_handoff(a_failure(1, text, text), name=text, status=text, entries=[change], origin=origin, requests=[request])
     )
     found = list(tokens(page))
     assert {token.type for token in found} <= {
@@ -285,9 +292,7 @@ def test_times_of_a_hand_over_do_not_age() -> None:
     assert "`Waits for [a callback](http://e.example).`" in page
     details = {"quarantineType": "countBasedThresholdExceeded", "quarantinedDateTime": "2026-11-25T09:00:00Z"}
     run = StoredRun({"processingStatus": "quarantined"}, "w-1", "Onboard")
-    page = handoff_markdown(
-        run_handoff("r-1", run, None, {"id": "w-1", "quarantineDetails": details}, changes=(), origin=ORIGIN)
-    )
+    page = handoff_markdown(run_handoff(KnownRun("r-1", run, {"id": "w-1", "quarantineDetails": details}), ORIGIN))
     assert "in quarantine since 2026-11-25 09:00:00 UTC: it exceeded the limit on the number of users" in page
     assert " ago" not in page
 
@@ -318,7 +323,7 @@ def everything_copied(text: str) -> list[str]:
     ]  # fmt: skip
     handoffs = [
         a_handoff(
-            a_failure(1, text, text), name=text, status=text, changes=[change], requests=[exchange], reduce_people=fewer
+            a_failure(1, text, text), name=text, status=text, entries=[change], requests=[exchange], reduce_people=fewer
         )
         for fewer in (False, True)
     ]

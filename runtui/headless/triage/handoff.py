@@ -14,7 +14,7 @@ from runtui.command_line import SessionSpec
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.graph.root import same_server
 from runtui.headless.console import command, narrate, parse_filter_option
-from runtui.headless.session import connected, find_run, list_all, read_run
+from runtui.headless.session import connected, find_run, list_all, read_into_store
 from runtui.headless.triage.lists import named_causes, read_results
 from runtui.private_files import explanation
 from runtui.services.journal_query import write_private
@@ -80,18 +80,13 @@ async def _handoff_of_run(
     if subject.startswith("#"):
         run_id, workflow_id = _run_of_change(workspace, subject)
     workflow_id, run_id = await find_run(workspace, run_id, workflow_id)
-    trouble = []
     try:
-        workspace.store.put_run(workflow_id, await read_run(workspace, workflow_id, run_id))
+        fault = await read_into_store(workspace, workflow_id, run_id)
     except RuntuiError as error:
         if not subject.startswith("#"):
             raise
-        trouble.append(str(error))  # the journal still has its changes
-    try:
-        if (results := workspace.store.results_of(run_id)) is None or results.is_outdated:
-            await workspace.results.read_run(workflow_id, run_id)
-    except RuntuiError as error:
-        trouble.append(f"Its task results could not be read: {error}")
+        fault = error  # the journal still has its changes
+    trouble = [str(fault)] if fault is not None else []
     return handoff_of_run(workspace, run_id, await origin_of(workspace), reduce_people=reduce_people), trouble
 
 

@@ -15,7 +15,6 @@ from runtui import __version__
 from runtui.auth.clouds import cloud_of_root
 from runtui.domain.draft import value_word
 from runtui.domain.results import Cause, TaskResult, by_cause, fold_reason
-from runtui.domain.rows import RunRow
 from runtui.domain.text import count_words
 from runtui.domain.times import format_ticks, now_ticks, parse_ticks
 from runtui.domain.triage.checks import checklist_of
@@ -28,9 +27,10 @@ from runtui.graph.paths import segment
 from runtui.redact import redact_values
 from runtui.services.journal import Entry
 from runtui.services.journal_query import entry_object
+from runtui.services.known_run import KnownRun, known_run
 from runtui.services.sharing.commands import portal_link
 from runtui.services.sharing.formats import code_block, code_span, prose
-from runtui.services.store import RunQuery, StoredRun, workflow_of
+from runtui.services.store import RunQuery, StoredRun
 from runtui.services.store_results import RunResults
 from runtui.services.workspace import Workspace
 
@@ -74,25 +74,10 @@ def handoff_of_run(workspace: Workspace, run_id: str, origin: Origin, *, reduce_
     Raises:
         RuntuiError: nothing is known of the run, or a file cannot be read.
     """
-    store = workspace.store
-    workspace.triage.follow()
-    changes = workspace.journal.of_run(workspace.root, run_id)
-    known = [StoredRun({}, entry.workflow_id, entry.workflow_name) for entry in changes if not entry.damage]
-    if (stored := store.get(run_id)) is None and not known:
-        raise RuntuiError("There is no such run", "It is no longer in the list.")
-    stored = stored or known[0]
-    return run_handoff(
-        run_id,
-        stored,
-        store.results_of(run_id),
-        workflow_of(store, stored.workflow_id),
-        changes=changes,
-        requests=requests_about(workspace, run_id),
-        origin=origin,
-        has_draft=run_id in workspace.drafts,
-        row=next(iter(workspace.triage.rows([run_id])), None),
-        reduce_people=reduce_people,
-    )
+    known = known_run(workspace, run_id, follow=True)
+    if known.fault is not None:
+        raise known.fault
+    return run_handoff(known, origin, requests=requests_about(workspace, run_id), reduce_people=reduce_people)
 
 
 def requests_about(workspace: Workspace, run_id: str) -> list[Exchange]:
@@ -101,37 +86,31 @@ def requests_about(workspace: Workspace, run_id: str) -> list[Exchange]:
 
 
 def run_handoff(
-    run_id: str,
-    stored: StoredRun,
-    results: RunResults | None,
-    workflow: Mapping[str, Any] | None,
-    *,
-    changes: Sequence[Entry],
-    requests: Sequence[Exchange] = (),
-    origin: Origin,
-    has_draft: bool = False,
-    row: RunRow | None = None,
-    reduce_people: bool = False,
+    known: KnownRun, origin: Origin, *, requests: Sequence[Exchange] = (), reduce_people: bool = False
 ) -> Handoff:
-    """Return the hand-over of a run; `stored.raw` is empty for a deleted run.
+    """Return the hand-over of a run.
 
-    `results` are the results that were read (None: none). `changes` and `requests` are newest first; requests that
-    belong to changes are left out.
+    `requests` are newest first; those of its changes are left out, and of the others the failed ones come first.
+
+    Raises:
+        RuntuiError: nothing is known of the run.
     """
-    cloud, known = cloud_of_root(origin.root), {change.client_request_id for change in changes}
-    others = [other for other in requests if other.client_request_id not in known]
-    open_points = [*_open_run(stored.raw, workflow, results), *_open_changes(changes)]
-    if has_draft:
+    if (stored := known.last_known) is None:
+        raise RuntuiError("There is no such run", "It is no longer in the list.")
+    cloud, sent = cloud_of_root(origin.root), {entry.client_request_id for entry in known.entries}
+    others = [other for other in requests if other.client_request_id not in sent]
+    open_points = [*_open_run(stored.raw, known.workflow, known.results), *_open_changes(known.entries)]
+    if known.has_draft:
         open_points.append("A draft of a change is on this machine and was not sent.")
     return _handoff(
         stored.workflow_name or stored.workflow_id,
         facts=[
-            *_run_facts(run_id, stored, Workflow(workflow or {})),
-            *(triage_facts(row, now_ticks(), _moment) if row is not None else ()),
+            *_run_facts(known.run_id, stored, Workflow(known.workflow or {})),
+            *(triage_facts(known.row, now_ticks(), _moment) if known.row is not None else ()),
         ],
         link=portal_link(cloud, stored.workflow_id) if cloud is not None else None,
-        failures=by_cause(results.tasks if results is not None else ()),
-        changes=changes,
+        failures=by_cause(known.results.tasks if known.results is not None else ()),
+        changes=known.entries,
         requests=sorted(others, key=lambda other: other.status == 200)[:NAMED_REQUESTS],
         open_points=open_points,
         origin=origin,

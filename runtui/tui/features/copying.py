@@ -30,6 +30,7 @@ from runtui.graph.root import same_server
 from runtui.keys.actions import key_of
 from runtui.services.journal import Entry
 from runtui.services.journal_query import entry_object
+from runtui.services.known_run import known_run
 from runtui.services.results import runs_of_cause
 from runtui.services.sharing.clipboard import CopyResult, copy_text, into_file
 from runtui.services.sharing.commands import request_of, shared_request
@@ -154,8 +155,8 @@ class Copying(Feature):
 
     def _unread(self, of: str) -> tuple[str, str] | None:
         """Return the ids of workflow and run of a hand-over that lacks task results. It reads files."""
-        stored, results = self._workspace.store.get(of), self._workspace.store.results_of(of)
-        return (stored.workflow_id, of) if stored and (results is None or results.is_outdated) else None
+        known = known_run(self._workspace, of)
+        return (known.stored.workflow_id, of) if known.stored is not None and known.lacks_results else None
 
     async def _read_first(self, copy: Copy, run: tuple[str, str]) -> None:
         lacks = ""

@@ -234,8 +234,7 @@ class Opening(Feature):
 
     async def _show_tasks(self, run_id: str, user: UserRow) -> None:
         """Show the tasks of a run for a user, if that is still open."""
-        subject_id = user.result.subject_id if user.result is not None else user.tasks[0].subject_id
-        tasks = await asyncio.to_thread(self._workspace.store.tasks_of, run_id, subject_id)
+        tasks = await asyncio.to_thread(self._workspace.store.tasks_of, run_id, user.subject_id)
         shown = self.tasks.user
         if shown is not None and (self.tasks.run_id, shown.id) == (run_id, user.id):
             self.tasks.show(user, in_sequence(tasks), is_whole=not self.users.progress)

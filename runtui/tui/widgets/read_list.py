@@ -7,14 +7,14 @@ sorted column keep their original order.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from textual.content import Content
 
 from runtui.domain.columns import Arrangement, Column, Order, RowT, in_order, natural_order
 from runtui.domain.times import now_ticks
-from runtui.tui.filtering import CellFilter, ValueCount, cell_filter, count_cells
+from runtui.tui.filtering import CellFilter, ValueCount, count_cells
 from runtui.tui.resources import READING, ReadRows, Resource, RowFlag, RowId
-from runtui.tui.widgets.filter_bar import FilterBar
 from runtui.tui.widgets.line_table import no_flag
 from runtui.tui.widgets.row_list import RowList
 
@@ -41,12 +41,10 @@ class ReadList(RowList[RowT, RowId]):
         self.with_more: Callable[[tuple[Column[RowT], ...]], tuple[Column[RowT], ...]] = lambda columns: columns
         """Adds further columns to those of the resource."""
         self._scrolls = scrolls
-        self.filter_text = ""
-        self._filter: CellFilter[RowT] = cell_filter(resource.columns)("")
         self._cells: Sequence[Mapping[str, str]] = ()
         """The cells that the filter searches; empty until a filter is set."""
         self.order = self._first_order = natural_order(resource.by_key[sort]) if sort else Order()
-        self.sort_by = self._sort_by
+        self.asked = partial(self._show, keep_line=False)
         self._empty_words = READING
 
     def put(self, rows: Sequence[RowT], empty: str | None = None) -> None:
@@ -56,23 +54,20 @@ class ReadList(RowList[RowT, RowId]):
         self._empty_words = self.resource.empty if empty is None else empty
         self._show(keep_line=True)
 
-    def arranged(self) -> Arrangement[RowT]:
-        """Return the columns to show, sized for the rows, at the current scroll position."""
-        first = (self.table.arrangement.first or 0) if self._scrolls else None
-        shown = super().arranged()
-        return shown._replace(columns=self.with_more(shown.columns), first=first)
+    def arranged(self, first: int | None = None) -> Arrangement[RowT]:
+        shown = super().arranged(first)
+        return shown._replace(columns=self.with_more(shown.columns), first=shown.first if self._scrolls else None)
 
     def _count_values(self, key: str) -> Sequence[ValueCount]:
         return count_cells(self.resource.by_key[key], self.rows)
 
     def begin(self, empty: str) -> None:
         """Clear rows, filter, marks and order before other rows arrive; `empty` are the words until then."""
-        self.filter_bar.put("")
-        self.filter_text, self._filter = "", cell_filter(self.resource.columns)("")
+        self.filter_text, self.filter = "", self.filter_bar.put("")
         self.order = self._first_order
         self.table.set_marks(frozenset())
         self.table.is_untouched = True
-        self.set_columns(self.arranged()._replace(first=0))
+        self.set_columns(self.arranged(first=0))
         self.put((), empty)
 
     def go_to(self, row_id: RowId) -> None:
@@ -86,27 +81,7 @@ class ReadList(RowList[RowT, RowId]):
         counted = f"{self.table.total} of {len(self.rows)}" if self.filter_text else f"{len(self.rows)}"
         if not self.rows and self._empty_words == READING:
             counted, progress = progress or READING.lower(), ""
-        return self.title(f"{counted}, {progress}" if progress else counted, self.filter_text, of)
-
-    def clear(self) -> bool:
-        had_filter = bool(self.filter_text)
-        if had_filter:
-            self.filter_bar.put("")
-            self._filter_by("", cell_filter(self.resource.columns)(""))
-        return had_filter
-
-    def on_filter_bar_typed(self, event: FilterBar.Typed) -> None:
-        event.stop()
-        if event.text != self.filter_text:
-            self._filter_by(event.text, event.filter)
-
-    def _filter_by(self, text: str, found: CellFilter[RowT]) -> None:
-        self.filter_text, self._filter = text, found
-        self._show(keep_line=False)
-
-    def _sort_by(self, order: Order) -> None:
-        self.order = order
-        self._show(keep_line=False)
+        return self.title(f"{counted}, {progress}" if progress else counted, of)
 
     def _show(self, *, keep_line: bool) -> None:
         rows = in_order(self._found(), self.resource.columns, self.order, now_ticks())
@@ -115,9 +90,10 @@ class ReadList(RowList[RowT, RowId]):
         self.show_text("" if rows else self.not_found() if self.rows else self._empty_words)
 
     def _found(self) -> Sequence[RowT]:
-        if not self._filter.words:
+        found: CellFilter[RowT] = self.filter
+        if not found.words:
             return self.rows
         if not self._cells:
             now = now_ticks()
-            self._cells = [self._filter.cells(row, now) for row in self.rows]
-        return [row for row, cells in zip(self.rows, self._cells, strict=True) if self._filter.finds(cells)]
+            self._cells = [found.cells(row, now) for row in self.rows]
+        return [row for row, cells in zip(self.rows, self._cells, strict=True) if found.finds(cells)]

@@ -7,7 +7,7 @@ them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Generic
+from typing import Any, Final, Generic
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
@@ -16,7 +16,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
 
-from runtui.domain.columns import Arrangement, Column, Needs, Order, RowT, natural_order
+from runtui.domain.columns import Arrangement, Column, Needs, Order, RowT, chosen_columns, natural_order
 from runtui.domain.times import now_ticks
 from runtui.keys.actions import key_of
 from runtui.tui.resources import MARKED, Resource, RowFlag, RowId, Rows
@@ -70,11 +70,15 @@ class RowList(Widget, Generic[RowT, RowId]):
         self.table = LineTable(resource, flag, id=f"{name}-table")
         self.chosen: tuple[str, ...] = ()
         """The keys of the chosen columns; empty for as many as fit."""
+        self.filter_text = ""
+        self.filter: Any = resource.read_filter("")
+        """The result of the resource's `read_filter` for that text."""
         self.order = Order()
-        """The order in which rows are shown or are about to be shown."""
-        self.sort_by: Callable[[Order], None] = lambda _order: None
-        """Sorts the rows; the view that supplies them sets it."""
-        self._needs: Needs = ()
+        """The filter and the order of the rows that are shown or about to be shown."""
+        self.asked: Callable[[], object] = lambda: None
+        """Shows the rows of another filter or order; who supplies them sets it."""
+        self.needs: Needs = ()
+        """The width of the widest value, by column."""
         self.expected: Mapping[str, int] = {}
         """Column key -> least width in cells, for values that are not read yet."""
         self._header = ColumnHeader(resource.columns)
@@ -92,32 +96,57 @@ class RowList(Widget, Generic[RowT, RowId]):
         self._header.sort = order
         self.table.show(rows, keep_line=keep_line)
 
-    def choose(self, keys: Sequence[str]) -> None:
-        """Show the columns with these keys; if the flexible one is not among them, as many as fit."""
-        known = self.resource.by_key
-        keys = tuple(key for key in keys if key in known)
-        self.chosen = keys if any(known[key].flexible for key in keys) else ()
-        self.set_columns(self.arranged())
+    # What is asked of the source
 
-    def arranged(self) -> Arrangement[RowT]:
-        """Return the chosen columns at the current scroll position."""
-        shown = tuple(self.resource.by_key[key] for key in self.chosen) or self.resource.columns
-        return Arrangement(shown, self._needs, bool(self.chosen), self.table.arrangement.first)
+    def filter_by(self, text: str) -> None:
+        """Filter at once, so that keys already on their way act on the filtered list.
+
+        Raises:
+            RuntuiError: the filter is invalid; nothing changes.
+        """
+        self.filter_text, self.filter = text, self.filter_bar.put(text)
+        self.asked()
+
+    def on_filter_bar_typed(self, event: FilterBar.Typed) -> None:
+        event.stop()
+        if event.text != self.filter_text:
+            self.filter_text, self.filter = event.text, event.filter
+            self.asked()
+
+    def clear(self) -> bool:
+        """Clear the filter; return True if there was one."""
+        had_filter = bool(self.filter_text)
+        if had_filter:
+            self.filter_by("")
+        return had_filter
+
+    def sort_by(self, order: Order) -> None:
+        self.order = order
+        self.asked()
+
+    # Columns
+
+    def choose(self, keys: Sequence[str]) -> None:
+        """Show the columns with these keys, from the first one on; none: as many as fit."""
+        self.chosen = tuple(key for key in keys if key in self.resource.by_key)
+        self.set_columns(self.arranged(first=0))
+
+    def arranged(self, first: int | None = None) -> Arrangement[RowT]:
+        """Return the chosen columns, scrolled right by `first` columns (None: as now)."""
+        shown = chosen_columns(self.resource.columns, self.chosen)
+        now = self.table.arrangement.first or 0
+        return Arrangement(shown, self.needs, bool(self.chosen), now if first is None else first)
 
     def measure(self, rows: Sequence[RowT]) -> None:
         """Set the column widths for rows that are about to be shown."""
         needs = needs_of(self.resource.columns, rows[:MEASURED]) if rows else ()
-        self._needs = tuple((key, max(cells, self.expected.get(key, 0))) for key, cells in needs)
+        self.needs = tuple((key, max(cells, self.expected.get(key, 0))) for key, cells in needs)
         self.set_columns(self.arranged())
 
     def set_columns(self, arrangement: Arrangement[RowT]) -> None:
         """Show these columns in the titles and the table."""
         self._header.arrangement = arrangement
         self.table.set_columns(arrangement)
-
-    def clear(self) -> bool:
-        """Clear the filter; return True if there was one. Lists in memory override it; else the view filters."""
-        return False
 
     def show_text(self, words: str) -> None:
         """Show why there are no rows; empty words hide that."""
@@ -129,7 +158,7 @@ class RowList(Widget, Generic[RowT, RowId]):
         """Return the words for a filter that finds nothing; `hint` names a likely slip in it."""
         return " ".join(filter(None, (self.resource.nothing_found, hint, f"{key_of('clear')} clears the filter.")))
 
-    def title(self, counted: str, filter_text: str, of: str = "", view: str = "") -> Content:
+    def title(self, counted: str, of: str = "", view: str = "", *, with_filter: bool = True) -> Content:
         """Return the title: what is listed, `of` what, the count, the filter, the order and the number of marks.
 
         The name of a `view` replaces the resource's title and the filter.
@@ -138,8 +167,8 @@ class RowList(Widget, Generic[RowT, RowId]):
         if of:
             parts += [Content(" of "), content(of, "bold")]
         parts.append(Content(f"  {counted}"))
-        if filter_text and not view:
-            parts += [Content("  /"), content(filter_text, "$text-accent")]
+        if self.filter_text and with_filter and not view:
+            parts += [Content("  /"), content(self.filter_text, "$text-accent")]
         key, descending = self._header.sort
         if (column := self.resource.by_key.get(key)) is not None:
             parts.append(Content(f"  {column.order_name or column.name} {'↓' if descending else '↑'}"))

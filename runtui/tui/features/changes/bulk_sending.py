@@ -140,7 +140,7 @@ class ResultsView(ActionView[None]):
         counted = write_words.bulk_counts(self.outcomes)
         if self.list.filter_text:
             counted = f"{self.list.table.total} shown, {counted}"
-        parts = [self.list.title(counted, self.list.filter_text)]
+        parts = [self.list.title(counted)]
         if progress.held_by is not None:
             parts.append(content("  held", "$text-warning"))
         parts.append(content(f"  {progress.words}", "$text-muted"))
