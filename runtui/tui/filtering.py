@@ -1,16 +1,10 @@
-"""Filters on the screen: the filter language of rows in memory, and the completions for any filter language.
+"""Filters on the screen: the filter of rows in memory, and the completions for any filter.
 
-The filter of rows in memory finds words in any cell of a row, or in one column with `column:word`:
+Rows in memory are filtered in the language of `domain.filters`: a word is looked for in any cell of a row, or in one
+column with `column:word`.
 
-    words   = { ["!"] [column ":"] text { "," text } }
-    text    = word | "quoted text"
-
-All words must match; after a column, a comma separates alternatives; "!" negates a word. A column is named by its key
-or its title; case is ignored. The filter of runs is `domain.filters`.
-
-Invariant: the filter searches the text that a person sees in the row. An unknown column is an error that lists the
-known ones. A candidate in its slot makes a filter that is valid at that place; a value that no filter can express, or
-that the screen shows differently, is not offered.
+Invariant: the filter searches the text that a person sees in the row. A candidate in its slot makes a filter that is
+valid at that place; a value that no filter can express, or that the screen shows differently, is not offered.
 """
 
 from __future__ import annotations
@@ -18,14 +12,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Generic, NamedTuple, TypeAlias
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from runtui.domain.columns import Column, RowT
-from runtui.domain.filter_tree import FILTER_FIELDS, FieldKind, FilterField
-from runtui.domain.filters import ASKING, FilterError
+from runtui.domain.filter_tree import FILTER_FIELDS, AllOf, AnyOf, FieldKind, FilterField, HasText, Node, Not, TextIs
+from runtui.domain.filters import ASKING, parse_texts
 from runtui.domain.text import visible
 from runtui.domain.times import now_ticks
-from runtui.errors import nearest_words
 
 ValueCount: TypeAlias = tuple[str, int]
 """A value ("" for none), and the number of rows with it."""
@@ -173,54 +167,46 @@ def _quoted(value: str) -> str:
 
 # Rows in memory
 
-_WORD: Final = r'(!?)(?:([^\W\d][\w-]*):(?!//))?((?:"[^"]*"|[^\s"])*)'
 _SIGN: Final = r"^[^\w\s] "
+"""A glyph before the word of a cell."""
 _MAX_VALUES: Final = 1_000
-_ALTERNATIVE: Final = r'"([^"]*)"|([^,"]+)'
 
 
-class CellWord(NamedTuple):
-    """One word of a filter."""
-
-    column: str
-    """The key of the column to search; empty for any."""
-    texts: tuple[str, ...]
-    """Casefolded alternatives; one of them must be found."""
-    is_wanted: bool
-    """False for a negated word."""
+def field_name(column: Column[Any]) -> str:
+    """Return the name of a column's field: its title, or its key if the title cannot be typed."""
+    return column.title if column.title.isidentifier() else column.key
 
 
-class CellFilter(NamedTuple, Generic[RowT]):
-    """A parsed filter; without words it finds every row."""
-
-    columns: tuple[Column[RowT], ...]
-    words: tuple[CellWord, ...]
-
-    def cells(self, row: RowT, now: int) -> Mapping[str, str]:
-        """Return column key -> casefolded text of a row at `now` (ticks)."""
-        return {column.key: column.show(row, now).text.casefold() for column in self.columns}
-
-    def finds(self, cells: Mapping[str, str]) -> bool:
-        return all(_holds(word, cells) for word in self.words)
+def cell_filter(columns: Sequence[Column[Any]]) -> Callable[[str], Node | None]:
+    """Return a function that parses a filter over `columns`, each named by its title or key."""
+    fields = {
+        name.casefold(): FilterField(field_name(column), "text")
+        for column in columns
+        for name in (column.title, column.key)
+    }
+    return partial(parse_texts, fields=fields)
 
 
-def _holds(word: CellWord, cells: Mapping[str, str]) -> bool:
-    texts = (cells[word.column],) if word.column else cells.values()
-    return any(wanted in text for wanted in word.texts for text in texts) is word.is_wanted
+def cells_to_search(columns: Iterable[Column[RowT]], row: RowT, now: int) -> Mapping[str, str]:
+    """Return the casefolded text of each field of a row at `now` (ticks), by name."""
+    return {field_name(column): column.show(row, now).text.casefold() for column in columns}
 
 
-def cell_filter(columns: Sequence[Column[Any]]) -> Callable[[str], CellFilter[Any]]:
-    """Return a function that parses a filter over `columns`.
-
-    It raises FilterError for an unknown column or a missing value.
-    """
-    keys = {name.casefold(): column.key for column in columns for name in (column.title, column.key)}
-
-    def read(text: str) -> CellFilter[Any]:
-        words = [_read(match, keys) for match in re.finditer(_WORD, text) if match[0]]
-        return CellFilter(tuple(columns), tuple(words))
-
-    return read
+def finds(found: Node, cells: Mapping[str, str]) -> bool:
+    """Return whether a parsed filter finds a row with these cells."""
+    match found:
+        case HasText(text):
+            return any(text.casefold() in cell for cell in cells.values())
+        case TextIs(field, text, whole):
+            cell, wanted = cells[field.name], text.casefold()
+            return wanted == re.sub(_SIGN, "", cell) if whole else wanted in cell
+        case Not(part):
+            return not finds(part, cells)
+        case AllOf(parts):
+            return all(finds(part, cells) for part in parts)
+        case AnyOf(parts):
+            return any(finds(part, cells) for part in parts)
+    raise TypeError(found)
 
 
 def cell_filter_help(columns: Sequence[Column[Any]]) -> str:
@@ -229,8 +215,7 @@ def cell_filter_help(columns: Sequence[Column[Any]]) -> str:
 
 def cell_fields(columns: Sequence[Column[Any]]) -> tuple[FieldHelp, ...]:
     """Return the columns as fields for the filter box, with the values of the rows."""
-    names = [column.title if column.title.isidentifier() else column.key for column in columns]
-    return tuple(FieldHelp(name, listed=column.key) for name, column in zip(names, columns, strict=True))
+    return tuple(FieldHelp(field_name(column), listed=column.key) for column in columns)
 
 
 def count_cells(column: Column[RowT], rows: Iterable[RowT]) -> list[ValueCount]:
@@ -238,16 +223,3 @@ def count_cells(column: Column[RowT], rows: Iterable[RowT]) -> list[ValueCount]:
     now = now_ticks()
     counted = Counter(re.sub(_SIGN, "", column.show(row, now).text) for row in rows)
     return [(text, count) for text, count in counted.most_common(_MAX_VALUES) if text]
-
-
-def _read(match: re.Match[str], keys: Mapping[str, str]) -> CellWord:
-    sign, name, value = match.groups()
-    if name is not None and name.casefold() not in keys:
-        meant = nearest_words(name.casefold(), tuple(keys))
-        words = f"No column is called {name!r}.{meant} Columns: {', '.join(dict.fromkeys(keys))}."
-        raise FilterError(words, match.start(2), len(name))
-    found = re.findall(_ALTERNATIVE, value) if name is not None else [(value.strip('"'), "")]
-    texts = tuple(text.casefold() for pair in found if (text := "".join(pair)))
-    if not texts:
-        raise FilterError(f"A value for {name or match[0]} is missing here.", match.start(), len(match[0]))
-    return CellWord(keys[name.casefold()] if name is not None else "", texts, not sign)

@@ -12,7 +12,7 @@ from runtui.domain.views import ListSettings, View
 from runtui.prelude.first_paint import FirstPaint
 from runtui.services.preferences import StoredPreferences, preferences_path
 from runtui.tui.features.opening import Opening
-from runtui.tui.widgets.line_painter import ColumnHeader
+from runtui.tui.widgets.line_table import ColumnHeader
 from tests.tui.conftest import ROOT, Opener, Session
 
 

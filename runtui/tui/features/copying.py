@@ -46,6 +46,7 @@ from runtui.tui.features.changes.bulk_sending import ResultsView
 from runtui.tui.features.changes.journaling import JournalView
 from runtui.tui.features.changes.lists import ResultRow
 from runtui.tui.features.feature import Feature, Features
+from runtui.tui.features.opening import TasksView, UsersView
 from runtui.tui.features.signing_in import SignInView
 from runtui.tui.features.triage.explaining import CausesView
 from runtui.tui.features.triage.overviewing import OverviewView
@@ -54,7 +55,6 @@ from runtui.tui.keys import blocks_keys
 from runtui.tui.output import DrawnOnce
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.questions import Picker
-from runtui.tui.screens.run import TasksView, UsersView
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.text import content
 from runtui.tui.widgets.chrome import Severity

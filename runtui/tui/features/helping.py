@@ -19,7 +19,7 @@ from runtui.tui.filtering import cell_filter
 from runtui.tui.resources import ROW_FLAGS, Resource
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.text import content
-from runtui.tui.widgets.read_list import ReadList
+from runtui.tui.widgets.row_list import ReadList
 
 HELP: Final[Resource[HelpRow, int]] = Resource(
     title="Help",

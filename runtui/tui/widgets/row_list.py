@@ -1,12 +1,14 @@
 """The list widget of every view: the filter box, the column titles, and the rows or why there are none.
 
-Invariant: a list knows its rows through their `Resource` alone. The view that holds it supplies the rows and acts on
-them.
+Invariant: a list knows its rows through their `Resource` alone. It owns what is asked of them: filter, order, columns.
+The view that holds it supplies the rows and acts on them; rows in memory are filtered and sorted here. Cursor and marks
+belong to row ids, so they stay when rows are read again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, Generic
 
 from rich.cells import cell_len
@@ -16,15 +18,15 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
 
-from runtui.domain.columns import Arrangement, Column, Needs, Order, RowT, chosen_columns, natural_order
+from runtui.domain.columns import Arrangement, Column, Needs, Order, RowT, chosen_columns, in_order, natural_order
 from runtui.domain.times import now_ticks
 from runtui.keys.actions import key_of
-from runtui.tui.resources import MARKED, Resource, RowFlag, RowId, Rows
+from runtui.tui.filtering import ValueCount, cells_to_search, count_cells, finds
+from runtui.tui.resources import MARKED, READING, ReadRows, Resource, RowFlag, RowId, Rows
 from runtui.tui.text import content, plain
 from runtui.tui.widgets.chrome import surface
 from runtui.tui.widgets.filter_bar import CountValues, FilterBar, History
-from runtui.tui.widgets.line_painter import ColumnHeader
-from runtui.tui.widgets.line_table import LineTable, no_flag
+from runtui.tui.widgets.line_table import ColumnHeader, LineTable, no_flag
 
 MEASURED: Final = 500
 """The number of rows that column widths are measured from."""
@@ -218,3 +220,82 @@ class RowList(Widget, Generic[RowT, RowId]):
     def on_filter_bar_closed(self, event: FilterBar.Closed) -> None:
         event.stop()
         self.take_focus()
+
+
+class ReadList(RowList[RowT, RowId]):
+    """Shows rows in memory. `sort` is the key of the column to sort by at first; empty for the original order, which
+    rows keep that are equal in the sorted column.
+    """
+
+    def __init__(
+        self,
+        resource: Resource[RowT, RowId],
+        flag: Callable[[RowT], RowFlag | None] = no_flag,
+        *,
+        name: str,
+        sort: str = "",
+        scrolls: bool = True,
+    ) -> None:
+        super().__init__(resource, flag, name=name, count_values=self._count_values)
+        self.rows: Sequence[RowT] = ()
+        """All rows, in their original order."""
+        self.shown: ReadRows[RowT, RowId] = ReadRows((), resource.id_of)
+        """The rows that the filter finds, sorted."""
+        self.with_more: Callable[[tuple[Column[RowT], ...]], tuple[Column[RowT], ...]] = lambda columns: columns
+        """Adds further columns to those of the resource."""
+        self._scrolls = scrolls
+        self._cells: Sequence[Mapping[str, str]] = ()
+        """The cells that the filter searches; empty until a filter is set."""
+        self.order = self._first_order = natural_order(resource.by_key[sort]) if sort else Order()
+        self.asked = partial(self._show, keep_line=False)
+        self._empty_words = READING
+
+    def put(self, rows: Sequence[RowT], empty: str | None = None) -> None:
+        """Show rows; cursor, marks, filter and order stay. `empty` has the words for no rows; None: the resource's."""
+        self.rows, self._cells = rows, ()
+        self.measure(rows)
+        self._empty_words = self.resource.empty if empty is None else empty
+        self._show(keep_line=True)
+
+    def arranged(self, first: int | None = None) -> Arrangement[RowT]:
+        shown = super().arranged(first)
+        return shown._replace(columns=self.with_more(shown.columns), first=shown.first if self._scrolls else None)
+
+    def _count_values(self, key: str) -> Sequence[ValueCount]:
+        return count_cells(self.resource.by_key[key], self.rows)
+
+    def begin(self, empty: str) -> None:
+        """Clear rows, filter, marks and order before other rows arrive; `empty` are the words until then."""
+        self.filter_text, self.filter = "", self.filter_bar.put("")
+        self.order = self._first_order
+        self.table.set_marks(frozenset())
+        self.table.is_untouched = True
+        self.set_columns(self.arranged(first=0))
+        self.put((), empty)
+
+    def go_to(self, row_id: RowId) -> None:
+        """Move the cursor to a row, if it is shown."""
+        line = self.shown.position(row_id)
+        if line is not None:
+            self.table.move_to(line)
+
+    def heading(self, of: str = "", progress: str = "") -> Content:
+        """Return the title of a view with this list; `progress` says how far the rows were read."""
+        counted = f"{self.table.total} of {len(self.rows)}" if self.filter_text else f"{len(self.rows)}"
+        if not self.rows and self._empty_words == READING:
+            counted, progress = progress or READING.lower(), ""
+        return self.title(f"{counted}, {progress}" if progress else counted, of)
+
+    def _show(self, *, keep_line: bool) -> None:
+        rows = in_order(self._found(), self.resource.columns, self.order, now_ticks())
+        self.shown = ReadRows(rows, self.resource.id_of)
+        self.show(self.shown, keep_line=keep_line, order=self.order)
+        self.show_text("" if rows else self.not_found() if self.rows else self._empty_words)
+
+    def _found(self) -> Sequence[RowT]:
+        if self.filter is None:
+            return self.rows
+        if not self._cells:
+            now = now_ticks()
+            self._cells = [cells_to_search(self.resource.columns, row, now) for row in self.rows]
+        return [row for row, cells in zip(self.rows, self._cells, strict=True) if finds(self.filter, cells)]

@@ -41,7 +41,7 @@ from runtui.tui.screens.review import bulk_review
 from runtui.tui.screens.runs import Throttle
 from runtui.tui.text import content
 from runtui.tui.widgets.chrome import Severity
-from runtui.tui.widgets.read_list import ReadList
+from runtui.tui.widgets.row_list import ReadList
 from runtui.tui.words import sign_in_words, write_words
 
 

@@ -31,7 +31,7 @@ from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import REST_SECONDS, Panel
 from runtui.tui.screens.runs import Throttle, unread
 from runtui.tui.widgets.line_table import LineTable
-from runtui.tui.widgets.read_list import ReadList
+from runtui.tui.widgets.row_list import ReadList
 from runtui.tui.widgets.side_panel import none_selected
 from runtui.tui.words import triage_words
 

@@ -36,7 +36,7 @@ from runtui.tui.screens.questions import Choice, Picker
 from runtui.tui.screens.runs import Throttle, unread
 from runtui.tui.text import plain
 from runtui.tui.widgets.line_table import CLOCK_SECONDS
-from runtui.tui.widgets.read_list import ReadList
+from runtui.tui.widgets.row_list import ReadList
 from runtui.tui.widgets.side_panel import none_selected
 from runtui.tui.words.triage_words import day_title, workflow_page
 
