@@ -355,8 +355,10 @@ COMMANDS: Final = (
     Command(
         name="completion", help="print a script that lets a shell complete runtui's commands and options",
         run="runtui.cli.program:print_completion", takes="nothing",
-        arguments=(Argument("shell", choices=("bash", "zsh", "tcsh"), help="the shell"),),
-        epilog="In bash: runtui completion bash >> ~/.bash_completion",
+        arguments=(Argument("shell", choices=("bash", "zsh", "fish", "tcsh"), help="the shell"),),
+        epilog="In bash: runtui completion bash >> ~/.bash_completion. "
+        "In fish: runtui completion fish > ~/.config/fish/completions/runtui.fish. "
+        'In zsh, after compinit in .zshrc: eval "$(runtui completion zsh)"',
     ),
     Command(
         name="sandbox", help="run the sandbox server alone; it prints one JSON line with its root",

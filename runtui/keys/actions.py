@@ -102,7 +102,7 @@ Need = Literal[
     "", "run", "row", "list", "marks", "writing", "editing", "own change", "new run", "form", "valid change",
     "change", "waiting change", "bulk change", "open change", "failed change", "done change", "journal entry",
     "undoable entry", "unknown entry", "checkable entry", "profiles", "account", "signed in", "signed out",
-    "no sign-in", "code", "demo", "search", "shell", "back",
+    "no sign-in", "code", "demo", "search", "shell", "back", "one run",
 ]  # fmt: skip
 """The condition for an action to run; `tui.actions.why_not` says what is missing."""
 
@@ -279,11 +279,12 @@ _ACTIONS: Final[Mapping[Scope, tuple[Action, ...]]] = {
         Action(
             "changed_only",
             ("ctrl+t", "f6"),
-            "send changed only",
+            "send changed",
             "Send only changed properties, or all required ones.",
             60,
+            hinted="one run",
         ),
-        Action("revert", ("f8",), "revert field", "Revert this field.", 50, "change"),
+        Action("revert", ("f8",), "revert", "Revert this field.", 50, "change"),
         Action("discard", ("shift+f8",), "discard", "Discard the draft (press twice).", needs="change"),
         Action("leave", "back", "back", "Go back to the list; the draft is kept.", 80),
     ),

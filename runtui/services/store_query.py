@@ -182,16 +182,24 @@ class QueryCache:
     def __init__(self) -> None:
         self._kept: dict[RunQuery, _FoundRows] = {}
 
-    def kept(self, query: RunQuery, revision: Revision) -> RowNumbers | None:
-        """Return the rows of a query in its order, or the first of them, if they are known and still valid."""
+    def kept(self, query: RunQuery, revision: Revision, *, whole: bool = False) -> RowNumbers | None:
+        """Return the rows of a query in its order, or the first of them unless `whole`, if they are known and still
+        valid."""
+        found = self._valid(query, revision)
+        if found is not None and not (whole and found.is_partial):
+            return found.rows
+        other = self._valid(query._replace(descending=not query.descending), revision)
+        return None if other is None or other.is_partial else self._keep(query, other._replace(rows=other.rows[::-1]))
+
+    def _valid(self, query: RunQuery, revision: Revision) -> _FoundRows | None:
         found = self._kept.get(query)
-        return found.rows if found is not None and found.revision == revision else None
+        return found if found is not None and found.revision == revision else None
 
     def all(self, db: sqlite3.Connection, query: RunQuery, revision: Revision) -> RowNumbers:
         """Return all rows of a query, in its order."""
+        if (known := self.kept(query, revision, whole=True)) is not None:
+            return known
         whole = {key: found for key, found in self._kept.items() if found.revision == revision and not found.is_partial}
-        if query in whole:
-            return whole[query].rows
         in_another_order = next((found.rows for key, found in whole.items() if key.filter == query.filter), None)
         rows = find(db, query) if in_another_order is None else in_another_order
         return self._keep(query, _FoundRows(revision, in_order(db, query, rows)))

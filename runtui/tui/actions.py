@@ -64,6 +64,8 @@ class ActionContext(NamedTuple):
     """A sign-in is in progress."""
     has_code: bool = False
     """The sign-in shows a code, an address or a message to copy."""
+    sends_changed: bool = False
+    """The request of the draft has only the changed properties."""
     is_searching: bool = False
     """A search is open in the side panel."""
     is_demo: bool = False
@@ -188,6 +190,7 @@ def _needs_signing_in(now: ActionContext) -> str | None:
 REASONS: Final[Mapping[Need, Reason]] = {
     "": lambda _: None,
     "run": _needs_run,
+    "one run": lambda now: None if not now.marked_runs else "A change to many runs sends only what you change.",
     "back": lambda now: None if now.is_covered else "All runs are shown.",
     "row": lambda now: None if now.has_row else "There is nothing under the cursor.",
     "list": lambda now: None if now.has_list else "There is no list here.",
@@ -267,6 +270,9 @@ _STEPS: Final = frozenset({"valid change"})
 """Needs that a person fulfils in the same view: until then the hint is shown, but dimmed."""
 
 
+_SENDS_ALL: Final = ACTION_BY_ID["changed_only"]._replace(label="send all")
+"""The action as the hint line names it while only changed properties are sent."""
+
 _OPENS_PANEL: Final = ACTION_BY_ID["next_tab"]._replace(label="panel")
 """The next-tab action as the hint line names it while the panel is hidden: the panel says why a run failed."""
 _OPENS_PANEL_AT: Final = 2
@@ -297,7 +303,8 @@ def hints(
             continue
         is_ready = why_not(action, now) is None
         if is_ready or action.needs in _STEPS:
-            found.append(Hint(action, key, is_ready))
+            shown_as = _SENDS_ALL if now.sends_changed and action.id == _SENDS_ALL.id else action
+            found.append(Hint(shown_as, key, is_ready))
     helps = [hint for hint in found if hint.action.id == "help"]
     shown = [hint for hint in found if hint not in helps][:MAX_HINTS] + helps
     if opens_panel and not typing:

@@ -203,8 +203,6 @@ async def test_hints_name_no_key_that_would_be_typed(open_session: Opener) -> No
         assert "F1 help" in hints
         assert "F11 zoom" in hints
         assert " z zoom" not in hints
-        await session.press("up")
-        assert " z zoom" in session.text().splitlines()[-1]
         await session.press("escape", "slash")
         hints = session.text().splitlines()[-1]
         assert "enter keep" in hints

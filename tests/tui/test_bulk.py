@@ -110,6 +110,7 @@ async def test_the_form_shows_common_and_mixed_values_and_sends_only_what_is_tou
         await type_keys(session, ["ctrl+a", "e"], "slowly")
         assert "Edit 40 runs" in session.text()
         assert "(mixed)" in session.text()
+        assert "ctrl+t" not in session.text(), "there is no choice of the body here"
         await type_keys(session, ["enter", "end", "enter"], "slowly")
         assert "was 38 failed, 2 inProgress" in session.text()
         await type_keys(session, ["f8"], "slowly")

@@ -50,7 +50,7 @@ def under(session: Session, name: str) -> str:
 async def go_to(session: Session, name: str) -> None:
     """Focus a field, with the cursor after its text."""
     await session.go_to(name)
-    if session.form.line is not None:
+    if session.form.line is session.form.edit:
         await session.press("end")
 
 
@@ -438,18 +438,38 @@ async def test_a_screen_has_few_widgets(open_session: Opener) -> None:
     assert counts == {"runs": 17, "edit": 15, "help": 18}
 
 
-async def test_hints_name_keys_that_are_no_text_while_a_dropdown_is_searched(open_session: Opener) -> None:
+async def test_a_letter_on_a_closed_dropdown_opens_it_at_a_value(open_session: Opener) -> None:
+    async with open_session() as session:
+        await open_run(session, processingStatus="failed")
+        await session.type("quar")  # q would quit elsewhere
+        assert session.form.menu is not None
+        assert draft_of(session).edits == {}, "nothing is chosen yet"
+        await session.press("enter")
+        assert draft_of(session).body()["processingStatus"] == "quarantined"
+        await session.press("question_mark")
+        assert session.view == "help", "a sign is no text here"
+
+
+async def test_hints_name_keys_that_are_no_text_on_a_dropdown(open_session: Opener) -> None:
     async with open_session() as session:
         await open_run(session)
         hints = [session.text().splitlines()[-1]]
         for key in ("enter", "escape"):
             await session.press(key)
             hints.append(session.text().splitlines()[-1])
-        assert ["? help" in line for line in hints] == [True, False, True]
-        assert "F1 help" in hints[1]
+        assert all("F1 help" in line and " z zoom" not in line for line in hints)
         assert "enter choose  esc keep" in hints[1]
         assert "esc back" not in hints[1]
         for action_id in ("close_values", "choose_value"):
             await session.press("enter")
             await session.front.action_run_by_name(action_id)  # like a click on its hint
             assert session.form.menu is None
+
+
+async def test_the_hint_names_the_body_that_its_key_switches_to(open_session: Opener) -> None:
+    async with open_session(size=(80, 24)) as session:
+        await open_run(session)
+        await session.press("enter", "down", "enter")
+        assert session.text().splitlines()[-1].split("  ")[2:4] == ["ctrl+t send changed", "F8 revert"]
+        await session.press("ctrl+t")
+        assert "ctrl+t send all" in session.text().splitlines()[-1]

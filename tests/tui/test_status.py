@@ -193,13 +193,14 @@ async def test_a_key_that_a_place_does_not_have_says_where_it_works(open_session
         session.app.chrome.set_status("The disk is full.", "error")
         await session.press("R")
         assert status_of(session) == "The disk is full.", "a graver sentence stays"
-        await open_form(session)
-        await session.go_to("processingStatus")
+        session.app.chrome.set_status("")
         await session.press("i")
         assert status_of(session) == "i all servers works in: Journal."
         await session.press("D")
         assert status_of(session) == "D discard works in: Conflict.", "where this key has it, not another"
-        await session.press("enter")
+        await open_form(session)
+        await session.go_to("processingStatus")
+        await session.press("i")
         assert status_of(session) == "", "the dropdown takes the key"
 
 

@@ -128,7 +128,7 @@ def test_a_value_that_makes_no_sense_names_its_flag(capsys: pytest.CaptureFixtur
         (["lits"], "usage: runtui", "argument COMMAND: there is no 'lits'. Did you mean list?"),
         (["--them", "light", "--rfresh"], "usage: runtui", "unrecognized arguments: --rfresh. Did you mean --refresh?"),
         (["triage", "exprt"], "usage: runtui triage", "argument PART: there is no 'exprt'. Did you mean export?"),
-        (["completion", "fish"], "usage: runtui completion", "there is no 'fish'. Possible: bash, zsh, tcsh."),
+        (["completion", "csh"], "usage: runtui completion", "there is no 'csh'. Did you mean tcsh?"),
         (["show", "a", "-o", "csv"], "usage: runtui show", "there is no 'csv'. Possible: table, json."),
         (["list", "is:stuck now"], "usage: runtui list", "is:stuck now. Did you mean --filter 'is:stuck now'?"),
         (["list", "-o", "jsn"], "usage: runtui list", "argument -o/--format: there is no 'jsn'. Did you mean json?"),
@@ -224,3 +224,10 @@ def test_bash_completes_commands_options_values_and_files(
         cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert set(bash.stdout.split()) == offered
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "tcsh"])
+def test_every_shell_completes_all_commands(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", shell]) == ExitCode.DONE
+    script = capsys.readouterr().out
+    assert all(command.name in script for command in COMMANDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from array import array
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -489,6 +490,18 @@ def test_the_first_rows_are_those_of_all_and_those_are_in_order(store: Store, co
         other = query._replace(descending=not descending)
         assert store.count(other) == len(expected)
         assert ids(store, other) == expected[::-1]
+
+
+def test_found_rows_are_reversed_without_a_look_at_any_run(store: Store, path: Path) -> None:
+    put(store, *(a_run(number) for number in range(9)))
+    query = RunQuery(parse_filter("r", NOW), "users")
+    cache = QueryCache()
+    with store.reading() as db:
+        down = cache.all(db, query, (0, 0)).tolist()
+    other = query._replace(descending=False)
+    assert plans(path, lambda db: cache.all(db, other, (0, 0))) == []
+    assert cache.kept(other, (0, 0)) == array("I", reversed(down))
+    assert cache.kept(other, (0, 1)) is None
 
 
 @pytest.mark.parametrize("text", FILTERS)

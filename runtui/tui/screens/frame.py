@@ -210,6 +210,7 @@ class Chrome:
             saving=run_id is not None and workspace.save_of(run_id) is not None,
             changes=len(draft.changes()) if draft is not None else 0,
             errors=len(draft.errors()) if draft is not None else 0,
+            sends_changed=draft is not None and draft.mode == "changed",
             marked_runs=marks if view.changes_marked else 0,
             is_covered=bool(listed and listed.filter_text) or (self.panel.is_open and self.app.size.width < WIDE),
             has_list=listed is not None and view.scope != "help",

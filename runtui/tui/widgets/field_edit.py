@@ -8,7 +8,7 @@ come first.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -83,6 +83,8 @@ class EditLook(NamedTuple):
 
 class LineEdit:
     """A line of text with a cursor and a selection."""
+
+    takes = staticmethod(str.isprintable)
 
     def __init__(self, text: str = "") -> None:
         self.text = plain(text)
@@ -204,6 +206,8 @@ class ChoiceMenu:
         nothing: The words for no value, and their meaning.
     """
 
+    takes = staticmethod(str.isprintable)
+
     def __init__(self, choices: OpenEnum, received: str, chosen: str, nothing: tuple[str, str]) -> None:
         strangers = dict.fromkeys(text for text in (received, chosen) if not choices.is_known(text))
         self.values = (*strangers, *choices.names)
@@ -236,6 +240,16 @@ class ChoiceMenu:
                 return
 
 
+class ClosedMenu(NamedTuple):
+    """A dropdown that a letter opens, to find a value. Other signs are keys."""
+
+    insert: Callable[[str], None]
+    takes: Callable[[str], bool] = str.isalpha
+
+
+EditedLine = LineEdit | ChoiceMenu | ClosedMenu
+
+
 def choice_lines(values: tuple[str, ...], choices: OpenEnum, nothing: tuple[str, str]) -> list[str]:
     """Return a line per value, with the meanings aligned; `nothing` has the words for no value and their meaning."""
     width = max(cell_len(plain(value or nothing[0])) for value in values)
@@ -248,8 +262,8 @@ class EditsLines(Widget):
     BINDINGS = [Binding(key, f"edit('{key}')", show=False) for key in (*LINE_EDIT_KEYS, *_CLIPBOARD)]
 
     @property
-    def line(self) -> LineEdit | ChoiceMenu | None:
-        """The edited line or dropdown; None while letters are no text."""
+    def line(self) -> EditedLine | None:
+        """The edited line or dropdown; None while letters are no text. Its `takes` says which characters are text."""
         raise NotImplementedError
 
     def edited(self) -> None:
@@ -264,12 +278,12 @@ class EditsLines(Widget):
         """Do not match styles again: none depends on the focus."""
 
     def check_consume_key(self, key: str, character: str | None) -> bool:  # noqa: ARG002 - Textual's
-        return character is not None and character.isprintable() and self.line is not None
+        return character is not None and (line := self.line) is not None and line.takes(character)
 
     def on_key(self, event: events.Key) -> None:
         """Insert a typed letter."""
-        if self.line is not None and event.is_printable and event.character:
-            self.line.insert(event.character)
+        if event.character and (line := self.line) is not None and line.takes(event.character):
+            line.insert(event.character)
             self.edited()
             event.stop()
             event.prevent_default()

@@ -25,7 +25,7 @@ from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME, Property
 from runtui.tui.actions import bindings
 from runtui.tui.text import plain
 from runtui.tui.widgets.chrome import unboxed
-from runtui.tui.widgets.field_edit import ChoiceMenu, EditsLines, LineEdit
+from runtui.tui.widgets.field_edit import ChoiceMenu, ClosedMenu, EditedLine, EditsLines, LineEdit
 from runtui.tui.widgets.form_painter import (
     FEWEST_LINES,
     FormLine,
@@ -148,8 +148,8 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
     # Keys
 
     @property
-    def line(self) -> LineEdit | ChoiceMenu | None:
-        return self.menu or (self.edit if self.field.choices is None else None)
+    def line(self) -> EditedLine:
+        return self.menu or (self.edit if self.field.choices is None else ClosedMenu(self._open_menu))
 
     def edited(self) -> None:
         """Report the text, whose draft `show` draws later; in a dropdown, redraw."""
@@ -198,11 +198,12 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
             self.draw()
             self._keep_in_sight()
 
-    def _open_menu(self) -> None:
+    def _open_menu(self, letter: str = "") -> None:
         shown, field = self.shown, self.field
         if shown is not None and field.choices is not None:
             values = shown.draft.received_text(field), shown.draft.text(field)
             self.menu = ChoiceMenu(field.choices, *values, shown.nothing(field))
+            self.menu.insert(letter)
             self.post_message(self.Entered())
             self.draw()
             self._keep_in_sight()
