@@ -16,8 +16,8 @@ from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from runtui.domain.columns import Column, RowT
-from runtui.domain.filter_tree import FILTER_FIELDS, AllOf, AnyOf, FieldKind, FilterField, HasText, Node, Not, TextIs
-from runtui.domain.filters import ASKING, parse_texts
+from runtui.domain.filter_tree import FILTER_FIELDS, FieldKind, FilterField, TextIs
+from runtui.domain.filters import ASKING, RowCondition, row_filter
 from runtui.domain.text import visible
 from runtui.domain.times import now_ticks
 
@@ -27,41 +27,14 @@ ValueCount: TypeAlias = tuple[str, int]
 _BREAKS: Final = frozenset(" \t\n(),")
 """The characters that end an unquoted value."""
 
-_EXAMPLES: Final[dict[FieldKind, tuple[str, ...]]] = {
-    "count": ("0",),
-    "datetime": ("-24h", "-7d", "today", "yesterday"),
-}
 _OFFERED: Final[tuple[FieldKind, ...]] = ("enum", "text", "flag", "datetime", "count")
 """The kinds in the order in which their fields are offered, first those with values to choose from."""
 
 _BY_KEY: Final = frozenset({"cause", "workflowId"})
 """Fields that other screens filter by and nobody types."""
 
-_GREATER_THAN: Final = frozenset({"count", "datetime"})
-"""The kinds of fields that are rarely filtered by a single value."""
-
-
-class FieldHelp(NamedTuple):
-    """A field that the filter box offers."""
-
-    name: str
-    values: tuple[str, ...] = ()
-    """Values known without the rows; for a number or a time, examples."""
-    operator: str = ":"
-    """The operator to offer."""
-    listed: str = ""
-    """The column whose values are offered; empty if none are."""
-
-
-def _field_help(field: FilterField) -> FieldHelp:
-    values = field.choices.names if field.choices is not None else field.flags or _EXAMPLES.get(field.kind, ())
-    return FieldHelp(field.name, values, ">" if field.kind in _GREATER_THAN else ":", field.listed)
-
-
 RUN_FIELDS: Final = tuple(
-    _field_help(field)
-    for field in sorted(FILTER_FIELDS, key=lambda field: _OFFERED.index(field.kind))
-    if field.name not in _BY_KEY
+    field for field in sorted(FILTER_FIELDS, key=lambda field: _OFFERED.index(field.kind)) if field.name not in _BY_KEY
 )
 """The fields that the filter box of runs offers."""
 
@@ -73,7 +46,7 @@ class Slot(NamedTuple):
     end: int
     typed: str
     """The part before the cursor, without its opening quote."""
-    field: FieldHelp | None = None
+    field: FilterField | None = None
     """The field whose value it is; None for a field's name or plain text."""
     is_closed: bool = False
     """True if nothing can be offered: quoted text, or the value of an unknown field."""
@@ -88,7 +61,7 @@ class Candidate(NamedTuple):
     """The number of rows with this value; None if not counted."""
 
 
-def slot_at(text: str, cursor: int, fields: Iterable[FieldHelp]) -> Slot:
+def slot_at(text: str, cursor: int, fields: Iterable[FilterField]) -> Slot:
     """Return the part of a filter at the cursor, even if the rest is invalid."""
     start, quoted = _word_start(text, cursor)
     word = text[start:cursor]
@@ -104,17 +77,17 @@ def slot_at(text: str, cursor: int, fields: Iterable[FieldHelp]) -> Slot:
     return Slot(start, end, typed.removeprefix('"'), field, field is None or (typed.count('"') > 1))
 
 
-def candidates(slot: Slot, fields: Iterable[FieldHelp], counted: Sequence[ValueCount] = ()) -> tuple[Candidate, ...]:
+def candidates(slot: Slot, fields: Iterable[FilterField], counted: Sequence[ValueCount] = ()) -> tuple[Candidate, ...]:
     """Return the completions of a slot: first those that start with the typed text, then those that contain it. Values
     of the rows (`counted`, the most frequent first) come before those that no row has.
     """
     if slot.is_closed:
         return ()
     if slot.field is None:
-        found = [Candidate(f"{field.name}{field.operator}") for field in fields]
+        found = [Candidate(field.asking) for field in fields]
         return _ranked(found, [field.name for field in fields], slot.typed)
     counts = dict(counted)
-    values = [value or "none" for value in counts] + [value for value in slot.field.values if value not in counts]
+    values = [value or "none" for value in counts] + [value for value in slot.field.offered if value not in counts]
     sound = [value for value in values if '"' not in value and visible(value) == value]
     found = [
         Candidate(_quoted(value), counts.get("" if value == "none" else value, 0) if counts else None)
@@ -172,50 +145,46 @@ _SIGN: Final = r"^[^\w\s] "
 _MAX_VALUES: Final = 1_000
 
 
-def field_name(column: Column[Any]) -> str:
-    """Return the name of a column's field: its title, or its key if the title cannot be typed."""
+Cells: TypeAlias = Mapping[str, str]
+"""The casefolded texts of a row, by the name of the field."""
+
+
+def cell_fields(columns: Sequence[Column[Any]]) -> tuple[FilterField, ...]:
+    """Return the columns as fields with the values of the rows, each named by its title, and by its key."""
+    return tuple(
+        FilterField(_field_name(column), "text", aliases=(column.key,), listed=column.key) for column in columns
+    )
+
+
+def _field_name(column: Column[Any]) -> str:
+    """Return the title, or the key if the title cannot be typed."""
     return column.title if column.title.isidentifier() else column.key
 
 
-def cell_filter(columns: Sequence[Column[Any]]) -> Callable[[str], Node | None]:
-    """Return a function that parses a filter over `columns`, each named by its title or key."""
-    fields = {
-        name.casefold(): FilterField(field_name(column), "text")
-        for column in columns
-        for name in (column.title, column.key)
-    }
-    return partial(parse_texts, fields=fields)
+def cell_filter(columns: Sequence[Column[Any]]) -> Callable[[str], RowCondition[Cells] | None]:
+    """Return a function that parses a filter over `columns`."""
+    return partial(row_filter, fields=cell_fields(columns), of_word=_in_any_cell, of_field=_in_cell)
 
 
-def cells_to_search(columns: Iterable[Column[RowT]], row: RowT, now: int) -> Mapping[str, str]:
-    """Return the casefolded text of each field of a row at `now` (ticks), by name."""
-    return {field_name(column): column.show(row, now).text.casefold() for column in columns}
+def _in_any_cell(text: str) -> RowCondition[Cells]:
+    wanted = text.casefold()
+    return lambda cells: any(wanted in cell for cell in cells.values())
 
 
-def finds(found: Node, cells: Mapping[str, str]) -> bool:
-    """Return whether a parsed filter finds a row with these cells."""
-    match found:
-        case HasText(text):
-            return any(text.casefold() in cell for cell in cells.values())
-        case TextIs(field, text, whole):
-            cell, wanted = cells[field.name], text.casefold()
-            return wanted == re.sub(_SIGN, "", cell) if whole else wanted in cell
-        case Not(part):
-            return not finds(part, cells)
-        case AllOf(parts):
-            return all(finds(part, cells) for part in parts)
-        case AnyOf(parts):
-            return any(finds(part, cells) for part in parts)
-    raise TypeError(found)
+def _in_cell(found: TextIs) -> RowCondition[Cells]:
+    name, wanted = found.field.name, found.text.casefold()
+    if found.whole:
+        return lambda cells: re.sub(_SIGN, "", cells[name]) == wanted
+    return lambda cells: wanted in cells[name]
+
+
+def cells_to_search(columns: Iterable[Column[RowT]], row: RowT, now: int) -> Cells:
+    """Return the cells of a row at `now` (ticks)."""
+    return {_field_name(column): column.show(row, now).text.casefold() for column in columns}
 
 
 def cell_filter_help(columns: Sequence[Column[Any]]) -> str:
     return f"text  {'  '.join(f'{column.title}:…' for column in columns)}  !not"
-
-
-def cell_fields(columns: Sequence[Column[Any]]) -> tuple[FieldHelp, ...]:
-    """Return the columns as fields for the filter box, with the values of the rows."""
-    return tuple(FieldHelp(field_name(column), listed=column.key) for column in columns)
 
 
 def count_cells(column: Column[RowT], rows: Iterable[RowT]) -> list[ValueCount]:

@@ -8,7 +8,7 @@ import pytest
 
 from runtui.domain.columns import Column, ListCell
 from runtui.domain.filters import FilterError
-from runtui.tui.filtering import cell_filter, cells_to_search, finds
+from runtui.tui.filtering import cell_filter, cells_to_search
 
 
 class Animal(NamedTuple):
@@ -26,7 +26,7 @@ ANIMALS: Final = (Animal("Cat", "purrs softly"), Animal("Dog", "barks: cat!"), A
 
 def found(text: str) -> list[str]:
     wanted = cell_filter(COLUMNS)(text)
-    return [row.name for row in ANIMALS if wanted is None or finds(wanted, cells_to_search(COLUMNS, row, 0))]
+    return [row.name for row in ANIMALS if wanted is None or wanted(cells_to_search(COLUMNS, row, 0))]
 
 
 @pytest.mark.parametrize(

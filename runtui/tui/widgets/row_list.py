@@ -21,7 +21,7 @@ from textual.widgets import Static
 from runtui.domain.columns import Arrangement, Column, Needs, Order, RowT, chosen_columns, in_order, natural_order
 from runtui.domain.times import now_ticks
 from runtui.keys.actions import key_of
-from runtui.tui.filtering import ValueCount, cells_to_search, count_cells, finds
+from runtui.tui.filtering import Cells, ValueCount, cells_to_search, count_cells
 from runtui.tui.resources import MARKED, READING, ReadRows, Resource, RowFlag, RowId, Rows
 from runtui.tui.text import content, plain
 from runtui.tui.widgets.chrome import surface
@@ -244,7 +244,7 @@ class ReadList(RowList[RowT, RowId]):
         self.with_more: Callable[[tuple[Column[RowT], ...]], tuple[Column[RowT], ...]] = lambda columns: columns
         """Adds further columns to those of the resource."""
         self._scrolls = scrolls
-        self._cells: Sequence[Mapping[str, str]] = ()
+        self._cells: Sequence[Cells] = ()
         """The cells that the filter searches; empty until a filter is set."""
         self.order = self._first_order = natural_order(resource.by_key[sort]) if sort else Order()
         self.asked = partial(self._show, keep_line=False)
@@ -298,4 +298,4 @@ class ReadList(RowList[RowT, RowId]):
         if not self._cells:
             now = now_ticks()
             self._cells = [cells_to_search(self.resource.columns, row, now) for row in self.rows]
-        return [row for row, cells in zip(self.rows, self._cells, strict=True) if finds(self.filter, cells)]
+        return [row for row, cells in zip(self.rows, self._cells, strict=True) if self.filter(cells)]
