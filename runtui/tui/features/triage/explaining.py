@@ -65,7 +65,7 @@ class CausesView(ActionView[None]):
         """The key of a cause, and its latest failures."""
         self._progress = workspace.results.progress
         """How much was read when the failed tasks were grouped."""
-        self._drawing = Throttle(self, workspace.foreground, self._follow)
+        self._drawing = Throttle(self, workspace.foreground, partial(self._group, "causes"))
 
     @property
     def table(self) -> LineTable[CauseRow, str]:
@@ -79,21 +79,16 @@ class CausesView(ActionView[None]):
     def open(self, query: RunQuery) -> None:
         """Group the failed tasks of these runs; the next key waits for the stored ones."""
         self.shown = query
-        self._begin(query)
+        self._group(blocks_keys("causes"))
 
     def reload(self) -> None:
         """Group the stored results again, a few times a second at most."""
         self._drawing.ask()
 
-    @work(group=blocks_keys("causes"), exclusive=True, description="group failed tasks")
-    async def _begin(self, query: RunQuery) -> None:
-        await self._group(query)
+    def _group(self, group: str) -> None:
+        self.run_worker(self._show(self.shown), group=group, exclusive=True, description="group failed tasks")
 
-    @work(group="causes", exclusive=True, description="group failed tasks again")
-    async def _follow(self) -> None:
-        await self._group(self.shown)
-
-    async def _group(self, query: RunQuery) -> None:
+    async def _show(self, query: RunQuery) -> None:
         """Show the causes, with the latest failures of the one in the panel."""
         progress, (key, _) = self._workspace.results.progress, self._failures
         try:
