@@ -103,6 +103,14 @@ class SignIn:
         return self.settings.method in PERSON_METHODS
 
     @property
+    def next_step(self) -> str:
+        if self.is_person:
+            return "Sign in again."
+        if self.settings.method == "token":
+            return f"Put a fresh token into {self.settings.token_file or 'RUNTUI_TOKEN'}."
+        return "Check the permissions of the app registration."
+
+    @property
     def scopes(self) -> tuple[str, ...]:
         """The full names of the requested scopes; constant for the session."""
         return self._client.scopes

@@ -30,6 +30,10 @@ _DUMP_FILTER: Final = Path("/proc/self/coredump_filter")
 class TokenSource(Protocol):
     """The source of the bearer token for each request."""
 
+    @property
+    def next_step(self) -> str:
+        """What a person can do once the server refuses the token."""
+
     async def __call__(self) -> str:
         """Return the token for one request; raise RuntuiError if there is none."""
 
@@ -48,6 +52,7 @@ class StaticToken:
     """
 
     __slots__ = ("value",)
+    next_step = "Start again with a fresh token in RUNTUI_TOKEN."
 
     def __init__(self, value: str) -> None:
         self.value = _bare_token(value, "Put only the access token into RUNTUI_TOKEN.")

@@ -107,11 +107,17 @@ def _call(command: Command, given: dict[str, Any]) -> int:
 
 
 def _open_streams() -> None:
-    """Open the null device for standard output or error if the shell closed it. Else Python has no object for it, and
-    the next opened file would get its descriptor."""
+    """Write UTF-8 in any locale: no other encoding has all signs of the service and of the screen.
+
+    Open the null device for standard output or error if the shell closed it. Else Python has no object for it, and the
+    next opened file would get its descriptor.
+    """
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
+        stream = getattr(sys, name)
+        if stream is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+        elif stream.encoding.lower() != "utf-8":
+            stream.reconfigure(encoding="utf-8")
 
 
 def _tell(message: str) -> None:

@@ -101,6 +101,8 @@ class Exchange:
     response_body: bytes = b""
     truncated: bool = False
     failure: Failure | None = None
+    token_hint: str = ""
+    """What a person can do if the server refused the token; empty if its source does not say."""
     unredacted: bytes | None = field(default=None, repr=False, compare=False)
     """The body as received, if `response_body` masks a secret in it; None if nothing is masked."""
 

@@ -58,7 +58,6 @@ class FaultText(NamedTuple):
 
 
 SIGN_IN_AGAIN = "Sign in again"
-FRESH_TOKEN = f"{SIGN_IN_AGAIN}, or put a fresh token into RUNTUI_TOKEN."
 
 NOT_OFFERED = FaultText(
     "This service does not offer this change",
@@ -76,7 +75,7 @@ _BY_STATUS: dict[int, FaultText] = {
     401: FaultText(
         "The server rejects the token",
         "The token is missing, expired, revoked, or made for another cloud.",
-        FRESH_TOKEN,
+        f"{SIGN_IN_AGAIN}.",
     ),
     403: FaultText(
         "Access denied",
@@ -171,7 +170,7 @@ _BY_FAILURE: dict[FailureKind, tuple[str, str]] = {
         "The address is refused",
         "The token goes to the configured root only. If a server sent this link, tell its administrator.",
     ),
-    FailureKind.TOKEN: ("There is no usable token", FRESH_TOKEN),
+    FailureKind.TOKEN: ("There is no usable token", f"{SIGN_IN_AGAIN}."),
     FailureKind.HEADER: ("The request cannot be sent", "If a server supplied the value, tell its administrator."),
     FailureKind.SETUP: (
         "The connection cannot be set up",
@@ -298,6 +297,8 @@ def _words(exchange: Exchange, status: int, *, offered: bool) -> FaultText:
     if not offered:
         return NOT_OFFERED
     words = _BY_STATUS.get(status) or (_SERVER_ERROR if status >= 500 else _REFUSED)
+    if status == HTTPStatus.UNAUTHORIZED and exchange.token_hint:
+        words = words._replace(hint=exchange.token_hint)
     wait = retry_after_seconds(exchange, exchange.ended_at) if status in (429, 503) else None
     if wait:
         words = words._replace(hint=f"The server asks to wait {length_words(wait)} before the next try.")

@@ -133,6 +133,7 @@ class Transport:
     ) -> None:
         self.root = parse_root(root)
         self._token = token
+        self._token_hint = token.next_step if isinstance(token, TokenSource) else ""
         self._ca_file = ca_file
         self._proxy = "" if root_is_loopback(self.root) else proxy
         self._timeout_seconds = timeout_seconds
@@ -202,9 +203,9 @@ class Transport:
             request_headers=tuple((name, hide_secrets(value)) for name, value in carried),
             request_body=None if json_body is None else hide_secrets(json_body),
             started_at=datetime.now(UTC),
+            token_hint=self._token_hint,
         )
-        started = time.perf_counter()
-        progress = _Progress()
+        started, progress = time.perf_counter(), _Progress()
         failure: Failure | None = None
         try:
             async with asyncio.timeout(self._timeout_seconds):
@@ -300,7 +301,8 @@ class Transport:
         try:
             token = await self._token()
         except RuntuiError as error:
-            raise _RequestEndedError(Failure(FailureKind.TOKEN, "no", redact(error.message or error.title))) from None
+            why, hint = redact(error.message or error.title), redact(error.hint)
+            raise _RequestEndedError(Failure(FailureKind.TOKEN, "no", why, hint or self._token_hint)) from None
         # RFC 6750: visible ASCII. Anything else would end the header, and httpx would print the token in its error.
         if not re.fullmatch(r"[!-~]+", token):
             what = "The token is empty." if not token else "The token holds characters that no token can have."

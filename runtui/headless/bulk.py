@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import sys
 from collections import Counter
@@ -138,12 +139,15 @@ def _filter(text: str) -> Filter:
 def _with_standard_input(run_ids: Sequence[str]) -> list[str]:
     """Return the ids, with those of standard input in place of "-", each run once in any spelling."""
     ids: dict[str, str] = {}
+    hint = "Write one id per line, such as by: runtui list -o jsonl | jq -r .run.id"
     for run_id in run_ids:
-        for found in (sys.stdin or ()) if run_id == STANDARD_INPUT else (run_id,):
-            if found.strip():
-                ids.setdefault(run_key(found.strip()), found.strip())
+        for found in map(str.strip, sys.stdin or ()) if run_id == STANDARD_INPUT else (run_id.strip(),):
+            if run_id == STANDARD_INPUT and re.search(r'[\s"{},]', found):  # a table, JSON or CSV
+                raise UsageError("Which runs?", f"On standard input, {found[:60]!r} is no id.", hint)
+            if found:
+                ids.setdefault(run_key(found), found)
     if not ids:
-        raise UsageError("Which runs?", "Standard input holds no id.", "Write one id per line.")
+        raise UsageError("Which runs?", "Standard input holds no id.", hint)
     return list(ids.values())
 
 

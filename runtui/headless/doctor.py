@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import locale
 import os
 import platform
 import shutil
@@ -25,7 +24,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from runtui import __version__
 from runtui.auth.claims import WRITE_PERMISSION, read_claims
@@ -255,7 +254,7 @@ def _clipboard(term: str, environ: Mapping[str, str]) -> Finding:
 
 
 def language() -> Iterator[Finding]:
-    encoding = sys.stdout.encoding or locale.getencoding()
+    encoding = sys.getfilesystemencoding()  # of the arguments; the output is UTF-8 in any locale
     named = (f"{name}={os.environ[name]}" for name in ("LC_ALL", "LC_CTYPE", "LANG") if os.environ.get(name))
     found = next(named, "not set")
     if encoding.lower().replace("-", "") != "utf8":
@@ -332,6 +331,8 @@ def proxy(settings: Settings) -> Finding:
     if root_is_loopback(settings.root):
         return ok("proxy", "None: the root is this machine.")
     found = proxy_of(settings.root, settings.proxy)
+    if found is None and any(os.environ.get(name) for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")):
+        return ok("proxy", f"None: NO_PROXY excludes {urlsplit(settings.root).hostname}.")
     if found is None:
         return ok("proxy", "None is named for this root.")
     return ok("proxy", f"{OPTION_BY_NAME['proxy'].shown(found.url)}, from {found.source}.")

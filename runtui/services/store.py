@@ -335,9 +335,8 @@ class Store:
             BrokenOffError: the caller no longer wants the number.
         """
         with self.reading() as db, interrupted_when(db, is_over):
-            if query.filter is None:
-                return total_of(db)
-            return len(self._query_cache.all(db, query, _revision_for(db, query)))
+            revision = _revision_for(db, query)
+            return total_of(db) if query.filter is None else len(self._query_cache.all(db, query, revision))
 
     def count_first(self, query: RunQuery, most: int, seconds: float) -> int:
         """Return how many runs match a query, at most so many, which `window` can then return; 0 if they are found
@@ -356,10 +355,9 @@ class Store:
             if found is None:
                 return position(db, query, run_id)
             row = row_of(db, run_id)
-            try:
+            with suppress(ValueError):
                 return found.index(row.rowid) if row else None
-            except ValueError:
-                return None
+        return None
 
     def ids(self, query: RunQuery) -> list[str]:
         """Return the ids of the runs that match a query, in no order. Call it in a thread."""
@@ -536,8 +534,7 @@ def cells_of(store: Store) -> Needs:
         statuses = [status for (status,) in db.execute("SELECT status FROM status_count")]
         names = [name for (name,) in db.execute("SELECT name FROM workflow")]
         most = db.execute(_MAX_USERS_SO_FAR if missing_orders(db) else _MAX_USERS).fetchone()
-    users, failed = (count if isinstance(count, int) else 0 for count in most)
-    return cells_needed(statuses, names, users, failed)
+    return cells_needed(statuses, names, *(count if isinstance(count, int) else 0 for count in most))
 
 
 def stored_runs(store: Store, run_ids: Iterable[str]) -> dict[str, StoredRun]:

@@ -110,8 +110,7 @@ def texts(db: sqlite3.Connection, query: RunQuery, rows: Sequence[int] | None = 
     where, values = where_of(query)
     found = f"SELECT id, CAST(workflow_id AS TEXT), workflow_name, {_BODY} FROM"
     if rows is None:
-        sql = f"{found} run WHERE {where} ORDER BY {_order(_terms(query))}"
-        return map(RunText._make, db.execute(sql, values))
+        return map(RunText._make, db.execute(f"{found} run WHERE {where} ORDER BY {_order(_terms(query))}", values))
     sql = f"{found} (SELECT value FROM json_each(?)) AS wanted CROSS JOIN run ON run.rowid = wanted.value WHERE {where}"
     return map(RunText._make, db.execute(sql, (json.dumps(rows), *values)))
 
@@ -185,15 +184,11 @@ class QueryCache:
     def kept(self, query: RunQuery, revision: Revision, *, whole: bool = False) -> RowNumbers | None:
         """Return the rows of a query in its order, or the first of them unless `whole`, if they are known and still
         valid."""
-        found = self._valid(query, revision)
-        if found is not None and not (whole and found.is_partial):
-            return found.rows
-        other = self._valid(query._replace(descending=not query.descending), revision)
-        return None if other is None or other.is_partial else self._keep(query, other._replace(rows=other.rows[::-1]))
-
-    def _valid(self, query: RunQuery, revision: Revision) -> _FoundRows | None:
-        found = self._kept.get(query)
-        return found if found is not None and found.revision == revision else None
+        for key in (query, query._replace(descending=not query.descending)):
+            found = self._kept.get(key)
+            if found is not None and found.revision == revision and not (found.is_partial and (whole or key != query)):
+                return found.rows if key == query else self._keep(query, found._replace(rows=found.rows[::-1]))
+        return None
 
     def all(self, db: sqlite3.Connection, query: RunQuery, revision: Revision) -> RowNumbers:
         """Return all rows of a query, in its order."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -229,6 +232,22 @@ def test_offline_it_says_so_and_goes_on(place: Path, capsys: pytest.CaptureFixtu
     assert "root from line 2" in found["options"]["what"]
     assert not canary.holds_canary(said.encode())
     assert "hidden-word" not in said
+
+
+def test_a_locale_without_utf8_is_told_in_utf8(place: Path) -> None:
+    environ = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    command = [sys.executable, "-m", "runtui", "doctor", "--offline", "--root", ROOT]
+    found = subprocess.run(command, cwd=place.parent, env=environ, capture_output=True, check=False)
+    said = found.stdout.decode()
+    assert "✗ problem locale" in said
+    assert "Set LANG to a UTF-8 locale" in said
+    assert not found.stderr
+
+
+def test_a_host_that_needs_no_proxy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://p:1")
+    monkeypatch.setenv("NO_PROXY", "graph.example")
+    assert doctor.proxy(settings()).what == "None: NO_PROXY excludes graph.example."
 
 
 def test_a_person_who_is_not_signed_in_is_reported_how(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,6 +40,8 @@ def refusing(
 class Renewing:
     """A token source that counts how often it was asked for another token, and records the challenges."""
 
+    next_step = "Ask the porter."
+
     def __init__(self, *, succeeds: bool = True) -> None:
         self.succeeds = succeeds
         self.challenges: list[str] = []
@@ -79,13 +81,21 @@ async def test_a_token_that_is_refused_for_ever_is_tried_twice_at_most() -> None
     assert answer.fault.status == 401
 
 
-@pytest.mark.parametrize("source", [token, StaticToken("canary-static"), Renewing(succeeds=False)])
-async def test_without_another_token_nothing_is_repeated(source: Any) -> None:
+@pytest.mark.parametrize(
+    ("source", "next_step"),
+    [
+        (token, "Sign in again."),
+        (StaticToken("canary-static"), "Start again with a fresh token in RUNTUI_TOKEN."),
+        (Renewing(succeeds=False), "Ask the porter."),
+    ],
+)
+async def test_without_another_token_nothing_is_repeated(source: Any, next_step: str) -> None:
     handle, requests = refusing(1)
     async with client_with(source, handle) as graph:
         answer = await graph.run("w1", "r1")
     assert len(requests) == 1
     assert answer.fault is not None
+    assert answer.fault.hint == next_step
 
 
 async def test_requests_that_are_refused_together_renew_the_token_once() -> None:

@@ -154,14 +154,17 @@ def test_a_dry_run_prints_each_request_and_sends_none(bulk: Bulk, capsys: Out) -
 
 
 @pytest.mark.parametrize(
-    ("run_ids", "text", "options", "words"),
+    ("run_ids", "text", "options", "words", "given"),
     [
-        ((), None, {}, "Which runs"),
-        (("a", "b"), "status:failed", {}, "Which runs"),
-        ((), " ", {}, "filter is empty"),
-        (("-",), None, {}, "holds no id"),
-        ((), "status:failed", {"yes": False}, "Not a terminal: add --yes"),
-        (("a", "b"), None, {"yes": False}, "Not a terminal: add --yes"),
+        ((), None, {}, "Which runs", ""),
+        (("a", "b"), "status:failed", {}, "Which runs", ""),
+        ((), " ", {}, "filter is empty", ""),
+        (("-",), None, {}, "holds no id", "\n \n"),
+        (("-",), None, {}, "'✗ failed  a_1' is no id. .* jq -r .run.id", "✗ failed  a_1\n"),
+        (("-",), None, {}, "is no id", '{"run": "a"}'),
+        (("-",), None, {}, "is no id", '"a"'),
+        ((), "status:failed", {"yes": False}, "Not a terminal: add --yes", ""),
+        (("a", "b"), None, {"yes": False}, "Not a terminal: add --yes", ""),
     ],
 )
 def test_a_senseless_command_line_sends_no_request(
@@ -169,10 +172,11 @@ def test_a_senseless_command_line_sends_no_request(
     text: str | None,
     options: dict[str, bool],
     words: str,
+    given: str,
     bulk: Bulk,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO("\n \n"))
+    monkeypatch.setattr(sys, "stdin", io.StringIO(given))
     with pytest.raises(UsageError, match=words):
         bulk.change(*run_ids, text=text, **options)
     assert not bulk.wire.requests

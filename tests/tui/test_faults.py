@@ -185,7 +185,7 @@ async def test_trouble_with_a_save_is_reported_and_the_draft_stays(open_session:
             401,
             "The server rejects the token.",
             "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: Revoked",
-            "Sign in again (A), or put a fresh token into RUNTUI_TOKEN.",
+            "Start again with a fresh token in RUNTUI_TOKEN.",
         ),
         (
             403,
@@ -327,7 +327,7 @@ async def test_quitting_says_so_when_a_save_does_not_end(open_session: Opener, m
 async def test_quitting_does_not_lose_a_draft(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
-        await session.press("e", "enter", "down", "enter", "q")
+        await session.press("e", "enter", "down", "enter", "ctrl+q")
         assert session.app.return_code == 0
         draft = session.draft
         assert draft is not None

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from runtui.errors import RuntuiError
 from runtui.services.refresh import Progress
 from runtui.tui.features.listing import Listing
 from tests.tui.conftest import Opener, Session
@@ -210,6 +211,10 @@ async def test_a_first_listing_that_waits_says_why_there_is_no_row(open_session:
         told = session.workspace.refresh.changed
         told.announce(Progress(listing=True, waiting_until=datetime.now(UTC), waiting="It is busy."))
         await session.until(lambda: "It is busy." in session.text())
+        told.announce(Progress(listing=True))
+        await session.until(lambda: "Reading the runs…" in session.text())
+        told.announce(Progress(fault=RuntuiError("Nobody is there")))
+        await session.until(lambda: "  Nobody is there." in session.text())
         told.announce(Progress(listing=True))
         await session.until(lambda: "Reading the runs…" in session.text())
 

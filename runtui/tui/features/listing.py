@@ -7,7 +7,6 @@ requests: it follows the store.
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from runtui.domain.rows import status_look
@@ -36,8 +35,8 @@ class Listing(Feature):
         """Set once the runs were listed for the first time."""
         self._incomplete = ""
         """The message about the last listing, while that is incomplete."""
-        self._waits_until: datetime | None = None
-        """When the first listing continues, as it was announced."""
+        self._reads = READING_RUNS
+        """What the empty list says about the first listing; "" once that has ended."""
 
     def start(self) -> None:
         self.listen(self._workspace.store.changed.subscribe, lambda _ids: self._runs.drawing.ask(), only_newest=True)
@@ -73,14 +72,14 @@ class Listing(Feature):
         self._chrome.show_headline()
         if not progress.listing and (progress.finished_at or progress.why_incomplete):
             self._listing_ended(progress)
-        elif progress.finished_at is None and progress.waiting_until != self._waits_until:
-            self._waits_until = progress.waiting_until
-            self._runs.say_when_empty(READING_RUNS if progress.waiting_until is None else progress.waiting)
+        elif progress.finished_at is None and (progress.waiting or READING_RUNS) != self._reads:
+            self._reads = progress.waiting or READING_RUNS
+            self._runs.say_when_empty(self._reads)
         self._chrome.refresh()
 
     def _listing_ended(self, progress: Progress) -> None:
         """Say why the list is incomplete, as long as that reason holds."""
-        why = progress.why_incomplete
+        self._reads, why = "", progress.why_incomplete
         incomplete = self._in_words(why, "The list is incomplete. ") if why is not None else ""
         next_step = f"{key_of('overview')} shows the workflows, and when each is to run next."
         self._runs.say_when_empty(f"{RUNS.empty} {next_step}" if why is None else self._in_words(why))

@@ -89,6 +89,8 @@ class Token:
             raise self.fault
         return canary.TOKEN
 
+    next_step = "Sign in again."
+
     async def renew(self, _challenge: str, /) -> bool:
         self.others -= 1
         return self.others >= 0
