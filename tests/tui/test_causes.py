@@ -146,7 +146,7 @@ async def test_the_people_of_a_cause_stay_in_sight_while_more_is_read(
         monkeypatch.setattr(explaining, "REST_SECONDS", 3_600.0)
         view, grouped = causes_of(session), list[object]()
         monkeypatch.setattr(view.list, "put", lambda *rows: grouped.append(rows))
-        view._follow()
+        view._group("causes")
         await session.until(lambda: grouped)
         await session.settled()
         assert "Users\n" in panel_text(session)
