@@ -14,16 +14,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from runtui.domain.draft import NOT_RECEIVED, value_word
-from runtui.domain.filter_tree import FilterField, TextIs
-from runtui.domain.filters import RowCondition, row_filter
 from runtui.domain.times import interpret, now_ticks, parse_ticks, ticks_of
 from runtui.errors import RuntuiError, UsageError
 from runtui.private_files import create_private, explanation, private_folder
 from runtui.services.journal import Entry, Journal
 from runtui.services.sharing.formats import RecordFormat, code_block, code_span, record_lines
+
+if TYPE_CHECKING:
+    from runtui.domain.filter_tree import FilterField, TextIs
+    from runtui.domain.filters import RowCondition
 
 OPEN: Final = "open"
 """The word for an entry without an outcome: in progress, or its process has ended."""
@@ -37,13 +39,6 @@ ENTRY_FILTER_HELP: Final = (
 """The filter language in one line."""
 
 _OUTCOMES: Final = ("done", "not-done", "unknown", OPEN, DAMAGED)
-
-ENTRY_FIELDS: Final = (
-    FilterField("outcome", "text", examples=_OUTCOMES),
-    FilterField("since", "text", examples=("-24h", "-7d", "today")),
-    FilterField("before", "text", examples=("today", "-7d")),
-)
-"""The fields of the filter."""
 
 _NOT_UNDERSTOOD: Final = "This filter cannot be understood"
 
@@ -63,7 +58,23 @@ def entry_filter(text: str, now: int | None = None) -> RowCondition[Entry] | Non
     Raises:
         RuntuiError: the filter cannot be understood.
     """
-    return row_filter(text, ENTRY_FIELDS, _word, partial(_field, now_ticks() if now is None else now))
+    if not text.strip():
+        return None
+    # The journal is mostly read without a filter.
+    from runtui.domain.filters import row_filter
+
+    return row_filter(text, entry_fields(), _word, partial(_field, now_ticks() if now is None else now))
+
+
+def entry_fields() -> tuple[FilterField, ...]:
+    """Return the fields of the filter."""
+    from runtui.domain.filter_tree import FilterField
+
+    return (
+        FilterField("outcome", "text", examples=_OUTCOMES),
+        FilterField("since", "text", examples=("-24h", "-7d", "today")),
+        FilterField("before", "text", examples=("today", "-7d")),
+    )
 
 
 def outcome_word(entry: Entry) -> str:
