@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -21,12 +22,13 @@ from markdown_it.token import Token
 from runtui.auth.clouds import CLOUD_BY_NAME
 from runtui.domain.columns import Column, ListCell
 from runtui.domain.report import Outcome
-from runtui.domain.results import TaskResult
+from runtui.domain.results import Cause, TaskResult
 from runtui.domain.rows import RunRow
 from runtui.domain.text import UNSAFE, visible
 from runtui.domain.triage.memory import RunTriage
 from runtui.domain.triage.service_actions import action_words
 from runtui.domain.triage.standing import NOTE
+from runtui.errors import RuntuiError
 from runtui.redact import REDACTED, redact, redact_values, register_secret
 from runtui.services.journal_query import entry_object
 from runtui.services.known_run import KnownRun
@@ -40,9 +42,10 @@ from runtui.services.sharing.handoff import (
     Handoff,
     Origin,
     handoff_markdown,
+    handoff_of_cause,
     run_handoff,
 )
-from runtui.services.store import StoredRun
+from runtui.services.store import EVERY_RUN, StoredRun
 from runtui.services.store_results import RunResults
 from runtui.tui.words import copies
 from tests.unit.entries import an_entry
@@ -247,6 +250,13 @@ def test_reduced_people_are_initials_and_ids_also_in_reasons() -> None:
         assert "A. N." in text
         assert "id-1" in text
         assert "has no manager" in text
+
+
+def test_a_cause_of_which_no_failure_is_left_has_no_hand_over() -> None:
+    workspace: Any = SimpleNamespace(store=SimpleNamespace(failures_of_cause=lambda *_: []))
+    gone = Cause("key", "Welcome", "", "No mailbox.", 1, 1, None, None, ())
+    with pytest.raises(RuntuiError, match="There is no such cause"):
+        handoff_of_cause(workspace, ORIGIN, gone, EVERY_RUN)
 
 
 @given(st.text())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from runtui.command_line import SessionSpec
 from runtui.errors import ExitCode, RuntuiError, UsageError
@@ -68,14 +68,10 @@ async def hand_over(
     return ExitCode.NOT_DONE if trouble else ExitCode.DONE
 
 
-_Trouble: TypeAlias = list[str]
-"""Sentences about what could not be read."""
-
-
 async def _handoff_of_run(
     workspace: Workspace, subject: str, workflow_id: str | None, reduce_people: bool
-) -> tuple[Handoff, _Trouble]:
-    """Read a run and its results, and build its hand-over."""
+) -> tuple[Handoff, list[str]]:
+    """Read a run and its results. Return its hand-over, and sentences about what could not be read."""
     run_id = subject
     if subject.startswith("#"):
         run_id, workflow_id = _run_of_change(workspace, subject)
@@ -87,7 +83,7 @@ async def _handoff_of_run(
             raise
         fault = error  # the journal still has its changes
     trouble = [str(fault)] if fault is not None else []
-    return handoff_of_run(workspace, run_id, await origin_of(workspace), reduce_people=reduce_people), trouble
+    return handoff_of_run(workspace, await origin_of(workspace), run_id, reduce_people=reduce_people), trouble
 
 
 def _run_of_change(workspace: Workspace, subject: str) -> tuple[str, str]:
@@ -104,8 +100,8 @@ def _run_of_change(workspace: Workspace, subject: str) -> tuple[str, str]:
 
 async def _handoff_of_cause(
     workspace: Workspace, number: int, query: RunQuery, reduce_people: bool
-) -> tuple[Handoff, _Trouble]:
-    """Read the failures in the runs of a query, and build the hand-over of one cause."""
+) -> tuple[Handoff, list[str]]:
+    """Read the failures in the runs of a query. Return the hand-over of one cause, and what could not be read."""
     trouble = [workflow.words for workflow in await list_all(workspace)]
     progress = await read_results(workspace, query)
     if progress.fault is not None:
@@ -115,7 +111,7 @@ async def _handoff_of_cause(
         raise UsageError("There is no such cause", f"There are {len(causes)} causes.", "runtui causes lists them.")
     cause, origin = causes[number - 1], await origin_of(workspace)
     query = runs_of_cause(query, cause)
-    return handoff_of_cause(workspace, cause, query, origin, reduce_people=reduce_people), trouble
+    return handoff_of_cause(workspace, origin, cause, query, reduce_people=reduce_people), trouble
 
 
 def _write(text: str, file: Path) -> None:

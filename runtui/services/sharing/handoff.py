@@ -68,7 +68,7 @@ async def origin_of(workspace: Workspace) -> Origin:
     return Origin(await workspace.account(), settings.profile, settings.tenant, workspace.root, datetime.now(UTC))
 
 
-def handoff_of_run(workspace: Workspace, run_id: str, origin: Origin, *, reduce_people: bool = False) -> Handoff:
+def handoff_of_run(workspace: Workspace, origin: Origin, run_id: str, *, reduce_people: bool = False) -> Handoff:
     """Return the hand-over of a run from the files on this machine; for a deleted run, from the journal.
 
     Raises:
@@ -119,7 +119,7 @@ def run_handoff(
 
 
 def handoff_of_cause(
-    workspace: Workspace, cause: Cause, query: RunQuery, origin: Origin, *, reduce_people: bool = False
+    workspace: Workspace, origin: Origin, cause: Cause, query: RunQuery, *, reduce_people: bool = False
 ) -> Handoff:
     """Return the hand-over of a cause in the runs of a query, from the files on this machine: its latest failures, and
     its newest runs with their changes.
@@ -129,7 +129,7 @@ def handoff_of_cause(
     """
     failures = workspace.store.failures_of_cause(query, cause.key, SEARCHED_FAILURES)
     if not failures:
-        raise RuntuiError("There is no such cause", "By now no task fails for this reason.")
+        raise RuntuiError("There is no such cause", "By now no task fails for this reason.", "List the causes again.")
     newest = workspace.store.window(query._replace(sort="started", descending=True), 0, NAMED_RUNS)
     run_ids = [row.id for row in newest]
     changes = [entry for run_id in run_ids for entry in workspace.journal.of_run(workspace.root, run_id)]
