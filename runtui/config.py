@@ -199,16 +199,27 @@ def _profile(config: Config, named: str | None, environ: Mapping[str, str]) -> t
 
 
 def _read(name: str, chosen: Setting) -> Setting:
+    try:
+        return Setting(_converted(name, chosen.value), chosen.where)
+    except ValueError as error:
+        hint = "" if chosen.where.startswith("--") else "runtui config check lists every problem of the file."
+        raise UsageError("An option cannot be used", f"{chosen.where}: {error}", hint) from None
+
+
+def _converted(name: str, value: object) -> Any:
+    """Return the value of an option, from a text or a TOML value.
+
+    Raises:
+        ValueError: There is no such option, or it cannot have this value; the error's text is a sentence.
+    """
     option = OPTION_BY_NAME.get(name)
     if option is None:
-        what = f"{chosen.where}: {_unknown(name)}"
-        raise UsageError("config.toml is wrong", what, "runtui config check lists every problem.")
+        raise ValueError(_unknown(name))
     try:
-        return Setting(option.read(chosen.value), chosen.where)
+        return option.read(value)
     except ValueError as error:
-        what = f"{chosen.where}: {name} is {_quoted(option, chosen.value)}. {error}"
-        hint = "" if chosen.where.startswith("--") else "runtui config check lists every problem of the file."
-        raise UsageError("An option cannot be used", what, hint) from None
+        given = repr(option.shown(value)) if isinstance(value, str) else option.shown(repr(value))
+        raise ValueError(f"{name} is {given}. {error}") from None
 
 
 def _problems(data: Mapping[str, Any], lines: Mapping[tuple[str, str], int], keys: Keys) -> Iterator[Problem]:
@@ -226,26 +237,14 @@ def _problems(data: Mapping[str, Any], lines: Mapping[tuple[str, str], int], key
             yield Problem(lines.get(("", "profiles"), 0), f"profiles.{name} must be a table: [profiles.{name}].")
             continue
         for key, value in profile.items():
-            if what := _wrong(OPTION_BY_NAME.get(key), key, value):
-                yield Problem(lines.get((name, key), 0), what)
+            try:
+                _converted(key, value)
+            except ValueError as error:
+                yield Problem(lines.get((name, key), 0), str(error))
     default = data.get("default-profile")
     if default is not None and default not in profiles:
         near = nearest_words(str(default), profiles)
         yield Problem(lines.get(("", "default-profile"), 0), f"There is no profile {default!r}.{near}")
-
-
-def _wrong(option: Option | None, key: str, value: object) -> str:
-    if option is None:
-        return _unknown(key)
-    try:
-        option.read(value)
-    except ValueError as error:
-        return f"{key} is {_quoted(option, value)}. {error}"
-    return ""
-
-
-def _quoted(option: Option, value: object) -> str:
-    return repr(option.shown(value)) if isinstance(value, str) else option.shown(repr(value))
 
 
 def _unknown(key: str, known: Collection[str] = OPTION_BY_NAME) -> str:

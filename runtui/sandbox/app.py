@@ -11,19 +11,27 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Mount
+from starlette.types import Receive, Scope, Send
 
 from runtui.domain.times import now_ticks
 from runtui.sandbox.batch import post_batch
 from runtui.sandbox.database import Database
 from runtui.sandbox.errors import GraphError
-from runtui.sandbox.exchange import Pause, SandboxState, fault_response, graph_envelope, graph_headers, token_guard
-from runtui.sandbox.reads import WORKFLOW_PATH, function_routes, read_routes
-from runtui.sandbox.requests import Route, RouteTable, canonical_paths
-from runtui.sandbox.scenarios import ScenarioSwitch, simulation
+from runtui.sandbox.exchange import (
+    Exchange,
+    Pause,
+    ProxyPage,
+    check_token,
+    fault_response,
+    give_ids,
+    with_graph_headers,
+)
+from runtui.sandbox.reads import ROOT, function_routes, read_routes
+from runtui.sandbox.requests import Route, RouteTable
+from runtui.sandbox.scenarios import ScenarioSwitch
 from runtui.sandbox.tenant.seed import DEFAULT_RUNS, HOSTILE_TEXTS, hostile_plans, hostile_workflows, plan_runs
 from runtui.sandbox.tenant.seed import workflows as seeded_workflows
 from runtui.sandbox.writes import action_routes, update_run
@@ -35,9 +43,9 @@ ROUTES: Final = (
     *function_routes(),
     *read_routes(),
     *action_routes(),
-    Route(f"{WORKFLOW_PATH}/runs/{{key}}", update_run, "PATCH"),
+    Route(f"/{ROOT}/workflows/{{key}}/runs/{{key}}", update_run, "PATCH"),
     Route("/workflowBase/runs/{key}", update_run, "PATCH"),
-    Route("/$batch", post_batch, "POST"),
+    Route("/$batch", lambda request: post_batch(request, _respond), "POST"),
 )
 _TABLE: Final = RouteTable(
     route._replace(path=prefix + route.path) for prefix in ("/beta", "/v1.0") for route in ROUTES
@@ -56,10 +64,11 @@ def create_app(
 ) -> Starlette:
     """Make the sandbox with a new tenant of `runs` runs. The same seed gives the same runs, with times relative to now.
 
-    `app.state.applied` lists the writes that were applied (`writes.AppliedWrite`), oldest first. `app.state.scenario`
-    holds the current scenario (`scenarios.ScenarioSwitch`), which may change at any moment. With `hostile`, names and
-    texts attack terminals and markup. With an `authority` the sandbox accepts only its tokens, otherwise any token.
-    Tests may pass their own clock (ticks) and pause (seconds).
+    `app.state.applied` lists the writes that were applied (`writes.AppliedWrite`), and `app.state.edits` those of
+    somebody else that a scenario simulates (run ids and properties), oldest first. `app.state.scenario` holds the
+    current scenario (`scenarios.ScenarioSwitch`), which may change at any moment. With `hostile`, names and texts
+    attack terminals and markup. With an `authority` the sandbox accepts only its tokens, otherwise any token. Tests may
+    pass their own clock (ticks) and pause (seconds).
 
     Raises:
         UsageError: there is no such scenario, or it needs an authority.
@@ -68,41 +77,48 @@ def create_app(
     plans = plan_runs(runs, seed, clock(), workflows)
     if hostile:
         workflows, plans = hostile_workflows(workflows), hostile_plans(plans)
-    app = _create_starlette(authority)
+    app = Starlette(routes=[Mount("", _answer)], exception_handlers={Exception: _on_exception})
     names = HOSTILE_TEXTS if hostile else ()
     database = app.state.database = Database(workflows.values(), plans, seed=seed, clock=clock, names=names)
-    app.state.scenario = ScenarioSwitch(scenario, SandboxState(database, pause, authority))
+    app.state.scenario = ScenarioSwitch(scenario, database, authority)
+    app.state.authority = authority
     app.state.clock = clock
+    app.state.pause = pause
     app.state.applied = []
+    app.state.edits = []
     return app
 
 
-def _create_starlette(authority: Authority | None) -> Starlette:
-    """Make the app of the routes and the middleware; the first middleware of the list is the outermost."""
-    layers = [Middleware(canonical_paths, _TABLE), Middleware(simulation), Middleware(graph_envelope)]
-    if authority is not None:
-        layers.append(Middleware(token_guard, authority))
-    return Starlette(
-        routes=[Mount("", _TABLE)],
-        middleware=layers,
-        exception_handlers={GraphError: _on_graph_error, ClientDisconnect: _on_disconnect, Exception: _on_crash},
-    )
+async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
+    response = await _respond(Request(scope, receive))
+    await response(scope, receive, send)
 
 
-async def _on_graph_error(request: Request, fault: Exception) -> Response:
-    assert isinstance(fault, GraphError)  # noqa: S101 - it is registered for this type alone
-    return fault_response(request, fault)
+async def _respond(request: Request) -> Response:
+    """Do to a request what the current scenario says: most often, let Graph answer.
+
+    Raises:
+        ConnectionError: the scenario breaks the connection.
+    """
+    request.scope["path"] = _TABLE.canonical(request.scope["path"])
+    give_ids(request)
+    action = request.app.state.scenario.action(request.method, request.scope["path"])
+    response = await (_ask_graph(request) if action is None else action(Exchange(request, _ask_graph)))
+    return response if isinstance(response, ProxyPage) else with_graph_headers(request, response)
 
 
-async def _on_disconnect(_request: Request, _exception: Exception) -> Response:
-    """Answer a client that disconnected before its request was complete. Nothing was done; nobody reads the answer."""
-    return Response(status_code=499)
+async def _ask_graph(request: Request) -> Response:
+    try:
+        check_token(request)
+        return await _TABLE.respond(request)
+    except GraphError as fault:
+        return fault_response(request, fault)
+    except ClientDisconnect:
+        return Response(status_code=499)  # nothing was done, and nobody reads this
 
 
-async def _on_crash(request: Request, exception: Exception) -> Response:
+async def _on_exception(request: Request, exception: Exception) -> Response:
     """Answer a defect of the sandbox in Graph's shape; Starlette raises the exception again for the log.
-
-    This answer does not pass through the envelope, so Graph's headers are added here.
 
     Raises:
         ConnectionError: the scenario breaks the connection.
@@ -110,6 +126,4 @@ async def _on_crash(request: Request, exception: Exception) -> Response:
     if isinstance(exception, ConnectionError):
         raise exception
     fault = GraphError(500, "InternalServerError", "The sandbox has a defect; see its standard error.")
-    response = fault_response(request, fault)
-    response.headers.update(graph_headers(request.scope["state"]))
-    return response
+    return with_graph_headers(request, fault_response(request, fault))

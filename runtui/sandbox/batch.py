@@ -17,11 +17,11 @@ from urllib.parse import unquote
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Scope
+from starlette.types import Message, Receive, Scope
 
 from runtui.sandbox.errors import GraphError, bad_request
-from runtui.sandbox.exchange import GraphResponse, buffer_response, receive_once
-from runtui.sandbox.requests import read_json
+from runtui.sandbox.exchange import GraphResponse, receive_once
+from runtui.sandbox.requests import Endpoint, read_json
 
 _MAX_ITEMS: Final = 20
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
@@ -38,8 +38,8 @@ class _BatchItem(NamedTuple):
     depends_on: tuple[str, ...]
 
 
-async def post_batch(request: Request) -> Response:
-    """Answer a batch: 200 whatever the statuses of its items, 400 if it is malformed."""
+async def post_batch(request: Request, respond: Endpoint) -> Response:
+    """Answer a batch: 200 whatever the statuses of its items, 400 if it is malformed. `respond` answers an item."""
     items = _items(read_json(request.headers.get("content-type"), await request.body()))
     by_id = {item.id.lower(): item for item in items}
     answers: dict[str, dict[str, Any]] = {}
@@ -47,7 +47,7 @@ async def post_batch(request: Request) -> Response:
     async def answer(key: str) -> None:
         item = by_id[key]
         has_failed = any(answers[other]["status"] >= 400 for other in item.depends_on)
-        answers[key] = _dependency_failed(request, item) if has_failed else await _answer(request, item)
+        answers[key] = _dependency_failed(request, item) if has_failed else await _answer(request, item, respond)
 
     order = _order(by_id)
     while order.is_active():
@@ -110,14 +110,26 @@ def _order(items: Mapping[str, _BatchItem]) -> TopologicalSorter[str]:
     return order
 
 
-async def _answer(request: Request, item: _BatchItem) -> dict[str, Any]:
+async def _answer(request: Request, item: _BatchItem, respond: Endpoint) -> dict[str, Any]:
     body = b"" if item.body is None else json.dumps(item.body).encode()
-    response = await buffer_response(request.app, _scope(request, item), receive_once(body, request.receive))
+    scope, receive = _scope(request, item), receive_once(body, request.receive)
+    response = await respond(Request(scope, receive))
     answer: dict[str, Any] = {"id": item.id, "status": response.status_code, "headers": dict(response.headers)}
-    if response.body:
+    if received := await _body_of(response, scope, receive):
         is_json = response.headers.get("content-type", "").startswith("application/json")
-        answer["body"] = json.loads(response.body) if is_json else base64.b64encode(response.body).decode()
+        answer["body"] = json.loads(received) if is_json else base64.b64encode(received).decode()
     return answer
+
+
+async def _body_of(response: Response, scope: Scope, receive: Receive) -> bytes:
+    """Return the body of a response as it would be sent: slowly, or not at all, if a scenario says so."""
+    chunks: list[bytes] = []
+
+    async def take(message: Message) -> None:
+        chunks.append(message.get("body", b""))
+
+    await response(scope, receive, take)
+    return b"".join(chunks)
 
 
 def _scope(request: Request, item: _BatchItem) -> Scope:
@@ -129,7 +141,7 @@ def _scope(request: Request, item: _BatchItem) -> Scope:
     version = request.scope["root_path"]
     raw_path = f"{version}/{path.lstrip('/')}"
     return {
-        **{name: request.scope[name] for name in ("type", "asgi", "http_version", "scheme", "server", "client")},
+        **{name: request.scope[name] for name in ("type", "asgi", "app", "http_version", "scheme", "server", "client")},
         "method": item.method,
         "root_path": "",
         "path": unquote(raw_path),

@@ -34,7 +34,7 @@ from runtui.sandbox.entities import (
     EntityType,
     Row,
 )
-from runtui.sandbox.query import CollectionQuery, Condition, SortKey
+from runtui.sandbox.query import Condition, Query, SortKey
 from runtui.sandbox.tenant.activations import Choice, answered, cause_left, reprocessing, started_by_hand, task_flaws
 from runtui.sandbox.tenant.people import People, Person
 from runtui.sandbox.tenant.runs import (
@@ -134,7 +134,7 @@ class Database:
     def close(self) -> None:
         self._sql.close()
 
-    def page(self, entity: EntityType, owner: Mapping[str, str], query: CollectionQuery) -> ResultPage:
+    def page(self, entity: EntityType, owner: Mapping[str, str], query: Query) -> ResultPage:
         """Return one page of the collection of an `owner` (owner columns and their values)."""
         scope = self._scope(entity, owner, query.where)
         total = self._count(entity, scope) if query.count and query.after is None else None
@@ -159,6 +159,11 @@ class Database:
             f'SELECT {columns} FROM "{entity.name}" WHERE {scope.sql}', scope.parameters
         ).fetchone()
         return row
+
+    def run(self, run_id: str) -> dict[str, Any] | None:
+        """Return a run as JSON, newer members of enumerations included."""
+        row = self.one(RUN, run_id, {})
+        return None if row is None else RUN.renderer(None, include_newer=True)(row)
 
     def sums(
         self, entity: EntityType, owner: Mapping[str, str], window: Window, sums: Mapping[str, str], by: str = ""

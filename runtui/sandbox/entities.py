@@ -251,7 +251,9 @@ _RESULT: Final = (
     Property("subject", "json"),
 )
 _SUBJECT_ID: Final = Property("subject/id", "string")
-_RESULT_OWNERS: Final = ("workflowId", "runId", "place", _SUBJECT_ID.name)
+_RESULT_OWNERS: Final = ("workflowId", "runId", "failedRunId", "place", _SUBJECT_ID.name)
+"""`failedRunId` is the run in which its user failed; empty for another user."""
+
 _NEWEST_RUN_FIRST: Final = (("scheduledDateTime", True), ("place", False))
 
 USER_RESULT: Final = EntityType(
@@ -354,3 +356,47 @@ RESULT_TYPES: Final = (USER_RESULT, SUBJECT_RESULT, TASK_RESULT, TASK_REPORT)
 """The types of the results of a run: for its users, and of its tasks."""
 
 ENTITY_TYPES: Final = (WORKFLOW, VERSION, TASK, RUN, *RESULT_TYPES, TASK_DEFINITION, EXTENSION)
+
+
+class Navigation(NamedTuple):
+    """A collection that belongs to an entity, or is at the top of the service."""
+
+    entity: EntityType
+    owner: Mapping[str, str] = {}
+    """The columns of its entities that hold values of their owner, each with the owner's column."""
+
+
+_OF_WORKFLOW: Final = {"workflowId": "id"}
+_OF_RUN: Final = {"runId": "id"}
+_OF_RESULT: Final = {
+    "taskProcessingResults": Navigation(TASK_RESULT, {"runId": "runId", "userResultId": "id"}),
+    "reprocessedRuns": Navigation(RUN, {"reprocessed": "failedRunId"}),
+}
+
+NAVIGATION: Final[Mapping[str, Mapping[str, Navigation]]] = {
+    "lifecycleWorkflows": {
+        "workflows": Navigation(WORKFLOW),
+        "taskDefinitions": Navigation(TASK_DEFINITION),
+        "customTaskExtensions": Navigation(EXTENSION),
+    },
+    "workflowBase": {"runs": Navigation(RUN)},
+    WORKFLOW.name: {
+        "runs": Navigation(RUN, _OF_WORKFLOW),
+        "tasks": Navigation(TASK, _OF_WORKFLOW),
+        "versions": Navigation(VERSION, _OF_WORKFLOW),
+        "userProcessingResults": Navigation(USER_RESULT, _OF_WORKFLOW),
+        "subjectProcessingResults": Navigation(SUBJECT_RESULT, _OF_WORKFLOW),
+        "taskReports": Navigation(TASK_REPORT, _OF_WORKFLOW),
+    },
+    RUN.name: {
+        "userProcessingResults": Navigation(USER_RESULT, _OF_RUN),
+        "subjectProcessingResults": Navigation(SUBJECT_RESULT, _OF_RUN),
+        "taskProcessingResults": Navigation(TASK_RESULT, _OF_RUN),
+        "reprocessedRuns": Navigation(RUN, {"reprocessed": "id"}),
+    },
+    TASK.name: {"taskProcessingResults": Navigation(TASK_RESULT, {"workflowId": "workflowId", "taskId": "id"})},
+    USER_RESULT.name: _OF_RESULT,
+    SUBJECT_RESULT.name: _OF_RESULT,
+    TASK_REPORT.name: {"taskProcessingResults": Navigation(TASK_RESULT, {"runId": "runId", "taskId": "taskId"})},
+}
+"""The collections of each entity type, and of the two parts of the service, by their names in a path."""

@@ -8,22 +8,20 @@ or ConnectionAbortedError (an early end); the server then breaks it.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from runtui.domain.times import TICKS_PER_SECOND, UNIX_EPOCH_TICKS
 from runtui.sandbox.database import Database
-from runtui.sandbox.entities import RUN
 from runtui.sandbox.errors import GraphError, unauthenticated
+from runtui.sandbox.requests import Endpoint
 
 if TYPE_CHECKING:
     from runtui.sandbox.authority.service import Authority
@@ -48,43 +46,31 @@ class GraphResponse(Response):
         return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
 
 
-def graph_envelope(app: ASGIApp) -> ASGIApp:
-    """ASGI middleware: give each request its ids, refuse one without a token, add Graph's headers to the response."""
-
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
-        request_id = str(uuid4())
-        state = scope.setdefault("state", {})
-        state["request_id"] = request_id
-        state["client_request_id"] = headers.get("client-request-id") or request_id
-        state["date"] = http_date(scope["app"].state.clock())
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(graph_headers(state))
-            await send(message)
-
-        let_in = app if bearer_token(headers) else fault_response(Request(scope), unauthenticated())
-        await let_in(scope, receive, send_with_headers)
-
-    return answer
+def give_ids(request: Request) -> None:
+    """Give a request its own id, and the one that the client chose or else the same."""
+    request.state.request_id = str(uuid4())
+    request.state.client_request_id = request.headers.get("client-request-id") or request.state.request_id
 
 
-def token_guard(app: ASGIApp, authority: Authority) -> ASGIApp:
-    """ASGI middleware: refuse a request unless the authority issued its token, with the permission that it needs.
+def check_token(request: Request) -> None:
+    """Check that a request has a token and, if the sandbox has an authority, that the authority issued it with the
+    permission that the request needs.
 
-    It has to be inside `graph_envelope`, which gives a request its ids.
+    Raises:
+        GraphError: it has none, or is refused.
     """
-
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        # A batch itself changes nothing: each of its items comes through here by itself.
-        writes = scope["method"] not in _READING and not scope["path"].endswith("/$batch")
-        action = scope["path"].rpartition("/")[2].rpartition(".")[2] if scope["method"] == "POST" else ""
-        verdict = authority.verify(bearer_token(Headers(scope=scope)), write=writes, action=action)
-        let_in = app if verdict is None else fault_response(Request(scope), verdict)
-        await let_in(scope, receive, send)
-
-    return answer
+    token = bearer_token(request.headers)
+    if not token:
+        raise unauthenticated()
+    authority: Authority | None = request.app.state.authority
+    if authority is None:
+        return
+    # A batch itself changes nothing: each of its items comes through here by itself.
+    path = request.scope["path"]
+    writes = request.method not in _READING and not path.endswith("/$batch")
+    action = path.rpartition("/")[2].rpartition(".")[2] if request.method == "POST" else ""
+    if (refusal := authority.verify(token, write=writes, action=action)) is not None:
+        raise refusal
 
 
 def bearer_token(headers: Mapping[str, str]) -> str:
@@ -92,20 +78,28 @@ def bearer_token(headers: Mapping[str, str]) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def graph_headers(state: Mapping[str, str]) -> dict[str, str]:
-    return {
-        "request-id": state["request_id"],
-        "client-request-id": state["client_request_id"],
-        "Date": state["date"],
+def http_date(ticks: int) -> str:
+    """Format ticks as an HTTP date: GMT, in whole seconds."""
+    return formatdate((ticks - UNIX_EPOCH_TICKS) // TICKS_PER_SECOND, usegmt=True)
+
+
+def fault_response(request: Request, fault: GraphError) -> Response:
+    body = fault.body(request.state.request_id, request.state.client_request_id)
+    return GraphResponse(body, fault.status, headers=fault.headers)
+
+
+def with_graph_headers(request: Request, response: Response) -> Response:
+    """Return the response to a request that has its ids, with the headers of every response of Graph."""
+    headers = {
+        "request-id": request.state.request_id,
+        "client-request-id": request.state.client_request_id,
+        "Date": http_date(request.app.state.clock()),
         "OData-Version": "4.0",
         "Cache-Control": "no-store, no-cache",
         "x-ms-ags-diagnostic": _DIAGNOSTIC,
     }
-
-
-def http_date(ticks: int) -> str:
-    """Format ticks as an HTTP date: GMT, in whole seconds."""
-    return formatdate((ticks - UNIX_EPOCH_TICKS) // TICKS_PER_SECOND, usegmt=True)
+    response.headers.update(headers)
+    return response
 
 
 def receive_once(body: bytes, then: Receive) -> Receive:
@@ -118,66 +112,28 @@ def receive_once(body: bytes, then: Receive) -> Receive:
     return receive
 
 
-def fault_response(request: Request, fault: GraphError) -> Response:
-    body = fault.body(request.state.request_id, request.state.client_request_id)
-    return GraphResponse(body, fault.status, headers=fault.headers)
+class ProxyPage(HTMLResponse):
+    """A web page of a proxy or a gateway, without Graph's headers."""
 
 
-class SandboxState:
-    """The state that scenarios change: the tenant, and the sign-ins if the sandbox has an authority."""
+class CutResponse(Response):
+    """A response of which only the first half is sent (nothing if it has no body); then the connection ends."""
 
-    def __init__(self, database: Database, pause: Pause = asyncio.sleep, authority: Authority | None = None) -> None:
-        self.database = database
-        self.pause = pause
-        self.authority = authority
-        self.edits: list[tuple[str, dict[str, Any]]] = []
-        """The simulated changes of somebody else: run ids and properties, oldest first."""
-
-    def stored_run(self, run_id: str) -> dict[str, Any] | None:
-        row = self.database.one(RUN, run_id, {})
-        return None if row is None else RUN.renderer(None, include_newer=True)(row)
-
-    def edit_run(self, run_id: str) -> None:
-        """Change the status of a run, as if somebody else did it."""
-        if (run := self.stored_run(run_id)) is not None:
-            changes = {"processingStatus": "failed" if run["processingStatus"] == "canceled" else "canceled"}
-            self.database.write_run(run_id, changes)
-            self.edits.append((run_id, changes))
-
-    def revoke_sign_ins(self) -> None:
-        if self.authority is not None:
-            for user in self.authority.directory.users:
-                self.authority.revoke(user)
-
-
-class BufferedResponse(Response):
-    """A response of the app that is not sent yet."""
-
-    body: bytes
-
-    @property
-    def is_success(self) -> bool:
-        return 200 <= self.status_code < 300
-
-    def changed(self, body: bytes, status: int | None = None) -> BufferedResponse:
-        """Return the response with another body and its length; a 204 has no content type."""
-        outdated = {"content-length", "content-type"} if status == 204 else {"content-length"}
-        headers = {name: value for name, value in self.headers.items() if name not in outdated}
-        return BufferedResponse(body, status or self.status_code, headers)
-
-    def with_properties(self, **properties: Any) -> BufferedResponse:
-        """Return the response with other values for some properties of its JSON; unchanged if it has no body."""
-        return self.changed(json.dumps({**json.loads(self.body), **properties}).encode()) if self.body else self
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        if self.body:
+            half = bytes(self.body[: len(self.body) // 2])
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            await send({"type": "http.response.body", "body": half, "more_body": True})
+        raise ConnectionAbortedError("The scenario ends the connection in the middle of a response.")
 
 
 class Exchange(Request):
     """A request that a scenario intercepts before Graph sees it, and the ways to answer it."""
 
-    def __init__(self, graph: ASGIApp, scope: Scope, receive: Receive, send: Send, sandbox: SandboxState) -> None:
-        super().__init__(scope, receive)
+    def __init__(self, request: Request, graph: Endpoint) -> None:
+        super().__init__(request.scope, request.receive)
         self.graph = graph
-        self.send = send
-        self.sandbox = sandbox
+        self.database: Database = self.app.state.database
 
     @property
     def token(self) -> str:
@@ -190,62 +146,44 @@ class Exchange(Request):
     def http_date(self, *, in_seconds: int) -> str:
         return http_date(self.app.state.clock() + in_seconds * TICKS_PER_SECOND)
 
-    async def proceed(self, body: bytes | None = None) -> None:
-        """Let Graph answer. Pass the `body` if it was read already; it may be changed."""
-        receive = self.receive if body is None else receive_once(body, self.receive)
-        await self.graph(self.scope, receive, self.send)
+    def edit_run(self) -> None:
+        """Change the status of the run, as if somebody else did it."""
+        if (run := self.database.run(self.run_id)) is not None:
+            changes = {"processingStatus": "failed" if run["processingStatus"] == "canceled" else "canceled"}
+            self.database.write_run(self.run_id, changes)
+            self.app.state.edits.append((self.run_id, changes))
 
-    async def buffer(self) -> BufferedResponse:
-        return await buffer_response(self.graph, self.scope, self.receive)
+    async def proceed(self, body: bytes | None = None) -> Response:
+        """Let Graph answer; `body` replaces the body of the request."""
+        return await self.graph(self if body is None else Request(self.scope, receive_once(body, self.receive)))
 
-    async def respond(self, response: Response) -> None:
-        await response(self.scope, self.receive, self.send)
+    async def rewrite(self, change: Callable[[bytes], bytes], status: int | None = None) -> Response:
+        """Let Graph answer; a success gets another body, and another status if one is given."""
+        response = await self.proceed()
+        if response.status_code >= 300:
+            return response
+        outdated = {"content-length", "content-type"} if status == 204 else {"content-length"}
+        headers = {name: value for name, value in response.headers.items() if name not in outdated}
+        return Response(change(bytes(response.body)), status or response.status_code, headers)
 
-    async def rewrite(self, change: Callable[[BufferedResponse], BufferedResponse]) -> None:
-        """Let Graph carry the request out, then send its response; `change` rewrites it if it is a success."""
-        response = await self.buffer()
-        await self.respond(change(response) if response.is_success else response)
+    def refuse(self, fault: GraphError) -> Response:
+        return fault_response(self, fault)
 
-    async def refuse(self, fault: GraphError) -> None:
-        async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
-            await fault_response(Request(scope), fault)(scope, receive, send)
-
-        await graph_envelope(refusing)(self.scope, self.receive, self.send)
-
-    async def respond_page(self, status: int, title: str) -> None:
-        """Answer with a web page, as a proxy or a gateway does, without Graph's headers."""
+    def page(self, status: int, title: str) -> Response:
         page = f"<!DOCTYPE html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
-        await self.respond(HTMLResponse(page, status))
+        return ProxyPage(page, status)
 
-    async def cut(self, response: BufferedResponse) -> NoReturn:
-        """Send the first half of a response (nothing if it has no body), then end the connection."""
-        if response.body:
-            start = {"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers}
-            half = response.body[: len(response.body) // 2]
-            await self.send(start)
-            await self.send({"type": "http.response.body", "body": half, "more_body": True})
-        raise ConnectionAbortedError("The scenario ends the connection in the middle of a response.")
+    async def cut(self) -> Response:
+        response = await self.proceed()
+        return CutResponse(response.body, response.status_code, response.headers)
 
-    async def drip(self, response: BufferedResponse, seconds: float) -> None:
-        """Send the body byte by byte, with a pause after each, until the client disconnects."""
+    async def drip(self, seconds: float) -> Response:
+        """Let Graph answer, and send the body byte by byte with a pause after each, until the client disconnects."""
+        response = await self.proceed()
 
         async def slowly() -> AsyncIterator[bytes]:
-            for byte in response.body:
+            for byte in bytes(response.body):
                 yield bytes([byte])
-                await self.sandbox.pause(seconds)
+                await self.app.state.pause(seconds)
 
-        await self.respond(StreamingResponse(slowly(), response.status_code, response.headers))
-
-
-async def buffer_response(app: ASGIApp, scope: Scope, receive: Receive) -> BufferedResponse:
-    start: Message = {}
-    chunks: list[bytes] = []
-
-    async def take(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            start.update(message)
-        else:
-            chunks.append(message.get("body", b""))
-
-    await app(scope, receive, take)
-    return BufferedResponse(b"".join(chunks), start["status"], Headers(raw=start["headers"]))
+        return StreamingResponse(slowly(), response.status_code, response.headers)

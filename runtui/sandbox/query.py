@@ -67,7 +67,11 @@ _ENUM_TYPE: Final = re.compile(r"('(?:[^']|'')*')|\bmicrosoft\.graph\.(?:\w+\.)?
 """A text in quotes, which is kept, or the type name before one (`type'member'`), which is removed."""
 
 _SEARCH_TERM: Final = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^\s"]+))')
-_OPTIONS: Final = frozenset({"$filter", "$orderby", "$select", "$expand", "$count", "$top", "$skiptoken"})
+COUNT_OPTIONS: Final = frozenset({"$filter", "$search"})
+ENTITY_OPTIONS: Final = frozenset({"$select", "$expand"})
+COLLECTION_OPTIONS: Final = COUNT_OPTIONS | ENTITY_OPTIONS | {"$orderby", "$count", "$top", "$skiptoken"}
+"""The query options of the count of a collection, of one entity of it, and of its pages."""
+
 _EXPANDED: Final = re.compile(r"(\w+)(?:\(\s*\$?select=([\w,\s]+)\))?", re.ASCII)
 _BETWEEN_EXPANDED: Final = re.compile(r",(?![^(]*\))")
 
@@ -94,7 +98,7 @@ _NODE_OF_KIND: Final = {
 """The literal of odata_query for a property of each kind."""
 
 
-def parse_filter(text: str, entity: EntityType) -> Condition:
+def _parse_filter(text: str, entity: EntityType) -> Condition:
     from odata_query.exceptions import ODataException
     from odata_query.grammar import ODataLexer, ODataParser
 
@@ -222,15 +226,15 @@ def _value(item: Property, node: Any) -> Any:
     return value
 
 
-def parse_where(options: Mapping[str, str], entity: EntityType) -> Condition:
+def _parse_where(options: Mapping[str, str], entity: EntityType) -> Condition:
     """Translate `$filter` and `$search`; a row has to meet both."""
-    conditions = [parse_filter(options["$filter"], entity)] if "$filter" in options else []
+    conditions = [_parse_filter(options["$filter"], entity)] if "$filter" in options else []
     if "$search" in options:
-        conditions.append(parse_search(options["$search"], entity))
+        conditions.append(_parse_search(options["$search"], entity))
     return Condition.joined("AND", conditions or [ALWAYS])
 
 
-def parse_search(text: str, entity: EntityType) -> Condition:
+def _parse_search(text: str, entity: EntityType) -> Condition:
     """Translate a `$search`: words or quoted phrases, each may be `property:text`, joined by AND (default) or OR."""
     sql, joint, position = "", "", 0
     parameters: list[Any] = []
@@ -265,7 +269,7 @@ def _search_condition(term: str, entity: EntityType) -> Condition:
     return Condition(f"({tests})", (sought,) * len(names))
 
 
-def parse_orderby(text: str, entity: EntityType) -> tuple[Order, ...]:
+def _parse_orderby(text: str, entity: EntityType) -> tuple[Order, ...]:
     """Translate an `$orderby`: names, each may be followed by `asc` or `desc`."""
     orders = []
     for part in text.split(","):
@@ -278,7 +282,7 @@ def parse_orderby(text: str, entity: EntityType) -> tuple[Order, ...]:
     return tuple(orders)
 
 
-def parse_select(text: str, entity: EntityType) -> tuple[str, ...] | None:
+def _parse_select(text: str, entity: EntityType) -> tuple[str, ...] | None:
     """Translate a `$select` to the names of properties; None for `*`, which selects the default ones."""
     names = [name.strip() for name in text.split(",")]
     if "*" in names:
@@ -290,7 +294,7 @@ Expansion = Mapping[str, tuple[str, ...]]
 """The navigation properties to expand, each with its selected names; no names select the default ones."""
 
 
-def parse_expand(text: str, entity: EntityType) -> Expansion:
+def _parse_expand(text: str, entity: EntityType) -> Expansion:
     """Translate an `$expand`: names, each may be followed by `($select=…)`."""
     expansion: dict[str, tuple[str, ...]] = {}
     for part in _BETWEEN_EXPANDED.split(text):
@@ -309,8 +313,8 @@ def declared(name: str, entity: EntityType) -> Property:
 
 
 @dataclass(frozen=True)
-class CollectionQuery:
-    """The query options of a request for a collection, parsed."""
+class Query:
+    """The query options of a request for a collection or for one entity of it, parsed."""
 
     where: Condition
     order: tuple[Order, ...]
@@ -327,22 +331,24 @@ class CollectionQuery:
         return ALWAYS if self.after is None else _follows(self.order, self.after)
 
 
-def parse_query(options: Mapping[str, str], max_page_size: int | None, entity: EntityType) -> CollectionQuery:
+def parse_query(
+    options: Mapping[str, str], entity: EntityType, supported: frozenset[str], max_page_size: int | None = None
+) -> Query:
     """Parse the query options; `max_page_size` is the page size of the `Prefer` header, None without one."""
     unsupported = {"$expand"} if not entity.navigation else set()
     unsupported |= {"$search"} if not entity.searchable else set()
-    refuse_unknown(options, (_OPTIONS | {"$search"}) - unsupported)
-    asked_order = parse_orderby(options["$orderby"], entity) if "$orderby" in options else ()
+    refuse_unknown(options, supported - unsupported)
+    asked_order = _parse_orderby(options["$orderby"], entity) if "$orderby" in options else ()
     order = (*asked_order, *(Order(column, descending) for column, descending in entity.order))
     sizes = [size for size in (_page_size(options.get("$top")), max_page_size) if size is not None]
     token, count = options.get("$skiptoken"), options.get("$count", "false")
     if count not in {"true", "false"}:
         raise bad_request(f"Invalid value '{count}' for $count: it must be true or false.")
-    return CollectionQuery(
-        where=parse_where(options, entity),
+    return Query(
+        where=_parse_where(options, entity),
         order=order,
-        select=parse_select(options["$select"], entity) if "$select" in options else None,
-        expand=parse_expand(options["$expand"], entity) if "$expand" in options else {},
+        select=_parse_select(options["$select"], entity) if "$select" in options else None,
+        expand=_parse_expand(options["$expand"], entity) if "$expand" in options else {},
         count=count == "true",
         size=min(*sizes, MAX_PAGE_SIZE) if sizes else PAGE_SIZE,
         after=None if token is None else _decode(token, len(order)),

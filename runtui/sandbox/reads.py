@@ -1,8 +1,8 @@
 """Reads: the collection at each path, one entity of it, its count, and sums over a window of time.
 
-Invariant: every collection takes the same options. A finder looks the collection up (404 if its owner is missing); then
-`_page` reads it, `_count` counts it, the functions in `FUNCTIONS` sum it up, and `entity_response` answers with one of
-its entities. Paths and shapes: Microsoft Graph reference, and the service metadata.
+Invariant: every collection takes the same options. `collection_of` follows a path along `NAVIGATION` to a collection;
+then `read_page` reads it, `read_count` counts it, a function sums it up, and `entity_response` answers with one of its
+entities. Paths and shapes: Microsoft Graph reference, and the service metadata.
 """
 
 from __future__ import annotations
@@ -19,13 +19,9 @@ from runtui.domain.times import parse_ticks
 from runtui.sandbox.database import Window
 from runtui.sandbox.entities import (
     CATEGORY,
-    EXTENSION,
+    NAVIGATION,
     RUN,
-    SUBJECT_RESULT,
-    TASK,
-    TASK_DEFINITION,
     TASK_REPORT,
-    TASK_RESULT,
     USER_RESULT,
     VERSION,
     WORKFLOW,
@@ -35,21 +31,28 @@ from runtui.sandbox.entities import (
 from runtui.sandbox.errors import GraphError, bad_request, not_found, unknown_property
 from runtui.sandbox.exchange import GraphResponse
 from runtui.sandbox.query import (
-    Expansion,
-    parse_expand,
+    COLLECTION_OPTIONS,
+    COUNT_OPTIONS,
+    ENTITY_OPTIONS,
+    Query,
     parse_query,
-    parse_select,
-    parse_where,
     refuse_unknown,
     token_after,
 )
-from runtui.sandbox.requests import Endpoint, Route, context_of, database_of, link_of, options_of, preferences_of
+from runtui.sandbox.requests import (
+    Endpoint,
+    Route,
+    context_of,
+    database_of,
+    link_of,
+    options_of,
+    preferences_of,
+    segments_of,
+)
 from runtui.sandbox.tenant.people import DEFAULT_USER_PROPERTIES, Person
 from runtui.sandbox.tenant.tasks import TaskDefinition
 
 ROOT: Final = "identityGovernance/lifecycleWorkflows"
-WORKFLOW_PATH: Final = f"/{ROOT}/workflows/{{workflow_id}}"
-RUN_PATH: Final = f"{WORKFLOW_PATH}/runs/{{run_id}}"
 
 
 class Collection(NamedTuple):
@@ -61,98 +64,68 @@ class Collection(NamedTuple):
     metadata: str
 
 
-Finder = Callable[[Request], Collection]
-"""Finds the collection that the path of a request names."""
+EVERY_RUN: Final = Collection(RUN, {}, f"{ROOT}/runs")
 
 
-# The finders.
+def collections(above: str = f"/{ROOT}", owner: str = "lifecycleWorkflows") -> Iterator[tuple[str, EntityType]]:
+    """Yield the template of the path of each collection, and the type of its entities."""
+    for name, step in NAVIGATION.get(owner, {}).items():
+        path = f"{above}/{name}"
+        yield path, step.entity
+        if name != "reprocessedRuns":  # what belongs to such a run is at its own path
+            yield from collections(f"{path}/{{key}}", step.entity.name)
 
 
-def workflows(_request: Request) -> Collection:
-    return Collection(WORKFLOW, {}, f"{ROOT}/workflows")
-
-
-def of_workflow(entity: EntityType, name: str) -> Finder:
-    def find(request: Request) -> Collection:
-        workflow_id = request.path_params["workflow_id"]
-        row_of(request, workflows(request), workflow_id)
-        return Collection(entity, {"workflowId": workflow_id}, f"{ROOT}/workflows('{workflow_id}')/{name}")
-
-    return find
-
-
-def runs(request: Request) -> Collection:
-    """Find the runs of the workflow in the path, which need not exist; under workflowBase, those of all workflows."""
-    workflow_id = request.path_params.get("workflow_id")
-    if workflow_id is None:
-        return Collection(RUN, {}, "workflowBase/runs")
-    return Collection(RUN, {"workflowId": workflow_id}, f"{ROOT}/workflows('{workflow_id}')/runs")
-
-
-def of_run(entity: EntityType, name: str) -> Finder:
-    def find(request: Request) -> Collection:
-        run_id, found = request.path_params["run_id"], runs(request)
-        row_of(request, found, run_id)
-        owner = {"reprocessed": run_id} if entity is RUN else {"runId": run_id}
-        return Collection(entity, owner, f"{found.metadata}('{run_id}')/{name}")
-
-    return find
-
-
-def of_task(request: Request) -> Collection:
-    """Find the results of the task that the path names."""
-    found, key = of_workflow(TASK, "tasks")(request), request.path_params["task_id"]
-    row_of(request, found, key)
-    metadata = f"{found.metadata}('{key}')/taskProcessingResults"
-    return Collection(TASK_RESULT, {**found.owner, "taskId": key}, metadata)
-
-
-def of_result(results: Finder, entity: EntityType, name: str) -> Finder:
-    """Return a finder of the entities that belong to the result, or the task report, that the path names."""
-
-    def find(request: Request) -> Collection:
-        found, key = results(request), request.path_params["result_id"]
+def collection_of(request: Request) -> tuple[Collection, str]:
+    """Return the collection that the path of a request names, and the key in it ("" if there is none). 404 if an owner
+    of the collection is missing.
+    """
+    segments = segments_of(request)
+    top = 1 if segments[0] == "workflowBase" else 2
+    name, key, *rest = (*segments[top:], "", "")
+    entity = NAVIGATION[segments[top - 1]][name].entity
+    found = Collection(entity, {}, "/".join(segments[: top + 1]))
+    while (step := NAVIGATION.get(found.entity.name, {}).get(rest[0])) is not None:
         row = found.entity.by_column(row_of(request, found, key))
-        owner = {"runId": row["runId"]}
-        if entity is RUN:
-            owner = {"reprocessed": row["runId"] if row["failedTasksCount"] else ""}
-        elif found.entity is TASK_REPORT:
-            owner["taskId"] = row["taskId"]
-        else:
-            owner["userResultId"] = key
-        return Collection(entity, owner, f"{found.metadata}('{key}')/{name}")
-
-    return find
-
-
-def everywhere(entity: EntityType, name: str) -> Finder:
-    return lambda _request: Collection(entity, {}, f"{ROOT}/{name}")
+        owner = {column: row[source] for column, source in step.owner.items()}
+        found = Collection(step.entity, owner, f"{found.metadata}('{key}')/{rest[0]}")
+        _, key, *rest = (*rest, "", "")
+    return found, key
 
 
 # The handlers.
 
 
-def reading(path: str, find: Finder, find_one: Finder | None = None) -> Iterator[Route]:
-    """Yield the routes of a collection: its pages, its count, and one entity."""
+async def read_page(request: Request) -> Response:
+    (entity, owner, metadata), _ = collection_of(request)
+    preferences = preferences_of(request)
+    options = options_of(request)
+    query = parse_query(options, entity, COLLECTION_OPTIONS, preferences.page_size)
+    page = database_of(request).page(entity, owner, query)
+    render = _renderer(request, entity, query)
+    body: dict[str, Any] = {"@odata.context": context_of(request, metadata, query.select)}
+    if page.total is not None:
+        body["@odata.count"] = page.total
+    if page.next_key is not None:
+        body["@odata.nextLink"] = link_of(request, {**options, "$skiptoken": token_after(page.next_key)})
+    body["value"] = [{**annotations_of(request, entity, row), **render(row)} for row in page.rows]
+    return GraphResponse(body, headers=preferences.headers)
 
-    async def read_page(request: Request) -> Response:
-        return _page(request, find(request))
 
-    async def read_count(request: Request) -> Response:
-        return _count(request, find(request))
+async def read_count(request: Request) -> Response:
+    (entity, owner, _), _ = collection_of(request)
+    query = parse_query(options_of(request), entity, COUNT_OPTIONS)
+    return PlainTextResponse(str(database_of(request).count(entity, owner, query.where)))
 
-    async def read_one(request: Request) -> Response:
-        return entity_response(request, (find_one or find)(request), request.path_params["key"])
 
-    yield Route(path, read_page)
-    yield Route(f"{path}/$count", read_count)
-    yield Route(f"{path}/{{key}}", read_one)
+async def read_entity(request: Request) -> Response:
+    return entity_response(request, *collection_of(request))
 
 
 async def list_version_tasks(request: Request) -> Response:
     """Answer GET …/versions/{number}/tasks with the tasks of that version."""
     refuse_unknown(options_of(request), frozenset())
-    found, key = of_workflow(VERSION, "versions")(request), request.path_params["key"]
+    found, key = collection_of(request)
     tasks = json.loads(VERSION.by_column(row_of(request, found, key))["tasks"])
     context = context_of(request, f"{found.metadata}({key})/tasks")
     return GraphResponse({"@odata.context": context, "value": tasks})
@@ -160,9 +133,9 @@ async def list_version_tasks(request: Request) -> Response:
 
 async def get_user(request: Request) -> Response:
     """Answer GET /users/{id}, by id or user principal name, and GET /directoryObjects/{id}, by id."""
-    key, options = request.path_params["key"], options_of(request)
+    (kind, key), options = segments_of(request), options_of(request)
     refuse_unknown(options, frozenset({"$select"}))
-    is_user = request.url.path.rpartition("/")[0].endswith("/users")
+    is_user = kind == "users"
     person = database_of(request).people.find(key)
     if person is None or not (is_user or key == person.id):
         message = f"Resource '{key}' does not exist or one of its queried reference-property objects are not present."
@@ -179,13 +152,10 @@ def entity_response(
     """Return the response with one entity of a collection, after the `annotations`; 404 if there is none."""
     entity = collection.entity
     preferences = preferences_of(request)._replace(page_size=None)
-    options = options_of(request)
-    refuse_unknown(options, frozenset({"$select", "$expand"} if entity.navigation else {"$select"}))
-    select = parse_select(options["$select"], entity) if "$select" in options else None
-    expand = parse_expand(options["$expand"], entity) if "$expand" in options else {}
+    query = parse_query(options_of(request), entity, ENTITY_OPTIONS)
     row = row_of(request, collection, key)
-    render = _renderer(request, entity, select, expand)
-    context = context_of(request, collection.metadata, select) + "/$entity"
+    render = _renderer(request, entity, query)
+    context = context_of(request, collection.metadata, query.select) + "/$entity"
     own = annotations_of(request, entity, row)
     headers = {**preferences.headers, **({"ETag": own["@odata.etag"]} if own else {})}
     return GraphResponse({"@odata.context": context, **(annotations or {}), **own, **render(row)}, headers=headers)
@@ -206,35 +176,10 @@ def row_of(request: Request, collection: Collection, key: str) -> Row:
     return row
 
 
-def _page(request: Request, collection: Collection) -> Response:
-    entity, owner, metadata = collection
-    preferences = preferences_of(request)
-    options = options_of(request)
-    query = parse_query(options, preferences.page_size, entity)
-    page = database_of(request).page(entity, owner, query)
-    render = _renderer(request, entity, query.select, query.expand)
-    body: dict[str, Any] = {"@odata.context": context_of(request, metadata, query.select)}
-    if page.total is not None:
-        body["@odata.count"] = page.total
-    if page.next_key is not None:
-        body["@odata.nextLink"] = link_of(request, {**options, "$skiptoken": token_after(page.next_key)})
-    body["value"] = [{**annotations_of(request, entity, row), **render(row)} for row in page.rows]
-    return GraphResponse(body, headers=preferences.headers)
-
-
-def _count(request: Request, collection: Collection) -> Response:
-    options = options_of(request)
-    searches = {"$search"} if collection.entity.searchable else set()
-    refuse_unknown(options, frozenset({"$filter", *searches}))
-    where = parse_where(options, collection.entity)
-    return PlainTextResponse(str(database_of(request).count(collection.entity, collection.owner, where)))
-
-
-def _renderer(
-    request: Request, entity: EntityType, select: tuple[str, ...] | None, expand: Expansion
-) -> Callable[[Row], dict[str, Any]]:
+def _renderer(request: Request, entity: EntityType, query: Query) -> Callable[[Row], dict[str, Any]]:
     """Return a function from a row to JSON with expanded properties. A user who no longer exists stays an id."""
-    render = entity.renderer(select, expand, include_newer=preferences_of(request).newer_members)
+    expand = query.expand
+    render = entity.renderer(query.select, expand, include_newer=preferences_of(request).newer_members)
     people = database_of(request).people
 
     def expanded(name: str, value: Any) -> Any:
@@ -269,29 +214,14 @@ def _narrowed(values: dict[str, Any], select: tuple[str, ...], type_name: str) -
 
 
 def read_routes() -> Iterator[Route]:
-    one, run = WORKFLOW_PATH, RUN_PATH
-    yield from reading(f"/{ROOT}/workflows", workflows)
-    yield from reading(f"{one}/runs", of_workflow(RUN, "runs"), runs)
-    yield from reading(f"{one}/tasks", of_workflow(TASK, "tasks"))
-    yield from reading(f"{one}/tasks/{{task_id}}/taskProcessingResults", of_task)
-    yield from reading(f"{one}/versions", of_workflow(VERSION, "versions"))
-    yield Route(f"{one}/versions/{{key}}/tasks", list_version_tasks)
-    yield from reading(f"{run}/reprocessedRuns", of_run(RUN, "reprocessedRuns"))
-    yield from reading(f"{run}/taskProcessingResults", of_run(TASK_RESULT, "taskProcessingResults"))
-    for entity in (USER_RESULT, SUBJECT_RESULT):
-        name = f"{entity.name}s"
-        for path, find in ((one, of_workflow(entity, name)), (run, of_run(entity, name))):
-            yield from reading(f"{path}/{name}", find)
-            for part, held in ((TASK_RESULT, "taskProcessingResults"), (RUN, "reprocessedRuns")):
-                yield from reading(f"{path}/{name}/{{result_id}}/{held}", of_result(find, part, held))
-    reports = of_workflow(TASK_REPORT, "taskReports")
-    held = "taskProcessingResults"
-    yield from reading(f"{one}/taskReports", reports)
-    yield from reading(f"{one}/taskReports/{{result_id}}/{held}", of_result(reports, TASK_RESULT, held))
-    for entity in (TASK_DEFINITION, EXTENSION):
-        yield from reading(f"/{ROOT}/{entity.name}s", everywhere(entity, f"{entity.name}s"))
-    for path in ("/users", "/directoryObjects"):
-        yield Route(f"{path}/{{key}}", get_user)
+    for path, entity in collections():
+        yield Route(path, read_page)
+        yield Route(f"{path}/$count", read_count)
+        yield Route(f"{path}/{{key}}", read_entity)
+        if entity is VERSION:
+            yield Route(f"{path}/{{key}}/tasks", list_version_tasks)
+    for kind in ("users", "directoryObjects"):
+        yield Route(f"/{kind}/{{key}}", get_user)
 
 
 # The functions: sums over what was scheduled in a window of time.
@@ -341,17 +271,37 @@ _RUN_SUMMARY: Final = {
     for name in ("failedRuns", "failedTasks", "successfulRuns", "totalRuns", "totalTasks", "totalUsers")
 }
 
+
+class Summary(NamedTuple):
+    """Sums over a collection: the type of the answer, and its properties as SQL expressions."""
+
+    type_name: str
+    sums: Mapping[str, str]
+
+
+_SUMMARIES: Final = {
+    RUN.name: Summary("runSummary", _RUN_SUMMARY),
+    USER_RESULT.name: Summary("userSummary", _USER_SUMMARY),
+    TASK_REPORT.name: Summary("taskReportSummary", _TASK_REPORT_SUMMARY),
+}
+"""What the function `summary` returns for a collection, by the type of its entities."""
+
 Function = Callable[[Request, Window], dict[str, Any]]
 """Computes the answer to a request about a window of time."""
 
 
-def _summary(find: Finder, sums: Mapping[str, str], type_name: str) -> Function:
-    def compute(request: Request, window: Window) -> dict[str, Any]:
-        entity, owner, _ = find(request)
-        (totals,) = database_of(request).sums(entity, owner, window, sums)
-        return {"@odata.context": context_of(request, f"{NAMESPACE}.{type_name}"), **totals}
+def _sums(request: Request, found: Collection, window: Window, summary: Summary) -> dict[str, Any]:
+    (totals,) = database_of(request).sums(found.entity, found.owner, window, summary.sums)
+    return {"@odata.context": context_of(request, f"{NAMESPACE}.{summary.type_name}"), **totals}
 
-    return compute
+
+def _of_collection(request: Request, window: Window) -> dict[str, Any]:
+    found, _ = collection_of(request)
+    return _sums(request, found, window, _SUMMARIES[found.entity.name])
+
+
+def _of_every_run(request: Request, window: Window) -> dict[str, Any]:
+    return _sums(request, EVERY_RUN, window, Summary("workflowsInsightsSummary", _EVERYTHING))
 
 
 def _by_category(request: Request, window: Window) -> dict[str, Any]:
@@ -408,35 +358,19 @@ def _collection(request: Request, type_name: str, value: list[dict[str, Any]]) -
     return {"@odata.context": context_of(request, f"Collection({NAMESPACE}.{type_name})"), "value": value}
 
 
-_REPORTS: Final = _summary(of_workflow(TASK_REPORT, "taskReports"), _TASK_REPORT_SUMMARY, "taskReportSummary")
-
-FUNCTIONS: Final[tuple[tuple[str, str, Function], ...]] = (
-    (f"{WORKFLOW_PATH}/runs", "summary", _summary(of_workflow(RUN, "runs"), _RUN_SUMMARY, "runSummary")),
-    (
-        f"{WORKFLOW_PATH}/userProcessingResults",
-        "summary",
-        _summary(of_workflow(USER_RESULT, "userProcessingResults"), _USER_SUMMARY, "userSummary"),
-    ),
-    (
-        f"{RUN_PATH}/userProcessingResults",
-        "summary",
-        _summary(of_run(USER_RESULT, "userProcessingResults"), _USER_SUMMARY, "userSummary"),
-    ),
-    (f"{WORKFLOW_PATH}/taskReports", "summary", _REPORTS),
-    (
-        f"/{ROOT}/insights",
-        "workflowsProcessedSummary",
-        _summary(everywhere(RUN, "runs"), _EVERYTHING, "workflowsInsightsSummary"),
-    ),
-    (f"/{ROOT}/insights", "workflowsProcessedByCategory", _by_category),
-    (f"/{ROOT}/insights", "topWorkflowsProcessedSummary", _top_workflows),
-    (f"/{ROOT}/insights", "topTasksProcessedSummary", _top_tasks),
-)
+_INSIGHTS: Final[Mapping[str, Function]] = {
+    "workflowsProcessedSummary": _of_every_run,
+    "workflowsProcessedByCategory": _by_category,
+    "topWorkflowsProcessedSummary": _top_workflows,
+    "topTasksProcessedSummary": _top_tasks,
+}
 
 
 def function_routes() -> Iterator[Route]:
     """Yield the routes of each function: under its name, and under its qualified name."""
-    for path, name, compute in FUNCTIONS:
+    summed = [path for path, entity in collections() if entity.name in _SUMMARIES]
+    functions = [(f"/{ROOT}/insights", name, compute) for name, compute in _INSIGHTS.items()]
+    for path, name, compute in (*functions, *((path, "summary", _of_collection) for path in summed)):
         for written in (name, f"{NAMESPACE}.{name}"):
             yield Route(f"{path}/{written}({{window}})", _endpoint(compute))
 
@@ -453,7 +387,7 @@ def _window(request: Request) -> Window:
     options = options_of(request)
     refuse_unknown(options, frozenset())
     given: dict[str, str] = {}
-    for argument in request.path_params["window"].split(","):
+    for argument in segments_of(request)[-1].partition("(")[2].removesuffix(")").split(","):
         name, _, value = argument.strip().partition("=")
         given[name.casefold()] = options.get(value, value) if value.startswith("@") else value
     if given.keys() != {"startdatetime", "enddatetime"}:

@@ -17,7 +17,6 @@ from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runtui.sandbox.database import Database
 from runtui.sandbox.errors import GraphError, bad_request, method_not_allowed, unknown_segment
@@ -69,6 +68,11 @@ def preferences_of(request: Request) -> Preferences:
     sizes = [int(match[1]) for word in words if (match := _PAGE_SIZE.fullmatch(word))]
     page_size = min(sizes[0], MAX_PAGE_SIZE) if sizes and sizes[0] > 0 else None
     return Preferences(page_size, "include-unknown-enum-members" in words)
+
+
+def segments_of(request: Request) -> list[str]:
+    """Return the segments of the path below the version."""
+    return str(request.scope["path"]).split("/")[2:]
 
 
 def context_of(request: Request, metadata: str, select: Iterable[str] | None = None) -> str:
@@ -125,7 +129,7 @@ class Route(NamedTuple):
 
 
 class RouteTable:
-    """An ASGI app that passes a request to the endpoint of its path, which it has in the form of `canonical`."""
+    """Finds the endpoint for the path of a request, which the path has in the form of `canonical`."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._endpoints: dict[tuple[str, ...], dict[str, Endpoint]] = {}
@@ -136,26 +140,21 @@ class RouteTable:
     def canonical(self, path: str) -> str:
         return "/" + "/".join(self._read(path)[0])
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request.
+    async def respond(self, request: Request) -> Response:
+        """Return the response of the endpoint for a request.
 
         Raises:
             GraphError: no route has the path. The error names the first segment that no route has; the last one if the
                 path only ends too early.
         """
-        segments, known, templates = self._read(scope["path"])
-        for template in templates:
-            keys = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape("/".join(template)))
-            if (found := re.fullmatch(keys, "/".join(segments))) is not None:
-                break
-        else:
+        segments, known, templates = self._read(request.scope["path"])
+        methods = next((self._endpoints[template] for template in templates if len(template) == len(segments)), None)
+        if methods is None:
             raise unknown_segment(segments[known] if known < len(segments) else segments[-1] if segments else "")
-        methods = self._endpoints[template]
-        if scope["method"] not in methods:
+        if request.method not in methods:
             raise method_not_allowed({"Allow": ", ".join(methods)})
-        scope = {**scope, "root_path": f"/{segments[0]}", "path_params": found.groupdict()}
-        response = await methods[scope["method"]](Request(scope, receive))
-        await response(scope, receive, send)
+        request.scope["root_path"] = f"/{segments[0]}"
+        return await methods[request.method](request)
 
     def _read(self, path: str) -> tuple[list[str], int, Sequence[tuple[str, ...]]]:
         """Return the segments of a path, how many of them, from the first, are known to some route, and the templates
@@ -195,13 +194,3 @@ def _fits(pattern: str, segment: str) -> bool:
     name, has_parameters, _ = pattern.partition("(")
     written, has_arguments, _ = segment.partition("(")
     return name.casefold() == written.casefold() and bool(has_parameters) == bool(has_arguments)
-
-
-def canonical_paths(app: ASGIApp, table: RouteTable) -> ASGIApp:
-    """ASGI middleware: rewrite every path to the form that the routes have."""
-
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        scope["path"] = table.canonical(scope["path"])
-        await app(scope, receive, send)
-
-    return answer

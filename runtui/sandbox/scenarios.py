@@ -12,15 +12,17 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from runtui.errors import UsageError, nearest
 from runtui.sandbox.errors import GraphError, method_not_allowed, token_revoked, unknown_segment
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.responses import Response
 
-    from runtui.sandbox.exchange import BufferedResponse, Exchange, SandboxState
+    from runtui.sandbox.authority.service import Authority
+    from runtui.sandbox.database import Database
+    from runtui.sandbox.exchange import Exchange
 
 SLOW_SECONDS: Final = 3.0
 """The delay of `slow` before a change is applied."""
@@ -45,8 +47,8 @@ _POLL_SECONDS: Final = 2
 _POLLS: Final = 4
 """The number of the poll at which the sandbox decides about a code by itself."""
 
-Action = Callable[["Exchange"], Awaitable[None]]
-"""What a scenario does to a request."""
+Action = Callable[["Exchange"], Awaitable["Response"]]
+"""What a scenario does to a request: it returns the response, or breaks the connection."""
 
 
 # The actions.
@@ -59,13 +61,13 @@ def _refuse(status: int, code: str, message: str, **headers: str) -> Action:
     ahead. In the name of a header, `_` stands for `-`.
     """
 
-    async def refuse(exchange: Exchange) -> None:
+    async def refuse(exchange: Exchange) -> Response:
         facts = {
             "authorization": exchange.headers.get("authorization", ""),
             "soon": exchange.http_date(in_seconds=_SOON_SECONDS),
         }
         filled = {name.replace("_", "-"): value.format_map(facts) for name, value in headers.items()}
-        await exchange.refuse(GraphError(status, code, message.format_map(facts), headers=filled))
+        return exchange.refuse(GraphError(status, code, message.format_map(facts), headers=filled))
 
     return refuse
 
@@ -78,68 +80,75 @@ def _unavailable(**headers: str) -> Action:
     return _refuse(503, "ServiceUnavailable", "The service is temporarily unavailable.", **headers)
 
 
-async def _revoked(exchange: Exchange) -> None:
-    await exchange.refuse(token_revoked('{"access_token":{"acrs":{"essential":true,"value":"cp1"}}}'))
+async def _revoked(exchange: Exchange) -> Response:
+    return exchange.refuse(token_revoked('{"access_token":{"acrs":{"essential":true,"value":"cp1"}}}'))
 
 
 def _web_page(status: int, title: str, *, is_applied: bool) -> Action:
     """Return an action that answers with a web page, as a proxy does; with `is_applied`, Graph gets the request too."""
 
-    async def respond(exchange: Exchange) -> None:
+    async def respond(exchange: Exchange) -> Response:
         if is_applied:
-            await exchange.buffer()
-        await exchange.respond_page(status, title)
+            await exchange.proceed()
+        return exchange.page(status, title)
 
     return respond
 
 
-def _rewrite(change: Callable[[BufferedResponse], BufferedResponse]) -> Action:
-    async def rewrite(exchange: Exchange) -> None:
-        await exchange.rewrite(change)
+def _empty(status: int) -> Action:
+    """Return an action that sends no body, but another status."""
 
-    return rewrite
+    async def respond(exchange: Exchange) -> Response:
+        return await exchange.rewrite(lambda _body: b"", status)
+
+    return respond
 
 
-async def _delay(exchange: Exchange) -> None:
+async def _delay(exchange: Exchange) -> Response:
     """Carry the request out after a delay, even if the client has disconnected by then."""
-    body = await exchange.body()
-    await exchange.sandbox.pause(SLOW_SECONDS)
-    await exchange.proceed(body)
+    await exchange.body()
+    await exchange.app.state.pause(SLOW_SECONDS)
+    return await exchange.proceed()
 
 
-async def _delay_answer(exchange: Exchange) -> None:
-    await exchange.sandbox.pause(READ_SECONDS)
-    await exchange.proceed()
+async def _delay_answer(exchange: Exchange) -> Response:
+    await exchange.app.state.pause(READ_SECONDS)
+    return await exchange.proceed()
 
 
-async def _drip(exchange: Exchange) -> None:
-    await exchange.drip(await exchange.buffer(), _DRIP_SECONDS)
+async def _drip(exchange: Exchange) -> Response:
+    return await exchange.drip(_DRIP_SECONDS)
 
 
-async def _cut(exchange: Exchange) -> None:
-    await exchange.cut(await exchange.buffer())
+async def _cut(exchange: Exchange) -> Response:
+    return await exchange.cut()
 
 
-async def _reset_before(exchange: Exchange) -> None:
+async def _reset_before(exchange: Exchange) -> Response:
     await exchange.body()
     raise ConnectionResetError("The scenario resets the connection; nothing was applied.")
 
 
-async def _reset_after(exchange: Exchange) -> None:
-    await exchange.buffer()
+async def _reset_after(exchange: Exchange) -> Response:
+    await exchange.proceed()
     raise ConnectionResetError("The scenario resets the connection; the request was carried out.")
 
 
-async def _wrong_id(exchange: Exchange) -> None:
-    await exchange.rewrite(lambda response: response.with_properties(id=f"{exchange.run_id}0"))
+async def _wrong_id(exchange: Exchange) -> Response:
+    return await exchange.rewrite(lambda body: _with(body, id=f"{exchange.run_id}0"))
 
 
-def _at_length(response: BufferedResponse) -> BufferedResponse:
-    lines = BIG_BODY_BYTES // len(_HISTORY_LINE)
-    return response.with_properties(history=[{"index": index, "text": _HISTORY_LINE} for index in range(lines)])
+async def _at_length(exchange: Exchange) -> Response:
+    history = [{"index": index, "text": _HISTORY_LINE} for index in range(BIG_BODY_BYTES // len(_HISTORY_LINE))]
+    return await exchange.rewrite(lambda body: _with(body, history=history))
 
 
-async def _ignore_a_property(exchange: Exchange) -> None:
+def _with(body: bytes, **properties: Any) -> bytes:
+    """Return the JSON of a response with other values for some properties; unchanged if it is empty."""
+    return json.dumps({**json.loads(body), **properties}).encode() if body else body
+
+
+async def _ignore_a_property(exchange: Exchange) -> Response:
     """Pass the change on without the first property whose value would change."""
     from runtui.sandbox.requests import read_json
     from runtui.sandbox.writes import run_changes
@@ -151,48 +160,49 @@ async def _ignore_a_property(exchange: Exchange) -> None:
     except GraphError:
         pass  # the app refuses it in its own words
     else:
-        before = exchange.sandbox.stored_run(exchange.run_id) or {}
+        before = exchange.database.run(exchange.run_id) or {}
         ignored = next((name for name, value in changes.items() if before.get(name) != value), None)
         body = json.dumps({name: value for name, value in sent.items() if name != ignored}).encode()
-    await exchange.proceed(body)
+    return await exchange.proceed(body)
 
 
-async def _edit_meanwhile(exchange: Exchange) -> None:
+async def _edit_meanwhile(exchange: Exchange) -> Response:
     """Edit the run as somebody else, before a write is applied or after a read is carried out."""
     if exchange.method != "GET":
-        exchange.sandbox.edit_run(exchange.run_id)
-        await exchange.proceed()
-        return
-    response = await exchange.buffer()
-    if response.is_success:
-        exchange.sandbox.edit_run(exchange.run_id)
-    await exchange.respond(response)
+        exchange.edit_run()
+        return await exchange.proceed()
+    response = await exchange.proceed()
+    if response.status_code == 200:
+        exchange.edit_run()
+    return response
 
 
-async def _have_no_route(exchange: Exchange) -> None:
+async def _have_no_route(exchange: Exchange) -> Response:
     """Refuse as Graph does: it has no workflowBase, and no PATCH of a run below a workflow."""
     is_base = "/workflowBase/" in exchange.url.path
-    await exchange.refuse(unknown_segment("workflowBase") if is_base else method_not_allowed({"Allow": "GET"}))
+    return exchange.refuse(unknown_segment("workflowBase") if is_base else method_not_allowed({"Allow": "GET"}))
 
 
-async def _revoke_sign_ins(exchange: Exchange) -> None:
-    exchange.sandbox.revoke_sign_ins()
-    await exchange.proceed()
+async def _revoke_sign_ins(exchange: Exchange) -> Response:
+    if (authority := exchange.app.state.authority) is not None:
+        for user in authority.directory.users:
+            authority.revoke(user)
+    return await exchange.proceed()
 
 
-async def _echo_token(exchange: Exchange) -> None:
+async def _echo_token(exchange: Exchange) -> Response:
     """Add a note with the token to each run of a response; a character that is no letter or digit is a JSON escape."""
     escaped = "".join(letter if letter.isalnum() else f"\\u{ord(letter):04X}" for letter in exchange.token)
 
-    def with_notes(response: BufferedResponse) -> BufferedResponse:
-        if not response.body:
-            return response
-        body = json.loads(response.body)
+    def with_notes(received: bytes) -> bytes:
+        if not received:
+            return received
+        body = json.loads(received)
         for item in body.get("value", [body]):
             item["note"] = _NOTE
-        return response.changed(json.dumps(body).replace(_NOTE, f"Read with {escaped}.").encode())
+        return json.dumps(body).replace(_NOTE, f"Read with {escaped}.").encode()
 
-    await exchange.rewrite(with_notes)
+    return await exchange.rewrite(with_notes)
 
 
 # The table.
@@ -272,9 +282,9 @@ SCENARIOS: Final = (
     Scenario("html-200", "A network's sign-in page swallows each change (200).",
              _web_page(200, "Sign in to the network", is_applied=False)),
     Scenario("204", "Changes are applied; the response is empty (204).",
-             _rewrite(lambda response: response.changed(b"", 204))),
+             _empty(204)),
     Scenario("202", "Changes are applied; the response only accepts them (202).",
-             _rewrite(lambda response: response.changed(b"", 202))),
+             _empty(202)),
     Scenario("etag", "With ETags: a change to an outdated run is refused (412).", has_etags=True),
     Scenario("412", "With ETags: somebody edits each run before you do (412).", _edit_meanwhile,
              times=1, counts_paths=True, has_etags=True),
@@ -287,7 +297,7 @@ SCENARIOS: Final = (
     Scenario("segment", "Changes of a run are not offered, as in the published Graph (400).", _have_no_route,
              requests=_UPDATES),
     Scenario("unknown-enum", "Newer than runtui: enum members, properties and an id.", has_newer_members=True),
-    Scenario("big-body", "Each change is answered with 2 MB of JSON.", _rewrite(_at_length)),
+    Scenario("big-body", "Each change is answered with 2 MB of JSON.", _at_length),
     Scenario("ignored", "One property of each change is ignored (200).", _ignore_a_property),
     Scenario("echo", "Your token comes back in errors (400) and in each run.", _ECHO, otherwise=_echo_token),
     Scenario("sign-in-refused", "With --sign-in: every code is declined.", codes=Codes.DECLINED, needs_sign_in=True),
@@ -333,8 +343,9 @@ def check_sign_in(scenario: Scenario, *, has_sign_in: bool) -> None:
 class ScenarioSwitch:
     """Holds the current scenario, and counts the requests that it has acted on."""
 
-    def __init__(self, name: str, sandbox: SandboxState) -> None:
-        self.sandbox = sandbox
+    def __init__(self, name: str, database: Database, authority: Authority | None) -> None:
+        self._database = database
+        self._authority = authority
         self.use(name)
 
     def use(self, name: str) -> None:
@@ -344,12 +355,12 @@ class ScenarioSwitch:
             UsageError: there is no such scenario, or it needs a sign-in and there is none; nothing has changed.
         """
         scenario = scenario_named(name)
-        check_sign_in(scenario, has_sign_in=self.sandbox.authority is not None)
+        check_sign_in(scenario, has_sign_in=self._authority is not None)
         self._decide_codes(scenario.codes)
         self.current: Scenario = scenario
         self._acted: Counter[tuple[str, str]] = Counter()
         if scenario.has_newer_members:
-            self.sandbox.database.add_future_values()
+            self._database.add_future_values()
 
     def action(self, method: str, path: str) -> Action | None:
         """Count a request and return what happens to it; None for nothing."""
@@ -363,27 +374,13 @@ class ScenarioSwitch:
 
     def _decide_codes(self, codes: Codes) -> None:
         """Let the sandbox decide about codes, as if somebody entered them on another device."""
-        if self.sandbox.authority is None:
+        if self._authority is None:
             return
         from runtui.sandbox.authority.directory import DEMO_ADMIN
         from runtui.sandbox.authority.grants import DEVICE_CODE_SECONDS, Autopilot
 
-        devices = self.sandbox.authority.devices
+        devices = self._authority.devices
         devices.interval = _POLL_SECONDS
         devices.lifetime = SHORT_CODE_SECONDS if codes is Codes.EXPIRED else DEVICE_CODE_SECONDS
         user = DEMO_ADMIN if codes is Codes.APPROVED else None
         devices.autopilot = None if codes is Codes.EXPIRED else Autopilot(user, _POLLS)
-
-
-def simulation(app: ASGIApp) -> ASGIApp:
-    """ASGI middleware: do to each request what the current scenario says."""
-    from runtui.sandbox.exchange import Exchange
-
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        switch: ScenarioSwitch = scope["app"].state.scenario
-        if (action := switch.action(scope["method"], scope["path"])) is None:
-            await app(scope, receive, send)
-        else:
-            await action(Exchange(app, scope, receive, send, switch.sandbox))
-
-    return answer

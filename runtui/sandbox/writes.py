@@ -15,26 +15,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from runtui.domain.properties import EDITABLE_BY_NAME, SENTINEL
-from runtui.sandbox.entities import RUN, TASK_RESULT, USER_RESULT
+from runtui.sandbox.entities import RUN, TASK_RESULT, USER_RESULT, WORKFLOW, EntityType, Row
 from runtui.sandbox.errors import GraphError, bad_request, not_found, unknown_property
 from runtui.sandbox.exchange import GraphResponse
 from runtui.sandbox.query import refuse_unknown
 from runtui.sandbox.reads import (
+    EVERY_RUN,
     NAMESPACE,
-    RUN_PATH,
-    WORKFLOW_PATH,
     Collection,
-    Finder,
     annotations_of,
+    collection_of,
+    collections,
     entity_response,
-    of_result,
-    of_run,
-    of_task,
     row_of,
-    runs,
-    workflows,
 )
-from runtui.sandbox.requests import Endpoint, Route, context_of, database_of, options_of, read_json
+from runtui.sandbox.requests import Endpoint, Route, context_of, database_of, options_of, read_json, segments_of
 from runtui.sandbox.tenant.activations import Choice
 from runtui.sandbox.tenant.people import Person
 
@@ -65,8 +60,8 @@ async def update_run(request: Request) -> Response:
     """Answer PATCH …/runs/{id}, under workflowBase or under a workflow, with the whole run."""
     body = await request.body()
     refuse_unknown(options_of(request), frozenset())
-    run_id, found = request.path_params["key"], runs(request)
-    _check_version(request, run_id)
+    found, run_id = collection_of(request)
+    _check_version(request, row_of(request, found, run_id))
     sent = read_json(request.headers.get("content-type"), body)
     if changes := run_changes(sent):
         database_of(request).write_run(run_id, changes)
@@ -75,10 +70,10 @@ async def update_run(request: Request) -> Response:
     return entity_response(request, found, run_id, {"@odata.type": _RUN_TYPE})
 
 
-def _check_version(request: Request, run_id: str) -> None:
+def _check_version(request: Request, row: Row) -> None:
     """Raise 412 if If-Match names another version of the run than the stored one; without ETags, ignore If-Match."""
     named = {tag.strip() for tag in request.headers.get("if-match", "*").split(",")}
-    own = annotations_of(request, RUN, row_of(request, runs(request), run_id))
+    own = annotations_of(request, RUN, row)
     if own and named.isdisjoint({"*", own["@odata.etag"]}):
         message = "The resource has changed since it was read: If-Match names another version of it."
         raise GraphError(412, "PreconditionFailed", message)
@@ -269,7 +264,7 @@ def _cancel_processing(request: Request, workflow: _Bound, arguments: _Arguments
     run_id, *others = _references(given["runs"], "runs")
     if others:
         raise bad_request("One run is canceled per request.", target="runs")
-    run = RUN.by_column(row_of(request, Collection(RUN, {}, ""), run_id))
+    run = RUN.by_column(row_of(request, EVERY_RUN, run_id))
     if run["workflowId"] != workflow["id"]:
         raise bad_request(f"The run '{run_id}' is of another workflow.", target="runs")
     if run["processingStatus"] not in ("queued", "inProgress"):
@@ -282,7 +277,7 @@ def _clear_quarantine(request: Request, workflow: _Bound, _arguments: _Arguments
     database = database_of(request)
     if not database.clear_quarantine(workflow["id"]):
         raise _conflict(f"The workflow '{workflow['id']}' is not quarantined.")
-    return _Done(response=entity_response(request, workflows(request), workflow["id"]))
+    return _Done(response=entity_response(request, *collection_of(request)))
 
 
 def _preview_task_failures(request: Request, workflow: _Bound, _arguments: _Arguments) -> _Done:
@@ -315,53 +310,43 @@ class BoundAction(NamedTuple):
     """An action of the service."""
 
     name: str
-    bindings: tuple[tuple[str, Finder], ...]
-    """The paths of the entities that it is bound to, each with the finder of their collection."""
+    binding: EntityType
+    """The type of the entities that it is bound to."""
     parameters: Mapping[str, bool]
     """The names of its parameters; True for a required one."""
     carry_out: Callable[[Request, _Bound, _Arguments], _Done]
 
 
-_RESULTS: Final = "taskProcessingResults"
-_USER_RESULTS: Final = "userProcessingResults"
-_ON_WORKFLOW: Final = ((WORKFLOW_PATH, workflows),)
-_ON_TASK_RESULT: Final = (
-    (f"{WORKFLOW_PATH}/tasks/{{task_id}}/{_RESULTS}/{{key}}", of_task),
-    (f"{RUN_PATH}/{_RESULTS}/{{key}}", of_run(TASK_RESULT, _RESULTS)),
-    (
-        f"{RUN_PATH}/{_USER_RESULTS}/{{result_id}}/{_RESULTS}/{{key}}",
-        of_result(of_run(USER_RESULT, _USER_RESULTS), TASK_RESULT, _RESULTS),
-    ),
-)
-
 ACTIONS: Final = (
-    BoundAction("activate", _ON_WORKFLOW, {"subjects": True}, _activate),
-    BoundAction("activateWithScope", _ON_WORKFLOW, {"scope": True}, _activate_with_scope),
-    BoundAction("cancelProcessing", _ON_WORKFLOW, {"scope": True}, _cancel_processing),
-    BoundAction("clearQuarantine", _ON_WORKFLOW, {}, _clear_quarantine),
-    BoundAction("previewTaskFailures", _ON_WORKFLOW, {}, _preview_task_failures),
-    BoundAction("resume", _ON_TASK_RESULT, {"source": False, "type": False, "data": True}, _resume),
+    BoundAction("activate", WORKFLOW, {"subjects": True}, _activate),
+    BoundAction("activateWithScope", WORKFLOW, {"scope": True}, _activate_with_scope),
+    BoundAction("cancelProcessing", WORKFLOW, {"scope": True}, _cancel_processing),
+    BoundAction("clearQuarantine", WORKFLOW, {}, _clear_quarantine),
+    BoundAction("previewTaskFailures", WORKFLOW, {}, _preview_task_failures),
+    BoundAction("resume", TASK_RESULT, {"source": False, "type": False, "data": True}, _resume),
 )
 
 
 def action_routes() -> Iterator[Route]:
     """Yield the routes of each action: under its name, and under its qualified name."""
     for action in ACTIONS:
-        for path, find in action.bindings:
-            for written in (action.name, f"{NAMESPACE}.{action.name}"):
-                yield Route(f"{path}/{written}", _endpoint(action, find), "POST")
+        for path, entity in collections():
+            if entity is action.binding:
+                for written in (action.name, f"{NAMESPACE}.{action.name}"):
+                    yield Route(f"{path}/{{key}}/{written}", _endpoint(action), "POST")
 
 
-def _endpoint(action: BoundAction, find: Finder) -> Endpoint:
+def _endpoint(action: BoundAction) -> Endpoint:
     async def answer(request: Request) -> Response:
         body = await request.body()
         refuse_unknown(options_of(request), frozenset())
-        found, workflow_id = find(request), request.path_params["workflow_id"]
-        row = row_of(request, found, request.path_params.get("key", workflow_id))
+        found, key = collection_of(request)
+        row = row_of(request, found, key)
         sent = _arguments(action, request.headers.get("content-type"), body)
         done = action.carry_out(request, found.entity.by_column(row), sent)
         if done.is_change:
             time, client_request_id = request.app.state.clock(), request.state.client_request_id
+            workflow_id = segments_of(request)[3]
             write = AppliedWrite(done.run_id, sent, time, client_request_id, action.name, workflow_id)
             request.app.state.applied.append(write)
         return done.response or Response(status_code=204)

@@ -11,11 +11,17 @@ import pytest
 from starlette.applications import Starlette
 
 from runtui.domain.times import TICKS_PER_SECOND, parse_ticks
-from runtui.sandbox.app import create_app
+from runtui.sandbox.app import ROUTES, create_app
 from runtui.sandbox.database import Database
+from runtui.sandbox.writes import BoundAction
 
 WORKFLOWS = "/identityGovernance/lifecycleWorkflows/workflows"
 NEWER_MEMBERS = {"Prefer": "include-unknown-enum-members"}
+
+
+def action_path(action: BoundAction) -> str:
+    """Return the template of the first path at which an action is offered."""
+    return next(route.path for route in ROUTES if route.path.endswith(f"/{{key}}/{action.name}"))
 
 
 class Clock:

@@ -18,7 +18,7 @@ from starlette.responses import Response
 
 from runtui.sandbox.authority.directory import DEMO_ADMIN, Principal, User
 from runtui.sandbox.authority.errors import OAuthError
-from runtui.sandbox.authority.grants import AuthorizationResponse, Autopilot
+from runtui.sandbox.authority.grants import Autopilot
 from runtui.sandbox.authority.service import TOKEN, Authority, route
 from runtui.sandbox.authority.tokens import Grant
 from runtui.sandbox.errors import GraphError
@@ -46,6 +46,17 @@ class Planned:
     endpoint: str
     what: OAuthError | Response
     times: int
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """The address at which a browser ends."""
+
+    url: str
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        return dict(parse_qsl(urlsplit(self.url).query))
 
 
 class ScriptedAuthority(Authority):
@@ -130,12 +141,12 @@ class ScriptedAuthority(Authority):
         with self._lock:
             self.devices.waiting(user_code).expires = 0
 
-    def browse(self, auth_url: str, user: User | None = DEMO_ADMIN) -> AuthorizationResponse:
+    def browse(self, auth_url: str, user: User | None = DEMO_ADMIN) -> Landing:
         """Open the address of a sign-in as a browser does, and approve it as `user` (None: decline it)."""
         query = dict(parse_qsl(urlsplit(auth_url).query))
         with self._lock:
             key, _ = self.browsers.begin(query)
-            return self.browsers.decide(key, user)
+            return Landing(self.browsers.decide(key, user))
 
     def kill_refresh_tokens(self, principal: Principal = DEMO_ADMIN, code: int = 700082) -> None:
         with self._lock:

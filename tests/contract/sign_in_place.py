@@ -15,11 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 
 from runtui.sandbox.app import create_app
 from runtui.sandbox.authority.directory import DEMO_ADMIN, DEMO_APPLICATION, Application, Directory
-from runtui.sandbox.exchange import token_guard
 from runtui.services.store import Store
 from tests import PATIENCE, canary
 from tests.contract.authority_server import serve_authority
@@ -167,7 +165,7 @@ async def sign_in_place(folder: Path, *, scenario: str = "none", **changes: obje
             directory = Directory(resource=root.removesuffix("/beta"), applications=(DEMO_APPLICATION, daemon))
             async with serve_authority(directory=directory) as served:
                 served.authority.devices.interval = 1
-                app.user_middleware.append(Middleware(token_guard, authority=served.authority))
+                app.state.authority = served.authority
                 yield Place(app, served.authority, root, served.ca_file, folder)
     finally:
         app.state.database.close()

@@ -97,7 +97,7 @@ class Wire:
 
     async def read(self) -> dict[str, Any]:
         """Read the run without the socket, so that no scenario applies."""
-        stored = self.app.state.scenario.sandbox.stored_run(self.run["id"])
+        stored = self.app.state.database.run(self.run["id"])
         assert stored is not None
         return dict(stored)
 
@@ -329,7 +329,7 @@ async def test_someone_else_edits_between_the_read_and_the_write_once(wire: Wire
     assert wire.applied == []
     now = (await wire.client.get(wire.run_path)).json()
     assert (old["processingStatus"], now["processingStatus"]) == ("completed", "canceled")
-    assert wire.app.state.scenario.sandbox.edits == [(wire.run["id"], {"processingStatus": "canceled"})]
+    assert wire.app.state.edits == [(wire.run["id"], {"processingStatus": "canceled"})]
     assert (await wire.patch({"If-Match": now["@odata.etag"]})).status_code == 200
     await wire.assert_applied()
 
@@ -342,7 +342,7 @@ async def test_a_colleague_edits_after_the_first_read_and_before_the_first_write
     assert overwritten.json()["processingStatus"] == "failed", "edited once more, and nobody could know"
     assert (await wire.patch()).json()["processingStatus"] == "failed"
     await wire.assert_applied(2)
-    assert [changes["processingStatus"] for _, changes in wire.app.state.scenario.sandbox.edits] == [
+    assert [changes["processingStatus"] for _, changes in wire.app.state.edits] == [
         "canceled",
         "failed",
     ]

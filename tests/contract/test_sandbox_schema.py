@@ -35,6 +35,7 @@ TYPES: Final = {
 
 SUMMARIES: Final = {
     "runs": "runSummary",
+    "reprocessedRuns": "runSummary",
     "userProcessingResults": "userSummary",
     "taskReports": "taskReportSummary",
     "workflowsProcessedSummary": "workflowsInsightsSummary",
@@ -103,10 +104,10 @@ async def test_an_answer_is_as_the_service_declares_it(sandbox: Sandbox, templat
 
 EXPANDED: Final = [
     (WORKFLOWS, "tasks", "workflow"),
-    (WORKFLOWS + "/{workflow_id}/versions", "tasks", "workflowVersion"),
-    (WORKFLOWS + "/{workflow_id}/taskReports", "task,taskDefinition", "taskReport"),
-    (WORKFLOWS + "/{workflow_id}/userProcessingResults", "subject", "userProcessingResult"),
-    (WORKFLOWS + "/{workflow_id}/runs/{run_id}/taskProcessingResults", "subject,task", "taskProcessingResult"),
+    (WORKFLOWS + "/{key}/versions", "tasks", "workflowVersion"),
+    (WORKFLOWS + "/{key}/taskReports", "task,taskDefinition", "taskReport"),
+    (WORKFLOWS + "/{key}/userProcessingResults", "subject", "userProcessingResult"),
+    (WORKFLOWS + "/{key}/runs/{key}/taskProcessingResults", "subject,task", "taskProcessingResult"),
 ]
 
 
@@ -128,7 +129,7 @@ def test_actions_are_those_of_the_service_with_its_parameters() -> None:
     assert [action.name for action in ACTIONS] == [*DECLARED_ACTIONS]
     for action in ACTIONS:
         declared = DECLARED_ACTIONS[action.name]
-        bound = {path.split("/")[-2] for path, _ in action.bindings}
+        bound = {route.path.split("/")[-3] for route in ROUTES if route.path.endswith(f"/{{key}}/{action.name}")}
         assert {TYPES[name] for name in bound} == {declared["binding"]}
         assert [*action.parameters] == [*declared.get("parameters", ())]
 

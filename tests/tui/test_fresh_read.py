@@ -257,11 +257,11 @@ async def test_a_colleagues_change_since_the_form_was_opened_is_not_silently_ove
 ) -> None:
     async with open_session(runs=12) as session:
         assert session.server is not None
-        current = session.server.state.scenario
-        current.use("colleague")
+        service = session.server.state
+        service.scenario.use("colleague")
         await session.press("e")
-        await session.until(lambda: view_of(session) == "edit" and current.sandbox.edits)
-        ((run_id, theirs),) = current.sandbox.edits
+        await session.until(lambda: view_of(session) == "edit" and service.edits)
+        ((run_id, theirs),) = service.edits
         await go_to(session, "failedTasksCount")
         await session.type("999")
         await session.press("ctrl+s", "y")

@@ -21,7 +21,6 @@ from runtui.sandbox.authority.tokens import Grant, Issuer, to_base64url
 
 DEVICE_CODE_SECONDS: Final = 900
 _AUTHORIZATION_CODE_SECONDS: Final = 600
-RESPONSE_MODES: Final = ("query", "fragment", "form_post")
 
 _LETTERS: Final = "BCDFGHJKLMNPQRSTVWXYZ23456789"
 """The characters of a user code: none looks like another, and without vowels they make no words."""
@@ -125,39 +124,22 @@ class DeviceCodes:
 
 
 @dataclass(frozen=True, slots=True)
-class AuthorizationResponse:
-    """The redirect at the end of a sign-in: the address for the browser, and the parameters."""
-
-    redirect_uri: str
-    mode: str
-    parameters: Mapping[str, str]
-
-    @property
-    def url(self) -> str:
-        """The address with the parameters; without them if a form posts them."""
-        if self.mode == "form_post":
-            return self.redirect_uri
-        mark = "#" if self.mode == "fragment" else "&" if "?" in self.redirect_uri else "?"
-        return f"{self.redirect_uri}{mark}{urlencode(self.parameters)}"
-
-
-@dataclass(frozen=True, slots=True)
 class AuthorizationRequest:
     """An authorization request, with which an application sent a browser here."""
 
     application: Application
     scope: str
     redirect_uri: str
-    mode: str
     state: str
     nonce: str
     challenge: str
     claims: str
 
-    def respond(self, **parameters: str) -> AuthorizationResponse:
+    def respond(self, **parameters: str) -> str:
+        """Return the address for the browser at the end of the sign-in: the redirect URI with the parameters."""
         if self.state:
             parameters["state"] = self.state
-        return AuthorizationResponse(self.redirect_uri, self.mode, parameters)
+        return f"{self.redirect_uri}{'&' if '?' in self.redirect_uri else '?'}{urlencode(parameters)}"
 
 
 @dataclass(slots=True)
@@ -185,22 +167,21 @@ class AuthorizationCodes:
             raise aadsts(50011, redirect_uri=redirect_uri, client_id=application.client_id)
         if query.get("response_type") != "code":
             raise aadsts(900144, parameter="response_type=code")
-        mode = query.get("response_mode", "query")
-        if mode not in RESPONSE_MODES:
-            raise aadsts(900144, parameter="response_mode")
+        if query.get("response_mode", "query") != "query":
+            raise aadsts(900144, parameter="response_mode=query")
         challenge = query.get("code_challenge", "")
         if not challenge or query.get("code_challenge_method") != "S256":
             raise aadsts(9002325)
         scope = query.get("scope", "")
         self._realm.directory.check_scope(scope)
         state, nonce, claims = (query.get(name, "") for name in ("state", "nonce", "claims"))
-        request = AuthorizationRequest(application, scope, redirect_uri, mode, state, nonce, challenge, claims)
+        request = AuthorizationRequest(application, scope, redirect_uri, state, nonce, challenge, claims)
         key = self._issuer.secret()
         self._requests[key] = request
         return key, request
 
-    def decide(self, key: str, user: User | None) -> AuthorizationResponse:
-        """Approve a request as a user, or decline it (None)."""
+    def decide(self, key: str, user: User | None) -> str:
+        """Approve a request as a user, or decline it (None). Return the address to which the browser is redirected."""
         request = self._requests.pop(key, None)
         if request is None:
             raise aadsts(9002313)

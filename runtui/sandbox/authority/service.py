@@ -21,13 +21,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from runtui.domain.times import now_ticks
 from runtui.sandbox.authority.directory import Directory, Principal, Realm, User
 from runtui.sandbox.authority.errors import OAuthError, aadsts
-from runtui.sandbox.authority.grants import (
-    RESPONSE_MODES,
-    AuthorizationCodes,
-    AuthorizationRequest,
-    AuthorizationResponse,
-    DeviceCodes,
-)
+from runtui.sandbox.authority.grants import AuthorizationCodes, AuthorizationRequest, DeviceCodes
 from runtui.sandbox.authority.tokens import Issuer
 from runtui.sandbox.errors import GraphError
 
@@ -140,7 +134,7 @@ class Authority:
         return {
             "token_endpoint": f"{root}/oauth2/v2.0/token",
             "token_endpoint_auth_methods_supported": ["none"],
-            "response_modes_supported": list(RESPONSE_MODES),
+            "response_modes_supported": ["query"],
             "subject_types_supported": ["pairwise"],
             "id_token_signing_alg_values_supported": ["HS256"],
             "response_types_supported": ["code"],
@@ -167,11 +161,8 @@ class Authority:
             key, request = self.browsers.begin(form)
             title = f"Sign in to {request.application.name}?"
             return _page(200, title, _sign_in_form(request, key, self.directory.users))
-        response = self.browsers.decide(form.get("visit", ""), self._chosen(form))
-        if response.mode == "form_post":
-            nonce = self.issuer.secret(16)
-            return _page(200, "Back to the application", _posting_form(response, nonce), nonce)
-        return Response(status_code=302, headers={**_NO_STORE, "Location": response.url})
+        address = self.browsers.decide(form.get("visit", ""), self._chosen(form))
+        return Response(status_code=302, headers={**_NO_STORE, "Location": address})
 
     def _chosen(self, form: Mapping[str, str]) -> User | None:
         """Return the user who approves; None if the form declines."""
@@ -213,11 +204,9 @@ def _json(status: int, content: Mapping[str, Any], ids: Mapping[str, str] | None
 # The pages that a browser sees.
 
 
-def _page(status: int, title: str, body: str, nonce: str = "") -> Response:
-    """Return an HTML page with that body; `nonce` is the nonce of its only script."""
-    script = f"script-src 'nonce-{nonce}'; " if nonce else ""
+def _page(status: int, title: str, body: str) -> Response:
     headers = {
-        "Content-Security-Policy": f"default-src 'none'; {script}style-src 'unsafe-inline'; base-uri 'none'; "
+        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; "
         "frame-ancestors 'none'",
         "Cache-Control": "no-store",
         "Referrer-Policy": "same-origin",
@@ -244,16 +233,6 @@ def _device_form(users: Iterable[User]) -> str:
     warning = "<p>Only enter a code that your own program shows you right now.</p>"
     code = '<p><label>Code <input name="user_code" autocomplete="off" required autofocus></label></p>'
     return f'{warning}<form method="post">{code}{_choice(users)}</form>'
-
-
-def _posting_form(response: AuthorizationResponse, nonce: str) -> str:
-    """A form that posts itself to the application; with a button where scripts do not run."""
-    fields = "".join(
-        f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">'
-        for name, value in response.parameters.items()
-    )
-    form = f'<form method="post" action="{escape(response.redirect_uri)}">{fields}<button>Continue</button></form>'
-    return f'{form}<script nonce="{escape(nonce)}">document.forms[0].submit()</script>'
 
 
 def _choice(users: Iterable[User]) -> str:

@@ -348,6 +348,7 @@ def _result(plan: RunPlan, work: Work) -> dict[str, Any]:
         "id": work.id,
         "workflowId": plan.workflow.id,
         "runId": plan.id,
+        "failedRunId": plan.id if progress.cause is not None else "",
         "subject/id": work.person.id,
         "completedDateTime": progress.completed,
         "failedTasksCount": int(progress.cause is not None),

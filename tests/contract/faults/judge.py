@@ -158,7 +158,7 @@ class Trial:
 
     def truth(self) -> dict[str, Any]:
         """Return the run as the sandbox has it."""
-        found: dict[str, Any] | None = self.app.state.scenario.sandbox.stored_run(self.run_id)
+        found: dict[str, Any] | None = self.app.state.database.run(self.run_id)
         assert found is not None
         return found
 
