@@ -59,12 +59,8 @@ class JournalView(ActionView[None]):
         """The entries that were read, newest first."""
 
     @property
-    def table(self) -> LineTable[EntryRow, int]:
-        return self.list.table
-
-    @property
     def entry(self) -> Entry | None:
-        row = self.table.row_under_cursor()
+        row = self.list.table.row_under_cursor()
         return row.entry if row is not None else None
 
     def show_in(self, panel: Panel) -> None:
@@ -106,9 +102,9 @@ class JournalView(ActionView[None]):
         self.list.measure(rows.rows)
         self.list.show(rows, keep_line=True, order=order)
         if goes_to_news and order == NEWEST_FIRST and self.entries and self.entries[0].number > newest:
-            self.table.move_to(0)
+            self.list.table.move_to(0)
         # The journal is read in whole pages: from its first row on, the cursor belongs to its entry.
-        self.table.row_under_cursor(pin=True)
+        self.list.table.row_under_cursor(pin=True)
         nothing = self.list.not_found() if query.text else write_words.journal_is_empty()
         self.list.show_text("" if self.entries else nothing)
 

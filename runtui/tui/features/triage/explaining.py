@@ -68,12 +68,8 @@ class CausesView(ActionView[None]):
         self._drawing = Throttle(self, workspace.foreground, partial(self._group, "causes"))
 
     @property
-    def table(self) -> LineTable[CauseRow, str]:
-        return self.list.table
-
-    @property
     def cause(self) -> Cause | None:
-        row = self.table.row_under_cursor()
+        row = self.list.table.row_under_cursor()
         return row.cause if row is not None else None
 
     def open(self, query: RunQuery) -> None:
@@ -144,7 +140,7 @@ class CausesView(ActionView[None]):
         """Mark all runs of the cause under the cursor; if all are marked, clear their marks."""
         if (cause := self.cause) is not None:
             self.run_worker(self._mark(cause), group=blocks_keys("mark a cause"), description="mark runs of a cause")
-            self.table.action_step(1)
+            self.list.table.action_step(1)
 
     async def _mark(self, cause: Cause) -> None:
         try:
@@ -168,7 +164,7 @@ class CausesView(ActionView[None]):
         marks = self._runs.marks
         before, self._marked = self._marked, {key for key, ids in self._runs_of.items() if ids and ids <= marks}
         for key in before ^ self._marked:
-            self.table.flags_changed(key)
+            self.list.table.flags_changed(key)
 
     def resumed(self) -> None:
         """Marks may have been set or cleared in the list."""
