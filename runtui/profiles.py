@@ -195,7 +195,7 @@ def _refuse(choices: Choices, name: str, what: str) -> NoReturn:
 
 
 class Profile(NamedTuple):
-    """A profile with its settings or, if they are invalid, its problem."""
+    """A profile with its settings (None if they are invalid), and why it cannot be used (empty if it can)."""
 
     name: str
     settings: Settings | None
@@ -232,28 +232,32 @@ class Profiles:
     def __len__(self) -> int:
         return len(self._config.profiles)
 
-    def __iter__(self) -> Iterator[Profile]:
-        """Return each profile with the settings that a switch would use."""
-        return (_profile(self._config, self._flags, name, self._environ) for name in self._config.profiles)
+    def seen_from(self, present: Settings) -> Iterator[Profile]:
+        """Yield each profile as a switch from the `present` session would open it."""
+        for name in self._config.profiles:
+            profile = _profile(self._config, self._flags, name, self._environ)
+            try:
+                if profile.settings is not None and profile.settings.sign_in is None:
+                    self._check_token(name, profile.settings.root, present.root)
+            except UsageError as error:
+                profile = profile._replace(problem=str(error))
+            yield profile
 
-    def next_profile(self, name: str, present: Settings) -> Settings:
-        """Return the settings for a switch from the `present` session to a profile.
+    def _check_token(self, name: str, root: str, present_root: str) -> None:
+        """Check that RUNTUI_TOKEN may be used for a profile.
 
         Raises:
-            UsageError: The profile cannot be opened from this session.
+            UsageError: There is no token, or it was given for another root.
         """
-        settings = settings_of(choose(self._config, self._flags, profile=name, environ=self._environ), self._environ)
-        if settings.sign_in is None:
-            from runtui.auth.tokens import environment_token
+        from runtui.auth.tokens import environment_token
 
-            environment_token(self._environ)
-            if settings.root != present.root:
-                raise UsageError(
-                    f"{name} cannot be opened from here",
-                    f"It uses RUNTUI_TOKEN, which was given for {present.root}; the profile's root is {settings.root}.",
-                    f"Start runtui --profile {name} with its own token, or set a token-file in the profile.",
-                )
-        return settings
+        environment_token(self._environ)
+        if root != present_root:
+            raise UsageError(
+                f"{name} cannot be opened from here",
+                f"It uses RUNTUI_TOKEN, which was given for {present_root}; the profile's root is {root}.",
+                f"Start runtui --profile {name} with its own token, or set a token-file in the profile.",
+            )
 
 
 def _lasts(name: str, value: object) -> bool:

@@ -193,12 +193,12 @@ def end_on_signals() -> None:
             loop.add_signal_handler(number, task.cancel)
 
 
-async def _load_screen() -> None:
-    """Import the app in a thread that yields quickly to keys and responses; this is the longest part of the start."""
+async def _load_screen(module: str = "runtui.tui.app") -> None:
+    """Import the app or a part of it in a thread that yields to keys and responses: the longest part of the start."""
     usual = sys.getswitchinterval()
     sys.setswitchinterval(_GIVES_WAY_AFTER)
     try:
-        await asyncio.to_thread(import_module, "runtui.tui.app")
+        await asyncio.to_thread(import_module, module)
     finally:
         sys.setswitchinterval(usual)
 
@@ -236,8 +236,6 @@ async def _load_over_rows(spec: SessionSpec, workspace: Workspace) -> None:
 
 async def _read_while_loading(spec: SessionSpec, workspace: Workspace, preview: Preview) -> None:
     """Read the server and draw the first rows while the app loads; the listing pauses once a typed key can act."""
-    from runtui.graph.network import load_httpx
-
     loop = asyncio.get_running_loop()
     is_full = asyncio.Event()
     painting: asyncio.TimerHandle | None = None
@@ -260,15 +258,12 @@ async def _read_while_loading(spec: SessionSpec, workspace: Workspace, preview: 
 
     async def load_rest() -> None:
         await loading
+        await _load_screen("rich.console")  # a fifth of the app, while the server prepares its answers
         with suppress(TimeoutError):
             await asyncio.wait_for(is_full.wait(), _ROWS_COME_FIRST)
         await _load_screen()
 
-    def load() -> None:
-        load_httpx()
-        workspace.load()
-
-    loading = asyncio.create_task(asyncio.to_thread(load))
+    loading = asyncio.create_task(asyncio.to_thread(workspace.load))
     loading_rest = asyncio.create_task(load_rest())
     root = await spec.root() if spec.root else workspace.settings.root
     await loading
@@ -286,6 +281,7 @@ async def _read_while_loading(spec: SessionSpec, workspace: Workspace, preview: 
 def _begin(workspace: Workspace) -> None:
     """Start to read the server, and exempt everything loaded so far from garbage collection."""
     gc.freeze()
+    gc.set_threshold(10_000)  # new objects, about 1 MiB; one import makes more than Python's own 700
     gc.enable()
     workspace.refresh.start()
     workspace.reconciler.start()
@@ -296,6 +292,6 @@ def exempt_from_collection() -> None:
 
     Call it once per session: a frozen object is never freed.
     """
-    gc.collect()
+    gc.collect(0)
     gc.freeze()
     gc.collect()  # CPython sets the threshold of a full pass from the number of objects that are not frozen

@@ -34,9 +34,8 @@ MAY_USE_PRIVATE_NAMES: Final = (
 """The files that may use private names of Textual and MSAL; tests/unit/test_private_names.py lists these names."""
 
 CALLED_BY_A_LIBRARY: Final = {
-    "HttpResponse.raise_for_status": "MSAL",
-    "SignInAnswer.raise_for_status": "MSAL",
-    "_GuardedHttp.post": "MSAL",
+    "HttpAnswer.raise_for_status": "MSAL",
+    "_MsalHttp.post": "MSAL",
     "_Stored.modify": "MSAL's token cache",
     "_Stored.update_rt": "MSAL's token cache",
     "FederatedCredential.subject": "dataclass equality",

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from runtui.auth.accounts import (
@@ -55,30 +55,24 @@ _LONGEST_PAUSE: Final = 60
 _T = TypeVar("_T")
 
 
-class HttpResponse(Protocol):
-    """The part of an HTTP response that MSAL reads."""
+class HttpAnswer(NamedTuple):
+    """An answer of the sign-in service, as MSAL reads it."""
 
-    @property
-    def status_code(self) -> int: ...
-    @property
-    def headers(self) -> Mapping[str, str]: ...
-    @property
-    def text(self) -> str: ...
+    status_code: int
+    headers: Mapping[str, str]
+    text: str
 
     def raise_for_status(self) -> None:
-        """Raise OSError for 400 and above."""
+        """Raise ServiceError if it is a refusal."""
+        if self.status_code >= 400:
+            raise ServiceError(f"It answered {self.status_code}.")
 
 
 class HttpClient(Protocol):
-    """MSAL's `http_client`: `get(url, params=…, headers=…)`, `post(url, params=…, data=…, headers=…)`.
+    """Carries MSAL's requests (`graph.sign_in_http.SignInHttp`)."""
 
-    Both raise OSError when there is no response.
-    """
-
-    @property
-    def get(self) -> Callable[..., HttpResponse]: ...
-    @property
-    def post(self) -> Callable[..., HttpResponse]: ...
+    def send(self, method: str, url: str, options: Mapping[str, Any]) -> HttpAnswer:
+        """Send a request with the options `params`, `headers` and `data`; raise ServiceError if there is no answer."""
 
     def close(self) -> None: ...
 
@@ -102,50 +96,52 @@ class _DiscoveryError(ServiceError):
         self.answer = answer
 
 
-class _GuardedHttp:
-    """MSAL's `http_client`: sends to one origin only, and passes on JSON objects only. Raises ServiceError."""
+class _MsalHttp:
+    """MSAL's `http_client`. If an `origin` is given, it sends there only, and passes on JSON objects only.
 
-    def __init__(self, http: HttpClient, origin: str) -> None:
+    Raises:
+        ServiceError: there is no usable answer.
+    """
+
+    def __init__(self, http: HttpClient, origin: str = "") -> None:
         self._http = http
         self._origin = origin
 
-    def get(self, url: str, **options: Any) -> HttpResponse:
-        """Send a GET; MSAL uses it only to discover the tenant."""
-        response, content = self._checked(url, self._http.get, options)
-        if response.status_code >= 400:
-            raise _DiscoveryError(content)
-        return response
+    def get(self, url: str, **options: Any) -> HttpAnswer:
+        return self._send("GET", url, options)
 
-    def post(self, url: str, **options: Any) -> HttpResponse:
-        return self._checked(url, self._http.post, options)[0]
+    def post(self, url: str, **options: Any) -> HttpAnswer:
+        return self._send("POST", url, options)
 
     def close(self) -> None:
         """Do nothing: `MsalClient.close` closes the connections."""
 
-    def _checked(
-        self, url: str, send: Callable[..., HttpResponse], options: Mapping[str, Any]
-    ) -> tuple[HttpResponse, Mapping[str, Any]]:
+    def _send(self, method: str, url: str, options: Mapping[str, Any]) -> HttpAnswer:
+        if not self._origin:
+            return self._http.send(method, url, options)
         parts = urlsplit(url)
         if f"{parts.scheme}://{parts.netloc}".lower() != self._origin:
             raise ServiceError(f"It names an address elsewhere, at {parts.hostname}; is the tenant in another cloud?")
-        response = send(url, **options)
-        status = response.status_code
+        answer = self._http.send(method, url, options)
+        status = answer.status_code
         if status == 429 or status >= 500:
-            raise ServiceError(f"It answered {status}.", _retry_after(response.headers))
+            raise ServiceError(f"It answered {status}.", _retry_after(answer.headers))
         try:
-            content = json.loads(response.text)
+            content = json.loads(answer.text)
         except (ValueError, RecursionError):
             content = None
         if not isinstance(content, dict):
             raise ServiceError(f"It answered {status} without JSON. Is a proxy or a network's sign-in page in between?")
-        return response, content
+        if method == "GET" and status >= 400:  # MSAL sends a GET only to discover the tenant
+            raise _DiscoveryError(content)
+        return answer
 
 
 class MsalClient:
     """Gets tokens from MSAL. It is thread-safe; every method blocks.
 
     Methods raise RuntuiError or any error of MSAL: run them through `translate_errors`. The requested scopes are those
-    of the Graph root. `http` makes MSAL's HTTP client (`graph.sign_in_http.SignInHttp`), once, in a thread. Secrets are
+    of the Graph root. `http` makes the client of its requests, once, in a thread. Secrets are
     read from `environ` when needed. `clock` returns seconds since 1970.
     """
 
@@ -355,13 +351,14 @@ class MsalClient:
                 if settings.client_id
                 else msal.SystemAssignedManagedIdentity()
             )
-            return msal.ManagedIdentityClient(identity, http_client=http, token_cache=cache, http_cache=http_cache)
+            own = _MsalHttp(http)
+            return msal.ManagedIdentityClient(identity, http_client=own, token_cache=cache, http_cache=http_cache)
         authority = parse_authority(settings.authority)
         options: dict[str, Any] = {
             "authority": f"{authority}/{settings.tenant_id}",
             # Only for Microsoft's own hosts may MSAL discover aliases: for any other host it would ask Microsoft.
             "instance_discovery": None if cloud_of_authority(authority) else False,
-            "http_client": _GuardedHttp(http, authority),
+            "http_client": _MsalHttp(http, authority),
             "token_cache": cache,
             "http_cache": http_cache,
             "client_capabilities": _CAPABILITIES,

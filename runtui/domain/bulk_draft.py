@@ -47,17 +47,15 @@ class MarkedRun(NamedTuple):
 
 
 class BulkDraft(NamedTuple):
-    """The drafts or actions of one bulk change, one for each run, and the runs without one."""
+    """The drafts or actions of one change, one for each run, and the runs without one."""
 
     drafts: tuple[Operation, ...]
     left_out: Mapping[str, LeftOut]
     """The reason for each run without a draft, by run id."""
-    undoes: tuple[int | None, ...] = ()
-    """The number of the journal entry that each draft undoes; empty if none undoes one."""
     doubts: tuple[str, ...] = ()
     """Reasons against sending it, besides the warnings of the drafts."""
     states: str = ""
-    """The states of the runs by count, such as "7 failed, 2 inProgress"; empty unless these are actions."""
+    """The states of the runs by count, such as "7 failed, 2 inProgress"; empty unless these are actions on many."""
     notes: tuple[str, ...] = ()
     """The consequences of the actions, in sentences; empty for drafts."""
 
@@ -68,8 +66,8 @@ class BulkDraft(NamedTuple):
         return first if isinstance(first, ServiceAction) else None
 
     def changes(self) -> Iterator[tuple[str, str, str]]:
-        """Yield each changed property, or the action: its name, and its values before and after, by count."""
-        if self.action is not None:
+        """Yield each changed property, or the action on many: its name, and its values before and after, by count."""
+        if self.action is not None and self.states:
             yield STATUS, self.states, self.action.words
         before: dict[str, Counter[str]] = {}
         after: dict[str, Counter[str]] = {}
@@ -79,8 +77,9 @@ class BulkDraft(NamedTuple):
                 after.setdefault(change.field.name, Counter())[value_word(change.after)] += 1
         for field in EDITABLE:
             if field.name in before:
-                new = after[field.name]
-                yield field.name, by_count(before[field.name]), next(iter(new)) if len(new) == 1 else by_count(new)
+                was, new = before[field.name], after[field.name]
+                old_words = by_count(was) if len(self.drafts) > 1 else next(iter(was))
+                yield field.name, old_words, by_count(new) if len(new) > 1 else next(iter(new))
 
     def warnings(self) -> Iterator[str]:
         """Yield each warning of the drafts once, with its number of runs unless it concerns all of them."""
@@ -127,23 +126,24 @@ def drafts_of(model: Draft, runs: Sequence[MarkedRun], busy: Collection[str], go
     """
     values = {name: edit.value for name, edit in model.edits.items()}
     drafts = (Draft(run.run_id, run.workflow_id, run.received, "changed").with_values(values) for run in runs)
-    return bulk_of({**dict.fromkeys(gone), **{draft.run_id: draft for draft in drafts}}, busy)
+    return bulk_of({**dict.fromkeys(gone, GONE), **{draft.run_id: draft for draft in drafts}}, busy)
 
 
-def bulk_of(drafts: Mapping[str, Draft | None], busy: Collection[str]) -> BulkDraft:
-    """Return the bulk change for drafts by run id (None: no longer listed). `busy` are ids of runs being changed."""
-    kept: list[Draft] = []
+def bulk_of(found: Mapping[str, Operation | LeftOut], busy: Collection[str] = ()) -> BulkDraft:
+    """Return the bulk change for drafts or actions by run id, or why a run gets none. `busy` are ids of runs being
+    changed."""
+    kept: list[Operation] = []
     left_out: dict[str, LeftOut] = {}
-    for run_id in _once(drafts):
-        draft = drafts[run_id]
-        if draft is None:
-            left_out[run_id] = GONE
-        elif run_id in busy:
+    for run_id in _once(found):
+        operation = found[run_id]
+        if run_id in busy:
             left_out[run_id] = IN_PROGRESS
-        elif not draft.changes():
+        elif isinstance(operation, LeftOut):
+            left_out[run_id] = operation
+        elif isinstance(operation, Draft) and not operation.changes():
             left_out[run_id] = UNCHANGED
         else:
-            kept.append(draft)
+            kept.append(operation)
     return BulkDraft(tuple(kept), left_out)
 
 
@@ -156,25 +156,27 @@ def actions_of(
     """Return the bulk change with an action on each run that it can help. `make` returns the action for a workflow id
     and a run id. `busy` and `gone` are as in `drafts_of`.
     """
-    actions: list[ServiceAction] = []
-    states: Counter[str] = Counter()
+    listed = {run.run_id: run.received for run in runs}
+    found = {run.run_id: _action_or_why(make(run.workflow_id, run.run_id), run.received) for run in runs}
+    bulk = bulk_of({**dict.fromkeys(gone, GONE), **found}, busy)
+    changed = [listed[action.run_id] for action in bulk.drafts]
     users: Counter[str] = Counter()
-    left_out = dict.fromkeys(gone, GONE)
-    listed = {run.run_id: run for run in runs}
-    for run in map(listed.__getitem__, _once(listed)):
-        action = make(run.workflow_id, run.run_id)
-        state = value_word(run.received.get(STATUS, NOT_RECEIVED))
-        if run.run_id in busy:
-            left_out[run.run_id] = IN_PROGRESS
-        elif why := why_not(action, run.received):
-            nobody = " without a failed user" if run.received.get("failedUsersCount") == 0 else ""
-            left_out[run.run_id] = LeftOut(f"{state}{nobody}", f"{why} Nothing was sent.")
-        else:
-            actions.append(action)
-            states[state] += 1
-            users.update({name: count for name in USER_COUNTS if isinstance(count := run.received.get(name), int)})
-    notes = tuple(consequences(actions[0], users)) if actions else ()
-    return BulkDraft(tuple(actions), left_out, states=by_count(states), notes=notes)
+    for run in changed:
+        users.update({name: count for name in USER_COUNTS if isinstance(count := run.get(name), int)})
+    notes = tuple(consequences(bulk.action, users)) if bulk.action is not None else ()
+    return bulk._replace(states=by_count(Counter(map(_state, changed))), notes=notes)
+
+
+def _action_or_why(action: ServiceAction, run: Mapping[str, Any]) -> ServiceAction | LeftOut:
+    """Return an action, or why it cannot help a run."""
+    if not (why := why_not(action, run)):
+        return action
+    nobody = " without a failed user" if run.get("failedUsersCount") == 0 else ""
+    return LeftOut(f"{_state(run)}{nobody}", f"{why} Nothing was sent.")
+
+
+def _state(run: Mapping[str, Any]) -> str:
+    return value_word(run.get(STATUS, NOT_RECEIVED))
 
 
 def by_count(values: Counter[str]) -> str:

@@ -74,6 +74,8 @@ class Draft(NamedTuple):
     received: Mapping[str, Any]
     mode: BodyMode = "full"
     edits: Mapping[str, Edit] = MappingProxyType({})
+    undoes: int | None = None
+    """The number of the journal entry that it undoes; None for a change of its own."""
 
     def typed(self, name: str, text: str, now: int) -> Draft:
         """Return the draft after `text` was typed into a field. Times such as "-2h" count from `now` (ticks).
@@ -280,4 +282,4 @@ def resolve(draft: Draft, now: Mapping[str, Any], choices: Mapping[str, Side]) -
             # Nobody edited it, so ours is the value as opened: writing it reverts the change on the server.
             value = draft.received[field.name]
             edits[field.name] = Edit(field.text(value), value)
-    return Draft(draft.run_id, draft.workflow_id, now, draft.mode, MappingProxyType(edits))
+    return draft._replace(received=now, edits=MappingProxyType(edits))

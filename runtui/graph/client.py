@@ -49,6 +49,7 @@ from runtui.graph.paths import (
     runs_path,
     segment,
     user_path,
+    user_tasks_path,
     workflow_path,
 )
 from runtui.graph.results import ResultsClient
@@ -300,11 +301,9 @@ class GraphClient:
     def read_target(self, workflow_id: str, run_id: str = "", result_id: str = "") -> str:
         """Return the address of a workflow, of one of its runs, or of a run's tasks for one user (by the user's
         result)."""
-        if not run_id:
-            return self._transport.url(workflow_path(workflow_id))
-        path = run_path(workflow_id, run_id)
-        tasks = f"/userProcessingResults/{segment(result_id)}/taskProcessingResults" if result_id else ""
-        return self._transport.url(f"{path}{tasks}")
+        if result_id:
+            return self._transport.url(user_tasks_path(workflow_id, run_id, result_id))
+        return self._transport.url(run_path(workflow_id, run_id) if run_id else workflow_path(workflow_id))
 
 
 def etag_of(entity: Mapping[str, Any]) -> str | None:

@@ -47,6 +47,12 @@ def user_results_path(workflow_id: str, run_id: str) -> str:
     return f"{run_path(workflow_id, run_id)}/userProcessingResults"
 
 
+def user_tasks_path(workflow_id: str, run_id: str, result_id: str) -> str:
+    """Return the path of the tasks of one user of a run, by the id of the user's result; `run_id` is "" if unknown."""
+    above = run_path(workflow_id, run_id) if run_id else workflow_path(workflow_id)
+    return f"{above}/userProcessingResults/{segment(result_id)}/taskProcessingResults"
+
+
 def user_path(name: str) -> str:
     """Return the path of a user of the directory, with the displayed properties."""
     return f"/users/{segment(name)}?$select=id,displayName,userPrincipalName,onPremisesSyncEnabled"

@@ -10,7 +10,6 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 from runtui.graph.batch import (
     BATCH_PATH,
@@ -23,15 +22,15 @@ from runtui.graph.batch import (
 )
 from runtui.graph.exchange import Exchange, FailureKind
 from runtui.graph.pages import NO_SUCH_PATH, CollectionPage, GraphError, PageReader, object_of
-from runtui.graph.paths import run_path, segment, task_results_path, user_results_path, workflow_path
+from runtui.graph.paths import segment, task_results_path, user_results_path, user_tasks_path, workflow_path
 from runtui.graph.retry import Pace, concerns_all
 from runtui.graph.root import refusal
 
 RUNS_IN_BATCH = MAX_BATCH // 2
 """The number of runs whose results (tasks and users) fit into one batch."""
 
-MAX_RESULTS_HELD = 2_000
-"""The most results of one run in memory at once: a run may have 10,000 users, with several tasks each."""
+MAX_RESULTS_HELD = 500
+"""No more results of one run are held while a page is read: a run may have 100,000, and each takes 4 KB."""
 
 BATCHED_PAGE_SIZE = 200
 """Items per page in a batch: twenty such pages with their subjects are well below the limit of an answer."""
@@ -78,7 +77,7 @@ class ResultsClient:
 
     def user_runs(self, workflow_id: str, user_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
         """Yield the results of one user in all runs of a workflow, page by page."""
-        subject = quote(f"subject/id eq '{user_id.replace(chr(39), chr(39) * 2)}'", safe="")
+        subject = segment("subject/id eq '{}'".format(user_id.replace("'", "''")))
         path = f"{workflow_path(workflow_id)}/userProcessingResults?$filter={subject}"
         return self._reader.pages(path, "list user results", pace)
 
@@ -86,9 +85,7 @@ class ResultsClient:
         self, workflow_id: str, run_id: str, result_id: str, *, pace: Pace | None = None
     ) -> AsyncIterator[CollectionPage]:
         """Yield the task results of one user of a run, by the id of the user's result; `run_id` is "" if unknown."""
-        above = run_path(workflow_id, run_id) if run_id else workflow_path(workflow_id)
-        path = f"{above}/userProcessingResults/{segment(result_id)}/taskProcessingResults"
-        return self._reader.pages(path, "list task results", pace)
+        return self._reader.pages(user_tasks_path(workflow_id, run_id, result_id), "list task results", pace)
 
     async def run_results(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
         """Yield all results of some runs (workflow id, run id) with few requests, run by run and part by part.

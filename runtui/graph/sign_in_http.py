@@ -9,14 +9,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from runtui import __version__
 from runtui.auth.clouds import is_loopback
-from runtui.auth.msal_client import ServiceError
+from runtui.auth.msal_client import HttpAnswer, ServiceError
 from runtui.graph.network import BodyError, BoundedBody, Proxy, load_httpx, new_wire, proxy_of, tls_context
 from runtui.redact import redact
 
@@ -35,22 +34,8 @@ _IDENTITY_HOST: Final = "169.254.169.254"
 """The host of Azure's service for managed identities, which is never reached through a proxy."""
 
 
-@dataclass(frozen=True, slots=True)
-class SignInAnswer:
-    """An answer with the attributes that MSAL uses."""
-
-    status_code: int
-    headers: Mapping[str, str]
-    text: str
-
-    def raise_for_status(self) -> None:
-        """Raise ServiceError if it is a refusal."""
-        if self.status_code >= 400:
-            raise ServiceError(f"It answered {self.status_code}.")
-
-
 class SignInHttp:
-    """MSAL's `http_client`. It may be used from several threads; every method blocks.
+    """The client of MSAL's requests. It may be used from several threads; every method blocks.
 
     If no proxy is given, HTTPS_PROXY and NO_PROXY apply; each step of a request may take `timeout_seconds`.
 
@@ -67,14 +52,6 @@ class SignInHttp:
             self._context = tls_context(ca_file)
         except (OSError, ImportError) as error:
             raise ServiceError(redact(f"{error}.")) from None
-
-    def get(self, url: str, **options: Any) -> SignInAnswer:
-        """Send a GET with the options `params` and `headers`; other options are ignored."""
-        return self._send("GET", url, options)
-
-    def post(self, url: str, **options: Any) -> SignInAnswer:
-        """Send a POST with the options `params`, `headers` and `data`; other options are ignored."""
-        return self._send("POST", url, options)
 
     def close(self) -> None:
         for wire in self._wires.values():
@@ -101,7 +78,8 @@ class SignInHttp:
             raise ServiceError("Its address is not an https address.")
         return url
 
-    def _send(self, method: str, url: str, options: Mapping[str, Any]) -> SignInAnswer:
+    def send(self, method: str, url: str, options: Mapping[str, Any]) -> HttpAnswer:
+        """Send a request with the options `params`, `headers` and `data`; others are ignored."""
         import httpx
 
         from runtui.graph.failures import failure_of
@@ -125,7 +103,7 @@ class SignInHttp:
                 _logger.info("%s %s: %d", method, url.partition("?")[0], response.status_code)
                 if response.is_redirect:
                     raise ServiceError(f"It answered {response.status_code}, a redirect, which is not followed.")
-                return SignInAnswer(response.status_code, dict(response.headers), text)
+                return HttpAnswer(response.status_code, dict(response.headers), text)
         except BodyError as error:
             raise ServiceError(str(error)) from None
         except (ImportError, ValueError) as error:  # there can be no such proxy, or it needs a package

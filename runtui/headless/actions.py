@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from runtui.command_line import SessionSpec
-from runtui.domain.bulk_draft import actions_of
+from runtui.domain.bulk_draft import BulkDraft, actions_of
 from runtui.domain.results import TaskResult
 from runtui.domain.text import visible
 from runtui.domain.triage.service_actions import (
@@ -32,12 +32,13 @@ from runtui.graph.pages import all_items
 from runtui.headless.bulk import is_one, send_to
 from runtui.headless.changes import (
     ChangeOptions,
-    carry_out,
     check_consent,
     nothing_sent_if_cancelled,
+    send,
     settle_earlier,
 )
 from runtui.headless.console import command, narrate
+from runtui.headless.output import print_lines
 from runtui.headless.session import connected, failed_read, find_run, pace, read_run
 from runtui.services.triage.people import find_user
 from runtui.services.workspace import Workspace
@@ -99,16 +100,13 @@ async def _act_on_run(
             await settle_earlier(workspace, options, run_id)
             workflow_id, run_id = await find_run(workspace, run_id, workflow_id)
             run = await read_run(workspace, workflow_id, run_id)
-        return await _act(workspace, make(workflow_id, run["id"]), run, options, follow=follow)
+        return await send(workspace, _bulk(make(workflow_id, run["id"]), run), options, follow=follow)
 
 
-async def _act(
-    workspace: Workspace, action: ServiceAction, received: Mapping[str, Any], options: ChangeOptions, **how: Any
-) -> int:
-    """Send an action as `carry_out` does, after a warning if it cannot help, and return the exit code."""
-    if why := why_not(action, received):
-        narrate(f"! {why}")
-    return await carry_out(workspace, action, options, notes=[*consequences(action, received)], **how)
+def _bulk(action: ServiceAction, received: Mapping[str, Any]) -> BulkDraft:
+    """Return the action for the review, with its consequences, and a doubt if it cannot help."""
+    why = why_not(action, received)
+    return BulkDraft((action,), {}, (why,) if why else (), notes=tuple(consequences(action, received)))
 
 
 def activate(session: SessionSpec, workflow: str, *, users: Sequence[str], **how: Any) -> int:
@@ -136,7 +134,7 @@ async def _act_on_workflow(
         with nothing_sent_if_cancelled():
             found = await _workflow(workspace, wanted)
             people = [(await find_user(workspace.client, user)).id for user in users]
-        return await _act(workspace, make(found["id"], people), found, options)
+        return await send(workspace, _bulk(make(found["id"], people), found), options)
 
 
 @command
@@ -154,7 +152,7 @@ async def resume_task(
             of_workflow, of_run = await find_run(workspace, run_id, workflow_id)
             found = await _waiting_task(workspace, of_workflow, of_run, task)
         action = resume(of_workflow, of_run, found.id, end)
-        return await _act(workspace, action, found.received, options)
+        return await send(workspace, _bulk(action, found.received), options)
 
 
 async def _waiting_task(workspace: Workspace, workflow_id: str, run_id: str, wanted: str) -> TaskResult:
@@ -176,13 +174,13 @@ async def _waiting_task(workspace: Workspace, workflow_id: str, run_id: str, wan
 async def preview(session: SessionSpec, workflow: str, *, output: str) -> int:
     """Print the tasks of a workflow that the service expects to fail, and return the exit code."""
     async with connected(session) as workspace:
-        found = await _workflow(workspace, workflow)
-        answer = await workspace.client.preview_task_failures(found["id"])
+        answer = await workspace.client.preview_task_failures((await _workflow(workspace, workflow))["id"])
         if answer.entity is None:
             raise failed_read("The failures cannot be previewed", answer)
-        tasks = answer.entity.get("value")
-        for task in tasks if isinstance(tasks, list) else ():
-            print(json.dumps(task) if output == "json" else visible(f"{task.get('name')}: {task.get('failureReason')}"))
+        found = answer.entity.get("value")
+        tasks = found if isinstance(found, list) else []
+        lines = (visible(f"{task.get('name')}: {task.get('failureReason')}") for task in tasks)
+        print_lines([json.dumps(tasks)] if output == "json" else lines)
         if not tasks:
             narrate("The service expects no task to fail.")
         return ExitCode.DONE

@@ -1,7 +1,9 @@
-"""`runtui update` and `runtui undo`: one change, from a draft to an exit code, by the same write path as the form.
+"""Sends changes by command: the review, the question, the progress, a line for each outcome, and the exit code.
 
-Invariant: nothing is sent without a yes, typed or by `--yes`. A dry run sends no write and leaves no journal entry.
-Every value is checked before the first request. A change is undone on the server where it was made.
+Invariant: nothing is sent without a yes, typed or by `--yes`. A dry run sends no write and leaves no journal entry. The
+exit code is that of the worst outcome. With `--yes`, a refusal that other changes may meet stops the rest, unless
+`--keep-going` is given. Of many changes, the first ctrl+c starts no new one and waits for requests on the wire; the
+second one does not wait, as the first one does not for a single change.
 """
 
 from __future__ import annotations
@@ -9,40 +11,42 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from runtui.command_line import SessionSpec
-from runtui.domain.draft import NOT_RECEIVED, Change, Draft, value_word
-from runtui.domain.properties import EDITABLE_BY_NAME
+from runtui.domain.bulk_draft import MAX_BY_KEY, UNCHANGED, BulkDraft
+from runtui.domain.draft import NOT_RECEIVED, Change, Draft
 from runtui.domain.report import Outcome, Report, sentences
-from runtui.domain.text import visible
-from runtui.domain.times import length_words, now_ticks
+from runtui.domain.text import count_words, visible
+from runtui.domain.times import length_words
 from runtui.domain.triage.service_actions import Operation, ServiceAction
-from runtui.errors import ExitCode, FieldError, UsageError, nearest_words
+from runtui.errors import ExitCode, UsageError
 from runtui.graph.client import Answer
-from runtui.graph.root import run_key, same_server
+from runtui.graph.root import run_key
 from runtui.headless.console import (
     ProgressLine,
+    answer_to,
     can_ask,
-    command,
+    can_rewrite_line,
     confirmed,
     count_seconds,
     keep_exit_code,
     narrate,
     print_result,
 )
-from runtui.headless.session import connected, find_run, narrate_wait, pace, run_and_answer
-from runtui.services.journal import Entry
+from runtui.headless.session import narrate_wait, stored_run
 from runtui.services.store import workflow_name_of
 from runtui.services.workspace import Workspace
 from runtui.services.writing.follow import followed
-from runtui.services.writing.save import Save, Step
-from runtui.services.writing.undo import UndoError, doubt_of, draft_to_undo
+from runtui.services.writing.write import Save, Step
 from runtui.settings import Settings
+
+if TYPE_CHECKING:
+    from runtui.services.writing.bulk import Bulk
 
 EXIT_CODES: Final[Mapping[Outcome, ExitCode]] = {
     Outcome.DONE: ExitCode.DONE,
@@ -52,9 +56,6 @@ EXIT_CODES: Final[Mapping[Outcome, ExitCode]] = {
 """The exit code of each outcome, from the best to the worst."""
 
 NOT_CONFIRMED: Final = "Not confirmed. Nothing was sent."
-
-NULL: Final = "null"
-"""The value that clears a property, like `NAME=`."""
 
 
 class ChangeOptions(NamedTuple):
@@ -75,140 +76,6 @@ class ChangeOptions(NamedTuple):
     def reason(self) -> str:
         """The reason on one line, for the journal."""
         return " ".join(self.why.split())
-
-
-@command
-async def update_run(
-    session: SessionSpec, run_id: str, assignments: Sequence[str], *, workflow_id: str | None = None, **how: Any
-) -> int:
-    """Change properties of one run and return the exit code. The arguments are those of `bulk.update`.
-
-    Raises:
-        RuntuiError: an assignment cannot be used, nobody can confirm, or the run cannot be read. Nothing was sent.
-    """
-    now = now_ticks()
-    texts = read_assignments(assignments, now)
-    options = ChangeOptions(**how)
-    check_consent(session.settings, options)
-    async with connected(session) as workspace:
-        with nothing_sent_if_cancelled():
-            await settle_earlier(workspace, options, run_id)
-            workflow_id, run_id = await find_run(workspace, run_id, workflow_id)
-            if options.yes:
-                narrate(f"{Step.READING.value}…")
-            received, answer = await run_and_answer(workspace, workflow_id, run_id)
-        # Use the service's spelling of the id, so that the journal has only one.
-        draft = Draft(received["id"], workflow_id, received, workspace.settings.body_mode)
-        for name, text in texts.items():
-            draft = draft.typed(name, text, now)
-        # With --yes the run was read just before the request, so it need not be read again.
-        return await carry_out(workspace, draft, options, fresh=answer if options.yes else None)
-
-
-def read_assignments(assignments: Sequence[str], now: int) -> dict[str, str]:
-    """Parse NAME=VALUE arguments into texts by property. Relative times are checked against `now` (ticks).
-
-    Raises:
-        UsageError: the message lists every problem, one per line.
-    """
-    texts: dict[str, str] = {}
-    problems: list[str] = []
-    for assignment in assignments:
-        name, equals, text = assignment.partition("=")
-        name, text = name.strip(), "" if text.strip() == NULL else text
-        if not equals:
-            problems.append(f"{assignment!r} has no value: write NAME=VALUE, or NAME= to clear it.")
-        elif name not in EDITABLE_BY_NAME:
-            problems.append(_unknown(name))
-        elif name in texts:
-            problems.append(f"{name} is set twice.")
-        else:
-            texts[name] = text
-            problems += _problems(name, text, now)
-    if problems:
-        raise UsageError("Nothing was sent", "\n".join(("These values cannot be used:", *problems)))
-    return texts
-
-
-def _problems(name: str, text: str, now: int) -> Iterator[str]:
-    try:
-        EDITABLE_BY_NAME[name].parse(text, now)
-    except FieldError as error:
-        sentence = str(error)
-        yield sentence if sentence.startswith(name) else f"{name}: {sentence}"
-
-
-def _unknown(name: str) -> str:
-    meant = nearest_words(name, EDITABLE_BY_NAME)
-    return f"{name!r} is not a property that can be changed.{meant} Possible: {', '.join(EDITABLE_BY_NAME)}."
-
-
-def entry_to_undo(state_folder: Path, number: int, root: str | None) -> Entry:
-    """Return a journal entry, which must be of the server of `root` if that is given.
-
-    Raises:
-        RuntuiError: there is no such entry, it is damaged or of another server, or the journal cannot be used.
-    """
-    from runtui.headless.journal import journal_in, no_such_entry
-    from runtui.services.journal_query import damage_sentence
-
-    with journal_in(state_folder) as journal:
-        entry = journal.entry(number)
-    if entry is None:
-        raise no_such_entry(number)
-    if entry.damage:
-        raise UndoError(entry, f"{damage_sentence(entry)} Nothing was sent.")
-    if root is not None and not same_server(root, entry.root):
-        raise UsageError(
-            f"#{number} cannot be undone there",
-            f"It changed a run of {entry.root}, and --root says {root}. Nothing was sent.",
-            "Omit --root to undo it on its own server.",
-        )
-    return entry
-
-
-@command
-async def undo_entry(
-    session: SessionSpec, number: int, options: ChangeOptions, *, seen_on_read_back: bool = False
-) -> int:
-    """Undo the change of a journal entry and return the exit code.
-
-    With `seen_on_read_back`, a change that may be someone else's (`doubt_of`) is undone without a question.
-
-    Raises:
-        RuntuiError: it cannot or must not be undone, nobody can confirm, or the run cannot be read. Nothing was sent.
-    """
-    from runtui.headless.journal import no_such_entry
-
-    check_consent(session.settings, options)
-    async with connected(session) as workspace:
-        with nothing_sent_if_cancelled():
-            entry = await asyncio.to_thread(workspace.journal.entry, number)
-            if entry is not None and not options.dry_run:
-                await settle_earlier(workspace, options, entry.run_id)
-                entry = await asyncio.to_thread(workspace.journal.entry, number)
-            if entry is None:
-                raise no_such_entry(number)
-            draft = await draft_to_undo(entry, workspace.client, workspace.settings.body_mode, pace=pace())
-            if not options.dry_run and not seen_on_read_back:
-                await _ask_again(entry, options)
-        return await carry_out(workspace, draft, options, undoes=number)
-
-
-async def _ask_again(entry: Entry, options: ChangeOptions) -> None:
-    """Ask before undoing a change that may be someone else's.
-
-    Raises:
-        UndoError: the answer is no, or `options.yes` rules out a question.
-    """
-    doubt = doubt_of(entry)
-    if not doubt:
-        return
-    if options.yes:
-        raise UndoError(entry, f"{doubt} Nothing was sent.", "Add --yes --seen-on-read-back to undo it anyway.")
-    narrate(doubt)
-    if not await confirmed("Undo it anyway?"):
-        raise UndoError(entry, NOT_CONFIRMED)
 
 
 def check_consent(settings: Settings, options: ChangeOptions) -> None:
@@ -255,49 +122,90 @@ async def settle_earlier(workspace: Workspace, options: ChangeOptions, *run_ids:
         narrate(str(workspace.reconciler.fault))
 
 
-async def carry_out(
+async def send(
     workspace: Workspace,
-    operation: Operation,
+    bulk: BulkDraft,
     options: ChangeOptions,
+    names: Mapping[str, str] | None = None,
     *,
-    undoes: int | None = None,
     fresh: Answer | None = None,
-    notes: Sequence[str] = (),
     follow: bool = False,
 ) -> int:
-    """Review, confirm and send a draft or an action, print the outcome, and return the exit code.
+    """Review, confirm and send changes, print the outcome of each, and return the exit code of the worst.
 
-    `undoes` and `fresh` are as in `SaveQueue.submit`; `notes` are sentences for the review of an action. `follow`
-    reports the run that the action started or canceled until its end.
+    `names` are the names of the workflows of many runs, by run id; None for a single change. For that, `fresh` is as in
+    `SaveQueue.submit`, and `follow` reports the run that the action started or canceled until its end.
 
     Raises:
-        UsageError: the draft has errors, or the session is read-only.
+        UsageError: a draft has errors, or the session is read-only.
     """
-    if isinstance(operation, Draft) and not operation.changes():
-        message = "The run has these values already. Nothing was sent."
-        return await _print_outcome(operation, Outcome.DONE, message, options)
+    lines = _Lines(workspace, names, options)
     with nothing_sent_if_cancelled():
-        method, url = workspace.client.target(operation)
-        facts = [
-            ("workflow", workflow_name_of(workspace.store, operation.run_id, operation.workflow_id)),
-            *([("run", operation.run_id)] if operation.run_id != operation.workflow_id else []),
-            ("tenant", workspace.settings.tenant),
-            ("request", f"{method} {url}"),
-        ]
-        if undoes is not None:
-            facts.append(("undoes", f"#{undoes}"))
-        narrate(*_review(operation, facts, notes))
+        narrate(*_review(workspace, bulk, is_bulk=names is not None))
         if options.dry_run:
-            print_request(operation, method, url, as_json=options.output == "json")
+            lines.print_requests(bulk)
             return ExitCode.DONE
-        question = "Send this change?" if isinstance(operation, Draft) else "Send this action?"
-        if not options.yes and not await confirmed(question):
-            return await _print_outcome(operation, Outcome.NOT_DONE, NOT_CONFIRMED, options)
-    save = await _followed(workspace, operation, undoes, options.reason, fresh)
-    code = await _print_outcome(operation, save.outcome or Outcome.UNKNOWN, message_of(save), options, save)
+        if bulk.drafts and not options.yes and not await _is_confirmed(bulk):
+            lines.print_unconfirmed(bulk)
+            return ExitCode.NOT_DONE
+    lines.print_left_out(bulk)
+    if not bulk.drafts:
+        return lines.exit_code
+    follower = _Follower(workspace, lines, can_ask=not options.yes)
+    if names is None:
+        save = await follower.follow([workspace.saves.submit(bulk.drafts[0], why=options.reason, fresh=fresh)])
+    else:
+        sent = workspace.saves.submit_many(bulk.drafts, may_hold=not options.keep_going, why=options.reason)
+        save = await follower.follow(sent.saves, sent)
+        narrate(lines.summary)
+    # From here on, neither a closed pipe nor ctrl+c may change the exit code.
+    await keep_exit_code()
     if follow and save.outcome is Outcome.DONE:
         await _report_run(workspace, save, options)
-    return code
+    return lines.exit_code
+
+
+def _review(workspace: Workspace, bulk: BulkDraft, *, is_bulk: bool) -> Iterator[str]:
+    """Yield the review: the runs and the request, the changes, the runs left out, notes and warnings."""
+    if bulk.drafts:
+        yield from (f"{name:9} {value}" for name, value in _facts(workspace, bulk.drafts, is_bulk=is_bulk))
+    changes = list(bulk.changes())
+    width = max((len(name) for name, _, _ in changes), default=0)
+    yield from (f"  {name:{width}}  {before} → {after}" for name, before, after in changes)
+    if bulk.action is not None and not changes:
+        yield f"  {bulk.action.words}"
+    yield from (f"Also sends {several}." for draft in bulk.drafts[:1] if (several := draft.unchanged_words()))
+    if is_bulk and (words := bulk.left_out_words()):
+        yield f"Left out: {words}."
+    yield from bulk.notes
+    yield from (f"! {sentence}" for sentence in (*bulk.doubts, *bulk.warnings()))
+    if is_bulk and not bulk.drafts:
+        yield "There is nothing to send."
+
+
+def _facts(workspace: Workspace, drafts: Sequence[Operation], *, is_bulk: bool) -> Iterator[tuple[str, str]]:
+    """Yield which runs are changed, and by which request, as pairs of a name and a value."""
+    first = drafts[0]
+    request = " ".join(workspace.client.target(first))
+    if is_bulk:
+        yield "changes" if first.undoes is None else "undoes", count_words(len(drafts), "run")
+        yield "tenant", workspace.settings.tenant
+        yield "requests", f"{len(drafts)}, the first: {request}"
+        return
+    yield "workflow", workflow_name_of(workspace.store, first.run_id, first.workflow_id)
+    if first.run_id != first.workflow_id:
+        yield "run", first.run_id
+    yield "tenant", workspace.settings.tenant
+    yield "request", request
+    if first.undoes is not None:
+        yield "undoes", f"#{first.undoes}"
+
+
+async def _is_confirmed(bulk: BulkDraft) -> bool:
+    count, what = len(bulk.drafts), "change" if bulk.action is None else "action"
+    if count <= MAX_BY_KEY:
+        return await confirmed(f"Send {f'this {what}' if count == 1 else f'these {count} {what}s'}?")
+    return await answer_to(f"Type {count} to send: ") == str(count)
 
 
 async def _report_run(workspace: Workspace, save: Save, options: ChangeOptions) -> None:
@@ -310,40 +218,74 @@ async def _report_run(workspace: Workspace, save: Save, options: ChangeOptions) 
             print(json.dumps(dict(found.run)))
 
 
-def print_request(operation: Operation, method: str, url: str, *, as_json: bool, **ids: str) -> None:
-    """Print the request that would be sent; as JSON it also has `ids`."""
-    body = operation.body_text()
-    if as_json:
-        print(json.dumps({**ids, "method": method, "url": url, "body": json.loads(body) if body else None}))
-    else:
-        print("\n".join(filter(None, (f"{method} {visible(url)}", body))))
+class _Lines:
+    """Prints a line for each run and counts the outcomes. `names` are as in `send`."""
 
+    def __init__(self, workspace: Workspace, names: Mapping[str, str] | None, options: ChangeOptions) -> None:
+        self._workspace = workspace
+        self._names = names
+        is_piped = names is not None and not options.output and not sys.stdout.isatty()
+        self._as_json = options.output == "json" or is_piped
+        self.outcomes: Counter[Outcome] = Counter()
+        self.unsent = 0
+        """The number of changes stopped before they were sent."""
 
-async def _print_outcome(
-    draft: Operation, outcome: Outcome, message: str, options: ChangeOptions, save: Save | None = None
-) -> int:
-    line = sentences((save.report if save is not None else Report(outcome=outcome)).heading, message)
-    line = json.dumps(result_object(draft, outcome, line, save)) if options.output == "json" else visible(line)
-    # From here on, neither a closed pipe nor ctrl+c may change the exit code.
-    print_result(line)
-    await keep_exit_code()
-    return int(EXIT_CODES[outcome])
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the worst outcome."""
+        found = [EXIT_CODES[outcome] for outcome in EXIT_CODES if self.outcomes[outcome]]
+        return int(found[-1] if found else ExitCode.DONE)
 
+    @property
+    def summary(self) -> str:
+        """The number of runs with each outcome."""
+        counted = ", ".join(
+            f"{self.outcomes[outcome]} {outcome.value}" for outcome in EXIT_CODES if self.outcomes[outcome]
+        )
+        unsent = f" {self.unsent} stopped before they were sent." if self.unsent else ""
+        return f"{count_words(self.outcomes.total(), 'run')}: {counted}.{unsent}"
 
-def _review(draft: Operation, facts: Sequence[tuple[str, str]], notes: Sequence[str]) -> Iterator[str]:
-    """Yield the lines of the review; `facts` are pairs of a name and a value, such as the run and the request."""
-    for name, value in facts:
-        yield f"{name:9} {value}"
-    if isinstance(draft, ServiceAction):
-        yield f"  {draft.words}"
-        yield from notes
-        return
-    width = max((len(change.field.name) for change in draft.changes()), default=0)
-    for change in draft.changes():
-        yield f"  {change.field.name:{width}}  {value_word(change.before)} → {value_word(change.after)}"
-    if several := draft.unchanged_words():
-        yield f"Also sends {several}."
-    yield from (f"! {sentence}" for sentence in draft.warnings())
+    def print_requests(self, bulk: BulkDraft) -> None:
+        """Print the requests that would be sent; as JSON those of many have the id of the run. A single run without
+        one gets its line."""
+        if self._names is None:
+            self.print_left_out(bulk)
+        for draft in bulk.drafts:
+            (method, url), body = self._workspace.client.target(draft), draft.body_text()
+            if self._as_json:
+                ids = {} if self._names is None else {"runId": draft.run_id}
+                print(json.dumps({**ids, "method": method, "url": url, "body": json.loads(body) if body else None}))
+            else:
+                print("\n".join(filter(None, (f"{method} {visible(url)}", body))))
+
+    def print_unconfirmed(self, bulk: BulkDraft) -> None:
+        if self._names is None:
+            self._print(bulk.drafts[0], Outcome.NOT_DONE, NOT_CONFIRMED)
+        else:
+            narrate(NOT_CONFIRMED)
+
+    def print_left_out(self, bulk: BulkDraft) -> None:
+        """Print a line for each run that gets no request."""
+        for run_id, why in bulk.left_out.items():
+            outcome = Outcome.DONE if why is UNCHANGED else Outcome.NOT_DONE
+            stored = stored_run(self._workspace, run_id)
+            self._print(Draft(run_id, stored.workflow_id if stored is not None else "", {}), outcome, why.sentence)
+
+    def print_end(self, save: Save) -> None:
+        self.unsent += save.stopped and save.sent is None
+        self._print(save.operation, save.outcome or Outcome.UNKNOWN, message_of(save), save)
+
+    def _print(self, draft: Operation, outcome: Outcome, message: str, save: Save | None = None) -> None:
+        self.outcomes[outcome] += 1
+        line = sentences((save.report if save is not None else Report(outcome=outcome)).heading, message)
+        if self._as_json:
+            line = json.dumps(result_object(draft, outcome, line, save))
+        elif self._names is None:
+            line = visible(line)
+        else:
+            cells = (draft.run_id, self._names.get(draft.run_id, ""), message)
+            line = "  ".join((f"{outcome.value:8}", *map(visible, cells))).rstrip()
+        print_result(line)
 
 
 def changed(changes: Sequence[Change]) -> dict[str, dict[str, Any]]:
@@ -389,47 +331,112 @@ def _intended_id(save: Save | None) -> str | None:
     return save.intent.client_request_id
 
 
-async def _followed(workspace: Workspace, draft: Operation, undoes: int | None, why: str, fresh: Answer | None) -> Save:
-    """Submit a draft and return its save when it has ended. Report each step, with a countdown during a wait. Ctrl+c
-    ends it early, with what is known by then."""
-    news: asyncio.Queue[Save] = asyncio.Queue()
-    line = ProgressLine()
-    stopping: list[asyncio.Task[None]] = []
+class _Follower:
+    """Follows changes to their end, and asks the person at the terminal how to go on after a refusal."""
 
-    def stop() -> None:
-        if not stopping:
-            narrate("Stopping.")
-            stopping.append(asyncio.create_task(workspace.saves.abandon()))
+    def __init__(self, workspace: Workspace, lines: _Lines, *, can_ask: bool) -> None:
+        self._saves = workspace.saves
+        self._lines = lines
+        self._can_ask = can_ask
+        self._bulk: Bulk | None = None
+        """The bulk change; None for a single change."""
+        self._last: dict[int, Save] = {}
+        """The last state of each save, by number."""
+        self._news: asyncio.Queue[Save | None] = asyncio.Queue()
+        """The saves with news; None if the bulk change itself has news: it has ended, or a refusal holds the rest."""
+        self._progress = ProgressLine()
+        self._waits_until = datetime.min.replace(tzinfo=UTC)
+        self._question: asyncio.Task[bool] | None = None
+        self._ending: asyncio.Task[None] | None = None
 
-    # asyncio's own handler would end the loop at the second ctrl+c, before the outcome is reported.
-    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop)
-    unsubscribe = workspace.saves.changed.subscribe(news.put_nowait)
-    try:
-        save = workspace.saves.submit(draft, undoes=undoes, why=why, fresh=fresh)
-        step = save.step
-        while save.active:
-            try:
-                async with asyncio.timeout(count_seconds() if save.step is Step.PAUSED else None):
-                    save = await news.get()
-            except TimeoutError:
-                left = (save.resumes_at - datetime.now(UTC)).total_seconds() if save.resumes_at is not None else 0.0
-                line.show(f"Trying again in {length_words(max(0.0, left))}.")
-            except asyncio.CancelledError:  # from a ctrl+c before the handler was set
-                stop()
-                if (task := asyncio.current_task()) is not None:
-                    task.uncancel()
-            if save.step is not step:
-                step = save.step
-                line.clear()
-                _report_step(save)
-    finally:
-        unsubscribe()
-        line.clear()
-    return save
+    async def follow(self, saves: Sequence[Save], bulk: Bulk | None = None) -> Save:
+        """Print each outcome as it comes; return the first save when all have ended."""
+        self._bulk, self._last = bulk, {save.number: save for save in saves}
+        unsubscribe = self._saves.changed.subscribe(self._news.put_nowait)
+        if bulk is not None:
+            bulk.changed.subscribe(lambda _bulk: self._news.put_nowait(None))
+        # asyncio's own handler would end the loop at the second ctrl+c, before the outcome is reported.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._interrupt)
+        try:
+            while self._unended:
+                await self._take_in_next()
+        finally:
+            unsubscribe()
+            self._progress.clear()
+        return self._last[saves[0].number]
 
+    @property
+    def _unended(self) -> int:
+        return sum(save.active for save in self._last.values())
 
-def _report_step(save: Save) -> None:
-    if save.step is Step.PAUSED and save.exchange is not None and save.resumes_at is not None:
+    async def _take_in_next(self) -> None:
+        """Wait for news and report it; while a single change waits, count the seconds."""
+        (save, *others) = self._last.values()
+        counts = save.resumes_at if save.step is Step.PAUSED and not others else None
+        try:
+            async with asyncio.timeout(count_seconds() if counts is not None else None):
+                news = await self._news.get()
+        except TimeoutError:
+            left = (counts - datetime.now(UTC)).total_seconds() if counts is not None else 0.0
+            self._progress.show(f"Trying again in {length_words(max(0.0, left))}.")
+        except asyncio.CancelledError:  # from a ctrl+c before the handler was set
+            self._interrupt()
+            if (task := asyncio.current_task()) is not None:
+                task.uncancel()
+        else:
+            await self._take_in(news)
+
+    async def _take_in(self, save: Save | None) -> None:
+        bulk = self._bulk
+        if save is None:
+            if bulk is not None and bulk.held_by is not None and not bulk.has_ended:
+                await self._decide(bulk, bulk.held_by)
+        elif (before := self._last.get(save.number)) is not None:
+            self._last[save.number] = save
+            if not save.active:
+                self._progress.clear()
+                self._lines.print_end(save)
+            elif save.step is Step.PAUSED:
+                self._print_wait(save)
+            elif bulk is None and save.step is not before.step:
+                self._progress.clear()
+                narrate(f"{save.step.value}…")
+        if bulk is not None and can_rewrite_line() and self._news.empty() and (left := self._unended):
+            ended = len(self._last) - left
+            self._progress.show(f"{ended} of {len(self._last)}" if ended else "…")
+
+    def _print_wait(self, save: Save) -> None:
+        """Report a wait, once for all saves that wait for the same."""
+        if save.resumes_at is None or save.exchange is None or save.resumes_at <= self._waits_until:
+            return
+        self._waits_until = save.resumes_at
+        self._progress.clear()
         narrate_wait(save.resumes_at, save.exchange, save.retry_after)
-    elif save.step not in (Step.WAITING, Step.ENDED):
-        narrate(f"{save.step.value}…")
+
+    async def _decide(self, bulk: Bulk, save: Save) -> None:
+        """Go on or stop after a refusal that other changes may meet as well."""
+        self._progress.clear()
+        title = save.fault.title if save.fault is not None else "A change was refused"
+        narrate(f"{title} (run {save.run_id}). {count_words(self._unended, 'run')} may be refused too.")
+        goes_on = False
+        if self._can_ask:
+            self._question = asyncio.create_task(confirmed("Go on?"))
+            with suppress(asyncio.CancelledError):
+                goes_on = await self._question
+        if goes_on:
+            bulk.resume()
+        elif not bulk.is_stopped:
+            narrate("Stopped." if self._can_ask else "Stopped; --keep-going goes on after a refusal.")
+            bulk.stop()
+
+    def _interrupt(self) -> None:
+        self._progress.clear()
+        if self._bulk is None or self._bulk.is_stopped:
+            if self._ending is None:
+                narrate("Stopping.")
+                self._ending = asyncio.create_task(self._saves.abandon())
+            return
+        narrate("Stopping after the requests in progress; ctrl+c again stops at once.")
+        self._bulk.stop()
+        if self._question is not None:
+            self._question.cancel()

@@ -465,6 +465,7 @@ FEATURES: Final[Mapping[str, str]] = {
     "changes.following": "new_workflow_run new_run result_run",
     "changes.journaling": "journal entry check decide undo_entry export undo",
     "changes.waiting": "stop_waiting",
+    "changes.reviewing": "",
     "triage.triaging": "next_problem handled snooze note",
     "triage.explaining": "causes cause_runs",
     "triage.overviewing": "overview counts workflow_runs",

@@ -1,6 +1,6 @@
 """POST /$batch: up to 20 requests in one, each answered as if it had come alone.
 
-Invariant: an item goes through the whole app, so it has its own status, headers and ids. Items that depend on nothing
+Invariant: an item is answered as a request is, so it has its own status, headers and ids. Items that depend on nothing
 open are carried out at the same time. An item whose dependency failed is not carried out and answers 424. Rules:
 Microsoft Graph, "Combine multiple HTTP requests using JSON batching".
 """

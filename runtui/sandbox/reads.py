@@ -82,15 +82,16 @@ def collection_of(request: Request) -> tuple[Collection, str]:
     """
     segments = segments_of(request)
     top = 1 if segments[0] == "workflowBase" else 2
-    name, key, *rest = (*segments[top:], "", "")
-    entity = NAVIGATION[segments[top - 1]][name].entity
-    found = Collection(entity, {}, "/".join(segments[: top + 1]))
-    while (step := NAVIGATION.get(found.entity.name, {}).get(rest[0])) is not None:
+    names, keys = segments[top::2], [*segments[top + 1 :: 2], ""]  # they alternate
+    found = Collection(NAVIGATION[segments[top - 1]][names[0]].entity, {}, "/".join(segments[: top + 1]))
+    for key, name in zip(keys, names[1:], strict=False):
+        step = NAVIGATION.get(found.entity.name, {}).get(name)
+        if step is None:  # an action
+            return found, key
         row = found.entity.by_column(row_of(request, found, key))
         owner = {column: row[source] for column, source in step.owner.items()}
-        found = Collection(step.entity, owner, f"{found.metadata}('{key}')/{rest[0]}")
-        _, key, *rest = (*rest, "", "")
-    return found, key
+        found = Collection(step.entity, owner, f"{found.metadata}('{key}')/{name}")
+    return found, keys[len(names) - 1]
 
 
 # The handlers.

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple, NoReturn
 from urllib.parse import quote
 
@@ -119,8 +118,8 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Route(NamedTuple):
-    """The endpoint for a method and the paths of a template. In it, a segment in braces stands for any key, and a
-    segment that ends in `({…})` for a function.
+    """The endpoint for a method and the paths of a template. In it, `{key}` stands for any key, and a segment that ends
+    in `({window})` for a function.
     """
 
     path: str
@@ -136,9 +135,22 @@ class RouteTable:
         for route in routes:
             methods = self._endpoints.setdefault(tuple(route.path.strip("/").split("/")), {})
             methods |= dict.fromkeys(("GET", "HEAD") if route.method == "GET" else (route.method,), route.endpoint)
+        self._beginnings = {template[:depth] for template in self._endpoints for depth in range(1, len(template) + 1)}
+        names = {segment.partition("(")[0] for template in self._endpoints for segment in template} - {"{key}"}
+        self._names = {name.casefold(): name for name in names}
 
     def canonical(self, path: str) -> str:
-        return "/" + "/".join(self._read(path)[0])
+        """Return a path with each key in a segment of its own, and names as the templates write them. A name is never a
+        key: no entity has one as its key.
+        """
+        segments: list[str] = []
+        for segment in filter(None, path.split("/")):
+            keyed = _KEYED.fullmatch(segment)
+            name, has_arguments, arguments = (keyed[1] if keyed else segment).partition("(")
+            segments.append(self._names.get(name.casefold(), name) + has_arguments + arguments)
+            if keyed is not None:
+                segments.append(keyed[3] or keyed[2].replace("''", "'"))
+        return "/" + "/".join(segments)
 
     async def respond(self, request: Request) -> Response:
         """Return the response of the endpoint for a request.
@@ -147,50 +159,17 @@ class RouteTable:
             GraphError: no route has the path. The error names the first segment that no route has; the last one if the
                 path only ends too early.
         """
-        segments, known, templates = self._read(request.scope["path"])
-        methods = next((self._endpoints[template] for template in templates if len(template) == len(segments)), None)
+        segments = request.scope["path"].split("/")[1:]
+        template = tuple(map(self._in_template, segments))
+        methods = self._endpoints.get(template)
         if methods is None:
-            raise unknown_segment(segments[known] if known < len(segments) else segments[-1] if segments else "")
+            known = sum(template[:depth] in self._beginnings for depth in range(1, len(template) + 1))
+            raise unknown_segment(segments[min(known, len(segments) - 1)])
         if request.method not in methods:
             raise method_not_allowed({"Allow": ", ".join(methods)})
         request.scope["root_path"] = f"/{segments[0]}"
         return await methods[request.method](request)
 
-    def _read(self, path: str) -> tuple[list[str], int, Sequence[tuple[str, ...]]]:
-        """Return the segments of a path, how many of them, from the first, are known to some route, and the templates
-        that begin with them.
-        """
-        waiting = [segment for segment in path.split("/") if segment][::-1]
-        templates: Sequence[tuple[str, ...]] = tuple(self._endpoints)
-        segments: list[str] = []
-        known = 0
-        while waiting:
-            segment = waiting.pop()
-            depth = len(segments)
-            longer = [template for template in templates if depth < len(template)]
-            fits = {pattern: _fits(pattern, segment) for pattern in {template[depth] for template in longer}}
-            fitting = [template for template in longer if fits[template[depth]]]
-            keyed = _KEYED.fullmatch(segment)
-            if not fitting and keyed is not None:
-                waiting += [keyed[3] or keyed[2].replace("''", "'"), keyed[1]]
-                continue
-            literal = next((template[depth] for template in fitting if not template[depth].startswith("{")), None)
-            if literal is not None:
-                # A name is never a key: no entity of a collection has the name of a segment as its key.
-                fitting = [template for template in fitting if template[depth] == literal]
-                name = literal.partition("(")[0]
-                segment = name + segment[len(name) :]
-            known += bool(fitting)
-            templates = fitting
-            segments.append(segment)
-        return segments, known, templates
-
-
-@lru_cache(4_096)
-def _fits(pattern: str, segment: str) -> bool:
-    """Return whether a segment of a path matches a segment of a template."""
-    if pattern.startswith("{"):
-        return _KEYED.fullmatch(segment) is None
-    name, has_parameters, _ = pattern.partition("(")
-    written, has_arguments, _ = segment.partition("(")
-    return name.casefold() == written.casefold() and bool(has_parameters) == bool(has_arguments)
+    def _in_template(self, segment: str) -> str:
+        name, is_function, _ = segment.partition("(")
+        return "{key}" if name.casefold() not in self._names else f"{name}({{window}})" if is_function else name

@@ -1,6 +1,6 @@
 """The journal records every write on disk: before its first byte leaves, and again after its end.
 
-Invariant: when `open` returns, the intent is on the disk itself, in the file at the journal's path. A known outcome
+Invariant: when `open_many` returns, an intent is on the disk itself, in the file at the journal's path. A known outcome
 never changes; an open entry or an unknown outcome can still become known. Every text is redacted before it is written.
 A damaged row is returned as an entry with `damage` set; nothing else relies on it.
 """
@@ -183,24 +183,13 @@ class Journal:
 
     # Writing
 
-    def open(self, intent: Intent) -> int:
-        """Record an intent and return its number, once it is on the disk.
+    def open_many(self, intents: Sequence[Intent]) -> list[int | RunBusyError]:
+        """Record intents in one commit. Return for each its number, once it is on the disk; or the error because of
+        which it is not recorded and must not be sent.
 
         Raises:
-            RunBusyError: another live runtui is writing the run. Nothing is recorded.
             JournalError: the file was lost after it was opened. This is raised once; the next change goes into the file
                 that is at the path then.
-        """
-        (opened,) = self.open_many([intent])
-        if isinstance(opened, RunBusyError):
-            raise opened
-        return opened
-
-    def open_many(self, intents: Sequence[Intent]) -> list[int | RunBusyError]:
-        """Record intents in one commit. Return for each its number, or the error because of which it must not be sent.
-
-        Raises:
-            JournalError: as `open` does, for all of them.
         """
         rows = [self._row_of(intent) for intent in intents]
         opened: list[int | RunBusyError] = []
@@ -339,7 +328,7 @@ class Journal:
         """Run a statement for each of `rows` on another table, in one commit. Return how many rows it changed.
 
         Raises:
-            JournalError: as `open` does.
+            JournalError: as `open_many` does.
         """
         with self._recording() as db:
             return db.executemany(statement, rows).rowcount

@@ -70,18 +70,9 @@ if TYPE_CHECKING:
     from runtui.domain.triage.workflows import WorkflowHistory
 
 __all__ = [
-    "EVERY_RUN",
-    "Person",
-    "RunQuery",
-    "RunRows",
-    "Store",
-    "StoredRun",
-    "cells_of",
-    "stored_runs",
-    "workflow_name_of",
-    "workflow_names_of",
-    "workflow_of",
-]
+    "EVERY_RUN", "Person", "RunQuery", "RunRows", "Store", "StoredRun",
+    "cells_of", "stored_runs", "workflow_name_of", "workflow_names_of", "workflow_of",
+]  # fmt: skip
 
 # The SQL below is built from column names and from conditions made by `domain.filters`; every value from a person or
 # a server is a parameter.
@@ -320,8 +311,7 @@ class Store:
         """Return the rows `start` to `start + count` of a query; fewer at its end. Quickest after a `count` of that
         query."""
         start, count = max(0, start), max(0, count)
-        if query.sort in self.missing_orders:
-            self._wanted_orders.add(query.sort)
+        self._wanted_orders |= {query.sort} & self.missing_orders
         with self.reading() as db:
             found = self._query_cache.kept(query, _revision_for(db, query))
             if found is not None:
@@ -528,8 +518,7 @@ def workflow_names_of(store: Store, run_ids: Iterable[str]) -> dict[str, str]:
 
 
 def cells_of(store: Store) -> Needs:
-    """Return the cells of the widest values of the list, over all runs, or over the first ones until the indexes are
-    there."""
+    """Return the cells of the widest values of the list, over all runs, or the first ones while an index is missing."""
     with store.reading() as db:
         statuses = [status for (status,) in db.execute("SELECT status FROM status_count")]
         names = [name for (name,) in db.execute("SELECT name FROM workflow")]
@@ -562,13 +551,16 @@ class RunRows:
         return self.store.count_first(self.query, FIRST_ROWS, FIRST_SECONDS) if self.query.filter is not None else 0
 
     def find(self, is_over: Callable[[], bool]) -> None:
-        """Find, sort and count the rows. Call it in a thread.
+        """Find, sort and count the rows, and return the memory that this took. Call it in a thread.
 
         Raises:
             BrokenOffError: the caller no longer wants them.
         """
+        from runtui.graph.network import return_free_memory  # it imports ssl, and nothing counts that early
+
         self.store.complete_orders({self.query.sort})
         self.store.count(self.query, is_over)
+        return_free_memory()
 
     def count(self) -> int:
         return self.store.count(self.query) if self.total is None else self.total

@@ -246,8 +246,7 @@ def _has_our_runs(db: sqlite3.Connection) -> bool:
 
 def _orders(db: sqlite3.Connection) -> set[str]:
     """Return the list orders with an index in the file."""
-    sql = "SELECT sql FROM sqlite_master WHERE name GLOB 'run_by_*'"
-    return {statement for (statement,) in db.execute(sql)}
+    return {sql for (sql,) in db.execute("SELECT sql FROM sqlite_master WHERE name GLOB 'run_by_*'")}
 
 
 def missing_orders(db: sqlite3.Connection) -> list[str]:

@@ -11,7 +11,7 @@ import sqlite3
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain, compress
+from itertools import chain, compress, product
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from runtui.domain.rows import NO_NUMBER, ROW_PROPERTIES, RUN_COLUMN_BY_KEY, RunRow, storable
@@ -65,6 +65,9 @@ _STEPS_BETWEEN_LOOKS: Final = 20_000
 
 _LOOK_UPS_PER_STEP: Final = 16
 """Looking up a row costs as much as this many steps along an index."""
+
+_COUNTS: Final = (*product((1_000, 16_000), (False, True)), (0, False))
+"""How many rows before a run, or after it (backward), are counted at most (0: all), until a count ends."""
 
 _KEYS: Final = tuple(item.key for item in ROW_PROPERTIES)
 
@@ -233,21 +236,26 @@ def row_of(db: sqlite3.Connection, run_id: str) -> RunRow | None:
 
 
 def position(db: sqlite3.Connection, query: RunQuery, run_id: str) -> int | None:
-    """Return how many rows of the query come before a run; None if the query does not match it."""
+    """Return how many rows of the query come before a run; None if the query does not match it. Without a filter, rows
+    are counted from the nearer end."""
     terms = _terms(query)
     where, values = where_of(query)
     fields = ", ".join(field for field, _ in terms)
     key = db.execute(f"SELECT {fields} FROM run WHERE {IS_RUN} AND {where}", (run_id, *values)).fetchone()
     if key is None:
         return None
-    before = 0
-    # First come the rows that differ in the first field, then those equal in it that differ in the second, and so on:
-    # each of these is one stretch of the index.
-    for depth, (field, descending) in enumerate(terms):
-        equal = "".join(f" AND {same} = ?" for same, _ in terms[:depth])
-        sql = f"SELECT count(*) FROM run WHERE {where}{equal} AND {field} {'>' if descending else '<'} ?"
-        before += db.execute(sql, (*values, *key[: depth + 1])).fetchone()[0]
-    return before
+    for most, backward in _COUNTS if query.filter is None else _COUNTS[-1:]:
+        counted = 0
+        # First come the rows that differ in the first field, then those equal in it that differ in the second, and so
+        # on: each of these is one stretch of the index.
+        for depth, (field, descending) in enumerate(terms):
+            equal = "".join(f" AND {same} = ?" for same, _ in terms[:depth])
+            beyond = f"run WHERE {where}{equal} AND {field} {'>' if descending != backward else '<'} ?"
+            source = f"(SELECT 1 FROM {beyond} LIMIT {most})" if most else beyond  # a limit doubles the time for a row
+            counted += db.execute(f"SELECT count(*) FROM {source}", (*values, *key[: depth + 1])).fetchone()[0]
+        if counted < most:
+            break
+    return total_of(db) - 1 - counted if backward else counted
 
 
 def following(db: sqlite3.Connection, query: RunQuery, run_id: str) -> RunRow | None:

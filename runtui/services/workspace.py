@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from runtui.services.results import ResultReader
     from runtui.services.triage.memory import TriageMemory
     from runtui.services.writing.reconcile import Reconciler
-    from runtui.services.writing.save import Save
     from runtui.services.writing.saves import SaveQueue
+    from runtui.services.writing.write import Save
 
 LISTINGS: Final = frozenset({"list workflows", "list runs", "read results"})
 """The purposes of the most frequent requests."""
@@ -81,6 +81,9 @@ class Workspace:
         """Import the modules that read the server. It is slow, so call it in a thread at the start."""
         import runtui.graph.client
         import runtui.services.refresh  # noqa: F401
+        from runtui.graph.network import load_httpx
+
+        load_httpx()
 
     async def load_triage(self) -> TriageMemory:
         """Return `triage`, built with the journal and the drafts. The modules are imported in a thread."""

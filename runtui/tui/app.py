@@ -39,14 +39,14 @@ from runtui.tui.terminal import TerminalApp, starting_theme, tell_the_shell
 from runtui.tui.text import CONTROL_FILTER, as_one_filter, content
 from runtui.tui.widgets.chrome import StatusLine
 
-SHEETS: Final = ("base", "list", "form", "panel")
+SHEETS: Final = ("base", "list", "panel")
 
 
-def style_sheets() -> list[Path]:
-    """Return the paths of the style sheets, inside the installed package or beside it in a checkout."""
+def style_sheet(name: str) -> Path:
+    """Return the path of a style sheet, inside the installed package or beside it in a checkout."""
     package = Path(__file__).resolve().parent.parent
     folder = next(place for place in (package / "styles", package.parent / "styles") if place.is_dir())
-    return [folder / f"{name}.tcss" for name in SHEETS]
+    return folder / f"{name}.tcss"
 
 
 MIN_SIZE: Final = Size(*MIN_CELLS)
@@ -127,7 +127,8 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         super().__init__(
             theme=starting_theme(chosen=settings.theme, kept=workspace.preferences.kept.theme),
             crash_folder=settings.state_folder,
-            css_path=[*style_sheets()],
+            css_path=[style_sheet(name) for name in SHEETS],
+            later_css_path=style_sheet("later"),
             takes_over=takes_over,
         )
         self.set_keymap(textual_keymap())

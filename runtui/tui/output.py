@@ -8,8 +8,8 @@ Invariant: after the last frame the terminal shows what Textual's own output wou
 unknown (other output, a new session on the terminal, a new size), the next frame is sent whole.
 
 This file uses these private parts of Textual, pinned by `tests/unit/test_private_names.py`: how an app displays what a
-screen drew, its driver and the driver's writer; a screen's update timer and its pending work; the attributes of the two
-updates that a full-screen compositor makes.
+screen drew, its driver and the driver's writer; a screen's update timer and its pending work; what a compositor asks
+of the widgets, and the attributes of the two updates that it makes.
 """
 
 from __future__ import annotations
@@ -19,19 +19,21 @@ import os
 import select
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from rich.color import ColorSystem
 from rich.console import COLOR_SYSTEMS
 from rich.style import Style
-from textual import events, on
-from textual._compositor import ChopsUpdate, LayoutUpdate
+from textual import events, messages, on
+from textual._compositor import ChopsUpdate, Compositor, LayoutUpdate
 from textual.app import App
 from textual.drivers._writer_thread import WriterThread
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.screen import UPDATE_PERIOD, Screen, ScreenResultType
 from textual.strip import Strip
+from textual.widget import Widget
 
 from runtui.prelude.terminal import TAKEOVER
 from runtui.tui.screen_diff import DEFAULT_PEN, Pen, ScreenDiff, cells
@@ -306,20 +308,36 @@ class FrameClock:
             self._app._handle_exception(error)
 
 
+class LineCompositor(Compositor):
+    """Asks the widgets only for the lines between the first and the last that is drawn; Textual's asks for all."""
+
+    def _get_renders(self, crop: Region | None = None) -> Iterator[tuple[Region, Region, list[Strip]]]:
+        drawn = crop or self.size.region
+        for widget, (region, clip) in self.visible_widgets.items():
+            if shown := region.intersection(clip):
+                _, y, width, height = drawn.intersection(shown)
+                if width and height:
+                    part = Region(shown.x, y, shown.width, height)
+                    yield part, part, widget.render_lines(part.translate(-region.offset))
+
+
 class DrawnOnce(Screen[ScreenResultType]):
     """A base class for screens that are laid out and drawn only once when they come to the front.
 
     It shows what Textual would show, without the repeated work of Textual 8.2.8: a layout for each Resize event with
-    the same size, matching all styles whenever the screen comes to the front, and a second full drawing after a layout.
+    the same size, a second layout of widgets that are new or got a new size, matching all styles whenever the screen
+    comes to the front, and a second full drawing after a layout.
     """
 
     def __init__(self, *, classes: str | None = None) -> None:
         super().__init__(classes=classes)
+        self._compositor = LineCompositor()
         self._known_size = self.app.size
         self._theme_drawn = self.app.theme
         self._clock = FrameClock(self.app, self._draw_changes)
         self._is_preparing = False
         """True while a layout runs whose drawing must wait."""
+        self._laid_out_at = 0.0  # when the last layout started, by the clock of messages
 
     @property
     def _update_timer(self) -> FrameClock:  # type: ignore[override]
@@ -360,6 +378,29 @@ class DrawnOnce(Screen[ScreenResultType]):
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
         """Refresh without a repaint if a layout is due, since the layout draws what it moves."""
         return super().refresh(*regions, repaint=repaint and not layout, layout=layout, recompose=recompose)
+
+    def _refresh_layout(self, size: Size | None = None, scroll: bool = False) -> None:
+        """Lay out, and drop the requests for another layout that new sizes lead to: only a scrollbar moves others."""
+        self._laid_out_at = monotonic()
+        at_rest = [widget for widget in self.walk_children(Widget) if not widget._layout_required]
+        super()._refresh_layout(size, scroll=scroll)
+        for widget in at_rest:
+            if widget.styles.overflow_x == widget.styles.overflow_y == "hidden":
+                widget._layout_required = False
+
+    @on(messages.Layout)
+    def _drop_outdated(self, message: messages.Layout) -> None:
+        """Drop a request for a layout that was made before the last one: the widget is laid out already."""
+        if message.time < self._laid_out_at:
+            message.stop()
+            message.prevent_default()
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Show the screen behind a transparent one as it is; Textual has Rich draw it again, with no tint."""
+        behind = self.app._background_screens if self.app.screen is self else ()
+        if not behind:
+            return super().render_lines(crop)
+        return [line.discard_meta() for line in behind[-1]._compositor.render_strips()[crop.y : crop.bottom]]
 
     @on(events.ScreenResume)
     def _come_into_sight(self, event: events.ScreenResume) -> None:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
+from textual.css.styles import RulesMap
 from textual.fuzzy import Matcher
 from textual.screen import ModalScreen
 from textual.style import Style
@@ -23,11 +25,21 @@ from runtui.tui.actions import why_not
 from runtui.tui.output import DrawnOnce
 from runtui.tui.screens.frame import ViewScreen
 from runtui.tui.text import content, highlighted
+from runtui.tui.widgets.chrome import unboxed
 from runtui.tui.widgets.inputs import LineInput, PagedList
 
 _MATCH: Final = Style(underline=True)
 
 
+class ActionText(Content):
+    """An action's name and, below, its help. Textual would wrap each line to count them, also those that fit."""
+
+    def get_height(self, rules: RulesMap, width: int) -> int:
+        lines = self.plain.split("\n")
+        return len(lines) if max(map(cell_len, lines)) <= width else super().get_height(rules, width)
+
+
+@unboxed
 class FoundActions(PagedList, can_focus=False):
     """The list of found actions; the input above keeps the focus."""
 
@@ -87,7 +99,7 @@ class Palette(DrawnOnce[str], ModalScreen[str]):
             score = matcher.match(f"{name} {action.help}") if text else 1
             if score > 0:
                 shown = (highlighted(matcher, name) if text else content(name)).stylize_before("bold")
-                option = Option(Content.assemble(shown, "\n", content(words)), id=action.id)
+                option = Option(ActionText.assemble(shown, "\n", content(words)), id=action.id)
                 found.append((name.lower().startswith(text.lower()), score, option))
         options = [option for *_, option in sorted(found, key=lambda entry: entry[:2], reverse=True)]
         self._found.clear_options()

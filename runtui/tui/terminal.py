@@ -418,11 +418,18 @@ class TerminalApp(App[int]):
         theme: The name of the first theme, see `starting_theme`.
         crash_folder: The folder for crash reports.
         css_path: Style sheets.
+        later_css_path: A style sheet that the first screen does without.
         takes_over: Whether the alternate screen is on already, with content that must stay.
     """
 
     def __init__(
-        self, *, theme: str, crash_folder: Path, css_path: Sequence[Path] = (), takes_over: bool = False
+        self,
+        *,
+        theme: str,
+        crash_folder: Path,
+        css_path: Sequence[Path] = (),
+        later_css_path: Path | None = None,
+        takes_over: bool = False,
     ) -> None:
         # Set it before Textual reads it: a later change parses every style sheet again.
         self.set_reactive(App.theme, theme)
@@ -434,6 +441,7 @@ class TerminalApp(App[int]):
         self.takes_over = takes_over
         """Whether to skip the first entry into the alternate screen."""
         self._crash_folder = crash_folder
+        self._later_css_path = later_css_path
         self.crash: str | None = None
         """The sentence to print after a crash, once the terminal is restored; None without a crash."""
         for known in THEMES.values():
@@ -481,6 +489,8 @@ class TerminalApp(App[int]):
 
     async def mount_ahead(self, screen: Screen[Any]) -> None:
         """Mount and lay out a screen that is not on the stack, so that a push shows it at once."""
+        if (sheet := self._later_css_path) is not None:
+            self.stylesheet.add_source(sheet.read_text("utf-8"), (str(sheet), ""))  # does nothing from the second time
         self._get_screen(screen)
         await AwaitMount(screen, [screen])
         lay_out(screen)

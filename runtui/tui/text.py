@@ -143,7 +143,8 @@ def _without_unsafe(text: str) -> str:
 _BEFORE_THE_VALUE: Final = r" *(?:[·→] |\w+(?: \w+)? {2,}(?=\S))?"
 """The blanks before a fact, and its bullet, or its label and the two or more blanks after that."""
 _BLANKS: Final = r"\s+"
-_EAST_ASIAN: Final = r"|(?<=[\u2e80-\uffdf])(?=[\u2e80-\uffdf])"
+_FIRST_EAST_ASIAN: Final = "\u2e80"
+_EAST_ASIAN: Final = rf"|(?<=[{_FIRST_EAST_ASIAN}-\uffdf])(?=[{_FIRST_EAST_ASIAN}-\uffdf])"
 _ADDRESS: Final = r"|(?<=[^/\s]/)(?=[^/\s])|(?<=\S)(?=[?&]\S)|(?<=_)"
 """The places where a line may end: after blanks, between East Asian characters and, in an address, after its parts.
 They are compiled only when needed: the range of characters alone takes as long as drawing a line."""
@@ -154,11 +155,12 @@ def wrapped(line: Content, width: int) -> list[Content]:
     wrapped between its parts, indented by at least two cells.
     """
     text = line.plain
-    is_address, before = "://" in text, re.match(_BEFORE_THE_VALUE, text)
+    is_address, is_east_asian = "://" in text, max(text, default="") >= _FIRST_EAST_ASIAN
+    before = re.match(_BEFORE_THE_VALUE, text)
     head = cell_len(before[0]) if before is not None and cell_len(before[0]) <= width // 2 else 0
     indent = max(head, 2 * is_address)
     cuts, start, fits = list[int](), 0, 0
-    where = f"{_BLANKS}{_EAST_ASIAN * (not text.isascii())}{_ADDRESS * is_address}"
+    where = f"{_BLANKS}{_EAST_ASIAN * is_east_asian}{_ADDRESS * is_address}"
     ends = (found.end() for found in re.compile(where).finditer(text, head))
     for end in (*ends, len(text)):
         while cell_len(text[start:end].rstrip()) > (room := width - indent * bool(cuts)):

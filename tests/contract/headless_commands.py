@@ -11,12 +11,14 @@ import httpx
 from starlette.applications import Starlette
 
 from runtui.command_line import SessionSpec
-from runtui.headless.changes import ChangeOptions, undo_entry, update_run
+from runtui.headless.bulk import undo_entry, update
+from runtui.headless.changes import ChangeOptions
 from runtui.services.journal import Entry, Journal, Settlement
 from runtui.settings import JOURNAL_FILE, Settings
 from tests.contract.conftest import WORKFLOWS
 from tests.contract.test_save_end_to_end import Bend, Line
 from tests.unit.entries import an_entry
+from tests.unit.intents import record_intent
 
 ROOT = "http://127.0.0.1/beta"
 
@@ -35,7 +37,7 @@ class Commands:
         return SessionSpec(settings=settings, token=token, wire=self.line)
 
     def update(self, run_id: str, *assignments: str, workflow: str | None = None, **options: Any) -> int:
-        return update_run(self.server(), run_id, assignments, workflow_id=workflow, **{"yes": True, **options})
+        return update(self.server(), [run_id], assignments, workflow_id=workflow, **{"yes": True, **options})
 
     def undo(self, number: int, *, seen_on_read_back: bool = False, **options: Any) -> int:
         how = ChangeOptions(**{"yes": True, **options})
@@ -74,7 +76,7 @@ class Commands:
         journal = Journal(self.folder / JOURNAL_FILE)
         entry = an_entry(**{"root": ROOT, "outcome": None} | facts)
         try:
-            number = journal.open(entry)
+            number = record_intent(journal, entry)
             if entry.outcome is not None:
                 journal.settle(Settlement(entry.client_request_id, entry.outcome, entry.known_by))
         finally:

@@ -10,12 +10,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from starlette.responses import Response
 
+from runtui.auth.msal_client import HttpAnswer
 from runtui.sandbox.authority.directory import DEMO_ADMIN, Principal, User
 from runtui.sandbox.authority.errors import OAuthError
 from runtui.sandbox.authority.grants import Autopilot
@@ -183,19 +183,6 @@ def web_page(status: int = 200) -> Response:
     return Response(page, status, {"Content-Type": "text/html"})
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryResponse:
-    """A response with the attributes and the method that sign-in libraries use."""
-
-    status_code: int
-    headers: Mapping[str, str]
-    text: str
-
-    def raise_for_status(self) -> None:
-        if self.status_code >= 400:
-            raise OSError(f"HTTP {self.status_code} {HTTPStatus(self.status_code).phrase}")
-
-
 class MemoryHttp:
     """An `http_client` for MSAL. `pause` waits the seconds of a slow answer."""
 
@@ -205,7 +192,7 @@ class MemoryHttp:
 
     def get(
         self, url: str, params: Parameters = None, headers: Mapping[str, str] | None = None, **_options: object
-    ) -> MemoryResponse:
+    ) -> HttpAnswer:
         return self._send("GET", url, params, headers, None)
 
     def post(
@@ -215,15 +202,18 @@ class MemoryHttp:
         data: Parameters = None,
         headers: Mapping[str, str] | None = None,
         **_options: object,
-    ) -> MemoryResponse:
+    ) -> HttpAnswer:
         return self._send("POST", url, params, headers, data)
+
+    def send(self, method: str, url: str, options: Mapping[str, Any]) -> HttpAnswer:
+        return self._send(method, url, options.get("params"), options.get("headers"), options.get("data"))
 
     def close(self) -> None:
         pass
 
     def _send(
         self, method: str, url: str, params: Parameters, headers: Mapping[str, str] | None, data: Parameters
-    ) -> MemoryResponse:
+    ) -> HttpAnswer:
         parts = urlsplit(url)
         if f"{parts.scheme}://{parts.netloc}" != self._authority.base:
             raise ConnectionError(f"{parts.netloc} cannot be reached: only the sandbox's own sign-in can.")
@@ -232,7 +222,7 @@ class MemoryHttp:
         answer = self._authority.handle(method, parts.path, small, form)
         if delay := self._authority.delays.get(route(method, parts.path)[0]):
             self._pause(delay)
-        return MemoryResponse(answer.status_code, answer.headers, bytes(answer.body).decode())
+        return HttpAnswer(answer.status_code, answer.headers, bytes(answer.body).decode())
 
 
 def _texts(parameters: Parameters) -> dict[str, str]:

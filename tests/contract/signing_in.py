@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from runtui.auth.msal_client import MsalClient
+from runtui.auth.msal_client import HttpAnswer, MsalClient
 from runtui.auth.signin import DeviceCode, SignIn
 from runtui.sandbox.authority.directory import DEMO_ADMIN, DEMO_APPLICATION, User
 from runtui.settings import SignInSettings
@@ -56,9 +56,10 @@ class GatedHttp(MemoryHttp):
         super().__init__(authority, pause=lambda _seconds: None)
         self._gate = gate
 
-    def post(self, url: str, *arguments: Any, **options: Any) -> Any:
-        answer = super().post(url, *arguments, **options)
-        self._gate.pass_through()
+    def send(self, method: str, url: str, options: Mapping[str, Any]) -> HttpAnswer:
+        answer = super().send(method, url, options)
+        if method == "POST":
+            self._gate.pass_through()
         return answer
 
 

@@ -21,8 +21,8 @@ from runtui.services.journal import Journal
 from runtui.services.refresh import Refresh
 from runtui.services.store import EVERY_RUN, Store
 from runtui.services.writing.drive import WriteContext
-from runtui.services.writing.save import Save
 from runtui.services.writing.saves import SaveQueue
+from runtui.services.writing.write import Save
 from tests import canary
 from tests.contract.conftest import Clock
 

@@ -11,7 +11,7 @@ import pytest
 
 from runtui.graph.batch import MAX_BATCH
 from runtui.graph.client import GraphClient
-from runtui.graph.pages import GraphError
+from runtui.graph.pages import PAGE_SIZE, GraphError
 from runtui.graph.results import RUNS_IN_BATCH, ReadResults
 from runtui.graph.retry import Pace
 from tests.contract.test_graph_client import LCW, ROOT, client, reply
@@ -253,6 +253,16 @@ async def test_a_run_with_many_users_comes_in_parts(monkeypatch: pytest.MonkeyPa
         (0, 0, True),
     ]
     assert len({result["id"] for part in parts for result in (*part.tasks, *part.users)}) == 16
+
+
+async def test_no_whole_page_of_results_is_held_while_the_next_is_read() -> None:
+    def rule(path: str, times: int) -> Item | None:
+        status, body, headers = in_pages(path, times) or (200, {}, {})
+        return status, {**body, "value": [{"id": f"{path}{n}"} for n in range(PAGE_SIZE)]}, headers
+
+    async with client(ResultsServer(rule)) as graph:
+        parts = await read(graph, 1)
+    assert [len(part.tasks) + len(part.users) for part in parts] == [PAGE_SIZE] * 8 + [0]
 
 
 async def test_the_first_page_of_many_users_is_a_part_of_its_own() -> None:

@@ -118,7 +118,12 @@ def test_commands_about_a_workflow_accept_its_name(commands: Commands, capsys: O
     assert actions.activate(server, "Onboard contractor", users=names, yes=True) == 0
     assert carried_out(commands) == ["clearQuarantine", "activate"]
     assert [entry.outcome for entry in commands.entries()] == [Outcome.DONE, Outcome.DONE]
-    assert actions.preview(server, "Onboard contractor", output="json") == 0
+    capsys.readouterr()
+    for name, fails in (("Mover: team or department", True), ("Onboard contractor", False)):
+        assert actions.preview(server, name, output="json") == 0
+        told = json.loads(capsys.readouterr().out)
+        assert isinstance(told, list)
+        assert bool(told) is fails
     with pytest.raises(UsageError, match=r"'Onboard contract'\. Did you mean Onboard contractor\?"):
         actions.preview(server, "Onboard contract", output="table")
     assert len(commands.entries()) == 2, "a preview is a reading"

@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 from runtui.command_line import SessionSpec
 from runtui.domain.report import Outcome
 from runtui.errors import ExitCode, UsageError
-from runtui.headless import bulk as sending
+from runtui.headless import changes as sending
 from runtui.headless.bulk import undo_batch, update
 from runtui.headless.changes import ChangeOptions
 from runtui.settings import Settings

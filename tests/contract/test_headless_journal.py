@@ -23,6 +23,7 @@ from runtui.settings import JOURNAL_FILE
 from tests import canary
 from tests.contract.headless_commands import Commands
 from tests.unit.entries import an_entry
+from tests.unit.intents import record_intent
 
 Out = pytest.CaptureFixture[str]
 GoOn = Callable[[], Awaitable[httpx.Response]]
@@ -36,7 +37,7 @@ def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RUNTUI_TOKEN", raising=False)
     journal = Journal(tmp_path / JOURNAL_FILE)
     for number, facts in enumerate(({}, {"run_id": "run-\x1b[31m"}, {"root": OTHER_ROOT}), 1):
-        journal.open(an_entry(number, **facts))
+        record_intent(journal, an_entry(number, **facts))
         outcome = Outcome.UNKNOWN if number == 2 else Outcome.DONE
         journal.settle(Settlement(f"client-{number}", outcome, "" if number == 2 else "answer", words="Slow."))
     journal.close()

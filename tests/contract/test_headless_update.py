@@ -16,7 +16,7 @@ from runtui.command_line import SessionSpec
 from runtui.domain.report import Outcome
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless import changes, session
-from runtui.headless.changes import entry_to_undo, update_run
+from runtui.headless.bulk import entry_to_undo, update
 from runtui.services.workspace import Workspace
 from tests import canary
 from tests.contract.headless_commands import ROOT, Commands, lost_on_the_way, lost_on_the_way_back, refusing
@@ -141,7 +141,7 @@ def test_without_a_terminal_and_without_yes_nothing_is_asked_of_the_server(comma
 
 def test_a_read_only_session_refuses(commands: Commands) -> None:
     with pytest.raises(UsageError, match="read-only"):
-        update_run(commands.server(read_only=True), "run", ["failedTasksCount=3"], yes=True)
+        update(commands.server(read_only=True), ["run"], ["failedTasksCount=3"], yes=True)
     assert commands.line.sent == []
 
 
@@ -256,7 +256,7 @@ def test_a_busy_service_is_asked_again_before_anything_is_written(
 
     server = commands.server()._replace(wire=Busy())
     named = workflow_id if is_named else None
-    assert update_run(server, run_id, ["failedTasksCount=3"], yes=True, workflow_id=named) == 0
+    assert update(server, [run_id], ["failedTasksCount=3"], yes=True, workflow_id=named) == 0
     assert words.format(status) in capsys.readouterr().err
     assert left == []
 
@@ -309,10 +309,10 @@ def test_a_reason_is_kept_and_where_the_profile_requires_one_nothing_is_asked_wi
     run_id, _ = commands.a_run()
     strict = commands.server(require_why=True)
     with pytest.raises(UsageError, match="requires a reason") as refused:
-        update_run(strict, run_id, ["processingStatus=failed"], yes=True, why="  ")
+        update(strict, [run_id], ["processingStatus=failed"], yes=True, why="  ")
     assert "--why" in refused.value.hint
     assert commands.entries() == []
-    assert update_run(strict, run_id, ["processingStatus=failed"], yes=True, why=" ticket\n4711 ") == 0
+    assert update(strict, [run_id], ["processingStatus=failed"], yes=True, why=" ticket\n4711 ") == 0
     assert [entry.why for entry in commands.entries()] == ["ticket 4711"]
 
 

@@ -20,8 +20,8 @@ Out = pytest.CaptureFixture[str]
 COMMANDS = {
     "runtui.headless.runs.list_runs": ["list", "--root", "http://127.0.0.1:1/beta"],
     "runtui.headless.triage.show.show_run": ["show", "r1", "--root", "http://127.0.0.1:1/beta"],
-    "runtui.headless.changes.update_run": ["update", "r1", "--set", "totalUsersCount=1", "--root", "http://127.0.0.1:1/beta"],
-    "runtui.headless.changes.entry_to_undo": ["undo", "1"],
+    "runtui.headless.bulk.read_assignments": ["update", "r1", "--set", "totalUsersCount=1", "--root", "http://127.0.0.1:1/beta"],
+    "runtui.headless.bulk.entry_to_undo": ["undo", "1"],
     "runtui.headless.journal.print_journal": ["journal"],
     "runtui.headless.journal.print_entry": ["journal", "1"],
     "runtui.headless.sign_in.whoami": ["whoami", "--root", "http://127.0.0.1:1/beta"],

@@ -21,8 +21,8 @@ from runtui.services.journal import Journal
 from runtui.services.refresh import Refresh
 from runtui.services.store import RunQuery, Store
 from runtui.services.writing.drive import WriteContext
-from runtui.services.writing.save import Save, Step
 from runtui.services.writing.saves import SaveQueue
+from runtui.services.writing.write import Save, Step
 from tests import PATIENCE, canary
 from tests.contract.conftest import Clock
 

@@ -40,7 +40,7 @@ def test_nobody_else_is_asked(url: str) -> None:
     http = DemoSignInHttp(AUTHORITY_BASE, "http://127.0.0.1:9/authority")
     try:
         with pytest.raises(ServiceError, match="contacts only the sandbox"):
-            http.get(url)
+            http.send("GET", url, {})
     finally:
         http.close()
 
@@ -54,7 +54,7 @@ async def test_a_code_can_be_typed_in_on_the_page_of_the_demo_alone(origin: str,
         scope = "https://graph.fake.test/.default offline_access"
         form = {"client_id": DEMO_APPLICATION.client_id, "scope": scope}
         url = f"{authority.url()}/oauth2/v2.0/devicecode"
-        given = json.loads((await asyncio.to_thread(http.post, url, data=form)).text)
+        given = json.loads((await asyncio.to_thread(http.send, "POST", url, {"data": form})).text)
         http.close()
         page = given["verification_uri"].replace(AUTHORITY_BASE, root.removesuffix("/beta") + AUTHORITY_PATH)
         assert "DEMO" in (await browser.get(page)).text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ import pytest
 import trustme
 
 from runtui.auth.claims import read_claims
-from runtui.auth.msal_client import MsalClient
+from runtui.auth.msal_client import HttpAnswer, MsalClient
 from runtui.auth.signin import SignIn, SignInError
 from runtui.redact import REDACTED, redact
 from runtui.sandbox.authority.directory import (
@@ -24,7 +25,7 @@ from runtui.sandbox.authority.tokens import to_base64url
 from runtui.settings import SignInSettings
 from tests.canary import SECRET
 from tests.contract.entra_programs import ConfidentialApplication, FederatedCredential
-from tests.contract.scripted_authority import MemoryResponse, ScriptedAuthority, unavailable
+from tests.contract.scripted_authority import ScriptedAuthority, unavailable
 from tests.contract.signing_in import ROOT, by_device_code, left_in, signing_in
 
 DAEMON_ID: Final = "6f0c2d9e-1b7a-4c55-9d21-0a51c0ffee00"
@@ -288,16 +289,14 @@ async def test_the_variable_gives_a_token(tmp_path: Path) -> None:
 class AzuresService:
     """The identity service of an Azure virtual machine."""
 
-    def __init__(self, answers: list[MemoryResponse]) -> None:
+    def __init__(self, answers: list[HttpAnswer]) -> None:
         self.answers = answers
         self.asked: list[tuple[str, dict[str, Any]]] = []
 
-    def get(self, url: str, **options: Any) -> MemoryResponse:
+    def send(self, method: str, url: str, options: Mapping[str, Any]) -> HttpAnswer:
+        assert method == "GET"
         self.asked.append((url, options["params"]))
         return self.answers.pop(0)
-
-    def post(self, url: str, **options: Any) -> MemoryResponse:
-        raise AssertionError(f"{url} is not asked")
 
     def close(self) -> None:
         """Do nothing: there is nothing to close."""
@@ -305,11 +304,11 @@ class AzuresService:
 
 @pytest.mark.parametrize("client_id", ["", DAEMON_ID])
 async def test_a_managed_identity(tmp_path: Path, client_id: str) -> None:
-    def given(name: str) -> MemoryResponse:
+    def given(name: str) -> HttpAnswer:
         said = {"access_token": hand_written(app_displayname=name, tid="t1"), "expires_in": "3600", "resource": "x"}
-        return MemoryResponse(200, {}, json.dumps(said))
+        return HttpAnswer(200, {}, json.dumps(said))
 
-    service = AzuresService([given("first"), given("second"), MemoryResponse(400, {}, '{"error": "none"}')])
+    service = AzuresService([given("first"), given("second"), HttpAnswer(400, {}, '{"error": "none"}')])
     settings = SignInSettings(method="managed-identity", tenant_id="", client_id=client_id, authority="")
     sign_in = SignIn(MsalClient(settings, root=ROOT, state_folder=tmp_path, http=lambda: service, environ={}))
     first = await sign_in()
@@ -328,7 +327,7 @@ async def test_a_managed_identity(tmp_path: Path, client_id: str) -> None:
 
 async def test_there_is_no_managed_identity_here(tmp_path: Path) -> None:
     service = AzuresService(
-        [MemoryResponse(400, {}, '{"error": "invalid_request", "error_description": "Identity not found"}')]
+        [HttpAnswer(400, {}, '{"error": "invalid_request", "error_description": "Identity not found"}')]
     )
     settings = SignInSettings(method="managed-identity", tenant_id="", client_id="", authority="")
     sign_in = SignIn(MsalClient(settings, root=ROOT, state_folder=tmp_path, http=lambda: service, environ={}))

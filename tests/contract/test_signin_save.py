@@ -24,8 +24,8 @@ from runtui.services.journal import Journal
 from runtui.services.refresh import Refresh
 from runtui.services.store import EVERY_RUN, RunQuery, Store
 from runtui.services.writing.drive import WriteContext
-from runtui.services.writing.save import Save
 from runtui.services.writing.saves import SaveQueue
+from runtui.services.writing.write import Save
 from tests import PATIENCE
 from tests.contract.conftest import Clock
 from tests.contract.scripted_authority import ScriptedAuthority

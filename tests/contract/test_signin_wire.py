@@ -123,9 +123,9 @@ def test_plain_http_is_for_this_machine_and_for_azures_link_local_service() -> N
     http = SignInHttp(timeout_seconds=0.05)
     for address in ("http://login.microsoftonline.com/x", "ftp://127.0.0.1/", "x"):
         with pytest.raises(ServiceError, match="not an https"):
-            http.get(address)
+            http.send("GET", address, {})
     with pytest.raises(ServiceError, match="connection"):
-        http.get("http://127.0.0.1:9/metadata")
+        http.send("GET", "http://127.0.0.1:9/metadata", {})
     http.close()
 
 
@@ -135,21 +135,16 @@ def test_a_dead_proxy_is_blamed_and_not_the_service() -> None:
         place = f"127.0.0.1:{taken.getsockname()[1]}"
         http = SignInHttp(proxy=f"http://me:hidden-word@{place}")
         with pytest.raises(ServiceError, match=f"No connection to the proxy {place} could be made") as caught:
-            http.get("https://login.microsoftonline.com/x")
+            http.send("GET", "https://login.microsoftonline.com/x", {})
         http.close()
     assert "hidden-word" not in str(caught.value)
 
 
 async def test_parameters_that_msal_omits_are_not_sent(served: ServedAuthority) -> None:
     http = SignInHttp(served.ca_file)
-    await asyncio.to_thread(
-        lambda: http.post(
-            f"{served.base}/{served.authority.directory.tenant_id}/oauth2/v2.0/devicecode",
-            data={"client_id": "x", "claims": None},
-            headers={"X-None": None},
-            timeout=PATIENCE,
-        )
-    )
+    address = f"{served.base}/{served.authority.directory.tenant_id}/oauth2/v2.0/devicecode"
+    options = {"data": {"client_id": "x", "claims": None}, "headers": {"X-None": None}, "timeout": PATIENCE}
+    await asyncio.to_thread(http.send, "POST", address, options)
     assert served.authority.calls[-1].claims == ""
     http.close()
 
@@ -194,8 +189,7 @@ from tests.contract.signing_in import *
 from runtui.auth.signin import SignIn
 
 class Silent:
-    def get(self, url, **options): return self.post(url)
-    def post(self, url, **options):
+    def send(self, method, url, options):
         print("asked", flush=True)
         time.sleep(600)
     def close(self): pass

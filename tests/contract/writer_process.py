@@ -36,11 +36,11 @@ from runtui.services.journal import Journal, Settlement
 from runtui.services.journal_file import JournalError, open_journal
 from runtui.services.workspace import Workspace
 from runtui.services.writing import reconcile, saves  # noqa: F401 - loaded before the first fork
-from runtui.services.writing.save import Save, Step
+from runtui.services.writing.write import Save, Step
 from runtui.settings import JOURNAL_FILE, Settings, store_path
 from tests import PATIENCE, canary
 from tests.forked import forking
-from tests.unit.intents import intent
+from tests.unit.intents import intent, record_intent
 
 T = TypeVar("T")
 
@@ -191,7 +191,7 @@ def record(folder: Path, *, root: str, name: str, count: int) -> dict[str, Any]:
     for index in range(count):
         request_id = f"{name}-{index}"
         entry = intent(root=root, run_id=name, client_request_id=request_id)
-        numbers.append(patiently(partial(journal.open, entry)))
+        numbers.append(patiently(partial(record_intent, journal, entry)))
         patiently(partial(journal.settle, Settlement(request_id, Outcome.DONE, "answer")))
     journal.close()
     return {"numbers": numbers}

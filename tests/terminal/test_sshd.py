@@ -13,10 +13,9 @@ import os
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,21 +55,13 @@ class Host:
         self._folder = folder
         self.state = folder / "state"
         self._pid = folder / "pid"
-        with socket.socket() as place:
-            place.bind(("127.0.0.1", 0))
-            self._port = place.getsockname()[1]
         for name in ("host_key", "key"):
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
         shutil.copy(folder / "key.pub", folder / "authorized_keys")
         (folder / "sshd_config").write_text(
-            f"Port {self._port}\nListenAddress 127.0.0.1\nHostKey {folder}/host_key\nPidFile none\nUsePAM no\n"
+            f"HostKey {folder}/host_key\nPidFile none\nUsePAM no\n"
             f"AuthorizedKeysFile {folder}/authorized_keys\nStrictModes no\nPermitRootLogin yes\nPrintMotd no\n"
         )
-
-    @property
-    def sshd(self) -> list[str]:
-        assert SSHD is not None
-        return [SSHD, "-D", "-e", "-f", f"{self._folder}/sshd_config"]
 
     def runtui(self, root: str) -> PtyProbe:
         """Start the terminal UI over a new connection."""
@@ -80,7 +71,9 @@ class Host:
         remote = f"echo $$ > {shlex.quote(str(self._pid))}; exec {shlex.join(words)}"
         options = [f"-oIdentityFile={self._folder}/key", "-oIdentitiesOnly=yes", "-oStrictHostKeyChecking=no",
                    f"-oUserKnownHostsFile={self._folder}/known_hosts", "-oLogLevel=ERROR"]  # fmt: skip
-        command = ["ssh", "-F", "none", "-tt", "-p", str(self._port), *options, f"{getpass.getuser()}@127.0.0.1"]
+        # Each connection has a server of its own on a pipe, so that no port has to be free.
+        options.append(f"-oProxyCommand={SSHD} -i -f {self._folder}/sshd_config")
+        command = ["ssh", "-F", "none", "-tt", *options, f"{getpass.getuser()}@127.0.0.1"]
         return PtyProbe([*command, remote], columns=120, rows=30)
 
     @property
@@ -121,19 +114,8 @@ class Service:
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[Host]:
-    host = Host(tmp_path)
-    with subprocess.Popen(host.sshd, stderr=subprocess.PIPE) as sshd:
-        assert sshd.stderr is not None
-        for line in sshd.stderr:
-            if b"listening" in line:
-                break
-        else:
-            raise AssertionError("sshd did not start")
-        try:
-            yield host
-        finally:
-            sshd.terminate()
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import httpx
 
-from runtui.auth.msal_client import MsalClient
+from runtui.auth.msal_client import HttpAnswer, MsalClient
 from runtui.auth.signin import SignIn
 from runtui.sandbox.app import create_app
 from runtui.services.workspace import Workspace
@@ -37,8 +37,8 @@ class NotingHttp(GatedHttp):
         super().__init__(authority, gate)
         self._noted = noted
 
-    def post(self, url: str, *arguments: Any, **options: Any) -> Any:
-        answer = super().post(url, *arguments, **options)
+    def send(self, method: str, url: str, options: Mapping[str, Any]) -> HttpAnswer:
+        answer = super().send(method, url, options)
         given = json.loads(answer.text) if answer.text.startswith("{") else {}
         self._noted.update(given[name] for name in _SECRETS if name in given)
         return answer

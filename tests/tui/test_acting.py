@@ -107,7 +107,7 @@ async def test_marked_runs_are_reprocessed_and_those_it_cannot_help_are_left_out
         assert "Cancel the run · none of them" in text
         assert "Reprocess the failed users, all tasks, for 9 of" in text
         await session.press("j", "enter")
-        assert session.view == "bulk-review"
+        assert session.view == "review"
         assert "200 completed without a failed user" in lines(session)
         await session.press("y")
         await session.until(lambda: session.view == "results" and not session.workspace.saves.active())

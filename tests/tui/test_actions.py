@@ -35,7 +35,7 @@ from runtui.tui.resources import run_filter
 from runtui.tui.screens.form import FormView
 from runtui.tui.screens.frame import ActionView, ViewScreen
 from runtui.tui.screens.questions import ColumnChooser, LineQuestion, Picker
-from runtui.tui.screens.review import NumberReviewView, ReviewView
+from runtui.tui.screens.review import ReviewView
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.themes import THEMES
 from runtui.tui.widgets.field_form import FieldForm
@@ -75,7 +75,7 @@ HOMES: dict[Scope, tuple[type, ...]] = {
     "columns": (ColumnChooser,),
     "line": (LineQuestion,),
     "opened": (ActionView,),
-    "question": (ActionView, NumberReviewView),
+    "question": (ActionView,),
     "sign_in": (SignInView, *FEATURES),
     "help": (HelpView,),
     "panel": FEATURES,

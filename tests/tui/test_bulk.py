@@ -15,7 +15,7 @@ from runtui.domain.bulk_draft import MarkedRun
 from runtui.domain.columns import list_layout
 from runtui.domain.report import Outcome
 from runtui.services.workspace import Workspace
-from runtui.services.writing.save import Step
+from runtui.services.writing.write import Step
 from runtui.tui.features import feature
 from runtui.tui.features.changes import bulk_sending
 from runtui.tui.features.changes.bulk_sending import ResultsView
@@ -64,7 +64,7 @@ async def test_nine_keys_cancel_forty_failed_runs_and_three_undo_that(
         assert "38 marked" in session.text()
         await type_keys(session, ["e", "enter", "up", "enter", "ctrl+s"], "in one packet")
         text = session.text()
-        assert session.view == "bulk-review"
+        assert session.view == "review"
         assert "send this change to 38 runs?" in text
         assert "38 failed  →  canceled" in text
         assert "workflows 38 Onboard" in text
@@ -298,7 +298,7 @@ async def test_one_reason_goes_with_every_change(open_session: Opener) -> None:
     graph = forty()
     async with open_session(graph=graph, size=(80, 24), require_why=True) as session:
         await type_keys(session, ["2", "ctrl+a", "e", "enter", "up", "enter", "ctrl+s", "3", "8"], "in one packet")
-        assert session.view == "bulk-review"
+        assert session.view == "review"
         assert "requires a reason" in status_of(session)
         assert graph.patches == []
         await session.type("license pool empty")

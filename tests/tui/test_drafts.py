@@ -15,7 +15,7 @@ from runtui.services.journal import Journal, Settlement
 from runtui.services.journal_file import STEPS, open_journal
 from tests.tui.conftest import ROOT, Opener, Session
 from tests.tui.wires import Graph, Held, a_run
-from tests.unit.intents import intent
+from tests.unit.intents import intent, record_intent
 
 
 def view_of(session: Session) -> str:
@@ -44,7 +44,7 @@ def leave_a_change(folder: Path, outcome: Outcome) -> None:
     """Store a change of run-4 to 12 users with its outcome, as another process settles it for one that was killed."""
     sent = intent(root=ROOT, run_id="run-4", before={"totalUsersCount": 3}, after={"totalUsersCount": 12})
     with closing(Journal(folder / "journal.db")) as journal:
-        journal.open(sent)
+        record_intent(journal, sent)
         journal.settle(Settlement(sent.client_request_id, outcome, "read-back"))
 
 
@@ -191,6 +191,8 @@ async def test_drafts_that_cannot_be_kept_are_said_once(open_session: Opener, mo
         session.workspace.drafts.flush()
         await session.pilot.pause()
         assert status_of(session) == ""
+        await session.press("escape")
+        assert "Drafts cannot be saved" in status_of(session), "nor are they kept after the form"
         await session.press("ctrl+q")
         assert "Not saved: 1 draft. q again quits." in status_of(session)
         assert session.app.return_code is None

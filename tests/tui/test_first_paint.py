@@ -18,6 +18,7 @@ from runtui.prelude.first_paint import FirstPaint
 from runtui.prelude.preview import Preview
 from runtui.tui.terminal import InputParser
 from runtui.tui.widgets.line_table import LineTable
+from tests import PATIENCE
 from tests.tui.conftest import Opener, Session
 
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
@@ -257,10 +258,16 @@ async def test_rows_that_come_once_the_app_is_loaded_are_left_to_it(monkeypatch:
     workspace = SimpleNamespace(**vars(nothing), store=SimpleNamespace(changed=changed), refresh=nothing)
     preview = SimpleNamespace(is_served=False, is_full=True, show=lambda: painted.append("rows"))
 
-    async def load_screen() -> None:
-        loop.call_soon(changed.announce, [])
+    part_is_loaded = asyncio.Event()
+
+    async def load_screen(part: str = "") -> None:
+        if part:
+            part_is_loaded.set()
+        else:
+            loop.call_soon(changed.announce, [])
 
     async def root() -> str:
+        await asyncio.wait_for(part_is_loaded.wait(), PATIENCE)  # the time of the server is used
         return "http://127.0.0.1:1/beta"
 
     monkeypatch.setattr(session, "_load_screen", load_screen)

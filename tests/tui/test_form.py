@@ -448,6 +448,9 @@ async def test_a_letter_on_a_closed_dropdown_opens_it_at_a_value(open_session: O
         assert draft_of(session).body()["processingStatus"] == "quarantined"
         await session.press("question_mark")
         assert session.view == "help", "a sign is no text here"
+        await session.press("escape", "c", "a", "tab")
+        assert draft_of(session).body()["processingStatus"] == "canceled", "tab chooses and goes on"
+        assert session.field == "workflowExecutionType"
 
 
 async def test_hints_name_keys_that_are_no_text_on_a_dropdown(open_session: Opener) -> None:

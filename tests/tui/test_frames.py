@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from textual import events
 from textual._compositor import Compositor, LayoutUpdate
+from textual.geometry import Region
 from textual.keys import key_to_character
 from textual.screen import UPDATE_PERIOD
+from textual.strip import Strip
 
 from runtui.tui.app import RuntuiApp
 from runtui.tui.features.triage import explaining
@@ -87,6 +89,22 @@ async def test_the_screen_behind_the_palette_is_drawn_with_it(
             assert isinstance(screen, DrawnOnce)
             screen.draw_frame()
         assert sum(isinstance(frame, LayoutUpdate) for frame in frames) == 1, "the whole screen"
+
+
+async def test_widgets_render_only_the_lines_between_two_changes(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_session(size=(120, 40)) as session:
+        asked: list[int] = []
+
+        def no_lines(crop: Region) -> list[Strip]:
+            asked.append(crop.height)
+            return []
+
+        monkeypatch.setattr(session.runs.table, "render_lines", no_lines)
+        session.app.screen._compositor._dirty_regions = {Region(0, 10, 120, 1), Region(90, 12, 5, 1)}
+        session.draw()
+        assert asked == [3]
 
 
 async def test_changes_without_a_key_are_drawn_by_the_timer(

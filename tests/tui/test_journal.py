@@ -25,7 +25,7 @@ from tests.tui.test_panel import panel_text
 from tests.tui.test_undo import change, view_of
 from tests.tui.wires import Graph
 from tests.unit.entries import an_entry
-from tests.unit.intents import intent
+from tests.unit.intents import intent, record_intent
 
 OTHER_ROOT = "https://graph.example/beta"
 
@@ -60,7 +60,7 @@ def record(journal: Journal, number: int, *, root: str = ROOT, outcome: Outcome 
         after={"processingStatus": "canceled"},
         client_request_id=f"client-{number}",
     )
-    journal.open(intent)
+    record_intent(journal, intent)
     if outcome is not None:
         journal.settle(
             Settlement(intent.client_request_id, outcome, "answer" if outcome is not Outcome.UNKNOWN else "")
@@ -343,7 +343,7 @@ async def test_a_panel_that_shows_entries_follows_the_cursor(open_session: Opene
     async with open_session(runs=12) as session:
         journal, root = session.workspace.journal, session.workspace.root
         for name in ("first", "second"):
-            journal.open(intent(root=root, run_id=name, client_request_id=name))
+            record_intent(journal, intent(root=root, run_id=name, client_request_id=name))
         await session.press("J")
         await session.until(lambda: "#2" in session.text())
         await session.press("enter")

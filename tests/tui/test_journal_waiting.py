@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from runtui.domain.draft import Draft
-from runtui.services.writing.save import Save, Step
+from runtui.services.writing.write import Save, Step
 from runtui.tui.features.changes import waiting
 from runtui.tui.features.changes.waiting import Waiting
 from runtui.tui.words import pages
@@ -102,7 +102,7 @@ async def test_a_change_given_up_before_it_was_sent(open_session: Opener) -> Non
 async def test_many_changes_that_wait_say_until_when_and_which_key_stops_them(open_session: Opener) -> None:
     async with open_session(graph=Graph(answer_to_patch=busy)) as session:
         await session.press("ctrl+a", "e", "enter", "up", "enter", "ctrl+s")
-        await session.until(lambda: session.view == "bulk-review")
+        await session.until(lambda: session.view == "review")
         await session.press("y")
         await session.until(lambda: len(re.findall(r"waiting until \d\d:\d\d:\d\d", session.text())) == 5)
         await session.press("w")

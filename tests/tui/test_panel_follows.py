@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 
 import httpx
 import pytest
 from textual import events
 
+from runtui.prelude.terminal import TAKEOVER
 from runtui.sandbox.app import create_app
 from runtui.services import store_results
 from runtui.tui.screens.frame import ViewScreen
@@ -70,6 +72,35 @@ async def walk(session: Session, seed: int, steps: int) -> None:
 async def test_a_short_walk(open_session: Opener) -> None:
     async with open_session(runs=60) as session:
         await walk(session, seed=1, steps=40)
+
+
+async def test_nothing_is_read_for_the_panel_until_the_keys_typed_before_the_app_are_drawn(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleep, rests, read, drawn = asyncio.sleep, list[float](), list[str](), asyncio.Event()
+
+    async def note(seconds: float) -> None:
+        rests.append(seconds)
+        await (sleep(0) if len(rests) < 4 else drawn.wait())
+
+    def noted(run_id: str) -> str:
+        read.append(run_id)
+        return run_id
+
+    async with open_session(runs=20) as session:
+        await rest(session)
+        known = session.app.chrome.panel._known
+        monkeypatch.setattr(session.app.chrome.panel, "_known", lambda run_id: known(noted(run_id)))
+        monkeypatch.setattr("runtui.tui.screens.panel.REST_SECONDS", 0.1234)
+        monkeypatch.setattr(asyncio, "sleep", lambda seconds: note(seconds) if seconds == 0.1234 else sleep(seconds))
+        monkeypatch.setattr(TAKEOVER, "is_ahead", True)
+        session.app.post_message(events.Key("j", "j"))
+        await session.until(lambda: len(rests) == 4)
+        assert not read
+        TAKEOVER.caught_up()
+        drawn.set()
+        await session.until(lambda: read)
+        await rest(session)
 
 
 async def test_two_quick_keys_leave_the_panel_as_it_is_and_a_key_that_is_held_empties_it(
@@ -215,7 +246,7 @@ async def test_the_request_is_back_when_a_form_is_in_front_again(open_session: O
     async with open_session(graph=Graph(), size=(80, 24)) as session:
         await session.press("e")
         await session.until(lambda: session.view == "edit")
-        await session.press("c")
+        await session.press("f12", "c")
         await session.until(lambda: session.view == "causes")
         await session.press("escape")
         await session.until(lambda: session.view == "edit")

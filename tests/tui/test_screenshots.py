@@ -144,7 +144,7 @@ async def test_acting_in_pictures(open_session: Opener) -> None:
         await session.press("escape", "2", "ctrl+a", "e")
         await session.until(lambda: session.view == "bulk-edit")
         await session.press("enter", "up", "enter", "ctrl+s")
-        await session.until(lambda: session.view == "bulk-review")
+        await session.until(lambda: session.view == "review")
         await picture(session, "many")
 
 

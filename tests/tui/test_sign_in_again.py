@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from textual.widgets import Input
 
 from runtui.domain.report import Outcome
 from runtui.sandbox.authority.directory import DEMO_ADMIN
-from runtui.services.writing.save import Save
+from runtui.services.writing.write import Save
 from tests.tui.sign_in_desk import Desk, is_in, listed, open_desk
 
 
@@ -73,6 +74,22 @@ async def test_a_save_that_nobody_signs_in_for_is_not_done_and_its_draft_is_kept
         assert desk.session.server.state.applied == []
         assert run_id in desk.session.workspace.drafts
         assert desk.session.view == "runs"
+
+
+async def test_a_request_that_begins_to_wait_below_the_sign_in_is_told_there(tmp_path: Path) -> None:
+    async with open_desk(tmp_path, prepare=is_in) as desk:
+        await listed(desk)
+        await desk.session.press("A")
+        await desk.sees_sign_in()
+        sign_in = desk.session.workspace.sign_in
+        assert sign_in is not None
+        assert sign_in.ask_person is not None
+        waiting = asyncio.ensure_future(sign_in.ask_person("Your sign-in has expired."))
+        await desk.session.pilot.pause()
+        assert "A request waits for this sign-in; esc ends it; drafts are kept." in desk.words
+        assert "Your sign-in has expired." in desk.words
+        await desk.session.press("escape")
+        assert await waiting is False
 
 
 async def test_leaving_does_not_wait_for_somebody_to_sign_in(tmp_path: Path) -> None:

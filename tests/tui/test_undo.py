@@ -208,7 +208,7 @@ async def test_undo_from_the_journal_returns_to_the_journal(open_session: Opener
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
         await change(session)
-        await session.press("e", "J")
+        await session.press("e", "shift+f3")
         await session.until(lambda: view_of(session) == "journal" and "#1" in session.text())
         for key in ("n", "y"):
             await session.press("u")

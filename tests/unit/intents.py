@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 from uuid import uuid4
 
-from runtui.services.journal import Intent
+from runtui.services.journal import Intent, Journal, RunBusyError
 from tests.unit.fake_writer import RUN, WORKFLOW
 
 ROOT: Final = "http://127.0.0.1/beta"
@@ -29,3 +29,11 @@ def intent(**facts: Any) -> Intent:
         "client_request_id": str(uuid4()),
     }
     return Intent(**{**some, **facts})
+
+
+def record_intent(journal: Journal, intent: Intent) -> int:
+    """Record one intent and return its number; raise the error because of which it must not be sent."""
+    (opened,) = journal.open_many([intent])
+    if isinstance(opened, RunBusyError):
+        raise opened
+    return opened

@@ -14,8 +14,8 @@ from runtui.graph.client import Answer
 from runtui.services.journal import Entry, Journal
 from runtui.services.store import Store
 from runtui.services.writing.drive import WriteContext
-from runtui.services.writing.save import Save, Step
 from runtui.services.writing.saves import SaveQueue
+from runtui.services.writing.write import Save, Step
 from tests import PATIENCE
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered, exchange, fault
 

@@ -26,11 +26,11 @@ from runtui.services.writing import drive
 from runtui.services.writing.bulk import CONCURRENT_WRITES, Bulk
 from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.foreground import Foreground
-from runtui.services.writing.save import Save, Step
 from runtui.services.writing.saves import SaveQueue
+from runtui.services.writing.write import Save, Step
 from tests import PATIENCE
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
-from tests.unit.intents import intent
+from tests.unit.intents import intent, record_intent
 from tests.unit.saves_bench import NOW, ROOT, Bench, refused, who
 
 MANY = 120
@@ -271,7 +271,7 @@ async def test_a_run_that_is_gone_or_that_another_runtui_writes_holds_no_other(
         refused(status, method="GET") if asked == "run-0" else answered(bench.graph.runs[asked])
     )
     other = Journal(tmp_path / "journal.db")
-    other.open(intent(root=ROOT, run_id="run-1", client_request_id="of the other"))
+    record_intent(other, intent(root=ROOT, run_id="run-1", client_request_id="of the other"))
     await bench.all_ended(drafts(), may_hold=True)
     assert bench.ended["run-0"].outcome is bench.ended["run-1"].outcome is Outcome.NOT_DONE
     assert "run-1" not in bench.canceled()

@@ -21,7 +21,7 @@ from runtui.services.journal import LONGEST_RESPONSE, Entry, Journal, RunBusyErr
 from runtui.services.journal_file import JournalError
 from runtui.services.writing.proof import is_explained_by
 from tests.unit.fake_writer import exchange
-from tests.unit.intents import ROOT, intent
+from tests.unit.intents import ROOT, intent, record_intent
 
 ELSEWHERE = "http://127.0.0.1:8080/beta"
 OTHER_NAMES = ["http://localhost/beta", "http://127.0.0.1/v1.0", "http://[::1]"]
@@ -65,7 +65,7 @@ def answer(body: bytes, status: int = 200) -> Exchange:
 
 def test_an_intent_is_there_for_all_before_anything_is_sent(journal: Journal, other: Journal) -> None:
     some = intent(if_match='W/"1"', before={"processingStatus": "inProgress", "startedDateTime": None})
-    number = journal.open(some)
+    number = record_intent(journal, some)
     entry = the(other, number)
     assert {name: getattr(entry, name) for name in type(some).__dataclass_fields__} == {
         name: getattr(some, name) for name in type(some).__dataclass_fields__
@@ -78,7 +78,7 @@ def test_an_outcome_is_recorded_with_the_answer_and_announced(journal: Journal, 
     told: list[int] = []
     journal.changed.subscribe(told.extend)
     some = intent()
-    number = journal.open(some)
+    number = record_intent(journal, some)
     journal.settle(
         Settlement(
             some.client_request_id, Outcome.DONE, "answer", exchange=answer(b'{"id": "r1"}'), words="It was slow."
@@ -97,7 +97,7 @@ def test_an_outcome_is_recorded_with_the_answer_and_announced(journal: Journal, 
 @pytest.mark.parametrize("then", list(Outcome))
 def test_an_outcome_once_known_never_changes(first: Outcome, then: Outcome, journal: Journal, other: Journal) -> None:
     some = intent()
-    number = journal.open(some)
+    number = record_intent(journal, some)
     journal.settle(Settlement(some.client_request_id, first, "answer"))
     known = the(journal, number)
     told: list[int] = []
@@ -112,7 +112,7 @@ def test_an_unknown_outcome_can_become_known_and_keeps_its_answer(
     outcome: Outcome, by: KnownBy, journal: Journal
 ) -> None:
     some = intent()
-    number = journal.open(some)
+    number = record_intent(journal, some)
     journal.settle(
         Settlement(some.client_request_id, Outcome.UNKNOWN, "", exchange=answer(b"gateway", 504), words="Cut.")
     )
@@ -132,7 +132,7 @@ def test_settling_what_was_never_recorded_is_refused(journal: Journal) -> None:
 
 def test_entries_come_newest_first_by_root_by_run_and_no_more_than_asked_for(journal: Journal) -> None:
     places = [(ROOT, "r1"), (ROOT, "r2"), (ELSEWHERE, "r1"), (ROOT, "r1")]
-    one, two, three, four = (journal.open(intent(root=root, run_id=run_id)) for root, run_id in places)
+    one, two, three, four = (record_intent(journal, intent(root=root, run_id=run_id)) for root, run_id in places)
     assert [entry.number for entry in journal.entries()] == [four, three, two, one]
     assert [entry.number for entry in journal.entries(root=ROOT, limit=2)] == [four, two]
     assert [entry.number for entry in journal.of_run(ROOT, "r1")] == [four, one]
@@ -142,14 +142,14 @@ def test_entries_come_newest_first_by_root_by_run_and_no_more_than_asked_for(jou
 def test_unsettled_changes_are_unknown_or_forgotten_but_not_in_progress(
     path: Path, journal: Journal, other: Journal
 ) -> None:
-    journal.open(intent(run_id="ours, on its way"))
-    other.open(intent(run_id="theirs, on its way"))
+    record_intent(journal, intent(run_id="ours, on its way"))
+    record_intent(other, intent(run_id="theirs, on its way"))
     for outcome in Outcome:
         some = intent(run_id=outcome.value)
-        journal.open(some)
+        record_intent(journal, some)
         journal.settle(Settlement(some.client_request_id, outcome, "answer"))
     elsewhere = intent(root=ELSEWHERE)
-    journal.open(elsewhere)
+    record_intent(journal, elsewhere)
     journal.settle(Settlement(elsewhere.client_request_id, Outcome.UNKNOWN, ""))
     assert [entry.run_id for entry in journal.unsettled(ROOT)] == ["unknown"]
     other.close()
@@ -159,11 +159,11 @@ def test_unsettled_changes_are_unknown_or_forgotten_but_not_in_progress(
 
 
 def test_an_entry_is_undone_by_the_undo_that_was_done(journal: Journal) -> None:
-    number = journal.open(some := intent())
+    number = record_intent(journal, some := intent())
     journal.settle(Settlement(some.client_request_id, Outcome.DONE, "answer"))
     for outcome, is_undone in ((Outcome.NOT_DONE, False), (Outcome.UNKNOWN, False), (Outcome.DONE, True)):
         undo = intent(undoes=number)
-        last = journal.open(undo)
+        last = record_intent(journal, undo)
         assert the(journal, number).undone_by is None
         journal.settle(Settlement(undo.client_request_id, outcome, "answer"))
         assert the(journal, number).undone_by == (last if is_undone else None)
@@ -174,14 +174,14 @@ def test_a_run_that_another_living_runtui_is_writing_is_refused_and_nothing_reco
     journal: Journal, other: Journal
 ) -> None:
     theirs = intent()
-    number = other.open(theirs)
+    number = record_intent(other, theirs)
     with pytest.raises(RunBusyError, match=f"journal #{number},"):
-        journal.open(intent())
+        record_intent(journal, intent())
     assert [entry.number for entry in journal.entries()] == [number]
-    journal.open(intent(run_id="r2"))
-    journal.open(intent(root=ELSEWHERE))
+    record_intent(journal, intent(run_id="r2"))
+    record_intent(journal, intent(root=ELSEWHERE))
     other.settle(Settlement(theirs.client_request_id, Outcome.UNKNOWN, ""))
-    journal.open(intent())
+    record_intent(journal, intent())
 
 
 @pytest.mark.parametrize("root", OTHER_NAMES)
@@ -190,31 +190,31 @@ def test_a_run_is_the_same_under_another_name_of_its_server_and_in_another_spell
     root: str, run_id: str, journal: Journal, other: Journal
 ) -> None:
     theirs = intent(root=root, run_id=run_id)
-    number = other.open(theirs)
+    number = record_intent(other, theirs)
     with pytest.raises(RunBusyError, match=f"journal #{number},"):
-        journal.open(intent())
+        record_intent(journal, intent())
     other.settle(Settlement(theirs.client_request_id, Outcome.UNKNOWN, ""))
     entry = the(journal, number)
     assert (entry.root, entry.run_id) == (root, run_id), "it stays as it was recorded"
     assert journal.of_run(ROOT, "r1") == journal.entries(root=ROOT) == journal.unsettled(ROOT) == [entry]
-    ours = the(journal, journal.open(intent()))
+    ours = the(journal, record_intent(journal, intent()))
     assert is_explained_by(ours, journal.of_run(ours.root, ours.run_id)), "theirs may have brought the same values"
 
 
 def test_a_run_is_free_when_the_runtui_that_wrote_it_is_gone(journal: Journal, other: Journal) -> None:
-    other.open(intent())
+    record_intent(other, intent())
     other.close()
-    journal.open(intent())
+    record_intent(journal, intent())
 
 
 def test_one_runtui_is_not_kept_from_its_own_run(journal: Journal) -> None:
-    assert journal.open(intent()) < journal.open(intent())
+    assert record_intent(journal, intent()) < record_intent(journal, intent())
 
 
 def test_threads_take_turns(journal: Journal) -> None:
     def write(number: int) -> None:
         some = intent(run_id=f"run {number}")
-        journal.open(some)
+        record_intent(journal, some)
         journal.settle(Settlement(some.client_request_id, Outcome.DONE, "answer"))
 
     with ThreadPoolExecutor(8) as threads:
@@ -225,10 +225,10 @@ def test_threads_take_turns(journal: Journal) -> None:
 
 
 def test_one_request_is_recorded_once_and_trying_it_twice_breaks_nothing(journal: Journal) -> None:
-    journal.open(intent())
+    record_intent(journal, intent())
     with pytest.raises(JournalError):
-        journal.open(intent(client_request_id=journal.entries()[0].client_request_id))
-    journal.open(intent())
+        record_intent(journal, intent(client_request_id=journal.entries()[0].client_request_id))
+    record_intent(journal, intent())
     assert len(journal.entries()) == 2
 
 
@@ -241,7 +241,7 @@ def test_no_secret_is_in_the_file_and_the_rest_is_as_it_was(
     some = intent(
         before=said, after=said, body=json.dumps(said), who=SECRET, workflow_name=SECRET, url=f"{ROOT}?key={SECRET}"
     )
-    number = journal.open(some)
+    number = record_intent(journal, some)
     straddling = b"x" * (LONGEST_RESPONSE - 8) + SECRET.encode() + b"y" * 100
     journal.settle(
         Settlement(some.client_request_id, Outcome.UNKNOWN, "", exchange=answer(straddling), words=f"Saw {SECRET}.")
@@ -265,16 +265,16 @@ def test_a_journal_that_could_not_be_used_is_used_as_soon_as_it_can_be(tmp_path:
     folder = tmp_path / "state"
     folder.write_text("in the way")
     journal = Journal(folder / "journal.db")
-    for call in (lambda: journal.open(intent()), journal.entries, lambda: journal.unsettled(ROOT)):
+    for call in (lambda: record_intent(journal, intent()), journal.entries, lambda: journal.unsettled(ROOT)):
         with pytest.raises(JournalError, match=str(folder)):
             call()
     folder.unlink()
-    assert journal.open(intent()) == 1
+    assert record_intent(journal, intent()) == 1
     journal.close()
 
 
 def test_a_thread_that_comes_after_the_end_opens_nothing(journal: Journal) -> None:
-    journal.open(intent())
+    record_intent(journal, intent())
     journal.close()
     with ThreadPoolExecutor(1) as late, pytest.raises(JournalError, match="closed"):
         late.submit(journal.entries).result()
@@ -286,17 +286,17 @@ from pathlib import Path
 from runtui.domain.report import Outcome
 from runtui.services.journal import Journal, Settlement
 from runtui.services.journal_file import JournalError
-from tests.unit.intents import intent
+from tests.unit.intents import intent, record_intent
 
 path = Path(sys.argv[1])
 journal = Journal(path)
 first = intent()
-kept = [journal.open(first)]
+kept = [record_intent(journal, first)]
 _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (path.with_name("journal.db-wal").stat().st_size + 30_000, most))
 try:
     while True:
-        kept.append(journal.open(intent()))
+        kept.append(record_intent(journal, intent()))
 except JournalError as error:
     said = error.message
 try:
@@ -304,7 +304,7 @@ try:
 except JournalError:
     kept.append("not settled")
 resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-kept.append(journal.open(intent()))
+kept.append(record_intent(journal, intent()))
 print(json.dumps([said, kept]))
 journal.close()
 """
@@ -326,7 +326,7 @@ def test_a_full_disk_is_reported_until_there_is_room_and_nothing_is_lost(journal
 def test_many_intents_are_recorded_in_one_commit_and_a_busy_run_holds_up_no_other(
     journal: Journal, other: Journal
 ) -> None:
-    other.open(intent(run_id="theirs"))
+    record_intent(other, intent(run_id="theirs"))
     some = [intent(run_id=run_id, batch="b1") for run_id in ("r1", "theirs", "r2")]
     one, busy, two = journal.open_many(some)
     assert isinstance(busy, RunBusyError)

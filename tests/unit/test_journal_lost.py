@@ -22,7 +22,7 @@ from runtui.services.journal_file import (
     damaged_files,
     open_journal,
 )
-from tests.unit.intents import ROOT, intent
+from tests.unit.intents import ROOT, intent, record_intent
 from tests.unit.saves_bench import Bench, draft
 
 Loss = Callable[[Path], object]
@@ -40,7 +40,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with closing(Journal(path)) as journal:
             for number in range(size):
                 some = intent(run_id=f"{size}-{number}", body="x" * 4_000)
-                journal.open(some)
+                record_intent(journal, some)
                 journal.settle(Settlement(some.client_request_id, Outcome.DONE, "answer"))
         if backup:
             shutil.copy(path, folder / backup)
@@ -58,7 +58,7 @@ def path(history: Path, tmp_path: Path) -> Path:
 def journal(path: Path) -> Iterator[Journal]:
     """An open journal with one entry."""
     journal = Journal(path)
-    journal.open(intent(run_id="first"))
+    record_intent(journal, intent(run_id="first"))
     yield journal
     journal.close()
 
@@ -127,11 +127,11 @@ def test_nothing_is_recorded_in_a_file_that_is_lost_and_the_next_change_goes_int
 ) -> None:
     lose(path)
     with pytest.raises(JournalError, match=LOST) as refused:
-        journal.open(intent(run_id="refused"))
+        record_intent(journal, intent(run_id="refused"))
     assert str(path) in refused.value.message
     assert "send the change again" in refused.value.hint
     some = intent(run_id="again")
-    number = journal.open(some)
+    number = record_intent(journal, some)
     journal.settle(Settlement(some.client_request_id, Outcome.DONE, "answer"))
     entry = journal.entry(number)
     assert entry is not None
@@ -148,14 +148,14 @@ def test_reading_says_so_too_until_a_change_was_refused(lose: Loss, journal: Jou
         with pytest.raises(JournalError, match=LOST):
             journal.entries()
     with pytest.raises(JournalError, match=LOST):
-        journal.open(intent())
+        record_intent(journal, intent())
     journal.entries()
 
 
 @pytest.mark.parametrize("lose", LOSSES[:7])
 def test_an_outcome_without_a_row_that_will_be_found_is_refused(lose: Loss, journal: Journal, path: Path) -> None:
     some = intent()
-    journal.open(some)
+    record_intent(journal, some)
     lose(path)
     with pytest.raises(JournalError):
         journal.settle(Settlement(some.client_request_id, Outcome.DONE, "answer"))
@@ -165,7 +165,7 @@ def test_a_file_that_was_moved_has_the_outcome_all_the_same_and_goes_on_when_it_
     journal: Journal, path: Path
 ) -> None:
     some = intent(run_id="on its way")
-    number = journal.open(some)
+    number = record_intent(journal, some)
     elsewhere = path.parent.rename(path.parent.with_name("elsewhere"))
     with pytest.raises(JournalError, match=LOST):
         journal.settle(Settlement(some.client_request_id, Outcome.DONE, "answer"))
@@ -173,15 +173,15 @@ def test_a_file_that_was_moved_has_the_outcome_all_the_same_and_goes_on_when_it_
     entry = journal.entry(number)
     assert entry is not None
     assert entry.outcome is Outcome.DONE
-    assert journal.open(intent(run_id="next")) == number + 1
+    assert record_intent(journal, intent(run_id="next")) == number + 1
 
 
 def test_a_renamed_file_has_everything_that_was_recorded(journal: Journal, path: Path) -> None:
     before = len(journal.entries())
     renamed(path)
     with pytest.raises(JournalError, match=LOST):
-        journal.open(intent())
-    journal.open(intent())
+        record_intent(journal, intent())
+    record_intent(journal, intent())
     assert len(runs_in(path)) == 1
     assert len(runs_in(path.with_name("elsewhere.db"))) == before
 
@@ -191,8 +191,8 @@ def test_the_next_change_goes_into_a_restored_backup(journal: Journal, path: Pat
     before = runs_in(backup)
     replaced(path)
     with pytest.raises(JournalError, match=LOST):
-        journal.open(intent())
-    journal.open(intent(run_id="again"))
+        record_intent(journal, intent())
+    record_intent(journal, intent(run_id="again"))
     assert runs_in(path) == [*before, "again"]
     assert journal.set_aside is None
 
@@ -201,7 +201,7 @@ def test_the_next_change_goes_into_a_restored_backup(journal: Journal, path: Pat
 def test_a_file_that_was_cut_short_is_kept_and_said(lose: Loss, journal: Journal, path: Path) -> None:
     lose(path)
     with pytest.raises(JournalError, match="cut short"):
-        journal.open(intent())
+        record_intent(journal, intent())
     assert [journal.set_aside] == damaged_files(path)
 
 
@@ -215,8 +215,8 @@ def test_journal_and_drafts_of_one_session_come_back_together(lose: Loss, journa
     drafts.keep(draft(processingStatus="queued"))
     drafts.flush()
     with pytest.raises(JournalError, match=LOST):
-        journal.open(intent())
-    journal.open(intent(run_id="again"))
+        record_intent(journal, intent())
+    record_intent(journal, intent(run_id="again"))
     typed = draft(processingStatus="canceled")
     drafts.keep(typed)
     drafts.flush()
@@ -232,11 +232,11 @@ def test_journal_and_drafts_of_one_session_come_back_together(lose: Loss, journa
 @pytest.mark.parametrize("lose", [log_deleted, index_deleted])
 def test_without_its_log_or_index_nothing_is_sent_and_nothing_is_lost(lose: Loss, journal: Journal, path: Path) -> None:
     some = intent(run_id="on its way")
-    journal.open(some)
+    record_intent(journal, some)
     lose(path)
     for _ in range(2):
         with pytest.raises(JournalError, match="start it again"):
-            journal.open(intent(run_id="refused"))
+            record_intent(journal, intent(run_id="refused"))
     with pytest.raises(JournalError, match=LOST):
         journal.settle(Settlement(some.client_request_id, Outcome.DONE, "answer"))
     journal.close()
@@ -256,7 +256,7 @@ def test_a_file_that_is_lost_while_an_intent_is_recorded_has_recorded_nothing(
 
     monkeypatch.setattr(journal_module, "_sealed", seal_and_lose)
     with pytest.raises(JournalError, match=LOST):
-        journal.open(intent())
+        record_intent(journal, intent())
 
 
 def test_an_older_content_written_into_the_file_is_seen_by_what_it_lacks(journal: Journal, path: Path) -> None:
@@ -266,13 +266,13 @@ def test_an_older_content_written_into_the_file_is_seen_by_what_it_lacks(journal
 
     put_into_the_file()
     before = path.read_bytes()
-    number = journal.open(intent(run_id="last"))
+    number = record_intent(journal, intent(run_id="last"))
     put_into_the_file()
     assert path.stat().st_size == len(before)
     path.write_bytes(before)
     with pytest.raises(JournalError, match=f"#{number} is no longer in it"):
-        journal.open(intent())
-    journal.open(intent(run_id="again"))
+        record_intent(journal, intent())
+    record_intent(journal, intent(run_id="again"))
     journal.close()
     assert runs_in(path)[-2:] == ["first", "again"]
 
@@ -287,18 +287,18 @@ def test_the_log_of_a_file_that_was_replaced_does_not_stay_beside_the_new_one(pa
 def test_a_living_runtui_whose_lock_was_deleted_still_keeps_others_from_its_run(journal: Journal, path: Path) -> None:
     for file in (path.parent / "sessions").iterdir():
         file.unlink()
-    journal.open(intent(run_id="mine"))
+    record_intent(journal, intent(run_id="mine"))
     with closing(Journal(path)) as other, pytest.raises(RunBusyError):
-        other.open(intent(run_id="mine"))
+        record_intent(other, intent(run_id="mine"))
 
 
 def test_another_runtui_that_opens_and_closes_the_file_loses_nothing(journal: Journal, path: Path) -> None:
     for number in range(5):
         with closing(Journal(path)) as other:
-            other.open(intent(run_id=f"other-{number}"))
+            record_intent(other, intent(run_id=f"other-{number}"))
         with closing(sqlite3.connect(path)) as db:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        journal.open(intent(run_id=f"own-{number}"))
+        record_intent(journal, intent(run_id=f"own-{number}"))
     assert len(journal.entries(limit=10)) == 10
 
 

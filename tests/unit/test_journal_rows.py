@@ -20,7 +20,7 @@ from runtui.services.journal_file import STEPS, TEXTS, JournalError, damaged_fil
 from runtui.services.writing.proof import is_explained_by
 from tests.unit.entries import an_entry
 from tests.unit.fake_writer import exchange
-from tests.unit.intents import ROOT, intent
+from tests.unit.intents import ROOT, intent, record_intent
 
 ENTRIES: Final = 24
 DAMAGED: Final = 7
@@ -33,7 +33,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with closing(Journal(path)) as journal:
         for number in range(1, ENTRIES + 1):
             some = intent(run_id=f"run-{number % 5}", workflow_name="Ünboard", undoes=number // 3 or None)
-            journal.open(some)
+            record_intent(journal, some)
             journal.settle(
                 Settlement(
                     some.client_request_id,
@@ -171,7 +171,7 @@ def test_a_damaged_session_leads_to_no_other_file(path: Path, tmp_path: Path) ->
             journal.unsettled(ROOT)
             entry = journal.entry(DAMAGED)
             assert entry is not None
-            assert journal.open(intent(run_id=entry.run_id or "run-2"))
+            assert record_intent(journal, intent(run_id=entry.run_id or "run-2"))
     assert victim.exists()
 
 
@@ -204,7 +204,7 @@ def check_that_all_survives(path: Path, before: dict[int, Entry], seed: int) -> 
         with suppress(JournalError):
             journal.settle(Settlement(before[8].client_request_id, Outcome.DONE, "person"))
         with suppress(JournalError):
-            journal.open(intent())
+            record_intent(journal, intent())
 
 
 def as_written(entry: Entry) -> Entry:

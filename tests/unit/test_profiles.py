@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from runtui.config import Config, read_config
-from runtui.errors import UsageError
-from runtui.profiles import Profiles, read_profile
+from runtui.profiles import Profile, Profiles, read_profile
+from runtui.settings import Settings
 from tests import canary
 
 FILE = """\
@@ -42,8 +42,19 @@ def profiles(config: Config, flags: dict[str, object] | None = None, **environ: 
     return Profiles(config, flags or {}, {"RUNTUI_STATE": "/state", "RUNTUI_TOKEN": canary.TOKEN, **environ})
 
 
+def present(config: Config) -> Settings:
+    """Return the settings of a session on the profile "prod"."""
+    settings = read_profile(config, "prod", {"RUNTUI_STATE": "/state"}).settings
+    assert settings is not None
+    return settings
+
+
+def seen(opened: Profiles, config: Config, name: str) -> Profile:
+    return next(profile for profile in opened.seen_from(present(config)) if profile.name == name)
+
+
 def test_each_profile_says_where_it_leads_or_why_nowhere(config: Config) -> None:
-    found = {profile.name: profile for profile in profiles(config)}
+    found = {profile.name: profile for profile in profiles(config).seen_from(present(config))}
     assert list(found) == ["prod", "same", "other", "broken", "person"]
     assert found["broken"].settings is None
     assert "line 12: A token sent to other.example" in found["broken"].problem
@@ -51,22 +62,19 @@ def test_each_profile_says_where_it_leads_or_why_nowhere(config: Config) -> None
 
 
 def test_the_write_flag_applies_only_to_the_profile_it_was_given_with(config: Config) -> None:
-    present = next(iter(profiles(config))).settings
-    assert present is not None
     opened = profiles(config, {"read-only": False, "theme": "light", "root": "https://x.example/beta"})
-    onward = opened.next_profile("prod", present)
+    onward = seen(opened, config, "prod").settings
+    assert onward is not None
     assert (onward.read_only, onward.theme, onward.root) == (True, "light", "https://prod.example/beta")
-    assert profiles(config, {"read-only": True}).next_profile("same", present).read_only is True
+    same = seen(profiles(config, {"read-only": True}), config, "same").settings
+    assert same is not None
+    assert same.read_only is True
 
 
 def test_a_token_by_hand_goes_to_no_other_root(config: Config) -> None:
-    opened = profiles(config)
-    present = next(iter(opened)).settings
-    assert present is not None
-    assert opened.next_profile("same", present).profile == "same"
-    assert opened.next_profile("person", present).sign_in is not None
-    with pytest.raises(UsageError, match=r"RUNTUI_TOKEN, which was given for https://prod\.example/beta"):
-        opened.next_profile("other", present)
+    problems = {profile.name: profile.problem for profile in profiles(config).seen_from(present(config))}
+    assert (problems["same"], problems["person"]) == ("", "")
+    assert "RUNTUI_TOKEN, which was given for https://prod.example/beta" in problems["other"]
 
 
 def test_a_profile_alone_ignores_flags_and_variables(config: Config) -> None:

@@ -22,7 +22,7 @@ from runtui.services.writing import reconcile as reconcile_module
 from runtui.services.writing.reconcile import CHECK_INTERVALS, CONCURRENT_READS, MAX_OTHERS, OLD_AFTER, Reconciler
 from tests import PATIENCE
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
-from tests.unit.intents import ROOT, intent
+from tests.unit.intents import ROOT, intent, record_intent
 
 
 class Session:
@@ -49,7 +49,7 @@ class Session:
     def record(self, outcome: Outcome | None = Outcome.UNKNOWN, **facts: Any) -> int:
         """Add an entry with that outcome; return its number."""
         some = intent(**facts)
-        number = self.journal.open(some)
+        number = record_intent(self.journal, some)
         if outcome is not None:
             self.journal.settle(Settlement(some.client_request_id, outcome, ""))
         return number

@@ -22,8 +22,8 @@ from runtui.headless.changes import message_of
 from runtui.services.journal import Journal
 from runtui.services.store import EVERY_RUN, Store
 from runtui.services.writing.drive import WriteContext
-from runtui.services.writing.save import Save, Step
 from runtui.services.writing.saves import SaveQueue
+from runtui.services.writing.write import Save, Step
 from runtui.tui.words.pages import save_words
 from tests import PATIENCE
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered, fault
@@ -425,7 +425,8 @@ async def test_a_defect_on_the_way_leaves_no_save_hanging(saves: SaveQueue, grap
     save = await ended(saves, draft())
     assert save.outcome is Outcome.UNKNOWN, "it may have been sent"
     gc.collect()
-    assert [type(context["exception"]) for context in reported] == [LookupError], "and the defect is not hidden"
+    defects = [error for context in reported for error in context["exception"].exceptions]
+    assert [type(error) for error in defects] == [LookupError], "and the defect is not hidden"
 
 
 async def test_a_store_that_fails_does_not_hide_the_outcome(

@@ -19,8 +19,8 @@ from runtui.services import journal as journal_module
 from runtui.services.journal import Journal
 from runtui.services.journal_file import JournalError
 from runtui.services.writing.drive import WriteContext
-from runtui.services.writing.save import Save, Step
 from runtui.services.writing.saves import SaveQueue
+from runtui.services.writing.write import Save, Step
 from tests import PATIENCE
 from tests.unit.fake_writer import RUN, WORKFLOW, answered, exchange, fault
 from tests.unit.saves_bench import ROOT, Bench, draft, refused, who

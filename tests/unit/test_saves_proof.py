@@ -17,8 +17,8 @@ from runtui.graph.client import Answer
 from runtui.graph.retry import MAX_WRITE_REPEATS
 from runtui.services.journal import Intent
 from runtui.services.journal_file import JournalError
-from runtui.services.writing.save import Save, Step
 from runtui.services.writing.undo import draft_to_undo
+from runtui.services.writing.write import Save, Step
 from tests import PATIENCE
 from tests.unit.fake_writer import RUN, FakeGraph, answered
 from tests.unit.saves_bench import Bench, draft, refused

@@ -34,9 +34,9 @@ from runtui.services.writing import follow
 from runtui.services.writing.bulk import CONCURRENT_WRITES
 from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.reconcile import Reconciler
-from runtui.services.writing.save import Save
 from runtui.services.writing.saves import SaveQueue
 from runtui.services.writing.undo import why_not as why_no_undo
+from runtui.services.writing.write import Save
 from tests import PATIENCE
 from tests.unit.fake_writer import RUN, WORKFLOW, answered, fault
 from tests.unit.saves_bench import ROOT, Bench, refused, who

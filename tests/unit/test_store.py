@@ -24,7 +24,7 @@ from runtui.services import store_file
 from runtui.services.store import RunQuery, Store
 from runtui.services.store_counts import failures_by_day, histories, totals
 from runtui.services.store_file import add_order
-from runtui.services.store_query import BrokenOffError, QueryCache, rows_of, texts, walk
+from runtui.services.store_query import BrokenOffError, QueryCache, position, rows_of, texts, walk
 from runtui.services.store_results import run_row_of
 from tests import PATIENCE
 
@@ -490,6 +490,21 @@ def test_the_first_rows_are_those_of_all_and_those_are_in_order(store: Store, co
         other = query._replace(descending=not descending)
         assert store.count(other) == len(expected)
         assert ids(store, other) == expected[::-1]
+
+
+@pytest.mark.parametrize("descending", [True, False])
+def test_the_position_of_a_run_is_counted_from_the_nearer_end(store: Store, descending: bool) -> None:
+    put(store, *(a_run(number, totalUsersCount=number % 7) for number in range(20_000)))
+    store.complete_orders()
+    query = RunQuery(None, "users", descending)
+    for place in (0, 900, 9_999, 19_990, 19_999):
+        looks: list[None] = []
+        [run] = store.window(query, place, 1)
+        with store.reading() as db:
+            db.set_progress_handler(lambda: looks.append(None), 1_000)  # noqa: B023
+            assert position(db, query, run.id) == place
+            db.set_progress_handler(None, 0)
+        assert len(looks) < 25 or place == 9_999
 
 
 def test_found_rows_are_reversed_without_a_look_at_any_run(store: Store, path: Path) -> None:

@@ -44,6 +44,7 @@ MAKES_CONTENT: Final = {
     "content",
     "Content",
     "Content.styled",
+    "ActionText.assemble",
     "Content.assemble",
     "Text",
     "highlighted",

@@ -15,7 +15,7 @@ from runtui.services.journal import Entry, Journal, Settlement
 from runtui.services.writing.undo import UndoError, doubt_of, draft_to_undo, why_not
 from tests.unit.entries import an_entry
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
-from tests.unit.intents import intent
+from tests.unit.intents import intent, record_intent
 
 NOW = parse_ticks("2026-11-20T09:15:03Z")
 SECRET = "a-secret-that-nobody-may-read"
@@ -24,7 +24,7 @@ SECRET = "a-secret-that-nobody-may-read"
 def recorded(journal: Journal, outcome: Outcome | None = Outcome.DONE, **facts: Any) -> Entry:
     """Record an entry with that outcome."""
     some = intent(**facts)
-    number = journal.open(some)
+    number = record_intent(journal, some)
     if outcome is not None:
         journal.settle(Settlement(some.client_request_id, outcome, "answer"))
     entry = journal.entry(number)

@@ -13,7 +13,6 @@ from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
 from runtui.graph.client import Answer
 from runtui.headless.changes import message_of
-from runtui.services.writing.save import Save, Step
 from runtui.services.writing.write import (
     Effect,
     Identify,
@@ -23,9 +22,11 @@ from runtui.services.writing.write import (
     Record,
     Recorded,
     RenewToken,
+    Save,
     Send,
     Sender,
     Settle,
+    Step,
     UpdateStore,
     write,
 )

@@ -14,7 +14,7 @@ from textual.content import Content
 from runtui.domain.report import Outcome
 from runtui.domain.triage.service_actions import ActionName, cancel
 from runtui.graph.faults import NOT_OFFERED, fault_of, refused_action
-from runtui.services.writing.save import Save, Step
+from runtui.services.writing.write import Save, Step
 from runtui.tui.text import in_lines
 from runtui.tui.words import write_words
 from runtui.tui.words.pages import save_page, save_words

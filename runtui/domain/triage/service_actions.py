@@ -118,6 +118,14 @@ class ServiceAction(NamedTuple):
     def body(self) -> dict[str, Any]:
         return dict(self.parameters)
 
+    @property
+    def undoes(self) -> None:
+        """None: an action undoes no change."""
+
+    def unchanged_words(self) -> str:
+        """Return nothing: an action writes no property."""
+        return ""
+
     def changes(self) -> tuple[()]:
         """Return nothing: an action writes no property."""
         return ()

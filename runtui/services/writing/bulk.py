@@ -1,7 +1,8 @@
-"""Carries out many writes side by side: effects of several writes share one `$batch` or one commit.
+"""Carries out writes, one or many side by side: effects of several writes share one `$batch` or one commit.
 
 Invariant: each save follows the protocol of `write` as if it were alone, and ends by itself. A wait of one delays no
-other. Nothing more is sent once the bulk change is stopped, or while it is held; requests in progress are awaited.
+other. A save is announced before each of its effects starts. Nothing more is sent once the bulk change is stopped, or
+while it is held; requests in progress are awaited.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from runtui.graph.retry import THROTTLING
 from runtui.services.journal import Intent, RunBusyError
 from runtui.services.writing.drive import WriteDriver
 from runtui.services.writing.foreground import PIECE_SECONDS, Foreground
-from runtui.services.writing.save import Save, Step
 from runtui.services.writing.write import (
     Effect,
     Identify,
@@ -33,8 +33,10 @@ from runtui.services.writing.write import (
     Recall,
     Record,
     RenewToken,
+    Save,
     Send,
     Settle,
+    Step,
     UpdateStore,
     Writing,
     settlement_of,
@@ -75,7 +77,7 @@ class _Item:
 
 
 class Bulk:
-    """Several writes of different runs in progress together; the journal groups them by `batch`.
+    """Writes of different runs in progress together; the journal groups several by `batch`, which is empty for one.
 
     The driver carries out the effects. With `may_hold` the first refusal that may affect other runs too holds the rest,
     until `resume` or `stop`. Each piece of work on the event loop gives way to the `foreground`.

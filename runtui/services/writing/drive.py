@@ -1,7 +1,7 @@
-"""Carries out the effects of the write protocol: for a single change, with the client, the store and the journal.
+"""Carries out the effects of the write protocol with the client, the store and the journal.
 
-Invariant: a save is announced before each effect starts. A write to the journal finishes, however often the task is
-cancelled. A task that is cancelled or fails ends its save with what is known.
+Invariant: a write to the journal finishes, however often the task is cancelled. A save whose task is cancelled or fails
+ends with what is known.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, ParamSpec, Protocol, TypeVar
 from uuid import uuid4
 
@@ -31,22 +30,21 @@ from runtui.graph.retry import Pace
 from runtui.services.journal import Intent, Journal
 from runtui.services.journal_file import JournalError
 from runtui.services.store import Store, workflow_names_of, workflow_of
-from runtui.services.writing.save import Save, Step
 from runtui.services.writing.write import (
     Effect,
     Identify,
-    Pause,
     Read,
     Recall,
     Record,
     Recorded,
     RenewToken,
+    Save,
     Send,
     Sender,
     Settle,
+    Step,
     UpdateStore,
     settlement_of,
-    write,
 )
 
 _logger: Final = logging.getLogger("runtui.write")
@@ -91,7 +89,7 @@ class WriteContext(NamedTuple):
 
 
 class WriteDriver:
-    """Drives `write`, one save per call; `announce` gets every step."""
+    """Carries out the effects of writes; `announce` gets every step of a save."""
 
     def __init__(
         self, client: RunWriter, store: Store, journal: Journal, context: WriteContext, announce: Callable[[Save], None]
@@ -106,23 +104,9 @@ class WriteDriver:
     def root(self) -> str:
         return self._context.root
 
-    async def run(self, save: Save) -> None:
-        """Carry out a save, from the fresh read to the recorded outcome, which is announced last."""
-        writing = write(save, lambda: datetime.now(UTC))
-        try:
-            effect = next(writing)
-            while True:
-                if effect.save != save:
-                    save = effect.save
-                    self.announce(save)
-                (reply,) = await self.carry_out([effect])
-                effect = writing.throw(reply) if isinstance(reply, RuntuiError) else writing.send(reply)
-        except StopIteration as end:
-            self.end(end.value)
-
     async def carry_out(self, effects: Sequence[Effect[Any]]) -> Iterable[object]:
         """Return the replies to some effects of one kind, in order; a RuntuiError must be thrown into its write. A read
-        or a request of an action comes alone."""
+        or a request of an action comes alone, and a pause never."""
         saves = [effect.save for effect in effects]
         intents = [effect.intent for effect in effects if isinstance(effect, Record | Send)]
         replies: Iterable[object]
@@ -150,9 +134,6 @@ class WriteDriver:
                 case RenewToken():
                     refused = [effect.exchange for effect in effects if isinstance(effect, RenewToken)]
                     replies = [await self._client.renew_token(exchange) for exchange in refused]
-                case Pause(_, seconds):
-                    await asyncio.sleep(seconds)
-                    replies = [None]
                 case unknown:
                     raise TypeError(unknown)
         except RuntuiError as error:

@@ -13,7 +13,7 @@ from runtui.domain.rows import short_id, status_word
 from runtui.domain.triage.service_actions import ACTIVE_STATUSES, MAKE_RUNS, STATUS, ServiceAction
 from runtui.graph.client import Answer
 from runtui.services.writing.proof import new_run
-from runtui.services.writing.save import Save
+from runtui.services.writing.write import Save
 
 FOLLOW_SECONDS: Final = (1.0, 2.0, 3.0, 5.0, 10.0, 20.0)
 """Seconds between two reads; the last value repeats until the run has ended."""

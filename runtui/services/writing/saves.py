@@ -7,8 +7,9 @@ the protocol of one save; this module decides which may begin, which wait, and w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import TYPE_CHECKING
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
@@ -23,7 +24,7 @@ from runtui.services.journal import Journal
 from runtui.services.store import Store
 from runtui.services.writing.drive import RunWriter, WriteContext, WriteDriver
 from runtui.services.writing.foreground import Foreground
-from runtui.services.writing.save import Save
+from runtui.services.writing.write import Save
 
 if TYPE_CHECKING:
     from runtui.services.writing.bulk import Bulk
@@ -58,33 +59,26 @@ class SaveQueue:
         self._of_run: dict[str, dict[int, Save]] = {}
         """The same by the key of their run."""
         self._held: dict[int, asyncio.Lock] = {}
-        """The lock of the run of each save in a bulk change."""
-        self._count = 0
+        """The lock of the run of each save in progress."""
+        self._numbers = count(1)
         self.changed: Announcer[Save] = Announcer()
 
-    def submit(
-        self, draft: Operation, *, undoes: int | None = None, why: str = "", fresh: Answer | None = None
-    ) -> Save:
+    def submit(self, draft: Operation, *, why: str = "", fresh: Answer | None = None) -> Save:
         """Start to write a draft that has changes and no errors; `changed` announces the progress.
 
-        `undoes` is the number of the journal entry that it undoes. `fresh` is a very recent answer with the run that
-        the draft is based on: the run is then not read again before the first try.
+        `fresh` is a very recent answer with the run that the draft is based on: the run is then not read again before
+        the first try.
 
         Raises:
             UsageError: the session is read-only, or the draft cannot be sent. Nothing was sent.
         """
         self._check(draft, why)
-        save = self._begin(draft, undoes, why=why, fresh=fresh)
-        self._begin_task(save.number, self._carry_out(save), f"save {save.number}")
-        return save
+        return self._start([draft], "", why, fresh=fresh).saves[0]
 
-    def submit_many(
-        self, drafts: Sequence[Operation], *, undoes: Sequence[int | None] = (), may_hold: bool = True, why: str = ""
-    ) -> Bulk:
+    def submit_many(self, drafts: Sequence[Operation], *, may_hold: bool = True, why: str = "") -> Bulk:
         """Start to write drafts of different runs side by side, as one bulk change.
 
-        `undoes` are the entries that they undo, one for each; empty for none. With `may_hold` the first refusal that
-        may affect the others holds the rest.
+        With `may_hold` the first refusal that may affect the others holds the rest.
 
         Raises:
             UsageError: as in `submit`, for one of them, or a change to one of the runs is in progress. Nothing was
@@ -99,17 +93,19 @@ class SaveQueue:
             raise UsageError("Nothing was sent", "One run stands there twice, in different spellings of its id.")
         for draft in drafts:
             self._check(draft, why)
+        return self._start(drafts, uuid4().hex, why, may_hold=may_hold)
+
+    def _start(
+        self, drafts: Sequence[Operation], batch: str, why: str, *, may_hold: bool = False, fresh: Answer | None = None
+    ) -> Bulk:
+        """Start the task that writes one draft, or several as the bulk change `batch`."""
         from runtui.services.writing.bulk import Bulk
 
-        batch = uuid4().hex
-        numbers = undoes or [None] * len(drafts)
-        saves = [self._begin(draft, number, batch, why) for draft, number in zip(drafts, numbers, strict=True)]
+        saves = [Save(next(self._numbers), draft, batch=batch, why=why, fresh=fresh) for draft in drafts]
+        for save in saves:
+            self._announce(save)
+        number, name = saves[0].number, f"bulk {batch}" if batch else f"save {saves[0].number}"
         bulk = Bulk(self._driver, batch, saves, may_hold=may_hold, foreground=self._foreground)
-        self._begin_task(saves[0].number, self._carry_out_many(bulk), f"bulk {batch}")
-        return bulk
-
-    def _begin_task(self, number: int, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Start the task of a save, or of a bulk change under the number of its first save."""
 
         def end(task: asyncio.Task[None]) -> None:
             self._tasks.pop(number, None)
@@ -118,9 +114,9 @@ class SaveQueue:
                 context = {"message": f"{name} failed", "exception": error, "task": task}
                 task.get_loop().call_exception_handler(context)
 
-        task = asyncio.create_task(work, name=name)
-        self._tasks[number] = task
+        self._tasks[number] = task = asyncio.create_task(self._carry_out(bulk), name=name)
         task.add_done_callback(end)
+        return bulk
 
     def _check(self, draft: Operation, why: str) -> None:
         refusal = self._refusal()
@@ -132,14 +128,6 @@ class SaveQueue:
             raise UsageError("Nothing was sent", refusal)
         if isinstance(draft, Draft) and (draft.errors() or not draft.changes()):
             raise UsageError("There is nothing to send", "The draft has no change, or a field of it holds no value.")
-
-    def _begin(
-        self, draft: Operation, undoes: int | None, batch: str = "", why: str = "", fresh: Answer | None = None
-    ) -> Save:
-        self._count += 1
-        save = Save(self._count, draft, undoes=undoes, batch=batch, why=why, fresh=fresh)
-        self._announce(save)
-        return save
 
     def active(self) -> tuple[Save, ...]:
         """The saves in progress, oldest first."""
@@ -185,18 +173,15 @@ class SaveQueue:
                 held.release()
         self.changed.announce(save)
 
-    async def _carry_out(self, save: Save) -> None:
+    async def _carry_out(self, bulk: Bulk) -> None:
         try:
-            async with self._locks.setdefault(run_key(save.run_id), asyncio.Lock()):
-                await self._driver.run(save)
+            for save in bulk.saves:
+                lock = self._locks.setdefault(run_key(save.run_id), asyncio.Lock())
+                await lock.acquire()
+                self._held[save.number] = lock
+            await bulk.run()
         finally:
-            # Cancelled, or ended by a defect: no row may wait forever, and nobody is told more than is known.
-            if (left := self._active.get(save.number)) is not None:
-                self._driver.break_off(left)
-
-    async def _carry_out_many(self, bulk: Bulk) -> None:
-        for save in bulk.saves:
-            lock = self._locks.setdefault(run_key(save.run_id), asyncio.Lock())
-            await lock.acquire()
-            self._held[save.number] = lock
-        await bulk.run()
+            # Cancelled while it waited for an earlier change: no row may wait forever.
+            for save in bulk.saves:
+                if (left := self._active.get(save.number)) is not None:
+                    self._driver.break_off(left)

@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from runtui.domain.bulk_draft import GONE, IN_PROGRESS, BulkDraft, LeftOut
+from runtui.domain.bulk_draft import GONE, BulkDraft, LeftOut, bulk_of
 from runtui.domain.draft import BodyMode, Draft
 from runtui.domain.properties import EDITABLE_BY_NAME
 from runtui.domain.report import Outcome
@@ -65,7 +65,7 @@ def undo_of(entry: Entry, run: Mapping[str, Any], mode: BodyMode) -> Draft:
     if moved:
         words = f"The run no longer holds what this change wrote: {', '.join(moved)}."
         raise UndoError(entry, words, "Edit the run to set its values by hand.")
-    draft = Draft(run["id"], entry.workflow_id, run, mode)
+    draft = Draft(run["id"], entry.workflow_id, run, mode, undoes=entry.number)
     return draft.with_values({name: entry.before.get(name) for name in entry.after})
 
 
@@ -74,28 +74,22 @@ def drafts_to_undo(
 ) -> BulkDraft:
     """Return the drafts that undo some entries of different runs. `runs` are the existing runs as received, by id;
     `busy` those with a change in progress."""
-    found: list[tuple[Draft, Entry]] = []
-    left_out: dict[str, LeftOut] = {}
-    for entry in entries:
-        run_id = entry.run_id
-        if run_id not in runs:
-            left_out[run_id] = GONE
-        elif run_id in busy:
-            left_out[run_id] = IN_PROGRESS
-        else:
-            try:
-                found.append((undo_of(entry, runs[run_id], "changed"), entry))
-            except UndoError as error:
-                left_out[run_id] = LeftOut("that cannot be undone", error.summary)
-    doubtful = sum(bool(doubt_of(entry)) for _, entry in found)
+    bulk = bulk_of({entry.run_id: _undo_or_why(entry, runs.get(entry.run_id)) for entry in entries}, busy)
+    undone = {draft.undoes for draft in bulk.drafts}
+    doubtful = sum(entry.number in undone and bool(doubt_of(entry)) for entry in entries)
     was = "was" if doubtful == 1 else "were"
     doubts = (f"{doubtful} {was} only seen on read-back: somebody else may have made the same change.",)
-    return BulkDraft(
-        tuple(draft for draft, _ in found),
-        left_out,
-        tuple(entry.number for _, entry in found),
-        doubts if doubtful else (),
-    )
+    return bulk._replace(doubts=doubts) if doubtful else bulk
+
+
+def _undo_or_why(entry: Entry, run: Mapping[str, Any] | None) -> Draft | LeftOut:
+    """Return the draft that undoes an entry on a run (None: it no longer exists), or why it cannot be undone."""
+    if run is None:
+        return GONE
+    try:
+        return undo_of(entry, run, "changed")
+    except UndoError as error:
+        return LeftOut("that cannot be undone", error.summary)
 
 
 def why_not(entry: Entry) -> str | None:

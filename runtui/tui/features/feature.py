@@ -190,8 +190,7 @@ class Features:
     async def mount_when_idle(self, screen: Callable[[], ViewScreen[Any]]) -> None:
         """Mount what is likely to be opened next, while the person looks at something else.
 
-        Its first layout tells its widgets their sizes, which leads to a second layout, and that to a third one if it
-        brings a scrollbar: they are done now, too.
+        Its first layout leads to another one if it brings a scrollbar: that is done now, too.
         """
         await self.wait_idle()
         await self.chrome.prepare(mounted := screen())

@@ -54,14 +54,14 @@ class HelpView(ActionView[str]):
         self.list.begin("")
         self.list.put(help_rows(here, ENTRY_FILTER_HELP, ROW_FLAGS))
         self.list.table.move_to(1)  # the first heading cannot be chosen
-        self.show_line()
+        self.on_line_table_cursor_moved()
         self.list.table.scroll_to(y=0, animate=False, force=True, immediate=True)
         self.take_focus()
 
     def title(self) -> Content:
         return self.list.heading()
 
-    def show_line(self) -> None:
+    def on_line_table_cursor_moved(self) -> None:
         """Show where the row under the cursor works, and its full text."""
         row = self.list.table.row_under_cursor()
         self._about.update(content(row.whole if row is not None else ""), layout=False)

@@ -15,7 +15,7 @@ from runtui.settings import Settings
 from runtui.tui.features.feature import Feature, Features
 
 if TYPE_CHECKING:
-    from runtui.services.writing.save import Save
+    from runtui.services.writing.write import Save
 
 QUIT_SECONDS: Final = 10.0
 """How long quitting waits for changes in progress; after that the person is told and may quit anyway."""

@@ -130,22 +130,20 @@ class SignInView(ActionView[None]):
         lines += [Content(""), *said] if said else []
         self._stop_waiting()
         self.copied = ("\n".join(line.plain for line in said), "Message")
-        self._update("facts", Content("\n").join(lines))
         rows = self.query_one(ChoiceList)
         rows.clear_options()
         rows.add_options([METHOD_LABELS[method] for method in self._methods])
         rows.highlighted = 0
         words = f"A request waits for this sign-in; {key_of('leave_sign_in')} ends it; drafts are kept.\n"
-        self._update("note", content(words * waits + who_asks(), "$text-muted", newlines=True))
-        self._display("sign-in-facts", "sign-in-methods", "sign-in-note")
+        note = content(words * waits + who_asks(), "$text-muted", newlines=True)
+        self._show("methods", facts=Content("\n").join(lines), note=note)
         self._entitle("Sign in" if sign_in.state.needs_person else "Account")
 
     def begin(self, method: PersonMethod) -> None:
         """Say that runtui waits for the sign-in service."""
         self._stop_waiting()
         self._entitle(f"Sign in: {METHOD_LABELS[method].partition(':')[0].lower()}")
-        self._update("facts", Content("Asking the sign-in service…"))
-        self._display("sign-in-facts")
+        self._show(facts=Content("Asking the sign-in service…"))
         self.take_focus()
 
     def show_code(self, code: DeviceCode) -> None:
@@ -154,11 +152,9 @@ class SignInView(ActionView[None]):
         key = key_of("copy_code")
         lines = [*self._demo_lines("It ends by itself in a few seconds, or open the page.")]
         lines += [Content("Open on any device:"), content(address, "bold"), Content("and type this code:")]
-        self._update("facts", Content("\n").join(lines))
-        self._update("address", Content("\n").join([Content(""), _large(code.user_code), Content("")]))
+        large = Content("\n").join([Content(""), _large(code.user_code), Content("")])
         note = f"{who_asks()} {BEWARE_CODE}\n{key} copies the code, {key_of('leave_sign_in')} cancels."
-        self._update("note", content(note, newlines=True))
-        self._display("sign-in-facts", "sign-in-address", "sign-in-wait", "sign-in-note")
+        self._show("wait", facts=Content("\n").join(lines), address=large, note=content(note, newlines=True))
         self.wait.wait_until(code.expires_at)
 
     def show_page(self, page: BrowserPage, *, opened: bool) -> None:
@@ -166,14 +162,13 @@ class SignInView(ActionView[None]):
         self._page = page
         self.copied = (self._here(page.url), "Address")
         first = "A browser was opened; if it was not, open this address:" if opened else "Open this in any browser:"
-        self._update("facts", Content("\n").join([*self._demo_lines("")[:1], Content(first)]))
-        self._update("address", content(self.copied[0], "$text-accent"))
+        facts = Content("\n").join([*self._demo_lines("")[:1], Content(first)])
         landing = self.query_one(LineInput)
         landing.value, landing.disabled = "", False
         note = f"It ends at {page.redirect_uri}, perhaps showing an error: copy that address.\n"
         note += f"{who_asks()} {sign_in_words.BEWARE_PAGE}"
-        self._update("note", content(note, newlines=True))
-        self._display(*(f"sign-in-{part}" for part in ("facts", "address", "landing", "wait", "note")))
+        address = content(self.copied[0], "$text-accent")
+        self._show("landing", "wait", facts=facts, address=address, note=content(note, newlines=True))
         self.wait.wait_until(datetime.now(UTC) + timedelta(seconds=PAGE_SECONDS))
         self.take_focus()
 
@@ -224,14 +219,16 @@ class SignInView(ActionView[None]):
         self._words = words
         self.post_message(self.Changed())
 
-    def _update(self, part: str, what: Content) -> None:
-        self.query_one(f"#sign-in-{part}", Static).update(what)
-
     def _say_below(self, what: Content) -> None:
-        self._update("problem", what)
-        self.query_one("#sign-in-problem").remove_class("-gone")
+        problem = self.query_one("#sign-in-problem", Static)
+        problem.update(what)
+        problem.remove_class("-gone")
 
-    def _display(self, *shown: str) -> None:
+    def _show(self, *others: str, **texts: Content) -> None:
+        """Show some parts of the page, those with a text and others, and hide the rest."""
+        for part, text in texts.items():
+            self.query_one(f"#sign-in-{part}", Static).update(text)
+        shown = {f"sign-in-{part}" for part in (*texts, *others)}
         for widget in self.query_one("#sign-in-page").children:
             widget.set_class(widget.id not in shown, "-gone")
         self.post_message(self.Changed())
@@ -327,6 +324,8 @@ class SigningIn(Feature):
         self._why = why
         asked: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._asked = asked
+        if self._chrome.front is self.screen and self._attempt is None:
+            self._show_methods()
         self._show_when_suitable()
         try:
             return await asked

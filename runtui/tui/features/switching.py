@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from textual.content import Content
 
-from runtui.errors import RuntuiError
-from runtui.profiles import Profile, Profiles, sign_in_word
+from runtui.profiles import Profile, sign_in_word
 from runtui.services.workspace import NO_FAULT
 from runtui.settings import Settings
 from runtui.tui.actions import why_read_only
@@ -26,28 +25,21 @@ class Switching(Feature):
     async def action_profiles(self) -> None:
         if (profiles := self._chrome.profiles) is None:
             return
-        present = self._workspace.settings.profile
-        names = [profile.name for profile in profiles]
-        at = names.index(present) if present in names else None
-        lines = marked_lines([(profile.name, _summary(profile)) for profile in profiles], at)
-        choices = [self._choice_of(profiles, *pair) for pair in zip(profiles, lines, strict=True)]
+        present = self._workspace.settings
+        seen = list(profiles.seen_from(present))
+        at = next((place for place, profile in enumerate(seen) if profile.name == present.profile), None)
+        lines = marked_lines([(profile.name, _summary(profile)) for profile in seen], at)
+        choices = [
+            Choice(profile.settings or present, line, _facts(profile), refusal="" if place == at else profile.problem)
+            for place, (profile, line) in enumerate(zip(seen, lines, strict=True))
+        ]
 
         def chosen(settings: Settings) -> None:
-            if settings.profile != present:
+            if settings.profile != present.profile:
                 self._features[Leaving].leave(settings)
 
-        title = Content.assemble(("Profiles", "bold"), "  ", content(present))
+        title = Content.assemble(("Profiles", "bold"), "  ", content(present.profile))
         await self._chrome.ask(Picker("profiles", title, choices, at=at or 0), chosen)
-
-    def _choice_of(self, profiles: Profiles, profile: Profile, line: str) -> Choice[Settings]:
-        """Return a profile as a choice, with its server or the reason why it cannot be used."""
-        present = self._workspace.settings
-        if profile.name == present.profile:
-            return Choice(present, line, _facts(profile))
-        try:
-            return Choice(profiles.next_profile(profile.name, present), line, _facts(profile))
-        except RuntuiError as error:
-            return Choice(present, line, _facts(profile), refusal=str(error))
 
     async def action_simulate(self) -> None:
         if (sandbox := self._chrome.sandbox) is None:

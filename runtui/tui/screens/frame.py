@@ -312,6 +312,11 @@ class ActionView(Widget, Generic[ScreenResultType]):
             return isinstance(message, ActionView.Changed)
 
     @property
+    def scopes(self) -> tuple[Scope, ...]:
+        """The scopes of this view's actions."""
+        return (self.scope, *VIEWS[self.scope], *self.more_scopes)
+
+    @property
     def view_screen(self) -> ViewScreen[ScreenResultType]:
         """The screen around this view."""
         assert isinstance(self.screen, ViewScreen)  # noqa: S101 - views are mounted nowhere else
@@ -322,19 +327,15 @@ class ActionView(Widget, Generic[ScreenResultType]):
         raise NotImplementedError
 
     def take_focus(self) -> None:
-        """Focus this view; by default its list."""
-        if self.list is not None:
-            self.list.take_focus()
+        """Focus this view; by default its list, else its first widget that takes keys."""
+        first = next((part for part in self.walk_children(Widget) if part.can_focus), None)
+        self.screen.set_focus(self.list.table if self.list is not None else first)
 
     def resumed(self) -> None:
         """Catch up with what happened while another screen was in front."""
 
     def show_in(self, panel: Panel) -> None:
         """Choose what the side panel shows beside this view."""
-
-    def show_line(self) -> None:
-        """Redraw after the cursor moved, so that panel and hints change in the same frame as the row."""
-        self.view_screen.draw_in_front()
 
     @on(LineTable.CursorMoved)
     @on(RowList.Marked)
@@ -396,7 +397,8 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         self._header = HeaderLine(id="header")
         self._strip = TenantStrip(id="strip")
         self._left = Pane(self.view, id="left", classes="-active")
-        self.panel = SidePanel(self.chrome.panel.pages, id="panel")
+        # Only the first screen is on the stack already.
+        self.panel = SidePanel(self.chrome.panel.pages, id="panel", is_empty=self in self.app.screen_stack)
         self._status = StatusLine(id="status")
         self._hints = HintBar(id="hints")
         yield self._header
@@ -408,10 +410,8 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
     def on_mount(self) -> None:
         """Focus the view, and give its list the columns that the person chose."""
         listed, kept = self.view.list, self.chrome.workspace.preferences.kept.columns
-        if listed is not None:
-            listed.table.tell_line = self.view.show_line
-            if keys := kept.get(str(listed.name)):
-                listed.choose(keys)
+        if listed is not None and (keys := kept.get(str(listed.name))):
+            listed.choose(keys)
         self.view.take_focus()
         self.give_room()
 
@@ -428,15 +428,8 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
     @property
     def scopes(self) -> tuple[Scope, ...]:
         """The scopes of all actions that work on this screen."""
-        return (*self._own_scopes, *self._panel_scopes, "app")
-
-    @property
-    def _own_scopes(self) -> tuple[Scope, ...]:
-        return (self.view.scope, *VIEWS[self.view.scope], *self.view.more_scopes)
-
-    @property
-    def _panel_scopes(self) -> tuple[Scope, ...]:
-        return ("text", "panel") if self.has_keys_in_panel else ("panel",)
+        text: tuple[Scope, ...] = ("text",) if self.has_keys_in_panel else ()
+        return (*self.view.scopes, *text, "panel", "app")
 
     def set_status(self, text: str, severity: Severity = "information", shown_while: Condition = always) -> None:
         """Show a sentence in the status line while this screen is in front and `shown_while` returns True."""
@@ -482,7 +475,7 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         inner: Scope | None = next((scope for node in around if (scope := getattr(node, "scope", None))), None)
         if inner is not None and inner != self.view.scope:  # an input, or an open dropdown
             return (inner, "app")
-        return (*self._panel_scopes, "app") if self.has_keys_in_panel else (*self._own_scopes, "app")
+        return ("text", "panel", "app") if self.has_keys_in_panel else (*self.view.scopes, "app")
 
     def give_room(self) -> None:
         """Show one pane or both. This sets the panes' own styles: a class on the screen would restyle every widget."""
@@ -541,7 +534,7 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         action = ACTION_BY_ID[action_id]
         if action.scope not in self.scopes:
             return
-        if action.scope in self._own_scopes:
+        if action.scope in self.view.scopes:
             self.view.before(action_id)
         owners = chain((self.view, self.view.list, self, self.panel), self.chrome.owners(action_id))
         found = (getattr(owner, f"action_{action_id}", None) for owner in owners)
@@ -579,7 +572,7 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
                 self.set_status("")
         elif status.is_remark or not status.text or status.severity == "information":
             where = where_key_works(action, event.key)
-            if self.has_keys_in_panel and action.scope in self._own_scopes:
+            if self.has_keys_in_panel and action.scope in self.view.scopes:
                 where = f"{action.shown_key} {action.label} works in the left pane; {key_of('focus_left')} goes there."
             self._remark(where)
 

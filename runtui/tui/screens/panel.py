@@ -22,6 +22,7 @@ from textual.worker import Worker
 
 from runtui.domain.times import now_ticks
 from runtui.errors import RuntuiError
+from runtui.prelude.terminal import TAKEOVER
 from runtui.services.store import workflow_name_of
 from runtui.services.workspace import Workspace
 from runtui.tui.text import plain
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from runtui.graph.exchange import Exchange
     from runtui.services.journal import Entry
     from runtui.services.known_run import KnownRun
-    from runtui.services.writing.save import Save
+    from runtui.services.writing.write import Save
 
 REST_SECONDS: Final = 0.1
 """How long the cursor stays on a row before the panel shows its run."""
@@ -208,6 +209,8 @@ class Panel:
     async def _follow(self, run_id: str) -> None:
         """Show a run once the cursor has stayed on it, then again with its task results."""
         await asyncio.sleep(REST_SECONDS)
+        while TAKEOVER.is_ahead:  # noqa: ASYNC110 - imports would delay the first frame, which shows those keys
+            await asyncio.sleep(REST_SECONDS)
         await self._workspace.load_triage()
         news = self._news
         known = await asyncio.to_thread(self._known, run_id)

@@ -97,9 +97,6 @@ class Picker(ActionView[Value]):
     def title(self) -> Content:
         return self._title
 
-    def take_focus(self) -> None:
-        self.screen.set_focus(self.query_one(ChoiceList))
-
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         """Show the text about the choice under the cursor."""
         event.stop()
@@ -152,9 +149,6 @@ class LineQuestion(ActionView[str]):
     def title(self) -> Content:
         return content(self._title, "bold")
 
-    def take_focus(self) -> None:
-        self.screen.set_focus(self.query_one(LineInput))
-
     def action_keep_line(self) -> None:
         line = " ".join(self.query_one(LineInput).value.split())
         try:
@@ -197,9 +191,6 @@ class ColumnChooser(ActionView[tuple[str, ...]]):
 
     def title(self) -> Content:
         return Content.assemble(("Columns", "bold"), "  as many as fit" if self._is_automatic else "  yours")
-
-    def take_focus(self) -> None:
-        self.screen.set_focus(self._list)
 
     @property
     def _list(self) -> ChoiceList:

@@ -22,9 +22,9 @@ from textual.strip import Strip
 from textual.visual import Visual
 
 from runtui.domain.bulk_draft import MAX_BY_KEY, BulkDraft
-from runtui.domain.draft import Draft, value_word
+from runtui.domain.draft import Draft
 from runtui.domain.text import count_words
-from runtui.domain.triage.service_actions import Operation, ServiceAction
+from runtui.domain.triage.service_actions import Operation
 from runtui.keys.actions import key_of
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
@@ -32,6 +32,10 @@ from runtui.tui.text import content, wrapped
 from runtui.tui.widgets.field_edit import EditLook, EditsLines, LineEdit
 
 WHY_FIRST: Final = "This profile requires a reason: type one in the line above the answers."
+
+
+Item = Literal["why", "number", "no", "yes"]
+"""The parts of a review that can have the focus: a line to type into, or an answer."""
 
 
 class Review(NamedTuple):
@@ -46,13 +50,24 @@ class Review(NamedTuple):
     """Warnings, and what the change does not do."""
     requires_why: bool = False
     """Whether a reason must be typed before it is sent."""
+    is_bulk: bool = False
+    """Whether it is about many runs."""
+    number: str = ""
+    """The number to type to send, without enter; empty for the two answers *no* and *send*."""
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """The parts that can have the focus, from the top; the second is the one where enter sends nothing."""
+        return ("why", "number") if self.number else ("why", "no", "yes")
+
+    @property
+    def number_first(self) -> str:
+        """Say that the number must be typed before it is sent."""
+        return f"Type {self.number} to send; {key_of('leave_question')} goes back."
 
 
 NO_REVIEW: Final = Review(Content(), None, Content(), Content())
 """The empty review."""
-
-Item = Literal["why", "number", "no", "yes"]
-"""The parts of a review that can have the focus: a line to type into, or an answer."""
 
 _SHOWN_BODIES: Final = 3
 """The number of requests of a bulk change whose bodies are shown."""
@@ -70,8 +85,6 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
 
     Args:
         view: The question; its screen is dismissed with the reason.
-        why_key: The key that goes to the line for the reason.
-        number: The number to type to send; empty for the two answers *no* and *send*.
     """
 
     ALLOW_SELECT = False
@@ -98,16 +111,13 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
     """
     DEFAULT_CSS = "ReviewSheet { height: 1fr; }"
 
-    def __init__(self, view: ReviewView | NumberReviewView, why_key: str, number: str = "") -> None:
+    def __init__(self, view: ReviewView) -> None:
         super().__init__()
         self._view = view
         self.review = NO_REVIEW
         self.why = LineEdit()
         self.number = LineEdit()
-        self._why_label = f"why ({why_key}): "
-        self._wanted = number
-        self._items: tuple[Item, ...] = ("why", "number") if number else ("why", "no", "yes")
-        self.item: Item = self._items[1]
+        self.item: Item = "no"
         """The part with the focus."""
         self._top = 0
         """The first visible line of the facts."""
@@ -117,7 +127,7 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
         """Show another review, with empty lines and the focus where enter sends nothing."""
         self.review = review
         self.why, self.number = LineEdit(), LineEdit()
-        self._top, self.item = 0, self._items[1]
+        self._top, self.item = 0, self.review.items[1]
         self.draw()
 
     @property
@@ -132,7 +142,8 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
 
     @property
     def has_number(self) -> bool:
-        return bool(self._wanted) and self.number.text.strip() == self._wanted
+        """True if the number to type is typed."""
+        return bool(self.review.number) and self.number.text.strip() == self.review.number
 
     def go_to(self, item: Item) -> None:
         """Focus the reason, the number or an answer."""
@@ -142,12 +153,14 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
 
     def focus_safe(self) -> None:
         """Focus the part where enter sends nothing: *no*, or the number."""
-        self.go_to(self._items[1])
+        self.go_to(self.review.items[1])
         self.screen.set_focus(self)
 
     def send(self) -> None:
-        """Dismiss the review with the reason; if a required one is missing, go to its line instead."""
-        if self._lacks_reason:
+        """Dismiss the review with the reason; if that or the number is missing, say so instead."""
+        if self.review.number and not self.has_number:
+            self._view.view_screen.set_status(self.review.number_first)
+        elif self._lacks_reason:
             self._view.view_screen.set_status(WHY_FIRST, "warning", lambda: self._lacks_reason)
             self.go_to("why")
         else:
@@ -174,10 +187,10 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
 
     def action_walk(self, step: int) -> None:
         """Go to the next part; past the last answer, let Textual go to the next widget."""
-        at = self._items.index(self.item) + step
-        if not self._wanted and not 0 <= at < len(self._items):
+        at = self.review.items.index(self.item) + step
+        if not self.review.number and not 0 <= at < len(self.review.items):
             raise SkipAction
-        self.go_to(self._items[at % len(self._items)])
+        self.go_to(self.review.items[at % len(self.review.items)])
 
     async def action_enter(self) -> None:
         await self._view.entered(self.item)
@@ -242,7 +255,8 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
 
     def _why_line(self, width: int) -> Strip:
         needed = "required by this profile" if self.review.requires_why else "optional"
-        return self._typed_line(self._why_label, self.why, "why", width, f"a sentence for the journal, {needed}")
+        key = "tab" if self.review.number else key_of("why")
+        return self._typed_line(f"why ({key}): ", self.why, "why", width, f"a sentence for the journal, {needed}")
 
     def _typed_line(self, label: str, edit: LineEdit, item: Item, width: int, placeholder: str = "") -> Strip:
         style, has_keys = self.visual_style.rich_style, self.item == item and self.has_focus
@@ -254,8 +268,8 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
 
     def _answers(self, width: int, below: int) -> Strip:
         more = f"↓ {below} more" if below > 0 else ""
-        if self._wanted:
-            label = f"Type {self._wanted} to send: "
+        if self.review.number:
+            label = f"Type {self.review.number} to send: "
             first = self._typed_line(label, self.number, "number", len(label) + _NUMBER)
         else:
             blank = Strip([Segment("  ", self.visual_style.rich_style)])
@@ -272,10 +286,17 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
         return self.get_component_rich_style(f"review-sheet--{name}", partial=partial)
 
 
-class _ShowsSheet:
-    """A mixin for both reviews, whose sheet shows everything and asks the question."""
+class ReviewView(ActionView[str]):
+    """The review as a view: it shows one at a time. Its result is the reason, empty if none was typed."""
 
-    sheet: ReviewSheet
+    scope = "review"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sheet = ReviewSheet(self)
+
+    def compose(self) -> ComposeResult:
+        yield self.sheet
 
     def title(self) -> Content:
         return self.sheet.review.question
@@ -287,45 +308,27 @@ class _ShowsSheet:
         if self.sheet.review.operation is not None:
             panel.show_draft(self.sheet.review.operation)
 
-    def action_leave_question(self) -> None:
-        self.sheet.leave()
-
-
-class ReviewView(_ShowsSheet, ActionView[str]):
-    """A review that one key answers; its result is the reason, empty if none was typed.
-
-    Args:
-        is_bulk: Whether it is about many runs; keys then act on no single run.
-    """
-
-    scope = "review"
-
-    def __init__(self, *, is_bulk: bool = False) -> None:
-        super().__init__(name="bulk-review" if is_bulk else None)
-        self.sheet = ReviewSheet(self, key_of("why"))
-        self._is_bulk = is_bulk
-
-    def compose(self) -> ComposeResult:
-        yield self.sheet
-
     @property
     def draft(self) -> Draft | None:
-        operation = self.sheet.review.operation
-        return operation if isinstance(operation, Draft) and not self._is_bulk else None
+        """None for many runs: keys then act on no single run."""
+        review = self.sheet.review
+        return review.operation if isinstance(review.operation, Draft) and not review.is_bulk else None
 
     @property
     def run_id(self) -> str | None:
-        operation = self.sheet.review.operation
-        return operation.run_id if operation is not None and not self._is_bulk else None
+        review = self.sheet.review
+        return review.operation.run_id if review.operation is not None and not review.is_bulk else None
 
     async def entered(self, item: Item) -> None:
-        """Act on the entered answer; enter in the reason goes back to the answers."""
-        if item == "yes":
+        """Act on the entered answer; enter in the reason goes back to the answers or, with the right number, sends."""
+        if item == "yes" or self.sheet.has_number:
             await self.view_screen.action_perform("send")
         elif item == "no":
             self.action_reject()
-        else:
+        elif item == "why":
             self.take_focus()
+        else:
+            self.view_screen.set_status(self.sheet.review.number_first)
 
     def action_send(self) -> None:
         """Send it with the reason; if a required one is missing, go to its line."""
@@ -337,93 +340,57 @@ class ReviewView(_ShowsSheet, ActionView[str]):
     def action_reject(self) -> None:
         self.view_screen.dismiss()
 
-
-class NumberReviewView(_ShowsSheet, ActionView[str]):
-    """A review that typing the number of runs answers, without enter; a required reason must be typed first.
-
-    Its result is the reason, empty if none was typed.
-    """
-
-    scope = "question"
-
-    def __init__(self, count: int) -> None:
-        super().__init__(name="bulk-review")
-        self.sheet = ReviewSheet(self, "tab", str(count))
-        self._count = count
-
-    def compose(self) -> ComposeResult:
-        yield self.sheet
-
-    async def entered(self, item: Item) -> None:
-        """Send if the number is right; else enter in the reason goes to the number."""
-        if self.sheet.has_number:
-            self.sheet.send()
-        elif item == "why":
-            self.take_focus()
-        else:
-            self.view_screen.set_status(f"Type {self._count} to send; {key_of('leave_question')} goes back.")
+    def action_leave_question(self) -> None:
+        self.sheet.leave()
 
 
 def review_of(
-    operation: Operation,
-    target: Iterable[tuple[str, str]],
-    *,
-    undoes: int | None = None,
-    hint: str = "",
-    notes: Sequence[str] = (),
-    requires_why: bool = False,
+    bulk: BulkDraft, target: Iterable[tuple[str, str]], *, hint: str = "", requires_why: bool = False, is_bulk: bool
 ) -> Review:
-    """Return the review of one draft or one action of the service.
+    """Return the review of a change or an action of the service, of one run or of many (`is_bulk`).
 
-    `target` says where it goes, in pairs of name and value; `undoes` is the number of the journal entry that it undoes;
-    `hint` is a warning; `notes` are the consequences of an action, as sentences.
+    `target` says where it goes, in pairs of name and value; `hint` is a warning. Above MAX_BY_KEY runs it asks for
+    their number.
     """
-    if isinstance(operation, ServiceAction):
-        question = content(f"Review: {operation.words}?")
-        body = [Content.styled(operation.body_text(), "$text-muted")] if operation.parameters else []
-        facts = [*_target_lines(target), Content(""), *body]
-    else:
-        question = Content("Review: send this change?" if undoes is None else f"Undo change #{undoes}?")
-        changes = [(each.field.name, value_word(each.before), value_word(each.after)) for each in operation.changes()]
-        facts = [*_change_lines(changes), Content(""), *_target_lines(target)]
-        if several := operation.unchanged_words():
-            facts.append(Content(f"Also sends {several}; the Request tab has the body."))
-    against = (*([hint] if hint else []), *operation.warnings())
-    said = _notes_of(operation, against, notes)
-    return Review(question, operation, Content("\n").join(facts), said, requires_why)
-
-
-def bulk_review(
-    bulk: BulkDraft, target: Sequence[tuple[str, str]], hint: str = "", *, requires_why: bool = False
-) -> ActionView[str]:
-    """Return the review of a bulk change; above MAX_BY_KEY runs it asks for their number. `target` and `hint` are as
-    in `review_of`.
-    """
-    count, first = len(bulk.drafts), bulk.drafts[0]
-    if bulk.action is not None:
-        question = content(f"Review: {bulk.action.words} · {count_words(count, 'run')}?")
-    else:
-        is_undo = any(number is not None for number in bulk.undoes)
-        words = "Undo the changes to" if is_undo else "Review: send this change to"
-        question = Content(f"{words} {count_words(count, 'run')}?")
-    against = (*([hint] if hint else []), *bulk.doubts, *bulk.warnings())
-    notes = _notes_of(first, against, bulk.notes, "the reports")
-    review = Review(question, first, _bulk_facts(bulk, target), notes, requires_why)
-    view = NumberReviewView(count) if count > MAX_BY_KEY else ReviewView(is_bulk=True)
-    view.sheet.ask(review)
-    return view
-
-
-def _bulk_facts(bulk: BulkDraft, target: Sequence[tuple[str, str]]) -> Content:
-    """Return the changes with their counts, the runs left out, the target and the first request bodies."""
-    lines = _change_lines(list(bulk.changes()))
+    first, count = bulk.drafts[0], len(bulk.drafts)
+    facts = _change_lines([*bulk.changes()])
     if left_out := bulk.left_out_words():
-        lines.append(content(f"left out: {left_out}", "$text-warning"))
-    lines += [Content(""), *_target_lines(target), Content(""), Content.styled("The first requests", "$text-muted")]
+        facts.append(content(f"left out: {left_out}", "$text-warning"))
+    facts += [*([Content("")] if facts else []), *_target_lines(target)]
+    if several := first.unchanged_words():
+        facts.append(Content(f"Also sends {several}; the Request tab has the body."))
+    facts += _bodies(bulk, is_bulk=is_bulk)
+    against = (*([hint] if hint else []), *bulk.doubts, *bulk.warnings())
+    return Review(
+        content(_question(bulk, count_words(count, "run") if is_bulk else "")),
+        first,
+        Content("\n").join(facts),
+        _notes_of(bulk, against, "the reports" if is_bulk else "the report"),
+        requires_why,
+        is_bulk,
+        str(count) if count > MAX_BY_KEY else "",
+    )
+
+
+def _question(bulk: BulkDraft, runs: str) -> str:
+    """Return the question; `runs` is the number of runs in words, empty for a single change."""
+    if bulk.action is not None:
+        return f"Review: {bulk.action.words}{f' · {runs}' if runs else ''}?"
+    if (number := bulk.drafts[0].undoes) is not None:
+        return f"Undo the changes to {runs}?" if runs else f"Undo change #{number}?"
+    return f"Review: send this change{f' to {runs}' if runs else ''}?"
+
+
+def _bodies(bulk: BulkDraft, *, is_bulk: bool) -> list[Content]:
+    """Return the first request bodies of many, or that of an action; the Request tab has that of a change."""
+    if not is_bulk:
+        body = bulk.action.body_text() if bulk.action is not None else ""
+        return [Content(""), Content.styled(body, "$text-muted")] if body else []
+    lines = [Content(""), Content.styled("The first requests", "$text-muted")]
     for draft in bulk.drafts[:_SHOWN_BODIES]:
         lines.append(content(f"{'PATCH' if bulk.action is None else 'POST'} {draft.run_id}", "$text-muted"))
         lines.append(content(" ".join(draft.body_text().split())))
-    return Content("\n").join(lines)
+    return lines
 
 
 def _change_lines(changes: Sequence[tuple[str, str, str]]) -> list[Content]:
@@ -442,12 +409,10 @@ def _target_lines(target: Iterable[tuple[str, str]]) -> list[Content]:
     return [Content.assemble((f"{name:10}", "$text-muted"), content(value)) for name, value in target]
 
 
-def _notes_of(
-    operation: Operation, against: Iterable[str], notes: Iterable[str], reports: str = "the report"
-) -> Content:
+def _notes_of(bulk: BulkDraft, against: Iterable[str], reports: str) -> Content:
     """Return the warnings (`against`), then the consequences of an action or what a change does not do."""
-    if isinstance(operation, ServiceAction):
-        said = " ".join((*notes, "It cannot be undone, and is never sent twice."))
+    if bulk.action is not None:
+        said = " ".join((*bulk.notes, "It cannot be undone, and is never sent twice."))
     else:
         for_that = f"For that, press {key_of('act')} in the list."
         said = f"This rewrites {reports}; it neither stops nor repeats any work. {for_that}"

@@ -17,6 +17,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.geometry import Region
 from textual.reactive import reactive
+from textual.scrollbar import ScrollBar
 from textual.strip import Strip
 from textual.style import Style
 from textual.widget import Widget
@@ -257,6 +258,9 @@ def unboxed(widget: type[WidgetT]) -> type[WidgetT]:
 
     widget.render_lines = render_lines  # type: ignore[assignment,method-assign]
     return widget
+
+
+unboxed(ScrollBar)
 
 
 @surface

@@ -186,10 +186,10 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
 
     def _press_in_menu(self, key: str) -> None:
         assert self.menu is not None  # noqa: S101 - asked before
-        if key in ("enter", "space"):
+        if key in ("enter", "space", "tab", "shift+tab"):
             self._choose(self.menu.cursor)
-        elif key in ("tab", "shift+tab"):
-            self._walk(1 if key == "tab" else -1)
+            if key.endswith("tab"):
+                self._walk(1 if key == "tab" else -1)
         elif key == "escape":
             self._close_menu()
             self.draw()

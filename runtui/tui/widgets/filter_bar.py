@@ -106,10 +106,6 @@ class FilterBar(InputBar):
     | `filter-bar--count` | The number of rows with a value. |
     | `filter-bar--slip` | A mistake, or a likely one. |
     """
-    DEFAULT_CSS = """
-    FilterBar #filter-input { padding: 0 1; }
-    FilterBar #filter-hint { height: auto; padding: 0 1; }
-    """
 
     class Typed(Message):
         """A new valid filter; `filter` is the result of the resource's `read_filter`."""
@@ -130,7 +126,7 @@ class FilterBar(InputBar):
     ) -> None:
         super().__init__()
         self._box = LineInput(placeholder=resource.filter_help, id="filter-input")
-        self._hint = Static(id="filter-hint", markup=False)
+        self._hint = Static(" ", id="filter-hint", markup=False)
         self._resource = resource
         self._count_values = count_values
         self._history = history or History()
@@ -147,9 +143,10 @@ class FilterBar(InputBar):
 
     def open(self) -> None:
         """Show and focus the box, so that it gets the next key. It is mounted on first use."""
+        self._counted.clear()
+        self.add_class("-open")  # before the box is mounted, whose styles would be matched again
         if not self._box.is_attached:
             self.mount(self._box, self._hint)
-        self._counted.clear()
         super().open()
         self._show_hint()
 
@@ -259,8 +256,9 @@ class FilterBar(InputBar):
         self._show_hint()
 
     def _show_hint(self) -> None:
-        """Show the candidates at the cursor; the mistake if it is elsewhere, was entered, or there are none."""
-        if not self.is_open:
+        """Show the candidates at the cursor; the mistake if it is elsewhere, was entered, or there are none. Before the
+        first layout there is no room for them."""
+        if not (self.is_open and self._box.size):
             return
         slot = self._slot()
         self._count(slot)
@@ -269,14 +267,16 @@ class FilterBar(InputBar):
         error = self._error
         is_elsewhere = isinstance(error, FilterError) and error.position + error.length < slot.start
         if error is not None and (self._is_refused or is_elsewhere or not found):
-            self._hint.update(self._error_line(self._box.value, error))
+            line = self._error_line(self._box.value, error)
         elif found:
-            self._hint.update(self._offer(found, choice.at if choice is not None else None))
+            line = self._offer(found, choice.at if choice is not None else None)
         elif self._slip:
             # One line here; an empty list says it in full below.
-            self._hint.update(content(fit(self._slip, self._room).rstrip(), self.get_visual_style("filter-bar--slip")))
+            line = content(fit(self._slip, self._room).rstrip(), self.get_visual_style("filter-bar--slip"))
         else:
-            self._hint.update(content(fit(self._resource.filter_help, self._room).rstrip()))
+            line = content(fit(self._resource.filter_help, self._room).rstrip())
+        is_one_line = "\n" not in line.plain and line.cell_length <= self._room
+        self._hint.update(line, layout=not is_one_line or self._hint.size.height != 1)
 
     @property
     def _room(self) -> int:

@@ -195,8 +195,6 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
         self._last_marked: RowId | None = None
         self.cell = ""
         """The key of the column under the cursor; empty if the cursor is on the whole row."""
-        self.tell_line: Callable[[], object] = lambda: None
-        """Called at once when the cursor is on another row, to draw the rest in the same frame; the frame sets it."""
         self.is_untouched = True
         """True until a person moves the cursor, acts on its row or asks for other rows."""
 
@@ -315,8 +313,6 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
         self.cursor = line
         row = self._row(line) if self.total else None
         before, self.cursor_id = self.cursor_id, None if row is None else self.resource.id_of(row)
-        if self.cursor_id != before:
-            self.tell_line()
         return self.cursor_id != before
 
     def _scroll_to_line(self, top: int) -> None:

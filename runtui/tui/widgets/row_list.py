@@ -48,12 +48,6 @@ class RowList(Widget, Generic[RowT, RowId]):
     values of the rows, and `history` for earlier filters (None: those of this session).
     """
 
-    DEFAULT_CSS = """
-    RowList { height: 1fr; }
-    RowList > LineTable { height: 1fr; }
-    RowList > .row-list--empty { padding: 1 2; height: auto; }
-    """
-
     class Marked(Message):
         """The marks have changed."""
 
@@ -178,9 +172,6 @@ class RowList(Widget, Generic[RowT, RowId]):
             parts.append(Content(f"  {MARKED.sign} {len(marks)} {MARKED.words}"))
         return Content("").join(parts)
 
-    def take_focus(self) -> None:
-        self.screen.set_focus(self.table)
-
     def action_filter(self) -> None:
         self.filter_bar.open()
 
@@ -219,7 +210,7 @@ class RowList(Widget, Generic[RowT, RowId]):
 
     def on_filter_bar_closed(self, event: FilterBar.Closed) -> None:
         event.stop()
-        self.take_focus()
+        self.screen.set_focus(self.table)
 
 
 class ReadList(RowList[RowT, RowId]):

@@ -61,7 +61,7 @@ class Searchable(Protocol):
     def go_to(self, match: Match) -> None:
         """Scroll to a match."""
 
-    def take_focus(self) -> None:
+    def focus(self) -> object:
         """Focus this widget."""
 
 
@@ -183,11 +183,11 @@ class SearchBar(InputBar):
         """Go to the text with the matches still marked; if nothing was typed, close the bar."""
         if not self.text:
             self.close()
-        self._searched().take_focus()
+        self._searched().focus()
 
     def action_clear_search(self) -> None:
         self.close()
-        self._searched().take_focus()
+        self._searched().focus()
 
     def _search(self, *, go: bool) -> None:
         self.workers.cancel_group(self, _SEARCHING)

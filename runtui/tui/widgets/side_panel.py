@@ -89,9 +89,6 @@ class LogList(PagedList):
     def top_line(self) -> int:
         return self.highlighted or 0
 
-    def take_focus(self) -> None:
-        self.focus()
-
     def occurrences(self, text: str, first: int) -> Iterator[int | None]:
         lines = [str(option.prompt) for option in self.options]
         for number in (*range(first, len(lines)), *range(min(first, len(lines)))):
@@ -113,22 +110,18 @@ class SidePanel(Pane):
 
     Args:
         pages: The pages of the session, by tab; the panel of each screen draws the same ones.
+        is_empty: Whether the widget for pages is mounted later, with the first page.
     """
 
     BINDINGS = bindings("text")
-    DEFAULT_CSS = """
-    SidePanel > OptionList { height: 1fr; display: none; }
-    SidePanel.-log > OptionList { display: block; }
-    SidePanel.-log > JsonView { display: none; }
-    """
 
-    def __init__(self, pages: Mapping[Tab, Page], *, id: str) -> None:
+    def __init__(self, pages: Mapping[Tab, Page], *, id: str, is_empty: bool = False) -> None:
         self._pages = pages
         self._about = PaneTitle(id="panel-about")
         self._page = JsonView(id="panel-page")
         self._log = LogList(id="panel-log")
         self.search = SearchBar(self._searched)
-        super().__init__(self._about, self._page, id=id)
+        super().__init__(self._about, *(() if is_empty else (self._page,)), id=id)
         self.tab: Tab = "run"
         self.cursor_run = ""
         """The id of the run under the cursor; empty if there is none."""
@@ -165,12 +158,8 @@ class SidePanel(Pane):
         return bool(about.run_id) and about.run_id != self.cursor_run
 
     def show_log(self, exchanges: Iterable[Exchange]) -> None:
-        """List the requests in the given order; the cursor stays on its request.
-
-        The list is mounted on first use, since most screens never show it.
-        """
-        if not self._log.is_attached:
-            self.mount(self._log, after=self._page)
+        """List the requests in the given order; the cursor stays on its request."""
+        self._mount(self._log)
         options = [Option(content(_summary(exchange)), id=str(exchange.number)) for exchange in exchanges]
         under_cursor = self._log.highlighted_option
         self._log.clear_options()
@@ -204,7 +193,7 @@ class SidePanel(Pane):
             self.take_focus()
 
     def take_focus(self) -> None:
-        self._searched().take_focus()
+        self._searched().focus()
 
     def mark_active(self, active: bool) -> None:
         if active != self._active:
@@ -226,7 +215,13 @@ class SidePanel(Pane):
 
     def _searched(self) -> Searchable:
         """Return the widget to search, that of the visible tab."""
-        return self._log if self.tab == "log" else self._page
+        shown = self._log if self.tab == "log" else self._page
+        self._mount(shown)
+        return shown
+
+    def _mount(self, shown: LogList | JsonView) -> None:
+        if not shown.is_attached:
+            self.mount(shown, after=self._about)
 
     def _show_title(self) -> None:
         names = [
@@ -267,6 +262,9 @@ class SidePanel(Pane):
             return
         width, page = self._width, self._pages[self.tab]
         self._drawn = self.tab, width, page
+        if page == Page() and not self._page.is_attached:
+            return
+        self._mount(self._page)
         header = [line for fact in page.facts for line in wrapped(content(fact.text, fact.style), max(20, width - 2))]
         if header and page.body:
             header.append(Content(""))

@@ -29,7 +29,7 @@ from runtui.keys.actions import key_of
 from runtui.services.journal import Entry
 from runtui.services.journal_query import damage_sentence, outcome_word
 from runtui.services.known_run import KnownRun
-from runtui.services.writing.save import Save, Step
+from runtui.services.writing.write import Save, Step
 from runtui.tui.widgets.side_panel import About, Fact, Page, none_selected
 from runtui.tui.words import triage_words, write_words
 
@@ -110,20 +110,24 @@ def wait_sentence(save: Save, now: datetime) -> str:
 
 
 def save_words(save: Save) -> str:
-    """Say how a save ended, for the status line: what it changed, or why not and the next step.
+    """Say how a change or an action ended, for the status line: what it changed, or why not and the next step.
 
     The status line is short, so the most important words come first; the Response tab has the rest.
     """
-    result, changes = save.report, save.operation.changes()
-    if save.action is not None:
-        return write_words.action_ended(save)
+    result, action = save.report, save.action
+    heading = result.heading if action is None else f"{result.heading}: {action.words}"
     if save.outcome is Outcome.DONE:
-        taken = [change for change in changes if change.field.name not in save.ignored]
-        return report.sentences(result.heading, short_change(taken), *result.reasons())
-    kept = "The draft is kept." if save.undoes is None else ""
+        taken = [change for change in save.operation.changes() if change.field.name not in save.ignored]
+        made = f"New run {short_id(save.new_run)} is followed; {key_of('new_run')} goes there" if save.new_run else ""
+        return report.sentences(heading, short_change(taken), *result.reasons(), made)
+    if save.outcome is Outcome.UNKNOWN and action is not None:
+        again = f"It is not sent again: runtui checks what the service shows; {key_of('journal')} shows the journal."
+        return report.sentences(heading, *result.reasons(), again, result.message)
+    kept = "The draft is kept." if action is None and save.undoes is None else ""
+    next_step = write_words.next_step(save)
     if save.outcome is Outcome.UNKNOWN:
-        return report.sentences(result.heading, *result.reasons(), kept, checked_again(), write_words.next_step(save))
-    return report.sentences(result.heading, *result.reasons(), write_words.next_step(save), kept, result.message)
+        return report.sentences(heading, *result.reasons(), kept, checked_again(), next_step)
+    return report.sentences(heading, *result.reasons(), next_step, kept, result.message)
 
 
 def checked_again() -> str:

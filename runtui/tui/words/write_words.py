@@ -35,7 +35,7 @@ from runtui.keys.actions import key_of
 from runtui.services.journal import Entry
 from runtui.services.journal_query import ExportFormat
 from runtui.services.workspace import Workspace
-from runtui.services.writing.save import Save
+from runtui.services.writing.write import Save
 from runtui.tui.actions import why_read_only
 
 if TYPE_CHECKING:
@@ -259,18 +259,6 @@ def next_step(save: Save) -> str:
     return save.fault.hint.replace(SIGN_IN_AGAIN, f"{SIGN_IN_AGAIN} ({key_of('sign_in')})")
 
 
-def action_ended(save: Save) -> str:
-    """Say how an action ended, for the status line; if it was not done or is unknown, also why and the next step."""
-    result, what = save.report, save.action.words if save.action is not None else ""
-    if save.outcome is Outcome.DONE:
-        made = f"New run {short_id(save.new_run)} is followed; {key_of('new_run')} goes there" if save.new_run else ""
-        return sentences(f"{result.heading}: {what}", *result.reasons(), made)
-    if save.outcome is Outcome.UNKNOWN:
-        again = f"It is not sent again: runtui checks what the service shows; {key_of('journal')} shows the journal."
-        return sentences(f"{result.heading}: {what}", *result.reasons(), again, result.message)
-    return sentences(f"{result.heading}: {what}", *result.reasons(), next_step(save), result.message)
-
-
 def action_instead(changes: Sequence[Change]) -> str:
     """Name the action that does what a change wanted, for a service that offers no change of a run."""
     key = key_of("act")
@@ -295,7 +283,7 @@ def bulk_summary(bulk: BulkDraft) -> str:
         return bulk.action.words
     changes = [(name, after) for name, _, after in bulk.changes()]
     names = ", ".join(name for name, _ in changes)
-    if bulk.undoes:
+    if bulk.drafts[0].undoes is not None:
         return f"undo of {names}"
     return f"{names} → {changes[0][1]}" if len(changes) == 1 else names
 

@@ -23,7 +23,7 @@ from runtui.graph import transport
 from runtui.headless.changes import message_of
 from runtui.services.journal import Entry
 from runtui.services.workspace import Workspace
-from runtui.services.writing.save import Save, Step
+from runtui.services.writing.write import Save, Step
 from runtui.settings import Settings
 from tests import canary
 from tests.contract.conftest import Clock

@@ -14,8 +14,8 @@ import pytest
 from runtui.domain.text import visible
 from runtui.graph.retry import BACK_OFF_SECONDS, JITTER, LONGEST_WAIT
 from runtui.headless.changes import message_of
-from runtui.services.writing.save import Step
 from runtui.services.writing.undo import draft_to_undo
+from runtui.services.writing.write import Step
 from tests.contract.faults.cases import case, covers
 from tests.contract.faults.judge import COUNT, DEADLINE, DONE, NOT_DONE, UNKNOWN, Trial
 from tests.contract.faults.meddling import HEAD_END, Call, honest

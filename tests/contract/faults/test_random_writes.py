@@ -23,7 +23,7 @@ from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
 from runtui.services.journal import Entry
 from runtui.services.workspace import Workspace
-from runtui.services.writing.save import Save
+from runtui.services.writing.write import Save
 from runtui.settings import Settings
 from tests import canary
 from tests.contract.faults.fault_server import WORKFLOW, Behaviour, Call, Etags, FaultServer, honest

@@ -20,6 +20,7 @@ from runtui.domain.triage.service_actions import Operation
 from runtui.keys.actions import key_of
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.changes.bulk_sending import BulkSending, marked_runs
+from runtui.tui.features.changes.reviewing import Reviewing
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import blocks_keys
 from runtui.tui.screens.form import DraftEditor
@@ -173,7 +174,7 @@ class BulkEditing(Feature):
         self.form.open(model_of(runs, edits if typed_for == marks else {}), runs)
         await self._chrome.open(self.screen, self._dismissed)
         self._chrome.set_status(sign_in_words.cannot_write(self._workspace.sign_in), "warning")
-        self._sending.show_request()
+        self._features[Reviewing].show_request()
 
     def _dismissed(self, _answer: None) -> None:
         """Keep typed text."""

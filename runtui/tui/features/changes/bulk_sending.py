@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from textual.content import Content
 
-from runtui.domain.bulk_draft import BulkDraft, MarkedRun, actions_of, bulk_of, by_count
+from runtui.domain.bulk_draft import GONE, BulkDraft, MarkedRun, actions_of, bulk_of, by_count
 from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
 from runtui.domain.text import count_words
@@ -28,21 +28,21 @@ from runtui.services.store import stored_runs, workflow_names_of
 from runtui.services.workspace import Workspace
 from runtui.services.writing.bulk import Bulk
 from runtui.services.writing.follow import FollowedRun
-from runtui.services.writing.save import Save
 from runtui.services.writing.undo import drafts_to_undo
+from runtui.services.writing.write import Save
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.changes.lists import RESULTS, ResultRow
+from runtui.tui.features.changes.reviewing import Reviewing
 from runtui.tui.features.feature import FOLLOW_CHANGES, Feature, Features
 from runtui.tui.keys import blocks_keys
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.questions import Choice, Picker
-from runtui.tui.screens.review import bulk_review
 from runtui.tui.screens.runs import Throttle
 from runtui.tui.text import content
 from runtui.tui.widgets.chrome import Severity
 from runtui.tui.widgets.row_list import ReadList
-from runtui.tui.words import sign_in_words, write_words
+from runtui.tui.words import write_words
 
 
 @dataclass(slots=True)
@@ -50,10 +50,10 @@ class BulkProgress:
     """One bulk change and the progress of each of its changes."""
 
     bulk: Bulk
+    workflows: Mapping[str, str]
+    """The name of each run's workflow, by run id."""
     words: str = ""
     """The change or the action."""
-    workflows: Mapping[str, str] = field(default_factory=dict)
-    """The name of each run's workflow, by run id."""
     saves: dict[int, Save] = field(default_factory=dict)
     """The last announced state of each save, by number."""
     settled: dict[str, Entry] = field(default_factory=dict)
@@ -171,6 +171,7 @@ class BulkSending(Feature):
 
     def __init__(self, features: Features) -> None:
         super().__init__(features)
+        self._reviewing = features[Reviewing]
         self.view = ResultsView()
         self.screen = self._chrome.install(self.view)
         self._changes: dict[str, BulkProgress] = {}
@@ -218,49 +219,32 @@ class BulkSending(Feature):
     async def ask(self, bulk: BulkDraft, hint: str | None = None, *, sent: Callable[[], None] = lambda: None) -> None:
         """Ask whether to send these drafts or actions.
 
-        `hint` is a warning; None for the one about changes. `sent` is called once they are being sent.
+        `hint` is as in `Reviewing.review`; `sent` is called once they are being sent.
         """
         if not bulk.drafts:
             words = f"There is nothing to send: {bulk.left_out_words() or 'no run is chosen'}."
             self._chrome.set_status(words, "warning")
             return
-        workspace, first = self._workspace, bulk.drafts[0]
-        method, url = workspace.client.target(first)
-        names = await self.in_thread(lambda: workflow_names_of(workspace.store, [it.run_id for it in bulk.drafts]))
-        target = (
-            ("workflows", by_count(Counter((names or {}).values()))),
-            *write_words.sent_from(workspace),
-            ("requests", f"{len(bulk.drafts)}, the first: {method} {url}"),
-        )
-        hint = sign_in_words.cannot_write(workspace.sign_in) if hint is None else hint
-        review = bulk_review(bulk, target, hint, requires_why=workspace.settings.require_why)
-        await self._chrome.ask(review, lambda why: self._send(bulk, why, sent))
-        self._chrome.set_status("")
-        self.show_request()
+        store = self._workspace.store
+        found = await self.in_thread(lambda: workflow_names_of(store, [draft.run_id for draft in bulk.drafts]))
+        names = found or {}
+        about = [("workflows", by_count(Counter(names.values())))]
+        await self._reviewing.review(bulk, about, partial(self._send, bulk, names, sent), hint, is_bulk=True)
 
-    def show_request(self) -> None:
-        """Show the first request in the panel. It belongs to another run, so its tab comes to the front only now."""
-        self._chrome.front.view.show_in(self._chrome.panel)
-        self._chrome.panel.bring_forward("request")
-        self._chrome.refresh()
-
-    async def _send(self, bulk: BulkDraft, why: str, sent: Callable[[], None]) -> None:
+    async def _send(self, bulk: BulkDraft, names: Mapping[str, str], sent: Callable[[], None], why: str) -> None:
         """Hand the drafts to the save queue, and show their results."""
         try:
-            under_way = self._workspace.saves.submit_many(bulk.drafts, undoes=bulk.undoes, why=why)
+            under_way = self._workspace.saves.submit_many(bulk.drafts, why=why)
         except UsageError as error:
             self._chrome.set_status(str(error), "error")
             return
-        progress = BulkProgress(under_way)
+        progress = BulkProgress(under_way, names)
         self._changes = {batch: earlier for batch, earlier in self._changes.items() if not earlier.bulk.has_ended}
         self._changes[under_way.batch] = progress  # before the first await: each state of a save is announced once
         self.listen(under_way.changed.subscribe, self._bulk_changed)
         sent()
-        run_ids = [draft.run_id for draft in bulk.drafts]
         if self._chrome.front.view is self._runs:
-            self._runs.table.set_marks(self._runs.table.marks.difference(run_ids))
-        runs = await self.in_thread(lambda: marked_runs(self._workspace, run_ids))
-        progress.workflows = {run.run_id: run.workflow_name for run in runs or ()}
+            self._runs.table.set_marks(self._runs.table.marks.difference(draft.run_id for draft in bulk.drafts))
         progress.words = await asyncio.to_thread(write_words.bulk_summary, bulk)
         await self._show(progress)
         self.view.show_in(self._chrome.panel)  # it is about another run: its tab comes forward once it is there
@@ -389,7 +373,7 @@ class BulkSending(Feature):
 
         def make_bulk(runs: Sequence[MarkedRun], busy: Collection[str], gone: Collection[str]) -> BulkDraft:
             drafts = {run.run_id: _over(operations[run.run_id], run) for run in runs}
-            return bulk_of({**dict.fromkeys(gone), **drafts}, busy)
+            return bulk_of({**dict.fromkeys(gone, GONE), **drafts}, busy)
 
         return await self.make_bulk(operations, make_bulk)
 

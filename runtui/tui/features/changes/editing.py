@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import cached_property
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rich.cells import cell_len
@@ -19,17 +19,19 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import Static
 
+from runtui.domain.bulk_draft import BulkDraft
 from runtui.domain.draft import OTHER, Conflict, Draft, Side, default_choices, resolve, value_word
 from runtui.domain.report import Outcome
 from runtui.domain.triage.service_actions import STATUS, Operation
 from runtui.errors import RuntuiError, UsageError
 from runtui.keys.actions import key_of
 from runtui.services.store import StoredRun, workflow_name_of
-from runtui.services.writing.save import Save
+from runtui.services.writing.write import Save
+from runtui.tui.features.changes.reviewing import Reviewing
 from runtui.tui.features.changes.waiting import Waiting
 from runtui.tui.features.feature import FOLLOW_CHANGES, Feature, Features
 from runtui.tui.screens.form import FormView
-from runtui.tui.screens.frame import PREPARE, ActionView, ViewScreen
+from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.text import content, fit, middle, plain
 from runtui.tui.widgets.chrome import Severity
@@ -37,7 +39,7 @@ from runtui.tui.widgets.inputs import ChoiceList
 from runtui.tui.words import sign_in_words, write_words
 
 if TYPE_CHECKING:
-    from runtui.tui.screens.review import ReviewView
+    pass
 
 _WORDS: Final[Mapping[Side, str]] = {"ours": "yours", "theirs": "theirs"}
 _TITLES: Final = ("property", "as opened", "theirs", "yours", "chosen")
@@ -92,9 +94,6 @@ class ConflictView(ActionView[Merge]):
     def title(self) -> Content:
         name, run_id = content(self._workflow_name), content(middle(self.left.run_id, 24))
         return Content.assemble(("The run has changed", "bold"), "  ", name, "  ", run_id)
-
-    def take_focus(self) -> None:
-        self.screen.set_focus(self._list)
 
     def show_in(self, panel: Panel) -> None:
         panel.show_draft(self.draft)
@@ -190,21 +189,15 @@ class Editing(Feature):
 
         def keep(draft: Draft) -> None:
             self._workspace.drafts.keep(draft)
-            if draft.edits and "_review" not in vars(self):  # needed next, so mount it while the person looks
-                self.in_worker(features.mount_when_idle(lambda: self._review[1]), PREPARE)
+            if draft.edits:
+                self._reviewing.mount_ahead()
 
         self.form = FormView(keep)
         self.screen = self._chrome.install(self.form)
+        self._reviewing = features[Reviewing]
         self._waiting = features[Waiting]
         self._last_sent = ""
         """The run whose change was confirmed last."""
-
-    @cached_property
-    def _review(self) -> tuple[ReviewView, ViewScreen[str]]:
-        """The review and its screen, loaded at the first review."""
-        from runtui.tui.screens.review import ReviewView
-
-        return (view := ReviewView()), self._chrome.install(view)
 
     def start(self) -> None:
         changed = self._workspace.saves.changed
@@ -321,62 +314,34 @@ class Editing(Feature):
         self,
         draft: Operation,
         *,
-        undoes: int | None = None,
         hint: str | None = None,
         notes: Sequence[str] = (),
         people: Sequence[tuple[str, str]] = (),
     ) -> None:
-        """Ask whether to send a draft or an action. The arguments are those of `review_of`.
-
-        A `hint` of None means the warning about changes; `people` are those whom an action is for, as pairs such as
-        ("user", name).
-        """
-
-        def answered(why: str | None) -> None:
-            if why is not None:
-                self._send(draft, undoes, why)
-
-        from runtui.tui.screens.review import review_of
-
-        method, url = self._workspace.client.target(draft)
-        target = (
+        """Ask whether to send a draft or an action; `notes` are the consequences of an action, `people` those whom it
+        is for, as pairs such as ("user", name). For `hint` see `Reviewing.review`."""
+        about = (
             ("workflow", self._workflow_name(draft)),
             *([("run", draft.run_id)] if draft.run_id != draft.workflow_id else []),
             *people,
-            *write_words.sent_from(self._workspace),
-            ("request", f"{method} {url}"),
         )
-        review = review_of(
-            draft,
-            target,
-            undoes=undoes,
-            hint=sign_in_words.cannot_write(self._workspace.sign_in) if hint is None else hint,
-            notes=notes,
-            requires_why=self._workspace.settings.require_why,
+        await self._reviewing.review(
+            BulkDraft((draft,), {}, notes=tuple(notes)), about, partial(self._send, draft), hint
         )
-        view, screen = self._review
-        if screen in self._chrome.app.screen_stack:
-            self._chrome.go_back_to(screen)
-            screen.dismiss()
-        await self._chrome.prepare(screen)
-        view.sheet.ask(review)
-        await self._chrome.open(screen, answered)
-        self._chrome.set_status("")
-        self._chrome.panel.bring_forward("request")
 
     # y: the save
 
-    def _send(self, draft: Operation, undoes: int | None, why: str) -> None:
+    def _send(self, draft: Operation, why: str) -> None:
         """Hand the draft to the save queue and go back to the list, or to the journal."""
         try:
-            self._workspace.saves.submit(draft, undoes=undoes, why=why)
+            self._workspace.saves.submit(draft, why=why)
         except UsageError as error:
             self._chrome.set_status(str(error), "error")
         else:
             self._last_sent = draft.run_id
             self._chrome.panel.is_open = True
             self._chrome.panel.bring_forward("response")
-        if undoes is None and self._chrome.front is self.screen:
+        if draft.undoes is None and self._chrome.front is self.screen:
             self.screen.dismiss()
         self._chrome.refresh()
 
@@ -434,11 +399,13 @@ class Editing(Feature):
             self._tell_kept(self.form.draft)
 
     def _tell_kept(self, draft: Draft) -> None:
-        """Say in front of the run that a draft is kept."""
+        """Say in front of the run that a draft is kept, or anywhere that none can be."""
         self._runs.table.flags_changed(draft.run_id)
         view = self._chrome.front.view
         is_here = self._chrome.is_in_front(view) and (view is self._runs or view.run_id == draft.run_id)
-        if is_here and draft.run_id in self._workspace.drafts:
+        if (fault := self._workspace.drafts.fault) is not None:
+            self.tell_drafts_failed(fault)
+        elif is_here and draft.run_id in self._workspace.drafts:
             self._chrome.front.set_status(f"The draft is kept; {key_of('edit')} on the run opens it again.")
 
     def action_discard(self) -> None:

@@ -20,7 +20,7 @@ from runtui.graph.root import run_key
 from runtui.services.workspace import Workspace
 from runtui.services.writing.drive import store_observed
 from runtui.services.writing.follow import FollowedRun, followed
-from runtui.services.writing.save import Save
+from runtui.services.writing.write import Save
 from runtui.tui.actions import NO_RUN, ActionContext
 from runtui.tui.features.changes.bulk_sending import BulkSending
 from runtui.tui.features.feature import Feature, Features

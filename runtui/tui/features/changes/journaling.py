@@ -22,8 +22,8 @@ from runtui.graph.root import run_key, same_server
 from runtui.keys.actions import key_of
 from runtui.services.journal import Entry, Journal
 from runtui.services.journal_query import PAGE, EntryQuery, ExportFormat
-from runtui.services.writing.save import Save
 from runtui.services.writing.undo import UndoError, doubt_of, draft_to_undo, undo_of, why_not
+from runtui.services.writing.write import Save
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.changes.bulk_sending import BulkSending
 from runtui.tui.features.changes.editing import Editing
@@ -310,7 +310,7 @@ class Journaling(Feature):
         if draft is None:
             self.in_worker(self._review_undo(entry, is_looking), "undo", exclusive=True)
             return
-        await self._editing.review(draft, undoes=entry.number)
+        await self._editing.review(draft)
         self.in_worker(self._check_undo(entry, self._chrome.front), "undo", exclusive=True)
 
     async def _check_undo(self, entry: Entry, review: ViewScreen[Any]) -> None:
@@ -331,7 +331,7 @@ class Journaling(Feature):
         self._chrome.set_status(f"Reading the run to undo #{entry.number}…")
         draft = await draft_to_undo(entry, self._workspace.client, self._workspace.settings.body_mode)
         if is_looking():
-            await self._editing.review(draft, undoes=entry.number)
+            await self._editing.review(draft)
         else:
             self._chrome.set_status(f"#{entry.number} can be undone; {key_of('undo')} asks again.")
 

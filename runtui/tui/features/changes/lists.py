@@ -17,7 +17,7 @@ from runtui.graph.root import same_server
 from runtui.services.journal import Entry
 from runtui.services.journal_query import ENTRY_FILTER_HELP, entry_fields, entry_filter, outcome_word
 from runtui.services.writing.follow import FollowedRun
-from runtui.services.writing.save import Save, Step
+from runtui.services.writing.write import Save, Step
 from runtui.tui.resources import ReadRows, Resource, in_memory
 from runtui.tui.text import middle
 

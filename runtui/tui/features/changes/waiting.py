@@ -10,7 +10,7 @@ from typing import Final
 
 from textual.timer import Timer
 
-from runtui.services.writing.save import Save, Step
+from runtui.services.writing.write import Save, Step
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.words import pages

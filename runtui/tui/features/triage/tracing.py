@@ -89,9 +89,6 @@ class PeopleView(ActionView[Person]):
     def title(self) -> Content:
         return Content.assemble(("People", "bold"), content(f"  {len(self._found)}" if self._found else ""))
 
-    def take_focus(self) -> None:
-        self.screen.set_focus(self._input)
-
     @property
     def _typed(self) -> str:
         return self._input.value.strip()

@@ -1,0 +1,81 @@
+"""The review before anything is sent: one question for one change and for many.
+
+Invariant: the review shows exactly what is sent, and who sends it where; only its answer sends anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from inspect import isawaitable
+from typing import TYPE_CHECKING
+
+from runtui.domain.bulk_draft import BulkDraft
+from runtui.tui.features.feature import Feature
+from runtui.tui.screens.frame import PREPARE, ViewScreen
+from runtui.tui.words import sign_in_words, write_words
+
+if TYPE_CHECKING:
+    from runtui.tui.screens.review import ReviewView
+
+
+class Reviewing(Feature):
+    """The review, which every change passes."""
+
+    @cached_property
+    def _review(self) -> tuple[ReviewView, ViewScreen[str]]:
+        """The review and its screen, loaded at the first review."""
+        from runtui.tui.screens.review import ReviewView
+
+        return (view := ReviewView()), self._chrome.install(view)
+
+    def mount_ahead(self) -> None:
+        """Mount the review while the person looks at something else, because it is needed next."""
+        if "_review" not in vars(self):
+            self.in_worker(self._features.mount_when_idle(lambda: self._review[1]), PREPARE)
+
+    async def review(
+        self,
+        bulk: BulkDraft,
+        about: Sequence[tuple[str, str]],
+        send: Callable[[str], object],
+        hint: str | None = None,
+        *,
+        is_bulk: bool = False,
+    ) -> None:
+        """Ask whether to send one change, or many (`is_bulk`); `send` gets the reason.
+
+        `about` says which runs it changes, in pairs of name and value. `hint` is a warning; None means the one about
+        changes.
+        """
+        from runtui.tui.screens.review import review_of
+
+        async def answered(why: str | None) -> None:
+            if why is not None and isawaitable(sending := send(why)):
+                await sending
+
+        workspace = self._workspace
+        request = " ".join(workspace.client.target(bulk.drafts[0]))
+        sent = ("requests", f"{len(bulk.drafts)}, the first: {request}") if is_bulk else ("request", request)
+        review = review_of(
+            bulk,
+            (*about, *write_words.sent_from(workspace), sent),
+            hint=sign_in_words.cannot_write(workspace.sign_in) if hint is None else hint,
+            requires_why=workspace.settings.require_why,
+            is_bulk=is_bulk,
+        )
+        view, screen = self._review
+        if screen in self._chrome.app.screen_stack:
+            self._chrome.go_back_to(screen)
+            screen.dismiss()
+        await self._chrome.prepare(screen)
+        view.sheet.ask(review)
+        await self._chrome.open(screen, answered)
+        self._chrome.set_status("")
+        self.show_request()
+
+    def show_request(self) -> None:
+        """Show the request in the panel. It may belong to another run: only now its tab comes to the front."""
+        self._chrome.front.view.show_in(self._chrome.panel)
+        self._chrome.panel.bring_forward("request")
+        self._chrome.refresh()
