@@ -29,7 +29,7 @@ from runtui.sandbox.exchange import (
     give_ids,
     with_graph_headers,
 )
-from runtui.sandbox.reads import ROOT, function_routes, read_routes
+from runtui.sandbox.reads import ROOT, read_routes
 from runtui.sandbox.requests import Route, RouteTable
 from runtui.sandbox.scenarios import ScenarioSwitch
 from runtui.sandbox.tenant.seed import DEFAULT_RUNS, HOSTILE_TEXTS, hostile_plans, hostile_workflows, plan_runs
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from runtui.sandbox.authority.service import Authority
 
 ROUTES: Final = (
-    *function_routes(),
     *read_routes(),
     *action_routes(),
     Route(f"/{ROOT}/workflows/{{key}}/runs/{{key}}", update_run, "PATCH"),

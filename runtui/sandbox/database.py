@@ -26,7 +26,6 @@ from runtui.sandbox.entities import (
     SUBJECT_RESULT,
     TASK,
     TASK_DEFINITION,
-    TASK_REPORT,
     TASK_RESULT,
     USER_RESULT,
     VERSION,
@@ -39,11 +38,8 @@ from runtui.sandbox.tenant.activations import Choice, answered, cause_left, repr
 from runtui.sandbox.tenant.people import People, Person
 from runtui.sandbox.tenant.runs import (
     RunPlan,
-    TaskCounts,
     run_state,
     subject_results,
-    task_counts,
-    task_reports,
     task_results,
     user_results,
 )
@@ -59,13 +55,12 @@ from runtui.sandbox.tenant.workflows import (
 )
 
 _SQL_TYPES: Final = {"count": "INTEGER", "boolean": "INTEGER", "datetime": "INTEGER"}
-_OWNER_TYPES: Final = {"place": "INTEGER", "scheduledDateTime": "INTEGER"}
+_OWNER_TYPES: Final = {"place": "INTEGER"}
 
 _RESULTS: Final = {
     USER_RESULT.name: user_results,
     SUBJECT_RESULT.name: subject_results,
     TASK_RESULT.name: task_results,
-    TASK_REPORT.name: task_reports,
 }
 """The functions that compute the results of a run, by the name of the entity type."""
 
@@ -74,9 +69,6 @@ _REPORTED: Final = 7 * DAY
 
 _MAX_RESULTS: Final = 400_000
 """The number of results above which all are dropped, to be computed again when they are read."""
-
-Window = tuple[int, int]
-"""The first and the last moment of a span of time, in ticks."""
 
 
 class ResultPage(NamedTuple):
@@ -164,31 +156,6 @@ class Database:
         """Return a run as JSON, newer members of enumerations included."""
         row = self.one(RUN, run_id, {})
         return None if row is None else RUN.renderer(None, include_newer=True)(row)
-
-    def sums(
-        self, entity: EntityType, owner: Mapping[str, str], window: Window, sums: Mapping[str, str], by: str = ""
-    ) -> list[dict[str, Any]]:
-        """Return sums over the rows of an `owner` (owner columns and their values) that were scheduled in a window.
-
-        `sums` maps the names of the results to SQL expressions. With `by`, there is one result for each value of that
-        column, which it contains.
-        """
-        moments = Condition('"scheduledDateTime" BETWEEN ? AND ?', window)
-        scope = self._scope(entity, owner, moments)
-        expressions = {by: f'"{by}"', **sums} if by else sums
-        rows = self._sql.execute(
-            f'SELECT {", ".join(expressions.values())} FROM "{entity.name}" WHERE {scope.sql}'
-            + (f' GROUP BY "{by}"' if by else ""),
-            scope.parameters,
-        )
-        return [dict(zip(expressions, row, strict=True)) for row in rows]
-
-    def task_counts(self, window: Window) -> Iterator[TaskCounts]:
-        """Yield the counts of each task of each run that was scheduled in a window."""
-        now = self._clock()
-        for plan in self._plans.values():
-            if window[0] <= plan.scheduled <= window[1]:
-                yield from task_counts(plan, now)
 
     def write_run(self, run_id: str, changes: Mapping[str, Any]) -> None:
         """Set properties of a run (JSON values); `lastUpdatedDateTime` is set to now unless it is one of them."""

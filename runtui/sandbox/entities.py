@@ -286,27 +286,6 @@ TASK_RESULT: Final = EntityType(
     paths=(_SUBJECT_ID,),
 )
 
-TASK_REPORT: Final = EntityType(
-    "taskReport",
-    (
-        Property("id", "string"),
-        Property("completedDateTime", "datetime"),
-        Property("failedUsersCount", "count"),
-        Property("lastUpdatedDateTime", "datetime"),
-        Property("processingStatus", "enum", PROCESSING_STATUS),
-        Property("runId", "string"),
-        Property("startedDateTime", "datetime"),
-        Property("successfulUsersCount", "count"),
-        Property("totalUsersCount", "count"),
-        Property("unprocessedUsersCount", "count"),
-        Property("task", "json", is_sent=False),
-        Property("taskDefinition", "json", is_sent=False),
-    ),
-    owners=("workflowId", "scheduledDateTime", "taskId", "place"),
-    order=_NEWEST_RUN_FIRST,
-    navigation=("task", "taskDefinition"),
-)
-
 TASK: Final = EntityType(
     "task",
     (
@@ -352,7 +331,7 @@ EXTENSION: Final = EntityType(
     ),
 )
 
-RESULT_TYPES: Final = (USER_RESULT, SUBJECT_RESULT, TASK_RESULT, TASK_REPORT)
+RESULT_TYPES: Final = (USER_RESULT, SUBJECT_RESULT, TASK_RESULT)
 """The types of the results of a run: for its users, and of its tasks."""
 
 ENTITY_TYPES: Final = (WORKFLOW, VERSION, TASK, RUN, *RESULT_TYPES, TASK_DEFINITION, EXTENSION)
@@ -386,7 +365,6 @@ NAVIGATION: Final[Mapping[str, Mapping[str, Navigation]]] = {
         "versions": Navigation(VERSION, _OF_WORKFLOW),
         "userProcessingResults": Navigation(USER_RESULT, _OF_WORKFLOW),
         "subjectProcessingResults": Navigation(SUBJECT_RESULT, _OF_WORKFLOW),
-        "taskReports": Navigation(TASK_REPORT, _OF_WORKFLOW),
     },
     RUN.name: {
         "userProcessingResults": Navigation(USER_RESULT, _OF_RUN),
@@ -397,6 +375,5 @@ NAVIGATION: Final[Mapping[str, Mapping[str, Navigation]]] = {
     TASK.name: {"taskProcessingResults": Navigation(TASK_RESULT, {"workflowId": "workflowId", "taskId": "id"})},
     USER_RESULT.name: _OF_RESULT,
     SUBJECT_RESULT.name: _OF_RESULT,
-    TASK_REPORT.name: {"taskProcessingResults": Navigation(TASK_RESULT, {"runId": "runId", "taskId": "taskId"})},
 }
 """The collections of each entity type, and of the two parts of the service, by their names in a path."""

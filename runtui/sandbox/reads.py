@@ -1,34 +1,27 @@
-"""Reads: the collection at each path, one entity of it, its count, and sums over a window of time.
+"""Reads: the collection at each path, one entity of it, and its count.
 
 Invariant: every collection takes the same options. `collection_of` follows a path along `NAVIGATION` to a collection;
-then `read_page` reads it, `read_count` counts it, a function sums it up, and `entity_response` answers with one of its
-entities. Paths and shapes: Microsoft Graph reference, and the service metadata.
+then `read_page` reads it, `read_count` counts it, and `entity_response` answers with one of its entities. Paths and
+shapes: Microsoft Graph reference, and the service metadata.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from runtui.domain.times import parse_ticks
-from runtui.sandbox.database import Window
 from runtui.sandbox.entities import (
-    CATEGORY,
     NAVIGATION,
     RUN,
-    TASK_REPORT,
-    USER_RESULT,
     VERSION,
-    WORKFLOW,
     EntityType,
     Row,
 )
-from runtui.sandbox.errors import GraphError, bad_request, not_found, unknown_property
+from runtui.sandbox.errors import GraphError, not_found, unknown_property
 from runtui.sandbox.exchange import GraphResponse
 from runtui.sandbox.query import (
     COLLECTION_OPTIONS,
@@ -40,7 +33,6 @@ from runtui.sandbox.query import (
     token_after,
 )
 from runtui.sandbox.requests import (
-    Endpoint,
     Route,
     context_of,
     database_of,
@@ -50,7 +42,6 @@ from runtui.sandbox.requests import (
     segments_of,
 )
 from runtui.sandbox.tenant.people import DEFAULT_USER_PROPERTIES, Person
-from runtui.sandbox.tenant.tasks import TaskDefinition
 
 ROOT: Final = "identityGovernance/lifecycleWorkflows"
 
@@ -62,9 +53,6 @@ class Collection(NamedTuple):
     owner: Mapping[str, str]
     """The owner columns and their values."""
     metadata: str
-
-
-EVERY_RUN: Final = Collection(RUN, {}, f"{ROOT}/runs")
 
 
 def collections(above: str = f"/{ROOT}", owner: str = "lifecycleWorkflows") -> Iterator[tuple[str, EntityType]]:
@@ -223,177 +211,3 @@ def read_routes() -> Iterator[Route]:
             yield Route(f"{path}/{{key}}/tasks", list_version_tasks)
     for kind in ("users", "directoryObjects"):
         yield Route(f"/{kind}/{{key}}", get_user)
-
-
-# The functions: sums over what was scheduled in a window of time.
-
-NAMESPACE: Final = "microsoft.graph.identityGovernance"
-_FAILED: Final = "processingStatus IN ('failed', 'completedWithErrors')"
-_COMPLETED: Final = "processingStatus = 'completed'"
-
-
-def _how_many(condition: str) -> str:
-    return f"count(*) FILTER (WHERE {condition})"
-
-
-def _sum(column: str) -> str:
-    return f"coalesce(sum({column}), 0)"
-
-
-_USER_SUMMARY: Final = {
-    "failedTasks": _sum("failedTasksCount"),
-    "failedUsers": _how_many(_FAILED),
-    "successfulUsers": _how_many(_COMPLETED),
-    "totalTasks": _sum("totalTasksCount"),
-    "totalUsers": "count(*)",
-}
-_TASK_REPORT_SUMMARY: Final = {
-    "failedTasks": _sum("failedUsersCount"),
-    "successfulTasks": _sum("successfulUsersCount"),
-    "totalTasks": _sum("totalUsersCount"),
-    "unprocessedTasks": _sum("unprocessedUsersCount"),
-}
-_RUNS_AND_USERS: Final = {
-    "failedRuns": _how_many(_FAILED),
-    "failedUsers": _sum("failedUsersCount"),
-    "successfulRuns": _how_many(_COMPLETED),
-    "successfulUsers": _sum("successfulUsersCount"),
-    "totalRuns": "count(*)",
-    "totalUsers": _sum("totalUsersCount"),
-}
-_EVERYTHING: Final = {
-    **_RUNS_AND_USERS,
-    "failedTasks": _sum("failedTasksCount"),
-    "successfulTasks": _sum("totalTasksCount - failedTasksCount - totalUnprocessedTasksCount"),
-    "totalTasks": _sum("totalTasksCount"),
-}
-_RUN_SUMMARY: Final = {
-    name: _EVERYTHING[name]
-    for name in ("failedRuns", "failedTasks", "successfulRuns", "totalRuns", "totalTasks", "totalUsers")
-}
-
-
-class Summary(NamedTuple):
-    """Sums over a collection: the type of the answer, and its properties as SQL expressions."""
-
-    type_name: str
-    sums: Mapping[str, str]
-
-
-_SUMMARIES: Final = {
-    RUN.name: Summary("runSummary", _RUN_SUMMARY),
-    USER_RESULT.name: Summary("userSummary", _USER_SUMMARY),
-    TASK_REPORT.name: Summary("taskReportSummary", _TASK_REPORT_SUMMARY),
-}
-"""What the function `summary` returns for a collection, by the type of its entities."""
-
-Function = Callable[[Request, Window], dict[str, Any]]
-"""Computes the answer to a request about a window of time."""
-
-
-def _sums(request: Request, found: Collection, window: Window, summary: Summary) -> dict[str, Any]:
-    (totals,) = database_of(request).sums(found.entity, found.owner, window, summary.sums)
-    return {"@odata.context": context_of(request, f"{NAMESPACE}.{summary.type_name}"), **totals}
-
-
-def _of_collection(request: Request, window: Window) -> dict[str, Any]:
-    found, _ = collection_of(request)
-    return _sums(request, found, window, _SUMMARIES[found.entity.name])
-
-
-def _of_every_run(request: Request, window: Window) -> dict[str, Any]:
-    return _sums(request, EVERY_RUN, window, Summary("workflowsInsightsSummary", _EVERYTHING))
-
-
-def _by_category(request: Request, window: Window) -> dict[str, Any]:
-    kinds, categories = ("failed", "successful", "total"), ("Joiner", "Leaver", "Mover")
-    totals = {f"{kind}{category}Runs": 0 for kind in kinds for category in categories}
-    for workflow in _runs_of_workflows(request, window):
-        for kind in kinds:
-            totals[f"{kind}{workflow['category'].title()}Runs"] += workflow[f"{kind}Runs"]
-    return {"@odata.context": context_of(request, f"{NAMESPACE}.workflowsInsightsByCategory"), **totals}
-
-
-def _runs_of_workflows(request: Request, window: Window) -> Iterator[dict[str, Any]]:
-    database = database_of(request)
-    for sums in database.sums(RUN, {}, window, _RUNS_AND_USERS, by="workflowId"):
-        yield WORKFLOW.by_column(database.one(WORKFLOW, sums["workflowId"], {}) or ()) | sums
-
-
-def _top_workflows(request: Request, window: Window) -> dict[str, Any]:
-    include_newer = preferences_of(request).newer_members
-    found = sorted(_runs_of_workflows(request, window), key=lambda workflow: -workflow["totalRuns"])
-    value = [
-        {
-            "workflowId": workflow["workflowId"],
-            "workflowDisplayName": workflow["displayName"],
-            "workflowCategory": CATEGORY.sent_as(workflow["category"], include_newer=include_newer),
-            "workflowVersion": workflow["version"],
-            **{name: workflow[name] for name in _RUNS_AND_USERS},
-        }
-        for workflow in found
-    ]
-    return _collection(request, "topWorkflowsInsightsSummary", value)
-
-
-def _top_tasks(request: Request, window: Window) -> dict[str, Any]:
-    """Return the insights about built-in tasks, the most frequent first; a task counts once for each user."""
-    sums: dict[TaskDefinition, Counter[str]] = defaultdict(Counter)
-    for counted in database_of(request).task_counts(window):
-        counts = sums[counted.task]
-        counts["failed"] += counted.failed
-        counts["successful"] += counted.successful
-        counts["total"] += counted.total
-    value = [
-        {
-            "taskDefinitionId": task.id,
-            "taskDefinitionDisplayName": task.display_name,
-            **{f"{kind}{what}": count for kind, count in counts.items() for what in ("Tasks", "Users")},
-        }
-        for task, counts in sorted(sums.items(), key=lambda item: -item[1]["total"])
-    ]
-    return _collection(request, "topTasksInsightsSummary", value)
-
-
-def _collection(request: Request, type_name: str, value: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"@odata.context": context_of(request, f"Collection({NAMESPACE}.{type_name})"), "value": value}
-
-
-_INSIGHTS: Final[Mapping[str, Function]] = {
-    "workflowsProcessedSummary": _of_every_run,
-    "workflowsProcessedByCategory": _by_category,
-    "topWorkflowsProcessedSummary": _top_workflows,
-    "topTasksProcessedSummary": _top_tasks,
-}
-
-
-def function_routes() -> Iterator[Route]:
-    """Yield the routes of each function: under its name, and under its qualified name."""
-    summed = [path for path, entity in collections() if entity.name in _SUMMARIES]
-    functions = [(f"/{ROOT}/insights", name, compute) for name, compute in _INSIGHTS.items()]
-    for path, name, compute in (*functions, *((path, "summary", _of_collection) for path in summed)):
-        for written in (name, f"{NAMESPACE}.{name}"):
-            yield Route(f"{path}/{written}({{window}})", _endpoint(compute))
-
-
-def _endpoint(compute: Function) -> Endpoint:
-    async def answer(request: Request) -> Response:
-        return GraphResponse(compute(request, _window(request)))
-
-    return answer
-
-
-def _window(request: Request) -> Window:
-    """Return the two moments between the parentheses of the path; 400 if one is missing or is no date-time."""
-    options = options_of(request)
-    refuse_unknown(options, frozenset())
-    given: dict[str, str] = {}
-    for argument in segments_of(request)[-1].partition("(")[2].removesuffix(")").split(","):
-        name, _, value = argument.strip().partition("=")
-        given[name.casefold()] = options.get(value, value) if value.startswith("@") else value
-    if given.keys() != {"startdatetime", "enddatetime"}:
-        raise bad_request("The function needs startDateTime and endDateTime, both date-times without quotes.")
-    try:
-        return parse_ticks(given["startdatetime"]), parse_ticks(given["enddatetime"])
-    except ValueError as error:
-        raise bad_request(f"The function needs date-times. {error}") from error

@@ -118,9 +118,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Route(NamedTuple):
-    """The endpoint for a method and the paths of a template. In it, `{key}` stands for any key, and a segment that ends
-    in `({window})` for a function.
-    """
+    """The endpoint for a method and the paths of a template, in which `{key}` stands for any key."""
 
     path: str
     endpoint: Endpoint
@@ -136,7 +134,7 @@ class RouteTable:
             methods = self._endpoints.setdefault(tuple(route.path.strip("/").split("/")), {})
             methods |= dict.fromkeys(("GET", "HEAD") if route.method == "GET" else (route.method,), route.endpoint)
         self._beginnings = {template[:depth] for template in self._endpoints for depth in range(1, len(template) + 1)}
-        names = {segment.partition("(")[0] for template in self._endpoints for segment in template} - {"{key}"}
+        names = {segment for template in self._endpoints for segment in template} - {"{key}"}
         self._names = {name.casefold(): name for name in names}
 
     def canonical(self, path: str) -> str:
@@ -146,8 +144,8 @@ class RouteTable:
         segments: list[str] = []
         for segment in filter(None, path.split("/")):
             keyed = _KEYED.fullmatch(segment)
-            name, has_arguments, arguments = (keyed[1] if keyed else segment).partition("(")
-            segments.append(self._names.get(name.casefold(), name) + has_arguments + arguments)
+            name = keyed[1] if keyed else segment
+            segments.append(self._names.get(name.casefold(), name))
             if keyed is not None:
                 segments.append(keyed[3] or keyed[2].replace("''", "'"))
         return "/" + "/".join(segments)
@@ -171,5 +169,4 @@ class RouteTable:
         return await methods[request.method](request)
 
     def _in_template(self, segment: str) -> str:
-        name, is_function, _ = segment.partition("(")
-        return "{key}" if name.casefold() not in self._names else f"{name}({{window}})" if is_function else name
+        return segment if segment.casefold() in self._names else "{key}"

@@ -214,8 +214,8 @@ _ALL: Final = re.compile(r".*", re.DOTALL)
 _READS: Final = re.compile(r"GET .*", re.DOTALL)
 _WRITES: Final = re.compile(r"(?:PATCH|POST) (?!.*/\$batch$).*", re.DOTALL)
 _UPDATES: Final = re.compile(r"PATCH .*", re.DOTALL)
-_ONE_RUN: Final = re.compile(r"\w+ .*/runs/[^/$(]+")
-_RESULTS: Final = re.compile(r"\w+ .*/(?:\w+ProcessingResults|taskReports)(?:/.*)?")
+_ONE_RUN: Final = re.compile(r"\w+ .*/runs/[^/$]+")
+_RESULTS: Final = re.compile(r"\w+ .*/\w+ProcessingResults(?:/.*)?")
 
 
 class Codes(Enum):

@@ -20,8 +20,7 @@ from runtui.sandbox.errors import GraphError, bad_request, not_found, unknown_pr
 from runtui.sandbox.exchange import GraphResponse
 from runtui.sandbox.query import refuse_unknown
 from runtui.sandbox.reads import (
-    EVERY_RUN,
-    NAMESPACE,
+    ROOT,
     Collection,
     annotations_of,
     collection_of,
@@ -33,6 +32,8 @@ from runtui.sandbox.requests import Endpoint, Route, context_of, database_of, op
 from runtui.sandbox.tenant.activations import Choice
 from runtui.sandbox.tenant.people import Person
 
+_NAMESPACE: Final = "microsoft.graph.identityGovernance"
+_EVERY_RUN: Final = Collection(RUN, {}, f"{ROOT}/runs")
 _RUN_TYPE: Final = f"#{RUN.type_name}"
 _MAX_SUBJECTS: Final = 10
 """The most users of one run on demand: "Understanding lifecycle workflows", limits."""
@@ -140,14 +141,14 @@ def _complex(
     `types` maps the known types to their properties. Without an `@odata.type` the parameter has the `declared` type.
     """
     written = value.get("@odata.type", declared) if isinstance(value, dict) else None
-    type_name = str(written).removeprefix("#").removeprefix(f"{NAMESPACE}.")
+    type_name = str(written).removeprefix("#").removeprefix(f"{_NAMESPACE}.")
     if type_name not in types:
-        known = ", ".join(f"'#{NAMESPACE}.{known}'" for known in types)
+        known = ", ".join(f"'#{_NAMESPACE}.{known}'" for known in types)
         raise bad_request(f"'{name}' is to be an object whose '@odata.type' is one of {known}.", target=name)
     given = {key: item for key, item in value.items() if not key.startswith("@odata.")}
     for key in given:
         if key not in types[type_name]:
-            raise unknown_property(key, f"{NAMESPACE}.{type_name}")
+            raise unknown_property(key, f"{_NAMESPACE}.{type_name}")
     for key in types[type_name]:
         if given.get(key) is None:
             raise bad_request(f"The property '{key}' of '{type_name}' is required.", target=key)
@@ -224,7 +225,7 @@ _ACTIVATION_SCOPES: Final = {
 def _activate_with_scope(request: Request, workflow: _Bound, arguments: _Arguments) -> _Done:
     type_name, given = _complex(arguments["scope"], "scope", _ACTIVATION_SCOPES)
     database = database_of(request)
-    stored = {"@odata.type": f"#{NAMESPACE}.{type_name}"}
+    stored = {"@odata.type": f"#{_NAMESPACE}.{type_name}"}
     if "users" in given:
         found = [database.people.find(key) for key in _references(given["users"], "users")]
         people = [person for person in found if person is not None]
@@ -264,7 +265,7 @@ def _cancel_processing(request: Request, workflow: _Bound, arguments: _Arguments
     run_id, *others = _references(given["runs"], "runs")
     if others:
         raise bad_request("One run is canceled per request.", target="runs")
-    run = RUN.by_column(row_of(request, EVERY_RUN, run_id))
+    run = RUN.by_column(row_of(request, _EVERY_RUN, run_id))
     if run["workflowId"] != workflow["id"]:
         raise bad_request(f"The run '{run_id}' is of another workflow.", target="runs")
     if run["processingStatus"] not in ("queued", "inProgress"):
@@ -282,7 +283,7 @@ def _clear_quarantine(request: Request, workflow: _Bound, _arguments: _Arguments
 
 def _preview_task_failures(request: Request, workflow: _Bound, _arguments: _Arguments) -> _Done:
     body = {
-        "@odata.context": context_of(request, f"Collection({NAMESPACE}.previewFailedTask)"),
+        "@odata.context": context_of(request, f"Collection({_NAMESPACE}.previewFailedTask)"),
         "value": list(database_of(request).task_flaws(workflow["id"])),
     }
     return _Done(response=GraphResponse(body), is_change=False)
@@ -332,7 +333,7 @@ def action_routes() -> Iterator[Route]:
     for action in ACTIONS:
         for path, entity in collections():
             if entity is action.binding:
-                for written in (action.name, f"{NAMESPACE}.{action.name}"):
+                for written in (action.name, f"{_NAMESPACE}.{action.name}"):
                     yield Route(f"{path}/{{key}}/{written}", _endpoint(action), "POST")
 
 

@@ -79,25 +79,6 @@ async def test_select_sends_what_was_selected_and_says_so(sandbox: Sandbox) -> N
     assert one == listed["value"][0]
 
 
-async def test_summary_adds_up_the_runs_of_the_time_asked_for(sandbox: Sandbox) -> None:
-    workflow = await sandbox.workflow("Onboard pre-hire")
-    runs = [run for page in await sandbox.pages(f"{workflow}/runs") for run in page]
-    edge = sorted(run["scheduledDateTime"] for run in runs)[len(runs) // 2]
-    inside = [run for run in runs if run["scheduledDateTime"] <= edge]
-    for name in ("summary", "microsoft.graph.identityGovernance.summary"):
-        answer = await sandbox.get(f"{workflow}/runs/{name}(startDateTime=2020-01-01T00:00:00Z,endDateTime={edge})")
-        assert answer.pop("@odata.context").endswith("#microsoft.graph.identityGovernance.runSummary")
-        assert answer == {
-            "failedRuns": sum(run["processingStatus"] in {"failed", "completedWithErrors"} for run in inside),
-            "failedTasks": sum(run["failedTasksCount"] for run in inside),
-            "successfulRuns": sum(run["processingStatus"] == "completed" for run in inside),
-            "totalRuns": len(inside),
-            "totalTasks": sum(run["totalTasksCount"] for run in inside),
-            "totalUsers": sum(run["totalUsersCount"] for run in inside),
-        }
-        assert 0 < answer["totalRuns"] < len(runs)
-
-
 async def test_results_tell_who_failed_at_what_and_why(sandbox: Sandbox) -> None:
     workflow = await sandbox.workflow("Onboard pre-hire")
     runs = (await sandbox.get(f"{workflow}/runs", filter="failedUsersCount gt 0"))["value"]
@@ -149,6 +130,7 @@ async def test_without_a_bearer_token_nothing_is_answered(sandbox: Sandbox, auth
         ("GET", "/nowhere/at/all", 400, "BadRequest", "segment 'nowhere'"),
         ("GET", f"{WORKFLOWS}/x/tusks", 400, "BadRequest", "segment 'tusks'"),
         ("GET", f"{WORKFLOWS}/x/runs/y/userProcessingResults/z/w", 400, "BadRequest", "segment 'w'"),
+        ("GET", "/identityGovernance/lifecycleWorkflows/insights/all(x=1)", 400, "BadRequest", "segment 'insights'"),
         ("GET", "/workflowBase", 400, "BadRequest", "segment 'workflowBase'"),
         ("GET", "http://127.0.0.1/v2.0/x", 400, "BadRequest", "segment 'v2.0'"),
         ("GET", "http://127.0.0.1/", 400, "BadRequest", "segment ''"),
@@ -187,20 +169,6 @@ async def test_a_run_is_found_under_its_own_workflow_only(sandbox: Sandbox) -> N
     run = (await sandbox.get(f"{own}/runs", top="1"))["value"][0]
     for path in (f"{other}/runs/{run['id']}", f"{other}/runs/{run['id']}/userProcessingResults"):
         assert (await sandbox.client.get(path)).status_code == 404
-
-
-@pytest.mark.parametrize(
-    "window",
-    [
-        "startDateTime=2026-11-01T00:00:00Z",
-        "startDateTime='2026-11-01T00:00:00Z',endDateTime='2026-11-02T00:00:00Z'",
-        "startDateTime=yesterday,endDateTime=2026-11-02T00:00:00Z",
-    ],
-)
-async def test_a_summary_without_two_moments_is_refused(sandbox: Sandbox, window: str) -> None:
-    workflow = await sandbox.workflow("Onboard pre-hire")
-    answer = await sandbox.client.get(f"{workflow}/runs/summary({window})")
-    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "BadRequest")
 
 
 async def test_a_defect_of_the_sandbox_is_a_500_in_graphs_shape(sandbox: Sandbox) -> None:

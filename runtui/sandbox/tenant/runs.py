@@ -8,7 +8,6 @@ properties of the run, not its results. An action changes the plan.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
@@ -21,7 +20,6 @@ from runtui.sandbox.tenant.tasks import (
     REMOVE_ALL_LICENSES,
     REMOVE_ALL_TEAMS,
     TaskDefinition,
-    definition_json,
     task_json,
     task_state,
 )
@@ -392,74 +390,6 @@ def task_results(plan: RunPlan, people: People, now: int) -> Iterator[dict[str, 
                 "workflowSubject": json.dumps(_workflow_subject(plan, work)) if workflow.subjects else None,
                 "task": task_json(workflow.id, place, task),
             }
-
-
-class TaskCounts(NamedTuple):
-    """The numbers of users for whom a task of a run has succeeded and failed, and the total of users."""
-
-    task: TaskDefinition
-    successful: int
-    failed: int
-    total: int
-
-
-def task_counts(plan: RunPlan, now: int) -> Iterator[TaskCounts]:
-    """Yield the counts of the tasks of a run at a moment, in order; none for a run that has not begun."""
-    if not _has_begun(plan, now):
-        return
-    ends = _ends(plan, now)
-    for index, (_, task) in enumerate(plan.tasks):
-        ended = sum(count for (tasks, _), count in ends.items() if tasks > index)
-        failed = sum(count for (_, cause), count in ends.items() if cause is not None and plan.task_of(cause) == index)
-        yield TaskCounts(task, ended - failed, failed, plan.users)
-
-
-def _ends(plan: RunPlan, now: int) -> Counter[tuple[int, Cause | None]]:
-    """Count the users of a run by the number of tasks that have ended for them and the cause of their failure."""
-    done = _users_done(plan, now)
-    if plan.is_acted_on:
-        every = (_progress(plan, user, done, now) for user in range(plan.users))
-        return Counter((progress.tasks_done, progress.cause) for progress in every)
-    failed = plan.failed_among(done)
-    ends: Counter[tuple[int, Cause | None]] = Counter()
-    for cause, count in Counter(plan.causes[number % len(plan.causes)] for number in range(failed)).items():
-        ends[plan.task_count - plan.left_after(cause), cause] = count
-    ends[plan.task_count, None] += done - failed
-    if done < plan.users and _status_at(plan, now) == "inProgress":
-        # The run is processing one user, unless all the others wait for a callback.
-        ends[_progress(plan, done, done, now).tasks_done, None] += plan.users - done if _waits_outside(plan, now) else 1
-    return ends
-
-
-def task_reports(plan: RunPlan, _people: People, now: int) -> Iterator[dict[str, Any]]:
-    """Yield the taskReports of a run that has begun, one for each task, for `entities.TASK_REPORT.record`."""
-    status = _status_at(plan, now)
-    for index, (task, successful, failed, total) in enumerate(task_counts(plan, now)):
-        place = plan.tasks[index][0]
-        yield {
-            "id": guid(plan.id, "report", index),
-            "workflowId": plan.workflow.id,
-            "taskId": task_state(plan.workflow.id, place, task)["id"],
-            "scheduledDateTime": plan.scheduled,
-            "place": index,
-            "runId": plan.id,
-            "completedDateTime": plan.rests if now >= plan.rests and status not in _UNFINISHED else None,
-            "failedUsersCount": failed,
-            "lastUpdatedDateTime": _last_updated(plan, now),
-            "processingStatus": _report_status(status, successful, failed),
-            "startedDateTime": plan.started,
-            "successfulUsersCount": successful,
-            "totalUsersCount": total,
-            "unprocessedUsersCount": total - successful - failed,
-            "task": task_json(plan.workflow.id, place, task),
-            "taskDefinition": definition_json(task),
-        }
-
-
-def _report_status(run_status: str, successful: int, failed: int) -> str:
-    if run_status not in ("completed", "completedWithErrors", "failed") or not failed:
-        return run_status if run_status in ("inProgress", "canceling", "canceled") else "completed"
-    return "completedWithErrors" if successful else "failed"
 
 
 def _processing_info(plan: RunPlan, work: Work, index: int, now: int) -> str | None:

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.times import TICKS_PER_SECOND
-from runtui.sandbox.entities import TASK, TASK_DEFINITION, guid
+from runtui.sandbox.entities import TASK, guid
 
 _DAY: Final = 24 * 3_600 * TICKS_PER_SECOND
 
@@ -156,11 +156,6 @@ def _described(task: TaskDefinition) -> dict[str, Any]:
         "description": task.description,
         "displayName": task.display_name,
     }
-
-
-@cache
-def definition_json(task: TaskDefinition) -> str:
-    return json.dumps(TASK_DEFINITION.whole(definition_state(task)))
 
 
 @cache
