@@ -162,6 +162,16 @@ def natural_order(column: Column[RowT]) -> Order:
     return Order(column.key, column.descending_first)
 
 
+def chosen_columns(columns: Sequence[Column[RowT]], keys: Sequence[str]) -> tuple[Column[RowT], ...]:
+    """Return the columns with these keys, with the flexible one before them if it is not among them; all columns if
+    no key is known."""
+    by_key = {column.key: column for column in columns}
+    chosen = tuple(by_key[key] for key in keys if key in by_key)
+    if not chosen or any(column.flexible for column in chosen):
+        return chosen or tuple(columns)
+    return (next(column for column in columns if column.flexible), *chosen)
+
+
 def in_order(rows: Sequence[RowT], columns: Sequence[Column[RowT]], order: Order, now: int) -> Sequence[RowT]:
     """Sort rows in memory, text in any case. The natural order is stable; the other is its exact reverse."""
     column = next((column for column in columns if column.key == order.key), None)

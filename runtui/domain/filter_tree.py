@@ -25,6 +25,12 @@ Sql: TypeAlias = tuple[str, tuple[Any, ...]]
 """A condition on the store's table `run`, and its parameters."""
 
 
+_EXAMPLES: Final[dict[FieldKind, tuple[str, ...]]] = {
+    "count": ("0",),
+    "datetime": ("-24h", "-7d", "today", "yesterday"),
+}
+
+
 class FilterField(NamedTuple):
     """A field that a filter can name before an operator."""
 
@@ -42,9 +48,23 @@ class FilterField(NamedTuple):
     listed: str = ""
     """The column with the displayed values, if they are few enough to choose from; else empty."""
     flags: tuple[Flag, ...] = ()
+    examples: tuple[str, ...] = ()
+    """Values to offer; empty for the usual ones of the kind."""
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """The values to offer that are known without the rows; for a number or a time, examples."""
+        if self.choices is not None:
+            return self.choices.names
+        return self.flags or self.examples or _EXAMPLES.get(self.kind, ())
+
+    @property
+    def asking(self) -> str:
+        """The field with its usual operator; a number or a time is rarely one value."""
+        return f"{self.name}{'>' if self.kind in _EXAMPLES else ':'}"
 
 
 # The rowids of the runs with a matching task result or subject. The key of a subject has its name, UPN and id on one

@@ -1,4 +1,5 @@
-"""The filter language of the list: text -> tree, or a sentence that says where the text is wrong.
+"""The filter language of lists: text -> tree, or a sentence that says where the text is wrong. A tree for runs becomes
+SQL (`parse_filter`), one for rows in memory a condition (`row_filter`).
 
     filter  = all { "or" all }            "or" binds less than a blank does
     all     = term { ["and"] term }
@@ -17,10 +18,11 @@ Invariant: every error has its position in the text and what is possible there.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta, tzinfo
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple, TypeAlias, cast
 
+from runtui.domain.columns import RowT
 from runtui.domain.filter_tree import (
     FILTER_FIELDS,
     AllOf,
@@ -50,8 +52,8 @@ RESULTS_HINT: Final = "Only runs whose results were read can be found: the list 
 
 _BLANK: Final = re.compile(r"\s*")
 _QUOTED: Final = re.compile(r'"([^"]*)"')
-ASKING: Final = re.compile(r"([^\W\d]\w*)(:|>=|<=|!=|>|<|=)")
-"""A field and an operator, the beginning of a condition."""
+ASKING: Final = re.compile(r"([^\W\d]\w*)(:(?!//)|>=|<=|!=|>|<|=)")
+"""A field and an operator, the beginning of a condition; a URL is plain text although it has a colon."""
 _WORD: Final = re.compile(r'[^\s()"]+')
 _VALUE: Final = re.compile(r'[^\s(),"]+')
 _NUMBER: Final = r"(?a)[+-]?\d{1,15}"
@@ -60,7 +62,8 @@ _TO_THE_MINUTE: Final = r"(?a).*[Tt ]\d{1,2}:\d{2}(?:Z|[+-]\d{2}:\d{2})?"
 _RELATIVE: Final = r"(?a)now|(?:now)?\s*[+-].*"
 _NOTHING: Final = {"null", "none"}
 
-_FIELD_BY_NAME: Final = {name.casefold(): field for field in FILTER_FIELDS for name in (field.name, *field.aliases)}
+RowCondition: TypeAlias = Callable[[RowT], bool]
+"""Returns whether a filter finds a row."""
 
 
 def all_of(found: Filter | None, text: str, now: int) -> Filter:
@@ -89,9 +92,40 @@ def parse_filter(text: str, now: int, zone: tzinfo | None = None) -> Filter | No
     """
     if not text.strip():
         return None
-    reader = _Reader(text, now, zone)
+    reader = _Reader(text, FILTER_FIELDS, now, zone)
     tree = reader.alternatives()
     return Filter(text, tree, " ".join(reader.hints), reader.asks_results)
+
+
+def row_filter(
+    text: str,
+    fields: Iterable[FilterField],
+    of_word: Callable[[str], RowCondition[RowT]],
+    of_field: Callable[[TextIs], RowCondition[RowT]],
+) -> RowCondition[RowT] | None:
+    """Parse a filter of rows in memory, with `fields` of the kind "text"; None for a blank one, which finds every row.
+
+    `of_word` returns the condition for a word, `of_field` for a word that a field is, or contains.
+
+    Raises:
+        FilterError: the text cannot be understood.
+    """
+
+    def holds(node: Node) -> RowCondition[RowT]:
+        match node:
+            case HasText(word):
+                return of_word(word)
+            case TextIs():
+                return of_field(node)
+            case Not(part):
+                inner = holds(part)
+                return lambda row: not inner(row)
+            case AllOf(parts) | AnyOf(parts):
+                every, conditions = all if isinstance(node, AllOf) else any, [holds(part) for part in parts]
+                return lambda row: every(condition(row) for condition in conditions)
+        raise TypeError(node)
+
+    return holds(_Reader(text, fields).alternatives()) if text.strip() else None
 
 
 class _Typed(NamedTuple):
@@ -109,8 +143,9 @@ class _Typed(NamedTuple):
 class _Reader:
     """Parses a filter from left to right, with one method per rule of the grammar."""
 
-    def __init__(self, text: str, now: int, zone: tzinfo | None) -> None:
+    def __init__(self, text: str, fields: Iterable[FilterField], now: int = 0, zone: tzinfo | None = None) -> None:
         self.text = text
+        self.fields = {name.casefold(): field for field in fields for name in (field.name, *field.aliases)}
         self.now = now
         self.zone = zone
         self.at = 0
@@ -166,11 +201,11 @@ class _Reader:
         return node
 
     def _question(self, match: re.Match[str]) -> Node:
-        field = _FIELD_BY_NAME.get(match[1].casefold())
+        field = self.fields.get(match[1].casefold())
         if field is None:
-            near = nearest(match[1], _FIELD_BY_NAME)
-            names = ", ".join(known.name for known in FILTER_FIELDS)
-            possible = f"Did you mean {_FIELD_BY_NAME[near]}?" if near else f"Possible: {names}."
+            near = nearest(match[1], self.fields)
+            names = ", ".join(dict.fromkeys(known.name for known in self.fields.values()))
+            possible = f"Did you mean {self.fields[near]}?" if near else f"Possible: {names}."
             message = f'No field is called {match[1]}. {possible} To look for the text itself, put it in "quotes".'
             raise FilterError(message, match.start(1), len(match[1]))
         self.at = match.end()

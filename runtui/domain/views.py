@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from runtui.domain.columns import Column
+from runtui.domain.columns import Column, chosen_columns
 from runtui.domain.plots import RUNNING
 from runtui.domain.properties import PROPERTIES
 from runtui.domain.rows import RUN_COLUMN_BY_KEY, RUN_COLUMNS, RunRow
@@ -38,10 +38,7 @@ class ListSettings(NamedTuple):
     @property
     def run_columns(self) -> tuple[Column[RunRow], ...]:
         """The chosen columns, including the flexible one; without a choice, all columns in default order."""
-        chosen = tuple(RUN_COLUMN_BY_KEY[key] for key in self.columns)
-        if not chosen:
-            return RUN_COLUMNS
-        return chosen if any(column.flexible for column in chosen) else (RUN_COLUMN_BY_KEY["workflow"], *chosen)
+        return chosen_columns(RUN_COLUMNS, self.columns)
 
 
 class View(NamedTuple):

@@ -27,6 +27,7 @@ from runtui.settings import Settings
 
 if TYPE_CHECKING:
     from runtui.services.refresh import Progress, UnreadWorkflow
+    from runtui.services.results import ReadingProgress
     from runtui.services.store import StoredRun
 
 _READS_AT_ONCE: Final = 4
@@ -170,6 +171,30 @@ async def read_run(workspace: Workspace, workflow_id: str, run_id: str) -> dict[
     """Return one run as `run_and_answer` reads it."""
     run, _ = await run_and_answer(workspace, workflow_id, run_id)
     return run
+
+
+async def read_into_store(workspace: Workspace, workflow_id: str, run_id: str) -> RuntuiError | None:
+    """Read a run into the store, and its results if they are missing or the run has changed since. Each wait is
+    reported. Return why the results cannot be read, or None.
+
+    Raises:
+        RuntuiError: the run cannot be read or stored.
+    """
+
+    def tell_wait(progress: ReadingProgress) -> None:
+        if progress.waiting:
+            narrate(progress.waiting)
+
+    workspace.store.put_run(workflow_id, await read_run(workspace, workflow_id, run_id))
+    unsubscribe = workspace.results.changed.subscribe(tell_wait)
+    try:
+        if (results := workspace.store.results_of(run_id)) is None or results.is_outdated:
+            await workspace.results.read_run(workflow_id, run_id)
+    except RuntuiError as error:
+        return RuntuiError("The results of its tasks could not be read", str(error))
+    finally:
+        unsubscribe()
+    return None
 
 
 async def run_and_answer(workspace: Workspace, workflow_id: str, run_id: str) -> tuple[dict[str, Any], Answer]:

@@ -9,21 +9,23 @@ file that only its owner can read; it overwrites nothing.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from runtui.domain.draft import NOT_RECEIVED, value_word
 from runtui.domain.times import interpret, now_ticks, parse_ticks, ticks_of
-from runtui.errors import RuntuiError, UsageError, nearest_words
+from runtui.errors import RuntuiError, UsageError
 from runtui.private_files import create_private, explanation, private_folder
 from runtui.services.journal import Entry, Journal
 from runtui.services.sharing.formats import RecordFormat, code_block, code_span, record_lines
 
-EntryCondition: TypeAlias = Callable[[Entry], bool]
+if TYPE_CHECKING:
+    from runtui.domain.filter_tree import FilterField, TextIs
+    from runtui.domain.filters import RowCondition
 
 OPEN: Final = "open"
 """The word for an entry without an outcome: in progress, or its process has ended."""
@@ -32,25 +34,11 @@ DAMAGED: Final = "damaged"
 """The word for an entry that cannot be read; a filter finds it only by its number or this word."""
 
 ENTRY_FILTER_HELP: Final = (
-    "plain text, #12, outcome:unknown (done, not-done, unknown, open), since:-24h, before:2026-11-20"
+    "plain text, #12, outcome:unknown (done, not-done, unknown, open), since:-24h, before:2026-11-20, !not, or, ( )"
 )
 """The filter language in one line."""
 
-_ASKING: Final = re.compile(r"([^\W\d]\w*):(?!//)(.*)", re.DOTALL)
-"""A field, a colon and a value; a URL is plain text although it has a colon."""
-
-_QUOTED: Final = re.compile(r'"(.+)"', re.DOTALL)
-
 _OUTCOMES: Final = ("done", "not-done", "unknown", OPEN, DAMAGED)
-
-ENTRY_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "outcome": _OUTCOMES,
-    "since": ("-24h", "-7d", "today"),
-    "before": ("today", "-7d"),
-}
-"""The fields of the filter, each with its possible values, or for times with examples."""
-
-_FIELDS: Final = tuple(ENTRY_FIELDS)
 
 _NOT_UNDERSTOOD: Final = "This filter cannot be understood"
 
@@ -63,15 +51,30 @@ EXPORTS: Final = "exports"
 ExportFormat: TypeAlias = RecordFormat | Literal["md"]
 
 
-def entry_filter(text: str, now: int | None = None) -> EntryCondition:
-    """Parse a filter. `since:-24h` counts from `now` (ticks; None: the current time). A blank filter finds every entry.
+def entry_filter(text: str, now: int | None = None) -> RowCondition[Entry] | None:
+    """Parse a filter. `since:-24h` counts from `now` (ticks; None: the current time). None for a blank filter, which
+    finds every entry.
 
     Raises:
-        UsageError: a word cannot be understood.
+        RuntuiError: the filter cannot be understood.
     """
-    moment = now_ticks() if now is None else now
-    conditions = [_word_condition(word, moment) for word in text.split()]
-    return lambda entry: all(holds(entry) for holds in conditions)
+    if not text.strip():
+        return None
+    # The journal is mostly read without a filter.
+    from runtui.domain.filters import row_filter
+
+    return row_filter(text, entry_fields(), _word, partial(_field, now_ticks() if now is None else now))
+
+
+def entry_fields() -> tuple[FilterField, ...]:
+    """Return the fields of the filter."""
+    from runtui.domain.filter_tree import FilterField
+
+    return (
+        FilterField("outcome", "text", examples=_OUTCOMES),
+        FilterField("since", "text", examples=("-24h", "-7d", "today")),
+        FilterField("before", "text", examples=("today", "-7d")),
+    )
 
 
 def outcome_word(entry: Entry) -> str:
@@ -80,45 +83,28 @@ def outcome_word(entry: Entry) -> str:
     return entry.outcome.value if entry.outcome is not None else OPEN
 
 
-def _word_condition(word: str, now: int) -> EntryCondition:
-    if asking := _ASKING.fullmatch(word):
-        return _question(word, asking[1], asking[2], now)
-    if word[0] == "#" and word[1:].isdecimal():
-        number = int(word[1:])
+def _word(text: str) -> RowCondition[Entry]:
+    """Return the condition for a word, or for the number of an entry."""
+    if text[0] == "#" and text[1:].isdecimal():
+        number = int(text[1:])
         return lambda entry: entry.number == number
-    quoted = _QUOTED.fullmatch(word)
-    wanted = (quoted[1] if quoted else word).casefold()
-    return lambda entry: any(wanted in text.casefold() for text in _texts(entry))
+    wanted = text.casefold()
+    return lambda entry: any(wanted in known.casefold() for known in _texts(entry))
 
 
-def _question(word: str, name: str, value: str, now: int) -> EntryCondition:
-    key = name.casefold()
-    if key not in _FIELDS:
-        meant = nearest_words(key, _FIELDS)
-        raise UsageError(
-            _NOT_UNDERSTOOD,
-            f"No field is called {name!r}.{meant} Possible: {', '.join(_FIELDS)}.",
-            'To look for the text itself, put it in "quotes".',
-        )
-    if key == "outcome":
-        return _outcome(value.casefold())
-    limit = _time(word, value, now)
-    is_since = key == "since"
-    return lambda entry: not entry.damage and (ticks_of(entry.opened_at) >= limit) is is_since
-
-
-def _outcome(value: str) -> EntryCondition:
-    wanted = value.split(",")
-    if unknown := [word for word in wanted if word not in _OUTCOMES]:
-        raise UsageError(_NOT_UNDERSTOOD, f"There is no outcome {unknown[0]!r}.", f"Possible: {', '.join(_OUTCOMES)}.")
-    return lambda entry: outcome_word(entry).replace(" ", "-") in wanted
-
-
-def _time(word: str, value: str, now: int) -> int:
+def _field(now: int, found: TextIs) -> RowCondition[Entry]:
+    name, value = found.field.name, found.text
+    if name == "outcome":
+        wanted = value.casefold()
+        if wanted not in _OUTCOMES:
+            raise UsageError(_NOT_UNDERSTOOD, f"There is no outcome {value!r}.", f"Possible: {', '.join(_OUTCOMES)}.")
+        return lambda entry: outcome_word(entry).replace(" ", "-") == wanted
     try:
-        return parse_ticks(interpret(value, now))
+        limit = parse_ticks(interpret(value, now))
     except ValueError as error:
-        raise UsageError(_NOT_UNDERSTOOD, f"{word}: {error}", f"Possible: {ENTRY_FILTER_HELP}.") from None
+        possible = f"Possible: {ENTRY_FILTER_HELP}."
+        raise UsageError(_NOT_UNDERSTOOD, f"{name}:{value}: {error}", possible) from None
+    return lambda entry: not entry.damage and (ticks_of(entry.opened_at) >= limit) is (name == "since")
 
 
 def _texts(entry: Entry) -> tuple[str, ...]:
@@ -159,7 +145,7 @@ class EntryQuery:
         found: list[Entry] = []
         while len(found) < wanted:
             entries = self.journal.entries(root=self.root, before=before, limit=PAGE)
-            found += filter(holds, entries)
+            found += filter(holds, entries) if holds is not None else entries
             if len(entries) < PAGE:
                 return found, None
             before = entries[-1].number

@@ -1,16 +1,10 @@
-"""Filters on the screen: the filter language of rows in memory, and the completions for any filter language.
+"""Filters on the screen: the filter of rows in memory, and the completions for any filter.
 
-The filter of rows in memory finds words in any cell of a row, or in one column with `column:word`:
+Rows in memory are filtered in the language of `domain.filters`: a word is looked for in any cell of a row, or in one
+column with `column:word`.
 
-    words   = { ["!"] [column ":"] text { "," text } }
-    text    = word | "quoted text"
-
-All words must match; after a column, a comma separates alternatives; "!" negates a word. A column is named by its key
-or its title; case is ignored. The filter of runs is `domain.filters`.
-
-Invariant: the filter searches the text that a person sees in the row. An unknown column is an error that lists the
-known ones. A candidate in its slot makes a filter that is valid at that place; a value that no filter can express, or
-that the screen shows differently, is not offered.
+Invariant: the filter searches the text that a person sees in the row. A candidate in its slot makes a filter that is
+valid at that place; a value that no filter can express, or that the screen shows differently, is not offered.
 """
 
 from __future__ import annotations
@@ -18,14 +12,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Generic, NamedTuple, TypeAlias
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from runtui.domain.columns import Column, RowT
-from runtui.domain.filter_tree import FILTER_FIELDS, FieldKind, FilterField
-from runtui.domain.filters import ASKING, FilterError
+from runtui.domain.filter_tree import FILTER_FIELDS, FieldKind, FilterField, TextIs
+from runtui.domain.filters import ASKING, RowCondition, row_filter
 from runtui.domain.text import visible
 from runtui.domain.times import now_ticks
-from runtui.errors import nearest_words
 
 ValueCount: TypeAlias = tuple[str, int]
 """A value ("" for none), and the number of rows with it."""
@@ -33,41 +27,14 @@ ValueCount: TypeAlias = tuple[str, int]
 _BREAKS: Final = frozenset(" \t\n(),")
 """The characters that end an unquoted value."""
 
-_EXAMPLES: Final[dict[FieldKind, tuple[str, ...]]] = {
-    "count": ("0",),
-    "datetime": ("-24h", "-7d", "today", "yesterday"),
-}
 _OFFERED: Final[tuple[FieldKind, ...]] = ("enum", "text", "flag", "datetime", "count")
 """The kinds in the order in which their fields are offered, first those with values to choose from."""
 
 _BY_KEY: Final = frozenset({"cause", "workflowId"})
 """Fields that other screens filter by and nobody types."""
 
-_GREATER_THAN: Final = frozenset({"count", "datetime"})
-"""The kinds of fields that are rarely filtered by a single value."""
-
-
-class FieldHelp(NamedTuple):
-    """A field that the filter box offers."""
-
-    name: str
-    values: tuple[str, ...] = ()
-    """Values known without the rows; for a number or a time, examples."""
-    operator: str = ":"
-    """The operator to offer."""
-    listed: str = ""
-    """The column whose values are offered; empty if none are."""
-
-
-def _field_help(field: FilterField) -> FieldHelp:
-    values = field.choices.names if field.choices is not None else field.flags or _EXAMPLES.get(field.kind, ())
-    return FieldHelp(field.name, values, ">" if field.kind in _GREATER_THAN else ":", field.listed)
-
-
 RUN_FIELDS: Final = tuple(
-    _field_help(field)
-    for field in sorted(FILTER_FIELDS, key=lambda field: _OFFERED.index(field.kind))
-    if field.name not in _BY_KEY
+    field for field in sorted(FILTER_FIELDS, key=lambda field: _OFFERED.index(field.kind)) if field.name not in _BY_KEY
 )
 """The fields that the filter box of runs offers."""
 
@@ -79,7 +46,7 @@ class Slot(NamedTuple):
     end: int
     typed: str
     """The part before the cursor, without its opening quote."""
-    field: FieldHelp | None = None
+    field: FilterField | None = None
     """The field whose value it is; None for a field's name or plain text."""
     is_closed: bool = False
     """True if nothing can be offered: quoted text, or the value of an unknown field."""
@@ -94,7 +61,7 @@ class Candidate(NamedTuple):
     """The number of rows with this value; None if not counted."""
 
 
-def slot_at(text: str, cursor: int, fields: Iterable[FieldHelp]) -> Slot:
+def slot_at(text: str, cursor: int, fields: Iterable[FilterField]) -> Slot:
     """Return the part of a filter at the cursor, even if the rest is invalid."""
     start, quoted = _word_start(text, cursor)
     word = text[start:cursor]
@@ -110,17 +77,17 @@ def slot_at(text: str, cursor: int, fields: Iterable[FieldHelp]) -> Slot:
     return Slot(start, end, typed.removeprefix('"'), field, field is None or (typed.count('"') > 1))
 
 
-def candidates(slot: Slot, fields: Iterable[FieldHelp], counted: Sequence[ValueCount] = ()) -> tuple[Candidate, ...]:
+def candidates(slot: Slot, fields: Iterable[FilterField], counted: Sequence[ValueCount] = ()) -> tuple[Candidate, ...]:
     """Return the completions of a slot: first those that start with the typed text, then those that contain it. Values
     of the rows (`counted`, the most frequent first) come before those that no row has.
     """
     if slot.is_closed:
         return ()
     if slot.field is None:
-        found = [Candidate(f"{field.name}{field.operator}") for field in fields]
+        found = [Candidate(field.asking) for field in fields]
         return _ranked(found, [field.name for field in fields], slot.typed)
     counts = dict(counted)
-    values = [value or "none" for value in counts] + [value for value in slot.field.values if value not in counts]
+    values = [value or "none" for value in counts] + [value for value in slot.field.offered if value not in counts]
     sound = [value for value in values if '"' not in value and visible(value) == value]
     found = [
         Candidate(_quoted(value), counts.get("" if value == "none" else value, 0) if counts else None)
@@ -173,64 +140,51 @@ def _quoted(value: str) -> str:
 
 # Rows in memory
 
-_WORD: Final = r'(!?)(?:([^\W\d][\w-]*):(?!//))?((?:"[^"]*"|[^\s"])*)'
 _SIGN: Final = r"^[^\w\s] "
+"""A glyph before the word of a cell."""
 _MAX_VALUES: Final = 1_000
-_ALTERNATIVE: Final = r'"([^"]*)"|([^,"]+)'
 
 
-class CellWord(NamedTuple):
-    """One word of a filter."""
-
-    column: str
-    """The key of the column to search; empty for any."""
-    texts: tuple[str, ...]
-    """Casefolded alternatives; one of them must be found."""
-    is_wanted: bool
-    """False for a negated word."""
+Cells: TypeAlias = Mapping[str, str]
+"""The casefolded texts of a row, by the name of the field."""
 
 
-class CellFilter(NamedTuple, Generic[RowT]):
-    """A parsed filter; without words it finds every row."""
-
-    columns: tuple[Column[RowT], ...]
-    words: tuple[CellWord, ...]
-
-    def cells(self, row: RowT, now: int) -> Mapping[str, str]:
-        """Return column key -> casefolded text of a row at `now` (ticks)."""
-        return {column.key: column.show(row, now).text.casefold() for column in self.columns}
-
-    def finds(self, cells: Mapping[str, str]) -> bool:
-        return all(_holds(word, cells) for word in self.words)
+def cell_fields(columns: Sequence[Column[Any]]) -> tuple[FilterField, ...]:
+    """Return the columns as fields with the values of the rows, each named by its title, and by its key."""
+    return tuple(
+        FilterField(_field_name(column), "text", aliases=(column.key,), listed=column.key) for column in columns
+    )
 
 
-def _holds(word: CellWord, cells: Mapping[str, str]) -> bool:
-    texts = (cells[word.column],) if word.column else cells.values()
-    return any(wanted in text for wanted in word.texts for text in texts) is word.is_wanted
+def _field_name(column: Column[Any]) -> str:
+    """Return the title, or the key if the title cannot be typed."""
+    return column.title if column.title.isidentifier() else column.key
 
 
-def cell_filter(columns: Sequence[Column[Any]]) -> Callable[[str], CellFilter[Any]]:
-    """Return a function that parses a filter over `columns`.
+def cell_filter(columns: Sequence[Column[Any]]) -> Callable[[str], RowCondition[Cells] | None]:
+    """Return a function that parses a filter over `columns`."""
+    return partial(row_filter, fields=cell_fields(columns), of_word=_in_any_cell, of_field=_in_cell)
 
-    It raises FilterError for an unknown column or a missing value.
-    """
-    keys = {name.casefold(): column.key for column in columns for name in (column.title, column.key)}
 
-    def read(text: str) -> CellFilter[Any]:
-        words = [_read(match, keys) for match in re.finditer(_WORD, text) if match[0]]
-        return CellFilter(tuple(columns), tuple(words))
+def _in_any_cell(text: str) -> RowCondition[Cells]:
+    wanted = text.casefold()
+    return lambda cells: any(wanted in cell for cell in cells.values())
 
-    return read
+
+def _in_cell(found: TextIs) -> RowCondition[Cells]:
+    name, wanted = found.field.name, found.text.casefold()
+    if found.whole:
+        return lambda cells: re.sub(_SIGN, "", cells[name]) == wanted
+    return lambda cells: wanted in cells[name]
+
+
+def cells_to_search(columns: Iterable[Column[RowT]], row: RowT, now: int) -> Cells:
+    """Return the cells of a row at `now` (ticks)."""
+    return {_field_name(column): column.show(row, now).text.casefold() for column in columns}
 
 
 def cell_filter_help(columns: Sequence[Column[Any]]) -> str:
     return f"text  {'  '.join(f'{column.title}:…' for column in columns)}  !not"
-
-
-def cell_fields(columns: Sequence[Column[Any]]) -> tuple[FieldHelp, ...]:
-    """Return the columns as fields for the filter box, with the values of the rows."""
-    names = [column.title if column.title.isidentifier() else column.key for column in columns]
-    return tuple(FieldHelp(name, listed=column.key) for name, column in zip(names, columns, strict=True))
 
 
 def count_cells(column: Column[RowT], rows: Iterable[RowT]) -> list[ValueCount]:
@@ -238,16 +192,3 @@ def count_cells(column: Column[RowT], rows: Iterable[RowT]) -> list[ValueCount]:
     now = now_ticks()
     counted = Counter(re.sub(_SIGN, "", column.show(row, now).text) for row in rows)
     return [(text, count) for text, count in counted.most_common(_MAX_VALUES) if text]
-
-
-def _read(match: re.Match[str], keys: Mapping[str, str]) -> CellWord:
-    sign, name, value = match.groups()
-    if name is not None and name.casefold() not in keys:
-        meant = nearest_words(name.casefold(), tuple(keys))
-        words = f"No column is called {name!r}.{meant} Columns: {', '.join(dict.fromkeys(keys))}."
-        raise FilterError(words, match.start(2), len(name))
-    found = re.findall(_ALTERNATIVE, value) if name is not None else [(value.strip('"'), "")]
-    texts = tuple(text.casefold() for pair in found if (text := "".join(pair)))
-    if not texts:
-        raise FilterError(f"A value for {name or match[0]} is missing here.", match.start(), len(match[0]))
-    return CellWord(keys[name.casefold()] if name is not None else "", texts, not sign)

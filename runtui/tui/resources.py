@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from runtui.domain.columns import Column, RowT
-from runtui.domain.filter_tree import Filter
+from runtui.domain.filter_tree import Filter, FilterField
 from runtui.domain.filters import parse_filter
 from runtui.domain.rows import RUN_COLUMNS, RunRow
 from runtui.domain.times import now_ticks
 from runtui.domain.triage.standing import Standing, standing
-from runtui.tui.filtering import RUN_FIELDS, FieldHelp, cell_fields, cell_filter, cell_filter_help
+from runtui.tui.filtering import RUN_FIELDS, cell_fields, cell_filter, cell_filter_help
 
 RowId = TypeVar("RowId", bound=str | int)
 """The id of a row, such as a run's id or a journal entry's number."""
@@ -96,7 +96,7 @@ class Resource(NamedTuple, Generic[RowT, RowId]):
     """The words for an empty list."""
     nothing_found: str
     """The words for a filter that finds nothing."""
-    fields: tuple[FieldHelp, ...] = ()
+    fields: tuple[FilterField, ...] = ()
     """The fields that the filter box completes."""
 
     @property

@@ -98,7 +98,7 @@ def test_a_draft_and_an_unknown_change_of_it_are_reported(commands: Commands, ca
 def test_results_that_cannot_be_read_are_told_and_the_exit_code_says_so(commands: Commands, capsys: Out) -> None:
     class WithoutResults(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            if request.url.path.endswith("Results"):
+            if request.url.path.endswith(("Results", "/$batch")):
                 raise httpx.ReadError("reset")
             return await commands.line.handle_async_request(request)
 

@@ -26,6 +26,7 @@ from runtui.tui.features.changes.journaling import JournalView
 from runtui.tui.features.copying import SelectionPage
 from runtui.tui.features.feature import feature_in
 from runtui.tui.features.helping import HelpView
+from runtui.tui.features.opening import TasksView, UsersView
 from runtui.tui.features.signing_in import SignInView
 from runtui.tui.features.triage.explaining import CausesView
 from runtui.tui.features.triage.overviewing import OverviewView
@@ -35,14 +36,13 @@ from runtui.tui.screens.form import FormView
 from runtui.tui.screens.frame import ActionView, ViewScreen
 from runtui.tui.screens.questions import ColumnChooser, LineQuestion, Picker
 from runtui.tui.screens.review import ReviewView
-from runtui.tui.screens.run import TasksView, UsersView
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.themes import THEMES
 from runtui.tui.widgets.field_form import FieldForm
 from runtui.tui.widgets.filter_bar import FilterBar
 from runtui.tui.widgets.json_view import JsonView
 from runtui.tui.widgets.line_table import LineTable
-from runtui.tui.widgets.read_list import ReadList
+from runtui.tui.widgets.row_list import ReadList
 from runtui.tui.widgets.search_bar import SearchBar
 from runtui.tui.widgets.side_panel import SidePanel
 from tests.tui.conftest import Opener

@@ -12,7 +12,7 @@ from runtui.domain.views import ListSettings, View
 from runtui.prelude.first_paint import FirstPaint
 from runtui.services.preferences import StoredPreferences, preferences_path
 from runtui.tui.features.opening import Opening
-from runtui.tui.widgets.line_painter import ColumnHeader
+from runtui.tui.widgets.line_table import ColumnHeader
 from tests.tui.conftest import ROOT, Opener, Session
 
 
@@ -124,14 +124,14 @@ async def test_columns_are_chosen_moved_and_given_back_to_the_width(open_session
         await session.press("C", "space", "j", "space")
         assert "it is always shown" in session.text()
         await session.press("G", "space", "minus", "enter")
-        assert list(session.runs.columns) == ["workflow", "started", "users", "updated", "failedUsers"]
+        assert list(session.runs.list.chosen) == ["workflow", "started", "users", "updated", "failedUsers"]
         assert titles(session) == ["workflow", "start", "users", "updated", "✗users"]
         await session.press("C", "plus", "escape")
         assert titles(session) == ["workflow", "start", "users", "updated", "✗users"]
         await session.press("C", "plus", "enter")
         assert titles(session)[:2] == ["start", "workflow"]
         await session.press("C", "0", "enter")
-        assert not session.runs.columns
+        assert not session.runs.list.chosen
         assert titles(session) == automatic
 
 

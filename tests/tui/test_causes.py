@@ -107,14 +107,14 @@ async def test_space_marks_all_runs_of_a_cause_and_takes_the_marks_back(open_ses
         assert len(marks) == cause.runs
         assert f"Marked {cause.runs} runs" in session.status.text
         row = next(row for row in causes_of(session).list.rows if row.cause == cause)
-        assert causes_of(session).table.flag(row) == "◆"
+        assert causes_of(session).list.table.flag(row) == "◆"
         assert causes_of(session).cause != cause, "the cursor goes on"
         await session.press("k", "enter")
         assert all(
             session.runs.table.flag(run) == "◆" for run in session.workspace.store.window(session.runs.shown, 0, 9)
         )
         await session.press("U", "escape")
-        assert causes_of(session).table.flag(row) == " ", "marks that were cleared in the list are cleared here"
+        assert causes_of(session).list.table.flag(row) == " ", "marks that were cleared in the list are cleared here"
         await session.press("space", "k", "space")
         assert session.runs.table.marks == frozenset()
         assert f"Cleared {cause.runs} marks" in session.status.text
@@ -146,7 +146,7 @@ async def test_the_people_of_a_cause_stay_in_sight_while_more_is_read(
         monkeypatch.setattr(explaining, "REST_SECONDS", 3_600.0)
         view, grouped = causes_of(session), list[object]()
         monkeypatch.setattr(view.list, "put", lambda *rows: grouped.append(rows))
-        view._follow()
+        view._group("causes")
         await session.until(lambda: grouped)
         await session.settled()
         assert "Users\n" in panel_text(session)

@@ -12,8 +12,7 @@ from textual.message import Message
 
 from runtui.domain.columns import Column, ListCell
 from runtui.tui.resources import ReadRows, Resource, RowFlag
-from runtui.tui.widgets.line_painter import ColumnHeader
-from runtui.tui.widgets.line_table import LineTable
+from runtui.tui.widgets.line_table import ColumnHeader, LineTable
 
 HEIGHT = 10
 FAILED = ListCell("bad", "status-failed")

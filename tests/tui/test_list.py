@@ -8,8 +8,7 @@ import pytest
 
 from runtui.domain.rows import RUN_COLUMNS, RunRow
 from runtui.services.store import RunQuery
-from runtui.tui.widgets.line_painter import ColumnHeader
-from runtui.tui.widgets.line_table import LineTable
+from runtui.tui.widgets.line_table import ColumnHeader, LineTable
 from tests.tui.conftest import Opener, Session
 from tests.tui.wires import Graph, a_run, reply
 

@@ -8,7 +8,7 @@ from textual.widget import Widget
 from runtui.tui.features.opening import Opening
 from runtui.tui.widgets.chrome import HintBar
 from runtui.tui.widgets.json_view import JsonView
-from runtui.tui.widgets.line_painter import ColumnHeader
+from runtui.tui.widgets.line_table import ColumnHeader
 from tests.tui.conftest import Opener, Session
 
 

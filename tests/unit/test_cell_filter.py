@@ -8,7 +8,7 @@ import pytest
 
 from runtui.domain.columns import Column, ListCell
 from runtui.domain.filters import FilterError
-from runtui.tui.filtering import cell_filter
+from runtui.tui.filtering import cell_filter, cells_to_search
 
 
 class Animal(NamedTuple):
@@ -26,7 +26,7 @@ ANIMALS: Final = (Animal("Cat", "purrs softly"), Animal("Dog", "barks: cat!"), A
 
 def found(text: str) -> list[str]:
     wanted = cell_filter(COLUMNS)(text)
-    return [row.name for row in ANIMALS if wanted.finds(wanted.cells(row, 0))]
+    return [row.name for row in ANIMALS if wanted is None or wanted(cells_to_search(COLUMNS, row, 0))]
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,9 @@ def found(text: str) -> list[str]:
         ('"purrs softly"', ["Cat"]),
         ('sound:"s: c"', ["Dog"]),
         ("sound:moos name:cat", []),
-        ('"barks', ["Dog"]),
+        ("name=cow or (cat !barks)", ["Cat", "Cow"]),
+        ("sound!=moos", ["Cat", "Dog"]),
+        ("https://cat", []),
     ],
 )
 def test_words_are_looked_for_in_what_a_row_shows(text: str, names: list[str]) -> None:
@@ -52,10 +54,12 @@ def test_words_are_looked_for_in_what_a_row_shows(text: str, names: list[str]) -
 @pytest.mark.parametrize(
     ("text", "words", "place"),
     [
-        ("cat nam:x", "No column is called 'nam'. Did you mean name?", (4, 3)),
-        ("cat sound:", "A value for sound is missing", (4, 6)),
-        ('""', "A value for", (0, 2)),
-        ("!", "A value for", (0, 1)),
+        ("cat nam:x", "No field is called nam. Did you mean name?", (4, 3)),
+        ("cat what:x", "Possible: name, sound.", (4, 4)),
+        ("cat sound:", "A value for sound is missing", (9, 1)),
+        ('""', "There is nothing between these quotes", (0, 2)),
+        ("!", "A term is missing", (1, 1)),
+        ("sound>a", "sound takes : or = or !=", (5, 1)),
     ],
 )
 def test_an_invalid_term_is_refused_with_its_position(text: str, words: str, place: tuple[int, int]) -> None:

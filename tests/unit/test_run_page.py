@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from runtui.domain.report import Outcome
 from runtui.domain.results import TaskResult
 from runtui.domain.times import parse_ticks
+from runtui.errors import RuntuiError
+from runtui.services.known_run import KnownRun
 from runtui.services.store import StoredRun
+from runtui.services.store_results import RunResults
 from runtui.tui.widgets.side_panel import Page
-from runtui.tui.words.pages import KnownRun, run_page
+from runtui.tui.words.pages import run_page
 from tests.tui.wires import a_run
 from tests.unit.entries import an_entry
 
 NOW = parse_ticks("2026-11-20T12:00:00Z")
 
 
-def page(**known: Any) -> Page:
+def page(*, tasks: Sequence[TaskResult] | None = None, is_outdated: bool = False, **known: Any) -> Page:
     stored = StoredRun(a_run(1), "w1", "Onboard [b]new[/b] hire")
-    return run_page(KnownRun(run_id="run-1", stored=stored, **known), NOW)
+    results = RunResults(tuple(tasks), (), is_outdated) if tasks is not None else None
+    return run_page(KnownRun(run_id="run-1", stored=stored, results=results, **known), NOW)
 
 
 def facts(**known: Any) -> list[str]:
@@ -56,11 +61,11 @@ def test_waiting_tasks_are_shown_beside_failed_ones() -> None:
 
 
 def test_an_unread_run_says_so_and_earlier_results_stay() -> None:
-    assert "Reading its task results…" in facts(is_reading=True)
-    outdated = facts(tasks=[a_task("Send mail", "No mailbox.")], is_reading=True)
+    assert "Reading its task results…" in facts()
+    outdated = facts(tasks=[a_task("Send mail", "No mailbox.")], is_outdated=True)
     assert "✗ 1× Send mail" in outdated
-    failed = facts(tasks=[a_task("Send mail", "No mailbox.")], note="Forbidden (403)")
-    assert failed[1] == "Forbidden (403)"
+    failed = facts(tasks=[a_task("Send mail", "No mailbox.")], fault=RuntuiError("Forbidden (403)"))
+    assert failed[1] == "Forbidden (403)."
     assert "✗ 1× Send mail" in failed
 
 

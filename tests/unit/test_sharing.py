@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -21,12 +22,16 @@ from markdown_it.token import Token
 from runtui.auth.clouds import CLOUD_BY_NAME
 from runtui.domain.columns import Column, ListCell
 from runtui.domain.report import Outcome
-from runtui.domain.results import TaskResult
+from runtui.domain.results import Cause, TaskResult
+from runtui.domain.rows import RunRow
 from runtui.domain.text import UNSAFE, visible
+from runtui.domain.triage.memory import RunTriage
 from runtui.domain.triage.service_actions import action_words
 from runtui.domain.triage.standing import NOTE
+from runtui.errors import RuntuiError
 from runtui.redact import REDACTED, redact, redact_values, register_secret
 from runtui.services.journal_query import entry_object
+from runtui.services.known_run import KnownRun
 from runtui.services.sharing.commands import azure_cli, curl, portal_link, powershell, request_of, shared_request
 from runtui.services.sharing.formats import code_block, code_span, prose
 from runtui.services.sharing.handoff import (
@@ -36,12 +41,11 @@ from runtui.services.sharing.handoff import (
     NAMED_WORDINGS,
     Handoff,
     Origin,
-    handoff_json,
     handoff_markdown,
-    reduced,
+    handoff_of_cause,
     run_handoff,
 )
-from runtui.services.store import StoredRun
+from runtui.services.store import EVERY_RUN, StoredRun
 from runtui.services.store_results import RunResults
 from runtui.tui.words import copies
 from tests.unit.entries import an_entry
@@ -170,16 +174,22 @@ def a_failure(number: int, reason: str = "", name: str = "") -> TaskResult:
 
 
 def a_handoff(
-    *failures: TaskResult, status: str = "completedWithErrors", name: str = "Onboard", **facts: Any
+    *failures: TaskResult,
+    status: str = "completedWithErrors",
+    name: str = "Onboard",
+    origin: Origin = ORIGIN,
+    **facts: Any,
 ) -> Handoff:
     run = {"id": "r-1", "processingStatus": status, "totalUsersCount": 3, "startedDateTime": "2026-11-25T10:00:00.5Z"}
     results = RunResults(tuple(failures), (), is_outdated=False) if failures else None
-    return run_handoff("r-1", StoredRun(run, "w-1", name), results, None, **{"changes": (), "origin": ORIGIN} | facts)
+    choices = {key: facts.pop(key) for key in ("requests", "reduce_people") if key in facts}
+    known = KnownRun("r-1", StoredRun(run, "w-1", name), results=results, **facts)
+    return run_handoff(known, origin, **choices)
 
 
 def test_a_hand_over_tells_what_happened_what_was_done_and_what_is_open() -> None:
     change = an_entry(12, run_id="r-1", outcome=Outcome.UNKNOWN, request_id="req-1", client_request_id="own-1")
-    page = handoff_markdown(a_handoff(a_failure(1), a_failure(2), changes=[change], has_draft=True))
+    page = handoff_markdown(a_handoff(a_failure(1), a_failure(2), entries=[change], has_draft=True))
     for words in (
         "# Hand-over: `Onboard`", "- run: `r-1`", "- started: `2026-11-25 10:00:00 UTC`",
         "## Failed: `Welcome`, 2 users",
@@ -194,10 +204,10 @@ def test_a_hand_over_tells_what_happened_what_was_done_and_what_is_open() -> Non
     action = an_entry(
         13, run_id="r-1", method="POST", url=f"{URL}/cancelProcessing", body=body, new_run="r-2", before={}, after={}
     )
-    page = handoff_markdown(a_handoff(changes=[action]))
+    page = handoff_markdown(a_handoff(entries=[action]))
     assert f"- asked for: `{action_words('cancelProcessing', body)}`" in page
     assert "- new run: `r-2`" in page
-    told = json.loads(handoff_json(a_handoff(a_failure(1), changes=[change])))
+    told = a_handoff(a_failure(1), entries=[change])
     assert told["changes"][0]["requestId"] == "req-1"
     assert told["causes"][0]["people"][0]["userPrincipalName"] == "u1@c.example"
 
@@ -207,7 +217,7 @@ def test_failed_requests_are_named_before_other_ones() -> None:
         replace(EXCHANGE, status=status, request_headers=(("client-request-id", f"own-{number}"),))
         for number, status in enumerate([200] * NAMED_REQUESTS + [503])
     ]
-    told = json.loads(handoff_json(a_handoff(requests=asked)))["requests"]
+    told = a_handoff(requests=asked)["requests"]
     assert [request["clientRequestId"] for request in told] == [f"own-{number}" for number in (5, 0, 1, 2, 3)]
 
 
@@ -231,13 +241,22 @@ def test_many_items_are_counted_instead_of_named() -> None:
 def test_reduced_people_are_initials_and_ids_also_in_reasons() -> None:
     change = an_entry(3, why="Ann Number1 asked for it.", words="Ann Number1 is gone.", outcome=Outcome.DONE)
     failure = a_failure(1, "Ann Number1 (u1@c.example) has no manager; ask 'Lee Gu'.")
-    handoff = a_handoff(failure, changes=[change])
-    handoff = replace(handoff, facts=(*handoff.facts, (NOTE, "Ann Number1 knows.")))
-    for text in (handoff_markdown(reduced(handoff)), handoff_json(reduced(handoff))):
+    values = {"status": "", "failedUsers": None, "failedTasks": None, "updated": None}
+    noted = RunRow(1, "r-1", "w-1", "Onboard", values, RunTriage("r-1", note="Ann Number1 knows."))
+    handoff = a_handoff(failure, entries=[change], row=noted, reduce_people=True)
+    assert handoff["facts"][NOTE] == "'…' knows."
+    for text in (handoff_markdown(handoff), json.dumps(handoff)):
         assert not any(name in text for name in ("Ann", "u1@c", "Lee Gu"))
         assert "A. N." in text
         assert "id-1" in text
         assert "has no manager" in text
+
+
+def test_a_cause_of_which_no_failure_is_left_has_no_hand_over() -> None:
+    workspace: Any = SimpleNamespace(store=SimpleNamespace(failures_of_cause=lambda *_: []))
+    gone = Cause("key", "Welcome", "", "No mailbox.", 1, 1, None, None, ())
+    with pytest.raises(RuntuiError, match="There is no such cause"):
+        handoff_of_cause(workspace, ORIGIN, gone, EVERY_RUN)
 
 
 @given(st.text())
@@ -251,7 +270,7 @@ def test_foreign_text_in_a_hand_over_is_code(text: str) -> None:
     ids = (("client-request-id", text),)
     request = replace(EXCHANGE, request_headers=ids, response_headers=(("request-id", text),))
     page = handoff_markdown(
-        a_handoff(a_failure(1, text, text), name=text, status=text, changes=[change], origin=origin, requests=[request])
+        a_handoff(a_failure(1, text, text), name=text, status=text, entries=[change], origin=origin, requests=[request])
     )
     found = list(tokens(page))
     assert {token.type for token in found} <= {
@@ -267,9 +286,9 @@ def test_foreign_text_in_a_hand_over_is_code(text: str) -> None:
 def test_a_name_beyond_those_that_are_listed_is_reduced_too() -> None:
     many = [a_failure(number, "There is no manager for 'X'.") for number in range(NAMED_PEOPLE + 1)]
     last = a_failure(99, "There is no manager for Ann Number99.")  # the same cause
-    handoff = a_handoff(*many, last)
-    assert "for Ann Number99" in handoff_markdown(handoff)
-    for text in (handoff_markdown(reduced(handoff)), handoff_json(reduced(handoff))):
+    assert "for Ann Number99" in handoff_markdown(a_handoff(*many, last))
+    handoff = a_handoff(*many, last, reduce_people=True)
+    for text in (handoff_markdown(handoff), json.dumps(handoff)):
         assert "Ann Number99" not in text
 
 
@@ -283,9 +302,7 @@ def test_times_of_a_hand_over_do_not_age() -> None:
     assert "`Waits for [a callback](http://e.example).`" in page
     details = {"quarantineType": "countBasedThresholdExceeded", "quarantinedDateTime": "2026-11-25T09:00:00Z"}
     run = StoredRun({"processingStatus": "quarantined"}, "w-1", "Onboard")
-    page = handoff_markdown(
-        run_handoff("r-1", run, None, {"id": "w-1", "quarantineDetails": details}, changes=(), origin=ORIGIN)
-    )
+    page = handoff_markdown(run_handoff(KnownRun("r-1", run, {"id": "w-1", "quarantineDetails": details}), ORIGIN))
     assert "in quarantine since 2026-11-25 09:00:00 UTC: it exceeded the limit on the number of users" in page
     assert " ago" not in page
 
@@ -314,8 +331,13 @@ def everything_copied(text: str) -> list[str]:
         *copies.command_choices(shared_request("PATCH", change.url, (("If-Match", text),), change.body), root),
         *copies.command_choices(request_of(exchange), root),
     ]  # fmt: skip
-    handoff = a_handoff(a_failure(1, text, text), name=text, status=text, changes=[change], requests=[exchange])
-    handed = [handoff_markdown(handoff), handoff_json(handoff), handoff_markdown(reduced(handoff))]
+    handoffs = [
+        a_handoff(
+            a_failure(1, text, text), name=text, status=text, entries=[change], requests=[exchange], reduce_people=fewer
+        )
+        for fewer in (False, True)
+    ]
+    handed = [*map(handoff_markdown, handoffs), json.dumps(handoffs[0])]
     return [*(choice.value.text for choice in choices), *(choice.about for choice in choices), *handed]
 
 

@@ -118,6 +118,11 @@ class UserRow(NamedTuple):
     """The known custom task extensions, by id."""
 
     @property
+    def subject_id(self) -> str:
+        """Empty if it is unknown."""
+        return (self.result or self.tasks[0]).subject_id
+
+    @property
     def is_unnamed(self) -> bool:
         """True for a user whose name is unknown."""
         return self.name == self.id and bool(self.id) and (self.result or self.tasks[0]).is_about_user

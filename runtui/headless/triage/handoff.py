@@ -6,26 +6,25 @@ in the hand-over, and the exit code is then NOT_DONE. No file is overwritten.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from runtui.command_line import SessionSpec
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.graph.root import same_server
 from runtui.headless.console import command, narrate, parse_filter_option
-from runtui.headless.session import connected, find_run, list_all, read_run
+from runtui.headless.session import connected, find_run, list_all, read_into_store
 from runtui.headless.triage.lists import named_causes, read_results
 from runtui.private_files import explanation
 from runtui.services.journal_query import write_private
 from runtui.services.results import runs_of_cause
 from runtui.services.sharing.handoff import (
     Handoff,
-    handoff_json,
     handoff_markdown,
     handoff_of_cause,
     handoff_of_run,
     origin_of,
-    reduced,
 )
 from runtui.services.store import RunQuery
 from runtui.services.workspace import Workspace
@@ -56,11 +55,10 @@ async def hand_over(
     query = RunQuery(parse_filter_option(filter_text))
     async with connected(session) as workspace:
         if cause_number is not None:
-            handoff, trouble = await _handoff_of_cause(workspace, cause_number, query)
+            handoff, trouble = await _handoff_of_cause(workspace, cause_number, query, reduce_people)
         else:
-            handoff, trouble = await _handoff_of_run(workspace, subject, workflow_id)
-    handoff = reduced(handoff) if reduce_people else handoff
-    text = (handoff_json(handoff) if output == "json" else handoff_markdown(handoff)).rstrip("\n")
+            handoff, trouble = await _handoff_of_run(workspace, subject, workflow_id, reduce_people)
+    text = json.dumps(handoff, indent=2) if output == "json" else handoff_markdown(handoff).rstrip("\n")
     if file is None:
         print(text)
     else:
@@ -70,29 +68,22 @@ async def hand_over(
     return ExitCode.NOT_DONE if trouble else ExitCode.DONE
 
 
-_Trouble: TypeAlias = list[str]
-"""Sentences about what could not be read."""
-
-
-async def _handoff_of_run(workspace: Workspace, subject: str, workflow_id: str | None) -> tuple[Handoff, _Trouble]:
-    """Read a run and its results, and build its hand-over."""
+async def _handoff_of_run(
+    workspace: Workspace, subject: str, workflow_id: str | None, reduce_people: bool
+) -> tuple[Handoff, list[str]]:
+    """Read a run and its results. Return its hand-over, and sentences about what could not be read."""
     run_id = subject
     if subject.startswith("#"):
         run_id, workflow_id = _run_of_change(workspace, subject)
     workflow_id, run_id = await find_run(workspace, run_id, workflow_id)
-    trouble = []
     try:
-        workspace.store.put_run(workflow_id, await read_run(workspace, workflow_id, run_id))
+        fault = await read_into_store(workspace, workflow_id, run_id)
     except RuntuiError as error:
         if not subject.startswith("#"):
             raise
-        trouble.append(str(error))  # the journal still has its changes
-    try:
-        if (results := workspace.store.results_of(run_id)) is None or results.is_outdated:
-            await workspace.results.read_run(workflow_id, run_id)
-    except RuntuiError as error:
-        trouble.append(f"Its task results could not be read: {error}")
-    return handoff_of_run(workspace, run_id, await origin_of(workspace)), trouble
+        fault = error  # the journal still has its changes
+    trouble = [str(fault)] if fault is not None else []
+    return handoff_of_run(workspace, await origin_of(workspace), run_id, reduce_people=reduce_people), trouble
 
 
 def _run_of_change(workspace: Workspace, subject: str) -> tuple[str, str]:
@@ -107,8 +98,10 @@ def _run_of_change(workspace: Workspace, subject: str) -> tuple[str, str]:
     return entry.run_id, entry.workflow_id
 
 
-async def _handoff_of_cause(workspace: Workspace, number: int, query: RunQuery) -> tuple[Handoff, _Trouble]:
-    """Read the failures in the runs of a query, and build the hand-over of one cause."""
+async def _handoff_of_cause(
+    workspace: Workspace, number: int, query: RunQuery, reduce_people: bool
+) -> tuple[Handoff, list[str]]:
+    """Read the failures in the runs of a query. Return the hand-over of one cause, and what could not be read."""
     trouble = [workflow.words for workflow in await list_all(workspace)]
     progress = await read_results(workspace, query)
     if progress.fault is not None:
@@ -116,8 +109,9 @@ async def _handoff_of_cause(workspace: Workspace, number: int, query: RunQuery) 
     causes = await named_causes(workspace, query)
     if not 0 < number <= len(causes):
         raise UsageError("There is no such cause", f"There are {len(causes)} causes.", "runtui causes lists them.")
-    cause = causes[number - 1]
-    return handoff_of_cause(workspace, cause, runs_of_cause(query, cause), await origin_of(workspace)), trouble
+    cause, origin = causes[number - 1], await origin_of(workspace)
+    query = runs_of_cause(query, cause)
+    return handoff_of_cause(workspace, origin, cause, query, reduce_people=reduce_people), trouble
 
 
 def _write(text: str, file: Path) -> None:

@@ -9,30 +9,37 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from runtui.command_line import SessionSpec
 from runtui.domain.draft import Draft, value_word
 from runtui.domain.properties import EDITABLE
 from runtui.domain.report import sentences
-from runtui.domain.results import TaskResult, UserResult, by_cause, subjects_line
+from runtui.domain.results import TaskResult, by_cause, subjects_line
 from runtui.domain.rows import RunRow, status_look
 from runtui.domain.text import visible
 from runtui.domain.times import ago, duration_text, local_text, now_ticks, since
 from runtui.domain.triage.memory import RunTriage
 from runtui.domain.triage.received import ticks_in
-from runtui.domain.triage.run_users import NO_TASKS, TaskRow, UserRow, user_rows, users_named, why_no_users
+from runtui.domain.triage.run_users import (
+    NO_TASKS,
+    TaskRow,
+    UserRow,
+    in_sequence,
+    user_rows,
+    users_named,
+    why_no_users,
+)
 from runtui.domain.triage.standing import comeback, standing, triage_facts, triage_record
 from runtui.errors import ExitCode, RuntuiError, UsageError
-from runtui.graph.pages import GraphError, all_items
 from runtui.headless.changes import changed
 from runtui.headless.console import command, narrate
 from runtui.headless.output import aligned
-from runtui.headless.session import connected, find_run, pace, read_run
-from runtui.services.journal import Entry
+from runtui.headless.session import connected, find_run, read_into_store
 from runtui.services.journal_query import entry_object
-from runtui.services.store import workflow_of
+from runtui.services.known_run import KnownRun, known_run
+from runtui.services.store import StoredRun
+from runtui.services.store_results import RunResults
 from runtui.services.workspace import Workspace
 
 SUBJECTS_IN_TEXT: Final = 20
@@ -40,24 +47,6 @@ SUBJECTS_IN_TEXT: Final = 20
 
 _NAMED: Final = 10
 """The most users that an error names if several match."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunReport:
-    """All that `runtui show` prints about a run."""
-
-    run: Mapping[str, Any]
-    workflow_id: str
-    workflow: str
-    failed: Sequence[Mapping[str, Any]] | None
-    """The failed task results as received; None if they could not be read."""
-    draft: Draft | None
-    open_changes: Sequence[Entry]
-    """The journal entries without a known outcome, newest first."""
-    reasons: Sequence[Entry]
-    """The journal entries with a reason, newest first."""
-    row: RunRow | None
-    """The run with its triage; None if that cannot be read."""
 
 
 @command
@@ -69,74 +58,38 @@ async def show_run(
     Raises:
         RuntuiError: the run cannot be found or read, or not exactly one user matches. Nothing is printed.
     """
-    if user is not None:
-        return await _show_user(session, run_id, workflow_id, user, output)
     async with connected(session) as workspace:
         workflow_id, run_id = await find_run(workspace, run_id, workflow_id)
-        report = await _report(workspace, run_id, workflow_id)
+        fault = await read_into_store(workspace, workflow_id, run_id)
+        known = await asyncio.to_thread(known_run, workspace, run_id, follow=True)
+        if (stored := known.stored) is None:
+            raise RuntuiError("There is no such run", "It is no longer in the list.")
+        if user is not None:
+            if fault is not None:
+                raise fault
+            return await _show_user(workspace, known, stored, user, output)
+        draft = workspace.drafts.get(run_id)
+    narrate(*(str(trouble) for trouble in (fault, known.fault) if trouble is not None))
+    if fault is not None:
+        known = known._replace(results=None)
     if output == "json":
-        print(json.dumps(_object(report)))
+        print(json.dumps(_object(known, stored, draft)))
     else:
-        for line in _lines(report, now_ticks()):
+        for line in _lines(known, stored, draft, now_ticks()):
             print(visible(line))
-    return ExitCode.DONE if report.failed is not None else ExitCode.NOT_DONE
+    return ExitCode.DONE if fault is None else ExitCode.NOT_DONE
 
 
-async def _report(workspace: Workspace, run_id: str, workflow_id: str) -> RunReport:
-    run = await read_run(workspace, workflow_id, run_id)
-    stored = workspace.store.get(run_id)
-    changes = _changes(workspace, run_id)
-    return RunReport(
-        run,
-        workflow_id,
-        stored.workflow_name if stored is not None else "",
-        await _failed_tasks(workspace, run_id, workflow_id),
-        workspace.drafts.get(run_id),
-        [entry for entry in changes if not entry.is_settled],
-        [entry for entry in changes if entry.why],
-        await asyncio.to_thread(_remembered, workspace, workflow_id, run),
-    )
-
-
-def _remembered(workspace: Workspace, workflow_id: str, run: Mapping[str, Any]) -> RunRow | None:
-    """Store the received run and return it with its triage; report an error and return None if that fails."""
-    try:
-        workspace.store.put_run(workflow_id, run)
-        workspace.triage.follow()
-        return next(iter(workspace.triage.rows([run["id"]])), None)
-    except RuntuiError as error:
-        narrate(str(error))
-        return None
-
-
-async def _failed_tasks(workspace: Workspace, run_id: str, workflow_id: str) -> Sequence[Mapping[str, Any]] | None:
-    try:
-        tasks = await all_items(workspace.client.results.task_results(workflow_id, run_id, pace=pace()))
-    except GraphError as error:
-        narrate(f"The results of its tasks could not be read. {error}")
-        return None
-    return [task for task in tasks if task.get("processingStatus") == "failed"]
-
-
-def _changes(workspace: Workspace, run_id: str) -> list[Entry]:
-    try:
-        return workspace.journal.of_run(workspace.settings.root, run_id)
-    except RuntuiError as error:
-        narrate(str(error))
-        return []
-
-
-def _object(report: RunReport) -> dict[str, Any]:
-    draft = report.draft
+def _object(known: KnownRun, stored: StoredRun, draft: Draft | None) -> dict[str, Any]:
     return {
-        "workflowId": report.workflow_id,
-        "workflow": report.workflow,
-        "run": report.run,
-        "failedTasks": report.failed,
+        "workflowId": stored.workflow_id,
+        "workflow": stored.workflow_name,
+        "run": stored.raw,
+        "failedTasks": [task.received for task in _failed(known.results)] if known.results is not None else None,
         "draft": changed(draft.changes()) if draft is not None else None,
-        "unsettled": [entry_object(entry) for entry in report.open_changes],
-        "reasons": [{"entry": entry.number, "why": entry.why} for entry in report.reasons],
-        "triage": _triage_object(report.row, now_ticks()) if report.row is not None else None,
+        "unsettled": [entry_object(entry) for entry in known.entries if not entry.is_settled],
+        "reasons": [{"entry": entry.number, "why": entry.why} for entry in known.entries if entry.why],
+        "triage": _triage_object(known.row, now_ticks()) if known.row is not None else None,
     }
 
 
@@ -146,25 +99,27 @@ def _triage_object(row: RunRow, now: int) -> dict[str, Any]:
     return {"standing": standing(row, now), "comeback": comeback(known, row, now), **triage_record(known)}
 
 
-def _lines(report: RunReport, now: int) -> Iterator[str]:
-    yield f"{'run':27} {report.run.get('id')}"
-    yield f"{'workflow':27} {report.workflow or report.workflow_id}"
+def _lines(known: KnownRun, stored: StoredRun, draft: Draft | None, now: int) -> Iterator[str]:
+    run = stored.raw
+    yield f"{'run':27} {run.get('id')}"
+    yield f"{'workflow':27} {stored.workflow_name or stored.workflow_id}"
     for field in EDITABLE:
-        ticks = field.read(report.run) if field.kind == "datetime" else None
+        ticks = field.read(run) if field.kind == "datetime" else None
         distance = since if field.is_recorded else ago
         when = f"  ({local_text(ticks)}, {distance(ticks, now)})" if isinstance(ticks, int) else ""
-        yield f"{field.name:27} {value_word(report.run.get(field.name))}{when}"
-    if took := _took(report.run):
+        yield f"{field.name:27} {value_word(run.get(field.name))}{when}"
+    if took := _took(run):
         yield f"{'took':27} {took}"
-    if report.row is not None:
-        facts = triage_facts(report.row, now, lambda ticks: f"{local_text(ticks)}, {ago(ticks, now)}")
+    if known.row is not None:
+        facts = triage_facts(known.row, now, lambda ticks: f"{local_text(ticks)}, {ago(ticks, now)}")
         yield from (f"{name:27} {words}" for name, words in facts)
-    yield from (f"{'why':27} {entry.why}  (#{entry.number})" for entry in report.reasons)
-    yield from _failures(report.failed)
-    if report.draft is not None:
-        yield f"There is an unsent draft: {', '.join(report.draft.edits)}."
-    for entry in report.open_changes:
-        yield f"Changed by you: {sentences(entry.report.heading, ', '.join(entry.change_words()))}"
+    yield from (f"{'why':27} {entry.why}  (#{entry.number})" for entry in known.entries if entry.why)
+    yield from _failures(known.results)
+    if draft is not None:
+        yield f"There is an unsent draft: {', '.join(draft.edits)}."
+    for entry in known.entries:
+        if not entry.is_settled:
+            yield f"Changed by you: {sentences(entry.report.heading, ', '.join(entry.change_words()))}"
 
 
 def _took(run: Mapping[str, Any]) -> str:
@@ -172,49 +127,42 @@ def _took(run: Mapping[str, Any]) -> str:
     return "" if began is None or ended is None else duration_text(ended - began)
 
 
-def _failures(failed: Sequence[Mapping[str, Any]] | None) -> Iterator[str]:
+def _failures(results: RunResults | None) -> Iterator[str]:
+    failed = _failed(results) if results is not None else ()
     if not failed:
-        yield "The results of its tasks are unknown." if failed is None else "No task failed."
+        yield "The results of its tasks are unknown." if results is None else "No task failed."
         return
-    results = [TaskResult(item) for item in failed]
-    for alike in by_cause(results):
+    for alike in by_cause(failed):
         yield f"✗ {alike[0].task_name} ({len(alike)}×): {alike[0].reason}"
-    yield subjects_line(results, SUBJECTS_IN_TEXT, " (--json lists all)")
+    yield subjects_line(failed, SUBJECTS_IN_TEXT, " (--json lists all)")
 
 
-async def _show_user(session: SessionSpec, run_id: str, workflow_id: str | None, user: str, output: str) -> int:
-    async with connected(session) as workspace:
-        workflow_id, run_id = await find_run(workspace, run_id, workflow_id)
-        rows = await _users(workspace, workflow_id, run_id)
-        if not rows:
-            run = await read_run(workspace, workflow_id, run_id)
-            held_by = workflow_of(workspace.store, workflow_id)
-            raise RuntuiError("No users", why_no_users(run, held_by, now_ticks()))
-        row = _the_one(rows, user)
-        await workspace.results.read_extensions(task.extension_id for task in row.tasks if task.is_waiting)
-        stored = workspace.store.get(run_id)
-    row = row._replace(extensions=workspace.results.extensions)
-    workflow = stored.workflow_name if stored is not None else ""
+def _failed(results: RunResults) -> list[TaskResult]:
+    return [task for task in results.tasks if task.is_failed]
+
+
+async def _show_user(workspace: Workspace, known: KnownRun, stored: StoredRun, user: str, output: str) -> int:
+    results = await asyncio.to_thread(workspace.store.results_of, known.run_id, with_users=True)
+    rows = user_rows(results.users, results.tasks) if results is not None else []
+    if not rows:
+        raise RuntuiError("No users", why_no_users(stored.raw, known.workflow, now_ticks()))
+    row = _the_one(rows, user)
+    tasks = in_sequence(await asyncio.to_thread(workspace.store.tasks_of, known.run_id, row.subject_id))
+    await workspace.results.read_extensions(task.extension_id for task in tasks if task.is_waiting)
+    row = row._replace(tasks=tasks, extensions=workspace.results.extensions)
     if output == "json":
         printed = {
-            "workflowId": workflow_id,
-            "workflow": workflow,
-            "runId": run_id,
+            "workflowId": stored.workflow_id,
+            "workflow": stored.workflow_name,
+            "runId": known.run_id,
             "user": row.result.received if row.result is not None else None,
-            "tasks": [task.received for task in row.tasks],
+            "tasks": [task.received for task in tasks],
         }
         print(json.dumps(printed))
     else:
-        for line in _user_lines(row, workflow or workflow_id, run_id, now_ticks()):
+        for line in _user_lines(row, stored.workflow_name or stored.workflow_id, known.run_id, now_ticks()):
             print(line)
     return ExitCode.DONE
-
-
-async def _users(workspace: Workspace, workflow_id: str, run_id: str) -> list[UserRow]:
-    client, steady = workspace.client, pace()
-    users = await all_items(client.results.user_results(workflow_id, run_id, pace=steady))
-    tasks = await all_items(client.results.task_results(workflow_id, run_id, pace=steady))
-    return user_rows(map(UserResult, users), map(TaskResult, tasks))
 
 
 def _the_one(rows: Sequence[UserRow], user: str) -> UserRow:

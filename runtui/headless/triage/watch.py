@@ -44,23 +44,16 @@ _STDERR: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class WatchedCommand:
-    """The command to run for each run."""
-
-    words: tuple[str, ...]
-    seconds: float
-    """The longest time that it may take."""
-
-
-@dataclass(frozen=True, slots=True)
 class _Order:
     """The options of one watch."""
 
     filter_text: str
     watch_only: bool
-    from_start: bool
     count: int | None
-    command: WatchedCommand | None
+    command: Sequence[str]
+    """The words of the command to run for each run; empty for none."""
+    command_seconds: float
+    """The longest time that it may take."""
 
     def query(self) -> RunQuery:
         """Return the query for the runs that match now, oldest first. Relative times such as `-2h` count from now."""
@@ -88,21 +81,21 @@ async def watch(
     Raises:
         RuntuiError: filter or command cannot be used, the same watch is running, or the service refuses.
     """
-    chosen = _command(program, program_seconds) if program is not None else None
-    order = _Order(filter_text, watch_only, from_start, count, chosen)
+    command = _words_of(program) if program is not None else ()
+    order = _Order(filter_text, watch_only, count, command, program_seconds)
     parse_filter_option(filter_text)
     seconds = interval or session.settings.refresh_seconds or default_of("refresh")
     session = session._replace(settings=replace(session.settings, refresh_seconds=seconds))
     _end_by_signals()
     with suppress(asyncio.CancelledError), closing(ReportedRuns(session.settings, order.filter_text)) as reported:
-        if order.from_start:
+        if from_start:
             reported.forget()
         async with connected(session) as workspace:
             await _follow(workspace, order, reported)
     return ExitCode.DONE
 
 
-def _command(text: str, seconds: float) -> WatchedCommand:
+def _words_of(text: str) -> Sequence[str]:
     try:
         words = shlex.split(text)
     except ValueError as error:
@@ -110,7 +103,7 @@ def _command(text: str, seconds: float) -> WatchedCommand:
     if not words or shutil.which(words[0]) is None:
         hint = "Give a program and its arguments; for a shell, `sh -c '…'`."
         raise UsageError("The command cannot be used", f"--exec: there is no program {text!r}.", hint)
-    return WatchedCommand(tuple(words), seconds)
+    return words
 
 
 def _end_by_signals() -> None:
@@ -136,13 +129,20 @@ async def _follow(workspace: Workspace, order: _Order, reported: ReportedRuns) -
         RuntuiError: the service refuses, or the first listing failed.
     """
     listed = asyncio.Event()
-    trouble = _Trouble()
     left = order.count
     was_read = False
+    trouble = ""
+
+    def tell(words: str) -> None:
+        """Report a trouble if it differs from the last one; "" after a trouble reports that it is over."""
+        nonlocal trouble
+        if words != trouble:
+            narrate(f"runtui: {words or 'All runs can be read again.'}")
+        trouble = words
 
     def follow(progress: Progress) -> None:
         if progress.waiting_until is not None:
-            trouble.tell(progress.waiting)
+            tell(progress.waiting)
         elif not progress.listing:
             listed.set()
 
@@ -155,7 +155,7 @@ async def _follow(workspace: Workspace, order: _Order, reported: ReportedRuns) -
         is_final = not was_read or workspace.refresh.is_broken
         if (fault := progress.fault) is not None and (is_final or _is_refused(workspace, fault)):
             raise fault
-        trouble.tell(str(progress.why_incomplete or await _read_results(workspace, order) or ""))
+        tell(str(progress.why_incomplete or await _read_results(workspace, order) or ""))
         if fault is None:
             was_read = True
             left = await _report_new(workspace, order, reported, left)
@@ -178,19 +178,6 @@ async def _read_results(workspace: Workspace, order: _Order) -> RuntuiError | No
     return workspace.results.progress.fault
 
 
-class _Trouble:
-    """Reports each problem once."""
-
-    def __init__(self) -> None:
-        self._said = ""
-
-    def tell(self, words: str) -> None:
-        """Report a problem if it differs from the last one; "" after a problem reports that it is over."""
-        if words != self._said:
-            narrate(f"runtui: {words or 'All runs can be read again.'}")
-        self._said = words
-
-
 async def _report_new(workspace: Workspace, order: _Order, reported: ReportedRuns, left: int | None) -> int | None:
     """Report the runs that begin to match, at most `left` (None: all). Return how many may still be reported."""
     query, store = order.query(), workspace.store
@@ -209,18 +196,18 @@ async def _report_new(workspace: Workspace, order: _Order, reported: ReportedRun
         if left == 0:
             return left
         if (stored := store.get(run_id)) is not None:
-            await _to_its_end(_report(run_id, stored, order.command, reported))
+            await _to_its_end(_report(run_id, stored, order, reported))
             left = left - 1 if left is not None else None
     if not reported.has_begun:
         reported.begin({})
     return left
 
 
-async def _report(run_id: str, stored: StoredRun, command: WatchedCommand | None, reported: ReportedRuns) -> None:
+async def _report(run_id: str, stored: StoredRun, order: _Order, reported: ReportedRuns) -> None:
     line = json.dumps(run_record(stored))
     print(line, flush=True)
-    if command is not None:
-        await _run(command, run_id, line)
+    if order.command:
+        await _run(order, run_id, line)
     reported.add(run_id, stored.workflow_id)
 
 
@@ -234,11 +221,11 @@ async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
         raise
 
 
-async def _run(command: WatchedCommand, run_id: str, line: str) -> None:
+async def _run(order: _Order, run_id: str, line: str) -> None:
     """Run the command for a run, and report its failure."""
     try:
         process = await asyncio.create_subprocess_exec(
-            *command.words,
+            *order.command,
             stdin=asyncio.subprocess.PIPE,
             stdout=_STDERR,
             env=without_own_secrets() | {RUN_ID_VARIABLE: visible(run_id)},
@@ -248,11 +235,11 @@ async def _run(command: WatchedCommand, run_id: str, line: str) -> None:
         narrate(f"runtui: The command for run {run_id} could not be started: {error.strerror}.")
         return
     try:
-        async with asyncio.timeout(command.seconds):
+        async with asyncio.timeout(order.command_seconds):
             await process.communicate(f"{line}\n".encode())
         end = f"failed with exit code {process.returncode}" if process.returncode else ""
     except TimeoutError:
-        end = f"was stopped after {length_words(command.seconds)}"
+        end = f"was stopped after {length_words(order.command_seconds)}"
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError):
@@ -322,14 +309,10 @@ class ReportedRuns:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        with self._faults():
+        """Commit at the end what is written, or roll it back on an error."""
+        with self._faults(), self._db:
             self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._db.rollback()
-                raise
-            self._db.execute("COMMIT")
+            yield
 
     @contextmanager
     def _faults(self) -> Iterator[None]:

@@ -6,17 +6,15 @@ text is code. Reasons are verbatim unless people are reduced. It holds no secret
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from runtui import __version__
 from runtui.auth.clouds import cloud_of_root
 from runtui.domain.draft import value_word
 from runtui.domain.results import Cause, TaskResult, by_cause, fold_reason
-from runtui.domain.rows import RunRow
 from runtui.domain.text import count_words
 from runtui.domain.times import format_ticks, now_ticks, parse_ticks
 from runtui.domain.triage.checks import checklist_of
@@ -29,9 +27,10 @@ from runtui.graph.paths import segment
 from runtui.redact import redact_values
 from runtui.services.journal import Entry
 from runtui.services.journal_query import entry_object
+from runtui.services.known_run import KnownRun, known_run
 from runtui.services.sharing.commands import portal_link
 from runtui.services.sharing.formats import code_block, code_span, prose
-from runtui.services.store import RunQuery, StoredRun, workflow_of
+from runtui.services.store import RunQuery, StoredRun
 from runtui.services.store_results import RunResults
 from runtui.services.workspace import Workspace
 
@@ -60,44 +59,8 @@ class Origin(NamedTuple):
     made_at: datetime
 
 
-class Subject(NamedTuple):
-    """A subject for which a task failed."""
-
-    id: str
-    name: str
-    user_principal_name: str
-
-
-@dataclass(frozen=True, slots=True)
-class FailedTask:
-    """The failures of one cause."""
-
-    task: str
-    definition_id: str
-    reasons: tuple[str, ...]
-    """The different wordings of the reason, as received."""
-    subjects: tuple[Subject, ...]
-    users: int
-    """The number of all subjects."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Handoff:
-    """The content of a hand-over. Texts are raw."""
-
-    title: str
-    facts: tuple[tuple[str, str], ...]
-    failures: tuple[FailedTask, ...] = ()
-    runs: tuple[str, ...] = ()
-    more_runs: int = 0
-    changes: tuple[Entry, ...] = ()
-    requests: tuple[Exchange, ...] = ()
-    """Other requests for the run in this session: first the failed ones, then the newest."""
-    open_points: tuple[str, ...]
-    origin: Origin
-    link: str = ""
-    """The link to the portal; empty if there is no portal."""
-    is_reduced: bool = False
+Handoff: TypeAlias = dict[str, Any]
+"""A hand-over as a JSON object without secrets; texts are raw."""
 
 
 async def origin_of(workspace: Workspace) -> Origin:
@@ -105,30 +68,16 @@ async def origin_of(workspace: Workspace) -> Origin:
     return Origin(await workspace.account(), settings.profile, settings.tenant, workspace.root, datetime.now(UTC))
 
 
-def handoff_of_run(workspace: Workspace, run_id: str, origin: Origin) -> Handoff:
+def handoff_of_run(workspace: Workspace, origin: Origin, run_id: str, *, reduce_people: bool = False) -> Handoff:
     """Return the hand-over of a run from the files on this machine; for a deleted run, from the journal.
 
     Raises:
         RuntuiError: nothing is known of the run, or a file cannot be read.
     """
-    store = workspace.store
-    workspace.triage.follow()
-    changes = workspace.journal.of_run(workspace.root, run_id)
-    known = [StoredRun({}, entry.workflow_id, entry.workflow_name) for entry in changes if not entry.damage]
-    if (stored := store.get(run_id)) is None and not known:
-        raise RuntuiError("There is no such run", "It is no longer in the list.")
-    stored = stored or known[0]
-    return run_handoff(
-        run_id,
-        stored,
-        store.results_of(run_id),
-        workflow_of(store, stored.workflow_id),
-        changes=changes,
-        requests=requests_about(workspace, run_id),
-        origin=origin,
-        has_draft=run_id in workspace.drafts,
-        row=next(iter(workspace.triage.rows([run_id])), None),
-    )
+    known = known_run(workspace, run_id, follow=True)
+    if known.fault is not None:
+        raise known.fault
+    return run_handoff(known, origin, requests=requests_about(workspace, run_id), reduce_people=reduce_people)
 
 
 def requests_about(workspace: Workspace, run_id: str) -> list[Exchange]:
@@ -136,127 +85,115 @@ def requests_about(workspace: Workspace, run_id: str) -> list[Exchange]:
     return [exchange for exchange in tuple(workspace.exchanges) if segment(run_id) in exchange.url]
 
 
-def handoff_of_cause(workspace: Workspace, cause: Cause, query: RunQuery, origin: Origin) -> Handoff:
-    """Return the hand-over of a cause in the runs of a query, from the files on this machine.
+def run_handoff(
+    known: KnownRun, origin: Origin, *, requests: Sequence[Exchange] = (), reduce_people: bool = False
+) -> Handoff:
+    """Return the hand-over of a run.
+
+    `requests` are newest first; those of its changes are left out, and of the others the failed ones come first.
 
     Raises:
-        RuntuiError: a file cannot be read.
+        RuntuiError: nothing is known of the run.
     """
+    if (stored := known.last_known) is None:
+        raise RuntuiError("There is no such run", "It is no longer in the list.")
+    cloud, sent = cloud_of_root(origin.root), {entry.client_request_id for entry in known.entries}
+    others = [other for other in requests if other.client_request_id not in sent]
+    open_points = [*_open_run(stored.raw, known.workflow, known.results), *_open_changes(known.entries)]
+    if known.has_draft:
+        open_points.append("A draft of a change is on this machine and was not sent.")
+    return _handoff(
+        stored.workflow_name or stored.workflow_id,
+        facts=[
+            *_run_facts(known.run_id, stored, Workflow(known.workflow or {})),
+            *(triage_facts(known.row, now_ticks(), _moment) if known.row is not None else ()),
+        ],
+        link=portal_link(cloud, stored.workflow_id) if cloud is not None else None,
+        failures=by_cause(known.results.tasks if known.results is not None else ()),
+        changes=known.entries,
+        requests=sorted(others, key=lambda other: other.status == 200)[:NAMED_REQUESTS],
+        open_points=open_points,
+        origin=origin,
+        reduce_people=reduce_people,
+    )
+
+
+def handoff_of_cause(
+    workspace: Workspace, origin: Origin, cause: Cause, query: RunQuery, *, reduce_people: bool = False
+) -> Handoff:
+    """Return the hand-over of a cause in the runs of a query, from the files on this machine: its latest failures, and
+    its newest runs with their changes.
+
+    Raises:
+        RuntuiError: no task failed for this reason by now, or a file cannot be read.
+    """
+    failures = workspace.store.failures_of_cause(query, cause.key, SEARCHED_FAILURES)
+    if not failures:
+        raise RuntuiError("There is no such cause", "By now no task fails for this reason.", "List the causes again.")
     newest = workspace.store.window(query._replace(sort="started", descending=True), 0, NAMED_RUNS)
     run_ids = [row.id for row in newest]
-    results = workspace.store.failures_of_cause(query, cause.key, SEARCHED_FAILURES)
-    entries = [entry for run_id in run_ids for entry in workspace.journal.of_run(workspace.root, run_id)]
-    return cause_handoff(cause, run_ids, results, entries, origin)
-
-
-def run_handoff(
-    run_id: str,
-    stored: StoredRun,
-    results: RunResults | None,
-    workflow: Mapping[str, Any] | None,
-    *,
-    changes: Sequence[Entry],
-    requests: Sequence[Exchange] = (),
-    origin: Origin,
-    has_draft: bool = False,
-    row: RunRow | None = None,
-) -> Handoff:
-    """Return the hand-over of a run; `stored.raw` is empty for a deleted run.
-
-    `results` are the results that were read (None: none). `changes` and `requests` are newest first; requests that
-    belong to changes are left out.
-    """
-    failures = map(_failure, by_cause(results.tasks if results is not None else ()))
-    open_points = [*_open_run(stored.raw, workflow, results), *_open_changes(changes)]
-    if has_draft:
-        open_points.append("A draft of a change is on this machine and was not sent.")
-    cloud, known = cloud_of_root(origin.root), {change.client_request_id for change in changes}
-    others = [other for other in requests if other.client_request_id not in known]
-    return Handoff(
-        title=stored.workflow_name or stored.workflow_id,
-        facts=(
-            *_run_facts(run_id, stored, Workflow(workflow or {})),
-            *(triage_facts(row, now_ticks(), _moment) if row is not None else ()),
-        ),
-        failures=tuple(failures),
-        changes=tuple(changes),
-        requests=tuple(sorted(others, key=lambda other: other.status == 200)[:NAMED_REQUESTS]),
-        open_points=tuple(open_points),
-        origin=origin,
-        link=portal_link(cloud, stored.workflow_id) if cloud is not None else "",
-    )
-
-
-def cause_handoff(
-    cause: Cause, run_ids: Sequence[str], results: Sequence[TaskResult], changes: Sequence[Entry], origin: Origin
-) -> Handoff:
-    """Return the hand-over of a cause from its newest runs, their changes, and its latest failures."""
+    changes = [entry for run_id in run_ids for entry in workspace.journal.of_run(workspace.root, run_id)]
+    failed = f"{count_words(cause.users, 'user')} in {count_words(cause.runs, 'run')} failed."
     facts = [("users", str(cause.users)), ("runs", str(cause.runs)), ("workflows", ", ".join(cause.workflows))]
     facts += [("first seen", _moment(cause.first)), ("last seen", _moment(cause.last))]
-    failures = [replace(failure, users=cause.users) for failure in map(_failure, by_cause(results)[:1])]
-    return Handoff(
-        title=cause.task,
-        facts=tuple((name, value) for name, value in facts if value),
-        failures=tuple(failures or [FailedTask(cause.task, cause.definition_id, (cause.reason,), (), cause.users)]),
-        runs=tuple(run_ids),
+    handoff = _handoff(
+        cause.task,
+        facts=[(name, value) for name, value in facts if value],
+        failures=[failures],
+        runs=run_ids,
         more_runs=max(0, cause.runs - len(run_ids)),
-        changes=tuple(changes),
-        open_points=(
-            f"{count_words(cause.users, 'user')} in {count_words(cause.runs, 'run')} failed.",
-            *_open_changes(changes),
-        ),
+        changes=changes,
+        open_points=[failed, *_open_changes(changes)],
         origin=origin,
+        reduce_people=reduce_people,
     )
+    handoff["causes"][0]["users"] = cause.users
+    return handoff
 
 
-def reduced(handoff: Handoff) -> Handoff:
-    """Return the hand-over with less about people: only initials and ids, and reasons without names."""
-    everybody = [subject for failure in handoff.failures for subject in failure.subjects]
-    failures = (
-        replace(
-            failure,
-            reasons=tuple(dict.fromkeys(_folded(reason, failure.subjects) for reason in failure.reasons)),
-            subjects=tuple(Subject(subject.id, _initials(subject), "") for subject in failure.subjects),
-        )
-        for failure in handoff.failures
-    )
-    facts = tuple((name, _folded(value, everybody) if name == NOTE else value) for name, value in handoff.facts)
-    changes = tuple(
-        replace(change, why=_folded(change.why, everybody), words=_folded(change.words, everybody))
-        for change in handoff.changes
-    )
-    return replace(handoff, failures=tuple(failures), facts=facts, changes=changes, is_reduced=True)
-
-
-def _record(handoff: Handoff) -> dict[str, Any]:
-    record = {
-        "title": handoff.title,
-        "facts": dict(handoff.facts),
-        "link": handoff.link or None,
-        "causes": [_failure_record(failure) for failure in handoff.failures[:NAMED_CAUSES]],
-        "moreCauses": len(handoff.failures[NAMED_CAUSES:]),
-        "runs": list(handoff.runs),
-        "moreRuns": handoff.more_runs,
-        "changes": [entry_object(entry) for entry in handoff.changes],
-        "requests": [_request_record(exchange) for exchange in handoff.requests],
-        "open": list(handoff.open_points),
-        "who": handoff.origin.who or None,
-        "profile": handoff.origin.profile or None,
-        "tenant": handoff.origin.tenant or None,
-        "root": handoff.origin.root,
-        "madeAt": _iso(handoff.origin.made_at),
-        "reduced": handoff.is_reduced,
-    }
-    redacted: dict[str, Any] = redact_values(record)
-    return redacted
-
-
-def handoff_json(handoff: Handoff) -> str:
-    return json.dumps(_record(handoff), indent=2)
-
-
-def handoff_markdown(handoff: Handoff) -> str:
-    return "\n".join(_lines(_record(handoff))) + "\n"
+def _handoff(
+    title: str,
+    *,
+    facts: Sequence[tuple[str, str]],
+    link: str | None = None,
+    failures: Sequence[Sequence[TaskResult]],
+    runs: Sequence[str] = (),
+    more_runs: int = 0,
+    changes: Sequence[Entry],
+    requests: Sequence[Exchange] = (),
+    open_points: Sequence[str],
+    origin: Origin,
+    reduce_people: bool,
+) -> Handoff:
+    """Return a hand-over with the failed tasks of each cause. With `reduce_people` it has only initials and ids of
+    people, and texts without names.
+    """
+    if reduce_people:
+        everybody = [result for alike in failures for result in alike]
+        facts = [(name, _folded(value, everybody) if name == NOTE else value) for name, value in facts]
+        changes = [
+            replace(change, why=_folded(change.why, everybody), words=_folded(change.words, everybody))
+            for change in changes
+        ]
+    handoff: Handoff = redact_values({
+        "title": title,
+        "facts": dict(facts),
+        "link": link,
+        "causes": [_cause_record(alike, reduce_people=reduce_people) for alike in failures[:NAMED_CAUSES]],
+        "moreCauses": len(failures[NAMED_CAUSES:]),
+        "runs": list(runs),
+        "moreRuns": more_runs,
+        "changes": [entry_object(entry) for entry in changes],
+        "requests": [_request_record(exchange) for exchange in requests],
+        "open": list(open_points),
+        "who": origin.who or None,
+        "profile": origin.profile or None,
+        "tenant": origin.tenant or None,
+        "root": origin.root,
+        "madeAt": _iso(origin.made_at),
+        "reduced": reduce_people,
+    })  # fmt: skip
+    return handoff
 
 
 # Building
@@ -292,22 +229,35 @@ def _counts(raw: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
             yield f"{count} {word}"
 
 
-def _failure(results: Sequence[TaskResult]) -> FailedTask:
-    first = results[0]
-    subjects = {
-        result.subject_id or result.subject_name: Subject(
-            result.subject_id, result.subject_name, result.user_principal_name
-        )
-        for result in results
+def _cause_record(failures: Sequence[TaskResult], *, reduce_people: bool) -> dict[str, Any]:
+    """Return the failures of one cause: their wordings and people, as far as they are named, and what to check."""
+    first, checklist = failures[0], checklist_of(failures[0].definition_id)
+    people = {result.subject_id or result.subject_name: result for result in failures}
+    reasons = [*dict.fromkeys(result.reason for result in failures)]
+    if reduce_people:
+        reasons = [*dict.fromkeys(_folded(reason, people.values()) for reason in reasons)]
+    return {
+        "task": first.task_name,
+        "reasons": reasons[:NAMED_WORDINGS],
+        "moreReasons": len(reasons[NAMED_WORDINGS:]),
+        "users": len(people),
+        "people": [
+            {
+                "id": person.subject_id,
+                "name": _initials(person) if reduce_people else person.subject_name,
+                "userPrincipalName": None if reduce_people else person.user_principal_name or None,
+            }
+            for person in list(people.values())[:NAMED_PEOPLE]
+        ],
+        "check": list(checklist.lines) if checklist is not None else [],
+        "source": checklist.source if checklist is not None else None,
     }
-    reasons = tuple(dict.fromkeys(result.reason for result in results))
-    return FailedTask(first.task_name, first.definition_id, reasons, tuple(subjects.values()), len(subjects))
 
 
-def _folded(reason: str, subjects: Iterable[Subject]) -> str:
-    """Return a reason without names. It may name any of the subjects, not only its own."""
-    names = (name for subject in subjects for name in (subject.name, subject.user_principal_name))
-    return fold_reason(reason, [name for name in names if name and name in reason])
+def _folded(text: str, people: Iterable[TaskResult]) -> str:
+    """Return a text without names. A reason may name any of the people, not only its own."""
+    names = (name for person in people for name in (person.subject_name, person.user_principal_name))
+    return fold_reason(text, [name for name in names if name and name in text])
 
 
 def _open_run(raw: Mapping[str, Any], workflow: Mapping[str, Any] | None, results: RunResults | None) -> Iterator[str]:
@@ -351,11 +301,11 @@ def _open_changes(changes: Sequence[Entry]) -> Iterator[str]:
             yield f"{entry.report.heading}. It may have been carried out or not."
 
 
-def _initials(subject: Subject) -> str:
+def _initials(person: TaskResult) -> str:
     """Return the initials of a name; empty if the name is the id, which is shown anyway."""
-    if subject.name == subject.id:
+    if person.subject_name == person.subject_id:
         return ""
-    return " ".join(f"{word[0]}." for word in subject.name.split() if word[0].isalpha())
+    return " ".join(f"{word[0]}." for word in person.subject_name.split() if word[0].isalpha())
 
 
 def _utc(value: str) -> str:
@@ -376,25 +326,6 @@ def _moment(ticks: int | None) -> str:
     return "" if ticks is None else f"{format_ticks(ticks)[:19].replace('T', ' ')} UTC"
 
 
-# Output
-
-
-def _failure_record(failure: FailedTask) -> dict[str, Any]:
-    checklist = checklist_of(failure.definition_id)
-    return {
-        "task": failure.task,
-        "reasons": list(failure.reasons[:NAMED_WORDINGS]),
-        "moreReasons": len(failure.reasons[NAMED_WORDINGS:]),
-        "users": failure.users,
-        "people": [
-            {"id": subject.id, "name": subject.name, "userPrincipalName": subject.user_principal_name or None}
-            for subject in failure.subjects[:NAMED_PEOPLE]
-        ],
-        "check": list(checklist.lines) if checklist is not None else [],
-        "source": checklist.source if checklist is not None else None,
-    }
-
-
 def _request_record(exchange: Exchange) -> dict[str, Any]:
     return {
         "sentAt": _iso(exchange.started_at),
@@ -411,7 +342,14 @@ def _request_line(request: Mapping[str, Any]) -> str:
     return f"- {_utc(request['sentAt'])} {request['method']} {request['status'] or 'no answer'}, {shown}"
 
 
-def _lines(record: Mapping[str, Any]) -> Iterator[str]:
+# Markdown
+
+
+def handoff_markdown(handoff: Handoff) -> str:
+    return "\n".join(_lines(handoff)) + "\n"
+
+
+def _lines(record: Handoff) -> Iterator[str]:
     yield f"# Hand-over: {code_span(record['title'])}"
     yield ""
     for name, value in record["facts"].items():

@@ -76,14 +76,13 @@ class Arranging(Feature):
         shown = tuple(column.key for column in columns if column.key in in_sight)
 
         def chosen(keys: tuple[str, ...]) -> None:
+            listed.choose(keys)
             if is_of_runs:
-                self._runs.show_columns(keys)
+                self._runs.keep_settings()
             else:
-                listed.choose(keys)
                 self._preferences.keep(columns={**self._preferences.kept.columns, str(listed.name): keys})
 
-        present = self._runs.columns if is_of_runs else listed.chosen
-        await self._chrome.ask(ColumnChooser(columns, present, shown), chosen)
+        await self._chrome.ask(ColumnChooser(columns, listed.chosen, shown), chosen)
 
     # Views
 

@@ -30,6 +30,7 @@ from runtui.graph.root import same_server
 from runtui.keys.actions import key_of
 from runtui.services.journal import Entry
 from runtui.services.journal_query import entry_object
+from runtui.services.known_run import known_run
 from runtui.services.results import runs_of_cause
 from runtui.services.sharing.clipboard import CopyResult, copy_text, into_file
 from runtui.services.sharing.commands import request_of, shared_request
@@ -45,6 +46,7 @@ from runtui.tui.features.changes.bulk_sending import ResultsView
 from runtui.tui.features.changes.journaling import JournalView
 from runtui.tui.features.changes.lists import ResultRow
 from runtui.tui.features.feature import Feature, Features
+from runtui.tui.features.opening import TasksView, UsersView
 from runtui.tui.features.signing_in import SignInView
 from runtui.tui.features.triage.explaining import CausesView
 from runtui.tui.features.triage.overviewing import OverviewView
@@ -53,12 +55,11 @@ from runtui.tui.keys import blocks_keys
 from runtui.tui.output import DrawnOnce
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.questions import Picker
-from runtui.tui.screens.run import TasksView, UsersView
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.text import content
 from runtui.tui.widgets.chrome import Severity
 from runtui.tui.words import copies
-from runtui.tui.words.copies import CauseOfRuns, Copy, CopyChoice, Destination, HandoffOf
+from runtui.tui.words.copies import Copy, CopyChoice, Destination, MakesHandoff
 
 _Made = Callable[[], Sequence[CopyChoice]]
 """Makes the choices; it may read files."""
@@ -144,18 +145,17 @@ class Copying(Feature):
     async def _copy(self, copy: Copy) -> None:
         """Copy at once what this machine knows; no key waits for what must be read first."""
         # A text that the question already has waits for no thread: the frame that closes the question shows the result.
-        of = copy.handoff_of
-        run = await asyncio.to_thread(self._unread, of) if isinstance(of, str) else None
+        run = await asyncio.to_thread(self._unread, copy.of_run) if copy.of_run else None
         if run is None:
             await self._make(copy)
             return
         words = "Reading what the tasks of the run did…"
         self.in_worker(self._read_first(copy, run), "hand over", words, exclusive=True)
 
-    def _unread(self, of: str) -> tuple[str, str] | None:
-        """Return the ids of workflow and run of a hand-over that lacks task results. It reads files."""
-        stored, results = self._workspace.store.get(of), self._workspace.store.results_of(of)
-        return (stored.workflow_id, of) if stored and (results is None or results.is_outdated) else None
+    def _unread(self, run_id: str) -> tuple[str, str] | None:
+        """Return the ids of workflow and run, if its task results have to be read. It reads files."""
+        known = known_run(self._workspace, run_id)
+        return (known.stored.workflow_id, run_id) if known.stored is not None and known.lacks_results else None
 
     async def _read_first(self, copy: Copy, run: tuple[str, str]) -> None:
         lacks = ""
@@ -166,8 +166,10 @@ class Copying(Feature):
         await self._make(copy, lacks)
 
     async def _make(self, copy: Copy, lacks: str = "") -> None:
-        if copy.handoff_of is not None:
-            copy = copy._replace(text=await self._handoff(copy.handoff_of))
+        if copy.handoff is not None:
+            origin = await origin_of(self._workspace)
+            handoff = await asyncio.to_thread(copy.handoff, self._workspace, origin)
+            copy = copy._replace(text=handoff_markdown(handoff))
         await self._send(copy, lacks)
 
     async def action_copy_code(self) -> None:
@@ -197,13 +199,6 @@ class Copying(Feature):
         severity: Severity = "error" if not done.is_done else "warning" if lacks else "information"
         self._chrome.set_status(sentences(f"{copy.what}: {done.words}", lacks), severity)
 
-    async def _handoff(self, of: HandoffOf) -> str:
-        """Make a hand-over from the data on this machine."""
-        workspace, origin = self._workspace, await origin_of(self._workspace)
-        if isinstance(of, str):
-            return handoff_markdown(await asyncio.to_thread(handoff_of_run, workspace, of, origin))
-        return handoff_markdown(await asyncio.to_thread(handoff_of_cause, workspace, of.cause, of.query, origin))
-
     # The choices
 
     def _in_view(self) -> _Made | None:
@@ -222,7 +217,8 @@ class Copying(Feature):
         stored = workspace.store.get(subject.run_id) if subject.run_id else None
         workflow_id = subject.workflow_id or (stored.workflow_id if stored is not None else "")
         received = stored.raw if subject.is_run and stored is not None else subject.received
-        choices = [*subject.lead, copies.handoff_choice(subject.handoff_of)]
+        handoff = partial(handoff_of_run, run_id=subject.run_id) if subject.run_id else subject.handoff
+        choices = [*subject.lead, copies.handoff_choice(handoff, subject.run_id)]
         if subject.run_id:
             choices.append(self._request_ids(subject.run_id))
         if workflow_id:
@@ -236,9 +232,10 @@ class Copying(Feature):
             return [copies.json_choice(entry_object(entry))]
         headers = (("If-Match", entry.if_match),) if entry.if_match else ()
         is_here = same_server(entry.root, self._workspace.root)
+        handoff = partial(handoff_of_run, run_id=entry.run_id) if is_here else None
         return [
             copies.request_ids_choice([entry], ()),
-            copies.handoff_choice(entry.run_id if is_here else None, "This change was made on another server."),
+            copies.handoff_choice(handoff, entry.run_id, "This change was made on another server."),
             copies.id_choice("run", entry.run_id),
             copies.link_choice(entry.root, entry.workflow_id),
             *copies.command_choices(shared_request(entry.method, entry.url, headers, entry.body), entry.root),
@@ -316,7 +313,8 @@ class CopySubject(NamedTuple):
     """Its workflow; empty if that is the run's."""
     result_id: str = ""
     """The user's result in the run that it is or belongs to."""
-    handoff_of: HandoffOf | None = None
+    handoff: MakesHandoff | None = None
+    """Makes its hand-over, if it belongs to no run."""
     received: Mapping[str, Any] | None = None
     is_run: bool = False
     """True if it was received as the run."""
@@ -324,20 +322,20 @@ class CopySubject(NamedTuple):
 
 def _run(view: RunsView, row: RunRow) -> CopySubject:
     lead = (copies.id_choice("run", row.id), *copies.marked_choices(view.table.marks))
-    return CopySubject(lead, row.id, row.workflow_id, handoff_of=row.id, is_run=True)
+    return CopySubject(lead, row.id, row.workflow_id, is_run=True)
 
 
 def _result(view: ResultsView, row: ResultRow) -> CopySubject:
     run_id = row.save.run_id
     ids = (copies.id_choice("run", run_id), *copies.marked_choices(view.list.table.marks))
-    return CopySubject((*ids, *copies.reason_choices(row.reason)), run_id, handoff_of=run_id, is_run=True)
+    return CopySubject((*ids, *copies.reason_choices(row.reason)), run_id, is_run=True)
 
 
 def _user(view: UsersView, row: UserRow) -> CopySubject:
     run_id, result = view.run_id or "", row.result
     why = copies.reason_choices(row.blocker.reason if row.blocker is not None else "")
     lead = (copies.id_choice("user", row.id), *why, copies.id_choice("run", run_id))
-    subject = CopySubject(lead, run_id, handoff_of=run_id)
+    subject = CopySubject(lead, run_id)
     return subject if result is None else subject._replace(result_id=result.id, received=result.received)
 
 
@@ -350,14 +348,14 @@ def _task(view: TasksView, row: TaskRow) -> CopySubject:
 def _of_task(task: TaskResult, run_id: str) -> CopySubject:
     ids = (copies.id_choice("task result", task.id), copies.id_choice("run", run_id))
     lead = (*copies.reason_choices(task.reason if task.is_failed else ""), *ids)
-    return CopySubject(lead, run_id, handoff_of=run_id, received=task.received)
+    return CopySubject(lead, run_id, received=task.received)
 
 
 def _cause(view: CausesView, row: CauseRow) -> CopySubject:
     cause = row.cause
     lead = (*copies.reason_choices(cause.reason), copies.filter_choice(f"cause:{cause.key}"))
-    of = CauseOfRuns(cause, runs_of_cause(view.shown, cause))
-    return CopySubject(lead, handoff_of=of, received=cause_record(cause))
+    handoff = partial(handoff_of_cause, cause=cause, query=runs_of_cause(view.shown, cause))
+    return CopySubject(lead, handoff=handoff, received=cause_record(cause))
 
 
 def _workflow(_view: OverviewView, row: WorkflowHistory) -> CopySubject:

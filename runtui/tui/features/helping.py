@@ -15,20 +15,13 @@ from textual.widgets import Static
 from runtui.keys.actions import Scope
 from runtui.keys.help import HELP_COLUMNS, LINES_BELOW, HelpRow, help_rows
 from runtui.tui.features.feature import Feature, Features
-from runtui.tui.filtering import cell_filter
-from runtui.tui.resources import ROW_FLAGS, Resource
+from runtui.tui.resources import ROW_FLAGS, Resource, in_memory
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.text import content
-from runtui.tui.widgets.read_list import ReadList
+from runtui.tui.widgets.row_list import ReadList
 
-HELP: Final[Resource[HelpRow, int]] = Resource(
-    title="Help",
-    columns=HELP_COLUMNS,
-    id_of=lambda row: row.number,
-    filter_help="a part of a key, of what it does, or of where it works",
-    read_filter=cell_filter(HELP_COLUMNS),
-    empty="",
-    nothing_found="No key matches the filter.",
+HELP: Final[Resource[HelpRow, int]] = in_memory("Help", "key", HELP_COLUMNS, lambda row: row.number, "")._replace(
+    filter_help="a part of a key, of what it does, or of where it works", fields=()
 )
 
 

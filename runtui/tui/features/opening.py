@@ -1,8 +1,9 @@
 """Opens a run's users, a user's tasks, and the full data of a task.
 
-Invariant: a screen opens while its key is handled, and shows the stored data at once; the next key waits for that, and
-never for the network. Data for a run that is no longer open is dropped. Enter on a list that is still being read opens
-its first row once it is there, if the person still waits for it.
+Invariant: each view shows the results of one run only, whose id it holds. A screen opens while its key is handled, and
+shows the stored data at once; the next key waits for that, and never for the network. Data for a run that is no longer
+open is dropped. Enter on a list that is still being read opens its first row once it is there, if the person still
+waits for it.
 """
 
 from __future__ import annotations
@@ -14,17 +15,34 @@ from http import HTTPStatus
 from time import monotonic
 from typing import Final, NamedTuple
 
+from textual.content import Content
+
+from runtui.domain.columns import RESERVED_CELLS
+from runtui.domain.results import TaskResult
 from runtui.domain.times import now_ticks
-from runtui.domain.triage.run_users import UserRow, in_sequence, progress_words, user_rows, why_no_users
+from runtui.domain.triage.run_users import (
+    NO_TASKS,
+    TASK_COLUMNS,
+    USER_COLUMNS,
+    TaskRow,
+    UserRow,
+    in_sequence,
+    progress_words,
+    user_rows,
+    why_no_users,
+)
 from runtui.errors import RuntuiError
 from runtui.graph.pages import GraphError
 from runtui.services.store import workflow_of
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.features.panes import Panes
 from runtui.tui.keys import blocks_keys
-from runtui.tui.resources import READING
-from runtui.tui.screens.run import TasksView, UsersView
+from runtui.tui.resources import READING, Resource, in_memory
+from runtui.tui.screens.frame import ActionView
+from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.runs import RELOAD_SECONDS
+from runtui.tui.widgets.row_list import ReadList
+from runtui.tui.words.pages import task_page
 
 REST: Final = 4
 """The rest between two parts of a large run, as a multiple of the time for showing the last one."""
@@ -34,6 +52,86 @@ READS_NAMES: Final = "User.ReadBasic.All"
 
 _READING: Final = "read one run"
 _SHOWING: Final = "show a part of a run"
+
+_ROOM_FOR_REASONS: Final = {"reason": RESERVED_CELLS, "task": 27}
+"""The column widths, in cells, to reserve for a run with failures, so that no column moves when the reasons arrive."""
+
+USERS: Final[Resource[UserRow, str]] = in_memory(
+    "Users", "user", USER_COLUMNS, lambda row: row.id, "The run has no users."
+)
+
+TASKS: Final[Resource[TaskRow, str]] = in_memory("Tasks", "task", TASK_COLUMNS, lambda row: row.result.id, NO_TASKS)
+
+
+class UsersView(ActionView[None]):
+    """The users of a run."""
+
+    scope = "users"
+    opens = "open_user"
+    list: ReadList[UserRow, str]
+    run_id: str | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.list = ReadList(USERS, name="users", sort="status")
+        self.workflow_name = ""
+        self.progress = ""
+        """How many users were read so far; empty once all were."""
+
+    def open(self, run_id: str, workflow_name: str, *, has_failures: bool) -> None:
+        """Open a run, or stay with the one that is open. With failures, reserve room for their reasons."""
+        self.list.expected = _ROOM_FOR_REASONS if has_failures else {}
+        if run_id != self.run_id:
+            self.run_id, self.workflow_name, self.progress = run_id, workflow_name, ""
+            self.list.begin(READING)
+
+    def title(self) -> Content:
+        return self.list.heading(self.workflow_name, self.progress)
+
+    def show_in(self, panel: Panel) -> None:
+        """Show the failed or pending task of the user under the cursor; without one, the run."""
+        if self.run_id is None:
+            return
+        user = self.list.table.row_under_cursor()
+        if user is not None and user.blocker is not None:
+            panel.show_page(task_page(self.run_id, user.name, user.row_of(user.blocker), now_ticks()))
+        else:
+            panel.follow(self.run_id)
+
+
+class TasksView(ActionView[None]):
+    """The tasks of a run for one user."""
+
+    scope = "tasks"
+    opens = "open_task"
+    list: ReadList[TaskRow, str]
+    run_id: str | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.list = ReadList(TASKS, name="tasks", sort="sequence")
+        self.user: UserRow | None = None
+
+    def open(self, run_id: str, user: UserRow) -> None:
+        """Open a user, or stay with the one that is open."""
+        if self.user is None or (run_id, user.id) != (self.run_id, self.user.id):
+            self.list.begin(READING)
+        self.run_id, self.user = run_id, user
+
+    def show(self, user: UserRow, tasks: Sequence[TaskResult], *, is_whole: bool) -> None:
+        """Show the user's tasks, all (`is_whole`) or those read so far. The cursor starts at the task in trouble."""
+        rows, is_new = [user.row_of(task) for task in tasks], not self.list.rows
+        self.user = user
+        self.list.put(rows, TASKS.empty if is_whole else READING)
+        if is_new and user.blocker is not None:
+            self.list.go_to(user.blocker.id)
+
+    def title(self) -> Content:
+        return self.list.heading(self.user.name if self.user is not None else "")
+
+    def show_in(self, panel: Panel) -> None:
+        row = self.list.table.row_under_cursor()
+        panel.show_page(task_page(self.run_id or "", self.user.name if self.user is not None else "", row, now_ticks()))
 
 
 class _Known(NamedTuple):
@@ -234,8 +332,7 @@ class Opening(Feature):
 
     async def _show_tasks(self, run_id: str, user: UserRow) -> None:
         """Show the tasks of a run for a user, if that is still open."""
-        subject_id = user.result.subject_id if user.result is not None else user.tasks[0].subject_id
-        tasks = await asyncio.to_thread(self._workspace.store.tasks_of, run_id, subject_id)
+        tasks = await asyncio.to_thread(self._workspace.store.tasks_of, run_id, user.subject_id)
         shown = self.tasks.user
         if shown is not None and (self.tasks.run_id, shown.id) == (run_id, user.id):
             self.tasks.show(user, in_sequence(tasks), is_whole=not self.users.progress)

@@ -212,7 +212,7 @@ class Chrome:
             errors=len(draft.errors()) if draft is not None else 0,
             sends_changed=draft is not None and draft.mode == "changed",
             marked_runs=marks if view.changes_marked else 0,
-            is_covered=bool(view.filter_text) or (self.panel.is_open and self.app.size.width < WIDE),
+            is_covered=bool(listed and listed.filter_text) or (self.panel.is_open and self.app.size.width < WIDE),
             has_list=listed is not None and view.scope != "help",
             has_row=listed is not None and listed.table.cursor_id is not None,
             marks=marks,
@@ -280,7 +280,6 @@ class ActionView(Widget, Generic[ScreenResultType]):
     """True if a change that starts here applies to the marked rows, if any."""
     list: RowList[Any, Any] | None = None
     """The view's list; None if it has none."""
-    filter_text = ""
     opens: ClassVar[str] = ""
     """The id of the action for enter in a line, a click on a choice or a double click on a row."""
     DEFAULT_CSS = "ActionView { height: 1fr; }"

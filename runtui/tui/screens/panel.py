@@ -23,7 +23,7 @@ from textual.worker import Worker
 from runtui.domain.times import now_ticks
 from runtui.errors import RuntuiError
 from runtui.prelude.terminal import TAKEOVER
-from runtui.services.store import workflow_name_of, workflow_of
+from runtui.services.store import workflow_name_of
 from runtui.services.workspace import Workspace
 from runtui.tui.text import plain
 from runtui.tui.widgets.side_panel import NOTHING_NAMED, NOTHING_SENT, TABS, About, Page, SidePanel, Tab
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from runtui.domain.triage.service_actions import Operation
     from runtui.graph.exchange import Exchange
     from runtui.services.journal import Entry
+    from runtui.services.known_run import KnownRun
     from runtui.services.writing.write import Save
-    from runtui.tui.words.pages import KnownRun
 
 REST_SECONDS: Final = 0.1
 """How long the cursor stays on a row before the panel shows its run."""
@@ -214,12 +214,12 @@ class Panel:
         await self._workspace.load_triage()
         news = self._news
         known = await asyncio.to_thread(self._known, run_id)
-        if not known.is_reading:
+        if not known.lacks_results:
             await self._show_run(known, news)
             return
         reading = asyncio.create_task(self._read_results(known))
         try:
-            if known.tasks is None:
+            if known.results is None:
                 await asyncio.wait({reading}, timeout=GRACE_SECONDS)
             if not reading.done():
                 await self._show_run(known, news)
@@ -249,43 +249,21 @@ class Panel:
 
     def _known(self, run_id: str) -> KnownRun:
         """Return the data on this machine about a run; a read error becomes a note on the page. It reads files."""
+        from runtui.services.known_run import KnownRun, known_run
+
         try:
-            return self._stored(run_id)
+            return known_run(self._workspace, run_id)
         except RuntuiError as error:
-            from runtui.tui.words.pages import KnownRun
-
-            return KnownRun(run_id=run_id, stored=None, note=str(error))
-
-    def _stored(self, run_id: str) -> KnownRun:
-        from runtui.tui.words import pages
-
-        workspace = self._workspace
-        stored, results = workspace.store.get(run_id), workspace.store.results_of(run_id)
-        known = pages.KnownRun(
-            run_id=run_id,
-            stored=stored,
-            tasks=results.tasks if results is not None else None,
-            is_reading=stored is not None and (results is None or results.is_outdated),
-            has_draft=run_id in workspace.drafts,
-        )
-        if stored is None:
-            return known
-        row = next(iter(workspace.triage.rows([run_id])), None)
-        known = known._replace(workflow=workflow_of(workspace.store, stored.workflow_id), row=row)
-        try:
-            return known._replace(entries=workspace.journal.of_run(workspace.root, run_id))
-        except RuntuiError as error:
-            return known._replace(note=str(error))
+            return KnownRun(run_id, None, fault=error)
 
     async def _read_results(self, known: KnownRun) -> KnownRun:
         """Read a run's task results from the service; an error becomes a note on the page."""
         workflow_id = known.stored.workflow_id if known.stored is not None else ""
         try:
             await self._workspace.results.read_run(workflow_id, known.run_id)
-            results = await asyncio.to_thread(self._workspace.store.results_of, known.run_id)
+            return known._replace(results=await asyncio.to_thread(self._workspace.store.results_of, known.run_id))
         except RuntuiError as error:
-            return known._replace(is_reading=False, note=f"Its task results could not be read: {error}")
-        return known._replace(is_reading=False, tasks=results.tasks if results is not None else None)
+            return known._replace(fault=RuntuiError("Its task results could not be read", str(error)))
 
     # A change
 

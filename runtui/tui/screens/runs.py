@@ -18,7 +18,7 @@ from textual.message_pump import MessagePump
 from textual.timer import Timer
 from textual.worker import Worker
 
-from runtui.domain.columns import Arrangement, Order
+from runtui.domain.columns import Order
 from runtui.domain.filters import FilterError
 from runtui.domain.rows import RunRow
 from runtui.domain.views import ListSettings, view_of
@@ -32,7 +32,7 @@ from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.text import content
 from runtui.tui.widgets.chrome import is_counted
-from runtui.tui.widgets.filter_bar import FilterBar, History
+from runtui.tui.widgets.filter_bar import History
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import RowList
 from runtui.tui.widgets.side_panel import none_selected
@@ -148,13 +148,11 @@ class RunsView(ActionView[None]):
             found = run_filter(kept.filter)
         except FilterError:
             self.why_unfiltered, kept, found = kept.filter, kept._replace(filter=""), None
-        self.filter_text = kept.filter
-        self.columns = kept.columns
-        """The keys of the chosen columns; empty for as many as fit."""
-        self._query = RunQuery(found, kept.sort, kept.descending)
-        self.list.order, self.list.sort_by = Order(kept.sort, kept.descending), self._sort_by
-        self.shown = self._query
-        """The query that the table shows; `_query` is newer while its rows are being counted."""
+        listed = self.list
+        listed.filter_text, listed.filter, listed.chosen = kept.filter, found, kept.columns
+        listed.order, listed.asked = Order(kept.sort, kept.descending), partial(self._count_and_draw, keep_line=False)
+        self.shown = RunQuery(found, *listed.order)
+        """The query that the table shows; the list asks for a newer one while its rows are being counted."""
         self._more = ""
         """A plus sign after the number of rows while only the first are counted."""
 
@@ -162,6 +160,10 @@ class RunsView(ActionView[None]):
     def table(self) -> LineTable[RunRow, str]:
         """The table of the list."""
         return self.list.table
+
+    @property
+    def filter_text(self) -> str:
+        return self.list.filter_text
 
     @property
     def run_id(self) -> str | None:
@@ -181,14 +183,14 @@ class RunsView(ActionView[None]):
 
     def reload(self) -> None:
         """Redraw rows and strip from the store; relative times in the filter count from now."""
-        self._query = self._query._replace(filter=run_filter(self.filter_text))
+        self.list.filter = run_filter(self.filter_text)
         self.view_screen.chrome.count_problems()
         self._count_and_draw(keep_line=True)
 
     @property
     def settings(self) -> ListSettings:
         """The filter, order and columns that the list shows or is about to show."""
-        return ListSettings(self.filter_text, self._query.sort, self._query.descending, self.columns)
+        return ListSettings(self.filter_text, *self.list.order, self.list.chosen)
 
     def title(self) -> Content:
         table, total = self.table, self._store.count(EVERY_RUN)
@@ -196,9 +198,10 @@ class RunsView(ActionView[None]):
         if not is_counted(total, self._workspace.progress):
             counted = "–"
         if (temporary := self.temporary) is not None and temporary.text == self.filter_text:
-            return Content.assemble(self.list.title(counted, ""), "  ", content(temporary.words, "$text-accent"))
+            title = self.list.title(counted, with_filter=False)
+            return Content.assemble(title, "  ", content(temporary.words, "$text-accent"))
         view = view_of(self.settings, self._workspace.preferences.kept.views)
-        return self.list.title(counted, self.filter_text, view=view.name if view is not None else "")
+        return self.list.title(counted, view=view.name if view is not None else "")
 
     def say_when_empty(self, words: str | None = None) -> None:
         """Say why the list is empty: `words` without any run (None: as before), else that the filter finds none."""
@@ -233,43 +236,26 @@ class RunsView(ActionView[None]):
             self.view_screen.zoom(False)
             self.view_screen.chrome.set_status("")
 
-    def on_filter_bar_typed(self, event: FilterBar.Typed) -> None:
-        """Show the runs that the typed filter finds."""
-        event.stop()
-        if event.text != self.filter_text:
-            self.filter_text = event.text
-            self._query = self._query._replace(filter=event.filter)
-            self._count_and_draw(keep_line=False)
-
     def filter_by(self, text: str, words: str = "", go_back: Callable[[], Awaitable[None]] | None = None) -> None:
-        """Filter at once, so that keys already on their way act on the filtered list.
-
-        Another screen that asks for this passes the meaning of the filter, for the title, and a way back to it.
-        """
+        """Filter the list as another screen asks, which passes the meaning of the filter, for the title, and a way back
+        to it."""
         if go_back is not None:
             self.temporary = TemporaryFilter(text, words, self.filter_text, go_back)
-        self.show_settings(self.settings._replace(filter=text))
-
-    # Order and columns
-
-    def _sort_by(self, order: Order) -> None:
-        self.show_settings(self.settings._replace(sort=order.key, descending=order.descending))
+        self.list.filter_by(text)
 
     def show_settings(self, settings: ListSettings) -> None:
-        """Show the list with this filter, order and columns."""
-        query = RunQuery(run_filter(settings.filter), settings.sort, settings.descending)
-        self.list.filter_bar.put(settings.filter)
-        self.filter_text = settings.filter
-        self.columns = settings.columns
-        self._query = query
-        self.list.order = Order(settings.sort, settings.descending)
-        self._count_and_draw(keep_line=False)
+        """Show the list with this filter, order and columns.
 
-    def show_columns(self, columns: tuple[str, ...], scrolled: int = 0) -> None:
-        """Show these columns (none: as many as fit), scrolled right by `scrolled` columns, and keep the settings."""
-        self.columns = columns
+        Raises:
+            FilterError: the filter is invalid; nothing changes.
+        """
+        run_filter(settings.filter)
+        self.list.order, self.list.chosen = Order(settings.sort, settings.descending), settings.columns
+        self.list.filter_by(settings.filter)
+
+    def keep_settings(self) -> None:
+        """Keep filter, order and columns for the next start."""
         settings = self.settings
-        self.list.set_columns(Arrangement(settings.run_columns, cells_of(self._store), bool(columns), scrolled))
         if (temporary := self.temporary) is not None and temporary.text == settings.filter:
             settings = settings._replace(filter=temporary.before)  # the next start has no way back
         self._workspace.preferences.keep(runs=settings)
@@ -277,7 +263,7 @@ class RunsView(ActionView[None]):
     def _count_and_draw(self, *, keep_line: bool) -> None:
         """Draw the rows at once. If counting is slow, find the first few in a thread, draw them, and count the rest in
         the background. An earlier count that still runs is cancelled."""
-        rows = RunRows(self._store, self._query)
+        rows = RunRows(self._store, RunQuery(self.list.filter, *self.list.order))
         is_over = Event()
 
         async def find() -> None:
@@ -306,7 +292,9 @@ class RunsView(ActionView[None]):
 
     def _draw(self, rows: RunRows, *, keep_line: bool) -> None:
         self.shown, self._more = rows.query, "+" if rows.total is not None else ""
-        self.show_columns(self.columns, self.table.arrangement.first or 0)
+        self.list.needs = cells_of(self._store)
+        self.list.set_columns(self.list.arranged())
+        self.keep_settings()
         self.list.show(rows, keep_line=keep_line, order=Order(self.shown.sort, self.shown.descending))
         self.say_when_empty()
         self.view_screen.chrome.show_headline()

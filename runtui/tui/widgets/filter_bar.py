@@ -150,11 +150,17 @@ class FilterBar(InputBar):
         super().open()
         self._show_hint()
 
-    def put(self, text: str) -> None:
-        """Put a valid text into the box without announcing it: the caller shows the filtered rows."""
+    def put(self, text: str) -> Any:
+        """Put a text into the box without announcing it, and return its filter: the caller shows the filtered rows.
+
+        Raises:
+            RuntuiError: the filter is invalid; the box stays as it is.
+        """
+        found = self._resource.read_filter(text)
         with self.prevent(Input.Changed):
             self._box.value = text
         self._read(text)
+        return found
 
     def _read(self, text: str) -> Any:
         """Parse a text and note its mistakes; return the filter, None if it is invalid."""

@@ -1,13 +1,15 @@
 """The list widget of every view: the filter box, the column titles, and the rows or why there are none.
 
-Invariant: a list knows its rows through their `Resource` alone. The view that holds it supplies the rows and acts on
-them.
+Invariant: a list knows its rows through their `Resource` alone. It owns what is asked of them: filter, order, columns.
+The view that holds it supplies the rows and acts on them; rows in memory are filtered and sorted here. Cursor and marks
+belong to row ids, so they stay when rows are read again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Generic
+from functools import partial
+from typing import Any, Final, Generic
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
@@ -16,15 +18,15 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
 
-from runtui.domain.columns import Arrangement, Column, Needs, Order, RowT, natural_order
+from runtui.domain.columns import Arrangement, Column, Needs, Order, RowT, chosen_columns, in_order, natural_order
 from runtui.domain.times import now_ticks
 from runtui.keys.actions import key_of
-from runtui.tui.resources import MARKED, Resource, RowFlag, RowId, Rows
+from runtui.tui.filtering import Cells, ValueCount, cells_to_search, count_cells
+from runtui.tui.resources import MARKED, READING, ReadRows, Resource, RowFlag, RowId, Rows
 from runtui.tui.text import content, plain
 from runtui.tui.widgets.chrome import surface
 from runtui.tui.widgets.filter_bar import CountValues, FilterBar, History
-from runtui.tui.widgets.line_painter import ColumnHeader
-from runtui.tui.widgets.line_table import LineTable, no_flag
+from runtui.tui.widgets.line_table import ColumnHeader, LineTable, no_flag
 
 MEASURED: Final = 500
 """The number of rows that column widths are measured from."""
@@ -64,11 +66,15 @@ class RowList(Widget, Generic[RowT, RowId]):
         self.table = LineTable(resource, flag, id=f"{name}-table")
         self.chosen: tuple[str, ...] = ()
         """The keys of the chosen columns; empty for as many as fit."""
+        self.filter_text = ""
+        self.filter: Any = resource.read_filter("")
+        """The result of the resource's `read_filter` for that text."""
         self.order = Order()
-        """The order in which rows are shown or are about to be shown."""
-        self.sort_by: Callable[[Order], None] = lambda _order: None
-        """Sorts the rows; the view that supplies them sets it."""
-        self._needs: Needs = ()
+        """The filter and the order of the rows that are shown or about to be shown."""
+        self.asked: Callable[[], object] = lambda: None
+        """Shows the rows of another filter or order; who supplies them sets it."""
+        self.needs: Needs = ()
+        """The width of the widest value, by column."""
         self.expected: Mapping[str, int] = {}
         """Column key -> least width in cells, for values that are not read yet."""
         self._header = ColumnHeader(resource.columns)
@@ -86,32 +92,57 @@ class RowList(Widget, Generic[RowT, RowId]):
         self._header.sort = order
         self.table.show(rows, keep_line=keep_line)
 
-    def choose(self, keys: Sequence[str]) -> None:
-        """Show the columns with these keys; if the flexible one is not among them, as many as fit."""
-        known = self.resource.by_key
-        keys = tuple(key for key in keys if key in known)
-        self.chosen = keys if any(known[key].flexible for key in keys) else ()
-        self.set_columns(self.arranged())
+    # What is asked of the source
 
-    def arranged(self) -> Arrangement[RowT]:
-        """Return the chosen columns at the current scroll position."""
-        shown = tuple(self.resource.by_key[key] for key in self.chosen) or self.resource.columns
-        return Arrangement(shown, self._needs, bool(self.chosen), self.table.arrangement.first)
+    def filter_by(self, text: str) -> None:
+        """Filter at once, so that keys already on their way act on the filtered list.
+
+        Raises:
+            RuntuiError: the filter is invalid; nothing changes.
+        """
+        self.filter_text, self.filter = text, self.filter_bar.put(text)
+        self.asked()
+
+    def on_filter_bar_typed(self, event: FilterBar.Typed) -> None:
+        event.stop()
+        if event.text != self.filter_text:
+            self.filter_text, self.filter = event.text, event.filter
+            self.asked()
+
+    def clear(self) -> bool:
+        """Clear the filter; return True if there was one."""
+        had_filter = bool(self.filter_text)
+        if had_filter:
+            self.filter_by("")
+        return had_filter
+
+    def sort_by(self, order: Order) -> None:
+        self.order = order
+        self.asked()
+
+    # Columns
+
+    def choose(self, keys: Sequence[str]) -> None:
+        """Show the columns with these keys, from the first one on; none: as many as fit."""
+        self.chosen = tuple(key for key in keys if key in self.resource.by_key)
+        self.set_columns(self.arranged(first=0))
+
+    def arranged(self, first: int | None = None) -> Arrangement[RowT]:
+        """Return the chosen columns, scrolled right by `first` columns (None: as now)."""
+        shown = chosen_columns(self.resource.columns, self.chosen)
+        now = self.table.arrangement.first or 0
+        return Arrangement(shown, self.needs, bool(self.chosen), now if first is None else first)
 
     def measure(self, rows: Sequence[RowT]) -> None:
         """Set the column widths for rows that are about to be shown."""
         needs = needs_of(self.resource.columns, rows[:MEASURED]) if rows else ()
-        self._needs = tuple((key, max(cells, self.expected.get(key, 0))) for key, cells in needs)
+        self.needs = tuple((key, max(cells, self.expected.get(key, 0))) for key, cells in needs)
         self.set_columns(self.arranged())
 
     def set_columns(self, arrangement: Arrangement[RowT]) -> None:
         """Show these columns in the titles and the table."""
         self._header.arrangement = arrangement
         self.table.set_columns(arrangement)
-
-    def clear(self) -> bool:
-        """Clear the filter; return True if there was one. Lists in memory override it; else the view filters."""
-        return False
 
     def show_text(self, words: str) -> None:
         """Show why there are no rows; empty words hide that."""
@@ -123,7 +154,7 @@ class RowList(Widget, Generic[RowT, RowId]):
         """Return the words for a filter that finds nothing; `hint` names a likely slip in it."""
         return " ".join(filter(None, (self.resource.nothing_found, hint, f"{key_of('clear')} clears the filter.")))
 
-    def title(self, counted: str, filter_text: str, of: str = "", view: str = "") -> Content:
+    def title(self, counted: str, of: str = "", view: str = "", *, with_filter: bool = True) -> Content:
         """Return the title: what is listed, `of` what, the count, the filter, the order and the number of marks.
 
         The name of a `view` replaces the resource's title and the filter.
@@ -132,8 +163,8 @@ class RowList(Widget, Generic[RowT, RowId]):
         if of:
             parts += [Content(" of "), content(of, "bold")]
         parts.append(Content(f"  {counted}"))
-        if filter_text and not view:
-            parts += [Content("  /"), content(filter_text, "$text-accent")]
+        if self.filter_text and with_filter and not view:
+            parts += [Content("  /"), content(self.filter_text, "$text-accent")]
         key, descending = self._header.sort
         if (column := self.resource.by_key.get(key)) is not None:
             parts.append(Content(f"  {column.order_name or column.name} {'↓' if descending else '↑'}"))
@@ -180,3 +211,82 @@ class RowList(Widget, Generic[RowT, RowId]):
     def on_filter_bar_closed(self, event: FilterBar.Closed) -> None:
         event.stop()
         self.screen.set_focus(self.table)
+
+
+class ReadList(RowList[RowT, RowId]):
+    """Shows rows in memory. `sort` is the key of the column to sort by at first; empty for the original order, which
+    rows keep that are equal in the sorted column.
+    """
+
+    def __init__(
+        self,
+        resource: Resource[RowT, RowId],
+        flag: Callable[[RowT], RowFlag | None] = no_flag,
+        *,
+        name: str,
+        sort: str = "",
+        scrolls: bool = True,
+    ) -> None:
+        super().__init__(resource, flag, name=name, count_values=self._count_values)
+        self.rows: Sequence[RowT] = ()
+        """All rows, in their original order."""
+        self.shown: ReadRows[RowT, RowId] = ReadRows((), resource.id_of)
+        """The rows that the filter finds, sorted."""
+        self.with_more: Callable[[tuple[Column[RowT], ...]], tuple[Column[RowT], ...]] = lambda columns: columns
+        """Adds further columns to those of the resource."""
+        self._scrolls = scrolls
+        self._cells: Sequence[Cells] = ()
+        """The cells that the filter searches; empty until a filter is set."""
+        self.order = self._first_order = natural_order(resource.by_key[sort]) if sort else Order()
+        self.asked = partial(self._show, keep_line=False)
+        self._empty_words = READING
+
+    def put(self, rows: Sequence[RowT], empty: str | None = None) -> None:
+        """Show rows; cursor, marks, filter and order stay. `empty` has the words for no rows; None: the resource's."""
+        self.rows, self._cells = rows, ()
+        self.measure(rows)
+        self._empty_words = self.resource.empty if empty is None else empty
+        self._show(keep_line=True)
+
+    def arranged(self, first: int | None = None) -> Arrangement[RowT]:
+        shown = super().arranged(first)
+        return shown._replace(columns=self.with_more(shown.columns), first=shown.first if self._scrolls else None)
+
+    def _count_values(self, key: str) -> Sequence[ValueCount]:
+        return count_cells(self.resource.by_key[key], self.rows)
+
+    def begin(self, empty: str) -> None:
+        """Clear rows, filter, marks and order before other rows arrive; `empty` are the words until then."""
+        self.filter_text, self.filter = "", self.filter_bar.put("")
+        self.order = self._first_order
+        self.table.set_marks(frozenset())
+        self.table.is_untouched = True
+        self.set_columns(self.arranged(first=0))
+        self.put((), empty)
+
+    def go_to(self, row_id: RowId) -> None:
+        """Move the cursor to a row, if it is shown."""
+        line = self.shown.position(row_id)
+        if line is not None:
+            self.table.move_to(line)
+
+    def heading(self, of: str = "", progress: str = "") -> Content:
+        """Return the title of a view with this list; `progress` says how far the rows were read."""
+        counted = f"{self.table.total} of {len(self.rows)}" if self.filter_text else f"{len(self.rows)}"
+        if not self.rows and self._empty_words == READING:
+            counted, progress = progress or READING.lower(), ""
+        return self.title(f"{counted}, {progress}" if progress else counted, of)
+
+    def _show(self, *, keep_line: bool) -> None:
+        rows = in_order(self._found(), self.resource.columns, self.order, now_ticks())
+        self.shown = ReadRows(rows, self.resource.id_of)
+        self.show(self.shown, keep_line=keep_line, order=self.order)
+        self.show_text("" if rows else self.not_found() if self.rows else self._empty_words)
+
+    def _found(self) -> Sequence[RowT]:
+        if self.filter is None:
+            return self.rows
+        if not self._cells:
+            now = now_ticks()
+            self._cells = [cells_to_search(self.resource.columns, row, now) for row in self.rows]
+        return [row for row, cells in zip(self.rows, self._cells, strict=True) if self.filter(cells)]

@@ -8,13 +8,12 @@ choice without a text is listed with the reason.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from runtui.auth.clouds import cloud_of_root
 from runtui.domain.columns import Column, RowT
-from runtui.domain.results import Cause
 from runtui.domain.text import visible
 from runtui.domain.times import now_ticks
 from runtui.graph.exchange import Exchange
@@ -22,7 +21,8 @@ from runtui.redact import redact, redact_values
 from runtui.services.journal import Entry
 from runtui.services.sharing.commands import SharedRequest, azure_cli, curl, portal_link, powershell
 from runtui.services.sharing.formats import code_block, code_span
-from runtui.services.store import RunQuery
+from runtui.services.sharing.handoff import Handoff, Origin
+from runtui.services.workspace import Workspace
 from runtui.tui.screens.questions import Choice
 
 _PREVIEW: Final = 230
@@ -36,15 +36,8 @@ Destination = Literal["clipboard", "page", "file"]
 """The destination of a text; without a clipboard another one is used."""
 
 
-class CauseOfRuns(NamedTuple):
-    """A cause, and the query of the runs to consider."""
-
-    cause: Cause
-    query: RunQuery
-
-
-HandoffOf: TypeAlias = str | CauseOfRuns
-"""The subject of a hand-over: the id of a run, or a cause."""
+MakesHandoff: TypeAlias = Callable[[Workspace, Origin], Handoff]
+"""Makes a hand-over from the files on this machine."""
 
 
 class Copy(NamedTuple):
@@ -53,8 +46,10 @@ class Copy(NamedTuple):
     what: str
     """Its name, capitalized as at the start of a sentence."""
     text: str = ""
-    handoff_of: HandoffOf | None = None
-    """The subject of a hand-over to make when chosen; None for `text`."""
+    handoff: MakesHandoff | None = None
+    """Makes the hand-over to copy; None for `text`."""
+    of_run: str = ""
+    """The run of a hand-over, whose results it needs."""
     ending: str = "txt"
     """The extension of a file for it."""
     destination: Destination = "clipboard"
@@ -108,11 +103,13 @@ def response_choice(body: str) -> CopyChoice:
     return text_choice("response", "Response", text, refusal="There is no response.", ending=ending)
 
 
-def handoff_choice(of: HandoffOf | None, why_not: str = "Only a run, change or cause has a hand-over.") -> CopyChoice:
+def handoff_choice(
+    handoff: MakesHandoff | None, of_run: str = "", why_not: str = "Only a run, change or cause has a hand-over."
+) -> CopyChoice:
     """Return the choice of a hand-over, which is made only when chosen."""
     about = "Markdown for a ticket: causes, people, changes with request ids, open points."
-    why = "" if of is not None else why_not
-    return Choice(Copy(HANDOFF, handoff_of=of, ending="md"), "hand-over", why or about, why)
+    why = "" if handoff is not None else why_not
+    return Choice(Copy(HANDOFF, handoff=handoff, of_run=of_run, ending="md"), "hand-over", why or about, why)
 
 
 def link_choice(root: str, workflow_id: str) -> CopyChoice:

@@ -10,14 +10,14 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 from runtui.domain import report
 from runtui.domain.draft import Change, value_word
 from runtui.domain.properties import PROPERTIES
 from runtui.domain.report import Outcome
 from runtui.domain.results import TaskResult, by_cause, subjects_line
-from runtui.domain.rows import RunRow, short_id, status_look
+from runtui.domain.rows import short_id, status_look
 from runtui.domain.times import ago, clock_text, duration_text, moment_text, now_ticks, since, ticks_of, to_datetime
 from runtui.domain.triage.checks import why_doubtful
 from runtui.domain.triage.run_users import TaskRow, held_words, waiting_words
@@ -28,7 +28,7 @@ from runtui.graph.faults import Fault
 from runtui.keys.actions import key_of
 from runtui.services.journal import Entry
 from runtui.services.journal_query import damage_sentence, outcome_word
-from runtui.services.store import StoredRun
+from runtui.services.known_run import KnownRun
 from runtui.services.writing.write import Save, Step
 from runtui.tui.widgets.side_panel import About, Fact, Page, none_selected
 from runtui.tui.words import triage_words, write_words
@@ -207,43 +207,23 @@ def foreign_page(entry: Entry) -> Page:
     return Page((Fact(words, "$text-muted"),), about=about_entry(entry))
 
 
-class KnownRun(NamedTuple):
-    """The data on this machine about a run."""
-
-    run_id: str
-    stored: StoredRun | None
-    """None if the store does not have it, or cannot be read."""
-    workflow: Mapping[str, Any] | None = None
-    """Its workflow as received."""
-    tasks: Sequence[TaskResult] | None = None
-    """Its task results; None until they are read."""
-    is_reading: bool = False
-    entries: Sequence[Entry] = ()
-    """Its journal entries, newest first."""
-    has_draft: bool = False
-    row: RunRow | None = None
-    """Its row in the list, with its triage."""
-    note: str = ""
-    """The error of a failed read; empty without one."""
-
-
 def run_page(known: KnownRun, now: int) -> Page:
     """Return the page of a run at `now` (ticks): why it failed, its triage, its times, and its JSON as received."""
     if known.stored is None:
         again = f"This run is not in the list, or cannot be read; {key_of('refresh')} refreshes the list."
-        gone = Fact(known.note, "$text-warning") if known.note else Fact(again, "$text-muted")
+        gone = Fact(str(known.fault), "$text-warning") if known.fault else Fact(again, "$text-muted")
         return Page((gone,), about=About(known.run_id, short_id(known.run_id)))
     run = known.stored.raw
     values = {item.key: item.read(run) for item in PROPERTIES}
     look = status_look(str(values["status"] or ""))
     facts = [Fact(f"{values['status'] or 'no status'} · {values['type'] or 'no type'}")]
-    if known.note:
-        facts.append(Fact(known.note, "$text-warning"))
+    if known.fault is not None:
+        facts.append(Fact(str(known.fault), "$text-warning"))
     if values["status"] == "quarantined":
         facts += [Fact(words, "$text-warning") for words in held_words(run, known.workflow, now)]
-    elif known.tasks is not None:
-        facts += _why(known.tasks, now)
-    elif known.is_reading:
+    elif known.results is not None:
+        facts += _why(known.results.tasks, now)
+    elif known.fault is None:
         facts.append(Fact("Reading its task results…", "$text-muted"))
     if known.row is not None:
         triage = triage_facts(known.row, now, lambda ticks: moment_text(ticks, now))

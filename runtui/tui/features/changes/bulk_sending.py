@@ -41,7 +41,7 @@ from runtui.tui.screens.questions import Choice, Picker
 from runtui.tui.screens.runs import Throttle
 from runtui.tui.text import content
 from runtui.tui.widgets.chrome import Severity
-from runtui.tui.widgets.read_list import ReadList
+from runtui.tui.widgets.row_list import ReadList
 from runtui.tui.words import write_words
 
 
@@ -140,7 +140,7 @@ class ResultsView(ActionView[None]):
         counted = write_words.bulk_counts(self.outcomes)
         if self.list.filter_text:
             counted = f"{self.list.table.total} shown, {counted}"
-        parts = [self.list.title(counted, self.list.filter_text)]
+        parts = [self.list.title(counted)]
         if progress.held_by is not None:
             parts.append(content("  held", "$text-warning"))
         parts.append(content(f"  {progress.words}", "$text-muted"))

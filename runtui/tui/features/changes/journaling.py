@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from sys import maxsize
 from typing import Any
@@ -15,7 +16,6 @@ from typing import Any
 from textual import work
 from textual.content import Content
 
-from runtui.domain.columns import Order
 from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
 from runtui.graph.root import run_key, same_server
@@ -34,7 +34,6 @@ from runtui.tui.screens.frame import ActionView, ViewScreen
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.questions import Choice, Picker
 from runtui.tui.widgets.chrome import Severity
-from runtui.tui.widgets.filter_bar import FilterBar
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import RowList
 from runtui.tui.widgets.side_panel import none_selected
@@ -51,7 +50,7 @@ class JournalView(ActionView[None]):
         """Create the journal for a session with this root."""
         super().__init__()
         self.list = RowList(JOURNAL, name="journal")
-        self.list.order, self.list.sort_by = NEWEST_FIRST, self._sort_by
+        self.list.order, self.list.asked = NEWEST_FIRST, self._ask
         self.shown = EntryQuery(journal, root)
         self.older: int | None = None
         """The place from which older entries are not read yet; None when all are read."""
@@ -60,12 +59,8 @@ class JournalView(ActionView[None]):
         """The entries that were read, newest first."""
 
     @property
-    def table(self) -> LineTable[EntryRow, int]:
-        return self.list.table
-
-    @property
     def entry(self) -> Entry | None:
-        row = self.table.row_under_cursor()
+        row = self.list.table.row_under_cursor()
         return row.entry if row is not None else None
 
     def show_in(self, panel: Panel) -> None:
@@ -83,10 +78,6 @@ class JournalView(ActionView[None]):
         When it is opened, the cursor goes to what was sent since it was last visible.
         """
         self._show_page(self.shown, None, max(PAGE, len(self.entries)), goes_to_news=is_opened)
-
-    def _sort_by(self, order: Order) -> None:
-        self.list.order = order
-        self.reload()
 
     def on_line_table_end_reached(self, event: LineTable.EndReached) -> None:
         """Read more entries, if there are any."""
@@ -111,15 +102,15 @@ class JournalView(ActionView[None]):
         self.list.measure(rows.rows)
         self.list.show(rows, keep_line=True, order=order)
         if goes_to_news and order == NEWEST_FIRST and self.entries and self.entries[0].number > newest:
-            self.table.move_to(0)
+            self.list.table.move_to(0)
         # The journal is read in whole pages: from its first row on, the cursor belongs to its entry.
-        self.table.row_under_cursor(pin=True)
+        self.list.table.row_under_cursor(pin=True)
         nothing = self.list.not_found() if query.text else write_words.journal_is_empty()
         self.list.show_text("" if self.entries else nothing)
 
     def title(self) -> Content:
         counted = f"{len(self.entries)}{'+' if self.older is not None else ''}"
-        title = self.list.title(counted, self.shown.text)
+        title = self.list.title(counted)
         return Content.assemble(title, "  all roots" if self.shown.root is None else "")
 
     def on_line_table_cursor_moved(self) -> None:
@@ -127,28 +118,14 @@ class JournalView(ActionView[None]):
         if self.view_screen in self.app.screen_stack:
             self.view_screen.chrome.panel.show_entry(self.entry)
 
-    def _select(self, root: str | None, text: str) -> None:
-        self.shown = EntryQuery(self.shown.journal, root, text)
+    def _ask(self) -> None:
+        """Show the newest entries that match the filter, in another order or of other roots."""
+        self.shown = replace(self.shown, text=self.list.filter_text)
         self._show_page(self.shown, None, PAGE)
 
-    # Filter
-
-    def on_filter_bar_typed(self, event: FilterBar.Typed) -> None:
-        """Show the entries that match the filter."""
-        event.stop()
-        if event.text != self.shown.text:
-            self._select(self.shown.root, event.text)
-
     def action_all_servers(self) -> None:
-        self._select(self._root if self.shown.root is None else None, self.shown.text)
-
-    def action_leave_view(self) -> None:
-        """Go one step back: clear the filter first, then go to the earlier screen."""
-        if self.shown.text:
-            self.list.filter_bar.put("")
-            self._select(self.shown.root, "")
-        else:
-            self.view_screen.dismiss()
+        self.shown = replace(self.shown, root=self._root if self.shown.root is None else None)
+        self._ask()
 
 
 class Journaling(Feature):

@@ -15,10 +15,9 @@ from runtui.domain.times import clock_text, now_ticks, parse_ticks, second_text,
 from runtui.domain.triage.service_actions import STATUS
 from runtui.graph.root import same_server
 from runtui.services.journal import Entry
-from runtui.services.journal_query import ENTRY_FIELDS, ENTRY_FILTER_HELP, entry_filter, outcome_word
+from runtui.services.journal_query import ENTRY_FILTER_HELP, entry_fields, entry_filter, outcome_word
 from runtui.services.writing.follow import FollowedRun
 from runtui.services.writing.write import Save, Step
-from runtui.tui.filtering import FieldHelp
 from runtui.tui.resources import ReadRows, Resource, in_memory
 from runtui.tui.text import middle
 
@@ -125,7 +124,7 @@ JOURNAL: Final[Resource[EntryRow, int]] = Resource(
     read_filter=entry_filter,
     empty="Nothing has been sent yet.",
     nothing_found="No entry matches the filter.",
-    fields=tuple(FieldHelp(name, values) for name, values in ENTRY_FIELDS.items()),
+    fields=entry_fields(),
 )
 
 NEWEST_FIRST: Final = Order("number", descending=True)

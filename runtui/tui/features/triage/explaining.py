@@ -31,7 +31,7 @@ from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import REST_SECONDS, Panel
 from runtui.tui.screens.runs import Throttle, unread
 from runtui.tui.widgets.line_table import LineTable
-from runtui.tui.widgets.read_list import ReadList
+from runtui.tui.widgets.row_list import ReadList
 from runtui.tui.widgets.side_panel import none_selected
 from runtui.tui.words import triage_words
 
@@ -65,35 +65,26 @@ class CausesView(ActionView[None]):
         """The key of a cause, and its latest failures."""
         self._progress = workspace.results.progress
         """How much was read when the failed tasks were grouped."""
-        self._drawing = Throttle(self, workspace.foreground, self._follow)
-
-    @property
-    def table(self) -> LineTable[CauseRow, str]:
-        return self.list.table
+        self._drawing = Throttle(self, workspace.foreground, partial(self._group, "causes"))
 
     @property
     def cause(self) -> Cause | None:
-        row = self.table.row_under_cursor()
+        row = self.list.table.row_under_cursor()
         return row.cause if row is not None else None
 
     def open(self, query: RunQuery) -> None:
         """Group the failed tasks of these runs; the next key waits for the stored ones."""
         self.shown = query
-        self._begin(query)
+        self._group(blocks_keys("causes"))
 
     def reload(self) -> None:
         """Group the stored results again, a few times a second at most."""
         self._drawing.ask()
 
-    @work(group=blocks_keys("causes"), exclusive=True, description="group failed tasks")
-    async def _begin(self, query: RunQuery) -> None:
-        await self._group(query)
+    def _group(self, group: str) -> None:
+        self.run_worker(self._show(self.shown), group=group, exclusive=True, description="group failed tasks")
 
-    @work(group="causes", exclusive=True, description="group failed tasks again")
-    async def _follow(self) -> None:
-        await self._group(self.shown)
-
-    async def _group(self, query: RunQuery) -> None:
+    async def _show(self, query: RunQuery) -> None:
         """Show the causes, with the latest failures of the one in the panel."""
         progress, (key, _) = self._workspace.results.progress, self._failures
         try:
@@ -149,7 +140,7 @@ class CausesView(ActionView[None]):
         """Mark all runs of the cause under the cursor; if all are marked, clear their marks."""
         if (cause := self.cause) is not None:
             self.run_worker(self._mark(cause), group=blocks_keys("mark a cause"), description="mark runs of a cause")
-            self.table.action_step(1)
+            self.list.table.action_step(1)
 
     async def _mark(self, cause: Cause) -> None:
         try:
@@ -173,7 +164,7 @@ class CausesView(ActionView[None]):
         marks = self._runs.marks
         before, self._marked = self._marked, {key for key, ids in self._runs_of.items() if ids and ids <= marks}
         for key in before ^ self._marked:
-            self.table.flags_changed(key)
+            self.list.table.flags_changed(key)
 
     def resumed(self) -> None:
         """Marks may have been set or cleared in the list."""

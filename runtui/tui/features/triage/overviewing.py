@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from datetime import date, timedelta
+from functools import partial
 from typing import Final
 
 from rich.cells import cell_len
-from textual import events, on, work
+from textual import events, on
 from textual.content import Content
 
 from runtui.domain.times import day_text, now_ticks, to_datetime
@@ -36,7 +37,7 @@ from runtui.tui.screens.questions import Choice, Picker
 from runtui.tui.screens.runs import Throttle, unread
 from runtui.tui.text import plain
 from runtui.tui.widgets.line_table import CLOCK_SECONDS
-from runtui.tui.widgets.read_list import ReadList
+from runtui.tui.widgets.row_list import ReadList
 from runtui.tui.widgets.side_panel import none_selected
 from runtui.tui.words.triage_words import day_title, workflow_page
 
@@ -60,7 +61,7 @@ class OverviewView(ActionView[None]):
         """The cells of the longest name."""
         self.back: int | None = None
         """How many days before today the cursor is; None if it is on the whole workflow."""
-        self.drawing = Throttle(self, workspace.foreground, self._read_again)
+        self.drawing = Throttle(self, workspace.foreground, partial(self._read, "overview"))
         """Redraws the list when runs or workflows change."""
 
     @property
@@ -85,16 +86,14 @@ class OverviewView(ActionView[None]):
         name = self.row.workflow.name if self.row is not None else ""
         return f"{name}, {day_text(self.day)}" if self.day is not None else name
 
-    @work(group=blocks_keys("overview"), exclusive=True, description="read the overview")
-    async def open(self) -> None:
+    def open(self) -> None:
         """Read the workflows; the next key waits until they are there."""
-        await self._read()
+        self._read(blocks_keys("overview"))
 
-    @work(group="overview", exclusive=True, description="read the overview again")
-    async def _read_again(self) -> None:
-        await self._read()
+    def _read(self, group: str) -> None:
+        self.run_worker(self._show(), group=group, exclusive=True, description="read the overview")
 
-    async def _read(self) -> None:
+    async def _show(self) -> None:
         try:
             found = await asyncio.to_thread(self._workspace.store.histories, HISTORY_DAYS)
         except RuntuiError as error:
