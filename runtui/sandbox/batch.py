@@ -1,8 +1,8 @@
 """POST /$batch: up to 20 requests in one, each answered as if it had come alone.
 
-Invariant: an item is answered as a request is, so it has its own status, headers and ids. Items that depend on nothing
-open are carried out at the same time. An item whose dependency failed is not carried out and answers 424. Rules:
-Microsoft Graph, "Combine multiple HTTP requests using JSON batching".
+Invariant: an item is answered as a request is, so it has its own status, headers and ids. All items are carried out at
+the same time; a batch that is malformed or asks for an order (`dependsOn`) is refused before any is. Rules: Microsoft
+Graph, "Combine multiple HTTP requests using JSON batching".
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Mapping
-from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
@@ -19,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope
 
-from runtui.sandbox.errors import GraphError, bad_request
+from runtui.sandbox.errors import bad_request
 from runtui.sandbox.exchange import GraphResponse, receive_once
 from runtui.sandbox.requests import Endpoint, read_json
 
@@ -35,26 +33,13 @@ class _BatchItem(NamedTuple):
     url: str
     headers: dict[str, str]
     body: Any
-    depends_on: tuple[str, ...]
 
 
 async def post_batch(request: Request, respond: Endpoint) -> Response:
     """Answer a batch: 200 whatever the statuses of its items, 400 if it is malformed. `respond` answers an item."""
     items = _items(read_json(request.headers.get("content-type"), await request.body()))
-    by_id = {item.id.lower(): item for item in items}
-    answers: dict[str, dict[str, Any]] = {}
-
-    async def answer(key: str) -> None:
-        item = by_id[key]
-        has_failed = any(answers[other]["status"] >= 400 for other in item.depends_on)
-        answers[key] = _dependency_failed(request, item) if has_failed else await _answer(request, item, respond)
-
-    order = _order(by_id)
-    while order.is_active():
-        ready = order.get_ready()
-        await asyncio.gather(*map(answer, ready))
-        order.done(*ready)
-    return GraphResponse({"responses": list(answers.values())})
+    answers = await asyncio.gather(*(_answer(request, item, respond) for item in items))
+    return GraphResponse({"responses": answers})
 
 
 def _items(body: Any) -> list[_BatchItem]:
@@ -64,12 +49,8 @@ def _items(body: Any) -> list[_BatchItem]:
     if len(requests) > _MAX_ITEMS:
         raise bad_request(f"Number of batch request steps exceeds the maximum value of {_MAX_ITEMS}.")
     items = [_item(raw) for raw in requests]
-    ids = {item.id.lower() for item in items}
-    if len(ids) < len(items):
+    if len({item.id.lower() for item in items}) < len(items):
         raise bad_request("Invalid batch: the ids of its requests must be unique; case does not tell them apart.")
-    for item in items:
-        if missing := set(item.depends_on) - ids:
-            raise bad_request(f"Invalid batch: '{item.id}' depends on '{missing.pop()}', which is not in it.")
     return items
 
 
@@ -77,7 +58,7 @@ def _item(raw: Any) -> _BatchItem:
     if not isinstance(raw, dict):
         raise bad_request("Invalid batch payload format.")
     key, method, url = raw.get("id"), raw.get("method"), raw.get("url")
-    headers, depends_on = raw.get("headers", {}), raw.get("dependsOn", [])
+    headers = raw.get("headers", {})
     if not (isinstance(key, str) and key and isinstance(url, str) and str(method).upper() in _METHODS):
         raise bad_request("Invalid batch: a request needs an id, a method and a url.")
     if not _is_plain(url) or "://" in url or url.lstrip("/").startswith("$batch"):
@@ -86,10 +67,9 @@ def _item(raw: Any) -> _BatchItem:
         raise bad_request("Invalid batch: headers are an object of strings.")
     if raw.get("body") is not None and not any(name.lower() == "content-type" for name in headers):
         raise bad_request("Invalid batch: a request with a body needs a Content-Type header.")
-    if not isinstance(depends_on, list) or not all(isinstance(other, str) for other in depends_on):
-        raise bad_request("Invalid batch: dependsOn is an array of ids.")
-    lowered = tuple(other.lower() for other in depends_on)
-    return _BatchItem(key, str(method).upper(), url, headers, raw.get("body"), lowered)
+    if raw.get("dependsOn"):
+        raise bad_request("dependsOn is not supported here.")
+    return _BatchItem(key, str(method).upper(), url, headers, raw.get("body"))
 
 
 def _is_header(name: str, value: Any) -> bool:
@@ -98,16 +78,6 @@ def _is_header(name: str, value: Any) -> bool:
 
 def _is_plain(text: str) -> bool:
     return text.isascii() and text.isprintable()
-
-
-def _order(items: Mapping[str, _BatchItem]) -> TopologicalSorter[str]:
-    """Return the order of the items by their dependencies; 400 if those form a circle."""
-    order = TopologicalSorter({key: item.depends_on for key, item in items.items()})
-    try:
-        order.prepare()
-    except CycleError as error:
-        raise bad_request("Invalid batch: its requests depend on each other in a circle.") from error
-    return order
 
 
 async def _answer(request: Request, item: _BatchItem, respond: Endpoint) -> dict[str, Any]:
@@ -149,15 +119,4 @@ def _scope(request: Request, item: _BatchItem) -> Scope:
         "query_string": query.encode(),
         "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
         "state": {},
-    }
-
-
-def _dependency_failed(request: Request, item: _BatchItem) -> dict[str, Any]:
-    state: Mapping[str, str] = request.scope["state"]
-    fault = GraphError(424, "FailedDependency", "A request that this one depends on has failed.")
-    return {
-        "id": item.id,
-        "status": fault.status,
-        "headers": {"Content-Type": "application/json"},
-        "body": fault.body(state["request_id"], state["client_request_id"]),
     }

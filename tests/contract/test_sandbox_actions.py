@@ -341,9 +341,8 @@ async def test_actions_have_two_names_and_work_in_a_batch(sandbox: Sandbox, root
     person = {"id": sandbox.app.state.database.people.person(3).id}
     items = [
         {"id": "1", "method": "POST", "url": f"{held}/microsoft.graph.identityGovernance.clearQuarantine"},
-        {"id": "2", "method": "POST", "url": f"{held}/ClearQuarantine", "dependsOn": ["1"]},
         {
-            "id": "3",
+            "id": "2",
             "method": "POST",
             "url": f"{workflow}/microsoft.graph.identityGovernance.Activate",
             "headers": {"Content-Type": "application/json", "client-request-id": "mine"},
@@ -352,8 +351,9 @@ async def test_actions_have_two_names_and_work_in_a_batch(sandbox: Sandbox, root
     ]
     answer = await sandbox.client.post(f"http://127.0.0.1{root}/$batch", json={"requests": items})
     responses = {response["id"]: response for response in answer.json()["responses"]}
-    assert [responses[key]["status"] for key in "123"] == [200, 409, 204]
-    assert "body" not in responses["3"]
+    assert [responses[key]["status"] for key in "12"] == [200, 204]
+    assert "body" not in responses["2"]
+    assert (await sandbox.client.post(f"{held}/ClearQuarantine")).status_code == 409
     cleared, activated = sorted(sandbox.app.state.applied, key=lambda write: write.action, reverse=True)
     (run,) = (await sandbox.get(f"{workflow}/runs"))["value"]
     assert (cleared.action, cleared.workflow_id, cleared.run_id) == ("clearQuarantine", held.rpartition("/")[2], "")
