@@ -109,8 +109,7 @@ async def _update_run(
         for name, text in texts.items():
             draft = draft.typed(name, text, now)
         # With --yes the run was read just before the request, so it need not be read again.
-        fresh = answer if options.yes else None
-        return await send(workspace, bulk_of({draft.run_id: draft}), options, fresh=fresh)
+        return await send(workspace, bulk_of({draft.run_id: draft}), options, fresh=answer if options.yes else None)
 
 
 def read_assignments(assignments: Sequence[str], now: int) -> dict[str, str]:

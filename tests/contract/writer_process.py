@@ -8,11 +8,11 @@ ended; the process prints what it would report to its user. `Writers` is the sid
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import os
 import signal
 import sys
+import traceback
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout, suppress
@@ -28,7 +28,7 @@ from runtui.domain.report import Outcome
 from runtui.domain.times import now_ticks
 from runtui.errors import ExitCode
 from runtui.graph import client, transport  # noqa: F401 - loaded before the first fork
-from runtui.headless import changes
+from runtui.headless import bulk, changes
 from runtui.headless.console import narrate
 from runtui.services import journal as journal_module
 from runtui.services import refresh  # noqa: F401 - loaded before the first fork
@@ -161,6 +161,8 @@ def _attended(order: dict[str, Any]) -> int:
         code: int = ExitCode.NOT_DONE
         try:
             code = _carry_out(order)
+        except BaseException:  # noqa: BLE001 - os._exit would hide it
+            traceback.print_exc()
         finally:
             os._exit(code)
     _say(writer=order["writer"], pid=pid)
@@ -261,22 +263,27 @@ def run_update(
             if name == dies_at:
                 signal.raise_signal(signal.SIGINT)
 
-    os.environ |= {"RUNTUI_STATE": str(folder), "RUNTUI_TOKEN": canary.TOKEN, "RUNTUI_CONFIG": str(folder / "none")}
-    change = ("update", run_id, "--workflow", workflow_id, "--set", f"{FIELD}={value}", "--root", root)
-    printed = io.StringIO()
+    change = ["update", run_id, "--workflow", workflow_id, "--set", f"{FIELD}={value}", "--root", root]
     try:
-        with patch.object(changes, "narrate", follow), redirect_stdout(printed), redirect_stderr(io.StringIO()):
-            return cli.main([*change, "--yes", "--json"])
+        with patch.object(bulk, "narrate", follow), patch.object(changes, "narrate", follow):
+            return run_command(folder, writer, arguments=[*change, "--yes", "--json"])
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        told = json.loads(printed.getvalue()) if printed.getvalue() else {}
+        path = told_by(folder, writer)
+        told = json.loads(path.read_text("utf-8") or "{}") if path.exists() else {}
         _say(writer=writer, **({"outcome": told["outcome"]} if told else {}))
 
 
 def run_command(folder: Path, writer: int, *, arguments: list[str]) -> int:
     """Run `runtui` as a shell does, with its standard output in the file of `told_by`; return its exit code."""
     os.environ |= {"RUNTUI_STATE": str(folder), "RUNTUI_TOKEN": canary.TOKEN, "RUNTUI_CONFIG": str(folder / "none")}
-    with told_by(folder, writer).open("w", 1) as printed, redirect_stdout(printed), redirect_stderr(io.StringIO()):
+    # Files, because the program sets the encoding of its streams.
+    with (
+        told_by(folder, writer).open("w", 1, "utf-8") as printed,
+        Path(os.devnull).open("w", encoding="utf-8") as unread,
+        redirect_stdout(printed),
+        redirect_stderr(unread),
+    ):
         return cli.main(arguments)
 
 

@@ -251,8 +251,10 @@ def write(save: Save, now: Callable[[], datetime]) -> Writing:
 
 def _attempt(save: Save, attempt: int, now: Callable[[], datetime]) -> Writing:
     """Make one attempt from the fresh read on; return the save at its end, or the save to start again with."""
-    save, read = save._replace(step=Step.READING, fresh=None), save.fresh
-    fresh = read or (yield from Read(save))
+    save, fresh = save._replace(fresh=None), save.fresh
+    if fresh is None:
+        save = save._replace(step=Step.READING)
+        fresh = yield from Read(save)
     if fresh.entity is None:
         again = yield from _again(save, fresh, attempt, Outcome.NOT_DONE, now)
         return again or _ended(save, Outcome.NOT_DONE, exchange=fresh.exchange, fault=fresh.fault)
