@@ -91,7 +91,7 @@ class OverviewView(ActionView[None]):
         self._read(blocks_keys("overview"))
 
     def _read(self, group: str) -> None:
-        self.run_worker(self._show(), group=group, exclusive=True, description="read the overview")
+        self.run_worker(self._show, group=group, exclusive=True, description="read the overview")
 
     async def _show(self) -> None:
         try:
