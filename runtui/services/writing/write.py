@@ -240,8 +240,7 @@ Writing: TypeAlias = Generator[Effect[Any], Any, Save]
 
 
 def write(save: Save, now: Callable[[], datetime]) -> Writing:
-    """Write from the fresh read to the recorded outcome; start again while nothing was applied and a retry makes
-    sense."""
+    """Write from the fresh read to the recorded outcome; again while nothing was applied and a retry makes sense."""
     for attempt in count(1):
         save = yield from _attempt(save, attempt, now)
         if not save.active:
