@@ -27,7 +27,6 @@ from runtui.settings import Settings
 
 if TYPE_CHECKING:
     from runtui.services.refresh import Progress, UnreadWorkflow
-    from runtui.services.results import ReadingProgress
     from runtui.services.store import StoredRun
 
 _READS_AT_ONCE: Final = 4
@@ -180,20 +179,12 @@ async def read_into_store(workspace: Workspace, workflow_id: str, run_id: str) -
     Raises:
         RuntuiError: the run cannot be read or stored.
     """
-
-    def tell_wait(progress: ReadingProgress) -> None:
-        if progress.waiting:
-            narrate(progress.waiting)
-
     workspace.store.put_run(workflow_id, await read_run(workspace, workflow_id, run_id))
-    unsubscribe = workspace.results.changed.subscribe(tell_wait)
     try:
         if (results := workspace.store.results_of(run_id)) is None or results.is_outdated:
-            await workspace.results.read_run(workflow_id, run_id)
+            await workspace.results.read_run(workflow_id, run_id, pace=pace())
     except RuntuiError as error:
         return RuntuiError("The results of its tasks could not be read", str(error))
-    finally:
-        unsubscribe()
     return None
 
 

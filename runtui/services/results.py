@@ -164,8 +164,9 @@ class ResultReader:
                 task.cancel()
             await asyncio.wait(tasks)
 
-    async def read_run(self, workflow_id: str, run_id: str) -> None:
-        """Read the results of one run into the store. Concurrent callers share one reading.
+    async def read_run(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> None:
+        """Read the results of one run into the store. Concurrent callers share one reading, and the pace of the first;
+        without one, `changed` announces its waits.
 
         Raises:
             RuntuiError: the results could not be read or stored.
@@ -173,7 +174,8 @@ class ResultReader:
         reading = self._runs.get(run_id)
         if reading is None or reading.task.done():
             reading = self._runs[run_id] = _RunReading()
-            reading.task = asyncio.create_task(self._read_run(workflow_id, run_id, reading), name="read one run")
+            pace = pace or Pace(Backoff(self._announce_wait))
+            reading.task = asyncio.create_task(self._read_run(workflow_id, run_id, reading, pace), name="read one run")
             reading.task.add_done_callback(lambda task: task.cancelled() or task.exception())  # also without a caller
         reading.waiting += 1
         reading.may_go_on.set()
@@ -196,17 +198,19 @@ class ResultReader:
             other.task.cancel()
         self._runs = {run_id: other for run_id, other in self._runs.items() if other not in ended}
 
-    async def _read_run(self, workflow_id: str, run_id: str, reading: _RunReading, *, is_again: bool = False) -> None:
+    async def _read_run(
+        self, workflow_id: str, run_id: str, reading: _RunReading, pace: Pace, *, is_again: bool = False
+    ) -> None:
         """Read one run, part by part. If an error ends a reading that has paused, begin anew, once: its next link may
         have expired meanwhile."""
         as_of = await asyncio.to_thread(self._store.as_of, run_id)
         part: int | None = None
         has_paused = False
-        async for found in self._results.run_results([(workflow_id, run_id)], pace=Pace(Backoff(self._announce_wait))):
+        async for found in self._results.run_results([(workflow_id, run_id)], pace=pace):
             if found.error is not None:
                 if is_again or not has_paused:
                     raise found.error
-                await self._read_run(workflow_id, run_id, reading, is_again=True)
+                await self._read_run(workflow_id, run_id, reading, pace, is_again=True)
                 return
             part = await self._put(found, as_of, part)
             if not found.ends:

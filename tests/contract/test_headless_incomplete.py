@@ -147,7 +147,7 @@ def test_a_list_of_workflows_that_cannot_be_read_prints_no_data(commands: Comman
 @pytest.mark.parametrize(("status", "words"), [(500, "The service failed (500)"), (503, "The service is busy (503)")])
 def test_a_run_and_its_results_are_asked_for_again(status: int, words: str, commands: Commands, capsys: Out) -> None:
     run_id, workflow_id = commands.a_run("failed")
-    for part in (f"/runs/{run_id}", "Results"):
+    for part in ("$batch", f"/runs/{run_id}"):  # its results are read once, the run each time
         wire = Refusing(commands, part, status, MAX_REPEATS)
         server = commands.server()._replace(wire=wire)
         assert show_run(server, run_id, output="json", workflow_id=workflow_id) == ExitCode.DONE

@@ -190,11 +190,10 @@ class Editing(Feature):
         def keep(draft: Draft) -> None:
             self._workspace.drafts.keep(draft)
             if draft.edits:
-                self._reviewing.mount_ahead()
+                self._features[Reviewing].mount_ahead()
 
         self.form = FormView(keep)
         self.screen = self._chrome.install(self.form)
-        self._reviewing = features[Reviewing]
         self._waiting = features[Waiting]
         self._last_sent = ""
         """The run whose change was confirmed last."""
@@ -325,7 +324,7 @@ class Editing(Feature):
             *([("run", draft.run_id)] if draft.run_id != draft.workflow_id else []),
             *people,
         )
-        await self._reviewing.review(
+        await self._features[Reviewing].review(
             BulkDraft((draft,), {}, notes=tuple(notes)), about, partial(self._send, draft), hint
         )
 
