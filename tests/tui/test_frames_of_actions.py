@@ -25,6 +25,7 @@ from textual.worker import NoActiveWorker, get_current_worker
 
 from runtui.keys.actions import ACTION_BY_ID, ACTIONS, SCOPE_TITLES, Action
 from runtui.sandbox.app import create_app
+from runtui.services.writing.write import Step
 from runtui.tui.app import RuntuiApp
 from runtui.tui.features.changes import waiting
 from runtui.tui.features.triage import explaining
@@ -128,9 +129,9 @@ def is_of_key() -> bool:
 
 
 async def answered(session: Session, gate: Gate) -> None:
-    """Wait until no request and no work in a thread is in progress."""
+    """Wait until no request and no work in a thread is in progress, and no change but those that pause."""
     await session._rested()
-    while not gate.is_idle.is_set():
+    while not gate.is_idle.is_set() or any(save.step is not Step.PAUSED for save in session.workspace.saves.active()):
         await gate.is_idle.wait()
         await session._rested()
 

@@ -79,10 +79,10 @@ async def test_at_80_columns_the_badge_is_whole(open_session: Opener) -> None:
 async def test_leaving_changes_nothing_and_leads_back(open_session: Opener, key: str) -> None:
     sandbox = Sandbox("slow")
     async with open_session(runs=12, sandbox=sandbox) as session:
-        await session.press("e", "M")
+        await session.press("J", "M")
         assert view_of(session) == "scenarios"
         await session.press("down", key)
-        assert view_of(session) == "edit"
+        assert view_of(session) == "journal"
         assert sandbox.scenario == "slow"
 
 

@@ -355,7 +355,9 @@ class SigningIn(Feature):
             words = sign_in_words.sign_in_needed(self._sign_in.state.needs_person, key_of("sign_in"))
             self._chrome.set_status(words, "warning", lambda: self._asked is not None or self._is_needed)
         else:
-            app.run_worker(self._open(), group="show sign-in", exclusive=True, description="show sign-in")
+            _: Worker[None] = app.run_worker(
+                self._open, group="show sign-in", exclusive=True, description="show sign-in"
+            )
 
     async def action_sign_in(self) -> None:
         if self._chrome.front is self.screen:

@@ -14,6 +14,7 @@ from typing import Final
 
 from textual import work
 from textual.content import Content
+from textual.worker import Worker
 
 from runtui.domain.results import Cause, TaskResult, fold_reason
 from runtui.domain.rows import RunRow
@@ -82,7 +83,9 @@ class CausesView(ActionView[None]):
         self._drawing.ask()
 
     def _group(self, group: str) -> None:
-        self.run_worker(self._show(self.shown), group=group, exclusive=True, description="group failed tasks")
+        # Not a coroutine: of a worker that is cancelled before it begins, it would never be awaited.
+        show = partial(self._show, self.shown)
+        _: Worker[None] = self.run_worker(show, group=group, exclusive=True, description="group failed tasks")
 
     async def _show(self, query: RunQuery) -> None:
         """Show the causes, with the latest failures of the one in the panel."""

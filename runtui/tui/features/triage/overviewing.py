@@ -14,6 +14,7 @@ from typing import Final
 from rich.cells import cell_len
 from textual import events, on
 from textual.content import Content
+from textual.worker import Worker
 
 from runtui.domain.times import day_text, now_ticks, to_datetime
 from runtui.domain.triage.workflows import (
@@ -91,7 +92,7 @@ class OverviewView(ActionView[None]):
         self._read(blocks_keys("overview"))
 
     def _read(self, group: str) -> None:
-        self.run_worker(self._show(), group=group, exclusive=True, description="read the overview")
+        _: Worker[None] = self.run_worker(self._show, group=group, exclusive=True, description="read the overview")
 
     async def _show(self) -> None:
         try:
