@@ -99,7 +99,8 @@ class Backoff:
     """The waits of several jobs that use one service; none is longer than `longest` seconds.
 
     If the service asks one job to slow down, all wait; other trouble delays only its own job. `announce` is called with
-    each wait that is longer than the current ones, and with None when nobody waits.
+    each wait that ends a second or more after the current ones (so only once if all items of a batch ask for the same
+    wait), and with None when nobody waits.
     """
 
     def __init__(self, announce: Callable[[Wait | None], None], *, longest: float = LONGEST_WAIT) -> None:
@@ -114,7 +115,7 @@ class Backoff:
         seconds = wait_of(exchange, tries, now, longest=self._longest)
         end = asyncio.get_running_loop().time() + seconds
         _logger.info("wait %.1f s after try %d of #%d (%s)", seconds, tries, exchange.number, exchange.status)
-        if end > max(self._ends.values(), default=0.0):
+        if all(end - other >= 1.0 for other in self._ends.values()):
             asked, until = retry_after_seconds(exchange, now) or 0.0, now + timedelta(seconds=seconds)
             self._announce(Wait(exchange, seconds, until, asked if asked > seconds else None))
         self._ends[who] = max(end, self._ends.get(who, 0.0))

@@ -269,6 +269,21 @@ async def test_all_wait_for_a_busy_service_but_not_for_the_trouble_of_one(
     assert [wait and wait.seconds for wait in told] == [60.0, None], "the longest wait, and its end"
 
 
+@pytest.mark.parametrize("status", [500, 503])
+async def test_a_wait_that_many_answers_ask_for_at_once_is_announced_once(
+    status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    told: list[Wait | None] = []
+    pace = Pace(Backoff(told.append))
+    for _ in range(20):
+        assert pace.retry(read(status, "5"), 1)
+        clock.now += 0.001
+    assert [wait and wait.seconds for wait in told] == [5.0]
+    assert pace.retry(read(status, "9"), 1)
+    assert [wait and wait.seconds for wait in told] == [5.0, 9.0]
+
+
 async def test_a_failed_workflow_causes_no_wait_but_a_busy_service_does() -> None:
     pace = Pace(failed_before=True)
     assert not pace.retry(read(500), 1)

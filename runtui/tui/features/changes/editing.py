@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from rich.cells import cell_len
 from textual import events
@@ -37,9 +37,6 @@ from runtui.tui.text import content, fit, middle, plain
 from runtui.tui.widgets.chrome import Severity
 from runtui.tui.widgets.inputs import ChoiceList
 from runtui.tui.words import sign_in_words, write_words
-
-if TYPE_CHECKING:
-    pass
 
 _WORDS: Final[Mapping[Side, str]] = {"ours": "yours", "theirs": "theirs"}
 _TITLES: Final = ("property", "as opened", "theirs", "yours", "chosen")
