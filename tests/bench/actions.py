@@ -58,6 +58,7 @@ REACH: Final[Mapping[Scope, str]] = {
 BEFORE: Final[Mapping[str, str]] = {
     "cursor_up": "j j", "page_up": "pagedown", "first_row": "G", "clear_marks": "space space",
     "previous_columns": "right", "undo": _CHANGE, "mark_range": "space j j", "clear": "x", "previous_tab": "]",
+    "view_5": "G",
     "keep_filter": "/ o n", "complete": "/ s t", "complete_back": "/ s t tab", "clear_filter": "/ o n",
     "earlier_filter": "/ o n enter / backspace backspace", "later_filter": "/ o n enter / up", "person_up": "@ down",
     "revert": "e enter c enter", "discard": "e enter c enter", "review": "e enter c enter", "later_day": "o left left",
