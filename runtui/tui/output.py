@@ -19,13 +19,12 @@ import os
 import select
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from rich.color import ColorSystem
 from rich.console import COLOR_SYSTEMS
 from rich.style import Style
-from textual import events, messages, on
+from textual import events, on
 from textual._compositor import ChopsUpdate, Compositor, LayoutUpdate
 from textual.app import App
 from textual.drivers._writer_thread import WriterThread
@@ -337,7 +336,6 @@ class DrawnOnce(Screen[ScreenResultType]):
         self._clock = FrameClock(self.app, self._draw_changes)
         self._is_preparing = False
         """True while a layout runs whose drawing must wait."""
-        self._laid_out_at = 0.0  # when the last layout started, by the clock of messages
 
     @property
     def _update_timer(self) -> FrameClock:  # type: ignore[override]
@@ -381,19 +379,11 @@ class DrawnOnce(Screen[ScreenResultType]):
 
     def _refresh_layout(self, size: Size | None = None, scroll: bool = False) -> None:
         """Lay out, and drop the requests for another layout that new sizes lead to: only a scrollbar moves others."""
-        self._laid_out_at = monotonic()
         at_rest = [widget for widget in self.walk_children(Widget) if not widget._layout_required]
         super()._refresh_layout(size, scroll=scroll)
         for widget in at_rest:
             if widget.styles.overflow_x == widget.styles.overflow_y == "hidden":
                 widget._layout_required = False
-
-    @on(messages.Layout)
-    def _drop_outdated(self, message: messages.Layout) -> None:
-        """Drop a request for a layout that was made before the last one: the widget is laid out already."""
-        if message.time < self._laid_out_at:
-            message.stop()
-            message.prevent_default()
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Show the screen behind a transparent one as it is; Textual has Rich draw it again, with no tint."""
