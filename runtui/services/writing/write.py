@@ -1,7 +1,7 @@
 """The protocol of one write, without I/O: read, compare, record the intent, send, settle, record the end.
 
 `write` yields each `Effect` to carry out, with the current save, and is sent the reply; a RuntuiError is thrown into
-it. Its driver decides how: for one change, or for many side by side.
+it. `bulk.Bulk` drives it, for one change or for many side by side.
 
 Invariant: nothing is sent that is not in the journal. A change that may have been applied is never sent again, not even
 with an ETag, because a service that sends ETags need not honour them. `proof` has the rules for an outcome. A save

@@ -51,7 +51,7 @@ class Review(NamedTuple):
     requires_why: bool = False
     """Whether a reason must be typed before it is sent."""
     is_bulk: bool = False
-    """Whether it is about many runs."""
+    """True if it is about many runs."""
     number: str = ""
     """The number to type to send, without enter; empty for the two answers *no* and *send*."""
 
