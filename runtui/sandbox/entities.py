@@ -221,34 +221,28 @@ RUN: Final = EntityType(
     order=(("rowid", True),),
 )
 
-_RESULT: Final = (
-    Property("id", "string"),
-    Property("completedDateTime", "datetime"),
-    Property("failedTasksCount", "count"),
-    Property("processingStatus", "enum", PROCESSING_STATUS),
-    Property("scheduledDateTime", "datetime"),
-    Property("startedDateTime", "datetime"),
-    Property("totalTasksCount", "count"),
-    Property("totalUnprocessedTasksCount", "count"),
-    Property("workflowExecutionType", "enum", EXECUTION_TYPE),
-    Property("workflowVersion", "count"),
-    Property("subject", "json"),
-)
 _SUBJECT_ID: Final = Property("subject/id", "string")
-_RESULT_OWNERS: Final = ("workflowId", "runId", "failedRunId", "place", _SUBJECT_ID.name)
-"""`failedRunId` is the run in which its user failed; empty for another user."""
-
-_NEWEST_RUN_FIRST: Final = (("scheduledDateTime", True), ("place", False))
 
 USER_RESULT: Final = EntityType(
     "userProcessingResult",
-    _RESULT,
-    _RESULT_OWNERS,
-    order=_NEWEST_RUN_FIRST,
+    (
+        Property("id", "string"),
+        Property("completedDateTime", "datetime"),
+        Property("failedTasksCount", "count"),
+        Property("processingStatus", "enum", PROCESSING_STATUS),
+        Property("scheduledDateTime", "datetime"),
+        Property("startedDateTime", "datetime"),
+        Property("totalTasksCount", "count"),
+        Property("totalUnprocessedTasksCount", "count"),
+        Property("workflowExecutionType", "enum", EXECUTION_TYPE),
+        Property("workflowVersion", "count"),
+        Property("subject", "json"),
+    ),
+    owners=("workflowId", "runId", "place", _SUBJECT_ID.name),
+    order=(("scheduledDateTime", True), ("place", False)),
     navigation=("subject",),
     paths=(_SUBJECT_ID,),
 )
-SUBJECT_RESULT: Final = EntityType("subjectProcessingResult", _RESULT, _RESULT_OWNERS, order=_NEWEST_RUN_FIRST)
 
 TASK_RESULT: Final = EntityType(
     "taskProcessingResult",
@@ -264,7 +258,7 @@ TASK_RESULT: Final = EntityType(
         Property("workflowSubject", "json", is_sparse=True),
         Property("task", "json"),
     ),
-    owners=("workflowId", "runId", "userResultId", "taskId", "place", _SUBJECT_ID.name),
+    owners=("workflowId", "runId", "userResultId", "place", _SUBJECT_ID.name),
     order=(("place", False),),
     navigation=("subject", "task"),
     paths=(_SUBJECT_ID,),
@@ -282,20 +276,6 @@ TASK: Final = EntityType(
         Property("isEnabled", "boolean"),
         Property("taskDefinitionId", "string"),
         Property("arguments", "json"),
-    ),
-    owners=("workflowId",),
-)
-
-TASK_DEFINITION: Final = EntityType(
-    "taskDefinition",
-    (
-        Property("id", "string"),
-        Property("category", "string"),
-        Property("continueOnError", "boolean"),
-        Property("description", "string"),
-        Property("displayName", "string"),
-        Property("parameters", "json"),
-        Property("version", "count"),
     ),
 )
 
@@ -315,10 +295,8 @@ EXTENSION: Final = EntityType(
     ),
 )
 
-RESULT_TYPES: Final = (USER_RESULT, SUBJECT_RESULT, TASK_RESULT)
-"""The types of the results of a run: for its users, and of its tasks."""
-
-ENTITY_TYPES: Final = (WORKFLOW, TASK, RUN, *RESULT_TYPES, TASK_DEFINITION, EXTENSION)
+ENTITY_TYPES: Final = (WORKFLOW, RUN, USER_RESULT, TASK_RESULT, EXTENSION)
+"""The types that have collections; a task is only a part of a workflow and of a result."""
 
 
 class Navigation(NamedTuple):
@@ -331,32 +309,22 @@ class Navigation(NamedTuple):
 
 _OF_WORKFLOW: Final = {"workflowId": "id"}
 _OF_RUN: Final = {"runId": "id"}
-_OF_RESULT: Final = {
-    "taskProcessingResults": Navigation(TASK_RESULT, {"runId": "runId", "userResultId": "id"}),
-    "reprocessedRuns": Navigation(RUN, {"reprocessed": "failedRunId"}),
-}
 
 NAVIGATION: Final[Mapping[str, Mapping[str, Navigation]]] = {
     "lifecycleWorkflows": {
         "workflows": Navigation(WORKFLOW),
-        "taskDefinitions": Navigation(TASK_DEFINITION),
         "customTaskExtensions": Navigation(EXTENSION),
     },
     "workflowBase": {"runs": Navigation(RUN)},
     WORKFLOW.name: {
         "runs": Navigation(RUN, _OF_WORKFLOW),
-        "tasks": Navigation(TASK, _OF_WORKFLOW),
         "userProcessingResults": Navigation(USER_RESULT, _OF_WORKFLOW),
-        "subjectProcessingResults": Navigation(SUBJECT_RESULT, _OF_WORKFLOW),
     },
     RUN.name: {
         "userProcessingResults": Navigation(USER_RESULT, _OF_RUN),
-        "subjectProcessingResults": Navigation(SUBJECT_RESULT, _OF_RUN),
         "taskProcessingResults": Navigation(TASK_RESULT, _OF_RUN),
         "reprocessedRuns": Navigation(RUN, {"reprocessed": "id"}),
     },
-    TASK.name: {"taskProcessingResults": Navigation(TASK_RESULT, {"workflowId": "workflowId", "taskId": "id"})},
-    USER_RESULT.name: _OF_RESULT,
-    SUBJECT_RESULT.name: _OF_RESULT,
+    USER_RESULT.name: {"taskProcessingResults": Navigation(TASK_RESULT, {"runId": "runId", "userResultId": "id"})},
 }
 """The collections of each entity type, and of the two parts of the service, by their names in a path."""

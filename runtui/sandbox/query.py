@@ -66,10 +66,9 @@ SortKey = tuple[Any, ...]
 _ENUM_TYPE: Final = re.compile(r"('(?:[^']|'')*')|\bmicrosoft\.graph\.(?:\w+\.)?\w+(?=')", re.ASCII)
 """A text in quotes, which is kept, or the type name before one (`type'member'`), which is removed."""
 
-COUNT_OPTIONS: Final = frozenset({"$filter"})
 ENTITY_OPTIONS: Final = frozenset({"$select", "$expand"})
-COLLECTION_OPTIONS: Final = COUNT_OPTIONS | ENTITY_OPTIONS | {"$orderby", "$count", "$top", "$skiptoken"}
-"""The query options of the count of a collection, of one entity of it, and of its pages."""
+COLLECTION_OPTIONS: Final = ENTITY_OPTIONS | {"$filter", "$orderby", "$top", "$skiptoken"}
+"""The query options of one entity of a collection, and of its pages."""
 
 _EXPANDED: Final = re.compile(r"(\w+)(?:\(\s*\$?select=([\w,\s]+)\))?", re.ASCII)
 _BETWEEN_EXPANDED: Final = re.compile(r",(?![^(]*\))")
@@ -277,7 +276,6 @@ class Query:
     """The columns to sort by. The last are the default order of the collection, so that no two rows are equal."""
     select: tuple[str, ...] | None
     expand: Expansion
-    count: bool
     size: int
     after: SortKey | None
 
@@ -295,15 +293,12 @@ def parse_query(
     asked_order = _parse_orderby(options["$orderby"], entity) if "$orderby" in options else ()
     order = (*asked_order, *(Order(column, descending) for column, descending in entity.order))
     sizes = [size for size in (_page_size(options.get("$top")), max_page_size) if size is not None]
-    token, count = options.get("$skiptoken"), options.get("$count", "false")
-    if count not in {"true", "false"}:
-        raise bad_request(f"Invalid value '{count}' for $count: it must be true or false.")
+    token = options.get("$skiptoken")
     return Query(
         where=_parse_filter(options["$filter"], entity) if "$filter" in options else ALWAYS,
         order=order,
         select=_parse_select(options["$select"], entity) if "$select" in options else None,
         expand=_parse_expand(options["$expand"], entity) if "$expand" in options else {},
-        count=count == "true",
         size=min(*sizes, MAX_PAGE_SIZE) if sizes else PAGE_SIZE,
         after=None if token is None else _decode(token, len(order)),
     )

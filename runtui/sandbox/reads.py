@@ -1,8 +1,8 @@
-"""Reads: the collection at each path, one entity of it, and its count.
+"""Reads: the collection at each path, and one entity of it.
 
 Invariant: every collection takes the same options. `collection_of` follows a path along `NAVIGATION` to a collection;
-then `read_page` reads it, `read_count` counts it, and `entity_response` answers with one of its entities. Paths and
-shapes: Microsoft Graph reference, and the service metadata.
+then `read_page` reads it, and `entity_response` answers with one of its entities. Paths and shapes: Microsoft Graph
+reference, and the service metadata.
 """
 
 from __future__ import annotations
@@ -11,19 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 
-from runtui.sandbox.entities import (
-    NAVIGATION,
-    RUN,
-    EntityType,
-    Row,
-)
+from runtui.sandbox.entities import NAVIGATION, RUN, EntityType, Row
 from runtui.sandbox.errors import GraphError, not_found, unknown_property
 from runtui.sandbox.exchange import GraphResponse
 from runtui.sandbox.query import (
     COLLECTION_OPTIONS,
-    COUNT_OPTIONS,
     ENTITY_OPTIONS,
     Query,
     parse_query,
@@ -91,18 +85,10 @@ async def read_page(request: Request) -> Response:
     page = database_of(request).page(entity, owner, query)
     render = _renderer(request, entity, query)
     body: dict[str, Any] = {"@odata.context": context_of(request, metadata, query.select)}
-    if page.total is not None:
-        body["@odata.count"] = page.total
     if page.next_key is not None:
         body["@odata.nextLink"] = link_of(request, {**options, "$skiptoken": token_after(page.next_key)})
     body["value"] = [{**annotations_of(request, entity, row), **render(row)} for row in page.rows]
     return GraphResponse(body, headers=preferences.headers)
-
-
-async def read_count(request: Request) -> Response:
-    (entity, owner, _), _ = collection_of(request)
-    query = parse_query(options_of(request), entity, COUNT_OPTIONS)
-    return PlainTextResponse(str(database_of(request).count(entity, owner, query.where)))
 
 
 async def read_entity(request: Request) -> Response:
@@ -110,18 +96,16 @@ async def read_entity(request: Request) -> Response:
 
 
 async def get_user(request: Request) -> Response:
-    """Answer GET /users/{id}, by id or user principal name, and GET /directoryObjects/{id}, by id."""
-    (kind, key), options = segments_of(request), options_of(request)
+    """Answer GET /users/{id}, by id or user principal name."""
+    (_, key), options = segments_of(request), options_of(request)
     refuse_unknown(options, frozenset({"$select"}))
-    is_user = kind == "users"
     person = database_of(request).people.find(key)
-    if person is None or not (is_user or key == person.id):
+    if person is None:
         message = f"Resource '{key}' does not exist or one of its queried reference-property objects are not present."
         raise GraphError(404, "Request_ResourceNotFound", message)
     select = tuple(name.strip() for name in options["$select"].split(",")) if "$select" in options else ()
-    context = context_of(request, "users" if is_user else "directoryObjects", select) + "/$entity"
-    type_name = {} if is_user else {"@odata.type": "#microsoft.graph.user"}
-    return GraphResponse({"@odata.context": context, **type_name, **_user(person, select)})
+    context = context_of(request, "users", select) + "/$entity"
+    return GraphResponse({"@odata.context": context, **_user(person, select)})
 
 
 def entity_response(
@@ -194,7 +178,5 @@ def _narrowed(values: dict[str, Any], select: tuple[str, ...], type_name: str) -
 def read_routes() -> Iterator[Route]:
     for path, _ in collections():
         yield Route(path, read_page)
-        yield Route(f"{path}/$count", read_count)
         yield Route(f"{path}/{{key}}", read_entity)
-    for kind in ("users", "directoryObjects"):
-        yield Route(f"/{kind}/{{key}}", get_user)
+    yield Route("/users/{key}", get_user)

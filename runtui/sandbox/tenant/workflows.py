@@ -7,7 +7,7 @@ scheduled run since then. Execution conditions and settings are JSON of the serv
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks
@@ -276,7 +276,7 @@ def workflow_state(workflow: Workflow, seed: int, now: int) -> dict[str, Any]:
         "version": workflow.version,
         "executionConditions": json.dumps(workflow.conditions),
         "quarantineDetails": json.dumps(quarantine_details(workflow.quarantine, now)),
-        "tasks": json.dumps([TASK.whole(task) for task in workflow_tasks(workflow)]),
+        "tasks": json.dumps([TASK.whole(task_state(workflow.id, *item)) for item in enumerate(workflow.tasks)]),
         "settings": json.dumps({"quarantineConfiguration": limits}),
     }
 
@@ -297,8 +297,3 @@ def quarantine_details(quarantine: Quarantine | None, now: int) -> dict[str, Any
         "quarantineReason": quarantine.reason,
         "quarantineType": quarantine.type,
     }
-
-
-def workflow_tasks(workflow: Workflow) -> Iterator[Mapping[str, Any]]:
-    for index, task in enumerate(workflow.tasks):
-        yield task_state(workflow.id, index, task)
