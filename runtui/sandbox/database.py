@@ -102,13 +102,14 @@ class Database:
     def page(self, entity: EntityType, owner: Mapping[str, str], query: Query) -> ResultPage:
         """Return one page of the collection of an `owner` (owner columns and their values)."""
         scope = self._scope(entity, owner, query.where)
-        columns = ", ".join(f'"{column}"' for column in (*(order.column for order in query.order), *entity.columns))
+        columns = ", ".join(f'"{column}"' for column in (*(column for column, _ in entity.order), *entity.columns))
+        order = ", ".join(f'"{column}" {"DESC" if descending else "ASC"}' for column, descending in entity.order)
         rows = self._sql.execute(
             f'SELECT {columns} FROM "{entity.name}" WHERE {scope.sql} AND {query.continuation.sql}'
-            f" ORDER BY {', '.join(order.sql for order in query.order)} LIMIT ?",
+            f" ORDER BY {order} LIMIT ?",
             (*scope.parameters, *query.continuation.parameters, query.size + 1),
         ).fetchall()
-        width = len(query.order)
+        width = len(entity.order)
         next_key = rows[query.size - 1][:width] if len(rows) > query.size else None
         return ResultPage([row[width:] for row in rows[: query.size]], next_key)
 
@@ -123,7 +124,7 @@ class Database:
     def run(self, run_id: str) -> dict[str, Any] | None:
         """Return a run as JSON, newer members of enumerations included."""
         row = self.one(RUN, run_id, {})
-        return None if row is None else RUN.renderer(None, include_newer=True)(row)
+        return None if row is None else RUN.renderer(include_newer=True)(row)
 
     def write_run(self, run_id: str, changes: Mapping[str, Any]) -> None:
         """Set properties of a run (JSON values); `lastUpdatedDateTime` is set to now unless it is one of them."""

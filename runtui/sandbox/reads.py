@@ -84,7 +84,7 @@ async def read_page(request: Request) -> Response:
     query = parse_query(options, entity, COLLECTION_OPTIONS, preferences.page_size)
     page = database_of(request).page(entity, owner, query)
     render = _renderer(request, entity, query)
-    body: dict[str, Any] = {"@odata.context": context_of(request, metadata, query.select)}
+    body: dict[str, Any] = {"@odata.context": context_of(request, metadata)}
     if page.next_key is not None:
         body["@odata.nextLink"] = link_of(request, {**options, "$skiptoken": token_after(page.next_key)})
     body["value"] = [{**annotations_of(request, entity, row), **render(row)} for row in page.rows]
@@ -117,7 +117,7 @@ def entity_response(
     query = parse_query(options_of(request), entity, ENTITY_OPTIONS)
     row = row_of(request, collection, key)
     render = _renderer(request, entity, query)
-    context = context_of(request, collection.metadata, query.select) + "/$entity"
+    context = context_of(request, collection.metadata) + "/$entity"
     own = annotations_of(request, entity, row)
     headers = {**preferences.headers, **({"ETag": own["@odata.etag"]} if own else {})}
     return GraphResponse({"@odata.context": context, **(annotations or {}), **own, **render(row)}, headers=headers)
@@ -139,40 +139,30 @@ def row_of(request: Request, collection: Collection, key: str) -> Row:
 
 
 def _renderer(request: Request, entity: EntityType, query: Query) -> Callable[[Row], dict[str, Any]]:
-    """Return a function from a row to JSON with expanded properties. A user who no longer exists stays an id."""
-    expand = query.expand
-    render = entity.renderer(query.select, expand, include_newer=preferences_of(request).newer_members)
+    """Return a function from a row to JSON with expanded users. A user who no longer exists stays an id."""
+    render = entity.renderer(include_newer=preferences_of(request).newer_members)
     people = database_of(request).people
-
-    def expanded(name: str, value: Any) -> Any:
-        if name == "subject":
-            person = people.find(value["id"])
-            return value if person is None else _user(person, expand[name])
-        if isinstance(value, list):
-            return [_narrowed(item, expand[name], f"{entity.type_name}/{name}") for item in value]
-        return _narrowed(value, expand[name], f"{entity.type_name}/{name}")
 
     def render_expanded(row: Row) -> dict[str, Any]:
         rendered = render(row)
-        return rendered | {name: expanded(name, rendered[name]) for name in expand if name in rendered}
+        for name in rendered.keys() & query.expand:
+            if (person := people.find(rendered[name]["id"])) is not None:
+                rendered[name] = _user(person)
+        return rendered
 
-    return render_expanded if expand else render
-
-
-def _user(person: Person, select: tuple[str, ...]) -> dict[str, Any]:
-    """Return a user as JSON: the selected properties, or those that Graph sends by default."""
-    if select:
-        return _narrowed(person.properties, select, "microsoft.graph.user")
-    return dict(list(person.properties.items())[:DEFAULT_USER_PROPERTIES])
+    return render_expanded if query.expand else render
 
 
-def _narrowed(values: dict[str, Any], select: tuple[str, ...], type_name: str) -> dict[str, Any]:
-    """Return the selected properties of an object, or all if none is selected; 400 for an unknown one."""
+def _user(person: Person, select: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return a user as JSON: the selected properties, or those that Graph sends by default; 400 for an unknown one."""
+    values = person.properties
+    if not select:
+        return dict(list(values.items())[:DEFAULT_USER_PROPERTIES])
     by_folded = {name.casefold(): name for name in values}
     for name in select:
         if name.casefold() not in by_folded:
-            raise unknown_property(name, type_name)
-    return {by_folded[name.casefold()]: values[by_folded[name.casefold()]] for name in select} if select else values
+            raise unknown_property(name, "microsoft.graph.user")
+    return {by_folded[name.casefold()]: values[by_folded[name.casefold()]] for name in select}
 
 
 def read_routes() -> Iterator[Route]:

@@ -69,16 +69,6 @@ async def test_newer_enum_members_are_sent_to_those_who_ask_for_them(sandbox: Sa
     assert "preference-applied" not in plain.headers
 
 
-async def test_select_sends_what_was_selected_and_says_so(sandbox: Sandbox) -> None:
-    workflow = await sandbox.workflow("Onboard contractor")
-    listed = await sandbox.get(f"{workflow}/runs", select="id,processingStatus", top="3")
-    assert listed["@odata.context"].endswith("/runs(id,processingStatus)")
-    assert [list(run) for run in listed["value"]] == [["id", "processingStatus"]] * 3
-    one = await sandbox.get(f"{workflow}/runs/{listed['value'][0]['id']}", select="id,processingStatus")
-    assert one.pop("@odata.context").endswith("/runs(id,processingStatus)/$entity")
-    assert one == listed["value"][0]
-
-
 async def test_results_tell_who_failed_at_what_and_why(sandbox: Sandbox) -> None:
     workflow = await sandbox.workflow("Onboard pre-hire")
     runs = (await sandbox.get(f"{workflow}/runs", filter="failedUsersCount gt 0"))["value"]
@@ -198,9 +188,9 @@ async def test_results_name_a_user_by_id_and_on_request_by_name(sandbox: Sandbox
         whole = (await sandbox.get(path, expand="subject"))["value"][0]["subject"]
         assert whole == {**await user_of(sandbox, plain["id"]), **plain}
         assert whole["userPrincipalName"].startswith("v-")
-        named = (await sandbox.get(path, expand="subject($select=id,displayName)", select="id"))["value"][0]
-        assert named["subject"] == {"id": plain["id"], "displayName": whole["displayName"]}
-        assert list(named) == ["id", "subject"]
+    few = await sandbox.get(f"/users/{plain['id']}", select="id,displayName")
+    assert few.pop("@odata.context").endswith("/$metadata#users(id,displayName)/$entity")
+    assert few == {"id": plain["id"], "displayName": whole["displayName"]}
 
 
 async def user_of(sandbox: Sandbox, key: str) -> dict[str, Any]:
