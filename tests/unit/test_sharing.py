@@ -292,6 +292,18 @@ def test_a_name_beyond_those_that_are_listed_is_reduced_too() -> None:
         assert "Ann Number99" not in text
 
 
+def test_what_the_service_says_of_a_waiting_task_is_reduced_too() -> None:
+    waiting = [
+        TaskResult({
+            "id": f"t{number}", "processingStatus": "inProgress", "processingInfo": f"Waits for Ann Number{number}.",
+            "subject": {"id": f"id-{number}", "displayName": f"Ann Number{number}"},
+        })
+        for number in range(2)
+    ]  # fmt: skip
+    assert "Waits for Ann Number1." in a_handoff(*waiting)["open"]
+    assert a_handoff(*waiting, reduce_people=True)["open"][1:] == ["Waits for '…'."]
+
+
 def test_times_of_a_hand_over_do_not_age() -> None:
     waiting = TaskResult({
         "id": "t1", "processingStatus": "inProgress", "startedDateTime": "2026-11-25T10:00:01Z",
