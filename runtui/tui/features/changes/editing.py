@@ -23,6 +23,7 @@ from runtui.domain.triage.service_actions import STATUS, Operation
 from runtui.errors import RuntuiError, UsageError
 from runtui.keys.actions import key_of
 from runtui.services.store import StoredRun, workflow_name_of
+from runtui.services.workspace import Workspace
 from runtui.services.writing.write import Save, Step
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.changes.reviewing import Reviewing
@@ -158,7 +159,7 @@ class Editing(Feature):
         self.listen(self._workspace.drafts.failed.subscribe, self.tell_drafts_failed)
 
     def extend(self, context: ActionContext) -> ActionContext:
-        return context._replace(waiting=bool(self._throttled()))
+        return context._replace(waiting=bool(_throttled(self._workspace)))
 
     # e: the form
 
@@ -315,7 +316,7 @@ class Editing(Feature):
         elif save.step is Step.PAUSED:
             from runtui.tui.words.pages import wait_sentence
 
-            waits = lambda: save.number in {throttled.number for throttled in self._throttled()}  # noqa: E731
+            waits = lambda: save.number in {throttled.number for throttled in _throttled(self._workspace)}  # noqa: E731
             self._chrome.set_status(wait_sentence(save, datetime.now(UTC)), "warning", waits)
         self._chrome.refresh()
         if save.conflicts and not save.row_is_stale and save.undoes is None and self._is_looking_at(save.run_id):
@@ -338,28 +339,18 @@ class Editing(Feature):
 
         words = save_words(save)
         is_of_run = save.action is None or not save.action.is_about_workflow
+        is_seen = self._chrome.front.view is self._runs and self._runs.run_id == save.run_id
+        changed = {change.field.name for change in save.operation.changes()} - {*save.ignored}
         if save.outcome is Outcome.DONE and is_of_run and not self._runs.table.finds(save.run_id):
             words += " The filter no longer shows the run."
-        elif save.outcome is Outcome.DONE and self._is_moved(save):
+        elif save.outcome is Outcome.DONE and is_seen and STATUS in changed:
             words += f" The cursor follows the run; {key_of('next_problem')} goes to the next problem."
         return words
 
-    def _is_moved(self, save: Save) -> bool:
-        """Return whether a change has moved the row under the cursor to rows with its new status."""
-        is_seen = self._chrome.front.view is self._runs and self._runs.run_id == save.run_id
-        return is_seen and STATUS in {change.field.name for change in save.operation.changes()} - {*save.ignored}
-
     # w: throttled changes
 
-    def _throttled(self) -> tuple[Save, ...]:
-        """The changes that wait until the service takes requests again, the one under the cursor first."""
-        run_id = self._chrome.front.view.run_id
-        active = self._workspace.saves.active()
-        paused = (save for save in active if save.step is Step.PAUSED and not save.batch)
-        return tuple(sorted(paused, key=lambda save: save.run_id != run_id))
-
     def action_stop_waiting(self) -> None:
-        for save in self._throttled()[:1]:
+        for save in _throttled(self._workspace, self._chrome.front.view.run_id)[:1]:
             if not self._workspace.saves.stop(save.number):
                 self._chrome.set_status(
                     "It is being sent again and can no longer be stopped.",
@@ -438,3 +429,9 @@ class Editing(Feature):
 
         if count := count_unlisted():
             self._chrome.set_status(write_words.drafts_unlisted(count), "warning", lambda: count_unlisted() == count)
+
+
+def _throttled(workspace: Workspace, first: str | None = None) -> list[Save]:
+    """Return the changes of one run that wait until the service takes requests again, the one of run `first` first."""
+    paused = (save for save in workspace.saves.active() if save.step is Step.PAUSED and not save.batch)
+    return sorted(paused, key=lambda save: save.run_id != first)
