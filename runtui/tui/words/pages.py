@@ -18,7 +18,17 @@ from runtui.domain.properties import PROPERTIES
 from runtui.domain.report import Outcome
 from runtui.domain.results import TaskResult, by_cause, subjects_line
 from runtui.domain.rows import short_id, status_look
-from runtui.domain.times import ago, clock_text, duration_text, moment_text, now_ticks, since, ticks_of, to_datetime
+from runtui.domain.times import (
+    ago,
+    clock_text,
+    duration_text,
+    moment_text,
+    now_ticks,
+    second_text,
+    since,
+    ticks_of,
+    to_datetime,
+)
 from runtui.domain.triage.checks import why_doubtful
 from runtui.domain.triage.run_users import TaskRow, held_words, waiting_words
 from runtui.domain.triage.service_actions import Operation, ServiceAction
@@ -102,11 +112,11 @@ def save_page(save: Save, now: datetime) -> Page:
 
 
 def wait_sentence(save: Save, now: datetime) -> str:
-    """Say how long a paused save still waits at `now` (aware), and name the key that ends that."""
-    left = (save.resumes_at - now).total_seconds() if save.resumes_at is not None else 0.0
-    status = save.exchange.status if save.exchange is not None else None
-    key = key_of("stop_bulk" if save.batch else "stop_waiting")
-    return f"{report.wait_sentence(left, status, save.retry_after)} {key} stops waiting."
+    """Say why a paused save waits and until when, seen at `now` (aware), and name the key that ends that."""
+    until, key = save.resumes_at, key_of("stop_bulk" if save.batch else "stop_waiting")
+    when = f"at {second_text(until)}" if until is not None and until > now else "now"
+    reason = report.wait_reason(save.exchange.status if save.exchange is not None else None, save.retry_after)
+    return f"{reason}; trying again {when}. {key} stops waiting."
 
 
 def save_words(save: Save) -> str:
