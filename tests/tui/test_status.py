@@ -79,7 +79,7 @@ async def test_drafts_that_were_told_at_the_start_are_told_no_longer_than_they_a
     async with open_session(graph=graph) as session:
         await type_a_draft(session)
     async with open_session(graph=graph) as session:
-        assert "1 draft not sent; ~" in status_of(session)
+        assert "1 draft kept; ~" in status_of(session)
         session.workspace.drafts.drop("run-4")
         await session.press("j")
         assert status_of(session) == ""

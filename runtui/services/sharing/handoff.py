@@ -101,7 +101,7 @@ def run_handoff(
     others = [other for other in requests if other.client_request_id not in sent]
     open_points = [*_open_run(stored.raw, known.workflow, known.results), *_open_changes(known.entries)]
     if known.has_draft:
-        open_points.append("A draft of a change is on this machine and was not sent.")
+        open_points.append("A draft of a change is kept on this machine.")
     return _handoff(
         stored.workflow_name or stored.workflow_id,
         facts=[

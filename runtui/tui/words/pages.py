@@ -269,7 +269,7 @@ def _why(tasks: Sequence[TaskResult], now: int) -> Iterator[Fact]:
 def _done_by_you(known: KnownRun, now: datetime) -> Iterator[str]:
     """Yield whether a draft is kept, and the changes from this machine, the newest first."""
     if known.has_draft:
-        yield f"~ draft not sent; {key_of('edit')} opens it"
+        yield f"~ draft kept; {key_of('edit')} opens it"
     ended = {entry.number: entry.ended_at for entry in known.entries}
     changes = [entry for entry in known.entries if entry.undoes is None and not entry.damage]
     for entry in changes[:SHOWN_ENTRIES]:
