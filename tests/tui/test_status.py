@@ -106,6 +106,23 @@ async def test_a_disk_that_takes_drafts_again_is_no_trouble_any_more(
         await session.until(lambda: status_of(session) == "")
 
 
+async def test_a_draft_that_only_memory_holds_is_not_called_kept(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = Graph()
+    async with open_session(graph=graph) as session:
+
+        def refuse(*_: object) -> None:
+            raise sqlite3.OperationalError("database or disk is full")
+
+        monkeypatch.setattr(session.workspace.drafts, "_put", refuse)
+        graph.answer_to_patch = graph_error(403, "Forbidden", "Insufficient privileges.")
+        await to_the_review(session)
+        await session.press("y")
+        await session.until(lambda: " not done" in status_of(session))
+        assert "The draft is kept until you quit" in status_of(session)
+
+
 async def test_the_message_about_a_failed_save_disappears_with_its_draft(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(graph=graph) as session:

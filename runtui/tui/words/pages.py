@@ -109,11 +109,10 @@ def wait_sentence(save: Save, now: datetime) -> str:
     return f"{report.wait_sentence(left, status, save.retry_after)} {key} stops waiting."
 
 
-def save_words(save: Save) -> str:
+def save_words(save: Save, *, drafts_last: bool = True) -> str:
     """Say how a change or an action ended, for the status line: what it changed, or why not and the next step.
 
-    The status line is short, so the most important words come first; the Response tab has the rest.
-    """
+    The most important words come first; the Response tab has the rest. `drafts_last`: drafts are saved on disk."""
     result, action = save.report, save.action
     heading = result.heading if action is None else f"{result.heading}: {action.words}"
     if save.outcome is Outcome.DONE:
@@ -123,7 +122,8 @@ def save_words(save: Save) -> str:
     if save.outcome is Outcome.UNKNOWN and action is not None:
         again = f"It is not sent again: runtui checks what the service shows; {key_of('journal')} shows the journal."
         return report.sentences(heading, *result.reasons(), again, result.message)
-    kept = "The draft is kept." if action is None and save.undoes is None else ""
+    until = "" if drafts_last else " until you quit"
+    kept = f"The draft is kept{until}." if action is None and save.undoes is None else ""
     next_step = write_words.next_step(save)
     if save.outcome is Outcome.UNKNOWN:
         return report.sentences(heading, *result.reasons(), kept, checked_again(), next_step)

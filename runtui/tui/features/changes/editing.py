@@ -373,7 +373,7 @@ class Editing(Feature):
     def _save_words(self, save: Save) -> str:
         from runtui.tui.words.pages import save_words
 
-        words = save_words(save)
+        words = save_words(save, drafts_last=self._workspace.drafts.fault is None)
         is_of_run = save.action is None or not save.action.is_about_workflow
         if save.outcome is Outcome.DONE and is_of_run and not self._runs.table.finds(save.run_id):
             words += " The filter no longer shows the run."
