@@ -8,7 +8,6 @@ import pytest
 
 from runtui.domain.rows import RUN_COLUMNS, RunRow
 from runtui.services.store import RunQuery
-from runtui.tui.screens.frame import Chrome
 from runtui.tui.widgets.line_table import ColumnHeader, LineTable
 from tests.tui.conftest import Opener, Session
 from tests.tui.wires import Graph, a_run, reply
@@ -216,18 +215,6 @@ COLUMN_SETS = {
     80: "status workflow start users updated",
     200: "status workflow start users updated type completed scheduled ✗ tasks id ✗ users",
 }
-
-
-async def test_pages_of_a_listing_that_change_nothing_draw_nothing(
-    open_session: Opener, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with open_session() as session:
-        drawn, refresh = list[int](), session.workspace.refresh
-        monkeypatch.setattr(Chrome, "show_headline", lambda _: drawn.append(refresh.progress.runs_read))
-        for pages in range(9):
-            refresh._announce(listing=True, runs_read=pages)
-            await session.pilot.pause()
-        assert drawn == [0], "the listing began"
 
 
 async def test_columns_give_way_by_their_priority(open_session: Opener) -> None:

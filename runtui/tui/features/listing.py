@@ -37,15 +37,12 @@ class Listing(Feature):
         """The message about the last listing, while that is incomplete."""
         self._reads = READING_RUNS
         """What the empty list says about the first listing; "" once that has ended."""
-        self._told: Progress | None = None
-        """The last progress, without its number of runs."""
 
     def start(self) -> None:
         self.listen(self._workspace.store.changed.subscribe, lambda _ids: self._runs.drawing.ask(), only_newest=True)
         self.listen(self._workspace.store.results_read.subscribe, self._results_read, only_newest=True)
         self.listen(self._workspace.store.changed.subscribe, self._tell_of_ends)
-        progressed = self._workspace.progressed
-        self.listen(progressed.subscribe, self._listing_changed, only_newest=True, wanted=self._is_news)
+        self.listen(self._workspace.progressed.subscribe, self._listing_changed, only_newest=True)
         self.listen(self._workspace.exchanged.subscribe, self._chrome.panel.exchange_ended, only_newest=True)
         # Runs become stuck and days end without a change of the store.
         self._chrome.app.set_interval(CLOCK_SECONDS, self._chrome.show_problems)
@@ -70,11 +67,6 @@ class Listing(Feature):
     def _results_read(self, _run_id: str) -> None:
         if self._runs.shown.asks_results:
             self._runs.drawing.ask()
-
-    def _is_news(self, progress: Progress) -> bool:
-        """Return False if only more runs were read: the header counts them when their rows are drawn."""
-        before, self._told = self._told, progress._replace(runs_read=0)
-        return not progress.listing or self._told != before
 
     def _listing_changed(self, progress: Progress) -> None:
         if not progress.listing and (progress.finished_at or progress.why_incomplete):
