@@ -99,8 +99,6 @@ class Progress(NamedTuple):
 
     listing: bool = False
     paused: bool = False
-    runs_read: int = 0
-    """Runs received by the current listing, or else by the last one."""
     finished_at: datetime | None = None
     """The end of the last listing that read anything (UTC)."""
     fault: RuntuiError | None = None
@@ -254,7 +252,7 @@ class Refresh:
         self._asked = False
         self._last_page_at = asyncio.get_running_loop().time()
         failed_before = frozenset(missing.workflow_id for missing in self.progress.missing)
-        self._announce(listing=True, runs_read=0)
+        self._announce(listing=True)
         listing = _Listing(self._store.next_listing(), Backoff(self._announce_wait, longest=self._longest_wait))
         try:
             await self._list_workflows(listing)
@@ -369,7 +367,6 @@ class Refresh:
                 if since is None:
                     self.up_to_date.announce(UpToDate(workflow_id, rows))
             self._last_page_at = asyncio.get_running_loop().time()
-            self._announce(runs_read=self.progress.runs_read + len(page.items))
             del page  # free its memory before the next page is read
             await self._may_go_on.wait()
 

@@ -196,7 +196,7 @@ def test_a_hand_over_tells_what_happened_what_was_done_and_what_is_open() -> Non
         "No manager for 1.", "No manager for 2.", "`Ann Number1`, `u1@c.example`, `id-1`",
         "The user has a mail address.",
         "2 users with a failed task.", "`#12` unknown", "request-id: `req-1`", "client-request-id: `own-1`",
-        "A draft of a change", "by `lee@contoso.example`", "tenant: `Contoso`", "2026-11-26 06:00:00 UTC",
+        "A draft of a change is kept", "by `lee@contoso.example`", "tenant: `Contoso`", "2026-11-26 06:00:00 UTC",
         "<https://entra.microsoft.com/#view/",
     ):  # fmt: skip
         assert words in page

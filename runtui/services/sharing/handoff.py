@@ -104,7 +104,7 @@ def run_handoff(
         *_open_changes(known.entries),
     ]
     if known.has_draft:
-        open_points.append("A draft of a change is on this machine and was not sent.")
+        open_points.append("A draft of a change is kept on this machine.")
     return _handoff(
         stored.workflow_name or stored.workflow_id,
         facts=[
