@@ -103,12 +103,10 @@ _SEND: Final = (
 )
 _CHANGE: Final = (*_SEND, *_JSON)
 _BULK: Final = (
-    *_SEND,
-    *_output("table", "json", empty="table, but json for many runs in a pipe"),
-    Argument(
-        "--keep-going", action="store_true", help="with many runs: go on after a refusal that may meet the others too"
-    ),
-)
+    *_SEND, *_output("table", "json", empty="table, but json for many runs in a pipe"),
+    Argument("--keep-going", action="store_true",
+             help="with many runs: go on after a refusal that may meet the others too"),
+)  # fmt: skip
 _FOLLOW: Final = Argument("--follow", action="store_true", help="follow the run to its end")
 _WORKFLOW: Final = Argument("workflow", metavar="WORKFLOW", help="the id or the name of the workflow")
 _RUNS: Final = Argument("run_ids", metavar="RUN", nargs="+", help="the ids of the runs")
@@ -241,8 +239,7 @@ COMMANDS: Final = (
             *_WHICH,
             Argument("--scope", choices=("failed-users", "failed-tasks", "all"), required=True,
                      help="the failed users with all tasks, or only the tasks that failed, or the whole run"),
-            _FOLLOW,
-            *_BULK,
+            _FOLLOW, *_BULK,
         ),
     ),
     Command(
