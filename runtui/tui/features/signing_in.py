@@ -236,6 +236,8 @@ class SigningIn(Feature):
 
     def __init__(self, features: Features) -> None:
         super().__init__(features)
+        if (sign_in := self._workspace.sign_in) is not None:  # no action runs without one
+            self._sign_in = sign_in
         self.view = SignInView()
         self.screen = self._chrome.install(self.view)
         """Its screen; it stays mounted, so that a sign-in continues behind another screen."""
@@ -251,12 +253,6 @@ class SigningIn(Feature):
         """True if it was already said that somebody must sign in."""
         self._expiry: Timer | None = None
         """Runs until the first line must show another time left for the token."""
-
-    @property
-    def _sign_in(self) -> SignIn:
-        sign_in = self._workspace.sign_in
-        assert sign_in is not None  # noqa: S101 - no action runs without one
-        return sign_in
 
     def start(self) -> None:
         if self._workspace.sign_in is not None:
