@@ -394,7 +394,7 @@ class DrawnOnce(Screen[ScreenResultType]):
         if not behind:
             return super().render_lines(crop)
         if behind[-1]._compositor.size != self._compositor.size:  # one of the two is resized first
-            behind[-1]._refresh_layout(self._compositor.size)
+            lay_out(behind[-1], self._compositor.size)
         return [line.discard_meta() for line in behind[-1]._compositor.render_strips()[crop.y : crop.bottom]]
 
     @on(events.ScreenResume)
