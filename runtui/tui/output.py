@@ -393,6 +393,8 @@ class DrawnOnce(Screen[ScreenResultType]):
         behind = self.app._background_screens if self.app.screen is self else ()
         if not behind:
             return super().render_lines(crop)
+        if behind[-1]._compositor.size != self._compositor.size:  # one of the two is resized first
+            lay_out(behind[-1], self._compositor.size)
         return [line.discard_meta() for line in behind[-1]._compositor.render_strips()[crop.y : crop.bottom]]
 
     @on(events.ScreenResume)

@@ -33,6 +33,7 @@ from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 from textual.filter import LineFilter, Monochrome, NoColor
+from textual.geometry import Size
 from textual.message import Message
 from textual.screen import Screen
 from textual.theme import Theme
@@ -550,9 +551,9 @@ def needs_layout(screen: Screen[Any]) -> bool:
     return screen._layout_required
 
 
-def lay_out(screen: Screen[Any]) -> None:
-    """Lay out a screen for the terminal's size, and draw it if it is in front."""
-    screen._refresh_layout(screen.app.size)
+def lay_out(screen: Screen[Any], size: Size | None = None) -> None:
+    """Lay out a screen for `size` (None: the terminal's), and draw it if it is in front."""
+    screen._refresh_layout(size or screen.app.size)
     screen._layout_required = False  # else Textual 8.2.8's timer lays it out once more
 
 

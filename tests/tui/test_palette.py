@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from textual._compositor import LayoutUpdate
+from textual.geometry import Size
+
 from runtui.tui.palette import FoundActions
+from runtui.tui.terminal import lay_out
 from tests.tui.conftest import Opener, Session
 
 
@@ -22,6 +26,25 @@ async def test_page_keys_move_the_cursor_and_do_nothing_where_there_is_none(open
         await session.press("escape")
         assert session.view == "runs"
         assert session.app.screen is session.front
+
+
+def widths(session: Session) -> list[int]:
+    """Return the cells of each line that the screen in front draws."""
+    app = session.app
+    update = app.screen._compositor.render_update(full=True, screen_stack=app._background_screens)
+    assert isinstance(update, LayoutUpdate)
+    return [sum(strip.cell_length for strip in line if strip is not None) for line in update.strips]
+
+
+async def test_a_palette_is_whole_though_the_screen_behind_it_has_another_size(open_session: Opener) -> None:
+    async with open_session(size=(80, 24)) as session:
+        await session.press("ctrl+p")
+        session.app._size = Size(120, 40)
+        lay_out(session.app.screen)  # Textual resizes the screen in front first
+        assert widths(session) == [120] * 40
+        session.app._size = Size(60, 16)
+        lay_out(session.app.screen_stack[-2])  # or last
+        assert widths(session) == [120] * 40
 
 
 async def test_an_action_runs_from_the_palette(open_session: Opener) -> None:
