@@ -5,7 +5,7 @@ and neither screen nor crash report shows a local variable or a secret. No input
 fast as the app acts on it, but for a few keys.
 
 This file uses these private parts of Textual, pinned by `tests/unit/test_terminal.py`: the parser of key and mouse
-sequences and its state; the driver's input thread, its size, `_app`, `_file`, `_loop`, `_mouse` and `_debug`; the
+sequences and its state; the driver's input thread, its size, `_app`, `_file`, `_loop` and `_mouse`; the
 app's handler of uncaught errors.
 """
 
@@ -182,15 +182,13 @@ class InputParser:
     for more, it is replaced: else it would take the next keys for the rest of that sequence.
 
     Args:
-        debug: Whether Textual's parser logs to a file.
         answered: Called for each answer to a status request.
     """
 
-    def __init__(self, debug: bool = False, answered: Callable[[], object] = lambda: None) -> None:
-        self._debug = debug
+    def __init__(self, answered: Callable[[], object] = lambda: None) -> None:
         self._answered = answered
         self._lexer = InputLexer()
-        self._parser = XTermParser(debug)
+        self._parser = XTermParser()
 
     @property
     def patience(self) -> float | None:
@@ -230,7 +228,7 @@ class InputParser:
 
     def _renew(self) -> None:
         """Replace the parser by a new one with the same knowledge of the terminal."""
-        old, self._parser = self._parser, XTermParser(self._debug)
+        old, self._parser = self._parser, XTermParser()
         self._parser.mouse_pixels = old.mouse_pixels
         self._parser.terminal_size, self._parser.terminal_pixel_size = old.terminal_size, old.terminal_pixel_size
         self._parser.last_x, self._parser.last_y = old.last_x, old.last_y
@@ -345,7 +343,7 @@ class TerminalDriver(LinuxDriver):
             self._loop.call_soon_threadsafe(self._app.end_without_input, error)
 
     def run_input_thread(self) -> None:
-        parser = InputParser(self._debug, self._arrived)
+        parser = InputParser(self._arrived)
         if TAKEOVER.typed:
             self._hand_over(parser.feed(TAKEOVER.typed))
             TAKEOVER.typed = b""

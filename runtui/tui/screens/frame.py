@@ -142,14 +142,6 @@ class Chrome:
         await self.app.push_screen(screen, answered)
         self.panel.turn_to(screen.panel)
 
-    async def toggle(self, screen: ViewScreen[Any], answered: Answered[Any] | None = None) -> None:
-        """Open a screen above the current one; if it is open, close it and all screens above it."""
-        if screen in self.app.screen_stack:
-            self.go_back_to(screen)
-            screen.dismiss(None)
-        else:
-            await self.open(screen, answered)
-
     async def ask(
         self,
         view: ActionView[ScreenResultType],
@@ -169,7 +161,7 @@ class Chrome:
 
         for screen in self.app.screen_stack:
             if isinstance(screen, ViewScreen) and screen.view.name == view.name and view.name:
-                await self.toggle(screen)
+                self.close(screen)
                 return
         await self.open(ViewScreen(self, view), pass_on)
 
@@ -177,6 +169,11 @@ class Chrome:
         """Dismiss all screens above one; questions among them get None as their answer."""
         while self.app.screen is not screen:
             self.app.screen.dismiss(None)
+
+    def close(self, screen: ViewScreen[Any]) -> None:
+        """Dismiss a screen and all screens above it."""
+        self.go_back_to(screen)
+        screen.dismiss(None)
 
     # State
 

@@ -66,8 +66,7 @@ class Reviewing(Feature):
         )
         view, screen = self._review
         if screen in self._chrome.app.screen_stack:
-            self._chrome.go_back_to(screen)
-            screen.dismiss()
+            self._chrome.close(screen)
         await self._chrome.prepare(screen)
         view.sheet.ask(review)
         await self._chrome.open(screen, answered)
