@@ -24,7 +24,7 @@ from runtui.keys.actions import in_scopes
 from runtui.tui.actions import why_not
 from runtui.tui.output import DrawnOnce
 from runtui.tui.screens.frame import ViewScreen
-from runtui.tui.text import content
+from runtui.tui.text import content, highlighted
 from runtui.tui.widgets.chrome import unboxed
 from runtui.tui.widgets.inputs import LineInput, PagedList
 
@@ -98,7 +98,7 @@ class Palette(DrawnOnce[str], ModalScreen[str]):
             name = action.label.capitalize()
             score = matcher.match(f"{name} {action.help}") if text else 1
             if score > 0:
-                shown = (matcher.highlight(name) if text else Content(name)).stylize_before("bold")
+                shown = (highlighted(matcher, name) if text else content(name)).stylize_before("bold")
                 option = Option(ActionText.assemble(shown, "\n", content(words)), id=action.id)
                 found.append((name.lower().startswith(text.lower()), score, option))
         options = [option for *_, option in sorted(found, key=lambda entry: entry[:2], reverse=True)]

@@ -17,6 +17,7 @@ from rich.segment import Segment
 from textual.color import Color
 from textual.content import Content
 from textual.filter import LineFilter
+from textual.fuzzy import Matcher
 from textual.style import Style
 
 from runtui.domain.text import UNSAFE, visible
@@ -33,6 +34,16 @@ def plain(text: object, *, newlines: bool = False) -> str:
 def content(text: object, style: Style | str = "", *, newlines: bool = False) -> Content:
     """Return `text` as Textual content in one style: never parsed as markup, with every character visible."""
     return Content.styled(visible(text, newlines=newlines), style)
+
+
+def highlighted(matcher: Matcher, text: object) -> Content:
+    """Return `text` with the matching characters marked, like `Matcher.highlight`, which would parse markup."""
+    shown = content(text)
+    _, offsets = matcher.fuzzy_search.match(matcher.query, shown.plain)
+    for offset in offsets:
+        if not shown.plain[offset].isspace():
+            shown = shown.stylize(matcher.match_style, offset, offset + 1)
+    return shown
 
 
 def fit(text: object, width: int, *, align: Literal["left", "right"] = "left") -> str:

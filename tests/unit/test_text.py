@@ -9,9 +9,10 @@ from rich.style import Style
 from textual.color import Color
 from textual.content import Content
 from textual.filter import Monochrome
+from textual.fuzzy import Matcher
 
 from runtui.domain.text import UNSAFE
-from runtui.tui.text import CONTROL_FILTER, as_one_filter, content, fit, in_lines, middle, plain
+from runtui.tui.text import CONTROL_FILTER, as_one_filter, content, fit, highlighted, in_lines, middle, plain
 
 BLACK = Color(0, 0, 0)
 any_text = st.text(alphabet=st.characters(exclude_categories=()))
@@ -27,6 +28,13 @@ def test_content_is_never_markup(text: str) -> None:
 def test_content_and_plain_show_what_would_act() -> None:
     assert content("a\x1b[2J", "bold").plain == plain("a\x1b[2J") == "a␛[2J"
     assert content("a\nb", newlines=True).plain == "a\nb"
+
+
+def test_text_in_the_palette_is_literal() -> None:
+    shown = highlighted(Matcher("go"), "[b]go \x1b on")
+    assert shown.plain == "[b]go ␛ on"
+    assert [(span.start, span.end) for span in shown.spans] == [(3, 4), (4, 5)]
+    assert highlighted(Matcher("zz"), "[/x]").spans == []
 
 
 @pytest.mark.parametrize(

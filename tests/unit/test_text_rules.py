@@ -220,6 +220,7 @@ GOOD: Final = [
     "self.app.sub_title = plain(name)",
     "self.title = f'runs of {plain(tenant)}'",
     "self.title = TITLE",
+    "Option(highlighted(matcher, x))",
     "class Note(Static):\n  def __init__(self):\n    super().__init__(id='x', markup=False)\nNote(name)",
     "class Line(Widget):\n  def render(self) -> Content:\n    return Content(name)",
 ]

@@ -98,12 +98,4 @@ class ChoiceList(PagedList, inherit_bindings=False):
     """A list with the keys of a table; enter is left to the view around it."""
 
     DEFAULT_CSS = "ChoiceList { height: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }"
-    BINDINGS = bindings(
-        "table",
-        cursor_up="cursor_up",
-        cursor_down="cursor_down",
-        page_up="page_up",
-        page_down="page_down",
-        first_row="first",
-        last_row="last",
-    )
+    BINDINGS = bindings("table")

@@ -143,7 +143,7 @@ class CausesView(ActionView[None]):
         """Mark all runs of the cause under the cursor; if all are marked, clear their marks."""
         if (cause := self.cause) is not None:
             self.run_worker(self._mark(cause), group=blocks_keys("mark a cause"), description="mark runs of a cause")
-            self.list.table.action_step(1)
+            self.list.table.action_cursor_down()
 
     async def _mark(self, cause: Cause) -> None:
         try:
