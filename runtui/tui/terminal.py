@@ -274,7 +274,6 @@ class TerminalDriver(LinuxDriver):
     """
 
     _app: TerminalApp
-    _has_entered = False
     _has_terminal = False
     _comes_back = False
     """True if a stop gave the terminal back and it is to be taken again afterwards."""
@@ -324,8 +323,8 @@ class TerminalDriver(LinuxDriver):
 
     def write(self, data: str) -> None:
         """Write `data`, except the first entry into a screen taken over, and the exit if another app follows."""
-        if data == ENTER_ALTERNATE_SCREEN and self._app.takes_over and not self._has_entered:
-            self._has_entered = True
+        if data == ENTER_ALTERNATE_SCREEN and TAKEOVER.is_handed_over:
+            TAKEOVER.is_handed_over = False
             return
         if data == LEAVE_ALTERNATE_SCREEN and self._app.is_followed:
             return
@@ -417,7 +416,6 @@ class TerminalApp(App[int]):
         crash_folder: The folder for crash reports.
         css_path: Style sheets.
         later_css_path: A style sheet that the first screen does without.
-        takes_over: Whether the alternate screen is on already, with content that must stay.
     """
 
     def __init__(
@@ -427,7 +425,6 @@ class TerminalApp(App[int]):
         crash_folder: Path,
         css_path: Sequence[Path] = (),
         later_css_path: Path | None = None,
-        takes_over: bool = False,
     ) -> None:
         # Set it before Textual reads it: a later change parses every style sheet again.
         self.set_reactive(App.theme, theme)
@@ -436,8 +433,6 @@ class TerminalApp(App[int]):
         self.animation_level = "none"
         self._disable_notifications = self._disable_tooltips = True  # else each screen mounts a widget for each
         self.console.size = terminal_size()  # Rich believes LINES and COLUMNS
-        self.takes_over = takes_over
-        """Whether to skip the first entry into the alternate screen."""
         self._crash_folder = crash_folder
         self._later_css_path = later_css_path
         self.crash: str | None = None

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Final
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.timer import Timer
 from textual.widgets import Input, Static
 from textual.worker import Worker
 
@@ -250,8 +249,6 @@ class SigningIn(Feature):
         """Why it waits."""
         self._was_needed = False
         """True if it was already said that somebody must sign in."""
-        self._expiry: Timer | None = None
-        """Runs until the first line must show another time left for the token."""
 
     def start(self) -> None:
         if self._workspace.sign_in is not None:
@@ -278,21 +275,12 @@ class SigningIn(Feature):
 
     def _sign_in_changed(self, _state: object = None) -> None:
         """Show that somebody signed in or out, or that the token was renewed or could not be."""
-        self._tell_expiry()
+        self._chrome.show_headline()
         needs = self._sign_in.is_person and self._is_needed
         if needs and not self._was_needed:
             self._show_when_suitable()
         self._was_needed = needs
         self._chrome.refresh()
-
-    def _tell_expiry(self) -> None:
-        """Draw the first line, and again when the passing of time changes it."""
-        if self._expiry is not None:
-            self._expiry.stop()
-            self._expiry = None
-        self._chrome.show_headline()
-        if (seconds := sign_in_words.next_change(self._sign_in.state, datetime.now(UTC))) is not None:
-            self._expiry = self._chrome.app.set_timer(seconds, self._tell_expiry)
 
     # When somebody is needed
 

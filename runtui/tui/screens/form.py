@@ -54,7 +54,7 @@ class DraftEditor(Widget):
     DraftEditor FieldForm { height: 1fr; }
     """
 
-    def __init__(self, keep: Callable[[Draft], None]) -> None:
+    def __init__(self, keep: Callable[[Draft], None] = lambda _draft: None) -> None:
         super().__init__()
         self._keep = keep
         self.draft: Draft | None = None
@@ -153,9 +153,9 @@ class FormView(ActionView[None]):
     scope = "edit"
     needs_panel = True
 
-    def __init__(self, keep: Callable[[Draft], None] = lambda _draft: None, *, name: str | None = None) -> None:
+    def __init__(self, keep: Callable[[Draft], None]) -> None:
         """Create the form; it calls `keep` with each state of its draft before drawing it, to write it to disk."""
-        super().__init__(name=name)
+        super().__init__()
         self.editor = DraftEditor(keep)
         self._disputed: tuple[Conflict, ...] = ()
         """The conflicts with the server's newer values that were reported last."""

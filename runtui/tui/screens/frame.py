@@ -232,11 +232,6 @@ class Chrome:
             self.front.set_status(question, "warning", shown_while)
         return is_asked
 
-    def drop_outdated_status(self) -> None:
-        """Clear the status if its sentence is no longer true."""
-        if self.status.text and not self.status.shown_while():
-            self.status = Status()
-
     def show_headline(self) -> None:
         """Update the header line from the workspace."""
         self.headline = headline(self.workspace, self.sandbox)
@@ -245,11 +240,6 @@ class Chrome:
     def count_problems(self) -> None:
         """Count what the tenant strip shows; it is drawn with whatever is drawn next."""
         self.problems = tenant_problems(self.workspace.store)
-
-    def show_problems(self) -> None:
-        """Update the tenant strip from the store."""
-        self.count_problems()
-        self.refresh()
 
     def refresh(self, _news: object = None) -> None:
         """Redraw the changed parts of the screen in front."""
@@ -439,7 +429,8 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         if not self.is_attached:  # the app is exiting and accepts no widgets
             return
         chrome, in_panel = self.chrome, self.has_keys_in_panel
-        chrome.drop_outdated_status()
+        if chrome.status.text and not chrome.status.shown_while():  # its sentence is no longer true
+            chrome.status = Status()
         self._header.headline = chrome.headline
         self._strip.problems = chrome.problems
         self._left.show_title(self.view.title(), active=not in_panel)

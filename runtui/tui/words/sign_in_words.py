@@ -81,16 +81,6 @@ def who(state: SignInState, now: datetime) -> str:
     return f"{name} · {rest}"
 
 
-def next_change(state: SignInState, now: datetime) -> float | None:
-    """Return the seconds until the passing of time changes the result of `who`; None if it does not."""
-    left = _time_left(state, now)
-    if left is None or left <= timedelta(0):
-        return None
-    if left > SOON:
-        return (left - SOON).total_seconds() + 1.0
-    return left.total_seconds() % 60.0 + 1.0
-
-
 def _time_left(state: SignInState, now: datetime) -> timedelta | None:
     return None if state.expires_at is None else state.expires_at - now
 

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 
+from textual.app import ComposeResult
 from textual.content import Content
 
 from runtui.domain.bulk_draft import MarkedRun, drafts_of, mixed_values, model_of
@@ -22,31 +23,45 @@ from runtui.tui.features.changes.bulk_sending import BulkSending, marked_runs
 from runtui.tui.features.changes.reviewing import Reviewing
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import blocks_keys
-from runtui.tui.screens.form import FormView
+from runtui.tui.screens.form import DraftEditor
+from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.words import sign_in_words, write_words
 
 
-class BulkFormView(FormView):
+class BulkFormView(ActionView[None]):
     """Shows the model of some runs."""
+
+    scope = "edit"
 
     def __init__(self, review: Callable[[], Awaitable[None]]) -> None:
         """Create the form; `review` asks about its changes."""
         super().__init__(name="bulk-edit")
         self._review = review
+        self.editor = DraftEditor()
         self.runs: Sequence[MarkedRun] = ()
         self._first: tuple[Draft, Operation] | None = None
         """A model, and the operation on the first run that it would change."""
+
+    def compose(self) -> ComposeResult:
+        yield self.editor
+
+    @property
+    def draft(self) -> Draft | None:
+        return self.editor.draft
 
     @property
     def run_id(self) -> str | None:
         """None, because keys act on many runs."""
         return None
 
-    def open_model(self, model: Draft, runs: Sequence[MarkedRun]) -> None:
+    def open(self, model: Draft, runs: Sequence[MarkedRun]) -> None:
         """Show the model of some runs; the focus goes to processingStatus."""
         self.runs = runs
         self.editor.open(model, mixed_values(runs))
+
+    def take_focus(self) -> None:
+        self.editor.form.take_focus()
 
     def title(self) -> Content:
         """The number of runs, what changed, and what is wrong."""
@@ -64,6 +79,9 @@ class BulkFormView(FormView):
             first = next((drafts[0] for drafts in found if drafts), None) if self.draft.changes() else None
             self._first = self.draft, first or Draft(run.run_id, run.workflow_id, run.received, "changed")
         panel.show_draft(self._first[1])
+
+    def before(self, action_id: str) -> None:
+        self.editor.before(action_id)
 
     async def action_review(self) -> None:
         """Show the changes and ask."""
@@ -88,6 +106,10 @@ class BulkFormView(FormView):
     def action_changed_only(self) -> None:
         """Say what is sent: there is no choice here."""
         self.view_screen.set_status("A change to many runs sends only what you change.")
+
+    def action_revert(self) -> None:
+        """Discard the text in the field with the focus."""
+        self.editor.revert()
 
 
 class BulkEditing(Feature):
@@ -149,7 +171,7 @@ class BulkEditing(Feature):
         self._marked = marks
         typed_for, edits = self._typed
         await self._chrome.prepare(self.screen)
-        self.form.open_model(model_of(runs, edits if typed_for == marks else {}), runs)
+        self.form.open(model_of(runs, edits if typed_for == marks else {}), runs)
         await self._chrome.open(self.screen, self._dismissed)
         self._chrome.set_status(sign_in_words.cannot_write(self._workspace.sign_in), "warning")
         self._features[Reviewing].show_request()

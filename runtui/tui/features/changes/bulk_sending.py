@@ -194,10 +194,16 @@ class BulkSending(Feature):
         return is_first
 
     def extend(self, context: ActionContext) -> ActionContext:
-        progress = self.view.progress if self._chrome.front.view is self.view else None
-        outcomes = frozenset(self.view.outcomes) if progress is not None else frozenset()
-        is_action = progress is not None and progress.is_action
-        return context._replace(has_bulk=bool(self._changes), outcomes=outcomes, is_action=is_action)
+        context = context._replace(has_bulk=bool(self._changes))
+        if self._chrome.front.view is not self.view or self.view.progress is None:
+            return context
+        outcomes = self.view.outcomes
+        return context._replace(
+            has_open=None in outcomes,
+            has_done=Outcome.DONE in outcomes,
+            has_not_done=Outcome.NOT_DONE in outcomes,
+            is_action=self.view.progress.is_action,
+        )
 
     # The review
 
