@@ -96,9 +96,7 @@ class Helping(Feature):
             self._chrome.close(self.screen)
             return
         here = self._chrome.front.scopes_of_keys
-        await self._chrome.prepare(self.screen)
-        self._view.open(here)
-        await self._chrome.open(self.screen, self._run)
+        await self._chrome.open(self.screen, self._run, fill=lambda: self._view.open(here))
 
     async def action_palette(self) -> None:
         from runtui.tui.palette import Palette

@@ -133,14 +133,21 @@ class Chrome:
             if not screen.is_mounted:
                 await self.app.mount_ahead(screen)
 
-    async def open(self, screen: ViewScreen[Any], answered: Answered[Any] | None = None) -> None:
-        """Show a screen: close all screens above it, or push it if it is not on the stack."""
+    async def open(
+        self,
+        screen: ViewScreen[Any],
+        answered: Answered[Any] | None = None,
+        *,
+        fill: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Mount a screen, call `fill`, and show it: close the screens above it, or push it if it is on no stack."""
+        await self.prepare(screen)
+        fill()
         if screen in self.app.screen_stack:
             self.go_back_to(screen)
-            return
-        await self.prepare(screen)
-        await self.app.push_screen(screen, answered)
-        self.panel.turn_to(screen.panel)
+        else:
+            await self.app.push_screen(screen, answered)
+            self.panel.turn_to(screen.panel)
 
     async def ask(
         self,

@@ -33,7 +33,7 @@ from runtui.services.writing.write import Save
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.changes.lists import RESULTS, ResultRow
 from runtui.tui.features.changes.reviewing import Reviewing
-from runtui.tui.features.feature import FOLLOW_CHANGES, Feature, Features
+from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import blocks_keys
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
@@ -180,9 +180,7 @@ class BulkSending(Feature):
         self.drawing = Throttle(self._runs, self._workspace.foreground, self._draw)
 
     def start(self) -> None:
-        changed = self._workspace.saves.changed
-        self.listen(changed.subscribe, lambda _save: self.drawing.ask(), wanted=self._note)
-        self._features.build_when(changed, *FOLLOW_CHANGES)
+        self.listen(self._workspace.saves.changed.subscribe, lambda _save: self.drawing.ask(), wanted=self._note)
         self.listen(self._workspace.reconciler.changed.subscribe, self._entry_settled)
 
     def _note(self, save: Save) -> bool:
@@ -268,9 +266,7 @@ class BulkSending(Feature):
         await self._show((shown or list(self._changes.values()))[-1])
 
     async def _show(self, progress: BulkProgress) -> None:
-        await self._chrome.prepare(self.screen)
-        self.view.open(progress)
-        await self._chrome.open(self.screen)
+        await self._chrome.open(self.screen, fill=partial(self.view.open, progress))
         self._chrome.set_status("")
         if progress.held_by is not None:
             await self.action_stop_bulk()

@@ -193,10 +193,8 @@ class Explaining(Feature):
             await self._open(self._runs.shown)
 
     async def _open(self, query: RunQuery) -> None:
-        await self._chrome.prepare(self.screen)
-        self.view.open(query)
         self._workspace.results.read_in_background(query)
-        await self._chrome.open(self.screen, self._dismissed)
+        await self._chrome.open(self.screen, self._dismissed, fill=lambda: self.view.open(query))
 
     async def _dismissed(self, _answer: None) -> None:
         await self._workspace.results.stop()
