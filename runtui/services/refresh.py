@@ -99,8 +99,6 @@ class Progress(NamedTuple):
 
     listing: bool = False
     paused: bool = False
-    runs_read: int = 0
-    """Runs received by the current listing, or else by the last one."""
     finished_at: datetime | None = None
     """The end of the last listing that read anything (UTC)."""
     fault: RuntuiError | None = None
@@ -254,7 +252,7 @@ class Refresh:
         self._asked = False
         self._last_page_at = asyncio.get_running_loop().time()
         failed_before = frozenset(missing.workflow_id for missing in self.progress.missing)
-        self._announce(listing=True, runs_read=0)
+        self._announce(listing=True)
         listing = _Listing(self._store.next_listing(), Backoff(self._announce_wait, longest=self._longest_wait))
         try:
             await self._list_workflows(listing)
@@ -319,7 +317,8 @@ class Refresh:
             pass  # `listing.fault` has its cause
 
     async def _list_runs(self, workflow_id: str, listing: _Listing, pace: Pace) -> None:
-        """Read the changes of a workflow, or all its runs. If it refuses that, the next listing reads all runs."""
+        """Read the changes of a workflow, or all its runs. If it refuses that, the next listing reads all runs. A doubt
+        stays unless the listing settles it."""
         is_doubted = workflow_id in self._store.doubted
         known = None if is_doubted else listing.known.by_workflow.get(storable(workflow_id))
         self._store.doubted.discard(workflow_id)
@@ -329,7 +328,7 @@ class Refresh:
                 await self._read_all(workflow_id, listing, pace)
             else:
                 await self._read_changes(workflow_id, known, since, listing, pace)
-        except RuntuiError as error:
+        except (RuntuiError, asyncio.CancelledError) as error:
             status = (error.exchange.status if isinstance(error, GraphError) else None) or 0
             if is_doubted or (400 <= status < 500 and status not in _OF_THE_MOMENT):
                 self._store.doubted.add(workflow_id)
@@ -368,7 +367,6 @@ class Refresh:
                 if since is None:
                     self.up_to_date.announce(UpToDate(workflow_id, rows))
             self._last_page_at = asyncio.get_running_loop().time()
-            self._announce(runs_read=self.progress.runs_read + len(page.items))
             del page  # free its memory before the next page is read
             await self._may_go_on.wait()
 

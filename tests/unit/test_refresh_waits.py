@@ -150,7 +150,9 @@ async def test_nobody_waits_for_a_workflow_that_fails(store: Store) -> None:
     graph.busy["w0"] = [refused(500, "40")]
     refresh = Refresh(graph, store, interval=NEVER)
     others = asyncio.Event()
-    refresh.changed.subscribe(lambda progress: others.set() if progress.runs_read == len(names) - 1 else None)
+    loop = asyncio.get_running_loop()
+    has_others = lambda _ids: ids(store) == set(names[1:]) and loop.call_soon_threadsafe(others.set)  # noqa: E731
+    store.changed.subscribe(has_others)
     refresh.start()
     async with asyncio.timeout(PATIENCE):
         await others.wait()
@@ -173,11 +175,18 @@ async def test_a_wait_for_one_workflow_does_not_lengthen_the_interval(
         return NEVER
 
     monkeypatch.setattr(refresh_module, "rest_seconds", rest)
+    finish, finished = store.finish_listing, list[str]()
+
+    def finish_one(workflow_id: str, listing: int) -> None:
+        finish(workflow_id, listing)
+        finished.append(workflow_id)
+
+    monkeypatch.setattr(store, "finish_listing", finish_one)
     loop, sleep = asyncio.get_running_loop(), asyncio.sleep
     now = [loop.time()]
 
     async def until_the_others_are_there(seconds: float) -> None:
-        while refresh.progress.runs_read < 1:
+        while not finished:
             await sleep(0)
         now[0] += seconds
 

@@ -73,13 +73,12 @@ class Listing(Feature):
             self._runs.drawing.ask()
 
     def _listing_changed(self, progress: Progress) -> None:
-        self._chrome.show_headline()
         if not progress.listing and (progress.finished_at or progress.why_incomplete):
             self._listing_ended(progress)
         elif progress.finished_at is None and (progress.waiting or READING_RUNS) != self._reads:
             self._reads = progress.waiting or READING_RUNS
             self._runs.say_when_empty(self._reads)
-        self._chrome.refresh()
+        self._chrome.show_headline()
 
     def _listing_ended(self, progress: Progress) -> None:
         """Say why the list is incomplete, as long as that reason holds."""

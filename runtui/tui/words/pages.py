@@ -119,11 +119,10 @@ def wait_sentence(save: Save, now: datetime) -> str:
     return f"{reason}; trying again {when}. {key} stops waiting."
 
 
-def save_words(save: Save) -> str:
+def save_words(save: Save, *, drafts_last: bool = True) -> str:
     """Say how a change or an action ended, for the status line: what it changed, or why not and the next step.
 
-    The status line is short, so the most important words come first; the Response tab has the rest.
-    """
+    The most important words come first; the Response tab has the rest. `drafts_last`: drafts are saved on disk."""
     result, action = save.report, save.action
     heading = result.heading if action is None else f"{result.heading}: {action.words}"
     if save.outcome is Outcome.DONE:
@@ -133,7 +132,8 @@ def save_words(save: Save) -> str:
     if save.outcome is Outcome.UNKNOWN and action is not None:
         again = f"It is not sent again: runtui checks what the service shows; {key_of('journal')} shows the journal."
         return report.sentences(heading, *result.reasons(), again, result.message)
-    kept = "The draft is kept." if action is None and save.undoes is None else ""
+    until = "" if drafts_last else " until you quit"
+    kept = f"The draft is kept{until}." if action is None and save.undoes is None else ""
     next_step = write_words.next_step(save)
     if save.outcome is Outcome.UNKNOWN:
         return report.sentences(heading, *result.reasons(), kept, checked_again(), next_step)
@@ -279,7 +279,7 @@ def _why(tasks: Sequence[TaskResult], now: int) -> Iterator[Fact]:
 def _done_by_you(known: KnownRun, now: datetime) -> Iterator[str]:
     """Yield whether a draft is kept, and the changes from this machine, the newest first."""
     if known.has_draft:
-        yield f"~ draft not sent; {key_of('edit')} opens it"
+        yield f"~ draft kept; {key_of('edit')} opens it"
     ended = {entry.number: entry.ended_at for entry in known.entries}
     changes = [entry for entry in known.entries if entry.undoes is None and not entry.damage]
     for entry in changes[:SHOWN_ENTRIES]:

@@ -335,7 +335,7 @@ class Editing(Feature):
     def _save_words(self, save: Save) -> str:
         from runtui.tui.words.pages import save_words
 
-        words = save_words(save)
+        words = save_words(save, drafts_last=self._workspace.drafts.fault is None)
         is_of_run = save.action is None or not save.action.is_about_workflow
         is_seen = self._chrome.front.view is self._runs and self._runs.run_id == save.run_id
         changed = {change.field.name for change in save.operation.changes()} - {*save.ignored}
