@@ -121,7 +121,6 @@ async def _run_screen(
 
         app = screen.RuntuiApp(
             workspace,
-            takes_over=True,
             sandbox=sandbox,
             profiles=profiles,
             typed_ahead=typed_ahead or (),

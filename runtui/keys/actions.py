@@ -209,12 +209,12 @@ def _views() -> Iterator[Action]:
 
 _ACTIONS: Final[Mapping[Scope, tuple[Action, ...]]] = {
     "table": (
-        Action("cursor_up", ("k", "up"), "up", "Move one line up.", call="step(-1)"),
-        Action("cursor_down", ("j", "down"), "down", "Move one line down.", call="step(1)"),
-        Action("page_up", ("pageup",), "page up", "Move one screen up.", call="page(-1)"),
-        Action("page_down", ("pagedown",), "page down", "Move one screen down.", call="page(1)"),
-        Action("first_row", ("g", "home"), "first", "Go to the first line."),
-        Action("last_row", ("G", "end"), "last", "Go to the last line."),
+        Action("cursor_up", ("k", "up"), "up", "Move one line up."),
+        Action("cursor_down", ("j", "down"), "down", "Move one line down."),
+        Action("page_up", ("pageup",), "page up", "Move one screen up."),
+        Action("page_down", ("pagedown",), "page down", "Move one screen down."),
+        Action("first_row", ("g", "home"), "first", "Go to the first line.", call="first"),
+        Action("last_row", ("G", "end"), "last", "Go to the last line.", call="last"),
     ),
     "rows": (
         Action("filter", "filter", "filter", "Filter the rows as you type.", 80),

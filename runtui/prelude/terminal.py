@@ -71,6 +71,8 @@ class Takeover:
         """The keyboard's original modes; None while they are in force."""
         self._has_screen = False
         """True if this object must turn the alternate screen off."""
+        self.is_handed_over = False
+        """True until the app has taken over an alternate screen, which it then does not enter again."""
         self.typed = b""
         """Bytes already read from the keyboard, which the app takes first."""
         self.is_ahead = False
@@ -98,6 +100,7 @@ class Takeover:
     def hand_over(self) -> None:
         """Hand the alternate screen and its content over to the app, together with the keys typed so far."""
         self._has_screen = False
+        self.is_handed_over = True
         self.typed += read_keys()
         self.is_ahead = bool(self.typed)
 

@@ -15,7 +15,6 @@ from runtui.keys.actions import ACTION_BY_ID, Action, Need, Scope, in_scopes, ke
 
 if TYPE_CHECKING:
     from runtui.auth.signin import SignIn
-    from runtui.domain.report import Outcome
     from runtui.services.journal import Entry
     from runtui.services.workspace import Workspace
 
@@ -50,8 +49,10 @@ class ActionContext(NamedTuple):
     marks: int = 0
     marked_runs: int = 0
     """The number of runs that a change applies to; 0 if it applies to the run under the cursor."""
-    outcomes: frozenset[Outcome | None] = frozenset()
-    """The outcomes in the shown bulk change; None stands for a change in progress."""
+    has_open: bool = False
+    has_done: bool = False
+    has_not_done: bool = False
+    """The shown bulk change has changes in progress, done, not done."""
     is_action: bool = False
     """The shown bulk change is an action of the service."""
     has_bulk: bool = False
@@ -143,12 +144,12 @@ def _may_undo(now: ActionContext) -> str | None:
 
 
 def _needs_unknown(now: ActionContext) -> str | None:
-    from runtui.domain.report import Outcome
-
     why = _needs_own_entry(now)
-    if why is not None or now.entry is None or now.entry.outcome is Outcome.UNKNOWN:
+    if why is not None or now.entry is None:
         return why
-    return "The outcome of this change is known." if now.entry.is_settled else "This change is in progress."
+    if now.entry.is_settled:
+        return "The outcome of this change is known."
+    return "This change is in progress." if now.entry.outcome is None else None
 
 
 def _may_check(now: ActionContext) -> str | None:
@@ -157,19 +158,13 @@ def _may_check(now: ActionContext) -> str | None:
 
 
 def _may_retry(now: ActionContext) -> str | None:
-    from runtui.domain.report import Outcome
-
-    is_there = Outcome.NOT_DONE in now.outcomes
-    return _may_write(now) or (None if is_there else "There is no change to retry.")
+    return _may_write(now) or (None if now.has_not_done else "There is no change to retry.")
 
 
 def _may_undo_bulk(now: ActionContext) -> str | None:
-    from runtui.domain.report import Outcome
-
     if now.is_action:
         return "An action cannot be undone."
-    is_there = Outcome.DONE in now.outcomes
-    return _may_write(now) or (None if is_there else "There is no completed change to undo.")
+    return _may_write(now) or (None if now.has_done else "There is no completed change to undo.")
 
 
 def _needs_account(now: ActionContext) -> str | None:
@@ -206,7 +201,7 @@ REASONS: Final[Mapping[Need, Reason]] = {
         None if now.waiting else f"No change of one run waits; {key_of('stop_bulk')} stops a change of many."
     ),
     "bulk change": lambda now: None if now.has_bulk else "You have not changed several runs at once yet.",
-    "open change": lambda now: None if None in now.outcomes else "All changes have ended.",
+    "open change": lambda now: None if now.has_open else "All changes have ended.",
     "failed change": _may_retry,
     "done change": _may_undo_bulk,
     "journal entry": _needs_entry,

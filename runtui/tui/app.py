@@ -15,7 +15,6 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.content import Content
-from textual.dom import DOMNode
 from textual.filter import LineFilter
 from textual.geometry import Size
 from textual.message import Message
@@ -36,7 +35,7 @@ from runtui.tui.output import DifferentialOutput, DrawnOnce
 from runtui.tui.screens.frame import PREPARE, Chrome, ViewScreen
 from runtui.tui.screens.runs import RunsView
 from runtui.tui.terminal import TerminalApp, starting_theme, tell_the_shell
-from runtui.tui.text import CONTROL_FILTER, as_one_filter, content
+from runtui.tui.text import CONTROL_FILTER, content
 from runtui.tui.widgets.chrome import StatusLine
 
 SHEETS: Final = ("base", "list", "panel")
@@ -100,7 +99,6 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
 
     Args:
         workspace: The connected services.
-        takes_over: Whether the first paint is on the terminal already.
         sandbox: The demo's sandbox; None on a real server.
         profiles: The profiles to switch between; None if there are none.
         typed_ahead: Keys for this app that the previous app has read.
@@ -115,7 +113,6 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self,
         workspace: Workspace,
         *,
-        takes_over: bool = False,
         sandbox: SandboxControl | None = None,
         profiles: Profiles | None = None,
         typed_ahead: Iterable[events.Event] = (),
@@ -129,7 +126,6 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
             crash_folder=settings.state_folder,
             css_path=[style_sheet(name) for name in SHEETS],
             later_css_path=style_sheet("later"),
-            takes_over=takes_over,
         )
         self.set_keymap(textual_keymap())
         self._workspace = workspace
@@ -160,11 +156,6 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
             self.run_worker(call_when_settled(), group="catch up", description="act on what was typed ahead")
         else:
             self.keys.call_when_routed(call)
-
-    def update_styles(self, node: DOMNode, animate: bool = True) -> None:
-        """Match the styles of attached nodes only; Textual 8.2.8 also does it while a widget is being built."""
-        if node.is_attached or node is self:
-            super().update_styles(node, animate)
 
     def on_mount(self) -> None:
         """Start routing keys, with those typed ahead first. The terminal may be too small from the start."""
@@ -202,7 +193,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Return filters that remove control characters from every line, whichever widget drew it."""
-        return (as_one_filter(*super().get_line_filters(), CONTROL_FILTER),)
+        return (*super().get_line_filters(), CONTROL_FILTER)
 
     def get_default_screen(self) -> ViewScreen[None]:
         """Return the screen of the list, the lowest screen of the stack."""

@@ -144,12 +144,11 @@ class KeyQueue:
         self._is_closed = True
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
-        left, self._waiting = self._waiting, deque()
-        for call in left:
-            if callable(call):
-                call()
-        self._waiting.extend(event for event in left if not callable(event))
-        return tuple(event for event in left if not callable(event))
+        left = tuple(event for event in self._waiting if not callable(event))
+        calls, self._waiting = filter(callable, self._waiting), deque(left)
+        for call in calls:
+            call()
+        return left
 
     async def _route_all(self) -> None:
         while self._waiting:

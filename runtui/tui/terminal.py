@@ -5,7 +5,7 @@ and neither screen nor crash report shows a local variable or a secret. No input
 fast as the app acts on it, but for a few keys.
 
 This file uses these private parts of Textual, pinned by `tests/unit/test_terminal.py`: the parser of key and mouse
-sequences and its state; the driver's input thread, its size, `_app`, `_file`, `_loop`, `_mouse` and `_debug`; the
+sequences and its state; the driver's input thread, its size, `_app`, `_file`, `_loop` and `_mouse`; the
 app's handler of uncaught errors.
 """
 
@@ -183,15 +183,13 @@ class InputParser:
     for more, it is replaced: else it would take the next keys for the rest of that sequence.
 
     Args:
-        debug: Whether Textual's parser logs to a file.
         answered: Called for each answer to a status request.
     """
 
-    def __init__(self, debug: bool = False, answered: Callable[[], object] = lambda: None) -> None:
-        self._debug = debug
+    def __init__(self, answered: Callable[[], object] = lambda: None) -> None:
         self._answered = answered
         self._lexer = InputLexer()
-        self._parser = XTermParser(debug)
+        self._parser = XTermParser()
 
     @property
     def patience(self) -> float | None:
@@ -231,7 +229,7 @@ class InputParser:
 
     def _renew(self) -> None:
         """Replace the parser by a new one with the same knowledge of the terminal."""
-        old, self._parser = self._parser, XTermParser(self._debug)
+        old, self._parser = self._parser, XTermParser()
         self._parser.mouse_pixels = old.mouse_pixels
         self._parser.terminal_size, self._parser.terminal_pixel_size = old.terminal_size, old.terminal_pixel_size
         self._parser.last_x, self._parser.last_y = old.last_x, old.last_y
@@ -277,7 +275,6 @@ class TerminalDriver(LinuxDriver):
     """
 
     _app: TerminalApp
-    _has_entered = False
     _has_terminal = False
     _comes_back = False
     """True if a stop gave the terminal back and it is to be taken again afterwards."""
@@ -327,8 +324,8 @@ class TerminalDriver(LinuxDriver):
 
     def write(self, data: str) -> None:
         """Write `data`, except the first entry into a screen taken over, and the exit if another app follows."""
-        if data == ENTER_ALTERNATE_SCREEN and self._app.takes_over and not self._has_entered:
-            self._has_entered = True
+        if data == ENTER_ALTERNATE_SCREEN and TAKEOVER.is_handed_over:
+            TAKEOVER.is_handed_over = False
             return
         if data == LEAVE_ALTERNATE_SCREEN and self._app.is_followed:
             return
@@ -346,7 +343,7 @@ class TerminalDriver(LinuxDriver):
             self._loop.call_soon_threadsafe(self._app.end_without_input, error)
 
     def run_input_thread(self) -> None:
-        parser = InputParser(self._debug, self._arrived)
+        parser = InputParser(self._arrived)
         if TAKEOVER.typed:
             self._hand_over(parser.feed(TAKEOVER.typed))
             TAKEOVER.typed = b""
@@ -420,7 +417,6 @@ class TerminalApp(App[int]):
         crash_folder: The folder for crash reports.
         css_path: Style sheets.
         later_css_path: A style sheet that the first screen does without.
-        takes_over: Whether the alternate screen is on already, with content that must stay.
     """
 
     def __init__(
@@ -430,7 +426,6 @@ class TerminalApp(App[int]):
         crash_folder: Path,
         css_path: Sequence[Path] = (),
         later_css_path: Path | None = None,
-        takes_over: bool = False,
     ) -> None:
         # Set it before Textual reads it: a later change parses every style sheet again.
         self.set_reactive(App.theme, theme)
@@ -439,8 +434,6 @@ class TerminalApp(App[int]):
         self.animation_level = "none"
         self._disable_notifications = self._disable_tooltips = True  # else each screen mounts a widget for each
         self.console.size = terminal_size()  # Rich believes LINES and COLUMNS
-        self.takes_over = takes_over
-        """Whether to skip the first entry into the alternate screen."""
         self._crash_folder = crash_folder
         self._later_css_path = later_css_path
         self.crash: str | None = None

@@ -8,8 +8,6 @@ marks; `ControlFilter` removes any others from every segment before it is painte
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from functools import cache
 from typing import Final, Literal
 
 from rich.cells import cell_len, set_cell_size, split_graphemes, split_text
@@ -93,25 +91,6 @@ class ControlFilter(LineFilter):
 
 
 CONTROL_FILTER: Final = ControlFilter()
-
-
-class AllFilters(LineFilter):
-    """Several filters as one, so that Textual caches a line once and not once per filter."""
-
-    def __init__(self, filters: Sequence[LineFilter]) -> None:
-        super().__init__()
-        self._filters = filters
-
-    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        for each in self._filters:
-            segments = each.apply(segments, background)
-        return segments
-
-
-@cache
-def as_one_filter(*filters: LineFilter) -> LineFilter:
-    """Combine filters into one; return the same object for the same filters, since Textual's cache is keyed by it."""
-    return AllFilters(filters)
 
 
 def _is_harmless(segment: Segment) -> bool:

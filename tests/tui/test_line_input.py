@@ -35,6 +35,8 @@ class Bare(App[None]):
         (["a", "b", "backspace", "c"], "ac"),
         (["a", "ctrl+u", "b", "c"], "bc"),
         (["a", "b", "left", "c"], "acb"),
+        (["a", "-", "b", "alt+backspace", "c"], "a-c"),
+        (["a", "-", "b", "ctrl+backspace", "c"], "a-c"),
         (["a", "b", "home", "c"], "cab"),
         (["a", "b", "home", "delete", "c"], "cb"),
         (["a", "b", "home", "ctrl+k", "c"], "c"),

@@ -113,7 +113,7 @@ async def test_a_key_reads_a_window_however_many_rows_there_are() -> None:
         source = Things([Thing(number) for number in range(100_000)])
         app.table.show(source, keep_line=True)
         for _ in range(60):
-            app.table.action_step(1)
+            app.table.action_cursor_down()
         await pilot.press("pagedown", "end", "up", "home")
         assert (app.table.cursor, app.table.total) == (0, 100_000)
         assert max(source.read) <= 3 * 20

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from runtui.domain.times import TICKS_PER_SECOND, day_text, format_ticks, now_ticks
+from runtui.tui.features.listing import Listing
 from runtui.tui.features.triage.overviewing import Overviewing, OverviewView
 from tests.tui.conftest import Opener, Session
 
@@ -108,7 +109,7 @@ async def test_changes_by_the_passing_of_time_are_drawn(open_session: Opener, mo
         later = now_ticks() + 3 * 86_400 * TICKS_PER_SECOND
         monkeypatch.setattr("runtui.services.store.now_ticks", lambda: later)
         monkeypatch.setattr("runtui.tui.features.triage.overviewing.now_ticks", lambda: later)
-        session.app.chrome.show_problems()
+        session.app.feature[Listing].tick()
         session.app.feature[Overviewing].draw_again()
         await session.until(lambda: "running" not in session.text().splitlines()[1])
         await session.until(lambda: all(not day.runs for row in view.list.rows for day in row.days[-2:]))

@@ -16,7 +16,9 @@ from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import Workspace
 from runtui.session import empty_shared_store
 from runtui.settings import Settings, SignInSettings
+from runtui.tui.features.listing import Listing
 from runtui.tui.widgets.chrome import Headline
+from runtui.tui.words import sign_in_words
 from tests.contract.scripted_authority import ScriptedAuthority
 from tests.contract.sign_in_place import leave_a_run
 from tests.tui.conftest import Opener
@@ -264,12 +266,17 @@ async def test_a_session_with_a_token_by_hand_has_nobody_to_sign_in(open_session
         assert "Using a token you supplied" in session.text()
 
 
-async def test_the_time_of_a_token_is_reported_when_it_is_little(tmp_path: Path) -> None:
+async def test_the_time_of_a_token_is_reported_when_it_is_little(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     authority = ScriptedAuthority()
     authority.issuer.lifetime = 545
     async with open_desk(tmp_path, authority=authority, prepare=is_in) as desk:
         await listed(desk)
         assert re.search(r"lee\.admin · token [89] min", desk.header)
+        monkeypatch.setattr(sign_in_words, "_time_left", lambda _state, _now: timedelta(minutes=2))
+        desk.session.app.feature[Listing].tick()
+        await desk.session.until(lambda: "lee.admin · token 2 min" in desk.header)
 
 
 @pytest.mark.parametrize(("columns", "has_who"), [(60, False), (80, True), (120, True)])

@@ -41,7 +41,8 @@ def marked(line: LineEdit, width: int) -> str:
         ("one two", ["ctrl+left", "x"], "one x|two"),
         ("one two", ["ctrl+w", "x"], "one x|"),
         ("one two", ["home", "ctrl+right", "ctrl+k"], "one |"),
-        ("one two", ["home", "ctrl+backspace"], "|two"),
+        ("one two", ["ctrl+backspace", "x"], "one x|"),
+        ("one two", ["alt+backspace", "x"], "one x|"),
         ("one two", ["ctrl+left", "ctrl+u"], "|two"),
         ("one", ["shift+left", "shift+left"], "o|n[e]"),
         ("one", ["shift+home", "x"], "x|"),
@@ -54,7 +55,7 @@ def marked(line: LineEdit, width: int) -> str:
         ("cafe\u0301", ["backspace"], "caf|"),
     ],
 )
-def test_keys_do_what_they_do_in_an_input(text: str, keys: list[str], result: str) -> None:
+def test_keys_do_what_they_do_in_an_input_and_in_other_programs(text: str, keys: list[str], result: str) -> None:
     assert marked(line_after(text, *keys), 20).rstrip() == result
 
 

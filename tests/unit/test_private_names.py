@@ -91,7 +91,6 @@ INHERITED: Final[dict[str, set[str]]] = {
         "_app",
         "_background_screens",
         "_close_messages_no_wait",
-        "_debug",
         "_disable_notifications",
         "_disable_tooltips",
         "_driver",

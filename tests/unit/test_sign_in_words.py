@@ -10,7 +10,7 @@ from runtui.auth.errors import not_signed_in
 from runtui.auth.flows import has_browser
 from runtui.auth.signin import Account, SignInState
 from runtui.settings import SignInSettings
-from runtui.tui.words.sign_in_words import available_methods, next_change, short_name, who
+from runtui.tui.words.sign_in_words import available_methods, short_name, who
 
 NOW = datetime(2026, 11, 20, 10, tzinfo=UTC)
 NOBODY = Account(username="", tenant_id="")
@@ -43,25 +43,6 @@ def test_who_is_signed_in() -> None:
     assert who(SignInState(account=LEE, error=not_signed_in()), NOW) == "lee.admin: sign in again"
     long = Account(username="x" * 50 + "@contoso.example", tenant_id="t")
     assert len(short_name(long)) == 20
-
-
-@pytest.mark.parametrize("seconds", [4000.0, 600.5, 599.0, 120.0, 61.0, 59.0, 0.5])
-def test_the_next_look_comes_when_the_words_are_others_and_not_much_earlier(seconds: float) -> None:
-    wait = next_change(state(seconds), NOW)
-    assert wait is not None
-    assert who(state(seconds), NOW + timedelta(seconds=wait)) != who(state(seconds), NOW)
-    assert min(seconds % 60, seconds) <= wait <= max(61.0, seconds - 599.0)
-
-
-def test_an_idle_screen_is_drawn_once_a_minute_at_most() -> None:
-    moment, waits = NOW, []
-    whole = state(1200)
-    while (wait := next_change(whole, moment)) is not None:
-        waits.append(wait)
-        moment += timedelta(seconds=wait)
-    assert waits[0] > 600
-    assert len(waits) <= 12
-    assert all(wait >= 59 for wait in waits[1:-1])
 
 
 def test_a_browser_of_this_machine_is_offered_only_where_there_is_one() -> None:

@@ -130,7 +130,7 @@ def test_the_used_parts_of_textuals_input_exist(owner: object, names: list[str])
 def test_textual_still_runs_its_input_in_a_thread_that_is_overridden() -> None:
     assert "target=self._run_input_thread" in inspect.getsource(LinuxDriver.start_application_mode)
     assert "self._get_terminal_size()" in inspect.getsource(LinuxDriver.start_application_mode)
-    for name in ("_app", "_loop", "_mouse", "_debug"):
+    for name in ("_app", "_loop", "_mouse"):
         assert f"self.{name} = " in inspect.getsource(Driver.__init__)
     assert "self._file = sys.__stderr__" in inspect.getsource(LinuxDriver.__init__)
     assert "WriterThread(self._file)" in inspect.getsource(LinuxDriver.start_application_mode)
@@ -226,7 +226,7 @@ async def test_keys_read_as_one_app_ends_are_for_the_next(
     app = Ending()
     driver = object.__new__(TerminalDriver)
     reading, writing = os.pipe()
-    driver.__dict__.update(_app=app, _loop=asyncio.get_running_loop(), _mouse=True, _debug=False, backlog=Backlog())
+    driver.__dict__.update(_app=app, _loop=asyncio.get_running_loop(), _mouse=True, backlog=Backlog())
     driver.__dict__.update(fileno=reading, exit_event=Event(), cursor_origin=None)
     os.write(writing, b"def")
     driver.exit_event.set()

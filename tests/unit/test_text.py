@@ -8,11 +8,10 @@ from rich.segment import ControlType, Segment
 from rich.style import Style
 from textual.color import Color
 from textual.content import Content
-from textual.filter import Monochrome
 from textual.fuzzy import Matcher
 
 from runtui.domain.text import UNSAFE
-from runtui.tui.text import CONTROL_FILTER, as_one_filter, content, fit, highlighted, in_lines, middle, plain
+from runtui.tui.text import CONTROL_FILTER, content, fit, highlighted, in_lines, middle, plain
 
 BLACK = Color(0, 0, 0)
 any_text = st.text(alphabet=st.characters(exclude_categories=()))
@@ -96,14 +95,6 @@ def test_the_second_wall_keeps_widths_and_lets_nothing_through(texts: list[str])
 def test_the_second_wall_leaves_harmless_lines_as_they_are() -> None:
     segments = [Segment("│ Onboard 日本 "), Segment("e\u0301", Style(link="https://example.com"))]
     assert CONTROL_FILTER.apply(segments, BLACK) is segments
-
-
-def test_several_filters_are_one_and_act_in_their_order() -> None:
-    grey = Monochrome()
-    line = [Segment("a\x1b", Style(color="red"))]
-    both = as_one_filter(grey, CONTROL_FILTER)
-    assert both.apply(line, BLACK) == CONTROL_FILTER.apply(grey.apply(line, BLACK), BLACK) != line
-    assert as_one_filter(grey, CONTROL_FILTER) is both is not as_one_filter(CONTROL_FILTER, grey)
 
 
 def test_the_second_wall_takes_commands_and_hostile_links_out() -> None:

@@ -92,11 +92,11 @@ class Helping(Feature):
         self.screen = self._chrome.install(self._view)
 
     async def action_help(self) -> None:
-        if self.screen not in self._chrome.app.screen_stack:
-            here = self._chrome.front.scopes_of_keys
-            await self._chrome.prepare(self.screen)
-            self._view.open(here)
-        await self._chrome.toggle(self.screen, self._run)
+        if self.screen in self._chrome.app.screen_stack:
+            self._chrome.close(self.screen)
+            return
+        here = self._chrome.front.scopes_of_keys
+        await self._chrome.open(self.screen, self._run, fill=lambda: self._view.open(here))
 
     async def action_palette(self) -> None:
         from runtui.tui.palette import Palette

@@ -44,10 +44,14 @@ class Listing(Feature):
         self.listen(self._workspace.store.changed.subscribe, self._tell_of_ends)
         self.listen(self._workspace.progressed.subscribe, self._listing_changed, only_newest=True)
         self.listen(self._workspace.exchanged.subscribe, self._chrome.panel.exchange_ended, only_newest=True)
-        # Runs become stuck and days end without a change of the store.
-        self._chrome.app.set_interval(CLOCK_SECONDS, self._chrome.show_problems)
+        self._chrome.app.set_interval(CLOCK_SECONDS, self.tick)
         self.listen(self._workspace.preferences.failed.subscribe, self._show_lost)
         self._chrome.show_runs = self._show_runs
+
+    def tick(self) -> None:
+        """Show what the passing of time alone changes: runs become stuck, days end, and tokens expire."""
+        self._chrome.count_problems()
+        self._chrome.show_headline()
 
     def _show_lost(self, fault: RuntuiError) -> None:
         self._chrome.set_status(str(fault), "warning")

@@ -178,10 +178,9 @@ class Opening(Feature):
         """Show the stored users of a run, and read them again."""
         if (stored := self._chrome.stored_run(run_id)) is None:
             return
-        await self._chrome.prepare(self._users_screen)
-        self._opens_first = False
-        self.users.open(run_id, stored.workflow_name, has_failures=bool(stored.raw.get("failedUsersCount")))
-        await self._chrome.open(self._users_screen, self._dismissed)
+        self._opens_first, has_failures = False, bool(stored.raw.get("failedUsersCount"))
+        fill = partial(self.users.open, run_id, stored.workflow_name, has_failures=has_failures)
+        await self._chrome.open(self._users_screen, self._dismissed, fill=fill)
         self.in_worker(self._begin(run_id), blocks_keys("users of a run"), exclusive=True)
 
     def _dismissed(self, _answer: None) -> None:
@@ -325,9 +324,7 @@ class Opening(Feature):
             words = "The first user opens when the list is there." if self._is_reading else "There is no user to open."
             self._chrome.front.set_status(words, shown_while=lambda: not self.users.list.table.total)
             return
-        await self._chrome.prepare(self._tasks_screen)
-        self.tasks.open(run_id, row)
-        await self._chrome.open(self._tasks_screen)
+        await self._chrome.open(self._tasks_screen, fill=partial(self.tasks.open, run_id, row))
         self.in_worker(self._show_tasks(run_id, row), blocks_keys("tasks of a user"), exclusive=True)
 
     async def _show_tasks(self, run_id: str, user: UserRow) -> None:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Final
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.timer import Timer
 from textual.widgets import Input, Static
 from textual.worker import Worker
 
@@ -61,7 +60,7 @@ class SignInView(ActionView[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._words = "Sign in"
+        self._title = "Sign in"
         self._methods: tuple[PersonMethod, ...] = ()
         self._names = ("", "")
         """The address of the sign-in service as the sign-in knows it, and as it can be opened here: they differ only in
@@ -101,7 +100,7 @@ class SignInView(ActionView[None]):
         is_obvious = not why or (sign_in.state.account is None and why == str(not_signed_in()))
         said = _trouble_lines(trouble) if trouble is not None else [] if is_obvious else [content(why, "$text-warning")]
         lines += [Content(""), *said] if said else []
-        self._stop_waiting()
+        self._forget_page()
         self.copied = ("\n".join(line.plain for line in said), "Message")
         rows = self.query_one(ChoiceList)
         rows.clear_options()
@@ -109,13 +108,13 @@ class SignInView(ActionView[None]):
         rows.highlighted = 0
         words = f"A request waits for this sign-in; {key_of('leave_sign_in')} ends it; drafts are kept.\n"
         note = content(words * waits + who_asks(), "$text-muted", newlines=True)
+        self._title = "Sign in" if sign_in.state.needs_person else "Account"
         self._show("methods", facts=Content("\n").join(lines), note=note)
-        self._entitle("Sign in" if sign_in.state.needs_person else "Account")
 
     def begin(self, method: PersonMethod) -> None:
         """Say that runtui waits for the sign-in service."""
-        self._stop_waiting()
-        self._entitle(f"Sign in: {METHOD_LABELS[method].partition(':')[0].lower()}")
+        self._forget_page()
+        self._title = f"Sign in: {METHOD_LABELS[method].partition(':')[0].lower()}"
         self._show(facts=Content("Asking the sign-in service…"))
         self.take_focus()
 
@@ -152,7 +151,7 @@ class SignInView(ActionView[None]):
                 return
         self.screen.set_focus(self.query_one("#sign-in-page"))
 
-    def _stop_waiting(self) -> None:
+    def _forget_page(self) -> None:
         self._page, self.copied = None, ("", "")
         # A landing address has a code that is valid for a moment, so it is removed.
         self.query_one(LineInput).value = ""
@@ -185,11 +184,7 @@ class SignInView(ActionView[None]):
         return [content(f"{_DEMO} {more}".strip(), "bold $text-warning"), Content("")] if self._names[1] else []
 
     def title(self) -> Content:
-        return Content(self._words)
-
-    def _entitle(self, words: str) -> None:
-        self._words = words
-        self.post_message(self.Changed())
+        return Content(self._title)
 
     def _say_below(self, what: Content) -> None:
         problem = self.query_one("#sign-in-problem", Static)
@@ -251,8 +246,6 @@ class SigningIn(Feature):
         """Why it waits."""
         self._was_needed = False
         """True if it was already said that somebody must sign in."""
-        self._expiry: Timer | None = None
-        """Runs until the first line must show another time left for the token."""
 
     def start(self) -> None:
         if self._workspace.sign_in is not None:
@@ -279,21 +272,12 @@ class SigningIn(Feature):
 
     def _sign_in_changed(self, _state: object = None) -> None:
         """Show that somebody signed in or out, or that the token was renewed or could not be."""
-        self._tell_expiry()
+        self._chrome.show_headline()
         needs = self._sign_in.is_person and self._is_needed
         if needs and not self._was_needed:
             self._show_when_suitable()
         self._was_needed = needs
         self._chrome.refresh()
-
-    def _tell_expiry(self) -> None:
-        """Draw the first line, and again when the passing of time changes it."""
-        if self._expiry is not None:
-            self._expiry.stop()
-            self._expiry = None
-        self._chrome.show_headline()
-        if (seconds := sign_in_words.next_change(self._sign_in.state, datetime.now(UTC))) is not None:
-            self._expiry = self._chrome.app.set_timer(seconds, self._tell_expiry)
 
     # When somebody is needed
 
@@ -330,7 +314,7 @@ class SigningIn(Feature):
         if front is self.screen:
             return
         if app.screen is not front or isinstance(app.focused, Input):
-            words = sign_in_words.sign_in_needed(self._sign_in.state.needs_person, key_of("sign_in"))
+            words = sign_in_words.sign_in_needed(self._sign_in.state.needs_person)
             self._chrome.set_status(words, "warning", lambda: self._asked is not None or self._is_needed)
         else:
             _: Worker[None] = app.run_worker(
@@ -445,7 +429,7 @@ class SigningIn(Feature):
         self._give_up()
         somebody_waited = self._answer(False)
         if somebody_waited or self._is_needed:
-            words = sign_in_words.left_without(key_of("sign_in"), somebody_waited=somebody_waited)
+            words = sign_in_words.left_without(somebody_waited=somebody_waited)
             self._chrome.set_status(words, "warning", lambda: somebody_waited or self._is_needed)
 
     def _give_room(self) -> None:

@@ -76,7 +76,7 @@ class Switching(Feature):
 
     def action_theme(self) -> None:
         app, names = self._chrome.app, list(THEMES)
-        app.theme = names[(names.index(app.theme) + 1) % len(names)] if app.theme in names else names[0]
+        app.theme = names[(names.index(app.theme) + 1) % len(names)]
         self._workspace.preferences.keep(theme=app.theme)
 
 

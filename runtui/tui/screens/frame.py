@@ -133,22 +133,21 @@ class Chrome:
             if not screen.is_mounted:
                 await self.app.mount_ahead(screen)
 
-    async def open(self, screen: ViewScreen[Any], answered: Answered[Any] | None = None) -> None:
-        """Show a screen: close all screens above it, or push it if it is not on the stack."""
-        if screen in self.app.screen_stack:
-            self.go_back_to(screen)
-            return
+    async def open(
+        self,
+        screen: ViewScreen[Any],
+        answered: Answered[Any] | None = None,
+        *,
+        fill: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Mount a screen, call `fill`, and show it: close the screens above it, or push it if it is on no stack."""
         await self.prepare(screen)
-        await self.app.push_screen(screen, answered)
-        self.panel.turn_to(screen.panel)
-
-    async def toggle(self, screen: ViewScreen[Any], answered: Answered[Any] | None = None) -> None:
-        """Open a screen above the current one; if it is open, close it and all screens above it."""
+        fill()
         if screen in self.app.screen_stack:
             self.go_back_to(screen)
-            screen.dismiss(None)
         else:
-            await self.open(screen, answered)
+            await self.app.push_screen(screen, answered)
+            self.panel.turn_to(screen.panel)
 
     async def ask(
         self,
@@ -169,7 +168,7 @@ class Chrome:
 
         for screen in self.app.screen_stack:
             if isinstance(screen, ViewScreen) and screen.view.name == view.name and view.name:
-                await self.toggle(screen)
+                self.close(screen)
                 return
         await self.open(ViewScreen(self, view), pass_on)
 
@@ -177,6 +176,11 @@ class Chrome:
         """Dismiss all screens above one; questions among them get None as their answer."""
         while self.app.screen is not screen:
             self.app.screen.dismiss(None)
+
+    def close(self, screen: ViewScreen[Any]) -> None:
+        """Dismiss a screen and all screens above it."""
+        self.go_back_to(screen)
+        screen.dismiss(None)
 
     # State
 
@@ -235,11 +239,6 @@ class Chrome:
             self.front.set_status(question, "warning", shown_while)
         return is_asked
 
-    def drop_outdated_status(self) -> None:
-        """Clear the status if its sentence is no longer true."""
-        if self.status.text and not self.status.shown_while():
-            self.status = Status()
-
     def show_headline(self) -> None:
         """Update the header line from the workspace."""
         self.headline = headline(self.workspace, self.sandbox)
@@ -248,11 +247,6 @@ class Chrome:
     def count_problems(self) -> None:
         """Count what the tenant strip shows; it is drawn with whatever is drawn next."""
         self.problems = tenant_problems(self.workspace.store)
-
-    def show_problems(self) -> None:
-        """Update the tenant strip from the store."""
-        self.count_problems()
-        self.refresh()
 
     def refresh(self, _news: object = None) -> None:
         """Redraw the changed parts of the screen in front."""
@@ -442,7 +436,8 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         if not self.is_attached:  # the app is exiting and accepts no widgets
             return
         chrome, in_panel = self.chrome, self.has_keys_in_panel
-        chrome.drop_outdated_status()
+        if chrome.status.text and not chrome.status.shown_while():  # its sentence is no longer true
+            chrome.status = Status()
         self._header.headline = chrome.headline
         self._strip.problems = chrome.problems
         self._left.show_title(self.view.title(), active=not in_panel)

@@ -131,14 +131,14 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
         self.draw()
 
     @property
-    def _reason(self) -> str:
+    def reason(self) -> str:
         """The typed reason, with single blanks."""
         return " ".join(self.why.text.split())
 
     @property
-    def _lacks_reason(self) -> bool:
+    def lacks_reason(self) -> bool:
         """True if a reason is required and missing."""
-        return self.review.requires_why and not self._reason
+        return self.review.requires_why and not self.reason
 
     @property
     def has_number(self) -> bool:
@@ -151,28 +151,6 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
         self.draw()
         self.post_message(ActionView.Changed())
 
-    def focus_safe(self) -> None:
-        """Focus the part where enter sends nothing: *no*, or the number."""
-        self.go_to(self.review.items[1])
-        self.screen.set_focus(self)
-
-    def send(self) -> None:
-        """Dismiss the review with the reason; if that or the number is missing, say so instead."""
-        if self.review.number and not self.has_number:
-            self._view.view_screen.set_status(self.review.number_first)
-        elif self._lacks_reason:
-            self._view.view_screen.set_status(WHY_FIRST, "warning", lambda: self._lacks_reason)
-            self.go_to("why")
-        else:
-            self._view.view_screen.dismiss(self._reason)
-
-    def leave(self) -> None:
-        """Go from the reason back to the answers; from there, dismiss the review without sending."""
-        if self.item == "why":
-            self.focus_safe()
-        else:
-            self._view.view_screen.dismiss()
-
     # Keys and mouse
 
     @property
@@ -183,7 +161,7 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
         self.draw()
         self.post_message(ActionView.Changed())
         if self.item == "number" and self.has_number:
-            self.send()
+            self._view.action_send()
 
     def action_walk(self, step: int) -> None:
         """Go to the next part; past the last answer, let Textual go to the next widget."""
@@ -302,7 +280,9 @@ class ReviewView(ActionView[str]):
         return self.sheet.review.question
 
     def take_focus(self) -> None:
-        self.sheet.focus_safe()
+        """Focus the part where enter sends nothing: *no*, or the number."""
+        self.sheet.go_to(self.sheet.review.items[1])
+        self.screen.set_focus(self.sheet)
 
     def show_in(self, panel: Panel) -> None:
         if self.sheet.review.operation is not None:
@@ -331,8 +311,15 @@ class ReviewView(ActionView[str]):
             self.view_screen.set_status(self.sheet.review.number_first)
 
     def action_send(self) -> None:
-        """Send it with the reason; if a required one is missing, go to its line."""
-        self.sheet.send()
+        """Dismiss the review with the reason; if that or the number is missing, say so instead."""
+        sheet = self.sheet
+        if sheet.review.number and not sheet.has_number:
+            self.view_screen.set_status(sheet.review.number_first)
+        elif sheet.lacks_reason:
+            self.view_screen.set_status(WHY_FIRST, "warning", lambda: sheet.lacks_reason)
+            sheet.go_to("why")
+        else:
+            self.view_screen.dismiss(sheet.reason)
 
     def action_why(self) -> None:
         self.sheet.go_to("why")
@@ -341,7 +328,11 @@ class ReviewView(ActionView[str]):
         self.view_screen.dismiss()
 
     def action_leave_question(self) -> None:
-        self.sheet.leave()
+        """Go from the reason back to the answers; from there, dismiss the review without sending."""
+        if self.sheet.item == "why":
+            self.take_focus()
+        else:
+            self.view_screen.dismiss()
 
 
 def review_of(

@@ -293,7 +293,7 @@ _STATUS_LINES: Final = 3
 """The most lines of a message; more would hide the rows that it is about."""
 
 
-class StatusLine(Static):
+class StatusLine(Widget):
     """One message with a sign for its severity, readable without colour, and an ellipsis where it is cut."""
 
     DEFAULT_CSS = """
@@ -302,31 +302,23 @@ class StatusLine(Static):
     """
 
     def __init__(self, *, id: str) -> None:
-        super().__init__(markup=False, id=id, classes="-information")
+        super().__init__(id=id)
         self.text = ""
-        self._said = Content("")
-        self._width = 0
-        """The width in cells that the message is wrapped to."""
-
-    def on_resize(self) -> None:
-        """Wrap again if the width has changed; the first Resize brings no new width."""
-        if self._width != max(1, self.app.size.width - 2):
-            self._draw()
+        self._severity: Severity = "information"
 
     def show(self, text: str, severity: Severity) -> None:
         """Show `text`; an empty text hides the line."""
-        if text == self.text and self.has_class(f"-{severity}"):
+        if (text, severity) == (self.text, self._severity):
             return
-        self.text = text
+        self.text, self._severity = text, severity
         for known in _SIGNS:
             self.set_class(known == severity, f"-{known}")
         self.set_class(bool(text), "-speaking")
-        self._said = Content(f"{_SIGNS[severity]} ") + content(text)
-        self._draw()
+        self.refresh(layout=True)
 
-    def _draw(self) -> None:
-        self._width = max(1, self.app.size.width - 2)
-        self.update(in_lines(self._said, self._width, _STATUS_LINES))
+    def render(self) -> RenderResult:
+        said = Content(f"{_SIGNS[self._severity]} ") + content(self.text)
+        return in_lines(said, max(1, self.app.size.width - 2), _STATUS_LINES)
 
 
 class HintBar(Widget):

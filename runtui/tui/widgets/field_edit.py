@@ -1,7 +1,7 @@
 """The editors in widgets that draw their own lines: a line of text, and a dropdown of an enumeration's values.
 
 Invariant: cursor and anchor of a line are between 0 and the length of the text, and no key moves between a letter and
-its combining mark. The keys are those of Textual's `Input`. A dropdown always offers the received value; unknown values
+its combining mark. The keys are those of `LineInput`. A dropdown always offers the received value; unknown values
 come first.
 """
 
@@ -43,8 +43,8 @@ _DELETIONS: Final[Mapping[str, str]] = {
     "delete": "letter after",
     "ctrl+d": "letter after",
     "ctrl+w": "word before",
-    "ctrl+backspace": "word after",
-    "alt+backspace": "word after",
+    "ctrl+backspace": "word before",
+    "alt+backspace": "word before",
     "ctrl+u": "start",
     "super+backspace": "start",
     "ctrl+k": "end",

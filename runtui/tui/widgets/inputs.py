@@ -10,6 +10,7 @@ from typing import ClassVar, Final
 
 from rich.style import Style
 from textual import events
+from textual.binding import Binding
 from textual.geometry import Region, Size
 from textual.reactive import Reactive
 from textual.strip import Strip
@@ -25,6 +26,9 @@ _REVERSE: Final = Style(reverse=True)
 
 class LineInput(Input):
     """An input one line high. It joins the lines of a paste by blanks."""
+
+    # Terminals without kitty's protocol send ctrl+w for alt+backspace; Textual 8.2.8 deletes the word after the cursor.
+    BINDINGS = [Binding("ctrl+backspace,alt+backspace", "delete_left_word", show=False)]
 
     def __init__(self, *, placeholder: str = "", id: str | None = None, select_on_focus: bool = False) -> None:
         # Other code validates: Textual would set a class for each value and match the styles again.
@@ -98,12 +102,4 @@ class ChoiceList(PagedList, inherit_bindings=False):
     """A list with the keys of a table; enter is left to the view around it."""
 
     DEFAULT_CSS = "ChoiceList { height: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }"
-    BINDINGS = bindings(
-        "table",
-        cursor_up="cursor_up",
-        cursor_down="cursor_down",
-        page_up="page_up",
-        page_down="page_down",
-        first_row="first",
-        last_row="last",
-    )
+    BINDINGS = bindings("table")

@@ -60,13 +60,7 @@ class JsonView(ScrollView, can_focus=True):
     """Shows JSON or any other text, of up to several megabytes; header lines above it scroll with it."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings(
-        "table",
-        cursor_up="scroll_up",
-        cursor_down="scroll_down",
-        page_up="page_up",
-        page_down="page_down",
-        first_row="scroll_home",
-        last_row="scroll_end",
+        "table", cursor_up="scroll_up", cursor_down="scroll_down", first_row="scroll_home", last_row="scroll_end"
     )
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"json-view--{kind}" for kind in TokenKind} | {"json-view--changed"}

@@ -321,16 +321,22 @@ class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindin
         if top != self.scroll_offset.y:
             self.scroll_to(y=top, animate=False, force=True, immediate=True)
 
-    def action_step(self, rows: int) -> None:
-        self.move_to(self.cursor + rows)
+    def action_cursor_up(self) -> None:
+        self.move_to(self.cursor - 1)
 
-    def action_page(self, screens: int) -> None:
-        self.move_to(self.cursor + screens * max(1, self.size.height - 1))
+    def action_cursor_down(self) -> None:
+        self.move_to(self.cursor + 1)
 
-    def action_first_row(self) -> None:
+    def action_page_up(self) -> None:
+        self.move_to(self.cursor - max(1, self.size.height - 1))
+
+    def action_page_down(self) -> None:
+        self.move_to(self.cursor + max(1, self.size.height - 1))
+
+    def action_first(self) -> None:
         self.move_to(0)
 
-    def action_last_row(self) -> None:
+    def action_last(self) -> None:
         self.move_to(self.total - 1)
 
     def on_click(self, event: events.Click) -> None:

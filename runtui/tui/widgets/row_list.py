@@ -201,7 +201,7 @@ class RowList(Widget, Generic[RowT, RowId]):
         """Toggle the mark of the row under the cursor, and go to the next row."""
         if self.table.cursor_id is not None:
             self.table.toggle_mark(self.table.cursor_id)
-            self.table.action_step(1)
+            self.table.action_cursor_down()
             self.post_message(self.Marked())
 
     def action_clear_marks(self) -> None:

@@ -81,16 +81,6 @@ def who(state: SignInState, now: datetime) -> str:
     return f"{name} · {rest}"
 
 
-def next_change(state: SignInState, now: datetime) -> float | None:
-    """Return the seconds until the passing of time changes the result of `who`; None if it does not."""
-    left = _time_left(state, now)
-    if left is None or left <= timedelta(0):
-        return None
-    if left > SOON:
-        return (left - SOON).total_seconds() + 1.0
-    return left.total_seconds() % 60.0 + 1.0
-
-
 def _time_left(state: SignInState, now: datetime) -> timedelta | None:
     return None if state.expires_at is None else state.expires_at - now
 
@@ -126,13 +116,13 @@ def signed_out(settings: SignInSettings) -> str:
     return f"Signed out: the tokens{file} are deleted. Your browser is still signed in; sign out there as well."
 
 
-def left_without(key: str, *, somebody_waited: bool) -> str:
-    """Say what follows when a person leaves a required sign-in; `key` signs in."""
+def left_without(*, somebody_waited: bool) -> str:
+    """Say what follows when a person leaves a required sign-in."""
     what = "The waiting request failed; drafts are kept." if somebody_waited else "Runs cannot be read."
-    return f"Not signed in. {what} {key} signs in."
+    return f"Not signed in. {what} {key_of('sign_in')} signs in."
 
 
-def sign_in_needed(trouble: SignInError | None, key: str) -> str:
-    """Say that a sign-in is needed, to a person who is typing; `key` signs in."""
+def sign_in_needed(trouble: SignInError | None) -> str:
+    """Say that a sign-in is needed, to a person who is typing."""
     title = f"{trouble.title}. " if trouble is not None else ""
-    return f"{title}Sign in when you are ready: {key_of('leave')}, then {key}."
+    return f"{title}Sign in when you are ready: {key_of('leave')}, then {key_of('sign_in')}."

@@ -170,9 +170,8 @@ class BulkEditing(Feature):
             return
         self._marked = marks
         typed_for, edits = self._typed
-        await self._chrome.prepare(self.screen)
-        self.form.open(model_of(runs, edits if typed_for == marks else {}), runs)
-        await self._chrome.open(self.screen, self._dismissed)
+        model = model_of(runs, edits if typed_for == marks else {})
+        await self._chrome.open(self.screen, self._dismissed, fill=lambda: self.form.open(model, runs))
         self._chrome.set_status(sign_in_words.cannot_write(self._workspace.sign_in), "warning")
         self._features[Reviewing].show_request()
 

@@ -33,7 +33,7 @@ from runtui.services.writing.write import Save
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.changes.lists import RESULTS, ResultRow
 from runtui.tui.features.changes.reviewing import Reviewing
-from runtui.tui.features.feature import FOLLOW_CHANGES, Feature, Features
+from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import blocks_keys
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
@@ -180,9 +180,7 @@ class BulkSending(Feature):
         self.drawing = Throttle(self._runs, self._workspace.foreground, self._draw)
 
     def start(self) -> None:
-        changed = self._workspace.saves.changed
-        self.listen(changed.subscribe, lambda _save: self.drawing.ask(), wanted=self._note)
-        self._features.build_when(changed, *FOLLOW_CHANGES)
+        self.listen(self._workspace.saves.changed.subscribe, lambda _save: self.drawing.ask(), wanted=self._note)
         self.listen(self._workspace.reconciler.changed.subscribe, self._entry_settled)
 
     def _note(self, save: Save) -> bool:
@@ -194,10 +192,16 @@ class BulkSending(Feature):
         return is_first
 
     def extend(self, context: ActionContext) -> ActionContext:
-        progress = self.view.progress if self._chrome.front.view is self.view else None
-        outcomes = frozenset(self.view.outcomes) if progress is not None else frozenset()
-        is_action = progress is not None and progress.is_action
-        return context._replace(has_bulk=bool(self._changes), outcomes=outcomes, is_action=is_action)
+        context = context._replace(has_bulk=bool(self._changes))
+        if self._chrome.front.view is not self.view or self.view.progress is None:
+            return context
+        outcomes = self.view.outcomes
+        return context._replace(
+            has_open=None in outcomes,
+            has_done=Outcome.DONE in outcomes,
+            has_not_done=Outcome.NOT_DONE in outcomes,
+            is_action=self.view.progress.is_action,
+        )
 
     # The review
 
@@ -262,9 +266,7 @@ class BulkSending(Feature):
         await self._show((shown or list(self._changes.values()))[-1])
 
     async def _show(self, progress: BulkProgress) -> None:
-        await self._chrome.prepare(self.screen)
-        self.view.open(progress)
-        await self._chrome.open(self.screen)
+        await self._chrome.open(self.screen, fill=partial(self.view.open, progress))
         self._chrome.set_status("")
         if progress.held_by is not None:
             await self.action_stop_bulk()

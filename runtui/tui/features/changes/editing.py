@@ -205,10 +205,8 @@ class Editing(Feature):
         return draft, write_words.draft_reopened(drafts.changed_at(run_id), datetime.now().astimezone())
 
     async def _show_form(self, draft: Draft) -> None:
-        await self._chrome.prepare(self.screen)
-        self.form.open(draft, self._workflow_name(draft))
         self._workspace.drafts.keep(draft)
-        await self._chrome.open(self.screen)
+        await self._chrome.open(self.screen, fill=lambda: self.form.open(draft, self._workflow_name(draft)))
         self._chrome.panel.bring_forward("request")
         self._chrome.refresh()
 

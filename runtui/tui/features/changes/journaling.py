@@ -167,9 +167,7 @@ class Journaling(Feature):
         if self._chrome.front is self.screen:
             self.screen.dismiss()
             return
-        await self._chrome.prepare(self.screen)
-        self.view.reload(is_opened=True)
-        await self._chrome.open(self.screen)
+        await self._chrome.open(self.screen, fill=partial(self.view.reload, is_opened=True))
         if not self._chrome.context().waiting:
             self._chrome.set_status("")  # the journal shows it, entry by entry
 

@@ -66,11 +66,8 @@ class Reviewing(Feature):
         )
         view, screen = self._review
         if screen in self._chrome.app.screen_stack:
-            self._chrome.go_back_to(screen)
-            screen.dismiss()
-        await self._chrome.prepare(screen)
-        view.sheet.ask(review)
-        await self._chrome.open(screen, answered)
+            self._chrome.close(screen)
+        await self._chrome.open(screen, answered, fill=lambda: view.sheet.ask(review))
         self._chrome.set_status("")
         self.show_request()
 

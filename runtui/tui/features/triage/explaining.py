@@ -143,7 +143,7 @@ class CausesView(ActionView[None]):
         """Mark all runs of the cause under the cursor; if all are marked, clear their marks."""
         if (cause := self.cause) is not None:
             self.run_worker(self._mark(cause), group=blocks_keys("mark a cause"), description="mark runs of a cause")
-            self.list.table.action_step(1)
+            self.list.table.action_cursor_down()
 
     async def _mark(self, cause: Cause) -> None:
         try:
@@ -193,10 +193,8 @@ class Explaining(Feature):
             await self._open(self._runs.shown)
 
     async def _open(self, query: RunQuery) -> None:
-        await self._chrome.prepare(self.screen)
-        self.view.open(query)
         self._workspace.results.read_in_background(query)
-        await self._chrome.open(self.screen, self._dismissed)
+        await self._chrome.open(self.screen, self._dismissed, fill=lambda: self.view.open(query))
 
     async def _dismissed(self, _answer: None) -> None:
         await self._workspace.results.stop()

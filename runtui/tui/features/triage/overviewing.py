@@ -188,9 +188,7 @@ class Overviewing(Feature):
             await self._open()
 
     async def _open(self) -> None:
-        await self._chrome.prepare(self.screen)
-        self.view.open()
-        await self._chrome.open(self.screen)
+        await self._chrome.open(self.screen, fill=self.view.open)
 
     async def action_workflow_runs(self) -> None:
         """Show the runs under the cursor in the list; one step back from there returns here."""

@@ -227,10 +227,8 @@ class Tracing(Feature):
 
     async def _chosen(self, person: Person) -> None:
         await self._workspace.results.stop()
-        await self._chrome.prepare(self.screen)
         self._stop_reading()  # `_follow` shows an answer for whoever is open
-        self.view.open(person)
-        await self._chrome.open(self.screen, self._dismissed)
+        await self._chrome.open(self.screen, self._dismissed, fill=lambda: self.view.open(person))
         self.in_worker(self._begin(person), blocks_keys("person"))
 
     def _stop_reading(self) -> None:
