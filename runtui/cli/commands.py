@@ -96,17 +96,19 @@ _WHICH: Final = (
              help="the runs that match, such as status:failed, instead of ids"),
     Argument("--workflow", dest="workflow_id", metavar="ID", help="the id of their workflow (default: look it up)"),
 )  # fmt: skip
-_CHANGE: Final = (
+_SEND: Final = (
     Argument("--dry-run", action="store_true", help="print the request and send no change"),
     Argument("--yes", action="store_true", help="send without asking; required without a terminal"),
     Argument("--why", default="", metavar="TEXT", help="a reason, for the journal"),
-    *_output("table", "json", empty="table, but json for many runs in a pipe"),
 )
+_CHANGE: Final = (*_SEND, *_JSON)
+_BULK: Final = (
+    *_SEND, *_output("table", "json", empty="table, but json for many runs in a pipe"),
+    Argument("--keep-going", action="store_true",
+             help="with many runs: go on after a refusal that may meet the others too"),
+)  # fmt: skip
 _FOLLOW: Final = Argument("--follow", action="store_true", help="follow the run to its end")
 _WORKFLOW: Final = Argument("workflow", metavar="WORKFLOW", help="the id or the name of the workflow")
-_KEEP_GOING: Final = Argument(
-    "--keep-going", action="store_true", help="with many runs: go on after a refusal that may meet the others too"
-)
 _RUNS: Final = Argument("run_ids", metavar="RUN", nargs="+", help="the ids of the runs")
 _NOTE: Final = Argument("--note", metavar="TEXT", help="a note on the runs; an empty one removes it")
 _SANDBOX: Final = (
@@ -211,7 +213,7 @@ COMMANDS: Final = (
             *_WHICH,
             Argument("--set", dest="assignments", action="extend", nargs="+", required=True, metavar="NAME=VALUE",
                      help="values as in the form: completedDateTime=-2h, failedTasksCount=1,000, startedDateTime=null"),
-            *_CHANGE, _KEEP_GOING,
+            *_BULK,
         ),
     ),
     Command(
@@ -220,7 +222,7 @@ COMMANDS: Final = (
         arguments=(
             Argument("number", type=_entry_number, metavar="CHANGE", help="its number in the journal"),
             Argument("--batch", action="store_true", help="undo every change of the bulk change that it belongs to"),
-            *_CHANGE, _KEEP_GOING,
+            *_BULK,
             Argument("--seen-on-read-back", action="store_true",
                      help="with --yes: also undo a change that was only seen on read-back and may be someone else's"),
         ),
@@ -228,7 +230,7 @@ COMMANDS: Final = (
     Command(
         name="cancel", help="cancel one run or many that are queued or in progress",
         run="runtui.headless.actions:cancel_runs", takes="session", options=_WRITING,
-        arguments=(*_WHICH, _FOLLOW, *_CHANGE, _KEEP_GOING),
+        arguments=(*_WHICH, _FOLLOW, *_BULK),
     ),
     Command(
         name="reprocess", help="process one run or many again, each in a new run",
@@ -237,8 +239,7 @@ COMMANDS: Final = (
             *_WHICH,
             Argument("--scope", choices=("failed-users", "failed-tasks", "all"), required=True,
                      help="the failed users with all tasks, or only the tasks that failed, or the whole run"),
-            _FOLLOW,
-            *_CHANGE, _KEEP_GOING,
+            _FOLLOW, *_BULK,
         ),
     ),
     Command(

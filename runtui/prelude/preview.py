@@ -79,9 +79,7 @@ class Preview:
         return RunRows(self._store, query_of(self._kept.runs, now_ticks()))
 
     def show(self) -> int:
-        """Act on keys that waited for rows, draw the rows in the store unless the help is shown, and return their
-        number.
-        """
+        """Act on keys that waited for rows, draw the stored rows unless the help is shown, and return their number."""
         total = self._store.count(EVERY_RUN)
         self.is_full = self.is_full or total >= self._paint.rows
         if total and not self.shows_help:

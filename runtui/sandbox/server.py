@@ -82,9 +82,10 @@ def main(
     app = create_app(runs=runs, seed=seed, hostile=hostile, scenario=scenario, authority=authority)
     try:
         listener = socket.create_server((HOST, port), backlog=128)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
+        reason = str(error.strerror).partition(" (")[0]  # Python adds the address
         hint = "Set another --port, or 0 for any that is free."
-        raise RuntuiError(f"Port {port} cannot be used", f"{error}.", hint) from error
+        raise RuntuiError(f"Port {port} cannot be used", f"{reason}.", hint) from error
     asyncio.run(_Server(app, authority, until_stdin_closes).serve(sockets=[listener]))
     return ExitCode.DONE
 

@@ -96,7 +96,7 @@ def test_the_server_ends_with_the_process_that_started_it() -> None:
 def test_a_port_that_is_taken_is_refused_in_words() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(RuntuiError, match=f"Port {port} cannot be used") as refused:
+        with pytest.raises(RuntuiError, match=rf"^Port {port} cannot be used\. Address already in use\. ") as refused:
             main(port=port, runs=0, seed=7, until_stdin_closes=False)
     assert "--port" in refused.value.hint
 

@@ -145,6 +145,12 @@ def test_a_wrong_flag_is_answered_by_the_command_that_does_not_have_it(
     assert words in said
 
 
+def test_only_a_command_for_many_runs_speaks_of_them() -> None:
+    for command in COMMANDS:
+        helps = {argument.names[0]: argument.how["help"] for argument in command.arguments}
+        assert ("many runs" in helps.get("-o", "")) == ("--keep-going" in helps), command.name
+
+
 def test_flags_override_a_profile(place: Path) -> None:
     place.write_text(f'[profiles.prod]\nroot = "{ROOT}"\ntenant = "Contoso"\nread-only = true\n')
     settings = line("--tenant", "Fabrikam").settings()
