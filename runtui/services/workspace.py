@@ -214,6 +214,11 @@ class Workspace:
         drafts.load(self.root)
         return drafts
 
+    @property
+    def unsaved_drafts(self) -> int:
+        """The number of drafts while they cannot be written; 0 before `drafts` is first used."""
+        return len(self.drafts) if "drafts" in vars(self) and self.drafts.fault is not None else 0
+
     def has_draft(self, run_id: str) -> bool:
         """Return True if the run has a draft; False before `drafts` is first used."""
         return "drafts" in vars(self) and run_id in self.drafts

@@ -412,6 +412,9 @@ class DrawnOnce(Screen[ScreenResultType]):
                 part.refresh()
 
     def _compositor_refresh(self) -> None:
-        """Draw nothing while keys typed ahead are pending or `prepare_frame` runs: the next frame has it all."""
-        if not (TAKEOVER.is_ahead or self._is_preparing):
+        """Draw nothing while keys typed ahead are pending, `prepare_frame` runs, or Textual drops each frame, as in a
+        batch: the next one has it all."""
+        if self.app._batch_count:
+            self._clock.resume()
+        elif not (TAKEOVER.is_ahead or self._is_preparing):
             super()._compositor_refresh()

@@ -18,7 +18,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
 
-from runtui.tui.output import DifferentialOutput, DrawnOnce
+from runtui.tui.output import DifferentialOutput, DrawnOnce, strips_of
+from runtui.tui.terminal import lay_out
 from runtui.tui.widgets.form_painter import FormPainter
 from runtui.tui.widgets.json_view import JsonView
 from runtui.tui.widgets.line_table import LineTable
@@ -140,6 +141,32 @@ async def test_a_layout_that_a_widget_asks_for_during_a_layout_follows() -> None
     async with app.run_test() as pilot:
         await pilot.pause()
         assert [tuple(widget.size) for widget in app.query(Sized)] == [(9, 2), (9, 2), (9, 2)]
+
+
+async def test_what_is_drawn_while_widgets_are_mounted_in_a_batch_is_shown_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown: list[str] = []
+
+    def display(app: SizedApp, _screen: Screen[Any], frame: Any) -> None:
+        if frame is not None and not app._batch_count:  # as Textual does
+            shown.extend(strip.text.strip() for *_, strip in strips_of(frame))
+
+    app = SizedApp()
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        monkeypatch.setattr(SizedApp, "_display", display)
+        screen = app.screen
+        assert isinstance(screen, DrawnOnce)
+        with app.batch_update():
+            app.query_one("#after", Sized).update("2 columns", layout=False)
+            await pilot.pause()
+            lay_out(screen)
+            await pilot.pause()
+            screen.draw_frame()
+        assert screen._clock._due is not None
+        screen.draw_frame()
+        assert "2 columns" in shown
 
 
 async def test_rows_that_come_and_go_lay_nothing_out(open_session: Opener, layouts: Layouts) -> None:

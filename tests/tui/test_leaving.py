@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from textual import events
 
 from runtui.tui.terminal import tell_the_shell
 from tests.tui.conftest import Opener
@@ -16,6 +17,12 @@ async def test_leaving_waits_until_no_view_is_half_mounted(open_session: Opener)
             await session.press("q")
             assert session.app.return_code is None
         await session.until(lambda: session.app.return_code == 0)
+
+
+async def test_leaving_opens_no_file_of_drafts(open_session: Opener) -> None:
+    async with open_session(ready=False, typed_ahead=[events.Key("q", "q")]) as session:
+        await session.until(lambda: session.app.return_code == 0)
+        assert "drafts" not in vars(session.workspace)
 
 
 async def test_without_input_a_save_is_waited_for_and_the_exit_code_tells(

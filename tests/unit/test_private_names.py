@@ -58,6 +58,7 @@ ATTRIBUTES: Final[dict[str, set[str]]] = {
     },
     "tui/output.py": {
         "_background_screens",
+        "_batch_count",
         "_compositor",
         "_compositor_refresh",
         "_context",

@@ -32,9 +32,11 @@ class Leaving(Feature):
 
     def leave(self, next_profile: Settings | None) -> None:
         """Leave once no change is in progress, or when asked a second time, for another profile or (None) for good."""
-        if (drafts := self._workspace.drafts) and drafts.fault is not None:
-            unsaved = f"Not saved: {count_words(len(drafts), 'draft')}. {key_of('quit')} again quits. {drafts.fault}"
-            if not self._chrome.has_confirmed(unsaved):
+        if count := self._workspace.unsaved_drafts:
+            fault = self._workspace.drafts.fault
+            if not self._chrome.has_confirmed(
+                f"Not saved: {count_words(count, 'draft')}. {key_of('quit')} again quits. {fault}"
+            ):
                 return
         self.next_profile = next_profile
         self.stop_asking_all()
