@@ -6,11 +6,13 @@ once keys rest, only the form and the help are prepared, because they must open 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
 from runtui.errors import RuntuiError
+from runtui.services.store import EVERY_RUN
 from runtui.tui.features.feature import FOLLOW_CHANGES, Features
 from runtui.tui.features.listing import Listing
 
@@ -38,7 +40,8 @@ class Preparation:
         """Whenever keys rest, load what is still needed, then mount the form and the help."""
         features, workspace = self._features, self._features.chrome.workspace
         await features.wait_idle()
-        if workspace.progress is not None:  # it was started before the screen, and may be held for the first keys
+        if workspace.progress is not None or not workspace.store.count(EVERY_RUN):  # it was held for the first keys
+            await asyncio.to_thread(workspace.load)
             workspace.refresh.start()
         await workspace.load_triage()
         with suppress(RuntuiError):  # the reconciler reports a journal that cannot be read
