@@ -94,11 +94,11 @@ def given_token(settings: SignInSettings, environ: Mapping[str, str]) -> str:
     path = settings.token_file
     hint = f"Put only the access token into it, and run: chmod 600 {path}"
     try:
-        # Do not block: the path may be a pipe.
+        # Do not block: the path may be a pipe. Reading one into which nothing was written yet returns None.
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with os.fdopen(file, "rb") as stream:
             mode = os.fstat(stream.fileno()).st_mode
-            data = stream.read(_LARGEST_FILE)
+            data = stream.read(_LARGEST_FILE) or b""
     except OSError as error:
         raise UsageError("The token file cannot be read", f"{path}: {error.strerror}.", hint) from None
     if mode & (stat.S_IRWXG | stat.S_IRWXO):

@@ -29,17 +29,11 @@ from runtui.domain.triage.service_actions import (
 from runtui.domain.triage.workflows import Workflow
 from runtui.errors import ExitCode, UsageError, nearest_words
 from runtui.graph.pages import all_items
-from runtui.headless.bulk import is_one, send_to
-from runtui.headless.changes import (
-    ChangeOptions,
-    check_consent,
-    nothing_sent_if_cancelled,
-    send,
-    settle_earlier,
-)
+from runtui.headless.bulk import is_one, send_to, send_to_one
+from runtui.headless.changes import ChangeOptions, check_consent, nothing_sent_if_cancelled, send
 from runtui.headless.console import command, narrate
 from runtui.headless.output import print_lines
-from runtui.headless.session import connected, failed_read, find_run, pace, read_run
+from runtui.headless.session import connected, failed_read, find_run, pace
 from runtui.services.triage.people import find_user
 from runtui.services.workspace import Workspace
 
@@ -77,30 +71,15 @@ def _act_on(
     """
     options = ChangeOptions(**how)
     if is_one(run_ids, filter_text):
-        return _act_on_run(session, run_ids[0], workflow_id, make, options, follow=follow)
+
+        def make_one(workflow_id: str, received: Mapping[str, Any]) -> BulkDraft:
+            return _bulk(make(workflow_id, received["id"]), received)
+
+        return send_to_one(session, run_ids[0], workflow_id, make_one, options, follow=follow)
     if follow:
         raise UsageError("Nothing was sent", "--follow follows one run.", "Omit it, or name one run by its id.")
     make_bulk = partial(actions_of, make, busy=())
     return send_to(session, run_ids, make_bulk, options, filter_text=filter_text, workflow_id=workflow_id)
-
-
-@command
-async def _act_on_run(
-    session: SessionSpec,
-    run_id: str,
-    workflow_id: str | None,
-    make: _ActionOnRun,
-    options: ChangeOptions,
-    *,
-    follow: bool,
-) -> int:
-    check_consent(session.settings, options)
-    async with connected(session) as workspace:
-        with nothing_sent_if_cancelled():
-            await settle_earlier(workspace, options, run_id)
-            workflow_id, run_id = await find_run(workspace, run_id, workflow_id)
-            run = await read_run(workspace, workflow_id, run_id)
-        return await send(workspace, _bulk(make(workflow_id, run["id"]), run), options, follow=follow)
 
 
 def _bulk(action: ServiceAction, received: Mapping[str, Any]) -> BulkDraft:

@@ -80,36 +80,46 @@ def update(
     now, options = now_ticks(), ChangeOptions(**how)
     texts = read_assignments(assignments, now)
     if is_one(run_ids, filter_text):
-        return _update_run(session, run_ids[0], texts, options, now=now, workflow_id=workflow_id)
+
+        def make(workflow_id: str, received: Mapping[str, Any]) -> BulkDraft:
+            draft = Draft(received["id"], workflow_id, received, session.settings.body_mode)
+            for name, text in texts.items():
+                draft = draft.typed(name, text, now)
+            return bulk_of({draft.run_id: draft})
+
+        return send_to_one(session, run_ids[0], workflow_id, make, options, reads_once=options.yes)
     edits = {name: Edit(text, EDITABLE_BY_NAME[name].parse(text, now)) for name, text in texts.items()}
     make_bulk = partial(drafts_of, Draft("", "", {}, "changed", edits), busy=())
     return send_to(session, run_ids, make_bulk, options, filter_text=filter_text, workflow_id=workflow_id)
 
 
 @command
-async def _update_run(
+async def send_to_one(
     session: SessionSpec,
     run_id: str,
-    texts: Mapping[str, str],
+    workflow_id: str | None,
+    make: Callable[[str, Mapping[str, Any]], BulkDraft],
     options: ChangeOptions,
     *,
-    now: int,
-    workflow_id: str | None,
+    reads_once: bool = False,
+    follow: bool = False,
 ) -> int:
+    """Review and send what `make` returns for a workflow id and the run as received; return the exit code.
+
+    With `reads_once` the run is not read again before the request: nobody takes time for a review. `follow` is as in
+    `send`.
+    """
     check_consent(session.settings, options)
     async with connected(session) as workspace:
         with nothing_sent_if_cancelled():
             await settle_earlier(workspace, options, run_id)
             workflow_id, run_id = await find_run(workspace, run_id, workflow_id)
-            if options.yes:
+            if reads_once:
                 narrate(f"{Step.READING.value}…")
             received, answer = await run_and_answer(workspace, workflow_id, run_id)
-        # Use the service's spelling of the id, so that the journal has only one.
-        draft = Draft(received["id"], workflow_id, received, workspace.settings.body_mode)
-        for name, text in texts.items():
-            draft = draft.typed(name, text, now)
-        # With --yes the run was read just before the request, so it need not be read again.
-        return await send(workspace, bulk_of({draft.run_id: draft}), options, fresh=answer if options.yes else None)
+        # `make` uses the service's spelling of the id, so that the journal has only one.
+        bulk = make(workflow_id, received)
+        return await send(workspace, bulk, options, fresh=answer if reads_once else None, follow=follow)
 
 
 def read_assignments(assignments: Sequence[str], now: int) -> dict[str, str]:

@@ -74,7 +74,7 @@ def print_path() -> int:
     """Print the path of the file. Return the exit code: NOT_DONE if there is no file."""
     path = config_path()
     print(visible(path))
-    return ExitCode.DONE if path.exists() else ExitCode.NOT_DONE
+    return ExitCode.DONE if os.access(path, os.F_OK) else ExitCode.NOT_DONE
 
 
 def print_options(line: CommandLine, *, output: str = "table") -> int:

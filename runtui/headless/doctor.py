@@ -268,9 +268,9 @@ def language() -> Iterator[Finding]:
 def state(folder: Path) -> Iterator[Finding]:
     """Check that the state folder can be written and has room, and that its journal is sound."""
     place = folder
-    while not place.exists() and place != place.parent:
-        place = place.parent
     try:
+        while not place.exists() and place != place.parent:
+            place = place.parent
         if place == folder:
             private_folder(folder)
         with tempfile.NamedTemporaryFile(dir=place, prefix=".runtui-doctor-"):

@@ -21,11 +21,7 @@ from runtui.sandbox.entities import (
     EXTENSION,
     FUTURE_EXECUTION_TYPE,
     FUTURE_STATUS,
-    RESULT_TYPES,
     RUN,
-    SUBJECT_RESULT,
-    TASK,
-    TASK_DEFINITION,
     TASK_RESULT,
     USER_RESULT,
     WORKFLOW,
@@ -35,31 +31,15 @@ from runtui.sandbox.entities import (
 from runtui.sandbox.query import Condition, Query, SortKey
 from runtui.sandbox.tenant.activations import Choice, answered, cause_left, reprocessing, started_by_hand, task_flaws
 from runtui.sandbox.tenant.people import People, Person
-from runtui.sandbox.tenant.runs import (
-    RunPlan,
-    run_state,
-    subject_results,
-    task_results,
-    user_results,
-)
+from runtui.sandbox.tenant.runs import RunPlan, run_state, task_results, user_results
 from runtui.sandbox.tenant.seed import future_plan
-from runtui.sandbox.tenant.tasks import EXTENSIONS, TASK_DEFINITIONS, definition_state, extension_state, task_state
-from runtui.sandbox.tenant.workflows import (
-    DAY,
-    Workflow,
-    quarantine_details,
-    workflow_state,
-    workflow_tasks,
-)
+from runtui.sandbox.tenant.tasks import EXTENSIONS, extension_state, task_state
+from runtui.sandbox.tenant.workflows import DAY, Workflow, quarantine_details, workflow_state
 
 _SQL_TYPES: Final = {"count": "INTEGER", "boolean": "INTEGER", "datetime": "INTEGER"}
 _KEY_TYPES: Final = {"id": "TEXT PRIMARY KEY", "place": "INTEGER"}
 
-_RESULTS: Final = {
-    USER_RESULT.name: user_results,
-    SUBJECT_RESULT.name: subject_results,
-    TASK_RESULT.name: task_results,
-}
+_RESULTS: Final = {USER_RESULT.name: user_results, TASK_RESULT.name: task_results}
 """The functions that compute the results of a run, by the name of the entity type."""
 
 _REPORTED: Final = 7 * DAY
@@ -75,8 +55,6 @@ class ResultPage(NamedTuple):
     rows: list[Row]
     next_key: SortKey | None
     """The sort key after which the next page starts; None on the last page."""
-    total: int | None
-    """The number of rows in the collection; None unless the query asks for it."""
 
 
 class Database:
@@ -104,8 +82,6 @@ class Database:
         now = clock()
         self._insert(RUN, (run_state(plan, now) for plan in plans))
         self._insert(WORKFLOW, (workflow_state(item, seed, now) for item in workflows))
-        self._insert(TASK, (task for item in workflows for task in workflow_tasks(item)))
-        self._insert(TASK_DEFINITION, map(definition_state, TASK_DEFINITIONS))
         self._insert(EXTENSION, (extension_state(item, now) for item in EXTENSIONS))
         self._sql.execute("COMMIT")
         self._plans = {plan.id: plan for plan in plans}
@@ -126,20 +102,16 @@ class Database:
     def page(self, entity: EntityType, owner: Mapping[str, str], query: Query) -> ResultPage:
         """Return one page of the collection of an `owner` (owner columns and their values)."""
         scope = self._scope(entity, owner, query.where)
-        total = self._count(entity, scope) if query.count and query.after is None else None
-        columns = ", ".join(f'"{column}"' for column in (*(order.column for order in query.order), *entity.columns))
+        columns = ", ".join(f'"{column}"' for column in (*(column for column, _ in entity.order), *entity.columns))
+        order = ", ".join(f'"{column}" {"DESC" if descending else "ASC"}' for column, descending in entity.order)
         rows = self._sql.execute(
             f'SELECT {columns} FROM "{entity.name}" WHERE {scope.sql} AND {query.continuation.sql}'
-            f" ORDER BY {', '.join(order.sql for order in query.order)} LIMIT ?",
+            f" ORDER BY {order} LIMIT ?",
             (*scope.parameters, *query.continuation.parameters, query.size + 1),
         ).fetchall()
-        width = len(query.order)
+        width = len(entity.order)
         next_key = rows[query.size - 1][:width] if len(rows) > query.size else None
-        return ResultPage([row[width:] for row in rows[: query.size]], next_key, total)
-
-    def count(self, entity: EntityType, owner: Mapping[str, str], where: Condition) -> int:
-        """Return the number of rows in the collection of an `owner` that meet a condition."""
-        return self._count(entity, self._scope(entity, owner, where))
+        return ResultPage([row[width:] for row in rows[: query.size]], next_key)
 
     def one(self, entity: EntityType, key: str, owner: Mapping[str, str]) -> Row | None:
         scope = self._scope(entity, owner, Condition('"id" = ?', (key,)))
@@ -152,7 +124,7 @@ class Database:
     def run(self, run_id: str) -> dict[str, Any] | None:
         """Return a run as JSON, newer members of enumerations included."""
         row = self.one(RUN, run_id, {})
-        return None if row is None else RUN.renderer(None, include_newer=True)(row)
+        return None if row is None else RUN.renderer(include_newer=True)(row)
 
     def write_run(self, run_id: str, changes: Mapping[str, Any]) -> None:
         """Set properties of a run (JSON values); `lastUpdatedDateTime` is set to now unless it is one of them."""
@@ -243,15 +215,10 @@ class Database:
             self._keep_results(entity, [self._plans[owner["runId"]]])
         elif entity.name in _RESULTS:
             since = self._clock() - _REPORTED
-            moment = "scheduledDateTime" if "scheduledDateTime" in entity.columns else "createdDateTime"
-            conditions.append(Condition(f'"{moment}" >= ?', (since,)))
+            conditions.append(Condition('"scheduledDateTime" >= ?', (since,)))
             plans = self._plans_of(owner["workflowId"])
             self._keep_results(entity, [plan for plan in plans if plan.scheduled >= since])
         return Condition.joined("AND", conditions)
-
-    def _count(self, entity: EntityType, scope: Condition) -> int:
-        statement = f'SELECT count(*) FROM "{entity.name}" WHERE {scope.sql}'
-        return int(self._sql.execute(statement, scope.parameters).fetchone()[0])
 
     def _plans_of(self, workflow_id: str) -> list[RunPlan]:
         return [self._plans[run_id] for run_id in self._by_workflow.get(workflow_id, ())]
@@ -272,9 +239,9 @@ class Database:
         """Give a run another plan from now on."""
         self._plans[plan.id] = self._moving[plan.id] = plan
         self._writes[plan.id] += 1
-        for entity in RESULT_TYPES:
-            if (entity.name, plan.id) in self._kept:
-                self._kept[entity.name, plan.id] = False
+        for name in _RESULTS:
+            if (name, plan.id) in self._kept:
+                self._kept[name, plan.id] = False
         self._move_runs()
 
     def _move_runs(self) -> None:
@@ -300,8 +267,8 @@ class Database:
             self._kept_rows += self._insert(entity, _RESULTS[entity.name](plan, self.people, now))
 
     def _forget_results(self) -> None:
-        for entity in RESULT_TYPES:
-            self._sql.execute(f'DELETE FROM "{entity.name}"')
+        for name in _RESULTS:
+            self._sql.execute(f'DELETE FROM "{name}"')
         self._kept.clear()
         self._kept_rows = 0
 

@@ -8,7 +8,7 @@ that a client wrote, so that it is sent back byte for byte. Properties and enume
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -20,6 +20,8 @@ from runtui.domain.times import format_ticks
 
 EdmKind = Literal["string", "enum", "count", "boolean", "datetime", "json"]
 Row = tuple[Any, ...]
+Order = tuple[tuple[str, bool], ...]
+"""Columns without nulls to sort by, each with True for descending. No two rows are equal in all of them."""
 
 _EDM: Final[Mapping[EdmKind, str]] = {
     "string": "Edm.String",
@@ -76,12 +78,10 @@ class Property(NamedTuple):
     enumeration: Enumeration | None = None
     is_sparse: bool = False
     """The JSON leaves the property out if it has no value."""
-    is_sent: bool = True
-    """It is sent by default; a navigation property is sent only with `$expand`."""
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The SQL columns of the property; filters and orders compare the first one."""
+        """The SQL columns of the property; filters compare the first one."""
         return (self.name, f"{self.name}Text") if self.kind == "datetime" else (self.name,)
 
     @property
@@ -99,10 +99,9 @@ class EntityType:
     properties: tuple[Property, ...]
     owners: tuple[str, ...] = ()
     """Columns with the ids of the owners of an entity and its place among others; never sent."""
-    order: tuple[tuple[str, bool], ...] = (("rowid", False),)
-    """The default order of a collection: each column, and True for descending. No two rows are equal in it."""
+    order: Order = (("rowid", False),)
     navigation: tuple[str, ...] = ()
-    """The properties that `$expand` accepts. Each holds the id of a user, or a whole entity."""
+    """The properties that `$expand` accepts. Each holds the id of a user."""
     paths: tuple[Property, ...] = ()
     """The paths to properties of another entity that `$filter` accepts, such as `subject/id`."""
 
@@ -136,25 +135,21 @@ class EntityType:
 
     def whole(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return one entity as JSON, newer members of enumerations included; `values` are as for `record`."""
-        return self.renderer(None, include_newer=True)(self.record(values))
+        return self.renderer(include_newer=True)(self.record(values))
 
-    def renderer(
-        self, select: tuple[str, ...] | None, expand: Iterable[str] = (), *, include_newer: bool
-    ) -> Callable[[Row], dict[str, Any]]:
+    def renderer(self, *, include_newer: bool) -> Callable[[Row], dict[str, Any]]:
         """Return a function from a row (`columns`) to the JSON object for a client."""
         at = {column: index for index, column in enumerate(self.columns)}
-        names = [item.name for item in self.properties if item.is_sent] if select is None else select
-        chosen = [self.by_name[name] for name in dict.fromkeys((*names, *expand))]
-        steps = [(item.name, at[item.columns[0]], _reader(item, include_newer)) for item in chosen]
-        sparse = [item.name for item in chosen if item.is_sparse]
-        extra = at["extra"] if select is None else None
+        steps = [(item.name, at[item.columns[0]], _reader(item, include_newer)) for item in self.properties]
+        sparse = [item.name for item in self.properties if item.is_sparse]
+        extra = at["extra"]
 
         def render(row: Row) -> dict[str, Any]:
             entity = {name: read(row, index) for name, index, read in steps}
             for name in sparse:
                 if entity[name] is None:
                     del entity[name]
-            if extra is not None and row[extra]:
+            if row[extra]:
                 entity |= json.loads(row[extra])
             return entity
 
@@ -191,12 +186,10 @@ WORKFLOW: Final = EntityType(
         Property("isSchedulingEnabled", "boolean"),
         Property("executionConditions", "json"),
         Property("settings", "json"),
-        Property("tasks", "json", is_sent=False),
         Property("nextScheduleRunDateTime", "datetime"),
         Property("quarantineDetails", "json"),
         Property("version", "count"),
     ),
-    navigation=("tasks",),
 )
 
 RUN: Final = EntityType(
@@ -221,34 +214,28 @@ RUN: Final = EntityType(
     order=(("rowid", True),),
 )
 
-_RESULT: Final = (
-    Property("id", "string"),
-    Property("completedDateTime", "datetime"),
-    Property("failedTasksCount", "count"),
-    Property("processingStatus", "enum", PROCESSING_STATUS),
-    Property("scheduledDateTime", "datetime"),
-    Property("startedDateTime", "datetime"),
-    Property("totalTasksCount", "count"),
-    Property("totalUnprocessedTasksCount", "count"),
-    Property("workflowExecutionType", "enum", EXECUTION_TYPE),
-    Property("workflowVersion", "count"),
-    Property("subject", "json"),
-)
 _SUBJECT_ID: Final = Property("subject/id", "string")
-_RESULT_OWNERS: Final = ("workflowId", "runId", "failedRunId", "place", _SUBJECT_ID.name)
-"""`failedRunId` is the run in which its user failed; empty for another user."""
-
-_NEWEST_RUN_FIRST: Final = (("scheduledDateTime", True), ("place", False))
 
 USER_RESULT: Final = EntityType(
     "userProcessingResult",
-    _RESULT,
-    _RESULT_OWNERS,
-    order=_NEWEST_RUN_FIRST,
+    (
+        Property("id", "string"),
+        Property("completedDateTime", "datetime"),
+        Property("failedTasksCount", "count"),
+        Property("processingStatus", "enum", PROCESSING_STATUS),
+        Property("scheduledDateTime", "datetime"),
+        Property("startedDateTime", "datetime"),
+        Property("totalTasksCount", "count"),
+        Property("totalUnprocessedTasksCount", "count"),
+        Property("workflowExecutionType", "enum", EXECUTION_TYPE),
+        Property("workflowVersion", "count"),
+        Property("subject", "json"),
+    ),
+    owners=("workflowId", "runId", "place", _SUBJECT_ID.name),
+    order=(("scheduledDateTime", True), ("place", False)),
     navigation=("subject",),
     paths=(_SUBJECT_ID,),
 )
-SUBJECT_RESULT: Final = EntityType("subjectProcessingResult", _RESULT, _RESULT_OWNERS, order=_NEWEST_RUN_FIRST)
 
 TASK_RESULT: Final = EntityType(
     "taskProcessingResult",
@@ -264,9 +251,9 @@ TASK_RESULT: Final = EntityType(
         Property("workflowSubject", "json", is_sparse=True),
         Property("task", "json"),
     ),
-    owners=("workflowId", "runId", "userResultId", "taskId", "place", _SUBJECT_ID.name),
+    owners=("workflowId", "runId", "userResultId", "place", _SUBJECT_ID.name),
     order=(("place", False),),
-    navigation=("subject", "task"),
+    navigation=("subject",),
     paths=(_SUBJECT_ID,),
 )
 
@@ -282,20 +269,6 @@ TASK: Final = EntityType(
         Property("isEnabled", "boolean"),
         Property("taskDefinitionId", "string"),
         Property("arguments", "json"),
-    ),
-    owners=("workflowId",),
-)
-
-TASK_DEFINITION: Final = EntityType(
-    "taskDefinition",
-    (
-        Property("id", "string"),
-        Property("category", "string"),
-        Property("continueOnError", "boolean"),
-        Property("description", "string"),
-        Property("displayName", "string"),
-        Property("parameters", "json"),
-        Property("version", "count"),
     ),
 )
 
@@ -315,10 +288,8 @@ EXTENSION: Final = EntityType(
     ),
 )
 
-RESULT_TYPES: Final = (USER_RESULT, SUBJECT_RESULT, TASK_RESULT)
-"""The types of the results of a run: for its users, and of its tasks."""
-
-ENTITY_TYPES: Final = (WORKFLOW, TASK, RUN, *RESULT_TYPES, TASK_DEFINITION, EXTENSION)
+ENTITY_TYPES: Final = (WORKFLOW, RUN, USER_RESULT, TASK_RESULT, EXTENSION)
+"""The types that have collections; a task is only a part of a result."""
 
 
 class Navigation(NamedTuple):
@@ -331,32 +302,22 @@ class Navigation(NamedTuple):
 
 _OF_WORKFLOW: Final = {"workflowId": "id"}
 _OF_RUN: Final = {"runId": "id"}
-_OF_RESULT: Final = {
-    "taskProcessingResults": Navigation(TASK_RESULT, {"runId": "runId", "userResultId": "id"}),
-    "reprocessedRuns": Navigation(RUN, {"reprocessed": "failedRunId"}),
-}
 
 NAVIGATION: Final[Mapping[str, Mapping[str, Navigation]]] = {
     "lifecycleWorkflows": {
         "workflows": Navigation(WORKFLOW),
-        "taskDefinitions": Navigation(TASK_DEFINITION),
         "customTaskExtensions": Navigation(EXTENSION),
     },
     "workflowBase": {"runs": Navigation(RUN)},
     WORKFLOW.name: {
         "runs": Navigation(RUN, _OF_WORKFLOW),
-        "tasks": Navigation(TASK, _OF_WORKFLOW),
         "userProcessingResults": Navigation(USER_RESULT, _OF_WORKFLOW),
-        "subjectProcessingResults": Navigation(SUBJECT_RESULT, _OF_WORKFLOW),
     },
     RUN.name: {
         "userProcessingResults": Navigation(USER_RESULT, _OF_RUN),
-        "subjectProcessingResults": Navigation(SUBJECT_RESULT, _OF_RUN),
         "taskProcessingResults": Navigation(TASK_RESULT, _OF_RUN),
         "reprocessedRuns": Navigation(RUN, {"reprocessed": "id"}),
     },
-    TASK.name: {"taskProcessingResults": Navigation(TASK_RESULT, {"workflowId": "workflowId", "taskId": "id"})},
-    USER_RESULT.name: _OF_RESULT,
-    SUBJECT_RESULT.name: _OF_RESULT,
+    USER_RESULT.name: {"taskProcessingResults": Navigation(TASK_RESULT, {"runId": "runId", "userResultId": "id"})},
 }
 """The collections of each entity type, and of the two parts of the service, by their names in a path."""

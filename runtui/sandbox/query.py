@@ -1,7 +1,7 @@
 """OData query options, translated to parameterised SQL over the columns of one entity type.
 
 Invariant: no text of a request becomes SQL; only declared columns and the operators below do. An unknown, unsupported
-or malformed option raises GraphError 400. Semantics (null compares false except with eq and ne; nulls sort first) and
+or malformed option raises GraphError 400. Semantics (null compares false except with eq and ne) and
 wording of errors: OData 4.01, "URL conventions". Paging is by key, not by offset: a page starts after the last row of
 the page before, whatever was inserted or removed in between, and every page costs the same. odata_query is imported
 when the first filter arrives.
@@ -13,12 +13,11 @@ import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runtui.domain.times import parse_ticks
-from runtui.sandbox.entities import EntityType, Property
+from runtui.sandbox.entities import EntityType, Order, Property
 from runtui.sandbox.errors import bad_request, unknown_property
 
 if TYPE_CHECKING:
@@ -48,31 +47,16 @@ class Condition(NamedTuple):
         return cls(f"({f' {word} '.join(sql)})", tuple(chain.from_iterable(parameters)))
 
 
-class Order(NamedTuple):
-    """One column of an ORDER BY."""
-
-    column: str
-    descending: bool
-
-    @property
-    def sql(self) -> str:
-        return f'"{self.column}" {"DESC" if self.descending else "ASC"}'
-
-
 ALWAYS: Final = Condition("1")
-SortKey = tuple[Any, ...]
+SortKey = tuple[int, ...]
 """The values of the sort columns in one row."""
 
 _ENUM_TYPE: Final = re.compile(r"('(?:[^']|'')*')|\bmicrosoft\.graph\.(?:\w+\.)?\w+(?=')", re.ASCII)
 """A text in quotes, which is kept, or the type name before one (`type'member'`), which is removed."""
 
-COUNT_OPTIONS: Final = frozenset({"$filter"})
-ENTITY_OPTIONS: Final = frozenset({"$select", "$expand"})
-COLLECTION_OPTIONS: Final = COUNT_OPTIONS | ENTITY_OPTIONS | {"$orderby", "$count", "$top", "$skiptoken"}
-"""The query options of the count of a collection, of one entity of it, and of its pages."""
-
-_EXPANDED: Final = re.compile(r"(\w+)(?:\(\s*\$?select=([\w,\s]+)\))?", re.ASCII)
-_BETWEEN_EXPANDED: Final = re.compile(r",(?![^(]*\))")
+ENTITY_OPTIONS: Final = frozenset({"$expand"})
+COLLECTION_OPTIONS: Final = ENTITY_OPTIONS | {"$filter", "$top", "$skiptoken"}
+"""The query options of one entity of a collection, and of its pages."""
 
 _COMPARATORS: Final = {
     "Eq": '"{}" IS ?',
@@ -225,40 +209,12 @@ def _value(item: Property, node: Any) -> Any:
     return value
 
 
-def _parse_orderby(text: str, entity: EntityType) -> tuple[Order, ...]:
-    """Translate an `$orderby`: names, each may be followed by `asc` or `desc`."""
-    orders = []
-    for part in text.split(","):
-        name, _, direction = part.strip().partition(" ")
-        item = declared(name, entity)
-        direction = direction.strip().lower() or "asc"
-        if item.kind == "json" or direction not in {"asc", "desc"}:
-            raise bad_request(f"Invalid $orderby clause: '{part.strip()}'.")
-        orders.append(Order(item.name, direction == "desc"))
-    return tuple(orders)
-
-
-def _parse_select(text: str, entity: EntityType) -> tuple[str, ...] | None:
-    """Translate a `$select` to the names of properties; None for `*`, which selects the default ones."""
-    names = [name.strip() for name in text.split(",")]
-    if "*" in names:
-        return None
-    return tuple(dict.fromkeys(declared(name, entity).name for name in names))
-
-
-Expansion = Mapping[str, tuple[str, ...]]
-"""The navigation properties to expand, each with its selected names; no names select the default ones."""
-
-
-def _parse_expand(text: str, entity: EntityType) -> Expansion:
-    """Translate an `$expand`: names, each may be followed by `($select=…)`."""
-    expansion: dict[str, tuple[str, ...]] = {}
-    for part in _BETWEEN_EXPANDED.split(text):
-        match = _EXPANDED.fullmatch(part.strip())
-        if match is None or match[1] not in entity.navigation:
-            raise bad_request(f"Invalid $expand clause: '{part.strip()}' on type '{entity.type_name}'.")
-        expansion[match[1]] = tuple(name.strip() for name in (match[2] or "").split(",") if name.strip())
-    return expansion
+def _parse_expand(text: str, entity: EntityType) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    for name in names:
+        if name not in entity.navigation:
+            raise bad_request(f"Invalid $expand clause: '{name}' on type '{entity.type_name}'.")
+    return names
 
 
 def declared(name: str, entity: EntityType) -> Property:
@@ -268,23 +224,14 @@ def declared(name: str, entity: EntityType) -> Property:
     return item
 
 
-@dataclass(frozen=True)
-class Query:
+class Query(NamedTuple):
     """The query options of a request for a collection or for one entity of it, parsed."""
 
     where: Condition
-    order: tuple[Order, ...]
-    """The columns to sort by. The last are the default order of the collection, so that no two rows are equal."""
-    select: tuple[str, ...] | None
-    expand: Expansion
-    count: bool
+    expand: tuple[str, ...]
     size: int
-    after: SortKey | None
-
-    @property
-    def continuation(self) -> Condition:
-        """The condition that a row comes after the last row of the previous page."""
-        return ALWAYS if self.after is None else _follows(self.order, self.after)
+    continuation: Condition
+    """The condition that a row comes after the last row of the previous page."""
 
 
 def parse_query(
@@ -292,20 +239,13 @@ def parse_query(
 ) -> Query:
     """Parse the query options; `max_page_size` is the page size of the `Prefer` header, None without one."""
     refuse_unknown(options, supported if entity.navigation else supported - {"$expand"})
-    asked_order = _parse_orderby(options["$orderby"], entity) if "$orderby" in options else ()
-    order = (*asked_order, *(Order(column, descending) for column, descending in entity.order))
     sizes = [size for size in (_page_size(options.get("$top")), max_page_size) if size is not None]
-    token, count = options.get("$skiptoken"), options.get("$count", "false")
-    if count not in {"true", "false"}:
-        raise bad_request(f"Invalid value '{count}' for $count: it must be true or false.")
+    token = options.get("$skiptoken")
     return Query(
         where=_parse_filter(options["$filter"], entity) if "$filter" in options else ALWAYS,
-        order=order,
-        select=_parse_select(options["$select"], entity) if "$select" in options else None,
-        expand=_parse_expand(options["$expand"], entity) if "$expand" in options else {},
-        count=count == "true",
+        expand=_parse_expand(options["$expand"], entity) if "$expand" in options else (),
         size=min(*sizes, MAX_PAGE_SIZE) if sizes else PAGE_SIZE,
-        after=None if token is None else _decode(token, len(order)),
+        continuation=ALWAYS if token is None else _follows(entity.order, _decode(token, len(entity.order))),
     )
 
 
@@ -322,7 +262,6 @@ def token_after(key: SortKey) -> str:
 def _decode(token: str, length: int) -> SortKey:
     try:
         key = json.loads(urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-        json.dumps(key, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         key = None
     if not isinstance(key, list) or len(key) != length or not all(map(_is_key_value, key)):
@@ -331,7 +270,7 @@ def _decode(token: str, length: int) -> SortKey:
 
 
 def _is_key_value(value: object) -> bool:
-    return value is None or isinstance(value, str) or (isinstance(value, int) and abs(value) < 2**63)
+    return isinstance(value, int) and abs(value) < 2**63
 
 
 def _page_size(text: str | None) -> int | None:
@@ -342,20 +281,13 @@ def _page_size(text: str | None) -> int | None:
     return int(text)
 
 
-def _follows(order: tuple[Order, ...], key: SortKey) -> Condition:
+def _follows(order: Order, key: SortKey) -> Condition:
     """Return the condition that a row follows a key: beyond it in the first column, or equal there and after it in the
     rest.
     """
-    (column, descending), value = order[0], key[0]
-    name = f'"{column}"'
-    compare = "<" if descending else ">"
-    if len(order) == 1:
-        return Condition(f"{name} {compare} ?", (value,))
-    # Nulls come first in an ascending order and last in a descending one.
-    if value is None:
-        beyond = Condition("0") if descending else Condition(f"{name} IS NOT NULL")
-    else:
-        nulls = f" OR {name} IS NULL" if descending else ""
-        beyond = Condition(f"({name} {compare} ?{nulls})", (value,))
-    rest = _follows(order[1:], key[1:])
-    return Condition(f"({beyond.sql} OR ({name} IS ? AND {rest.sql}))", (*beyond.parameters, value, *rest.parameters))
+    (column, descending), *rest = order
+    beyond = Condition(f'"{column}" {"<" if descending else ">"} ?', key[:1])
+    if not rest:
+        return beyond
+    after = _follows(tuple(rest), key[1:])
+    return Condition(f'({beyond.sql} OR ("{column}" = ? AND {after.sql}))', (*key[:1], *key[:1], *after.parameters))

@@ -1,8 +1,8 @@
-"""Reads: the collection at each path, one entity of it, and its count.
+"""Reads: the collection at each path, and one entity of it.
 
 Invariant: every collection takes the same options. `collection_of` follows a path along `NAVIGATION` to a collection;
-then `read_page` reads it, `read_count` counts it, and `entity_response` answers with one of its entities. Paths and
-shapes: Microsoft Graph reference, and the service metadata.
+then `read_page` reads it, and `entity_response` answers with one of its entities. Paths and shapes: Microsoft Graph
+reference, and the service metadata.
 """
 
 from __future__ import annotations
@@ -11,19 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 
-from runtui.sandbox.entities import (
-    NAVIGATION,
-    RUN,
-    EntityType,
-    Row,
-)
+from runtui.sandbox.entities import NAVIGATION, RUN, EntityType, Row
 from runtui.sandbox.errors import GraphError, not_found, unknown_property
 from runtui.sandbox.exchange import GraphResponse
 from runtui.sandbox.query import (
     COLLECTION_OPTIONS,
-    COUNT_OPTIONS,
     ENTITY_OPTIONS,
     Query,
     parse_query,
@@ -90,19 +84,11 @@ async def read_page(request: Request) -> Response:
     query = parse_query(options, entity, COLLECTION_OPTIONS, preferences.page_size)
     page = database_of(request).page(entity, owner, query)
     render = _renderer(request, entity, query)
-    body: dict[str, Any] = {"@odata.context": context_of(request, metadata, query.select)}
-    if page.total is not None:
-        body["@odata.count"] = page.total
+    body: dict[str, Any] = {"@odata.context": context_of(request, metadata)}
     if page.next_key is not None:
         body["@odata.nextLink"] = link_of(request, {**options, "$skiptoken": token_after(page.next_key)})
     body["value"] = [{**annotations_of(request, entity, row), **render(row)} for row in page.rows]
     return GraphResponse(body, headers=preferences.headers)
-
-
-async def read_count(request: Request) -> Response:
-    (entity, owner, _), _ = collection_of(request)
-    query = parse_query(options_of(request), entity, COUNT_OPTIONS)
-    return PlainTextResponse(str(database_of(request).count(entity, owner, query.where)))
 
 
 async def read_entity(request: Request) -> Response:
@@ -110,18 +96,16 @@ async def read_entity(request: Request) -> Response:
 
 
 async def get_user(request: Request) -> Response:
-    """Answer GET /users/{id}, by id or user principal name, and GET /directoryObjects/{id}, by id."""
-    (kind, key), options = segments_of(request), options_of(request)
+    """Answer GET /users/{id}, by id or user principal name."""
+    (_, key), options = segments_of(request), options_of(request)
     refuse_unknown(options, frozenset({"$select"}))
-    is_user = kind == "users"
     person = database_of(request).people.find(key)
-    if person is None or not (is_user or key == person.id):
+    if person is None:
         message = f"Resource '{key}' does not exist or one of its queried reference-property objects are not present."
         raise GraphError(404, "Request_ResourceNotFound", message)
     select = tuple(name.strip() for name in options["$select"].split(",")) if "$select" in options else ()
-    context = context_of(request, "users" if is_user else "directoryObjects", select) + "/$entity"
-    type_name = {} if is_user else {"@odata.type": "#microsoft.graph.user"}
-    return GraphResponse({"@odata.context": context, **type_name, **_user(person, select)})
+    context = context_of(request, "users", select) + "/$entity"
+    return GraphResponse({"@odata.context": context, **_user(person, select)})
 
 
 def entity_response(
@@ -133,7 +117,7 @@ def entity_response(
     query = parse_query(options_of(request), entity, ENTITY_OPTIONS)
     row = row_of(request, collection, key)
     render = _renderer(request, entity, query)
-    context = context_of(request, collection.metadata, query.select) + "/$entity"
+    context = context_of(request, collection.metadata) + "/$entity"
     own = annotations_of(request, entity, row)
     headers = {**preferences.headers, **({"ETag": own["@odata.etag"]} if own else {})}
     return GraphResponse({"@odata.context": context, **(annotations or {}), **own, **render(row)}, headers=headers)
@@ -155,46 +139,34 @@ def row_of(request: Request, collection: Collection, key: str) -> Row:
 
 
 def _renderer(request: Request, entity: EntityType, query: Query) -> Callable[[Row], dict[str, Any]]:
-    """Return a function from a row to JSON with expanded properties. A user who no longer exists stays an id."""
-    expand = query.expand
-    render = entity.renderer(query.select, expand, include_newer=preferences_of(request).newer_members)
+    """Return a function from a row to JSON with expanded users. A user who no longer exists stays an id."""
+    render = entity.renderer(include_newer=preferences_of(request).newer_members)
     people = database_of(request).people
-
-    def expanded(name: str, value: Any) -> Any:
-        if name == "subject":
-            person = people.find(value["id"])
-            return value if person is None else _user(person, expand[name])
-        if isinstance(value, list):
-            return [_narrowed(item, expand[name], f"{entity.type_name}/{name}") for item in value]
-        return _narrowed(value, expand[name], f"{entity.type_name}/{name}")
 
     def render_expanded(row: Row) -> dict[str, Any]:
         rendered = render(row)
-        return rendered | {name: expanded(name, rendered[name]) for name in expand if name in rendered}
+        for name in rendered.keys() & query.expand:
+            if (person := people.find(rendered[name]["id"])) is not None:
+                rendered[name] = _user(person)
+        return rendered
 
-    return render_expanded if expand else render
-
-
-def _user(person: Person, select: tuple[str, ...]) -> dict[str, Any]:
-    """Return a user as JSON: the selected properties, or those that Graph sends by default."""
-    if select:
-        return _narrowed(person.properties, select, "microsoft.graph.user")
-    return dict(list(person.properties.items())[:DEFAULT_USER_PROPERTIES])
+    return render_expanded if query.expand else render
 
 
-def _narrowed(values: dict[str, Any], select: tuple[str, ...], type_name: str) -> dict[str, Any]:
-    """Return the selected properties of an object, or all if none is selected; 400 for an unknown one."""
+def _user(person: Person, select: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return a user as JSON: the selected properties, or those that Graph sends by default; 400 for an unknown one."""
+    values = person.properties
+    if not select:
+        return dict(list(values.items())[:DEFAULT_USER_PROPERTIES])
     by_folded = {name.casefold(): name for name in values}
     for name in select:
         if name.casefold() not in by_folded:
-            raise unknown_property(name, type_name)
-    return {by_folded[name.casefold()]: values[by_folded[name.casefold()]] for name in select} if select else values
+            raise unknown_property(name, "microsoft.graph.user")
+    return {by_folded[name.casefold()]: values[by_folded[name.casefold()]] for name in select}
 
 
 def read_routes() -> Iterator[Route]:
     for path, _ in collections():
         yield Route(path, read_page)
-        yield Route(f"{path}/$count", read_count)
         yield Route(f"{path}/{{key}}", read_entity)
-    for kind in ("users", "directoryObjects"):
-        yield Route(f"/{kind}/{{key}}", get_user)
+    yield Route("/users/{key}", get_user)

@@ -74,7 +74,7 @@ def segments_of(request: Request) -> list[str]:
     return str(request.scope["path"]).split("/")[2:]
 
 
-def context_of(request: Request, metadata: str, select: Iterable[str] | None = None) -> str:
+def context_of(request: Request, metadata: str, select: Iterable[str] = ()) -> str:
     columns = f"({','.join(select)})" if select else ""
     return f"{request.url.scheme}://{request.url.netloc}{request.scope['root_path']}/$metadata#{metadata}{columns}"
 

@@ -1,4 +1,4 @@
-"""Changes that were typed but not sent, by run id: in memory for the screen, on disk for the next start.
+"""Changes that were typed, by run id, until they are done: in memory for the screen, on disk for the next start.
 
 Invariant: a change waits for the disk, so that a draft is stored before it is shown, but for at most
 `PATIENCE_SECONDS`. Only the last state of each draft is written. A draft that cannot be written stays in memory,

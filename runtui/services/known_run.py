@@ -1,4 +1,4 @@
-"""What this machine knows of one run: what was received of it, what people did with it, what was typed and not sent.
+"""What this machine knows of one run: what was received of it, what people did with it, what was typed.
 
 Invariant: the data of the panel, of `runtui show` and of a hand-over are the same. Reading them sends no request.
 """
@@ -17,7 +17,7 @@ from runtui.services.workspace import Workspace
 
 
 class KnownRun(NamedTuple):
-    """The data about a run."""
+    """The data about a run. `has_draft` is False while the draft is being sent."""
 
     run_id: str
     stored: StoredRun | None
@@ -66,7 +66,7 @@ def known_run(workspace: Workspace, run_id: str, *, follow: bool = False) -> Kno
         store.get(run_id),
         results=store.results_of(run_id),
         entries=entries,
-        has_draft=run_id in workspace.drafts,
+        has_draft=run_id in workspace.drafts and workspace.save_of(run_id) is None,
         row=next(iter(workspace.triage.rows([run_id])), None),
         fault=fault,
     )

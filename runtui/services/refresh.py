@@ -317,7 +317,8 @@ class Refresh:
             pass  # `listing.fault` has its cause
 
     async def _list_runs(self, workflow_id: str, listing: _Listing, pace: Pace) -> None:
-        """Read the changes of a workflow, or all its runs. If it refuses that, the next listing reads all runs."""
+        """Read the changes of a workflow, or all its runs. If it refuses that, the next listing reads all runs. A doubt
+        stays unless the listing settles it."""
         is_doubted = workflow_id in self._store.doubted
         known = None if is_doubted else listing.known.by_workflow.get(storable(workflow_id))
         self._store.doubted.discard(workflow_id)
@@ -327,7 +328,7 @@ class Refresh:
                 await self._read_all(workflow_id, listing, pace)
             else:
                 await self._read_changes(workflow_id, known, since, listing, pace)
-        except RuntuiError as error:
+        except (RuntuiError, asyncio.CancelledError) as error:
             status = (error.exchange.status if isinstance(error, GraphError) else None) or 0
             if is_doubted or (400 <= status < 500 and status not in _OF_THE_MOMENT):
                 self._store.doubted.add(workflow_id)

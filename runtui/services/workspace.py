@@ -207,7 +207,7 @@ class Workspace:
 
     @cached_property
     def drafts(self) -> Drafts:
-        """The changes that were typed but not sent."""
+        """The changes that were typed, until they are done."""
         from runtui.services.drafts import Drafts
 
         drafts = Drafts(self._journal_file)

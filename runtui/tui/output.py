@@ -25,12 +25,13 @@ from rich.color import ColorSystem
 from rich.console import COLOR_SYSTEMS
 from rich.style import Style
 from textual import events, on
-from textual._compositor import ChopsUpdate, Compositor, LayoutUpdate
+from textual._compositor import ChopsUpdate, Compositor, LayoutUpdate, ReflowResult
 from textual.app import App
 from textual.drivers._writer_thread import WriterThread
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.screen import UPDATE_PERIOD, Screen, ScreenResultType
+from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -307,8 +308,18 @@ class FrameClock:
             self._app._handle_exception(error)
 
 
-class LineCompositor(Compositor):
-    """Asks the widgets only for the lines between the first and the last that is drawn; Textual's asks for all."""
+class LeanCompositor(Compositor):
+    """Asks the widgets only for the lines between the first and the last that is drawn, and a layout does not ask for
+    the next one; Textual's asks for all lines, and for a second layout of each widget with a new size."""
+
+    def reflow(self, parent: Widget, size: Size) -> ReflowResult:
+        """Lay out, and set the virtual sizes that move nothing: a widget that finds a new one asks for a layout."""
+        changes = super().reflow(parent, size)
+        for widget, place in self.layers:
+            styles = widget.styles
+            if styles.overflow_x == styles.overflow_y == "hidden" and not isinstance(widget, ScrollView):
+                widget.set_reactive(Widget.virtual_size, place.virtual_size)
+        return changes
 
     def _get_renders(self, crop: Region | None = None) -> Iterator[tuple[Region, Region, list[Strip]]]:
         drawn = crop or self.size.region
@@ -330,7 +341,7 @@ class DrawnOnce(Screen[ScreenResultType]):
 
     def __init__(self, *, classes: str | None = None) -> None:
         super().__init__(classes=classes)
-        self._compositor = LineCompositor()
+        self._compositor = LeanCompositor()
         self._known_size = self.app.size
         self._theme_drawn = self.app.theme
         self._clock = FrameClock(self.app, self._draw_changes)
@@ -376,14 +387,6 @@ class DrawnOnce(Screen[ScreenResultType]):
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
         """Refresh without a repaint if a layout is due, since the layout draws what it moves."""
         return super().refresh(*regions, repaint=repaint and not layout, layout=layout, recompose=recompose)
-
-    def _refresh_layout(self, size: Size | None = None, scroll: bool = False) -> None:
-        """Lay out, and drop the requests for another layout that new sizes lead to: only a scrollbar moves others."""
-        at_rest = [widget for widget in self.walk_children(Widget) if not widget._layout_required]
-        super()._refresh_layout(size, scroll=scroll)
-        for widget in at_rest:
-            if widget.styles.overflow_x == widget.styles.overflow_y == "hidden":
-                widget._layout_required = False
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Show the screen behind a transparent one as it is; Textual has Rich draw it again, with no tint."""

@@ -47,7 +47,7 @@ class RowFlag(NamedTuple):
 
 SAVING: Final = RowFlag("↑", "being saved")
 OUTCOME_UNKNOWN: Final = RowFlag("?", "outcome not known")
-DRAFT_KEPT: Final = RowFlag("~", "draft not sent")
+DRAFT_KEPT: Final = RowFlag("~", "draft kept")
 WATCHED: Final = RowFlag("♪", "watched")
 MARKED: Final = RowFlag("◆", "marked")
 BACK: Final = RowFlag("»", "back: it got worse after it was handled, or the snooze ended")

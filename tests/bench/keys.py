@@ -24,9 +24,9 @@ def list_of(runs: int) -> Iterator[Stopwatch]:
 
 
 @contextmanager
-def stock_table(rows: int) -> Iterator[Stopwatch]:
-    """Open a DataTable with that many rows; yield its terminal when nothing is drawn."""
-    with Stopwatch((*STOCK, "table", str(rows))) as terminal:
+def stock_table(rows: int, app: str = "table") -> Iterator[Stopwatch]:
+    """Open a DataTable with that many rows, alone or with a panel; yield its terminal when nothing is drawn."""
+    with Stopwatch((*STOCK, app, str(rows))) as terminal:
         terminal.wait_for("11/12")
         terminal.wait_until_quiet(1.0)
         yield terminal
@@ -44,6 +44,20 @@ def cpu(key: str, *, after: Sequence[str] = ()) -> Callable[[], Pairs]:
                     yield ours.cpu_of(key), stock.cpu_of("down")
 
     return pairs
+
+
+def key_answered() -> Pairs:
+    """Measure the wall time from a cursor key to the marked row, beside the same in a DataTable."""
+    with list_of(240) as ours, stock_table(240) as stock:
+        while True:
+            yield ours.cost_of("down").milliseconds, stock.cost_of("down").milliseconds
+
+
+def key_and_panel() -> Pairs:
+    """Measure the CPU time of a cursor key and of the page about the run under it, whose results are read first."""
+    with list_of(240) as ours, stock_table(240, "panel") as stock:
+        while True:
+            yield ours.cpu_of("down"), stock.cpu_of("down")
 
 
 def form_seen() -> Pairs:
@@ -139,7 +153,8 @@ def resized() -> Pairs:
 
 
 ROWS = (
-    Row("cursor key", "ms", CURSOR_KEY, 1.5, cpu("down")),
+    Row("cursor key answered", "ms wall", CURSOR_KEY, 1.5, key_answered, rounds=15),
+    Row("cursor key and the panel", "ms", "DataTable and a Static", 1.5, key_and_panel, rounds=15),
     Row("form opens", "ms", CURSOR_KEY, 10, cpu("e")),
     Row("form in sight", "ms wall", CURSOR_KEY, 6.6, form_seen),
     Row("Tab in the form", "ms", CURSOR_KEY, 2.2, cpu("tab", after=("e",))),

@@ -1,14 +1,17 @@
 """The reference for runtui: Textual's own widgets, used as its documentation shows them.
 
-`python -m tests.bench.stock_app static` paints one Static; `... table N` a DataTable of N runs.
+`python -m tests.bench.stock_app static` paints one Static; `... table N` a DataTable of N runs; `... panel N` the same
+beside a Static that shows the run under the cursor.
 """
 
 from __future__ import annotations
 
+import json
 import random
 import sys
 
 from textual.app import App, ComposeResult
+from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import DataTable, Static
 
 READY = "Ready to be read"
@@ -57,8 +60,29 @@ class StockTable(App[None]):
         self.query_one(DataTable).update_cell("3", self._status, "● inProgress")
 
 
+class StockTableAndPanel(StockTable):
+    """The same table beside a Static with the JSON of the row under the cursor."""
+
+    CSS = "DataTable { width: 3fr } VerticalScroll { width: 2fr }"
+
+    def compose(self) -> ComposeResult:
+        with Horizontal():
+            yield from super().compose()
+            with VerticalScroll():
+                yield Static(id="page", markup=False)
+
+    def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
+        cells = event.data_table.get_row(event.row_key)
+        tasks = [{"task": f"task {number}", "status": "failed"} for number in range(6)]
+        page = {"id": event.row_key.value, **dict(zip(COLUMNS, cells, strict=True)), "tasks": tasks}
+        self.query_one("#page", Static).update(json.dumps(page, indent=2))
+
+
 if __name__ == "__main__":
-    if sys.argv[1] == "static":
-        OneStatic().run()
-    else:
-        StockTable(int(sys.argv[2])).run()
+    match sys.argv[1:]:
+        case ["table", rows]:
+            StockTable(int(rows)).run()
+        case ["panel", rows]:
+            StockTableAndPanel(int(rows)).run()
+        case _:
+            OneStatic().run()

@@ -148,3 +148,11 @@ def test_other_keys_are_shown_with_their_line(file: Path, capsys: pytest.Capture
     (line,) = [line for line in shown.splitlines() if line.startswith("  edit ")]
     assert line.split()[1:] == ["ctrl+e", "shift+F6", f"{file},", "line", "13"]
     assert json.loads(output(capsys, "config", "show", "--json"))["keys"] == {"edit": ["ctrl+e", "shift+F6"]}
+
+
+def test_the_path_of_a_file_that_cannot_be_looked_up_is_printed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RUNTUI_CONFIG", long := str(tmp_path / ("x" * 300)))
+    assert main(["config", "path"]) == ExitCode.NOT_DONE
+    assert capsys.readouterr() == (f"{long}\n", "")

@@ -219,6 +219,16 @@ def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path / "config.toml"
 
 
+def test_a_path_that_cannot_even_be_looked_up_ends_no_other_check(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RUNTUI_STATE", str(place.with_name("x" * 300)))
+    assert main(["doctor", "--offline", "--root", ROOT]) == ExitCode.NOT_DONE
+    said = capsys.readouterr().out
+    assert "✗ problem state folder" in said
+    assert "was not contacted (--offline)" in said
+
+
 def test_offline_it_says_so_and_goes_on(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place.write_text(f'[profiles.prod]\nroot = "{ROOT}"\nproxy = "http://me:hidden-word@p:1"\n[profiles.bad]\nx = 1\n')
     assert main(["doctor", "--offline", "--json", "--profile", "prod"]) == ExitCode.DONE

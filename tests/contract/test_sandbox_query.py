@@ -1,4 +1,4 @@
-"""$filter, $orderby, $count and pages: every run occurs exactly once, for every query."""
+"""$filter and pages: every run occurs exactly once, for every query."""
 
 from __future__ import annotations
 
@@ -22,36 +22,6 @@ CLAUSES = (
     "completedDateTime eq null",
     "completedDateTime lt 2026-11-18T00:00:00Z and workflowExecutionType eq 'scheduled'",
 )
-ORDERS = (
-    "completedDateTime",
-    "completedDateTime desc",
-    "processingStatus asc,totalUsersCount desc",
-    "failedUsersCount desc, startedDateTime",
-    "workflowExecutionType",
-)
-
-
-def key(order: str) -> Any:
-    """Return a sort key that does what an $orderby asks for, with nulls first in ascending order."""
-
-    def values(run: dict[str, Any]) -> list[Any]:
-        parts = []
-        for part in order.split(","):
-            name, _, direction = part.strip().partition(" ")
-            value = run[name]
-            rank = (value is not None, value if isinstance(value, int) else _rank(value))
-            parts.append((-rank[0], -rank[1]) if direction == "desc" else rank)
-        return parts
-
-    return values
-
-
-def _rank(value: str | None) -> int:
-    if value is None:
-        return 0
-    if value[:2] == "20":
-        return parse_ticks(value)
-    return int.from_bytes(value.encode().ljust(30, b"\0"), "big")
 
 
 @pytest.mark.parametrize(
@@ -116,18 +86,16 @@ async def test_a_filter_keeps_exactly_what_it_says(sandbox: Sandbox, clause: str
         ("filter", "a/b/c/any(x:x eq 1)", "Invalid filter clause"),
         ("filter", "", "Invalid filter clause"),
         ("filter", "id eq '" + "x" * 2000 + "'", "longer than"),
-        ("orderby", "nope", "Could not find a property named 'nope'"),
-        ("orderby", "startedDateTime down", "Invalid $orderby"),
-        ("orderby", "activatedOnScope", "Invalid $orderby"),
-        ("select", "id,nope", "Could not find a property named 'nope'"),
-        ("select", "extra", "Could not find a property named 'extra'"),
         ("top", "0", "Invalid page size"),
         ("top", "-1", "Invalid page size"),
         ("top", "many", "Invalid page size"),
-        ("count", "yes", "Invalid value 'yes'"),
+        ("count", "true", "'$count' is not supported"),
+        ("orderby", "id", "'$orderby' is not supported"),
+        ("select", "id", "'$select' is not supported"),
         ("skiptoken", "garbage", "$skiptoken"),
         ("skiptoken", "W10", "$skiptoken"),
         ("skiptoken", "WyJcdWQ4MDAiXQ", "$skiptoken"),
+        ("skiptoken", "WzFlMzBd", "$skiptoken"),
         ("expand", "userProcessingResults", "'$expand' is not supported"),
         ("skip", "3", "'$skip' is not supported"),
         ("search", "x", "'$search' is not supported"),
@@ -181,25 +149,16 @@ async def test_a_page_is_as_large_as_was_asked_for(
         first = await client.get(runs, headers=headers, params={f"${name}": value for name, value in options.items()})
         assert len(first.json()["value"]) == size
         assert first.headers.get("preference-applied") == applied
-        total = (await sandbox.get(runs, count="true", top="1"))["@odata.count"]
+        total = sum(len(page) for page in await sandbox.pages(runs, top="999"))
         assert total > 999
         sizes = [len(page) for page in await sandbox.pages(runs, headers=headers, **options)]
         assert sizes == [size] * (total // size) + [total % size] * (total % size > 0)
 
 
-async def test_the_count_is_of_all_pages_and_on_the_first(sandbox: Sandbox) -> None:
+async def test_the_newest_run_comes_first(sandbox: Sandbox) -> None:
     workflow = await sandbox.workflow("Onboard pre-hire")
-    every = await sandbox.get(f"{workflow}/runs", filter="processingStatus eq 'completed'")
-    first = await sandbox.get(f"{workflow}/runs", filter="processingStatus eq 'completed'", count="true", top="2")
-    assert first["@odata.count"] == len(every["value"]) > 2
-    assert "@odata.count" not in await sandbox.get(first["@odata.nextLink"])
-
-
-async def test_the_newest_run_comes_first_unless_asked_otherwise(sandbox: Sandbox) -> None:
-    workflow = await sandbox.workflow("Onboard pre-hire")
-    listed = (await sandbox.get(f"{workflow}/runs"))["value"]
-    scheduled = await sandbox.get(f"{workflow}/runs", orderby="scheduledDateTime desc")
-    assert listed == scheduled["value"]
+    scheduled = [parse_ticks(run["scheduledDateTime"]) for run in (await sandbox.get(f"{workflow}/runs"))["value"]]
+    assert scheduled == sorted(scheduled, reverse=True)
 
 
 @pytest.fixture(scope="module")
@@ -213,19 +172,15 @@ def paged() -> Iterator[Any]:
 @given(
     size=st.integers(1, 40),
     clause=st.none() | st.sampled_from(CLAUSES),
-    order=st.none() | st.sampled_from(ORDERS),
     by_top=st.booleans(),
 )
-@example(size=1, clause=None, order="completedDateTime", by_top=False)
-@example(size=1, clause=None, order="completedDateTime desc", by_top=True)
-def test_pages_hold_every_run_once_and_in_order(
-    paged: Any, size: int, clause: str | None, order: str | None, by_top: bool
-) -> None:
+@example(size=1, clause=None, by_top=False)
+def test_pages_hold_every_run_once_and_in_order(paged: Any, size: int, clause: str | None, by_top: bool) -> None:
     async def read() -> tuple[list[list[Any]], list[Any]]:
         async with _client(paged) as client:
             sandbox = Sandbox(paged, Clock(), client)
             workflow = await sandbox.workflow("Offboard last day")
-            options = {name: value for name, value in {"filter": clause, "orderby": order}.items() if value is not None}
+            options = {} if clause is None else {"filter": clause}
             whole = await sandbox.get(f"{workflow}/runs", headers=None, top="999", **options)
             limit = {"top": str(size)} if by_top else {}
             headers = {"Prefer": f"include-unknown-enum-members, odata.maxpagesize={999 if by_top else size}"}
@@ -236,8 +191,6 @@ def test_pages_hold_every_run_once_and_in_order(
     assert runs == whole
     assert len({run["id"] for run in runs}) == len(runs)
     assert all(len(page) == size for page in pages[:-1])
-    if order is not None:
-        assert runs == sorted(runs, key=key(order))
 
 
 TOKENS = (

@@ -50,13 +50,9 @@ async def test_pages_of_a_workflows_results_have_everything_once(sandbox: Sandbo
     workflow = await sandbox.workflow("Onboard new hire, first day")
     path = f"{workflow}/userProcessingResults"
     whole = await everything(sandbox, path)
-    parts = [
-        user
-        for page in await sandbox.pages(path, headers={"Prefer": "odata.maxpagesize=7"}, orderby="processingStatus")
-        for user in page
-    ]
+    parts = [user for page in await sandbox.pages(path, headers={"Prefer": "odata.maxpagesize=7"}) for user in page]
     assert len(whole) > 30
-    assert sorted(user["id"] for user in parts) == sorted(user["id"] for user in whole)
+    assert parts == whole
     assert len({user["id"] for user in parts}) == len(parts)
 
 
@@ -77,9 +73,6 @@ async def test_a_run_names_the_run_that_reprocesses_it(sandbox: Sandbox) -> None
         users = await everything(sandbox, f"{workflow}/runs/{run['id']}/userProcessingResults")
         people.append([user["subject"]["id"] for user in users])
     assert people[0] == people[1]
-    user = (await sandbox.get(f"{workflow}/runs/{first['id']}/userProcessingResults"))["value"][0]["id"]
-    own = await sandbox.get(f"{workflow}/userProcessingResults/{user}/reprocessedRuns")
-    assert own["value"] == [again]
 
 
 async def test_a_waiting_task_leads_to_its_extension(sandbox: Sandbox) -> None:

@@ -304,7 +304,7 @@ async def test_entity_tags_are_everywhere_and_honoured(wire: Wire) -> None:
     read = await wire.client.get(wire.run_path)
     old = read.json()["@odata.etag"]
     assert read.headers["etag"] == old
-    listed = (await wire.client.get(f"{wire.workflow_path}/runs", params={"$select": "id"})).json()["value"]
+    listed = (await wire.client.get(f"{wire.workflow_path}/runs")).json()["value"]
     assert {run["id"]: run["@odata.etag"] for run in listed}[wire.run["id"]] == old
     changed = await wire.patch({"If-Match": old})
     assert changed.status_code == 200

@@ -276,6 +276,15 @@ async def test_a_token_file_that_cannot_be_used(tmp_path: Path) -> None:
         await sign_in.aclose()
 
 
+async def test_a_pipe_into_which_nothing_was_written_yet_has_no_token(tmp_path: Path) -> None:
+    os.mkfifo(path := tmp_path / "pipe", 0o600)
+    with path.open("r+b", buffering=0):
+        sign_in = await by_hand(tmp_path, {}, path)
+        with pytest.raises(SignInError, match="It is empty"):
+            await sign_in()
+        await sign_in.aclose()
+
+
 async def test_the_variable_gives_a_token(tmp_path: Path) -> None:
     token = hand_written(upn="ada")
     sign_in = await by_hand(tmp_path, {"RUNTUI_TOKEN": f"Bearer {token}"}, None)

@@ -106,7 +106,7 @@ def test_a_session_that_ends_in_a_crash_and_one_that_is_hung_up(tmp_path: Path, 
     (report,) = tmp_path.glob("crash-*.txt")
     assert "LookupError: [redacted] was refused" in report.read_text()
     with on_terminal(tmp_path, server) as terminal:
-        terminal.wait_for("1 draft not sent; ")
+        terminal.wait_for("1 draft kept; ")
         terminal.press("e")
         terminal.wait_for("(?m)^(╭─)? Edit ")
         terminal.hang_up()

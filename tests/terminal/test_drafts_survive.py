@@ -51,7 +51,7 @@ def is_on_disk(folder: Path, text: str) -> bool:
 
 def find_the_draft(terminal: PtyProbe, text: str) -> None:
     """Assert that the run has a draft, and that the form opens with it."""
-    terminal.wait_for("1 draft not sent; ")
+    terminal.wait_for("1 draft kept; ")
     terminal.press("G")
     terminal.wait_for("(?m)^.?~ ")
     terminal.press("e")

@@ -34,7 +34,7 @@ def test_a_demo_rehearses_a_sign_in_and_one_in_the_middle_of_a_save(tmp_path: Pa
         terminal.press("enter")
         address = terminal.wait_for(r"http://127\.0\.0\.1:\d+/authority/devicelogin")
         assert address is not None
-        terminal.wait_for(r"Waiting for you: 1\d:\d\d left")
+        terminal.wait_for(r"Waiting for you until \d\d:\d\d:\d\d")
         terminal.wait_for("DEMO")
         first_code = code_on(terminal)
         # The sandbox approves the code by itself.
@@ -51,7 +51,7 @@ def test_a_demo_rehearses_a_sign_in_and_one_in_the_middle_of_a_save(tmp_path: Pa
         terminal.press("y")
         terminal.wait_for("Your sign-in has expired")
         terminal.press("enter")
-        terminal.wait_for(r"Waiting for you: 1\d:\d\d left")
+        terminal.wait_for(r"Waiting for you until \d\d:\d\d:\d\d")
         assert code_on(terminal) != first_code
         approve(address[0], code_on(terminal))
         terminal.wait_for(r"✓ #\d+ done")

@@ -188,7 +188,7 @@ async def test_a_line_that_drops_in_the_draft_loses_no_letter(drop: Drop, host: 
         terminal.wait_for(TYPED)
 
     def find_it(terminal: PtyProbe) -> None:
-        terminal.wait_for("1 draft not sent; ")
+        terminal.wait_for("1 draft kept; ")
         terminal.press("G", "e")
         terminal.wait_for(TYPED)
         terminal.press("esc")
@@ -218,7 +218,7 @@ async def test_a_line_that_drops_in_the_review_sends_nothing_and_keeps_the_draft
     async with loopback(service.app) as root:
         await drop_while(change, drop, host, root)
         await gone(host)
-        await see(host, root, lambda terminal: terminal.wait_for("1 draft not sent; ") and None)
+        await see(host, root, lambda terminal: terminal.wait_for("1 draft kept; ") and None)
     assert (service.applied, host.entries()) == ([], [])
 
 

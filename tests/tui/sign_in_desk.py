@@ -85,14 +85,19 @@ class Desk:
         """The left pane as running text, without the line breaks of wrapping."""
         return " ".join(self.session.inside(self.session.left).split())
 
+    @property
+    def awaits_person(self) -> bool:
+        """True while the view shows a code or an address."""
+        return self.view.copied[1] in ("Code", "Address")
+
     async def sees_sign_in(self) -> None:
         await self.session.until(lambda: self.session.view == "sign_in")
-        await self.session.until(lambda: "Device code" in self.session.text() or self.view.wait.ends)
+        await self.session.until(lambda: "Device code" in self.session.text() or self.awaits_person)
 
     async def ask_for_code(self) -> str:
         """Begin a sign-in by device code; return the code."""
         await self.session.press("enter")
-        await self.session.until(lambda: self.view.wait.ends)
+        await self.session.until(lambda: self.awaits_person)
         return self.authority.pending[-1]
 
     async def sign_in_by_code(self, **account: Any) -> None:

@@ -62,7 +62,7 @@ async def test_a_draft_of_an_earlier_session_is_marked_told_and_opened_with_its_
 ) -> None:
     leave_a_draft(tmp_path)
     async with open_session(wire=Graph().wire) as session:
-        assert status_of(session) == "1 draft not sent; ~ marks its run, e opens a draft."
+        assert status_of(session) == "1 draft kept; ~ marks its run, e opens a draft."
         assert first_flag(session) == "~"
         await session.press("e")
         await session.until(lambda: view_of(session) == "edit")
@@ -93,7 +93,7 @@ async def test_a_draft_that_differs_from_what_is_done_or_was_typed_later_stays(
     if not is_typed_later:
         leave_a_change(tmp_path, outcome)
     async with open_session(wire=Graph().wire) as session:
-        assert status_of(session).startswith("1 draft not sent")
+        assert status_of(session).startswith("1 draft kept")
 
 
 async def test_a_draft_of_an_earlier_session_is_marked_before_the_server_answers(

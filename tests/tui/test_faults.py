@@ -264,6 +264,9 @@ async def test_two_quick_sends_to_one_run_never_overlap(open_session: Opener) ->
         await session.until(lambda: wire.under_way)
         await session.settled()
         assert "marks its run" not in session.text(), "what is being sent was not left behind"
+        session.app.chrome.panel.choose("run")
+        await session.until(lambda: "your change #1" in panel_text(session))
+        assert "~ draft" not in panel_text(session), "what is being sent is no draft that e opens"
         await session.press("e")
         assert session.view == "runs", "the form waits for the answer"
         assert "A change to this run is in progress" in session.text()
@@ -334,7 +337,7 @@ async def test_quitting_does_not_lose_a_draft(open_session: Opener) -> None:
         assert draft.changes()
     async with open_session(wire=graph.wire) as session:
         assert session.workspace.drafts.get(draft.run_id) == draft
-        assert "1 draft not sent; ~" in session.text()
+        assert "1 draft kept; ~" in session.text()
         assert "~" in session.text()
 
 

@@ -27,7 +27,6 @@ from runtui.keys.actions import ACTION_BY_ID, ACTIONS, SCOPE_TITLES, Action
 from runtui.sandbox.app import create_app
 from runtui.services.writing.write import Step
 from runtui.tui.app import RuntuiApp
-from runtui.tui.features.changes import waiting
 from runtui.tui.features.triage import explaining
 from runtui.tui.keys import blocks_keys
 from runtui.tui.output import DrawnOnce, FramePainter
@@ -168,7 +167,6 @@ async def test_an_action_is_drawn_in_one_frame_of_what_it_changes(
     async with open_session(size=SIZE, ahead=True, wire=gate, sandbox=Simulated(gate.server)) as session:
         monkeypatch.setattr(runs.Throttle, "ask", lambda throttle: throttle._call())
         monkeypatch.setattr(runs.Throttle, "_rested", lambda _throttle: None)
-        monkeypatch.setattr(waiting, "COUNTDOWN_SECONDS", NEVER)
         session.workspace.refresh._announce(finished_at=LONG_AGO)
         await answered(session, gate)
         for key in BEFORE.get(action.id, REACH[action.scope]).split():

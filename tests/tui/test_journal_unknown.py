@@ -77,7 +77,7 @@ async def test_changes_settled_before_the_screen_opened_are_reported_with_the_dr
         session.app.feature[Journaling].tell_what_was_left()
         await session.pilot.pause()
         assert "1 change from an earlier session: 1 unknown." in status_of(session)
-        assert "1 draft not sent; ~" in status_of(session)
+        assert "1 draft kept; ~" in status_of(session)
 
 
 async def test_an_answer_that_the_run_does_not_bear_out_is_unknown(open_session: Opener) -> None:

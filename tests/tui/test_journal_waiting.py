@@ -1,4 +1,4 @@
-"""A throttled change: the screen counts down the wait, and one key stops waiting."""
+"""A throttled change: the screen says until when it waits, and one key stops waiting."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import httpx
-import pytest
 
 from runtui.domain.draft import Draft
+from runtui.domain.times import second_text
 from runtui.services.writing.write import Save, Step
-from runtui.tui.features.changes import waiting
-from runtui.tui.features.changes.waiting import Waiting
 from runtui.tui.words import pages
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_faults import status_of
@@ -28,30 +26,23 @@ def busy(*_: object) -> httpx.Response:
     return reply(429, BUSY, {"retry-after": "299"})
 
 
-def seconds_left(text: str) -> int:
-    found = re.search(r"trying again in (\d)m (\d\d)s", text)
-    assert found, text
-    return 60 * int(found[1]) + int(found[2])
-
-
 async def send(session: Session) -> None:
     await to_the_review(session)
     await session.press("y")
-    await session.until(lambda: "trying again in" in status_of(session))
+    await session.until(lambda: "trying again at" in status_of(session))
 
 
-async def test_the_wait_is_counted_down_and_given_up(open_session: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "COUNTDOWN_SECONDS", 0.02)
+async def test_a_wait_says_until_when_and_is_given_up(open_session: Opener) -> None:
     graph = Graph(answer_to_patch=busy)
     async with open_session(wire=graph.wire) as session:
         await session.press("w")
         assert "No change of one run waits" in status_of(session)
         await send(session)
-        assert status_of(session).startswith("The service is busy (429); trying again in 4m ")
-        assert "w stops waiting." in status_of(session)
-        first = seconds_left(status_of(session))
-        await session.until(lambda: seconds_left(status_of(session)) < first)
-        assert seconds_left(" ".join(panel_text(session).split())) < first
+        (save,) = session.workspace.saves.active()
+        assert save.resumes_at is not None
+        words = f"The service is busy (429); trying again at {second_text(save.resumes_at)}. w stops waiting."
+        assert status_of(session) == words
+        assert words in " ".join(panel_text(session).split())
         await session.press("w")
         await session.until(lambda: not session.workspace.saves.active())
         await session.until(
@@ -60,20 +51,7 @@ async def test_the_wait_is_counted_down_and_given_up(open_session: Opener, monke
             )
         )
         assert "The draft is kept." in status_of(session)
-        assert session.app.feature[Waiting].timer is None, "an idle screen has no clock"
         assert len(graph.patches) == 1
-
-
-async def test_the_countdown_leaves_a_later_sentence_and_another_page_alone(open_session: Opener) -> None:
-    graph = Graph(answer_to_patch=busy)
-    async with open_session(wire=graph.wire) as session:
-        await send(session)
-        await session.press("U")
-        assert "Nothing is marked." in status_of(session)
-        session.app.chrome.panel.show_entry(session.workspace.journal.entries()[0])
-        session.app.feature[Waiting].tick()
-        assert "Nothing is marked." in status_of(session)
-        assert "trying again" not in panel_text(session)
 
 
 async def test_a_change_given_up_before_it_was_sent(open_session: Opener) -> None:
@@ -92,7 +70,7 @@ async def test_a_change_given_up_before_it_was_sent(open_session: Opener) -> Non
         await to_the_review(session)
         wire.is_busy = True
         await session.press("y")
-        await session.until(lambda: "trying again in" in status_of(session))
+        await session.until(lambda: "trying again at" in status_of(session))
         await session.press("w")
         await session.until(lambda: "Not done. It was stopped before anything was sent." in status_of(session))
         assert graph.patches == []
@@ -118,9 +96,10 @@ def test_a_wait_longer_than_runtui_waits_is_reported_as_asked() -> None:
     draft = Draft("run-1", "w1", a_run(1), "full")
     busy = replace(exchange("PATCH"), status=429)
     save = Save(1, draft, Step.PAUSED, resumes_at=now + timedelta(seconds=300), retry_after=3600.0, exchange=busy)
+    until = second_text(now + timedelta(seconds=300))
     assert pages.wait_sentence(save, now) == (
-        "The service asks to wait 1h 00m (429); trying again in 5m 00s. w stops waiting."
+        f"The service asks to wait 1h 00m (429); trying again at {until}. w stops waiting."
     )
     save = save._replace(retry_after=None)
-    assert pages.wait_sentence(save, now).startswith("The service is busy (429); trying again in 5m")
+    assert pages.wait_sentence(save, now).startswith(f"The service is busy (429); trying again at {until}")
     assert "trying again now." in pages.wait_sentence(save, now + timedelta(hours=1))

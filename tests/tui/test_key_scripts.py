@@ -201,7 +201,7 @@ class Desk:
     async def see_code(self) -> None:
         """Begin another sign-in, up to the display of the code."""
         await self.session.press("A", "enter")
-        await self.session.until(lambda: self.session.find(SignInView).wait.ends)
+        await self.session.until(lambda: self.session.find(SignInView).copied[1] == "Code")
 
     def hold(self) -> None:
         """Delay all answers of Graph and of the sign-in service."""

@@ -1,4 +1,4 @@
-"""A screen that opens has few widgets, and is laid out for the size of the terminal once.
+"""A screen that opens has few widgets, and is laid out for the size of the terminal once; no layout asked for is lost.
 
 These counts are the same on every machine. Layouts that follow from messages of widgets are left out, because sometimes
 two of them coincide.
@@ -11,10 +11,14 @@ from typing import Any
 
 import pytest
 from textual import events
+from textual.app import ComposeResult
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
+from textual.widgets import Static
 
+from runtui.tui.output import DifferentialOutput, DrawnOnce
 from runtui.tui.widgets.form_painter import FormPainter
 from runtui.tui.widgets.json_view import JsonView
 from runtui.tui.widgets.line_table import LineTable
@@ -96,6 +100,46 @@ async def test_a_screen_mounted_in_advance_opens_without_a_layout(
             assert session.app.screen is not session.runs.view_screen
             await session.press("escape")
         assert layouts == []
+
+
+class Sized(Static):
+    """Says how wide it is on a line of its own, once a layout has said so: in it, with its event, or at its end."""
+
+    DEFAULT_CSS = "Sized { width: auto; height: auto; overflow: hidden; }"
+
+    def on_mount(self) -> None:
+        if self.id == "after":
+            self.screen.screen_layout_refresh_signal.subscribe(self, self.tell, immediate=True)
+
+    def tell(self, _screen: Screen[Any] | None = None) -> None:
+        if self.size.width and not str(self.content).endswith(" columns"):
+            self.update(f"{self.id}\n{self.size.width} columns")
+
+    def _size_updated(self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True) -> bool:
+        is_new = super()._size_updated(size, virtual_size, container_size, layout)
+        if self.id == "in":
+            self.tell()
+        return is_new
+
+    def on_resize(self) -> None:
+        if self.id == "event":
+            self.tell()
+
+
+class SizedApp(DifferentialOutput):
+    def get_default_screen(self) -> Screen[Any]:
+        return DrawnOnce()
+
+    def compose(self) -> ComposeResult:
+        for reason in ("in", "event", "after"):
+            yield Sized(reason, id=reason)
+
+
+async def test_a_layout_that_a_widget_asks_for_during_a_layout_follows() -> None:
+    app = SizedApp()
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        assert [tuple(widget.size) for widget in app.query(Sized)] == [(9, 2), (9, 2), (9, 2)]
 
 
 async def test_rows_that_come_and_go_lay_nothing_out(open_session: Opener, layouts: Layouts) -> None:

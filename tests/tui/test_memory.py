@@ -57,7 +57,7 @@ async def test_at_rest_few_places_are_mounted_and_nothing_that_judges_values_is_
         assert mounted(session) == {"edit", "help"}
         assert properties._validator.cache_info().misses == 0
         assert {type(feature).__name__ for feature in session.app.feature.built} == {
-            "Editing", "Helping", "Listing", "Triaging", "Waiting",
+            "Editing", "Helping", "Listing", "Triaging",
         }  # fmt: skip
         await session.press("e")
         await session.until(lambda: properties._validator.cache_info().misses == 3)  # text, count and date-time

@@ -44,7 +44,7 @@ async def test_with_nobody_signed_in_the_ways_open_by_themselves_and_a_code_lead
         assert "Open on any device: https://login.fake.test/devicelogin and type this code:" in desk.words
         assert re.search(r"This request comes from runtui on \S+ as user \S+\.", desk.words)
         assert "Never enter a code that someone sent you." in desk.words
-        assert re.search(r"Waiting for you: 1[45]:\d\d left\.", desk.words)
+        assert re.search(r"Waiting for you until \d\d:\d\d:\d\d\.", desk.words)
 
         desk.authority.approve(code)
         desk.polls.go_on()
@@ -67,7 +67,7 @@ async def test_a_sign_in_goes_on_while_the_help_is_read(tmp_path: Path) -> None:
         assert "Help" in desk.words, "the help is still there"
         await desk.session.press("escape")
         await desk.session.until(lambda: "account lee.admin@contoso.example" in desk.words)
-        assert desk.view.wait.ends is None
+        assert not desk.awaits_person
         await desk.session.press("escape")
         assert desk.session.view == "runs"
 
@@ -96,24 +96,6 @@ async def test_the_copy_key_is_hinted_with_the_code(tmp_path: Path) -> None:
         assert "y copy" in desk.session.text()
 
 
-async def test_the_clock_tells_the_time_left_once_a_second_and_draws_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with open_desk(tmp_path) as desk:
-        await desk.sees_sign_in()
-        await desk.ask_for_code()
-        await desk.session.until(lambda: "y copy" in desk.session.text())
-        before = desk.session.text().splitlines()
-        monkeypatch.setattr(
-            "runtui.tui.words.sign_in_words.countdown", lambda _ends, _now: "Waiting for you: 0:07 left."
-        )
-        desk.view.wait.count_down()
-        await desk.session.until(lambda: "0:07 left" in desk.session.text())
-        after = desk.session.text().splitlines()
-        drawn = [line for line, earlier in zip(after, before, strict=True) if line != earlier]
-        assert len(drawn) == 1, drawn
-
-
 async def test_a_refusal_is_reported_in_words_with_what_an_administrator_needs(tmp_path: Path) -> None:
     async with open_desk(tmp_path) as desk:
         await desk.sees_sign_in()
@@ -137,7 +119,7 @@ async def test_an_expired_code_is_reported_and_another_one_can_be_requested(tmp_
         desk.authority.expire(first)
         desk.polls.go_on()
         await desk.session.until(lambda: "The code has expired" in desk.words)
-        assert desk.view.wait.ends is None
+        assert not desk.awaits_person
         assert await desk.ask_for_code() != first
 
 
@@ -171,7 +153,7 @@ async def test_a_browser_elsewhere_ends_at_an_address_that_is_pasted(tmp_path: P
     async with open_desk(tmp_path, size=(columns, 24)) as desk:
         await desk.sees_sign_in()
         await desk.session.press("down", "enter")
-        await desk.session.until(lambda: desk.view.wait.ends)
+        await desk.session.until(lambda: desk.awaits_person)
         await desk.session.press("ctrl+y")
         address = desk.session.app.clipboard
         assert address.startswith("https://login.fake.test/")
@@ -207,7 +189,7 @@ async def test_a_browser_that_is_refused_is_reported(tmp_path: Path) -> None:
     async with open_desk(tmp_path, method="browser") as desk:
         await desk.sees_sign_in()
         await desk.session.press("enter")
-        await desk.session.until(lambda: desk.view.wait.ends)
+        await desk.session.until(lambda: desk.awaits_person)
         assert "Open this in any browser" in desk.words, "the profile's own way comes first"
         await desk.session.press("ctrl+y")
         await paste(desk, desk.authority.browse(desk.session.app.clipboard, None).url)

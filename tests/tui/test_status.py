@@ -79,7 +79,7 @@ async def test_drafts_that_were_told_at_the_start_are_told_no_longer_than_they_a
     async with open_session(graph=graph) as session:
         await type_a_draft(session)
     async with open_session(graph=graph) as session:
-        assert "1 draft not sent; ~" in status_of(session)
+        assert "1 draft kept; ~" in status_of(session)
         session.workspace.drafts.drop("run-4")
         await session.press("j")
         assert status_of(session) == ""
@@ -104,6 +104,23 @@ async def test_a_disk_that_takes_drafts_again_is_no_trouble_any_more(
         await session.press("home")
         await session.type("2")
         await session.until(lambda: status_of(session) == "")
+
+
+async def test_a_draft_that_only_memory_holds_is_not_called_kept(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = Graph()
+    async with open_session(graph=graph) as session:
+
+        def refuse(*_: object) -> None:
+            raise sqlite3.OperationalError("database or disk is full")
+
+        monkeypatch.setattr(session.workspace.drafts, "_put", refuse)
+        graph.answer_to_patch = graph_error(403, "Forbidden", "Insufficient privileges.")
+        await to_the_review(session)
+        await session.press("y")
+        await session.until(lambda: " not done" in status_of(session))
+        assert "The draft is kept until you quit" in status_of(session)
 
 
 async def test_the_message_about_a_failed_save_disappears_with_its_draft(open_session: Opener) -> None:

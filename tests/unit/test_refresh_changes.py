@@ -129,6 +129,15 @@ async def test_a_doubt_or_a_person_causes_a_full_listing(court: Court) -> None:
     assert all(since for _, since in await court.listing(30))
 
 
+async def test_a_doubt_outlives_a_listing_that_another_workflow_ends(court: Court) -> None:
+    court.refresh.doubt("joiner")
+    court.refresh.suspend()  # after the first page
+    court.graph.busy["leaver"] = [refused(401)]
+    await court.listing(30)
+    assert court.refresh.progress.fault is not None
+    assert await court.listing(30, again=True) == [("joiner", None), CHANGES[1]]
+
+
 async def test_a_known_list_is_quick_in_every_order_while_its_changes_are_read(tmp_path: Path) -> None:
     with closing(Store(tmp_path / "runs.db")) as store:
         court = Court(store)

@@ -76,7 +76,8 @@ def test_changes_from_here_are_told_with_what_became_of_them() -> None:
     unknown = an_entry(14, outcome=Outcome.UNKNOWN)
     told = facts(entries=[unknown, undo, undone], has_draft=True)
     clock = f"3 Nov {noon.astimezone():%H:%M}"
-    assert any(line.startswith("~ draft not sent") for line in told)
+    assert any(line.startswith("~ draft kept") for line in told)
+    assert not any("not sent" in line for line in told), "a draft may be of a change whose outcome is unknown"
     assert any(line.startswith("your change #14, ") and line.endswith(": unknown") for line in told)
     assert any(line.startswith("changed by you #12, ") and line.endswith(f", undone {clock}") for line in told)
     assert not any("#13" in line for line in told), "an undo is told with what it undid"

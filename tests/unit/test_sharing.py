@@ -196,7 +196,7 @@ def test_a_hand_over_tells_what_happened_what_was_done_and_what_is_open() -> Non
         "No manager for 1.", "No manager for 2.", "`Ann Number1`, `u1@c.example`, `id-1`",
         "The user has a mail address.",
         "2 users with a failed task.", "`#12` unknown", "request-id: `req-1`", "client-request-id: `own-1`",
-        "A draft of a change", "by `lee@contoso.example`", "tenant: `Contoso`", "2026-11-26 06:00:00 UTC",
+        "A draft of a change is kept", "by `lee@contoso.example`", "tenant: `Contoso`", "2026-11-26 06:00:00 UTC",
         "<https://entra.microsoft.com/#view/",
     ):  # fmt: skip
         assert words in page
@@ -290,6 +290,18 @@ def test_a_name_beyond_those_that_are_listed_is_reduced_too() -> None:
     handoff = a_handoff(*many, last, reduce_people=True)
     for text in (handoff_markdown(handoff), json.dumps(handoff)):
         assert "Ann Number99" not in text
+
+
+def test_what_the_service_says_of_a_waiting_task_is_reduced_too() -> None:
+    waiting = [
+        TaskResult({
+            "id": f"t{number}", "processingStatus": "inProgress", "processingInfo": f"Waits for Ann Number{number}.",
+            "subject": {"id": f"id-{number}", "displayName": f"Ann Number{number}"},
+        })
+        for number in range(2)
+    ]  # fmt: skip
+    assert "Waits for Ann Number1." in a_handoff(*waiting)["open"]
+    assert a_handoff(*waiting, reduce_people=True)["open"][1:] == ["Waits for '…'."]
 
 
 def test_times_of_a_hand_over_do_not_age() -> None:

@@ -10,7 +10,7 @@ from runtui.auth.errors import not_signed_in
 from runtui.auth.flows import has_browser
 from runtui.auth.signin import Account, SignInState
 from runtui.settings import SignInSettings
-from runtui.tui.words.sign_in_words import available_methods, countdown, next_change, short_name, who
+from runtui.tui.words.sign_in_words import available_methods, next_change, short_name, who
 
 NOW = datetime(2026, 11, 20, 10, tzinfo=UTC)
 NOBODY = Account(username="", tenant_id="")
@@ -62,11 +62,6 @@ def test_an_idle_screen_is_drawn_once_a_minute_at_most() -> None:
     assert waits[0] > 600
     assert len(waits) <= 12
     assert all(wait >= 59 for wait in waits[1:-1])
-
-
-def test_a_countdown_never_runs_below_zero() -> None:
-    assert countdown(NOW + timedelta(seconds=61), NOW) == "Waiting for you: 1:01 left."
-    assert countdown(NOW, NOW + timedelta(seconds=5)) == "Waiting for you: 0:00 left."
 
 
 def test_a_browser_of_this_machine_is_offered_only_where_there_is_one() -> None:

@@ -21,7 +21,6 @@ from runtui.sandbox.tenant.tasks import (
     REMOVE_ALL_TEAMS,
     TaskDefinition,
     task_json,
-    task_state,
 )
 from runtui.sandbox.tenant.workflows import Workflow
 
@@ -330,34 +329,24 @@ def user_results(plan: RunPlan, people: People, now: int) -> Iterator[dict[str, 
     """Yield the userProcessingResults of a run at a moment, for `entities.USER_RESULT.record`."""
     if not plan.workflow.subjects:
         for place, work in enumerate(work_of(plan, people, now)):
-            yield _result(plan, work) | {"place": place, "subject": json.dumps({"id": work.person.id})}
-
-
-def subject_results(plan: RunPlan, people: People, now: int) -> Iterator[dict[str, Any]]:
-    """Yield the subjectProcessingResults of a run whose subjects are no users, for `entities.SUBJECT_RESULT.record`."""
-    if plan.workflow.subjects:
-        for place, work in enumerate(work_of(plan, people, now)):
-            yield _result(plan, work) | {"place": place, "subject": json.dumps(_workflow_subject(plan, work))}
-
-
-def _result(plan: RunPlan, work: Work) -> dict[str, Any]:
-    progress = work.progress
-    return {
-        "id": work.id,
-        "workflowId": plan.workflow.id,
-        "runId": plan.id,
-        "failedRunId": plan.id if progress.cause is not None else "",
-        "subject/id": work.person.id,
-        "completedDateTime": progress.completed,
-        "failedTasksCount": int(progress.cause is not None),
-        "processingStatus": progress.status,
-        "scheduledDateTime": plan.scheduled,
-        "startedDateTime": progress.started,
-        "totalTasksCount": plan.task_count,
-        "totalUnprocessedTasksCount": plan.task_count - progress.tasks_done,
-        "workflowExecutionType": plan.execution_type,
-        "workflowVersion": plan.workflow.version,
-    }
+            progress = work.progress
+            yield {
+                "id": work.id,
+                "workflowId": plan.workflow.id,
+                "runId": plan.id,
+                "place": place,
+                "subject/id": work.person.id,
+                "completedDateTime": progress.completed,
+                "failedTasksCount": int(progress.cause is not None),
+                "processingStatus": progress.status,
+                "scheduledDateTime": plan.scheduled,
+                "startedDateTime": progress.started,
+                "totalTasksCount": plan.task_count,
+                "totalUnprocessedTasksCount": plan.task_count - progress.tasks_done,
+                "workflowExecutionType": plan.execution_type,
+                "workflowVersion": plan.workflow.version,
+                "subject": json.dumps({"id": work.person.id}),
+            }
 
 
 def task_results(plan: RunPlan, people: People, now: int) -> Iterator[dict[str, Any]]:
@@ -377,7 +366,6 @@ def task_results(plan: RunPlan, people: People, now: int) -> Iterator[dict[str, 
                 "workflowId": workflow.id,
                 "runId": plan.id,
                 "userResultId": work.id,
-                "taskId": task_state(workflow.id, place, task)["id"],
                 "place": row * plan.task_count + index,
                 "subject/id": work.person.id,
                 "createdDateTime": begins,

@@ -138,34 +138,16 @@ def calling(extension: Extension) -> TaskDefinition:
     return CUSTOM_EXTENSION._replace(arguments=((CUSTOM_EXTENSION.arguments[0][0], extension.id),))
 
 
-TASK_DEFINITIONS: Final = tuple(item for item in tuple(globals().values()) if isinstance(item, TaskDefinition))
-"""All of the above."""
-
-
-def definition_state(task: TaskDefinition) -> dict[str, Any]:
-    """A built-in task, for `entities.TASK_DEFINITION.record`."""
-    parameters = [{"name": name, "values": [], "valueType": "string"} for name, _ in task.arguments]
-    return {"id": task.id, **_described(task), "parameters": json.dumps(parameters), "version": 1}
-
-
-def _described(task: TaskDefinition) -> dict[str, Any]:
-    """What a task of a workflow has from its definition."""
+@cache
+def task_state(workflow_id: str, index: int, task: TaskDefinition) -> Mapping[str, Any]:
+    """Return the properties of the task at a place of a workflow, for `entities.TASK.record`."""
+    arguments = [{"name": name, "value": value or guid(workflow_id, name, index)} for name, value in task.arguments]
     return {
+        "id": guid(workflow_id, "task", index),
         "category": task.category,
         "continueOnError": task.continues_on_error,
         "description": task.description,
         "displayName": task.display_name,
-    }
-
-
-@cache
-def task_state(workflow_id: str, index: int, task: TaskDefinition) -> Mapping[str, Any]:
-    """The task at a place of a workflow, for `entities.TASK.record`."""
-    arguments = [{"name": name, "value": value or guid(workflow_id, name, index)} for name, value in task.arguments]
-    return {
-        "id": guid(workflow_id, "task", index),
-        "workflowId": workflow_id,
-        **_described(task),
         "executionSequence": index + 1,
         "isEnabled": True,
         "taskDefinitionId": task.id,

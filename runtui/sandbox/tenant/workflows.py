@@ -7,11 +7,11 @@ scheduled run since then. Execution conditions and settings are JSON of the serv
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks
-from runtui.sandbox.entities import TASK, guid
+from runtui.sandbox.entities import guid
 from runtui.sandbox.tenant import people
 from runtui.sandbox.tenant.people import Cohort
 from runtui.sandbox.tenant.tasks import (
@@ -39,7 +39,6 @@ from runtui.sandbox.tenant.tasks import (
     SEND_WELCOME,
     TaskDefinition,
     calling,
-    task_state,
 )
 
 HOUR: Final = 3_600 * TICKS_PER_SECOND
@@ -276,7 +275,6 @@ def workflow_state(workflow: Workflow, seed: int, now: int) -> dict[str, Any]:
         "version": workflow.version,
         "executionConditions": json.dumps(workflow.conditions),
         "quarantineDetails": json.dumps(quarantine_details(workflow.quarantine, now)),
-        "tasks": json.dumps([TASK.whole(task) for task in workflow_tasks(workflow)]),
         "settings": json.dumps({"quarantineConfiguration": limits}),
     }
 
@@ -297,8 +295,3 @@ def quarantine_details(quarantine: Quarantine | None, now: int) -> dict[str, Any
         "quarantineReason": quarantine.reason,
         "quarantineType": quarantine.type,
     }
-
-
-def workflow_tasks(workflow: Workflow) -> Iterator[Mapping[str, Any]]:
-    for index, task in enumerate(workflow.tasks):
-        yield task_state(workflow.id, index, task)

@@ -99,9 +99,12 @@ def run_handoff(
         raise RuntuiError("There is no such run", "It is no longer in the list.")
     cloud, sent = cloud_of_root(origin.root), {entry.client_request_id for entry in known.entries}
     others = [other for other in requests if other.client_request_id not in sent]
-    open_points = [*_open_run(stored.raw, known.workflow, known.results), *_open_changes(known.entries)]
+    open_points = [
+        *_open_run(stored.raw, known.workflow, known.results, reduce_people=reduce_people),
+        *_open_changes(known.entries),
+    ]
     if known.has_draft:
-        open_points.append("A draft of a change is on this machine and was not sent.")
+        open_points.append("A draft of a change is kept on this machine.")
     return _handoff(
         stored.workflow_name or stored.workflow_id,
         facts=[
@@ -260,7 +263,9 @@ def _folded(text: str, people: Iterable[TaskResult]) -> str:
     return fold_reason(text, [name for name in names if name and name in text])
 
 
-def _open_run(raw: Mapping[str, Any], workflow: Mapping[str, Any] | None, results: RunResults | None) -> Iterator[str]:
+def _open_run(
+    raw: Mapping[str, Any], workflow: Mapping[str, Any] | None, results: RunResults | None, *, reduce_people: bool
+) -> Iterator[str]:
     if not raw:
         yield "The service no longer lists the run."
         return
@@ -281,7 +286,9 @@ def _open_run(raw: Mapping[str, Any], workflow: Mapping[str, Any] | None, result
     if waiting:
         first = min((task.started for task in waiting if task.started is not None), default=None)
         yield f"{count_words(len(waiting), 'task')} not ended{f', the first begun {_moment(first)}' if first else ''}."
-        yield from list(dict.fromkeys(filter(None, (task.processing_info for task in waiting))))[:NAMED_WORDINGS]
+        said = (task.processing_info for task in waiting if task.processing_info)
+        reduced = (_folded(words, waiting) for words in said) if reduce_people else said
+        yield from list(dict.fromkeys(reduced))[:NAMED_WORDINGS]
 
 
 def _held(workflow: Workflow) -> Iterator[str]:

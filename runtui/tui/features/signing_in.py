@@ -24,6 +24,7 @@ from textual.worker import Worker
 from runtui.auth.accounts import may_be_of_another_tenant
 from runtui.auth.errors import SignInError, not_signed_in
 from runtui.auth.flows import BEWARE_CODE, who_asks
+from runtui.domain.times import second_text
 from runtui.errors import FieldError
 from runtui.keys.actions import key_of
 from runtui.tui.actions import ActionContext
@@ -38,38 +39,11 @@ from runtui.tui.words.sign_in_words import METHOD_LABELS, PersonMethod
 if TYPE_CHECKING:
     from runtui.auth.signin import Account, BrowserPage, DeviceCode, SignIn
 
-TICK_SECONDS: Final = 1.0
-"""Seconds between two updates of the countdown."""
 
 PAGE_SECONDS: Final = 900
 """How long `SignIn.browser` waits for a browser."""
 
 _DEMO: Final = "DEMO: the sandbox's own sign-in. Never type a password."
-
-
-class WaitLine(Static):
-    """Shows how long the sign-in service still waits for a person."""
-
-    ends: datetime | None = None
-    """The end of the wait; None while nothing waits."""
-    _clock: Timer | None = None
-
-    def __init__(self) -> None:
-        super().__init__(id="sign-in-wait", markup=False)
-
-    def wait_until(self, ends: datetime | None) -> None:
-        """Count down to a time from now on; None stops."""
-        self.ends = ends
-        self.count_down()
-        if ends is not None and self._clock is None:
-            self._clock = self.set_interval(TICK_SECONDS, self.count_down)
-        elif ends is None and self._clock is not None:
-            self._clock.stop()
-            self._clock = None
-
-    def count_down(self) -> None:
-        if self.ends is not None:
-            self.update(content(sign_in_words.countdown(self.ends, datetime.now(UTC)), "bold"))
 
 
 class SignInView(ActionView[None]):
@@ -95,7 +69,6 @@ class SignInView(ActionView[None]):
         self.copied = ("", "")
         """The text for the copy key, and what it is: a code, an address or a message, never a token."""
         self._page: BrowserPage | None = None
-        self.wait = WaitLine()
 
     def compose(self) -> ComposeResult:
         """Compose the widgets of all states; those that a state does not need are hidden."""
@@ -105,7 +78,7 @@ class SignInView(ActionView[None]):
             yield Static(id="sign-in-address", markup=False)
             yield LineInput(placeholder="paste the address that the browser ends at, then enter", id="sign-in-landing")
             yield Static(id="sign-in-problem", markup=False)
-            yield self.wait
+            yield Static(id="sign-in-wait", markup=False)
             yield Static(id="sign-in-note", markup=False)
 
     @property
@@ -154,8 +127,8 @@ class SignInView(ActionView[None]):
         lines += [Content("Open on any device:"), content(address, "bold"), Content("and type this code:")]
         large = Content("\n").join([Content(""), _large(code.user_code), Content("")])
         note = f"{who_asks()} {BEWARE_CODE}\n{key} copies the code, {key_of('leave_sign_in')} cancels."
-        self._show("wait", facts=Content("\n").join(lines), address=large, note=content(note, newlines=True))
-        self.wait.wait_until(code.expires_at)
+        facts, wait = Content("\n").join(lines), _wait_line(code.expires_at)
+        self._show(facts=facts, address=large, wait=wait, note=content(note, newlines=True))
 
     def show_page(self, page: BrowserPage, *, opened: bool) -> None:
         """Show the address to open, and take the one where it ends; `opened` is True if a browser already shows it."""
@@ -168,8 +141,8 @@ class SignInView(ActionView[None]):
         note = f"It ends at {page.redirect_uri}, perhaps showing an error: copy that address.\n"
         note += f"{who_asks()} {sign_in_words.BEWARE_PAGE}"
         address = content(self.copied[0], "$text-accent")
-        self._show("landing", "wait", facts=facts, address=address, note=content(note, newlines=True))
-        self.wait.wait_until(datetime.now(UTC) + timedelta(seconds=PAGE_SECONDS))
+        wait = _wait_line(datetime.now(UTC) + timedelta(seconds=PAGE_SECONDS))
+        self._show("landing", facts=facts, address=address, wait=wait, note=content(note, newlines=True))
         self.take_focus()
 
     def take_focus(self) -> None:
@@ -180,7 +153,6 @@ class SignInView(ActionView[None]):
         self.screen.set_focus(self.query_one("#sign-in-page"))
 
     def _stop_waiting(self) -> None:
-        self.wait.wait_until(None)
         self._page, self.copied = None, ("", "")
         # A landing address has a code that is valid for a moment, so it is removed.
         self.query_one(LineInput).value = ""
@@ -232,6 +204,11 @@ class SignInView(ActionView[None]):
         for widget in self.query_one("#sign-in-page").children:
             widget.set_class(widget.id not in shown, "-gone")
         self.post_message(self.Changed())
+
+
+def _wait_line(ends: datetime) -> Content:
+    """Say how long the sign-in service waits for a person."""
+    return content(f"Waiting for you until {second_text(ends)}.", "bold")
 
 
 def _large(code: str) -> Content:

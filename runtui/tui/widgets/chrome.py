@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, NamedTuple, TypeAlias, TypeVar, get_args
 
 from rich.cells import cell_len
-from rich.style import Style as RichStyle
 from textual.app import RenderResult
 from textual.containers import Vertical
 from textual.content import Content
@@ -207,25 +206,6 @@ class PaneTitle(Static):
             self._shown = title
             self.update(title, layout=False)
         return is_other
-
-
-class ComponentStyles:
-    """The styles of a widget's component classes, by their name after the `prefix`; kept until `forget`."""
-
-    def __init__(self, widget: Widget, prefix: str) -> None:
-        self._widget, self._prefix = widget, prefix
-        self._styles: dict[tuple[str, bool], RichStyle] = {}
-
-    def __call__(self, name: str, *, partial: bool = False) -> RichStyle:
-        """Return a style; a `partial` one is to be added to another."""
-        style = self._styles.get((name, partial))
-        if style is None:
-            style = self._widget.get_component_rich_style(f"{self._prefix}--{name}", partial=partial)
-            self._styles[name, partial] = style
-        return style
-
-    def forget(self) -> None:
-        self._styles.clear()
 
 
 def surface(container: type[WidgetT]) -> type[WidgetT]:

@@ -280,7 +280,6 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
-        self._painter.forget()
         self.draw()
 
     def render_line(self, y: int) -> Strip:

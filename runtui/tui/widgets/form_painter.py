@@ -19,7 +19,6 @@ from runtui.domain.draft import Draft
 from runtui.domain.properties import EDITABLE, Property
 from runtui.domain.times import ago, now_ticks, parse_ticks, since
 from runtui.tui.text import content, fit, wrapped
-from runtui.tui.widgets.chrome import ComponentStyles
 from runtui.tui.widgets.field_edit import ChoiceMenu, EditLook, LineEdit, choice_lines
 
 MIXED: Final = "(mixed)"
@@ -85,9 +84,7 @@ class FormPainter:
     """Draws the lines of a widget that has the component classes of `FieldForm`."""
 
     def __init__(self, widget: Widget) -> None:
-        self._style = ComponentStyles(widget, "field-form")
-        self.forget = self._style.forget
-        """Drops the cached styles."""
+        self._widget = widget
 
     def lines(self, shown: ShownDraft, keyed: Keyed, width: int) -> Iterator[FormLine]:
         """Yield all lines of the form, from the top."""
@@ -145,9 +142,12 @@ class FormPainter:
     def _strip(self, *parts: tuple[str, str]) -> Strip:
         return Strip([Segment(text, self._style(name)) for text, name in parts if text])
 
+    def _style(self, name: str) -> Style:
+        return self._widget.get_component_rich_style(f"field-form--{name}")
+
     def _mark(self, name: str) -> Style:
         """Return a style to add to that of a field."""
-        return self._style(name, partial=True)
+        return self._widget.get_component_rich_style(f"field-form--{name}", partial=True)
 
 
 def _was(field: Property, shown: ShownDraft) -> str:

@@ -14,6 +14,7 @@ from typing import ClassVar, Final, NamedTuple
 
 from rich.cells import cell_len
 from rich.segment import Segment
+from rich.style import Style
 from textual import work
 from textual.binding import BindingType
 from textual.cache import LRUCache
@@ -27,7 +28,7 @@ from textual.strip import Strip
 from runtui.domain.json_text import UNWRAPPED, Document, TokenKind
 from runtui.tui.actions import bindings
 from runtui.tui.text import plain
-from runtui.tui.widgets.chrome import ComponentStyles, unboxed
+from runtui.tui.widgets.chrome import unboxed
 from runtui.tui.widgets.search_bar import Found, Match, cells_of, with_matches
 
 IN_PLACE_LIMIT: Final = 100_000
@@ -106,7 +107,6 @@ class JsonView(ScrollView, can_focus=True):
         self._header, self._changed = self._source.header, self._source.changed
         self._document = self._source.document()
         self._strips: LRUCache[int, Strip] = LRUCache(1000)
-        self._style = ComponentStyles(self, "json-view")
         self._expected = 0
         self._sought = ""
         self._match: Match | None = None
@@ -216,7 +216,6 @@ class JsonView(ScrollView, can_focus=True):
         """Drop the cached lines, which have the old colours."""
         super().notify_style_update()
         self._strips.clear()
-        self._style.forget()
 
     @work(group=_GROUP, description="lay out a large text")
     async def _lay_out(self, source: _Source) -> None:
@@ -292,6 +291,9 @@ class JsonView(ScrollView, can_focus=True):
         for text, kind in self._document.tokens(number):
             segments.append(Segment(plain(text), self._style(kind) if kind else self.visual_style.rich_style))
         return Strip(segments)
+
+    def _style(self, name: str) -> Style:
+        return self.get_component_rich_style(f"json-view--{name}")
 
     def _gutter(self, number: int) -> Segment:
         if self._document.top_level_key(number) in self._changed:

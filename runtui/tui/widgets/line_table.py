@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Final, Generic, NamedTuple, get_args
 
 from rich.cells import cell_len
 from rich.segment import Segment
+from rich.style import Style
 from textual import events
 from textual.app import RenderResult
 from textual.content import Content
@@ -28,7 +29,6 @@ from runtui.domain.times import now_ticks
 from runtui.tui.actions import bindings
 from runtui.tui.resources import HIDDEN_BY_MARK, MARKED, ReadRows, Resource, RowFlag, RowId, Rows
 from runtui.tui.text import fit
-from runtui.tui.widgets.chrome import ComponentStyles
 
 CLOCK_SECONDS: Final = 60
 """How often relative times are updated."""
@@ -99,12 +99,13 @@ class LinePainter:
     def __init__(self, widget: Widget) -> None:
         self._widget = widget
         self._strips: dict[LineLook, Strip] = {}
-        self._style = ComponentStyles(widget, "line-table")
 
     def forget(self) -> None:
-        """Drop the caches after the styles or the columns have changed."""
-        self._style.forget()
+        """Drop the drawn lines after the styles or the columns have changed."""
         self._strips.clear()
+
+    def _style(self, name: str) -> Style:
+        return self._widget.get_component_rich_style(f"line-table--{name}")
 
     def strip(self, look: LineLook, arrangement: Arrangement[Any]) -> Strip:
         strip = self._strips.get(look)

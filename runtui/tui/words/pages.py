@@ -18,7 +18,17 @@ from runtui.domain.properties import PROPERTIES
 from runtui.domain.report import Outcome
 from runtui.domain.results import TaskResult, by_cause, subjects_line
 from runtui.domain.rows import short_id, status_look
-from runtui.domain.times import ago, clock_text, duration_text, moment_text, now_ticks, since, ticks_of, to_datetime
+from runtui.domain.times import (
+    ago,
+    clock_text,
+    duration_text,
+    moment_text,
+    now_ticks,
+    second_text,
+    since,
+    ticks_of,
+    to_datetime,
+)
 from runtui.domain.triage.checks import why_doubtful
 from runtui.domain.triage.run_users import TaskRow, held_words, waiting_words
 from runtui.domain.triage.service_actions import Operation, ServiceAction
@@ -102,18 +112,17 @@ def save_page(save: Save, now: datetime) -> Page:
 
 
 def wait_sentence(save: Save, now: datetime) -> str:
-    """Say how long a paused save still waits at `now` (aware), and name the key that ends that."""
-    left = (save.resumes_at - now).total_seconds() if save.resumes_at is not None else 0.0
-    status = save.exchange.status if save.exchange is not None else None
-    key = key_of("stop_bulk" if save.batch else "stop_waiting")
-    return f"{report.wait_sentence(left, status, save.retry_after)} {key} stops waiting."
+    """Say why a paused save waits and until when, seen at `now` (aware), and name the key that ends that."""
+    until, key = save.resumes_at, key_of("stop_bulk" if save.batch else "stop_waiting")
+    when = f"at {second_text(until)}" if until is not None and until > now else "now"
+    reason = report.wait_reason(save.exchange.status if save.exchange is not None else None, save.retry_after)
+    return f"{reason}; trying again {when}. {key} stops waiting."
 
 
-def save_words(save: Save) -> str:
+def save_words(save: Save, *, drafts_last: bool = True) -> str:
     """Say how a change or an action ended, for the status line: what it changed, or why not and the next step.
 
-    The status line is short, so the most important words come first; the Response tab has the rest.
-    """
+    The most important words come first; the Response tab has the rest. `drafts_last`: drafts are saved on disk."""
     result, action = save.report, save.action
     heading = result.heading if action is None else f"{result.heading}: {action.words}"
     if save.outcome is Outcome.DONE:
@@ -123,7 +132,8 @@ def save_words(save: Save) -> str:
     if save.outcome is Outcome.UNKNOWN and action is not None:
         again = f"It is not sent again: runtui checks what the service shows; {key_of('journal')} shows the journal."
         return report.sentences(heading, *result.reasons(), again, result.message)
-    kept = "The draft is kept." if action is None and save.undoes is None else ""
+    until = "" if drafts_last else " until you quit"
+    kept = f"The draft is kept{until}." if action is None and save.undoes is None else ""
     next_step = write_words.next_step(save)
     if save.outcome is Outcome.UNKNOWN:
         return report.sentences(heading, *result.reasons(), kept, checked_again(), next_step)
@@ -269,7 +279,7 @@ def _why(tasks: Sequence[TaskResult], now: int) -> Iterator[Fact]:
 def _done_by_you(known: KnownRun, now: datetime) -> Iterator[str]:
     """Yield whether a draft is kept, and the changes from this machine, the newest first."""
     if known.has_draft:
-        yield f"~ draft not sent; {key_of('edit')} opens it"
+        yield f"~ draft kept; {key_of('edit')} opens it"
     ended = {entry.number: entry.ended_at for entry in known.entries}
     changes = [entry for entry in known.entries if entry.undoes is None and not entry.damage]
     for entry in changes[:SHOWN_ENTRIES]:

@@ -114,12 +114,6 @@ def state_lines(state: SignInState) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def countdown(ends: datetime, now: datetime) -> str:
-    """Say how long the sign-in service still waits at `now` (both aware)."""
-    seconds = max(0, int((ends - now).total_seconds()))
-    return f"Waiting for you: {seconds // 60}:{seconds % 60:02} left."
-
-
 def cannot_write(sign_in: SignIn | None) -> str:
     """Warn that the token does not allow changes; empty if it does, or if that is unknown."""
     if sign_in is None or sign_in.state.can_write is not False:

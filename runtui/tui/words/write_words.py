@@ -95,7 +95,7 @@ def drafts_found(count: int) -> str:
     if not count:
         return ""
     runs = "their runs" if count > 1 else "its run"
-    return f"{count_words(count, 'draft')} not sent; ~ marks {runs}, {key_of('edit')} opens a draft."
+    return f"{count_words(count, 'draft')} kept; ~ marks {runs}, {key_of('edit')} opens a draft."
 
 
 def drafts_unlisted(count: int) -> str:

@@ -275,9 +275,7 @@ class BulkSending(Feature):
         if self.view.is_attached and self.screen in self._chrome.app.screen_stack:  # the app may be quitting
             self.view.reload()
         if (shown := self._chrome.panel.save_shown) is not None and shown.batch in self._changes:
-            save = self._changes[shown.batch].saves.get(shown.number, shown)
-            if save is not shown:
-                self._chrome.panel.show_save(save)
+            self._chrome.panel.follow_save(self._changes[shown.batch].saves.get(shown.number, shown))
         self._chrome.refresh()
 
     def _entry_settled(self, entry: Entry) -> None:

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from rich.cells import cell_len
-from textual import events
 from textual.app import ComposeResult
 from textual.content import Content
-from textual.widgets import Static
 
 from runtui.domain.bulk_draft import BulkDraft
 from runtui.domain.draft import OTHER, Conflict, Draft, Side, default_choices, resolve, value_word
@@ -26,21 +23,20 @@ from runtui.domain.triage.service_actions import STATUS, Operation
 from runtui.errors import RuntuiError, UsageError
 from runtui.keys.actions import key_of
 from runtui.services.store import StoredRun, workflow_name_of
-from runtui.services.writing.write import Save
+from runtui.services.workspace import Workspace
+from runtui.services.writing.write import Save, Step
+from runtui.tui.actions import ActionContext
 from runtui.tui.features.changes.reviewing import Reviewing
-from runtui.tui.features.changes.waiting import Waiting
 from runtui.tui.features.feature import FOLLOW_CHANGES, Feature, Features
 from runtui.tui.screens.form import FormView
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
-from runtui.tui.text import content, fit, middle, plain
+from runtui.tui.text import content, middle
 from runtui.tui.widgets.chrome import Severity
 from runtui.tui.widgets.inputs import ChoiceList
 from runtui.tui.words import sign_in_words, write_words
 
 _WORDS: Final[Mapping[Side, str]] = {"ours": "yours", "theirs": "theirs"}
-_TITLES: Final = ("property", "as opened", "theirs", "yours", "chosen")
-_GAP: Final = 2
 
 
 class Merge(NamedTuple):
@@ -60,10 +56,6 @@ class ConflictView(ActionView[Merge]):
     """
 
     scope = "conflict"
-    DEFAULT_CSS = """
-    ConflictView #conflict-titles { height: 1; padding: 0 1; display: none; }
-    ConflictView.-table #conflict-titles { display: block; }
-    """
 
     def __init__(self, draft: Draft, now: Mapping[str, Any], workflow_name: str) -> None:
         super().__init__()
@@ -77,7 +69,6 @@ class ConflictView(ActionView[Merge]):
         return resolve(self.left, self._now, self._choices)
 
     def compose(self) -> ComposeResult:
-        yield Static(id="conflict-titles", markup=False)
         yield ChoiceList(*("" for _ in self._conflicts), id="conflict-list")
 
     def on_mount(self) -> None:
@@ -95,21 +86,12 @@ class ConflictView(ActionView[Merge]):
     def show_in(self, panel: Panel) -> None:
         panel.show_draft(self.draft)
 
-    def on_resize(self, _event: events.Resize) -> None:
-        """Switch between lines and blocks to fit the width."""
-        self._show()
-
     def _show(self) -> None:
         """Draw the choices, and report the resulting draft."""
-        width = (self._list.size.width or self.app.size.width) - 3
-        lines = _table(self._conflicts, self._choices, self.left)
-        is_table = cell_len(lines[0].plain) <= width
-        self.set_class(is_table, "-table")
-        self.query_one("#conflict-titles", Static).update(lines[0])
         for index, conflict in enumerate(self._conflicts):
-            is_typed = conflict.field.name in self.left.edits
-            block = _block(conflict, self._choices[conflict.field.name], is_typed=is_typed, width=width)
-            self._list.replace_option_prompt_at_index(index, lines[index + 1] if is_table else block)
+            name = conflict.field.name
+            block = _block(conflict, self._choices[name], is_typed=name in self.left.edits)
+            self._list.replace_option_prompt_at_index(index, block)
         self.post_message(self.Changed())
 
     def _choose(self, choose: Callable[[Side], Side]) -> None:
@@ -138,40 +120,16 @@ class ConflictView(ActionView[Merge]):
         self.view_screen.dismiss()
 
 
-def _table(conflicts: tuple[Conflict, ...], choices: Mapping[str, Side], left: Draft) -> list[Content]:
-    """Return one line per property, below the headings, as wide as its values."""
-    rows = [_TITLES, *(_row(conflict, choices[conflict.field.name], left) for conflict in conflicts)]
-    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = [fit(cell, width) for cell, width in zip(row, widths, strict=True)]
-        lines.append(content((" " * _GAP).join(cells).rstrip()))
-    return lines
-
-
-def _row(conflict: Conflict, choice: Side, left: Draft) -> tuple[str, ...]:
-    opened, now, ours = (plain(value_word(value)) for value in (conflict.opened, conflict.now, conflict.ours))
-    if conflict.field.name not in left.edits:
-        ours = "as opened"
-    return (
-        conflict.field.name,
-        opened,
-        f"{_mark(choice, 'theirs')} {now}",
-        f"{_mark(choice, 'ours')} {ours}",
-        _WORDS[choice],
-    )
-
-
-def _block(conflict: Conflict, choice: Side, *, is_typed: bool, width: int) -> Content:
-    """Return four lines per property, for narrow panes and long values."""
-    ours = value_word(conflict.ours) if is_typed else f"{value_word(conflict.ours)}  (not edited, as opened)"
+def _block(conflict: Conflict, choice: Side, *, is_typed: bool) -> Content:
+    """Return the name of a property, and a line for each of its values; the list cuts long ones with a mark."""
+    note = "" if is_typed else "  (not edited, as opened)"
     lines = (
         f"{conflict.field.name}: {_WORDS[choice]}",
-        f"    as opened  {plain(value_word(conflict.opened))}",
-        f"  {_mark(choice, 'theirs')} theirs     {plain(value_word(conflict.now))}",
-        f"  {_mark(choice, 'ours')} yours      {plain(ours)}",
+        f"    as opened  {value_word(conflict.opened)}",
+        f"  {_mark(choice, 'theirs')} theirs     {value_word(conflict.now)}",
+        f"  {_mark(choice, 'ours')} yours      {value_word(conflict.ours)}{note}",
     )
-    return Content("\n").join(content(fit(line, width).rstrip()) for line in lines)
+    return Content("\n").join(map(content, lines))
 
 
 def _mark(choice: Side, value: Side) -> str:
@@ -191,7 +149,6 @@ class Editing(Feature):
 
         self.form = FormView(keep)
         self.screen = self._chrome.install(self.form)
-        self._waiting = features[Waiting]
         self._last_sent = ""
         """The run whose change was confirmed last."""
 
@@ -200,6 +157,9 @@ class Editing(Feature):
         self.listen(changed.subscribe, self._save_changed, wanted=lambda save: not save.batch)
         self._features.build_when(changed, *FOLLOW_CHANGES)
         self.listen(self._workspace.drafts.failed.subscribe, self.tell_drafts_failed)
+
+    def extend(self, context: ActionContext) -> ActionContext:
+        return context._replace(waiting=bool(_throttled(self._workspace)))
 
     # e: the form
 
@@ -353,7 +313,11 @@ class Editing(Feature):
             is_of_draft = failed and save.undoes is None and save.action is None
             shown_while = lambda: not is_of_draft or save.run_id in self._workspace.drafts  # noqa: E731
             self._chrome.set_status(self._save_words(save), severity, shown_while)
-        self._waiting.follow(save)
+        elif save.step is Step.PAUSED:
+            from runtui.tui.words.pages import wait_sentence
+
+            waits = lambda: save.number in {throttled.number for throttled in _throttled(self._workspace)}  # noqa: E731
+            self._chrome.set_status(wait_sentence(save, datetime.now(UTC)), "warning", waits)
         self._chrome.refresh()
         if save.conflicts and not save.row_is_stale and save.undoes is None and self._is_looking_at(save.run_id):
             await self.open(save.run_id)
@@ -373,18 +337,26 @@ class Editing(Feature):
     def _save_words(self, save: Save) -> str:
         from runtui.tui.words.pages import save_words
 
-        words = save_words(save)
+        words = save_words(save, drafts_last=self._workspace.drafts.fault is None)
         is_of_run = save.action is None or not save.action.is_about_workflow
+        is_seen = self._chrome.front.view is self._runs and self._runs.run_id == save.run_id
+        changed = {change.field.name for change in save.operation.changes()} - {*save.ignored}
         if save.outcome is Outcome.DONE and is_of_run and not self._runs.table.finds(save.run_id):
             words += " The filter no longer shows the run."
-        elif save.outcome is Outcome.DONE and self._is_moved(save):
+        elif save.outcome is Outcome.DONE and is_seen and STATUS in changed:
             words += f" The cursor follows the run; {key_of('next_problem')} goes to the next problem."
         return words
 
-    def _is_moved(self, save: Save) -> bool:
-        """Return whether a change has moved the row under the cursor to rows with its new status."""
-        is_seen = self._chrome.front.view is self._runs and self._runs.run_id == save.run_id
-        return is_seen and STATUS in {change.field.name for change in save.operation.changes()} - {*save.ignored}
+    # w: throttled changes
+
+    def action_stop_waiting(self) -> None:
+        for save in _throttled(self._workspace, self._chrome.front.view.run_id)[:1]:
+            if not self._workspace.saves.stop(save.number):
+                self._chrome.set_status(
+                    "It is being sent again and can no longer be stopped.",
+                    "warning",
+                    lambda: save.number in {active.number for active in self._workspace.saves.active()},  # noqa: B023
+                )
 
     # Drafts
 
@@ -457,3 +429,9 @@ class Editing(Feature):
 
         if count := count_unlisted():
             self._chrome.set_status(write_words.drafts_unlisted(count), "warning", lambda: count_unlisted() == count)
+
+
+def _throttled(workspace: Workspace, first: str | None = None) -> list[Save]:
+    """Return the changes of one run that wait until the service takes requests again, the one of run `first` first."""
+    paused = (save for save in workspace.saves.active() if save.step is Step.PAUSED and not save.batch)
+    return sorted(paused, key=lambda save: save.run_id != first)
