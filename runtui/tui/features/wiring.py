@@ -6,7 +6,6 @@ once keys rest, only the form and the help are prepared, because they must open 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
@@ -41,7 +40,6 @@ class Preparation:
         features, workspace = self._features, self._features.chrome.workspace
         await features.wait_idle()
         if workspace.progress is not None or not workspace.store.count(EVERY_RUN):  # it was held for the first keys
-            await asyncio.to_thread(workspace.load)
             workspace.refresh.start()
         await workspace.load_triage()
         with suppress(RuntuiError):  # the reconciler reports a journal that cannot be read
@@ -71,8 +69,7 @@ class Preparation:
             self.is_prepared = True
 
     def _have_news(self) -> Iterator[str]:
-        """Return the files of the features that report something at the start or regularly, and of the form, which must
-        open at once."""
+        """Return the files of the features that report something by themselves, and of the form: it opens at once."""
         workspace = self._features.chrome.workspace
         yield "changes.editing"
         yield "triage.triaging"
