@@ -176,7 +176,7 @@ def read_path(text: str) -> Path:
     """Read a path, perhaps with `~` for the home folder; return it as an absolute path.
 
     Raises:
-        ValueError: There is no such home folder; the error's text is a sentence.
+        ValueError: There is no such home folder, or no working directory; the error's text is a sentence.
     """
     user = text.partition("/")[0]
     if user == "~":
@@ -185,6 +185,8 @@ def read_path(text: str) -> Path:
         return Path(text).expanduser().absolute()
     except RuntimeError:
         raise ValueError(f"There is no user with the home folder {user}.") from None
+    except FileNotFoundError:
+        raise ValueError("The working directory no longer exists; use an absolute path.") from None
 
 
 def home_folder() -> Path:

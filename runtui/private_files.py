@@ -210,7 +210,7 @@ BUSY_SECONDS: Final = 5.0
 """How long a connection waits for another one's write."""
 
 FileIds: TypeAlias = tuple[tuple[int, int] | None, ...]
-"""Device and inode of a database, its log (`-wal`) and the log's index (`-shm`); None for a missing file."""
+"""Device and inode of a database, its log (`-wal`) and the log's index (`-shm`); None for a file that is not found."""
 
 
 def files_at(path: Path) -> FileIds:
@@ -255,7 +255,7 @@ def logs_kept(*databases: Path, most: int = MAX_LOG_BYTES) -> Iterator[None]:
 
 
 def size_and_time(path: Path) -> tuple[int, int]:
-    """Return the size of a file and its modification time (ns); zeros if there is no such file."""
+    """Return the size of a file and its modification time (ns); zeros if it is not found."""
     found = _stat(path)
     return (found.st_size, found.st_mtime_ns) if found is not None else (0, 0)
 
@@ -263,5 +263,5 @@ def size_and_time(path: Path) -> tuple[int, int]:
 def _stat(path: Path | str) -> os.stat_result | None:
     try:
         return os.stat(path)  # noqa: PTH116 - before each read of a database, and a Path takes longer
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:  # most often none is there; or its folder is closed to us, or leads nowhere
         return None

@@ -70,11 +70,12 @@ def _values_of(choices: Choices, settings: type[Settings | SignInSettings]) -> d
 
 def _server(choices: Choices) -> tuple[Cloud | None, str]:
     if not names_server(choices):
-        raise UsageError(
-            "No server is chosen",
-            "There is no profile, no --root and no --client-id.",
-            "Write a profile: `runtui` without one shows how. Or try: runtui demo.",
-        )
+        what = "There is no profile, no --root and no --client-id."
+        cure = "Write a profile: `runtui` without one shows how. Or try: runtui demo."
+        if choices.profile:
+            what = f"The profile {choices.profile} has no root, cloud or client-id."
+            cure = "Add one of them to the profile, or --root URL to the command."
+        raise UsageError("No server is chosen", what, cure)
     named = CLOUD_BY_NAME[choices.get("cloud")] if choices.get("cloud") else None
     if not _is_given(choices, "root"):
         # Azure's own variable chooses the cloud only if nothing else does.

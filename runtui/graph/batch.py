@@ -61,7 +61,7 @@ def is_batch_refused(exchange: Exchange) -> bool:
 
 
 def answers_of(exchange: Exchange, root: str, items: Sequence[BatchItem]) -> Iterator[Exchange | None]:
-    """Return the answers to the items of a batch, in order; None for one that is missing, repeated or unreadable.
+    """Yield the answers to the items of a batch, in order; None for one that is missing, repeated or unreadable.
     Nothing is read before it is used."""
     if exchange.failure is not None or exchange.status != HTTPStatus.OK or exchange.is_foreign:
         shown = received = {}

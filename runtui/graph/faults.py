@@ -225,8 +225,8 @@ def read_answer(exchange: Exchange, *, writing: bool) -> tuple[dict[str, Any] | 
 
 def mismatch(exchange: Exchange, message: str, *, writing: bool) -> Fault:
     """Return the fault of a well-formed answer with the wrong content, such as another run's id."""
-    words = FaultText("The response does not match the request", message, "Read the full response.")
-    return _fault(exchange, words, _unproved(writing))
+    hint = "Read the full response." if writing else _NOT_GRAPH.hint  # the Log tab leaves listings out
+    return _fault(exchange, FaultText("The response does not match the request", message, hint), _unproved(writing))
 
 
 def unconfirmed(exchange: Exchange) -> Fault:

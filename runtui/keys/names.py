@@ -86,8 +86,8 @@ def read_key(text: str) -> str:
         key = last
         if (len(key) == 1 and key.isalnum()) or key in _ALONE or key in _PUNCTUATION:
             return key
-    elif modifiers == ["shift"] and len(last) == 1 and last.isalpha():
-        return last.upper()
+    elif modifiers == ["shift"] and last.isalpha() and len(capital := last.upper()) == 1:
+        return capital
     key = "+".join([*modifiers, last])
     if key in _SENT_AS:
         raise ValueError(f"a terminal sends {_SENT_AS[key]} for {key_text(key)}")

@@ -468,8 +468,8 @@ class Store:
     def _open_again(self) -> None:
         """Create another file if this one was lost. Readers follow, each at its next call."""
         if self._files is not None and self._files != files_at(self._path):
-            self._readers.append(lost := self._writer)
-            self._writer = open_again(self._path, lost, self._files)
+            lost, self._writer = self._writer, open_again(self._path, self._writer, self._files)
+            self._readers.append(lost)
             self._files = files_at(self._path)
             self.missing_orders = set(missing_orders(self._writer))
             self._query_cache, self._seen, self._stored_ids, self._answered = QueryCache(), _SeenRows(), StoredIds(), {}

@@ -77,7 +77,7 @@ def histories(db: sqlite3.Connection, days: int, now: int) -> list[WorkflowHisto
 
 
 def workflows(db: sqlite3.Connection) -> list[tuple[str, dict[str, Any]]]:
-    """Yield every workflow as received, with its id, by name."""
+    """Return every workflow as received, with its id, by name."""
     found = db.execute("SELECT id, CAST(name AS TEXT), raw FROM workflow").fetchall()
     found.sort(key=lambda workflow: workflow[1].casefold())
     return [(key, kept_object(raw) or {"id": key, "displayName": name}) for key, name, raw in found]

@@ -302,7 +302,7 @@ def _schema() -> tuple[str, ...]:
 
 
 def _indexes() -> Iterator[tuple[str, str]]:
-    """Return one index per order of the list, by column, with the first field ascending: SQLite reads it from either
+    """Yield one index per order of the list, by column, with the first field ascending: SQLite reads it from either
     end."""
     for column in RUN_COLUMNS:
         *terms, (_, backward) = order_terms(column)

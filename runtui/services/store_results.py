@@ -258,7 +258,7 @@ def results_of(db: sqlite3.Connection, run_id: str, *, with_users: bool = False)
 
 
 def _known(kind: type[ResultT], rows: Iterable[Sequence[Any]]) -> list[ResultT]:
-    """Yield the results in some rows of JSON and subject name, except those that cannot be read."""
+    """Return the results in some rows of JSON and subject name, except those that cannot be read."""
     return [kind(kept, *named) for raw, *named in rows if (kept := kept_object(raw)) is not None]
 
 

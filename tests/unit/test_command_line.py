@@ -154,6 +154,16 @@ def test_flags_override_a_profile(place: Path) -> None:
         line("--profile", "").settings()
 
 
+def test_a_profile_without_a_server_is_named(place: Path) -> None:
+    place.write_text("[profiles.prod]\nread-only = true\n")
+    with pytest.raises(UsageError) as caught:
+        line("list").settings()
+    assert str(caught.value) == (
+        "No server is chosen. The profile prod has no root, cloud or client-id. "
+        "Add one of them to the profile, or --root URL to the command."
+    )
+
+
 def test_several_profiles_without_a_default_are_asked_about(place: Path) -> None:
     place.write_text('[profiles.one]\ncloud = "dod"\n[profiles.two]\ncloud = "china"\n')
     with pytest.raises(UsageError) as caught:

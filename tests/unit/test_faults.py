@@ -305,3 +305,8 @@ def test_an_endless_error_is_bounded_in_every_part() -> None:
 def test_a_mismatched_answer_leaves_only_a_write_unknown() -> None:
     assert mismatch(answered(200), "Wrong.", writing=True).outcome is Outcome.UNKNOWN
     assert mismatch(answered(200), "Wrong.", writing=False).outcome is Outcome.NOT_DONE
+
+
+def test_the_next_step_of_a_mismatched_listing_does_not_need_its_response() -> None:
+    assert mismatch(answered(200), "Wrong.", writing=True).hint == "Read the full response."
+    assert "response" not in mismatch(answered(200), "Wrong.", writing=False).hint, "no tab shows a successful listing"

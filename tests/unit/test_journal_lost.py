@@ -161,14 +161,19 @@ def test_an_outcome_without_a_row_that_will_be_found_is_refused(lose: Loss, jour
         journal.settle(Settlement(some.client_request_id, Outcome.DONE, "answer"))
 
 
+@pytest.mark.parametrize("is_loop", [False, True], ids=["no folder left", "a loop of links left"])
 def test_a_file_that_was_moved_has_the_outcome_all_the_same_and_goes_on_when_it_is_put_back(
-    journal: Journal, path: Path
+    journal: Journal, path: Path, is_loop: bool
 ) -> None:
     some = intent(run_id="on its way")
     number = record_intent(journal, some)
     elsewhere = path.parent.rename(path.parent.with_name("elsewhere"))
+    if is_loop:
+        path.parent.symlink_to(path.parent)
     with pytest.raises(JournalError, match=LOST):
         journal.settle(Settlement(some.client_request_id, Outcome.DONE, "answer"))
+    if is_loop:
+        path.parent.unlink()
     elsewhere.rename(path.parent)
     entry = journal.entry(number)
     assert entry is not None
@@ -362,6 +367,23 @@ def test_no_draft_is_lost_with_the_file(lose: Loss, path: Path) -> None:
     after = Drafts(path)
     after.load(ROOT)
     assert after.get("r1") == other
+    after.close()
+
+
+def test_drafts_wait_while_their_path_leads_nowhere(path: Path) -> None:
+    drafts = Drafts(path)
+    drafts.load(ROOT)
+    elsewhere = path.parent.rename(path.parent.with_name("elsewhere"))
+    path.parent.symlink_to(path.parent)
+    drafts.keep(draft())
+    drafts.flush()
+    assert drafts.fault is not None
+    path.parent.unlink()
+    elsewhere.rename(path.parent)
+    drafts.close()
+    after = Drafts(path)
+    after.load(ROOT)
+    assert after.get("r1") == draft()
     after.close()
 
 

@@ -103,6 +103,7 @@ def test_keys_are_read_as_people_write_them(text: str, key: str) -> None:
         ("hyper+q", "no terminal sends such a key"),
         ("F13", "no terminal sends such a key"),
         ("ee", "no terminal sends such a key"),
+        ("shift+ß", "no terminal sends such a key"),
         ("ctrl+shift+e", "no terminal sends such a key"),
         ("", "no terminal sends such a key"),
         (" ", "no terminal sends such a key"),

@@ -75,6 +75,16 @@ def test_the_home_folder_of_an_unknown_user_is_refused() -> None:
         state_folder({"RUNTUI_STATE": "~no-such-user/state"})
 
 
+def test_a_relative_path_needs_a_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(ValueError, match="working directory no longer exists"):
+        read_path("ca.pem")
+    assert read_path("/ca.pem") == Path("/ca.pem")
+
+
 def test_two_roots_never_share_a_store() -> None:
     roots = ["https://graph.microsoft.com/beta", "https://graph.microsoft.com/v1.0", "http://127.0.0.1:8123/beta"]
     paths = {store_path(Path("/s"), root) for root in roots}

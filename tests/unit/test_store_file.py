@@ -143,6 +143,18 @@ def test_an_impossible_path_is_explained(tmp_path: Path, wrong: str) -> None:
     assert "RUNTUI_STATE" in refused.value.hint
 
 
+def test_a_path_that_cannot_be_looked_up_any_more_is_explained(path: Path) -> None:
+    store = Store(path)
+    put_one(store)
+    path.parent.rename(path.parent.with_name("away"))
+    path.parent.symlink_to(path.parent)
+    with pytest.raises(StoreError):
+        ids(store)
+    with pytest.raises(StoreError):
+        put_one(store)
+    store.close()
+
+
 def test_a_closed_store_says_so(path: Path) -> None:
     store = Store(path)
     ids(store)

@@ -10,7 +10,7 @@ import pytest
 from textual.message_pump import MessagePump
 
 from runtui.services.writing.foreground import Foreground
-from runtui.tui.screens.runs import MAX_DELAYS, RELOAD_SECONDS, Throttle
+from runtui.tui.screens.runs import LONGEST_REST, MAX_DELAYS, RELOAD_SECONDS, Throttle
 
 
 class Owner:
@@ -18,10 +18,11 @@ class Owner:
 
     def __init__(self) -> None:
         self._due: Callable[[], object] | None = None
+        self.rest = 0.0
 
     def set_timer(self, seconds: float, call: Callable[[], object]) -> Owner:
-        assert (seconds, self._due) == (RELOAD_SECONDS, None), "one at a time"
-        self._due = call
+        assert self._due is None, "one at a time"
+        self._due, self.rest = call, seconds
         return self
 
     def stop(self) -> None:
@@ -51,7 +52,7 @@ class Desk:
 
     def pass_by(self, *, typing: bool = False) -> None:
         """Let the timer expire, while a person types or not."""
-        self._now += RELOAD_SECONDS
+        self._now += self.owner.rest
         if typing:
             self.foreground.note_input()
         self.owner.run_out()
@@ -70,6 +71,20 @@ def test_the_first_is_drawn_at_once_and_the_others_together(desk: Desk) -> None:
     assert desk.drawn == 2
     desk.pass_by()
     assert desk.drawn == 2, "nothing was asked for since"
+
+
+def test_while_much_changes_it_is_drawn_once_a_second_and_a_single_change_at_once(desk: Desk) -> None:
+    rests = []
+    for _ in range(12):
+        desk.throttle.ask()
+        desk.throttle.ask()
+        rests.append(desk.owner.rest / RELOAD_SECONDS)
+        desk.pass_by()
+    assert rests == [1, 2, 4, *[LONGEST_REST] * 9]
+    assert desk.drawn == 13
+    desk.pass_by()
+    desk.throttle.ask()
+    assert (desk.drawn, desk.owner.rest) == (14, RELOAD_SECONDS)
 
 
 def test_while_somebody_types_it_is_put_off_and_drawn_after_the_effect_of_a_key(desk: Desk) -> None:

@@ -130,7 +130,7 @@ class SaveQueue:
             raise UsageError("There is nothing to send", "The draft has no change, or a field of it holds no value.")
 
     def active(self) -> tuple[Save, ...]:
-        """The saves in progress, oldest first."""
+        """Return the saves in progress, oldest first."""
         return tuple(self._active.values())
 
     def of_run(self, run_id: str) -> Save | None:

@@ -55,14 +55,19 @@ def unread(workspace: Workspace) -> str | None:
 RELOAD_SECONDS: Final = 0.25
 """The least time between two redraws of a list that keeps changing."""
 
+LONGEST_REST: Final = 4
+"""The most time between them, in RELOAD_SECONDS: a count still moves every second."""
+
 MAX_DELAYS: Final = 7
 """How often a redraw is put off while a person types; with `RELOAD_SECONDS` that makes two seconds."""
 
 
 class Throttle:
-    """Calls `call` at the first request, then at most once in `RELOAD_SECONDS`, and once after the last request.
+    """Calls `call` at the first request, and once after the last. In between it rests for `RELOAD_SECONDS`, then twice
+    as long after each call, up to `LONGEST_REST`.
 
-    While a person types it waits for a pause between keys, up to two seconds, then until the next key has taken effect.
+    If a person types then, it waits for a pause between keys, up to two seconds, then until the next key has taken
+    effect.
     """
 
     def __init__(self, owner: MessagePump, foreground: Foreground, call: Callable[[], object]) -> None:
@@ -70,6 +75,8 @@ class Throttle:
         self._foreground = foreground
         self._call = call
         self._put_off = 0
+        self._rests = 1
+        """How long the next call rests, in RELOAD_SECONDS."""
         self._resting: Timer | None = None
         self._is_due = False
 
@@ -77,15 +84,17 @@ class Throttle:
         if self._resting is not None:
             self._is_due = True
             return
-        self._rest()
+        self._rest(self._rests)
+        self._rests = min(self._rests * 2, LONGEST_REST)
         self._call()
 
-    def _rest(self) -> None:
-        self._resting = self._owner.set_timer(RELOAD_SECONDS, self._rested)
+    def _rest(self, rests: int = 1) -> None:
+        self._resting = self._owner.set_timer(RELOAD_SECONDS * rests, self._rested)
 
     def _rested(self) -> None:
         self._resting = None
         if not self._is_due:
+            self._rests = 1
             return
         if self._put_off <= MAX_DELAYS and self._foreground.had_input_within(RELOAD_SECONDS):
             self._put_off += 1
@@ -142,7 +151,7 @@ class RunsView(ActionView[None]):
         """The ids of the runs that ring the bell when they end."""
         self._empty_words = READING_RUNS
         self.drawing = Throttle(self, workspace.foreground, self.reload)
-        """Redraws after rows have changed: at once for the first change, a few times a second for many."""
+        """Redraws after rows have changed: at once for the first change, once a second while many change."""
         kept = workspace.preferences.kept.runs
         try:
             found = run_filter(kept.filter)
@@ -286,6 +295,7 @@ class RunsView(ActionView[None]):
         for group in (_COUNTING, _COUNTING_THE_REST):
             self.workers.cancel_group(self, group)
         if rows.is_slow_to_count:
+            self.view_screen.chrome.show_headline()
             _: Worker[None] = self.run_worker(find, group=_COUNTING, description="find what a filter finds")
         else:
             self._draw(rows, keep_line=keep_line)
