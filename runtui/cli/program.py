@@ -11,7 +11,7 @@ import errno
 import gc
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
@@ -85,8 +85,7 @@ def _log(command: Command, given: dict[str, Any]) -> AbstractContextManager[None
 def _call(command: Command, given: dict[str, Any]) -> int:
     from importlib import import_module
 
-    own = {name: value for name, value in given.items() if name not in OPTION_BY_NAME and name != "profile"}
-    _check_texts(own.values())
+    own = {name: _text(value) for name, value in given.items() if name not in OPTION_BY_NAME and name != "profile"}
     module, _, function = command.run.partition(":")
     gc.disable()
     run = getattr(import_module(module), function)
@@ -134,20 +133,21 @@ def _discard(stream: TextIO) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def _check_texts(values: Iterable[object]) -> None:
-    """Refuse an argument that is not UTF-8. Python passes it with lone surrogates, which no file can hold.
+def _text(value: Any) -> Any:
+    """Return an argument with its texts read as UTF-8 where the locale has no character for a byte, as in that of C.
+    Python passes such a byte as a lone surrogate, which no file can hold. A file name is a `Path` and stays as it is.
 
     Raises:
-        UsageError: a text is not UTF-8. A file name is a `Path` and is not checked.
+        UsageError: a text is not UTF-8.
     """
-    for value in values:
-        if isinstance(value, list):
-            _check_texts(value)
-        elif isinstance(value, str) and not value.isascii():
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                raise UsageError("An argument cannot be used", f"{value!r} is not UTF-8.") from None
+    if isinstance(value, list):
+        return [_text(each) for each in value]
+    if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+        try:
+            return os.fsencode(value).decode()
+        except UnicodeError:
+            raise UsageError("An argument cannot be used", f"{value!r} is not UTF-8.") from None
+    return value
 
 
 def _first_argument(command: Command, given: dict[str, Any]) -> tuple[Any, ...]:

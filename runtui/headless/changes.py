@@ -430,6 +430,8 @@ class _Follower:
             bulk.stop()
 
     def _interrupt(self) -> None:
+        if not self._saves.active():
+            return  # each has ended: nothing is left to stop
         self._progress.clear()
         if self._bulk is None or self._bulk.is_stopped:
             if self._ending is None:

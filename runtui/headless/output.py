@@ -31,7 +31,8 @@ class Output(NamedTuple):
 
 
 def standard_output() -> Output:
-    """Return the properties of standard output. NO_COLOR turns colours off (no-color.org)."""
+    """Return the properties of standard output. NO_COLOR turns colours off (no-color.org). COLUMNS is ignored, as on
+    the screen: an exported one keeps its value when the terminal gets another size."""
     if not sys.stdout.isatty():
         return Output()
     try:

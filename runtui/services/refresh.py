@@ -11,6 +11,7 @@ time or refuses the filter.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -385,6 +386,7 @@ class Refresh:
             began = loop.time()
             await self.list_once()
             if self._store.count(EVERY_RUN) >= MANY_RUNS:
+                await asyncio.to_thread(gc.collect)  # Python looks for cycles among old objects only rarely
                 await asyncio.to_thread(return_free_memory)
             # The wait for one failing workflow must not lengthen the rest, hence the time until the last page.
             took = 0.0 if self._next_is_short else self._last_page_at - began

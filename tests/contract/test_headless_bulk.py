@@ -22,6 +22,7 @@ from runtui.errors import ExitCode, UsageError
 from runtui.headless import changes as sending
 from runtui.headless.bulk import undo_batch, update
 from runtui.headless.changes import ChangeOptions
+from runtui.headless.console import keep_exit_code
 from runtui.settings import Settings
 from tests.contract.headless_commands import ROOT, Commands, token
 from tests.contract.test_bulk import (
@@ -210,6 +211,19 @@ def test_a_throttled_item_is_waited_for_and_the_wait_is_reported(bulk: Bulk, cap
     assert {line["outcome"] for line in told} == {"done"}
     assert set(bulk.statuses()) == {line["runId"] for line in told}
     assert "The service is busy (429); trying again" in said
+
+
+def test_ctrl_c_after_the_last_outcome_stops_nothing_and_says_nothing(
+    bulk: Bulk, capsys: Out, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def interrupted() -> None:
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.sleep(0)
+        await keep_exit_code()
+
+    monkeypatch.setattr("runtui.headless.changes.keep_exit_code", interrupted)
+    assert bulk.change(bulk.a_run("failed")[0]) == ExitCode.DONE
+    assert "Stopping" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("times", [1, 2])

@@ -109,6 +109,13 @@ def test_a_defect_that_nobody_waits_for_is_reported_too_and_changes_no_exit_code
     assert (threading.excepthook, sys.unraisablehook) == hooks
 
 
+def test_an_argument_is_read_as_utf_8_in_the_locale_of_c(folder: Path, capsys: Out) -> None:
+    arguments = ["update", "r1", "--set", "gr\udcc3\udcb6\udcc3\udc9fe=1", "--root", "http://127.0.0.1:1/beta"]
+    assert main(arguments) == 2
+    assert "größe" in capsys.readouterr().err
+    assert reports(folder) == []
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

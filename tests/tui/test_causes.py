@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
 from typing import Final
 
 import httpx
 import pytest
 
+from runtui.domain.results import TaskResult
 from runtui.domain.triage.causes import cause_rows
 from runtui.domain.triage.checks import checklist_of
 from runtui.sandbox.app import create_app
-from runtui.services.store import EVERY_RUN
+from runtui.services.store import EVERY_RUN, RunQuery
 from runtui.tui.features.triage import explaining
 from runtui.tui.features.triage.explaining import CausesView
 from runtui.tui.resources import run_filter
+from tests import PATIENCE
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
 from tests.tui.wires import Held, reply
@@ -150,6 +154,29 @@ async def test_the_people_of_a_cause_stay_in_sight_while_more_is_read(
         await session.until(lambda: grouped)
         await session.settled()
         assert "Users\n" in panel_text(session)
+
+
+async def test_the_people_of_a_cause_appear_behind_a_question(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_session() as session:
+        store, asked, gate = session.workspace.store, threading.Event(), threading.Event()
+        read = store.failures_of_cause
+
+        def held(query: RunQuery, key: str, most: int) -> Sequence[TaskResult]:
+            asked.set()
+            gate.wait(PATIENCE)
+            return read(query, key, most)
+
+        monkeypatch.setattr(store, "failures_of_cause", held)
+        await session.press("c")
+        await session.until(asked.is_set)
+        await session.press("question_mark")
+        assert session.view == "help"
+        assert "Users\n" not in panel_text(session)
+        gate.set()
+        await session.until(lambda: "Users\n" in panel_text(session))
+        assert session.view == "help"
 
 
 async def test_results_that_may_not_be_read_are_said_in_place(open_session: Opener) -> None:

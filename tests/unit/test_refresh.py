@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from ctypes import CDLL
 from datetime import UTC, datetime
 from mmap import PAGESIZE
@@ -267,10 +269,15 @@ def test_counting_many_runs_leaves_no_free_memory_behind(store: Store) -> None:
 
 
 @trims
-async def test_the_listing_of_a_large_tenant_leaves_no_free_memory_behind(
+async def test_the_listing_of_a_large_tenant_leaves_no_garbage_and_no_free_memory_behind(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(refresh_module, "MANY_RUNS", 0)
+    ring = FakeGraph()
+    vars(ring)["own"] = ring
+    gc.collect()  # now it is as old as can be
+    is_alive = weakref.ref(ring)
+    del ring
     last, before = last_of_many_blocks(), resident_bytes()
     refresh = Refresh(FakeGraph(joiner=[[]]), store, interval=NEVER)
     ends = watch(refresh)
@@ -280,6 +287,7 @@ async def test_the_listing_of_a_large_tenant_leaves_no_free_memory_behind(
     await next_end(ends)
     await refresh.stop()
     assert before - resident_bytes() > 30_000_000
+    assert is_alive() is None
     del last
 
 

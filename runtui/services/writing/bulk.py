@@ -125,6 +125,8 @@ class Bulk:
                 lanes.create_task(self._begin())
                 for kinds in _WORK:
                     lanes.create_task(self._carry_on(kinds))
+        except ExceptionGroup as defects:
+            raise defects if len(defects.exceptions) > 1 else defects.exceptions[0] from None
         finally:
             for pause in tuple(self._pauses):
                 pause.cancel()

@@ -236,7 +236,8 @@ class SigningIn(Feature):
 
     def __init__(self, features: Features) -> None:
         super().__init__(features)
-        self._sign_in: SignIn = self._workspace.sign_in  # type: ignore[assignment] # no action runs without one
+        if (sign_in := self._workspace.sign_in) is not None:  # no action runs without one
+            self._sign_in = sign_in
         self.view = SignInView()
         self.screen = self._chrome.install(self.view)
         """Its screen; it stays mounted, so that a sign-in continues behind another screen."""

@@ -495,9 +495,15 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
     @on(events.Resize)
     def draw_in_front(self) -> None:
         """Draw after a change of the view, the focus or the size, if this screen is in front. While the first screen
-        mounts, none is."""
-        if self in self.app.screen_stack and self.chrome.front is self:
+        mounts, none is. Behind questions, which leave the panel as it is, update the panel."""
+        stack = self.app.screen_stack
+        if self not in stack:
+            return
+        above = [screen.view for screen in stack[stack.index(self) + 1 :] if isinstance(screen, ViewScreen)]
+        if not above:
             self.draw()
+        elif all(type(view).show_in is ActionView.show_in for view in above):
+            self.view.show_in(self.chrome.panel)
 
     def watch_focused(self, focused: Widget | None) -> None:
         """Focus the view when nothing has the focus, as after a click outside of all widgets.

@@ -64,10 +64,8 @@ MAX_DELAYS: Final = 7
 
 class Throttle:
     """Calls `call` at the first request, and once after the last. In between it rests for `RELOAD_SECONDS`, then twice
-    as long after each call, up to `LONGEST_REST`.
-
-    If a person types then, it waits for a pause between keys, up to two seconds, then until the next key has taken
-    effect.
+    as long after each call, up to `LONGEST_REST`. If a person types then, it waits for a pause between keys, up to two
+    seconds, then until the next key has taken effect.
     """
 
     def __init__(self, owner: MessagePump, foreground: Foreground, call: Callable[[], object]) -> None:

@@ -240,6 +240,7 @@ def unboxed(widget: type[WidgetT]) -> type[WidgetT]:
     return widget
 
 
+# For the whole process, which shows no other app: Textual's widgets make their scrollbars of this very class.
 unboxed(ScrollBar)
 
 
