@@ -114,7 +114,11 @@ async def _run_screen(
         has_rows = _paint(workspace, sandbox)
         gc.disable()  # nothing loaded before the first rows is garbage
         with _previewing(workspace, sandbox, moves=has_rows, reads=not typed_ahead) as preview:
-            await (_load_over_rows(spec, workspace) if has_rows else _read_while_loading(spec, workspace, preview))
+            if has_rows or preview.is_served:  # a key waits for the app, or may soon: the server is asked after it
+                await _load_screen()
+                workspace.connect(await spec.root() if spec.root else settings.root)
+            else:
+                await _read_while_loading(spec, workspace, preview)
         from runtui.tui import app as screen
         from runtui.tui.features.leaving import Leaving
         from runtui.tui.features.wiring import Stages
@@ -220,17 +224,12 @@ def _previewing(workspace: Workspace, sandbox: SandboxControl | None, *, moves: 
 
     if reads and columns >= MIN_CELLS[0] and lines >= MIN_CELLS[1]:
         loop.add_reader(keyboard, read)
+        preview.feed(read_keys())
     try:
         yield preview
     finally:
         loop.remove_reader(keyboard)
         TAKEOVER.typed = preview.typed
-
-
-async def _load_over_rows(spec: SessionSpec, workspace: Workspace) -> None:
-    """Import the app while the store's rows are shown; the server is read once the app is up."""
-    await _load_screen()
-    workspace.connect(await spec.root() if spec.root else workspace.settings.root)
 
 
 async def _read_while_loading(spec: SessionSpec, workspace: Workspace, preview: Preview) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from types import SimpleNamespace
 
@@ -16,6 +17,7 @@ from runtui.domain.columns import is_framed, list_width, pane_width
 from runtui.domain.views import ListSettings
 from runtui.prelude.first_paint import FirstPaint
 from runtui.prelude.preview import Preview
+from runtui.prelude.terminal import TAKEOVER
 from runtui.tui.terminal import InputParser
 from runtui.tui.widgets.line_table import LineTable
 from tests import PATIENCE
@@ -249,6 +251,25 @@ async def test_the_help_opens_over_its_preview(
         for line in lines:
             assert set_cell_size(shown[line - 1], left) == set_cell_size(painted[line], left), line
         assert "\x1b[7m" in written[-1]
+
+
+async def test_a_key_for_the_app_is_known_before_the_server_is_asked(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was typed while Python started. Then the app is loaded before all that reads the server."""
+    keyboard, typing = os.pipe()
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(fileno=lambda: keyboard))
+    monkeypatch.setattr(TAKEOVER, "typed", b"")
+    monkeypatch.setattr(session, "terminal_size", lambda: (80, 24))
+    monkeypatch.setattr("runtui.prelude.preview.write", lambda _text: None)
+    async with open_session(size=(80, 24), runs=60) as opened:
+        for key, is_served in (b"x", False), (b"/", True):
+            os.write(typing, key)
+            with session._previewing(opened.workspace, None, moves=False, reads=True) as preview:
+                assert preview.is_served is is_served
+            assert TAKEOVER.typed == key
+    os.close(keyboard)
+    os.close(typing)
 
 
 async def test_rows_that_come_once_the_app_is_loaded_are_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from runtui.errors import RuntuiError
+from runtui.services.store import EVERY_RUN
 from runtui.tui.features.feature import FOLLOW_CHANGES, Features
 from runtui.tui.features.listing import Listing
 
@@ -38,7 +39,7 @@ class Preparation:
         """Whenever keys rest, load what is still needed, then mount the form and the help."""
         features, workspace = self._features, self._features.chrome.workspace
         await features.wait_idle()
-        if workspace.progress is not None:  # it was started before the screen, and may be held for the first keys
+        if workspace.progress is not None or not workspace.store.count(EVERY_RUN):  # it was held for the first keys
             workspace.refresh.start()
         await workspace.load_triage()
         with suppress(RuntuiError):  # the reconciler reports a journal that cannot be read
@@ -68,8 +69,7 @@ class Preparation:
             self.is_prepared = True
 
     def _have_news(self) -> Iterator[str]:
-        """Return the files of the features that report something at the start or regularly, and of the form, which must
-        open at once."""
+        """Return the files of the features that report something by themselves, and of the form: it opens at once."""
         workspace = self._features.chrome.workspace
         yield "changes.editing"
         yield "triage.triaging"
