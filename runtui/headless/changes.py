@@ -305,7 +305,11 @@ def result_object(draft: Operation, outcome: Outcome, message: str, save: Save |
         "entry": save.entry if save is not None else None,
         "runId": draft.run_id if draft.run_id != draft.workflow_id else None,
         "workflowId": draft.workflow_id or None,
-        **({"action": draft.name} if isinstance(draft, ServiceAction) else {"changed": changed(draft.changes())}),
+        **(
+            {"action": draft.name}
+            if isinstance(draft, ServiceAction)
+            else {"changed": changed(save.changes() if save is not None else draft.changes())}
+        ),
         **({"newRun": save.new_run} if save is not None and save.new_run else {}),
         "status": sent.status if sent is not None else None,
         "requestId": (sent.request_id or None) if sent is not None else None,

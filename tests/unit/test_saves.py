@@ -18,7 +18,7 @@ from runtui.domain.times import parse_ticks
 from runtui.domain.triage.service_actions import cancel
 from runtui.errors import UsageError
 from runtui.graph.client import Answer
-from runtui.headless.changes import message_of
+from runtui.headless.changes import changed, message_of
 from runtui.services.journal import Journal
 from runtui.services.store import EVERY_RUN, Store
 from runtui.services.writing.drive import WriteContext
@@ -233,6 +233,13 @@ async def test_a_run_that_changed_meanwhile_is_not_written(saves: SaveQueue, gra
     assert isinstance(save.operation, Draft)
     again = await ended(saves, save.operation.rebased(stored(store)))
     assert again.outcome is Outcome.DONE
+
+
+async def test_the_old_values_that_are_told_are_those_read_just_before(saves: SaveQueue, graph: FakeGraph) -> None:
+    graph.runs["r1"]["processingStatus"] = "failed"  # somebody else has made this change meanwhile
+    save = await ended(saves, draft(processingStatus="failed", failedTasksCount="3"))
+    assert "processingStatus: failed → failed, failedTasksCount: 2 → 3" in save_words(save)
+    assert changed(save.changes())["processingStatus"] == {"before": "failed", "after": "failed"}
 
 
 async def test_a_run_that_cannot_be_read_is_not_written(saves: SaveQueue, graph: FakeGraph) -> None:

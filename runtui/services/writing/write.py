@@ -20,7 +20,7 @@ from enum import Enum
 from itertools import count
 from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
-from runtui.domain.draft import Conflict, Draft
+from runtui.domain.draft import Change, Conflict, Draft
 from runtui.domain.report import KnownBy, Outcome, Report
 from runtui.domain.triage.service_actions import Operation, ServiceAction, evidence, expected, why_not
 from runtui.errors import RuntuiError
@@ -102,6 +102,11 @@ class Save(NamedTuple):
     @property
     def action(self) -> ServiceAction | None:
         return self.operation if isinstance(self.operation, ServiceAction) else None
+
+    def changes(self) -> list[Change]:
+        """Return the changed properties, with the old values as they were read just before the request."""
+        read, changes = self.intent.before if self.intent is not None else {}, self.operation.changes()
+        return [change._replace(before=read.get(change.field.name, change.before)) for change in changes]
 
     @property
     def active(self) -> bool:
