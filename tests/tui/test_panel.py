@@ -11,7 +11,7 @@ from textual.widgets import OptionList
 from runtui.graph.exchange import Exchange, Failure, FailureKind
 from runtui.tui.text import content, wrapped
 from runtui.tui.widgets.json_view import JsonView
-from runtui.tui.widgets.side_panel import _summary
+from runtui.tui.widgets.side_panel import Fact, Page, _summary
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_review import to_the_review
 from tests.tui.wires import Graph, reply
@@ -28,6 +28,13 @@ def title_of(session: Session) -> str:
 def down_to(session: Session, purpose: str) -> list[str]:
     """Return the keys that lead to the newest request of a purpose in the log."""
     return ["home", *["down"] * [exchange.purpose for exchange in session.workspace.exchanges].index(purpose), "enter"]
+
+
+async def test_a_page_that_comes_while_the_app_exits_is_not_mounted(open_session: Opener) -> None:
+    async with open_session() as session:
+        session.app.exit()
+        session.app.chrome.panel.show_page(Page((Fact("late"),)))
+        session.app.chrome.panel.choose("log")
 
 
 async def test_request_response_and_log(open_session: Opener) -> None:

@@ -220,7 +220,7 @@ class SidePanel(Pane):
         return shown
 
     def _mount(self, shown: LogList | JsonView) -> None:
-        if not shown.is_attached:
+        if self.is_attached and not shown.is_attached:
             self.mount(shown, after=self._about)
 
     def _show_title(self) -> None:
@@ -258,7 +258,7 @@ class SidePanel(Pane):
     def _draw(self, *, keep_place: bool) -> None:
         """Draw the visible tab if tab, page or width have changed."""
         self._show_about()
-        if self.tab == "log" or not self.display or self._is_drawn:
+        if self.tab == "log" or not self.display or self._is_drawn or not self.is_attached:  # the app may be exiting
             return
         width, page = self._width, self._pages[self.tab]
         self._drawn = self.tab, width, page
