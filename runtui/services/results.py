@@ -309,9 +309,7 @@ class ResultReader:
         as_of = {run.run_id: run.as_of for run in batch}
         part: int | None = None
         try:
-            async for found in self._client.results.run_results(
-                [(run.workflow_id, run.run_id) for run in batch], pace=pace
-            ):
+            async for found in self._client.results.run_results(runs, pace=pace):
                 if found.error is not None:
                     part = None
                     self._note_failure(found.error)
