@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
+from uuid import uuid4
 
 from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
@@ -334,7 +335,7 @@ class SessionLock:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.id = os.urandom(16).hex()
+        self.id = uuid4().hex
         self._folder = folder
         self._path = folder / (self.id + LOCK_SUFFIX)
         self._lock = self._take()
