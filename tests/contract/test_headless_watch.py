@@ -212,7 +212,7 @@ def test_a_full_disk_is_reported_with_the_cure_and_nothing_is_taken_for_reported
         with pytest.raises(RuntuiError, match="The watch cannot be remembered") as full:
             told.begin({f"run-{number}": "w1" for number in range(1_000)})
         assert "is full" in full.value.message
-        assert full.value.hint == "Free disk space and try again."
+        assert full.value.hint.startswith("Free disk space")
         assert not told.has_begun
         assert told.new_among({"run-1": "w1"}) == ["run-1"]
 

@@ -323,10 +323,8 @@ class ReportedRuns:
             if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
                 why = "Another runtui watches with this filter; it would take runs from this one."
                 raise RuntuiError("This filter is already watched", why, "End that one first.") from error
-            is_full = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
-            anew = "Delete it to start over; all matching runs are then printed again."
-            cure = "Free disk space and try again." if is_full else anew
-            raise RuntuiError("The watch cannot be remembered", f"{self._path}: {error}.", cure) from error
+            is_broken = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+            anew = "Delete it to start over; all matching runs are then printed again." if is_broken else ""
+            raise RuntuiError("The watch cannot be remembered", *explanation(self._path, error, anew)) from error
         except OSError as error:
-            what, cure = explanation(self._path, error, "Free disk space and try again.")
-            raise RuntuiError("The watch cannot be remembered", what, cure) from error
+            raise RuntuiError("The watch cannot be remembered", *explanation(self._path, error)) from error
