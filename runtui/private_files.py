@@ -19,6 +19,9 @@ from urllib.parse import quote
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """The errors of a file that cannot grow."""
 
+TOO_MANY_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE})
+CLOSE_FILES: Final = "Close other programs, or allow more open files: ulimit -n 1024."
+
 _OTHERS_MAY_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 _COMPANIONS: Final = ("-wal", "-shm", "-journal")
 """The suffixes of the files that SQLite puts beside a database."""
@@ -47,8 +50,8 @@ def explanation(path: Path, reason: object, cure: str = "") -> tuple[str, str]:
 
 def _cure(reason: object) -> str:
     number = getattr(reason, "errno", None)
-    if number in (errno.EMFILE, errno.ENFILE):
-        return "Close other programs, or allow more open files: ulimit -n 1024."
+    if number in TOO_MANY_FILES:
+        return CLOSE_FILES
     is_full = getattr(reason, "sqlite_errorname", "").startswith(("SQLITE_FULL", "SQLITE_IOERR"))
     cure = "set RUNTUI_STATE to a folder of your own."
     return f"Free disk space, or {cure}" if is_full or number in NO_ROOM else f"S{cure[1:]}"

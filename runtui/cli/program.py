@@ -54,7 +54,12 @@ def _main(arguments: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         return ExitCode.NOT_DONE
     except Exception as error:  # noqa: BLE001 - the last resort: a defect is told in a sentence, not in a traceback
-        _tell(f"{crash_sentence(error, reports)}\n")
+        from runtui.private_files import CLOSE_FILES, TOO_MANY_FILES
+
+        if isinstance(error, OSError) and error.errno in TOO_MANY_FILES:
+            _tell(f"runtui: {error.strerror}. {CLOSE_FILES}\n")
+        else:
+            _tell(f"{crash_sentence(error, reports)}\n")
         return ExitCode.NOT_DONE
 
 
