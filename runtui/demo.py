@@ -170,9 +170,7 @@ def demo(line: CommandLine, *, runs: int, seed: int, hostile: bool, scenario: st
             remap(read_config(config_path()).checked_keys())
             settings = line.demo_settings()
             if sign_in:
-                from dataclasses import replace
-
-                settings = replace(settings, sign_in=_sign_in_settings(settings))
+                settings = settings._replace(sign_in=_sign_in_settings(settings))
             token = _token(settings, sandbox)
             spec = SessionSpec(settings=settings, store=Path(folder) / "runs.db", token=token, root=sandbox.root)
             return open_session(spec, sandbox)

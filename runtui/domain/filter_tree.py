@@ -81,8 +81,8 @@ _IS_A_LINE_OF_KEY: Final = "instr(key, char(10) || ? || char(10))"
 def _field(item: Property) -> FilterField:
     sql = item.key_column if item.is_text else item.column
     present = ""
-    if item.kind == "datetime" and item.index:
-        sql, present = item.index, item.column
+    if item.kind == "datetime" and item.order:
+        sql, present = item.order, item.column
     listed = item.column if item.kind == "enum" else ""
     return FilterField(item.key, item.kind, sql, (item.name, *item.aliases), item.choices, present, listed=listed)
 

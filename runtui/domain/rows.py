@@ -272,7 +272,7 @@ def _order(item: Property) -> tuple[str, ...]:
     """Return the natural order of a column: worst, newest or most first, text from A to Z; then by recency."""
     if item.key == "id":
         return ("id",)
-    first = item.index or (item.key_column if item.is_text else item.column)
+    first = item.order or (item.key_column if item.is_text else item.column)
     if first == "severity":
         return ("-severity", "-silence", "-recency")
     first = first if first == item.key_column else f"-{first}"
@@ -294,7 +294,7 @@ def _columns() -> Iterator[Column[RunRow]]:
                 _order(item),
                 align,
                 grows_to=listed.grows_to,
-                order_name=item.index if item.index == "severity" else "",
+                order_name=item.order if item.order == "severity" else "",
             )
 
 
