@@ -20,18 +20,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from runtui.domain.report import Outcome, wait_reason
 from runtui.domain.times import second_text
 from runtui.graph.exchange import Exchange, FailureKind, http_date
-
-if TYPE_CHECKING:
-    from random import Random
 
 _logger: Final = logging.getLogger("runtui.graph")
 
@@ -66,6 +64,8 @@ _DIGITS: Final = re.compile(r"[0-9]+")
 
 _OF_ONE_REQUEST: Final = frozenset({FailureKind.REFUSED_ADDRESS, FailureKind.HEADER})
 """The failures before sending whose cause is the request itself."""
+
+_CHANCE: Final = random.Random()  # noqa: S311 - spreads requests, keeps no secret
 
 
 class Retry(Enum):
@@ -199,7 +199,7 @@ def retry_after_seconds(exchange: Exchange, now: datetime) -> float | None:
 
 
 def wait_of(
-    exchange: Exchange, attempt: int, now: datetime, *, longest: float = LONGEST_WAIT, chance: Random | None = None
+    exchange: Exchange, attempt: int, now: datetime, *, longest: float = LONGEST_WAIT, chance: random.Random = _CHANCE
 ) -> float:
     """Return the seconds to wait after the `attempt`-th try (from 1), which ended as `exchange`.
 
@@ -207,10 +207,7 @@ def wait_of(
     """
     asked = retry_after_seconds(exchange, now)
     if asked is None:
-        from random import Random  # 1 ms, for a wait that is rare
-
-        share = (chance or Random()).random()  # noqa: S311 - spreads requests, keeps no secret
-        asked = back_off(BACK_OFF_SECONDS, attempt - 1) * (1 + JITTER * share)
+        asked = back_off(BACK_OFF_SECONDS, attempt - 1) * (1 + JITTER * chance.random())
     return min(asked, longest)
 
 
