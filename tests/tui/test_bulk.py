@@ -122,6 +122,12 @@ async def test_the_form_shows_common_and_mixed_values_and_sends_only_what_is_tou
         assert draft is not None
         assert list(draft.edits) == ["scheduledDateTime"] or list(draft.edits) == ["startedDateTime"]
         await type_keys(session, ["ctrl+s"], "slowly")
+        for typed in ("y", "5", "4x"):  # a letter is no key here: it could leave the question
+            await session.type(typed)
+            assert f"Type 40 to send: {typed}" in session.text()
+            assert "type only 40" in session.text()
+            await type_keys(session, ["ctrl+u"], "slowly")
+            assert "type only 40" not in session.text()
         await session.type("40")
         await ended(session)
         (name,) = draft.edits
