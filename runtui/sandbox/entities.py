@@ -23,14 +23,6 @@ Row = tuple[Any, ...]
 Order = tuple[tuple[str, bool], ...]
 """Columns without nulls to sort by, each with True for descending. No two rows are equal in all of them."""
 
-_EDM: Final[Mapping[EdmKind, str]] = {
-    "string": "Edm.String",
-    "count": "Edm.Int32",
-    "boolean": "Edm.Boolean",
-    "datetime": "Edm.DateTimeOffset",
-}
-"""The OData type names of the primitive kinds."""
-
 
 def guid(*parts: object) -> str:
     """Return a GUID that depends only on the parts."""
@@ -84,12 +76,6 @@ class Property(NamedTuple):
         """The SQL columns of the property; filters compare the first one."""
         return (self.name, f"{self.name}Text") if self.kind == "datetime" else (self.name,)
 
-    @property
-    def edm(self) -> str:
-        if self.enumeration is not None:
-            return f"microsoft.graph.identityGovernance.{self.enumeration.name}"
-        return _EDM.get(self.kind, "Edm.ComplexType")
-
 
 @dataclass(frozen=True)
 class EntityType:
@@ -113,14 +99,6 @@ class EntityType:
     def by_name(self) -> Mapping[str, Property]:
         return {item.name: item for item in self.properties}
 
-    def find(self, name: str) -> Property | None:
-        """Return the property with a name, in upper or lower case; None if there is none."""
-        return self.by_name.get(name) or self._by_folded.get(name.casefold())
-
-    @cached_property
-    def _by_folded(self) -> Mapping[str, Property]:
-        return {name.casefold(): item for name, item in self.by_name.items()}
-
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """All SQL columns in the order of the table; `extra` holds undeclared properties, as a JSON object."""
@@ -132,10 +110,6 @@ class EntityType:
 
     def by_column(self, row: Row) -> dict[str, Any]:
         return dict(zip(self.columns, row, strict=True))
-
-    def whole(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return one entity as JSON, newer members of enumerations included; `values` are as for `record`."""
-        return self.renderer(include_newer=True)(self.record(values))
 
     def renderer(self, *, include_newer: bool) -> Callable[[Row], dict[str, Any]]:
         """Return a function from a row (`columns`) to the JSON object for a client."""
@@ -257,21 +231,6 @@ TASK_RESULT: Final = EntityType(
     paths=(_SUBJECT_ID,),
 )
 
-TASK: Final = EntityType(
-    "task",
-    (
-        Property("id", "string"),
-        Property("category", "string"),
-        Property("continueOnError", "boolean"),
-        Property("description", "string"),
-        Property("displayName", "string"),
-        Property("executionSequence", "count"),
-        Property("isEnabled", "boolean"),
-        Property("taskDefinitionId", "string"),
-        Property("arguments", "json"),
-    ),
-)
-
 EXTENSION: Final = EntityType(
     "customTaskExtension",
     (
@@ -289,7 +248,7 @@ EXTENSION: Final = EntityType(
 )
 
 ENTITY_TYPES: Final = (WORKFLOW, RUN, USER_RESULT, TASK_RESULT, EXTENSION)
-"""The types that have collections; a task is only a part of a result."""
+"""The types that have collections."""
 
 
 class Navigation(NamedTuple):
