@@ -22,7 +22,6 @@ from textual.message import Message
 from textual.reactive import Reactive
 from textual.screen import ScreenResultType
 from textual.widget import Widget
-from textual.widgets import Input, OptionList
 
 from runtui.domain.columns import FRAMED_LINES, WIDE
 from runtui.domain.plots import STRIP_LINES
@@ -65,6 +64,8 @@ from runtui.tui.widgets.row_list import RowList
 from runtui.tui.widgets.side_panel import SidePanel, Tab
 
 if TYPE_CHECKING:
+    from textual.widgets import OptionList
+
     from runtui.domain.draft import Draft
     from runtui.profiles import Profiles
     from runtui.tui.widgets.search_bar import SearchBar
@@ -343,12 +344,13 @@ class ActionView(Widget, Generic[ScreenResultType]):
         if self.opens and event.chain == 2 and self.list is not None and event.widget is self.list.table:
             await self.view_screen.action_perform(self.opens)
 
-    @on(Input.Submitted)
-    @on(OptionList.OptionSelected)
-    async def _choice_made(self, event: Message) -> None:
+    async def on_input_submitted(self, event: Message) -> None:
+        """Act on enter in a line, or on a chosen option."""
         event.stop()
         if self.opens:
             await self.view_screen.action_perform(self.opens)
+
+    on_option_list_option_selected = on_input_submitted
 
     def before(self, action_id: str) -> None:
         """Update this view before `why_not` checks an action of its scope."""

@@ -108,7 +108,7 @@ class Panel:
     @property
     def is_searching(self) -> bool:
         """True if a search is open in the panel in front."""
-        return self._widget is not None and self._widget.search.is_open
+        return self._widget is not None and self._widget.search is not None
 
     @property
     def in_front(self) -> Entry | Exchange | None:
