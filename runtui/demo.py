@@ -194,8 +194,9 @@ def _sign_in_settings(settings: Settings) -> SignInSettings:
 def _token(settings: Settings, sandbox: SandboxProcess) -> TokenSource:
     if settings.sign_in is None:
         from runtui.auth.tokens import StaticToken
+        from runtui.keys.actions import key_of
 
-        return StaticToken(_BEARER)
+        return StaticToken(_BEARER, f"The sandbox simulates it; {key_of('simulate')} chooses what to simulate.")
     from runtui.auth.msal_client import MsalClient
     from runtui.auth.signin import SignIn
     from runtui.graph.sign_in_http import DemoSignInHttp

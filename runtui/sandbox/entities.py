@@ -111,10 +111,6 @@ class EntityType:
     def by_column(self, row: Row) -> dict[str, Any]:
         return dict(zip(self.columns, row, strict=True))
 
-    def whole(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return one entity as JSON, newer members of enumerations included; `values` are as for `record`."""
-        return self.renderer(include_newer=True)(self.record(values))
-
     def renderer(self, *, include_newer: bool) -> Callable[[Row], dict[str, Any]]:
         """Return a function from a row (`columns`) to the JSON object for a client."""
         at = {column: index for index, column in enumerate(self.columns)}
@@ -235,21 +231,6 @@ TASK_RESULT: Final = EntityType(
     paths=(_SUBJECT_ID,),
 )
 
-TASK: Final = EntityType(
-    "task",
-    (
-        Property("id", "string"),
-        Property("category", "string"),
-        Property("continueOnError", "boolean"),
-        Property("description", "string"),
-        Property("displayName", "string"),
-        Property("executionSequence", "count"),
-        Property("isEnabled", "boolean"),
-        Property("taskDefinitionId", "string"),
-        Property("arguments", "json"),
-    ),
-)
-
 EXTENSION: Final = EntityType(
     "customTaskExtension",
     (
@@ -267,7 +248,7 @@ EXTENSION: Final = EntityType(
 )
 
 ENTITY_TYPES: Final = (WORKFLOW, RUN, USER_RESULT, TASK_RESULT, EXTENSION)
-"""The types that have collections; a task is only a part of a result."""
+"""The types that have collections."""
 
 
 class Navigation(NamedTuple):

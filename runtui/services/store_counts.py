@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _PROBLEM: Final = f"severity IN ({', '.join(map(str, PROBLEM_SEVERITIES))})"
 _STUCK: Final = f"SELECT count(*) FROM run INDEXED BY active_run WHERE {ACTIVE} AND touched < ?"
-_FAILURES: Final = f"SELECT count(*) FROM run WHERE {_PROBLEM} AND recency >= ? AND recency < ?"
+_FAILURES: Final = f"SELECT count(*) FROM run WHERE {_PROBLEM} AND silence = 0 AND recency >= ? AND recency < ?"
 _DAY: Final = (
     f"SELECT count(*), total({_PROBLEM}), total(severity = {SEVERITY['completed']}), total(max(failed_users, 0))"
     " FROM run WHERE workflow_id = ? AND recency >= ? AND recency < ?"

@@ -109,8 +109,19 @@ ALL_AADSTS: Final = AADSTS | {
 """The errors of the sandbox's authority, and other errors of Entra, by number."""
 
 
+@dataclass(eq=False)
+class _ClaimsError(OAuthError):
+    """An error whose response has claims (JSON) for the next sign-in."""
+
+    claims: str
+
+    def body(self, **facts: Any) -> dict[str, Any]:
+        return {**super().body(**facts), "claims": self.claims}
+
+
 def aadsts(number: int, *, claims: str = "", **facts: object) -> OAuthError:
-    return ALL_AADSTS[number].response(number, claims=claims, **facts)
+    error = ALL_AADSTS[number].response(number, **facts)
+    return _ClaimsError(**vars(error), claims=claims) if claims else error
 
 
 @dataclass(frozen=True, slots=True)

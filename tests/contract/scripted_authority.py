@@ -71,27 +71,28 @@ class ScriptedAuthority(Authority):
         self._lock = threading.RLock()
 
     def handle(self, method: str, path: str, headers: Mapping[str, str], form: Mapping[str, str]) -> Response:
+        endpoint, tenant = route(method, path)
         with self._lock:
-            answer = super().handle(method, path, headers, form)
+            if (planned := self._next_planned(endpoint, tenant, form)) is None:
+                answer = super().handle(method, path, headers, form)
+            elif isinstance(planned, OAuthError):
+                answer = self.error_response(endpoint, headers, planned)
+            else:
+                answer = planned
             said = {name: form.get(name, "") for name in ("client_id", "scope", "claims")}
-            endpoint = route(method, path)[0]
             grant = form.get("grant_type", "")
             self.calls.append(Call(endpoint=endpoint, status=answer.status_code, grant=grant, **said))
             return answer
 
-    def serve(
-        self, endpoint: str, tenant: str, method: str, headers: Mapping[str, str], form: Mapping[str, str]
-    ) -> Response:
-        planned = next((planned for planned in self._planned if planned.endpoint == endpoint), None)
+    def _next_planned(self, endpoint: str, tenant: str, form: Mapping[str, str]) -> OAuthError | Response | None:
         if form.get("grant_type") == "client_credentials" and tenant in ("organizations", "common"):
-            raise aadsts(50059)
+            return aadsts(50059)
+        planned = next((planned for planned in self._planned if planned.endpoint == endpoint), None)
         if planned is None:
-            return super().serve(endpoint, tenant, method, headers, form)
+            return None
         planned.times -= 1
         if planned.times <= 0:
             self._planned.remove(planned)
-        if isinstance(planned.what, OAuthError):
-            raise planned.what
         return planned.what
 
     def token(self, form: Mapping[str, str]) -> dict[str, Any]:
@@ -111,7 +112,7 @@ class ScriptedAuthority(Authority):
 
     def verify(self, access_token: str, *, write: bool = False, action: str = "") -> GraphError | None:
         with self._lock:
-            return super().verify(access_token, write=write, action=action)
+            return self.issuer.verify(access_token, write=write, action=action)
 
     def url(self, tenant: str = "") -> str:
         """Return the authority URL for a client; by default with the tenant of this directory."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from random import Random
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -169,8 +168,6 @@ class Realm:
     directory: Directory
     clock: Callable[[], int]
     """Returns the present in ticks."""
-    random: Random
-    """The source of codes, ids and keys."""
 
 
 def _fits(redirect_uri: str, registered: str) -> bool:

@@ -12,6 +12,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from secrets import token_bytes, token_urlsafe
 from typing import Any, Final
 
 from runtui.domain.times import TICKS_PER_SECOND, UNIX_EPOCH_TICKS, format_ticks
@@ -49,14 +50,14 @@ class Issuer:
         """Seconds after which an access token expires."""
         self._realm = realm
         self._directory = realm.directory
-        self._key = realm.random.randbytes(32)
+        self._key = token_bytes()
         self._grants: dict[str, Grant] = {}
         """By refresh token."""
         self._revoked_at: dict[str, int] = {}
         self._unrevoked: defaultdict[str, set[str]] = defaultdict(set)
 
     def secret(self, size: int = 32) -> str:
-        return to_base64url(self._realm.random.randbytes(size))
+        return token_urlsafe(size)
 
     def token_response(self, grant: Grant, scope: str, claims: str, *, is_interactive: bool = False) -> dict[str, Any]:
         """Return the response of the token endpoint to a sign-in of a user, or to its refresh. `claims` are the claims
