@@ -120,8 +120,8 @@ async def _run_screen(
             else:
                 await _read_while_loading(spec, workspace, preview)
         from runtui.tui import app as screen
+        from runtui.tui.features.feature import Stages
         from runtui.tui.features.leaving import Leaving
-        from runtui.tui.features.wiring import Stages
 
         app = screen.RuntuiApp(
             workspace,

@@ -26,10 +26,9 @@ from runtui.prelude.terminal import MIN_CELLS
 from runtui.profiles import Profiles
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.tui.actions import bindings, textual_keymap
-from runtui.tui.features.feature import Announced, Features
+from runtui.tui.features.feature import Announced, Features, Preparation, Stages
 from runtui.tui.features.leaving import Leaving
 from runtui.tui.features.listing import Listing
-from runtui.tui.features.wiring import Preparation, Stages
 from runtui.tui.keys import KeyQueue, is_from_terminal
 from runtui.tui.output import DifferentialOutput, DrawnOnce
 from runtui.tui.screens.frame import PREPARE, Chrome, ViewScreen
