@@ -120,7 +120,6 @@ async def _run_screen(
             else:
                 await _read_while_loading(spec, workspace, preview)
         from runtui.tui import app as screen
-        from runtui.tui.features.feature import Stages
         from runtui.tui.features.leaving import Leaving
 
         app = screen.RuntuiApp(
@@ -128,7 +127,7 @@ async def _run_screen(
             sandbox=sandbox,
             profiles=profiles,
             typed_ahead=typed_ahead or (),
-            stages=Stages(partial(_begin, workspace), exempt_from_collection),
+            stages=screen.Stages(partial(_begin, workspace), exempt_from_collection),
         )
         TAKEOVER.hand_over()
         code = await screen.run(app)

@@ -1,19 +1,17 @@
-"""What a feature is, the features of one session, and the preparation of what the first keys did not need.
+"""What a feature is, and the features of one session.
 
 Invariant: a feature is loaded and built at its key, or when it has something to report. From then on it follows the
 services, which know no widget: they may announce from any thread, and listeners run on the event loop, in the order of
-the announcements. Code and mounted screens take megabytes: once keys rest, only the form and the help are prepared,
-because they must open at once.
+the announcements.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from contextlib import suppress
 from importlib import import_module
 from inspect import isawaitable
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, TypeVar
 from weakref import finalize
 
 from textual.message import Message
@@ -22,7 +20,6 @@ from textual.worker import Worker
 from runtui.announcer import Announcer
 from runtui.errors import RuntuiError
 from runtui.keys.actions import FEATURE_OF
-from runtui.services.store import EVERY_RUN
 from runtui.tui import features
 from runtui.tui.actions import ActionContext
 from runtui.tui.screens.frame import Chrome, ViewScreen
@@ -205,70 +202,3 @@ class Features:
     @property
     def built(self) -> Sequence[Feature]:
         return tuple(self._built.values())
-
-
-class Stages(NamedTuple):
-    """The stages of the start that the screen reports, once each."""
-
-    begin: Callable[[], object] = lambda: None
-    """The first rows are drawn and the first keys handled: there is time for the server."""
-    prepared: Callable[[], object] = lambda: None
-    """Everything that is prepared is loaded and mounted."""
-
-
-class Preparation:
-    """The work that is done while keys rest, until no key has to wait for anything."""
-
-    def __init__(self, features: Features) -> None:
-        self._features = features
-        self.is_followed_up = False
-        """True once every feature with news at the start is loaded, and has reported them."""
-        self.is_prepared = False
-        """True once the form and the help are mounted."""
-
-    async def prepare(self, stages: Stages) -> None:
-        """Whenever keys rest, load what is still needed, then mount the form and the help."""
-        from runtui.tui.features.listing import Listing
-
-        features, workspace = self._features, self._features.chrome.workspace
-        await features.wait_idle()
-        if workspace.progress is not None or not workspace.store.count(EVERY_RUN):  # it was held for the first keys
-            workspace.refresh.start()
-        await workspace.load_triage()
-        with suppress(RuntuiError):  # the reconciler reports a journal that cannot be read
-            await workspace.drop_done_drafts()
-        for name in self._have_news():
-            await features.wait_idle()
-            features.build(name)
-        features.build_when(workspace.reconciler.changed, *FOLLOW_CHANGES)
-        features.build_when(workspace.reconciler.failed, *FOLLOW_CHANGES)
-        await features.wait_idle()
-        stages.begin()
-        await features[Listing].is_read.wait()
-        from runtui.tui.features.changes.editing import Editing
-
-        features[Editing].tell_of_unlisted_drafts()
-        self.is_followed_up = True
-        if not self.is_prepared:
-            await features.mount_when_idle(lambda: features[Editing].screen)
-            await features.wait_idle()
-            from runtui.tui.features.helping import Helping
-
-            await features.mount_when_idle(lambda: features[Helping].screen)
-            await features.wait_idle()
-            # The first rows are in place: from here on the cursor belongs to its run.
-            features.runs.table.row_under_cursor(pin=True)
-            stages.prepared()
-            self.is_prepared = True
-
-    def _have_news(self) -> Iterator[str]:
-        """Return the files of the features that report something by themselves, and of the form: it opens at once."""
-        workspace = self._features.chrome.workspace
-        yield "changes.editing"
-        yield "triage.triaging"
-        if workspace.sign_in is not None:
-            yield "signing_in"
-        drafts, reconciler = workspace.drafts, workspace.reconciler
-        trouble = drafts.fault or reconciler.fault or reconciler.broken
-        if trouble or len(drafts) or reconciler.unsettled or reconciler.settled:
-            yield from FOLLOW_CHANGES

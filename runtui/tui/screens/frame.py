@@ -65,8 +65,6 @@ from runtui.tui.widgets.row_list import RowList
 from runtui.tui.widgets.side_panel import SidePanel, Tab
 
 if TYPE_CHECKING:
-    from textual.widgets import OptionList
-
     from runtui.domain.draft import Draft
     from runtui.profiles import Profiles
     from runtui.tui.widgets.search_bar import SearchBar
@@ -517,11 +515,10 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         if self.focused is None and self.is_mounted and self.is_current and self.app.app_focus:
             self.view.take_focus()
 
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+    def on_option_list_option_selected(self, event: Message) -> None:
         """Show the request that was chosen in the log of the panel."""
         event.stop()
-        if event.option.id is not None:
-            self.chrome.panel.show_exchange(int(event.option.id))
+        self.chrome.panel.show_logged()
 
     # Actions
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from rich.cells import cell_len
 from textual.content import Content
+from textual.widgets import Static
 
 from runtui.domain.columns import panel_width
 from runtui.domain.rows import short_id
 from runtui.tui.actions import bindings
 from runtui.tui.text import content, fit, middle, plain, wrapped
-from runtui.tui.widgets.chrome import Pane, PaneTitle, clickable
+from runtui.tui.widgets.chrome import Pane, clickable
 
 if TYPE_CHECKING:
     from runtui.graph.exchange import Exchange
@@ -79,6 +80,19 @@ NOTHING_SENT: Final[Mapping[Tab, Page]] = {
 """The pages of Request and Response before any change."""
 
 
+class AboutLine(Static):
+    """The line with the subject of a page."""
+
+    DEFAULT_CSS = "AboutLine { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }"
+    _shown = Content("")
+
+    def show(self, about: Content) -> None:
+        """Show `about`, and draw nothing if it is the same as before."""
+        if not about.is_same(self._shown):
+            self._shown = about
+            self.update(about, layout=False)
+
+
 class SidePanel(Pane):
     """Shows one of four tabs, with the search bar below.
 
@@ -91,7 +105,7 @@ class SidePanel(Pane):
 
     def __init__(self, pages: Mapping[Tab, Page], *, id: str, is_empty: bool = False) -> None:
         self._pages = pages
-        self._about = PaneTitle(id="panel-about")
+        self._about = AboutLine(id="panel-about", markup=False)
         self._page = None if is_empty else _new_page()
         self._log: LogList | None = None
         self._search: SearchBar | None = None
