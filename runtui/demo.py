@@ -166,9 +166,7 @@ def demo(line: CommandLine, *, runs: int, seed: int, hostile: bool, scenario: st
             remap(read_config(config_path()).checked_keys())
             settings = line.demo_settings()
             if sign_in:
-                from dataclasses import replace
-
-                settings = replace(settings, sign_in=_sign_in_settings(settings))
+                settings = settings._replace(sign_in=_sign_in_settings(settings))
             token = _token(settings, sandbox)
             spec = SessionSpec(settings=settings, store=Path(folder) / "runs.db", token=token, root=sandbox.root)
             return open_session(spec, sandbox)
@@ -196,8 +194,9 @@ def _sign_in_settings(settings: Settings) -> SignInSettings:
 def _token(settings: Settings, sandbox: SandboxProcess) -> TokenSource:
     if settings.sign_in is None:
         from runtui.auth.tokens import StaticToken
+        from runtui.keys.actions import key_of
 
-        return StaticToken(_BEARER)
+        return StaticToken(_BEARER, f"The sandbox simulates it; {key_of('simulate')} chooses what to simulate.")
     from runtui.auth.msal_client import MsalClient
     from runtui.auth.signin import SignIn
     from runtui.graph.sign_in_http import DemoSignInHttp

@@ -10,7 +10,6 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
-from uuid import uuid4
 
 from runtui.domain.report import Outcome
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, parse_ticks, ticks_of
@@ -26,7 +25,7 @@ from runtui.domain.triage.service_actions import (
 )
 from runtui.errors import RuntuiError
 from runtui.graph.batch import BATCH_PATH, BatchItem, Headers, answers_of, as_throttled, batch_of, unanswered
-from runtui.graph.exchange import Exchange
+from runtui.graph.exchange import Exchange, new_guid
 from runtui.graph.faults import Fault, fault_of, mismatch, read_answer
 from runtui.graph.pages import (
     ALL_ENUM_MEMBERS,
@@ -101,7 +100,8 @@ class RunUpdate(NamedTuple):
 
 
 class GraphClient:
-    """The requests of runtui on one Graph root. `patch_path` is the path that changes a run.
+    """The requests of runtui on one Graph root. `patch_path` is the path that changes a run. For `on_unusable` see
+    `PageReader`.
 
     Ids are opaque. The transport refuses an id that cannot be part of an address (empty, or with a slash or a control
     character): the answer is then a fault, and nothing was sent.
@@ -109,10 +109,17 @@ class GraphClient:
     A `pace` decides when to send a GET, and when to repeat a failed one; without a pace it is sent once.
     """
 
-    def __init__(self, transport: Transport, *, patch_path: str = PATCH_PATH, page_size: int = PAGE_SIZE) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        patch_path: str = PATCH_PATH,
+        page_size: int = PAGE_SIZE,
+        on_unusable: Callable[[Exchange], object] = lambda _exchange: None,
+    ) -> None:
         self._transport = transport
         self._patch_path = patch_path
-        self._reader = PageReader(transport, page_size)
+        self._reader = PageReader(transport, page_size, on_unusable)
         self.results = ResultsClient(self._reader)
         self._batches = True
         """True until the root refuses a `$batch`."""
@@ -243,7 +250,7 @@ class GraphClient:
         root, items = self._transport.root, []
         for update in updates:
             method, url = self.write_target(update.workflow_id, update.run_id)
-            headers = (*update.headers, ("client-request-id", update.client_request_id or str(uuid4())))
+            headers = (*update.headers, ("client-request-id", update.client_request_id or new_guid()))
             items.append(BatchItem(method, url.removeprefix(root), headers, update.body))
         run_ids = [update.run_id for update in updates]
         return await self._side_by_side(

@@ -11,7 +11,6 @@ import asyncio
 import logging
 import re
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self
 from runtui import __version__
 from runtui.auth.tokens import TokenSource
 from runtui.errors import RuntuiError
-from runtui.graph.exchange import Exchange, Failure, FailureKind
+from runtui.graph.exchange import Exchange, Failure, FailureKind, new_guid
 from runtui.graph.network import BodyError, BoundedBody, load_httpx, new_wire, no_trust, proxy_of, tls_context
 from runtui.graph.root import parse_root, refusal, root_is_loopback
 from runtui.redact import REDACTED, hide_secrets, redact, redact_body, register_secret
@@ -357,7 +356,7 @@ def _request_headers(
         ("Accept", "application/json"),
         ("Accept-Encoding", "gzip"),
         ("User-Agent", f"runtui/{__version__}"),
-        ("client-request-id", str(uuid.uuid4()) if client_request_id is None else client_request_id),
+        ("client-request-id", new_guid() if client_request_id is None else client_request_id),
         *content_type,
         *headers,
     )
@@ -376,10 +375,18 @@ def _finished(planned: Exchange, progress: _Progress, seconds: float, failure: F
         ended,
         status=response.status_code,
         reason=redact(response.reason_phrase),
-        response_headers=tuple(
-            (redact(name), REDACTED if name.lower() in _SECRET_HEADERS else redact(value)) for name, value in headers
-        ),
+        response_headers=_redacted(headers),
         response_body=shown,
         unredacted=None if shown is received else received,
         truncated=body.truncated if body else False,
     )
+
+
+def _redacted(headers: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Return the headers of an answer without secrets. Hardly any has one, and one search of them all
+    takes less time than one for each name and value."""
+    pairs = [(name, REDACTED if name.lower() in _SECRET_HEADERS else value) for name, value in headers]
+    together = "\n".join(text for pair in pairs for text in pair)
+    if redact(together) != together:
+        pairs = [(redact(name), redact(value)) for name, value in pairs]
+    return tuple(pairs)

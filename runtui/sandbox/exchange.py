@@ -136,6 +136,10 @@ class Exchange(Request):
         self.database: Database = self.app.state.database
 
     @property
+    def token(self) -> str:
+        return bearer_token(self.headers)
+
+    @property
     def run_id(self) -> str:
         return str(self.scope["path"]).rpartition("/")[2]
 

@@ -181,11 +181,7 @@ async def _revoke_sign_ins(exchange: Exchange) -> Response:
 
 async def _echo_token(exchange: Exchange) -> Response:
     """Add a note with the token to each run of a response; a character that is no letter or digit is a JSON escape."""
-    from runtui.sandbox.exchange import bearer_token
-
-    escaped = "".join(
-        letter if letter.isalnum() else f"\\u{ord(letter):04X}" for letter in bearer_token(exchange.headers)
-    )
+    escaped = "".join(letter if letter.isalnum() else f"\\u{ord(letter):04X}" for letter in exchange.token)
 
     def with_notes(received: bytes) -> bytes:
         if not received:

@@ -20,7 +20,6 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
-from uuid import uuid4
 
 from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
@@ -335,7 +334,7 @@ class SessionLock:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.id = uuid4().hex
+        self.id = os.urandom(16).hex()
         self._folder = folder
         self._path = folder / (self.id + LOCK_SUFFIX)
         self._lock = self._take()

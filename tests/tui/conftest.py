@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar, overload
 
@@ -320,10 +320,8 @@ def open_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
         server = create_app(runs=runs, hostile=hostile) if wire is None else None
         if server is not None:
             wire = httpx.ASGITransport(server)
-        settings = replace(
-            Settings(root=ROOT, tenant="Contoso", is_sandbox=True, refresh_seconds=0.0, state_folder=tmp_path),
-            **choices,
-        )
+        settings = Settings(root=ROOT, tenant="Contoso", is_sandbox=True, refresh_seconds=0.0, state_folder=tmp_path)
+        settings = settings._replace(**choices)
 
         # No request meets its deadline, however busy the machine is.
         monkeypatch.setattr("runtui.graph.transport.REQUEST_SECONDS", 3_600.0)

@@ -16,7 +16,7 @@ import signal
 import sqlite3
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
@@ -85,7 +85,7 @@ async def watch(
     order = _Order(filter_text, watch_only, count, command, program_seconds)
     parse_filter_option(filter_text)
     seconds = interval or session.settings.refresh_seconds or default_of("refresh")
-    session = session._replace(settings=replace(session.settings, refresh_seconds=seconds))
+    session = session._replace(settings=session.settings._replace(refresh_seconds=seconds))
     _end_by_signals()
     with suppress(asyncio.CancelledError), closing(ReportedRuns(session.settings, order.filter_text)) as reported:
         if from_start:
