@@ -10,6 +10,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
+from uuid import uuid4
 
 from runtui.domain.report import Outcome
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, parse_ticks, ticks_of
@@ -25,7 +26,7 @@ from runtui.domain.triage.service_actions import (
 )
 from runtui.errors import RuntuiError
 from runtui.graph.batch import BATCH_PATH, BatchItem, Headers, answers_of, as_throttled, batch_of, unanswered
-from runtui.graph.exchange import Exchange, new_guid
+from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault, fault_of, mismatch, read_answer
 from runtui.graph.pages import (
     ALL_ENUM_MEMBERS,
@@ -250,7 +251,7 @@ class GraphClient:
         root, items = self._transport.root, []
         for update in updates:
             method, url = self.write_target(update.workflow_id, update.run_id)
-            headers = (*update.headers, ("client-request-id", update.client_request_id or new_guid()))
+            headers = (*update.headers, ("client-request-id", update.client_request_id or str(uuid4())))
             items.append(BatchItem(method, url.removeprefix(root), headers, update.body))
         run_ids = [update.run_id for update in updates]
         return await self._side_by_side(

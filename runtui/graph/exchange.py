@@ -8,7 +8,6 @@ module imports neither httpx nor pydantic.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -190,12 +189,6 @@ class Exchange:
     def json_as_received(self) -> Any:
         """Parse the body as JSON with the secrets that `json` masks: only to be sent back to the server."""
         return self.json() if self.unredacted is None else load_strict_json(self.unredacted)
-
-
-def new_guid() -> str:
-    """Return a random GUID (RFC 9562, version 4). Python's `uuid` imports `platform`: 3 ms."""
-    digits = os.urandom(16).hex()
-    return "-".join((digits[:8], digits[8:12], f"4{digits[13:16]}", f"8{digits[17:20]}", digits[20:]))
 
 
 def http_date(text: str) -> datetime | None:

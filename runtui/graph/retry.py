@@ -20,18 +20,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from runtui.domain.report import Outcome, wait_reason
 from runtui.domain.times import second_text
 from runtui.graph.exchange import Exchange, FailureKind, http_date
-
-if TYPE_CHECKING:
-    pass
 
 _logger: Final = logging.getLogger("runtui.graph")
 
@@ -205,10 +203,8 @@ def wait_of(exchange: Exchange, attempt: int, now: datetime, *, longest: float =
     """
     asked = retry_after_seconds(exchange, now)
     if asked is None:
-        from random import random  # 1 ms, for a wait that is rare
-
-        share = random()  # noqa: S311 - spreads requests, keeps no secret
-        asked = back_off(BACK_OFF_SECONDS, attempt - 1) * (1 + JITTER * share)
+        spread = 1 + JITTER * random.random()  # noqa: S311 - spreads requests, keeps no secret
+        asked = back_off(BACK_OFF_SECONDS, attempt - 1) * spread
     return min(asked, longest)
 
 

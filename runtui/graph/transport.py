@@ -17,11 +17,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from uuid import uuid4
 
 from runtui import __version__
 from runtui.auth.tokens import TokenSource
 from runtui.errors import RuntuiError
-from runtui.graph.exchange import Exchange, Failure, FailureKind, new_guid
+from runtui.graph.exchange import Exchange, Failure, FailureKind
 from runtui.graph.network import BodyError, BoundedBody, load_httpx, new_wire, no_trust, proxy_of, tls_context
 from runtui.graph.root import parse_root, refusal, root_is_loopback
 from runtui.redact import REDACTED, hide_secrets, redact, redact_body, register_secret
@@ -356,7 +357,7 @@ def _request_headers(
         ("Accept", "application/json"),
         ("Accept-Encoding", "gzip"),
         ("User-Agent", f"runtui/{__version__}"),
-        ("client-request-id", new_guid() if client_request_id is None else client_request_id),
+        ("client-request-id", str(uuid4()) if client_request_id is None else client_request_id),
         *content_type,
         *headers,
     )

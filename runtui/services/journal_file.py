@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
+from uuid import uuid4
 
 from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
@@ -107,9 +108,7 @@ _TABLES: Final = ("draft", "entry", "triage")
 class JournalError(RuntuiError):
     """The journal cannot be read or written; a write that cannot be recorded is not sent."""
 
-    def __init__(
-        self, path: Path, reason: object, cure: str = "Make room, or set RUNTUI_STATE to a folder of your own."
-    ) -> None:
+    def __init__(self, path: Path, reason: object, cure: str = "") -> None:
         what, cure = explanation(path, reason, cure)
         super().__init__("The journal cannot be used", what, f"{cure} Nothing is sent without the journal.")
 
@@ -334,7 +333,7 @@ class SessionLock:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.id = os.urandom(16).hex()
+        self.id = uuid4().hex
         self._folder = folder
         self._path = folder / (self.id + LOCK_SUFFIX)
         self._lock = self._take()

@@ -509,7 +509,7 @@ async def test_the_first_change_finds_the_sign_in_revoked(scenario: str) -> None
 @pytest.mark.parametrize("scenario", ["sign-in-refused", "sign-in-expired", "sign-in-revoked"])
 async def test_without_a_sign_in_its_scenarios_are_refused(scenario: str) -> None:
     async with wired("slow") as wire:
-        with pytest.raises(UsageError, match="--sign-in"):
+        with pytest.raises(UsageError, match="runtui demo --sign-in"):
             wire.app.state.scenario.use(scenario)
         assert wire.app.state.scenario.current.name == "slow"
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from typing import Any
-from uuid import RFC_4122, UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from runtui.graph.batch import BatchItem, unanswered
-from runtui.graph.exchange import AnswerError, Exchange, load_strict_json, new_guid
+from runtui.graph.exchange import AnswerError, Exchange, load_strict_json
 from runtui.graph.faults import read_answer
 from tests import canary
 
@@ -28,12 +27,6 @@ def exchange(**fields: Any) -> Exchange:
         "started_at": datetime(2026, 11, 23, tzinfo=UTC),
     }
     return Exchange(**values | fields)
-
-
-def test_each_guid_is_another_one_of_version_4() -> None:
-    guids = [UUID(new_guid()) for _ in range(100)]
-    assert len({*guids}) == 100
-    assert {(guid.version, guid.variant) for guid in guids} == {(4, RFC_4122)}
 
 
 json_values = st.recursive(

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, ParamSpec, Protocol, TypeVar
+from uuid import uuid4
 
 from runtui.domain.report import Outcome
 from runtui.domain.triage.service_actions import (
@@ -24,7 +25,7 @@ from runtui.domain.triage.service_actions import (
 from runtui.domain.triage.workflows import Workflow
 from runtui.errors import RuntuiError
 from runtui.graph.client import Answer, RunUpdate
-from runtui.graph.exchange import Exchange, new_guid
+from runtui.graph.exchange import Exchange
 from runtui.graph.retry import Pace
 from runtui.services.journal import Intent, Journal
 from runtui.services.journal_file import JournalError
@@ -174,7 +175,7 @@ class WriteDriver:
         for operation in (save.operation for save in saves):
             method, url = self._client.target(operation)
             name = names.get(operation.run_id) or Workflow(workflow_of(self._store, operation.workflow_id) or {}).name
-            senders.append(Sender(who, context.profile, context.tenant, context.root, name, method, url, new_guid()))
+            senders.append(Sender(who, context.profile, context.tenant, context.root, name, method, url, str(uuid4())))
         return senders
 
     def _recorded(self, save: Save) -> Recorded | None:

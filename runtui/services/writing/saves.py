@@ -7,10 +7,10 @@ the protocol of one save; this module decides which may begin, which wait, and w
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Sequence
 from itertools import count
 from typing import TYPE_CHECKING
+from uuid import uuid4
 from weakref import WeakValueDictionary
 
 from runtui.announcer import Announcer
@@ -93,7 +93,7 @@ class SaveQueue:
             raise UsageError("Nothing was sent", "One run stands there twice, in different spellings of its id.")
         for draft in drafts:
             self._check(draft, why)
-        return self._start(drafts, os.urandom(16).hex(), why, may_hold=may_hold)
+        return self._start(drafts, uuid4().hex, why, may_hold=may_hold)
 
     def _start(
         self, drafts: Sequence[Operation], batch: str, why: str, *, may_hold: bool = False, fresh: Answer | None = None
