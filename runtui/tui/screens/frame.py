@@ -582,11 +582,9 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
 
     async def on_paste(self, event: events.Paste) -> None:
         """Filter or search by a text that no field has taken, such as an id from a ticket."""
-        action = next((action for action in in_scopes(*self.scopes_of_keys) if action.name == "filter"), None)
-        if action is not None:
+        if action := next((action for action in in_scopes(*self.scopes_of_keys) if action.name == "filter"), None):
             await self.action_perform(action.id)
-        bar = self.focused.parent if self.focused is not None else None
-        if isinstance(bar, InputBar):
+        if isinstance(bar := self.focused and self.focused.parent, InputBar):
             bar.paste(" ".join(event.text.split()))
         else:
             self._remark("Nothing here takes a paste.")
