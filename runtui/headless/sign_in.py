@@ -163,8 +163,9 @@ async def _as_person(sign_in: SignIn, no_browser: bool) -> None:
         opens = False
     tasks: list[asyncio.Task[None]] = []
     try:
-        show = lambda page: tasks.append(asyncio.create_task(_show_page(page)))  # noqa: E731
-        await sign_in.browser(show, open_page=_open_page if opens else None)
+        await sign_in.browser(
+            lambda page: tasks.append(asyncio.create_task(_show_page(page))), open_page=_open_page if opens else None
+        )
     finally:
         for task in tasks:
             task.cancel()

@@ -1,6 +1,6 @@
 """The action registry: the name, keys, words and needs of every action. It imports no screen.
 
-Invariant: keys, hint line, help, `[keys]` of config.toml and the README's table come from `ACTIONS` alone.
+Invariant: keys, hint line, palette, help, `[keys]` of config.toml and the README's table come from `ACTIONS` alone.
 Actions with the same meaning share a name, and a letter belongs to one name: it means one thing on every screen.
 """
 
@@ -133,7 +133,7 @@ class Action(NamedTuple):
     label: str
     """One or two words for the hint line."""
     help: str
-    """One sentence for the help."""
+    """One sentence for help and palette."""
     weight: int = 0
     """Its rank in the hint line, the largest first; 0 keeps it out."""
     needs: Need = ""

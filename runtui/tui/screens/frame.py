@@ -2,7 +2,7 @@
 
 Invariant: every screen is a `ViewScreen` around one view. The session (`Chrome`) owns the text of the lines and the
 panel; the screen in front draws it. So another screen changes the left pane alone. An action that `why_not` refuses
-never runs, whichever key, hint or line of the help asked for it.
+never runs, whichever key, hint or palette entry asked for it.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class Chrome:
 
     @property
     def front(self) -> ViewScreen[Any]:
-        """The topmost screen of a view; a notice or a text to select may cover it."""
+        """The topmost screen of a view; the palette or a notice may cover it."""
         return next(screen for screen in reversed(self.app.screen_stack) if isinstance(screen, ViewScreen))
 
     def is_in_front(self, view: ActionView[Any]) -> bool:
