@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runtui.domain.bulk_draft import MAX_BY_KEY, UNCHANGED, BulkDraft
 from runtui.domain.draft import NOT_RECEIVED, Change, Draft
-from runtui.domain.report import Outcome, Report, sentences
+from runtui.domain.report import Outcome, Report, counted, sentences
 from runtui.domain.text import count_words, visible
 from runtui.domain.times import length_words
 from runtui.domain.triage.service_actions import Operation, ServiceAction
@@ -238,11 +238,8 @@ class _Lines:
     @property
     def summary(self) -> str:
         """The number of runs with each outcome."""
-        counted = ", ".join(
-            f"{self.outcomes[outcome]} {outcome.value}" for outcome in EXIT_CODES if self.outcomes[outcome]
-        )
         unsent = f" {self.unsent} stopped before they were sent." if self.unsent else ""
-        return f"{count_words(self.outcomes.total(), 'run')}: {counted}.{unsent}"
+        return f"{count_words(self.outcomes.total(), 'run')}: {counted(self.outcomes)}.{unsent}"
 
     def print_requests(self, bulk: BulkDraft) -> None:
         """Print the requests that would be sent; as JSON those of many have the id of the run. A single run without
