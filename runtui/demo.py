@@ -150,7 +150,11 @@ def demo(line: CommandLine, *, runs: int, seed: int, hostile: bool, scenario: st
         from runtui.sandbox.scenarios import check_sign_in, scenario_named
 
         check_sign_in(scenario_named(scenario), has_sign_in=sign_in)
-    sandbox = loading_sandbox()
+    try:
+        sandbox = loading_sandbox()
+    except FileNotFoundError as error:
+        reason = f"{error.strerror}."
+        raise RuntuiError("The sandbox cannot be started", reason, "Set TMPDIR to a folder of your own.") from error
     gc.disable()  # nothing loaded before the first rows is garbage
     try:
         with tempfile.TemporaryDirectory(prefix="runtui-demo-") as folder:

@@ -28,6 +28,10 @@ MAX_EMPTY_PAGES = 50
 """The most pages in a row, each with a next link, that bring nothing new: empty ones, which OData allows, and repeated
 ones. More look like a loop, even with ever new links."""
 
+SMALL_BODY = 32 * 1024
+"""The most bytes of a page that are parsed on the event loop: less than 1 ms, about what a thread costs. A larger page
+would delay a key."""
+
 NO_SUCH_PATH = frozenset({400, 404, 405, 501})
 """The statuses of a server that has no such collection, or no `$batch`."""
 
@@ -118,8 +122,9 @@ class PageReader:
             seen.add(link)
             exchange = first or await self.get(link, purpose, self.headers(), pace)
             first = None
+            is_small = len(exchange.response_body) <= SMALL_BODY
             try:
-                body, items, ids = await asyncio.to_thread(_page, exchange)  # parsing would delay a key
+                body, items, ids = _page(exchange) if is_small else await asyncio.to_thread(_page, exchange)
             except GraphError:
                 self._on_unusable(exchange)
                 raise

@@ -86,10 +86,8 @@ class EntityType:
     owners: tuple[str, ...] = ()
     """Columns with the ids of the owners of an entity and its place among others; never sent."""
     order: Order = (("rowid", False),)
-    navigation: tuple[str, ...] = ()
-    """The properties that `$expand` accepts. Each holds the id of a user."""
-    paths: tuple[Property, ...] = ()
-    """The paths to properties of another entity that `$filter` accepts, such as `subject/id`."""
+    has_subject: bool = False
+    """It is about a user: `$expand` accepts `subject`, and `$filter` its id."""
 
     @property
     def type_name(self) -> str:
@@ -188,7 +186,8 @@ RUN: Final = EntityType(
     order=(("rowid", True),),
 )
 
-_SUBJECT_ID: Final = Property("subject/id", "string")
+SUBJECT_ID: Final = Property("subject/id", "string")
+"""The path of a filter, and the column for it."""
 
 USER_RESULT: Final = EntityType(
     "userProcessingResult",
@@ -205,10 +204,9 @@ USER_RESULT: Final = EntityType(
         Property("workflowVersion", "count"),
         Property("subject", "json"),
     ),
-    owners=("workflowId", "runId", "place", _SUBJECT_ID.name),
+    owners=("workflowId", "runId", "place", SUBJECT_ID.name),
     order=(("scheduledDateTime", True), ("place", False)),
-    navigation=("subject",),
-    paths=(_SUBJECT_ID,),
+    has_subject=True,
 )
 
 TASK_RESULT: Final = EntityType(
@@ -225,10 +223,9 @@ TASK_RESULT: Final = EntityType(
         Property("workflowSubject", "json", is_sparse=True),
         Property("task", "json"),
     ),
-    owners=("workflowId", "runId", "userResultId", "place", _SUBJECT_ID.name),
+    owners=("workflowId", "runId", "userResultId", "place", SUBJECT_ID.name),
     order=(("place", False),),
-    navigation=("subject",),
-    paths=(_SUBJECT_ID,),
+    has_subject=True,
 )
 
 EXTENSION: Final = EntityType(

@@ -201,7 +201,7 @@ class Workspace:
     def results(self) -> ResultReader:
         from runtui.services.results import ResultReader
 
-        results = ResultReader(self.client.results, self.client, self.store)
+        results = ResultReader(self.client, self.store)
         self._ends.push_async_callback(results.close)
         return results
 

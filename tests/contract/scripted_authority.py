@@ -16,13 +16,13 @@ from urllib.parse import parse_qsl, urlsplit
 from starlette.responses import Response
 
 from runtui.auth.msal_client import HttpAnswer
-from runtui.sandbox.authority.directory import DEMO_ADMIN, Principal, User
+from runtui.sandbox.authority.directory import DEMO_ADMIN, User
 from runtui.sandbox.authority.errors import OAuthError
-from runtui.sandbox.authority.grants import Autopilot
+from runtui.sandbox.authority.grants import AuthorizationCodes, Autopilot, DeviceCodes
 from runtui.sandbox.authority.service import TOKEN, Authority, route
 from runtui.sandbox.authority.tokens import Grant
 from runtui.sandbox.errors import GraphError
-from tests.contract.entra_programs import ConfidentialApplication, aadsts, authenticate
+from tests.contract.entra_programs import ConfidentialApplication, ProgramIssuer, aadsts, authenticate
 
 Parameters = Mapping[str, object] | None
 
@@ -64,6 +64,9 @@ class ScriptedAuthority(Authority):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.issuer = ProgramIssuer(self._realm)
+        self.devices = DeviceCodes(self._realm, self.issuer)
+        self.browsers = AuthorizationCodes(self._realm, self.issuer)
         self.calls: list[Call] = []
         self.delays: dict[str, float] = {}
         """The seconds that answers of an endpoint take; the HTTP client waits for that time."""
@@ -104,11 +107,10 @@ class ScriptedAuthority(Authority):
         authenticate(form, application, self._realm.clock(), audiences)
         if form.get("grant_type") != "client_credentials":
             return super().token({**form, "client_assertion": "", "client_secret": ""})
-        scopes = self.directory.scopes(form.get("scope", ""), application, application)
         now = self._realm.clock()
-        return self.issuer.access_token_response(
-            Grant(application, application, now, now), scopes, form.get("claims", "")
-        )
+        grant = Grant(application.as_user, application, now, now)
+        response = self.issuer.token_response(grant, form.get("scope", ""), form.get("claims", ""))
+        return {name: response[name] for name in ("token_type", "expires_in", "ext_expires_in", "access_token")}
 
     def verify(self, access_token: str, *, write: bool = False, action: str = "") -> GraphError | None:
         with self._lock:
@@ -149,17 +151,17 @@ class ScriptedAuthority(Authority):
             key, _ = self.browsers.begin(query)
             return Landing(self.browsers.decide(key, user))
 
-    def kill_refresh_tokens(self, principal: Principal = DEMO_ADMIN, code: int = 700082) -> None:
+    def kill_refresh_tokens(self, user: User = DEMO_ADMIN, code: int = 700082) -> None:
         with self._lock:
-            self.issuer.end_grants(principal, code)
+            self.issuer.end_grants(user, code)
 
-    def challenge(self, principal: Principal) -> str:
+    def challenge(self, user: User) -> str:
         with self._lock:
-            return self.issuer.challenge(principal)
+            return self.issuer.challenge(user)
 
-    def revoke(self, principal: Principal) -> str:
+    def revoke(self, user: User) -> str:
         with self._lock:
-            return super().revoke(principal)
+            return super().revoke(user)
 
     def next_error(self, error: OAuthError | int, *, endpoint: str = TOKEN, times: int = 1, claims: str = "") -> None:
         """Refuse the next requests to an endpoint with an error, or with an AADSTS number."""

@@ -12,13 +12,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from html import escape
 from typing import Any, Final
-from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from runtui.domain.times import now_ticks
-from runtui.sandbox.authority.directory import Directory, Principal, Realm, User
+from runtui.sandbox.authority.directory import Directory, Realm, User
 from runtui.sandbox.authority.errors import OAuthError, aadsts
 from runtui.sandbox.authority.grants import AuthorizationCodes, AuthorizationRequest, DeviceCodes
 from runtui.sandbox.authority.tokens import Issuer
@@ -109,28 +108,21 @@ class Authority:
             return self.issuer.refresh(form.get("refresh_token", ""), application, scope, claims)
         raise aadsts(7000216 if grant == "client_credentials" else 70003, grant=grant)
 
-    def revoke(self, principal: Principal) -> str:
-        """End every grant of a principal: refresh tokens are refused, and access tokens are challenged. Return the
+    def revoke(self, user: User) -> str:
+        """End every grant of a user: refresh tokens are refused, and access tokens are challenged. Return the
         claims of the challenge, as JSON.
         """
-        self.issuer.end_grants(principal, 50173)
-        return self.issuer.challenge(principal)
+        self.issuer.end_grants(user, 50173)
+        return self.issuer.challenge(user)
 
     def _discovery(self, tenant: str) -> dict[str, Any]:
         root = f"{self.base}/{tenant}"
         is_vague = tenant.lower() in ("organizations", "common")
         return {
             "token_endpoint": f"{root}/oauth2/v2.0/token",
-            "token_endpoint_auth_methods_supported": ["none"],
-            "response_modes_supported": ["query"],
-            "subject_types_supported": ["pairwise"],
-            "id_token_signing_alg_values_supported": ["HS256"],
-            "response_types_supported": ["code"],
-            "scopes_supported": ["openid", "profile", "email", "offline_access"],
             "issuer": f"{self.base}/{'{tenantid}' if is_vague else self.directory.tenant_id}/v2.0",
             "authorization_endpoint": f"{root}/oauth2/v2.0/authorize",
             "device_authorization_endpoint": f"{root}/oauth2/v2.0/devicecode",
-            "msgraph_host": urlsplit(self.directory.resource).netloc,
         }
 
     def _device_page(self, method: str, form: Mapping[str, str]) -> Response:

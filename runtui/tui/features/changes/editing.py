@@ -33,7 +33,7 @@ from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.text import content, middle
 from runtui.tui.widgets.chrome import Severity
-from runtui.tui.widgets.inputs import ChoiceList
+from runtui.tui.widgets.option_lists import ChoiceList
 from runtui.tui.words import sign_in_words, write_words
 
 _WORDS: Final[Mapping[Side, str]] = {"ours": "yours", "theirs": "theirs"}
