@@ -58,6 +58,17 @@ class BulkDraft(NamedTuple):
     """The states of the runs by count, such as "7 failed, 2 inProgress"; empty unless these are actions on many."""
     notes: tuple[str, ...] = ()
     """The consequences of the actions, in sentences; empty for drafts."""
+    is_one: bool = False
+    """True if it is about one run, chosen by itself."""
+
+    @property
+    def one(self) -> Operation | None:
+        """What is sent to the one run; None if it is about many, or nothing is sent."""
+        return self.drafts[0] if self.is_one and self.drafts else None
+
+    def request_fact(self, first: str) -> tuple[str, str]:
+        """Return the fact about its requests for a review, as a pair of name and value."""
+        return ("request", first) if self.is_one else ("requests", f"{len(self.drafts)}, the first: {first}")
 
     @property
     def action(self) -> ServiceAction | None:

@@ -22,6 +22,11 @@ class Outcome(Enum):
     UNKNOWN = "unknown"
 
 
+def counted(outcomes: Mapping[Any, int]) -> str:
+    """Return the number of changes with each outcome: "31 done, 2 unknown"."""
+    return ", ".join(f"{count} {outcome.value}" for outcome in Outcome if (count := outcomes.get(outcome, 0)))
+
+
 KnownBy: TypeAlias = Literal["", "answer", "read-back", "person"]
 """The source of an outcome: the service's answer, reading the run back, or a person's decision; "" for none."""
 

@@ -85,7 +85,7 @@ def _act_on(
 def _bulk(action: ServiceAction, received: Mapping[str, Any]) -> BulkDraft:
     """Return the action for the review, with its consequences, and a doubt if it cannot help."""
     why = why_not(action, received)
-    return BulkDraft((action,), {}, (why,) if why else (), notes=tuple(consequences(action, received)))
+    return BulkDraft((action,), {}, (why,) if why else (), notes=tuple(consequences(action, received)), is_one=True)
 
 
 def activate(session: SessionSpec, workflow: str, *, users: Sequence[str], **how: Any) -> int:

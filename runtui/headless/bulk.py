@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -85,7 +85,7 @@ def update(
             draft = Draft(received["id"], workflow_id, received, session.settings.body_mode)
             for name, text in texts.items():
                 draft = draft.typed(name, text, now)
-            return bulk_of({draft.run_id: draft})
+            return bulk_of({draft.run_id: draft})._replace(is_one=True)
 
         return send_to_one(session, run_ids[0], workflow_id, make, options, reads_once=options.yes)
     edits = {name: Edit(text, EDITABLE_BY_NAME[name].parse(text, now)) for name, text in texts.items()}
@@ -291,7 +291,7 @@ def _unread(answer: Answer) -> LeftOut:
     return LeftOut("that cannot be read", f"The run cannot be read. {why}")
 
 
-def undo(line: CommandLine, number: int, *, batch: bool = False, seen_on_read_back: bool = False, **how: Any) -> int:
+def undo(line: CommandLine, number: int, *, batch: bool = False, **how: Any) -> int:
     """Undo a change, or with `batch` its whole bulk change, and return the exit code. `how` is as in `update`.
 
     Raises:
@@ -300,20 +300,16 @@ def undo(line: CommandLine, number: int, *, batch: bool = False, seen_on_read_ba
     options = ChangeOptions(**how)
     entry = entry_to_undo(state_folder(), number, line.root())
     session = SessionSpec(settings=line.settings_to_undo(entry.root, entry.tenant, entry.profile))
-    if not batch:
-        return undo_entry(session, number, options, seen_on_read_back=seen_on_read_back)
-    return undo_batch(session, entry, options, seen_on_read_back=seen_on_read_back)
+    return undo_batch(session, entry, options) if batch else undo_entry(session, number, options)
 
 
 @command
-async def undo_batch(
-    session: SessionSpec, entry: Entry, options: ChangeOptions, *, seen_on_read_back: bool = False
-) -> int:
-    """Undo the bulk change of an entry and return the exit code. `seen_on_read_back` is as in `undo_entry`."""
+async def undo_batch(session: SessionSpec, entry: Entry, options: ChangeOptions) -> int:
+    """Undo the bulk change of an entry and return the exit code."""
     if not entry.batch:
         raise UsageError(f"#{entry.number} was sent alone", "It belongs to no bulk change.", "Omit --batch to undo it.")
     check_consent(session.settings, options)
-    batch, with_doubtful = entry.batch, seen_on_read_back or not options.yes
+    batch, with_doubtful = entry.batch, options.seen_on_read_back or not options.yes
     async with connected(session) as workspace:
         journal = workspace.journal
         with nothing_sent_if_cancelled():
@@ -327,17 +323,11 @@ async def undo_batch(
             runs = [MarkedRun(entry.run_id, entry.workflow_id, entry.workflow_name, {}) for entry in clear]
             found = await _read(workspace, runs)
         bulk = drafts_to_undo(clear, {run.run_id: run.received for run in found.runs})
-        bulk = _with_left_out(bulk, found.left_out, doubtful)
+        anyway = "Add --seen-on-read-back to undo it anyway."
+        doubts = {it.run_id: LeftOut("only seen on read-back", f"{doubt_of(it)} {anyway}") for it in doubtful}
+        bulk = bulk._replace(left_out={**bulk.left_out, **found.left_out, **doubts})
         names = {entry.run_id: entry.workflow_name for entry in entries}
         return await send(workspace, bulk, options, names)
-
-
-def _with_left_out(bulk: BulkDraft, unread: Mapping[str, LeftOut], doubtful: Iterable[Entry]) -> BulkDraft:
-    doubts = {
-        entry.run_id: LeftOut("only seen on read-back", f"{doubt_of(entry)} Add --seen-on-read-back to undo it anyway.")
-        for entry in doubtful
-    }
-    return bulk._replace(left_out={**bulk.left_out, **unread, **doubts})
 
 
 def entry_to_undo(state_folder: Path, number: int, root: str | None) -> Entry:
@@ -365,12 +355,8 @@ def entry_to_undo(state_folder: Path, number: int, root: str | None) -> Entry:
 
 
 @command
-async def undo_entry(
-    session: SessionSpec, number: int, options: ChangeOptions, *, seen_on_read_back: bool = False
-) -> int:
+async def undo_entry(session: SessionSpec, number: int, options: ChangeOptions) -> int:
     """Undo the change of a journal entry and return the exit code.
-
-    With `seen_on_read_back`, a change that may be someone else's (`doubt_of`) is undone without a question.
 
     Raises:
         RuntuiError: it cannot or must not be undone, nobody can confirm, or the run cannot be read. Nothing was sent.
@@ -387,20 +373,17 @@ async def undo_entry(
             if entry is None:
                 raise no_such_entry(number)
             draft = await draft_to_undo(entry, workspace.client, workspace.settings.body_mode, pace=pace())
-            if not options.dry_run and not seen_on_read_back:
-                await _ask_again(entry, options)
-        return await send(workspace, BulkDraft((draft,), {}), options)
+            if (doubt := doubt_of(entry)) and not options.dry_run and not options.seen_on_read_back:
+                await _ask_again(entry, doubt, options)
+        return await send(workspace, BulkDraft((draft,), {}, is_one=True), options)
 
 
-async def _ask_again(entry: Entry, options: ChangeOptions) -> None:
+async def _ask_again(entry: Entry, doubt: str, options: ChangeOptions) -> None:
     """Ask before undoing a change that may be someone else's.
 
     Raises:
         UndoError: the answer is no, or `options.yes` rules out a question.
     """
-    doubt = doubt_of(entry)
-    if not doubt:
-        return
     if options.yes:
         raise UndoError(entry, f"{doubt} Nothing was sent.", "Add --yes --seen-on-read-back to undo it anyway.")
     narrate(doubt)

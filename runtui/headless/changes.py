@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runtui.domain.bulk_draft import MAX_BY_KEY, UNCHANGED, BulkDraft
 from runtui.domain.draft import NOT_RECEIVED, Change, Draft
-from runtui.domain.report import Outcome, Report, sentences
+from runtui.domain.report import Outcome, Report, counted, sentences
 from runtui.domain.text import count_words, visible
 from runtui.domain.times import length_words
 from runtui.domain.triage.service_actions import Operation, ServiceAction
@@ -71,6 +71,8 @@ class ChangeOptions(NamedTuple):
     """In a bulk change, continue after a refusal that other changes may meet as well."""
     why: str = ""
     """The reason as typed."""
+    seen_on_read_back: bool = False
+    """Undo a change that may be someone else's (`doubt_of`) without a question."""
 
     @property
     def reason(self) -> str:
@@ -141,7 +143,7 @@ async def send(
     """
     lines = _Lines(workspace, names, options)
     with nothing_sent_if_cancelled():
-        narrate(*_review(workspace, bulk, is_bulk=names is not None))
+        narrate(*_review(workspace, bulk))
         if options.dry_run:
             lines.print_requests(bulk)
             return ExitCode.DONE
@@ -165,39 +167,36 @@ async def send(
     return lines.exit_code
 
 
-def _review(workspace: Workspace, bulk: BulkDraft, *, is_bulk: bool) -> Iterator[str]:
+def _review(workspace: Workspace, bulk: BulkDraft) -> Iterator[str]:
     """Yield the review: the runs and the request, the changes, the runs left out, notes and warnings."""
     if bulk.drafts:
-        yield from (f"{name:9} {value}" for name, value in _facts(workspace, bulk.drafts, is_bulk=is_bulk))
+        yield from (f"{name:9} {value}" for name, value in _facts(workspace, bulk))
     changes = list(bulk.changes())
     width = max((len(name) for name, _, _ in changes), default=0)
     yield from (f"  {name:{width}}  {before} → {after}" for name, before, after in changes)
     if bulk.action is not None and not changes:
         yield f"  {bulk.action.words}"
     yield from (f"Also sends {several}." for draft in bulk.drafts[:1] if (several := draft.unchanged_words()))
-    if is_bulk and (words := bulk.left_out_words()):
+    if not bulk.is_one and (words := bulk.left_out_words()):
         yield f"Left out: {words}."
     yield from bulk.notes
     yield from (f"! {sentence}" for sentence in (*bulk.doubts, *bulk.warnings()))
-    if is_bulk and not bulk.drafts:
+    if not bulk.is_one and not bulk.drafts:
         yield "There is nothing to send."
 
 
-def _facts(workspace: Workspace, drafts: Sequence[Operation], *, is_bulk: bool) -> Iterator[tuple[str, str]]:
+def _facts(workspace: Workspace, bulk: BulkDraft) -> Iterator[tuple[str, str]]:
     """Yield which runs are changed, and by which request, as pairs of a name and a value."""
-    first = drafts[0]
-    request = " ".join(workspace.client.target(first))
-    if is_bulk:
-        yield "changes" if first.undoes is None else "undoes", count_words(len(drafts), "run")
-        yield "tenant", workspace.settings.tenant
-        yield "requests", f"{len(drafts)}, the first: {request}"
-        return
-    yield "workflow", workflow_name_of(workspace.store, first.run_id, first.workflow_id)
-    if first.run_id != first.workflow_id:
-        yield "run", first.run_id
+    first = bulk.drafts[0]
+    if not bulk.is_one:
+        yield "changes" if first.undoes is None else "undoes", count_words(len(bulk.drafts), "run")
+    else:
+        yield "workflow", workflow_name_of(workspace.store, first.run_id, first.workflow_id)
+        if first.run_id != first.workflow_id:
+            yield "run", first.run_id
     yield "tenant", workspace.settings.tenant
-    yield "request", request
-    if first.undoes is not None:
+    yield bulk.request_fact(" ".join(workspace.client.target(first)))
+    if bulk.is_one and first.undoes is not None:
         yield "undoes", f"#{first.undoes}"
 
 
@@ -211,9 +210,9 @@ async def _is_confirmed(bulk: BulkDraft) -> bool:
 async def _report_run(workspace: Workspace, save: Save, options: ChangeOptions) -> None:
     printed = ""
     async for found in followed(workspace.client, save):
-        if found.words != printed:
-            narrate(found.words)
-        printed = found.words
+        if (words := found.words()) != printed:
+            narrate(words)
+        printed = words
         if found.has_ended and options.output == "json":
             print(json.dumps(dict(found.run)))
 
@@ -239,11 +238,8 @@ class _Lines:
     @property
     def summary(self) -> str:
         """The number of runs with each outcome."""
-        counted = ", ".join(
-            f"{self.outcomes[outcome]} {outcome.value}" for outcome in EXIT_CODES if self.outcomes[outcome]
-        )
         unsent = f" {self.unsent} stopped before they were sent." if self.unsent else ""
-        return f"{count_words(self.outcomes.total(), 'run')}: {counted}.{unsent}"
+        return f"{count_words(self.outcomes.total(), 'run')}: {counted(self.outcomes)}.{unsent}"
 
     def print_requests(self, bulk: BulkDraft) -> None:
         """Print the requests that would be sent; as JSON those of many have the id of the run. A single run without
@@ -313,7 +309,7 @@ def result_object(draft: Operation, outcome: Outcome, message: str, save: Save |
         **({"newRun": save.new_run} if save is not None and save.new_run else {}),
         "status": sent.status if sent is not None else None,
         "requestId": (sent.request_id or None) if sent is not None else None,
-        "clientRequestId": sent.client_request_id if sent is not None else _intended_id(save),
+        "clientRequestId": _intended_id(save) if sent is None else sent.client_request_id,
         "message": message,
     }
 

@@ -39,9 +39,8 @@ class Commands:
     def update(self, run_id: str, *assignments: str, workflow: str | None = None, **options: Any) -> int:
         return update(self.server(), [run_id], assignments, workflow_id=workflow, **{"yes": True, **options})
 
-    def undo(self, number: int, *, seen_on_read_back: bool = False, **options: Any) -> int:
-        how = ChangeOptions(**{"yes": True, **options})
-        return undo_entry(self.server(), number, how, seen_on_read_back=seen_on_read_back)
+    def undo(self, number: int, **options: Any) -> int:
+        return undo_entry(self.server(), number, ChangeOptions(**{"yes": True, **options}))
 
     def a_run(self, status: str = "completed") -> tuple[str, str]:
         """Return the ids of a run with that status and of its workflow, from the server."""

@@ -508,14 +508,6 @@ async def test_a_run_of_the_bulk_is_busy_for_others_until_its_own_change_has_end
     assert bench.graph.runs["run-0"]["failedTasksCount"] == 0
 
 
-async def test_a_refused_token_is_renewed_and_the_same_changes_continue(bench: BulkBench) -> None:
-    bench.graph.renewals = MANY
-    bench.answer_one("run-4", refused(401))
-    await bench.all_ended(drafts(), may_hold=True)
-    assert len(bench.canceled()) == MANY
-    assert bench.ended["run-4"].has_new_token
-
-
 async def test_a_token_that_is_missing_is_asked_for_and_holds_nothing(bench: BulkBench) -> None:
     gone = Failure(FailureKind.TOKEN, "no", "Nobody is signed in.")
     bench.graph.renewals = 1

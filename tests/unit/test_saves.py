@@ -26,7 +26,7 @@ from runtui.services.writing.saves import SaveQueue
 from runtui.services.writing.write import Save, Step
 from runtui.tui.words.pages import save_words
 from tests import PATIENCE
-from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered, fault
+from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
 
 
 async def nobody() -> str:
@@ -242,22 +242,6 @@ async def test_the_old_values_that_are_told_are_those_read_just_before(saves: Sa
     assert changed(save.changes())["processingStatus"] == {"before": "failed", "after": "failed"}
 
 
-async def test_a_run_that_cannot_be_read_is_not_written(saves: SaveQueue, graph: FakeGraph) -> None:
-    graph.on_read = lambda _run_id: answered(outcome=Outcome.NOT_DONE)
-    save = await ended(saves, draft())
-    assert save.outcome is Outcome.NOT_DONE
-    assert save.fault is not None
-    assert graph.calls == ["GET r1"]
-
-
-async def test_a_refused_change_is_not_done_and_not_read_back(saves: SaveQueue, graph: FakeGraph, store: Store) -> None:
-    graph.on_write = lambda _run_id: answered(outcome=Outcome.NOT_DONE, method="PATCH")
-    save = await ended(saves, draft())
-    assert (save.outcome, save.fault) == (Outcome.NOT_DONE, fault(Outcome.NOT_DONE))
-    assert graph.calls == ["GET r1", "PATCH r1"]
-    assert stored(store)["processingStatus"] == "inProgress"
-
-
 async def test_an_unknown_outcome_is_settled_when_the_run_has_our_values(saves: SaveQueue, graph: FakeGraph) -> None:
     graph.on_write = lambda _run_id: answered(outcome=Outcome.UNKNOWN, method="PATCH")
     save = await ended(saves, draft())
@@ -276,13 +260,6 @@ async def test_an_unknown_outcome_stays_unknown_when_the_run_has_other_values(
     assert save.fault is not None
     assert graph.calls == ["GET r1", "PATCH r1", "GET r1"], "it is never sent again by itself"
     assert stored(store)["processingStatus"] == "inProgress"
-
-
-async def test_an_unknown_outcome_stays_unknown_when_nothing_can_be_read(saves: SaveQueue, graph: FakeGraph) -> None:
-    graph.on_write = lambda _run_id: answered(outcome=Outcome.UNKNOWN, method="PATCH")
-    graph.on_read = reads_once(graph)
-    save = await ended(saves, draft())
-    assert (save.outcome, save.row_is_stale) == (Outcome.UNKNOWN, True)
 
 
 async def test_two_saves_of_one_run_take_turns_the_second_sees_the_first(saves: SaveQueue, graph: FakeGraph) -> None:

@@ -13,17 +13,14 @@ import pytest
 from runtui.domain.report import Outcome
 from runtui.graph.client import Answer
 from runtui.graph.exchange import Failure, FailureKind
-from runtui.graph.retry import LONGEST_WAIT, MAX_WRITE_REPEATS
+from runtui.graph.retry import LONGEST_WAIT
 from runtui.headless.changes import message_of
 from runtui.services import journal as journal_module
-from runtui.services.journal import Journal
 from runtui.services.journal_file import JournalError
-from runtui.services.writing.drive import WriteContext
-from runtui.services.writing.saves import SaveQueue
-from runtui.services.writing.write import Save, Step
+from runtui.services.writing.write import Step
 from tests import PATIENCE
 from tests.unit.fake_writer import RUN, WORKFLOW, answered, exchange, fault
-from tests.unit.saves_bench import ROOT, Bench, draft, refused, who
+from tests.unit.saves_bench import ROOT, Bench, draft, refused
 
 ETAG = 'W/"1"'
 
@@ -58,18 +55,6 @@ async def test_the_intent_is_in_the_journal_before_the_request_leaves(bench: Ben
     assert save.entry == intent.number
 
 
-@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-async def test_a_read_that_is_throttled_is_repeated_and_nothing_is_sent_before_it_succeeds(
-    status: int, bench: Bench
-) -> None:
-    left = [refused(status, wait="0", method="GET")] * 3
-    bench.graph.on_read = lambda run_id: left.pop() if left else answered(bench.graph.runs[run_id])
-    save = await bench.ended(draft())
-    assert save.outcome is Outcome.DONE
-    assert bench.graph.calls == [*["GET r1"] * 4, "PATCH r1"]
-    assert len(bench.journal.entries()) == 1
-
-
 @pytest.mark.parametrize(("status", "reads"), [(503, 4), (500, 4), (403, 1), (404, 1), (501, 1)])
 async def test_a_read_that_goes_on_failing_is_the_end_of_the_save(status: int, reads: int, bench: Bench) -> None:
     bench.graph.on_read = lambda _run_id: refused(status, wait="0", method="GET")
@@ -97,15 +82,6 @@ async def test_a_run_that_changes_during_throttling_is_not_written(bench: Bench)
     assert save.outcome is Outcome.NOT_DONE
     assert [conflict.now for conflict in save.conflicts] == ["canceled"]
     assert bench.writes == 1
-
-
-async def test_a_service_that_throttles_for_ever_is_given_up(bench: Bench) -> None:
-    bench.answer_writes(refused(429, wait="0"))
-    save = await bench.ended(draft())
-    assert (save.outcome, bench.writes) == (Outcome.NOT_DONE, (MAX_WRITE_REPEATS + 1))
-    assert save.fault is not None
-    assert save.fault.status == 429
-    assert bench.outcomes() == [(Outcome.NOT_DONE, "answer", 429)] * (MAX_WRITE_REPEATS + 1)
 
 
 async def test_a_wait_is_announced_and_can_be_stopped(bench: Bench) -> None:
@@ -144,26 +120,6 @@ async def test_breaking_off_in_flight_is_unknown_here_and_in_the_journal(bench: 
     assert ends == {sent.number: (Outcome.UNKNOWN, False, True), behind.number: (Outcome.NOT_DONE, True, False)}
     assert bench.outcomes() == [(Outcome.UNKNOWN, "", None)]
     assert bench.journal.unsettled(ROOT) == bench.journal.entries()
-
-
-async def test_one_renewed_token_is_tried_and_no_more(bench: Bench) -> None:
-    bench.answer_writes(refused(401), None)
-    bench.graph.renewals = 1
-    assert (await bench.ended(draft())).outcome is Outcome.DONE
-    assert bench.outcomes() == [(Outcome.NOT_DONE, "answer", 401), (Outcome.DONE, "answer", None)]
-
-
-async def test_a_token_that_is_refused_for_ever_is_tried_twice(bench: Bench) -> None:
-    bench.answer_writes(refused(401))
-    bench.graph.renewals = 9
-    assert (await bench.ended(draft())).outcome is Outcome.NOT_DONE
-    assert bench.writes == 2
-
-
-async def test_without_another_token_nothing_is_tried_again(bench: Bench) -> None:
-    bench.answer_writes(refused(401))
-    assert (await bench.ended(draft())).outcome is Outcome.NOT_DONE
-    assert bench.writes == 1
 
 
 async def test_a_token_that_is_missing_is_asked_for_once_and_the_save_goes_on(bench: Bench) -> None:
@@ -217,27 +173,6 @@ async def test_if_match_is_sent_whenever_the_service_gives_an_etag(bench: Bench)
     assert bench.journal.entries()[0].if_match == ETAG
 
 
-async def test_a_stale_etag_starts_again_if_none_of_our_properties_changed(bench: Bench) -> None:
-    with_etag(bench, lambda: f'W/"{len(bench.graph.calls)}"')
-    bench.answer_writes(refused(412), None)
-    save = await bench.ended(draft())
-    assert save.outcome is Outcome.DONE
-    assert bench.graph.etags == ['W/"1"', 'W/"4"']
-    assert bench.graph.calls == ["GET r1", "PATCH r1", "GET r1", "GET r1", "PATCH r1"]
-    assert bench.outcomes() == [(Outcome.NOT_DONE, "answer", 412), (Outcome.DONE, "answer", None)]
-
-
-async def test_a_stale_etag_shows_what_changed(bench: Bench) -> None:
-    theirs = {**RUN, "processingStatus": "canceled", "@odata.etag": '"2"'}
-    fresh = [{**RUN, "@odata.etag": ETAG}, theirs, theirs]
-    bench.graph.on_read = lambda _run_id: answered(fresh.pop(0))
-    bench.answer_writes(refused(412))
-    save = await bench.ended(draft())
-    assert save.outcome is Outcome.NOT_DONE
-    assert [conflict.field.name for conflict in save.conflicts] == ["processingStatus"]
-    assert bench.outcomes() == [(Outcome.NOT_DONE, "answer", 412)]
-
-
 async def test_a_412_without_our_etag_ends_the_save(bench: Bench) -> None:
     bench.answer_writes(refused(412))
     save = await bench.ended(draft())
@@ -256,19 +191,6 @@ async def test_without_a_journal_nothing_is_sent(bench: Bench, monkeypatch: pyte
     assert "Nothing is sent without the journal" in save.fault.hint
 
 
-async def test_an_outcome_that_cannot_be_recorded_is_reported_and_said_to_be_unrecorded(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def lose_the_journal(run_id: str) -> Answer:
-        bench.journal.close()
-        monkeypatch.setattr(journal_module, "open_journal", _full_disk)
-        return answered(bench.graph.runs[run_id], method="PATCH")
-
-    bench.graph.on_write = lose_the_journal
-    save = await bench.ended(draft())
-    assert (save.outcome, save.unrecorded) == (Outcome.DONE, True)
-
-
 async def test_breaking_off_without_a_journal_reports_the_outcome_as_unrecorded(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -279,25 +201,6 @@ async def test_breaking_off_without_a_journal_reports_the_outcome_as_unrecorded(
     monkeypatch.setattr(journal_module, "open_journal", _full_disk)
     await bench.saves.abandon()
     assert (bench.news[-1].outcome, bench.news[-1].unrecorded) == (Outcome.UNKNOWN, True)
-
-
-async def test_a_run_that_another_runtui_is_writing_is_left_alone(bench: Bench, tmp_path: Path) -> None:
-    bench.graph.gate.clear()
-    bench.saves.submit(draft())
-    await bench.graph.arrived.get()
-    journal = Journal(tmp_path / "journal.db")
-    others = SaveQueue(bench.graph, bench.store, journal, WriteContext(ROOT, "Contoso", "", who))
-    news: list[Save] = []
-    others.changed.subscribe(news.append)
-    others.submit(draft())
-    assert await others.drain(PATIENCE) == 0
-    journal.close()
-    bench.graph.gate.set()
-    assert await bench.saves.drain(PATIENCE) == 0
-    assert (news[-1].outcome, bench.writes) == (Outcome.NOT_DONE, 1)
-    assert news[-1].fault is not None
-    assert news[-1].fault.title == "Another runtui is writing this run"
-    assert bench.outcomes() == [(Outcome.DONE, "answer", None)]
 
 
 def _full_disk(path: Path, *, durable: bool) -> sqlite3.Connection:

@@ -353,12 +353,12 @@ async def test_a_new_run_is_followed_to_its_end(
             return answered({**NEW_RUN, "processingStatus": state} if state else None, outcome=None)
 
     followed = [found async for found in follow.followed(Client(), save)]
-    assert [found.words for found in followed] == [
+    assert [found.words() for found in followed] == [
         "The new run r9 is queued, 10 of 12 users done, 1 failed.",
         "The new run r9 is running, 10 of 12 users done, 1 failed.",
         "The new run r9 has ended: completed, 10 of 12 users done, 1 failed.",
     ]
-    assert [found.words_of("Onboard") for found in followed[1:]] == [
+    assert [found.words("Onboard") for found in followed[1:]] == [
         "Onboard, new run r9, is running, 10 of 12 users done, 1 failed.",
         "Onboard, new run r9, has ended: completed, 10 of 12 users done, 1 failed.",
     ]

@@ -22,7 +22,7 @@ from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
 from runtui.graph.batch import MAX_BATCH
 from runtui.graph.retry import Retry, retry_of
-from runtui.services.journal import Intent, RunBusyError
+from runtui.services.journal import RunBusyError
 from runtui.services.writing.drive import WriteDriver
 from runtui.services.writing.foreground import PIECE_SECONDS, Foreground
 from runtui.services.writing.write import (
@@ -39,7 +39,6 @@ from runtui.services.writing.write import (
     Step,
     UpdateStore,
     Writing,
-    settlement_of,
     write,
 )
 
@@ -69,8 +68,6 @@ class _Item:
     writing: Writing
     effect: Effect[Any]
     announced: Save | None = None
-    is_stopped: bool = False
-    """True once it is recorded as stopped and needs nothing more."""
 
 
 class Bulk:
@@ -248,9 +245,6 @@ class Bulk:
 
     def _advance(self, item: _Item, reply: object) -> bool:
         """Let a change continue with its reply; return whether it needs another effect."""
-        if item.is_stopped:
-            self._end_stopped(item, unrecorded=isinstance(reply, RuntuiError))
-            return False
         try:
             if isinstance(reply, RuntuiError):
                 item.effect = item.writing.throw(reply)
@@ -268,7 +262,8 @@ class Bulk:
 
     def _take_in(self, item: _Item) -> None:
         if self.is_stopped and isinstance(item.effect, Send):
-            self._record_as_stopped(item, item.effect.intent)
+            if self._advance(item, None):
+                self._ready[type(item.effect)].append(item)  # it is recorded that it was not sent
         elif self.is_stopped and isinstance(item.effect, Record):
             item.save = item.save._replace(intent=None, step=Step.WAITING)
             self._break_off(item)
@@ -293,18 +288,6 @@ class Bulk:
     def _break_off(self, item: _Item) -> None:
         del self._items[item.save.number]
         self._driver.break_off(item.save)
-
-    def _record_as_stopped(self, item: _Item, intent: Intent) -> None:
-        """Record in the journal that a recorded change is not sent."""
-        item.is_stopped = True
-        item.save = item.save._replace(step=Step.WAITING)
-        item.effect = Settle(item.save, settlement_of(item.save, intent, "It was stopped before it was sent."))
-        self._ready[Settle].append(item)
-
-    def _end_stopped(self, item: _Item, *, unrecorded: bool) -> None:
-        del self._items[item.save.number]
-        ended = item.save._replace(step=Step.ENDED, outcome=Outcome.NOT_DONE, stopped=True, unrecorded=unrecorded)
-        self._driver.end(ended)
 
     def _hold_if_refused(self, save: Save) -> None:
         """Hold the rest after a refusal that others may meet as well."""

@@ -47,18 +47,12 @@ class FollowedRun(NamedTuple):
     def status(self) -> str:
         return status_word(str(self.run.get(STATUS) or ""))
 
-    @property
-    def words(self) -> str:
-        """A sentence about its progress, with its full id."""
-        return self._sentence(f"The {'new ' if self.is_new else ''}run {self.run.get('id')}")
-
-    def words_of(self, workflow_name: str) -> str:
-        """Return its progress in words, with the name of its workflow."""
-        return self._sentence(
-            f"{workflow_name}, new run {short_id(str(self.run.get('id')))}," if self.is_new else workflow_name
-        )
-
-    def _sentence(self, what: str) -> str:
+    def words(self, workflow_name: str = "") -> str:
+        """Return a sentence about its progress, with the name of its workflow, else with its full id."""
+        run_id = str(self.run.get("id"))
+        what = f"The {'new ' if self.is_new else ''}run {run_id}"
+        if workflow_name:
+            what = f"{workflow_name}, new run {short_id(run_id)}," if self.is_new else workflow_name
         return f"{what} {'has ended:' if self.has_ended else 'is'} {self.status}{self.users}."
 
     @property

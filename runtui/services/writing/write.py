@@ -203,8 +203,8 @@ class Record(Effect[int]):
 
 
 @dataclass(eq=False, repr=False, slots=True)
-class Send(Effect[Answer]):
-    """Send the intent once, over a connection of its own."""
+class Send(Effect[Answer | None]):
+    """Send the intent once, over a connection of its own; the reply is None if a person stopped it before."""
 
     intent: Intent
 
@@ -274,18 +274,32 @@ def _attempt(save: Save, attempt: int, now: Callable[[], datetime]) -> Writing:
         number = yield from Record(save, intent)
     except RuntuiError as error:
         return _ended(save, Outcome.NOT_DONE, fault=_refusal(error))
-    save = save._replace(entry=number, step=Step.SENDING)
-    answer = _checked((yield from Send(save, intent)), fresh.exchange)
+    return (yield from _sent(save._replace(entry=number, step=Step.SENDING), intent, fresh, attempt, now))
+
+
+def _sent(save: Save, intent: Intent, fresh: Answer, attempt: int, now: Callable[[], datetime]) -> Writing:
+    """Send what is recorded, and record the outcome; return as `_attempt` does."""
+    if (answer := (yield from Send(save, intent))) is None:
+        save = save._replace(step=Step.WAITING, stopped=True)
+        save = yield from _settled(save, settlement_of(save, intent, "It was stopped before it was sent."))
+        return _ended(save, Outcome.NOT_DONE)
+    answer = _checked(answer, fresh.exchange)
     save, entity = yield from _find_out(_answered(save, intent, answer), intent, answer, fresh)
     outcome = save.outcome_if_stopped
-    try:
-        yield from Settle(save, settlement_of(save, intent))
-    except RuntuiError:
-        save = save._replace(unrecorded=True)
+    save = yield from _settled(save, settlement_of(save, intent))
     if again := (yield from _again(save, answer, attempt, outcome, now)):
         return again
     is_stored = entity is not None and (yield from UpdateStore(save, entity))
     return _ended(save, outcome, row_is_stale=not is_stored)
+
+
+def _settled(save: Save, settlement: Settlement) -> Writing:
+    """Record an outcome; return the save, which says so if that failed."""
+    try:
+        yield from Settle(save, settlement)
+    except RuntuiError:
+        return save._replace(unrecorded=True)
+    return save
 
 
 def _objection(operation: Operation, fresh: Mapping[str, Any]) -> dict[str, Any]:

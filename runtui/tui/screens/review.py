@@ -24,7 +24,6 @@ from textual.visual import Visual
 from runtui.domain.bulk_draft import MAX_BY_KEY, BulkDraft
 from runtui.domain.draft import Draft
 from runtui.domain.text import count_words
-from runtui.domain.triage.service_actions import Operation
 from runtui.keys.actions import key_of
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
@@ -42,18 +41,19 @@ class Review(NamedTuple):
     """The contents of a review."""
 
     question: Content
-    operation: Operation | None
-    """The operation to send, or the first of many; None in an empty review."""
+    bulk: BulkDraft
+    """What is to be sent: empty, or one operation or many."""
     facts: Content
     """The change and its target."""
     notes: Content
     """Warnings, and what the change does not do."""
     requires_why: bool = False
     """Whether a reason must be typed before it is sent."""
-    is_bulk: bool = False
-    """True if it is about many runs."""
-    number: str = ""
-    """The number to type to send, without enter; empty for the two answers *no* and *send*."""
+
+    @property
+    def number(self) -> str:
+        """The number to type to send, without enter; empty for the two answers *no* and *send*."""
+        return str(count) if (count := len(self.bulk.drafts)) > MAX_BY_KEY else ""
 
     @property
     def items(self) -> tuple[Item, ...]:
@@ -66,7 +66,7 @@ class Review(NamedTuple):
         return f"Type {self.number} to send; {key_of('leave_question')} goes back."
 
 
-NO_REVIEW: Final = Review(Content(), None, Content(), Content())
+NO_REVIEW: Final = Review(Content(), BulkDraft((), {}), Content(), Content())
 """The empty review."""
 
 _SHOWN_BODIES: Final = 3
@@ -288,19 +288,19 @@ class ReviewView(ActionView[str]):
         self.screen.set_focus(self.sheet)
 
     def show_in(self, panel: Panel) -> None:
-        if self.sheet.review.operation is not None:
-            panel.show_draft(self.sheet.review.operation)
+        if drafts := self.sheet.review.bulk.drafts:
+            panel.show_draft(drafts[0])
 
     @property
     def draft(self) -> Draft | None:
         """None for many runs: keys then act on no single run."""
-        review = self.sheet.review
-        return review.operation if isinstance(review.operation, Draft) and not review.is_bulk else None
+        one = self.sheet.review.bulk.one
+        return one if isinstance(one, Draft) else None
 
     @property
     def run_id(self) -> str | None:
-        review = self.sheet.review
-        return review.operation.run_id if review.operation is not None and not review.is_bulk else None
+        one = self.sheet.review.bulk.one
+        return one.run_id if one is not None else None
 
     async def entered(self, item: Item) -> None:
         """Act on the entered answer; enter in the reason goes back to the answers or, with the right number, sends."""
@@ -338,36 +338,27 @@ class ReviewView(ActionView[str]):
             self.view_screen.dismiss()
 
 
-def review_of(
-    bulk: BulkDraft, target: Iterable[tuple[str, str]], *, hint: str = "", requires_why: bool = False, is_bulk: bool
-) -> Review:
-    """Return the review of a change or an action of the service, of one run or of many (`is_bulk`).
+def review_of(bulk: BulkDraft, target: Iterable[tuple[str, str]], *, hint: str, requires_why: bool) -> Review:
+    """Return the review of a change or an action of the service, of one run or of many.
 
     `target` says where it goes, in pairs of name and value; `hint` is a warning. Above MAX_BY_KEY runs it asks for
     their number.
     """
-    first, count = bulk.drafts[0], len(bulk.drafts)
     facts = _change_lines([*bulk.changes()])
     if left_out := bulk.left_out_words():
         facts.append(content(f"left out: {left_out}", "$text-warning"))
-    facts += [*([Content("")] if facts else []), *_target_lines(target)]
-    if several := first.unchanged_words():
+    facts += [Content("")] if facts else []
+    facts += [Content.assemble((f"{name:10}", "$text-muted"), content(value)) for name, value in target]
+    if several := bulk.drafts[0].unchanged_words():
         facts.append(Content(f"Also sends {several}; the Request tab has the body."))
-    facts += _bodies(bulk, is_bulk=is_bulk)
+    facts += _bodies(bulk)
     against = (*([hint] if hint else []), *bulk.doubts, *bulk.warnings())
-    return Review(
-        content(_question(bulk, count_words(count, "run") if is_bulk else "")),
-        first,
-        Content("\n").join(facts),
-        _notes_of(bulk, against, "the reports" if is_bulk else "the report"),
-        requires_why,
-        is_bulk,
-        str(count) if count > MAX_BY_KEY else "",
-    )
+    question, notes = content(_question(bulk)), _notes_of(bulk, against)
+    return Review(question, bulk, Content("\n").join(facts), notes, requires_why)
 
 
-def _question(bulk: BulkDraft, runs: str) -> str:
-    """Return the question; `runs` is the number of runs in words, empty for a single change."""
+def _question(bulk: BulkDraft) -> str:
+    runs = "" if bulk.is_one else count_words(len(bulk.drafts), "run")
     if bulk.action is not None:
         return f"Review: {bulk.action.words}{f' · {runs}' if runs else ''}?"
     if (number := bulk.drafts[0].undoes) is not None:
@@ -375,9 +366,9 @@ def _question(bulk: BulkDraft, runs: str) -> str:
     return f"Review: send this change{f' to {runs}' if runs else ''}?"
 
 
-def _bodies(bulk: BulkDraft, *, is_bulk: bool) -> list[Content]:
+def _bodies(bulk: BulkDraft) -> list[Content]:
     """Return the first request bodies of many, or that of an action; the Request tab has that of a change."""
-    if not is_bulk:
+    if bulk.is_one:
         body = bulk.action.body_text() if bulk.action is not None else ""
         return [Content(""), Content.styled(body, "$text-muted")] if body else []
     lines = [Content(""), Content.styled("The first requests", "$text-muted")]
@@ -398,16 +389,13 @@ def _change_lines(changes: Sequence[tuple[str, str, str]]) -> list[Content]:
     ]
 
 
-def _target_lines(target: Iterable[tuple[str, str]]) -> list[Content]:
-    """Return a line per pair of name and value."""
-    return [Content.assemble((f"{name:10}", "$text-muted"), content(value)) for name, value in target]
-
-
-def _notes_of(bulk: BulkDraft, against: Iterable[str], reports: str) -> Content:
+def _notes_of(bulk: BulkDraft, against: Iterable[str]) -> Content:
     """Return the warnings (`against`), then the consequences of an action or what a change does not do."""
     if bulk.action is not None:
         said = " ".join((*bulk.notes, "It cannot be undone, and is never sent twice."))
     else:
         for_that = f"For that, press {key_of('act')} in the list."
-        said = f"This rewrites {reports}; it neither stops nor repeats any work. {for_that}"
+        said = (
+            f"This rewrites the report{'' if bulk.is_one else 's'}; it neither stops nor repeats any work. {for_that}"
+        )
     return Content("\n").join([*(content(f"! {sentence}", "$text-warning") for sentence in against), content(said)])

@@ -15,7 +15,7 @@ from runtui.auth.clouds import why_not_offered
 from runtui.domain.bulk_draft import BulkDraft
 from runtui.domain.draft import Change, Conflict, Draft
 from runtui.domain.properties import EDITABLE
-from runtui.domain.report import Outcome, sentences
+from runtui.domain.report import Outcome, counted, sentences
 from runtui.domain.rows import short_id
 from runtui.domain.text import count_words, visible
 from runtui.domain.times import clock_text
@@ -99,9 +99,7 @@ def drafts_found(count: int) -> str:
 
 
 def drafts_unlisted(count: int) -> str:
-    """Say how many drafts are of runs that are not listed; empty if there are none."""
-    if not count:
-        return ""
+    """Say how many drafts are of runs that are not listed."""
     words = "drafts belong to runs" if count > 1 else "draft belongs to a run"
     return f"{count} {words} that the server does not list now; kept until listed again."
 
@@ -136,9 +134,7 @@ def journal_is_empty() -> str:
 
 
 def changes_found(entries: Collection[Entry]) -> str:
-    """Say how changes left open by earlier sessions ended; empty if there are none."""
-    if not entries:
-        return ""
+    """Say how changes left open by earlier sessions ended."""
     done = sum(entry.outcome is Outcome.DONE for entry in entries)
     unknown = sum(not entry.is_settled for entry in entries)
     parts = [f"{done} done, seen on read-back"] if done else []
@@ -274,8 +270,6 @@ def action_instead(changes: Sequence[Change]) -> str:
 
 # Changes to many runs
 
-ENDED: Final = (Outcome.DONE, Outcome.NOT_DONE, Outcome.UNKNOWN)
-
 
 def bulk_summary(bulk: BulkDraft) -> str:
     """Name a bulk change or action in a few words."""
@@ -292,18 +286,17 @@ def bulk_counts(outcomes: Mapping[Outcome | None, int]) -> str:
     """Return the progress of a bulk change: "31 of 40, 2 not done"."""
     total = sum(outcomes.values())
     ended = total - outcomes.get(None, 0)
-    bad = [f"{count} {outcome.value}" for outcome in ENDED[1:] if (count := outcomes.get(outcome, 0))]
-    return ", ".join([f"{ended} of {total}" if ended < total else f"{total}", *bad])
+    bad = counted({**outcomes, Outcome.DONE: 0})
+    return ", ".join(filter(None, (f"{ended} of {total}" if ended < total else f"{total}", bad)))
 
 
 def bulk_ended(outcomes: Mapping[Outcome | None, int], what: str, marked: int, *, is_in_sight: bool) -> str:
     """Say how an ended bulk change went, and how many of the runs that it left out are still `marked`."""
     total = sum(outcomes.values())
-    parts = [f"{count} {outcome.value}" for outcome in ENDED if (count := outcomes.get(outcome, 0))]
     hint = "" if is_in_sight else f" {key_of('bulk')} shows them."
     stay = f"left out {'stays' if marked == 1 else 'stay'} marked; {key_of('clear_marks')} clears marks"
     left = f" {count_words(marked, 'run')} {stay}." if marked else ""
-    return f"{count_words(total, what)}: {', '.join(parts)}.{left}{hint}"
+    return f"{count_words(total, what)}: {counted(outcomes)}.{left}{hint}"
 
 
 def bulk_held(save: Save, left: int, *, is_in_sight: bool) -> str:

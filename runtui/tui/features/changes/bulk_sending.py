@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -50,32 +50,18 @@ class BulkProgress:
     """One bulk change and the progress of each of its changes."""
 
     bulk: Bulk
-    workflows: Mapping[str, str]
-    """The name of each run's workflow, by run id."""
+    results: dict[str, ResultRow]
+    """Each change in its current state, by run id."""
     left_out: Collection[str] = ()
     """The ids of the chosen runs that it leaves out; they stay marked."""
     words: str = ""
     """The change or the action."""
-    saves: dict[int, Save] = field(default_factory=dict)
-    """The last announced state of each save, by number."""
-    settled: dict[str, Entry] = field(default_factory=dict)
-    """The entries of changes that were settled after their end, by run id."""
-    followed: dict[str, FollowedRun] = field(default_factory=dict)
-    """The run that each action has made or stops, as last read, by run id."""
     asked_about: Save | None = None
     """The last refusal that a person was asked about."""
 
-    @property
-    def rows(self) -> list[ResultRow]:
-        return [
-            ResultRow(
-                self.saves.get(save.number, save),
-                self.workflows.get(save.run_id, ""),
-                self.settled.get(save.run_id),
-                self.followed.get(save.run_id),
-            )
-            for save in self.bulk.saves
-        ]
+    def note(self, run_id: str, **news: Any) -> None:
+        """Note news of one change, as fields of its row."""
+        self.results[run_id] = self.results[run_id]._replace(**news)
 
     @property
     def is_action(self) -> bool:
@@ -93,7 +79,7 @@ class BulkProgress:
     @property
     def outcomes(self) -> Counter[Outcome | None]:
         """The number of changes with each outcome; None for those in progress."""
-        return Counter(row.outcome for row in self.rows)
+        return Counter(row.outcome for row in self.results.values())
 
 
 class ResultsView(ActionView[None]):
@@ -116,7 +102,7 @@ class ResultsView(ActionView[None]):
     @property
     def chosen(self) -> Sequence[ResultRow]:
         """The marked rows, or all if none is marked."""
-        marks, rows = self.list.table.marks, self.progress.rows if self.progress is not None else []
+        marks, rows = self.list.table.marks, [*self.progress.results.values()] if self.progress is not None else []
         return [row for row in rows if row.save.run_id in marks] if marks else rows
 
     def open(self, progress: BulkProgress) -> None:
@@ -130,7 +116,7 @@ class ResultsView(ActionView[None]):
         """Show what has ended since."""
         if self.progress is not None:
             self.outcomes = self.progress.outcomes
-            self.list.put(self.progress.rows)
+            self.list.put([*self.progress.results.values()])
             self.on_line_table_cursor_moved()
             self.post_message(self.Changed())
 
@@ -187,7 +173,7 @@ class BulkSending(Feature):
     def _note(self, save: Save) -> bool:
         """Keep the state of a save; return whether to draw it, since several are drawn together."""
         if (progress := self._changes.get(save.batch)) is not None:
-            progress.saves[save.number] = save
+            progress.note(save.run_id, save=save)
         is_first = bool(save.batch) and not self._is_due
         self._is_due |= is_first
         return is_first
@@ -234,7 +220,7 @@ class BulkSending(Feature):
         found = await self.in_thread(lambda: workflow_names_of(store, [draft.run_id for draft in bulk.drafts]))
         names = found or {}
         about = [("workflows", by_count(Counter(names.values())))]
-        await self._reviewing.review(bulk, about, partial(self._send, bulk, names, sent), hint, is_bulk=True)
+        await self._reviewing.review(bulk, about, partial(self._send, bulk, names, sent), hint)
 
     async def _send(self, bulk: BulkDraft, names: Mapping[str, str], sent: Callable[[], None], why: str) -> None:
         """Hand the drafts to the save queue, and show their results."""
@@ -243,7 +229,8 @@ class BulkSending(Feature):
         except UsageError as error:
             self._chrome.set_status(str(error), "error")
             return
-        progress = BulkProgress(under_way, names, bulk.left_out)
+        results = {save.run_id: ResultRow(save, names.get(save.run_id, "")) for save in under_way.saves}
+        progress = BulkProgress(under_way, results, bulk.left_out)
         self._changes = {batch: earlier for batch, earlier in self._changes.items() if not earlier.bulk.has_ended}
         self._changes[under_way.batch] = progress  # before the first await: each state of a save is announced once
         self.listen(under_way.changed.subscribe, self._bulk_changed)
@@ -278,19 +265,19 @@ class BulkSending(Feature):
         if self.view.is_attached and self.screen in self._chrome.app.screen_stack:  # the app may be quitting
             self.view.reload()
         if (shown := self._chrome.panel.save_shown) is not None and shown.batch in self._changes:
-            self._chrome.panel.follow_save(self._changes[shown.batch].saves.get(shown.number, shown))
+            self._chrome.panel.follow_save(self._changes[shown.batch].results[shown.run_id].save)
         self._chrome.refresh()
 
     def _entry_settled(self, entry: Entry) -> None:
         """Note that an unknown outcome was settled."""
         if (progress := self._changes.get(entry.batch)) is not None and entry.is_settled:
-            progress.settled[entry.run_id] = entry
+            progress.note(entry.run_id, settled=entry)
             self.drawing.ask()
 
     def note_followed(self, save: Save, found: FollowedRun) -> None:
         """Note a new reading of the run that an action has made or stops."""
         if (progress := self._changes.get(save.batch)) is not None:
-            progress.followed[save.run_id] = found
+            progress.note(save.run_id, followed=found)
             self.drawing.ask()
 
     async def _bulk_changed(self, bulk: Bulk) -> None:

@@ -277,9 +277,8 @@ class Editing(Feature):
             *([("run", draft.run_id)] if draft.run_id != draft.workflow_id else []),
             *people,
         )
-        await self._features[Reviewing].review(
-            BulkDraft((draft,), {}, notes=tuple(notes)), about, partial(self._send, draft), hint
-        )
+        bulk = BulkDraft((draft,), {}, notes=tuple(notes), is_one=True)
+        await self._features[Reviewing].review(bulk, about, partial(self._send, draft), hint)
 
     # y: the save
 

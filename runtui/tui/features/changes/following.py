@@ -127,7 +127,7 @@ class Following(Feature):
         if len(made) == 1:
             await self._opening.open_run(made[0]["id"])
             return
-        choices = [Choice(str(run["id"]), FollowedRun(run, is_new=True).words) for run in made]
+        choices = [Choice(str(run["id"]), FollowedRun(run, is_new=True).words()) for run in made]
         title = Content.styled("Runs that reprocess this one", "bold")
         await self._chrome.ask(Picker("new-runs", title, choices), self._opening.open_run)
 
@@ -166,7 +166,7 @@ class Following(Feature):
             is_free = found.has_ended or self._chrome.status.text in ("", self._sentence)
             if not save.batch and status != before and is_free:
                 name = visible(save.intent.workflow_name) if save.intent is not None else ""
-                self._sentence = found.words_of(name) if name else found.words
+                self._sentence = found.words(name)
                 good = status in ("completed", "canceled")
                 severity: Severity = "information" if not found.has_ended else "success" if good else "warning"
                 self._chrome.set_status(self._sentence, severity)

@@ -43,10 +43,8 @@ class Reviewing(Feature):
         about: Sequence[tuple[str, str]],
         send: Callable[[str], object],
         hint: str | None = None,
-        *,
-        is_bulk: bool = False,
     ) -> None:
-        """Ask whether to send one change, or many (`is_bulk`); `send` gets the reason.
+        """Ask whether to send one change, or many; `send` gets the reason.
 
         `about` says which runs it changes, in pairs of name and value. `hint` is a warning; None means the one about
         changes.
@@ -58,14 +56,12 @@ class Reviewing(Feature):
                 await sending
 
         workspace = self._workspace
-        request = " ".join(workspace.client.target(bulk.drafts[0]))
-        sent = ("requests", f"{len(bulk.drafts)}, the first: {request}") if is_bulk else ("request", request)
+        sent = bulk.request_fact(" ".join(workspace.client.target(bulk.drafts[0])))
         review = review_of(
             bulk,
             (*about, *write_words.sent_from(workspace), sent),
             hint=sign_in_words.cannot_write(workspace.sign_in) if hint is None else hint,
             requires_why=workspace.settings.require_why,
-            is_bulk=is_bulk,
         )
         view, screen = self._review
         if screen in self._chrome.app.screen_stack:
