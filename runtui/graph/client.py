@@ -54,7 +54,7 @@ from runtui.graph.paths import (
 )
 from runtui.graph.results import ResultsClient
 from runtui.graph.retry import Pace
-from runtui.graph.root import refusal, same_run
+from runtui.graph.root import refusal, run_key
 from runtui.graph.transport import Transport
 from runtui.options import PATCH_PATH
 
@@ -101,7 +101,8 @@ class RunUpdate(NamedTuple):
 
 
 class GraphClient:
-    """The requests of runtui on one Graph root. `patch_path` is the path that changes a run.
+    """The requests of runtui on one Graph root. `patch_path` is the path that changes a run. For `on_unusable` see
+    `PageReader`.
 
     Ids are opaque. The transport refuses an id that cannot be part of an address (empty, or with a slash or a control
     character): the answer is then a fault, and nothing was sent.
@@ -109,10 +110,17 @@ class GraphClient:
     A `pace` decides when to send a GET, and when to repeat a failed one; without a pace it is sent once.
     """
 
-    def __init__(self, transport: Transport, *, patch_path: str = PATCH_PATH, page_size: int = PAGE_SIZE) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        patch_path: str = PATCH_PATH,
+        page_size: int = PAGE_SIZE,
+        on_unusable: Callable[[Exchange], object] = lambda _exchange: None,
+    ) -> None:
         self._transport = transport
         self._patch_path = patch_path
-        self._reader = PageReader(transport, page_size)
+        self._reader = PageReader(transport, page_size, on_unusable)
         self.results = ResultsClient(self._reader)
         self._batches = True
         """True until the root refuses a `$batch`."""
@@ -318,7 +326,7 @@ def _about(run_id: str, exchange: Exchange, *, writing: bool) -> Answer:
     if entity is None:
         return Answer(exchange, None, fault)
     named = entity.get("id")
-    if isinstance(named, str) and same_run(named, run_id):
+    if isinstance(named, str) and run_key(named) == run_key(run_id):
         return Answer(exchange, entity, fault)
     message = f"It is about {named!r}, but {run_id!r} was requested." if named else "It names no run."
     return Answer(exchange, None, mismatch(exchange, message, writing=writing))

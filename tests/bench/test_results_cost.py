@@ -13,12 +13,13 @@ import tracemalloc
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from runtui.domain.filters import parse_filter
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, now_ticks
+from runtui.graph.client import GraphClient
 from runtui.graph.results import ReadResults
 from runtui.graph.retry import Pace
 from runtui.services.results import ResultReader
@@ -171,6 +172,9 @@ def test_a_listing_is_no_slower_where_results_were_read(store: Store, tmp_path: 
 class EndlessResults:
     """A service with 20 failures for each run."""
 
+    def __init__(self) -> None:
+        self.results = self
+
     async def user(self, name: str, *, pace: Pace | None = None) -> dict[str, Any]:
         raise AssertionError((name, pace))
 
@@ -190,7 +194,7 @@ async def test_reading_results_holds_as_much_for_many_runs_as_for_few(tmp_path: 
         store = Store(tmp_path / str(runs) / "runs.db")
         put_runs(store, runs, now)
         service = EndlessResults()
-        reader = ResultReader(service, service, store)
+        reader = ResultReader(cast(GraphClient, service), store)
         await read(reader, RunQuery(parse_filter("workflow=nowhere", now)))
         tracemalloc.start()
         await read(reader, EVERY_RUN)

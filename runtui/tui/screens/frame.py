@@ -22,7 +22,6 @@ from textual.message import Message
 from textual.reactive import Reactive
 from textual.screen import ScreenResultType
 from textual.widget import Widget
-from textual.widgets import Input, OptionList
 
 from runtui.domain.columns import FRAMED_LINES, WIDE
 from runtui.domain.plots import STRIP_LINES
@@ -60,6 +59,7 @@ from runtui.tui.widgets.chrome import (
     surface,
     tenant_problems,
 )
+from runtui.tui.widgets.inputs import InputBar
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import RowList
 from runtui.tui.widgets.side_panel import SidePanel, Tab
@@ -343,12 +343,13 @@ class ActionView(Widget, Generic[ScreenResultType]):
         if self.opens and event.chain == 2 and self.list is not None and event.widget is self.list.table:
             await self.view_screen.action_perform(self.opens)
 
-    @on(Input.Submitted)
-    @on(OptionList.OptionSelected)
-    async def _choice_made(self, event: Message) -> None:
+    async def on_input_submitted(self, event: Message) -> None:
+        """Act on enter in a line, or on a chosen option."""
         event.stop()
         if self.opens:
             await self.view_screen.action_perform(self.opens)
+
+    on_option_list_option_selected = on_input_submitted
 
     def before(self, action_id: str) -> None:
         """Update this view before `why_not` checks an action of its scope."""
@@ -514,11 +515,10 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         if self.focused is None and self.is_mounted and self.is_current and self.app.app_focus:
             self.view.take_focus()
 
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+    def on_option_list_option_selected(self, event: Message) -> None:
         """Show the request that was chosen in the log of the panel."""
         event.stop()
-        if event.option.id is not None:
-            self.chrome.panel.show_exchange(int(event.option.id))
+        self.chrome.panel.show_logged()
 
     # Actions
 
@@ -576,6 +576,17 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
             if self.has_keys_in_panel and action.scope in self.view.scopes:
                 where = f"{action.shown_key} {action.label} works in the left pane; {key_of('focus_left')} goes there."
             self._remark(where)
+
+    async def on_paste(self, event: events.Paste) -> None:
+        """Filter or search by a text that no field has taken, such as an id from a ticket."""
+        action = next((action for action in in_scopes(*self.scopes_of_keys) if action.name == "filter"), None)
+        if action is not None:
+            await self.action_perform(action.id)
+        bar = self.focused.parent if self.focused is not None else None
+        if isinstance(bar, InputBar):
+            bar.paste(" ".join(event.text.split()))
+        else:
+            self._remark("Nothing here takes a paste.")
 
     def _remark(self, text: str, severity: Severity = "information", shown_while: Condition = always) -> None:
         """Say why a key does nothing; the next key that works clears that."""
