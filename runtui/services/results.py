@@ -22,6 +22,7 @@ from runtui.domain.rows import short_id
 from runtui.domain.times import now_ticks
 from runtui.domain.triage.run_users import Extension, extension_of
 from runtui.errors import RuntuiError
+from runtui.graph.network import return_free_memory
 from runtui.graph.pages import GraphError
 from runtui.graph.results import RUNS_IN_BATCH, ReadResults
 from runtui.graph.retry import Backoff, Pace, Wait, concerns_all
@@ -299,6 +300,7 @@ class ResultReader:
         async def work() -> None:
             for batch in batches:
                 await self._read_batch(batch, Pace(backoff))
+                await asyncio.to_thread(return_free_memory)  # glibc would keep 20 MB of what batches took
 
         async with asyncio.TaskGroup() as group:
             for _ in range(CONCURRENT_BATCHES):

@@ -214,9 +214,6 @@ def _open_private(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode = WAL")
         # A listing changes the same index pages again and again: with few checkpoints a quarter less is written.
         db.execute("PRAGMA wal_autocheckpoint = 4000")
-        # Sorting a million entries in memory takes 70 MB, and a third longer. SQLite's temporary files have no
-        # name, so that nobody else can open them.
-        db.execute("PRAGMA temp_store = FILE")
         # Some builds of SQLite write zeros over all that is deleted. The file is private, and what it has is no secret.
         db.execute("PRAGMA secure_delete = FAST")
         db.execute("BEGIN IMMEDIATE")
@@ -268,7 +265,9 @@ def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         db.execute("PRAGMA synchronous = NORMAL")
-        db.execute("PRAGMA temp_store = MEMORY")
+        # Sorting a million entries in memory takes 70 MB, and a third longer. SQLite's temporary files have no
+        # name, so that nobody else can open them.
+        db.execute("PRAGMA temp_store = FILE")
     except BaseException:
         db.close()
         raise

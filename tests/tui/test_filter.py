@@ -88,6 +88,34 @@ async def test_among_many_runs_the_first_are_there_before_they_are_counted(
         assert f"{240 - everything['failed']} of 240" in session.text()
 
 
+async def test_a_list_that_keeps_changing_shows_what_a_slow_filter_finds(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counting, may_end, counts, count = threading.Event(), threading.Event(), [], Store.count
+
+    def slowly(store: Store, query: RunQuery, is_over: Callable[[], bool] = lambda: False) -> int:
+        if query.filter is not None:
+            counts.append(query)
+            counting.set()
+            assert may_end.wait(PATIENCE)
+        return count(store, query, is_over)
+
+    monkeypatch.setattr(store_module, "MANY_RUNS", 1)
+    monkeypatch.setattr(Store, "count", slowly)
+    async with open_session(size=(100, 24)) as session:
+        session.runs.filter_by("status:failed")
+        while not counting.is_set():  # noqa: ASYNC110 - a pause would wait for the count
+            await asyncio.sleep(0)
+        for _ in range(3):
+            session.runs.reload()
+            await asyncio.sleep(0)
+        assert len(counts) == 1, "the count goes on"
+        may_end.set()
+        await session.until(lambda: session.runs.table.total == len([*session.workspace.store.ids(session.runs.shown)]))
+        await session.until(lambda: len(counts) == 2)
+        assert statuses(session) == {"failed"}
+
+
 async def test_among_many_runs_no_key_waits_for_an_order_that_is_made(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from runtui.graph.client import GraphClient
 from runtui.graph.pages import GraphError
 from runtui.graph.results import RUNS_IN_BATCH, ReadResults
 from runtui.graph.retry import Pace
+from runtui.services import results
 from runtui.services.results import CONCURRENT_BATCHES, ResultReader
 from runtui.services.store import EVERY_RUN, RunQuery, Store
 from tests.unit.fake_lister import graph_error, refused
@@ -109,6 +110,18 @@ async def test_problems_are_read_few_at_a_time_with_progress(
     assert max(map(len, service.batches)) == RUNS_IN_BATCH
     assert 1 < service.most_at_once <= CONCURRENT_BATCHES
     assert store.causes(EVERY_RUN)[0].runs == 57
+
+
+async def test_the_memory_of_each_batch_is_returned_to_the_system(
+    reader: ResultReader, service: FakeResults, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    monkeypatch.setattr(results, "return_free_memory", lambda: read.append(len(service.batches)))
+    put_problems(store, 57)
+    reader.read_in_background(EVERY_RUN)
+    await done(reader)
+    assert len(read) == len(service.batches) == 6
+    assert read[0] <= CONCURRENT_BATCHES, "memory is returned while other batches are read"
 
 
 async def test_at_one_go_it_reads_the_newest_and_says_how_many_are_left(

@@ -625,3 +625,8 @@ def test_a_second_program_sees_what_the_first_one_stores(store: Store, path: Pat
     put(second, a_run(2))
     assert ids(store) == ["r1", "r2"]
     second.close()
+
+
+def test_a_query_that_sorts_many_runs_sorts_them_in_a_file(store: Store) -> None:
+    with store.reading() as db:
+        assert db.execute("PRAGMA temp_store").fetchone() == (1,), "in memory, a million take 70 MB"

@@ -161,6 +161,11 @@ class RunsView(ActionView[None]):
         """The query that the table shows; the list asks for a newer one while its rows are being counted."""
         self._more = ""
         """A plus sign after the number of rows while only the first are counted."""
+        self._is_counted = Event()
+        """Cleared while the rows of a slow query are counted; setting it ends the count."""
+        self._is_counted.set()
+        self._is_outdated = False
+        """True if rows have changed during the count."""
 
     @property
     def table(self) -> LineTable[RunRow, str]:
@@ -191,7 +196,10 @@ class RunsView(ActionView[None]):
         """Redraw rows and strip from the store; relative times in the filter count from now."""
         self.list.filter = run_filter(self.filter_text)
         self.view_screen.chrome.count_problems()
-        self._count_and_draw(keep_line=True)
+        if self._is_counted.is_set():
+            self._count_and_draw(keep_line=True)
+        else:  # begun anew with each change, a slow count would never end during a listing
+            self._is_outdated = True
 
     @property
     def settings(self) -> ListSettings:
@@ -270,7 +278,8 @@ class RunsView(ActionView[None]):
         """Draw the rows at once. If counting is slow, find the first few in a thread, draw them, and count the rest in
         the background. An earlier count that still runs is cancelled."""
         rows = RunRows(self._store, RunQuery(self.list.filter, *self.list.order))
-        is_over = Event()
+        self._is_counted.set()
+        is_over, self._is_outdated = Event(), False
 
         async def find() -> None:
             few = 0 if keep_line else await asyncio.to_thread(rows.count_first)
@@ -288,10 +297,13 @@ class RunsView(ActionView[None]):
             finally:
                 is_over.set()
             self._draw(rows, keep_line=keep)
+            if self._is_outdated:
+                self.drawing.ask()
 
         for group in (_COUNTING, _COUNTING_THE_REST):
             self.workers.cancel_group(self, group)
         if rows.is_slow_to_count:
+            self._is_counted = is_over
             self.view_screen.chrome.show_headline()
             _: Worker[None] = self.run_worker(find, group=_COUNTING, description="find what a filter finds")
         else:
