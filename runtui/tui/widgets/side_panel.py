@@ -84,7 +84,10 @@ class AboutLine(Static):
     """The line with the subject of a page."""
 
     DEFAULT_CSS = "AboutLine { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }"
-    _shown = Content("")
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id, markup=False)
+        self._shown = Content("")
 
     def show(self, about: Content) -> None:
         """Show `about`, and draw nothing if it is the same as before."""
@@ -105,7 +108,7 @@ class SidePanel(Pane):
 
     def __init__(self, pages: Mapping[Tab, Page], *, id: str, is_empty: bool = False) -> None:
         self._pages = pages
-        self._about = AboutLine(id="panel-about", markup=False)
+        self._about = AboutLine(id="panel-about")
         self._page = None if is_empty else _new_page()
         self._log: LogList | None = None
         self._search: SearchBar | None = None
