@@ -276,6 +276,16 @@ class Session:
         size = self.app.size
         return "\n".join(strip.text.rstrip() for strip in self.app.screen._compositor.render_strips(size))
 
+    @property
+    def header(self) -> str:
+        """The first line of the screen."""
+        return self.text().splitlines()[0]
+
+    @property
+    def words(self) -> str:
+        """The screen as running text, without the line breaks of wrapping."""
+        return " ".join(self.text().split())
+
     def inside(self, pane: Widget) -> str:
         """Return the lines inside the frame of a pane. No wide character may be to the left of the pane."""
         region = pane.content_region

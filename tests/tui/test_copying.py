@@ -119,7 +119,7 @@ async def test_a_text_can_be_shown_alone_or_written_to_a_file(open_session: Open
         run_id = await go_to_failed_run(session)
         await session.press("y", "t")
         assert isinstance(session.app.screen, SelectionPage)
-        assert session.text().splitlines()[0].rstrip() == run_id
+        assert session.header.rstrip() == run_id
         await session.press("escape")
         assert session.view == "runs"
         await session.press("y", "j", "t")

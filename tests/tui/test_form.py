@@ -43,10 +43,6 @@ def draft_of(session: Session) -> Draft:
     return draft
 
 
-def under(session: Session, name: str) -> str:
-    return session.under(name)
-
-
 async def go_to(session: Session, name: str) -> None:
     """Focus a field, with the cursor after its text."""
     await session.go_to(name)
@@ -88,11 +84,11 @@ async def test_the_draft_follows_every_key_and_the_request_with_it(open_session:
         await go_to(session, "failedUsersCount")
         await session.type("5")
         assert '"failedUsersCount": 35' in session.text()
-        assert under(session, "failedUsersCount") == "was 3"
+        assert session.under("failedUsersCount") == "was 3"
         assert "1 changed" in session.text()
         await session.press("backspace")
         assert draft_of(session).edits == {}, "typed back to what was received is no change"
-        assert under(session, "failedUsersCount") == ""
+        assert session.under("failedUsersCount") == ""
         for name in raw:
             if name in json.loads(draft_of(session).body_text()):
                 assert draft_of(session).body()[name] == raw[name]
@@ -103,20 +99,20 @@ async def test_an_error_is_below_its_field_while_the_text_is_wrong(open_session:
         await open_run(session, failedTasksCount=2)
         await go_to(session, "failedTasksCount")
         await session.type("x")
-        assert under(session, "failedTasksCount") == "was 2 A count is a whole number, such as 12 or 1,000."
+        assert session.under("failedTasksCount") == "was 2 A count is a whole number, such as 12 or 1,000."
         await session.press("down")
-        assert "A count is a whole number" in under(session, "failedTasksCount")
+        assert "A count is a whole number" in session.under("failedTasksCount")
         await session.press("up", "end", "backspace")
-        assert under(session, "failedTasksCount") == "", "right again, and nothing is said of it"
+        assert session.under("failedTasksCount") == "", "right again, and nothing is said of it"
         await session.type("9999999999")
-        assert "the largest is 2147483647" in under(session, "failedTasksCount")
+        assert "the largest is 2147483647" in session.under("failedTasksCount")
         await session.press("ctrl+s")
         assert session.view == "edit"
         await clear(session)
         await session.type("-1")
-        assert "cannot be negative" in under(session, "failedTasksCount")
+        assert "cannot be negative" in session.under("failedTasksCount")
         await clear(session)
-        assert "is required" in under(session, "failedTasksCount")
+        assert "is required" in session.under("failedTasksCount")
 
 
 async def test_typing_replaces_the_text_of_a_field_that_just_got_the_focus(open_session: Opener) -> None:
@@ -173,7 +169,7 @@ async def test_pastes_are_understood_or_refused_and_never_lost(open_session: Ope
         await session.pilot.pause()
         assert session.form.edit.text == "first second␛[31m"
         await session.press("down")
-        assert "A count is a whole number" in under(session, "totalUsersCount")
+        assert "A count is a whole number" in session.under("totalUsersCount")
         await session.press("up")
         session.form.post_message(events.Paste("7"))
         await session.pilot.pause()
@@ -200,16 +196,16 @@ async def test_times_relative_ones_and_null(open_session: Opener) -> None:
         await clear(session)
         await session.type("soon")
         await session.press("down")
-        assert under(session, "completedDateTime").startswith("was empty")
-        assert len(under(session, "completedDateTime")) > len("was empty ")
+        assert session.under("completedDateTime").startswith("was empty")
+        assert len(session.under("completedDateTime")) > len("was empty ")
         line = next(line for line in session.form.lines if line.field is EDITABLE_BY_NAME["completedDateTime"])
         assert line.strip.text.endswith(" " * 11), "a wrong text is not called one that is not set"
         await session.press("up", "f8")
-        assert under(session, "completedDateTime") == ""
+        assert session.under("completedDateTime") == ""
         await go_to(session, "scheduledDateTime")
         await clear(session)
         await session.press("down")
-        assert "is required" in under(session, "scheduledDateTime")
+        assert "is required" in session.under("scheduledDateTime")
         await session.press("up", "f8")
         assert draft_of(session).body()["scheduledDateTime"] == seven_digits
         assert list(draft_of(session).edits) == ["startedDateTime"]
@@ -339,13 +335,13 @@ async def test_another_run_finds_nothing_of_the_one_before(open_session: Opener)
         assert draft_of(session).run_id == second
         assert draft_of(session).edits == {}
         assert session.field == "processingStatus"
-        assert under(session, "totalUnprocessedTasksCount") == ""
+        assert session.under("totalUnprocessedTasksCount") == ""
         await session.press("enter")
         assert "as received" not in session.text()
         await session.press("escape", "escape", "j", "e")
         await session.until(lambda: "totalUnprocessedTasksCount" in draft_of(session).edits)
         assert "; F8 reverts a field" in session.text()
-        assert "A count is a whole number" in under(session, "totalUnprocessedTasksCount")
+        assert "A count is a whole number" in session.under("totalUnprocessedTasksCount")
         assert "~" not in session.text()
         await go_to(session, "totalUnprocessedTasksCount")
         await session.press("f8", "escape")
@@ -365,7 +361,7 @@ async def test_an_earlier_draft_continues_over_the_current_run(open_session: Ope
         await session.press("e")
         await session.until(lambda: session.view == "edit")
         assert draft_of(session).run_id == draft_id
-        assert under(session, "failedTasksCount") == "was 5"
+        assert session.under("failedTasksCount") == "was 5"
         assert draft_of(session).body()["failedTasksCount"] == 12
         assert draft_of(session).body()["totalUsersCount"] == 11
 

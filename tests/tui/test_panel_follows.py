@@ -37,7 +37,7 @@ def run_in_sight(session: Session) -> str:
 
 def check_the_panel(session: Session) -> None:
     """Assert that the panel is about the run under the cursor, or says that it is not."""
-    if not session.panel.display or session.panel.tab != "run" or session.view not in ("runs", "journal"):
+    if not session.panel.display or tab_of(session) != "run" or session.view not in ("runs", "journal"):
         return
     row = session.runs.row if session.view == "runs" else None
     entry = session.journal.entry if session.view == "journal" else None
@@ -51,7 +51,7 @@ async def rest(session: Session) -> None:
     """Wait until the panel shows the run that the cursor rests on."""
     await session.until(lambda: all(worker.is_finished for worker in session.app.workers))
     await session.settled()
-    if session.panel.display and session.panel.tab == "run":
+    if session.panel.display and tab_of(session) == "run":
         assert not session.panel.shows_another_run, session.text()
 
 
@@ -250,9 +250,9 @@ async def test_the_request_is_back_when_a_form_is_in_front_again(open_session: O
         await session.until(lambda: session.view == "causes")
         await session.press("escape")
         await session.until(lambda: session.view == "edit")
-        assert session.panel.tab == "request"
+        assert tab_of(session) == "request"
         await session.press("right_square_bracket", "question_mark", "escape")
-        assert [session.panel.tab] == ["response"], "what a person chose stays"
+        assert [tab_of(session)] == ["response"], "what a person chose stays"
 
 
 async def test_the_response_stays_when_its_run_leaves_the_list(open_session: Opener) -> None:

@@ -144,7 +144,7 @@ async def test_the_end_of_a_save_is_reported_with_old_and_new_and_what_the_filte
         await to_the_review(session)
         await session.press("y")
         await session.until(lambda: not session.workspace.saves.active() and "done (200 OK)" in session.text())
-        text = " ".join(session.text().split())
+        text = session.words
         assert "processingStatus: failed → canceling" in text
         assert "The filter no longer shows the run." in text
         await session.until(lambda: session.runs.table.total == failed - 1)

@@ -47,7 +47,7 @@ async def test_a_save_goes_on_with_the_same_item_after_a_sign_in(tmp_path: Path,
         run_id = await send_a_change(desk)
         await desk.sees_sign_in()
         assert "Device code" in desk.session.text(), "in sight without scrolling"
-        assert "lee.admin: sign in again" in desk.header
+        assert "lee.admin: sign in again" in desk.session.header
         assert desk.session.server is not None
         assert desk.session.server.state.applied == []
 
