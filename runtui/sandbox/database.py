@@ -140,15 +140,14 @@ class Database:
                 values[name] = value
         self._update_run(run_id, values)
 
-    def activate(self, workflow_id: str, people: Collection[Person], execution_type: str, **details: Any) -> str | None:
-        """Start a run of a workflow for some people. Return its id; None if it can process none of them."""
+    def activate(self, workflow_id: str, people: Collection[Person]) -> str | None:
+        """Start a run of a workflow on demand for some people. Return its id; None if it can process none of them."""
         now, workflow = self._clock(), self._workflows[workflow_id]
         if not people or workflow.subjects:
             return None
         earlier = self._plans_of(workflow_id)[::-1]
         subjects = {person.number: cause_left(earlier, person, now) for person in people}
-        plan = started_by_hand(workflow, subjects, now, execution_type, **details)
-        return self._add_run(plan)
+        return self._add_run(started_by_hand(workflow, subjects, now, "onDemand"))
 
     def reprocess(self, run_id: str, choice: Choice, scope: dict[str, Any]) -> str | None:
         """Start a run that processes users of another run again. Return its id, or None if there are no such users."""
@@ -184,10 +183,6 @@ class Database:
                 "name": task.display_name,
                 "taskId": task_state(workflow_id, place, task)["id"],
             }
-
-    def run_of(self, workflow_id: str, user_result_id: str) -> str | None:
-        """Return the id of the run that a user's result belongs to; None if the workflow has no such run."""
-        return next((key for key in self._by_workflow.get(workflow_id, ()) if f"_{key}_" in user_result_id), None)
 
     def etag(self, run_id: str, row: Row) -> str:
         """Return the entity tag of a run, given its row. It changes with every write and with the run's progress."""

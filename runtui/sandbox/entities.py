@@ -23,14 +23,6 @@ Row = tuple[Any, ...]
 Order = tuple[tuple[str, bool], ...]
 """Columns without nulls to sort by, each with True for descending. No two rows are equal in all of them."""
 
-_EDM: Final[Mapping[EdmKind, str]] = {
-    "string": "Edm.String",
-    "count": "Edm.Int32",
-    "boolean": "Edm.Boolean",
-    "datetime": "Edm.DateTimeOffset",
-}
-"""The OData type names of the primitive kinds."""
-
 
 def guid(*parts: object) -> str:
     """Return a GUID that depends only on the parts."""
@@ -84,12 +76,6 @@ class Property(NamedTuple):
         """The SQL columns of the property; filters compare the first one."""
         return (self.name, f"{self.name}Text") if self.kind == "datetime" else (self.name,)
 
-    @property
-    def edm(self) -> str:
-        if self.enumeration is not None:
-            return f"microsoft.graph.identityGovernance.{self.enumeration.name}"
-        return _EDM.get(self.kind, "Edm.ComplexType")
-
 
 @dataclass(frozen=True)
 class EntityType:
@@ -112,14 +98,6 @@ class EntityType:
     @cached_property
     def by_name(self) -> Mapping[str, Property]:
         return {item.name: item for item in self.properties}
-
-    def find(self, name: str) -> Property | None:
-        """Return the property with a name, in upper or lower case; None if there is none."""
-        return self.by_name.get(name) or self._by_folded.get(name.casefold())
-
-    @cached_property
-    def _by_folded(self) -> Mapping[str, Property]:
-        return {name.casefold(): item for name, item in self.by_name.items()}
 
     @cached_property
     def columns(self) -> tuple[str, ...]:

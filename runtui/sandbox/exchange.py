@@ -68,7 +68,7 @@ def check_token(request: Request) -> None:
     # A batch itself changes nothing: each of its items comes through here by itself.
     path = request.scope["path"]
     writes = request.method not in _READING and not path.endswith("/$batch")
-    action = path.rpartition("/")[2].rpartition(".")[2] if request.method == "POST" else ""
+    action = path.rpartition("/")[2] if request.method == "POST" else ""
     if (refusal := authority.verify(token, write=writes, action=action)) is not None:
         raise refusal
 

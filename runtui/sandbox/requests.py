@@ -1,9 +1,9 @@
 """The parts of a request (path, query options, preferences, body), and the URLs in the response to it.
 
-Invariant: names of system query options and of path segments may be in upper or lower case. On /beta an option needs
-no `$`. An option that is given twice, or a body that cannot be read, raises GraphError. In a path a key is a segment of
-its own or is written as `name('key')`, and a slash at the end has no meaning. Keys and unknown segments stay as they
-are, so that an error repeats them. Rules: Microsoft Graph, "Use query parameters", and OData 4.01, "URL conventions".
+Invariant: names of path segments may be in upper or lower case. An option that is given twice, or a body that cannot be
+read, raises GraphError. In a path a key is a segment of its own or is written as `name('key')`, and a slash at the end
+has no meaning. Keys and unknown segments stay as they are, so that an error repeats them. Rules: Microsoft Graph, "Use
+query parameters", and OData 4.01, "URL conventions".
 """
 
 from __future__ import annotations
@@ -21,9 +21,6 @@ from runtui.sandbox.database import Database
 from runtui.sandbox.errors import GraphError, bad_request, method_not_allowed, unknown_segment
 from runtui.sandbox.query import MAX_PAGE_SIZE
 
-_SYSTEM_OPTIONS: Final = frozenset(
-    {"filter", "orderby", "select", "expand", "count", "top", "skip", "search", "skiptoken", "format", "apply"}
-)
 _PAGE_SIZE: Final = re.compile(r"(?:odata\.)?maxpagesize=(\d{1,9})", re.ASCII)
 
 
@@ -48,17 +45,13 @@ def database_of(request: Request) -> Database:
 
 
 def options_of(request: Request) -> dict[str, str]:
-    """Return the query options by name; system options with their `$`, in lower case. 400 if one is given twice."""
-    is_beta = request.scope["root_path"].endswith("/beta")
+    """Return the query options by name; 400 if one is given twice."""
     options: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
-        known = name.removeprefix("$").lower()
-        is_system = known in _SYSTEM_OPTIONS and (is_beta or name.startswith("$"))
-        option = f"${known}" if is_system else name
-        if option in options:
+        if name in options:
             message = f"Query option '{name}' was specified more than once, but it must be specified at most once."
             raise bad_request(message)
-        options[option] = value
+        options[name] = value
     return options
 
 

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from runtui.domain.properties import EDITABLE_BY_NAME, SENTINEL
-from runtui.sandbox.entities import RUN, TASK_RESULT, USER_RESULT, WORKFLOW, EntityType, Row
+from runtui.sandbox.entities import RUN, TASK_RESULT, WORKFLOW, EntityType, Row
 from runtui.sandbox.errors import GraphError, bad_request, not_found, unknown_property
 from runtui.sandbox.exchange import GraphResponse
 from runtui.sandbox.query import refuse_unknown
@@ -134,25 +134,21 @@ def _arguments(action: BoundAction, content_type: str | None, body: bytes) -> di
     return sent
 
 
-def _complex(
-    value: Any, name: str, types: Mapping[str, tuple[str, ...]], *, declared: str = ""
-) -> tuple[str, dict[str, Any]]:
-    """Return the type of a complex parameter, and a value for each of its properties; 400 if it has no known type.
-    `types` maps the known types to their properties. Without an `@odata.type` the parameter has the `declared` type.
+def _complex(value: Any, name: str, type_name: str, *properties: str) -> dict[str, Any]:
+    """Return the value of each property of a complex parameter; 400 if the parameter has another type or other
+    properties, or if one is missing.
     """
-    written = value.get("@odata.type", declared) if isinstance(value, dict) else None
-    type_name = str(written).removeprefix("#").removeprefix(f"{_NAMESPACE}.")
-    if type_name not in types:
-        known = ", ".join(f"'#{_NAMESPACE}.{known}'" for known in types)
-        raise bad_request(f"'{name}' is to be an object whose '@odata.type' is one of {known}.", target=name)
+    full_name = f"{_NAMESPACE}.{type_name}"
+    if not isinstance(value, dict) or value.get("@odata.type") != f"#{full_name}":
+        raise bad_request(f"'{name}' is to be an object whose '@odata.type' is '#{full_name}'.", target=name)
     given = {key: item for key, item in value.items() if not key.startswith("@odata.")}
     for key in given:
-        if key not in types[type_name]:
-            raise unknown_property(key, f"{_NAMESPACE}.{type_name}")
-    for key in types[type_name]:
+        if key not in properties:
+            raise unknown_property(key, full_name)
+    for key in properties:
         if given.get(key) is None:
             raise bad_request(f"The property '{key}' of '{type_name}' is required.", target=key)
-    return type_name, given
+    return given
 
 
 def _reference(value: Any, name: str) -> str:
@@ -198,7 +194,7 @@ def _activate(request: Request, workflow: _Bound, arguments: _Arguments) -> _Don
         message = f"A workflow runs on demand for at most {_MAX_SUBJECTS} users; there are {len(subjects)}."
         raise bad_request(message, target="subjects")
     people = [_person(request, key) for key in subjects]
-    return _started(database_of(request).activate(workflow["id"], people, "onDemand"))
+    return _started(database_of(request).activate(workflow["id"], people))
 
 
 def _started(run_id: str | None) -> _Done:
@@ -214,54 +210,21 @@ def _person(request: Request, key: str) -> Person:
     return person
 
 
-_ACTIVATION_SCOPES: Final = {
-    "activateRunScope": ("run", "userScope", "taskScope"),
-    "activateProcessingResultScope": ("processingResults", "taskScope"),
-    "activateUserScope": ("users",),
-}
-"""The scopes that the sandbox activates; it has no groups."""
-
-
 def _activate_with_scope(request: Request, workflow: _Bound, arguments: _Arguments) -> _Done:
-    type_name, given = _complex(arguments["scope"], "scope", _ACTIVATION_SCOPES)
-    database = database_of(request)
-    stored = {"@odata.type": f"#{_NAMESPACE}.{type_name}"}
-    if "users" in given:
-        found = [database.people.find(key) for key in _references(given["users"], "users")]
-        people = [person for person in found if person is not None]
-        return _started(database.activate(workflow["id"], people, "activatedWithScope", scope=stored))
-    reprocessed, choice = _choice(request, workflow, given)
-    stored |= {name: given[name] for name in ("userScope", "taskScope") if name in given}
-    return _started(database.reprocess(reprocessed, choice, stored))
-
-
-def _choice(request: Request, workflow: _Bound, given: _Arguments) -> tuple[str, Choice]:
-    """Return the run whose users are to be processed again, and the choice of its users and tasks."""
-    failed_tasks = _member(given["taskScope"], "taskScope", "allTasks", "failedTasks") == "failedTasks"
-    found = Collection(RUN, {"workflowId": workflow["id"]}, "")
-    if "run" in given:
-        failed_users = _member(given["userScope"], "userScope", "allUsers", "failedUsers") == "failedUsers"
-        run_id = _reference(given["run"], "run")
-        row_of(request, found, run_id)
-        return run_id, Choice(failed_users, failed_tasks)
-    results = _references(given["processingResults"], "processingResults")
-    run_ids = {_run_of(request, workflow, key) for key in results}
-    if len(run_ids) > 1:
-        raise bad_request("The processing results are to be of one run.", target="processingResults")
-    return run_ids.pop(), Choice(failed_users=False, failed_tasks=failed_tasks, results=frozenset(results))
-
-
-def _run_of(request: Request, workflow: _Bound, result_id: str) -> str:
-    """Return the id of the run that a user's result belongs to; 404 if there is no such result."""
-    run_id = database_of(request).run_of(workflow["id"], result_id)
-    if run_id is None:
-        raise not_found(USER_RESULT.name, result_id)
-    row_of(request, Collection(USER_RESULT, {"runId": run_id}, ""), result_id)
-    return run_id
+    """Process users of a run again; of the service's scopes the sandbox has the one that runtui sends."""
+    given = _complex(arguments["scope"], "scope", "activateRunScope", "run", "userScope", "taskScope")
+    choice = Choice(
+        failed_users=_member(given["userScope"], "userScope", "allUsers", "failedUsers") == "failedUsers",
+        failed_tasks=_member(given["taskScope"], "taskScope", "allTasks", "failedTasks") == "failedTasks",
+    )
+    run_id = _reference(given["run"], "run")
+    row_of(request, Collection(RUN, {"workflowId": workflow["id"]}, ""), run_id)
+    stored = {name: value for name, value in arguments["scope"].items() if name != "run"}
+    return _started(database_of(request).reprocess(run_id, choice, stored))
 
 
 def _cancel_processing(request: Request, workflow: _Bound, arguments: _Arguments) -> _Done:
-    _, given = _complex(arguments["scope"], "scope", {"cancelRunsScope": ("runs",)})
+    given = _complex(arguments["scope"], "scope", "cancelRunsScope", "runs")
     run_id, *others = _references(given["runs"], "runs")
     if others:
         raise bad_request("One run is canceled per request.", target="runs")
@@ -290,8 +253,7 @@ def _preview_task_failures(request: Request, workflow: _Bound, _arguments: _Argu
 
 
 def _resume(request: Request, result: _Bound, arguments: _Arguments) -> _Done:
-    type_name = "customTaskExtensionCallbackData"
-    _, data = _complex(arguments["data"], "data", {type_name: ("operationStatus",)}, declared=type_name)
+    data = _complex(arguments["data"], "data", "customTaskExtensionCallbackData", "operationStatus")
     status = _member(data["operationStatus"], "operationStatus", "completed", "failed")
     user, has_completed = (result["runId"], result["userResultId"]), status == "completed"
     is_open = result["processingStatus"] == "inProgress"
@@ -329,12 +291,10 @@ ACTIONS: Final = (
 
 
 def action_routes() -> Iterator[Route]:
-    """Yield the routes of each action: under its name, and under its qualified name."""
     for action in ACTIONS:
         for path, entity in collections():
             if entity is action.binding:
-                for written in (action.name, f"{_NAMESPACE}.{action.name}"):
-                    yield Route(f"{path}/{{key}}/{written}", _endpoint(action), "POST")
+                yield Route(f"{path}/{{key}}/{action.name}", _endpoint(action), "POST")
 
 
 def _endpoint(action: BoundAction) -> Endpoint:

@@ -1,7 +1,7 @@
 """The reference for runtui: Textual's own widgets, used as its documentation shows them.
 
 `python -m tests.bench.stock_app static` paints one Static; `... table N` a DataTable of N runs; `... panel N` the same
-beside a Static that shows the run under the cursor.
+beside a Static that shows the run under the cursor; `e` opens a form of Selects and Inputs in all but the first.
 """
 
 from __future__ import annotations
@@ -12,10 +12,15 @@ import sys
 
 from textual.app import App, ComposeResult
 from textual.containers import Horizontal, VerticalScroll
-from textual.widgets import DataTable, Static
+from textual.screen import ModalScreen
+from textual.widgets import DataTable, Input, Label, Select, Static
 
 READY = "Ready to be read"
 ANSWER = "A key was pressed"
+FORM = "Edit a run"
+STATUSES = ("queued", "inProgress", "completed", "completedWithErrors", "canceled", "failed", "quarantined")
+KINDS = ("scheduled", "onDemand", "activatedWithScope")
+COUNTS = ("totalUsersCount", "successfulUsersCount", "failedUsersCount", "totalTasksCount", "failedTasksCount")
 COLUMNS = ("status", "workflow", "started", "users", "failed users", "failed tasks")
 
 
@@ -31,10 +36,29 @@ class OneStatic(App[None]):
         self.query_one(Static).update(ANSWER)
 
 
-class StockTable(App[None]):
-    """A DataTable with a given number of rows; `u` updates one cell."""
+class Form(ModalScreen[None]):
+    """A form with two enumerations and some numbers."""
 
-    BINDINGS = [("u", "update", "update one cell")]
+    CSS = """
+    Form { align: center middle }
+    Form VerticalScroll { width: 80%; height: 80% }
+    """
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll():
+            yield Label(FORM)
+            for name, values in (("processingStatus", STATUSES), ("workflowExecutionType", KINDS)):
+                yield Label(name)
+                yield Select([(value, value) for value in values], value=values[0])
+            for name in COUNTS:
+                yield Label(name)
+                yield Input("0", type="integer")
+
+
+class StockTable(App[None]):
+    """A DataTable with a given number of rows; `u` updates one cell, `e` opens a form."""
+
+    BINDINGS = [("u", "update", "update one cell"), ("e", "edit", "edit")]
 
     def __init__(self, rows: int) -> None:
         super().__init__()
@@ -58,6 +82,9 @@ class StockTable(App[None]):
 
     def action_update(self) -> None:
         self.query_one(DataTable).update_cell("3", self._status, "● inProgress")
+
+    def action_edit(self) -> None:
+        self.push_screen(Form())
 
 
 class StockTableAndPanel(StockTable):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 from unittest.mock import patch
 
@@ -65,6 +65,10 @@ class Sandbox:
             page = await self.get(link, headers=headers)
             pages.append(page["value"])
         return pages
+
+    async def where(self, url: str, holds: Callable[[Any], bool]) -> list[Any]:
+        """Return the entities of a collection for which a condition holds."""
+        return [item for page in await self.pages(url) for item in page if holds(item)]
 
     async def runs(self, **params: str) -> list[dict[str, Any]]:
         """Return every run of every workflow."""

@@ -15,45 +15,27 @@ from runtui.domain.times import parse_ticks
 from runtui.sandbox.app import create_app
 from tests.contract.conftest import WORKFLOWS, Clock, Sandbox
 
+OLD = "2026-11-18T00:00:00Z"
 CLAUSES = (
-    "processingStatus ne 'completed'",
-    "not (processingStatus in ('failed', 'completedWithErrors'))",
-    "failedUsersCount gt 0 or totalUsersCount ge 10",
+    "processingStatus eq 'completed'",
+    "processingStatus eq 'failed' or processingStatus eq 'completedWithErrors'",
     "completedDateTime eq null",
-    "completedDateTime lt 2026-11-18T00:00:00Z and workflowExecutionType eq 'scheduled'",
+    f"lastUpdatedDateTime ge {OLD} or lastUpdatedDateTime eq null",
 )
 
 
 @pytest.mark.parametrize(
     ("clause", "holds"),
     [
-        ("processingStatus eq 'failed'", lambda run: run["processingStatus"] == "failed"),
-        ("processingStatus ne 'completed'", lambda run: run["processingStatus"] != "completed"),
-        ("not (processingStatus eq 'completed')", lambda run: run["processingStatus"] != "completed"),
+        (CLAUSES[0], lambda run: run["processingStatus"] == "completed"),
+        (CLAUSES[1], lambda run: run["processingStatus"] in {"failed", "completedWithErrors"}),
+        (CLAUSES[2], lambda run: run["completedDateTime"] is None),
+        (CLAUSES[3], lambda run: (run["lastUpdatedDateTime"] or OLD) >= OLD),
         (
-            "processingStatus in ('failed','completedWithErrors')",
-            lambda run: run["processingStatus"] in {"failed", "completedWithErrors"},
-        ),
-        (
-            "failedUsersCount gt 0 and (totalUsersCount le 5 or workflowExecutionType eq 'onDemand')",
-            lambda run: (
-                run["failedUsersCount"] > 0
-                and (run["totalUsersCount"] <= 5 or run["workflowExecutionType"] == "onDemand")
-            ),
-        ),
-        ("5 lt totalUsersCount", lambda run: run["totalUsersCount"] > 5),
-        ("startedDateTime in (null, 2020-01-01T00:00:00Z)", lambda run: run["startedDateTime"] is None),
-        ("completedDateTime eq null", lambda run: run["completedDateTime"] is None),
-        ("completedDateTime ne null", lambda run: run["completedDateTime"] is not None),
-        (
-            "completedDateTime ge 2026-11-19T12:00:00Z",
+            "completedDateTime ge 2026-11-19T13:00:00+01:00",
             lambda run: run["completedDateTime"] is not None and run["completedDateTime"] >= "2026-11-19T12:00:00Z",
         ),
-        (
-            "not (completedDateTime ge 2026-11-19T13:00:00+01:00)",
-            lambda run: run["completedDateTime"] is None or run["completedDateTime"] < "2026-11-19T12:00:00Z",
-        ),
-        ("contains(id, '_6393')", lambda run: "_6393" in run["id"]),
+        ("activatedOnScope eq null", lambda run: run["activatedOnScope"] is None),
     ],
 )
 async def test_a_filter_keeps_exactly_what_it_says(sandbox: Sandbox, clause: str, holds: Any) -> None:
@@ -70,20 +52,20 @@ async def test_a_filter_keeps_exactly_what_it_says(sandbox: Sandbox, clause: str
         ("filter", "rowid eq 1", "Could not find a property named 'rowid'"),
         ("filter", "workflowId eq 'x'", "Could not find a property named 'workflowId'"),
         ("filter", "processingStatus eq 'finished'", "'finished' is no member"),
-        ("filter", "processingStatus gt 'failed'", "supports the operators eq, ne and in only"),
-        ("filter", "processingStatus eq 5", "incompatible types"),
-        ("filter", "totalUsersCount eq '5'", "incompatible types"),
-        ("filter", "totalUsersCount eq 2147483648", "no value of Edm.Int32"),
-        ("filter", "startedDateTime ge 2026-11-01", "incompatible types"),
-        ("filter", "startedDateTime ge '2026-11-01T00:00:00Z'", "incompatible types"),
+        ("filter", "ProcessingStatus eq 'failed'", "Could not find a property named 'ProcessingStatus'"),
+        ("filter", "processingStatus ge 'failed'", "supports the operator eq only"),
+        ("filter", "processingStatus eq 5", "is of another type"),
+        ("filter", "totalUsersCount eq '5'", "is of another type"),
+        ("filter", "totalUsersCount eq 5", "is of another type"),
+        ("filter", "startedDateTime ge 2026-11-01", "Invalid filter clause"),
+        ("filter", "startedDateTime ge '2026-11-01T00:00:00Z'", "is of another type"),
         ("filter", "startedDateTime ge 2026-11-01T00:00:00.12345678Z", "at most 7"),
         ("filter", "startedDateTime ge 2026-11-01T00:00:00", "Z or an offset"),
-        ("filter", "activatedOnScope eq null", "cannot be used in the $filter"),
-        ("filter", "startswith(processingStatus, 'f')", "does not apply"),
-        ("filter", "totalUsersCount add 1 eq 2", "only comparisons"),
+        ("filter", "activatedOnScope eq 'x'", "is of another type"),
+        ("filter", "startswith(id, 'f')", "only comparisons"),
+        ("filter", "completedDateTime eq null and id eq 'x'", "only comparisons"),
+        ("filter", "id eq 'it's'", "only comparisons"),
         ("filter", "processingStatus eq", "Invalid filter clause"),
-        ("filter", "f(a=1,b=2,c=3)", "Invalid filter clause"),
-        ("filter", "a/b/c/any(x:x eq 1)", "Invalid filter clause"),
         ("filter", "", "Invalid filter clause"),
         ("filter", "id eq '" + "x" * 2000 + "'", "longer than"),
         ("top", "0", "Invalid page size"),
@@ -107,6 +89,12 @@ async def test_invalid_query_options_are_refused(sandbox: Sandbox, option: str, 
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == "BadRequest"
     assert words in answer.json()["error"]["message"]
+
+
+async def test_a_quote_in_a_filter_is_doubled(sandbox: Sandbox) -> None:
+    workflow = await sandbox.workflow("Onboard pre-hire")
+    answer = await sandbox.get(f"{workflow}/runs", filter="id eq 'it''s' or id eq '' or id eq 'x'' or id eq '")
+    assert answer["value"] == []
 
 
 async def test_an_option_is_given_once(sandbox: Sandbox) -> None:
@@ -194,8 +182,26 @@ def test_pages_hold_every_run_once_and_in_order(paged: Any, size: int, clause: s
 
 
 TOKENS = (
-    *("not ", "(", ")", " and ", " or ", " eq ", " gt ", " in ", "null", "1", "'x'", "id", "any", "/", "=", ",", ":"),
-    *("totalUsersCount", "startedDateTime", "2026-11-01T00:00:00Z", "contains", "geo.length", "duration'P1D'"),
+    *(
+        "(",
+        ")",
+        " and ",
+        " or ",
+        " eq ",
+        " ge ",
+        " in ",
+        "null",
+        "1",
+        "'x'",
+        "'",
+        "id",
+        "/",
+        "=",
+        ",",
+        ":",
+        "subject/id",
+    ),
+    *("totalUsersCount", "startedDateTime", "2026-11-01T00:00:00Z", "activatedOnScope"),
 )
 
 
@@ -205,27 +211,8 @@ def test_no_filter_breaks_the_service(paged: Any, text: str) -> None:
     assert _status_of_filter(paged, text) in {200, 400}
 
 
-def _nested(levels: int) -> str:
-    return "(id eq 'x' or failedUsersCount eq 1 and " * levels + "failedTasksCount eq 2" + ")" * levels
-
-
-@pytest.mark.parametrize(
-    ("text", "status"),
-    [
-        (" or ".join(["id eq 'x'"] * 140), 200),
-        ("(" * 140 + "id eq 'x'" + " and id eq 'x')" * 120 + ")" * 20, 200),
-        ("id in (" + ", ".join(["'x'"] * 390) + ")", 200),
-        ("(" * 980 + "id eq 'x'" + ")" * 980, 200),
-        ("not (" * 25 + "id eq 'x'" + ")" * 25, 200),
-        ("not (" * 26 + "id eq 'x'" + ")" * 26, 400),
-        ("not (" * 320 + "id eq 'x'" + ")" * 320, 400),
-        (_nested(12), 200),
-        (_nested(13), 400),
-        (_nested(44), 400),
-    ],
-)
-def test_a_filter_may_be_long_but_not_deep(paged: Any, text: str, status: int) -> None:
-    assert _status_of_filter(paged, text) == status
+def test_a_filter_may_be_long(paged: Any) -> None:
+    assert _status_of_filter(paged, " or ".join(["id eq 'x'"] * 140)) == 200
 
 
 def _status_of_filter(app: Any, text: str) -> int:

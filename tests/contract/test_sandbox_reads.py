@@ -71,7 +71,7 @@ async def test_newer_enum_members_are_sent_to_those_who_ask_for_them(sandbox: Sa
 
 async def test_results_tell_who_failed_at_what_and_why(sandbox: Sandbox) -> None:
     workflow = await sandbox.workflow("Onboard pre-hire")
-    runs = (await sandbox.get(f"{workflow}/runs", filter="failedUsersCount gt 0"))["value"]
+    runs = await sandbox.where(f"{workflow}/runs", lambda run: run["failedUsersCount"] > 0)
     run = next(run for run in runs if run["processingStatus"] == "failed")
     path = f"{workflow}/runs/{run['id']}"
     users = [user for page in await sandbox.pages(f"{path}/userProcessingResults") for user in page]
@@ -180,7 +180,7 @@ async def test_timestamps_and_ids_have_the_shapes_of_the_service(sandbox: Sandbo
 
 async def test_results_name_a_user_by_id_and_on_request_by_name(sandbox: Sandbox) -> None:
     workflow = await sandbox.workflow("Onboard contractor")
-    run = (await sandbox.get(f"{workflow}/runs", filter="failedUsersCount gt 0"))["value"][0]
+    run = (await sandbox.where(f"{workflow}/runs", lambda run: run["failedUsersCount"] > 0))[0]
     for results in ("userProcessingResults", "taskProcessingResults"):
         path = f"{workflow}/runs/{run['id']}/{results}"
         plain = (await sandbox.get(path))["value"][0]["subject"]
@@ -201,7 +201,7 @@ async def user_of(sandbox: Sandbox, key: str) -> dict[str, Any]:
 
 async def test_a_user_is_found_by_id_and_by_principal_name(sandbox: Sandbox) -> None:
     workflow = await sandbox.workflow("Inactive guests, 90 days")
-    run = (await sandbox.get(f"{workflow}/runs", filter="failedUsersCount gt 1"))["value"][0]
+    run = (await sandbox.where(f"{workflow}/runs", lambda run: run["failedUsersCount"] > 1))[0]
     path = f"{workflow}/runs/{run['id']}/taskProcessingResults"
     failed = (await sandbox.get(path, filter="processingStatus eq 'failed'", expand="subject"))["value"]
     gone = next(task for task in failed if "does not exist" in task["failureReason"])
@@ -217,7 +217,7 @@ async def test_a_user_is_found_by_id_and_by_principal_name(sandbox: Sandbox) -> 
 
 async def test_subjects_that_are_no_users_say_what_they_are(sandbox: Sandbox) -> None:
     workflow = await sandbox.workflow("HR feed: unmatched accounts")
-    run = (await sandbox.get(f"{workflow}/runs", filter="failedTasksCount gt 0"))["value"][0]
+    run = (await sandbox.where(f"{workflow}/runs", lambda run: run["failedTasksCount"] > 0))[0]
     assert (run["totalUsersCount"], run["failedUsersCount"], run["processingStatus"]) == (0, 0, "failed")
     path = f"{workflow}/runs/{run['id']}"
     assert (await sandbox.get(f"{path}/userProcessingResults"))["value"] == []

@@ -100,7 +100,7 @@ async def test_causes_come_back_over_runs_and_workflows_worded_for_each_person(s
 
 
 async def test_failures_are_spread_over_two_weeks_with_one_bad_day(sandbox: Sandbox) -> None:
-    runs = await sandbox.runs(filter="processingStatus in ('failed', 'completedWithErrors')")
+    runs = await sandbox.runs(filter="processingStatus eq 'failed' or processingStatus eq 'completedWithErrors'")
     days = Counter(run["scheduledDateTime"][:10] for run in runs)
     assert len(days) > 9
     worst, second = days.most_common(2)
@@ -138,7 +138,7 @@ async def test_a_workflow_says_why_it_does_not_run(sandbox: Sandbox) -> None:
     for name in (*held, *overdue):
         path = f"{WORKFLOWS}/{listed[name]['id']}/runs"
         since = listed[name]["quarantineDetails"]["quarantinedDateTime"] or listed[name]["nextScheduleRunDateTime"]
-        later = (await sandbox.get(path, filter=f"scheduledDateTime gt {since}"))["value"]
+        later = (await sandbox.get(path, filter=f"scheduledDateTime ge {since}"))["value"]
         scheduled = [run for run in later if run["workflowExecutionType"] == "scheduled"]
         assert all(run["processingStatus"] == "quarantined" for run in scheduled)
     assert (await sandbox.get(f"{WORKFLOWS}/{listed['Onboard intern (draft)']['id']}/runs"))["value"] == []

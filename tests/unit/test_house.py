@@ -20,14 +20,14 @@ ROOT: Final = Path(__file__).parents[2]
 
 ALLOWED: Final = {
     "files": 222,
-    "lines": 47_309,
+    "lines": 47_099,
 }
 """Rules that do not hold yet: name -> figure, which may shrink, but not grow. A rule that holds leaves this table."""
 
 FACE: Final = {"textual", "rich"}
 WIRE: Final = {"httpx", "httpcore", "truststore"}
 SIGN_IN: Final = {"msal", "requests", "cryptography"}
-SERVER: Final = {"starlette", "uvicorn", "odata_query"}
+SERVER: Final = {"starlette", "uvicorn"}
 RULES: Final = {"pydantic", "pydantic_core"}
 STORE: Final = {"sqlite3"}
 INPUT_AND_OUTPUT: Final = {"asyncio", "socket", "ssl", "subprocess"}
@@ -69,7 +69,7 @@ NOT_LOADED: Final[dict[str, set[str]]] = {
     "runtui.tui.app": EVERYTHING - FACE - STORE,
     "runtui.prelude.first_paint": EVERYTHING - STORE,
     "runtui.session": EVERYTHING - STORE,
-    "runtui.sandbox.server": FACE | WIRE | SIGN_IN | {"click", "multiprocessing", "odata_query"},
+    "runtui.sandbox.server": FACE | WIRE | SIGN_IN | {"click", "multiprocessing"},
 }
 """The top-level packages that a module must not load when it is the first import of a process, by module."""
 

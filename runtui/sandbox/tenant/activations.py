@@ -6,7 +6,7 @@ succeeds; a user whose cause remains fails for it again.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.times import TICKS_PER_SECOND
@@ -69,13 +69,9 @@ class Choice(NamedTuple):
     """Only the users who failed, not all."""
     failed_tasks: bool
     """Only the tasks that failed or were left out because of that, not all."""
-    results: Container[str] | None = None
-    """The ids of the results of the chosen users; None for no such choice."""
 
     def takes(self, work: Work) -> bool:
-        has_failed = work.progress.cause is not None
-        is_chosen = self.results is None or work.id in self.results
-        return is_chosen and (has_failed or not (self.failed_users or self.failed_tasks))
+        return work.progress.cause is not None or not (self.failed_users or self.failed_tasks)
 
 
 def reprocessing(plan: RunPlan, choice: Choice, people: People, now: int, scope: dict[str, Any]) -> RunPlan | None:
