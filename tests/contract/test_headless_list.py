@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from runtui.domain.text import visible
-from tests import canary, forked
+from tests import canary, forked, there
 from tests.forked import Forked
 
 CHECKOUT = str(Path(__file__).resolve().parents[2])
@@ -25,8 +25,7 @@ RUNTUI = (sys.executable, "-m", "runtui")
 @pytest.fixture(scope="module")
 def root() -> Iterator[str]:
     with Forked([*RUNTUI, "sandbox", "--runs", "40", "--hostile"], stdout=subprocess.PIPE, cwd=CHECKOUT) as server:
-        assert server.stdout is not None
-        yield json.loads(server.stdout.readline())["root"]
+        yield json.loads(there(server.stdout).readline())["root"]
         server.terminate()
 
 

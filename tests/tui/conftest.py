@@ -42,7 +42,7 @@ from runtui.tui.text import plain
 from runtui.tui.widgets.chrome import StatusLine
 from runtui.tui.widgets.field_form import FieldForm
 from runtui.tui.widgets.side_panel import SidePanel
-from tests import PATIENCE, canary
+from tests import PATIENCE, canary, there
 from tests.keys import drained
 from tests.tui.wires import Graph
 
@@ -177,8 +177,7 @@ class Session:
     def text_in(self, name: str) -> str:
         """Return the text of a field."""
         field, draft = EDITABLE_BY_NAME[name], self.app.feature[Editing].form.draft
-        assert draft is not None
-        return self.form.edit.text if self.field == name and not field.choices else plain(draft.text(field))
+        return self.form.edit.text if self.field == name and not field.choices else plain(there(draft).text(field))
 
     def under(self, name: str) -> str:
         """Return the text under a field."""

@@ -16,6 +16,7 @@ from runtui.sandbox.app import create_app
 from runtui.services.writing import follow
 from runtui.tui.features.changes.bulk_sending import ResultsView
 from runtui.tui.text import middle
+from tests import there
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_run import left_text
 
@@ -118,8 +119,7 @@ async def test_marked_runs_are_reprocessed_and_those_it_cannot_help_are_left_out
         assert shown & made, "the status is that of the new run"
         results = session.app.chrome.front.view
         assert isinstance(results, ResultsView)
-        row = results.row
-        assert row is not None
+        row = there(results.row)
         await session.press("F")
         assert session.view == "users"
         assert session.app.chrome.front.view.run_id == row.save.new_run
@@ -179,8 +179,7 @@ async def test_a_workflow_that_runs_on_demand_is_followed_by_the_run_that_it_mak
         await told(session, "has ended: ", lambda: tenant.wait(1))
         words = session.status.text
         await session.press("F")
-        shown = session.app.chrome.front.view.run_id
-        assert shown is not None
+        shown = there(session.app.chrome.front.view.run_id)
         assert f"Onboard pre-hire, new run {short_id(shown)}, has ended: " in words
         await session.press("escape", "o", "slash", *"pre-hire", "enter")
         assert "F new run" in session.text()

@@ -20,7 +20,7 @@ from runtui.tui.features import feature
 from runtui.tui.features.changes import bulk_sending
 from runtui.tui.features.changes.bulk_sending import ResultsView
 from runtui.tui.features.changes.lists import RESULTS
-from tests import PATIENCE
+from tests import PATIENCE, there
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
 from tests.tui.test_faults import graph_error
@@ -117,8 +117,7 @@ async def test_the_form_shows_common_and_mixed_values_and_sends_only_what_is_tou
         await type_keys(session, ["tab", "tab", *"now", "escape"], "in one packet")
         assert session.view == "runs"
         await type_keys(session, ["e"], "slowly")
-        draft = session.draft
-        assert draft is not None
+        draft = there(session.draft)
         assert list(draft.edits) == ["scheduledDateTime"] or list(draft.edits) == ["startedDateTime"]
         await type_keys(session, ["ctrl+s"], "slowly")
         await session.type("40")
@@ -140,8 +139,7 @@ async def test_the_review_of_many_says_all_that_changes_on_a_small_screen(open_s
         assert "15 failed, 5 completed, 5 inProgress, 15 with 3 other values → queued" in words
         assert "Type 40 to send" in words
         await type_keys(session, ["escape", "escape", "e"], "in one packet")
-        assert session.draft is not None
-        assert session.draft.edits["processingStatus"].value == "queued", "nothing typed is lost"
+        assert there(session.draft).edits["processingStatus"].value == "queued", "nothing typed is lost"
         assert graph.patches == []
 
 

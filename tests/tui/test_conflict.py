@@ -12,6 +12,7 @@ import pytest
 
 from runtui.domain.draft import Draft
 from runtui.tui.features.changes.editing import ConflictView
+from tests import there
 from tests.tui.conftest import Opener, Session
 from tests.tui.wires import Graph
 
@@ -26,9 +27,7 @@ def flag_of(session: Session) -> str:
 
 
 def merged(session: Session) -> Draft:
-    draft = session.find(ConflictView).draft
-    assert draft is not None
-    return draft
+    return there(session.find(ConflictView).draft)
 
 
 async def type_a_draft(session: Session, text: str = "8") -> None:
@@ -52,8 +51,7 @@ def move(graph: Graph, **values: Any) -> None:
 
 def leave_a_draft(session: Session, total: str = "38") -> None:
     """Store the draft that `type_a_draft` types, as an earlier session does."""
-    stored = session.workspace.store.get(PATCH_OF)
-    assert stored is not None
+    stored = there(session.workspace.store.get(PATCH_OF))
     draft = Draft(PATCH_OF, stored.workflow_id, stored.raw).typed("processingStatus", "canceled", 0)
     session.workspace.drafts.keep(draft.typed("totalUsersCount", total, 0))
     session.runs.table.flags_changed(PATCH_OF)
@@ -157,8 +155,7 @@ async def test_e_goes_on_to_the_form(open_session: Opener) -> None:
         await meet(session, graph, processingStatus="queued")
         await session.press("left", "e")
         assert session.view == "edit"
-        draft = session.draft
-        assert draft is not None
+        draft = there(session.draft)
         assert list(draft.edits) == ["totalUsersCount"]
 
 
@@ -326,6 +323,5 @@ async def test_on_another_screen_a_conflict_is_only_reported(open_session: Opene
         assert "Nothing was sent" in session.status.text
         assert "e on the run resolves the conflict" in session.status.text
         assert session.view != "conflict"
-        draft = session.workspace.drafts.get(PATCH_OF)
-        assert draft is not None
+        draft = there(session.workspace.drafts.get(PATCH_OF))
         assert draft.received["processingStatus"] == "failed", "the draft stays as it was opened"

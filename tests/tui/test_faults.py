@@ -12,6 +12,7 @@ import pytest
 
 from runtui.tui.features import leaving
 from runtui.tui.features.leaving import Leaving
+from tests import there
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_review import to_the_review
 from tests.tui.wires import Graph, a_run, reply
@@ -143,8 +144,7 @@ async def test_a_server_that_never_answered_leaves_an_empty_list_that_says_why(o
 async def test_trouble_with_a_save_is_reported_and_the_draft_stays(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
-        run_id = session.runs.table.cursor_id
-        assert run_id is not None
+        run_id = there(session.runs.table.cursor_id)
         for name, (trouble, title, step) in TROUBLES.items():
             graph.answer_to_patch = trouble
             await session.press("e")
@@ -253,8 +253,7 @@ async def test_two_quick_sends_to_one_run_never_overlap(open_session: Opener) ->
     wire = HeldBack(graph)
     async with open_session(wire=wire) as session:
         await to_the_review(session)
-        draft = session.draft
-        assert draft is not None
+        draft = there(session.draft)
         await session.press("y")
         await session.until(lambda: wire.under_way)
         await session.settled()
@@ -277,8 +276,7 @@ async def test_a_run_that_changed_meanwhile_is_not_written_over(open_session: Op
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
         await to_the_review(session)
-        run_id = session.runs.table.cursor_id
-        assert run_id is not None
+        run_id = there(session.runs.table.cursor_id)
         graph.runs[run_id] = graph.runs[run_id] | {"processingStatus": "completed"}
         await session.press("y")
         await session.until(lambda: session.view == "conflict")
@@ -327,8 +325,7 @@ async def test_quitting_does_not_lose_a_draft(open_session: Opener) -> None:
     async with open_session(wire=graph.wire) as session:
         await session.press("e", "enter", "down", "enter", "ctrl+q")
         assert session.app.return_code == 0
-        draft = session.draft
-        assert draft is not None
+        draft = there(session.draft)
         assert draft.changes()
     async with open_session(wire=graph.wire) as session:
         assert session.workspace.drafts.get(draft.run_id) == draft

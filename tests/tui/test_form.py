@@ -12,6 +12,7 @@ from runtui.domain.draft import Draft
 from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME
 from runtui.domain.times import parse_ticks
 from runtui.tui.text import plain
+from tests import there
 from tests.tui.conftest import Opener, Session
 from tests.tui.wires import Graph
 
@@ -38,9 +39,7 @@ def open_session(open_session: Opener) -> Opener:
 
 
 def draft_of(session: Session) -> Draft:
-    draft = session.draft
-    assert draft is not None
-    return draft
+    return there(session.draft)
 
 
 async def go_to(session: Session, name: str) -> None:
@@ -52,8 +51,7 @@ async def go_to(session: Session, name: str) -> None:
 
 def put_run(session: Session, run: dict[str, Any]) -> None:
     """Give a run these values, in the list and on the server."""
-    assert session.graph is not None
-    session.graph.runs[run["id"]] = run
+    there(session.graph).runs[run["id"]] = run
     session.workspace.store.put_run("w1", run)
 
 
@@ -63,10 +61,8 @@ async def clear(session: Session) -> None:
 
 async def open_run(session: Session, **values: Any) -> dict[str, Any]:
     """Open a run with these values, in the store and on the server; return the run as received."""
-    run_id = session.runs.table.cursor_id
-    assert run_id is not None
-    stored = session.workspace.store.get(run_id)
-    assert stored is not None
+    run_id = there(session.runs.table.cursor_id)
+    stored = there(session.workspace.store.get(run_id))
     raw = stored.raw | values
     put_run(session, raw)
     await session.press("e")
@@ -235,8 +231,7 @@ async def test_every_meaning_of_a_dropdown_is_whole_on_a_small_screen(open_sessi
     async with open_session(size=(80, 24)) as session:
         await open_run(session, processingStatus="failed")
         await session.press("enter")
-        choices = EDITABLE_BY_NAME["processingStatus"].choices
-        assert choices is not None
+        choices = there(EDITABLE_BY_NAME["processingStatus"].choices)
         for value in choices.names:
             assert choices.meaning(value) in session.text()
         assert "out of sight" not in session.text()
@@ -310,8 +305,7 @@ async def test_typing_the_received_text_is_no_edit_even_with_signs(open_session:
 
 async def test_missing_values_open_and_stay_missing(open_session: Opener) -> None:
     async with open_session(runs=12) as session:
-        run_id = session.runs.table.cursor_id
-        assert run_id is not None
+        run_id = there(session.runs.table.cursor_id)
         put_run(session, {"id": run_id})
         await session.press("e")
         await session.until(lambda: session.view == "edit")
@@ -409,18 +403,15 @@ async def test_keys_typed_ahead_into_a_dropdown_choose_in_it(before: list[str], 
     async with open_session(runs=12, size=(80, 24), ahead=True) as session:
         if not before:
             await session.press("e")
-        row = session.runs.row
-        assert row is not None
-        choices = EDITABLE_BY_NAME["processingStatus"].choices
-        assert choices is not None
+        row = there(session.runs.row)
+        choices = there(EDITABLE_BY_NAME["processingStatus"].choices)
         names = list(choices.names)
         start = names.index(row.status)
         for key in (*before, "enter", "down", "enter", "ctrl+s"):
             session.app.post_message(events.Key(key, key if len(key) == 1 else None))
         await session.settled()
         assert session.view == "review"
-        draft = session.draft
-        assert draft is not None
+        draft = there(session.draft)
         changed = [(change.field.name, change.after) for change in draft.changes()]
         assert changed == [("processingStatus", names[start + 1])]
 

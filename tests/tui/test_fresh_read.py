@@ -12,6 +12,7 @@ import httpx
 from runtui.domain.draft import Draft
 from runtui.tui.features.changes.editing import ConflictView, Editing
 from runtui.tui.screens.form import DraftEditor
+from tests import there
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_faults import graph_error
 from tests.tui.wires import Graph
@@ -47,9 +48,7 @@ class Slow:
 
 
 def draft_of(session: Session) -> Draft:
-    draft = session.draft
-    assert draft is not None
-    return draft
+    return there(session.draft)
 
 
 def editor_of(session: Session) -> DraftEditor:
@@ -257,8 +256,7 @@ async def test_a_colleagues_change_since_the_form_was_opened_is_not_silently_ove
         await session.press("ctrl+s", "y")
         await session.until(lambda: session.view == "conflict")
         assert "(processingStatus). Nothing was written" in session.status.text
-        merged = session.find(ConflictView).draft
-        assert merged is not None
+        merged = there(session.find(ConflictView).draft)
         assert (merged.run_id, merged.body()["failedTasksCount"]) == (run_id, 999)
         assert merged.body()["processingStatus"] == theirs["processingStatus"], "what nobody here touched is theirs"
         assert session.server.state.applied == []

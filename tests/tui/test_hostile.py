@@ -12,6 +12,7 @@ from runtui.sandbox.tenant.seed import HOSTILE_TEXTS
 from runtui.services.store import EVERY_RUN
 from runtui.tui.text import plain
 from runtui.tui.widgets.json_view import JsonView
+from tests import there
 from tests.tui.conftest import Opener, Session
 from tests.tui.wires import Graph, a_run, reply
 
@@ -32,8 +33,7 @@ async def test_names_are_shown_as_signs_in_list_form_review_and_panel(open_sessi
             session.runs.show_settings(ListSettings(f'wf:"{word}"'))
             await session.press("g")
             assert table.total > 0
-            row = session.runs.row
-            assert row is not None
+            row = there(session.runs.row)
             assert plain(row.workflow_name)[:12] in session.text()
             assert is_safe(session)
         await session.press("escape", "slash")
@@ -101,8 +101,7 @@ async def test_editing_another_field_leaves_hostile_text_untouched_on_the_server
         assert graph.runs[run_id] == odd | {"failedTasksCount": 7}
         for name in ("processingStatus", "workflowExecutionType", "scheduledDateTime"):
             assert sent[name] == odd[name]
-        stored = session.workspace.store.get(run_id)
-        assert stored is not None
+        stored = there(session.workspace.store.get(run_id))
         assert stored.raw == graph.runs[run_id]
         await session.press("greater_than_sign", "f9", "f9", "f9")
         for _ in range(4):

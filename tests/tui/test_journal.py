@@ -18,6 +18,7 @@ from runtui.services.journal_query import PAGE
 from runtui.tui.features.changes.lists import JOURNAL, EntryRow, entry_rows
 from runtui.tui.text import fit
 from runtui.tui.widgets.row_list import needs_of
+from tests import there
 from tests.tui.conftest import ROOT, Opener, Session
 from tests.tui.test_faults import graph_error
 from tests.tui.test_undo import change
@@ -245,8 +246,7 @@ async def test_the_cursor_stays_on_its_entry_when_one_comes(open_session: Opener
             record(session.workspace.journal, number)
         await open_journal(session)
         await session.press("j")
-        entry = session.journal.entry
-        assert entry is not None
+        entry = there(session.journal.entry)
         record(session.workspace.journal, 7)
         await session.until(lambda: len(shown(session)) == 4)
         assert session.journal.entry == entry
@@ -282,16 +282,14 @@ async def test_a_person_decides_what_became_of_a_change(open_session: Opener) ->
         for keys in (("d", "escape"), ("d", "enter")):
             await session.press(*keys)
             assert session.view == "journal"
-            now = session.workspace.journal.entry(entry.number)
-            assert now is not None
+            now = there(session.workspace.journal.entry(entry.number))
             assert now.outcome is Outcome.UNKNOWN
         await session.press("d")
         assert "What became of #1?" in session.text()
         assert "processingStatus: failed → " in session.text(), "a property has its own name"
         await session.press("j", "j", "enter")
         await session.until(lambda: "#1 not done, as you decided" in session.status.text)
-        now = session.workspace.journal.entry(entry.number)
-        assert now is not None
+        now = there(session.workspace.journal.entry(entry.number))
         assert (now.outcome, now.known_by) == (Outcome.NOT_DONE, "person")
         await session.press("d")
         assert "The outcome of this change is known." in session.status.text

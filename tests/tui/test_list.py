@@ -9,6 +9,7 @@ import pytest
 from runtui.domain.rows import RUN_COLUMNS, RunRow
 from runtui.services.store import RunQuery
 from runtui.tui.widgets.line_table import ColumnHeader
+from tests import there
 from tests.tui.conftest import Opener, Session
 from tests.tui.wires import Graph, a_run, reply
 
@@ -29,8 +30,7 @@ def rows(session: Session) -> list[RunRow]:
 
 
 def flag_under_cursor(session: Session) -> str:
-    row = session.runs.table.row_under_cursor()
-    assert row is not None
+    row = there(session.runs.table.row_under_cursor())
     return session.runs.table.flag(row)
 
 
@@ -108,8 +108,7 @@ async def rewrite(session: Session, change: dict[str, Any]) -> None:
     run."""
     store = session.workspace.store
     for run_id, values in change.items():
-        stored = store.get(run_id)
-        assert stored is not None
+        stored = there(store.get(run_id))
         if values is None:
             others = [
                 other.raw
@@ -147,8 +146,7 @@ async def test_once_the_list_is_there_the_cursor_belongs_to_its_run(open_session
     async with open_session(runs=40, ahead=True) as session:
         table, store = session.runs.table, session.workspace.store
         run_id = table.cursor_id
-        first = store.get(run_id or "")
-        assert first is not None
+        first = there(store.get(run_id or ""))
         store.put_run(first.workflow_id, first.raw | {"id": "0_new"})
         await session.until(lambda: table.total == 41)
         assert (table.cursor, table.cursor_id) == (1, run_id)
@@ -162,8 +160,7 @@ async def test_rows_that_come_go_and_change_above_leave_the_cursor_in_its_place(
         assert run_id is not None
         before, line = table.cursor, line_of(session)
 
-        first = store.get(ids(session)[0])
-        assert first is not None
+        first = there(store.get(ids(session)[0]))
         store.put_run(first.workflow_id, first.raw | {"processingStatus": "quarantined", "id": "3_new"})
         await session.until(lambda: table.total == 101)
         assert "101 runs" in session.header

@@ -15,6 +15,7 @@ from runtui.services import store_results
 from runtui.tui.screens.frame import ViewScreen
 from runtui.tui.widgets.json_view import JsonView
 from runtui.tui.widgets.side_panel import ANOTHER_RUN
+from tests import there
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_review import to_the_review
 from tests.tui.wires import Graph, Held, reply
@@ -152,8 +153,7 @@ async def test_a_held_key_reads_nothing_until_it_rests(open_session: Opener, mon
                 await session.press("j")
             assert not any(panel_lines(session)[1:-1]), "what moves on is drawn by the terminal, beside nothing"
         await session.press("j")
-        row = session.runs.row
-        assert row is not None
+        row = there(session.runs.row)
         assert session.panel.cursor_run == row.id != first
         await rest(session)
         assert row.workflow_name[:20] in "\n".join(panel_lines(session)[:3])
@@ -201,8 +201,7 @@ async def test_answers_that_arrive_while_the_panel_is_closed_are_there_when_it_o
         await rest(session)
         assert not session.panel.display
         await session.press("right_square_bracket")
-        row = session.runs.row
-        assert row is not None
+        row = there(session.runs.row)
         assert row.workflow_name in panel_lines(session)[1]
         assert run_in_sight(session) or "provisioning object" in session.text(), "the page as well as its line"
 

@@ -9,6 +9,7 @@ import pytest
 
 from runtui.domain.report import Outcome
 from runtui.services.journal import Entry
+from tests import there
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
 from tests.tui.test_faults import graph_error
@@ -30,8 +31,7 @@ async def change(session: Session) -> Entry:
 async def test_u_undoes_the_last_change_of_the_run(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
-        run_id = session.runs.table.cursor_id
-        assert run_id is not None
+        run_id = there(session.runs.table.cursor_id)
         before = dict(graph.runs[run_id])
         entry = await change(session)
         assert graph.runs[run_id] != before
@@ -93,8 +93,7 @@ async def test_u_asks_twice_about_a_change_that_was_only_seen_on_read_back(place
 async def test_u_then_undoes_the_change_before(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
-        run_id = session.runs.table.cursor_id
-        assert run_id is not None
+        run_id = there(session.runs.table.cursor_id)
         before = dict(graph.runs[run_id])
         entries = [await change(session), await change(session)]
         for entry in reversed(entries):
@@ -156,8 +155,7 @@ async def test_an_undo_leaves_the_draft_of_the_run_alone(open_session: Opener) -
         await session.type("7")
         await session.press("escape", "escape")
         await session.until(lambda: session.view == "runs")
-        draft = session.workspace.drafts.get(entry.run_id)
-        assert draft is not None
+        draft = there(session.workspace.drafts.get(entry.run_id))
         await session.press("u")
         await session.until(lambda: session.view == "review")
         await session.press("y")
@@ -173,8 +171,7 @@ async def test_a_review_opens_only_for_a_person_who_still_waits(open_session: Op
     wire = Held(Graph().wire)
     async with open_session(wire=wire) as session:
         entry = await change(session)
-        stored = session.workspace.store.get(entry.run_id)
-        assert stored is not None
+        stored = there(session.workspace.store.get(entry.run_id))
         session.workspace.store.put_run(entry.workflow_id, {**stored.raw, **entry.before})  # the list is outdated
         # The list is sorted first: between the two keys, that would put the cursor on another run.
         await session.until(lambda: session.runs.row is not None and session.runs.row.status == "failed")

@@ -15,6 +15,7 @@ from runtui.graph.results import RUNS_IN_BATCH, ReadResults
 from runtui.graph.retry import Pace
 from runtui.services.results import CONCURRENT_BATCHES, ResultReader
 from runtui.services.store import EVERY_RUN, RunQuery, Store
+from tests import there
 from tests.unit.fake_lister import graph_error, refused
 from tests.unit.test_store_results import NOW, path, put, run, store, task
 
@@ -239,8 +240,7 @@ async def test_a_service_that_is_down_ends_it_for_a_batch_alone(
 async def test_one_run_is_read_now_or_says_why_not(reader: ResultReader, service: FakeResults, store: Store) -> None:
     put_problems(store, 1, processingStatus="completed")
     await reader.read_run("w1", "r0")
-    results = store.results_of("r0")
-    assert results is not None
+    results = there(store.results_of("r0"))
     assert (len(results.tasks), results.is_outdated) == (1, False)
     service.errors["r0"] = refused(403)
     with pytest.raises(GraphError):
@@ -295,8 +295,7 @@ async def test_a_large_run_is_read_on_when_somebody_returns_to_it(
     await asyncio.sleep(0)
     assert service.sends["r0"].qsize() == 1, "while nobody waits, the request under way is the last"
     await reader.read_run("w1", "r0")
-    results = store.results_of("r0")
-    assert results is not None
+    results = there(store.results_of("r0"))
     assert [failure.reason for failure in results.tasks] == ["Reason 0.", "Reason 1.", "Reason 2."]
     assert service.batches == [["r0"]], "the first part was not requested again"
 
@@ -331,8 +330,7 @@ async def test_a_reading_begins_anew_if_its_next_link_has_expired_meanwhile(
     for _ in range(4):
         sends.put_nowait(None)
     await reader.read_run("w1", "r0")
-    results = store.results_of("r0")
-    assert results is not None
+    results = there(store.results_of("r0"))
     assert [failure.reason for failure in results.tasks] == ["Reason 0.", "Reason 1.", "Reason 2."]
     await leave_half_read()
     for _ in range(4):

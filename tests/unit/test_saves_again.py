@@ -21,7 +21,7 @@ from runtui.services.journal_file import JournalError
 from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.saves import SaveQueue
 from runtui.services.writing.write import Save, Step
-from tests import PATIENCE
+from tests import PATIENCE, there
 from tests.unit.fake_writer import RUN, WORKFLOW, answered, exchange, fault
 from tests.unit.saves_bench import ROOT, Bench, draft, refused, who
 
@@ -103,8 +103,7 @@ async def test_a_service_that_throttles_for_ever_is_given_up(bench: Bench) -> No
     bench.answer_writes(refused(429, wait="0"))
     save = await bench.ended(draft())
     assert (save.outcome, bench.writes) == (Outcome.NOT_DONE, (MAX_WRITE_REPEATS + 1))
-    assert save.fault is not None
-    assert save.fault.status == 429
+    assert there(save.fault).status == 429
     assert bench.outcomes() == [(Outcome.NOT_DONE, "answer", 429)] * (MAX_WRITE_REPEATS + 1)
 
 
