@@ -17,9 +17,12 @@ def main() -> int:
     gc.disable()  # nothing loaded at the start is garbage
     try:
         if sys.argv[1:2] == ["demo"] and not {"-h", "--help"}.intersection(sys.argv):
+            from contextlib import suppress
+
             from runtui.demo import loading_sandbox
 
-            loading_sandbox()
+            with suppress(OSError):  # the command meets it again, and tells it
+                loading_sandbox()
         if sys.argv[1:2] and not sys.argv[1].startswith("-"):
             from runtui.cli import main
 

@@ -150,7 +150,11 @@ def demo(line: CommandLine, *, runs: int, seed: int, hostile: bool, scenario: st
         from runtui.sandbox.scenarios import check_sign_in, scenario_named
 
         check_sign_in(scenario_named(scenario), has_sign_in=sign_in)
-    sandbox = loading_sandbox()
+    try:
+        sandbox = loading_sandbox()
+    except FileNotFoundError as error:
+        reason = f"{error.strerror}."
+        raise RuntuiError("The sandbox cannot be started", reason, "Set TMPDIR to a folder of your own.") from error
     gc.disable()  # nothing loaded before the first rows is garbage
     try:
         with tempfile.TemporaryDirectory(prefix="runtui-demo-") as folder:
@@ -166,9 +170,7 @@ def demo(line: CommandLine, *, runs: int, seed: int, hostile: bool, scenario: st
             remap(read_config(config_path()).checked_keys())
             settings = line.demo_settings()
             if sign_in:
-                from dataclasses import replace
-
-                settings = replace(settings, sign_in=_sign_in_settings(settings))
+                settings = settings._replace(sign_in=_sign_in_settings(settings))
             token = _token(settings, sandbox)
             spec = SessionSpec(settings=settings, store=Path(folder) / "runs.db", token=token, root=sandbox.root)
             return open_session(spec, sandbox)
@@ -196,8 +198,9 @@ def _sign_in_settings(settings: Settings) -> SignInSettings:
 def _token(settings: Settings, sandbox: SandboxProcess) -> TokenSource:
     if settings.sign_in is None:
         from runtui.auth.tokens import StaticToken
+        from runtui.keys.actions import key_of
 
-        return StaticToken(_BEARER)
+        return StaticToken(_BEARER, f"The sandbox simulates it; {key_of('simulate')} chooses what to simulate.")
     from runtui.auth.msal_client import MsalClient
     from runtui.auth.signin import SignIn
     from runtui.graph.sign_in_http import DemoSignInHttp

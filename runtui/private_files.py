@@ -16,6 +16,12 @@ from pathlib import Path
 from typing import Final, TypeAlias
 from urllib.parse import quote
 
+NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""The errors of a file that cannot grow."""
+
+TOO_MANY_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE})
+CLOSE_FILES: Final = "Close other programs, or allow more open files: ulimit -n 1024."
+
 _OTHERS_MAY_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 _COMPANIONS: Final = ("-wal", "-shm", "-journal")
 """The suffixes of the files that SQLite puts beside a database."""
@@ -33,11 +39,22 @@ class NotPrivateError(PermissionError):
         return str(self.strerror)
 
 
-def explanation(path: Path, reason: object, cure: str) -> tuple[str, str]:
-    """Return a sentence why a file cannot be used, and the next step; `cure` is that step if `reason` has none."""
+def explanation(path: Path, reason: object, cure: str = "") -> tuple[str, str]:
+    """Return a sentence why a file cannot be used, and the next step: that of `reason`, else `cure`, else one for the
+    state folder."""
     if isinstance(reason, NotPrivateError):
         return reason.sentence, reason.cure
-    return f"{path}: {reason.strerror or reason if isinstance(reason, OSError) else reason}.", cure
+    why = reason.strerror or reason if isinstance(reason, OSError) else reason
+    return f"{path}: {why}.", cure or _cure(reason)
+
+
+def _cure(reason: object) -> str:
+    number = getattr(reason, "errno", None)
+    if number in TOO_MANY_FILES:
+        return CLOSE_FILES
+    is_full = getattr(reason, "sqlite_errorname", "").startswith(("SQLITE_FULL", "SQLITE_IOERR"))
+    cure = "set RUNTUI_STATE to a folder of your own."
+    return f"Free disk space, or {cure}" if is_full or number in NO_ROOM else f"S{cure[1:]}"
 
 
 def private_folder(path: Path) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
 
@@ -64,8 +63,7 @@ def setting_values(choices: Choices, environ: Mapping[str, str] = os.environ) ->
 
 
 def _values_of(choices: Choices, settings: type[Settings | SignInSettings]) -> dict[str, Any]:
-    names = {field.name for field in fields(settings)}
-    return {option.field: choices.get(option.name) for option in OPTIONS if option.field in names}
+    return {option.field: choices.get(option.name) for option in OPTIONS if option.field in settings._fields}
 
 
 def _server(choices: Choices) -> tuple[Cloud | None, str]:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from runtui.errors import UsageError
 from runtui.options import SignInMethod, default_of, home_folder, read_path
@@ -18,8 +17,7 @@ from runtui.options import SignInMethod, default_of, home_folder, read_path
 JOURNAL_FILE: Final = "journal.db"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignInSettings:
+class SignInSettings(NamedTuple):
     """How a session gets its tokens. It holds no secret: those are read from the environment or a file."""
 
     method: SignInMethod
@@ -47,20 +45,21 @@ class SignInSettings:
         return not self.names_tenant and not self.username
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(NamedTuple):
     """The settings of one session. `root` is the Graph root, such as https://graph.microsoft.com/beta."""
 
     root: str
     tenant: str
     """The tenant's name for the header and the review."""
+    state_folder: Path
+    """The folder of the store, the journal and crash reports."""
     profile: str = ""
     """The name of this session's profile; empty without one."""
     sign_in: SignInSettings | None = None
     """None for the bearer token in RUNTUI_TOKEN."""
     ca_file: Path | None = None
     """A PEM file of certificates to trust besides those of the operating system."""
-    proxy: str = field(default=default_of("proxy"), repr=False)
+    proxy: str = default_of("proxy")
     """The proxy, perhaps with user and password; "" for the one of HTTPS_PROXY and NO_PROXY."""
     page_size: int = default_of("page-size")
     is_sandbox: bool = False
@@ -73,8 +72,11 @@ class Settings:
     """Seconds from the end of one listing to the start of the next; 0 for refresh by key only."""
     mouse: bool = True
     bell: bool = default_of("bell")
-    state_folder: Path
-    """The folder of the store, the journal and crash reports."""
+
+    def __repr__(self) -> str:
+        """Return every setting but the proxy, which may have a password."""
+        shown = (f"{name}={value!r}" for name, value in self._asdict().items() if name != "proxy")
+        return f"Settings({', '.join(shown)})"
 
 
 def config_path(environ: Mapping[str, str] = os.environ) -> Path:

@@ -51,11 +51,11 @@ class StaticToken:
         UsageError: the token cannot be used; see `_bare_token`.
     """
 
-    __slots__ = ("value",)
-    next_step = "Start again with a fresh token in RUNTUI_TOKEN."
+    __slots__ = ("next_step", "value")
 
-    def __init__(self, value: str) -> None:
+    def __init__(self, value: str, next_step: str = "Start again with a fresh token in RUNTUI_TOKEN.") -> None:
         self.value = _bare_token(value, "Put only the access token into RUNTUI_TOKEN.")
+        self.next_step = next_step
 
     def __repr__(self) -> str:
         return "StaticToken(…)"

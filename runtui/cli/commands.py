@@ -118,9 +118,9 @@ _SANDBOX: Final = (
     Argument("--hostile", action="store_true", help="add names and values that attack the terminal"),
     Argument("--scenario", default="none", metavar="NAME",
              help="the fault to simulate, see below (default: none)"),
-    # The underscore keeps it apart from the session option "sign-in".
-    Argument("--sign-in", dest="sign_in", action="store_true", help="require people to sign in"),
 )  # fmt: skip
+# The underscore keeps it apart from the session option "sign-in".
+_SIGN_IN: Final = Argument("--sign-in", dest="sign_in", action="store_true", help="require people to sign in")
 
 TUI: Final = Command(name="", help="the terminal UI", run="runtui.session:open_screen", takes="line", options=_EVERY)
 """Runs if no command is named."""
@@ -129,7 +129,7 @@ COMMANDS: Final = (
     Command(
         name="demo", help="open the terminal UI on the embedded sandbox",
         run="runtui.demo:demo", takes="line",
-        options=_options("writing", "screen", "log"), arguments=_SANDBOX, lists_scenarios=True,
+        options=_options("writing", "screen", "log"), arguments=(*_SANDBOX, _SIGN_IN), lists_scenarios=True,
     ),
     Command(
         name="list", help="list runs",

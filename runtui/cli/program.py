@@ -7,7 +7,6 @@ of the data goes away, as with `| head`, the command ends quietly.
 from __future__ import annotations
 
 import argparse
-import errno
 import gc
 import os
 import sys
@@ -26,9 +25,6 @@ if TYPE_CHECKING:
 
 _A_FILE: Final = "FILE"
 """The placeholder for a file name in the help; a shell completes it."""
-
-_OUTPUT_FAILURES: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
-"""The errors that mean standard output if they name no file: every other file is opened by its name."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,7 +54,12 @@ def _main(arguments: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         return ExitCode.NOT_DONE
     except Exception as error:  # noqa: BLE001 - the last resort: a defect is told in a sentence, not in a traceback
-        _tell(f"{crash_sentence(error, reports)}\n")
+        from runtui.private_files import CLOSE_FILES, TOO_MANY_FILES
+
+        if isinstance(error, OSError) and error.errno in TOO_MANY_FILES:
+            _tell(f"runtui: {error.strerror}. {CLOSE_FILES}\n")
+        else:
+            _tell(f"{crash_sentence(error, reports)}\n")
         return ExitCode.NOT_DONE
 
 
@@ -98,7 +99,10 @@ def _call(command: Command, given: dict[str, Any]) -> int:
     except BrokenPipeError:
         _discard(sys.stdout)
     except OSError as error:
-        if error.filename is not None or error.errno not in _OUTPUT_FAILURES:
+        from runtui.private_files import NO_ROOM
+
+        # Without a name it is standard output: every other file is opened by its name.
+        if error.filename is not None or error.errno not in NO_ROOM:
             raise
         _discard(sys.stdout)
         raise RuntuiError("The output is incomplete", f"Standard output cannot be written: {error.strerror}.") from None

@@ -81,8 +81,8 @@ _IS_A_LINE_OF_KEY: Final = "instr(key, char(10) || ? || char(10))"
 def _field(item: Property) -> FilterField:
     sql = item.key_column if item.is_text else item.column
     present = ""
-    if item.kind == "datetime" and item.index:
-        sql, present = item.index, item.column
+    if item.kind == "datetime" and item.order:
+        sql, present = item.order, item.column
     listed = item.column if item.kind == "enum" else ""
     return FilterField(item.key, item.kind, sql, (item.name, *item.aliases), item.choices, present, listed=listed)
 
@@ -282,7 +282,9 @@ def _join(word: str, parts: tuple[Node, ...]) -> Sql:
 
 
 def _has_severity(*ranks: int) -> str:
-    return f"severity = {ranks[0]}" if len(ranks) == 1 else f"severity IN ({', '.join(map(str, ranks))})"
+    """Return the SQL for some severities; with one silence, their runs are in the order of time in the index."""
+    sql = f"severity = {ranks[0]}" if len(ranks) == 1 else f"severity IN ({', '.join(map(str, ranks))})"
+    return sql if not set(ACTIVE_SEVERITIES).isdisjoint(ranks) else f"({sql} AND silence = 0)"
 
 
 def _is(flag: Flag, now: int) -> Sql:

@@ -17,7 +17,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, cast
@@ -109,8 +108,7 @@ class ListColumn(NamedTuple):
     """The most cells if the values need more than the width; 0 for a fixed width."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Property:
+class Property(NamedTuple):
     """One property of a run: its names, its type and its rules."""
 
     name: str
@@ -123,7 +121,7 @@ class Property:
     aliases: tuple[str, ...] = ()
     """More names for filters, besides `key` and `name`."""
     choices: OpenEnum | None = None
-    index: str = ""
+    order: str = ""
     """The store's column that orders runs by the property, if it is not `column`."""
     listed: ListColumn | None = None
     """The column in the list; None if it has none."""
@@ -286,7 +284,7 @@ def _parse_count(typed: str) -> int:
 PROPERTIES: Final[tuple[Property, ...]] = (
     Property(
         name="processingStatus", key="status", kind="enum", column="status",
-        choices=PROCESSING_STATUS, index="severity", listed=ListColumn("status", 8, 1, grows_to=21),
+        choices=PROCESSING_STATUS, order="severity", listed=ListColumn("status", 8, 1, grows_to=21),
         group="Status", required=True,
         help="The status of the run. Changing it changes the report only: no work is stopped or repeated.",
     ),
@@ -303,7 +301,7 @@ PROPERTIES: Final[tuple[Property, ...]] = (
     Property(
         name="startedDateTime", key="started", kind="datetime", column="started",
         # For a run that has started, `recency` is that time, and it has the index of the default order.
-        index="recency", listed=ListColumn("start", 5, 3),
+        order="recency", listed=ListColumn("start", 5, 3),
         group="Times", help="When the run started; empty if it has not.", is_recorded=True,
     ),
     Property(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import blake2s
 from typing import Any, Final, NamedTuple
 
@@ -20,18 +19,19 @@ _EXTENSION: Final = "customTaskExtensionID"
 """The argument of the task "Run a Custom Task Extension" that holds the extension's id."""
 
 
-@dataclass(frozen=True, slots=True)
 class _Result:
-    """A result as received.
+    """A result as received, with the user's name from another source, if any: another result, or the directory.
 
     `subject` holds a user; `workflowSubject` holds any other object, of a type derived from
     `microsoft.graph.identityGovernance.workflowSubject`.
     """
 
-    received: Mapping[str, Any]
-    known_name: str = ""
-    """The user's display name from another source: another result, or the directory."""
-    known_upn: str = ""
+    __slots__ = ("_known_name", "_known_upn", "received")
+
+    def __init__(self, received: Mapping[str, Any], known_name: str = "", known_upn: str = "") -> None:
+        self.received = received
+        self._known_name = known_name
+        self._known_upn = known_upn
 
     id = ReceivedProperty(text_in, "id")
     status = ReceivedProperty(text_in, "processingStatus")
@@ -56,12 +56,12 @@ class _Result:
     def subject_name(self) -> str:
         """The user's display name, else the sign-in name or the id. For another subject: its type and id."""
         subject = _subject(self.received)
-        return _subject_name(subject, self.known_name) if subject else "a subject that is not named"
+        return _subject_name(subject, self._known_name) if subject else "a subject that is not named"
 
     @property
     def user_principal_name(self) -> str:
         """Empty if it is unknown, or if the subject is not a user."""
-        return text_in(_subject(self.received), "userPrincipalName") or self.known_upn
+        return text_in(_subject(self.received), "userPrincipalName") or self._known_upn
 
 
 class TaskResult(_Result):

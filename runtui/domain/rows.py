@@ -105,13 +105,14 @@ _COUNTS: Final = tuple(item for item in PROPERTIES if item.kind == "count")
 INDEXED: Final = (
     *(column for item in _TEXTS for column in (item.column, item.key_column)),
     *(item.column for item in (*_MOMENTS, *_COUNTS)),
-    *("workflow_id", "severity", "recency", "touched"),
+    *("workflow_id", "severity", "recency", "touched", "silence"),
 )
 """The columns of the store for a run, besides its JSON. `*_key` is casefolded text for matching. Times are ticks.
 NO_NUMBER stands for a missing number.
 
 severity: the sort key of the status. recency: the actual or planned start of the run; "newest first" orders by it.
-touched: the latest known time of the run; "stuck" is measured from it.
+touched: the latest known time of the run; "stuck" is measured from it. silence: greater for a running run without an
+update for longer, so that the stuck come before the others; 0 for a run that is not running.
 """
 
 _TEXT_NAMES, _MOMENT_NAMES, _COUNT_NAMES = (tuple(item.name for item in kind) for kind in (_TEXTS, _MOMENTS, _COUNTS))
@@ -131,7 +132,9 @@ def index_run(raw: Mapping[str, Any], workflow_id: str) -> list[str | int]:
     ]
     severity = SEVERITY.get(texts[_STATUS], SEVERITY[""])
     recency = next((moment for moment in moments if moment != NO_NUMBER), NO_NUMBER)
-    return [*texts, *moments, *counts, storable(workflow_id), severity, recency, max(moments)]
+    touched = max(moments)
+    silence = -touched if severity in ACTIVE_SEVERITIES else 0
+    return [*texts, *moments, *counts, storable(workflow_id), severity, recency, touched, silence]
 
 
 def _ticks(text: str) -> int:
@@ -269,7 +272,9 @@ def _order(item: Property) -> tuple[str, ...]:
     """Return the natural order of a column: worst, newest or most first, text from A to Z; then by recency."""
     if item.key == "id":
         return ("id",)
-    first = item.index or (item.key_column if item.is_text else item.column)
+    first = item.order or (item.key_column if item.is_text else item.column)
+    if first == "severity":
+        return ("-severity", "-silence", "-recency")
     first = first if first == item.key_column else f"-{first}"
     return (first,) if first == "-recency" else (first, "-recency")
 
@@ -289,7 +294,7 @@ def _columns() -> Iterator[Column[RunRow]]:
                 _order(item),
                 align,
                 grows_to=listed.grows_to,
-                order_name=item.index if item.index == "severity" else "",
+                order_name=item.order if item.order == "severity" else "",
             )
 
 

@@ -101,7 +101,8 @@ class RunUpdate(NamedTuple):
 
 
 class GraphClient:
-    """The requests of runtui on one Graph root. `patch_path` is the path that changes a run.
+    """The requests of runtui on one Graph root. `patch_path` is the path that changes a run. For `on_unusable` see
+    `PageReader`.
 
     Ids are opaque. The transport refuses an id that cannot be part of an address (empty, or with a slash or a control
     character): the answer is then a fault, and nothing was sent.
@@ -109,10 +110,17 @@ class GraphClient:
     A `pace` decides when to send a GET, and when to repeat a failed one; without a pace it is sent once.
     """
 
-    def __init__(self, transport: Transport, *, patch_path: str = PATCH_PATH, page_size: int = PAGE_SIZE) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        patch_path: str = PATCH_PATH,
+        page_size: int = PAGE_SIZE,
+        on_unusable: Callable[[Exchange], object] = lambda _exchange: None,
+    ) -> None:
         self._transport = transport
         self._patch_path = patch_path
-        self._reader = PageReader(transport, page_size)
+        self._reader = PageReader(transport, page_size, on_unusable)
         self.results = ResultsClient(self._reader)
         self._batches = True
         """True until the root refuses a `$batch`."""

@@ -7,7 +7,7 @@ are followed verbatim, only below the same root, and never twice.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -27,6 +27,10 @@ PAGE_SIZE = 999
 MAX_EMPTY_PAGES = 50
 """The most pages in a row, each with a next link, that bring nothing new: empty ones, which OData allows, and repeated
 ones. More look like a loop, even with ever new links."""
+
+SMALL_BODY = 32 * 1024
+"""The most bytes of a page that are parsed on the event loop: less than 1 ms, about what a thread costs. A larger page
+would delay a key."""
 
 NO_SUCH_PATH = frozenset({400, 404, 405, 501})
 """The statuses of a server that has no such collection, or no `$batch`."""
@@ -61,11 +65,12 @@ class GraphError(RuntuiError):
 
 
 class PageReader:
-    """Reads below one Graph root, `page_size` items at a time."""
+    """Reads below one Graph root, `page_size` items at a time; `on_unusable` gets each page that ends a listing."""
 
-    def __init__(self, transport: Transport, page_size: int) -> None:
+    def __init__(self, transport: Transport, page_size: int, on_unusable: Callable[[Exchange], object]) -> None:
         self.transport = transport
         self._page_size = page_size
+        self._on_unusable = on_unusable
 
     async def get(
         self,
@@ -117,13 +122,19 @@ class PageReader:
             seen.add(link)
             exchange = first or await self.get(link, purpose, self.headers(), pace)
             first = None
-            body, items, ids = await asyncio.to_thread(_page, exchange)  # parsing would delay a key
+            is_small = len(exchange.response_body) <= SMALL_BODY
+            try:
+                body, items, ids = _page(exchange) if is_small else await asyncio.to_thread(_page, exchange)
+            except GraphError:
+                self._on_unusable(exchange)
+                raise
             empty = 0 if items and ids not in brought else empty + 1
             brought.add(ids)
             yield CollectionPage(items, exchange)
             found = as_received(body, exchange).get("@odata.nextLink")
             link = resolve_link(link, found) if found and isinstance(found, str) else None
             if found not in (None, "") and (link is None or link in seen or empty > MAX_EMPTY_PAGES):
+                self._on_unusable(exchange)
                 raise GraphError(mismatch(exchange, "Its next links lead to nothing new.", writing=False), exchange)
             del body, items, exchange  # free megabytes before the next page is read
 

@@ -37,16 +37,15 @@ _IDENTITY_HOST: Final = "169.254.169.254"
 class SignInHttp:
     """The client of MSAL's requests. It may be used from several threads; every method blocks.
 
-    If no proxy is given, HTTPS_PROXY and NO_PROXY apply; each step of a request may take `timeout_seconds`.
+    If no proxy is given, HTTPS_PROXY and NO_PROXY apply.
 
     Raises:
         ServiceError: the file cannot be used, or there is no answer.
     """
 
-    def __init__(self, ca_file: Path | None = None, *, proxy: str = "", timeout_seconds: float = SECONDS) -> None:
+    def __init__(self, ca_file: Path | None = None, *, proxy: str = "") -> None:
         load_httpx()
         self._proxy = proxy
-        self._timeout_seconds = timeout_seconds
         self._wires: dict[Proxy | None, httpx.HTTPTransport] = {}
         try:
             self._context = tls_context(ca_file)
@@ -88,7 +87,7 @@ class SignInHttp:
         params, data, headers = (_present(options.get(name)) for name in ("params", "data", "headers"))
         headers = {"Accept-Encoding": "gzip", "User-Agent": f"runtui/{__version__}", **headers}
         proxy = None if urlsplit(url).hostname == _IDENTITY_HOST else proxy_of(url, self._proxy)
-        timeout = {"timeout": httpx.Timeout(self._timeout_seconds).as_dict()}
+        timeout = {"timeout": httpx.Timeout(SECONDS).as_dict()}
         try:
             request = httpx.Request(
                 method, url, params=params or None, data=data or None, headers=headers, extensions=timeout

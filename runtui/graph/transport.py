@@ -11,13 +11,13 @@ import asyncio
 import logging
 import re
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from uuid import uuid4
 
 from runtui import __version__
 from runtui.auth.tokens import TokenSource
@@ -43,8 +43,11 @@ MAX_BYTES = 16 * 1024 * 1024
 MAX_CONNECTIONS = 16
 """The most connections of one pool; httpx's pool slows down badly from 32 on."""
 
+REQUEST_SECONDS = 30.0
+"""The whole time one request may take, from its token to the last byte of its answer."""
+
 CONNECT_SECONDS = 10.0
-"""The part of a request's time limit in which a connection must be made."""
+"""The part of it in which a connection must be made."""
 
 _SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
 
@@ -113,8 +116,6 @@ class Transport:
             is also asked for another one by `renew_token`.
         ca_file: A PEM file of certificates to trust besides those of the operating system.
         proxy: The proxy to go through, but never to this machine; "" for what HTTPS_PROXY and NO_PROXY say.
-        timeout_seconds: The whole time one request may take, from its token to the last byte of its answer.
-        max_bytes: The limit of an answer's body, unpacked.
         on_exchange: Told of every Exchange, failed and cancelled ones too.
         wire: What carries the requests in place of the network, for tests.
     """
@@ -126,8 +127,6 @@ class Transport:
         token: TokenSource | Callable[[], Awaitable[str]],
         ca_file: Path | None = None,
         proxy: str = "",
-        timeout_seconds: float = 30.0,
-        max_bytes: int = MAX_BYTES,
         on_exchange: Callable[[Exchange], None] | None = None,
         wire: Wire | None = None,
     ) -> None:
@@ -136,8 +135,6 @@ class Transport:
         self._token_hint = token.next_step if isinstance(token, TokenSource) else ""
         self._ca_file = ca_file
         self._proxy = "" if root_is_loopback(self.root) else proxy
-        self._timeout_seconds = timeout_seconds
-        self._max_bytes = max_bytes
         self._on_exchange = on_exchange
         self._wire = wire
         self._requests = 0
@@ -208,12 +205,12 @@ class Transport:
         started, progress = time.perf_counter(), _Progress()
         failure: Failure | None = None
         try:
-            async with asyncio.timeout(self._timeout_seconds):
+            async with asyncio.timeout(REQUEST_SECONDS):
                 await self._carry_out(method, url, carried, json_body, progress, alone=alone)
         except _RequestEndedError as ended:
             failure = ended.failure
         except TimeoutError:
-            what = f"There was no whole answer within {self._timeout_seconds:g} seconds."
+            what = f"There was no whole answer within {REQUEST_SECONDS:g} seconds."
             failure = progress.failure(FailureKind.TIMEOUT, what)
         except asyncio.CancelledError:
             stopped = progress.failure(FailureKind.CANCELLED, "The program stopped waiting for the answer.")
@@ -263,7 +260,7 @@ class Transport:
 
         from runtui.graph.failures import failure_of
 
-        timeout = httpx.Timeout(self._timeout_seconds, connect=min(CONNECT_SECONDS, self._timeout_seconds))
+        timeout = httpx.Timeout(REQUEST_SECONDS, connect=CONNECT_SECONDS)
         try:
             request = httpx.Request(
                 method,
@@ -286,7 +283,7 @@ class Transport:
 
     async def _read(self, response: httpx.Response, progress: _Progress) -> None:
         progress.response = response
-        progress.body = BoundedBody(response.headers.get("content-encoding", ""), self._max_bytes)
+        progress.body = BoundedBody(response.headers.get("content-encoding", ""), MAX_BYTES)
         async for chunk in response.aiter_raw():
             progress.body.feed(chunk)
         if response.status_code not in (204, 304):
@@ -360,7 +357,7 @@ def _request_headers(
         ("Accept", "application/json"),
         ("Accept-Encoding", "gzip"),
         ("User-Agent", f"runtui/{__version__}"),
-        ("client-request-id", str(uuid.uuid4()) if client_request_id is None else client_request_id),
+        ("client-request-id", str(uuid4()) if client_request_id is None else client_request_id),
         *content_type,
         *headers,
     )
@@ -379,10 +376,18 @@ def _finished(planned: Exchange, progress: _Progress, seconds: float, failure: F
         ended,
         status=response.status_code,
         reason=redact(response.reason_phrase),
-        response_headers=tuple(
-            (redact(name), REDACTED if name.lower() in _SECRET_HEADERS else redact(value)) for name, value in headers
-        ),
+        response_headers=_redacted(headers),
         response_body=shown,
         unredacted=None if shown is received else received,
         truncated=body.truncated if body else False,
     )
+
+
+def _redacted(headers: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Return the headers of an answer without secrets. Hardly any has one, and one search of them all
+    takes less time than one for each name and value."""
+    pairs = [(name, REDACTED if name.lower() in _SECRET_HEADERS else value) for name, value in headers]
+    together = "\n".join(text for pair in pairs for text in pair)
+    if redact(together) != together:
+        pairs = [(redact(name), redact(value)) for name, value in pairs]
+    return tuple(pairs)

@@ -276,7 +276,7 @@ def state(folder: Path) -> Iterator[Finding]:
         with tempfile.NamedTemporaryFile(dir=place, prefix=".runtui-doctor-"):
             pass
     except OSError as error:
-        yield problem("state folder", *explanation(place, error, "Set RUNTUI_STATE to a folder of your own."))
+        yield problem("state folder", *explanation(place, error))
         return
     free = shutil.disk_usage(place).free
     words = f"{folder} {'is writable' if place == folder else 'will be created'}, {free / 2**30:.1f} GiB free."

@@ -11,7 +11,6 @@ import json
 import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
@@ -110,7 +109,7 @@ async def whoami(session: SessionSpec, *, output: str) -> int:
 
 @asynccontextmanager
 async def _opened(settings: Settings) -> AsyncIterator[SignIn]:
-    source = token_source(replace(settings, sign_in=settings.sign_in or SUPPLIED_TOKEN))
+    source = token_source(settings._replace(sign_in=settings.sign_in or SUPPLIED_TOKEN))
     assert isinstance(source, SignIn)  # noqa: S101 - every sign-in method makes one
     try:
         yield source

@@ -86,10 +86,8 @@ class EntityType:
     owners: tuple[str, ...] = ()
     """Columns with the ids of the owners of an entity and its place among others; never sent."""
     order: Order = (("rowid", False),)
-    navigation: tuple[str, ...] = ()
-    """The properties that `$expand` accepts. Each holds the id of a user."""
-    paths: tuple[Property, ...] = ()
-    """The paths to properties of another entity that `$filter` accepts, such as `subject/id`."""
+    has_subject: bool = False
+    """It is about a user: `$expand` accepts `subject`, and `$filter` its id."""
 
     @property
     def type_name(self) -> str:
@@ -110,10 +108,6 @@ class EntityType:
 
     def by_column(self, row: Row) -> dict[str, Any]:
         return dict(zip(self.columns, row, strict=True))
-
-    def whole(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return one entity as JSON, newer members of enumerations included; `values` are as for `record`."""
-        return self.renderer(include_newer=True)(self.record(values))
 
     def renderer(self, *, include_newer: bool) -> Callable[[Row], dict[str, Any]]:
         """Return a function from a row (`columns`) to the JSON object for a client."""
@@ -192,7 +186,8 @@ RUN: Final = EntityType(
     order=(("rowid", True),),
 )
 
-_SUBJECT_ID: Final = Property("subject/id", "string")
+SUBJECT_ID: Final = Property("subject/id", "string")
+"""The path of a filter, and the column for it."""
 
 USER_RESULT: Final = EntityType(
     "userProcessingResult",
@@ -209,10 +204,9 @@ USER_RESULT: Final = EntityType(
         Property("workflowVersion", "count"),
         Property("subject", "json"),
     ),
-    owners=("workflowId", "runId", "place", _SUBJECT_ID.name),
+    owners=("workflowId", "runId", "place", SUBJECT_ID.name),
     order=(("scheduledDateTime", True), ("place", False)),
-    navigation=("subject",),
-    paths=(_SUBJECT_ID,),
+    has_subject=True,
 )
 
 TASK_RESULT: Final = EntityType(
@@ -229,25 +223,9 @@ TASK_RESULT: Final = EntityType(
         Property("workflowSubject", "json", is_sparse=True),
         Property("task", "json"),
     ),
-    owners=("workflowId", "runId", "userResultId", "place", _SUBJECT_ID.name),
+    owners=("workflowId", "runId", "userResultId", "place", SUBJECT_ID.name),
     order=(("place", False),),
-    navigation=("subject",),
-    paths=(_SUBJECT_ID,),
-)
-
-TASK: Final = EntityType(
-    "task",
-    (
-        Property("id", "string"),
-        Property("category", "string"),
-        Property("continueOnError", "boolean"),
-        Property("description", "string"),
-        Property("displayName", "string"),
-        Property("executionSequence", "count"),
-        Property("isEnabled", "boolean"),
-        Property("taskDefinitionId", "string"),
-        Property("arguments", "json"),
-    ),
+    has_subject=True,
 )
 
 EXTENSION: Final = EntityType(
@@ -267,7 +245,7 @@ EXTENSION: Final = EntityType(
 )
 
 ENTITY_TYPES: Final = (WORKFLOW, RUN, USER_RESULT, TASK_RESULT, EXTENSION)
-"""The types that have collections; a task is only a part of a result."""
+"""The types that have collections."""
 
 
 class Navigation(NamedTuple):

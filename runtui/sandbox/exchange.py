@@ -69,7 +69,7 @@ def check_token(request: Request) -> None:
     path = request.scope["path"]
     writes = request.method not in _READING and not path.endswith("/$batch")
     action = path.rpartition("/")[2] if request.method == "POST" else ""
-    if (refusal := authority.verify(token, write=writes, action=action)) is not None:
+    if (refusal := authority.issuer.verify(token, write=writes, action=action)) is not None:
         raise refusal
 
 

@@ -17,7 +17,7 @@ from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.times import parse_ticks
-from runtui.sandbox.entities import EntityType, Order, Property
+from runtui.sandbox.entities import SUBJECT_ID, EntityType, Order, Property
 from runtui.sandbox.errors import bad_request, unknown_property
 
 PAGE_SIZE: Final = 100
@@ -44,7 +44,7 @@ SortKey = tuple[int, ...]
 """The values of the sort columns in one row."""
 
 ENTITY_OPTIONS: Final = frozenset({"$expand"})
-COLLECTION_OPTIONS: Final = ENTITY_OPTIONS | {"$filter", "$top", "$skiptoken"}
+COLLECTION_OPTIONS: Final = ENTITY_OPTIONS | {"$filter", "$skiptoken"}
 """The query options of one entity of a collection, and of its pages."""
 
 _COMPARATORS: Final = {"eq": '"{}" IS ?', "ge": 'coalesce("{}" >= ?, 0)'}
@@ -60,7 +60,7 @@ def _parse_filter(text: str, entity: EntityType) -> Condition:
 
 
 def _comparison(entity: EntityType, name: str, operator: str, literal: str) -> Condition:
-    item = next((item for item in (*entity.properties, *entity.paths) if item.name == name), None)
+    item = SUBJECT_ID if entity.has_subject and name == SUBJECT_ID.name else entity.by_name.get(name)
     if item is None:
         raise unknown_property(name, entity.type_name)
     if operator == "ge" and item.kind != "datetime":
@@ -84,35 +84,28 @@ def _value(item: Property, literal: str) -> Any:
     return value
 
 
-def _parse_expand(text: str, entity: EntityType) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in text.split(","))
-    for name in names:
-        if name not in entity.navigation:
-            raise bad_request(f"Invalid $expand clause: '{name}' on type '{entity.type_name}'.")
-    return names
-
-
 class Query(NamedTuple):
     """The query options of a request for a collection or for one entity of it, parsed."""
 
     where: Condition
-    expand: tuple[str, ...]
+    expands_subject: bool
     size: int
     continuation: Condition
     """The condition that a row comes after the last row of the previous page."""
 
 
 def parse_query(
-    options: Mapping[str, str], entity: EntityType, supported: frozenset[str], max_page_size: int | None = None
+    options: Mapping[str, str], entity: EntityType, supported: frozenset[str], page_size: int | None = None
 ) -> Query:
-    """Parse the query options; `max_page_size` is the page size of the `Prefer` header, None without one."""
-    refuse_unknown(options, supported if entity.navigation else supported - {"$expand"})
-    sizes = [size for size in (_page_size(options.get("$top")), max_page_size) if size is not None]
+    """Parse the query options; `page_size` is that of the `Prefer` header, None without one."""
+    refuse_unknown(options, supported if entity.has_subject else supported - {"$expand"})
+    if options.get("$expand", "subject") != "subject":
+        raise bad_request(f"Invalid $expand clause: '{options['$expand']}' on type '{entity.type_name}'.")
     token = options.get("$skiptoken")
     return Query(
         where=_parse_filter(options["$filter"], entity) if "$filter" in options else ALWAYS,
-        expand=_parse_expand(options["$expand"], entity) if "$expand" in options else (),
-        size=min(*sizes, MAX_PAGE_SIZE) if sizes else PAGE_SIZE,
+        expands_subject="$expand" in options,
+        size=page_size or PAGE_SIZE,
         continuation=ALWAYS if token is None else _follows(entity.order, _decode(token, len(entity.order))),
     )
 
@@ -139,14 +132,6 @@ def _decode(token: str, length: int) -> SortKey:
 
 def _is_key_value(value: object) -> bool:
     return isinstance(value, int) and abs(value) < 2**63
-
-
-def _page_size(text: str | None) -> int | None:
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):
-        raise bad_request(f"Invalid page size specified: '{text}'. Must be a whole number greater than zero.")
-    return int(text)
 
 
 def _follows(order: Order, key: SortKey) -> Condition:

@@ -139,18 +139,17 @@ def row_of(request: Request, collection: Collection, key: str) -> Row:
 
 
 def _renderer(request: Request, entity: EntityType, query: Query) -> Callable[[Row], dict[str, Any]]:
-    """Return a function from a row to JSON with expanded users. A user who no longer exists stays an id."""
+    """Return a function from a row to JSON, with the expanded user. A user who no longer exists stays an id."""
     render = entity.renderer(include_newer=preferences_of(request).newer_members)
     people = database_of(request).people
 
     def render_expanded(row: Row) -> dict[str, Any]:
         rendered = render(row)
-        for name in rendered.keys() & query.expand:
-            if (person := people.find(rendered[name]["id"])) is not None:
-                rendered[name] = _user(person)
+        if (person := people.find(rendered.get("subject", {}).get("id", ""))) is not None:
+            rendered["subject"] = _user(person)
         return rendered
 
-    return render_expanded if query.expand else render
+    return render_expanded if query.expands_subject else render
 
 
 def _user(person: Person, select: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -334,7 +334,7 @@ def check_sign_in(scenario: Scenario, *, has_sign_in: bool) -> None:
         UsageError: the scenario needs a sign-in, and there is none.
     """
     if scenario.needs_sign_in and not has_sign_in:
-        raise UsageError("This sandbox has no sign-in", f"{scenario.name} needs one.", "Start it with --sign-in.")
+        raise UsageError("This sandbox has no sign-in", f"{scenario.name} needs one.", "Start: runtui demo --sign-in.")
 
 
 # Carrying them out.

@@ -108,9 +108,7 @@ _TABLES: Final = ("draft", "entry", "triage")
 class JournalError(RuntuiError):
     """The journal cannot be read or written; a write that cannot be recorded is not sent."""
 
-    def __init__(
-        self, path: Path, reason: object, cure: str = "Make room, or set RUNTUI_STATE to a folder of your own."
-    ) -> None:
+    def __init__(self, path: Path, reason: object, cure: str = "") -> None:
         what, cure = explanation(path, reason, cure)
         super().__init__("The journal cannot be used", what, f"{cure} Nothing is sent without the journal.")
 

@@ -190,8 +190,7 @@ def write_export(state_folder: Path, name: str, lines: Iterable[str]) -> Path:
         private_folder(folder)
         write_private(path, lines)
     except OSError as error:
-        what, cure = explanation(path, error, "Free disk space and try again.")
-        raise RuntuiError("The export cannot be written", what, cure) from error
+        raise RuntuiError("The export cannot be written", *explanation(path, error)) from error
     return path
 
 

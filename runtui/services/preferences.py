@@ -133,8 +133,7 @@ def preferences_path(folder: Path, profile: str, root: str) -> Path:
 
 
 def _fault(what: str, path: Path, error: OSError) -> RuntuiError:
-    cure = "Free disk space, or set RUNTUI_STATE to a folder of your own."
-    return RuntuiError(f"Filter, order and views {what}", *explanation(path, error, cure))
+    return RuntuiError(f"Filter, order and views {what}", *explanation(path, error))
 
 
 def _object_of(kept: StoredPreferences) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runtui.announcer import Announcer
 from runtui.domain.filter_tree import AnyOf
@@ -27,6 +27,9 @@ from runtui.graph.results import RUNS_IN_BATCH, ReadResults
 from runtui.graph.retry import Backoff, Pace, Wait, concerns_all
 from runtui.services.store import RunQuery, Store
 from runtui.services.store_results import UnreadRun
+
+if TYPE_CHECKING:
+    from runtui.graph.client import GraphClient
 
 _logger: Final = logging.getLogger("runtui.results")
 
@@ -64,23 +67,6 @@ class ReadingProgress(NamedTuple):
     """The `Wait.words` of a wait before a retry; empty without one."""
 
 
-class ResultSource(Protocol):
-    """The part of the Graph client that reads results."""
-
-    def run_results(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
-        """Yield the results of runs, given as (workflow id, run id), run by run."""
-
-
-class NameSource(Protocol):
-    """The part of the Graph client that reads the names behind the ids in results."""
-
-    async def custom_task_extension(self, extension_id: str) -> dict[str, Any] | None:
-        """Return a custom task extension; None if it cannot be read."""
-
-    async def user(self, name: str, *, pace: Pace | None = None) -> dict[str, Any]:
-        """Return a user of the directory, by id."""
-
-
 class _ReadingOverError(Exception):
     """An error that every other run would meet as well."""
 
@@ -105,9 +91,8 @@ class _RunReading:
 class ResultReader:
     """Reads results for the views of causes, people and runs."""
 
-    def __init__(self, results: ResultSource, names: NameSource, store: Store) -> None:
-        self._results = results
-        self._names = names
+    def __init__(self, client: GraphClient, store: Store) -> None:
+        self._client = client
         self._store = store
         self._task: asyncio.Task[None] | None = None
         self._query: RunQuery | None = None
@@ -206,7 +191,7 @@ class ResultReader:
         as_of = await asyncio.to_thread(self._store.as_of, run_id)
         part: int | None = None
         has_paused = False
-        async for found in self._results.run_results([(workflow_id, run_id)], pace=pace):
+        async for found in self._client.results.run_results([(workflow_id, run_id)], pace=pace):
             if found.error is not None:
                 if is_again or not has_paused:
                     raise found.error
@@ -223,7 +208,7 @@ class ResultReader:
         unknown = sorted(set(ids) - self._asked_extensions - {""})
         self._asked_extensions.update(unknown)
         for extension_id in unknown:
-            received = await self._names.custom_task_extension(extension_id)
+            received = await self._client.custom_task_extension(extension_id)
             if received is not None:
                 self.extensions[extension_id] = extension_of(received)
         return not self.extensions.keys().isdisjoint(unknown)
@@ -242,7 +227,7 @@ class ResultReader:
         async def work() -> None:
             for user_id in unknown:
                 try:
-                    user = await self._names.user(user_id)
+                    user = await self._client.user(user_id)
                 except GraphError as error:
                     if error.exchange.status != HTTPStatus.NOT_FOUND:
                         raise
@@ -320,10 +305,11 @@ class ResultReader:
                 group.create_task(work())
 
     async def _read_batch(self, batch: Sequence[UnreadRun], pace: Pace) -> None:
+        runs = [(run.workflow_id, run.run_id) for run in batch]
         as_of = {run.run_id: run.as_of for run in batch}
         part: int | None = None
         try:
-            async for found in self._results.run_results([(run.workflow_id, run.run_id) for run in batch], pace=pace):
+            async for found in self._client.results.run_results(runs, pace=pace):
                 if found.error is not None:
                     part = None
                     self._note_failure(found.error)

@@ -17,7 +17,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from time import monotonic
@@ -531,14 +530,14 @@ def stored_runs(store: Store, run_ids: Iterable[str]) -> dict[str, StoredRun]:
     return {run_id: run for run_id in sorted(run_ids) if (run := store.get(run_id)) is not None}
 
 
-@dataclass(frozen=True, slots=True)
 class RunRows:
     """The rows of a query, in its order."""
 
-    store: Store
-    query: RunQuery
-    total: int | None = None
-    """The number of shown rows if only the first are known so far."""
+    def __init__(self, store: Store, query: RunQuery, total: int | None = None) -> None:
+        self.store = store
+        self.query = query
+        self.total = total
+        """The number of shown rows if only the first are known so far."""
 
     @property
     def is_slow_to_count(self) -> bool:

@@ -8,22 +8,24 @@ of an index that has everything it needs: nothing is sorted, and no row is read.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runtui.domain.rows import NO_NUMBER, PROBLEM_SEVERITIES, SEVERITY, STUCK_AFTER
 from runtui.domain.times import day_starts
-from runtui.domain.triage.workflows import Workflow, WorkflowDay, WorkflowHistory, task_names
 from runtui.services.store_file import ACTIVE
 from runtui.services.store_results import kept_object
+
+if TYPE_CHECKING:
+    from runtui.domain.triage.workflows import WorkflowHistory
 
 # The SQL below is built from numbers of the domain; every time and id is a parameter.
 # ruff: noqa: S608
 
 _PROBLEM: Final = f"severity IN ({', '.join(map(str, PROBLEM_SEVERITIES))})"
 _STUCK: Final = f"SELECT count(*) FROM run INDEXED BY active_run WHERE {ACTIVE} AND touched < ?"
-_FAILURES: Final = f"SELECT count(*) FROM run WHERE {_PROBLEM} AND recency >= ? AND recency < ?"
+_FAILURES: Final = f"SELECT count(*) FROM run WHERE {_PROBLEM} AND silence = 0 AND recency >= ? AND recency < ?"
 _DAY: Final = (
     f"SELECT count(*), total({_PROBLEM}), total(severity = {SEVERITY['completed']}), total(max(failed_users, 0))"
     " FROM run WHERE workflow_id = ? AND recency >= ? AND recency < ?"
@@ -61,6 +63,8 @@ def failures_by_day(db: sqlite3.Connection, days: int, now: int) -> list[int]:
 
 def histories(db: sqlite3.Connection, days: int, now: int) -> list[WorkflowHistory]:
     """Return every workflow with its last days, by name."""
+    from runtui.domain.triage.workflows import Workflow, WorkflowDay, WorkflowHistory, task_names
+
     bounds = tuple(pairwise(day_starts(days, now)))
     held = {workflow_id: users for workflow_id, users, _ in db.execute(_LAST_HELD)}
     read = {workflow_id: run_row for workflow_id, run_row, _ in db.execute(_LAST_READ)}
@@ -70,7 +74,7 @@ def histories(db: sqlite3.Connection, days: int, now: int) -> list[WorkflowHisto
             tuple(WorkflowDay(*map(int, db.execute(_DAY, (key, *day)).fetchone())) for day in bounds),
             db.execute(_LAST_RUN, (key, now)).fetchone()[0],
             held.get(key),
-            _tasks_of(db, read.get(key)),
+            task_names(_tasks_of(db, read.get(key))),
         )
         for key, raw in workflows(db)
     ]
@@ -83,9 +87,9 @@ def workflows(db: sqlite3.Connection) -> list[tuple[str, dict[str, Any]]]:
     return [(key, kept_object(raw) or {"id": key, "displayName": name}) for key, name, raw in found]
 
 
-def _tasks_of(db: sqlite3.Connection, run_row: int | None) -> tuple[str, ...]:
-    """Return the names of the tasks that a run began, in order."""
+def _tasks_of(db: sqlite3.Connection, run_row: int | None) -> Collection[dict[str, Any]]:
+    """Return the tasks that a run began."""
     if run_row is None:
         return ()
     tasks = ((kept_object(raw) or {}).get("task") for (raw,) in db.execute(_TASKS, (run_row,)))
-    return task_names({str(task.get("id")): task for task in tasks if isinstance(task, dict)}.values())
+    return {str(task.get("id")): task for task in tasks if isinstance(task, dict)}.values()

@@ -120,7 +120,7 @@ class StoreError(RuntuiError):
     """The local store cannot be read or written: a full disk, a folder without permission, a damaged file."""
 
     def __init__(self, path: Path, reason: object, cure: str = "") -> None:
-        what, cure = explanation(path, reason, cure or "Free disk space, or set RUNTUI_STATE to a folder of your own.")
+        what, cure = explanation(path, reason, cure)
         super().__init__("The local store failed", what, cure)
 
 

@@ -32,7 +32,7 @@ class RunQuery(NamedTuple):
     filter: Filter | None = None
     """The filter; None means every run."""
     sort: str = "status"
-    """The key of a column. The default order has the most urgent first, then the newest."""
+    """The key of a column. The default order has the most urgent first, then the newest; see `silence` in INDEXED."""
     descending: bool = True
 
     @property

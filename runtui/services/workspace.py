@@ -123,7 +123,12 @@ class Workspace:
             wire=self._wire,
         )
         self._ends.push_async_callback(transport.aclose)
-        return GraphClient(transport, patch_path=settings.patch_path, page_size=settings.page_size)
+        return GraphClient(
+            transport,
+            patch_path=settings.patch_path,
+            page_size=settings.page_size,
+            on_unusable=self._keep_for_log,
+        )
 
     @cached_property
     def refresh(self) -> Refresh:
@@ -191,7 +196,7 @@ class Workspace:
     def results(self) -> ResultReader:
         from runtui.services.results import ResultReader
 
-        results = ResultReader(self.client.results, self.client, self.store)
+        results = ResultReader(self.client, self.store)
         self._ends.push_async_callback(results.close)
         return results
 
@@ -258,10 +263,13 @@ class Workspace:
 
     def _keep(self, exchange: Exchange) -> None:
         """Keep a request for the Log tab, except successful listings: their bodies hold every run and result."""
-        if exchange.purpose in LISTINGS and exchange.status == 200 and exchange.failure is None:
-            return
-        self.exchanges.appendleft(exchange)
-        self.exchanged.announce(exchange)
+        if exchange.purpose not in LISTINGS or exchange.status != 200 or exchange.failure is not None:
+            self._keep_for_log(exchange)
+
+    def _keep_for_log(self, exchange: Exchange) -> None:
+        if all(exchange.number != kept.number for kept in self.exchanges):
+            self.exchanges.appendleft(exchange)
+            self.exchanged.announce(exchange)
 
     def _follow_save(self, save: Save) -> None:
         """Drop the draft of a change that is done, read back an unknown one, and doubt a list that may be wrong."""

@@ -22,8 +22,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 from runtui.prelude.terminal import MAX_CELLS
 
@@ -78,28 +77,12 @@ _MAX_MODIFIERS: Final = 256  # one more than eight bits
 _RELEASE: Final = "3"
 
 
-@dataclass(frozen=True, slots=True)
-class Typed:
-    """Typed characters; each is a key."""
+class Piece(NamedTuple):
+    """A piece of the input: characters, each of them a key; one whole sequence of a key, the mouse or the terminal
+    itself; or pasted text, or a part of it."""
 
+    kind: Literal["typed", "sequence", "pasted"]
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class ControlSequence:
-    """One complete control sequence from a key, the mouse or the terminal itself."""
-
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
-class Pasted:
-    """Pasted text, or a part of it."""
-
-    text: str
-
-
-Piece = Typed | ControlSequence | Pasted
 
 
 class InputLexer:
@@ -138,19 +121,19 @@ class InputLexer:
             return
         self._paste = None
         if typed := _typed_start(held):
-            yield Typed(typed)
+            yield Piece("typed", typed)
 
     def _cut(self, data: bytes) -> Generator[Piece, None, bytes]:
         """Yield the piece at the start of `data`; return the rest."""
         text, escape, _ = data.partition(_ESC)
         if typed := re.sub(_C1, "", self._decoder.decode(text, final=bool(escape))):
-            yield Typed(typed.replace("\n", "\r"))
+            yield Piece("typed", typed.replace("\n", "\r"))
         data = data[len(text) :]
         if whole := re.match(_WHOLE, data):
             if whole[0] == _PASTE_START:
                 self._begin_paste()
             elif whole.lastgroup is None and (code := _accepted(whole[0].decode("ascii"))):
-                yield ControlSequence(code)
+                yield Piece("sequence", code)
             return data[whole.end() :]
         if re.fullmatch(_UNFINISHED, data):
             self._held = data[:_MAX_HELD] + (_ESC if len(data) > _MAX_HELD and data.endswith(_ESC) else b"")
@@ -158,7 +141,7 @@ class InputLexer:
         if broken := re.match(_BROKEN, data):
             return data[broken.end() :]
         if data:
-            yield Typed("\x1b")
+            yield Piece("typed", "\x1b")
         return data[1:]
 
     def _cut_paste(self, data: bytes) -> Generator[Piece, None, bytes]:
@@ -184,7 +167,7 @@ class InputLexer:
     def _hand_on(self) -> Iterator[Piece]:
         if self._paste:
             # Some terminals end a paste with NUL.
-            yield Pasted(self._paste.decode("utf-8", "replace").replace("\x00", ""))
+            yield Piece("pasted", self._paste.decode("utf-8", "replace").replace("\x00", ""))
             self._paste.clear()
 
 

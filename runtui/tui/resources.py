@@ -7,7 +7,6 @@ lists is declared beside that view.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from runtui.domain.columns import Column, RowT
@@ -65,12 +64,12 @@ READING: Final = "Reading…"
 """Shown instead of rows while they are being read and their number is unknown."""
 
 
-@dataclass(frozen=True, slots=True)
 class ReadRows(Generic[RowT, RowId]):
     """Rows in memory."""
 
-    rows: Sequence[RowT]
-    id_of: Callable[[RowT], RowId]
+    def __init__(self, rows: Sequence[RowT], id_of: Callable[[RowT], RowId]) -> None:
+        self.rows = rows
+        self.id_of = id_of
 
     def count(self) -> int:
         return len(self.rows)

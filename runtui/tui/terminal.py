@@ -43,7 +43,7 @@ from textual.worker import WorkerFailed
 from runtui.domain.text import visible
 from runtui.errors import ExitCode, RuntuiError
 from runtui.prelude.terminal import TAKEOVER, terminal_size
-from runtui.tui.input import ControlSequence, InputLexer, Pasted, Piece, Typed
+from runtui.tui.input import InputLexer, Piece
 from runtui.tui.themes import ANSI_DARK, ANSI_LIGHT, DARK, LIGHT, THEMES
 
 _NO_COLOUR: Final = NoColor()  # one instance: Textual caches filtered lines by filter
@@ -204,19 +204,16 @@ class InputParser:
         return self._events(self._lexer.silence())
 
     def _events(self, pieces: Iterable[Piece]) -> Iterator[Message]:
-        for piece in pieces:
-            match piece:
-                case Typed(text):
-                    for character in text:
-                        yield from (
-                            [events.Key("escape", character)] if character == "\x1b" else self._parse(character)
-                        )
-                case ControlSequence(code) if code in _STATUS:
-                    self._answered()
-                case ControlSequence(code):
-                    yield from self._parse(code)
-                case Pasted(text):
-                    yield events.Paste(text)
+        for kind, text in pieces:
+            if kind == "typed":
+                for character in text:
+                    yield from [events.Key("escape", character)] if character == "\x1b" else self._parse(character)
+            elif kind == "pasted":
+                yield events.Paste(text)
+            elif text in _STATUS:
+                self._answered()
+            else:
+                yield from self._parse(text)
 
     def _parse(self, code: str) -> list[Message]:
         try:

@@ -22,14 +22,15 @@ TOKEN = "any-token-will-do"
 HTTPX_LOOP = """
 import json, sys, httpx
 workflows = sys.argv[1] + "/identityGovernance/lifecycleWorkflows/workflows"
-with httpx.Client(headers={"Authorization": "Bearer any-token-will-do"}) as client:
+headers = {"Authorization": "Bearer any-token-will-do", "Prefer": "odata.maxpagesize=999"}
+with httpx.Client(headers=headers) as client:
     def items(url):
         while url:
             page = client.get(url).raise_for_status().json()
             yield from page["value"]
             url = page.get("@odata.nextLink")
     for workflow in items(workflows):
-        for run in items(f"{workflows}/{workflow['id']}/runs?$top=999"):
+        for run in items(f"{workflows}/{workflow['id']}/runs"):
             print(json.dumps(run))
 """
 

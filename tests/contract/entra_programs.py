@@ -19,9 +19,10 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from cryptography.x509 import load_pem_x509_certificate
 
 from runtui.domain.times import MAX_TICKS, TICKS_PER_SECOND, UNIX_EPOCH_TICKS, format_ticks
-from runtui.sandbox.authority.directory import Application
+from runtui.sandbox.authority.directory import Application, Scopes, User
 from runtui.sandbox.authority.errors import AADSTS, AadstsError, OAuthError
-from runtui.sandbox.authority.tokens import to_base64url
+from runtui.sandbox.authority.tokens import Grant, Issuer, to_base64url
+from runtui.sandbox.errors import GraphError
 
 _NO_RECORD: Final = "No matching federated identity record found for presented assertion"
 
@@ -109,8 +110,19 @@ ALL_AADSTS: Final = AADSTS | {
 """The errors of the sandbox's authority, and other errors of Entra, by number."""
 
 
+@dataclass(eq=False)
+class _ClaimsError(OAuthError):
+    """An error whose response has claims (JSON) for the next sign-in."""
+
+    claims: str
+
+    def body(self, **facts: Any) -> dict[str, Any]:
+        return {**super().body(**facts), "claims": self.claims}
+
+
 def aadsts(number: int, *, claims: str = "", **facts: object) -> OAuthError:
-    return ALL_AADSTS[number].response(number, claims=claims, **facts)
+    error = ALL_AADSTS[number].response(number, **facts)
+    return _ClaimsError(**vars(error), claims=claims) if claims else error
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +140,38 @@ class FederatedCredential:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfidentialApplication(Application):
-    """An app registration with credentials. `secret_ends` is in ticks; `certificates` are PEM."""
+    """An app registration with credentials. `secret_ends` is in ticks; `certificates` are PEM; `permissions` are those
+    that it has without a user (app roles).
+    """
+
+    permissions: frozenset[str] = frozenset()
 
     secret: str = ""
     secret_ends: int = MAX_TICKS
     certificates: tuple[bytes, ...] = ()
     federated: tuple[FederatedCredential, ...] = ()
+
+    @property
+    def as_user(self) -> User:
+        """The program as the subject of its own tokens."""
+        return User(self.client_id, self.name, self.permissions)
+
+
+class ProgramIssuer(Issuer):
+    """Issues tokens to programs too: with app roles, and without a person."""
+
+    _PERSONAL = frozenset({"name", "upn", "unique_name", "scp", "wids"})
+
+    def _access_claims(self, grant: Grant, scopes: Scopes) -> dict[str, Any]:
+        claims = super()._access_claims(grant, scopes)
+        if not isinstance(grant.application, ConfidentialApplication) or grant.user != grant.application.as_user:
+            return claims
+        kept = {name: value for name, value in claims.items() if name not in self._PERSONAL}
+        return {**kept, "idtyp": "app", "roles": sorted(scopes.permissions)}
+
+    def _read(self, token: str) -> dict[str, Any] | GraphError:
+        claims = super()._read(token)
+        return claims if isinstance(claims, GraphError) else {"scp": " ".join(claims.get("roles", ())), **claims}
 
 
 _ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"

@@ -16,13 +16,13 @@ from urllib.parse import parse_qsl, urlsplit
 from starlette.responses import Response
 
 from runtui.auth.msal_client import HttpAnswer
-from runtui.sandbox.authority.directory import DEMO_ADMIN, Principal, User
+from runtui.sandbox.authority.directory import DEMO_ADMIN, User
 from runtui.sandbox.authority.errors import OAuthError
-from runtui.sandbox.authority.grants import Autopilot
+from runtui.sandbox.authority.grants import AuthorizationCodes, Autopilot, DeviceCodes
 from runtui.sandbox.authority.service import TOKEN, Authority, route
 from runtui.sandbox.authority.tokens import Grant
 from runtui.sandbox.errors import GraphError
-from tests.contract.entra_programs import ConfidentialApplication, aadsts, authenticate
+from tests.contract.entra_programs import ConfidentialApplication, ProgramIssuer, aadsts, authenticate
 
 Parameters = Mapping[str, object] | None
 
@@ -64,6 +64,9 @@ class ScriptedAuthority(Authority):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.issuer = ProgramIssuer(self._realm)
+        self.devices = DeviceCodes(self._realm, self.issuer)
+        self.browsers = AuthorizationCodes(self._realm, self.issuer)
         self.calls: list[Call] = []
         self.delays: dict[str, float] = {}
         """The seconds that answers of an endpoint take; the HTTP client waits for that time."""
@@ -71,27 +74,28 @@ class ScriptedAuthority(Authority):
         self._lock = threading.RLock()
 
     def handle(self, method: str, path: str, headers: Mapping[str, str], form: Mapping[str, str]) -> Response:
+        endpoint, tenant = route(method, path)
         with self._lock:
-            answer = super().handle(method, path, headers, form)
+            if (planned := self._next_planned(endpoint, tenant, form)) is None:
+                answer = super().handle(method, path, headers, form)
+            elif isinstance(planned, OAuthError):
+                answer = self.error_response(endpoint, headers, planned)
+            else:
+                answer = planned
             said = {name: form.get(name, "") for name in ("client_id", "scope", "claims")}
-            endpoint = route(method, path)[0]
             grant = form.get("grant_type", "")
             self.calls.append(Call(endpoint=endpoint, status=answer.status_code, grant=grant, **said))
             return answer
 
-    def serve(
-        self, endpoint: str, tenant: str, method: str, headers: Mapping[str, str], form: Mapping[str, str]
-    ) -> Response:
-        planned = next((planned for planned in self._planned if planned.endpoint == endpoint), None)
+    def _next_planned(self, endpoint: str, tenant: str, form: Mapping[str, str]) -> OAuthError | Response | None:
         if form.get("grant_type") == "client_credentials" and tenant in ("organizations", "common"):
-            raise aadsts(50059)
+            return aadsts(50059)
+        planned = next((planned for planned in self._planned if planned.endpoint == endpoint), None)
         if planned is None:
-            return super().serve(endpoint, tenant, method, headers, form)
+            return None
         planned.times -= 1
         if planned.times <= 0:
             self._planned.remove(planned)
-        if isinstance(planned.what, OAuthError):
-            raise planned.what
         return planned.what
 
     def token(self, form: Mapping[str, str]) -> dict[str, Any]:
@@ -103,15 +107,14 @@ class ScriptedAuthority(Authority):
         authenticate(form, application, self._realm.clock(), audiences)
         if form.get("grant_type") != "client_credentials":
             return super().token({**form, "client_assertion": "", "client_secret": ""})
-        scopes = self.directory.scopes(form.get("scope", ""), application, application)
         now = self._realm.clock()
-        return self.issuer.access_token_response(
-            Grant(application, application, now, now), scopes, form.get("claims", "")
-        )
+        grant = Grant(application.as_user, application, now, now)
+        response = self.issuer.token_response(grant, form.get("scope", ""), form.get("claims", ""))
+        return {name: response[name] for name in ("token_type", "expires_in", "ext_expires_in", "access_token")}
 
     def verify(self, access_token: str, *, write: bool = False, action: str = "") -> GraphError | None:
         with self._lock:
-            return super().verify(access_token, write=write, action=action)
+            return self.issuer.verify(access_token, write=write, action=action)
 
     def url(self, tenant: str = "") -> str:
         """Return the authority URL for a client; by default with the tenant of this directory."""
@@ -148,17 +151,17 @@ class ScriptedAuthority(Authority):
             key, _ = self.browsers.begin(query)
             return Landing(self.browsers.decide(key, user))
 
-    def kill_refresh_tokens(self, principal: Principal = DEMO_ADMIN, code: int = 700082) -> None:
+    def kill_refresh_tokens(self, user: User = DEMO_ADMIN, code: int = 700082) -> None:
         with self._lock:
-            self.issuer.end_grants(principal, code)
+            self.issuer.end_grants(user, code)
 
-    def challenge(self, principal: Principal) -> str:
+    def challenge(self, user: User) -> str:
         with self._lock:
-            return self.issuer.challenge(principal)
+            return self.issuer.challenge(user)
 
-    def revoke(self, principal: Principal) -> str:
+    def revoke(self, user: User) -> str:
         with self._lock:
-            return super().revoke(principal)
+            return super().revoke(user)
 
     def next_error(self, error: OAuthError | int, *, endpoint: str = TOKEN, times: int = 1, claims: str = "") -> None:
         """Refuse the next requests to an endpoint with an error, or with an AADSTS number."""

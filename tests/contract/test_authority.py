@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from random import Random
 
 import msal
 import pytest
@@ -237,14 +236,6 @@ class TestRefusals:
             for tenant in ("organizations", "fabrikam.example")
         ]
         assert codes == [[700016], [90002]]
-
-    def test_a_screenshot_shows_the_same_code_each_time(self, clock: Clock) -> None:
-        codes = [
-            public_app(ScriptedAuthority(clock, random=Random(7))).initiate_device_flow(SCOPES)["user_code"]
-            for _ in range(2)
-        ]
-        assert codes[0] == codes[1]
-        assert public_app(ScriptedAuthority(clock)).initiate_device_flow(SCOPES)["user_code"] != codes[0]
 
     def test_the_wire_in_memory_goes_nowhere_else(self, authority: ScriptedAuthority) -> None:
         with pytest.raises(ConnectionError):

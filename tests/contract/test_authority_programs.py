@@ -46,7 +46,11 @@ class TestPrograms:
         assert token["roles"] == [READ_ALL, WRITE_ALL]
         assert not token.keys() & {"scp", "upn"}
         assert "refresh_token" not in result
-        assert (token["oid"], token["app_displayname"], token["appid"]) == (DAEMON.object_id, "nightly", DAEMON_ID)
+        assert (token["oid"], token["app_displayname"], token["appid"]) == (
+            DAEMON.as_user.object_id,
+            "nightly",
+            DAEMON_ID,
+        )
         assert authority.verify(result["access_token"], write=True) is None
 
     @pytest.mark.parametrize(("secret_ends", "given", "code"), [(1, "right", 7000222), (2**62, "wrong", 7000215)])

@@ -143,7 +143,7 @@ async def test_the_causes_of_23_runs_are_there_after_three_requests(
         left -= len(failed)
     assert left == 0
     exchanges.clear()
-    reader = ResultReader(graph.results, graph, store)
+    reader = ResultReader(graph, store)
     reader.read_in_background(EVERY_RUN)
     await until_read(reader)
     progress = reader.progress

@@ -46,8 +46,11 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def patch(root: str, *, timeout_seconds: float = PATIENCE, max_bytes: int = 100_000) -> Exchange:
     """Send one PATCH with a new client."""
-    async with Transport(root, token=token, timeout_seconds=timeout_seconds, max_bytes=max_bytes) as wire:
-        return await wire.send("PATCH", "/workflowBase/runs/r1", purpose="update run", json_body='{"a": 1}')
+    with pytest.MonkeyPatch.context() as limits:
+        limits.setattr("runtui.graph.transport.REQUEST_SECONDS", timeout_seconds)
+        limits.setattr("runtui.graph.transport.MAX_BYTES", max_bytes)
+        async with Transport(root, token=token) as wire:
+            return await wire.send("PATCH", "/workflowBase/runs/r1", purpose="update run", json_body='{"a": 1}')
 
 
 async def patch_against(reply: Reply, *, timeout_seconds: float = PATIENCE, max_bytes: int = 100_000) -> Exchange:
@@ -246,12 +249,14 @@ async def test_a_proxy_that_refuses_the_tunnel_proves_that_nothing_was_sent(monk
     assert "hidden-password" not in repr(exchange)
 
 
-async def test_a_deadline_before_the_first_byte_proves_that_nothing_was_sent() -> None:
+async def test_a_deadline_before_the_first_byte_proves_that_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtui.graph.transport.REQUEST_SECONDS", 0.05)
+
     async def never() -> str:
         await asyncio.Event().wait()
         return TOKEN
 
-    async with Transport("http://127.0.0.1:9/beta", token=never, timeout_seconds=0.05) as wire:
+    async with Transport("http://127.0.0.1:9/beta", token=never) as wire:
         exchange = await wire.send("PATCH", "/runs/r1", purpose="update run", json_body="{}")
     assert exchange.failure is not None
     assert (exchange.failure.kind, exchange.failure.sent) == (FailureKind.TIMEOUT, "no")
@@ -318,7 +323,7 @@ async def test_a_token_that_the_server_echoes_is_in_nothing_we_keep(caplog: pyte
 
     async def echo(connection: Connection) -> None:
         body = f'{{"error": {{"code": "x", "message": "bad token {TOKEN}"}}}}'.encode()
-        headers = f"X-Echo: {TOKEN}\r\n{TOKEN}: 1\r\nSet-Cookie: session=s3cret\r\n"
+        headers = f"X-Echo: {TOKEN}\r\n{TOKEN}: 1\r\nSet-Cookie: session=s3cret\r\nX-Is: Bearer\r\nX-Long-Name: 7\r\n"
         connection.write(answer(body, status=f"400 {TOKEN}", headers=headers))
 
     exchange = await patch_against(echo)
@@ -326,6 +331,7 @@ async def test_a_token_that_the_server_echoes_is_in_nothing_we_keep(caplog: pyte
     assert exchange.status == 400
     assert TOKEN not in kept
     assert "s3cret" not in kept
+    assert {("X-Is", "Bearer"), ("X-Long-Name", "7")} <= {*exchange.response_headers}, "each is read by itself"
 
 
 async def test_an_answer_that_breaks_off_in_an_echo_shows_no_half_of_the_token() -> None:
@@ -390,6 +396,6 @@ async def test_the_trust_of_the_system_is_checked() -> None:
 def test_importing_the_wire_costs_no_httpx_and_a_date_of_a_server_no_email() -> None:
     code = """import sys, runtui.graph.client
 runtui.graph.retry.http_date("Fri, 27 Nov 2026 15:23:14 GMT").timestamp()
-print([m for m in ("httpx", "pydantic", "truststore", "email.utils") if m in sys.modules])"""
+print({"httpx", "pydantic", "truststore", "email.utils"} & sys.modules.keys())"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.strip() == "set()"

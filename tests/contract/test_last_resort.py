@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import stat
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
+import runtui.__main__
 from runtui.cli import main
 from tests import canary
 
@@ -60,6 +63,31 @@ def test_a_defect_is_reported_in_a_sentence(
     assert "in defect" in report.read_text()
     assert canary.TOKEN not in report.read_text()
     assert stat.S_IMODE(report.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("place", COMMANDS)
+def test_too_many_open_files_are_no_defect(
+    place: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Out
+) -> None:
+    monkeypatch.setattr(place, Mock(side_effect=OSError(errno.EMFILE, "Too many open files")))
+    assert main(COMMANDS[place]) == 1
+    assert capsys.readouterr() == (
+        "",
+        "runtui: Too many open files. Close other programs, or allow more open files: ulimit -n 1024.\n",
+    )
+    assert reports(folder) == []
+
+
+def test_a_demo_without_a_temporary_folder_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Out) -> None:
+    nowhere = FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
+    monkeypatch.setattr("tempfile.TemporaryFile", Mock(side_effect=nowhere))
+    monkeypatch.setattr(sys, "argv", ["runtui", "demo"])
+    assert runtui.__main__.main() == 1
+    assert capsys.readouterr().err == (
+        "runtui: The sandbox cannot be started. No usable temporary directory found in ['/tmp']."
+        " Set TMPDIR to a folder of your own.\n"
+    )
+    assert reports(folder) == []
 
 
 def in_a_thread() -> None:

@@ -148,6 +148,14 @@ def test_an_unlike_name_gets_the_whole_list() -> None:
     assert all(name in refused.value.hint for name in summaries())
 
 
+def test_a_refused_token_of_a_demo_leads_to_its_scenarios(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = Mock(return_value=0)
+    monkeypatch.setattr("runtui.session.open_session", opened)
+    monkeypatch.setattr("runtui.demo.SandboxProcess", Mock)
+    assert cli.main(["demo"]) == 0
+    assert opened.call_args.args[0].token.next_step == "The sandbox simulates it; M chooses what to simulate."
+
+
 def test_a_start_does_not_load_the_table() -> None:
     code = (
         "import sys; from runtui import cli; cli.command_parser().parse_args(['demo']); "

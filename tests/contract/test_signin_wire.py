@@ -120,7 +120,7 @@ async def test_a_tenant_whose_addresses_lead_elsewhere_is_refused(served: Served
 
 
 def test_plain_http_is_for_this_machine_and_for_azures_link_local_service() -> None:
-    http = SignInHttp(timeout_seconds=0.05)
+    http = SignInHttp()
     for address in ("http://login.microsoftonline.com/x", "ftp://127.0.0.1/", "x"):
         with pytest.raises(ServiceError, match="not an https"):
             http.send("GET", address, {})

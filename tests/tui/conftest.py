@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar, overload
 
@@ -28,7 +27,6 @@ from textual.widget import Widget
 from runtui.auth.tokens import StaticToken, TokenSource
 from runtui.domain.draft import Draft
 from runtui.domain.properties import EDITABLE_BY_NAME
-from runtui.graph.transport import Transport
 from runtui.profiles import Profiles
 from runtui.sandbox.app import create_app
 from runtui.services.workspace import SandboxControl, Workspace
@@ -331,13 +329,11 @@ def open_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
         server = create_app(runs=runs, hostile=hostile) if wire is None else None
         if server is not None:
             wire = httpx.ASGITransport(server)
-        settings = replace(
-            Settings(root=ROOT, tenant="Contoso", is_sandbox=True, refresh_seconds=0.0, state_folder=tmp_path),
-            **choices,
-        )
+        settings = Settings(root=ROOT, tenant="Contoso", is_sandbox=True, refresh_seconds=0.0, state_folder=tmp_path)
+        settings = settings._replace(**choices)
 
         # No request meets its deadline, however busy the machine is.
-        monkeypatch.setattr("runtui.graph.transport.Transport", partial(Transport, timeout_seconds=3_600.0))
+        monkeypatch.setattr("runtui.graph.transport.REQUEST_SECONDS", 3_600.0)
         access = access or StaticToken(canary.TOKEN)
         workspace = Workspace(settings, settings.state_folder / "runs.db", access, wire=wire)
         workspace.connect(ROOT)

@@ -192,6 +192,35 @@ async def test_text_of_any_language_is_found_and_a_paste_arrives_in_one_line(ope
         assert statuses(session) == {"failed", "canceled"}
 
 
+async def test_a_paste_outside_of_a_field_filters_the_list_or_searches_the_panel(open_session: Opener) -> None:
+    async with open_session(size=(120, 24)) as session:
+        table = session.runs.table
+        run_id = session.workspace.store.window(session.runs.shown, 30, 1)[0].id
+
+        async def paste(text: str) -> None:
+            session.app.post_message(events.Paste(text))
+            await session.settled()
+
+        await paste(f"  {run_id}\n")
+        assert (table.total, table.cursor_id) == (1, run_id)
+        await session.press("escape")
+        await paste("Wave: 2")
+        assert session.runs.filter_text == '"Wave: 2"', "a text that is no filter is meant as it is"
+        await session.press("enter")
+        await paste("status:failed")
+        assert statuses(session) == {"failed"}, "it replaces the filter before"
+        await session.press("enter")
+        assert session.app.focused is table
+
+        await session.press("right_square_bracket", "greater_than_sign")
+        await paste("Started")
+        assert session.app.chrome.panel.is_searching
+        assert session.runs.filter_text == "status:failed"
+        await session.press("escape", "less_than_sign", "S")
+        await paste("j")
+        assert "Nothing here takes a paste." in session.text()
+
+
 async def test_relative_times_in_a_filter_go_on_with_the_clock(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,6 +37,20 @@ async def test_a_page_that_comes_while_the_app_exits_is_not_mounted(open_session
         session.app.chrome.panel.choose("log")
 
 
+@pytest.mark.parametrize("body", ["<html>Sign in</html>", {"value": 7}, {"value": [], "@odata.nextLink": 7}])
+async def test_the_log_has_a_listing_whose_answer_cannot_be_read(open_session: Opener, body: object) -> None:
+    graph = Graph()
+    async with open_session(graph=graph) as session:
+        kept = session.workspace.exchanges
+        assert not kept, "readable listings would fill it"
+        graph.answer_to_list = lambda: reply(200, body, {"request-id": "quote-this-one"})
+        await session.press("r")
+        await session.until(lambda: session.workspace.refresh.progress.fault)
+        assert [(each.purpose, each.status, each.request_id) for each in kept] == [
+            ("list workflows", 200, "quote-this-one")
+        ]
+
+
 async def test_request_response_and_log(open_session: Opener) -> None:
     async with open_session() as session:
         await to_the_review(session)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -86,8 +85,8 @@ def test_every_refusal_of_the_authority_can_be_acted_on(number: int) -> None:
     ],
 )
 def test_a_credential_without_a_number_is_named_by_the_method(method: SignInMethod, says: str) -> None:
-    assert from_oauth_error({"error": "invalid_client"}, replace(PERSON, method=method)).title == says
-    numbered = from_oauth_error(answer(7000215), replace(PERSON, method="certificate"))
+    assert from_oauth_error({"error": "invalid_client"}, PERSON._replace(method=method)).title == says
+    numbered = from_oauth_error(answer(7000215), PERSON._replace(method="certificate"))
     assert numbered.title == "The client secret is wrong", "a number tells more"
 
 

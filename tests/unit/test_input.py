@@ -20,11 +20,8 @@ from runtui.tui.input import (
     OVERDUE_SECONDS,
     PASTE_SECONDS,
     SEQUENCE_SECONDS,
-    ControlSequence,
     InputLexer,
-    Pasted,
     Piece,
-    Typed,
 )
 from runtui.tui.terminal import InputParser
 
@@ -36,17 +33,12 @@ def shown(pieces: Iterable[Piece]) -> list[str]:
     """Return the pieces as short strings. Characters typed in a row form one string, wherever the reads were split."""
     told: list[str] = []
     was_typed = False
-    for piece in pieces:
-        match piece:
-            case Typed(text) if was_typed:
-                told[-1] += text
-            case Typed(text):
-                told.append(f"typed {text}")
-            case ControlSequence(code):
-                told.append(f"sequence {code[1:]}")
-            case Pasted(text):
-                told.append(f"pasted {text}")
-        was_typed = isinstance(piece, Typed)
+    for kind, text in pieces:
+        if kind == "typed" and was_typed:
+            told[-1] += text
+        else:
+            told.append(f"{kind} {text[1:] if kind == 'sequence' else text}")
+        was_typed = kind == "typed"
     return told
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import sqlite3
 import stat
 from collections.abc import Callable
 from contextlib import closing
@@ -14,12 +16,44 @@ import pytest
 from runtui.auth.token_store import FileTokenStore
 from runtui.errors import RuntuiError
 from runtui.log import crash_sentence
-from runtui.private_files import NotPrivateError, create_private, open_private, private_database, private_folder
+from runtui.private_files import (
+    NotPrivateError,
+    create_private,
+    explanation,
+    open_private,
+    private_database,
+    private_folder,
+)
 from runtui.services.drafts import Drafts
 from runtui.services.journal import Journal
 from runtui.services.journal_file import SessionLock
 from runtui.services.journal_query import EXPORTS, EntryQuery
 from runtui.services.store import Store
+
+
+@pytest.mark.parametrize(
+    ("number", "cure"),
+    [
+        (errno.EROFS, "Set RUNTUI_STATE to a folder of your own."),
+        (errno.EACCES, "Set RUNTUI_STATE to a folder of your own."),
+        (errno.EMFILE, "Close other programs, or allow more open files: ulimit -n 1024."),
+        (errno.ENOSPC, "Free disk space, or set RUNTUI_STATE to a folder of your own."),
+    ],
+)
+def test_the_next_step_fits_the_trouble_of_a_file(tmp_path: Path, number: int, cure: str) -> None:
+    assert explanation(tmp_path, OSError(number, os.strerror(number))) == (f"{tmp_path}: {os.strerror(number)}.", cure)
+
+
+@pytest.mark.parametrize(
+    ("pragma", "cure"), [("query_only = 1", "Set"), ("max_page_count = 1", "Free disk space, or set")]
+)
+def test_the_next_step_fits_the_trouble_of_a_database(tmp_path: Path, pragma: str, cure: str) -> None:
+    with closing(sqlite3.connect(tmp_path / "x.db")) as db:
+        db.execute("CREATE TABLE kept (text)")
+        db.execute(f"PRAGMA {pragma}")
+        with pytest.raises(sqlite3.OperationalError) as trouble:
+            db.execute("INSERT INTO kept VALUES (zeroblob(100000))")
+    assert explanation(tmp_path, trouble.value)[1] == f"{cure} RUNTUI_STATE to a folder of your own."
 
 
 def mode(path: Path) -> int:

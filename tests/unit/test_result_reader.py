@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from runtui.domain.filters import parse_filter
+from runtui.graph.client import GraphClient
 from runtui.graph.pages import GraphError
 from runtui.graph.results import RUNS_IN_BATCH, ReadResults
 from runtui.graph.retry import Pace
@@ -26,6 +27,7 @@ class FakeResults:
     """A service with one failed task for each run. An exception in place of a run is raised instead of its answer."""
 
     def __init__(self) -> None:
+        self.results = self
         self.errors: dict[str, GraphError] = {}
         self.ends: Exception | None = None
         self.parts = 1
@@ -77,7 +79,7 @@ def service() -> FakeResults:
 
 @pytest.fixture
 def reader(service: FakeResults, store: Store) -> ResultReader:
-    return ResultReader(service, service, store)
+    return ResultReader(cast(GraphClient, service), store)
 
 
 async def done(reader: ResultReader) -> None:
@@ -273,7 +275,7 @@ async def test_a_large_run_is_read_on_when_somebody_returns_to_it(
     monkeypatch.setattr("runtui.services.results.LINGER_SECONDS", 0)
     put_problems(store, 3)
     service = LargeRun()
-    reader, came = ResultReader(service, service, store), asyncio.Event()
+    reader, came = ResultReader(cast(GraphClient, service), store), asyncio.Event()
     reader.part_arrived.subscribe(lambda _: came.set())
 
     async def look_at(run_id: str) -> None:
@@ -311,7 +313,7 @@ async def test_a_reading_begins_anew_if_its_next_link_has_expired_meanwhile(
     monkeypatch.setattr("runtui.services.results.LINGER_SECONDS", 0)
     put_problems(store, 1)
     service = LargeRun()
-    reader, came = ResultReader(service, service, store), asyncio.Event()
+    reader, came = ResultReader(cast(GraphClient, service), store), asyncio.Event()
     reader.part_arrived.subscribe(lambda _: came.set())
     sends = service.sends["r0"]
 

@@ -17,7 +17,7 @@ from uuid import UUID
 import pytest
 
 from runtui.domain.filters import parse_filter
-from runtui.domain.rows import RUN_COLUMNS, STUCK_AFTER
+from runtui.domain.rows import RUN_COLUMNS, STUCK_AFTER, is_stuck
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, parse_ticks
 from runtui.errors import RuntuiError
 from runtui.services import store_file
@@ -314,6 +314,20 @@ def test_the_first_press_shows_the_worst_or_the_newest_first(
     assert ids(store, RunQuery(None, sort, descending)) == expected.split()
 
 
+def test_the_running_runs_without_an_update_for_longest_are_first_so_the_stuck_are_above_the_others(
+    store: Store,
+) -> None:
+    def running(number: int, started: int, updated: int) -> Raw:
+        times = {"startedDateTime": started, "lastUpdatedDateTime": updated}
+        moments = {name: format_ticks(NOW - hours * HOUR) for name, hours in times.items()}
+        return a_run(number, processingStatus="inProgress", **moments)
+
+    put(store, running(1, 1, 0), running(2, 21, 20), running(3, 40, 1), running(4, 10, 9))
+    put(store, a_run(5, processingStatus="queued"), a_run(6, processingStatus="failed"))
+    assert ids(store) == ["r6", "r2", "r4", "r3", "r1", "r5"]
+    assert [row.id for row in store.window(ALL, 0, 6) if is_stuck(row, NOW)] == ["r2", "r4"]
+
+
 class Explained:
     """A connection that records how SQLite would carry out each statement."""
 
@@ -365,8 +379,8 @@ def test_every_order_is_an_index_from_both_ends(store: Store, path: Path, column
 @pytest.mark.parametrize(
     ("text", "sort", "index"),
     [
-        ("status:failed", "status", "run_by_status (severity=?)"),
-        ("status:failed", "started", "run_by_status (severity=?)"),
+        ("status:failed", "status", "run_by_status (severity=? AND silence=?)"),
+        ("status:failed", "started", "run_by_status (severity=? AND silence=?)"),
         ("type:onDemand", "started", "run_by_type (type_key=?)"),
         ("started>-24h", "started", "run_by_started (recency>?)"),
     ],

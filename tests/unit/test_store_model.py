@@ -133,10 +133,13 @@ def status(raw: Raw) -> str:
     return text(raw, "processingStatus")
 
 
-def is_stuck(raw: Raw) -> bool:
+def touched(raw: Raw) -> int:
     names = ("startedDateTime", "scheduledDateTime", "completedDateTime", "lastUpdatedDateTime")
-    touched = [value for name in names if (value := moment(raw, name)) is not None]
-    return status(raw) in ("inProgress", "canceling") and max(touched, default=-1) < NOW - STUCK_AFTER
+    return max((value for name in names if (value := moment(raw, name)) is not None), default=-(2**62))
+
+
+def is_stuck(raw: Raw) -> bool:
+    return status(raw) in ("inProgress", "canceling") and touched(raw) < NOW - STUCK_AFTER
 
 
 def matches(node: Node | None, raw: Raw, workflow: str) -> bool:
@@ -199,6 +202,13 @@ def sort_value(key: str, raw: Raw, workflow: str) -> Any:
     return {"workflow": workflow.casefold(), "id": raw["id"].encode()}[key]
 
 
+def second_value(key: str, raw: Raw) -> int:
+    """Return what decides between equal runs; the greater comes first."""
+    if key == "status" and status(raw) in ("inProgress", "canceling"):
+        return -touched(raw)
+    return int(sort_value("started", raw, ""))
+
+
 class Model:
     """The runs in a dict, each with a number that is one more than the greatest one when it came."""
 
@@ -225,7 +235,7 @@ class Model:
         backward = column.descending_first
         found.sort(key=lambda run: run[2], reverse=backward)
         if column.key not in ("started", "id"):
-            found.sort(key=lambda run: sort_value("started", run[0], run[1]), reverse=True)
+            found.sort(key=lambda run: second_value(column.key, run[0]), reverse=True)
         found.sort(key=lambda run: sort_value(column.key, run[0], run[1]), reverse=backward)
         names = [raw["id"] for raw, _, _ in found]
         return names if query.descending == backward else names[::-1]

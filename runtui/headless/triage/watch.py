@@ -16,7 +16,7 @@ import signal
 import sqlite3
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
@@ -85,7 +85,7 @@ async def watch(
     order = _Order(filter_text, watch_only, count, command, program_seconds)
     parse_filter_option(filter_text)
     seconds = interval or session.settings.refresh_seconds or default_of("refresh")
-    session = session._replace(settings=replace(session.settings, refresh_seconds=seconds))
+    session = session._replace(settings=session.settings._replace(refresh_seconds=seconds))
     _end_by_signals()
     with suppress(asyncio.CancelledError), closing(ReportedRuns(session.settings, order.filter_text)) as reported:
         if from_start:
@@ -155,7 +155,8 @@ async def _follow(workspace: Workspace, order: _Order, reported: ReportedRuns) -
         is_final = not was_read or workspace.refresh.is_broken
         if (fault := progress.fault) is not None and (is_final or _is_refused(workspace, fault)):
             raise fault
-        tell(str(progress.why_incomplete or await _read_results(workspace, order) or ""))
+        unread = await _read_besides(workspace, order)
+        tell(str(progress.why_incomplete or unread or ""))
         if fault is None:
             was_read = True
             left = await _report_new(workspace, order, reported, left)
@@ -169,13 +170,19 @@ def _is_refused(workspace: Workspace, fault: RuntuiError) -> bool:
     return status is not None and 400 <= status < 500 and status not in (408, 429)
 
 
-async def _read_results(workspace: Workspace, order: _Order) -> RuntuiError | None:
-    """Read the results if the filter asks for them. Return why some could not be read, or None."""
+async def _read_besides(workspace: Workspace, order: _Order) -> RuntuiError | None:
+    """Read the triage memory, and the results if the filter asks for them. Return why some could not be read, or None;
+    the filter then uses the older ones."""
+    trouble: RuntuiError | None = None
+    try:
+        await asyncio.to_thread(workspace.triage.follow)
+    except RuntuiError as error:
+        trouble = error
     found = order.query().filter
-    if found is None or not found.asks_results:
-        return None
-    await workspace.results.read(EVERY_RUN)
-    return workspace.results.progress.fault
+    if found is not None and found.asks_results:
+        await workspace.results.read(EVERY_RUN)
+        trouble = workspace.results.progress.fault or trouble
+    return trouble
 
 
 async def _report_new(workspace: Workspace, order: _Order, reported: ReportedRuns, left: int | None) -> int | None:
@@ -185,7 +192,6 @@ async def _report_new(workspace: Workspace, order: _Order, reported: ReportedRun
 
     def matching() -> dict[str, str]:
         """Return the ids of the matching runs, with their workflow ids, without unread workflows."""
-        workspace.triage.follow()
         return {row.id: row.workflow_id for row in stored_rows(store, query) if row.workflow_id not in unread}
 
     found = await asyncio.to_thread(matching)
@@ -323,10 +329,8 @@ class ReportedRuns:
             if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
                 why = "Another runtui watches with this filter; it would take runs from this one."
                 raise RuntuiError("This filter is already watched", why, "End that one first.") from error
-            is_full = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
-            anew = "Delete it to start over; all matching runs are then printed again."
-            cure = "Free disk space and try again." if is_full else anew
-            raise RuntuiError("The watch cannot be remembered", f"{self._path}: {error}.", cure) from error
+            is_broken = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+            anew = "Delete it to start over; all matching runs are then printed again." if is_broken else ""
+            raise RuntuiError("The watch cannot be remembered", *explanation(self._path, error, anew)) from error
         except OSError as error:
-            what, cure = explanation(self._path, error, "Free disk space and try again.")
-            raise RuntuiError("The watch cannot be remembered", what, cure) from error
+            raise RuntuiError("The watch cannot be remembered", *explanation(self._path, error)) from error

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from random import Random
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -70,19 +69,10 @@ class Application:
     client_id: str
     name: str
     redirect_uris: tuple[str, ...] = ("http://localhost",)
-    permissions: frozenset[str] = frozenset()
-    """The permissions that it has without a user (app roles)."""
-
-    @property
-    def object_id(self) -> str:
-        return guid("application", self.client_id)
 
     def allows_redirect(self, redirect_uri: str) -> bool:
         return any(_fits(redirect_uri, registered) for registered in self.redirect_uris)
 
-
-Principal = User | Application
-"""The subject of a token: a user, or an application without a user."""
 
 DEMO_APPLICATION: Final = Application(client_id=guid("client", "runtui"), name="runtui (DEMO)")
 DEMO_ADMIN: Final = User("lee.admin@contoso.example", "Lee Admin")
@@ -132,14 +122,14 @@ class Directory:
             if (permission := self._permission(word)) and permission not in _PERMISSIONS | {".default"}:
                 raise aadsts(70011, scope=word)
 
-    def scopes(self, scope: str, principal: Principal, application: Application) -> Scopes:
-        """Return the permissions that a `scope` grants for a principal; `.default` grants all that it has."""
+    def scopes(self, scope: str, user: User, application: Application) -> Scopes:
+        """Return the permissions that a `scope` grants for a user; `.default` grants all that the user has."""
         self.check_scope(scope)
         requested = tuple(dict.fromkeys(scope.split()))
         permissions = frozenset(permission for word in requested if (permission := self._permission(word)))
         if ".default" in permissions:
-            return Scopes(requested, principal.permissions)
-        if not permissions <= principal.permissions:
+            return Scopes(requested, user.permissions)
+        if not permissions <= user.permissions:
             raise aadsts(65001, client_id=application.client_id, name=application.name)
         return Scopes(requested, permissions)
 
@@ -169,8 +159,6 @@ class Realm:
     directory: Directory
     clock: Callable[[], int]
     """Returns the present in ticks."""
-    random: Random
-    """The source of codes, ids and keys."""
 
 
 def _fits(redirect_uri: str, registered: str) -> bool:

@@ -28,8 +28,6 @@ class OAuthError(Exception):
     suberror: str = ""
     """Entra's refinement of `error`."""
     status: int = 400
-    claims: str = ""
-    """JSON that the next sign-in should send as its `claims`."""
 
     @property
     def headline(self) -> str:
@@ -52,8 +50,6 @@ class OAuthError(Exception):
             body["error_uri"] = f"{base}/error?code={self.codes[0]}"
         if self.suberror:
             body["suberror"] = self.suberror
-        if self.claims:
-            body["claims"] = self.claims
         return body
 
 
@@ -65,10 +61,10 @@ class AadstsError(NamedTuple):
     suberror: str = ""
     status: int = 400
 
-    def response(self, number: int, *, claims: str = "", **facts: object) -> OAuthError:
+    def response(self, number: int, **facts: object) -> OAuthError:
         """Return the error with its number and the facts in its text; an unknown fact is an ellipsis."""
         text = self.text.format_map(defaultdict(lambda: "…", facts))
-        return OAuthError(self.error, text, codes=(number,), suberror=self.suberror, status=self.status, claims=claims)
+        return OAuthError(self.error, text, codes=(number,), suberror=self.suberror, status=self.status)
 
 
 AADSTS: Final = {
@@ -129,4 +125,4 @@ AADSTS: Final = {
 
 
 def aadsts(number: int, **facts: object) -> OAuthError:
-    return AADSTS[number].response(number, claims="", **facts)
+    return AADSTS[number].response(number, **facts)

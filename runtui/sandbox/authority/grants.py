@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -80,7 +81,7 @@ class DeviceCodes:
         application = self._realm.directory.application(form.get("client_id", ""))
         scope = form.get("scope", "")
         self._realm.directory.check_scope(scope)
-        user_code = "".join(self._realm.random.choices(_LETTERS, k=9))
+        user_code = "".join(secrets.choice(_LETTERS) for _ in range(9))
         device_code, page = self._issuer.secret(), f"{self._realm.base}/devicelogin"
         expires = self._realm.clock() + self.lifetime * TICKS_PER_SECOND
         self._codes[device_code] = DeviceAuthorization(user_code, application, scope, form.get("claims", ""), expires)

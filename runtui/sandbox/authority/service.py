@@ -1,7 +1,7 @@
 """The authority's endpoints: discovery, device code, token, and the two pages for browsers.
 
-Invariant: a response depends only on the request, the clock, `random` and the grants so far; the authority opens no
-socket and logs nothing. An error of a page is a page, any other error is Entra's JSON. Every page says DEMO, asks for
+Invariant: a response depends only on the request, the clock and the grants so far; the authority opens no socket and
+logs nothing. An error of a page is a page, any other error is Entra's JSON. Every page says DEMO, asks for
 no password, loads nothing, and escapes foreign text. Endpoints: "OpenID Connect on the Microsoft identity platform" and
 its pages on the device code and authorization code flows.
 """
@@ -11,19 +11,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from html import escape
-from random import Random, SystemRandom
 from typing import Any, Final
-from urllib.parse import urlsplit
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from runtui.domain.times import now_ticks
-from runtui.sandbox.authority.directory import Directory, Principal, Realm, User
+from runtui.sandbox.authority.directory import Directory, Realm, User
 from runtui.sandbox.authority.errors import OAuthError, aadsts
 from runtui.sandbox.authority.grants import AuthorizationCodes, AuthorizationRequest, DeviceCodes
 from runtui.sandbox.authority.tokens import Issuer
-from runtui.sandbox.errors import GraphError
 
 AUTHORITY_BASE: Final = "https://login.fake.test"
 """The default address of an authority: a name that no host can have (RFC 2606)."""
@@ -55,9 +52,7 @@ _STYLE: Final = (
 
 
 class Authority:
-    """The sign-in service of one tenant. `base` is its own address, which its discovery document names; codes, keys
-    and tokens come from `random`.
-    """
+    """The sign-in service of one tenant. `base` is its own address, which its discovery document names."""
 
     def __init__(
         self,
@@ -65,11 +60,10 @@ class Authority:
         *,
         base: str = AUTHORITY_BASE,
         directory: Directory | None = None,
-        random: Random | None = None,
     ) -> None:
         self.base = base.rstrip("/")
         self.directory = directory or Directory()
-        self._realm = Realm(self.base, self.directory, clock, random or SystemRandom())
+        self._realm = Realm(self.base, self.directory, clock)
         self.issuer = Issuer(self._realm)
         self.devices = DeviceCodes(self._realm, self.issuer)
         self.browsers = AuthorizationCodes(self._realm, self.issuer)
@@ -79,27 +73,25 @@ class Authority:
         the query of a GET, the form of a POST.
         """
         endpoint, tenant = route(method, path)
-        try:
-            return self.serve(endpoint, tenant, method, headers, form)
-        except OAuthError as error:
-            return self._error_response(endpoint, headers, error)
-
-    def serve(
-        self, endpoint: str, tenant: str, method: str, headers: Mapping[str, str], form: Mapping[str, str]
-    ) -> Response:
-        """Answer a request to an endpoint that `route` has found."""
         if not endpoint:
             return _message(404, "Not found", "There is nothing here.")
         if endpoint in _PAGES and method == "POST" and headers.get("origin", self.base) != self.base:
             return _message(403, "Refused", "That form came from another site.")
-        if endpoint == _DEVICE_PAGE:
-            return self._device_page(method, form)
-        self.directory.check_tenant(tenant)
-        if endpoint == _AUTHORIZE:
-            return self._authorize(method, form)
-        if endpoint == _DISCOVERY:
-            return _json(200, self._discovery(tenant))
-        return _json(200, self.devices.begin(form) if endpoint == _DEVICE_CODE else self.token(form))
+        try:
+            if endpoint == _DEVICE_PAGE:
+                return self._device_page(method, form)
+            self.directory.check_tenant(tenant)
+            if endpoint == _AUTHORIZE:
+                return self._authorize(method, form)
+            if endpoint == _DISCOVERY:
+                answer = self._discovery(tenant)
+            elif endpoint == _DEVICE_CODE:
+                answer = self.devices.begin(form)
+            else:
+                answer = self.token(form)
+            return _json(200, answer)
+        except OAuthError as error:
+            return self.error_response(endpoint, headers, error)
 
     def token(self, form: Mapping[str, str]) -> dict[str, Any]:
         """Return the response of the token endpoint. Every application here is a public client."""
@@ -116,33 +108,21 @@ class Authority:
             return self.issuer.refresh(form.get("refresh_token", ""), application, scope, claims)
         raise aadsts(7000216 if grant == "client_credentials" else 70003, grant=grant)
 
-    def verify(self, access_token: str, *, write: bool = False, action: str = "") -> GraphError | None:
-        return self.issuer.verify(access_token, write=write, action=action)
-
-    def revoke(self, principal: Principal) -> str:
-        """End every grant of a principal: refresh tokens are refused, and access tokens are challenged.
-
-        Returns:
-            The claims of the challenge, as JSON.
+    def revoke(self, user: User) -> str:
+        """End every grant of a user: refresh tokens are refused, and access tokens are challenged. Return the
+        claims of the challenge, as JSON.
         """
-        self.issuer.end_grants(principal, 50173)
-        return self.issuer.challenge(principal)
+        self.issuer.end_grants(user, 50173)
+        return self.issuer.challenge(user)
 
     def _discovery(self, tenant: str) -> dict[str, Any]:
         root = f"{self.base}/{tenant}"
         is_vague = tenant.lower() in ("organizations", "common")
         return {
             "token_endpoint": f"{root}/oauth2/v2.0/token",
-            "token_endpoint_auth_methods_supported": ["none"],
-            "response_modes_supported": ["query"],
-            "subject_types_supported": ["pairwise"],
-            "id_token_signing_alg_values_supported": ["HS256"],
-            "response_types_supported": ["code"],
-            "scopes_supported": ["openid", "profile", "email", "offline_access"],
             "issuer": f"{self.base}/{'{tenantid}' if is_vague else self.directory.tenant_id}/v2.0",
             "authorization_endpoint": f"{root}/oauth2/v2.0/authorize",
             "device_authorization_endpoint": f"{root}/oauth2/v2.0/devicecode",
-            "msgraph_host": urlsplit(self.directory.resource).netloc,
         }
 
     def _device_page(self, method: str, form: Mapping[str, str]) -> Response:
@@ -168,18 +148,14 @@ class Authority:
         """Return the user who approves; None if the form declines."""
         return self.directory.user(form.get("username", "")) if form.get("answer") == "approve" else None
 
-    def _error_response(self, endpoint: str, headers: Mapping[str, str], error: OAuthError) -> Response:
+    def error_response(self, endpoint: str, headers: Mapping[str, str], error: OAuthError) -> Response:
         if endpoint in _PAGES:
             return _message(error.status, "Sorry, but we're having trouble signing you in.", error.headline)
-        trace_id = self._guid()
-        asked = headers.get("client-request-id", "")
-        correlation_id = asked if _is_guid(asked) else self._guid()
+        trace_id, asked = str(uuid4()), headers.get("client-request-id", "")
+        correlation_id = asked if _is_guid(asked) else str(uuid4())
         body = error.body(now=self._realm.clock(), trace_id=trace_id, correlation_id=correlation_id, base=self.base)
         ids = {"x-ms-request-id": trace_id, "client-request-id": correlation_id}
         return _json(error.status, body, ids)
-
-    def _guid(self) -> str:
-        return str(UUID(bytes=self._realm.random.randbytes(16), version=4))
 
 
 def route(method: str, path: str) -> tuple[str, str]:

@@ -12,10 +12,11 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from secrets import token_bytes, token_urlsafe
 from typing import Any, Final
 
 from runtui.domain.times import TICKS_PER_SECOND, UNIX_EPOCH_TICKS, format_ticks
-from runtui.sandbox.authority.directory import READERS, WRITE_ALL, WRITERS, Application, Principal, Realm, Scopes, User
+from runtui.sandbox.authority.directory import READERS, WRITE_ALL, WRITERS, Application, Realm, Scopes, User
 from runtui.sandbox.authority.errors import aadsts
 from runtui.sandbox.entities import guid
 from runtui.sandbox.errors import GraphError, token_revoked, unauthenticated
@@ -32,7 +33,7 @@ _ALGORITHM: Final = "HS256"
 class Grant:
     """A sign-in, which its refresh tokens continue. Times are in ticks."""
 
-    principal: Principal
+    user: User
     application: Application
     began: int
     used: int
@@ -49,23 +50,28 @@ class Issuer:
         """Seconds after which an access token expires."""
         self._realm = realm
         self._directory = realm.directory
-        self._key = realm.random.randbytes(32)
+        self._key = token_bytes()
         self._grants: dict[str, Grant] = {}
         """By refresh token."""
         self._revoked_at: dict[str, int] = {}
         self._unrevoked: defaultdict[str, set[str]] = defaultdict(set)
 
     def secret(self, size: int = 32) -> str:
-        return to_base64url(self._realm.random.randbytes(size))
+        return token_urlsafe(size)
 
     def token_response(self, grant: Grant, scope: str, claims: str, *, is_interactive: bool = False) -> dict[str, Any]:
         """Return the response of the token endpoint to a sign-in of a user, or to its refresh. `claims` are the claims
         of the request (JSON, or empty). With `is_interactive` the user has just signed in, which meets any earlier
         challenge.
         """
-        scopes = self._directory.scopes(scope, grant.principal, grant.application)
-        response = self.access_token_response(grant, scopes, claims, is_fresh=is_interactive)
-        response["scope"] = self._directory.granted_scope(scopes)
+        scopes = self._directory.scopes(scope, grant.user, grant.application)
+        response = {
+            "token_type": "Bearer",
+            "scope": self._directory.granted_scope(scopes),
+            "expires_in": self.lifetime,
+            "ext_expires_in": self.lifetime,
+            "access_token": self._access_token(grant, scopes, claims, is_fresh=is_interactive),
+        }
         if "offline_access" in scopes.requested:
             # The previous refresh token stays valid, as with Entra: the client drops it.
             token = f"1.{self.secret(48)}"
@@ -73,7 +79,7 @@ class Issuer:
             response["refresh_token"] = token
         if "openid" in scopes.requested:
             response["id_token"] = self._sign(self._id_claims(grant))
-        ids = {"uid": grant.principal.object_id, "utid": self._directory.tenant_id}
+        ids = {"uid": grant.user.object_id, "utid": self._directory.tenant_id}
         response["client_info"] = to_base64url(json.dumps(ids).encode())
         return response
 
@@ -84,7 +90,7 @@ class Issuer:
         if not grant.ended_by and now - grant.used >= _REFRESH_TOKEN_SECONDS * TICKS_PER_SECOND:
             grant.ended_by = 700082
         if grant.ended_by:
-            revoked = self._revoked_at.get(grant.principal.object_id, 0)
+            revoked = self._revoked_at.get(grant.user.object_id, 0)
             raise aadsts(
                 grant.ended_by,
                 issued=format_ticks(grant.began),
@@ -97,21 +103,21 @@ class Issuer:
         grant.used = now
         return self.token_response(grant, scope, claims)
 
-    def end_grants(self, principal: Principal, number: int) -> None:
-        """Refuse the refresh tokens of a principal with that AADSTS number from now on."""
+    def end_grants(self, user: User, number: int) -> None:
+        """Refuse the refresh tokens of a user with that AADSTS number from now on."""
         for grant in self._grants.values():
-            if grant.principal.object_id == principal.object_id:
+            if grant.user.object_id == user.object_id:
                 grant.ended_by = number
 
-    def challenge(self, principal: Principal) -> str:
-        """Challenge every access token of a principal.
+    def challenge(self, user: User) -> str:
+        """Challenge every access token of a user.
 
         Returns:
             The claims (JSON) that a token request needs so that its token passes.
         """
-        self._revoked_at[principal.object_id] = self._seconds()
-        self._unrevoked[principal.object_id].clear()
-        return self._wanted_claims(principal.object_id)
+        self._revoked_at[user.object_id] = self._seconds()
+        self._unrevoked[user.object_id].clear()
+        return self._wanted_claims(user.object_id)
 
     def verify(self, token: str, *, write: bool = False, action: str = "") -> GraphError | None:
         """Return why Graph refuses an access token (401 or 403), or None. A request that changes anything is a `write`;
@@ -126,36 +132,28 @@ class Issuer:
             return self._unauthorized("Lifetime validation failed, the token is expired.")
         if "CP1" in claims.get("xms_cc", ()) and claims["uti"] not in self._unrevoked[claims["oid"]]:
             return token_revoked(self._wanted_claims(claims["oid"]), authority=self._realm.base)
-        permissions = frozenset(claims.get("roles") or claims.get("scp", "").split())
+        permissions = frozenset(claims["scp"].split())
         if permissions.isdisjoint(WRITERS.get(action, {WRITE_ALL}) if write else READERS):
             return GraphError(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
         return None
 
-    def access_token_response(
-        self, grant: Grant, scopes: Scopes, claims: str, *, is_fresh: bool = False
-    ) -> dict[str, Any]:
-        """Return the part of a token response that is the same for every grant.
-
-        After a challenge the token passes if its `claims` meet the challenge, or if it is fresh: a person signed in.
+    def _access_token(self, grant: Grant, scopes: Scopes, claims: str, *, is_fresh: bool) -> str:
+        """Return an access token. After a challenge it passes if its `claims` meet the challenge, or if it is fresh:
+        a person signed in.
         """
         requested = _parse_claims(claims).get("access_token", {})
         content = self._access_claims(grant, scopes)
         if "CP1" in _values(requested, "xms_cc"):
             content["xms_cc"] = ["CP1"]
-        object_id = grant.principal.object_id
+        object_id = grant.user.object_id
         revoked_at = self._revoked_at.get(object_id)
         if revoked_at is None or is_fresh or any(_at_least(value, revoked_at) for value in _values(requested, "nbf")):
             self._unrevoked[object_id].add(content["uti"])
-        return {
-            "token_type": "Bearer",
-            "expires_in": self.lifetime,
-            "ext_expires_in": self.lifetime,
-            "access_token": self._sign(content),
-        }
+        return self._sign(content)
 
     def _access_claims(self, grant: Grant, scopes: Scopes) -> dict[str, Any]:
-        now, principal, application = self._seconds(), grant.principal, grant.application
-        claims: dict[str, Any] = {
+        now, user, application = self._seconds(), grant.user, grant.application
+        return {
             "aud": self._directory.resource,
             "iss": f"{self._realm.base}/{self._directory.tenant_id}/",
             "iat": now,
@@ -163,21 +161,21 @@ class Issuer:
             "exp": now + self.lifetime,
             "app_displayname": application.name,
             "appid": application.client_id,
-            "oid": principal.object_id,
-            "sub": principal.object_id,
+            "oid": user.object_id,
+            "sub": user.object_id,
             "tid": self._directory.tenant_id,
             "uti": self.secret(16),
             "ver": "1.0",
+            "idtyp": "user",
+            "name": user.name,
+            "upn": user.username,
+            "unique_name": user.username,
+            "scp": " ".join(sorted(scopes.permissions)),
+            "wids": [_ADMINISTRATORS_ROLE] if WRITE_ALL in user.permissions else [],
         }
-        permissions = sorted(scopes.permissions)
-        if not isinstance(principal, User):
-            return {**claims, "idtyp": "app", "roles": permissions}
-        roles = [_ADMINISTRATORS_ROLE] if WRITE_ALL in principal.permissions else []
-        person = {"name": principal.name, "upn": principal.username, "unique_name": principal.username}
-        return {**claims, **person, "idtyp": "user", "scp": " ".join(permissions), "wids": roles}
 
     def _id_claims(self, grant: Grant) -> dict[str, Any]:
-        principal, now = grant.principal, self._seconds()
+        now, user = self._seconds(), grant.user
         claims: dict[str, Any] = {
             "aud": grant.application.client_id,
             "iss": f"{self._realm.base}/{self._directory.tenant_id}/v2.0",
@@ -185,14 +183,13 @@ class Issuer:
             "nbf": now,
             "exp": now + _ACCESS_TOKEN_SECONDS,
             "auth_time": (grant.began - UNIX_EPOCH_TICKS) // TICKS_PER_SECOND,
-            "name": principal.name,
-            "oid": principal.object_id,
-            "sub": guid("subject", principal.object_id, grant.application.client_id),
+            "name": user.name,
+            "preferred_username": user.username,
+            "oid": user.object_id,
+            "sub": guid("subject", user.object_id, grant.application.client_id),
             "tid": self._directory.tenant_id,
             "ver": "2.0",
         }
-        if isinstance(principal, User):
-            claims["preferred_username"] = principal.username
         return {**claims, "nonce": grant.nonce} if grant.nonce else claims
 
     def _sign(self, claims: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.times import TICKS_PER_SECOND
-from runtui.sandbox.entities import TASK, guid
+from runtui.sandbox.entities import guid
 
 _DAY: Final = 24 * 3_600 * TICKS_PER_SECOND
 
@@ -139,8 +139,8 @@ def calling(extension: Extension) -> TaskDefinition:
 
 
 @cache
-def task_state(workflow_id: str, index: int, task: TaskDefinition) -> Mapping[str, Any]:
-    """Return the properties of the task at a place of a workflow, for `entities.TASK.record`."""
+def task_object(workflow_id: str, index: int, task: TaskDefinition) -> Mapping[str, Any]:
+    """Return the task at a place of a workflow as JSON."""
     arguments = [{"name": name, "value": value or guid(workflow_id, name, index)} for name, value in task.arguments]
     return {
         "id": guid(workflow_id, "task", index),
@@ -151,13 +151,13 @@ def task_state(workflow_id: str, index: int, task: TaskDefinition) -> Mapping[st
         "executionSequence": index + 1,
         "isEnabled": True,
         "taskDefinitionId": task.id,
-        "arguments": json.dumps(arguments),
+        "arguments": arguments,
     }
 
 
 @cache
 def task_json(workflow_id: str, index: int, task: TaskDefinition) -> str:
-    return json.dumps(TASK.whole(task_state(workflow_id, index, task)))
+    return json.dumps(task_object(workflow_id, index, task))
 
 
 def extension_state(extension: Extension, now: int) -> dict[str, Any]:

@@ -60,6 +60,7 @@ from runtui.tui.widgets.chrome import (
     surface,
     tenant_problems,
 )
+from runtui.tui.widgets.inputs import InputBar
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import RowList
 from runtui.tui.widgets.side_panel import SidePanel, Tab
@@ -576,6 +577,17 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
             if self.has_keys_in_panel and action.scope in self.view.scopes:
                 where = f"{action.shown_key} {action.label} works in the left pane; {key_of('focus_left')} goes there."
             self._remark(where)
+
+    async def on_paste(self, event: events.Paste) -> None:
+        """Filter or search by a text that no field has taken, such as an id from a ticket."""
+        action = next((action for action in in_scopes(*self.scopes_of_keys) if action.name == "filter"), None)
+        if action is not None:
+            await self.action_perform(action.id)
+        bar = self.focused.parent if self.focused is not None else None
+        if isinstance(bar, InputBar):
+            bar.paste(" ".join(event.text.split()))
+        else:
+            self._remark("Nothing here takes a paste.")
 
     def _remark(self, text: str, severity: Severity = "information", shown_while: Condition = always) -> None:
         """Say why a key does nothing; the next key that works clears that."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from functools import partial
 from threading import Event
 from typing import Final, NamedTuple
@@ -276,7 +275,7 @@ class RunsView(ActionView[None]):
         async def find() -> None:
             few = 0 if keep_line else await asyncio.to_thread(rows.count_first)
             if few == FIRST_ROWS:
-                self._draw(replace(rows, total=few), keep_line=False)
+                self._draw(RunRows(self._store, rows.query, few), keep_line=False)
                 _: Worker[None] = self.run_worker(
                     partial(count, keep=True), group=_COUNTING_THE_REST, description="count the rest"
                 )

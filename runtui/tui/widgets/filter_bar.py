@@ -150,6 +150,14 @@ class FilterBar(InputBar):
         super().open()
         self._show_hint()
 
+    def paste(self, text: str) -> None:
+        """Look for the text itself if it is no filter."""
+        try:
+            self._resource.read_filter(text)
+        except RuntuiError:
+            text = '"{}"'.format(text.replace('"', ""))
+        super().paste(text)
+
     def put(self, text: str) -> Any:
         """Put a text into the box without announcing it, and return its filter: the caller shows the filtered rows.
 

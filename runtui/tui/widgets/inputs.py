@@ -67,6 +67,12 @@ class InputBar(Widget):
         self.add_class("-open")
         self.screen.set_focus(self.query_one(LineInput))
 
+    def paste(self, text: str) -> None:
+        """Replace the text of the input by one that was pasted elsewhere."""
+        box = self.query_one(LineInput)
+        box.value = plain(text)
+        box.action_end()
+
     def close(self) -> None:
         self.remove_class("-open")
 
