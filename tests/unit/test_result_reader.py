@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, cast
@@ -357,3 +358,26 @@ async def test_causes_of_one_reason_are_told_apart_by_their_extensions(
     assert sorted(cause.task for cause in reader.causes(EVERY_RUN)) == ["Archive mailbox: Run", "badge: Run"]
     assert not await reader.read_extensions(ids)
     assert sorted(service.asked_extensions) == ["badge", "mailbox"], "what cannot be read is not asked for again"
+
+
+class LongReasons(FakeResults):
+    """A service with 4 long failures for each run."""
+
+    async def run_results(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
+        del pace
+        for number, (_, run_id) in enumerate(runs):
+            yield ReadResults(run_id, tuple(task(f"{number}" + "x" * 5_000) for _ in range(4)), ())
+
+
+async def test_reading_many_runs_takes_as_much_memory_as_reading_few(store: Store) -> None:
+    reader, peaks = ResultReader(cast(GraphClient, LongReasons()), store), list[int]()
+    put_problems(store, 1)
+    await reader.read(EVERY_RUN)  # what is loaded once
+    for count in (41, 121):
+        put_problems(store, count)
+        tracemalloc.start()
+        await reader.read(EVERY_RUN)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert reader.progress.read == count
+    assert peaks[1] <= 1.5 * peaks[0], peaks
