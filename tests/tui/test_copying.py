@@ -16,6 +16,8 @@ from runtui.tui.features.triage.overviewing import Overviewing
 from tests import there
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
+from tests.tui.test_undo import change
+from tests.tui.wires import Graph
 
 
 async def go_to_failed_run(session: Session) -> str:
@@ -83,6 +85,17 @@ async def test_every_place_offers_the_thing_under_its_cursor(open_session: Opene
         assert await copied(session, "y", "y") == row.workflow.id
         await session.press("y", "h")
         assert "Only a run, change or cause" in session.text()
+
+
+async def test_the_journal_offers_the_change_under_its_cursor(open_session: Opener) -> None:
+    async with open_session(graph=Graph()) as session:
+        entry = await change(session)
+        await session.press("J")
+        await session.until(lambda: session.journal.entries)
+        await session.press("y")
+        await session.until(lambda: "Copy" in session.text())
+        assert (await copied(session, "h")).startswith("# Hand-over: ")
+        assert f"client-request-id: `{entry.client_request_id}`" in session.app.clipboard
 
 
 async def test_the_panel_offers_the_request_under_its_cursor(open_session: Opener) -> None:
