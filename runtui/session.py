@@ -121,14 +121,13 @@ async def _run_screen(
                 await _read_while_loading(spec, workspace, preview)
         from runtui.tui import app as screen
         from runtui.tui.features.leaving import Leaving
-        from runtui.tui.features.wiring import Stages
 
         app = screen.RuntuiApp(
             workspace,
             sandbox=sandbox,
             profiles=profiles,
             typed_ahead=typed_ahead or (),
-            stages=Stages(partial(_begin, workspace), exempt_from_collection),
+            stages=screen.Stages(partial(_begin, workspace), exempt_from_collection),
         )
         TAKEOVER.hand_over()
         code = await screen.run(app)

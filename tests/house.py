@@ -260,7 +260,7 @@ def _is_handed_on(node: ast.AST) -> bool:
 
 
 def _is_found(definition: ast.AST) -> bool:
-    """Return whether a definition is a feature, which `tui.features.wiring` finds by its file."""
+    """Return whether a definition is a feature, which `tui.features.feature` finds by its file."""
     return any(_called(base) == "Feature" for base in getattr(definition, "bases", ()))
 
 

@@ -35,10 +35,6 @@ class Cloud(NamedTuple):
     environment: str
     older_authorities: tuple[str, ...] = ()
 
-    def lacks_action(self, name: str) -> bool:
-        """Return True if the cloud's Graph metadata lacks this action of lifecycle workflows."""
-        return name == "cancelProcessing" and self.name != "global"
-
     def has_authority(self, authority: str) -> bool:
         return authority == self.authority or authority in self.older_authorities
 
@@ -97,9 +93,13 @@ def cloud_of_root(root: str) -> Cloud | None:
 
 
 def why_not_offered(root: str, name: str) -> str:
-    """Return why a Graph root does not offer an action of lifecycle workflows; empty if it may."""
+    """Return why a Graph root does not offer an action of lifecycle workflows; empty if it may. Only the metadata of
+    the global cloud has `cancelProcessing`.
+    """
     cloud = cloud_of_root(root)
-    return f"The cloud {cloud.title} does not offer {name}." if cloud is not None and cloud.lacks_action(name) else ""
+    if cloud is None or cloud.name == "global" or name != "cancelProcessing":
+        return ""
+    return f"The cloud {cloud.title} does not offer {name}."
 
 
 def cloud_of_authority(authority: str) -> Cloud | None:

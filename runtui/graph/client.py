@@ -54,7 +54,7 @@ from runtui.graph.paths import (
 )
 from runtui.graph.results import ResultsClient
 from runtui.graph.retry import Pace
-from runtui.graph.root import refusal, same_run
+from runtui.graph.root import refusal, run_key
 from runtui.graph.transport import Transport
 from runtui.options import PATCH_PATH
 
@@ -326,7 +326,7 @@ def _about(run_id: str, exchange: Exchange, *, writing: bool) -> Answer:
     if entity is None:
         return Answer(exchange, None, fault)
     named = entity.get("id")
-    if isinstance(named, str) and same_run(named, run_id):
+    if isinstance(named, str) and run_key(named) == run_key(run_id):
         return Answer(exchange, entity, fault)
     message = f"It is about {named!r}, but {run_id!r} was requested." if named else "It names no run."
     return Answer(exchange, None, mismatch(exchange, message, writing=writing))

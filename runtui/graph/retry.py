@@ -65,8 +65,6 @@ _DIGITS: Final = re.compile(r"[0-9]+")
 _OF_ONE_REQUEST: Final = frozenset({FailureKind.REFUSED_ADDRESS, FailureKind.HEADER})
 """The failures before sending whose cause is the request itself."""
 
-_CHANCE: Final = random.Random()  # noqa: S311 - spreads requests, keeps no secret
-
 
 class Retry(Enum):
     """What is needed before a request is sent again."""
@@ -198,16 +196,15 @@ def retry_after_seconds(exchange: Exchange, now: datetime) -> float | None:
     return min(max(waits), _LONGEST_RETRY_AFTER) if waits else None
 
 
-def wait_of(
-    exchange: Exchange, attempt: int, now: datetime, *, longest: float = LONGEST_WAIT, chance: random.Random = _CHANCE
-) -> float:
+def wait_of(exchange: Exchange, attempt: int, now: datetime, *, longest: float = LONGEST_WAIT) -> float:
     """Return the seconds to wait after the `attempt`-th try (from 1), which ended as `exchange`.
 
     The server's value counts, else an exponential back-off with jitter; never more than `longest`.
     """
     asked = retry_after_seconds(exchange, now)
     if asked is None:
-        asked = back_off(BACK_OFF_SECONDS, attempt - 1) * (1 + JITTER * chance.random())
+        spread = 1 + JITTER * random.random()  # noqa: S311 - spreads requests, keeps no secret
+        asked = back_off(BACK_OFF_SECONDS, attempt - 1) * spread
     return min(asked, longest)
 
 

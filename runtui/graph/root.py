@@ -125,10 +125,6 @@ def same_server(root: str, other: str) -> bool:
     return server_key(root) == server_key(other)
 
 
-def same_run(run_id: str, other: str) -> bool:
-    return run_key(run_id) == run_key(other)
-
-
 def _host_key(host: str) -> str:
     if is_loopback(host):
         return "localhost"

@@ -13,7 +13,7 @@ import sqlite3
 import weakref
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from runtui.domain.times import parse_ticks
 from runtui.sandbox.entities import (
@@ -47,14 +47,6 @@ _REPORTED: Final = 7 * DAY
 
 _MAX_RESULTS: Final = 400_000
 """The number of results above which all are dropped, to be computed again when they are read."""
-
-
-class ResultPage(NamedTuple):
-    """One page of a collection, in order."""
-
-    rows: list[Row]
-    next_key: SortKey | None
-    """The sort key after which the next page starts; None on the last page."""
 
 
 class Database:
@@ -99,8 +91,10 @@ class Database:
     def close(self) -> None:
         self._sql.close()
 
-    def page(self, entity: EntityType, owner: Mapping[str, str], query: Query) -> ResultPage:
-        """Return one page of the collection of an `owner` (owner columns and their values)."""
+    def page(self, entity: EntityType, owner: Mapping[str, str], query: Query) -> tuple[list[Row], SortKey | None]:
+        """Return one page of the collection of an `owner` (owner columns and their values), in order; and the sort key
+        after which the next page starts, None on the last one.
+        """
         scope = self._scope(entity, owner, query.where)
         columns = ", ".join(f'"{column}"' for column in (*(column for column, _ in entity.order), *entity.columns))
         order = ", ".join(f'"{column}" {"DESC" if descending else "ASC"}' for column, descending in entity.order)
@@ -111,7 +105,7 @@ class Database:
         ).fetchall()
         width = len(entity.order)
         next_key = rows[query.size - 1][:width] if len(rows) > query.size else None
-        return ResultPage([row[width:] for row in rows[: query.size]], next_key)
+        return [row[width:] for row in rows[: query.size]], next_key
 
     def one(self, entity: EntityType, key: str, owner: Mapping[str, str]) -> Row | None:
         scope = self._scope(entity, owner, Condition('"id" = ?', (key,)))

@@ -82,12 +82,12 @@ async def read_page(request: Request) -> Response:
     preferences = preferences_of(request)
     options = options_of(request)
     query = parse_query(options, entity, COLLECTION_OPTIONS, preferences.page_size)
-    page = database_of(request).page(entity, owner, query)
+    rows, next_key = database_of(request).page(entity, owner, query)
     render = _renderer(request, entity, query)
     body: dict[str, Any] = {"@odata.context": context_of(request, metadata)}
-    if page.next_key is not None:
-        body["@odata.nextLink"] = link_of(request, {**options, "$skiptoken": token_after(page.next_key)})
-    body["value"] = [{**annotations_of(request, entity, row), **render(row)} for row in page.rows]
+    if next_key is not None:
+        body["@odata.nextLink"] = link_of(request, {**options, "$skiptoken": token_after(next_key)})
+    body["value"] = [{**annotations_of(request, entity, row), **render(row)} for row in rows]
     return GraphResponse(body, headers=preferences.headers)
 
 

@@ -104,34 +104,23 @@ def _empty(status: int) -> Action:
     return respond
 
 
-async def _delay(exchange: Exchange) -> Response:
-    """Carry the request out after a delay, even if the client has disconnected by then."""
-    await exchange.body()
-    await exchange.app.state.pause(SLOW_SECONDS)
-    return await exchange.proceed()
+def _after(seconds: float) -> Action:
+    """Return an action that carries a request out after a delay, even if the client has disconnected by then."""
+
+    async def respond(exchange: Exchange) -> Response:
+        await exchange.body()
+        await exchange.app.state.pause(seconds)
+        return await exchange.proceed()
+
+    return respond
 
 
-async def _delay_answer(exchange: Exchange) -> Response:
-    await exchange.app.state.pause(READ_SECONDS)
-    return await exchange.proceed()
+def _reset(*, is_applied: bool) -> Action:
+    async def reset(exchange: Exchange) -> Response:
+        await (exchange.proceed() if is_applied else exchange.body())
+        raise ConnectionResetError(f"The scenario resets the connection; applied: {is_applied}.")
 
-
-async def _drip(exchange: Exchange) -> Response:
-    return await exchange.drip(_DRIP_SECONDS)
-
-
-async def _cut(exchange: Exchange) -> Response:
-    return await exchange.cut()
-
-
-async def _reset_before(exchange: Exchange) -> Response:
-    await exchange.body()
-    raise ConnectionResetError("The scenario resets the connection; nothing was applied.")
-
-
-async def _reset_after(exchange: Exchange) -> Response:
-    await exchange.proceed()
-    raise ConnectionResetError("The scenario resets the connection; the request was carried out.")
+    return reset
 
 
 async def _wrong_id(exchange: Exchange) -> Response:
@@ -272,12 +261,13 @@ SCENARIOS: Final = (
     _twice("503-retry-after", "503 twice per request: retry after 2 seconds.", _unavailable(Retry_After="2")),
     Scenario("504", "Changes are applied; a gateway answers with a page (504).",
              _web_page(504, "504 Gateway Time-out", is_applied=True)),
-    Scenario("slow", f"Each change takes {SLOW_SECONDS:g} seconds.", _delay),
-    Scenario("slow-reads", f"Each read takes {READ_SECONDS:g} seconds.", _delay_answer, requests=_READS),
-    Scenario("slow-drip", "Changes are applied; the response takes minutes.", _drip),
-    Scenario("reset-before", "The connection is reset before a change is applied.", _reset_before),
-    Scenario("reset-after", "The connection is reset after a change is applied.", _reset_after),
-    Scenario("half-body", "Changes are applied; the response breaks off.", _cut),
+    Scenario("slow", f"Each change takes {SLOW_SECONDS:g} seconds.", _after(SLOW_SECONDS)),
+    Scenario("slow-reads", f"Each read takes {READ_SECONDS:g} seconds.", _after(READ_SECONDS), requests=_READS),
+    Scenario("slow-drip", "Changes are applied; the response takes minutes.",
+             lambda exchange: exchange.drip(_DRIP_SECONDS)),
+    Scenario("reset-before", "The connection is reset before a change is applied.", _reset(is_applied=False)),
+    Scenario("reset-after", "The connection is reset after a change is applied.", _reset(is_applied=True)),
+    Scenario("half-body", "Changes are applied; the response breaks off.", lambda exchange: exchange.cut()),
     Scenario("wrong-id", "Changes are applied; the response describes another run.", _wrong_id),
     Scenario("html-200", "A network's sign-in page swallows each change (200).",
              _web_page(200, "Sign in to the network", is_applied=False)),

@@ -423,7 +423,7 @@ _INSERT: Final = (
     f"VALUES ({', '.join(f':{name}' for name in _COLUMNS)}) RETURNING *"
 )
 _SAME_RUN: Final = "run_id = ? COLLATE NOCASE"
-"""The same rule as `graph.root.same_run`: ids are ASCII."""
+"""The same rule as `graph.root.run_key`: ids are ASCII."""
 _SELECT: Final = """
     SELECT entry.*, (
         SELECT max(undo.number) FROM entry AS undo WHERE undo.undoes = entry.number AND undo.outcome = 'done'

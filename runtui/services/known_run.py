@@ -6,7 +6,7 @@ Invariant: the data of the panel, of `runtui show` and of a hand-over are the sa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtui.domain.rows import RunRow
 from runtui.errors import RuntuiError
@@ -15,9 +15,12 @@ from runtui.services.store import StoredRun, workflow_of
 from runtui.services.store_results import RunResults
 from runtui.services.workspace import Workspace
 
+if TYPE_CHECKING:
+    from runtui.services.writing.write import Save
+
 
 class KnownRun(NamedTuple):
-    """The data about a run. `has_draft` is False while the draft is being sent."""
+    """The data about a run."""
 
     run_id: str
     stored: StoredRun | None
@@ -29,6 +32,9 @@ class KnownRun(NamedTuple):
     entries: Sequence[Entry] = ()
     """Its journal entries, newest first."""
     has_draft: bool = False
+    """False while the draft is being sent."""
+    save: Save | None = None
+    """Its change in progress."""
     row: RunRow | None = None
     """Its row in the list, with its triage."""
     fault: RuntuiError | None = None
@@ -53,7 +59,7 @@ def known_run(workspace: Workspace, run_id: str, *, follow: bool = False) -> Kno
     Raises:
         RuntuiError: the store cannot be read.
     """
-    store, fault = workspace.store, None
+    store, save, fault = workspace.store, workspace.save_of(run_id), None
     entries: Sequence[Entry] = ()
     try:
         if follow:
@@ -66,7 +72,8 @@ def known_run(workspace: Workspace, run_id: str, *, follow: bool = False) -> Kno
         store.get(run_id),
         results=store.results_of(run_id),
         entries=entries,
-        has_draft=run_id in workspace.drafts and workspace.save_of(run_id) is None,
+        has_draft=run_id in workspace.drafts and save is None,
+        save=save,
         row=next(iter(workspace.triage.rows([run_id])), None),
         fault=fault,
     )

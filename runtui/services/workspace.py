@@ -87,10 +87,15 @@ class Workspace:
 
     async def load_triage(self) -> TriageMemory:
         """Return `triage`, built with the journal and the drafts. The modules are imported in a thread."""
-        if "triage" not in vars(self):
+        if not self._has_used("triage"):
             for module in ("triage.memory", "drafts"):
                 await asyncio.to_thread(import_module, f"runtui.services.{module}")
         return self.triage
+
+    def _has_used(self, service: str) -> bool:
+        """Return whether a service was built: a cached property keeps its value in the instance from its first use
+        on."""
+        return service in vars(self)
 
     def connect(self, root: str) -> None:
         """Set the Graph root.
@@ -142,7 +147,7 @@ class Workspace:
     @property
     def progress(self) -> Progress | None:
         """The state of the listing; None before `refresh` is first used."""
-        return self.refresh.progress if "refresh" in vars(self) else None
+        return self.refresh.progress if self._has_used("refresh") else None
 
     @cached_property
     def triage(self) -> TriageMemory:
@@ -171,12 +176,12 @@ class Workspace:
 
     def save_of(self, run_id: str) -> Save | None:
         """Return the change to a run that is in progress; None if there is none."""
-        return self.saves.of_run(run_id) if "saves" in vars(self) else None
+        return self.saves.of_run(run_id) if self._has_used("saves") else None
 
     @property
     def active_saves(self) -> Sequence[Save]:
         """The changes in progress, oldest first."""
-        return self.saves.active() if "saves" in vars(self) else ()
+        return self.saves.active() if self._has_used("saves") else ()
 
     @cached_property
     def reconciler(self) -> Reconciler:
@@ -190,7 +195,7 @@ class Workspace:
     @property
     def unsettled(self) -> Mapping[str, Entry]:
         """The changes with an unknown outcome, by run key; empty before `reconciler` is first used."""
-        return self.reconciler.unsettled if "reconciler" in vars(self) else {}
+        return self.reconciler.unsettled if self._has_used("reconciler") else {}
 
     @cached_property
     def results(self) -> ResultReader:
@@ -222,11 +227,11 @@ class Workspace:
     @property
     def unsaved_drafts(self) -> int:
         """The number of drafts while they cannot be written; 0 before `drafts` is first used."""
-        return len(self.drafts) if "drafts" in vars(self) and self.drafts.fault is not None else 0
+        return len(self.drafts) if self._has_used("drafts") and self.drafts.fault is not None else 0
 
     def has_draft(self, run_id: str) -> bool:
         """Return True if the run has a draft; False before `drafts` is first used."""
-        return "drafts" in vars(self) and run_id in self.drafts
+        return self._has_used("drafts") and run_id in self.drafts
 
     @property
     def sign_in(self) -> SignIn | None:
@@ -309,9 +314,9 @@ class Workspace:
         `is_over` the files are deleted next, so the logs are not written into them."""
         await self._ends.aclose()
         with logs_kept(self._store_file, self._journal_file, most=maxsize if is_over else MAX_LOG_BYTES):
-            if "drafts" in vars(self):
+            if self._has_used("drafts"):
                 self.drafts.close()
-            if "journal" in vars(self):
+            if self._has_used("journal"):
                 self.journal.close()
             self.store.close()
 

@@ -1,14 +1,17 @@
-"""The Textual application: it connects services, features, themes and the first screen.
+"""The Textual application: it connects services, features, themes and the first screen, then prepares what the first
+keys did not need.
 
-Invariant: no code here depends on what a run is.
+Invariant: no code here depends on what a run is. Code and mounted screens take megabytes: once keys rest, only the form
+and the help are prepared, because they must open at once.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 from rich.console import RenderableType
 from textual import events
@@ -20,16 +23,17 @@ from textual.geometry import Size
 from textual.message import Message
 from textual.widgets import Static
 
+from runtui.errors import RuntuiError
 from runtui.keys.actions import ACTION_BY_ID
 from runtui.keys.names import is_text, key_text
 from runtui.prelude.terminal import MIN_CELLS
 from runtui.profiles import Profiles
+from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import SandboxControl, Workspace
 from runtui.tui.actions import bindings, textual_keymap
-from runtui.tui.features.feature import Announced, Features
+from runtui.tui.features.feature import FOLLOW_CHANGES, Announced, Features
 from runtui.tui.features.leaving import Leaving
 from runtui.tui.features.listing import Listing
-from runtui.tui.features.wiring import Preparation, Stages
 from runtui.tui.keys import KeyQueue, is_from_terminal
 from runtui.tui.output import DifferentialOutput, DrawnOnce
 from runtui.tui.screens.frame import PREPARE, Chrome, ViewScreen
@@ -92,6 +96,71 @@ class TooSmall(DrawnOnce[None]):
 def is_too_small(size: Size) -> bool:
     """Return whether a terminal of `size` cells is too small for any view."""
     return size.width < MIN_SIZE.width or size.height < MIN_SIZE.height
+
+
+class Stages(NamedTuple):
+    """The stages of the start that the screen reports, once each."""
+
+    begin: Callable[[], object] = lambda: None
+    """The first rows are drawn and the first keys handled: there is time for the server."""
+    prepared: Callable[[], object] = lambda: None
+    """Everything that is prepared is loaded and mounted."""
+
+
+class Preparation:
+    """The work that is done while keys rest, until no key has to wait for anything."""
+
+    def __init__(self, features: Features) -> None:
+        self._features = features
+        self.is_followed_up = False
+        """True once every feature with news at the start is loaded, and has reported them."""
+        self.is_prepared = False
+        """True once the form and the help are mounted."""
+
+    async def prepare(self, stages: Stages) -> None:
+        """Whenever keys rest, load what is still needed, then mount the form and the help."""
+        features, workspace = self._features, self._features.chrome.workspace
+        await features.wait_idle()
+        if workspace.progress is not None or not workspace.store.count(EVERY_RUN):  # it was held for the first keys
+            workspace.refresh.start()
+        await workspace.load_triage()
+        with suppress(RuntuiError):  # the reconciler reports a journal that cannot be read
+            await workspace.drop_done_drafts()
+        for name in self._have_news():
+            await features.wait_idle()
+            features.build(name)
+        features.build_when(workspace.reconciler.changed, *FOLLOW_CHANGES)
+        features.build_when(workspace.reconciler.failed, *FOLLOW_CHANGES)
+        await features.wait_idle()
+        stages.begin()
+        await features[Listing].is_read.wait()
+        from runtui.tui.features.changes.editing import Editing
+
+        features[Editing].tell_of_unlisted_drafts()
+        self.is_followed_up = True
+        if not self.is_prepared:
+            await features.mount_when_idle(lambda: features[Editing].screen)
+            await features.wait_idle()
+            from runtui.tui.features.helping import Helping
+
+            await features.mount_when_idle(lambda: features[Helping].screen)
+            await features.wait_idle()
+            # The first rows are in place: from here on the cursor belongs to its run.
+            features.runs.table.row_under_cursor(pin=True)
+            stages.prepared()
+            self.is_prepared = True
+
+    def _have_news(self) -> Iterator[str]:
+        """Return the files of the features that report something by themselves, and of the form: it opens at once."""
+        workspace = self._features.chrome.workspace
+        yield "changes.editing"
+        yield "triage.triaging"
+        if workspace.sign_in is not None:
+            yield "signing_in"
+        drafts, reconciler = workspace.drafts, workspace.reconciler
+        trouble = drafts.fault or reconciler.fault or reconciler.broken
+        if trouble or len(drafts) or reconciler.unsettled or reconciler.settled:
+            yield from FOLLOW_CHANGES
 
 
 class RuntuiApp(DifferentialOutput, TerminalApp):

@@ -26,7 +26,8 @@ from runtui.tui.output import DrawnOnce
 from runtui.tui.screens.frame import ViewScreen
 from runtui.tui.text import content, highlighted
 from runtui.tui.widgets.chrome import unboxed
-from runtui.tui.widgets.inputs import LineInput, PagedList
+from runtui.tui.widgets.inputs import LineInput
+from runtui.tui.widgets.option_lists import PagedList
 
 _MATCH: Final = Style(underline=True)
 

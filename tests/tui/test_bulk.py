@@ -13,6 +13,7 @@ from textual import events
 
 from runtui.domain.bulk_draft import MarkedRun
 from runtui.domain.columns import list_layout
+from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
 from runtui.services.workspace import Workspace
 from runtui.services.writing.write import Step
@@ -20,6 +21,7 @@ from runtui.tui.features import feature
 from runtui.tui.features.changes import bulk_sending
 from runtui.tui.features.changes.bulk_sending import ResultsView
 from runtui.tui.features.changes.lists import RESULTS
+from runtui.tui.features.changes.reviewing import Reviewing
 from tests import PATIENCE, there
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
@@ -120,6 +122,12 @@ async def test_the_form_shows_common_and_mixed_values_and_sends_only_what_is_tou
         draft = there(session.draft)
         assert list(draft.edits) == ["scheduledDateTime"] or list(draft.edits) == ["startedDateTime"]
         await type_keys(session, ["ctrl+s"], "slowly")
+        for typed in ("y", "5", "4x"):  # a letter is no key here: it could leave the question
+            await session.type(typed)
+            assert f"Type 40 to send: {typed}" in session.text()
+            assert "type only 40" in session.text()
+            await type_keys(session, ["ctrl+u"], "slowly")
+            assert "type only 40" not in session.text()
         await session.type("40")
         await ended(session)
         (name,) = draft.edits
@@ -280,8 +288,22 @@ async def test_marks_of_a_range_inverted_and_left_out_runs(open_session: Opener)
         await type_keys(session, ["e", "enter", *["down"] * 5, "enter", "ctrl+s"], "slowly")
         assert "send this change to 1 run?" in session.text()
         assert "left out: 1 no longer in the list, 1 with these values already" in session.text()
-        await session.press("n", "escape")
-        assert graph.patches == []
+        await session.press("n", "ctrl+s", "y")
+        await ended(session)
+        assert session.runs.table.marks == {"run-0", "gone"}
+        assert "1 change: 1 done. 2 runs left out stay marked; U clears marks." in status_of(session)
+
+
+async def test_the_review_loads_what_follows_a_change_whoever_asks_first(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_session() as session:
+        features, built = feature.Features(session.app.chrome, session.runs, session.app.keys.wait_idle), list[str]()
+        monkeypatch.setattr(features, "build", lambda *names: built.extend(names))
+        assert features[Reviewing] is features.built[0]
+        assert built == []
+        session.workspace.saves.submit_many([Draft("run-1", "w1", a_run(1)).with_values({"failedTasksCount": 7})])
+        assert built == [*feature.FOLLOW_CHANGES]
 
 
 async def test_a_read_only_session_opens_no_form_of_marked_runs(open_session: Opener) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.app import App, ComposeResult
 
-from runtui.tui.widgets.inputs import PagedList
+from runtui.tui.widgets.option_lists import PagedList
 
 
 class Lists(App[None]):

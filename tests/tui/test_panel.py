@@ -11,7 +11,8 @@ from textual.widgets import OptionList
 from runtui.graph.exchange import Exchange, Failure, FailureKind
 from runtui.tui.text import content, wrapped
 from runtui.tui.widgets.json_view import JsonView
-from runtui.tui.widgets.side_panel import Fact, Page, _summary
+from runtui.tui.widgets.option_lists import _summary
+from runtui.tui.widgets.side_panel import Fact, Page
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_review import to_the_review
 from tests.tui.wires import Graph, reply

@@ -20,7 +20,7 @@ from runtui.services.triage.people import PersonReading
 from runtui.tui.features.triage import tracing
 from runtui.tui.features.triage.tracing import PeopleView, PersonView, Tracing
 from runtui.tui.screens import runs
-from runtui.tui.widgets.inputs import ChoiceList
+from runtui.tui.widgets.option_lists import ChoiceList
 from runtui.tui.words.triage_words import found_people, person_lines, why_no_person
 from tests import PATIENCE, there
 from tests.tui.conftest import Opener, Session

@@ -10,8 +10,8 @@ from textual.content import Content
 from runtui.tui.text import wrapped
 from runtui.tui.widgets.inputs import LineInput
 from runtui.tui.widgets.json_view import IN_PLACE_LIMIT, JsonView
+from runtui.tui.widgets.option_lists import LogList
 from runtui.tui.widgets.search_bar import MAX_MATCHES, SearchBar
-from runtui.tui.widgets.side_panel import LogList
 from tests.tui.conftest import Opener, Session
 
 BODY = json.dumps({"value": [{"id": f"6513_{number}", "long": "x" * 200 + "Needle", "n": [1]} for number in range(40)]})

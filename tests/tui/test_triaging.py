@@ -102,6 +102,9 @@ async def test_a_snooze_and_a_note_are_told_in_the_panel_and_found_by_the_filter
         await session.type("ask HR")
         await session.press("enter")
         await session.until(lambda: "note       ask HR" in session.text() and "snoozed until" in session.text())
+        assert "Note kept" in session.status.text
+        await session.press("up", "down")
+        assert "Note kept" not in session.status.text, "the person has moved on"
         session.runs.filter_by("triage:snoozed note:hr")
         await session.settled()
         assert (session.runs.table.total, under_cursor(session)) == (1, run_id)

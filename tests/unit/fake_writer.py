@@ -60,6 +60,8 @@ class FakeGraph:
         """The If-Match of each write."""
         self.renewals = 0
         """The number of tokens that are left to try."""
+        self.signed_in = asyncio.Event()
+        self.signed_in.set()
         self.under_way: dict[str, int] = {}
         self.most_at_once: dict[str, int] = {}
         self.arrived: asyncio.Queue[str] = asyncio.Queue()
@@ -105,6 +107,7 @@ class FakeGraph:
         return [await self.update_run(update) for update in updates]
 
     async def renew_token(self, exchange: Exchange) -> bool:
+        await self.signed_in.wait()
         self.renewals -= 1
         return self.renewals >= 0
 

@@ -19,6 +19,7 @@ from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError, UsageError
 from runtui.graph.batch import MAX_BATCH
 from runtui.graph.client import Answer
+from runtui.graph.exchange import Failure, FailureKind
 from runtui.services.journal import Intent, Journal, RunBusyError
 from runtui.services.journal_file import JournalError
 from runtui.services.store import Store
@@ -29,7 +30,7 @@ from runtui.services.writing.foreground import Foreground
 from runtui.services.writing.saves import SaveQueue
 from runtui.services.writing.write import Save, Step
 from tests import PATIENCE, there
-from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
+from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered, exchange, fault
 from tests.unit.intents import intent, record_intent
 from tests.unit.saves_bench import NOW, ROOT, Bench, refused, who
 
@@ -511,6 +512,15 @@ async def test_a_refused_token_is_renewed_and_the_same_changes_continue(bench: B
     await bench.all_ended(drafts(), may_hold=True)
     assert len(bench.canceled()) == MANY
     assert bench.ended["run-4"].has_new_token
+
+
+async def test_a_token_that_is_missing_is_asked_for_and_holds_nothing(bench: BulkBench) -> None:
+    gone = Failure(FailureKind.TOKEN, "no", "Nobody is signed in.")
+    bench.graph.renewals = 1
+    bench.answer_one("run-4", Answer(replace(exchange("PATCH"), failure=gone), None, fault(Outcome.NOT_DONE)))
+    bulk = await bench.all_ended(drafts(), may_hold=True)
+    assert len(bench.canceled()) == MANY
+    assert bulk.held_by is None
 
 
 @pytest.mark.parametrize("some", [[], drafts(2)])

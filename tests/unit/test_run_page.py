@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
 from runtui.domain.results import TaskResult
-from runtui.domain.times import parse_ticks
+from runtui.domain.times import parse_ticks, second_text
 from runtui.errors import RuntuiError
 from runtui.services.known_run import KnownRun
 from runtui.services.store import StoredRun
 from runtui.services.store_results import RunResults
+from runtui.services.writing.write import Save, Step
 from runtui.tui.widgets.side_panel import Page
 from runtui.tui.words.pages import run_page
 from tests.tui.wires import a_run
@@ -81,6 +83,20 @@ def test_changes_from_here_are_told_with_what_became_of_them() -> None:
     assert any(line.startswith("your change #14, ") and line.endswith(": unknown") for line in told)
     assert any(line.startswith("changed by you #12, ") and line.endswith(f", undone {clock}") for line in told)
     assert not any("#13" in line for line in told), "an undo is told with what it undid"
+
+
+def test_a_refused_try_is_not_the_end_while_the_change_is_in_progress() -> None:
+    refused, until = an_entry(2, outcome=Outcome.NOT_DONE), datetime(2026, 11, 3, 12, 3, 10, tzinfo=UTC)
+    save = Save(1, Draft("run-1", "w1", {}), Step.PAUSED, entry=2, resumes_at=until)
+    assert [
+        line
+        for line in facts(entries=[refused], save=save)
+        if line.endswith(f": refused, tried again at {second_text(until)}")
+    ]
+    signing_in = save._replace(step=Step.SIGNING_IN, resumes_at=None)
+    assert [line for line in facts(entries=[refused], save=signing_in) if line.endswith(": refused, tried again")]
+    for other in (None, save._replace(entry=None), save._replace(entry=3)):
+        assert [line for line in facts(entries=[refused], save=other) if line.endswith(": not done")]
 
 
 def test_many_causes_and_changes_are_counted() -> None:

@@ -174,6 +174,20 @@ async def test_a_token_that_is_missing_is_asked_for_once_and_the_save_goes_on(be
     assert bench.graph.calls == ["GET r1", "GET r1", "PATCH r1"]
 
 
+@pytest.mark.parametrize("recorded", [[], [(Outcome.NOT_DONE, "answer", 401)]], ids=["at the read", "at the write"])
+async def test_a_save_that_waits_for_a_sign_in_can_be_stopped(recorded: list[object], bench: Bench) -> None:
+    bench.answer_writes(refused(401))
+    if not recorded:
+        bench.graph.on_read = lambda _run_id: refused(401, method="GET")
+    bench.graph.signed_in.clear()
+    number = bench.saves.submit(draft()).number
+    await bench.reaches(Step.SIGNING_IN)
+    assert bench.saves.stop(number)
+    assert await bench.saves.drain(PATIENCE) == 0
+    assert (bench.news[-1].outcome, bench.news[-1].stopped) == (Outcome.NOT_DONE, True)
+    assert bench.outcomes() == recorded
+
+
 @pytest.mark.parametrize("etag", [None, '"1"', ETAG], ids=["no ETag", "strong ETag", "weak ETag"])
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 async def test_a_change_that_may_have_been_applied_is_never_sent_again(

@@ -470,7 +470,7 @@ def test_runs_that_come_again_are_known_also_where_a_listing_has_not_ended(
     store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """This includes runs that another process has stored meanwhile, and those that a killed process has stored."""
-    monkeypatch.setattr(store_file, "_FEW_SEGMENTS", 0)
+    monkeypatch.setattr(store_file, "_SEGMENT_BITS", 0)
     pages = [[a_run(number) for number in range(start, start + 60)] for start in (0, 40, 80, 60)]
     with closing(Store(path)) as other:
         for writer, page in zip((store, other, store, other), pages, strict=True):

@@ -155,6 +155,13 @@ def test_a_pause_shows_its_end_and_a_longer_requested_wait() -> None:
     assert pause.seconds < 9000 == pause.save.retry_after
 
 
+@pytest.mark.parametrize("refused_at", [Read, Send])
+def test_a_sign_in_is_a_step_of_its_own_in_which_nothing_is_on_its_way(refused_at: type[Effect[Any]]) -> None:
+    (renewal,) = (effect for effect in play({refused_at: [refused(401)]})[0] if isinstance(effect, RenewToken))
+    assert (renewal.save.step, renewal.save.may_be_stopped) == (Step.SIGNING_IN, True)
+    assert renewal.save.outcome_if_stopped is Outcome.NOT_DONE
+
+
 def test_a_failure_to_record_or_store_is_reported_and_hides_nothing() -> None:
     _, ended = play({Settle: [FULL_DISK], UpdateStore: [False]})
     assert (ended.outcome, ended.unrecorded, ended.row_is_stale) == (Outcome.DONE, True, True)

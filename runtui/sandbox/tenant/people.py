@@ -48,10 +48,8 @@ _PLACES: Final = (
     ("Oslo", "nb-NO", "+47 55 50 "), ("Lisbon", "pt-PT", "+351 21 555 0"),
 )
 _JOBS: Final = (
-    ("Account executive", "Sales"), ("Sales engineer", "Sales"), ("Controller", "Finance"), ("Buyer", "Procurement"),
-    ("Recruiter", "Human Resources"), ("Software engineer", "Research & Development"),
-    ("Test engineer", "Research & Development"), ("Product manager", "Product"), ("Support engineer", "Support"),
-    ("Planner", "Operations"), ("Legal counsel", "Legal"), ("Designer", "Product"),
+    "Account executive", "Sales engineer", "Controller", "Buyer", "Recruiter", "Software engineer", "Test engineer",
+    "Product manager", "Support engineer", "Planner", "Legal counsel", "Designer",
 )
 # fmt: on
 _PARTNERS: Final = ("fabrikam.com", "northwind-it.com", "litware.net")
@@ -91,32 +89,28 @@ class Person(NamedTuple):
     mail: str
     place: tuple[str, str, str]
     """Office, language, and the prefix of the office's phone numbers."""
-    job: tuple[str, str]
-    """Title and department."""
+    job: str
     is_guest: bool
 
     @property
     def properties(self) -> dict[str, Any]:
-        """The `user` resource as JSON: first the properties that Graph sends by default, then the rest."""
+        """The `user` resource as JSON: first the properties that Graph sends by default, then the other one
+        that runtui asks for.
+        """
         office, language, phone = self.place
         return {
             "id": self.id,
             "businessPhones": [] if self.is_guest else [f"{phone}{self.number:04}"],
             "displayName": self.display_name,
             "givenName": self.given_name,
-            "jobTitle": None if self.is_guest else self.job[0],
+            "jobTitle": None if self.is_guest else self.job,
             "mail": self.mail,
             "mobilePhone": None,
             "officeLocation": None if self.is_guest else office,
             "preferredLanguage": None if self.is_guest else language,
             "surname": self.surname,
             "userPrincipalName": self.user_principal_name,
-            "accountEnabled": True,
-            "companyName": None if self.is_guest else "Contoso",
-            "department": None if self.is_guest else self.job[1],
-            "employeeId": None if self.is_guest else f"E{40_000 + self.number}",
             "onPremisesSyncEnabled": True if self.is_synced else None,
-            "userType": "Guest" if self.is_guest else "Member",
         }
 
     @property

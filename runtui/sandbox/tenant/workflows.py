@@ -68,13 +68,9 @@ def _change_of(attribute: str) -> dict[str, Any]:
     return _when("attributeChangeTrigger", _EVERYBODY, triggerAttributes=[{"name": attribute}])
 
 
-def _at_most(users: int) -> dict[str, Any]:
-    """Return the limit above which a scheduled run is quarantined, as a number of users."""
-    return {"@odata.type": f"{_TYPE}countBasedQuarantineCondition", "threshold": users}
-
-
-def _at_most_percent(percentage: int) -> dict[str, Any]:
-    return {"@odata.type": f"{_TYPE}percentageBasedQuarantineCondition", "percentage": percentage}
+def _at_most(kind: str, **limit: int) -> dict[str, Any]:
+    """Return the limit above which a scheduled run is quarantined: a number of users, or a percentage."""
+    return {"@odata.type": f"{_TYPE}{kind}BasedQuarantineCondition", **limit}
 
 
 class Quarantine(NamedTuple):
@@ -202,7 +198,7 @@ WORKFLOWS: Final = (
         "On employeeLeaveDateTime: account off, tokens revoked, mailbox archived by a Logic App",
         (DISABLE_ACCOUNT, REVOKE_TOKENS, REMOVE_ALL_TEAMS, calling(ARCHIVE_MAILBOX), EMAIL_ON_LAST_DAY),
         _days_after(0, "employeeLeaveDateTime", _EVERYBODY), people.LEAVERS, 0,
-        version=12, weight=26, users=6, seconds=31, limits=(_at_most(100),),
+        version=12, weight=26, users=6, seconds=31, limits=(_at_most("count", threshold=100),),
         quarantine=Quarantine(
             26 * HOUR, 412, "countBasedThresholdExceeded", ". The workflow's limit is 100 users."
         ),
@@ -247,7 +243,8 @@ WORKFLOWS: Final = (
         "Guests without a sign-in for 90 days: account off, then deleted",
         (DISABLE_ACCOUNT, DELETE_USER),
         _when("userInactivityTrigger", '(userType eq "Guest")', inactivityPeriodInDays=90), people.GUESTS, 0,
-        version=8, weight=8, users=24, seconds=6, limits=(_at_most_percent(15), _at_most(250)),
+        version=8, weight=8, users=24, seconds=6,
+        limits=(_at_most("percentage", percentage=15), _at_most("count", threshold=250)),
         quarantine=Quarantine(
             5 * HOUR, 96, "percentageBasedThresholdExceeded",
             ", 19 percent of those in scope. The workflow's limit is 15 percent.",

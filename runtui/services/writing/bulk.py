@@ -21,7 +21,7 @@ from runtui.announcer import Announcer
 from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
 from runtui.graph.batch import MAX_BATCH
-from runtui.graph.retry import THROTTLING
+from runtui.graph.retry import Retry, retry_of
 from runtui.services.journal import Intent, RunBusyError
 from runtui.services.writing.drive import WriteDriver
 from runtui.services.writing.foreground import PIECE_SECONDS, Foreground
@@ -56,9 +56,6 @@ one begins. Neither the disk nor a sign-in holds up the requests."""
 
 _GOES_OUT: Final = (Read, Identify, Record, Send, RenewToken)
 """The effects that do not start while the changes are held."""
-
-_MAY_BE_REPEATED: Final = THROTTLING | {401, 412}
-"""The statuses of refusals that may lead to another try, so that they do not count yet."""
 
 _AT_ONCE: Final = 2 * MAX_BATCH
 """The most changes that one commit records."""
@@ -214,9 +211,10 @@ class Bulk:
 
     def _answered(self, item: _Item, reply: object) -> _Item | None:
         """Give a change its reply; return None if that ended it."""
-        goes_on = self._advance(item, reply)
-        if (fault := item.save.fault) is not None and fault.status not in _MAY_BE_REPEATED:
-            self._hold_if_refused(item.save)
+        goes_on, exchange = self._advance(item, reply), item.save.exchange
+        has_new_token = item.save.has_new_token
+        if exchange and retry_of(exchange, 1, has_new_token=has_new_token, for_change=True) is Retry.NEVER:
+            self._hold_if_refused(item.save)  # a refusal that leads to another try does not count yet
         return item if goes_on else None
 
     async def _rest(self) -> None:

@@ -44,6 +44,7 @@ class Step(Enum):
     RECORDING = "writing the journal"
     SENDING = "sending"
     SETTLING = "checking the outcome"
+    SIGNING_IN = "signing in again"
     PAUSED = "waiting until the service takes requests again"
     ENDED = "ended"
 
@@ -115,7 +116,7 @@ class Save(NamedTuple):
     @property
     def may_be_stopped(self) -> bool:
         """True if nothing of it can be on its way."""
-        return self.step in (Step.WAITING, Step.READING, Step.PAUSED)
+        return self.step in (Step.WAITING, Step.READING, Step.SIGNING_IN, Step.PAUSED)
 
     @property
     def outcome_if_stopped(self) -> Outcome:
@@ -300,7 +301,7 @@ def _again(
     save: Save, answer: Answer, attempt: int, outcome: Outcome, now: Callable[[], datetime]
 ) -> Generator[Effect[Any], Any, Save | None]:
     """Return the save to start again with, once the needs of `retry_of` are met; None if it is not sent again."""
-    exchange = answer.exchange
+    exchange, again = answer.exchange, save._replace(exchange=None, fault=None)
     match retry_of(exchange, attempt, outcome=outcome, has_new_token=save.has_new_token, for_change=True):
         case Retry.WAIT:
             _logger.info("run %s: retry after try %d (%s)", save.run_id, attempt, exchange.status)
@@ -315,11 +316,11 @@ def _again(
                 ),
                 seconds,
             )
-            return save._replace(exchange=None, fault=None)
-        case Retry.NEW_TOKEN if (yield from RenewToken(save, exchange)):
-            return save._replace(has_new_token=True)
+            return again
+        case Retry.NEW_TOKEN if (yield from RenewToken(save._replace(step=Step.SIGNING_IN), exchange)):
+            return again._replace(has_new_token=True)
         case Retry.FRESH_READ:
-            return save
+            return again
     return None
 
 

@@ -1,8 +1,8 @@
 """What a feature is, and the features of one session.
 
-Invariant: a feature is loaded and built when it is first needed. Before that it has nothing to report; from then on it
-follows the services, which know no widget: they may announce from any thread, and listeners run on the event loop, in
-the order of the announcements.
+Invariant: a feature is loaded and built at its key, or when it has something to report. From then on it follows the
+services, which know no widget: they may announce from any thread, and listeners run on the event loop, in the order of
+the announcements.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ class Panes(Feature):
     async def action_next_match(self) -> None:
         """Go to the next match; without a search, to the next run that needs a person."""
         front = self._chrome.front
-        if front.panel.search.is_open:
+        if front.panel.search is not None:
             front.panel.search.step(1)
         elif ACTION_BY_ID["next_problem"].scope in front.scopes:
             await front.action_perform("next_problem")
@@ -36,7 +36,7 @@ class Panes(Feature):
     def action_leave_panel(self) -> None:
         """Go one step back: end the search first, then leave the panel, which stays as it is."""
         front = self._chrome.front
-        if front.panel.search.is_open:
+        if front.panel.search is not None:
             front.panel.search.close()
         else:
             front.zoom(False)

@@ -14,6 +14,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
@@ -31,7 +32,8 @@ from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import blocks_keys
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.text import content
-from runtui.tui.widgets.inputs import ChoiceList, LineInput
+from runtui.tui.widgets.inputs import LineInput
+from runtui.tui.widgets.option_lists import ChoiceList
 from runtui.tui.words import sign_in_words
 from runtui.tui.words.sign_in_words import METHOD_LABELS, PersonMethod
 
@@ -158,7 +160,8 @@ class SignInView(ActionView[None]):
 
     # What is pressed
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
+    @on(Input.Submitted)
+    def _landed(self, event: Input.Submitted) -> None:
         """Pass on the address where a browser ended; it chooses no method."""
         event.stop()
         event.prevent_default()

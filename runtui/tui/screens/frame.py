@@ -22,7 +22,6 @@ from textual.message import Message
 from textual.reactive import Reactive
 from textual.screen import ScreenResultType
 from textual.widget import Widget
-from textual.widgets import Input, OptionList
 
 from runtui.domain.columns import FRAMED_LINES, WIDE
 from runtui.domain.plots import STRIP_LINES
@@ -344,12 +343,13 @@ class ActionView(Widget, Generic[ScreenResultType]):
         if self.opens and event.chain == 2 and self.list is not None and event.widget is self.list.table:
             await self.view_screen.action_perform(self.opens)
 
-    @on(Input.Submitted)
-    @on(OptionList.OptionSelected)
-    async def _choice_made(self, event: Message) -> None:
+    async def on_input_submitted(self, event: Message) -> None:
+        """Act on enter in a line, or on a chosen option."""
         event.stop()
         if self.opens:
             await self.view_screen.action_perform(self.opens)
+
+    on_option_list_option_selected = on_input_submitted
 
     def before(self, action_id: str) -> None:
         """Update this view before `why_not` checks an action of its scope."""
@@ -515,11 +515,10 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         if self.focused is None and self.is_mounted and self.is_current and self.app.app_focus:
             self.view.take_focus()
 
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+    def on_option_list_option_selected(self, event: Message) -> None:
         """Show the request that was chosen in the log of the panel."""
         event.stop()
-        if event.option.id is not None:
-            self.chrome.panel.show_exchange(int(event.option.id))
+        self.chrome.panel.show_logged()
 
     # Actions
 

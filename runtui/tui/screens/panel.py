@@ -108,15 +108,20 @@ class Panel:
     @property
     def is_searching(self) -> bool:
         """True if a search is open in the panel in front."""
-        return self._widget is not None and self._widget.search.is_open
+        return self._widget is not None and self._widget.search is not None
 
     @property
     def in_front(self) -> Entry | Exchange | None:
         """The finished change or request that the tab in front shows; None if it shows anything else."""
         if self.tab == "log":
-            number = self._widget.logged if self._widget is not None else None
-            return next((exchange for exchange in self._workspace.exchanges if exchange.number == number), None)
+            return self._logged
         return self._subject if self.tab in ("request", "response") else None
+
+    @property
+    def _logged(self) -> Exchange | None:
+        """The request under the cursor of the log."""
+        number = self._widget.logged if self._widget is not None else None
+        return next((exchange for exchange in self._workspace.exchanges if exchange.number == number), None)
 
     def text(self) -> str:
         """Return the page of the tab in front as text; empty for the log. It may read files.
@@ -308,19 +313,22 @@ class Panel:
         self._show("request", pages.entry_request_page(entry)._replace(about=about))
         self._show("response", pages.entry_response_page(entry)._replace(about=about))
 
-    def show_exchange(self, number: int) -> None:
-        """Show a request of the log, and its response with the meaning, by its number."""
+    def show_logged(self) -> None:
+        """Show the request under the cursor of the log."""
+        if (exchange := self._logged) is not None:
+            self.show_exchange(exchange)
+
+    def show_exchange(self, exchange: Exchange) -> None:
+        """Show a request, and its response with the meaning."""
         from runtui.graph.faults import fault_of
         from runtui.tui.words import pages
 
-        for exchange in self._workspace.exchanges:
-            if exchange.number == number:
-                fault = fault_of(exchange, writing=exchange.method != "GET")
-                about = About(words=exchange.purpose)
-                self.save_shown, self._subject = None, exchange
-                self._show("request", pages.sent_page(exchange)._replace(about=about))
-                self._show("response", pages.exchange_page(exchange, fault)._replace(about=about))
-                self.choose("response")
+        fault = fault_of(exchange, writing=exchange.method != "GET")
+        about = About(words=exchange.purpose)
+        self.save_shown, self._subject = None, exchange
+        self._show("request", pages.sent_page(exchange)._replace(about=about))
+        self._show("response", pages.exchange_page(exchange, fault)._replace(about=about))
+        self.choose("response")
 
     def exchange_ended(self, _news: object = None) -> None:
         """Show the log again, which has grown."""

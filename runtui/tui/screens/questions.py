@@ -21,7 +21,8 @@ from runtui.keys.actions import Scope, key_of
 from runtui.tui.actions import bindings
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.text import content, fit, plain
-from runtui.tui.widgets.inputs import ChoiceList, LineInput
+from runtui.tui.widgets.inputs import LineInput
+from runtui.tui.widgets.option_lists import ChoiceList
 
 Value = TypeVar("Value")
 

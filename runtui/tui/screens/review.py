@@ -98,7 +98,7 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
     ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"review-sheet--{name}"
-        for name in ("line", "selection", "cursor", "placeholder", "answer", "answer-focus", "more")
+        for name in ("line", "selection", "cursor", "placeholder", "answer", "answer-focus", "more", "wrong")
     }
     """
     | Class | Description |
@@ -108,6 +108,7 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
     | `review-sheet--placeholder` | The text of an empty line. |
     | `review-sheet--answer`, `review-sheet--answer-focus` | An answer, and the one that enter gives. |
     | `review-sheet--more` | The number of facts below. |
+    | `review-sheet--wrong` | What is wrong with the typed number. |
     """
     DEFAULT_CSS = "ReviewSheet { height: 1fr; }"
 
@@ -245,7 +246,9 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
         return line.apply_meta({"item": item})
 
     def _answers(self, width: int, below: int) -> Strip:
-        more = f"↓ {below} more" if below > 0 else ""
+        more, style = f"↓ {below} more" if below > 0 else "", self._style("more")
+        if not self.review.number.startswith(self.number.text.strip()):
+            more, style = f"type only {self.review.number}", self._style("wrong")
         if self.review.number:
             label = f"Type {self.review.number} to send: "
             first = self._typed_line(label, self.number, "number", len(label) + _NUMBER)
@@ -253,7 +256,7 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
             blank = Strip([Segment("  ", self.visual_style.rich_style)])
             first = Strip.join([blank.crop(0, 1), self._answer("no"), blank, self._answer("yes"), blank])
         room = max(0, width + 1 - first.cell_length)
-        return Strip.join([first, Strip([Segment(f"{more:>{room}} ", self._style("more"))])])
+        return Strip.join([first, Strip([Segment(f"{more:>{room}} ", style)])])
 
     def _answer(self, item: Item) -> Strip:
         words = f"No, back ({key_of('reject')})" if item == "no" else f"Send ({key_of('send')})"

@@ -20,7 +20,6 @@ from textual.scrollbar import ScrollBar
 from textual.strip import Strip
 from textual.style import Style
 from textual.widget import Widget
-from textual.widgets import Static
 
 from runtui.domain.columns import Role
 from runtui.domain.plots import STRIP_DAYS, StripPart, TenantCount, strip_text, tenant_counts, tenant_strip
@@ -189,25 +188,6 @@ def headline(workspace: Workspace, sandbox: SandboxControl | None = None) -> Hea
     return Headline(settings.tenant, badges, tuple(counts), state, who)
 
 
-class PaneTitle(Static):
-    """One line in a pane: its title, or the subject of its page."""
-
-    auto_links = reactive(False)
-    DEFAULT_CSS = "PaneTitle { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }"
-
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(markup=False, id=id, classes=classes)
-        self._shown = Content("")
-
-    def show(self, title: Content) -> bool:
-        """Show `title`. Return False, and draw nothing, if it is the same as before."""
-        is_other = not title.is_same(self._shown)
-        if is_other:
-            self._shown = title
-            self.update(title, layout=False)
-        return is_other
-
-
 def surface(container: type[WidgetT]) -> type[WidgetT]:
     """Make a container render one inner line and repeat it: all lines inside its border are alike and blank."""
     draw = container.render_lines
@@ -246,22 +226,21 @@ unboxed(ScrollBar)
 
 @surface
 class Pane(Vertical):
-    """One half of the body. Its title is in its border if it has one, else in a line of its own.
+    """One half of the body, with its title in its frame or, without one, in the line above.
 
     The pane with the focus has the class `-active`.
     """
 
-    def __init__(self, *widgets: Widget, id: str, classes: str | None = None) -> None:
-        self._title = PaneTitle(classes="pane--title")
-        super().__init__(self._title, *widgets, id=id, classes=classes)
+    _title = Content("")
 
     def show_title(self, title: Content, *, active: bool) -> None:
         """Update the title and the mark of the focus, if they changed."""
         if self.has_class("-active") != active:
-            # Only these two look different; matching the styles of a whole form would delay a key.
+            # Only the pane itself looks different; matching the styles of a whole form would delay a key.
             self.set_class(active, "-active", update=False)
-            self.app.stylesheet.update_nodes((self, self._title))
-        if self._title.show(title):
+            self.app.stylesheet.update_nodes((self,))
+        if not title.is_same(self._title):
+            self._title = title
             self.border_title = Content.assemble(title)
 
 

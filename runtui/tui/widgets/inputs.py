@@ -1,4 +1,4 @@
-"""An input and lists that correct Textual 8.2.8: a paste is taken whole, and page keys never raise.
+"""An input that corrects Textual 8.2.8: a paste is taken whole.
 
 Invariant: no text is parsed as markup, and no pasted line is lost. The cursor does not blink, so that an idle screen
 writes nothing.
@@ -6,22 +6,16 @@ writes nothing.
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import ClassVar
 
-from rich.style import Style
 from textual import events
 from textual.binding import Binding
-from textual.geometry import Region, Size
-from textual.reactive import Reactive
-from textual.strip import Strip
+from textual.geometry import Region
 from textual.widget import Widget
-from textual.widgets import Input, OptionList
+from textual.widgets import Input
 
 from runtui.keys.actions import Scope
-from runtui.tui.actions import bindings
 from runtui.tui.text import plain
-
-_REVERSE: Final = Style(reverse=True)
 
 
 class LineInput(Input):
@@ -75,37 +69,3 @@ class InputBar(Widget):
 
     def close(self) -> None:
         self.remove_class("-open")
-
-
-class PagedList(OptionList):
-    """A list of options with a reverse cursor, which Textual's option style cannot have. Page keys do nothing before
-    the first layout; Textual's would raise KeyError."""
-
-    virtual_size: Reactive[Size] = Reactive(Size(0, 0), repaint=False)  # the list's length moves no other widget
-    has_cursor = False
-    """Whether to show the cursor without the focus."""
-
-    def __init__(self, *options: str, id: str | None = None) -> None:
-        super().__init__(*options, id=id, compact=True, markup=False)
-
-    def render_line(self, y: int) -> Strip:
-        strip = super().render_line(y)
-        is_under_cursor = any(
-            style is not None and style.meta.get("option", -1) == self.highlighted for _, style, _ in strip
-        )
-        return strip.apply_style(_REVERSE) if is_under_cursor and (self.has_focus or self.has_cursor) else strip
-
-    def action_page_up(self) -> None:
-        if self.scrollable_content_region:
-            super().action_page_up()  # type: ignore[no-untyped-call]
-
-    def action_page_down(self) -> None:
-        if self.scrollable_content_region:
-            super().action_page_down()  # type: ignore[no-untyped-call]
-
-
-class ChoiceList(PagedList, inherit_bindings=False):
-    """A list with the keys of a table; enter is left to the view around it."""
-
-    DEFAULT_CSS = "ChoiceList { height: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }"
-    BINDINGS = bindings("table")

@@ -2,29 +2,29 @@
 
 Invariant: it shows the given pages in full, and decides nothing. Its second line names the subject of the page, or says
 that this is not the run under the cursor. The facts above a body are wrapped to the panel's width, and scroll with it.
+The first screen needs none of the widgets below that line: each is loaded and mounted at its first use.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from rich.cells import cell_len
 from textual.content import Content
-from textual.widgets.option_list import Option
+from textual.widgets import Static
 
 from runtui.domain.columns import panel_width
 from runtui.domain.rows import short_id
-from runtui.domain.times import second_text
 from runtui.tui.actions import bindings
 from runtui.tui.text import content, fit, middle, plain, wrapped
-from runtui.tui.widgets.chrome import Pane, PaneTitle, clickable
-from runtui.tui.widgets.inputs import PagedList
-from runtui.tui.widgets.json_view import JsonView
-from runtui.tui.widgets.search_bar import CURRENT_MATCH, MATCH, Match, Searchable, SearchBar, spans
+from runtui.tui.widgets.chrome import Pane, clickable
 
 if TYPE_CHECKING:
     from runtui.graph.exchange import Exchange
+    from runtui.tui.widgets.json_view import JsonView
+    from runtui.tui.widgets.option_lists import LogList
+    from runtui.tui.widgets.search_bar import Searchable, SearchBar
 
 Tab = Literal["run", "request", "response", "log"]
 TABS: Final[tuple[Tab, ...]] = ("run", "request", "response", "log")
@@ -79,30 +79,18 @@ NOTHING_SENT: Final[Mapping[Tab, Page]] = {
 }
 """The pages of Request and Response before any change."""
 
-_NOTHING_LOGGED: Final = "No request yet. Successful listings are left out."
 
+class AboutLine(Static):
+    """The line with the subject of a page."""
 
-class LogList(PagedList):
-    """The requests of this session, one per line."""
+    DEFAULT_CSS = "AboutLine { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }"
+    _shown = Content("")
 
-    @property
-    def top_line(self) -> int:
-        return self.highlighted or 0
-
-    def occurrences(self, text: str, first: int) -> Iterator[int | None]:
-        lines = [str(option.prompt) for option in self.options]
-        for number in (*range(first, len(lines)), *range(min(first, len(lines)))):
-            yield from (number for _ in spans(lines[number], text))
-
-    def mark(self, text: str, current: Match | None) -> None:
-        for number, option in enumerate(self.options):
-            line = content(str(option.prompt))
-            for nth, match in enumerate(spans(line.plain, text) if text else ()):
-                line = line.stylize(CURRENT_MATCH if current == (number, nth) else MATCH, *match)
-            self.replace_option_prompt_at_index(number, line)
-
-    def go_to(self, match: Match) -> None:
-        self.highlighted = match.line
+    def show(self, about: Content) -> None:
+        """Show `about`, and draw nothing if it is the same as before."""
+        if not about.is_same(self._shown):
+            self._shown = about
+            self.update(about, layout=False)
 
 
 class SidePanel(Pane):
@@ -110,18 +98,18 @@ class SidePanel(Pane):
 
     Args:
         pages: The pages of the session, by tab; the panel of each screen draws the same ones.
-        is_empty: Whether the widget for pages is mounted later, with the first page.
+        is_empty: Whether the widget for pages is loaded and mounted later, with the first page.
     """
 
     BINDINGS = bindings("text")
 
     def __init__(self, pages: Mapping[Tab, Page], *, id: str, is_empty: bool = False) -> None:
         self._pages = pages
-        self._about = PaneTitle(id="panel-about")
-        self._page = JsonView(id="panel-page")
-        self._log = LogList(id="panel-log")
-        self.search = SearchBar(self._searched)
-        super().__init__(self._about, *(() if is_empty else (self._page,)), id=id)
+        self._about = AboutLine(id="panel-about", markup=False)
+        self._page = None if is_empty else _new_page()
+        self._log: LogList | None = None
+        self._search: SearchBar | None = None
+        super().__init__(self._about, *((self._page,) if self._page is not None else ()), id=id)
         self.tab: Tab = "run"
         self.cursor_run = ""
         """The id of the run under the cursor; empty if there is none."""
@@ -159,36 +147,28 @@ class SidePanel(Pane):
 
     def show_log(self, exchanges: Iterable[Exchange]) -> None:
         """List the requests in the given order; the cursor stays on its request."""
-        self._mount(self._log)
-        options = [Option(content(_summary(exchange)), id=str(exchange.number)) for exchange in exchanges]
-        under_cursor = self._log.highlighted_option
-        self._log.clear_options()
-        self._log.add_options(options or [Option(content(_NOTHING_LOGGED), disabled=True)])
-        ids = [option.id for option in options]
-        if under_cursor is not None and under_cursor.id in ids:
-            self._log.highlighted = ids.index(under_cursor.id)
+        self._log_list().show(exchanges)
         if self.tab == "log":
-            self.search.search_again()
+            self._search_again()
 
     @property
     def logged(self) -> int | None:
-        """The number of the request under the log's cursor, else of the first; None if there is none."""
-        option = self._log.highlighted_option or next(iter(self._log.options), None)
-        return int(option.id) if option is not None and option.id is not None else None
+        """The number of the request that the log shows; None if it shows none."""
+        return self._log.chosen if self._log is not None else None
 
     def choose(self, tab: Tab) -> None:
         """Show a tab; it takes the focus if the panel had it."""
         had_focus = self.has_focus_within
-        if self.tab not in (tab, "log"):
+        if self.tab not in (tab, "log") and self._page is not None:
             self._tops[self.tab] = self._page.scroll_y, self._pages[self.tab]
         self.tab = tab
         self.set_class(tab == "log", "-log")
         self._draw(keep_place=False)
         top, page = self._tops.pop(tab, (0.0, None))
-        if page == self._pages[tab]:
+        if page == self._pages[tab] and self._page is not None:
             self._page.scroll_to(y=top, animate=False)
         self._show_title()
-        self.search.search_again()
+        self._search_again()
         if had_focus:
             self.take_focus()
 
@@ -200,24 +180,49 @@ class SidePanel(Pane):
             self._active = active
             self._show_title()
 
+    @property
+    def search(self) -> SearchBar | None:
+        """The search; None unless it is open."""
+        return self._search if self._search is not None and self._search.is_open else None
+
     async def action_search(self) -> None:
-        """Open the search. Its bar is mounted on first use, since most screens are never searched."""
-        if not self.search.is_attached:
-            await self.mount(self.search)
-        self.search.open()
+        """Open the search."""
+        if self._search is None:
+            from runtui.tui.widgets.search_bar import SearchBar
+
+            self._search = SearchBar(self._searched)
+            await self.mount(self._search)
+        self._search.open()
 
     def action_previous_match(self) -> None:
-        self.search.step(-1)
+        if self.search is not None:
+            self.search.step(-1)
 
     def on_json_view_laid_out(self, event: JsonView.LaidOut) -> None:
         event.stop()
-        self.search.search_again()
+        self._search_again()
+
+    def _search_again(self) -> None:
+        if self._search is not None:
+            self._search.search_again()
 
     def _searched(self) -> Searchable:
         """Return the widget to search, that of the visible tab."""
-        shown = self._log if self.tab == "log" else self._page
-        self._mount(shown)
-        return shown
+        return self._log_list() if self.tab == "log" else self._page_view()
+
+    def _page_view(self) -> JsonView:
+        if self._page is None:
+            self._page = _new_page()
+        self._mount(self._page)
+        return self._page
+
+    def _log_list(self) -> LogList:
+        if self._log is None:
+            from runtui.tui.widgets.option_lists import LogList
+
+            self._log = LogList(id="panel-log")
+        self._mount(self._log)
+        return self._log
 
     def _mount(self, shown: LogList | JsonView) -> None:
         if self.is_attached and not shown.is_attached:
@@ -262,22 +267,18 @@ class SidePanel(Pane):
             return
         width, page = self._width, self._pages[self.tab]
         self._drawn = self.tab, width, page
-        if page == Page() and not self._page.is_attached:
+        if page == Page() and self._page is None:
             return
-        self._mount(self._page)
         header = [line for fact in page.facts for line in wrapped(content(fact.text, fact.style), max(20, width - 2))]
         if header and page.body:
             header.append(Content(""))
-        self._page.show_text(
+        self._page_view().show_text(
             page.body, header=header, changed=page.changed, keep_place=keep_place, expected=max(0, width - 2)
         )
-        self.search.search_again()
+        self._search_again()
 
 
-def _summary(exchange: Exchange) -> str:
-    from runtui.graph.exchange import FailureKind
+def _new_page() -> JsonView:
+    from runtui.tui.widgets.json_view import JsonView
 
-    is_given_up = exchange.failure is not None and exchange.failure.kind is FailureKind.CANCELLED
-    answer = str(exchange.status or ("given up" if is_given_up else "no answer"))
-    seconds = f"{exchange.seconds * 1000:.0f} ms" if exchange.seconds is not None else ""
-    return f"{second_text(exchange.started_at)}  {exchange.method:5}  {answer}  {seconds:>8}  {exchange.purpose}"
+    return JsonView(id="panel-page")

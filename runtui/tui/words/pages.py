@@ -280,12 +280,16 @@ def _done_by_you(known: KnownRun, now: datetime) -> Iterator[str]:
     """Yield whether a draft is kept, and the changes from this machine, the newest first."""
     if known.has_draft:
         yield f"~ draft kept; {key_of('edit')} opens it"
-    ended = {entry.number: entry.ended_at for entry in known.entries}
+    save, ended = known.save, {entry.number: entry.ended_at for entry in known.entries}
     changes = [entry for entry in known.entries if entry.undoes is None and not entry.damage]
     for entry in changes[:SHOWN_ENTRIES]:
         words = f"{'sent' if entry.action else 'changed'} by you #{entry.number}, {clock_text(entry.opened_at, now)}"
         if entry.outcome is not Outcome.DONE:
-            words = f"your change #{entry.number}, {clock_text(entry.opened_at, now)}: {outcome_word(entry)}"
+            became = outcome_word(entry)
+            if entry.outcome is Outcome.NOT_DONE and save is not None and save.entry == entry.number:
+                until = save.resumes_at
+                became = f"refused, tried again at {second_text(until)}" if until else "refused, tried again"
+            words = f"your change #{entry.number}, {clock_text(entry.opened_at, now)}: {became}"
         if entry.undone_by is not None:
             ended_at = ended.get(entry.undone_by)
             words += f", undone {clock_text(ended_at, now)}" if ended_at is not None else ", undone"

@@ -296,13 +296,14 @@ def bulk_counts(outcomes: Mapping[Outcome | None, int]) -> str:
     return ", ".join([f"{ended} of {total}" if ended < total else f"{total}", *bad])
 
 
-def bulk_ended(outcomes: Mapping[Outcome | None, int], *, is_undo: bool, is_action: bool, is_in_sight: bool) -> str:
-    """Say how an ended bulk change went, in one sentence."""
+def bulk_ended(outcomes: Mapping[Outcome | None, int], what: str, marked: int, *, is_in_sight: bool) -> str:
+    """Say how an ended bulk change went, and how many of the runs that it left out are still `marked`."""
     total = sum(outcomes.values())
-    what = "undo" if is_undo else "action" if is_action else "change"
     parts = [f"{count} {outcome.value}" for outcome in ENDED if (count := outcomes.get(outcome, 0))]
     hint = "" if is_in_sight else f" {key_of('bulk')} shows them."
-    return f"{count_words(total, what)}: {', '.join(parts)}.{hint}"
+    stay = f"left out {'stays' if marked == 1 else 'stay'} marked; {key_of('clear_marks')} clears marks"
+    left = f" {count_words(marked, 'run')} {stay}." if marked else ""
+    return f"{count_words(total, what)}: {', '.join(parts)}.{left}{hint}"
 
 
 def bulk_held(save: Save, left: int, *, is_in_sight: bool) -> str:

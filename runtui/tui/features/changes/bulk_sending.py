@@ -52,6 +52,8 @@ class BulkProgress:
     bulk: Bulk
     workflows: Mapping[str, str]
     """The name of each run's workflow, by run id."""
+    left_out: Collection[str] = ()
+    """The ids of the chosen runs that it leaves out; they stay marked."""
     words: str = ""
     """The change or the action."""
     saves: dict[int, Save] = field(default_factory=dict)
@@ -76,13 +78,12 @@ class BulkProgress:
         ]
 
     @property
-    def is_undo(self) -> bool:
-        """True if it undoes other changes."""
-        return self.bulk.saves[0].undoes is not None
-
-    @property
     def is_action(self) -> bool:
         return self.bulk.saves[0].action is not None
+
+    @property
+    def kind(self) -> str:
+        return "undo" if self.bulk.saves[0].undoes is not None else "action" if self.is_action else "change"
 
     @property
     def held_by(self) -> Save | None:
@@ -242,7 +243,7 @@ class BulkSending(Feature):
         except UsageError as error:
             self._chrome.set_status(str(error), "error")
             return
-        progress = BulkProgress(under_way, names)
+        progress = BulkProgress(under_way, names, bulk.left_out)
         self._changes = {batch: earlier for batch, earlier in self._changes.items() if not earlier.bulk.has_ended}
         self._changes[under_way.batch] = progress  # before the first await: each state of a save is announced once
         self.listen(under_way.changed.subscribe, self._bulk_changed)
@@ -302,8 +303,9 @@ class BulkSending(Feature):
         if bulk.has_ended:
             good = set(outcomes) == {Outcome.DONE}
             severity: Severity = "success" if good else "warning"
-            facts = {"is_undo": progress.is_undo, "is_action": progress.is_action, "is_in_sight": is_in_sight}
-            self._chrome.set_status(write_words.bulk_ended(outcomes, **facts), severity)
+            marked = len(self._runs.table.marks.intersection(progress.left_out))
+            words = write_words.bulk_ended(outcomes, progress.kind, marked, is_in_sight=is_in_sight)
+            self._chrome.set_status(words, severity)
         elif (save := bulk.held_by) is not None and save is not progress.asked_about:
             progress.asked_about = save
             words = write_words.bulk_held(save, outcomes[None], is_in_sight=is_in_sight)

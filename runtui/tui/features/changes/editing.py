@@ -27,13 +27,13 @@ from runtui.services.workspace import Workspace
 from runtui.services.writing.write import Save, Step
 from runtui.tui.actions import ActionContext
 from runtui.tui.features.changes.reviewing import Reviewing
-from runtui.tui.features.feature import FOLLOW_CHANGES, Feature, Features
+from runtui.tui.features.feature import Feature, Features
 from runtui.tui.screens.form import FormView
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.text import content, middle
 from runtui.tui.widgets.chrome import Severity
-from runtui.tui.widgets.inputs import ChoiceList
+from runtui.tui.widgets.option_lists import ChoiceList
 from runtui.tui.words import sign_in_words, write_words
 
 _WORDS: Final[Mapping[Side, str]] = {"ours": "yours", "theirs": "theirs"}
@@ -153,9 +153,7 @@ class Editing(Feature):
         """The run whose change was confirmed last."""
 
     def start(self) -> None:
-        changed = self._workspace.saves.changed
-        self.listen(changed.subscribe, self._save_changed, wanted=lambda save: not save.batch)
-        self._features.build_when(changed, *FOLLOW_CHANGES)
+        self.listen(self._workspace.saves.changed.subscribe, self._save_changed, wanted=lambda save: not save.batch)
         self.listen(self._workspace.drafts.failed.subscribe, self.tell_drafts_failed)
 
     def extend(self, context: ActionContext) -> ActionContext:

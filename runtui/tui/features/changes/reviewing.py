@@ -11,7 +11,7 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING
 
 from runtui.domain.bulk_draft import BulkDraft
-from runtui.tui.features.feature import Feature
+from runtui.tui.features.feature import FOLLOW_CHANGES, Feature
 from runtui.tui.screens.frame import PREPARE, ViewScreen
 from runtui.tui.words import sign_in_words, write_words
 
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 class Reviewing(Feature):
-    """The review, which every change passes."""
+    """The review, which every change passes. So it loads the features that follow a change, before the first one."""
+
+    def start(self) -> None:
+        self._features.build_when(self._workspace.saves.changed, *FOLLOW_CHANGES)
 
     @cached_property
     def _review(self) -> tuple[ReviewView, ViewScreen[str]]:

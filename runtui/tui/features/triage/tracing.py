@@ -34,7 +34,8 @@ from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.runs import Throttle
 from runtui.tui.text import content
-from runtui.tui.widgets.inputs import ChoiceList, LineInput
+from runtui.tui.widgets.inputs import LineInput
+from runtui.tui.widgets.option_lists import ChoiceList
 from runtui.tui.widgets.row_list import ReadList
 from runtui.tui.widgets.side_panel import none_selected
 from runtui.tui.words import pages, triage_words

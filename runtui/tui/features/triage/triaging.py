@@ -159,8 +159,9 @@ class Triaging(Feature):
     async def _note(self, run_ids: Sequence[str], text: str) -> None:
         await asyncio.to_thread(self._workspace.triage.note, run_ids, text, self._who)
         self._show(run_ids)
-        words = "Note kept" if text else "Note removed"
-        self._chrome.set_status(f"{words}: {self._named(run_ids)}.", "success")
+        words, front = "Note kept" if text else "Note removed", self._chrome.front
+        here = front.view.run_id
+        front.set_status(f"{words}: {self._named(run_ids)}.", "success", lambda: front.view.run_id == here)
 
     def _targets(self) -> list[str]:
         """The marked runs if the list is in front, else the current run."""
