@@ -291,7 +291,7 @@ async def test_marks_of_a_range_inverted_and_left_out_runs(open_session: Opener)
         await session.press("n", "ctrl+s", "y")
         await ended(session)
         assert session.runs.table.marks == {"run-0", "gone"}
-        assert "1 change: 1 done. 2 runs left out stay marked; U clears marks." in status_of(session)
+        assert "1 change: 1 done. 2 runs left out stay marked; U clears marks." in session.status.text
 
 
 async def test_the_review_loads_what_follows_a_change_whoever_asks_first(
