@@ -73,7 +73,7 @@ NOT_LOADED: Final[dict[str, set[str]]] = {
 }
 """The top-level packages that a module must not load when it is the first import of a process, by module."""
 
-MODULES_AT_THE_START: Final = 81
+MODULES_AT_THE_START: Final = 75
 """The number of runtui's modules that the first screen may load."""
 
 MODULES_BEFORE_THE_ROWS: Final = 50
@@ -132,7 +132,7 @@ def test_the_first_screen_loads_no_place_but_the_list_and_no_feature_that_can_wa
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = ran.stdout.split()
     features = {name.rpartition(".")[2] for name in loaded if ".features." in name}
-    assert features == {"feature", "leaving", "listing", "wiring"}
+    assert features == {"feature", "leaving", "listing"}
     assert {name.rpartition(".")[2] for name in loaded if ".screens." in name} == {"frame", "panel", "runs"}
     assert {name for name in loaded if name.startswith(("runtui.graph.", "runtui.tui.words"))} == {"runtui.graph.root"}
     assert len(loaded) <= MODULES_AT_THE_START
