@@ -65,6 +65,6 @@ def test_a_sign_in_scenario_needs_a_sign_in(tmp_path: Path) -> None:
         terminal.press("M")
         terminal.wait_for("Simulate a fault")
         terminal.press("end", "enter")
-        terminal.wait_for("Start it with --sign-in")
+        terminal.wait_for("runtui demo --sign-in")
         terminal.press("q")
         assert terminal.wait_for_exit() == 0
