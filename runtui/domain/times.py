@@ -60,7 +60,7 @@ def parse_ticks(text: str) -> int:
     if match is None:
         raise ValueError(_why_no_moment(text))
     hour, minute, second, fraction, zone = match.groups("")
-    ticks = _hour_ticks(hour) + int(minute) * _MINUTE + int((second or "0") + fraction.ljust(7, "0"))
+    ticks = _hour_ticks(hour) + int(minute) * _MINUTE + int(second + fraction.ljust(7, "0"))
     return ticks if zone in "Zz" else _on_calendar(ticks - _offset(zone))
 
 

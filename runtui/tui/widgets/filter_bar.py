@@ -144,7 +144,6 @@ class FilterBar(InputBar):
     def open(self) -> None:
         """Show and focus the box, so that it gets the next key. It is mounted on first use."""
         self._counted.clear()
-        self.add_class("-open")  # before the box is mounted, whose styles would be matched again
         if not self._box.is_attached:
             self.mount(self._box, self._hint)
         super().open()

@@ -47,18 +47,19 @@ class InputBar(Widget):
 
     scope: ClassVar[Scope]
     """The registry scope of its actions; it has an `action_<id>` for each."""
-    DEFAULT_CSS = """
-    InputBar { height: auto; display: none; }
-    InputBar.-open { display: block; }
-    """
+    DEFAULT_CSS = "InputBar { height: auto; }"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.display = False
 
     @property
     def is_open(self) -> bool:
-        return self.has_class("-open")
+        return self.display
 
     def open(self) -> None:
         """Show and focus the input, so that it gets the next key."""
-        self.add_class("-open")
+        self.display = True  # a class would match the styles of all parts again
         self.screen.set_focus(self.query_one(LineInput))
 
     def paste(self, text: str) -> None:
@@ -68,4 +69,4 @@ class InputBar(Widget):
         box.action_end()
 
     def close(self) -> None:
-        self.remove_class("-open")
+        self.display = False
