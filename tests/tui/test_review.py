@@ -96,7 +96,7 @@ async def test_at_80x24_the_change_and_what_speaks_against_it_are_in_sight_and_t
 
         def view() -> str:
             lines = session.text().splitlines()
-            return " ".join("\n".join(lines[2 : session.left.size.height + 2]).split())
+            return " ".join("\n".join(lines[2 : session.left.outer_size.height + 2]).split())
 
         for change in draft.changes():
             assert f"{change.field.name} {value_word(change.before)} → {change.after}" in view()
