@@ -113,13 +113,18 @@ def idle(*after: str) -> Callable[[], Pairs]:
     return pairs
 
 
-def many_runs() -> Pairs:
-    """Measure the wall time of a cursor key without the panel, in 100,000 runs beside 1,000 runs."""
-    with list_of(1_000) as few, list_of(100_000) as many:
-        while True:
-            for key in ("down", "up"):
+def many_runs(key: str, *, back: str) -> Callable[[], Pairs]:
+    """Measure the wall time of a key without the panel, in 100,000 runs beside 1,000 runs."""
+
+    def pairs() -> Pairs:
+        with list_of(1_000) as few, list_of(100_000) as many:
+            while True:
                 few_cost, many_cost = few.cost_of(key), many.cost_of(key)
                 yield many_cost.milliseconds, few_cost.milliseconds
+                few.cost_of(back)
+                many.cost_of(back)
+
+    return pairs
 
 
 def held_on_a_slow_line(*keys: str) -> Callable[[], Pairs]:
@@ -172,7 +177,8 @@ ROWS = (
     Row("resize", "B", "the cells of the screen", 1.15, resized),
     Row("idle for 10 s", "B", "nothing", 1, idle(), rounds=1),
     Row("idle for 10 s, palette open", "B", "nothing", 1, idle("ctrl+p"), rounds=1),
-    Row("cursor key at 100,000 runs", "ms wall", "at 1,000", 1.2, many_runs, rounds=40),
+    Row("cursor key at 100,000 runs", "ms wall", "at 1,000", 1.2, many_runs("down", back="up"), rounds=40),
+    Row("overview opens at 100,000 runs", "ms wall", "at 1,000", 1.5, many_runs("o", back="esc"), rounds=10),
     Row("key held, slow line", "ms wall", "round trip", 1.5, held_on_a_slow_line("down", "up")),
     Row("page key held, slow line", "ms wall", "round trip", 5, held_on_a_slow_line("pagedown", "pageup")),
     Row("key held, slow line, beside a peer", "ms wall", "DataTable", 0.1, held_beside_stock),

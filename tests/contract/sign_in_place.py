@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 from runtui.sandbox.app import create_app
 from runtui.sandbox.authority.directory import DEMO_ADMIN, DEMO_APPLICATION, Application, Directory
 from runtui.services.store import Store
-from tests import PATIENCE, canary
+from tests import PATIENCE, canary, there
 from tests.contract.authority_server import serve_authority
 from tests.contract.loopback import loopback
 from tests.contract.msal_apps import DAEMON, DAEMON_ID
@@ -57,8 +57,7 @@ class Started:
         raise AssertionError(f"{words!r} was not said: {self._said}")
 
     def types(self, text: str) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(f"{text}\n".encode())
+        there(self.process.stdin).write(f"{text}\n".encode())
 
     async def ends(self) -> Ran:
         async with asyncio.timeout(PATIENCE):

@@ -23,7 +23,7 @@ from runtui.services.store import EVERY_RUN, Store
 from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.saves import SaveQueue
 from runtui.services.writing.write import Save
-from tests import canary
+from tests import canary, there
 from tests.contract.conftest import Clock
 
 ROOT: Final = "http://127.0.0.1/beta"
@@ -198,8 +198,7 @@ class Bench:
     def drafts(self, count: int) -> list[Draft]:
         drafts = []
         for row in self.store.window(EVERY_RUN, 0, count):
-            stored = self.store.get(row.id)
-            assert stored is not None
+            stored = there(self.store.get(row.id))
             draft = Draft(row.id, stored.workflow_id, stored.raw)
             drafts.append(draft.typed("failedTasksCount", "4321", self.clock()))
         return drafts

@@ -18,6 +18,7 @@ from runtui.graph.exchange import Exchange
 from runtui.graph.pages import GraphError
 from runtui.graph.retry import Pace
 from runtui.graph.transport import Transport
+from tests import there
 from tests.contract.test_graph_client import LCW, ROOT, Handler, client, items, pages, reply, token
 
 
@@ -77,8 +78,7 @@ async def test_a_token_that_is_refused_for_ever_is_tried_twice_at_most() -> None
     async with client_with(Renewing(), handle) as graph:
         answer = await graph.run("w1", "r1")
     assert len(requests) == 2
-    assert answer.fault is not None
-    assert answer.fault.status == 401
+    assert there(answer.fault).status == 401
 
 
 @pytest.mark.parametrize(
@@ -94,8 +94,7 @@ async def test_without_another_token_nothing_is_repeated(source: Any, next_step:
     async with client_with(source, handle) as graph:
         answer = await graph.run("w1", "r1")
     assert len(requests) == 1
-    assert answer.fault is not None
-    assert answer.fault.hint == next_step
+    assert there(answer.fault).hint == next_step
 
 
 async def test_requests_that_are_refused_together_renew_the_token_once() -> None:
@@ -118,8 +117,7 @@ async def test_a_write_is_never_repeated_here_and_only_a_401_renews() -> None:
     async with client_with(source, handle) as graph:
         answer = await graph.update_run(RunUpdate("w1", "r1", "{}"))
         assert (len(requests), source.challenges) == (1, [])
-        assert answer.fault is not None
-        assert answer.fault.outcome is Outcome.NOT_DONE
+        assert there(answer.fault).outcome is Outcome.NOT_DONE
         assert not await graph.renew_token(replace(answer.exchange, status=403))
         assert source.challenges == []
         assert await graph.renew_token(answer.exchange)

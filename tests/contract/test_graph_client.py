@@ -22,6 +22,7 @@ from runtui.graph.pages import MAX_EMPTY_PAGES, CollectionPage, GraphError
 from runtui.graph.transport import Transport
 from runtui.services.refresh import Refresh
 from runtui.services.store import EVERY_RUN, Store
+from tests import there
 
 ROOT = "https://graph.example/beta"
 LCW = f"{ROOT}/identityGovernance/lifecycleWorkflows/workflows"
@@ -223,8 +224,7 @@ async def test_a_reading_is_believed_whatever_request_its_answer_names_and_keeps
             clients.add(id(await transport._building()))
         assert len(clients) == 1
         write = await graph.update_run(RunUpdate("w1", "r1", "{}"))
-        assert write.fault is not None
-        assert write.fault.outcome is Outcome.UNKNOWN
+        assert there(write.fault).outcome is Outcome.UNKNOWN
         assert id(await transport._building()) not in clients, "a change goes out on another connection from here on"
 
 
@@ -236,8 +236,7 @@ async def test_an_answer_about_another_run_is_unknown_and_is_not_handed_on(body:
     async with client(handle) as graph:
         write, read = await graph.update_run(RunUpdate("w1", "r1", "{}")), await graph.run("w1", "r1")
     assert write.entity is None
-    assert write.fault is not None
-    assert write.fault.outcome is Outcome.UNKNOWN
+    assert there(write.fault).outcome is Outcome.UNKNOWN
     assert read.entity is None
     assert read.fault is not None
 
@@ -290,8 +289,7 @@ async def test_an_id_that_could_change_the_address_is_sent_nowhere(bad_id: str) 
             await items(graph.runs(bad_id))
     assert requests == []
     for answer in answers:
-        assert answer.fault is not None
-        assert answer.fault.outcome is Outcome.NOT_DONE
+        assert there(answer.fault).outcome is Outcome.NOT_DONE
 
 
 async def test_a_refusal_comes_with_words_and_the_whole_exchange() -> None:
@@ -315,8 +313,7 @@ async def test_trouble_on_a_wire_that_tells_no_steps_is_unknown() -> None:
 
     async with client(handle) as graph:
         answer = await graph.update_run(RunUpdate("w1", "r1", "{}"))
-    assert answer.fault is not None
-    assert answer.fault.outcome is Outcome.UNKNOWN
+    assert there(answer.fault).outcome is Outcome.UNKNOWN
 
 
 async def test_no_page_is_kept_while_the_next_one_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from runtui.graph.exchange import Exchange, FailureKind
 from runtui.graph.faults import fault_of
 from runtui.graph.network import no_trust, tls_context
 from runtui.graph.transport import Transport
-from tests import PATIENCE
+from tests import PATIENCE, there
 from tests.contract.raw_server import Connection, RawServer, Reply, answer
 
 TOKEN = "canary.token-that-must-not-show-0123456789"
@@ -127,8 +127,7 @@ async def test_a_write_that_left_and_was_not_answered_whole_is_unknown(reply: Re
     exchange = await patch_against(reply)
     assert exchange.failure is not None
     assert (exchange.failure.kind, exchange.failure.sent) == (kind, "maybe")
-    fault = fault_of(exchange, writing=True)
-    assert fault is not None
+    fault = there(fault_of(exchange, writing=True))
     assert fault.outcome is Outcome.UNKNOWN
     assert len(exchange.response_body) <= 100_000
 
@@ -136,8 +135,7 @@ async def test_a_write_that_left_and_was_not_answered_whole_is_unknown(reply: Re
 async def test_a_failed_read_is_not_done_and_needs_no_read_back() -> None:
     async with RawServer([b""]) as server, Transport(server.root, token=token) as wire:
         exchange = await wire.send("GET", "/runs", purpose="list runs")
-    fault = fault_of(exchange, writing=False)
-    assert fault is not None
+    fault = there(fault_of(exchange, writing=False))
     assert fault.outcome is Outcome.NOT_DONE
 
 
@@ -191,8 +189,7 @@ async def test_nobody_listens() -> None:
         exchange = await patch(root)
     assert exchange.failure is not None
     assert (exchange.failure.kind, exchange.failure.sent) == (FailureKind.CONNECTION_REFUSED, "no")
-    fault = fault_of(exchange, writing=True)
-    assert fault is not None
+    fault = there(fault_of(exchange, writing=True))
     assert fault.outcome is Outcome.NOT_DONE
     assert "port" in fault.hint
 
@@ -317,8 +314,7 @@ async def test_cancelling_is_reported_as_unknown_and_raised() -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
     assert [exchange.failure and exchange.failure.kind for exchange in told] == [FailureKind.CANCELLED]
-    fault = fault_of(told[0], writing=True)
-    assert fault is not None
+    fault = there(fault_of(told[0], writing=True))
     assert fault.outcome is Outcome.UNKNOWN
 
 
@@ -341,8 +337,7 @@ async def test_a_token_that_the_server_echoes_is_in_nothing_we_keep(caplog: pyte
 async def test_an_answer_that_breaks_off_in_an_echo_shows_no_half_of_the_token() -> None:
     half = f"Authorization: {TOKEN[: len(TOKEN) // 2]}".encode()
     exchange = await patch_against(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 999\r\n\r\n" + half)
-    assert exchange.failure is not None
-    assert exchange.failure.kind is FailureKind.CUT
+    assert there(exchange.failure).kind is FailureKind.CUT
     assert exchange.body_text == "Authorization: [redacted]"
 
 

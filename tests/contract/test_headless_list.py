@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from runtui.domain.text import visible
-from tests import canary, forked
+from tests import canary, forked, there
 from tests.forked import Forked
 
 CHECKOUT = str(Path(__file__).resolve().parents[2])
@@ -25,8 +25,7 @@ RUNTUI = (sys.executable, "-m", "runtui")
 @pytest.fixture(scope="module")
 def root() -> Iterator[str]:
     with Forked([*RUNTUI, "sandbox", "--runs", "40", "--hostile"], stdout=subprocess.PIPE, cwd=CHECKOUT) as server:
-        assert server.stdout is not None
-        yield json.loads(server.stdout.readline())["root"]
+        yield json.loads(there(server.stdout).readline())["root"]
         server.terminate()
 
 
@@ -142,12 +141,12 @@ def test_csv_has_a_record_a_run_no_formula_and_nothing_that_acts_on_a_terminal(t
     assert not any(letter in text for letter in "\x1b\x9b\u202e\u200b\r\t")
 
 
-@pytest.mark.parametrize("output", ["table", "jsonl"])
-def test_a_closed_pipe_ends_the_list_quietly(output: str, tmp_path: Path, root: str) -> None:
+@pytest.mark.parametrize("arguments", [("list", "-o", "table"), ("list", "-o", "jsonl"), ("profiles",)])
+def test_a_closed_pipe_ends_a_command_quietly(arguments: tuple[str, ...], tmp_path: Path, root: str) -> None:
     env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "RUNTUI_STATE": str(tmp_path), "RUNTUI_TOKEN": canary.TOKEN}
     with subprocess.Popen(
-        [*RUNTUI, "list", "--root", root, "-o", output],
-        env=env,
+        [*RUNTUI, *arguments],
+        env=env | {"RUNTUI_ROOT": root},
         cwd=CHECKOUT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -6,6 +6,7 @@ import io
 import json
 import sys
 from collections.abc import Callable
+from itertools import repeat
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,8 +16,9 @@ import pytest
 from runtui.cli import main
 from runtui.domain.times import format_ticks, now_ticks
 from runtui.domain.triage.memory import LONGEST_NOTE, RunTriage
+from runtui.errors import UsageError
 from runtui.services.store import Store
-from runtui.services.triage.shift import read_shift, shift_lines
+from runtui.services.triage.shift import MAX_LINES, read_shift, shift_lines
 from runtui.settings import store_path
 
 Out = pytest.CaptureFixture[str]
@@ -137,6 +139,11 @@ def test_an_endless_line_is_not_read_completely(triage: Run) -> None:
     code, out, said = triage("import", "-", typed=Endless())
     assert (code, out) == (2, "")
     assert "Line 1: It is longer than 16,384 characters." in said
+
+
+def test_a_file_of_too_many_lines_is_refused() -> None:
+    with pytest.raises(UsageError, match=f"There are more than {MAX_LINES:,} lines"):
+        read_shift(repeat("", MAX_LINES + 1), ROOT)
 
 
 def test_hostile_text_stays_text(triage: Run) -> None:

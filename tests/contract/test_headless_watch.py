@@ -256,6 +256,19 @@ def test_a_file_that_cannot_be_used_is_closed(commands: Commands) -> None:
         assert second.has_begun
 
 
+def test_a_command_in_progress_is_finished_before_the_watch_ends(
+    commands: Commands, tmp_path: Path, capsys: Out
+) -> None:
+    run_id, _ = commands.a_run("completed")
+    program = tmp_path / "end it.py"
+    program.write_text("import os, signal, time\nos.kill(os.getppid(), signal.SIGTERM)\ntime.sleep(0.3)\n")
+    how = {"program": f"{sys.executable} '{program}'", "watch_only": True}
+    assert watched(commands, after(1, becomes(run_id, "failed")), nothing, **how) == ExitCode.DONE
+    assert printed(capsys) == [run_id]
+    assert watched(commands, nothing, after(2, is_ended)) == ExitCode.DONE
+    assert printed(capsys) == [], "it is not reported again"
+
+
 def test_a_command_gets_the_run_and_its_failure_ends_nothing(
     commands: Commands, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

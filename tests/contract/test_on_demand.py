@@ -19,7 +19,7 @@ from runtui.services.store import Store
 from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.reconcile import Reconciler
 from runtui.services.writing.saves import SaveQueue
-from tests import PATIENCE, canary
+from tests import PATIENCE, canary, there
 from tests.contract.conftest import Clock
 
 ROOT: Final = "http://127.0.0.1/beta"
@@ -108,8 +108,7 @@ async def bench(clock: Clock, tmp_path: Path) -> AsyncIterator[OnDemand]:
 async def test_the_run_that_the_service_shows_settles_it(bench: OnDemand) -> None:
     entry = await bench.lose()
     assert (entry.outcome, entry.known_by, bench.line.posts) == (Outcome.DONE, "read-back", 1)
-    made = bench.store.get(entry.new_run)
-    assert made is not None
+    made = there(bench.store.get(entry.new_run))
     assert made.raw["workflowExecutionType"] == "onDemand"
     assert "subjectIds" not in made.raw, "the list has runs as they are received"
 

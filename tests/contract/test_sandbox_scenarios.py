@@ -26,7 +26,7 @@ from runtui.sandbox.scenarios import (
     summaries,
 )
 from runtui.sandbox.writes import AppliedWrite
-from tests import PATIENCE
+from tests import PATIENCE, there
 from tests.canary import TOKEN
 from tests.contract.conftest import NEWER_MEMBERS, WORKFLOWS, Clock
 from tests.contract.loopback import loopback
@@ -97,8 +97,7 @@ class Wire:
 
     async def read(self) -> dict[str, Any]:
         """Read the run without the socket, so that no scenario applies."""
-        stored = self.app.state.database.run(self.run["id"])
-        assert stored is not None
+        stored = there(self.app.state.database.run(self.run["id"]))
         return dict(stored)
 
     async def assert_applied(self, count: int = 1) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from runtui.errors import RuntuiError
 from runtui.sandbox.server import main
-from tests import PATIENCE
+from tests import PATIENCE, there
 from tests.contract.conftest import WORKFLOWS
 
 SERVE = "import sys; from runtui.sandbox.server import main; sys.exit(main(port=0, seed=7, {options}))"
@@ -32,8 +32,7 @@ def served(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
-            assert process.stdout is not None
-            yield process, json.loads(process.stdout.readline())
+            yield process, json.loads(there(process.stdout).readline())
         finally:
             process.kill()
 

@@ -23,7 +23,7 @@ from runtui.services.store import RunQuery, Store
 from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.saves import SaveQueue
 from runtui.services.writing.write import Save, Step
-from tests import PATIENCE, canary
+from tests import PATIENCE, canary, there
 from tests.contract.conftest import Clock
 
 Bend = Callable[[httpx.Request, Callable[[], Awaitable[httpx.Response]]], Awaitable[httpx.Response]]
@@ -89,8 +89,7 @@ class Bench(NamedTuple):
     def draft(self, text: str = "status:completed", at: int = 0, **typed: str) -> Draft:
         """Return a draft of a listed run, with text typed into its fields."""
         row = self.store.window(RunQuery(parse_filter(text, self.clock())), at, 1)[0]
-        stored = self.store.get(row.id)
-        assert stored is not None
+        stored = there(self.store.get(row.id))
         draft = Draft(row.id, stored.workflow_id, stored.raw)
         for name, value in typed.items():
             draft = draft.typed(name, value, self.clock())
@@ -104,8 +103,7 @@ class Bench(NamedTuple):
 
     def stored(self, draft: Draft) -> dict[str, Any]:
         """Return the run in the store, without the annotations of single answers."""
-        found = self.store.get(draft.run_id)
-        assert found is not None
+        found = there(self.store.get(draft.run_id))
         return {name: value for name, value in found.raw.items() if "@" not in name}
 
     @property
@@ -198,8 +196,7 @@ async def test_an_answer_that_is_not_whole_is_read_back(
     draft = bench.draft(processingStatus="failed")
     save = await bench.ended(draft)
     assert save.outcome is Outcome.DONE
-    assert save.exchange is not None
-    assert save.exchange.status == status
+    assert there(save.exchange).status == status
     assert bench.line.methods() == ["GET", "PATCH", "GET"]
     assert bench.stored(draft)["processingStatus"] == "failed"
     assert bench.stored(draft)["totalTasksCount"] == draft.received["totalTasksCount"]

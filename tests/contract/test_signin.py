@@ -16,6 +16,7 @@ from runtui.auth.claims import read_claims
 from runtui.auth.signin import DeviceCode, SignInError, SignInState
 from runtui.sandbox.authority.directory import DEMO_ADMIN, DEMO_READER, Directory
 from runtui.sandbox.authority.errors import OAuthError
+from tests import there
 from tests.contract.scripted_authority import ScriptedAuthority, unavailable, web_page
 from tests.contract.signing_in import ROOT, Gate, Pauses, by_device_code, cache_files, left_in, settings_for, signing_in
 
@@ -43,8 +44,7 @@ class TestDeviceCode:
             code = await by_device_code(sign_in, authority)
             assert code.verification_uri == f"{authority.base}/devicelogin"
             assert authority.verify(await sign_in(), write=True) is None
-            account = sign_in.state.account
-            assert account is not None
+            account = there(sign_in.state.account)
             assert (account.username, account.tenant_id) == (DEMO_ADMIN.username, authority.directory.tenant_id)
             assert sign_in.state.can_write
             assert sign_in.state.expires_at is not None
@@ -249,12 +249,10 @@ class TestTheToken:
             for _ in range(3):
                 assert await again() == old
                 await asyncio.sleep(0)
-            refreshing = again._refreshing
-            assert refreshing is not None
+            refreshing = there(again._refreshing)
             await refreshing
             assert await again() == old
-            assert again.state.error is not None
-            assert again.state.error.is_transient
+            assert there(again.state.error).is_transient
             assert again.state.needs_person is None
             assert again.state.account is not None
             assert await again() == old

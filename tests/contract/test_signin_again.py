@@ -16,6 +16,7 @@ from runtui.auth.signin import DeviceCode, SignIn, SignInError
 from runtui.auth.token_store import load_msal
 from runtui.sandbox.authority.directory import DEMO_ADMIN
 from runtui.sandbox.errors import GraphError
+from tests import there
 from tests.canary import SECRET, TOKEN
 from tests.contract.scripted_authority import ScriptedAuthority, unavailable
 from tests.contract.signing_in import by_device_code, cache_files, signing_in
@@ -31,8 +32,7 @@ async def challenge_of(authority: ScriptedAuthority, sign_in: SignIn) -> str:
     verdict = authority.verify(await sign_in())
     assert isinstance(verdict, GraphError)
     assert verdict.status == 401
-    assert verdict.headers is not None
-    return verdict.headers["WWW-Authenticate"]
+    return there(verdict.headers)["WWW-Authenticate"]
 
 
 async def test_a_challenge_leads_to_one_refresh_with_its_claims(authority: ScriptedAuthority, tmp_path: Path) -> None:
@@ -132,8 +132,7 @@ async def test_a_step_up_signs_in_with_the_claims_of_the_refusal(authority: Scri
         await by_device_code(sign_in, authority)
         authority.next_error(50076, claims=stronger)
         assert not await sign_in.renew("Bearer")
-        assert sign_in.state.needs_person is not None
-        assert "more verification" in sign_in.state.needs_person.title
+        assert "more verification" in there(sign_in.state.needs_person).title
 
         def show(code: DeviceCode) -> None:
             authority.approve(code.user_code)

@@ -23,6 +23,7 @@ from runtui.sandbox.authority.directory import (
 )
 from runtui.sandbox.authority.tokens import to_base64url
 from runtui.settings import SignInSettings
+from tests import there
 from tests.canary import SECRET
 from tests.contract.entra_programs import ConfidentialApplication, FederatedCredential
 from tests.contract.scripted_authority import ScriptedAuthority, unavailable
@@ -52,8 +53,7 @@ async def test_a_secret_signs_in_and_leaves_no_file(tmp_path: Path) -> None:
             assert not sign_in.is_person
             assert authority.verify(await sign_in(), write=True) is None
             assert await sign_in() == await sign_in()
-            assert sign_in.state.account is not None
-            assert sign_in.state.account.username == "nightly"
+            assert there(sign_in.state.account).username == "nightly"
             assert sign_in.state.can_write
     assert sum(call.grant == "client_credentials" for call in authority.calls) == 2
     assert left_in(tmp_path) == []
@@ -237,8 +237,7 @@ async def test_a_token_file_is_read_again_when_the_server_refuses_it(tmp_path: P
     state = sign_in.state
     assert state.account is not None
     assert (state.account.username, state.account.tenant_id) == ("ada@contoso.example", "t1")
-    assert state.expires_at is not None
-    assert state.expires_at.year == 2096
+    assert there(state.expires_at).year == 2096
     assert state.can_write is False
     assert not await sign_in.renew("Bearer"), "the same one is still there"
     assert sign_in.state.error is not None

@@ -26,7 +26,7 @@ from runtui.services.store import EVERY_RUN, RunQuery, Store
 from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.saves import SaveQueue
 from runtui.services.writing.write import Save
-from tests import PATIENCE
+from tests import PATIENCE, there
 from tests.contract.conftest import Clock
 from tests.contract.scripted_authority import ScriptedAuthority
 from tests.contract.signing_in import ROOT, by_device_code, signing_in
@@ -68,8 +68,7 @@ class SignedIn:
         saves.changed.subscribe(lambda save: None if save.active else self.ended.update({save.number: save}))
 
     def draft(self, run_id: str, name: str, text: str) -> Draft:
-        stored = self.store.get(run_id)
-        assert stored is not None
+        stored = there(self.store.get(run_id))
         return Draft(run_id, stored.workflow_id, stored.raw).typed(name, text, self._clock())
 
 

@@ -22,6 +22,7 @@ from runtui.graph.client import GraphClient, RunUpdate
 from runtui.graph.pages import GraphError
 from runtui.graph.sign_in_http import SignInHttp
 from runtui.graph.transport import Transport
+from tests import there
 from tests.contract.raw_server import RawServer, answer
 from tests.contract.scripted_authority import ScriptedAuthority
 from tests.contract.signing_in import by_device_code, signing_in
@@ -95,10 +96,8 @@ async def test_a_redirect_is_not_followed_and_carries_no_change_away(
                 await read_all(graph)
         assert [request.split()[0] for request in home.requests] == [b"PATCH", b"GET", b"GET"]
     for fault in (write.fault, read.fault):
-        assert fault is not None
-        assert fault.title == "The server redirects the request"
-    assert write.fault is not None
-    assert write.fault.outcome is not Outcome.DONE
+        assert there(fault).title == "The server redirects the request"
+    assert there(write.fault).outcome is not Outcome.DONE
 
 
 async def test_a_challenge_never_redirects_the_token(signed_in: SignIn, elsewhere: RawServer) -> None:

@@ -38,7 +38,7 @@ from runtui.services.workspace import Workspace
 from runtui.services.writing import reconcile, saves  # noqa: F401 - loaded before the first fork
 from runtui.services.writing.write import Save, Step
 from runtui.settings import JOURNAL_FILE, Settings, store_path
-from tests import PATIENCE, canary
+from tests import PATIENCE, canary, there
 from tests.forked import forking
 from tests.unit.intents import intent, record_intent
 
@@ -237,8 +237,7 @@ async def save(
     try:
         workspace.connect(root)
         workspace.saves.changed.subscribe(follow)
-        entity = (await workspace.client.run(workflow_id, run_id)).entity
-        assert entity is not None
+        entity = there((await workspace.client.run(workflow_id, run_id)).entity)
         workspace.saves.submit(Draft(run_id, workflow_id, entity).typed(FIELD, str(value), now_ticks()))
         assert await workspace.saves.drain(PATIENCE) == 0
         (end,) = ends

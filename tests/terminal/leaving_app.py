@@ -21,7 +21,7 @@ from textual.widgets import Static
 
 from runtui.log import unhandled_errors_reported
 from runtui.tui.terminal import InputParser, TerminalApp, shell_waits, starting_theme, tell_the_shell
-from tests import PATIENCE
+from tests import PATIENCE, there
 
 SECRET = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJzZWNyZXQifQ.c2lnbmF0dXJl"
 
@@ -93,8 +93,7 @@ class LeavingApp(TerminalApp):
 
     def action_flood(self) -> None:
         """Write far more than the buffers between a program and its terminal hold."""
-        assert self._driver is not None
-        self._driver.write("flood" * 200_000)
+        there(self._driver).write("flood" * 200_000)
 
     def action_suspend(self) -> None:
         """Stop, or say why not."""

@@ -34,7 +34,7 @@ from runtui.services.journal import Entry
 from runtui.services.store import RunQuery
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings, store_path
-from tests import PATIENCE, canary
+from tests import PATIENCE, canary, there
 from tests.contract.loopback import loopback
 from tests.contract.writer_process import FIELD, Writers, Written, writers
 from tests.terminal.test_session import runtui
@@ -229,8 +229,7 @@ class Court:
         too."""
         (workflow_id, run_id), value = next(self._runs), next(self._values)
         async with self.session() as workspace:
-            entity = (await workspace.client.run(workflow_id, run_id)).entity
-            assert entity is not None
+            entity = there((await workspace.client.run(workflow_id, run_id)).entity)
             workspace.drafts.keep(Draft(run_id, workflow_id, entity).typed(FIELD, str(value), now_ticks()))
         ended = Kill(value, run_id, workflow_id, Written())
         self._judge.writer = ended.writer
@@ -282,8 +281,7 @@ class Court:
             if found is not None and found.is_settled:
                 assert entry == found, "what was known stays as it was"
             if told is not None and (found is not None or told != "not done"):
-                assert found is not None
-                assert found.outcome is Outcome(told), "what a person was told was in the journal by then"
+                assert there(found).outcome is Outcome(told), "what a person was told was in the journal by then"
             if entry is not None and entry.outcome is Outcome.UNKNOWN:
                 await workspace.reconciler.decide(entry.number, Outcome.NOT_DONE)
             assert workspace.journal.unsettled(self._root) == []

@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
+from tests import there
 from tests.terminal.pty_probe import PtyProbe
 from tests.terminal.test_session import runtui
 
@@ -14,8 +15,7 @@ CODE = r"(?m)^ +((?:[B-Z2-9]  ){8}[B-Z2-9]) *$"
 
 def code_on(terminal: PtyProbe) -> str:
     """Wait for a code on the screen and return it."""
-    shown = terminal.wait_for(CODE)
-    assert shown is not None
+    shown = there(terminal.wait_for(CODE))
     return shown[1].replace(" ", "")
 
 
@@ -32,8 +32,7 @@ def test_a_demo_rehearses_a_sign_in_and_one_in_the_middle_of_a_save(tmp_path: Pa
         terminal.wait_for("Device code: type a short code")
         terminal.wait_for(r"\A.*SANDBOX: sign-in-revoked")
         terminal.press("enter")
-        address = terminal.wait_for(r"http://127\.0\.0\.1:\d+/authority/devicelogin")
-        assert address is not None
+        address = there(terminal.wait_for(r"http://127\.0\.0\.1:\d+/authority/devicelogin"))
         terminal.wait_for(r"Waiting for you until \d\d:\d\d:\d\d")
         terminal.wait_for("DEMO")
         first_code = code_on(terminal)
@@ -66,6 +65,6 @@ def test_a_sign_in_scenario_needs_a_sign_in(tmp_path: Path) -> None:
         terminal.press("M")
         terminal.wait_for("Simulate a fault")
         terminal.press("end", "enter")
-        terminal.wait_for("Start it with --sign-in")
+        terminal.wait_for("runtui demo --sign-in")
         terminal.press("q")
         assert terminal.wait_for_exit() == 0

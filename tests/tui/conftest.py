@@ -40,7 +40,7 @@ from runtui.tui.text import plain
 from runtui.tui.widgets.chrome import StatusLine
 from runtui.tui.widgets.field_form import FieldForm
 from runtui.tui.widgets.side_panel import SidePanel
-from tests import PATIENCE, canary
+from tests import PATIENCE, canary, there
 from tests.keys import drained
 from tests.tui.wires import Graph
 
@@ -175,8 +175,7 @@ class Session:
     def text_in(self, name: str) -> str:
         """Return the text of a field."""
         field, draft = EDITABLE_BY_NAME[name], self.app.feature[Editing].form.draft
-        assert draft is not None
-        return self.form.edit.text if self.field == name and not field.choices else plain(draft.text(field))
+        return self.form.edit.text if self.field == name and not field.choices else plain(there(draft).text(field))
 
     def under(self, name: str) -> str:
         """Return the text under a field."""
@@ -273,6 +272,16 @@ class Session:
         """Return the lines that the screen shows."""
         size = self.app.size
         return "\n".join(strip.text.rstrip() for strip in self.app.screen._compositor.render_strips(size))
+
+    @property
+    def header(self) -> str:
+        """The first line of the screen."""
+        return self.text().splitlines()[0]
+
+    @property
+    def words(self) -> str:
+        """The screen as running text, without the line breaks of wrapping."""
+        return " ".join(self.text().split())
 
     def inside(self, pane: Widget) -> str:
         """Return the lines inside the frame of a pane. No wide character may be to the left of the pane."""

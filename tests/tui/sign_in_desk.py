@@ -77,10 +77,6 @@ class Desk:
         return self.session.status.text
 
     @property
-    def header(self) -> str:
-        return self.session.text().splitlines()[0]
-
-    @property
     def words(self) -> str:
         """The left pane as running text, without the line breaks of wrapping."""
         return " ".join(self.session.inside(self.session.left).split())

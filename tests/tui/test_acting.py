@@ -16,8 +16,8 @@ from runtui.sandbox.app import create_app
 from runtui.services.writing import follow
 from runtui.tui.features.changes.bulk_sending import ResultsView
 from runtui.tui.text import middle
+from tests import there
 from tests.tui.conftest import Opener, Session
-from tests.tui.test_faults import status_of
 from tests.tui.test_run import left_text
 
 
@@ -44,15 +44,10 @@ def tenant(monkeypatch: pytest.MonkeyPatch) -> Tenant:
     return Tenant()
 
 
-def lines(session: Session) -> str:
-    """Return the text of the screen as one line, because a sentence may be wrapped anywhere."""
-    return " ".join(session.text().split())
-
-
 async def told(session: Session, words: str, meanwhile: Callable[[], None] = lambda: None) -> None:
     def is_told() -> bool:
         meanwhile()
-        return words in " ".join(status_of(session).split())
+        return words in " ".join(session.status.text.split())
 
     await session.until(is_told)
 
@@ -65,11 +60,11 @@ async def test_a_run_is_canceled_and_another_reprocessed_to_its_end(
     async with open_session(wire=tenant.wire, size=(80, 24)) as session:
         await session.press("4", "a")
         assert session.view == "act"
-        assert "The run has not ended: it is running." in lines(session)
+        assert "The run has not ended: it is running." in session.words
         await session.press("enter")
         assert session.view == "review"
-        assert "users are already processed: what was done for them stays." in lines(session)
-        assert "It cannot be undone, and is never sent twice." in lines(session)
+        assert "users are already processed: what was done for them stays." in session.words
+        assert "It cannot be undone, and is never sent twice." in session.words
         await session.press("enter")
         assert (session.view, tenant.actions) == ("runs", [])
         await session.press("a", "enter", "y")
@@ -103,12 +98,12 @@ async def test_marked_runs_are_reprocessed_and_those_it_cannot_help_are_left_out
     async with open_session(wire=tenant.wire, size=(120, 40)) as session:
         await session.press("slash", *"status:failed,completed", "enter")
         await session.press("ctrl+a", "a")
-        text = lines(session)
+        text = session.words
         assert "Cancel the run · none of them" in text
         assert "Reprocess the failed users, all tasks, for 9 of" in text
         await session.press("j", "enter")
         assert session.view == "review"
-        assert "200 completed without a failed user" in lines(session)
+        assert "200 completed without a failed user" in session.words
         await session.press("y")
         await session.until(lambda: session.view == "results" and not session.workspace.saves.active())
         await told(session, "9 actions: 9 done.")
@@ -124,8 +119,7 @@ async def test_marked_runs_are_reprocessed_and_those_it_cannot_help_are_left_out
         assert shown & made, "the status is that of the new run"
         results = session.app.chrome.front.view
         assert isinstance(results, ResultsView)
-        row = results.row
-        assert row is not None
+        row = there(results.row)
         await session.press("F")
         assert session.view == "users"
         assert session.app.chrome.front.view.run_id == row.save.new_run
@@ -144,9 +138,9 @@ async def test_read_only_every_action_says_why_and_sends_nothing(open_session: O
         for key in ("g", "j", "j", "j", "j", "j"):
             await session.press(key, "enter")
             assert session.view == "act"
-            assert "Read-only since" in status_of(session)
+            assert "Read-only since" in session.status.text
         await session.press("escape", "o", "a", "g", "enter")
-        assert "Read-only since" in status_of(session)
+        assert "Read-only since" in session.status.text
         assert tenant.actions == []
 
 
@@ -155,7 +149,7 @@ async def test_a_workflow_is_freed_and_its_failures_are_previewed(open_session: 
         await session.press("o")
         await session.until(lambda: left_text(session).count("■ quarantine") == 2)
         await session.press("g", "a", "enter")
-        assert "Nothing runs now; the next scheduled run will" in lines(session)
+        assert "Nothing runs now; the next scheduled run will" in session.words
         await session.press("y")
         await told(session, "clear the quarantine of the workflow.")
         assert tenant.actions == ["clearQuarantine"]
@@ -183,10 +177,9 @@ async def test_a_workflow_that_runs_on_demand_is_followed_by_the_run_that_it_mak
         await told(session, "run the workflow on demand for 1 user.")
         assert tenant.actions == ["activate"]
         await told(session, "has ended: ", lambda: tenant.wait(1))
-        words = status_of(session)
+        words = session.status.text
         await session.press("F")
-        shown = session.app.chrome.front.view.run_id
-        assert shown is not None
+        shown = there(session.app.chrome.front.view.run_id)
         assert f"Onboard pre-hire, new run {short_id(shown)}, has ended: " in words
         await session.press("escape", "o", "slash", *"pre-hire", "enter")
         assert "F new run" in session.text()

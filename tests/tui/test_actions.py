@@ -158,7 +158,7 @@ async def test_refresh_and_pause_by_key(open_session: Opener) -> None:
     async with open_session(runs=12) as session:
         finished = session.workspace.refresh.progress.finished_at
         await session.press("p")
-        await session.until(lambda: "paused" in session.text().splitlines()[0])
+        await session.until(lambda: "paused" in session.header)
         await session.press("r")
         await session.until(lambda: session.workspace.refresh.progress.finished_at != finished)
         await session.press("p")

@@ -29,10 +29,6 @@ def headline(session: Session) -> str:
     return title
 
 
-def said(session: Session) -> str:
-    return " ".join(session.text().split())
-
-
 async def test_a_digit_shows_a_view_under_its_name_and_again_all_runs(open_session: Opener) -> None:
     async with open_session(size=(80, 30)) as session:
         for key, name, sort in (
@@ -50,11 +46,11 @@ async def test_a_digit_shows_a_view_under_its_name_and_again_all_runs(open_sessi
         await session.press("1", "x")
         assert headline(session).startswith("Runs  240  ")
         await session.press("8")
-        assert "There is no view 8; v saves the list as a view." in said(session)
+        assert "There is no view 8; v saves the list as a view." in session.words
         before = headline(session)
         session.workspace.preferences.keep(views=(View("of another runtui", ListSettings("started>=garbage")),))
         await session.press("7")
-        assert "View 7 cannot be shown." in said(session)
+        assert "View 7 cannot be shown." in session.words
         assert headline(session) == before
 
 
@@ -217,11 +213,11 @@ async def test_settings_that_cannot_be_restored_are_reported(open_session: Opene
     path = preferences_path(tmp_path, "", ROOT)
     path.write_text("{")
     async with open_session(size=(100, 30), runs=20) as session:
-        assert "is set aside" in said(session)
+        assert "is set aside" in session.words
         assert session.workspace.preferences.kept == StoredPreferences()
     path.write_text(json.dumps({"theme": "", "runs": {**ListSettings("tomorrow:(")._asdict()}, "views": []}))
     async with open_session(size=(100, 30), runs=20) as session:
-        assert "The filter of the last session cannot be used here: tomorrow:(" in said(session)
+        assert "The filter of the last session cannot be used here: tomorrow:(" in session.words
         assert session.runs.table.total == 20
 
 

@@ -22,11 +22,10 @@ from runtui.tui.features.changes import bulk_sending
 from runtui.tui.features.changes.bulk_sending import ResultsView
 from runtui.tui.features.changes.lists import RESULTS
 from runtui.tui.features.changes.reviewing import Reviewing
-from tests import PATIENCE
+from tests import PATIENCE, there
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
-from tests.tui.test_faults import graph_error, status_of
-from tests.tui.test_panel import panel_text
+from tests.tui.test_faults import graph_error
 from tests.tui.wires import Graph, Held, a_run
 
 MANY = 40
@@ -79,7 +78,7 @@ async def test_nine_keys_cancel_forty_failed_runs_and_three_undo_that(
         # Each change goes through six states, and a key waits for every message before it.
         assert len(messages) < 3 * 38
         assert statuses(graph) == {"canceled": 38, "inProgress": 2}
-        assert "38 changes: 38 done." in status_of(session)
+        assert "38 changes: 38 done." in session.status.text
         assert not session.runs.table.marks
         entries = session.workspace.journal.entries()
         assert len(entries) == 38
@@ -87,7 +86,7 @@ async def test_nine_keys_cancel_forty_failed_runs_and_three_undo_that(
         await type_keys(session, ["u", "3", "8"], "in one packet")
         await session.until(lambda: statuses(graph) == {"failed": 38, "inProgress": 2})
         await ended(session)
-        assert "38 undos: 38 done." in status_of(session)
+        assert "38 undos: 38 done." in session.status.text
         assert graph.runs == before
         assert all(entry.undone_by for entry in session.workspace.journal.entries()[38:])
         await type_keys(session, ["escape", "B"], "slowly")
@@ -103,7 +102,7 @@ async def test_nine_keys_cancel_forty_failed_runs_and_three_undo_that(
         await type_keys(session, ["j", "enter", "3", "8"], "in one packet")
         await ended(session)
         assert statuses(graph) == {"canceled": 38, "inProgress": 2}
-        assert "38 undos: 38 done." in status_of(session)
+        assert "38 undos: 38 done." in session.status.text
 
 
 async def test_the_form_shows_common_and_mixed_values_and_sends_only_what_is_touched(open_session: Opener) -> None:
@@ -120,8 +119,7 @@ async def test_the_form_shows_common_and_mixed_values_and_sends_only_what_is_tou
         await type_keys(session, ["tab", "tab", *"now", "escape"], "in one packet")
         assert session.view == "runs"
         await type_keys(session, ["e"], "slowly")
-        draft = session.draft
-        assert draft is not None
+        draft = there(session.draft)
         assert list(draft.edits) == ["scheduledDateTime"] or list(draft.edits) == ["startedDateTime"]
         await type_keys(session, ["ctrl+s"], "slowly")
         for typed in ("y", "5", "4x"):  # a letter is no key here: it could leave the question
@@ -145,12 +143,11 @@ async def test_the_review_of_many_says_all_that_changes_on_a_small_screen(open_s
         graph.runs[f"run-{n}"]["processingStatus"] = status
     async with open_session(graph=graph, size=(80, 24)) as session:
         await type_keys(session, ["ctrl+a", "e", "enter", "down", "enter", "ctrl+s"], "in one packet")
-        words = " ".join(session.text().split())
+        words = session.words
         assert "15 failed, 5 completed, 5 inProgress, 15 with 3 other values → queued" in words
         assert "Type 40 to send" in words
         await type_keys(session, ["escape", "escape", "e"], "in one packet")
-        assert session.draft is not None
-        assert session.draft.edits["processingStatus"].value == "queued", "nothing typed is lost"
+        assert there(session.draft).edits["processingStatus"].value == "queued", "nothing typed is lost"
         assert graph.patches == []
 
 
@@ -172,12 +169,14 @@ async def test_a_bulk_change_that_ends_at_once_is_reported(
         await session.until(lambda: len(graph.patches) == 5 and not session.workspace.saves.active())
         everything_ended.set()
         await ended(session)
-        assert "5 changes: 5 done." in status_of(session)
-        await session.until(lambda: "done (200 OK)" in panel_text(session))  # a change brings its response forward
+        assert "5 changes: 5 done." in session.status.text
+        await session.until(
+            lambda: "done (200 OK)" in session.inside(session.panel)
+        )  # a change brings its response forward
         await type_keys(session, ["u", "y"], "slowly")
         await ended(session)
-        await session.until(lambda: "5 undos: 5 done." in status_of(session))
-        await session.until(lambda: "done (200 OK)" in panel_text(session))
+        await session.until(lambda: "5 undos: 5 done." in session.status.text)
+        await session.until(lambda: "done (200 OK)" in session.inside(session.panel))
 
 
 async def test_rows_that_change_places_leave_the_response_in_front(open_session: Opener) -> None:
@@ -207,10 +206,10 @@ async def test_a_response_that_was_left_on_its_way_is_reported_beside_another_li
         await session.press("y", "escape")
         session.app.chrome.panel.choose("response")
         await session.settled()
-        assert (session.view, "done (200 OK)" in panel_text(session)) == ("runs", False)
+        assert (session.view, "done (200 OK)" in session.inside(session.panel)) == ("runs", False)
         wire.release()
-        await session.until(lambda: "5 changes: 5 done." in status_of(session))
-        assert "done (200 OK)" in panel_text(session)
+        await session.until(lambda: "5 changes: 5 done." in session.status.text)
+        assert "done (200 OK)" in session.inside(session.panel)
 
 
 async def test_each_result_is_shown_and_failed_changes_can_be_retried(open_session: Opener) -> None:
@@ -221,12 +220,12 @@ async def test_each_result_is_shown_and_failed_changes_can_be_retried(open_sessi
             graph.runs[f"run-{n}"]["processingStatus"] = "completed"  # somebody else's change
         await session.type("38")
         await ended(session)
-        assert "38 changes: 35 done, 3 not done." in status_of(session)
+        assert "38 changes: 35 done, 3 not done." in session.status.text
         assert "Results  38, 3 not done  outcome ↑  processingStatus → canceled" in session.text()
         assert session.text().count("completed by now") == 3
         assert statuses(graph) == {"canceled": 35, "completed": 3, "inProgress": 2}
         await type_keys(session, ["E", "enter"], "slowly")
-        await session.until(lambda: "38" in status_of(session) and "exports" in status_of(session))
+        await session.until(lambda: "38" in session.status.text and "exports" in session.status.text)
         (file,) = (session.workspace.journal.path.parent / "exports").iterdir()
         assert file.stat().st_mode & 0o777 == 0o600
         told = {line["runId"]: line for line in map(json.loads, file.read_text("utf-8").splitlines())}
@@ -264,7 +263,7 @@ async def test_a_refusal_holds_the_rest_until_a_person_decides(open_session: Ope
         else:
             assert statuses(graph) == {"failed": 150}
             assert len(graph.patches) == held
-            assert "150 changes: 150 not done." in status_of(session)
+            assert "150 changes: 150 not done." in session.status.text
 
 
 async def test_marks_of_a_range_inverted_and_left_out_runs(open_session: Opener) -> None:
@@ -292,7 +291,7 @@ async def test_marks_of_a_range_inverted_and_left_out_runs(open_session: Opener)
         await session.press("n", "ctrl+s", "y")
         await ended(session)
         assert session.runs.table.marks == {"run-0", "gone"}
-        assert "1 change: 1 done. 2 runs left out stay marked; U clears marks." in status_of(session)
+        assert "1 change: 1 done. 2 runs left out stay marked; U clears marks." in session.status.text
 
 
 async def test_the_review_loads_what_follows_a_change_whoever_asks_first(
@@ -312,7 +311,7 @@ async def test_a_read_only_session_opens_no_form_of_marked_runs(open_session: Op
     async with open_session(graph=graph, read_only=True) as session:
         await type_keys(session, ["ctrl+a", "e"], "in one packet")
         assert session.view == "runs"
-        assert "read-only" in status_of(session)
+        assert "read-only" in session.status.text
         assert graph.patches == []
 
 
@@ -321,7 +320,7 @@ async def test_one_reason_goes_with_every_change(open_session: Opener) -> None:
     async with open_session(graph=graph, size=(80, 24), require_why=True) as session:
         await type_keys(session, ["2", "ctrl+a", "e", "enter", "up", "enter", "ctrl+s", "3", "8"], "in one packet")
         assert session.view == "review"
-        assert "requires a reason" in status_of(session)
+        assert "requires a reason" in session.status.text
         assert graph.patches == []
         await session.type("license pool empty")
         await session.press("enter")

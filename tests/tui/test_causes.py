@@ -17,7 +17,7 @@ from runtui.services.store import EVERY_RUN, RunQuery
 from runtui.tui.features.triage import explaining
 from runtui.tui.features.triage.explaining import CausesView
 from runtui.tui.resources import run_filter
-from tests import PATIENCE
+from tests import PATIENCE, there
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
 from tests.tui.wires import Held, reply
@@ -104,8 +104,7 @@ async def test_space_marks_all_runs_of_a_cause_and_takes_the_marks_back(open_ses
     async with open_session() as session:
         await session.press("c")
         await all_read(session)
-        cause = causes_of(session).cause
-        assert cause is not None
+        cause = there(causes_of(session).cause)
         await session.press("space")
         marks = session.runs.table.marks
         assert len(marks) == cause.runs
@@ -130,10 +129,8 @@ async def test_the_panel_says_the_whole_cause_and_what_to_check(open_session: Op
         await all_read(session)
         session.app.chrome.panel.choose("run")
         await session.press("j", "k")
-        cause = causes_of(session).cause
-        assert cause is not None
-        checklist = checklist_of(cause.definition_id)
-        assert checklist is not None
+        cause = there(causes_of(session).cause)
+        checklist = there(checklist_of(cause.definition_id))
         first, *_ = session.workspace.store.failures_of_cause(EVERY_RUN, cause.key, 1)
         said = (f"{cause.users} users in {cause.runs} runs", "What to check", *checklist.lines, *cause.workflows)
         expected = (*said, "Users", first.reason, first.subject_name)

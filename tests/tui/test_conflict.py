@@ -12,20 +12,12 @@ import pytest
 
 from runtui.domain.draft import Draft
 from runtui.tui.features.changes.editing import ConflictView
+from tests import there
 from tests.tui.conftest import Opener, Session
 from tests.tui.wires import Graph
 
 PATCH_OF = "run-4"
 """The run under the cursor at the start, which is the one that started last."""
-
-
-def view_of(session: Session) -> str:
-    """Return the name of the current view."""
-    return session.view
-
-
-def status_of(session: Session) -> str:
-    return session.status.text
 
 
 def flag_of(session: Session) -> str:
@@ -35,16 +27,14 @@ def flag_of(session: Session) -> str:
 
 
 def merged(session: Session) -> Draft:
-    draft = session.find(ConflictView).draft
-    assert draft is not None
-    return draft
+    return there(session.find(ConflictView).draft)
 
 
 async def type_a_draft(session: Session, text: str = "8") -> None:
     """Change processingStatus to canceled and type into totalUsersCount; the form stays open."""
     assert session.runs.table.cursor_id == PATCH_OF
     await session.press("e")
-    await session.until(lambda: view_of(session) == "edit")
+    await session.until(lambda: session.view == "edit")
     await session.press("enter")
     await session.type("canceled")
     await session.press("enter")
@@ -61,8 +51,7 @@ def move(graph: Graph, **values: Any) -> None:
 
 def leave_a_draft(session: Session, total: str = "38") -> None:
     """Store the draft that `type_a_draft` types, as an earlier session does."""
-    stored = session.workspace.store.get(PATCH_OF)
-    assert stored is not None
+    stored = there(session.workspace.store.get(PATCH_OF))
     draft = Draft(PATCH_OF, stored.workflow_id, stored.raw).typed("processingStatus", "canceled", 0)
     session.workspace.drafts.keep(draft.typed("totalUsersCount", total, 0))
     session.runs.table.flags_changed(PATCH_OF)
@@ -79,7 +68,7 @@ async def meet(session: Session, graph: Graph, **values: Any) -> None:
 
     await session.until(is_read)
     await session.press("e")
-    await session.until(lambda: view_of(session) != "runs")
+    await session.until(lambda: session.view != "runs")
 
 
 async def test_e_on_a_run_that_moved_opens_its_three_values(open_session: Opener) -> None:
@@ -88,7 +77,7 @@ async def test_e_on_a_run_that_moved_opens_its_three_values(open_session: Opener
         await type_a_draft(session)
         await session.press("escape")
         await meet(session, graph, processingStatus="queued", failedTasksCount=77)
-        assert view_of(session) == "conflict"
+        assert session.view == "conflict"
         assert [line.strip() for line in session.inside(session.left).splitlines()][:8] == [
             "processingStatus: yours",
             "as opened  failed",
@@ -99,7 +88,7 @@ async def test_e_on_a_run_that_moved_opens_its_three_values(open_session: Opener
             "● theirs     77",
             "○ yours      2  (not edited, as opened)",
         ]
-        assert "(processingStatus, failedTasksCount)" in status_of(session)
+        assert "(processingStatus, failedTasksCount)" in session.status.text
         assert "totalUsersCount" not in session.inside(session.left)
         assert '"totalUsersCount": 38' in session.text(), "the request beside it is the one that would be made"
         assert '"failedTasksCount": 77' in session.text()
@@ -136,7 +125,7 @@ async def test_enter_goes_to_the_review_and_y_sends_what_was_chosen(open_session
         leave_a_draft(session)
         await meet(session, graph, processingStatus="queued", failedTasksCount=77)
         await session.press("down", "right", "enter")
-        await session.until(lambda: view_of(session) == "review")
+        await session.until(lambda: session.view == "review")
         assert "queued  →  canceled" in session.text()
         assert "77  →  2" in session.text()
         await session.press("y")
@@ -153,10 +142,10 @@ async def test_back_from_the_review_is_the_form_with_the_values_chosen(open_sess
         leave_a_draft(session)
         await meet(session, graph, processingStatus="queued")
         await session.press("ctrl+s", "n")
-        assert view_of(session) == "edit"
+        assert session.view == "edit"
         assert "was queued" in session.text()
         await session.press("escape", "e")
-        assert view_of(session) == "edit", "the choice is made: nothing is in conflict any more"
+        assert session.view == "edit", "the choice is made: nothing is in conflict any more"
 
 
 async def test_e_goes_on_to_the_form(open_session: Opener) -> None:
@@ -165,9 +154,8 @@ async def test_e_goes_on_to_the_form(open_session: Opener) -> None:
         leave_a_draft(session)
         await meet(session, graph, processingStatus="queued")
         await session.press("left", "e")
-        assert view_of(session) == "edit"
-        draft = session.draft
-        assert draft is not None
+        assert session.view == "edit"
+        draft = there(session.draft)
         assert list(draft.edits) == ["totalUsersCount"]
 
 
@@ -177,8 +165,8 @@ async def test_when_nothing_is_left_to_send_the_form_says_so(open_session: Opene
         leave_a_draft(session, total="3")
         await meet(session, graph, processingStatus="queued")
         await session.press("left", "enter")
-        assert view_of(session) == "edit"
-        assert "There is nothing to send" in status_of(session)
+        assert session.view == "edit"
+        assert "There is nothing to send" in session.status.text
         await session.press("escape")
         assert flag_of(session) == " "
 
@@ -189,8 +177,8 @@ async def test_text_in_error_is_not_lost_and_is_corrected_before_the_review(open
         leave_a_draft(session, total="3x")
         await meet(session, graph, processingStatus="queued", totalUsersCount=4)
         await session.press("enter")
-        assert view_of(session) == "edit"
-        assert "correct totalUsersCount" in status_of(session)
+        assert session.view == "edit"
+        assert "correct totalUsersCount" in session.status.text
         assert "3x" in session.text()
 
 
@@ -202,11 +190,11 @@ async def test_esc_keeps_the_draft_as_it_was(open_session: Opener) -> None:
         await session.press("escape")
         await meet(session, graph, processingStatus="queued")
         await session.press("left", "escape")
-        assert view_of(session) == "runs"
+        assert session.view == "runs"
         assert session.workspace.drafts.get(PATCH_OF) is before
         assert flag_of(session) == "~"
         await session.press("e")
-        assert view_of(session) == "conflict"
+        assert session.view == "conflict"
         assert merged(session).body()["processingStatus"] == "canceled", "the choice begins anew"
 
 
@@ -216,8 +204,8 @@ async def test_a_changed_property_outside_the_draft_opens_the_form_at_once(open_
         await type_a_draft(session)
         await session.press("escape")
         await meet(session, graph, failedTasksCount=77)
-        assert view_of(session) == "edit"
-        assert "Your draft from" in status_of(session)
+        assert session.view == "edit"
+        assert "Your draft from" in session.status.text
 
 
 async def test_a_draft_whose_values_the_run_already_has_is_done(open_session: Opener) -> None:
@@ -225,8 +213,8 @@ async def test_a_draft_whose_values_the_run_already_has_is_done(open_session: Op
     async with open_session(wire=graph.wire) as session:
         leave_a_draft(session, total="3")
         await meet(session, graph, processingStatus="canceled")
-        assert view_of(session) == "edit"
-        assert "already has every value of your draft" in status_of(session)
+        assert session.view == "edit"
+        assert "already has every value of your draft" in session.status.text
         assert PATCH_OF not in session.workspace.drafts
 
 
@@ -260,8 +248,8 @@ async def test_a_read_only_session_sees_the_values_and_sends_nothing(open_sessio
         await meet(session, graph, processingStatus="queued")
         session.workspace.toggle_read_only()
         await session.press("enter")
-        assert view_of(session) == "conflict"
-        assert "Read-only" in status_of(session)
+        assert session.view == "conflict"
+        assert "Read-only" in session.status.text
 
 
 async def test_a_draft_is_dropped_from_here_by_two_presses(open_session: Opener) -> None:
@@ -271,10 +259,10 @@ async def test_a_draft_is_dropped_from_here_by_two_presses(open_session: Opener)
         await meet(session, graph, processingStatus="queued")
         await session.press("D")
         words = "Press D again to discard the draft: processingStatus canceled, totalUsersCount 38."
-        assert words in status_of(session)
+        assert words in session.status.text
         assert PATCH_OF in session.workspace.drafts
         await session.press("D")
-        assert view_of(session) == "runs"
+        assert session.view == "runs"
         assert PATCH_OF not in session.workspace.drafts
         assert flag_of(session) == " "
 
@@ -309,15 +297,15 @@ async def save_into_a_conflict(session: Session, held: Held, *keys: str) -> None
     await session.press(*keys)
     move(held.graph, processingStatus="queued")
     held.may_answer.set()
-    await session.until(lambda: not session.workspace.saves.active() and status_of(session))
+    await session.until(lambda: not session.workspace.saves.active() and session.status.text)
 
 
 async def test_a_conflict_opens_at_once_if_the_person_still_looks_at_the_run(open_session: Opener) -> None:
     held = Held(Graph())
     async with open_session(wire=held.wire) as session:
         await save_into_a_conflict(session, held)
-        await session.until(lambda: view_of(session) == "conflict")
-        assert "Nothing was written" in status_of(session)
+        await session.until(lambda: session.view == "conflict")
+        assert "Nothing was written" in session.status.text
         assert held.graph.patches == []
         assert session.workspace.drafts.get(PATCH_OF) is not None
         await session.press("f2", "y")
@@ -332,9 +320,8 @@ async def test_on_another_screen_a_conflict_is_only_reported(open_session: Opene
     held = Held(Graph())
     async with open_session(wire=held.wire) as session:
         await save_into_a_conflict(session, held, *keys)
-        assert "Nothing was sent" in status_of(session)
-        assert "e on the run resolves the conflict" in status_of(session)
-        assert view_of(session) != "conflict"
-        draft = session.workspace.drafts.get(PATCH_OF)
-        assert draft is not None
+        assert "Nothing was sent" in session.status.text
+        assert "e on the run resolves the conflict" in session.status.text
+        assert session.view != "conflict"
+        draft = there(session.workspace.drafts.get(PATCH_OF))
         assert draft.received["processingStatus"] == "failed", "the draft stays as it was opened"

@@ -7,13 +7,17 @@ import json
 import pytest
 
 from runtui.domain.text import visible
+from runtui.graph.exchange import Exchange
 from runtui.services.store import EVERY_RUN
 from runtui.tui.features.copying import SelectionPage
 from runtui.tui.features.opening import Opening
 from runtui.tui.features.triage.explaining import Explaining
 from runtui.tui.features.triage.overviewing import Overviewing
+from tests import there
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
+from tests.tui.test_undo import change
+from tests.tui.wires import Graph
 
 
 async def go_to_failed_run(session: Session) -> str:
@@ -33,8 +37,7 @@ async def test_two_keys_copy_the_hand_over_of_a_run(open_session: Opener, size: 
         page = session.app.clipboard
         assert page.startswith("# Hand-over: `")
         assert f"- run: `{run_id}`" in page
-        results = session.workspace.store.results_of(run_id)
-        assert results is not None
+        results = there(session.workspace.store.results_of(run_id))
         failed = next(task for task in results.tasks if task.is_failed)
         assert visible(failed.reason) in page
         assert "Hand-over: sent to the terminal (OSC 52)." in str(session.text())
@@ -69,22 +72,30 @@ async def test_every_place_offers_the_thing_under_its_cursor(open_session: Opene
         assert await copied(session, "y") == user.id
         await session.press("enter")
         await session.until(lambda: session.app.feature[Opening].tasks.list.rows)
-        task = session.app.feature[Opening].tasks.list.table.row_under_cursor()
-        assert task is not None
+        task = there(session.app.feature[Opening].tasks.list.table.row_under_cursor())
         assert task.result.reason in await copied(session, "y", "y")
         assert json.loads(await copied(session, "y", "end", "enter")) == task.result.received
         await session.press("escape", "escape", "c")
         view = session.app.feature[Explaining].view
         await session.until(lambda: not session.workspace.results.progress.reading and view.cause is not None)
-        assert view.cause is not None
-        assert (await copied(session, "y", "h")).startswith(f"# Hand-over: `{view.cause.task}`")
+        assert (await copied(session, "y", "h")).startswith(f"# Hand-over: `{there(view.cause).task}`")
         await session.press("escape", "o")
         await session.until(lambda: session.app.feature[Overviewing].view.row is not None)
-        row = session.app.feature[Overviewing].view.row
-        assert row is not None
+        row = there(session.app.feature[Overviewing].view.row)
         assert await copied(session, "y", "y") == row.workflow.id
         await session.press("y", "h")
         assert "Only a run, change or cause" in session.text()
+
+
+async def test_the_journal_offers_the_change_under_its_cursor(open_session: Opener) -> None:
+    async with open_session(graph=Graph()) as session:
+        entry = await change(session)
+        await session.press("J")
+        await session.until(lambda: session.journal.entries)
+        await session.press("y")
+        await session.until(lambda: "Copy" in session.text())
+        assert (await copied(session, "h")).startswith("# Hand-over: ")
+        assert f"client-request-id: `{entry.client_request_id}`" in session.app.clipboard
 
 
 async def test_the_panel_offers_the_request_under_its_cursor(open_session: Opener) -> None:
@@ -97,7 +108,7 @@ async def test_the_panel_offers_the_request_under_its_cursor(open_session: Opene
         while session.panel.tab != "log":
             await session.press("right_square_bracket")
         exchange = session.app.chrome.panel.in_front
-        assert exchange is not None
+        assert isinstance(exchange, Exchange)
         assert exchange.client_request_id in await copied(session, "y", "y")
         await session.press("y", "j")
         curl = await copied(session, "y")
@@ -119,7 +130,7 @@ async def test_a_text_can_be_shown_alone_or_written_to_a_file(open_session: Open
         run_id = await go_to_failed_run(session)
         await session.press("y", "t")
         assert isinstance(session.app.screen, SelectionPage)
-        assert session.text().splitlines()[0].rstrip() == run_id
+        assert session.header.rstrip() == run_id
         await session.press("escape")
         assert session.view == "runs"
         await session.press("y", "j", "t")

@@ -18,15 +18,6 @@ from tests.tui.wires import Graph, Held, a_run
 from tests.unit.intents import intent, record_intent
 
 
-def view_of(session: Session) -> str:
-    """Return the name of the current view."""
-    return session.view
-
-
-def status_of(session: Session) -> str:
-    return session.status.text
-
-
 def first_flag(session: Session) -> str:
     """Return the flag before the first row."""
     return next((line.lstrip("│")[0] for line in session.text().splitlines() if "Onboard" in line[:60]), "")
@@ -50,7 +41,7 @@ def leave_a_change(folder: Path, outcome: Outcome) -> None:
 
 async def type_into_a_count(session: Session, text: str) -> None:
     await session.press("e")
-    await session.until(lambda: view_of(session) == "edit")
+    await session.until(lambda: session.view == "edit")
     await session.go_to("totalUsersCount")
     await session.pilot.pause()
     await session.press("end")
@@ -62,21 +53,21 @@ async def test_a_draft_of_an_earlier_session_is_marked_told_and_opened_with_its_
 ) -> None:
     leave_a_draft(tmp_path)
     async with open_session(wire=Graph().wire) as session:
-        assert status_of(session) == "1 draft kept; ~ marks its run, e opens a draft."
+        assert session.status.text == "1 draft kept; ~ marks its run, e opens a draft."
         assert first_flag(session) == "~"
         await session.press("e")
-        await session.until(lambda: view_of(session) == "edit")
+        await session.until(lambda: session.view == "edit")
         assert "12x" in session.text()
         assert "A count is a whole number" in session.text(), "a field left in error says so at once"
-        assert status_of(session).startswith("Your draft from ")
-        assert status_of(session).endswith("; F8 reverts a field, shift+F8 discards the draft.")
+        assert session.status.text.startswith("Your draft from ")
+        assert session.status.text.endswith("; F8 reverts a field, shift+F8 discards the draft.")
 
 
 async def test_a_draft_whose_change_another_process_found_done_is_dropped(open_session: Opener, tmp_path: Path) -> None:
     leave_a_draft(tmp_path, typed="12")
     leave_a_change(tmp_path, Outcome.DONE)
     async with open_session(wire=Graph().wire) as session:
-        assert "not sent" not in status_of(session)
+        assert "not sent" not in session.status.text
         assert first_flag(session) != "~"
 
 
@@ -93,7 +84,7 @@ async def test_a_draft_that_differs_from_what_is_done_or_was_typed_later_stays(
     if not is_typed_later:
         leave_a_change(tmp_path, outcome)
     async with open_session(wire=Graph().wire) as session:
-        assert status_of(session).startswith("1 draft kept")
+        assert session.status.text.startswith("1 draft kept")
 
 
 async def test_a_draft_of_an_earlier_session_is_marked_before_the_server_answers(
@@ -116,7 +107,7 @@ async def test_whatever_is_typed_is_there_for_the_next_session(open_session: Ope
     async with open_session(wire=graph.wire) as session:
         assert first_flag(session) == "~"
         await session.press("e")
-        await session.until(lambda: view_of(session) == "edit")
+        await session.until(lambda: session.view == "edit")
         assert "39y" in session.text()
 
 
@@ -125,29 +116,29 @@ async def test_a_draft_of_a_run_that_is_gone_is_reported_when_the_list_is_whole(
 ) -> None:
     leave_a_draft(tmp_path, "run-9")
     async with open_session(wire=Graph().wire) as session:
-        await session.until(lambda: "does not list now" in status_of(session))
-        assert status_of(session).startswith("1 draft belongs to a run")
+        await session.until(lambda: "does not list now" in session.status.text)
+        assert session.status.text.startswith("1 draft belongs to a run")
         assert "run-9" in session.workspace.drafts
         listed_at = session.workspace.refresh.progress.finished_at
         await session.press("e", "escape", "r")
         await session.until(lambda: session.workspace.refresh.progress.finished_at != listed_at)
-        assert "does not list now" not in status_of(session), "once is enough"
+        assert "does not list now" not in session.status.text, "once is enough"
 
 
 async def test_dropping_takes_two_presses_and_tells_what_it_held(open_session: Opener) -> None:
     async with open_session(wire=Graph().wire) as session:
         await type_into_a_count(session, "9")
         await session.press("shift+f8")
-        assert status_of(session) == "Press shift+F8 again to discard the draft: totalUsersCount 39."
-        assert view_of(session) == "edit"
+        assert session.status.text == "Press shift+F8 again to discard the draft: totalUsersCount 39."
+        assert session.view == "edit"
         assert "run-4" in session.workspace.drafts
         await session.press("shift+f8")
-        assert view_of(session) == "runs"
-        assert status_of(session) == "Draft discarded: totalUsersCount 39."
+        assert session.view == "runs"
+        assert session.status.text == "Draft discarded: totalUsersCount 39."
         assert "run-4" not in session.workspace.drafts
         assert first_flag(session) == " "
         await session.press("e")
-        await session.until(lambda: view_of(session) == "edit")
+        await session.until(lambda: session.view == "edit")
         assert session.draft is not None
         assert session.draft.edits == {}
 
@@ -158,7 +149,7 @@ async def test_typing_between_the_two_presses_asks_again(open_session: Opener) -
         await session.press("shift+f8")
         await session.type("1")
         await session.press("shift+f8")
-        assert status_of(session) == "Press shift+F8 again to discard the draft: totalUsersCount 391."
+        assert session.status.text == "Press shift+F8 again to discard the draft: totalUsersCount 391."
         assert "run-4" in session.workspace.drafts
         await session.press("ctrl+t", "shift+f8")
         assert "run-4" in session.workspace.drafts, "the question was no longer in sight"
@@ -169,11 +160,11 @@ async def test_typing_between_the_two_presses_asks_again(open_session: Opener) -
 async def test_there_is_nothing_to_drop_in_a_form_nobody_touched(open_session: Opener) -> None:
     async with open_session(wire=Graph().wire) as session:
         await session.press("e")
-        await session.until(lambda: view_of(session) == "edit")
+        await session.until(lambda: session.view == "edit")
         assert session.field == "processingStatus"
         await session.press("shift+f8", "shift+f8")
-        assert view_of(session) == "edit"
-        assert status_of(session) == "Nothing has changed yet."
+        assert session.view == "edit"
+        assert session.status.text == "Nothing has changed yet."
 
 
 async def test_drafts_that_cannot_be_kept_are_said_once(open_session: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,17 +175,17 @@ async def test_drafts_that_cannot_be_kept_are_said_once(open_session: Opener, mo
 
         monkeypatch.setattr(session.workspace.drafts, "_put", refuse)
         await type_into_a_count(session, "9")
-        await session.until(lambda: "Drafts cannot be saved" in status_of(session))
-        assert "disk is full" in status_of(session)
+        await session.until(lambda: "Drafts cannot be saved" in session.status.text)
+        assert "disk is full" in session.status.text
         session.set_status("")
         await session.type("1")
         session.workspace.drafts.flush()
         await session.pilot.pause()
-        assert status_of(session) == ""
+        assert session.status.text == ""
         await session.press("escape")
-        assert "Drafts cannot be saved" in status_of(session), "nor are they kept after the form"
+        assert "Drafts cannot be saved" in session.status.text, "nor are they kept after the form"
         await session.press("ctrl+q")
-        assert "Not saved: 1 draft. q again quits." in status_of(session)
+        assert "Not saved: 1 draft. q again quits." in session.status.text
         assert session.app.return_code is None
         monkeypatch.undo()
 
@@ -205,5 +196,5 @@ async def test_a_file_of_a_newer_version_is_reported_at_the_start(open_session: 
         db.execute(f"PRAGMA user_version = {len(STEPS) + 1}")
     db.close()
     async with open_session(wire=Graph().wire) as session:
-        assert "Drafts cannot be saved" in status_of(session)
-        assert "newer runtui" in status_of(session)
+        assert "Drafts cannot be saved" in session.status.text
+        assert "newer runtui" in session.status.text

@@ -12,8 +12,8 @@ import pytest
 
 from runtui.tui.features import leaving
 from runtui.tui.features.leaving import Leaving
+from tests import there
 from tests.tui.conftest import Opener, Session
-from tests.tui.test_panel import panel_text
 from tests.tui.test_review import to_the_review
 from tests.tui.wires import Graph, a_run, reply
 
@@ -54,10 +54,6 @@ TROUBLES: dict[str, tuple[Callable[..., httpx.Response], str, str]] = {
 }
 
 
-def status_of(session: Session) -> str:
-    return session.status.text
-
-
 async def test_trouble_with_the_list_is_reported_and_the_list_stays(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
@@ -67,16 +63,16 @@ async def test_trouble_with_the_list_is_reported_and_the_list_stays(open_session
         for trouble, title, step in TROUBLES.values():
             graph.answer_to_list = trouble
             await session.press("r")
-            await session.until(lambda: not session.workspace.refresh.progress.listing and status_of(session))
-            assert title in status_of(session)
-            assert step in status_of(session)
-            assert "The list is incomplete." in status_of(session)
-            assert "incomplete" in session.text().splitlines()[0]
+            await session.until(lambda: not session.workspace.refresh.progress.listing and session.status.text)
+            assert title in session.status.text
+            assert step in session.status.text
+            assert "The list is incomplete." in session.status.text
+            assert "incomplete" in session.header
             assert (table.total, table.cursor_id) == (5, run_id)
             assert "\x1b" not in session.text()
             graph.answer_to_list = None
             await session.press("r")
-            await session.until(lambda: session.workspace.refresh.progress.fault is None and not status_of(session))
+            await session.until(lambda: session.workspace.refresh.progress.fault is None and not session.status.text)
             assert "incomplete" not in session.text()
 
 
@@ -85,7 +81,7 @@ async def test_the_next_step_for_the_list_is_not_cut_off(open_session: Opener) -
     async with open_session(wire=graph.wire, size=(80, 24)) as session:
         graph.answer_to_list = graph_error(403, "Forbidden", "Insufficient privileges to complete the operation. " * 9)
         await session.press("r")
-        await session.until(lambda: "Lifecycle Workflows Administrator." in " ".join(session.text().split()))
+        await session.until(lambda: "Lifecycle Workflows Administrator." in session.words)
         assert "The list is incomplete. Access denied." in session.text()
 
 
@@ -106,16 +102,16 @@ async def test_a_workflow_that_cannot_be_read_is_named_once_and_the_others_are_l
     async with open_session(wire=httpx.MockTransport(handle)) as session:
         progress = session.workspace.refresh
         await session.until(
-            lambda: "The list is incomplete. The runs of Leave could not be read." in status_of(session)
+            lambda: "The list is incomplete. The runs of Leave could not be read." in session.status.text
         )
-        assert why in status_of(session)
+        assert why in session.status.text
         assert session.runs.table.total == 5
-        assert {"as", "of", "incomplete"} <= set(session.text().splitlines()[0].split())
+        assert {"as", "of", "incomplete"} <= set(session.header.split())
         session.set_status("Something else.")
         last = progress.progress.finished_at
         await session.press("r")
         await session.until(lambda: not progress.progress.listing and progress.progress.finished_at != last)
-        assert status_of(session) == "Something else.", "said once; the first line says it all the time"
+        assert session.status.text == "Something else.", "said once; the first line says it all the time"
         fails.clear()
         await session.press("r")
         await session.until(lambda: "incomplete" not in session.text())
@@ -129,7 +125,7 @@ async def test_a_long_name_leaves_the_reason_in_sight(letter: str, open_session:
         return graph_error(403, "x", "No.")()
 
     async with open_session(wire=httpx.MockTransport(handle), ready=False, size=(80, 24)) as session:
-        await session.until(lambda: "The list is incomplete." in status_of(session))
+        await session.until(lambda: "The list is incomplete." in session.status.text)
         assert "Access denied" in session.text()
 
 
@@ -137,7 +133,7 @@ async def test_a_server_that_never_answered_leaves_an_empty_list_that_says_why(o
     graph = Graph(answer_to_list=refused)
     async with open_session(wire=graph.wire, ready=False) as session:
         await session.until(lambda: "Nothing listens at this address" in session.text())
-        assert "Nothing listens at this address" in status_of(session)
+        assert "Nothing listens at this address" in session.status.text
         await session.press("e")
         assert "There is no run under the cursor." in session.text()
         graph.answer_to_list = None
@@ -148,8 +144,7 @@ async def test_a_server_that_never_answered_leaves_an_empty_list_that_says_why(o
 async def test_trouble_with_a_save_is_reported_and_the_draft_stays(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
-        run_id = session.runs.table.cursor_id
-        assert run_id is not None
+        run_id = there(session.runs.table.cursor_id)
         for name, (trouble, title, step) in TROUBLES.items():
             graph.answer_to_patch = trouble
             await session.press("e")
@@ -161,8 +156,8 @@ async def test_trouble_with_a_save_is_reported_and_the_draft_stays(open_session:
             sent = len(graph.patches)
             await session.press("y")
             await session.until(lambda: len(graph.patches) > sent and not session.workspace.saves.active())  # noqa: B023
-            await session.until(lambda: status_of(session))
-            told = status_of(session)
+            await session.until(lambda: session.status.text)
+            told = session.status.text
             assert ("unknown" if name in ("html", "500", "half") else "ot done") in told, (name, told)
             assert title in told
             assert step in told
@@ -174,7 +169,7 @@ async def test_trouble_with_a_save_is_reported_and_the_draft_stays(open_session:
             assert "\x1b" not in session.text()
         graph.answer_to_patch = None
         await session.press("e", "ctrl+s", "y")
-        await session.until(lambda: re.match(r"#\d+ done", status_of(session)))
+        await session.until(lambda: re.match(r"#\d+ done", session.status.text))
         assert len(session.workspace.drafts) == 0
 
 
@@ -202,12 +197,12 @@ async def test_a_refusal_is_read_whole_without_another_key(
     async with open_session(wire=graph.wire, size=(80, 24)) as session:
         await to_the_review(session)
         await session.press("y")
-        await session.until(lambda: "not done" in status_of(session))
-        shown = " ".join(panel_text(session).split())
+        await session.until(lambda: "not done" in session.status.text)
+        shown = " ".join(session.inside(session.panel).split())
         assert title in shown
         assert message in shown
         assert hint in shown
-        assert hint in status_of(session)
+        assert hint in session.status.text
 
 
 async def test_an_empty_answer_is_read_back(open_session: Opener) -> None:
@@ -221,7 +216,7 @@ async def test_an_empty_answer_is_read_back(open_session: Opener) -> None:
     async with open_session(wire=graph.wire) as session:
         await to_the_review(session)
         await session.press("y")
-        await session.until(lambda: re.match(r"#\d+ done", status_of(session)))
+        await session.until(lambda: re.match(r"#\d+ done", session.status.text))
         assert "204" in session.text()
         await session.until(lambda: session.runs.row is not None and session.runs.row.status == "canceling")
 
@@ -258,15 +253,14 @@ async def test_two_quick_sends_to_one_run_never_overlap(open_session: Opener) ->
     wire = HeldBack(graph)
     async with open_session(wire=wire) as session:
         await to_the_review(session)
-        draft = session.draft
-        assert draft is not None
+        draft = there(session.draft)
         await session.press("y")
         await session.until(lambda: wire.under_way)
         await session.settled()
         assert "marks its run" not in session.text(), "what is being sent was not left behind"
         session.app.chrome.panel.choose("run")
-        await session.until(lambda: "your change #1" in panel_text(session))
-        assert "~ draft" not in panel_text(session), "what is being sent is no draft that e opens"
+        await session.until(lambda: "your change #1" in session.inside(session.panel))
+        assert "~ draft" not in session.inside(session.panel), "what is being sent is no draft that e opens"
         await session.press("e")
         assert session.view == "runs", "the form waits for the answer"
         assert "A change to this run is in progress" in session.text()
@@ -282,17 +276,16 @@ async def test_a_run_that_changed_meanwhile_is_not_written_over(open_session: Op
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
         await to_the_review(session)
-        run_id = session.runs.table.cursor_id
-        assert run_id is not None
+        run_id = there(session.runs.table.cursor_id)
         graph.runs[run_id] = graph.runs[run_id] | {"processingStatus": "completed"}
         await session.press("y")
         await session.until(lambda: session.view == "conflict")
         assert graph.patches == []
         session.app.chrome.panel.choose("response")
         await session.pilot.pause()
-        assert "changed from failed to completed" in " ".join(panel_text(session).split())
+        assert "changed from failed to completed" in " ".join(session.inside(session.panel).split())
         await session.press("ctrl+s", "y")
-        await session.until(lambda: re.match(r"#\d+ done", status_of(session)))
+        await session.until(lambda: re.match(r"#\d+ done", session.status.text))
 
 
 async def test_quitting_waits_for_a_save_and_a_second_q_leaves(open_session: Opener) -> None:
@@ -332,8 +325,7 @@ async def test_quitting_does_not_lose_a_draft(open_session: Opener) -> None:
     async with open_session(wire=graph.wire) as session:
         await session.press("e", "enter", "down", "enter", "ctrl+q")
         assert session.app.return_code == 0
-        draft = session.draft
-        assert draft is not None
+        draft = there(session.draft)
         assert draft.changes()
     async with open_session(wire=graph.wire) as session:
         assert session.workspace.drafts.get(draft.run_id) == draft
@@ -348,9 +340,9 @@ async def test_a_save_that_fails_while_quitting_keeps_the_screen(open_session: O
         await wire.hold_a_save(session)
         await session.press("q")
         wire.released.set()
-        await session.until(lambda: "Access denied" in status_of(session))
-        assert "The draft is kept." in status_of(session)
-        assert "Access denied" in panel_text(session)
+        await session.until(lambda: "Access denied" in session.status.text)
+        assert "The draft is kept." in session.status.text
+        assert "Access denied" in session.inside(session.panel)
         await session.until(lambda: not session.app.feature[Leaving]._is_waiting)
         assert session.app.return_code is None
         await session.press("q")

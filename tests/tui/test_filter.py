@@ -16,7 +16,7 @@ from runtui.services import store as store_module
 from runtui.services.store import FIRST_ROWS, RunQuery, Store
 from runtui.tui.features.opening import Opening
 from runtui.tui.resources import run_filter
-from tests import PATIENCE
+from tests import PATIENCE, there
 from tests.tui.conftest import Opener, Session
 
 
@@ -214,8 +214,7 @@ async def test_text_of_any_language_is_found_and_a_paste_arrives_in_one_line(ope
         rows = session.workspace.store.window(session.runs.shown, 0, table.total)
         assert all("入社手続き" in row.workflow_name for row in rows)
         await session.press("escape", "slash")
-        box = session.app.focused
-        assert box is not None
+        box = there(session.app.focused)
         box.post_message(events.Paste("  status:failed\r\nor status:canceled\n"))
         await session.pilot.pause()
         assert statuses(session) == {"failed", "canceled"}
@@ -268,7 +267,7 @@ async def test_a_likely_mistake_is_pointed_out_when_nothing_is_found(open_sessio
     async with open_session(size=(100, 24)) as session:
         await session.press("slash")
         await session.type("status:cancelled")
-        assert "Did you mean canceled?" in " ".join(session.text().split())
+        assert "Did you mean canceled?" in session.words
 
 
 async def test_letters_typed_ahead_of_the_screen_are_all_in_the_filter(open_session: Opener) -> None:

@@ -20,7 +20,7 @@ from runtui.prelude.preview import Preview
 from runtui.prelude.terminal import TAKEOVER
 from runtui.tui.terminal import InputParser
 from runtui.tui.widgets.line_table import LineTable
-from tests import PATIENCE
+from tests import PATIENCE, there
 from tests.tui.conftest import Opener, Session
 
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
@@ -127,8 +127,7 @@ async def test_a_preview_moves_the_cursor_as_the_screen_does(
             await session.press("g", *pressed(b"".join(reads)))
             line, shown = UNDER_CURSOR.findall("".join(written))[-1]
             assert int(line) == table.region.y + table.cursor - table.scroll_offset.y + 1
-            row = table.row_under_cursor()
-            assert row is not None
+            row = there(table.row_under_cursor())
             assert row.workflow_name[:10] in shown
 
 

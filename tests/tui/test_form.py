@@ -12,6 +12,7 @@ from runtui.domain.draft import Draft
 from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME
 from runtui.domain.times import parse_ticks
 from runtui.tui.text import plain
+from tests import there
 from tests.tui.conftest import Opener, Session
 from tests.tui.wires import Graph
 
@@ -38,13 +39,7 @@ def open_session(open_session: Opener) -> Opener:
 
 
 def draft_of(session: Session) -> Draft:
-    draft = session.draft
-    assert draft is not None
-    return draft
-
-
-def under(session: Session, name: str) -> str:
-    return session.under(name)
+    return there(session.draft)
 
 
 async def go_to(session: Session, name: str) -> None:
@@ -56,8 +51,7 @@ async def go_to(session: Session, name: str) -> None:
 
 def put_run(session: Session, run: dict[str, Any]) -> None:
     """Give a run these values, in the list and on the server."""
-    assert session.graph is not None
-    session.graph.runs[run["id"]] = run
+    there(session.graph).runs[run["id"]] = run
     session.workspace.store.put_run("w1", run)
 
 
@@ -67,10 +61,8 @@ async def clear(session: Session) -> None:
 
 async def open_run(session: Session, **values: Any) -> dict[str, Any]:
     """Open a run with these values, in the store and on the server; return the run as received."""
-    run_id = session.runs.table.cursor_id
-    assert run_id is not None
-    stored = session.workspace.store.get(run_id)
-    assert stored is not None
+    run_id = there(session.runs.table.cursor_id)
+    stored = there(session.workspace.store.get(run_id))
     raw = stored.raw | values
     put_run(session, raw)
     await session.press("e")
@@ -88,11 +80,11 @@ async def test_the_draft_follows_every_key_and_the_request_with_it(open_session:
         await go_to(session, "failedUsersCount")
         await session.type("5")
         assert '"failedUsersCount": 35' in session.text()
-        assert under(session, "failedUsersCount") == "was 3"
+        assert session.under("failedUsersCount") == "was 3"
         assert "1 changed" in session.text()
         await session.press("backspace")
         assert draft_of(session).edits == {}, "typed back to what was received is no change"
-        assert under(session, "failedUsersCount") == ""
+        assert session.under("failedUsersCount") == ""
         for name in raw:
             if name in json.loads(draft_of(session).body_text()):
                 assert draft_of(session).body()[name] == raw[name]
@@ -103,20 +95,20 @@ async def test_an_error_is_below_its_field_while_the_text_is_wrong(open_session:
         await open_run(session, failedTasksCount=2)
         await go_to(session, "failedTasksCount")
         await session.type("x")
-        assert under(session, "failedTasksCount") == "was 2 A count is a whole number, such as 12 or 1,000."
+        assert session.under("failedTasksCount") == "was 2 A count is a whole number, such as 12 or 1,000."
         await session.press("down")
-        assert "A count is a whole number" in under(session, "failedTasksCount")
+        assert "A count is a whole number" in session.under("failedTasksCount")
         await session.press("up", "end", "backspace")
-        assert under(session, "failedTasksCount") == "", "right again, and nothing is said of it"
+        assert session.under("failedTasksCount") == "", "right again, and nothing is said of it"
         await session.type("9999999999")
-        assert "the largest is 2147483647" in under(session, "failedTasksCount")
+        assert "the largest is 2147483647" in session.under("failedTasksCount")
         await session.press("ctrl+s")
         assert session.view == "edit"
         await clear(session)
         await session.type("-1")
-        assert "cannot be negative" in under(session, "failedTasksCount")
+        assert "cannot be negative" in session.under("failedTasksCount")
         await clear(session)
-        assert "is required" in under(session, "failedTasksCount")
+        assert "is required" in session.under("failedTasksCount")
 
 
 async def test_typing_replaces_the_text_of_a_field_that_just_got_the_focus(open_session: Opener) -> None:
@@ -173,7 +165,7 @@ async def test_pastes_are_understood_or_refused_and_never_lost(open_session: Ope
         await session.pilot.pause()
         assert session.form.edit.text == "first second␛[31m"
         await session.press("down")
-        assert "A count is a whole number" in under(session, "totalUsersCount")
+        assert "A count is a whole number" in session.under("totalUsersCount")
         await session.press("up")
         session.form.post_message(events.Paste("7"))
         await session.pilot.pause()
@@ -200,16 +192,16 @@ async def test_times_relative_ones_and_null(open_session: Opener) -> None:
         await clear(session)
         await session.type("soon")
         await session.press("down")
-        assert under(session, "completedDateTime").startswith("was empty")
-        assert len(under(session, "completedDateTime")) > len("was empty ")
+        assert session.under("completedDateTime").startswith("was empty")
+        assert len(session.under("completedDateTime")) > len("was empty ")
         line = next(line for line in session.form.lines if line.field is EDITABLE_BY_NAME["completedDateTime"])
         assert line.strip.text.endswith(" " * 11), "a wrong text is not called one that is not set"
         await session.press("up", "f8")
-        assert under(session, "completedDateTime") == ""
+        assert session.under("completedDateTime") == ""
         await go_to(session, "scheduledDateTime")
         await clear(session)
         await session.press("down")
-        assert "is required" in under(session, "scheduledDateTime")
+        assert "is required" in session.under("scheduledDateTime")
         await session.press("up", "f8")
         assert draft_of(session).body()["scheduledDateTime"] == seven_digits
         assert list(draft_of(session).edits) == ["startedDateTime"]
@@ -239,8 +231,7 @@ async def test_every_meaning_of_a_dropdown_is_whole_on_a_small_screen(open_sessi
     async with open_session(size=(80, 24)) as session:
         await open_run(session, processingStatus="failed")
         await session.press("enter")
-        choices = EDITABLE_BY_NAME["processingStatus"].choices
-        assert choices is not None
+        choices = there(EDITABLE_BY_NAME["processingStatus"].choices)
         for value in choices.names:
             assert choices.meaning(value) in session.text()
         assert "out of sight" not in session.text()
@@ -314,8 +305,7 @@ async def test_typing_the_received_text_is_no_edit_even_with_signs(open_session:
 
 async def test_missing_values_open_and_stay_missing(open_session: Opener) -> None:
     async with open_session(runs=12) as session:
-        run_id = session.runs.table.cursor_id
-        assert run_id is not None
+        run_id = there(session.runs.table.cursor_id)
         put_run(session, {"id": run_id})
         await session.press("e")
         await session.until(lambda: session.view == "edit")
@@ -339,13 +329,13 @@ async def test_another_run_finds_nothing_of_the_one_before(open_session: Opener)
         assert draft_of(session).run_id == second
         assert draft_of(session).edits == {}
         assert session.field == "processingStatus"
-        assert under(session, "totalUnprocessedTasksCount") == ""
+        assert session.under("totalUnprocessedTasksCount") == ""
         await session.press("enter")
         assert "as received" not in session.text()
         await session.press("escape", "escape", "j", "e")
         await session.until(lambda: "totalUnprocessedTasksCount" in draft_of(session).edits)
         assert "; F8 reverts a field" in session.text()
-        assert "A count is a whole number" in under(session, "totalUnprocessedTasksCount")
+        assert "A count is a whole number" in session.under("totalUnprocessedTasksCount")
         assert "~" not in session.text()
         await go_to(session, "totalUnprocessedTasksCount")
         await session.press("f8", "escape")
@@ -365,7 +355,7 @@ async def test_an_earlier_draft_continues_over_the_current_run(open_session: Ope
         await session.press("e")
         await session.until(lambda: session.view == "edit")
         assert draft_of(session).run_id == draft_id
-        assert under(session, "failedTasksCount") == "was 5"
+        assert session.under("failedTasksCount") == "was 5"
         assert draft_of(session).body()["failedTasksCount"] == 12
         assert draft_of(session).body()["totalUsersCount"] == 11
 
@@ -413,18 +403,15 @@ async def test_keys_typed_ahead_into_a_dropdown_choose_in_it(before: list[str], 
     async with open_session(runs=12, size=(80, 24), ahead=True) as session:
         if not before:
             await session.press("e")
-        row = session.runs.row
-        assert row is not None
-        choices = EDITABLE_BY_NAME["processingStatus"].choices
-        assert choices is not None
+        row = there(session.runs.row)
+        choices = there(EDITABLE_BY_NAME["processingStatus"].choices)
         names = list(choices.names)
         start = names.index(row.status)
         for key in (*before, "enter", "down", "enter", "ctrl+s"):
             session.app.post_message(events.Key(key, key if len(key) == 1 else None))
         await session.settled()
         assert session.view == "review"
-        draft = session.draft
-        assert draft is not None
+        draft = there(session.draft)
         changed = [(change.field.name, change.after) for change in draft.changes()]
         assert changed == [("processingStatus", names[start + 1])]
 

@@ -12,8 +12,9 @@ import httpx
 from runtui.domain.draft import Draft
 from runtui.tui.features.changes.editing import ConflictView, Editing
 from runtui.tui.screens.form import DraftEditor
+from tests import there
 from tests.tui.conftest import Opener, Session
-from tests.tui.test_faults import graph_error, status_of
+from tests.tui.test_faults import graph_error
 from tests.tui.wires import Graph
 
 RUN = "run-4"
@@ -47,14 +48,7 @@ class Slow:
 
 
 def draft_of(session: Session) -> Draft:
-    draft = session.draft
-    assert draft is not None
-    return draft
-
-
-def view_of(session: Session) -> str:
-    """Return the name of the current view."""
-    return session.view
+    return there(session.draft)
 
 
 def editor_of(session: Session) -> DraftEditor:
@@ -67,19 +61,11 @@ def stored_count(session: Session) -> object:
     return stored.raw["failedTasksCount"] if stored is not None else None
 
 
-def text_of(session: Session, name: str) -> str:
-    return session.text_in(name)
-
-
 async def open_form(session: Session, slow: Slow) -> None:
     """Open the form of the first run, while its read is in progress."""
     assert session.runs.table.cursor_id == RUN
     await session.press("e")
-    await session.until(lambda: view_of(session) == "edit" and slow.reads)
-
-
-async def go_to(session: Session, name: str) -> None:
-    await session.go_to(name)
+    await session.until(lambda: session.view == "edit" and slow.reads)
 
 
 async def test_the_form_is_open_before_the_answer_and_follows_it(open_session: Opener) -> None:
@@ -87,15 +73,15 @@ async def test_the_form_is_open_before_the_answer_and_follows_it(open_session: O
     async with open_session(wire=slow.wire) as session:
         slow.move(processingStatus="canceled", failedTasksCount=77)
         await open_form(session, slow)
-        assert text_of(session, "failedTasksCount") == "2", "what the list had"
-        await go_to(session, "totalUsersCount")
+        assert session.text_in("failedTasksCount") == "2", "what the list had"
+        await session.go_to("totalUsersCount")
         await session.type("8")
         slow.may_answer.set()
-        await session.until(lambda: text_of(session, "failedTasksCount") == "77")
+        await session.until(lambda: session.text_in("failedTasksCount") == "77")
         assert session.field == "totalUsersCount", "the cursor stays where it is"
-        assert text_of(session, "totalUsersCount") == "8"
-        assert text_of(session, "processingStatus") == "canceled"
-        assert status_of(session) == (
+        assert session.text_in("totalUsersCount") == "8"
+        assert session.text_in("processingStatus") == "canceled"
+        assert session.status.text == (
             "The run has changed since it was listed: processingStatus failed → canceled, failedTasksCount 2 → 77."
         )
         body = draft_of(session).body()
@@ -103,7 +89,7 @@ async def test_the_form_is_open_before_the_answer_and_follows_it(open_session: O
         assert list(draft_of(session).edits) == ["totalUsersCount"]
         await session.until(lambda: stored_count(session) == 77)
         await session.press("ctrl+s", "y")
-        await session.until(lambda: status_of(session).startswith(("#1 done", "#2 done", "#3 done")))
+        await session.until(lambda: session.status.text.startswith(("#1 done", "#2 done", "#3 done")))
         assert json.loads(slow.graph.patches[0])["failedTasksCount"] == 77
 
 
@@ -115,7 +101,7 @@ async def test_no_message_about_a_run_that_has_not_changed(open_session: Opener)
         slow.may_answer.set()
         await session.until(lambda: editor_of(session).newer)
         assert draft_of(session) is before
-        assert status_of(session) == ""
+        assert session.status.text == ""
 
 
 async def test_a_field_that_was_typed_into_shows_its_three_values_before_the_review(open_session: Opener) -> None:
@@ -123,18 +109,17 @@ async def test_a_field_that_was_typed_into_shows_its_three_values_before_the_rev
     async with open_session(wire=slow.wire) as session:
         slow.move(totalUsersCount=40, failedTasksCount=77)
         await open_form(session, slow)
-        await go_to(session, "totalUsersCount")
+        await session.go_to("totalUsersCount")
         await session.type("8")
         slow.may_answer.set()
-        await session.until(lambda: "resolves the conflict" in status_of(session))
-        assert "Changed on the server while you edit: totalUsersCount. ctrl+s resolves the conflict." in status_of(
-            session
-        )
+        await session.until(lambda: "resolves the conflict" in session.status.text)
+        words = "Changed on the server while you edit: totalUsersCount. ctrl+s resolves the conflict."
+        assert words in session.status.text
         assert "was 3, 40 on the server" in session.text()
         await session.type("1")
-        assert text_of(session, "totalUsersCount") == "81", "typing goes on where it was"
+        assert session.text_in("totalUsersCount") == "81", "typing goes on where it was"
         await session.press("ctrl+s")
-        assert view_of(session) == "conflict"
+        assert session.view == "conflict"
         assert [line.strip() for line in session.inside(session.left).splitlines()][:4] == [
             "totalUsersCount: yours",
             "as opened  3",
@@ -143,11 +128,11 @@ async def test_a_field_that_was_typed_into_shows_its_three_values_before_the_rev
         ]
         assert "failedTasksCount" not in session.inside(session.left)
         await session.press("escape")
-        assert view_of(session) == "edit", "back to the form it came from"
-        assert text_of(session, "totalUsersCount") == "81"
+        assert session.view == "edit", "back to the form it came from"
+        assert session.text_in("totalUsersCount") == "81"
         await session.press("ctrl+s", "left", "enter")
-        assert view_of(session) == "edit"
-        assert text_of(session, "totalUsersCount") == "40"
+        assert session.view == "edit"
+        assert session.text_in("totalUsersCount") == "40"
         assert draft_of(session).edits == {}
         assert slow.graph.patches == []
 
@@ -157,12 +142,12 @@ async def test_a_field_put_back_takes_the_value_of_the_server(open_session: Open
     async with open_session(wire=slow.wire) as session:
         slow.move(totalUsersCount=40)
         await open_form(session, slow)
-        await go_to(session, "totalUsersCount")
+        await session.go_to("totalUsersCount")
         await session.type("8")
         slow.may_answer.set()
-        await session.until(lambda: "resolves the conflict" in status_of(session))
+        await session.until(lambda: "resolves the conflict" in session.status.text)
         await session.press("f8")
-        assert text_of(session, "totalUsersCount") == "40"
+        assert session.text_in("totalUsersCount") == "40"
         assert draft_of(session).body()["totalUsersCount"] == 40
         assert draft_of(session).edits == {}
 
@@ -176,10 +161,10 @@ async def test_an_open_dropdown_is_left_alone_until_it_closes(open_session: Open
         slow.may_answer.set()
         await session.until(lambda: editor_of(session).newer)
         assert session.form.menu is not None
-        assert text_of(session, "processingStatus") == "failed"
+        assert session.text_in("processingStatus") == "failed"
         await session.press("escape")
-        await session.until(lambda: text_of(session, "processingStatus") == "queued")
-        assert text_of(session, "failedTasksCount") == "77"
+        await session.until(lambda: session.text_in("processingStatus") == "queued")
+        assert session.text_in("failedTasksCount") == "77"
         assert draft_of(session).edits == {}
 
 
@@ -188,35 +173,35 @@ async def test_a_review_stays_as_it_is_shown(open_session: Opener) -> None:
     async with open_session(wire=slow.wire) as session:
         slow.move(failedTasksCount=77)
         await open_form(session, slow)
-        await go_to(session, "totalUsersCount")
+        await session.go_to("totalUsersCount")
         await session.type("8")
         await session.press("ctrl+s")
-        assert view_of(session) == "review"
+        assert session.view == "review"
         reviewed = draft_of(session)
         slow.may_answer.set()
         await session.until(lambda: editor_of(session).newer)
         assert draft_of(session) is reviewed
         await session.press("n")
-        assert text_of(session, "failedTasksCount") == "77"
-        assert text_of(session, "totalUsersCount") == "8"
+        assert session.text_in("failedTasksCount") == "77"
+        assert session.text_in("totalUsersCount") == "8"
 
 
 async def test_a_run_that_cannot_be_read_is_reported_and_editing_goes_on(open_session: Opener) -> None:
     slow = Slow(trouble=graph_error(500, "InternalServerError", "It broke."))
     async with open_session(wire=slow.wire) as session:
         await open_form(session, slow)
-        await go_to(session, "totalUsersCount")
+        await session.go_to("totalUsersCount")
         await session.type("8")
         slow.may_answer.set()
-        await session.until(lambda: status_of(session))
-        assert status_of(session) == (
+        await session.until(lambda: session.status.text)
+        assert session.status.text == (
             "The run could not be read: The server failed. The form shows the values of the list; the run is read "
             "again before anything is sent."
         )
-        assert text_of(session, "totalUsersCount") == "8"
+        assert session.text_in("totalUsersCount") == "8"
         slow.trouble = None
         await session.press("ctrl+s", "y")
-        await session.until(lambda: status_of(session).startswith(("#1 done", "#2 done", "#3 done")))
+        await session.until(lambda: session.status.text.startswith(("#1 done", "#2 done", "#3 done")))
 
 
 async def test_the_next_refresh_drops_a_run_that_the_form_did_not_find(open_session: Opener) -> None:
@@ -224,7 +209,7 @@ async def test_the_next_refresh_drops_a_run_that_the_form_did_not_find(open_sess
     slow.may_answer.set()
     async with open_session(wire=slow.wire) as session:
         await open_form(session, slow)
-        await session.until(lambda: "Not found" in status_of(session))
+        await session.until(lambda: "Not found" in session.status.text)
         assert session.workspace.store.doubted == {"w1"}, "whose runs are all read then"
 
 
@@ -233,11 +218,11 @@ async def test_the_next_refresh_drops_a_run_that_a_change_did_not_find(open_sess
     slow.may_answer.set()
     async with open_session(wire=slow.wire) as session:
         await open_form(session, slow)
-        await go_to(session, "totalUsersCount")
+        await session.go_to("totalUsersCount")
         await session.type("8")
         slow.trouble = graph_error(404, "itemNotFound", "There is no such run.")
         await session.press("ctrl+s", "y")
-        await session.until(lambda: status_of(session).startswith("Not done. Not found."))
+        await session.until(lambda: session.status.text.startswith("Not done. Not found."))
         assert session.workspace.store.doubted == {"w1"}, "whose runs are all read then"
 
 
@@ -247,13 +232,13 @@ async def test_an_answer_about_the_run_before_does_not_touch_this_one(open_sessi
         slow.move(totalUsersCount=40)
         await open_form(session, slow)
         await session.press("escape", "j", "e")
-        await session.until(lambda: view_of(session) == "edit")
+        await session.until(lambda: session.view == "edit")
         other = draft_of(session).run_id
         assert other != RUN
         slow.may_answer.set()
         await session.pilot.pause()
         assert draft_of(session).run_id == other
-        assert text_of(session, "totalUsersCount") == "3"
+        assert session.text_in("totalUsersCount") == "3"
 
 
 async def test_a_colleagues_change_since_the_form_was_opened_is_not_silently_overwritten(
@@ -264,15 +249,14 @@ async def test_a_colleagues_change_since_the_form_was_opened_is_not_silently_ove
         service = session.server.state
         service.scenario.use("colleague")
         await session.press("e")
-        await session.until(lambda: view_of(session) == "edit" and service.edits)
+        await session.until(lambda: session.view == "edit" and service.edits)
         ((run_id, theirs),) = service.edits
-        await go_to(session, "failedTasksCount")
+        await session.go_to("failedTasksCount")
         await session.type("999")
         await session.press("ctrl+s", "y")
-        await session.until(lambda: view_of(session) == "conflict")
-        assert "(processingStatus). Nothing was written" in status_of(session)
-        merged = session.find(ConflictView).draft
-        assert merged is not None
+        await session.until(lambda: session.view == "conflict")
+        assert "(processingStatus). Nothing was written" in session.status.text
+        merged = there(session.find(ConflictView).draft)
         assert (merged.run_id, merged.body()["failedTasksCount"]) == (run_id, 999)
         assert merged.body()["processingStatus"] == theirs["processingStatus"], "what nobody here touched is theirs"
         assert session.server.state.applied == []

@@ -12,8 +12,8 @@ from runtui.sandbox.tenant.seed import HOSTILE_TEXTS
 from runtui.services.store import EVERY_RUN
 from runtui.tui.text import plain
 from runtui.tui.widgets.json_view import JsonView
+from tests import there
 from tests.tui.conftest import Opener, Session
-from tests.tui.test_panel import panel_text
 from tests.tui.wires import Graph, a_run, reply
 
 ATTACK = "[/x][@click=app.quit]q[/]\x1b[2J\x9b31m\u202etac\u200b入社"
@@ -33,8 +33,7 @@ async def test_names_are_shown_as_signs_in_list_form_review_and_panel(open_sessi
             session.runs.show_settings(ListSettings(f'wf:"{word}"'))
             await session.press("g")
             assert table.total > 0
-            row = session.runs.row
-            assert row is not None
+            row = there(session.runs.row)
             assert plain(row.workflow_name)[:12] in session.text()
             assert is_safe(session)
         await session.press("escape", "slash")
@@ -49,7 +48,7 @@ async def test_names_are_shown_as_signs_in_list_form_review_and_panel(open_sessi
         await session.until(lambda: session.view == "review")
         assert "[/x] closes what was never opened" in session.text()
         await session.press("n", "escape", "enter")
-        await session.until(lambda: "[/x] closes what was never opened" in panel_text(session))
+        await session.until(lambda: "[/x] closes what was never opened" in session.inside(session.panel))
         assert is_safe(session)
         await session.press("ctrl+p")
         await session.pilot.pause()
@@ -102,8 +101,7 @@ async def test_editing_another_field_leaves_hostile_text_untouched_on_the_server
         assert graph.runs[run_id] == odd | {"failedTasksCount": 7}
         for name in ("processingStatus", "workflowExecutionType", "scheduledDateTime"):
             assert sent[name] == odd[name]
-        stored = session.workspace.store.get(run_id)
-        assert stored is not None
+        stored = there(session.workspace.store.get(run_id))
         assert stored.raw == graph.runs[run_id]
         await session.press("greater_than_sign", "f9", "f9", "f9")
         for _ in range(4):
@@ -126,7 +124,7 @@ async def test_error_words_and_reasons_of_a_server_are_text(open_session: Opener
     )
     async with open_session(size=(120, 50), wire=graph.wire) as session:
         await session.press("enter")
-        await session.until(lambda: plain(ATTACK)[:20] in panel_text(session))
+        await session.until(lambda: plain(ATTACK)[:20] in session.inside(session.panel))
         assert is_safe(session)
         await session.press("e", "enter", "down", "enter", "ctrl+s", "y")
         await session.until(lambda: graph.patches and not session.workspace.saves.active())

@@ -15,14 +15,13 @@ from runtui.domain.report import Outcome
 from runtui.domain.times import now_ticks, ticks_of
 from runtui.services.journal import Entry, Intent, Journal, Settlement
 from runtui.services.journal_query import PAGE
-from runtui.tui.features.changes.journaling import JournalView
 from runtui.tui.features.changes.lists import JOURNAL, EntryRow, entry_rows
 from runtui.tui.text import fit
 from runtui.tui.widgets.row_list import needs_of
+from tests import there
 from tests.tui.conftest import ROOT, Opener, Session
-from tests.tui.test_faults import graph_error, status_of
-from tests.tui.test_panel import panel_text
-from tests.tui.test_undo import change, view_of
+from tests.tui.test_faults import graph_error
+from tests.tui.test_undo import change
 from tests.tui.wires import Graph
 from tests.unit.entries import an_entry
 from tests.unit.intents import intent, record_intent
@@ -30,17 +29,13 @@ from tests.unit.intents import intent, record_intent
 OTHER_ROOT = "https://graph.example/beta"
 
 
-def view(session: Session) -> JournalView:
-    return session.journal
-
-
 def shown(session: Session) -> list[Entry]:
-    return view(session).entries
+    return session.journal.entries
 
 
 async def open_journal(session: Session) -> None:
     await session.press("J")
-    await session.until(lambda: view_of(session) == "journal" and shown(session))
+    await session.until(lambda: session.view == "journal" and shown(session))
 
 
 def record(journal: Journal, number: int, *, root: str = ROOT, outcome: Outcome | None = Outcome.DONE) -> None:
@@ -78,12 +73,12 @@ async def test_the_journal_has_one_line_per_entry_newest_first(open_session: Ope
         await change(session)
         graph.answer_to_patch = graph_error(500, "InternalServerError", "It broke.")
         await session.press("e", "ctrl+s", "y")
-        await session.until(lambda: " unknown" in status_of(session))
-        assert "runtui checks the run again by itself; J shows the journal." in status_of(session)
+        await session.until(lambda: " unknown" in session.status.text)
+        assert "runtui checks the run again by itself; J shows the journal." in session.status.text
         assert "before you repeat" not in session.text()
         assert session.status.has_class("-warning"), "unknown is no failure"
         await open_journal(session)
-        assert not status_of(session), "the journal tells it"
+        assert not session.status.text, "the journal tells it"
         assert [entry.number for entry in shown(session)] == [3, 2, 1]
         lines = [line for line in session.inside(session.left).splitlines() if "Onboard" in line]
         for line, words in zip(lines, ("? unknown", "✗ not done", "✓ done"), strict=True):
@@ -126,13 +121,13 @@ async def test_enter_shows_what_was_sent_and_answered(open_session: Opener) -> N
         entry = await change(session)
         await open_journal(session)
         await session.press("enter")
-        await session.until(lambda: "#1 done (200 OK)" in panel_text(session))
-        text = " ".join(panel_text(session).split())
+        await session.until(lambda: "#1 done (200 OK)" in session.inside(session.panel))
+        text = " ".join(session.inside(session.panel).split())
         assert "200" in text
         assert entry.client_request_id in text
         session.app.chrome.panel.choose("request")
         await session.pilot.pause()
-        text = "".join(panel_text(session).split())
+        text = "".join(session.inside(session.panel).split())
         assert f"PATCH{ROOT}/workflowBase/runs/run-4" in text
         assert "processingStatus:failed→canceling" in text
 
@@ -162,7 +157,7 @@ async def test_other_roots_are_shown_when_asked_for_and_left_alone(open_session:
         await session.press("g")
         for key in ("u", "l", "d"):
             await session.press("down", "up", key)
-            assert "This change was made on another server" in status_of(session), key
+            assert "This change was made on another server" in session.status.text, key
             await session.press("less_than_sign")
         await session.press("i")
         await session.until(lambda: len(shown(session)) == 1)
@@ -180,19 +175,19 @@ async def test_the_filter_finds_and_complains(open_session: Opener) -> None:
         assert "/outcome:not-done" in session.text()
         await session.press("slash")
         await session.type("x")
-        assert "There is no outcome" in " ".join(session.text().split())
+        assert "There is no outcome" in session.words
         assert len(shown(session)) == 3, "a filter that makes no sense changes nothing"
         await session.press("backspace", "enter", "escape")
         await session.until(lambda: len(shown(session)) == 6)
-        assert view_of(session) == "journal"
+        assert session.view == "journal"
         await session.press("slash")
         await session.type("foo:bar")
-        assert "No field is called foo." in " ".join(session.text().split())
+        assert "No field is called foo." in session.words
         await session.press("escape", "slash")
         await session.type("nowhere")
         await session.until(lambda: "No entry matches the filter." in session.text())
         await session.press("escape", "escape")
-        assert view_of(session) == "runs"
+        assert session.view == "runs"
 
 
 async def test_thousands_of_entries_are_read_a_page_at_a_time(open_session: Opener) -> None:
@@ -213,7 +208,7 @@ async def test_thousands_of_entries_are_read_a_page_at_a_time(open_session: Open
         assert f"{PAGE}+" in session.text()
         await session.press("G")
         await session.until(lambda: len(shown(session)) == 2 * PAGE)
-        assert view(session).entry == shown(session)[PAGE - 1], "the cursor stays on its entry"
+        assert session.journal.entry == shown(session)[PAGE - 1], "the cursor stays on its entry"
         await session.press("G")
         await session.until(lambda: len(shown(session)) == 2 * PAGE + 1)
         assert shown(session)[-1].number == 1
@@ -223,7 +218,7 @@ async def test_thousands_of_entries_are_read_a_page_at_a_time(open_session: Open
 
 async def test_another_order_is_that_of_all_entries(open_session: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
     def order(session: Session) -> list[int]:
-        table = view(session).list.table
+        table = session.journal.list.table
         return [row.entry.number for row in table._source.window(0, table.total)]
 
     for module in ("services.journal_query", "tui.features.changes.journaling"):
@@ -251,18 +246,17 @@ async def test_the_cursor_stays_on_its_entry_when_one_comes(open_session: Opener
             record(session.workspace.journal, number)
         await open_journal(session)
         await session.press("j")
-        entry = view(session).entry
-        assert entry is not None
+        entry = there(session.journal.entry)
         record(session.workspace.journal, 7)
         await session.until(lambda: len(shown(session)) == 4)
-        assert view(session).entry == entry
+        assert session.journal.entry == entry
         await session.press("escape", "J")
-        assert view(session).entry == entry, "nothing came since it was in sight"
+        assert session.journal.entry == entry, "nothing came since it was in sight"
         await session.press("escape")
         record(session.workspace.journal, 8)
         await session.press("J")
         await session.until(lambda: len(shown(session)) == 5)
-        assert view(session).entry == shown(session)[0], "what was sent since is what it is opened for"
+        assert session.journal.entry == shown(session)[0], "what was sent since is what it is opened for"
 
 
 async def test_a_check_settles_a_change_that_the_run_shows_now(open_session: Opener) -> None:
@@ -271,13 +265,13 @@ async def test_a_check_settles_a_change_that_the_run_shows_now(open_session: Ope
         entry = await change(session)
         await open_journal(session)
         await session.press("l")
-        await session.until(lambda: "#1 is still unknown" in status_of(session))
+        await session.until(lambda: "#1 is still unknown" in session.status.text)
         graph.runs[entry.run_id] |= entry.after
         await session.press("l")
-        await session.until(lambda: "#1 done, seen on read-back" in status_of(session))
+        await session.until(lambda: "#1 done, seen on read-back" in session.status.text)
         await session.until(lambda: "✓ done" in session.text())
         await session.press("l")
-        assert "The outcome of this change is known." in status_of(session)
+        assert "The outcome of this change is known." in session.status.text
 
 
 async def test_a_person_decides_what_became_of_a_change(open_session: Opener) -> None:
@@ -287,20 +281,18 @@ async def test_a_person_decides_what_became_of_a_change(open_session: Opener) ->
         await open_journal(session)
         for keys in (("d", "escape"), ("d", "enter")):
             await session.press(*keys)
-            assert view_of(session) == "journal"
-            now = session.workspace.journal.entry(entry.number)
-            assert now is not None
+            assert session.view == "journal"
+            now = there(session.workspace.journal.entry(entry.number))
             assert now.outcome is Outcome.UNKNOWN
         await session.press("d")
         assert "What became of #1?" in session.text()
         assert "processingStatus: failed → " in session.text(), "a property has its own name"
         await session.press("j", "j", "enter")
-        await session.until(lambda: "#1 not done, as you decided" in status_of(session))
-        now = session.workspace.journal.entry(entry.number)
-        assert now is not None
+        await session.until(lambda: "#1 not done, as you decided" in session.status.text)
+        now = there(session.workspace.journal.entry(entry.number))
         assert (now.outcome, now.known_by) == (Outcome.NOT_DONE, "person")
         await session.press("d")
-        assert "The outcome of this change is known." in status_of(session)
+        assert "The outcome of this change is known." in session.status.text
 
 
 async def test_export_writes_a_private_file_and_says_where(open_session: Opener, tmp_path: Path) -> None:
@@ -311,20 +303,20 @@ async def test_export_writes_a_private_file_and_says_where(open_session: Opener,
         await open_journal(session)
         for downs, form in enumerate(("jsonl", "csv", "md")):
             await session.press("E")
-            assert view_of(session) == "export"
+            assert session.view == "export"
             await session.press(*["down"] * downs, "enter")
-            await session.until(lambda: f".{form}" in status_of(session))  # noqa: B023
-            assert view_of(session) == "journal"
+            await session.until(lambda: f".{form}" in session.status.text)  # noqa: B023
+            assert session.view == "journal"
         files = {path.suffix: path for path in (tmp_path / "exports").iterdir()}
         assert set(files) == {".jsonl", ".csv", ".md"}
         assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in files.values())
-        assert str(files[".md"]) in status_of(session)
-        assert "2 entries written" in status_of(session)
+        assert str(files[".md"]) in session.status.text
+        assert "2 entries written" in session.status.text
         assert [json.loads(line)["number"] for line in files[".jsonl"].read_text().splitlines()] == [2, 1]
         assert len(list(csv.DictReader(files[".csv"].read_text().splitlines()))) == 2
         assert "## Change #1: done" in files[".md"].read_text()
         await session.press("E", "escape")
-        assert view_of(session) == "journal"
+        assert session.view == "journal"
 
 
 async def test_a_journal_that_cannot_be_read_says_why(open_session: Opener, tmp_path: Path) -> None:
@@ -334,9 +326,9 @@ async def test_a_journal_that_cannot_be_read_says_why(open_session: Opener, tmp_
         await session.press("J")
         await session.until(lambda: "The journal cannot be used" in session.text())
         await session.press("u")
-        assert "There is no change under the cursor." in status_of(session)
+        assert "There is no change under the cursor." in session.status.text
         await session.press("escape", "u")
-        await session.until(lambda: "The journal cannot be used" in status_of(session))
+        await session.until(lambda: "The journal cannot be used" in session.status.text)
 
 
 async def test_a_panel_that_shows_entries_follows_the_cursor(open_session: Opener) -> None:
@@ -347,6 +339,6 @@ async def test_a_panel_that_shows_entries_follows_the_cursor(open_session: Opene
         await session.press("J")
         await session.until(lambda: "#2" in session.text())
         await session.press("enter")
-        await session.until(lambda: "#2 " in panel_text(session))
+        await session.until(lambda: "#2 " in session.inside(session.panel))
         await session.press("down")
-        await session.until(lambda: "#1 " in panel_text(session))
+        await session.until(lambda: "#1 " in session.inside(session.panel))

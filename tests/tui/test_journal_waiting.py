@@ -13,8 +13,6 @@ from runtui.domain.times import second_text
 from runtui.services.writing.write import Save, Step
 from runtui.tui.words import pages
 from tests.tui.conftest import Opener, Session
-from tests.tui.test_faults import status_of
-from tests.tui.test_panel import panel_text
 from tests.tui.test_review import to_the_review
 from tests.tui.wires import Graph, a_run, reply
 from tests.unit.fake_writer import exchange
@@ -29,28 +27,28 @@ def busy(*_: object) -> httpx.Response:
 async def send(session: Session) -> None:
     await to_the_review(session)
     await session.press("y")
-    await session.until(lambda: "trying again at" in status_of(session))
+    await session.until(lambda: "trying again at" in session.status.text)
 
 
 async def test_a_wait_says_until_when_and_is_given_up(open_session: Opener) -> None:
     graph = Graph(answer_to_patch=busy)
     async with open_session(wire=graph.wire) as session:
         await session.press("w")
-        assert "No change of one run waits" in status_of(session)
+        assert "No change of one run waits" in session.status.text
         await send(session)
         (save,) = session.workspace.saves.active()
         assert save.resumes_at is not None
         words = f"The service is busy (429); trying again at {second_text(save.resumes_at)}. w stops waiting."
-        assert status_of(session) == words
-        assert words in " ".join(panel_text(session).split())
+        assert session.status.text == words
+        assert words in " ".join(session.inside(session.panel).split())
         await session.press("w")
         await session.until(lambda: not session.workspace.saves.active())
         await session.until(
-            lambda: status_of(session).startswith(
+            lambda: session.status.text.startswith(
                 "#1 not done (429 Too Many Requests). It was stopped while it waited."
             )
         )
-        assert "The draft is kept." in status_of(session)
+        assert "The draft is kept." in session.status.text
         assert len(graph.patches) == 1
 
 
@@ -70,9 +68,9 @@ async def test_a_change_given_up_before_it_was_sent(open_session: Opener) -> Non
         await to_the_review(session)
         wire.is_busy = True
         await session.press("y")
-        await session.until(lambda: "trying again at" in status_of(session))
+        await session.until(lambda: "trying again at" in session.status.text)
         await session.press("w")
-        await session.until(lambda: "Not done. It was stopped before anything was sent." in status_of(session))
+        await session.until(lambda: "Not done. It was stopped before anything was sent." in session.status.text)
         assert graph.patches == []
         assert session.workspace.journal.entries() == []
 
@@ -84,11 +82,11 @@ async def test_many_changes_that_wait_say_until_when_and_which_key_stops_them(op
         await session.press("y")
         await session.until(lambda: len(re.findall(r"waiting until \d\d:\d\d:\d\d", session.text())) == 5)
         await session.press("w")
-        assert "No change of one run waits; X stops a change of many." in status_of(session)
+        assert "No change of one run waits; X stops a change of many." in session.status.text
         await session.press("enter")
-        assert "X stops waiting." in " ".join(panel_text(session).split())
+        assert "X stops waiting." in " ".join(session.inside(session.panel).split())
         await session.press("X")
-        await session.until(lambda: "5 changes: 5 not done." in status_of(session))
+        await session.until(lambda: "5 changes: 5 not done." in session.status.text)
 
 
 def test_a_wait_longer_than_runtui_waits_is_reported_as_asked() -> None:

@@ -23,7 +23,7 @@ from runtui.sandbox.app import create_app
 from runtui.services.store import EVERY_RUN
 from runtui.tui.features.signing_in import SignInView
 from runtui.tui.features.triage.explaining import CausesView
-from tests import canary
+from tests import canary, there
 from tests.contract.scripted_authority import ScriptedAuthority
 from tests.contract.signing_in import ROOT as GRAPH
 from tests.contract.signing_in import Gate, GatedHttp, settings_for
@@ -121,8 +121,7 @@ def overtake(session: Session) -> None:
     """Leave a draft on the last run, for a value that somebody else has changed since."""
     store = session.workspace.store
     last = store.window(session.runs.shown, store.count(EVERY_RUN) - 1, 1)[0]
-    stored = store.get(last.id)
-    assert stored is not None
+    stored = there(store.get(last.id))
     before = {**stored.raw, "totalUsersCount": stored.raw["totalUsersCount"] + 1}
     session.workspace.drafts.keep(Draft(last.id, stored.workflow_id, before).typed("totalUsersCount", "9999", _NOW))
     session.runs.table.flags_changed(last.id)  # the form would have drawn the flag

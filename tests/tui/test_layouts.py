@@ -143,6 +143,27 @@ async def test_a_layout_that_a_widget_asks_for_during_a_layout_follows() -> None
         assert [tuple(widget.size) for widget in app.query(Sized)] == [(9, 2), (9, 2), (9, 2)]
 
 
+async def test_a_layout_asked_for_before_a_scroll_follows_it() -> None:
+    app = SizedApp()
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        screen, widget = app.screen, app.query_one("#after", Sized)
+        assert isinstance(screen, DrawnOnce)
+
+        def scroll() -> None:
+            screen._scroll_required = True
+            screen.draw_frame()
+
+        scroll()  # the first one after a layout gives every widget its size
+        widget.update("one\ntwo\nthree columns")
+        widget._check_refresh()  # as when the widget is idle: its request is in the queue of the screen
+        scroll()
+        assert widget.outer_size.height == 2
+        await pilot.pause()
+        screen.draw_frame()
+        assert widget.outer_size.height == 3
+
+
 async def test_what_is_drawn_while_widgets_are_mounted_in_a_batch_is_shown_after_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

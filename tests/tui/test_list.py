@@ -8,18 +8,15 @@ import pytest
 
 from runtui.domain.rows import RUN_COLUMNS, RunRow
 from runtui.services.store import RunQuery
-from runtui.tui.widgets.line_table import ColumnHeader, LineTable
+from runtui.tui.widgets.line_table import ColumnHeader
+from tests import there
 from tests.tui.conftest import Opener, Session
 from tests.tui.wires import Graph, a_run, reply
 
 
-def table_of(session: Session) -> LineTable[RunRow, str]:
-    return session.runs.table
-
-
 def line_of(session: Session) -> str:
     """Return the line of the screen with the cursor."""
-    table = table_of(session)
+    table = session.runs.table
     return table.render_line(table.cursor - table.scroll_offset.y).text
 
 
@@ -29,13 +26,12 @@ def ids(session: Session) -> list[str]:
 
 
 def rows(session: Session) -> list[RunRow]:
-    return session.workspace.store.window(session.runs.shown, 0, table_of(session).total)
+    return session.workspace.store.window(session.runs.shown, 0, session.runs.table.total)
 
 
 def flag_under_cursor(session: Session) -> str:
-    row = table_of(session).row_under_cursor()
-    assert row is not None
-    return table_of(session).flag(row)
+    row = there(session.runs.table.row_under_cursor())
+    return session.runs.table.flag(row)
 
 
 def titles(session: Session) -> str:
@@ -44,7 +40,7 @@ def titles(session: Session) -> str:
 
 async def test_keys_move_the_cursor_and_scroll_only_as_far_as_needed(open_session: Opener) -> None:
     async with open_session(size=(120, 24)) as session:
-        table, order = table_of(session), ids(session)
+        table, order = session.runs.table, ids(session)
         await session.press("j", "down", "down", "k", "up")
         assert (table.cursor, table.cursor_id, table.scroll_offset.y) == (1, order[1], 0)
         await session.press("pagedown", "pagedown")
@@ -70,7 +66,7 @@ async def test_keys_move_the_cursor_and_scroll_only_as_far_as_needed(open_sessio
 
 async def test_every_column_sorts_both_ways_and_the_cursor_stays_on_its_run(open_session: Opener) -> None:
     async with open_session(size=(200, 24), runs=60) as session:
-        table = table_of(session)
+        table = session.runs.table
         await session.press("z", "j", "j", "j")
         run_id = table.cursor_id
         seen = []
@@ -98,7 +94,7 @@ async def test_marks_belong_to_runs(open_session: Opener) -> None:
         assert session.text().count("◆ ") == 3  # two rows and the title
         await session.press("s", "I")
         assert runs.table.marks == {order[0], order[2]}
-        marked = [table_of(session).flag(row) == "◆" for row in rows(session)]
+        marked = [session.runs.table.flag(row) == "◆" for row in rows(session)]
         assert sum(marked) == 2
         await session.press("U")
         assert runs.table.marks == set()
@@ -112,8 +108,7 @@ async def rewrite(session: Session, change: dict[str, Any]) -> None:
     run."""
     store = session.workspace.store
     for run_id, values in change.items():
-        stored = store.get(run_id)
-        assert stored is not None
+        stored = there(store.get(run_id))
         if values is None:
             others = [
                 other.raw
@@ -136,7 +131,7 @@ async def test_an_unmoved_cursor_stays_on_the_first_row_while_the_list_arrives(
 ) -> None:
     graph = Graph(answer_to_list=lambda: reply(500, "not yet"))
     async with open_session(wire=graph.wire, ready=False) as session:
-        table, store = table_of(session), session.workspace.store
+        table, store = session.runs.table, session.workspace.store
         store.put_workflows([{"id": "w1", "displayName": "Onboard"}])
         store.put_run("w1", a_run(1))
         store.put_run("w1", a_run(2))
@@ -149,10 +144,9 @@ async def test_an_unmoved_cursor_stays_on_the_first_row_while_the_list_arrives(
 
 async def test_once_the_list_is_there_the_cursor_belongs_to_its_run(open_session: Opener) -> None:
     async with open_session(runs=40, ahead=True) as session:
-        table, store = table_of(session), session.workspace.store
+        table, store = session.runs.table, session.workspace.store
         run_id = table.cursor_id
-        first = store.get(run_id or "")
-        assert first is not None
+        first = there(store.get(run_id or ""))
         store.put_run(first.workflow_id, first.raw | {"id": "0_new"})
         await session.until(lambda: table.total == 41)
         assert (table.cursor, table.cursor_id) == (1, run_id)
@@ -160,17 +154,16 @@ async def test_once_the_list_is_there_the_cursor_belongs_to_its_run(open_session
 
 async def test_rows_that_come_go_and_change_above_leave_the_cursor_in_its_place(open_session: Opener) -> None:
     async with open_session(size=(120, 24), runs=100) as session:
-        table, store = table_of(session), session.workspace.store
+        table, store = session.runs.table, session.workspace.store
         await session.press(*["pagedown"] * 3, "up", "up", "up")
         run_id, on_screen = table.cursor_id, table.cursor - table.scroll_offset.y
         assert run_id is not None
         before, line = table.cursor, line_of(session)
 
-        first = store.get(ids(session)[0])
-        assert first is not None
+        first = there(store.get(ids(session)[0]))
         store.put_run(first.workflow_id, first.raw | {"processingStatus": "quarantined", "id": "3_new"})
         await session.until(lambda: table.total == 101)
-        assert "101 runs" in session.text().splitlines()[0]
+        assert "101 runs" in session.header
         await rewrite(session, {"3_new": None})
         await session.until(lambda: table.total == 100)
 
@@ -201,7 +194,7 @@ async def test_rows_that_come_go_and_change_above_leave_the_cursor_in_its_place(
 
 async def test_a_refresh_by_hand_keeps_the_place_and_shows_what_changed(open_session: Opener) -> None:
     async with open_session(size=(120, 24), runs=60) as session:
-        table = table_of(session)
+        table = session.runs.table
         await session.press("pagedown", "down", "down")
         run_id, top = table.cursor_id, table.scroll_offset.y
         finished = session.workspace.refresh.progress.finished_at
@@ -219,7 +212,7 @@ COLUMN_SETS = {
 
 async def test_columns_give_way_by_their_priority(open_session: Opener) -> None:
     async with open_session(size=(80, 24), runs=20) as session:
-        table = table_of(session)
+        table = session.runs.table
         for width, names in COLUMN_SETS.items():
             await session.pilot.resize_terminal(width, 24)
             if width >= 100:  # the panel takes part of the width
@@ -252,7 +245,7 @@ async def test_a_row_says_that_it_has_a_draft_and_that_it_is_being_saved(open_se
 
 async def test_resizing_keeps_the_cursor_in_sight(open_session: Opener) -> None:
     async with open_session(size=(120, 40), runs=100) as session:
-        table = table_of(session)
+        table = session.runs.table
         await session.press("pagedown")
         run_id = table.cursor_id
         for size in ((80, 16), (60, 24), (200, 50)):
@@ -260,4 +253,4 @@ async def test_resizing_keeps_the_cursor_in_sight(open_session: Opener) -> None:
             await session.pilot.pause()
             assert table.cursor_id == run_id
             assert table.scroll_offset.y <= table.cursor < table.scroll_offset.y + table.size.height
-            assert "…" not in session.text().splitlines()[0]
+            assert "…" not in session.header

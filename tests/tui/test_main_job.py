@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runtui.domain.report import Outcome
+from tests import there
 from tests.tui.conftest import Opener
 
 SIZES = [(120, 40), (80, 24)]
@@ -16,8 +17,7 @@ async def test_filter_edit_review_send_and_read_the_answer(open_session: Opener,
         await session.press("slash")
         await session.type("status:failed")
         await session.press("enter")
-        run = session.runs.row
-        assert run is not None
+        run = there(session.runs.row)
         assert run.status == "failed"
 
         await session.press("e")
@@ -33,11 +33,9 @@ async def test_filter_edit_review_send_and_read_the_answer(open_session: Opener,
         await session.press("y")
         await session.until(lambda: not session.workspace.saves.active() and "200 OK" in session.text())
         assert len(session.workspace.drafts) == 0
-        stored = session.workspace.store.get(run.id)
-        assert stored is not None
+        stored = there(session.workspace.store.get(run.id))
         assert stored.raw["processingStatus"] == "canceled"
-        assert session.server is not None
-        ((written, body, *_),) = session.server.state.applied
+        ((written, body, *_),) = there(session.server).state.applied
         assert (written, body["processingStatus"]) == (run.id, "canceled")
 
 
@@ -51,8 +49,7 @@ async def test_a_wrong_value_is_refused_with_a_sentence_and_kept(open_session: O
         assert session.view == "edit"
         assert "correct it first" in session.text()
         await session.press("escape", "e")
-        draft = session.draft
-        assert draft is not None
+        draft = there(session.draft)
         assert any(edit.text.endswith("x") for edit in draft.edits.values())
 
 
@@ -62,8 +59,7 @@ async def test_enter_on_the_review_sends_nothing(open_session: Opener) -> None:
         await session.until(lambda: session.view == "review")
         await session.press("enter")
         await session.until(lambda: session.view == "edit")
-        assert session.server is not None
-        assert session.server.state.applied == []
+        assert there(session.server).state.applied == []
 
 
 async def test_saves_outlive_the_form_and_the_outcome_is_reported(open_session: Opener) -> None:

@@ -49,7 +49,7 @@ async def test_every_view_holds_at_every_size(open_session: Opener) -> None:
 
 async def test_the_header_drops_counts_before_it_drops_where_one_is(open_session: Opener) -> None:
     async with open_session(size=(60, 20), runs=40, read_only=True, tenant="A tenant with a long name") as session:
-        first = session.text().splitlines()[0]
+        first = session.header
         assert "SANDBOX" in first
         assert "READ-ONLY" in first
         assert "A tenant with" in first
@@ -78,7 +78,7 @@ async def test_below_the_smallest_size_a_notice_stands_and_no_key_acts(open_sess
         before, focused, draft = session.text(), session.app.focused, session.draft
 
         def holds(words: str) -> bool:
-            return words in " ".join(session.text().split())
+            return words in session.words
 
         for width, height in ((59, 40), (120, 15), (20, 8)):
             notice = f"This one is {width}x{height}"
@@ -103,7 +103,7 @@ async def test_below_the_smallest_size_a_notice_stands_and_no_key_acts(open_sess
 
 async def test_a_terminal_that_starts_too_small_shows_the_list_once_it_has_grown(open_session: Opener) -> None:
     async with open_session(size=(40, 10), graph=Graph(), ready=False) as session:
-        await session.until(lambda: "This one is 40x10" in " ".join(session.text().split()))
+        await session.until(lambda: "This one is 40x10" in session.words)
         await session.press("e", "x", "A")
         await session.pilot.resize_terminal(120, 40)
         await session.until(lambda: "Onboard" in session.text())
@@ -114,6 +114,6 @@ async def test_a_terminal_that_starts_too_small_shows_the_list_once_it_has_grown
 async def test_a_key_that_is_no_text_quits_from_the_notice(open_session: Opener) -> None:
     async with open_session(size=(80, 24), graph=Graph()) as session:
         await session.pilot.resize_terminal(40, 10)
-        await session.until(lambda: "This one is 40x10" in " ".join(session.text().split()))
+        await session.until(lambda: "This one is 40x10" in session.words)
         await session.press("f10")
         await session.until(lambda: session.app._exit)

@@ -9,6 +9,7 @@ import pytest
 from runtui.domain.times import TICKS_PER_SECOND, day_text, format_ticks, now_ticks
 from runtui.tui.features.listing import Listing
 from runtui.tui.features.triage.overviewing import Overviewing, OverviewView
+from tests import there
 from tests.tui.conftest import Opener, Session
 
 
@@ -28,8 +29,7 @@ async def test_enter_on_a_workflow_or_on_one_of_its_days_shows_exactly_its_runs(
         store = session.workspace.store
         histories = {history.workflow.id: history for history in store.histories(30)}
         assert len(view.list.rows) == len(store.workflows()) == view.list.table.total
-        row = view.row
-        assert row is not None
+        row = there(view.row)
         await session.press("enter")
         assert session.view == "runs"
         assert session.runs.table.total == histories[row.workflow.id].total.runs
@@ -84,8 +84,7 @@ async def test_a_click_goes_to_a_day_and_two_show_its_runs(open_session: Opener)
     async with open_session() as session:
         view = await opened(session)
         line = session.text().splitlines()[3]
-        letters = re.search(r"(?:[MTWFS] ){12}[MTWFS]", line)
-        assert letters is not None
+        letters = there(re.search(r"(?:[MTWFS] ){12}[MTWFS]", line))
         today = letters.end() - 1 - view.list.table.region.x
         await session.pilot.click(view.list.table, offset=(today - 2, 2))
         await session.settled()
@@ -93,8 +92,7 @@ async def test_a_click_goes_to_a_day_and_two_show_its_runs(open_session: Opener)
         await session.pilot.click(view.list.table, offset=(5, 1))
         await session.settled()
         assert (view.list.table.cursor, view.back) == (1, None)
-        row = view.row
-        assert row is not None
+        row = there(view.row)
         await session.pilot.click(view.list.table, offset=(today, 1), times=2)
         await session.settled()
         assert session.view == "runs"

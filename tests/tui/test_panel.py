@@ -57,7 +57,7 @@ async def test_request_response_and_log(open_session: Opener) -> None:
         await to_the_review(session)
         assert title_of(session) == "request"
         request = session.text()
-        assert "PATCHhttp://127.0.0.1:1/beta/workflowBase/runs/" in "".join(panel_text(session).split())
+        assert "PATCHhttp://127.0.0.1:1/beta/workflowBase/runs/" in "".join(session.inside(session.panel).split())
         assert '* "processingStatus"' in request or '*   "processingStatus"' in request, "what changed carries a sign"
         await session.press("y")
         await session.until(lambda: "200 OK" in session.text())
@@ -142,16 +142,12 @@ async def test_the_panel_names_what_failed(open_session: Opener) -> None:
         await session.press("slash")
         await session.type("status:failed offboard")
         await session.press("enter")
-        await session.until(lambda: not session.panel.shows_another_run and "users:" in panel_text(session))
+        await session.until(lambda: not session.panel.shows_another_run and "users:" in session.inside(session.panel))
         row = session.runs.row
         assert row is not None
-        assert row.workflow_name[:20] in panel_text(session)
-        assert "× " in panel_text(session)
-        assert '"processingStatus": "failed"' in panel_text(session)
-
-
-def panel_text(session: Session) -> str:
-    return session.inside(session.panel)
+        assert row.workflow_name[:20] in session.inside(session.panel)
+        assert "× " in session.inside(session.panel)
+        assert '"processingStatus": "failed"' in session.inside(session.panel)
 
 
 async def test_a_body_of_megabytes_is_shown_whole(open_session: Opener) -> None:

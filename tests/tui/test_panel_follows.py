@@ -15,6 +15,7 @@ from runtui.services import store_results
 from runtui.tui.screens.frame import ViewScreen
 from runtui.tui.widgets.json_view import JsonView
 from runtui.tui.widgets.side_panel import ANOTHER_RUN
+from tests import there
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_review import to_the_review
 from tests.tui.wires import Graph, Held, reply
@@ -37,7 +38,7 @@ def run_in_sight(session: Session) -> str:
 
 def check_the_panel(session: Session) -> None:
     """Assert that the panel is about the run under the cursor, or says that it is not."""
-    if not session.panel.display or session.panel.tab != "run" or session.view not in ("runs", "journal"):
+    if not session.panel.display or tab_of(session) != "run" or session.view not in ("runs", "journal"):
         return
     row = session.runs.row if session.view == "runs" else None
     entry = session.journal.entry if session.view == "journal" else None
@@ -51,7 +52,7 @@ async def rest(session: Session) -> None:
     """Wait until the panel shows the run that the cursor rests on."""
     await session.until(lambda: all(worker.is_finished for worker in session.app.workers))
     await session.settled()
-    if session.panel.display and session.panel.tab == "run":
+    if session.panel.display and tab_of(session) == "run":
         assert not session.panel.shows_another_run, session.text()
 
 
@@ -152,8 +153,7 @@ async def test_a_held_key_reads_nothing_until_it_rests(open_session: Opener, mon
                 await session.press("j")
             assert not any(panel_lines(session)[1:-1]), "what moves on is drawn by the terminal, beside nothing"
         await session.press("j")
-        row = session.runs.row
-        assert row is not None
+        row = there(session.runs.row)
         assert session.panel.cursor_run == row.id != first
         await rest(session)
         assert row.workflow_name[:20] in "\n".join(panel_lines(session)[:3])
@@ -201,8 +201,7 @@ async def test_answers_that_arrive_while_the_panel_is_closed_are_there_when_it_o
         await rest(session)
         assert not session.panel.display
         await session.press("right_square_bracket")
-        row = session.runs.row
-        assert row is not None
+        row = there(session.runs.row)
         assert row.workflow_name in panel_lines(session)[1]
         assert run_in_sight(session) or "provisioning object" in session.text(), "the page as well as its line"
 
@@ -250,9 +249,9 @@ async def test_the_request_is_back_when_a_form_is_in_front_again(open_session: O
         await session.until(lambda: session.view == "causes")
         await session.press("escape")
         await session.until(lambda: session.view == "edit")
-        assert session.panel.tab == "request"
+        assert tab_of(session) == "request"
         await session.press("right_square_bracket", "question_mark", "escape")
-        assert [session.panel.tab] == ["response"], "what a person chose stays"
+        assert [tab_of(session)] == ["response"], "what a person chose stays"
 
 
 async def test_the_response_stays_when_its_run_leaves_the_list(open_session: Opener) -> None:

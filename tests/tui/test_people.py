@@ -22,7 +22,7 @@ from runtui.tui.features.triage.tracing import PeopleView, PersonView, Tracing
 from runtui.tui.screens import runs
 from runtui.tui.widgets.option_lists import ChoiceList
 from runtui.tui.words.triage_words import found_people, person_lines, why_no_person
-from tests import PATIENCE
+from tests import PATIENCE, there
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
 from tests.tui.wires import Held, reply
@@ -166,8 +166,7 @@ async def test_a_name_and_enter_show_what_every_workflow_did_newest_first(
         assert session.front.view.run_id == opened.run_id
         await session.press("escape")
         assert session.view == "person"
-        assert view.row is not None
-        assert view.row.id == opened.id
+        assert there(view.row).id == opened.id
         await session.press("escape")
         assert session.view == "runs"
 

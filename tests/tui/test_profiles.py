@@ -10,7 +10,7 @@ from runtui.config import read_config
 from runtui.profiles import Profiles
 from runtui.tui.features import leaving
 from runtui.tui.features.leaving import Leaving
-from tests import canary
+from tests import canary, there
 from tests.tui.conftest import ROOT, Opener
 from tests.tui.test_faults import HeldBack
 from tests.tui.wires import Graph
@@ -47,8 +47,7 @@ async def test_the_profiles_are_listed_and_the_chosen_one_is_handed_on(
         await session.press("j")
         assert f"{ROOT}, signs in by token" in session.text()
         await session.press("enter")
-        following = session.app.feature[Leaving].next_profile
-        assert following is not None
+        following = there(session.app.feature[Leaving].next_profile)
         assert (following.profile, following.read_only) == ("lab", True)
         assert session.app.is_followed
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from runtui.domain.draft import value_word
 from runtui.tui.screens.review import ReviewSheet
+from tests import there
 from tests.tui.conftest import Opener, Session
 from tests.tui.wires import Graph, reply
 
@@ -17,21 +18,17 @@ async def to_the_review(session: Session) -> None:
 
 
 def writes(session: Session) -> list[str]:
-    assert session.server is not None
-    return [write[0] for write in session.server.state.applied]
+    return [write[0] for write in there(session.server).state.applied]
 
 
 async def test_the_question_shows_the_target_and_starts_on_no(open_session: Opener) -> None:
     async with open_session(size=(80, 24)) as session:
-        row = session.runs.row
-        assert row is not None
+        row = there(session.runs.row)
         await session.press("x")
-        row = session.runs.row
-        assert row is not None
+        row = there(session.runs.row)
         await to_the_review(session)
         text = session.text()
-        draft = session.draft
-        assert draft is not None
+        draft = there(session.draft)
         (change,) = draft.changes()
         for words in ("PATCH http://127.0.0.1:1/beta/workflowBase/runs/", "Contoso", row.workflow_name[:20]):
             assert words in text
@@ -73,8 +70,7 @@ async def test_warnings_are_shown_and_do_not_block(open_session: Opener) -> None
         await session.type("999")
         await session.press("ctrl+s")
         await session.until(lambda: session.view == "review")
-        draft = session.draft
-        assert draft is not None
+        draft = there(session.draft)
         assert draft.warnings()
         for warning in draft.warnings():
             assert warning[:30] in session.text()
@@ -94,8 +90,7 @@ async def test_at_80x24_the_change_and_what_speaks_against_it_are_in_sight_and_t
             await session.type(text)
         await session.press("ctrl+s")
         await session.until(lambda: session.view == "review")
-        draft = session.draft
-        assert draft is not None
+        draft = there(session.draft)
         assert len(draft.changes()) == 5
         assert len(draft.warnings()) == 2
 
@@ -144,7 +139,7 @@ async def test_the_end_of_a_save_is_reported_with_old_and_new_and_what_the_filte
         await to_the_review(session)
         await session.press("y")
         await session.until(lambda: not session.workspace.saves.active() and "done (200 OK)" in session.text())
-        text = " ".join(session.text().split())
+        text = session.words
         assert "processingStatus: failed → canceling" in text
         assert "The filter no longer shows the run." in text
         await session.until(lambda: session.runs.table.total == failed - 1)

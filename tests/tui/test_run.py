@@ -11,6 +11,7 @@ import pytest
 
 from runtui.domain.columns import RESERVED_CELLS
 from runtui.tui.features.opening import Opening
+from tests import there
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
 from tests.tui.wires import Graph, Held, reply
@@ -27,9 +28,7 @@ async def to_the_failed_run(session: Session) -> str:
     await session.press("slash")
     await session.type("status:completedWithErrors users>8")
     await session.press("enter")
-    run_id = session.runs.table.cursor_id
-    assert run_id is not None
-    return run_id
+    return there(session.runs.table.cursor_id)
 
 
 async def test_enter_leads_to_the_tasks_of_a_user_and_esc_back_to_the_same_row(open_session: Opener) -> None:
@@ -43,8 +42,7 @@ async def test_enter_leads_to_the_tasks_of_a_user_and_esc_back_to_the_same_row(o
         assert users.list.table.total == len(users.list.rows) > len(failed) > 0
         first = users.list.table.row_under_cursor()
         assert first in failed, "the worst stand first"
-        assert first.blocker is not None
-        assert first.blocker.reason[:12] in left_text(session)
+        assert there(first.blocker).reason[:12] in left_text(session)
         assert "✗ failed" in left_text(session)
 
         assert f"{first.status} for {first.name}" in session.text(), "the panel follows the user"
@@ -70,11 +68,9 @@ async def test_enter_leads_to_the_tasks_of_a_user_and_esc_back_to_the_same_row(o
         await session.press("enter")
         tasks = session.app.feature[Opening].tasks
         assert session.view == "tasks"
-        assert tasks.user is not None
-        assert tasks.user.id == user_id
+        assert there(tasks.user).id == user_id
         assert [row.result.sequence for row in tasks.list.rows] == list(range(1, len(tasks.list.rows) + 1))
-        worst = tasks.list.table.row_under_cursor()
-        assert worst is not None
+        worst = there(tasks.list.table.row_under_cursor())
         assert worst.result.is_failed, "the cursor begins at what went wrong"
         await session.press("g", "s", "g")
         assert tasks.list.table.row_under_cursor() == worst
@@ -87,8 +83,7 @@ async def test_enter_leads_to_the_tasks_of_a_user_and_esc_back_to_the_same_row(o
         await session.press("escape", "escape")
         assert (session.view, users.list.table.cursor_id) == ("users", user_id)
         await session.press("e")
-        assert session.draft is not None
-        assert session.draft.run_id == run_id
+        assert there(session.draft).run_id == run_id
         await session.press("escape")
         assert session.view == "users"
         await session.press("escape")

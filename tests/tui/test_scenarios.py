@@ -11,7 +11,7 @@ from runtui.errors import RuntuiError
 from runtui.prelude.first_paint import FirstPaint
 from runtui.sandbox.scenarios import summaries
 from runtui.tui.widgets.chrome import HintBar
-from tests.tui.conftest import Opener, Session
+from tests.tui.conftest import Opener
 
 
 class Sandbox:
@@ -29,38 +29,25 @@ class Sandbox:
         self.scenario = name
 
 
-def header(session: Session) -> str:
-    return session.text().splitlines()[0]
-
-
-def view_of(session: Session) -> str:
-    """Return the name of the current view."""
-    return session.view
-
-
-def status_of(session: Session) -> str:
-    return session.status.text
-
-
 async def test_every_scenario_is_listed_with_its_sentence_and_enter_uses_it(open_session: Opener) -> None:
     sandbox = Sandbox()
     async with open_session(runs=12, size=(200, 60), sandbox=sandbox) as session:
         await session.press("M")
-        assert view_of(session) == "scenarios"
+        assert session.view == "scenarios"
         for name, summary in sandbox.scenarios.items():
             assert re.search(rf"[●○] {re.escape(name)} +{re.escape(summary[:60])}", session.text()), name
         assert "● none" in session.text()
         await session.press("j", "enter")
         assert sandbox.scenario == "429-seconds"
-        assert view_of(session) == "runs"
-        assert "SANDBOX: 429-seconds" in header(session)
-        assert sandbox.scenarios["429-seconds"] in status_of(session)
+        assert session.view == "runs"
+        assert "SANDBOX: 429-seconds" in session.header
+        assert sandbox.scenarios["429-seconds"] in session.status.text
         await session.press("M")
         assert "● 429-seconds" in session.text()
         assert sandbox.scenarios["429-seconds"] in session.text()
         await session.press("g", "enter")
         assert sandbox.scenario == "none"
-        assert " SANDBOX  " in header(session)
+        assert " SANDBOX  " in session.header
 
 
 async def test_at_80_columns_the_badge_is_whole(open_session: Opener) -> None:
@@ -72,7 +59,7 @@ async def test_at_80_columns_the_badge_is_whole(open_session: Opener) -> None:
             session.app.chrome.show_headline()
             await session.settled()
             words = "SANDBOX" if sandbox.scenario == "none" else f"SANDBOX: {sandbox.scenario}"
-            assert f" {words} " in header(session) + " "
+            assert f" {words} " in session.header + " "
 
 
 @pytest.mark.parametrize("key", ["escape", "M"])
@@ -80,9 +67,9 @@ async def test_leaving_changes_nothing_and_leads_back(open_session: Opener, key:
     sandbox = Sandbox("slow")
     async with open_session(runs=12, sandbox=sandbox) as session:
         await session.press("J", "M")
-        assert view_of(session) == "scenarios"
+        assert session.view == "scenarios"
         await session.press("down", key)
-        assert view_of(session) == "journal"
+        assert session.view == "journal"
         assert sandbox.scenario == "slow"
 
 
@@ -91,15 +78,15 @@ async def test_an_ended_sandbox_is_reported(open_session: Opener) -> None:
     sandbox.fault = RuntuiError("The sandbox has ended", "It takes no scenario any more.")
     async with open_session(runs=12, sandbox=sandbox) as session:
         await session.press("M", "j", "enter")
-        assert "The sandbox has ended" in status_of(session)
-        assert "429" not in header(session)
+        assert "The sandbox has ended" in session.status.text
+        assert "429" not in session.header
 
 
 async def test_on_a_server_it_says_that_it_is_for_the_demo_alone(open_session: Opener) -> None:
     async with open_session(runs=12, size=(200, 40)) as session:
         await session.press("M")
-        assert view_of(session) == "runs"
-        assert "runtui demo" in status_of(session)
+        assert session.view == "runs"
+        assert "runtui demo" in session.status.text
         assert "M simulate" not in str(session.find(HintBar).render())
 
 

@@ -31,9 +31,9 @@ async def test_with_nobody_signed_in_the_ways_open_by_themselves_and_a_code_lead
 ) -> None:
     async with open_desk(tmp_path, size=(columns, 24)) as desk:
         await desk.sees_sign_in()
-        assert "signed out" in desk.header
-        assert "runs" not in desk.header, "nobody knows yet how many there are"
-        assert "Contoso" in desk.header
+        assert "signed out" in desk.session.header
+        assert "runs" not in desk.session.header, "nobody knows yet how many there are"
+        assert "Contoso" in desk.session.header
         assert "Nobody is signed in." in desk.words
         assert "Browser elsewhere" in desk.words
         await desk.session.until(lambda: desk.status == "Sign in to list runs (A).")
@@ -52,7 +52,7 @@ async def test_with_nobody_signed_in_the_ways_open_by_themselves_and_a_code_lead
         desk.polls.go_on()
         await listed(desk)
         assert desk.session.view == "runs"
-        assert "lee.admin" in desk.header
+        assert "lee.admin" in desk.session.header
         assert f"Signed in as {DEMO_ADMIN.username}, tenant {desk.authority.directory.tenant_id}." in desk.status
         assert "incomplete" not in desk.words
 
@@ -109,7 +109,7 @@ async def test_a_refusal_is_reported_in_words_with_what_an_administrator_needs(t
         assert "\nCorrelation ID: " in desk.session.app.clipboard
         for word in ("Correlation ID: ", "Trace ID: ", "Timestamp: ", "→ Sign in again", "Device code"):
             assert word in desk.words
-        assert "signed out" in desk.header
+        assert "signed out" in desk.session.header
         await desk.sign_in_by_code()
         await listed(desk)
 
@@ -176,7 +176,7 @@ async def test_a_browser_elsewhere_ends_at_an_address_that_is_pasted(tmp_path: P
         await paste(desk, landing.url)
         await desk.session.press("enter")
         await listed(desk)
-        assert "lee.admin" in desk.header
+        assert "lee.admin" in desk.session.header
         assert desk.session.view == "runs"
         if columns >= 100:
             await desk.session.until(lambda: desk.session.panel.region.width > 0)
@@ -215,10 +215,10 @@ async def test_signing_out_asks_once_more_and_says_what_is_forgotten(tmp_path: P
         await desk.session.press("A")
         await desk.session.until(lambda: "account  lee.admin@contoso.example" in desk.session.text())
         await desk.session.press("O")
-        assert "lee.admin" in desk.header
+        assert "lee.admin" in desk.session.header
         assert "Press O again to sign out" in desk.status
         await desk.session.press("O")
-        await desk.session.until(lambda: "signed out" in desk.header)
+        await desk.session.until(lambda: "signed out" in desk.session.header)
         assert "the tokens are deleted" in desk.status
         assert "Your browser is still signed in" in desk.status
         assert desk.sign_in.state.account is None
@@ -273,10 +273,10 @@ async def test_the_time_of_a_token_is_reported_when_it_is_little(
     authority.issuer.lifetime = 545
     async with open_desk(tmp_path, authority=authority, prepare=is_in) as desk:
         await listed(desk)
-        assert re.search(r"lee\.admin · token [89] min", desk.header)
+        assert re.search(r"lee\.admin · token [89] min", desk.session.header)
         monkeypatch.setattr(sign_in_words, "_time_left", lambda _state, _now: timedelta(minutes=2))
         desk.session.app.feature[Listing].tick()
-        await desk.session.until(lambda: "lee.admin · token 2 min" in desk.header)
+        await desk.session.until(lambda: "lee.admin · token 2 min" in desk.session.header)
 
 
 @pytest.mark.parametrize(("columns", "has_who"), [(60, False), (80, True), (120, True)])
@@ -291,7 +291,7 @@ async def test_the_account_gives_way_before_the_tenant_and_the_badges_and_after_
         )
         session.front.draw()
         await session.pilot.pause()
-        header = session.text().splitlines()[0]
+        header = session.header
         assert "  Contoso Holding Limited  " in header
         assert " SANDBOX: 503  READ-ONLY" in header
         assert ("lee.admin" in header) is has_who

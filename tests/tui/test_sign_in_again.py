@@ -11,6 +11,7 @@ from textual.widgets import Input
 from runtui.domain.report import Outcome
 from runtui.sandbox.authority.directory import DEMO_ADMIN
 from runtui.services.writing.write import Save
+from tests import there
 from tests.tui.sign_in_desk import Desk, is_in, listed, open_desk
 
 
@@ -23,8 +24,7 @@ def saves_of(desk: Desk) -> list[Save]:
 async def send_a_change(desk: Desk) -> str:
     """Change the status of the first run, end the sign-in once the form has read the run, send the change; return the
     id."""
-    run_id = desk.session.runs.table.cursor_id
-    assert run_id is not None
+    run_id = there(desk.session.runs.table.cursor_id)
     await desk.session.press("e")
     await desk.session.until(
         lambda: (
@@ -47,7 +47,7 @@ async def test_a_save_goes_on_with_the_same_item_after_a_sign_in(tmp_path: Path,
         run_id = await send_a_change(desk)
         await desk.sees_sign_in()
         assert "Device code" in desk.session.text(), "in sight without scrolling"
-        assert "lee.admin: sign in again" in desk.header
+        assert "lee.admin: sign in again" in desk.session.header
         assert desk.session.server is not None
         assert desk.session.server.state.applied == []
 
@@ -70,8 +70,7 @@ async def test_a_save_that_nobody_signs_in_for_is_not_done_and_its_draft_is_kept
         await desk.session.press("escape")
         await desk.session.until(lambda: saves and saves[-1].outcome is not None)
         assert saves[-1].outcome is Outcome.NOT_DONE
-        assert desk.session.server is not None
-        assert desk.session.server.state.applied == []
+        assert there(desk.session.server).state.applied == []
         assert run_id in desk.session.workspace.drafts
         assert desk.session.view == "runs"
 
@@ -81,8 +80,7 @@ async def test_a_request_that_begins_to_wait_below_the_sign_in_is_told_there(tmp
         await listed(desk)
         await desk.session.press("A")
         await desk.sees_sign_in()
-        sign_in = desk.session.workspace.sign_in
-        assert sign_in is not None
+        sign_in = there(desk.session.workspace.sign_in)
         assert sign_in.ask_person is not None
         waiting = asyncio.ensure_future(sign_in.ask_person("Your sign-in has expired."))
         await desk.session.pilot.pause()
@@ -108,8 +106,7 @@ async def test_a_form_is_back_after_a_sign_in_for_a_listing(tmp_path: Path) -> N
         await desk.session.press("e")
         await desk.session.until(lambda: desk.session.view == "edit")
         await desk.session.press("enter", "down", "enter")
-        draft = desk.session.draft
-        assert draft is not None
+        draft = there(desk.session.draft)
         assert draft.changes()
         desk.authority.revoke(DEMO_ADMIN)
         desk.session.workspace.refresh.now()

@@ -15,38 +15,33 @@ from runtui.services.refresh import Progress
 from runtui.tui.features.listing import Listing
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_conflict import type_a_draft
-from tests.tui.test_faults import graph_error, status_of
+from tests.tui.test_faults import graph_error
 from tests.tui.test_journal import open_journal, record
-from tests.tui.test_panel import panel_text
 from tests.tui.test_review import to_the_review
 from tests.tui.test_scenarios import Sandbox
-from tests.tui.test_undo import change, view_of
+from tests.tui.test_undo import change
 from tests.tui.wires import Graph
 
 
 async def open_form(session: Session) -> None:
     await session.press("e")
-    await session.until(lambda: view_of(session) == "edit")
-
-
-async def go_to(session: Session, name: str) -> None:
-    await session.go_to(name)
+    await session.until(lambda: session.view == "edit")
 
 
 async def test_a_refusal_goes_when_its_reason_does(open_session: Opener) -> None:
     async with open_session(graph=Graph()) as session:
         await open_form(session)
         await session.press("ctrl+s")
-        assert status_of(session) == "Nothing has changed yet."
-        await go_to(session, "totalUsersCount")
+        assert session.status.text == "Nothing has changed yet."
+        await session.go_to("totalUsersCount")
         await session.type("x")
-        assert status_of(session) == ""
+        assert session.status.text == ""
         await session.press("ctrl+s")
-        assert "an invalid value" in status_of(session)
+        assert "an invalid value" in session.status.text
         await session.press("home", "delete")
-        assert "an invalid value" in status_of(session), "empty is as wrong"
+        assert "an invalid value" in session.status.text, "empty is as wrong"
         await session.type("5")
-        assert status_of(session) == ""
+        assert session.status.text == ""
 
 
 @pytest.mark.parametrize("leave", ["escape", "f1", "shift+f3"])
@@ -54,22 +49,22 @@ async def test_a_message_of_the_form_disappears_with_the_form(open_session: Open
     async with open_session(graph=Graph()) as session:
         await open_form(session)
         await session.press("ctrl+t")
-        assert status_of(session).startswith("The request contains only what changed")
+        assert session.status.text.startswith("The request contains only what changed")
         await session.press(leave)
-        await session.until(lambda: view_of(session) != "edit")
-        assert status_of(session) == ""
+        await session.until(lambda: session.view != "edit")
+        assert session.status.text == ""
 
 
 async def test_a_question_is_void_once_its_subject_changes(open_session: Opener) -> None:
     async with open_session(graph=Graph()) as session:
         await type_a_draft(session)
         await session.press("shift+f8")
-        assert "again to discard the draft" in status_of(session)
+        assert "again to discard the draft" in session.status.text
         await session.type("1")
-        assert status_of(session) == ""
+        assert session.status.text == ""
         await session.press("shift+f8", "f1", "escape")
-        assert view_of(session) == "edit"
-        assert status_of(session) == ""
+        assert session.view == "edit"
+        assert session.status.text == ""
 
 
 async def test_drafts_that_were_told_at_the_start_are_told_no_longer_than_they_are_there(
@@ -79,10 +74,10 @@ async def test_drafts_that_were_told_at_the_start_are_told_no_longer_than_they_a
     async with open_session(graph=graph) as session:
         await type_a_draft(session)
     async with open_session(graph=graph) as session:
-        assert "1 draft kept; ~" in status_of(session)
+        assert "1 draft kept; ~" in session.status.text
         session.workspace.drafts.drop("run-4")
         await session.press("j")
-        assert status_of(session) == ""
+        assert session.status.text == ""
 
 
 async def test_a_disk_that_takes_drafts_again_is_no_trouble_any_more(
@@ -94,16 +89,16 @@ async def test_a_disk_that_takes_drafts_again_is_no_trouble_any_more(
             raise sqlite3.OperationalError("database or disk is full")
 
         await open_form(session)
-        await go_to(session, "totalUsersCount")
+        await session.go_to("totalUsersCount")
         with monkeypatch.context() as full:
             full.setattr(session.workspace.drafts, "_put", refuse)
             await session.type("9")
-            await session.until(lambda: "Drafts cannot be saved" in status_of(session))
+            await session.until(lambda: "Drafts cannot be saved" in session.status.text)
         await session.type("1")
         session.workspace.drafts.flush()
         await session.press("home")
         await session.type("2")
-        await session.until(lambda: status_of(session) == "")
+        await session.until(lambda: session.status.text == "")
 
 
 async def test_a_draft_that_only_memory_holds_is_not_called_kept(
@@ -119,8 +114,8 @@ async def test_a_draft_that_only_memory_holds_is_not_called_kept(
         graph.answer_to_patch = graph_error(403, "Forbidden", "Insufficient privileges.")
         await to_the_review(session)
         await session.press("y")
-        await session.until(lambda: " not done" in status_of(session))
-        assert "The draft is kept until you quit" in status_of(session)
+        await session.until(lambda: " not done" in session.status.text)
+        assert "The draft is kept until you quit" in session.status.text
 
 
 async def test_the_message_about_a_failed_save_disappears_with_its_draft(open_session: Opener) -> None:
@@ -129,24 +124,24 @@ async def test_the_message_about_a_failed_save_disappears_with_its_draft(open_se
         graph.answer_to_patch = graph_error(403, "Forbidden", "Insufficient privileges.")
         await to_the_review(session)
         await session.press("y")
-        await session.until(lambda: "The draft is kept." in status_of(session))
+        await session.until(lambda: "The draft is kept." in session.status.text)
         await session.press("j")
-        assert "The draft is kept." in status_of(session), "what happened stays in sight"
+        assert "The draft is kept." in session.status.text, "what happened stays in sight"
         session.workspace.drafts.drop("run-4")
         await session.press("k")
-        assert status_of(session) == ""
+        assert session.status.text == ""
 
 
 async def test_an_ended_simulation_is_not_shown(open_session: Opener) -> None:
     sandbox = Sandbox()
     async with open_session(runs=12, sandbox=sandbox) as session:
         await session.press("M", "down", "enter")
-        assert status_of(session).startswith("Simulating: ")
+        assert session.status.text.startswith("Simulating: ")
         sandbox.scenario = "none"
         await session.press("j")
-        assert status_of(session) == ""
+        assert session.status.text == ""
         await session.press("M", "home", "enter")
-        assert status_of(session) == "Everything works."
+        assert session.status.text == "Everything works."
 
 
 async def test_a_message_about_an_entry_disappears_when_the_cursor_moves(open_session: Opener) -> None:
@@ -156,9 +151,9 @@ async def test_a_message_about_an_entry_disappears_when_the_cursor_moves(open_se
         await change(session)
         await open_journal(session)
         await session.press("l")
-        await session.until(lambda: "is still unknown" in status_of(session))
+        await session.until(lambda: "is still unknown" in session.status.text)
         await session.press("j")
-        assert status_of(session) == ""
+        assert session.status.text == ""
 
 
 async def test_the_panel_of_the_journal_is_that_of_the_entry_under_the_cursor(open_session: Opener) -> None:
@@ -166,23 +161,23 @@ async def test_the_panel_of_the_journal_is_that_of_the_entry_under_the_cursor(op
     async with open_session(graph=graph) as session:
         await change(session)
         await change(session)
-        await session.until(lambda: "#2 " in panel_text(session))
+        await session.until(lambda: "#2 " in session.inside(session.panel))
         for number in range(3, 5):
             record(session.workspace.journal, number)
         await open_journal(session)
         await session.press("enter")
-        await session.until(lambda: "#4 " in panel_text(session))
+        await session.until(lambda: "#4 " in session.inside(session.panel))
         await session.press("j", "j")
-        await session.until(lambda: "#2 " in panel_text(session))
+        await session.until(lambda: "#2 " in session.inside(session.panel))
         await session.press("escape", "J")
         view = session.journal
         entry = view.entry
         assert entry is not None
-        await session.until(lambda: f"#{entry.number} " in panel_text(session))
+        await session.until(lambda: f"#{entry.number} " in session.inside(session.panel))
         await session.press("slash")
         await session.type("nowhere")
         await session.until(lambda: view.entry is None)
-        await session.until(lambda: "The response to a change appears here." in panel_text(session))
+        await session.until(lambda: "The response to a change appears here." in session.inside(session.panel))
 
 
 async def test_a_sentence_too_long_for_its_lines_ends_in_a_mark(open_session: Opener) -> None:
@@ -201,25 +196,25 @@ async def test_a_sentence_too_long_for_its_lines_ends_in_a_mark(open_session: Op
 async def test_a_key_that_a_place_does_not_have_says_where_it_works(open_session: Opener) -> None:
     async with open_session(graph=Graph()) as session:
         await session.press("R")
-        assert status_of(session) == "R retry works in: Results of a bulk change."
+        assert session.status.text == "R retry works in: Results of a bulk change."
         await session.press("j")
-        assert status_of(session) == "", "the next key that works takes it away"
+        assert session.status.text == "", "the next key that works takes it away"
         await session.press("greater_than_sign", "e")
-        assert status_of(session) == "e edit works in the left pane; < goes there."
+        assert session.status.text == "e edit works in the left pane; < goes there."
         await session.press("less_than_sign", "P", "j")
-        assert status_of(session) == "", "a refusal goes with the next key, too"
+        assert session.status.text == "", "a refusal goes with the next key, too"
         session.app.chrome.set_status("The disk is full.", "error")
         await session.press("R")
-        assert status_of(session) == "The disk is full.", "a graver sentence stays"
+        assert session.status.text == "The disk is full.", "a graver sentence stays"
         session.app.chrome.set_status("")
         await session.press("i")
-        assert status_of(session) == "i all servers works in: Journal."
+        assert session.status.text == "i all servers works in: Journal."
         await session.press("D")
-        assert status_of(session) == "D discard works in: Conflict.", "where this key has it, not another"
+        assert session.status.text == "D discard works in: Conflict.", "where this key has it, not another"
         await open_form(session)
         await session.go_to("processingStatus")
         await session.press("i")
-        assert status_of(session) == "", "the dropdown takes the key"
+        assert session.status.text == "", "the dropdown takes the key"
 
 
 async def test_a_first_listing_that_waits_says_why_there_is_no_row(open_session: Opener) -> None:

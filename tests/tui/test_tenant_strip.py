@@ -44,6 +44,13 @@ async def test_a_click_on_the_strip_elsewhere_leads_to_the_list(open_session: Op
         assert (session.view, session.runs.filter_text) == ("runs", "status:completedWithErrors")
 
 
+async def test_a_key_asks_which_of_the_counts_to_show(open_session: Opener) -> None:
+    async with open_session(runs=60) as session:
+        second = session.app.chrome.problems.counts[1]
+        await session.press("number_sign", "down", "enter")
+        assert (session.runs.filter_text, session.runs.table.total) == (second.filter, second.runs)
+
+
 async def test_a_click_on_the_days_opens_the_overview(open_session: Opener) -> None:
     async with open_session() as session:
         await click(session, "14 days")

@@ -9,15 +9,12 @@ import pytest
 
 from runtui.domain.report import Outcome
 from runtui.services.journal import Entry
+from tests import there
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
-from tests.tui.test_faults import graph_error, status_of
+from tests.tui.test_faults import graph_error
 from tests.tui.test_review import to_the_review
 from tests.tui.wires import Graph, Held, reply
-
-
-def view_of(session: Session) -> str:
-    return session.view
 
 
 async def change(session: Session) -> Entry:
@@ -25,7 +22,7 @@ async def change(session: Session) -> Entry:
     await to_the_review(session)
     before = len(session.workspace.journal.entries())
     await session.press("y")
-    await session.until(lambda: not session.workspace.saves.active() and view_of(session) == "runs")
+    await session.until(lambda: not session.workspace.saves.active() and session.view == "runs")
     entries = session.workspace.journal.entries()
     assert len(entries) == before + 1
     return entries[0]
@@ -34,23 +31,22 @@ async def change(session: Session) -> Entry:
 async def test_u_undoes_the_last_change_of_the_run(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
-        run_id = session.runs.table.cursor_id
-        assert run_id is not None
+        run_id = there(session.runs.table.cursor_id)
         before = dict(graph.runs[run_id])
         entry = await change(session)
         assert graph.runs[run_id] != before
         await session.press("u")
-        await session.until(lambda: view_of(session) == "review")
+        await session.until(lambda: session.view == "review")
         assert f"Undo change #{entry.number}?" in session.text()
         assert f"{entry.after['processingStatus']}  →  failed" in session.text()
         await session.press("y")
-        await session.until(lambda: "undone" in status_of(session))
+        await session.until(lambda: "undone" in session.status.text)
         assert graph.runs[run_id] == before
-        assert view_of(session) == "runs"
+        assert session.view == "runs"
         newest, older = session.workspace.journal.entries()
         assert (newest.undoes, older.undone_by, newest.outcome) == (older.number, newest.number, Outcome.DONE)
         await session.press("u")
-        await session.until(lambda: "All your changes to this run are undone" in status_of(session))
+        await session.until(lambda: "All your changes to this run are undone" in session.status.text)
         assert len(graph.patches) == 2
 
 
@@ -80,33 +76,32 @@ async def test_u_asks_twice_about_a_change_that_was_only_seen_on_read_back(place
         graph.answer_to_patch = None
         if place == "journal":
             await session.press("J")
-            await session.until(lambda: view_of(session) == "journal")
+            await session.until(lambda: session.view == "journal")
             await session.until(lambda: session.journal.entry is not None)
         await session.press("u")
         question = f"#{entry.number} was only seen on read-back: somebody else may have made the same change."
-        await session.until(lambda: question in status_of(session))
-        assert "Press u again to undo it anyway" in status_of(session)
-        assert view_of(session) == place, "nothing else happens before the second u"
+        await session.until(lambda: question in session.status.text)
+        assert "Press u again to undo it anyway" in session.status.text
+        assert session.view == place, "nothing else happens before the second u"
         await session.press("u")
-        await session.until(lambda: view_of(session) == "review")
+        await session.until(lambda: session.view == "review")
         await session.press("y")
-        await session.until(lambda: "undone" in status_of(session))
+        await session.until(lambda: "undone" in session.status.text)
         assert len(graph.patches) == 2
 
 
 async def test_u_then_undoes_the_change_before(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
-        run_id = session.runs.table.cursor_id
-        assert run_id is not None
+        run_id = there(session.runs.table.cursor_id)
         before = dict(graph.runs[run_id])
         entries = [await change(session), await change(session)]
         for entry in reversed(entries):
             await session.press("u")
-            await session.until(lambda: view_of(session) == "review")
+            await session.until(lambda: session.view == "review")
             assert f"Undo change #{entry.number}?" in session.text()
             await session.press("y")
-            await session.until(lambda: not session.workspace.saves.active() and "undone" in status_of(session))
+            await session.until(lambda: not session.workspace.saves.active() and "undone" in session.status.text)
         assert graph.runs[run_id] == before
 
 
@@ -116,17 +111,17 @@ async def test_n_undoes_nothing_and_returns_to_the_list(open_session: Opener) ->
         await change(session)
         for key in ("n", "escape", "enter"):
             await session.press("u")
-            await session.until(lambda: view_of(session) == "review")
+            await session.until(lambda: session.view == "review")
             await session.press(key)
-            await session.until(lambda: view_of(session) == "runs")
+            await session.until(lambda: session.view == "runs")
         assert len(graph.patches) == 1
 
 
 async def test_a_run_without_a_change_says_so(open_session: Opener) -> None:
     async with open_session(runs=12) as session:
         await session.press("u")
-        await session.until(lambda: "You have not changed this run." in status_of(session))
-        assert view_of(session) == "runs"
+        await session.until(lambda: "You have not changed this run." in session.status.text)
+        assert session.view == "runs"
 
 
 async def test_undo_does_not_overwrite_a_later_change_of_a_colleague(open_session: Opener) -> None:
@@ -135,9 +130,9 @@ async def test_undo_does_not_overwrite_a_later_change_of_a_colleague(open_sessio
         entry = await change(session)
         graph.runs[entry.run_id] = graph.runs[entry.run_id] | {"processingStatus": "completed"}
         await session.press("u")
-        await session.until(lambda: "cannot be undone" in status_of(session))
-        assert "The run no longer holds what this change wrote" in status_of(session)
-        assert view_of(session) == "runs"
+        await session.until(lambda: "cannot be undone" in session.status.text)
+        assert "The run no longer holds what this change wrote" in session.status.text
+        assert session.view == "runs"
         assert len(graph.patches) == 1
 
 
@@ -148,8 +143,8 @@ async def test_an_unknown_change_blocks_undo(open_session: Opener) -> None:
         graph.answer_to_patch = graph_error(500, "InternalServerError", "It broke.")
         await change(session)
         await session.press("u")
-        await session.until(lambda: "Its outcome is unknown. Check it in the journal first." in status_of(session))
-        assert view_of(session) == "runs"
+        await session.until(lambda: "Its outcome is unknown. Check it in the journal first." in session.status.text)
+        assert session.view == "runs"
 
 
 async def test_an_undo_leaves_the_draft_of_the_run_alone(open_session: Opener) -> None:
@@ -159,13 +154,12 @@ async def test_an_undo_leaves_the_draft_of_the_run_alone(open_session: Opener) -
         await session.press("e", *["down"] * 8)
         await session.type("7")
         await session.press("escape", "escape")
-        await session.until(lambda: view_of(session) == "runs")
-        draft = session.workspace.drafts.get(entry.run_id)
-        assert draft is not None
+        await session.until(lambda: session.view == "runs")
+        draft = there(session.workspace.drafts.get(entry.run_id))
         await session.press("u")
-        await session.until(lambda: view_of(session) == "review")
+        await session.until(lambda: session.view == "review")
         await session.press("y")
-        await session.until(lambda: "undone" in status_of(session))
+        await session.until(lambda: "undone" in session.status.text)
         assert graph.runs[entry.run_id]["processingStatus"] == "failed"
         assert session.workspace.drafts.get(entry.run_id) == draft
         graph.runs[entry.run_id] = graph.runs[entry.run_id] | dict(entry.after)
@@ -177,16 +171,15 @@ async def test_a_review_opens_only_for_a_person_who_still_waits(open_session: Op
     wire = Held(Graph().wire)
     async with open_session(wire=wire) as session:
         entry = await change(session)
-        stored = session.workspace.store.get(entry.run_id)
-        assert stored is not None
+        stored = there(session.workspace.store.get(entry.run_id))
         session.workspace.store.put_run(entry.workflow_id, {**stored.raw, **entry.before})  # the list is outdated
         # The list is sorted first: between the two keys, that would put the cursor on another run.
         await session.until(lambda: session.runs.row is not None and session.runs.row.status == "failed")
         wire.hold()
         await session.type("uj")
         wire.release()
-        await session.until(lambda: f"#{entry.number} can be undone" in status_of(session))
-        assert view_of(session) == "runs"
+        await session.until(lambda: f"#{entry.number} can be undone" in session.status.text)
+        assert session.view == "runs"
 
 
 @pytest.mark.parametrize("place", ["runs", "journal"])
@@ -198,9 +191,9 @@ async def test_a_key_typed_ahead_answers_the_review_that_u_opens(place: str, ope
         await change(session)
         wire.hold()
         await type_keys(session, ["u", "y"] if place == "runs" else ["J", "u", "y"], "in one packet")
-        assert view_of(session) == place
+        assert session.view == place
         wire.release()
-        await session.until(lambda: "undone" in status_of(session))
+        await session.until(lambda: "undone" in session.status.text)
         assert graph.runs == before
 
 
@@ -209,16 +202,16 @@ async def test_undo_from_the_journal_returns_to_the_journal(open_session: Opener
     async with open_session(wire=graph.wire) as session:
         await change(session)
         await session.press("e", "shift+f3")
-        await session.until(lambda: view_of(session) == "journal" and "#1" in session.text())
+        await session.until(lambda: session.view == "journal" and "#1" in session.text())
         for key in ("n", "y"):
             await session.press("u")
-            await session.until(lambda: view_of(session) == "review")
+            await session.until(lambda: session.view == "review")
             assert "Undo change #1?" in session.text()
             await session.press(key)
-            await session.until(lambda: view_of(session) == "journal")
+            await session.until(lambda: session.view == "journal")
         await session.until(lambda: "✓ undone" in session.text())
         assert "undoes #1" in session.text()
         await session.press("escape")
-        assert view_of(session) == "edit"
+        assert session.view == "edit"
         await session.press("escape")
-        assert view_of(session) == "runs"
+        assert session.view == "runs"

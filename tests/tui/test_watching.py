@@ -9,14 +9,14 @@ from textual.app import App
 
 from runtui.services.store import RunQuery, Store
 from runtui.tui.resources import WATCHED, run_filter
+from tests import there
 from tests.tui.conftest import Opener, Session
 
 
 def ends_elsewhere(session: Session, run_id: str) -> None:
     """Let a run end, as stored by another runtui in the same file."""
     other = Store(session.workspace.settings.state_folder / "runs.db")
-    stored = other.get(run_id)
-    assert stored is not None
+    stored = there(other.get(run_id))
     other.put_run(stored.workflow_id, stored.raw | {"id": run_id, "processingStatus": "failed"})
     other.close()
 
@@ -24,8 +24,7 @@ def ends_elsewhere(session: Session, run_id: str) -> None:
 def ends(session: Session, *run_ids: str, **facts: Any) -> None:
     """Let runs end, as stored after a read."""
     for run_id in run_ids:
-        stored = session.workspace.store.get(run_id)
-        assert stored is not None
+        stored = there(session.workspace.store.get(run_id))
         session.workspace.store.put_run(stored.workflow_id, stored.raw | {"id": run_id} | facts)
 
 

@@ -29,7 +29,7 @@ from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.foreground import Foreground
 from runtui.services.writing.saves import SaveQueue
 from runtui.services.writing.write import Save, Step
-from tests import PATIENCE
+from tests import PATIENCE, there
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered, exchange, fault
 from tests.unit.intents import intent, record_intent
 from tests.unit.saves_bench import NOW, ROOT, Bench, refused, who
@@ -120,8 +120,7 @@ async def test_many_changes_go_out_in_batches_and_each_is_recorded(bench: BulkBe
     assert {(entry.batch, entry.outcome, entry.known_by) for entry in entries} == {(bulk.batch, Outcome.DONE, "answer")}
     of_one = [save for save in bench.news if save.run_id == "run-7"]
     assert all(before != after for before, after in pairwise(of_one)), "it is announced when it has changed"
-    stored = bench.store.get("run-7")
-    assert stored is not None
+    stored = there(bench.store.get("run-7"))
     assert stored.raw["processingStatus"] == "canceled"
 
 
@@ -174,6 +173,7 @@ async def test_a_long_pause_of_one_change_is_stopped_by_itself(is_abandoned: boo
         await bench.saves.abandon()
     else:
         bulk.stop()
+        bulk.stop()  # the key is pressed again
     await bench.ends(bulk)
     assert told == [True], "a pause holds nothing"
     assert not [
@@ -200,8 +200,7 @@ async def test_the_first_refusal_holds_the_unsent_changes_until_a_person_continu
 async def test_a_change_that_is_not_found_holds_the_rest_for_its_run_was_there(bench: BulkBench) -> None:
     bench.answer_one("run-0", refused(404))
     bulk = await bench.held(drafts())
-    assert bulk.held_by is not None
-    assert bulk.held_by.run_id == "run-0"
+    assert there(bulk.held_by).run_id == "run-0"
 
 
 async def test_an_answer_that_was_lost_holds_nothing(bench: BulkBench) -> None:
@@ -231,8 +230,7 @@ async def test_a_refusal_that_was_accepted_holds_nothing_more_and_another_one_do
         if asked not in titles:
             return answered(bench.graph.runs[asked], method="PATCH")
         answer = refused(403)
-        assert answer.fault is not None
-        return answer._replace(fault=answer.fault._replace(title=titles[asked]))
+        return answer._replace(fault=there(answer.fault)._replace(title=titles[asked]))
 
     def resume(bulk: Bulk) -> None:
         if bulk.held_by is not None:

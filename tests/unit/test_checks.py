@@ -17,14 +17,14 @@ from runtui.sandbox.tenant.tasks import (
     TaskDefinition,
 )
 from runtui.sandbox.tenant.workflows import WORKFLOWS
+from tests import there
 
 TASKS = {task.id: task for workflow in WORKFLOWS for task in workflow.tasks}
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.display_name)
 def test_every_task_of_the_sandbox_has_a_checklist_with_its_source(task: TaskDefinition) -> None:
-    checklist = checklist_of(task.id)
-    assert checklist is not None
+    checklist = there(checklist_of(task.id))
     assert checklist.source.startswith("https://learn.microsoft.com/entra/")
     assert checklist.lines
     assert all(line.endswith(".") for line in checklist.lines)
@@ -37,12 +37,10 @@ def test_a_definition_is_found_in_capitals_and_an_unknown_one_has_no_checklist()
 
 
 def test_a_temporary_pass_without_a_manager_suggests_the_manager_first() -> None:
-    checklist = checklist_of(GENERATE_TAP.id)
-    assert checklist is not None
+    checklist = there(checklist_of(GENERATE_TAP.id))
     assert checklist.lines[:2] == ("The user has a manager.", "The manager has a mail address.")
     assert any("no other authentication method" in line for line in checklist.lines)
-    welcome = checklist_of(SEND_WELCOME.id)
-    assert welcome is not None
+    welcome = there(checklist_of(SEND_WELCOME.id))
     assert welcome.lines == ("The user has a mail address.",)
 
 

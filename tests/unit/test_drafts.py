@@ -23,7 +23,7 @@ from runtui.services import drafts as drafts_module
 from runtui.services.drafts import Drafts
 from runtui.services.journal import Journal
 from runtui.services.journal_file import STEPS, damaged_files, open_journal
-from tests import canary
+from tests import canary, there
 from tests.unit.fake_writer import RUN
 
 ROOT = "http://127.0.0.1:1/beta"
@@ -86,8 +86,7 @@ def test_the_last_state_of_each_is_what_arrives(drafts: Drafts, path: Path) -> N
 def test_a_token_pasted_into_a_field_is_in_sight_and_not_on_the_disk(drafts: Drafts, path: Path) -> None:
     StaticToken(canary.TOKEN)
     drafts.keep(draft(text=f"Bearer {canary.TOKEN}"))
-    kept = drafts.get("r1")
-    assert kept is not None
+    kept = there(drafts.get("r1"))
     assert kept.edits["failedUsersCount"].text == f"Bearer {canary.TOKEN}"
     drafts.flush()
     assert canary.leaks(path.parent) == [], "also while the file is open"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from runtui.graph.batch import BatchItem, unanswered
 from runtui.graph.exchange import AnswerError, Exchange, load_strict_json
 from runtui.graph.faults import read_answer
-from tests import canary
+from tests import canary, there
 
 
 def exchange(**fields: Any) -> Exchange:
@@ -133,5 +133,4 @@ def test_a_batch_without_an_item_is_no_answer_to_its_change(status: int) -> None
     alone = unanswered(exchange(method="POST", status=status), "https://graph.example/beta", item)
     entity, fault = read_answer(alone, writing=True)
     assert entity is None
-    assert fault is not None
-    assert fault.message == "The batch has no answer to this request."
+    assert there(fault).message == "The batch has no answer to this request."

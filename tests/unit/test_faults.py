@@ -15,6 +15,7 @@ from runtui.domain.report import Outcome
 from runtui.graph.exchange import Exchange, Failure, FailureKind
 from runtui.graph.faults import LONGEST_MESSAGE, MAX_DETAILS, Fault, fault_of, mismatch, read_answer
 from runtui.redact import REDACTED
+from tests import there
 
 JSON = (("Content-Type", "application/json"), ("request-id", "q1"))
 HTML = (("Content-Type", "text/html; charset=utf-8"),)
@@ -43,9 +44,7 @@ def graph_error(code: str = "BadRequest", message: object = "No.", **more: objec
 
 
 def written(exchange: Exchange) -> Fault:
-    fault = fault_of(exchange, writing=True)
-    assert fault is not None
-    return fault
+    return there(fault_of(exchange, writing=True))
 
 
 GRAPH_STATUSES = (400, 401, 403, 404, 405, 406, 409, 412, 413, 415, 422, 423, 429)
@@ -92,8 +91,7 @@ def test_a_write_without_a_proof_is_unknown(status: int, body: object, headers: 
     exchange = answered(status, body, headers)
     fault = written(exchange)
     assert fault.outcome is Outcome.UNKNOWN
-    reading = fault_of(exchange, writing=False)
-    assert reading is not None
+    reading = there(fault_of(exchange, writing=False))
     assert reading.outcome is Outcome.NOT_DONE
 
 
@@ -107,8 +105,7 @@ def test_success() -> None:
 def test_a_reading_without_a_body_is_a_fault() -> None:
     entity, fault = read_answer(answered(204), writing=False)
     assert entity is None
-    assert fault is not None
-    assert "empty" in fault.message
+    assert "empty" in there(fault).message
 
 
 @pytest.mark.parametrize("kind", list(FailureKind))
@@ -140,8 +137,7 @@ def test_a_change_that_the_service_does_not_offer_is_called_that(status: int, me
     assert message in fault.message
     for word in ("cancelProcessing", "activateWithScope", "runtui cancel", "runtui reprocess"):
         assert word in fault.hint
-    reading = fault_of(answered(status, graph_error(message=message)), writing=False)
-    assert reading is not None
+    reading = there(fault_of(answered(status, graph_error(message=message)), writing=False))
     assert "change" not in reading.title
     assert reading.hint == "Check the path of the root, such as https://graph.microsoft.com/beta."
 

@@ -73,7 +73,7 @@ NOT_LOADED: Final[dict[str, set[str]]] = {
 }
 """The top-level packages that a module must not load when it is the first import of a process, by module."""
 
-MODULES_AT_THE_START: Final = 81
+MODULES_AT_THE_START: Final = 75
 """The number of runtui's modules that the first screen may load."""
 
 MODULES_BEFORE_THE_ROWS: Final = 50

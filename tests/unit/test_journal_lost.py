@@ -22,6 +22,7 @@ from runtui.services.journal_file import (
     damaged_files,
     open_journal,
 )
+from tests import there
 from tests.unit.intents import ROOT, intent, record_intent
 from tests.unit.saves_bench import Bench, draft
 
@@ -133,8 +134,7 @@ def test_nothing_is_recorded_in_a_file_that_is_lost_and_the_next_change_goes_int
     some = intent(run_id="again")
     number = record_intent(journal, some)
     journal.settle(Settlement(some.client_request_id, Outcome.DONE, "answer"))
-    entry = journal.entry(number)
-    assert entry is not None
+    entry = there(journal.entry(number))
     assert (entry.run_id, entry.outcome) == ("again", Outcome.DONE)
     journal.close()
     assert runs_in(path)[-1] == "again"
@@ -175,8 +175,7 @@ def test_a_file_that_was_moved_has_the_outcome_all_the_same_and_goes_on_when_it_
     if is_loop:
         path.parent.unlink()
     elsewhere.rename(path.parent)
-    entry = journal.entry(number)
-    assert entry is not None
+    entry = there(journal.entry(number))
     assert entry.outcome is Outcome.DONE
     assert record_intent(journal, intent(run_id="next")) == number + 1
 
@@ -319,8 +318,7 @@ async def test_no_write_leaves_without_an_entry_that_can_be_found(lose: Loss, tm
     next_draft = draft(bench.graph.runs["r1"], processingStatus="queued")
     save = await bench.ended(next_draft)
     assert save.outcome is Outcome.NOT_DONE
-    assert save.fault is not None
-    assert save.fault.title == "The journal cannot be used"
+    assert there(save.fault).title == "The journal cannot be used"
     assert bench.writes == 1
     again = await bench.ended(next_draft)
     assert (again.outcome, again.unrecorded, bench.writes) == (Outcome.DONE, False, 2)
@@ -412,8 +410,7 @@ def test_drafts_without_their_log_say_so_and_are_there_again_after_a_restart(los
     typed = draft(processingStatus="queued")
     drafts.keep(typed)
     drafts.flush()
-    assert drafts.fault is not None
-    assert "start it again" in drafts.fault.hint
+    assert "start it again" in there(drafts.fault).hint
     drafts.close()
     after = Drafts(path)
     after.load(ROOT)

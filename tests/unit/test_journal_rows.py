@@ -18,6 +18,7 @@ from runtui.domain.report import Outcome
 from runtui.services.journal import Entry, Journal, Settlement, damaged_entry
 from runtui.services.journal_file import STEPS, TEXTS, JournalError, damaged_files
 from runtui.services.writing.proof import is_explained_by
+from tests import there
 from tests.unit.entries import an_entry
 from tests.unit.fake_writer import exchange
 from tests.unit.intents import ROOT, intent, record_intent
@@ -140,8 +141,7 @@ def test_a_damaged_entry_is_never_settled_and_proves_nothing(path: Path, journal
     spoil(path, {"words": "Fast.", "outcome": None})
     with pytest.raises(JournalError, match=f"#{DAMAGED} is damaged"):
         journal.settle(Settlement(entry.client_request_id, Outcome.DONE, "person"))
-    now = journal.entry(DAMAGED)
-    assert now is not None
+    now = there(journal.entry(DAMAGED))
     assert now.damage
     assert not journal.is_forgotten(now)
     assert DAMAGED not in [unsettled.number for unsettled in journal.unsettled(ROOT)]
@@ -169,8 +169,7 @@ def test_a_damaged_session_leads_to_no_other_file(path: Path, tmp_path: Path) ->
         spoil(path, {"outcome": None, "session": session}, without_checksum=True)
         with closing(Journal(path)) as journal:
             journal.unsettled(ROOT)
-            entry = journal.entry(DAMAGED)
-            assert entry is not None
+            entry = there(journal.entry(DAMAGED))
             assert record_intent(journal, intent(run_id=entry.run_id or "run-2"))
     assert victim.exists()
 

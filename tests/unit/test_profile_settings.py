@@ -19,7 +19,7 @@ from runtui.errors import UsageError
 from runtui.options import CLOUDS as CLOUD_NAMES
 from runtui.profiles import names_server, settings_of
 from runtui.settings import Settings, SignInSettings
-from tests import canary
+from tests import canary, there
 
 PERSON = {"tenant-id": "contoso.com", "client-id": "11111111-2222"}
 TOKEN = {"root": "https://graph.microsoft.com/beta"}
@@ -36,9 +36,7 @@ def refused(flags: Mapping[str, Any], **environ: str) -> str:
 
 
 def sign_in(flags: Mapping[str, Any], **environ: str) -> SignInSettings:
-    found = settings(flags, **environ).sign_in
-    assert found is not None
-    return found
+    return there(settings(flags, **environ).sign_in)
 
 
 def test_values_that_are_not_given_are_the_defaults() -> None:
@@ -61,8 +59,7 @@ def test_every_option_that_is_a_setting_becomes_one() -> None:
 def test_a_cloud_gives_root_and_sign_in_service(name: str) -> None:
     made = settings({**PERSON, "cloud": name})
     assert made.root == f"{CLOUD_BY_NAME[name].graph}/beta"
-    assert made.sign_in is not None
-    assert made.sign_in.authority == CLOUD_BY_NAME[name].authority
+    assert there(made.sign_in).authority == CLOUD_BY_NAME[name].authority
 
 
 def test_a_client_id_alone_means_a_person_on_the_global_cloud() -> None:

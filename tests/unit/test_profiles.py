@@ -9,7 +9,7 @@ import pytest
 from runtui.config import Config, read_config
 from runtui.profiles import Profile, Profiles, read_profile
 from runtui.settings import Settings
-from tests import canary
+from tests import canary, there
 
 FILE = """\
 [profiles.prod]
@@ -44,9 +44,7 @@ def profiles(config: Config, flags: dict[str, object] | None = None, **environ: 
 
 def present(config: Config) -> Settings:
     """Return the settings of a session on the profile "prod"."""
-    settings = read_profile(config, "prod", {"RUNTUI_STATE": "/state"}).settings
-    assert settings is not None
-    return settings
+    return there(read_profile(config, "prod", {"RUNTUI_STATE": "/state"}).settings)
 
 
 def seen(opened: Profiles, config: Config, name: str) -> Profile:
@@ -63,11 +61,9 @@ def test_each_profile_says_where_it_leads_or_why_nowhere(config: Config) -> None
 
 def test_the_write_flag_applies_only_to_the_profile_it_was_given_with(config: Config) -> None:
     opened = profiles(config, {"read-only": False, "theme": "light", "root": "https://x.example/beta"})
-    onward = seen(opened, config, "prod").settings
-    assert onward is not None
+    onward = there(seen(opened, config, "prod").settings)
     assert (onward.read_only, onward.theme, onward.root) == (True, "light", "https://prod.example/beta")
-    same = seen(profiles(config, {"read-only": True}), config, "same").settings
-    assert same is not None
+    same = there(seen(profiles(config, {"read-only": True}), config, "same").settings)
     assert same.read_only is True
 
 
@@ -79,5 +75,4 @@ def test_a_token_by_hand_goes_to_no_other_root(config: Config) -> None:
 
 def test_a_profile_alone_ignores_flags_and_variables(config: Config) -> None:
     profile = read_profile(config, "same", {"RUNTUI_READ_ONLY": "true", "HTTPS_PROXY": "http://p:99999"})
-    assert profile.settings is not None
-    assert profile.settings.read_only is False
+    assert there(profile.settings).read_only is False

@@ -20,7 +20,7 @@ from runtui.services.journal import Entry, Journal, Settlement
 from runtui.services.store import EVERY_RUN, Store
 from runtui.services.writing import reconcile as reconcile_module
 from runtui.services.writing.reconcile import CHECK_INTERVALS, CONCURRENT_READS, MAX_OTHERS, OLD_AFTER, Reconciler
-from tests import PATIENCE
+from tests import PATIENCE, there
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
 from tests.unit.intents import ROOT, intent, record_intent
 
@@ -55,8 +55,7 @@ class Session:
         return number
 
     def outcome(self, number: int) -> tuple[Outcome | None, str]:
-        entry = self.journal.entry(number)
-        assert entry is not None
+        entry = there(self.journal.entry(number))
         return entry.outcome, entry.known_by
 
     async def end(self) -> None:
@@ -117,8 +116,7 @@ async def test_a_change_in_progress_in_another_session_is_left_alone(
     show(graph)
     for on_its_way in (other.record(None), session.record(None, run_id="r2")):
         assert await session.reconciler.check_all() == []
-        entry = await session.reconciler.check(on_its_way)
-        assert entry is not None
+        entry = there(await session.reconciler.check(on_its_way))
         assert entry.outcome is None
         await session.reconciler.decide(on_its_way, Outcome.NOT_DONE)
         assert session.outcome(on_its_way) == (None, "")
@@ -171,8 +169,7 @@ async def test_the_reason_why_a_run_is_no_proof_is_recorded_once(session: Sessio
         (entry,) = await session.reconciler.check_all()
         assert entry.words == "The run has these values, but it had them before this change was sent."
     assert session.outcome(number) == (Outcome.UNKNOWN, "")
-    recorded = session.journal.entry(number)
-    assert recorded is not None
+    recorded = there(session.journal.entry(number))
     assert recorded.words == entry.words
 
 
@@ -220,8 +217,7 @@ async def test_a_person_decides_once(outcome: Outcome, session: Session, graph: 
     for again in (Outcome.DONE, Outcome.NOT_DONE):
         await session.reconciler.decide(number, again)
     show(graph)
-    entry = await session.reconciler.check(number)
-    assert entry is not None
+    entry = there(await session.reconciler.check(number))
     assert (entry.outcome, entry.known_by) == (outcome, "person")
 
 
@@ -236,8 +232,7 @@ async def test_looking_at_one_change_leaves_the_others(session: Session, graph: 
     number, left = session.record(), session.record(run_id="r2")
     for run_id in ("r1", "r2"):
         show(graph, run_id)
-    entry = await session.reconciler.check(number)
-    assert entry is not None
+    entry = there(await session.reconciler.check(number))
     assert entry.outcome is Outcome.DONE
     assert session.outcome(left) == (Outcome.UNKNOWN, "")
     assert await session.reconciler.check(99) is None
@@ -274,8 +269,7 @@ async def test_a_check_in_progress_does_not_overrule_a_person(
     reads = graph.on_read
 
     def decided_meanwhile(run_id: str) -> Answer:
-        entry = other.journal.entry(number)
-        assert entry is not None
+        entry = there(other.journal.entry(number))
         other.journal.settle(Settlement(entry.client_request_id, Outcome.NOT_DONE, "person"))
         return reads(run_id)
 
@@ -509,8 +503,7 @@ async def test_a_journal_that_was_set_aside_is_reported_once(session: Session) -
         await session.reconciler.check_all()
     (trouble,) = session.troubles
     assert str(session.journal.set_aside) in str(trouble)
-    assert session.journal.set_aside is not None
-    assert session.journal.set_aside.exists()
+    assert there(session.journal.set_aside).exists()
 
 
 async def test_a_change_that_becomes_unknown_during_a_check_is_checked_next(session: Session, graph: FakeGraph) -> None:

@@ -15,6 +15,7 @@ from runtui.domain.times import parse_ticks
 from runtui.services.refresh import FULL_EVERY, OVERLAP, REFUSED_FOR, Refresh, changes_since
 from runtui.services.store import EVERY_RUN, Store, cells_of
 from runtui.services.store_file import KnownListing, known_listings, missing_orders
+from tests import there
 from tests.unit.fake_lister import NEVER, FakeGraph, graph_error, ids, refused, run
 
 START = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
@@ -168,15 +169,13 @@ async def test_unreadable_rows_are_ignored_and_read_again(other: str, court: Cou
     assert court.store.get("a") is None
     assert [raw["displayName"] for raw in court.store.workflows()] == ["Joiner", "Leaver"]
     assert [history.workflow.name for history in court.store.histories(3)] == ["Joiner", "Leaver"]
-    results = court.store.results_of("a", with_users=True)
-    assert results is not None
+    results = there(court.store.results_of("a", with_users=True))
     assert results.is_outdated
     assert [cause.runs for cause in court.store.causes(EVERY_RUN)] == [1]
     assert len(court.store.results_of_person("u1")) == 1 - len(tasks)
     assert dict(cells_of(court.store))["users"] == 3
     assert await court.listing(30) == FULL
-    stored = court.store.get("a")
-    assert stored is not None
+    stored = there(court.store.get("a"))
     assert stored.raw == run("a")
 
 

@@ -15,15 +15,14 @@ from runtui.graph.retry import MAX_REPEATS
 from runtui.services import refresh as refresh_module
 from runtui.services.refresh import CONCURRENT_WORKFLOWS, Refresh
 from runtui.services.store import Store
-from tests import PATIENCE
+from tests import PATIENCE, there
 from tests.unit.fake_lister import EXCHANGE, NEVER, FakeGraph, ids, refused, run
 
 
 def unreachable() -> GraphError:
     """Fail to connect."""
     exchange = replace(EXCHANGE, failure=Failure(FailureKind.CONNECTION_REFUSED, "no", "The connection was refused."))
-    fault = fault_of(exchange, writing=False)
-    assert fault is not None
+    fault = there(fault_of(exchange, writing=False))
     return GraphError(fault, exchange)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, cast
@@ -17,6 +18,7 @@ from runtui.graph.retry import Pace
 from runtui.services import results
 from runtui.services.results import CONCURRENT_BATCHES, ResultReader
 from runtui.services.store import EVERY_RUN, RunQuery, Store
+from tests import there
 from tests.unit.fake_lister import graph_error, refused
 from tests.unit.test_store_results import NOW, path, put, run, store, task
 
@@ -254,8 +256,7 @@ async def test_a_service_that_is_down_ends_it_for_a_batch_alone(
 async def test_one_run_is_read_now_or_says_why_not(reader: ResultReader, service: FakeResults, store: Store) -> None:
     put_problems(store, 1, processingStatus="completed")
     await reader.read_run("w1", "r0")
-    results = store.results_of("r0")
-    assert results is not None
+    results = there(store.results_of("r0"))
     assert (len(results.tasks), results.is_outdated) == (1, False)
     service.errors["r0"] = refused(403)
     with pytest.raises(GraphError):
@@ -310,8 +311,7 @@ async def test_a_large_run_is_read_on_when_somebody_returns_to_it(
     await asyncio.sleep(0)
     assert service.sends["r0"].qsize() == 1, "while nobody waits, the request under way is the last"
     await reader.read_run("w1", "r0")
-    results = store.results_of("r0")
-    assert results is not None
+    results = there(store.results_of("r0"))
     assert [failure.reason for failure in results.tasks] == ["Reason 0.", "Reason 1.", "Reason 2."]
     assert service.batches == [["r0"]], "the first part was not requested again"
 
@@ -346,8 +346,7 @@ async def test_a_reading_begins_anew_if_its_next_link_has_expired_meanwhile(
     for _ in range(4):
         sends.put_nowait(None)
     await reader.read_run("w1", "r0")
-    results = store.results_of("r0")
-    assert results is not None
+    results = there(store.results_of("r0"))
     assert [failure.reason for failure in results.tasks] == ["Reason 0.", "Reason 1.", "Reason 2."]
     await leave_half_read()
     for _ in range(4):
@@ -372,3 +371,26 @@ async def test_causes_of_one_reason_are_told_apart_by_their_extensions(
     assert sorted(cause.task for cause in reader.causes(EVERY_RUN)) == ["Archive mailbox: Run", "badge: Run"]
     assert not await reader.read_extensions(ids)
     assert sorted(service.asked_extensions) == ["badge", "mailbox"], "what cannot be read is not asked for again"
+
+
+class LongReasons(FakeResults):
+    """A service with 4 long failures for each run."""
+
+    async def run_results(self, runs: Sequence[tuple[str, str]], *, pace: Pace) -> AsyncIterator[ReadResults]:
+        del pace
+        for number, (_, run_id) in enumerate(runs):
+            yield ReadResults(run_id, tuple(task(f"{number}" + "x" * 5_000) for _ in range(4)), ())
+
+
+async def test_reading_many_runs_takes_as_much_memory_as_reading_few(store: Store) -> None:
+    reader, peaks = ResultReader(cast(GraphClient, LongReasons()), store), list[int]()
+    put_problems(store, 1)
+    await reader.read(EVERY_RUN)  # what is loaded once
+    for count in (41, 121):
+        put_problems(store, count)
+        tracemalloc.start()
+        await reader.read(EVERY_RUN)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert reader.progress.read == count
+    assert peaks[1] <= 1.5 * peaks[0], peaks

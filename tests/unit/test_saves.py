@@ -25,7 +25,7 @@ from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.saves import SaveQueue
 from runtui.services.writing.write import Save, Step
 from runtui.tui.words.pages import save_words
-from tests import PATIENCE
+from tests import PATIENCE, there
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
 
 
@@ -98,8 +98,7 @@ async def until(saves: SaveQueue, step: Step) -> Save:
 
 
 def stored(store: Store, run_id: str = "r1") -> dict[str, Any]:
-    found = store.get(run_id)
-    assert found is not None
+    found = there(store.get(run_id))
     return found.raw
 
 
@@ -108,8 +107,7 @@ async def test_a_change_is_read_sent_and_stored(saves: SaveQueue, graph: FakeGra
     some = draft(processingStatus="failed", failedTasksCount="3")
     save = await ended(saves, some)
     assert (save.outcome, save.ignored, save.row_is_stale, save.known_by) == (Outcome.DONE, (), False, "answer")
-    assert save.exchange is not None
-    assert save.exchange.method == "PATCH"
+    assert there(save.exchange).method == "PATCH"
     assert graph.calls == ["GET r1", "PATCH r1"]
     assert graph.bodies == [some.body_text()], "what was reviewed is what is sent"
     assert [item.step for item in news] == list(STEPS_OF_A_SAVE)
@@ -151,8 +149,7 @@ async def test_a_success_that_shows_nothing_is_unknown_when_nothing_can_be_read(
     graph.on_read = reads_once(graph)
     save = await ended(saves, draft())
     assert (save.outcome, save.row_is_stale, save.ignored) == (Outcome.UNKNOWN, True, ())
-    assert save.fault is not None
-    assert "could not be read afterwards" in save.fault.message
+    assert "could not be read afterwards" in there(save.fault).message
 
 
 async def test_a_success_that_shows_the_values_is_done_when_the_rest_cannot_be_read(
@@ -246,8 +243,7 @@ async def test_an_unknown_outcome_is_settled_when_the_run_has_our_values(saves: 
     graph.on_write = lambda _run_id: answered(outcome=Outcome.UNKNOWN, method="PATCH")
     save = await ended(saves, draft())
     assert (save.outcome, save.known_by, save.fault) == (Outcome.DONE, "read-back", None)
-    assert save.exchange is not None
-    assert save.exchange.method == "PATCH", "the panel shows the request that got no answer"
+    assert there(save.exchange).method == "PATCH", "the panel shows the request that got no answer"
 
 
 async def test_an_unknown_outcome_stays_unknown_when_the_run_has_other_values(
@@ -275,8 +271,7 @@ async def test_two_saves_of_one_run_take_turns_the_second_sees_the_first(saves: 
         (second.number, Step.WAITING),
         (other.number, Step.SENDING),
     ], "another run does not wait"
-    current = saves.of_run("r1")
-    assert current is not None
+    current = there(saves.of_run("r1"))
     assert current.number == 1
     graph.gate.set()
     assert await saves.drain(PATIENCE) == 0

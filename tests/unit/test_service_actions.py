@@ -37,7 +37,7 @@ from runtui.services.writing.reconcile import Reconciler
 from runtui.services.writing.saves import SaveQueue
 from runtui.services.writing.undo import why_not as why_no_undo
 from runtui.services.writing.write import Save
-from tests import PATIENCE
+from tests import PATIENCE, there
 from tests.unit.fake_writer import RUN, WORKFLOW, answered, fault
 from tests.unit.saves_bench import ROOT, Bench, refused, who
 
@@ -240,8 +240,7 @@ async def test_nothing_is_sent_if_the_fresh_read_rules_the_action_out(service: S
     service.run = {**service.run, "processingStatus": "completed"}
     save = await service.act(CANCEL)
     assert (save.outcome, save.entry, service.sent) == (Outcome.NOT_DONE, None, [])
-    stored = service.store.get("r1")
-    assert stored is not None
+    stored = there(service.store.get("r1"))
     assert stored.raw["processingStatus"] == "completed", "the list shows what was read"
 
 
@@ -249,8 +248,7 @@ async def test_a_reprocess_puts_the_new_run_into_the_list(service: Service) -> N
     await service.act(REPROCESS)
     stored, made = service.store.get("r1"), service.store.get("r9")
     assert stored is not None
-    assert made is not None
-    assert (made.raw, REPROCESSED in stored.raw) == (NEW_RUN, False)
+    assert (there(made).raw, REPROCESSED in stored.raw) == (NEW_RUN, False)
 
 
 @pytest.mark.parametrize("action", ACTIONS, ids=named)
@@ -342,8 +340,7 @@ async def test_a_new_run_is_followed_to_its_end(
 
     class Client:
         async def observe(self, action: ServiceAction, *, before: Mapping[str, Any] | None = None) -> Answer:
-            assert save.intent is not None
-            assert before == save.intent.before
+            assert before == there(save.intent).before
             service.carry_out(action)
             return service.graph.on_observe(action)
 

@@ -191,7 +191,7 @@ def test_a_hand_over_tells_what_happened_what_was_done_and_what_is_open() -> Non
     change = an_entry(12, run_id="r-1", outcome=Outcome.UNKNOWN, request_id="req-1", client_request_id="own-1")
     page = handoff_markdown(a_handoff(a_failure(1), a_failure(2), entries=[change], has_draft=True))
     for words in (
-        "# Hand-over: `Onboard`", "- run: `r-1`", "- started: `2026-11-25 10:00:00 UTC`",
+        "# Hand-over: `Onboard`", "- run: `r-1`", "- users: `3 in all`", "- started: `2026-11-25 10:00:00 UTC`",
         "## Failed: `Welcome`, 2 users",
         "No manager for 1.", "No manager for 2.", "`Ann Number1`, `u1@c.example`, `id-1`",
         "The user has a mail address.",

@@ -26,7 +26,7 @@ from runtui.services.store_counts import failures_by_day, histories, totals
 from runtui.services.store_file import add_order
 from runtui.services.store_query import BrokenOffError, QueryCache, position, rows_of, texts, walk
 from runtui.services.store_results import run_row_of
-from tests import PATIENCE
+from tests import PATIENCE, there
 
 NOW = parse_ticks("2026-11-20T12:00:00Z")
 HOUR = 3600 * TICKS_PER_SECOND
@@ -81,8 +81,7 @@ ODD_RUN: Raw = {
 
 def test_a_run_comes_back_as_received_and_in_the_order_of_its_properties(store: Store) -> None:
     put(store, ODD_RUN)
-    kept = store.get("x" * 130)
-    assert kept is not None
+    kept = there(store.get("x" * 130))
     assert json.dumps(kept.raw) == json.dumps(ODD_RUN)
     assert (kept.workflow_id, kept.workflow_name) == ("w1", "w1")
 

@@ -13,6 +13,7 @@ from runtui.domain.filters import parse_filter
 from runtui.domain.rows import NO_NUMBER
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, parse_ticks
 from runtui.services.store import EVERY_RUN, RunQuery, Store
+from tests import there
 from tests.unit.test_store import revision
 
 NOW = parse_ticks("2026-11-20T12:00:00Z")
@@ -84,8 +85,7 @@ def test_results_come_back_as_received_and_in_order(store: Store) -> None:
     assert store.results_of("r1") is None
     tasks = (task("No manager."), task(None, BEN, GROUPS) | {"unknown": {"é\\ud800": [1.0, None]}})
     read(store, "r1", *tasks, users=(user(BEN), user(ADELE)))
-    results = store.results_of("r1", with_users=True)
-    assert results is not None
+    results = there(store.results_of("r1", with_users=True))
     assert [result.received for result in store.tasks_of("r1", "u2")] == [tasks[1]]
     assert [result.received for result in results.tasks] == [tasks[0]]
     assert [result.subject_name for result in results.users] == ["Ben Walters", "Adele Vance"]
@@ -96,8 +96,7 @@ def test_another_reading_replaces_the_first(store: Store) -> None:
     put(store, "w1", run(1))
     read(store, "r1", task("No manager."), task("No mail.", BEN), users=(user(ADELE),))
     read(store, "r1", task("No license."))
-    results = store.results_of("r1", with_users=True)
-    assert results is not None
+    results = there(store.results_of("r1", with_users=True))
     assert ([result.reason for result in results.tasks], results.users) == (["No license."], ())
     assert [cause.reason for cause in store.causes(EVERY_RUN)] == ["No license."]
 
@@ -124,8 +123,7 @@ def test_a_run_updated_while_its_results_were_read_is_outdated_at_once(store: St
     as_of = store.as_of("r1")
     put(store, "w1", run(1, lastUpdatedDateTime=format_ticks(NOW)))
     store.put_results("r1", as_of, [task("No manager.")], [])
-    results = store.results_of("r1")
-    assert results is not None
+    results = there(store.results_of("r1"))
     assert results.is_outdated
 
 
@@ -145,8 +143,7 @@ def test_a_large_run_keeps_what_it_has_until_the_last_part_is_there(store: Store
     assert (found(store, "user:ben"), found(store, "reason:mail")) == ([], [])
     store.put_results("r1", store.as_of("r1"), (task("No license."),), (user(BEN),), part=part)
     assert reasons(store, "r1") == ["No manager.", "No mail.", "No license."]
-    results = store.results_of("r1", with_users=True)
-    assert results is not None
+    results = there(store.results_of("r1", with_users=True))
     assert (len(results.users), results.is_outdated) == (2, False)
     assert found(store, "user:ben") == ["r1"]
 

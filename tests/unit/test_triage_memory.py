@@ -19,6 +19,7 @@ from runtui.services.journal import Journal
 from runtui.services.store import EVERY_RUN, RunQuery, Store
 from runtui.services.store_query import following
 from runtui.services.triage.memory import TriageMemory
+from tests import there
 
 ROOT = "https://graph.microsoft.com/beta"
 NOW = now_ticks()
@@ -79,8 +80,7 @@ def test_a_handled_run_comes_back_when_it_gets_worse(
     memory.set_state(["r1"], "handled", "lee")
     assert standing(row(store), NOW) == "handled"
     put(store, a_run(**before | after))
-    known = row(store).triage
-    assert known is not None
+    known = there(row(store).triage)
     assert comeback(known, row(store), NOW) == why
     assert standing(row(store), NOW) == ("back" if why else "handled")
     assert found(store, "triage:unhandled") == (["r1"] if why else [])
@@ -146,8 +146,7 @@ def test_the_filter_finds_what_the_rule_says(memory: TriageMemory, store: Store)
 
 
 def store_raw(store: Store, number: int) -> dict[str, Any]:
-    stored = store.get(f"r{number}")
-    assert stored is not None
+    stored = there(store.get(f"r{number}"))
     return stored.raw
 
 
@@ -160,8 +159,7 @@ def test_the_next_of_a_query_comes_after_a_run_that_it_does_not_find_itself(stor
         with store.reading() as db:
             for place, run_id in enumerate(order):
                 after = [run for run in (*order[place + 1 :], *order[: place + 1]) if run in wanted]
-                next_one = following(db, query, run_id)
-                assert next_one is not None
+                next_one = there(following(db, query, run_id))
                 assert next_one.id == after[0]
 
 
@@ -171,8 +169,7 @@ def test_notes_are_found_and_stay_when_the_run_is_handled(memory: TriageMemory, 
     memory.see("r1")
     memory.set_state(["r1"], "handled", "kim")
     memory.set_state(["r1"], "", "kim")
-    known = row(store).triage
-    assert known is not None
+    known = there(row(store).triage)
     assert (known.note, known.state, known.who, known.seen > NO_TIME) == ("Ärger mit der Lizenz", "", "kim", True)
     assert found(store, "note:ÄRGER") == ["r1"]
     assert found(store, "note!=lizenz") == ["r1", "r2"]
@@ -182,8 +179,7 @@ def test_no_secret_is_kept_in_a_note(memory: TriageMemory, store: Store, tmp_pat
     token = "eyJ0eXAiOiJKV1QiLCJhbGciOiJub25lIn0.eyJhdWQiOiJncmFwaCJ9.c2lnbmF0dXJl"
     put(store, a_run(1))
     memory.note(["r1"], f"use {token}", "")
-    known = row(store).triage
-    assert known is not None
+    known = there(row(store).triage)
     assert token not in known.note
     assert "use" in known.note
 
@@ -218,8 +214,7 @@ def test_two_runtui_at_once_take_nothing_back_from_each_other(
     other.note(["r1"], "mine", "kim")
     for side, its_store in ((memory, store), (other, other_store)):
         side.follow()
-        known = row(its_store).triage
-        assert known is not None
+        known = there(row(its_store).triage)
         assert (known.state, known.note, known.seen > NO_TIME) == ("handled", "mine", True)
     other_journal.close()
     other_store.close()

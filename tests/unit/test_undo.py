@@ -13,6 +13,7 @@ from runtui.domain.report import KnownBy, Outcome
 from runtui.domain.times import parse_ticks
 from runtui.services.journal import Entry, Journal, Settlement
 from runtui.services.writing.undo import UndoError, doubt_of, draft_to_undo, why_not
+from tests import there
 from tests.unit.entries import an_entry
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
 from tests.unit.intents import intent, record_intent
@@ -27,9 +28,7 @@ def recorded(journal: Journal, outcome: Outcome | None = Outcome.DONE, **facts: 
     number = record_intent(journal, some)
     if outcome is not None:
         journal.settle(Settlement(some.client_request_id, outcome, "answer"))
-    entry = journal.entry(number)
-    assert entry is not None
-    return entry
+    return there(journal.entry(number))
 
 
 async def test_the_undo_is_the_inverse_change_over_the_run_as_it_is_now(journal: Journal) -> None:
@@ -84,8 +83,7 @@ async def test_only_a_change_known_to_be_done_can_be_undone(
 def test_an_undone_change_is_not_undone_again(of_undo: Outcome, is_free: bool, journal: Journal) -> None:
     number = recorded(journal).number
     undo = recorded(journal, of_undo, undoes=number)
-    entry = journal.entry(number)
-    assert entry is not None
+    entry = there(journal.entry(number))
     assert why_not(entry) == (None if is_free else f"It is already undone, by #{undo.number}.")
 
 
@@ -156,10 +154,8 @@ SOMEBODY_ELSE = "somebody else may have made the same change."
 def test_nothing_is_undone_twice_while_the_first_undo_may_still_land(outcome: Outcome | None, journal: Journal) -> None:
     number = recorded(journal).number
     undo = recorded(journal, outcome, undoes=number)
-    entry = journal.entry(number)
-    assert entry is not None
+    entry = there(journal.entry(number))
     assert f"#{undo.number} was sent to undo it, and its own outcome is unknown." == str(why_not(entry))
     journal.settle(Settlement(undo.client_request_id, Outcome.NOT_DONE, "person"))
-    entry = journal.entry(number)
-    assert entry is not None
+    entry = there(journal.entry(number))
     assert why_not(entry) is None

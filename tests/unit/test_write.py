@@ -30,6 +30,7 @@ from runtui.services.writing.write import (
     UpdateStore,
     write,
 )
+from tests import there
 from tests.unit.entries import an_entry
 from tests.unit.fake_writer import RUN, answered, fault
 from tests.unit.saves_bench import ROOT, draft, refused
@@ -174,8 +175,7 @@ def test_an_answer_that_names_no_request_proves_nothing_where_the_reading_named_
     effects, ended = play({Read: [named(answered(RUN)), answered(None, outcome=Outcome.NOT_DONE)]})
     assert ended.outcome is Outcome.UNKNOWN
     assert [type(effect) for effect in effects] == [*SENT, Read, Settle]
-    assert ended.fault is not None
-    assert "does not name this request" in ended.fault.message
+    assert "does not name this request" in there(ended.fault).message
 
 
 def test_only_what_is_lacking_or_refused_of_the_service_is_its_fault() -> None:
@@ -188,8 +188,7 @@ def test_only_a_refusal_of_graphs_own_may_be_that_of_a_second_copy(outcome: Outc
     """A 409 in a gateway's words, or for another request, does not tell how Graph treats a copy."""
     _, ended = play({Send: [refused(409, outcome)], Read: [answered(RUN), answered(outcome=Outcome.NOT_DONE)]})
     assert ended.outcome is Outcome.UNKNOWN
-    assert ended.fault is not None
-    assert ("sends a change twice" in ended.fault.message) is is_said
+    assert ("sends a change twice" in there(ended.fault).message) is is_said
 
 
 # The words about a save
@@ -211,8 +210,7 @@ def test_the_answer_to_the_reading_is_not_told_as_that_to_the_change() -> None:
 def test_each_detail_of_a_refusal_is_reported() -> None:
     details = (("failedTasksCount", "It is larger than the total."), ("", "Ask an administrator."))
     answer = refused(400)
-    assert answer.fault is not None
-    _, ended = play({Send: [answer._replace(fault=answer.fault._replace(details=details))]})
+    _, ended = play({Send: [answer._replace(fault=there(answer.fault)._replace(details=details))]})
     told = message_of(ended)
     assert "failedTasksCount: It is larger than the total. Ask an administrator." in told
 

@@ -15,6 +15,7 @@ import pytest
 from runtui.services.journal_file import damaged_files
 from runtui.services.writing.undo import doubt_of
 from runtui.settings import JOURNAL_FILE
+from tests import there
 from tests.contract.faults.cases import case, covers
 from tests.contract.faults.judge import COUNT, DONE, NOT_DONE, UNKNOWN, Trial
 from tests.contract.faults.meddling import Call, honest
@@ -73,8 +74,7 @@ async def test_a_run_that_another_runtui_is_writing_is_left_alone(
 async def test_without_a_journal_nothing_is_sent(trial: Trial, tmp_path: Path) -> None:
     (tmp_path / JOURNAL_FILE).mkdir()
     save = await trial.save()
-    assert save.fault is not None
-    assert (save.outcome, save.fault.title, save.entry) == (NOT_DONE, "The journal cannot be used", None)
+    assert (save.outcome, there(save.fault).title, save.entry) == (NOT_DONE, "The journal cannot be used", None)
     assert (trial.line.writes, trial.applied()) == ([], {})
 
 
@@ -84,8 +84,7 @@ async def test_on_a_full_disk_nothing_is_sent_and_with_room_again_it_is(trial: T
     draft = trial.draft(**{COUNT: 1_002})
     with full_disk():
         save = await trial.save(draft)
-        assert save.fault is not None
-        assert save.fault.title == "The journal cannot be used"
+        assert there(save.fault).title == "The journal cannot be used"
     await trial.judge(save, NOT_DONE, entries=(DONE,))
     await trial.judge(await trial.save(draft), DONE, patches=2, entries=(DONE, DONE))
 
@@ -228,8 +227,7 @@ async def test_a_colleagues_identical_change_seconds_before_is_distinguished_fro
     await colleague_after_the_read(trial, **{COUNT: 4_711})
     trial.line.at_write = [honest if etags else swallowed(close_it)]
     save = await trial.save()
-    assert save.fault is not None
-    assert "before this change was sent: somebody else made the same change" in save.fault.message
+    assert "before this change was sent: somebody else made the same change" in there(save.fault).message
     await trial.judge(save, UNKNOWN)
     assert "somebody else made the same change" in trial.entries()[0].words
 
@@ -242,8 +240,7 @@ async def test_a_colleagues_change_with_more_values_is_distinguished_from_ours(t
     trial.token.before_write = edit
     trial.line.at_write = [swallowed(close_it)]
     save = await trial.save()
-    assert save.fault is not None
-    assert "totalUsersCount is 99, where" in save.fault.message
+    assert "totalUsersCount is 99, where" in there(save.fault).message
     await trial.judge(save, UNKNOWN)
 
 
@@ -273,8 +270,7 @@ async def test_a_run_that_is_gone_is_not_written(between: bool, trial: Trial) ->
     else:
         trial.line.at_read = vanish
     save = await trial.save()
-    assert save.fault is not None
-    assert save.fault.status == 404
+    assert there(save.fault).status == 404
     await trial.judge(save, NOT_DONE, patches=int(between), entries=(NOT_DONE,) if between else ())
 
 

@@ -18,7 +18,7 @@ import trustme
 from runtui.errors import RuntuiError
 from runtui.graph.exchange import FailureKind
 from runtui.graph.transport import CONNECT_SECONDS, MAX_CONNECTIONS
-from tests import canary
+from tests import canary, there
 from tests.contract.faults.cases import case, covers
 from tests.contract.faults.judge import COUNT, DONE, NOT_DONE, Trial
 from tests.contract.faults.meddling import Call, MeddlingProxy
@@ -172,8 +172,7 @@ async def test_an_untrusted_certificate_another_name_and_no_tls_have_different_n
         certify(trial.line, "localhost")
         async with trouble(trial):
             save = await trial.save()
-        assert save.fault is not None
-        hints.append(save.fault.hint)
+        hints.append(there(save.fault).hint)
     assert "--ca-file" in hints[0]
     assert "belongs to another server: check the host of the root" in hints[1]
     assert "Check scheme and port of the root" in hints[2]
@@ -257,8 +256,7 @@ async def test_a_proxy_that_refuses_the_tunnel_has_seen_nothing_of_the_change(
     if not from_start:
         trial.token.before_write = refuse
     save = await trial.save()
-    assert save.fault is not None
-    assert save.fault.title == "The proxy rejects the request"
+    assert there(save.fault).title == "The proxy rejects the request"
     await trial.judge(save, NOT_DONE, patches=0, entries=() if from_start else (NOT_DONE,))
     trial.line.at_connect = tunnel
     await trial.judge(await trial.save(), DONE, entries=(DONE,) if from_start else (NOT_DONE, DONE))
@@ -269,8 +267,7 @@ async def test_a_proxy_that_refuses_the_tunnel_has_seen_nothing_of_the_change(
 async def test_an_address_outside_the_root_is_given_no_byte(path: str, trial: Trial) -> None:
     trial.connect(choices={"patch_path": path})
     save = await trial.save()
-    assert save.fault is not None
-    assert save.fault.title == "The address is refused"
+    assert there(save.fault).title == "The address is refused"
     await trial.judge(save, NOT_DONE, patches=0)
 
 
@@ -300,6 +297,5 @@ async def test_a_client_that_cannot_be_built_sends_nothing(
         trial.monkeypatch.setenv(name, value)
     trial.connect(root=FOREIGN_ROOT, ca_file=tmp_path / ca_name if ca_name else None)
     save = await trial.save(trial.draft(**{COUNT: 12}))
-    assert save.fault is not None
-    assert save.fault.title == "The connection cannot be set up"
+    assert there(save.fault).title == "The connection cannot be set up"
     await trial.judge(save, NOT_DONE, patches=0, entries=())
