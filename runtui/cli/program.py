@@ -112,9 +112,11 @@ def _call(command: Command, given: dict[str, Any]) -> int:
 def _open_streams() -> None:
     """Write UTF-8 in any locale: no other encoding has all signs of the service and of the screen.
 
-    Open the null device for standard output or error if the shell closed it. Else Python has no object for it, and the
-    next opened file would get its descriptor.
+    Open the null device for a stream that the shell closed. Else Python has no object for it, and the next opened file
+    would get its descriptor.
     """
+    if sys.stdin is None:
+        sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY))
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:

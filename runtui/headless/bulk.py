@@ -203,7 +203,7 @@ def _with_standard_input(run_ids: Sequence[str]) -> list[str]:
     ids: dict[str, str] = {}
     hint = "Write one id per line, such as by: runtui list -o jsonl | jq -r .run.id"
     for run_id in run_ids:
-        for found in map(str.strip, sys.stdin or ()) if run_id == STANDARD_INPUT else (run_id.strip(),):
+        for found in map(str.strip, sys.stdin) if run_id == STANDARD_INPUT else (run_id.strip(),):
             if run_id == STANDARD_INPUT and re.search(r'[\s"{},]', found):  # a table, JSON or CSV
                 raise UsageError("Which runs?", f"On standard input, {found[:60]!r} is no id.", hint)
             if found:

@@ -11,8 +11,8 @@ import os
 import signal
 import sys
 import termios
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import aclosing, suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, ParamSpec
 
@@ -136,24 +136,17 @@ async def answer_to(question: str) -> str:
     """Ask a question and return the line typed after it. Can be cancelled."""
     termios.tcflush(_STDIN, termios.TCIFLUSH)
     _write(visible(question))
-    # input() would block the event loop, and with it ctrl+c.
-    loop = asyncio.get_running_loop()
-    answered = asyncio.Event()
-    loop.add_reader(_STDIN, answered.set)
+    answer = None
     try:
-        await answered.wait()
-    except asyncio.CancelledError:
-        _write("\n")
-        raise
+        async with aclosing(typed_lines()) as lines:
+            answer = await anext(lines, None)
     finally:
-        loop.remove_reader(_STDIN)
-    answer = os.read(_STDIN, 1024)
-    if not answer.endswith(b"\n"):
-        _write("\n")
-    return answer.decode(errors="replace").strip()
+        if answer is None:
+            _write("\n")
+    return answer or ""
 
 
-async def typed_lines() -> AsyncIterator[str]:
+async def typed_lines() -> AsyncGenerator[str, None]:
     """Yield the lines of standard input as they arrive, without blocking the event loop. Can be cancelled.
 
     Yield nothing if standard input is a file or closed.

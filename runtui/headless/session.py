@@ -166,12 +166,6 @@ def stored_run(workspace: Workspace, run_id: str) -> StoredRun | None:
     return workspace.store.get(run_id) or workspace.store.get(run_key(run_id))
 
 
-async def read_run(workspace: Workspace, workflow_id: str, run_id: str) -> dict[str, Any]:
-    """Return one run as `run_and_answer` reads it."""
-    run, _ = await run_and_answer(workspace, workflow_id, run_id)
-    return run
-
-
 async def read_into_store(workspace: Workspace, workflow_id: str, run_id: str) -> RuntuiError | None:
     """Read a run into the store, and its results if they are missing or the run has changed since. Each wait is
     reported. Return why the results cannot be read, or None.
@@ -179,7 +173,8 @@ async def read_into_store(workspace: Workspace, workflow_id: str, run_id: str) -
     Raises:
         RuntuiError: the run cannot be read or stored.
     """
-    workspace.store.put_run(workflow_id, await read_run(workspace, workflow_id, run_id))
+    run, _ = await run_and_answer(workspace, workflow_id, run_id)
+    workspace.store.put_run(workflow_id, run)
     try:
         if (results := workspace.store.results_of(run_id)) is None or results.is_outdated:
             await workspace.results.read_run(workflow_id, run_id, pace=pace())

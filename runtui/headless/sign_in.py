@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import shlex
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from runtui.auth.accounts import may_be_of_another_tenant
 from runtui.auth.claims import WRITE_PERMISSION
@@ -21,17 +21,15 @@ from runtui.auth.msal_client import PERSON_METHODS
 from runtui.auth.signin import BrowserPage, DeviceCode, SignIn, SignInError, SignInState
 from runtui.command_line import CommandLine, SessionSpec, token_source
 from runtui.domain.text import visible
-from runtui.domain.times import length_words
+from runtui.domain.times import length_words, second_text
 from runtui.errors import ExitCode, FieldError, RuntuiError, UsageError
-from runtui.headless.console import ProgressLine, command, count_seconds, narrate, typed_lines
+from runtui.headless.console import command, narrate, typed_lines
 from runtui.headless.welcome import REGISTRATION
 from runtui.profiles import names_server
 from runtui.settings import Settings, SignInSettings
 
 SUPPLIED_TOKEN: Final = SignInSettings(method="token", tenant_id="", client_id="", authority="")
 """The sign-in method for the token in RUNTUI_TOKEN."""
-
-Shown = TypeVar("Shown", DeviceCode, BrowserPage)
 
 
 def nothing_to_sign_in_with(why: str) -> UsageError:
@@ -40,7 +38,8 @@ def nothing_to_sign_in_with(why: str) -> UsageError:
     return UsageError("There is nothing to sign in with", f"{why} {needs}", hint)
 
 
-def login(line: CommandLine, *, no_browser: bool = False) -> int:
+@command
+async def login(line: CommandLine, *, no_browser: bool) -> int:
     """Sign in, store the tokens for later commands, print who is signed in, and return the exit code.
 
     Raises:
@@ -57,7 +56,7 @@ def login(line: CommandLine, *, no_browser: bool = False) -> int:
     if method.method == "token":
         what = f"The token comes from {method.token_file}, which another program keeps fresh."
         raise UsageError("There is nothing to sign in to", what, "runtui whoami shows whose token it is.")
-    return _login(settings, no_browser)
+    return await _login(settings, no_browser)
 
 
 @command
@@ -117,7 +116,6 @@ async def _opened(settings: Settings) -> AsyncIterator[SignIn]:
         await source.aclose()
 
 
-@command
 async def _login(settings: Settings, no_browser: bool) -> int:
     async with _opened(settings) as sign_in:
         if sign_in.is_person and sign_in.settings.token_cache == "memory":  # noqa: S105 - a place
@@ -157,27 +155,17 @@ async def _login(settings: Settings, no_browser: bool) -> int:
 
 async def _as_person(sign_in: SignIn, no_browser: bool) -> None:
     if sign_in.settings.method == "device-code":
-        await _accompanied(sign_in.device_code, _show_code)
+        await sign_in.device_code(_show_code)
         return
     opens = sign_in.settings.method == "interactive" and not no_browser
     if opens and not has_browser():
         narrate("This session has no display to open a browser on.")
         opens = False
-
-    def attempt(show: Callable[[BrowserPage], None]) -> Awaitable[object]:
-        return sign_in.browser(show, open_page=_open_page if opens else None)
-
-    await _accompanied(attempt, _show_page)
-
-
-async def _accompanied(
-    attempt: Callable[[Callable[[Shown], None]], Awaitable[object]],
-    company: Callable[[Shown], Coroutine[Any, Any, None]],
-) -> None:
-    """Run a sign-in, and meanwhile `company`, which shows the person what to do and ends with the attempt."""
     tasks: list[asyncio.Task[None]] = []
     try:
-        await attempt(lambda shown: tasks.append(asyncio.create_task(company(shown))))
+        await sign_in.browser(
+            lambda page: tasks.append(asyncio.create_task(_show_page(page))), open_page=_open_page if opens else None
+        )
     finally:
         for task in tasks:
             task.cancel()
@@ -188,18 +176,13 @@ async def _accompanied(
                 task.result()
 
 
-async def _show_code(code: DeviceCode) -> None:
+def _show_code(code: DeviceCode) -> None:
     narrate(f"Open       {code.verification_uri}", f"and enter  {code.user_code}", f"{who_asks()} {BEWARE_CODE}")
-    line = ProgressLine()
-    try:
-        while (left := (code.expires_at - datetime.now(UTC)).total_seconds()) > 0:
-            line.show(f"Waiting for your sign-in: {length_words(left)} left. ctrl+c cancels.")
-            await asyncio.sleep(min(left, count_seconds()))
-    finally:
-        line.clear()
+    narrate(f"Waiting for you until {second_text(code.expires_at)}. ctrl+c cancels.")
 
 
 async def _show_page(page: BrowserPage) -> None:
+    """Say which address to open, and take the pasted one until the sign-in ends."""
     narrate(
         "Open this address in a browser, here or elsewhere:",
         page.url,

@@ -33,7 +33,7 @@ from runtui.sandbox.tenant.activations import Choice, answered, cause_left, repr
 from runtui.sandbox.tenant.people import People, Person
 from runtui.sandbox.tenant.runs import RunPlan, run_state, task_results, user_results
 from runtui.sandbox.tenant.seed import future_plan
-from runtui.sandbox.tenant.tasks import EXTENSIONS, extension_state, task_object
+from runtui.sandbox.tenant.tasks import EXTENSIONS, extension_state, task_json
 from runtui.sandbox.tenant.workflows import DAY, Workflow, quarantine_details, workflow_state
 
 _SQL_TYPES: Final = {"count": "INTEGER", "boolean": "INTEGER", "datetime": "INTEGER"}
@@ -175,7 +175,7 @@ class Database:
                 "definitionId": task.id,
                 "failureReason": flaw,
                 "name": task.display_name,
-                "taskId": task_object(workflow_id, place, task)["id"],
+                "taskId": json.loads(task_json(workflow_id, place, task))["id"],
             }
 
     def etag(self, run_id: str, row: Row) -> str:

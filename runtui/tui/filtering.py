@@ -184,7 +184,7 @@ def cells_to_search(columns: Iterable[Column[RowT]], row: RowT, now: int) -> Cel
 
 
 def cell_filter_help(columns: Sequence[Column[Any]]) -> str:
-    return f"text  {'  '.join(f'{column.title}:…' for column in columns)}  !not"
+    return f"text  {'  '.join(f'{_field_name(column)}:…' for column in columns if column.title)}  !not"
 
 
 def count_cells(column: Column[RowT], rows: Iterable[RowT]) -> list[ValueCount]:

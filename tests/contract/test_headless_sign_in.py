@@ -51,7 +51,7 @@ class TestAPerson:
         assert f"Open       {place.authority.base}/devicelogin\n" in login.err
         assert CODE.search(login.err)
         assert "Never enter a code that someone sent you." in login.err
-        assert re.search(r"Waiting for your sign-in: (15m 00s|14m 5\ds) left", login.err)
+        assert re.search(r"Waiting for you until \d\d:\d\d:\d\d\. ctrl\+c cancels\.", login.err)
         (cache,) = place.caches
         assert stat.S_IMODE(cache.stat().st_mode) == 0o600
 

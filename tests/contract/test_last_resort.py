@@ -90,6 +90,17 @@ def test_a_demo_without_a_temporary_folder_says_so(folder: Path, monkeypatch: py
     assert reports(folder) == []
 
 
+@pytest.mark.parametrize("arguments", [["triage", "import", "-"], ["doctor"]])
+def test_a_closed_standard_input_is_empty(
+    arguments: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Out
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    main([*arguments, "--root", "http://127.0.0.1:1/beta"])
+    assert "crashed" not in capsys.readouterr().err
+    assert reports(folder) == []
+    sys.stdin.close()
+
+
 def in_a_thread() -> None:
     def defect() -> None:
         raise ValueError("nobody waits for it")

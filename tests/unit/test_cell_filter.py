@@ -8,7 +8,7 @@ import pytest
 
 from runtui.domain.columns import Column, ListCell
 from runtui.domain.filters import FilterError
-from runtui.tui.filtering import cell_filter, cells_to_search
+from runtui.tui.filtering import cell_filter, cell_filter_help, cells_to_search
 
 
 class Animal(NamedTuple):
@@ -49,6 +49,11 @@ def found(text: str) -> list[str]:
 )
 def test_words_are_looked_for_in_what_a_row_shows(text: str, names: list[str]) -> None:
     assert found(text) == names
+
+
+def test_the_help_names_a_field_as_it_can_be_typed_and_no_column_without_a_title() -> None:
+    count = Column[Animal]("legs", "✗", 8, 3, lambda *_: ListCell("4"))
+    assert cell_filter_help((*COLUMNS, count, count._replace(title=""))) == "text  name:…  sound:…  legs:…  !not"
 
 
 @pytest.mark.parametrize(

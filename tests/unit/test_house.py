@@ -20,7 +20,7 @@ ROOT: Final = Path(__file__).parents[2]
 
 ALLOWED: Final = {
     "files": 222,
-    "lines": 47_108,
+    "lines": 47_053,
 }
 """Rules that do not hold yet: name -> figure, which may shrink, but not grow. A rule that holds leaves this table."""
 
@@ -132,7 +132,7 @@ def test_the_first_screen_loads_no_place_but_the_list_and_no_feature_that_can_wa
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = ran.stdout.split()
     features = {name.rpartition(".")[2] for name in loaded if ".features." in name}
-    assert features == {"feature", "leaving", "listing", "wiring"}
+    assert features == {"feature", "leaving", "listing"}
     assert {name.rpartition(".")[2] for name in loaded if ".screens." in name} == {"frame", "panel", "runs"}
     assert {name for name in loaded if name.startswith(("runtui.graph.", "runtui.tui.words"))} == {"runtui.graph.root"}
     assert len(loaded) <= MODULES_AT_THE_START

@@ -7,7 +7,7 @@ object or None.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from runtui.domain.times import parse_ticks
 
@@ -58,19 +58,12 @@ def type_in(received: Mapping[str, Any]) -> str:
     return text_in(received, "@odata.type").rpartition(".")[2]
 
 
-class Holder(Protocol):
-    """A class that wraps a received object."""
-
-    @property
-    def received(self) -> Mapping[str, Any]: ...
-
-
 class ReceivedProperty(Generic[ValueT]):
-    """A descriptor that reads a property of the received object: `id = ReceivedProperty(text_in, "id")`."""
+    """A descriptor that reads a property of the object in `received`: `id = ReceivedProperty(text_in, "id")`."""
 
     def __init__(self, read: Callable[[Mapping[str, Any], str], ValueT], name: str) -> None:
         self._read = read
         self._name = name
 
-    def __get__(self, holder: Holder, _type: object = None) -> ValueT:
+    def __get__(self, holder: Any, _type: object = None) -> ValueT:
         return self._read(holder.received, self._name)

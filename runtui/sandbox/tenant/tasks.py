@@ -7,7 +7,6 @@ Entra documentation).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final, NamedTuple
 
@@ -139,10 +138,10 @@ def calling(extension: Extension) -> TaskDefinition:
 
 
 @cache
-def task_object(workflow_id: str, index: int, task: TaskDefinition) -> Mapping[str, Any]:
-    """Return the task at a place of a workflow as JSON."""
+def task_json(workflow_id: str, index: int, task: TaskDefinition) -> str:
+    """Return the task at a place of a workflow as JSON text."""
     arguments = [{"name": name, "value": value or guid(workflow_id, name, index)} for name, value in task.arguments]
-    return {
+    content = {
         "id": guid(workflow_id, "task", index),
         "category": task.category,
         "continueOnError": task.continues_on_error,
@@ -153,11 +152,7 @@ def task_object(workflow_id: str, index: int, task: TaskDefinition) -> Mapping[s
         "taskDefinitionId": task.id,
         "arguments": arguments,
     }
-
-
-@cache
-def task_json(workflow_id: str, index: int, task: TaskDefinition) -> str:
-    return json.dumps(task_object(workflow_id, index, task))
+    return json.dumps(content)
 
 
 def extension_state(extension: Extension, now: int) -> dict[str, Any]:

@@ -29,6 +29,7 @@ class HelpView(ActionView[str]):
     """The list of keys and words; its answer is the id of the action to run."""
 
     scope = "help"
+    leaves_panel = True
     opens = "run_action"
     DEFAULT_CSS = f"""
     HelpView ColumnHeader {{ display: none; }}

@@ -12,7 +12,6 @@ import asyncio
 from collections.abc import Collection, Sequence
 from functools import partial
 from http import HTTPStatus
-from time import monotonic
 from typing import Final, NamedTuple
 
 from textual.content import Content
@@ -40,12 +39,9 @@ from runtui.tui.keys import blocks_keys
 from runtui.tui.resources import READING, Resource, in_memory
 from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
-from runtui.tui.screens.runs import RELOAD_SECONDS
+from runtui.tui.screens.runs import Throttle
 from runtui.tui.widgets.row_list import ReadList
 from runtui.tui.words.pages import task_page
-
-REST: Final = 4
-"""The rest between two parts of a large run, as a multiple of the time for showing the last one."""
 
 READS_NAMES: Final = "User.ReadBasic.All"
 """The least permission that reads names from the directory."""
@@ -155,8 +151,8 @@ class Opening(Feature):
         self._users_screen = self._chrome.install(self.users)
         self._tasks_screen = self._chrome.install(self.tasks)
         self._is_reading = False
-        self._is_showing = False
-        """True while a part of the users is being shown, and for a moment afterwards."""
+        self._drawing = Throttle(self.users, self._workspace.foreground, self._show_part)
+        """Shows more while the users are read: a large run comes in many parts."""
         self._fault = ""
         """Why the shown data may differ from the server's; empty if it does not."""
         self._opens_first = False
@@ -166,7 +162,7 @@ class Opening(Feature):
         self.listen(self._workspace.store.changed.subscribe, self._runs_changed)
         self.listen(self._workspace.store.results_read.subscribe, lambda run_id: self._runs_changed({run_id}))
         self.listen(self._workspace.results.part_arrived.subscribe, self._part_arrived, only_newest=True)
-        self.listen(self._workspace.results.changed.subscribe, self._reading_changed, only_newest=True)
+        self.listen(self._workspace.results.changed.subscribe, lambda _progress: self._drawing.ask(), only_newest=True)
 
     # enter on a run
 
@@ -232,27 +228,15 @@ class Opening(Feature):
             self._chrome.front.set_status(f"Users are shown by their ids: {error.title}.{cure}")
             return False
 
-    def _reading_changed(self, _progress: object) -> None:
-        """Show that the service asks to wait, or is asked again."""
-        if self._is_reading and self.users.run_id is not None and not self.users.list.rows:
-            self.in_worker(self._show_stored(self.users.run_id), _SHOWING)
-
     def _part_arrived(self, run_id: str) -> None:
-        """Show more users of a large run, or their tasks."""
-        if run_id == self.users.run_id and self._is_reading and not self._is_showing:
-            self.in_worker(self._show_part(run_id), _SHOWING)
+        if run_id == self.users.run_id:
+            self._drawing.ask()
 
-    async def _show_part(self, run_id: str) -> None:
-        """Show what was read so far, then rest: more data takes longer to show."""
-        if self.users.list.rows and not self.users.progress:
-            return  # all of them, as they were before
-        self._is_showing = True
-        try:
-            began = monotonic()
-            await self._show_stored(run_id)
-            await asyncio.sleep(max(RELOAD_SECONDS, REST * (monotonic() - began)))
-        finally:
-            self._is_showing = False
+    def _show_part(self) -> None:
+        """Show what was read so far of a large run, or that the service asks to wait; never less than before."""
+        run_id, has_all = self.users.run_id, self.users.list.rows and not self.users.progress
+        if self._is_reading and run_id is not None and not has_all:
+            self.in_worker(self._show_stored(run_id), _SHOWING)
 
     async def _read_extensions(self) -> bool:
         """Read the extensions that tasks wait for; return whether more of them are known now."""

@@ -121,9 +121,8 @@ class DraftEditor(Widget):
         self.form.show(self.draft or draft, self.newer)
         self._show_help()
 
-    def on_field_form_entered(self, event: FieldForm.Entered) -> None:
+    def on_field_form_entered(self) -> None:
         """Show the help of the entered field in the same frame."""
-        event.stop()
         self._show_help()
         self.post_message(ActionView.Changed())
 
@@ -188,9 +187,8 @@ class FormView(ActionView[None]):
     def before(self, action_id: str) -> None:
         self.editor.before(action_id)
 
-    def on_field_form_menu_closed(self, event: FieldForm.MenuClosed) -> None:
-        """Take over the run's newer values, which waited while the dropdown was open."""
-        event.stop()
+    def on_field_form_entered(self) -> None:
+        """Take over the run's newer values, which wait while a dropdown is open."""
         self._follow_the_run()
 
     def catch_up(self, run_id: str, now: Mapping[str, Any]) -> None:

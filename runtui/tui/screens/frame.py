@@ -274,6 +274,8 @@ class ActionView(Widget, Generic[ScreenResultType]):
     """True if a change that starts here applies to the marked rows, if any."""
     list: RowList[Any, Any] | None = None
     """The view's list; None if it has none."""
+    leaves_panel: ClassVar[bool] = False
+    """True if the panel keeps showing what the view behind chooses, as behind a question."""
     opens: ClassVar[str] = ""
     """The id of the action for enter in a line, a click on a choice or a double click on a row."""
     DEFAULT_CSS = "ActionView { height: 1fr; }"
@@ -491,14 +493,14 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
     @on(events.Resize)
     def draw_in_front(self) -> None:
         """Draw after a change of the view, the focus or the size, if this screen is in front. While the first screen
-        mounts, none is. Behind questions, which leave the panel as it is, update the panel."""
+        mounts, none is. Behind questions that leave the panel as it is, update the panel."""
         stack = self.app.screen_stack
         if self not in stack:
             return
         above = [screen.view for screen in stack[stack.index(self) + 1 :] if isinstance(screen, ViewScreen)]
         if not above:
             self.draw()
-        elif all(type(view).show_in is ActionView.show_in for view in above):
+        elif all(view.leaves_panel for view in above):
             self.view.show_in(self.chrome.panel)
 
     def watch_focused(self, focused: Widget | None) -> None:
@@ -579,11 +581,9 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
 
     async def on_paste(self, event: events.Paste) -> None:
         """Filter or search by a text that no field has taken, such as an id from a ticket."""
-        action = next((action for action in in_scopes(*self.scopes_of_keys) if action.name == "filter"), None)
-        if action is not None:
+        if action := next((action for action in in_scopes(*self.scopes_of_keys) if action.name == "filter"), None):
             await self.action_perform(action.id)
-        bar = self.focused.parent if self.focused is not None else None
-        if isinstance(bar, InputBar):
+        if isinstance(bar := self.focused and self.focused.parent, InputBar):
             bar.paste(" ".join(event.text.split()))
         else:
             self._remark("Nothing here takes a paste.")

@@ -61,6 +61,7 @@ class Picker(ActionView[Value]):
     """
 
     scope = "picker"
+    leaves_panel = True
     BINDINGS = bindings("picker", "copies", "question")
     opens = "choose"
     DEFAULT_CSS = """
@@ -131,6 +132,7 @@ class LineQuestion(ActionView[str]):
     """
 
     scope = "line"
+    leaves_panel = True
     opens = "keep_line"
     DEFAULT_CSS = """
     LineQuestion Static { height: auto; padding: 0 1; }
@@ -170,6 +172,7 @@ class ColumnChooser(ActionView[tuple[str, ...]]):
     """
 
     scope = "columns"
+    leaves_panel = True
     opens = "toggle_column"
 
     def __init__(self, columns: Sequence[Column[Any]], chosen: Sequence[str], shown: Sequence[str]) -> None:

@@ -87,9 +87,6 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
     class Entered(Message):
         """Another field was entered, or a dropdown has opened or closed."""
 
-    class MenuClosed(Message):
-        """The dropdown was closed."""
-
     def __init__(self) -> None:
         super().__init__()
         self.field = EDITABLE[0]
@@ -218,7 +215,6 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
     def _close_menu(self) -> None:
         if self.menu is not None:
             self.menu = None
-            self.post_message(self.MenuClosed())
             self.post_message(self.Entered())
 
     # Focus and mouse

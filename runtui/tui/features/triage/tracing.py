@@ -60,6 +60,7 @@ class PeopleView(ActionView[Person]):
     """Asks for a person by name, sign-in name or id; the answer may have only the typed text."""
 
     scope = "people"
+    leaves_panel = True
     opens = "choose_person"
     DEFAULT_CSS = """
     PeopleView #people-input { padding: 0 1; }
