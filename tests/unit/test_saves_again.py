@@ -18,7 +18,7 @@ from runtui.headless.changes import message_of
 from runtui.services import journal as journal_module
 from runtui.services.journal_file import JournalError
 from runtui.services.writing.write import Step
-from tests import PATIENCE, there
+from tests import PATIENCE
 from tests.unit.fake_writer import RUN, WORKFLOW, answered, exchange, fault
 from tests.unit.saves_bench import ROOT, Bench, draft, refused
 
