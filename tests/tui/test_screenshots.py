@@ -73,7 +73,7 @@ def _everything_that_varies_stands_still(monkeypatch: pytest.MonkeyPatch) -> Ite
     for module in ("services.refresh", "services.journal", "services.drafts", "tui.features.changes.editing"):
         monkeypatch.setattr(f"runtui.{module}.datetime", StoppedClock)
     monkeypatch.setattr("runtui.sandbox.exchange.uuid4", lambda: REQUEST_ID)
-    monkeypatch.setattr("runtui.graph.transport.uuid", SimpleNamespace(uuid4=lambda: CLIENT_REQUEST_ID))
+    monkeypatch.setattr("runtui.graph.transport.uuid4", lambda: CLIENT_REQUEST_ID)
     client_request_ids = itertools.count(CLIENT_REQUEST_ID.int)
     monkeypatch.setattr("runtui.services.writing.drive.uuid4", lambda: UUID(int=next(client_request_ids)))
     monkeypatch.setattr(
