@@ -290,10 +290,11 @@ SCENARIOS: Final = (
     Scenario("big-body", "Each change is answered with 2 MB of JSON.", _at_length),
     Scenario("ignored", "One property of each change is ignored (200).", _ignore_a_property),
     Scenario("echo", "Your token comes back in errors (400) and in each run.", _ECHO, otherwise=_echo_token),
-    Scenario("sign-in-refused", "With --sign-in: every code is declined.", codes=Codes.DECLINED, needs_sign_in=True),
-    Scenario("sign-in-expired", f"With --sign-in: every code expires after {SHORT_CODE_SECONDS} seconds.",
+    Scenario("sign-in-refused", "With demo --sign-in: every code is declined.",
+             codes=Codes.DECLINED, needs_sign_in=True),
+    Scenario("sign-in-expired", f"With demo --sign-in: every code expires after {SHORT_CODE_SECONDS} seconds.",
              codes=Codes.EXPIRED, needs_sign_in=True),
-    Scenario("sign-in-revoked", "With --sign-in: the first change revokes your sign-in.", _revoke_sign_ins,
+    Scenario("sign-in-revoked", "With demo --sign-in: the first change revokes your sign-in.", _revoke_sign_ins,
              times=1, needs_sign_in=True),
 )  # fmt: skip
 
