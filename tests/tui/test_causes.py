@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Sequence
 from typing import Final
@@ -9,16 +10,17 @@ from typing import Final
 import httpx
 import pytest
 
-from runtui.domain.results import TaskResult
+from runtui.domain.results import Cause, TaskResult
 from runtui.domain.triage.causes import cause_rows
 from runtui.domain.triage.checks import checklist_of
 from runtui.sandbox.app import create_app
 from runtui.services.store import EVERY_RUN, RunQuery
+from runtui.services.store_results import UnreadRuns
 from runtui.tui.features.triage import explaining
 from runtui.tui.features.triage.explaining import CausesView
 from runtui.tui.resources import run_filter
 from tests import PATIENCE, there
-from tests.tui.conftest import Opener, Session
+from tests.tui.conftest import LOOK_SECONDS, Opener, Session
 from tests.tui.keyboard import type_keys
 from tests.tui.wires import Held, reply
 
@@ -209,6 +211,38 @@ async def test_leaving_cancels_what_is_being_read(open_session: Opener) -> None:
         wire.release()
         await session.settled()
         assert results.progress.read == read
+
+
+async def test_an_earlier_grouping_that_ends_later_is_not_shown(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wire = Held(httpx.ASGITransport(create_app(runs=60)))
+    async with open_session(wire=wire) as session:
+        wire.hold()
+        results, store = session.workspace.results, session.workspace.store
+        has_begun, may_end = threading.Event(), threading.Event()
+        group, count = results.causes, store.unread_runs
+
+        def group_slowly_at_first(query: RunQuery) -> list[Cause]:
+            if not has_begun.is_set():
+                has_begun.set()
+                may_end.wait(PATIENCE)
+            return group(query)
+
+        def count_later(query: RunQuery, now: int, most: int) -> UnreadRuns:
+            has_begun.wait(PATIENCE)
+            return count(query, now, most)
+
+        monkeypatch.setattr(results, "causes", group_slowly_at_first)
+        monkeypatch.setattr(store, "unread_runs", count_later)
+        pressing = asyncio.create_task(session.press("c"))
+        while "reasons of" not in session.text():  # noqa: ASYNC110 - `until` would wait for the key
+            await asyncio.sleep(LOOK_SECONDS)
+        may_end.set()
+        await pressing
+        await session.until(lambda: all(worker.is_finished for worker in causes_of(session).workers))
+        assert "reasons of" in session.text()
+        wire.release()
 
 
 @pytest.mark.parametrize(("key", "untrue"), [("c", "No task failed"), ("o", "There are no workflows")])

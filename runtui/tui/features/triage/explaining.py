@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import partial
+from itertools import count
 from typing import Final
 
 from textual import work
@@ -66,6 +67,9 @@ class CausesView(ActionView[None]):
         """The key of a cause, and its latest failures."""
         self._progress = workspace.results.progress
         """How much was read when the failed tasks were grouped."""
+        self._groupings = count(1)
+        self._shown_grouping = 0
+        """The number of the grouping that is shown: an earlier one that ends later is not."""
         self._drawing = Throttle(self, workspace.foreground, partial(self._group, "causes"))
 
     @property
@@ -89,15 +93,15 @@ class CausesView(ActionView[None]):
 
     async def _show(self, query: RunQuery) -> None:
         """Show the causes, with the latest failures of the one in the panel."""
-        progress, (key, _) = self._workspace.results.progress, self._failures
+        progress, (key, _), number = self._workspace.results.progress, self._failures, next(self._groupings)
         try:
             causes: Sequence[Cause] = await asyncio.to_thread(self._workspace.results.causes, query)
             failures = await asyncio.to_thread(self._store.failures_of_cause, query, key, MAX_FAILURES) if key else ()
         except RuntuiError as error:
             self.list.put((), str(error))
             return
-        if query == self.shown:
-            self._progress = progress
+        if query == self.shown and number > self._shown_grouping:
+            self._shown_grouping, self._progress = number, progress
             if self._failures[0] == key:
                 self._failures = key, failures
             why = unread(self._workspace) or triage_words.why_no_causes(progress)
