@@ -49,12 +49,14 @@ def explanation(path: Path, reason: object, cure: str = "") -> tuple[str, str]:
 
 
 def _cure(reason: object) -> str:
+    """Return the next step if a file of the state folder cannot be used."""
     number = getattr(reason, "errno", None)
     if number in TOO_MANY_FILES:
         return CLOSE_FILES
     is_full = getattr(reason, "sqlite_errorname", "").startswith(("SQLITE_FULL", "SQLITE_IOERR"))
-    cure = "set RUNTUI_STATE to a folder of your own."
-    return f"Free disk space, or {cure}" if is_full or number in NO_ROOM else f"S{cure[1:]}"
+    if is_full or number in NO_ROOM:
+        return "Free disk space, or set RUNTUI_STATE to a folder of your own."
+    return "Set RUNTUI_STATE to a folder of your own."
 
 
 def private_folder(path: Path) -> None:

@@ -282,7 +282,8 @@ def _join(word: str, parts: tuple[Node, ...]) -> Sql:
 
 
 def _has_severity(*ranks: int) -> str:
-    """Return the SQL for some severities; with one silence, their runs are in the order of time in the index."""
+    """Return the SQL for some severities. Runs that do not run have the silence 0: with that, the index has their times
+    in order."""
     sql = f"severity = {ranks[0]}" if len(ranks) == 1 else f"severity IN ({', '.join(map(str, ranks))})"
     return sql if not set(ACTIVE_SEVERITIES).isdisjoint(ranks) else f"({sql} AND silence = 0)"
 
