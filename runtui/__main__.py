@@ -15,8 +15,8 @@ def main() -> int:
     if sys.argv[1:] == ["--version"]:
         try:
             os.write(1, f"runtui {__version__}\n".encode())
-        except OSError:
-            pass  # nobody reads it
+        except OSError:  # nobody reads it
+            return 0
         return 0
     gc.disable()  # nothing loaded at the start is garbage
     try:
