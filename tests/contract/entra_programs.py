@@ -22,7 +22,6 @@ from runtui.domain.times import MAX_TICKS, TICKS_PER_SECOND, UNIX_EPOCH_TICKS, f
 from runtui.sandbox.authority.directory import Application, Scopes, User
 from runtui.sandbox.authority.errors import AADSTS, AadstsError, OAuthError
 from runtui.sandbox.authority.tokens import Grant, Issuer, to_base64url
-from runtui.sandbox.errors import GraphError
 
 _NO_RECORD: Final = "No matching federated identity record found for presented assertion"
 
@@ -169,9 +168,9 @@ class ProgramIssuer(Issuer):
         kept = {name: value for name, value in claims.items() if name not in self._PERSONAL}
         return {**kept, "idtyp": "app", "roles": sorted(scopes.permissions)}
 
-    def _read(self, token: str) -> dict[str, Any] | GraphError:
+    def _read(self, token: str) -> dict[str, Any]:
         claims = super()._read(token)
-        return claims if isinstance(claims, GraphError) else {"scp": " ".join(claims.get("roles", ())), **claims}
+        return {"scp": " ".join(claims.get("roles", ())), **claims}
 
 
 _ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
