@@ -35,10 +35,11 @@ from runtui.tui.features.changes.lists import RESULTS, ResultRow
 from runtui.tui.features.changes.reviewing import Reviewing
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import blocks_keys
-from runtui.tui.screens.frame import ActionView
+from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.questions import Choice, Picker
 from runtui.tui.screens.runs import Throttle
+from runtui.tui.screens.view import ActionView
 from runtui.tui.text import content
 from runtui.tui.widgets.chrome import Severity
 from runtui.tui.widgets.row_list import ReadList
@@ -88,8 +89,9 @@ class ResultsView(ActionView[None]):
     scope = "results"
     list: ReadList[ResultRow, str]
 
-    def __init__(self) -> None:
+    def __init__(self, chrome: Chrome) -> None:
         super().__init__()
+        self._chrome = chrome
         self.list = ReadList(RESULTS, name="results", sort="outcome")
         self.progress: BulkProgress | None = None
         self.outcomes: Counter[Outcome | None] = Counter()
@@ -139,8 +141,8 @@ class ResultsView(ActionView[None]):
 
     def on_line_table_cursor_moved(self) -> None:
         """Show the response of the change under the cursor in the panel, also when it makes progress."""
-        panel, row = self.view_screen.chrome.panel, self.row
-        if row is not None and panel.tab == "response" and self.view_screen in self.app.screen_stack:
+        panel, row = self._chrome.panel, self.row
+        if row is not None and panel.tab == "response" and self.screen in self.app.screen_stack:
             panel.show_save(row.save)
 
 
@@ -159,7 +161,7 @@ class BulkSending(Feature):
     def __init__(self, features: Features) -> None:
         super().__init__(features)
         self._reviewing = features[Reviewing]
-        self.view = ResultsView()
+        self.view = ResultsView(self._chrome)
         self.screen = self._chrome.install(self.view)
         self._changes: dict[str, BulkProgress] = {}
         """The bulk changes that have not ended, and the last one, by batch."""
