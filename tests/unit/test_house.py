@@ -20,7 +20,7 @@ ROOT: Final = Path(__file__).parents[2]
 
 ALLOWED: Final = {
     "files": 223,
-    "lines": 47_079,
+    "lines": 47_077,
 }
 """Rules that do not hold yet: name -> figure, which may shrink, but not grow. A rule that holds leaves this table."""
 
@@ -73,7 +73,7 @@ NOT_LOADED: Final[dict[str, set[str]]] = {
 }
 """The top-level packages that a module must not load when it is the first import of a process, by module."""
 
-MODULES_AT_THE_START: Final = 75
+MODULES_AT_THE_START: Final = 76
 """The number of runtui's modules that the first screen may load."""
 
 MODULES_BEFORE_THE_ROWS: Final = 50

@@ -52,17 +52,13 @@ class BulkProgress:
 
     bulk: Bulk
     results: dict[str, ResultRow]
-    """Each change in its current state, by run id."""
+    """Each change, by run id."""
     left_out: Collection[str] = ()
     """The ids of the chosen runs that it leaves out; they stay marked."""
     words: str = ""
     """The change or the action."""
     asked_about: Save | None = None
     """The last refusal that a person was asked about."""
-
-    def note(self, run_id: str, **news: Any) -> None:
-        """Note news of one change, as fields of its row."""
-        self.results[run_id] = self.results[run_id]._replace(**news)
 
     @property
     def is_action(self) -> bool:
@@ -175,7 +171,7 @@ class BulkSending(Feature):
     def _note(self, save: Save) -> bool:
         """Keep the state of a save; return whether to draw it, since several are drawn together."""
         if (progress := self._changes.get(save.batch)) is not None:
-            progress.note(save.run_id, save=save)
+            progress.results[save.run_id].save = save
         is_first = bool(save.batch) and not self._is_due
         self._is_due |= is_first
         return is_first
@@ -273,13 +269,13 @@ class BulkSending(Feature):
     def _entry_settled(self, entry: Entry) -> None:
         """Note that an unknown outcome was settled."""
         if (progress := self._changes.get(entry.batch)) is not None and entry.is_settled:
-            progress.note(entry.run_id, settled=entry)
+            progress.results[entry.run_id].settled = entry
             self.drawing.ask()
 
     def note_followed(self, save: Save, found: FollowedRun) -> None:
         """Note a new reading of the run that an action has made or stops."""
         if (progress := self._changes.get(save.batch)) is not None:
-            progress.note(save.run_id, followed=found)
+            progress.results[save.run_id].followed = found
             self.drawing.ask()
 
     async def _bulk_changed(self, bulk: Bulk) -> None:
