@@ -278,6 +278,7 @@ class Refresh:
         self._announce(
             listing=False,
             waiting_until=None,
+            waiting="",
             fault=listing.fault,
             missing=tuple(listing.missing),
             finished_at=self.progress.finished_at if read_nothing else datetime.now(UTC),
@@ -385,9 +386,10 @@ class Refresh:
         while True:
             began = loop.time()
             await self.list_once()
-            if self._store.count(EVERY_RUN) >= MANY_RUNS:
-                await asyncio.to_thread(gc.collect)  # Python looks for cycles among old objects only rarely
-                await asyncio.to_thread(return_free_memory)
+            with suppress(RuntuiError):  # the next listing reports it
+                if self._store.count(EVERY_RUN) >= MANY_RUNS:
+                    await asyncio.to_thread(gc.collect)  # Python looks for cycles among old objects only rarely
+                    await asyncio.to_thread(return_free_memory)
             # The wait for one failing workflow must not lengthen the rest, hence the time until the last page.
             took = 0.0 if self._next_is_short else self._last_page_at - began
             rest = rest_seconds(self._interval, took, self._failures)

@@ -9,6 +9,7 @@ from ctypes import CDLL
 from datetime import UTC, datetime
 from mmap import PAGESIZE
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import given
@@ -394,6 +395,29 @@ def test_faults_never_shorten_a_rest_and_alone_never_stretch_it_beyond_the_limit
     assert healthy == max(interval, took * LISTING_SHARE)
     assert healthy <= seconds <= max(healthy, LONGEST_WAIT)
     assert seconds <= rest_seconds(interval, took, failures + 1)
+
+
+async def test_a_store_that_cannot_be_read_for_a_while_does_not_end_the_listing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = FakeGraph(joiner=[[run("a")]])
+    refresh = Refresh(graph, store, interval=NEVER)
+    ends = watch(refresh)
+
+    def fail(*_args: object) -> NoReturn:
+        raise RuntuiError("The store cannot be used", "disk I/O error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "reading", fail)
+        refresh.start()
+        assert (await next_end(ends)).fault is not None
+        for _ in range(10):
+            await asyncio.sleep(0)
+    refresh.now()
+    assert (await next_end(ends)).fault is None
+    assert not refresh.is_broken
+    assert ids(store) == {"a"}
+    await refresh.stop()
 
 
 async def test_a_defect_that_ends_the_listing_is_reported(store: Store) -> None:
