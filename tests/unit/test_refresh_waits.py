@@ -169,7 +169,7 @@ async def test_a_wait_for_one_workflow_does_not_lengthen_the_interval(
     graph.busy["joiner"] = [refused(500, "40"), refused(403)]
     took: asyncio.Queue[float] = asyncio.Queue()
 
-    def rest(_interval: float, seconds: float, _failures: int) -> float:
+    def rest(_interval: float, seconds: float, **_: bool) -> float:
         took.put_nowait(seconds)
         return NEVER
 
