@@ -77,7 +77,6 @@ class Wait(NamedTuple):
 
     exchange: Exchange
     """The answer that caused it."""
-    seconds: float
     until: datetime
     """The end of the wait (UTC)."""
     retry_after: float | None = None
@@ -112,7 +111,7 @@ class Backoff:
         _logger.info("wait %.1f s after try %d of #%d (%s)", seconds, tries, exchange.number, exchange.status)
         if all(end - other >= 1.0 for other in self._ends.values()):
             asked, until = retry_after_seconds(exchange, now) or 0.0, now + timedelta(seconds=seconds)
-            self._announce(Wait(exchange, seconds, until, asked if asked > seconds else None))
+            self._announce(Wait(exchange, until, asked if asked > seconds else None))
         self._ends[who] = max(end, self._ends.get(who, 0.0))
 
     async def wait(self, who: Pace) -> None:
