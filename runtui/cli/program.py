@@ -94,7 +94,11 @@ def _call(command: Command, given: dict[str, Any]) -> int:
     gc.enable()
     code: int = ExitCode.DONE
     try:
-        code = run(*_first_argument(command, given), **own)
+        if command.takes == "nothing":
+            code = run(**own)
+        else:
+            line = _command_line(command, given)
+            code = run(line if command.takes == "line" else line.session(), **own)
         sys.stdout.flush()
     except BrokenPipeError:
         _discard(sys.stdout)
@@ -154,13 +158,6 @@ def _text(value: Any) -> Any:
         except UnicodeError:
             raise UsageError("An argument cannot be used", f"{value!r} is not UTF-8.") from None
     return value
-
-
-def _first_argument(command: Command, given: dict[str, Any]) -> tuple[Any, ...]:
-    if command.takes == "nothing":
-        return ()
-    line = _command_line(command, given)
-    return (line,) if command.takes == "line" else (line.session(),)
 
 
 def _command_line(command: Command, given: dict[str, Any]) -> CommandLine:
