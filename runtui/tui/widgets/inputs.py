@@ -21,7 +21,7 @@ from runtui.tui.text import plain
 class LineInput(Input, inherit_css=False):
     """An input one line high. It joins the lines of a paste by blanks.
 
-    Textual's styles of an input have four times as many rules: for borders, scrollbars and what it does not use.
+    Textual's style sheet of an input is far longer: it has borders and colours that this one does without.
     """
 
     # Terminals without kitty's protocol send ctrl+w for alt+backspace; Textual 8.2.8 deletes the word after the cursor.
@@ -38,7 +38,9 @@ class LineInput(Input, inherit_css=False):
         & > .input--selection { background: $input-selection-background; color: $input-selection-foreground; }
         & > .input--placeholder { color: $text-disabled; }
         &:ansi { background: ansi_default; color: ansi_default; }
-        &:ansi > .input--cursor { background: ansi_white; color: ansi_black; }
+        &:ansi > .input--cursor, &:ansi > .input--selection {
+            background: ansi_default; color: ansi_default; text-style: reverse;
+        }
         &:ansi > .input--placeholder { color: ansi_default; text-style: dim; }
     }
     """
