@@ -304,6 +304,10 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         else:
             leave()
 
+    def action_show_runs(self, filter_text: str) -> None:
+        """Show the runs of a clicked count."""
+        self.feature[Listing].show_runs(filter_text)
+
     async def action_quit(self) -> None:
         """Quit once no change is in progress, or when asked a second time. Drafts are on disk."""
         self.feature[Leaving].leave(None)

@@ -206,7 +206,7 @@ class Copying(Feature):
         view = self._chrome.front.view
         if isinstance(view, JournalView):
             return partial(self._of_entry, view.entry) if view.entry is not None else None
-        row = view.list.table.row_under_cursor() if view.list is not None else None
+        row = view.list.row if view.list is not None else None
         if view.list is None or row is None:
             return None
         subject = _SUBJECTS[type(view)](view, row) if type(view) in _SUBJECTS else CopySubject()

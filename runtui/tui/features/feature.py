@@ -34,9 +34,6 @@ EventT = TypeVar("EventT")
 FOLLOW_CHANGES: Final = ("changes.editing", "changes.bulk_sending", "changes.following", "changes.journaling")
 """The files of the features that report the outcome of a change."""
 
-Subscribe = Callable[[Callable[[EventT], None]], object]
-"""The function by which a service takes a listener."""
-
 
 class Announced(Message, Generic[EventT]):
     """A service announced `announcement`; `listener` gets it."""
@@ -82,7 +79,7 @@ class Feature:
 
     def listen(
         self,
-        subscribe: Subscribe[EventT],
+        announcer: Announcer[EventT],
         listener: Callable[[EventT], object],
         *,
         only_newest: bool = False,
@@ -98,7 +95,7 @@ class Feature:
             if wanted(announcement):
                 self._chrome.app.post_message(Announced(listener, announcement, only_newest=only_newest))
 
-        subscribe(announce)
+        announcer.subscribe(announce)
 
     async def attempt(self, work: Awaitable[_T]) -> _T | None:
         """Return the result of some work; show a failure in the status line, and return None."""

@@ -64,11 +64,11 @@ class HelpView(ActionView[str]):
 
     def on_line_table_cursor_moved(self) -> None:
         """Show where the row under the cursor works, and its full text."""
-        row = self.list.table.row_under_cursor()
+        row = self.list.row
         self._about.update(content(row.whole if row is not None else ""), layout=False)
 
     def action_run_action(self) -> None:
-        row = self.list.table.row_under_cursor()
+        row = self.list.row
         if row is not None and row.action_id:
             self.dismiss(row.action_id)
         else:
@@ -93,7 +93,7 @@ class Helping(Feature):
         self.screen = self._chrome.install(self._view)
 
     async def action_help(self) -> None:
-        if self.screen in self._chrome.app.screen_stack:
+        if self.screen.is_open:
             self._chrome.close(self.screen)
             return
         here = self._chrome.front.scopes_of_keys

@@ -253,7 +253,7 @@ class SigningIn(Feature):
 
     def start(self) -> None:
         if self._workspace.sign_in is not None:
-            self.listen(self._sign_in.changed.subscribe, self._sign_in_changed, only_newest=True)
+            self.listen(self._sign_in.changed, self._sign_in_changed, only_newest=True)
             if self._sign_in.is_person:
                 self._sign_in.ask_person = self._ask
             self._sign_in_changed()

@@ -8,7 +8,7 @@ never runs, whichever key, hint or palette entry asked for it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from inspect import isawaitable
 from itertools import chain
@@ -19,7 +19,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.reactive import Reactive
-from textual.screen import Screen, ScreenResultType
+from textual.screen import Screen, ScreenResultCallbackType, ScreenResultType
 from textual.widget import Widget
 
 from runtui.domain.columns import FRAMED_LINES, WIDE
@@ -65,9 +65,6 @@ if TYPE_CHECKING:
     from runtui.profiles import Profiles
     from runtui.tui.widgets.search_bar import SearchBar
 
-Answered = Callable[[ScreenResultType | None], None] | Callable[[ScreenResultType | None], Awaitable[None]]
-"""A callback that gets the answer to a question, or None when nothing was chosen."""
-
 PREPARE: Final = "prepare"
 """The group of the worker that mounts screens before they are first opened."""
 
@@ -100,8 +97,6 @@ class Chrome:
         """Returns the features that may perform an action, by its id; it loads a feature that is not loaded yet."""
         self.headline = Headline()
         self.problems = TenantProblems()
-        self.show_runs: Callable[[str], Awaitable[None]]
-        """Shows the list of runs with a filter. The feature that owns the list sets it."""
         self.status = Status()
         self.is_zoomed = False
         """True while the pane with the focus fills the screen."""
@@ -132,14 +127,14 @@ class Chrome:
     async def open(
         self,
         screen: ViewScreen[Any],
-        answered: Answered[Any] | None = None,
+        answered: ScreenResultCallbackType[Any] | None = None,
         *,
         fill: Callable[[], object] = lambda: None,
     ) -> None:
         """Mount a screen, call `fill`, and show it: close the screens above it, or push it if it is on no stack."""
         await self.prepare(screen)
         fill()
-        if screen in self.app.screen_stack:
+        if screen.is_open:
             self.go_back_to(screen)
         else:
             await self.app.push_screen(screen, answered)
@@ -289,7 +284,7 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         self._strip = TenantStrip(id="strip")
         self._left = Pane(self.view, id="left", classes="-active")
         # Only the first screen is on the stack already.
-        self.panel = SidePanel(self.chrome.panel.pages, id="panel", is_empty=self in self.app.screen_stack)
+        self.panel = SidePanel(self.chrome.panel.pages, id="panel", is_empty=self.is_open)
         self._status = StatusLine(id="status")
         self._hints = HintBar(id="hints")
         yield self._header
@@ -310,6 +305,11 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         """Draw what changed while another screen was in front."""
         self.view.resumed()
         self.draw()
+
+    @property
+    def is_open(self) -> bool:
+        """True if it is on the stack, in front or behind others."""
+        return self in self.app.screen_stack
 
     @property
     def has_keys_in_panel(self) -> bool:
@@ -421,10 +421,6 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         self.chrome.panel.show_logged()
 
     # Actions
-
-    async def action_show_runs(self, filter_text: str) -> None:
-        """Show the runs of a clicked count."""
-        await self.chrome.show_runs(filter_text)
 
     def action_choose_tab(self, tab: Tab) -> None:
         self.chrome.panel.choose(tab)

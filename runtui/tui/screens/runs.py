@@ -183,13 +183,8 @@ class RunsView(ActionView[None]):
         """The id of the run under the cursor."""
         return self.table.cursor_id
 
-    @property
-    def row(self) -> RunRow | None:
-        """The run under the cursor."""
-        return self.table.row_under_cursor()
-
     def show_in(self, panel: Panel) -> None:
-        if (row := self.row) is None:
+        if (row := self.list.row) is None:
             panel.show_page(none_selected("run"))
         else:
             panel.follow(row.id, (row, self._flag(row)), self.table.finds)

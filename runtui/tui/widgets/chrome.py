@@ -51,9 +51,9 @@ class Headline(NamedTuple):
 
 
 def clickable(action: str) -> Style:
-    """Return a style whose text runs an action of the screen when it is clicked. A widget with such text turns
-    `auto_links` off, which would draw it as a link."""
-    return Style.from_meta({"@click": f"screen.{action}"})
+    """Return a style whose text runs an action when it is clicked. A widget with such text turns `auto_links` off,
+    which would draw it as a link."""
+    return Style.from_meta({"@click": action})
 
 
 class HeaderLine(Widget):
@@ -148,7 +148,7 @@ class TenantStrip(Widget):
             at = line.plain.index(part.text, at)
             style = self.get_visual_style(f"tenant-strip--{part.role}")
             if self.problems.counts:
-                style += clickable(f"show_runs({part.filter!r})" if part.filter else "perform('overview')")
+                style += clickable(f"app.show_runs({part.filter!r})" if part.filter else "screen.perform('overview')")
             line = line.stylize(style, at, at + len(part.text))
         return line
 
@@ -326,5 +326,5 @@ class HintBar(Widget):
         for hint in shown:
             of_key, of_label = ready if hint.is_ready else (disabled, disabled)
             words = Content.assemble((hint.key, of_key), (f" {hint.action.label}", of_label))
-            parts.append(words.stylize(clickable(f"run_by_name('{hint.action.id}')")))
+            parts.append(words.stylize(clickable(f"screen.run_by_name('{hint.action.id}')")))
         return Content("  ").join(parts)

@@ -77,7 +77,7 @@ class Acting(Feature):
         await self._choose(stored.workflow_name, choices)
 
     async def action_act_on_workflow(self) -> None:
-        if (row := self._overview.row) is not None:
+        if (row := self._overview.list.row) is not None:
             workflow = workflow_of(self._workspace.store, row.workflow.id) or row.workflow.received
             await self._choose(row.workflow.name, [*self._for_workflow(workflow)])
 

@@ -153,8 +153,8 @@ class Editing(Feature):
         """The run whose change was confirmed last."""
 
     def start(self) -> None:
-        self.listen(self._workspace.saves.changed.subscribe, self._save_changed, wanted=lambda save: not save.batch)
-        self.listen(self._workspace.drafts.failed.subscribe, self.tell_drafts_failed)
+        self.listen(self._workspace.saves.changed, self._save_changed, wanted=lambda save: not save.batch)
+        self.listen(self._workspace.drafts.failed, self.tell_drafts_failed)
 
     def extend(self, context: ActionContext) -> ActionContext:
         return context._replace(waiting=bool(_throttled(self._workspace)))

@@ -16,6 +16,7 @@ from typing import Any
 from textual import work
 from textual.content import Content
 
+from runtui.announcer import Announcer
 from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
 from runtui.graph.root import run_key, same_server
@@ -61,7 +62,7 @@ class JournalView(ActionView[None]):
 
     @property
     def entry(self) -> Entry | None:
-        row = self.list.table.row_under_cursor()
+        row = self.list.row
         return row.entry if row is not None else None
 
     def show_in(self, panel: Panel) -> None:
@@ -145,13 +146,12 @@ class Journaling(Feature):
 
     def start(self) -> None:
         reconciler = self._workspace.reconciler
-        self.listen(self._workspace.journal.changed.subscribe, self._journal_changed, only_newest=True)
-        self.listen(reconciler.failed.subscribe, self._tell_trouble)
-        self.listen(
-            # The time of the announcement decides whether it belongs to the first check.
-            lambda tell: reconciler.changed.subscribe(lambda entry: tell((entry, not reconciler.has_checked_all))),
-            self._entry_settled,
-        )
+        self.listen(self._workspace.journal.changed, self._journal_changed, only_newest=True)
+        self.listen(reconciler.failed, self._tell_trouble)
+        # The time of the announcement decides whether it belongs to the first check.
+        found: Announcer[tuple[Entry, bool]] = Announcer()
+        reconciler.changed.subscribe(lambda entry: found.announce((entry, not reconciler.has_checked_all)))
+        self.listen(found, self._entry_settled)
         self._workspace.saves.changed.subscribe(self._save_changed)
         self.tell_what_was_left()
 
@@ -181,7 +181,7 @@ class Journaling(Feature):
 
     def _journal_changed(self, _numbers: object) -> None:
         """Note that an entry is new, or its outcome known."""
-        if self.screen in self._chrome.app.screen_stack:
+        if self.screen.is_open:
             self.view.reload()
 
     def _save_changed(self, save: Save) -> None:

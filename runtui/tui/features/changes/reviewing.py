@@ -64,7 +64,7 @@ class Reviewing(Feature):
             requires_why=workspace.settings.require_why,
         )
         view, screen = self._review
-        if screen in self._chrome.app.screen_stack:
+        if screen.is_open:
             self._chrome.close(screen)
         await self._chrome.open(screen, answered, fill=lambda: view.sheet.ask(review))
         self._chrome.set_status("")
