@@ -273,7 +273,6 @@ class SelectionPage(DrawnOnce[None]):
     """
 
     def __init__(self, text: str) -> None:
-        """Show a text that is already redacted."""
         super().__init__()
         self._text = text
 

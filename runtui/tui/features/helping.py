@@ -63,7 +63,6 @@ class HelpView(ActionView[str]):
         return self.list.heading()
 
     def on_line_table_cursor_moved(self) -> None:
-        """Show where the row under the cursor works, and its full text."""
         row = self.list.row
         self._about.update(content(row.whole if row is not None else ""), layout=False)
 

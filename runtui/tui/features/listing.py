@@ -146,11 +146,9 @@ class Listing(Feature):
         self._runs.filter_by("" if self._runs.filter_text == filter_text else filter_text)
 
     def action_refresh(self) -> None:
-        """Refresh the list now; during a listing, once more after it."""
         self._workspace.refresh.now()
 
     def action_refresh_all(self) -> None:
-        """Read all runs now, so that deleted ones disappear too."""
         self._workspace.refresh.now(full=True)
 
     def action_pause(self) -> None:

@@ -171,7 +171,6 @@ class Opening(Feature):
             await self.open_run(run_id)
 
     async def open_run(self, run_id: str) -> None:
-        """Show the stored users of a run, and read them again."""
         if (stored := self._chrome.stored_run(run_id)) is None:
             return
         self._opens_first, has_failures = False, bool(stored.raw.get("failedUsersCount"))

@@ -115,7 +115,6 @@ class SignInView(ActionView[None]):
         self._show("methods", facts=Content("\n").join(lines), note=note)
 
     def begin(self, method: PersonMethod) -> None:
-        """Say that runtui waits for the sign-in service."""
         self._forget_page()
         self._title = f"Sign in: {METHOD_LABELS[method].partition(':')[0].lower()}"
         self._show(facts=Content("Asking the sign-in service…"))
@@ -206,7 +205,6 @@ class SignInView(ActionView[None]):
 
 
 def _wait_line(ends: datetime) -> Content:
-    """Say how long the sign-in service waits for a person."""
     return content(f"Waiting for you until {second_text(ends)}.", "bold")
 
 
@@ -416,7 +414,6 @@ class SigningIn(Feature):
         self.screen.set_status("Sign-in canceled. Its code or address no longer works.", "warning")
 
     def _give_up(self) -> None:
-        """Cancel the sign-in in progress, if there is one."""
         if self._attempt is not None:
             self._attempt.cancel()
             self._attempt = None

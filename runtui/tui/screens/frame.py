@@ -313,7 +313,6 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
 
     @property
     def has_keys_in_panel(self) -> bool:
-        """True if the side panel has the focus."""
         return self.focused is not None and self.panel in self.focused.ancestors_with_self
 
     @property

@@ -147,7 +147,6 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
         return bool(self.review.number) and self.number.text.strip() == self.review.number
 
     def go_to(self, item: Item) -> None:
-        """Focus the reason, the number or an answer."""
         self.item = item
         self.draw()
         self.post_message(ActionView.Changed())

@@ -171,7 +171,6 @@ class RunsView(ActionView[None]):
 
     @property
     def table(self) -> LineTable[RunRow, str]:
-        """The table of the list."""
         return self.list.table
 
     @property
@@ -180,7 +179,6 @@ class RunsView(ActionView[None]):
 
     @property
     def run_id(self) -> str | None:
-        """The id of the run under the cursor."""
         return self.table.cursor_id
 
     def show_in(self, panel: Panel) -> None:

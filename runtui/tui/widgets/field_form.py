@@ -254,7 +254,6 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
         self.draw()
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
-        """Extend the selection to the mouse."""
         if self._is_selecting:
             self.edit.point(event.x - left_of_fields(self._width), selects=True)
             self.draw()

@@ -53,7 +53,6 @@ def draft_reopened(changed_at: datetime, now: datetime) -> str:
 
 
 def draft_in_conflict(changed_at: datetime, now: datetime, conflicts: Sequence[Conflict]) -> str:
-    """Say that the run has changed since the draft was started."""
     names = ", ".join(conflict.field.name for conflict in conflicts)
     return (
         f"The run has changed since your draft from {clock_text(changed_at, now)} ({names}). Nothing was written; "
@@ -99,7 +98,6 @@ def drafts_found(count: int) -> str:
 
 
 def drafts_unlisted(count: int) -> str:
-    """Say how many drafts are of runs that are not listed."""
     words = "drafts belong to runs" if count > 1 else "draft belongs to a run"
     return f"{count} {words} that the server does not list now; kept until listed again."
 
@@ -144,7 +142,6 @@ def changes_found(entries: Collection[Entry]) -> str:
 
 
 def still_unsettled(entry: Entry) -> str:
-    """Say that a check did not settle a change."""
     if entry.outcome is None:
         return f"#{entry.number} is still in progress."
     return (
@@ -272,7 +269,6 @@ def action_instead(changes: Sequence[Change]) -> str:
 
 
 def bulk_summary(bulk: BulkDraft) -> str:
-    """Name a bulk change or action in a few words."""
     if bulk.action is not None:
         return bulk.action.words
     changes = [(name, after) for name, _, after in bulk.changes()]
@@ -300,7 +296,6 @@ def bulk_ended(outcomes: Mapping[Outcome | None, int], what: str, marked: int, *
 
 
 def bulk_held(save: Save, left: int, *, is_in_sight: bool) -> str:
-    """Say that a refusal holds the other runs of a bulk change."""
     hint = f"{key_of('stop_bulk')} asks whether to go on." if is_in_sight else f"{key_of('bulk')} shows them."
     return f"{_bulk_refusal(save)} The other {count_words(left, 'run')} wait. {hint}"
 

@@ -100,14 +100,12 @@ class ResultsView(ActionView[None]):
         return [row for row in rows if row.save.run_id in marks] if marks else rows
 
     def open(self, progress: BulkProgress) -> None:
-        """Show a bulk change in its current state."""
         if progress is not self.progress:
             self.progress = progress
             self.list.begin("")
         self.reload()
 
     def reload(self) -> None:
-        """Show what has ended since."""
         if self.progress is not None:
             self.outcomes = self.progress.outcomes
             self.list.put([*self.progress.results.values()])
@@ -263,13 +261,11 @@ class BulkSending(Feature):
         self._chrome.refresh()
 
     def _entry_settled(self, entry: Entry) -> None:
-        """Note that an unknown outcome was settled."""
         if (progress := self._changes.get(entry.batch)) is not None and entry.is_settled:
             progress.results[entry.run_id].settled = entry
             self.drawing.ask()
 
     def note_followed(self, save: Save, found: FollowedRun) -> None:
-        """Note a new reading of the run that an action has made or stops."""
         if (progress := self._changes.get(save.batch)) is not None:
             progress.results[save.run_id].followed = found
             self.drawing.ask()

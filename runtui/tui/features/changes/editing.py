@@ -87,7 +87,6 @@ class ConflictView(ActionView[Merge]):
         panel.show_draft(self.draft)
 
     def _show(self) -> None:
-        """Draw the choices, and report the resulting draft."""
         for index, conflict in enumerate(self._conflicts):
             name = conflict.field.name
             block = _block(conflict, self._choices[name], is_typed=name in self.left.edits)
@@ -356,7 +355,6 @@ class Editing(Feature):
     # Drafts
 
     def action_leave(self) -> None:
-        """Go back to the list; the draft is kept."""
         self.screen.dismiss()
         if self.form.draft is not None:
             self._tell_kept(self.form.draft)

@@ -82,7 +82,6 @@ class JournalView(ActionView[None]):
         self._show_page(self.shown, None, max(PAGE, len(self.entries)), goes_to_news=is_opened)
 
     def on_line_table_end_reached(self, event: LineTable.EndReached) -> None:
-        """Read more entries, if there are any."""
         event.stop()
         if self.older is not None:
             self._show_page(self.shown, self.older, PAGE)
@@ -116,7 +115,6 @@ class JournalView(ActionView[None]):
         return Content.assemble(title, "  all roots" if self.shown.root is None else "")
 
     def on_line_table_cursor_moved(self) -> None:
-        """Show the entry under the cursor in the panel."""
         if self.screen in self.app.screen_stack:
             self._chrome.panel.show_entry(self.entry)
 
@@ -180,7 +178,6 @@ class Journaling(Feature):
             self._chrome.refresh()
 
     def _journal_changed(self, _numbers: object) -> None:
-        """Note that an entry is new, or its outcome known."""
         if self.screen.is_open:
             self.view.reload()
 

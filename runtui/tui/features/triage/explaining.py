@@ -204,7 +204,6 @@ class Explaining(Feature):
         await self._workspace.results.stop()
 
     def _results_changed(self, _progress: object) -> None:
-        """Show that more was read, or an error."""
         if self.screen.is_open:
             self.view.reload()
 

@@ -206,7 +206,6 @@ class Tracing(Feature):
         await self._chrome.ask(PeopleView(self._workspace), self._chosen, self._workspace.results.stop)
 
     def _results_changed(self, _progress: object) -> None:
-        """Show more people, and more about the open person."""
         if isinstance(asking := self._chrome.front.view, PeopleView):
             asking.drawing.ask()
         elif self._is_read_by_runs:
