@@ -158,12 +158,12 @@ class Features:
     def __getitem__(self, kind: type[FeatureT]) -> FeatureT:
         """Return a feature; build and start it first if necessary."""
         found = self._built.get(kind)
-        if found is None:
-            found = self._built[kind] = kind(self)
-            self.chrome.extensions.append(found.extend)
-            found.start()
-        assert isinstance(found, kind)  # noqa: S101 - for the type checker
-        return found
+        if isinstance(found, kind):
+            return found
+        made = self._built[kind] = kind(self)
+        self.chrome.extensions.append(made.extend)
+        made.start()
+        return made
 
     def _owners(self, action_id: str) -> Iterator[Feature]:
         if action_id in FEATURE_OF:

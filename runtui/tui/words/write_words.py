@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 # Drafts
 
+NOTHING_LEFT_TO_SEND: Final = "The run already has every value of your draft; there is nothing to send."
+
 
 def draft_reopened(changed_at: datetime, now: datetime) -> str:
     return (
@@ -74,7 +76,7 @@ def run_has_changed(before: Draft, draft: Draft, disputed: Sequence[Conflict]) -
     if moved:
         words.append(f"The run has changed since it was listed: {', '.join(moved)}.")
     if before.edits and not draft.edits:
-        words.append(nothing_left_to_send())
+        words.append(NOTHING_LEFT_TO_SEND)
     return " ".join(words)
 
 
@@ -82,11 +84,6 @@ def sent_from(workspace: Workspace) -> tuple[tuple[str, str], ...]:
     """Return the tenant and, if known, the account of a change, for its review."""
     account = workspace.sign_in.state.account if workspace.sign_in is not None else None
     return ("tenant", workspace.settings.tenant), *([("account", account.username)] if account is not None else [])
-
-
-def nothing_left_to_send() -> str:
-    """Say that the run already has every value of the draft."""
-    return "The run already has every value of your draft; there is nothing to send."
 
 
 def drafts_found(count: int) -> str:

@@ -198,7 +198,7 @@ class Editing(Feature):
             return Draft(run_id, stored.workflow_id, stored.raw, self._workspace.settings.body_mode), ""
         draft = left if left.received == stored.raw else left.rebased(stored.raw)
         if not draft.edits:
-            return draft, write_words.nothing_left_to_send()
+            return draft, write_words.NOTHING_LEFT_TO_SEND
         return draft, write_words.draft_reopened(drafts.changed_at(run_id), datetime.now().astimezone())
 
     async def _show_form(self, draft: Draft) -> None:
