@@ -82,8 +82,7 @@ class Copying(Feature):
             listed.table.row_under_cursor(pin=True)
         self._ask(self._in_view())
 
-    def action_copy_entry(self) -> None:
-        self._ask(self._in_view())
+    action_copy_entry = action_copy
 
     def action_copy_tab(self) -> None:
         panel = self._chrome.panel

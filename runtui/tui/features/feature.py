@@ -109,7 +109,9 @@ class Feature:
         """Do the same for a call that reads files."""
         return await self.attempt(asyncio.to_thread(call))
 
-    def in_worker(self, work: Awaitable[Any], group: str, saying: str = "", *, exclusive: bool = False) -> Worker[None]:
+    def in_worker(
+        self, work: Awaitable[object], group: str, saying: str = "", *, exclusive: bool = False
+    ) -> Worker[None]:
         """Run some work in a worker, with the sentence `saying` in the status line meanwhile; a failure is shown there.
 
         The next key waits for a worker whose group `blocks_keys` names. An `exclusive` worker cancels the others of its

@@ -127,8 +127,8 @@ class Listing(Feature):
     def _tell_of_ends(self, changed: frozenset[str] | None) -> None:
         """Ring the bell once for the watched runs that have ended."""
         watched, store = self._runs.watched, self._workspace.store
-        ended = {run_id: _end_of(store, run_id) for run_id in sorted(watched if changed is None else watched & changed)}
-        ended = {run_id: words for run_id, words in ended.items() if words}
+        run_ids = sorted(watched if changed is None else watched & changed)
+        ended = {run_id: words for run_id in run_ids if (words := _end_of(store, run_id))}
         if not ended:
             return
         watched.difference_update(ended)

@@ -8,7 +8,7 @@ never runs, whichever key, hint or palette entry asked for it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from inspect import isawaitable
 from itertools import chain
@@ -67,6 +67,20 @@ if TYPE_CHECKING:
 
 PREPARE: Final = "prepare"
 """The group of the worker that mounts screens before they are first opened."""
+
+
+def when_answered(
+    answered: Callable[[ScreenResultType], object], given_up: Callable[[], object] = lambda: None
+) -> Callable[[ScreenResultType | None], Awaitable[None]]:
+    """Return a callback for a question's screen that calls `answered` with the answer, or `given_up` without one, and
+    awaits it."""
+
+    async def pass_on(answer: ScreenResultType | None) -> None:
+        outcome = given_up() if answer is None else answered(answer)
+        if isawaitable(outcome):
+            await outcome
+
+    return pass_on
 
 
 class Chrome:
@@ -148,20 +162,13 @@ class Chrome:
     ) -> None:
         """Open a question above the current screen; if one of the same name is open, close that instead.
 
-        An action that awaits this lets the question have the focus before the next key is routed. `answered` gets the
-        answer; `given_up` is called if there is none. Either is awaited.
+        An action that awaits this lets the question have the focus before the next key is routed. See `when_answered`.
         """
-
-        async def pass_on(answer: ScreenResultType | None) -> None:
-            outcome = given_up() if answer is None else answered(answer)
-            if isawaitable(outcome):
-                await outcome
-
         for screen in self.app.screen_stack:
             if isinstance(screen, ViewScreen) and screen.view.name == view.name and view.name:
                 self.close(screen)
                 return
-        await self.open(ViewScreen(self, view), pass_on)
+        await self.open(ViewScreen(self, view), when_answered(answered, given_up))
 
     def go_back_to(self, screen: Screen[Any]) -> None:
         """Dismiss all screens above one; questions among them get None as their answer."""
@@ -243,7 +250,7 @@ class Chrome:
         """Count what the tenant strip shows; it is drawn with whatever is drawn next."""
         self.problems = tenant_problems(self.workspace.store)
 
-    def refresh(self, _news: object = None) -> None:
+    def refresh(self) -> None:
         """Redraw the changed parts of the screen in front."""
         if self.app.is_running and self.front.is_mounted:
             self.front.draw()

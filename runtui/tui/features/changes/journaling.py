@@ -215,9 +215,8 @@ class Journaling(Feature):
 
     def _is_at(self, number: int) -> bool:
         """Return whether the cursor is on this entry, and its outcome is unknown."""
-        entry = self.view.entry
-        is_there = self._chrome.front.view is self.view and entry is not None and entry.number == number
-        return is_there and entry is not None and not entry.is_settled
+        entry, is_in_front = self.view.entry, self._chrome.front.view is self.view
+        return is_in_front and entry is not None and entry.number == number and not entry.is_settled
 
     def _entry_settled(self, news: tuple[Entry, bool]) -> None:
         """Note that a change is known to be unknown, or that its outcome was settled."""
