@@ -172,7 +172,8 @@ def headline(workspace: Workspace, sandbox: SandboxControl | None = None) -> Hea
         who = sign_in_words.who(sign_in.state, datetime.now(UTC))
     counts = [f"{unknown} unknown"] if unknown else []
     counts += [count_words(runs, "run")] if is_counted(runs, progress) else []
-    badges = (sandbox_badge(sandbox),) * settings.is_sandbox + ("READ-ONLY",) * workspace.read_only
+    badges = [sandbox_badge(sandbox)] if settings.is_sandbox else []
+    badges += ["READ-ONLY"] if workspace.read_only else []
     if progress is None:
         state = ""
     elif progress.waiting_until is not None:
@@ -185,7 +186,7 @@ def headline(workspace: Workspace, sandbox: SandboxControl | None = None) -> Hea
         state = f"{state} incomplete".strip()
     if progress is not None and progress.paused:
         state = f"{state} paused".strip()
-    return Headline(settings.tenant, badges, tuple(counts), state, who)
+    return Headline(settings.tenant, tuple(badges), tuple(counts), state, who)
 
 
 def surface(container: type[WidgetT]) -> type[WidgetT]:

@@ -272,6 +272,10 @@ class EditsLines(Widget):
         """Redraw what changed, such as the place of the cursor."""
         raise NotImplementedError
 
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self.draw()
+
     def watch_has_focus(self, _has_focus: bool) -> None:
         """Do not match styles again: none depends on the focus."""
 

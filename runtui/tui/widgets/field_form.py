@@ -271,10 +271,6 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
         self.draw()
         self._keep_in_sight()
 
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
-        self.draw()
-
     def render_line(self, y: int) -> Strip:
         at = y + self.scroll_offset.y
         return self.lines[at].strip if at < len(self.lines) else Strip([])
