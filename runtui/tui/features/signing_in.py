@@ -109,11 +109,11 @@ class SignInView(ActionView[None]):
         rows.clear_options()
         rows.add_options([METHOD_LABELS[method] for method in self._methods])
         rows.highlighted = 0
-        note = (
-            f"A request waits for this sign-in; {key_of('leave_sign_in')} ends it; drafts are kept.\n" if waits else ""
-        )
         self._title = "Sign in" if sign_in.state.needs_person else "Account"
-        note = content(f"{note}{who_asks()}", "$text-muted", newlines=True)
+        words = [who_asks()]
+        if waits:
+            words.insert(0, f"A request waits for this sign-in; {key_of('leave_sign_in')} ends it; drafts are kept.")
+        note = content("\n".join(words), "$text-muted", newlines=True)
         self._show("methods", facts=Content("\n").join(lines), note=note)
 
     def begin(self, method: PersonMethod) -> None:
