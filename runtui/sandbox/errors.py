@@ -35,11 +35,10 @@ class GraphError(Exception):
             error["target"] = self.target
         if self.details:
             error["details"] = list(self.details)
-        error["innerError"] = {
-            "date": format_ticks(now)[:19],
-            "request-id": request_id,
-            "client-request-id": client_request_id,
-        }
+        # A throttled request has its status here, and as a code ("Microsoft Graph throttling guidance").
+        throttled = {"code": "429", "status": "429"} if self.status == 429 else {}
+        ids = {"request-id": request_id, "client-request-id": client_request_id}
+        error["innerError"] = {**throttled, "date": format_ticks(now)[:19], **ids}
         return {"error": error}
 
 
