@@ -20,8 +20,6 @@ from runtui.domain.times import format_ticks
 
 EdmKind = Literal["string", "enum", "count", "boolean", "datetime", "json"]
 Row = tuple[Any, ...]
-Order = tuple[tuple[str, bool], ...]
-"""Columns without nulls to sort by, each with True for descending. No two rows are equal in all of them."""
 
 
 def guid(*parts: object) -> str:
@@ -93,7 +91,9 @@ class EntityType:
     properties: tuple[Property, ...]
     owners: tuple[str, ...] = ()
     """Columns with the ids of the owners of an entity and its place among others; never sent."""
-    order: Order = (("rowid", False),)
+    order: tuple[str, ...] = ("rowid",)
+    """Columns of whole numbers without nulls to sort by. No two rows are equal in all of them."""
+    is_descending: bool = False
     has_subject: bool = False
     """It is about a user: `$expand` accepts `subject`, and `$filter` its id."""
 
@@ -171,7 +171,7 @@ RUN: Final = EntityType(
         Property("activatedOnScope", "json"),
     ),
     owners=("workflowId", "reprocessed"),
-    order=(("rowid", True),),
+    is_descending=True,
 )
 
 SUBJECT_ID: Final = Property("subject/id", "string")
@@ -193,7 +193,8 @@ USER_RESULT: Final = EntityType(
         Property("subject", "json"),
     ),
     owners=("workflowId", "runId", "place", SUBJECT_ID.name),
-    order=(("scheduledDateTime", True), ("place", False)),
+    order=("scheduledDateTime", "place"),
+    is_descending=True,
     has_subject=True,
 )
 
@@ -212,7 +213,7 @@ TASK_RESULT: Final = EntityType(
         Property("task", "json"),
     ),
     owners=("workflowId", "runId", "userResultId", "place", SUBJECT_ID.name),
-    order=(("place", False),),
+    order=("place",),
     has_subject=True,
 )
 

@@ -17,7 +17,7 @@ from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.times import parse_ticks
-from runtui.sandbox.entities import SUBJECT_ID, EntityType, Order, Property
+from runtui.sandbox.entities import SUBJECT_ID, EntityType, Property
 from runtui.sandbox.errors import bad_request, unknown_property
 
 PAGE_SIZE: Final = 100
@@ -106,7 +106,7 @@ def parse_query(
         where=_parse_filter(options["$filter"], entity) if "$filter" in options else ALWAYS,
         expands_subject="$expand" in options,
         size=page_size or PAGE_SIZE,
-        continuation=ALWAYS if token is None else _follows(entity.order, _decode(token, len(entity.order))),
+        continuation=ALWAYS if token is None else _follows(entity, _decode(token, len(entity.order))),
     )
 
 
@@ -134,13 +134,7 @@ def _is_key_value(value: object) -> bool:
     return isinstance(value, int) and abs(value) < 2**63
 
 
-def _follows(order: Order, key: SortKey) -> Condition:
-    """Return the condition that a row follows a key: beyond it in the first column, or equal there and after it in the
-    rest.
-    """
-    (column, descending), *rest = order
-    beyond = Condition(f'"{column}" {"<" if descending else ">"} ?', key[:1])
-    if not rest:
-        return beyond
-    after = _follows(tuple(rest), key[1:])
-    return Condition(f'({beyond.sql} OR ("{column}" = ? AND {after.sql}))', (*key[:1], *key[:1], *after.parameters))
+def _follows(entity: EntityType, key: SortKey) -> Condition:
+    """Return the condition that a row comes after the one with that sort key."""
+    columns = ", ".join(f'"{column}"' for column in entity.order)
+    return Condition(f"({columns}) {'<' if entity.is_descending else '>'} ({', '.join('?' * len(key))})", key)
