@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
 from runtui.sandbox.authority.errors import aadsts
 from runtui.sandbox.entities import guid
@@ -69,14 +68,10 @@ class User:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
-    """An app registration of a public client. A redirect URI on http://localhost allows every port."""
+    """An app registration of a public client. Its redirect URI is http://localhost, which allows every port."""
 
     client_id: str
     name: str
-    redirect_uris: tuple[str, ...] = ("http://localhost",)
-
-    def allows_redirect(self, redirect_uri: str) -> bool:
-        return any(_fits(redirect_uri, registered) for registered in self.redirect_uris)
 
 
 DEMO_APPLICATION: Final = Application(client_id=guid("client", "runtui"), name="runtui (DEMO)")
@@ -164,17 +159,3 @@ class Realm:
     directory: Directory
     clock: Callable[[], int]
     """Returns the present in ticks."""
-
-
-def _fits(redirect_uri: str, registered: str) -> bool:
-    if not redirect_uri.isascii() or not redirect_uri.isprintable():
-        return False
-    if redirect_uri == registered:
-        return True
-    try:
-        asked, known = urlsplit(redirect_uri), urlsplit(registered)
-        _ = asked.port  # a port that is no number
-    except ValueError:
-        return False
-    is_loopback = (asked.scheme, asked.hostname) == (known.scheme, known.hostname) == ("http", "localhost")
-    return is_loopback and asked.path.rstrip("/") == known.path.rstrip("/") and "@" not in asked.netloc

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from runtui.sandbox.authority.tokens import Grant, Issuer, to_base64url
 
 DEVICE_CODE_SECONDS: Final = 900
 _AUTHORIZATION_CODE_SECONDS: Final = 600
+
+_REDIRECT_URI: Final = r"http://localhost(:[0-9]{1,5})?/?"
+"""The only registered redirect URI, with any port."""
 
 _LETTERS: Final = "BCDFGHJKLMNPQRSTVWXYZ23456789"
 """The characters of a user code: none looks like another, and without vowels they make no words."""
@@ -140,7 +144,7 @@ class AuthorizationRequest:
         """Return the address for the browser at the end of the sign-in: the redirect URI with the parameters."""
         if self.state:
             parameters["state"] = self.state
-        return f"{self.redirect_uri}{'&' if '?' in self.redirect_uri else '?'}{urlencode(parameters)}"
+        return f"{self.redirect_uri}?{urlencode(parameters)}"
 
 
 @dataclass(slots=True)
@@ -164,7 +168,7 @@ class AuthorizationCodes:
         """Accept a request. Return the key that `decide` takes, and the request."""
         application = self._realm.directory.application(query.get("client_id", ""))
         redirect_uri = query.get("redirect_uri", "")
-        if not application.allows_redirect(redirect_uri):
+        if not re.fullmatch(_REDIRECT_URI, redirect_uri):
             raise aadsts(50011, redirect_uri=redirect_uri, client_id=application.client_id)
         if query.get("response_type") != "code":
             raise aadsts(900144, parameter="response_type=code")
