@@ -92,9 +92,9 @@ class Choices(NamedTuple):
         return "default" if chosen is None else chosen.where
 
 
-def no_config() -> Config:
-    """Return an empty config, for a session that reads no file."""
-    return Config(Path(), "", {}, {}, (), exists=False)
+def no_config(path: Path = Path()) -> Config:
+    """Return an empty config, for a session that reads no file, or finds none."""
+    return Config(path, "", {}, {}, (), exists=False)
 
 
 def read_config(path: Path) -> Config:
@@ -106,7 +106,7 @@ def read_config(path: Path) -> Config:
     try:
         text = path.read_text("utf-8")
     except FileNotFoundError:
-        return Config(path, "", {}, {}, (), exists=False)
+        return no_config(path)
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "It is not UTF-8"
         raise UsageError("config.toml cannot be read", f"{path}: {why}.", "Correct it or set RUNTUI_CONFIG.") from error
@@ -117,10 +117,9 @@ def read_config(path: Path) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise UsageError("config.toml is not TOML", f"{path}: {error}.", "Correct it: runtui config check.") from error
     lines = _lines(text)
-    profiles = data.get("profiles", {})
-    profiles = {
-        name: profile for name, profile in profiles.items() if isinstance(profile, dict)
-    } if isinstance(profiles, dict) else {}  # fmt: skip
+    tables = data.get("profiles")
+    named = tables.items() if isinstance(tables, dict) else ()
+    profiles = {name: profile for name, profile in named if isinstance(profile, dict)}
     default = data.get("default-profile", "")
     keys = _keys(data["keys"]) if "keys" in data else NO_KEYS
     problems = tuple(_problems(data, lines, keys))

@@ -27,7 +27,7 @@ with without_unused("uvicorn"):
     from starlette.applications import Starlette
     from starlette.datastructures import Headers
     from starlette.requests import Request
-    from starlette.responses import JSONResponse, PlainTextResponse, Response
+    from starlette.responses import JSONResponse, Response
     from starlette.routing import Mount, Route, Router
     from starlette.types import ASGIApp, Receive, Scope, Send
     from uvicorn.config import Config
@@ -46,9 +46,6 @@ if TYPE_CHECKING:
 HOST: Final = "127.0.0.1"
 AUTHORITY_PATH: Final = "/authority"
 """The path of the authority beside Graph's /beta and /v1.0."""
-
-_LARGEST_FORM: Final = 262_144
-"""In bytes. An assertion with a chain of certificates has some ten thousand."""
 
 _STDIN: Final = 0
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
@@ -131,12 +128,7 @@ def create_authority_app(authority: Authority) -> Starlette:
     """Make an ASGI app of an authority. A form from the app's own address counts as one from the authority's `base`."""
 
     async def answer(request: Request) -> Response:
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _LARGEST_FORM:
-                return PlainTextResponse("The form is too large.", 413)
-        text = body.decode(errors="replace") if request.method == "POST" else request.url.query
+        text = (await request.body()).decode(errors="replace") if request.method == "POST" else request.url.query
         form = dict(parse_qsl(text, keep_blank_values=True))
         headers = dict(request.headers)
         if headers.get("origin") == f"{request.url.scheme}://{headers.get('host')}":
