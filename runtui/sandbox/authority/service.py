@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from html import escape
 from typing import Any, Final
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
@@ -151,8 +151,7 @@ class Authority:
     def error_response(self, endpoint: str, headers: Mapping[str, str], error: OAuthError) -> Response:
         if endpoint in _PAGES:
             return _message(error.status, "Sorry, but we're having trouble signing you in.", error.headline)
-        trace_id, asked = str(uuid4()), headers.get("client-request-id", "")
-        correlation_id = asked if _is_guid(asked) else str(uuid4())
+        trace_id, correlation_id = str(uuid4()), headers.get("client-request-id") or str(uuid4())
         body = error.body(now=self._realm.clock(), trace_id=trace_id, correlation_id=correlation_id, base=self.base)
         ids = {"x-ms-request-id": trace_id, "client-request-id": correlation_id}
         return _json(error.status, body, ids)
@@ -164,13 +163,6 @@ def route(method: str, path: str) -> tuple[str, str]:
         if method in methods and (match := pattern.fullmatch(path)):
             return endpoint, match[1]
     return "", ""
-
-
-def _is_guid(text: str) -> bool:
-    try:
-        return str(UUID(text)) == text.lower()
-    except ValueError:
-        return False
 
 
 def _json(status: int, content: Mapping[str, Any], ids: Mapping[str, str] | None = None) -> Response:
