@@ -106,7 +106,7 @@ class Feature:
             return None
 
     async def in_thread(self, call: Callable[[], _T]) -> _T | None:
-        """Do the same for a call that reads files."""
+        """Make a call that reads files in a thread; a failure is shown as by `attempt`."""
         return await self.attempt(asyncio.to_thread(call))
 
     def in_worker(
