@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.columns import Column
-from runtui.domain.rows import ACTIVE_SEVERITIES, INDEXED, RUN_COLUMNS, RunRow, index_run, storable
+from runtui.domain.rows import ACTIVE_SEVERITY, INDEXED, RUN_COLUMNS, RunRow, index_run, storable
 from runtui.errors import RuntuiError
 from runtui.private_files import (
     BUSY_SECONDS,
@@ -39,21 +39,21 @@ from runtui.services.writing.foreground import Foreground
 # The SQL below is built from column names; every value from a server is a parameter.
 # ruff: noqa: S608
 
-VERSION: Final = 4
+VERSION: Final = 5
 """The version of the tables below: raise it with every change that the columns and indexes of `run` do not show."""
 
 HISTORIES: Final = "histories"
 _HISTORY_INDEX: Final = "CREATE INDEX run_by_workflow_id ON run (workflow_id, recency, severity, failed_users)"
 """The runs of a workflow by day, with everything that is counted."""
 
-ACTIVE: Final = f"severity IN ({', '.join(map(str, ACTIVE_SEVERITIES))})"
-"""The condition for a running run."""
+ACTIVE: Final = f"severity = {ACTIVE_SEVERITY}"
+"""The condition for an active run."""
 
 BY_ID: Final = "id"
 _SEGMENT_BITS: Final = 11
 _SEGMENT: Final = f"rowid >> {_SEGMENT_BITS}"
 _ACTIVE_INDEX: Final = f"CREATE INDEX IF NOT EXISTS active_run ON run ({_SEGMENT}, severity, touched) WHERE {ACTIVE}"
-"""The running runs by their last update: the stuck ones are counted with each change of the list."""
+"""The active runs by their last update: the stuck ones are counted with each change of the list."""
 
 _SEGMENTS: Final = (
     f"CREATE INDEX run_of_segment ON run ({_SEGMENT}, {END_OF_ID})",

@@ -27,8 +27,9 @@ from runtui.services.workspace import Workspace
 from runtui.services.writing.foreground import Foreground
 from runtui.tui.keys import blocks_keys
 from runtui.tui.resources import DRAFT_KEPT, OUTCOME_UNKNOWN, RUNS, SAVING, WATCHED, RowFlag, run_filter, triage_flag
-from runtui.tui.screens.frame import ActionView
+from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.panel import Panel
+from runtui.tui.screens.view import ActionView
 from runtui.tui.text import content
 from runtui.tui.widgets.chrome import is_counted
 from runtui.tui.widgets.filter_bar import History
@@ -131,9 +132,10 @@ class RunsView(ActionView[None]):
     why_unfiltered = ""
     """The kept filter, if it is invalid; else empty."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, chrome: Chrome) -> None:
         super().__init__()
-        self._workspace = workspace
+        self._chrome = chrome
+        self._workspace = workspace = chrome.workspace
         self._store = workspace.store
         self.list = RowList(
             RUNS,
@@ -142,8 +144,8 @@ class RunsView(ActionView[None]):
             count_values=self._store.value_counts,
             history=History(workspace.preferences),
         )
-        self.temporary: TemporaryFilter | None = None
-        """The last filter that another screen asked for; it counts while the filter text is the same."""
+        self._asked_for: TemporaryFilter | None = None
+        """The last filter that another screen asked for."""
         self.watched: set[str] = set()
         """The ids of the runs that ring the bell when they end."""
         self._empty_words = READING_RUNS
@@ -169,7 +171,6 @@ class RunsView(ActionView[None]):
 
     @property
     def table(self) -> LineTable[RunRow, str]:
-        """The table of the list."""
         return self.list.table
 
     @property
@@ -177,17 +178,17 @@ class RunsView(ActionView[None]):
         return self.list.filter_text
 
     @property
-    def run_id(self) -> str | None:
-        """The id of the run under the cursor."""
-        return self.table.cursor_id
+    def temporary(self) -> TemporaryFilter | None:
+        """The filter that another screen asked for, while it is the list's."""
+        asked = self._asked_for
+        return asked if asked is not None and asked.text == self.filter_text else None
 
     @property
-    def row(self) -> RunRow | None:
-        """The run under the cursor."""
-        return self.table.row_under_cursor()
+    def run_id(self) -> str | None:
+        return self.table.cursor_id
 
     def show_in(self, panel: Panel) -> None:
-        if (row := self.row) is None:
+        if (row := self.list.row) is None:
             panel.show_page(none_selected("run"))
         else:
             panel.follow(row.id, (row, self._flag(row)), self.table.finds)
@@ -195,7 +196,7 @@ class RunsView(ActionView[None]):
     def reload(self) -> None:
         """Redraw rows and strip from the store; relative times in the filter count from now."""
         self.list.filter = run_filter(self.filter_text)
-        self.view_screen.chrome.count_problems()
+        self._chrome.count_problems()
         if self._is_counted.is_set():
             self._count_and_draw(keep_line=True)
         else:  # begun anew with each change, a slow count would never end during a listing
@@ -211,7 +212,7 @@ class RunsView(ActionView[None]):
         counted = f"{table.total}{self._more} of {total}" if self.filter_text else f"{total}"
         if not is_counted(total, self._workspace.progress):
             counted = "–"
-        if (temporary := self.temporary) is not None and temporary.text == self.filter_text:
+        if (temporary := self.temporary) is not None:
             title = self.list.title(counted, with_filter=False)
             return Content.assemble(title, "  ", content(temporary.words, "$text-accent"))
         view = view_of(self.settings, self._workspace.preferences.kept.views)
@@ -240,21 +241,21 @@ class RunsView(ActionView[None]):
 
     async def action_clear(self) -> None:
         """Clear the filter; without one, close the panel and clear the status line."""
-        if (temporary := self.temporary) is not None and temporary.text == self.filter_text:
+        if (temporary := self.temporary) is not None:
             self.filter_by(temporary.before)
             await temporary.go_back()
         elif self.filter_text:
             self.filter_by("")
         else:
-            self.view_screen.chrome.panel.is_open = False
-            self.view_screen.zoom(False)
-            self.view_screen.chrome.set_status("")
+            self._chrome.panel.is_open = False
+            self._chrome.front.zoom(False)
+            self._chrome.set_status("")
 
     def filter_by(self, text: str, words: str = "", go_back: Callable[[], Awaitable[None]] | None = None) -> None:
         """Filter the list as another screen asks, which passes the meaning of the filter, for the title, and a way back
         to it."""
         if go_back is not None:
-            self.temporary = TemporaryFilter(text, words, self.filter_text, go_back)
+            self._asked_for = TemporaryFilter(text, words, self.filter_text, go_back)
         self.list.filter_by(text)
 
     def show_settings(self, settings: ListSettings) -> None:
@@ -270,7 +271,7 @@ class RunsView(ActionView[None]):
     def keep_settings(self) -> None:
         """Keep filter, order and columns for the next start."""
         settings = self.settings
-        if (temporary := self.temporary) is not None and temporary.text == settings.filter:
+        if (temporary := self.temporary) is not None:
             settings = settings._replace(filter=temporary.before)  # the next start has no way back
         self._workspace.preferences.keep(runs=settings)
 
@@ -304,7 +305,7 @@ class RunsView(ActionView[None]):
             self.workers.cancel_group(self, group)
         if rows.is_slow_to_count:
             self._is_counted = is_over
-            self.view_screen.chrome.show_headline()
+            self._chrome.show_headline()
             _: Worker[None] = self.run_worker(find, group=_COUNTING, description="find what a filter finds")
         else:
             self._draw(rows, keep_line=keep_line)
@@ -316,6 +317,6 @@ class RunsView(ActionView[None]):
         self.keep_settings()
         self.list.show(rows, keep_line=keep_line, order=Order(self.shown.sort, self.shown.descending))
         self.say_when_empty()
-        self.view_screen.chrome.show_headline()
+        self._chrome.show_headline()
 
     # The rows

@@ -24,8 +24,9 @@ from runtui.tui.features.changes.reviewing import Reviewing
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import blocks_keys
 from runtui.tui.screens.form import DraftEditor
-from runtui.tui.screens.frame import ActionView
+from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.panel import Panel
+from runtui.tui.screens.view import ActionView
 from runtui.tui.words import sign_in_words, write_words
 
 
@@ -34,9 +35,10 @@ class BulkFormView(ActionView[None]):
 
     scope = "edit"
 
-    def __init__(self, review: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, chrome: Chrome, review: Callable[[], Awaitable[None]]) -> None:
         """Create the form; `review` asks about its changes."""
         super().__init__(name="bulk-edit")
+        self._chrome = chrome
         self._review = review
         self.editor = DraftEditor()
         self.runs: Sequence[MarkedRun] = ()
@@ -64,7 +66,6 @@ class BulkFormView(ActionView[None]):
         self.editor.form.take_focus()
 
     def title(self) -> Content:
-        """The number of runs, what changed, and what is wrong."""
         if self.draft is None:
             return Content()
         return Content.assemble((f"Edit {count_words(len(self.runs), 'run')}", "bold"), self.editor.counts)
@@ -84,12 +85,10 @@ class BulkFormView(ActionView[None]):
         self.editor.before(action_id)
 
     async def action_review(self) -> None:
-        """Show the changes and ask."""
         await self._review()
 
     def action_leave(self) -> None:
-        """Go back to the list; typed text is kept."""
-        self.view_screen.dismiss()
+        self.dismiss()
 
     def action_discard(self) -> None:
         """Discard all typed text; the key must be pressed twice."""
@@ -97,18 +96,17 @@ class BulkFormView(ActionView[None]):
         if draft is None:
             return
         question = write_words.discard_question(draft, key_of("discard"))
-        if not self.view_screen.chrome.has_confirmed(question, lambda: self.draft is draft):
+        if not self._chrome.has_confirmed(question, lambda: self.draft is draft):
             return
         self.editor.draft = None
-        self.view_screen.dismiss()
-        self.view_screen.chrome.set_status(write_words.draft_discarded(draft))
+        self.dismiss()
+        self._chrome.set_status(write_words.draft_discarded(draft))
 
     def action_changed_only(self) -> None:
         """Say what is sent: there is no choice here."""
-        self.view_screen.set_status("A change to many runs sends only what you change.")
+        self.say("A change to many runs sends only what you change.")
 
     def action_revert(self) -> None:
-        """Discard the text in the field with the focus."""
         self.editor.revert()
 
 
@@ -118,7 +116,7 @@ class BulkEditing(Feature):
     def __init__(self, features: Features) -> None:
         super().__init__(features)
         self._sending = features[BulkSending]
-        self.form = BulkFormView(self.review)
+        self.form = BulkFormView(self._chrome, self.review)
         self.screen = self._chrome.install(self.form)
         self._marked: frozenset[str] = frozenset()
         """The runs in the form."""
@@ -159,7 +157,6 @@ class BulkEditing(Feature):
     # e: the form
 
     async def open(self, marks: frozenset[str]) -> None:
-        """Open the marked runs."""
         runs = await self.in_thread(lambda: marked_runs(self._workspace, marks))
         if runs is None:
             return
@@ -176,7 +173,6 @@ class BulkEditing(Feature):
         self._features[Reviewing].show_request()
 
     def _dismissed(self, _answer: None) -> None:
-        """Keep typed text."""
         edits = self.form.draft.edits if self.form.draft is not None else {}
         self._typed = self._marked, edits
         if edits and self._chrome.front.view is self._runs:
@@ -186,7 +182,6 @@ class BulkEditing(Feature):
     # ctrl+s: the review
 
     async def review(self) -> None:
-        """Show the changes to the current runs of the form, and ask."""
         model, marks = self.form.draft, self._marked
         if model is None:
             return

@@ -16,11 +16,12 @@ from typing import Any
 from textual import work
 from textual.content import Content
 
+from runtui.announcer import Announcer
 from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
 from runtui.graph.root import run_key, same_server
 from runtui.keys.actions import key_of
-from runtui.services.journal import Entry, Journal
+from runtui.services.journal import Entry
 from runtui.services.journal_query import PAGE, EntryQuery, ExportFormat
 from runtui.services.writing.undo import UndoError, doubt_of, draft_to_undo, undo_of, why_not
 from runtui.services.writing.write import Save
@@ -30,9 +31,10 @@ from runtui.tui.features.changes.editing import Editing
 from runtui.tui.features.changes.lists import JOURNAL, NEWEST_FIRST, EntryRow, entry_rows
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import blocks_keys
-from runtui.tui.screens.frame import ActionView, ViewScreen
+from runtui.tui.screens.frame import Chrome, ViewScreen
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.questions import Choice, Picker
+from runtui.tui.screens.view import ActionView
 from runtui.tui.widgets.chrome import Severity
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import RowList
@@ -46,21 +48,21 @@ class JournalView(ActionView[None]):
     scope = "journal"
     list: RowList[EntryRow, int]
 
-    def __init__(self, journal: Journal, root: str) -> None:
-        """Create the journal for a session with this root."""
+    def __init__(self, chrome: Chrome) -> None:
         super().__init__()
+        self._chrome = chrome
+        self._root = chrome.workspace.root
         self.list = RowList(JOURNAL, name="journal")
         self.list.order, self.list.asked = NEWEST_FIRST, self._ask
-        self.shown = EntryQuery(journal, root)
+        self.shown = EntryQuery(chrome.workspace.journal, self._root)
         self.older: int | None = None
         """The place from which older entries are not read yet; None when all are read."""
-        self._root = root
         self.entries: list[Entry] = []
         """The entries that were read, newest first."""
 
     @property
     def entry(self) -> Entry | None:
-        row = self.list.table.row_under_cursor()
+        row = self.list.row
         return row.entry if row is not None else None
 
     def show_in(self, panel: Panel) -> None:
@@ -80,7 +82,6 @@ class JournalView(ActionView[None]):
         self._show_page(self.shown, None, max(PAGE, len(self.entries)), goes_to_news=is_opened)
 
     def on_line_table_end_reached(self, event: LineTable.EndReached) -> None:
-        """Read more entries, if there are any."""
         event.stop()
         if self.older is not None:
             self._show_page(self.shown, self.older, PAGE)
@@ -114,9 +115,8 @@ class JournalView(ActionView[None]):
         return Content.assemble(title, "  all roots" if self.shown.root is None else "")
 
     def on_line_table_cursor_moved(self) -> None:
-        """Show the entry under the cursor in the panel."""
-        if self.view_screen in self.app.screen_stack:
-            self.view_screen.chrome.panel.show_entry(self.entry)
+        if self.screen in self.app.screen_stack:
+            self._chrome.panel.show_entry(self.entry)
 
     def _ask(self) -> None:
         """Show the newest entries that match the filter, in another order or of other roots."""
@@ -135,7 +135,7 @@ class Journaling(Feature):
         super().__init__(features)
         self._editing = features[Editing]
         self._bulk_sending = features[BulkSending]
-        self.view = JournalView(self._workspace.journal, self._workspace.root)
+        self.view = JournalView(self._chrome)
         self.screen = self._chrome.install(self.view)
         self._sent: set[int] = set()
         """The entries of this session, whose outcomes are not news of an earlier one."""
@@ -144,13 +144,12 @@ class Journaling(Feature):
 
     def start(self) -> None:
         reconciler = self._workspace.reconciler
-        self.listen(self._workspace.journal.changed.subscribe, self._journal_changed, only_newest=True)
-        self.listen(reconciler.failed.subscribe, self._tell_trouble)
-        self.listen(
-            # The time of the announcement decides whether it belongs to the first check.
-            lambda tell: reconciler.changed.subscribe(lambda entry: tell((entry, not reconciler.has_checked_all))),
-            self._entry_settled,
-        )
+        self.listen(self._workspace.journal.changed, self._journal_changed, only_newest=True)
+        self.listen(reconciler.failed, self._tell_trouble)
+        # The time of the announcement decides whether it belongs to the first check.
+        found: Announcer[tuple[Entry, bool]] = Announcer()
+        reconciler.changed.subscribe(lambda entry: found.announce((entry, not reconciler.has_checked_all)))
+        self.listen(found, self._entry_settled)
         self._workspace.saves.changed.subscribe(self._save_changed)
         self.tell_what_was_left()
 
@@ -179,8 +178,7 @@ class Journaling(Feature):
             self._chrome.refresh()
 
     def _journal_changed(self, _numbers: object) -> None:
-        """Note that an entry is new, or its outcome known."""
-        if self.screen in self._chrome.app.screen_stack:
+        if self.screen.is_open:
             self.view.reload()
 
     def _save_changed(self, save: Save) -> None:
@@ -217,9 +215,8 @@ class Journaling(Feature):
 
     def _is_at(self, number: int) -> bool:
         """Return whether the cursor is on this entry, and its outcome is unknown."""
-        entry = self.view.entry
-        is_there = self._chrome.front.view is self.view and entry is not None and entry.number == number
-        return is_there and entry is not None and not entry.is_settled
+        entry, is_in_front = self.view.entry, self._chrome.front.view is self.view
+        return is_in_front and entry is not None and entry.number == number and not entry.is_settled
 
     def _entry_settled(self, news: tuple[Entry, bool]) -> None:
         """Note that a change is known to be unknown, or that its outcome was settled."""

@@ -29,9 +29,9 @@ from runtui.services.workspace import Workspace
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import blocks_keys
 from runtui.tui.resources import MARKED, Resource, RowFlag, in_memory
-from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import REST_SECONDS, Panel
 from runtui.tui.screens.runs import Throttle, unread
+from runtui.tui.screens.view import ActionView
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import ReadList
 from runtui.tui.widgets.side_panel import none_selected
@@ -74,7 +74,7 @@ class CausesView(ActionView[None]):
 
     @property
     def cause(self) -> Cause | None:
-        row = self.list.table.row_under_cursor()
+        row = self.list.row
         return row.cause if row is not None else None
 
     def open(self, query: RunQuery) -> None:
@@ -135,7 +135,7 @@ class CausesView(ActionView[None]):
         try:
             self._failures = key, await asyncio.to_thread(self._store.failures_of_cause, query, key, MAX_FAILURES)
         except RuntuiError as error:
-            self.view_screen.set_status(str(error), "error")
+            self.say(str(error), "error")
         self.post_message(self.Changed())
 
     # Marks on the runs
@@ -153,13 +153,13 @@ class CausesView(ActionView[None]):
         try:
             found = await asyncio.to_thread(self._store.ids, runs_of_cause(self.shown, cause))
         except RuntuiError as error:
-            self.view_screen.set_status(str(error), "error")
+            self.say(str(error), "error")
             return
         run_ids = self._runs_of[cause.key] = frozenset(found)
         is_marked = not run_ids <= self._runs.marks
         self._runs.set_marks(self._runs.marks | run_ids if is_marked else self._runs.marks - run_ids)
         self._follow_marks()
-        self.view_screen.set_status(triage_words.marks_set(cause, len(run_ids), is_marked=is_marked))
+        self.say(triage_words.marks_set(cause, len(run_ids), is_marked=is_marked))
         self.post_message(self.Changed())
 
     def action_clear_marks(self) -> None:
@@ -187,8 +187,8 @@ class Explaining(Feature):
         self.screen = self._chrome.install(self.view)
 
     def start(self) -> None:
-        self.listen(self._workspace.results.changed.subscribe, self._results_changed, only_newest=True)
-        self.listen(self._workspace.refresh.changed.subscribe, self._listing_changed, only_newest=True)
+        self.listen(self._workspace.results.changed, self._results_changed, only_newest=True)
+        self.listen(self._workspace.refresh.changed, self._listing_changed, only_newest=True)
 
     async def action_causes(self) -> None:
         if self._chrome.front is self.screen:
@@ -204,12 +204,11 @@ class Explaining(Feature):
         await self._workspace.results.stop()
 
     def _results_changed(self, _progress: object) -> None:
-        """Show that more was read, or an error."""
-        if self.screen in self._chrome.app.screen_stack:
+        if self.screen.is_open:
             self.view.reload()
 
     def _listing_changed(self, progress: Progress) -> None:
-        if not progress.listing and self.screen in self._chrome.app.screen_stack:
+        if not progress.listing and self.screen.is_open:
             self._workspace.results.read_in_background(self.view.shown)
             self.view.reload()
 

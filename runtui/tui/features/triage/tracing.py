@@ -30,9 +30,9 @@ from runtui.tui.features.feature import Feature, Features
 from runtui.tui.features.opening import Opening
 from runtui.tui.keys import blocks_keys
 from runtui.tui.resources import READING, Resource, in_memory
-from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.runs import Throttle
+from runtui.tui.screens.view import ActionView
 from runtui.tui.text import content
 from runtui.tui.widgets.inputs import LineInput
 from runtui.tui.widgets.option_lists import ChoiceList
@@ -133,9 +133,9 @@ class PeopleView(ActionView[Person]):
         """Answer with the person under the cursor, else with the typed text."""
         index = self._people.highlighted
         if index is not None:
-            self.view_screen.dismiss(self._found[index])
+            self.dismiss(self._found[index])
         elif self._typed:
-            self.view_screen.dismiss(Person("", self._typed, "", 0, 0))
+            self.dismiss(Person("", self._typed, "", 0, 0))
 
 
 class PersonView(ActionView[None]):
@@ -150,10 +150,6 @@ class PersonView(ActionView[None]):
         self.list = ReadList(PERSON, name="person", sort="when")
         self.person: Person | None = None
         self._reading = ""
-
-    @property
-    def row(self) -> PersonResult | None:
-        return self.list.table.row_under_cursor()
 
     def open(self, person: Person) -> None:
         """Start with another person, or stay with the open one."""
@@ -177,7 +173,7 @@ class PersonView(ActionView[None]):
         return triage_words.person_name(self.person) if self.person is not None else ""
 
     def show_in(self, panel: Panel) -> None:
-        if (row := self.row) is None:
+        if (row := self.list.row) is None:
             panel.show_page(none_selected("task"))
         else:
             panel.show_page(pages.task_page(row.run_id, self._person_name, row.row, now_ticks(), row.workflow_name))
@@ -200,7 +196,7 @@ class Tracing(Feature):
         self._drawing = Throttle(self.view, self._workspace.foreground, self._follow)
 
     def start(self) -> None:
-        self.listen(self._workspace.results.changed.subscribe, self._results_changed, only_newest=True)
+        self.listen(self._workspace.results.changed, self._results_changed, only_newest=True)
 
     # @: a question for a name
 
@@ -210,7 +206,6 @@ class Tracing(Feature):
         await self._chrome.ask(PeopleView(self._workspace), self._chosen, self._workspace.results.stop)
 
     def _results_changed(self, _progress: object) -> None:
-        """Show more people, and more about the open person."""
         if isinstance(asking := self._chrome.front.view, PeopleView):
             asking.drawing.ask()
         elif self._is_read_by_runs:
