@@ -387,12 +387,7 @@ _ACTIONS: Final[Mapping[Scope, tuple[Action, ...]]] = {
         Action("refresh_all", ("ctrl+f5",), "refresh all", "Read all runs again, even unchanged ones."),
         Action("pause", ("p",), "pause", "Pause or resume auto-refresh.", 20, hinted="list"),
         Action(
-            "causes",
-            ("c",),
-            "causes",
-            "Open or close the causes of failed tasks in the listed runs.",
-            64,
-            hinted="list",
+            "causes", ("c",), "causes", "Open or close the causes of failures in the listed runs.", 64, hinted="list"
         ),
         Action("people", ("at",), "people", "Find one person across all workflows.", 14, hinted="list"),
         Action(
