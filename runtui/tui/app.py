@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from rich.console import RenderableType
 from textual import events
@@ -174,7 +174,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
 
     TITLE = "runtui"
     ENABLE_COMMAND_PALETTE = False  # Textual's own
-    BINDINGS = [Binding("ctrl+c", "say_how_to_quit", show=False)]
+    BINDINGS: ClassVar = []
 
     def __init__(
         self,
@@ -308,11 +308,6 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
     async def action_quit(self) -> None:
         """Quit once no change is in progress, or when asked a second time. Drafts are on disk."""
         self.feature[Leaving].leave(None)
-
-    def action_say_how_to_quit(self) -> None:
-        """Answer ctrl+c, which ends most programs, where no text is selected."""
-        if isinstance(self.screen, ViewScreen):
-            self.screen.remark(f"{key_text(QUITTING[0])} quits; ctrl+c copies text selected in a field.")
 
 
 async def run(app: RuntuiApp) -> int:

@@ -444,7 +444,7 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         # Find it before `why_not`: that may load the feature that knows the reason.
         run = partial(self.run_action, action.call) if action.call else next(filter(None, found))
         if reason := why_not(action, self.chrome.context()):
-            say = self.set_status if self.view.scope in TYPING else self.remark  # the next keys may remove the reason
+            say = self.set_status if self.view.scope in TYPING else self._remark  # the next keys may remove the reason
             say(reason, "warning", lambda: why_not(action, self.chrome.context()) == reason)
             return
         outcome = run()
@@ -463,10 +463,13 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         elif own is not None and (action.has_own_name or action.scope in self.scopes_of_keys):
             await self.app.run_action(own.binding.action, own.node)
         else:
-            self.remark(where_key_works(action), "warning")
+            self._remark(where_key_works(action), "warning")
 
     def on_key(self, event: events.Key) -> None:
         """Say where a key works that does nothing here. The next key that works clears that; a warning stays."""
+        if event.key == "ctrl+c" and TYPING.isdisjoint(self.scopes_of_keys):  # it ends most programs
+            self._remark(f"{ACTION_BY_ID['quit'].key_while_typing} quits; ctrl+c copies text selected in a field.")
+            return
         action, status = with_key(event.key), self.chrome.status
         if action is None and not status.is_remark:
             return
@@ -477,7 +480,7 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
             where = where_key_works(action, event.key)
             if self.has_keys_in_panel and action.scope in self.view.scopes:
                 where = f"{action.shown_key} {action.label} works in the left pane; {key_of('focus_left')} goes there."
-            self.remark(where)
+            self._remark(where)
 
     async def on_paste(self, event: events.Paste) -> None:
         """Filter or search by a text that no field has taken, such as an id from a ticket."""
@@ -489,9 +492,9 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         if isinstance(bar, InputBar):
             bar.paste(" ".join(event.text.split()))
         else:
-            self.remark("Nothing here takes a paste.")
+            self._remark("Nothing here takes a paste.")
 
-    def remark(self, text: str, severity: Severity = "information", shown_while: Condition = always) -> None:
+    def _remark(self, text: str, severity: Severity = "information", shown_while: Condition = always) -> None:
         """Say why a key does nothing; the next key that works clears that."""
         self.set_status(text, severity, shown_while)
         self.chrome.status = self.chrome.status._replace(is_remark=True)
