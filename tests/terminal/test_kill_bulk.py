@@ -40,11 +40,11 @@ RUNS: Final = 160
 BATCHES: Final = 3 * RUNS // MAX_BATCH
 """The requests of a command for each run: the review reads it, then it is read again and changed."""
 
-LATE: Final = 2 * BATCHES // 3
-"""After so many requests a change has been sent."""
-
 AT_ONCE: Final = 4
 """The most requests that a command has in progress."""
+
+LATE: Final = 2 * BATCHES // 3 + AT_ONCE
+"""When more requests than these have arrived, some runs have been changed: two thirds of all only read."""
 
 DWELL: Final = 0.015
 """Seconds that the server takes before and after a batch, so that random kills hit every stage of it."""
@@ -186,8 +186,8 @@ async def test_after_a_kill_at_any_moment_of_many_changes_the_same_command_ends_
             async with asyncio.timeout(5 * PATIENCE):
                 writer = place.update(value, place.run_ids)
                 is_late = number % 2 == 0
-                batches = LATE + chance.randint(1, AT_ONCE) if is_late else chance.randint(1, LATE)
-                await place.arrive(batches, chance.choice(place.gates))
+                batches = chance.randint(LATE + 1, BATCHES) if is_late else chance.randint(1, LATE)
+                await place.arrive(batches, place.gates[0] if is_late else chance.choice(place.gates))
                 await asyncio.sleep(chance.uniform(0, 2 * DWELL))
                 await writer.kill()
                 place.open_gates()

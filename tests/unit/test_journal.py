@@ -338,6 +338,17 @@ def test_its_own_writes_are_no_reason_to_open_the_file_again(journal: Journal, m
     assert len(opened) == 1
 
 
+def test_a_file_that_was_set_aside_stays_known_when_another_runtui_makes_this_one_open_the_new_file_again(
+    path: Path, journal: Journal, other: Journal
+) -> None:
+    path.write_bytes(b"this was never a database" * 100)
+    record_intent(journal, intent())
+    assert (aside := journal.set_aside) is not None
+    record_intent(other, intent(run_id="r2", body="x" * 5_000_000))
+    record_intent(journal, intent())
+    assert journal.set_aside == aside
+
+
 def test_many_intents_are_recorded_in_one_commit_and_a_busy_run_holds_up_no_other(
     journal: Journal, other: Journal
 ) -> None:
