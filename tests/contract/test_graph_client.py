@@ -298,7 +298,7 @@ async def test_the_runs_before_an_action_are_read_whatever_year_the_service_has(
 
     def handle(request: httpx.Request) -> httpx.Response:
         asked.append(str(request.url))
-        body = {"value": []} if request.url.path.endswith("/runs") else {"id": "w1"}
+        body: dict[str, Any] = {"value": []} if request.url.path.endswith("/runs") else {"id": "w1"}
         return reply(200, body, {"date": "Mon, 01 Jan 0001 00:00:00 GMT"})
 
     async with client(handle) as graph:
