@@ -135,7 +135,7 @@ def index_run(raw: Mapping[str, Any], workflow_id: str) -> list[str | int]:
         for value in map(raw.get, _COUNT_NAMES)
     ]
     severity = SEVERITY.get(texts[_STATUS], SEVERITY[""])
-    recency = next((moment for moment in moments if moment != NO_NUMBER), NO_NUMBER)
+    recency = next(filter(NO_NUMBER.__ne__, moments), NO_NUMBER)
     touched = max(moments)
     silence = -touched if severity == ACTIVE_SEVERITY else 0
     return [*texts, *moments, *counts, storable(workflow_id), severity, recency, touched, silence]

@@ -110,7 +110,13 @@ async def test_without_a_batch_each_is_asked_for_alone_and_the_batch_no_more(sta
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"responses": 5}, {"responses": [5, {"id": 1, "status": 200}, {"id": "0", "status": "200"}]}, {"value": []}],
+    [
+        {},
+        {"responses": 5},
+        {"value": []},
+        {"responses": [5, {"id": 1, "status": 200}]},
+        {"responses": [{"id": str(number), "status": status} for number, status in enumerate(["200", 200.0, 99, 600])]},
+    ],
 )
 async def test_an_item_without_an_answer_in_the_batch_is_requested_by_itself(body: Any) -> None:
     server = ResultsServer(batch=lambda _body: reply(200, body))

@@ -20,7 +20,7 @@ ROOT: Final = Path(__file__).parents[2]
 
 ALLOWED: Final = {
     "files": 223,
-    "lines": 47_081,
+    "lines": 47_031,
 }
 """Rules that do not hold yet: name -> figure, which may shrink, but not grow. A rule that holds leaves this table."""
 
@@ -79,22 +79,6 @@ MODULES_AT_THE_START: Final = 76
 MODULES_BEFORE_THE_ROWS: Final = 50
 """The number of runtui's modules that the first paint may load."""
 
-CONTRACTS: Final = (
-    ("runtui.domain", "textual"),
-    ("runtui.domain", "httpx"),
-    ("runtui.domain", "sqlite3"),
-    ("runtui.services", "textual"),
-    ("runtui.services", "httpx"),
-    ("runtui.tui", "httpx"),
-    ("runtui.tui", "starlette"),
-    ("runtui.graph", "textual"),
-    ("runtui.graph", "starlette"),
-    ("runtui.sandbox", "textual"),
-    ("runtui.sandbox", "httpx"),
-    ("runtui.sandbox", "runtui.graph"),
-)
-"""The imports that import-linter has to forbid, also inside functions."""
-
 
 def contracts() -> list[dict[str, Any]]:
     """The import-linter contracts of pyproject.toml."""
@@ -149,14 +133,6 @@ def test_a_sandbox_without_a_sign_in_loads_none() -> None:
     code = "import sys; from runtui.sandbox.app import create_app as c; c(runs=3); print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert not [name for name in ran.stdout.split() if name.startswith("runtui.sandbox.authority")]
-
-
-@pytest.mark.parametrize(("source", "forbidden"), CONTRACTS)
-def test_import_linter_forbids_the_same_inside_functions(source: str, forbidden: str) -> None:
-    assert any(
-        source in contract.get("source_modules", ()) and forbidden in contract.get("forbidden_modules", ())
-        for contract in contracts()
-    )
 
 
 def test_every_room_has_its_place_in_the_layers() -> None:
