@@ -299,15 +299,15 @@ def _journal_state(path: Path) -> Finding:
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as db:
             answer = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-            newer = db.execute("PRAGMA user_version").fetchone()[0] > len(STEPS)
-            count = 0 if newer or answer != "ok" else db.execute("SELECT count(*) FROM entry").fetchone()[0]
+            if db.execute("PRAGMA user_version").fetchone()[0] > len(STEPS):
+                hint = "Use that one, or another RUNTUI_STATE."
+                return problem("journal", f"{path} was written by a newer runtui.", hint)
+            if answer == "ok":
+                count = db.execute("SELECT count(*) FROM entry").fetchone()[0]
+                return ok("journal", f"{count_words(count, 'entry', 'entries')}, sound.")
     except sqlite3.Error as error:
-        answer, newer, count = str(error), False, 0
-    if newer:
-        return problem("journal", f"{path} was written by a newer runtui.", "Use that one, or another RUNTUI_STATE.")
-    if answer != "ok":
-        return problem("journal", f"{path} is broken: {answer}.", "Keep a copy: runtui sets it aside when it starts.")
-    return ok("journal", f"{count_words(count, 'entry', 'entries')}, sound.")
+        answer = str(error)
+    return problem("journal", f"{path} is broken: {answer}.", "Keep a copy: runtui sets it aside when it starts.")
 
 
 def trust(settings: Settings) -> Finding:
