@@ -133,13 +133,17 @@ def redact_body(body: bytes, *, is_whole: bool = True) -> bytes:
 
 
 def redact_values(value: Any) -> Any:
-    """Return a JSON value with all strings redacted, including property names; its structure stays."""
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, Mapping):
-        return {redact(name): redact_values(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [redact_values(item) for item in value]
+    """Return a JSON value with all strings redacted, including property names; its structure stays. What is nested too
+    deeply to be searched is masked."""
+    try:
+        if isinstance(value, str):
+            return redact(value)
+        if isinstance(value, Mapping):
+            return {redact(name): redact_values(item) for name, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [redact_values(item) for item in value]
+    except RecursionError:
+        return REDACTED
     return value
 
 
