@@ -122,7 +122,7 @@ async def test_a_refused_token_ends_the_waiting_of_the_others(store: Store) -> N
 
 
 @pytest.mark.parametrize("error", [refused(403), refused(404), refused(501), refused(500, "0"), refused(504, "0")])
-async def test_a_workflow_that_cannot_be_read_stops_nobody_else(error: GraphError, store: Store) -> None:
+async def test_a_workflow_that_cannot_be_read_does_not_stop_the_others(error: GraphError, store: Store) -> None:
     names = [f"w{number}" for number in range(8)]
     graph = FakeGraph(**{name: [[run(name)]] for name in names})
     graph.busy["w0"] = [error] * 9
@@ -143,7 +143,7 @@ async def test_a_workflow_that_cannot_be_read_stops_nobody_else(error: GraphErro
     assert refresh.progress.missing == ()
 
 
-async def test_nobody_waits_for_a_workflow_that_fails(store: Store) -> None:
+async def test_the_listing_does_not_wait_for_a_workflow_that_fails(store: Store) -> None:
     names = [f"w{number}" for number in range(8)]
     graph = FakeGraph(**{name: [[run(name)]] for name in names})
     graph.busy["w0"] = [refused(500, "40")]
