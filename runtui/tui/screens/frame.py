@@ -474,8 +474,6 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
     def on_key(self, event: events.Key) -> None:
         """Say where a key works that does nothing here. The next key that works clears that; a warning stays."""
         action, status = with_key(event.key), self.chrome.status
-        if action is None and not status.is_remark:
-            return
         if action is None or event.key in keys_of(self.scopes_of_keys) or event.key in self.active_bindings:
             if status.is_remark:
                 self.set_status("")
