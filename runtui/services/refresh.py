@@ -390,6 +390,7 @@ class Refresh:
             await self.list_once()
             with suppress(RuntuiError):  # the next listing reports it
                 if self._store.count(EVERY_RUN) >= MANY_RUNS:
+                    await asyncio.to_thread(self._store.release_memory)
                     await asyncio.to_thread(gc.collect)  # Python looks for cycles among old objects only rarely
                     await asyncio.to_thread(return_free_memory)
             # The wait for one failing workflow must not lengthen the rest, hence the time until the last page.
