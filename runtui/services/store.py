@@ -275,12 +275,6 @@ class Store:
         if BY_ID not in self.missing_orders:
             self._stored_ids = StoredIds()  # the index replaces it: megabytes are free
 
-    def release_memory(self) -> None:
-        """Release what only a listing needs: the pages that it wrote, and a byte for each run. Call it in a thread."""
-        with self._turn:
-            self._seen = _SeenRows()
-            self._writer.execute("PRAGMA shrink_memory")
-
     def put_results(
         self, run_id: str, as_of: int, tasks: Received, users: Received, *, part: int | None = None
     ) -> None:
