@@ -214,7 +214,8 @@ class GraphClient:
         if not as_of:
             return {}
         try:
-            listed = await all_items(self.runs(workflow_id, begun=parse_ticks(as_of) - SHORTLY_BEFORE))
+            begun = max(0, parse_ticks(as_of) - SHORTLY_BEFORE)
+            listed = await all_items(self.runs(workflow_id, begun=begun))
         except (RuntuiError, ValueError):
             return {}
         runs = [run for run in listed if run.get("workflowExecutionType") == "onDemand"]

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import aclosing, closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -138,7 +138,8 @@ def _choices(line: CommandLine) -> tuple[list[Finding], Settings | None]:
 
 def _given(config: Config, choices: Choices) -> Finding:
     name = f"Profile {choices.profile} ({choices.profile_where})" if choices.profile else "No profile"
-    given = ", ".join(f"{option} from {_short(config, choices, option)}" for option in choices.values)
+    sources = {option: chosen.where.removeprefix(f"{config.path}, ") for option, chosen in choices.values.items()}
+    given = ", ".join(f"{option} from {source}" for option, source in sources.items())
     return ok("options", f"{name}: {given or 'only defaults'}.")
 
 
@@ -158,10 +159,6 @@ def _file(config: Config) -> Iterator[Finding]:
     for found in problems:
         place = f"{config.path}, line {found.line}" if found.line else f"{config.path}"
         yield warning("config", f"{place}: {found.message}", "Correct it; runtui config check lists every problem.")
-
-
-def _short(config: Config, choices: Choices, option: str) -> str:
-    return choices.where(option).removeprefix(f"{config.path}, ")
 
 
 async def _network(settings: Settings, *, offline: bool) -> list[Finding]:
@@ -357,7 +354,7 @@ async def _held(source: object, settings: Settings, *, offline: bool) -> tuple[l
     from runtui.auth.signin import SignIn
 
     assert isinstance(source, SignIn)  # noqa: S101 - every other source is a token by hand
-    try:
+    async with aclosing(source):
         state = await source.load()
         scopes = ", ".join(scope.rpartition("/")[2] for scope in source.scopes)
         if state.account is None and source.is_person:
@@ -368,8 +365,6 @@ async def _held(source: object, settings: Settings, *, offline: bool) -> tuple[l
             return [ok("sign-in", f"{who}{_until(state.expires_at)}; {scopes}.")], ""
         token = await source()
         return list(_token_findings(token, settings)), token
-    finally:
-        await source.aclose()
 
 
 def _token_findings(token: str, settings: Settings) -> Iterator[Finding]:

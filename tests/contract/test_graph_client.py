@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from runtui.domain.report import Outcome
+from runtui.domain.triage.service_actions import AS_OF, RECENT_RUNS, run_on_demand
 from runtui.errors import ExitCode
 from runtui.graph.client import GraphClient, RunUpdate
 from runtui.graph.exchange import Exchange
@@ -269,6 +270,20 @@ async def test_an_id_that_could_change_the_address_is_sent_nowhere(bad_id: str) 
     assert requests == []
     for answer in answers:
         assert there(answer.fault).outcome is Outcome.NOT_DONE
+
+
+async def test_the_runs_before_an_action_are_read_whatever_year_the_service_has() -> None:
+    asked: list[str] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        body: dict[str, Any] = {"value": []} if request.url.path.endswith("/runs") else {"id": "w1"}
+        return reply(200, body, {"date": "Mon, 01 Jan 0001 00:00:00 GMT"})
+
+    async with client(handle) as graph:
+        answer = await graph.observe(run_on_demand("w1", ["u1"]))
+    assert answer.entity == {"id": "w1", AS_OF: "0001-01-01T00:00:00Z", RECENT_RUNS: []}
+    assert "0001-01-01T00%3A00%3A00Z" in asked[-1]
 
 
 async def test_a_refusal_comes_with_words_and_the_whole_exchange() -> None:

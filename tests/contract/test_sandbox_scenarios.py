@@ -171,7 +171,9 @@ async def test_the_scenario_refuses_each_request_twice_then_lets_it_through(wire
     for _ in range(2):
         refused = await wire.patch()
         assert refused.status_code == int(scenario[:3])
-        assert graph_error(refused)["code"] in {"TooManyRequests", "ServiceUnavailable"}
+        error = graph_error(refused)
+        assert error["code"] in {"TooManyRequests", "ServiceUnavailable"}
+        assert error["innerError"].get("status") == ("429" if refused.status_code == 429 else None)
         assert RETRY_AFTER[scenario](refused)
         await wire.assert_applied(0)
     assert (await wire.patch()).status_code == 200
