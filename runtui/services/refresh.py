@@ -23,7 +23,7 @@ from runtui.announcer import Announcer
 from runtui.domain.rows import storable
 from runtui.domain.text import fit_cells, visible
 from runtui.domain.times import TICKS_PER_SECOND, UNIX_EPOCH_TICKS
-from runtui.errors import RuntuiError
+from runtui.errors import RuntuiError, report_defect
 from runtui.graph.network import return_free_memory
 from runtui.graph.pages import CollectionPage, GraphError
 from runtui.graph.retry import Backoff, Pace, Wait, concerns_all
@@ -221,7 +221,7 @@ class Refresh:
         """Report a defect that ended the listing: a list without updates must not look like a fresh one."""
         if task.cancelled() or (error := task.exception()) is None:
             return
-        task.get_loop().call_exception_handler({"message": "the listing failed", "exception": error, "task": task})
+        report_defect(task)
         what = f"A defect in runtui ended it ({type(error).__name__})."
         self.is_broken = True
         self._announce(listing=False, fault=RuntuiError("The runs are no longer updated", what, "Start runtui again."))

@@ -21,7 +21,7 @@ from runtui.domain.results import Cause
 from runtui.domain.rows import short_id
 from runtui.domain.times import now_ticks
 from runtui.domain.triage.run_users import Extension, extension_of
-from runtui.errors import RuntuiError
+from runtui.errors import RuntuiError, report_defect
 from runtui.graph.network import return_free_memory
 from runtui.graph.pages import GraphError
 from runtui.graph.results import RUNS_IN_BATCH, ReadResults
@@ -121,7 +121,7 @@ class ResultReader:
         if is_reading and query.filter == (self._query and self._query.filter):
             self._asked = True
         else:
-            self._begin(query, most=MAX_RUNS)
+            self._begin(query, most=MAX_RUNS).add_done_callback(report_defect)
 
     async def read(self, query: RunQuery) -> None:
         """Read the results of all problem runs of a query, and wait until each is stored or has failed."""

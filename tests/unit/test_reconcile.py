@@ -488,6 +488,19 @@ async def test_stopping_ends_the_looks(session: Session, graph: FakeGraph) -> No
     assert session.outcome(number) == (Outcome.UNKNOWN, "")
 
 
+async def test_a_defect_that_ends_the_checks_is_reported_at_once(session: Session, graph: FakeGraph) -> None:
+    reported: asyncio.Queue[str] = asyncio.Queue()
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.put_nowait(context["message"]))
+
+    def broken(_run_id: str) -> Answer:
+        raise LookupError("a defect")
+
+    session.record()
+    graph.on_read = broken
+    session.reconciler.start()
+    assert await asyncio.wait_for(reported.get(), PATIENCE) == "reconcile failed"
+
+
 async def test_trouble_with_the_journal_is_announced_once(session: Session) -> None:
     session.journal.path.mkdir()
     for _ in range(2):

@@ -17,7 +17,7 @@ from runtui.announcer import Announcer
 from runtui.domain.draft import Draft
 from runtui.domain.report import KnownBy, Outcome
 from runtui.domain.triage.service_actions import ActionName, Operation, ServiceAction
-from runtui.errors import RuntuiError
+from runtui.errors import RuntuiError, report_defect
 from runtui.graph.client import Answer
 from runtui.graph.exchange import Exchange
 from runtui.graph.retry import concerns_all
@@ -96,6 +96,7 @@ class Reconciler:
         """Check the changes of earlier sessions, now and at each interval, and later those of this session."""
         if self._task is None:
             self._task = asyncio.create_task(self._loop(), name="reconcile")
+            self._task.add_done_callback(report_defect)
 
     def check_soon(self) -> None:
         """Check now, or once more after the current check, and restart the intervals: an outcome has become unknown."""
