@@ -61,7 +61,6 @@ class ReadingProgress(NamedTuple):
     total: int = 0
     """All problem runs of the query."""
     unreadable: int = 0
-    """The runs whose results could not be read."""
     fault: RuntuiError | None = None
     """Why the reading stopped early, or why the first unreadable run could not be read."""
     waiting: str = ""

@@ -100,15 +100,12 @@ class Bulk:
         self._news = asyncio.Event()
         self.is_stopped = False
         self.has_ended = False
-        """True once every save has ended."""
         self.held_by: Save | None = None
         """The save whose refusal holds the rest."""
         self.changed: Announcer[Bulk] = Announcer()
         """Announces that the rest is held and no request is in progress, and the end of all."""
         self._begun = 0
-        """The number of saves that have begun."""
         self._resting = 0
-        """The number of lanes without work."""
         self._accepted: set[str] = set()
         """The titles of refusals that no longer hold the rest."""
 
@@ -203,7 +200,6 @@ class Bulk:
         return item if goes_on else None
 
     async def _rest(self) -> None:
-        """Wait until there may be work."""
         self._resting += 1
         self._news.clear()
         try:

@@ -122,7 +122,6 @@ class SaveQueue:
             raise UsageError("There is nothing to send", "The draft has no change, or a field of it holds no value.")
 
     def active(self) -> tuple[Save, ...]:
-        """Return the saves in progress, oldest first."""
         return tuple(self._active.values())
 
     def of_run(self, run_id: str) -> Save | None:
