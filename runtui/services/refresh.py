@@ -147,10 +147,6 @@ class UpToDate(NamedTuple):
     """Their row numbers; None means all runs of the workflow in the store."""
 
 
-class _ListingOverError(Exception):
-    """An error that every other request of the listing would meet as well."""
-
-
 @dataclass(slots=True)
 class _Listing:
     """The state and the result of one listing."""
@@ -309,16 +305,15 @@ class Refresh:
                     await self._list_runs(workflow_id, listing, pace)
                 except RuntuiError as error:
                     if isinstance(error, GraphError) and concerns_all(error.exchange):
-                        listing.fault = listing.fault or error
-                        raise _ListingOverError from error
+                        raise
                     listing.missing.append(UnreadWorkflow(workflow_id, listing.names[workflow_id], error))
 
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(CONCURRENT_WORKFLOWS):
                     group.create_task(work())
-        except* _ListingOverError:
-            pass  # `listing.fault` has its cause
+        except* GraphError as over:
+            listing.fault = next(error for error in over.exceptions if isinstance(error, GraphError))
 
     async def _list_runs(self, workflow_id: str, listing: _Listing, pace: Pace) -> None:
         """Read the changes of a workflow, or all its runs. If it refuses that, the next listing reads all runs. A doubt
