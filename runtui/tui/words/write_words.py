@@ -177,7 +177,7 @@ def change_to_undo(entries: Sequence[Entry]) -> Entry | None:
 def nothing_to_undo(entries: Collection[Entry]) -> str:
     if any(entry.undone_by is not None for entry in entries):
         return f"All your changes to this run are undone; {key_of('journal')} shows them."
-    return "You have not changed this run."
+    return f"You have not changed this run; {key_of('journal')} shows your changes."
 
 
 def export_written(path: Path, count: int) -> str:
