@@ -173,10 +173,7 @@ class _Listing:
 class Refresh:
     """Updates the store from the service at a fixed interval, and on request."""
 
-    def __init__(
-        self, client: RunLister, store: Store, *, interval: float, longest_wait: float = LONGEST_PAGE_WAIT
-    ) -> None:
-        self._longest_wait = longest_wait
+    def __init__(self, client: RunLister, store: Store, *, interval: float) -> None:
         self._client = client
         self._store = store
         self._interval = interval
@@ -253,7 +250,7 @@ class Refresh:
         self._last_page_at = asyncio.get_running_loop().time()
         failed_before = frozenset(missing.workflow_id for missing in self.progress.missing)
         self._announce(listing=True)
-        listing = _Listing(self._store.next_listing(), Backoff(self._announce_wait, longest=self._longest_wait))
+        listing = _Listing(self._store.next_listing(), Backoff(self._announce_wait, longest=LONGEST_PAGE_WAIT))
         try:
             await self._list_workflows(listing)
             if listing.known.by_workflow:  # most runs are stored already, so sorting can begin

@@ -55,8 +55,7 @@ def operation_of(entry: Entry) -> Operation:
 
 
 class Reconciler:
-    """The unsettled changes of one root. `intervals` are the seconds between two checks; `clock` (UTC) decides whether
-    a change is old."""
+    """The unsettled changes of one root. `clock` (UTC) decides whether a change is old."""
 
     def __init__(
         self,
@@ -65,14 +64,12 @@ class Reconciler:
         store: Store,
         root: str,
         *,
-        intervals: tuple[float, ...] = CHECK_INTERVALS,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._client = client
         self._journal = journal
         self._store = store
         self._root = root
-        self._intervals = intervals
         self._clock = clock
         self._were_read_back: set[int] = set()
         """The numbers of the changes that this session has read back."""
@@ -284,7 +281,7 @@ class Reconciler:
             self._nudge.clear()
             await self.check_all()
             try:
-                async with asyncio.timeout(self._intervals[min(step, len(self._intervals) - 1)]):
+                async with asyncio.timeout(CHECK_INTERVALS[min(step, len(CHECK_INTERVALS) - 1)]):
                     await self._nudge.wait()
                 step = 0
             except TimeoutError:
