@@ -23,7 +23,7 @@ from runtui.announcer import Announcer
 from runtui.domain.rows import storable
 from runtui.domain.text import fit_cells, visible
 from runtui.domain.times import TICKS_PER_SECOND, UNIX_EPOCH_TICKS
-from runtui.errors import RuntuiError
+from runtui.errors import RuntuiError, report_defect
 from runtui.graph.network import return_free_memory
 from runtui.graph.pages import CollectionPage, GraphError
 from runtui.graph.retry import Backoff, Pace, Wait, concerns_all
@@ -148,10 +148,6 @@ class UpToDate(NamedTuple):
     """Their row numbers; None means all runs of the workflow in the store."""
 
 
-class _ListingOverError(Exception):
-    """An error that every other request of the listing would meet as well."""
-
-
 @dataclass(slots=True)
 class _Listing:
     """The state and the result of one listing."""
@@ -178,10 +174,7 @@ class _Listing:
 class Refresh:
     """Updates the store from the service at a fixed interval, and on request."""
 
-    def __init__(
-        self, client: RunLister, store: Store, *, interval: float, longest_wait: float = LONGEST_PAGE_WAIT
-    ) -> None:
-        self._longest_wait = longest_wait
+    def __init__(self, client: RunLister, store: Store, *, interval: float) -> None:
         self._client = client
         self._store = store
         self._interval = interval
@@ -222,7 +215,7 @@ class Refresh:
         """Report a defect that ended the listing: a list without updates must not look like a fresh one."""
         if task.cancelled() or (error := task.exception()) is None:
             return
-        task.get_loop().call_exception_handler({"message": "the listing failed", "exception": error, "task": task})
+        report_defect(task)
         what = f"A defect in runtui ended it ({type(error).__name__})."
         self.is_broken = True
         self._announce(listing=False, fault=RuntuiError("The runs are no longer updated", what, "Start runtui again."))
@@ -258,7 +251,7 @@ class Refresh:
         self._last_page_at = asyncio.get_running_loop().time()
         failed_before = frozenset(missing.workflow_id for missing in self.progress.missing)
         self._announce(listing=True)
-        listing = _Listing(self._store.next_listing(), Backoff(self._announce_wait, longest=self._longest_wait))
+        listing = _Listing(self._store.next_listing(), Backoff(self._announce_wait, longest=LONGEST_PAGE_WAIT))
         try:
             await self._list_workflows(listing)
             if listing.known.by_workflow:  # most runs are stored already, so sorting can begin
@@ -310,16 +303,15 @@ class Refresh:
                     await self._list_runs(workflow_id, listing, pace)
                 except RuntuiError as error:
                     if isinstance(error, GraphError) and concerns_all(error.exchange):
-                        listing.fault = listing.fault or error
-                        raise _ListingOverError from error
+                        raise
                     listing.missing.append(UnreadWorkflow(workflow_id, listing.names[workflow_id], error))
 
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(CONCURRENT_WORKFLOWS):
                     group.create_task(work())
-        except* _ListingOverError:
-            pass  # `listing.fault` has its cause
+        except* GraphError as over:
+            listing.fault = next(error for error in over.exceptions if isinstance(error, GraphError))
 
     async def _list_runs(self, workflow_id: str, listing: _Listing, pace: Pace) -> None:
         """Read the changes of a workflow, or all its runs. If it refuses that, the next listing reads all runs. A doubt
