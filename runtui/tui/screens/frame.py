@@ -56,7 +56,6 @@ from runtui.tui.widgets.chrome import (
     TenantStrip,
     always,
     headline,
-    surface,
     tenant_problems,
 )
 from runtui.tui.widgets.inputs import InputBar
@@ -254,12 +253,10 @@ class Chrome:
             self.front.draw()
 
 
-@surface
 class Body(Horizontal):
     """The left pane and the side panel."""
 
 
-@surface
 class ActionView(Widget, Generic[ScreenResultType]):
     """The content of a screen's left pane: a widget with its actions; a question also has an answer."""
 
@@ -365,7 +362,6 @@ class ActionView(Widget, Generic[ScreenResultType]):
         self.view_screen.dismiss()
 
 
-@surface
 class ViewScreen(DrawnOnce[ScreenResultType]):
     """A screen with the lines, the panel and one view; a view may ask a question.
 
