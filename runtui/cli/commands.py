@@ -14,6 +14,8 @@ from runtui.options import OPTION_BY_NAME, OPTIONS, Option, OptionGroup
 
 _MAX_RUNS: Final = 1_000_000
 _LONGEST_INTERVAL: Final = 86_400
+_MAX_NUMBER: Final = 999_999_999
+"""The largest number of a change or of lines to print."""
 
 
 class Argument:
@@ -46,20 +48,30 @@ def _options(*groups: OptionGroup) -> tuple[Option, ...]:
     return tuple(option for option in OPTIONS if option.group in groups)
 
 
+# The types of arguments, for argparse.
+
+
+def _not_empty(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty")
+    return text
+
+
 def _entry_number(text: str) -> int:
     number = text.removeprefix("#")
-    if not number.isdecimal():
+    if not number.isdecimal() or len(number) > len(str(_MAX_NUMBER)):
         raise argparse.ArgumentTypeError(f"a change is named by its number, such as 12 or #12, not {text!r}")
     return int(number)
 
 
-def _whole_number(what: str, most: int | None = None, *, least: int = 0) -> Callable[[str], int]:
-    """Return an argparse type for a whole number from `least` to `most` (None: any)."""
+def _run_or_change(text: str) -> str | int:
+    return _entry_number(text) if text.startswith("#") else _not_empty(text)
 
+
+def _whole_number(what: str, most: int = _MAX_NUMBER, *, least: int = 0) -> Callable[[str], int]:
     def read(text: str) -> int:
-        if not text.isdecimal() or int(text) < least or (most is not None and int(text) > most):
-            between = f"a whole number, {least} or more" if most is None else f"between {least} and {most}"
-            raise argparse.ArgumentTypeError(f"{what} must be {between}")
+        if not text.isdecimal() or len(text) > len(str(most)) or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{what} must be between {least} and {most}")
         return int(text)
 
     return read
@@ -87,14 +99,15 @@ _EVERY: Final = OPTIONS
 
 _JSON: Final = _output("table", "json")
 _RECORDS: Final = _output("table", "json", "jsonl", "csv")
-_WORKFLOW_ID: Final = Argument("--workflow", dest="workflow_id", metavar="ID",
-                               help="the id of its workflow (default: look it up)")  # fmt: skip
-_RUN: Final = (Argument("run_id", metavar="RUN", help="the id of the run"), _WORKFLOW_ID)
+_WORKFLOW_ID: Final = Argument("--workflow", dest="workflow_id", metavar="ID", type=_not_empty,
+                               help="the id of the workflow (default: look it up)")  # fmt: skip
+_RUN: Final = (Argument("run_id", metavar="RUN", type=_not_empty, help="the id of the run"), _WORKFLOW_ID)
 _WHICH: Final = (
-    Argument("run_ids", metavar="RUN", nargs="*", help="the ids of the runs; - reads them from standard input"),
+    Argument("run_ids", metavar="RUN", nargs="*", type=_not_empty,
+             help="the ids of the runs; - reads them from standard input"),
     Argument("--filter", dest="filter_text", metavar="TEXT",
              help="the runs that match, such as status:failed, instead of ids"),
-    Argument("--workflow", dest="workflow_id", metavar="ID", help="the id of their workflow (default: look it up)"),
+    _WORKFLOW_ID,
 )  # fmt: skip
 _SEND: Final = (
     Argument("--dry-run", action="store_true", help="print the request and send no change"),
@@ -108,8 +121,8 @@ _BULK: Final = (
              help="with many runs: go on after a refusal that may meet the others too"),
 )  # fmt: skip
 _FOLLOW: Final = Argument("--follow", action="store_true", help="follow the run to its end")
-_WORKFLOW: Final = Argument("workflow", metavar="WORKFLOW", help="the id or the name of the workflow")
-_RUNS: Final = Argument("run_ids", metavar="RUN", nargs="+", help="the ids of the runs")
+_WORKFLOW: Final = Argument("workflow", metavar="WORKFLOW", type=_not_empty, help="the id or the name of the workflow")
+_RUNS: Final = Argument("run_ids", metavar="RUN", nargs="+", type=_not_empty, help="the ids of the runs")
 _NOTE: Final = Argument("--note", metavar="TEXT", help="a note on the runs; an empty one removes it")
 _SANDBOX: Final = (
     Argument("--runs", type=_whole_number("the number of runs", _MAX_RUNS), default=240, metavar="N",
@@ -149,7 +162,8 @@ COMMANDS: Final = (
         run="runtui.headless.triage.show:show_run", takes="session", options=_READING,
         arguments=(
             *_RUN,
-            Argument("--user", metavar="USER", help="the tasks of this user: a name, user principal name or id"),
+            Argument("--user", metavar="USER", type=_not_empty,
+                     help="the tasks of this user: a name, user principal name or id"),
             *_JSON,
         ),
     ),
@@ -162,7 +176,8 @@ COMMANDS: Final = (
         name="person", help="list what every task did for one person, across all workflows",
         run="runtui.headless.triage.lists:show_person", takes="session", options=_READING,
         arguments=(
-            Argument("name", metavar="NAME", help="a name, sign-in name (user principal name) or id"), *_RECORDS,
+            Argument("name", metavar="NAME", type=_not_empty, help="a name, sign-in name (user principal name) or id"),
+            *_RECORDS,
         ),
     ),
     Command(
@@ -195,11 +210,11 @@ COMMANDS: Final = (
         name="handoff", help="write the hand-over of a run, a change or a cause: what the next person must know",
         run="runtui.headless.triage.handoff:hand_over", takes="session", options=_READING,
         arguments=(
-            Argument("subject", metavar="RUN", nargs="?", default="",
+            Argument("subject", metavar="RUN", nargs="?", type=_run_or_change,
                      help="the id of the run, or the number of a change to it, such as '#12'"),
             _WORKFLOW_ID,
-            Argument("--cause", dest="cause_number", type=_whole_number("the number of a cause"), metavar="N",
-                     help="the cause in line N of `runtui causes`, instead of a run"),
+            Argument("--cause", dest="cause_number", type=_whole_number("the number of a cause", least=1), default=0,
+                     metavar="N", help="the cause in line N of `runtui causes`, instead of a run"),
             _filter("with --cause: the filter that you gave to `runtui causes`"),
             Argument("--reduce-people", action="store_true", help="write initials and ids, no names and addresses"),
             Argument("--file", type=Path, metavar="FILE", help="write to this new, private file (default: print)"),
@@ -247,7 +262,7 @@ COMMANDS: Final = (
         run="runtui.headless.actions:activate", takes="session", options=_WRITING,
         arguments=(
             _WORKFLOW,
-            Argument("--user", dest="users", action="extend", nargs="+", required=True, metavar="USER",
+            Argument("--user", dest="users", action="extend", nargs="+", required=True, metavar="USER", type=_not_empty,
                      help="ids or sign-in names (user principal names)"),
             *_CHANGE,
         ),

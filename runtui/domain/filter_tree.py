@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 from runtui.domain.properties import PROCESSING_STATUS, PROPERTIES, OpenEnum, Property
-from runtui.domain.rows import ACTIVE_SEVERITIES, NO_NUMBER, PROBLEM_SEVERITIES, SEVERITY, STATUS_LOOKS, STUCK_AFTER
+from runtui.domain.rows import ACTIVE_SEVERITY, NO_NUMBER, PROBLEM_SEVERITIES, SEVERITY, STATUS_LOOKS, STUCK_AFTER
 
 FieldKind = Literal["text", "enum", "count", "datetime", "flag"]
 Operator = Literal[">", ">=", "<", "<=", "=", "!="]
@@ -138,15 +138,17 @@ class IsOneOf(NamedTuple):
     def where(self) -> Sql:
         """Return the SQL. Statuses with their own severity are found by it, because the index holds severities."""
         field, known = self.field, STATUS_LOOKS if self.field.choices is PROCESSING_STATUS else {}
-        ranked = [SEVERITY[value] for value in self.values if value and value in known]
-        conditions = [_has_severity(*ranked)] if ranked else []
+        severity = {value: SEVERITY[value] for value in self.values if value and value in known}
+        own = [rank for rank in severity.values() if rank != ACTIVE_SEVERITY]
+        conditions = [_has_severity(*own)] if own else []
         keys: list[str] = []
         for value in self.values:
-            if value and value in known:
+            if severity.get(value) in own:
                 continue
             keys.append(value.casefold())
             is_whole = not value or (field.choices is not None and field.choices.is_known(value))
-            conditions.append(f"{field.sql if is_whole else f'substr({field.sql}, 1, {len(keys[-1])})'} = ?")
+            equal = f"{field.sql if is_whole else f'substr({field.sql}, 1, {len(keys[-1])})'} = ?"
+            conditions.append(f"({_has_severity(ACTIVE_SEVERITY)} AND {equal})" if value in severity else equal)
         return f"({' OR '.join(conditions)})", tuple(keys)
 
 
@@ -282,14 +284,14 @@ def _join(word: str, parts: tuple[Node, ...]) -> Sql:
 
 
 def _has_severity(*ranks: int) -> str:
-    """Return the SQL for some severities. Runs that do not run have the silence 0: with that, the index has their times
-    in order."""
+    """Return the SQL for some severities. Runs that are not active have the silence 0: with that, the index has their
+    times in order."""
     sql = f"severity = {ranks[0]}" if len(ranks) == 1 else f"severity IN ({', '.join(map(str, ranks))})"
-    return sql if not set(ACTIVE_SEVERITIES).isdisjoint(ranks) else f"({sql} AND silence = 0)"
+    return sql if ACTIVE_SEVERITY in ranks else f"({sql} AND silence = 0)"
 
 
 def _is(flag: Flag, now: int) -> Sql:
-    active = _has_severity(*ACTIVE_SEVERITIES)
+    active = _has_severity(ACTIVE_SEVERITY)
     if flag == "active":
         return active, ()
     stuck = f"({active} AND touched < ?)"

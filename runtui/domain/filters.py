@@ -6,8 +6,9 @@ SQL (`parse_filter`), one for rows in memory a condition (`row_filter`).
     term    = "!" term | "(" filter ")" | field operator value { "," value } | word | "quoted text"
     operator: ":" (is, or contains), "=" "!=" "<" "<=" ">" ">="
 
-A word with a field and an operator is a condition on that field; any other word is plain text. Case does not matter in
-names of fields and values. Times are relative to now ("-24h", "+2h", "now"), a local day or time ("2026-11-20",
+A word with a field and an operator is a condition on that field; any other word is plain text. Terms side by side must
+all hold, but whole run ids side by side find each of their runs. Case does not matter in names of fields and values.
+Times are relative to now ("-24h", "+2h", "now"), a local day or time ("2026-11-20",
 "today", "2026-11-20T09:15"), or a full DateTimeOffset. `null` or `none` finds runs without a value. An unknown status
 or type is accepted, since services add new ones: it finds names that begin with it, and the filter has a hint to show
 if it finds nothing.
@@ -56,6 +57,8 @@ ASKING: Final = re.compile(r"([^\W\d]\w*)(:(?!//)|>=|<=|!=|>|<|=)")
 """A field and an operator, the beginning of a condition; a URL is plain text although it has a colon."""
 _WORD: Final = re.compile(r'[^\s()"]+')
 _VALUE: Final = re.compile(r'[^\s(),"]+')
+_RUN_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}_[0-9]+", re.IGNORECASE)
+"""A whole run id: the workflow's GUID and the scheduled tick. No run has two of them."""
 _NUMBER: Final = r"(?a)[+-]?\d{1,15}"
 _DAY: Final = r"(?a)\d{4}-\d{2}-\d{2}|today|yesterday|tomorrow"
 _TO_THE_MINUTE: Final = r"(?a).*[Tt ]\d{1,2}:\d{2}(?:Z|[+-]\d{2}:\d{2})?"
@@ -167,6 +170,9 @@ class _Reader:
         while self._next() not in ("", ")") and not self._sees("or"):
             self._keyword("and")
             parts.append(self._term())
+        run_ids = [part for part in parts if isinstance(part, HasText) and _RUN_ID.fullmatch(part.text)]
+        if len(run_ids) > 1:
+            parts = [AnyOf(tuple(run_ids)), *(part for part in parts if part not in run_ids)]
         return parts[0] if len(parts) == 1 else AllOf(tuple(parts))
 
     def _term(self) -> Node:

@@ -61,11 +61,15 @@ STUCK_GLYPH: Final = "◔"
 """The glyph of a stuck run, whatever its status."""
 
 STATUS_LOOKS: Final[Mapping[str, StatusLook]] = {look.name: look for look in _MOST_URGENT_FIRST}
-SEVERITY: Final[Mapping[str, int]] = {look.name: rank for rank, look in enumerate(reversed(_MOST_URGENT_FIRST))}
+ACTIVE_SEVERITY: Final = next(rank for rank, look in enumerate(reversed(_MOST_URGENT_FIRST)) if look.is_active)
+"""The sort key of all active statuses: what needs a person is not which of them a run has, but whether it is stuck."""
+
+SEVERITY: Final[Mapping[str, int]] = {
+    look.name: ACTIVE_SEVERITY if look.is_active else rank for rank, look in enumerate(reversed(_MOST_URGENT_FIRST))
+}
 """The sort key by status; greater is more urgent. All other statuses have the key of ""."""
 
 PROBLEM_SEVERITIES: Final = tuple(SEVERITY[look.name] for look in _MOST_URGENT_FIRST if look.is_problem)
-ACTIVE_SEVERITIES: Final = tuple(SEVERITY[look.name] for look in _MOST_URGENT_FIRST if look.is_active)
 
 
 def status_look(status: str) -> StatusLook:
@@ -111,8 +115,8 @@ INDEXED: Final = (
 NO_NUMBER stands for a missing number.
 
 severity: the sort key of the status. recency: the actual or planned start of the run; "newest first" orders by it.
-touched: the latest known time of the run; "stuck" is measured from it. silence: greater for a running run without an
-update for longer, so that the stuck come before the others; 0 for a run that is not running.
+touched: the latest known time of the run; "stuck" is measured from it. silence: greater for an active run without an
+update for longer, so that the stuck come before the others; 0 for a run that is not active.
 """
 
 _TEXT_NAMES, _MOMENT_NAMES, _COUNT_NAMES = (tuple(item.name for item in kind) for kind in (_TEXTS, _MOMENTS, _COUNTS))
@@ -131,9 +135,9 @@ def index_run(raw: Mapping[str, Any], workflow_id: str) -> list[str | int]:
         for value in map(raw.get, _COUNT_NAMES)
     ]
     severity = SEVERITY.get(texts[_STATUS], SEVERITY[""])
-    recency = next((moment for moment in moments if moment != NO_NUMBER), NO_NUMBER)
+    recency = next(filter(NO_NUMBER.__ne__, moments), NO_NUMBER)
     touched = max(moments)
-    silence = -touched if severity in ACTIVE_SEVERITIES else 0
+    silence = -touched if severity == ACTIVE_SEVERITY else 0
     return [*texts, *moments, *counts, storable(workflow_id), severity, recency, touched, silence]
 
 

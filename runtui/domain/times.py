@@ -28,6 +28,9 @@ _DAY: Final = 24 * _HOUR
 _CLOCK_SKEW: Final = 5 * _MINUTE
 """The most that two clocks may differ: beyond it, tokens are refused (Microsoft Entra: at most 5 minutes of skew)."""
 
+_MINUTES: Final = {f"{minute:02}": minute * _MINUTE for minute in range(60)}
+"""The ticks of a minute's two digits. A listing parses four times per run, and this is faster than `int`."""
+
 _UNITS: Final = {"s": TICKS_PER_SECOND, "m": _MINUTE, "h": _HOUR, "d": _DAY, "w": 7 * _DAY}
 
 # The letters T and Z may be lower-case (OData 4.01 ABNF). \d matches only ASCII, like JSON's digits.
@@ -60,7 +63,7 @@ def parse_ticks(text: str) -> int:
     if match is None:
         raise ValueError(_why_no_moment(text))
     hour, minute, second, fraction, zone = match.groups("")
-    ticks = _hour_ticks(hour) + int(minute) * _MINUTE + int(second + fraction.ljust(7, "0"))
+    ticks = _hour_ticks(hour) + _MINUTES[minute] + int(second + fraction.ljust(7, "0"))
     return ticks if zone in "Zz" else _on_calendar(ticks - _offset(zone))
 
 

@@ -27,8 +27,6 @@ BATCH_PATH: Final = "/$batch"
 MAX_BATCH: Final = 20
 """The most requests in one batch; Graph refuses more."""
 
-_NOT_OFFERED: Final = range(400, 500)
-
 _ID_HEADER: Final = "client-request-id"
 _KEPT_HEADERS: Final = frozenset({"content-type", "retry-after", "date", "request-id", _ID_HEADER})
 """The headers of an item that are kept."""
@@ -53,11 +51,6 @@ def _request(number: int, item: BatchItem) -> str:
     headers = dict(item.headers) | ({} if item.body is None else {"Content-Type": "application/json"})
     head = json.dumps({"id": str(number), "method": item.method, "url": item.path, "headers": headers})
     return head if item.body is None else f'{head[:-1]}, "body": {item.body}}}'
-
-
-def is_batch_refused(exchange: Exchange) -> bool:
-    """Return whether the root offers no `$batch` at all, so that another try is useless."""
-    return exchange.failure is None and (exchange.status in _NOT_OFFERED or exchange.status == 501)
 
 
 def answers_of(exchange: Exchange, root: str, items: Sequence[BatchItem]) -> Iterator[Exchange | None]:

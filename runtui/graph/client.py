@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
-from runtui.domain.report import Outcome
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, parse_ticks, ticks_of
 from runtui.domain.triage.service_actions import (
     AS_OF,
@@ -27,10 +26,9 @@ from runtui.domain.triage.service_actions import (
 from runtui.errors import RuntuiError
 from runtui.graph.batch import BATCH_PATH, BatchItem, Headers, answers_of, as_throttled, batch_of, unanswered
 from runtui.graph.exchange import Exchange
-from runtui.graph.faults import Fault, fault_of, mismatch, read_answer
+from runtui.graph.faults import Fault, mismatch, read_answer
 from runtui.graph.pages import (
     ALL_ENUM_MEMBERS,
-    NO_SUCH_PATH,
     PAGE_SIZE,
     CollectionPage,
     GraphError,
@@ -122,8 +120,6 @@ class GraphClient:
         self._patch_path = patch_path
         self._reader = PageReader(transport, page_size, on_unusable)
         self.results = ResultsClient(self._reader)
-        self._batches = True
-        """True until the root refuses a `$batch`."""
 
     def workflows(self, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
         return self._reader.pages(WORKFLOWS_PATH, "list workflows", pace)
@@ -270,12 +266,11 @@ class GraphClient:
         """Return the answers to requests for some runs: by `$batch`, or one by one if the root offers none. A refusal
         or failure of the whole batch counts for each item."""
         root = self._transport.root
-        if self._batches and len(items) > 1 and not any(refusal(root, root + item.path) for item in items):
+        if self._reader.has_batch and len(items) > 1 and not any(refusal(root, root + item.path) for item in items):
             batch = await self._transport.send(
                 "POST", BATCH_PATH, purpose=purpose, json_body=batch_of(items), alone=True
             )
-            self._batches = not _has_no_batch(batch)
-            if self._batches:
+            if self._reader.learn_from_batch(batch, writing=writing):
                 answers = answers_of(batch, root, items)
                 return (
                     _about(run_id, as_throttled(answer or unanswered(batch, root, item)), writing=writing)
@@ -330,9 +325,3 @@ def _about(run_id: str, exchange: Exchange, *, writing: bool) -> Answer:
         return Answer(exchange, entity, fault)
     message = f"It is about {named!r}, but {run_id!r} was requested." if named else "It names no run."
     return Answer(exchange, None, mismatch(exchange, message, writing=writing))
-
-
-def _has_no_batch(batch: Exchange) -> bool:
-    """Return whether the service itself says that it has no `$batch`, so that nothing was carried out."""
-    fault = fault_of(batch, writing=True) if batch.status in NO_SUCH_PATH else None
-    return fault is not None and fault.outcome is Outcome.NOT_DONE and fault.status in NO_SUCH_PATH

@@ -15,7 +15,7 @@ from runtui.domain.report import Outcome
 from runtui.errors import ExitCode, RuntuiError
 from runtui.graph.batch import Headers
 from runtui.graph.exchange import Exchange
-from runtui.graph.faults import Fault, mismatch, read_answer
+from runtui.graph.faults import Fault, fault_of, mismatch, read_answer
 from runtui.graph.network import LARGE_BODY, return_large_blocks
 from runtui.graph.retry import Pace, Retry, retry_of
 from runtui.graph.root import resolve_link
@@ -69,6 +69,8 @@ class PageReader:
 
     def __init__(self, transport: Transport, page_size: int, on_unusable: Callable[[Exchange], object]) -> None:
         self.transport = transport
+        self.has_batch = True
+        """True until the root refuses a `$batch`."""
         self._page_size = page_size
         self._on_unusable = on_unusable
 
@@ -104,6 +106,14 @@ class PageReader:
             tries += 1
             if pace is None or not pace.retry(judged, tries):
                 return exchange
+
+    def learn_from_batch(self, batch: Exchange, *, writing: bool) -> bool:
+        """Return whether the root offers `$batch`, by the answer to one. If not, no other is sent. That nothing of a
+        batch with writes was carried out, only the service itself can say."""
+        fault = fault_of(batch, writing=writing) if batch.status in NO_SUCH_PATH else None
+        if fault is not None and fault.outcome is Outcome.NOT_DONE and fault.status in NO_SUCH_PATH:
+            self.has_batch = False
+        return self.has_batch
 
     def headers(self, most: int = PAGE_SIZE) -> Headers:
         """Return the headers of each page: a next link does not include them."""

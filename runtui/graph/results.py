@@ -11,15 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from runtui.graph.batch import (
-    BATCH_PATH,
-    MAX_BATCH,
-    BatchItem,
-    answers_of,
-    as_throttled,
-    batch_of,
-    is_batch_refused,
-)
+from runtui.graph.batch import BATCH_PATH, MAX_BATCH, BatchItem, answers_of, as_throttled, batch_of
 from runtui.graph.exchange import Exchange, FailureKind
 from runtui.graph.pages import NO_SUCH_PATH, CollectionPage, GraphError, PageReader, object_of
 from runtui.graph.paths import segment, task_results_path, user_results_path, user_tasks_path, workflow_path
@@ -65,8 +57,6 @@ class ResultsClient:
         self._reader = reader
         self._expands = True
         """True until the server refuses `$expand=subject`."""
-        self._batches = True
-        """True until the root refuses a `$batch`."""
 
     def task_results(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
         """Yield the results of each task in a run, page by page."""
@@ -145,13 +135,13 @@ class ResultsClient:
         found: dict[str, Exchange] = {}
         tries: Counter[str] = Counter()
         waiting = [path + _EXPAND if self._expands else path for path in paths if not refusal(root, root + path)]
-        while self._batches and waiting:
+        while self._reader.has_batch and waiting:
             part, waiting = waiting[:MAX_BATCH], waiting[MAX_BATCH:]
             items = [BatchItem("GET", path, headers) for path in part]
             batch = await self._reader.get(BATCH_PATH, READ_RESULTS, (), pace, batch=batch_of(items))
             if concerns_all(batch) or (batch.failure and batch.failure.kind is not FailureKind.TOO_LARGE):
                 object_of(batch)  # raises its fault
-            self._batches = not is_batch_refused(batch)
+            self._reader.learn_from_batch(batch, writing=False)
             tries.update(part)
             # Parsing the pages of twenty listings takes too long for the time between two keys.
             answers = await asyncio.to_thread(list, answers_of(batch, root, items))

@@ -57,9 +57,6 @@ JITTER: Final = 0.5
 _LONGEST_RETRY_AFTER: Final = 100 * 365 * 86_400.0
 """A century. Longer waits need no distinction, and a date that far away can still be computed."""
 
-_MAX_DOUBLINGS: Final = 10
-"""The most doublings of a back-off; more would only exceed the limit."""
-
 _DIGITS: Final = re.compile(r"[0-9]+")
 
 _OF_ONE_REQUEST: Final = frozenset({FailureKind.REFUSED_ADDRESS, FailureKind.HEADER})
@@ -80,7 +77,6 @@ class Wait(NamedTuple):
 
     exchange: Exchange
     """The answer that caused it."""
-    seconds: float
     until: datetime
     """The end of the wait (UTC)."""
     retry_after: float | None = None
@@ -115,7 +111,7 @@ class Backoff:
         _logger.info("wait %.1f s after try %d of #%d (%s)", seconds, tries, exchange.number, exchange.status)
         if all(end - other >= 1.0 for other in self._ends.values()):
             asked, until = retry_after_seconds(exchange, now) or 0.0, now + timedelta(seconds=seconds)
-            self._announce(Wait(exchange, seconds, until, asked if asked > seconds else None))
+            self._announce(Wait(exchange, until, asked if asked > seconds else None))
         self._ends[who] = max(end, self._ends.get(who, 0.0))
 
     async def wait(self, who: Pace) -> None:
@@ -204,13 +200,8 @@ def wait_of(exchange: Exchange, attempt: int, now: datetime, *, longest: float =
     asked = retry_after_seconds(exchange, now)
     if asked is None:
         spread = 1 + JITTER * random.random()  # noqa: S311 - spreads requests, keeps no secret
-        asked = back_off(BACK_OFF_SECONDS, attempt - 1) * spread
+        asked = BACK_OFF_SECONDS * 2 ** (attempt - 1) * spread
     return min(asked, longest)
-
-
-def back_off(seconds: float, failures: int) -> float:
-    """Double `seconds` with each failure, up to `LONGEST_WAIT`; the result exceeds that only if `seconds` does."""
-    return max(seconds, min(LONGEST_WAIT, seconds * 2.0 ** min(failures, _MAX_DOUBLINGS)))
 
 
 def _seconds(value: str, exchange: Exchange, now: datetime) -> float | None:

@@ -21,7 +21,7 @@ started>-24h           in the last 24 hours; also completed, scheduled, updated;
 is:problem  is:stuck   what went wrong; what hangs
 triage:unhandled       also handled, snoozed, back, seen, new: what you did about it; note:"ask HR"
 user:"Adele Vance"     by name, UPN or id; also task, reason and cause: of the runs whose results were read
-!term   a or b   ( )   not, or, groups; terms side by side must all hold"""
+!term   a or b   ( )   not, or, groups; terms side by side must all hold, of whole run ids any one"""
 
 _TYPED: Final = 23
 """The characters of a line of FILTER_HELP before its explanation."""

@@ -102,8 +102,6 @@ class Entry(Intent):
     session: str
     opened_at: datetime
     ended_at: datetime | None
-    sends: int
-    """How often the request was sent: once, unless an older runtui repeated it with the same ETag."""
     outcome: Outcome | None
     known_by: KnownBy
     status: int | None
@@ -482,7 +480,7 @@ def _entry(row: sqlite3.Row) -> Entry:
 def damaged_entry(number: int, damage: str, *, root: object = "") -> Entry:
     """Return the entry for a row that cannot be read. It keeps a printable `root`, by which the entry was found."""
     blank: dict[str, Any] = dict.fromkeys(Entry.__dataclass_fields__) | dict.fromkeys(TEXTS, "")
-    blank |= {"before": {}, "after": {}, "sends": 0, "opened_at": datetime.fromtimestamp(0, UTC)}
+    blank |= {"before": {}, "after": {}, "opened_at": datetime.fromtimestamp(0, UTC)}
     root = root if isinstance(root, str) and root.isprintable() else ""
     return Entry(**blank | {"number": number, "damage": damage, "root": root})
 

@@ -482,7 +482,7 @@ def _or_none(read: Callable[[object], Any]) -> Callable[[object], Any]:
 _READERS: Final[Mapping[str, Callable[[object], Any]]] = {
     **dict.fromkeys(TEXTS, _read_text),
     **dict.fromkeys(("before", "after"), _object),
-    **dict.fromkeys(("number", "sends"), _number),
+    "number": _number,
     **dict.fromkeys(("undoes", "status", "undone_by", "undone_perhaps_by"), _or_none(_number)),
     "if_match": _or_none(_read_text),
     "seconds": _or_none(_seconds),

@@ -231,7 +231,6 @@ EXPORT_COLUMNS: Final[Mapping[str, Callable[[Entry], Any]]] = {
     "requestId": lambda entry: entry.request_id,
     "clientRequestId": lambda entry: entry.client_request_id,
     "words": lambda entry: entry.words,
-    "sends": lambda entry: entry.sends,
     "undoes": lambda entry: entry.undoes,
     "undoneBy": lambda entry: entry.undone_by,
     "action": lambda entry: entry.action,

@@ -26,7 +26,7 @@ from runtui.domain.times import TICKS_PER_SECOND, UNIX_EPOCH_TICKS
 from runtui.errors import RuntuiError
 from runtui.graph.network import return_free_memory
 from runtui.graph.pages import CollectionPage, GraphError
-from runtui.graph.retry import Backoff, Pace, Wait, back_off, concerns_all
+from runtui.graph.retry import Backoff, Pace, Wait, concerns_all
 from runtui.services.store import EVERY_RUN, MANY_RUNS, Store
 from runtui.services.store_file import (
     BY_ID,
@@ -48,6 +48,9 @@ LISTING_SHARE: Final = 10
 
 LONGEST_PAGE_WAIT: Final = 60.0
 """The longest wait for one page, in seconds, even if the server's Retry-After is longer."""
+
+REST_AFTER_FAILURE: Final = 60.0
+"""The least rest, in seconds, after a listing that read nothing; a listing has its own back-off besides."""
 
 OVERLAP: Final = 5 * 60 * TICKS_PER_SECOND
 """How far before the last listing a request for changes begins (ticks): the clocks of a service's servers differ, and a
@@ -190,8 +193,8 @@ class Refresh:
         self._may_go_on = asyncio.Event()
         self._may_go_on.set()
         self._task: asyncio.Task[None] | None = None
-        self._failures = 0
-        """The number of listings in a row that read nothing."""
+        self._has_failed = False
+        """True if the last listing read nothing."""
         self._last_page_at = 0.0
         """The arrival of the last page, in the event loop's time."""
         self._next_is_short = False
@@ -266,8 +269,7 @@ class Refresh:
         except RuntuiError as error:
             listing.fault = error
         self._next_is_short = listing.was_full and listing.is_known
-        read_nothing = listing.fault is not None or len(listing.missing) == len(listing.names) > 0
-        self._failures = self._failures + 1 if read_nothing else 0
+        self._has_failed = listing.fault is not None or len(listing.missing) == len(listing.names) > 0
         _logger.info(
             "listing %d: %d of %d workflows%s",
             listing.number,
@@ -278,9 +280,10 @@ class Refresh:
         self._announce(
             listing=False,
             waiting_until=None,
+            waiting="",
             fault=listing.fault,
             missing=tuple(listing.missing),
-            finished_at=self.progress.finished_at if read_nothing else datetime.now(UTC),
+            finished_at=self.progress.finished_at if self._has_failed else datetime.now(UTC),
         )
 
     async def _list_workflows(self, listing: _Listing) -> None:
@@ -385,12 +388,13 @@ class Refresh:
         while True:
             began = loop.time()
             await self.list_once()
-            if self._store.count(EVERY_RUN) >= MANY_RUNS:
-                await asyncio.to_thread(gc.collect)  # Python looks for cycles among old objects only rarely
-                await asyncio.to_thread(return_free_memory)
+            with suppress(RuntuiError):  # the next listing reports it
+                if self._store.count(EVERY_RUN) >= MANY_RUNS:
+                    await asyncio.to_thread(gc.collect)  # Python looks for cycles among old objects only rarely
+                    await asyncio.to_thread(return_free_memory)
             # The wait for one failing workflow must not lengthen the rest, hence the time until the last page.
             took = 0.0 if self._next_is_short else self._last_page_at - began
-            rest = rest_seconds(self._interval, took, self._failures)
+            rest = rest_seconds(self._interval, took, has_failed=self._has_failed)
             _logger.info("next listing in %.0f s", rest)
             await self._rest_until(loop.time() + rest)
 
@@ -430,7 +434,6 @@ def _ticks(moment: datetime | None) -> int | None:
     return None if moment is None else UNIX_EPOCH_TICKS + int(moment.timestamp()) * TICKS_PER_SECOND
 
 
-def rest_seconds(interval: float, took: float, failures: int) -> float:
-    """Return the seconds to rest after a listing that `took` seconds and ended `failures` failures in a row."""
-    seconds = max(interval, took * LISTING_SHARE)
-    return max(seconds, back_off(max(seconds, 1.0), failures)) if failures else seconds
+def rest_seconds(interval: float, took: float, *, has_failed: bool) -> float:
+    """Return the seconds to rest after a listing that `took` seconds; `has_failed` if it read nothing."""
+    return max(interval, took * LISTING_SHARE, REST_AFTER_FAILURE if has_failed else 0.0)

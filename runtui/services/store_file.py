@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from runtui.domain.columns import Column
-from runtui.domain.rows import ACTIVE_SEVERITIES, INDEXED, RUN_COLUMNS, RunRow, index_run, storable
+from runtui.domain.rows import ACTIVE_SEVERITY, INDEXED, RUN_COLUMNS, RunRow, index_run, storable
 from runtui.errors import RuntuiError
 from runtui.private_files import (
     BUSY_SECONDS,
@@ -39,21 +39,21 @@ from runtui.services.writing.foreground import Foreground
 # The SQL below is built from column names; every value from a server is a parameter.
 # ruff: noqa: S608
 
-VERSION: Final = 4
+VERSION: Final = 5
 """The version of the tables below: raise it with every change that the columns and indexes of `run` do not show."""
 
 HISTORIES: Final = "histories"
 _HISTORY_INDEX: Final = "CREATE INDEX run_by_workflow_id ON run (workflow_id, recency, severity, failed_users)"
 """The runs of a workflow by day, with everything that is counted."""
 
-ACTIVE: Final = f"severity IN ({', '.join(map(str, ACTIVE_SEVERITIES))})"
-"""The condition for a running run."""
+ACTIVE: Final = f"severity = {ACTIVE_SEVERITY}"
+"""The condition for an active run."""
 
 BY_ID: Final = "id"
 _SEGMENT_BITS: Final = 11
 _SEGMENT: Final = f"rowid >> {_SEGMENT_BITS}"
 _ACTIVE_INDEX: Final = f"CREATE INDEX IF NOT EXISTS active_run ON run ({_SEGMENT}, severity, touched) WHERE {ACTIVE}"
-"""The running runs by their last update: the stuck ones are counted with each change of the list."""
+"""The active runs by their last update: the stuck ones are counted with each change of the list."""
 
 _SEGMENTS: Final = (
     f"CREATE INDEX run_of_segment ON run ({_SEGMENT}, {END_OF_ID})",
@@ -79,10 +79,16 @@ RUN_TABLE: Final = ("rowid", "workflow_name", "workflow_key", *INDEXED)
 MANY: Final = 100
 """More changed runs than this are announced as "many", without their ids."""
 
+_PAGE_BYTES: Final = 16_384
+"""A new file has pages four times as large as SQLite's default, for a quarter of the system calls."""
+
+_LOG_BYTES: Final = 2_000 * _PAGE_BYTES
+"""The length of the log at which it is copied into the file and then begins again."""
+
 _WRITING_KIB: Final = -2_000
 """The memory of a writer's page cache (negative: KiB): SQLite's default."""
 
-_SORTING_KIB: Final = -8_000
+_SORTING_KIB: Final = -4_000
 """The same while an index is built. SQLite merges 16 sorted parts of this size at once; larger indexes are written
 twice."""
 
@@ -210,10 +216,12 @@ def _open_private(path: Path) -> sqlite3.Connection:
     try:
         if not path.stat().st_size:  # a new file has nothing to lose
             db.execute("PRAGMA synchronous = OFF")
-        db.execute("PRAGMA page_size = 8192")  # half as many system calls as with SQLite's 4096 bytes
+        db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
         db.execute("PRAGMA journal_mode = WAL")
         # A listing changes the same index pages again and again: with few checkpoints a quarter less is written.
-        db.execute("PRAGMA wal_autocheckpoint = 4000")
+        db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_BYTES // _PAGE_BYTES}")
+        # While somebody reads, the log cannot begin again: after a million runs it is 600 MB long.
+        db.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
         # Some builds of SQLite write zeros over all that is deleted. The file is private, and what it has is no secret.
         db.execute("PRAGMA secure_delete = FAST")
         db.execute("BEGIN IMMEDIATE")

@@ -200,7 +200,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self._workspace = workspace
         self._stages = stages or Stages()
         self.chrome = Chrome(self, workspace, sandbox, profiles)
-        self.runs = RunsView(workspace)
+        self.runs = RunsView(self.chrome)
         self.feature = Features(self.chrome, self.runs, self.keys.wait_idle)
         self.preparation = Preparation(self.feature)
         self.takes_mouse = settings.mouse

@@ -1,24 +1,20 @@
 """The parts of Entra that the sandbox's authority lacks: programs with credentials, and the errors that tests provoke.
 
 Rules: "Microsoft identity platform application authentication certificate credentials" and "Workload identity
-federation"; signatures are RS256 or PS256.
+federation", as far as the credentials of a client depend on them.
 """
 
 from __future__ import annotations
 
-import hmac
-import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.hashes import SHA1, SHA256
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509 import load_pem_x509_certificate
 
-from runtui.domain.times import MAX_TICKS, TICKS_PER_SECOND, UNIX_EPOCH_TICKS, format_ticks
 from runtui.sandbox.authority.directory import Application, Scopes, User
 from runtui.sandbox.authority.errors import AADSTS, AadstsError, OAuthError
 from runtui.sandbox.authority.tokens import Grant, Issuer, to_base64url
@@ -125,29 +121,21 @@ def aadsts(number: int, *, claims: str = "", **facts: object) -> OAuthError:
     return _ClaimsError(**vars(error), claims=claims) if claims else error
 
 
-@dataclass(frozen=True, slots=True)
-class FederatedCredential:
-    """Another issuer whose assertions an application may use as its own.
-
-    Without `public_key` (PEM, of an RSA key or a certificate) the assertion's signature is not verified.
-    """
+class FederatedCredential(NamedTuple):
+    """Another issuer whose assertions an application may use as its own; their signature is not verified."""
 
     issuer: str
     subject: str
-    public_key: bytes = b""
     audience: str = "api://AzureADTokenExchange"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfidentialApplication(Application):
-    """An app registration with credentials. `secret_ends` is in ticks; `certificates` are PEM; `permissions` are those
-    that it has without a user (app roles).
-    """
+    """An app registration with credentials. `certificates` are PEM; `permissions` are those that it has without a user
+    (app roles)."""
 
     permissions: frozenset[str] = frozenset()
-
     secret: str = ""
-    secret_ends: int = MAX_TICKS
     certificates: tuple[bytes, ...] = ()
     federated: tuple[FederatedCredential, ...] = ()
 
@@ -174,147 +162,29 @@ class ProgramIssuer(Issuer):
         return claims if isinstance(claims, GraphError) else {"scp": " ".join(claims.get("roles", ())), **claims}
 
 
-_ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-_ALGORITHMS: Final = ["RS256", "PS256"]
-_SKEW_SECONDS: Final = 300
-"""The greatest difference between two clocks."""
-
-_FURTHEST_SECONDS: Final = 2**53
-"""Above this, not every whole number is a JSON number."""
-
-
-def authenticate(
-    form: Mapping[str, str], application: ConfidentialApplication, now: int, audiences: Collection[str]
-) -> None:
+def authenticate(form: Mapping[str, str], application: ConfidentialApplication, audience: str) -> None:
     """Check that a token request comes from the application that it names.
 
-    Args:
-        form: The request.
-        application: The application.
-        now: The present in ticks.
-        audiences: The audiences that its own assertion may have.
-
     Raises:
-        OAuthError: it did not.
+        OAuthError: it does not.
     """
     assertion, secret = form.get("client_assertion", ""), form.get("client_secret", "")
-    if not assertion and not secret:
-        raise aadsts(7000216 if form.get("grant_type") == "client_credentials" else 7000218)
-    if assertion:
-        if form.get("client_assertion_type") != _ASSERTION_TYPE:
-            raise aadsts(900144, parameter="client_assertion_type")
-        _check_assertion(_Assertion.read(assertion), application, now, audiences)
+    if not assertion:
+        if not secret or secret != application.secret:
+            raise aadsts(7000215, client_id=application.client_id)
         return
-    # Here `secret` is not empty, so it never equals a secret that is not registered.
-    if not hmac.compare_digest(secret.encode(), application.secret.encode()):
-        raise aadsts(7000215, client_id=application.client_id)
-    if now >= application.secret_ends:
-        raise aadsts(7000222, client_id=application.client_id)
-
-
-@dataclass(frozen=True, slots=True)
-class _Assertion:
-    """A JSON Web Token of another issuer."""
-
-    text: str
-    header: Mapping[str, Any]
-    claims: Mapping[str, Any]
-
-    @classmethod
-    def read(cls, text: str) -> _Assertion:
-        """Decode a token without verifying it.
-
-        Raises:
-            OAuthError: it is malformed.
-        """
-        try:
-            parts = jwt.PyJWS().decode_complete(text, options={"verify_signature": False})
-            header, claims = parts["header"], json.loads(parts["payload"])
-        except (jwt.PyJWTError, ValueError, RecursionError):
-            raise aadsts(50027) from None
-        if not isinstance(claims, dict) or not isinstance(header.get("alg"), str):
-            raise aadsts(50027)
-        return cls(text, header, claims)
-
-    def verify(self, pem: bytes) -> None:
-        """Check the signature with a certificate's key, or a public key.
-
-        Raises:
-            OAuthError: another key made it.
-        """
-        key = load_pem_x509_certificate(pem).public_key() if b"CERTIFICATE" in pem else load_pem_public_key(pem)
-        try:
-            jwt.PyJWS().decode(self.text, key if isinstance(key, RSAPublicKey) else "", algorithms=_ALGORITHMS)
-        except (jwt.PyJWTError, ValueError):
-            raise aadsts(700027, reason="The signature does not match.") from None
-
-
-def _check_assertion(
-    assertion: _Assertion, application: ConfidentialApplication, now: int, audiences: Collection[str]
-) -> None:
-    _check_lifetime(assertion.claims, now)
-    issuer, subject, audience = (str(assertion.claims.get(name, "")) for name in ("iss", "sub", "aud"))
-    if issuer == application.client_id:
-        if subject != issuer:
-            raise aadsts(50027)
-        if audience not in audiences:
-            raise aadsts(700023)
-        pem = next((pem for pem in application.certificates if _names(assertion.header, pem)), None)
-        if pem is None:
-            raise aadsts(700027, reason="The key was not found.")
-        assertion.verify(pem)
-    elif public_key := _federated(application.federated, issuer, subject, audience).public_key:
-        assertion.verify(public_key)
-
-
-def _check_lifetime(claims: Mapping[str, Any], now: int) -> None:
-    seconds = (now - UNIX_EPOCH_TICKS) // TICKS_PER_SECOND
-    ends, begins = (_numeric_date(value) for value in (claims.get("exp"), claims.get("nbf", claims.get("iat", 0))))
-    if begins - _SKEW_SECONDS > seconds or ends + _SKEW_SECONDS <= seconds:
-        raise aadsts(700024, now=format_ticks(now), valid_from=_date_time(begins), ends=_date_time(ends))
-
-
-def _numeric_date(value: object) -> int:
-    """Return a claim in seconds since 1970, which may have a fraction (RFC 7519), as whole seconds.
-
-    Raises:
-        OAuthError: it is not such a number.
-    """
-    if not isinstance(value, int | float) or not abs(value) < _FURTHEST_SECONDS:
-        raise aadsts(50027)
-    return int(value)
-
-
-def _date_time(seconds: int) -> str:
-    """Return seconds since 1970 as a date-time, or as a number if no calendar has them."""
+    decoded = jwt.decode_complete(assertion, options={"verify_signature": False})
+    claims, thumbprint = decoded["payload"], decoded["header"].get("x5t#S256", "").rstrip("=")
+    if claims["iss"] != application.client_id:
+        if (claims["iss"], claims["sub"], claims["aud"]) not in application.federated:
+            raise aadsts(700213, value=claims["sub"])
+        return
+    certificates = (load_pem_x509_certificate(pem) for pem in application.certificates)
+    keys = [each.public_key() for each in certificates if to_base64url(each.fingerprint(SHA256())) == thumbprint]
+    if not keys:
+        raise aadsts(700027, reason="The key was not found.")
+    assert isinstance(keys[0], RSAPublicKey)
     try:
-        return format_ticks(UNIX_EPOCH_TICKS + seconds * TICKS_PER_SECOND)
-    except OverflowError:
-        return str(seconds)
-
-
-def _names(header: Mapping[str, Any], pem: bytes) -> bool:
-    """Return whether the header of a token names that certificate by one of its thumbprints."""
-    certificate = load_pem_x509_certificate(pem)
-    # The name of the header prescribes SHA-1: it identifies, it does not protect.
-    thumbprints = {"x5t#S256": certificate.fingerprint(SHA256()), "x5t": certificate.fingerprint(SHA1())}
-    # Some clients leave the padding in.
-    return any(
-        str(header.get(name)).rstrip("=") == to_base64url(thumbprint) for name, thumbprint in thumbprints.items()
-    )
-
-
-def _federated(
-    credentials: Collection[FederatedCredential], issuer: str, subject: str, audience: str
-) -> FederatedCredential:
-    """Return the credential that matches an assertion; OAuthError says which of its claims matches none."""
-    fitting = list(credentials)
-    for number, name, value in (
-        (700211, "issuer", issuer),
-        (700213, "subject", subject),
-        (700212, "audience", audience),
-    ):
-        fitting = [credential for credential in fitting if getattr(credential, name) == value]
-        if not fitting:
-            raise aadsts(number, value=value)
-    return fitting[0]
+        jwt.decode(assertion, keys[0], ["RS256", "PS256"], audience=audience)
+    except jwt.PyJWTError:
+        raise aadsts(700027, reason="The signature does not match.") from None

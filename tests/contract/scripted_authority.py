@@ -103,8 +103,7 @@ class ScriptedAuthority(Authority):
         application = self.directory.application(form.get("client_id", ""))
         if not isinstance(application, ConfidentialApplication):
             return super().token(form)
-        audiences = [f"{self.url()}{end}" for end in ("/oauth2/v2.0/token", "/v2.0")]
-        authenticate(form, application, self._realm.clock(), audiences)
+        authenticate(form, application, f"{self.url()}/oauth2/v2.0/token")
         if form.get("grant_type") != "client_credentials":
             return super().token({**form, "client_assertion": "", "client_secret": ""})
         now = self._realm.clock()

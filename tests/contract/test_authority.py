@@ -25,7 +25,7 @@ from tests.contract.msal_apps import (
     sign_in,
     silent,
 )
-from tests.contract.scripted_authority import MemoryHttp, ScriptedAuthority, unavailable, web_page
+from tests.contract.scripted_authority import ScriptedAuthority
 
 
 @pytest.fixture
@@ -190,23 +190,6 @@ class TestRefusals:
         )
         assert json.loads(body["claims"]) == {"access_token": {"capolids": {"essential": True}}}
 
-    def test_a_service_that_is_down_and_a_page_in_its_place(self, authority: ScriptedAuthority) -> None:
-        authority.next_answer(unavailable(7), times=2)
-        authority.next_answer(web_page())
-        path = f"/{authority.directory.tenant_id}/oauth2/v2.0/token"
-        answers = [authority.handle("POST", path, {}, {}) for _ in range(4)]
-        assert [answer.status_code for answer in answers] == [503, 503, 200, 400]
-        assert answers[0].headers["Retry-After"] == "7"
-        assert answers[2].headers["Content-Type"] == "text/html"
-
-    def test_the_http_client_waits_for_a_delayed_answer(self, authority: ScriptedAuthority) -> None:
-        waits: list[float] = []
-        authority.delays["token"] = 2.5
-        http = MemoryHttp(authority, pause=waits.append)
-        http.get(f"{authority.url()}/v2.0/.well-known/openid-configuration")
-        http.post(f"{authority.url()}/oauth2/v2.0/token", data={"claims": None})
-        assert waits == [2.5]
-
     @pytest.mark.parametrize(
         ("scope", "error", "code"),
         [
@@ -236,21 +219,3 @@ class TestRefusals:
             for tenant in ("organizations", "fabrikam.example")
         ]
         assert codes == [[700016], [90002]]
-
-    def test_the_wire_in_memory_goes_nowhere_else(self, authority: ScriptedAuthority) -> None:
-        with pytest.raises(ConnectionError):
-            MemoryHttp(authority).get("https://login.microsoftonline.com/common/discovery/instance")
-
-    def test_the_log_holds_no_secret(self, authority: ScriptedAuthority) -> None:
-        app = public_app(authority)
-        flow = app.initiate_device_flow(SCOPES)
-        authority.approve(flow["user_code"])
-        result = poll(app, flow)
-        silent(app, force_refresh=True)
-        assert [call.endpoint for call in authority.calls] == ["discovery", "devicecode", "token", "token"]
-        last = authority.calls[-1]
-        assert (last.grant, last.client_id, last.status) == ("refresh_token", DEMO_APPLICATION.client_id, 200)
-        assert SCOPES[0] in last.scope
-        said = repr(authority.calls)
-        secrets = (flow["device_code"], flow["user_code"], result["access_token"], result["refresh_token"])
-        assert not [secret for secret in secrets if secret in said]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from dataclasses import replace
-from typing import Any
 
 import httpx
 import msal
@@ -17,9 +15,6 @@ from runtui.sandbox.authority.directory import (
     DEMO_ADMIN,
     DEMO_APPLICATION,
     DEMO_READER,
-    READ_ALL,
-    WRITE_ALL,
-    Directory,
     User,
 )
 from runtui.sandbox.authority.tokens import to_base64url
@@ -27,12 +22,9 @@ from runtui.sandbox.writes import ACTIONS as BOUND_ACTIONS
 from tests.contract.authority_server import serve_authority
 from tests.contract.conftest import WORKFLOWS, Clock, Sandbox, action_path
 from tests.contract.msal_apps import (
-    DAEMON,
-    DAEMON_ID,
     SCOPES,
     challenge_in,
     claims_of,
-    pair,
     poll,
     public_app,
     refusal,
@@ -175,33 +167,5 @@ class TestOverTls:
             assert authority.verify(met, write=True) is None
             authority.kill_refresh_tokens()
             assert silent(app, force_refresh=True)["error_codes"] == [700082]
-        finally:
-            app.http_client.close()
-
-    async def test_a_code_and_a_certificate(self) -> None:
-        key, certificate = pair()
-        directory = Directory(
-            applications=(replace(DAEMON, certificates=(certificate,), redirect_uris=("https://app.fake.test/",)),)
-        )
-        credential = {"private_key": key.decode(), "public_certificate": certificate.decode()}
-        async with serve_authority(directory=directory) as served:
-            await asyncio.to_thread(self.programs, served.authority, str(served.ca_file), credential)
-
-    def programs(self, authority: ScriptedAuthority, ca_file: str, credential: Any) -> None:
-        app = msal.ConfidentialClientApplication(
-            DAEMON_ID,
-            client_credential=credential,
-            authority=authority.url(),
-            instance_discovery=False,
-            verify=ca_file,
-        )
-        try:
-            assert claims_of(app.acquire_token_for_client(SCOPES)["access_token"])["roles"] == [READ_ALL, WRITE_ALL]
-            with pytest.warns(UserWarning, match="form_post"):
-                flow = app.initiate_auth_code_flow(SCOPES, redirect_uri="https://app.fake.test/")
-            landing = authority.browse(flow["auth_uri"])
-            assert landing.url.startswith("https://app.fake.test/?code=")
-            result = app.acquire_token_by_auth_code_flow(flow, landing.parameters)
-            assert claims_of(result["access_token"])["upn"] == DEMO_ADMIN.username
         finally:
             app.http_client.close()

@@ -103,13 +103,20 @@ async def test_without_a_batch_each_is_asked_for_alone_and_the_batch_no_more(sta
     async with client(server) as graph:
         assert ids(await read(graph, RUNS_IN_BATCH)) == EVERYTHING
         assert ids(await read(graph, 1)) == EVERYTHING[:1]
+        await graph.read_runs([("w1", "r0"), ("w1", "r1")])  # the runs themselves
     assert server.sent.count("POST /$batch") == 1
-    assert len(server.sent) == 1 + 2 * RUNS_IN_BATCH + 2
+    assert len(server.sent) == 1 + 2 * RUNS_IN_BATCH + 2 + 2
 
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"responses": 5}, {"responses": [5, {"id": 1, "status": 200}, {"id": "0", "status": "200"}]}, {"value": []}],
+    [
+        {},
+        {"responses": 5},
+        {"value": []},
+        {"responses": [5, {"id": 1, "status": 200}]},
+        {"responses": [{"id": str(number), "status": status} for number, status in enumerate(["200", 200.0, 99, 600])]},
+    ],
 )
 async def test_an_item_without_an_answer_in_the_batch_is_requested_by_itself(body: Any) -> None:
     server = ResultsServer(batch=lambda _body: reply(200, body))

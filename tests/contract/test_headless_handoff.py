@@ -29,8 +29,8 @@ def commands(sandbox_app: Starlette, tmp_path: Path) -> Commands:
     return Commands(sandbox_app, tmp_path / "state")
 
 
-def handed_over(commands: Commands, subject: str = "", **choices: Any) -> int:
-    facts: dict[str, Any] = {"workflow_id": None, "cause_number": None, "filter_text": "", "reduce_people": False}
+def handed_over(commands: Commands, subject: str | int | None = None, **choices: Any) -> int:
+    facts: dict[str, Any] = {"workflow_id": None, "cause_number": 0, "filter_text": "", "reduce_people": False}
     return hand_over(commands.server(), subject, **facts | {"file": None, "output": "json"} | choices)
 
 
@@ -52,7 +52,7 @@ def test_a_run_is_handed_over_with_its_causes_and_the_change_that_was_made(comma
     assert read["requestId"]
     assert read["clientRequestId"] != entry.client_request_id
     # The number of the change names the same run.
-    assert handed_over(commands, f"#{entry.number}", output="md") == ExitCode.DONE
+    assert handed_over(commands, entry.number, output="md") == ExitCode.DONE
     page = capsys.readouterr().out
     assert f"`{run_id}`" in page
     assert entry.request_id in page
@@ -104,7 +104,7 @@ def test_a_cause_is_the_line_of_the_list_of_causes(commands: Commands, capsys: O
 
 def test_a_change_is_handed_over_though_its_run_is_gone(commands: Commands, capsys: Out) -> None:
     number = commands.record(run_id="gone", workflow_id="w", workflow_name="Onboard", outcome=Outcome.UNKNOWN)
-    assert handed_over(commands, f"#{number}") == ExitCode.NOT_DONE
+    assert handed_over(commands, number) == ExitCode.NOT_DONE
     captured = capsys.readouterr()
     told = json.loads(captured.out)
     assert (told["title"], told["facts"]["run"]) == ("Onboard", "gone")
@@ -132,17 +132,17 @@ def test_what_cannot_be_meant_is_refused(commands: Commands) -> None:
     with pytest.raises(UsageError):
         handed_over(commands, "some-run", cause_number=1)
     with pytest.raises(UsageError, match="no such change"):
-        handed_over(commands, "#7")
+        handed_over(commands, 7)
     number = commands.record(root="https://graph.microsoft.com/beta")
     with pytest.raises(UsageError, match="another server"):
-        handed_over(commands, f"#{number}")
+        handed_over(commands, number)
 
 
 def test_results_that_cannot_be_read_are_named_in_it_and_by_the_exit_code(commands: Commands, capsys: Out) -> None:
     run_id, workflow_id = commands.a_run("failed")
     server = commands.server()._replace(wire=WithoutBatch(commands))
     code = hand_over(
-        server, run_id, workflow_id=workflow_id, cause_number=None, filter_text="", reduce_people=False, file=None,
+        server, run_id, workflow_id=workflow_id, cause_number=0, filter_text="", reduce_people=False, file=None,
         output="md",
     )  # fmt: skip
     captured = capsys.readouterr()

@@ -95,6 +95,16 @@ def test_the_exit_code_stays_where_nobody_reads_the_messages(
     assert done.returncode == code
 
 
+def test_the_version_goes_to_a_closed_reader_without_a_traceback() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "runtui", "--version"], cwd=CHECKOUT, stdout=writing, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
 @pytest.mark.parametrize("output", ["table", "jsonl"])
 def test_an_output_that_cannot_be_written_is_no_crash(tmp_path: Path, root: str, output: str) -> None:

@@ -223,7 +223,7 @@ class TestAProgram:
         key, certificate = pair()
         pem, assertion = tmp_path / "app.pem", tmp_path / "assertion"
         pem.write_bytes(key + certificate)
-        assertion.write_text(machine_token(key))
+        assertion.write_text(machine_token())
         async with sign_in_place(tmp_path, certificates=(certificate,), federated=(MACHINE,)) as place:
             place.profile("pem", client_id=DAEMON_ID, sign_in="certificate", certificate=str(pem))
             place.profile("ci", client_id=DAEMON_ID, sign_in="federated", federated_token_file=str(assertion))

@@ -103,7 +103,7 @@ def commands(sandbox_app: Starlette, tmp_path: Path) -> Commands:
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Remove the pause between listings, and keep the signal handlers of this process."""
-    monkeypatch.setattr(refresh, "rest_seconds", lambda *_: 0.001)
+    monkeypatch.setattr(refresh, "rest_seconds", lambda *_, **_failed: 0.001)
     kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in kept.items():

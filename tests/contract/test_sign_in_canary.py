@@ -107,7 +107,7 @@ async def test_secrets_of_a_sign_in_are_found_nowhere_else(tmp_path: Path, monke
     key, certificate = pair()
     pem, assertion = tmp_path / "app.pem", tmp_path / "assertion"
     pem.write_bytes(key + certificate)
-    assertion.write_text(machine_token(key))
+    assertion.write_text(machine_token())
     async with sign_in_place(tmp_path, scenario="echo", certificates=(certificate,), federated=(MACHINE,)) as place:
         place.profile("pem", client_id=DAEMON_ID, sign_in="certificate", certificate=str(pem))
         place.profile("ci", client_id=DAEMON_ID, sign_in="federated", federated_token_file=str(assertion))

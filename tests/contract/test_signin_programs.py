@@ -6,41 +6,29 @@ import base64
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
-import trustme
 
 from runtui.auth.claims import read_claims
 from runtui.auth.msal_client import HttpAnswer, MsalClient
 from runtui.auth.signin import SignIn, SignInError
 from runtui.redact import REDACTED, redact
-from runtui.sandbox.authority.directory import (
-    READ_ALL,
-    WRITE_ALL,
-    Directory,
-)
-from runtui.sandbox.authority.tokens import to_base64url
+from runtui.sandbox.authority.directory import Directory
 from runtui.settings import SignInSettings
 from tests import there
 from tests.canary import SECRET
-from tests.contract.entra_programs import ConfidentialApplication, FederatedCredential
+from tests.contract.msal_apps import DAEMON, DAEMON_ID, MACHINE, machine_token, pair
 from tests.contract.scripted_authority import ScriptedAuthority, unavailable
 from tests.contract.signing_in import ROOT, by_device_code, left_in, signing_in
 
-DAEMON_ID: Final = "6f0c2d9e-1b7a-4c55-9d21-0a51c0ffee00"
-MACHINE: Final = FederatedCredential("https://ci.fake.test", "repo:contoso/runs")
-
 
 def authority_for(**credentials: Any) -> ScriptedAuthority:
-    daemon = ConfidentialApplication(
-        client_id=DAEMON_ID,
-        name="nightly",
-        permissions=frozenset({READ_ALL, WRITE_ALL}),
-        **credentials,
+    return ScriptedAuthority(
+        directory=Directory(applications=(*Directory().applications, replace(DAEMON, **credentials)))
     )
-    return ScriptedAuthority(directory=Directory(applications=(*Directory().applications, daemon)))
 
 
 async def test_a_secret_signs_in_and_leaves_no_file(tmp_path: Path) -> None:
@@ -119,15 +107,8 @@ async def test_a_secret_in_the_environment_does_not_replace_a_person(tmp_path: P
         assert "@" in read_claims(token).account
 
 
-@pytest.fixture(scope="module")
-def certificate() -> tuple[bytes, bytes]:
-    """Return a private key and its certificate (PEM)."""
-    issued = trustme.CA(key_type=trustme.KeyType.RSA).issue_cert("nightly.example", key_type=trustme.KeyType.RSA)
-    return issued.private_key_pem.bytes(), issued.cert_chain_pems[0].bytes()
-
-
-async def test_a_certificate_signs_in(tmp_path: Path, certificate: tuple[bytes, bytes]) -> None:
-    key, public = certificate
+async def test_a_certificate_signs_in(tmp_path: Path) -> None:
+    key, public = pair()
     authority = authority_for(certificates=(public,))
     path = tmp_path / "nightly.pem"
     path.write_bytes(public + key)
@@ -135,10 +116,10 @@ async def test_a_certificate_signs_in(tmp_path: Path, certificate: tuple[bytes, 
         assert authority.verify(await sign_in(), write=True) is None
 
 
-async def test_a_certificate_with_a_password(tmp_path: Path, certificate: tuple[bytes, bytes]) -> None:
+async def test_a_certificate_with_a_password(tmp_path: Path) -> None:
     from cryptography.hazmat.primitives import serialization
 
-    key, public = certificate
+    key, public = pair()
     private = serialization.load_pem_private_key(key, None)
     locked = private.private_bytes(
         serialization.Encoding.PEM,
@@ -161,8 +142,8 @@ async def test_a_certificate_with_a_password(tmp_path: Path, certificate: tuple[
                 assert "RUNTUI_CERTIFICATE_PASSWORD" in refused.value.hint
 
 
-async def test_an_invalid_certificate_file(tmp_path: Path, certificate: tuple[bytes, bytes]) -> None:
-    key, public = certificate
+async def test_an_invalid_certificate_file(tmp_path: Path) -> None:
+    key, public = pair()
     odd = {"key.pem": key, "cert.pem": public, "empty.pem": b"", "noise.pem": b"\xff\xfe", "noise.pfx": b"noise"}
     authority = authority_for(certificates=(public,))
     for name, content in odd.items():
@@ -176,10 +157,8 @@ async def test_an_invalid_certificate_file(tmp_path: Path, certificate: tuple[by
             assert name in refused.value.message
 
 
-async def test_a_service_that_is_down_does_not_blame_the_certificate(
-    tmp_path: Path, certificate: tuple[bytes, bytes]
-) -> None:
-    key, public = certificate
+async def test_a_service_that_is_down_does_not_blame_the_certificate(tmp_path: Path) -> None:
+    key, public = pair()
     authority = authority_for(certificates=(public,))
     authority.next_answer(unavailable(), endpoint="discovery")
     (tmp_path / "nightly.pem").write_bytes(public + key)
@@ -190,23 +169,17 @@ async def test_a_service_that_is_down_does_not_blame_the_certificate(
             await sign_in()
 
 
-def assertion(**claims: Any) -> str:
-    said = {"iss": MACHINE.issuer, "sub": MACHINE.subject, "aud": MACHINE.audience, **claims}
-    parts = ({"alg": "RS256", "typ": "JWT"}, {**said, "exp": 4_000_000_000, "nbf": 0})
-    return ".".join(to_base64url(json.dumps(part).encode()) for part in parts) + "." + to_base64url(b"signed")
-
-
 async def test_a_federated_token_is_read_whenever_it_is_sent(tmp_path: Path) -> None:
     authority = authority_for(federated=(MACHINE,))
     path = tmp_path / "token"
-    path.write_text(assertion(jti="first"))
+    path.write_text(machine_token(jti="first"))
     async with signing_in(
         authority, tmp_path, method="federated", client_id=DAEMON_ID, federated_token_file=path
     ) as sign_in:
         assert authority.verify(await sign_in(), write=True) is None
-        path.write_text(assertion(sub="somebody else"))
+        path.write_text(machine_token(sub="somebody else"))
         assert not await sign_in.renew("Bearer")
-        path.write_text(assertion(jti="second") + "\n")
+        path.write_text(machine_token(jti="second") + "\n")
         assert await sign_in.renew("Bearer")
         path.unlink()
         assert not await sign_in.renew("Bearer")

@@ -12,6 +12,7 @@ from textual.app import App
 
 from runtui.domain.rows import short_id
 from runtui.domain.times import TICKS_PER_SECOND, now_ticks
+from runtui.domain.triage.service_actions import REPROCESSED, reprocess
 from runtui.sandbox.app import create_app
 from runtui.services.writing import follow
 from runtui.tui.features.changes.bulk_sending import ResultsView
@@ -19,6 +20,7 @@ from runtui.tui.text import middle
 from tests import there
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_run import left_text
+from tests.tui.wires import Held
 
 
 class Tenant:
@@ -90,6 +92,33 @@ async def test_a_run_is_canceled_and_another_reprocessed_to_its_end(
         assert (session.view, session.app.chrome.front.view.run_id) == ("users", made)
         await session.press("F")
         await told(session, "No run reprocesses this one.")
+
+
+async def test_runs_that_somebody_else_made_from_one_are_found_unless_the_person_goes_on(
+    open_session: Opener, tenant: Tenant
+) -> None:
+    wire = Held(tenant.wire)
+    async with open_session(wire=wire) as session:
+        await session.press("2")
+        client, run = session.workspace.client, there(session.workspace.store.get(session.runs.run_id or ""))
+        action = reprocess(run.workflow_id, run.raw["id"], "all")
+        await client.act(action)
+        wire.hold()
+        await session.press("F", "o")
+        wire.release()
+        await session.until(lambda: all(worker.is_finished for worker in session.app.workers))
+        assert session.view == "overview", "the person did not wait for it"
+        await session.press("escape", "F")
+        await session.until(lambda: session.view == "users")
+        first = session.front.view.run_id
+        tenant.wait(60)
+        await client.act(action)
+        made = [run["id"] for run in there((await client.observe(action)).entity)[REPROCESSED]]
+        await session.press("escape", "F")
+        await session.until(lambda: "Runs that reprocess this one" in session.text())
+        await session.press("enter")
+        await session.until(lambda: session.view == "users")
+        assert {first, session.front.view.run_id} == {*made}, "the newest is the first to choose"
 
 
 async def test_marked_runs_are_reprocessed_and_those_it_cannot_help_are_left_out(

@@ -33,10 +33,11 @@ from runtui.tui.features.triage.overviewing import OverviewView
 from runtui.tui.features.triage.tracing import PeopleView, PersonView
 from runtui.tui.resources import run_filter
 from runtui.tui.screens.form import FormView
-from runtui.tui.screens.frame import ActionView, ViewScreen
+from runtui.tui.screens.frame import ViewScreen
 from runtui.tui.screens.questions import ColumnChooser, LineQuestion, Picker
 from runtui.tui.screens.review import ReviewView
 from runtui.tui.screens.runs import RunsView
+from runtui.tui.screens.view import ActionView
 from runtui.tui.themes import THEMES
 from runtui.tui.widgets.field_form import FieldForm
 from runtui.tui.widgets.filter_bar import FilterBar

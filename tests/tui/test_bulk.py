@@ -190,7 +190,7 @@ async def test_rows_that_change_places_leave_the_response_in_front(open_session:
         assert view.progress is not None
         assert view.row is not None
         first = view.row.save
-        view.progress.note(first.run_id, save=first._replace(step=Step.ENDED, outcome=Outcome.DONE))
+        view.progress.results[first.run_id].save = first._replace(step=Step.ENDED, outcome=Outcome.DONE)
         view.reload()
         await session.settled()
         assert view.row.save.run_id != first.run_id

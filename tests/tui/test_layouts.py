@@ -120,7 +120,7 @@ async def test_a_screen_mounted_in_advance_opens_without_a_layout(
         layouts.clear()
         for _ in range(2):
             await session.press(key)
-            assert session.app.screen is not session.runs.view_screen
+            assert session.app.screen is not session.runs.screen
             await session.press("escape")
         assert layouts == []
 

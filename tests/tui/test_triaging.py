@@ -11,7 +11,7 @@ from runtui.domain.times import now_ticks
 from runtui.services.journal import Journal
 from runtui.services.store import RunQuery, Store
 from runtui.services.triage.memory import TriageMemory
-from runtui.tui.features.triage.triaging import Triaging
+from runtui.tui.features.triage import triaging
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
 from tests.tui.wires import Graph
@@ -110,7 +110,10 @@ async def test_a_snooze_and_a_note_are_told_in_the_panel_and_found_by_the_filter
         assert (session.runs.table.total, under_cursor(session)) == (1, run_id)
 
 
-async def test_marks_of_another_runtui_and_ended_snoozes_are_shown(open_session: Opener, tmp_path: Path) -> None:
+async def test_marks_of_another_runtui_and_ended_snoozes_are_shown_by_themselves(
+    open_session: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(triaging, "LOOK_SECONDS", 0.02)
     async with open_session(graph=queue(), size=(80, 24)) as session:
         await session.press("6")
         assert session.runs.table.total == 6
@@ -120,7 +123,6 @@ async def test_marks_of_another_runtui_and_ended_snoozes_are_shown(open_session:
         other = TriageMemory(journal, store, workspace.root)
         other.set_state(["run-01"], "handled", "kim")
         other.set_state(["run-03"], "snoozed", "kim", until=now_ticks())
-        session.app.feature[Triaging].follow()
         await session.until(lambda: session.runs.table.total == 5)
         assert "1 snooze ended" in session.status.text
         assert "» ✗ failed" in session.text()

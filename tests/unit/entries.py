@@ -17,7 +17,7 @@ def an_entry(number: int = 1, **facts: Any) -> Entry:
         "url": "http://127.0.0.1/beta/workflowBase/runs/run-1", "body": '{\n  "processingStatus": "queued"\n}',
         "before": {"processingStatus": "failed"}, "after": {"processingStatus": "queued"},
         "client_request_id": f"client-{number}", "session": "s", "opened_at": datetime(2026, 11, 20, 10, tzinfo=UTC),
-        "ended_at": datetime(2026, 11, 20, 10, 0, 1, tzinfo=UTC), "sends": 1, "outcome": Outcome.DONE,
+        "ended_at": datetime(2026, 11, 20, 10, 0, 1, tzinfo=UTC), "outcome": Outcome.DONE,
         "known_by": "answer", "status": 200, "reason": "OK", "request_id": f"request-{number}", "seconds": 0.1,
         "words": "", "response": "{}", "undone_by": None,
         "undone_perhaps_by": None,

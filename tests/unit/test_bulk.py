@@ -492,6 +492,25 @@ async def test_abandoned_while_answers_wait_for_a_key_each_counts_as_it_was_answ
     assert Outcome.UNKNOWN not in outcomes.values()
 
 
+async def test_abandoned_before_it_is_recorded_nothing_is_said_of_the_journal(bench: BulkBench) -> None:
+    typing, known = TypingOn(), asyncio.Event()
+
+    async def who_types() -> str:
+        typing.rests.clear()
+        known.set()
+        return await who()
+
+    context = WriteContext(ROOT, "Contoso", "prod", who_types)
+    saves = SaveQueue(bench.graph, bench.store, bench.journal, context, foreground=typing)
+    ended: list[Save] = []
+    saves.changed.subscribe(lambda save: None if save.active else ended.append(save))
+    saves.submit(drafts()[0])
+    await asyncio.wait_for(known.wait(), PATIENCE)
+    await abandoned(saves, typing.rests)
+    assert bench.journal.entries() == []
+    assert [(save.outcome, save.stopped, save.unrecorded) for save in ended] == [(Outcome.NOT_DONE, True, False)]
+
+
 async def test_a_run_of_the_bulk_is_busy_for_others_until_its_own_change_has_ended(bench: BulkBench) -> None:
     bench.graph.gate.clear()
     bench.saves.submit_many(drafts(), may_hold=False)

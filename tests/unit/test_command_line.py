@@ -107,6 +107,15 @@ def test_a_value_that_makes_no_sense_names_its_flag(capsys: pytest.CaptureFixtur
     assert "--body: body is 'ful'. It must be one of: full, changed. Did you mean full?" in capsys.readouterr().err
     for arguments, words in (
         (["undo", "abc"], "CHANGE: a change is named by its number, such as 12 or #12, not 'abc'"),
+        (["undo", 19 * "9"], "CHANGE: a change is named by its number"),
+        (["handoff", "#x"], "RUN: a change is named by its number"),
+        (["list", "--limit", 19 * "9"], "--limit: the limit must be between 0 and 999999999"),
+        (["show", ""], "argument RUN: it is empty"),
+        (["show", "r", "--workflow", " "], "argument --workflow: it is empty"),
+        (["update", "r", "", "--set", "failedTasksCount=1"], "argument RUN: it is empty"),
+        (["activate", "w", "--user", ""], "argument --user: it is empty"),
+        (["preview", ""], "argument WORKFLOW: it is empty"),
+        (["person", " "], "argument NAME: it is empty"),
         (["sandbox", "--port", "x"], "--port: the port must be between 0 and 65535"),
         (["demo", "--runs", "1e3"], "--runs: the number of runs must be between 0 and 1000000"),
     ):
@@ -121,7 +130,7 @@ def test_a_value_that_makes_no_sense_names_its_flag(capsys: pytest.CaptureFixtur
     [
         (["list", "--fliter", "x"], "usage: runtui list", "--fliter x. Did you mean --filter?"),
         (["list", "--theme", "light"], "usage: runtui list", "--theme light. --theme is an option of other commands."),
-        (["list", "--limit", "-1"], "usage: runtui list", "the limit must be a whole number, 0 or more"),
+        (["list", "--limit", "-1"], "usage: runtui list", "the limit must be between 0 and 999999999"),
         (["config", "show", "--jsn"], "usage: runtui config show", "Did you mean --json?"),
         (["--them", "light", "show", "a", "b"], "usage: runtui show", "unrecognized arguments: b"),
         (["--fliter", "x"], "usage: runtui", "argument COMMAND: there is no 'x'. Possible: demo, list, show,"),

@@ -52,6 +52,11 @@ def test_a_blank_text_is_no_filter(text: str) -> None:
     assert parse_filter(text, NOW) is None
 
 
+WORKFLOW_ID = "6513270e-269e-4d37-b2a7-4de452e6b438"
+RUN_IDS = (f"{WORKFLOW_ID}_638927104150522341", f"{WORKFLOW_ID.upper()}_638927104150522342")
+ANY_OF_THE_RUNS = AnyOf(tuple(map(HasText, RUN_IDS)))
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -66,6 +71,9 @@ def test_a_blank_text_is_no_filter(text: str) -> None:
         ("a b OR c", AnyOf((AllOf((HasText("a"), HasText("b"))), HasText("c")))),
         ("a (b or c)", AllOf((HasText("a"), AnyOf((HasText("b"), HasText("c")))))),
         ("orphan and android", AllOf((HasText("orphan"), HasText("android")))),
+        (f"{RUN_IDS[0]}\n{RUN_IDS[1]}", ANY_OF_THE_RUNS),
+        (f"status:failed {RUN_IDS[0]} {RUN_IDS[1]}", AllOf((ANY_OF_THE_RUNS, IsOneOf(STATUS, ("failed",))))),
+        (f"{RUN_IDS[0]} {WORKFLOW_ID}", AllOf((HasText(RUN_IDS[0]), HasText(WORKFLOW_ID)))),
         ("!a", Not(HasText("a"))),
         ("!!a", Not(Not(HasText("a")))),
         ("! (a or b)", Not(AnyOf((HasText("a"), HasText("b"))))),

@@ -8,11 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 from textual import events
-from textual._queue import Queue
 from textual.app import App, ComposeResult
 from textual.message import Message
-from textual.screen import Screen
-from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from runtui.services.writing import foreground
@@ -21,24 +18,6 @@ from runtui.tui import keys
 from runtui.tui.keys import KeyQueue, blocks_keys, is_from_terminal
 from tests import PATIENCE
 from tests.keys import drained
-
-
-@pytest.mark.parametrize(
-    ("owner", "names"),
-    [
-        (Widget(), ["_message_queue", "_pending_message", "_next_callbacks", "_running", "_is_mounted"]),
-        (Queue[int](), ["ready_event", "values"]),
-        (Queue[int]().ready_event, ["_waiters"]),
-        (App[None](), ["_registry", "_dom_ready"]),
-        (App[None]().animator, ["_animations"]),
-        (Screen[None](), ["_layout_required", "_scroll_required", "_callbacks"]),
-        (App[None](), ["_get_screen"]),
-    ],
-    ids=lambda value: "" if isinstance(value, list) else type(value).__name__,
-)
-def test_textual_still_has_the_private_names_that_are_used(owner: object, names: list[str]) -> None:
-    missing = [name for name in names if not hasattr(owner, name)]
-    assert missing == [], f"{type(owner).__name__} changed: see the list in runtui/tui/keys.py"
 
 
 class Slow(Static, can_focus=True):

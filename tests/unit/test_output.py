@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import io
 from collections.abc import Callable
 from random import Random
 
@@ -17,7 +16,6 @@ from rich.segment import Segment
 from rich.style import Style
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App, ComposeResult
-from textual.drivers._writer_thread import WriterThread
 from textual.geometry import Region
 from textual.screen import ModalScreen, Screen
 from textual.strip import Strip
@@ -32,21 +30,6 @@ WIDTH, HEIGHT = 60, 16
 
 
 # Textual's names in use
-
-
-@pytest.mark.parametrize(
-    ("owner", "names"),
-    [
-        (App(), ["_display", "_batch_count", "_sync_available", "_driver", "_closed", "post_display_hook"]),
-        (WriterThread(io.StringIO()), ["_queue", "write", "fileno", "is_alive"]),
-        (LayoutUpdate([], Region()), ["strips", "region"]),
-        (ChopsUpdate([{}], [(0, 0, 0)], [[]]), ["chops", "spans", "chop_ends"]),
-    ],
-    ids=lambda value: "" if isinstance(value, list) else type(value).__name__,
-)
-def test_textual_still_has_the_private_names_that_are_used(owner: object, names: list[str]) -> None:
-    missing = [name for name in names if not hasattr(owner, name)]
-    assert missing == [], f"{type(owner).__name__} changed: see the list in runtui/tui/output.py"
 
 
 def test_textual_still_calls_display_as_it_is_overridden() -> None:

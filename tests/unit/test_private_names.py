@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import importlib
 import importlib.util
 import inspect
@@ -19,6 +20,7 @@ import pytest
 from textual._animator import Animator
 from textual._compositor import Compositor
 from textual.app import App
+from textual.drivers._writer_thread import WriterThread
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message_pump import MessagePump
 from textual.screen import Screen
@@ -211,8 +213,10 @@ PRIVATE_NAMES: Final = (
     *((MessagePump, name) for name in ("_message_queue", "_pending_message", "_next_callbacks", "_running")),
     (MessagePump, "_is_mounted"),
     (Animator, "_animations"),
+    (WriterThread, "_queue"),
+    (asyncio.Event, "_waiters"),
 )  # fmt: skip
-"""A class of Textual, and a private name of it that runtui uses or replaces."""
+"""A class of Textual or asyncio, and a private name of it that runtui uses or replaces."""
 
 
 def test_each_private_name_still_exists() -> None:

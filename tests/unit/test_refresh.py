@@ -9,18 +9,17 @@ from ctypes import CDLL
 from datetime import UTC, datetime
 from mmap import PAGESIZE
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from runtui.domain.filters import parse_filter
 from runtui.errors import RuntuiError
-from runtui.graph.retry import LONGEST_WAIT
 from runtui.services import refresh as refresh_module
 from runtui.services.refresh import (
     CONCURRENT_WORKFLOWS,
     LISTING_SHARE,
+    REST_AFTER_FAILURE,
     Progress,
     Refresh,
     UnreadWorkflow,
@@ -143,12 +142,12 @@ def test_the_workflows_that_are_missing_are_named_and_why(faults: list[RuntuiErr
     assert str(Progress(missing=missing).why_incomplete) == words
 
 
-async def rests_of(refresh: Refresh, count: int, monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, int]]:
-    """Return how long each of that many listings took by its own account, and the number of failures in a row."""
-    rests: list[tuple[float, int]] = []
+async def rests_of(refresh: Refresh, count: int, monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, bool]]:
+    """Return how long each of that many listings took by its own account, and whether it read nothing."""
+    rests: list[tuple[float, bool]] = []
 
-    def no_rest(_interval: float, took: float, failures: int) -> float:
-        rests.append((took, failures))
+    def no_rest(_interval: float, took: float, *, has_failed: bool) -> float:
+        rests.append((took, has_failed))
         return 0.001  # the loop must run once
 
     monkeypatch.setattr(refresh_module, "rest_seconds", no_rest)
@@ -165,13 +164,13 @@ async def test_a_workflow_that_fails_makes_nobody_back_off_and_a_service_that_fa
 ) -> None:
     graph = FakeGraph(joiner=[graph_error()], leaver=[[run("a")]])
     rests = await rests_of(Refresh(graph, store, interval=NEVER), 3, monkeypatch)
-    assert [failures for _, failures in rests] == [0, 0, 0]
+    assert [has_failed for _, has_failed in rests] == [False] * 3
     graph.pages["leaver"] = [graph_error()]
     rests = await rests_of(Refresh(graph, store, interval=NEVER), 3, monkeypatch)
-    assert [failures for _, failures in rests] == [1, 2, 3], "nothing could be read"
+    assert [has_failed for _, has_failed in rests] == [True] * 3, "nothing could be read"
     graph.workflows_error = graph_error()
     rests = await rests_of(Refresh(graph, store, interval=NEVER), 2, monkeypatch)
-    assert [failures for _, failures in rests] == [1, 2]
+    assert [has_failed for _, has_failed in rests] == [True] * 2
 
 
 async def test_after_all_runs_were_read_nobody_waits_long_for_what_changes(
@@ -368,32 +367,42 @@ async def test_stopping_ends_a_listing_under_way(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("interval", "took", "failures", "seconds"),
+    ("interval", "took", "has_failed", "seconds"),
     [
-        (30, 0.2, 0, 30),
-        (30, 8, 0, 80),
-        (30, 0.2, 1, 60),
-        (30, 0.2, 2, 120),
-        (30, 0.2, 4, 300),
-        (30, 0.2, 100_000, 300),
-        (0.1, 0, 1, 2),
-        (600, 1, 3, 600),
-        (30, 100, 3, 1000),
+        (30, 0.2, False, 30),
+        (30, 8, False, 8 * LISTING_SHARE),
+        (0, 0, False, 0),
+        (30, 0.2, True, REST_AFTER_FAILURE),
+        (0, 0, True, REST_AFTER_FAILURE),
+        (600, 1, True, 600),
+        (30, 100, True, 100 * LISTING_SHARE),
     ],
 )
-def test_how_long_it_rests(interval: float, took: float, failures: int, seconds: float) -> None:
-    assert rest_seconds(interval, took, failures) == seconds
+def test_how_long_it_rests(interval: float, took: float, has_failed: bool, seconds: float) -> None:
+    assert rest_seconds(interval, took, has_failed=has_failed) == seconds
 
 
-@given(st.floats(0.001, 86_400), st.floats(0, 3_600), st.integers(0, 10**9))
-def test_faults_never_shorten_a_rest_and_alone_never_stretch_it_beyond_the_limit(
-    interval: float, took: float, failures: int
+async def test_a_store_that_cannot_be_read_for_a_while_does_not_end_the_listing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seconds = rest_seconds(interval, took, failures)
-    healthy = rest_seconds(interval, took, 0)
-    assert healthy == max(interval, took * LISTING_SHARE)
-    assert healthy <= seconds <= max(healthy, LONGEST_WAIT)
-    assert seconds <= rest_seconds(interval, took, failures + 1)
+    graph = FakeGraph(joiner=[[run("a")]])
+    refresh = Refresh(graph, store, interval=NEVER)
+    ends = watch(refresh)
+
+    def fail(*_args: object) -> NoReturn:
+        raise RuntuiError("The store cannot be used", "disk I/O error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "reading", fail)
+        refresh.start()
+        assert (await next_end(ends)).fault is not None
+        for _ in range(10):
+            await asyncio.sleep(0)
+    refresh.now()
+    assert (await next_end(ends)).fault is None
+    assert not refresh.is_broken
+    assert ids(store) == {"a"}
+    await refresh.stop()
 
 
 async def test_a_defect_that_ends_the_listing_is_reported(store: Store) -> None:

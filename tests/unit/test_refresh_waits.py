@@ -116,7 +116,7 @@ async def test_a_refused_token_ends_the_waiting_of_the_others(store: Store) -> N
     async with asyncio.timeout(PATIENCE):
         await refresh.list_once()
     assert any(waits)
-    assert refresh.progress.waiting_until is None
+    assert (refresh.progress.waiting_until, refresh.progress.waiting) == (None, "")
     assert isinstance(refresh.progress.fault, GraphError)
     assert refresh.progress.fault.fault.status == 401
 
@@ -169,7 +169,7 @@ async def test_a_wait_for_one_workflow_does_not_lengthen_the_interval(
     graph.busy["joiner"] = [refused(500, "40"), refused(403)]
     took: asyncio.Queue[float] = asyncio.Queue()
 
-    def rest(_interval: float, seconds: float, _failures: int) -> float:
+    def rest(_interval: float, seconds: float, **_: bool) -> float:
         took.put_nowait(seconds)
         return NEVER
 

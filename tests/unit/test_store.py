@@ -314,15 +314,16 @@ def test_the_first_press_shows_the_worst_or_the_newest_first(
     assert ids(store, RunQuery(None, sort, descending)) == expected.split()
 
 
-def test_the_running_runs_without_an_update_for_longest_are_first_so_the_stuck_are_above_the_others(
-    store: Store,
+@pytest.mark.parametrize("other", ["inProgress", "canceling"])
+def test_of_active_runs_those_without_an_update_for_longest_are_first_so_the_stuck_are_above_the_others(
+    other: str, store: Store
 ) -> None:
-    def running(number: int, started: int, updated: int) -> Raw:
+    def active(number: int, started: int, updated: int) -> Raw:
         times = {"startedDateTime": started, "lastUpdatedDateTime": updated}
         moments = {name: format_ticks(NOW - hours * HOUR) for name, hours in times.items()}
-        return a_run(number, processingStatus="inProgress", **moments)
+        return a_run(number, processingStatus="inProgress" if number in (2, 3) else other, **moments)
 
-    put(store, running(1, 1, 0), running(2, 21, 20), running(3, 40, 1), running(4, 10, 9))
+    put(store, active(1, 1, 0), active(2, 21, 20), active(3, 40, 1), active(4, 10, 9))
     put(store, a_run(5, processingStatus="queued"), a_run(6, processingStatus="failed"))
     assert ids(store) == ["r6", "r2", "r4", "r3", "r1", "r5"]
     assert [row.id for row in store.window(ALL, 0, 6) if is_stuck(row, NOW)] == ["r2", "r4"]

@@ -135,6 +135,20 @@ async def test_an_ended_session_leaves_its_log_however_long_it_is(path: Path) ->
     assert path.with_name(f"{path.name}-wal").exists()
 
 
+def test_a_log_that_grew_while_somebody_read_is_cut_once_nobody_does(path: Path) -> None:
+    store, log = Store(path), path.with_name(f"{path.name}-wal")
+    with store.reading() as db, ThreadPoolExecutor() as other_thread:
+        db.execute("SELECT 1 FROM run").fetchall()
+        for number in range(40):
+            page = [{"id": f"r{number}", "displayName": "x" * 1_000_000}]
+            other_thread.submit(store.put_runs, "w1", page, store.next_listing()).result()
+        assert log.stat().st_size > 40_000_000
+    for status in ("queued", "completed"):  # the first write copies the log, the second begins it again
+        store.put_run("w1", {"id": "r1", "processingStatus": status})
+    assert log.stat().st_size < 35_000_000
+    store.close()
+
+
 @pytest.mark.parametrize("wrong", ["folder", "below a file"])
 def test_an_impossible_path_is_explained(tmp_path: Path, wrong: str) -> None:
     (tmp_path / "file").touch()

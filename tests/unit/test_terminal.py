@@ -12,8 +12,6 @@ from threading import Event
 
 import pytest
 from textual import events
-from textual._xterm_parser import XTermParser
-from textual.app import App
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
@@ -108,25 +106,6 @@ def test_an_unwritable_report_is_mentioned(tmp_path: Path) -> None:
     assert said.startswith("runtui crashed (ValueError). No report could be written")
 
 
-@pytest.mark.parametrize("name", ["_fatal_error", "_close_messages_no_wait", "_handle_exception"])
-def test_the_private_names_that_a_crash_relies_on_are_there(name: str) -> None:
-    """Textual has no public hook for an unhandled error, so a release that renames these must fail here first."""
-    assert callable(getattr(App, name))
-
-
-@pytest.mark.parametrize(
-    ("owner", "names"),
-    [
-        (LinuxDriver, ["_run_input_thread", "run_input_thread", "_get_terminal_size", "send_message", "exit_event"]),
-        (XTermParser(), ["feed", "mouse_pixels", "terminal_size", "terminal_pixel_size", "last_x", "last_y"]),
-    ],
-    ids=["driver", "parser"],
-)
-def test_the_used_parts_of_textuals_input_exist(owner: object, names: list[str]) -> None:
-    given = [*dir(owner), *inspect.getsource(LinuxDriver.__init__).replace("self.", " ").split()]
-    assert set(names) <= set(given), "Textual changed: see the input thread in runtui/tui/terminal.py"
-
-
 def test_textual_still_runs_its_input_in_a_thread_that_is_overridden() -> None:
     assert "target=self._run_input_thread" in inspect.getsource(LinuxDriver.start_application_mode)
     assert "self._get_terminal_size()" in inspect.getsource(LinuxDriver.start_application_mode)
@@ -144,10 +123,6 @@ def test_a_window_has_a_size_that_can_be_drawn(
 ) -> None:
     monkeypatch.setattr(os, "get_terminal_size", lambda _descriptor: os.terminal_size(window))
     assert terminal_size() == believed
-
-
-def test_the_private_attribute_that_holds_the_error_is_there() -> None:
-    assert App[None]()._exception is None
 
 
 @pytest.fixture

@@ -33,10 +33,10 @@ from runtui.services.workspace import Workspace
 @command
 async def hand_over(
     session: SessionSpec,
-    subject: str,
+    subject: str | int | None,
     *,
     workflow_id: str | None,
-    cause_number: int | None,
+    cause_number: int,
     filter_text: str,
     reduce_people: bool,
     file: Path | None,
@@ -44,20 +44,20 @@ async def hand_over(
 ) -> int:
     """Print a hand-over, or write it to a new file. Return the exit code: NOT_DONE if something could not be read.
 
-    `subject` is the id of a run, or "#12" for the run of a change. It is empty with `cause_number`: the number of a
-    line of `runtui causes`, from 1, for the runs that match `filter_text`.
+    `subject` is the id of a run, or the number of a change to it. It is None with `cause_number`: the number of a line
+    of `runtui causes`, from 1 (0: none), for the runs that match `filter_text`.
 
     Raises:
         RuntuiError: there is no such run, change or cause, or the file cannot be written. Nothing is printed.
     """
-    if bool(subject) is (cause_number is not None):
+    if (subject is None) is (cause_number == 0):
         raise UsageError("Hand over what?", "", "Name one of these: a run, a change such as '#12', --cause N.")
     query = RunQuery(parse_filter_option(filter_text))
     async with connected(session) as workspace:
-        if cause_number is not None:
-            handoff, trouble = await _handoff_of_cause(workspace, cause_number, query, reduce_people)
-        else:
+        if subject is not None:
             handoff, trouble = await _handoff_of_run(workspace, subject, workflow_id, reduce_people)
+        else:
+            handoff, trouble = await _handoff_of_cause(workspace, cause_number, query, reduce_people)
     text = json.dumps(handoff, indent=2) if output == "json" else handoff_markdown(handoff).rstrip("\n")
     if file is None:
         print(text)
@@ -69,32 +69,32 @@ async def hand_over(
 
 
 async def _handoff_of_run(
-    workspace: Workspace, subject: str, workflow_id: str | None, reduce_people: bool
+    workspace: Workspace, subject: str | int, workflow_id: str | None, reduce_people: bool
 ) -> tuple[Handoff, list[str]]:
     """Read a run and its results. Return its hand-over, and sentences about what could not be read."""
-    run_id = subject
-    if subject.startswith("#"):
+    if isinstance(subject, int):
         run_id, workflow_id = _run_of_change(workspace, subject)
+    else:
+        run_id = subject
     workflow_id, run_id = await find_run(workspace, run_id, workflow_id)
     try:
         fault = await read_into_store(workspace, workflow_id, run_id)
     except RuntuiError as error:
-        if not subject.startswith("#"):
+        if not isinstance(subject, int):
             raise
         fault = error  # the journal still has its changes
     trouble = [str(fault)] if fault is not None else []
     return handoff_of_run(workspace, await origin_of(workspace), run_id, reduce_people=reduce_people), trouble
 
 
-def _run_of_change(workspace: Workspace, subject: str) -> tuple[str, str]:
+def _run_of_change(workspace: Workspace, number: int) -> tuple[str, str]:
     """Return the run id and the workflow id of a change by its number in the journal."""
-    number = subject.removeprefix("#")
-    entry = workspace.journal.entry(int(number)) if number.isdecimal() else None
+    entry = workspace.journal.entry(number)
     if entry is None or entry.damage:
         what = "no" if entry is None else "a damaged"
-        raise UsageError("There is no such change", f"The journal has {what} {subject}.", "runtui journal lists them.")
+        raise UsageError("There is no such change", f"The journal has {what} #{number}.", "runtui journal lists them.")
     if not same_server(entry.root, workspace.root):
-        raise UsageError("This change is on another server", f"{subject} was sent to {entry.root}.", "Add --root.")
+        raise UsageError("This change is on another server", f"#{number} was sent to {entry.root}.", "Add --root.")
     return entry.run_id, entry.workflow_id
 
 
@@ -107,7 +107,7 @@ async def _handoff_of_cause(
     if progress.fault is not None:
         trouble.append(f"The results of {progress.total - progress.read} runs could not be read. {progress.fault}")
     causes = await named_causes(workspace, query)
-    if not 0 < number <= len(causes):
+    if number > len(causes):
         raise UsageError("There is no such cause", f"There are {len(causes)} causes.", "runtui causes lists them.")
     cause, origin = causes[number - 1], await origin_of(workspace)
     query = runs_of_cause(query, cause)

@@ -21,7 +21,7 @@ from runtui.domain.triage.workflows import (
     workflow_record,
     worst_first,
 )
-from runtui.errors import RuntuiError, UsageError
+from runtui.errors import RuntuiError
 from runtui.headless.console import ProgressLine, can_rewrite_line, command, parse_filter_option
 from runtui.headless.output import OutputFormat, column_lines, print_lines, standard_output
 from runtui.headless.session import connected, list_all, tell_unread
@@ -126,8 +126,6 @@ async def show_person(session: SessionSpec, name: str, *, output: OutputFormat) 
     """
     from runtui.domain.triage.run_users import PERSON_COLUMNS, PERSON_PROPERTIES, newest_first, person_record
 
-    if not name.strip():
-        raise UsageError("Which person?", "", "Give a name, a sign-in name or an id.")
     async with connected(session) as workspace:
         missing = await list_all(workspace)
         person = await _find(workspace, name)

@@ -124,8 +124,8 @@ class Bulk:
         finally:
             for pause in tuple(self._pauses):
                 pause.cancel()
-            for item in self._ready[Send]:
-                item.save = item.save._replace(step=Step.WAITING)  # it is recorded, but was not sent
+            for item in (*self._ready[Record], *self._ready[Send]):
+                item.save = _not_begun(item)
             left = (*(item.save for item in self._items.values()), *self.saves[self._begun :])
             self._items.clear()
             for save in left:
@@ -265,7 +265,7 @@ class Bulk:
             if self._advance(item, None):
                 self._ready[type(item.effect)].append(item)  # it is recorded that it was not sent
         elif self.is_stopped and isinstance(item.effect, Record):
-            item.save = item.save._replace(intent=None, step=Step.WAITING)
+            item.save = _not_begun(item)
             self._break_off(item)
         elif self.is_stopped and item.save.may_be_stopped:
             self._break_off(item)
@@ -305,6 +305,12 @@ class Bulk:
         if item.announced != item.save:
             item.announced = item.save
             self._driver.announce(item.save)
+
+
+def _not_begun(item: _Item) -> Save:
+    """Return the save if its next effect never begins: one that is not recorded has no intent, none was sent."""
+    save = item.save._replace(step=Step.WAITING)
+    return save._replace(intent=None) if isinstance(item.effect, Record) else save
 
 
 async def _unless_cancelled(waiting: Coroutine[Any, Any, None]) -> asyncio.CancelledError | None:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import TYPE_CHECKING
 from uuid import uuid4
-from weakref import WeakValueDictionary
 
 from runtui.announcer import Announcer
 from runtui.auth.clouds import why_not_offered
@@ -53,13 +52,12 @@ class SaveQueue:
         self._refusal = refusal
         self._requires_why = requires_why
         self._foreground = foreground or Foreground()
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._active: dict[int, Save] = {}
         self._of_run: dict[str, dict[int, Save]] = {}
-        """The same by the key of their run."""
-        self._held: dict[int, asyncio.Lock] = {}
-        """The lock of the run of each save in progress."""
+        """The same by the key of their run. The first save of a run is sent, the others wait for its end."""
+        self._ended = asyncio.Event()
+        """Set at the next end of a save, and then replaced."""
         self._numbers = count(1)
         self.changed: Announcer[Save] = Announcer()
 
@@ -169,16 +167,15 @@ class SaveQueue:
             of_run.pop(save.number, None)
             if not of_run:
                 self._of_run.pop(key, None)
-            if (held := self._held.pop(save.number, None)) is not None:
-                held.release()
+            self._ended.set()
+            self._ended = asyncio.Event()
         self.changed.announce(save)
 
     async def _carry_out(self, bulk: Bulk) -> None:
         try:
             for save in bulk.saves:
-                lock = self._locks.setdefault(run_key(save.run_id), asyncio.Lock())
-                await lock.acquire()
-                self._held[save.number] = lock
+                while (first := self.of_run(save.run_id)) is not None and first.number != save.number:
+                    await self._ended.wait()
             await bulk.run()
         finally:
             # Cancelled while it waited for an earlier change: no row may wait forever.

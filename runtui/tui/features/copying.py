@@ -53,9 +53,9 @@ from runtui.tui.features.triage.overviewing import OverviewView
 from runtui.tui.features.triage.tracing import PersonView
 from runtui.tui.keys import blocks_keys
 from runtui.tui.output import DrawnOnce
-from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.questions import Picker
 from runtui.tui.screens.runs import RunsView
+from runtui.tui.screens.view import ActionView
 from runtui.tui.text import content
 from runtui.tui.widgets.chrome import Severity
 from runtui.tui.words import copies

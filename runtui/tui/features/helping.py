@@ -16,7 +16,7 @@ from runtui.keys.actions import Scope
 from runtui.keys.help import HELP_COLUMNS, LINES_BELOW, HelpRow, help_rows
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.resources import ROW_FLAGS, Resource, in_memory
-from runtui.tui.screens.frame import ActionView
+from runtui.tui.screens.view import ActionView
 from runtui.tui.text import content
 from runtui.tui.widgets.row_list import ReadList
 
@@ -70,9 +70,9 @@ class HelpView(ActionView[str]):
     def action_run_action(self) -> None:
         row = self.list.table.row_under_cursor()
         if row is not None and row.action_id:
-            self.view_screen.dismiss(row.action_id)
+            self.dismiss(row.action_id)
         else:
-            self.view_screen.set_status("There is nothing to run on this line.", "warning")
+            self.say("There is nothing to run on this line.", "warning")
 
     def action_filter_help(self) -> None:
         self.list.filter_bar.open()
@@ -81,7 +81,7 @@ class HelpView(ActionView[str]):
         self.action_leave_view()
 
     def action_close_by_quit(self) -> None:
-        self.view_screen.dismiss()
+        self.dismiss()
 
 
 class Helping(Feature):

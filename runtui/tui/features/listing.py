@@ -143,7 +143,7 @@ class Listing(Feature):
 
     async def _show_runs(self, filter_text: str) -> None:
         """Bring the list to the front with only these runs, or with all if it shows these already."""
-        self._chrome.go_back_to(self._runs.view_screen)
+        self._chrome.go_to_list()
         self._runs.filter_by("" if self._runs.filter_text == filter_text else filter_text)
 
     def action_refresh(self) -> None:

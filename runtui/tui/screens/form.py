@@ -19,8 +19,8 @@ from runtui.domain.properties import EDITABLE
 from runtui.domain.text import count_words
 from runtui.domain.times import ago, moment_text, now_ticks, parse_ticks
 from runtui.keys.actions import Scope
-from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
+from runtui.tui.screens.view import ActionView
 from runtui.tui.text import content, in_lines, middle, plain
 from runtui.tui.widgets.field_form import FieldForm
 from runtui.tui.words import write_words
@@ -213,7 +213,7 @@ class FormView(ActionView[None]):
             self._disputed = disputed
             self.editor.replace_draft(draft)
             if words := write_words.run_has_changed(before, draft, disputed):
-                self.view_screen.set_status(words, "warning" if disputed else "information")
+                self.say(words, "warning" if disputed else "information")
 
     def title(self) -> Content:
         """Return the counts of changed and wrong fields, the workflow's name and the run's id."""
@@ -229,7 +229,7 @@ class FormView(ActionView[None]):
         mode: BodyMode = "changed" if self.draft.mode == "full" else "full"
         self.editor.replace_draft(self.draft._replace(mode=mode))
         words = "only what changed" if mode == "changed" else "every required property and what changed"
-        self.view_screen.set_status(f"The request contains {words}.")
+        self.say(f"The request contains {words}.")
 
     def action_revert(self) -> None:
         """Revert the field with the focus to the run's newest value."""

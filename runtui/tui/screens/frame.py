@@ -12,15 +12,14 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from inspect import isawaitable
 from itertools import chain
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic
+from typing import TYPE_CHECKING, Any, Final
 
 from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
-from textual.content import Content
 from textual.message import Message
 from textual.reactive import Reactive
-from textual.screen import ScreenResultType
+from textual.screen import Screen, ScreenResultType
 from textual.widget import Widget
 
 from runtui.domain.columns import FRAMED_LINES, WIDE
@@ -28,7 +27,6 @@ from runtui.domain.plots import STRIP_LINES
 from runtui.keys.actions import (
     ACTION_BY_ID,
     TYPING,
-    VIEWS,
     Scope,
     in_scopes,
     key_of,
@@ -42,6 +40,7 @@ from runtui.tui.actions import ActionContext, bindings, hints, why_not, why_read
 from runtui.tui.keys import blocks_keys
 from runtui.tui.output import DrawnOnce
 from runtui.tui.screens.panel import Panel
+from runtui.tui.screens.view import ActionView
 from runtui.tui.terminal import TerminalApp, shell_waits
 from runtui.tui.widgets.chrome import (
     Condition,
@@ -59,12 +58,9 @@ from runtui.tui.widgets.chrome import (
     tenant_problems,
 )
 from runtui.tui.widgets.inputs import InputBar
-from runtui.tui.widgets.line_table import LineTable
-from runtui.tui.widgets.row_list import RowList
 from runtui.tui.widgets.side_panel import SidePanel, Tab
 
 if TYPE_CHECKING:
-    from runtui.domain.draft import Draft
     from runtui.profiles import Profiles
     from runtui.tui.widgets.search_bar import SearchBar
 
@@ -171,10 +167,14 @@ class Chrome:
                 return
         await self.open(ViewScreen(self, view), pass_on)
 
-    def go_back_to(self, screen: ViewScreen[Any]) -> None:
+    def go_back_to(self, screen: Screen[Any]) -> None:
         """Dismiss all screens above one; questions among them get None as their answer."""
         while self.app.screen is not screen:
             self.app.screen.dismiss(None)
+
+    def go_to_list(self) -> None:
+        """Dismiss all screens above that of the list, the lowest one."""
+        self.go_back_to(self.app.screen_stack[0])
 
     def close(self, screen: ViewScreen[Any]) -> None:
         """Dismiss a screen and all screens above it."""
@@ -255,111 +255,6 @@ class Chrome:
 
 class Body(Horizontal):
     """The left pane and the side panel."""
-
-
-class ActionView(Widget, Generic[ScreenResultType]):
-    """The content of a screen's left pane: a widget with its actions; a question also has an answer."""
-
-    scope: ClassVar[Scope]
-    """The registry scope of this view's own actions. The view, its list, its screen or a feature has an `action_<id>`
-    for each of them, and for each action of the scopes that the view shares."""
-    more_scopes: tuple[Scope, ...] = ()
-    """Further scopes whose actions work here."""
-    needs_panel: ClassVar[bool] = False
-    """True if the panel is shown on a narrow terminal even without a draft."""
-    changes_marked: ClassVar[bool] = False
-    """True if a change that starts here applies to the marked rows, if any."""
-    list: RowList[Any, Any] | None = None
-    """The view's list; None if it has none."""
-    leaves_panel: ClassVar[bool] = False
-    """True if the panel keeps showing what the view behind chooses, as behind a question."""
-    opens: ClassVar[str] = ""
-    """The id of the action for enter in a line, a click on a choice or a double click on a row."""
-    DEFAULT_CSS = "ActionView { height: 1fr; }"
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        """Set BINDINGS from the view's scopes before Textual reads them."""
-        if "BINDINGS" not in vars(cls):
-            cls.BINDINGS = bindings(cls.scope, *VIEWS[cls.scope])
-        super().__init_subclass__(**options)
-
-    def compose(self) -> ComposeResult:
-        if self.list is not None:
-            yield self.list
-
-    @property
-    def draft(self) -> Draft | None:
-        """The draft that the view shows; None if there is none."""
-        return None
-
-    @property
-    def run_id(self) -> str | None:
-        """The id of the run that keys act on here; None if there is none."""
-        return self.draft.run_id if self.draft is not None else None
-
-    class Changed(Message):
-        """The title, the draft or the possible actions have changed."""
-
-        def can_replace(self, message: Message) -> bool:
-            """One redraw covers several changes."""
-            return isinstance(message, ActionView.Changed)
-
-    @property
-    def scopes(self) -> tuple[Scope, ...]:
-        """The scopes of this view's actions."""
-        return (self.scope, *VIEWS[self.scope], *self.more_scopes)
-
-    @property
-    def view_screen(self) -> ViewScreen[ScreenResultType]:
-        """The screen around this view."""
-        assert isinstance(self.screen, ViewScreen)  # noqa: S101 - views are mounted nowhere else
-        return self.screen
-
-    def title(self) -> Content:
-        """Return the title of the left pane."""
-        raise NotImplementedError
-
-    def take_focus(self) -> None:
-        """Focus this view; by default its list, else its first widget that takes keys."""
-        first = next((part for part in self.walk_children(Widget) if part.can_focus), None)
-        self.screen.set_focus(self.list.table if self.list is not None else first)
-
-    def resumed(self) -> None:
-        """Catch up with what happened while another screen was in front."""
-
-    def show_in(self, panel: Panel) -> None:
-        """Choose what the side panel shows beside this view."""
-
-    @on(LineTable.CursorMoved)
-    @on(RowList.Marked)
-    def _rows_changed(self, event: Message) -> None:
-        """Report that the cursor or the marks changed, and with them the possible actions."""
-        event.stop()
-        self.post_message(self.Changed())
-
-    @on(events.Click)
-    async def _clicked(self, event: events.Click) -> None:
-        if self.opens and event.chain == 2 and self.list is not None and event.widget is self.list.table:
-            await self.view_screen.action_perform(self.opens)
-
-    async def on_input_submitted(self, event: Message) -> None:
-        """Act on enter in a line, or on a chosen option."""
-        event.stop()
-        if self.opens:
-            await self.view_screen.action_perform(self.opens)
-
-    on_option_list_option_selected = on_input_submitted
-
-    def before(self, action_id: str) -> None:
-        """Update this view before `why_not` checks an action of its scope."""
-
-    def action_leave_view(self) -> None:
-        """Go one step back: clear the filter; without a filter, close the screen."""
-        if self.list is None or not self.list.clear():
-            self.view_screen.dismiss()
-
-    def action_leave_question(self) -> None:
-        self.view_screen.dismiss()
 
 
 class ViewScreen(DrawnOnce[ScreenResultType]):
@@ -484,6 +379,10 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         self.chrome.is_zoomed = zoomed
         self.draw()
 
+    @on(ActionView.Said)
+    def _view_said(self, event: ActionView.Said) -> None:
+        self.set_status(event.status.text, event.status.severity, event.status.shown_while)
+
     @on(ActionView.Changed)
     @on(events.DescendantFocus)
     @on(events.Resize)
@@ -577,9 +476,12 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
 
     async def on_paste(self, event: events.Paste) -> None:
         """Filter or search by a text that no field has taken, such as an id from a ticket."""
-        if action := next((action for action in in_scopes(*self.scopes_of_keys) if action.name == "filter"), None):
-            await self.action_perform(action.id)
-        if isinstance(bar := self.focused and self.focused.parent, InputBar):
+        actions = in_scopes(*self.scopes_of_keys)
+        opens_bar = next((action.id for action in actions if action.name == "filter"), None)
+        if opens_bar is not None:
+            await self.action_perform(opens_bar)
+        bar = self.focused.parent if self.focused is not None else None
+        if isinstance(bar, InputBar):
             bar.paste(" ".join(event.text.split()))
         else:
             self._remark("Nothing here takes a paste.")

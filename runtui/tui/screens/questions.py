@@ -19,7 +19,7 @@ from textual.widgets.option_list import Option
 from runtui.domain.columns import Column
 from runtui.keys.actions import Scope, key_of
 from runtui.tui.actions import bindings
-from runtui.tui.screens.frame import ActionView
+from runtui.tui.screens.view import ActionView
 from runtui.tui.text import content, fit, plain
 from runtui.tui.widgets.inputs import LineInput
 from runtui.tui.widgets.option_lists import ChoiceList
@@ -115,9 +115,9 @@ class Picker(ActionView[Value]):
         if (choice := self.under_cursor) is None:
             return
         if choice.refusal:
-            self.view_screen.set_status(choice.refusal, "error")
+            self.say(choice.refusal, "error")
         else:
-            self.view_screen.dismiss(choice.value)
+            self.dismiss(choice.value)
 
 
 class LineQuestion(ActionView[str]):
@@ -157,9 +157,9 @@ class LineQuestion(ActionView[str]):
         try:
             self._check(line)
         except ValueError as error:
-            self.view_screen.set_status(str(error), "warning")
+            self.say(str(error), "warning")
         else:
-            self.view_screen.dismiss(line)
+            self.dismiss(line)
 
 
 class ColumnChooser(ActionView[tuple[str, ...]]):
@@ -214,7 +214,7 @@ class ColumnChooser(ActionView[tuple[str, ...]]):
     def action_toggle_column(self) -> None:
         at = self._list.highlighted or 0
         if self._columns[self._order[at]].flexible:
-            self.view_screen.set_status("This column tells the rows apart; it is always shown.")
+            self.say("This column tells the rows apart; it is always shown.")
             return
         self._is_automatic = False
         self._chosen ^= {self._order[at]}
@@ -242,6 +242,6 @@ class ColumnChooser(ActionView[tuple[str, ...]]):
         keys = tuple(key for key in self._order if key in self._chosen)
         if not self._is_automatic and len(keys) < 2:
             words = f"Show at least one more column; {key_of('toggle_column')} shows it."
-            self.view_screen.set_status(words, "warning")
+            self.say(words, "warning")
         else:
-            self.view_screen.dismiss(() if self._is_automatic else keys)
+            self.dismiss(() if self._is_automatic else keys)

@@ -25,8 +25,8 @@ from runtui.domain.bulk_draft import MAX_BY_KEY, BulkDraft
 from runtui.domain.draft import Draft
 from runtui.domain.text import count_words
 from runtui.keys.actions import key_of
-from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
+from runtui.tui.screens.view import ActionView
 from runtui.tui.text import content, wrapped
 from runtui.tui.widgets.field_edit import EditLook, EditsLines, LineEdit
 
@@ -305,37 +305,37 @@ class ReviewView(ActionView[str]):
     async def entered(self, item: Item) -> None:
         """Act on the entered answer; enter in the reason goes back to the answers or, with the right number, sends."""
         if item == "yes" or self.sheet.has_number:
-            await self.view_screen.action_perform("send")
+            await self.perform("send")
         elif item == "no":
             self.action_reject()
         elif item == "why":
             self.take_focus()
         else:
-            self.view_screen.set_status(self.sheet.review.number_first)
+            self.say(self.sheet.review.number_first)
 
     def action_send(self) -> None:
         """Dismiss the review with the reason; if that or the number is missing, say so instead."""
         sheet = self.sheet
         if sheet.review.number and not sheet.has_number:
-            self.view_screen.set_status(sheet.review.number_first)
+            self.say(sheet.review.number_first)
         elif sheet.lacks_reason:
-            self.view_screen.set_status(WHY_FIRST, "warning", lambda: sheet.lacks_reason)
+            self.say(WHY_FIRST, "warning", lambda: sheet.lacks_reason)
             sheet.go_to("why")
         else:
-            self.view_screen.dismiss(sheet.reason)
+            self.dismiss(sheet.reason)
 
     def action_why(self) -> None:
         self.sheet.go_to("why")
 
     def action_reject(self) -> None:
-        self.view_screen.dismiss()
+        self.dismiss()
 
     def action_leave_question(self) -> None:
         """Go from the reason back to the answers; from there, dismiss the review without sending."""
         if self.sheet.item == "why":
             self.take_focus()
         else:
-            self.view_screen.dismiss()
+            self.dismiss()
 
 
 def review_of(bulk: BulkDraft, target: Iterable[tuple[str, str]], *, hint: str, requires_why: bool) -> Review:

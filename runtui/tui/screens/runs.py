@@ -27,8 +27,9 @@ from runtui.services.workspace import Workspace
 from runtui.services.writing.foreground import Foreground
 from runtui.tui.keys import blocks_keys
 from runtui.tui.resources import DRAFT_KEPT, OUTCOME_UNKNOWN, RUNS, SAVING, WATCHED, RowFlag, run_filter, triage_flag
-from runtui.tui.screens.frame import ActionView
+from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.panel import Panel
+from runtui.tui.screens.view import ActionView
 from runtui.tui.text import content
 from runtui.tui.widgets.chrome import is_counted
 from runtui.tui.widgets.filter_bar import History
@@ -131,9 +132,10 @@ class RunsView(ActionView[None]):
     why_unfiltered = ""
     """The kept filter, if it is invalid; else empty."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, chrome: Chrome) -> None:
         super().__init__()
-        self._workspace = workspace
+        self._chrome = chrome
+        self._workspace = workspace = chrome.workspace
         self._store = workspace.store
         self.list = RowList(
             RUNS,
@@ -195,7 +197,7 @@ class RunsView(ActionView[None]):
     def reload(self) -> None:
         """Redraw rows and strip from the store; relative times in the filter count from now."""
         self.list.filter = run_filter(self.filter_text)
-        self.view_screen.chrome.count_problems()
+        self._chrome.count_problems()
         if self._is_counted.is_set():
             self._count_and_draw(keep_line=True)
         else:  # begun anew with each change, a slow count would never end during a listing
@@ -246,9 +248,9 @@ class RunsView(ActionView[None]):
         elif self.filter_text:
             self.filter_by("")
         else:
-            self.view_screen.chrome.panel.is_open = False
-            self.view_screen.zoom(False)
-            self.view_screen.chrome.set_status("")
+            self._chrome.panel.is_open = False
+            self._chrome.front.zoom(False)
+            self._chrome.set_status("")
 
     def filter_by(self, text: str, words: str = "", go_back: Callable[[], Awaitable[None]] | None = None) -> None:
         """Filter the list as another screen asks, which passes the meaning of the filter, for the title, and a way back
@@ -304,7 +306,7 @@ class RunsView(ActionView[None]):
             self.workers.cancel_group(self, group)
         if rows.is_slow_to_count:
             self._is_counted = is_over
-            self.view_screen.chrome.show_headline()
+            self._chrome.show_headline()
             _: Worker[None] = self.run_worker(find, group=_COUNTING, description="find what a filter finds")
         else:
             self._draw(rows, keep_line=keep_line)
@@ -316,6 +318,6 @@ class RunsView(ActionView[None]):
         self.keep_settings()
         self.list.show(rows, keep_line=keep_line, order=Order(self.shown.sort, self.shown.descending))
         self.say_when_empty()
-        self.view_screen.chrome.show_headline()
+        self._chrome.show_headline()
 
     # The rows

@@ -162,8 +162,7 @@ def entry_response_page(entry: Entry) -> Page:
     if entry.status is not None:
         took = f"   {entry.seconds * 1000:.0f} ms" if entry.seconds is not None else ""
         facts.append(Fact(f"{entry.report.answer}   {entry.method}{took}", "bold"))
-    notes = (entry.words, f"It was sent {entry.sends} times, under one ETag." if entry.sends > 1 else "")
-    facts += [Fact(words) for words in notes if words]
+    facts += [Fact(entry.words)] if entry.words else []
     facts += _labelled(
         ("undone by", f"#{entry.undone_by}" if entry.undone_by is not None else ""),
         ("undoes", f"#{entry.undoes}" if entry.undoes is not None else ""),

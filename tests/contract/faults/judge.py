@@ -238,12 +238,12 @@ class Trial:
                 found.append(f"entry {entry.number}: done, and was not applied")
             if entry.outcome is NOT_DONE and applied[name]:
                 found.append(f"entry {entry.number}: not done, and was applied")
-            if applied[name] > 1 or (entry.sends > 1 and entry.if_match is None):
+            if applied[name] > 1:
                 found.append(f"entry {entry.number}: repeated what may have been applied")
         return found
 
     def _recorded(self) -> Counter[str]:
-        return Counter({entry.client_request_id: entry.sends for entry in self.entries()})
+        return Counter(entry.client_request_id for entry in self.entries())
 
     def slips_of(self, save: Save) -> list[str]:
         """Return the sentences about contradictions in the report of a save, or between it and the journal."""

@@ -138,7 +138,7 @@ class Bench:
         if len(ours) > 1:
             yield f"applied {len(ours)} times"
         sent = Counter(change.client_request_id for change in self.server.arrived if change.run_id == run_id)
-        recorded = Counter({entry.client_request_id: entry.sends for entry in self._entries(run_id)})
+        recorded = Counter(entry.client_request_id for entry in self._entries(run_id))
         if sent - recorded:
             yield f"sent {sent - recorded} times more than recorded"
         if hurried := [name for name in self.server.hurried if name in sent]:

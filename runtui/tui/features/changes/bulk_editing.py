@@ -24,8 +24,9 @@ from runtui.tui.features.changes.reviewing import Reviewing
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import blocks_keys
 from runtui.tui.screens.form import DraftEditor
-from runtui.tui.screens.frame import ActionView
+from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.panel import Panel
+from runtui.tui.screens.view import ActionView
 from runtui.tui.words import sign_in_words, write_words
 
 
@@ -34,9 +35,10 @@ class BulkFormView(ActionView[None]):
 
     scope = "edit"
 
-    def __init__(self, review: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, chrome: Chrome, review: Callable[[], Awaitable[None]]) -> None:
         """Create the form; `review` asks about its changes."""
         super().__init__(name="bulk-edit")
+        self._chrome = chrome
         self._review = review
         self.editor = DraftEditor()
         self.runs: Sequence[MarkedRun] = ()
@@ -89,7 +91,7 @@ class BulkFormView(ActionView[None]):
 
     def action_leave(self) -> None:
         """Go back to the list; typed text is kept."""
-        self.view_screen.dismiss()
+        self.dismiss()
 
     def action_discard(self) -> None:
         """Discard all typed text; the key must be pressed twice."""
@@ -97,15 +99,15 @@ class BulkFormView(ActionView[None]):
         if draft is None:
             return
         question = write_words.discard_question(draft, key_of("discard"))
-        if not self.view_screen.chrome.has_confirmed(question, lambda: self.draft is draft):
+        if not self._chrome.has_confirmed(question, lambda: self.draft is draft):
             return
         self.editor.draft = None
-        self.view_screen.dismiss()
-        self.view_screen.chrome.set_status(write_words.draft_discarded(draft))
+        self.dismiss()
+        self._chrome.set_status(write_words.draft_discarded(draft))
 
     def action_changed_only(self) -> None:
         """Say what is sent: there is no choice here."""
-        self.view_screen.set_status("A change to many runs sends only what you change.")
+        self.say("A change to many runs sends only what you change.")
 
     def action_revert(self) -> None:
         """Discard the text in the field with the focus."""
@@ -118,7 +120,7 @@ class BulkEditing(Feature):
     def __init__(self, features: Features) -> None:
         super().__init__(features)
         self._sending = features[BulkSending]
-        self.form = BulkFormView(self.review)
+        self.form = BulkFormView(self._chrome, self.review)
         self.screen = self._chrome.install(self.form)
         self._marked: frozenset[str] = frozenset()
         """The runs in the form."""

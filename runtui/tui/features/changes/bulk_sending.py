@@ -35,10 +35,11 @@ from runtui.tui.features.changes.lists import RESULTS, ResultRow
 from runtui.tui.features.changes.reviewing import Reviewing
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import blocks_keys
-from runtui.tui.screens.frame import ActionView
+from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.questions import Choice, Picker
 from runtui.tui.screens.runs import Throttle
+from runtui.tui.screens.view import ActionView
 from runtui.tui.text import content
 from runtui.tui.widgets.chrome import Severity
 from runtui.tui.widgets.row_list import ReadList
@@ -51,17 +52,13 @@ class BulkProgress:
 
     bulk: Bulk
     results: dict[str, ResultRow]
-    """Each change in its current state, by run id."""
+    """Each change, by run id."""
     left_out: Collection[str] = ()
     """The ids of the chosen runs that it leaves out; they stay marked."""
     words: str = ""
     """The change or the action."""
     asked_about: Save | None = None
     """The last refusal that a person was asked about."""
-
-    def note(self, run_id: str, **news: Any) -> None:
-        """Note news of one change, as fields of its row."""
-        self.results[run_id] = self.results[run_id]._replace(**news)
 
     @property
     def is_action(self) -> bool:
@@ -88,8 +85,9 @@ class ResultsView(ActionView[None]):
     scope = "results"
     list: ReadList[ResultRow, str]
 
-    def __init__(self) -> None:
+    def __init__(self, chrome: Chrome) -> None:
         super().__init__()
+        self._chrome = chrome
         self.list = ReadList(RESULTS, name="results", sort="outcome")
         self.progress: BulkProgress | None = None
         self.outcomes: Counter[Outcome | None] = Counter()
@@ -139,8 +137,8 @@ class ResultsView(ActionView[None]):
 
     def on_line_table_cursor_moved(self) -> None:
         """Show the response of the change under the cursor in the panel, also when it makes progress."""
-        panel, row = self.view_screen.chrome.panel, self.row
-        if row is not None and panel.tab == "response" and self.view_screen in self.app.screen_stack:
+        panel, row = self._chrome.panel, self.row
+        if row is not None and panel.tab == "response" and self.screen in self.app.screen_stack:
             panel.show_save(row.save)
 
 
@@ -159,7 +157,7 @@ class BulkSending(Feature):
     def __init__(self, features: Features) -> None:
         super().__init__(features)
         self._reviewing = features[Reviewing]
-        self.view = ResultsView()
+        self.view = ResultsView(self._chrome)
         self.screen = self._chrome.install(self.view)
         self._changes: dict[str, BulkProgress] = {}
         """The bulk changes that have not ended, and the last one, by batch."""
@@ -173,7 +171,7 @@ class BulkSending(Feature):
     def _note(self, save: Save) -> bool:
         """Keep the state of a save; return whether to draw it, since several are drawn together."""
         if (progress := self._changes.get(save.batch)) is not None:
-            progress.note(save.run_id, save=save)
+            progress.results[save.run_id].save = save
         is_first = bool(save.batch) and not self._is_due
         self._is_due |= is_first
         return is_first
@@ -271,13 +269,13 @@ class BulkSending(Feature):
     def _entry_settled(self, entry: Entry) -> None:
         """Note that an unknown outcome was settled."""
         if (progress := self._changes.get(entry.batch)) is not None and entry.is_settled:
-            progress.note(entry.run_id, settled=entry)
+            progress.results[entry.run_id].settled = entry
             self.drawing.ask()
 
     def note_followed(self, save: Save, found: FollowedRun) -> None:
         """Note a new reading of the run that an action has made or stops."""
         if (progress := self._changes.get(save.batch)) is not None:
-            progress.note(save.run_id, followed=found)
+            progress.results[save.run_id].followed = found
             self.drawing.ask()
 
     async def _bulk_changed(self, bulk: Bulk) -> None:

@@ -29,8 +29,8 @@ from runtui.tui.actions import ActionContext
 from runtui.tui.features.changes.reviewing import Reviewing
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.screens.form import FormView
-from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
+from runtui.tui.screens.view import ActionView
 from runtui.tui.text import content, middle
 from runtui.tui.widgets.chrome import Severity
 from runtui.tui.widgets.option_lists import ChoiceList
@@ -111,13 +111,13 @@ class ConflictView(ActionView[Merge]):
         self._choose(lambda choice: OTHER[choice])
 
     def action_merge(self) -> None:
-        self.view_screen.dismiss(Merge(self.draft, to_review=True))
+        self.dismiss(Merge(self.draft, to_review=True))
 
     def action_merge_in_form(self) -> None:
-        self.view_screen.dismiss(Merge(self.draft, to_review=False))
+        self.dismiss(Merge(self.draft, to_review=False))
 
     def action_leave_merge(self) -> None:
-        self.view_screen.dismiss()
+        self.dismiss()
 
 
 def _block(conflict: Conflict, choice: Side, *, is_typed: bool) -> Content:
@@ -395,7 +395,7 @@ class Editing(Feature):
         if not self._chrome.has_confirmed(question, is_kept):
             return
         drafts.drop(draft.run_id)
-        self._chrome.go_back_to(self._runs.view_screen)
+        self._chrome.go_to_list()
         self._runs.table.flags_changed(draft.run_id)
         self._chrome.set_status(write_words.draft_discarded(draft))
 

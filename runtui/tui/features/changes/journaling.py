@@ -20,7 +20,7 @@ from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
 from runtui.graph.root import run_key, same_server
 from runtui.keys.actions import key_of
-from runtui.services.journal import Entry, Journal
+from runtui.services.journal import Entry
 from runtui.services.journal_query import PAGE, EntryQuery, ExportFormat
 from runtui.services.writing.undo import UndoError, doubt_of, draft_to_undo, undo_of, why_not
 from runtui.services.writing.write import Save
@@ -30,9 +30,10 @@ from runtui.tui.features.changes.editing import Editing
 from runtui.tui.features.changes.lists import JOURNAL, NEWEST_FIRST, EntryRow, entry_rows
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import blocks_keys
-from runtui.tui.screens.frame import ActionView, ViewScreen
+from runtui.tui.screens.frame import Chrome, ViewScreen
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.questions import Choice, Picker
+from runtui.tui.screens.view import ActionView
 from runtui.tui.widgets.chrome import Severity
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import RowList
@@ -46,15 +47,15 @@ class JournalView(ActionView[None]):
     scope = "journal"
     list: RowList[EntryRow, int]
 
-    def __init__(self, journal: Journal, root: str) -> None:
-        """Create the journal for a session with this root."""
+    def __init__(self, chrome: Chrome) -> None:
         super().__init__()
+        self._chrome = chrome
+        self._root = chrome.workspace.root
         self.list = RowList(JOURNAL, name="journal")
         self.list.order, self.list.asked = NEWEST_FIRST, self._ask
-        self.shown = EntryQuery(journal, root)
+        self.shown = EntryQuery(chrome.workspace.journal, self._root)
         self.older: int | None = None
         """The place from which older entries are not read yet; None when all are read."""
-        self._root = root
         self.entries: list[Entry] = []
         """The entries that were read, newest first."""
 
@@ -115,8 +116,8 @@ class JournalView(ActionView[None]):
 
     def on_line_table_cursor_moved(self) -> None:
         """Show the entry under the cursor in the panel."""
-        if self.view_screen in self.app.screen_stack:
-            self.view_screen.chrome.panel.show_entry(self.entry)
+        if self.screen in self.app.screen_stack:
+            self._chrome.panel.show_entry(self.entry)
 
     def _ask(self) -> None:
         """Show the newest entries that match the filter, in another order or of other roots."""
@@ -135,7 +136,7 @@ class Journaling(Feature):
         super().__init__(features)
         self._editing = features[Editing]
         self._bulk_sending = features[BulkSending]
-        self.view = JournalView(self._workspace.journal, self._workspace.root)
+        self.view = JournalView(self._chrome)
         self.screen = self._chrome.install(self.view)
         self._sent: set[int] = set()
         """The entries of this session, whose outcomes are not news of an earlier one."""

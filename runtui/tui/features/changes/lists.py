@@ -6,6 +6,7 @@ Invariant: a change that needs a person comes first.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from runtui.domain.columns import DESCENDING, EMPTY_CELL, Column, ListCell, Order, Role, in_order
@@ -137,7 +138,8 @@ def entry_rows(entries: Sequence[Entry], root: str, order: Order = NEWEST_FIRST)
     return ReadRows(in_order(rows, JOURNAL.columns, order, now_ticks()), JOURNAL.id_of)
 
 
-class ResultRow(NamedTuple):
+@dataclass(slots=True)
+class ResultRow:
     """One change of a bulk change in its current state."""
 
     save: Save

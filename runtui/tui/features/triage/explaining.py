@@ -29,9 +29,9 @@ from runtui.services.workspace import Workspace
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import blocks_keys
 from runtui.tui.resources import MARKED, Resource, RowFlag, in_memory
-from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import REST_SECONDS, Panel
 from runtui.tui.screens.runs import Throttle, unread
+from runtui.tui.screens.view import ActionView
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import ReadList
 from runtui.tui.widgets.side_panel import none_selected
@@ -135,7 +135,7 @@ class CausesView(ActionView[None]):
         try:
             self._failures = key, await asyncio.to_thread(self._store.failures_of_cause, query, key, MAX_FAILURES)
         except RuntuiError as error:
-            self.view_screen.set_status(str(error), "error")
+            self.say(str(error), "error")
         self.post_message(self.Changed())
 
     # Marks on the runs
@@ -153,13 +153,13 @@ class CausesView(ActionView[None]):
         try:
             found = await asyncio.to_thread(self._store.ids, runs_of_cause(self.shown, cause))
         except RuntuiError as error:
-            self.view_screen.set_status(str(error), "error")
+            self.say(str(error), "error")
             return
         run_ids = self._runs_of[cause.key] = frozenset(found)
         is_marked = not run_ids <= self._runs.marks
         self._runs.set_marks(self._runs.marks | run_ids if is_marked else self._runs.marks - run_ids)
         self._follow_marks()
-        self.view_screen.set_status(triage_words.marks_set(cause, len(run_ids), is_marked=is_marked))
+        self.say(triage_words.marks_set(cause, len(run_ids), is_marked=is_marked))
         self.post_message(self.Changed())
 
     def action_clear_marks(self) -> None:

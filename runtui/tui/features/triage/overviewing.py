@@ -32,10 +32,10 @@ from runtui.services.workspace import Workspace
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import blocks_keys
 from runtui.tui.resources import Resource, in_memory
-from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.questions import Choice, Picker
 from runtui.tui.screens.runs import Throttle, unread
+from runtui.tui.screens.view import ActionView
 from runtui.tui.text import plain
 from runtui.tui.widgets.line_table import CLOCK_SECONDS
 from runtui.tui.widgets.row_list import ReadList
@@ -151,7 +151,7 @@ class OverviewView(ActionView[None]):
         if self.back is not None:
             self._go_to(None)
         elif not self.list.clear():
-            self.view_screen.dismiss()
+            self.dismiss()
 
     @on(events.Click)
     async def _clicked(self, event: events.Click) -> None:
@@ -161,7 +161,7 @@ class OverviewView(ActionView[None]):
         column = self.list.table.arrangement.column_at(event.x, self.list.table.size.width)
         self._go_to(next((back for back in range(self._days) if column and day_key(back) == column.key), None))
         if event.chain == 2:
-            await self.view_screen.action_perform("workflow_runs")
+            await self.perform("workflow_runs")
 
 
 def _today() -> date:
@@ -193,7 +193,7 @@ class Overviewing(Feature):
     async def action_workflow_runs(self) -> None:
         """Show the runs under the cursor in the list; one step back from there returns here."""
         if filter_text := self.view.runs_filter:
-            self._chrome.go_back_to(self._runs.view_screen)
+            self._chrome.go_to_list()
             self._runs.filter_by(filter_text, self.view.in_words, self._open)
 
     async def action_counts(self) -> None:

@@ -30,9 +30,9 @@ from runtui.tui.features.feature import Feature, Features
 from runtui.tui.features.opening import Opening
 from runtui.tui.keys import blocks_keys
 from runtui.tui.resources import READING, Resource, in_memory
-from runtui.tui.screens.frame import ActionView
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.runs import Throttle
+from runtui.tui.screens.view import ActionView
 from runtui.tui.text import content
 from runtui.tui.widgets.inputs import LineInput
 from runtui.tui.widgets.option_lists import ChoiceList
@@ -133,9 +133,9 @@ class PeopleView(ActionView[Person]):
         """Answer with the person under the cursor, else with the typed text."""
         index = self._people.highlighted
         if index is not None:
-            self.view_screen.dismiss(self._found[index])
+            self.dismiss(self._found[index])
         elif self._typed:
-            self.view_screen.dismiss(Person("", self._typed, "", 0, 0))
+            self.dismiss(Person("", self._typed, "", 0, 0))
 
 
 class PersonView(ActionView[None]):
