@@ -7,3 +7,4 @@ from runtui.unused_modules import without_unused
 
 with without_unused("textual"):
     import textual.app  # noqa: F401 - imported for its effect on sys.modules
+    from textual.widgets import Input  # noqa: F401 - and this too

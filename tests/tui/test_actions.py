@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.cells import cell_len
 from textual import events
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from runtui.keys.actions import ACTIONS, VIEWS, Scope, in_scopes, remap
 from runtui.keys.actions import FEATURES as FEATURE_FILES
@@ -41,6 +41,7 @@ from runtui.tui.screens.view import ActionView
 from runtui.tui.themes import THEMES
 from runtui.tui.widgets.field_form import FieldForm
 from runtui.tui.widgets.filter_bar import FilterBar
+from runtui.tui.widgets.inputs import LineInput
 from runtui.tui.widgets.json_view import JsonView
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import ReadList
@@ -223,6 +224,8 @@ async def test_help_lists_every_key_and_gives_the_way_back(open_session: Opener)
             assert session.view == "runs"
             await session.press("f1")
             assert session.view == "help"
+    in_form = {row.action_id: row.keys for row in help_rows(("edit", "app"))}
+    assert (in_form["zoom"], in_form["causes"]) == ("F11", "–"), "a letter is text there"
     keys = " ".join(row.keys for row in help_rows(()))
     for action in ACTIONS:
         assert key_text(action.keys[0]) in keys
@@ -314,7 +317,7 @@ async def test_the_palette_finds_runs_and_gives_reasons(open_session: Opener) ->
         await session.press("escape")
         assert session.view == "runs"
         await session.press("colon")
-        palette_input = session.app.screen.query_one(Input)
+        palette_input = session.app.screen.query_one(LineInput)
         assert palette_input.has_focus
         await session.type("problems")
         await session.until(lambda: "Show only runs with problems" in session.text())

@@ -23,9 +23,9 @@ def writes(session: Session) -> list[str]:
 
 async def test_the_question_shows_the_target_and_starts_on_no(open_session: Opener) -> None:
     async with open_session(size=(80, 24)) as session:
-        row = there(session.runs.row)
+        row = there(session.runs.list.row)
         await session.press("x")
-        row = there(session.runs.row)
+        row = there(session.runs.list.row)
         await to_the_review(session)
         text = session.text()
         draft = there(session.draft)
@@ -117,14 +117,6 @@ async def test_nothing_changed_means_nothing_to_review(open_session: Opener) -> 
         await session.press("e", "ctrl+s")
         assert session.view == "edit"
         assert "Nothing has changed yet." in session.text().splitlines()[-2]
-
-
-async def test_a_read_only_session_says_why_it_refuses(open_session: Opener) -> None:
-    async with open_session(runs=12, read_only=True) as session:
-        await session.press("e")
-        assert session.view == "runs"
-        assert "Started read-only" in session.text()
-        assert "READ-ONLY" in session.text()
 
 
 async def test_the_end_of_a_save_is_reported_with_old_and_new_and_what_the_filter_does_to_it(

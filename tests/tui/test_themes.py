@@ -7,10 +7,12 @@ from rich.color import Color as RichColor
 from rich.color import ColorSystem
 from textual.app import App
 from textual.color import Color
+from textual.geometry import Region
 
 from runtui.domain.properties import EDITABLE
 from runtui.tui.themes import ANSI_DARK, ANSI_LIGHT, DARK, LIGHT, THEMES
-from tests.tui.conftest import Opener
+from runtui.tui.widgets.inputs import LineInput
+from tests.tui.conftest import Opener, Session
 from tests.tui.wires import Graph
 
 AA = 4.5
@@ -99,14 +101,26 @@ async def test_the_cursor_and_what_is_selected_are_seen_without_colours(open_ses
         await session.until(lambda: session.view == "edit")
         region = session.form.region_of("scheduledDateTime")
 
-        def reversed_text() -> str:
-            line = session.app.screen._compositor.render_strips(session.app.size)[region.y]
-            parts = line.crop(region.x, region.right)
-            return "".join(part.text for part in parts if part.style is not None and part.style.reverse)
-
-        await session.until(lambda: reversed_text().startswith("2026-11-20T09:15:04.9206151Z"))
+        await session.until(lambda: reversed_in(session, region).startswith("2026-11-20T09:15:04.9206151Z"))
         await session.press("home")
-        assert reversed_text() == "2"
+        assert reversed_in(session, region) == "2"
+
+
+@pytest.mark.parametrize("theme", [ANSI_DARK, ANSI_LIGHT])
+async def test_they_are_seen_in_a_line_of_text_too(open_session: Opener, theme: str) -> None:
+    async with open_session(graph=Graph(), theme=theme) as session:
+        await session.press("slash", *"is:x", "home")
+        box = session.app.screen.query_one(LineInput)
+        assert reversed_in(session, box.region) == "i"
+        await session.press("shift+end")
+        assert reversed_in(session, box.content_region).rstrip() == "is:x"
+
+
+def reversed_in(session: Session, region: Region) -> str:
+    """Return the text in reverse on the first line of a region of the screen."""
+    line = session.app.screen._compositor.render_strips(session.app.size)[region.y]
+    parts = line.crop(region.x, region.right)
+    return "".join(part.text for part in parts if part.style is not None and part.style.reverse)
 
 
 def test_ours_are_dark_and_light() -> None:

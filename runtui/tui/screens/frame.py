@@ -12,14 +12,14 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from inspect import isawaitable
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.reactive import Reactive
-from textual.screen import Screen, ScreenResultType
+from textual.screen import Screen, ScreenResultCallbackType, ScreenResultType
 from textual.widget import Widget
 
 from runtui.domain.columns import FRAMED_LINES, WIDE
@@ -64,11 +64,32 @@ if TYPE_CHECKING:
     from runtui.profiles import Profiles
     from runtui.tui.widgets.search_bar import SearchBar
 
-Answered = Callable[[ScreenResultType | None], None] | Callable[[ScreenResultType | None], Awaitable[None]]
-"""A callback that gets the answer to a question, or None when nothing was chosen."""
-
 PREPARE: Final = "prepare"
 """The group of the worker that mounts screens before they are first opened."""
+
+
+def when_answered(
+    answered: Callable[[ScreenResultType], object], given_up: Callable[[], object] = lambda: None
+) -> Callable[[ScreenResultType | None], Awaitable[None]]:
+    """Return a callback for a question's screen that calls `answered` with the answer, or `given_up` without one, and
+    awaits it."""
+
+    async def pass_on(answer: ScreenResultType | None) -> None:
+        outcome = given_up() if answer is None else answered(answer)
+        if isawaitable(outcome):
+            await outcome
+
+    return pass_on
+
+
+class FeatureSource(Protocol):
+    """The features, as far as screens know them."""
+
+    def owners(self, action_id: str) -> Iterable[object]:
+        """Return the features that may perform an action; this loads a feature that is not loaded yet."""
+
+    def extend(self, context: ActionContext) -> ActionContext:
+        """Add what the features know to the action context."""
 
 
 class Chrome:
@@ -93,14 +114,10 @@ class Chrome:
         self.sandbox = sandbox
         self.profiles = profiles
         self.panel = Panel(app, workspace)
-        self.extensions: list[Callable[[ActionContext], ActionContext]] = []
-        """Functions that add the facts of one feature to the action context."""
-        self.owners: Callable[[str], Iterable[object]] = lambda _action_id: ()
-        """Returns the features that may perform an action, by its id; it loads a feature that is not loaded yet."""
+        self.features: FeatureSource
+        """The features of the session, which set this."""
         self.headline = Headline()
         self.problems = TenantProblems()
-        self.show_runs: Callable[[str], Awaitable[None]]
-        """Shows the list of runs with a filter. The feature that owns the list sets it."""
         self.status = Status()
         self.is_zoomed = False
         """True while the pane with the focus fills the screen."""
@@ -131,14 +148,14 @@ class Chrome:
     async def open(
         self,
         screen: ViewScreen[Any],
-        answered: Answered[Any] | None = None,
+        answered: ScreenResultCallbackType[Any] | None = None,
         *,
         fill: Callable[[], object] = lambda: None,
     ) -> None:
         """Mount a screen, call `fill`, and show it: close the screens above it, or push it if it is on no stack."""
         await self.prepare(screen)
         fill()
-        if screen in self.app.screen_stack:
+        if screen.is_open:
             self.go_back_to(screen)
         else:
             await self.app.push_screen(screen, answered)
@@ -152,20 +169,13 @@ class Chrome:
     ) -> None:
         """Open a question above the current screen; if one of the same name is open, close that instead.
 
-        An action that awaits this lets the question have the focus before the next key is routed. `answered` gets the
-        answer; `given_up` is called if there is none. Either is awaited.
+        An action that awaits this lets the question have the focus before the next key is routed. See `when_answered`.
         """
-
-        async def pass_on(answer: ScreenResultType | None) -> None:
-            outcome = given_up() if answer is None else answered(answer)
-            if isawaitable(outcome):
-                await outcome
-
         for screen in self.app.screen_stack:
             if isinstance(screen, ViewScreen) and screen.view.name == view.name and view.name:
                 self.close(screen)
                 return
-        await self.open(ViewScreen(self, view), pass_on)
+        await self.open(ViewScreen(self, view), when_answered(answered, given_up))
 
     def go_back_to(self, screen: Screen[Any]) -> None:
         """Dismiss all screens above one; questions among them get None as their answer."""
@@ -202,7 +212,7 @@ class Chrome:
         view, workspace = self.front.view, self.workspace
         run_id, draft, listed = view.run_id, view.draft, view.list
         marks = len(listed.table.marks) if listed is not None else 0
-        context = ActionContext(
+        known_here = ActionContext(
             is_searching=self.panel.is_searching,
             is_demo=self.sandbox is not None,
             sign_in=workspace.sign_in,
@@ -220,9 +230,7 @@ class Chrome:
             has_row=listed is not None and listed.table.cursor_id is not None,
             marks=marks,
         )
-        for extend in self.extensions:
-            context = extend(context)
-        return context
+        return self.features.extend(known_here)
 
     def set_status(self, text: str, severity: Severity = "information", shown_while: Condition = always) -> None:
         """Show a sentence in the status line while `shown_while` returns True; an empty text hides the line."""
@@ -247,7 +255,7 @@ class Chrome:
         """Count what the tenant strip shows; it is drawn with whatever is drawn next."""
         self.problems = tenant_problems(self.workspace.store)
 
-    def refresh(self, _news: object = None) -> None:
+    def refresh(self) -> None:
         """Redraw the changed parts of the screen in front."""
         if self.app.is_running and self.front.is_mounted:
             self.front.draw()
@@ -286,7 +294,7 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         self._strip = TenantStrip(id="strip")
         self._left = Pane(self.view, id="left", classes="-active")
         # Only the first screen is on the stack already.
-        self.panel = SidePanel(self.chrome.panel.pages, id="panel", is_empty=self in self.app.screen_stack)
+        self.panel = SidePanel(self.chrome.panel.pages, id="panel", is_empty=self.is_open)
         self._status = StatusLine(id="status")
         self._hints = HintBar(id="hints")
         yield self._header
@@ -309,8 +317,12 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         self.draw()
 
     @property
+    def is_open(self) -> bool:
+        """True if it is on the stack, in front or behind others."""
+        return self in self.app.screen_stack
+
+    @property
     def has_keys_in_panel(self) -> bool:
-        """True if the side panel has the focus."""
         return self.focused is not None and self.panel in self.focused.ancestors_with_self
 
     @property
@@ -419,10 +431,6 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
 
     # Actions
 
-    async def action_show_runs(self, filter_text: str) -> None:
-        """Show the runs of a clicked count."""
-        await self.chrome.show_runs(filter_text)
-
     def action_choose_tab(self, tab: Tab) -> None:
         self.chrome.panel.choose(tab)
 
@@ -434,7 +442,7 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
             return
         if action.scope in self.view.scopes:
             self.view.before(action_id)
-        owners = chain((self.view, self.view.list, self, self.panel), self.chrome.owners(action_id))
+        owners = chain((self.view, self.view.list, self, self.panel), self.chrome.features.owners(action_id))
         found = (getattr(owner, f"action_{action_id}", None) for owner in owners)
         # Find it before `why_not`: that may load the feature that knows the reason.
         run = partial(self.run_action, action.call) if action.call else next(filter(None, found))
@@ -462,9 +470,10 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
 
     def on_key(self, event: events.Key) -> None:
         """Say where a key works that does nothing here. The next key that works clears that; a warning stays."""
-        action, status = with_key(event.key), self.chrome.status
-        if action is None and not status.is_remark:
+        if event.key == "ctrl+c" and TYPING.isdisjoint(self.scopes_of_keys):  # it ends most programs
+            self._remark(f"{ACTION_BY_ID['quit'].key_while_typing} quits; ctrl+c copies text selected in a field.")
             return
+        action, status = with_key(event.key), self.chrome.status
         if action is None or event.key in keys_of(self.scopes_of_keys) or event.key in self.active_bindings:
             if status.is_remark:
                 self.set_status("")

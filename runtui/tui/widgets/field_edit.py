@@ -111,7 +111,6 @@ class LineEdit:
         self.anchor, self.cursor = 0, len(self.text)
 
     def insert(self, text: str) -> None:
-        """Replace the selection by `text`."""
         start, end = self.selection
         self.text = f"{self.text[:start]}{text}{self.text[end:]}"
         self.cursor = self.anchor = start + len(text)
@@ -221,12 +220,17 @@ class ChoiceMenu:
         return self.values[self.cursor]
 
     def move(self, key: str) -> None:
-        """Move the cursor for a key."""
         self._typed = ""
-        last = len(self.values) - 1
-        steps = {"up": (self.cursor or last + 1) - 1, "down": (self.cursor + 1) % (last + 1), "home": 0, "end": last}
-        steps |= {"pageup": max(0, self.cursor - _PAGE), "pagedown": min(last, self.cursor + _PAGE)}
-        self.cursor = steps[key]
+        at, last = self.cursor, len(self.values) - 1
+        moves = {
+            "up": at - 1 if at else last,
+            "down": at + 1 if at < last else 0,
+            "pageup": max(0, at - _PAGE),
+            "pagedown": min(last, at + _PAGE),
+            "home": 0,
+            "end": last,
+        }
+        self.cursor = moves[key]
 
     def insert(self, letter: str) -> None:
         """Go to the first value that starts with (else contains) the typed letters; if none does, with the last."""
@@ -274,6 +278,10 @@ class EditsLines(Widget):
         """Redraw what changed, such as the place of the cursor."""
         raise NotImplementedError
 
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self.draw()
+
     def watch_has_focus(self, _has_focus: bool) -> None:
         """Do not match styles again: none depends on the focus."""
 
@@ -281,7 +289,6 @@ class EditsLines(Widget):
         return character is not None and (line := self.line) is not None and line.takes(character)
 
     def on_key(self, event: events.Key) -> None:
-        """Insert a typed letter."""
         if event.character and (line := self.line) is not None and line.takes(event.character):
             line.insert(event.character)
             self.edited()

@@ -18,11 +18,32 @@ from runtui.keys.actions import Scope
 from runtui.tui.text import plain
 
 
-class LineInput(Input):
-    """An input one line high. It joins the lines of a paste by blanks."""
+class LineInput(Input, inherit_css=False):
+    """An input one line high. It joins the lines of a paste by blanks.
+
+    Textual's style sheet of an input is far longer: it has borders and colours that this one does without.
+    """
 
     # Terminals without kitty's protocol send ctrl+w for alt+backspace; Textual 8.2.8 deletes the word after the cursor.
     BINDINGS = [Binding("ctrl+backspace,alt+backspace", "delete_left_word", show=False)]
+    COMPONENT_CLASSES = {"input--cursor", "input--placeholder", "input--selection"}
+    DEFAULT_CSS = """
+    LineInput {
+        background: $surface; color: $foreground; width: 100%; height: 1;
+        overflow: auto; scrollbar-size: 0 0; pointer: text;
+        &:focus { background-tint: $foreground 5%; }
+        & > .input--cursor {
+            background: $input-cursor-background; color: $input-cursor-foreground; text-style: $input-cursor-text-style;
+        }
+        & > .input--selection { background: $input-selection-background; color: $input-selection-foreground; }
+        & > .input--placeholder { color: $text-disabled; }
+        &:ansi { background: ansi_default; color: ansi_default; }
+        &:ansi > .input--cursor, &:ansi > .input--selection {
+            background: ansi_default; color: ansi_default; text-style: reverse;
+        }
+        &:ansi > .input--placeholder { color: ansi_default; text-style: dim; }
+    }
+    """
 
     def __init__(self, *, placeholder: str = "", id: str | None = None, select_on_focus: bool = False) -> None:
         # Other code validates: Textual would set a class for each value and match the styles again.
