@@ -55,7 +55,6 @@ from runtui.tui.widgets.chrome import (
     TenantStrip,
     always,
     headline,
-    surface,
     tenant_problems,
 )
 from runtui.tui.widgets.inputs import InputBar
@@ -262,12 +261,10 @@ class Chrome:
             self.front.draw()
 
 
-@surface
 class Body(Horizontal):
     """The left pane and the side panel."""
 
 
-@surface
 class ViewScreen(DrawnOnce[ScreenResultType]):
     """A screen with the lines, the panel and one view; a view may ask a question.
 

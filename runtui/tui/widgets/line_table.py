@@ -29,6 +29,7 @@ from runtui.domain.times import now_ticks
 from runtui.tui.actions import bindings
 from runtui.tui.resources import HIDDEN_BY_MARK, MARKED, ReadRows, Resource, RowFlag, RowId, Rows
 from runtui.tui.text import fit
+from runtui.tui.widgets.chrome import unboxed
 
 CLOCK_SECONDS: Final = 60
 """How often relative times are updated."""
@@ -106,7 +107,7 @@ class LinePainter:
         self._strips.clear()
 
     def _style(self, name: str) -> Style:
-        return self._widget.get_component_rich_style(f"line-table--{name}")
+        return self._widget.get_visual_style(f"line-table--{name}").rich_style
 
     def strip(self, look: LineLook, arrangement: Arrangement[Any]) -> Strip:
         strip = self._strips.get(look)
@@ -144,6 +145,7 @@ class LinePainter:
         return line
 
 
+@unboxed
 class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindings=False):
     """Shows the rows of a resource. Lines are numbered from 0 in the order of the source. `flag` returns the flag of a
     row, if it has one besides its mark.
