@@ -36,6 +36,7 @@ from runtui.services.store_file import (
     known_listings,
     put_filter_refused,
     put_listing,
+    release_pages,
 )
 
 _logger: Final = logging.getLogger("runtui.refresh")
@@ -336,7 +337,7 @@ class Refresh:
         await self._read_pages(workflow_id, None, listing, pace)
         await asyncio.to_thread(self._store.finish_listing, workflow_id, listing.number)
         if listing.now is not None:
-            await self._keep(put_listing, workflow_id, KnownListing(listing.now, listing.now))
+            await self._write(put_listing, workflow_id, KnownListing(listing.now, listing.now))
 
     async def _read_changes(
         self, workflow_id: str, known: KnownListing, since: int, listing: _Listing, pace: Pace
@@ -349,12 +350,12 @@ class Refresh:
                 raise
             await self._read_all(workflow_id, listing, pace)
             listing.known = listing.known._replace(filter_refused=listing.now)
-            await self._keep(put_filter_refused, listing.now)
+            await self._write(put_filter_refused, listing.now)
             return
         self.up_to_date.announce(UpToDate(workflow_id, None))
         # Written only once per OVERLAP, so that an idle listing writes nothing.
         if listing.now is not None and listing.now - known.as_of >= OVERLAP:
-            await self._keep(put_listing, workflow_id, known._replace(as_of=listing.now))
+            await self._write(put_listing, workflow_id, known._replace(as_of=listing.now))
 
     async def _read_pages(self, workflow_id: str, since: int | None, listing: _Listing, pace: Pace) -> None:
         async for page in self._client.runs(workflow_id, changed_since=since, pace=pace):
@@ -366,8 +367,8 @@ class Refresh:
             del page  # free its memory before the next page is read
             await self._may_go_on.wait()
 
-    async def _keep(self, put: Callable[..., None], *what: Any) -> None:
-        """Write a fact about this listing into the store, for the next one."""
+    async def _write(self, put: Callable[..., None], *what: Any) -> None:
+        """Call a function with the connection that writes the store, in a thread."""
 
         def work() -> None:
             with self._store.writing() as (db, _):
@@ -382,6 +383,7 @@ class Refresh:
             await self.list_once()
             with suppress(RuntuiError):  # the next listing reports it
                 if self._store.count(EVERY_RUN) >= MANY_RUNS:
+                    await self._write(release_pages)
                     await asyncio.to_thread(gc.collect)  # Python looks for cycles among old objects only rarely
                     await asyncio.to_thread(return_free_memory)
             # The wait for one failing workflow must not lengthen the rest, hence the time until the last page.

@@ -477,8 +477,6 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
             self._remark(f"{ACTION_BY_ID['quit'].key_while_typing} quits; ctrl+c copies text selected in a field.")
             return
         action, status = with_key(event.key), self.chrome.status
-        if action is None and not status.is_remark:
-            return
         if action is None or event.key in keys_of(self.scopes_of_keys) or event.key in self.active_bindings:
             if status.is_remark:
                 self.set_status("")
