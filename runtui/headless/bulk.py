@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -136,38 +136,26 @@ def read_assignments(assignments: Sequence[str], now: int) -> dict[str, str]:
         if not equals:
             problems.append(f"{assignment!r} has no value: write NAME=VALUE, or NAME= to clear it.")
         elif name not in EDITABLE_BY_NAME:
-            problems.append(_unknown(name))
+            meant = nearest_words(name, EDITABLE_BY_NAME)
+            possible = f"Possible: {', '.join(EDITABLE_BY_NAME)}."
+            problems.append(f"{name!r} is not a property that can be changed.{meant} {possible}")
         elif name in texts:
             problems.append(f"{name} is set twice.")
         else:
             texts[name] = text
-            problems += _problems(name, text, now)
+            try:
+                EDITABLE_BY_NAME[name].parse(text, now)
+            except FieldError as error:
+                sentence = str(error)
+                problems.append(sentence if sentence.startswith(name) else f"{name}: {sentence}")
     if problems:
         raise UsageError("Nothing was sent", "\n".join(("These values cannot be used:", *problems)))
     return texts
 
 
-def _problems(name: str, text: str, now: int) -> Iterator[str]:
-    try:
-        EDITABLE_BY_NAME[name].parse(text, now)
-    except FieldError as error:
-        sentence = str(error)
-        yield sentence if sentence.startswith(name) else f"{name}: {sentence}"
-
-
-def _unknown(name: str) -> str:
-    meant = nearest_words(name, EDITABLE_BY_NAME)
-    return f"{name!r} is not a property that can be changed.{meant} Possible: {', '.join(EDITABLE_BY_NAME)}."
-
-
 def is_one(run_ids: Sequence[str], filter_text: str | None) -> bool:
     """Return True if a command names exactly one run by its id."""
     return filter_text is None and len(run_ids) == 1 and STANDARD_INPUT not in run_ids
-
-
-def _check_which(run_ids: Sequence[str], filter_text: str | None) -> None:
-    if bool(run_ids) == (filter_text is not None):
-        raise UsageError("Which runs?", "Name either their ids (- for those on standard input) or a --filter.")
 
 
 def send_to(
@@ -180,7 +168,8 @@ def send_to(
     workflow_id: str | None = None,
 ) -> int:
     """Review and send what `make_bulk` returns for the runs, and return the exit code. See `update` for the rest."""
-    _check_which(run_ids, filter_text)
+    if bool(run_ids) == (filter_text is not None):
+        raise UsageError("Which runs?", "Name either their ids (- for those on standard input) or a --filter.")
     check_consent(session.settings, options)
     if filter_text is not None:
         find = partial(_filtered, _filter(filter_text))
@@ -300,7 +289,7 @@ def undo(line: CommandLine, number: int, *, batch: bool = False, **how: Any) -> 
     options = ChangeOptions(**how)
     entry = entry_to_undo(state_folder(), number, line.root())
     session = SessionSpec(settings=line.settings_to_undo(entry.root, entry.tenant, entry.profile))
-    return undo_batch(session, entry, options) if batch else undo_entry(session, number, options)
+    return undo_batch(session, entry, options) if batch else undo_entry(session, entry, options)
 
 
 @command
@@ -313,9 +302,8 @@ async def undo_batch(session: SessionSpec, entry: Entry, options: ChangeOptions)
     async with connected(session) as workspace:
         journal = workspace.journal
         with nothing_sent_if_cancelled():
-            if not options.dry_run:
-                run_ids = {entry.run_id for entry in await asyncio.to_thread(journal.of_batch, batch)}
-                await settle_earlier(workspace, options, *run_ids)
+            run_ids = {entry.run_id for entry in await asyncio.to_thread(journal.of_batch, batch)}
+            await settle_earlier(workspace, options, *run_ids)
             sent = await asyncio.to_thread(journal.of_batch, batch)
             entries = [entry for entry in sent if entry.outcome is not Outcome.NOT_DONE]
             doubtful = [] if with_doubtful else [entry for entry in entries if doubt_of(entry)]
@@ -355,23 +343,18 @@ def entry_to_undo(state_folder: Path, number: int, root: str | None) -> Entry:
 
 
 @command
-async def undo_entry(session: SessionSpec, number: int, options: ChangeOptions) -> int:
+async def undo_entry(session: SessionSpec, entry: Entry, options: ChangeOptions) -> int:
     """Undo the change of a journal entry and return the exit code.
 
     Raises:
         RuntuiError: it cannot or must not be undone, nobody can confirm, or the run cannot be read. Nothing was sent.
     """
-    from runtui.headless.journal import no_such_entry
-
     check_consent(session.settings, options)
     async with connected(session) as workspace:
         with nothing_sent_if_cancelled():
-            entry = await asyncio.to_thread(workspace.journal.entry, number)
-            if entry is not None and not options.dry_run:
-                await settle_earlier(workspace, options, entry.run_id)
-                entry = await asyncio.to_thread(workspace.journal.entry, number)
-            if entry is None:
-                raise no_such_entry(number)
+            await settle_earlier(workspace, options, entry.run_id)
+            found = await asyncio.to_thread(workspace.journal.entry, entry.number)
+            entry = found or entry
             draft = await draft_to_undo(entry, workspace.client, workspace.settings.body_mode, pace=pace())
             if (doubt := doubt_of(entry)) and not options.dry_run and not options.seen_on_read_back:
                 await _ask_again(entry, doubt, options)

@@ -24,7 +24,8 @@ from runtui.sandbox.exchange import (
     Exchange,
     Pause,
     ProxyPage,
-    check_token,
+    authenticate,
+    authorize,
     fault_response,
     give_ids,
     with_graph_headers,
@@ -108,8 +109,11 @@ async def _respond(request: Request) -> Response:
 
 async def _ask_graph(request: Request) -> Response:
     try:
-        check_token(request)
-        return await _TABLE.respond(request)
+        permissions = authenticate(request)
+        endpoint = _TABLE.endpoint(request)  # as in Graph, an unknown path is refused before a missing permission
+        if permissions is not None:
+            authorize(request, permissions)
+        return await endpoint(request)
     except GraphError as fault:
         return fault_response(request, fault)
     except ClientDisconnect:

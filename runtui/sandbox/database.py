@@ -125,13 +125,10 @@ class Database:
         self._move_runs()
         self._moving.pop(run_id, None)
         self._writes[run_id] += 1
-        values: dict[str, Any] = {"lastUpdatedDateTime": self._clock(), "lastUpdatedDateTimeText": None}
+        values: dict[str, Any] = {"lastUpdatedDateTime": self._clock(), **changes}
         for name, value in changes.items():
-            if RUN.by_name[name].kind == "datetime":
-                values[name] = None if value is None else parse_ticks(value)
-                values[f"{name}Text"] = value
-            else:
-                values[name] = value
+            if value is not None and RUN.by_name[name].kind == "datetime":
+                values[name] = parse_ticks(value)
         self._update_run(run_id, values)
 
     def activate(self, workflow_id: str, people: Collection[Person]) -> str | None:
@@ -190,8 +187,8 @@ class Database:
         if not any(plan.extra == known.extra for known in self._plans.values()):
             self._add_run(plan)
         self._sql.execute(
-            "UPDATE run SET processingStatus = ?, workflowExecutionType = ?, lastUpdatedDateTime = ?,"
-            " lastUpdatedDateTimeText = NULL WHERE rowid % 4 = 0",
+            "UPDATE run SET processingStatus = ?, workflowExecutionType = ?, lastUpdatedDateTime = ?"
+            " WHERE rowid % 4 = 0",
             (FUTURE_STATUS, FUTURE_EXECUTION_TYPE, self._clock()),
         )
 

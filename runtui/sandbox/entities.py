@@ -1,8 +1,8 @@
 """The entity types that the sandbox serves; each property is declared once for SQL, query options and JSON.
 
-Invariant: the JSON has the properties in the order of their declaration. A date-time is stored as ticks and as the text
-that a client wrote, so that it is sent back byte for byte. Properties and enumerations: the service metadata of
-`microsoft.graph.identityGovernance` (v1.0 and beta).
+Invariant: the JSON has the properties in the order of their declaration. A date-time is stored as ticks, and sent as
+Graph sends it: in UTC, without trailing zeros, however a client wrote it. Properties and enumerations: the service
+metadata of `microsoft.graph.identityGovernance` (v1.0 and beta).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import blake2b
 from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
@@ -71,10 +71,18 @@ class Property(NamedTuple):
     is_sparse: bool = False
     """The JSON leaves the property out if it has no value."""
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The SQL columns of the property; filters compare the first one."""
-        return (self.name, f"{self.name}Text") if self.kind == "datetime" else (self.name,)
+    def reader(self, *, include_newer: bool) -> Callable[[Any], Any]:
+        """Return a function from the stored value to the JSON value."""
+        if self.enumeration is not None:
+            return partial(self.enumeration.sent_as, include_newer=include_newer)
+        if self.kind == "boolean":
+            return bool
+        read = _READERS.get(self.kind)
+        return (lambda value: value) if read is None else (lambda value: None if value is None else read(value))
+
+
+_READERS: Final[Mapping[str, Callable[[Any], Any]]] = {"datetime": format_ticks, "json": json.loads}
+"""The functions from a stored value that is not null to the JSON value, by kind, if the two differ."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +108,7 @@ class EntityType:
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """All SQL columns in the order of the table; `extra` holds undeclared properties, as a JSON object."""
-        return (*self.owners, *(column for item in self.properties for column in item.columns), "extra")
+        return (*self.owners, *self.by_name, "extra")
 
     def record(self, values: Mapping[str, Any]) -> Row:
         """Return the values of one entity (times in ticks) in the order of `columns`; a missing value is null."""
@@ -111,38 +119,18 @@ class EntityType:
 
     def renderer(self, *, include_newer: bool) -> Callable[[Row], dict[str, Any]]:
         """Return a function from a row (`columns`) to the JSON object for a client."""
-        at = {column: index for index, column in enumerate(self.columns)}
-        steps = [(item.name, at[item.columns[0]], _reader(item, include_newer)) for item in self.properties]
+        readers = [(item.name, item.reader(include_newer=include_newer)) for item in self.properties]
         sparse = [item.name for item in self.properties if item.is_sparse]
-        extra = at["extra"]
 
         def render(row: Row) -> dict[str, Any]:
-            entity = {name: read(row, index) for name, index, read in steps}
+            *values, extra = row[len(self.owners) :]
+            entity = {name: read(value) for (name, read), value in zip(readers, values, strict=True)}
             for name in sparse:
                 if entity[name] is None:
                     del entity[name]
-            if row[extra]:
-                entity |= json.loads(row[extra])
-            return entity
+            return entity | json.loads(extra) if extra else entity
 
         return render
-
-
-def _reader(item: Property, include_newer: bool) -> Callable[[Row, int], Any]:
-    if item.kind == "datetime":
-        return _read_date_time
-    if item.kind == "json":
-        return lambda row, index: None if row[index] is None else json.loads(row[index])
-    if item.kind == "boolean":
-        return lambda row, index: bool(row[index])
-    if (enumeration := item.enumeration) is not None:
-        return lambda row, index: enumeration.sent_as(row[index], include_newer=include_newer)
-    return lambda row, index: row[index]
-
-
-def _read_date_time(row: Row, index: int) -> str | None:
-    ticks, written = row[index], row[index + 1]
-    return None if ticks is None else written or format_ticks(ticks)
 
 
 WORKFLOW: Final = EntityType(

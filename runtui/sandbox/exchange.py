@@ -52,25 +52,32 @@ def give_ids(request: Request) -> None:
     request.state.client_request_id = request.headers.get("client-request-id") or request.state.request_id
 
 
-def check_token(request: Request) -> None:
-    """Check that a request has a token and, if the sandbox has an authority, that the authority issued it with the
-    permission that the request needs.
+def authenticate(request: Request) -> frozenset[str] | None:
+    """Return the permissions of the token of a request; None for all of them, if the sandbox has no authority.
 
     Raises:
-        GraphError: it has none, or is refused.
+        GraphError: there is no token, or it is refused (401).
     """
     token = bearer_token(request.headers)
     if not token:
         raise unauthenticated()
     authority: Authority | None = request.app.state.authority
-    if authority is None:
-        return
+    return None if authority is None else authority.issuer.verify(token)
+
+
+def authorize(request: Request, permissions: frozenset[str]) -> None:
+    """Check that permissions allow a request.
+
+    Raises:
+        GraphError: they do not (403).
+    """
+    from runtui.sandbox.authority.directory import allow
+
     # A batch itself changes nothing: each of its items comes through here by itself.
     path = request.scope["path"]
     writes = request.method not in _READING and not path.endswith("/$batch")
-    action = path.rpartition("/")[2] if request.method == "POST" else ""
-    if (refusal := authority.issuer.verify(token, write=writes, action=action)) is not None:
-        raise refusal
+    if not allow(permissions, write=writes, action=path.rpartition("/")[2] if request.method == "POST" else ""):
+        raise GraphError(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
 
 
 def bearer_token(headers: Mapping[str, str]) -> str:

@@ -143,8 +143,8 @@ class RouteTable:
                 segments.append(keyed[2].replace("''", "'"))
         return "/" + "/".join(segments)
 
-    async def respond(self, request: Request) -> Response:
-        """Return the response of the endpoint for a request.
+    def endpoint(self, request: Request) -> Endpoint:
+        """Return the endpoint for a request, whose `root_path` becomes the version.
 
         Raises:
             GraphError: no route has the path. The error names the first segment that no route has; the last one if the
@@ -159,7 +159,7 @@ class RouteTable:
         if request.method not in methods:
             raise method_not_allowed({"Allow": ", ".join(methods)})
         request.scope["root_path"] = f"/{segments[0]}"
-        return await methods[request.method](request)
+        return methods[request.method]
 
     def _in_template(self, segment: str) -> str:
         return segment if segment.casefold() in self._names else "{key}"

@@ -227,10 +227,10 @@ def _cancel_processing(request: Request, workflow: _Bound, arguments: _Arguments
     given = _complex(arguments["scope"], "scope", "cancelRunsScope", "runs")
     run_id, *others = _references(given["runs"], "runs")
     if others:
-        raise bad_request("One run is canceled per request.", target="runs")
+        raise GraphError(400, "Bad Request", "One run is canceled per request.", target="runs")
     run = RUN.by_column(row_of(request, _EVERY_RUN, run_id))
     if run["workflowId"] != workflow["id"]:
-        raise bad_request(f"The run '{run_id}' is of another workflow.", target="runs")
+        raise GraphError(400, "Bad Request", f"The run '{run_id}' is of another workflow.", target="runs")
     if run["processingStatus"] not in ("queued", "inProgress"):
         raise _conflict(f"The run is not in a cancellable state. Current status: '{run['processingStatus']}'.")
     database_of(request).cancel(run_id)

@@ -75,7 +75,6 @@ class TooSmall(DrawnOnce[None]):
     """
 
     def compose(self) -> ComposeResult:
-        """Create the notice, and a status line for what quitting says."""
         yield Static(self._notice, id="size-notice", markup=False)
         yield StatusLine(id="size-status")
 
@@ -89,7 +88,6 @@ class TooSmall(DrawnOnce[None]):
         )
 
     def on_resize(self) -> None:
-        """Update the size in the notice."""
         self.query_one("#size-notice", Static).update(self._notice)
 
 
@@ -244,7 +242,6 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
             await event.deliver()
 
     def on_resize(self, event: events.Resize) -> None:
-        """Show or remove the notice that the terminal is too small."""
         if self.screen_stack:
             self._check_size(event.size)
 
@@ -303,6 +300,10 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
             self.run_worker(leave_when_saved(), group="quit", description="end unattended")
         else:
             leave()
+
+    def action_show_runs(self, filter_text: str) -> None:
+        """Show the runs of a clicked count."""
+        self.feature[Listing].show_runs(filter_text)
 
     async def action_quit(self) -> None:
         """Quit once no change is in progress, or when asked a second time. Drafts are on disk."""

@@ -162,7 +162,6 @@ def _field_name(column: Column[Any]) -> str:
 
 
 def cell_filter(columns: Sequence[Column[Any]]) -> Callable[[str], RowCondition[Cells] | None]:
-    """Return a function that parses a filter over `columns`."""
     return partial(row_filter, fields=cell_fields(columns), of_word=_in_any_cell, of_field=_in_cell)
 
 

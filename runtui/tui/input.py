@@ -110,7 +110,7 @@ class InputLexer:
         if self._paste is None and _is_flood(data):
             self._begin_paste()
         while data:
-            data = yield from (self._cut(data) if self._paste is None else self._cut_paste(data))
+            data = yield from (self._cut(data) if self._paste is None else self._cut_paste(self._paste, data))
 
     def silence(self) -> Iterator[Piece]:
         """Decide what an unfinished sequence or paste is, after `patience` seconds without input."""
@@ -144,9 +144,8 @@ class InputLexer:
             yield Piece("typed", "\x1b")
         return data[1:]
 
-    def _cut_paste(self, data: bytes) -> Generator[Piece, None, bytes]:
+    def _cut_paste(self, paste: bytearray, data: bytes) -> Generator[Piece, None, bytes]:
         """Take pasted text from the start of `data`; return the rest once the paste has ended."""
-        assert self._paste is not None  # noqa: S101 - the caller has checked
         if self._is_overdue and not _may_be_pasted(data):
             self._paste = None
             return data
@@ -154,7 +153,7 @@ class InputLexer:
         if not end:
             begun = next(size for size in range(len(_PASTE_END) - 1, -1, -1) if text.endswith(_PASTE_END[:size]))
             text, self._held = text[: len(text) - begun], text[len(text) - begun :]
-        self._paste += text[: MAX_PASTED - len(self._paste)]
+        paste += text[: MAX_PASTED - len(paste)]
         if end or self._is_overdue:
             yield from self._hand_on()
         if end:

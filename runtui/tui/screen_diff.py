@@ -298,9 +298,7 @@ class _Encoder:
         self.move(y, x)
 
 
-def _encode(
-    shown: Sequence[Row], wanted: Sequence[Row], changes: Changes, cursor: tuple[int, int], first: str = ""
-) -> str:
+def _encode(shown: Sequence[Row], wanted: Sequence[Row], changes: Changes, cursor: tuple[int, int], first: str) -> str:
     encoder = _Encoder()
     encoder.sent.append(first)
     for y, changed in changes.items():

@@ -18,7 +18,6 @@ from cryptography.x509 import load_pem_x509_certificate
 from runtui.sandbox.authority.directory import Application, Scopes, User
 from runtui.sandbox.authority.errors import AADSTS, AadstsError, OAuthError
 from runtui.sandbox.authority.tokens import Grant, Issuer, to_base64url
-from runtui.sandbox.errors import GraphError
 
 _NO_RECORD: Final = "No matching federated identity record found for presented assertion"
 
@@ -157,9 +156,9 @@ class ProgramIssuer(Issuer):
         kept = {name: value for name, value in claims.items() if name not in self._PERSONAL}
         return {**kept, "idtyp": "app", "roles": sorted(scopes.permissions)}
 
-    def _read(self, token: str) -> dict[str, Any] | GraphError:
+    def _read(self, token: str) -> dict[str, Any]:
         claims = super()._read(token)
-        return claims if isinstance(claims, GraphError) else {"scp": " ".join(claims.get("roles", ())), **claims}
+        return {"scp": " ".join(claims.get("roles", ())), **claims}
 
 
 def authenticate(form: Mapping[str, str], application: ConfidentialApplication, audience: str) -> None:

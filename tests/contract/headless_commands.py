@@ -11,7 +11,7 @@ import httpx
 from starlette.applications import Starlette
 
 from runtui.command_line import SessionSpec
-from runtui.headless.bulk import undo_entry, update
+from runtui.headless.bulk import entry_to_undo, undo_entry, update
 from runtui.headless.changes import ChangeOptions
 from runtui.services.journal import Entry, Journal, Settlement
 from runtui.settings import JOURNAL_FILE, Settings
@@ -40,7 +40,9 @@ class Commands:
         return update(self.server(), [run_id], assignments, workflow_id=workflow, **{"yes": True, **options})
 
     def undo(self, number: int, **options: Any) -> int:
-        return undo_entry(self.server(), number, ChangeOptions(**{"yes": True, **options}))
+        return undo_entry(
+            self.server(), entry_to_undo(self.folder, number, None), ChangeOptions(**{"yes": True, **options})
+        )
 
     def a_run(self, status: str = "completed") -> tuple[str, str]:
         """Return the ids of a run with that status and of its workflow, from the server."""

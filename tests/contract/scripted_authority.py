@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 from starlette.responses import Response
 
 from runtui.auth.msal_client import HttpAnswer
-from runtui.sandbox.authority.directory import DEMO_ADMIN, User
+from runtui.sandbox.authority.directory import DEMO_ADMIN, User, allow
 from runtui.sandbox.authority.errors import OAuthError
 from runtui.sandbox.authority.grants import AuthorizationCodes, Autopilot, DeviceCodes
 from runtui.sandbox.authority.service import TOKEN, Authority, route
@@ -112,8 +112,13 @@ class ScriptedAuthority(Authority):
         return {name: response[name] for name in ("token_type", "expires_in", "ext_expires_in", "access_token")}
 
     def verify(self, access_token: str, *, write: bool = False, action: str = "") -> GraphError | None:
-        with self._lock:
-            return self.issuer.verify(access_token, write=write, action=action)
+        """Return why Graph refuses a request with that token, or None."""
+        try:
+            with self._lock:
+                permissions = self.issuer.verify(access_token)
+        except GraphError as error:
+            return error
+        return None if allow(permissions, write=write, action=action) else GraphError(403, "", "")
 
     def url(self, tenant: str = "") -> str:
         """Return the authority URL for a client; by default with the tenant of this directory."""

@@ -80,6 +80,15 @@ class TestGraph:
             statuses = {answer["id"]: answer["status"] for answer in batch.json()["responses"]}
             assert (statuses["read"], statuses["write"] == 403) == (200, not allowed)
 
+    async def test_an_unknown_path_is_refused_before_a_missing_permission_and_after_a_missing_token(
+        self, graph: httpx.AsyncClient, authority: ScriptedAuthority
+    ) -> None:
+        headers = self.signed_in(authority, DEMO_READER)
+        statuses = [
+            (await graph.post("/nowhere", headers=sent)).status_code for sent in (headers, {"Authorization": ""})
+        ]
+        assert statuses == [400, 401]
+
     async def test_an_action_needs_no_more_than_its_own_permission(
         self, graph: httpx.AsyncClient, authority: ScriptedAuthority
     ) -> None:

@@ -16,7 +16,7 @@ from runtui.command_line import SessionSpec
 from runtui.errors import ExitCode
 from runtui.graph.exchange import Exchange
 from runtui.graph.transport import Transport
-from runtui.headless.bulk import undo_entry, update
+from runtui.headless.bulk import entry_to_undo, undo_entry, update
 from runtui.headless.changes import ChangeOptions
 from runtui.headless.journal import print_entry, print_journal
 from runtui.headless.output import OutputFormat
@@ -124,7 +124,7 @@ def test_an_echoed_token_is_hidden_everywhere_and_goes_back_unchanged(
     assert REDACTED in said(update(server, ["r1"], changing, dry_run=True, yes=True))
     assert not graph.changes
     said(update(server, ["r1"], changing, yes=True))
-    said(undo_entry(server, 1, ChangeOptions(yes=True)))
+    said(undo_entry(server, entry_to_undo(tmp_path, 1, None), ChangeOptions(yes=True)))
     for change, count in zip(graph.changes, (2, 0), strict=True):
         body = json.loads(change.content)
         assert body["failedTasksCount"] == count
@@ -159,5 +159,5 @@ def test_a_value_that_cannot_be_kept_on_disk_is_not_undone_with_a_mark(tmp_path:
     assert update(server, ["r1"], ["processingStatus=failed"], yes=True) == ExitCode.DONE
     assert json.loads(graph.changes[0].content)["processingStatus"] == "failed"
     with pytest.raises(UndoError, match="is not in the journal as it was received"):
-        undo_entry(server, 1, ChangeOptions(yes=True))
+        undo_entry(server, entry_to_undo(tmp_path, 1, None), ChangeOptions(yes=True))
     assert len(graph.changes) == 1

@@ -148,7 +148,7 @@ async def test_marked_runs_are_reprocessed_and_those_it_cannot_help_are_left_out
         assert shown & made, "the status is that of the new run"
         results = session.app.chrome.front.view
         assert isinstance(results, ResultsView)
-        row = there(results.row)
+        row = there(results.list.row)
         await session.press("F")
         assert session.view == "users"
         assert session.app.chrome.front.view.run_id == row.save.new_run

@@ -188,12 +188,12 @@ async def test_rows_that_change_places_leave_the_response_in_front(open_session:
         await session.until(lambda: session.view == "results" and session.panel.tab == "response")
         view = session.find(ResultsView)
         assert view.progress is not None
-        assert view.row is not None
-        first = view.row.save
+        assert view.list.row is not None
+        first = view.list.row.save
         view.progress.results[first.run_id].save = first._replace(step=Step.ENDED, outcome=Outcome.DONE)
         view.reload()
         await session.settled()
-        assert view.row.save.run_id != first.run_id
+        assert view.list.row.save.run_id != first.run_id
         assert session.panel.tab == "response", "nobody has moved the cursor"
         wire.release()
 

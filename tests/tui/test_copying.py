@@ -80,8 +80,8 @@ async def test_every_place_offers_the_thing_under_its_cursor(open_session: Opene
         await session.until(lambda: not session.workspace.results.progress.reading and view.cause is not None)
         assert (await copied(session, "y", "h")).startswith(f"# Hand-over: `{there(view.cause).task}`")
         await session.press("escape", "o")
-        await session.until(lambda: session.app.feature[Overviewing].view.row is not None)
-        row = there(session.app.feature[Overviewing].view.row)
+        await session.until(lambda: session.app.feature[Overviewing].view.list.row is not None)
+        row = there(session.app.feature[Overviewing].view.list.row)
         assert await copied(session, "y", "y") == row.workflow.id
         await session.press("y", "h")
         assert "Only a run, change or cause" in session.text()

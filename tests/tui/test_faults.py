@@ -218,7 +218,7 @@ async def test_an_empty_answer_is_read_back(open_session: Opener) -> None:
         await session.press("y")
         await session.until(lambda: re.match(r"#\d+ done", session.status.text))
         assert "204" in session.text()
-        await session.until(lambda: session.runs.row is not None and session.runs.row.status == "canceling")
+        await session.until(lambda: session.runs.list.row is not None and session.runs.list.row.status == "canceling")
 
 
 class HeldBack(httpx.AsyncBaseTransport):

@@ -403,7 +403,7 @@ async def test_keys_typed_ahead_into_a_dropdown_choose_in_it(before: list[str], 
     async with open_session(runs=12, size=(80, 24), ahead=True) as session:
         if not before:
             await session.press("e")
-        row = there(session.runs.row)
+        row = there(session.runs.list.row)
         choices = there(EDITABLE_BY_NAME["processingStatus"].choices)
         names = list(choices.names)
         start = names.index(row.status)

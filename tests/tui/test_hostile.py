@@ -33,7 +33,7 @@ async def test_names_are_shown_as_signs_in_list_form_review_and_panel(open_sessi
             session.runs.show_settings(ListSettings(f'wf:"{word}"'))
             await session.press("g")
             assert table.total > 0
-            row = there(session.runs.row)
+            row = there(session.runs.list.row)
             assert plain(row.workflow_name)[:12] in session.text()
             assert is_safe(session)
         await session.press("escape", "slash")

@@ -17,7 +17,7 @@ async def test_filter_edit_review_send_and_read_the_answer(open_session: Opener,
         await session.press("slash")
         await session.type("status:failed")
         await session.press("enter")
-        run = there(session.runs.row)
+        run = there(session.runs.list.row)
         assert run.status == "failed"
 
         await session.press("e")

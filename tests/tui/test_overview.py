@@ -29,7 +29,7 @@ async def test_enter_on_a_workflow_or_on_one_of_its_days_shows_exactly_its_runs(
         store = session.workspace.store
         histories = {history.workflow.id: history for history in store.histories(30)}
         assert len(view.list.rows) == len(store.workflows()) == view.list.table.total
-        row = there(view.row)
+        row = there(view.list.row)
         await session.press("enter")
         assert session.view == "runs"
         assert session.runs.table.total == histories[row.workflow.id].total.runs
@@ -92,7 +92,7 @@ async def test_a_click_goes_to_a_day_and_two_show_its_runs(open_session: Opener)
         await session.pilot.click(view.list.table, offset=(5, 1))
         await session.settled()
         assert (view.list.table.cursor, view.back) == (1, None)
-        row = there(view.row)
+        row = there(view.list.row)
         await session.pilot.click(view.list.table, offset=(today, 1), times=2)
         await session.settled()
         assert session.view == "runs"
@@ -125,7 +125,7 @@ async def test_the_overview_follows_the_store_and_the_panel_says_what_holds_a_wo
         store.put_runs("w", [{**run, "scheduledDateTime": format_ticks(now_ticks())}], store.next_listing())
         await session.until(lambda: "AAA held" in session.text())
         await session.press("g")
-        while view.row is not None and view.row.workflow.id != "w":
+        while view.list.row is not None and view.list.row.workflow.id != "w":
             await session.press("j")
         session.app.chrome.panel.choose("run")
         await session.settled()

@@ -143,7 +143,7 @@ async def test_the_panel_names_what_failed(open_session: Opener) -> None:
         await session.type("status:failed offboard")
         await session.press("enter")
         await session.until(lambda: not session.panel.shows_another_run and "users:" in session.inside(session.panel))
-        row = session.runs.row
+        row = session.runs.list.row
         assert row is not None
         assert row.workflow_name[:20] in session.inside(session.panel)
         assert "× " in session.inside(session.panel)

@@ -40,7 +40,7 @@ def check_the_panel(session: Session) -> None:
     """Assert that the panel is about the run under the cursor, or says that it is not."""
     if not session.panel.display or tab_of(session) != "run" or session.view not in ("runs", "journal"):
         return
-    row = session.runs.row if session.view == "runs" else None
+    row = session.runs.list.row if session.view == "runs" else None
     entry = session.journal.entry if session.view == "journal" else None
     under_cursor = row.id if row is not None else entry.run_id if entry is not None else ""
     shown = run_in_sight(session)
@@ -153,7 +153,7 @@ async def test_a_held_key_reads_nothing_until_it_rests(open_session: Opener, mon
                 await session.press("j")
             assert not any(panel_lines(session)[1:-1]), "what moves on is drawn by the terminal, beside nothing"
         await session.press("j")
-        row = there(session.runs.row)
+        row = there(session.runs.list.row)
         assert session.panel.cursor_run == row.id != first
         await rest(session)
         assert row.workflow_name[:20] in "\n".join(panel_lines(session)[:3])
@@ -201,7 +201,7 @@ async def test_answers_that_arrive_while_the_panel_is_closed_are_there_when_it_o
         await rest(session)
         assert not session.panel.display
         await session.press("right_square_bracket")
-        row = there(session.runs.row)
+        row = there(session.runs.list.row)
         assert row.workflow_name in panel_lines(session)[1]
         assert run_in_sight(session) or "provisioning object" in session.text(), "the page as well as its line"
 

@@ -166,7 +166,7 @@ async def test_a_name_and_enter_show_what_every_workflow_did_newest_first(
         assert session.front.view.run_id == opened.run_id
         await session.press("escape")
         assert session.view == "person"
-        assert there(view.row).id == opened.id
+        assert there(view.list.row).id == opened.id
         await session.press("escape")
         assert session.view == "runs"
 

@@ -23,9 +23,9 @@ def writes(session: Session) -> list[str]:
 
 async def test_the_question_shows_the_target_and_starts_on_no(open_session: Opener) -> None:
     async with open_session(size=(80, 24)) as session:
-        row = there(session.runs.row)
+        row = there(session.runs.list.row)
         await session.press("x")
-        row = there(session.runs.row)
+        row = there(session.runs.list.row)
         await to_the_review(session)
         text = session.text()
         draft = there(session.draft)

@@ -12,6 +12,7 @@ from runtui.tui.widgets.inputs import LineInput
 from runtui.tui.widgets.json_view import IN_PLACE_LIMIT, JsonView
 from runtui.tui.widgets.option_lists import LogList
 from runtui.tui.widgets.search_bar import MAX_MATCHES, SearchBar
+from tests import there
 from tests.tui.conftest import Opener, Session
 
 BODY = json.dumps({"value": [{"id": f"6513_{number}", "long": "x" * 200 + "Needle", "n": [1]} for number in range(40)]})
@@ -158,8 +159,8 @@ async def test_keys_search_every_tab_and_lead_back(open_session: Opener) -> None
     async with open_session(size=(120, 40)) as session:
         await session.panel_rested()
         await session.until(lambda: "Reading what its" not in session.app.chrome.panel.text())  # a line more in the log
-        assert session.runs.row is not None
-        await session.workspace.client.peek(session.runs.row.workflow_id, session.runs.row.id)  # the log has a request
+        row = there(session.runs.list.row)
+        await session.workspace.client.peek(row.workflow_id, row.id)  # the log has a request
         await session.press("greater_than_sign")
         await session.press("N")
         assert "There is no search; / starts one." in session.text()

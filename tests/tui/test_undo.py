@@ -174,7 +174,7 @@ async def test_a_review_opens_only_for_a_person_who_still_waits(open_session: Op
         stored = there(session.workspace.store.get(entry.run_id))
         session.workspace.store.put_run(entry.workflow_id, {**stored.raw, **entry.before})  # the list is outdated
         # The list is sorted first: between the two keys, that would put the cursor on another run.
-        await session.until(lambda: session.runs.row is not None and session.runs.row.status == "failed")
+        await session.until(lambda: session.runs.list.row is not None and session.runs.list.row.status == "failed")
         wire.hold()
         await session.type("uj")
         wire.release()

@@ -20,7 +20,7 @@ READ_ALL: Final = "LifecycleWorkflows.Read.All"
 _CHANGE_WORKFLOWS: Final = "LifecycleWorkflows-Workflow.ReadWrite.All"
 _ACTIVATE: Final = "LifecycleWorkflows-Workflow.Activate"
 
-READERS: Final = frozenset(
+_READERS: Final = frozenset(
     {
         "LifecycleWorkflows-Reports.Read.All",
         "LifecycleWorkflows-Workflow.ReadBasic.All",
@@ -34,7 +34,7 @@ READERS: Final = frozenset(
 
 _OF_WORKFLOWS: Final = frozenset({_CHANGE_WORKFLOWS, WRITE_ALL})
 
-WRITERS: Final[Mapping[str, frozenset[str]]] = {
+_WRITERS: Final[Mapping[str, frozenset[str]]] = {
     "activate": _OF_WORKFLOWS | {_ACTIVATE},
     "activateWithScope": _OF_WORKFLOWS | {_ACTIVATE},
     "cancelProcessing": _OF_WORKFLOWS,
@@ -43,10 +43,15 @@ WRITERS: Final[Mapping[str, frozenset[str]]] = {
 }
 """Any one of these permissions allows an action, by its name; every other write needs `WRITE_ALL`."""
 
-_PERMISSIONS: Final = READERS | {_ACTIVATE}
+_PERMISSIONS: Final = _READERS | {_ACTIVATE}
 _ANY_TENANT: Final = frozenset({"organizations", "common"})
 _PROTOCOL_SCOPES: Final = ("openid", "profile", "email", "offline_access")
 """Scopes of the sign-in itself, which need no permission."""
+
+
+def allow(permissions: frozenset[str], *, write: bool, action: str = "") -> bool:
+    """Return whether permissions allow a request: a read, a `write`, or the action of that name."""
+    return not permissions.isdisjoint(_WRITERS.get(action, {WRITE_ALL}) if write else _READERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,7 @@ class Application:
 
 DEMO_APPLICATION: Final = Application(client_id=guid("client", "runtui"), name="runtui (DEMO)")
 DEMO_ADMIN: Final = User("lee.admin@contoso.example", "Lee Admin")
-DEMO_READER: Final = User("robin.reader@contoso.example", "Robin Reader", READERS - _OF_WORKFLOWS)
+DEMO_READER: Final = User("robin.reader@contoso.example", "Robin Reader", _READERS - _OF_WORKFLOWS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 Invariant: an access token passes only if this issuer signed it, it has not expired, and it is not revoked. As with
 Microsoft's continuous access evaluation, only a client that declares CP1 is challenged; the token of another client
-passes until it expires. A grant that is refused raises OAuthError; the verdict of Graph on a token is a value.
+passes until it expires. A grant that is refused raises OAuthError; a token that Graph refuses, GraphError.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from secrets import token_bytes, token_urlsafe
 from typing import Any, Final
 
 from runtui.domain.times import TICKS_PER_SECOND, UNIX_EPOCH_TICKS, format_ticks
-from runtui.sandbox.authority.directory import READERS, WRITE_ALL, WRITERS, Application, Realm, Scopes, User
+from runtui.sandbox.authority.directory import WRITE_ALL, Application, Realm, Scopes, User
 from runtui.sandbox.authority.errors import aadsts
 from runtui.sandbox.entities import guid
 from runtui.sandbox.errors import GraphError, token_revoked, unauthenticated
@@ -119,23 +119,20 @@ class Issuer:
         self._unrevoked[user.object_id].clear()
         return self._wanted_claims(user.object_id)
 
-    def verify(self, token: str, *, write: bool = False, action: str = "") -> GraphError | None:
-        """Return why Graph refuses an access token (401 or 403), or None. A request that changes anything is a `write`;
-        `action` is the name of the action, if it is one.
+    def verify(self, token: str) -> frozenset[str]:
+        """Return the permissions of an access token.
+
+        Raises:
+            GraphError: Graph refuses the token (401).
         """
         claims = self._read(token)
-        if isinstance(claims, GraphError):
-            return claims
         if claims["aud"] != self._directory.resource:
-            return self._unauthorized("Access token validation failure. Invalid audience.")
+            raise self._unauthorized("Access token validation failure. Invalid audience.")
         if self._seconds() >= claims["exp"]:
-            return self._unauthorized("Lifetime validation failed, the token is expired.")
+            raise self._unauthorized("Lifetime validation failed, the token is expired.")
         if "CP1" in claims.get("xms_cc", ()) and claims["uti"] not in self._unrevoked[claims["oid"]]:
-            return token_revoked(self._wanted_claims(claims["oid"]), authority=self._realm.base)
-        permissions = frozenset(claims["scp"].split())
-        if permissions.isdisjoint(WRITERS.get(action, {WRITE_ALL}) if write else READERS):
-            return GraphError(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
-        return None
+            raise token_revoked(self._wanted_claims(claims["oid"]), authority=self._realm.base)
+        return frozenset(claims["scp"].split())
 
     def _access_token(self, grant: Grant, scopes: Scopes, claims: str, *, is_fresh: bool) -> str:
         """Return an access token. After a challenge it passes if its `claims` meet the challenge, or if it is fresh:
@@ -197,16 +194,16 @@ class Issuer:
 
         return jwt.PyJWS().encode(json.dumps(claims).encode(), self._key, _ALGORITHM)
 
-    def _read(self, token: str) -> dict[str, Any] | GraphError:
-        """Return the claims of a token that this issuer signed, or the 401. Access and id tokens differ in `aud`."""
+    def _read(self, token: str) -> dict[str, Any]:
+        """Return the claims of a token that this issuer signed; 401 otherwise. Access and id tokens differ in `aud`."""
         import jwt
 
         try:
             claims: dict[str, Any] = json.loads(jwt.PyJWS().decode(token, self._key, algorithms=[_ALGORITHM]))
         except (jwt.InvalidSignatureError, jwt.InvalidAlgorithmError):
-            return self._unauthorized("Signing key is invalid.")
+            raise self._unauthorized("Signing key is invalid.") from None
         except (jwt.PyJWTError, ValueError, RecursionError):
-            return self._unauthorized("IDX14100: JWT is not well formed.")
+            raise self._unauthorized("IDX14100: JWT is not well formed.") from None
         return claims
 
     def _wanted_claims(self, object_id: str) -> str:

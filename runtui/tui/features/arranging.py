@@ -10,7 +10,7 @@ from typing import Final
 
 from textual.content import Content
 
-from runtui.domain.columns import natural_order
+from runtui.domain.columns import Order, natural_order
 from runtui.domain.views import (
     BUILT_IN_VIEWS,
     MAX_VIEWS,
@@ -45,23 +45,17 @@ class Arranging(Feature):
         listed = self._chrome.front.view.list
         if listed is None:
             return
-        orders = [
-            (column.order_name or column.name, order)
-            for column in listed.resource.columns
-            for natural in (natural_order(column),)
-            for order in (natural, natural._replace(descending=not natural.descending))
-        ]
-        present = next((at for at, (_, order) in enumerate(orders) if order == listed.order), None)
-        is_of_runs = listed is self._runs.list
-        rows = [
-            (
-                f"{name} {'↓' if order.descending else '↑'}",
-                order_words(order.key, descending=order.descending) if is_of_runs else "",
-            )
-            for name, order in orders
-        ]
-        lines = marked_lines(rows, present)
-        choices = [Choice(order, line) for (_, order), line in zip(orders, lines, strict=True)]
+        orders: list[Order] = []
+        rows: list[tuple[str, str]] = []
+        for column in listed.resource.columns:
+            natural = natural_order(column)
+            for order in (natural, natural._replace(descending=not natural.descending)):
+                name = f"{column.order_name or column.name} {'↓' if order.descending else '↑'}"
+                words = order_words(order.key, descending=order.descending) if listed is self._runs.list else ""
+                orders.append(order)
+                rows.append((name, words))
+        present = orders.index(listed.order) if listed.order in orders else None
+        choices = [Choice(order, line) for order, line in zip(orders, marked_lines(rows, present), strict=True)]
         title = Content.styled("Sort by", "bold")
         await self._chrome.ask(Picker("sort", title, choices, at=present or 0), listed.sort_by)
 

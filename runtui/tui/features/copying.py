@@ -82,8 +82,7 @@ class Copying(Feature):
             listed.table.row_under_cursor(pin=True)
         self._ask(self._in_view())
 
-    def action_copy_entry(self) -> None:
-        self._ask(self._in_view())
+    action_copy_entry = action_copy
 
     def action_copy_tab(self) -> None:
         panel = self._chrome.panel
@@ -206,7 +205,7 @@ class Copying(Feature):
         view = self._chrome.front.view
         if isinstance(view, JournalView):
             return partial(self._of_entry, view.entry) if view.entry is not None else None
-        row = view.list.table.row_under_cursor() if view.list is not None else None
+        row = view.list.row if view.list is not None else None
         if view.list is None or row is None:
             return None
         subject = _SUBJECTS[type(view)](view, row) if type(view) in _SUBJECTS else CopySubject()
@@ -273,7 +272,6 @@ class SelectionPage(DrawnOnce[None]):
     """
 
     def __init__(self, text: str) -> None:
-        """Show a text that is already redacted."""
         super().__init__()
         self._text = text
 

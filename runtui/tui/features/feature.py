@@ -34,9 +34,6 @@ EventT = TypeVar("EventT")
 FOLLOW_CHANGES: Final = ("changes.editing", "changes.bulk_sending", "changes.following", "changes.journaling")
 """The files of the features that report the outcome of a change."""
 
-Subscribe = Callable[[Callable[[EventT], None]], object]
-"""The function by which a service takes a listener."""
-
 
 class Announced(Message, Generic[EventT]):
     """A service announced `announcement`; `listener` gets it."""
@@ -82,7 +79,7 @@ class Feature:
 
     def listen(
         self,
-        subscribe: Subscribe[EventT],
+        announcer: Announcer[EventT],
         listener: Callable[[EventT], object],
         *,
         only_newest: bool = False,
@@ -98,7 +95,7 @@ class Feature:
             if wanted(announcement):
                 self._chrome.app.post_message(Announced(listener, announcement, only_newest=only_newest))
 
-        subscribe(announce)
+        announcer.subscribe(announce)
 
     async def attempt(self, work: Awaitable[_T]) -> _T | None:
         """Return the result of some work; show a failure in the status line, and return None."""
@@ -112,7 +109,9 @@ class Feature:
         """Do the same for a call that reads files."""
         return await self.attempt(asyncio.to_thread(call))
 
-    def in_worker(self, work: Awaitable[Any], group: str, saying: str = "", *, exclusive: bool = False) -> Worker[None]:
+    def in_worker(
+        self, work: Awaitable[object], group: str, saying: str = "", *, exclusive: bool = False
+    ) -> Worker[None]:
         """Run some work in a worker, with the sentence `saying` in the status line meanwhile; a failure is shown there.
 
         The next key waits for a worker whose group `blocks_keys` names. An `exclusive` worker cancels the others of its
@@ -161,12 +160,12 @@ class Features:
     def __getitem__(self, kind: type[FeatureT]) -> FeatureT:
         """Return a feature; build and start it first if necessary."""
         found = self._built.get(kind)
-        if found is None:
-            found = self._built[kind] = kind(self)
-            self.chrome.extensions.append(found.extend)
-            found.start()
-        assert isinstance(found, kind)  # noqa: S101 - for the type checker
-        return found
+        if isinstance(found, kind):
+            return found
+        made = self._built[kind] = kind(self)
+        self.chrome.extensions.append(made.extend)
+        made.start()
+        return made
 
     def _owners(self, action_id: str) -> Iterator[Feature]:
         if action_id in FEATURE_OF:

@@ -16,6 +16,7 @@ from runtui.keys.actions import Scope
 from runtui.keys.help import HELP_COLUMNS, LINES_BELOW, HelpRow, help_rows
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.resources import ROW_FLAGS, Resource, in_memory
+from runtui.tui.screens.frame import when_answered
 from runtui.tui.screens.view import ActionView
 from runtui.tui.text import content
 from runtui.tui.widgets.row_list import ReadList
@@ -63,12 +64,11 @@ class HelpView(ActionView[str]):
         return self.list.heading()
 
     def on_line_table_cursor_moved(self) -> None:
-        """Show where the row under the cursor works, and its full text."""
-        row = self.list.table.row_under_cursor()
+        row = self.list.row
         self._about.update(content(row.whole if row is not None else ""), layout=False)
 
     def action_run_action(self) -> None:
-        row = self.list.table.row_under_cursor()
+        row = self.list.row
         if row is not None and row.action_id:
             self.dismiss(row.action_id)
         else:
@@ -93,11 +93,11 @@ class Helping(Feature):
         self.screen = self._chrome.install(self._view)
 
     async def action_help(self) -> None:
-        if self.screen in self._chrome.app.screen_stack:
+        if self.screen.is_open:
             self._chrome.close(self.screen)
             return
         here = self._chrome.front.scopes_of_keys
-        await self._chrome.open(self.screen, self._run, fill=lambda: self._view.open(here))
+        await self._chrome.open(self.screen, when_answered(self._run), fill=lambda: self._view.open(here))
 
     async def action_palette(self) -> None:
         from runtui.tui.palette import Palette
@@ -105,8 +105,7 @@ class Helping(Feature):
         palette = Palette(self._chrome.front)
         async with self._chrome.mounting:
             await self._chrome.app.mount_ahead(palette)
-        await self._chrome.app.push_screen(palette, self._run)
+        await self._chrome.app.push_screen(palette, when_answered(self._run))
 
-    async def _run(self, action_id: str | None) -> None:
-        if action_id is not None:
-            await self._chrome.front.action_run_by_name(action_id)
+    async def _run(self, action_id: str) -> None:
+        await self._chrome.front.action_run_by_name(action_id)

@@ -39,14 +39,13 @@ class Listing(Feature):
         """What the empty list says about the first listing; "" once that has ended."""
 
     def start(self) -> None:
-        self.listen(self._workspace.store.changed.subscribe, lambda _ids: self._runs.drawing.ask(), only_newest=True)
-        self.listen(self._workspace.store.results_read.subscribe, self._results_read, only_newest=True)
-        self.listen(self._workspace.store.changed.subscribe, self._tell_of_ends)
-        self.listen(self._workspace.progressed.subscribe, self._listing_changed, only_newest=True)
-        self.listen(self._workspace.exchanged.subscribe, self._chrome.panel.exchange_ended, only_newest=True)
+        self.listen(self._workspace.store.changed, lambda _ids: self._runs.drawing.ask(), only_newest=True)
+        self.listen(self._workspace.store.results_read, self._results_read, only_newest=True)
+        self.listen(self._workspace.store.changed, self._tell_of_ends)
+        self.listen(self._workspace.progressed, self._listing_changed, only_newest=True)
+        self.listen(self._workspace.exchanged, self._chrome.panel.exchange_ended, only_newest=True)
         self._chrome.app.set_interval(CLOCK_SECONDS, self.tick)
-        self.listen(self._workspace.preferences.failed.subscribe, self._show_lost)
-        self._chrome.show_runs = self._show_runs
+        self.listen(self._workspace.preferences.failed, self._show_lost)
 
     def tick(self) -> None:
         """Show what the passing of time alone changes: runs become stuck, days end, and tokens expire."""
@@ -128,8 +127,8 @@ class Listing(Feature):
     def _tell_of_ends(self, changed: frozenset[str] | None) -> None:
         """Ring the bell once for the watched runs that have ended."""
         watched, store = self._runs.watched, self._workspace.store
-        ended = {run_id: _end_of(store, run_id) for run_id in sorted(watched if changed is None else watched & changed)}
-        ended = {run_id: words for run_id, words in ended.items() if words}
+        run_ids = sorted(watched if changed is None else watched & changed)
+        ended = {run_id: words for run_id in run_ids if (words := _end_of(store, run_id))}
         if not ended:
             return
         watched.difference_update(ended)
@@ -141,17 +140,15 @@ class Listing(Feature):
         if self._workspace.settings.bell:
             self._chrome.app.bell()
 
-    async def _show_runs(self, filter_text: str) -> None:
+    def show_runs(self, filter_text: str) -> None:
         """Bring the list to the front with only these runs, or with all if it shows these already."""
         self._chrome.go_to_list()
         self._runs.filter_by("" if self._runs.filter_text == filter_text else filter_text)
 
     def action_refresh(self) -> None:
-        """Refresh the list now; during a listing, once more after it."""
         self._workspace.refresh.now()
 
     def action_refresh_all(self) -> None:
-        """Read all runs now, so that deleted ones disappear too."""
         self._workspace.refresh.now(full=True)
 
     def action_pause(self) -> None:

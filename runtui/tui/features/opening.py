@@ -88,7 +88,7 @@ class UsersView(ActionView[None]):
         """Show the failed or pending task of the user under the cursor; without one, the run."""
         if self.run_id is None:
             return
-        user = self.list.table.row_under_cursor()
+        user = self.list.row
         if user is not None and user.blocker is not None:
             panel.show_page(task_page(self.run_id, user.name, user.row_of(user.blocker), now_ticks()))
         else:
@@ -126,7 +126,7 @@ class TasksView(ActionView[None]):
         return self.list.heading(self.user.name if self.user is not None else "")
 
     def show_in(self, panel: Panel) -> None:
-        row = self.list.table.row_under_cursor()
+        row = self.list.row
         panel.show_page(task_page(self.run_id or "", self.user.name if self.user is not None else "", row, now_ticks()))
 
 
@@ -159,10 +159,10 @@ class Opening(Feature):
         """True if the first user is to be opened once the users are there."""
 
     def start(self) -> None:
-        self.listen(self._workspace.store.changed.subscribe, self._runs_changed)
-        self.listen(self._workspace.store.results_read.subscribe, lambda run_id: self._runs_changed({run_id}))
-        self.listen(self._workspace.results.part_arrived.subscribe, self._part_arrived, only_newest=True)
-        self.listen(self._workspace.results.changed.subscribe, lambda _progress: self._drawing.ask(), only_newest=True)
+        self.listen(self._workspace.store.changed, self._runs_changed)
+        self.listen(self._workspace.store.results_read, lambda run_id: self._runs_changed({run_id}))
+        self.listen(self._workspace.results.part_arrived, self._part_arrived, only_newest=True)
+        self.listen(self._workspace.results.changed, lambda _progress: self._drawing.ask(), only_newest=True)
 
     # enter on a run
 
@@ -171,7 +171,6 @@ class Opening(Feature):
             await self.open_run(run_id)
 
     async def open_run(self, run_id: str) -> None:
-        """Show the stored users of a run, and read them again."""
         if (stored := self._chrome.stored_run(run_id)) is None:
             return
         self._opens_first, has_failures = False, bool(stored.raw.get("failedUsersCount"))
@@ -246,7 +245,7 @@ class Opening(Feature):
     def _runs_changed(self, run_ids: Collection[str] | None) -> None:
         """Show changed runs or results, if the open run is among them."""
         run_id = self.users.run_id
-        is_open = self._users_screen in self._chrome.app.screen_stack
+        is_open = self._users_screen.is_open
         if run_id is None or not is_open or self._is_reading or (run_ids is not None and run_id not in run_ids):
             return
         self.in_worker(self._follow(run_id), "follow one run", exclusive=True)
@@ -294,7 +293,7 @@ class Opening(Feature):
     async def _follow_user(self, run_id: str, rows: Sequence[UserRow]) -> None:
         """Show the known tasks of the user whose tasks are in front."""
         shown = self.tasks.user
-        if self._tasks_screen in self._chrome.app.screen_stack and shown is not None and self.tasks.run_id == run_id:
+        if self._tasks_screen.is_open and shown is not None and self.tasks.run_id == run_id:
             for row in rows:
                 if row.id == shown.id:
                     await self._show_tasks(run_id, row)

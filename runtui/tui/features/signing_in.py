@@ -109,13 +109,14 @@ class SignInView(ActionView[None]):
         rows.clear_options()
         rows.add_options([METHOD_LABELS[method] for method in self._methods])
         rows.highlighted = 0
-        words = f"A request waits for this sign-in; {key_of('leave_sign_in')} ends it; drafts are kept.\n"
-        note = content(words * waits + who_asks(), "$text-muted", newlines=True)
         self._title = "Sign in" if sign_in.state.needs_person else "Account"
+        words = [who_asks()]
+        if waits:
+            words.insert(0, f"A request waits for this sign-in; {key_of('leave_sign_in')} ends it; drafts are kept.")
+        note = content("\n".join(words), "$text-muted", newlines=True)
         self._show("methods", facts=Content("\n").join(lines), note=note)
 
     def begin(self, method: PersonMethod) -> None:
-        """Say that runtui waits for the sign-in service."""
         self._forget_page()
         self._title = f"Sign in: {METHOD_LABELS[method].partition(':')[0].lower()}"
         self._show(facts=Content("Asking the sign-in service…"))
@@ -206,7 +207,6 @@ class SignInView(ActionView[None]):
 
 
 def _wait_line(ends: datetime) -> Content:
-    """Say how long the sign-in service waits for a person."""
     return content(f"Waiting for you until {second_text(ends)}.", "bold")
 
 
@@ -253,7 +253,7 @@ class SigningIn(Feature):
 
     def start(self) -> None:
         if self._workspace.sign_in is not None:
-            self.listen(self._sign_in.changed.subscribe, self._sign_in_changed, only_newest=True)
+            self.listen(self._sign_in.changed, self._sign_in_changed, only_newest=True)
             if self._sign_in.is_person:
                 self._sign_in.ask_person = self._ask
             self._sign_in_changed()
@@ -416,7 +416,6 @@ class SigningIn(Feature):
         self.screen.set_status("Sign-in canceled. Its code or address no longer works.", "warning")
 
     def _give_up(self) -> None:
-        """Cancel the sign-in in progress, if there is one."""
         if self._attempt is not None:
             self._attempt.cancel()
             self._attempt = None

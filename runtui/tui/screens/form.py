@@ -101,7 +101,6 @@ class DraftEditor(Widget):
         self.post_message(ActionView.Changed())
 
     def revert(self) -> None:
-        """Revert the field with the focus."""
         if self.draft is not None:
             self.replace_draft(self.draft.reverted(self.form.field.name))
 
@@ -168,7 +167,6 @@ class FormView(ActionView[None]):
         return self.editor.draft
 
     def open(self, draft: Draft, workflow_name: str) -> None:
-        """Show a draft and focus processingStatus."""
         self._disputed, self._workflow_name = (), workflow_name
         self.editor.open(draft)
 
@@ -180,7 +178,6 @@ class FormView(ActionView[None]):
         self._follow_the_run()
 
     def show_in(self, panel: Panel) -> None:
-        """Show the request that the draft would send."""
         if self.draft is not None:
             panel.show_draft(self.draft)
 
@@ -234,7 +231,6 @@ class FormView(ActionView[None]):
         self.say(f"The request contains {words}.")
 
     def action_revert(self) -> None:
-        """Revert the field with the focus to the run's newest value."""
         self.editor.revert()
         self._follow_the_run()
 

@@ -19,7 +19,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.reactive import Reactive
-from textual.screen import Screen, ScreenResultType
+from textual.screen import Screen, ScreenResultCallbackType, ScreenResultType
 from textual.widget import Widget
 
 from runtui.domain.columns import FRAMED_LINES, WIDE
@@ -65,11 +65,22 @@ if TYPE_CHECKING:
     from runtui.profiles import Profiles
     from runtui.tui.widgets.search_bar import SearchBar
 
-Answered = Callable[[ScreenResultType | None], None] | Callable[[ScreenResultType | None], Awaitable[None]]
-"""A callback that gets the answer to a question, or None when nothing was chosen."""
-
 PREPARE: Final = "prepare"
 """The group of the worker that mounts screens before they are first opened."""
+
+
+def when_answered(
+    answered: Callable[[ScreenResultType], object], given_up: Callable[[], object] = lambda: None
+) -> Callable[[ScreenResultType | None], Awaitable[None]]:
+    """Return a callback for a question's screen that calls `answered` with the answer, or `given_up` without one, and
+    awaits it."""
+
+    async def pass_on(answer: ScreenResultType | None) -> None:
+        outcome = given_up() if answer is None else answered(answer)
+        if isawaitable(outcome):
+            await outcome
+
+    return pass_on
 
 
 class Chrome:
@@ -100,8 +111,6 @@ class Chrome:
         """Returns the features that may perform an action, by its id; it loads a feature that is not loaded yet."""
         self.headline = Headline()
         self.problems = TenantProblems()
-        self.show_runs: Callable[[str], Awaitable[None]]
-        """Shows the list of runs with a filter. The feature that owns the list sets it."""
         self.status = Status()
         self.is_zoomed = False
         """True while the pane with the focus fills the screen."""
@@ -132,14 +141,14 @@ class Chrome:
     async def open(
         self,
         screen: ViewScreen[Any],
-        answered: Answered[Any] | None = None,
+        answered: ScreenResultCallbackType[Any] | None = None,
         *,
         fill: Callable[[], object] = lambda: None,
     ) -> None:
         """Mount a screen, call `fill`, and show it: close the screens above it, or push it if it is on no stack."""
         await self.prepare(screen)
         fill()
-        if screen in self.app.screen_stack:
+        if screen.is_open:
             self.go_back_to(screen)
         else:
             await self.app.push_screen(screen, answered)
@@ -153,20 +162,13 @@ class Chrome:
     ) -> None:
         """Open a question above the current screen; if one of the same name is open, close that instead.
 
-        An action that awaits this lets the question have the focus before the next key is routed. `answered` gets the
-        answer; `given_up` is called if there is none. Either is awaited.
+        An action that awaits this lets the question have the focus before the next key is routed. See `when_answered`.
         """
-
-        async def pass_on(answer: ScreenResultType | None) -> None:
-            outcome = given_up() if answer is None else answered(answer)
-            if isawaitable(outcome):
-                await outcome
-
         for screen in self.app.screen_stack:
             if isinstance(screen, ViewScreen) and screen.view.name == view.name and view.name:
                 self.close(screen)
                 return
-        await self.open(ViewScreen(self, view), pass_on)
+        await self.open(ViewScreen(self, view), when_answered(answered, given_up))
 
     def go_back_to(self, screen: Screen[Any]) -> None:
         """Dismiss all screens above one; questions among them get None as their answer."""
@@ -248,7 +250,7 @@ class Chrome:
         """Count what the tenant strip shows; it is drawn with whatever is drawn next."""
         self.problems = tenant_problems(self.workspace.store)
 
-    def refresh(self, _news: object = None) -> None:
+    def refresh(self) -> None:
         """Redraw the changed parts of the screen in front."""
         if self.app.is_running and self.front.is_mounted:
             self.front.draw()
@@ -289,7 +291,7 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         self._strip = TenantStrip(id="strip")
         self._left = Pane(self.view, id="left", classes="-active")
         # Only the first screen is on the stack already.
-        self.panel = SidePanel(self.chrome.panel.pages, id="panel", is_empty=self in self.app.screen_stack)
+        self.panel = SidePanel(self.chrome.panel.pages, id="panel", is_empty=self.is_open)
         self._status = StatusLine(id="status")
         self._hints = HintBar(id="hints")
         yield self._header
@@ -312,8 +314,12 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         self.draw()
 
     @property
+    def is_open(self) -> bool:
+        """True if it is on the stack, in front or behind others."""
+        return self in self.app.screen_stack
+
+    @property
     def has_keys_in_panel(self) -> bool:
-        """True if the side panel has the focus."""
         return self.focused is not None and self.panel in self.focused.ancestors_with_self
 
     @property
@@ -421,10 +427,6 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         self.chrome.panel.show_logged()
 
     # Actions
-
-    async def action_show_runs(self, filter_text: str) -> None:
-        """Show the runs of a clicked count."""
-        await self.chrome.show_runs(filter_text)
 
     def action_choose_tab(self, tab: Tab) -> None:
         self.chrome.panel.choose(tab)

@@ -330,7 +330,7 @@ class Panel:
         self._show("response", pages.exchange_page(exchange, fault)._replace(about=about))
         self.choose("response")
 
-    def exchange_ended(self, _news: object = None) -> None:
+    def exchange_ended(self, _news: object) -> None:
         """Show the log again, which has grown."""
         if self.tab == "log" and self._widget is not None:
             self._widget.show_log(self._workspace.exchanges)

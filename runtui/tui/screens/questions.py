@@ -100,7 +100,6 @@ class Picker(ActionView[Value]):
         return self._title
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
-        """Show the text about the choice under the cursor."""
         event.stop()
         about = self.query_one("#picker-about", Static)
         about.display = bool(self._choices[event.option_index].about)

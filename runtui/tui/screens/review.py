@@ -18,6 +18,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.content import Content
 from textual.geometry import Region, Size
+from textual.message import Message
 from textual.strip import Strip
 from textual.visual import Visual
 
@@ -81,11 +82,7 @@ _ANSWER: Final = 16
 
 
 class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
-    """Shows a review, with a line for the reason and the answers below it; one of these has the focus.
-
-    Args:
-        view: The question; its screen is dismissed with the reason.
-    """
+    """Shows a review, with a line for the reason and the answers below it; one of these has the focus."""
 
     ALLOW_SELECT = False
     BINDINGS = [
@@ -112,9 +109,15 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
     """
     DEFAULT_CSS = "ReviewSheet { height: 1fr; }"
 
-    def __init__(self, view: ReviewView) -> None:
+    class Entered(Message):
+        """Enter was pressed on a part, an answer was clicked, or the number to type was typed."""
+
+        def __init__(self, item: Item) -> None:
+            super().__init__()
+            self.item = item
+
+    def __init__(self) -> None:
         super().__init__()
-        self._view = view
         self.review = NO_REVIEW
         self.why = LineEdit()
         self.number = LineEdit()
@@ -147,7 +150,6 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
         return bool(self.review.number) and self.number.text.strip() == self.review.number
 
     def go_to(self, item: Item) -> None:
-        """Focus the reason, the number or an answer."""
         self.item = item
         self.draw()
         self.post_message(ActionView.Changed())
@@ -162,7 +164,7 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
         self.draw()
         self.post_message(ActionView.Changed())
         if self.item == "number" and self.has_number:
-            self._view.action_send()
+            self.action_enter()
 
     def action_walk(self, step: int) -> None:
         """Go to the next part; past the last answer, let Textual go to the next widget."""
@@ -171,8 +173,8 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
             raise SkipAction
         self.go_to(self.review.items[at % len(self.review.items)])
 
-    async def action_enter(self) -> None:
-        await self._view.entered(self.item)
+    def action_enter(self) -> None:
+        self.post_message(self.Entered(self.item))
 
     def action_scroll_facts(self, lines: int) -> None:
         self._top += lines
@@ -183,11 +185,11 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
     def _wheel_turned(self, event: events.MouseScrollDown | events.MouseScrollUp) -> None:
         self.action_scroll_facts(1 if isinstance(event, events.MouseScrollDown) else -1)
 
-    async def on_click(self, event: events.Click) -> None:
+    def on_click(self, event: events.Click) -> None:
         """Give the clicked answer, or focus the clicked line."""
         item = event.style.meta.get("item")
         if item in ("no", "yes"):
-            await self._view.entered(item)
+            self.post_message(self.Entered(item))
         elif item is not None:
             self.go_to(item)
 
@@ -197,10 +199,6 @@ class ReviewSheet(EditsLines, can_focus=True, inherit_bindings=False):
     @on(events.Blur)
     @on(events.Resize)
     def _looks_otherwise(self) -> None:
-        self.draw()
-
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
         self.draw()
 
     def render_line(self, y: int) -> Strip:
@@ -274,7 +272,7 @@ class ReviewView(ActionView[str]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.sheet = ReviewSheet(self)
+        self.sheet = ReviewSheet()
 
     def compose(self) -> ComposeResult:
         yield self.sheet
@@ -302,13 +300,14 @@ class ReviewView(ActionView[str]):
         one = self.sheet.review.bulk.one
         return one.run_id if one is not None else None
 
-    async def entered(self, item: Item) -> None:
+    async def on_review_sheet_entered(self, event: ReviewSheet.Entered) -> None:
         """Act on the entered answer; enter in the reason goes back to the answers or, with the right number, sends."""
-        if item == "yes" or self.sheet.has_number:
+        event.stop()
+        if event.item == "yes" or self.sheet.has_number:
             await self.perform("send")
-        elif item == "no":
+        elif event.item == "no":
             self.action_reject()
-        elif item == "why":
+        elif event.item == "why":
             self.take_focus()
         else:
             self.say(self.sheet.review.number_first)

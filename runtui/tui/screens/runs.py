@@ -144,8 +144,8 @@ class RunsView(ActionView[None]):
             count_values=self._store.value_counts,
             history=History(workspace.preferences),
         )
-        self.temporary: TemporaryFilter | None = None
-        """The last filter that another screen asked for; it counts while the filter text is the same."""
+        self._asked_for: TemporaryFilter | None = None
+        """The last filter that another screen asked for."""
         self.watched: set[str] = set()
         """The ids of the runs that ring the bell when they end."""
         self._empty_words = READING_RUNS
@@ -171,7 +171,6 @@ class RunsView(ActionView[None]):
 
     @property
     def table(self) -> LineTable[RunRow, str]:
-        """The table of the list."""
         return self.list.table
 
     @property
@@ -179,17 +178,17 @@ class RunsView(ActionView[None]):
         return self.list.filter_text
 
     @property
-    def run_id(self) -> str | None:
-        """The id of the run under the cursor."""
-        return self.table.cursor_id
+    def temporary(self) -> TemporaryFilter | None:
+        """The filter that another screen asked for, while it is the list's."""
+        asked = self._asked_for
+        return asked if asked is not None and asked.text == self.filter_text else None
 
     @property
-    def row(self) -> RunRow | None:
-        """The run under the cursor."""
-        return self.table.row_under_cursor()
+    def run_id(self) -> str | None:
+        return self.table.cursor_id
 
     def show_in(self, panel: Panel) -> None:
-        if (row := self.row) is None:
+        if (row := self.list.row) is None:
             panel.show_page(none_selected("run"))
         else:
             panel.follow(row.id, (row, self._flag(row)), self.table.finds)
@@ -213,7 +212,7 @@ class RunsView(ActionView[None]):
         counted = f"{table.total}{self._more} of {total}" if self.filter_text else f"{total}"
         if not is_counted(total, self._workspace.progress):
             counted = "–"
-        if (temporary := self.temporary) is not None and temporary.text == self.filter_text:
+        if (temporary := self.temporary) is not None:
             title = self.list.title(counted, with_filter=False)
             return Content.assemble(title, "  ", content(temporary.words, "$text-accent"))
         view = view_of(self.settings, self._workspace.preferences.kept.views)
@@ -242,7 +241,7 @@ class RunsView(ActionView[None]):
 
     async def action_clear(self) -> None:
         """Clear the filter; without one, close the panel and clear the status line."""
-        if (temporary := self.temporary) is not None and temporary.text == self.filter_text:
+        if (temporary := self.temporary) is not None:
             self.filter_by(temporary.before)
             await temporary.go_back()
         elif self.filter_text:
@@ -256,7 +255,7 @@ class RunsView(ActionView[None]):
         """Filter the list as another screen asks, which passes the meaning of the filter, for the title, and a way back
         to it."""
         if go_back is not None:
-            self.temporary = TemporaryFilter(text, words, self.filter_text, go_back)
+            self._asked_for = TemporaryFilter(text, words, self.filter_text, go_back)
         self.list.filter_by(text)
 
     def show_settings(self, settings: ListSettings) -> None:
@@ -272,7 +271,7 @@ class RunsView(ActionView[None]):
     def keep_settings(self) -> None:
         """Keep filter, order and columns for the next start."""
         settings = self.settings
-        if (temporary := self.temporary) is not None and temporary.text == settings.filter:
+        if (temporary := self.temporary) is not None:
             settings = settings._replace(filter=temporary.before)  # the next start has no way back
         self._workspace.preferences.keep(runs=settings)
 

@@ -83,7 +83,6 @@ class ActionView(Widget, Generic[ScreenResultType]):
 
     @property
     def scopes(self) -> tuple[Scope, ...]:
-        """The scopes of this view's actions."""
         return (self.scope, *VIEWS[self.scope], *self.more_scopes)
 
     def title(self) -> Content:

@@ -51,9 +51,9 @@ class Headline(NamedTuple):
 
 
 def clickable(action: str) -> Style:
-    """Return a style whose text runs an action of the screen when it is clicked. A widget with such text turns
-    `auto_links` off, which would draw it as a link."""
-    return Style.from_meta({"@click": f"screen.{action}"})
+    """Return a style whose text runs an action when it is clicked. A widget with such text turns `auto_links` off,
+    which would draw it as a link."""
+    return Style.from_meta({"@click": action})
 
 
 class HeaderLine(Widget):
@@ -148,7 +148,7 @@ class TenantStrip(Widget):
             at = line.plain.index(part.text, at)
             style = self.get_visual_style(f"tenant-strip--{part.role}")
             if self.problems.counts:
-                style += clickable(f"show_runs({part.filter!r})" if part.filter else "perform('overview')")
+                style += clickable(f"app.show_runs({part.filter!r})" if part.filter else "screen.perform('overview')")
             line = line.stylize(style, at, at + len(part.text))
         return line
 
@@ -172,7 +172,8 @@ def headline(workspace: Workspace, sandbox: SandboxControl | None = None) -> Hea
         who = sign_in_words.who(sign_in.state, datetime.now(UTC))
     counts = [f"{unknown} unknown"] if unknown else []
     counts += [count_words(runs, "run")] if is_counted(runs, progress) else []
-    badges = (sandbox_badge(sandbox),) * settings.is_sandbox + ("READ-ONLY",) * workspace.read_only
+    badges = [sandbox_badge(sandbox)] if settings.is_sandbox else []
+    badges += ["READ-ONLY"] if workspace.read_only else []
     if progress is None:
         state = ""
     elif progress.waiting_until is not None:
@@ -185,7 +186,7 @@ def headline(workspace: Workspace, sandbox: SandboxControl | None = None) -> Hea
         state = f"{state} incomplete".strip()
     if progress is not None and progress.paused:
         state = f"{state} paused".strip()
-    return Headline(settings.tenant, badges, tuple(counts), state, who)
+    return Headline(settings.tenant, tuple(badges), tuple(counts), state, who)
 
 
 def surface(container: type[WidgetT]) -> type[WidgetT]:
@@ -326,5 +327,5 @@ class HintBar(Widget):
         for hint in shown:
             of_key, of_label = ready if hint.is_ready else (disabled, disabled)
             words = Content.assemble((hint.key, of_key), (f" {hint.action.label}", of_label))
-            parts.append(words.stylize(clickable(f"run_by_name('{hint.action.id}')")))
+            parts.append(words.stylize(clickable(f"screen.run_by_name('{hint.action.id}')")))
         return Content("  ").join(parts)

@@ -111,7 +111,6 @@ class LineEdit:
         self.anchor, self.cursor = 0, len(self.text)
 
     def insert(self, text: str) -> None:
-        """Replace the selection by `text`."""
         start, end = self.selection
         self.text = f"{self.text[:start]}{text}{self.text[end:]}"
         self.cursor = self.anchor = start + len(text)
@@ -221,7 +220,6 @@ class ChoiceMenu:
         return self.values[self.cursor]
 
     def move(self, key: str) -> None:
-        """Move the cursor for a key."""
         self._typed = ""
         last = len(self.values) - 1
         steps = {"up": (self.cursor or last + 1) - 1, "down": (self.cursor + 1) % (last + 1), "home": 0, "end": last}
@@ -274,6 +272,10 @@ class EditsLines(Widget):
         """Redraw what changed, such as the place of the cursor."""
         raise NotImplementedError
 
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self.draw()
+
     def watch_has_focus(self, _has_focus: bool) -> None:
         """Do not match styles again: none depends on the focus."""
 
@@ -281,7 +283,6 @@ class EditsLines(Widget):
         return character is not None and (line := self.line) is not None and line.takes(character)
 
     def on_key(self, event: events.Key) -> None:
-        """Insert a typed letter."""
         if event.character and (line := self.line) is not None and line.takes(event.character):
             line.insert(event.character)
             self.edited()

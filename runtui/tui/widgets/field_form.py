@@ -159,7 +159,7 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
     def action_press(self, key: str) -> None:
         """Act on a key that goes to another field or is for a dropdown."""
         if self.menu is not None:
-            self._press_in_menu(key)
+            self._press_in_menu(self.menu, key)
         elif key in ("tab", "shift+tab"):
             self._walk(1 if key == "tab" else -1, leaves=True)
         elif key in ("up", "down"):
@@ -181,17 +181,16 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
             raise SkipAction
         self.enter(EDITABLE[at % len(EDITABLE)].name)
 
-    def _press_in_menu(self, key: str) -> None:
-        assert self.menu is not None  # noqa: S101 - asked before
+    def _press_in_menu(self, menu: ChoiceMenu, key: str) -> None:
         if key in ("enter", "space", "tab", "shift+tab"):
-            self._choose(self.menu.cursor)
+            self._choose(menu.value)
             if key.endswith("tab"):
                 self._walk(1 if key == "tab" else -1)
         elif key == "escape":
             self._close_menu()
             self.draw()
         else:
-            self.menu.move(key)
+            menu.move(key)
             self.draw()
             self._keep_in_sight()
 
@@ -205,10 +204,9 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
             self.draw()
             self._keep_in_sight()
 
-    def _choose(self, line: int) -> None:
-        """Report the value at index `line` of the dropdown, and close it."""
-        assert self.menu is not None  # noqa: S101 - asked before
-        self.post_message(self.Edited(self.field, self.menu.values[line]))
+    def _choose(self, value: str) -> None:
+        """Report a value of the dropdown, and close it."""
+        self.post_message(self.Edited(self.field, value))
         self._close_menu()
         self.draw()
 
@@ -239,8 +237,8 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
         line = self.lines[at] if 0 <= at < len(self.lines) else None
         if line is None or line.field is None:
             return
-        if line.choice is not None:
-            self._choose(line.choice)
+        if line.choice is not None and self.menu is not None:
+            self._choose(self.menu.values[line.choice])
             return
         was_open = self.menu is not None
         if line.field is not self.field:
@@ -254,7 +252,6 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
         self.draw()
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
-        """Extend the selection to the mouse."""
         if self._is_selecting:
             self.edit.point(event.x - left_of_fields(self._width), selects=True)
             self.draw()
@@ -273,10 +270,6 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
     def on_resize(self) -> None:
         self.draw()
         self._keep_in_sight()
-
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
-        self.draw()
 
     def render_line(self, y: int) -> Strip:
         at = y + self.scroll_offset.y

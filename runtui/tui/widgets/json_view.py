@@ -199,7 +199,6 @@ class JsonView(ScrollView, can_focus=True):
     # Drawing
 
     def render_line(self, y: int) -> Strip:
-        """Draw the line at row `y` of the visible part."""
         number = self.scroll_offset.y + y
         strip = self._strips.get(number)
         if strip is None:

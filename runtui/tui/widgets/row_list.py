@@ -87,6 +87,11 @@ class RowList(Widget, Generic[RowT, RowId]):
         yield self._empty
         yield self.table
 
+    @property
+    def row(self) -> RowT | None:
+        """The row under the cursor."""
+        return self.table.row_under_cursor()
+
     def show(self, rows: Rows[RowT, RowId], *, keep_line: bool, order: Order) -> None:
         """Show rows that are in this order; see `LineTable.show`."""
         self._header.sort = order

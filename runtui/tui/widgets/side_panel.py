@@ -234,7 +234,7 @@ class SidePanel(Pane):
     def _show_title(self) -> None:
         names = [
             Content.styled(tab.capitalize(), "bold underline" if tab == self.tab else "$text-muted").stylize(
-                clickable(f"choose_tab('{tab}')")
+                clickable(f"screen.choose_tab('{tab}')")
             )
             for tab in TABS
         ]

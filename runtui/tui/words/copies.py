@@ -71,7 +71,6 @@ def text_choice(
 
 
 def code_choice(line: str, what: str, text: str) -> CopyChoice:
-    """Return a choice of foreign text, formatted as code."""
     text = redact(text)  # before adding code marks, which could become part of a redacted secret
     return text_choice(line, what, "\n".join(code_block(text)) if "\n" in text else code_span(text))
 
@@ -145,7 +144,6 @@ def json_choice(value: Mapping[str, Any] | None) -> CopyChoice:
 
 
 def row_choice(columns: Sequence[Column[RowT]], row: RowT) -> CopyChoice:
-    """Return a choice of all cells of a row in one line."""
     now = now_ticks()
     cells = [column.show(row, now).text.strip() for column in columns]
     return text_choice("row", "Row", code_span("  ".join(filter(None, cells))))

@@ -141,7 +141,6 @@ def save_words(save: Save, *, drafts_last: bool = True) -> str:
 
 
 def checked_again() -> str:
-    """Say how an unknown outcome is settled."""
     return f"runtui checks the run again by itself; {key_of('journal')} shows the journal."
 
 

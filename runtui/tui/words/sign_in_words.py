@@ -117,7 +117,6 @@ def signed_out(settings: SignInSettings) -> str:
 
 
 def left_without(*, somebody_waited: bool) -> str:
-    """Say what follows when a person leaves a required sign-in."""
     what = "The waiting request failed; drafts are kept." if somebody_waited else "Runs cannot be read."
     return f"Not signed in. {what} {key_of('sign_in')} signs in."
 

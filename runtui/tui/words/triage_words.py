@@ -81,7 +81,6 @@ def _named(title: str, names: Sequence[str], most: int, total: int) -> list[Fact
 
 
 def marks_set(cause: Cause, runs: int, *, is_marked: bool) -> str:
-    """Say what marking the runs of a cause did."""
     if is_marked:
         return f"Marked {count_words(runs, 'run')} in the list: {cause.task}."
     return f"Cleared {count_words(runs, 'mark')}: {cause.task}."
@@ -132,7 +131,6 @@ def person_in_full(person: Person | UserRow) -> str:
 
 
 def found_people(text: str, found: int, most: int, progress: ReadingProgress) -> str:
-    """Return the line below the found people."""
     reading = f" {progress.read} of {progress.total} runs are read." if progress.read < progress.total else ""
     if reading and progress.fault is not None:
         reading += f" {progress.fault.title}."

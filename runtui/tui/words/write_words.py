@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 # Drafts
 
+NOTHING_LEFT_TO_SEND: Final = "The run already has every value of your draft; there is nothing to send."
+
 
 def draft_reopened(changed_at: datetime, now: datetime) -> str:
     return (
@@ -53,7 +55,6 @@ def draft_reopened(changed_at: datetime, now: datetime) -> str:
 
 
 def draft_in_conflict(changed_at: datetime, now: datetime, conflicts: Sequence[Conflict]) -> str:
-    """Say that the run has changed since the draft was started."""
     names = ", ".join(conflict.field.name for conflict in conflicts)
     return (
         f"The run has changed since your draft from {clock_text(changed_at, now)} ({names}). Nothing was written; "
@@ -75,7 +76,7 @@ def run_has_changed(before: Draft, draft: Draft, disputed: Sequence[Conflict]) -
     if moved:
         words.append(f"The run has changed since it was listed: {', '.join(moved)}.")
     if before.edits and not draft.edits:
-        words.append(nothing_left_to_send())
+        words.append(NOTHING_LEFT_TO_SEND)
     return " ".join(words)
 
 
@@ -83,11 +84,6 @@ def sent_from(workspace: Workspace) -> tuple[tuple[str, str], ...]:
     """Return the tenant and, if known, the account of a change, for its review."""
     account = workspace.sign_in.state.account if workspace.sign_in is not None else None
     return ("tenant", workspace.settings.tenant), *([("account", account.username)] if account is not None else [])
-
-
-def nothing_left_to_send() -> str:
-    """Say that the run already has every value of the draft."""
-    return "The run already has every value of your draft; there is nothing to send."
 
 
 def drafts_found(count: int) -> str:
@@ -99,7 +95,6 @@ def drafts_found(count: int) -> str:
 
 
 def drafts_unlisted(count: int) -> str:
-    """Say how many drafts are of runs that are not listed."""
     words = "drafts belong to runs" if count > 1 else "draft belongs to a run"
     return f"{count} {words} that the server does not list now; kept until listed again."
 
@@ -144,7 +139,6 @@ def changes_found(entries: Collection[Entry]) -> str:
 
 
 def still_unsettled(entry: Entry) -> str:
-    """Say that a check did not settle a change."""
     if entry.outcome is None:
         return f"#{entry.number} is still in progress."
     return (
@@ -272,7 +266,6 @@ def action_instead(changes: Sequence[Change]) -> str:
 
 
 def bulk_summary(bulk: BulkDraft) -> str:
-    """Name a bulk change or action in a few words."""
     if bulk.action is not None:
         return bulk.action.words
     changes = [(name, after) for name, _, after in bulk.changes()]
@@ -300,7 +293,6 @@ def bulk_ended(outcomes: Mapping[Outcome | None, int], what: str, marked: int, *
 
 
 def bulk_held(save: Save, left: int, *, is_in_sight: bool) -> str:
-    """Say that a refusal holds the other runs of a bulk change."""
     hint = f"{key_of('stop_bulk')} asks whether to go on." if is_in_sight else f"{key_of('bulk')} shows them."
     return f"{_bulk_refusal(save)} The other {count_words(left, 'run')} wait. {hint}"
 

@@ -77,7 +77,7 @@ class Acting(Feature):
         await self._choose(stored.workflow_name, choices)
 
     async def action_act_on_workflow(self) -> None:
-        if (row := self._overview.row) is not None:
+        if (row := self._overview.list.row) is not None:
             workflow = workflow_of(self._workspace.store, row.workflow.id) or row.workflow.received
             await self._choose(row.workflow.name, [*self._for_workflow(workflow)])
 
@@ -134,11 +134,12 @@ class Acting(Feature):
 
     def _users(self) -> list[UserRow]:
         """Return the marked users, else the one under the cursor, if users are in front."""
-        rows = self._opening.users.list
+        users = self._opening.users.list
         if self._chrome.front.view is not self._opening.users:
             return []
-        marked = [row for row in rows.rows if row.id in rows.table.marks]
-        chosen = marked or [row for row in (rows.table.row_under_cursor(pin=True),) if row is not None]
+        chosen = [row for row in users.rows if row.id in users.table.marks]
+        if not chosen and (row := users.table.row_under_cursor(pin=True)) is not None:
+            chosen = [row]
         return [row for row in chosen if _is_user(row)]
 
     def _choice(

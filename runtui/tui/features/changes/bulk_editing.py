@@ -66,7 +66,6 @@ class BulkFormView(ActionView[None]):
         self.editor.form.take_focus()
 
     def title(self) -> Content:
-        """The number of runs, what changed, and what is wrong."""
         if self.draft is None:
             return Content()
         return Content.assemble((f"Edit {count_words(len(self.runs), 'run')}", "bold"), self.editor.counts)
@@ -86,11 +85,9 @@ class BulkFormView(ActionView[None]):
         self.editor.before(action_id)
 
     async def action_review(self) -> None:
-        """Show the changes and ask."""
         await self._review()
 
     def action_leave(self) -> None:
-        """Go back to the list; typed text is kept."""
         self.dismiss()
 
     def action_discard(self) -> None:
@@ -110,7 +107,6 @@ class BulkFormView(ActionView[None]):
         self.say("A change to many runs sends only what you change.")
 
     def action_revert(self) -> None:
-        """Discard the text in the field with the focus."""
         self.editor.revert()
 
 
@@ -161,7 +157,6 @@ class BulkEditing(Feature):
     # e: the form
 
     async def open(self, marks: frozenset[str]) -> None:
-        """Open the marked runs."""
         runs = await self.in_thread(lambda: marked_runs(self._workspace, marks))
         if runs is None:
             return
@@ -178,7 +173,6 @@ class BulkEditing(Feature):
         self._features[Reviewing].show_request()
 
     def _dismissed(self, _answer: None) -> None:
-        """Keep typed text."""
         edits = self.form.draft.edits if self.form.draft is not None else {}
         self._typed = self._marked, edits
         if edits and self._chrome.front.view is self._runs:
@@ -188,7 +182,6 @@ class BulkEditing(Feature):
     # ctrl+s: the review
 
     async def review(self) -> None:
-        """Show the changes to the current runs of the form, and ask."""
         model, marks = self.form.draft, self._marked
         if model is None:
             return

@@ -94,24 +94,18 @@ class ResultsView(ActionView[None]):
         """The changes in the list."""
 
     @property
-    def row(self) -> ResultRow | None:
-        return self.list.table.row_under_cursor()
-
-    @property
     def chosen(self) -> Sequence[ResultRow]:
         """The marked rows, or all if none is marked."""
         marks, rows = self.list.table.marks, [*self.progress.results.values()] if self.progress is not None else []
         return [row for row in rows if row.save.run_id in marks] if marks else rows
 
     def open(self, progress: BulkProgress) -> None:
-        """Show a bulk change in its current state."""
         if progress is not self.progress:
             self.progress = progress
             self.list.begin("")
         self.reload()
 
     def reload(self) -> None:
-        """Show what has ended since."""
         if self.progress is not None:
             self.outcomes = self.progress.outcomes
             self.list.put([*self.progress.results.values()])
@@ -132,12 +126,12 @@ class ResultsView(ActionView[None]):
         return Content("").join(parts)
 
     def show_in(self, panel: Panel) -> None:
-        if (row := self.row) is not None:
+        if (row := self.list.row) is not None:
             panel.follow(row.save.run_id, row.outcome, lambda _: not self.list.table.is_untouched)  # rows move
 
     def on_line_table_cursor_moved(self) -> None:
         """Show the response of the change under the cursor in the panel, also when it makes progress."""
-        panel, row = self._chrome.panel, self.row
+        panel, row = self._chrome.panel, self.list.row
         if row is not None and panel.tab == "response" and self.screen in self.app.screen_stack:
             panel.show_save(row.save)
 
@@ -165,8 +159,8 @@ class BulkSending(Feature):
         self.drawing = Throttle(self._runs, self._workspace.foreground, self._draw)
 
     def start(self) -> None:
-        self.listen(self._workspace.saves.changed.subscribe, lambda _save: self.drawing.ask(), wanted=self._note)
-        self.listen(self._workspace.reconciler.changed.subscribe, self._entry_settled)
+        self.listen(self._workspace.saves.changed, lambda _save: self.drawing.ask(), wanted=self._note)
+        self.listen(self._workspace.reconciler.changed, self._entry_settled)
 
     def _note(self, save: Save) -> bool:
         """Keep the state of a save; return whether to draw it, since several are drawn together."""
@@ -231,7 +225,7 @@ class BulkSending(Feature):
         progress = BulkProgress(under_way, results, bulk.left_out)
         self._changes = {batch: earlier for batch, earlier in self._changes.items() if not earlier.bulk.has_ended}
         self._changes[under_way.batch] = progress  # before the first await: each state of a save is announced once
-        self.listen(under_way.changed.subscribe, self._bulk_changed)
+        self.listen(under_way.changed, self._bulk_changed)
         sent()
         if self._chrome.front.view is self._runs:
             self._runs.table.set_marks(self._runs.table.marks.difference(draft.run_id for draft in bulk.drafts))
@@ -260,20 +254,18 @@ class BulkSending(Feature):
     def _draw(self) -> None:
         self._is_due = False
         self._runs.table.tick()
-        if self.view.is_attached and self.screen in self._chrome.app.screen_stack:  # the app may be quitting
+        if self.view.is_attached and self.screen.is_open:  # the app may be quitting
             self.view.reload()
         if (shown := self._chrome.panel.save_shown) is not None and shown.batch in self._changes:
             self._chrome.panel.follow_save(self._changes[shown.batch].results[shown.run_id].save)
         self._chrome.refresh()
 
     def _entry_settled(self, entry: Entry) -> None:
-        """Note that an unknown outcome was settled."""
         if (progress := self._changes.get(entry.batch)) is not None and entry.is_settled:
             progress.results[entry.run_id].settled = entry
             self.drawing.ask()
 
     def note_followed(self, save: Save, found: FollowedRun) -> None:
-        """Note a new reading of the run that an action has made or stops."""
         if (progress := self._changes.get(save.batch)) is not None:
             progress.results[save.run_id].followed = found
             self.drawing.ask()
@@ -328,7 +320,7 @@ class BulkSending(Feature):
         await self._chrome.ask(Picker("held", Content("Go on after a refusal?"), choices, about=about), decided)
 
     async def action_open_result(self) -> None:
-        if (row := self.view.row) is None:
+        if (row := self.view.list.row) is None:
             return
         number, panel = row.save.entry, self._chrome.panel
         journal, entry = self._workspace.journal, None

@@ -87,7 +87,6 @@ class ConflictView(ActionView[Merge]):
         panel.show_draft(self.draft)
 
     def _show(self) -> None:
-        """Draw the choices, and report the resulting draft."""
         for index, conflict in enumerate(self._conflicts):
             name = conflict.field.name
             block = _block(conflict, self._choices[name], is_typed=name in self.left.edits)
@@ -153,8 +152,8 @@ class Editing(Feature):
         """The run whose change was confirmed last."""
 
     def start(self) -> None:
-        self.listen(self._workspace.saves.changed.subscribe, self._save_changed, wanted=lambda save: not save.batch)
-        self.listen(self._workspace.drafts.failed.subscribe, self.tell_drafts_failed)
+        self.listen(self._workspace.saves.changed, self._save_changed, wanted=lambda save: not save.batch)
+        self.listen(self._workspace.drafts.failed, self.tell_drafts_failed)
 
     def extend(self, context: ActionContext) -> ActionContext:
         return context._replace(waiting=bool(_throttled(self._workspace)))
@@ -199,7 +198,7 @@ class Editing(Feature):
             return Draft(run_id, stored.workflow_id, stored.raw, self._workspace.settings.body_mode), ""
         draft = left if left.received == stored.raw else left.rebased(stored.raw)
         if not draft.edits:
-            return draft, write_words.nothing_left_to_send()
+            return draft, write_words.NOTHING_LEFT_TO_SEND
         return draft, write_words.draft_reopened(drafts.changed_at(run_id), datetime.now().astimezone())
 
     async def _show_form(self, draft: Draft) -> None:
@@ -356,7 +355,6 @@ class Editing(Feature):
     # Drafts
 
     def action_leave(self) -> None:
-        """Go back to the list; the draft is kept."""
         self.screen.dismiss()
         if self.form.draft is not None:
             self._tell_kept(self.form.draft)

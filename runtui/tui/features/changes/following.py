@@ -59,16 +59,14 @@ class Following(Feature):
 
     def start(self) -> None:
         self.listen(
-            self._workspace.saves.changed.subscribe,
+            self._workspace.saves.changed,
             self._save_changed,
             wanted=lambda save: save.action is not None and save.outcome is Outcome.DONE,
         )
-        self.listen(
-            self._workspace.reconciler.changed.subscribe, lambda entry: self._note_made(entry.run_id, entry.new_run)
-        )
+        self.listen(self._workspace.reconciler.changed, lambda entry: self._note_made(entry.run_id, entry.new_run))
 
     def extend(self, context: ActionContext) -> ActionContext:
-        view, row = self._chrome.front.view, self._overview.row
+        view, row = self._chrome.front.view, self._overview.list.row
         at_hand = row.workflow.id if view is self._overview and row is not None else view.run_id or ""
         return context._replace(has_new_run=run_key(at_hand) in self._made)
 
@@ -76,7 +74,7 @@ class Following(Feature):
 
     async def action_new_workflow_run(self) -> None:
         """Go to the run that was started on demand for the workflow under the cursor."""
-        if (row := self._overview.row) is not None and (made := await self._known_run_of(row.workflow.id)):
+        if (row := self._overview.list.row) is not None and (made := await self._known_run_of(row.workflow.id)):
             await self._opening.open_run(made)
         else:
             self._chrome.front.set_status("No on-demand run that you started is known.", "warning")
@@ -92,7 +90,7 @@ class Following(Feature):
 
     async def action_result_run(self) -> None:
         """Go to the run that the action of a line has made, else to the run that it acted on."""
-        if (row := self._bulk_sending.view.row) is None:
+        if (row := self._bulk_sending.view.list.row) is None:
             return
         if row.save.action is not None and row.save.action.name == "activateWithScope":
             await self._go_on_from(row.save.run_id, row.save.operation.workflow_id)

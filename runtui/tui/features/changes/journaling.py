@@ -16,6 +16,7 @@ from typing import Any
 from textual import work
 from textual.content import Content
 
+from runtui.announcer import Announcer
 from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
 from runtui.graph.root import run_key, same_server
@@ -61,7 +62,7 @@ class JournalView(ActionView[None]):
 
     @property
     def entry(self) -> Entry | None:
-        row = self.list.table.row_under_cursor()
+        row = self.list.row
         return row.entry if row is not None else None
 
     def show_in(self, panel: Panel) -> None:
@@ -81,7 +82,6 @@ class JournalView(ActionView[None]):
         self._show_page(self.shown, None, max(PAGE, len(self.entries)), goes_to_news=is_opened)
 
     def on_line_table_end_reached(self, event: LineTable.EndReached) -> None:
-        """Read more entries, if there are any."""
         event.stop()
         if self.older is not None:
             self._show_page(self.shown, self.older, PAGE)
@@ -115,7 +115,6 @@ class JournalView(ActionView[None]):
         return Content.assemble(title, "  all roots" if self.shown.root is None else "")
 
     def on_line_table_cursor_moved(self) -> None:
-        """Show the entry under the cursor in the panel."""
         if self.screen in self.app.screen_stack:
             self._chrome.panel.show_entry(self.entry)
 
@@ -145,13 +144,12 @@ class Journaling(Feature):
 
     def start(self) -> None:
         reconciler = self._workspace.reconciler
-        self.listen(self._workspace.journal.changed.subscribe, self._journal_changed, only_newest=True)
-        self.listen(reconciler.failed.subscribe, self._tell_trouble)
-        self.listen(
-            # The time of the announcement decides whether it belongs to the first check.
-            lambda tell: reconciler.changed.subscribe(lambda entry: tell((entry, not reconciler.has_checked_all))),
-            self._entry_settled,
-        )
+        self.listen(self._workspace.journal.changed, self._journal_changed, only_newest=True)
+        self.listen(reconciler.failed, self._tell_trouble)
+        # The time of the announcement decides whether it belongs to the first check.
+        found: Announcer[tuple[Entry, bool]] = Announcer()
+        reconciler.changed.subscribe(lambda entry: found.announce((entry, not reconciler.has_checked_all)))
+        self.listen(found, self._entry_settled)
         self._workspace.saves.changed.subscribe(self._save_changed)
         self.tell_what_was_left()
 
@@ -180,8 +178,7 @@ class Journaling(Feature):
             self._chrome.refresh()
 
     def _journal_changed(self, _numbers: object) -> None:
-        """Note that an entry is new, or its outcome known."""
-        if self.screen in self._chrome.app.screen_stack:
+        if self.screen.is_open:
             self.view.reload()
 
     def _save_changed(self, save: Save) -> None:
@@ -218,9 +215,8 @@ class Journaling(Feature):
 
     def _is_at(self, number: int) -> bool:
         """Return whether the cursor is on this entry, and its outcome is unknown."""
-        entry = self.view.entry
-        is_there = self._chrome.front.view is self.view and entry is not None and entry.number == number
-        return is_there and entry is not None and not entry.is_settled
+        entry, is_in_front = self.view.entry, self._chrome.front.view is self.view
+        return is_in_front and entry is not None and entry.number == number and not entry.is_settled
 
     def _entry_settled(self, news: tuple[Entry, bool]) -> None:
         """Note that a change is known to be unknown, or that its outcome was settled."""

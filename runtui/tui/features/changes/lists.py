@@ -166,9 +166,9 @@ class ResultRow:
             step, until = self.save.step, self.save.resumes_at
             return f"waiting until {second_text(until)}" if until else step.value if step is not Step.WAITING else ""
         if (conflicts := self.save.conflicts) and not self.save.stopped:
-            is_evident = len(self.save.operation.changes()) == 1
-            moved = (f"{value_word(item.now)} by now" + f": {item.field.name}" * (not is_evident) for item in conflicts)
-            return ", ".join(moved)
+            is_one = len(self.save.operation.changes()) == 1
+            moved = [(f"{value_word(item.now)} by now", item.field.name) for item in conflicts]
+            return ", ".join(words if is_one else f"{words}: {name}" for words, name in moved)
         if self.save.new_run:
             return f"new run {middle(self.save.new_run, _ID_CELLS)}"
         return " ".join(self.save.report.reasons())

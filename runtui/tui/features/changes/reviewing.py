@@ -6,13 +6,11 @@ Invariant: the review shows exactly what is sent, and who sends it where; only i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
-from inspect import isawaitable
 from typing import TYPE_CHECKING
 
 from runtui.domain.bulk_draft import BulkDraft
-from runtui.tui.features.feature import FOLLOW_CHANGES, Feature
-from runtui.tui.screens.frame import PREPARE, ViewScreen
+from runtui.tui.features.feature import FOLLOW_CHANGES, Feature, Features
+from runtui.tui.screens.frame import PREPARE, ViewScreen, when_answered
 from runtui.tui.words import sign_in_words, write_words
 
 if TYPE_CHECKING:
@@ -22,20 +20,26 @@ if TYPE_CHECKING:
 class Reviewing(Feature):
     """The review, which every change passes. So it loads the features that follow a change, before the first one."""
 
+    def __init__(self, features: Features) -> None:
+        super().__init__(features)
+        self._installed: tuple[ReviewView, ViewScreen[str]] | None = None
+        """The review and its screen, loaded at the first review."""
+
     def start(self) -> None:
         self._features.build_when(self._workspace.saves.changed, *FOLLOW_CHANGES)
 
-    @cached_property
-    def _review(self) -> tuple[ReviewView, ViewScreen[str]]:
-        """The review and its screen, loaded at the first review."""
-        from runtui.tui.screens.review import ReviewView
+    def _load(self) -> tuple[ReviewView, ViewScreen[str]]:
+        if self._installed is None:
+            from runtui.tui.screens.review import ReviewView
 
-        return (view := ReviewView()), self._chrome.install(view)
+            view = ReviewView()
+            self._installed = view, self._chrome.install(view)
+        return self._installed
 
     def mount_ahead(self) -> None:
         """Mount the review while the person looks at something else, because it is needed next."""
-        if "_review" not in vars(self):
-            self.in_worker(self._features.mount_when_idle(lambda: self._review[1]), PREPARE)
+        if self._installed is None:
+            self.in_worker(self._features.mount_when_idle(lambda: self._load()[1]), PREPARE)
 
     async def review(
         self,
@@ -51,10 +55,6 @@ class Reviewing(Feature):
         """
         from runtui.tui.screens.review import review_of
 
-        async def answered(why: str | None) -> None:
-            if why is not None and isawaitable(sending := send(why)):
-                await sending
-
         workspace = self._workspace
         sent = bulk.request_fact(" ".join(workspace.client.target(bulk.drafts[0])))
         review = review_of(
@@ -63,10 +63,10 @@ class Reviewing(Feature):
             hint=sign_in_words.cannot_write(workspace.sign_in) if hint is None else hint,
             requires_why=workspace.settings.require_why,
         )
-        view, screen = self._review
-        if screen in self._chrome.app.screen_stack:
+        view, screen = self._load()
+        if screen.is_open:
             self._chrome.close(screen)
-        await self._chrome.open(screen, answered, fill=lambda: view.sheet.ask(review))
+        await self._chrome.open(screen, when_answered(send), fill=lambda: view.sheet.ask(review))
         self._chrome.set_status("")
         self.show_request()
 

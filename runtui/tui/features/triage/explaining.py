@@ -74,7 +74,7 @@ class CausesView(ActionView[None]):
 
     @property
     def cause(self) -> Cause | None:
-        row = self.list.table.row_under_cursor()
+        row = self.list.row
         return row.cause if row is not None else None
 
     def open(self, query: RunQuery) -> None:
@@ -187,8 +187,8 @@ class Explaining(Feature):
         self.screen = self._chrome.install(self.view)
 
     def start(self) -> None:
-        self.listen(self._workspace.results.changed.subscribe, self._results_changed, only_newest=True)
-        self.listen(self._workspace.refresh.changed.subscribe, self._listing_changed, only_newest=True)
+        self.listen(self._workspace.results.changed, self._results_changed, only_newest=True)
+        self.listen(self._workspace.refresh.changed, self._listing_changed, only_newest=True)
 
     async def action_causes(self) -> None:
         if self._chrome.front is self.screen:
@@ -204,12 +204,11 @@ class Explaining(Feature):
         await self._workspace.results.stop()
 
     def _results_changed(self, _progress: object) -> None:
-        """Show that more was read, or an error."""
-        if self.screen in self._chrome.app.screen_stack:
+        if self.screen.is_open:
             self.view.reload()
 
     def _listing_changed(self, progress: Progress) -> None:
-        if not progress.listing and self.screen in self._chrome.app.screen_stack:
+        if not progress.listing and self.screen.is_open:
             self._workspace.results.read_in_background(self.view.shown)
             self.view.reload()
 

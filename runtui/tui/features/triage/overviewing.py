@@ -30,6 +30,7 @@ from runtui.domain.triage.workflows import (
 from runtui.errors import RuntuiError
 from runtui.services.workspace import Workspace
 from runtui.tui.features.feature import Feature, Features
+from runtui.tui.features.listing import Listing
 from runtui.tui.keys import blocks_keys
 from runtui.tui.resources import Resource, in_memory
 from runtui.tui.screens.panel import Panel
@@ -66,10 +67,6 @@ class OverviewView(ActionView[None]):
         """Redraws the list when runs or workflows change."""
 
     @property
-    def row(self) -> WorkflowHistory | None:
-        return self.list.table.row_under_cursor()
-
-    @property
     def day(self) -> date | None:
         """The day under the cursor, in the local zone."""
         return None if self.back is None else _today() - timedelta(days=self.back)
@@ -77,14 +74,14 @@ class OverviewView(ActionView[None]):
     @property
     def runs_filter(self) -> str:
         """The filter of the list for the runs under the cursor; empty without a workflow."""
-        if self.row is None:
+        if self.list.row is None:
             return ""
-        return runs_filter(self.row.workflow, [history.workflow for history in self.list.rows], self.day)
+        return runs_filter(self.list.row.workflow, [history.workflow for history in self.list.rows], self.day)
 
     @property
     def in_words(self) -> str:
         """Return that filter in words, for the title of the list."""
-        name = self.row.workflow.name if self.row is not None else ""
+        name = self.list.row.workflow.name if self.list.row is not None else ""
         return f"{name}, {day_text(self.day)}" if self.day is not None else name
 
     def open(self) -> None:
@@ -120,15 +117,15 @@ class OverviewView(ActionView[None]):
 
     def title(self) -> Content:
         title = self.list.heading()
-        if self.row is None or self.day is None or self.back is None:
+        if self.list.row is None or self.day is None or self.back is None:
             return title
-        return Content.assemble(title, f"  {day_title(self.day, self.row.days[-1 - self.back])}")
+        return Content.assemble(title, f"  {day_title(self.day, self.list.row.days[-1 - self.back])}")
 
     def show_in(self, panel: Panel) -> None:
-        if self.row is None:
+        if self.list.row is None:
             panel.show_page(none_selected("workflow"))
         else:
-            panel.show_page(workflow_page(self.row, now_ticks()))
+            panel.show_page(workflow_page(self.list.row, now_ticks()))
 
     # Days
 
@@ -177,8 +174,8 @@ class Overviewing(Feature):
         self.screen = self._chrome.install(self.view)
 
     def start(self) -> None:
-        self.listen(self._workspace.store.changed.subscribe, self.draw_again, only_newest=True)
-        self.listen(self._workspace.refresh.changed.subscribe, self.draw_again, only_newest=True)
+        self.listen(self._workspace.store.changed, self.draw_again, only_newest=True)
+        self.listen(self._workspace.refresh.changed, self.draw_again, only_newest=True)
         self._chrome.app.set_interval(CLOCK_SECONDS, self.draw_again)
 
     async def action_overview(self) -> None:
@@ -203,9 +200,9 @@ class Overviewing(Feature):
             return
         choices = [Choice(count.filter, f"{count.glyph} {count.runs} {count.word}", count.filter) for count in counts]
         question = Picker("counts", Content.styled("Show runs that are", "bold"), choices)
-        await self._chrome.ask(question, self._chrome.show_runs)
+        await self._chrome.ask(question, self._features[Listing].show_runs)
 
     def draw_again(self, _ids: object = None) -> None:
         """Count again, if the overview is visible."""
-        if self.screen in self._chrome.app.screen_stack:
+        if self.screen.is_open:
             self.view.drawing.ask()

@@ -151,10 +151,6 @@ class PersonView(ActionView[None]):
         self.person: Person | None = None
         self._reading = ""
 
-    @property
-    def row(self) -> PersonResult | None:
-        return self.list.table.row_under_cursor()
-
     def open(self, person: Person) -> None:
         """Start with another person, or stay with the open one."""
         if self.person is None or person.id != self.person.id:
@@ -177,7 +173,7 @@ class PersonView(ActionView[None]):
         return triage_words.person_name(self.person) if self.person is not None else ""
 
     def show_in(self, panel: Panel) -> None:
-        if (row := self.row) is None:
+        if (row := self.list.row) is None:
             panel.show_page(none_selected("task"))
         else:
             panel.show_page(pages.task_page(row.run_id, self._person_name, row.row, now_ticks(), row.workflow_name))
@@ -200,7 +196,7 @@ class Tracing(Feature):
         self._drawing = Throttle(self.view, self._workspace.foreground, self._follow)
 
     def start(self) -> None:
-        self.listen(self._workspace.results.changed.subscribe, self._results_changed, only_newest=True)
+        self.listen(self._workspace.results.changed, self._results_changed, only_newest=True)
 
     # @: a question for a name
 
@@ -210,7 +206,6 @@ class Tracing(Feature):
         await self._chrome.ask(PeopleView(self._workspace), self._chosen, self._workspace.results.stop)
 
     def _results_changed(self, _progress: object) -> None:
-        """Show more people, and more about the open person."""
         if isinstance(asking := self._chrome.front.view, PeopleView):
             asking.drawing.ask()
         elif self._is_read_by_runs:

@@ -217,7 +217,6 @@ def _check_note(text: str) -> None:
 
 
 def _left_words(left: int | None, key: str, does: str) -> str:
-    """Return how many problems are left, and the key for them."""
     if left == 0:
         return "Nothing left to do in this list."
     return f"{key} {does}." if left is None else f"{_problems(left)} left; {key} {does}."
