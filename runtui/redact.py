@@ -28,7 +28,7 @@ _SHORTEST_BEGINNING: Final = 6
 """The least length of a secret's beginning to hide at the end of a truncated text."""
 
 _LONGEST_WORD: Final = 31
-"""The most letters of a word, or digits of a number, that count as ordinary data."""
+"""A word or a number of at most this many characters counts as ordinary data."""
 
 _MAX_ESCAPED: Final = 3
 """How many times a text may be escaped: JSON in a JSON string in an address."""
@@ -66,10 +66,8 @@ _ESCAPES: Final = (
     r"&#?\w{1,8};",  # &#43; &#x2B; &plus; in HTML
 )
 
-_BEGIN_ESCAPES: Final = "\\%&"
-
 _PIECES: Final = r"[^\W_]*"
-"""The runs of letters and digits in a secret, and empty ones in between."""
+"""Matches each run of letters and digits of a secret, and the empty texts between them."""
 
 _secrets: dict[str, tuple[str, ...]] = {}
 """Secret -> the forms to search for."""
@@ -111,8 +109,8 @@ def redact(text: str) -> str:
 
 
 def hide_secrets(text: str) -> str:
-    """Return `text` without registered secrets. Use it for data, in which the token of a next page, for example, must
-    stay although it looks like a secret. JSON stays JSON."""
+    """Return `text` without registered secrets. Use it for data: the token of a next page, for example, must stay
+    although it looks like a secret. JSON stays JSON."""
     if not any(form in reading for reading in _readings(text) for forms in _secrets.values() for form in forms):
         return text
     parts, end = [], 0
@@ -135,13 +133,17 @@ def redact_body(body: bytes, *, is_whole: bool = True) -> bytes:
 
 
 def redact_values(value: Any) -> Any:
-    """Return a JSON value with all strings redacted, including property names; its structure stays."""
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, Mapping):
-        return {redact(name): redact_values(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [redact_values(item) for item in value]
+    """Return a JSON value with all strings redacted, including property names; its structure stays. What is nested too
+    deeply to be searched is masked."""
+    try:
+        if isinstance(value, str):
+            return redact(value)
+        if isinstance(value, Mapping):
+            return {redact(name): redact_values(item) for name, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [redact_values(item) for item in value]
+    except RecursionError:
+        return REDACTED
     return value
 
 
@@ -165,7 +167,7 @@ def _in_base64(value: str) -> Iterator[str]:
 def _readings(text: str) -> Iterator[str]:
     """Yield the text itself, then unescaped once, twice and so on."""
     yield text
-    if not any(begin in text for begin in _BEGIN_ESCAPES):
+    if not any(begin in text for begin in "\\%&"):
         return
     if len(text) > _LONGEST_PLAIN and not any(max(re.findall(_PIECES, secret), key=len) in text for secret in _secrets):
         return

@@ -67,7 +67,7 @@ class Forked(subprocess.Popen[Any]):
 
     def _fork(self, order: dict[str, Any], streams: list[int]) -> int:
         """Fork a process with these descriptors as its standard streams. Return its pid; it is our child."""
-        line, prctl, _ = forker()
+        line, prctl = forker()
         prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         try:
             socket.send_fds(line, [json.dumps(order).encode()], streams)
@@ -114,15 +114,17 @@ def run(*command: str, **how: Any) -> subprocess.CompletedProcess[Any]:
 
 
 @cache
-def forker() -> tuple[socket.socket, Any, subprocess.Popen[bytes]]:
-    """Return the socket to the process that forks, `prctl`, and that process. It ends when this process ends."""
+def forker() -> tuple[socket.socket, Any]:
+    """Return the socket to the process that forks, and `prctl`. That process ends when this process ends."""
     line, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with other:
         environ = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
         command = (sys.executable, "-m", "tests.forked", str(other.fileno()))
         no_input = subprocess.DEVNULL
         process = _Popen(command, stdin=no_input, cwd=ROOT, env=environ, pass_fds=[other.fileno()])
-    return line, ctypes.CDLL(None).prctl, process
+    atexit.register(process.wait)
+    atexit.register(line.close)  # which ends the process, and comes first
+    return line, ctypes.CDLL(None).prctl
 
 
 # The other side: one process that forks, and its children.

@@ -236,7 +236,6 @@ def load_msal() -> Any:
         import msal
     logger = logging.getLogger("msal")
     logger.propagate = False
-    logger.setLevel(logging.ERROR)
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())
     return msal

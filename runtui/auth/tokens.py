@@ -204,9 +204,7 @@ def _read_text(path: Path, what: str) -> str:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not a text file"
-        raise SignInError(
-            f"{what} cannot be read", f"{path}: {reason}.", "Check the path and its permissions."
-        ) from None
+        raise SignInError(f"{what} cannot be read", f"{path}: {reason}.", "Check its path and permissions.") from None
 
 
 def leave_no_core_dump() -> None:

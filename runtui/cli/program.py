@@ -94,7 +94,11 @@ def _call(command: Command, given: dict[str, Any]) -> int:
     gc.enable()
     code: int = ExitCode.DONE
     try:
-        code = run(*_first_argument(command, given), **own)
+        if command.takes == "nothing":
+            code = run(**own)
+        else:
+            line = _command_line(command, given)
+            code = run(line if command.takes == "line" else line.session(), **own)
         sys.stdout.flush()
     except BrokenPipeError:
         _discard(sys.stdout)
@@ -156,13 +160,6 @@ def _text(value: Any) -> Any:
     return value
 
 
-def _first_argument(command: Command, given: dict[str, Any]) -> tuple[Any, ...]:
-    if command.takes == "nothing":
-        return ()
-    line = _command_line(command, given)
-    return (line,) if command.takes == "line" else (line.session(),)
-
-
 def _command_line(command: Command, given: dict[str, Any]) -> CommandLine:
     from runtui.command_line import CommandLine
 
@@ -186,11 +183,29 @@ def _report_folder() -> Path:
         return Path(tempfile.gettempdir(), f"runtui-{os.getuid()}")
 
 
-class _SuggestingParser(argparse.ArgumentParser):
-    """A parser whose errors suggest the nearest valid word."""
+class _Parser(argparse.ArgumentParser):
+    """The parser of one command, whose errors suggest the nearest valid word. It is filled with arguments at its first
+    use, since only one command runs."""
+
+    def __init__(self, *, command: Command, **how: Any) -> None:
+        words = {"description": f"{command.help[:1].upper()}{command.help[1:]}.", "epilog": command.epilog or None}
+        super().__init__(**words | how)
+        self._command = command
+        self._is_filled = False
+
+    def fill(self) -> None:
+        if not self._is_filled:
+            self._is_filled = True
+            _fill(self, self._command)
+
+    def format_help(self) -> str:
+        """Return the help, with the list of scenarios for a command that has them."""
+        self.fill()
+        return super().format_help() + (_scenario_list() if self._command.lists_scenarios else "")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """Refuse unknown arguments with the usage of this command: argparse would show the usage of the program."""
+        self.fill()
         parsed, unknown = super().parse_known_args(args, namespace)
         if unknown:
             known = [flag for flag in self._option_string_actions if flag.startswith("--")]
@@ -212,40 +227,16 @@ class _SuggestingParser(argparse.ArgumentParser):
             raise argparse.ArgumentError(action, f"there is no {value!r}.{offered}")
 
 
-class _Parser(_SuggestingParser):
-    """The parser of one command. It is filled with arguments at its first use, since only one command runs."""
-
-    def __init__(self, *, command: Command, **how: Any) -> None:
-        description = f"{command.help[:1].upper()}{command.help[1:]}."
-        super().__init__(description=description, epilog=command.epilog or None, **how)
-        self._command = command
-        self._is_filled = False
-
-    def fill(self) -> None:
-        if not self._is_filled:
-            self._is_filled = True
-            _fill(self, self._command)
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
-        self.fill()
-        return super().parse_known_args(args, namespace)
-
-    def format_help(self) -> str:
-        """Return the help, with the list of scenarios for a command that has them."""
-        self.fill()
-        return super().format_help() + (_scenario_list() if self._command.lists_scenarios else "")
-
-
 def command_parser(first: str = "") -> argparse.ArgumentParser:
     """Return the parser of the command `first`, or of all commands. Its result has the `Command` in "command"."""
-    parser = _SuggestingParser(
+    parser = _Parser(
+        command=TUI,
         prog="runtui",
         usage="runtui [-h] [--version] [options] [COMMAND ...]",
         description="Triage Microsoft Entra lifecycle-workflow runs from the keyboard.",
         epilog="Try it: runtui demo",
     )
     parser.add_argument("--version", action="version", version=f"runtui {__version__}")
-    _fill(parser, TUI)
     _add_commands(parser, [command for command in COMMANDS if command.name == first] or COMMANDS, "COMMAND")
     return parser
 
@@ -266,7 +257,7 @@ def _without_command(arguments: Sequence[str]) -> argparse.Namespace | None:
 
 
 def _add_commands(parser: argparse.ArgumentParser, commands: Sequence[Command], metavar: str) -> None:
-    parsers = parser.add_subparsers(metavar=metavar, parser_class=_Parser, prog=parser.prog)
+    parsers = parser.add_subparsers(metavar=metavar, prog=parser.prog)
     for command in commands:
         parsers.add_parser(command.name, help=command.help, command=command)
 

@@ -85,7 +85,6 @@ class RunUpdate(NamedTuple):
     workflow_id: str
     run_id: str
     body: str
-    """The JSON to send."""
     client_request_id: str | None = None
     """The GUID to send as client-request-id; None makes one."""
     if_match: str | None = None
@@ -214,7 +213,8 @@ class GraphClient:
         if not as_of:
             return {}
         try:
-            listed = await all_items(self.runs(workflow_id, begun=parse_ticks(as_of) - SHORTLY_BEFORE))
+            begun = max(0, parse_ticks(as_of) - SHORTLY_BEFORE)
+            listed = await all_items(self.runs(workflow_id, begun=begun))
         except (RuntuiError, ValueError):
             return {}
         runs = [run for run in listed if run.get("workflowExecutionType") == "onDemand"]

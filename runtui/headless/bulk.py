@@ -171,20 +171,14 @@ def send_to(
     if bool(run_ids) == (filter_text is not None):
         raise UsageError("Which runs?", "Name either their ids (- for those on standard input) or a --filter.")
     check_consent(session.settings, options)
-    if filter_text is not None:
-        find = partial(_filtered, _filter(filter_text))
-    else:
+    if filter_text is None:
         find = partial(_named, _with_standard_input(run_ids), workflow_id)
+    elif (wanted := parse_filter_option(filter_text)) is not None:
+        find = partial(_filtered, wanted)
+    else:
+        hint = "Name what they have in common."
+        raise UsageError("The filter is empty", "It would match every run of the tenant.", hint)
     return _send_to(session, find, make_bulk, options)
-
-
-def _filter(text: str) -> Filter:
-    found = parse_filter_option(text)
-    if found is None:
-        raise UsageError(
-            "The filter is empty", "It would match every run of the tenant.", "Name what they have in common."
-        )
-    return found
 
 
 def _with_standard_input(run_ids: Sequence[str]) -> list[str]:

@@ -29,8 +29,6 @@ SECRET_VARIABLES: Final = (
 )
 """The environment variables with secrets; their values are never read here."""
 
-_COLUMNS: Final = ("", "profile", "tenant", "root", "sign-in", "", "")
-
 
 def print_profiles(*, output: str) -> int:
     """Print every profile, and mark the default. Return the exit code: NOT_DONE if a profile has a problem."""
@@ -51,7 +49,7 @@ def print_profiles(*, output: str) -> int:
             )
             for record in records
         ]
-        print(*aligned([_COLUMNS, *rows]), sep="\n")
+        print(*aligned([("", "profile", "tenant", "root", "sign-in", "", ""), *rows]), sep="\n")
     return ExitCode.DONE if all(record["problem"] is None for record in records) else ExitCode.NOT_DONE
 
 
@@ -71,10 +69,9 @@ def _profiles(config: Config, chosen: str) -> Iterator[dict[str, object]]:
 
 
 def print_path() -> int:
-    """Print the path of the file. Return the exit code: NOT_DONE if there is no file."""
-    path = config_path()
-    print(visible(path))
-    return ExitCode.DONE if os.access(path, os.F_OK) else ExitCode.NOT_DONE
+    """Print the path of the file, which need not exist. Return the exit code."""
+    print(visible(config_path()))
+    return ExitCode.DONE
 
 
 def print_options(line: CommandLine, *, output: str = "table") -> int:

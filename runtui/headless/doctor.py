@@ -18,7 +18,7 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import aclosing, closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -138,7 +138,8 @@ def _choices(line: CommandLine) -> tuple[list[Finding], Settings | None]:
 
 def _given(config: Config, choices: Choices) -> Finding:
     name = f"Profile {choices.profile} ({choices.profile_where})" if choices.profile else "No profile"
-    given = ", ".join(f"{option} from {_short(config, choices, option)}" for option in choices.values)
+    sources = {option: chosen.where.removeprefix(f"{config.path}, ") for option, chosen in choices.values.items()}
+    given = ", ".join(f"{option} from {source}" for option, source in sources.items())
     return ok("options", f"{name}: {given or 'only defaults'}.")
 
 
@@ -158,10 +159,6 @@ def _file(config: Config) -> Iterator[Finding]:
     for found in problems:
         place = f"{config.path}, line {found.line}" if found.line else f"{config.path}"
         yield warning("config", f"{place}: {found.message}", "Correct it; runtui config check lists every problem.")
-
-
-def _short(config: Config, choices: Choices, option: str) -> str:
-    return choices.where(option).removeprefix(f"{config.path}, ")
 
 
 async def _network(settings: Settings, *, offline: bool) -> list[Finding]:
@@ -302,15 +299,15 @@ def _journal_state(path: Path) -> Finding:
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as db:
             answer = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-            newer = db.execute("PRAGMA user_version").fetchone()[0] > len(STEPS)
-            count = 0 if newer or answer != "ok" else db.execute("SELECT count(*) FROM entry").fetchone()[0]
+            if db.execute("PRAGMA user_version").fetchone()[0] > len(STEPS):
+                hint = "Use that one, or another RUNTUI_STATE."
+                return problem("journal", f"{path} was written by a newer runtui.", hint)
+            if answer == "ok":
+                count = db.execute("SELECT count(*) FROM entry").fetchone()[0]
+                return ok("journal", f"{count_words(count, 'entry', 'entries')}, sound.")
     except sqlite3.Error as error:
-        answer, newer, count = str(error), False, 0
-    if newer:
-        return problem("journal", f"{path} was written by a newer runtui.", "Use that one, or another RUNTUI_STATE.")
-    if answer != "ok":
-        return problem("journal", f"{path} is broken: {answer}.", "Keep a copy: runtui sets it aside when it starts.")
-    return ok("journal", f"{count_words(count, 'entry', 'entries')}, sound.")
+        answer = str(error)
+    return problem("journal", f"{path} is broken: {answer}.", "Keep a copy: runtui sets it aside when it starts.")
 
 
 def trust(settings: Settings) -> Finding:
@@ -357,7 +354,7 @@ async def _held(source: object, settings: Settings, *, offline: bool) -> tuple[l
     from runtui.auth.signin import SignIn
 
     assert isinstance(source, SignIn)  # noqa: S101 - every other source is a token by hand
-    try:
+    async with aclosing(source):
         state = await source.load()
         scopes = ", ".join(scope.rpartition("/")[2] for scope in source.scopes)
         if state.account is None and source.is_person:
@@ -368,8 +365,6 @@ async def _held(source: object, settings: Settings, *, offline: bool) -> tuple[l
             return [ok("sign-in", f"{who}{_until(state.expires_at)}; {scopes}.")], ""
         token = await source()
         return list(_token_findings(token, settings)), token
-    finally:
-        await source.aclose()
 
 
 def _token_findings(token: str, settings: Settings) -> Iterator[Finding]:

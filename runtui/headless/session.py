@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -67,7 +67,7 @@ async def _signed_in(token: object, settings: Settings) -> AsyncIterator[None]:
     if not isinstance(token, SignIn):
         yield
         return
-    try:
+    async with aclosing(token):
         try:
             await token()
         except SignInError as error:
@@ -82,8 +82,6 @@ async def _signed_in(token: object, settings: Settings) -> AsyncIterator[None]:
             raise RuntuiError(error.title, cure.summary, cure.hint) from error
         if (trouble := token.state.needs_person) is not None:
             narrate(*str(with_next_step(trouble, settings)).splitlines())
-    finally:
-        await token.aclose()
 
 
 async def list_all(

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import shlex
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -106,14 +106,10 @@ async def whoami(session: SessionSpec, *, output: str) -> int:
     return ExitCode.NOT_DONE if is_expired else ExitCode.DONE
 
 
-@asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[SignIn]:
+def _opened(settings: Settings) -> aclosing[SignIn]:
     source = token_source(settings._replace(sign_in=settings.sign_in or SUPPLIED_TOKEN))
     assert isinstance(source, SignIn)  # noqa: S101 - every sign-in method makes one
-    try:
-        yield source
-    finally:
-        await source.aclose()
+    return aclosing(source)
 
 
 async def _login(settings: Settings, no_browser: bool) -> int:

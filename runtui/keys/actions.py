@@ -211,8 +211,8 @@ _ACTIONS: Final[Mapping[Scope, tuple[Action, ...]]] = {
     "table": (
         Action("cursor_up", ("k", "up"), "up", "Move one line up."),
         Action("cursor_down", ("j", "down"), "down", "Move one line down."),
-        Action("page_up", ("pageup",), "page up", "Move one screen up."),
-        Action("page_down", ("pagedown",), "page down", "Move one screen down."),
+        Action("page_up", ("pageup", "ctrl+b", "ctrl+u"), "page up", "Move one screen up."),
+        Action("page_down", ("pagedown", "ctrl+f", "ctrl+d"), "page down", "Move one screen down."),
         Action("first_row", ("g", "home"), "first", "Go to the first line.", call="first"),
         Action("last_row", ("G", "end"), "last", "Go to the last line.", call="last"),
     ),
@@ -387,12 +387,7 @@ _ACTIONS: Final[Mapping[Scope, tuple[Action, ...]]] = {
         Action("refresh_all", ("ctrl+f5",), "refresh all", "Read all runs again, even unchanged ones."),
         Action("pause", ("p",), "pause", "Pause or resume auto-refresh.", 20, hinted="list"),
         Action(
-            "causes",
-            ("c",),
-            "causes",
-            "Open or close the causes of failed tasks in the listed runs.",
-            64,
-            hinted="list",
+            "causes", ("c",), "causes", "Open or close the causes of failures in the listed runs.", 64, hinted="list"
         ),
         Action("people", ("at",), "people", "Find one person across all workflows.", 14, hinted="list"),
         Action(

@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 
 from runtui.domain.columns import Column, ListCell
 from runtui.domain.rows import STATUS_LOOKS
-from runtui.keys.actions import SCOPE_TITLES, Scope, in_scopes
-from runtui.keys.names import key_text
+from runtui.keys.actions import SCOPE_TITLES, TYPING, Scope, in_scopes
+from runtui.keys.names import is_text, key_text
 
 FILTER_HELP: Final = """\
 plain text             in the workflow's name, the run's id, status or type
@@ -60,7 +60,7 @@ HELP_COLUMNS: Final[tuple[Column[HelpRow], ...]] = (
 
 def help_rows(here: Iterable[Scope], entry_filter: str = "", signs: Iterable[tuple[str, str]] = ()) -> list[HelpRow]:
     """Return the lines of the help: all keys by scope, the filter language, and the signs. The scopes in `here` come
-    first, with that of a run before the others.
+    first, with that of a run before the others; where one types there, keys that are text are left out.
 
     Args:
         here: The scopes whose keys work where the help is opened.
@@ -74,11 +74,13 @@ def _rows(
     here: Iterable[Scope], entry_filter: str, signs: Iterable[tuple[str, str]]
 ) -> Iterator[tuple[str, str, str, str]]:
     here = sorted(here, key=lambda scope: scope != "run")
+    types = not TYPING.isdisjoint(here)
     for scope in dict.fromkeys((*here, *SCOPE_TITLES)):
         title = SCOPE_TITLES[scope]
         yield title, "", "", ""
         for action in in_scopes(scope):
-            yield title, " ".join(map(key_text, action.keys)), action.help, action.id
+            keys = [key for key in action.keys if not (types and scope in here and is_text(key))]
+            yield title, " ".join(map(key_text, keys)) or "–", action.help, action.id
     yield "Filter", "", "", ""
     for line in FILTER_HELP.splitlines():
         yield "Filter", line[:_TYPED].rstrip(), line[_TYPED:], ""

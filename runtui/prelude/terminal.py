@@ -41,7 +41,7 @@ def require_terminal(environ: Mapping[str, str] = os.environ, streams: tuple[Tex
         if stream is None or not stream.isatty():
             raise RuntuiError(
                 "No terminal",
-                "Standard input, output and error must be a terminal; Textual draws on standard error.",
+                "Standard input, output and error must be a terminal; runtui draws on standard error.",
                 _WITHOUT_A_SCREEN,
             )
     term = environ.get("TERM", "")

@@ -9,8 +9,9 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
+
+from runtui.domain.times import format_ticks
 
 _ENTRA: Final = "https://login.microsoftonline.com"
 
@@ -27,17 +28,17 @@ class GraphError(Exception):
     details: Sequence[Mapping[str, str]] = ()
     headers: Mapping[str, str] | None = None
 
-    def body(self, request_id: str, client_request_id: str) -> dict[str, Any]:
+    def body(self, request_id: str, client_request_id: str, now: int) -> dict[str, Any]:
+        """Return the JSON of the response; `now` is in ticks."""
         error: dict[str, Any] = {"code": self.code, "message": self.message}
         if self.target is not None:
             error["target"] = self.target
         if self.details:
             error["details"] = list(self.details)
-        error["innerError"] = {
-            "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
-            "request-id": request_id,
-            "client-request-id": client_request_id,
-        }
+        # A throttled request has its status here, and as a code ("Microsoft Graph throttling guidance").
+        throttled = {"code": "429", "status": "429"} if self.status == 429 else {}
+        ids = {"request-id": request_id, "client-request-id": client_request_id}
+        error["innerError"] = {**throttled, "date": format_ticks(now)[:19], **ids}
         return {"error": error}
 
 

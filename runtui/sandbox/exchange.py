@@ -91,7 +91,7 @@ def http_date(ticks: int) -> str:
 
 
 def fault_response(request: Request, fault: GraphError) -> Response:
-    body = fault.body(request.state.request_id, request.state.client_request_id)
+    body = fault.body(request.state.request_id, request.state.client_request_id, request.app.state.clock())
     return GraphResponse(body, fault.status, headers=fault.headers)
 
 

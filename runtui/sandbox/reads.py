@@ -61,17 +61,18 @@ def collection_of(request: Request) -> tuple[Collection, str]:
     of the collection is missing.
     """
     segments = segments_of(request)
-    top = 1 if segments[0] == "workflowBase" else 2
-    names, keys = segments[top::2], [*segments[top + 1 :: 2], ""]  # they alternate
-    found = Collection(NAVIGATION[segments[top - 1]][names[0]].entity, {}, "/".join(segments[: top + 1]))
-    for key, name in zip(keys, names[1:], strict=False):
+    depth = 2 if segments[0] == "workflowBase" else 3
+    service, name = segments[depth - 2 : depth]
+    found, rest = Collection(NAVIGATION[service][name].entity, {}, "/".join(segments[:depth])), segments[depth:]
+    while len(rest) > 1:
+        key, name, *rest = rest
         step = NAVIGATION.get(found.entity.name, {}).get(name)
         if step is None:  # an action
             return found, key
         row = found.entity.by_column(row_of(request, found, key))
         owner = {column: row[source] for column, source in step.owner.items()}
         found = Collection(step.entity, owner, f"{found.metadata}('{key}')/{name}")
-    return found, keys[len(names) - 1]
+    return found, rest[0] if rest else ""
 
 
 # The handlers.

@@ -34,6 +34,7 @@ with without_unused("uvicorn"):
     from uvicorn.protocols.http.h11_impl import H11Protocol
     from uvicorn.server import Server
 
+from runtui.domain.times import now_ticks
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.sandbox.app import create_app
 from runtui.sandbox.errors import GraphError
@@ -120,7 +121,7 @@ def host_guard(app: ASGIApp) -> ASGIApp:
         if (named := Headers(scope=scope).get("host", "")).lower() not in names:
             message = f"The Host header is {named!r}; this sandbox answers to {' and '.join(names)}."
             refusal = GraphError(421, "MisdirectedRequest", message)
-            let_in = JSONResponse(refusal.body("", ""), refusal.status)
+            let_in = JSONResponse(refusal.body("", "", now_ticks()), refusal.status)
         await let_in(scope, receive, send)
 
     return answer

@@ -1,7 +1,7 @@
 """Runs in the order of a query: windows, positions, neighbours, in SQL.
 
-Invariant: an order is total, down to the row number, and an index of the file has it; a window at either end costs only
-what it shows. A filter is checked row by row.
+Invariant: every order is total, since the row number decides last, and has an index; so a window at either end costs
+only what it shows. A filter is checked row by row.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ _LOOK_UPS_PER_STEP: Final = 16
 """Looking up a row costs as much as this many steps along an index."""
 
 _COUNTS: Final = (*product((1_000, 16_000), (False, True)), (0, False))
-"""How many rows before a run, or after it (backward), are counted at most (0: all), until a count ends."""
+"""The counts to try until one ends: the most rows to count (0: all), and whether after the run, not before it."""
 
 _KEYS: Final = tuple(item.key for item in ROW_PROPERTIES)
 

@@ -198,7 +198,11 @@ REASONS: Final[Mapping[Need, Reason]] = {
     "valid change": _may_review,
     "change": _needs_change,
     "waiting change": lambda now: (
-        None if now.waiting else f"No change of one run waits; {key_of('stop_bulk')} stops a change of many."
+        None
+        if now.waiting
+        else f"No change of one run waits; {key_of('stop_bulk')} stops a change of many."
+        if now.has_bulk
+        else "No change waits."
     ),
     "bulk change": lambda now: None if now.has_bulk else "You have not changed several runs at once yet.",
     "open change": lambda now: None if now.has_open else "All changes have ended.",

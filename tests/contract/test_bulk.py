@@ -96,7 +96,7 @@ def some_refused(status: int, error: Json, *, again: bool) -> Bend:
 
 
 def storm() -> Bend:
-    """Refuse each item twice, together with the other items of its batch (424), before it is applied."""
+    """Refuse each item twice, with 424 or 429 in turn, before it is applied."""
     times: Counter[str] = Counter()
 
     async def bend(body: Json, forward: Forward, _number: int) -> httpx.Response:

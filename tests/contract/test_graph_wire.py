@@ -368,14 +368,6 @@ async def test_what_is_sent() -> None:
     assert told[0].started_at.utcoffset() is not None
 
 
-async def test_redirects_are_not_followed() -> None:
-    async with RawServer([answer(RUN)]) as elsewhere:
-        location = f"Location: {elsewhere.root}/workflowBase/runs/r1\r\n"
-        exchange = await patch_against(answer(status="307 Temporary Redirect", headers=location))
-        assert elsewhere.requests == []
-    assert exchange.status == 307
-
-
 async def test_one_client_serves_all_requests_even_when_they_start_together() -> None:
     async with RawServer([answer(RUN)]) as server, Transport(server.root, token=token) as wire:
         exchanges = await asyncio.gather(

@@ -21,7 +21,7 @@ from runtui.sandbox.authority.directory import DEMO_ADMIN, DEMO_READER
 from runtui.services.store import EVERY_RUN, Store
 from runtui.settings import store_path
 from tests import canary
-from tests.contract.msal_apps import DAEMON_ID, MACHINE, machine_token, pair
+from tests.contract.msal_apps import DAEMON_ID
 from tests.contract.raw_server import RawServer, answer
 from tests.contract.sign_in_place import Place, leave_a_run, sign_in_place
 
@@ -106,9 +106,6 @@ class TestAPerson:
         assert ended.err.endswith("Cancelled. Nothing was kept.\n")
 
     async def test_the_second_of_two_accounts_says_that_a_choice_is_needed(self, place: Place) -> None:
-        place.profile(
-            "reader", client_id=(await place.runtui("whoami", "--json")).out, sign_in="browser"
-        ) if 0 else None
         assert (await place.signs_in()).code == 0
         async with place.started("login", RUNTUI_READ_ONLY="1") as login:
             place.authority.approve(CODE.findall(await login.says("and enter"))[0], DEMO_READER)
@@ -218,21 +215,6 @@ class TestAProgram:
         login = await place.runtui("login", "--profile", "nightly", **environ)
         assert (login.code, login.out) == (1, "")
         assert says in login.err
-
-    async def test_a_certificate_and_a_federated_token(self, tmp_path: Path) -> None:
-        key, certificate = pair()
-        pem, assertion = tmp_path / "app.pem", tmp_path / "assertion"
-        pem.write_bytes(key + certificate)
-        assertion.write_text(machine_token())
-        async with sign_in_place(tmp_path, certificates=(certificate,), federated=(MACHINE,)) as place:
-            place.profile("pem", client_id=DAEMON_ID, sign_in="certificate", certificate=str(pem))
-            place.profile("ci", client_id=DAEMON_ID, sign_in="federated", federated_token_file=str(assertion))
-            for profile in ("pem", "ci"):
-                login = await place.runtui("login", "--profile", profile)
-                assert login.code == 0, login.err
-                assert fact(login.out, "profile") == profile
-                assert fact(login.out, "changes").startswith("allowed by the token")
-            assert place.caches == []
 
     async def test_a_managed_identity(self, place: Place) -> None:
         given = {"access_token": "opaque-token-of-azure", "expires_on": "4102444800", "resource": "r"}

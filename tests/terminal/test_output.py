@@ -76,7 +76,7 @@ def differences_at_rest(terminal: PtyProbe, shadow: Shadow) -> list[str]:
     """Return the differences once the program is quiet; repeat while it may still draw."""
     end = time.monotonic() + PATIENCE
     while True:
-        terminal.wait_until_quiet(0.1)
+        terminal.wait_until_quiet(0.05)
         shadow.catch_up()
         unlike = differences(terminal._screen, shadow.screen)
         if not unlike or time.monotonic() > end:
@@ -110,7 +110,7 @@ def walk(tmp_path: Path, *, seed: int, presses: int) -> None:
 
 
 def test_a_walk_through_the_app_leaves_the_same_screens(tmp_path: Path) -> None:
-    walk(tmp_path, seed=20261123, presses=40)
+    walk(tmp_path, seed=20261123, presses=24)
 
 
 @pytest.mark.slow

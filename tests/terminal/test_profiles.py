@@ -42,24 +42,13 @@ def test_the_shell_is_not_seen_between_two_profiles(tmp_path: Path) -> None:
         assert terminal.received.count(ENTER_SCREEN) == terminal.received.count(LEAVE_SCREEN) == 1
 
 
-def test_keys_typed_ahead_act_on_the_second_profile(tmp_path: Path) -> None:
+def test_keys_typed_ahead_act_on_the_second_profile_whose_end_restores_the_terminal(tmp_path: Path) -> None:
     with sandbox() as root, opened(tmp_path, root) as terminal:
         terminal.wait_for("Contoso +READ-ONLY.*30 runs.*as of")
         terminal.press("P")
         terminal.wait_for("○ lab")
         terminal._write("\x1b[B\r/is:problem\rj")
         terminal.wait_for("(?s)Laboratory.*Problems")
-        terminal.press("ctrl+q")
-        assert terminal.wait_for_exit() == 0
-
-
-def test_ending_the_second_profile_restores_the_terminal(tmp_path: Path) -> None:
-    with sandbox() as root, opened(tmp_path, root) as terminal:
-        terminal.wait_for("Contoso +READ-ONLY.*30 runs.*as of")
-        terminal.press("P")
-        terminal.wait_for("○ lab")
-        terminal.press("down", "enter")
-        terminal.wait_for("Laboratory.*30 runs.*as of")
         terminal.process.terminate()
         assert terminal.wait_for_exit() == 1
         assert terminal.received.count(ENTER_SCREEN) == terminal.received.count(LEAVE_SCREEN) == 1

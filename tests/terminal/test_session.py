@@ -185,9 +185,8 @@ def test_the_last_list_is_there_when_the_server_is_not(tmp_path: Path) -> None:
         assert terminal.wait_for_exit() == 0
 
 
-@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (120, 40)])
-def test_the_main_job_against_a_server_started_by_hand(tmp_path: Path, columns: int, rows: int) -> None:
-    with sandbox() as root, runtui(tmp_path, "--root", root, columns=columns, rows=rows) as terminal:
+def test_the_main_job_against_a_server_started_by_hand(tmp_path: Path) -> None:
+    with sandbox() as root, runtui(tmp_path, "--root", root, columns=80, rows=24) as terminal:
         terminal.wait_for("30 runs.*as of")
         # As on a slow line: the keys after `e` are for the form, those after `enter` for its dropdown.
         terminal.press("x", "e", "enter")

@@ -57,14 +57,3 @@ def test_a_demo_rehearses_a_sign_in_and_one_in_the_middle_of_a_save(tmp_path: Pa
         terminal.press("q")
         assert terminal.wait_for_exit() == 0
         assert b"eyJ" not in terminal.received, "no token was ever drawn"
-
-
-def test_a_sign_in_scenario_needs_a_sign_in(tmp_path: Path) -> None:
-    with runtui(tmp_path, "demo", "--runs", "3", columns=80, rows=24, is_forked=True) as terminal:
-        terminal.wait_for("M simulate")
-        terminal.press("M")
-        terminal.wait_for("Simulate a fault")
-        terminal.press("end", "enter")
-        terminal.wait_for("runtui demo --sign-in")
-        terminal.press("q")
-        assert terminal.wait_for_exit() == 0

@@ -224,6 +224,8 @@ async def test_help_lists_every_key_and_gives_the_way_back(open_session: Opener)
             assert session.view == "runs"
             await session.press("f1")
             assert session.view == "help"
+    in_form = {row.action_id: row.keys for row in help_rows(("edit", "app"))}
+    assert (in_form["zoom"], in_form["causes"]) == ("F11", "–"), "a letter is text there"
     keys = " ".join(row.keys for row in help_rows(()))
     for action in ACTIONS:
         assert key_text(action.keys[0]) in keys

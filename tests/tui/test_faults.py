@@ -205,22 +205,6 @@ async def test_a_refusal_is_read_whole_without_another_key(
         assert hint in session.status.text
 
 
-async def test_an_empty_answer_is_read_back(open_session: Opener) -> None:
-    graph = Graph()
-
-    def no_content(run: dict[str, object]) -> httpx.Response:
-        graph.runs[str(run["id"])] = run
-        return reply(204)
-
-    graph.answer_to_patch = no_content
-    async with open_session(wire=graph.wire) as session:
-        await to_the_review(session)
-        await session.press("y")
-        await session.until(lambda: re.match(r"#\d+ done", session.status.text))
-        assert "204" in session.text()
-        await session.until(lambda: session.runs.list.row is not None and session.runs.list.row.status == "canceling")
-
-
 class HeldBack(httpx.AsyncBaseTransport):
     """Delays a PATCH until it is released."""
 
@@ -272,22 +256,6 @@ async def test_two_quick_sends_to_one_run_never_overlap(open_session: Opener) ->
         assert wire.most_at_once == 1
 
 
-async def test_a_run_that_changed_meanwhile_is_not_written_over(open_session: Opener) -> None:
-    graph = Graph()
-    async with open_session(wire=graph.wire) as session:
-        await to_the_review(session)
-        run_id = there(session.runs.table.cursor_id)
-        graph.runs[run_id] = graph.runs[run_id] | {"processingStatus": "completed"}
-        await session.press("y")
-        await session.until(lambda: session.view == "conflict")
-        assert graph.patches == []
-        session.app.chrome.panel.choose("response")
-        await session.pilot.pause()
-        assert "changed from failed to completed" in " ".join(session.inside(session.panel).split())
-        await session.press("ctrl+s", "y")
-        await session.until(lambda: re.match(r"#\d+ done", session.status.text))
-
-
 async def test_quitting_waits_for_a_save_and_a_second_q_leaves(open_session: Opener) -> None:
     wire = HeldBack(Graph())
     async with open_session(wire=wire) as session:
@@ -318,19 +286,6 @@ async def test_quitting_says_so_when_a_save_does_not_end(open_session: Opener, m
         await session.until(lambda: "outcome is unknown" in session.text())
         await session.press("q")
         assert session.app.return_code == 0
-
-
-async def test_quitting_does_not_lose_a_draft(open_session: Opener) -> None:
-    graph = Graph()
-    async with open_session(wire=graph.wire) as session:
-        await session.press("e", "enter", "down", "enter", "ctrl+q")
-        assert session.app.return_code == 0
-        draft = there(session.draft)
-        assert draft.changes()
-    async with open_session(wire=graph.wire) as session:
-        assert session.workspace.drafts.get(draft.run_id) == draft
-        assert "1 draft kept; ~" in session.text()
-        assert "~" in session.text()
 
 
 async def test_a_save_that_fails_while_quitting_keeps_the_screen(open_session: Opener) -> None:

@@ -49,6 +49,11 @@ async def test_keys_move_the_cursor_and_scroll_only_as_far_as_needed(open_sessio
         assert table.scroll_offset.y == table.cursor - page
         await session.press("pageup", "pageup")
         assert table.cursor == 1
+        for down, up in (("ctrl+f", "ctrl+b"), ("ctrl+d", "ctrl+u")):
+            await session.press(down)
+            assert table.cursor == 1 + page
+            await session.press(up)
+            assert table.cursor == 1
         await session.press("up", "up")
         assert table.cursor == 0
         await session.press("G")

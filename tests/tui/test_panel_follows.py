@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,6 +13,7 @@ from textual import events
 from runtui.prelude.terminal import TAKEOVER
 from runtui.sandbox.app import create_app
 from runtui.services import store_results
+from runtui.services.journal_file import JournalError
 from runtui.tui.screens.frame import ViewScreen
 from runtui.tui.widgets.json_view import JsonView
 from runtui.tui.widgets.side_panel import ANOTHER_RUN
@@ -310,3 +312,16 @@ async def test_a_run_that_is_damaged_on_disk_is_reported_in_the_panel(open_sessi
         assert "cannot be read; r refreshes the list." in " ".join(panel_lines(session)), session.text()
         await session.press("r")
         await session.until(lambda: '"processingStatus"' in session.text())
+
+
+async def test_a_journal_that_cannot_be_read_is_reported_in_the_panel(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise JournalError(Path("journal.db"), "disk I/O error")
+
+    async with open_session(runs=30) as session:
+        monkeypatch.setattr(session.workspace.journal, "of_run", fail)
+        await session.press("j")
+        await rest(session)
+        assert "disk I/O error. Set RUNTUI_STATE" in " ".join(panel_lines(session))

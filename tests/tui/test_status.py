@@ -207,6 +207,8 @@ async def test_a_key_that_a_place_does_not_have_says_where_it_works(open_session
         await session.press("R")
         assert session.status.text == "The disk is full.", "a graver sentence stays"
         session.app.chrome.set_status("")
+        await session.press("ctrl+c")
+        assert session.status.text == "F10 quits; ctrl+c copies text selected in a field."
         await session.press("i")
         assert session.status.text == "i all servers works in: Journal."
         await session.press("D")

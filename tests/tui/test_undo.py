@@ -120,7 +120,7 @@ async def test_n_undoes_nothing_and_returns_to_the_list(open_session: Opener) ->
 async def test_a_run_without_a_change_says_so(open_session: Opener) -> None:
     async with open_session(runs=12) as session:
         await session.press("u")
-        await session.until(lambda: "You have not changed this run." in session.status.text)
+        await session.until(lambda: "You have not changed this run; J shows your changes." in session.status.text)
         assert session.view == "runs"
 
 

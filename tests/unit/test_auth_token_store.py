@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import random
 import signal
@@ -21,7 +20,6 @@ from runtui.auth.token_store import (
     FileTokenStore,
     MemoryTokenStore,
     cache_path,
-    load_msal,
     staging_cache,
     stored_cache,
 )
@@ -327,9 +325,3 @@ def test_the_private_names_of_msal_that_the_store_relies_on() -> None:
     assert cache.key_makers["RefreshToken"](**entry) in cache._cache["RefreshToken"]
     for name in ("add", "modify", "update_rt", "search"):
         assert callable(getattr(cache, name))
-
-
-def test_an_error_that_msal_logs_does_not_go_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    load_msal()
-    logging.getLogger("msal").error("It failed.")
-    assert capsys.readouterr() == ("", "")

@@ -68,7 +68,7 @@ def test_the_overriding_source_wins_and_is_named(
     assert choices.where("client-id") == where.format(path=file)
 
 
-def test_azure_variables_speak_where_the_file_says_nothing(file: Path) -> None:
+def test_azure_variables_apply_where_the_file_sets_nothing(file: Path) -> None:
     choices = chosen(file, profile="test lab", environ={"AZURE_CLIENT_ID": "azure"})
     assert (choices.get("client-id"), choices.where("client-id")) == ("azure", "AZURE_CLIENT_ID")
 
@@ -106,7 +106,7 @@ def test_the_profile_is_chosen_in_the_same_order(
         (None, "true", False, False, "--write"),
     ],
 )
-def test_only_a_flag_opens_for_writing_what_the_file_makes_read_only(
+def test_only_a_flag_allows_changes_in_a_read_only_profile(
     in_file: bool | None, variable: str | None, flag: bool | None, expected: bool, where: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "config.toml"
@@ -116,7 +116,7 @@ def test_only_a_flag_opens_for_writing_what_the_file_makes_read_only(
     assert (choices.get("read-only"), choices.where("read-only")) == (expected, where.format(path=path))
 
 
-def test_no_profile_can_be_asked_for(file: Path) -> None:
+def test_an_empty_name_chooses_no_profile(file: Path) -> None:
     choices = chosen(file, profile="", environ={"RUNTUI_PROFILE": "prod"})
     assert (choices.profile, dict(choices.values)) == ("", {})
 

@@ -134,3 +134,14 @@ def test_a_batch_without_an_item_is_no_answer_to_its_change(status: int) -> None
     entity, fault = read_answer(alone, writing=True)
     assert entity is None
     assert there(fault).message == "The batch has no answer to this request."
+
+
+@pytest.mark.parametrize(("named", "kept"), [("batch", []), ("another", [("client-request-id", "another")])])
+def test_what_a_refused_batch_asks_for_holds_for_each_change_but_its_name_is_the_batchs_own(
+    named: str, kept: list[tuple[str, str]]
+) -> None:
+    item = BatchItem("PATCH", "/workflowBase/runs/r1", (("client-request-id", "mine"),), "{}")
+    asked, answered = (("client-request-id", "batch"),), (("client-request-id", named), ("Retry-After", "7"))
+    batch = exchange(method="POST", status=429, request_headers=asked, response_headers=answered)
+    alone = unanswered(batch, "https://graph.example/beta", item)
+    assert [*alone.response_headers] == [*kept, ("Retry-After", "7")]

@@ -182,6 +182,14 @@ def test_only_graph_itself_can_say_that_it_does_not_offer_a_change(
     assert "cancelProcessing" not in fault.hint
 
 
+def test_only_who_is_not_known_is_told_to_sign_in() -> None:
+    hints = {
+        status: written(replace(answered(status, graph_error()), token_hint="Sign in (A).")).hint
+        for status in GRAPH_STATUSES
+    }
+    assert [status for status, hint in hints.items() if hint == "Sign in (A)."] == [401]
+
+
 def test_each_status_has_its_own_title() -> None:
     titles = {written(answered(status, graph_error())).title for status in (400, 401, 403, 404, 405, 406, 409, 412)}
     assert len(titles) == 8
@@ -251,9 +259,10 @@ def test_no_body_breaks_the_reading_of_it(status: int, body: Any, writing: bool)
         assert fault.message
 
 
-def test_a_web_page_is_called_one_with_its_title() -> None:
-    page = b"<!DOCTYPE html><html><head><title>\n Sign in\n to Contoso </title>"
-    fault = written(answered(200, page, HTML))
+@pytest.mark.parametrize("headers", [HTML, (), (("Content-Type", "text/plain"),)])
+def test_a_web_page_is_called_one_with_its_title(headers: tuple[tuple[str, str], ...]) -> None:
+    page = b"\n<!DOCTYPE html><html><head><title>\n Sign in\n to Contoso </title>"
+    fault = written(answered(200, page, headers))
     assert 'web page titled "Sign in to Contoso"' in fault.message
     assert "root" in fault.hint
 

@@ -122,6 +122,15 @@ HOSTILE = [
     "https://graph.example/beta/ü",
     "https://graph.example/beta/x\n",
     "https://graph.example/beta/" + "x" * LONGEST_ADDRESS,
+    "/beta/../../x",
+    "/v1.0/x",
+    "../../../../v1.0/x",
+    "//evil.example/beta/x",
+    "\\\\evil.example/beta/x",
+    "\n/beta/x",
+    " /beta/x",
+    "workflows/%2e%2e/x",
+    "?$skiptoken=2#x",
 ]
 
 

@@ -17,8 +17,9 @@ import pytest
 from runtui import redact
 from runtui.domain.report import KnownBy, Outcome
 from runtui.graph.exchange import Exchange
+from runtui.services import journal as journal_module
 from runtui.services.journal import LONGEST_RESPONSE, Entry, Journal, RunBusyError, Settlement
-from runtui.services.journal_file import JournalError
+from runtui.services.journal_file import JournalConnection, JournalError, open_journal
 from runtui.services.writing.proof import is_explained_by
 from tests.unit.fake_writer import exchange
 from tests.unit.intents import ROOT, intent, record_intent
@@ -321,6 +322,31 @@ def test_a_full_disk_is_reported_until_there_is_room_and_nothing_is_lost(journal
     assert is_settled == "not settled"
     assert sorted(entry.number for entry in journal.entries()) == [*kept, last], "what was promised, and no more"
     assert the(journal, 1).outcome is None, "an outcome that could not be recorded is not half recorded"
+
+
+def test_its_own_writes_are_no_reason_to_open_the_file_again(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever opens it checks the whole file."""
+    opened: list[Path] = []
+
+    def count(path: Path, *, durable: bool) -> JournalConnection:
+        opened.append(path)
+        return open_journal(path, durable=durable)
+
+    monkeypatch.setattr(journal_module, "open_journal", count)
+    record_intent(journal, intent(body="x" * 5_000_000))  # more than SQLite keeps in its log
+    record_intent(journal, intent())
+    assert len(opened) == 1
+
+
+def test_a_file_that_was_set_aside_stays_known_when_another_runtui_makes_this_one_open_the_new_file_again(
+    path: Path, journal: Journal, other: Journal
+) -> None:
+    path.write_bytes(b"this was never a database" * 100)
+    record_intent(journal, intent())
+    assert (aside := journal.set_aside) is not None
+    record_intent(other, intent(run_id="r2", body="x" * 5_000_000))
+    record_intent(journal, intent())
+    assert journal.set_aside == aside
 
 
 def test_many_intents_are_recorded_in_one_commit_and_a_busy_run_holds_up_no_other(

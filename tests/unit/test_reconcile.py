@@ -19,7 +19,7 @@ from runtui.graph.retry import Pace
 from runtui.services.journal import Entry, Journal, Settlement
 from runtui.services.store import EVERY_RUN, Store
 from runtui.services.writing import reconcile as reconcile_module
-from runtui.services.writing.reconcile import CHECK_INTERVALS, CONCURRENT_READS, MAX_OTHERS, OLD_AFTER, Reconciler
+from runtui.services.writing.reconcile import CONCURRENT_READS, MAX_OTHERS, OLD_AFTER, Reconciler
 from tests import PATIENCE, there
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
 from tests.unit.intents import ROOT, intent, record_intent
@@ -28,16 +28,14 @@ from tests.unit.intents import ROOT, intent, record_intent
 class Session:
     """One runtui on a state folder, with its own service."""
 
-    def __init__(
-        self, folder: Path, name: str, graph: FakeGraph, intervals: tuple[float, ...] = CHECK_INTERVALS
-    ) -> None:
+    def __init__(self, folder: Path, name: str, graph: FakeGraph) -> None:
         self.ahead = timedelta()
         """How far its clock is ahead."""
         self.journal = Journal(folder / "journal.db")
         self.store = Store(folder / f"runs-{name}.db")
         self.store.put_workflows([{"id": WORKFLOW, "displayName": "Onboard"}])
         self.store.put_runs(WORKFLOW, [RUN, {**RUN, "id": "r2"}], self.store.next_listing())
-        self.reconciler = Reconciler(graph, self.journal, self.store, ROOT, intervals=intervals, clock=self.now)
+        self.reconciler = Reconciler(graph, self.journal, self.store, ROOT, clock=self.now)
         self.told: list[Entry] = []
         self.reconciler.changed.subscribe(self.told.append)
         self.troubles: list[RuntuiError] = []
@@ -285,9 +283,11 @@ async def test_trouble_with_the_journal_is_reported_until_it_ends(tmp_path: Path
     session = Session(folder, "ours", graph)
     try:
         (folder / "journal.db").mkdir()
-        assert await session.reconciler.check_all() == []
-        assert session.reconciler.fault is not None
-        assert "journal" in session.reconciler.fault.title
+        for _ in range(2):
+            assert await session.reconciler.check_all() == []
+        (announced,) = session.troubles
+        assert str(announced) == str(session.reconciler.fault)
+        assert "Nothing is sent without the journal" in str(announced)
         with pytest.raises(RuntuiError):
             await session.reconciler.decide(1, Outcome.DONE)
         (folder / "journal.db").rmdir()
@@ -488,12 +488,17 @@ async def test_stopping_ends_the_looks(session: Session, graph: FakeGraph) -> No
     assert session.outcome(number) == (Outcome.UNKNOWN, "")
 
 
-async def test_trouble_with_the_journal_is_announced_once(session: Session) -> None:
-    session.journal.path.mkdir()
-    for _ in range(2):
-        await session.reconciler.check_all()
-    (trouble,) = session.troubles
-    assert "Nothing is sent without the journal" in str(trouble)
+async def test_a_defect_that_ends_the_checks_is_reported_at_once(session: Session, graph: FakeGraph) -> None:
+    reported: asyncio.Queue[str] = asyncio.Queue()
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.put_nowait(context["message"]))
+
+    def broken(_run_id: str) -> Answer:
+        raise LookupError("a defect")
+
+    session.record()
+    graph.on_read = broken
+    session.reconciler.start()
+    assert await asyncio.wait_for(reported.get(), PATIENCE) == "reconcile failed"
 
 
 async def test_a_journal_that_was_set_aside_is_reported_once(session: Session) -> None:
@@ -506,7 +511,10 @@ async def test_a_journal_that_was_set_aside_is_reported_once(session: Session) -
     assert there(session.journal.set_aside).exists()
 
 
-async def test_a_change_that_becomes_unknown_during_a_check_is_checked_next(session: Session, graph: FakeGraph) -> None:
+async def test_a_change_that_becomes_unknown_during_a_check_is_checked_next(
+    session: Session, graph: FakeGraph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Timeouts(monkeypatch, last=1)
     asked, go_on, again = asyncio.Event(), asyncio.Event(), asyncio.Event()
     usual = graph.run
 
@@ -524,4 +532,4 @@ async def test_a_change_that_becomes_unknown_during_a_check_is_checked_next(sess
     await asyncio.wait_for(asked.wait(), PATIENCE)
     session.reconciler.check_soon()
     go_on.set()
-    await asyncio.wait_for(again.wait(), CHECK_INTERVALS[0] / 3)
+    await asyncio.wait_for(again.wait(), PATIENCE)

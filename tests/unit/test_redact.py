@@ -6,7 +6,7 @@ import json
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from html import escape
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 import pytest
@@ -153,6 +153,15 @@ def test_decoded_values_are_redacted_keys_too() -> None:
     register_secret(canary.TOKEN)
     echo = json.loads(f'{{"{ESCAPES["JSON, every character"](canary.TOKEN)}": [["{quote(canary.TOKEN)}"]]}}')
     assert redact_values(echo) == {REDACTED: [[REDACTED]]}
+
+
+def test_values_that_are_nested_too_deeply_to_be_searched_are_hidden() -> None:
+    nested: Any = "x"
+    for _ in range(950):
+        nested = [nested]
+    hidden = redact_values({"deep": nested, "flat": "x"})
+    assert hidden["flat"] == "x"
+    assert json.dumps(hidden).count(REDACTED) == 1
 
 
 def test_secrets_that_overlap_become_one_mark() -> None:

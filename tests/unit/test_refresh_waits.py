@@ -29,11 +29,12 @@ def unreachable() -> GraphError:
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
 @pytest.mark.parametrize("where", ["workflows", "joiner"])
 async def test_a_server_that_fails_for_a_while_is_asked_for_the_same_page_again_after_the_wait(
-    where: str, status: int, store: Store
+    where: str, status: int, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(refresh_module, "LONGEST_PAGE_WAIT", 0.01)
     graph = FakeGraph(joiner=[[run("a")], [run("b")]])
     graph.busy[where] = [refused(status, "3600"), refused(status), refused(status, "0")]
-    refresh = Refresh(graph, store, interval=NEVER, longest_wait=0.01)
+    refresh = Refresh(graph, store, interval=NEVER)
     waits: list[bool] = []
     refresh.changed.subscribe(
         lambda progress: waits.append(progress.waiting_until is not None) if progress.listing else None

@@ -270,6 +270,17 @@ async def test_all_wait_for_a_busy_service_but_not_for_the_trouble_of_one(
     assert [wait and wait.retry_after for wait in told] == [3_600.0, None], "more than it waits, and the end"
 
 
+async def test_a_wait_that_another_answer_prolongs_meanwhile_is_waited_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    turn = asyncio.sleep
+    clock, backoff = Clock(monkeypatch), Backoff(lambda _wait: None)
+    assert Pace(backoff).retry(read(503, "5"), 1)
+    waiting = asyncio.create_task(Pace(backoff).ready())
+    await turn(0)
+    assert Pace(backoff).retry(read(503, "7"), 1)
+    await waiting
+    assert clock.slept == [5.0, 7.0]
+
+
 @pytest.mark.parametrize("status", [500, 503])
 async def test_a_wait_that_many_answers_ask_for_at_once_is_announced_once(
     status: int, monkeypatch: pytest.MonkeyPatch

@@ -239,25 +239,6 @@ async def test_the_old_values_that_are_told_are_those_read_just_before(saves: Sa
     assert changed(save.changes())["processingStatus"] == {"before": "failed", "after": "failed"}
 
 
-async def test_an_unknown_outcome_is_settled_when_the_run_has_our_values(saves: SaveQueue, graph: FakeGraph) -> None:
-    graph.on_write = lambda _run_id: answered(outcome=Outcome.UNKNOWN, method="PATCH")
-    save = await ended(saves, draft())
-    assert (save.outcome, save.known_by, save.fault) == (Outcome.DONE, "read-back", None)
-    assert there(save.exchange).method == "PATCH", "the panel shows the request that got no answer"
-
-
-async def test_an_unknown_outcome_stays_unknown_when_the_run_has_other_values(
-    saves: SaveQueue, graph: FakeGraph, store: Store
-) -> None:
-    graph.apply = lambda run_id, body: None  # type: ignore[method-assign]
-    graph.on_write = lambda _run_id: answered(outcome=Outcome.UNKNOWN, method="PATCH")
-    save = await ended(saves, draft())
-    assert (save.outcome, save.known_by) == (Outcome.UNKNOWN, "")
-    assert save.fault is not None
-    assert graph.calls == ["GET r1", "PATCH r1", "GET r1"], "it is never sent again by itself"
-    assert stored(store)["processingStatus"] == "inProgress"
-
-
 async def test_two_saves_of_one_run_take_turns_the_second_sees_the_first(saves: SaveQueue, graph: FakeGraph) -> None:
     news = listen(saves)
     graph.gate.clear()

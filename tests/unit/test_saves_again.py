@@ -64,16 +64,6 @@ async def test_a_read_that_goes_on_failing_is_the_end_of_the_save(status: int, r
     assert bench.journal.entries() == []
 
 
-async def test_a_throttled_write_starts_again_with_a_fresh_read_and_its_own_entry(bench: Bench) -> None:
-    bench.answer_writes(refused(429, wait="0"), None)
-    save = await bench.ended(draft())
-    assert save.outcome is Outcome.DONE
-    assert bench.graph.calls == ["GET r1", "PATCH r1", "GET r1", "PATCH r1"]
-    assert bench.outcomes() == [(Outcome.NOT_DONE, "answer", 429), (Outcome.DONE, "answer", None)]
-    assert len(set(bench.graph.request_ids)) == 2
-    assert (save.fault, save.resumes_at) == (None, None)
-
-
 async def test_a_run_that_changes_during_throttling_is_not_written(bench: Bench) -> None:
     bench.answer_writes(refused(429, wait="0"), None)
     fresh = [RUN, {**RUN, "processingStatus": "canceled"}]
@@ -145,19 +135,6 @@ async def test_a_save_that_waits_for_a_sign_in_can_be_stopped(recorded: list[obj
     assert bench.outcomes() == recorded
 
 
-@pytest.mark.parametrize("etag", [None, '"1"', ETAG], ids=["no ETag", "strong ETag", "weak ETag"])
-@pytest.mark.parametrize("status", [500, 502, 503, 504])
-async def test_a_change_that_may_have_been_applied_is_never_sent_again(
-    status: int, etag: str | None, bench: Bench
-) -> None:
-    if etag is not None:
-        with_etag(bench, lambda: etag)
-    bench.answer_writes(refused(status, Outcome.UNKNOWN, wait="0"))
-    save = await bench.ended(draft())
-    assert (save.outcome, bench.writes, bench.graph.etags) == (Outcome.UNKNOWN, 1, [etag])
-    assert bench.outcomes() == [(Outcome.UNKNOWN, "", status)]
-
-
 # ETags
 
 
@@ -171,12 +148,6 @@ async def test_if_match_is_sent_whenever_the_service_gives_an_etag(bench: Bench)
     assert (await bench.ended(draft())).outcome is Outcome.DONE
     assert bench.graph.etags == [ETAG]
     assert bench.journal.entries()[0].if_match == ETAG
-
-
-async def test_a_412_without_our_etag_ends_the_save(bench: Bench) -> None:
-    bench.answer_writes(refused(412))
-    save = await bench.ended(draft())
-    assert (save.outcome, bench.writes) == (Outcome.NOT_DONE, 1)
 
 
 # The journal

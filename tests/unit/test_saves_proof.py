@@ -81,13 +81,6 @@ async def test_a_reading_that_names_its_request_as_the_first_one_did_is_a_proof(
     assert (save.outcome, save.known_by) == (Outcome.DONE, "read-back")
 
 
-async def test_a_success_that_the_run_does_not_show_at_all_is_unknown(bench: Bench) -> None:
-    bench.answer_writes(answered(RUN, method="PATCH"))
-    save = await bench.ended(draft())
-    assert (save.outcome, save.ignored) == (Outcome.UNKNOWN, ("processingStatus",))
-    assert bench.outcomes() == [(Outcome.UNKNOWN, "", None)]
-
-
 async def test_a_success_that_shows_only_earlier_values_is_unknown(bench: Bench) -> None:
     reads(bench, first={**RUN, "processingStatus": "failed"})  # a colleague made half of the change
     bench.answer_writes(answered({**RUN, "processingStatus": "failed"}, method="PATCH"))
@@ -188,15 +181,6 @@ async def test_a_refusal_after_which_the_run_cannot_be_read_is_unknown(status: i
     assert (save.fault.outcome, save.fault.status) == (Outcome.UNKNOWN, status)
     assert "A gateway that sends a change twice" in save.fault.message
     assert bench.outcomes() == [(Outcome.UNKNOWN, "", status)]
-
-
-@pytest.mark.parametrize("status", [409, 412])
-async def test_a_refusal_of_what_the_run_does_not_show_is_not_done(status: int, bench: Bench) -> None:
-    answer = refused(status)
-    bench.answer_writes(answer)
-    save = await bench.ended(draft())
-    assert (save.outcome, save.fault, bench.writes) == (Outcome.NOT_DONE, answer.fault, 1)
-    assert bench.outcomes() == [(Outcome.NOT_DONE, "answer", status)]
 
 
 @pytest.mark.parametrize(

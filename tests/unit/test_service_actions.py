@@ -33,12 +33,14 @@ from runtui.services.store import EVERY_RUN, workflow_of
 from runtui.services.writing import follow
 from runtui.services.writing.bulk import CONCURRENT_WRITES
 from runtui.services.writing.drive import WriteContext
+from runtui.services.writing.on_demand import started_runs
 from runtui.services.writing.reconcile import Reconciler
 from runtui.services.writing.saves import SaveQueue
 from runtui.services.writing.undo import why_not as why_no_undo
 from runtui.services.writing.write import Save
 from tests import PATIENCE, there
 from tests.unit.fake_writer import RUN, WORKFLOW, answered, fault
+from tests.unit.intents import intent
 from tests.unit.saves_bench import ROOT, Bench, refused, who
 
 NEW_RUN: Final = {**RUN, "id": "r9", "processingStatus": "queued"}
@@ -317,6 +319,20 @@ async def test_a_new_run_in_another_scope_proves_nothing(service: Service) -> No
     service.run = {**service.run, REPROCESSED: [{**NEW_RUN, "activatedOnScope": scope}]}
     await reconciler_of(service).check_all()
     assert service.entry.outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize("status", [[], {}, 5, None], ids=repr)
+async def test_a_status_that_is_no_text_proves_nothing(status: Any, service: Service) -> None:
+    service.answer_actions((LOST, False))
+    reads = iter([service.run, {**service.run, "processingStatus": status}])
+    service.graph.on_observe = lambda _: answered(next(reads))
+    save = await service.act(CANCEL)
+    assert (save.outcome, service.entry.outcome) == (Outcome.UNKNOWN, Outcome.UNKNOWN)
+    started = {**STARTED, "processingStatus": status, SUBJECT_IDS: ["u1"]}
+    before = {AS_OF: STARTED["scheduledDateTime"], RECENT_RUNS: []}
+    on_demand = intent(method="POST", url="/activate", body=ON_DEMAND.body_text(), before=before)
+    assert started_runs(on_demand, {RECENT_RUNS: [started]}) == ((), (), (), ())
+    assert follow.FollowedRun(started, is_new=True).has_ended
 
 
 async def test_a_national_cloud_is_not_asked_for_what_it_lacks(service: Service, tmp_path: Path) -> None:

@@ -55,12 +55,18 @@ async def test_the_undo_is_the_inverse_change_over_the_run_as_it_is_now(journal:
     assert graph.calls == ["GET r1"], "nothing is sent by asking for it"
 
 
-async def test_ignored_properties_do_not_block_undoing_the_others(journal: Journal) -> None:
+async def test_what_was_ignored_blocks_no_undo_but_what_a_colleague_set_does(
+    journal: Journal,
+) -> None:
     before, after = {"failedTasksCount": 2, "totalUsersCount": 12}, {"failedTasksCount": 3, "totalUsersCount": 13}
     entry, graph = recorded(journal, before=before, after=after), FakeGraph()
     graph.runs["r1"] |= {"totalUsersCount": 13}
     undo = await draft_to_undo(entry, graph)
     assert [(change.field.name, change.after) for change in undo.changes()] == [("totalUsersCount", 12)]
+    graph.runs["r1"] |= {"failedTasksCount": 9}
+    with pytest.raises(UndoError, match="failedTasksCount is 9 and not 3"):
+        await draft_to_undo(entry, graph)
+    graph.runs["r1"] |= {"failedTasksCount": 2}
     graph.runs["r1"] |= {"totalUsersCount": 12}
     with pytest.raises(UndoError, match="no longer holds what this change wrote"):
         await draft_to_undo(entry, graph)

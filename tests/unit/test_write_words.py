@@ -56,6 +56,11 @@ def test_the_action_that_does_what_a_change_was_to_do_is_named(texts: dict[str, 
     assert write_words.action_instead(draft(RUN, **texts).changes()).startswith(f"a on the run {words}")
 
 
+def test_no_action_is_named_for_a_run_whose_status_is_no_text() -> None:
+    changes = draft({**RUN, "processingStatus": []}, processingStatus="canceled").changes()
+    assert write_words.action_instead(changes).startswith("a on the run shows what the service offers")
+
+
 def test_a_preview_tells_the_first_failures_and_how_many_there_are() -> None:
     tasks = [{"name": f"Task {n}", "failureReason": "No manager."} for n in range(3)]
     assert write_words.preview_result(answered({"value": tasks})) == (

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from runtui.domain.draft import Draft
 from runtui.domain.rows import status_word
 from runtui.domain.text import count_words
+from runtui.domain.triage.received import text_in
 from runtui.domain.triage.workflows import Workflow
 
 ActionName = Literal["cancelProcessing", "activateWithScope", "activate", "clearQuarantine", "resume"]
@@ -66,10 +67,8 @@ USER_COUNTS: Final = ("successfulUsersCount", "failedUsersCount", "totalUsersCou
 """The properties with a run's successful, failed and total users."""
 
 CANCELABLE: Final = frozenset({"queued", "inProgress"})
-"""The statuses in which a run can be canceled."""
 
 CANCELED: Final = frozenset({"canceling", "canceled"})
-"""The statuses of a canceled run."""
 
 ACTIVE_STATUSES: Final = CANCELABLE | {"canceling"}
 
@@ -174,7 +173,7 @@ def resume(workflow_id: str, run_id: str, task_result_id: str, end: TaskEnd) -> 
 
 def why_not(action: ServiceAction, received: Mapping[str, Any]) -> str:
     """Return why an action cannot help; empty if it may. `received` is the run, task result or workflow as read."""
-    status = str(received.get(STATUS) or "")
+    status = text_in(received, STATUS)
     match action.name:
         case "cancelProcessing" if status not in CANCELABLE:
             return f"Only a queued or running run can be canceled, and this one is {status_word(status)}."
@@ -189,7 +188,7 @@ def why_not(action: ServiceAction, received: Mapping[str, Any]) -> str:
 
 def why_no_reprocess(run: Mapping[str, Any], user_scope: str = "") -> str:
     """Return why a run cannot be processed again; empty if it may be."""
-    status = str(run.get(STATUS) or "")
+    status = text_in(run, STATUS)
     if status in ACTIVE_STATUSES:
         return f"The run has not ended: it is {status_word(status)}."
     if status == "quarantined":

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
 from runtui.domain.rows import short_id, status_word
+from runtui.domain.triage.received import text_in
 from runtui.domain.triage.service_actions import ACTIVE_STATUSES, MAKE_RUNS, STATUS, ServiceAction
 from runtui.graph.client import Answer
 from runtui.services.writing.proof import new_run
@@ -41,11 +42,11 @@ class FollowedRun(NamedTuple):
 
     @property
     def has_ended(self) -> bool:
-        return self.run.get(STATUS) not in ACTIVE_STATUSES
+        return text_in(self.run, STATUS) not in ACTIVE_STATUSES
 
     @property
     def status(self) -> str:
-        return status_word(str(self.run.get(STATUS) or ""))
+        return status_word(text_in(self.run, STATUS))
 
     def words(self, workflow_name: str = "") -> str:
         """Return a sentence about its progress, with the name of its workflow, else with its full id."""

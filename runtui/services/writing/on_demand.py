@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from runtui.domain.report import Outcome
 from runtui.domain.times import TICKS_PER_SECOND
-from runtui.domain.triage.received import ticks_in
+from runtui.domain.triage.received import text_in, ticks_in
 from runtui.domain.triage.service_actions import ACTIVE_STATUSES, AS_OF, RECENT_RUNS, STATUS, SUBJECT_IDS
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _claim(run: Mapping[str, Any], intent: Intent) -> _Claim:
     is_late = began > sent + WINDOW
     if users == wanted and total == len(wanted) and began >= sent - TOLERANCE:
         return "late" if is_late else "is"
-    are_others = users is not None and (not users <= wanted or run.get(STATUS) not in ACTIVE_STATUSES)
+    are_others = users is not None and (not users <= wanted or text_in(run, STATUS) not in ACTIVE_STATUSES)
     are_more = isinstance(total, int) and total > len(wanted)
     return "" if is_late or began < sent - TOLERANCE or are_others or are_more else "may be"
 

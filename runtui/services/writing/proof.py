@@ -31,7 +31,7 @@ from runtui.domain.draft import NOT_RECEIVED
 from runtui.domain.properties import EDITABLE_BY_NAME
 from runtui.domain.report import Outcome
 from runtui.domain.times import TICKS_PER_SECOND, ticks_of
-from runtui.domain.triage.received import ticks_in
+from runtui.domain.triage.received import text_in, ticks_in
 from runtui.domain.triage.service_actions import CANCELED, REPROCESSED, STATUS
 from runtui.domain.triage.workflows import Workflow
 from runtui.graph.client import Answer, etag_of
@@ -115,7 +115,7 @@ def shows_effect(intent: Intent, entity: Mapping[str, Any]) -> bool:
     before."""
     match intent.action:
         case "cancelProcessing":
-            return entity.get(STATUS) in CANCELED and intent.before.get(STATUS) not in CANCELED
+            return text_in(entity, STATUS) in CANCELED and text_in(intent.before, STATUS) not in CANCELED
         case "activateWithScope":
             return bool(new_runs(intent, entity))
         case "activate":

@@ -106,7 +106,7 @@ class Feature:
             return None
 
     async def in_thread(self, call: Callable[[], _T]) -> _T | None:
-        """Do the same for a call that reads files."""
+        """Make a call that reads files in a thread; a failure is shown as by `attempt`."""
         return await self.attempt(asyncio.to_thread(call))
 
     def in_worker(
@@ -155,7 +155,7 @@ class Features:
         self.runs = runs
         self.wait_idle = wait_idle
         self._built: dict[type[Feature], Feature] = {}
-        chrome.owners = self._owners
+        chrome.features = self
 
     def __getitem__(self, kind: type[FeatureT]) -> FeatureT:
         """Return a feature; build and start it first if necessary."""
@@ -163,13 +163,17 @@ class Features:
         if isinstance(found, kind):
             return found
         made = self._built[kind] = kind(self)
-        self.chrome.extensions.append(made.extend)
         made.start()
         return made
 
-    def _owners(self, action_id: str) -> Iterator[Feature]:
+    def owners(self, action_id: str) -> Iterator[Feature]:
         if action_id in FEATURE_OF:
             yield self[feature_in(FEATURE_OF[action_id])]
+
+    def extend(self, context: ActionContext) -> ActionContext:
+        for feature in self.built:
+            context = feature.extend(context)
+        return context
 
     def build(self, *names: str) -> None:
         """Build the features in some files, in this order."""

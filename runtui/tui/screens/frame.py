@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from inspect import isawaitable
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -83,6 +83,16 @@ def when_answered(
     return pass_on
 
 
+class FeatureSource(Protocol):
+    """The features, as far as screens know them."""
+
+    def owners(self, action_id: str) -> Iterable[object]:
+        """Return the features that may perform an action; this loads a feature that is not loaded yet."""
+
+    def extend(self, context: ActionContext) -> ActionContext:
+        """Add what the features know to the action context."""
+
+
 class Chrome:
     """The state that all screens of one session share, and the ways to open and close screens.
 
@@ -105,10 +115,8 @@ class Chrome:
         self.sandbox = sandbox
         self.profiles = profiles
         self.panel = Panel(app, workspace)
-        self.extensions: list[Callable[[ActionContext], ActionContext]] = []
-        """Functions that add the facts of one feature to the action context."""
-        self.owners: Callable[[str], Iterable[object]] = lambda _action_id: ()
-        """Returns the features that may perform an action, by its id; it loads a feature that is not loaded yet."""
+        self.features: FeatureSource
+        """The features of the session, which set this."""
         self.headline = Headline()
         self.problems = TenantProblems()
         self.status = Status()
@@ -205,7 +213,7 @@ class Chrome:
         view, workspace = self.front.view, self.workspace
         run_id, draft, listed = view.run_id, view.draft, view.list
         marks = len(listed.table.marks) if listed is not None else 0
-        context = ActionContext(
+        known_here = ActionContext(
             is_searching=self.panel.is_searching,
             is_demo=self.sandbox is not None,
             sign_in=workspace.sign_in,
@@ -223,9 +231,7 @@ class Chrome:
             has_row=listed is not None and listed.table.cursor_id is not None,
             marks=marks,
         )
-        for extend in self.extensions:
-            context = extend(context)
-        return context
+        return self.features.extend(known_here)
 
     def set_status(self, text: str, severity: Severity = "information", shown_while: Condition = always) -> None:
         """Show a sentence in the status line while `shown_while` returns True; an empty text hides the line."""
@@ -439,7 +445,7 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
             return
         if action.scope in self.view.scopes:
             self.view.before(action_id)
-        owners = chain((self.view, self.view.list, self, self.panel), self.chrome.owners(action_id))
+        owners = chain((self.view, self.view.list, self, self.panel), self.chrome.features.owners(action_id))
         found = (getattr(owner, f"action_{action_id}", None) for owner in owners)
         # Find it before `why_not`: that may load the feature that knows the reason.
         run = partial(self.run_action, action.call) if action.call else next(filter(None, found))
@@ -467,9 +473,10 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
 
     def on_key(self, event: events.Key) -> None:
         """Say where a key works that does nothing here. The next key that works clears that; a warning stays."""
-        action, status = with_key(event.key), self.chrome.status
-        if action is None and not status.is_remark:
+        if event.key == "ctrl+c" and TYPING.isdisjoint(self.scopes_of_keys):  # it ends most programs
+            self._remark(f"{ACTION_BY_ID['quit'].key_while_typing} quits; ctrl+c copies text selected in a field.")
             return
+        action, status = with_key(event.key), self.chrome.status
         if action is None or event.key in keys_of(self.scopes_of_keys) or event.key in self.active_bindings:
             if status.is_remark:
                 self.set_status("")

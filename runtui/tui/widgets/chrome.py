@@ -281,10 +281,8 @@ class StatusLine(Widget):
     StatusLine.-speaking { display: block; }
     """
 
-    def __init__(self, *, id: str) -> None:
-        super().__init__(id=id)
-        self.text = ""
-        self._severity: Severity = "information"
+    text = ""
+    _severity: Severity = "information"
 
     def show(self, text: str, severity: Severity) -> None:
         """Show `text`; an empty text hides the line."""

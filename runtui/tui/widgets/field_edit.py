@@ -221,10 +221,16 @@ class ChoiceMenu:
 
     def move(self, key: str) -> None:
         self._typed = ""
-        last = len(self.values) - 1
-        steps = {"up": (self.cursor or last + 1) - 1, "down": (self.cursor + 1) % (last + 1), "home": 0, "end": last}
-        steps |= {"pageup": max(0, self.cursor - _PAGE), "pagedown": min(last, self.cursor + _PAGE)}
-        self.cursor = steps[key]
+        at, last = self.cursor, len(self.values) - 1
+        moves = {
+            "up": at - 1 if at else last,
+            "down": at + 1 if at < last else 0,
+            "pageup": max(0, at - _PAGE),
+            "pagedown": min(last, at + _PAGE),
+            "home": 0,
+            "end": last,
+        }
+        self.cursor = moves[key]
 
     def insert(self, letter: str) -> None:
         """Go to the first value that starts with (else contains) the typed letters; if none does, with the last."""

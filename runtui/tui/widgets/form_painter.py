@@ -88,27 +88,27 @@ class FormPainter:
 
     def lines(self, shown: ShownDraft, keyed: Keyed, width: int) -> Iterator[FormLine]:
         """Yield all lines of the form, from the top."""
-        errors, left, group = shown.draft.errors(), " " * left_of_fields(width), None
+        errors, left, group = shown.draft.errors(), left_of_fields(width), None
+        edge = " " * (left - _LABEL)
         for field in EDITABLE:
             if field.group != group:
                 group = field.group
-                yield FormLine(self._strip((left[_LABEL:], "name"), (group or "", "group")))
+                yield FormLine(self._strip((edge, "name"), (group or "", "group")))
             error = errors.get(field.name, "")
             box = self._box(field, shown, keyed, width_of(field, width), is_wrong=bool(error))
-            yield FormLine(
-                Strip.join([self._label(field, shown.draft, left), box, self._note(field, shown, width)]), field
-            )
+            label, note = self._label(field, shown.draft, edge), self._note(field, shown, width)
+            yield FormLine(Strip.join([label, box, note]), field)
             if field is keyed.field and keyed.menu is not None:
                 yield from self._menu(keyed.menu, field, width)
             for text, name in ((_was(field, shown), "was"), (error, "error")):
-                for line in wrapped(content(text), max(1, width - len(left) - 1)) if text else ():
-                    yield FormLine(self._strip((left, "name"), (line.plain, name)), field)
+                for line in wrapped(content(text), max(1, width - left - 1)) if text else ():
+                    yield FormLine(self._strip((" " * left, "name"), (line.plain, name)), field)
 
-    def _label(self, field: Property, draft: Draft, left: str) -> Strip:
+    def _label(self, field: Property, draft: Draft, edge: str) -> Strip:
         star = " *" if field.required else ""
         name = (field.name, "changed" if field.name in draft.edits else "name")
-        gap = left[len(left[_LABEL:]) + cell_len(field.name) + len(star) :]
-        return self._strip((left[_LABEL:], "name"), name, (star, "required"), (gap, "name"))
+        gap = " " * (_LABEL - cell_len(field.name) - len(star))
+        return self._strip((edge, "name"), name, (star, "required"), (gap, "name"))
 
     def _note(self, field: Property, shown: ShownDraft, width: int) -> Strip:
         room = width - left_of_fields(width) - width_of(field, width)

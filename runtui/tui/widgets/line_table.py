@@ -38,7 +38,8 @@ def no_flag(_row: object) -> None:
     """Return no flag, for rows with marks only."""
 
 
-_MAX_STRIPS: Final = 512
+_MAX_STRIPS: Final = 128
+"""The drawn lines that are kept: some screens of them, 2 KB each."""
 
 
 class LineLook(NamedTuple):

@@ -105,20 +105,27 @@ def why_no_causes(progress: ReadingProgress) -> str | None:
 
 NO_RUN_OF_USER: Final = "No run included this user."
 
-_MAX_CELLS: Final = (26, 8, 36)
+_NAME_CELLS: Final = 26
+_FAILURES_CELLS: Final = 8
+_SIGN_IN_NAME_CELLS: Final = 36
 """The most cells of a name, the failures and a sign-in name in a list of people."""
 
 
 def person_lines(people: Sequence[Person]) -> list[str]:
     """Return an aligned line per person: name, failures, sign-in name, id. A narrow screen cuts the end."""
-    rows = [
-        (person_name(person), f"✗ {person.failures}" if person.failures else "", person.user_principal_name)
-        for person in people
-    ]
-    columns = zip(_MAX_CELLS, zip(*rows, strict=True), strict=False)
-    widths = [min(most, max(cell_len(plain(text)) for text in column)) for most, column in columns]
-    lines = ["  ".join(fit(text, width) for text, width in zip(row, widths, strict=True) if width) for row in rows]
-    return [f"{line}  {person.id}" for line, person in zip(lines, people, strict=True)]
+    columns = (
+        _aligned([person_name(person) for person in people], _NAME_CELLS),
+        _aligned([f"✗ {person.failures}" if person.failures else "" for person in people], _FAILURES_CELLS),
+        _aligned([person.user_principal_name for person in people], _SIGN_IN_NAME_CELLS),
+        [person.id for person in people],
+    )
+    return ["  ".join(filter(None, cells)) for cells in zip(*columns, strict=True)]
+
+
+def _aligned(texts: Sequence[str], most: int) -> list[str]:
+    """Return the texts in cells as wide as the widest, at most `most`; all are empty if there is no text."""
+    width = min(most, max((cell_len(plain(text)) for text in texts), default=0))
+    return [fit(text, width) for text in texts]
 
 
 def person_name(person: Person) -> str:
@@ -204,18 +211,14 @@ def _schedule(history: WorkflowHistory, now: int) -> Iterator[Fact]:
         yield Fact(sentence, "$text-warning" if is_trouble else "")
     if step := workflow.next_step(now):
         yield Fact(f"→ {step}", "$text-accent")
-    for label, value in (
+    next_run, last_run = workflow.next_run, history.last_run
+    yield from _labelled(
         ("enabled", _SWITCHES[workflow.is_enabled]),
         ("scheduled", _SWITCHES[workflow.is_scheduled]),
-        ("next run", _moment(workflow.next_run, now)),
-        (
-            "last run",
-            f"{moment_text(history.last_run, now)}, {since(history.last_run, now)}" if history.last_run else "none",
-        ),
+        ("next run", f"{moment_text(next_run, now)}, {ago(next_run, now)}" if next_run is not None else ""),
+        ("last run", f"{moment_text(last_run, now)}, {since(last_run, now)}" if last_run else "none"),
         ("limits", " or ".join(workflow.limits)),
-    ):
-        if value:
-            yield Fact(f"{label:10} {value}", "$text-muted")
+    )
 
 
 def _outcomes(history: WorkflowHistory) -> Iterator[Fact]:
@@ -228,14 +231,12 @@ def _outcomes(history: WorkflowHistory) -> Iterator[Fact]:
 
 def _conditions(history: WorkflowHistory) -> Iterator[Fact]:
     workflow = history.workflow
-    for label, value in (
+    yield from _labelled(
         ("category", workflow.category),
         ("version", str(workflow.version) if workflow.version is not None else ""),
         ("runs", workflow.trigger),
         ("about", workflow.description),
-    ):
-        if value:
-            yield Fact(f"{label:10} {value}", "$text-muted")
+    )
     tasks = workflow.tasks or history.tasks_begun
     if tasks:
         yield Fact("tasks:" if workflow.tasks else "tasks of the last run that was read:", "$text-muted")
@@ -243,5 +244,5 @@ def _conditions(history: WorkflowHistory) -> Iterator[Fact]:
         yield Fact(f"{number:2} {task}")
 
 
-def _moment(ticks: int | None, now: int) -> str:
-    return f"{moment_text(ticks, now)}, {ago(ticks, now)}" if ticks is not None else ""
+def _labelled(*facts: tuple[str, str]) -> list[Fact]:
+    return [Fact(f"{label:10} {value}", "$text-muted") for label, value in facts if value]

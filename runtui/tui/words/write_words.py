@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runtui.auth.clouds import why_not_offered
 from runtui.domain.bulk_draft import BulkDraft
-from runtui.domain.draft import Change, Conflict, Draft
+from runtui.domain.draft import Change, Conflict, Draft, value_word
 from runtui.domain.properties import EDITABLE
 from runtui.domain.report import Outcome, counted, sentences
 from runtui.domain.rows import short_id
@@ -177,7 +177,7 @@ def change_to_undo(entries: Sequence[Entry]) -> Entry | None:
 def nothing_to_undo(entries: Collection[Entry]) -> str:
     if any(entry.undone_by is not None for entry in entries):
         return f"All your changes to this run are undone; {key_of('journal')} shows them."
-    return "You have not changed this run."
+    return f"You have not changed this run; {key_of('journal')} shows your changes."
 
 
 def export_written(path: Path, count: int) -> str:
@@ -254,7 +254,7 @@ def action_instead(changes: Sequence[Change]) -> str:
     key = key_of("act")
     wanted = {change.field.name: change.after for change in changes}
     before = next((change.before for change in changes if change.field.name == STATUS), None)
-    if wanted.get(STATUS) in CANCELED and before in CANCELABLE:
+    if wanted.get(STATUS) in CANCELED and value_word(before) in CANCELABLE:
         return f"{key} on the run cancels it."
     failures = wanted.get("failedUsersCount"), wanted.get("failedTasksCount")
     if wanted.get(STATUS) in ("queued", "inProgress") or 0 in failures:
