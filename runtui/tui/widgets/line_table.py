@@ -101,13 +101,18 @@ class LinePainter:
     def __init__(self, widget: Widget) -> None:
         self._widget = widget
         self._strips: dict[LineLook, Strip] = {}
+        self._styles: dict[str, Style] = {}
 
     def forget(self) -> None:
         """Drop the drawn lines after the styles or the columns have changed."""
         self._strips.clear()
+        self._styles.clear()
 
     def _style(self, name: str) -> Style:
-        return self._widget.get_visual_style(f"line-table--{name}").rich_style
+        style = self._styles.get(name)
+        if style is None:
+            style = self._styles[name] = self._widget.get_visual_style(f"line-table--{name}").rich_style
+        return style
 
     def strip(self, look: LineLook, arrangement: Arrangement[Any]) -> Strip:
         strip = self._strips.get(look)
