@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class ExitCode(IntEnum):
@@ -62,3 +66,10 @@ def nearest_words(name: str, names: Iterable[str]) -> str:
     """Return ` Did you mean …?` with the most similar name; empty if none is similar."""
     near = nearest(name, names)
     return f" Did you mean {near}?" if near else ""
+
+
+def report_defect(task: asyncio.Task[Any]) -> None:
+    """Report the defect that ended a task, if one did, to its loop: at once, since nobody may ever await the task."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        context = {"message": f"{task.get_name()} failed", "exception": error, "task": task}
+        task.get_loop().call_exception_handler(context)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import textual.app  # noqa: F401 - whole, for the apps of tests: runtui would load it without some of its modules
 from hypothesis import HealthCheck, settings
 
 from runtui.services.journal import Journal

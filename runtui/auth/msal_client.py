@@ -44,7 +44,6 @@ from runtui.errors import RuntuiError
 from runtui.settings import SignInSettings
 
 PERSON_METHODS: Final = ("device-code", "browser", "interactive")
-"""The sign-in methods for a person."""
 
 _CAPABILITIES: Final = ["CP1"]
 """Declares that this client handles claims challenges; without it, Entra sends none."""

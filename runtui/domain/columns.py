@@ -93,7 +93,6 @@ class ListCell(NamedTuple):
 
 DASH: Final = "–"
 EMPTY_CELL: Final = ListCell(DASH, "muted")
-"""The cell of a missing value."""
 
 
 def text_cell(text: str, role: Role = "text") -> ListCell:

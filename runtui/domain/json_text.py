@@ -105,7 +105,6 @@ class Document:
         return len(self._offsets)
 
     def line(self, number: int) -> str:
-        """Return line `number` without a line end."""
         begin, end = self._extent(number)
         return self._indentation(number) + self._whole(self._starts[number])[begin:end]
 

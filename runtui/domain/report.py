@@ -50,7 +50,6 @@ class Report(NamedTuple):
     title: str = ""
     """What went wrong, in a few words."""
     message: str = ""
-    """What went wrong, in sentences."""
     details: Sequence[tuple[str, str]] = ()
     """More about the failure: pairs of a property name, or "", and a sentence."""
     conflicts: Sequence[Conflict] = ()

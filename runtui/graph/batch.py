@@ -29,7 +29,6 @@ MAX_BATCH: Final = 20
 
 _ID_HEADER: Final = "client-request-id"
 _KEPT_HEADERS: Final = frozenset({"content-type", "retry-after", "date", "request-id", _ID_HEADER})
-"""The headers of an item that are kept."""
 
 
 class BatchItem(NamedTuple):
@@ -40,7 +39,6 @@ class BatchItem(NamedTuple):
     """The path below the root, percent-encoded."""
     headers: Headers = ()
     body: str | None = None
-    """The JSON body."""
 
 
 def batch_of(items: Iterable[BatchItem]) -> str:

@@ -85,7 +85,6 @@ class RunUpdate(NamedTuple):
     workflow_id: str
     run_id: str
     body: str
-    """The JSON to send."""
     client_request_id: str | None = None
     """The GUID to send as client-request-id; None makes one."""
     if_match: str | None = None

@@ -62,8 +62,8 @@ class ResultsClient:
         """Yield the results of each task in a run, page by page."""
         return self._results(task_results_path(workflow_id, run_id), "list task results", pace)
 
-    def user_results(self, workflow_id: str, run_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
-        return self._results(user_results_path(workflow_id, run_id), "list user results", pace)
+    def user_results(self, workflow_id: str, run_id: str) -> AsyncIterator[CollectionPage]:
+        return self._results(user_results_path(workflow_id, run_id), "list user results", None)
 
     def user_runs(self, workflow_id: str, user_id: str, *, pace: Pace | None = None) -> AsyncIterator[CollectionPage]:
         """Yield the results of one user in all runs of a workflow, page by page."""

@@ -23,7 +23,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 # An allow-list, not a URL parser: printable ASCII without a user name, a fragment or a backslash.
 _ADDRESS = (
-    r"(?i)(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::(?P<port>[0-9]{1,5}))?"
+    r"(?ai)(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::(?P<port>[0-9]{1,5}))?"
     r"(?P<path>/[!\"$->@-\[\]-~]*)?(?:\?(?P<query>[!\"$-\[\]-~]*))?"
 )
 _ROOT_PATH = r"(?a)(?:/[\w~-][\w.~-]*)*"

@@ -1,8 +1,8 @@
-"""Changes that were typed, by run id, until they are done: in memory for the screen, on disk for the next start.
+"""The typed changes of each run until they are done: in memory for the screen, on disk for the next start.
 
-Invariant: a change waits for the disk, so that a draft is stored before it is shown, but for at most
-`PATIENCE_SECONDS`. Only the last state of each draft is written. A draft that cannot be written stays in memory,
-`fault` says why, and the next change tries again. If the file was lost, all drafts go into the new one.
+Invariant: a draft is on disk before it is shown, unless the disk takes longer than `PATIENCE_SECONDS`. Only the last
+state of each draft is written. A draft that cannot be written stays in memory, `fault` says why, and the next change
+tries again. If the file was lost, all drafts go into the new one.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class Drafts:
         return len(self._kept)
 
     def flush(self) -> None:
-        """Wait until every draft is written or has failed to be."""
+        """Wait until each draft is written, or could not be."""
         if (writing := self._writing) is not None:
             writing.result()
 

@@ -297,12 +297,10 @@ class Journal:
         return self._select(f"{here} AND (? IS NULL OR number < ?)", (*roots, before, before), limit=limit)
 
     def of_run(self, root: str, run_id: str) -> list[Entry]:
-        """Return all entries of a run, newest first."""
         here, roots = self._at_server(root)
         return self._select(f"{here} AND {_SAME_RUN}", (*roots, run_id))
 
     def of_batch(self, batch: str) -> list[Entry]:
-        """Return all entries of a bulk change, newest first."""
         return self._select("batch = ? AND batch != ''", (batch,))
 
     def unsettled(self, root: str) -> list[Entry]:

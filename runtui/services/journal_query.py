@@ -67,7 +67,6 @@ def entry_filter(text: str, now: int | None = None) -> RowCondition[Entry] | Non
 
 
 def entry_fields() -> tuple[FilterField, ...]:
-    """Return the fields of the filter."""
     from runtui.domain.filter_tree import FilterField
 
     return (

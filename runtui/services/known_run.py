@@ -26,7 +26,6 @@ class KnownRun(NamedTuple):
     stored: StoredRun | None
     """None if it is not in the list, or the store cannot be read."""
     workflow: Mapping[str, Any] | None = None
-    """Its workflow as received."""
     results: RunResults | None = None
     """Its failed and waiting tasks; None until they are read."""
     entries: Sequence[Entry] = ()
@@ -34,7 +33,6 @@ class KnownRun(NamedTuple):
     has_draft: bool = False
     """False while the draft is being sent."""
     save: Save | None = None
-    """Its change in progress."""
     row: RunRow | None = None
     """Its row in the list, with its triage."""
     fault: RuntuiError | None = None

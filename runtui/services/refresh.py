@@ -23,7 +23,7 @@ from runtui.announcer import Announcer
 from runtui.domain.rows import storable
 from runtui.domain.text import fit_cells, visible
 from runtui.domain.times import TICKS_PER_SECOND, UNIX_EPOCH_TICKS
-from runtui.errors import RuntuiError
+from runtui.errors import RuntuiError, report_defect
 from runtui.graph.network import return_free_memory
 from runtui.graph.pages import CollectionPage, GraphError
 from runtui.graph.retry import Backoff, Pace, Wait, concerns_all
@@ -36,6 +36,7 @@ from runtui.services.store_file import (
     known_listings,
     put_filter_refused,
     put_listing,
+    release_pages,
 )
 
 _logger: Final = logging.getLogger("runtui.refresh")
@@ -147,10 +148,6 @@ class UpToDate(NamedTuple):
     """Their row numbers; None means all runs of the workflow in the store."""
 
 
-class _ListingOverError(Exception):
-    """An error that every other request of the listing would meet as well."""
-
-
 @dataclass(slots=True)
 class _Listing:
     """The state and the result of one listing."""
@@ -177,10 +174,7 @@ class _Listing:
 class Refresh:
     """Updates the store from the service at a fixed interval, and on request."""
 
-    def __init__(
-        self, client: RunLister, store: Store, *, interval: float, longest_wait: float = LONGEST_PAGE_WAIT
-    ) -> None:
-        self._longest_wait = longest_wait
+    def __init__(self, client: RunLister, store: Store, *, interval: float) -> None:
         self._client = client
         self._store = store
         self._interval = interval
@@ -221,7 +215,7 @@ class Refresh:
         """Report a defect that ended the listing: a list without updates must not look like a fresh one."""
         if task.cancelled() or (error := task.exception()) is None:
             return
-        task.get_loop().call_exception_handler({"message": "the listing failed", "exception": error, "task": task})
+        report_defect(task)
         what = f"A defect in runtui ended it ({type(error).__name__})."
         self.is_broken = True
         self._announce(listing=False, fault=RuntuiError("The runs are no longer updated", what, "Start runtui again."))
@@ -257,7 +251,7 @@ class Refresh:
         self._last_page_at = asyncio.get_running_loop().time()
         failed_before = frozenset(missing.workflow_id for missing in self.progress.missing)
         self._announce(listing=True)
-        listing = _Listing(self._store.next_listing(), Backoff(self._announce_wait, longest=self._longest_wait))
+        listing = _Listing(self._store.next_listing(), Backoff(self._announce_wait, longest=LONGEST_PAGE_WAIT))
         try:
             await self._list_workflows(listing)
             if listing.known.by_workflow:  # most runs are stored already, so sorting can begin
@@ -309,16 +303,15 @@ class Refresh:
                     await self._list_runs(workflow_id, listing, pace)
                 except RuntuiError as error:
                     if isinstance(error, GraphError) and concerns_all(error.exchange):
-                        listing.fault = listing.fault or error
-                        raise _ListingOverError from error
+                        raise
                     listing.missing.append(UnreadWorkflow(workflow_id, listing.names[workflow_id], error))
 
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(CONCURRENT_WORKFLOWS):
                     group.create_task(work())
-        except* _ListingOverError:
-            pass  # `listing.fault` has its cause
+        except* GraphError as over:
+            listing.fault = next(error for error in over.exceptions if isinstance(error, GraphError))
 
     async def _list_runs(self, workflow_id: str, listing: _Listing, pace: Pace) -> None:
         """Read the changes of a workflow, or all its runs. If it refuses that, the next listing reads all runs. A doubt
@@ -344,7 +337,7 @@ class Refresh:
         await self._read_pages(workflow_id, None, listing, pace)
         await asyncio.to_thread(self._store.finish_listing, workflow_id, listing.number)
         if listing.now is not None:
-            await self._keep(put_listing, workflow_id, KnownListing(listing.now, listing.now))
+            await self._write(put_listing, workflow_id, KnownListing(listing.now, listing.now))
 
     async def _read_changes(
         self, workflow_id: str, known: KnownListing, since: int, listing: _Listing, pace: Pace
@@ -357,12 +350,12 @@ class Refresh:
                 raise
             await self._read_all(workflow_id, listing, pace)
             listing.known = listing.known._replace(filter_refused=listing.now)
-            await self._keep(put_filter_refused, listing.now)
+            await self._write(put_filter_refused, listing.now)
             return
         self.up_to_date.announce(UpToDate(workflow_id, None))
         # Written only once per OVERLAP, so that an idle listing writes nothing.
         if listing.now is not None and listing.now - known.as_of >= OVERLAP:
-            await self._keep(put_listing, workflow_id, known._replace(as_of=listing.now))
+            await self._write(put_listing, workflow_id, known._replace(as_of=listing.now))
 
     async def _read_pages(self, workflow_id: str, since: int | None, listing: _Listing, pace: Pace) -> None:
         async for page in self._client.runs(workflow_id, changed_since=since, pace=pace):
@@ -374,8 +367,8 @@ class Refresh:
             del page  # free its memory before the next page is read
             await self._may_go_on.wait()
 
-    async def _keep(self, put: Callable[..., None], *what: Any) -> None:
-        """Write a fact about this listing into the store, for the next one."""
+    async def _write(self, put: Callable[..., None], *what: Any) -> None:
+        """Call a function with the connection that writes the store, in a thread."""
 
         def work() -> None:
             with self._store.writing() as (db, _):
@@ -390,6 +383,7 @@ class Refresh:
             await self.list_once()
             with suppress(RuntuiError):  # the next listing reports it
                 if self._store.count(EVERY_RUN) >= MANY_RUNS:
+                    await self._write(release_pages)
                     await asyncio.to_thread(gc.collect)  # Python looks for cycles among old objects only rarely
                     await asyncio.to_thread(return_free_memory)
             # The wait for one failing workflow must not lengthen the rest, hence the time until the last page.

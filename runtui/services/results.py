@@ -21,7 +21,7 @@ from runtui.domain.results import Cause
 from runtui.domain.rows import short_id
 from runtui.domain.times import now_ticks
 from runtui.domain.triage.run_users import Extension, extension_of
-from runtui.errors import RuntuiError
+from runtui.errors import RuntuiError, report_defect
 from runtui.graph.network import return_free_memory
 from runtui.graph.pages import GraphError
 from runtui.graph.results import RUNS_IN_BATCH, ReadResults
@@ -61,19 +61,10 @@ class ReadingProgress(NamedTuple):
     total: int = 0
     """All problem runs of the query."""
     unreadable: int = 0
-    """The runs whose results could not be read."""
     fault: RuntuiError | None = None
     """Why the reading stopped early, or why the first unreadable run could not be read."""
     waiting: str = ""
     """The `Wait.words` of a wait before a retry; empty without one."""
-
-
-class _ReadingOverError(Exception):
-    """An error that every other run would meet as well."""
-
-    def __init__(self, fault: RuntuiError) -> None:
-        super().__init__(str(fault))
-        self.fault = fault
 
 
 @dataclass(slots=True, eq=False)
@@ -121,7 +112,7 @@ class ResultReader:
         if is_reading and query.filter == (self._query and self._query.filter):
             self._asked = True
         else:
-            self._begin(query, most=MAX_RUNS)
+            self._begin(query, most=MAX_RUNS).add_done_callback(report_defect)
 
     async def read(self, query: RunQuery) -> None:
         """Read the results of all problem runs of a query, and wait until each is stored or has failed."""
@@ -280,11 +271,6 @@ class ResultReader:
             await self._read_runs(unread.runs)
         except RuntuiError as error:
             fault = error
-        except ExceptionGroup as group:
-            over, rest = group.split(_ReadingOverError)
-            if over is None or rest is not None:
-                raise
-            fault = next(error.fault for error in over.exceptions if isinstance(error, _ReadingOverError))
         progress = self.progress
         _logger.info("results of %d of %d runs%s", progress.read, progress.total, f": {fault}" if fault else "")
         if fault is not None:
@@ -293,7 +279,11 @@ class ResultReader:
         return progress.read - before
 
     async def _read_runs(self, unread: Sequence[UnreadRun]) -> None:
-        """Read CONCURRENT_BATCHES batches at a time, with a common back-off."""
+        """Read CONCURRENT_BATCHES batches at a time, with a common back-off.
+
+        Raises:
+            RuntuiError: what every other run would meet as well.
+        """
         backoff = Backoff(self._announce_wait)
         batches = (unread[start : start + RUNS_IN_BATCH] for start in range(0, len(unread), RUNS_IN_BATCH))
 
@@ -302,9 +292,12 @@ class ResultReader:
                 await self._read_batch(batch, Pace(backoff))
                 await asyncio.to_thread(return_free_memory)  # glibc would keep 20 MB of what batches took
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(CONCURRENT_BATCHES):
-                group.create_task(work())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(CONCURRENT_BATCHES):
+                    group.create_task(work())
+        except* RuntuiError as trouble:
+            raise trouble.exceptions[0] from None
 
     async def _read_batch(self, batch: Sequence[UnreadRun], pace: Pace) -> None:
         runs = [(run.workflow_id, run.run_id) for run in batch]
@@ -321,8 +314,6 @@ class ResultReader:
                     self._announce(read=self.progress.read + 1)
         except GraphError as error:
             self._note_failure(error, runs=len(batch))
-        except RuntuiError as error:
-            raise _ReadingOverError(error) from error
 
     async def _put(self, found: ReadResults, as_of: int, part: int | None) -> int | None:
         """Store received results. Return the id of the run's parts until its last part is stored, then None."""
@@ -335,9 +326,9 @@ class ResultReader:
         return None
 
     def _note_failure(self, error: GraphError, *, runs: int = 1) -> None:
-        """Count unreadable runs; raise _ReadingOverError if no other run could be read either."""
+        """Count unreadable runs; raise the error if no other run could be read either."""
         if error.exchange.status == 403 or concerns_all(error.exchange):
-            raise _ReadingOverError(error) from error
+            raise error
         self._announce(unreadable=self.progress.unreadable + runs, fault=self.progress.fault or error)
 
     def _announce_wait(self, wait: Wait | None) -> None:

@@ -267,13 +267,13 @@ class Store:
         """Build the indexes of some sort orders, or of all (None), after a listing. Call it in a thread."""
         missing = self.missing_orders.copy() if sorts is None else self.missing_orders.intersection(sorts)
         while missing:
-            key = next(iter(missing & self._wanted_orders or missing))
+            key = next(iter(missing & self._wanted_orders or missing & {BY_ID} or missing))
             with self.writing() as (db, _):
                 add_order(db, key)
             missing.discard(key)
             self.missing_orders.discard(key)
-        if BY_ID not in self.missing_orders:
-            self._stored_ids = StoredIds()  # the index replaces it: megabytes are free
+            if BY_ID not in self.missing_orders:
+                self._stored_ids = StoredIds()  # the index replaces it: megabytes are free for the others
 
     def put_results(
         self, run_id: str, as_of: int, tasks: Received, users: Received, *, part: int | None = None

@@ -17,8 +17,10 @@ from __future__ import annotations
 import asyncio
 import os
 import select
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from rich.color import ColorSystem
@@ -309,8 +311,8 @@ class FrameClock:
 
 
 class LeanCompositor(Compositor):
-    """Asks the widgets only for the lines between the first and the last that is drawn, and a layout does not ask for
-    the next one; Textual's asks for all lines, and for a second layout of each widget with a new size."""
+    """Asks a widget only for the lines on which a part of it is drawn and in sight, and a layout does not ask for the
+    next one; Textual's asks for all lines, covered or not, and for a second layout of each widget with a new size."""
 
     def reflow(self, parent: Widget, size: Size) -> ReflowResult:
         """Lay out, and set the virtual sizes that move nothing: a widget that finds a new one asks for a layout."""
@@ -321,14 +323,36 @@ class LeanCompositor(Compositor):
                 widget.set_reactive(Widget.virtual_size, place.virtual_size)
         return changes
 
-    def _get_renders(self, crop: Region | None = None) -> Iterator[tuple[Region, Region, list[Strip]]]:
-        drawn = crop or self.size.region
+    def render_partial_update(self) -> ChopsUpdate | None:
+        spans = list(self._regions_to_spans(self._dirty_regions))
+        self._dirty_regions.clear()
+        return ChopsUpdate(self._draw(spans), spans, [cuts[1:] for cuts in self.cuts]) if spans else None
+
+    def _render_chops(  # type: ignore[override]
+        self, crop: Region, _is_rendered_line: object
+    ) -> list[dict[int, Strip | None]]:
+        return self._draw((y, *crop.column_span) for y in crop.line_range)
+
+    def _draw(self, spans: Iterable[tuple[int, int, int]]) -> list[dict[int, Strip | None]]:
+        """Draw parts of lines (line, first column, end), each from the widget in front there."""
+        chops = [dict[int, Strip | None].fromkeys(cuts[:-1]) for cuts in self.cuts]
+        missing = defaultdict[int, set[int]](set)
+        for y, left, right in spans:
+            missing[y].update(x for x, end in pairwise(self.cuts[y]) if x < right and end > left)
         for widget, (region, clip) in self.visible_widgets.items():
-            if shown := region.intersection(clip):
-                _, y, width, height = drawn.intersection(shown)
-                if width and height:
-                    part = Region(shown.x, y, shown.width, height)
-                    yield part, part, widget.render_lines(part.translate(-region.offset))
+            shown = region.intersection(clip)
+            columns = range(*shown.column_span)
+            in_sight = [y for y in shown.line_range if y in missing and not missing[y].isdisjoint(columns)]
+            if not in_sight:
+                continue
+            part = Region(shown.x, in_sight[0], shown.width, in_sight[-1] + 1 - in_sight[0])
+            for y, strip in enumerate(widget.render_lines(part.translate(-region.offset)), part.y):
+                cuts = [x for x in self.cuts[y] if shown.x <= x <= shown.right]
+                for x, piece in zip(cuts, strip.divide([x - shown.x for x in cuts[1:]]), strict=False):
+                    if x in missing[y]:
+                        missing[y].remove(x)
+                        chops[y][x] = piece
+        return chops
 
 
 class DrawnOnce(Screen[ScreenResultType]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,49 @@ from runtui.headless.changes import ChangeOptions
 from runtui.services.journal import Entry, Journal, Settlement
 from runtui.settings import JOURNAL_FILE, Settings
 from tests.contract.conftest import WORKFLOWS
-from tests.contract.test_save_end_to_end import Bend, Line
 from tests.unit.entries import an_entry
 from tests.unit.intents import record_intent
 
 ROOT = "http://127.0.0.1/beta"
+Bend = Callable[[httpx.Request, Callable[[], Awaitable[httpx.Response]]], Awaitable[httpx.Response]]
+
+
+class Line(httpx.AsyncBaseTransport):
+    """A transport to the app in this process that records the requests, and lets a test answer those that write."""
+
+    def __init__(self, app: Starlette) -> None:
+        self._app = httpx.ASGITransport(app)
+        self.bend: Bend = straight
+        self.sent: list[tuple[str, str]] = []
+        self.bodies: list[bytes] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.sent.append((request.method, request.url.path))
+        if request.method == "GET" or request.url.path.endswith("$batch"):
+            return await self._app.handle_async_request(request)
+        self.bodies.append(request.content)
+        return await self.bend(request, lambda: self._app.handle_async_request(request))
+
+    def methods(self) -> list[str]:
+        """The methods of the requests since the listing, in order."""
+        return [method for method, path in self.sent if not path.endswith(("/runs", "/workflows"))]
+
+
+async def straight(_request: httpx.Request, go_on: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+    return await go_on()
+
+
+def answer_with(status: int, change: Callable[[dict[str, Any]], dict[str, Any] | None]) -> Bend:
+    """Let the app carry the request out, but give the client another answer."""
+
+    async def bend(request: httpx.Request, go_on: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+        whole = json.loads(await (await go_on()).aread())
+        body = change(whole)
+        echo = {"client-request-id": request.headers["client-request-id"], "content-type": "application/json"}
+        content = b"" if body is None else json.dumps(body).encode()
+        return httpx.Response(status, headers=echo, stream=httpx.ByteStream(content))
+
+    return bend
 
 
 class Commands:

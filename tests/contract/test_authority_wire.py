@@ -1,35 +1,28 @@
-"""The authority's tokens at the sandbox's Graph, and MSAL's own HTTP client over a TLS socket."""
+"""The authority's tokens at the sandbox's Graph."""
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 
 import httpx
-import msal
 import pytest
 from starlette.applications import Starlette
 
 from runtui.sandbox.authority.directory import (
     DEMO_ADMIN,
-    DEMO_APPLICATION,
     DEMO_READER,
     User,
 )
 from runtui.sandbox.authority.tokens import to_base64url
 from runtui.sandbox.writes import ACTIONS as BOUND_ACTIONS
-from tests.contract.authority_server import serve_authority
 from tests.contract.conftest import WORKFLOWS, Clock, Sandbox, action_path
 from tests.contract.msal_apps import (
-    SCOPES,
     challenge_in,
     claims_of,
-    poll,
     public_app,
     refusal,
     sign_in,
-    silent,
 )
 from tests.contract.scripted_authority import ScriptedAuthority
 
@@ -138,43 +131,3 @@ def _foreign() -> str:
     other = ScriptedAuthority()
     token: str = sign_in(other, public_app(other))["access_token"]
     return token
-
-
-class TestOverTls:
-    """The same over a socket, with MSAL's own HTTP client."""
-
-    @pytest.fixture(autouse=True)
-    def _own_trust(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        # requests would trust the files in these variables instead of the given one.
-        for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
-            monkeypatch.delenv(name, raising=False)
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-
-    async def test_device_code_refresh_challenge_and_a_dead_token(self) -> None:
-        async with serve_authority() as served:
-            await asyncio.to_thread(self.people, served.authority, str(served.ca_file))
-
-    def people(self, authority: ScriptedAuthority, ca_file: str) -> None:
-        app = msal.PublicClientApplication(
-            DEMO_APPLICATION.client_id,
-            authority=authority.url(),
-            instance_discovery=False,
-            verify=ca_file,
-            client_capabilities=["CP1"],
-        )
-        try:
-            flow = app.initiate_device_flow(SCOPES)
-            assert poll(app, flow)["error"] == "authorization_pending"
-            authority.approve(flow["user_code"])
-            token = poll(app, flow)["access_token"]
-            calls = len(authority.calls)
-            assert silent(app)["access_token"] == token
-            assert len(authority.calls) == calls
-            wanted = authority.challenge(DEMO_ADMIN)
-            assert challenge_in(refusal(authority.verify(token))) == wanted
-            met = silent(app, claims_challenge=wanted)["access_token"]
-            assert authority.verify(met, write=True) is None
-            authority.kill_refresh_tokens()
-            assert silent(app, force_refresh=True)["error_codes"] == [700082]
-        finally:
-            app.http_client.close()

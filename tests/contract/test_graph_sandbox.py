@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -88,18 +87,6 @@ async def test_a_run_and_the_results_of_its_tasks(graph: GraphClient) -> None:
     assert answer.entity.items() >= {name: run[name] for name in ("id", "processingStatus", "totalUsersCount")}.items()
     tasks = await items(graph.results.task_results(workflow_id, run["id"]))
     assert any(task["failureReason"] for task in tasks)
-
-
-async def test_a_change_is_made_answered_and_read_back(graph: GraphClient, app: Starlette) -> None:
-    workflow_id, run = await first_run(graph, "failed")
-    body = json.dumps({"@odata.type": "#microsoft.graph.identityGovernance.run", "processingStatus": "canceled"})
-    answer = await graph.update_run(RunUpdate(workflow_id, run["id"], body))
-    assert answer.fault is None
-    assert answer.exchange.status == 200
-    back = await graph.run(workflow_id, run["id"])
-    assert back.entity is not None
-    assert back.entity["processingStatus"] == "canceled"
-    assert len(app.state.applied) == 1
 
 
 async def test_a_value_it_refuses_is_not_done_and_names_the_property(graph: GraphClient, app: Starlette) -> None:

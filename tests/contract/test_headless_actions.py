@@ -15,8 +15,15 @@ from runtui.domain.report import Outcome
 from runtui.errors import ExitCode, UsageError
 from runtui.headless import actions
 from tests.contract.conftest import WORKFLOWS
-from tests.contract.headless_commands import ROOT, Commands, lost_on_the_way, lost_on_the_way_back, refusing
-from tests.contract.test_save_end_to_end import Bend, straight
+from tests.contract.headless_commands import (
+    ROOT,
+    Bend,
+    Commands,
+    lost_on_the_way,
+    lost_on_the_way_back,
+    refusing,
+    straight,
+)
 
 Out = pytest.CaptureFixture[str]
 

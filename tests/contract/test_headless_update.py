@@ -19,8 +19,16 @@ from runtui.headless import changes, session
 from runtui.headless.bulk import entry_to_undo, update
 from runtui.services.workspace import Workspace
 from tests import canary
-from tests.contract.headless_commands import ROOT, Commands, lost_on_the_way, lost_on_the_way_back, refusing
-from tests.contract.test_save_end_to_end import Bend, answer_with, straight
+from tests.contract.headless_commands import (
+    ROOT,
+    Bend,
+    Commands,
+    answer_with,
+    lost_on_the_way,
+    lost_on_the_way_back,
+    refusing,
+    straight,
+)
 
 Out = pytest.CaptureFixture[str]
 

@@ -16,8 +16,7 @@ from starlette.applications import Starlette
 from runtui.domain.report import Outcome
 from runtui.domain.triage.service_actions import AS_OF, RECENT_RUNS, REPROCESSED
 from runtui.headless import actions
-from tests.contract.headless_commands import Commands
-from tests.contract.test_save_end_to_end import Line
+from tests.contract.headless_commands import Commands, Line
 
 LIES: tuple[Any, ...] = (None, ["x"], [{"a": 1}], "abc", 5)
 

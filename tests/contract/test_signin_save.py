@@ -28,9 +28,10 @@ from runtui.services.writing.saves import SaveQueue
 from runtui.services.writing.write import Save
 from tests import PATIENCE, there
 from tests.contract.conftest import Clock
+from tests.contract.headless_commands import Line
 from tests.contract.scripted_authority import ScriptedAuthority
 from tests.contract.signing_in import ROOT, by_device_code, signing_in
-from tests.contract.test_save_end_to_end import Line, nobody
+from tests.contract.test_save_end_to_end import nobody
 
 FEW, MANY = 60, 1_000
 

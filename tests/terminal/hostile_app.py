@@ -18,7 +18,6 @@ from textual.widgets import Button, Input, OptionList, Select, Static
 
 from runtui.tui.text import CONTROL_FILTER, content, plain
 from runtui.tui.widgets.json_view import JsonView
-from tests import PATIENCE
 
 HOSTILE = "\x1b]0;owned\x07\x1b[13;37H\x9b13;37H\u202e\u200b\U000e0041\x7f\ud800[/x][@click=app.quit]go[/]"
 """Sets a title, moves the cursor in two ways, reorders, hides, and would be a link if it were markup."""
@@ -41,10 +40,11 @@ class HostileApp(App[int]):
     """Shows HOSTILE in every place, with a letter before it that names the place."""
 
     CSS = "Drawn, Input, Button { height: 1; } OptionList, Static { height: 3; } JsonView { height: 6; }"
-    BINDINGS = [Binding("f2", "toast", "Toast"), Binding("f3", "quit", "Quit")]
+    BINDINGS = [Binding("f3", "quit", "Quit")]
 
     def __init__(self, walls: str) -> None:
         super().__init__()
+        self._disable_notifications = True  # as runtui does: it is loaded without them
         first = walls in {"both", "first"}
         self._second = walls in {"both", "second"}
         self._hostile = HOSTILE if walls != "none" else HOSTILE.replace("\ud800", "")  # it would end all output
@@ -71,10 +71,6 @@ class HostileApp(App[int]):
         yield JsonView('{"J": "\\u0000' + HOSTILE.replace("\x1b", "").replace("\x07", "") + '"}')
         yield JsonView("P " + self._hostile)
         yield Static("ready", id="state", markup=False)
-
-    def action_toast(self) -> None:
-        """Show a toast, also with a hostile title."""
-        self.notify("N " + self._text, title="H " + self._text, markup=False, timeout=PATIENCE)
 
 
 if __name__ == "__main__":

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
 import pytest
 
 from runtui.domain.draft import Draft
 from runtui.tui.features.changes.editing import ConflictView
 from tests import there
 from tests.tui.conftest import Opener, Session
-from tests.tui.wires import Graph
-
-PATCH_OF = "run-4"
-"""The run under the cursor at the start, which is the one that started last."""
+from tests.tui.wires import NEWEST, Graph, Slow
 
 
 def flag_of(session: Session) -> str:
@@ -32,7 +26,7 @@ def merged(session: Session) -> Draft:
 
 async def type_a_draft(session: Session, text: str = "8") -> None:
     """Change processingStatus to canceled and type into totalUsersCount; the form stays open."""
-    assert session.runs.table.cursor_id == PATCH_OF
+    assert session.runs.table.cursor_id == NEWEST
     await session.press("e")
     await session.until(lambda: session.view == "edit")
     await session.press("enter")
@@ -46,15 +40,15 @@ async def type_a_draft(session: Session, text: str = "8") -> None:
 
 def move(graph: Graph, **values: Any) -> None:
     """Change the run as somebody else."""
-    graph.runs[PATCH_OF] = graph.runs[PATCH_OF] | {"lastUpdatedDateTime": "2026-11-20T11:00:00Z"} | values
+    graph.runs[NEWEST] = graph.runs[NEWEST] | {"lastUpdatedDateTime": "2026-11-20T11:00:00Z"} | values
 
 
 def leave_a_draft(session: Session, total: str = "38") -> None:
     """Store the draft that `type_a_draft` types, as an earlier session does."""
-    stored = there(session.workspace.store.get(PATCH_OF))
-    draft = Draft(PATCH_OF, stored.workflow_id, stored.raw).typed("processingStatus", "canceled", 0)
+    stored = there(session.workspace.store.get(NEWEST))
+    draft = Draft(NEWEST, stored.workflow_id, stored.raw).typed("processingStatus", "canceled", 0)
     session.workspace.drafts.keep(draft.typed("totalUsersCount", total, 0))
-    session.runs.table.flags_changed(PATCH_OF)
+    session.runs.table.flags_changed(NEWEST)
 
 
 async def meet(session: Session, graph: Graph, **values: Any) -> None:
@@ -63,8 +57,8 @@ async def meet(session: Session, graph: Graph, **values: Any) -> None:
     await session.press("r")
 
     def is_read() -> bool:
-        stored = session.workspace.store.get(PATCH_OF)
-        return stored is not None and stored.raw == graph.runs[PATCH_OF]
+        stored = session.workspace.store.get(NEWEST)
+        return stored is not None and stored.raw == graph.runs[NEWEST]
 
     await session.until(is_read)
     await session.press("e")
@@ -133,7 +127,7 @@ async def test_enter_goes_to_the_review_and_y_sends_what_was_chosen(open_session
         sent = json.loads(graph.patches[0])
         assert (sent["processingStatus"], sent["totalUsersCount"], sent["failedTasksCount"]) == ("canceled", 38, 2)
         assert sent["scheduledDateTime"] == "2026-11-20T09:15:04.9206151Z"
-        assert PATCH_OF not in session.workspace.drafts
+        assert NEWEST not in session.workspace.drafts
 
 
 async def test_back_from_the_review_is_the_form_with_the_values_chosen(open_session: Opener) -> None:
@@ -186,12 +180,12 @@ async def test_esc_keeps_the_draft_as_it_was(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:
         await type_a_draft(session)
-        before = session.workspace.drafts.get(PATCH_OF)
+        before = session.workspace.drafts.get(NEWEST)
         await session.press("escape")
         await meet(session, graph, processingStatus="queued")
         await session.press("left", "escape")
         assert session.view == "runs"
-        assert session.workspace.drafts.get(PATCH_OF) is before
+        assert session.workspace.drafts.get(NEWEST) is before
         assert flag_of(session) == "~"
         await session.press("e")
         assert session.view == "conflict"
@@ -215,7 +209,7 @@ async def test_a_draft_whose_values_the_run_already_has_is_done(open_session: Op
         await meet(session, graph, processingStatus="canceled")
         assert session.view == "edit"
         assert "already has every value of your draft" in session.status.text
-        assert PATCH_OF not in session.workspace.drafts
+        assert NEWEST not in session.workspace.drafts
 
 
 async def test_the_values_of_a_hostile_run_are_text(open_session: Opener) -> None:
@@ -260,40 +254,21 @@ async def test_a_draft_is_dropped_from_here_by_two_presses(open_session: Opener)
         await session.press("D")
         words = "Press D again to discard the draft: processingStatus canceled, totalUsersCount 38."
         assert words in session.status.text
-        assert PATCH_OF in session.workspace.drafts
+        assert NEWEST in session.workspace.drafts
         await session.press("D")
         assert session.view == "runs"
-        assert PATCH_OF not in session.workspace.drafts
+        assert NEWEST not in session.workspace.drafts
         assert flag_of(session) == " "
 
 
 # After a save
 
 
-@dataclass
-class Held:
-    """A Graph that delays the read before a change."""
-
-    graph: Graph
-    arrived: asyncio.Event = field(default_factory=asyncio.Event)
-    may_answer: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def wire(self) -> httpx.MockTransport:
-        return httpx.MockTransport(self._handle)
-
-    async def _handle(self, request: httpx.Request) -> httpx.Response:
-        if request.url.path.endswith(f"/{PATCH_OF}"):
-            self.arrived.set()
-            await self.may_answer.wait()
-        return self.graph._handle(request)
-
-
-async def save_into_a_conflict(session: Session, held: Held, *keys: str) -> None:
+async def save_into_a_conflict(session: Session, held: Slow, *keys: str) -> None:
     """Send a draft whose run somebody changes meanwhile, and press keys before runtui notices."""
     leave_a_draft(session)
     await session.press("e", "ctrl+s", "y")
-    await session.until(held.arrived.is_set)
+    await session.until(lambda: held.reads)
     await session.press(*keys)
     move(held.graph, processingStatus="queued")
     held.may_answer.set()
@@ -301,13 +276,13 @@ async def save_into_a_conflict(session: Session, held: Held, *keys: str) -> None
 
 
 async def test_a_conflict_opens_at_once_if_the_person_still_looks_at_the_run(open_session: Opener) -> None:
-    held = Held(Graph())
+    held = Slow()
     async with open_session(wire=held.wire) as session:
         await save_into_a_conflict(session, held)
         await session.until(lambda: session.view == "conflict")
         assert "Nothing was written" in session.status.text
         assert held.graph.patches == []
-        assert session.workspace.drafts.get(PATCH_OF) is not None
+        assert session.workspace.drafts.get(NEWEST) is not None
         await session.press("f2", "y")
         await session.until(lambda: held.graph.patches)
         assert json.loads(held.graph.patches[0])["processingStatus"] == "canceled"
@@ -317,11 +292,11 @@ async def test_a_conflict_opens_at_once_if_the_person_still_looks_at_the_run(ope
     "keys", [("down",), ("greater_than_sign",), ("question_mark",), ("slash",), ("down", "e"), ("ctrl+p",)]
 )
 async def test_on_another_screen_a_conflict_is_only_reported(open_session: Opener, keys: tuple[str, ...]) -> None:
-    held = Held(Graph())
+    held = Slow()
     async with open_session(wire=held.wire) as session:
         await save_into_a_conflict(session, held, *keys)
         assert "Nothing was sent" in session.status.text
         assert "e on the run resolves the conflict" in session.status.text
         assert session.view != "conflict"
-        draft = there(session.workspace.drafts.get(PATCH_OF))
+        draft = there(session.workspace.drafts.get(NEWEST))
         assert draft.received["processingStatus"] == "failed", "the draft stays as it was opened"

@@ -88,6 +88,27 @@ async def test_among_many_runs_the_first_are_there_before_they_are_counted(
         assert f"{240 - everything['failed']} of 240" in session.text()
 
 
+async def test_the_title_tells_no_count_of_earlier_rows_while_a_slow_filter_looks(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, may_end = threading.Event(), threading.Event()
+
+    def slowly(_store: Store, _query: RunQuery, _most: int, _seconds: float) -> int:
+        looks.set()
+        assert may_end.wait(PATIENCE)
+        return 0
+
+    monkeypatch.setattr(store_module, "MANY_RUNS", 1)
+    monkeypatch.setattr(Store, "count_first", slowly)
+    async with open_session(size=(100, 24)) as session:
+        session.runs.filter_by("no-such-text")
+        while not looks.is_set():  # noqa: ASYNC110 - a pause would wait for the count
+            await asyncio.sleep(0)
+        assert "… of 240  /no-such-text" in session.text()
+        may_end.set()
+        await session.until(lambda: "0 of 240  /no-such-text" in session.text())
+
+
 async def test_a_list_that_keeps_changing_shows_what_a_slow_filter_finds(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,7 +91,7 @@ async def test_the_screen_behind_the_palette_is_drawn_with_it(
         assert sum(isinstance(frame, LayoutUpdate) for frame in frames) == 1, "the whole screen"
 
 
-async def test_widgets_render_only_the_lines_between_two_changes(
+async def test_a_widget_renders_only_the_lines_between_two_changes_in_it(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_session(size=(120, 40)) as session:
@@ -102,9 +102,10 @@ async def test_widgets_render_only_the_lines_between_two_changes(
             return []
 
         monkeypatch.setattr(session.runs.table, "render_lines", no_lines)
-        session.app.screen._compositor._dirty_regions = {Region(0, 10, 120, 1), Region(90, 12, 5, 1)}
-        session.draw()
-        assert asked == [3]
+        for column in (90, 5):
+            session.app.screen._compositor._dirty_regions = {Region(0, 10, 120, 1), Region(column, 12, 5, 1)}
+            session.draw()
+        assert asked == [1, 3]
 
 
 async def test_changes_without_a_key_are_drawn_by_the_timer(

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from dataclasses import dataclass, field
-from typing import Any
-
-import httpx
 
 from runtui.domain.draft import Draft
 from runtui.tui.features.changes.editing import ConflictView, Editing
@@ -15,36 +10,7 @@ from runtui.tui.screens.form import DraftEditor
 from tests import there
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_faults import graph_error
-from tests.tui.wires import Graph
-
-RUN = "run-4"
-
-
-@dataclass
-class Slow:
-    """A Graph that delays the answer to the read of a run."""
-
-    graph: Graph = field(default_factory=Graph)
-    reads: int = 0
-    may_answer: asyncio.Event = field(default_factory=asyncio.Event)
-    trouble: Any = None
-
-    @property
-    def wire(self) -> httpx.MockTransport:
-        return httpx.MockTransport(self._handle)
-
-    async def _handle(self, request: httpx.Request) -> httpx.Response:
-        if request.method == "GET" and request.url.path.endswith(f"/{RUN}"):
-            self.reads += 1
-            await self.may_answer.wait()
-            if self.trouble is not None:
-                answer: httpx.Response = self.trouble()
-                return answer
-        return self.graph._handle(request)
-
-    def move(self, **values: Any) -> None:
-        """Change the run as somebody else."""
-        self.graph.runs[RUN] = self.graph.runs[RUN] | values
+from tests.tui.wires import NEWEST, Slow
 
 
 def draft_of(session: Session) -> Draft:
@@ -57,13 +23,13 @@ def editor_of(session: Session) -> DraftEditor:
 
 def stored_count(session: Session) -> object:
     """Return the failedTasksCount in the list."""
-    stored = session.workspace.store.get(RUN)
+    stored = session.workspace.store.get(NEWEST)
     return stored.raw["failedTasksCount"] if stored is not None else None
 
 
 async def open_form(session: Session, slow: Slow) -> None:
     """Open the form of the first run, while its read is in progress."""
-    assert session.runs.table.cursor_id == RUN
+    assert session.runs.table.cursor_id == NEWEST
     await session.press("e")
     await session.until(lambda: session.view == "edit" and slow.reads)
 
@@ -234,7 +200,7 @@ async def test_an_answer_about_the_run_before_does_not_touch_this_one(open_sessi
         await session.press("escape", "j", "e")
         await session.until(lambda: session.view == "edit")
         other = draft_of(session).run_id
-        assert other != RUN
+        assert other != NEWEST
         slow.may_answer.set()
         await session.pilot.pause()
         assert draft_of(session).run_id == other

@@ -7,7 +7,7 @@ two of them coincide.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from textual import events
@@ -19,6 +19,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from runtui.tui.output import DifferentialOutput, DrawnOnce, strips_of
+from runtui.tui.screens import panel
 from runtui.tui.terminal import lay_out
 from runtui.tui.widgets.form_painter import FormPainter
 from runtui.tui.widgets.json_view import JsonView
@@ -53,25 +54,46 @@ async def test_the_first_screen_gets_its_size_once(open_session: Opener, layouts
         assert len(session.app._registry) <= 18
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
-async def test_a_container_draws_one_line_for_all_that_are_alike(
-    open_session: Opener, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
-) -> None:
-    async with open_session(size=size) as session:
-        drawn: Counter[Widget] = Counter()
-        draw = Widget.render_line
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> Counter[Widget]:
+    """Count the lines that each widget draws."""
+    drawn: Counter[Widget] = Counter()
+    for kind in (Widget, LineTable, JsonView):
 
-        def noted(self: Widget, y: int) -> Strip:
+        def noted(self: Widget, y: int, draw: Any = kind.render_line) -> Strip:
             drawn[self] += 1
-            return draw(self, y)
+            return cast("Strip", draw(self, y))
 
-        monkeypatch.setattr(Widget, "render_line", noted)
+        monkeypatch.setattr(kind, "render_line", noted)
+    return drawn
+
+
+async def test_what_is_covered_is_not_drawn_and_alike_lines_are_drawn_once(
+    open_session: Opener, lines: Counter[Widget]
+) -> None:
+    async with open_session() as session:
+        await session.panel_rested()
         for widget in (session.front, *session.front.walk_children(Widget)):
             widget.refresh()
+        lines.clear()
         session.front._compositor.render_full_update()
-        containers = [widget for widget in drawn if widget.children]
-        assert len(containers) >= 5
-        assert {drawn[widget] for widget in containers} == {1}
+        containers = {widget.id: count for widget, count in lines.items() if widget.children}
+        assert containers == {"left": 1, "panel": 1}
+        assert lines[session.runs.table] == session.runs.table.size.height
+
+
+async def test_a_cursor_key_draws_two_rows_and_nothing_of_the_page_beside_them(
+    open_session: Opener, lines: Counter[Widget], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_session() as session:
+        await session.press("down")
+        await session.panel_rested()
+        monkeypatch.setattr(panel, "REST_SECONDS", 3600.0)
+        session.draw()
+        lines.clear()
+        await session.press("down")
+        session.draw()
+        assert {widget.id: count for widget, count in lines.items()} == {"runs-table": 2, "panel-about": 1}
 
 
 @pytest.mark.parametrize(("key", "widgets"), [("question_mark", 24), ("ctrl+p", 8)])

@@ -181,7 +181,7 @@ async def test_only_the_lines_that_differ_are_drawn_while_typing(
         assert len(drawn) == 1
 
 
-async def test_keys_act_after_a_click_beside_every_widget(open_session: Opener) -> None:
+async def test_keys_work_after_a_click_outside_all_widgets(open_session: Opener) -> None:
     async with open_session(runs=12) as session:
         session.app.screen.set_focus(None)
         await session.settled()
@@ -193,7 +193,7 @@ async def test_keys_act_after_a_click_beside_every_widget(open_session: Opener) 
 @pytest.mark.parametrize(
     ("kind", "words"), [(FailureKind.CANCELLED, "given up"), (FailureKind.TIMEOUT, "no answer"), (None, "200")]
 )
-def test_the_log_tells_what_was_given_up_from_what_failed(kind: FailureKind | None, words: str) -> None:
+def test_the_log_distinguishes_a_stopped_request_from_a_failed_one(kind: FailureKind | None, words: str) -> None:
     failure = Failure(kind, "maybe", "It ended.") if kind is not None else None
     began = datetime(2026, 11, 20, 9, tzinfo=UTC)
     status = 200 if kind is None else None

@@ -227,6 +227,9 @@ async def test_a_forbidden_workflow_is_reported_and_the_others_stay(open_session
 
 async def test_the_question_shows_people_as_they_become_known_and_moves_with_the_arrows(open_session: Opener) -> None:
     async with open_session(runs=60) as session:
+        await session.type("/no such run")
+        await session.press("enter")
+        assert session.runs.table.total == 0, "the question is about all runs, whatever the list shows"
         await session.type("@")
         asking = session.find(PeopleView)
         results = session.workspace.results

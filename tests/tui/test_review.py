@@ -119,14 +119,6 @@ async def test_nothing_changed_means_nothing_to_review(open_session: Opener) -> 
         assert "Nothing has changed yet." in session.text().splitlines()[-2]
 
 
-async def test_a_read_only_session_says_why_it_refuses(open_session: Opener) -> None:
-    async with open_session(runs=12, read_only=True) as session:
-        await session.press("e")
-        assert session.view == "runs"
-        assert "Started read-only" in session.text()
-        assert "READ-ONLY" in session.text()
-
-
 async def test_the_end_of_a_save_is_reported_with_old_and_new_and_what_the_filter_does_to_it(
     open_session: Opener,
 ) -> None:

@@ -158,7 +158,7 @@ async def test_a_failed_read_is_reported_where_the_data_would_be(open_session: O
         assert session.view == "users", "a run that is gone cannot be edited"
 
 
-async def test_enter_on_users_that_are_still_read_opens_the_first_once_it_is_there(open_session: Opener) -> None:
+async def test_enter_while_users_are_being_read_opens_the_first_when_it_arrives(open_session: Opener) -> None:
     wire = Held(Graph(answer_to_results=one_user).wire)
     async with open_session(wire=wire, size=(80, 24)) as session:  # without a panel nothing is read in advance
         wire.hold()
@@ -205,7 +205,7 @@ async def test_names_come_from_the_directory_where_the_results_have_ids_alone(op
         assert "of Name " in session.text()
 
 
-async def test_reasons_have_their_room_before_they_are_there(open_session: Opener) -> None:
+async def test_the_column_of_reasons_has_its_width_before_any_is_read(open_session: Opener) -> None:
     async with open_session(graph=Graph(answer_to_results=lambda: nameless("u1")), size=(160, 40)) as session:
         await session.press("enter")
         await session.until(lambda: session.app.feature[Opening].users.list.rows)
@@ -235,7 +235,7 @@ class InParts(httpx.AsyncBaseTransport):
         raise AssertionError(request.url)
 
 
-async def test_users_of_a_large_run_are_of_use_while_the_others_come(
+async def test_the_first_users_of_a_large_run_work_while_the_rest_is_read(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("runtui.graph.results.MAX_RESULTS_HELD", 1)

@@ -6,11 +6,14 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
 Answer = Callable[[dict[str, Any]], httpx.Response]
+
+NEWEST: Final = "run-4"
+"""The run under the cursor at the start, which is the one that started last."""
 
 
 def reply(status: int, body: Any = None, headers: dict[str, str] | None = None) -> httpx.Response:
@@ -98,6 +101,33 @@ class Graph:
             return self.answer_to_patch(entity)
         self.runs[run_id] = entity
         return reply(200, entity)
+
+
+@dataclass
+class Slow:
+    """A Graph that delays the answer to the read of a run."""
+
+    graph: Graph = field(default_factory=Graph)
+    reads: int = 0
+    may_answer: asyncio.Event = field(default_factory=asyncio.Event)
+    trouble: Any = None
+
+    @property
+    def wire(self) -> httpx.MockTransport:
+        return httpx.MockTransport(self._handle)
+
+    async def _handle(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "GET" and request.url.path.endswith(f"/{NEWEST}"):
+            self.reads += 1
+            await self.may_answer.wait()
+            if self.trouble is not None:
+                answer: httpx.Response = self.trouble()
+                return answer
+        return self.graph._handle(request)
+
+    def move(self, **values: Any) -> None:
+        """Change the run as somebody else."""
+        self.graph.runs[NEWEST] = self.graph.runs[NEWEST] | values
 
 
 class Held(httpx.AsyncBaseTransport):

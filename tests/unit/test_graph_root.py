@@ -51,6 +51,7 @@ def test_a_root_is_written_one_way(text: str, root: str) -> None:
         ("https://graph.example\\evil", "a plain http(s) address"),
         ("https://graph.example/b eta", "a plain http(s) address"),
         ("https://gräph.example/beta", "a plain http(s) address"),
+        ("https://\N{KELVIN SIGN}en.example/beta", "a plain http(s) address"),  # its small letter is ASCII
         ("https://graph.example./beta", "a plain http(s) address"),
         ("https://graph.example:99999/beta", "no port 99999"),
         ("https://graph.example:0/beta", "no port 0"),

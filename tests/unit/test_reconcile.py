@@ -19,7 +19,7 @@ from runtui.graph.retry import Pace
 from runtui.services.journal import Entry, Journal, Settlement
 from runtui.services.store import EVERY_RUN, Store
 from runtui.services.writing import reconcile as reconcile_module
-from runtui.services.writing.reconcile import CHECK_INTERVALS, CONCURRENT_READS, MAX_OTHERS, OLD_AFTER, Reconciler
+from runtui.services.writing.reconcile import CONCURRENT_READS, MAX_OTHERS, OLD_AFTER, Reconciler
 from tests import PATIENCE, there
 from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered
 from tests.unit.intents import ROOT, intent, record_intent
@@ -28,16 +28,14 @@ from tests.unit.intents import ROOT, intent, record_intent
 class Session:
     """One runtui on a state folder, with its own service."""
 
-    def __init__(
-        self, folder: Path, name: str, graph: FakeGraph, intervals: tuple[float, ...] = CHECK_INTERVALS
-    ) -> None:
+    def __init__(self, folder: Path, name: str, graph: FakeGraph) -> None:
         self.ahead = timedelta()
         """How far its clock is ahead."""
         self.journal = Journal(folder / "journal.db")
         self.store = Store(folder / f"runs-{name}.db")
         self.store.put_workflows([{"id": WORKFLOW, "displayName": "Onboard"}])
         self.store.put_runs(WORKFLOW, [RUN, {**RUN, "id": "r2"}], self.store.next_listing())
-        self.reconciler = Reconciler(graph, self.journal, self.store, ROOT, intervals=intervals, clock=self.now)
+        self.reconciler = Reconciler(graph, self.journal, self.store, ROOT, clock=self.now)
         self.told: list[Entry] = []
         self.reconciler.changed.subscribe(self.told.append)
         self.troubles: list[RuntuiError] = []
@@ -488,6 +486,19 @@ async def test_stopping_ends_the_looks(session: Session, graph: FakeGraph) -> No
         assert ended.is_set()
         await session.reconciler.stop()
     assert session.outcome(number) == (Outcome.UNKNOWN, "")
+
+
+async def test_a_defect_that_ends_the_checks_is_reported_at_once(session: Session, graph: FakeGraph) -> None:
+    reported: asyncio.Queue[str] = asyncio.Queue()
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.put_nowait(context["message"]))
+
+    def broken(_run_id: str) -> Answer:
+        raise LookupError("a defect")
+
+    session.record()
+    graph.on_read = broken
+    session.reconciler.start()
+    assert await asyncio.wait_for(reported.get(), PATIENCE) == "reconcile failed"
 
 
 async def test_a_journal_that_was_set_aside_is_reported_once(session: Session) -> None:

@@ -157,7 +157,7 @@ def test_decoded_values_are_redacted_keys_too() -> None:
 
 def test_values_that_are_nested_too_deeply_to_be_searched_are_hidden() -> None:
     nested: Any = "x"
-    for _ in range(950):
+    for _ in range(5_000):
         nested = [nested]
     hidden = redact_values({"deep": nested, "flat": "x"})
     assert hidden["flat"] == "x"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import _sqlite3
 import asyncio
 import gc
 import weakref
-from ctypes import CDLL
+from ctypes import CDLL, c_int64
 from datetime import UTC, datetime
 from mmap import PAGESIZE
 from pathlib import Path
@@ -288,6 +289,23 @@ async def test_the_listing_of_a_large_tenant_leaves_no_garbage_and_no_free_memor
     assert before - resident_bytes() > 30_000_000
     assert is_alive() is None
     del last
+
+
+async def test_the_store_of_a_large_tenant_keeps_no_pages_after_a_listing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = CDLL(_sqlite3.__file__).sqlite3_memory_used
+    used.restype = c_int64
+    done, loop = asyncio.Event(), asyncio.get_running_loop()
+    monkeypatch.setattr(refresh_module, "MANY_RUNS", 0)
+    monkeypatch.setattr(refresh_module, "return_free_memory", lambda: loop.call_soon_threadsafe(done.set))
+    before = used()
+    refresh = Refresh(FakeGraph(joiner=[[run(f"{number:040}") for number in range(9_000)]]), store, interval=NEVER)
+    refresh.start()
+    async with asyncio.timeout(PATIENCE):
+        await done.wait()
+    await refresh.stop()
+    assert used() - before < 1_000_000
 
 
 async def test_asking_during_a_listing_lists_once_more_and_never_twice_at_once(store: Store) -> None:

@@ -29,11 +29,12 @@ def unreachable() -> GraphError:
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
 @pytest.mark.parametrize("where", ["workflows", "joiner"])
 async def test_a_server_that_fails_for_a_while_is_asked_for_the_same_page_again_after_the_wait(
-    where: str, status: int, store: Store
+    where: str, status: int, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(refresh_module, "LONGEST_PAGE_WAIT", 0.01)
     graph = FakeGraph(joiner=[[run("a")], [run("b")]])
     graph.busy[where] = [refused(status, "3600"), refused(status), refused(status, "0")]
-    refresh = Refresh(graph, store, interval=NEVER, longest_wait=0.01)
+    refresh = Refresh(graph, store, interval=NEVER)
     waits: list[bool] = []
     refresh.changed.subscribe(
         lambda progress: waits.append(progress.waiting_until is not None) if progress.listing else None
@@ -122,7 +123,7 @@ async def test_a_refused_token_ends_the_waiting_of_the_others(store: Store) -> N
 
 
 @pytest.mark.parametrize("error", [refused(403), refused(404), refused(501), refused(500, "0"), refused(504, "0")])
-async def test_a_workflow_that_cannot_be_read_stops_nobody_else(error: GraphError, store: Store) -> None:
+async def test_a_workflow_that_cannot_be_read_does_not_stop_the_others(error: GraphError, store: Store) -> None:
     names = [f"w{number}" for number in range(8)]
     graph = FakeGraph(**{name: [[run(name)]] for name in names})
     graph.busy["w0"] = [error] * 9
@@ -143,7 +144,7 @@ async def test_a_workflow_that_cannot_be_read_stops_nobody_else(error: GraphErro
     assert refresh.progress.missing == ()
 
 
-async def test_nobody_waits_for_a_workflow_that_fails(store: Store) -> None:
+async def test_the_listing_does_not_wait_for_a_workflow_that_fails(store: Store) -> None:
     names = [f"w{number}" for number in range(8)]
     graph = FakeGraph(**{name: [[run(name)]] for name in names})
     graph.busy["w0"] = [refused(500, "40")]

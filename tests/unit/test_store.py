@@ -433,6 +433,21 @@ def test_a_waiting_writer_comes_before_the_next_order_is_made(store: Store, monk
     assert len(made) > len(RUN_COLUMNS)
 
 
+def test_the_index_of_ids_is_made_first_and_replaces_the_marks(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    marks: list[int] = []
+
+    def noting(db: sqlite3.Connection, key: str) -> None:
+        marks.append(len(store._stored_ids._marks))
+        add_order(db, key)
+
+    for start in (0, 3_000):
+        put(store, *(a_run(number) for number in range(start, start + 3_000)))
+    monkeypatch.setattr("runtui.services.store.add_order", noting)
+    store.complete_orders()
+    assert marks[0] > 1_000_000
+    assert not any(marks[1:])
+
+
 def test_runs_in_no_order_write_as_little_of_the_file_as_those_in_order(tmp_path: Path) -> None:
     """A page of runs is appended: everything that it changes is in the log until the log is copied."""
     written = []

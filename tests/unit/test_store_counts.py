@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from runtui.domain.filters import parse_filter
+from runtui.domain.rows import STATUS_LOOKS, status_look
 from runtui.domain.times import day_starts, parse_ticks
 from runtui.domain.triage.workflows import WorkflowDay, runs_filter
 from runtui.services.store import RunQuery, Store
@@ -75,6 +76,19 @@ def test_a_history_has_each_day_of_a_workflow_its_last_run_and_who_waits_in_quar
     assert (one.workflow.name, one.last_run, one.held_users) == ("One", parse_ticks("2026-11-20T10:00:00Z"), None)
     assert another.days == (WorkflowDay(1, 1), WorkflowDay())
     assert (another.last_run, another.held_users) == (parse_ticks("2026-11-19T10:00:00Z"), 412)
+
+
+def test_a_history_counts_each_status_as_the_list_does_also_after_changes(store: Store) -> None:
+    statuses = [*STATUS_LOOKS, "unheardOf"]
+    for shift in (0, 1, 2):  # each run gets the status of the next, and the last one is deleted
+        listing = store.next_listing()
+        shown = [statuses[(number + shift) % len(statuses)] for number in range(len(statuses) - shift)]
+        runs = [run(number, "2026-11-20T10:00:00Z", status) for number, status in enumerate(shown)]
+        store.put_runs("w1", runs, listing)
+        store.finish_listing("w1", listing)
+        [history] = store.histories(1, NOW)
+        problems = sum(status_look(status).is_problem for status in shown)
+        assert history.days == (WorkflowDay(len(shown), problems, shown.count("completed"), 0),)
 
 
 def test_every_day_of_a_history_is_found_by_its_filter(store: Store) -> None:

@@ -244,7 +244,6 @@ USER_COLUMNS: Final[tuple[Column[UserRow], ...]] = (
     ),
     Column("upn", "upn", 16, 8, lambda row, _: text_cell(row.user_principal_name), grows_to=40),
 )  # fmt: skip
-"""The columns of a list of users."""
 
 
 def _took(task: TaskResult) -> ListCell:
@@ -268,7 +267,6 @@ TASK_COLUMNS: Final[tuple[Column[TaskRow], ...]] = (
     ),
     Column("took", "took", 8, 6, lambda row, _: _took(row.result)),
 )  # fmt: skip
-"""The columns of a list of one user's tasks."""
 
 
 class PersonResult(NamedTuple):
@@ -290,7 +288,6 @@ class PersonResult(NamedTuple):
 
     @property
     def row(self) -> TaskRow:
-        """The task as a row of one user."""
         return TaskRow(self.result)
 
 
@@ -315,7 +312,6 @@ PERSON_COLUMNS: Final[tuple[Column[PersonResult], ...]] = (
     Column("task", "task", 16, 2, lambda task, _: ListCell(task.result.task_name), grows_to=32),
     Column("reason", "reason", 18, 1, lambda task, now: ListCell(task.row.summary(now)), flexible=True),
 )  # fmt: skip
-"""The columns of a list of one person's tasks."""
 
 PERSON_PROPERTIES: Final = (
     "run", "workflow", "workflowId", "task", "status", "reason", "doubt", "startedDateTime", "completedDateTime",

@@ -67,10 +67,8 @@ USER_COUNTS: Final = ("successfulUsersCount", "failedUsersCount", "totalUsersCou
 """The properties with a run's successful, failed and total users."""
 
 CANCELABLE: Final = frozenset({"queued", "inProgress"})
-"""The statuses in which a run can be canceled."""
 
 CANCELED: Final = frozenset({"canceling", "canceled"})
-"""The statuses of a canceled run."""
 
 ACTIVE_STATUSES: Final = CANCELABLE | {"canceling"}
 

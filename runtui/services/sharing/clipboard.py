@@ -25,7 +25,6 @@ MAX_ENCODED: Final = 74_994
 """The most base64 characters in one OSC 52: xterm and others drop a longer one (about 100,000 bytes decoded)."""
 
 _TMUX_SECONDS: Final = 2.0
-"""The timeout of a tmux command."""
 
 _WITHOUT_CLIPBOARD: Final = ("linux", "dumb", "vt", "screen.linux")
 """The prefixes of TERM for terminals without a clipboard."""

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -23,7 +23,7 @@ from runtui.errors import RuntuiError
 from runtui.graph.batch import MAX_BATCH
 from runtui.graph.retry import Retry, retry_of
 from runtui.services.journal import RunBusyError
-from runtui.services.writing.drive import WriteDriver
+from runtui.services.writing.drive import WriteDriver, uncancelled
 from runtui.services.writing.foreground import PIECE_SECONDS, Foreground
 from runtui.services.writing.write import (
     Effect,
@@ -91,8 +91,8 @@ class Bulk:
         self._driver = driver
         self._may_hold = may_hold
         self._foreground = foreground
-        self._is_computing = False
-        """True while a lane processes answers. The others wait, so that two of them never form one long piece."""
+        self._computing = asyncio.Lock()
+        """Held by the lane that processes answers, so that two lanes never form one long piece."""
         self._ready: dict[type[Effect[Any]], deque[_Item]] = {kind: deque() for kinds in _WORK for kind in kinds}
         self._pauses: dict[asyncio.Task[None], _Item] = {}
         self._items: dict[int, _Item] = {}
@@ -100,15 +100,12 @@ class Bulk:
         self._news = asyncio.Event()
         self.is_stopped = False
         self.has_ended = False
-        """True once every save has ended."""
         self.held_by: Save | None = None
         """The save whose refusal holds the rest."""
         self.changed: Announcer[Bulk] = Announcer()
         """Announces that the rest is held and no request is in progress, and the end of all."""
         self._begun = 0
-        """The number of saves that have begun."""
         self._resting = 0
-        """The number of lanes without work."""
         self._accepted: set[str] = set()
         """The titles of refusals that no longer hold the rest."""
 
@@ -144,33 +141,21 @@ class Bulk:
             return item
 
         for start in range(0, len(self.saves), _AT_ONCE):
-            await self._take_in_all(map(begin, self.saves[start : start + _AT_ONCE]))
+            await uncancelled(self._take_in_all(map(begin, self.saves[start : start + _AT_ONCE])))
 
     async def _take_in_all(self, going_on: Iterable[_Item | None]) -> None:
-        """Process some changes (None is one that has ended), then queue their next effects all together.
-
-        Keys are handled in between. It finishes even if it is cancelled, because nobody else knows the answers to the
-        changes yet.
-        """
-        cancelled: asyncio.CancelledError | None = None
-        items = []
-        while cancelled is None:
-            cancelled = await _unless_cancelled(self._foreground.yield_to_input())
-            if not self._is_computing:
-                break
-        self._is_computing = True
-        began = time.perf_counter()
-        for item in going_on:
-            if item is not None:
-                items.append(item)
-            if cancelled is None and time.perf_counter() - began > PIECE_SECONDS:
-                cancelled = await _unless_cancelled(self._foreground.yield_to_input())
-                began = time.perf_counter()
-        self._is_computing = False
+        """Process some changes (None is one that has ended), then queue their next effects all together. Keys are
+        handled in between."""
+        async with self._computing:
+            await self._foreground.yield_to_input()
+            items, began = [], time.perf_counter()
+            for item in going_on:
+                items += [item] if item is not None else []
+                if time.perf_counter() - began > PIECE_SECONDS:
+                    await self._foreground.yield_to_input()
+                    began = time.perf_counter()
         for item in items:
             self._take_in(item)
-        if cancelled is not None:
-            raise cancelled
 
     def resume(self) -> None:
         """Continue after a refusal; further ones with its title do not hold the rest."""
@@ -202,7 +187,7 @@ class Bulk:
             for item in group:
                 self._announce(item)
             replies = await self._driver.carry_out([item.effect for item in group])
-            await self._take_in_all(map(self._answered, group, replies))
+            await uncancelled(self._take_in_all(map(self._answered, group, replies)))  # nobody else knows the answers
             await self._foreground.yield_to_input()
         self._news.set()
 
@@ -215,7 +200,6 @@ class Bulk:
         return item if goes_on else None
 
     async def _rest(self) -> None:
-        """Wait until there may be work."""
         self._resting += 1
         self._news.clear()
         try:
@@ -311,12 +295,3 @@ def _not_begun(item: _Item) -> Save:
     """Return the save if its next effect never begins: one that is not recorded has no intent, none was sent."""
     save = item.save._replace(step=Step.WAITING)
     return save._replace(intent=None) if isinstance(item.effect, Record) else save
-
-
-async def _unless_cancelled(waiting: Coroutine[Any, Any, None]) -> asyncio.CancelledError | None:
-    """Wait for a coroutine; return the CancelledError if the wait was cancelled, else None."""
-    try:
-        await waiting
-    except asyncio.CancelledError as error:
-        return error
-    return None

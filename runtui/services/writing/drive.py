@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, ParamSpec, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 from uuid import uuid4
 
 from runtui.domain.report import Outcome
@@ -49,7 +49,6 @@ from runtui.services.writing.write import (
 
 _logger: Final = logging.getLogger("runtui.write")
 
-_P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
@@ -120,14 +119,14 @@ class WriteDriver:
                 case Identify():
                     replies = await self.senders(saves)
                 case Record():
-                    replies = await uncancelled(self.journal.open_many, intents)
+                    replies = await uncancelled(asyncio.to_thread(self.journal.open_many, intents))
                 case Send():
                     replies = await self._client.update_runs(list(map(_update_of, intents)))
                 case Recall():
                     replies = [await asyncio.to_thread(self._recorded, save) for save in saves]
                 case Settle():
                     settlements = [effect.settlement for effect in effects if isinstance(effect, Settle)]
-                    replies = await uncancelled(self.journal.settle_many, settlements)
+                    replies = await uncancelled(asyncio.to_thread(self.journal.settle_many, settlements))
                 case UpdateStore():
                     observed = [(it.save.operation, it.entity) for it in effects if isinstance(it, UpdateStore)]
                     replies = await asyncio.to_thread(self._store_runs, observed)
@@ -236,9 +235,9 @@ def _without(entity: Mapping[str, Any], names: Collection[str]) -> dict[str, Any
     return {name: value for name, value in entity.items() if name not in names}
 
 
-async def uncancelled(call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    """Run `call` in a thread and let it finish, however often the task is cancelled: its result must be known."""
-    task = asyncio.ensure_future(asyncio.to_thread(call, *args, **kwargs))
+async def uncancelled(work: Awaitable[_T]) -> _T:
+    """Await some work to its end, however often the task is cancelled: its result must be known."""
+    task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:

@@ -36,7 +36,6 @@ class Foreground:
             self._until = self._input_at + MAX_SECONDS
 
     def note_handled(self) -> None:
-        """Note that all input has taken effect."""
         self._until = float("-inf")
         after_next, self._after_next = self._after_next, []
         for call in after_next:

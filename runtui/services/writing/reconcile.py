@@ -17,7 +17,7 @@ from runtui.announcer import Announcer
 from runtui.domain.draft import Draft
 from runtui.domain.report import KnownBy, Outcome
 from runtui.domain.triage.service_actions import ActionName, Operation, ServiceAction
-from runtui.errors import RuntuiError
+from runtui.errors import RuntuiError, report_defect
 from runtui.graph.client import Answer
 from runtui.graph.exchange import Exchange
 from runtui.graph.retry import concerns_all
@@ -55,8 +55,7 @@ def operation_of(entry: Entry) -> Operation:
 
 
 class Reconciler:
-    """The unsettled changes of one root. `intervals` are the seconds between two checks; `clock` (UTC) decides whether
-    a change is old."""
+    """The unsettled changes of one root. `clock` (UTC) decides whether a change is old."""
 
     def __init__(
         self,
@@ -65,14 +64,12 @@ class Reconciler:
         store: Store,
         root: str,
         *,
-        intervals: tuple[float, ...] = CHECK_INTERVALS,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._client = client
         self._journal = journal
         self._store = store
         self._root = root
-        self._intervals = intervals
         self._clock = clock
         self._were_read_back: set[int] = set()
         """The numbers of the changes that this session has read back."""
@@ -96,6 +93,7 @@ class Reconciler:
         """Check the changes of earlier sessions, now and at each interval, and later those of this session."""
         if self._task is None:
             self._task = asyncio.create_task(self._loop(), name="reconcile")
+            self._task.add_done_callback(report_defect)
 
     def check_soon(self) -> None:
         """Check now, or once more after the current check, and restart the intervals: an outcome has become unknown."""
@@ -283,7 +281,7 @@ class Reconciler:
             self._nudge.clear()
             await self.check_all()
             try:
-                async with asyncio.timeout(self._intervals[min(step, len(self._intervals) - 1)]):
+                async with asyncio.timeout(CHECK_INTERVALS[min(step, len(CHECK_INTERVALS) - 1)]):
                     await self._nudge.wait()
                 step = 0
             except TimeoutError:

@@ -16,7 +16,7 @@ from runtui.announcer import Announcer
 from runtui.auth.clouds import why_not_offered
 from runtui.domain.draft import Draft
 from runtui.domain.triage.service_actions import Operation, ServiceAction
-from runtui.errors import UsageError
+from runtui.errors import UsageError, report_defect
 from runtui.graph.client import Answer
 from runtui.graph.root import run_key
 from runtui.services.journal import Journal
@@ -105,15 +105,9 @@ class SaveQueue:
         number, name = saves[0].number, f"bulk {batch}" if batch else f"save {saves[0].number}"
         bulk = Bulk(self._driver, batch, saves, may_hold=may_hold, foreground=self._foreground)
 
-        def end(task: asyncio.Task[None]) -> None:
-            self._tasks.pop(number, None)
-            if not task.cancelled() and (error := task.exception()) is not None:
-                # Report at once: a defect found when the task is collected may find no listener.
-                context = {"message": f"{name} failed", "exception": error, "task": task}
-                task.get_loop().call_exception_handler(context)
-
         self._tasks[number] = task = asyncio.create_task(self._carry_out(bulk), name=name)
-        task.add_done_callback(end)
+        task.add_done_callback(lambda _: self._tasks.pop(number, None))
+        task.add_done_callback(report_defect)
         return bulk
 
     def _check(self, draft: Operation, why: str) -> None:
@@ -128,7 +122,6 @@ class SaveQueue:
             raise UsageError("There is nothing to send", "The draft has no change, or a field of it holds no value.")
 
     def active(self) -> tuple[Save, ...]:
-        """Return the saves in progress, oldest first."""
         return tuple(self._active.values())
 
     def of_run(self, run_id: str) -> Save | None:

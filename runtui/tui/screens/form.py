@@ -22,7 +22,6 @@ from runtui.keys.actions import Scope
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.view import ActionView
 from runtui.tui.text import content, in_lines, middle, plain
-from runtui.tui.widgets.chrome import surface
 from runtui.tui.widgets.field_form import FieldForm
 from runtui.tui.words import write_words
 
@@ -41,7 +40,6 @@ class HelpLines(Widget):
         return in_lines(self.text, max(1, self.content_size.width), self.size.height)
 
 
-@surface
 class DraftEditor(Widget):
     """The fields of a draft, with help below for the one with the focus.
 

@@ -55,7 +55,6 @@ from runtui.tui.widgets.chrome import (
     TenantStrip,
     always,
     headline,
-    surface,
     tenant_problems,
 )
 from runtui.tui.widgets.inputs import InputBar
@@ -262,12 +261,10 @@ class Chrome:
             self.front.draw()
 
 
-@surface
 class Body(Horizontal):
     """The left pane and the side panel."""
 
 
-@surface
 class ViewScreen(DrawnOnce[ScreenResultType]):
     """A screen with the lines, the panel and one view; a view may ask a question.
 
@@ -477,8 +474,6 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
             self._remark(f"{ACTION_BY_ID['quit'].key_while_typing} quits; ctrl+c copies text selected in a field.")
             return
         action, status = with_key(event.key), self.chrome.status
-        if action is None and not status.is_remark:
-            return
         if action is None or event.key in keys_of(self.scopes_of_keys) or event.key in self.active_bindings:
             if status.is_remark:
                 self.set_status("")

@@ -27,7 +27,7 @@ from runtui.tui.widgets.option_lists import ChoiceList
 Value = TypeVar("Value")
 
 NextStep: TypeAlias = Callable[[], Awaitable[None]]
-"""The value of a choice that leads somewhere."""
+"""The value of a choice that is followed by a step, such as another question."""
 
 
 @dataclass(frozen=True, slots=True)

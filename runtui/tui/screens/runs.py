@@ -30,7 +30,7 @@ from runtui.tui.resources import DRAFT_KEPT, OUTCOME_UNKNOWN, RUNS, SAVING, WATC
 from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.view import ActionView
-from runtui.tui.text import content
+from runtui.tui.text import ELLIPSIS, content
 from runtui.tui.widgets.chrome import is_counted
 from runtui.tui.widgets.filter_bar import History
 from runtui.tui.widgets.line_table import LineTable
@@ -163,6 +163,8 @@ class RunsView(ActionView[None]):
         """The query that the table shows; the list asks for a newer one while its rows are being counted."""
         self._more = ""
         """A plus sign after the number of rows while only the first are counted."""
+        self._is_found = True
+        """False while the table shows the rows of an earlier query, since the new one is slow."""
         self._is_counted = Event()
         """Cleared while the rows of a slow query are counted; setting it ends the count."""
         self._is_counted.set()
@@ -209,7 +211,8 @@ class RunsView(ActionView[None]):
 
     def title(self) -> Content:
         table, total = self.table, self._store.count(EVERY_RUN)
-        counted = f"{table.total}{self._more} of {total}" if self.filter_text else f"{total}"
+        found = f"{table.total}{self._more}" if self._is_found else ELLIPSIS
+        counted = f"{found} of {total}" if self.filter_text else f"{total}"
         if not is_counted(total, self._workspace.progress):
             counted = "–"
         if (temporary := self.temporary) is not None:
@@ -304,14 +307,14 @@ class RunsView(ActionView[None]):
         for group in (_COUNTING, _COUNTING_THE_REST):
             self.workers.cancel_group(self, group)
         if rows.is_slow_to_count:
-            self._is_counted = is_over
+            self._is_counted, self._is_found = is_over, keep_line
             self._chrome.show_headline()
             _: Worker[None] = self.run_worker(find, group=_COUNTING, description="find what a filter finds")
         else:
             self._draw(rows, keep_line=keep_line)
 
     def _draw(self, rows: RunRows, *, keep_line: bool) -> None:
-        self.shown, self._more = rows.query, "+" if rows.total is not None else ""
+        self.shown, self._more, self._is_found = rows.query, "+" if rows.total is not None else "", True
         self.list.needs = cells_of(self._store)
         self.list.set_columns(self.list.arranged())
         self.keep_settings()

@@ -18,7 +18,7 @@ from textual.widget import Widget
 from runtui.keys.actions import VIEWS, Scope
 from runtui.tui.actions import bindings
 from runtui.tui.screens.panel import Panel
-from runtui.tui.widgets.chrome import Condition, Severity, Status, always, surface
+from runtui.tui.widgets.chrome import Condition, Severity, Status, always
 from runtui.tui.widgets.line_table import LineTable
 from runtui.tui.widgets.row_list import RowList
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from runtui.domain.draft import Draft
 
 
-@surface
 class ActionView(Widget, Generic[ScreenResultType]):
     """The content of a screen's left pane: a widget with its actions; a question also has an answer."""
 

@@ -189,22 +189,6 @@ def headline(workspace: Workspace, sandbox: SandboxControl | None = None) -> Hea
     return Headline(settings.tenant, tuple(badges), tuple(counts), state, who)
 
 
-def surface(container: type[WidgetT]) -> type[WidgetT]:
-    """Make a container render one inner line and repeat it: all lines inside its border are alike and blank."""
-    draw = container.render_lines
-
-    def render_lines(self: WidgetT, crop: Region) -> list[Strip]:
-        def drawn(y: int) -> Strip:
-            return draw(self, Region(crop.x, y, crop.width, 1))[0]
-
-        first, last = max(crop.y, self.gutter.top), min(crop.bottom, self.outer_size.height - self.gutter.bottom)
-        inside = drawn(first) if first < last else None
-        return [inside if inside is not None and first <= y < last else drawn(y) for y in crop.line_range]
-
-    container.render_lines = render_lines  # type: ignore[assignment,method-assign]
-    return container
-
-
 def unboxed(widget: type[WidgetT]) -> type[WidgetT]:
     """Make a widget that has no border, padding or tint, and keeps its lines, draw them alone: Textual's box around a
     line costs more than the line."""
@@ -225,7 +209,6 @@ def unboxed(widget: type[WidgetT]) -> type[WidgetT]:
 unboxed(ScrollBar)
 
 
-@surface
 class Pane(Vertical):
     """One half of the body, with its title in its frame or, without one, in the line above.
 
@@ -233,6 +216,17 @@ class Pane(Vertical):
     """
 
     _title = Content("")
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Draw one line inside the frame, and repeat it: all are blank between the two sides."""
+        draw = super().render_lines
+
+        def drawn(y: int) -> Strip:
+            return draw(Region(crop.x, y, crop.width, 1))[0]
+
+        first, end = max(crop.y, self.gutter.top), min(crop.bottom, self.outer_size.height - self.gutter.bottom)
+        inside = drawn(first) if first < end else None
+        return [inside if inside is not None and first <= y < end else drawn(y) for y in crop.line_range]
 
     def show_title(self, title: Content, *, active: bool) -> None:
         """Update the title and the mark of the focus, if they changed."""
@@ -281,10 +275,8 @@ class StatusLine(Widget):
     StatusLine.-speaking { display: block; }
     """
 
-    def __init__(self, *, id: str) -> None:
-        super().__init__(id=id)
-        self.text = ""
-        self._severity: Severity = "information"
+    text = ""
+    _severity: Severity = "information"
 
     def show(self, text: str, severity: Severity) -> None:
         """Show `text`; an empty text hides the line."""

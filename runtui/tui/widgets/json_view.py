@@ -286,7 +286,7 @@ class JsonView(ScrollView, can_focus=True):
         return Strip(segments)
 
     def _style(self, name: str) -> Style:
-        return self.get_component_rich_style(f"json-view--{name}")
+        return self.get_visual_style(f"json-view--{name}").rich_style
 
     def _gutter(self, number: int) -> Segment:
         if self._document.top_level_key(number) in self._changed:

@@ -29,6 +29,7 @@ from runtui.domain.times import now_ticks
 from runtui.tui.actions import bindings
 from runtui.tui.resources import HIDDEN_BY_MARK, MARKED, ReadRows, Resource, RowFlag, RowId, Rows
 from runtui.tui.text import fit
+from runtui.tui.widgets.chrome import unboxed
 
 CLOCK_SECONDS: Final = 60
 """How often relative times are updated."""
@@ -38,7 +39,8 @@ def no_flag(_row: object) -> None:
     """Return no flag, for rows with marks only."""
 
 
-_MAX_STRIPS: Final = 512
+_MAX_STRIPS: Final = 128
+"""The drawn lines that are kept: some screens of them, 2 KB each."""
 
 
 class LineLook(NamedTuple):
@@ -99,13 +101,18 @@ class LinePainter:
     def __init__(self, widget: Widget) -> None:
         self._widget = widget
         self._strips: dict[LineLook, Strip] = {}
+        self._styles: dict[str, Style] = {}
 
     def forget(self) -> None:
         """Drop the drawn lines after the styles or the columns have changed."""
         self._strips.clear()
+        self._styles.clear()
 
     def _style(self, name: str) -> Style:
-        return self._widget.get_component_rich_style(f"line-table--{name}")
+        style = self._styles.get(name)
+        if style is None:
+            style = self._styles[name] = self._widget.get_visual_style(f"line-table--{name}").rich_style
+        return style
 
     def strip(self, look: LineLook, arrangement: Arrangement[Any]) -> Strip:
         strip = self._strips.get(look)
@@ -143,6 +150,7 @@ class LinePainter:
         return line
 
 
+@unboxed
 class LineTable(ScrollView, Generic[RowT, RowId], can_focus=True, inherit_bindings=False):
     """Shows the rows of a resource. Lines are numbered from 0 in the order of the source. `flag` returns the flag of a
     row, if it has one besides its mark.

@@ -24,7 +24,6 @@ from runtui.keys.actions import key_of
 from runtui.tui.filtering import Cells, ValueCount, cells_to_search, count_cells
 from runtui.tui.resources import MARKED, READING, ReadRows, Resource, RowFlag, RowId, Rows
 from runtui.tui.text import content, plain
-from runtui.tui.widgets.chrome import surface
 from runtui.tui.widgets.filter_bar import CountValues, FilterBar, History
 from runtui.tui.widgets.line_table import ColumnHeader, LineTable, no_flag
 
@@ -42,7 +41,6 @@ def needs_of(columns: Sequence[Column[RowT]], rows: Sequence[RowT]) -> Needs:
     )
 
 
-@surface
 class RowList(Widget, Generic[RowT, RowId]):
     """Shows the rows of a resource; the id of its table is `NAME-table`. The filter box uses `count_values` for the
     values of the rows, and `history` for earlier filters (None: those of this session).

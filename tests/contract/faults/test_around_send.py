@@ -81,7 +81,7 @@ async def reset_at_once(_trial: Trial, connection: Connection) -> None:
 
 
 @pytest.mark.parametrize("treat", [case(15, reset_at_once), case(23, never_read)])
-async def test_a_connection_that_takes_nothing_in_leaves_the_change_unknown(
+async def test_a_connection_that_accepts_no_data_leaves_the_change_unknown(
     treat: Callable[[Trial, Connection], Awaitable[None]], trial: Trial
 ) -> None:
     trial.line.parts_after_reads = True

@@ -202,7 +202,7 @@ class Tracing(Feature):
 
     async def action_people(self) -> None:
         """Ask for a person; more results are read meanwhile, so that more people are known."""
-        self._workspace.results.read_in_background(self._runs.shown)
+        self._workspace.results.read_in_background(EVERY_RUN)
         await self._chrome.ask(PeopleView(self._workspace), self._chosen, self._workspace.results.stop)
 
     def _results_changed(self, _progress: object) -> None:
