@@ -8,6 +8,7 @@ and the help are prepared, because they must open at once.
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -53,6 +54,11 @@ def style_sheet(name: str) -> Path:
 
 
 MIN_SIZE: Final = Size(*MIN_CELLS)
+
+COLLECTION_SECONDS: Final = 5
+"""How often closed screens are freed, if there are any."""
+BETWEEN_KEYS: Final = 0.2
+"""The pause between two keys in which that is done: it takes as long as some keys."""
 
 _QUIT: Final = ACTION_BY_ID["quit"].keys
 QUITTING: Final = tuple(key for key in _QUIT if not is_text(key)) or _QUIT
@@ -229,6 +235,14 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self.chrome.front.call_next(self._begin)
         self._check_size(self.size)
         self.keys.start()
+        self.set_interval(COLLECTION_SECONDS, self._free_closed_screens)
+
+    def _free_closed_screens(self) -> None:
+        """Free what closed screens leave behind: their parts refer to each other, and Python by itself looks for such
+        objects only after a million new ones, in the middle of a key."""
+        _, collections, older = gc.get_count()
+        if (collections or older) and not self._workspace.foreground.had_input_within(BETWEEN_KEYS):
+            gc.collect()
 
     def _begin(self) -> None:
         """Fill the mounted list from the store before it is drawn; prepare the rest after the first frame."""

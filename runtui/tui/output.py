@@ -348,7 +348,9 @@ class LeanCompositor(Compositor):
             part = Region(shown.x, in_sight[0], shown.width, in_sight[-1] + 1 - in_sight[0])
             for y, strip in enumerate(widget.render_lines(part.translate(-region.offset)), part.y):
                 cuts = [x for x in self.cuts[y] if shown.x <= x <= shown.right]
-                for x, piece in zip(cuts, strip.divide([x - shown.x for x in cuts[1:]]), strict=False):
+                # A strip that divides into itself alone keeps itself in its cache, and so for long in memory.
+                pieces = strip.divide([x - shown.x for x in cuts[1:]]) if len(cuts) > 2 else [strip]
+                for x, piece in zip(cuts, pieces, strict=False):
                     if x in missing[y]:
                         missing[y].remove(x)
                         chops[y][x] = piece

@@ -6,8 +6,10 @@ two of them coincide.
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from typing import Any, cast
+from weakref import ref
 
 import pytest
 from textual import events
@@ -18,6 +20,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
 
+from runtui.tui import app
 from runtui.tui.output import DifferentialOutput, DrawnOnce, strips_of
 from runtui.tui.screens import panel
 from runtui.tui.terminal import lay_out
@@ -25,6 +28,8 @@ from runtui.tui.widgets.form_painter import FormPainter
 from runtui.tui.widgets.json_view import JsonView
 from runtui.tui.widgets.line_table import LineTable
 from tests.tui.conftest import Opener
+
+MUCH = 1_000_000
 
 Layouts = list[tuple[Screen[Any], bool]]
 
@@ -94,6 +99,40 @@ async def test_a_cursor_key_draws_two_rows_and_nothing_of_the_page_beside_them(
         await session.press("down")
         session.draw()
         assert {widget.id: count for widget, count in lines.items()} == {"runs-table": 2, "panel-about": 1}
+
+
+async def test_a_line_that_is_drawn_no_more_is_freed_at_once(open_session: Opener) -> None:
+    async with open_session() as session:
+        await session.panel_rested()
+        gc.collect()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        try:
+            for key in ("down", "end", "home", "pagedown"):
+                await session.press(key)
+                await session.panel_rested()
+                session.draw()
+            gc.collect()
+            left = Counter(type(found) for found in gc.garbage)
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+        assert left[Strip] == 0
+
+
+async def test_a_closed_question_is_freed_while_keys_rest(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "COLLECTION_SECONDS", 0.01)
+    threshold = gc.get_threshold()
+    gc.set_threshold(50, MUCH, MUCH)  # new objects are looked at, older ones are not
+    try:
+        async with open_session() as session:
+            await session.press("C")
+            question = ref(session.front)
+            await session.press("escape")
+            await session.until(lambda: question() is None)
+    finally:
+        gc.set_threshold(*threshold)
 
 
 @pytest.mark.parametrize(("key", "widgets"), [("question_mark", 24), ("ctrl+p", 8)])

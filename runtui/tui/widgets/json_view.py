@@ -17,7 +17,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import work
 from textual.binding import BindingType
-from textual.cache import LRUCache
+from textual.cache import FIFOCache
 from textual.content import Content
 from textual.geometry import Size
 from textual.message import Message
@@ -100,7 +100,7 @@ class JsonView(ScrollView, can_focus=True):
         """The last request, shown already or not."""
         self._header, self._changed = self._source.header, self._source.changed
         self._document = self._source.document()
-        self._strips: LRUCache[int, Strip] = LRUCache(1000)
+        self._strips: FIFOCache[int, Strip] = FIFOCache(256)  # the entries of an LRUCache refer to each other
         self._expected = 0
         self._sought = ""
         self._match: Match | None = None
