@@ -11,6 +11,7 @@ import asyncio
 import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Final, NamedTuple
 
@@ -31,6 +32,7 @@ from runtui.prelude.terminal import MIN_CELLS
 from runtui.profiles import Profiles
 from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import SandboxControl, Workspace
+from runtui.services.writing.foreground import Foreground
 from runtui.tui.actions import bindings, textual_keymap
 from runtui.tui.features.feature import FOLLOW_CHANGES, Announced, Features
 from runtui.tui.features.leaving import Leaving
@@ -167,6 +169,14 @@ class Preparation:
             yield from FOLLOW_CHANGES
 
 
+def free_closed_screens(foreground: Foreground) -> None:
+    """Free what closed screens leave behind, between two keys: their parts refer to each other, and Python by itself
+    looks for such objects only after a million new ones, in the middle of a key."""
+    _, collections, older = gc.get_count()
+    if (collections or older) and not foreground.had_input_within(BETWEEN_KEYS):
+        gc.collect()
+
+
 class RuntuiApp(DifferentialOutput, TerminalApp):
     """The app for one workspace.
 
@@ -235,14 +245,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self.chrome.front.call_next(self._begin)
         self._check_size(self.size)
         self.keys.start()
-        self.set_interval(COLLECTION_SECONDS, self._free_closed_screens)
-
-    def _free_closed_screens(self) -> None:
-        """Free what closed screens leave behind: their parts refer to each other, and Python by itself looks for such
-        objects only after a million new ones, in the middle of a key."""
-        _, collections, older = gc.get_count()
-        if (collections or older) and not self._workspace.foreground.had_input_within(BETWEEN_KEYS):
-            gc.collect()
+        self.set_interval(COLLECTION_SECONDS, partial(free_closed_screens, self._workspace.foreground))
 
     def _begin(self) -> None:
         """Fill the mounted list from the store before it is drawn; prepare the rest after the first frame."""
