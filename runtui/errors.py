@@ -1,11 +1,11 @@
-"""The errors that a person sees: a title, a message and the next step.
+"""The errors that a person sees: a title, a message and the next step; and how errors leave the tasks they end.
 
 Invariant: this file imports nothing else of runtui, and no message is built from a secret.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +69,23 @@ def nearest_words(name: str, names: Iterable[str]) -> str:
 
 
 def report_defect(task: asyncio.Task[Any]) -> None:
-    """Report the defect that ended a task, if one did, to its loop: at once, since nobody may ever await the task."""
+    """Report the error that ended a task, if one did, to its loop: at once, since nobody may ever await the task."""
     if not task.cancelled() and (error := task.exception()) is not None:
         context = {"message": f"{task.get_name()} failed", "exception": error, "task": task}
         task.get_loop().call_exception_handler(context)
+
+
+async def side_by_side(work: Callable[[], Coroutine[Any, Any, None]], workers: int) -> None:
+    """Run `work` as many times side by side as there are `workers`, and wait for all.
+
+    Raises:
+        RuntuiError: the first that a worker has raised; it ended the others.
+    """
+    import asyncio
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(workers):
+                group.create_task(work())
+    except* RuntuiError as trouble:
+        raise trouble.exceptions[0] from None

@@ -20,8 +20,10 @@ _ACCOUNT_CLAIMS: Final = ("upn", "preferred_username", "unique_name", "app_displ
 """The claims that name the account in Microsoft's access tokens: people first, then programs."""
 
 _LONGEST_LABEL: Final = 256
+"""The most characters of a name that are kept."""
 
 _LONGEST_CHALLENGE: Final = 16_384
+"""The most characters of a challenge that are read."""
 
 
 class Claims(NamedTuple):

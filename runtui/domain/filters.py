@@ -8,10 +8,9 @@ SQL (`parse_filter`), one for rows in memory a condition (`row_filter`).
 
 A word with a field and an operator is a condition on that field; any other word is plain text. Terms side by side must
 all hold, but whole run ids side by side find each of their runs. Case does not matter in names of fields and values.
-Times are relative to now ("-24h", "+2h", "now"), a local day or time ("2026-11-20",
-"today", "2026-11-20T09:15"), or a full DateTimeOffset. `null` or `none` finds runs without a value. An unknown status
-or type is accepted, since services add new ones: it finds names that begin with it, and the filter has a hint to show
-if it finds nothing.
+Times are relative to now ("-24h", "+2h", "now"), a local day or time ("2026-11-20", "today", "2026-11-20T09:15"), or a
+full DateTimeOffset. `null` or `none` finds runs without a value. An unknown status or type is accepted, since services
+add new ones: it finds names that begin with it, and the filter has a hint to show if it finds nothing.
 
 Invariant: every error has its position in the text and what is possible there.
 """

@@ -108,8 +108,8 @@ class PageReader:
                 return exchange
 
     def learn_from_batch(self, batch: Exchange, *, writing: bool) -> bool:
-        """Return whether the root offers `$batch`, by the answer to one. If not, no other is sent. That nothing of a
-        batch with writes was carried out, only the service itself can say."""
+        """Return whether the root offers `$batch`, by the answer to one; if not, no other is sent. Of a batch with
+        writes, only the service itself can say so: then nothing in it was carried out."""
         fault = fault_of(batch, writing=writing) if batch.status in NO_SUCH_PATH else None
         if fault is not None and fault.outcome is Outcome.NOT_DONE and fault.status in NO_SUCH_PATH:
             self.has_batch = False

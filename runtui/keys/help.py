@@ -21,7 +21,7 @@ started>-24h           in the last 24 hours; also completed, scheduled, updated;
 is:problem  is:stuck   what went wrong; what hangs
 triage:unhandled       also handled, snoozed, back, seen, new: what you did about it; note:"ask HR"
 user:"Adele Vance"     by name, UPN or id; also task, reason and cause: of the runs whose results were read
-!term   a or b   ( )   not, or, groups; terms side by side must all hold, of whole run ids any one"""
+!term   a or b   ( )   not, or, groups; terms side by side must all hold; of several run ids, one"""
 
 _TYPED: Final = 23
 """The characters of a line of FILTER_HELP before its explanation."""
@@ -60,7 +60,7 @@ HELP_COLUMNS: Final[tuple[Column[HelpRow], ...]] = (
 
 def help_rows(here: Iterable[Scope], entry_filter: str = "", signs: Iterable[tuple[str, str]] = ()) -> list[HelpRow]:
     """Return the lines of the help: all keys by scope, the filter language, and the signs. The scopes in `here` come
-    first, with that of a run before the others; where one types there, keys that are text are left out.
+    first, with that of a run before the others. If letters are typed as text there, no key is a letter.
 
     Args:
         here: The scopes whose keys work where the help is opened.

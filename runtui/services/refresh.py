@@ -23,7 +23,7 @@ from runtui.announcer import Announcer
 from runtui.domain.rows import storable
 from runtui.domain.text import fit_cells, visible
 from runtui.domain.times import TICKS_PER_SECOND, UNIX_EPOCH_TICKS
-from runtui.errors import RuntuiError, report_defect
+from runtui.errors import RuntuiError, report_defect, side_by_side
 from runtui.graph.network import return_free_memory
 from runtui.graph.pages import CollectionPage, GraphError
 from runtui.graph.retry import Backoff, Pace, Wait, concerns_all
@@ -307,11 +307,9 @@ class Refresh:
                     listing.missing.append(UnreadWorkflow(workflow_id, listing.names[workflow_id], error))
 
         try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(CONCURRENT_WORKFLOWS):
-                    group.create_task(work())
-        except* GraphError as over:
-            listing.fault = next(error for error in over.exceptions if isinstance(error, GraphError))
+            await side_by_side(work, CONCURRENT_WORKFLOWS)
+        except GraphError as error:
+            listing.fault = error
 
     async def _list_runs(self, workflow_id: str, listing: _Listing, pace: Pace) -> None:
         """Read the changes of a workflow, or all its runs. If it refuses that, the next listing reads all runs. A doubt

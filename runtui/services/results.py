@@ -21,7 +21,7 @@ from runtui.domain.results import Cause
 from runtui.domain.rows import short_id
 from runtui.domain.times import now_ticks
 from runtui.domain.triage.run_users import Extension, extension_of
-from runtui.errors import RuntuiError, report_defect
+from runtui.errors import RuntuiError, report_defect, side_by_side
 from runtui.graph.network import return_free_memory
 from runtui.graph.pages import GraphError
 from runtui.graph.results import RUNS_IN_BATCH, ReadResults
@@ -282,7 +282,7 @@ class ResultReader:
         """Read CONCURRENT_BATCHES batches at a time, with a common back-off.
 
         Raises:
-            RuntuiError: what every other run would meet as well.
+            RuntuiError: an error that every other run would meet too.
         """
         backoff = Backoff(self._announce_wait)
         batches = (unread[start : start + RUNS_IN_BATCH] for start in range(0, len(unread), RUNS_IN_BATCH))
@@ -292,12 +292,7 @@ class ResultReader:
                 await self._read_batch(batch, Pace(backoff))
                 await asyncio.to_thread(return_free_memory)  # glibc would keep 20 MB of what batches took
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(CONCURRENT_BATCHES):
-                    group.create_task(work())
-        except* RuntuiError as trouble:
-            raise trouble.exceptions[0] from None
+        await side_by_side(work, CONCURRENT_BATCHES)
 
     async def _read_batch(self, batch: Sequence[UnreadRun], pace: Pace) -> None:
         runs = [(run.workflow_id, run.run_id) for run in batch]

@@ -167,6 +167,14 @@ def _may_undo_bulk(now: ActionContext) -> str | None:
     return _may_write(now) or (None if now.has_done else "There is no completed change to undo.")
 
 
+def _needs_waiting(now: ActionContext) -> str | None:
+    if now.waiting:
+        return None
+    if now.has_bulk:
+        return f"No change of one run waits; {key_of('stop_bulk')} stops a change of many."
+    return "No change waits."
+
+
 def _needs_account(now: ActionContext) -> str | None:
     from runtui.tui.words.sign_in_words import why_no_sign_in
 
@@ -197,13 +205,7 @@ REASONS: Final[Mapping[Need, Reason]] = {
     "form": _may_open_form,
     "valid change": _may_review,
     "change": _needs_change,
-    "waiting change": lambda now: (
-        None
-        if now.waiting
-        else f"No change of one run waits; {key_of('stop_bulk')} stops a change of many."
-        if now.has_bulk
-        else "No change waits."
-    ),
+    "waiting change": _needs_waiting,
     "bulk change": lambda now: None if now.has_bulk else "You have not changed several runs at once yet.",
     "open change": lambda now: None if now.has_open else "All changes have ended.",
     "failed change": _may_retry,

@@ -57,10 +57,10 @@ def style_sheet(name: str) -> Path:
 
 MIN_SIZE: Final = Size(*MIN_CELLS)
 
-COLLECTION_SECONDS: Final = 5
-"""How often closed screens are freed, if there are any."""
-BETWEEN_KEYS: Final = 0.2
-"""The pause between two keys in which that is done: it takes as long as some keys."""
+COLLECTION_INTERVAL: Final = 5
+"""The seconds between two looks for closed screens to free."""
+COLLECTION_REST: Final = 0.2
+"""The seconds without a key after which they may be freed: that takes longer than a key may wait."""
 
 _QUIT: Final = ACTION_BY_ID["quit"].keys
 QUITTING: Final = tuple(key for key in _QUIT if not is_text(key)) or _QUIT
@@ -170,10 +170,10 @@ class Preparation:
 
 
 def free_closed_screens(foreground: Foreground) -> None:
-    """Free what closed screens leave behind, between two keys: their parts refer to each other, and Python by itself
-    looks for such objects only after a million new ones, in the middle of a key."""
+    """Free what closed screens leave behind, while keys rest. Its parts refer to each other; Python by itself looks for
+    such objects only after a million new ones, and in the middle of a key."""
     _, collections, older = gc.get_count()
-    if (collections or older) and not foreground.had_input_within(BETWEEN_KEYS):
+    if (collections or older) and not foreground.had_input_within(COLLECTION_REST):
         gc.collect()
 
 
@@ -245,7 +245,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self.chrome.front.call_next(self._begin)
         self._check_size(self.size)
         self.keys.start()
-        self.set_interval(COLLECTION_SECONDS, partial(free_closed_screens, self._workspace.foreground))
+        self.set_interval(COLLECTION_INTERVAL, partial(free_closed_screens, self._workspace.foreground))
 
     def _begin(self) -> None:
         """Fill the mounted list from the store before it is drawn; prepare the rest after the first frame."""

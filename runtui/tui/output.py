@@ -348,7 +348,7 @@ class LeanCompositor(Compositor):
             part = Region(shown.x, in_sight[0], shown.width, in_sight[-1] + 1 - in_sight[0])
             for y, strip in enumerate(widget.render_lines(part.translate(-region.offset)), part.y):
                 cuts = [x for x in self.cuts[y] if shown.x <= x <= shown.right]
-                # A strip that divides into itself alone keeps itself in its cache, and so for long in memory.
+                # Divided at its end alone, a strip keeps itself in its own cache: only the collector would free it.
                 pieces = strip.divide([x - shown.x for x in cuts[1:]]) if len(cuts) > 2 else [strip]
                 for x, piece in zip(cuts, pieces, strict=False):
                     if x in missing[y]:

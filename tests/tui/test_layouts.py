@@ -122,7 +122,7 @@ async def test_a_line_that_is_drawn_no_more_is_freed_at_once(open_session: Opene
 async def test_a_closed_question_is_freed_while_keys_rest(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "COLLECTION_SECONDS", 0.01)
+    monkeypatch.setattr(app, "COLLECTION_INTERVAL", 0.01)
     threshold = gc.get_threshold()
     gc.set_threshold(50, MUCH, MUCH)  # new objects are looked at, older ones are not
     try:

@@ -18,6 +18,7 @@ NO_TIME: Final = 0
 """Stands for no time (ticks)."""
 
 LONGEST_NOTE: Final = 500
+"""The most characters of a note."""
 
 UNTIL_CHANGE: Final = "change"
 """Typed for a snooze that ends when the run changes."""

@@ -29,6 +29,7 @@ _NOT_OFFERED: Final = frozenset({400, 405, 501})
 """The HTTP statuses of a server without such a collection, or without a filter on it."""
 
 _AT_ONCE: Final = 4
+"""The number of workflows read at the same time."""
 
 
 class PersonReading(NamedTuple):

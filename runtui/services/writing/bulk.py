@@ -106,6 +106,7 @@ class Bulk:
         """Announces that the rest is held and no request is in progress, and the end of all."""
         self._begun = 0
         self._resting = 0
+        """The number of lanes without work."""
         self._accepted: set[str] = set()
         """The titles of refusals that no longer hold the rest."""
 

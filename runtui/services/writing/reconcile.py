@@ -17,7 +17,7 @@ from runtui.announcer import Announcer
 from runtui.domain.draft import Draft
 from runtui.domain.report import KnownBy, Outcome
 from runtui.domain.triage.service_actions import ActionName, Operation, ServiceAction
-from runtui.errors import RuntuiError, report_defect
+from runtui.errors import RuntuiError, report_defect, side_by_side
 from runtui.graph.client import Answer
 from runtui.graph.exchange import Exchange
 from runtui.graph.retry import concerns_all
@@ -202,12 +202,7 @@ class Reconciler:
                 after.update((entry.number, entry) for entry in checked)
                 is_over = is_over or (exchange is not None and concerns_all(exchange))
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(CONCURRENT_READS):
-                    group.create_task(work())
-        except* RuntuiError as trouble:
-            raise trouble.exceptions[0] from None
+        await side_by_side(work, CONCURRENT_READS)
         return after
 
     def _is_due(self, entry: Entry) -> bool:

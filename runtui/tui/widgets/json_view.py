@@ -100,7 +100,8 @@ class JsonView(ScrollView, can_focus=True):
         """The last request, shown already or not."""
         self._header, self._changed = self._source.header, self._source.changed
         self._document = self._source.document()
-        self._strips: FIFOCache[int, Strip] = FIFOCache(256)  # the entries of an LRUCache refer to each other
+        # The entries of an LRUCache refer to each other: only the collector would free them.
+        self._strips: FIFOCache[int, Strip] = FIFOCache(256)
         self._expected = 0
         self._sought = ""
         self._match: Match | None = None
