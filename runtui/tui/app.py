@@ -59,8 +59,10 @@ MIN_SIZE: Final = Size(*MIN_CELLS)
 
 COLLECTION_INTERVAL: Final = 5
 """The seconds between two looks for closed screens to free."""
-COLLECTION_REST: Final = 0.2
-"""The seconds without a key after which they may be freed: that takes longer than a key may wait."""
+COLLECTION_REST: Final = 1.0
+"""The seconds without a key after which they may be freed: that takes longer than a key should wait."""
+COLLECTION_LEAST: Final = 3
+"""The looks of Python itself at new objects, one per 10,000, before all objects are looked at."""
 
 _QUIT: Final = ACTION_BY_ID["quit"].keys
 QUITTING: Final = tuple(key for key in _QUIT if not is_text(key)) or _QUIT
@@ -173,7 +175,7 @@ def free_closed_screens(foreground: Foreground) -> None:
     """Free what closed screens leave behind, while keys rest. Its parts refer to each other; Python by itself looks for
     such objects only after a million new ones, and in the middle of a key."""
     _, collections, older = gc.get_count()
-    if (collections or older) and not foreground.had_input_within(COLLECTION_REST):
+    if (older or collections >= COLLECTION_LEAST) and not foreground.had_input_within(COLLECTION_REST):
         gc.collect()
 
 

@@ -123,6 +123,7 @@ async def test_a_closed_question_is_freed_while_keys_rest(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(app, "COLLECTION_INTERVAL", 0.01)
+    monkeypatch.setattr(app, "COLLECTION_REST", 0.01)
     threshold = gc.get_threshold()
     gc.set_threshold(50, MUCH, MUCH)  # new objects are looked at, older ones are not
     try:
