@@ -139,8 +139,6 @@ def _follows(entity: EntityType, key: SortKey) -> Condition:
     next.
     """
     pairs = list(zip(entity.order, key, strict=True))
-    equal = [Condition(f'"{column.name}" = ?', (value,)) for column, value in pairs]
-    beyond = [
-        Condition(f'"{name}" {"<" if is_descending else ">"} ?', (value,)) for (name, is_descending), value in pairs
-    ]
+    equal = [Condition(f'"{by.name}" = ?', (value,)) for by, value in pairs]
+    beyond = [Condition(f'"{by.name}" {"<" if by.is_descending else ">"} ?', (value,)) for by, value in pairs]
     return Condition.joined("OR", (Condition.joined("AND", (*equal[:n], beyond[n])) for n in range(len(beyond))))
