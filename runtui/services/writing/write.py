@@ -384,8 +384,9 @@ def _find_out(
     if save.outcome_so_far is Outcome.NOT_DONE:
         return save, before
     reading: Answer | None = None
+    is_whole = entity is not None and _properties(before) <= _properties(entity)
     # The object of an action is read in any case, because it has changed.
-    if save.action is not None or entity is None or not _properties(before) <= _properties(entity):
+    if save.action is not None or not save.known_by or not is_whole:
         reading = yield from _read_back(save, fresh)
         entity = reading.entity if reading is not None else None
     if save.fault is not None:
