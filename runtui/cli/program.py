@@ -10,7 +10,7 @@ import argparse
 import gc
 import os
 import sys
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
@@ -249,7 +249,8 @@ def _without_command(arguments: Sequence[str]) -> argparse.Namespace | None:
     if arguments and not arguments[0].startswith("-"):
         return None
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    _fill(parser, TUI, {argument.partition("=")[0] for argument in arguments})
+    named = {argument.partition("=")[0] for argument in arguments}
+    _fill(parser, TUI, [option for option in OPTIONS if named & {option.flag(), option.flag(False)}])
     with suppress(argparse.ArgumentError):
         given, others = parser.parse_known_args(arguments)
         return given if not others else None
@@ -262,8 +263,7 @@ def _add_commands(parser: argparse.ArgumentParser, commands: Sequence[Command], 
         parsers.add_parser(command.name, help=command.help, command=command)
 
 
-def _fill(parser: argparse.ArgumentParser, command: Command, given: Set[str] | None = None) -> None:
-    """Add the arguments of a command; with `given`, only those session options whose flags are in it."""
+def _fill(parser: argparse.ArgumentParser, command: Command, needed: Sequence[Option] | None = None) -> None:
     runs = command.parts[0] if command.parts else command
     parser.set_defaults(command=runs)
     if command.parts:
@@ -277,11 +277,7 @@ def _fill(parser: argparse.ArgumentParser, command: Command, given: Set[str] | N
         words = 'a profile in config.toml; "" for none (default: default-profile, or the only one)'
         parser.add_argument("--profile", default=argparse.SUPPRESS, metavar="NAME", help=words)
     for name, title in GROUP_TITLES.items():
-        options = [
-            option
-            for option in command.options
-            if option.group == name and (given is None or not given.isdisjoint((option.flag(), option.flag(False))))
-        ]
+        options = [option for option in (command.options if needed is None else needed) if option.group == name]
         group = parser.add_argument_group(title) if options else parser
         for option in options:
             _add_option(group, option)

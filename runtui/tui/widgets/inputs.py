@@ -6,7 +6,7 @@ writes nothing.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding
@@ -16,9 +16,6 @@ from textual.widgets import Input
 
 from runtui.keys.actions import Scope
 from runtui.tui.text import plain
-
-_NEVER_ASKED: Final[Any] = None
-"""The validator of an input that is validated on no event."""
 
 
 class LineInput(Input, inherit_css=False):
@@ -49,11 +46,10 @@ class LineInput(Input, inherit_css=False):
     """
 
     def __init__(self, *, placeholder: str = "", id: str | None = None, select_on_focus: bool = False) -> None:
-        # Other code validates: Textual would set a class for each value and match the styles again. Without a validator
-        # it would load all of its own.
+        # Other code validates: Textual would set a class for each value and match the styles again.
         super().__init__(
-            placeholder=placeholder, compact=True, select_on_focus=select_on_focus, id=id,
-            validators=[_NEVER_ASKED], validate_on=(),
+            placeholder=placeholder, compact=True, select_on_focus=select_on_focus, id=id, validate_on=(),
+            validators=[None],  # type: ignore[list-item] # never asked, but with none Textual loads all of its own
         )  # fmt: skip
         self.cursor_blink = False
 
