@@ -99,12 +99,17 @@ SIMULTANEOUS_SCOPES: Final[tuple[frozenset[Scope], ...]] = (
 """The sets of scopes whose keys work at the same time."""
 
 Need = Literal[
-    "", "run", "row", "list", "marks", "writing", "editing", "own change", "new run", "form", "valid change",
-    "change", "waiting change", "bulk change", "open change", "failed change", "done change", "journal entry",
-    "undoable entry", "unknown entry", "checkable entry", "profiles", "account", "signed in", "signed out",
-    "no sign-in", "code", "demo", "search", "shell", "back", "one run",
+    "", "run", "row", "marks", "writing", "editing", "form", "valid change", "change", "waiting change",
+    "bulk change", "open change", "failed change", "done change", "journal entry", "undoable entry",
+    "unknown entry", "checkable entry", "profiles", "account", "signed in", "no sign-in", "code", "demo", "search",
+    "shell",
 ]  # fmt: skip
 """The condition for an action to run; `tui.actions.why_not` says what is missing."""
+
+HintedWhile = Literal[
+    "", "row", "list", "editing", "own change", "new run", "one run", "journal entry", "signed out", "back",
+]  # fmt: skip
+"""A further condition for the hint line to show an action; its key works without that."""
 
 MEANINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "filter": ("slash", "f7"),
@@ -141,8 +146,7 @@ class Action(NamedTuple):
     """A name that it shares with other actions although it has its own keys; empty if it shares none."""
     call: str = ""
     """The Textual action to run; empty for the one named by the id."""
-    hinted: Need = ""
-    """A further condition for the hint line to show it; its key works without that."""
+    hinted: HintedWhile = ""
     scope: Scope = "app"
     """Where its keys work; `ACTIONS` takes it from the group."""
 

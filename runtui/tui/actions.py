@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from textual.binding import Binding, BindingType, Keymap
 
-from runtui.keys.actions import ACTION_BY_ID, Action, Need, Scope, in_scopes, key_of, remapped
+from runtui.keys.actions import ACTION_BY_ID, Action, HintedWhile, Need, Scope, in_scopes, key_of, remapped
 
 if TYPE_CHECKING:
     from runtui.auth.signin import SignIn
@@ -185,23 +185,13 @@ def _is_signed_in(now: ActionContext) -> bool:
     return now.sign_in is not None and now.sign_in.state.account is not None
 
 
-def _needs_signing_in(now: ActionContext) -> str | None:
-    is_needed = now.sign_in is not None and not _is_signed_in(now) and _needs_account(now) is None
-    return None if is_needed else "No sign-in is needed now."
-
-
 REASONS: Final[Mapping[Need, Reason]] = {
     "": lambda _: None,
     "run": _needs_run,
-    "one run": lambda now: None if not now.marked_runs else "A change to many runs sends only what you change.",
-    "back": lambda now: None if now.is_covered else "All runs are shown.",
     "row": lambda now: None if now.has_row else "There is nothing under the cursor.",
-    "list": lambda now: None if now.has_list else "There is no list here.",
     "marks": lambda now: None if now.marks else "Nothing is marked.",
     "writing": _may_write,
     "editing": _may_edit,
-    "own change": lambda now: None if now.has_own_change else "You have not changed this run in this session.",
-    "new run": lambda now: None if now.has_new_run else "No action of this session has created a new run from it.",
     "form": _may_open_form,
     "valid change": _may_review,
     "change": _needs_change,
@@ -219,7 +209,6 @@ REASONS: Final[Mapping[Need, Reason]] = {
     ),
     "account": _needs_account,
     "signed in": lambda now: None if _is_signed_in(now) else "Nobody is signed in.",
-    "signed out": _needs_signing_in,
     "no sign-in": lambda now: (
         f"A sign-in is in progress; {key_of('leave_sign_in')} cancels it." if now.is_signing_in else None
     ),
@@ -227,6 +216,20 @@ REASONS: Final[Mapping[Need, Reason]] = {
     "search": lambda now: None if now.is_searching else f"There is no search; {key_of('search')} starts one.",
     "shell": lambda now: None if now.has_shell else "No shell is waiting that could resume runtui.",
     "demo": lambda now: None if now.is_demo else "Only the sandbox of `runtui demo` can simulate faults.",
+}
+
+
+HINTED_WHILE: Final[Mapping[HintedWhile, Callable[[ActionContext], bool]]] = {
+    "": lambda _: True,
+    "row": lambda now: now.has_row,
+    "list": lambda now: now.has_list,
+    "editing": lambda now: _may_edit(now) is None,
+    "own change": lambda now: now.has_own_change,
+    "new run": lambda now: now.has_new_run,
+    "one run": lambda now: not now.marked_runs,
+    "journal entry": lambda now: now.entry is not None,
+    "signed out": lambda now: _needs_account(now) is None and not _is_signed_in(now),
+    "back": lambda now: now.is_covered,
 }
 
 
@@ -300,7 +303,7 @@ def hints(
     found = []
     for action in sorted((action for action in actions if action.weight), key=lambda action: -action.weight):
         key = action.key_while_typing if typing else action.shown_key
-        if key is None or action.id in here or REASONS[action.hinted](now) is not None:
+        if key is None or action.id in here or not HINTED_WHILE[action.hinted](now):
             continue
         is_ready = why_not(action, now) is None
         if is_ready or action.needs in _STEPS:

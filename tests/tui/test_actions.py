@@ -18,7 +18,7 @@ from runtui.keys.keymap import read_keys
 from runtui.keys.names import key_text
 from runtui.services.store import RunQuery
 from runtui.tui import features
-from runtui.tui.actions import ActionContext, hints, why_not
+from runtui.tui.actions import HINTED_WHILE, REASONS, ActionContext, hints, why_not
 from runtui.tui.app import RuntuiApp
 from runtui.tui.features.changes.bulk_sending import ResultsView
 from runtui.tui.features.changes.editing import ConflictView
@@ -120,6 +120,11 @@ def test_reasons_are_sentences() -> None:
         for action in ACTIONS:
             reason = why_not(action, context)
             assert reason is None or (reason[0] == reason[0].upper() and reason.endswith("."))
+
+
+def test_every_reason_can_be_shown_and_every_condition_of_a_hint_is_used() -> None:
+    assert set(REASONS) == {action.needs for action in ACTIONS}
+    assert set(HINTED_WHILE) == {action.hinted for action in ACTIONS}
 
 
 def hinted(*scopes: Scope, typing: bool = False, **facts: Any) -> str:

@@ -280,7 +280,7 @@ async def test_the_time_of_a_token_is_reported_when_it_is_little(
 
 
 @pytest.mark.parametrize(("columns", "has_who"), [(60, False), (80, True), (120, True)])
-async def test_the_account_gives_way_before_the_tenant_and_the_badges_and_after_the_counts(
+async def test_the_account_gives_way_before_tenant_badges_and_age_and_after_the_counts(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch, columns: int, has_who: bool
 ) -> None:
     async with open_session(runs=5, size=(columns, 24)) as session:
@@ -292,7 +292,8 @@ async def test_the_account_gives_way_before_the_tenant_and_the_badges_and_after_
         session.front.draw()
         await session.pilot.pause()
         header = session.header
-        assert "  Contoso Holding Limited  " in header
+        assert (" Contoso Holding Limited  " in header) is (columns > 60)
+        assert header.rstrip().endswith("as of 10:00:00")
         assert " SANDBOX: 503  READ-ONLY" in header
         assert ("lee.admin" in header) is has_who
         assert ("240 runs" in header) is (columns == 120)

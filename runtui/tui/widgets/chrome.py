@@ -1,7 +1,7 @@
 """The widgets around the panes: header, tenant strip, pane titles, status line, hint line. Each draws given facts.
 
-Invariant: each takes one line, but the status up to three, and none while it is empty. However narrow the screen, the
-tenant and the badges SANDBOX and READ-ONLY stay; counts are dropped first, then the state.
+Invariant: each takes one line, but the status up to three, and none while it is empty. The tenant, the badges SANDBOX
+and READ-ONLY and the age of the list stay on any screen: counts give way first, then the program's name, the account.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from runtui.keys.actions import view_keys
 from runtui.services.store import EVERY_RUN, Store
 from runtui.services.workspace import SandboxControl, Workspace, sandbox_badge
 from runtui.tui.actions import Hint
-from runtui.tui.text import ELLIPSIS, content, fit, in_lines, plain
+from runtui.tui.text import ELLIPSIS, content, in_lines, middle, plain
 
 if TYPE_CHECKING:
     from runtui.services.refresh import Progress
@@ -45,9 +45,13 @@ class Headline(NamedTuple):
     counts: tuple[str, ...] = ()
     """Such as "1 unknown", "240 runs"; the last are dropped first."""
     state: str = ""
-    """Such as "listing…", "as of 15:42:07", "waiting until 15:42:19", "paused"."""
+    """Such as "reading…", "as of 15:42:07", "waiting until 15:42:19", "paused"."""
     who: str = ""
-    """The account, such as "lee.admin" or "signed out"; dropped if it does not fit, after counts and state."""
+    """The account, such as "lee.admin" or "signed out"."""
+
+
+_LEAST_TENANT: Final = 12
+"""The cells that a tenant keeps, with both of its ends; for more the end of the state is cut."""
 
 
 def clickable(action: str) -> Style:
@@ -72,27 +76,23 @@ class HeaderLine(Widget):
     """The facts to draw."""
 
     def render(self) -> RenderResult:
-        """Draw name, tenant and badges at the left, and counts and state at the right, as far as they fit."""
-        line = self.headline
-        width = self.content_size.width
+        """Draw name, tenant, account and badges at the left, and counts and state at the right."""
+        line, width = self.headline, self.content_size.width
         badges = "".join(f" {badge} " for badge in line.badges)
-        fixed = cell_len("runtui  ") + cell_len(badges) + (2 if badges else 0)
-        tenant = plain(line.tenant)
-        if fixed + cell_len(tenant) > width:
-            tenant = fit(tenant, max(4, width - fixed)).rstrip()
-        who = f"  {plain(line.who)}" if line.who else ""
-        if fixed + cell_len(tenant + who) > width:
+        name, who = "runtui  ", f"  {plain(line.who)}" if line.who else ""
+        room = width - cell_len(badges) - 2 * bool(badges) - cell_len(line.state) - 2
+        if cell_len(f"{name}{plain(line.tenant)}{who}") > room:
+            name = ""
+        if cell_len(f"{plain(line.tenant)}{who}") > room:
             who = ""
-        left = fixed + cell_len(tenant + who)
-        right = self._right(width - left - 2)
-        parts = [
-            Content.styled("runtui", self.get_visual_style("header-line--name")),
-            Content(f"  {tenant}{who}"),
-        ]
-        if badges:
-            parts += [Content("  "), Content.styled(badges, self.get_visual_style("header-line--badge"))]
-        gap = max(0, width - left - cell_len(right))
-        return Content("").join([*parts, Content(" " * gap + right)])
+        tenant = middle(line.tenant, max(_LEAST_TENANT, room))
+        left = Content.assemble(
+            (name, self.get_visual_style("header-line--name")),
+            Content(f"{tenant}{who}{'  ' if badges else ''}"),
+            (badges, self.get_visual_style("header-line--badge")),
+        )
+        right = self._right(width - left.cell_length - 2)
+        return left + Content(" " * (width - left.cell_length - cell_len(right)) + right)
 
     def _right(self, room: int) -> str:
         counts = list(self.headline.counts)
