@@ -122,6 +122,12 @@ def test_the_first_screen_loads_no_place_but_the_list_and_no_feature_that_can_wa
     assert len(loaded) <= MODULES_AT_THE_START
 
 
+def test_an_input_loads_no_validators() -> None:
+    code = "import sys; from runtui.tui.widgets.inputs import LineInput; LineInput(); print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "textual.validation" not in ran.stdout.split()
+
+
 @pytest.mark.parametrize("command", NOT_NEEDED)
 def test_a_command_with_a_token_loads_no_more_than_it_needs(command: str) -> None:
     code = f"import sys, runtui.headless.{command}; print(*(name.removeprefix('runtui.') for name in sys.modules))"
