@@ -354,5 +354,7 @@ async def test_where_a_reason_is_required_nothing_is_sent_without_one(bench: Ben
 async def test_a_draft_without_a_change_or_with_an_error_is_not_sent(texts: dict[str, Any], bench: Bench) -> None:
     with pytest.raises(UsageError, match="nothing to send"):
         bench.saves.submit(draft(**texts))
+    with pytest.raises(UsageError, match="nothing to send"):
+        bench.saves.submit_many([])
     assert bench.saves.active() == ()
     assert bench.graph.calls == []
