@@ -143,6 +143,6 @@ def test_a_lock_whose_file_was_deleted_is_acquired_again(has_folder: bool, tmp_p
 def test_a_lock_whose_file_another_one_replaced_is_acquired_again(tmp_path: Path) -> None:
     with session(tmp_path) as own, session(tmp_path) as other:
         file = tmp_path / f"{own.id}{LOCK_SUFFIX}"
-        shutil.copy(file, tmp_path / "copy").replace(file)
+        Path(shutil.copy(file, tmp_path / "copy")).replace(file)
         own.acquire()
         assert not other.is_gone(own.id)
