@@ -211,14 +211,22 @@ def test_a_body_keeps_what_only_looks_like_a_secret() -> None:
 
 
 def test_secrets_of_the_environment_are_hidden_and_not_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    own = {"RUNTUI_TOKEN": "a-secret-token", "RUNTUI_CLIENT_SECRET": "another-secret", "RUNTUI_PASSWORD": "p4ssw0rd-1"}
-    others = {"AZURE_CLIENT_SECRET": "azures-secret", "RUNTUI_TENANT": "contoso.example", "THEIR_TOKEN": "not-ours-1"}
+    own = {
+        "RUNTUI_TOKEN": "a-secret-token-1",
+        "RUNTUI_CLIENT_SECRET": "another-secret",
+        "RUNTUI_PASSWORD": "p4ssw0rd-of-it",
+    }
+    others = {
+        "AZURE_CLIENT_SECRET": "azures-secret",
+        "RUNTUI_TENANT": "contoso.example",
+        "THEIR_TOKEN": "not-ours-but-long",
+    }
     for name, value in (own | others).items():
         monkeypatch.setenv(name, value)
     register_environment_secrets()
     hidden = [*own.values(), others["AZURE_CLIENT_SECRET"]]
     assert [redact(f"said: {value}!") for value in hidden] == [f"said: {REDACTED}!"] * 4
-    assert redact("at contoso.example with not-ours-1") == "at contoso.example with not-ours-1"
+    assert redact("at contoso.example with not-ours-but-long") == "at contoso.example with not-ours-but-long"
     handed_on = without_own_secrets()
     assert own.keys().isdisjoint(handed_on)
     assert others.items() <= handed_on.items()
