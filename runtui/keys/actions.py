@@ -359,7 +359,10 @@ _ACTIONS: Final[Mapping[Scope, tuple[Action, ...]]] = {
         Action("keep_search", ("enter", "down"), "keep", "Keep the matches and go to the text.", 90),
         Action("clear_search", ("escape",), "clear", "End the search and go to the text.", 80),
     ),
-    "picker": (Action("choose", "choose", "choose", "Choose the line under the cursor.", 90),),
+    "picker": (
+        Action("choose", "choose", "choose", "Choose the line under the cursor.", 90),
+        Action("filter_choices", "filter", "filter", "Filter the lines as you type.", 70),
+    ),
     "copies": (
         Action("copy_chosen", "copy", "copy", "Copy what is under the cursor."),
         Action("copy_handoff", ("h",), "hand-over", "Copy the hand-over.", 86),

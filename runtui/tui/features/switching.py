@@ -59,7 +59,7 @@ class Switching(Feature):
 
         title = Content.assemble(("Simulate a fault", "bold"), "  ", content(sandbox.scenario))
         await self._chrome.ask(
-            Picker("scenarios", title, choices, at=at or 0), lambda name: self.attempt(simulate(name))
+            Picker("simulate", title, choices, at=at or 0), lambda name: self.attempt(simulate(name))
         )
 
     def action_read_only(self) -> None:
