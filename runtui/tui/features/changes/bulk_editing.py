@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 
-from textual.app import ComposeResult
 from textual.content import Content
 
 from runtui.domain.bulk_draft import MarkedRun, drafts_of, mixed_values, model_of
@@ -23,34 +22,23 @@ from runtui.tui.features.changes.bulk_sending import BulkSending, marked_runs
 from runtui.tui.features.changes.reviewing import Reviewing
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import blocks_keys
-from runtui.tui.screens.form import DraftEditor
+from runtui.tui.screens.form import DraftView
 from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.panel import Panel
-from runtui.tui.screens.view import ActionView
 from runtui.tui.words import sign_in_words, write_words
 
 
-class BulkFormView(ActionView[None]):
+class BulkFormView(DraftView):
     """Shows the model of some runs."""
-
-    scope = "edit"
 
     def __init__(self, chrome: Chrome, review: Callable[[], Awaitable[None]]) -> None:
         """Create the form; `review` asks about its changes."""
         super().__init__(name="bulk-edit")
         self._chrome = chrome
         self._review = review
-        self.editor = DraftEditor()
         self.runs: Sequence[MarkedRun] = ()
         self._first: tuple[Draft, Operation] | None = None
         """A model, and the operation on the first run that it would change."""
-
-    def compose(self) -> ComposeResult:
-        yield self.editor
-
-    @property
-    def draft(self) -> Draft | None:
-        return self.editor.draft
 
     @property
     def run_id(self) -> str | None:
@@ -60,15 +48,12 @@ class BulkFormView(ActionView[None]):
     def open(self, model: Draft, runs: Sequence[MarkedRun]) -> None:
         """Show the model of some runs; the focus goes to processingStatus."""
         self.runs = runs
-        self.editor.open(model, mixed_values(runs))
-
-    def take_focus(self) -> None:
-        self.editor.form.take_focus()
+        self.show_draft(model, mixed_values(runs))
 
     def title(self) -> Content:
         if self.draft is None:
             return Content()
-        return Content.assemble((f"Edit {count_words(len(self.runs), 'run')}", "bold"), self.editor.counts)
+        return Content.assemble((f"Edit {count_words(len(self.runs), 'run')}", "bold"), self.counts)
 
     def show_in(self, panel: Panel) -> None:
         """Show the request for the first run that would change, else for the first run."""
@@ -80,9 +65,6 @@ class BulkFormView(ActionView[None]):
             first = next((drafts[0] for drafts in found if drafts), None) if self.draft.changes() else None
             self._first = self.draft, first or Draft(run.run_id, run.workflow_id, run.received, "changed")
         panel.show_draft(self._first[1])
-
-    def before(self, action_id: str) -> None:
-        self.editor.before(action_id)
 
     async def action_review(self) -> None:
         await self._review()
@@ -98,16 +80,13 @@ class BulkFormView(ActionView[None]):
         question = write_words.discard_question(draft, key_of("discard"))
         if not self._chrome.has_confirmed(question, lambda: self.draft is draft):
             return
-        self.editor.draft = None
+        self.draft = None
         self.dismiss()
         self._chrome.set_status(write_words.draft_discarded(draft))
 
     def action_changed_only(self) -> None:
         """Say what is sent: there is no choice here."""
         self.say("A change to many runs sends only what you change.")
-
-    def action_revert(self) -> None:
-        self.editor.revert()
 
 
 class BulkEditing(Feature):
@@ -192,5 +171,5 @@ class BulkEditing(Feature):
 
     def _sent(self) -> None:
         """Forget typed text, because it is being sent."""
-        self.form.editor.draft = None
+        self.form.draft = None
         self.screen.dismiss()
