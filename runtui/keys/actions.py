@@ -319,7 +319,7 @@ _ACTIONS: Final[Mapping[Scope, tuple[Action, ...]]] = {
         Action("result_run", "new-run", "run", "Go to the new run of the action, or to its own run.", 86, "row"),
         Action("retry", ("R",), "retry", "Review the changes not done, and resend them.", 84, "failed change"),
         Action("undo_bulk", "undo", "undo", "Undo the changes that were done.", 82, "done change"),
-        Action("stop_bulk", ("X",), "stop", "Stop the unsent changes, or go on after a refusal.", 88, "open change"),
+        Action("stop_bulk", ("X",), "stop", "Stop the unsent changes, or continue after a refusal.", 88, "open change"),
         Action("export_results", "export", "export", "Export the results to a file.", 60),
     ),
     "journal": (

@@ -94,7 +94,7 @@ class TooSmall(DrawnOnce[None]):
         return content(
             f"runtui needs a terminal of {MIN_SIZE.width}x{MIN_SIZE.height}. "
             f"This one is {size.width}x{size.height}. "
-            f"Enlarge it to go on; {key_text(QUITTING[0])} quits."
+            f"Enlarge it; {key_text(QUITTING[0])} quits."
         )
 
     def on_resize(self) -> None:

@@ -206,7 +206,7 @@ async def test_in_a_demo_the_address_is_the_one_that_a_browser_can_open(tmp_path
         await desk.ask_for_code()
         assert "http://127.0.0.1:7/authority/devicelogin" in desk.words
         assert "login.fake.test" not in desk.words
-        assert "It ends by itself in a few seconds" in " ".join(desk.words.split()), "declined and expired as well"
+        assert "It completes by itself in a few seconds" in " ".join(desk.words.split()), "declined and expired as well"
 
 
 async def test_signing_out_asks_once_more_and_says_what_is_forgotten(tmp_path: Path) -> None:

@@ -64,8 +64,6 @@ from runtui.tui.words.copies import Copy, CopyChoice, Destination, MakesHandoff
 _Made = Callable[[], Sequence[CopyChoice]]
 """Makes the choices; it may read files."""
 
-_QUESTION: Final = "copy"
-
 
 class Copying(Feature):
     """The question what to copy, and the steps after the answer."""
@@ -106,8 +104,7 @@ class Copying(Feature):
             self._chrome.set_status("There is nothing to copy here.", "warning")
             return
         self._offered = offered
-        title = Content.styled("Copy", "bold")
-        await self._chrome.ask(Picker(_QUESTION, title, offered, more_scopes=("copies",)), self._chosen)
+        await self._chrome.ask(Picker("copy", "Copy", offered, more_scopes=("copies",)), self._chosen)
 
     def action_copy_chosen(self) -> None:
         self._answer(self._under_cursor, "clipboard")

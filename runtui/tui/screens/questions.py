@@ -72,6 +72,7 @@ class Picker(ActionView[Value]):
         name: The id of the action that asks, or one word; two questions of one name are never open at once.
         title: The title of the pane.
         choices: The choices; at least one.
+        of: What they are about, for the title.
         at: The index of the choice under the cursor at first.
         about: The text above the list.
         more_scopes: Scopes of actions besides those of every picker.
@@ -89,16 +90,17 @@ class Picker(ActionView[Value]):
     def __init__(
         self,
         name: str,
-        title: Content,
+        title: str,
         choices: Sequence[Choice[Value]],
         *,
+        of: str = "",
         at: int = 0,
         about: str = "",
         more_scopes: tuple[Scope, ...] = (),
     ) -> None:
         super().__init__(name=name)
         self.more_scopes = more_scopes
-        self._title = title
+        self._title = Content.assemble(content(title, "bold"), content(f"  {of}" if of else ""))
         self._choices = choices
         self._at = at
         self._about = about

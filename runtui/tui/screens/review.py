@@ -393,8 +393,7 @@ def _notes_of(bulk: BulkDraft, against: Iterable[str]) -> Content:
     if bulk.action is not None:
         said = " ".join((*bulk.notes, "It cannot be undone, and is never sent twice."))
     else:
-        for_that = f"For that, press {key_of('act')} in the list."
-        said = (
-            f"This rewrites the report{'' if bulk.is_one else 's'}; it neither stops nor repeats any work. {for_that}"
-        )
+        reports = "report" if bulk.is_one else "reports"
+        instead = f"To do that, press {key_of('act')} in the list."
+        said = f"This edits the {reports} only; no work is stopped or repeated. {instead}"
     return Content("\n").join([*(content(f"! {sentence}", "$text-warning") for sentence in against), content(said)])
