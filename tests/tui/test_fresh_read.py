@@ -6,7 +6,7 @@ import json
 
 from runtui.domain.draft import Draft
 from runtui.tui.features.changes.editing import ConflictView, Editing
-from runtui.tui.screens.form import FormView
+from runtui.tui.screens.form import DraftEditor
 from tests import there
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_faults import graph_error
@@ -17,8 +17,8 @@ def draft_of(session: Session) -> Draft:
     return there(session.draft)
 
 
-def editor_of(session: Session) -> FormView:
-    return session.app.feature[Editing].form
+def editor_of(session: Session) -> DraftEditor:
+    return session.app.feature[Editing].form.editor
 
 
 def stored_count(session: Session) -> object:

@@ -18,6 +18,7 @@ from runtui.domain.draft import BodyMode, Conflict, Draft, caught_up
 from runtui.domain.properties import EDITABLE
 from runtui.domain.text import count_words
 from runtui.domain.times import ago, moment_text, now_ticks, parse_ticks
+from runtui.keys.actions import Scope
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.view import ActionView
 from runtui.tui.text import content, in_lines, middle, plain
@@ -39,28 +40,35 @@ class HelpLines(Widget):
         return in_lines(self.text, max(1, self.content_size.width), self.size.height)
 
 
-class DraftView(ActionView[None]):
-    """The fields of a draft, with help below for the one with the focus; it shows one draft at a time.
+class DraftEditor(Widget):
+    """The fields of a draft, with help below for the one with the focus.
 
     Args:
-        keep: Called with each new state of the draft before it is drawn, to write it to disk.
+        keep: Called with each new state of the draft before it is drawn.
     """
 
-    scope = "edit"
-    draft: Draft | None = None
-    DEFAULT_CSS = "DraftView FieldForm { height: 1fr; }"
+    DEFAULT_CSS = """
+    DraftEditor { height: 1fr; }
+    DraftEditor FieldForm { height: 1fr; }
+    """
 
-    def __init__(self, keep: Callable[[Draft], None] = lambda _draft: None, *, name: str | None = None) -> None:
-        super().__init__(name=name)
+    def __init__(self, keep: Callable[[Draft], None] = lambda _draft: None) -> None:
+        super().__init__()
         self._keep = keep
+        self.draft: Draft | None = None
         self.newer: Mapping[str, Any] = {}
         """The run (Graph's JSON object) as last read since the draft was opened; empty until then."""
-        self.fields = FieldForm()
+        self.form = FieldForm()
         self._help = HelpLines()
 
     def compose(self) -> ComposeResult:
-        yield self.fields
+        yield self.form
         yield self._help
+
+    @property
+    def scope(self) -> Scope | None:
+        """The scope whose keys work while a dropdown is open; None without one."""
+        return "values" if self.form.menu is not None else None
 
     @property
     def counts(self) -> str:
@@ -70,32 +78,29 @@ class DraftView(ActionView[None]):
         counts = ((len(self.draft.changes()), "changed"), (len(self.draft.errors()), "wrong"))
         return "".join(f"  {count} {word}" for count, word in counts if count)
 
-    def take_focus(self) -> None:
-        self.fields.take_focus()
-
-    def show_draft(self, draft: Draft, mixed: Mapping[str, str] = MappingProxyType({})) -> None:
-        """Show another draft and focus processingStatus; see `FieldForm.load` for `mixed`."""
+    def open(self, draft: Draft, mixed: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Show a draft and focus processingStatus; see `FieldForm.load` for `mixed`."""
         self.draft, self.newer = draft, {}
-        self.fields.load(draft, mixed)
+        self.form.load(draft, mixed)
         self._show_help()
-        self.take_focus()
+        self.form.take_focus()
 
     def before(self, action_id: str) -> None:
         """Go to the first field with an error before a review, which would be refused."""
         if action_id == "review" and self.draft is not None and (errors := self.draft.errors()):
-            self.fields.enter(next(field.name for field in EDITABLE if field.name in errors))
+            self.form.enter(next(field.name for field in EDITABLE if field.name in errors))
 
     def replace_draft(self, draft: Draft) -> None:
         """Replace the draft, keep it, and put its texts into the fields."""
         self.draft = draft
         self._keep(draft)
-        self.fields.put(draft, self.newer)
+        self.form.put(draft, self.newer)
         self._show_help()
-        self.post_message(self.Changed())
+        self.post_message(ActionView.Changed())
 
-    def action_revert(self) -> None:
+    def revert(self) -> None:
         if self.draft is not None:
-            self.replace_draft(self.draft.reverted(self.fields.field.name))
+            self.replace_draft(self.draft.reverted(self.form.field.name))
 
     def on_field_form_edited(self, event: FieldForm.Edited) -> None:
         """Take the text of an edited field into the draft, keep the draft, and redraw."""
@@ -109,17 +114,17 @@ class DraftView(ActionView[None]):
         if text != draft.text(event.field):
             self.draft = draft.typed(event.field.name, text, now_ticks())
             self._keep(self.draft)
-            self.post_message(self.Changed())
-        self.fields.show(self.draft or draft, self.newer)
+            self.post_message(ActionView.Changed())
+        self.form.show(self.draft or draft, self.newer)
         self._show_help()
 
     def on_field_form_entered(self) -> None:
         """Show the help of the entered field in the same frame."""
         self._show_help()
-        self.post_message(self.Changed())
+        self.post_message(ActionView.Changed())
 
     def _show_help(self) -> None:
-        draft, field, menu = self.draft, self.fields.field, self.fields.menu
+        draft, field, menu = self.draft, self.form.field, self.form.menu
         if draft is None:
             return
         hidden = len(menu.lines) - (self.size.height - 1 - _HELP_LINES) if menu is not None else 0
@@ -138,17 +143,33 @@ class DraftView(ActionView[None]):
         self._help.text = content("  ".join(part for part in (warnings, field.help, reading) if part))
 
 
-class FormView(DraftView):
-    """The form of one run."""
+class FormView(ActionView[None]):
+    """The form as a view of a screen; it shows one draft at a time."""
 
+    scope = "edit"
     needs_panel = True
-    _disputed: tuple[Conflict, ...] = ()
-    """The conflicts with the server's newer values that were reported last."""
-    _workflow_name = ""
+
+    def __init__(self, keep: Callable[[Draft], None]) -> None:
+        """Create the form; it calls `keep` with each state of its draft before drawing it, to write it to disk."""
+        super().__init__()
+        self.editor = DraftEditor(keep)
+        self._disputed: tuple[Conflict, ...] = ()
+        """The conflicts with the server's newer values that were reported last."""
+        self._workflow_name = ""
+
+    def compose(self) -> ComposeResult:
+        yield self.editor
+
+    @property
+    def draft(self) -> Draft | None:
+        return self.editor.draft
 
     def open(self, draft: Draft, workflow_name: str) -> None:
         self._disputed, self._workflow_name = (), workflow_name
-        self.show_draft(draft)
+        self.editor.open(draft)
+
+    def take_focus(self) -> None:
+        self.editor.form.take_focus()
 
     def resumed(self) -> None:
         """Take over the run, which may have been read meanwhile."""
@@ -158,16 +179,18 @@ class FormView(DraftView):
         if self.draft is not None:
             panel.show_draft(self.draft)
 
+    def before(self, action_id: str) -> None:
+        self.editor.before(action_id)
+
     def on_field_form_entered(self) -> None:
-        """Take over the run's newer values, which wait while a dropdown is open. Textual calls the method of the base
-        class too."""
+        """Take over the run's newer values, which wait while a dropdown is open."""
         self._follow_the_run()
 
     def catch_up(self, run_id: str, now: Mapping[str, Any]) -> None:
         """Take over a newly read run; ignore it if it is not the draft's run."""
         if self.draft is not None and self.draft.run_id == run_id:
             # A property missing in the response keeps its received value.
-            self.newer = {**self.draft.received, **now}
+            self.editor.newer = {**self.draft.received, **now}
             self._follow_the_run()
 
     def _follow_the_run(self) -> None:
@@ -175,8 +198,8 @@ class FormView(DraftView):
 
         Do nothing below a review, whose request must stay as shown, or while a dropdown is open, which would close.
         """
-        newer = self.newer
-        if not newer or not self.screen.is_active or self.fields.menu is not None:
+        newer = self.editor.newer
+        if not newer or not self.screen.is_active or self.editor.form.menu is not None:
             return
         before = self.draft
         if before is None:
@@ -185,7 +208,7 @@ class FormView(DraftView):
         disputed = tuple(conflict for conflict in draft.conflicts(newer) if conflict.field.name in draft.edits)
         if draft is not before or disputed != self._disputed:
             self._disputed = disputed
-            self.replace_draft(draft)
+            self.editor.replace_draft(draft)
             if words := write_words.run_has_changed(before, draft, disputed):
                 self.say(words, "warning" if disputed else "information")
 
@@ -194,19 +217,19 @@ class FormView(DraftView):
         if self.draft is None:
             return Content()
         name, run_id = content(self._workflow_name), content(middle(self.draft.run_id, 24))
-        return Content.assemble(("Edit", "bold"), self.counts, "  ", name, "  ", run_id)
+        return Content.assemble(("Edit", "bold"), self.editor.counts, "  ", name, "  ", run_id)
 
     def action_changed_only(self) -> None:
         """Switch between sending all required properties and only the changed ones."""
         if self.draft is None:
             return
         mode: BodyMode = "changed" if self.draft.mode == "full" else "full"
-        self.replace_draft(self.draft._replace(mode=mode))
+        self.editor.replace_draft(self.draft._replace(mode=mode))
         words = "only what changed" if mode == "changed" else "every required property and what changed"
         self.say(f"The request contains {words}.")
 
     def action_revert(self) -> None:
-        super().action_revert()
+        self.editor.revert()
         self._follow_the_run()
 
 

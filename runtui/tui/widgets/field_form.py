@@ -22,7 +22,6 @@ from textual.strip import Strip
 
 from runtui.domain.draft import Draft
 from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME, Property
-from runtui.keys.actions import Scope
 from runtui.tui.actions import bindings
 from runtui.tui.text import plain
 from runtui.tui.widgets.chrome import unboxed
@@ -144,11 +143,6 @@ class FieldForm(ScrollView, EditsLines, can_focus=True, inherit_bindings=False):
         self.screen.set_focus(self)
 
     # Keys
-
-    @property
-    def scope(self) -> Scope | None:
-        """The scope whose keys work while a dropdown is open; None without one."""
-        return "values" if self.menu is not None else None
 
     @property
     def line(self) -> EditedLine:

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 
+from textual.app import ComposeResult
 from textual.content import Content
 
 from runtui.domain.bulk_draft import MarkedRun, drafts_of, mixed_values, model_of
@@ -22,23 +23,34 @@ from runtui.tui.features.changes.bulk_sending import BulkSending, marked_runs
 from runtui.tui.features.changes.reviewing import Reviewing
 from runtui.tui.features.feature import Feature, Features
 from runtui.tui.keys import blocks_keys
-from runtui.tui.screens.form import DraftView
+from runtui.tui.screens.form import DraftEditor
 from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.panel import Panel
+from runtui.tui.screens.view import ActionView
 from runtui.tui.words import sign_in_words, write_words
 
 
-class BulkFormView(DraftView):
+class BulkFormView(ActionView[None]):
     """Shows the model of some runs."""
+
+    scope = "edit"
 
     def __init__(self, chrome: Chrome, review: Callable[[], Awaitable[None]]) -> None:
         """Create the form; `review` asks about its changes."""
         super().__init__(name="bulk-edit")
         self._chrome = chrome
         self._review = review
+        self.editor = DraftEditor()
         self.runs: Sequence[MarkedRun] = ()
         self._first: tuple[Draft, Operation] | None = None
         """A model, and the operation on the first run that it would change."""
+
+    def compose(self) -> ComposeResult:
+        yield self.editor
+
+    @property
+    def draft(self) -> Draft | None:
+        return self.editor.draft
 
     @property
     def run_id(self) -> str | None:
@@ -48,12 +60,15 @@ class BulkFormView(DraftView):
     def open(self, model: Draft, runs: Sequence[MarkedRun]) -> None:
         """Show the model of some runs; the focus goes to processingStatus."""
         self.runs = runs
-        self.show_draft(model, mixed_values(runs))
+        self.editor.open(model, mixed_values(runs))
+
+    def take_focus(self) -> None:
+        self.editor.form.take_focus()
 
     def title(self) -> Content:
         if self.draft is None:
             return Content()
-        return Content.assemble((f"Edit {count_words(len(self.runs), 'run')}", "bold"), self.counts)
+        return Content.assemble((f"Edit {count_words(len(self.runs), 'run')}", "bold"), self.editor.counts)
 
     def show_in(self, panel: Panel) -> None:
         """Show the request for the first run that would change, else for the first run."""
@@ -65,6 +80,9 @@ class BulkFormView(DraftView):
             first = next((drafts[0] for drafts in found if drafts), None) if self.draft.changes() else None
             self._first = self.draft, first or Draft(run.run_id, run.workflow_id, run.received, "changed")
         panel.show_draft(self._first[1])
+
+    def before(self, action_id: str) -> None:
+        self.editor.before(action_id)
 
     async def action_review(self) -> None:
         await self._review()
@@ -80,13 +98,16 @@ class BulkFormView(DraftView):
         question = write_words.discard_question(draft, key_of("discard"))
         if not self._chrome.has_confirmed(question, lambda: self.draft is draft):
             return
-        self.draft = None
+        self.editor.draft = None
         self.dismiss()
         self._chrome.set_status(write_words.draft_discarded(draft))
 
     def action_changed_only(self) -> None:
         """Say what is sent: there is no choice here."""
         self.say("A change to many runs sends only what you change.")
+
+    def action_revert(self) -> None:
+        self.editor.revert()
 
 
 class BulkEditing(Feature):
@@ -171,5 +192,5 @@ class BulkEditing(Feature):
 
     def _sent(self) -> None:
         """Forget typed text, because it is being sent."""
-        self.form.draft = None
+        self.form.editor.draft = None
         self.screen.dismiss()
