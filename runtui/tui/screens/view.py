@@ -15,7 +15,7 @@ from textual.message import Message
 from textual.screen import ScreenResultType
 from textual.widget import Widget
 
-from runtui.keys.actions import ACTION_BY_ID, VIEWS, Scope, keys_of
+from runtui.keys.actions import VIEWS, Scope
 from runtui.tui.actions import bindings
 from runtui.tui.screens.panel import Panel
 from runtui.tui.widgets.chrome import Condition, Severity, Status, always
@@ -85,14 +85,6 @@ class ActionView(Widget, Generic[ScreenResultType]):
     @property
     def scopes(self) -> tuple[Scope, ...]:
         return (self.scope, *VIEWS[self.scope], *self.more_scopes)
-
-    def holds(self, key: str) -> bool:
-        """Return whether a key is a letter of another screen that does nothing here; the one that opened this closes
-        it."""
-        if not (self.holds_letters and len(key) == 1 and key.isalpha()):
-            return False
-        opener = ACTION_BY_ID.get(self.name or "")
-        return key not in keys_of(("table", *self.scopes)).union(opener.keys if opener is not None else ())
 
     def title(self) -> Content:
         """Return the title of the left pane."""
