@@ -11,7 +11,6 @@ from enum import Enum
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from runtui.domain.draft import NOT_RECEIVED, Conflict, value_word
-from runtui.domain.times import length_words
 
 
 class Outcome(Enum):
@@ -112,17 +111,3 @@ def change_words(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterato
     """Yield each changed property with its old and new value; one absent from `before` was not received."""
     for name, value in after.items():
         yield f"{name}: {value_word(before.get(name, NOT_RECEIVED))} → {value_word(value)}"
-
-
-def wait_sentence(left: float, status: int | None, asked: float | None = None) -> str:
-    """Return why a request waits (see `wait_reason`), and that it is sent again in `left` seconds."""
-    return f"{wait_reason(status, asked)}; trying again {f'in {length_words(left)}' if left > 0 else 'now'}."
-
-
-def wait_reason(status: int | None, asked: float | None) -> str:
-    """Return why a request waits: the answer's status, if there is one, or the seconds that the service asks for."""
-    if asked is not None:
-        what = f"asks to wait {length_words(asked)}"
-    else:
-        what = "is busy" if status in (429, 503) else "failed"
-    return f"The service {what}" if status is None else f"The service {what} ({status})"

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Any, Literal, NamedTuple, NoReturn
+from typing import Any, Final, Literal, NamedTuple, NoReturn
 
 from runtui.domain.times import MONTHS
 
@@ -22,6 +22,15 @@ _FIXDATE = re.compile(r"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d:\d\d
 
 # From left to right: an escaped backslash, a surrogate pair, or a lone surrogate. Only the last is no character.
 _SURROGATES = re.compile(r"\\\\|\\u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w|(\\u[dD][89a-fA-F]\w\w)")
+
+
+MAX_NESTING: Final = 100
+"""The most levels of a JSON body, as in Microsoft's own OData library (`MaxNestingDepth`): what was read can then be
+written, compared and shown, however deep the stack is there."""
+
+_CONTAINERS: Final = frozenset({dict, list})
+
+_TOO_DEEP: Final = "The answer is nested too deeply to be read."
 
 
 class FailureKind(Enum):
@@ -214,7 +223,7 @@ def load_strict_json(body: bytes) -> Any:
         text = body.decode("utf-8-sig")
         if "\\" in text and ("\\ud" in text or "\\uD" in text):  # one character is found ten times as fast as three
             text = _SURROGATES.sub(lambda found: "\\ufffd" if found[1] else found[0], text)
-        return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite_float)
+        value = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite_float)
     except AnswerError:
         raise
     except UnicodeDecodeError as error:
@@ -225,9 +234,23 @@ def load_strict_json(body: bytes) -> Any:
         place = f"line {error.lineno}, column {error.colno}"
         raise AnswerError(f"The answer is not JSON: {error.msg} ({place}).") from None
     except RecursionError:
-        raise AnswerError("The answer is nested too deeply to be read.") from None
+        raise AnswerError(_TOO_DEEP) from None
     except ValueError:
         raise AnswerError("The answer holds a number with too many digits.") from None
+    if _is_too_deep(value):
+        raise AnswerError(_TOO_DEEP)
+    return value
+
+
+def _is_too_deep(value: Any) -> bool:
+    nested: list[Any] = [[value]]
+    for _ in range(MAX_NESTING + 1):
+        children = (node.values() if type(node) is dict else node for node in nested)
+        deeper = (some for some in children if not _CONTAINERS.isdisjoint(map(type, some)))  # most have none
+        nested = [item for some in deeper for item in some if type(item) in _CONTAINERS]
+        if not nested:
+            return False
+    return True
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -33,7 +33,10 @@ SMALL_BODY = 32 * 1024
 would delay a key."""
 
 NO_SUCH_PATH = frozenset({400, 404, 405, 501})
-"""The statuses of a server that has no such collection, or no `$batch`."""
+"""The statuses of a server that has no such collection."""
+
+_NO_BATCH = NO_SUCH_PATH | {403}
+"""The statuses of a server that has no `$batch`, or does not allow it to this caller: each item is judged by itself."""
 
 # Members after an enum's sentinel are sent only on request; otherwise they read "unknownFutureValue".
 ALL_ENUM_MEMBERS = "include-unknown-enum-members"
@@ -110,8 +113,8 @@ class PageReader:
     def learn_from_batch(self, batch: Exchange, *, writing: bool) -> bool:
         """Return whether the root offers `$batch`, by the answer to one; if not, no other is sent. Of a batch with
         writes, only the service itself can say so: then nothing in it was carried out."""
-        fault = fault_of(batch, writing=writing) if batch.status in NO_SUCH_PATH else None
-        if fault is not None and fault.outcome is Outcome.NOT_DONE and fault.status in NO_SUCH_PATH:
+        fault = fault_of(batch, writing=writing) if batch.status in _NO_BATCH else None
+        if fault is not None and fault.outcome is Outcome.NOT_DONE:
             self.has_batch = False
         return self.has_batch
 

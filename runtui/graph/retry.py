@@ -27,8 +27,8 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Final, NamedTuple
 
-from runtui.domain.report import Outcome, wait_reason
-from runtui.domain.times import second_text
+from runtui.domain.report import Outcome
+from runtui.domain.times import length_words, second_text
 from runtui.graph.exchange import Exchange, FailureKind, http_date
 
 _logger: Final = logging.getLogger("runtui.graph")
@@ -77,16 +77,23 @@ class Wait(NamedTuple):
 
     exchange: Exchange
     """The answer that caused it."""
+    seconds: float
     until: datetime
     """The end of the wait (UTC)."""
     retry_after: float | None = None
     """The seconds that the server asks for, if they are more; else None."""
 
     @property
+    def why(self) -> str:
+        """Why no request is sent now, without a full stop."""
+        status, asked = self.exchange.status, self.retry_after
+        what = "is busy" if status in THROTTLING else "failed"
+        return f"The service {what if asked is None else f'asks to wait {length_words(asked)}'} ({status})"
+
+    @property
     def words(self) -> str:
         """A sentence that says why no request is sent now, and when the next one is."""
-        why = wait_reason(self.exchange.status, self.retry_after)
-        return f"{why}; runtui asks again at {second_text(self.until)}."
+        return f"{self.why}; runtui asks again at {second_text(self.until)}."
 
 
 class Backoff:
@@ -105,13 +112,11 @@ class Backoff:
 
     def add(self, who: Pace | None, exchange: Exchange, tries: int) -> None:
         """Let `who`, or all jobs (None), wait after the `tries`-th answer to a request."""
-        now = datetime.now(UTC)
-        seconds = wait_of(exchange, tries, now, longest=self._longest)
-        end = asyncio.get_running_loop().time() + seconds
-        _logger.info("wait %.1f s after try %d of #%d (%s)", seconds, tries, exchange.number, exchange.status)
+        wait = wait_of(exchange, tries, datetime.now(UTC), longest=self._longest)
+        end = asyncio.get_running_loop().time() + wait.seconds
+        _logger.info("wait %.1f s after try %d of #%d (%s)", wait.seconds, tries, exchange.number, exchange.status)
         if all(end - other >= 1.0 for other in self._ends.values()):
-            asked, until = retry_after_seconds(exchange, now) or 0.0, now + timedelta(seconds=seconds)
-            self._announce(Wait(exchange, until, asked if asked > seconds else None))
+            self._announce(wait)
         self._ends[who] = max(end, self._ends.get(who, 0.0))
 
     async def wait(self, who: Pace) -> None:
@@ -192,16 +197,16 @@ def retry_after_seconds(exchange: Exchange, now: datetime) -> float | None:
     return min(max(waits), _LONGEST_RETRY_AFTER) if waits else None
 
 
-def wait_of(exchange: Exchange, attempt: int, now: datetime, *, longest: float = LONGEST_WAIT) -> float:
-    """Return the seconds to wait after the `attempt`-th try (from 1), which ended as `exchange`.
+def wait_of(exchange: Exchange, attempt: int, now: datetime, *, longest: float = LONGEST_WAIT) -> Wait:
+    """Return the wait after the `attempt`-th try (from 1), which ended as `exchange`.
 
     The server's value counts, else an exponential back-off with jitter; never more than `longest`.
     """
     asked = retry_after_seconds(exchange, now)
-    if asked is None:
-        spread = 1 + JITTER * random.random()  # noqa: S311 - spreads requests, keeps no secret
-        asked = BACK_OFF_SECONDS * 2 ** (attempt - 1) * spread
-    return min(asked, longest)
+    spread = 1 + JITTER * random.random()  # noqa: S311 - spreads requests, keeps no secret
+    seconds = min(BACK_OFF_SECONDS * 2 ** (attempt - 1) * spread if asked is None else asked, longest)
+    more = asked if asked is not None and asked > seconds else None
+    return Wait(exchange, seconds, now + timedelta(seconds=seconds), more)
 
 
 def _seconds(value: str, exchange: Exchange, now: datetime) -> float | None:

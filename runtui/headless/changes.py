@@ -26,6 +26,7 @@ from runtui.domain.times import length_words
 from runtui.domain.triage.service_actions import Operation, ServiceAction
 from runtui.errors import ExitCode, UsageError
 from runtui.graph.client import Answer
+from runtui.graph.retry import Wait
 from runtui.graph.root import run_key
 from runtui.headless.console import (
     ProgressLine,
@@ -42,7 +43,7 @@ from runtui.headless.session import narrate_wait, stored_run
 from runtui.services.store import workflow_name_of
 from runtui.services.workspace import Workspace
 from runtui.services.writing.follow import followed
-from runtui.services.writing.write import Save, Step
+from runtui.services.writing.write import Save
 from runtui.settings import Settings
 
 if TYPE_CHECKING:
@@ -372,12 +373,12 @@ class _Follower:
     async def _take_in_next(self) -> None:
         """Wait for news and report it; while a single change waits, count the seconds."""
         (save, *others) = self._last.values()
-        counts = save.resumes_at if save.step is Step.PAUSED and not others else None
+        wait = save.wait if not others else None
         try:
-            async with asyncio.timeout(count_seconds() if counts is not None else None):
+            async with asyncio.timeout(count_seconds() if wait is not None else None):
                 news = await self._news.get()
         except TimeoutError:
-            left = (counts - datetime.now(UTC)).total_seconds() if counts is not None else 0.0
+            left = (wait.until - datetime.now(UTC)).total_seconds() if wait is not None else 0.0
             self._progress.show(f"Trying again in {length_words(max(0.0, left))}.")
         except asyncio.CancelledError:  # from a ctrl+c before the handler was set
             self._interrupt()
@@ -396,8 +397,8 @@ class _Follower:
             if not save.active:
                 self._progress.clear()
                 self._lines.print_end(save)
-            elif save.step is Step.PAUSED:
-                self._print_wait(save)
+            elif save.wait is not None:
+                self._print_wait(save.wait)
             elif bulk is None and save.step is not before.step:
                 self._progress.clear()
                 narrate(f"{save.step.value}…")
@@ -405,13 +406,12 @@ class _Follower:
             ended = len(self._last) - left
             self._progress.show(f"{ended} of {len(self._last)}" if ended else "…")
 
-    def _print_wait(self, save: Save) -> None:
+    def _print_wait(self, wait: Wait) -> None:
         """Report a wait, once for all saves that wait for the same."""
-        if save.resumes_at is None or save.exchange is None or save.resumes_at <= self._waits_until:
-            return
-        self._waits_until = save.resumes_at
-        self._progress.clear()
-        narrate_wait(save.resumes_at, save.exchange, save.retry_after)
+        if wait.until > self._waits_until:
+            self._waits_until = wait.until
+            self._progress.clear()
+            narrate_wait(wait)
 
     async def _decide(self, bulk: Bulk, save: Save) -> None:
         """Go on or stop after a refusal that other changes may meet as well."""

@@ -12,11 +12,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from runtui.command_line import SessionSpec, token_source
-from runtui.domain.report import wait_sentence
+from runtui.domain.times import length_words
 from runtui.errors import ExitCode, RuntuiError
 from runtui.graph.batch import MAX_BATCH
 from runtui.graph.client import Answer
-from runtui.graph.exchange import Exchange
 from runtui.graph.retry import Backoff, Pace, Wait
 from runtui.graph.root import run_key
 from runtui.headless.console import keep_exit_code, narrate
@@ -132,12 +131,13 @@ def pace() -> Pace:
 
 def _print_wait(wait: Wait | None) -> None:
     if wait is not None:
-        narrate_wait(wait.until, wait.exchange, wait.retry_after)
+        narrate_wait(wait)
 
 
-def narrate_wait(until: datetime, exchange: Exchange, retry_after: float | None) -> None:
-    """Report why the next request waits until `until`."""
-    narrate(wait_sentence((until - datetime.now(UTC)).total_seconds(), exchange.status, retry_after))
+def narrate_wait(wait: Wait) -> None:
+    """Report why the next request waits, and for how long."""
+    left = (wait.until - datetime.now(UTC)).total_seconds()
+    narrate(f"{wait.why}; trying again {f'in {length_words(left)}' if left > 0 else 'now'}.")
 
 
 async def find_run(workspace: Workspace, run_id: str, workflow_id: str | None) -> tuple[str, str]:

@@ -102,12 +102,12 @@ Need = Literal[
     "", "run", "row", "marks", "writing", "editing", "form", "valid change", "change", "waiting change",
     "bulk change", "open change", "failed change", "done change", "journal entry", "undoable entry",
     "unknown entry", "checkable entry", "profiles", "account", "signed in", "no sign-in", "code", "demo", "search",
-    "shell",
+    "shell", "one run",
 ]  # fmt: skip
 """The condition for an action to run; `tui.actions.why_not` says what is missing."""
 
 HintedWhile = Literal[
-    "", "row", "list", "editing", "own change", "new run", "one run", "journal entry", "signed out", "back",
+    "", "row", "list", "editing", "own change", "new run", "journal entry", "signed out", "back",
 ]  # fmt: skip
 """A further condition for the hint line to show an action; its key works without that."""
 
@@ -286,7 +286,7 @@ _ACTIONS: Final[Mapping[Scope, tuple[Action, ...]]] = {
             "send changed",
             "Send only changed properties, or all required ones.",
             60,
-            hinted="one run",
+            "one run",
         ),
         Action("revert", ("f8",), "revert", "Revert this field.", 50, "change"),
         Action("discard", ("shift+f8",), "discard", "Discard the draft (press twice).", needs="change"),

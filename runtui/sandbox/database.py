@@ -96,8 +96,8 @@ class Database:
         after which the next page starts, None on the last one.
         """
         scope = self._scope(entity, owner, query.where)
-        columns = ", ".join(f'"{column}"' for column in (*entity.order, *entity.columns))
-        order = ", ".join(f'"{column}" {"DESC" if entity.is_descending else "ASC"}' for column in entity.order)
+        columns = ", ".join(f'"{column}"' for column in (*(by.name for by in entity.order), *entity.columns))
+        order = ", ".join(f'"{by.name}" {"DESC" if by.is_descending else "ASC"}' for by in entity.order)
         rows = self._sql.execute(
             f'SELECT {columns} FROM "{entity.name}" WHERE {scope.sql} AND {query.continuation.sql}'
             f" ORDER BY {order} LIMIT ?",

@@ -83,6 +83,13 @@ _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {"datetime": format_ticks,
 """The functions from a stored value that is not null to the JSON value, by kind, if the two differ."""
 
 
+class SortColumn(NamedTuple):
+    """A column to sort by: whole numbers without nulls."""
+
+    name: str
+    is_descending: bool = False
+
+
 @dataclass(frozen=True)
 class EntityType:
     """An entity type: its properties, and how its collections are stored, ordered and queried."""
@@ -91,9 +98,8 @@ class EntityType:
     properties: tuple[Property, ...]
     owners: tuple[str, ...] = ()
     """Columns with the ids of the owners of an entity and its place among others; never sent."""
-    order: tuple[str, ...] = ("rowid",)
-    """Columns of whole numbers without nulls to sort by. No two rows are equal in all of them."""
-    is_descending: bool = False
+    order: tuple[SortColumn, ...] = (SortColumn("rowid"),)
+    """No two rows are equal in all of these columns."""
     has_subject: bool = False
     """It is about a user: `$expand` accepts `subject`, and `$filter` its id."""
 
@@ -171,7 +177,7 @@ RUN: Final = EntityType(
         Property("activatedOnScope", "json"),
     ),
     owners=("workflowId", "reprocessed"),
-    is_descending=True,
+    order=(SortColumn("rowid", is_descending=True),),
 )
 
 SUBJECT_ID: Final = Property("subject/id", "string")
@@ -193,8 +199,7 @@ USER_RESULT: Final = EntityType(
         Property("subject", "json"),
     ),
     owners=("workflowId", "runId", "place", SUBJECT_ID.name),
-    order=("scheduledDateTime", "place"),
-    is_descending=True,
+    order=(SortColumn("scheduledDateTime", is_descending=True), SortColumn("place")),
     has_subject=True,
 )
 
@@ -213,7 +218,7 @@ TASK_RESULT: Final = EntityType(
         Property("task", "json"),
     ),
     owners=("workflowId", "runId", "userResultId", "place", SUBJECT_ID.name),
-    order=("place",),
+    order=(SortColumn("place"),),
     has_subject=True,
 )
 

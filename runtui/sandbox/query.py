@@ -135,6 +135,10 @@ def _is_key_value(value: object) -> bool:
 
 
 def _follows(entity: EntityType, key: SortKey) -> Condition:
-    """Return the condition that a row comes after the one with that sort key."""
-    columns = ", ".join(f'"{column}"' for column in entity.order)
-    return Condition(f"({columns}) {'<' if entity.is_descending else '>'} ({', '.join('?' * len(key))})", key)
+    """Return the condition that a row comes after the one with that sort key: equal in some columns, beyond in the
+    next.
+    """
+    pairs = list(zip(entity.order, key, strict=True))
+    equal = [Condition(f'"{by.name}" = ?', (value,)) for by, value in pairs]
+    beyond = [Condition(f'"{by.name}" {"<" if by.is_descending else ">"} ?', (value,)) for by, value in pairs]
+    return Condition.joined("OR", (Condition.joined("AND", (*equal[:n], beyond[n])) for n in range(len(beyond))))

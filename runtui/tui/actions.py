@@ -188,6 +188,7 @@ def _is_signed_in(now: ActionContext) -> bool:
 REASONS: Final[Mapping[Need, Reason]] = {
     "": lambda _: None,
     "run": _needs_run,
+    "one run": lambda now: None if not now.marked_runs else "A change to many runs sends only what you change.",
     "row": lambda now: None if now.has_row else "There is nothing under the cursor.",
     "marks": lambda now: None if now.marks else "Nothing is marked.",
     "writing": _may_write,
@@ -226,7 +227,6 @@ HINTED_WHILE: Final[Mapping[HintedWhile, Callable[[ActionContext], bool]]] = {
     "editing": lambda now: _may_edit(now) is None,
     "own change": lambda now: now.has_own_change,
     "new run": lambda now: now.has_new_run,
-    "one run": lambda now: not now.marked_runs,
     "journal entry": lambda now: now.entry is not None,
     "signed out": lambda now: _needs_account(now) is None and not _is_signed_in(now),
     "back": lambda now: now.is_covered,

@@ -163,6 +163,10 @@ async def not_offered(_body: Json, _forward: Forward, _number: int) -> httpx.Res
     return reply({"error": {"code": "BadRequest", "message": "Resource not found for the segment '$batch'."}}, 400)
 
 
+async def not_allowed(_body: Json, _forward: Forward, _number: int) -> httpx.Response:
+    return reply(FORBIDDEN, 403)
+
+
 async def whole_batch_throttled(body: Json, forward: Forward, number: int) -> httpx.Response:
     return reply(THROTTLED, 429, {"Retry-After": "0"}) if number == 1 else reply(await forward(body))
 
@@ -180,6 +184,7 @@ BENDS: Final[dict[str, tuple[Bend | Callable[[], Bend], set[Outcome]]]] = {
     "an item twice": (items_twice, {Outcome.DONE}),
     "a web page": (a_web_page, {Outcome.DONE}),
     "no $batch": (not_offered, {Outcome.DONE}),
+    "$batch forbidden": (not_allowed, {Outcome.DONE}),
     "the whole batch throttled": (whole_batch_throttled, {Outcome.DONE}),
     "a storm of 429 and 424": (storm, {Outcome.DONE}),
     "403 midway": (forbidden_midway, {Outcome.DONE, Outcome.NOT_DONE}),

@@ -97,7 +97,7 @@ async def test_the_results_of_ten_runs_are_one_request_with_their_subjects() -> 
     assert all(task["subject"] == ADELE for part in found for task in part.tasks)
 
 
-@pytest.mark.parametrize("status", [400, 404, 405, 501])
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 501])
 async def test_without_a_batch_each_is_asked_for_alone_and_the_batch_no_more(status: int) -> None:
     server = ResultsServer(batch=lambda _body: reply(status, REFUSED))
     async with client(server) as graph:

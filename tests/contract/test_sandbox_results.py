@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
+from runtui.domain.times import parse_ticks
 from tests.contract.conftest import Sandbox
 
 
@@ -45,7 +47,7 @@ async def test_results_of_one_person_are_found_by_the_id_of_their_subject(sandbo
         assert refused.status_code == 400
 
 
-async def test_pages_of_a_workflows_results_have_everything_once(sandbox: Sandbox) -> None:
+async def test_pages_of_a_workflows_results_have_everything_once_the_newest_run_first(sandbox: Sandbox) -> None:
     workflow = await sandbox.workflow("Onboard new hire, first day")
     path = f"{workflow}/userProcessingResults"
     whole = await everything(sandbox, path)
@@ -53,6 +55,11 @@ async def test_pages_of_a_workflows_results_have_everything_once(sandbox: Sandbo
     assert len(whole) > 30
     assert parts == whole
     assert len({user["id"] for user in parts}) == len(parts)
+    scheduled = [parse_ticks(user["scheduledDateTime"]) for user in parts]
+    assert scheduled == sorted(scheduled, reverse=True)
+    for _, users in groupby(parts, lambda user: user["scheduledDateTime"]):  # of one run, in the order of processing
+        started = [parse_ticks(user["startedDateTime"]) for user in users if user["startedDateTime"]]
+        assert started == sorted(started)
 
 
 async def test_a_run_names_the_run_that_reprocesses_it(sandbox: Sandbox) -> None:

@@ -10,8 +10,10 @@ import httpx
 
 from runtui.domain.draft import Draft
 from runtui.domain.times import second_text
+from runtui.graph.retry import Wait
 from runtui.services.writing.write import Save, Step
 from runtui.tui.words import pages
+from tests import there
 from tests.tui.conftest import Opener, Session
 from tests.tui.test_review import to_the_review
 from tests.tui.wires import Graph, a_run, reply
@@ -37,8 +39,7 @@ async def test_a_wait_says_until_when_and_is_given_up(open_session: Opener) -> N
         assert session.status.text == "No change waits."
         await send(session)
         (save,) = session.workspace.saves.active()
-        assert save.resumes_at is not None
-        words = f"The service is busy (429); trying again at {second_text(save.resumes_at)}. w stops waiting."
+        words = f"The service is busy (429); trying again at {second_text(there(save.wait).until)}. w stops waiting."
         assert session.status.text == words
         assert words in " ".join(session.inside(session.panel).split())
         await session.press("w")
@@ -93,11 +94,12 @@ def test_a_wait_longer_than_runtui_waits_is_reported_as_asked() -> None:
     now = datetime(2026, 11, 23, 12, tzinfo=UTC)
     draft = Draft("run-1", "w1", a_run(1), "full")
     busy = replace(exchange("PATCH"), status=429)
-    save = Save(1, draft, Step.PAUSED, resumes_at=now + timedelta(seconds=300), retry_after=3600.0, exchange=busy)
-    until = second_text(now + timedelta(seconds=300))
-    assert pages.wait_sentence(save, now) == (
+    wait = Wait(busy, 300.0, now + timedelta(seconds=300), 3600.0)
+    save = Save(1, draft, Step.PAUSED, wait=wait, exchange=busy)
+    until = second_text(wait.until)
+    assert pages.wait_sentence(save, wait, now) == (
         f"The service asks to wait 1h 00m (429); trying again at {until}. w stops waiting."
     )
-    save = save._replace(retry_after=None)
-    assert pages.wait_sentence(save, now).startswith(f"The service is busy (429); trying again at {until}")
-    assert "trying again now." in pages.wait_sentence(save, now + timedelta(hours=1))
+    wait = wait._replace(retry_after=None)
+    assert pages.wait_sentence(save, wait, now).startswith(f"The service is busy (429); trying again at {until}")
+    assert "trying again now." in pages.wait_sentence(save, wait, now + timedelta(hours=1))

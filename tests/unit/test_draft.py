@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from runtui.domain.draft import NOT_RECEIVED, RUN_TYPE, Draft
 from runtui.domain.properties import EDITABLE, EDITABLE_BY_NAME
 from runtui.domain.times import parse_ticks
+from runtui.graph.exchange import AnswerError, load_strict_json
 from tests.unit.fake_writer import RUN
 
 NOW = parse_ticks("2026-11-20T09:15:03.9206151Z")
@@ -379,3 +380,21 @@ def test_a_placeholder_that_was_received_goes_back_with_a_warning() -> None:
 def test_warnings_can_be_told_of_any_run(received: dict[str, Any]) -> None:
     some = typed(draft(**received), processingStatus="canceled", completedDateTime="now", totalUsersCount="3")
     assert all(sentence.endswith(".") for sentence in some.warnings())
+
+
+@pytest.mark.parametrize("levels", [1, 99, 400, 900])
+def test_whatever_can_be_read_can_be_sent_and_compared_far_down_the_stack(levels: int) -> None:
+    try:
+        received = load_strict_json(b'{"processingStatus": ' + b"[" * levels + b"]" * levels + b"}")
+    except AnswerError:
+        assert levels > 99
+        return
+
+    def below(frames: int) -> str:
+        if frames:
+            return below(frames - 1)
+        opened, fresh = draft(**received), json.loads(json.dumps(received))
+        assert opened.conflicts(fresh) == ()
+        return opened.body_text()
+
+    assert json.loads(below(500))["processingStatus"] == received["processingStatus"]

@@ -58,6 +58,8 @@ def test_every_json_value_is_read_as_it_is(value: Any, ascii_only: bool) -> None
         (b"<html></html>", "not JSON"),
         (b'{"a": "\xff"}', "not UTF-8"),
         (b"[" * 200_000, "nested too deeply"),
+        (b'{"a":' * 101 + b"1" + b"}" * 101, "nested too deeply"),
+        (b"[" * 101 + b"]" * 101, "nested too deeply"),
         (b"[" + b"9" * 5_000 + b"]", "too many digits"),
         (b'{"a": "\x1b"}', "not JSON"),
     ],

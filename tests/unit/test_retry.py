@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtui.domain.report import Outcome, wait_sentence
+from runtui.domain.report import Outcome
 from runtui.domain.times import length_words
 from runtui.graph.exchange import Exchange, Failure, FailureKind
 from runtui.graph.retry import (
@@ -108,7 +108,7 @@ def test_no_header_breaks_the_reading_of_it(value: str) -> None:
     exchange = answered(("Retry-After", value), ("Date", value))
     asked = retry_after_seconds(exchange, NOW)
     assert asked is None or asked >= 0
-    assert 0 <= wait_of(exchange, 1, NOW) <= LONGEST_WAIT
+    assert 0 <= wait_of(exchange, 1, NOW).seconds <= LONGEST_WAIT
     assert NOW + timedelta(seconds=asked or 0) >= NOW, "a moment that can be shown"
     assert length_words(asked or 0)
 
@@ -124,30 +124,29 @@ def test_a_date_that_a_server_writes_is_read_back(skew: int, seconds: int) -> No
 
 
 def test_the_requested_wait_is_honoured_up_to_the_limit() -> None:
-    assert wait_of(asking("41"), 1, NOW) == 41.0
-    assert wait_of(asking("9999999"), 1, NOW) == LONGEST_WAIT
-    assert wait_of(asking("41"), 1, NOW, longest=10) == 10
+    assert wait_of(asking("41"), 1, NOW).seconds == 41.0
+    assert wait_of(asking("9999999"), 1, NOW).seconds == LONGEST_WAIT
+    assert wait_of(asking("41"), 1, NOW, longest=10).seconds == 10
 
 
 @given(st.integers(1, MAX_WRITE_REPEATS), st.integers())
 def test_without_retry_after_each_wait_is_longer_but_bounded(attempt: int, seed: int) -> None:
     with patch("random.random", random.Random(seed).random):
-        wait = wait_of(answered(), attempt, NOW)
+        wait = wait_of(answered(), attempt, NOW).seconds
     base = BACK_OFF_SECONDS * 2 ** (attempt - 1)
     assert base <= wait <= base * (1 + JITTER) < LONGEST_WAIT
-    assert wait <= wait_of(answered(), attempt + 1, NOW), "even the shortest next one"
+    assert wait <= wait_of(answered(), attempt + 1, NOW).seconds, "even the shortest next one"
 
 
 def test_programs_that_were_refused_together_do_not_come_back_together() -> None:
-    waits = {wait_of(answered(), 1, NOW) for _ in range(20)}
+    waits = {wait_of(answered(), 1, NOW).seconds for _ in range(20)}
     assert len(waits) == 20
 
 
-def test_why_a_request_waits_names_the_status_if_there_is_one() -> None:
-    assert wait_sentence(5, 429) == "The service is busy (429); trying again in 5s."
-    assert wait_sentence(0, 504) == "The service failed (504); trying again now."
-    assert wait_sentence(5, 429, 90_000) == "The service asks to wait 1d 01h (429); trying again in 5s."
-    assert wait_sentence(5, None) == "The service failed; trying again in 5s."
+def test_why_a_request_waits_names_the_status_and_a_longer_requested_wait() -> None:
+    assert wait_of(asking("41"), 1, NOW).why == "The service is busy (429)"
+    assert wait_of(asking("90000"), 1, NOW).why == "The service asks to wait 1d 01h (429)"
+    assert wait_of(replace(answered(), status=504), 1, NOW).why == "The service failed (504)"
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(0, "0s"), (0.2, "1s"), (59.5, "1m 00s"), (7_200, "2h 00m")])

@@ -11,6 +11,7 @@ from runtui.domain.report import Outcome
 from runtui.domain.results import TaskResult
 from runtui.domain.times import parse_ticks, second_text
 from runtui.errors import RuntuiError
+from runtui.graph.retry import Wait
 from runtui.services.known_run import KnownRun
 from runtui.services.store import StoredRun
 from runtui.services.store_results import RunResults
@@ -19,6 +20,7 @@ from runtui.tui.widgets.side_panel import Page
 from runtui.tui.words.pages import run_page
 from tests.tui.wires import a_run
 from tests.unit.entries import an_entry
+from tests.unit.fake_writer import exchange
 
 NOW = parse_ticks("2026-11-20T12:00:00Z")
 
@@ -87,13 +89,13 @@ def test_changes_from_here_are_told_with_what_became_of_them() -> None:
 
 def test_a_refused_try_is_not_the_end_while_the_change_is_in_progress() -> None:
     refused, until = an_entry(2, outcome=Outcome.NOT_DONE), datetime(2026, 11, 3, 12, 3, 10, tzinfo=UTC)
-    save = Save(1, Draft("run-1", "w1", {}), Step.PAUSED, entry=2, resumes_at=until)
+    save = Save(1, Draft("run-1", "w1", {}), Step.PAUSED, entry=2, wait=Wait(exchange("PATCH"), 7.0, until))
     assert [
         line
         for line in facts(entries=[refused], save=save)
         if line.endswith(f": refused, tried again at {second_text(until)}")
     ]
-    signing_in = save._replace(step=Step.SIGNING_IN, resumes_at=None)
+    signing_in = save._replace(step=Step.SIGNING_IN, wait=None)
     assert [line for line in facts(entries=[refused], save=signing_in) if line.endswith(": refused, tried again")]
     for other in (None, save._replace(entry=None), save._replace(entry=3)):
         assert [line for line in facts(entries=[refused], save=other) if line.endswith(": not done")]

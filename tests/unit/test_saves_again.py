@@ -18,7 +18,7 @@ from runtui.headless.changes import message_of
 from runtui.services import journal as journal_module
 from runtui.services.journal_file import JournalError
 from runtui.services.writing.write import Step
-from tests import PATIENCE
+from tests import PATIENCE, there
 from tests.unit.fake_writer import RUN, WORKFLOW, answered, exchange, fault
 from tests.unit.saves_bench import ROOT, Bench, draft, refused
 
@@ -79,13 +79,14 @@ async def test_a_wait_is_announced_and_can_be_stopped(bench: Bench) -> None:
     before, longest = datetime.now(UTC), timedelta(seconds=LONGEST_WAIT)
     number = bench.saves.submit(draft()).number
     paused = await bench.reaches(Step.PAUSED)
-    assert paused.resumes_at is not None
-    assert before + longest <= paused.resumes_at <= datetime.now(UTC) + longest, "capped"
-    assert paused.retry_after == 9_999_999
+    wait = there(paused.wait)
+    assert before + longest <= wait.until <= datetime.now(UTC) + longest, "capped"
+    assert wait.retry_after == 9_999_999
     assert bench.saves.stop(number)
     assert await bench.saves.drain(PATIENCE) == 0
     last = bench.news[-1]
     assert (last.outcome, last.stopped, bench.writes) == (Outcome.NOT_DONE, True, 1)
+    assert not last.row_is_stale, "it changed nothing"
     assert message_of(last) == "It was stopped while it waited.", "and not that the service throttles"
     assert bench.outcomes() == [(Outcome.NOT_DONE, "answer", 429)]
     assert not bench.saves.stop(number), "it is over"

@@ -134,7 +134,7 @@ def test_an_interrupted_write_never_claims_more_than_happened(case: str) -> None
     effects, _ = play(CASES[case][0])
     answers = 0
     for effect in effects:
-        known = effect.save.outcome_if_stopped
+        known = effect.save.outcome_so_far
         if isinstance(effect, Read | Identify | Record) and effect.save.step is not Step.SETTLING:
             assert known is Outcome.NOT_DONE
         if isinstance(effect, Send):
@@ -149,17 +149,17 @@ def test_an_interrupted_write_never_claims_more_than_happened(case: str) -> None
 def test_a_pause_shows_its_end_and_a_longer_requested_wait() -> None:
     replies: dict[type[Effect[Any]], list[object]] = {Send: [refused(429, wait="7"), UNKNOWN]}
     (pause,) = (effect for effect in play(replies)[0] if isinstance(effect, Pause))
-    assert (pause.seconds, pause.save.step, pause.save.retry_after) == (7.0, Step.PAUSED, None)
-    assert pause.save.resumes_at == NOW + timedelta(seconds=7)
+    assert (pause.seconds, pause.save.step) == (7.0, Step.PAUSED)
+    assert there(pause.save.wait)[1:] == (7.0, NOW + timedelta(seconds=7), None)
     (pause,) = (effect for effect in play({Send: [refused(429, wait="9000"), UNKNOWN]})[0] if isinstance(effect, Pause))
-    assert pause.seconds < 9000 == pause.save.retry_after
+    assert pause.seconds < 9000 == there(pause.save.wait).retry_after
 
 
 @pytest.mark.parametrize("refused_at", [Read, Send])
 def test_a_sign_in_is_a_step_of_its_own_in_which_nothing_is_on_its_way(refused_at: type[Effect[Any]]) -> None:
     (renewal,) = (effect for effect in play({refused_at: [refused(401)]})[0] if isinstance(effect, RenewToken))
     assert (renewal.save.step, renewal.save.may_be_stopped) == (Step.SIGNING_IN, True)
-    assert renewal.save.outcome_if_stopped is Outcome.NOT_DONE
+    assert renewal.save.outcome_so_far is Outcome.NOT_DONE
 
 
 def test_a_failure_to_record_or_store_is_reported_and_hides_nothing() -> None:
@@ -197,7 +197,7 @@ def test_only_a_refusal_of_graphs_own_may_be_that_of_a_second_copy(outcome: Outc
 @pytest.mark.parametrize("outcome", Outcome)
 def test_the_outcome_of_an_ended_save_does_not_change(outcome: Outcome) -> None:
     ended = Save(1, draft(), step=Step.ENDED, outcome=outcome, fault=fault(Outcome.UNKNOWN))
-    assert ended.outcome_if_stopped is outcome
+    assert ended.outcome_so_far is outcome
 
 
 def test_the_answer_to_the_reading_is_not_told_as_that_to_the_change() -> None:

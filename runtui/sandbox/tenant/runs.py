@@ -334,7 +334,7 @@ def user_results(plan: RunPlan, people: People, now: int) -> Iterator[dict[str, 
                 "id": work.id,
                 "workflowId": plan.workflow.id,
                 "runId": plan.id,
-                "place": -place,  # negative, because a list of results is sorted in descending order
+                "place": place,
                 "subject/id": work.person.id,
                 "completedDateTime": progress.completed,
                 "failedTasksCount": int(progress.cause is not None),

@@ -280,7 +280,7 @@ class Bulk:
             return  # the state of the run itself caused it
         if not self._may_hold or self.is_stopped:
             return
-        if save.fault is None or save.outcome_if_stopped is not Outcome.NOT_DONE:
+        if save.fault is None or save.outcome_so_far is not Outcome.NOT_DONE:
             return
         if self.held_by is None and save.fault.title not in self._accepted:
             _logger.info("the rest is held: %s", save.fault.title)

@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 from uuid import uuid4
 
-from runtui.domain.report import Outcome
 from runtui.domain.triage.service_actions import (
     MAKE_RUNS,
     READ_BESIDES,
@@ -44,6 +43,7 @@ from runtui.services.writing.write import (
     Settle,
     Step,
     UpdateStore,
+    ended,
     settlement_of,
 )
 
@@ -156,12 +156,10 @@ class WriteDriver:
             pass  # reported by `unrecorded`
         finally:
             self.end(
-                save._replace(
-                    step=Step.ENDED,
-                    outcome=save.outcome_if_stopped,
-                    resumes_at=None,
+                ended(
+                    save,
                     unrecorded=unrecorded,
-                    row_is_stale=save.step is not Step.WAITING,
+                    row_is_stale=save.step in (Step.SENDING, Step.SETTLING),
                     stopped=save.may_be_stopped,
                 )
             )
@@ -193,12 +191,11 @@ class WriteDriver:
             return [False] * len(observed)
         return [True] * len(observed)
 
-    def end(self, ended: Save) -> None:
-        conflicts = ", ".join(conflict.field.name for conflict in ended.conflicts)
-        why = ended.fault.title if ended.fault is not None else conflicts or "no fault"
-        outcome = ended.outcome or Outcome.UNKNOWN
-        _logger.info("change #%s of run %s: %s (%s)", ended.entry or "none", ended.run_id, outcome.value, why)
-        self.announce(ended)
+    def end(self, save: Save) -> None:
+        conflicts = ", ".join(conflict.field.name for conflict in save.conflicts)
+        why = save.fault.title if save.fault is not None else conflicts or "no fault"
+        _logger.info("change #%s of run %s: %s (%s)", save.entry or "none", save.run_id, save.outcome_so_far.value, why)
+        self.announce(save)
 
 
 def _update_of(intent: Intent) -> RunUpdate:

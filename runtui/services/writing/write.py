@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum
 from itertools import count
 from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
@@ -27,7 +27,7 @@ from runtui.errors import RuntuiError
 from runtui.graph.client import Answer, etag_of
 from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault, mismatch, perhaps_repeated, refused_action, unconfirmed
-from runtui.graph.retry import Retry, retry_after_seconds, retry_of, wait_of
+from runtui.graph.retry import Retry, Wait, retry_of, wait_of
 from runtui.services.journal import Entry, Intent, Settlement
 from runtui.services.writing.proof import CAUSED_BY_A_COPY, NO_PROOF, UPDATED, confirms, has_new_value, new_run, verdict
 
@@ -79,10 +79,8 @@ class Save(NamedTuple):
     """The intent in the journal for the last request."""
     entry: int | None = None
     """The number of its journal entry."""
-    resumes_at: datetime | None = None
-    """When a paused save continues (UTC)."""
-    retry_after: float | None = None
-    """The seconds that the service asks for, if they are more than the pause."""
+    wait: Wait | None = None
+    """The wait of a paused save."""
     has_new_token: bool = False
     """True if it already got another token, because the first one was missing or refused."""
     stopped: bool = False
@@ -119,7 +117,7 @@ class Save(NamedTuple):
         return self.step in (Step.WAITING, Step.READING, Step.SIGNING_IN, Step.PAUSED)
 
     @property
-    def outcome_if_stopped(self) -> Outcome:
+    def outcome_so_far(self) -> Outcome:
         """The outcome if nothing more is heard."""
         if self.outcome is not None:
             return self.outcome
@@ -261,19 +259,19 @@ def _attempt(save: Save, attempt: int, now: Callable[[], datetime]) -> Writing:
         save = save._replace(step=Step.READING)
         fresh = yield from Read(save)
     if fresh.entity is None:
-        again = yield from _again(save, fresh, attempt, Outcome.NOT_DONE, now)
-        return again or _ended(save, Outcome.NOT_DONE, exchange=fresh.exchange, fault=fresh.fault)
+        again = yield from _again(save, fresh, attempt, now)
+        return again or ended(save, exchange=fresh.exchange, fault=fresh.fault)
     if isinstance(save.operation, Draft) and (lacking := save.operation.missing_from(fresh.entity)):
-        return _ended(save, Outcome.NOT_DONE, exchange=fresh.exchange, fault=_refusal(_lacks(lacking)))
+        return ended(save, exchange=fresh.exchange, fault=_refusal(_lacks(lacking)))
     if objection := _objection(save.operation, fresh.entity):
         is_stored = yield from UpdateStore(save, fresh.entity)
-        return _ended(save, Outcome.NOT_DONE, exchange=fresh.exchange, row_is_stale=not is_stored, **objection)
+        return ended(save, exchange=fresh.exchange, row_is_stale=not is_stored, **objection)
     try:
         intent = _intent(save, fresh, (yield from Identify(save)))
         save = save._replace(intent=intent, exchange=None, fault=None, step=Step.RECORDING)
         number = yield from Record(save, intent)
     except RuntuiError as error:
-        return _ended(save, Outcome.NOT_DONE, fault=_refusal(error))
+        return ended(save, fault=_refusal(error))
     return (yield from _sent(save._replace(entry=number, step=Step.SENDING), intent, fresh, attempt, now))
 
 
@@ -282,15 +280,14 @@ def _sent(save: Save, intent: Intent, fresh: Answer, attempt: int, now: Callable
     if (answer := (yield from Send(save, intent))) is None:
         save = save._replace(step=Step.WAITING, stopped=True)
         save = yield from _settled(save, settlement_of(save, intent, "It was stopped before it was sent."))
-        return _ended(save, Outcome.NOT_DONE)
+        return ended(save)
     answer = _checked(answer, fresh.exchange)
     save, entity = yield from _find_out(_answered(save, intent, answer), intent, answer, fresh)
-    outcome = save.outcome_if_stopped
     save = yield from _settled(save, settlement_of(save, intent))
-    if again := (yield from _again(save, answer, attempt, outcome, now)):
+    if again := (yield from _again(save, answer, attempt, now)):
         return again
     is_stored = entity is not None and (yield from UpdateStore(save, entity))
-    return _ended(save, outcome, row_is_stale=not is_stored)
+    return ended(save, row_is_stale=not is_stored)
 
 
 def _settled(save: Save, settlement: Settlement) -> Writing:
@@ -312,24 +309,16 @@ def _objection(operation: Operation, fresh: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _again(
-    save: Save, answer: Answer, attempt: int, outcome: Outcome, now: Callable[[], datetime]
+    save: Save, answer: Answer, attempt: int, now: Callable[[], datetime]
 ) -> Generator[Effect[Any], Any, Save | None]:
     """Return the save to start again with, once the needs of `retry_of` are met; None if it is not sent again."""
     exchange, again = answer.exchange, save._replace(exchange=None, fault=None)
-    match retry_of(exchange, attempt, outcome=outcome, has_new_token=save.has_new_token, for_change=True):
+    outcome, has_new_token = save.outcome_so_far, save.has_new_token
+    match retry_of(exchange, attempt, outcome=outcome, has_new_token=has_new_token, for_change=True):
         case Retry.WAIT:
             _logger.info("run %s: retry after try %d (%s)", save.run_id, attempt, exchange.status)
-            moment = now()
-            seconds, asked = wait_of(exchange, attempt, moment), retry_after_seconds(exchange, moment) or 0.0
-            yield from Pause(
-                save._replace(
-                    resumes_at=moment + timedelta(seconds=seconds),
-                    retry_after=asked if asked > seconds else None,
-                    exchange=exchange,
-                    step=Step.PAUSED,
-                ),
-                seconds,
-            )
+            wait = wait_of(exchange, attempt, now())
+            yield from Pause(save._replace(wait=wait, exchange=exchange, step=Step.PAUSED), wait.seconds)
             return again
         case Retry.NEW_TOKEN if (yield from RenewToken(save._replace(step=Step.SIGNING_IN), exchange)):
             return again._replace(has_new_token=True)
@@ -392,7 +381,7 @@ def _find_out(
     """Turn an answer into an outcome, by the table in `proof`; return the run as last read too, None if it was not
     read."""
     before, entity = fresh.entity or {}, answer.entity
-    if save.outcome_if_stopped is Outcome.NOT_DONE:
+    if save.outcome_so_far is Outcome.NOT_DONE:
         return save, before
     if save.action is not None:
         return (yield from _find_out_of_action(save, intent, answer, fresh))
@@ -443,8 +432,9 @@ def _proved(save: Save, fault: Fault, intent: Intent, answer: Answer, reading: A
     return save._replace(fault=fault._replace(message=f"{fault.message} {found.why}".strip()))
 
 
-def _ended(save: Save, outcome: Outcome, **facts: Any) -> Save:
-    return save._replace(step=Step.ENDED, outcome=outcome, resumes_at=None, **facts)
+def ended(save: Save, **facts: Any) -> Save:
+    """Return the save at its end, with the outcome as far as it is known."""
+    return save._replace(step=Step.ENDED, outcome=save.outcome_so_far, wait=None, **facts)
 
 
 def ignored_of(operation: Operation, entity: Mapping[str, Any]) -> tuple[str, ...]:
@@ -458,7 +448,7 @@ def ignored_of(operation: Operation, entity: Mapping[str, Any]) -> tuple[str, ..
 
 def settlement_of(save: Save, intent: Intent, otherwise: str = "") -> Settlement:
     """Return the outcome for the journal if nothing more is heard; `otherwise` are its words if nothing went wrong."""
-    outcome = save.outcome_if_stopped
+    outcome = save.outcome_so_far
     is_known = save.step is Step.SETTLING and outcome is not Outcome.UNKNOWN
     known_by: KnownBy = (save.known_by or "answer") if is_known else ""
     words = _words_of(save) or otherwise
@@ -471,7 +461,7 @@ def _words_of(save: Save) -> str:
         return save.fault.summary
     if not save.ignored:
         return ""
-    return " ".join(save._replace(outcome=save.outcome_if_stopped).report.reasons())
+    return " ".join(save._replace(outcome=save.outcome_so_far).report.reasons())
 
 
 def _properties(entity: Mapping[str, Any]) -> set[str]:

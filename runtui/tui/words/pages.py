@@ -35,11 +35,12 @@ from runtui.domain.triage.service_actions import Operation, ServiceAction
 from runtui.domain.triage.standing import NOTE, triage_facts
 from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault
+from runtui.graph.retry import Wait
 from runtui.keys.actions import key_of
 from runtui.services.journal import Entry
 from runtui.services.journal_query import damage_sentence, outcome_word
 from runtui.services.known_run import KnownRun
-from runtui.services.writing.write import Save, Step
+from runtui.services.writing.write import Save
 from runtui.tui.widgets.side_panel import About, Fact, Page, none_selected
 from runtui.tui.words import triage_words, write_words
 
@@ -89,7 +90,7 @@ def save_page(save: Save, now: datetime) -> Page:
     """Return the page of a save: its progress at `now` (aware), or how it ended."""
     changed = frozenset(change.field.name for change in save.operation.changes())
     if save.outcome is None:
-        waits = [Fact(wait_sentence(save, now), "$text-warning")] if save.step is Step.PAUSED else []
+        waits = [Fact(wait_sentence(save, wait, now), "$text-warning")] if (wait := save.wait) is not None else []
         method = "PATCH" if save.action is None else "POST"
         facts = [Fact(f"{method}: {save.step.value}…", "bold"), *waits]
         return Page(tuple(facts), save.operation.body_text(), changed)
@@ -111,12 +112,10 @@ def save_page(save: Save, now: datetime) -> Page:
     return Page(tuple(facts), body, changed if save.outcome is Outcome.DONE else frozenset())
 
 
-def wait_sentence(save: Save, now: datetime) -> str:
-    """Say why a paused save waits and until when, seen at `now` (aware), and name the key that ends that."""
-    until, key = save.resumes_at, key_of("stop_bulk" if save.batch else "stop_waiting")
-    when = f"at {second_text(until)}" if until is not None and until > now else "now"
-    reason = report.wait_reason(save.exchange.status if save.exchange is not None else None, save.retry_after)
-    return f"{reason}; trying again {when}. {key} stops waiting."
+def wait_sentence(save: Save, wait: Wait, now: datetime) -> str:
+    """Say why a save waits and until when, seen at `now` (aware), and name the key that ends that."""
+    when = f"at {second_text(wait.until)}" if wait.until > now else "now"
+    return f"{wait.why}; trying again {when}. {key_of('stop_bulk' if save.batch else 'stop_waiting')} stops waiting."
 
 
 def save_words(save: Save, *, drafts_last: bool = True) -> str:
@@ -285,8 +284,8 @@ def _done_by_you(known: KnownRun, now: datetime) -> Iterator[str]:
         if entry.outcome is not Outcome.DONE:
             became = outcome_word(entry)
             if entry.outcome is Outcome.NOT_DONE and save is not None and save.entry == entry.number:
-                until = save.resumes_at
-                became = f"refused, tried again at {second_text(until)}" if until else "refused, tried again"
+                again = f" at {second_text(save.wait.until)}" if save.wait is not None else ""
+                became = f"refused, tried again{again}"
             words = f"your change #{entry.number}, {clock_text(entry.opened_at, now)}: {became}"
         if entry.undone_by is not None:
             ended_at = ended.get(entry.undone_by)

@@ -286,7 +286,7 @@ async def test_a_throttled_change_waits_and_starts_again(
     (slept,) = trial.time.slept
     assert least <= slept <= most
     (paused,) = [news for news in trial.news if news.step is Step.PAUSED]
-    assert paused.resumes_at is not None, "a countdown can be shown"
+    assert paused.wait is not None, "a countdown can be shown"
     await trial.judge(save, DONE, patches=2, entries=(NOT_DONE, DONE))
 
 

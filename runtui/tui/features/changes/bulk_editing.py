@@ -102,10 +102,6 @@ class BulkFormView(ActionView[None]):
         self.dismiss()
         self._chrome.set_status(write_words.draft_discarded(draft))
 
-    def action_changed_only(self) -> None:
-        """Say what is sent: there is no choice here."""
-        self.say("A change to many runs sends only what you change.")
-
     def action_revert(self) -> None:
         self.editor.revert()
 

@@ -307,11 +307,11 @@ class Editing(Feature):
             is_of_draft = failed and save.undoes is None and save.action is None
             shown_while = lambda: not is_of_draft or save.run_id in self._workspace.drafts  # noqa: E731
             self._chrome.set_status(self._save_words(save), severity, shown_while)
-        elif save.step is Step.PAUSED:
+        elif (wait := save.wait) is not None:
             from runtui.tui.words.pages import wait_sentence
 
             waits = lambda: save.number in {throttled.number for throttled in _throttled(self._workspace)}  # noqa: E731
-            self._chrome.set_status(wait_sentence(save, datetime.now(UTC)), "warning", waits)
+            self._chrome.set_status(wait_sentence(save, wait, datetime.now(UTC)), "warning", waits)
         self._chrome.refresh()
         if save.conflicts and not save.row_is_stale and save.undoes is None and self._is_looking_at(save.run_id):
             await self.open(save.run_id)

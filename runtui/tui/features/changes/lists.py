@@ -163,8 +163,9 @@ class ResultRow:
         if self.settled is not None:
             return self.settled.report.heading
         if self.save.active:
-            step, until = self.save.step, self.save.resumes_at
-            return f"waiting until {second_text(until)}" if until else step.value if step is not Step.WAITING else ""
+            step, wait = self.save.step, self.save.wait
+            words = step.value if step is not Step.WAITING else ""
+            return f"waiting until {second_text(wait.until)}" if wait is not None else words
         if (conflicts := self.save.conflicts) and not self.save.stopped:
             is_one = len(self.save.operation.changes()) == 1
             moved = [(f"{value_word(item.now)} by now", item.field.name) for item in conflicts]
