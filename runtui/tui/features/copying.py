@@ -348,7 +348,8 @@ def _of_task(task: TaskResult, run_id: str) -> CopySubject:
 
 def _cause(view: CausesView, row: CauseRow) -> CopySubject:
     cause = row.cause
-    lead = (*copies.reason_choices(cause.reason), copies.filter_choice(f"cause:{cause.key}"))
+    finds = copies.text_choice("filter that finds its runs", "Filter", f"cause:{cause.key}")
+    lead = (*copies.reason_choices(cause.reason), finds)
     handoff = partial(handoff_of_cause, cause=cause, query=runs_of_cause(view.shown, cause))
     return CopySubject(lead, handoff=handoff, received=cause_record(cause))
 

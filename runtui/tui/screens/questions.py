@@ -51,16 +51,10 @@ def marked_lines(rows: Sequence[tuple[str, str]], present: int | None) -> list[s
     return [f"{'●' if at == present else '○'} {fit(name, width)}  {words}" for at, (name, words) in enumerate(rows)]
 
 
-def _line_cell(choice: Choice[Any], _now: int) -> ListCell:
-    return ListCell(choice.line)
-
+_LINE: Final[Column[Choice[Any]]] = Column("line", "", 1, 1, lambda choice, _: ListCell(choice.line))
 
 _CHOICES: Final[Resource[Choice[Any], str]] = in_memory(
-    "Choices",
-    "choice",
-    (Column("line", "", 1, 1, _line_cell),),
-    lambda choice: choice.line,
-    "",
+    "Choices", "choice", (_LINE,), lambda choice: choice.line, ""
 )._replace(filter_help="a part of a line", fields=())
 """The lines of a picker, as far as its filter knows them."""
 
