@@ -125,6 +125,9 @@ async def test_choices_are_filtered_as_rows_are_and_the_cursor_chooses_among_tho
         assert session.view == "sort"
         await session.press("slash", "escape", "enter")
         assert session.view == "runs"
+        await session.press("y", "slash", *"nothing", "enter", "y")
+        assert "There is nothing to copy here." in session.words
+        await session.press("escape")
         assert session.runs.list.order == ("updated", False), "without a filter the present choice is under the cursor"
 
 

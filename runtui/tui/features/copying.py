@@ -64,6 +64,8 @@ from runtui.tui.words.copies import Copy, CopyChoice, Destination, MakesHandoff
 _Made = Callable[[], Sequence[CopyChoice]]
 """Makes the choices; it may read files."""
 
+NOTHING: Final = "There is nothing to copy here."
+
 
 class Copying(Feature):
     """The question what to copy, and the steps after the answer."""
@@ -101,7 +103,7 @@ class Copying(Feature):
         if text:
             offered.insert(0, copies.code_choice("text of the tab", "Text", text))
         if not offered:
-            self._chrome.set_status("There is nothing to copy here.", "warning")
+            self._chrome.set_status(NOTHING, "warning")
             return
         self._offered = offered
         await self._chrome.ask(Picker("copy", "Copy", offered, more_scopes=("copies",)), self._chosen)
@@ -116,20 +118,18 @@ class Copying(Feature):
         self._answer(self._under_cursor, "file")
 
     def action_copy_handoff(self) -> None:
-        self._answer(
-            next((choice for choice in self._offered if choice.value.what == copies.HANDOFF), None), "clipboard"
-        )
+        handoff = next((choice for choice in self._offered if choice.value.what == copies.HANDOFF), None)
+        self._answer(handoff, "clipboard", "There is no hand-over of this.")
 
     @property
     def _under_cursor(self) -> CopyChoice | None:
         view = self._chrome.front.view
         return view.under_cursor if isinstance(view, Picker) else None
 
-    def _answer(self, choice: CopyChoice | None, destination: Destination) -> None:
+    def _answer(self, choice: CopyChoice | None, destination: Destination, nothing: str = NOTHING) -> None:
         """Answer the question with one of its lines, or say why that cannot be copied."""
         if choice is None or choice.refusal:
-            words = choice.refusal if choice is not None else "There is no hand-over of this."
-            self._chrome.front.set_status(words, "warning")
+            self._chrome.front.set_status(choice.refusal if choice is not None else nothing, "warning")
         else:
             self._chrome.front.dismiss(choice.value._replace(destination=destination))
 

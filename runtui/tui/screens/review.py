@@ -326,8 +326,7 @@ class ReviewView(ActionView[str]):
     def action_why(self) -> None:
         self.sheet.go_to("why")
 
-    def action_reject(self) -> None:
-        self.dismiss()
+    action_reject = ActionView.action_leave_question
 
     def action_leave_question(self) -> None:
         """Go from the reason back to the answers; from there, dismiss the review without sending."""

@@ -87,8 +87,7 @@ class BulkFormView(ActionView[None]):
     async def action_review(self) -> None:
         await self._review()
 
-    def action_leave(self) -> None:
-        self.dismiss()
+    action_leave = ActionView.action_leave_question
 
     def action_discard(self) -> None:
         """Discard all typed text; the key must be pressed twice."""
