@@ -82,10 +82,18 @@ async def test_a_reading_that_names_its_request_as_the_first_one_did_is_a_proof(
 
 
 async def test_a_success_that_shows_only_earlier_values_is_unknown(bench: Bench) -> None:
-    reads(bench, first={**RUN, "processingStatus": "failed"})  # a colleague made half of the change
+    bench.graph.runs["r1"]["processingStatus"] = "failed"  # a colleague made half of the change
     bench.answer_writes(answered({**RUN, "processingStatus": "failed"}, method="PATCH"))
     save = await bench.ended(draft(processingStatus="failed", failedTasksCount="7"))
     assert (save.outcome, save.ignored) == (Outcome.UNKNOWN, ("failedTasksCount",))
+
+
+async def test_a_success_that_shows_no_new_value_is_done_if_the_run_read_afterwards_has_it(bench: Bench) -> None:
+    reads(bench)
+    bench.graph.runs["r1"]["processingStatus"] = "failed"
+    bench.answer_writes(answered(RUN, method="PATCH"))
+    save = await bench.ended(draft())
+    assert (save.outcome, save.known_by, save.ignored) == (Outcome.DONE, "answer", ())
 
 
 async def test_a_success_is_done_if_the_run_already_had_all_values(bench: Bench) -> None:

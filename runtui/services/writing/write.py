@@ -386,7 +386,7 @@ def _find_out(
     if save.action is not None:
         return (yield from _find_out_of_action(save, intent, answer, fresh))
     reading: Answer | None = None
-    if entity is None or not _properties(before) <= _properties(entity):
+    if entity is None or not save.known_by or not _properties(before) <= _properties(entity):
         reading = yield from _read_back(save, fresh)
         entity = reading.entity if reading is not None else None
     if save.fault is not None:
