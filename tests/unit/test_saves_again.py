@@ -84,6 +84,13 @@ async def test_a_wait_is_announced_and_can_be_stopped(bench: Bench) -> None:
     assert not bench.saves.stop(number), "it is over"
 
 
+async def test_a_change_that_is_stopped_in_the_moment_it_is_submitted_ends(bench: Bench) -> None:
+    assert bench.saves.stop(bench.saves.submit(draft()).number)
+    assert await bench.saves.drain(PATIENCE) == 0
+    assert (bench.news[-1].outcome, bench.news[-1].stopped, bench.writes) == (Outcome.NOT_DONE, True, 0)
+    assert (await bench.ended(draft())).outcome is Outcome.DONE, "the next one does not wait for it"
+
+
 async def test_a_change_that_may_be_on_its_way_cannot_be_stopped(bench: Bench) -> None:
     bench.graph.gate.clear()
     number = bench.saves.submit(draft()).number
