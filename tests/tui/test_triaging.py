@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from runtui.domain.filters import parse_filter
 from runtui.domain.times import now_ticks
+from runtui.errors import RuntuiError
 from runtui.services.journal import Journal
 from runtui.services.store import RunQuery, Store
 from runtui.services.triage.memory import TriageMemory
@@ -121,10 +123,20 @@ async def test_marks_of_another_runtui_and_ended_snoozes_are_shown_by_themselves
         known = [workspace.store.get(f"run-0{number}") for number in (1, 3)]
         store.put_runs("w1", [run.raw for run in known if run is not None], store.next_listing())
         other = TriageMemory(journal, store, workspace.root)
-        other.set_state(["run-01"], "handled", "kim")
-        other.set_state(["run-03"], "snoozed", "kim", until=now_ticks())
-        await session.until(lambda: session.runs.table.total == 5)
-        assert "1 snooze ended" in session.status.text
+        held = asyncio.Event()
+
+        def unreadable() -> bool:
+            loop.call_soon_threadsafe(held.set)
+            raise RuntuiError("The journal is busy")
+
+        loop = asyncio.get_running_loop()
+        with monkeypatch.context() as patched:  # no check may come between the end of the snooze and its record
+            patched.setattr(workspace.triage, "follow", unreadable)
+            await held.wait()
+            other.set_state(["run-01"], "handled", "kim")
+            other.set_state(["run-03"], "snoozed", "kim", until=now_ticks())
+        await session.until(lambda: "1 snooze ended" in session.status.text)
+        assert session.runs.table.total == 5
         assert "» ✗ failed" in session.text()
         journal.close()
         store.close()
