@@ -25,14 +25,6 @@ HOUSE: Final = ROOT / "runtui"
 SMALL_FILE: Final = 60
 """A file with fewer lines than this needs at least two files that import it."""
 
-MAY_USE_PRIVATE_NAMES: Final = (
-    "runtui/tui/output.py",
-    "runtui/tui/terminal.py",
-    "runtui/tui/keys.py",
-    "runtui/auth/token_store.py",
-)
-"""The files that may use private names of Textual and MSAL; tests/unit/test_private_names.py lists these names."""
-
 CALLED_BY_A_LIBRARY: Final = {
     "HttpAnswer.raise_for_status": "MSAL",
     "_MsalHttp.post": "MSAL",
@@ -368,57 +360,6 @@ def twice_named() -> Iterator[str]:
             yield f"{name}: {', '.join(places)}"
 
 
-def private_names() -> Iterator[str]:
-    """Yield the private names in files that import Textual or MSAL, except names of the file or of its base classes."""
-    for module in modules().values():
-        libraries = {name.partition(".")[0] for name in module.imported.values()}
-        if module.place not in MAY_USE_PRIVATE_NAMES and not libraries.isdisjoint(("textual", "rich", "msal")):
-            for line, name in sorted({*_reached_for(module), *_overridden(module)}):
-                yield f"{module.place}:{line} {name}"
-
-
-def _defined_privately(nodes: Iterable[ast.AST]) -> set[str]:
-    names: set[str] = set()
-    for node in nodes:
-        if isinstance(node, Function | ast.ClassDef):
-            names.add(node.name)
-        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-            names.add(node.attr)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names.add(node.id)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            names.add(node.value)  # __slots__
-    return names
-
-
-def _reached_for(module: Module) -> Iterator[tuple[int, str]]:
-    own = _defined_privately(module.nodes) | {"_replace", "_asdict", "_fields", "_make"}  # named tuples
-    bases = {base for owner, home in classes().items() if home is module for base in owner.__mro__ if is_ours(base)}
-    inherited = own.union(*(_defined_privately(modules()[base.__module__].nodes) for base in bases))
-    for node in module.nodes:
-        if isinstance(node, ast.Attribute) and _is_private(node.attr):
-            is_self = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
-            if node.attr not in (inherited if is_self else own):
-                yield node.lineno, node.attr
-        elif isinstance(node, ast.ImportFrom) and not (node.module or "").startswith("runtui"):
-            names = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
-            yield from ((node.lineno, name) for name in names if _is_private(name))
-        elif isinstance(node, ast.Call) and _called(node) in ("getattr", "setattr", "hasattr", "delattr"):
-            words = [str(word.value) for word in node.args if isinstance(word, ast.Constant)]
-            yield from ((node.lineno, word) for word in words if _is_private(word))
-
-
-def _overridden(module: Module) -> Iterator[tuple[int, str]]:
-    for owner, home in classes().items():
-        for name, function in _functions(owner).items() if home is module else ():
-            if _is_private(name) and _is_inherited(owner, name):
-                yield function.lineno, name
-
-
-def _is_private(name: str) -> bool:
-    return name.startswith("_") and not name.startswith("__") and name.strip("_") != ""
-
-
 def rules() -> list[Rule]:
     """Return every rule with its figure and its breaches."""
     house = list(modules().values())
@@ -445,7 +386,6 @@ def rules() -> list[Rule]:
         _none("public definitions without a user", unused_definitions()),
         _none("public methods without a user", unused_members()),
         _none("fields that nothing reads", unread_fields()),
-        _none("private names of others", private_names()),
     ]
 
 

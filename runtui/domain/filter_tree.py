@@ -62,7 +62,7 @@ class FilterField(NamedTuple):
         return self.flags or self.examples or _EXAMPLES.get(self.kind, ())
 
     @property
-    def asking(self) -> str:
+    def with_operator(self) -> str:
         """The field with its usual operator; a number or a time is rarely one value."""
         return f"{self.name}{'>' if self.kind in _EXAMPLES else ':'}"
 
@@ -271,7 +271,7 @@ class Filter(NamedTuple):
     hint: str = ""
     """A likely mistake, such as an unknown status, to be shown if the filter finds nothing; empty if there is none."""
 
-    asks_results: bool = False
+    reads_results: bool = False
     """True if the filter also depends on which results were read."""
 
     def where(self) -> Sql:

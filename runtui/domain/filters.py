@@ -52,7 +52,7 @@ RESULTS_HINT: Final = "Only runs whose results were read can be found: the list 
 
 _BLANK: Final = re.compile(r"\s*")
 _QUOTED: Final = re.compile(r'"([^"]*)"')
-ASKING: Final = re.compile(r"([^\W\d]\w*)(:(?!//)|>=|<=|!=|>|<|=)")
+CONDITION: Final = re.compile(r"([^\W\d]\w*)(:(?!//)|>=|<=|!=|>|<|=)")
 """A field and an operator, the beginning of a condition; a URL is plain text although it has a colon."""
 _WORD: Final = re.compile(r'[^\s()"]+')
 _VALUE: Final = re.compile(r'[^\s(),"]+')
@@ -71,7 +71,7 @@ RowCondition: TypeAlias = Callable[[RowT], bool]
 def all_of(found: Filter | None, text: str, now: int) -> Filter:
     """Return the filter for runs that both `found` (None: all runs) and the non-blank filter `text` find."""
     parts = tuple(one.tree for one in (found, parse_filter(text, now)) if one is not None)
-    return Filter(text, AllOf(parts), asks_results=found is not None and found.asks_results)
+    return Filter(text, AllOf(parts), reads_results=found is not None and found.reads_results)
 
 
 class FilterError(RuntuiError):
@@ -96,7 +96,7 @@ def parse_filter(text: str, now: int, zone: tzinfo | None = None) -> Filter | No
         return None
     reader = _Reader(text, FILTER_FIELDS, now, zone)
     tree = reader.alternatives()
-    return Filter(text, tree, " ".join(reader.hints), reader.asks_results)
+    return Filter(text, tree, " ".join(reader.hints), reader.reads_results)
 
 
 def row_filter(
@@ -154,7 +154,7 @@ class _Reader:
         self.depth = 0
         self.terms = 0
         self.hints: list[str] = []
-        self.asks_results = False
+        self.reads_results = False
 
     def alternatives(self) -> Node:
         parts = [self._together()]
@@ -192,8 +192,8 @@ class _Reader:
         self.terms += 1
         if self.terms > MAX_TERMS:
             raise FilterError(f"A filter has at most {MAX_TERMS} terms.", self.at, 1)
-        if match := ASKING.match(self.text, self.at):
-            return self._question(match)
+        if match := CONDITION.match(self.text, self.at):
+            return self._condition(match)
         word = self._typed(_WORD)
         return HasText(word.text)
 
@@ -205,7 +205,7 @@ class _Reader:
         self.depth -= 1
         return node
 
-    def _question(self, match: re.Match[str]) -> Node:
+    def _condition(self, match: re.Match[str]) -> Node:
         field = self.fields.get(match[1].casefold())
         if field is None:
             near = nearest(match[1], self.fields)
@@ -219,7 +219,7 @@ class _Reader:
             self.at += 1
             values.append(self._value(field))
         sign = _Typed(match[2], match.start(2), len(match[2]), quoted=False)
-        return self._answer(field, sign, values)
+        return self._node(field, sign, values)
 
     def _value(self, field: FilterField) -> _Typed:
         if self.at >= len(self.text) or self.text[self.at] in " \t\n),(":
@@ -243,7 +243,7 @@ class _Reader:
         self.at = word.end()
         return _Typed(word[0], start, self.at - start, quoted=False)
 
-    def _answer(self, field: FilterField, sign: _Typed, values: list[_Typed]) -> Node:
+    def _node(self, field: FilterField, sign: _Typed, values: list[_Typed]) -> Node:
         """Return the node for a condition. Several values are alternatives; with "!=" none of them may match."""
         if field.kind in ("enum", "text", "flag") and sign.text not in (":", "=", "!="):
             raise sign.error(f"{field} takes : or = or !=, not {sign.text}.")
@@ -262,9 +262,9 @@ class _Reader:
         if field.kind == "flag":
             return self._flag(field, value)
         if field.whole_sql:
-            if not self.asks_results:
+            if not self.reads_results:
                 self.hints.append(RESULTS_HINT)
-            self.asks_results = True
+            self.reads_results = True
             return InResults(field, value.text, whole=sign.text == "=")
         if field.kind == "text":
             return TextIs(field, value.text, whole=sign.text == "=")

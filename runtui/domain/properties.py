@@ -174,7 +174,8 @@ class Property(NamedTuple):
             first = error.errors(include_url=False)[0]  # a URL would import pydantic for its version
             return _sentence(first["type"], first["msg"], value)
         if self.choices is not None and not self.choices.is_known(str(value)):
-            return f"{_json_word(value)} is not a {self.choices.name}. Possible: {', '.join(self.choices.names)}."
+            possible = ", ".join(name for name in self.choices.names if name != SENTINEL)
+            return f"{_json_word(value)} is not a {self.choices.name}. Possible: {possible}."
         return None
 
     def same(self, left: object, right: object) -> bool:

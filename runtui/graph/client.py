@@ -159,7 +159,8 @@ class GraphClient:
         """Change one run with one request over a connection of its own; the entity is None if the answer has no body.
         The caller decides what follows a refusal or a lost answer."""
         exchange = await self._transport.send(
-            *self.write_target(update.workflow_id, update.run_id),
+            "PATCH",
+            self._update_url(update.workflow_id, update.run_id),
             purpose="update run",
             json_body=update.body,
             headers=update.headers,
@@ -246,9 +247,9 @@ class GraphClient:
         """Change at most MAX_BATCH runs, each as `update_run` does; the answers are as in `read_runs`."""
         root, items = self._transport.root, []
         for update in updates:
-            method, url = self.write_target(update.workflow_id, update.run_id)
+            path = self._update_url(update.workflow_id, update.run_id).removeprefix(root)
             headers = (*update.headers, ("client-request-id", update.client_request_id or str(uuid4())))
-            items.append(BatchItem(method, url.removeprefix(root), headers, update.body))
+            items.append(BatchItem("PATCH", path, headers, update.body))
         run_ids = [update.run_id for update in updates]
         return await self._side_by_side(
             "update runs", items, run_ids, lambda n: self.update_run(updates[n]), writing=True
@@ -283,23 +284,22 @@ class GraphClient:
 
         The method is OPTIONS, which is safe (RFC 9110): it changes nothing. `Allow` names the offered methods.
         """
-        _, url = self.write_target(_NO_ID, _NO_ID)
+        url = self._update_url(_NO_ID, _NO_ID)
         return await self._transport.send("OPTIONS", url, purpose="ask for update")
 
     async def renew_token(self, exchange: Exchange) -> bool:
         """Get another token if the token was missing or refused; return whether to send the request again."""
         return exchange.lacks_token and await self._transport.renew_token(exchange)
 
-    def write_target(self, workflow_id: str, run_id: str) -> tuple[str, str]:
-        """Return the method and address of `update_run`, to show them before the request is sent."""
+    def _update_url(self, workflow_id: str, run_id: str) -> str:
         path = self._patch_path.replace("{runId}", segment(run_id)).replace("{workflowId}", segment(workflow_id))
-        return "PATCH", self._transport.url(path)
+        return self._transport.url(path)
 
     def target(self, operation: Operation) -> tuple[str, str]:
-        """Return the method and address of `act` or `update_run`."""
+        """Return the method and address of `act` or `update_run`, to show them before the request is sent."""
         if isinstance(operation, ServiceAction):
             return "POST", self._transport.url(action_path(operation))
-        return self.write_target(operation.workflow_id, operation.run_id)
+        return "PATCH", self._update_url(operation.workflow_id, operation.run_id)
 
     def read_target(self, workflow_id: str, run_id: str = "", result_id: str = "") -> str:
         """Return the address of a workflow, of one of its runs, or of a run's tasks for one user (by the user's

@@ -83,32 +83,38 @@ class ResultsClient:
         Raises:
             GraphError: no run could be read, for a reason that concerns every request.
         """
-        found = await self._first_pages([path(*run) for run in runs for path in _RESULT_PATHS], pace)
-        for workflow_id, run_id in runs:
-            tasks: list[dict[str, Any]] = []
-            users: list[dict[str, Any]] = []
+        first_pages = await self._first_pages([path(*run) for run in runs for path in _RESULT_PATHS], pace)
+        for run in runs:
             try:
-                # Users come first: a list of them is useful before their tasks are known.
-                for path, held in ((user_results_path, users), (task_results_path, tasks)):
-                    is_first = True
-                    try:
-                        async for page in self._results_from(path(workflow_id, run_id), found, pace):
-                            held.extend(page.items)
-                            # The first of many users are shown at once.
-                            is_full = is_first and held is users and len(users) >= BATCHED_PAGE_SIZE
-                            is_first = False
-                            if is_full or len(tasks) + len(users) >= MAX_RESULTS_HELD:
-                                yield ReadResults(run_id, tuple(tasks), tuple(users), ends=False)
-                                tasks.clear()
-                                users.clear()
-                    except GraphError as error:
-                        # A root may offer task results only.
-                        if held is tasks or not is_first or error.exchange.status not in NO_SUCH_PATH:
-                            raise
+                async for part in self._parts(run, first_pages, pace):
+                    yield part
             except GraphError as error:
-                yield ReadResults(run_id, error=error)
-            else:
-                yield ReadResults(run_id, tuple(tasks), tuple(users))
+                yield ReadResults(run[1], error=error)
+
+    async def _parts(
+        self, run: tuple[str, str], first_pages: Mapping[str, Exchange], pace: Pace
+    ) -> AsyncIterator[ReadResults]:
+        """Yield the results of one run; raise GraphError if they cannot all be read."""
+        tasks: list[dict[str, Any]] = []
+        users: list[dict[str, Any]] = []
+        # Users come first: a list of them is useful before their tasks are known.
+        for path, held in ((user_results_path, users), (task_results_path, tasks)):
+            is_first = True
+            try:
+                async for page in self._results_from(path(*run), first_pages, pace):
+                    held.extend(page.items)
+                    # The first of many users are shown at once.
+                    is_full = is_first and held is users and len(users) >= BATCHED_PAGE_SIZE
+                    is_first = False
+                    if is_full or len(tasks) + len(users) >= MAX_RESULTS_HELD:
+                        yield ReadResults(run[1], tuple(tasks), tuple(users), ends=False)
+                        tasks.clear()
+                        users.clear()
+            except GraphError as error:
+                # A root may offer task results only.
+                if held is tasks or not is_first or error.exchange.status not in NO_SUCH_PATH:
+                    raise
+        yield ReadResults(run[1], tuple(tasks), tuple(users))
 
     async def _results(self, path: str, purpose: str, pace: Pace | None) -> AsyncIterator[CollectionPage]:
         """Yield results with expanded subjects, or plain ones if the server refuses that."""
@@ -157,12 +163,12 @@ class ResultsClient:
         return found
 
     async def _results_from(
-        self, path: str, found: Mapping[str, Exchange], pace: Pace
+        self, path: str, first_pages: Mapping[str, Exchange], pace: Pace
     ) -> AsyncIterator[CollectionPage]:
         """Yield results; the first page may be known already."""
         for asked in (path + _EXPAND, path):
-            if asked in found:
-                async for page in self._reader.pages(asked, READ_RESULTS, pace, first=found[asked]):
+            if asked in first_pages:
+                async for page in self._reader.pages(asked, READ_RESULTS, pace, first=first_pages[asked]):
                     self._expands = self._expands and asked != path
                     yield page
                 return

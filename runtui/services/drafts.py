@@ -74,7 +74,7 @@ class Drafts:
         for row in rows:
             try:
                 self._kept[row["run_id"]] = _kept(row)
-            except (ValueError, TypeError, AttributeError) as error:
+            except (ValueError, TypeError, AttributeError, RecursionError) as error:
                 self.fault = JournalError(self._path, f"the draft of {row['run_id']} cannot be read ({error})")
 
     def get(self, run_id: str) -> Draft | None:

@@ -19,10 +19,10 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 from uuid import uuid4
 
-from runtui.domain.report import Outcome
+from runtui.domain.report import KnownBy, Outcome
 from runtui.errors import RuntuiError
 from runtui.private_files import (
     BUSY_SECONDS,
@@ -470,7 +470,7 @@ def _read_time(value: object) -> datetime:
 
 
 def _known_by(value: object) -> str:
-    if value not in ("", "answer", "read-back", "person"):
+    if value not in get_args(KnownBy):
         raise ValueError
     return _read_text(value)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from runtui.domain.draft import NOT_RECEIVED, value_word
+from runtui.domain.report import Outcome
 from runtui.domain.times import interpret, now_ticks, parse_ticks, ticks_of
 from runtui.errors import RuntuiError, UsageError
 from runtui.private_files import create_private, explanation, private_folder
@@ -38,7 +39,7 @@ ENTRY_FILTER_HELP: Final = (
 )
 """The filter language in one line."""
 
-_OUTCOMES: Final = ("done", "not-done", "unknown", OPEN, DAMAGED)
+_OUTCOMES: Final = (*(outcome.value.replace(" ", "-") for outcome in Outcome), OPEN, DAMAGED)
 
 _NOT_UNDERSTOOD: Final = "This filter cannot be understood"
 

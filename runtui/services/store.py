@@ -573,4 +573,4 @@ class RunRows:
 
 def _revision_for(db: sqlite3.Connection, query: RunQuery) -> tuple[int, int]:
     [(revision,)] = db.execute("SELECT CAST(revision AS INTEGER) FROM state")
-    return revision, store_results.results_revision(db) if query.asks_results else 0
+    return revision, store_results.results_revision(db) if query.reads_results else 0

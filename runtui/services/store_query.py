@@ -36,9 +36,9 @@ class RunQuery(NamedTuple):
     descending: bool = True
 
     @property
-    def asks_results(self) -> bool:
+    def reads_results(self) -> bool:
         """True if the runs that it finds depend on their results, too."""
-        return self.filter is not None and self.filter.asks_results
+        return self.filter is not None and self.filter.reads_results
 
 
 EVERY_RUN: Final = RunQuery()

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from runtui.domain.columns import Column, RowT
 from runtui.domain.filter_tree import FILTER_FIELDS, FieldKind, FilterField, TextIs
-from runtui.domain.filters import ASKING, RowCondition, row_filter
+from runtui.domain.filters import CONDITION, RowCondition, row_filter
 from runtui.domain.text import visible
 from runtui.domain.times import now_ticks
 
@@ -65,12 +65,12 @@ def slot_at(text: str, cursor: int, fields: Iterable[FilterField]) -> Slot:
     """Return the part of a filter at the cursor, even if the rest is invalid."""
     start, quoted = _word_start(text, cursor)
     word = text[start:cursor]
-    if (asking := ASKING.match(word)) is None:
+    if (condition := CONDITION.match(word)) is None:
         is_closed = word.startswith('"')
         return Slot(start, cursor if is_closed else _end(text, cursor, quoted=False), word, is_closed=is_closed)
-    name = asking[1].casefold()
+    name = condition[1].casefold()
     field = next((field for field in fields if field.name.casefold() == name), None)
-    at = start + asking.end()
+    at = start + condition.end()
     start = max(at, _last_comma(text, at, cursor) + 1)
     typed = text[start:cursor]
     end = _end(text, cursor, quoted=quoted)
@@ -84,7 +84,7 @@ def candidates(slot: Slot, fields: Iterable[FilterField], counted: Sequence[Valu
     if slot.is_closed:
         return ()
     if slot.field is None:
-        found = [Candidate(field.asking) for field in fields]
+        found = [Candidate(field.with_operator) for field in fields]
         return _ranked(found, [field.name for field in fields], slot.typed)
     counts = dict(counted)
     values = [value or "none" for value in counts] + [value for value in slot.field.offered if value not in counts]

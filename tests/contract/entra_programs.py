@@ -16,89 +16,89 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509 import load_pem_x509_certificate
 
 from runtui.sandbox.authority.directory import Application, Scopes, User
-from runtui.sandbox.authority.errors import AADSTS, AadstsError, OAuthError
+from runtui.sandbox.authority.errors import AADSTS, OAuthError
 from runtui.sandbox.authority.tokens import Grant, Issuer, to_base64url
 
 _NO_RECORD: Final = "No matching federated identity record found for presented assertion"
 
 ALL_AADSTS: Final = AADSTS | {
-    50020: AadstsError("interaction_required", "User account '{username}' does not exist in tenant '{tenant}'."),
-    50027: AadstsError("invalid_request", "JWT token is invalid or malformed.", status=401),
-    50053: AadstsError("invalid_grant", "The account is locked, you've tried to sign in too many times."),
-    50057: AadstsError("invalid_grant", "The user account is disabled."),
-    50059: AadstsError(
+    50020: OAuthError("interaction_required", "User account '{username}' does not exist in tenant '{tenant}'."),
+    50027: OAuthError("invalid_request", "JWT token is invalid or malformed.", status=401),
+    50053: OAuthError("invalid_grant", "The account is locked, you've tried to sign in too many times."),
+    50057: OAuthError("invalid_grant", "The user account is disabled."),
+    50059: OAuthError(
         "invalid_request",
         "No tenant-identifying information found in either the request or implied by any provided credentials.",
     ),
-    50076: AadstsError(
+    50076: OAuthError(
         "interaction_required",
         "Due to a configuration change made by your administrator, or because you moved to a new location, you must "
         "use multi-factor authentication to access '{resource}'.",
         "basic_action",
     ),
-    50079: AadstsError(
+    50079: OAuthError(
         "interaction_required",
         "Due to a configuration change made by your administrator, or because you moved to a new location, you must "
         "enroll in multi-factor authentication to access '{resource}'.",
         "basic_action",
     ),
-    50105: AadstsError(
+    50105: OAuthError(
         "interaction_required",
         "Your administrator has configured the application {name} ('{client_id}') to block users unless they are "
         "specifically granted ('assigned') access to the application.",
     ),
-    50158: AadstsError("interaction_required", "External security challenge not satisfied.", "basic_action"),
-    53000: AadstsError(
+    50158: OAuthError("interaction_required", "External security challenge not satisfied.", "basic_action"),
+    53000: OAuthError(
         "interaction_required",
         "Device is not in required device state: unknown. Conditional Access policy requires a compliant device.",
         "message_only",
     ),
-    53003: AadstsError(
+    53003: OAuthError(
         "invalid_grant",
         "Access has been blocked by Conditional Access policies. The access policy does not allow token issuance.",
         "message_only",
     ),
-    70043: AadstsError(
+    70043: OAuthError(
         "invalid_grant",
         "The refresh token has expired or is invalid due to sign-in frequency checks by conditional access.",
         "bad_token",
     ),
-    90033: AadstsError("temporarily_unavailable", "A transient error has occurred. Please try again.", status=503),
-    90094: AadstsError(
+    90033: OAuthError("temporarily_unavailable", "A transient error has occurred. Please try again.", status=503),
+    90094: OAuthError(
         "consent_required", "Admin consent is required for the permissions requested by this application."
     ),
-    530032: AadstsError("invalid_grant", "User blocked due to risk on home tenant.", "message_only"),
-    530036: AadstsError(
+    530032: OAuthError("invalid_grant", "User blocked due to risk on home tenant.", "message_only"),
+    530036: OAuthError(
         "invalid_grant",
         "Access has been blocked by Conditional Access policies. The policy does not allow sessions that began with "
         "the device code flow.",
         "message_only",
     ),
-    700023: AadstsError("invalid_client", "Client assertion audience claim does not match Realm issuer.", status=401),
-    700024: AadstsError(
+    700023: OAuthError("invalid_client", "Client assertion audience claim does not match Realm issuer.", status=401),
+    700024: OAuthError(
         "invalid_client",
         "Client assertion is not within its valid time range. Current time: {now}, assertion valid from {valid_from}, "
         "expiry time of assertion {ends}.",
         status=401,
     ),
-    700027: AadstsError(
+    700027: OAuthError(
         "invalid_client", "Client assertion failed signature validation. [Reason - {reason}]", status=401
     ),
-    700211: AadstsError("invalid_client", _NO_RECORD + " issuer '{value}'.", status=401),
-    700212: AadstsError("invalid_client", _NO_RECORD + " audience '{value}'.", status=401),
-    700213: AadstsError("invalid_client", _NO_RECORD + " subject '{value}'.", status=401),
-    7000215: AadstsError(
+    700211: OAuthError("invalid_client", _NO_RECORD + " issuer '{value}'.", status=401),
+    700212: OAuthError("invalid_client", _NO_RECORD + " audience '{value}'.", status=401),
+    700213: OAuthError("invalid_client", _NO_RECORD + " subject '{value}'.", status=401),
+    7000215: OAuthError(
         "invalid_client",
         "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not "
         "the client secret ID, for a secret added to app '{client_id}'.",
         status=401,
     ),
-    7000218: AadstsError(
+    7000218: OAuthError(
         "invalid_client",
         "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
         status=401,
     ),
-    7000222: AadstsError(
+    7000222: OAuthError(
         "invalid_client", "The provided client secret keys for app '{client_id}' are expired.", status=401
     ),
 }
@@ -109,14 +109,14 @@ ALL_AADSTS: Final = AADSTS | {
 class _ClaimsError(OAuthError):
     """An error whose response has claims (JSON) for the next sign-in."""
 
-    claims: str
+    claims: str = ""
 
     def body(self, **facts: Any) -> dict[str, Any]:
         return {**super().body(**facts), "claims": self.claims}
 
 
 def aadsts(number: int, *, claims: str = "", **facts: object) -> OAuthError:
-    error = ALL_AADSTS[number].response(number, **facts)
+    error = ALL_AADSTS[number].numbered(number, **facts)
     return _ClaimsError(**vars(error), claims=claims) if claims else error
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
 from runtui.domain.triage.service_actions import AS_OF, RECENT_RUNS, run_on_demand
 from runtui.errors import ExitCode
@@ -247,7 +248,7 @@ async def test_the_change_goes_where_it_was_said_to_go_byte_for_byte(options: di
 
     body = '{"@odata.type":"#microsoft.graph.identityGovernance.run",\n "failedTasksCount": 1.0}'
     async with client(handle, **options) as graph:
-        assert graph.write_target("w{runId}", "r 1") == ("PATCH", target)
+        assert graph.target(Draft("r 1", "w{runId}", {})) == ("PATCH", target)
         answer = await graph.update_run(RunUpdate("w{runId}", "r 1", body))
     assert answer.fault is None
     assert (sent[0].method, str(sent[0].url), sent[0].content) == ("PATCH", target, body.encode())

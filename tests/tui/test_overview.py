@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import threading
 
 import pytest
 
 from runtui.domain.times import TICKS_PER_SECOND, day_text, format_ticks, now_ticks
+from runtui.domain.triage.workflows import WorkflowHistory
 from runtui.tui.features.listing import Listing
 from runtui.tui.features.triage.overviewing import Overviewing, OverviewView
-from tests import there
+from tests import PATIENCE, there
 from tests.tui.conftest import Opener, Session
 
 
@@ -140,6 +142,27 @@ async def test_no_count_is_shown_before_it_is_known(open_session: Opener) -> Non
         assert view.title().plain == "Workflows  reading…"
         await opened(session)
         assert view.title().plain == f"Workflows  {len(view.list.rows)}"
+
+
+async def test_the_rows_of_an_earlier_visit_are_shown_until_the_runs_are_counted(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_session(size=(80, 24)) as session:
+        await opened(session)
+        await session.press("escape")
+        store, may_end = session.workspace.store, threading.Event()
+        store.put_workflows([{"id": "w", "displayName": "Another"}])
+        count = store.histories
+
+        def count_slowly(days: int) -> list[WorkflowHistory]:
+            assert may_end.wait(PATIENCE)
+            return count(days)
+
+        monkeypatch.setattr(store, "histories", count_slowly)
+        await session.press("o", "left")
+        assert (session.app.keys.timed_out, overview(session).back) == (set(), 0), "no key waited"
+        may_end.set()
+        await session.until(lambda: "Another" in session.text())
 
 
 async def test_without_a_workflow_it_says_so(open_session: Opener) -> None:

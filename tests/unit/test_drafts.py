@@ -336,7 +336,7 @@ def test_a_file_of_a_newer_version_is_left_alone_and_said(path: Path) -> None:
     assert damaged_files(path) == []
 
 
-@pytest.mark.parametrize("edits", ["{", '{"failedUsersCount": {"text": "7", "colour": 1}}', "[1]", "7"])
+@pytest.mark.parametrize("edits", ["{", "[" * 100_000, '{"failedUsersCount": {"text": "7", "colour": 1}}', "[1]", "7"])
 def test_an_unreadable_draft_is_reported_and_kept(path: Path, edits: str) -> None:
     drafts = Drafts(path)
     drafts.load(ROOT)

@@ -82,6 +82,6 @@ def test_quoted_text_and_values_of_unknown_fields_are_left_alone(text: str) -> N
 @pytest.mark.parametrize("field", RUN_FIELDS, ids=lambda field: field.name)
 def test_every_offered_completion_is_a_valid_filter(field) -> None:  # type: ignore[no-untyped-def]
     for value in field.offered:
-        found = parse_filter(completed(f"{field.asking}{value}|"), NOW)
+        found = parse_filter(completed(f"{field.with_operator}{value}|"), NOW)
         assert found is not None
         assert not found.hint

@@ -190,9 +190,9 @@ def test_a_known_value_needs_no_hint(text: str) -> None:
 
 def test_a_filter_by_results_says_where_they_come_from() -> None:
     by_results = read("user:adele reason:manager")
-    assert by_results.asks_results
+    assert by_results.reads_results
     assert by_results.hint.count("results were read") == 1
-    assert not read("wf:adele").asks_results
+    assert not read("wf:adele").reads_results
 
 
 @pytest.mark.parametrize("field", FILTER_FIELDS, ids=str)

@@ -187,6 +187,7 @@ def test_the_bounds_of_a_count_are_exact_typed_and_as_json(value: int) -> None:
         (STATUS, None, "processingStatus is required and cannot be null."),
         (STATUS, False, "a string, not false"),
         (STATUS, "paused", "'paused' is not a lifecycleWorkflowProcessingStatus. Possible: queued, inProgress,"),
+        (STATUS, "paused", "canceling, quarantined."),
         (STATUS, "Failed", "'Failed' is not a lifecycleWorkflowProcessingStatus"),
         (STATUS, "\x1b[2J[/x]", r"'\x1b[2J[/x]' is not"),
         (STATUS, "\u202egnp", r"'\u202egnp' is not"),

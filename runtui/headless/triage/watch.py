@@ -179,7 +179,7 @@ async def _read_besides(workspace: Workspace, order: _Order) -> RuntuiError | No
     except RuntuiError as error:
         trouble = error
     found = order.query().filter
-    if found is not None and found.asks_results:
+    if found is not None and found.reads_results:
         await workspace.results.read(EVERY_RUN)
         trouble = workspace.results.progress.fault or trouble
     return trouble

@@ -12,13 +12,13 @@ import hmac
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from runtui.domain.times import TICKS_PER_SECOND
 from runtui.sandbox.authority.directory import Application, Realm, User
-from runtui.sandbox.authority.errors import OAuthError, aadsts
+from runtui.sandbox.authority.errors import aadsts
 from runtui.sandbox.authority.tokens import Grant, Issuer, to_base64url
 
 DEVICE_CODE_SECONDS: Final = 900
@@ -109,7 +109,7 @@ class DeviceCodes:
         if self.autopilot is not None and not code.is_decided and code.polls >= self.autopilot.polls:
             code.decide(self.autopilot.user)
         if code.is_declined:
-            raise OAuthError("authorization_declined", "User declined to consent to access the app.", codes=[65004])
+            raise replace(aadsts(65004), error="authorization_declined")
         if code.user is None:
             raise aadsts(70016)
         # If the token request has no claims, those of the first request count.

@@ -68,7 +68,7 @@ class Listing(Feature):
             self._chrome.show_headline()
 
     def _results_read(self, _run_id: str) -> None:
-        if self._runs.shown.asks_results:
+        if self._runs.shown.reads_results:
             self._runs.drawing.ask()
 
     def _listing_changed(self, progress: Progress) -> None:

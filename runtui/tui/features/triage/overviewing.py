@@ -85,8 +85,8 @@ class OverviewView(ActionView[None]):
         return f"{name}, {day_text(self.day)}" if self.day is not None else name
 
     def open(self) -> None:
-        """Read the workflows; the next key waits until they are there."""
-        self._read(blocks_keys("overview"))
+        """Read the workflows. Those of an earlier visit are shown meanwhile; without any, the next key waits."""
+        self._read("overview" if self.list.rows else blocks_keys("overview"))
 
     def _read(self, group: str) -> None:
         _: Worker[None] = self.run_worker(self._show, group=group, exclusive=True, description="read the overview")
