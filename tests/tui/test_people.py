@@ -169,7 +169,7 @@ async def test_a_name_and_enter_show_what_every_workflow_did_newest_first(
         opened = view.list.shown.rows[at]
         assert session.front.view.run_id == opened.run_id
         users = there(session.front.view.list)
-        await session.until(lambda: users.rows)
+        await session.until(lambda: users.row)
         assert there(users.row).subject_id == person.id
         # The run is still known: the next visit finds the person again.
         await session.press("G", "g", "escape", "enter")
