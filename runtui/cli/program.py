@@ -244,12 +244,13 @@ def command_parser(first: str = "") -> argparse.ArgumentParser:
 def _without_command(arguments: Sequence[str]) -> argparse.Namespace | None:
     """Parse a command line that has only options, like `command_parser`; None for any other or an invalid one.
 
-    So the terminal UI starts without the parsers of the commands.
+    So the terminal UI starts without the parsers of the commands, and of the options that are not given.
     """
     if arguments and not arguments[0].startswith("-"):
         return None
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    _fill(parser, TUI)
+    named = {argument.partition("=")[0] for argument in arguments}
+    _fill(parser, TUI, [option for option in OPTIONS if named & {option.flag(), option.flag(False)}])
     with suppress(argparse.ArgumentError):
         given, others = parser.parse_known_args(arguments)
         return given if not others else None
@@ -262,7 +263,7 @@ def _add_commands(parser: argparse.ArgumentParser, commands: Sequence[Command], 
         parsers.add_parser(command.name, help=command.help, command=command)
 
 
-def _fill(parser: argparse.ArgumentParser, command: Command) -> None:
+def _fill(parser: argparse.ArgumentParser, command: Command, needed: Sequence[Option] | None = None) -> None:
     runs = command.parts[0] if command.parts else command
     parser.set_defaults(command=runs)
     if command.parts:
@@ -276,7 +277,7 @@ def _fill(parser: argparse.ArgumentParser, command: Command) -> None:
         words = 'a profile in config.toml; "" for none (default: default-profile, or the only one)'
         parser.add_argument("--profile", default=argparse.SUPPRESS, metavar="NAME", help=words)
     for name, title in GROUP_TITLES.items():
-        options = [option for option in command.options if option.group == name]
+        options = [option for option in (command.options if needed is None else needed) if option.group == name]
         group = parser.add_argument_group(title) if options else parser
         for option in options:
             _add_option(group, option)
