@@ -147,6 +147,13 @@ async def test_an_accepted_action_is_done_by_the_answer(service: Service, action
     assert service.entry.workflow_name == "Onboard", "also where it is about no run of the list"
 
 
+async def test_the_object_of_an_action_is_read_even_if_the_answer_brings_one(service: Service) -> None:
+    service.answer_actions((answered(service.workflow, method="POST"), True))
+    await service.act(CLEAR)
+    read = f"GET {WORKFLOW} for clearQuarantine"
+    assert service.graph.calls == [read, f"POST clearQuarantine {WORKFLOW}", read]
+
+
 async def test_neither_of_two_new_runs_is_called_ours(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """A colleague may reprocess the run at the same moment. Then neither run is reported, recorded or followed."""
     monkeypatch.setattr(follow, "FOLLOW_SECONDS", (0.0,))

@@ -378,38 +378,28 @@ def _answered(save: Save, intent: Intent, answer: Answer) -> Save:
 def _find_out(
     save: Save, intent: Intent, answer: Answer, fresh: Answer
 ) -> Generator[Effect[Any], Any, tuple[Save, Mapping[str, Any] | None]]:
-    """Turn an answer into an outcome, by the table in `proof`; return the run as last read too, None if it was not
-    read."""
+    """Turn an answer into an outcome, by the table in `proof`; return the run, or the object of an action, as last read
+    too, None if it was not read."""
     before, entity = fresh.entity or {}, answer.entity
     if save.outcome_so_far is Outcome.NOT_DONE:
         return save, before
-    if save.action is not None:
-        return (yield from _find_out_of_action(save, intent, answer, fresh))
     reading: Answer | None = None
-    if entity is None or not save.known_by or not _properties(before) <= _properties(entity):
+    is_whole = entity is not None and _properties(before) <= _properties(entity)
+    # The object of an action is read in any case, because it has changed.
+    if save.action is not None or not save.known_by or not is_whole:
         reading = yield from _read_back(save, fresh)
         entity = reading.entity if reading is not None else None
     if save.fault is not None:
-        proved = save if reading is None else (yield from _proved(save, save.fault, intent, answer, reading))
-        return proved, entity
-    if entity is not None:
+        save = save if reading is None else (yield from _proved(save, save.fault, intent, answer, reading))
+    elif entity is None:
+        save = save if save.known_by else save._replace(fault=unconfirmed(answer.exchange))
+    elif save.action is None:
         known_by: KnownBy = "answer" if has_new_value(intent, entity) else ""
-        return save._replace(known_by=known_by, ignored=ignored_of(save.operation, entity)), entity
-    return save if save.known_by else save._replace(fault=unconfirmed(answer.exchange)), entity
-
-
-def _find_out_of_action(
-    save: Save, intent: Intent, answer: Answer, fresh: Answer
-) -> Generator[Effect[Any], Any, tuple[Save, Mapping[str, Any] | None]]:
-    """Turn the answer to an action into an outcome; its object is read in any case, because it has changed."""
-    reading = yield from _read_back(save, fresh)
-    if reading is None or reading.entity is None:
-        return save, None
-    if save.fault is not None:
-        save = yield from _proved(save, save.fault, intent, answer, reading)
+        save = save._replace(known_by=known_by, ignored=ignored_of(save.operation, entity))
     # A run on demand does not name its starter: a run that only an answer names could be a colleague's.
     is_certain = save.fault is None and (intent.action != "activate" or save.known_by == "read-back")
-    return save._replace(new_run=new_run(intent, reading.entity) if is_certain else ""), reading.entity
+    made = new_run(intent, entity) if is_certain and entity is not None else ""
+    return save._replace(new_run=made), entity
 
 
 def _read_back(save: Save, fresh: Answer) -> Generator[Effect[Any], Any, Answer | None]:
