@@ -11,8 +11,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -214,7 +213,16 @@ async def browser_flow(
         SignInError: declined, blocked, or not completed in time.
     """
     app = attempt.app
-    async with _listening() as (port, pages):
+    page: BrowserPage | None = None
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if page is not None:
+            await page.answer(reader, writer)
+        else:
+            writer.close()
+
+    async with await _listen(answer) as server:
+        port = server.sockets[0].getsockname()[1]
         flow = await attempt.run(
             lambda: app.initiate_auth_code_flow(
                 list(attempt.scopes),
@@ -228,10 +236,9 @@ async def browser_flow(
         )
         url = flow["auth_uri"].replace(f"response_mode={_ASKED_MODE}", "response_mode=query")
         page = BrowserPage(url, flow["redirect_uri"], flow["state"])
-        pages.append(page)
         show(page)
         if open_page is not None:
-            await attempt.run(lambda: open_page(page.url))
+            await attempt.run(lambda: open_page(url))
         try:
             async with asyncio.timeout(_LONGEST_SECONDS):
                 landed = await page.landed
@@ -241,12 +248,12 @@ async def browser_flow(
             ) from None
     if "error" in landed:
         raise attempt.error(landed)
-    answer: Mapping[str, Any] = await attempt.run(
+    response: Mapping[str, Any] = await attempt.run(
         lambda: app.acquire_token_by_auth_code_flow(flow, dict(landed), scopes=None)
     )
-    if "access_token" not in answer:
-        raise attempt.error(answer)
-    return answer
+    if "access_token" not in response:
+        raise attempt.error(response)
+    return response
 
 
 def _interval(flow: Mapping[str, Any]) -> int:
@@ -295,21 +302,14 @@ def _read_landing(address: str, redirect_uri: str, state: str) -> dict[str, str]
     return parameters
 
 
-@asynccontextmanager
-async def _listening() -> AsyncIterator[tuple[int, list[BrowserPage]]]:
-    """Listen on a loopback port. Yield the port, and a list to which the caller adds the page that answers."""
-    pages: list[BrowserPage] = []
+async def _listen(answer: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> asyncio.Server:
+    """Return a server on a loopback port.
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if pages:
-            await pages[0].answer(reader, writer)
-        else:
-            writer.close()
-
+    Raises:
+        SignInError: no port can be opened.
+    """
     try:
-        server = await asyncio.start_server(answer, _HOST, 0, limit=_LONGEST_ADDRESS)
+        return await asyncio.start_server(answer, _HOST, 0, limit=_LONGEST_ADDRESS)
     except OSError as error:
         message = f"No port of this machine can be opened: {error.strerror}."
         raise SignInError("The browser cannot return to runtui", message, "Sign in by device code.") from None
-    async with server:
-        yield server.sockets[0].getsockname()[1], pages

@@ -102,12 +102,12 @@ Need = Literal[
     "", "run", "row", "marks", "writing", "editing", "form", "valid change", "change", "waiting change",
     "bulk change", "open change", "failed change", "done change", "journal entry", "undoable entry",
     "unknown entry", "checkable entry", "profiles", "account", "signed in", "no sign-in", "code", "demo", "search",
-    "shell",
+    "shell", "one run",
 ]  # fmt: skip
 """The condition for an action to run; `tui.actions.why_not` says what is missing."""
 
 HintedWhile = Literal[
-    "", "row", "list", "editing", "own change", "new run", "one run", "journal entry", "signed out", "back",
+    "", "row", "list", "editing", "own change", "new run", "journal entry", "signed out", "back",
 ]  # fmt: skip
 """A further condition for the hint line to show an action; its key works without that."""
 
@@ -286,7 +286,7 @@ _ACTIONS: Final[Mapping[Scope, tuple[Action, ...]]] = {
             "send changed",
             "Send only changed properties, or all required ones.",
             60,
-            hinted="one run",
+            "one run",
         ),
         Action("revert", ("f8",), "revert", "Revert this field.", 50, "change"),
         Action("discard", ("shift+f8",), "discard", "Discard the draft (press twice).", needs="change"),
@@ -319,7 +319,7 @@ _ACTIONS: Final[Mapping[Scope, tuple[Action, ...]]] = {
         Action("result_run", "new-run", "run", "Go to the new run of the action, or to its own run.", 86, "row"),
         Action("retry", ("R",), "retry", "Review the changes not done, and resend them.", 84, "failed change"),
         Action("undo_bulk", "undo", "undo", "Undo the changes that were done.", 82, "done change"),
-        Action("stop_bulk", ("X",), "stop", "Stop the unsent changes, or go on after a refusal.", 88, "open change"),
+        Action("stop_bulk", ("X",), "stop", "Stop the unsent changes, or continue after a refusal.", 88, "open change"),
         Action("export_results", "export", "export", "Export the results to a file.", 60),
     ),
     "journal": (
@@ -359,7 +359,10 @@ _ACTIONS: Final[Mapping[Scope, tuple[Action, ...]]] = {
         Action("keep_search", ("enter", "down"), "keep", "Keep the matches and go to the text.", 90),
         Action("clear_search", ("escape",), "clear", "End the search and go to the text.", 80),
     ),
-    "picker": (Action("choose", "choose", "choose", "Choose the line under the cursor.", 90),),
+    "picker": (
+        Action("choose", "choose", "choose", "Choose the line under the cursor.", 90),
+        Action("filter_choices", "filter", "filter", "Filter the lines as you type.", 70),
+    ),
     "copies": (
         Action("copy_chosen", "copy", "copy", "Copy what is under the cursor."),
         Action("copy_handoff", ("h",), "hand-over", "Copy the hand-over.", 86),

@@ -33,7 +33,7 @@ from runtui.sandbox.requests import (
     preferences_of,
     segments_of,
 )
-from runtui.sandbox.tenant.people import DEFAULT_USER_PROPERTIES, Person
+from runtui.sandbox.tenant.people import SENT_IF_SELECTED, Person
 
 ROOT: Final = "identityGovernance/lifecycleWorkflows"
 
@@ -157,7 +157,7 @@ def _user(person: Person, select: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return a user as JSON: the selected properties, or those that Graph sends by default; 400 for an unknown one."""
     values = person.properties
     if not select:
-        return dict(list(values.items())[:DEFAULT_USER_PROPERTIES])
+        return {name: value for name, value in values.items() if name not in SENT_IF_SELECTED}
     by_folded = {name.casefold(): name for name in values}
     for name in select:
         if name.casefold() not in by_folded:

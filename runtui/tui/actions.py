@@ -84,30 +84,23 @@ def why_read_only(workspace: Workspace) -> str | None:
 
 
 NO_RUN: Final = "There is no run under the cursor."
+NO_ENTRY: Final = "There is no change under the cursor."
 
 Reason = Callable[[ActionContext], str | None]
 """Returns why an action cannot run, as a sentence; None if it can."""
 
 
-def _needs_run(now: ActionContext) -> str | None:
-    return None if now.has_run else NO_RUN
-
-
-def _may_write(now: ActionContext) -> str | None:
-    return now.why_read_only
-
-
 def _may_edit(now: ActionContext) -> str | None:
-    if (why := _may_write(now)) is not None:
-        return why
+    if now.why_read_only is not None:
+        return now.why_read_only
     if now.saving:
         return "A change to this run is in progress; wait for the response."
-    return _needs_run(now)
+    return None if now.has_run else NO_RUN
 
 
 def _may_open_form(now: ActionContext) -> str | None:
     """Allow it for marked runs even if some have a change in progress: the form leaves those out."""
-    return _may_write(now) if now.marked_runs else _may_edit(now)
+    return now.why_read_only if now.marked_runs else _may_edit(now)
 
 
 def _may_review(now: ActionContext) -> str | None:
@@ -120,10 +113,6 @@ def _needs_change(now: ActionContext) -> str | None:
     return None if now.changes or now.errors else "Nothing has changed yet."
 
 
-def _needs_entry(now: ActionContext) -> str | None:
-    return None if now.entry is not None else "There is no change under the cursor."
-
-
 def _needs_own_entry(now: ActionContext) -> str | None:
     if now.entry is not None and now.entry.damage:
         from runtui.services.journal_query import damage_sentence
@@ -131,11 +120,11 @@ def _needs_own_entry(now: ActionContext) -> str | None:
         return damage_sentence(now.entry)
     if now.is_elsewhere:
         return "This change was made on another server; start runtui on that one."
-    return _needs_entry(now)
+    return None if now.entry is not None else NO_ENTRY
 
 
 def _may_undo(now: ActionContext) -> str | None:
-    why = _may_write(now) or _needs_own_entry(now)
+    why = now.why_read_only or _needs_own_entry(now)
     if why is not None or now.entry is None:
         return why
     from runtui.services.writing import undo
@@ -157,14 +146,10 @@ def _may_check(now: ActionContext) -> str | None:
     return _needs_own_entry(now) if now.entry is None or now.entry.outcome is None else _needs_unknown(now)
 
 
-def _may_retry(now: ActionContext) -> str | None:
-    return _may_write(now) or (None if now.has_not_done else "There is no change to retry.")
-
-
 def _may_undo_bulk(now: ActionContext) -> str | None:
     if now.is_action:
         return "An action cannot be undone."
-    return _may_write(now) or (None if now.has_done else "There is no completed change to undo.")
+    return now.why_read_only or (None if now.has_done else "There is no completed change to undo.")
 
 
 def _needs_waiting(now: ActionContext) -> str | None:
@@ -187,10 +172,11 @@ def _is_signed_in(now: ActionContext) -> bool:
 
 REASONS: Final[Mapping[Need, Reason]] = {
     "": lambda _: None,
-    "run": _needs_run,
+    "run": lambda now: None if now.has_run else NO_RUN,
+    "one run": lambda now: None if not now.marked_runs else "A change to many runs sends only what you change.",
     "row": lambda now: None if now.has_row else "There is nothing under the cursor.",
     "marks": lambda now: None if now.marks else "Nothing is marked.",
-    "writing": _may_write,
+    "writing": lambda now: now.why_read_only,
     "editing": _may_edit,
     "form": _may_open_form,
     "valid change": _may_review,
@@ -198,9 +184,9 @@ REASONS: Final[Mapping[Need, Reason]] = {
     "waiting change": _needs_waiting,
     "bulk change": lambda now: None if now.has_bulk else "You have not changed several runs at once yet.",
     "open change": lambda now: None if now.has_open else "All changes have ended.",
-    "failed change": _may_retry,
+    "failed change": lambda now: now.why_read_only or (None if now.has_not_done else "There is no change to retry."),
     "done change": _may_undo_bulk,
-    "journal entry": _needs_entry,
+    "journal entry": lambda now: None if now.entry is not None else NO_ENTRY,
     "undoable entry": _may_undo,
     "unknown entry": _needs_unknown,
     "checkable entry": _may_check,
@@ -226,7 +212,6 @@ HINTED_WHILE: Final[Mapping[HintedWhile, Callable[[ActionContext], bool]]] = {
     "editing": lambda now: _may_edit(now) is None,
     "own change": lambda now: now.has_own_change,
     "new run": lambda now: now.has_new_run,
-    "one run": lambda now: not now.marked_runs,
     "journal entry": lambda now: now.entry is not None,
     "signed out": lambda now: _needs_account(now) is None and not _is_signed_in(now),
     "back": lambda now: now.is_covered,

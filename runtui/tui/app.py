@@ -35,7 +35,7 @@ from runtui.services.workspace import SandboxControl, Workspace
 from runtui.services.writing.foreground import Foreground
 from runtui.tui.actions import bindings, textual_keymap
 from runtui.tui.features.feature import FOLLOW_CHANGES, Announced, Features
-from runtui.tui.features.leaving import Leaving
+from runtui.tui.features.leaving import QUIT_SECONDS, Leaving
 from runtui.tui.features.listing import Listing
 from runtui.tui.keys import KeyQueue, is_from_terminal
 from runtui.tui.output import DifferentialOutput, DrawnOnce
@@ -94,7 +94,7 @@ class TooSmall(DrawnOnce[None]):
         return content(
             f"runtui needs a terminal of {MIN_SIZE.width}x{MIN_SIZE.height}. "
             f"This one is {size.width}x{size.height}. "
-            f"Enlarge it to go on; {key_text(QUITTING[0])} quits."
+            f"Enlarge it; {key_text(QUITTING[0])} quits."
         )
 
     def on_resize(self) -> None:
@@ -312,7 +312,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         leave = super().end_unattended
 
         async def leave_when_saved() -> None:
-            await leaving.drain()
+            await self._workspace.saves.drain(QUIT_SECONDS)
             leave()
 
         if self._workspace.active_saves:

@@ -135,7 +135,6 @@ class KeyQueue:
             await asyncio.sleep(due)
 
     def start(self) -> None:
-        """Start to route the queued events."""
         if self._waiting and not self._is_closed and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._route_all(), name="route keys")
 
@@ -205,7 +204,6 @@ class KeyQueue:
             asyncio.get_running_loop().call_later(WATCH_SECONDS, self._watch)
 
     async def _ready_for(self, event: events.Event) -> None:
-        """Wait until an event can be routed."""
         while not self._is_mounted():  # noqa: ASYNC110 - Textual has no public event for it
             await asyncio.sleep(PAUSE_SECONDS)
         typing = self._typing

@@ -12,7 +12,8 @@ from textual.app import App
 
 from runtui.domain.rows import short_id
 from runtui.domain.times import TICKS_PER_SECOND, now_ticks
-from runtui.domain.triage.service_actions import REPROCESSED, reprocess
+from runtui.domain.triage.service_actions import REPROCESSED, ServiceAction, reprocess
+from runtui.graph.client import Answer
 from runtui.sandbox.app import create_app
 from runtui.services.writing import follow
 from runtui.tui.features.changes.bulk_sending import ResultsView
@@ -95,8 +96,13 @@ async def test_a_run_is_canceled_and_another_reprocessed_to_its_end(
 
 
 async def test_runs_that_somebody_else_made_from_one_are_found_unless_the_person_goes_on(
-    open_session: Opener, tenant: Tenant
+    open_session: Opener, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    async def oldest_first(action: ServiceAction) -> Answer:
+        answer = await observe(action)
+        there(answer.entity)[REPROCESSED].reverse()
+        return answer
+
     wire = Held(tenant.wire)
     async with open_session(wire=wire) as session:
         await session.press("2")
@@ -114,6 +120,8 @@ async def test_runs_that_somebody_else_made_from_one_are_found_unless_the_person
         tenant.wait(60)
         await client.act(action)
         made = [run["id"] for run in there((await client.observe(action)).entity)[REPROCESSED]]
+        observe = client.observe
+        monkeypatch.setattr(client, "observe", oldest_first)
         await session.press("escape", "F")
         await session.until(lambda: "Runs that reprocess this one" in session.text())
         await session.press("enter")

@@ -113,6 +113,41 @@ async def test_the_sort_picker_is_the_same_in_a_list_in_memory(open_session: Ope
         assert session.runs.settings == ListSettings()
 
 
+async def test_choices_are_filtered_as_rows_are_and_the_cursor_chooses_among_those_found(open_session: Opener) -> None:
+    async with open_session(size=(80, 30), runs=20) as session:
+        await session.press("S", "slash", *"UPDATED")
+        assert "updated ↑" in session.text()
+        assert "workflow ↑" not in session.text()
+        await session.press("enter", "j", "enter")
+        assert session.runs.list.order == ("updated", False)
+        await session.press("S", "slash", *"nothing", "enter", "enter")
+        assert "No choice matches the filter." in session.words
+        assert session.view == "sort"
+        await session.press("slash", "escape", "enter")
+        assert session.view == "runs"
+        await session.press("y", "slash", *"nothing", "enter", "y")
+        assert "There is nothing to copy here." in session.words
+        await session.press("escape")
+        assert session.runs.list.order == ("updated", False), "without a filter the present choice is under the cursor"
+
+
+async def test_a_letter_of_another_screen_does_nothing_while_choosing(open_session: Opener) -> None:
+    async with open_session(size=(80, 30), runs=20) as session:
+        for opens, view in (("S", "sort"), ("C", "columns")):
+            await session.press(opens, "c", "q", "p")
+            assert session.view == view
+            assert session.app.is_running
+            assert not session.workspace.refresh.progress.paused
+            assert "esc goes back" in session.words
+            assert " z zoom" not in session.text()
+            await session.press("j")
+            assert "esc goes back" not in session.words, "the next key that works clears it"
+            await session.press("question_mark")
+            assert session.view == "help", "the help is no letter"
+            await session.press("escape", "escape")
+            assert session.view == "runs"
+
+
 async def test_columns_are_chosen_moved_and_given_back_to_the_width(open_session: Opener) -> None:
     async with open_session(size=(80, 30), runs=20) as session:
         automatic = titles(session)

@@ -250,7 +250,7 @@ async def test_a_refusal_holds_the_rest_until_a_person_decides(open_session: Ope
         await session.until(lambda: session.view == "held")
         held = len(graph.patches)
         assert held < 150
-        assert "Go on after a refusal?" in session.text()
+        assert "Continue after a refusal?" in session.text()
         assert "(Onboard, run run-" in session.text(), "whose run it is"
         await session.press("enter")
         assert session.view == "results", "the first line decides nothing"

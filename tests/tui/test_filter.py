@@ -265,7 +265,7 @@ async def test_a_paste_outside_of_a_field_filters_the_list_or_searches_the_panel
         await paste("Started")
         assert session.app.chrome.panel.is_searching
         assert session.runs.filter_text == "status:failed"
-        await session.press("escape", "less_than_sign", "S")
+        await session.press("escape", "less_than_sign", "C")
         await paste("j")
         assert "Nothing here takes a paste." in session.text()
 

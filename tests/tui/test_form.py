@@ -90,6 +90,18 @@ async def test_the_draft_follows_every_key_and_the_request_with_it(open_session:
                 assert draft_of(session).body()[name] == raw[name]
 
 
+async def test_a_value_that_is_shown_in_part_goes_back_as_it_came_when_it_is_typed_again(open_session: Opener) -> None:
+    async with open_session() as session:
+        await open_run(session, failedUsersCount="1\n2")
+        await go_to(session, "failedUsersCount")
+        shown = session.text_in("failedUsersCount")
+        await session.type("5")
+        assert "failedUsersCount" in draft_of(session).edits
+        await session.press("backspace")
+        assert session.text_in("failedUsersCount") == shown != "1\n2"
+        assert draft_of(session).edits == {}, "the received text is not on the screen, and was not changed"
+
+
 async def test_an_error_is_below_its_field_while_the_text_is_wrong(open_session: Opener) -> None:
     async with open_session() as session:
         await open_run(session, failedTasksCount=2)

@@ -53,7 +53,7 @@ PHRASES: Final = {
     "|/ z z escape|/ f o r m down j enter",
     "panel": "j|G|]|[|escape|z|enter|<|/ i d enter n n N j|/ e escape|/ z z z enter n|/ a ] n"
     "|] ] / l i s t down n enter|y|y y|] ] ] y y",
-    "scenarios": "j|G|enter|escape|M|pagedown",
+    "simulate": "j|G|enter|escape|M|pagedown",
     "profiles": "j|k|escape|P",
     "sign_in": "j|k|enter|y|escape|O|O O|enter escape|j enter|A A",
     "conflict": "left|right|space|j|enter|e|escape|D|ctrl+s",
@@ -69,7 +69,7 @@ PHRASES: Final = {
 
 WAYS: Final = {
     "list": "", "form": "e", "review": "e enter down enter ctrl+s", "journal": "J", "help": "?", "panel": ">",
-    "scenarios": "M", "profiles": "P", "sign_in": "A", "conflict": "G e", "palette": "",
+    "simulate": "M", "profiles": "P", "sign_in": "A", "conflict": "G e", "palette": "",
     "overview": "o", "sort": "S", "columns": "C", "views": "v", "causes": "c", "people": "@",
     "users": "enter", "tasks": "enter enter", "bulk": "ctrl+a e enter down down enter", "copy": "y",
 }  # fmt: skip

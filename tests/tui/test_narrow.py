@@ -83,7 +83,7 @@ async def test_below_the_smallest_size_a_notice_stands_and_no_key_acts(open_sess
             return words in session.words
 
         for width, height in ((59, 40), (120, 15), (20, 5)):
-            notice = f"This one is {width}x{height}. Enlarge it to go on; F10 quits."
+            notice = f"This one is {width}x{height}. Enlarge it; F10 quits."
             await session.pilot.resize_terminal(width, height)
             await session.until(partial(holds, notice))
             assert holds("runtui needs a terminal of 60x16")

@@ -102,7 +102,7 @@ async def test_at_80x24_the_change_and_what_speaks_against_it_are_in_sight_and_t
             assert f"{change.field.name} {value_word(change.before)} → {change.after}" in view()
         for warning in draft.warnings():
             assert f"! {warning}" in view()
-        assert "it neither stops nor repeats any work" in view()
+        assert "no work is stopped or repeated" in view()
         assert "Send (y)" in view()
         await session.press(*["down"] * 12)
         for words in ("tenant Contoso", "run run-4", "PATCH http://127.0.0.1:1/beta/workflowBase/runs/run-4"):

@@ -164,7 +164,7 @@ async def test_enter_while_users_are_being_read_opens_the_first_when_it_arrives(
         wire.hold()
         await session.press("enter", "enter")
         assert session.view == "users"
-        assert "The first user opens when the list is there." in session.text()
+        assert "The first user opens as soon as the users are read." in session.text()
         wire.release()
         await session.until(lambda: session.view == "tasks")
         assert "Tasks of Adele Vance  1" in session.text()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from textual import events
 
+from runtui.auth.errors import not_signed_in
 from runtui.auth.flows import DeviceCode
 from runtui.command_line import token_source
 from runtui.sandbox.authority.directory import DEMO_ADMIN
@@ -182,6 +184,17 @@ async def test_a_browser_elsewhere_ends_at_an_address_that_is_pasted(tmp_path: P
             await desk.session.until(lambda: desk.session.panel.region.width > 0)
 
 
+async def test_a_session_without_a_person_asks_nobody_whatever_the_service_wants(tmp_path: Path) -> None:
+    async with open_desk(tmp_path, method="client-secret") as desk:
+        await desk.session.until(lambda: desk.sign_in.state.error is not None)
+        assert desk.sign_in.ask_person is None
+        desk.sign_in.state = replace(desk.sign_in.state, error=not_signed_in("A person must consent."))
+        desk.sign_in.changed.announce(desk.sign_in.state)
+        await desk.session.settled()
+        assert desk.session.view == "runs"
+        assert "Sign in" not in desk.status
+
+
 async def paste(desk: Desk, text: str) -> None:
     desk.session.app.post_message(events.Paste(text))
     await desk.session.pilot.pause()
@@ -206,7 +219,7 @@ async def test_in_a_demo_the_address_is_the_one_that_a_browser_can_open(tmp_path
         await desk.ask_for_code()
         assert "http://127.0.0.1:7/authority/devicelogin" in desk.words
         assert "login.fake.test" not in desk.words
-        assert "It ends by itself in a few seconds" in " ".join(desk.words.split()), "declined and expired as well"
+        assert "It completes by itself in a few seconds" in " ".join(desk.words.split()), "declined and expired as well"
 
 
 async def test_signing_out_asks_once_more_and_says_what_is_forgotten(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,13 @@ from tests.unit.fake_writer import RUN, WORKFLOW, FakeGraph, answered, exchange,
 
 ROOT = "http://127.0.0.1/beta"
 NOW = parse_ticks("2026-11-20T09:15:03Z")
+
+
+async def who() -> str:
+    return "anna@contoso.com"
+
+
+CONTEXT = WriteContext(ROOT, "Contoso", "prod", who)
 
 
 def refused(
@@ -46,7 +54,7 @@ class Bench:
         self.store.put_workflows([{"id": WORKFLOW, "displayName": "Onboard"}])
         self.store.put_runs(WORKFLOW, [RUN], self.store.next_listing())
         self.journal = Journal(folder / "journal.db")
-        self.saves = SaveQueue(self.graph, self.store, self.journal, WriteContext(ROOT, "Contoso", "prod", who))
+        self.saves = SaveQueue(self.graph, self.store, self.journal, CONTEXT)
         self.news: list[Save] = []
         self.saves.changed.subscribe(self.news.append)
         self.applied = 0
@@ -72,11 +80,15 @@ class Bench:
         self.graph.apply = apply  # type: ignore[method-assign]
 
     async def ended(self, draft: Draft) -> Save:
+        """Submit a draft and wait for its end."""
         self.saves.submit(draft)
         assert await self.saves.drain(PATIENCE) == 0
         return self.news[-1]
 
     async def reaches(self, step: Step) -> Save:
+        """Wait until a save reaches a step."""
+        if at_step := [save for save in self.saves.active() if save.step is step]:
+            return at_step[0]
         reached = asyncio.Event()
         end = self.saves.changed.subscribe(lambda save: reached.set() if save.step is step else None)
         async with asyncio.timeout(PATIENCE):
@@ -93,12 +105,8 @@ class Bench:
         return [(entry.outcome, entry.known_by, entry.status) for entry in reversed(self.journal.entries())]
 
 
-async def who() -> str:
-    return "anna@contoso.com"
-
-
-def draft(received: dict[str, Any] = RUN, **texts: str) -> Draft:
-    some = Draft("r1", WORKFLOW, received)
+def draft(received: Mapping[str, Any] = RUN, run_id: str = "r1", **texts: str) -> Draft:
+    some = Draft(run_id, WORKFLOW, {**received, "id": run_id})
     for name, text in (texts or {"processingStatus": "failed"}).items():
         some = some.typed(name, text, NOW)
     return some

@@ -534,17 +534,6 @@ async def test_a_token_that_is_missing_is_asked_for_and_holds_nothing(bench: Bul
     assert bulk.held_by is None
 
 
-@pytest.mark.parametrize("some", [[], drafts(2)])
-async def test_a_read_only_session_sends_none_of_them(tmp_path: Path, some: list[Any]) -> None:
-    bench = BulkBench(tmp_path)
-    bench.saves._refusal = lambda: "Read-only."
-    with pytest.raises(UsageError):
-        bench.saves.submit_many(some)
-    assert bench.graph.calls == []
-    bench.journal.close()
-    bench.store.close()
-
-
 async def test_one_run_in_two_spellings_is_refused_and_waits_for_nothing(bench: BulkBench) -> None:
     """Its second change would wait for the first one, which starts only together with the second."""
     (draft,) = drafts(1)

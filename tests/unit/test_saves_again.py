@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,14 +23,6 @@ from tests.unit.fake_writer import RUN, WORKFLOW, answered, exchange, fault
 from tests.unit.saves_bench import ROOT, Bench, draft, refused
 
 ETAG = 'W/"1"'
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    bench = Bench(tmp_path)
-    yield bench
-    bench.journal.close()
-    bench.store.close()
 
 
 async def test_the_intent_is_in_the_journal_before_the_request_leaves(bench: Bench) -> None:
@@ -90,6 +82,13 @@ async def test_a_wait_is_announced_and_can_be_stopped(bench: Bench) -> None:
     assert message_of(last) == "It was stopped while it waited.", "and not that the service throttles"
     assert bench.outcomes() == [(Outcome.NOT_DONE, "answer", 429)]
     assert not bench.saves.stop(number), "it is over"
+
+
+async def test_a_change_that_is_stopped_in_the_moment_it_is_submitted_ends(bench: Bench) -> None:
+    assert bench.saves.stop(bench.saves.submit(draft()).number)
+    assert await bench.saves.drain(PATIENCE) == 0
+    assert (bench.news[-1].outcome, bench.news[-1].stopped, bench.writes) == (Outcome.NOT_DONE, True, 0)
+    assert (await bench.ended(draft())).outcome is Outcome.DONE, "the next one does not wait for it"
 
 
 async def test_a_change_that_may_be_on_its_way_cannot_be_stopped(bench: Bench) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,14 +25,6 @@ from tests.unit.saves_bench import Bench, draft, refused
 
 ETAG = '"1"'
 CLEARED = "startedDateTime"
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    bench = Bench(tmp_path)
-    yield bench
-    bench.journal.close()
-    bench.store.close()
 
 
 def named(answer: Answer, *, by: str = "mine") -> Answer:

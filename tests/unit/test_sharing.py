@@ -337,7 +337,7 @@ def everything_copied(text: str) -> list[str]:
     root = "https://graph.microsoft.com/beta"
     choices = [
         copies.id_choice("run", text), *copies.marked_choices([text, "r-2"]), *copies.reason_choices(text),
-        copies.filter_choice(text), copies.response_choice(text), copies.response_choice(json.dumps({"a": text})),
+        copies.response_choice(text), copies.response_choice(json.dumps({"a": text})),
         copies.row_choice([row], text), copies.json_choice({text: [text]}), copies.link_choice(root, text),
         copies.request_ids_choice([change], [exchange]), copies.json_choice(entry_object(change)),
         *copies.command_choices(shared_request("PATCH", change.url, (("If-Match", text),), change.body), root),

@@ -167,15 +167,22 @@ def test_a_failure_to_record_or_store_is_reported_and_hides_nothing() -> None:
     assert (ended.outcome, ended.unrecorded, ended.row_is_stale) == (Outcome.DONE, True, True)
 
 
-def test_an_answer_that_names_no_request_proves_nothing_where_the_reading_named_its_own() -> None:
-    def named(answer: Answer) -> Answer:
-        headers = (("client-request-id", "a"),)
-        return answer._replace(exchange=replace(answer.exchange, request_headers=headers, response_headers=headers))
+def named(answer: Answer) -> Answer:
+    """Return the answer with the id of its request."""
+    headers = (("client-request-id", "a"),)
+    return answer._replace(exchange=replace(answer.exchange, request_headers=headers, response_headers=headers))
 
+
+def test_an_answer_that_names_no_request_proves_nothing_where_the_reading_named_its_own() -> None:
     effects, ended = play({Read: [named(answered(RUN)), answered(None, outcome=Outcome.NOT_DONE)]})
     assert ended.outcome is Outcome.UNKNOWN
     assert [type(effect) for effect in effects] == [*SENT, Read, Settle]
     assert "does not name this request" in there(ended.fault).message
+
+
+def test_a_refusal_that_names_no_request_is_one_nevertheless() -> None:
+    _, ended = play({Read: [named(answered(RUN))], Send: [refused(400)]})
+    assert (ended.outcome, there(ended.fault).status) == (Outcome.NOT_DONE, 400)
 
 
 def test_only_what_is_lacking_or_refused_of_the_service_is_its_fault() -> None:

@@ -94,8 +94,8 @@ class Person(NamedTuple):
 
     @property
     def properties(self) -> dict[str, Any]:
-        """The `user` resource as JSON: first the properties that Graph sends by default, then the other one
-        that runtui asks for.
+        """The `user` resource as JSON: the properties that Graph sends by default, and the other one that runtui asks
+        for.
         """
         office, language, phone = self.place
         return {
@@ -119,8 +119,8 @@ class Person(NamedTuple):
         return not self.is_guest and self.place[0] == "Berlin"
 
 
-DEFAULT_USER_PROPERTIES: Final = 11
-"""The number of a person's properties that Graph sends by default: the first ones."""
+SENT_IF_SELECTED: Final = frozenset({"onPremisesSyncEnabled"})
+"""The properties of a person that Graph does not send by default."""
 
 
 class People:

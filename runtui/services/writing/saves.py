@@ -106,7 +106,7 @@ class SaveQueue:
         bulk = Bulk(self._driver, batch, saves, may_hold=may_hold, foreground=self._foreground)
 
         self._tasks[number] = task = asyncio.create_task(self._carry_out(bulk), name=name)
-        task.add_done_callback(lambda _: self._tasks.pop(number, None))
+        task.add_done_callback(lambda _: self._end_cancelled(bulk))
         task.add_done_callback(report_defect)
         return bulk
 
@@ -165,13 +165,14 @@ class SaveQueue:
         self.changed.announce(save)
 
     async def _carry_out(self, bulk: Bulk) -> None:
-        try:
-            for save in bulk.saves:
-                while (first := self.of_run(save.run_id)) is not None and first.number != save.number:
-                    await self._ended.wait()
-            await bulk.run()
-        finally:
-            # Cancelled while it waited for an earlier change: no row may wait forever.
-            for save in bulk.saves:
-                if (left := self._active.get(save.number)) is not None:
-                    self._driver.break_off(left)
+        for save in bulk.saves:
+            while (first := self.of_run(save.run_id)) is not None and first.number != save.number:
+                await self._ended.wait()
+        await bulk.run()
+
+    def _end_cancelled(self, bulk: Bulk) -> None:
+        """End what was cancelled before `Bulk.run`, perhaps before its task began: no row may wait forever."""
+        self._tasks.pop(bulk.saves[0].number, None)
+        for save in bulk.saves:
+            if (left := self._active.get(save.number)) is not None:
+                self._driver.break_off(left)

@@ -3,6 +3,12 @@
 `write` yields each `Effect` to carry out, with the current save, and is sent the reply; a RuntuiError is thrown into
 it. `bulk.Bulk` drives it, for one change or for many side by side.
 
+The steps of a save; the lower way leads to another try, after nothing was applied, also from a failed reading:
+
+    waiting -> reading -> recording -> sending -> settling -> ended
+                  ^                                  |
+                  +------ paused, signing in <-------+
+
 Invariant: nothing is sent that is not in the journal. A change that may have been applied is never sent again, not even
 with an ETag, because a service that sends ETags need not honour them. `proof` has the rules for an outcome. A save
 never claims more than is known: without an answer it is unknown once it was sent, and not done before.

@@ -8,8 +8,6 @@ from __future__ import annotations
 from functools import partial, partialmethod
 from typing import Final
 
-from textual.content import Content
-
 from runtui.domain.columns import Order, natural_order
 from runtui.domain.views import (
     BUILT_IN_VIEWS,
@@ -56,8 +54,7 @@ class Arranging(Feature):
                 rows.append((name, words))
         present = orders.index(listed.order) if listed.order in orders else None
         choices = [Choice(order, line) for order, line in zip(orders, marked_lines(rows, present), strict=True)]
-        title = Content.styled("Sort by", "bold")
-        await self._chrome.ask(Picker("sort", title, choices, at=present or 0), listed.sort_by)
+        await self._chrome.ask(Picker("sort", "Sort by", choices, at=present or 0), listed.sort_by)
 
     # Columns
 
@@ -124,7 +121,7 @@ class Arranging(Feature):
         full = f"All {MAX_VIEWS} views are in use; delete one of yours first." if len(views) >= MAX_VIEWS else ""
         choices.append(Choice(self._name, "+ save the list as a view", _summary(self._runs.settings), refusal=full))
         at = len(views) if present is None else present
-        question = Picker("views", Content.assemble(("Views", "bold")), choices, at=at)
+        question = Picker("views", "Views", choices, at=at)
         await self._chrome.ask(question, lambda step: step())
 
     async def _show(self, number: int) -> None:
@@ -150,8 +147,7 @@ class Arranging(Feature):
             Choice(replace, "replace with the list as it is now"),
             Choice(delete, "delete"),
         ]
-        title = Content.assemble(("View", "bold"), f" {number}")
-        await self._chrome.ask(Picker("view", title, choices), lambda step: step())
+        await self._chrome.ask(Picker("view", f"View {number}", choices), lambda step: step())
 
     async def _name(self, at: int | None = None) -> None:
         """Ask for the name of the person's own view at this index, or of a new one, and save it."""

@@ -64,7 +64,7 @@ from runtui.tui.words.copies import Copy, CopyChoice, Destination, MakesHandoff
 _Made = Callable[[], Sequence[CopyChoice]]
 """Makes the choices; it may read files."""
 
-_QUESTION: Final = "copy"
+NOTHING: Final = "There is nothing to copy here."
 
 
 class Copying(Feature):
@@ -103,11 +103,10 @@ class Copying(Feature):
         if text:
             offered.insert(0, copies.code_choice("text of the tab", "Text", text))
         if not offered:
-            self._chrome.set_status("There is nothing to copy here.", "warning")
+            self._chrome.set_status(NOTHING, "warning")
             return
         self._offered = offered
-        title = Content.styled("Copy", "bold")
-        await self._chrome.ask(Picker(_QUESTION, title, offered, more_scopes=("copies",)), self._chosen)
+        await self._chrome.ask(Picker("copy", "Copy", offered, more_scopes=("copies",)), self._chosen)
 
     def action_copy_chosen(self) -> None:
         self._answer(self._under_cursor, "clipboard")
@@ -119,20 +118,18 @@ class Copying(Feature):
         self._answer(self._under_cursor, "file")
 
     def action_copy_handoff(self) -> None:
-        self._answer(
-            next((choice for choice in self._offered if choice.value.what == copies.HANDOFF), None), "clipboard"
-        )
+        handoff = next((choice for choice in self._offered if choice.value.what == copies.HANDOFF), None)
+        self._answer(handoff, "clipboard", "There is no hand-over of this.")
 
     @property
     def _under_cursor(self) -> CopyChoice | None:
         view = self._chrome.front.view
         return view.under_cursor if isinstance(view, Picker) else None
 
-    def _answer(self, choice: CopyChoice | None, destination: Destination) -> None:
+    def _answer(self, choice: CopyChoice | None, destination: Destination, nothing: str = NOTHING) -> None:
         """Answer the question with one of its lines, or say why that cannot be copied."""
         if choice is None or choice.refusal:
-            words = choice.refusal if choice is not None else "There is no hand-over of this."
-            self._chrome.front.set_status(words, "warning")
+            self._chrome.front.set_status(choice.refusal if choice is not None else nothing, "warning")
         else:
             self._chrome.front.dismiss(choice.value._replace(destination=destination))
 
@@ -351,7 +348,8 @@ def _of_task(task: TaskResult, run_id: str) -> CopySubject:
 
 def _cause(view: CausesView, row: CauseRow) -> CopySubject:
     cause = row.cause
-    lead = (*copies.reason_choices(cause.reason), copies.filter_choice(f"cause:{cause.key}"))
+    finds = copies.text_choice("filter that finds its runs", "Filter", f"cause:{cause.key}")
+    lead = (*copies.reason_choices(cause.reason), finds)
     handoff = partial(handoff_of_cause, cause=cause, query=runs_of_cause(view.shown, cause))
     return CopySubject(lead, handoff=handoff, received=cause_record(cause))
 

@@ -77,11 +77,8 @@ class HelpView(ActionView[str]):
     def action_filter_help(self) -> None:
         self.list.filter_bar.open()
 
-    def action_close(self) -> None:
-        self.action_leave_view()
-
-    def action_close_by_quit(self) -> None:
-        self.dismiss()
+    action_close = ActionView.action_leave_view
+    action_close_by_quit = ActionView.action_leave_question
 
 
 class Helping(Feature):

@@ -79,10 +79,6 @@ class Leaving(Feature):
         for feature in self._features.built:
             feature.stop_asking()
 
-    async def drain(self) -> None:
-        """Wait for changes in progress when nobody is there to press a key."""
-        await self._workspace.saves.drain(QUIT_SECONDS)
-
     def _is_saving(self) -> bool:
         return bool(self._workspace.active_saves)
 

@@ -304,7 +304,11 @@ class Opening(Feature):
         row, run_id = self.users.list.table.row_under_cursor(pin=True), self.users.run_id
         if row is None or run_id is None:
             self._opens_first = self._is_reading
-            words = "The first user opens when the list is there." if self._is_reading else "There is no user to open."
+            words = (
+                "The first user opens as soon as the users are read."
+                if self._is_reading
+                else "There is no user to open."
+            )
             self._chrome.front.set_status(words, shown_while=lambda: not self.users.list.table.total)
             return
         await self._chrome.open(self._tasks_screen, fill=partial(self.tasks.open, run_id, row))

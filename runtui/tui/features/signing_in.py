@@ -126,7 +126,7 @@ class SignInView(ActionView[None]):
         address = self._here(code.verification_uri)
         self.copied = (code.user_code, "Code")
         key = key_of("copy_code")
-        lines = [*self._demo_lines("It ends by itself in a few seconds, or open the page.")]
+        lines = [*self._demo_lines("It completes by itself in a few seconds, or open the page.")]
         lines += [Content("Open on any device:"), content(address, "bold"), Content("and type this code:")]
         large = Content("\n").join([Content(""), _large(code.user_code), Content("")])
         note = f"{who_asks()} {BEWARE_CODE}\n{key} copies the code, {key_of('leave_sign_in')} cancels."

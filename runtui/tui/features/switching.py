@@ -6,8 +6,6 @@ come from the sandbox.
 
 from __future__ import annotations
 
-from textual.content import Content
-
 from runtui.profiles import Profile, sign_in_word
 from runtui.services.workspace import NO_FAULT
 from runtui.settings import Settings
@@ -15,7 +13,6 @@ from runtui.tui.actions import why_read_only
 from runtui.tui.features.feature import Feature
 from runtui.tui.features.leaving import Leaving
 from runtui.tui.screens.questions import Choice, Picker, marked_lines
-from runtui.tui.text import content
 from runtui.tui.themes import THEMES
 
 
@@ -38,8 +35,7 @@ class Switching(Feature):
             if settings.profile != present.profile:
                 self._features[Leaving].leave(settings)
 
-        title = Content.assemble(("Profiles", "bold"), "  ", content(present.profile))
-        await self._chrome.ask(Picker("profiles", title, choices, at=at or 0), chosen)
+        await self._chrome.ask(Picker("profiles", "Profiles", choices, of=present.profile, at=at or 0), chosen)
 
     async def action_simulate(self) -> None:
         if (sandbox := self._chrome.sandbox) is None:
@@ -57,10 +53,8 @@ class Switching(Feature):
             self._chrome.set_status(words, shown_while=lambda: sandbox.scenario == name)
             self._chrome.refresh()
 
-        title = Content.assemble(("Simulate a fault", "bold"), "  ", content(sandbox.scenario))
-        await self._chrome.ask(
-            Picker("scenarios", title, choices, at=at or 0), lambda name: self.attempt(simulate(name))
-        )
+        question = Picker("simulate", "Simulate a fault", choices, of=sandbox.scenario, at=at or 0)
+        await self._chrome.ask(question, lambda name: self.attempt(simulate(name)))
 
     def action_read_only(self) -> None:
         """Toggle read-only; a session that started read-only stays so."""

@@ -354,12 +354,13 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         self.panel.mark_active(in_panel)
         self._status.show(chrome.status.text, chrome.status.severity)
         now = chrome.context()
-        self._hints.hints = hints(
+        shown = hints(
             in_scopes(*self.scopes_of_keys),
             now,
             typing=self.focused is not None and self.focused.check_consume_key("a", "a"),
             opens_panel=now.has_list and not (self.shows_panel or chrome.is_zoomed),
         )
+        self._hints.hints = [hint for hint in shown if in_panel or not _is_held(hint.key, self.view)]
 
     @property
     def shows_panel(self) -> bool:
@@ -473,6 +474,11 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         if event.key == "ctrl+c" and TYPING.isdisjoint(self.scopes_of_keys):  # it ends most programs
             self._remark(f"{ACTION_BY_ID['quit'].key_while_typing} quits; ctrl+c copies text selected in a field.")
             return
+        if _is_held(event.key, self.view) and not self.has_keys_in_panel:
+            event.stop()
+            finds = f"{key_of('filter_choices')} filters the lines, " if self.view.scope == "picker" else ""
+            self._remark(f"{finds}{key_of('leave_question')} goes back.")
+            return
         action, status = with_key(event.key), self.chrome.status
         if action is None or event.key in keys_of(self.scopes_of_keys) or event.key in self.active_bindings:
             if status.is_remark:
@@ -504,3 +510,12 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         """Redraw: the keys for going to matches start or stop working."""
         event.stop()
         self.draw()
+
+
+def _is_held(key: str, view: ActionView[Any]) -> bool:
+    """Return whether a key is a letter of another screen that does nothing in this view; the one that opened the view
+    closes it."""
+    if not (view.holds_letters and len(key) == 1 and key.isalpha()):
+        return False
+    opener = ACTION_BY_ID.get(view.name or "")
+    return key not in keys_of(("table", *view.scopes)).union(opener.keys if opener is not None else ())

@@ -163,7 +163,7 @@ class Panel:
         forward then stays in front.
         """
         is_other, before = run_id != self._wanted.run_id, self._wanted.run_id
-        if is_other and self._is_following and before:
+        if is_other and before:
             is_shown = self.pages["run"].about.run_id == before
             self._passed = 0 if is_shown else self._passed + 1
             if self._passed >= ROWS_PASSED:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
@@ -16,11 +16,14 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from runtui.domain.columns import Column
+from runtui.domain.columns import Column, ListCell
 from runtui.keys.actions import Scope, key_of
 from runtui.tui.actions import bindings
+from runtui.tui.filtering import cells_to_search
+from runtui.tui.resources import Resource, in_memory
 from runtui.tui.screens.view import ActionView
 from runtui.tui.text import content, fit, plain
+from runtui.tui.widgets.filter_bar import FilterBar
 from runtui.tui.widgets.inputs import LineInput
 from runtui.tui.widgets.option_lists import ChoiceList
 
@@ -48,13 +51,22 @@ def marked_lines(rows: Sequence[tuple[str, str]], present: int | None) -> list[s
     return [f"{'●' if at == present else '○'} {fit(name, width)}  {words}" for at, (name, words) in enumerate(rows)]
 
 
+_LINE: Final[Column[Choice[Any]]] = Column("line", "", 1, 1, lambda choice, _: ListCell(choice.line))
+
+_CHOICES: Final[Resource[Choice[Any], str]] = in_memory(
+    "Choices", "choice", (_LINE,), lambda choice: choice.line, ""
+)._replace(filter_help="a part of a line", fields=())
+"""The lines of a picker, as far as its filter knows them."""
+
+
 class Picker(ActionView[Value]):
     """Asks for one of several values.
 
     Args:
-        name: One word for the question; two of one name are never open at once.
+        name: The id of the action that asks, or one word; two questions of one name are never open at once.
         title: The title of the pane.
         choices: The choices; at least one.
+        of: What they are about, for the title.
         at: The index of the choice under the cursor at first.
         about: The text above the list.
         more_scopes: Scopes of actions besides those of every picker.
@@ -62,6 +74,7 @@ class Picker(ActionView[Value]):
 
     scope = "picker"
     leaves_panel = True
+    holds_letters = True
     BINDINGS = bindings("picker", "copies", "question")
     opens = "choose"
     DEFAULT_CSS = """
@@ -71,44 +84,75 @@ class Picker(ActionView[Value]):
     def __init__(
         self,
         name: str,
-        title: Content,
+        title: str,
         choices: Sequence[Choice[Value]],
         *,
+        of: str = "",
         at: int = 0,
         about: str = "",
         more_scopes: tuple[Scope, ...] = (),
     ) -> None:
         super().__init__(name=name)
         self.more_scopes = more_scopes
-        self._title = title
+        self._title = Content.assemble(content(title, "bold"), content(f"  {of}" if of else ""))
         self._choices = choices
         self._at = at
         self._about = about
+        self._shown = choices
+        self._filter_bar = FilterBar(_CHOICES)
 
     def compose(self) -> ComposeResult:
         if self._about:
             yield Static(content(self._about), markup=False)
+        yield self._filter_bar
         yield ChoiceList(id="picker-list")
         yield Static(id="picker-about", markup=False)
 
     def on_mount(self) -> None:
-        choices = self.query_one(ChoiceList)
-        choices.add_options([Option(content(choice.line)) for choice in self._choices])
-        choices.highlighted = self._at
+        self._show(self._choices)
+
+    def _show(self, choices: Sequence[Choice[Value]]) -> None:
+        """List some of the choices, with the cursor on the one that it was on at first, else on the first one."""
+        listed, first = self.query_one(ChoiceList), self._choices[self._at]
+        self._shown = choices
+        listed.clear_options()
+        listed.add_options([Option(content(choice.line)) for choice in choices])
+        at = next((line for line, choice in enumerate(choices) if choice is first), 0)
+        listed.highlighted = at if choices else None
+        self._show_about()
+
+    def _show_about(self) -> None:
+        words = choice.about if (choice := self.under_cursor) is not None else _CHOICES.nothing_found
+        about = self.query_one("#picker-about", Static)
+        about.display = bool(words)
+        about.update(content(words))
 
     def title(self) -> Content:
         return self._title
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         event.stop()
-        about = self.query_one("#picker-about", Static)
-        about.display = bool(self._choices[event.option_index].about)
-        about.update(content(self._choices[event.option_index].about))
+        self._show_about()
+
+    def on_filter_bar_typed(self, event: FilterBar.Typed) -> None:
+        event.stop()
+        finds = event.filter or (lambda _cells: True)
+        self._show([choice for choice in self._choices if finds(cells_to_search(_CHOICES.columns, choice, 0))])
+
+    def take_focus(self) -> None:
+        self.screen.set_focus(self.query_one(ChoiceList))
+
+    def on_filter_bar_closed(self, event: FilterBar.Closed) -> None:
+        event.stop()
+        self.take_focus()
 
     @property
     def under_cursor(self) -> Choice[Value] | None:
         index = self.query_one(ChoiceList).highlighted
-        return self._choices[index] if index is not None else None
+        return self._shown[index] if index is not None else None
+
+    def action_filter_choices(self) -> None:
+        self._filter_bar.open()
 
     def action_choose(self) -> None:
         if (choice := self.under_cursor) is None:
@@ -172,6 +216,7 @@ class ColumnChooser(ActionView[tuple[str, ...]]):
 
     scope = "columns"
     leaves_panel = True
+    holds_letters = True
     opens = "toggle_column"
 
     def __init__(self, columns: Sequence[Column[Any]], chosen: Sequence[str], shown: Sequence[str]) -> None:

@@ -326,8 +326,7 @@ class ReviewView(ActionView[str]):
     def action_why(self) -> None:
         self.sheet.go_to("why")
 
-    def action_reject(self) -> None:
-        self.dismiss()
+    action_reject = ActionView.action_leave_question
 
     def action_leave_question(self) -> None:
         """Go from the reason back to the answers; from there, dismiss the review without sending."""
@@ -393,8 +392,7 @@ def _notes_of(bulk: BulkDraft, against: Iterable[str]) -> Content:
     if bulk.action is not None:
         said = " ".join((*bulk.notes, "It cannot be undone, and is never sent twice."))
     else:
-        for_that = f"For that, press {key_of('act')} in the list."
-        said = (
-            f"This rewrites the report{'' if bulk.is_one else 's'}; it neither stops nor repeats any work. {for_that}"
-        )
+        reports = "report" if bulk.is_one else "reports"
+        instead = f"To do that, press {key_of('act')} in the list."
+        said = f"This edits the {reports} only; no work is stopped or repeated. {instead}"
     return Content("\n").join([*(content(f"! {sentence}", "$text-warning") for sentence in against), content(said)])

@@ -29,7 +29,7 @@ from runtui.keys.actions import view_keys
 from runtui.services.store import EVERY_RUN, Store
 from runtui.services.workspace import SandboxControl, Workspace, sandbox_badge
 from runtui.tui.actions import Hint
-from runtui.tui.text import ELLIPSIS, content, in_lines, middle, plain
+from runtui.tui.text import content, fit, in_lines, middle, plain
 
 if TYPE_CHECKING:
     from runtui.services.refresh import Progress
@@ -95,15 +95,13 @@ class HeaderLine(Widget):
         return left + Content(" " * (width - left.cell_length - cell_len(right)) + right)
 
     def _right(self, room: int) -> str:
-        counts = list(self.headline.counts)
-        while True:
-            text = " · ".join(counts)
-            text = f"{text}   {self.headline.state}" if text and self.headline.state else text or self.headline.state
+        """Return as many counts as fit in `room` cells, and the state; cut the state if it does not fit alone."""
+        counts, state = self.headline.counts, self.headline.state
+        for shown in range(len(counts), -1, -1):
+            text = "   ".join(filter(None, (" · ".join(counts[:shown]), state)))
             if cell_len(text) <= room:
                 return text
-            if not counts:
-                return text[: max(0, room - 1)] + ELLIPSIS if room > 1 else ""
-            counts.pop()
+        return fit(state, room)
 
 
 class TenantProblems(NamedTuple):

@@ -189,7 +189,6 @@ class SidePanel(Pane):
         return self._search if self._search is not None and self._search.is_open else None
 
     async def action_search(self) -> None:
-        """Open the search."""
         if self._search is None:
             from runtui.tui.widgets.search_bar import SearchBar
 

@@ -89,10 +89,6 @@ def reason_choices(reason: str) -> tuple[CopyChoice, ...]:
     return (code_choice("reason", "Reason", reason),) if reason else ()
 
 
-def filter_choice(text: str) -> CopyChoice:
-    return text_choice("filter that finds its runs", "Filter", text)
-
-
 def response_choice(body: str) -> CopyChoice:
     """Return a choice of a response's body; JSON is formatted, which also escapes control characters."""
     try:

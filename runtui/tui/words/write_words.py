@@ -293,7 +293,7 @@ def bulk_ended(outcomes: Mapping[Outcome | None, int], what: str, marked: int, *
 
 
 def bulk_held(save: Save, left: int, *, is_in_sight: bool) -> str:
-    hint = f"{key_of('stop_bulk')} asks whether to go on." if is_in_sight else f"{key_of('bulk')} shows them."
+    hint = f"{key_of('stop_bulk')} asks whether to continue." if is_in_sight else f"{key_of('bulk')} shows them."
     return f"{_bulk_refusal(save)} The other {count_words(left, 'run')} wait. {hint}"
 
 

@@ -10,8 +10,6 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-from textual.content import Content
-
 from runtui.domain.bulk_draft import actions_of
 from runtui.domain.text import count_words
 from runtui.domain.triage.run_users import TaskRow, UserRow
@@ -83,8 +81,7 @@ class Acting(Feature):
 
     async def _choose(self, name: str, choices: Sequence[Choice[NextStep]]) -> None:
         first = next((line for line, choice in enumerate(choices) if not choice.refusal), 0)
-        title = Content.assemble(("Actions  ", "bold"), name)
-        await self._chrome.ask(Picker("act", title, choices, at=first), lambda step: step())
+        await self._chrome.ask(Picker("act", "Actions", choices, of=name, at=first), lambda step: step())
 
     async def _for_marks(self) -> AsyncIterator[Choice[NextStep]]:
         """Yield the actions for several runs, each with the number of runs that it can help."""

@@ -87,8 +87,7 @@ class BulkFormView(ActionView[None]):
     async def action_review(self) -> None:
         await self._review()
 
-    def action_leave(self) -> None:
-        self.dismiss()
+    action_leave = ActionView.action_leave_question
 
     def action_discard(self) -> None:
         """Discard all typed text; the key must be pressed twice."""
@@ -101,10 +100,6 @@ class BulkFormView(ActionView[None]):
         self.editor.draft = None
         self.dismiss()
         self._chrome.set_status(write_words.draft_discarded(draft))
-
-    def action_changed_only(self) -> None:
-        """Say what is sent: there is no choice here."""
-        self.say("A change to many runs sends only what you change.")
 
     def action_revert(self) -> None:
         self.editor.revert()

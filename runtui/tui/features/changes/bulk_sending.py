@@ -314,10 +314,10 @@ class BulkSending(Feature):
         choices: list[Choice[Any]] = [
             Choice(None, "Decide later: nothing is sent meanwhile"),
             Choice(False, f"Stop: send nothing to the other {count_words(left, 'run')}"),
-            Choice(True, "Go on, and do not stop again for such refusals"),
+            Choice(True, "Continue, and do not stop again for this kind of refusal"),
         ]
         about = write_words.held_question(save, left)
-        await self._chrome.ask(Picker("held", Content("Go on after a refusal?"), choices, about=about), decided)
+        await self._chrome.ask(Picker("held", "Continue after a refusal?", choices, about=about), decided)
 
     async def action_open_result(self) -> None:
         if (row := self.view.list.row) is None:
@@ -378,7 +378,7 @@ class BulkSending(Feature):
     async def action_export_results(self) -> None:
         if rows := list(self.view.chosen):
             choices = [Choice(form, write_words.FORMATS[form]) for form in RESULT_FORMATS]
-            question = Picker("export", Content("Export the results"), choices)
+            question = Picker("export", "Export the results", choices)
             await self._chrome.ask(
                 question, lambda form: self.in_worker(self._export(rows, form), blocks_keys("export"))
             )

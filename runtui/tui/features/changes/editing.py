@@ -115,8 +115,7 @@ class ConflictView(ActionView[Merge]):
     def action_merge_in_form(self) -> None:
         self.dismiss(Merge(self.draft, to_review=False))
 
-    def action_leave_merge(self) -> None:
-        self.dismiss()
+    action_leave_merge = ActionView.action_leave_question
 
 
 def _block(conflict: Conflict, choice: Side, *, is_typed: bool) -> Content:

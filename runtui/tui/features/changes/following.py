@@ -11,8 +11,6 @@ from collections.abc import AsyncIterator
 from contextlib import nullcontext
 from typing import Final
 
-from textual.content import Content
-
 from runtui.domain.report import Outcome
 from runtui.domain.text import visible
 from runtui.domain.triage.service_actions import REPROCESSED, STATUS, ServiceAction, reprocess
@@ -126,8 +124,7 @@ class Following(Feature):
             await self._opening.open_run(made[0]["id"])
             return
         choices = [Choice(str(run["id"]), FollowedRun(run, is_new=True).words()) for run in made]
-        title = Content.styled("Runs that reprocess this one", "bold")
-        await self._chrome.ask(Picker("new-runs", title, choices), self._opening.open_run)
+        await self._chrome.ask(Picker("new-runs", "Runs that reprocess this one", choices), self._opening.open_run)
 
     # The runs that an action has made or stops
 

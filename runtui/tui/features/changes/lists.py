@@ -55,10 +55,6 @@ def _outcome(row: EntryRow, _now: int) -> ListCell:
     return ListCell(f"{sign} {'undone' if row.entry.undone_by is not None else outcome_word(row.entry)}", role)
 
 
-def _number(row: EntryRow, _now: int) -> ListCell:
-    return ListCell(f"#{row.entry.number}", "muted")
-
-
 def _opened(row: EntryRow, now: int) -> ListCell:
     return EMPTY_CELL if row.entry.damage else ListCell(clock_text(row.entry.opened_at, to_datetime(now)), "muted")
 
@@ -108,7 +104,7 @@ JOURNAL: Final[Resource[EntryRow, int]] = Resource(
             "#",
             2,
             1,
-            _number,
+            lambda row, _: ListCell(f"#{row.entry.number}", "muted"),
             DESCENDING,
             grows_to=7,
             value=lambda row: row.entry.number,

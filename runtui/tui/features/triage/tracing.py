@@ -52,7 +52,7 @@ def _names_first(column: Column[PersonResult]) -> Column[PersonResult]:
 
 
 PERSON: Final[Resource[PersonResult, str]] = in_memory(
-    "Tasks", "task", tuple(map(_names_first, PERSON_COLUMNS)), lambda task: task.id, "No run included this user."
+    "Tasks", "task", tuple(map(_names_first, PERSON_COLUMNS)), lambda task: task.id, triage_words.NO_RUN_OF_USER
 )
 
 

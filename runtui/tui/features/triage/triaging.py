@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
-from textual.content import Content
-
 from runtui.domain.filters import all_of
 from runtui.domain.text import count_words
 from runtui.domain.times import moment_text, now_ticks
@@ -100,7 +98,7 @@ class Triaging(Feature):
         words = "Nothing left to do here: every problem in the list is handled or snoozed."
         if self._runs.filter_text:
             others = self._workspace.store.count(RunQuery(all_of(None, UNHANDLED_PROBLEMS, now_ticks())))
-            words += f" {_problems(others)} not handled beyond its filter." if others else ""
+            words += f" {_problems(others)} outside this filter." if others else ""
         return words
 
     # Marks of a person
@@ -121,8 +119,8 @@ class Triaging(Feature):
         choices = [Choice(typed, words) for typed, words in SNOOZES.items()]
         choices.append(Choice(_TYPED, "another time…"))
         about = "It comes back then, or at once if it gets worse."
-        title = Content.styled(f"Snooze {self._named(run_ids)} for", "bold")
-        await self._chrome.ask(Picker("snooze", title, choices, about=about), partial(self._snooze_for, run_ids))
+        question = Picker("snooze", f"Snooze {self._named(run_ids)} for", choices, about=about)
+        await self._chrome.ask(question, partial(self._snooze_for, run_ids))
 
     async def _snooze_for(self, run_ids: Sequence[str], typed: str) -> None:
         if typed == _TYPED:
@@ -141,7 +139,7 @@ class Triaging(Feature):
         self._acted = _Acted(run_ids[0], self._runs.table.cursor) if len(run_ids) == 1 else None
         marked = await asyncio.to_thread(self._workspace.triage.set_state, run_ids, state, self._who, until=until)
         self._show(run_ids)
-        left = _left_words(await asyncio.to_thread(self._count_left), key_of("next_problem"), "goes on")
+        left = _left_words(await asyncio.to_thread(self._count_left), key_of("next_problem"), "goes to the next one")
         self._chrome.set_status(f"{words}: {self._named(marked)}. {left}", "success")
 
     async def action_note(self) -> None:
