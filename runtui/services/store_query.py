@@ -118,6 +118,14 @@ def texts(db: sqlite3.Connection, query: RunQuery, rows: Sequence[int] | None = 
     return map(RunText._make, db.execute(sql, (json.dumps(rows), *values)))
 
 
+def found_ids(db: sqlite3.Connection, query: RunQuery) -> Iterator[tuple[str, str]]:
+    """Yield the ids of all runs of a query and of their workflows, in its order."""
+    where, values = where_of(query)
+    # A plus keeps SQLite from walking along the order, which would look up every run of the store one by one.
+    order = _order([(f"+{field}", descending) for field, descending in _terms(query)])
+    return db.execute(f"SELECT id, CAST(workflow_id AS TEXT) FROM run WHERE {where} ORDER BY {order}", values)
+
+
 def rows_of(db: sqlite3.Connection, workflow_id: str) -> list[int]:
     """Return the rows of a workflow in the order in which they were first stored."""
     sql = "SELECT rowid FROM run WHERE workflow_id = ? ORDER BY rowid"
