@@ -369,6 +369,11 @@ def test_an_untouched_odd_value_causes_no_warning(received: dict[str, Any]) -> N
     assert [sentence for sentence in some.warnings() if "goes back as received" not in sentence] == []
 
 
+def test_nobody_is_told_how_to_stop_a_run_that_has_ended() -> None:
+    stopping = [typed(draft(processingStatus=status), processingStatus="canceled") for status in ("queued", "failed")]
+    assert [any("cancelProcessing" in told for told in some.warnings()) for some in stopping] == [True, False]
+
+
 def test_a_placeholder_that_was_received_goes_back_with_a_warning() -> None:
     some = typed(draft(processingStatus="unknownFutureValue"), failedTasksCount="0")
     assert some.body()["processingStatus"] == "unknownFutureValue"

@@ -14,7 +14,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runtui import redact as module
-from runtui.redact import REDACTED, can_be_hidden, hide_secrets, redact, redact_body, redact_values, register_secret
+from runtui.redact import (
+    REDACTED,
+    can_be_hidden,
+    hide_secrets,
+    redact,
+    redact_body,
+    redact_values,
+    register_environment_secrets,
+    register_secret,
+    without_own_secrets,
+)
 from tests import canary
 
 JWT = "eyJ0eXAiOiJKV1QiLCJub25jZSI6Ik.eyJhdWQiOiJodHRwczovL2dyYXBo.c2lnbmF0dXJl-_x"
@@ -198,3 +208,25 @@ def test_a_body_keeps_what_only_looks_like_a_secret() -> None:
     register_secret("opaque/token/1234")
     body = f'{{"next": "?code={"x" * 30}", "echo": "opaque\\/token\\/1234", "jwt": "{JWT}"}}'.encode()
     assert redact_body(body) == body.replace(b"opaque\\/token\\/1234", REDACTED.encode())
+
+
+def test_secrets_of_the_environment_are_hidden_and_not_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = {
+        "RUNTUI_TOKEN": "a-secret-token-1",
+        "RUNTUI_CLIENT_SECRET": "another-secret",
+        "RUNTUI_PASSWORD": "p4ssw0rd-of-it",
+    }
+    others = {
+        "AZURE_CLIENT_SECRET": "azures-secret",
+        "RUNTUI_TENANT": "contoso.example",
+        "THEIR_TOKEN": "not-ours-but-long",
+    }
+    for name, value in (own | others).items():
+        monkeypatch.setenv(name, value)
+    register_environment_secrets()
+    hidden = [*own.values(), others["AZURE_CLIENT_SECRET"]]
+    assert [redact(f"said: {value}!") for value in hidden] == [f"said: {REDACTED}!"] * 4
+    assert redact("at contoso.example with not-ours-but-long") == "at contoso.example with not-ours-but-long"
+    handed_on = without_own_secrets()
+    assert own.keys().isdisjoint(handed_on)
+    assert others.items() <= handed_on.items()

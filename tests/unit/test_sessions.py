@@ -138,3 +138,11 @@ def test_a_lock_whose_file_was_deleted_is_acquired_again(has_folder: bool, tmp_p
         own.acquire()
         assert own.id in {path.stem for path in folder.iterdir()}
     assert list(folder.iterdir()) == []
+
+
+def test_a_lock_whose_file_another_one_replaced_is_acquired_again(tmp_path: Path) -> None:
+    with session(tmp_path) as own, session(tmp_path) as other:
+        file = tmp_path / f"{own.id}{LOCK_SUFFIX}"
+        Path(shutil.copy(file, tmp_path / "copy")).replace(file)
+        own.acquire()
+        assert not other.is_gone(own.id)

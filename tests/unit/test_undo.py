@@ -74,7 +74,11 @@ async def test_what_was_ignored_blocks_no_undo_but_what_a_colleague_set_does(
 
 @pytest.mark.parametrize(
     ("outcome", "why"),
-    [(Outcome.NOT_DONE, "not done"), (Outcome.UNKNOWN, "is unknown"), (None, "is unknown")],
+    [
+        (Outcome.NOT_DONE, r"nothing to undo\.$"),
+        (Outcome.UNKNOWN, r"is unknown\. Check it in the journal first\."),
+        (None, r"is unknown\."),
+    ],
 )
 async def test_only_a_change_known_to_be_done_can_be_undone(
     outcome: Outcome | None, why: str, journal: Journal
