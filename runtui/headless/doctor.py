@@ -98,7 +98,7 @@ _ENDLESS: Final = 1_000_000
 
 def examine(line: CommandLine, *, offline: bool, output: str) -> int:
     """Run every check, print what it finds, and return NOT_DONE for a problem. `offline` sends no request."""
-    findings = list(_place())
+    findings = [*python(), *terminal(), *language(), *_state()]
     chosen, settings = _choices(line)
     findings += chosen
     if settings is not None:
@@ -109,16 +109,11 @@ def examine(line: CommandLine, *, offline: bool, output: str) -> int:
     return ExitCode.NOT_DONE if has_problem else ExitCode.DONE
 
 
-def _place() -> Iterator[Finding]:
-    yield from python()
-    yield from terminal()
-    yield from language()
+def _state() -> Iterable[Finding]:
     try:
-        folder: Path = state_folder()
+        return state(state_folder())
     except RuntuiError as error:
-        yield problem("state folder", error.message, error.hint)
-    else:
-        yield from state(folder)
+        return [problem("state folder", error.message, error.hint)]
 
 
 def _choices(line: CommandLine) -> tuple[list[Finding], Settings | None]:
