@@ -68,7 +68,7 @@ def test_marks_and_notes_are_exported_and_imported_by_the_next_shift(triage: Run
     code, out, said = triage("import", str(file), folder="theirs")
     assert (code, out, said) == (0, "", "Imported: 2 of 2 runs.\n")
     assert records(triage, "theirs") == mine
-    kept = "Imported: 0 of 2 runs; for the others the entries here are not older.\n"
+    kept = "Imported: 0 of 2 runs. The others are as new or newer here.\n"
     assert triage("import", "-", folder="theirs", typed=exported)[2] == kept
 
 

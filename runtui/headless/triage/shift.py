@@ -45,8 +45,8 @@ def import_triage(line: CommandLine, file: str) -> int:
     with _memory_of(line) as (memory, root):
         received = read_shift(_lines(file), root)
         taken = memory.take(received)
-    kept = "" if taken == len(received) else "; for the others the entries here are not older"
-    narrate(f"Imported: {taken} of {count_words(len(received), 'run')}{kept}.")
+    kept = "" if taken == len(received) else " The others are as new or newer here."
+    narrate(f"Imported: {taken} of {count_words(len(received), 'run')}.{kept}")
     return ExitCode.DONE
 
 
