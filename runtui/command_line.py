@@ -137,7 +137,7 @@ def tenant_known(settings: Settings) -> str:
     return f"{settings.sign_in.tenant_id} {settings.sign_in.username}".strip()
 
 
-def token_source(settings: Settings, environ: Mapping[str, str] = os.environ) -> TokenSource:
+def token_source(settings: Settings) -> TokenSource:
     """Create the token source of a session, on the event loop, and turn off core dumps, which would hold tokens.
 
     Raises:
@@ -147,11 +147,11 @@ def token_source(settings: Settings, environ: Mapping[str, str] = os.environ) ->
 
     leave_no_core_dump()
     if settings.sign_in is None:
-        return environment_token(environ)
+        return environment_token()
     from runtui.auth.msal_client import MsalClient
     from runtui.auth.signin import SignIn
     from runtui.graph.sign_in_http import SignInHttp
 
     http = partial(SignInHttp, settings.ca_file, proxy=settings.proxy)
     root, folder = settings.root, settings.state_folder
-    return SignIn(MsalClient(settings.sign_in, root=root, state_folder=folder, http=http, environ=environ))
+    return SignIn(MsalClient(settings.sign_in, root=root, state_folder=folder, http=http))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -54,14 +55,11 @@ def _request(number: int, item: BatchItem) -> str:
 def answers_of(exchange: Exchange, root: str, items: Sequence[BatchItem]) -> Iterator[Exchange | None]:
     """Yield the answers to the items of a batch, in order; None for one that is missing, repeated or unreadable.
     Nothing is read before it is used."""
-    if exchange.failure is not None or exchange.status != HTTPStatus.OK or exchange.is_foreign:
-        shown = received = {}
-    else:
-        try:
-            shown = _items(exchange.json())
-            received = shown if exchange.unredacted is None else _items(exchange.json_as_received())
-        except AnswerError:
-            shown = received = {}
+    shown = received = dict[str, Mapping[str, Any]]()
+    if exchange.failure is None and exchange.status == HTTPStatus.OK and not exchange.is_foreign:
+        with suppress(AnswerError):
+            body = exchange.json()
+            shown, received = _items(body), _items(exchange.as_received(body))
     for n, item in enumerate(items):
         yield _answer(exchange, root, item, shown.get(str(n)), received.get(str(n)))
 

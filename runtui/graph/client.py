@@ -34,7 +34,6 @@ from runtui.graph.pages import (
     GraphError,
     PageReader,
     all_items,
-    as_received,
     object_of,
     prefer,
 )
@@ -76,7 +75,7 @@ class Answer(NamedTuple):
     def received(self) -> dict[str, Any]:
         """The entity with any secret that the server echoed: only to be sent back, never shown or kept. Empty without
         an entity."""
-        return {} if self.entity is None else as_received(self.entity, self.exchange)
+        return {} if self.entity is None else self.exchange.as_received(self.entity)
 
 
 class RunUpdate(NamedTuple):

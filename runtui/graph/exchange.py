@@ -13,9 +13,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Any, Final, Literal, NamedTuple, NoReturn
+from typing import Any, Final, Literal, NamedTuple, NoReturn, TypeVar
 
 from runtui.domain.times import MONTHS
+
+JsonT = TypeVar("JsonT")
 
 _FIXDATE = re.compile(r"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d:\d\d:\d\d) GMT", re.ASCII)
 """The form of a date that servers must send (RFC 9110, section 5.6.7)."""
@@ -190,9 +192,11 @@ class Exchange:
             raise AnswerError("The answer is larger than the limit and was not read to its end.")
         return load_strict_json(self.response_body)
 
-    def json_as_received(self) -> Any:
-        """Parse the body as JSON with the secrets that `json` masks: only to be sent back to the server."""
-        return self.json() if self.unredacted is None else load_strict_json(self.unredacted)
+    def as_received(self, body: JsonT) -> JsonT:
+        """Return the body with the secrets that `body`, the result of `json`, masks: only to be sent back to the
+        server."""
+        received: JsonT = body if self.unredacted is None else load_strict_json(self.unredacted)
+        return received
 
 
 def http_date(text: str) -> datetime | None:

@@ -144,18 +144,12 @@ class PageReader:
             empty = 0 if items and ids not in brought else empty + 1
             brought.add(ids)
             yield CollectionPage(items, exchange)
-            found = as_received(body, exchange).get("@odata.nextLink")
+            found = exchange.as_received(body).get("@odata.nextLink")
             link = resolve_link(link, found) if found and isinstance(found, str) else None
             if found not in (None, "") and (link is None or link in seen or empty > MAX_EMPTY_PAGES):
                 self._on_unusable(exchange)
                 raise GraphError(mismatch(exchange, "Its next links lead to nothing new.", writing=False), exchange)
             del body, items, exchange  # free megabytes before the next page is read
-
-
-def as_received(body: dict[str, Any], exchange: Exchange) -> dict[str, Any]:
-    """Return the body of an answer with nothing masked."""
-    received: dict[str, Any] = body if exchange.unredacted is None else exchange.json_as_received()
-    return received
 
 
 def object_of(exchange: Exchange) -> dict[str, Any]:

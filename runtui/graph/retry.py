@@ -78,8 +78,9 @@ class Wait(NamedTuple):
     exchange: Exchange
     """The answer that caused it."""
     seconds: float
+    """Its length."""
     until: datetime
-    """The end of the wait (UTC)."""
+    """Its end (UTC)."""
     retry_after: float | None = None
     """The seconds that the server asks for, if they are more; else None."""
 

@@ -98,7 +98,7 @@ _ENDLESS: Final = 1_000_000
 
 def examine(line: CommandLine, *, offline: bool, output: str) -> int:
     """Run every check, print what it finds, and return NOT_DONE for a problem. `offline` sends no request."""
-    findings = list(_place())
+    findings = [*python(), *terminal(), *language(), *_state()]
     chosen, settings = _choices(line)
     findings += chosen
     if settings is not None:
@@ -109,16 +109,11 @@ def examine(line: CommandLine, *, offline: bool, output: str) -> int:
     return ExitCode.NOT_DONE if has_problem else ExitCode.DONE
 
 
-def _place() -> Iterator[Finding]:
-    yield from python()
-    yield from terminal()
-    yield from language()
+def _state() -> Iterable[Finding]:
     try:
-        folder: Path = state_folder()
+        return state(state_folder())
     except RuntuiError as error:
-        yield problem("state folder", error.message, error.hint)
-    else:
-        yield from state(folder)
+        return [problem("state folder", error.message, error.hint)]
 
 
 def _choices(line: CommandLine) -> tuple[list[Finding], Settings | None]:
@@ -208,41 +203,41 @@ def python() -> Iterator[Finding]:
         yield ok("versions", f"{', '.join(found)}, on {platform.system()} {platform.release()}.")
 
 
-def terminal(environ: Mapping[str, str] = os.environ) -> Iterator[Finding]:
+def terminal() -> Iterator[Finding]:
     """Check the terminal's type, size and colours, and whether copied text reaches the clipboard."""
     streams = [stream for stream in (sys.stderr, sys.stdout, sys.stdin) if stream.isatty()]
     if not streams:
         yield warning("terminal", "No terminal here.", "Use the commands without a screen: runtui list.")
         return
-    term = environ.get("TERM", "")
+    term = os.environ.get("TERM", "")
     if term in ("", "dumb", "unknown"):
         what = f"TERM is {term or 'not set'}: the terminal cannot place a cursor."
         yield problem("terminal", what, "Set TERM to the type of the terminal, such as xterm-256color.")
         return
     columns, lines = os.get_terminal_size(streams[0].fileno())
-    words = f"TERM is {term}, {columns}x{lines}, {_colours(term, environ)}."
+    words = f"TERM is {term}, {columns}x{lines}, {_colours(term)}."
     if (columns, lines) < RECOMMENDED_SIZE or lines < RECOMMENDED_SIZE[1]:
         yield warning("terminal", words, f"Make it {RECOMMENDED_SIZE[0]}x{RECOMMENDED_SIZE[1]} or larger.")
     else:
         yield ok("terminal", words)
-    yield _clipboard(term, environ)
+    yield _clipboard(term)
 
 
-def _colours(term: str, environ: Mapping[str, str]) -> str:
-    if "NO_COLOR" in environ:
+def _colours(term: str) -> str:
+    if "NO_COLOR" in os.environ:
         return "no colours (NO_COLOR)"
-    if environ.get("COLORTERM", "").lower() in ("truecolor", "24bit") or term.endswith("-direct"):
+    if os.environ.get("COLORTERM", "").lower() in ("truecolor", "24bit") or term.endswith("-direct"):
         return "16.7 million colours"
     return "256 colours" if "256color" in term else "16 colours"
 
 
-def _clipboard(term: str, environ: Mapping[str, str]) -> Finding:
+def _clipboard(term: str) -> Finding:
     way = "Copied text goes to the terminal's clipboard (OSC 52)"
-    if "SSH_CONNECTION" in environ or "SSH_TTY" in environ:
+    if "SSH_CONNECTION" in os.environ or "SSH_TTY" in os.environ:
         way += ", across SSH"
-    if environ.get("STY") or (term.startswith("screen") and not environ.get("TMUX")):
+    if os.environ.get("STY") or (term.startswith("screen") and not os.environ.get("TMUX")):
         return warning("clipboard", f"{way}, which GNU screen does not pass on.", "Use tmux, or select with the mouse.")
-    if environ.get("TMUX"):
+    if os.environ.get("TMUX"):
         if not term.startswith(("tmux", "screen")):
             what = f"This is tmux, but TERM is {term}: its features are misread."
             return warning("clipboard", what, "In ~/.tmux.conf: set -g default-terminal tmux-256color")
@@ -335,12 +330,10 @@ def proxy(settings: Settings) -> Finding:
     return ok("proxy", f"{OPTION_BY_NAME['proxy'].shown(found.url)}, from {found.source}.")
 
 
-async def sign_in(
-    settings: Settings, *, offline: bool, environ: Mapping[str, str] = os.environ
-) -> tuple[list[Finding], str]:
+async def sign_in(settings: Settings, *, offline: bool) -> tuple[list[Finding], str]:
     """Check who is signed in, until when, with which permissions. Return the findings and the token ("" if none)."""
     try:
-        source = token_source(settings, environ)
+        source = token_source(settings)
         if settings.sign_in is None or settings.sign_in.method == "token":
             token = await source()
             return list(_token_findings(token, settings)), token

@@ -18,7 +18,7 @@ from runtui.domain.text import visible
 from runtui.domain.times import local_text, now_ticks, ticks_of
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless.console import narrate
-from runtui.headless.output import column_lines, standard_output
+from runtui.headless.output import column_lines, print_lines, standard_output
 from runtui.private_files import logs_kept
 from runtui.services.journal import Entry, Journal
 from runtui.services.journal_file import broken_journal
@@ -69,8 +69,7 @@ def print_journal(folder: Path, *, root: str | None, filter_text: str, limit: in
         lines = column_lines(_COLUMNS, lambda: found, now_ticks(), standard_output(), is_chosen=False)
     else:
         lines = export(found, output)
-    for line in lines:
-        print(line)
+    print_lines(lines)
     damaged = [entry for entry in found if entry.damage]
     narrate(*(damage_sentence(entry) for entry in damaged))
     return ExitCode.DONE if is_whole and not damaged else ExitCode.NOT_DONE
@@ -89,11 +88,10 @@ def print_entry(folder: Path, number: int, *, output: JournalFormat) -> int:
     if output == "table":
         lines = _page(entry)
     elif output in ("json", "jsonl"):
-        lines = iter((json.dumps({**entry_object(entry), "response": entry.response}),))
+        lines = iter([json.dumps({**entry_object(entry), "response": entry.response})])
     else:
         lines = export([entry], output)
-    for line in lines:
-        print(line)
+    print_lines(lines)
     return ExitCode.DONE if not entry.damage else ExitCode.NOT_DONE
 
 
@@ -110,8 +108,8 @@ def journal_in(folder: Path) -> Iterator[Journal]:
             narrate(str(broken_journal(journal.set_aside)))
 
 
-def no_such_entry(number: int) -> RuntuiError:
-    return UsageError("There is no such change", f"The journal has no #{number}.", "runtui journal lists them.")
+def no_such_entry(number: int, what: str = "no") -> RuntuiError:
+    return UsageError("There is no such change", f"The journal has {what} #{number}.", "runtui journal lists them.")
 
 
 def _page(entry: Entry) -> Iterator[str]:

@@ -112,10 +112,20 @@ def texts(db: sqlite3.Connection, query: RunQuery, rows: Sequence[int] | None = 
     """Yield all runs of a query in its order; or the given rows, in the order of their numbers."""
     where, values = where_of(query)
     found = f"SELECT id, CAST(workflow_id AS TEXT), workflow_name, {_BODY} FROM"
+    if rows is None and query.filter is None:
+        return map(RunText._make, db.execute(f"{found} run ORDER BY {_order(_terms(query))}"))
     if rows is None:
-        return map(RunText._make, db.execute(f"{found} run WHERE {where} ORDER BY {_order(_terms(query))}", values))
+        rows = in_order(db, query, find(db, query)).tolist()
     sql = f"{found} (SELECT value FROM json_each(?)) AS wanted CROSS JOIN run ON run.rowid = wanted.value WHERE {where}"
     return map(RunText._make, db.execute(sql, (json.dumps(rows), *values)))
+
+
+def found_ids(db: sqlite3.Connection, query: RunQuery) -> Iterator[tuple[str, str]]:
+    """Yield the ids of all runs of a query and of their workflows, in its order."""
+    where, values = where_of(query)
+    # A plus keeps SQLite from walking along the order, which would look up every run of the store one by one.
+    order = _order([(f"+{field}", descending) for field, descending in _terms(query)])
+    return db.execute(f"SELECT id, CAST(workflow_id AS TEXT) FROM run WHERE {where} ORDER BY {order}", values)
 
 
 def rows_of(db: sqlite3.Connection, workflow_id: str) -> list[int]:

@@ -132,18 +132,15 @@ def _may_undo(now: ActionContext) -> str | None:
     return undo.why_not(now.entry)
 
 
-def _needs_unknown(now: ActionContext) -> str | None:
-    why = _needs_own_entry(now)
-    if why is not None or now.entry is None:
-        return why
-    if now.entry.is_settled:
-        return "The outcome of this change is known."
-    return "This change is in progress." if now.entry.outcome is None else None
-
-
 def _may_check(now: ActionContext) -> str | None:
-    # An entry without an outcome may belong to a process that has ended; the check finds out.
-    return _needs_own_entry(now) if now.entry is None or now.entry.outcome is None else _needs_unknown(now)
+    """Allow it for an entry without an outcome too, which may belong to a process that has ended."""
+    is_known = now.entry is not None and now.entry.is_settled
+    return _needs_own_entry(now) or ("The outcome of this change is known." if is_known else None)
+
+
+def _may_decide(now: ActionContext) -> str | None:
+    is_in_progress = now.entry is not None and now.entry.outcome is None
+    return _may_check(now) or ("This change is in progress." if is_in_progress else None)
 
 
 def _may_undo_bulk(now: ActionContext) -> str | None:
@@ -188,7 +185,7 @@ REASONS: Final[Mapping[Need, Reason]] = {
     "done change": _may_undo_bulk,
     "journal entry": lambda now: None if now.entry is not None else NO_ENTRY,
     "undoable entry": _may_undo,
-    "unknown entry": _needs_unknown,
+    "unknown entry": _may_decide,
     "checkable entry": _may_check,
     "profiles": lambda now: (
         None if now.profiles > 1 else "There is no other profile; `runtui config path` shows where to add one."

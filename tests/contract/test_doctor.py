@@ -140,9 +140,12 @@ async def test_a_server_without_a_clock_is_no_crash(date: str | None) -> None:
         (a_token(scp="LifecycleWorkflows.ReadWrite.All"), "permissions", "ok", "LifecycleWorkflows.ReadWrite.All"),
     ],
 )
-async def test_the_check_of_a_supplied_token(token: str | None, about: str, state: str, words: str) -> None:
-    environ = {} if token is None else {"RUNTUI_TOKEN": token}
-    found, held = await doctor.sign_in(settings(), offline=False, environ=environ)
+async def test_the_check_of_a_supplied_token(
+    token: str | None, about: str, state: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if token is not None:
+        monkeypatch.setenv("RUNTUI_TOKEN", token)
+    found, held = await doctor.sign_in(settings(), offline=False)
     named = {finding.about: finding for finding in found}
     assert (named[about].state, words in named[about].what) == (state, True)
     assert held in ("", token)
@@ -171,9 +174,11 @@ def test_the_check_of_the_terminal(
 
     monkeypatch.setattr("sys.stderr", Terminal())
     monkeypatch.setattr("os.get_terminal_size", lambda _: (80, 24))
-    assert [found.state for found in doctor.terminal({"TERM": term, **environ})] == states
+    monkeypatch.setattr("os.environ", {"TERM": term, **environ})
+    assert [found.state for found in doctor.terminal()] == states
+    monkeypatch.setattr("os.environ", {"TERM": "xterm"})
     monkeypatch.setattr("os.get_terminal_size", lambda _: (79, 24))
-    assert next(doctor.terminal({"TERM": "xterm"})).state == "warning"
+    assert next(doctor.terminal()).state == "warning"
 
 
 def test_a_journal_is_sound_broken_newer_or_not_there(tmp_path: Path) -> None:

@@ -66,9 +66,10 @@ def test_marks_and_notes_are_exported_and_imported_by_the_next_shift(triage: Run
     file = tmp_path / "shift.jsonl"
     file.write_text(exported)
     code, out, said = triage("import", str(file), folder="theirs")
-    assert (code, out, said) == (0, "", "Imported: 2 of 2 runs; newer ones here were kept.\n")
+    assert (code, out, said) == (0, "", "Imported: 2 of 2 runs.\n")
     assert records(triage, "theirs") == mine
-    assert triage("import", "-", folder="theirs", typed=exported)[2].startswith("Imported: 0 of 2 runs")
+    kept = "Imported: 0 of 2 runs. The others are as new or newer here.\n"
+    assert triage("import", "-", folder="theirs", typed=exported)[2] == kept
 
 
 def test_whatever_is_exported_can_be_imported() -> None:

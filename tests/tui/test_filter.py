@@ -25,6 +25,9 @@ def statuses(session: Session) -> set[str]:
     return {row.status for row in session.workspace.store.window(session.runs.shown, 0, table.total)}
 
 
+WHAT_HELP_FINDS = "a part of a key, of what it does, or of where it works"
+
+
 async def test_the_filter_is_live_shows_a_count_and_can_be_cleared(open_session: Opener) -> None:
     async with open_session(size=(100, 24)) as session:
         table = session.runs.table
@@ -409,6 +412,18 @@ async def test_rows_in_memory_offer_what_they_show(open_session: Opener) -> None
         await session.press("tab", "enter")
         assert users.filter_text == "status:failed"
         assert 0 < users.table.total < len(users.rows)
+
+
+@pytest.mark.parametrize(
+    ("key", "said"), [("J", "plain text, #12, outcome:unknown (done, not-done, unknown…"), ("f1", WHAT_HELP_FINDS)]
+)
+async def test_an_empty_box_says_once_what_can_be_typed_and_marks_a_cut(
+    key: str, said: str, open_session: Opener
+) -> None:
+    async with open_session(size=(60, 24)) as session:
+        await session.press(key, "slash")
+        assert session.text().splitlines()[there(session.app.focused).region.y].strip() == said
+        assert session.text().count(said) == 1
 
 
 async def test_a_restart_brings_earlier_filters_back(open_session: Opener) -> None:

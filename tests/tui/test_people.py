@@ -159,11 +159,21 @@ async def test_a_name_and_enter_show_what_every_workflow_did_newest_first(
         assert [task.moment for task in shown] == sorted((task.moment for task in shown), reverse=True)
         assert any(task.result.is_failed for task in shown)
         assert all(task.workflow_name in session.text() for task in shown[:5]), "names are whole; the panel has reasons"
-        # A row leads to its run, and back to the same row.
-        await session.press("j", "enter")
+        # A row leads to the person in its run, and back to the same row.
+        runs = [there(session.workspace.store.get(task.run_id)).raw for task in view.list.shown.rows]
+        at = next(
+            at for at, run in enumerate(runs) if at and run["successfulUsersCount"] > 2 and run["failedUsersCount"]
+        )
+        await session.press(*["j"] * at, "enter")
         await session.until(lambda: session.view == "users")
-        opened = shown[1]
+        opened = view.list.shown.rows[at]
         assert session.front.view.run_id == opened.run_id
+        users = there(session.front.view.list)
+        await session.until(lambda: users.row)
+        assert there(users.row).subject_id == person.id
+        # The run is still known: the next visit finds the person again.
+        await session.press("G", "g", "escape", "enter")
+        assert there(users.row).subject_id == person.id
         await session.press("escape")
         assert session.view == "person"
         assert there(view.list.row).id == opened.id

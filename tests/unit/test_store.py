@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -24,7 +24,7 @@ from runtui.services import store_file
 from runtui.services.store import RunQuery, Store
 from runtui.services.store_counts import failures_by_day, histories, totals
 from runtui.services.store_file import add_order
-from runtui.services.store_query import BrokenOffError, QueryCache, position, rows_of, texts, walk
+from runtui.services.store_query import BrokenOffError, QueryCache, found_ids, position, rows_of, texts, walk
 from runtui.services.store_results import run_row_of
 from tests import PATIENCE, there
 
@@ -396,6 +396,19 @@ def test_the_usual_filters_are_found_by_an_index_in_the_usual_order(
     assert f"USING INDEX {index}" in first
     # At most the row numbers of runs that began in the same tick are sorted.
     assert set(rest) <= {"USE TEMP B-TREE FOR LAST TERM OF ORDER BY", "USE TEMP B-TREE FOR RIGHT PART OF ORDER BY"}
+
+
+@pytest.mark.parametrize("read", [found_ids, texts])
+def test_all_runs_of_a_filter_are_sorted_after_an_index_has_found_them(
+    store: Store, path: Path, read: Callable[[sqlite3.Connection, RunQuery], Iterable[tuple[str, ...]]]
+) -> None:
+    put(store, *(a_run(number, scheduledDateTime=f"2026-11-20T1{number}:00:00Z") for number in range(5)))
+    store.complete_orders()
+    query = RunQuery(parse_filter("scheduled>2026-11-20T12:00:00Z", NOW), "scheduled", descending=False)
+    found, *_ = plans(path, lambda db: list(read(db, query._replace(sort="users"))))
+    assert found.replace("COVERING ", "") == "SEARCH run USING INDEX run_by_scheduled (scheduled>?)"
+    with store.reading() as db:
+        assert [run[:2] for run in read(db, query)] == [("r3", "w1"), ("r4", "w1")]
 
 
 def test_an_order_that_a_person_looks_at_is_quick_before_the_listing_ends(store: Store, path: Path) -> None:

@@ -14,6 +14,7 @@ from runtui.command_line import SessionSpec
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.graph.root import same_server
 from runtui.headless.console import command, narrate, parse_filter_option
+from runtui.headless.journal import no_such_entry
 from runtui.headless.session import connected, find_run, list_all, read_into_store
 from runtui.headless.triage.lists import named_causes, read_results
 from runtui.private_files import explanation
@@ -91,8 +92,7 @@ def _run_of_change(workspace: Workspace, number: int) -> tuple[str, str]:
     """Return the run id and the workflow id of a change by its number in the journal."""
     entry = workspace.journal.entry(number)
     if entry is None or entry.damage:
-        what = "no" if entry is None else "a damaged"
-        raise UsageError("There is no such change", f"The journal has {what} #{number}.", "runtui journal lists them.")
+        raise no_such_entry(number, "no" if entry is None else "a damaged")
     if not same_server(entry.root, workspace.root):
         raise UsageError("This change is on another server", f"#{number} was sent to {entry.root}.", "Add --root.")
     return entry.run_id, entry.workflow_id

@@ -19,6 +19,7 @@ from runtui.domain.triage.memory import LONGEST_NOTE, NO_TIME, TriageState, snoo
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless.console import narrate
 from runtui.headless.journal import journal_in
+from runtui.headless.output import print_lines
 from runtui.private_files import explanation
 from runtui.services.store import Store
 from runtui.services.triage.memory import TriageMemory
@@ -31,8 +32,7 @@ _MAX_BYTES: Final = 4 * LONGEST_LINE + 2
 def export_triage(line: CommandLine) -> int:
     """Print the triage of all runs of the chosen server, one JSON object per line, and return the exit code."""
     with _memory_of(line) as (memory, root):
-        for text in shift_lines(memory.all(), root):
-            print(text)
+        print_lines(shift_lines(memory.all(), root))
     return ExitCode.DONE
 
 
@@ -45,7 +45,8 @@ def import_triage(line: CommandLine, file: str) -> int:
     with _memory_of(line) as (memory, root):
         received = read_shift(_lines(file), root)
         taken = memory.take(received)
-    narrate(f"Imported: {taken} of {count_words(len(received), 'run')}; newer ones here were kept.")
+    kept = "" if taken == len(received) else " The others are as new or newer here."
+    narrate(f"Imported: {taken} of {count_words(len(received), 'run')}.{kept}")
     return ExitCode.DONE
 
 

@@ -34,7 +34,8 @@ from runtui.domain.triage.standing import comeback, standing, triage_facts, tria
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless.changes import changed
 from runtui.headless.console import command, narrate
-from runtui.headless.output import aligned
+from runtui.headless.output import aligned, print_lines
+from runtui.headless.runs import run_record
 from runtui.headless.session import connected, find_run, read_into_store
 from runtui.services.journal_query import entry_object
 from runtui.services.known_run import KnownRun, known_run
@@ -75,16 +76,13 @@ async def show_run(
     if output == "json":
         print(json.dumps(_object(known, stored, draft)))
     else:
-        for line in _lines(known, stored, draft, now_ticks()):
-            print(visible(line))
+        print_lines(map(visible, _lines(known, stored, draft, now_ticks())))
     return ExitCode.DONE if fault is None else ExitCode.NOT_DONE
 
 
 def _object(known: KnownRun, stored: StoredRun, draft: Draft | None) -> dict[str, Any]:
     return {
-        "workflowId": stored.workflow_id,
-        "workflow": stored.workflow_name,
-        "run": stored.raw,
+        **run_record(stored),
         "failedTasks": [task.received for task in _failed(known.results)] if known.results is not None else None,
         "draft": changed(draft.changes()) if draft is not None else None,
         "unsettled": [entry_object(entry) for entry in known.entries if not entry.is_settled],
@@ -160,8 +158,7 @@ async def _show_user(workspace: Workspace, known: KnownRun, stored: StoredRun, u
         }
         print(json.dumps(printed))
     else:
-        for line in _user_lines(row, stored.workflow_name or stored.workflow_id, known.run_id, now_ticks()):
-            print(line)
+        print_lines(_user_lines(row, stored.workflow_name or stored.workflow_id, known.run_id, now_ticks()))
     return ExitCode.DONE
 
 

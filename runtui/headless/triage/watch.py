@@ -27,13 +27,14 @@ from runtui.domain.times import length_words, now_ticks
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.graph.pages import GraphError
 from runtui.headless.console import command, narrate, parse_filter_option
-from runtui.headless.runs import run_record, stored_rows
+from runtui.headless.runs import run_record
 from runtui.headless.session import connected
 from runtui.options import default_of
 from runtui.private_files import explanation, private_database
 from runtui.redact import without_own_secrets
 from runtui.services.refresh import Progress
 from runtui.services.store import EVERY_RUN, RunQuery, StoredRun
+from runtui.services.store_query import found_ids
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings
 
@@ -192,7 +193,8 @@ async def _report_new(workspace: Workspace, order: _Order, reported: ReportedRun
 
     def matching() -> dict[str, str]:
         """Return the ids of the matching runs, with their workflow ids, without unread workflows."""
-        return {row.id: row.workflow_id for row in stored_rows(store, query) if row.workflow_id not in unread}
+        with store.reading() as db:
+            return {run_id: workflow_id for run_id, workflow_id in found_ids(db, query) if workflow_id not in unread}
 
     found = await asyncio.to_thread(matching)
     reported.keep(found, unread)

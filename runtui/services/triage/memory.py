@@ -7,6 +7,7 @@ note.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Final
@@ -21,6 +22,7 @@ from runtui.services.journal import Journal
 from runtui.services.store import RunQuery, Store
 from runtui.services.store_query import following, row_of
 from runtui.services.triage.projection import (
+    AMONG_RUNS,
     FINGERPRINT,
     Stamped,
     fingerprint,
@@ -147,13 +149,11 @@ class TriageMemory:
 
     def _recorded(self, run_ids: Collection[str] = ()) -> list[Stamped]:
         """Return the journal's triage of some runs (empty: all), without damaged rows."""
-        one = f"SELECT {', '.join((*_FIELDS, 'stamp'))} FROM triage WHERE server = ?"
-        if not run_ids:
-            found = self._journal.rows(one, (self._server,))
-        elif len(run_ids) == 1:
-            found = self._journal.rows(f"{one} AND run_id = ?", (self._server, *run_ids))
+        sql = f"SELECT {', '.join((*_FIELDS, 'stamp'))} FROM triage WHERE server = ?"
+        if run_ids:
+            found = self._journal.rows(f"{sql} AND {AMONG_RUNS}", (self._server, json.dumps(list(run_ids))))
         else:
-            found = [row for row in self._journal.rows(one, (self._server,)) if row["run_id"] in run_ids]
+            found = self._journal.rows(sql, (self._server,))
         return [(RunTriage(*row[:-1]), row["stamp"]) for row in map(_sound, found) if row is not None]
 
 

@@ -6,6 +6,7 @@ differ. `triage_of` reads only the rows of given runs.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final, TypeAlias
@@ -27,8 +28,9 @@ TRIAGE_TABLE: Final = f"""
 """
 
 _PUT: Final = f"REPLACE INTO triage VALUES ({', '.join('?' * (len(_FIELDS) + len(_KEPT)))})"
-_AT_ONCE: Final = 500
-"""The most runs that one statement looks up."""
+
+AMONG_RUNS: Final = "run_id IN (SELECT value FROM json_each(?))"
+"""The condition that a run is one of those with the ids in a JSON array."""
 
 Stamped: TypeAlias = tuple[RunTriage, int]
 """The triage of a run and its stamp in the journal, which grows with each change to any run."""
@@ -49,12 +51,8 @@ def replace_triage(db: sqlite3.Connection, rows: Iterable[Stamped]) -> None:
 
 
 def triage_of(db: sqlite3.Connection, run_ids: Collection[str]) -> dict[str, RunTriage]:
-    ids, found = list(run_ids), {}
-    for start in range(0, len(ids), _AT_ONCE):
-        part = ids[start : start + _AT_ONCE]
-        sql = f"SELECT {', '.join(_FIELDS)} FROM triage WHERE run_id IN ({', '.join('?' * len(part))})"
-        found.update({row[0]: RunTriage(*row) for row in db.execute(sql, part)})
-    return found
+    sql = f"SELECT {', '.join(_FIELDS)} FROM triage WHERE {AMONG_RUNS}"
+    return {row[0]: RunTriage(*row) for row in db.execute(sql, (json.dumps(list(run_ids)),))}
 
 
 def with_triage(db: sqlite3.Connection, rows: Sequence[RunRow]) -> list[RunRow]:

@@ -269,9 +269,9 @@ def _attempt(save: Save, attempt: int, now: Callable[[], datetime]) -> Writing:
         return again or ended(save, exchange=fresh.exchange, fault=fresh.fault)
     if isinstance(save.operation, Draft) and (lacking := save.operation.missing_from(fresh.entity)):
         return ended(save, exchange=fresh.exchange, fault=_refusal(_lacks(lacking)))
-    if objection := _objection(save.operation, fresh.entity):
+    if (refused := _refused(save, fresh.entity)) is not None:
         is_stored = yield from UpdateStore(save, fresh.entity)
-        return ended(save, exchange=fresh.exchange, row_is_stale=not is_stored, **objection)
+        return ended(refused, exchange=fresh.exchange, row_is_stale=not is_stored)
     try:
         intent = _intent(save, fresh, (yield from Identify(save)))
         save = save._replace(intent=intent, exchange=None, fault=None, step=Step.RECORDING)
@@ -305,13 +305,14 @@ def _settled(save: Save, settlement: Settlement) -> Writing:
     return save
 
 
-def _objection(operation: Operation, fresh: Mapping[str, Any]) -> dict[str, Any]:
-    """Return why nothing is sent after the fresh read, as fields of the save; empty if there is no reason."""
-    if isinstance(operation, ServiceAction):
-        why = why_not(operation, fresh)
-        return {"fault": _refusal(RuntuiError("The action cannot help", f"{why} Nothing was sent."))} if why else {}
-    conflicts = operation.conflicts(fresh)
-    return {"conflicts": conflicts} if conflicts else {}
+def _refused(save: Save, fresh: Mapping[str, Any]) -> Save | None:
+    """Return the save with the reason why nothing is sent after the fresh read; None if there is none."""
+    if isinstance(save.operation, Draft):
+        conflicts = save.operation.conflicts(fresh)
+        return save._replace(conflicts=conflicts) if conflicts else None
+    if not (why := why_not(save.operation, fresh)):
+        return None
+    return save._replace(fault=_refusal(RuntuiError("The action cannot help", f"{why} Nothing was sent.")))
 
 
 def _again(

@@ -155,6 +155,8 @@ class Opening(Feature):
         """Shows more while the users are read: a large run comes in many parts."""
         self._fault = ""
         """Why the shown data may differ from the server's; empty if it does not."""
+        self._user_id = ""
+        """The user whom the run was opened for; empty for nobody in particular."""
         self._opens_first = False
         """True if the first user is to be opened once the users are there."""
 
@@ -170,12 +172,15 @@ class Opening(Feature):
         if (run_id := self._chrome.pin_run()) is not None:
             await self.open_run(run_id)
 
-    async def open_run(self, run_id: str) -> None:
+    async def open_run(self, run_id: str, user_id: str = "") -> None:
+        """Open a run; the cursor goes to this user, if the run has it, as long as nobody moves it."""
         if (stored := self._chrome.stored_run(run_id)) is None:
             return
         self._opens_first, has_failures = False, bool(stored.raw.get("failedUsersCount"))
         fill = partial(self.users.open, run_id, stored.workflow_name, has_failures=has_failures)
         await self._chrome.open(self._users_screen, self._dismissed, fill=fill)
+        self._user_id = user_id
+        self.users.list.go_to(user_id)
         self.in_worker(self._begin(run_id), blocks_keys("users of a run"), exclusive=True)
 
     def _dismissed(self, _answer: None) -> None:
@@ -273,6 +278,8 @@ class Opening(Feature):
             )
         self.users.progress = known.progress
         self.users.list.put(known.rows, fault or known.empty)
+        if self.users.list.table.is_untouched:
+            self.users.list.go_to(self._user_id)
         await self._follow_user(run_id, known.rows)
         await self._open_first()
         return known

@@ -22,7 +22,7 @@ from textual.style import Style
 from textual.widget import Widget
 
 from runtui.domain.columns import Role
-from runtui.domain.plots import STRIP_DAYS, StripPart, TenantCount, strip_text, tenant_counts, tenant_strip
+from runtui.domain.plots import STRIP_DAYS, TenantCount, strip_text, tenant_counts, tenant_strip
 from runtui.domain.text import count_words
 from runtui.domain.times import second_text
 from runtui.keys.actions import view_keys
@@ -140,19 +140,16 @@ class TenantStrip(Widget):
     """The facts to draw."""
 
     def render(self) -> RenderResult:
-        parts = self._parts()
+        counts, failures, is_known = self.problems
+        parts = tenant_strip(counts, failures, self.content_size.width, view_keys()) if is_known else []
         line, at = Content(strip_text(parts)), 0
         for part in parts:
             at = line.plain.index(part.text, at)
             style = self.get_visual_style(f"tenant-strip--{part.role}")
-            if self.problems.counts:
+            if counts:
                 style += clickable(f"app.show_runs({part.filter!r})" if part.filter else "screen.perform('overview')")
             line = line.stylize(style, at, at + len(part.text))
         return line
-
-    def _parts(self) -> list[StripPart]:
-        counts, failures, is_known = self.problems
-        return tenant_strip(counts, failures, self.content_size.width, view_keys()) if is_known else []
 
 
 def is_counted(runs: int, progress: Progress | None) -> bool:

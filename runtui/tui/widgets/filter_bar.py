@@ -125,7 +125,7 @@ class FilterBar(InputBar):
         history: History | None = None,
     ) -> None:
         super().__init__()
-        self._box = LineInput(placeholder=resource.filter_help, id="filter-input")
+        self._box = LineInput(id="filter-input")
         self._hint = Static(" ", id="filter-hint", markup=False)
         self._resource = resource
         self._count_values = count_values
@@ -260,6 +260,7 @@ class FilterBar(InputBar):
         return candidates(slot, self._resource.fields, counted)
 
     def on_resize(self) -> None:
+        self._box.placeholder = fit(self._resource.filter_help, self._room)
         self._show_hint()
 
     def _show_hint(self) -> None:
@@ -281,7 +282,8 @@ class FilterBar(InputBar):
             # One line here; an empty list says it in full below.
             line = content(fit(self._slip, self._room).rstrip(), self.get_visual_style("filter-bar--slip"))
         else:
-            line = content(fit(self._resource.filter_help, self._room).rstrip())
+            # An empty box says it itself.
+            line = content(fit(self._resource.filter_help if self._box.value else "", self._room))
         is_one_line = "\n" not in line.plain and line.cell_length <= self._room
         self._hint.update(line, layout=not is_one_line or self._hint.size.height != 1)
 

@@ -161,7 +161,7 @@ def entry_response_page(entry: Entry) -> Page:
         took = f"   {entry.seconds * 1000:.0f} ms" if entry.seconds is not None else ""
         facts.append(Fact(f"{entry.report.answer}   {entry.method}{took}", "bold"))
     facts += [Fact(entry.words)] if entry.words else []
-    facts += _labelled(
+    facts += triage_words.labelled(
         ("undone by", f"#{entry.undone_by}" if entry.undone_by is not None else ""),
         ("undoes", f"#{entry.undoes}" if entry.undoes is not None else ""),
         ("sent", _local(entry.opened_at)),
@@ -179,7 +179,7 @@ def entry_request_page(entry: Entry) -> Page:
     if entry.damage:
         return entry_response_page(entry)
     facts = [Fact(f"{entry.method} {entry.url}", "bold"), *(Fact(words) for words in entry.change_words())]
-    facts += _labelled(
+    facts += triage_words.labelled(
         ("workflow", entry.workflow_name or entry.workflow_id),
         ("run", entry.run_id),
         ("why", entry.why),
@@ -187,10 +187,6 @@ def entry_request_page(entry: Entry) -> Page:
         ("If-Match", entry.if_match or ""),
     )
     return Page(tuple(facts), entry.body, frozenset(entry.after))
-
-
-def _labelled(*facts: tuple[str, str]) -> list[Fact]:
-    return [Fact(f"{name} {value}", "$text-muted") for name, value in facts if value]
 
 
 def _local(moment: datetime | None) -> str:
@@ -337,7 +333,7 @@ def task_page(run_id: str, name: str, row: TaskRow | None, now: int, where: str 
 
 def _answer_facts(exchange: Exchange) -> list[Fact]:
     took = f"{exchange.seconds * 1000:.0f} ms" if exchange.seconds is not None else "time unknown"
-    ids = _labelled(
+    ids = triage_words.labelled(
         ("request-id", exchange.request_id),
         ("client-request-id", exchange.client_request_id),
         ("Date", exchange.response_header("date")),

@@ -212,7 +212,7 @@ def _schedule(history: WorkflowHistory, now: int) -> Iterator[Fact]:
     if step := workflow.next_step(now):
         yield Fact(f"→ {step}", "$text-accent")
     next_run, last_run = workflow.next_run, history.last_run
-    yield from _labelled(
+    yield from labelled(
         ("enabled", _SWITCHES[workflow.is_enabled]),
         ("scheduled", _SWITCHES[workflow.is_scheduled]),
         ("next run", f"{moment_text(next_run, now)}, {ago(next_run, now)}" if next_run is not None else ""),
@@ -231,7 +231,7 @@ def _outcomes(history: WorkflowHistory) -> Iterator[Fact]:
 
 def _conditions(history: WorkflowHistory) -> Iterator[Fact]:
     workflow = history.workflow
-    yield from _labelled(
+    yield from labelled(
         ("category", workflow.category),
         ("version", str(workflow.version) if workflow.version is not None else ""),
         ("runs", workflow.trigger),
@@ -244,5 +244,6 @@ def _conditions(history: WorkflowHistory) -> Iterator[Fact]:
         yield Fact(f"{number:2} {task}")
 
 
-def _labelled(*facts: tuple[str, str]) -> list[Fact]:
+def labelled(*facts: tuple[str, str]) -> list[Fact]:
+    """Return a line for each label with a value; the values are aligned."""
     return [Fact(f"{label:10} {value}", "$text-muted") for label, value in facts if value]

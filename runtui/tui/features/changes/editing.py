@@ -33,7 +33,6 @@ from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.view import ActionView
 from runtui.tui.text import content, middle
 from runtui.tui.widgets.chrome import Severity
-from runtui.tui.widgets.option_lists import ChoiceList
 from runtui.tui.words import sign_in_words, write_words
 
 _WORDS: Final[Mapping[Side, str]] = {"ours": "yours", "theirs": "theirs"}
@@ -58,10 +57,13 @@ class ConflictView(ActionView[Merge]):
     scope = "conflict"
 
     def __init__(self, draft: Draft, now: Mapping[str, Any], workflow_name: str) -> None:
+        from runtui.tui.widgets.option_lists import ChoiceList
+
         super().__init__()
         self.left, self._now, self._workflow_name = draft, now, workflow_name
         self._conflicts = draft.conflicts(now)
         self._choices = default_choices(draft, now)
+        self._list = ChoiceList(*("" for _ in self._conflicts), id="conflict-list")
 
     @property
     def draft(self) -> Draft:
@@ -69,15 +71,11 @@ class ConflictView(ActionView[Merge]):
         return resolve(self.left, self._now, self._choices)
 
     def compose(self) -> ComposeResult:
-        yield ChoiceList(*("" for _ in self._conflicts), id="conflict-list")
+        yield self._list
 
     def on_mount(self) -> None:
         self._list.highlighted = 0
         self._show()
-
-    @property
-    def _list(self) -> ChoiceList:
-        return self.query_one(ChoiceList)
 
     def title(self) -> Content:
         name, run_id = content(self._workflow_name), content(middle(self.left.run_id, 24))

@@ -275,4 +275,4 @@ class Tracing(Feature):
     async def action_open_persons_run(self) -> None:
         row = self.view.list.table.row_under_cursor(pin=True)
         if row is not None and row.run_id:
-            await self._features[Opening].open_run(row.run_id)
+            await self._features[Opening].open_run(row.run_id, row.result.subject_id)
