@@ -5,7 +5,6 @@ Invariant: nothing outlives the `async with`: no connection, no task, no file.
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import ssl
 import tempfile
@@ -15,11 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import trustme
-from starlette.types import Receive, Scope, Send
 
 from runtui.domain.times import now_ticks
 from runtui.sandbox.authority.directory import Directory
-from runtui.sandbox.authority.service import route
 from runtui.sandbox.server import HOST, create_authority_app
 from tests.contract.loopback import served
 from tests.contract.scripted_authority import ScriptedAuthority
@@ -49,13 +46,8 @@ async def serve_authority(
     authority = ScriptedAuthority(clock, base=f"https://{HOST}:{listener.getsockname()[1]}", directory=directory)
     app = create_authority_app(authority)
 
-    async def slowly(scope: Scope, receive: Receive, send: Send) -> None:
-        if delay := authority.delays.get(route(scope["method"], scope["path"])[0]):
-            await asyncio.sleep(delay)
-        await app(scope, receive, send)
-
     with tempfile.TemporaryDirectory(prefix="runtui-authority-") as folder:
         ca_file = Path(folder) / "ca.pem"
         ca.cert_pem.write_to_path(ca_file)
-        async with served(slowly, sock=listener, ssl=context):
+        async with served(app, sock=listener, ssl=context):
             yield ServedAuthority(authority, ca_file)

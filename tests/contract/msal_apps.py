@@ -36,13 +36,9 @@ def public_app(authority: ScriptedAuthority, *, capable: bool = True) -> Any:
         DEMO_APPLICATION.client_id,
         authority=authority.url(),
         instance_discovery=False,
-        http_client=MemoryHttp(authority, pause=_never),
+        http_client=MemoryHttp(authority),
         client_capabilities=["CP1"] if capable else None,
     )
-
-
-def _never(_seconds: float) -> None:
-    raise AssertionError("nothing here takes time")
 
 
 def poll(app: Any, flow: Any) -> Any:

@@ -7,8 +7,7 @@ token, secret or code.
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -68,8 +67,6 @@ class ScriptedAuthority(Authority):
         self.devices = DeviceCodes(self._realm, self.issuer)
         self.browsers = AuthorizationCodes(self._realm, self.issuer)
         self.calls: list[Call] = []
-        self.delays: dict[str, float] = {}
-        """The seconds that answers of an endpoint take; the HTTP client waits for that time."""
         self._planned: list[Planned] = []
         self._lock = threading.RLock()
 
@@ -191,11 +188,10 @@ def web_page(status: int = 200) -> Response:
 
 
 class MemoryHttp:
-    """An `http_client` for MSAL. `pause` waits the seconds of a slow answer."""
+    """An `http_client` for MSAL: the authority in memory."""
 
-    def __init__(self, authority: ScriptedAuthority, pause: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, authority: ScriptedAuthority) -> None:
         self._authority = authority
-        self._pause = pause
 
     def get(
         self, url: str, params: Parameters = None, headers: Mapping[str, str] | None = None, **_options: object
@@ -227,8 +223,6 @@ class MemoryHttp:
         form = {**dict(parse_qsl(parts.query)), **_texts(params), **_texts(data)}
         small = {name.lower(): str(value) for name, value in (headers or {}).items() if value is not None}
         answer = self._authority.handle(method, parts.path, small, form)
-        if delay := self._authority.delays.get(route(method, parts.path)[0]):
-            self._pause(delay)
         return HttpAnswer(answer.status_code, answer.headers, bytes(answer.body).decode())
 
 

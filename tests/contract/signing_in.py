@@ -53,7 +53,7 @@ class GatedHttp(MemoryHttp):
     """The authority in memory, behind a gate. A request gets its answer first and then waits, as on a slow network."""
 
     def __init__(self, authority: ScriptedAuthority, gate: Gate) -> None:
-        super().__init__(authority, pause=lambda _seconds: None)
+        super().__init__(authority)
         self._gate = gate
 
     def send(self, method: str, url: str, options: Mapping[str, Any]) -> HttpAnswer:

@@ -193,7 +193,7 @@ def test_log_records_of_msal_itself_are_discarded(heard: StringIO, capfd: pytest
         DEMO_APPLICATION.client_id,
         authority=authority.url(),
         instance_discovery=False,
-        http_client=MemoryHttp(authority, pause=lambda _seconds: None),
+        http_client=MemoryHttp(authority),
     )
     flow = app.initiate_device_flow(SCOPES)
     authority.next_answer(Response(MALFORMED["cut"].encode(), 200, {}))

@@ -6,7 +6,6 @@ import asyncio
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -20,8 +19,6 @@ from tests import PATIENCE
 from tests.contract.authority_server import ServedAuthority, serve_authority
 from tests.contract.scripted_authority import unavailable
 from tests.contract.signing_in import ROOT, Pauses, by_device_code, settings_for
-
-SLOW_SECONDS = 1.5
 
 
 @pytest.fixture
@@ -147,29 +144,6 @@ async def test_parameters_that_msal_omits_are_not_sent(served: ServedAuthority) 
     await asyncio.to_thread(http.send, "POST", address, options)
     assert served.authority.calls[-1].claims == ""
     http.close()
-
-
-@pytest.mark.bench
-async def test_the_loop_never_waits_for_a_slow_service(served: ServedAuthority, tmp_path: Path) -> None:
-    served.authority.delays["token"] = SLOW_SECONDS
-    served.authority.auto_approve(polls=2)
-    sign_in = over_tls(served, tmp_path)
-    await sign_in.load()  # importing MSAL holds Python's lock for moments
-    worst, last = 0.0, time.perf_counter()
-
-    async def tick() -> None:
-        nonlocal worst, last
-        while True:
-            await asyncio.sleep(0.002)
-            now = time.perf_counter()
-            worst, last = max(worst, now - last), now
-
-    ticking = asyncio.create_task(tick())
-    await sign_in.device_code(lambda _code: None)
-    ticking.cancel()
-    print(f"\nlongest gap of the event loop while signing in: {worst * 1000:.0f} ms")
-    assert worst < 0.05
-    await sign_in.aclose()
 
 
 async def test_the_loop_turns_while_the_service_is_silent(served: ServedAuthority, tmp_path: Path) -> None:

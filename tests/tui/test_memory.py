@@ -72,7 +72,7 @@ def mounted(session: Session) -> set[str]:
     return {frame.view.scope for frame in frames if frame.is_mounted}
 
 
-@pytest.mark.bench
+@pytest.mark.slow
 @pytest.mark.skipif(not STATM.exists(), reason="the resident set is read from /proc")
 async def test_memory_does_not_grow_with_the_number_of_refreshes(open_session: Opener) -> None:
     async with open_session(ahead=True) as session:
