@@ -63,11 +63,13 @@ class TenantCount(NamedTuple):
 
 RUNNING: Final = "is:active !is:stuck"
 """The filter for active runs that are not stuck."""
+UNKNOWN_STATUS: Final = f"status!={','.join(filter(None, STATUS_LOOKS))}"
+"""The filter for runs whose status is missing, or none that runtui knows."""
 
 
 def tenant_counts(by_status: Mapping[str, int], stuck: int) -> tuple[TenantCount, ...]:
-    """Return the counts of problem runs by kind, which add up to `is:problem`, then the count of running ones. Kinds
-    without runs are left out.
+    """Return the counts of problem runs by kind, which add up to `is:problem`, then those of runs with an unknown
+    status and of running ones. Kinds without runs are left out.
     """
     looks = STATUS_LOOKS.values()
     counts = [
@@ -76,8 +78,10 @@ def tenant_counts(by_status: Mapping[str, int], stuck: int) -> tuple[TenantCount
         if look.is_problem
     ]
     active = sum(by_status.get(look.name, 0) for look in looks if look.is_active)
-    at_work = STATUS_LOOKS["inProgress"]
+    at_work, other = STATUS_LOOKS["inProgress"], STATUS_LOOKS[""]
+    unknown = sum(runs for status, runs in by_status.items() if not status or status not in STATUS_LOOKS)
     counts.append(TenantCount(STUCK_GLYPH, "stuck", "status-stuck", "is:stuck", stuck))
+    counts.append(TenantCount(other.glyph, "of unknown status", other.role, UNKNOWN_STATUS, unknown))
     counts.append(TenantCount(at_work.glyph, "running", at_work.role, RUNNING, active - stuck))
     return tuple(count for count in counts if count.runs > 0)
 

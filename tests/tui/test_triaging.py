@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from runtui.services.journal import Journal
 from runtui.services.store import RunQuery, Store
 from runtui.services.triage.memory import TriageMemory
 from runtui.tui.features.triage import triaging
+from tests import PATIENCE
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
 from tests.tui.wires import Graph
@@ -38,6 +42,17 @@ def under_cursor(session: Session) -> str:
 
 def handled(session: Session) -> set[str]:
     return set(session.workspace.store.ids(RunQuery(parse_filter("triage:handled", now_ticks()))))
+
+
+@contextmanager
+def other_memory(session: Session, folder: Path) -> Iterator[TriageMemory]:
+    """Yield the marks of another runtui with the same journal, which knows two of the runs."""
+    store, journal = Store(folder / "other.db"), Journal(folder / "journal.db")
+    known = [session.workspace.store.get(f"run-0{number}") for number in (1, 3)]
+    store.put_runs("w1", [run.raw for run in known if run is not None], store.next_listing())
+    yield TriageMemory(journal, store, session.workspace.root)
+    journal.close()
+    store.close()
 
 
 @pytest.mark.parametrize("start", [[], ["6"], ["x", "s"]], ids=["all runs", "the view to do", "other order"])
@@ -112,6 +127,28 @@ async def test_a_snooze_and_a_note_are_told_in_the_panel_and_found_by_the_filter
         assert (session.runs.table.total, under_cursor(session)) == (1, run_id)
 
 
+async def test_a_check_that_takes_longer_than_the_time_between_two_is_not_lost(
+    open_session: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_session(graph=queue(), size=(80, 24)) as session:
+        await session.until(lambda: not any(worker.is_running for worker in session.app.workers))
+        memory, checked, gate = session.workspace.triage, asyncio.Event(), threading.Event()
+        loop, ended = asyncio.get_running_loop(), memory.ended
+
+        def slow(since: int, now: int) -> int:
+            loop.call_soon_threadsafe(checked.set)
+            return ended(since, now) if gate.wait(PATIENCE) else 0
+
+        monkeypatch.setattr(memory, "ended", slow)
+        with other_memory(session, tmp_path) as other:
+            other.set_state(["run-03"], "snoozed", "kim", until=now_ticks())
+        session.app.feature[triaging.Triaging].follow()
+        await checked.wait()
+        session.app.feature[triaging.Triaging].follow()
+        gate.set()
+        await session.until(lambda: "1 snooze ended" in session.status.text)
+
+
 async def test_marks_of_another_runtui_and_ended_snoozes_are_shown_by_themselves(
     open_session: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,10 +156,6 @@ async def test_marks_of_another_runtui_and_ended_snoozes_are_shown_by_themselves
     async with open_session(graph=queue(), size=(80, 24)) as session:
         await session.press("6")
         assert session.runs.table.total == 6
-        workspace, store, journal = session.workspace, Store(tmp_path / "other.db"), Journal(tmp_path / "journal.db")
-        known = [workspace.store.get(f"run-0{number}") for number in (1, 3)]
-        store.put_runs("w1", [run.raw for run in known if run is not None], store.next_listing())
-        other = TriageMemory(journal, store, workspace.root)
         held = asyncio.Event()
 
         def unreadable() -> bool:
@@ -130,13 +163,14 @@ async def test_marks_of_another_runtui_and_ended_snoozes_are_shown_by_themselves
             raise RuntuiError("The journal is busy")
 
         loop = asyncio.get_running_loop()
-        with monkeypatch.context() as patched:  # no check may come between the end of the snooze and its record
-            patched.setattr(workspace.triage, "follow", unreadable)
+        with (
+            monkeypatch.context() as patched,
+            other_memory(session, tmp_path) as other,
+        ):  # no check may come between the end of the snooze and its record
+            patched.setattr(session.workspace.triage, "follow", unreadable)
             await held.wait()
             other.set_state(["run-01"], "handled", "kim")
             other.set_state(["run-03"], "snoozed", "kim", until=now_ticks())
         await session.until(lambda: "1 snooze ended" in session.status.text)
         assert session.runs.table.total == 5
         assert "» ✗ failed" in session.text()
-        journal.close()
-        store.close()

@@ -43,6 +43,11 @@ def test_kinds_without_a_run_are_left_out_and_the_stuck_are_not_counted_as_runni
     assert strip_text(tenant_strip(tenant_counts({"completed": 3}, 0), [0, 0], 80, {})) == "✓ no problems"
 
 
+def test_runs_with_a_status_that_nobody_knows_are_not_called_fine() -> None:
+    counts = tenant_counts({"completed": 3, "paused": 2, "": 1}, 0)
+    assert strip_text(tenant_strip(counts, [0, 0], 80, {})) == "? 3 of unknown status"
+
+
 @pytest.mark.parametrize(
     ("width", "expected"),
     [

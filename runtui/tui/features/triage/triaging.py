@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
+from textual.worker import Worker
+
 from runtui.domain.filters import all_of
 from runtui.domain.text import count_words
 from runtui.domain.times import moment_text, now_ticks
@@ -52,6 +54,8 @@ class Triaging(Feature):
         self._acted: _Acted | None = None
         self._followed = now_ticks()
         """When ended snoozes were last checked."""
+        self._check: Worker[None] | None = None
+        """The last check, which may be under way."""
 
     def start(self) -> None:
         self._chrome.app.set_interval(LOOK_SECONDS, self.follow)
@@ -190,8 +194,9 @@ class Triaging(Feature):
     # Marks of others, and ended snoozes
 
     def follow(self) -> None:
-        """Take over what another runtui wrote, and report ended snoozes."""
-        self.in_worker(self._follow(), "follow the triage memory", exclusive=True)
+        """Take over what another runtui wrote, and report ended snoozes, unless the check before is not done."""
+        if self._check is None or self._check.is_finished:
+            self._check = self.in_worker(self._follow(), "follow the triage memory")
 
     async def _follow(self) -> None:
         try:
@@ -200,8 +205,9 @@ class Triaging(Feature):
             # Drafts and reconciler report an unreadable journal; the list continues with what was known.
             _logger.info("the triage memory was not read: %s", error)
             return
-        before, self._followed = self._followed, now_ticks()
-        ended = await asyncio.to_thread(self._workspace.triage.ended, before, self._followed)
+        now = now_ticks()
+        ended = await asyncio.to_thread(self._workspace.triage.ended, self._followed, now)
+        self._followed = now
         if is_news or ended:
             self._show()
         if ended:
