@@ -138,7 +138,8 @@ def stalls() -> Pairs:
                 terminal.wait_for("240 runs.*as of")
                 terminal.wait_until_quiet(FIRST_SECONDS)
             lines = found.read_text().splitlines()
-            print(*(f"  a stall of {line.replace(' ', ' ms: ', 1)}" for line in lines), sep="\n", file=sys.stderr)
+            for line in lines:
+                print(f"  a stall of {line.replace(' ', ' ms: ', 1)}", file=sys.stderr)
             yield max((float(line.split()[0]) for line in lines), default=0.0), LONG_MILLISECONDS
 
 
