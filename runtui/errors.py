@@ -1,4 +1,4 @@
-"""The errors that a person sees: a title, a message and the next step; and how errors leave the tasks they end.
+"""The errors that a person sees: a title, a message and the next step; and what becomes of an error that ends a task.
 
 Invariant: this file imports nothing else of runtui, and no message is built from a secret.
 """

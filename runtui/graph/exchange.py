@@ -27,8 +27,8 @@ _SURROGATES = re.compile(r"\\\\|\\u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w|(\\u[dD][
 
 
 MAX_NESTING: Final = 100
-"""The most levels of a JSON body, as in Microsoft's own OData library (`MaxNestingDepth`): what was read can then be
-written, compared and shown, however deep the stack is there."""
+"""The most levels of objects and arrays in a JSON body. Python could read more of them than it can then compare, show
+or write, which happens deeper in the stack."""
 
 _CONTAINERS: Final = frozenset({dict, list})
 

@@ -198,6 +198,20 @@ def measured(measure: Callable[[Path], Coroutine[Any, Any, tuple[float, float]]]
 
 ROWS = (
     Row("change of 1,000 runs", "ms wall", "its requests", 1.5, partial(measured, change_and_latency), rounds=3),
-    Row("longest step of such a change", "ms", "cursor key", 1, partial(measured, longest_step_and_key), rounds=3),
-    Row("cursor key meanwhile", "ms wall", "without it", 1.5, partial(measured, keys_during_and_before), rounds=3),
-)  # fmt: skip
+    Row(
+        "longest step of a change of 1,000 runs",
+        "ms",
+        "cursor key",
+        1,
+        partial(measured, longest_step_and_key),
+        rounds=3,
+    ),
+    Row(
+        "cursor key during a change of 1,000 runs",
+        "ms wall",
+        "without it",
+        1.5,
+        partial(measured, keys_during_and_before),
+        rounds=3,
+    ),
+)

@@ -61,6 +61,10 @@ class Bench:
         self.seen_by_journal: list[list[Entry]] = []
         """The entries of the journal when each PATCH arrived."""
 
+    def close(self) -> None:
+        self.journal.close()
+        self.store.close()
+
     def answer_writes(self, *answers: Answer | None) -> None:
         """Answer the writes one by one; the last answer is repeated. None applies the write and answers with the
         run."""

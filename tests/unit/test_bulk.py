@@ -105,8 +105,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[BulkBench]:
     try:
         await asyncio.wait_for(bench.saves.abandon(), PATIENCE)
     finally:
-        bench.journal.close()
-        bench.store.close()
+        bench.close()
     gc.collect(0)
     assert not failed, "a defect may end with the right outcome"
 

@@ -323,8 +323,7 @@ async def test_no_write_leaves_without_an_entry_that_can_be_found(lose: Loss, tm
     again = await bench.ended(next_draft)
     assert (again.outcome, again.unrecorded, bench.writes) == (Outcome.DONE, False, 2)
     assert bench.outcomes()[-1][:2] == (Outcome.DONE, "answer")
-    bench.journal.close()
-    bench.store.close()
+    bench.close()
 
 
 @pytest.mark.parametrize("lose", [deleted, renamed, log_deleted])
@@ -340,8 +339,7 @@ async def test_an_outcome_whose_row_is_lost_is_reported_as_unrecorded(lose: Loss
     bench.graph.apply = apply_and_lose  # type: ignore[method-assign]
     save = await bench.ended(draft())
     assert (save.outcome, save.unrecorded) == (Outcome.DONE, True)
-    bench.journal.close()
-    bench.store.close()
+    bench.close()
 
 
 # The drafts in the same file

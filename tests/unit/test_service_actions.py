@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -117,10 +118,8 @@ class Service(Bench):
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
-    bench = Service(tmp_path)
-    yield bench
-    bench.journal.close()
-    bench.store.close()
+    with closing(Service(tmp_path)) as bench:
+        yield bench
 
 
 ACTIONS: Final = (CANCEL, REPROCESS, CLEAR, RESUME, ON_DEMAND)

@@ -51,7 +51,7 @@ class Headline(NamedTuple):
 
 
 _LEAST_TENANT: Final = 12
-"""The cells that a tenant keeps, with both of its ends; for more the end of the state is cut."""
+"""The least cells of the tenant; a longer one loses its middle. If it still does not fit, the state loses its end."""
 
 
 def clickable(action: str) -> Style:
