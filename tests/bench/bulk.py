@@ -12,7 +12,6 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from functools import partial
 from itertools import cycle
 from pathlib import Path
 from statistics import median
@@ -190,28 +189,25 @@ async def screen_of(workspace: Workspace) -> AsyncIterator[Callable[[str], Corou
             yield press
 
 
-def measured(measure: Callable[[Path], Coroutine[Any, Any, tuple[float, float]]]) -> Pairs:
-    while True:
-        with TemporaryDirectory() as folder:
-            yield asyncio.run(measure(Path(folder)))
+def row(
+    name: str,
+    unit: str,
+    reference: str,
+    goal: float,
+    measure: Callable[[Path], Coroutine[Any, Any, tuple[float, float]]],
+) -> Row:
+    """Return a row whose pairs are measured on an event loop and in a folder of their own."""
+
+    def pairs() -> Pairs:
+        while True:
+            with TemporaryDirectory() as folder:
+                yield asyncio.run(measure(Path(folder)))
+
+    return Row(name, unit, reference, goal, pairs, rounds=3)
 
 
 ROWS = (
-    Row("change of 1,000 runs", "ms wall", "its requests", 1.5, partial(measured, change_and_latency), rounds=3),
-    Row(
-        "longest step of a change of 1,000 runs",
-        "ms",
-        "cursor key",
-        1,
-        partial(measured, longest_step_and_key),
-        rounds=3,
-    ),
-    Row(
-        "cursor key during a change of 1,000 runs",
-        "ms wall",
-        "without it",
-        1.5,
-        partial(measured, keys_during_and_before),
-        rounds=3,
-    ),
+    row("change of 1,000 runs", "ms wall", "its requests", 1.5, change_and_latency),
+    row("longest step of a change of 1,000 runs", "ms", "cursor key", 1, longest_step_and_key),
+    row("cursor key during a change of 1,000 runs", "ms wall", "without it", 1.5, keys_during_and_before),
 )

@@ -243,6 +243,17 @@ async def test_a_change_brings_its_tabs_forward_until_the_cursor_moves(open_sess
         assert ANOTHER_RUN in "\n".join(panel_lines(session)[:3])
 
 
+async def test_what_is_known_at_once_leaves_the_tab_of_a_change_in_front(open_session: Opener) -> None:
+    async with open_session(runs=20) as session:
+        await session.press("enter", "enter")
+        await session.until(lambda: session.view == "tasks" and there(session.front.view.list).row is not None)
+        await session.press("e")
+        await session.until(lambda: tab_of(session) == "request")
+        await session.press("escape")
+        assert session.view == "tasks"
+        assert tab_of(session) == "request", "the task is one of the same run"
+
+
 async def test_the_panel_that_gets_the_keys_shows_what_was_just_done(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:

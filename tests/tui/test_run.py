@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from typing import Any
 
 import httpx
@@ -11,7 +12,7 @@ import pytest
 
 from runtui.domain.columns import RESERVED_CELLS
 from runtui.tui.features.opening import Opening
-from tests import there
+from tests import PATIENCE, there
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys
 from tests.tui.wires import Graph, Held, reply
@@ -233,6 +234,30 @@ class InParts(httpx.AsyncBaseTransport):
         finally:
             self.awaited -= 1
         raise AssertionError(request.url)
+
+
+async def test_enter_between_the_answer_and_the_users_on_the_screen_opens_the_first_one(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_session(wire=Graph(answer_to_results=one_user).wire, size=(80, 24)) as session:
+        opening, loop = session.app.feature[Opening], asyncio.get_running_loop()
+        is_there, gate, stored = asyncio.Event(), threading.Event(), opening._stored
+
+        def slow(run_id: str) -> Any:
+            known = stored(run_id)
+            if known.rows:
+                loop.call_soon_threadsafe(is_there.set)
+                assert gate.wait(PATIENCE)
+            return known
+
+        monkeypatch.setattr(opening, "_stored", slow)
+        await session.press("enter")
+        await is_there.wait()
+        await session.press("enter")
+        said = session.text()
+        gate.set()
+        assert "The first user opens as soon as the users are read." in said
+        await session.until(lambda: session.view == "tasks")
 
 
 async def test_the_first_users_of_a_large_run_work_while_the_rest_is_read(

@@ -151,6 +151,8 @@ class Opening(Feature):
         self._users_screen = self._chrome.install(self.users)
         self._tasks_screen = self._chrome.install(self.tasks)
         self._is_reading = False
+        self._is_shown = False
+        """True once the list has the users as they were read last."""
         self._drawing = Throttle(self.users, self._workspace.foreground, self._show_part)
         """Shows more while the users are read: a large run comes in many parts."""
         self._fault = ""
@@ -200,7 +202,7 @@ class Opening(Feature):
 
     def _read_again(self, run_id: str) -> None:
         if run_id == self.users.run_id:
-            self._is_reading = True
+            self._is_reading, self._is_shown = True, False
             self.in_worker(self._read(run_id), _READING, exclusive=True)
 
     async def _read(self, run_id: str) -> None:
@@ -278,6 +280,7 @@ class Opening(Feature):
             )
         self.users.progress = known.progress
         self.users.list.put(known.rows, fault or known.empty)
+        self._is_shown = not self._is_reading
         if self.users.list.table.is_untouched:
             self.users.list.go_to(self._user_id)
         await self._follow_user(run_id, known.rows)
@@ -310,11 +313,9 @@ class Opening(Feature):
     async def action_open_user(self) -> None:
         row, run_id = self.users.list.table.row_under_cursor(pin=True), self.users.run_id
         if row is None or run_id is None:
-            self._opens_first = self._is_reading
+            self._opens_first = not self._is_shown
             words = (
-                "The first user opens as soon as the users are read."
-                if self._is_reading
-                else "There is no user to open."
+                "There is no user to open." if self._is_shown else "The first user opens as soon as the users are read."
             )
             self._chrome.front.set_status(words, shown_while=lambda: not self.users.list.table.total)
             return
