@@ -181,7 +181,7 @@ def test_of_many_runs_one_in_an_unread_workflow_is_not_called_gone_and_an_old_li
     other = Commands(commands.app, commands.folder / "other")
     other.update(stored, "failedTasksCount=8", workflow=of_stored)
     capsys.readouterr()
-    server = server._replace(wire=Refusing(commands, "/runs", 403))
+    server = server._replace(wire=Refusing(commands, f"{of_stored}/runs?", 403))
     update(server, [stored, run_id], ["failedTasksCount=9"], **how)
     told = {line["runId"]: line for line in map(json.loads, capsys.readouterr().out.splitlines())}
     assert told[stored]["changed"]["failedTasksCount"] == {"before": 8, "after": 9}
