@@ -30,9 +30,9 @@ from runtui.keys.actions import ACTION_BY_ID
 from runtui.keys.names import is_text, key_text
 from runtui.prelude.terminal import MIN_CELLS
 from runtui.profiles import Profiles
+from runtui.services.foreground import Foreground
 from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import SandboxControl, Workspace
-from runtui.services.writing.foreground import Foreground
 from runtui.tui.actions import bindings, textual_keymap
 from runtui.tui.features.feature import FOLLOW_CHANGES, Announced, Features
 from runtui.tui.features.leaving import QUIT_SECONDS, Leaving

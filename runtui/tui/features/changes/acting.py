@@ -81,7 +81,7 @@ class Acting(Feature):
 
     async def _choose(self, name: str, choices: Sequence[Choice[NextStep]]) -> None:
         first = next((line for line, choice in enumerate(choices) if not choice.refusal), 0)
-        await self._chrome.ask(Picker("act", "Actions", choices, of=name, at=first), lambda step: step())
+        await self._chrome.ask(Picker("Actions", choices, of=name, at=first), lambda step: step())
 
     async def _for_marks(self) -> AsyncIterator[Choice[NextStep]]:
         """Yield the actions for several runs, each with the number of runs that it can help."""
