@@ -39,10 +39,7 @@ def test_values_that_all_runs_have_are_common_and_the_others_are_counted() -> No
         "startedDateTime": "2026-11-20T09:00:00Z",
         "completedDateTime": None,
     }
-    assert mixed_values(runs) == {
-        "processingStatus": "2 failed, 1 inProgress",
-        "totalUsersCount": "1 3, 1 4, 1 true",
-    }
+    assert mixed_values(runs) == {"processingStatus": "2 failed, 1 inProgress", "totalUsersCount": "1 3, 1 4, 1 true"}
 
 
 def test_a_moment_in_two_spellings_is_common_and_a_property_that_one_lacks_is_mixed() -> None:
