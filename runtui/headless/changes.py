@@ -34,7 +34,6 @@ from runtui.headless.console import (
     can_ask,
     can_rewrite_line,
     confirmed,
-    count_seconds,
     keep_exit_code,
     narrate,
     print_result,
@@ -375,7 +374,8 @@ class _Follower:
         (save, *others) = self._last.values()
         wait = save.wait if not others else None
         try:
-            async with asyncio.timeout(count_seconds() if wait is not None else None):
+            seconds = 1.0 if can_rewrite_line() else 30.0  # between two lines of the countdown
+            async with asyncio.timeout(seconds if wait is not None else None):
                 news = await self._news.get()
         except TimeoutError:
             left = (wait.until - datetime.now(UTC)).total_seconds() if wait is not None else 0.0
