@@ -343,6 +343,8 @@ class _Follower:
         """The bulk change; None for a single change."""
         self._last: dict[int, Save] = {}
         """The last state of each save, by number."""
+        self._unended: set[int] = set()
+        """The numbers of those that have not ended."""
         self._news: asyncio.Queue[Save | None] = asyncio.Queue()
         """The saves with news; None if the bulk change itself has news: it has ended, or a refusal holds the rest."""
         self._progress = ProgressLine()
@@ -353,6 +355,7 @@ class _Follower:
     async def follow(self, saves: Sequence[Save], bulk: Bulk | None = None) -> Save:
         """Print each outcome as it comes; return the first save when all have ended."""
         self._bulk, self._last = bulk, {save.number: save for save in saves}
+        self._unended = {save.number for save in saves if save.active}
         unsubscribe = self._saves.changed.subscribe(self._news.put_nowait)
         if bulk is not None:
             bulk.changed.subscribe(lambda _bulk: self._news.put_nowait(None))
@@ -366,14 +369,9 @@ class _Follower:
             self._progress.clear()
         return self._last[saves[0].number]
 
-    @property
-    def _unended(self) -> int:
-        return sum(save.active for save in self._last.values())
-
     async def _take_in_next(self) -> None:
         """Wait for news and report it; while a single change waits, count the seconds."""
-        (save, *others) = self._last.values()
-        wait = save.wait if not others else None
+        wait = next(iter(self._last.values())).wait if len(self._last) == 1 else None
         try:
             async with asyncio.timeout(count_seconds() if wait is not None else None):
                 news = await self._news.get()
@@ -395,6 +393,7 @@ class _Follower:
         elif (before := self._last.get(save.number)) is not None:
             self._last[save.number] = save
             if not save.active:
+                self._unended.discard(save.number)
                 self._progress.clear()
                 self._lines.print_end(save)
             elif save.wait is not None:
@@ -402,8 +401,8 @@ class _Follower:
             elif bulk is None and save.step is not before.step:
                 self._progress.clear()
                 narrate(f"{save.step.value}…")
-        if bulk is not None and can_rewrite_line() and self._news.empty() and (left := self._unended):
-            ended = len(self._last) - left
+        if bulk is not None and can_rewrite_line() and self._news.empty() and self._unended:
+            ended = len(self._last) - len(self._unended)
             self._progress.show(f"{ended} of {len(self._last)}" if ended else "…")
 
     def _print_wait(self, wait: Wait) -> None:
@@ -417,7 +416,7 @@ class _Follower:
         """Go on or stop after a refusal that other changes may meet as well."""
         self._progress.clear()
         title = save.fault.title if save.fault is not None else "A change was refused"
-        narrate(f"{title} (run {save.run_id}). {count_words(self._unended, 'run')} may be refused too.")
+        narrate(f"{title} (run {save.run_id}). {count_words(len(self._unended), 'run')} may be refused too.")
         goes_on = False
         if self._can_ask:
             self._question = asyncio.create_task(confirmed("Go on?"))
