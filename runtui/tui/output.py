@@ -316,7 +316,7 @@ class LeanCompositor(Compositor):
     next one; Textual's asks for all lines, covered or not, and for a second layout of each widget with a new size."""
 
     def reflow(self, parent: Widget, size: Size) -> ReflowResult:
-        """Lay out, and set what moves nothing: a new virtual size, or a scrollbar's first display, asks for a layout."""
+        """Lay out, and set what moves nothing: a new virtual size or a new scrollbar would ask for another layout."""
         changes = super().reflow(parent, size)
         for widget, place in self.layers:
             styles = widget.styles
