@@ -2,15 +2,14 @@
 
 Invariant: nothing is sent without a yes, typed or by `--yes`. A dry run sends no write and leaves no journal entry. The
 exit code is that of the worst outcome. With `--yes`, a refusal that other changes may meet stops the rest, unless
-`--keep-going` is given. Of many changes, the first ctrl+c starts no new one and waits for requests on the wire; the
-second one does not wait, as the first one does not for a single change.
+`--keep-going` is given. Of many changes, the first ctrl+c (SIGTERM, SIGHUP) starts no new one and waits for requests on
+the wire; the second one does not wait, as the first one does not for a single change.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,6 +36,7 @@ from runtui.headless.console import (
     count_seconds,
     keep_exit_code,
     narrate,
+    on_signals,
     print_result,
 )
 from runtui.headless.session import narrate_wait, stored_run
@@ -161,10 +161,13 @@ async def send(
         sent = workspace.saves.submit_many(bulk.drafts, may_hold=not options.keep_going, why=options.reason)
         save = await follower.follow(sent.saves, sent)
         narrate(lines.summary)
+    if follow and save.outcome is Outcome.DONE:
+        reporting = asyncio.create_task(_report_run(workspace, save, options))
+        on_signals(reporting.cancel)
+        with suppress(asyncio.CancelledError):
+            await reporting
     # From here on, neither a closed pipe nor ctrl+c may change the exit code.
     await keep_exit_code()
-    if follow and save.outcome is Outcome.DONE:
-        await _report_run(workspace, save, options)
     return lines.exit_code
 
 
@@ -360,7 +363,7 @@ class _Follower:
         if bulk is not None:
             bulk.changed.subscribe(lambda _bulk: self._news.put_nowait(None))
         # asyncio's own handler would end the loop at the second ctrl+c, before the outcome is reported.
-        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._interrupt)
+        on_signals(self._interrupt)
         try:
             while self._unended:
                 await self._take_in_next()
