@@ -108,11 +108,6 @@ def can_rewrite_line() -> bool:
     return sys.stderr.isatty()
 
 
-def count_seconds() -> float:
-    """Return the seconds between two lines of a countdown; fewer if the line is rewritten in place."""
-    return 1.0 if can_rewrite_line() else 30.0
-
-
 class ProgressLine:
     """A status line: rewritten in place on a terminal, else each text on a new line."""
 

@@ -20,13 +20,13 @@ from runtui.errors import RuntuiError, UsageError
 from runtui.graph.batch import MAX_BATCH
 from runtui.graph.client import Answer
 from runtui.graph.exchange import Failure, FailureKind
+from runtui.services.foreground import Foreground
 from runtui.services.journal import Intent, Journal, RunBusyError
 from runtui.services.journal_file import JournalError
 from runtui.services.store import Store
 from runtui.services.writing import drive
 from runtui.services.writing.bulk import CONCURRENT_WRITES, Bulk
 from runtui.services.writing.drive import WriteContext
-from runtui.services.writing.foreground import Foreground
 from runtui.services.writing.saves import SaveQueue
 from runtui.services.writing.write import Save, Step
 from tests import PATIENCE, there
