@@ -164,7 +164,7 @@ def test_a_run_that_is_not_found_names_the_workflows_that_could_not_be_looked_th
 
 def test_of_many_runs_those_that_cannot_be_read_come_with_the_next_step(commands: Commands, capsys: Out) -> None:
     (one, workflow_id), (other, _) = commands.a_run("failed"), commands.a_run("completed")
-    server = commands.server()._replace(wire=Refusing(commands, f"{workflow_id}/runs/", 403))
+    server = commands.server()._replace(wire=Refusing(commands, "/beta/", 403))
     code = update(server, [one, other], ["failedTasksCount=7"], workflow_id=workflow_id, yes=True, output="json")
     told = [json.loads(line)["message"] for line in capsys.readouterr().out.splitlines()]
     assert (code, len(told)) == (ExitCode.NOT_DONE, 2)
