@@ -2,15 +2,14 @@
 
 Invariant: nothing is sent without a yes, typed or by `--yes`. A dry run sends no write and leaves no journal entry. The
 exit code is that of the worst outcome. With `--yes`, a refusal that other changes may meet stops the rest, unless
-`--keep-going` is given. Of many changes, the first ctrl+c starts no new one and waits for requests on the wire; the
-second one does not wait, as the first one does not for a single change.
+`--keep-going` is given. Of many changes, the first ctrl+c (SIGTERM, SIGHUP) starts no new one and waits for requests on
+the wire; the second one does not wait, as the first one does not for a single change.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,9 +33,9 @@ from runtui.headless.console import (
     can_ask,
     can_rewrite_line,
     confirmed,
-    count_seconds,
     keep_exit_code,
     narrate,
+    on_signals,
     print_result,
 )
 from runtui.headless.session import narrate_wait, stored_run
@@ -161,10 +160,13 @@ async def send(
         sent = workspace.saves.submit_many(bulk.drafts, may_hold=not options.keep_going, why=options.reason)
         save = await follower.follow(sent.saves, sent)
         narrate(lines.summary)
+    if follow and save.outcome is Outcome.DONE:
+        reporting = asyncio.create_task(_report_run(workspace, save, options))
+        on_signals(reporting.cancel)
+        with suppress(asyncio.CancelledError):
+            await reporting
     # From here on, neither a closed pipe nor ctrl+c may change the exit code.
     await keep_exit_code()
-    if follow and save.outcome is Outcome.DONE:
-        await _report_run(workspace, save, options)
     return lines.exit_code
 
 
@@ -360,7 +362,7 @@ class _Follower:
         if bulk is not None:
             bulk.changed.subscribe(lambda _bulk: self._news.put_nowait(None))
         # asyncio's own handler would end the loop at the second ctrl+c, before the outcome is reported.
-        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._interrupt)
+        on_signals(self._interrupt)
         try:
             while self._unended:
                 await self._take_in_next()
@@ -373,7 +375,8 @@ class _Follower:
         """Wait for news and report it; while a single change waits, count the seconds."""
         wait = next(iter(self._last.values())).wait if len(self._last) == 1 else None
         try:
-            async with asyncio.timeout(count_seconds() if wait is not None else None):
+            seconds = 1.0 if can_rewrite_line() else 30.0  # between two lines of the countdown
+            async with asyncio.timeout(seconds if wait is not None else None):
                 news = await self._news.get()
         except TimeoutError:
             left = (wait.until - datetime.now(UTC)).total_seconds() if wait is not None else 0.0

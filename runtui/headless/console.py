@@ -61,6 +61,14 @@ async def keep_exit_code() -> None:
             task.uncancel()
 
 
+def on_signals(act: Callable[[], object]) -> None:
+    """Call `act` in the running loop at ctrl+c, and when the system or a closed terminal ends the command; not at a
+    signal that its caller has it ignore, as `nohup` does."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            asyncio.get_running_loop().add_signal_handler(number, act)
+
+
 def narrate(*lines: str) -> None:
     """Print messages to standard error, one per line."""
     _write("".join(f"{visible(line)}\n" for line in lines))
@@ -72,10 +80,14 @@ def parse_filter_option(text: str) -> Filter | None:
     Raises:
         FilterError: the filter cannot be understood.
     """
-    from runtui.domain.filters import parse_filter
+    from runtui.domain.filters import FilterError, parse_filter
     from runtui.domain.times import now_ticks
 
-    found = parse_filter(text, now_ticks())
+    try:
+        found = parse_filter(text, now_ticks())
+    except FilterError as error:
+        error.hint = f"See character {error.position + 1} of: {text}"
+        raise
     if found is not None and found.hint:
         narrate(found.hint)
     return found
@@ -94,11 +106,6 @@ def print_result(line: str) -> None:
 def can_rewrite_line() -> bool:
     """Return True if a line of standard error can be rewritten in place."""
     return sys.stderr.isatty()
-
-
-def count_seconds() -> float:
-    """Return the seconds between two lines of a countdown; fewer if the line is rewritten in place."""
-    return 1.0 if can_rewrite_line() else 30.0
 
 
 class ProgressLine:
@@ -162,7 +169,10 @@ async def typed_lines() -> AsyncGenerator[str, None]:
         while True:
             await arrived.wait()
             arrived.clear()
-            chunk = os.read(_STDIN, 65_536)
+            try:
+                chunk = os.read(_STDIN, 65_536)
+            except OSError:  # the terminal is gone
+                chunk = b""
             *lines, rest = (rest + chunk).split(b"\n")
             if not chunk and rest:
                 lines = [rest]
