@@ -360,7 +360,7 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
             typing=self.focused is not None and self.focused.check_consume_key("a", "a"),
             opens_panel=now.has_list and not (self.shows_panel or chrome.is_zoomed),
         )
-        self._hints.hints = [hint for hint in shown if not self._is_held(hint.key)]
+        self._hints.hints = [hint for hint in shown if not _is_held(hint.key, self)]
 
     @property
     def shows_panel(self) -> bool:
@@ -474,7 +474,7 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         if event.key == "ctrl+c" and TYPING.isdisjoint(self.scopes_of_keys):  # it ends most programs
             self._remark(f"{ACTION_BY_ID['quit'].key_while_typing} quits; ctrl+c copies text selected in a field.")
             return
-        if self._is_held(event.key):
+        if _is_held(event.key, self):
             event.stop()
             finds = f"{key_of('filter_choices')} filters the lines, " if self.view.scope == "picker" else ""
             self._remark(f"{finds}{key_of('leave_question')} goes back.")
@@ -488,15 +488,6 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
             if self.has_keys_in_panel and action.scope in self.view.scopes:
                 where = f"{action.shown_key} {action.label} works in the left pane; {key_of('focus_left')} goes there."
             self._remark(where)
-
-    def _is_held(self, key: str) -> bool:
-        """Return whether a key is a letter that does nothing while this view asks, such as one of another screen; the
-        one that opened the view closes it."""
-        if not (self.view.holds_letters and len(key) == 1 and key.isalpha()):
-            return False
-        opener = ACTION_BY_ID.get(self.view.name or self.view.scope)
-        own = keys_of(("table", *(scope for scope in self.scopes if scope != "app")))
-        return key not in own.union(opener.keys if opener is not None else ())
 
     async def on_paste(self, event: events.Paste) -> None:
         """Filter or search by a text that no field has taken, such as an id from a ticket."""
@@ -519,3 +510,14 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         """Redraw: the keys for going to matches start or stop working."""
         event.stop()
         self.draw()
+
+
+def _is_held(key: str, screen: ViewScreen[Any]) -> bool:
+    """Return whether a key is a letter that does nothing while a view asks, as one of another screen; the one that
+    opened the view closes it."""
+    view = screen.view
+    if not (view.holds_letters and len(key) == 1 and key.isalpha()):
+        return False
+    opener = ACTION_BY_ID.get(view.name or view.scope)
+    own = keys_of(("table", *(scope for scope in screen.scopes if scope != "app")))
+    return key not in own.union(opener.keys if opener is not None else ())
