@@ -33,7 +33,6 @@ from runtui.headless.console import (
     can_ask,
     can_rewrite_line,
     confirmed,
-    count_seconds,
     keep_exit_code,
     narrate,
     on_signals,
@@ -376,7 +375,8 @@ class _Follower:
         """Wait for news and report it; while a single change waits, count the seconds."""
         wait = next(iter(self._last.values())).wait if len(self._last) == 1 else None
         try:
-            async with asyncio.timeout(count_seconds() if wait is not None else None):
+            seconds = 1.0 if can_rewrite_line() else 30.0  # between two lines of the countdown
+            async with asyncio.timeout(seconds if wait is not None else None):
                 news = await self._news.get()
         except TimeoutError:
             left = (wait.until - datetime.now(UTC)).total_seconds() if wait is not None else 0.0

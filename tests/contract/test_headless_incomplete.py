@@ -61,11 +61,7 @@ def ids(out: str) -> set[str]:
 
 @pytest.mark.parametrize(
     ("status", "why", "requests"),
-    [
-        (403, "Access denied", 1),
-        (404, "Not found", 1),
-        (500, "The server failed", MAX_REPEATS + 1),
-    ],
+    [(403, "Access denied", 1), (404, "Not found", 1), (500, "The server failed", MAX_REPEATS + 1)],
 )
 def test_a_workflow_that_cannot_be_read_is_named_and_the_rest_is_printed(
     status: int, why: str, requests: int, commands: Commands, capsys: Out

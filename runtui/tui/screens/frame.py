@@ -136,7 +136,7 @@ class Chrome:
     def install(self, view: ActionView[Any]) -> ViewScreen[Any]:
         """Install a screen for a view; it stays mounted once it has been opened."""
         screen = ViewScreen[Any](self, view)
-        self.app.install_screen(screen, view.name or view.scope)
+        self.app.install_screen(screen, type(view).__name__)
         return screen
 
     async def prepare(self, screen: ViewScreen[Any]) -> None:
@@ -167,12 +167,12 @@ class Chrome:
         answered: Callable[[ScreenResultType], object],
         given_up: Callable[[], object] = lambda: None,
     ) -> None:
-        """Open a question above the current screen; if one of the same name is open, close that instead.
+        """Open a question above the current screen; if its action has asked it already, close it instead.
 
         An action that awaits this lets the question have the focus before the next key is routed. See `when_answered`.
         """
         for screen in self.app.screen_stack:
-            if isinstance(screen, ViewScreen) and screen.view.name == view.name and view.name:
+            if isinstance(screen, ViewScreen) and view.asked_by and screen.view.asked_by == view.asked_by:
                 self.close(screen)
                 return
         await self.open(ViewScreen(self, view), when_answered(answered, given_up))
@@ -513,9 +513,9 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
 
 
 def _is_held(key: str, view: ActionView[Any]) -> bool:
-    """Return whether a key is a letter of another screen that does nothing in this view; the one that opened the view
-    closes it."""
+    """Return whether a key is a letter of another screen that does nothing in this view; the one that asked the
+    question closes it."""
     if not (view.holds_letters and len(key) == 1 and key.isalpha()):
         return False
-    opener = ACTION_BY_ID.get(view.name or "")
-    return key not in keys_of(("table", *view.scopes)).union(opener.keys if opener is not None else ())
+    closing = ACTION_BY_ID[view.asked_by].keys if view.asked_by else ()
+    return key not in keys_of(("table", *view.scopes)).union(closing)
