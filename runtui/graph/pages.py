@@ -52,6 +52,32 @@ class CollectionPage(NamedTuple):
     items: tuple[dict[str, Any], ...]
     exchange: Exchange
 
+    def texts(self) -> list[str] | None:
+        """Return the JSON of each item as received, in ASCII on one line; None if the body does not simply show it.
+
+        The body is cut at each "},{". If it has as many braces as objects, none is in a string; if each piece has as
+        many opening as closing ones, no cut is within an item.
+        """
+        body = self.exchange.response_body
+        if not body.isascii() or any(sign in body for sign in (b"\\", b"\n", b"\r")):
+            return None
+        pieces = body.decode().rsplit("}", 2)[0].split("{", 2)[-1].split("},{")
+        nested = [(item, piece) for item, piece in zip(self.items, pieces, strict=False) if "{" in piece]
+        objects = 1 + len(self.items) + sum(_objects(item) - 1 for item, _ in nested)
+        if (
+            len(pieces) != len(self.items)
+            or not body.count(b"{") == body.count(b"}") == objects
+            or any(piece.count("{") != piece.count("}") for _, piece in nested)
+        ):
+            return None
+        return ["{" + piece + "}" for piece in pieces]
+
+
+def _objects(value: Any) -> int:
+    """Return the number of objects in a JSON value."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return isinstance(value, dict) + sum(map(_objects, inner))
+
 
 async def all_items(pages: AsyncIterator[CollectionPage]) -> list[dict[str, Any]]:
     return [item async for page in pages for item in page.items]

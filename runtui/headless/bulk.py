@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -48,6 +48,13 @@ STANDARD_INPUT = "-"
 
 NULL: Final = "null"
 """The value that clears a property, like `NAME=`."""
+
+_ONE_PER_LINE: Final = "Write one id per line, such as by: runtui list -o jsonl | jq -r .run.id"
+
+_UNLISTED: Final = LeftOut("that the server does not list", GONE.sentence)
+_PERHAPS_UNREAD: Final = LeftOut(
+    "not in the workflows that could be read", "The list is incomplete and lacks this run. Nothing was sent."
+)
 
 
 class _Found(NamedTuple):
@@ -184,16 +191,23 @@ def send_to(
 def _with_standard_input(run_ids: Sequence[str]) -> list[str]:
     """Return the ids, with those of standard input in place of "-", each run once in any spelling."""
     ids: dict[str, str] = {}
-    hint = "Write one id per line, such as by: runtui list -o jsonl | jq -r .run.id"
     for run_id in run_ids:
-        for found in map(str.strip, sys.stdin) if run_id == STANDARD_INPUT else (run_id.strip(),):
-            if run_id == STANDARD_INPUT and re.search(r'[\s"{},]', found):  # a table, JSON or CSV
-                raise UsageError("Which runs?", f"On standard input, {found[:60]!r} is no id.", hint)
-            if found:
-                ids.setdefault(run_key(found), found)
+        for found in _ids_on_standard_input() if run_id == STANDARD_INPUT else (run_id.strip(),):
+            ids.setdefault(run_key(found), found)
     if not ids:
-        raise UsageError("Which runs?", "Standard input holds no id.", hint)
+        raise UsageError("Which runs?", "Standard input holds no id.", _ONE_PER_LINE)
     return list(ids.values())
+
+
+def _ids_on_standard_input() -> Iterator[str]:
+    try:
+        lines = sys.stdin.buffer.read().decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise UsageError("Which runs?", "Standard input is not UTF-8.", _ONE_PER_LINE) from None
+    for found in filter(None, map(str.strip, lines)):
+        if re.search(r'[\s"{},]', found) or not found.isprintable():  # a table, JSON, CSV or UTF-16
+            raise UsageError("Which runs?", f"On standard input, {found[:60]!r} is no id.", _ONE_PER_LINE)
+        yield found
 
 
 @command
@@ -232,12 +246,14 @@ async def _filtered(wanted: Filter, workspace: Workspace, options: ChangeOptions
 async def _named(
     run_ids: Sequence[str], workflow_id: str | None, workspace: Workspace, options: ChangeOptions
 ) -> _Found:
-    """Return the runs with these ids: from a new listing if one is not in the store, else read from the server."""
-    is_listed = False
+    """Return the runs with these ids: from a new and complete listing if one is not in the store, else read from the
+    server."""
+    is_listed, unlisted = False, _UNLISTED
     if workflow_id is None and any(stored_run(workspace, run_id) is None for run_id in run_ids):
         narrate("Some runs are not in the local store; listing all runs. Add --workflow ID to skip this.")
-        narrate(*(workflow.words for workflow in await list_all(workspace)))
-        is_listed = True
+        missing = await list_all(workspace)
+        narrate(*(workflow.words for workflow in missing))
+        is_listed, unlisted = not missing, _PERHAPS_UNREAD if missing else _UNLISTED
     await settle_earlier(workspace, options, *run_ids)
     runs: list[MarkedRun] = []
     left_out: dict[str, LeftOut] = {}
@@ -250,8 +266,9 @@ async def _named(
         elif workflow_id is not None:
             runs.append(MarkedRun(run_id, workflow_id, "", {}))
         else:
-            left_out[run_id] = GONE
-    return _Found(runs, left_out) if is_listed else await _read(workspace, runs)
+            left_out[run_id] = unlisted
+    found = _Found(runs, {}) if is_listed else await _read(workspace, runs)
+    return found._replace(left_out={**left_out, **found.left_out})
 
 
 async def _read(workspace: Workspace, runs: Sequence[MarkedRun]) -> _Found:

@@ -2,15 +2,14 @@
 
 Invariant: nothing is sent without a yes, typed or by `--yes`. A dry run sends no write and leaves no journal entry. The
 exit code is that of the worst outcome. With `--yes`, a refusal that other changes may meet stops the rest, unless
-`--keep-going` is given. Of many changes, the first ctrl+c starts no new one and waits for requests on the wire; the
-second one does not wait, as the first one does not for a single change.
+`--keep-going` is given. Of many changes, the first ctrl+c (SIGTERM, SIGHUP) starts no new one and waits for requests on
+the wire; the second one does not wait, as the first one does not for a single change.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,6 +35,7 @@ from runtui.headless.console import (
     confirmed,
     keep_exit_code,
     narrate,
+    on_signals,
     print_result,
 )
 from runtui.headless.session import narrate_wait, stored_run
@@ -160,10 +160,13 @@ async def send(
         sent = workspace.saves.submit_many(bulk.drafts, may_hold=not options.keep_going, why=options.reason)
         save = await follower.follow(sent.saves, sent)
         narrate(lines.summary)
+    if follow and save.outcome is Outcome.DONE:
+        reporting = asyncio.create_task(_report_run(workspace, save, options))
+        on_signals(reporting.cancel)
+        with suppress(asyncio.CancelledError):
+            await reporting
     # From here on, neither a closed pipe nor ctrl+c may change the exit code.
     await keep_exit_code()
-    if follow and save.outcome is Outcome.DONE:
-        await _report_run(workspace, save, options)
     return lines.exit_code
 
 
@@ -342,6 +345,8 @@ class _Follower:
         """The bulk change; None for a single change."""
         self._last: dict[int, Save] = {}
         """The last state of each save, by number."""
+        self._unended: set[int] = set()
+        """The numbers of those that have not ended."""
         self._news: asyncio.Queue[Save | None] = asyncio.Queue()
         """The saves with news; None if the bulk change itself has news: it has ended, or a refusal holds the rest."""
         self._progress = ProgressLine()
@@ -352,11 +357,12 @@ class _Follower:
     async def follow(self, saves: Sequence[Save], bulk: Bulk | None = None) -> Save:
         """Print each outcome as it comes; return the first save when all have ended."""
         self._bulk, self._last = bulk, {save.number: save for save in saves}
+        self._unended = {save.number for save in saves if save.active}
         unsubscribe = self._saves.changed.subscribe(self._news.put_nowait)
         if bulk is not None:
             bulk.changed.subscribe(lambda _bulk: self._news.put_nowait(None))
         # asyncio's own handler would end the loop at the second ctrl+c, before the outcome is reported.
-        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._interrupt)
+        on_signals(self._interrupt)
         try:
             while self._unended:
                 await self._take_in_next()
@@ -365,14 +371,9 @@ class _Follower:
             self._progress.clear()
         return self._last[saves[0].number]
 
-    @property
-    def _unended(self) -> int:
-        return sum(save.active for save in self._last.values())
-
     async def _take_in_next(self) -> None:
         """Wait for news and report it; while a single change waits, count the seconds."""
-        (save, *others) = self._last.values()
-        wait = save.wait if not others else None
+        wait = next(iter(self._last.values())).wait if len(self._last) == 1 else None
         try:
             seconds = 1.0 if can_rewrite_line() else 30.0  # between two lines of the countdown
             async with asyncio.timeout(seconds if wait is not None else None):
@@ -395,6 +396,7 @@ class _Follower:
         elif (before := self._last.get(save.number)) is not None:
             self._last[save.number] = save
             if not save.active:
+                self._unended.discard(save.number)
                 self._progress.clear()
                 self._lines.print_end(save)
             elif save.wait is not None:
@@ -402,8 +404,8 @@ class _Follower:
             elif bulk is None and save.step is not before.step:
                 self._progress.clear()
                 narrate(f"{save.step.value}…")
-        if bulk is not None and can_rewrite_line() and self._news.empty() and (left := self._unended):
-            ended = len(self._last) - left
+        if bulk is not None and can_rewrite_line() and self._news.empty() and self._unended:
+            ended = len(self._last) - len(self._unended)
             self._progress.show(f"{ended} of {len(self._last)}" if ended else "…")
 
     def _print_wait(self, wait: Wait) -> None:
@@ -417,7 +419,7 @@ class _Follower:
         """Go on or stop after a refusal that other changes may meet as well."""
         self._progress.clear()
         title = save.fault.title if save.fault is not None else "A change was refused"
-        narrate(f"{title} (run {save.run_id}). {count_words(self._unended, 'run')} may be refused too.")
+        narrate(f"{title} (run {save.run_id}). {count_words(len(self._unended), 'run')} may be refused too.")
         goes_on = False
         if self._can_ask:
             self._question = asyncio.create_task(confirmed("Go on?"))

@@ -61,6 +61,14 @@ async def keep_exit_code() -> None:
             task.uncancel()
 
 
+def on_signals(act: Callable[[], object]) -> None:
+    """Call `act` in the running loop at ctrl+c, and when the system or a closed terminal ends the command; not at a
+    signal that its caller has it ignore, as `nohup` does."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            asyncio.get_running_loop().add_signal_handler(number, act)
+
+
 def narrate(*lines: str) -> None:
     """Print messages to standard error, one per line."""
     _write("".join(f"{visible(line)}\n" for line in lines))
@@ -157,7 +165,10 @@ async def typed_lines() -> AsyncGenerator[str, None]:
         while True:
             await arrived.wait()
             arrived.clear()
-            chunk = os.read(_STDIN, 65_536)
+            try:
+                chunk = os.read(_STDIN, 65_536)
+            except OSError:  # the terminal is gone
+                chunk = b""
             *lines, rest = (rest + chunk).split(b"\n")
             if not chunk and rest:
                 lines = [rest]

@@ -155,8 +155,10 @@ async def find_run(workspace: Workspace, run_id: str, workflow_id: str | None) -
     missing = await list_all(workspace)
     if (stored := stored_run(workspace, run_id)) is not None:
         return stored.workflow_id, stored.raw["id"]
-    what = " ".join((f"The server lists no run {run_id!r}.", *map(str, missing)))
-    raise RuntuiError("There is no such run", what, "runtui list shows every run.")
+    if missing:
+        what = " ".join((f"No workflow that could be read has a run {run_id!r}.", *map(str, missing)))
+        raise RuntuiError("The run was not found", what, "Add --workflow ID to read it alone.")
+    raise RuntuiError("There is no such run", f"The server lists no run {run_id!r}.", "runtui list shows every run.")
 
 
 def stored_run(workspace: Workspace, run_id: str) -> StoredRun | None:

@@ -37,6 +37,7 @@ from runtui.services.store_file import (
     ChangedRuns,
     StoredIds,
     add_order,
+    as_json,
     begin_write,
     delete_runs,
     missing_orders,
@@ -216,17 +217,24 @@ class Store:
                         db.execute(f"DELETE FROM {table} = ?", (workflow_id,))
                     delete_runs(db, changes, workflow_id)
 
-    def put_runs(self, workflow_id: str, runs: Sequence[Mapping[str, Any]], listing: int) -> list[int]:
-        """Store one page of a workflow's runs; return the rows that no earlier page of this listing had.
+    def put_runs(
+        self,
+        workflow_id: str,
+        runs: Sequence[Mapping[str, Any]],
+        listing: int,
+        texts: Sequence[str] | None = None,
+    ) -> list[int]:
+        """Store one page of a workflow's runs; return the rows that no earlier page of this listing had. `texts` are
+        the runs as JSON in ASCII, each on one line; None makes them.
 
         Raises:
             RuntuiError: a run has no id; all the others are stored.
         """
-        sound: dict[str, Mapping[str, Any]] = {}
+        sound: dict[str, tuple[Mapping[str, Any], str]] = {}
         refused = None
-        for raw in runs:
+        for raw, text in zip(runs, texts or map(as_json, runs), strict=True):
             try:
-                sound[stored_id(raw, workflow_id)] = raw
+                sound[stored_id(raw, workflow_id)] = raw, text
             except RuntuiError as error:
                 refused = error
         with self.writing() as (db, changes):
@@ -250,7 +258,7 @@ class Store:
             RuntuiError: one has no id; none is stored then.
         """
         own = ({name: value for name, value in raw.items() if name != "@odata.context"} for raw in raws)
-        received = {stored_id(raw, workflow_id): raw for raw in own}
+        received = {stored_id(raw, workflow_id): (raw, as_json(raw)) for raw in own}
         with self.writing() as (db, changes):
             rows = put_runs(db, changes, workflow_id, received, self.foreground, stored_ids=self._stored_ids)
             self._answered |= dict.fromkeys(received, self._listing)

@@ -102,8 +102,8 @@ _MARKS: Final = tuple(1 << a | 1 << b | 1 << c for a, b, c in combinations(range
 _STATUS: Final = INDEXED.index("status")
 _LAST_UPDATED: Final = INDEXED.index("last_updated")
 
-_as_json: Final = json.JSONEncoder().encode
-"""The same as `json.dumps`, which would create an encoder for each run."""
+as_json: Final = json.JSONEncoder(separators=(",", ":")).encode
+"""Return JSON in ASCII on one line, as compact as Graph's, so that an unchanged run usually has the same text."""
 
 _PUT: Final = (
     f"INSERT INTO run ({', '.join(RUN_TABLE)}) VALUES ({', '.join('?' * len(RUN_TABLE))})"
@@ -419,13 +419,13 @@ def put_runs(
     db: sqlite3.Connection,
     changes: ChangedRuns,
     workflow_id: str,
-    received: Mapping[str, Mapping[str, Any]],
+    received: Mapping[str, tuple[Mapping[str, Any], str]],
     foreground: Foreground,
     *,
     stored_ids: StoredIds,
     answered: Collection[str] = (),
 ) -> set[int]:
-    """Store runs as received, by `stored_id`; return the row numbers of all of them, changed or not.
+    """Store runs and their JSON, by `stored_id`; return the row numbers of all of them, changed or not.
 
     Runs in `answered` were read separately meanwhile, before or after: they are replaced only by a later change of the
     service.
@@ -438,14 +438,15 @@ def put_runs(
     rows, bodies = [], []
     counts: Counter[str] = Counter()
     rowids = {old.rowid for old in stored.values()}
-    for number, (run_id, raw) in enumerate(received.items()):
+    for number, (run_id, (raw, text)) in enumerate(received.items()):
         if number % _RUNS_IN_A_GO == 0:
             foreground.yield_to_input_in_thread()
-        old, text = stored.get(run_id), _as_json(raw)
+        old = stored.get(run_id)
         if old is not None:
-            if old.raw == text and old.workflow_id == workflow_id:
+            kept = raw if old.raw == text else kept_object(old.raw) or {}
+            if old.workflow_id == workflow_id and (kept is raw or as_json(kept) == as_json(raw)):
                 continue
-            if run_id in answered and _last_updated(raw) <= _last_updated(kept_object(old.raw) or {}):
+            if run_id in answered and _last_updated(raw) <= _last_updated(kept):
                 continue
             rowid = old.rowid
             counts[old.status] -= 1

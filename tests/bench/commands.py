@@ -17,6 +17,8 @@ from tests.bench.terminal import COMPILED, RUNTUI
 from tests.terminal.sandbox_process import sandbox_process
 
 RUNS = 10_000
+MANY, FEW = 3_000, 300
+"""Runs that one command changes."""
 TOKEN = "any-token-will-do"
 
 HTTPX_LOOP = """
@@ -153,11 +155,36 @@ def updated() -> Pairs:
             yield ours, cpu_of(("python", "-c", HTTPX_PATCH, sandbox.root, run_id, value))
 
 
+def updated_many() -> Pairs:
+    """Measure a change among many that one command makes, beside one among few."""
+    with sandbox_process(runs=MANY) as many, sandbox_process(runs=FEW) as few:
+        for value in map(str, count(1)):
+            yield of_each_change(many.root, MANY, value), of_each_change(few.root, FEW, value)
+
+
+def of_each_change(root: str, runs: int, value: str) -> float:
+    """Return the CPU time of a change to all runs of a tenant, in milliseconds for each."""
+    with TemporaryDirectory() as state:
+        update = (
+            *RUNTUI,
+            "update",
+            "--root",
+            root,
+            "--filter",
+            "users>=0",
+            "--yes",
+            "--set",
+            f"failedTasksCount={value}",
+        )
+        return cpu_of(update, {"RUNTUI_TOKEN": TOKEN, "RUNTUI_STATE": state}) / runs
+
+
 ROWS = (
     Row("runtui --version", "ms", "python -c pass", 2, version),
     Row("runtui workflows", "ms", "httpx.get in one line", 1.2, shown(HTTPX_GET)),
     Row("runtui workflows", "ms", "its 16 requests with httpx", 1.2, shown(HTTPX_SAME)),
     Row("runtui update", "ms", "httpx.patch in one line", 1.2, updated),
+    Row(f"runtui update, {MANY:,} runs: each", "ms", f"of {FEW:,} runs", 1.2, updated_many, rounds=3),
     Row(f"runtui list, {RUNS:,} runs, first line", "ms wall", "httpx loop", 2.5, first_line),
     Row(f"runtui list, {RUNS:,} runs, new", "ms", "httpx loop", 2.5, listing(is_known=False), rounds=3),
     Row(f"runtui list, {RUNS:,} runs, known", "ms", "httpx loop", 1.5, listing(is_known=True), rounds=3),

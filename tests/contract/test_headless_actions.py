@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,8 @@ from starlette.applications import Starlette
 
 from runtui.domain.report import Outcome
 from runtui.errors import ExitCode, UsageError
-from runtui.headless import actions
+from runtui.headless import actions, changes
+from runtui.services.writing.follow import FollowedRun
 from tests.contract.conftest import WORKFLOWS
 from tests.contract.headless_commands import (
     ROOT,
@@ -92,6 +95,29 @@ def test_nothing_is_sent_by_a_dry_run_or_read_only_or_where_it_cannot_help(comma
     assert actions.cancel_runs(commands.server(), [done], workflow_id=of_workflow, yes=True) == ExitCode.NOT_DONE
     assert "Only a queued or running run can be canceled" in capsys.readouterr().out
     assert (commands.line.methods().count("POST"), commands.entries()) == (0, [])
+
+
+def test_ctrl_c_ends_the_following_and_not_the_exit_code(
+    commands: Commands, capsys: Out, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id, workflow_id = commands.a_run("inProgress")
+    told: list[str] = []
+
+    def narrate(*lines: str) -> None:
+        told.extend(line for line in lines if line.startswith("The run "))
+        if told:
+            signal.raise_signal(signal.SIGINT)
+
+    async def at_once(_client: object, _save: object) -> AsyncIterator[FollowedRun]:
+        for count in range(100):
+            yield FollowedRun({"id": run_id, "processingStatus": "canceling", "totalUsersCount": count}, is_new=False)
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(changes, "narrate", narrate)
+    monkeypatch.setattr(changes, "followed", at_once)
+    code = actions.cancel_runs(commands.server(), [run_id], workflow_id=workflow_id, yes=True, follow=True)
+    assert (code, capsys.readouterr().out) == (ExitCode.DONE, "#1 done (204 No Content).\n")
+    assert 0 < len(told) < 100
 
 
 def test_several_runs_are_canceled_and_those_it_cannot_help_are_reported(commands: Commands, capsys: Out) -> None:

@@ -114,7 +114,7 @@ def test_ids_come_from_the_command_line_and_from_standard_input_each_once(
     known = dict(map(bulk.a_run, ("failed", "completed", "canceled")))
     failed, completed, canceled = known
     text = f"{completed.upper()}\n\n  {canceled}  \nnowhere\n{completed}\n"
-    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode("utf-8-sig"))))
     assert bulk.change(failed, "-") == ExitCode.NOT_DONE
     told, said = lines(capsys)
     assert {line["runId"]: (line["outcome"], line["entry"] is not None) for line in told} == {
@@ -125,7 +125,7 @@ def test_ids_come_from_the_command_line_and_from_standard_input_each_once(
     }
     assert {line["runId"]: line["workflowId"] for line in told} == known | {"nowhere": None}
     assert bulk.statuses() == {failed: "canceled", completed: "canceled"}
-    assert "Left out: 1 no longer in the list, 1 with these values already." in said
+    assert "Left out: 1 that the server does not list, 1 with these values already." in said
     assert said.endswith("4 runs: 3 done, 1 not done.\n")
 
 
@@ -157,15 +157,17 @@ def test_a_dry_run_prints_each_request_and_sends_none(bulk: Bulk, capsys: Out) -
 @pytest.mark.parametrize(
     ("run_ids", "text", "options", "words", "given"),
     [
-        ((), None, {}, "Which runs", ""),
-        (("a", "b"), "status:failed", {}, "Which runs", ""),
-        ((), " ", {}, "filter is empty", ""),
-        (("-",), None, {}, "holds no id", "\n \n"),
-        (("-",), None, {}, "'✗ failed  a_1' is no id. .* jq -r .run.id", "✗ failed  a_1\n"),
-        (("-",), None, {}, "is no id", '{"run": "a"}'),
-        (("-",), None, {}, "is no id", '"a"'),
-        ((), "status:failed", {"yes": False}, "Not a terminal: add --yes", ""),
-        (("a", "b"), None, {"yes": False}, "Not a terminal: add --yes", ""),
+        ((), None, {}, "Which runs", b""),
+        (("a", "b"), "status:failed", {}, "Which runs", b""),
+        ((), " ", {}, "filter is empty", b""),
+        (("-",), None, {}, "holds no id", b"\n \n"),
+        (("-",), None, {}, "'✗ failed  a_1' is no id. .* jq -r .run.id", "✗ failed  a_1\n".encode()),
+        (("-",), None, {}, "is no id", b'{"run": "a"}'),
+        (("-",), None, {}, "is no id", b'"a"'),
+        (("-",), None, {}, "is no id", b"a\0b\0"),
+        (("-",), None, {}, "is not UTF-8", b"\xff\xfea"),
+        ((), "status:failed", {"yes": False}, "Not a terminal: add --yes", b""),
+        (("a", "b"), None, {"yes": False}, "Not a terminal: add --yes", b""),
     ],
 )
 def test_a_senseless_command_line_sends_no_request(
@@ -173,11 +175,11 @@ def test_a_senseless_command_line_sends_no_request(
     text: str | None,
     options: dict[str, bool],
     words: str,
-    given: str,
+    given: bytes,
     bulk: Bulk,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO(given))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
     with pytest.raises(UsageError, match=words):
         bulk.change(*run_ids, text=text, **options)
     assert not bulk.wire.requests

@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from runtui.command_line import SessionSpec
 from runtui.errors import ExitCode, RuntuiError
 from runtui.graph.retry import MAX_REPEATS
+from runtui.headless.bulk import update
 from runtui.headless.runs import list_runs
 from runtui.headless.triage.show import show_run
 from tests.contract.headless_commands import Commands, refusing
@@ -156,6 +157,27 @@ def test_a_run_and_its_results_are_asked_for_again(status: int, words: str, comm
 def test_a_run_that_is_not_found_names_the_workflows_that_could_not_be_looked_through(commands: Commands) -> None:
     run_id, workflow_id = commands.a_run()
     server = commands.server()._replace(wire=Refusing(commands, f"{workflow_id}/runs", 403))
-    with pytest.raises(RuntuiError, match="There is no such run") as caught:
+    with pytest.raises(RuntuiError, match="The run was not found") as caught:
         show_run(server, run_id, output="json")
     assert "could not be read: Access denied." in str(caught.value)
+
+
+def test_of_many_runs_one_in_an_unread_workflow_is_not_called_gone_and_an_old_list_is_no_base(
+    commands: Commands, capsys: Out
+) -> None:
+    (stored, of_stored), (run_id, workflow_id) = commands.a_run("failed"), commands.a_run("inProgress")
+    assert of_stored != workflow_id
+    server = commands.server()._replace(wire=Refusing(commands, f"{workflow_id}/runs", 403))
+    how: dict[str, Any] = {"yes": True, "output": "json"}
+    code = update(server, [stored, run_id], ["failedTasksCount=7"], **how)
+    told = {line["runId"]: line for line in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert (code, told[stored]["outcome"], told[run_id]["outcome"]) == (ExitCode.NOT_DONE, "done", "not done")
+    assert "The list is incomplete and lacks this run." in told[run_id]["message"]
+    # The store has the value 7, the server has 8.
+    other = Commands(commands.app, commands.folder / "other")
+    other.update(stored, "failedTasksCount=8", workflow=of_stored)
+    capsys.readouterr()
+    server = server._replace(wire=Refusing(commands, f"{of_stored}/runs?", 403))
+    update(server, [stored, run_id], ["failedTasksCount=9"], **how)
+    told = {line["runId"]: line for line in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert told[stored]["changed"]["failedTasksCount"] == {"before": 8, "after": 9}

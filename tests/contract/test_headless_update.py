@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import httpx
@@ -216,19 +217,38 @@ def test_a_wait_that_the_service_asks_for_is_reported(commands: Commands, capsys
     assert [entry.outcome for entry in commands.entries()] == [Outcome.DONE, Outcome.NOT_DONE]
 
 
-async def never(_request: object, _go_on: object) -> httpx.Response:
-    """Never answer, and send ctrl+c while the change is on its way."""
-    signal.raise_signal(signal.SIGINT)
-    await asyncio.Event().wait()
-    raise AssertionError
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_after_it_was_sent_is_unknown(number: signal.Signals, commands: Commands, capsys: Out) -> None:
+    is_handled = False
 
+    async def never(_request: object, _go_on: object) -> httpx.Response:
+        nonlocal is_handled
+        is_handled = signal.getsignal(number) is not signal.SIG_DFL
+        if is_handled:  # else it would end the test run
+            signal.raise_signal(number)
+            await asyncio.Event().wait()
+        raise AssertionError
 
-def test_ctrl_c_after_it_was_sent_is_unknown(commands: Commands, capsys: Out) -> None:
     run_id, _ = commands.a_run()
     commands.line.bend = never
-    assert commands.update(run_id, "failedTasksCount=3") == ExitCode.UNKNOWN
+    assert (commands.update(run_id, "failedTasksCount=3"), is_handled) == (ExitCode.UNKNOWN, True)
     assert capsys.readouterr().out.startswith("#1 unknown. runtui stopped waiting after it was sent")
     assert [entry.outcome for entry in commands.entries()] == [Outcome.UNKNOWN]
+
+
+def test_a_closed_terminal_does_not_end_what_was_started_to_outlive_it(commands: Commands, capsys: Out) -> None:
+    async def hang_up(_request: object, go_on: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+        signal.raise_signal(signal.SIGHUP)
+        return await go_on()
+
+    run_id, _ = commands.a_run()
+    commands.line.bend = hang_up
+    usual = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        assert commands.update(run_id, "failedTasksCount=3") == ExitCode.DONE
+    finally:
+        signal.signal(signal.SIGHUP, usual)
+    assert "Stopping" not in capsys.readouterr().err
 
 
 def test_ctrl_c_in_a_wait_that_the_service_asks_for_is_not_done(

@@ -66,9 +66,9 @@ async def test_a_refresh_with_nothing_changed_costs_one_request_per_workflow(
     received: list[Any] = []
     put = workspace.store.put_runs
 
-    def put_received(workflow_id: str, runs: Any, listing: int) -> list[int]:
+    def put_received(workflow_id: str, runs: Any, *rest: Any) -> list[int]:
         received.extend(runs)
-        return put(workflow_id, runs, listing)
+        return put(workflow_id, runs, *rest)
 
     monkeypatch.setattr(workspace.store, "put_runs", put_received)
     clock.advance(30)

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from runtui.graph.batch import BatchItem, unanswered
 from runtui.graph.exchange import AnswerError, Exchange, load_strict_json
 from runtui.graph.faults import read_answer
+from runtui.graph.pages import CollectionPage
 from tests import canary, there
 
 
@@ -40,6 +41,54 @@ def test_every_json_value_is_read_as_it_is(value: Any, ascii_only: bool) -> None
     text = json.dumps(value, ensure_ascii=ascii_only)
     if ascii_only or not any("\ud800" <= character <= "\udfff" for character in text):
         assert load_strict_json(text.encode()) == json.loads(text)
+
+
+odd_texts = st.sampled_from(("", "a", "{", "}", "},{", '"', "\\", "é", " "))
+items = st.dictionaries(
+    odd_texts, odd_texts | st.lists(st.dictionaries(odd_texts, odd_texts, max_size=2), max_size=2), max_size=2
+)
+
+
+@given(st.lists(st.tuples(items, st.sampled_from((",", ", ", " ,"))), min_size=1, max_size=4), odd_texts, st.booleans())
+@example([({"a": "},{"}, ","), ({}, ", ")], "", True)
+@example([({"a": [{}, {}]}, ","), ({}, ", ")], "", True)
+def test_the_texts_of_items_mean_the_items(parts: list[tuple[Any, str]], link: str, ascii_only: bool) -> None:
+    def text(value: Any) -> str:
+        return json.dumps(value, ensure_ascii=ascii_only, separators=(",", ":"))
+
+    joined = "".join(joint + text(item) for item, joint in parts)[len(parts[0][1]) :]
+    page = CollectionPage(
+        tuple(item for item, _ in parts),
+        exchange(response_body=f'{{"@odata.nextLink":{text(link)},"value":[{joined}]}}'.encode()),
+    )
+    texts = page.texts()
+    if texts is not None:
+        assert [json.loads(text) for text in texts] == list(page.items)
+        assert "".join(texts).isascii()
+        assert "\n" not in "".join(texts)
+
+
+@pytest.mark.parametrize(
+    ("body", "is_cut"),
+    [
+        (b'{"value":[{"id":"r1"},{"id":"r2"}]}', True),
+        (b'\t{"value": [{"id": "r1"}], "@odata.nextLink": "https://graph/$skiptoken=},"} ', False),
+        (b'{"value":[{"id":"r1","b":1.50,"a":{"a":{},"b":[]}},{"id":"r2"}],"@odata.nextLink":"x"}', True),
+        (b'{"value":[{"id":"r1"}, {"id":"r2"}]}', False),
+        (b'{"value":[{"id":"r1"},{"id":"}{"}]}', False),
+        (b'{"a":{},"value":[{"id":"r1"},{"id":"r2"}]}', False),
+        (b'{"value":[{"id":"r1"},{\n"id":"r2"}]}', False),
+        (b'{"value":[{"id":"r1"},{"id":"\\u0072"}]}', False),
+        ('{"value":[{"id":"r1"},{"id":"é"}]}'.encode(), False),
+        (b'{"value":[]}', False),
+    ],
+)
+def test_items_are_cut_out_of_a_simple_body(body: bytes, is_cut: bool) -> None:
+    items = json.loads(body)["value"]
+    texts = CollectionPage(tuple(items), exchange(response_body=body)).texts()
+    assert (texts is not None) == is_cut
+    assert texts is None or all(text.encode() in body for text in texts)
+    assert texts is None or [json.loads(text) for text in texts] == items
 
 
 @pytest.mark.parametrize(

@@ -257,6 +257,16 @@ def test_an_unchanged_tenant_is_neither_written_nor_announced(store: Store, path
     assert (heard, revision(path)) == ([], before)
 
 
+def test_another_text_of_the_same_run_is_no_change_but_another_type_is(store: Store, path: Path) -> None:
+    runs = [a_run(1, totalUsersCount=1)]
+    store.put_runs("w1", runs, store.next_listing(), [json.dumps(runs[0])])
+    before = revision(path)
+    put(store, *runs)
+    assert revision(path) == before
+    put(store, a_run(1, totalUsersCount=True))
+    assert revision(path) > before
+
+
 def test_the_revision_grows_with_each_change(store: Store, path: Path) -> None:
     revisions = [revision(path)]
     changes: list[Callable[[], object]] = [

@@ -127,6 +127,20 @@ def test_text_that_is_no_date_time_is_refused_with_a_sentence(text: str, says: s
     assert str(refused.value).endswith(".")
 
 
+@given(moments.map(format_ticks), st.integers(0, 28), st.sampled_from("0369-+:.,_ TtZzW²٣") | st.characters())
+@example("2026-10-48T09:15:03.9206151Z", 5, "W")
+@example("2026-11-20T09:15:03.9206151Z", 11, "+")
+def test_the_usual_form_is_read_as_any_other(text: str, place: int, odd: str) -> None:
+    def outcome(text: str) -> int | str:
+        try:
+            return parse_ticks(text)
+        except ValueError as error:
+            return str(error)
+
+    bent = text[:place] + odd + text[place + 1 :]
+    assert outcome(f"{bent[:-1]}Z") == outcome(f"{bent[:-1]}z")
+
+
 @given(st.text())
 def test_no_text_makes_reading_fail_in_another_way(text: str) -> None:
     for read in (parse_ticks, parse_duration, lambda typed: parse_ticks(interpret(typed, NOW, BERLIN))):
