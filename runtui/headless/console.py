@@ -80,10 +80,14 @@ def parse_filter_option(text: str) -> Filter | None:
     Raises:
         FilterError: the filter cannot be understood.
     """
-    from runtui.domain.filters import parse_filter
+    from runtui.domain.filters import FilterError, parse_filter
     from runtui.domain.times import now_ticks
 
-    found = parse_filter(text, now_ticks())
+    try:
+        found = parse_filter(text, now_ticks())
+    except FilterError as error:
+        error.hint = f"See character {error.position + 1} of: {text}"
+        raise
     if found is not None and found.hint:
         narrate(found.hint)
     return found

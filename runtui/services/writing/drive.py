@@ -146,13 +146,13 @@ class WriteDriver:
 
     def break_off(self, save: Save) -> None:
         """End a save whose task was cancelled or failed, with what is known."""
-        unrecorded = True
+        unrecorded = "Writing it was interrupted."
         try:
             if save.intent is not None:
                 self.journal.settle(settlement_of(save, save.intent, "runtui stopped waiting for it."))
-            unrecorded = False
-        except JournalError:
-            pass  # reported by `unrecorded`
+            unrecorded = ""
+        except JournalError as error:
+            unrecorded = f"{error.message} {error.hint}"
         finally:
             self.end(
                 ended(
