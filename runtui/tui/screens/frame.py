@@ -360,7 +360,7 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
             typing=self.focused is not None and self.focused.check_consume_key("a", "a"),
             opens_panel=now.has_list and not (self.shows_panel or chrome.is_zoomed),
         )
-        self._hints.hints = [hint for hint in shown if in_panel or not _is_held(hint.key, self.view)]
+        self._hints.hints = [hint for hint in shown if not _is_held(hint.key, self)]
 
     @property
     def shows_panel(self) -> bool:
@@ -474,7 +474,7 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         if event.key == "ctrl+c" and TYPING.isdisjoint(self.scopes_of_keys):  # it ends most programs
             self._remark(f"{ACTION_BY_ID['quit'].key_while_typing} quits; ctrl+c copies text selected in a field.")
             return
-        if _is_held(event.key, self.view) and not self.has_keys_in_panel:
+        if _is_held(event.key, self):
             event.stop()
             finds = f"{key_of('filter_choices')} filters the lines, " if self.view.scope == "picker" else ""
             self._remark(f"{finds}{key_of('leave_question')} goes back.")
@@ -512,10 +512,11 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         self.draw()
 
 
-def _is_held(key: str, view: ActionView[Any]) -> bool:
-    """Return whether a key is a letter of another screen that does nothing in this view; the one that asked the
-    question closes it."""
+def _is_held(key: str, screen: ViewScreen[Any]) -> bool:
+    """Return whether a key is a letter that does nothing while a view asks, as one of another screen; the one that
+    asked the question closes it."""
+    view = screen.view
     if not (view.holds_letters and len(key) == 1 and key.isalpha()):
         return False
-    closing = ACTION_BY_ID[view.asked_by].keys if view.asked_by else ()
-    return key not in keys_of(("table", *view.scopes)).union(closing)
+    own = keys_of(("table", *(scope for scope in screen.scopes if scope != "app")))
+    return key not in own.union(ACTION_BY_ID[view.asked_by].keys if view.asked_by else ())
