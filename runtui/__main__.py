@@ -32,6 +32,8 @@ def main() -> int:
 
             return main()
         return _screen()
+    except KeyboardInterrupt:  # while it loads
+        return 1
     finally:
         gc.freeze()  # the process ends, so do not search for garbage
 
@@ -46,8 +48,6 @@ def _screen() -> int:
         from runtui.cli import main
 
         return main()
-    except KeyboardInterrupt:
-        return 1
     finally:
         TAKEOVER.give_back()
 

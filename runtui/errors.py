@@ -1,16 +1,12 @@
-"""The errors that a person sees: a title, a message and the next step; and what becomes of an error that ends a task.
+"""The errors that a person sees: a title, a message and the next step.
 
 Invariant: this file imports nothing else of runtui, and no message is built from a secret.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Iterable
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import asyncio
 
 
 class ExitCode(IntEnum):
@@ -66,26 +62,3 @@ def nearest_words(name: str, names: Iterable[str]) -> str:
     """Return ` Did you mean …?` with the most similar name; empty if none is similar."""
     near = nearest(name, names)
     return f" Did you mean {near}?" if near else ""
-
-
-def report_defect(task: asyncio.Task[Any]) -> None:
-    """Report the error that ended a task, if one did, to its loop: at once, since nobody may ever await the task."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        context = {"message": f"{task.get_name()} failed", "exception": error, "task": task}
-        task.get_loop().call_exception_handler(context)
-
-
-async def side_by_side(work: Callable[[], Coroutine[Any, Any, None]], workers: int) -> None:
-    """Run `work` as many times side by side as there are `workers`, and wait for all.
-
-    Raises:
-        RuntuiError: the first that a worker has raised; it ended the others.
-    """
-    import asyncio
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(workers):
-                group.create_task(work())
-    except* RuntuiError as trouble:
-        raise trouble.exceptions[0] from None

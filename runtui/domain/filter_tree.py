@@ -17,7 +17,7 @@ from runtui.domain.rows import ACTIVE_SEVERITY, NO_NUMBER, PROBLEM_SEVERITIES, S
 
 FieldKind = Literal["text", "enum", "count", "datetime", "flag"]
 Operator = Literal[">", ">=", "<", "<=", "=", "!="]
-RunFlag = Literal["problem", "stuck", "active"]
+RunFlag = Literal["problem", "stuck", "active", "unknown"]
 TriageFlag = Literal["unhandled", "handled", "snoozed", "back", "seen", "new"]
 Flag: TypeAlias = RunFlag | TriageFlag
 
@@ -93,7 +93,7 @@ def _of_result(name: str, sql: str, whole_sql: str, *aliases: str) -> FilterFiel
 
 FLAGS: Final[tuple[Flag, ...]] = get_args(RunFlag)
 """problem: failed, completed with errors, canceled, quarantined or stuck. stuck: active without an update for 3 hours.
-active: in progress or canceling."""
+active: in progress or canceling. unknown: without a status, or with one that runtui does not know."""
 
 TRIAGE_FLAGS: Final[tuple[Flag, ...]] = get_args(TriageFlag)
 """The triage of the run (see `domain.triage.standing`). unhandled: neither handled nor snoozed. back: it was handled or
@@ -294,6 +294,8 @@ def _is(flag: Flag, now: int) -> Sql:
     active = _has_severity(ACTIVE_SEVERITY)
     if flag == "active":
         return active, ()
+    if flag == "unknown":
+        return _has_severity(SEVERITY[""]), ()
     stuck = f"({active} AND touched < ?)"
     if flag == "stuck":
         return stuck, (now - STUCK_AFTER,)

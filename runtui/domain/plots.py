@@ -63,8 +63,7 @@ class TenantCount(NamedTuple):
 
 RUNNING: Final = "is:active !is:stuck"
 """The filter for active runs that are not stuck."""
-UNKNOWN_STATUS: Final = f"status!={','.join(filter(None, STATUS_LOOKS))}"
-"""The filter for runs whose status is missing, or none that runtui knows."""
+UNKNOWN_STATUS: Final = "is:unknown"
 
 
 def tenant_counts(by_status: Mapping[str, int], stuck: int) -> tuple[TenantCount, ...]:

@@ -31,8 +31,6 @@ KnownBy: TypeAlias = Literal["", "answer", "read-back", "person"]
 
 _HOW_KNOWN: Final[Mapping[KnownBy, str]] = {"read-back": ", seen on read-back", "person": ", as you decided"}
 
-UNRECORDED: Final = "The outcome could not be written to the journal, which calls it unknown."
-
 
 class Report(NamedTuple):
     """The known facts about one change, from a save or a journal entry."""
@@ -56,8 +54,8 @@ class Report(NamedTuple):
     """The properties that have another value on read-back than was sent."""
     stopped: bool = False
     """True if a person stopped the change before it was sent, or sent again."""
-    unrecorded: bool = False
-    """True if the outcome could not be written to the journal."""
+    unrecorded: str = ""
+    """Why the outcome could not be written to the journal, in sentences; empty if it could."""
     damage: str = ""
     """Why the entry cannot be read; empty for a sound entry."""
 
@@ -89,7 +87,7 @@ class Report(NamedTuple):
         if self.ignored and self.outcome is Outcome.DONE:
             yield f"The service kept its own value of {', '.join(self.ignored)}."
         if self.unrecorded:
-            yield UNRECORDED
+            yield f"The outcome could not be written to the journal. {self.unrecorded}"
 
     def detail_sentences(self) -> Iterator[str]:
         return (f"{target}: {message}" if target else message for target, message in self.details)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from http import HTTPStatus
+from itertools import chain, islice
 from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
@@ -26,7 +28,7 @@ from runtui.domain.triage.service_actions import (
 from runtui.errors import RuntuiError
 from runtui.graph.batch import BATCH_PATH, BatchItem, Headers, answers_of, as_throttled, batch_of, unanswered
 from runtui.graph.exchange import Exchange
-from runtui.graph.faults import Fault, mismatch, read_answer
+from runtui.graph.faults import Fault, fault_of, mismatch, read_answer
 from runtui.graph.pages import (
     ALL_ENUM_MEMBERS,
     PAGE_SIZE,
@@ -264,19 +266,23 @@ class GraphClient:
         writing: bool,
     ) -> Iterator[Answer]:
         """Return the answers to requests for some runs: by `$batch`, or one by one if the root offers none. A refusal
-        or failure of the whole batch counts for each item."""
-        root = self._transport.root
+        or failure of the whole batch counts for each item. If a 403 is about `$batch` alone, the first item shows."""
+        root, first = self._transport.root, list[Answer]()
         if self._reader.has_batch and len(items) > 1 and not any(refusal(root, root + item.path) for item in items):
             batch = await self._transport.send(
                 "POST", BATCH_PATH, purpose=purpose, json_body=batch_of(items), alone=True
             )
-            if self._reader.learn_from_batch(batch, writing=writing):
-                answers = answers_of(batch, root, items)
-                return (
+            if not self._reader.learn_from_batch(batch, writing=writing) and batch.status == HTTPStatus.FORBIDDEN:
+                first = [await alone(0)]
+                causes = {(it.status, it.code) for it in (first[0].fault, fault_of(batch, writing=writing)) if it}
+                self._reader.has_batch = first[0].fault is not None and len(causes) == 1
+            if self._reader.has_batch:
+                answers = (
                     _about(run_id, as_throttled(answer or unanswered(batch, root, item)), writing=writing)
-                    for item, run_id, answer in zip(items, run_ids, answers, strict=True)
+                    for item, run_id, answer in zip(items, run_ids, answers_of(batch, root, items), strict=True)
                 )
-        return iter(await asyncio.gather(*map(alone, range(len(items)))))
+                return chain(first, islice(answers, len(first), None))
+        return iter([*first, *await asyncio.gather(*map(alone, range(len(first), len(items))))])
 
     async def ask_for_update(self) -> Exchange:
         """Ask the server what it offers at the address of `update_run`, for a run that cannot exist.

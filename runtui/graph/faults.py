@@ -12,7 +12,7 @@ from http import HTTPStatus
 from itertools import islice
 from typing import Any, NamedTuple
 
-from runtui.domain.report import Outcome
+from runtui.domain.report import Outcome, sentences
 from runtui.domain.times import length_words
 from runtui.domain.triage.service_actions import PERMISSIONS, ServiceAction
 from runtui.graph.exchange import AnswerError, Exchange, Failure, FailureKind
@@ -168,7 +168,7 @@ _ACCEPTED = FaultText(
 _BY_FAILURE: dict[FailureKind, tuple[str, str]] = {
     FailureKind.REFUSED_ADDRESS: (
         "The address is refused",
-        "The token goes to the configured root only. If a server sent this link, tell its administrator.",
+        "The token goes to the configured root only. Check the id; if a server sent this link, tell its administrator.",
     ),
     FailureKind.TOKEN: ("There is no usable token", f"{SIGN_IN_AGAIN}."),
     FailureKind.HEADER: ("The request cannot be sent", "If a server supplied the value, tell its administrator."),
@@ -190,6 +190,7 @@ _BY_FAILURE: dict[FailureKind, tuple[str, str]] = {
     FailureKind.PROXY_UNREACHABLE: ("The proxy cannot be reached", "Check the address of the proxy, and the network."),
     FailureKind.TIMEOUT: ("The request timed out", "If it happens again, check the network."),
     FailureKind.CUT: ("The connection broke", "If it happens again, check the network and the proxies in between."),
+    FailureKind.UNANSWERED: ("The response is incomplete", "If it happens again, check the proxies in between."),
     FailureKind.PROTOCOL: ("The response is not HTTP", "Check the root: the scheme and the port may not match."),
     FailureKind.ENCODING: ("The response cannot be decompressed", "Check the proxies in between."),
     FailureKind.TOO_LARGE: ("The response is too large", "Narrow the request; Graph itself sends smaller pages."),
@@ -346,7 +347,7 @@ def _fault(exchange: Exchange, words: FaultText, outcome: Outcome, error: dict[s
     more = (detail for detail in _details(error) if not _is_repeated(*detail, message)) if error else ()
     return Fault(
         title=words.title,
-        message=redact(message),
+        message=redact(sentences(message)),
         hint=redact(words.hint),
         outcome=outcome,
         status=exchange.status,

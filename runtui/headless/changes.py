@@ -14,7 +14,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runtui.domain.bulk_draft import MAX_BY_KEY, UNCHANGED, BulkDraft
@@ -33,7 +33,6 @@ from runtui.headless.console import (
     can_ask,
     can_rewrite_line,
     confirmed,
-    count_seconds,
     keep_exit_code,
     narrate,
     on_signals,
@@ -376,7 +375,8 @@ class _Follower:
         """Wait for news and report it; while a single change waits, count the seconds."""
         wait = next(iter(self._last.values())).wait if len(self._last) == 1 else None
         try:
-            async with asyncio.timeout(count_seconds() if wait is not None else None):
+            seconds = 1.0 if can_rewrite_line() else 30.0  # between two lines of the countdown
+            async with asyncio.timeout(seconds if wait is not None else None):
                 news = await self._news.get()
         except TimeoutError:
             left = (wait.until - datetime.now(UTC)).total_seconds() if wait is not None else 0.0
@@ -409,8 +409,8 @@ class _Follower:
             self._progress.show(f"{ended} of {len(self._last)}" if ended else "…")
 
     def _print_wait(self, wait: Wait) -> None:
-        """Report a wait, once for all saves that wait for the same."""
-        if wait.until > self._waits_until:
+        """Report a wait, once for all saves that wait about as long: each has a time of its own."""
+        if wait.until - self._waits_until >= timedelta(seconds=1):
             self._waits_until = wait.until
             self._progress.clear()
             narrate_wait(wait)

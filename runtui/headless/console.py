@@ -80,10 +80,14 @@ def parse_filter_option(text: str) -> Filter | None:
     Raises:
         FilterError: the filter cannot be understood.
     """
-    from runtui.domain.filters import parse_filter
+    from runtui.domain.filters import FilterError, parse_filter
     from runtui.domain.times import now_ticks
 
-    found = parse_filter(text, now_ticks())
+    try:
+        found = parse_filter(text, now_ticks())
+    except FilterError as error:
+        error.hint = f"See character {error.position + 1} of: {text}"
+        raise
     if found is not None and found.hint:
         narrate(found.hint)
     return found
@@ -102,11 +106,6 @@ def print_result(line: str) -> None:
 def can_rewrite_line() -> bool:
     """Return True if a line of standard error can be rewritten in place."""
     return sys.stderr.isatty()
-
-
-def count_seconds() -> float:
-    """Return the seconds between two lines of a countdown; fewer if the line is rewritten in place."""
-    return 1.0 if can_rewrite_line() else 30.0
 
 
 class ProgressLine:

@@ -254,10 +254,7 @@ _OF_WORKFLOW: Final = {"workflowId": "id"}
 _OF_RUN: Final = {"runId": "id"}
 
 NAVIGATION: Final[Mapping[str, Mapping[str, Navigation]]] = {
-    "lifecycleWorkflows": {
-        "workflows": Navigation(WORKFLOW),
-        "customTaskExtensions": Navigation(EXTENSION),
-    },
+    "lifecycleWorkflows": {"workflows": Navigation(WORKFLOW), "customTaskExtensions": Navigation(EXTENSION)},
     "workflowBase": {"runs": Navigation(RUN)},
     WORKFLOW.name: {
         "runs": Navigation(RUN, _OF_WORKFLOW),

@@ -16,23 +16,8 @@ from starlette.responses import Response
 from runtui.sandbox.entities import NAVIGATION, RUN, EntityType, Row
 from runtui.sandbox.errors import GraphError, not_found, unknown_property
 from runtui.sandbox.exchange import GraphResponse
-from runtui.sandbox.query import (
-    COLLECTION_OPTIONS,
-    ENTITY_OPTIONS,
-    Query,
-    parse_query,
-    refuse_unknown,
-    token_after,
-)
-from runtui.sandbox.requests import (
-    Route,
-    context_of,
-    database_of,
-    link_of,
-    options_of,
-    preferences_of,
-    segments_of,
-)
+from runtui.sandbox.query import COLLECTION_OPTIONS, ENTITY_OPTIONS, Query, parse_query, refuse_unknown, token_after
+from runtui.sandbox.requests import Route, context_of, database_of, link_of, options_of, preferences_of, segments_of
 from runtui.sandbox.tenant.people import SENT_IF_SELECTED, Person
 
 ROOT: Final = "identityGovernance/lifecycleWorkflows"

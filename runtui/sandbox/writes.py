@@ -19,15 +19,7 @@ from runtui.sandbox.entities import RUN, TASK_RESULT, WORKFLOW, EntityType, Row
 from runtui.sandbox.errors import GraphError, bad_request, not_found, unknown_property
 from runtui.sandbox.exchange import GraphResponse
 from runtui.sandbox.query import refuse_unknown
-from runtui.sandbox.reads import (
-    ROOT,
-    Collection,
-    annotations_of,
-    collection_of,
-    collections,
-    entity_response,
-    row_of,
-)
+from runtui.sandbox.reads import ROOT, Collection, annotations_of, collection_of, collections, entity_response, row_of
 from runtui.sandbox.requests import Endpoint, Route, context_of, database_of, options_of, read_json, segments_of
 from runtui.sandbox.tenant.activations import Choice
 from runtui.sandbox.tenant.people import Person

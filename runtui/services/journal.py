@@ -24,6 +24,7 @@ from runtui.errors import RuntuiError
 from runtui.graph.exchange import AnswerError, Exchange, load_strict_json
 from runtui.graph.root import run_key, same_server
 from runtui.redact import redact, redact_values
+from runtui.services.foreground import Foreground
 from runtui.services.journal_file import (
     FILE_GONE_HINT,
     TEXTS,
@@ -35,7 +36,6 @@ from runtui.services.journal_file import (
     facts_of,
     open_journal,
 )
-from runtui.services.writing.foreground import Foreground
 
 LONGEST_RESPONSE: Final = 64 * 1024
 """The most characters of a response body that are kept."""

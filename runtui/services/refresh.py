@@ -23,7 +23,7 @@ from runtui.announcer import Announcer
 from runtui.domain.rows import storable
 from runtui.domain.text import fit_cells, visible
 from runtui.domain.times import TICKS_PER_SECOND, UNIX_EPOCH_TICKS
-from runtui.errors import RuntuiError, report_defect, side_by_side
+from runtui.errors import RuntuiError
 from runtui.graph.network import return_free_memory
 from runtui.graph.pages import CollectionPage, GraphError
 from runtui.graph.retry import Backoff, Pace, Wait, concerns_all
@@ -38,6 +38,7 @@ from runtui.services.store_file import (
     put_listing,
     release_pages,
 )
+from runtui.services.tasks import report_defect, side_by_side
 
 _logger: Final = logging.getLogger("runtui.refresh")
 

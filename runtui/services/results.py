@@ -21,13 +21,14 @@ from runtui.domain.results import Cause
 from runtui.domain.rows import short_id
 from runtui.domain.times import now_ticks
 from runtui.domain.triage.run_users import Extension, extension_of
-from runtui.errors import RuntuiError, report_defect, side_by_side
+from runtui.errors import RuntuiError
 from runtui.graph.network import return_free_memory
 from runtui.graph.pages import GraphError
 from runtui.graph.results import RUNS_IN_BATCH, ReadResults
 from runtui.graph.retry import Backoff, Pace, Wait, concerns_all
 from runtui.services.store import RunQuery, Store
 from runtui.services.store_results import UnreadRun
+from runtui.services.tasks import report_defect, side_by_side
 
 if TYPE_CHECKING:
     from runtui.graph.client import GraphClient

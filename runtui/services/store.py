@@ -29,6 +29,7 @@ from runtui.domain.times import now_ticks
 from runtui.errors import RuntuiError
 from runtui.private_files import FileIds, files_at
 from runtui.services import store_results
+from runtui.services.foreground import Foreground
 from runtui.services.store_counts import Totals, failures_by_day, histories, totals, workflows
 from runtui.services.store_file import (
     BY_ID,
@@ -62,7 +63,6 @@ from runtui.services.store_query import (
 )
 from runtui.services.store_results import IS_RUN, Person, Received, RunResults, UnreadRuns, kept_object
 from runtui.services.triage.projection import with_triage
-from runtui.services.writing.foreground import Foreground
 
 if TYPE_CHECKING:
     from runtui.domain.results import Cause, TaskResult

@@ -32,9 +32,9 @@ from runtui.private_files import (
     remove_log_of,
     size_and_time,
 )
+from runtui.services.foreground import Foreground
 from runtui.services.store_results import END_OF_ID, RESULT_TABLES, delete_results, kept_object, rows_of_runs
 from runtui.services.triage.projection import TRIAGE_TABLE
-from runtui.services.writing.foreground import Foreground
 
 # The SQL below is built from column names; every value from a server is a parameter.
 # ruff: noqa: S608

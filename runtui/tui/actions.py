@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from textual.binding import Binding, BindingType, Keymap
+from textual.binding import Binding, BindingType
 
-from runtui.keys.actions import ACTION_BY_ID, Action, HintedWhile, Need, Scope, in_scopes, key_of, remapped
+from runtui.keys.actions import ACTION_BY_ID, Action, HintedWhile, Need, Scope, in_scopes, key_of
 
 if TYPE_CHECKING:
     from runtui.auth.signin import SignIn
@@ -243,11 +243,6 @@ def _call(action: Action) -> str:
     return action.call or (
         action.id if action.scope in ("table", "filter", "search") else f"screen.perform('{action.id}')"
     )
-
-
-def textual_keymap() -> Keymap:
-    """Return the remapped keys of `[keys]` for `App.set_keymap`, by binding id."""
-    return {name: ",".join(keys) for name, keys in remapped().items()}
 
 
 MAX_HINTS: Final = 5

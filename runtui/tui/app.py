@@ -26,14 +26,14 @@ from textual.message import Message
 from textual.widgets import Static
 
 from runtui.errors import RuntuiError
-from runtui.keys.actions import ACTION_BY_ID
+from runtui.keys.actions import ACTION_BY_ID, remapped
 from runtui.keys.names import is_text, key_text
 from runtui.prelude.terminal import MIN_CELLS
 from runtui.profiles import Profiles
+from runtui.services.foreground import Foreground
 from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import SandboxControl, Workspace
-from runtui.services.writing.foreground import Foreground
-from runtui.tui.actions import bindings, textual_keymap
+from runtui.tui.actions import bindings
 from runtui.tui.features.feature import FOLLOW_CHANGES, Announced, Features
 from runtui.tui.features.leaving import QUIT_SECONDS, Leaving
 from runtui.tui.features.listing import Listing
@@ -212,7 +212,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
             css_path=[style_sheet(name) for name in SHEETS],
             later_css_path=style_sheet("later"),
         )
-        self.set_keymap(textual_keymap())
+        self.set_keymap({name: ",".join(keys) for name, keys in remapped().items()})
         self._workspace = workspace
         self._stages = stages or Stages()
         self.chrome = Chrome(self, workspace, sandbox, profiles)

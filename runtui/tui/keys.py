@@ -26,7 +26,7 @@ from textual.widget import Widget
 from textual.worker import Worker
 
 from runtui.prelude.terminal import TAKEOVER
-from runtui.services.writing.foreground import Foreground
+from runtui.services.foreground import Foreground
 from runtui.tui.output import DifferentialOutput, DrawnOnce
 
 CHECKS_AT_ONCE: Final = 100

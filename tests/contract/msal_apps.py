@@ -10,12 +10,7 @@ from typing import Any, Final
 import msal
 import trustme
 
-from runtui.sandbox.authority.directory import (
-    DEMO_ADMIN,
-    DEMO_APPLICATION,
-    READ_ALL,
-    WRITE_ALL,
-)
+from runtui.sandbox.authority.directory import DEMO_ADMIN, DEMO_APPLICATION, READ_ALL, WRITE_ALL
 from runtui.sandbox.authority.tokens import to_base64url
 from runtui.sandbox.errors import GraphError
 from tests.contract.entra_programs import ConfidentialApplication, FederatedCredential

@@ -7,12 +7,7 @@ import json
 import msal
 import pytest
 
-from runtui.sandbox.authority.directory import (
-    DEMO_ADMIN,
-    DEMO_APPLICATION,
-    DEMO_READER,
-    WRITE_ALL,
-)
+from runtui.sandbox.authority.directory import DEMO_ADMIN, DEMO_APPLICATION, DEMO_READER, WRITE_ALL
 from tests.contract.conftest import Clock
 from tests.contract.msal_apps import (
     DAEMON_ID,

@@ -9,19 +9,10 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from runtui.sandbox.authority.directory import (
-    DEMO_ADMIN,
-    DEMO_APPLICATION,
-    DEMO_READER,
-    Directory,
-)
+from runtui.sandbox.authority.directory import DEMO_ADMIN, DEMO_APPLICATION, DEMO_READER, Directory
 from runtui.sandbox.server import create_authority_app
 from tests.contract.conftest import Clock
-from tests.contract.msal_apps import (
-    SCOPES,
-    poll,
-    public_app,
-)
+from tests.contract.msal_apps import SCOPES, poll, public_app
 from tests.contract.scripted_authority import ScriptedAuthority
 
 

@@ -9,21 +9,11 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from runtui.sandbox.authority.directory import (
-    DEMO_ADMIN,
-    DEMO_READER,
-    User,
-)
+from runtui.sandbox.authority.directory import DEMO_ADMIN, DEMO_READER, User
 from runtui.sandbox.authority.tokens import to_base64url
 from runtui.sandbox.writes import ACTIONS as BOUND_ACTIONS
 from tests.contract.conftest import WORKFLOWS, Clock, Sandbox, action_path
-from tests.contract.msal_apps import (
-    challenge_in,
-    claims_of,
-    public_app,
-    refusal,
-    sign_in,
-)
+from tests.contract.msal_apps import challenge_in, claims_of, public_app, refusal, sign_in
 from tests.contract.scripted_authority import ScriptedAuthority
 
 ACTIONS = {action.name: action_path(action).replace("{key}", "none") for action in BOUND_ACTIONS}

@@ -32,7 +32,7 @@ ELSEWHERE: Final = {
 """The cases with tests elsewhere, which need a process to kill, a terminal to hang up, two processes or a keyboard."""
 
 CANNOT_OCCUR: Final = {
-    63: "An account belongs to the sign-in; each entry records who the token of its own request named.",
+    63: "An account belongs to the sign-in; each entry records who the token of its own request named."
 }
 """Cases that cannot occur in a write, with the reason."""
 

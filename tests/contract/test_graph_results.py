@@ -108,6 +108,20 @@ async def test_without_a_batch_each_is_asked_for_alone_and_the_batch_no_more(sta
     assert len(server.sent) == 1 + 2 * RUNS_IN_BATCH + 2 + 2
 
 
+@pytest.mark.parametrize(("code", "alone"), [("BadRequest", 1), ("Blocked", 3)])
+async def test_a_refusal_that_one_request_alone_gets_too_is_not_sought_with_all(code: str, alone: int) -> None:
+    server = ResultsServer(
+        lambda _path, _times: (403, REFUSED, {}),
+        batch=lambda _body: reply(403, {"error": REFUSED["error"] | {"code": code}}),
+    )
+    async with client(server) as graph:
+        for sent in (1 + alone, 1 + 2 * alone + (alone == 1)):
+            answers = [*await graph.read_runs([("w1", f"r{number}") for number in range(3)])]
+            assert [answer.exchange.status for answer in answers] == [403] * 3
+            assert [answer.exchange.url[-2:] for answer in answers] == ["r0", "r1", "r2"]
+            assert len(server.sent) == sent, "the batch is sent again only if it was not refused as such"
+
+
 @pytest.mark.parametrize(
     "body",
     [

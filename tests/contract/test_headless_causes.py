@@ -55,7 +55,7 @@ def test_a_filter_chooses_the_runs(commands: Commands, capsys: Out) -> None:
     assert 0 < len(some) < len(every)
     assert {name for cause in some for name in cause["workflows"]} == {workflow}
     assert printed(commands, capsys, "status:completed") == []
-    with pytest.raises(FilterError):
+    with pytest.raises(FilterError, match=r"A value for status is missing here\. See character 7 of: status:$"):
         list_causes(commands.server(), filter_text="status:", output="json")
 
 

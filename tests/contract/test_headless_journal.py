@@ -205,5 +205,8 @@ def test_an_outcome_whose_entry_vanished_is_reported_as_unrecorded(
 
     commands.line.bend = lose_and_go_on
     assert commands.update(run_id, "processingStatus=failed") == 0
-    assert "The outcome could not be written to the journal" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert told.startswith("#1 done (200 OK). The outcome could not be written to the journal. ")
+    assert "the file was deleted, moved or replaced" in told
+    assert told.endswith("Nothing is sent without the journal.\n")
     assert len(commands.applied) == 1

@@ -232,13 +232,7 @@ class TestUsage:
     async def test_without_a_profile_it_says_what_is_missing(self, place: Place) -> None:
         login = await place.runtui("login", RUNTUI_CONFIG="/nowhere/config.toml")
         assert (login.code, login.out) == (2, "")
-        for words in (
-            "--client-id",
-            "tenant-id",
-            "Allow public client flows",
-            "http://localhost",
-            "`runtui` shows",
-        ):
+        for words in ("--client-id", "tenant-id", "Allow public client flows", "http://localhost", "`runtui` shows"):
             assert words in login.err
 
     async def test_a_client_id_without_a_tenant_is_not_enough(self, place: Place) -> None:

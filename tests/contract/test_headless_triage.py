@@ -64,7 +64,7 @@ def test_marks_and_notes_are_exported_and_imported_by_the_next_shift(triage: Run
     assert (mine["r1"]["state"], mine["r1"]["note"], mine["r1"]["was"]["failedUsers"]) == ("handled", "HR knows", 2)
     assert mine["r2"]["state"] == "snoozed"
     file = tmp_path / "shift.jsonl"
-    file.write_text(exported)
+    file.write_text(exported, "utf-8-sig")  # as some editors write it
     code, out, said = triage("import", str(file), folder="theirs")
     assert (code, out, said) == (0, "", "Imported: 2 of 2 runs.\n")
     assert records(triage, "theirs") == mine
@@ -95,7 +95,7 @@ def line(**facts: Any) -> str:
 @pytest.mark.parametrize(
     ("bad", "words"),
     [
-        ("{", "Invalid JSON"),
+        ("{", "Line 2: Invalid JSON: EOF while parsing an object at column "),
         ("[]", "Line 2: Input should be an object"),
         (line(runId=7), "runId: Input should be a valid string."),
         (line(runId=""), "runId: "),
@@ -105,7 +105,7 @@ def line(**facts: Any) -> str:
         (line(root="nonsense"), "It is from another server"),
         (line(changedAt=format_ticks(now_ticks() + DAY)), "It has a time in the future."),
         (line(changedAt="yesterday"), "Line 2: "),
-        (line(note="x" * 501), "note: "),
+        (line(note="x" * 501), "note: String should have at most 500 characters."),
         (line(note="\ud800"), "Invalid JSON: "),
         (line(note="x" * 20_000), "It is longer than 16,384 characters."),
         (line(was={"status": "failed"}), "was.failedUsers: Field required."),

@@ -90,6 +90,12 @@ def test_a_demo_without_a_temporary_folder_says_so(folder: Path, monkeypatch: py
     assert reports(folder) == []
 
 
+def test_ctrl_c_while_a_command_loads_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtui.cli.main", Mock(side_effect=KeyboardInterrupt))
+    monkeypatch.setattr(sys, "argv", ["runtui", "list"])
+    assert runtui.__main__.main() == 1
+
+
 @pytest.mark.parametrize("arguments", [["triage", "import", "-"], ["doctor"]])
 def test_a_closed_standard_input_is_empty(
     arguments: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Out

@@ -207,10 +207,7 @@ async def test_a_run_that_waits_goes_on_when_its_extensions_have_called_back(san
     ]
     assert len(waiting) == 3
     for task, status in zip(waiting, ("failed", "completed", "completed"), strict=True):
-        owner = {
-            "runs": path,
-            "users": f"{path}/userProcessingResults/{users[task['subject']['id']]}",
-        }
+        owner = {"runs": path, "users": f"{path}/userProcessingResults/{users[task['subject']['id']]}"}
         body = {"data": CALLED_BACK["data"] | {"operationStatus": status}, "source": "sample", "type": "lifecycleEvent"}
         await act(sandbox, f"{owner[place]}/taskProcessingResults/{task['id']}/resume", body)
         assert (await sandbox.get(path))["processingStatus"] == "inProgress"

@@ -338,10 +338,7 @@ async def test_a_colleague_edits_after_the_first_read_and_before_the_first_write
     assert overwritten.json()["processingStatus"] == "failed", "edited once more, and nobody could know"
     assert (await wire.patch()).json()["processingStatus"] == "failed"
     await wire.assert_applied(2)
-    assert [changes["processingStatus"] for _, changes in wire.app.state.edits] == [
-        "canceled",
-        "failed",
-    ]
+    assert [changes["processingStatus"] for _, changes in wire.app.state.edits] == ["canceled", "failed"]
 
 
 @proves("401-once", "401-always")

@@ -84,10 +84,7 @@ async def signed_in(
     comes: bool,
 ) -> AsyncIterator[SignedIn]:
     store, journal = Store(folder / "runs.db"), Journal(folder / "journal.db")
-    async with (
-        signing_in(authority, folder) as sign_in,
-        Transport(ROOT, token=sign_in, wire=wire) as transport,
-    ):
+    async with signing_in(authority, folder) as sign_in, Transport(ROOT, token=sign_in, wire=wire) as transport:
         await by_device_code(sign_in, authority)
         client = GraphClient(transport)
         refresh = Refresh(client, store, interval=0)

@@ -243,7 +243,7 @@ async def save(
         (end,) = ends
         assert end.outcome is not None
         fault = end.fault.title if end.fault is not None else ""
-        return {"outcome": end.outcome.value, "fault": fault, "unrecorded": end.unrecorded}
+        return {"outcome": end.outcome.value, "fault": fault, "unrecorded": bool(end.unrecorded)}
     finally:
         await workspace.close()
 

@@ -144,10 +144,7 @@ class Commands:
 
 @pytest.fixture
 def run(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> Commands:
     return Commands(tmp_path, monkeypatch, capfd, caplog)
 

@@ -149,8 +149,8 @@ class Session:
 
     @property
     def view(self) -> str:
-        """The name of the visible view."""
-        return self.front.view.name or self.front.view.scope
+        """The scope of the visible view."""
+        return self.front.view.scope
 
     @property
     def draft(self) -> Draft | None:

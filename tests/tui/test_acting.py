@@ -62,7 +62,7 @@ async def test_a_run_is_canceled_and_another_reprocessed_to_its_end(
     monkeypatch.setattr(App, "bell", lambda _: rung.append("bell"))
     async with open_session(wire=tenant.wire, size=(80, 24)) as session:
         await session.press("4", "a")
-        assert session.view == "act"
+        assert session.view == "picker"
         assert "The run has not ended: it is running." in session.words
         await session.press("enter")
         assert session.view == "review"
@@ -174,7 +174,7 @@ async def test_read_only_every_action_says_why_and_sends_nothing(open_session: O
         assert session.text().count("· Read-only since") == 5, "all but the preview; one line has no room for it"
         for key in ("g", "j", "j", "j", "j", "j"):
             await session.press(key, "enter")
-            assert session.view == "act"
+            assert session.view == "picker"
             assert "Read-only since" in session.status.text
         await session.press("escape", "o", "a", "g", "enter")
         assert "Read-only since" in session.status.text

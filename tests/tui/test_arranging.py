@@ -122,7 +122,7 @@ async def test_choices_are_filtered_as_rows_are_and_the_cursor_chooses_among_tho
         assert session.runs.list.order == ("updated", False)
         await session.press("S", "slash", *"nothing", "enter", "enter")
         assert "No choice matches the filter." in session.words
-        assert session.view == "sort"
+        assert session.view == "picker"
         await session.press("slash", "escape", "enter")
         assert session.view == "runs"
         await session.press("y", "slash", *"nothing", "enter", "y")
@@ -133,8 +133,8 @@ async def test_choices_are_filtered_as_rows_are_and_the_cursor_chooses_among_tho
 
 async def test_a_letter_of_another_screen_does_nothing_while_choosing(open_session: Opener) -> None:
     async with open_session(size=(80, 30), runs=20) as session:
-        for opens, view in (("S", "sort"), ("C", "columns")):
-            await session.press(opens, "c", "q", "p")
+        for opens, view in (("S", "picker"), ("C", "columns")):
+            await session.press(opens, "c", "q", "p", "s")
             assert session.view == view
             assert session.app.is_running
             assert not session.workspace.refresh.progress.paused

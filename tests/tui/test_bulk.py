@@ -247,7 +247,7 @@ async def test_a_refusal_holds_the_rest_until_a_person_decides(open_session: Ope
     async with open_session(graph=graph) as session:
         await type_keys(session, ["ctrl+a", "e", "enter", "up", "enter", "ctrl+s"], "in one packet")
         await session.type("150")
-        await session.until(lambda: session.view == "held")
+        await session.until(lambda: session.view == "picker")
         held = len(graph.patches)
         assert held < 150
         assert "Continue after a refusal?" in session.text()

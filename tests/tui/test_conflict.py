@@ -65,6 +65,20 @@ async def meet(session: Session, graph: Graph, **values: Any) -> None:
     await session.until(lambda: session.view != "runs")
 
 
+async def test_a_letter_of_another_screen_does_nothing_over_a_conflict(open_session: Opener) -> None:
+    graph = Graph()
+    async with open_session(wire=graph.wire) as session:
+        await type_a_draft(session)
+        await session.press("escape")
+        await meet(session, graph, processingStatus="queued")
+        await session.press("q", "c", "x", "p")
+        assert session.view == "conflict"
+        assert not session.workspace.refresh.progress.paused
+        assert "esc goes back" in session.words
+        await session.press("e")
+        assert session.view == "edit", "its own letters act"
+
+
 async def test_e_on_a_run_that_moved_opens_its_three_values(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(wire=graph.wire) as session:

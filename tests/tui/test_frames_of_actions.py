@@ -32,16 +32,7 @@ from runtui.tui.keys import blocks_keys
 from runtui.tui.output import DrawnOnce, FramePainter
 from runtui.tui.screens import panel, runs
 from runtui.tui.screens.frame import ViewScreen
-from tests.bench.actions import (
-    ANSWERED_LATER,
-    BEFORE,
-    FOLLOWED_BY_PANEL,
-    LEFT_OUT,
-    LITTLE,
-    MAX_RATIO,
-    REACH,
-    sizes_of,
-)
+from tests.bench.actions import ANSWERED_LATER, BEFORE, FOLLOWED_BY_PANEL, LEFT_OUT, LITTLE, MAX_RATIO, REACH, sizes_of
 from tests.tui.conftest import Opener, Session, draw_frame
 from tests.tui.test_frames import LONG, NEVER
 from tests.tui.test_scenarios import Sandbox

@@ -207,9 +207,7 @@ async def test_an_answer_about_the_run_before_does_not_touch_this_one(open_sessi
         assert session.text_in("totalUsersCount") == "3"
 
 
-async def test_a_colleagues_change_since_the_form_was_opened_is_not_silently_overwritten(
-    open_session: Opener,
-) -> None:
+async def test_a_colleagues_change_since_the_form_was_opened_is_not_silently_overwritten(open_session: Opener) -> None:
     async with open_session(runs=12) as session:
         assert session.server is not None
         service = session.server.state

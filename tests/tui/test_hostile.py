@@ -11,7 +11,6 @@ from runtui.domain.views import ListSettings
 from runtui.sandbox.tenant.seed import HOSTILE_TEXTS
 from runtui.services.store import EVERY_RUN
 from runtui.tui.text import plain
-from runtui.tui.widgets.json_view import JsonView
 from tests import there
 from tests.tui.conftest import Opener, Session
 from tests.tui.wires import Graph, a_run, reply
@@ -131,6 +130,5 @@ async def test_error_words_and_reasons_of_a_server_are_text(open_session: Opener
         await session.until(lambda: "ot done" in session.text())
         assert plain(ATTACK)[:20] in session.text()
         assert is_safe(session)
-        view = session.panel.query_one("#panel-page", JsonView)
-        assert json.loads(view.text)["error"]["code"] == ATTACK
+        assert json.loads(session.app.chrome.panel.pages["response"].body)["error"]["code"] == ATTACK
         assert session.app.is_running

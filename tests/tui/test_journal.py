@@ -303,7 +303,7 @@ async def test_export_writes_a_private_file_and_says_where(open_session: Opener,
         await open_journal(session)
         for downs, form in enumerate(("jsonl", "csv", "md")):
             await session.press("E")
-            assert session.view == "export"
+            assert session.view == "picker"
             await session.press(*["down"] * downs, "enter")
             await session.until(lambda: f".{form}" in session.status.text)  # noqa: B023
             assert session.view == "journal"

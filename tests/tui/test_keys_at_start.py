@@ -79,7 +79,7 @@ async def test_the_first_frame_shows_the_result_of_keys_typed_ahead(
     draw = Screen._compositor_refresh
 
     def note(screen: Screen[object]) -> None:
-        drawn.append(screen.view.name if isinstance(screen, ViewScreen) else None)
+        drawn.append(screen.view.scope if isinstance(screen, ViewScreen) else None)
         draw(screen)
 
     monkeypatch.setattr(Screen, "_compositor_refresh", note)

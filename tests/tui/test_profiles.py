@@ -75,7 +75,7 @@ async def test_a_profile_that_cannot_be_opened_from_here_says_why(open_session: 
         await session.press("P", "j", "j", "enter")
         assert "RUNTUI_TOKEN, which was given for" in session.text()
         assert session.app.feature[Leaving].next_profile is None
-        assert session.view == "profiles"
+        assert session.view == "picker"
 
 
 async def test_without_another_profile_the_key_says_so(open_session: Opener, tmp_path: Path) -> None:

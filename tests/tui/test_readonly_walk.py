@@ -51,10 +51,7 @@ def walk(seed: int, steps: int) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("begins", [True, False], ids=["started so", "by key"])
-@pytest.mark.parametrize(
-    ("seed", "steps"),
-    [(1, 100), pytest.param(2, 1_000, marks=pytest.mark.slow)],
-)
+@pytest.mark.parametrize(("seed", "steps"), [(1, 100), pytest.param(2, 1_000, marks=pytest.mark.slow)])
 async def test_no_key_writes_in_a_read_only_session(open_session: Opener, seed: int, steps: int, begins: bool) -> None:
     wire = Counting()
     async with open_session(wire=wire, read_only=begins, size=(80, 24)) as session:

@@ -45,6 +45,23 @@ async def test_the_question_shows_the_target_and_starts_on_no(open_session: Open
         assert writes(session) == []
 
 
+async def test_a_letter_of_another_screen_does_nothing_over_the_review(open_session: Opener) -> None:
+    async with open_session(size=(120, 30)) as session:
+        await to_the_review(session)
+        for goes_there in ("", "greater_than_sign"):  # also with the keys in the panel
+            await session.press(*filter(None, (goes_there,)), "q", "c", "p")
+            assert session.view == "review"
+            assert session.app.is_running
+            assert not session.workspace.refresh.progress.paused
+            assert "esc goes back" in session.words
+            assert not {"q quit", "z zoom", "r refresh"} & set(session.text().splitlines()[-1].split("  "))
+        await session.press("escape", "question_mark")
+        assert session.view == "help"
+        await session.press("escape", "n")
+        assert session.view == "edit"
+        assert writes(session) == []
+
+
 async def test_y_sends_once_however_often_it_is_pressed(open_session: Opener) -> None:
     async with open_session() as session:
         await to_the_review(session)

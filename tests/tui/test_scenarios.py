@@ -33,7 +33,7 @@ async def test_every_scenario_is_listed_with_its_sentence_and_enter_uses_it(open
     sandbox = Sandbox()
     async with open_session(runs=12, size=(200, 60), sandbox=sandbox) as session:
         await session.press("M")
-        assert session.view == "simulate"
+        assert session.view == "picker"
         for name, summary in sandbox.scenarios.items():
             assert re.search(rf"[●○] {re.escape(name)} +{re.escape(summary[:60])}", session.text()), name
         assert "● none" in session.text()
@@ -67,7 +67,7 @@ async def test_leaving_changes_nothing_and_leads_back(open_session: Opener, key:
     sandbox = Sandbox("slow")
     async with open_session(runs=12, sandbox=sandbox) as session:
         await session.press("J", "M")
-        assert session.view == "simulate"
+        assert session.view == "picker"
         await session.press("down", key)
         assert session.view == "journal"
         assert sandbox.scenario == "slow"

@@ -138,11 +138,11 @@ async def test_why_runs_failed_in_pictures(open_session: Opener) -> None:
 async def test_acting_in_pictures(open_session: Opener) -> None:
     async with open_session(size=WIDE, theme="runtui-dark") as session:
         await session.press("g", "a")
-        await session.until(lambda: session.view == "act")
+        await session.until(lambda: session.view == "picker")
         await picture(session, "actions")
 
         await session.press("escape", "2", "ctrl+a", "e")
-        await session.until(lambda: session.view == "bulk-edit")
+        await session.until(lambda: session.draft is not None)
         await session.press("enter", "up", "enter", "ctrl+s")
         await session.until(lambda: session.view == "review")
         await picture(session, "many")

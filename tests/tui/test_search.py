@@ -83,10 +83,7 @@ async def test_a_match_may_go_over_the_end_of_a_line_that_was_wrapped() -> None:
         address = wrapped(Content("GET  https://graph.example/beta/workflows/6513_1"), 24)
         app.view.show_text("", header=[*why, *address])
         app.bar.open()
-        for typed, parts in (
-            ("app did not", [(0, "App"), (1, "did not")]),
-            ("EXAMPLE/", [(3, "examp"), (4, "le/")]),
-        ):
+        for typed, parts in (("app did not", [(0, "App"), (1, "did not")]), ("EXAMPLE/", [(3, "examp"), (4, "le/")])):
             app.query_one(LineInput).value = typed
             await pilot.pause()
             assert (app.count(), app.reversed()) == ("1 of 1", parts)

@@ -67,9 +67,7 @@ async def test_a_question_is_void_once_its_subject_changes(open_session: Opener)
         assert session.status.text == ""
 
 
-async def test_drafts_that_were_told_at_the_start_are_told_no_longer_than_they_are_there(
-    open_session: Opener,
-) -> None:
+async def test_drafts_that_were_told_at_the_start_are_told_no_longer_than_they_are_there(open_session: Opener) -> None:
     graph = Graph()
     async with open_session(graph=graph) as session:
         await type_a_draft(session)

@@ -16,13 +16,7 @@ from typing import Any
 import pytest
 
 from runtui.auth.errors import SignInError
-from runtui.auth.token_store import (
-    FileTokenStore,
-    MemoryTokenStore,
-    cache_path,
-    staging_cache,
-    stored_cache,
-)
+from runtui.auth.token_store import FileTokenStore, MemoryTokenStore, cache_path, staging_cache, stored_cache
 from runtui.redact import REDACTED, redact
 
 

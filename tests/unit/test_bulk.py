@@ -20,13 +20,13 @@ from runtui.errors import RuntuiError, UsageError
 from runtui.graph.batch import MAX_BATCH
 from runtui.graph.client import Answer
 from runtui.graph.exchange import Failure, FailureKind
+from runtui.services.foreground import Foreground
 from runtui.services.journal import Intent, Journal, RunBusyError
 from runtui.services.journal_file import JournalError
 from runtui.services.store import Store
 from runtui.services.writing import drive
 from runtui.services.writing.bulk import CONCURRENT_WRITES, Bulk
 from runtui.services.writing.drive import WriteContext
-from runtui.services.writing.foreground import Foreground
 from runtui.services.writing.saves import SaveQueue
 from runtui.services.writing.write import Save, Step
 from tests import PATIENCE, there
@@ -334,7 +334,7 @@ async def test_stopped_while_a_refusal_holds_the_rest_nothing_more_is_sent(
     assert done == bench.canceled()
     entries = bench.journal.entries()
     assert len(entries) > sent, "some were recorded and wait to be sent"
-    assert {save.unrecorded for save in left if save.entry is not None} == {not can_record}
+    assert {bool(save.unrecorded) for save in left if save.entry is not None} == {not can_record}
     assert not any(save.unrecorded for save in left if save.entry is None)
     if not can_record:
         return
@@ -387,7 +387,7 @@ async def test_a_save_stopped_before_it_is_recorded_is_not_in_the_journal(
     bench: BulkBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await stopped_in(bench, monkeypatch, drive.WriteDriver, "senders")
-    assert {(save.stopped, save.unrecorded) for save in bench.ended.values()} == {(True, False)}
+    assert {(save.stopped, save.unrecorded) for save in bench.ended.values()} == {(True, "")}
     assert (len(bench.ended), bench.writes, bench.journal.entries()) == (MANY, 0, [])
 
 
@@ -507,7 +507,7 @@ async def test_abandoned_before_it_is_recorded_nothing_is_said_of_the_journal(be
     await asyncio.wait_for(known.wait(), PATIENCE)
     await abandoned(saves, typing.rests)
     assert bench.journal.entries() == []
-    assert [(save.outcome, save.stopped, save.unrecorded) for save in ended] == [(Outcome.NOT_DONE, True, False)]
+    assert [(save.outcome, save.stopped, save.unrecorded) for save in ended] == [(Outcome.NOT_DONE, True, "")]
 
 
 async def test_a_run_of_the_bulk_is_busy_for_others_until_its_own_change_has_ended(bench: BulkBench) -> None:

@@ -200,7 +200,7 @@ def test_each_status_has_its_own_title() -> None:
     [
         ({"message": {"lang": "en", "value": " Said. "}}, "Said.", ()),
         ({"message": ["One.", 2, "Two."]}, "One. Two.", ()),
-        ({"message": None, "code": "Resource not found"}, "Resource not found", ()),
+        ({"message": None, "code": "Resource not found"}, "Resource not found.", ()),
         ({"message": 5, "details": "none"}, "The request is malformed, or one of its values is invalid.", ()),
         ({}, "The request is malformed, or one of its values is invalid.", ()),
         (

@@ -145,7 +145,7 @@ def test_a_day_a_minute_and_a_moment_are_the_stretch_they_name(typed: str, first
         ("started>24h", 8, 3, "For example started>-24h"),
         ("started>2026-13-01", 8, 10, "no day 2026-13-01"),
         ("started:-2h", 8, 3, "write started>-2h or started<-2h"),
-        ("is:broken", 3, 6, "problem, stuck, active"),
+        ("is:broken", 3, 6, "problem, stuck, active, unknown"),
         ("is>problem", 2, 1, "is takes"),
         ("status:", 6, 1, "A value for status is missing"),
         ("status: failed", 6, 1, "A value for status is missing"),

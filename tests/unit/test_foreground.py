@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from runtui.services.writing.foreground import MAX_SECONDS, PIECE_SECONDS, Foreground
+from runtui.services.foreground import MAX_SECONDS, PIECE_SECONDS, Foreground
 
 
 class Moment:

@@ -55,30 +55,10 @@ def test_tokens_carry_their_kind() -> None:
     document = Document('{"a:b":"c: 1","n":-1.5e3,"t":true,"z":null,"l":["x"]}').lay_out()
     kinds = [[(text, kind) for text, kind in document.tokens(number) if kind] for number in range(1, 7)]
     assert kinds == [
-        [
-            ('"a:b"', KEY),
-            (":", PUNCTUATION),
-            ('"c: 1"', STRING),
-            (",", PUNCTUATION),
-        ],
-        [
-            ('"n"', KEY),
-            (":", PUNCTUATION),
-            ("-1.5e3", NUMBER),
-            (",", PUNCTUATION),
-        ],
-        [
-            ('"t"', KEY),
-            (":", PUNCTUATION),
-            ("true", KEYWORD),
-            (",", PUNCTUATION),
-        ],
-        [
-            ('"z"', KEY),
-            (":", PUNCTUATION),
-            ("null", KEYWORD),
-            (",", PUNCTUATION),
-        ],
+        [('"a:b"', KEY), (":", PUNCTUATION), ('"c: 1"', STRING), (",", PUNCTUATION)],
+        [('"n"', KEY), (":", PUNCTUATION), ("-1.5e3", NUMBER), (",", PUNCTUATION)],
+        [('"t"', KEY), (":", PUNCTUATION), ("true", KEYWORD), (",", PUNCTUATION)],
+        [('"z"', KEY), (":", PUNCTUATION), ("null", KEYWORD), (",", PUNCTUATION)],
         [('"l"', KEY), (":", PUNCTUATION), ("[", PUNCTUATION)],
         [('"x"', STRING)],
     ]

@@ -128,14 +128,8 @@ def test_other_keys_are_read_and_may_change_places() -> None:
         ({"edit": 4}, 'edit: it must be a key, such as "ctrl+e", or a list of keys.'),
         ({"edit": []}, 'edit: it must be a key, such as "ctrl+e", or a list of keys.'),
         ({"edit": "alt+e"}, "edit: 'alt+e' cannot be used: terminals change keys with alt."),
-        (
-            {"edit": "x"},
-            "edit: x is already the key of problems; choose another key, or give problems another one.",
-        ),
-        (
-            {"refresh": "e"},
-            "refresh: e is already the key of edit; choose another key, or give edit another one.",
-        ),
+        ({"edit": "x"}, "edit: x is already the key of problems; choose another key, or give problems another one."),
+        ({"refresh": "e"}, "refresh: e is already the key of edit; choose another key, or give edit another one."),
         ({"review": "a"}, "review: a is typed as text in the form; add a key such as ctrl+y."),
         ({"discard": "D"}, "discard: D is typed as text in the form; add a key such as ctrl+y."),
         ({"revert": "ctrl+k"}, "revert: ctrl+k is typed as text in the form; add a key such as ctrl+y."),

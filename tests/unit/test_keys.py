@@ -12,8 +12,8 @@ from textual.app import App, ComposeResult
 from textual.message import Message
 from textual.widgets import Input, Static
 
-from runtui.services.writing import foreground
-from runtui.services.writing.foreground import Foreground
+from runtui.services import foreground
+from runtui.services.foreground import Foreground
 from runtui.tui import keys
 from runtui.tui.keys import KeyQueue, blocks_keys, is_from_terminal
 from tests import PATIENCE

@@ -209,10 +209,7 @@ HAS_FILTER: Final = Path("/proc/self/coredump_filter").exists()
 
 @pytest.mark.parametrize(
     "beyond_the_limit",
-    [
-        False,
-        pytest.param(True, marks=pytest.mark.skipif(not HAS_FILTER, reason="there is no filter here")),
-    ],
+    [False, pytest.param(True, marks=pytest.mark.skipif(not HAS_FILTER, reason="there is no filter here"))],
 )
 def test_a_crash_leaves_no_copy_of_the_memory_with_the_token(tmp_path: Path, beyond_the_limit: bool) -> None:
     def allow_core_dumps() -> None:

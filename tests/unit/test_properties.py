@@ -244,15 +244,7 @@ def test_the_text_of_a_value_stands_for_that_value(field: Property, number: int)
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [
-        (None, ""),
-        ("", ""),
-        ("Integer", "Integer"),
-        (5, "5"),
-        (True, "true"),
-        (1.5, "1.5"),
-        ({"a": [1]}, '{"a": [1]}'),
-    ],
+    [(None, ""), ("", ""), ("Integer", "Integer"), (5, "5"), (True, "true"), (1.5, "1.5"), ({"a": [1]}, '{"a": [1]}')],
 )
 def test_the_text_of_any_json_value(value: object, text: str) -> None:
     assert COUNT.text(value) == text

@@ -236,18 +236,14 @@ async def test_leaving_while_something_is_sent_says_the_outcome_is_unknown(bench
     bench.saves.submit(draft(processingStatus="completed"))
     await bench.reaches(Step.SENDING)
     await bench.saves.abandon()
-    assert {save.number: save.outcome for save in news if not save.active} == {
-        1: Outcome.UNKNOWN,
-        2: Outcome.NOT_DONE,
-    }
+    assert {save.number: save.outcome for save in news if not save.active} == {1: Outcome.UNKNOWN, 2: Outcome.NOT_DONE}
     assert bench.saves.active() == ()
     assert bench.graph.bodies == bench.graph.bodies[:1], "the one that waited was never sent"
     await bench.saves.abandon()
 
 
 @pytest.mark.parametrize(
-    ("entity", "outcome"),
-    [(None, Outcome.UNKNOWN), ({"id": "r1", "processingStatus": "failed"}, Outcome.DONE)],
+    ("entity", "outcome"), [(None, Outcome.UNKNOWN), ({"id": "r1", "processingStatus": "failed"}, Outcome.DONE)]
 )
 async def test_leaving_during_the_reading_back_says_what_the_answer_proved(
     entity: dict[str, Any] | None, outcome: Outcome, bench: Bench, monkeypatch: pytest.MonkeyPatch

@@ -171,7 +171,7 @@ async def test_breaking_off_without_a_journal_reports_the_outcome_as_unrecorded(
     bench.journal.close()
     monkeypatch.setattr(journal_module, "open_journal", _full_disk)
     await bench.saves.abandon()
-    assert (bench.news[-1].outcome, bench.news[-1].unrecorded) == (Outcome.UNKNOWN, True)
+    assert (bench.news[-1].outcome, bool(bench.news[-1].unrecorded)) == (Outcome.UNKNOWN, True)
 
 
 def _full_disk(path: Path, *, durable: bool) -> sqlite3.Connection:

@@ -255,7 +255,7 @@ async def test_leaving_while_the_intent_is_recorded_leaves_no_open_entry(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save = await broken_off(bench, monkeypatch, bench.journal, "open_many")
-    assert (save.outcome, save.unrecorded, bench.writes) == (Outcome.NOT_DONE, False, 0)
+    assert (save.outcome, save.unrecorded, bench.writes) == (Outcome.NOT_DONE, "", 0)
     assert bench.outcomes() == [(Outcome.NOT_DONE, "", None)]
 
 

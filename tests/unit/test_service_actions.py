@@ -414,11 +414,7 @@ async def test_one_action_on_several_runs_ends_for_each_by_itself(service: Servi
     service.saves.submit_many([cancel(WORKFLOW, run_id) for run_id in states])
     assert await service.saves.drain(PATIENCE) == 0
     ended = {save.run_id: (save.outcome, save.known_by) for save in service.news if not save.active}
-    assert ended == {
-        "r1": (Outcome.DONE, "answer"),
-        "r2": (Outcome.DONE, "read-back"),
-        "r3": (Outcome.NOT_DONE, ""),
-    }
+    assert ended == {"r1": (Outcome.DONE, "answer"), "r2": (Outcome.DONE, "read-back"), "r3": (Outcome.NOT_DONE, "")}
     assert len(service.sent) == 2
     assert len({entry.batch for entry in service.journal.entries()}) == 1
 

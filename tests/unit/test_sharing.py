@@ -162,10 +162,7 @@ def test_a_link_leads_into_the_portal_of_its_cloud(cloud: Any) -> None:
 
 
 def a_failure(number: int, reason: str = "", name: str = "") -> TaskResult:
-    named = {
-        "displayName": name or f"Ann Number{number}",
-        "userPrincipalName": f"u{number}@c.example",
-    }
+    named = {"displayName": name or f"Ann Number{number}", "userPrincipalName": f"u{number}@c.example"}
     return TaskResult({
         "id": f"t{number}", "processingStatus": "failed", "failureReason": reason or f"No manager for {number}.",
         "subject": {"id": f"id-{number}", **named},

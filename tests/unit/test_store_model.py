@@ -74,7 +74,7 @@ TERMS = (
     "users!=12 successful:1,2 unprocessed:null tasks>0 started>-2h started<=-2h started>2026-11-20 started<=2026-11-20 "
     "started>=2026-11-20T12:00:00Z "
     "started:2026-11-20 started!=2026-11-20 started:null completed:null completed!=null updated<=now scheduled<now "
-    "is:problem is:stuck is:active"
+    "is:problem is:stuck is:active is:unknown"
 )
 FILTERS = st.recursive(
     st.sampled_from(TERMS.split()),
@@ -171,7 +171,8 @@ def matches(node: Node | None, raw: Raw, workflow: str) -> bool:
         case IsFlag(flag, _):
             problem = status(raw) in ("failed", "completedWithErrors", "canceled", "quarantined") or is_stuck(raw)
             active = status(raw) in ("inProgress", "canceling")
-            return {"problem": problem, "stuck": is_stuck(raw), "active": active}[flag]
+            unknown = status(raw) not in ("failed", "completed", "inProgress", "canceling")
+            return {"problem": problem, "stuck": is_stuck(raw), "active": active, "unknown": unknown}[flag]
 
 
 def is_choice(field: FilterField, wanted: str, raw: Raw) -> bool:
@@ -328,6 +329,7 @@ TABLE: list[Raw] = [
         ("is:problem", "013"),
         ("is:stuck or status:queued", "3"),
         ("is:active", "3"),
+        ("is:unknown", "45"),
         ("onboard !id:r0,r1", "2345"),
     ],
 )

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 from textual.message_pump import MessagePump
 
-from runtui.services.writing.foreground import Foreground
+from runtui.services.foreground import Foreground
 from runtui.tui.screens.runs import LONGEST_REST, MAX_DELAYS, RELOAD_SECONDS, Throttle
 
 

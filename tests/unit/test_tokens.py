@@ -18,14 +18,7 @@ TOKEN = "eyJ0eXAi.payload-of-the-token.signature_1"
 
 
 @pytest.mark.parametrize(
-    "pasted",
-    [
-        TOKEN,
-        f" {TOKEN}\n",
-        f"Bearer {TOKEN}",
-        f"bearer {TOKEN}",
-        f"  BEARER \t{TOKEN}\r\n",
-    ],
+    "pasted", [TOKEN, f" {TOKEN}\n", f"Bearer {TOKEN}", f"bearer {TOKEN}", f"  BEARER \t{TOKEN}\r\n"]
 )
 async def test_a_token_is_taken_as_people_paste_it(pasted: str) -> None:
     assert await StaticToken(pasted)() == TOKEN

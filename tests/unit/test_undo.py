@@ -55,9 +55,7 @@ async def test_the_undo_is_the_inverse_change_over_the_run_as_it_is_now(journal:
     assert graph.calls == ["GET r1"], "nothing is sent by asking for it"
 
 
-async def test_what_was_ignored_blocks_no_undo_but_what_a_colleague_set_does(
-    journal: Journal,
-) -> None:
+async def test_what_was_ignored_blocks_no_undo_but_what_a_colleague_set_does(journal: Journal) -> None:
     before, after = {"failedTasksCount": 2, "totalUsersCount": 12}, {"failedTasksCount": 3, "totalUsersCount": 13}
     entry, graph = recorded(journal, before=before, after=after), FakeGraph()
     graph.runs["r1"] |= {"totalUsersCount": 13}

@@ -164,7 +164,7 @@ def test_a_sign_in_is_a_step_of_its_own_in_which_nothing_is_on_its_way(refused_a
 
 def test_a_failure_to_record_or_store_is_reported_and_hides_nothing() -> None:
     _, ended = play({Settle: [FULL_DISK], UpdateStore: [False]})
-    assert (ended.outcome, ended.unrecorded, ended.row_is_stale) == (Outcome.DONE, True, True)
+    assert (ended.outcome, bool(ended.unrecorded), ended.row_is_stale) == (Outcome.DONE, True, True)
 
 
 def named(answer: Answer) -> Answer:

@@ -114,9 +114,6 @@ class ServiceAction(NamedTuple):
         """Return the body exactly as shown and sent; empty if there is none."""
         return json.dumps(self.parameters, indent=2) if self.parameters else ""
 
-    def body(self) -> dict[str, Any]:
-        return dict(self.parameters)
-
     @property
     def undoes(self) -> None:
         """None: an action undoes no change."""

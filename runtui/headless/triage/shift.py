@@ -106,7 +106,7 @@ def _lines(file: str) -> Iterator[str]:
         with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as opened:
             while line := opened.readline(_MAX_BYTES):
                 is_whole = line.endswith(b"\n") or len(line) < _MAX_BYTES
-                yield line.decode(errors="strict" if is_whole else "replace")
+                yield line.decode("utf-8-sig", "strict" if is_whole else "replace")
     except UnicodeDecodeError:
         what = "It is not UTF-8. Nothing was imported."
         raise UsageError("This is not a file of `runtui triage export`", what) from None

@@ -21,15 +21,7 @@ from runtui.domain.text import visible
 from runtui.domain.times import ago, duration_text, local_text, now_ticks, since
 from runtui.domain.triage.memory import RunTriage
 from runtui.domain.triage.received import ticks_in
-from runtui.domain.triage.run_users import (
-    NO_TASKS,
-    TaskRow,
-    UserRow,
-    in_sequence,
-    user_rows,
-    users_named,
-    why_no_users,
-)
+from runtui.domain.triage.run_users import NO_TASKS, TaskRow, UserRow, in_sequence, user_rows, users_named, why_no_users
 from runtui.domain.triage.standing import comeback, standing, triage_facts, triage_record
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless.changes import changed

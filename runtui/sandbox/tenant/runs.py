@@ -15,13 +15,7 @@ from runtui.domain.times import TICKS_PER_SECOND
 from runtui.sandbox.entities import FUTURE_STATUS, guid
 from runtui.sandbox.tenant.causes import CALLED_BACK_FAILED, Cause
 from runtui.sandbox.tenant.people import Cohort, People, Person
-from runtui.sandbox.tenant.tasks import (
-    EXTENSIONS,
-    REMOVE_ALL_LICENSES,
-    REMOVE_ALL_TEAMS,
-    TaskDefinition,
-    task_json,
-)
+from runtui.sandbox.tenant.tasks import EXTENSIONS, REMOVE_ALL_LICENSES, REMOVE_ALL_TEAMS, TaskDefinition, task_json
 from runtui.sandbox.tenant.workflows import Workflow
 
 _COUNTING: Final = 5 * TICKS_PER_SECOND

@@ -62,7 +62,7 @@ class _Remembered(_Strict):
     state: Literal["handled", "snoozed"] | None = None
     until: str | None = None
     was: _Was | None = None
-    note: Annotated[_Line, Field(max_length=LONGEST_NOTE)] = ""
+    note: Annotated[str, Field(max_length=LONGEST_NOTE), AfterValidator(_one_line)] = ""
     who: _Line = ""
     changed_at: str | None = None
     seen_at: str | None = None
@@ -103,7 +103,7 @@ def read_shift(lines: Iterable[str], root: str) -> list[RunTriage]:
 
 
 def _read(line: str, root: str) -> RunTriage:
-    one = _Remembered.model_validate_json(line)
+    one = _Remembered.model_validate_json(line.strip())
     if not same_server(one.root, root):
         raise ValueError(f"It is from another server: {one.root}.")
     if one.state is not None and one.was is None:
@@ -133,7 +133,8 @@ def _sentence(error: ValueError) -> str:
         return str(error)
     first: Any = error.errors()[0]
     where = ".".join(map(str, first["loc"]))
-    return f"{where}: {first['msg']}." if where else f"{first['msg']}."
+    what = first["msg"].replace(" at line 1 column ", " at column ")  # of this line of the file
+    return f"{where}: {what}." if where else f"{what}."
 
 
 def _ticks_of(text: str | None) -> int:

@@ -22,9 +22,10 @@ from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
 from runtui.graph.batch import MAX_BATCH
 from runtui.graph.retry import Retry, retry_of
+from runtui.services.foreground import PIECE_SECONDS, Foreground
 from runtui.services.journal import RunBusyError
-from runtui.services.writing.drive import WriteDriver, uncancelled
-from runtui.services.writing.foreground import PIECE_SECONDS, Foreground
+from runtui.services.tasks import uncancelled
+from runtui.services.writing.drive import WriteDriver
 from runtui.services.writing.write import (
     Effect,
     Identify,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol
 from uuid import uuid4
 
 from runtui.domain.triage.service_actions import (
@@ -29,6 +29,7 @@ from runtui.graph.retry import Pace
 from runtui.services.journal import Intent, Journal
 from runtui.services.journal_file import JournalError
 from runtui.services.store import Store, workflow_names_of, workflow_of
+from runtui.services.tasks import uncancelled
 from runtui.services.writing.write import (
     Effect,
     Identify,
@@ -48,8 +49,6 @@ from runtui.services.writing.write import (
 )
 
 _logger: Final = logging.getLogger("runtui.write")
-
-_T = TypeVar("_T")
 
 
 class RunWriter(Protocol):
@@ -147,13 +146,13 @@ class WriteDriver:
 
     def break_off(self, save: Save) -> None:
         """End a save whose task was cancelled or failed, with what is known."""
-        unrecorded = True
+        unrecorded = "Writing it was interrupted."
         try:
             if save.intent is not None:
                 self.journal.settle(settlement_of(save, save.intent, "runtui stopped waiting for it."))
-            unrecorded = False
-        except JournalError:
-            pass  # reported by `unrecorded`
+            unrecorded = ""
+        except JournalError as error:
+            unrecorded = f"{error.message} {error.hint}"
         finally:
             self.end(
                 ended(
@@ -230,18 +229,3 @@ def store_observed(store: Store, observed: Sequence[tuple[Operation, Mapping[str
 def _without(entity: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
     """Return an entity as received, without the properties that runtui added."""
     return {name: value for name, value in entity.items() if name not in names}
-
-
-async def uncancelled(work: Awaitable[_T]) -> _T:
-    """Await some work to its end, however often the task is cancelled: its result must be known."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        task.exception()  # retrieve the error, because nobody else will
-        raise cancelled
-    return task.result()

@@ -17,7 +17,7 @@ from runtui.announcer import Announcer
 from runtui.domain.draft import Draft
 from runtui.domain.report import KnownBy, Outcome
 from runtui.domain.triage.service_actions import ActionName, Operation, ServiceAction
-from runtui.errors import RuntuiError, report_defect, side_by_side
+from runtui.errors import RuntuiError
 from runtui.graph.client import Answer
 from runtui.graph.exchange import Exchange
 from runtui.graph.retry import concerns_all
@@ -25,6 +25,7 @@ from runtui.graph.root import run_key
 from runtui.services.journal import Entry, Journal, Settlement
 from runtui.services.journal_file import broken_journal
 from runtui.services.store import Store
+from runtui.services.tasks import report_defect, side_by_side
 from runtui.services.writing.drive import RunWriter, store_observed
 from runtui.services.writing.proof import new_run, verdict
 

@@ -16,13 +16,14 @@ from runtui.announcer import Announcer
 from runtui.auth.clouds import why_not_offered
 from runtui.domain.draft import Draft
 from runtui.domain.triage.service_actions import Operation, ServiceAction
-from runtui.errors import UsageError, report_defect
+from runtui.errors import UsageError
 from runtui.graph.client import Answer
 from runtui.graph.root import run_key
+from runtui.services.foreground import Foreground
 from runtui.services.journal import Journal
 from runtui.services.store import Store
+from runtui.services.tasks import report_defect
 from runtui.services.writing.drive import RunWriter, WriteContext, WriteDriver
-from runtui.services.writing.foreground import Foreground
 from runtui.services.writing.write import Save
 
 if TYPE_CHECKING:

@@ -91,8 +91,8 @@ class Save(NamedTuple):
     """True if it already got another token, because the first one was missing or refused."""
     stopped: bool = False
     """True if it was stopped before it was sent, or sent again."""
-    unrecorded: bool = False
-    """True if the outcome could not be written to the journal."""
+    unrecorded: str = ""
+    """Why the outcome could not be written to the journal, in sentences; empty if it could."""
 
     @property
     def run_id(self) -> str:
@@ -300,8 +300,8 @@ def _settled(save: Save, settlement: Settlement) -> Writing:
     """Record an outcome; return the save, which says so if that failed."""
     try:
         yield from Settle(save, settlement)
-    except RuntuiError:
-        return save._replace(unrecorded=True)
+    except RuntuiError as error:
+        return save._replace(unrecorded=f"{error.message} {error.hint}")
     return save
 
 

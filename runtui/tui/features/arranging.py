@@ -54,7 +54,7 @@ class Arranging(Feature):
                 rows.append((name, words))
         present = orders.index(listed.order) if listed.order in orders else None
         choices = [Choice(order, line) for order, line in zip(orders, marked_lines(rows, present), strict=True)]
-        await self._chrome.ask(Picker("sort", "Sort by", choices, at=present or 0), listed.sort_by)
+        await self._chrome.ask(Picker("Sort by", choices, at=present or 0), listed.sort_by)
 
     # Columns
 
@@ -121,7 +121,7 @@ class Arranging(Feature):
         full = f"All {MAX_VIEWS} views are in use; delete one of yours first." if len(views) >= MAX_VIEWS else ""
         choices.append(Choice(self._name, "+ save the list as a view", _summary(self._runs.settings), refusal=full))
         at = len(views) if present is None else present
-        question = Picker("views", "Views", choices, at=at)
+        question = Picker("Views", choices, at=at)
         await self._chrome.ask(question, lambda step: step())
 
     async def _show(self, number: int) -> None:
@@ -147,7 +147,7 @@ class Arranging(Feature):
             Choice(replace, "replace with the list as it is now"),
             Choice(delete, "delete"),
         ]
-        await self._chrome.ask(Picker("view", f"View {number}", choices), lambda step: step())
+        await self._chrome.ask(Picker(f"View {number}", choices), lambda step: step())
 
     async def _name(self, at: int | None = None) -> None:
         """Ask for the name of the person's own view at this index, or of a new one, and save it."""
@@ -169,7 +169,7 @@ class Arranging(Feature):
                 raise ValueError(f"There is a view {text} already.")
 
         title = "Save as a view" if at is None else "Rename the view"
-        question = LineQuestion("name", title, "A name for the view, such as leavers", view.name, check)
+        question = LineQuestion(title, "A name for the view, such as leavers", view.name, check)
         await self._chrome.ask(question, named)
 
     def _keep(self, own: list[View], words: str) -> None:

@@ -106,7 +106,7 @@ class Copying(Feature):
             self._chrome.set_status(NOTHING, "warning")
             return
         self._offered = offered
-        await self._chrome.ask(Picker("copy", "Copy", offered, more_scopes=("copies",)), self._chosen)
+        await self._chrome.ask(Picker("Copy", offered, more_scopes=("copies",)), self._chosen)
 
     def action_copy_chosen(self) -> None:
         self._answer(self._under_cursor, "clipboard")

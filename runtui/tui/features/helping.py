@@ -30,6 +30,7 @@ class HelpView(ActionView[str]):
     """The list of keys and words; its answer is the id of the action to run."""
 
     scope = "help"
+    asked_by = "help"
     leaves_panel = True
     opens = "run_action"
     DEFAULT_CSS = f"""
@@ -39,7 +40,7 @@ class HelpView(ActionView[str]):
     list: ReadList[HelpRow, int]
 
     def __init__(self) -> None:
-        super().__init__(name="help")
+        super().__init__()
         self.list = ReadList(HELP, name="help")
         self._about = Static(id="help-about", markup=False)
 

@@ -51,6 +51,8 @@ class SignInView(ActionView[None]):
     """Shows the state of the sign-in and leads through one; its feature starts and ends sign-ins."""
 
     scope = "sign_in"
+    asked_by = "sign_in"
+    holds_letters = True
     leaves_panel = True
     opens = "use_method"
     DEFAULT_CSS = """

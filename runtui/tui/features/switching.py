@@ -35,7 +35,8 @@ class Switching(Feature):
             if settings.profile != present.profile:
                 self._features[Leaving].leave(settings)
 
-        await self._chrome.ask(Picker("profiles", "Profiles", choices, of=present.profile, at=at or 0), chosen)
+        question = Picker("Profiles", choices, asked_by="profiles", of=present.profile, at=at or 0)
+        await self._chrome.ask(question, chosen)
 
     async def action_simulate(self) -> None:
         if (sandbox := self._chrome.sandbox) is None:
@@ -53,7 +54,7 @@ class Switching(Feature):
             self._chrome.set_status(words, shown_while=lambda: sandbox.scenario == name)
             self._chrome.refresh()
 
-        question = Picker("simulate", "Simulate a fault", choices, of=sandbox.scenario, at=at or 0)
+        question = Picker("Simulate a fault", choices, asked_by="simulate", of=sandbox.scenario, at=at or 0)
         await self._chrome.ask(question, lambda name: self.attempt(simulate(name)))
 
     def action_read_only(self) -> None:

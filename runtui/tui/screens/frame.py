@@ -136,7 +136,7 @@ class Chrome:
     def install(self, view: ActionView[Any]) -> ViewScreen[Any]:
         """Install a screen for a view; it stays mounted once it has been opened."""
         screen = ViewScreen[Any](self, view)
-        self.app.install_screen(screen, view.name or view.scope)
+        self.app.install_screen(screen, type(view).__name__)
         return screen
 
     async def prepare(self, screen: ViewScreen[Any]) -> None:
@@ -167,12 +167,12 @@ class Chrome:
         answered: Callable[[ScreenResultType], object],
         given_up: Callable[[], object] = lambda: None,
     ) -> None:
-        """Open a question above the current screen; if one of the same name is open, close that instead.
+        """Open a question above the current screen; if its action has asked it already, close it instead.
 
         An action that awaits this lets the question have the focus before the next key is routed. See `when_answered`.
         """
         for screen in self.app.screen_stack:
-            if isinstance(screen, ViewScreen) and screen.view.name == view.name and view.name:
+            if isinstance(screen, ViewScreen) and view.asked_by and screen.view.asked_by == view.asked_by:
                 self.close(screen)
                 return
         await self.open(ViewScreen(self, view), when_answered(answered, given_up))
@@ -360,7 +360,7 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
             typing=self.focused is not None and self.focused.check_consume_key("a", "a"),
             opens_panel=now.has_list and not (self.shows_panel or chrome.is_zoomed),
         )
-        self._hints.hints = [hint for hint in shown if in_panel or not _is_held(hint.key, self.view)]
+        self._hints.hints = [hint for hint in shown if not _is_held(hint.key, self)]
 
     @property
     def shows_panel(self) -> bool:
@@ -474,7 +474,7 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         if event.key == "ctrl+c" and TYPING.isdisjoint(self.scopes_of_keys):  # it ends most programs
             self._remark(f"{ACTION_BY_ID['quit'].key_while_typing} quits; ctrl+c copies text selected in a field.")
             return
-        if _is_held(event.key, self.view) and not self.has_keys_in_panel:
+        if _is_held(event.key, self):
             event.stop()
             finds = f"{key_of('filter_choices')} filters the lines, " if self.view.scope == "picker" else ""
             self._remark(f"{finds}{key_of('leave_question')} goes back.")
@@ -512,10 +512,11 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         self.draw()
 
 
-def _is_held(key: str, view: ActionView[Any]) -> bool:
-    """Return whether a key is a letter of another screen that does nothing in this view; the one that opened the view
-    closes it."""
+def _is_held(key: str, screen: ViewScreen[Any]) -> bool:
+    """Return whether a key is a letter that does nothing while a view asks, as one of another screen; the one that
+    asked the question closes it."""
+    view = screen.view
     if not (view.holds_letters and len(key) == 1 and key.isalpha()):
         return False
-    opener = ACTION_BY_ID.get(view.name or "")
-    return key not in keys_of(("table", *view.scopes)).union(opener.keys if opener is not None else ())
+    own = keys_of(("table", *(scope for scope in screen.scopes if scope != "app")))
+    return key not in own.union(ACTION_BY_ID[view.asked_by].keys if view.asked_by else ())

@@ -63,9 +63,9 @@ class Picker(ActionView[Value]):
     """Asks for one of several values.
 
     Args:
-        name: The id of the action that asks, or one word; two questions of one name are never open at once.
         title: The title of the pane.
         choices: The choices; at least one.
+        asked_by: See `ActionView`.
         of: What they are about, for the title.
         at: The index of the choice under the cursor at first.
         about: The text above the list.
@@ -83,16 +83,17 @@ class Picker(ActionView[Value]):
 
     def __init__(
         self,
-        name: str,
         title: str,
         choices: Sequence[Choice[Value]],
         *,
+        asked_by: str = "",
         of: str = "",
         at: int = 0,
         about: str = "",
         more_scopes: tuple[Scope, ...] = (),
     ) -> None:
-        super().__init__(name=name)
+        super().__init__()
+        self.asked_by = asked_by
         self.more_scopes = more_scopes
         self._title = Content.assemble(content(title, "bold"), content(f"  {of}" if of else ""))
         self._choices = choices
@@ -167,7 +168,6 @@ class LineQuestion(ActionView[str]):
     """Asks for one line of text.
 
     Args:
-        name: One word for the question; two of one name are never open at once.
         title: The title of the pane.
         about: The text above the line.
         text: The initial text of the line.
@@ -182,8 +182,8 @@ class LineQuestion(ActionView[str]):
     LineQuestion #line { padding: 0 1; }
     """
 
-    def __init__(self, name: str, title: str, about: str, text: str, check: Callable[[str], object]) -> None:
-        super().__init__(name=name)
+    def __init__(self, title: str, about: str, text: str, check: Callable[[str], object]) -> None:
+        super().__init__()
         self._title, self._about, self._text, self._check = title, about, text, check
 
     def compose(self) -> ComposeResult:
@@ -220,7 +220,7 @@ class ColumnChooser(ActionView[tuple[str, ...]]):
     opens = "toggle_column"
 
     def __init__(self, columns: Sequence[Column[Any]], chosen: Sequence[str], shown: Sequence[str]) -> None:
-        super().__init__(name="columns")
+        super().__init__()
         self._columns = {column.key: column for column in columns}
         self._is_automatic = not chosen
         self._in_sight = tuple(shown)

@@ -269,6 +269,7 @@ class ReviewView(ActionView[str]):
     """The review as a view: it shows one at a time. Its result is the reason, empty if none was typed."""
 
     scope = "review"
+    holds_letters = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -22,9 +22,9 @@ from runtui.domain.filters import FilterError
 from runtui.domain.rows import RunRow
 from runtui.domain.views import ListSettings, view_of
 from runtui.graph.root import run_key
+from runtui.services.foreground import Foreground
 from runtui.services.store import EVERY_RUN, FIRST_ROWS, RunQuery, RunRows, cells_of
 from runtui.services.workspace import Workspace
-from runtui.services.writing.foreground import Foreground
 from runtui.tui.keys import blocks_keys
 from runtui.tui.resources import DRAFT_KEPT, OUTCOME_UNKNOWN, RUNS, SAVING, WATCHED, RowFlag, run_filter, triage_flag
 from runtui.tui.screens.frame import Chrome

@@ -43,7 +43,9 @@ class ActionView(Widget, Generic[ScreenResultType]):
     leaves_panel: ClassVar[bool] = False
     """True if the panel keeps showing what the view behind chooses, as behind a question."""
     holds_letters: ClassVar[bool] = False
-    """True if the letters of other screens do nothing here: they may be typed to find a line."""
+    """True if the letters of other screens do nothing here, as in most questions: they belong to the answer."""
+    asked_by: str = ""
+    """The id of the action that asks this question on every screen; while it is open, the action closes it instead."""
     opens: ClassVar[str] = ""
     """The id of the action for enter in a line, a click on a choice or a double click on a row."""
     DEFAULT_CSS = "ActionView { height: 1fr; }"

@@ -47,10 +47,7 @@ class LineInput(Input, inherit_css=False):
 
     def __init__(self, *, placeholder: str = "", id: str | None = None, select_on_focus: bool = False) -> None:
         # Other code validates: Textual would set a class for each value and match the styles again.
-        super().__init__(
-            placeholder=placeholder, compact=True, select_on_focus=select_on_focus, id=id, validate_on=(),
-            validators=[None],  # type: ignore[list-item] # never asked, but with none Textual loads all of its own
-        )  # fmt: skip
+        super().__init__(placeholder=placeholder, select_on_focus=select_on_focus, id=id, validate_on=())
         self.cursor_blink = False
 
     def watch_value(self) -> None:

@@ -153,10 +153,6 @@ class JsonView(ScrollView, can_focus=True):
         return self.scrollable_content_region.width or self._expected
 
     @property
-    def text(self) -> str:
-        return self._document.text
-
-    @property
     def line_count(self) -> int:
         return len(self._header) + len(self._document)
 

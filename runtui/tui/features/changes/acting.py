@@ -81,7 +81,7 @@ class Acting(Feature):
 
     async def _choose(self, name: str, choices: Sequence[Choice[NextStep]]) -> None:
         first = next((line for line, choice in enumerate(choices) if not choice.refusal), 0)
-        await self._chrome.ask(Picker("act", "Actions", choices, of=name, at=first), lambda step: step())
+        await self._chrome.ask(Picker("Actions", choices, of=name, at=first), lambda step: step())
 
     async def _for_marks(self) -> AsyncIterator[Choice[NextStep]]:
         """Yield the actions for several runs, each with the number of runs that it can help."""
@@ -100,7 +100,7 @@ class Acting(Feature):
             )
             about = " ".join(filter(None, (lacks, *bulk.notes)))
             words = f"{action.words}, for {len(bulk.drafts)} of {len(marks)}" if bulk.drafts else action.words
-            yield _choice(partial(self._bulk_sending.ask, bulk, lacks), words, about, refusal)
+            yield _line(partial(self._bulk_sending.ask, bulk, lacks), words, about, refusal)
 
     def _for_task(self, run_id: str, stored: StoredRun) -> Iterator[Choice[NextStep]]:
         rows = self._chrome.front.view.list
@@ -112,7 +112,7 @@ class Acting(Feature):
 
     def _for_run(self, run_id: str, stored: StoredRun, made: str) -> Iterator[Choice[NextStep]]:
         if made:
-            yield _choice(partial(self._opening.open_run, made), f"open the new run {made}", "It reprocesses this run.")
+            yield _line(partial(self._opening.open_run, made), f"open the new run {made}", "It reprocesses this run.")
         yield self._choice(cancel(stored.workflow_id, run_id), stored.raw)
         for scope in SCOPES:
             yield self._choice(reprocess(stored.workflow_id, run_id, scope), stored.raw)
@@ -124,10 +124,10 @@ class Acting(Feature):
         on_demand = self._choice(run_on_demand(workflow_id, [user.id for user in users]), workflow, users)
         if not users:
             ask = partial(self._ask_for_person, workflow_id)
-            on_demand = _choice(ask, "run the workflow on demand for a person…", on_demand.about, on_demand.refusal)
+            on_demand = _line(ask, "run the workflow on demand for a person…", on_demand.about, on_demand.refusal)
         yield on_demand
         about = "The service says which tasks would fail if the workflow ran now. Nothing is changed."
-        yield _choice(partial(self._preview, workflow_id), "preview task failures of the workflow", about)
+        yield _line(partial(self._preview, workflow_id), "preview task failures of the workflow", about)
 
     def _users(self) -> list[UserRow]:
         """Return the marked users, else the one under the cursor, if users are in front."""
@@ -145,7 +145,7 @@ class Acting(Feature):
         refusal = write_words.action_refusal(self._workspace, action, received)
         lacks = write_words.lacks_permission(self._workspace.sign_in, action.name)
         about = " ".join(filter(None, (lacks, *consequences(action, received))))
-        return _choice(partial(self._review, action, received, users), action.words, about, refusal)
+        return _line(partial(self._review, action, received, users), action.words, about, refusal)
 
     # The review
 
@@ -192,7 +192,7 @@ class Acting(Feature):
         self._chrome.set_status(words, "success" if is_good else "warning")
 
 
-def _choice(step: NextStep, words: str, about: str, refusal: str = "") -> Choice[NextStep]:
+def _line(step: NextStep, words: str, about: str, refusal: str = "") -> Choice[NextStep]:
     """Return a line of the list; an action that cannot run has the reason beside it."""
     line = f"{words[:1].upper()}{words[1:]}"
     return Choice(step, f"{line} · {refusal}" if refusal else line, refusal or about, refusal)

@@ -37,7 +37,7 @@ class BulkFormView(ActionView[None]):
 
     def __init__(self, chrome: Chrome, review: Callable[[], Awaitable[None]]) -> None:
         """Create the form; `review` asks about its changes."""
-        super().__init__(name="bulk-edit")
+        super().__init__()
         self._chrome = chrome
         self._review = review
         self.editor = DraftEditor()

@@ -317,7 +317,7 @@ class BulkSending(Feature):
             Choice(True, "Continue, and do not stop again for this kind of refusal"),
         ]
         about = write_words.held_question(save, left)
-        await self._chrome.ask(Picker("held", "Continue after a refusal?", choices, about=about), decided)
+        await self._chrome.ask(Picker("Continue after a refusal?", choices, about=about), decided)
 
     async def action_open_result(self) -> None:
         if (row := self.view.list.row) is None:
@@ -378,7 +378,7 @@ class BulkSending(Feature):
     async def action_export_results(self) -> None:
         if rows := list(self.view.chosen):
             choices = [Choice(form, write_words.FORMATS[form]) for form in RESULT_FORMATS]
-            question = Picker("export", "Export the results", choices)
+            question = Picker("Export the results", choices)
             await self._chrome.ask(
                 question, lambda form: self.in_worker(self._export(rows, form), blocks_keys("export"))
             )

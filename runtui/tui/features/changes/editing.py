@@ -55,6 +55,7 @@ class ConflictView(ActionView[Merge]):
     """
 
     scope = "conflict"
+    holds_letters = True
 
     def __init__(self, draft: Draft, now: Mapping[str, Any], workflow_name: str) -> None:
         from runtui.tui.widgets.option_lists import ChoiceList

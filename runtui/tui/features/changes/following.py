@@ -124,7 +124,7 @@ class Following(Feature):
             await self._opening.open_run(made[0]["id"])
             return
         choices = [Choice(str(run["id"]), FollowedRun(run, is_new=True).words()) for run in made]
-        await self._chrome.ask(Picker("new-runs", "Runs that reprocess this one", choices), self._opening.open_run)
+        await self._chrome.ask(Picker("Runs that reprocess this one", choices), self._opening.open_run)
 
     # The runs that an action has made or stops
 

@@ -210,7 +210,7 @@ class Journaling(Feature):
         choices: list[Choice[Any]] = [Choice(None, "Unknown: leave it as it is")]
         choices += [Choice(outcome, line) for outcome, line in write_words.DECISIONS.items()]
         about = write_words.decision_question(entry)
-        await self._chrome.ask(Picker("decide", f"What became of #{entry.number}?", choices, about=about), decided)
+        await self._chrome.ask(Picker(f"What became of #{entry.number}?", choices, about=about), decided)
 
     def _is_at(self, number: int) -> bool:
         """Return whether the cursor is on this entry, and its outcome is unknown."""
@@ -277,7 +277,7 @@ class Journaling(Feature):
             await (self._bulk_sending.review_undo(together) if whole else self._undo_entry(entry))
 
         choices = [Choice(False, f"#{entry.number} alone"), Choice(True, f"All {len(together)} changes sent with it")]
-        await self._chrome.ask(Picker("undo", "Undo one change, or all", choices), chosen)
+        await self._chrome.ask(Picker("Undo one change, or all", choices), chosen)
 
     async def _undo_entry(self, entry: Entry) -> None:
         def is_looking() -> bool:
@@ -337,7 +337,7 @@ class Journaling(Feature):
         about = f"{found}, of {'all roots' if query.root is None else query.root}."
         choices = [Choice(form, words) for form, words in write_words.FORMATS.items()]
         await self._chrome.ask(
-            Picker("export", "Export the journal", choices, about=about),
+            Picker("Export the journal", choices, about=about),
             lambda form: self.in_worker(self._export(query, form), blocks_keys("export")),
         )
 

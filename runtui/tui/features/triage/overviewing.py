@@ -199,7 +199,7 @@ class Overviewing(Feature):
             self._chrome.set_status("No run is in trouble.")
             return
         choices = [Choice(count.filter, f"{count.glyph} {count.runs} {count.word}", count.filter) for count in counts]
-        question = Picker("counts", "Show runs that are", choices)
+        question = Picker("Show runs that are", choices, asked_by="counts")
         await self._chrome.ask(question, self._features[Listing].show_runs)
 
     def draw_again(self, _ids: object = None) -> None:

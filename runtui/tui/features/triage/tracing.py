@@ -60,6 +60,7 @@ class PeopleView(ActionView[Person]):
     """Asks for a person by name, sign-in name or id; the answer may have only the typed text."""
 
     scope = "people"
+    asked_by = "people"
     leaves_panel = True
     opens = "choose_person"
     DEFAULT_CSS = """
@@ -68,7 +69,7 @@ class PeopleView(ActionView[Person]):
     """
 
     def __init__(self, workspace: Workspace) -> None:
-        super().__init__(name="people")
+        super().__init__()
         self._workspace = workspace
         self._found: Sequence[Person] = ()
         self._sought = ""

@@ -123,7 +123,7 @@ class Triaging(Feature):
         choices = [Choice(typed, words) for typed, words in SNOOZES.items()]
         choices.append(Choice(_TYPED, "another time…"))
         about = "It comes back then, or at once if it gets worse."
-        question = Picker("snooze", f"Snooze {self._named(run_ids)} for", choices, about=about)
+        question = Picker(f"Snooze {self._named(run_ids)} for", choices, about=about)
         await self._chrome.ask(question, partial(self._snooze_for, run_ids))
 
     async def _snooze_for(self, run_ids: Sequence[str], typed: str) -> None:
@@ -132,7 +132,7 @@ class Triaging(Feature):
 
             about = "A length such as 90m, 2h or 3d, or a time such as tomorrow 14:00"
             check = lambda text: snooze_end(text, now_ticks())  # noqa: E731
-            question = LineQuestion("until", f"Snooze {self._named(run_ids)} until", about, "", check)
+            question = LineQuestion(f"Snooze {self._named(run_ids)} until", about, "", check)
             await self._chrome.ask(question, partial(self._snooze_for, run_ids))
             return
         until = snooze_end(typed, now_ticks())
@@ -154,7 +154,7 @@ class Triaging(Feature):
         notes = {row.triage.note if row.triage is not None else "" for row in rows}
         about = "One line, for you and the next shift; leave it empty to remove the note"
         question = LineQuestion(
-            "note", f"Note to {self._named(run_ids)}", about, notes.pop() if len(notes) == 1 else "", _check_note
+            f"Note to {self._named(run_ids)}", about, notes.pop() if len(notes) == 1 else "", _check_note
         )
         await self._chrome.ask(question, lambda text: self.in_worker(self._note(run_ids, text), _TRIAGE))
 
