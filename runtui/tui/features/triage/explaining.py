@@ -230,7 +230,8 @@ class Explaining(Feature):
         if found is not None:
             words = f"{cause.task}: {fold_reason(cause.reason)}"
             self._runs.filter_by(found.text, words, partial(self._open, query))
-            said = results.progress
+            listed, said = self._runs.temporary, results.progress
             self._chrome.set_status(
-                triage_words.runs_may_lack(said), shown_while=lambda: results.progress.reading == said.reading
+                triage_words.runs_may_lack(said),
+                shown_while=lambda: self._runs.temporary is listed and results.progress.reading == said.reading,
             )
