@@ -213,6 +213,29 @@ async def test_leaving_cancels_what_is_being_read(open_session: Opener) -> None:
         assert results.progress.read == read
 
 
+async def test_the_runs_of_a_cause_grow_while_more_is_read(open_session: Opener) -> None:
+    wire = Held(httpx.ASGITransport(create_app()))
+    async with open_session(wire=wire) as session:
+        results, table = session.workspace.results, session.runs.table
+        await session.press("j", "j")
+        await session.until(lambda: results.causes(EVERY_RUN))  # of the runs that the panel showed
+        wire.hold()
+        await session.press("c")
+        await session.until(lambda: session.view == "causes" and results.progress.total)
+        await session.until(lambda: causes_of(session).cause is not None)
+        key = there(causes_of(session).cause).key
+        await session.press("enter")
+        assert session.view == "runs"
+        before = table.total
+        assert session.status.text == "The reasons of more runs are being read; the list may grow."
+        wire.release()
+        await session.until(lambda: not results.progress.reading)
+        of_all = next(cause for cause in results.causes(EVERY_RUN) if cause.key == key)
+        assert of_all.runs > before
+        await session.until(lambda: table.total == of_all.runs)
+        await session.until(lambda: not session.status.text)
+
+
 async def test_an_earlier_grouping_that_ends_later_is_not_shown(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -94,6 +94,15 @@ def reasons_read(progress: ReadingProgress) -> str:
     return f"  reasons of {newest}{progress.read} of {progress.total} runs"
 
 
+def runs_may_lack(progress: ReadingProgress) -> str:
+    """Say that the runs of a cause may not be all; empty once the reasons of all runs were read."""
+    if progress.read == progress.total:
+        return ""
+    if progress.reading:
+        return "The reasons of more runs are being read; the list may grow."
+    return f"The reasons of {progress.read} of {progress.total} runs were read; others may have this cause too."
+
+
 def why_no_causes(progress: ReadingProgress) -> str | None:
     """Return why no cause is listed; None if no task failed, which the list says itself."""
     if progress.fault is not None:

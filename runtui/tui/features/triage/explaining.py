@@ -1,8 +1,9 @@
 """Why runs failed: the causes in the runs of the list, one row per task and reason, and the runs of a cause.
 
 Invariant: the rows come only from the store and are grouped in a thread, within the runs that the list showed when the
-causes were opened. Results are read in the background only while the causes are open. The title says how much was read;
-an error is shown where the data would be.
+causes were opened. Results are read in the background while the causes are open, and go on if the runs of a cause are
+listed before all are read: more runs may have it. The title says how much was read; an error is shown where the data
+would be.
 """
 
 from __future__ import annotations
@@ -185,6 +186,8 @@ class Explaining(Feature):
         super().__init__(features)
         self.view = CausesView(self._workspace, self._runs.table)
         self.screen = self._chrome.install(self.view)
+        self._lists_runs = False
+        """Whether the causes were left for the runs of one."""
 
     def start(self) -> None:
         self.listen(self._workspace.results.changed, self._results_changed, only_newest=True)
@@ -197,15 +200,19 @@ class Explaining(Feature):
             await self._open(self._runs.shown)
 
     async def _open(self, query: RunQuery) -> None:
+        self._lists_runs = False
         self._workspace.results.read_in_background(query)
         await self._chrome.open(self.screen, self._dismissed, fill=lambda: self.view.open(query))
 
     async def _dismissed(self, _answer: None) -> None:
-        await self._workspace.results.stop()
+        if not self._lists_runs:
+            await self._workspace.results.stop()
 
     def _results_changed(self, _progress: object) -> None:
         if self.screen.is_open:
             self.view.reload()
+        elif self._lists_runs:
+            self._runs.drawing.ask()
 
     def _listing_changed(self, progress: Progress) -> None:
         if not progress.listing and self.screen.is_open:
@@ -216,9 +223,15 @@ class Explaining(Feature):
         """Show the runs of the cause under the cursor in the list; one step back from there returns here."""
         if (cause := self.view.cause) is None:
             return
-        query = self.view.shown
+        query, results = self.view.shown, self._workspace.results
         found = runs_of_cause(query, cause).filter
+        self._lists_runs = True
         self.screen.dismiss()
         if found is not None:
             words = f"{cause.task}: {fold_reason(cause.reason)}"
             self._runs.filter_by(found.text, words, partial(self._open, query))
+            listed, said = self._runs.temporary, results.progress
+            self._chrome.set_status(
+                triage_words.runs_may_lack(said),
+                shown_while=lambda: self._runs.temporary is listed and results.progress.reading == said.reading,
+            )
