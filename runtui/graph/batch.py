@@ -82,7 +82,8 @@ def unanswered(batch: Exchange, root: str, item: BatchItem) -> Exchange:
     if batch.failure is not None or not 200 <= (batch.status or 0) < 300 or batch.is_foreign:
         return exchange
     # A batch without a body (204) says nothing about this request either, although alone it would.
-    return replace(exchange, failure=Failure(FailureKind.CUT, "maybe", "The batch has no answer to this request."))
+    missing = Failure(FailureKind.UNANSWERED, "maybe", "The batch has no answer to this request.")
+    return replace(exchange, failure=missing)
 
 
 def as_throttled(answer: Exchange) -> Exchange:

@@ -59,6 +59,8 @@ class FailureKind(Enum):
     TIMEOUT = "timeout"
     CUT = "cut"
     """The connection ended before the answer."""
+    UNANSWERED = "unanswered"
+    """The answer of a batch lacks the one to this request."""
     PROTOCOL = "protocol"
     ENCODING = "encoding"
     """The body is compressed in a way that was not requested, or not as it claims."""

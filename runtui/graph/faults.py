@@ -190,6 +190,7 @@ _BY_FAILURE: dict[FailureKind, tuple[str, str]] = {
     FailureKind.PROXY_UNREACHABLE: ("The proxy cannot be reached", "Check the address of the proxy, and the network."),
     FailureKind.TIMEOUT: ("The request timed out", "If it happens again, check the network."),
     FailureKind.CUT: ("The connection broke", "If it happens again, check the network and the proxies in between."),
+    FailureKind.UNANSWERED: ("The response is incomplete", "If it happens again, check the proxies in between."),
     FailureKind.PROTOCOL: ("The response is not HTTP", "Check the root: the scheme and the port may not match."),
     FailureKind.ENCODING: ("The response cannot be decompressed", "Check the proxies in between."),
     FailureKind.TOO_LARGE: ("The response is too large", "Narrow the request; Graph itself sends smaller pages."),

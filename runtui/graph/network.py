@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
@@ -188,19 +189,19 @@ class BoundedBody:
             raise BodyError(FailureKind.ENCODING, f"The answer is compressed as {encoding!r}, which was not asked for.")
         self._limit = limit
         self._unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16) if "gzip" in encoding else None
-        self._data = bytearray()
+        self._data = BytesIO()
         self.truncated = False
 
     @property
     def data(self) -> bytes:
-        return bytes(self._data)
+        return self._data.getvalue()
 
     def feed(self, chunk: bytes) -> None:
         """Take the next chunk; raise BodyError if it is not gzip or exceeds the limit."""
-        room = self._limit - len(self._data)
+        room = self._limit - self._data.tell()
         if self._unpacker is not None:
             chunk = self._unpack(self._unpacker, chunk, room + 1)
-        self._data += chunk[:room]
+        self._data.write(chunk[:room])
         if len(chunk) > room:
             self.truncated = True
             size = f"{self._limit / 1024 / 1024:g} MiB"

@@ -61,7 +61,9 @@ class CollectionPage(NamedTuple):
         body = self.exchange.response_body
         if not body.isascii() or any(sign in body for sign in (b"\\", b"\n", b"\r")):
             return None
-        pieces = body.decode().rsplit("}", 2)[0].split("{", 2)[-1].split("},{")
+        pieces = body.decode().split("},{")
+        pieces[0] = pieces[0].split("{", 2)[-1]
+        pieces[-1] = pieces[-1].rsplit("}", 2)[0]
         nested = [(item, piece) for item, piece in zip(self.items, pieces, strict=False) if "{" in piece]
         objects = 1 + len(self.items) + sum(_objects(item) - 1 for item, _ in nested)
         if (

@@ -33,7 +33,16 @@ from runtui.headless.changes import (
     settle_earlier,
 )
 from runtui.headless.console import command, confirmed, narrate, parse_filter_option
-from runtui.headless.session import connected, find_run, list_all, pace, read_runs, run_and_answer, stored_run
+from runtui.headless.session import (
+    connected,
+    failed_read,
+    find_run,
+    list_all,
+    pace,
+    read_runs,
+    run_and_answer,
+    stored_run,
+)
 from runtui.services.journal import Entry
 from runtui.services.store import RunQuery, stored_runs
 from runtui.services.workspace import Workspace
@@ -287,8 +296,7 @@ async def _read(workspace: Workspace, runs: Sequence[MarkedRun]) -> _Found:
 def _unread(answer: Answer) -> LeftOut:
     if answer.exchange.status == 404:
         return GONE
-    why = answer.fault.summary if answer.fault is not None else "The response is empty."
-    return LeftOut("that cannot be read", f"The run cannot be read. {why}")
+    return LeftOut("that cannot be read", str(failed_read("The run cannot be read", answer)))
 
 
 def undo(line: CommandLine, number: int, *, batch: bool = False, **how: Any) -> int:

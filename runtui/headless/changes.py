@@ -14,7 +14,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runtui.domain.bulk_draft import MAX_BY_KEY, UNCHANGED, BulkDraft
@@ -416,8 +416,8 @@ class _Follower:
             self._progress.show(f"{ended} of {len(self._last)}" if ended else "…")
 
     def _print_wait(self, wait: Wait) -> None:
-        """Report a wait, once for all saves that wait for the same."""
-        if wait.until > self._waits_until:
+        """Report a wait, once for all saves that wait about as long: each has a time of its own."""
+        if wait.until - self._waits_until >= timedelta(seconds=1):
             self._waits_until = wait.until
             self._progress.clear()
             narrate_wait(wait)

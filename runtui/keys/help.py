@@ -18,6 +18,7 @@ plain text             in the workflow's name, the run's id, status or type
 status:failed          also status:failed,canceled   type:onDemand   wf:"Onboard"   id:6393
 failed>0               failed users or tasks; also users, tasks, successful, unprocessed
 started>-24h           in the last 24 hours; also completed, scheduled, updated; 2026-11-20; completed:none
+began>-12h             the start, or of a run that has not started the planned one
 is:problem  is:stuck   what went wrong; what hangs; also active, and unknown: by its status
 triage:unhandled       also handled, snoozed, back, seen, new: what you did about it; note:"ask HR"
 user:"Adele Vance"     by name, UPN or id; also task, reason and cause: of the runs whose results were read

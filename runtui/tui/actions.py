@@ -105,7 +105,8 @@ def _may_open_form(now: ActionContext) -> str | None:
 
 def _may_review(now: ActionContext) -> str | None:
     if now.errors:
-        return f"{now.errors} {'fields have' if now.errors > 1 else 'field has'} an invalid value; correct it first."
+        have, them = ("fields have", "them") if now.errors > 1 else ("field has", "it")
+        return f"{now.errors} {have} an invalid value; correct {them} first."
     return _needs_change(now) or _may_open_form(now)
 
 

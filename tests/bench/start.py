@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
+from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -16,6 +17,7 @@ from time import perf_counter
 from tests.bench.commands import TOKEN
 from tests.bench.stalls import FIRST_SECONDS, LONG_MILLISECONDS
 from tests.bench.stock_app import ANSWER, READY
+from tests.bench.stock_listing import COMPLETE
 from tests.bench.table import Pairs, Row
 from tests.bench.terminal import RUNTUI, STOCK, Stopwatch
 from tests.terminal.sandbox_process import sandbox_process
@@ -129,21 +131,26 @@ def stalls() -> Pairs:
             yield max((float(line.split()[0]) for line in lines), default=0.0), LONG_MILLISECONDS
 
 
-def of_the_start(figure: Callable[[Stopwatch], float]) -> Callable[[], Pairs]:
-    """Measure the cost of the start, when the list is complete and nothing is drawn."""
+def of_the_start(figure: Callable[[Stopwatch], float], *, lists: bool = False) -> Callable[[], Pairs]:
+    """Measure the cost of the start, when the list is complete and nothing is drawn, beside a bare app or one that
+    `lists` the same runs."""
 
     def pairs() -> Pairs:
         with with_stored_rows() as (command, env):
+            listing = sys.executable, "-m", "tests.bench.stock_listing", command[-1]
+            stock, sign = (listing, f"{COMPLETE} 240") if lists else ((*STOCK, "static"), READY)
             while True:
-                with Stopwatch(command, env=env) as ours, Stopwatch((*STOCK, "static")) as bare:
+                with Stopwatch(command, env=env) as ours, Stopwatch(stock, env=env) as reference:
                     ours.wait_for("240 runs.*as of")
-                    bare.wait_for(READY)
+                    reference.wait_for(sign)
                     ours.wait_until_quiet(2.0)
-                    bare.wait_until_quiet(0.1)
-                    yield figure(ours), figure(bare)
+                    reference.wait_until_quiet(0.1)
+                    yield figure(ours), figure(reference)
 
     return pairs
 
+
+CPU, PEAK = attrgetter("cpu_milliseconds"), attrgetter("peak_mebibytes")
 
 ROWS = (
     Row("list in the store: rows on the screen", "ms wall", PASS, 3, stored_rows, rounds=9),
@@ -156,6 +163,7 @@ ROWS = (
     Row("demo: help opened", "ms wall", BARE, 1.6, demo_key(*HELP), rounds=9),
     Row("demo: first other key answered", "ms wall", BARE, 1.6, demo_key(*FILTER), rounds=9),
     Row("longest stall of the loop in the first 3 s", "ms", "the longest that is short", 1, stalls, rounds=3),
-    Row("CPU of the whole start", "ms", BARE, 2, of_the_start(lambda terminal: terminal.cpu_milliseconds)),
-    Row("peak memory with 240 runs", "MiB", BARE, 1.6, of_the_start(lambda terminal: terminal.peak_mebibytes)),
+    Row("CPU of the whole start", "ms", BARE, 2, of_the_start(CPU)),
+    Row("CPU of the whole start", "ms", "DataTable that lists them by httpx", 1, of_the_start(CPU, lists=True)),
+    Row("peak memory with 240 runs", "MiB", BARE, 1.6, of_the_start(PEAK)),
 )

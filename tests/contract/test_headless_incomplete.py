@@ -162,6 +162,15 @@ def test_a_run_that_is_not_found_names_the_workflows_that_could_not_be_looked_th
     assert "could not be read: Access denied." in str(caught.value)
 
 
+def test_of_many_runs_those_that_cannot_be_read_come_with_the_next_step(commands: Commands, capsys: Out) -> None:
+    (one, workflow_id), (other, _) = commands.a_run("failed"), commands.a_run("completed")
+    server = commands.server()._replace(wire=Refusing(commands, "/beta/", 403))
+    code = update(server, [one, other], ["failedTasksCount=7"], workflow_id=workflow_id, yes=True, output="json")
+    told = [json.loads(line)["message"] for line in capsys.readouterr().out.splitlines()]
+    assert (code, len(told)) == (ExitCode.NOT_DONE, 2)
+    assert all("The run cannot be read. Access denied. No. Reading needs LifecycleWorkflows" in line for line in told)
+
+
 def test_of_many_runs_one_in_an_unread_workflow_is_not_called_gone_and_an_old_list_is_no_base(
     commands: Commands, capsys: Out
 ) -> None:

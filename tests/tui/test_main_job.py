@@ -47,7 +47,11 @@ async def test_a_wrong_value_is_refused_with_a_sentence_and_kept(open_session: O
         assert "A count is a whole number" in session.text()
         await session.press("ctrl+s")
         assert session.view == "edit"
-        assert "correct it first" in session.text()
+        assert "1 field has an invalid value; correct it first." in session.text()
+        await session.press("down")
+        await session.type("x")
+        await session.press("ctrl+s")
+        assert "2 fields have an invalid value; correct them first." in session.text()
         await session.press("escape", "e")
         draft = there(session.draft)
         assert any(edit.text.endswith("x") for edit in draft.edits.values())

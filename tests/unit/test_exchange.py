@@ -184,7 +184,7 @@ def test_a_batch_without_an_item_is_no_answer_to_its_change(status: int) -> None
     alone = unanswered(exchange(method="POST", status=status), "https://graph.example/beta", item)
     entity, fault = read_answer(alone, writing=True)
     assert entity is None
-    assert there(fault).message == "The batch has no answer to this request."
+    assert there(fault).summary == "The response is incomplete. The batch has no answer to this request."
 
 
 @pytest.mark.parametrize(("named", "kept"), [("batch", []), ("another", [("client-request-id", "another")])])

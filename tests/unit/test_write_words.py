@@ -112,3 +112,10 @@ def test_before_an_action_the_one_whose_outcome_is_unknown_is_named() -> None:
         "#4 is unknown: it may have been carried out, or may still be, and this one would be the second."
     )
     assert write_words.action_in_doubt(workspace, cancel("w1", "r-2")) == ""
+
+
+def test_a_page_pasted_into_a_field_hides_no_other_field_of_the_draft() -> None:
+    pasted = draft(RUN, scheduledDateTime="x" * 1_000_000, totalUsersCount="39")
+    assert write_words.draft_discarded(pasted) == (
+        f"Draft discarded: scheduledDateTime {'x' * 20}…{'x' * 19}, totalUsersCount 39."
+    )

@@ -37,6 +37,7 @@ from runtui.services.journal_query import ExportFormat
 from runtui.services.workspace import Workspace
 from runtui.services.writing.write import Save
 from runtui.tui.actions import why_read_only
+from runtui.tui.text import middle
 
 if TYPE_CHECKING:
     from runtui.auth.signin import SignIn
@@ -110,7 +111,9 @@ def draft_discarded(draft: Draft) -> str:
 
 
 def typed_text(draft: Draft) -> str:
-    return ", ".join(f"{name} {edit.text or 'empty'}" for name, edit in draft.edits.items()) or "nothing typed"
+    """Name what was typed: a pasted page is shortened, so that the status line has room for the other fields."""
+    typed = (f"{name} {middle(edit.text, 40) or 'empty'}" for name, edit in draft.edits.items())
+    return ", ".join(typed) or "nothing typed"
 
 
 # The journal
