@@ -28,6 +28,7 @@ from runtui.graph.client import Answer
 from runtui.graph.retry import Wait
 from runtui.graph.root import run_key
 from runtui.headless.console import (
+    ENDED_FROM_OUTSIDE,
     ProgressLine,
     answer_to,
     can_ask,
@@ -100,12 +101,18 @@ def check_consent(settings: Settings, options: ChangeOptions) -> None:
 
 @contextmanager
 def nothing_sent_if_cancelled() -> Iterator[None]:
-    """Report that nothing was sent if ctrl+c ends the block."""
+    """Report that nothing was sent if ctrl+c, the system or a closed terminal ends the block."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - a command is one
+    on_signals(task.cancel, *ENDED_FROM_OUTSIDE)
     try:
         yield
     except asyncio.CancelledError:
         narrate("Nothing was sent.")
-        raise
+        raise KeyboardInterrupt from None
+    finally:
+        for number in ENDED_FROM_OUTSIDE:
+            asyncio.get_running_loop().remove_signal_handler(number)
 
 
 async def settle_earlier(workspace: Workspace, options: ChangeOptions, *run_ids: str) -> None:

@@ -61,10 +61,14 @@ async def keep_exit_code() -> None:
             task.uncancel()
 
 
-def on_signals(act: Callable[[], object]) -> None:
-    """Call `act` in the running loop at ctrl+c, and when the system or a closed terminal ends the command; not at a
-    signal that its caller has it ignore, as `nohup` does."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+ENDED_FROM_OUTSIDE: Final = (signal.SIGTERM, signal.SIGHUP)
+"""The signals by which the system or a closed terminal ends a command."""
+
+
+def on_signals(act: Callable[[], object], *numbers: signal.Signals) -> None:
+    """Call `act` in the running loop at some signals, by default at ctrl+c and those from outside; not at one that the
+    caller has it ignore, as `nohup` does."""
+    for number in numbers or (signal.SIGINT, *ENDED_FROM_OUTSIDE):
         if signal.getsignal(number) is not signal.SIG_IGN:
             asyncio.get_running_loop().add_signal_handler(number, act)
 

@@ -84,6 +84,7 @@ def why_read_only(workspace: Workspace) -> str | None:
 
 
 NO_RUN: Final = "There is no run under the cursor."
+NO_ROW: Final = "There is nothing under the cursor."
 NO_ENTRY: Final = "There is no change under the cursor."
 
 Reason = Callable[[ActionContext], str | None]
@@ -172,7 +173,7 @@ REASONS: Final[Mapping[Need, Reason]] = {
     "": lambda _: None,
     "run": lambda now: None if now.has_run else NO_RUN,
     "one run": lambda now: None if not now.marked_runs else "A change to many runs sends only what you change.",
-    "row": lambda now: None if now.has_row else "There is nothing under the cursor.",
+    "row": lambda now: None if now.has_row else NO_ROW,
     "marks": lambda now: None if now.marks else "Nothing is marked.",
     "writing": lambda now: now.why_read_only,
     "editing": _may_edit,

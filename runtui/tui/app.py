@@ -216,6 +216,7 @@ class RuntuiApp(DifferentialOutput, TerminalApp):
         self._workspace = workspace
         self._stages = stages or Stages()
         self.chrome = Chrome(self, workspace, sandbox, profiles)
+        self.chrome.drop_keys = self.keys.drop
         self.runs = RunsView(self.chrome)
         self.feature = Features(self.chrome, self.runs, self.keys.wait_idle)
         self.preparation = Preparation(self.feature)

@@ -6,8 +6,8 @@ packet, so each would act on a state that the person has not seen.
 
 Invariant: the same keys lead to the same state, whether typed slowly or arriving at once, and none is routed before a
 screen is mounted. The effect of the last one is drawn in one frame. Keys never wait for the network or a save, only for
-messages, the layout, and workers in a `blocks_keys` group. A pump that never comes to rest delays keys once, for a
-limited time.
+messages, the layout, and workers in a `blocks_keys` group; an action on a row waits a little for the first rows. A pump
+that never comes to rest delays keys once, for a limited time.
 """
 
 from __future__ import annotations
@@ -108,6 +108,10 @@ class KeyQueue:
         self._waiting.append(event)
         self.start()
 
+    def drop(self) -> None:
+        """Route none of the waiting events, since one before them did not do what they count on."""
+        self._waiting = deque(filter(callable, self._waiting))
+
     def call_when_routed(self, call: Callable[[], object]) -> None:
         """Call `call` when all events queued so far are routed, or at `close`.
 
@@ -167,6 +171,8 @@ class KeyQueue:
 
     async def _route_next(self, event: events.Event) -> None:
         await self._ready_for(event)
+        if event not in self._waiting:  # dropped meanwhile
+            return
         self._waiting.popleft()
         focused = self._app.focused
         self._typing = None

@@ -236,6 +236,25 @@ def test_a_signal_after_it_was_sent_is_unknown(number: signal.Signals, commands:
     assert [entry.outcome for entry in commands.entries()] == [Outcome.UNKNOWN]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_before_it_was_sent_says_that_nothing_was(
+    number: signal.Signals, commands: Commands, monkeypatch: pytest.MonkeyPatch, capsys: Out
+) -> None:
+    async def never(_request: object) -> httpx.Response:
+        if signal.getsignal(number) is not signal.SIG_DFL:  # else it would end the test run
+            signal.raise_signal(number)
+            await asyncio.Event().wait()
+        raise AssertionError
+
+    run_id, _ = commands.a_run()
+    usual = signal.getsignal(number)
+    monkeypatch.setattr(commands.line, "handle_async_request", never)
+    with pytest.raises(KeyboardInterrupt):
+        commands.update(run_id, "failedTasksCount=3")
+    assert capsys.readouterr().err.endswith("\nNothing was sent.\n")
+    assert (commands.entries(), signal.getsignal(number)) == ([], usual)
+
+
 def test_a_closed_terminal_does_not_end_what_was_started_to_outlive_it(commands: Commands, capsys: Out) -> None:
     async def hang_up(_request: object, go_on: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
         signal.raise_signal(signal.SIGHUP)

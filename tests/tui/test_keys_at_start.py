@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,11 @@ from textual.screen import Screen
 from runtui.keys.actions import ACTIONS
 from runtui.prelude.terminal import TAKEOVER
 from runtui.tui.screens.frame import ViewScreen
+from tests import PATIENCE, there
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import parsed, type_keys
 from tests.tui.test_scenarios import Sandbox
+from tests.tui.wires import Graph, Held
 
 EVERY_KEY = list(dict.fromkeys(key for action in ACTIONS for key in action.keys))
 LEAVING = {"q", "f10", "ctrl+q"}
@@ -57,6 +60,45 @@ async def test_a_key_typed_ahead_does_what_it_does_later(open_session: Opener, t
 async def test_every_key_typed_ahead_does_what_it_does_later(open_session: Opener, tmp_path: Path, key: str) -> None:
     early = await seen_after(open_session, [key], tmp_path, early=True)
     assert early == await seen_after(open_session, [key], tmp_path, early=False)
+
+
+JOB = ["e", "enter", *"can", "enter", "f2"]
+"""Opens a run, chooses a status and goes to the review."""
+
+
+async def test_an_action_before_the_first_rows_waits_for_them_and_the_next_keys_for_it(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtui.tui.screens.frame.FIRST_ROWS_SECONDS", PATIENCE)
+    held = Held(Graph().wire)
+    held.hold()
+    async with open_session(wire=held, ready=False) as session:
+        for key in parsed(JOB):
+            session.app.post_message(key)
+        async with asyncio.timeout(PATIENCE):
+            while not any("first rows" in worker.group for worker in session.app.workers):  # noqa: ASYNC110
+                await asyncio.sleep(0)  # `until` would wait for the keys
+        held.release()
+        await session.until(lambda: session.view == "review")
+        assert {name: edit.text for name, edit in there(session.draft).edits.items()} == {
+            "processingStatus": "canceled"
+        }
+
+
+async def test_without_rows_an_action_and_the_keys_typed_after_it_are_dropped(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtui.tui.screens.frame.FIRST_ROWS_SECONDS", 0)
+    held = Held(Graph().wire)
+    held.hold()
+    async with open_session(wire=held, ready=False) as session:
+        for key in parsed(["j", *JOB]):
+            session.app.post_message(key)
+        await session.until(lambda: "No run is listed yet: e and what you typed after it" in session.status.text)
+        assert (len(session.app.keys), session.view) == (0, "runs")
+        await session.press("question_mark")
+        assert session.view == "help", "keys typed later act"
+        held.release()
 
 
 async def test_all_keys_at_once_before_the_first_mount(open_session: Opener) -> None:

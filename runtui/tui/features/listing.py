@@ -85,6 +85,7 @@ class Listing(Feature):
         incomplete = self._in_words(why, "The list is incomplete. ") if why is not None else ""
         next_step = f"{key_of('overview')} shows the workflows, and when each is to run next."
         self._runs.say_when_empty(f"{RUNS.empty} {next_step}" if why is None else self._in_words(why))
+        self._runs.first_rows.set()
         is_news = bool(incomplete) and incomplete != self._incomplete
         self._incomplete = incomplete
         if progress.fault is not None or is_news:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from inspect import isawaitable
 from itertools import chain
@@ -36,7 +37,7 @@ from runtui.keys.actions import (
 )
 from runtui.services.store import StoredRun
 from runtui.services.workspace import SandboxControl, Workspace
-from runtui.tui.actions import ActionContext, bindings, hints, why_not, why_read_only
+from runtui.tui.actions import NO_ROW, NO_RUN, ActionContext, bindings, hints, why_not, why_read_only
 from runtui.tui.keys import blocks_keys
 from runtui.tui.output import DrawnOnce
 from runtui.tui.screens.panel import Panel
@@ -63,6 +64,9 @@ from runtui.tui.widgets.side_panel import SidePanel, Tab
 if TYPE_CHECKING:
     from runtui.profiles import Profiles
     from runtui.tui.widgets.search_bar import SearchBar
+
+FIRST_ROWS_SECONDS: Final = 3
+"""How long keys wait for the first rows of the list, less than any key waits for another."""
 
 PREPARE: Final = "prepare"
 """The group of the worker that mounts screens before they are first opened."""
@@ -114,6 +118,8 @@ class Chrome:
         self.sandbox = sandbox
         self.profiles = profiles
         self.panel = Panel(app, workspace)
+        self.drop_keys: Callable[[], None]
+        """Drops the keys that were typed and not acted on; the app sets this."""
         self.features: FeatureSource
         """The features of the session, which set this."""
         self.headline = Headline()
@@ -448,6 +454,11 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
         # Find it before `why_not`: that may load the feature that knows the reason.
         run = partial(self.run_action, action.call) if action.call else next(filter(None, found))
         if reason := why_not(action, self.chrome.context()):
+            coming = self.view.first_rows
+            if coming is not None and not coming.is_set() and reason in (NO_RUN, NO_ROW):
+                work = _perform_on_first_rows(self, action_id, coming)
+                self.app.run_worker(work, group=blocks_keys("first rows"), description="wait for the first rows")
+                return
             say = self.set_status if self.view.scope in TYPING else self._remark  # the next keys may remove the reason
             say(reason, "warning", lambda: why_not(action, self.chrome.context()) == reason)
             return
@@ -520,3 +531,16 @@ def _is_held(key: str, screen: ViewScreen[Any]) -> bool:
         return False
     own = keys_of(("table", *(scope for scope in screen.scopes if scope != "app")))
     return key not in own.union(ACTION_BY_ID[view.asked_by].keys if view.asked_by else ())
+
+
+async def _perform_on_first_rows(screen: ViewScreen[Any], action_id: str, coming: asyncio.Event) -> None:
+    """Run an action that was asked for before there were rows, as soon as there are; if none come soon, drop it and
+    the keys typed after it, which would act on something else."""
+    screen.chrome.workspace.refresh.start()
+    with suppress(TimeoutError):
+        await asyncio.wait_for(coming.wait(), FIRST_ROWS_SECONDS)
+    if why_not(ACTION_BY_ID[action_id], screen.chrome.context()) is None:
+        await screen.action_perform(action_id)
+        return
+    screen.chrome.drop_keys()
+    screen.set_status(f"No run is listed yet: {key_of(action_id)} and what you typed after it did nothing.", "warning")

@@ -129,6 +129,7 @@ class RunsView(ActionView[None]):
     changes_marked = True
     opens = "open_run"
     list: RowList[RunRow, str]
+    first_rows: asyncio.Event
     why_unfiltered = ""
     """The kept filter, if it is invalid; else empty."""
 
@@ -149,6 +150,7 @@ class RunsView(ActionView[None]):
         self.watched: set[str] = set()
         """The ids of the runs that ring the bell when they end."""
         self._empty_words = READING_RUNS
+        self.first_rows = asyncio.Event()
         self.drawing = Throttle(self, workspace.foreground, self.reload)
         """Redraws after rows have changed: at once for the first change, once a second while many change."""
         kept = workspace.preferences.kept.runs
@@ -226,6 +228,7 @@ class RunsView(ActionView[None]):
         self._empty_words = words = self._empty_words if words is None else words
         if self._store.count(EVERY_RUN):
             shown = self.shown.filter
+            self.first_rows.set()
             words = "" if self.table.total else self.list.not_found(shown.hint if shown is not None else "")
         self.list.show_text(words)
 

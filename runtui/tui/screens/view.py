@@ -6,6 +6,7 @@ by its id, and tells it by messages what to say and that something has changed.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from textual import events, on
@@ -46,6 +47,8 @@ class ActionView(Widget, Generic[ScreenResultType]):
     """True if the letters of other screens do nothing here, as in most questions: they belong to the answer."""
     asked_by: str = ""
     """The id of the action that asks this question on every screen; while it is open, the action closes it instead."""
+    first_rows: asyncio.Event | None = None
+    """Set once the list has rows, or is read and has none; None if keys need not wait for that."""
     opens: ClassVar[str] = ""
     """The id of the action for enter in a line, a click on a choice or a double click on a row."""
     DEFAULT_CSS = "ActionView { height: 1fr; }"
