@@ -104,7 +104,7 @@ def read_config(path: Path) -> Config:
         UsageError: It cannot be read, or is not TOML.
     """
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except FileNotFoundError:
         return no_config(path)
     except (OSError, UnicodeDecodeError) as error:

@@ -32,7 +32,6 @@ class Claims(NamedTuple):
     account: str = ""
     """A label for the journal, never a proof."""
     tenant_id: str = ""
-    object_id: str = ""
     expires_at: datetime | None = None
     permissions: frozenset[str] | None = None
     """The delegated scopes and app roles, as short names."""
@@ -45,7 +44,6 @@ def read_claims(token: str) -> Claims:
     return Claims(
         account=next((label for name in names if (label := _label(name))), ""),
         tenant_id=_label(claims.get("tid")),
-        object_id=_label(claims.get("oid")),
         expires_at=_date_time(claims.get("exp")),
         permissions=_permissions(claims),
     )

@@ -168,7 +168,7 @@ _ACCEPTED = FaultText(
 _BY_FAILURE: dict[FailureKind, tuple[str, str]] = {
     FailureKind.REFUSED_ADDRESS: (
         "The address is refused",
-        "The token goes to the configured root only. Check the id; if a server sent this link, tell its administrator.",
+        "The token goes to the configured root only. If a server sent this link, tell its administrator.",
     ),
     FailureKind.TOKEN: ("There is no usable token", f"{SIGN_IN_AGAIN}."),
     FailureKind.HEADER: ("The request cannot be sent", "If a server supplied the value, tell its administrator."),

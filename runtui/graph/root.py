@@ -97,7 +97,7 @@ def refusal(root: str, address: str) -> str | None:
         return f"The address lies outside the configured root {root}."
     segments = path.split("/")[1:]
     if not {"", ".", ".."}.isdisjoint(segments) or re.search(_DISGUISED, path):
-        return "A part of its path is empty, or has characters that could lead elsewhere."
+        return "A part of its path, such as an id, is empty or has characters that could lead elsewhere."
     return None
 
 

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import NAMESPACE_OID, uuid5
@@ -20,11 +19,14 @@ from uuid import NAMESPACE_OID, uuid5
 from runtui.domain.filters import parse_filter
 from runtui.domain.rows import RUN_COLUMNS
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, now_ticks
+from runtui.graph.client import GraphClient
+from runtui.graph.transport import Transport
 from runtui.services.refresh import Refresh
 from runtui.services.store import EVERY_RUN, FIRST_ROWS, RunQuery, Store
 from runtui.services.store_file import KnownListing, put_listing
-from tests.bench.commands import run
+from tests.bench.commands import TOKEN, run
 from tests.bench.table import Pairs, Row
+from tests.terminal.sandbox_process import sandbox_process
 from tests.unit.fake_lister import NEVER, FakeGraph
 
 DEFAULT_RUNS = 100_000
@@ -88,37 +90,41 @@ def a_run(number: int, began: int) -> dict[str, str | int]:
     }
 
 
-def fill(store: Store, runs: int, beside: Callable[[str], float] = lambda _: 0.0) -> tuple[float, float]:
-    """Put runs into a store, as a refresh does, and call `beside` with the text of each page. Return the CPU time of
-    both in milliseconds."""
-    number, ours, theirs = store.next_listing(), 0.0, 0.0
+def fill(store: Store, runs: int) -> None:
+    """Put runs into a store, as a refresh does."""
+    number = store.next_listing()
     for workflow, text in pages(runs):
-        ours += milliseconds(lambda: store.put_runs(workflow, json.loads(text), number))  # noqa: B023
-        theirs += beside(text)
-    return ours + milliseconds(store.complete_orders), theirs
+        store.put_runs(workflow, json.loads(text), number)
+    store.complete_orders()
 
 
 def listing() -> Pairs:
-    """Measure the time to store a run, beside a table without any order."""
-    while True:
-        with (
-            TemporaryDirectory() as folder,
-            closing(Store(Path(folder) / "runs.db")) as store,
-            closing(sqlite3.connect(Path(folder) / "floor.db", isolation_level=None)) as db,
-        ):
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("CREATE TABLE run (id TEXT PRIMARY KEY, raw TEXT)")
-            ours, theirs = fill(store, Tenant.runs, partial(insert, db))
-            yield ours * 1000 / Tenant.runs, theirs * 1000 / Tenant.runs
+    """Measure the CPU time of the client to list a run of a sandbox into a new store, beside fetching the same pages
+    and json.loads."""
+    import httpx
 
+    urls: list[str] = []
 
-def insert(db: sqlite3.Connection, text: str) -> float:
-    """Put the runs of a page into a table. Return the CPU time in milliseconds."""
-    began = time.process_time()
-    db.execute("BEGIN")
-    db.executemany("INSERT INTO run VALUES (?, ?)", [(item["id"], json.dumps(item)) for item in json.loads(text)])
-    db.execute("COMMIT")
-    return (time.process_time() - began) * 1000
+    async def token() -> str:
+        return TOKEN
+
+    async def listed(root: str, store: Store) -> None:
+        async with Transport(root, token=token, on_exchange=lambda exchange: urls.append(exchange.url)) as transport:
+            await Refresh(GraphClient(transport), store, interval=NEVER).list_once()
+
+    def fetched() -> None:
+        with httpx.Client(
+            headers={"Authorization": f"Bearer {TOKEN}", "Prefer": f"odata.maxpagesize={PAGE}"}
+        ) as client:
+            for url in urls:
+                json.loads(client.get(url).raise_for_status().content)
+
+    with sandbox_process(runs=Tenant.runs) as sandbox:
+        while True:
+            urls.clear()
+            with TemporaryDirectory() as folder, closing(Store(Path(folder) / "runs.db")) as store:
+                ours = milliseconds(lambda: asyncio.run(listed(sandbox.root, store)))
+            yield ours * 1000 / Tenant.runs, milliseconds(fetched) * 1000 / Tenant.runs
 
 
 def megabytes_written() -> float:
@@ -220,7 +226,7 @@ def memory() -> Pairs:
 
 
 ROWS = (
-    Row("a run into the store", "µs", "json.loads and INSERT", 4, listing, rounds=1),
+    Row("a run listed into the store", "µs", "its page and json.loads", 5, listing, rounds=3),
     Row("written for runs in no order", "MB", "the file", 2.5, written, rounds=1),
     Row("refresh, nothing changed", "ms", "the same, 1,000 runs", 1.5, refreshed),
     Row("sort by the slowest column, middle", "ms", "page down", 4, sorted_by_the_slowest_column),

@@ -124,7 +124,7 @@ def test_nobody_and_more_than_one_person_are_refused(commands: Commands, capsys:
     for name in ("nobody@nowhere.example", "finance/anna"):
         with pytest.raises(RuntuiError, match="Nobody by that name"):
             show_person(commands.server(), name, output="json")
-    with pytest.raises(RuntuiError, match="More than one person is called a"):
+    with pytest.raises(RuntuiError, match="More than one person fits 'a'"):
         show_person(commands.server(), "a", output="json")
     assert capsys.readouterr().out == ""
 

@@ -88,7 +88,7 @@ def test_a_draft_and_an_unknown_change_of_it_are_reported(commands: Commands, ca
     show_run(commands.server(), run_id, output="table")
     out = capsys.readouterr().out
     assert "There is an unsent draft: failedTasksCount." in out
-    assert "Changed by you: #1 unknown. processingStatus: failed → queued." in out
+    assert "Your change: #1 unknown. processingStatus: failed → queued." in out
     show_run(commands.server(), run_id, output="json")
     told = json.loads(capsys.readouterr().out)
     assert told["draft"] == {"failedTasksCount": {"before": 1, "after": 8}}

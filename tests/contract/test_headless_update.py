@@ -266,6 +266,15 @@ def test_ctrl_c_in_a_wait_that_the_service_asks_for_is_not_done(
     assert [entry.outcome for entry in commands.entries()] == [Outcome.NOT_DONE]
 
 
+def test_a_supplied_token_that_is_refused_is_not_called_a_sign_in(commands: Commands, capsys: Out) -> None:
+    run_id, _ = commands.a_run()
+    commands.line.bend = refusing(401)
+    assert commands.update(run_id, "failedTasksCount=3") == ExitCode.NOT_DONE
+    said = capsys.readouterr().err
+    assert "getting another token…" in said
+    assert "signing in" not in said
+
+
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize(
     ("is_named", "words"),

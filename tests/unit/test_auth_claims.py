@@ -19,11 +19,10 @@ WANTED = '{"access_token":{"nbf":{"essential":true,"value":"1604106651"}}}'
 
 
 def test_what_a_token_of_a_person_says() -> None:
-    token = jwt({"upn": "ada", "tid": "t", "oid": "o", "exp": 1_800_000_000, "scp": f"{READ} {WRITE}"})
+    token = jwt({"upn": "ada", "tid": "t", "exp": 1_800_000_000, "scp": f"{READ} {WRITE}"})
     assert read_claims(token) == Claims(
         account="ada",
         tenant_id="t",
-        object_id="o",
         expires_at=datetime(2027, 1, 15, 8, tzinfo=UTC),
         permissions=frozenset({READ, WRITE}),
     )

@@ -140,7 +140,7 @@ def test_a_password_is_not_repeated(proxy: object, tmp_path: Path) -> None:
 
 def test_the_only_profile_needs_no_default(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
-    path.write_text('[profiles.one]\ncloud = "dod"\n')
+    path.write_text('[profiles.one]\ncloud = "dod"\n', "utf-8-sig")  # as some editors write it
     assert chosen(path).get("cloud") == "dod"
 
 

@@ -149,7 +149,7 @@ async def _find(workspace: Workspace, typed: str) -> Person:
             return (exact or found)[0]
         if found:
             names = ", ".join(f"{person.name} ({person.user_principal_name or person.id})" for person in found)
-            raise RuntuiError(f"More than one person is called {typed}", f"{names}.", "Use the sign-in name or the id.")
+            raise RuntuiError(f"More than one person fits {typed!r}", f"{names}.", "Use the sign-in name or the id.")
     return await find_user(workspace.client, typed)
 
 

@@ -109,7 +109,7 @@ def _lines(known: KnownRun, stored: StoredRun, draft: Draft | None, now: int) ->
         yield f"There is an unsent draft: {', '.join(draft.edits)}."
     for entry in known.entries:
         if not entry.is_settled:
-            yield f"Changed by you: {sentences(entry.report.heading, ', '.join(entry.change_words()))}"
+            yield f"Your change: {sentences(entry.report.heading, ', '.join(entry.change_words()))}"
 
 
 def _took(run: Mapping[str, Any]) -> str:

@@ -50,7 +50,7 @@ class Step(Enum):
     RECORDING = "writing the journal"
     SENDING = "sending"
     SETTLING = "checking the outcome"
-    SIGNING_IN = "signing in again"
+    SIGNING_IN = "getting another token"
     PAUSED = "waiting until the service takes requests again"
     ENDED = "ended"
 

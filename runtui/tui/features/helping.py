@@ -30,7 +30,6 @@ class HelpView(ActionView[str]):
     """The list of keys and words; its answer is the id of the action to run."""
 
     scope = "help"
-    asked_by = "help"
     leaves_panel = True
     opens = "run_action"
     DEFAULT_CSS = f"""
