@@ -103,31 +103,34 @@ class StoredRun(NamedTuple):
 
 
 class _SeenRows:
-    """The rows of a listing's pages so far, one byte each."""
+    """The rows of a listing's pages so far, one bit each."""
 
     def __init__(self) -> None:
         self._listing = 0
-        self._marks = bytearray()
+        self._marks = bytearray(b"\1")
+        """There is no row 0; it counts as seen."""
 
     def of(self, listing: int) -> Self:
         """Return the rows of a listing; a later listing starts empty."""
         if listing > self._listing:
-            self._listing, self._marks = listing, bytearray()
+            self._listing, self._marks = listing, bytearray(b"\1")
         return self
 
     def has_all(self, last: int) -> bool:
         """Return True if every row from the first to `last` was seen."""
-        return last < len(self._marks) and self._marks.find(0, 1, last + 1) < 0
+        whole, rest = divmod(last + 1, 8)
+        return self._marks.count(0xFF, 0, whole) == whole and all(whole * 8 + row in self for row in range(rest))
 
     def __contains__(self, row: object) -> bool:
-        return isinstance(row, int) and row < len(self._marks) and self._marks[row] == 1
+        return isinstance(row, int) and row >> 3 < len(self._marks) and bool(self._marks[row >> 3] & 1 << (row & 7))
 
     def add(self, rows: Collection[int]) -> list[int]:
         """Add rows; return those that are new."""
-        self._marks.extend(bytes(max(0, max(rows, default=0) + 1 - len(self._marks))))
-        new = [row for row in sorted(rows) if not self._marks[row]]
+        marks = self._marks
+        marks.extend(bytes(max(0, (max(rows, default=0) >> 3) + 1 - len(marks))))
+        new = [row for row in sorted(rows) if not marks[row >> 3] & 1 << (row & 7)]
         for row in new:
-            self._marks[row] = 1
+            marks[row >> 3] |= 1 << (row & 7)
         return new
 
 

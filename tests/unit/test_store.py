@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import weakref
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,7 @@ from runtui.domain.rows import RUN_COLUMNS, STUCK_AFTER, is_stuck
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, parse_ticks
 from runtui.errors import RuntuiError
 from runtui.services import store_file
-from runtui.services.store import RunQuery, Store
+from runtui.services.store import EVERY_RUN, RunQuery, Store
 from runtui.services.store_counts import failures_by_day, histories, totals
 from runtui.services.store_file import add_order
 from runtui.services.store_query import BrokenOffError, QueryCache, found_ids, position, rows_of, texts, walk
@@ -569,6 +570,29 @@ def test_found_rows_are_reversed_without_a_look_at_any_run(store: Store, path: P
     assert plans(path, lambda db: cache.all(db, other, (0, 0))) == []
     assert cache.kept(other, (0, 0)) == array("I", reversed(down))
     assert cache.kept(other, (0, 1)) is None
+
+
+def test_found_rows_are_kept_once_and_only_while_they_are_valid(store: Store) -> None:
+    put(store, *(a_run(number) for number in range(9)))
+    query, other = (RunQuery(parse_filter(text, NOW), "users") for text in ("r", "run"))
+    cache = QueryCache()
+    with store.reading() as db:
+        outdated = weakref.ref(cache.all(db, query, (0, 0)))
+        down = weakref.ref(cache.all(db, other, (1, 0)))
+        assert outdated() is None
+        cache.all(db, other._replace(descending=False), (1, 0))
+    assert down() is None
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 16, 21])
+@pytest.mark.parametrize("gap", [1, 7, 8, 15])
+def test_a_run_that_no_page_of_a_listing_has_is_gone(store: Store, count: int, gap: int) -> None:
+    put(store, *(a_run(number) for number in range(count)))
+    listing = store.next_listing()
+    seen = [a_run(number) for number in range(count) if number + 1 != gap]
+    store.put_runs("w1", seen, listing)
+    store.finish_listing("w1", listing)
+    assert sorted(store.ids(EVERY_RUN)) == sorted(run["id"] for run in seen)
 
 
 @pytest.mark.parametrize("text", FILTERS)
