@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -217,7 +217,15 @@ def test_a_wait_that_the_service_asks_for_is_reported(commands: Commands, capsys
     assert [entry.outcome for entry in commands.entries()] == [Outcome.DONE, Outcome.NOT_DONE]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.fixture(params=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def number(request: pytest.FixtureRequest) -> Iterator[signal.Signals]:
+    """A signal with its usual effect, also if whoever started the tests has it ignored, as under nohup."""
+    usual = signal.default_int_handler if request.param is signal.SIGINT else signal.SIG_DFL
+    before = signal.signal(request.param, usual)
+    yield request.param
+    signal.signal(request.param, before)
+
+
 def test_a_signal_after_it_was_sent_is_unknown(number: signal.Signals, commands: Commands, capsys: Out) -> None:
     is_handled = False
 
@@ -236,7 +244,6 @@ def test_a_signal_after_it_was_sent_is_unknown(number: signal.Signals, commands:
     assert [entry.outcome for entry in commands.entries()] == [Outcome.UNKNOWN]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_before_it_was_sent_says_that_nothing_was(
     number: signal.Signals, commands: Commands, monkeypatch: pytest.MonkeyPatch, capsys: Out
 ) -> None:

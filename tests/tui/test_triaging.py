@@ -111,6 +111,7 @@ async def test_a_snooze_and_a_note_are_told_in_the_panel_and_found_by_the_filter
         await session.press("enter")
         assert "A snooze is a length" in session.status.text
         await session.press(*["backspace"] * 4)
+        assert not session.status.text, "it was about another text"
         await session.type("2h")
         await session.press("enter")
         assert "Snoozed until" in session.status.text

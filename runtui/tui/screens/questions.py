@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from rich.cells import cell_len
+from textual import on
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import OptionList, Static
@@ -195,12 +196,18 @@ class LineQuestion(ActionView[str]):
     def title(self) -> Content:
         return content(self._title, "bold")
 
+    @on(LineInput.Changed)
+    def _typed(self) -> None:
+        self.post_message(self.Changed())
+
     def action_keep_line(self) -> None:
-        line = " ".join(self.query_one(LineInput).value.split())
+        box = self.query_one(LineInput)
+        typed = box.value
+        line = " ".join(typed.split())
         try:
             self._check(line)
         except ValueError as error:
-            self.say(str(error), "warning")
+            self.say(str(error), "warning", lambda: box.value == typed)
         else:
             self.dismiss(line)
 
