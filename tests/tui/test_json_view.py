@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from textual.app import App, ComposeResult
 from textual.content import Content
+from textual.geometry import Region
 from textual.pilot import Pilot
 
 from runtui.tui.text import content
@@ -273,3 +274,14 @@ async def test_only_lines_on_the_screen_are_drawn(monkeypatch: pytest.MonkeyPatc
         await app.workers.wait_for_complete()
         await pilot.pause()
         assert max(drawn) < 6
+
+
+async def test_a_longer_text_is_redrawn_from_its_first_change_to_its_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = ViewApp()
+    async with app.run_test(size=(40, 6), notifications=True) as pilot:
+        app.view.show_text("one\ntwo\nthree")
+        await pilot.pause()
+        redrawn: list[tuple[Region, ...]] = []
+        monkeypatch.setattr(app.view, "refresh", lambda *regions, **_: redrawn.append(regions))
+        app.view.show_text("one\n2\nthree\nfour")
+        assert [(region.y, region.height) for (region,) in redrawn] == [(1, 3)]

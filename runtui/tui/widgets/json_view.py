@@ -230,25 +230,20 @@ class JsonView(ScrollView, can_focus=True):
 
     def _measure(self) -> None:
         """Update the scrollable size, and redraw what changed."""
-        size = Size(self._width, self.line_count)
-        if size == self.virtual_size:
-            self._draw_differences()
-        else:
-            self._strips.clear()
-            self.virtual_size = size
-            self.vertical_scrollbar.window_virtual_size = size.height  # Textual 8.2.8 sets it only in a layout
-            self.refresh()
+        self.virtual_size = Size(self._width, self.line_count)
+        self.vertical_scrollbar.window_virtual_size = self.line_count  # Textual 8.2.8 sets it only in a layout
+        self._draw_differences()
 
     def _draw_differences(self) -> None:
-        """Redraw the visible lines that changed."""
+        """Redraw the visible lines from the first to the last that changed."""
         top = self.scroll_offset.y
         numbers = range(top, top + self.size.height)
         before = {number: self._strips.get(number) for number in numbers}
         self._strips.clear()
         for number in numbers:
-            strip = self._strips[number] = self._draw(number)
-            if strip != before[number]:
-                self.refresh_line(number)
+            self._strips[number] = self._draw(number)
+        if changed := [number for number in numbers if self._strips[number] != before[number]]:
+            self.refresh_lines(changed[0], changed[-1] + 1 - changed[0])
 
     def _draw(self, number: int) -> Strip:
         """Return line `number`, counted from the header's first, with its matches marked."""
