@@ -37,14 +37,14 @@ _CHANGE: Final = "e enter c enter ctrl+s y"
 _BULK: Final = f"space space {_CHANGE}"
 
 
-def _simulate(scenario: str) -> str:
-    """Return the keys that choose a scenario of the sandbox."""
-    return " ".join(("M", *["down"] * list(summaries()).index(scenario), "enter"))
+def _simulate(scenario: str, ask: str = "M") -> str:
+    """Return the keys that choose a scenario of the sandbox; `ask` opens the list of them."""
+    return " ".join((ask, *["down"] * list(summaries()).index(scenario), "enter"))
 
 
 _CONFLICT: Final = f"{_simulate('412')} {_CHANGE}"
 _UNKNOWN: Final = f"{_simulate('reset-before')} {_CHANGE} J"
-_BUSY: Final = _simulate("429-absurd")
+_BUSY: Final = _simulate("429-absurd", ask=f"ctrl+p {' '.join('simulate')} enter")  # in the review, M is held
 
 REACH: Final[Mapping[Scope, str]] = {
     "table": "", "rows": "", "row": "", "wide": "", "run": "", "runs": "", "app": "", "panel": "",

@@ -18,7 +18,7 @@ from runtui.domain.report import Outcome
 from runtui.services.workspace import Workspace
 from runtui.services.writing.write import Step
 from runtui.tui.features import feature
-from runtui.tui.features.changes import bulk_sending
+from runtui.tui.features.changes import bulk_editing, bulk_sending
 from runtui.tui.features.changes.bulk_sending import ResultsView
 from runtui.tui.features.changes.lists import RESULTS
 from runtui.tui.features.changes.reviewing import Reviewing
@@ -103,6 +103,25 @@ async def test_nine_keys_cancel_forty_failed_runs_and_three_undo_that(
         await ended(session)
         assert statuses(graph) == {"canceled": 38, "inProgress": 2}
         assert "38 undos: 38 done." in session.status.text
+
+
+async def test_a_form_of_very_many_runs_says_that_it_reads_them(
+    open_session: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_read = threading.Event()
+
+    def slow(workspace: Workspace, run_ids: Collection[str]) -> list[MarkedRun]:
+        assert may_read.wait(PATIENCE)
+        return bulk_sending.marked_runs(workspace, run_ids)
+
+    monkeypatch.setattr(bulk_editing, "marked_runs", slow)
+    monkeypatch.setattr(bulk_editing, "_MANY", MANY)
+    async with open_session(graph=forty()) as session:
+        await type_keys(session, ["ctrl+a"], "slowly")
+        session.app.keys.put(events.Key("e", "e"))
+        await session.until(lambda: "Reading 40 runs…" in session.text())
+        may_read.set()
+        await session.until(lambda: "Edit 40 runs" in session.text() and "Reading" not in session.text())
 
 
 async def test_the_form_shows_common_and_mixed_values_and_sends_only_what_is_touched(open_session: Opener) -> None:

@@ -52,7 +52,6 @@ class SignInView(ActionView[None]):
 
     scope = "sign_in"
     asked_by = "sign_in"
-    holds_letters = True
     leaves_panel = True
     opens = "use_method"
     DEFAULT_CSS = """

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
+from typing import Final
 
 from textual.app import ComposeResult
 from textual.content import Content
@@ -28,6 +29,9 @@ from runtui.tui.screens.frame import Chrome
 from runtui.tui.screens.panel import Panel
 from runtui.tui.screens.view import ActionView
 from runtui.tui.words import sign_in_words, write_words
+
+_MANY: Final = 5_000
+"""From so many marked runs on, reading them takes a person's time: about 0.2 s."""
 
 
 class BulkFormView(ActionView[None]):
@@ -57,10 +61,10 @@ class BulkFormView(ActionView[None]):
         """None, because keys act on many runs."""
         return None
 
-    def open(self, model: Draft, runs: Sequence[MarkedRun]) -> None:
-        """Show the model of some runs; the focus goes to processingStatus."""
+    def open(self, model: Draft, runs: Sequence[MarkedRun], mixed: Mapping[str, str]) -> None:
+        """Show the model of some runs, and the properties that differ; the focus goes to processingStatus."""
         self.runs = runs
-        self.editor.open(model, mixed_values(runs))
+        self.editor.open(model, mixed)
 
     def take_focus(self) -> None:
         self.editor.form.take_focus()
@@ -151,19 +155,26 @@ class BulkEditing(Feature):
 
     # e: the form
 
-    async def open(self, marks: frozenset[str]) -> None:
-        runs = await self.in_thread(lambda: marked_runs(self._workspace, marks))
-        if runs is None:
-            return
+    def open(self, marks: frozenset[str]) -> None:
+        """Open the form; the next key waits for it, because it may be meant for the form."""
+        saying = f"Reading {count_words(len(marks), 'run')}…" if len(marks) >= _MANY else ""
+        self.in_worker(self._open(marks), blocks_keys("edit"), saying)
+
+    async def _open(self, marks: frozenset[str]) -> None:
+        typed_for, edits = self._typed
+
+        def read() -> tuple[list[MarkedRun], Draft, dict[str, str]]:
+            runs = marked_runs(self._workspace, marks)
+            return runs, model_of(runs, edits if typed_for == marks else {}), mixed_values(runs)
+
+        runs, model, mixed = await asyncio.to_thread(read)
         if not runs:
             are = "is" if len(marks) == 1 else "are"
             words = f"The {count_words(len(marks), 'run')} that you marked {are} no longer in the list."
             self._chrome.set_status(words, "warning")
             return
         self._marked = marks
-        typed_for, edits = self._typed
-        model = model_of(runs, edits if typed_for == marks else {})
-        await self._chrome.open(self.screen, self._dismissed, fill=lambda: self.form.open(model, runs))
+        await self._chrome.open(self.screen, self._dismissed, fill=lambda: self.form.open(model, runs, mixed))
         self._chrome.set_status(sign_in_words.cannot_write(self._workspace.sign_in), "warning")
         self._features[Reviewing].show_request()
 

@@ -163,7 +163,7 @@ class Editing(Feature):
         if self._chrome.front.view is self._runs and self._runs.table.marks:
             from runtui.tui.features.changes.bulk_editing import BulkEditing
 
-            await self._features[BulkEditing].open(self._runs.table.marks)
+            self._features[BulkEditing].open(self._runs.table.marks)
         elif (run_id := self._chrome.pin_run()) is not None:
             await self.open(run_id)
 
