@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import pytest
 from textual.app import App, ComposeResult
 from textual.message import Message
-from textual.strip import Strip
 
 from runtui.domain.columns import Column, ListCell
 from runtui.tui.resources import ReadRows, Resource, RowFlag
@@ -130,20 +129,6 @@ async def test_the_cursor_stays_on_its_row_and_the_row_on_its_line() -> None:
         assert (app.table.cursor_id, app.table.cursor, app.table.scroll_offset.y) == (17, 20, top + 3)
         app.table.show(Things(things(*range(17), *range(18, 40))), keep_line=True)
         assert (app.table.cursor_id, app.table.cursor) == (21, 20), "where the row is gone, the line stays"
-
-
-async def test_a_table_keeps_its_latest_lines_and_no_others() -> None:
-    async with place_of(things(*range(100))) as (app, pilot):
-
-        async def line_after(*keys: str) -> Strip:
-            for key in keys:
-                await pilot.press(key)
-                app.table.render_lines(app.table.size.region)  # on a busy machine, one frame shows several keys
-            return app.table.render_line(5)
-
-        drawn = await line_after()
-        assert await line_after("pagedown", "home") is drawn
-        assert await line_after(*["pagedown"] * 4, "home") is not drawn
 
 
 async def test_an_unmoved_cursor_stays_on_the_first_row() -> None:

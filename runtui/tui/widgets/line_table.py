@@ -39,8 +39,8 @@ def no_flag(_row: object) -> None:
     """Return no flag, for rows with marks only."""
 
 
-_KEPT_SCREENS: Final = 2
-"""How many screens of drawn lines a table keeps, the latest ones. A line takes 2 KB, and every place has its tables."""
+_MAX_STRIPS: Final = 128
+"""The drawn lines that are kept: some screens of them, 2 KB each."""
 
 
 class LineLook(NamedTuple):
@@ -117,8 +117,8 @@ class LinePainter:
     def strip(self, look: LineLook, arrangement: Arrangement[Any]) -> Strip:
         strip = self._strips.get(look)
         if strip is None:
-            while len(self._strips) >= _KEPT_SCREENS * max(1, self._widget.size.height):
-                del self._strips[next(iter(self._strips))]
+            if len(self._strips) >= _MAX_STRIPS:
+                self._strips.clear()
             style = self._widget.visual_style.rich_style  # cached, unlike `rich_style`
             strip = self._strips[look] = self._draw(look, arrangement).adjust_cell_length(look.width, style)
         return strip
