@@ -18,7 +18,7 @@ import pytest
 import textual.app  # noqa: F401 - whole, for the apps of tests: runtui would load it without some of its modules
 from hypothesis import HealthCheck, settings
 
-from runtui.services.journal import Journal
+from runtui.services.records.journal import Journal
 from runtui.services.store import Store
 from tests.canary import leaks
 

@@ -377,7 +377,7 @@ def rules() -> list[Rule]:
         Rule("lines", sum(module.lines for module in house), 24_000),
         _largest("lines of a file", ((module.lines, module.place) for module in house), 600),
         _largest("lines of a function", lines_of_functions(), 50),
-        _largest("files of a folder", ((count, folder) for folder, count in folders.items()), 17),
+        _largest("files of a folder", ((count, folder) for folder, count in folders.items()), 15),
         _largest("methods of a class, with its bases of ours", ((methods(owner), name) for name, owner in ours), 35),
         _largest("classes of ours above each other", ((depth(owner), name) for name, owner in ours), 2),
         _none("small files without a second user", small),

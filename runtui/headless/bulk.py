@@ -43,7 +43,7 @@ from runtui.headless.session import (
     run_and_answer,
     stored_run,
 )
-from runtui.services.journal import Entry
+from runtui.services.records.journal import Entry
 from runtui.services.store import RunQuery, stored_runs
 from runtui.services.workspace import Workspace
 from runtui.services.writing.undo import UndoError, doubt_of, draft_to_undo, drafts_to_undo
@@ -344,7 +344,7 @@ def entry_to_undo(state_folder: Path, number: int, root: str | None) -> Entry:
         RuntuiError: there is no such entry, it is damaged or of another server, or the journal cannot be used.
     """
     from runtui.headless.journal import journal_in, no_such_entry
-    from runtui.services.journal_query import damage_sentence
+    from runtui.services.records.journal_query import damage_sentence
 
     with journal_in(state_folder) as journal:
         entry = journal.entry(number)

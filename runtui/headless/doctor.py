@@ -43,7 +43,7 @@ from runtui.options import OPTION_BY_NAME
 from runtui.private_files import explanation, private_folder
 from runtui.profiles import names_server, settings_of
 from runtui.redact import redact
-from runtui.services.journal_file import STEPS, damaged_files
+from runtui.services.records.journal_file import STEPS, damaged_files
 from runtui.settings import JOURNAL_FILE, Settings, config_path, state_folder
 
 if TYPE_CHECKING:

@@ -20,9 +20,16 @@ from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless.console import narrate
 from runtui.headless.output import column_lines, print_lines, standard_output
 from runtui.private_files import logs_kept
-from runtui.services.journal import Entry, Journal
-from runtui.services.journal_file import broken_journal
-from runtui.services.journal_query import EntryQuery, ExportFormat, damage_sentence, entry_object, export, outcome_word
+from runtui.services.records.journal import Entry, Journal
+from runtui.services.records.journal_file import broken_journal
+from runtui.services.records.journal_query import (
+    EntryQuery,
+    ExportFormat,
+    damage_sentence,
+    entry_object,
+    export,
+    outcome_word,
+)
 from runtui.settings import JOURNAL_FILE, state_folder
 
 _COLUMNS: Final[tuple[Column[Entry], ...]] = (

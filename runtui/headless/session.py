@@ -19,7 +19,7 @@ from runtui.graph.client import Answer
 from runtui.graph.retry import Backoff, Pace, Wait
 from runtui.graph.root import run_key
 from runtui.headless.console import keep_exit_code, narrate
-from runtui.services.journal_file import broken_journal
+from runtui.services.records.journal_file import broken_journal
 from runtui.services.store_query import EVERY_RUN
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from runtui.graph.client import GraphClient
     from runtui.graph.exchange import Exchange
     from runtui.graph.transport import Wire
-    from runtui.services.drafts import Drafts
-    from runtui.services.journal import Entry, Journal
     from runtui.services.preferences import Preferences
+    from runtui.services.records.drafts import Drafts
+    from runtui.services.records.journal import Entry, Journal
     from runtui.services.refresh import Progress, Refresh
     from runtui.services.results import ResultReader
     from runtui.services.triage.memory import TriageMemory
@@ -208,7 +208,7 @@ class Workspace:
     @cached_property
     def journal(self) -> Journal:
         """The record of every write."""
-        from runtui.services.journal import Journal
+        from runtui.services.records.journal import Journal
 
         journal = Journal(self._journal_file, self.foreground)
         # Drafts open the same file first: if they found it broken, the journal was set aside.
@@ -218,7 +218,7 @@ class Workspace:
     @cached_property
     def drafts(self) -> Drafts:
         """The changes that were typed, until they are done."""
-        from runtui.services.drafts import Drafts
+        from runtui.services.records.drafts import Drafts
 
         drafts = Drafts(self._journal_file)
         drafts.load(self.root)

@@ -15,7 +15,7 @@ from runtui.keys.actions import ACTION_BY_ID, Action, HintedWhile, Need, Scope, 
 
 if TYPE_CHECKING:
     from runtui.auth.signin import SignIn
-    from runtui.services.journal import Entry
+    from runtui.services.records.journal import Entry
     from runtui.services.workspace import Workspace
 
 
@@ -117,7 +117,7 @@ def _needs_change(now: ActionContext) -> str | None:
 
 def _needs_own_entry(now: ActionContext) -> str | None:
     if now.entry is not None and now.entry.damage:
-        from runtui.services.journal_query import damage_sentence
+        from runtui.services.records.journal_query import damage_sentence
 
         return damage_sentence(now.entry)
     if now.is_elsewhere:

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from runtui.command_line import SessionSpec
 from runtui.headless.bulk import entry_to_undo, undo_entry, update
 from runtui.headless.changes import ChangeOptions
-from runtui.services.journal import Entry, Journal, Settlement
+from runtui.services.records.journal import Entry, Journal, Settlement
 from runtui.settings import JOURNAL_FILE, Settings
 from tests.contract.conftest import WORKFLOWS
 from tests.unit.entries import an_entry

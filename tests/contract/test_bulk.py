@@ -17,7 +17,7 @@ from runtui.domain.report import Outcome
 from runtui.graph.client import GraphClient
 from runtui.graph.transport import Transport
 from runtui.sandbox.app import create_app
-from runtui.services.journal import Journal
+from runtui.services.records.journal import Journal
 from runtui.services.refresh import Refresh
 from runtui.services.store import EVERY_RUN, Store
 from runtui.services.writing.drive import WriteContext

@@ -23,7 +23,7 @@ from runtui.headless import doctor
 from runtui.headless.doctor import Finding
 from runtui.options import OPTIONS
 from runtui.sandbox.app import create_app
-from runtui.services.journal import Journal
+from runtui.services.records.journal import Journal
 from runtui.settings import JOURNAL_FILE, Settings
 from tests import canary
 

@@ -17,8 +17,8 @@ from starlette.applications import Starlette
 
 from runtui.cli import main
 from runtui.domain.report import Outcome
-from runtui.services.journal import Journal, Settlement
-from runtui.services.journal_file import damaged_files
+from runtui.services.records.journal import Journal, Settlement
+from runtui.services.records.journal_file import damaged_files
 from runtui.settings import JOURNAL_FILE
 from tests import canary
 from tests.contract.headless_commands import Commands

@@ -17,7 +17,7 @@ from runtui.domain.report import Outcome
 from runtui.domain.results import TaskResult
 from runtui.errors import ExitCode, RuntuiError, UsageError
 from runtui.headless.triage.show import show_run
-from runtui.services.drafts import Drafts
+from runtui.services.records.drafts import Drafts
 from runtui.settings import JOURNAL_FILE
 from tests.contract.headless_commands import ROOT, Commands
 

@@ -14,7 +14,7 @@ from runtui.domain.triage.service_actions import ServiceAction, run_on_demand
 from runtui.graph.client import GraphClient
 from runtui.graph.transport import Transport
 from runtui.sandbox.app import create_app
-from runtui.services.journal import Entry, Journal
+from runtui.services.records.journal import Entry, Journal
 from runtui.services.store import Store
 from runtui.services.writing.drive import WriteContext
 from runtui.services.writing.reconcile import Reconciler

@@ -14,7 +14,7 @@ from runtui.domain.report import Outcome
 from runtui.graph.client import GraphClient
 from runtui.graph.exchange import Exchange
 from runtui.graph.transport import Transport
-from runtui.services.journal import Journal
+from runtui.services.records.journal import Journal
 from runtui.services.refresh import Refresh
 from runtui.services.store import RunQuery, Store
 from runtui.services.writing.drive import WriteContext

@@ -20,7 +20,7 @@ from runtui.graph.client import GraphClient
 from runtui.graph.transport import Transport
 from runtui.sandbox.app import create_app
 from runtui.sandbox.authority.directory import DEMO_ADMIN
-from runtui.services.journal import Journal
+from runtui.services.records.journal import Journal
 from runtui.services.refresh import Refresh
 from runtui.services.store import EVERY_RUN, RunQuery, Store
 from runtui.services.writing.drive import WriteContext

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runtui.domain.report import Outcome
-from runtui.services.journal import Entry, Journal
+from runtui.services.records.journal import Entry, Journal
 from runtui.settings import JOURNAL_FILE
 from tests import PATIENCE
 from tests.contract.conftest import Sandbox

@@ -30,10 +30,10 @@ from runtui.errors import ExitCode
 from runtui.graph import client, transport  # noqa: F401 - loaded before the first fork
 from runtui.headless import bulk, changes
 from runtui.headless.console import narrate
-from runtui.services import journal as journal_module
 from runtui.services import refresh  # noqa: F401 - loaded before the first fork
-from runtui.services.journal import Journal, Settlement
-from runtui.services.journal_file import JournalError, open_journal
+from runtui.services.records import journal as journal_module
+from runtui.services.records.journal import Journal, Settlement
+from runtui.services.records.journal_file import JournalError, open_journal
 from runtui.services.workspace import Workspace
 from runtui.services.writing import reconcile, saves  # noqa: F401 - loaded before the first fork
 from runtui.services.writing.write import Save, Step

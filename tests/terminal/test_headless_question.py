@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from runtui.services.journal import Journal
+from runtui.services.records.journal import Journal
 from runtui.settings import JOURNAL_FILE, store_path
 from tests import forked
 from tests.terminal.pty_probe import PtyProbe

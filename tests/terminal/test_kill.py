@@ -30,7 +30,7 @@ from runtui.domain.times import now_ticks, parse_ticks
 from runtui.sandbox.app import create_app
 from runtui.sandbox.exchange import receive_once
 from runtui.sandbox.writes import AppliedWrite
-from runtui.services.journal import Entry
+from runtui.services.records.journal import Entry
 from runtui.services.store import RunQuery
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings, store_path

@@ -25,7 +25,7 @@ from runtui.domain.times import parse_ticks
 from runtui.graph.batch import MAX_BATCH
 from runtui.sandbox.app import create_app
 from runtui.sandbox.writes import AppliedWrite
-from runtui.services.journal import Entry
+from runtui.services.records.journal import Entry
 from runtui.services.store import EVERY_RUN
 from runtui.services.workspace import Workspace
 from runtui.settings import Settings, store_path

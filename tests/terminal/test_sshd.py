@@ -25,7 +25,7 @@ from starlette.applications import Starlette
 from runtui.domain.report import Outcome
 from runtui.domain.times import parse_ticks
 from runtui.sandbox.app import create_app
-from runtui.services.journal import Entry, Journal
+from runtui.services.records.journal import Entry, Journal
 from runtui.settings import JOURNAL_FILE
 from tests import PATIENCE, canary
 from tests.contract.loopback import loopback

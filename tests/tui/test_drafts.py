@@ -10,9 +10,9 @@ import pytest
 
 from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
-from runtui.services.drafts import Drafts
-from runtui.services.journal import Journal, Settlement
-from runtui.services.journal_file import STEPS, open_journal
+from runtui.services.records.drafts import Drafts
+from runtui.services.records.journal import Journal, Settlement
+from runtui.services.records.journal_file import STEPS, open_journal
 from tests.tui.conftest import ROOT, Opener, Session
 from tests.tui.wires import Graph, Held, a_run
 from tests.unit.intents import intent, record_intent

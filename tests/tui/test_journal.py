@@ -13,8 +13,8 @@ import pytest
 from runtui.domain.columns import list_layout
 from runtui.domain.report import Outcome
 from runtui.domain.times import now_ticks, ticks_of
-from runtui.services.journal import Entry, Intent, Journal, Settlement
-from runtui.services.journal_query import PAGE
+from runtui.services.records.journal import Entry, Intent, Journal, Settlement
+from runtui.services.records.journal_query import PAGE
 from runtui.tui.features.changes.lists import JOURNAL, EntryRow, entry_rows
 from runtui.tui.text import fit
 from runtui.tui.widgets.row_list import needs_of
@@ -221,7 +221,7 @@ async def test_another_order_is_that_of_all_entries(open_session: Opener, monkey
         table = session.journal.list.table
         return [row.entry.number for row in table._source.window(0, table.total)]
 
-    for module in ("services.journal_query", "tui.features.changes.journaling"):
+    for module in ("services.records.journal_query", "tui.features.changes.journaling"):
         monkeypatch.setattr(f"runtui.{module}.PAGE", 2)
     async with open_session(runs=12) as session:
         for number in range(5):

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from runtui.domain.report import Outcome
-from runtui.services.journal import Journal
+from runtui.services.records.journal import Journal
 from runtui.settings import JOURNAL_FILE
 from runtui.tui.features.changes.journaling import Journaling
 from tests.tui.conftest import Opener

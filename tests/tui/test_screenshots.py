@@ -70,7 +70,12 @@ def _everything_that_varies_stands_still(monkeypatch: pytest.MonkeyPatch) -> Ite
     nanoseconds = int(NOW.timestamp()) * 1_000_000_000
     ticking = itertools.count()
     monkeypatch.setattr("runtui.domain.times.time", SimpleNamespace(time_ns=lambda: nanoseconds))
-    for module in ("services.refresh", "services.journal", "services.drafts", "tui.features.changes.editing"):
+    for module in (
+        "services.refresh",
+        "services.records.journal",
+        "services.records.drafts",
+        "tui.features.changes.editing",
+    ):
         monkeypatch.setattr(f"runtui.{module}.datetime", StoppedClock)
     monkeypatch.setattr("runtui.sandbox.exchange.uuid4", lambda: REQUEST_ID)
     monkeypatch.setattr("runtui.graph.transport.uuid4", lambda: CLIENT_REQUEST_ID)

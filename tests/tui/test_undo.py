@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from runtui.domain.report import Outcome
-from runtui.services.journal import Entry
+from runtui.services.records.journal import Entry
 from tests import there
 from tests.tui.conftest import Opener, Session
 from tests.tui.keyboard import type_keys

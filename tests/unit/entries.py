@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from runtui.domain.report import Outcome
-from runtui.services.journal import Entry
+from runtui.services.records.journal import Entry
 
 
 def an_entry(number: int = 1, **facts: Any) -> Entry:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 from uuid import uuid4
 
-from runtui.services.journal import Intent, Journal, RunBusyError
+from runtui.services.records.journal import Intent, Journal, RunBusyError
 from tests.unit.fake_writer import RUN, WORKFLOW
 
 ROOT: Final = "http://127.0.0.1/beta"

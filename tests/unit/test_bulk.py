@@ -21,8 +21,8 @@ from runtui.graph.batch import MAX_BATCH
 from runtui.graph.client import Answer
 from runtui.graph.exchange import Failure, FailureKind
 from runtui.services.foreground import Foreground
-from runtui.services.journal import Intent, Journal, RunBusyError
-from runtui.services.journal_file import JournalError
+from runtui.services.records.journal import Intent, Journal, RunBusyError
+from runtui.services.records.journal_file import JournalError
 from runtui.services.store import Store
 from runtui.services.writing import drive
 from runtui.services.writing.bulk import CONCURRENT_WRITES, Bulk

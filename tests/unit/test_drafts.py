@@ -19,10 +19,10 @@ from runtui.domain.draft import Draft
 from runtui.domain.times import now_ticks
 from runtui.errors import RuntuiError
 from runtui.redact import REDACTED
-from runtui.services import drafts as drafts_module
-from runtui.services.drafts import Drafts
-from runtui.services.journal import Journal
-from runtui.services.journal_file import STEPS, damaged_files, open_journal
+from runtui.services.records import drafts as drafts_module
+from runtui.services.records.drafts import Drafts
+from runtui.services.records.journal import Journal
+from runtui.services.records.journal_file import STEPS, damaged_files, open_journal
 from tests import canary, there
 from tests.unit.fake_writer import RUN
 
@@ -176,7 +176,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from runtui.domain.draft import Draft
-from runtui.services.drafts import Drafts
+from runtui.services.records.drafts import Drafts
 drafts = Drafts(Path(sys.argv[1]))
 drafts.load(sys.argv[2])
 for number in range(40):
@@ -206,8 +206,8 @@ def test_two_at_once_lose_nothing_and_a_killed_one_neither(drafts: Drafts, path:
 VISITOR = """
 import sys
 from pathlib import Path
-from runtui.services.journal import Journal
-from runtui.services.journal_file import open_journal
+from runtui.services.records.journal import Journal
+from runtui.services.records.journal_file import open_journal
 open_journal(Path(sys.argv[1]), durable=True).close()
 """
 

@@ -17,9 +17,9 @@ import pytest
 from runtui import redact
 from runtui.domain.report import KnownBy, Outcome
 from runtui.graph.exchange import Exchange
-from runtui.services import journal as journal_module
-from runtui.services.journal import LONGEST_RESPONSE, Entry, Journal, RunBusyError, Settlement
-from runtui.services.journal_file import JournalConnection, JournalError, open_journal
+from runtui.services.records import journal as journal_module
+from runtui.services.records.journal import LONGEST_RESPONSE, Entry, Journal, RunBusyError, Settlement
+from runtui.services.records.journal_file import JournalConnection, JournalError, open_journal
 from runtui.services.writing.proof import is_explained_by
 from tests.unit.fake_writer import exchange
 from tests.unit.intents import ROOT, intent, record_intent
@@ -285,8 +285,8 @@ FILL_THE_DISK = """
 import json, resource, sys
 from pathlib import Path
 from runtui.domain.report import Outcome
-from runtui.services.journal import Journal, Settlement
-from runtui.services.journal_file import JournalError
+from runtui.services.records.journal import Journal, Settlement
+from runtui.services.records.journal_file import JournalError
 from tests.unit.intents import intent, record_intent
 
 path = Path(sys.argv[1])

@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from runtui.domain.report import Outcome
-from runtui.services.journal_query import EXPORT_COLUMNS, entry_object, export
+from runtui.services.records.journal_query import EXPORT_COLUMNS, entry_object, export
 from tests.unit.entries import an_entry
 
 NASTY = "a|b `c` <b>x</b> [l](http://x) @ann #1 ``` \n# title\n| - | - |\r\x1b[31m\u202e https://evil.example *e*"

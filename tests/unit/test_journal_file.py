@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from runtui.services import journal_file
-from runtui.services.journal_file import STEPS, JournalError, damaged_files, open_journal
+from runtui.services.records import journal_file
+from runtui.services.records.journal_file import STEPS, JournalError, damaged_files, open_journal
 from tests.conftest import connect_in_earnest
 
 DRAFT = ("r", "run", "w", "full", "{}", "{}", "2026-11-20T10:00:00Z")
@@ -171,7 +171,7 @@ def test_two_processes_that_find_it_broken_do_not_set_the_new_file_aside(
 OTHER = """
 import sys
 from pathlib import Path
-from runtui.services.journal_file import open_journal
+from runtui.services.records.journal_file import open_journal
 db = open_journal(Path(sys.argv[1]), durable=True)
 print(*(row[0] for row in db.execute("SELECT run_id FROM draft")))
 db.execute("INSERT INTO draft SELECT 'r', ?, 'w', 'full', '{}', '{}', ''", (sys.argv[2],))

@@ -9,7 +9,7 @@ import pytest
 from runtui.domain.report import Outcome
 from runtui.domain.times import parse_ticks
 from runtui.errors import ExitCode, RuntuiError
-from runtui.services.journal_query import entry_filter
+from runtui.services.records.journal_query import entry_filter
 from tests.unit.entries import an_entry
 
 NOW = parse_ticks("2026-11-20T12:00:00Z")

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from runtui.domain.report import Outcome
-from runtui.services import journal as journal_module
-from runtui.services.drafts import Drafts
-from runtui.services.journal import Journal, RunBusyError, Settlement
-from runtui.services.journal_file import JournalConnection, JournalError, damaged_files, open_journal
+from runtui.services.records import journal as journal_module
+from runtui.services.records.drafts import Drafts
+from runtui.services.records.journal import Journal, RunBusyError, Settlement
+from runtui.services.records.journal_file import JournalConnection, JournalError, damaged_files, open_journal
 from tests import there
 from tests.unit.intents import ROOT, intent, record_intent
 from tests.unit.saves_bench import Bench, draft

@@ -15,8 +15,8 @@ import pytest
 
 from runtui.cli import main
 from runtui.domain.report import Outcome
-from runtui.services.journal import Entry, Journal, Settlement, damaged_entry
-from runtui.services.journal_file import STEPS, TEXTS, JournalError, damaged_files
+from runtui.services.records.journal import Entry, Journal, Settlement, damaged_entry
+from runtui.services.records.journal_file import STEPS, TEXTS, JournalError, damaged_files
 from runtui.services.writing.proof import is_explained_by
 from tests import there
 from tests.unit.entries import an_entry

@@ -16,7 +16,7 @@ from runtui.domain.report import Outcome
 from runtui.domain.times import TICKS_PER_SECOND
 from runtui.domain.triage.service_actions import AS_OF, RECENT_RUNS, SUBJECT_IDS
 from runtui.graph.client import Answer
-from runtui.services.journal import Entry, damaged_entry
+from runtui.services.records.journal import Entry, damaged_entry
 from runtui.services.writing.on_demand import WINDOW
 from runtui.services.writing.proof import UNPROVABLE, new_runs, verdict
 from tests.unit.entries import an_entry

@@ -24,10 +24,10 @@ from runtui.private_files import (
     private_database,
     private_folder,
 )
-from runtui.services.drafts import Drafts
-from runtui.services.journal import Journal
-from runtui.services.journal_file import SessionLock
-from runtui.services.journal_query import EXPORTS, EntryQuery
+from runtui.services.records.drafts import Drafts
+from runtui.services.records.journal import Journal
+from runtui.services.records.journal_file import SessionLock
+from runtui.services.records.journal_query import EXPORTS, EntryQuery
 from runtui.services.store import Store
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from runtui.domain.report import Outcome
 from runtui.graph.client import Answer
-from runtui.services.journal import Entry, damaged_entry
+from runtui.services.records.journal import Entry, damaged_entry
 from runtui.services.writing.proof import UPDATED, has_new_value, has_values, is_explained_by, verdict
 from tests.unit.entries import an_entry
 from tests.unit.fake_writer import exchange

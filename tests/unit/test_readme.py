@@ -25,7 +25,7 @@ from runtui.keys.names import key_text
 from runtui.options import GROUP_TITLES, OPTIONS, Option
 from runtui.sandbox.app import ROUTES
 from runtui.sandbox.scenarios import SCENARIOS
-from runtui.services.journal_query import ENTRY_FILTER_HELP, EXPORTS
+from runtui.services.records.journal_query import ENTRY_FILTER_HELP, EXPORTS
 from runtui.settings import JOURNAL_FILE, store_path
 from runtui.tui.themes import THEMES
 

@@ -15,8 +15,8 @@ from runtui.graph.client import Answer
 from runtui.graph.exchange import Failure, FailureKind
 from runtui.graph.retry import LONGEST_WAIT
 from runtui.headless.changes import message_of
-from runtui.services import journal as journal_module
-from runtui.services.journal_file import JournalError
+from runtui.services.records import journal as journal_module
+from runtui.services.records.journal_file import JournalError
 from runtui.services.writing.write import Step
 from tests import PATIENCE, there
 from tests.unit.fake_writer import RUN, WORKFLOW, answered, exchange, fault

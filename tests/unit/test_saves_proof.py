@@ -15,8 +15,8 @@ import pytest
 from runtui.domain.report import Outcome
 from runtui.graph.client import Answer
 from runtui.graph.retry import MAX_WRITE_REPEATS
-from runtui.services.journal import Intent
-from runtui.services.journal_file import JournalError
+from runtui.services.records.journal import Intent
+from runtui.services.records.journal_file import JournalError
 from runtui.services.writing.undo import draft_to_undo
 from runtui.services.writing.write import Save, Step
 from tests import PATIENCE

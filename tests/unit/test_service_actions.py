@@ -29,7 +29,7 @@ from runtui.domain.triage.service_actions import (
 from runtui.errors import UsageError
 from runtui.graph.client import Answer
 from runtui.graph.faults import refused_action
-from runtui.services.journal import Entry, Journal
+from runtui.services.records.journal import Entry, Journal
 from runtui.services.store import EVERY_RUN, workflow_of
 from runtui.services.writing import follow
 from runtui.services.writing.bulk import CONCURRENT_WRITES

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from runtui.services.journal_file import KEPT_LOCK_SECONDS, LOCK_SUFFIX, SessionLock
+from runtui.services.records.journal_file import KEPT_LOCK_SECONDS, LOCK_SUFFIX, SessionLock
 
 BEGIN = """
 import sys
 from pathlib import Path
-from runtui.services.journal_file import SessionLock
+from runtui.services.records.journal_file import SessionLock
 own = SessionLock(Path(sys.argv[1]))
 """
 TELL = """

@@ -30,8 +30,8 @@ from runtui.domain.triage.service_actions import action_words
 from runtui.domain.triage.standing import NOTE
 from runtui.errors import RuntuiError
 from runtui.redact import REDACTED, redact, redact_values, register_secret
-from runtui.services.journal_query import entry_object
 from runtui.services.known_run import KnownRun
+from runtui.services.records.journal_query import entry_object
 from runtui.services.sharing.commands import azure_cli, curl, portal_link, powershell, request_of, shared_request
 from runtui.services.sharing.formats import code_block, code_span, prose
 from runtui.services.sharing.handoff import (

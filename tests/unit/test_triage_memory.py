@@ -15,7 +15,7 @@ from runtui.domain.rows import STUCK_AFTER, RunRow
 from runtui.domain.times import TICKS_PER_SECOND, format_ticks, now_ticks, parse_ticks
 from runtui.domain.triage.memory import NO_TIME, TriageState, snooze_end
 from runtui.domain.triage.standing import comeback, standing
-from runtui.services.journal import Journal
+from runtui.services.records.journal import Journal
 from runtui.services.store import EVERY_RUN, RunQuery, Store
 from runtui.services.store_query import following
 from runtui.services.triage.memory import TriageMemory

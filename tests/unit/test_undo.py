@@ -11,7 +11,7 @@ from runtui import redact
 from runtui.domain.draft import Draft
 from runtui.domain.report import KnownBy, Outcome
 from runtui.domain.times import parse_ticks
-from runtui.services.journal import Entry, Journal, Settlement
+from runtui.services.records.journal import Entry, Journal, Settlement
 from runtui.services.writing.undo import UndoError, doubt_of, draft_to_undo, why_not
 from tests import there
 from tests.unit.entries import an_entry

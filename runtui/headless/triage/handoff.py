@@ -18,7 +18,7 @@ from runtui.headless.journal import no_such_entry
 from runtui.headless.session import connected, find_run, list_all, read_into_store
 from runtui.headless.triage.lists import named_causes, read_results
 from runtui.private_files import explanation
-from runtui.services.journal_query import write_private
+from runtui.services.records.journal_query import write_private
 from runtui.services.results import runs_of_cause
 from runtui.services.sharing.handoff import Handoff, handoff_markdown, handoff_of_cause, handoff_of_run, origin_of
 from runtui.services.store import RunQuery

@@ -29,8 +29,8 @@ from runtui.headless.console import command, narrate
 from runtui.headless.output import aligned, print_lines
 from runtui.headless.runs import run_record
 from runtui.headless.session import connected, find_run, read_into_store
-from runtui.services.journal_query import entry_object
 from runtui.services.known_run import KnownRun, known_run
+from runtui.services.records.journal_query import entry_object
 from runtui.services.store import StoredRun
 from runtui.services.store_results import RunResults
 from runtui.services.workspace import Workspace

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 from runtui.errors import RuntuiError
 from runtui.redact import redact
-from runtui.services.journal_query import write_export
+from runtui.services.records.journal_query import write_export
 
 MAX_ENCODED: Final = 74_994
 """The most base64 characters in one OSC 52: xterm and others drop a longer one (about 100,000 bytes decoded)."""

@@ -25,9 +25,9 @@ from runtui.errors import RuntuiError
 from runtui.graph.exchange import Exchange
 from runtui.graph.paths import segment
 from runtui.redact import redact_values
-from runtui.services.journal import Entry
-from runtui.services.journal_query import entry_object
 from runtui.services.known_run import KnownRun, known_run
+from runtui.services.records.journal import Entry
+from runtui.services.records.journal_query import entry_object
 from runtui.services.sharing.commands import portal_link
 from runtui.services.sharing.formats import code_block, code_span, prose
 from runtui.services.store import RunQuery, StoredRun

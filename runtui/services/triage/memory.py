@@ -18,7 +18,7 @@ from runtui.domain.triage.memory import LONGEST_NOTE, NO_TIME, TRIAGE_STATES, Ru
 from runtui.domain.triage.standing import with_state
 from runtui.graph.root import server_key
 from runtui.redact import redact
-from runtui.services.journal import Journal
+from runtui.services.records.journal import Journal
 from runtui.services.store import RunQuery, Store
 from runtui.services.store_query import following, row_of
 from runtui.services.triage.projection import (

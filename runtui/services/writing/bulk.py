@@ -23,7 +23,7 @@ from runtui.errors import RuntuiError
 from runtui.graph.batch import MAX_BATCH
 from runtui.graph.retry import Retry, retry_of
 from runtui.services.foreground import PIECE_SECONDS, Foreground
-from runtui.services.journal import RunBusyError
+from runtui.services.records.journal import RunBusyError
 from runtui.services.tasks import uncancelled
 from runtui.services.writing.drive import WriteDriver
 from runtui.services.writing.write import (

@@ -26,8 +26,8 @@ from runtui.errors import RuntuiError
 from runtui.graph.client import Answer, RunUpdate
 from runtui.graph.exchange import Exchange
 from runtui.graph.retry import Pace
-from runtui.services.journal import Intent, Journal
-from runtui.services.journal_file import JournalError
+from runtui.services.records.journal import Intent, Journal
+from runtui.services.records.journal_file import JournalError
 from runtui.services.store import Store, workflow_names_of, workflow_of
 from runtui.services.tasks import uncancelled
 from runtui.services.writing.write import (

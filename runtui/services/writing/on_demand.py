@@ -17,7 +17,7 @@ from runtui.domain.triage.received import text_in, ticks_in
 from runtui.domain.triage.service_actions import ACTIVE_STATUSES, AS_OF, RECENT_RUNS, STATUS, SUBJECT_IDS
 
 if TYPE_CHECKING:
-    from runtui.services.journal import Entry, Intent
+    from runtui.services.records.journal import Entry, Intent
 
 WINDOW: Final = 120 * TICKS_PER_SECOND
 """How long after sending an action may still start its run: a later run was probably started by another request."""

@@ -38,7 +38,7 @@ from runtui.graph.client import Answer, etag_of
 from runtui.services.writing.on_demand import started_runs
 
 if TYPE_CHECKING:
-    from runtui.services.journal import Entry, Intent
+    from runtui.services.records.journal import Entry, Intent
 
 CAUSED_BY_A_COPY: Final = frozenset({409, 412})
 """Refusals that a request causes if it arrives twice, as through a gateway: the first copy was applied."""

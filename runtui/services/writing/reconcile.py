@@ -22,8 +22,8 @@ from runtui.graph.client import Answer
 from runtui.graph.exchange import Exchange
 from runtui.graph.retry import concerns_all
 from runtui.graph.root import run_key
-from runtui.services.journal import Entry, Journal, Settlement
-from runtui.services.journal_file import broken_journal
+from runtui.services.records.journal import Entry, Journal, Settlement
+from runtui.services.records.journal_file import broken_journal
 from runtui.services.store import Store
 from runtui.services.tasks import report_defect, side_by_side
 from runtui.services.writing.drive import RunWriter, store_observed

@@ -20,7 +20,7 @@ from runtui.errors import UsageError
 from runtui.graph.client import Answer
 from runtui.graph.root import run_key
 from runtui.services.foreground import Foreground
-from runtui.services.journal import Journal
+from runtui.services.records.journal import Journal
 from runtui.services.store import Store
 from runtui.services.tasks import report_defect
 from runtui.services.writing.drive import RunWriter, WriteContext, WriteDriver

@@ -17,7 +17,7 @@ from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
 from runtui.graph.retry import Pace
 from runtui.redact import REDACTED
-from runtui.services.journal import Entry
+from runtui.services.records.journal import Entry
 from runtui.services.writing.drive import RunWriter
 from runtui.services.writing.proof import has_values
 

@@ -34,7 +34,7 @@ from runtui.graph.client import Answer, etag_of
 from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault, mismatch, perhaps_repeated, refused_action, unconfirmed
 from runtui.graph.retry import Retry, Wait, retry_of, wait_of
-from runtui.services.journal import Entry, Intent, Settlement
+from runtui.services.records.journal import Entry, Intent, Settlement
 from runtui.services.writing.proof import CAUSED_BY_A_COPY, NO_PROOF, UPDATED, confirms, has_new_value, new_run, verdict
 
 _logger: Final = logging.getLogger("runtui.write")

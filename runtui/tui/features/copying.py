@@ -28,9 +28,9 @@ from runtui.errors import RuntuiError
 from runtui.graph.exchange import Exchange
 from runtui.graph.root import same_server
 from runtui.keys.actions import key_of
-from runtui.services.journal import Entry
-from runtui.services.journal_query import entry_object
 from runtui.services.known_run import known_run
+from runtui.services.records.journal import Entry
+from runtui.services.records.journal_query import entry_object
 from runtui.services.results import runs_of_cause
 from runtui.services.sharing.clipboard import CopyResult, copy_text, into_file
 from runtui.services.sharing.commands import request_of, shared_request

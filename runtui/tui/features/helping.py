@@ -50,7 +50,7 @@ class HelpView(ActionView[str]):
     def open(self, here: Iterable[Scope]) -> None:
         """Start at the top, without a filter; `here` are the scopes whose keys work where it is opened, the nearest
         first."""
-        from runtui.services.journal_query import ENTRY_FILTER_HELP
+        from runtui.services.records.journal_query import ENTRY_FILTER_HELP
 
         self.list.filter_bar.close()
         self.list.begin("")

@@ -31,8 +31,8 @@ from runtui.tui.widgets.side_panel import NOTHING_NAMED, NOTHING_SENT, TABS, Abo
 if TYPE_CHECKING:
     from runtui.domain.triage.service_actions import Operation
     from runtui.graph.exchange import Exchange
-    from runtui.services.journal import Entry
     from runtui.services.known_run import KnownRun
+    from runtui.services.records.journal import Entry
     from runtui.services.writing.write import Save
 
 REST_SECONDS: Final = 0.1

@@ -18,7 +18,7 @@ from runtui.domain.text import visible
 from runtui.domain.times import now_ticks
 from runtui.graph.exchange import Exchange
 from runtui.redact import redact, redact_values
-from runtui.services.journal import Entry
+from runtui.services.records.journal import Entry
 from runtui.services.sharing.commands import SharedRequest, azure_cli, curl, portal_link, powershell
 from runtui.services.sharing.formats import code_block, code_span
 from runtui.services.sharing.handoff import Handoff, Origin

@@ -37,9 +37,9 @@ from runtui.graph.exchange import Exchange
 from runtui.graph.faults import Fault
 from runtui.graph.retry import Wait
 from runtui.keys.actions import key_of
-from runtui.services.journal import Entry
-from runtui.services.journal_query import damage_sentence, outcome_word
 from runtui.services.known_run import KnownRun
+from runtui.services.records.journal import Entry
+from runtui.services.records.journal_query import damage_sentence, outcome_word
 from runtui.services.writing.write import Save
 from runtui.tui.widgets.side_panel import About, Fact, Page, none_selected
 from runtui.tui.words import triage_words, write_words

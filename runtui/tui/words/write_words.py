@@ -32,8 +32,8 @@ from runtui.graph.client import Answer
 from runtui.graph.faults import NOT_OFFERED, SIGN_IN_AGAIN
 from runtui.graph.root import run_key
 from runtui.keys.actions import key_of
-from runtui.services.journal import Entry
-from runtui.services.journal_query import ExportFormat
+from runtui.services.records.journal import Entry
+from runtui.services.records.journal_query import ExportFormat
 from runtui.services.workspace import Workspace
 from runtui.services.writing.write import Save
 from runtui.tui.actions import why_read_only

@@ -21,7 +21,7 @@ from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
 from runtui.graph import transport
 from runtui.headless.changes import message_of
-from runtui.services.journal import Entry
+from runtui.services.records.journal import Entry
 from runtui.services.workspace import Workspace
 from runtui.services.writing.write import Save, Step
 from runtui.settings import Settings

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from runtui.services.journal_file import damaged_files
+from runtui.services.records.journal_file import damaged_files
 from runtui.services.writing.undo import doubt_of
 from runtui.settings import JOURNAL_FILE
 from tests import there

@@ -21,7 +21,7 @@ import pytest
 from runtui.auth.tokens import StaticToken
 from runtui.domain.draft import Draft
 from runtui.domain.report import Outcome
-from runtui.services.journal import Entry
+from runtui.services.records.journal import Entry
 from runtui.services.workspace import Workspace
 from runtui.services.writing.write import Save
 from runtui.settings import Settings

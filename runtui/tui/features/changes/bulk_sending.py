@@ -21,8 +21,8 @@ from runtui.domain.report import Outcome
 from runtui.domain.text import count_words
 from runtui.domain.triage.service_actions import Operation, ServiceAction
 from runtui.errors import UsageError
-from runtui.services.journal import Entry
-from runtui.services.journal_query import write_export
+from runtui.services.records.journal import Entry
+from runtui.services.records.journal_query import write_export
 from runtui.services.sharing.formats import RecordFormat, record_lines
 from runtui.services.store import stored_runs, workflow_names_of
 from runtui.services.workspace import Workspace

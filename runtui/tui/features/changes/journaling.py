@@ -21,8 +21,8 @@ from runtui.domain.report import Outcome
 from runtui.errors import RuntuiError
 from runtui.graph.root import run_key, same_server
 from runtui.keys.actions import key_of
-from runtui.services.journal import Entry
-from runtui.services.journal_query import PAGE, EntryQuery, ExportFormat
+from runtui.services.records.journal import Entry
+from runtui.services.records.journal_query import PAGE, EntryQuery, ExportFormat
 from runtui.services.writing.undo import UndoError, doubt_of, draft_to_undo, undo_of, why_not
 from runtui.services.writing.write import Save
 from runtui.tui.actions import ActionContext

@@ -15,8 +15,8 @@ from runtui.domain.report import Outcome
 from runtui.domain.times import clock_text, now_ticks, parse_ticks, second_text, ticks_of, to_datetime
 from runtui.domain.triage.service_actions import STATUS
 from runtui.graph.root import same_server
-from runtui.services.journal import Entry
-from runtui.services.journal_query import ENTRY_FILTER_HELP, entry_fields, entry_filter, outcome_word
+from runtui.services.records.journal import Entry
+from runtui.services.records.journal_query import ENTRY_FILTER_HELP, entry_fields, entry_filter, outcome_word
 from runtui.services.writing.follow import FollowedRun
 from runtui.services.writing.write import Save, Step
 from runtui.tui.resources import ReadRows, Resource, in_memory

@@ -21,7 +21,7 @@ from runtui.announcer import Announcer
 from runtui.domain.draft import Draft, Edit
 from runtui.errors import RuntuiError
 from runtui.redact import REDACTED, hide_secrets, redact_values
-from runtui.services.journal_file import JournalConnection, JournalError, broken_journal, open_journal
+from runtui.services.records.journal_file import JournalConnection, JournalError, broken_journal, open_journal
 
 _NOT_KEPT: Final = "What was typed here held a secret, which is not kept on disk. Type it again, or revert the field."
 

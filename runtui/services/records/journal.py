@@ -25,7 +25,7 @@ from runtui.graph.exchange import AnswerError, Exchange, load_strict_json
 from runtui.graph.root import run_key, same_server
 from runtui.redact import redact, redact_values
 from runtui.services.foreground import Foreground
-from runtui.services.journal_file import (
+from runtui.services.records.journal_file import (
     FILE_GONE_HINT,
     TEXTS,
     DamagedRowError,

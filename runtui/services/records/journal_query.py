@@ -21,7 +21,7 @@ from runtui.domain.report import Outcome
 from runtui.domain.times import interpret, now_ticks, parse_ticks, ticks_of
 from runtui.errors import RuntuiError, UsageError
 from runtui.private_files import create_private, explanation, private_folder
-from runtui.services.journal import Entry, Journal
+from runtui.services.records.journal import Entry, Journal
 from runtui.services.sharing.formats import RecordFormat, code_block, code_span, record_lines
 
 if TYPE_CHECKING:
