@@ -88,7 +88,7 @@ class Workspace:
     async def load_triage(self) -> TriageMemory:
         """Return `triage`, built with the journal and the drafts. The modules are imported in a thread."""
         if not self._has_used("triage"):
-            for module in ("triage.memory", "drafts"):
+            for module in ("triage.memory", "records.drafts"):
                 await asyncio.to_thread(import_module, f"runtui.services.{module}")
         return self.triage
 
