@@ -109,7 +109,7 @@ class KeyQueue:
         self.start()
 
     def drop(self) -> None:
-        """Route none of the waiting events, since one before them did not do what they count on."""
+        """Forget the events that wait: an earlier key did not do what they rely on."""
         self._waiting = deque(filter(callable, self._waiting))
 
     def call_when_routed(self, call: Callable[[], object]) -> None:

@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from runtui.tui.widgets.search_bar import SearchBar
 
 FIRST_ROWS_SECONDS: Final = 3
-"""How long keys wait for the first rows of the list, less than any key waits for another."""
+"""How long keys wait for the first rows of the list: shorter than a key waits for the effect of the one before it."""
 
 PREPARE: Final = "prepare"
 """The group of the worker that mounts screens before they are first opened."""
@@ -524,8 +524,8 @@ class ViewScreen(DrawnOnce[ScreenResultType]):
 
 
 def _is_held(key: str, screen: ViewScreen[Any]) -> bool:
-    """Return whether a key is a letter that does nothing while a view asks, as one of another screen; the one that
-    asked the question closes it."""
+    """Return whether a key is a letter of another screen, which does nothing while a view asks a question. The letter
+    of the action that asked it closes the question."""
     view = screen.view
     if not (view.holds_letters and len(key) == 1 and key.isalpha()):
         return False

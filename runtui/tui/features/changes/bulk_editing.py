@@ -31,7 +31,7 @@ from runtui.tui.screens.view import ActionView
 from runtui.tui.words import sign_in_words, write_words
 
 _MANY: Final = 5_000
-"""From so many marked runs on, reading them takes a person's time: about 0.2 s."""
+"""From so many marked runs on, a person notices that they are being read: it takes about 0.2 s."""
 
 
 class BulkFormView(ActionView[None]):
