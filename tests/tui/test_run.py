@@ -136,7 +136,7 @@ async def test_a_failed_read_is_reported_where_the_data_would_be(open_session: O
         assert session.view == "users"
 
         graph.answer_to_results = one_user
-        await session.press("escape", "enter")
+        await session.press("r")
         await session.until(lambda: "Adele Vance" in session.text())
         assert "No group." in session.text()
         await session.press("space")

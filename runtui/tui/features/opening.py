@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Collection, Sequence
 from functools import partial
 from http import HTTPStatus
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from textual.content import Content
 
@@ -42,6 +42,9 @@ from runtui.tui.screens.runs import Throttle
 from runtui.tui.screens.view import ActionView
 from runtui.tui.widgets.row_list import ReadList
 from runtui.tui.words.pages import task_page
+
+if TYPE_CHECKING:
+    from runtui.services.refresh import Progress
 
 READS_NAMES: Final = "User.ReadBasic.All"
 """The least permission that reads names from the directory."""
@@ -165,6 +168,7 @@ class Opening(Feature):
     def start(self) -> None:
         self.listen(self._workspace.store.changed, self._runs_changed)
         self.listen(self._workspace.store.results_read, lambda run_id: self._runs_changed({run_id}))
+        self.listen(self._workspace.progressed, self._listed, only_newest=True)
         self.listen(self._workspace.results.part_arrived, self._part_arrived, only_newest=True)
         self.listen(self._workspace.results.changed, lambda _progress: self._drawing.ask(), only_newest=True)
 
@@ -257,6 +261,12 @@ class Opening(Feature):
             return
         self.in_worker(self._follow(run_id), "follow one run", exclusive=True)
 
+    def _listed(self, progress: Progress) -> None:
+        """Read again what could not be read, since a listing has succeeded."""
+        run_id, has_succeeded = self.users.run_id, not progress.listing and progress.fault is None
+        if self._fault and has_succeeded and run_id is not None and self._users_screen.is_open and not self._is_reading:
+            self._read_again(run_id)
+
     async def _follow(self, run_id: str) -> None:
         known = await self._show_stored(run_id)
         if known is not None and known.is_outdated:
@@ -294,7 +304,7 @@ class Opening(Feature):
         if stored is None:
             return _Known(empty="The run is gone from the server.")
         if results is None:
-            return _Known(empty=self._workspace.results.progress.waiting or READING)
+            return _Known(empty=self._workspace.results.progress.waiting or READING, is_outdated=True)
         rows = user_rows(results.users, results.tasks, self._workspace.results.extensions)
         progress = "" if results.is_whole else progress_words(stored.raw, len(rows))
         empty = why_no_users(stored.raw, workflow_of(store, stored.workflow_id), now_ticks())
