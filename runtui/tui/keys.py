@@ -7,7 +7,8 @@ packet, so each would act on a state that the person has not seen.
 Invariant: the same keys lead to the same state, whether typed slowly or arriving at once, and none is routed before a
 screen is mounted. The effect of the last one is drawn in one frame. Keys never wait for the network or a save, only for
 messages, the layout, and workers in a `blocks_keys` group; an action on a row waits a little for the first rows. A pump
-that never comes to rest delays keys once, for a limited time.
+that never comes to rest delays keys once, for a limited time; a worker ends, and keys wait for it however long it
+takes.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import count
 from time import monotonic
 from typing import Any, Final, TypeGuard
 
@@ -232,9 +234,10 @@ class KeyQueue:
         return app._dom_ready and bool(app.screen_stack) and app.screen.is_mounted
 
     async def _wait_settled(self, outstanding: Callable[[], set[object]]) -> None:
-        """Wait until nothing is outstanding, at most MAX_CHECKS checks."""
+        """Wait until nothing is outstanding, at most MAX_CHECKS checks besides those of a worker."""
         last: object = None
-        for look in range(MAX_CHECKS):
+        patience = MAX_CHECKS
+        for look in count():
             if self._is_closed:
                 return
             if not _is_busy(last):
@@ -242,9 +245,13 @@ class KeyQueue:
                 self.timed_out &= found
                 if not (busy := found - self.timed_out):
                     return
-                last = next(iter(busy))  # while this one is busy, the others need no check
+                # While this one is busy, the others need no check. A worker first: it may take long.
+                last = max(busy, key=lambda each: isinstance(each, Worker))
                 if len(busy) == 1 and isinstance(last, DrawnOnce) and not _is_busy(last):
                     last.prepare_frame()
+            patience -= not isinstance(last, Worker)
+            if not patience:
+                break
             await asyncio.sleep(0 if look < CHECKS_AT_ONCE else PAUSE_SECONDS)
         self.timed_out |= outstanding()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections import Counter
@@ -105,7 +106,7 @@ async def test_nine_keys_cancel_forty_failed_runs_and_three_undo_that(
         assert "38 undos: 38 done." in session.status.text
 
 
-async def test_a_form_of_very_many_runs_says_that_it_reads_them(
+async def test_a_form_of_very_many_runs_says_that_it_reads_them_and_gets_the_keys_typed_meanwhile(
     open_session: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     may_read = threading.Event()
@@ -118,10 +119,13 @@ async def test_a_form_of_very_many_runs_says_that_it_reads_them(
     monkeypatch.setattr(bulk_editing, "_MANY", MANY)
     async with open_session(graph=forty()) as session:
         await type_keys(session, ["ctrl+a"], "slowly")
-        session.app.keys.put(events.Key("e", "e"))
-        await session.until(lambda: "Reading 40 runs…" in session.text())
+        for key in ("e", "c", "a", "n", "enter"):
+            session.app.keys.put(events.Key(key, key if len(key) == 1 else None))
+        while "Reading 40 runs…" not in session.text():  # noqa: ASYNC110 - `until` waits for the keys too
+            await asyncio.sleep(0)
+        assert session.view == "runs"
         may_read.set()
-        await session.until(lambda: "Edit 40 runs" in session.text() and "Reading" not in session.text())
+        await session.until(lambda: "Edit 40 runs  1 changed" in session.text() and "Reading" not in session.text())
 
 
 async def test_the_form_shows_common_and_mixed_values_and_sends_only_what_is_touched(open_session: Opener) -> None:
