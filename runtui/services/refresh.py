@@ -305,6 +305,7 @@ class Refresh:
                 except RuntuiError as error:
                     if isinstance(error, GraphError) and concerns_all(error.exchange):
                         raise
+                    _logger.info("runs of workflow %s: %s", workflow_id, error)
                     listing.missing.append(UnreadWorkflow(workflow_id, listing.names[workflow_id], error))
 
         try:

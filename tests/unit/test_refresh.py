@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _sqlite3
 import asyncio
+import logging
 import gc
 import weakref
 from ctypes import CDLL, c_int64
@@ -96,8 +97,9 @@ async def test_a_run_deleted_on_the_server_leaves_the_store(store: Store) -> Non
     "trouble", [graph_error(), RuntuiError("The local store failed", "No space left.", "Make room.")]
 )
 async def test_trouble_with_one_workflow_takes_no_row_away_and_stops_no_other(
-    trouble: RuntuiError, store: Store
+    trouble: RuntuiError, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "runtui")
     graph = FakeGraph(joiner=[[run("a"), run("b")]], leaver=[[run("c")]])
     refresh = Refresh(graph, store, interval=NEVER)
     await refresh.list_once()
@@ -112,6 +114,7 @@ async def test_trouble_with_one_workflow_takes_no_row_away_and_stops_no_other(
     assert progress.fault is None
     assert "The runs of Joiner could not be read" in str(progress.why_incomplete)
     assert trouble.title in str(progress.why_incomplete)
+    assert f"runs of workflow joiner: {trouble}" in caplog.text, "the answer may have been a 200"
     assert whole_at is not None
     assert progress.finished_at is not None
     assert progress.finished_at > whole_at, "all the others are as new as this"
