@@ -43,6 +43,8 @@ async def test_two_keys_copy_the_hand_over_of_a_run(open_session: Opener, size: 
         assert "Hand-over: sent to the terminal (OSC 52)." in str(session.text())
         assert session.view == "runs"
         assert session.runs.run_id == run_id
+        await session.press("at")
+        assert "Hand-over" not in session.text(), "it is about what was copied elsewhere"
 
 
 async def copied(session: Session, *keys: str) -> str:

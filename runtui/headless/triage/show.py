@@ -17,8 +17,8 @@ from runtui.domain.properties import EDITABLE
 from runtui.domain.report import sentences
 from runtui.domain.results import TaskResult, by_cause, subjects_line
 from runtui.domain.rows import RunRow, status_look
-from runtui.domain.text import visible
-from runtui.domain.times import ago, duration_text, local_text, now_ticks, since
+from runtui.domain.text import count_words, visible
+from runtui.domain.times import ago, duration_text, moment_text, now_ticks, since
 from runtui.domain.triage.memory import RunTriage
 from runtui.domain.triage.received import ticks_in
 from runtui.domain.triage.run_users import NO_TASKS, TaskRow, UserRow, in_sequence, user_rows, users_named, why_no_users
@@ -96,12 +96,12 @@ def _lines(known: KnownRun, stored: StoredRun, draft: Draft | None, now: int) ->
     for field in EDITABLE:
         ticks = field.read(run) if field.kind == "datetime" else None
         distance = since if field.is_recorded else ago
-        when = f"  ({local_text(ticks)}, {distance(ticks, now)})" if isinstance(ticks, int) else ""
+        when = f"  ({moment_text(ticks, now)}, {distance(ticks, now)})" if isinstance(ticks, int) else ""
         yield f"{field.name:27} {value_word(run.get(field.name))}{when}"
     if took := _took(run):
         yield f"{'took':27} {took}"
     if known.row is not None:
-        facts = triage_facts(known.row, now, lambda ticks: f"{local_text(ticks)}, {ago(ticks, now)}")
+        facts = triage_facts(known.row, now, lambda ticks: f"{moment_text(ticks, now)}, {ago(ticks, now)}")
         yield from (f"{name:27} {words}" for name, words in facts)
     yield from (f"{'why':27} {entry.why}  (#{entry.number})" for entry in known.entries if entry.why)
     yield from _failures(known.results)
@@ -159,7 +159,7 @@ def _the_one(rows: Sequence[UserRow], user: str) -> UserRow:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise RuntuiError("No such user", f"None of its {len(rows)} users is called {user!r}.", "Try runtui person.")
+        raise RuntuiError("No such user", f"The run has {count_words(len(rows), 'user')}, none called {user!r}.", "Try runtui person.")
     names = ", ".join(f"{row.name} ({row.id})" for row in found[:_NAMED])
     more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
     raise UsageError("Which user?", f"{user!r} fits {len(found)} users: {names}{more}.", "Name one by its id.")
@@ -189,6 +189,6 @@ def _user_lines(row: UserRow, workflow: str, run_id: str, now: int) -> Iterator[
 
 def _cells(row: TaskRow, now: int) -> Sequence[str]:
     task = row.result
-    began = f"{local_text(task.started)} ({since(task.started, now)})" if task.started is not None else "not begun"
+    began = f"{moment_text(task.started, now)} ({since(task.started, now)})" if task.started is not None else "not begun"
     took = f"took {duration_text(task.took)}" if task.took is not None else ""
     return (f"{task.sequence or '?'}", f"{status_look(task.status).glyph} {task.status}", task.task_name, began, took)

@@ -193,7 +193,7 @@ class Copying(Feature):
                 await app.push_screen(SelectionPage(done.page))
             return  # the page says it itself
         severity: Severity = "error" if not done.is_done else "warning" if lacks else "information"
-        self._chrome.set_status(sentences(f"{copy.what}: {done.words}", lacks), severity)
+        self._chrome.front.set_status(sentences(f"{copy.what}: {done.words}", lacks), severity)
 
     # The choices
 
