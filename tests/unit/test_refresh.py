@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import _sqlite3
 import asyncio
-import logging
 import gc
+import logging
 import weakref
 from ctypes import CDLL, c_int64
 from datetime import UTC, datetime

@@ -159,7 +159,8 @@ def _the_one(rows: Sequence[UserRow], user: str) -> UserRow:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise RuntuiError("No such user", f"The run has {count_words(len(rows), 'user')}, none called {user!r}.", "Try runtui person.")
+        what = f"The run has {count_words(len(rows), 'user')}, none called {user!r}."
+        raise RuntuiError("No such user", what, "Try runtui person.")
     names = ", ".join(f"{row.name} ({row.id})" for row in found[:_NAMED])
     more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
     raise UsageError("Which user?", f"{user!r} fits {len(found)} users: {names}{more}.", "Name one by its id.")
@@ -189,6 +190,7 @@ def _user_lines(row: UserRow, workflow: str, run_id: str, now: int) -> Iterator[
 
 def _cells(row: TaskRow, now: int) -> Sequence[str]:
     task = row.result
-    began = f"{moment_text(task.started, now)} ({since(task.started, now)})" if task.started is not None else "not begun"
+    started = task.started
+    began = f"{moment_text(started, now)} ({since(started, now)})" if started is not None else "not begun"
     took = f"took {duration_text(task.took)}" if task.took is not None else ""
     return (f"{task.sequence or '?'}", f"{status_look(task.status).glyph} {task.status}", task.task_name, began, took)
