@@ -190,13 +190,13 @@ def _state(run: Mapping[str, Any]) -> str:
     return value_word(run.get(STATUS, NOT_RECEIVED))
 
 
-def by_count(values: Counter[str]) -> str:
+def by_count(values: Counter[str], noun: str = "value") -> str:
     """Return values with their counts, the most common first: "7 failed, 2 inProgress"."""
-    shown = [f"{count} {value or 'empty'}" for value, count in values.most_common(SHOWN_VALUES)]
-    others = len(values) - SHOWN_VALUES
-    if others > 0:
-        left = values.total() - sum(count for _, count in values.most_common(SHOWN_VALUES))
-        shown.append(f"{left} with {count_words(others, 'other value')}")
+    named = len(values) if len(values) == SHOWN_VALUES + 1 else SHOWN_VALUES  # a single other one is named too
+    found = values.most_common()
+    shown = [f"{count} {value or 'empty'}" for value, count in found[:named]]
+    if others := found[named:]:
+        shown.append(f"{sum(count for _, count in others)} with {count_words(len(others), f'other {noun}')}")
     return ", ".join(shown)
 
 

@@ -93,6 +93,9 @@ def test_typed_values_stay_until_all_runs_have_them() -> None:
 
 def test_many_values_are_told_by_the_commonest() -> None:
     assert by_count(Counter({"a": 5, "b": 3, "": 2, "c": 1, "d": 1})) == "5 a, 3 b, 2 empty, 2 with 2 other values"
+    assert by_count(Counter({"a": 5, "b": 3, "": 2, "c": 1})) == "5 a, 3 b, 2 empty, 1 c", "one more is named"
+    assert by_count(Counter("abcdd"), "workflow") == "2 d, 1 a, 1 b, 1 c"
+    assert by_count(Counter("abcdde"), "workflow") == "2 d, 1 a, 1 b, 2 with 2 other workflows"
 
 
 def test_a_run_that_is_listed_in_two_spellings_of_its_id_is_changed_once() -> None:

@@ -211,7 +211,7 @@ class BulkSending(Feature):
         store = self._workspace.store
         found = await self.in_thread(lambda: workflow_names_of(store, [draft.run_id for draft in bulk.drafts]))
         names = found or {}
-        about = [("workflows", by_count(Counter(names.values())))]
+        about = [("workflows", by_count(Counter(names.values()), "workflow"))]
         await self._reviewing.review(bulk, about, partial(self._send, bulk, names, sent), hint)
 
     async def _send(self, bulk: BulkDraft, names: Mapping[str, str], sent: Callable[[], None], why: str) -> None:
