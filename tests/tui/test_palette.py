@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual._compositor import LayoutUpdate
 from textual.geometry import Size
 
-from runtui.tui.features.helping import FoundActions
+from runtui.tui.palette import FoundActions
 from runtui.tui.terminal import lay_out
 from tests.tui.conftest import Opener, Session
 
