@@ -219,6 +219,7 @@ class Chrome:
         view, workspace = self.front.view, self.workspace
         run_id, draft, listed = view.run_id, view.draft, view.list
         marks = len(listed.table.marks) if listed is not None else 0
+        has_list, progress = listed is not None and view.scope != "help", workspace.progress
         known_here = ActionContext(
             is_searching=self.panel.is_searching,
             is_demo=self.sandbox is not None,
@@ -233,7 +234,8 @@ class Chrome:
             sends_changed=draft is not None and draft.mode == "changed",
             marked_runs=marks if view.changes_marked else 0,
             is_covered=bool(listed and listed.filter_text) or (self.panel.is_open and self.app.size.width < WIDE),
-            has_list=listed is not None and view.scope != "help",
+            has_list=has_list,
+            is_incomplete=has_list and progress is not None and progress.why_incomplete is not None,
             has_row=listed is not None and listed.table.cursor_id is not None,
             marks=marks,
         )
